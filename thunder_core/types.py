@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The few types that cross rooms: speech, motion, takes and their scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+FPS = 25.0  # frames per second of every Motion; scene rates are met once, in scene/
+RATE = 16000  # samples per second of every Speech the models see
+
+
+@dataclass(frozen=True)
+class Speech:
+    """A mono recording.
+
+    samples: float32 [n], −1..1.  rate: Hz.
+    """
+
+    samples: np.ndarray
+    rate: int = RATE
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / self.rate
+
+    @property
+    def frames(self) -> int:
+        """Number of animation frames T that cover this sound at 25 fps (at least 1)."""
+        return max(1, round(self.seconds * FPS))
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A facial performance; frame i is at i / fps seconds from the sound's first sample.
+
+    expression: float32 [T, n], coefficients of the head's expression basis.
+    jaw:        float32 [T, 3], rotation vector of the jaw joint, radians.
+    head:       float32 [T, 3], rotation vector of the neck joint, radians, or None (still).
+    eyes:       float32 [T, 3], rotation vector of both eye joints together, radians, or None.
+    """
+
+    expression: np.ndarray
+    jaw: np.ndarray
+    head: np.ndarray | None = None
+    eyes: np.ndarray | None = None
+    fps: float = FPS
+
+    @property
+    def frames(self) -> int:
+        return len(self.jaw)
+
+
+@dataclass(frozen=True)
+class LipSyncScore:
+    """How well a motion says a sound: 0 (another sentence) … 100 (as well as the training truth).
+
+    per_frame: float32 [T], the same scale per animation frame; low where the lips drift.
+    """
+
+    total: float
+    per_frame: np.ndarray
+
+
+@dataclass(frozen=True)
+class Take:
+    """One sampled performance of a line.
+
+    opening, width: float32 [T], inner-lip gap and distance of the mouth corners, millimetres.
+    provenance: all that is needed to make this take again (seed, engine, weights, audio, settings).
+    """
+
+    motion: Motion
+    seed: int
+    score: LipSyncScore
+    opening: np.ndarray
+    width: np.ndarray
+    provenance: dict = field(default_factory=dict)
