@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The small family of errors an animator may read: each message is a sentence with what happened and what to do."""
+
+
+class ThunderError(Exception):
+    """Base of every error that is shown to a person; `kind` is its name on the wire between worker and client."""
+
+    @property
+    def kind(self) -> str:
+        return type(self).__name__
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+class BadSound(ThunderError):
+    """The sound cannot be read, is too short or too long, or holds values that are not numbers."""
+
+
+class NoVoice(ThunderError):
+    """The sound is read without trouble but nothing is in it: digital silence."""
+
+
+class NoEngine(ThunderError):
+    """No Python with the engine's packages was found, or the one that was named cannot run it."""
+
+
+class WorkerDied(ThunderError):
+    """The engine's process ended in the middle of its work; `log` holds the last lines it wrote to stderr."""
+
+    def __init__(self, message: str = "", log: str = ""):
+        super().__init__(message)
+        self.log = log
+
+
+class Cancelled(ThunderError):
+    """The animator asked for the work to stop."""
+
+
+class OutOfMemory(ThunderError):
+    """The device or the machine has too little memory for what was asked."""
+
+
+class NoSpace(ThunderError):
+    """The disk that holds the temporary files is full."""
+
+
+class BadHead(ThunderError):
+    """A head file is missing, truncated, or not in the format it claims."""
+
+
+class BadWeights(ThunderError):
+    """A weights file is missing, truncated, or made for another model."""
+
+
+class BadRequest(ThunderError):
+    """A request to the engine that it does not know or whose values make no sense."""
+
+
+KINDS = {
+    cls.__name__: cls
+    for cls in (
+        ThunderError, BadSound, NoVoice, NoEngine, WorkerDied, Cancelled,
+        OutOfMemory, NoSpace, BadHead, BadWeights, BadRequest,
+    )
+}
+
+
+def error_of(kind: str, message: str) -> ThunderError:
+    """The error that another process named `kind`; an unknown kind becomes the base class."""
+    return KINDS.get(kind, ThunderError)(message)
