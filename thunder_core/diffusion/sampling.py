@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sampling of motion: the forward process of §4.2 and DPM-Solver++ backwards through it, all takes in one batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from diffusers import DPMSolverMultistepScheduler
+from torch import Tensor
+
+STEPS = 1000  # D of the paper
+BETA = (1e-4, 0.02)  # linear schedule of the paper
+
+Denoise = Callable[[Tensor, Tensor], Tensor]  # (noisy x [B, T, C], step [B]) → x̂_0 [B, T, C]
+
+WINDOW = 500  # frames denoised at once; longer clips are covered by overlapping windows
+OVERLAP = 100  # frames shared by neighbours and cross-faded at every step
+
+
+def alpha_bar() -> Tensor:
+    """ᾱ_d [1000] of the linear schedule."""
+    return torch.cumprod(1 - torch.linspace(*BETA, STEPS, dtype=torch.float64), 0).float()
+
+
+def noisy(x: Tensor, noise: Tensor, step: Tensor, alpha: Tensor) -> Tensor:
+    """x̃_d = √ᾱ_d x + √(1−ᾱ_d) ε for x, ε [B, T, C] and step [B]."""
+    a = alpha.to(x.device)[step][:, None, None]
+    return a.sqrt() * x + (1 - a).sqrt() * noise
+
+
+def solver(steps: int) -> DPMSolverMultistepScheduler:
+    """DPM-Solver++ (2M) for a network that predicts x0, with `steps` evaluations."""
+    schedule = DPMSolverMultistepScheduler(
+        num_train_timesteps=STEPS, beta_start=BETA[0], beta_end=BETA[1], beta_schedule="linear",
+        algorithm_type="dpmsolver++", solver_order=2, prediction_type="sample",
+        lower_order_final=True, timestep_spacing="trailing",
+    )  # fmt: skip
+    schedule.set_timesteps(steps)
+    return schedule
+
+
+def seeded_noise(seeds: Sequence[int], frames: int, channels: int) -> Tensor:
+    """ε [takes, frames, channels], drawn on the CPU from each take's own seed: the same take on every device type,
+    whatever its neighbours are."""
+    rows = []
+    for seed in seeds:
+        generator = torch.Generator().manual_seed(int(seed) % 2**63)
+        rows.append(torch.randn(frames, channels, generator=generator))
+    return torch.stack(rows)
+
+
+def sample(denoise: Denoise, noise: Tensor, steps: int = 20, callback: Callable[[int, int], None] | None = None) -> Tensor:
+    """Integrate from ε [B, T, C] to x_0 [B, T, C]. `callback(done, steps)` runs before each evaluation and may raise."""
+    schedule = solver(steps)
+    x = noise * schedule.init_noise_sigma
+    for i, step in enumerate(schedule.timesteps):
+        if callback:
+            callback(i, steps)
+        x0 = denoise(x, step.expand(len(x)).to(x.device))
+        x = schedule.step(x0, step, x).prev_sample
+    return x
+
+
+def windows(frames: int) -> list[tuple[int, int]]:
+    """(start, end) of the windows that cover `frames`; each but the first shares OVERLAP frames with the one before."""
+    if frames <= WINDOW:
+        return [(0, frames)]
+    starts = list(range(0, frames - WINDOW, WINDOW - OVERLAP)) + [frames - WINDOW]
+    return [(s, s + WINDOW) for s in starts]
+
+
+def in_windows(denoise: Callable[[Tensor, Tensor, int, int], Tensor], frames: int) -> Denoise:
+    """Denoise long clips window by window, cross-fading x̂_0 where they overlap, at every step.
+
+    Because all windows see the same noisy x and agree on their overlap at each step, no seam can form, and memory grows
+    with the window, not with the clip. `denoise` gets (x[:, a:b], step, a, b).
+    """
+    spans = windows(frames)
+    if len(spans) == 1:
+        return lambda x, step: denoise(x, step, 0, frames)
+
+    def whole(x: Tensor, step: Tensor) -> Tensor:
+        total, weight = torch.zeros_like(x), torch.zeros(frames, 1, device=x.device)
+        for a, b in spans:
+            ramp = torch.ones(b - a, 1, device=x.device)
+            fade = torch.linspace(0, 1, OVERLAP + 2, device=x.device)[1:-1, None]
+            if a > 0:
+                ramp[:OVERLAP] = fade
+            if b < frames:
+                ramp[-OVERLAP:] = fade.flip(0)
+            total[:, a:b] += ramp * denoise(x[:, a:b], step, a, b)
+            weight[a:b] += ramp
+        return total / weight
+
+    return whole

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The clay: the head's outer form as one implicit function, blended from ellipsoids and capsules.
+
+Millimetres throughout; x to the head's left, y up, z out of the face, origin between the ears at eye
+height. Sizes are adult means of anthropometry (head 152 mm wide, 195 mm long, face 120 mm from nasion to
+chin, pupils 63 mm apart, outer eye corners 90 mm apart, mouth 50 mm wide).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+EYE = np.array([31.5, 0.0, 61.0])  # centre of the left eyeball
+EYE_RADIUS = 12.6
+LID_RADIUS = 14.4  # outside of the lids, over the eyeball
+
+
+def smooth_min(a, b, k):
+    """Union of two distances blended over k millimetres."""
+    h = np.maximum(k - np.abs(a - b), 0.0) / k
+    return np.minimum(a, b) - h * h * k * 0.25
+
+
+def smooth_max(a, b, k):
+    return -smooth_min(-a, -b, k)
+
+
+def ellipsoid(p, centre, radii):
+    """Approximate signed distance to an axis-aligned ellipsoid; p [n, 3]."""
+    q = (p - np.asarray(centre, float)) / np.asarray(radii, float)
+    k0 = np.sqrt((q * q).sum(1)) + 1e-9
+    g = q / np.asarray(radii, float)
+    k1 = np.sqrt((g * g).sum(1)) + 1e-9
+    return k0 * (k0 - 1.0) / k1
+
+
+def capsule(p, a, b, ra, rb, squash=(1.0, 1.0, 1.0)):
+    """Approximate signed distance to a capsule from a (radius ra) to b (radius rb), squashed per axis."""
+    s = 1.0 / np.asarray(squash, float)
+    p, a, b = p * s, np.asarray(a, float) * s, np.asarray(b, float) * s
+    ab = b - a
+    t = np.clip(((p - a) @ ab) / (ab @ ab), 0.0, 1.0)
+    d = np.sqrt(((p - a - t[:, None] * ab) ** 2).sum(1))
+    return (d - (ra + (rb - ra) * t)) * min(squash)
+
+
+def distance(p):
+    """Signed distance [n] of points [n, 3] to the skin, negative inside; symmetric in x."""
+    p = p * np.array([1.0, 1.0, 1.0])
+    p[:, 0] = np.sqrt(p[:, 0] ** 2 + 1e-6)
+    d = ellipsoid(p, (0, 34, -14), (75, 77, 91))
+    d = smooth_min(d, ellipsoid(p, (0, 34, 26), (62, 52, 59)), 30)
+    d = smooth_min(d, ellipsoid(p, (0, -34, 36), (57, 62, 49)), 24)
+    d = smooth_min(d, ellipsoid(p, (43, -24, 46), (22, 17, 26)), 22)  # cheekbone
+    d = smooth_min(d, ellipsoid(p, (0, -72, 34), (52, 33, 42)), 22)  # jaw
+    d = smooth_min(d, ellipsoid(p, (36, -74, 14), (15, 22, 18)), 18)  # jaw angle
+    d = smooth_min(d, ellipsoid(p, (0, -106, 70), (19, 12, 17)), 24)  # chin
+    d = smooth_min(d, capsule(p, (0, -60, -26), (0, -230, -34), 54, 58), 26)  # neck
+    d = smooth_min(d, capsule(p, (14, 22, 78), (44, 19, 62), 8, 7), 14)  # brow ridge
+    d = smooth_min(d, ellipsoid(p, (0, -68, 62), (33, 27, 29)), 18)  # dental arch
+    socket = ellipsoid(p, (31, 0, 84), (21, 12, 14))
+    d = smooth_max(d, -socket, 12)
+    d = smooth_min(d, capsule(p, (0, 8, 79), (0, -36, 99), 6.5, 8.0), 12)  # bridge of the nose
+    d = smooth_min(d, ellipsoid(p, (0, -38, 98), (10.5, 9.5, 11)), 9)  # tip
+    d = smooth_min(d, ellipsoid(p, (11.5, -42, 90), (6.5, 6.5, 9)), 6)  # wing
+    ball = np.sqrt(((p - EYE) ** 2).sum(1)) - LID_RADIUS
+    d = smooth_min(d, ball, 6)
+    return d
+
+
+def gradient(p, step=0.05):
+    g = np.empty_like(p)
+    for axis in range(3):
+        e = np.zeros(3)
+        e[axis] = step
+        g[:, axis] = (distance(p + e) - distance(p - e)) / (2 * step)
+    return g
+
+
+def drop_onto(p, rounds=6, longest=8.0):
+    """Move points [n, 3] along the gradient until they lie on the skin."""
+    p = p.copy()
+    for _ in range(rounds):
+        d = np.clip(distance(p), -longest, longest)
+        g = gradient(p)
+        p -= (d / np.maximum((g * g).sum(1), 0.05))[:, None] * g
+    return p

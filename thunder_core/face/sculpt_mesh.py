@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small mesh under construction: vertices found by key, so that left and right are exact mirrors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+MATERIALS = ("Skin", "Lips", "Mouth", "Gums", "Teeth", "Tongue", "Eye White", "Iris", "Pupil", "Brows")
+COLORS = (
+    (0.60, 0.42, 0.34, 1.0),
+    (0.44, 0.17, 0.16, 1.0),
+    (0.16, 0.035, 0.035, 1.0),
+    (0.46, 0.16, 0.16, 1.0),
+    (0.82, 0.78, 0.68, 1.0),
+    (0.50, 0.16, 0.17, 1.0),
+    (0.82, 0.81, 0.79, 1.0),
+    (0.06, 0.16, 0.22, 1.0),
+    (0.004, 0.004, 0.004, 1.0),
+    (0.045, 0.025, 0.016, 1.0),
+)
+
+
+class Mesh:
+    """Vertices by key, polygons by keys; every key carries its part ("skin", "teeth_upper", …)."""
+
+    def __init__(self):
+        self.index, self.keys, self.points, self.parts = {}, [], [], []
+        self.polygons, self.materials = [], []
+
+    def add(self, key, point, part):
+        self.index[key] = len(self.keys)
+        self.keys.append(key)
+        self.points.append(np.asarray(point, float))
+        self.parts.append(part)
+
+    def face(self, keys, material):
+        """One quad or triangle, counter-clockwise seen from outside; repeated vertices are dropped."""
+        ids = []
+        for key in keys:
+            i = self.index[key]
+            if i not in ids:
+                ids.append(i)
+        self.polygons.append(ids if len(ids) == 4 else ids + [-1])
+        self.materials.append(MATERIALS.index(material))
+
+    def rings(self, ring_keys, material, closed=True):
+        """Quads between consecutive rings of keys (lists of equal length), outermost ring first."""
+        for a, b in zip(ring_keys[:-1], ring_keys[1:]):
+            n = len(a)
+            for k in range(n if closed else n - 1):
+                m = (k + 1) % n
+                self.face((a[k], a[m], b[m], b[k]), material)
+
+
+def triangulate(polygons):
+    """Triangles [F, 3] of quads-or-triangles [P, 4]."""
+    quads = polygons[:, 3] >= 0
+    first = polygons[:, :3]
+    second = polygons[quads][:, [0, 2, 3]]
+    return np.concatenate([first, second]).astype(np.int32)
+
+
+def smooth_step(a, b, x):
+    t = np.clip((x - a) / (b - a), 0.0, 1.0)
+    return t * t * (3 - 2 * t)
+
+
+def bump(p, centre, radii):
+    """Smooth compact hill [n] of height 1: (1 − d²)³ inside the ellipsoid, exactly 0 outside."""
+    q = (p - np.asarray(centre, float)) / np.asarray(radii, float)
+    return np.maximum(1.0 - (q * q).sum(1), 0.0) ** 3

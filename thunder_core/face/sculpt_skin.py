@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The skin: a grid of quads around the head with rings laid into it for the mouth and the eyes.
+
+Grid keys are ("g", row, column): 49 rows from the crown's rim down to the neck, 64 columns, column 0 on the
+face's midline, positive to the head's left. Three blocks of the grid are replaced by rings, ("m", ring, k)
+with k of 40 from the left mouth corner over the upper lip, ("e", side, ring, k) with k of 32 from the outer
+eye corner over the upper lid. The crown is a square cap, ("c", a, b).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .sculpt_form import EYE, EYE_RADIUS, LID_RADIUS, distance, drop_onto
+
+HALF = 32  # columns from the face's midline to the back's
+ROWS = 49
+MOUTH_ROWS, MOUTH_COLUMNS = (22, 30), 6
+EYE_ROWS, EYE_COLUMNS = (8, 16), (2, 10)
+RING, EYE_RING = 40, 32
+MOUTH_WIDTH = 25.0  # half the distance of the mouth corners
+LIP_RINGS = range(2, 9)  # near skin, near skin, border, bulge, red, contact, inner contact
+CONTACT, INNER = 7, 8
+BAG_END = 13
+MARGIN, FOLD = 4, 6  # eyelid rings: outer edge of the lid, fold behind it
+
+# front (y, z) | side (y, x, z) | back (y, z) of a row; rows in between are interpolated
+_ROWS = {
+    0: (84, 74, 92, 62, -12, 76, -90),
+    8: (23, 88, 30, 76, -10, 12, -105),
+    16: (-20, 84, -16, 72, -5, -34, -98),
+    22: (-49, 90, -45, 66, -5, -58, -88),
+    26: (-70, 92, -63, 60, -5, -76, -82),
+    30: (-91, 88, -82, 56, -5, -92, -80),
+    34: (-116, 74, -100, 54, -6, -106, -80),
+    40: (-119, 30, -122, 52, -20, -128, -82),
+    48: (-186, 24, -186, 56, -28, -186, -88),
+}
+_COLUMNS = (0, 4.5, 10, 15.5, 21, 26.5, 32, 37.5, 43.5, 49.5, 55.5)
+
+
+def lip_line(x):
+    """Height [mm] of the line where the lips meet, at lateral position x."""
+    u = np.clip(np.abs(x) / MOUTH_WIDTH, 0, 1.4)
+    return -70.0 - 1.2 * u**2 - 0.7 * np.exp(-((x / 5.0) ** 2)) + 0.5 * np.exp(-((np.abs(x) - 11) / 6) ** 2)
+
+
+def surface_z(x, y):
+    """Depth z of the skin in front of (x, y), by marching inwards along −z."""
+    p = np.stack([x, y, np.full_like(x, 125.0)], 1)
+    for _ in range(60):
+        p[:, 2] -= 0.8 * distance(p)
+    return p[:, 2]
+
+
+def grid_key(row, column):
+    return ("g", row, column if column != -HALF else HALF)
+
+
+def _grid_point(row, column):
+    f = [np.interp(row, sorted(_ROWS), [_ROWS[r][i] for r in sorted(_ROWS)]) for i in range(7)]
+    yf, zf, ys, xs, zs, yb, zb = f
+    j = abs(column)
+    if j < len(_COLUMNS):
+        theta = np.arcsin(_COLUMNS[j] / 72.0)
+    else:
+        start = np.arcsin(_COLUMNS[-1] / 72.0)
+        theta = start + (np.pi - start) * (j - 10) / (HALF - 10)
+    c, s = np.cos(theta), np.sin(theta)
+    front, back = max(c, 0.0) ** 2, max(-c, 0.0) ** 2
+    y = front * yf + s * s * ys + back * yb
+    z = zs + (c * (zf - zs) if c > 0 else -c * (zb - zs))
+    return np.array([np.sign(column) * xs * s if j != HALF else 0.0, y, z])
+
+
+def mouth_border():
+    """The 40 grid keys around the mouth block, in ring order."""
+    (r0, r1), m = MOUTH_ROWS, MOUTH_COLUMNS
+    mid = (r0 + r1) // 2
+    keys = [(r, m) for r in range(mid, r0, -1)] + [(r0, c) for c in range(m, -m, -1)]
+    keys += [(r, -m) for r in range(r0, r1)] + [(r1, c) for c in range(-m, m)]
+    keys += [(r, m) for r in range(r1, mid, -1)]
+    return [grid_key(r, c) for r, c in keys]
+
+
+def eye_border(side):
+    (r0, r1), (c0, c1) = EYE_ROWS, EYE_COLUMNS
+    mid = (r0 + r1) // 2
+    keys = [(r, c1) for r in range(mid, r0, -1)] + [(r0, c) for c in range(c1, c0, -1)]
+    keys += [(r, c0) for r in range(r0, r1)] + [(r1, c) for c in range(c0, c1)]
+    keys += [(r, c1) for r in range(r1, mid, -1)]
+    return [grid_key(r, side * c) for r, c in keys]
+
+
+def ring_position(k):
+    """(u, up) of mouth ring position k: u from +1 at the left corner to −1 at the right; up is +1 on the
+    upper lip, −1 on the lower, 0 at the corners."""
+    up = 0 if k % 20 == 0 else (1 if k < 20 else -1)
+    u = 1 - (k if k <= 20 else RING - k) / 10.0
+    return 0.62 * u + 0.38 * np.sin(np.pi * u / 2), up
+
+
+def _mouth_ring(ring):
+    """Points [40, 3] of one explicitly placed mouth ring."""
+    k = np.arange(RING)
+    u, up = np.array([ring_position(i) for i in k]).T
+    # how far a ring reaches beyond the corner, above and below the lip line
+    wide = {2: 7.5, 3: 3.2, 4: 1.1, 5: 0.5, 6: 0.2, 7: 0.0, 8: -0.4, 9: 0.6, 10: 3.5, 11: 6.5, 12: 8.0, 13: 2.0}[ring]
+    x = u * (MOUTH_WIDTH + wide)
+    line = lip_line(u * MOUTH_WIDTH)
+    arch = np.sqrt(np.maximum(1 - u * u, 0))
+    bow = 1 - 0.17 * np.exp(-((u * 25 / 3.2) ** 2)) + 0.07 * np.exp(-((np.abs(u) * 25 - 5.5) / 3.5) ** 2)
+    upper = 8.0 * np.maximum(1 - np.abs(u) ** 1.7, 0) * bow
+    lower = 9.6 * np.maximum(1 - np.abs(u) ** 2.4, 0)
+    red = np.where(up > 0, upper, lower)
+    height = {
+        2: red + 2.2 + 5.0 * arch,
+        3: red + 0.9 + 1.8 * arch,
+        4: red,
+        5: 0.62 * red,
+        6: 0.24 * red,
+        7: 0 * red,
+        8: 0 * red,
+        9: 2.6 * arch,
+        10: 10.5 * arch,
+        11: 15.5 * arch,
+        12: np.where(up > 0, 12.0, 21.0) * arch,
+        13: np.where(up > 0, 8.0, 20.0) * arch,
+    }[ring]
+    y = line + up * height
+    base = surface_z(x, y)
+    if ring <= 3:
+        z = base + (0.25 * arch if ring == 3 else 0)
+    elif ring <= 6:
+        full = np.where(up > 0, {4: 0.9, 5: 3.3, 6: 3.9}[ring], {4: 0.2, 5: 3.4, 6: 4.2}[ring])
+        z = base + full * arch**0.8 + {4: 0.2, 5: 0.0, 6: -0.5}[ring]
+    else:
+        at_line = surface_z(u * MOUTH_WIDTH, line)
+        z = at_line + {7: 2.0 * arch - 0.9, 8: -2.6, 9: -3.6, 10: -5.0, 11: -12.0, 12: 0.0, 13: 0.0}[ring]
+        if ring >= 12:
+            z = np.full(RING, 58.0 if ring == 12 else 32.0) + 8.0 * arch
+    return np.stack([x, y, z], 1)
+
+
+def lid_margin(k):
+    """(x, y) of the lid opening at ring position k of the left eye."""
+    up = 1 if 0 < k < 16 else -1
+    t = 1 - (k if k <= 16 else EYE_RING - k) / 8.0
+    t = 0.6 * t + 0.4 * np.sin(np.pi * t / 2)
+    tilt = 1.0 * t
+    if up > 0:
+        y = 6.3 * max(1 - abs(t + 0.04) ** 2.4, 0)
+    else:
+        y = -4.3 * max(1 - abs(t - 0.08) ** 2.2, 0)
+    if k % 16 == 0:
+        y = 0.0
+    return 31.0 + 14.0 * t, y + tilt - 0.3, t
+
+
+def _eye_ring(ring):
+    """Points [32, 3] of one explicitly placed lid ring of the left eye."""
+    points = []
+    for k in range(EYE_RING):
+        x, y, t = lid_margin(k)
+        up = 0 if k % 16 == 0 else (1 if k < 16 else -1)
+        arch = np.sqrt(max(1 - t * t, 0))
+        out = {2: (5.5, 7.2, 6.0), 3: (2.4, 3.4, 2.8), 4: (0, 0, 0), 5: (-0.3, -0.5, -0.5), 6: (-0.5, 5.0, 5.0)}[ring]
+        x = x + t * out[0]
+        y = y + up * arch * (out[1] if up > 0 else out[2])
+        radius = {2: LID_RADIUS, 3: LID_RADIUS, 4: LID_RADIUS - 0.2, 5: EYE_RADIUS + 0.5, 6: EYE_RADIUS + 0.45}[ring]
+        flat = (x - EYE[0]) ** 2 + (y - EYE[1]) ** 2
+        z = EYE[2] + np.sqrt(max(radius**2 - flat, 3.6**2 if ring >= 4 else 4.2**2))
+        points.append((x, y, z - (2.0 if ring == 6 else 0)))
+    return np.array(points)
+
+
+def build_skin(mesh):
+    """Add the skin, lips, lids and inner mouth to the mesh, relaxed onto the form."""
+    hidden = set()
+    for row in range(MOUTH_ROWS[0] + 1, MOUTH_ROWS[1]):
+        hidden |= {grid_key(row, c) for c in range(-MOUTH_COLUMNS + 1, MOUTH_COLUMNS)}
+    for row in range(EYE_ROWS[0] + 1, EYE_ROWS[1]):
+        for c in range(EYE_COLUMNS[0] + 1, EYE_COLUMNS[1]):
+            hidden |= {grid_key(row, c), grid_key(row, -c)}
+    for row in range(ROWS):
+        for column in range(-HALF + 1, HALF + 1):
+            if grid_key(row, column) not in hidden:
+                mesh.add(grid_key(row, column), _grid_point(row, column), "skin")
+    _add_cap(mesh)
+    for side in (1, -1):
+        border = eye_border(side)
+        crease = _eye_ring(2)
+        outer = np.array([mesh.points[mesh.index[k]] for k in border]) * [side, 1, 1]
+        for ring in range(FOLD + 1):
+            points = (0.66, 0.33)[ring] * (outer - crease) + crease if ring < 2 else _eye_ring(ring)
+            for k in range(EYE_RING):
+                mesh.add(("e", side, ring, k), points[k] * [side, 1, 1], "lid" if ring >= 2 else "skin")
+        rings = [border] + [[("e", side, r, k) for k in range(EYE_RING)] for r in range(FOLD + 1)]
+        mesh.rings(rings if side > 0 else [r[::-1] for r in rings], "Skin")
+    _add_mouth(mesh)
+    for row in range(ROWS - 1):
+        for column in range(-HALF, HALF):
+            in_mouth = MOUTH_ROWS[0] <= row < MOUTH_ROWS[1] and -MOUTH_COLUMNS <= column < MOUTH_COLUMNS
+            eye = EYE_ROWS[0] <= row < EYE_ROWS[1]
+            in_eye = eye and any(min(s * EYE_COLUMNS[0], s * EYE_COLUMNS[1]) <= column
+                                 < max(s * EYE_COLUMNS[0], s * EYE_COLUMNS[1]) for s in (1, -1))
+            if not (in_mouth or in_eye):
+                a, b = grid_key(row, column), grid_key(row, column + 1)
+                c, d = grid_key(row + 1, column + 1), grid_key(row + 1, column)
+                mesh.face((a, d, c, b), "Skin")
+    _relax(mesh)
+
+
+def _add_cap(mesh):
+    n = 2 * 8
+    def rim(a, b):
+        """Grid column of a point on the cap's rim; b = n is the forehead side."""
+        if b == n:
+            return a - 8
+        if a == n:
+            return 8 + (n - b)
+        if b == 0:
+            return 32 - (a - 8) if a >= 8 else -32 + (8 - a)
+        return -8 - (n - b)
+
+    def key(a, b):
+        return grid_key(0, rim(a, b)) if a in (0, n) or b in (0, n) else ("c", a, b)
+
+    def point(a, b):
+        return mesh.points[mesh.index[key(a, b)]]
+
+    for a in range(1, n):
+        for b in range(1, n):
+            s, t = a / n, b / n
+            p = (1 - s) * point(0, b) + s * point(n, b) + (1 - t) * point(a, 0) + t * point(a, n)
+            p = p - (1 - s) * (1 - t) * point(0, 0) - s * (1 - t) * point(n, 0)
+            p = p - (1 - s) * t * point(0, n) - s * t * point(n, n)
+            mesh.add(("c", a, b), p + [0, 16 * s * (1 - s) * t * (1 - t) * 24, 0], "skin")
+    for a in range(n):
+        for b in range(n):
+            mesh.face((key(a, b), key(a, b + 1), key(a + 1, b + 1), key(a + 1, b)), "Skin")
+
+
+def _add_mouth(mesh):
+    border = mouth_border()
+    outer = np.array([mesh.points[mesh.index[k]] for k in border])
+    first = _mouth_ring(2)
+    for ring in range(BAG_END + 1):
+        points = (0.64, 0.32)[ring] * (outer - first) + first if ring < 2 else _mouth_ring(ring)
+        part = "skin" if ring < 2 else ("lips" if ring in LIP_RINGS else "bag")
+        for k in range(RING):
+            mesh.add(("m", ring, k), points[k], part)
+    rings = [border] + [[("m", r, k) for k in range(RING)] for r in range(BAG_END + 1)]
+    mesh.rings(rings[:6], "Skin")
+    mesh.rings(rings[5:10], "Lips")
+    mesh.rings(rings[9:], "Mouth")
+    end = rings[-1]
+    for k in range(20):
+        mesh.face((end[k], end[k + 1], end[(RING - k - 1) % RING], end[(RING - k) % RING]), "Mouth")
+
+
+def mirror_key(key):
+    """The key of the same place on the other side of the face."""
+    kind = key[0]
+    if kind == "g":
+        return grid_key(key[1], -key[2])
+    if kind == "c":
+        return ("c", 16 - key[1], key[2])
+    if kind == "m":
+        return ("m", key[1], (20 - key[2]) % RING)
+    return (kind, -key[1]) + key[2:]
+
+
+def _relax(mesh, rounds=24):
+    """Even out the free skin vertices along the form; lips, lids and the neck's rim stay."""
+    points = np.array(mesh.points)
+    n = len(points)
+    free = np.zeros(n, bool)
+    for i, key in enumerate(mesh.keys):
+        free[i] = (key[0] == "g" and key[1] < ROWS - 1) or key[0] == "c" or (key[0] in "me" and key[-2] < 2)
+    crease = np.array([k[0] == "e" and k[-2] in (2, 3) or k[0] == "m" and k[1] == 2 for k in mesh.keys])
+    pairs = set()
+    for quad in mesh.polygons:
+        ids = [i for i in quad if i >= 0]
+        for a, b in zip(ids, ids[1:] + ids[:1]):
+            pairs |= {(a, b), (b, a)}
+    a, b = np.array(sorted(pairs)).T
+    count = np.bincount(a, minlength=n).astype(float)
+    mirror = np.array([mesh.index[mirror_key(k)] for k in mesh.keys])
+    points[free] = drop_onto(points[free], 10)
+    points[crease] = drop_onto(points[crease], 4, 2.0)
+    for _ in range(rounds):
+        mean = np.stack([np.bincount(a, points[b, i], n) / np.maximum(count, 1) for i in range(3)], 1)
+        points[free] += 0.5 * (mean - points)[free]
+        points[free] = drop_onto(points[free], 2)
+        points = 0.5 * (points + points[mirror] * [-1, 1, 1])
+    points[free] = drop_onto(points[free], 4)
+    points = 0.5 * (points + points[mirror] * [-1, 1, 1])
+    mesh.points = list(points)

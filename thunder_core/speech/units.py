@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Speech units U: k-means classes of the encoder's features at 50 Hz."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Units(nn.Module):
+    """Hidden features [N, width] → nearest of `count` centroids [N] (int64)."""
+
+    def __init__(self, count: int, width: int):
+        super().__init__()
+        self.register_buffer("centroids", torch.zeros(count, width))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return torch.cdist(hidden.float(), self.centroids).argmin(-1)
+
+    @property
+    def count(self) -> int:
+        return len(self.centroids)
+
+
+def fit_units(features: Tensor, count: int, seed: int, rounds: int = 30) -> Units:
+    """Lloyd's algorithm on features [M, width]; empty classes restart on random points."""
+    generator = torch.Generator().manual_seed(seed)
+    units = Units(count, features.shape[1])
+    units.centroids.copy_(features[torch.randperm(len(features), generator=generator)[:count]])
+    for _ in range(rounds):
+        labels = units(features)
+        sums = torch.zeros_like(units.centroids).index_add_(0, labels, features)
+        sizes = torch.bincount(labels, minlength=count)
+        fresh = features[torch.randint(len(features), (count,), generator=generator)]
+        units.centroids.copy_(torch.where(sizes[:, None] > 0, sums / sizes.clamp_min(1)[:, None], fresh))
+    return units
