@@ -85,3 +85,11 @@ def drop_onto(p, rounds=6, longest=8.0):
         g = gradient(p)
         p -= (d / np.maximum((g * g).sum(1), 0.05))[:, None] * g
     return p
+
+
+def surface_z(x, y):
+    """Depth z of the skin in front of (x, y), by marching inwards along −z."""
+    p = np.stack([x, y, np.full_like(x, 125.0)], 1)
+    for _ in range(60):
+        p[:, 2] -= 0.8 * distance(p)
+    return p[:, 2]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .sculpt_form import EYE, EYE_RADIUS, LID_RADIUS, distance, drop_onto
+from .sculpt_form import EYE, EYE_RADIUS, LID_RADIUS, drop_onto, surface_z
 
 HALF = 32  # columns from the face's midline to the back's
 ROWS = 49
@@ -43,14 +43,6 @@ def lip_line(x):
     """Height [mm] of the line where the lips meet, at lateral position x."""
     u = np.clip(np.abs(x) / MOUTH_WIDTH, 0, 1.4)
     return -70.0 - 1.2 * u**2 - 0.7 * np.exp(-((x / 5.0) ** 2)) + 0.5 * np.exp(-((np.abs(x) - 11) / 6) ** 2)
-
-
-def surface_z(x, y):
-    """Depth z of the skin in front of (x, y), by marching inwards along −z."""
-    p = np.stack([x, y, np.full_like(x, 125.0)], 1)
-    for _ in range(60):
-        p[:, 2] -= 0.8 * distance(p)
-    return p[:, 2]
 
 
 def grid_key(row, column):

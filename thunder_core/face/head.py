@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The head all rooms speak of: a FLAME-format asset, ours or the user's own FLAME file; numpy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import BadHead
+
+HEAD_FILE = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
+JOINT_NAMES = ("root", "neck", "jaw", "eye_left", "eye_right")
+NECK, JAW, EYE_LEFT, EYE_RIGHT = 1, 2, 3, 4
+FLAME_SHAPE_DIRECTIONS = 300  # FLAME files keep identity directions first, then expression
+
+# Landmarks of the published FLAME topology (5023 vertices): middle of the inner lips and the mouth corners.
+_FLAME_VERTICES = 5023
+_FLAME_LANDMARKS = {
+    "inner_lip_upper_mid": 3533,
+    "inner_lip_lower_mid": 3504,
+    "mouth_corner_left": 2827,
+    "mouth_corner_right": 1710,
+}
+
+
+@dataclass(frozen=True)
+class Head:
+    """A head in FLAME's layout; metres; x to the head's left, y up, z out of the face; mouth closed at rest.
+
+    v_template [V, 3] f32 · shapedirs [V, 3, n] f32, the expression directions · posedirs [V, 3, 36] f32, pose
+    correctives · J_regressor [5, V] f32 · weights [V, 5] f32, skinning, rows sum to 1 · kintree_table [2, 5]
+    (row 0: parents; −1 for the root) · f [F, 3] triangles · polygons [P, 4] quads, −1 pads a triangle ·
+    polygon_material [P] · material_names, material_colors [M, 4] linear RGBA · expression_names [n].
+    mouth_vertices [n_m] ids that mesh-to-speech listens to, mouth_parts [n_m] (0 lips and skin, 1 upper teeth,
+    2 lower teeth, 3 tongue) · inner_lip_upper_mid, inner_lip_lower_mid, mouth_corner_left, mouth_corner_right:
+    vertex ids, −1 where unknown · region_names, regions [R, V] f32, sum 1 per vertex; R = 0 where unknown.
+    Joints in FLAME's order: root, neck, jaw, left eye, right eye.
+    """
+
+    v_template: np.ndarray
+    shapedirs: np.ndarray
+    posedirs: np.ndarray
+    J_regressor: np.ndarray
+    weights: np.ndarray
+    kintree_table: np.ndarray
+    f: np.ndarray
+    polygons: np.ndarray
+    polygon_material: np.ndarray
+    material_names: tuple[str, ...]
+    material_colors: np.ndarray
+    expression_names: tuple[str, ...]
+    mouth_vertices: np.ndarray
+    mouth_parts: np.ndarray
+    inner_lip_upper_mid: int
+    inner_lip_lower_mid: int
+    mouth_corner_left: int
+    mouth_corner_right: int
+    region_names: tuple[str, ...]
+    regions: np.ndarray
+
+    @property
+    def channels(self) -> int:
+        """Number n of expression channels."""
+        return self.shapedirs.shape[2]
+
+    @property
+    def parents(self) -> np.ndarray:
+        """Parent joint of every joint, [5], −1 for the root."""
+        return self.kintree_table[0]
+
+    @property
+    def joints(self) -> np.ndarray:
+        """Rest positions of the joints, [5, 3] metres."""
+        return self.J_regressor.astype(np.float64) @ self.v_template.astype(np.float64)
+
+    def channel(self, name: str) -> int:
+        """Index of an expression channel; KeyError if this head has none of that name."""
+        try:
+            return self.expression_names.index(name)
+        except ValueError:
+            raise KeyError(f"This head has no channel named {name}.") from None
+
+
+def load_head(path: str | Path | None = None) -> Head:
+    """The bundled head, or the head in a file of ours (.npz) or of FLAME (.pkl, .npz).
+
+    No code in the file is ever run. Raises BadHead with a sentence if the file is not a head.
+    """
+    path = Path(path) if path is not None else HEAD_FILE
+    if not path.is_file():
+        raise BadHead(f"There is no head file at {path}. Choose a file that exists.")
+    data = _read_pickle(path) if path.suffix.lower() == ".pkl" else _read_npz(path)
+    if "expression_names" in data and "mouth_vertices" in data:
+        return _check(path, _ours(path, data))
+    return _check(path, _flame(path, data))
+
+
+def _read_npz(path):
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception as problem:  # zip, header and object-array errors all mean the same to the user
+        raise BadHead(
+            f"{path.name} cannot be read as a head: {problem}. Choose an .npz with plain arrays or a FLAME .pkl."
+        ) from None
+
+
+def _read_pickle(path):
+    from .unpickle import unpickle
+
+    data = unpickle(path)
+    if not isinstance(data, dict):
+        raise BadHead(f"{path.name} holds no FLAME model. Choose the .pkl of a FLAME download.")
+    return {str(k.decode("latin1") if isinstance(k, bytes) else k): v for k, v in data.items()}
+
+
+def _array(path, data, name, dtype=np.float32):
+    if name not in data:
+        raise BadHead(f"{path.name} lacks {name}, which every FLAME-format head has. Choose another file.")
+    value = data[name]
+    if hasattr(value, "toarray"):
+        value = value.toarray()
+    try:
+        value = np.ascontiguousarray(np.asarray(value), dtype=dtype)
+    except (TypeError, ValueError, OverflowError):
+        raise BadHead(f"{name} in {path.name} is not an array of numbers. Choose another file.") from None
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        raise BadHead(f"{name} in {path.name} contains NaN or infinite numbers. Choose another file.")
+    return value
+
+
+def _rig(path, data):
+    kintree = np.asarray(data.get("kintree_table", [[-1, 0, 1, 1, 1], range(5)]))
+    try:
+        kintree = kintree.astype(np.int64)
+    except (TypeError, ValueError):
+        raise BadHead(f"kintree_table in {path.name} is not an array of numbers. Choose another file.") from None
+    # FLAME files store the root's missing parent as an unsigned −1
+    kintree = np.where((kintree < 0) | (kintree > 4), -1, kintree)
+    return {
+        "v_template": _array(path, data, "v_template"),
+        "J_regressor": _array(path, data, "J_regressor"),
+        "weights": _array(path, data, "weights"),
+        "posedirs": _array(path, data, "posedirs"),
+        "kintree_table": kintree,
+        "f": _array(path, data, "f", np.int32),
+    }
+
+
+def _names(path, data, name):
+    value = np.asarray(data.get(name, ()))
+    if value.dtype.kind != "U" and value.size:
+        raise BadHead(f"{name} in {path.name} is not a list of names. Choose another file.")
+    return tuple(str(v) for v in value.ravel())
+
+
+def _ours(path, data):
+    fields = _rig(path, data) | {"shapedirs": _array(path, data, "shapedirs")}
+    for name in ("polygons", "polygon_material", "mouth_vertices", "mouth_parts"):
+        fields[name] = _array(path, data, name, np.int32)
+    for name in ("material_colors", "regions"):
+        fields[name] = _array(path, data, name)
+    for name in ("expression_names", "material_names", "region_names"):
+        fields[name] = _names(path, data, name)
+    for name in _FLAME_LANDMARKS:
+        value = _array(path, data, name, np.int64)
+        if value.size != 1:
+            raise BadHead(f"{name} in {path.name} is not one vertex number. Choose another file.")
+        fields[name] = int(value.ravel()[0])
+    return Head(**fields)
+
+
+def _flame(path, data):
+    fields = _rig(path, data)
+    shapedirs = _array(path, data, "shapedirs")
+    if shapedirs.ndim != 3 or shapedirs.shape[2] <= FLAME_SHAPE_DIRECTIONS:
+        raise BadHead(
+            f"{path.name} has no expression directions: FLAME keeps them after {FLAME_SHAPE_DIRECTIONS} identity "
+            "directions. Choose the full FLAME model."
+        )
+    shapedirs = np.ascontiguousarray(shapedirs[:, :, FLAME_SHAPE_DIRECTIONS:])
+    faces = fields["f"]
+    if faces.ndim != 2 or faces.shape[1] != 3:
+        raise BadHead(f"f in {path.name} is not a list of triangles. Choose another file.")
+    known = len(fields["v_template"]) == _FLAME_VERTICES
+    return Head(
+        **fields,
+        shapedirs=shapedirs,
+        polygons=np.concatenate([faces, np.full((len(faces), 1), -1, np.int32)], 1),
+        polygon_material=np.zeros(len(faces), np.int32),
+        material_names=("Skin",),
+        material_colors=np.array([[0.6, 0.42, 0.34, 1.0]], np.float32),
+        expression_names=tuple(f"expression{i + 1:03d}" for i in range(shapedirs.shape[2])),
+        mouth_vertices=np.zeros(0, np.int32),
+        mouth_parts=np.zeros(0, np.int32),
+        **{name: vertex if known else -1 for name, vertex in _FLAME_LANDMARKS.items()},
+        region_names=(),
+        regions=np.zeros((0, len(fields["v_template"])), np.float32),
+    )
+
+
+def _check(path, head):
+    """Raise BadHead unless all shapes agree; return the head."""
+    count = head.v_template.shape[0] if head.v_template.ndim else 0
+    n = len(head.expression_names)
+    wanted = {
+        "v_template": (count, 3),
+        "shapedirs": (count, 3, n),
+        "posedirs": (count, 3, 36),
+        "J_regressor": (5, count),
+        "weights": (count, 5),
+        "kintree_table": (2, 5),
+        "f": (len(head.f), 3),
+        "polygons": (len(head.polygons), 4),
+        "polygon_material": (len(head.polygons),),
+        "mouth_parts": (len(head.mouth_vertices),),
+        "regions": (len(head.region_names), count),
+        "material_colors": (len(head.material_names), 4),
+    }
+    for name, shape in wanted.items():
+        value = getattr(head, name)
+        if value.shape != shape:
+            raise BadHead(
+                f"{name} in {path.name} has shape {value.shape} where {shape} is needed. "
+                "Choose a FLAME model with five joints (root, neck, jaw, eyes)."
+            )
+    landmarks = [getattr(head, name) for name in _FLAME_LANDMARKS]
+    for name, ids in (("f", head.f), ("polygons", head.polygons), ("mouth_vertices", head.mouth_vertices),
+                      ("landmarks", np.array(landmarks))):
+        lowest = -1 if name in ("polygons", "landmarks") else 0
+        if ids.size and (ids.min() < lowest or ids.max() >= count):
+            raise BadHead(f"{name} in {path.name} names vertices that do not exist. The file is damaged; get it again.")
+    if count == 0 or len(head.f) == 0:
+        raise BadHead(f"{path.name} has no mesh. Choose another file.")
+    if len(head.polygon_material) and (
+        head.polygon_material.min() < 0 or head.polygon_material.max() >= len(head.material_names)
+    ):
+        raise BadHead(f"polygon_material in {path.name} names materials that do not exist. Get the file again.")
+    if list(head.parents) != [-1, 0, 1, 1, 1]:
+        raise BadHead(f"The joints of {path.name} are not FLAME's (root, neck, jaw, two eyes). Choose a FLAME model.")
+    if np.abs(head.weights.sum(1) - 1).max() > 1e-3:
+        raise BadHead(f"The skinning weights of {path.name} do not sum to 1. The file is damaged; get it again.")
+    return head

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sculpts the bundled head: `python -m thunder_core.face.sculpt` writes weights/head.npz again, bit for bit."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from . import sculpt_parts, sculpt_rig, sculpt_shapes, sculpt_skin
+from .sculpt_mesh import COLORS, MATERIALS, Mesh, triangulate
+
+HEAD_FILE = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
+GRAIN = 1e-7  # metres; coordinates are rounded to it so that the last bits of a libm do not matter
+
+
+def sculpt():
+    """All arrays of the head file, in metres."""
+    mesh = Mesh()
+    sculpt_skin.build_skin(mesh)
+    for add in (sculpt_parts.add_teeth, sculpt_parts.add_tongue, sculpt_parts.add_eyeballs, sculpt_parts.add_brows):
+        add(mesh)
+    clay = describe(mesh)
+    weights = sculpt_rig.skin_weights(clay)
+    weights = 0.5 * (weights + weights[clay.mirror][:, [0, 1, 2, 4, 3]])
+    shapes = sculpt_shapes.expression_basis(clay, weights[:, sculpt_rig.JAW])
+    moved = np.abs(shapes).max((0, 2)) > 0
+    regressor = sculpt_rig.joint_regressor(clay, moved)
+    polygons = np.array(mesh.polygons, np.int32)
+    mouth, parts = mouth_vertices(clay)
+    index = clay.index
+    return {
+        "v_template": _metres(clay.points),
+        "shapedirs": np.ascontiguousarray(_metres(shapes.transpose(1, 2, 0))),
+        "posedirs": np.zeros((len(clay.points), 3, 36), np.float32),
+        "J_regressor": _unit_rows(regressor),
+        "weights": _unit_rows(weights),
+        "kintree_table": sculpt_rig.PARENTS,
+        "f": triangulate(polygons),
+        "polygons": polygons,
+        "polygon_material": np.array(mesh.materials, np.int32),
+        "material_names": np.array(MATERIALS),
+        "material_colors": np.array(COLORS, np.float32),
+        "expression_names": np.array(sculpt_shapes.CHANNELS),
+        "mouth_vertices": mouth,
+        "mouth_parts": parts,
+        "inner_lip_upper_mid": np.int32(index[("m", sculpt_skin.CONTACT, 10)]),
+        "inner_lip_lower_mid": np.int32(index[("m", sculpt_skin.CONTACT, 30)]),
+        "mouth_corner_left": np.int32(index[("m", sculpt_skin.CONTACT, 0)]),
+        "mouth_corner_right": np.int32(index[("m", sculpt_skin.CONTACT, 20)]),
+        "region_names": np.array(sculpt_rig.REGIONS),
+        "regions": np.round(sculpt_rig.regions(clay), 7).astype(np.float32),
+    }
+
+
+def describe(mesh):
+    """The mesh as arrays with what the rig and the shapes need to know of every vertex.
+
+    points [V, 3] mm, part [V], ring [V] (mouth ring or −1), u [V] (−1..1 along the lips), up [V] (+1 upper lip,
+    −1 lower), along_tongue [V] (0 tip … 1 root), mirror [V] (vertex on the other side), index (key → vertex).
+    """
+    n = len(mesh.keys)
+    ring, u, up, along = np.full(n, -1), np.zeros(n), np.zeros(n), np.zeros(n)
+    mirror = np.empty(n, int)
+    for i, key in enumerate(mesh.keys):
+        on_skin = key[0] in "gcme"
+        mirror[i] = mesh.index[sculpt_skin.mirror_key(key) if on_skin else sculpt_parts.mirror_part(key)]
+        if key[0] == "m":
+            ring[i] = key[1]
+            u[i], up[i] = sculpt_skin.ring_position(key[2])
+        if key[0] == "tongue":
+            last = sculpt_parts.TONGUE_RINGS - 1
+            along[i] = {"tip": 0.0, "root": 1.0}.get(key[2], key[2] / last if key[2] not in ("tip", "root") else 0)
+    points = np.array(mesh.points)
+    points = 0.5 * (points + points[mirror] * [-1, 1, 1])
+    edges = set()
+    for polygon in mesh.polygons:
+        ids = [i for i in polygon if i >= 0]
+        for a, b in zip(ids, ids[1:] + ids[:1]):
+            edges |= {(a, b), (b, a)}
+    a, b = np.array(sorted(edges)).T
+    count = np.maximum(np.bincount(a, minlength=n), 1)
+    return SimpleNamespace(
+        points=points, part=np.array(mesh.parts), ring=ring, u=u, up=up, along_tongue=along, mirror=mirror,
+        index=mesh.index, neighbour_mean=lambda values: np.bincount(a, values[b], n) / count,
+    )
+
+
+def mouth_vertices(clay):
+    """(ids, parts): the 280 lip and near-lip vertices, then front teeth edges and tongue; ≤ 330 together.
+
+    parts: 0 lips and skin, 1 upper teeth, 2 lower teeth, 3 tongue.
+    """
+    lips = [clay.index[("m", r, k)] for r in sculpt_skin.LIP_RINGS for k in range(sculpt_skin.RING)]
+    teeth = {jaw: [clay.index[("tooth", side, jaw, n, 2, 1)] for side in (1, -1) for n in range(5)] for jaw in (1, -1)}
+    tongue = [clay.index[("tongue", 0, r, k)] for r in (0, 1, 3, 5, 7) for k in (0, 2, 6, 10)]
+    tongue += [clay.index[("tongue", 0, "tip")]]
+    ids = lips + teeth[1] + teeth[-1] + tongue
+    parts = [0] * len(lips) + [1] * len(teeth[1]) + [2] * len(teeth[-1]) + [3] * len(tongue)
+    return np.array(ids, np.int32), np.array(parts, np.int32)
+
+
+def _metres(millimetres):
+    return (np.round(millimetres * 1e-3 / GRAIN) * GRAIN).astype(np.float32)
+
+
+def _unit_rows(rows):
+    rows = np.round(rows, 7).astype(np.float32)
+    return rows
+
+
+def main(path=None):
+    """Write the head file and say what is in it."""
+    path = Path(path) if path else HEAD_FILE
+    head = sculpt()
+    with open(path, "wb") as out:
+        np.savez_compressed(out, **head)
+    n, p = len(head["v_template"]), len(head["polygons"])
+    print(f"{path}: {n} vertices, {p} polygons, {len(head['expression_names'])} channels, "
+          f"{len(head['mouth_vertices'])} mouth vertices")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:2])

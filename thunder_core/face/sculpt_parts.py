@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is not skin: eyeballs, two rows of teeth with gums, tongue and brows, each a closed or open shell.
+
+Keys start with the part's name and a side (+1 left, −1 right) so that mirroring is exact: ("ball", side, …),
+("tooth", side, jaw, n, ring, k), ("gum", side, …). The tongue and the gums cross the midline and are mirrored
+by their own lateral index.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .sculpt_form import EYE, EYE_RADIUS, surface_z
+
+# Widths of the teeth from the midline back, millimetres (upper, lower), and heights of the crowns.
+_UPPER = ((8.6, 10.2), (6.6, 9.0), (7.6, 9.8), (6.9, 8.2), (6.7, 7.8), (9.8, 7.2), (9.4, 6.8))
+_LOWER = ((5.3, 8.8), (5.8, 9.0), (6.8, 9.8), (6.9, 8.4), (7.0, 7.9), (10.6, 7.2), (10.2, 6.8))
+ARCH_FRONT = 85.0  # depth z of the outer face of the upper front teeth
+EDGE_UPPER = -72.4  # height of the biting edges at rest
+EDGE_LOWER = -72.6
+TONGUE_RINGS, TONGUE_AROUND = 12, 12
+_TOOTH_AROUND = 8
+
+
+def _arch(front, half_width, depth):
+    """Points along a dental arch from the midline backwards, [m, 2] (x, z), and their arc lengths."""
+    t = np.linspace(0, 1, 400)
+    x = half_width * np.sin(t * np.pi / 2) ** 0.92
+    z = front - depth * (1 - np.cos(t * np.pi / 2)) ** 0.95
+    curve = np.stack([x, z], 1)
+    length = np.concatenate([[0], np.cumsum(np.sqrt((np.diff(curve, axis=0) ** 2).sum(1)))])
+    return curve, length
+
+
+def add_teeth(mesh):
+    """Fourteen rounded crowns and a band of gum in each jaw."""
+    for jaw, sizes, front, half_width in ((1, _UPPER, ARCH_FRONT, 28.5), (-1, _LOWER, ARCH_FRONT - 2.2, 26.5)):
+        part = "teeth_upper" if jaw > 0 else "teeth_lower"
+        curve, length = _arch(front, half_width, 46.0)
+        edge = EDGE_UPPER if jaw > 0 else EDGE_LOWER
+        at, gum = 0.05, []
+        for n, (width, height) in enumerate(sizes):
+            middle = at + width / 2
+            at += width
+            centre = np.array([np.interp(middle, length, curve[:, i]) for i in (0, 1)])
+            ahead = np.array([np.interp(middle + 0.5, length, curve[:, i]) for i in (0, 1)]) - centre
+            along = ahead / np.linalg.norm(ahead)
+            outward = np.array([-along[1], along[0]])
+            thick = 4.6 if n < 3 else (7.5 if n < 5 else 9.5)
+            centre = centre - outward * thick / 2
+            bite = edge + jaw * (0.0, 0.9, -0.2, 0.4, 0.7, 0.9, 1.0)[n]
+            _add_tooth(mesh, jaw, n, part, centre, along, outward, width, thick, bite, height)
+            gum.append((centre, outward, thick, bite + jaw * (height - 1.6)))
+        _add_gum(mesh, jaw, part, gum, front)
+
+
+def _add_tooth(mesh, jaw, n, part, centre, along, outward, width, thick, bite, height):
+    # rings from the biting edge to below the gum: (height share, width share, thickness share, outward shift)
+    taper = 0.5 if n < 3 else 0.8
+    rings = ((0.0, 0.84, taper * 0.55, 0.6), (0.06, 0.95, taper, 0.5), (0.35, 1.0, taper + 0.15, 0.35),
+             (0.7, 0.95, 1.0, 0.1), (1.0, 0.8, 0.95, -0.3))
+    for side in (1, -1):
+        keys = []
+        for r, (share, w, t, shift) in enumerate(rings):
+            keys.append([("tooth", side, jaw, n, r, k) for k in range(_TOOTH_AROUND)])
+            for k in range(_TOOTH_AROUND):
+                angle = 2 * np.pi * (k + 0.5) / _TOOTH_AROUND
+                c, s = np.cos(angle), np.sin(angle)
+                # a rounded rectangle: superellipse with exponent 4
+                scale = (abs(c) ** 4 + abs(s) ** 4) ** -0.25
+                xz = centre + along * (c * scale * w * width * 0.485) + outward * (s * scale * t * thick * 0.5 + shift)
+                point = np.array([side * xz[0], bite + jaw * share * height, xz[1]])
+                mesh.add(keys[-1][k], point, part)
+        for a, b in zip(keys[:-1], keys[1:]):
+            for k in range(_TOOTH_AROUND):
+                m = (k + 1) % _TOOTH_AROUND
+                quad = (a[k], a[m], b[m], b[k])
+                mesh.face(quad if side * jaw < 0 else quad[::-1], "Teeth")
+        a = keys[0]
+        for quad in ((a[0], a[1], a[2], a[3]), (a[0], a[3], a[4], a[7]), (a[7], a[4], a[5], a[6])):
+            mesh.face(quad if side * jaw > 0 else quad[::-1], "Teeth")
+
+
+def _add_gum(mesh, jaw, part, gum, front):
+    """A ridge over the roots: rows from inside to outside, columns along the arch, mirrored at the midline."""
+    columns = [(np.array([0.0, front - 2.3]), np.array([0.0, 1.0]), 4.6, gum[0][3])] + list(gum)
+    last = columns[-1]
+    columns.append((last[0] + np.array([0.3, -6.0]), last[1], last[2], last[3]))
+    profile = ((-1.0, -0.8), (-0.75, 0.6), (-0.62, 5.0), (0.6, 5.4), (0.80, 0.9), (0.55, -0.5))
+    for side in (1, -1):
+        for column, (centre, outward, thick, height) in enumerate(columns):
+            if column == 0 and side < 0:
+                continue
+            for row, (out, up) in enumerate(profile[::-1]):
+                xz = centre + outward * out * (thick / 2 + 0.9)
+                key = ("gum", 0 if column == 0 else side, jaw, column, row)
+                mesh.add(key, (side * xz[0] if column else 0.0, height + jaw * up, xz[1]), part)
+        for column in range(len(columns) - 1):
+            for row in range(len(profile) - 1):
+                quad = tuple(("gum", 0 if c == 0 else side, jaw, c, r) for c, r in
+                             ((column, row), (column + 1, row), (column + 1, row + 1), (column, row + 1)))
+                mesh.face(quad if side * jaw > 0 else quad[::-1], "Gums")
+
+
+def add_tongue(mesh):
+    """A tongue of 12 rings from the tip (ring 0) to the root; lateral index k = 0 lies on top of the midline."""
+    for r in range(TONGUE_RINGS):
+        t = r / (TONGUE_RINGS - 1)
+        half = 21.5 * (np.sqrt(1 - (1 - min(t / 0.5, 1)) ** 2.2) * 0.93 + 0.07) * (1 - 0.12 * max(t - 0.5, 0))
+        thick = 2.0 + 8.0 * min(t / 0.7, 1) ** 0.8
+        z = 79.0 - 50.0 * t - (0 if r else 0)
+        y = -76.0 + 6.5 * np.sin(np.pi * min(t / 0.8, 1.0) * 0.62) - 9.0 * max(t - 0.6, 0) ** 2 * 4
+        for k in range(TONGUE_AROUND):
+            angle = 2 * np.pi * k / TONGUE_AROUND
+            s, c = np.sin(angle), np.cos(angle)
+            groove = -1.3 * np.exp(-((s * half / 4.0) ** 2)) * (c > 0) * min(t / 0.3, 1)
+            below = 1.0 if c > 0 else 1.2
+            mesh.add(("tongue", 0, r, k), (half * s, y + thick * 0.5 * c * below + groove, z), "tongue")
+    mesh.add(("tongue", 0, "tip"), (0, mesh.points[mesh.index[("tongue", 0, 0, 3)]][1], 80.2), "tongue")
+    mesh.add(("tongue", 0, "root"), (0, -74, 24.0), "tongue")
+    keys = [[("tongue", 0, r, k) for k in range(TONGUE_AROUND)] for r in range(TONGUE_RINGS)]
+    mesh.rings(keys, "Tongue")
+    for k in range(TONGUE_AROUND):
+        m = (k + 1) % TONGUE_AROUND
+        mesh.face((("tongue", 0, "tip"), keys[0][m], keys[0][k]), "Tongue")
+        mesh.face((("tongue", 0, "root"), keys[-1][k], keys[-1][m]), "Tongue")
+
+
+def add_eyeballs(mesh):
+    """Two eyeballs with pole on the optical axis: pupil, iris, white; the cornea bulges a little."""
+    around = 24
+    polar = np.radians([0, 8.0, 11.0, 20.0, 27.5, 30.0, 40, 55, 72, 90, 110, 130, 150, 180])
+    for side in (1, -1):
+        centre = EYE * [side, 1, 1]
+        keys = []
+        for r, a in enumerate(polar):
+            pole = r in (0, len(polar) - 1)
+            ring = []
+            for k in range(around):
+                key = ("ball", side, r) if pole else ("ball", side, r, k)
+                ring.append(key)
+                if pole and k:
+                    continue
+                radius = EYE_RADIUS + 0.55 * max(1 - (a / np.radians(30)) ** 2, 0) ** 1.0
+                angle = 2 * np.pi * k / around
+                d = np.array([np.sin(a) * np.cos(angle) * side, np.sin(a) * np.sin(angle), np.cos(a)])
+                mesh.add(key, centre + radius * d, "eye_left" if side > 0 else "eye_right")
+            keys.append(ring)
+        for r in range(len(polar) - 1):
+            material = "Pupil" if r < 1 else ("Iris" if r < 4 else "Eye White")
+            for k in range(around):
+                m = (k + 1) % around
+                quad = (keys[r][k], keys[r + 1][k], keys[r + 1][m], keys[r][m])
+                mesh.face(quad if side > 0 else quad[::-1], material)
+
+
+def add_brows(mesh):
+    """Two brows: arched strips of a lens-shaped section that lie on the skin and follow it."""
+    columns, section = 11, 6
+    for side in (1, -1):
+        keys = []
+        for c in range(columns):
+            t = c / (columns - 1)
+            x = 11.5 + 40.5 * t
+            y = 17.5 + 6.0 * np.sin(np.pi * min(t / 1.25, 1.0)) - 5.0 * max(t - 0.6, 0) ** 1.2 * 2
+            half = (3.4 - 2.0 * t) * np.sqrt(min((t + 0.08) / 0.2, 1)) * (1 - max(t - 0.85, 0) * 4.5)
+            ring = []
+            for k in range(section):
+                angle = 2 * np.pi * k / section
+                yy = y + half * np.cos(angle)
+                out = 1.1 * np.sin(angle) * min(half / 2, 1) + 0.1
+                z = surface_z(np.array([x]), np.array([yy]))[0]
+                key = ("brow", side, c, k)
+                mesh.add(key, (side * x, yy, z + out), "brow")
+                ring.append(key)
+            keys.append(ring)
+        mesh.rings(keys if side < 0 else [k[::-1] for k in keys], "Brows")
+        for ring, flip in ((keys[0], side > 0), (keys[-1], side < 0)):
+            for quad in ((ring[0], ring[1], ring[2], ring[3]), (ring[0], ring[3], ring[4], ring[5])):
+                mesh.face(quad[::-1] if flip else quad, "Brows")
+
+
+def mirror_part(key):
+    """The key of the same place on the other side, for every key of this file."""
+    if key[0] == "tongue":
+        return key if len(key) == 3 else key[:3] + ((-key[3]) % TONGUE_AROUND,)
+    return (key[0], -key[1]) + key[2:]
