@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stop the work that is going on."""
+
+import bpy
+
+from ..scene import work
+
+
+class THUNDER_OT_cancel(bpy.types.Operator):
+    """Stop the work that is going on; the scene stays as it was before"""
+
+    bl_idname = "thunder.cancel"
+    bl_label = "Cancel"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context):
+        if work.running is None:
+            cls.poll_message_set("Nothing is going on")
+            return False
+        return True
+
+    def execute(self, context):
+        work.running.asked_to_stop = True
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_cancel,))

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Generate takes: several sampled performances of the voice, keyed and ranked."""
+
+import bpy
+
+from ..scene import engine_session, head, performing, strip
+from .slices import SlicedWork
+
+
+class THUNDER_OT_generate(SlicedWork, bpy.types.Operator):
+    """Sample performances of the voice, key each as a take of its own and list them best first"""
+
+    bl_idname = "thunder.generate"
+    bl_label = "Generate Takes"
+
+    def begin(self, context):
+        settings = context.scene.thunder
+        voice = strip.find(context)
+        rig = head.find(context.scene, context.object)
+        head.check_animatable(rig)
+        client = engine_session.client()
+        client.start()
+        steps = performing.generate(client, voice, context.scene, rig, settings.count, settings.seed, settings.steps)
+        return "Generating takes", steps
+
+    def finish(self, context):
+        takes = context.scene.thunder.takes
+        best = takes[0]
+        self.report({"INFO"}, f"Best of {context.scene.thunder.count} takes: lip-sync {best.score:.0f}, seed {best.seed}")
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_generate,))

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the operators of long work share: a timer that advances it while Blender stays usable."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..scene import work
+from ..thunder_core.errors import Cancelled, ThunderError
+
+TICK_SECONDS = 0.05
+
+
+class SlicedWork:
+    """An operator whose `begin(context)` gives (title, steps): modal in a window, in one go without one.
+
+    The whole is one undo step, made when the work is over; an error is one sentence and changes nothing.
+    """
+
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if work.running is not None:
+            cls.poll_message_set("Thunder is at work: wait for it or cancel it")
+            return False
+        return context.scene is not None
+
+    def execute(self, context):
+        try:
+            work.run_through(*self.begin(context))
+        except ThunderError as error:
+            return self.fail(error)
+        return self.finish(context)
+
+    def invoke(self, context, event):
+        if bpy.app.background or context.window is None:
+            return self.execute(context)
+        try:
+            work.begin(*self.begin(context))
+        except ThunderError as error:
+            return self.fail(error)
+        self.timer = context.window_manager.event_timer_add(TICK_SECONDS, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context, event):
+        if work.running is None:  # the add-on was disabled meanwhile
+            return self.leave(context, {"CANCELLED"})
+        if event.type == "ESC" and event.value == "PRESS" and not context.screen.is_animation_playing:
+            work.running.asked_to_stop = True
+            return {"RUNNING_MODAL"}
+        if event.type != "TIMER":
+            # While the work holds data between two slices, an undo in between would pull it from under it.
+            return {"RUNNING_MODAL" if work.running.step.busy else "PASS_THROUGH"}
+        try:
+            over = work.running.advance()
+        except ThunderError as error:
+            self.leave(context, None)
+            return self.fail(error)
+        except Exception:
+            self.leave(context, None)
+            raise
+        if over:
+            self.leave(context, None)
+            return self.finish(context)
+        self.show_progress(context)
+        return {"RUNNING_MODAL" if work.running.step.busy else "PASS_THROUGH"}
+
+    def cancel(self, context):
+        """Blender ends the operator itself: another file is opened or the window closes."""
+        self.leave(context, None)
+
+    def leave(self, context, result):
+        if getattr(self, "timer", None) is not None:
+            context.window_manager.event_timer_remove(self.timer)
+            self.timer = None
+        if context.workspace is not None:
+            context.workspace.status_text_set(None)
+        work.end()
+        return result
+
+    def show_progress(self, context):
+        step = work.running.step
+        context.workspace.status_text_set(f"{work.running.title}: {step.message} ({step.fraction:.0%}) · Esc cancels")
+        work.redraw()
+
+    def fail(self, error: ThunderError):
+        if isinstance(error, Cancelled):
+            self.report({"INFO"}, str(error))
+        else:
+            self.report({"ERROR"}, str(error))
+        return {"CANCELLED"}
+
+    def finish(self, context):
+        return {"FINISHED"}

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that differs between Blender 4.2 and 5.2, behind one name each."""
+
+from __future__ import annotations
+
+import bpy
+
+HAS_SLOTS = bpy.app.version >= (4, 4, 0)  # one action may animate several data-blocks
+_LAYERED_ONLY = bpy.app.version >= (5, 0, 0)  # Action.fcurves is gone
+
+# What keyframe_points.foreach_set wants for the enums of a key (DNA values, stable since 2.8).
+BEZIER, AUTO_CLAMPED = 2, 4
+
+
+# ---- sequencer
+
+
+def strips(editor) -> bpy.types.bpy_prop_collection:
+    """The top-level strips of a sequence editor (`sequences` before 4.4)."""
+    return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
+def strips_all(editor) -> bpy.types.bpy_prop_collection:
+    """All strips of a sequence editor, those inside metas included."""
+    return editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
+
+
+def sequencer_scene(context):
+    """The scene the sequencer shows: a choice of its own from 5.0 on, else the active scene."""
+    return getattr(context, "sequencer_scene", None) or context.scene
+
+
+def strip_span(strip) -> tuple[int, int]:
+    """First frame of a strip as trimmed and the frame after its last."""
+    if hasattr(strip, "left_handle"):
+        return int(strip.left_handle), int(strip.right_handle)
+    return int(strip.frame_final_start), int(strip.frame_final_end)
+
+
+def content_start(strip) -> float:
+    """Scene frame, with its fraction, at which the untrimmed content of a strip begins."""
+    return float(strip.content_start if hasattr(strip, "content_start") else strip.frame_start)
+
+
+def trim_start(strip, frames: float) -> None:
+    """Cut the first frames of a strip's content off, the content staying where it is."""
+    _set_first(strip, ("left_handle_offset", "frame_offset_start"), frames)
+
+
+def trim_end(strip, frames: float) -> None:
+    """Cut the last frames of a strip's content off."""
+    _set_first(strip, ("right_handle_offset", "frame_offset_end"), frames)
+
+
+def _set_first(target, names: tuple[str, ...], value) -> None:
+    for name in names:
+        if hasattr(target, name):
+            setattr(target, name, value)
+            return
+    raise AttributeError(f"{target!r} has none of {names}")
+
+
+# ---- actions
+
+
+def new_action(name: str, targets: list) -> tuple[list[bpy.types.Action], list]:
+    """Fresh actions that animate the data-blocks `targets`: (actions, one curve collection per target).
+
+    From 4.4 on a single action with a slot per target; before, one action per target.
+    """
+    if HAS_SLOTS:
+        action = bpy.data.actions.new(name)
+        strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
+        curves = []
+        for target in targets:
+            slot = action.slots.new(id_type=target.id_type, name=target.name)
+            curves.append(strip.channelbag(slot, ensure=True).fcurves)
+        return [action], curves
+    actions = [bpy.data.actions.new(name if i == 0 else f"{name} {target.id_type.title()}")
+               for i, target in enumerate(targets)]
+    for action, target in zip(actions, targets):
+        action.id_root = target.id_type
+    return actions, [action.fcurves for action in actions]
+
+
+def new_curve(curves, data_path: str, index: int, group: str):
+    """A new f-curve in a collection that new_action gave."""
+    if not HAS_SLOTS:
+        return curves.new(data_path, index=index, action_group=group)
+    if _LAYERED_ONLY:
+        return curves.new(data_path, index=index, group_name=group)
+    return curves.new(data_path, index=index)
+
+
+def all_curves(action) -> list:
+    """Every f-curve of an action, whatever its slots."""
+    if not HAS_SLOTS:
+        return list(action.fcurves)
+    return [curve for layer in action.layers for strip in layer.strips for bag in strip.channelbags
+            for curve in bag.fcurves]
+
+
+def curves_for(data_block) -> list:
+    """The f-curves that a data-block's active action holds for it (its slot's alone)."""
+    animation = data_block.animation_data
+    if animation is None or animation.action is None:
+        return []
+    if not HAS_SLOTS:
+        return list(animation.action.fcurves)
+    slot = animation.action_slot
+    if slot is None:
+        return []
+    return [curve for layer in animation.action.layers for strip in layer.strips
+            if (bag := strip.channelbag(slot)) is not None for curve in bag.fcurves]
+
+
+def slot_of(data_block) -> str:
+    """Identifier of the slot a data-block uses in its active action ("" for none or before 4.4)."""
+    animation = data_block.animation_data
+    slot = getattr(animation, "action_slot", None) if animation else None
+    return slot.identifier if slot else ""
+
+
+def assign_action(data_block, action, slot: str = "") -> None:
+    """Make `action` (or None) the active action of a data-block, with the slot of that identifier.
+
+    Without an identifier the slot made for a data-block of its type is taken.
+    """
+    animation = data_block.animation_data or data_block.animation_data_create()
+    animation.action = action
+    if action is None or not HAS_SLOTS:
+        return
+    chosen = action.slots.get(slot) if slot else None
+    if chosen is None:
+        fitting = [s for s in action.slots if s.target_id_type in (data_block.id_type, "UNSPECIFIED")]
+        chosen = next((s for s in fitting if s.name_display == data_block.name), fitting[0] if fitting else None)
+    if chosen is not None:
+        animation.action_slot = chosen

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Motion at 25 fps to scene frames and back: the one door between the model's clock and the scene's."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+MOTION_FPS = 25.0
+CLOSED_MM = 0.6  # inner lips nearer than this are a closure: it must survive whatever the scene's rate
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where a sound lies in a scene: its first sample is heard at `start` (frames, with fraction), at `fps`
+    frames per second of real time (fps / fps_base)."""
+
+    start: float
+    fps: float
+
+    @classmethod
+    def of(cls, scene, start: float) -> Clock:
+        return cls(float(start), scene.render.fps / scene.render.fps_base)
+
+    def frame(self, seconds):
+        """Scene frame at a time of the sound (scalar or array)."""
+        return self.start + np.asarray(seconds, dtype=np.float64) * self.fps
+
+    def seconds(self, frame):
+        """Time of the sound at a scene frame (scalar or array)."""
+        return (np.asarray(frame, dtype=np.float64) - self.start) / self.fps
+
+    def scene_frames(self, motion_frames: int) -> np.ndarray:
+        """The whole scene frames during which a motion of so many frames runs, int [S]."""
+        first = math.floor(self.start + 1e-6)
+        last = math.ceil(float(self.frame((motion_frames - 1) / MOTION_FPS)) - 1e-6)
+        return np.arange(first, max(first, last) + 1)
+
+
+def at_scene_frames(clock: Clock, values: np.ndarray, frames: np.ndarray,
+                    opening: np.ndarray | None = None) -> np.ndarray:
+    """Curves at 25 fps (values [T, c]) as they stand at scene frames (frames [S]); returns float64 [S, c].
+
+    Monotone cubics between the model's frames: no overshoot, so lips that meet do not pass through each
+    other. With `opening` [T] in mm, a scene frame that has a closure within half its length takes the closed
+    pose itself; at 24 fps a closure one frame long would otherwise be averaged away.
+    """
+    position = np.clip(clock.seconds(frames) * MOTION_FPS, 0.0, len(values) - 1.0)
+    if opening is not None:
+        position = _snap_to_closures(position, np.asarray(opening, dtype=np.float64), MOTION_FPS / clock.fps)
+    return monotone_cubic(np.asarray(values, dtype=np.float64), position)
+
+
+def _snap_to_closures(position: np.ndarray, opening: np.ndarray, step: float) -> np.ndarray:
+    lower = np.r_[np.inf, opening[:-1]]
+    upper = np.r_[opening[1:], np.inf]
+    closures = np.flatnonzero((opening < CLOSED_MM) & (opening <= lower) & (opening <= upper))
+    position = position.copy()
+    for closure in closures:
+        nearest = int(np.argmin(np.abs(position - closure)))
+        if abs(position[nearest] - closure) <= step / 2 + 1e-9:
+            position[nearest] = closure
+    return position
+
+
+def monotone_cubic(values: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Fritsch–Carlson interpolation of evenly spaced samples (values [T, c]) at fractional indices [S]."""
+    count = len(values)
+    if count == 1:
+        return np.repeat(values, len(position), axis=0)
+    delta = np.diff(values, axis=0)
+    slope = np.zeros_like(values)
+    before, after = delta[:-1], delta[1:]
+    same = before * after > 0
+    # Harmonic mean where the curve keeps its direction, flat at every turning point.
+    slope[1:-1] = np.where(same, 2 * before * after / np.where(same, before + after, 1.0), 0.0)
+    slope[0], slope[-1] = delta[0], delta[-1]
+    index = np.clip(np.floor(position).astype(int), 0, count - 2)
+    t = (position - index)[:, None]
+    v0, v1, m0, m1 = values[index], values[index + 1], slope[index], slope[index + 1]
+    return ((1 + 2 * t) * (1 - t) ** 2 * v0 + t * (1 - t) ** 2 * m0
+            + t * t * (3 - 2 * t) * v1 + t * t * (t - 1) * m1)
+
+
+def motion_times(seconds: float) -> np.ndarray:
+    """Times of the frames of a motion that covers a stretch of so many seconds, float64 [T], at least one."""
+    return np.arange(max(1, round(seconds * MOTION_FPS))) / MOTION_FPS

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The voice in a scene: which sound strip is meant, when it is heard, and exactly what is heard of it as a file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import bpy
+
+from ..thunder_core.errors import BadSound, NoSpace
+from . import compat
+from .resample import Clock
+
+LISTEN_MARK = "Thunder Listen"  # our own strips: never taken for a voice
+MIX_PATIENCE = 120.0  # seconds for Blender 5.2.2 and later ones that may mix down in the background
+_BYTES = 4  # of a sample: the mix-down is 32-bit float
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What the animator wants spoken: a strip of a scene's sequencer, or a sound file that starts at a frame.
+
+    strip: name of the strip, "" for a file.  path: the file, "" for a strip.
+    clock: scene frame of the first sample of the sound that goes to the engine, and the scene's rate.
+    last:  the scene frame after the last one heard; None for a file whose length nobody has read.
+    """
+
+    name: str
+    scene: str
+    strip: str
+    path: str
+    clock: Clock
+    last: int | None
+
+
+def sound_strips(scene) -> list:
+    """The sound strips of a scene that may be a voice, those in metas included, in order of time."""
+    if scene is None or scene.sequence_editor is None:
+        return []
+    found = [s for s in compat.strips_all(scene.sequence_editor)
+             if s.type == "SOUND" and not s.name.startswith(LISTEN_MARK)]
+    return sorted(found, key=lambda strip: (compat.strip_span(strip)[0], strip.channel))
+
+
+def find(context) -> Voice:
+    """The voice chosen in the scene's settings, or the one that is meant: the active sound strip, or the only one.
+
+    Raises BadSound with the reason and what to do.
+    """
+    settings = context.scene.thunder
+    if settings.source == "FILE":
+        return of_file(context.scene, settings.sound_file)
+    scene = context.scene
+    if not sound_strips(scene):
+        scene = compat.sequencer_scene(context)
+    strips = sound_strips(scene)
+    if settings.strip:
+        strip = next((s for s in strips if s.name == settings.strip), None)
+        if strip is None:
+            raise BadSound(f"The strip “{settings.strip}” is no longer in the sequencer: choose another voice")
+        return of_strip(scene, strip)
+    if not strips:
+        raise BadSound("There is no sound strip in the sequencer: add the dialogue there or choose a sound file")
+    active = scene.sequence_editor.active_strip
+    if active is not None and any(active == strip for strip in strips):
+        return of_strip(scene, active)
+    heard = [strip for strip in strips if not _silenced_by(scene, strip)]
+    if len(heard) > 1:
+        raise BadSound("There are several sound strips: choose the voice in the Thunder tab")
+    return of_strip(scene, heard[0] if heard else strips[0])
+
+
+def of_file(scene, path: str, start: float | None = None) -> Voice:
+    """A sound file whose first sample is heard at frame `start` (the scene's first by default)."""
+    if not path:
+        raise BadSound("No sound file is chosen: choose one in the Thunder tab")
+    absolute = bpy.path.abspath(path)
+    if not os.path.isfile(absolute):
+        raise BadSound(f"There is no file “{absolute}”: choose another sound file")
+    clock = Clock.of(scene, scene.frame_start if start is None else start)
+    return Voice(os.path.splitext(os.path.basename(absolute))[0], scene.name, "", absolute, clock, None)
+
+
+def of_strip(scene, strip) -> Voice:
+    """A strip as it is heard: from its left to its right handle. Raises BadSound if it is not heard at all."""
+    reason = _silenced_by(scene, strip)
+    if reason:
+        raise BadSound(reason)
+    sound = strip.sound
+    if sound is None:
+        raise BadSound(f"The strip “{strip.name}” has lost its sound: choose its file again in the sequencer")
+    if sound.packed_file is None and not os.path.isfile(bpy.path.abspath(sound.filepath, library=sound.library)):
+        raise BadSound(f"The file of the strip “{strip.name}” is missing ({sound.filepath}): "
+                       "find it with File › External Data, or choose another voice")
+    if sound.samplerate == 0:
+        raise BadSound(f"The file of the strip “{strip.name}” cannot be read as sound: choose another voice")
+    first, last = compat.strip_span(strip)
+    return Voice(strip.name, scene.name, strip.name, "", Clock.of(scene, first), last)
+
+
+def _silenced_by(scene, strip) -> str:
+    """Why a strip is not heard, as a sentence; "" when it is."""
+    parents, inside = _lineage(scene, strip)
+    if strip.mute:
+        return f"The strip “{strip.name}” is muted: unmute it or choose another voice"
+    for meta in parents:
+        if meta.mute:
+            return f"The strip “{strip.name}” is in the muted meta strip “{meta.name}”: unmute it"
+    for holder, member in inside:
+        channel = holder.channels[member.channel] if member.channel < len(holder.channels) else None
+        if channel is not None and channel.mute:
+            return f"The channel of the strip “{strip.name}” is muted: unmute it or choose another voice"
+    return ""
+
+
+def _lineage(scene, strip):
+    """The meta strips a strip lies in, outermost first, and (what holds the channels, member) pairs."""
+    parents, parent = [], strip.parent_meta()
+    while parent is not None:
+        parents.insert(0, parent)
+        parent = parent.parent_meta()
+    holders = [scene.sequence_editor, *parents]
+    return parents, list(zip(holders, [*parents, strip]))
+
+
+def mix_down(voice: Voice, path: str) -> Iterator[float]:
+    """Write what is heard of a voice's strip alone to a WAV file, as a generator to be run to its end.
+
+    Trim, offset, volume and pan with their animation, retiming and modifiers are Blender's own work: a copy
+    of the scene with everything else in it muted is mixed down at the sound's own rate. The first sample is
+    heard at voice.clock.start. Yields the fraction done while Blender writes in the background; nothing may
+    be undone meanwhile. Raises BadSound or NoSpace; leaves neither scene nor file behind then.
+    """
+    scene = bpy.data.scenes.get(voice.scene)
+    strip = _strip_named(scene, voice.strip)
+    if strip is None:
+        raise BadSound(f"The strip “{voice.strip}” is no longer in the sequencer: choose another voice")
+    first, last = compat.strip_span(strip)
+    sound = strip.sound
+    channels, rate = ("MONO", 1) if sound.channels == "MONO" else ("STEREO", 2), sound.samplerate
+    rate = min(192000, max(8000, int(rate)))
+    spoken = _alone(scene, strip)
+    finished = False
+    try:
+        spoken.frame_start, spoken.frame_end = first, max(first, last - 1)
+        expected = int((last - first) / voice.clock.fps * rate) * channels[1] * _BYTES
+        try:
+            with bpy.context.temp_override(scene=spoken, view_layer=spoken.view_layers[0], **_sequencer(spoken)):
+                bpy.ops.sound.mixdown(filepath=path, check_existing=False, container="WAV", codec="PCM",
+                                      format="F32", channels=channels[0], mixrate=rate)
+        except RuntimeError as error:
+            raise _mix_error(voice, path, str(error)) from error
+        yield from _written(voice, path, expected)
+        finished = True
+    finally:
+        bpy.data.scenes.remove(spoken)
+        if not finished and os.path.exists(path):
+            os.remove(path)
+
+
+def _sequencer(scene) -> dict:
+    return {"sequencer_scene": scene} if hasattr(bpy.context, "sequencer_scene") else {}
+
+
+def _strip_named(scene, name: str):
+    if scene is None or scene.sequence_editor is None:
+        return None
+    return compat.strips_all(scene.sequence_editor).get(name)
+
+
+def _alone(scene, strip):
+    """A copy of a scene in which nothing but one strip is heard, and no object has to be evaluated."""
+    name, parents = strip.name, [meta.name for meta in _lineage(scene, strip)[0]]
+    copy = scene.copy()
+    for member in list(copy.collection.objects):
+        copy.collection.objects.unlink(member)
+    for child in list(copy.collection.children):
+        copy.collection.children.unlink(child)
+    for other in compat.strips_all(copy.sequence_editor):
+        other.mute = other.name != name and other.name not in parents
+    copy.use_preview_range = False
+    copy.audio_volume = 1.0  # the master's volume is not the strip's
+    return copy
+
+
+def _written(voice: Voice, path: str, expected: int) -> Iterator[float]:
+    """Wait until a WAV file of at least `expected` bytes of sound is complete."""
+    end = time.monotonic() + MIX_PATIENCE
+    while True:
+        have = _sound_bytes(path)
+        if have is not None and have >= expected - 4096:
+            return
+        if time.monotonic() > end:
+            raise _mix_error(voice, path, "Blender did not finish")
+        yield min(1.0, (os.path.getsize(path) if os.path.exists(path) else 0) / max(1, expected))
+        time.sleep(0.005)
+
+
+def _sound_bytes(path: str) -> int | None:
+    """Bytes of sound in a finished WAV file; None while its header does not agree with its length."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(4096)
+            length = file.seek(0, os.SEEK_END)
+    except OSError:
+        return None
+    at = head.find(b"data")
+    if at < 0 or len(head) < at + 8:
+        return None
+    declared = struct.unpack("<I", head[at + 4:at + 8])[0]
+    return declared if 0 < declared <= length - at - 8 else None
+
+
+def _mix_error(voice: Voice, path: str, detail: str):
+    folder = os.path.dirname(path)
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        free = 0
+    if free < 1 << 20:
+        return NoSpace(f"No space is left in “{folder}” for the sound: free some and try again")
+    detail = detail.removeprefix("Error: ").strip().rstrip(".")
+    return BadSound(f"The strip “{voice.strip}” could not be mixed down ({detail}): check its sound file")
+
+
+# ---- putting sound in
+
+
+def add(scene, path: str, name: str, start: int, channel: int | None = None):
+    """A new sound strip in a scene from frame `start`, on the lowest channel free for all of it."""
+    editor = scene.sequence_editor or scene.sequence_editor_create()
+    members = compat.strips(editor)
+    strip = members.new_sound(name, path, channel or 1, start)
+    if channel is None:
+        first, last = compat.strip_span(strip)
+        taken = {other.channel for other in members if other != strip
+                 and compat.strip_span(other)[0] < last and compat.strip_span(other)[1] > first}
+        # new_sound moves a strip that would overlap upwards; where it may lie is for us to say.
+        strip.channel = next(number for number in range(1, 129) if number not in taken)
+        if compat.content_start(strip) != start:
+            _move(strip, start)
+    return strip
+
+
+def _move(strip, start: float) -> None:
+    if hasattr(strip, "content_start"):
+        strip.content_start = start
+    else:
+        strip.frame_start = start
+
+
+def has_audio() -> bool:
+    """Whether this Blender was built with sound (the 4.2 wheel of the bpy module was not)."""
+    return bpy.app.build_options.audaspace

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The extension loaded from the working tree into the bpy module, as a user's Blender would load it."""
+
+import atexit
+import importlib
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "bl_ext.user_default.thunder"
+
+# Blender reads this once, at import: nothing of these tests may touch a user's own Blender.
+_home = tempfile.mkdtemp(prefix="thunder_blender_home_")
+os.environ["BLENDER_USER_RESOURCES"] = _home
+atexit.register(shutil.rmtree, _home, ignore_errors=True)
+
+bpy = pytest.importorskip("bpy", reason="these tests need Blender as a Python module (bpy)")
+
+
+def _install() -> None:
+    import addon_utils
+
+    folder = Path(bpy.utils.user_resource("EXTENSIONS", path="user_default", create=True))
+    link = folder / "thunder"
+    if not link.exists():
+        link.symlink_to(ROOT, target_is_directory=True)
+    if addon_utils.enable(NAME, default_set=True) is None:
+        raise RuntimeError(f"{NAME} could not be enabled: see the traceback above")
+
+
+def pytest_sessionstart(session):
+    _install()
+
+
+@pytest.fixture
+def core():
+    """A module of thunder_core by its dotted name, as the extension itself imports it."""
+    return lambda name: importlib.import_module(f"{NAME}.thunder_core.{name}")
+
+
+@pytest.fixture
+def room():
+    """A module of the extension's own rooms (scene, operators, panels) by its dotted name."""
+    return lambda name: importlib.import_module(f"{NAME}.{name}")
+
+
+@pytest.fixture
+def blender():
+    """An empty file with the extension enabled; yields bpy."""
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    yield bpy

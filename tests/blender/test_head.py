@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The bundled head as Blender's rig moves as FLAME's own formula says, and what is no head is refused with a reason."""
+
+import time
+
+import numpy as np
+import pytest
+
+
+def flame(asset, expression, jaw, neck, eyes, rotation):
+    """FLAME's linear blend skinning (Li et al. 2017, eq. 2) in plain numpy; vertices [V, 3] in FLAME's axes."""
+    shaped = asset["v_template"] + asset["shapedirs"] @ expression
+    joints = asset["J_regressor"] @ shaped
+    turns = rotation.rotvec_to_matrix(np.array([np.zeros(3), neck, jaw, eyes, eyes]))
+    worlds = []
+    for joint, parent in enumerate(asset["kintree_table"][0]):
+        local = np.eye(4)
+        local[:3, :3] = turns[joint]
+        local[:3, 3] = joints[joint] - (joints[parent] if joint else 0)
+        worlds.append(worlds[parent] @ local if joint else local)
+    moves = []
+    for joint, world in enumerate(worlds):
+        move = world.copy()
+        move[:3, 3] -= world[:3, :3] @ joints[joint]
+        moves.append(move)
+    blended = np.einsum("vj,jab->vab", asset["weights"].astype(float), np.array(moves))
+    return np.einsum("vab,vb->va", blended, np.c_[shaped, np.ones(len(shaped))])[:, :3]
+
+
+@pytest.fixture
+def asset(room):
+    return dict(np.load(room("scene.head").ASSET, allow_pickle=False))
+
+
+def test_the_head_is_built_within_a_second(blender):
+    start = time.perf_counter()
+    blender.ops.thunder.add_head()
+    assert time.perf_counter() - start < 1.0
+    assert blender.context.scene.thunder.head.name == "Thunder Head"
+
+
+def test_the_skeleton_is_the_assets(blender, room, asset):
+    head = room("scene.head")
+    blender.ops.thunder.add_head()
+    bones = blender.data.objects["Thunder Head Rig"].data.bones
+    joints = head.flame_to_blender(asset["J_regressor"].astype(float) @ asset["v_template"])
+    assert [bone.name for bone in bones] == list(head.JOINTS)
+    assert np.allclose([bone.head_local for bone in bones], joints, atol=1e-6)
+    parents = [-1 if bone.parent is None else list(head.JOINTS).index(bone.parent.name) for bone in bones]
+    assert parents == asset["kintree_table"][0].tolist()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_rig_moves_as_flame_does(blender, room, core, asset, seed):
+    head, rotation = room("scene.head"), core("rotation")
+    blender.ops.thunder.add_head()
+    rig = head.find(blender.context.scene)
+    g = np.random.default_rng(seed)
+    expression = g.normal(0, 0.6, len(rig.channels))
+    jaw, neck, eyes = (g.normal(0, 0.2, 3) for _ in range(3))
+    for name, value in zip(rig.channels, expression):
+        rig.keys.key_blocks[name].value = value
+    for bone, turn in (("jaw", jaw), ("neck", neck), ("eye_left", eyes), ("eye_right", eyes)):
+        rig.armature.pose.bones[bone].rotation_euler = rotation.rotvec_to_euler(turn)
+    depsgraph = blender.context.evaluated_depsgraph_get()
+    depsgraph.update()
+    evaluated = rig.mesh.evaluated_get(depsgraph).data
+    ours = np.empty(len(evaluated.vertices) * 3, np.float32)
+    evaluated.vertices.foreach_get("co", ours)
+    expected = head.flame_to_blender(flame(asset, expression, jaw, neck, eyes, rotation))
+    assert np.abs(expected - head.flame_to_blender(asset["v_template"])).max() > 0.005
+    assert np.abs(ours.reshape(-1, 3) - expected).max() < 2e-6
+
+
+def test_two_heads_share_materials_and_can_be_told_apart(blender, room):
+    blender.ops.thunder.add_head()
+    first = blender.context.scene.thunder.head
+    materials = len(blender.data.materials)
+    blender.ops.thunder.add_head()
+    second = blender.context.scene.thunder.head
+    assert first != second and len(blender.data.materials) == materials
+    blender.context.scene.thunder.head = None
+    blender.context.view_layer.objects.active = None
+    with pytest.raises(Exception, match="several heads"):
+        room("scene.head").find(blender.context.scene)
+
+
+def test_the_rig_or_a_parent_stands_for_its_mesh(blender, room):
+    head = room("scene.head")
+    blender.ops.thunder.add_head()
+    mesh = blender.context.scene.thunder.head
+    assert head.resolve(mesh.parent).mesh == mesh
+    empty = blender.data.objects.new("Character", None)
+    blender.context.collection.objects.link(empty)
+    mesh.parent.parent = empty
+    assert head.resolve(empty).mesh == mesh
+
+
+def character(blender, names):
+    """A mesh of one's own with shape keys of these names."""
+    mesh = blender.data.meshes.new("Hero")
+    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+    hero = blender.data.objects.new("Hero", mesh)
+    blender.context.collection.objects.link(hero)
+    for name in ("Basis", *names):
+        hero.shape_key_add(name=name, from_mix=False)
+    return hero
+
+
+def test_a_character_with_arkit_keys_is_a_head(blender, room):
+    head = room("scene.head")
+    hero = character(blender, ["jawOpen", "jawLeft", "mouthPucker", "mouthClose", "something"])
+    rig = head.find(blender.context.scene)
+    assert rig.mesh == hero and rig.armature is None
+    assert set(rig.channels) == {"mouthPucker", "mouthClose"} and rig.jaw_keys == ("jawOpen", "jawLeft")
+
+
+@pytest.mark.parametrize("names, said", [
+    ([], "no shape keys that Thunder knows"),
+    (["smile", "Key 1"], "no shape keys that Thunder knows"),
+    (["mouthPucker"], "jawOpen"),
+])
+def test_a_mesh_without_our_keys_is_refused(blender, room, core, names, said):
+    hero = character(blender, names)
+    blender.context.scene.thunder.head = hero
+    with pytest.raises(core("errors").BadHead, match=said):
+        room("scene.head").find(blender.context.scene)
+
+
+def test_no_head_is_said(blender, room, core):
+    with pytest.raises(core("errors").BadHead, match="No head is selected"):
+        room("scene.head").find(blender.context.scene)
+
+
+def spoil_driver(rig):
+    rig.keys.key_blocks["mouthClose"].driver_add("value")
+
+
+def spoil_solo(rig):
+    track = rig.keys.animation_data_create().nla_tracks.new()
+    track.is_solo = True
+
+
+def spoil_rest(rig):
+    rig.armature.data.pose_position = "REST"
+
+
+def spoil_absolute(rig):
+    rig.keys.use_relative = False
+
+
+def spoil_single(rig):
+    rig.mesh.show_only_shape_key = True
+
+
+@pytest.mark.parametrize("spoil, said", [
+    (spoil_driver, "has a driver"), (spoil_solo, "soloed"), (spoil_rest, "rest position"),
+    (spoil_absolute, "absolute"), (spoil_single, "Solo"),
+])
+def test_what_would_hide_a_take_is_said(blender, room, core, spoil, said):
+    head = room("scene.head")
+    blender.ops.thunder.add_head()
+    rig = head.find(blender.context.scene)
+    head.check_animatable(rig)
+    spoil(rig)
+    with pytest.raises(core("errors").BadHead, match=said):
+        head.check_animatable(rig)

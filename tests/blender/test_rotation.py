@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rotation vectors, matrices, quaternions and Euler angles agree with Blender's own mathematics."""
+
+import itertools
+
+import mathutils
+import numpy as np
+import pytest
+
+ORDERS = ["".join(p) for p in itertools.permutations("XYZ")]
+
+
+def _rotvecs(scale, count=50):
+    r = np.random.default_rng(0).normal(size=(count, 3))
+    return r * scale / np.linalg.norm(r, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("scale", [1e-10, 1e-3, 0.5, 3.1])
+def test_every_form_returns_to_the_same_rotation_vector(core, scale):
+    rotation = core("rotation")
+    r = _rotvecs(scale)
+    assert np.allclose(rotation.matrix_to_rotvec(rotation.rotvec_to_matrix(r)), r, atol=1e-9)
+    assert np.allclose(rotation.quaternion_to_rotvec(rotation.rotvec_to_quaternion(r)), r, atol=1e-9)
+    for order in ORDERS:
+        assert np.allclose(rotation.euler_to_rotvec(rotation.rotvec_to_euler(r, order), order), r, atol=1e-7)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_euler_orders_are_blenders(core, order):
+    rotation = core("rotation")
+    r = _rotvecs(1.3)
+    for vector, euler in zip(r, rotation.rotvec_to_euler(r, order)):
+        ours = mathutils.Euler(euler, order).to_matrix()
+        theirs = mathutils.Matrix.Rotation(np.linalg.norm(vector), 3, mathutils.Vector(vector))
+        assert np.allclose(np.array(ours), np.array(theirs), atol=1e-5)
+
+
+def test_the_middle_of_a_half_turn_is_exact(core):
+    rotation = core("rotation")
+    half_turns = np.pi * np.eye(3)
+    back = rotation.matrix_to_rotvec(rotation.rotvec_to_matrix(half_turns))
+    assert np.allclose(np.abs(back), half_turns, atol=1e-6)
