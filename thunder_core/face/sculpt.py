@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from . import sculpt_parts, sculpt_rig, sculpt_shapes, sculpt_skin
+from . import sculpt_ears, sculpt_parts, sculpt_rig, sculpt_shapes, sculpt_skin
 from .sculpt_mesh import COLORS, MATERIALS, Mesh, triangulate
 
 HEAD_FILE = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
@@ -20,7 +20,8 @@ def sculpt():
     """All arrays of the head file, in metres."""
     mesh = Mesh()
     sculpt_skin.build_skin(mesh)
-    for add in (sculpt_parts.add_teeth, sculpt_parts.add_tongue, sculpt_parts.add_eyeballs, sculpt_parts.add_brows):
+    for add in (sculpt_parts.add_teeth, sculpt_parts.add_tongue, sculpt_parts.add_eyeballs, sculpt_parts.add_brows,
+                sculpt_ears.add_ears):
         add(mesh)
     clay = describe(mesh)
     weights = sculpt_rig.skin_weights(clay)
@@ -94,7 +95,7 @@ def mouth_vertices(clay):
     parts: 0 lips and skin, 1 upper teeth, 2 lower teeth, 3 tongue.
     """
     lips = [clay.index[("m", r, k)] for r in sculpt_skin.LIP_RINGS for k in range(sculpt_skin.RING)]
-    teeth = {jaw: [clay.index[("tooth", side, jaw, n, 2, 1)] for side in (1, -1) for n in range(5)] for jaw in (1, -1)}
+    teeth = {jaw: [clay.index[("tooth", side, jaw, n, 1, 1)] for side in (1, -1) for n in range(5)] for jaw in (1, -1)}
     tongue = [clay.index[("tongue", 0, r, k)] for r in (0, 1, 3, 5, 7) for k in (0, 2, 6, 10)]
     tongue += [clay.index[("tongue", 0, "tip")]]
     ids = lips + teeth[1] + teeth[-1] + tongue

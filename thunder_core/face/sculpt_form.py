@@ -44,25 +44,25 @@ def capsule(p, a, b, ra, rb, squash=(1.0, 1.0, 1.0)):
     return (d - (ra + (rb - ra) * t)) * min(squash)
 
 
-def distance(p):
+def distance(p, nose=True):
     """Signed distance [n] of points [n, 3] to the skin, negative inside; symmetric in x."""
-    p = p * np.array([1.0, 1.0, 1.0])
+    p = p.copy()
     p[:, 0] = np.sqrt(p[:, 0] ** 2 + 1e-6)
-    d = ellipsoid(p, (0, 34, -14), (75, 77, 91))
-    d = smooth_min(d, ellipsoid(p, (0, 34, 26), (62, 52, 59)), 30)
-    d = smooth_min(d, ellipsoid(p, (0, -34, 36), (57, 62, 49)), 24)
-    d = smooth_min(d, ellipsoid(p, (43, -24, 46), (22, 17, 26)), 22)  # cheekbone
-    d = smooth_min(d, ellipsoid(p, (0, -72, 34), (52, 33, 42)), 22)  # jaw
-    d = smooth_min(d, ellipsoid(p, (36, -74, 14), (15, 22, 18)), 18)  # jaw angle
-    d = smooth_min(d, ellipsoid(p, (0, -106, 70), (19, 12, 17)), 24)  # chin
-    d = smooth_min(d, capsule(p, (0, -60, -26), (0, -230, -34), 54, 58), 26)  # neck
-    d = smooth_min(d, capsule(p, (14, 22, 78), (44, 19, 62), 8, 7), 14)  # brow ridge
-    d = smooth_min(d, ellipsoid(p, (0, -68, 62), (33, 27, 29)), 18)  # dental arch
+    d = ellipsoid(p, (0, 34, -14), (76, 77, 91))
+    d = smooth_min(d, ellipsoid(p, (0, 34, 26), (63, 54, 59)), 30)
+    d = smooth_min(d, ellipsoid(p, (0, -36, 12), (70, 62, 52)), 24)  # side of the face
+    d = smooth_min(d, ellipsoid(p, (0, -34, 36), (57, 62, 48)), 24)
+    d = smooth_min(d, ellipsoid(p, (40, -25, 52), (23, 15, 20)), 24)  # cheekbone
+    d = smooth_min(d, ellipsoid(p, (0, -76, 28), (55, 33, 50)), 20)  # jaw
+    d = smooth_min(d, ellipsoid(p, (38, -78, 8), (18, 23, 20)), 16)  # jaw angle
+    d = smooth_min(d, ellipsoid(p, (0, -106, 69), (19, 12, 17)), 26)  # chin
+    d = smooth_min(d, capsule(p, (0, -60, -27), (0, -230, -36), 52, 55), 22)  # neck
+    d = smooth_min(d, capsule(p, (14, 21, 78), (44, 19, 62), 8, 7), 14)  # brow ridge
+    d = smooth_min(d, ellipsoid(p, (0, -68, 62), (34, 27, 29)), 18)  # dental arch
     socket = ellipsoid(p, (31, 0, 84), (21, 12, 14))
     d = smooth_max(d, -socket, 12)
-    d = smooth_min(d, capsule(p, (0, 8, 79), (0, -36, 99), 6.5, 8.0), 12)  # bridge of the nose
-    d = smooth_min(d, ellipsoid(p, (0, -38, 98), (10.5, 9.5, 11)), 9)  # tip
-    d = smooth_min(d, ellipsoid(p, (11.5, -42, 90), (6.5, 6.5, 9)), 6)  # wing
+    if nose:
+        d = smooth_min(d, capsule(p, (0, 8, 79.5), (0, -36, 99), 6.5, 8.0), 12)  # bridge; the rest is in sculpt_nose
     ball = np.sqrt(((p - EYE) ** 2).sum(1)) - LID_RADIUS
     d = smooth_min(d, ball, 6)
     return d
@@ -87,9 +87,9 @@ def drop_onto(p, rounds=6, longest=8.0):
     return p
 
 
-def surface_z(x, y):
-    """Depth z of the skin in front of (x, y), by marching inwards along −z."""
+def surface_z(x, y, nose=True):
+    """Depth z [n] of the skin in front of (x, y), by marching inwards along −z."""
     p = np.stack([x, y, np.full_like(x, 125.0)], 1)
     for _ in range(60):
-        p[:, 2] -= 0.8 * distance(p)
+        p[:, 2] -= 0.8 * distance(p, nose)
     return p[:, 2]

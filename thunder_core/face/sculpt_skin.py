@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The skin: a grid of quads around the head with rings laid into it for the mouth and the eyes.
 
-Grid keys are ("g", row, column): 49 rows from the crown's rim down to the neck, 64 columns, column 0 on the
+Grid keys are ("g", row, column): 51 rows from the crown's rim down to the neck, 64 columns, column 0 on the
 face's midline, positive to the head's left. Three blocks of the grid are replaced by rings, ("m", ring, k)
 with k of 40 from the left mouth corner over the upper lip, ("e", side, ring, k) with k of 32 from the outer
 eye corner over the upper lid. The crown is a square cap, ("c", a, b).
@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from . import sculpt_nose
 from .sculpt_form import EYE, EYE_RADIUS, LID_RADIUS, drop_onto, surface_z
 
 HALF = 32  # columns from the face's midline to the back's
-ROWS = 49
-MOUTH_ROWS, MOUTH_COLUMNS = (22, 30), 6
+ROWS = 51
+MOUTH_ROWS, MOUTH_COLUMNS = (24, 32), 6
 EYE_ROWS, EYE_COLUMNS = (8, 16), (2, 10)
 RING, EYE_RING = 40, 32
 MOUTH_WIDTH = 25.0  # half the distance of the mouth corners
@@ -29,14 +30,16 @@ _ROWS = {
     0: (84, 74, 92, 62, -12, 76, -90),
     8: (23, 88, 30, 76, -10, 12, -105),
     16: (-20, 84, -16, 72, -5, -34, -98),
-    22: (-49, 90, -45, 66, -5, -58, -88),
-    26: (-70, 92, -63, 60, -5, -76, -82),
-    30: (-91, 88, -82, 56, -5, -92, -80),
-    34: (-116, 74, -100, 54, -6, -106, -80),
-    40: (-119, 30, -122, 52, -20, -128, -82),
-    48: (-186, 24, -186, 56, -28, -186, -88),
+    24: (-50, 90, -45, 66, -5, -58, -88),
+    28: (-70, 92, -63, 60, -5, -76, -82),
+    32: (-91, 88, -82, 56, -5, -92, -80),
+    36: (-116, 74, -100, 54, -6, -106, -80),
+    42: (-119, 30, -122, 52, -20, -128, -82),
+    50: (-186, 24, -186, 56, -28, -186, -88),
 }
+# lateral place of the front columns at the eyes and at the mouth, on a face 72 mm half as wide
 _COLUMNS = (0, 4.5, 10, 15.5, 21, 26.5, 32, 37.5, 43.5, 49.5, 55.5)
+_COLUMNS_MOUTH = (0, 7, 15, 23, 31, 39, 46, 50.5, 54, 57.5, 60.5)
 
 
 def lip_line(x):
@@ -53,10 +56,12 @@ def _grid_point(row, column):
     f = [np.interp(row, sorted(_ROWS), [_ROWS[r][i] for r in sorted(_ROWS)]) for i in range(7)]
     yf, zf, ys, xs, zs, yb, zb = f
     j = abs(column)
-    if j < len(_COLUMNS):
-        theta = np.arcsin(_COLUMNS[j] / 72.0)
+    wide = np.exp(-(((row - sum(MOUTH_ROWS) / 2) / 6.0) ** 2))
+    across = (1 - wide) * np.array(_COLUMNS) + wide * np.array(_COLUMNS_MOUTH)
+    if j < len(across):
+        theta = np.arcsin(across[j] / 72.0)
     else:
-        start = np.arcsin(_COLUMNS[-1] / 72.0)
+        start = np.arcsin(across[-1] / 72.0)
         theta = start + (np.pi - start) * (j - 10) / (HALF - 10)
     c, s = np.cos(theta), np.sin(theta)
     front, back = max(c, 0.0) ** 2, max(-c, 0.0) ** 2
@@ -128,7 +133,8 @@ def _mouth_ring(ring):
         z = base + full * arch**0.8 + {4: 0.2, 5: 0.0, 6: -0.5}[ring]
     else:
         at_line = surface_z(u * MOUTH_WIDTH, line)
-        z = at_line + {7: 2.0 * arch - 0.9, 8: -2.6, 9: -3.6, 10: -5.0, 11: -12.0, 12: 0.0, 13: 0.0}[ring]
+        inner = surface_z(x, y) if ring >= 9 else at_line
+        z = inner + {7: 2.0 * arch - 0.9, 8: -2.6, 9: -3.8, 10: -6.0, 11: -12.0, 12: 0.0, 13: 0.0}[ring]
         if ring >= 12:
             z = np.full(RING, 58.0 if ring == 12 else 32.0) + 8.0 * arch
     return np.stack([x, y, z], 1)
@@ -264,7 +270,7 @@ def mirror_key(key):
 
 
 def _relax(mesh, rounds=24):
-    """Even out the free skin vertices along the form; lips, lids and the neck's rim stay."""
+    """Even out the free skin vertices along the form; nose, lips, lids and the neck's rim stay."""
     points = np.array(mesh.points)
     n = len(points)
     free = np.zeros(n, bool)
@@ -279,6 +285,10 @@ def _relax(mesh, rounds=24):
     a, b = np.array(sorted(pairs)).T
     count = np.bincount(a, minlength=n).astype(float)
     mirror = np.array([mesh.index[mirror_key(k)] for k in mesh.keys])
+    nose = {mesh.index[key]: point for key, point in sculpt_nose.points().items()}
+    nose_ids, nose_points = list(nose), np.array(list(nose.values()))
+    free[nose_ids] = False
+    points[nose_ids] = nose_points
     points[free] = drop_onto(points[free], 10)
     points[crease] = drop_onto(points[crease], 4, 2.0)
     for _ in range(rounds):
