@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The commands of this repository; each makes the environment it needs first, and says so.
+#
+#   make demo          a voice becomes takes on a head: out/demo/   AUDIO=file TAKES=8 SEED=1 BLENDER=/path/to/blender
+#   make test          everything fast, and one Blender as a Python module
+#   make test-all      slow tests too, and every Blender version whose Python is here
+#   make test-window   the tests that need a real Blender with a window: BLENDER=/path/to/blender
+#   make engine        only the engine's environment
+#   make package       out/thunder-VERSION.zip, what Blender installs
+#   make clean         removes out/ and the environments
+#
+# Tests read THUNDER_DATA (a folder of recordings) and BLENDER; what is unset is skipped, with the reason.
+
+AUDIO ?=
+TAKES ?= 8
+SEED ?= 1
+VERSIONS ?= $(shell setup/python.sh environment.py versions 2>/dev/null)
+
+WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER_PYTHON="$$engine"
+WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
+
+.PHONY: demo test test-all test-core test-core-all test-blender test-blenders test-window engine package clean
+
+demo:
+	@$(WITH_ENGINE) && \
+	set -- --audio "$(or $(AUDIO),assets/sample.wav)" --takes "$(TAKES)" --seed "$(SEED)" --out out/demo && \
+	if [ -n "$(BLENDER)" ]; then \
+		"$(BLENDER)" -b --factory-startup --python-exit-code 1 --python demo.py -- "$$@"; \
+	else \
+		blender=$$(setup/python.sh environment.py blender) && "$$blender" demo.py -- "$$@"; \
+	fi
+
+test: test-core test-blender
+
+test-all: test-core-all test-blenders
+
+test-core:
+	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests --ignore=tests/blender --ignore=tests/gui -m "not slow"
+
+test-core-all:
+	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests --ignore=tests/blender --ignore=tests/gui
+
+test-blender:
+	@$(WITH_TESTED_ENGINE) && blender=$$(setup/python.sh environment.py blender) && \
+	"$$blender" -m pytest tests/blender -m "not slow"
+
+test-blenders:
+	@$(WITH_TESTED_ENGINE) && setup/python.sh environment.py versions >/dev/null && failed= && \
+	for version in $(VERSIONS); do \
+		echo "== Blender $$version =="; \
+		blender=$$(setup/python.sh environment.py blender $$version) && "$$blender" -m pytest tests/blender \
+			|| failed="$$failed $$version"; \
+	done && \
+	if [ -n "$$failed" ]; then echo "failed with Blender$$failed" >&2; exit 1; fi
+
+test-window:
+	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests/gui
+
+engine:
+	@setup/python.sh environment.py engine
+
+package:
+	@setup/python.sh package.py
+
+clean:
+	rm -rf out .venv .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

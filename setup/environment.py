@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes the virtual environments under .venv from the locked lists in requirements/, and checks what they need.
+
+    environment.py engine [--tests]     the engine (torch …), with --tests also what its tests need
+    environment.py blender [VERSION]    Blender as a Python module; without VERSION the newest that a Python here fits
+    environment.py versions             the Blender versions whose Python is here, and why not for the others
+
+Prints what it does on stderr and the path of the environment's Python on stdout. Standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import glob
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENVS = ROOT / ".venv"
+LOCKS = ROOT / "requirements"
+WINDOWS = os.name == "nt"
+INSIDE = ("Scripts", "python.exe") if WINDOWS else ("bin", "python")
+
+BLENDERS = {"5.0": "3.11", "5.2": "3.13", "4.5": "3.11", "4.2": "3.11"}  # Blender → its Python, in order of preference
+ENGINE_PYTHONS = ("3.11", "3.13")
+STAMP = "thunder-locks"  # file in an environment that holds the hash of the lists it was made from
+
+# Shared library that bpy loads → Debian package that brings it.
+LIBRARIES = {
+    "libX11.so.6": "libx11-6", "libXfixes.so.3": "libxfixes3", "libXi.so.6": "libxi6",
+    "libxkbcommon.so.0": "libxkbcommon0", "libXrender.so.1": "libxrender1", "libXxf86vm.so.1": "libxxf86vm1",
+    "libSM.so.6": "libsm6", "libICE.so.6": "libice6", "libgomp.so.1": "libgomp1", "libGL.so.1": "libgl1",
+    "libEGL.so.1": "libegl1",
+}
+
+
+class Missing(Exception):
+    """Something the person at the keyboard must install; the message is the sentence they read."""
+
+
+def engine(tests: bool) -> Path:
+    """The engine's environment; returns its Python."""
+    locks = [LOCKS / "engine.txt"] + ([LOCKS / "test.txt"] if tests else [])
+    for version in ENGINE_PYTHONS:
+        python = find_python(version)
+        if python:
+            return environment("engine", python, locks, "the engine: about 3 GB to download, 6 GB on disk, a few minutes")
+    raise Missing(f"The engine needs Python {' or '.join(ENGINE_PYTHONS)}: install one of them, or pyenv install 3.11")
+
+
+def blender(version: str | None) -> Path:
+    """The environment that holds Blender `version` as a module; returns its Python."""
+    if version is None:
+        version = next((name for name, python in BLENDERS.items() if find_python(python)), None)
+        if version is None:
+            raise Missing("Blender as a module needs Python 3.11 or 3.13: install one of them, or pyenv install 3.11")
+    python = find_python(BLENDERS[version])
+    if not python:
+        raise Missing(f"Blender {version} as a module needs Python {BLENDERS[version]}: install it, or pyenv install {BLENDERS[version]}")
+    check_libraries()
+    what = f"Blender {version} as a Python module: about 0.4 GB to download, 1 GB on disk, a minute"
+    return environment(f"bpy-{version}", python, [LOCKS / f"bpy-{version}.txt"], what)
+
+
+def environment(name: str, base: str, locks: list[Path], what: str) -> Path:
+    """The virtual environment .venv/`name` holding what `locks` list, made or completed if it does not yet."""
+    folder = VENVS / name
+    python = folder.joinpath(*INSIDE)
+    stamp = folder / STAMP
+    hashes = {lock.name: hashlib.sha256(lock.read_bytes()).hexdigest() for lock in locks}
+    written = dict(line.split() for line in stamp.read_text().splitlines()) if stamp.is_file() else {}
+    if works(python) and all(written.get(lock) == value for lock, value in hashes.items()):
+        return python
+    if not works(python):
+        if not has_venv(base):
+            install_packages([f"python{version_of(base)}-venv"], f"“{base}” cannot make virtual environments")
+        say(f"making {folder.relative_to(ROOT)} with Python {version_of(base)}")
+        run([base, "-m", "venv", "--clear", str(folder)], f"The virtual environment {folder} could not be made")
+        written = {}
+    todo = [lock for lock in locks if written.get(lock.name) != hashes[lock.name]]
+    say(f"installing {what}")
+    for lock in todo:
+        command = [
+            str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet",
+            "--progress-bar", "off", "--require-hashes", "--no-deps", "-r", str(lock),
+        ]
+        run(command, f"Installing requirements/{lock.name} failed: look at pip's words above, then run the same again")
+        written[lock.name] = hashes[lock.name]
+        stamp.write_text("".join(f"{lock} {value}\n" for lock, value in sorted(written.items())))
+    return python
+
+
+def find_python(version: str) -> str | None:
+    """An interpreter of exactly `version` ("3.11"): the one running this, on PATH, or under pyenv; None if there is none."""
+    candidates = [sys.executable]
+    candidates += [found for name in (f"python{version}", "python3", "python") if (found := shutil.which(name))]
+    for home in (os.environ.get("PYENV_ROOT"), os.path.expanduser("~/.pyenv")):
+        if home:
+            pattern = os.path.join(home, "versions", version + ".*", *INSIDE)
+            candidates += sorted(glob.glob(pattern), reverse=True)
+    for candidate in candidates:
+        if version_of(candidate) == version:
+            # The interpreter itself: an environment made from a shim would follow pyenv's mood.
+            return ask(candidate, "import sys; print(getattr(sys, '_base_executable', None) or sys.executable)")
+    return None
+
+
+def version_of(python: str | Path) -> str | None:
+    return ask(python, "import sys; print('%d.%d' % sys.version_info[:2])")
+
+
+def works(python: Path) -> bool:
+    return python.exists() and ask(python, "import pip; print('yes')") == "yes"
+
+
+def has_venv(python: str) -> bool:
+    return ask(python, "import venv, ensurepip; print('yes')") == "yes"
+
+
+def ask(python: str | Path, code: str) -> str | None:
+    try:
+        done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def check_libraries() -> None:
+    """Names the system libraries that bpy lacks here, and installs them where that is possible."""
+    if not sys.platform.startswith("linux"):
+        return
+    missing = [package for library, package in LIBRARIES.items() if not loads(library)]
+    # Not recursive: /usr/lib may hold links to its own parents, and a deep search of it takes minutes.
+    if not any(glob.glob(f"/usr/lib{folder}/{name}") for folder in ("", "64", "/*") for name in ("dri/*_dri.so", "libgallium*.so")):
+        missing.append("libgl1-mesa-dri")
+    if missing:
+        install_packages(missing, "Blender as a module needs system libraries that are not here")
+
+
+def loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def install_packages(packages: list[str], why: str) -> None:
+    """Installs Debian packages when that is possible, otherwise says what to install."""
+    say(f"{why}: {' '.join(packages)}")
+    apt = shutil.which("apt-get")
+    if not apt:
+        raise Missing(f"{why}: install what your system calls Debian's {', '.join(packages)}, then run the same again")
+    if os.geteuid() != 0:
+        raise Missing(f"{why}: run “sudo apt-get install {' '.join(packages)}”, then the same again")
+    say("installing them with apt-get")
+    run([apt, "update", "-qq"], "apt-get update failed")
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    run([apt, "install", "-y", "-qq", "--no-install-recommends", *packages], "apt-get install failed", quiet)
+
+
+def run(command: list[str], failure: str, env: dict[str, str] | None = None) -> None:
+    if subprocess.run(command, stdout=sys.stderr, stdin=subprocess.DEVNULL, env=env).returncode != 0:
+        raise Missing(failure)
+
+
+def say(text: str) -> None:
+    print(f"· {text}", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("engine").add_argument("--tests", action="store_true")
+    commands.add_parser("blender").add_argument("version", nargs="?", choices=sorted(BLENDERS))
+    commands.add_parser("versions")
+    options = parser.parse_args()
+    try:
+        if options.command == "engine":
+            print(engine(options.tests))
+        elif options.command == "blender":
+            print(blender(options.version))
+        else:
+            for version in sorted(BLENDERS):
+                if find_python(BLENDERS[version]):
+                    print(version)
+                else:
+                    say(f"Blender {version} is left out: no Python {BLENDERS[version]} here")
+    except Missing as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

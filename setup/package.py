@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds out/thunder-VERSION.zip with Blender's own extension tool: of the Blender that BLENDER names, else of a bpy module."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from environment import ROOT, VENVS, Missing, blender, say
+
+LARGEST = 120  # MB; what an animator is willing to wait for
+
+
+def build(out: Path) -> Path:
+    """The built package in the folder `out`. Raises Missing with what went wrong."""
+    manifest = (ROOT / "blender_manifest.toml").read_text(encoding="utf-8")
+    name, version = (re.search(rf'^{key} = "(.+)"', manifest, re.M).group(1) for key in ("id", "version"))
+    package = out / f"{name}-{version}.zip"
+    out.mkdir(parents=True, exist_ok=True)
+    package.unlink(missing_ok=True)
+    command = [*extension_tool(), "build", "--source-dir", str(ROOT), "--output-dir", str(out)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # Blender ends with 0 even when the build failed, so the file is what counts.
+    if done.returncode != 0 or not package.is_file():
+        raise Missing(f"Blender's extension tool could not build the package:\n{done.stdout}")
+    size = package.stat().st_size / 1e6
+    if size > LARGEST:
+        raise Missing(f"{package.name} has {size:.0f} MB, more than {LARGEST}: look at what paths_exclude_pattern lets in")
+    say(f"{package.name}: {size:.1f} MB")
+    return package
+
+
+def extension_tool() -> list[str]:
+    """The command that Blender's `--command extension` is."""
+    chosen = os.environ.get("BLENDER")
+    if chosen:
+        found = shutil.which(chosen)
+        if not found:
+            raise Missing(f"There is no Blender at “{chosen}”, named by BLENDER: correct it or leave it unset")
+        return [found, "-b", "--factory-startup", "--command", "extension"]
+    python = blender(None)
+    scripts = glob.glob(str(VENVS / python.parent.parent.name / "**" / "bl_pkg" / "cli" / "blender_ext.py"), recursive=True)
+    if not scripts:
+        raise Missing("This bpy module carries no extension tool: name a Blender with BLENDER=/path/to/blender")
+    return [str(python), scripts[0]]
+
+
+if __name__ == "__main__":
+    try:
+        print(build(ROOT / "out"))
+    except Missing as error:
+        sys.exit(str(error))
