@@ -457,6 +457,10 @@ def main():
     import faulthandler
 
     faulthandler.enable()
+    if options.folder:
+        import tempfile
+
+        tempfile.tempdir = options.folder  # what a library leaves behind goes with the client's folder
     Worker(requests, replies, options.folder, options.weights, options.device).run()
 
 

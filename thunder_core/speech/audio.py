@@ -8,6 +8,7 @@ import math
 import os
 import shutil
 import subprocess
+import tempfile
 
 import numpy as np
 from scipy.signal import resample_poly
@@ -20,6 +21,7 @@ LONGEST = 60 * 60  # seconds; more than an hour of one strip is a mistake, and w
 SILENCE = 1e-4  # peak deviation from the mean below which nothing can be heard (−80 dB)
 LOWEST_RATE = 4000  # Hz; below it no speech survives (telephone: 8000)
 HIGHEST_RATE = 768000  # Hz; no recorder goes beyond, damaged headers do
+DECODING = 300  # seconds that ffmpeg may take for an hour of sound
 BLOCK = 30  # seconds read and resampled at once, so that an hour needs no more memory than its result
 
 
@@ -39,9 +41,9 @@ def read_sound(path: str | os.PathLike) -> Speech:
     if not os.access(path, os.R_OK):
         raise BadSound(f"“{name}” may not be read: change its permissions or copy it elsewhere")
 
-    mono, channel_peak = _read_with_soundfile(path, name)
+    mono, channel_swing = _read_with_soundfile(path, name)
     if mono is None:
-        mono, channel_peak = _read_with_ffmpeg(path, name)
+        mono, channel_swing = _read_with_ffmpeg(path, name)
 
     seconds = len(mono) / RATE
     if seconds < SHORTEST:
@@ -50,7 +52,7 @@ def read_sound(path: str | os.PathLike) -> Speech:
         at = int(np.argmin(np.isfinite(mono))) / RATE
         raise BadSound(f"“{name}” holds values that are not numbers (first at {at:.2f} s): export the sound again")
     if float(np.abs(mono - mono.mean(dtype=np.float64)).max()) < SILENCE:
-        if channel_peak >= 100 * SILENCE:
+        if channel_swing >= 100 * SILENCE:
             raise BadSound(f"The channels of “{name}” cancel each other when mixed to one: use a single channel of it")
         raise NoVoice(f"“{name}” is silent: choose a sound with a voice in it, or turn up its volume")
     peak = float(np.abs(mono).max())
@@ -78,7 +80,7 @@ def sound_hash(speech: Speech) -> str:
 
 
 def _read_with_soundfile(path: str, name: str) -> tuple[np.ndarray | None, float]:
-    """Mono 16 kHz samples and the highest peak of any channel; (None, 0) when libsndfile does not know the format."""
+    """Mono 16 kHz samples and the widest swing of any channel; (None, 0) when libsndfile does not know the format."""
     import soundfile
 
     try:
@@ -91,7 +93,7 @@ def _read_with_soundfile(path: str, name: str) -> tuple[np.ndarray | None, float
             raise BadSound(f"“{name}” claims {rate} samples a second, which no voice recording has: export it again")
         # The header may promise an hour that the file does not hold (a stream, a broken copy), so the claim alone
         # refuses only what cannot be meant; what is read is counted.
-        blocks, frames, channel_peak = [], 0, 0.0
+        blocks, frames, lowest, highest = [], 0, math.inf, -math.inf
         try:
             while True:
                 block = sound.read(BLOCK * rate, dtype="float32", always_2d=True)
@@ -100,34 +102,39 @@ def _read_with_soundfile(path: str, name: str) -> tuple[np.ndarray | None, float
                 frames += len(block)
                 if frames > LONGEST * rate:
                     raise BadSound(_too_long(name))
-                channel_peak = max(channel_peak, float(np.nan_to_num(np.abs(block)).max()))
+                lowest, highest = np.fmin(lowest, block.min(axis=0)), np.fmax(highest, block.max(axis=0))
                 blocks.append(block.mean(axis=1))
         except soundfile.LibsndfileError:
             # A damaged end: keep what was decoded before it; nothing decoded means it is no sound.
             if not blocks:
                 return None, 0.0
-    return _resample(blocks, rate), channel_peak
+    return _resample(blocks, rate), float(np.max(highest - lowest)) / 2 if blocks else 0.0
 
 
 def _read_with_ffmpeg(path: str, name: str) -> tuple[np.ndarray, float]:
     """The same through the ffmpeg on PATH, from local files alone; BadSound when it knows no better."""
+    no_sound = BadSound(f"“{name}” is not a sound that can be read here: save it as WAV, FLAC, OGG or MP3")
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
-        raise BadSound(f"“{name}” is not a sound that can be read here: save it as WAV, FLAC, OGG or MP3")
-    command = [
-        ffmpeg, "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe", "-i", "file:" + os.path.abspath(path),
-        "-map", "0:a:0", "-ac", "1", "-ar", str(RATE), "-t", str(LONGEST + 1), "-f", "f32le", "-",
-    ]
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=300)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise BadSound(f"“{name}” could not be converted: save it as WAV, FLAC, OGG or MP3") from error
-    mono = np.frombuffer(done.stdout[: len(done.stdout) // 4 * 4], dtype="<f4")
-    if done.returncode != 0 or not len(mono):
-        raise BadSound(f"“{name}” is not a sound that can be read here: save it as WAV, FLAC, OGG or MP3")
-    if len(mono) > LONGEST * RATE:
-        raise BadSound(_too_long(name))
-    return mono, float(np.nan_to_num(np.abs(mono)).max())
+        raise no_sound
+    with tempfile.TemporaryDirectory(prefix="thunder-sound-") as folder:
+        decoded = os.path.join(folder, "decoded.wav")
+        command = [
+            ffmpeg, "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe", "-i", "file:" + os.path.abspath(path),
+            "-map", "0:a:0", "-ar", str(RATE), "-t", str(LONGEST + 1), "-c:a", "pcm_f32le", "-rf64", "auto", decoded,
+        ]
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=DECODING)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise no_sound from error
+        if b"No space left" in done.stderr:
+            raise NoSpace(f"No space is left in “{tempfile.gettempdir()}” to decode “{name}”: free some and try again")
+        if done.returncode != 0:
+            raise no_sound
+        mono, channel_swing = _read_with_soundfile(decoded, name)
+    if mono is None:
+        raise no_sound
+    return mono, channel_swing
 
 
 def _too_long(name: str) -> str:

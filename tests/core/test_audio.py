@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Any sound a studio leaves behind is read as 16 kHz mono, or refused with a sentence."""
+
+import os
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from thunder_core.errors import BadSound, NoVoice
+from thunder_core.speech import audio
+from thunder_core.speech.audio import read_sound, sound_hash, write_sound
+from thunder_core.types import Speech
+
+SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "sample.wav"
+
+
+def tone(seconds=1.0, rate=16000, hertz=440.0, peak=0.5):
+    return (peak * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
+
+
+def as_heard(speech):
+    """Frequency in Hz and RMS of the middle of a sound."""
+    middle = speech.samples[len(speech.samples) // 4 : -len(speech.samples) // 4]
+    spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle))))
+    return np.argmax(spectrum) * speech.rate / len(middle), float(np.sqrt(np.mean(middle**2)))
+
+
+def assert_is_the_tone(speech, seconds=1.0, peak=0.5):
+    hertz, rms = as_heard(speech)
+    assert speech.rate == 16000 and speech.samples.dtype == np.float32 and speech.samples.ndim == 1
+    assert abs(speech.seconds - seconds) < 0.04  # block codecs fill their last block
+    assert abs(hertz - 440) < 3
+    assert abs(rms - peak / np.sqrt(2)) < 0.01
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 44100, 48000, 96000])
+def test_every_usual_rate_keeps_pitch_and_length(tmp_path, rate):
+    soundfile.write(tmp_path / "tone.wav", tone(rate=rate), rate)
+    assert_is_the_tone(read_sound(tmp_path / "tone.wav"))
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "IMA_ADPCM"])
+def test_every_usual_sample_format_is_read(tmp_path, subtype):
+    soundfile.write(tmp_path / "tone.wav", tone(), 16000, subtype=subtype)
+    assert_is_the_tone(read_sound(tmp_path / "tone.wav"))
+
+
+@pytest.mark.parametrize("name", ["tone.flac", "tone.ogg", "tone.mp3", "tone.aiff"])
+def test_compressed_files_are_read(tmp_path, name):
+    soundfile.write(tmp_path / name, tone(rate=44100), 44100)
+    hertz, rms = as_heard(read_sound(tmp_path / name))
+    assert abs(hertz - 440) < 3 and abs(rms - 0.5 / np.sqrt(2)) < 0.03
+
+
+def test_stereo_at_8_khz_becomes_the_mean_of_its_channels(tmp_path):
+    left = tone(rate=8000)
+    soundfile.write(tmp_path / "stereo.wav", np.stack([left, 0 * left], axis=1), 8000)
+    assert_is_the_tone(read_sound(tmp_path / "stereo.wav"), peak=0.25)
+
+
+def test_a_name_with_spaces_and_umlauts_is_read(tmp_path):
+    path = tmp_path / "Größe – take 1.wav"
+    soundfile.write(path, tone(), 16000)
+    assert_is_the_tone(read_sound(path))
+
+
+def test_seams_of_a_long_sound_are_exact(tmp_path, monkeypatch):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 44100 * 5 + 77).astype(np.float32)
+    soundfile.write(tmp_path / "noise.wav", noise, 44100, subtype="FLOAT")
+    whole = read_sound(tmp_path / "noise.wav").samples
+    monkeypatch.setattr(audio, "BLOCK", 1)
+    assert np.array_equal(read_sound(tmp_path / "noise.wav").samples, whole)
+
+
+def test_samples_beyond_one_are_scaled_not_clipped(tmp_path):
+    soundfile.write(tmp_path / "hot.wav", tone(peak=3.0), 16000, subtype="FLOAT")
+    assert_is_the_tone(read_sound(tmp_path / "hot.wav"), peak=1.0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_sample_that_is_no_number_is_refused_with_its_time(tmp_path, value):
+    samples = tone()
+    samples[8000] = value
+    soundfile.write(tmp_path / "broken.wav", samples, 16000, subtype="FLOAT")
+    with pytest.raises(BadSound, match=r"not numbers \(first at 0\.50 s\)"):
+        read_sound(tmp_path / "broken.wav")
+
+
+def test_an_empty_sound_is_refused(tmp_path):
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0, np.float32), 16000)
+    with pytest.raises(BadSound, match="0.00 s"):
+        read_sound(tmp_path / "empty.wav")
+
+
+def test_a_file_of_no_bytes_is_refused(tmp_path):
+    (tmp_path / "nothing.wav").touch()
+    with pytest.raises(BadSound, match="nothing.wav"):
+        read_sound(tmp_path / "nothing.wav")
+
+
+def test_less_than_a_syllable_is_refused(tmp_path):
+    soundfile.write(tmp_path / "short.wav", tone(0.2), 16000)
+    with pytest.raises(BadSound, match="0.20 s"):
+        read_sound(tmp_path / "short.wav")
+
+
+@pytest.mark.parametrize("level", [0.0, 0.4])
+def test_silence_has_no_voice_whatever_its_offset(tmp_path, level):
+    soundfile.write(tmp_path / "silent.wav", np.full(16000, level, np.float32), 16000, subtype="FLOAT")
+    with pytest.raises(NoVoice, match="silent"):
+        read_sound(tmp_path / "silent.wav")
+
+
+def test_channels_that_cancel_are_told_from_silence(tmp_path):
+    soundfile.write(tmp_path / "wide.wav", np.stack([tone(), -tone()], axis=1), 16000)
+    with pytest.raises(BadSound, match="cancel each other"):
+        read_sound(tmp_path / "wide.wav")
+
+
+def test_a_text_file_named_wav_is_refused(tmp_path):
+    (tmp_path / "notes.wav").write_text("Scene 4, the baker enters.\n" * 100)
+    with pytest.raises(BadSound, match="not a sound that can be read"):
+        read_sound(tmp_path / "notes.wav")
+
+
+def test_a_text_file_is_refused_without_ffmpeg_too(tmp_path, monkeypatch):
+    (tmp_path / "notes.wav").write_text("Scene 4, the baker enters.\n" * 100)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BadSound, match="save it as WAV"):
+        read_sound(tmp_path / "notes.wav")
+
+
+def test_a_truncated_file_gives_what_is_left_of_it(tmp_path):
+    soundfile.write(tmp_path / "whole.wav", tone(2.0), 16000)
+    (tmp_path / "half.wav").write_bytes((tmp_path / "whole.wav").read_bytes()[: 44 + 32000])
+    assert_is_the_tone(read_sound(tmp_path / "half.wav"))
+
+
+def test_a_truncated_flac_gives_a_sound_or_a_sentence(tmp_path):
+    soundfile.write(tmp_path / "whole.flac", np.random.default_rng(0).uniform(-0.5, 0.5, 160000), 16000)
+    data = (tmp_path / "whole.flac").read_bytes()
+    (tmp_path / "half.flac").write_bytes(data[: len(data) // 2])
+    try:
+        assert 1 < read_sound(tmp_path / "half.flac").seconds < 10
+    except BadSound as error:
+        assert "half.flac" in str(error)
+
+
+def test_a_header_that_promises_hours_is_counted_not_believed(tmp_path):
+    soundfile.write(tmp_path / "tone.wav", tone(), 16000)
+    data = bytearray((tmp_path / "tone.wav").read_bytes())
+    data[4:8] = data[40:44] = struct.pack("<I", 0x7FFFFFF0)
+    (tmp_path / "stream.wav").write_bytes(data)
+    assert_is_the_tone(read_sound(tmp_path / "stream.wav"))
+
+
+def test_a_header_with_an_absurd_rate_is_refused(tmp_path):
+    soundfile.write(tmp_path / "tone.wav", tone(), 16000)
+    data = bytearray((tmp_path / "tone.wav").read_bytes())
+    data[24:28] = struct.pack("<I", 0x7FFFFFFF)
+    (tmp_path / "fast.wav").write_bytes(data)
+    with pytest.raises(BadSound, match="samples a second"):
+        read_sound(tmp_path / "fast.wav")
+
+
+def test_more_than_an_hour_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "LONGEST", 2)
+    soundfile.write(tmp_path / "long.wav", tone(2.5), 16000)
+    with pytest.raises(BadSound, match="longer than"):
+        read_sound(tmp_path / "long.wav")
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    for path in (tmp_path / "gone.wav", tmp_path):
+        with pytest.raises(BadSound, match="no sound file"):
+            read_sound(path)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg on PATH")
+def test_ffmpeg_reads_what_libsndfile_does_not(tmp_path):
+    soundfile.write(tmp_path / "tone.wav", np.stack([tone(rate=48000)] * 2, axis=1), 48000)
+    made = subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", "tone.wav", "-c:a", "aac", "-b:a", "192k", "tone.m4a"], cwd=tmp_path, timeout=60,
+    )
+    assert made.returncode == 0
+    hertz, rms = as_heard(read_sound(tmp_path / "tone.m4a"))
+    assert abs(hertz - 440) < 3 and abs(rms - 0.5 / np.sqrt(2)) < 0.03
+
+
+def test_a_written_sound_is_read_back(tmp_path):
+    written = Speech(tone(), 16000)
+    write_sound(tmp_path / "out.wav", written)
+    assert np.abs(read_sound(tmp_path / "out.wav").samples - written.samples).max() < 1e-4
+
+
+def test_the_hash_is_of_the_sound_not_of_its_file(tmp_path):
+    samples = soundfile.read(SAMPLE, dtype="float32")[0]
+    soundfile.write(tmp_path / "same.flac", samples, 16000, subtype="PCM_16")
+    assert sound_hash(read_sound(tmp_path / "same.flac")) == sound_hash(read_sound(SAMPLE))
+    assert sound_hash(Speech(samples * 0.5)) != sound_hash(Speech(samples))
+
+
+def test_the_shipped_sample_is_what_its_card_says():
+    speech = read_sound(SAMPLE)
+    assert 7 < speech.seconds < 10
+    assert 0.69 < np.abs(speech.samples).max() < 0.72
+    assert os.path.getsize(SAMPLE) < 300_000
+    assert np.abs(speech.samples[: int(0.38 * 16000)]).max() < 0.01
