@@ -17,7 +17,7 @@ from . import compat
 from .resample import Clock
 
 LISTEN_MARK = "Thunder Listen"  # our own strips: never taken for a voice
-MIX_PATIENCE = 120.0  # seconds for Blender 5.2.2 and later ones that may mix down in the background
+MIX_PATIENCE = 5.0  # seconds without a byte written: Blender 5.2 mixes down in the background and fails in silence
 _BYTES = 4  # of a sample: the mix-down is 32-bit float
 
 
@@ -144,6 +144,7 @@ def mix_down(voice: Voice, path: str) -> Iterator[float]:
     sound = strip.sound
     channels, rate = ("MONO", 1) if sound.channels == "MONO" else ("STEREO", 2), sound.samplerate
     rate = min(192000, max(8000, int(rate)))
+    _check_room(voice, path)
     spoken = _alone(scene, strip)
     finished = False
     try:
@@ -188,16 +189,28 @@ def _alone(scene, strip):
     return copy
 
 
+def _check_room(voice: Voice, path: str) -> None:
+    """Raise at once if the file cannot be written at all."""
+    try:
+        with open(path, "wb") as file:
+            file.write(bytes(4096))
+    except OSError as error:
+        raise _mix_error(voice, path, error.strerror or str(error)) from error
+
+
 def _written(voice: Voice, path: str, expected: int) -> Iterator[float]:
     """Wait until a WAV file of at least `expected` bytes of sound is complete."""
-    end = time.monotonic() + MIX_PATIENCE
+    size, grown = -1, time.monotonic()
     while True:
         have = _sound_bytes(path)
         if have is not None and have >= expected - 4096:
             return
-        if time.monotonic() > end:
-            raise _mix_error(voice, path, "Blender did not finish")
-        yield min(1.0, (os.path.getsize(path) if os.path.exists(path) else 0) / max(1, expected))
+        now = os.path.getsize(path) if os.path.exists(path) else 0
+        if now != size:
+            size, grown = now, time.monotonic()
+        elif time.monotonic() > grown + MIX_PATIENCE:
+            raise _mix_error(voice, path, "Blender stopped writing")
+        yield min(1.0, max(0, size) / max(1, expected))
         time.sleep(0.005)
 
 

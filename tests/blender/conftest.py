@@ -14,6 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "bl_ext.user_default.thunder"
 
+sys.path.insert(0, str(Path(__file__).parent))  # performances.py, whichever way pytest imports the tests
+
 # Blender reads this once, at import: nothing of these tests may touch a user's own Blender.
 _home = tempfile.mkdtemp(prefix="thunder_blender_home_")
 os.environ["BLENDER_USER_RESOURCES"] = _home

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Performances and sounds with known events, made here, for tests that key and read them back."""
+
+import wave
+
+import numpy as np
+
+
+def performance(room, core, seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False):
+    """An open mouth (0.2 rad) that closes for a single 25 fps frame at the given times, brows waving."""
+    channels = room("scene.head").channel_names()
+    count = round(seconds * 25)
+    expression = np.zeros((count, len(channels)), np.float32)
+    expression[:, channels.index("browInnerUp")] = 0.5 + 0.4 * np.sin(np.arange(count) / 5 + seed)
+    expression[:, channels.index("mouthPucker")] = 0.3
+    jaw = np.zeros((count, 3), np.float32)
+    jaw[:, 0] = 0.0 if shut else 0.2
+    for time in closed_at:
+        jaw[round(time * 25), 0] = 0.0
+    head = np.zeros((count, 3), np.float32)
+    head[:, 1] = 0.1 * np.sin(np.arange(count) / 9)
+    eyes = np.zeros((count, 3), np.float32)
+    eyes[:, 0] = 0.05
+    motion = core("types").Motion(expression, jaw, head, eyes)
+    opening = jaw[:, 0] / 0.3 * 30
+    provenance = {"engine": "thunder", "weights": "w", "audio": "a", "steps": 20, "guidance": 1.0, "head": "thunder"}
+    return room("scene.takes").Performance(motion, channels, opening, np.full(count, 50, np.float32), seed, score,
+                                           provenance)
+
+
+def write_wav(path, samples, rate=16000):
+    """16-bit WAV of samples [n] or [n, channels] in −1..1."""
+    samples = np.atleast_2d(np.asarray(samples, float).T).T
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(samples.shape[1])
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+    return str(path)
+
+
+def clicks(path, times, seconds, rate=16000):
+    """Silence with a 2 ms burst at each time."""
+    samples = np.zeros(int(seconds * rate))
+    for time in times:
+        start = int(round(time * rate))
+        samples[start:start + rate // 500] = 0.8
+    return write_wav(path, samples, rate)
+
+
+def read_wav(path):
+    """Samples [n] (mean of the channels) and rate of a float or 16-bit WAV."""
+    with open(path, "rb") as file:
+        data = file.read()
+    kind, channels, rate, _, _, bits = np.frombuffer(data[20:36], np.dtype("<u2,<u2,<u4,<u4,<u2,<u2"))[0]
+    at = data.find(b"data")
+    size = int.from_bytes(data[at + 4:at + 8], "little")
+    body = data[at + 8:at + 8 + size]
+    if kind == 1:
+        samples = np.frombuffer(body, "<i2") / 32768.0
+    else:
+        samples = np.frombuffer(body, "<f4").astype(float)
+    assert bits in (16, 32)
+    return samples.reshape(-1, int(channels)).mean(axis=1), int(rate)

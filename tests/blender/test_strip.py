@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is heard of a strip, alone and exactly, is what the engine gets; what is not heard is refused with a reason."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from performances import clicks, performance, read_wav, write_wav
+
+RATES = [(24, 1.0), (25, 1.0), (30, 1.001), (60, 1.0)]
+
+
+@pytest.fixture
+def sequencer(blender, room):
+    """(scene, compat, strip module), for Blenders that have sound."""
+    strip = room("scene.strip")
+    if not strip.has_audio():
+        pytest.skip("this bpy wheel was built without sound")
+    return blender.context.scene, room("scene.compat"), strip
+
+
+def place(sequencer, path, start=1, channel=1):
+    scene, compat, _ = sequencer
+    editor = scene.sequence_editor or scene.sequence_editor_create()
+    return compat.strips(editor).new_sound("line", path, channel, start)
+
+
+def mixed(sequencer, voice, tmp_path):
+    path = str(tmp_path / "mixed.wav")
+    for _ in sequencer[2].mix_down(voice, path):
+        pass
+    return read_wav(path)
+
+
+def onsets(samples, rate):
+    loud = np.flatnonzero(np.abs(samples) > 0.5 * np.abs(samples).max())
+    return loud[np.r_[True, np.diff(loud) > rate // 50]] / rate
+
+
+@pytest.mark.parametrize("fps, base", RATES)
+@pytest.mark.parametrize("rate", [16000, 48000])
+def test_a_trimmed_offset_strip_and_its_keys_land_on_the_same_frame(blender, room, core, sequencer, tmp_path, fps,
+                                                                    base, rate):
+    scene, compat, strip = sequencer
+    scene.render.fps, scene.render.fps_base = fps, base
+    line = place(sequencer, clicks(tmp_path / "c.wav", (0.4, 1.3, 2.2), 3.5, rate), start=37)
+    compat.trim_start(line, round(0.8 * fps))
+    compat.trim_end(line, round(0.5 * fps))
+    voice = strip.of_strip(scene, line)
+    samples, got_rate = mixed(sequencer, voice, tmp_path)
+    assert got_rate == rate
+    heard = onsets(samples, rate)
+    assert len(heard) == 2  # the first click is trimmed away
+    frames = voice.clock.frame(heard)
+    expected = 37 + np.array([1.3, 2.2]) * fps / base
+    assert np.abs(frames - expected).max() < 0.05
+    # Lips that close where the clicks are heard close on the scene frame nearest to them.
+    blender.ops.thunder.add_head()
+    rig, takes = room("scene.head").find(scene), room("scene.takes")
+    seconds = len(samples) / rate
+    made = performance(room, core, seconds=seconds, closed_at=heard)
+    takes.show(rig, takes.add_to_list(scene, rig, takes.key(rig, made, voice.clock, "t"), made, "v", voice.clock))
+    for exact, time in zip(expected, heard):
+        angles = {}
+        for frame in range(int(exact) - 3, int(exact) + 5):
+            scene.frame_set(frame)
+            angles[frame] = rig.armature.pose.bones["jaw"].rotation_euler[0]
+        closed = min(angles, key=angles.get)
+        snapped = voice.clock.frame(round(time * 25) / 25)  # the motion's own grain is 40 ms
+        assert abs(closed - snapped) <= 0.5 + 1e-6 and abs(closed - exact) <= 0.5 + 0.02 * fps + 1e-6
+        assert angles[closed] == pytest.approx(0.0, abs=1e-4)
+
+
+def test_the_whole_scene_sounds_the_same_there(blender, sequencer, tmp_path):
+    """The voice's own mix against a mix-down of the scene itself: one sound, sample for sample."""
+    scene, compat, strip = sequencer
+    scene.render.fps, scene.render.fps_base = 30, 1.001
+    noise = np.random.default_rng(1).normal(0, 0.1, 48000 * 2)
+    line = place(sequencer, write_wav(tmp_path / "n.wav", noise, 48000), start=11)
+    compat.trim_start(line, 7)
+    voice = strip.of_strip(scene, line)
+    samples, _ = mixed(sequencer, voice, tmp_path)
+    first, last = compat.strip_span(line)
+    scene.frame_start, scene.frame_end = first, last - 1
+    path = str(tmp_path / "scene.wav")
+    blender.ops.sound.mixdown(filepath=path, check_existing=False, container="WAV", codec="PCM", format="F32",
+                              channels="MONO", mixrate=48000)
+    whole, _ = read_wav(path)
+    count = min(len(samples), len(whole))
+    assert count > 48000 and np.abs(samples[:count] - whole[:count]).max() < 1e-6
+
+
+def test_volume_and_its_animation_are_heard(blender, sequencer, tmp_path):
+    scene, _, strip = sequencer
+    scene.render.fps = 25
+    line = place(sequencer, write_wav(tmp_path / "t.wav", 0.5 * np.sin(np.arange(48000) * 0.2), 16000), start=1)
+    loud, _ = mixed(sequencer, strip.of_strip(scene, line), tmp_path)
+    line.volume = 0.25
+    soft, _ = mixed(sequencer, strip.of_strip(scene, line), tmp_path)
+    assert np.abs(soft).max() == pytest.approx(np.abs(loud).max() / 4, rel=0.01)
+    for frame, volume in ((1, 1.0), (38, 1.0), (39, 0.0), (75, 0.0)):
+        line.volume = volume
+        line.keyframe_insert("volume", frame=frame)
+    faded, _ = mixed(sequencer, strip.of_strip(scene, line), tmp_path)
+    assert np.abs(faded[:16000]).max() == pytest.approx(np.abs(loud).max(), rel=0.01)
+    assert np.abs(faded[28000:46000]).max() < 0.01
+
+
+def test_other_strips_and_a_low_master_volume_are_not_heard(blender, sequencer, tmp_path):
+    scene, _, strip = sequencer
+    scene.audio_volume = 0.1
+    line = place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0), start=1, channel=1)
+    place(sequencer, clicks(tmp_path / "b.wav", (1.2,), 2.0), start=1, channel=2)
+    samples, rate = mixed(sequencer, strip.of_strip(scene, line), tmp_path)
+    assert onsets(samples, rate) == pytest.approx([0.5], abs=0.01)
+    assert np.abs(samples).max() == pytest.approx(0.8, rel=0.05)
+
+
+def test_stereo_is_heard_from_both_sides(blender, sequencer, tmp_path):
+    scene, _, strip = sequencer
+    both = np.zeros((16000, 2))
+    both[4000:4032, 0] = both[12000:12032, 1] = 0.8
+    line = place(sequencer, write_wav(tmp_path / "s.wav", both, 8000), start=1)
+    samples, rate = mixed(sequencer, strip.of_strip(scene, line), tmp_path)
+    assert rate == 8000 and onsets(samples, rate) == pytest.approx([0.5, 1.5], abs=0.01)
+
+
+def test_mixing_down_leaves_no_scene_and_changes_nothing(blender, sequencer, tmp_path):
+    scene, _, strip = sequencer
+    line = place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0))
+    scene.frame_end = 33
+    mixed(sequencer, strip.of_strip(scene, line), tmp_path)
+    assert len(blender.data.scenes) == 1 and not line.mute and scene.frame_end == 33
+    assert os.listdir(tmp_path).count("mixed.wav") == 1
+
+
+def test_a_packed_sound_needs_no_file(blender, sequencer, tmp_path):
+    scene, _, strip = sequencer
+    path = clicks(tmp_path / "a.wav", (0.5,), 2.0)
+    line = place(sequencer, path)
+    line.sound.pack()
+    os.remove(path)
+    samples, rate = mixed(sequencer, strip.of_strip(scene, line), tmp_path)
+    assert onsets(samples, rate) == pytest.approx([0.5], abs=0.01)
+
+
+def test_no_room_for_the_sound_is_said_and_leaves_nothing(blender, sequencer, core, tmp_path):
+    scene, _, strip = sequencer
+    voice = strip.of_strip(scene, place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0)))
+    with pytest.raises(core("errors").ThunderError, match="could not be mixed down|No space"):
+        for _ in strip.mix_down(voice, str(tmp_path / "nowhere" / "mixed.wav")):
+            pass
+    assert len(blender.data.scenes) == 1
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A disk of 64 kB."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)], capture_output=True).returncode:
+        pytest.skip("only root may mount the small disk this test fills")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the small disk is mounted as Linux does")
+def test_a_full_disk_is_said_and_leaves_nothing(blender, sequencer, core, tmp_path, tiny_disk):
+    scene, _, strip = sequencer
+    voice = strip.of_strip(scene, place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 20.0)))
+    with pytest.raises(core("errors").NoSpace, match="No space is left"):
+        for _ in strip.mix_down(voice, str(tiny_disk / "mixed.wav")):
+            pass
+    assert len(blender.data.scenes) == 1 and os.listdir(tiny_disk) == []
+
+
+def mute(line, scene, tmp_path):
+    line.mute = True
+
+
+def mute_channel(line, scene, tmp_path):
+    scene.sequence_editor.channels[line.channel].mute = True
+
+
+def lose_file(line, scene, tmp_path):
+    os.remove(tmp_path / "a.wav")
+
+
+def remove(line, scene, tmp_path):
+    strips = scene.sequence_editor.strips if hasattr(scene.sequence_editor, "strips") else scene.sequence_editor.sequences
+    strips.remove(line)
+
+
+@pytest.mark.parametrize("spoil, said", [
+    (mute, "is muted"), (mute_channel, "channel of the strip .* is muted"), (lose_file, "is missing"),
+    (remove, "no sound strip"),
+])
+def test_a_voice_that_is_not_heard_is_said(blender, sequencer, core, tmp_path, spoil, said):
+    scene, _, strip = sequencer
+    line = place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0))
+    assert strip.find(blender.context).name == "line"
+    spoil(line, scene, tmp_path)
+    with pytest.raises(core("errors").BadSound, match=said):
+        strip.find(blender.context)
+
+
+def test_a_chosen_strip_that_is_gone_is_said(blender, sequencer, core, tmp_path):
+    scene, _, strip = sequencer
+    place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0))
+    scene.thunder.strip = "another"
+    with pytest.raises(core("errors").BadSound, match="no longer in the sequencer"):
+        strip.find(blender.context)
+
+
+def test_of_several_strips_the_active_one_is_meant(blender, sequencer, core, tmp_path):
+    scene, _, strip = sequencer
+    place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0), channel=1)
+    other = place(sequencer, clicks(tmp_path / "b.wav", (0.5,), 2.0), channel=2)
+    scene.sequence_editor.active_strip = None
+    with pytest.raises(core("errors").BadSound, match="several sound strips"):
+        strip.find(blender.context)
+    scene.sequence_editor.active_strip = other
+    assert strip.find(blender.context).strip == other.name
+
+
+def test_a_sound_file_is_a_voice_from_the_first_frame(blender, room, core, tmp_path):
+    strip, scene = room("scene.strip"), blender.context.scene
+    scene.frame_start = 5
+    scene.thunder.source = "FILE"
+    with pytest.raises(core("errors").BadSound, match="No sound file is chosen"):
+        strip.find(blender.context)
+    scene.thunder.sound_file = str(tmp_path / "none.wav")
+    with pytest.raises(core("errors").BadSound, match="There is no file"):
+        strip.find(blender.context)
+    scene.thunder.sound_file = clicks(tmp_path / "a.wav", (0.5,), 2.0)
+    voice = strip.find(blender.context)
+    assert voice.path.endswith("a.wav") and voice.clock.start == 5
+
+
+def test_the_spoken_strip_is_muted_packed_and_replaced(blender, room, sequencer, tmp_path):
+    scene, compat, strip = sequencer
+    listening = room("scene.listening")
+    place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0), start=1, channel=1)
+    for start in (4, 9):
+        path = clicks(tmp_path / "Thunder Listen Head.wav", (0.25,), 1.0)
+        listening.place(scene, path, "Thunder Listen Head", start)
+        os.remove(path)
+    ours = [s for s in compat.strips(scene.sequence_editor) if s.name.startswith("Thunder Listen")]
+    assert len(ours) == 1 and len(blender.data.sounds) == 2
+    assert ours[0].mute and ours[0].sound.packed_file and compat.content_start(ours[0]) == 9 and ours[0].channel == 2
+    assert [s.name for s in strip.sound_strips(scene)] == ["line"]
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "s.blend"))
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "s.blend"))
+    scene = blender.context.scene
+    spoken = next(s for s in compat.strips(scene.sequence_editor) if s.name.startswith("Thunder Listen"))
+    spoken.mute = False
+    samples, rate = mixed(sequencer, strip.of_strip(scene, spoken), tmp_path)
+    assert onsets(samples, rate) == pytest.approx([0.25], abs=0.01)

@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes are keyed where the sound is, shown at once, and never cost the animator anything."""
+
+import time
+
+import numpy as np
+import pytest
+
+from performances import performance
+
+RATES = [(24, 1.0), (25, 1.0), (30, 1.001), (60, 1.0)]
+
+
+@pytest.fixture
+def stage(blender, room, core):
+    """A scene with our head: (scene, rig, takes module)."""
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    return scene, room("scene.head").find(scene), room("scene.takes")
+
+
+def enter(room, core, stage, start=1.0, **how):
+    """Key a performance and list it; the entry."""
+    scene, rig, takes = stage
+    made = performance(room, core, **how)
+    clock = room("scene.resample").Clock.of(scene, start)
+    actions = takes.key(rig, made, clock, f"take {made.seed}")
+    return takes.add_to_list(scene, rig, actions, made, "voice", clock)
+
+
+def everything(bpy, block):
+    """All that an animator could lose of a data-block's animation, as plain values."""
+    def keys(action):
+        from_action = getattr(action, "fcurves", None)
+        curves = list(from_action) if from_action is not None else [
+            c for layer in action.layers for strip in layer.strips for bag in strip.channelbags for c in bag.fcurves]
+        return [(c.data_path, c.array_index, c.mute, [(tuple(k.co), tuple(k.handle_left), tuple(k.handle_right),
+                 k.interpolation) for k in c.keyframe_points]) for c in curves]
+
+    animation = block.animation_data
+    slot = getattr(animation, "action_slot", None)
+    return (animation.action.name, slot and slot.identifier, animation.action_blend_type, animation.action_influence,
+            animation.action_extrapolation, keys(animation.action))
+
+
+def animate(bpy, rig):
+    """The animator's own work: keys on the jaw and on two shape keys, a still value on another."""
+    jaw = rig.armature.pose.bones["jaw"]
+    for frame, angle in ((1, 0.0), (20, 0.15), (40, 0.02)):
+        jaw.rotation_euler[0] = angle
+        jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
+        rig.keys.key_blocks["mouthSmileLeft"].value = angle * 4
+        rig.keys.key_blocks["mouthSmileLeft"].keyframe_insert("value", frame=frame)
+    rig.armature.location[2] = 0.25
+    rig.armature.keyframe_insert("location", frame=1)
+    rig.keys.key_blocks["browInnerUp"].value = 0.7
+    rig.keys.animation_data.action_influence = 0.75
+
+
+@pytest.mark.parametrize("fps, base", RATES)
+@pytest.mark.parametrize("start", [1.0, -12.0, 101.37])
+def test_a_closure_lands_on_the_frame_of_its_sound(blender, room, core, stage, fps, base, start):
+    scene, rig, takes = stage
+    scene.render.fps, scene.render.fps_base = fps, base
+    entry = enter(room, core, stage, start=start, closed_at=(1.0, 2.2))
+    takes.show(rig, entry)
+    for seconds in (1.0, 2.2):
+        exact = start + seconds * fps / base
+        near = np.arange(int(exact) - 2, int(exact) + 4)
+        angle = {}
+        for frame in near:
+            scene.frame_set(int(frame))
+            angle[int(frame)] = rig.armature.pose.bones["jaw"].rotation_euler[0]
+        closed = min(angle, key=angle.get)
+        assert abs(closed - exact) <= 0.5 + 1e-6
+        assert angle[closed] == pytest.approx(0.0, abs=1e-5)
+        assert max(angle.values()) == pytest.approx(0.2, abs=1e-4)
+
+
+@pytest.mark.parametrize("fps, base", RATES)
+def test_keys_are_on_whole_frames_and_cover_the_motion(blender, room, core, stage, fps, base):
+    scene, rig, takes = stage
+    scene.render.fps, scene.render.fps_base = fps, base
+    entry = enter(room, core, stage, start=10.4)
+    curves = {(c.data_path, c.array_index): c for a in takes.actions_of(entry)
+              for c in room("scene.compat").all_curves(a)}
+    brow = [key.co[0] for key in curves['key_blocks["browInnerUp"].value', 0].keyframe_points]
+    assert brow == list(range(10, int(np.ceil(10.4 + 74 / 25 * fps / base)) + 1))
+    assert (entry.first, entry.last) == (brow[0], brow[-1])
+    assert len(curves) == len(rig.channels) + 4 * 3  # the same channels in every take
+
+
+@pytest.mark.parametrize("fps, base", RATES)
+def test_what_is_keyed_is_read_back(blender, room, core, stage, fps, base):
+    scene, rig, takes = stage
+    scene.render.fps, scene.render.fps_base = fps, base
+    entry = enter(room, core, stage, start=5.0, closed_at=())
+    takes.show(rig, entry)
+    clock = room("scene.resample").Clock.of(scene, 5.0)
+    motion = list(room("scene.curves").read(rig, room("scene.head").channel_names(), clock, 3.0))[-1]
+    made = performance(room, core, closed_at=()).motion
+    assert motion.frames == made.frames
+    inside = slice(2, -2)
+    assert np.abs(motion.expression - made.expression)[inside].max() < 5e-3
+    for part in ("jaw", "head", "eyes"):
+        assert np.abs(getattr(motion, part) - getattr(made, part))[inside].max() < 1e-3
+
+
+@pytest.mark.parametrize("mode", ["QUATERNION", "AXIS_ANGLE", "ZYX", "YXZ"])
+def test_the_animators_rotation_mode_is_kept(blender, room, core, stage, mode):
+    scene, rig, takes = stage
+    scene.render.fps = 25
+    for bone in rig.armature.pose.bones:
+        bone.rotation_mode = mode
+    takes.show(rig, enter(room, core, stage, start=1.0))
+    assert {bone.rotation_mode for bone in rig.armature.pose.bones} == {mode}
+    clock = room("scene.resample").Clock.of(scene, 1.0)
+    read = room("scene.curves").read
+    motion = list(read(rig, room("scene.head").channel_names(), clock, 3.0))[-1]
+    assert np.abs(motion.head - performance(room, core).motion.head).max() < 1e-4
+    assert np.abs(motion.jaw - performance(room, core).motion.jaw).max() < 1e-4
+
+
+def test_the_evaluated_scene_and_the_curves_agree(blender, room, core, stage):
+    scene, rig, takes = stage
+    takes.show(rig, enter(room, core, stage, start=3.3))
+    clock = room("scene.resample").Clock.of(scene, 3.0)
+    curves, names = room("scene.curves"), room("scene.head").channel_names()
+    scene.frame_set(17)
+    quick = list(curves.read(rig, names, clock, 2.0))[-1]
+    rig.armature.pose.bones["neck"].constraints.new("LIMIT_SCALE")
+    slow = list(curves.read(rig, names, clock, 2.0))
+    assert len(slow) == 51 and scene.frame_current == 17
+    for part in ("expression", "jaw", "head", "eyes"):
+        assert np.abs(getattr(quick, part) - getattr(slow[-1], part)).max() < 1e-5
+
+
+def test_an_nla_strip_and_an_edited_key_are_heard(blender, room, core, stage):
+    scene, rig, takes = stage
+    scene.render.fps = 25
+    entry = enter(room, core, stage, start=1.0, closed_at=())
+    takes.show(rig, entry)
+    curve = next(c for c in room("scene.compat").all_curves(entry.action)
+                 if "jaw" in c.data_path and c.array_index == 0)
+    key = min(curve.keyframe_points, key=lambda k: abs(k.co[0] - 26))
+    assert len(curve.keyframe_points) == 1  # an unmoving jaw is one key
+    curve.keyframe_points.insert(26, 0.05)
+    clock = room("scene.resample").Clock.of(scene, 1.0)
+    names = room("scene.head").channel_names()
+    edited = list(room("scene.curves").read(rig, names, clock, 2.0))[-1]
+    assert key.co[1] == pytest.approx(0.2, abs=1e-6)
+    assert edited.jaw[25, 0] == pytest.approx(0.05, abs=1e-5)
+    track = rig.keys.animation_data.nla_tracks.new()
+    compat = room("scene.compat")
+    _, (curves,) = compat.new_action("over", [rig.keys])
+    compat.new_curve(curves, 'key_blocks["mouthFunnel"].value', 0, "").keyframe_points.insert(1, 0.6)
+    strip = track.strips.new("over", 1, blender.data.actions["over"])
+    if compat.HAS_SLOTS and strip.action_slot is None:
+        strip.action_slot = strip.action.slots[0]
+    layered = list(room("scene.curves").read(rig, names, clock, 2.0))[-1]
+    assert layered.jaw[25, 0] == pytest.approx(0.05, abs=1e-4)
+    # The take keys this channel too and lies over the track: what is seen is what is heard.
+    assert layered.expression[10, names.index("mouthFunnel")] == pytest.approx(0.0, abs=1e-5)
+    room("scene.takes").show_own(rig)
+    under = list(room("scene.curves").read(rig, names, clock, 2.0))[-1]
+    assert under.expression[10, names.index("mouthFunnel")] == pytest.approx(0.6, abs=1e-5)
+
+
+def test_showing_takes_leaves_the_animators_own_animation_untouched(blender, room, core, stage):
+    scene, rig, takes = stage
+    animate(blender, rig)
+    before = [everything(blender, block) for block in rig.targets]
+    scene.frame_set(20)
+    pose = (rig.armature.pose.bones["jaw"].rotation_euler[0], rig.keys.key_blocks["browInnerUp"].value)
+    first = enter(room, core, stage, seed=1)
+    enter(room, core, stage, seed=2)
+    takes.show(rig, scene.thunder.takes[0])
+    assert takes.is_shown(rig, scene.thunder.takes[0]) and scene.thunder.active_take == 0
+    assert rig.keys.key_blocks["browInnerUp"].value != pytest.approx(0.7)
+    takes.show(rig, scene.thunder.takes[1])
+    assert scene.thunder.active_take == 1 and first.action.users >= 1
+    takes.show_own(rig)
+    assert scene.thunder.active_take == -1
+    assert [everything(blender, block) for block in rig.targets] == before
+    scene.frame_set(20)
+    assert (rig.armature.pose.bones["jaw"].rotation_euler[0], rig.keys.key_blocks["browInnerUp"].value) == (
+        pytest.approx(pose[0]), pytest.approx(pose[1]))
+
+
+def test_no_pose_leaks_from_one_take_to_the_next_or_to_the_bare_head(blender, room, core, stage):
+    scene, rig, takes = stage
+    takes.show(rig, enter(room, core, stage, closed_at=()))
+    scene.frame_set(30)
+    assert rig.armature.pose.bones["jaw"].rotation_euler[0] == pytest.approx(0.2, abs=1e-4)
+    takes.show_own(rig)
+    scene.frame_set(31)
+    assert [name for name in rig.channels if rig.keys.key_blocks[name].value != 0] == []
+    assert all(abs(angle) == 0 for bone in rig.armature.pose.bones for angle in bone.rotation_euler)
+    assert all(block.animation_data.action is None for block in rig.targets)
+
+
+def test_switching_takes_is_instant(blender, room, core, stage):
+    scene, rig, takes = stage
+    for seed in range(8):
+        enter(room, core, stage, seconds=20, seed=seed)
+    spent = []
+    for index in (*range(8), -1, 3):
+        start = time.perf_counter()
+        scene.thunder.active_take = index
+        spent.append(time.perf_counter() - start)
+    assert max(spent) < 0.03
+
+
+def test_a_long_take_is_keyed_within_a_slice_of_time(blender, room, core, stage):
+    scene, _, takes = stage
+    made = performance(room, core, seconds=30)
+    clock = room("scene.resample").Clock.of(scene, 1)
+    start = time.perf_counter()
+    takes.key(stage[1], made, clock, "long")
+    assert time.perf_counter() - start < 0.3
+
+
+def test_an_action_assigned_by_hand_over_a_take_counts_as_the_animators(blender, room, core, stage):
+    scene, rig, takes = stage
+    takes.show(rig, enter(room, core, stage, seed=1))
+    enter(room, core, stage, seed=2)
+    by_hand = blender.data.actions.new("By hand")
+    for block in rig.targets:
+        block.animation_data.action = by_hand if block is not rig.keys else None
+    assert scene.thunder.active_take == -1
+    takes.show(rig, scene.thunder.takes[1])
+    takes.show_own(rig)
+    assert rig.armature.animation_data.action == by_hand
+
+
+def test_provenance_is_enough_to_make_a_take_again(blender, room, core, stage):
+    entry = enter(room, core, stage, seed=31, score=66.5)
+    for action in stage[2].actions_of(entry):
+        assert {"seed", "score", "engine", "weights", "audio", "steps", "guidance"} <= set(action["thunder"].keys())
+        assert action["thunder"]["seed"] == 31 and action.use_fake_user
+
+
+def test_commit_keeps_the_previous_action_and_the_take(blender, room, core, stage):
+    scene, rig, takes = stage
+    animate(blender, rig)
+    own = [block.animation_data.action for block in rig.targets]
+    before = [everything(blender, block)[-1] for block in rig.targets]
+    entry = enter(room, core, stage, seed=5)
+    takes.show(rig, entry)
+    blender.ops.thunder.commit_take()
+    now = [block.animation_data.action for block in rig.targets]
+    assert scene.thunder.active_take == -1 and len(scene.thunder.takes) == 1
+    assert not set(now) & set(own) and entry.action not in now
+    assert all(action.name in blender.data.actions and action.use_fake_user for action in own)
+    for block, action in zip(rig.targets, own):
+        block.animation_data.action = action
+    assert [everything(blender, block)[-1] for block in rig.targets] == before
+
+
+def test_the_committed_animation_comes_back_after_another_take(blender, room, core, stage):
+    scene, rig, takes = stage
+    takes.show(rig, enter(room, core, stage, seed=1, closed_at=(1.0,)))
+    blender.ops.thunder.commit_take()
+    committed = rig.keys.animation_data.action
+    enter(room, core, stage, seed=2)
+    blender.ops.thunder.select_take(index=1)
+    assert rig.keys.animation_data.action != committed
+    blender.ops.thunder.select_take(index=-1)
+    assert rig.keys.animation_data.action == committed
+
+
+def test_undo_after_commit_brings_everything_back(blender, room, core, stage):
+    scene, rig, takes = stage
+    animate(blender, rig)
+    takes.show(rig, enter(room, core, stage, seed=1))
+    blender.ops.ed.undo_push(message="before")
+    names = sorted(action.name for action in blender.data.actions)
+    shown = rig.keys.animation_data.action.name
+    blender.ops.thunder.commit_take()
+    blender.ops.ed.undo_push(message="commit")  # what a window does after an operator
+    assert sorted(action.name for action in blender.data.actions) != names
+    blender.ops.ed.undo()
+    scene = blender.context.scene
+    rig = room("scene.head").find(scene)
+    assert sorted(action.name for action in blender.data.actions) == names
+    assert rig.keys.animation_data.action.name == shown and scene.thunder.active_take == 0
+    blender.ops.thunder.select_take(index=-1)
+    assert rig.armature.animation_data.action.name not in [t.action.name for t in scene.thunder.takes]
+
+
+def test_new_takes_replace_old_ones_but_not_edited_ones(blender, room, core, stage):
+    scene, rig, takes = stage
+    for seed in (1, 2, 3):
+        enter(room, core, stage, seed=seed)
+    kept, used = scene.thunder.takes[1], scene.thunder.takes[2]
+    curve = room("scene.compat").all_curves(kept.action)[0]
+    curve.keyframe_points.insert(12, 0.33)
+    user = blender.data.objects.new("user", None)
+    user.animation_data_create().nla_tracks.new().strips.new("pushed down", 1, used.action)
+    used_name = used.action.name
+    fresh = enter(room, core, stage, seed=9)
+    takes.forget_replaced(scene, rig, "voice", {fresh.action.name})
+    assert [entry.seed for entry in scene.thunder.takes] == [2, 9]
+    assert used_name in blender.data.actions and "take 1" not in blender.data.actions
+
+
+def test_a_deleted_action_is_said(blender, room, core, stage):
+    entry = enter(room, core, stage, seed=4)
+    for action in stage[2].actions_of(entry):
+        blender.data.actions.remove(action)
+    with pytest.raises(RuntimeError, match="was deleted"):
+        blender.ops.thunder.select_take(index=0)
+
+
+def test_takes_survive_saving(blender, room, core, stage, tmp_path):
+    scene, rig, takes = stage
+    animate(blender, rig)
+    own = rig.armature.animation_data.action.name
+    for seed in (1, 2):
+        enter(room, core, stage, seed=seed)
+    takes.show(rig, scene.thunder.takes[1])
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    scene = blender.context.scene
+    assert [entry.seed for entry in scene.thunder.takes] == [1, 2] and scene.thunder.active_take == 1
+    blender.ops.thunder.select_take(index=-1)
+    rig = room("scene.head").find(scene)
+    assert rig.armature.animation_data.action.name == own
+
+
+def test_a_character_without_our_bones_is_keyed_by_name(blender, room, core):
+    mesh = blender.data.meshes.new("Hero")
+    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+    hero = blender.data.objects.new("Hero", mesh)
+    blender.context.collection.objects.link(hero)
+    for name in ("Basis", "jawOpen", "mouthPucker"):
+        hero.shape_key_add(name=name, from_mix=False)
+    scene = blender.context.scene
+    scene.render.fps = 25
+    stage = scene, room("scene.head").find(scene), room("scene.takes")
+    stage[2].show(stage[1], enter(room, core, stage, start=1.0))
+    scene.frame_set(10)
+    assert mesh.shape_keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-4)
+    assert mesh.shape_keys.key_blocks["mouthPucker"].value == pytest.approx(0.3, abs=1e-4)
+    clock = room("scene.resample").Clock.of(scene, 1.0)
+    motion = list(room("scene.curves").read(stage[1], room("scene.head").channel_names(), clock, 3.0))[-1]
+    assert np.abs(motion.jaw - performance(room, core).motion.jaw).max() < 1e-4
