@@ -15,7 +15,7 @@ from .sculpt_form import EYE, EYE_RADIUS, surface_z
 # Widths of the teeth from the midline back, millimetres (upper, lower), and heights of the crowns.
 _UPPER = ((8.6, 10.2), (6.6, 9.0), (7.6, 9.8), (6.9, 8.2), (6.7, 7.8), (9.8, 7.2), (9.4, 6.8))
 _LOWER = ((5.3, 8.8), (5.8, 9.0), (6.8, 9.8), (6.9, 8.4), (7.0, 7.9), (10.6, 7.2), (10.2, 6.8))
-ARCH_FRONT = 85.0  # depth z of the outer face of the upper front teeth
+ARCH_FRONT = 86.3  # depth z of the outer face of the upper front teeth
 EDGE_UPPER = -72.4  # height of the biting edges at rest
 EDGE_LOWER = -72.6
 TONGUE_RINGS, TONGUE_AROUND = 12, 12
@@ -106,18 +106,18 @@ def add_tongue(mesh):
     """A tongue of 12 rings from the tip (ring 0) to the root; lateral index k = 0 lies on top of the midline."""
     for r in range(TONGUE_RINGS):
         t = r / (TONGUE_RINGS - 1)
-        half = 21.5 * (np.sqrt(1 - (1 - min(t / 0.5, 1)) ** 2.2) * 0.93 + 0.07) * (1 - 0.12 * max(t - 0.5, 0))
+        half = 19.5 * (np.sqrt(1 - (1 - min(t / 0.5, 1)) ** 2.2) * 0.93 + 0.07) * (1 - 0.12 * max(t - 0.5, 0))
         thick = 2.0 + 8.0 * min(t / 0.7, 1) ** 0.8
-        z = 79.0 - 50.0 * t - (0 if r else 0)
-        y = -76.0 + 6.5 * np.sin(np.pi * min(t / 0.8, 1.0) * 0.62) - 9.0 * max(t - 0.6, 0) ** 2 * 4
+        z = 74.5 - 47.0 * t
+        y = -77.0 + 4.5 * np.sin(np.pi * min(t / 0.8, 1.0) * 0.62) - 9.0 * max(t - 0.6, 0) ** 2 * 4
         for k in range(TONGUE_AROUND):
             angle = 2 * np.pi * k / TONGUE_AROUND
             s, c = np.sin(angle), np.cos(angle)
             groove = -1.3 * np.exp(-((s * half / 4.0) ** 2)) * (c > 0) * min(t / 0.3, 1)
             below = 1.0 if c > 0 else 1.2
             mesh.add(("tongue", 0, r, k), (half * s, y + thick * 0.5 * c * below + groove, z), "tongue")
-    mesh.add(("tongue", 0, "tip"), (0, mesh.points[mesh.index[("tongue", 0, 0, 3)]][1], 80.2), "tongue")
-    mesh.add(("tongue", 0, "root"), (0, -74, 24.0), "tongue")
+    mesh.add(("tongue", 0, "tip"), (0, mesh.points[mesh.index[("tongue", 0, 0, 3)]][1], 75.8), "tongue")
+    mesh.add(("tongue", 0, "root"), (0, -78, 22.0), "tongue")
     keys = [[("tongue", 0, r, k) for k in range(TONGUE_AROUND)] for r in range(TONGUE_RINGS)]
     mesh.rings(keys, "Tongue")
     for k in range(TONGUE_AROUND):
@@ -147,7 +147,7 @@ def add_eyeballs(mesh):
                 mesh.add(key, centre + radius * d, "eye_left" if side > 0 else "eye_right")
             keys.append(ring)
         for r in range(len(polar) - 1):
-            material = "Pupil" if r < 1 else ("Iris" if r < 4 else "Eye White")
+            material = "Pupil" if r < 2 else ("Iris" if r < 4 else "Eye White")
             for k in range(around):
                 m = (k + 1) % around
                 quad = (keys[r][k], keys[r + 1][k], keys[r + 1][m], keys[r][m])

@@ -70,7 +70,6 @@ def _mouth(clay):
     upper, lower = _gates(clay)
     fade = corner_fade(clay.u) * (clay.ring >= 2)
     mid, corner = clay.index[("m", 7, 10)], clay.index[("m", 7, 0)]
-    around = bump(p, (0, -70, 84), (50, 34, 60)) * depth
     shapes = {}
 
     def lips(rows, where):
@@ -81,7 +80,8 @@ def _mouth(clay):
         return field * np.asarray(where).reshape(-1, 1)
 
     narrow = np.zeros((n, 3))
-    narrow[:, 0] = -p[:, 0] * around
+    flat = (1 - smooth_step(23, 62, np.abs(p[:, 0]))) * (1 - smooth_step(14, 46, np.abs(p[:, 1] + 71)))
+    narrow[:, 0] = -p[:, 0] * flat * depth * (p[:, 2] > 30)
     forward = np.zeros((n, 3))
     forward[:, 2] = bump(p, (0, -70, 90), (38, 30, 60)) * depth
     plump = lips([(2, 0.4, 0), (4, 1.0, 0.6), (5, 0.6, 1.4), (6, 0, 1.0), (7, 0, 0), (8, 0, 0)], fade)
@@ -96,8 +96,8 @@ def _mouth(clay):
         field[:, 2] = -0.25 * field[:, 0] * np.sign(p[:, 0]) * np.minimum(np.abs(p[:, 0]) / 20, 1)
         shapes[name] = _scaled(field, mid, 0, sign * 7.5)
 
-    roll = [(0, 0.2, -0.2), (1, -0.5, -0.8), (2, -1.4, -1.8), (3, -3.0, -3.4), (4, -4.2, -5.2), (5, -2.6, -7.4), (6, 0.0, -8.0),
-            (7, 1.6, -7.4), (8, 3.4, -4.6), (9, 3.0, -2.4), (10, 0.8, -0.6), (11, 0, 0)]
+    roll = [(0, 0.2, -0.2), (1, -0.5, -0.6), (2, -1.4, -1.4), (3, -2.8, -2.6), (4, -4.0, -4.2), (5, -2.6, -5.8), (6, -0.6, -6.3),
+            (7, 0.2, -5.6), (8, 1.6, -4.0), (9, 1.8, -2.2), (10, 0.6, -0.6), (11, 0, 0)]
     shapes["mouthRollLower"] = lips(roll, np.where(clay.ring >= 2, fade, 1 - clay.u**2) * (clay.up < 0))
     shapes["mouthRollUpper"] = lips(np.array(roll) * [1, 0.75, 0.75], np.where(clay.ring >= 2, fade, 1 - clay.u**2) * (clay.up > 0))
 
@@ -119,14 +119,14 @@ def _mouth(clay):
     for side, tag in ((1, "Left"), (-1, "Right")):
         share = smooth_step(-9, 9, side * p[:, 0])
         field = np.zeros((n, 3))
-        hill = bump(p, (0, -62, 90), (38, 27, 60)) + 0.35 * bump(p, (0, -46, 90), (24, 20, 40))
-        field[:, 1] = upper * (hill + 0.3 * upper * (clay.ring >= 2))
+        hill = bump(p, (0, -66, 90), (42, 30, 60))
+        field[:, 1] = upper * hill
         field[:, 2] = 0.15 * field[:, 1]
         shapes["mouthUpperUp" + tag] = _scaled(field, mid, 1, 7.0) * share[:, None]
         low = clay.index[("m", 7, 30)]
         field = np.zeros((n, 3))
-        hill = bump(p, (0, -80, 90), (38, 34, 60))
-        field[:, 1] = -lower * (hill + 0.3 * lower * (clay.ring >= 2))
+        hill = bump(p, (0, -76, 90), (44, 40, 60))
+        field[:, 1] = -lower * hill
         field[:, 2] = 0.2 * field[:, 1]
         shapes["mouthLowerDown" + tag] = _scaled(field, low, 1, -8.0) * share[:, None]
         squeeze = lips([(0, -0.2, 0.2), (1, -0.8, 0.0), (2, -1.4, -0.4), (3, -1.9, -0.8), (4, -2.3, -1.4), (5, -1.7, -2.3), (6, -0.7, -2.6),
@@ -161,7 +161,7 @@ def _paired(clay):
         shapes["mouthDimple" + tag] = _with_width(move([(at, (32, 28, 60), (3.2, 0.9, -4.0))]), corner, side * 3.2)
         shapes["mouthFrown" + tag] = move([(at, (38, 34, 60), (-0.4, -7.0, -0.6)), ((20, -96, 78), (26, 24, 40), (0, -1.5, 0))])
         shapes["cheekSquint" + tag] = move([((44, -26, 62), (32, 26, 46), (0.4, 4.4, 1.8))], share * (clay.part == "skin"))
-        shapes["noseSneer" + tag] = move([((13, -40, 92), (17, 20, 30), (0.8, 4.6, 0.4)), ((10, -10, 84), (16, 20, 30), (-1.2, 2.0, 0.6)),
+        shapes["noseSneer" + tag] = move([((14, -40, 92), (15, 20, 26), (0.8, 4.6, 0.4)), ((10, -10, 84), (16, 20, 30), (-1.2, 2.0, 0.6)),
                                           ((14, -58, 92), (20, 20, 40), (0, 2.0, 0.2))], not_bag * smooth_step(-9, 9, side * p[:, 0]))
         brow = smooth_step(-6, 6, side * p[:, 0]) * np.isin(clay.part, ("skin", "brow", "lid"))
         brow = brow * np.where(clay.part == "lid", smooth_step(4, 14, p[:, 1]), 1.0) * smooth_step(4, 14, p[:, 1])
@@ -203,7 +203,7 @@ def _eyes(clay):
                 return np.arctan2(q[1] - centre[1], q[2] - centre[2])
             if up:
                 turn = share * (pitch(p[other]) - pitch(p[own]))
-                for field, angle in ((blink, turn), (squint, turn * (0.25 if up > 0 else 2.9)), (wide, turn * (-0.42 if up > 0 else -0.6))):
+                for field, angle in ((blink, turn), (squint, turn * (0.25 if up > 0 else 2.9)), (wide, turn * (-0.28 if up > 0 else -0.5))):
                     c, s = np.cos(angle), np.sin(angle)
                     y, z = p[i, 1] - centre[1], p[i, 2] - centre[2]
                     field[i] = (0, y * c + z * s - y, -y * s + z * c - z)
@@ -219,7 +219,7 @@ def _tongue(clay):
     front = on * np.maximum(1 - t, 0)
     shapes = {name: np.zeros((n, 3)) for name in ("tongueOut", "tongueTipUp", "tongueBladeUp", "tongueBack")}
     shapes["tongueOut"][:, 2] = 30.0 * front**0.9
-    shapes["tongueOut"][:, 1] = -3.0 * front**2 + 2.0 * on * np.exp(-(((t - 0.35) / 0.25) ** 2))
+    shapes["tongueOut"][:, 1] = 6.0 * on * (1 - smooth_step(0.25, 0.8, t))
     tip = on * np.maximum(1 - t / 0.5, 0) ** 1.4
     shapes["tongueTipUp"][:, 1] = 11.0 * tip
     shapes["tongueTipUp"][:, 2] = -1.0 * tip

@@ -290,6 +290,9 @@ def _relax(mesh, rounds=24):
     free[nose_ids] = False
     points[nose_ids] = nose_points
     points[free] = drop_onto(points[free], 10)
+    rim = np.array([k[0] == "g" and k[1] == ROWS - 1 for k in mesh.keys])
+    for _ in range(6):
+        points[rim] = drop_onto(points[rim], 1) * [1, 0, 1] + points[rim] * [0, 1, 0]
     points[crease] = drop_onto(points[crease], 4, 2.0)
     for _ in range(rounds):
         mean = np.stack([np.bincount(a, points[b, i], n) / np.maximum(count, 1) for i in range(3)], 1)
