@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import struct
@@ -144,12 +145,12 @@ def mix_down(voice: Voice, path: str) -> Iterator[float]:
     sound = strip.sound
     channels, rate = ("MONO", 1) if sound.channels == "MONO" else ("STEREO", 2), sound.samplerate
     rate = min(192000, max(8000, int(rate)))
-    _check_room(voice, path)
+    expected = int((last - first) / voice.clock.fps * rate) * channels[1] * _BYTES
+    _check_room(voice, path, expected + (1 << 20))
     spoken = _alone(scene, strip)
     finished = False
     try:
         spoken.frame_start, spoken.frame_end = first, max(first, last - 1)
-        expected = int((last - first) / voice.clock.fps * rate) * channels[1] * _BYTES
         try:
             with bpy.context.temp_override(scene=spoken, view_layer=spoken.view_layers[0], **_sequencer(spoken)):
                 bpy.ops.sound.mixdown(filepath=path, check_existing=False, container="WAV", codec="PCM",
@@ -189,13 +190,27 @@ def _alone(scene, strip):
     return copy
 
 
-def _check_room(voice: Voice, path: str) -> None:
-    """Raise at once if the file cannot be written at all."""
+def _check_room(voice: Voice, path: str, needed: int) -> None:
+    """Raise at once if a file of so many bytes cannot be written: Blender itself aborts when a mix-down fills
+    the disk."""
     try:
         with open(path, "wb") as file:
-            file.write(bytes(4096))
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, needed)
+            else:
+                file.write(bytes(4096))
+        if shutil.disk_usage(os.path.dirname(path)).free < (0 if hasattr(os, "posix_fallocate") else needed):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
+        if os.path.exists(path):
+            os.remove(path)
+        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+            raise _no_space(path) from error
         raise _mix_error(voice, path, error.strerror or str(error)) from error
+
+
+def _no_space(path: str) -> NoSpace:
+    return NoSpace(f"No space is left in “{os.path.dirname(path)}” for the sound: free some and try again")
 
 
 def _written(voice: Voice, path: str, expected: int) -> Iterator[float]:
@@ -203,7 +218,7 @@ def _written(voice: Voice, path: str, expected: int) -> Iterator[float]:
     size, grown = -1, time.monotonic()
     while True:
         have = _sound_bytes(path)
-        if have is not None and have >= expected - 4096:
+        if have is not None and have >= expected - 4096:  # whole frames and Blender's buffers round it
             return
         now = os.path.getsize(path) if os.path.exists(path) else 0
         if now != size:
@@ -230,13 +245,6 @@ def _sound_bytes(path: str) -> int | None:
 
 
 def _mix_error(voice: Voice, path: str, detail: str):
-    folder = os.path.dirname(path)
-    try:
-        free = shutil.disk_usage(folder).free
-    except OSError:
-        free = 0
-    if free < 1 << 20:
-        return NoSpace(f"No space is left in “{folder}” for the sound: free some and try again")
     detail = detail.removeprefix("Error: ").strip().rstrip(".")
     return BadSound(f"The strip “{voice.strip}” could not be mixed down ({detail}): check its sound file")
 
