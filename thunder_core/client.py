@@ -248,12 +248,10 @@ class _Process:
             raise NoEngine(
                 f"“{self.python}” cannot be run ({error.strerror or error}): choose the engine's Python in the preferences"
             ) from error
-        self.threads = [
-            threading.Thread(target=target, name=name, daemon=True)
-            for target, name in ((self._read_replies, "thunder replies"), (self._read_log, "thunder log"))
-        ]
-        for thread in self.threads:
-            thread.start()
+        self.log_thread = threading.Thread(target=self._read_log, name="thunder log", daemon=True)
+        self.reply_thread = threading.Thread(target=self._read_replies, name="thunder replies", daemon=True)
+        self.log_thread.start()
+        self.reply_thread.start()
 
     @property
     def alive(self) -> bool:
@@ -291,9 +289,8 @@ class _Process:
         except subprocess.TimeoutExpired:
             self.popen.kill()
             self.popen.wait()
-        for thread in self.threads:
-            if thread is not threading.current_thread():
-                thread.join(STOP_PATIENCE)
+        self.reply_thread.join(STOP_PATIENCE)
+        self.log_thread.join(STOP_PATIENCE)
         self.popen.stdout.close()
         self.popen.stderr.close()
 
@@ -320,7 +317,7 @@ class _Process:
         except subprocess.TimeoutExpired:
             self.popen.kill()  # it closed its pipe and yet stays: it can answer nobody any more
             self.popen.wait()
-        self.threads[1].join(STOP_PATIENCE)  # the log first, the reason may be in it
+        self.log_thread.join(STOP_PATIENCE)  # the log first, the reason may be in it
         with self.mutex:
             self.dead = True
             owed, self.owed = list(self.owed.values()), {}

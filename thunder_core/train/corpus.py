@@ -64,6 +64,11 @@ class Corpus:
         """float32 [length], −1..1."""
         return self._samples[clip.start : clip.start + clip.length].astype(np.float32) / 32768
 
+    def stretch(self, clip: Clip, start: int, length: int) -> np.ndarray:
+        """float32 [length] of a clip's samples from sample `start`."""
+        a = clip.start + start
+        return self._samples[a : a + length].astype(np.float32) / 32768
+
     def phones(self, clip: Clip) -> np.ndarray:
         """uint8 [length / 160], one phone index per 10 ms."""
         a = clip.start // LABEL_HOP

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training of mesh-to-speech (§4.1): L = 10 · L1(mel) + 1 · CE(units), and the scale of the lip-sync score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..m2s.model import MeshToSpeech, MeshToSpeechConfig
+from ..m2s.mouth import Mouth
+from ..m2s.score import evidence
+from ..speech.mel import LogMel, active_level
+from .loop import Schedule, fit
+from .motions import SAMPLES_PER_FRAME, UNITS, MotionSet
+
+FRAMES = 125  # 5 s, as in the paper
+BATCH = 16
+HIDE_INNER = 0.5  # share of crops in which teeth and tongue hold still, so that the lips alone must speak
+SHAKE = 2e-4  # metres of noise on vertices: samplers are not as smooth as the teacher
+LEVEL, LEAST = 0.1, 3e-3  # as speech.mel.level
+
+
+class SpeechBatches:
+    """Draws crops: motion [B, T, C], log-mel [B, 4T, 80], units [B, 2T], voices [B, 256], speech features [B, T, d]."""
+
+    def __init__(self, motions: MotionSet, numbers: list[int], frames: int, batch: int, mel: bool = True):
+        self.motions, self.numbers, self.frames, self.batch = motions, numbers, frames, batch
+        self.log_mel = LogMel(640) if mel else None
+        self._gain: dict[int, float] = {}
+
+    def gain(self, number: int) -> float:
+        """Factor that brings a row's whole recording to one speech level."""
+        if number not in self._gain:
+            row = self.motions.rows[number]
+            whole = torch.from_numpy(self.motions.samples(number, 0, row.frames))
+            self._gain[number] = LEVEL / max(float(active_level(whole[None])), LEAST)
+        return self._gain[number]
+
+    def __call__(self, rng: np.random.Generator) -> dict[str, Tensor]:
+        set_, frames = self.motions, self.frames
+        crops = set_.draw(self.numbers, frames, self.batch, rng)
+        at = [slice(set_.rows[i].start + a, set_.rows[i].start + a + frames) for i, a, _ in crops]
+        item = {
+            "motion": torch.from_numpy(np.stack([set_.motions[v, s] for s, (_, _, v) in zip(at, crops)]).astype(np.float32)),
+            "features": torch.from_numpy(np.stack([set_.features[s] for s in at]).astype(np.float32)),
+            "units": torch.from_numpy(np.stack([set_.units[s] for s in at]).astype(np.int64)).flatten(1),
+            "voices": torch.from_numpy(np.stack([set_.voices[i] for i, _, _ in crops])),
+        }
+        if self.log_mel:
+            waves = [set_.samples(i, a, frames) * self.gain(i) for i, a, _ in crops]
+            item["mel"] = self.log_mel(torch.from_numpy(np.stack(waves)))[:, : 4 * frames]
+        return item
+
+
+def speech_loss(logits: Tensor, mel: Tensor, item: dict[str, Tensor]) -> dict[str, Tensor]:
+    """L_m2s = 10 · L1(mel) + CE(units) (§4.1)."""
+    l1 = (mel.float() - item["mel"]).abs().mean()
+    ce = F.cross_entropy(logits.float().flatten(0, 1), item["units"].flatten(), label_smoothing=0.1)
+    return {"total": 10 * l1 + ce, "mel": l1, "units": ce}
+
+
+def train_m2s(motions: MotionSet, mouth: Mouth, channels: int, folder: Path, schedule: Schedule, device: str = "cpu"):
+    """Train `mouth2s` on the teacher's motions; returns (model, figures on the unseen test voices)."""
+    torch.manual_seed(schedule.seed)
+    model = MeshToSpeech(MeshToSpeechConfig(vertices=mouth.vertices, units=UNITS))
+    batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, BATCH)
+    _calibrate(model, mouth, batches, channels, motions)
+    mouth = mouth.to(device)
+
+    def see(item: dict[str, Tensor]) -> Tensor:
+        x = item["motion"]
+        return mouth(x[..., :channels], x[..., channels : channels + 3])
+
+    def loss(model: MeshToSpeech, item, rng) -> dict[str, Tensor]:
+        item = {k: v.to(device) for k, v in item.items()}
+        with torch.no_grad(), torch.autocast(torch.device(device).type, enabled=False):
+            vertices = see(item)
+            hidden = torch.from_numpy(rng.random(len(vertices)) < HIDE_INNER).to(device)
+            vertices = vertices * ~(hidden[:, None, None] & mouth.inner)[..., None]
+            vertices = vertices + SHAKE * float(rng.random()) * torch.randn_like(vertices)
+        return speech_loss(*model(vertices, item["voices"]), item)
+
+    test = SpeechBatches(motions, motions.of("test", FRAMES), FRAMES, 32)
+
+    def validate(model: MeshToSpeech) -> dict[str, float]:
+        item = {k: v.to(device) for k, v in test(np.random.default_rng(0)).items()}
+        logits, mel = model(see(item), item["voices"])
+        true = torch.stack([evidence(g[None], u, model.unit_log_prior).mean() for g, u in zip(logits, item["units"])])
+        other = torch.stack([evidence(g[None], u, model.unit_log_prior).mean() for g, u in zip(logits, item["units"].roll(1, 0))])
+        terms = speech_loss(logits, mel, item)
+        return {
+            "test_mel": float(terms["mel"]), "test_units": float(terms["units"]),
+            "evidence_true": float(true.mean()), "evidence_other": float(other.mean()),
+            "prefers_own_sound": float((true[:, None] > other[None]).float().mean()),
+        }  # fmt: skip
+
+    fit(model, batches, loss, schedule, folder, validate, device=device)
+    with torch.no_grad():
+        figures = validate(model)
+    return model, {k: round(v, 4) for k, v in figures.items()}
+
+
+def _calibrate(model: MeshToSpeech, mouth: Mouth, batches: SpeechBatches, channels: int, motions: MotionSet) -> None:
+    """Set the fixed scales of inputs and outputs, and how often each unit is said."""
+    rng = np.random.default_rng(0)
+    items = [batches(rng) for _ in range(8)]
+    x = torch.cat([i["motion"] for i in items])
+    model.scale.copy_(mouth(x[..., :channels], x[..., channels : channels + 3]).std())
+    mels = torch.cat([i["mel"] for i in items]).flatten(0, 1)
+    model.mel_mean.copy_(mels.mean(0))
+    model.mel_std.copy_(mels.std(0))
+    counts = np.bincount(np.asarray(motions.units).ravel()[::7], minlength=UNITS) + 1.0
+    model.unit_log_prior.copy_(torch.from_numpy(np.log(counts / counts.sum())).float())

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the models on top learn from: for every clip, speech features, units, voice and performances of the teacher.
+
+Computed once per encoder and teacher and memory-mapped; one row per 25 fps animation frame, units two per row.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..speech.encoder import SpeechEncoder, at_frames, loudness
+from ..speech.phones import SILENCE
+from ..speech.speaker import SpeakerEncoder
+from ..speech.units import Units, fit_units
+from ..types import FPS, RATE, Motion
+from .augment import noise
+from .corpus import Corpus
+from .teacher import perform
+
+VARIANTS = 3  # performances per clip
+QUIET_CLIPS = 160  # clips of silence, hum and noise over a resting mouth
+UNITS = 200
+SAMPLES_PER_FRAME = int(RATE / FPS)
+
+
+def pack(motion: Motion) -> np.ndarray:
+    """Motion → x [T, n + 9]: expression, jaw, head, eyes; a missing head or eyes is still."""
+    still = np.zeros((motion.frames, 3), np.float32)
+    head, eyes = (still if part is None else part for part in (motion.head, motion.eyes))
+    return np.concatenate([motion.expression, motion.jaw, head, eyes], 1).astype(np.float32)
+
+
+def unpack(x: np.ndarray, channels: int) -> Motion:
+    """Inverse of `pack` for an expression basis of `channels`."""
+    x = np.ascontiguousarray(x, np.float32)
+    n = channels
+    return Motion(x[:, :n], x[:, n : n + 3], x[:, n + 3 : n + 6], x[:, n + 6 : n + 9])
+
+
+@dataclass(frozen=True)
+class Row:
+    """One clip: its animation frames start … start + frames, and its corpus index (−1: quiet, no recording)."""
+
+    start: int
+    frames: int
+    split: str
+    speaker: str
+    clip: int
+
+
+def hear(corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder: Path, seed: int = 1) -> Units:
+    """Write `features.f16` [F, d], `units.u8` [2F], `quiet.i16`, `voices.npy` [clips, 256] and `rows.json`.
+
+    Fits the speech units on the training voices first. Returns them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed)
+
+    def hidden_of(samples: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return encoder.hear(samples)[0].float()
+
+    some = corpus.of("train")
+    some = [some[i] for i in rng.choice(len(some), min(400, len(some)), replace=False)]
+    units = fit_units(torch.cat([hidden_of(torch.from_numpy(corpus.samples(c))) for c in some])[::2], UNITS, seed)
+
+    rows, voices, cursor = [], [], 0
+    with (
+        (folder / "features.f16").open("wb") as features_file,
+        (folder / "units.u8").open("wb") as units_file,
+        (folder / "quiet.i16").open("wb") as quiet_file,
+    ):
+
+        def add(samples: Tensor, split: str, name: str, clip: int) -> None:
+            nonlocal cursor
+            frames = len(samples) // SAMPLES_PER_FRAME
+            hidden = hidden_of(samples)
+            heard = torch.cat([at_frames(hidden, frames), loudness(samples, frames)], -1)
+            said = units(hidden)[torch.arange(2 * frames).clamp(max=len(hidden) - 1)]
+            features_file.write(heard.half().numpy().tobytes())
+            units_file.write(said.to(torch.uint8).numpy().tobytes())
+            rows.append(asdict(Row(cursor, frames, split, name, clip)))
+            voices.append(speaker.embed(samples, most_partials=5).numpy())
+            cursor += frames
+
+        for i, clip in enumerate(tqdm(corpus.clips, desc="hearing the corpus", mininterval=10)):
+            add(torch.from_numpy(corpus.samples(clip)), clip.split, clip.speaker, i)
+        for _ in range(QUIET_CLIPS):
+            samples = noise(int(rng.integers(3, 9)) * RATE, rng) * float(10 ** rng.uniform(-5, -1.3))
+            quiet_file.write((samples.clamp(-1, 1) * 32767).short().numpy().tobytes())
+            add(samples, "train", "quiet", -1)
+    np.save(folder / "voices.npy", np.stack(voices))
+    (folder / "rows.json").write_text(json.dumps({"width": encoder.feature_width, "rows": rows}))
+    return units
+
+
+def animate(corpus: Corpus, channels: list[str], folder: Path, seed: int = 1) -> None:
+    """Write `motions.f16` [VARIANTS, F, channels + 9]: the teacher's performances of every clip heard before."""
+    rows = [Row(**r) for r in json.loads((folder / "rows.json").read_text())["rows"]]
+    total = rows[-1].start + rows[-1].frames
+    out = np.memmap(folder / "motions.f16", np.float16, "w+", shape=(VARIANTS, total, len(channels) + 9))
+    for number, row in enumerate(tqdm(rows, desc="animating the corpus", mininterval=10)):
+        if row.clip < 0:
+            phones, heard = np.full(4 * row.frames, SILENCE, np.uint8), np.full((row.frames, 2), -1.0, np.float32)
+        else:
+            clip = corpus.clips[row.clip]
+            phones = corpus.phones(clip)
+            heard = loudness(torch.from_numpy(corpus.samples(clip)), row.frames).numpy()
+        for variant in range(VARIANTS):
+            rng = np.random.default_rng([seed, number, variant])
+            out[variant, row.start : row.start + row.frames] = pack(perform(phones, heard, channels, rng))
+    out.flush()
+
+
+class MotionSet:
+    """Read-only view of what `hear` and `animate` wrote."""
+
+    def __init__(self, corpus: Corpus, folder: Path):
+        self.corpus = corpus
+        about = json.loads((folder / "rows.json").read_text())
+        self.rows = [Row(**r) for r in about["rows"]]
+        total = self.rows[-1].start + self.rows[-1].frames
+        self.features = np.memmap(folder / "features.f16", np.float16, "r").reshape(total, about["width"])
+        self.units = np.memmap(folder / "units.u8", np.uint8, "r").reshape(total, 2)
+        self.motions = np.memmap(folder / "motions.f16", np.float16, "r").reshape(VARIANTS, total, -1)
+        self.voices = np.load(folder / "voices.npy")
+        self._quiet = np.memmap(folder / "quiet.i16", "<i2", "r")
+        self._quiet_from = next((r.start for r in self.rows if r.clip < 0), total)
+
+    def of(self, split: str, least_frames: int = 1) -> list[int]:
+        """Row numbers of a split, quiet clips included in training, that have at least `least_frames`."""
+        return [i for i, r in enumerate(self.rows) if r.split == split and r.frames >= least_frames]
+
+    def samples(self, number: int, start: int, frames: int) -> np.ndarray:
+        """float32 [frames · 640] of a row's sound from its animation frame `start`."""
+        row, n = self.rows[number], frames * SAMPLES_PER_FRAME
+        if row.clip < 0:
+            a = (row.start - self._quiet_from + start) * SAMPLES_PER_FRAME
+            return self._quiet[a : a + n].astype(np.float32) / 32768
+        return self.corpus.stretch(self.corpus.clips[row.clip], start * SAMPLES_PER_FRAME, n)
+
+    def draw(self, numbers: list[int], frames: int, batch: int, rng: np.random.Generator) -> list[tuple[int, int, int]]:
+        """`batch` random crops: (row number, first frame, variant), rows in proportion to their length."""
+        odds = np.array([self.rows[i].frames for i in numbers], float)
+        picks = rng.choice(numbers, batch, p=odds / odds.sum())
+        return [(int(i), int(rng.integers(0, self.rows[i].frames - frames + 1)), int(rng.integers(VARIANTS))) for i in picks]

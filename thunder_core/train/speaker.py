@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Import of the speaker network: Resemblyzer's own checkpoint, read without running code, written as safetensors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from ..speech.speaker import SpeakerEncoder
+
+
+def import_resemblyzer(checkpoint: Path) -> SpeakerEncoder:
+    """`resemblyzer/pretrained.pt` of the Resemblyzer package → SpeakerEncoder."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["model_state"]
+    network = SpeakerEncoder()
+    keep = {k: v for k, v in state.items() if k.startswith(("lstm.", "linear."))}
+    missing, unexpected = network.load_state_dict(keep, strict=False)
+    if unexpected or any(not k.startswith("mel.") for k in missing):
+        raise ValueError(f"{checkpoint} is not Resemblyzer's speaker network.")
+    return network.eval()
