@@ -1,0 +1,491 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real worker in a real process: it answers, can be cancelled, dies cleanly, and leaves nothing behind."""
+
+import glob
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from thunder_core import errors, worker
+from thunder_core.client import Client, find_engine_python
+from thunder_core.private_folder import YOUNG, PrivateFolder, sweep
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = str(ROOT / "assets" / "sample.wav")
+POSIX = pytest.mark.skipif(os.name == "nt", reason="signals of this kind are POSIX")
+LONG = {"sound": SAMPLE, "takes": 64, "seed": 1, "steps": 1000}  # minutes of work, to be interrupted
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(tmp_path, monkeypatch):
+    """Every private folder of these tests lies here, so that what a crash leaves can be seen."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def client(temporary_folder):
+    with Client(sys.executable) as client:
+        yield client
+    assert not client.running
+    assert list(temporary_folder.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def warm():
+    """A client whose worker has loaded its models, for the tests that only ask."""
+    with Client(sys.executable) as client:
+        client.request("hello").wait(timeout=120)
+        yield client
+
+
+def bare_worker(*arguments, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-m", "thunder_core.worker", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )
+
+
+def converse(process, lines, last):
+    """The answers to lines of requests up to the one that ends request `last`, and the log; the worker ends after it."""
+    process.stdin.write(b"\n".join(lines) + b"\n")
+    process.stdin.flush()
+    answers = []
+    while not (answers and answers[-1]["id"] == last and answers[-1]["event"] in ("done", "error")):
+        answers.append(json.loads(process.stdout.readline()))
+    rest, log = process.communicate(timeout=10)
+    assert rest == b"" and process.returncode == 0
+    return answers, log
+
+
+def until(condition, seconds=5.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def alive(pid):
+    """Whether a process runs; one that only waits for its parent to collect it does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for_sampling(pending):
+    """Until the models are loaded and the denoiser is at work."""
+    seen = []
+    until(lambda: seen.extend(pending.poll()) or any(e.get("fraction", 0) > 0 for e in seen), 120)
+    assert not pending.done, pending.error
+
+
+# -- what it answers ---------------------------------------------------------------------------------------------------
+
+
+def test_hello_tells_what_answers(warm):
+    hello = warm.request("hello").wait(timeout=60)
+    assert hello["protocol"] == worker.PROTOCOL and hello["engine"] == "thunder"
+    assert len(hello["channels"]) == 44 and hello["channels"][0] == "browDownLeft"
+    assert len(hello["weights"]) == 16 and int(hello["weights"], 16) >= 0
+    assert hello["versions"]["torch"].startswith("2.")
+    assert hello["device"].startswith(("cpu", "cuda"))
+
+
+def test_takes_come_best_first_with_their_arrays(warm):
+    fractions = []
+    result = warm.request("generate", sound=SAMPLE, takes=3, seed=7, steps=5).wait(
+        on_event=lambda event: fractions.append(event.get("fraction", 1.0)), timeout=120
+    )
+    frames = round(result["sound_seconds"] * 25)
+    scores = [take["score"] for take in result["takes"]]
+    assert len(scores) == 3 and scores == sorted(scores, reverse=True)
+    assert fractions == sorted(fractions) and len(fractions) > 3
+    for take in result["takes"]:
+        shapes = {name: warm.get_array(result, take[name]).shape for name in ("expression", "jaw", "opening", "width", "drift")}
+        assert shapes == {
+            "expression": (frames, 44), "jaw": (frames, 3), "opening": (frames,), "width": (frames,), "drift": (frames,),
+        }
+        assert all(np.isfinite(warm.get_array(result, take[name])).all() for name in shapes)
+    assert len({take["seed"] for take in result["takes"]}) == 3
+
+
+def test_the_score_of_a_take_is_the_one_it_came_with(warm):
+    result = warm.request("generate", sound=SAMPLE, takes=1, seed=3, steps=5).wait(timeout=120)
+    take = result["takes"][0]
+    files = {name: os.path.join(result["folder"], take[name]) for name in ("expression", "jaw")}
+    score = warm.request("score", sound=SAMPLE, **files).wait(timeout=120)
+    assert abs(score["total"] - take["score"]) < 0.5
+    assert warm.get_array(score, score["per_frame"]).shape == warm.get_array(result, take["drift"]).shape
+
+
+def test_a_face_is_heard_for_as_long_as_it_moves(warm, tmp_path):
+    still = {"expression": warm.put_array(np.zeros((50, 44))), "jaw": warm.put_array(np.zeros((50, 3)))}
+    out = str(tmp_path / "says.wav")
+    heard = warm.request("listen", voice=None, out=out, **still).wait(timeout=120)
+    assert heard["sound"] == out and heard["rate"] == 16000 and abs(heard["seconds"] - 2.0) < 0.1
+    assert os.path.getsize(out) > 2 * 16000
+
+
+# -- what it refuses ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "args, error, sentence",
+    [
+        ({"sound": "/nowhere/voice.wav"}, errors.BadSound, "no sound file “voice.wav”"),
+        ({}, errors.BadSound, "No sound was given"),
+        ({"sound": SAMPLE, "takes": 0}, errors.BadRequest, "“takes” is 0"),
+        ({"sound": SAMPLE, "takes": 10**6}, errors.BadRequest, "from 1 to 256"),
+        ({"sound": SAMPLE, "seed": -1}, errors.BadRequest, "“seed” is -1"),
+        ({"sound": SAMPLE, "guidance": float("inf")}, errors.BadRequest, "“guidance”"),
+        ({"sound": SAMPLE, "folder": "/nowhere"}, errors.BadRequest, "is not there"),
+    ],
+)
+def test_a_bad_request_is_a_sentence_and_harms_nothing(warm, args, error, sentence):
+    pid = warm.pid
+    with pytest.raises(error, match=sentence):
+        warm.request("generate", **args).wait(timeout=60)
+    assert warm.pid == pid
+
+
+def test_text_and_silence_are_refused_across_the_boundary(warm, tmp_path):
+    import soundfile
+
+    (tmp_path / "notes.wav").write_text("Scene 4. " * 500)
+    soundfile.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
+    with pytest.raises(errors.BadSound, match="notes.wav"):
+        warm.request("generate", sound=str(tmp_path / "notes.wav")).wait(timeout=60)
+    with pytest.raises(errors.NoVoice, match="silent.wav"):
+        warm.request("generate", sound=str(tmp_path / "silent.wav")).wait(timeout=60)
+
+
+@pytest.mark.parametrize(
+    "expression, jaw",
+    [((5, 44), (4, 3)), ((5, 44), (5, 2)), ((0, 44), (0, 3)), ((5,), (5, 3))],
+)
+def test_animation_that_does_not_fit_is_refused(warm, tmp_path, expression, jaw):
+    files = {"expression": warm.put_array(np.zeros(expression)), "jaw": warm.put_array(np.zeros(jaw))}
+    with pytest.raises(errors.BadRequest, match="shapes"):
+        warm.request("listen", voice=None, out=str(tmp_path / "x.wav"), **files).wait(timeout=60)
+
+
+def test_animation_with_holes_is_refused(warm, tmp_path):
+    files = {"expression": warm.put_array(np.full((5, 44), np.nan)), "jaw": warm.put_array(np.zeros((5, 3)))}
+    with pytest.raises(errors.BadRequest, match="not numbers"):
+        warm.request("listen", voice=None, out=str(tmp_path / "x.wav"), **files).wait(timeout=60)
+
+
+def test_a_verb_of_another_version_is_refused(client):
+    with pytest.raises(errors.BadRequest, match="“sing”"):
+        client.request("sing").wait(timeout=60)
+
+
+def test_broken_json_is_answered_and_the_next_request_still_is():
+    lines = [b"{not json", b"[1, 2]", b'{"id": 1}', b'"' + b"x" * 100_000 + b'"', b"\xff\xfe", b'{"id": 2, "verb": "release"}']
+    answers, _ = converse(bare_worker(), lines, last=2)
+    assert [a["event"] for a in answers] == ["ready"] + ["error"] * 5 + ["done"]
+    assert {(a["id"], a.get("kind")) for a in answers[1:6]} == {(None, "BadRequest")}
+    assert answers[6]["id"] == 2
+
+
+def test_what_a_library_prints_never_reaches_the_answers(tmp_path):
+    (tmp_path / "soundfile.py").write_text(
+        "import os, subprocess, sys\nprint('printed'); os.write(1, b'written\\n')\n"
+        "subprocess.run([sys.executable, '-c', 'print(\"child\")'])\n"
+        "import does_not_exist_anywhere\n"
+    )
+    process = bare_worker(PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    request = {"id": 1, "verb": "generate", "args": {"sound": SAMPLE, "folder": str(tmp_path)}}
+    answers, log = converse(process, [json.dumps(request).encode()], last=1)
+    assert answers[-1]["id"] == 1 and answers[-1]["event"] == "error"
+    assert {b"printed", b"written", b"child"} <= {line.strip() for line in log.splitlines()}
+
+
+# -- an engine that is not there ---------------------------------------------------------------------------------------
+
+
+def test_a_python_without_torch_says_what_it_lacks(tmp_path):
+    base = getattr(sys, "_base_executable", sys.executable)
+    subprocess.run([base, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True, timeout=60)
+    with Client(str(tmp_path / "bare")) as client:
+        with pytest.raises(errors.NoEngine, match=r"has no “\w+”: install the engine"):
+            client.request("hello").wait(timeout=60)
+
+
+def test_a_python_that_is_not_there_is_named(tmp_path, monkeypatch):
+    with Client(str(tmp_path / "python")) as client, pytest.raises(errors.NoEngine, match="in the preferences"):
+        client.request("hello")
+    monkeypatch.setenv("THUNDER_PYTHON", str(tmp_path / "python"))
+    with pytest.raises(errors.NoEngine, match="in THUNDER_PYTHON"):
+        find_engine_python()
+
+
+@POSIX
+@pytest.mark.parametrize("script", ["#!/bin/sh\nexit 3\n", "#!/bin/sh\necho no such interpreter >&2\nexit 1\n", "garbage"])
+def test_a_program_that_is_no_python_is_no_engine(tmp_path, script):
+    program = tmp_path / "python"
+    program.write_text(script)
+    program.chmod(0o755)
+    with Client(str(program)) as client, pytest.raises(errors.NoEngine, match="cannot"):
+        client.request("hello").wait(timeout=30)
+
+
+def test_the_engine_is_looked_for_in_the_promised_order(tmp_path, monkeypatch):
+    def venv(name):
+        python = tmp_path / name / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        python.touch()
+        return str(tmp_path / name), str(python)
+
+    (chosen, chosen_python), (installed, installed_python), (named, named_python) = map(venv, ("a", "b", "c"))
+    monkeypatch.delenv("THUNDER_PYTHON", raising=False)
+    assert find_engine_python(venvs=[str(tmp_path / "absent"), installed]) == installed_python
+    monkeypatch.setenv("THUNDER_PYTHON", named_python)
+    assert find_engine_python(venvs=[installed]) == named_python
+    assert find_engine_python(chosen, venvs=[installed]) == chosen_python
+
+
+def test_missing_weights_are_named(tmp_path, temporary_folder):
+    with Client(sys.executable, weights=str(tmp_path)) as client, pytest.raises(errors.BadWeights):
+        client.request("hello").wait(timeout=120)
+
+
+@pytest.mark.parametrize("name", ["denoiser.safetensors", "m2s.safetensors", "head.npz"])
+def test_truncated_weights_are_refused(tmp_path, name):
+    for file in (ROOT / "weights").iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).unlink()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    with Client(sys.executable, weights=str(tmp_path)) as client:
+        with pytest.raises((errors.BadWeights, errors.BadHead), match=name.split(".")[0]):
+            client.request("hello").wait(timeout=120)
+
+
+# -- cancelling --------------------------------------------------------------------------------------------------------
+
+
+def test_cancel_is_answered_within_half_a_second_and_the_worker_stays(warm):
+    pending = warm.request("generate", **LONG)
+    wait_for_sampling(pending)
+    pid, asked = warm.pid, time.monotonic()
+    pending.cancel()
+    with pytest.raises(errors.Cancelled):
+        pending.wait(timeout=10)
+    assert time.monotonic() - asked < 0.5
+    assert warm.request("hello").wait(timeout=60)["protocol"] == 1
+    assert warm.pid == pid
+
+
+def test_cancel_is_answered_while_the_models_load(client):
+    pending = client.request("generate", **LONG)
+    until(lambda: any("oading" in event.get("message", "") for event in pending.poll()), 30)
+    asked = time.monotonic()
+    pending.cancel()
+    with pytest.raises(errors.Cancelled):
+        pending.wait(timeout=10)
+    assert time.monotonic() - asked < 1.0  # importing torch holds Python's lock for moments at a time
+
+
+def test_a_request_can_be_cancelled_before_its_turn(warm):
+    running, queued = warm.request("generate", **LONG), warm.request("generate", **LONG)
+    wait_for_sampling(running)
+    queued.cancel()
+    with pytest.raises(errors.Cancelled):
+        queued.wait(timeout=2)
+    assert not any(event["event"] == "error" for event in running.poll())
+    running.cancel()
+    with pytest.raises(errors.Cancelled):
+        running.wait(timeout=2)
+
+
+def test_cancelling_what_is_over_changes_nothing(warm):
+    pending = warm.request("hello")
+    pending.wait(timeout=60)
+    pending.cancel()
+    assert warm.request("hello").wait(timeout=60)["protocol"] == 1
+
+
+def test_poll_never_blocks(warm):
+    pending = warm.request("generate", **LONG)
+    wait_for_sampling(pending)
+    started = time.monotonic()
+    for _ in range(1000):
+        pending.poll()
+    assert time.monotonic() - started < 0.5
+    with pytest.raises(TimeoutError):
+        pending.wait(timeout=0.1)
+    pending.cancel()
+    with pytest.raises(errors.Cancelled):
+        pending.wait(timeout=2)
+
+
+# -- dying -------------------------------------------------------------------------------------------------------------
+
+
+@POSIX
+def test_a_killed_worker_costs_the_running_request_and_nothing_else(client):
+    pending = client.request("generate", **LONG)
+    wait_for_sampling(pending)
+    first = client.pid
+    os.kill(first, signal.SIGKILL)
+    with pytest.raises(errors.WorkerDied, match="signal 9"):
+        pending.wait(timeout=10)
+    assert not client.running
+    with pytest.raises(errors.BadRequest):
+        client.request("sing").wait(timeout=60)
+    assert client.pid not in (None, first)
+
+
+@POSIX
+def test_a_crash_leaves_its_trace_in_the_log(client):
+    pending = client.request("generate", **LONG)
+    wait_for_sampling(pending)
+    os.kill(client.pid, signal.SIGSEGV)
+    with pytest.raises(errors.WorkerDied, match="signal 11") as caught:
+        pending.wait(timeout=10)
+    assert "Segmentation fault" in caught.value.log and "worker.py" in caught.value.log
+
+
+def test_end_of_input_ends_an_idle_worker():
+    process = bare_worker()
+    assert json.loads(process.stdout.readline())["event"] == "ready"
+    process.stdin.close()
+    assert process.wait(timeout=3) == 0
+
+
+def test_end_of_input_ends_a_working_worker(tmp_path):
+    process = bare_worker("--folder", str(tmp_path))
+    process.stdin.write(json.dumps({"id": 1, "verb": "generate", "args": LONG}).encode() + b"\n")
+    process.stdin.flush()
+    until(lambda: json.loads(process.stdout.readline()).get("fraction", 0) > 0, 120)
+    process.stdin.close()
+    assert process.wait(timeout=5) == 0
+
+
+@POSIX
+def test_nothing_outlives_a_killed_client(temporary_folder):
+    code = (
+        "import sys, time; from thunder_core.client import Client\n"
+        f"c = Client(sys.executable); p = c.request('generate', **{LONG!r})\n"
+        "while not any(e.get('fraction', 0) > 0 for e in p.poll()): time.sleep(0.02)\n"
+        "print(c.pid, c.folder, flush=True); time.sleep(600)\n"
+    )
+    host = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
+    )
+    pid, folder = host.stdout.readline().split()
+    assert os.path.isdir(folder) and alive(pid)
+    host.kill()
+    host.wait()
+    until(lambda: not alive(pid))
+    assert list(temporary_folder.iterdir()) == []
+
+
+def test_a_client_that_only_ends_takes_its_worker_along(temporary_folder):
+    code = (
+        "import sys; from thunder_core.client import Client\n"
+        "c = Client(sys.executable); c.request('release').wait(timeout=60); print(c.pid, flush=True)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60,
+    )
+    assert done.returncode == 0
+    until(lambda: not alive(done.stdout.split()[0].decode()))
+    assert list(temporary_folder.iterdir()) == []
+
+
+def test_stop_is_quick_even_in_the_middle_of_work(temporary_folder):
+    client = Client(sys.executable)
+    pending = client.request("generate", **LONG)
+    wait_for_sampling(pending)
+    pid, started = client.pid, time.monotonic()
+    client.stop()
+    assert time.monotonic() - started < 3
+    assert not alive(pid) and list(temporary_folder.iterdir()) == []
+    with pytest.raises(errors.ThunderError):
+        pending.wait(timeout=1)
+    client.stop()
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+@POSIX
+def test_the_folder_is_private(client):
+    assert stat.S_IMODE(os.stat(client.folder).st_mode) == 0o700
+
+
+def test_what_a_crash_left_is_swept_and_what_lives_is_not(temporary_folder):
+    living, dead, foreign = PrivateFolder(), PrivateFolder(), temporary_folder / "thunder-notes"
+    foreign.mkdir()
+    dead._lock.close()  # what the system does with a process that ends
+    old = time.time() - 2 * YOUNG
+    for folder in (living.path, dead.path, foreign):
+        os.utime(folder, (old, old))
+    assert sweep() == 1
+    assert os.path.isdir(living.path) and foreign.is_dir() and not os.path.exists(dead.path)
+    living.remove()
+    foreign.rmdir()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full to fill")
+def test_a_full_disk_is_a_sentence(warm, tmp_path):
+    (tmp_path / "take_01_expression.npy").symlink_to("/dev/full")
+    with pytest.raises(errors.NoSpace, match="No space"):
+        warm.request("generate", sound=SAMPLE, takes=1, seed=1, steps=2, folder=str(tmp_path)).wait(timeout=120)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full to fill")
+def test_a_full_disk_is_a_sentence_for_what_the_face_says_too(warm, tmp_path):
+    (tmp_path / "says.wav").symlink_to("/dev/full")
+    files = {"expression": warm.put_array(np.zeros((25, 44))), "jaw": warm.put_array(np.zeros((25, 3)))}
+    with pytest.raises(errors.NoSpace, match="No space"):
+        warm.request("listen", voice=None, out=str(tmp_path / "says.wav"), **files).wait(timeout=120)
+
+
+def test_memory_that_ends_is_a_sentence():
+    with pytest.raises(MemoryError) as full:
+        np.zeros(2**60, np.uint8)
+    assert worker.explain(full.value, "generate").kind == "OutOfMemory"
+    torch = pytest.importorskip("torch")
+    with pytest.raises(RuntimeError) as full:
+        torch.empty(2**58)
+    assert worker.explain(full.value, "generate").kind == "OutOfMemory"
+
+
+def test_a_full_graphics_card_hands_over_to_the_processor(temporary_folder):
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("no graphics card here")
+    hog = torch.empty(torch.cuda.mem_get_info()[0] - 700 * 2**20, dtype=torch.uint8, device="cuda")
+    with Client(sys.executable, device="cuda:0") as client:
+        result = client.request("generate", sound=SAMPLE, takes=32, seed=1, steps=2).wait(timeout=170)
+    assert result["device"] == "cpu" and len(result["takes"]) == 32
+    del hog
+
+
+def test_no_worker_is_left_by_these_tests(temporary_folder):
+    """Runs last: every worker that was started with a folder of these tests is gone."""
+    if not os.path.isdir("/proc"):
+        pytest.skip("no /proc to look into")
+    for line in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            command = Path(line).read_bytes()
+        except OSError:
+            continue
+        parent = str(temporary_folder.parent.parent).encode()
+        assert not (b"thunder_core.worker" in command and parent in command), command
