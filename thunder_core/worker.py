@@ -52,8 +52,8 @@ class Worker:
 
     def run(self):
         """Answers until told to quit or until the client is gone, then ends the process."""
-        threading.Thread(target=self._listen_to_client, name="requests", daemon=True).start()
         self._send({"id": None, "event": "ready", "protocol": PROTOCOL})
+        threading.Thread(target=self._listen_to_client, name="requests", daemon=True).start()
         while True:
             request = self.waiting.get()
             if request is None:
