@@ -136,3 +136,27 @@ def assign_action(data_block, action, slot: str = "") -> None:
         chosen = next((s for s in fitting if s.name_display == data_block.name), fitting[0] if fitting else None)
     if chosen is not None:
         animation.action_slot = chosen
+
+
+# ---- rendering
+
+
+def set_movie_output(render) -> None:
+    """Let a scene's render settings write H.264 with AAC sound in an MP4 file."""
+    image = render.image_settings
+    if hasattr(image, "media_type"):  # 5.0 sorts the formats by medium
+        image.media_type = "VIDEO"
+    image.file_format = "FFMPEG"
+    movie = render.ffmpeg
+    movie.format, movie.codec = "MPEG4", "H264"
+    movie.constant_rate_factor, movie.ffmpeg_preset = "HIGH", "GOOD"
+    movie.audio_codec, movie.audio_bitrate, movie.audio_channels, movie.audio_mixrate = "AAC", 160, "STEREO", 48000
+
+
+def set_image_output(render) -> None:
+    """Let a scene's render settings write PNG files."""
+    image = render.image_settings
+    if hasattr(image, "media_type"):
+        image.media_type = "IMAGE"
+    image.file_format = "PNG"
+    image.color_mode = "RGB"

@@ -264,11 +264,12 @@ def add(scene, path: str, name: str, start: int, channel: int | None = None):
         # new_sound moves a strip that would overlap upwards; where it may lie is for us to say.
         strip.channel = next(number for number in range(1, 129) if number not in taken)
         if compat.content_start(strip) != start:
-            _move(strip, start)
+            move(strip, start)
     return strip
 
 
-def _move(strip, start: float) -> None:
+def move(strip, start: float) -> None:
+    """Let the content of a strip begin at a scene frame, fraction included."""
     if hasattr(strip, "content_start"):
         strip.content_start = start
     else:

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bake takes without a window: `blender -b file.blend --python bake.py -- --audio a.wav --takes 8 --out dir`.
+
+Also `python bake.py …` in any Python that has bpy, then on an empty scene unless --blend names a file. Writes into
+the folder `--out`: the file with the sound, the head and its takes (NAME.blend), report.json and, with --npz, the
+numbers of each take in rank order. Ends with code 0, or with 1 (2 for a wrong option) and one sentence on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib
+import importlib.util
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+
+
+def options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bake.py", description=__doc__.partition("\n")[0])
+    parser.add_argument("--audio", required=True, help="the voice, a sound file")
+    parser.add_argument("--out", required=True, help="folder to write into, made if it is missing")
+    parser.add_argument("--takes", type=whole(1, 64), default=8, help="how many to sample (8)")
+    parser.add_argument("--seed", type=whole(0, 2**31 - 1), default=1, help="seed of the first take (1)")
+    parser.add_argument("--steps", type=whole(1, 1000), default=20, help="sampling steps (20)")
+    parser.add_argument("--npz", action="store_true", help="also write take_01.npz … in rank order")
+    parser.add_argument("--blend", help="file to bake in, where none is open")
+    parser.add_argument("--head", help="object to animate (default: the scene's head, or a new one)")
+    parser.add_argument("--start", type=float, help="scene frame of the sound's first sample (the scene's first)")
+    parser.add_argument("--engine", help="Python that runs the engine (default: as the add-on finds it)")
+    return parser.parse_args(arguments)
+
+
+def whole(least: int, most: int):
+    """An option's type: a whole number from `least` to `most`."""
+    def number(text: str) -> int:
+        value = int(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{value} is not between {least} and {most}")
+        return value
+    return number
+
+
+def own_arguments() -> list[str]:
+    """A script's own arguments: those after `--` when Blender runs it, all of them otherwise."""
+    return sys.argv[sys.argv.index("--") + 1:] if "--" in sys.argv else sys.argv[1:]
+
+
+def load_extension(root: Path = ROOT):
+    """The extension's package: the enabled add-on if Blender has it, else the folder of this script, registered."""
+    import bpy
+
+    for name in bpy.context.preferences.addons.keys():
+        if name.rpartition(".")[2] == "thunder" and name in sys.modules:
+            return sys.modules[name]
+    name = "thunder"
+    spec = importlib.util.spec_from_file_location(name, root / "__init__.py", submodule_search_locations=[str(root)])
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[name] = package
+    spec.loader.exec_module(package)
+    package.register()
+    return package
+
+
+def room(package, name: str):
+    """A module of the extension by its dotted name."""
+    return importlib.import_module(f"{package.__name__}.{name}")
+
+
+def bake(package, chosen: argparse.Namespace) -> dict:
+    """Bake one sound as the options say; returns the report. Raises ThunderError, and then nothing was written."""
+    import bpy
+
+    strip, head, performing = room(package, "scene.strip"), room(package, "scene.head"), room(package, "scene.performing")
+    session, work = room(package, "scene.engine_session"), room(package, "scene.work")
+    errors = room(package, "thunder_core.errors")
+    started = time.monotonic()
+    if chosen.blend:
+        if not os.path.isfile(chosen.blend):
+            raise errors.BadRequest(f"There is no file “{chosen.blend}”: name another with --blend")
+        bpy.ops.wm.open_mainfile(filepath=os.path.abspath(chosen.blend))
+    elif not bpy.app.binary_path and not bpy.data.filepath:  # the bpy module opens with a cube that nobody asked for
+        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    scene = bpy.context.scene
+    sound = os.path.abspath(chosen.audio)
+    start = scene.frame_start if chosen.start is None else chosen.start
+    voice = strip.of_file(scene, sound, start)
+    rig = choose_head(package, scene, chosen.head)
+    head.check_animatable(rig)
+    client = session.client(chosen.engine)
+    performances: list = []
+
+    def tell(step):
+        print(f"{step.fraction:4.0%}  {step.message}", flush=True)
+
+    work.run_through("Baking", performing.generate(client, voice, scene, rig, chosen.takes, chosen.seed, chosen.steps,
+                                                   keep=performances), tell)
+    if strip.has_audio():
+        place_voice(package, scene, sound, voice)
+    name = Path(bpy.data.filepath).stem or Path(sound).stem
+    sampled = time.monotonic() - started
+    report = {
+        "audio": sound, "sha256": file_hash(sound), "seed": chosen.seed, "steps": chosen.steps,
+        "blender": bpy.app.version_string, "blend": f"{name}.blend", "weights": performances[0].provenance["weights"],
+        "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3), "action": entry.name}
+                  for rank, (take, entry) in enumerate(zip(performances, scene.thunder.takes), start=1)],
+    }
+    with whole_or_nothing(package, chosen.out) as folder:
+        if chosen.npz:
+            for rank, take in enumerate(performances, start=1):
+                write_npz(os.path.join(folder, f"take_{rank:02d}.npz"), take)
+                report["takes"][rank - 1] |= {"npz": f"take_{rank:02d}.npz",
+                                              "npz_sha256": file_hash(os.path.join(folder, f"take_{rank:02d}.npz"))}
+        save_blend(os.path.join(folder, f"{name}.blend"))
+        report["seconds"] = {"sampled": round(sampled, 2), "all": round(time.monotonic() - started, 2)}
+        with open(os.path.join(folder, "report.json"), "w", encoding="utf-8") as file:
+            json.dump(report, file, indent=1, ensure_ascii=False)
+    best = performances[0]
+    print(f"100%  {len(performances)} takes in {chosen.out}; the best has lip-sync {best.score:.1f}, seed {best.seed}", flush=True)
+    return report
+
+
+def choose_head(package, scene, name: str | None):
+    """The rig to animate: the named object's, the scene's own head, or a new one when the scene has none."""
+    import bpy
+
+    head = room(package, "scene.head")
+    if name is not None:
+        found = scene.objects.get(name)
+        if found is None:
+            raise room(package, "thunder_core.errors").BadHead(
+                f"There is no object “{name}” in the scene “{scene.name}”: name another with --head")
+        scene.thunder.head = found
+    elif scene.thunder.head is None and not head.in_scene(scene):
+        scene.thunder.head = head.build(scene.collection, bpy.context.view_layer).mesh
+    return head.find(scene, bpy.context.object)
+
+
+def place_voice(package, scene, sound: str, voice) -> None:
+    """Put the sound in the sequencer where the takes were keyed, unless it lies there already."""
+    import bpy
+
+    strip, compat = room(package, "scene.strip"), room(package, "scene.compat")
+    for present in strip.sound_strips(scene):
+        same = present.sound is not None and bpy.path.abspath(present.sound.filepath) == sound
+        if same and abs(compat.content_start(present) - voice.clock.start) < 0.01:
+            return
+    added = strip.add(scene, sound, Path(sound).stem, int(voice.clock.start))
+    strip.move(added, voice.clock.start)
+    scene.thunder.strip = added.name
+    scene.frame_end = max(scene.frame_end, scene.thunder.takes[0].last)
+
+
+def write_npz(path: str, take) -> None:
+    """The numbers of a take at 25 fps from the sound's first sample; the same take gives the same bytes."""
+    import numpy as np
+
+    with open(path, "wb") as file:
+        np.savez(file, expression=take.motion.expression, jaw=take.motion.jaw, opening=take.opening,
+                 width=take.width, score=np.float32(take.score), seed=np.int64(take.seed))
+
+
+def file_hash(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def save_blend(path: str) -> None:
+    """Save a copy as `path`, with paths made relative to it; the open file keeps its own name."""
+    import bpy
+
+    bpy.ops.wm.save_as_mainfile(filepath=path, copy=True, relative_remap=True, check_existing=False)
+
+
+class whole_or_nothing:
+    """A folder to write into whose files appear in `out` together at the end, or not at all."""
+
+    def __init__(self, package, out: str):
+        self.errors, self.out = room(package, "thunder_core.errors"), os.path.abspath(out)
+
+    def __enter__(self) -> str:
+        self.made = not os.path.isdir(self.out)
+        try:
+            os.makedirs(self.out, exist_ok=True)
+            self.folder = tempfile.mkdtemp(prefix=".bake_", dir=self.out)
+        except OSError as error:
+            raise self._error(error) from error
+        return self.folder
+
+    def __exit__(self, kind, error, trace):
+        try:
+            if error is None:
+                for name in os.listdir(self.folder):
+                    os.replace(os.path.join(self.folder, name), os.path.join(self.out, name))
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if error is not None and self.made:
+                shutil.rmtree(self.out, ignore_errors=True)
+        if isinstance(error, (OSError, RuntimeError)) and not isinstance(error, self.errors.ThunderError):
+            raise self._error(error) from error
+
+    def _error(self, error):
+        reason = getattr(error, "strerror", None) or str(error).strip().rstrip(".")
+        return self.errors.NoSpace(f"The folder “{self.out}” cannot be written ({reason}): free some space or choose another")
+
+
+def run_as_script(name: str, options, deed) -> None:
+    """Run `deed(package, options)` as a command: exits with 0, or with another code and one sentence on stderr."""
+    code = _code_of(name, options, deed)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code:
+        sys.exit(code)
+
+
+def _code_of(name: str, options, deed) -> int:
+    try:
+        import bpy  # noqa: F401
+    except ImportError:
+        print(f"{name}: this Python has no bpy: run it with `blender -b --python {name} -- …`", file=sys.stderr)
+        return 1
+    try:
+        chosen = options(own_arguments())
+    except SystemExit as end:  # argparse has said what is wrong
+        return end.code
+    package = load_extension()
+    errors = room(package, "thunder_core.errors")
+    try:
+        deed(package, chosen)
+        return 0
+    except errors.ThunderError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"{name}: stopped", file=sys.stderr)
+        return 130
+    except Exception as error:
+        traceback.print_exc()
+        print(f"{name}: something unforeseen went wrong ({type(error).__name__}: {error})", file=sys.stderr)
+    finally:
+        room(package, "scene.engine_session").stop()
+    return 1
+
+
+if __name__ == "__main__":
+    run_as_script("bake.py", options, bake)

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole path in one command (`make demo`): a voice in the sequencer becomes takes on the bundled head, ranked,
+keyed, spoken back, filmed and laid out on a contact sheet.
+
+`python demo.py -- --audio a.wav --out out/demo` in a Python that has bpy, or `blender -b --python demo.py -- …`.
+Leaves scene.blend, best.mp4, takes.png, says.wav, take_01.npz … and report.json in the folder `--out`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import bake  # noqa: E402
+
+FPS = 25
+INSTANTS = 5  # frames of each take on the contact sheet
+FILM_PIXELS, STILL_PIXELS = 480, 200  # a frame of the film takes 0.2 s on two cores without a graphics card
+
+
+def options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="demo.py", description=__doc__.partition("\n")[0])
+    parser.add_argument("--audio", default=str(bake.ROOT / "assets" / "sample.wav"), help="the voice, a sound file")
+    parser.add_argument("--out", default="out/demo", help="folder to write into, made if it is missing")
+    parser.add_argument("--takes", type=bake.whole(1, 64), default=8, help="how many to sample (8)")
+    parser.add_argument("--seed", type=bake.whole(0, 2**31 - 1), default=1, help="seed of the first take (1)")
+    parser.add_argument("--steps", type=bake.whole(5, 1000), default=20, help="sampling steps (20)")
+    parser.add_argument("--engine", help="Python that runs the engine (default: as the add-on finds it)")
+    return parser.parse_args(arguments)
+
+
+class Bar:
+    """Progress lines on the terminal, and how long each part took."""
+
+    def __init__(self):
+        self.started = self.part_started = time.monotonic()
+        self.part, self.last, self.seconds = "", "", {}
+
+    def begin(self, part: str) -> None:
+        self.end()
+        self.part, self.part_started = part, time.monotonic()
+        print(f"[{self.part_started - self.started:5.1f} s] {part}", flush=True)
+
+    def end(self) -> None:
+        if self.part:
+            self.seconds[self.part] = round(time.monotonic() - self.part_started, 2)
+
+    def step(self, step) -> None:
+        line = f"          {step.fraction:4.0%}  {step.message}"
+        if line != self.last:
+            print(line, flush=True)
+            self.last = line
+
+
+def demonstrate(package, chosen: argparse.Namespace) -> dict:
+    """Run the whole path; returns the report. Raises ThunderError."""
+    import bpy
+
+    names = ("strip", "head", "performing", "listening", "engine_session", "work", "stage", "takes")
+    strip, head, performing, listening, session, work, stage, takes = (
+        bake.room(package, f"scene.{name}") for name in names)
+    bar = Bar()
+    out = os.path.abspath(chosen.out)
+    os.makedirs(out, exist_ok=True)
+    sound = os.path.abspath(chosen.audio)
+
+    bar.begin("Setting the stage")
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    scene = bpy.context.scene
+    scene.render.fps, scene.render.fps_base = FPS, 1.0
+    scene.frame_start = 1
+    voice = strip.of_file(scene, sound)
+    if strip.has_audio():
+        line = strip.add(scene, sound, Path(sound).stem, 1)
+        scene.thunder.strip = line.name
+        voice = strip.of_strip(scene, line)
+    rig = head.build(scene.collection, bpy.context.view_layer)
+    scene.thunder.head, scene.thunder.count, scene.thunder.seed = rig.mesh, chosen.takes, chosen.seed
+    stage.dress(scene, rig)
+
+    bar.begin(f"Generating {chosen.takes} takes")
+    client = session.client(chosen.engine)
+    sampled: list = []
+    work.run_through("Generating takes", performing.generate(
+        client, voice, scene, rig, chosen.takes, chosen.seed, chosen.steps, keep=sampled), bar.step)
+    for rank, (take, entry) in enumerate(zip(sampled, scene.thunder.takes), start=1):
+        print(f"          {rank}  lip-sync {take.score:5.1f}  seed {take.seed:<10d} {entry.curve}", flush=True)
+        bake.write_npz(os.path.join(out, f"take_{rank:02d}.npz"), take)
+    best = scene.thunder.takes[0]
+    scene.frame_end = best.last
+
+    bar.begin("Listening to the best take")
+    says = os.path.join(out, "says.wav")
+    work.run_through("Listening", listening.speak(client, scene, rig, voice, best.first, best.last, says), bar.step)
+    if strip.has_audio():
+        listening.place(scene, says, f"{strip.LISTEN_MARK} {rig.mesh.name}", best.first)
+        line.sound.pack()  # the scene shall sound wherever it is copied to
+
+    bar.begin("Saving the scene")
+    scene.frame_set(scene.frame_start)
+    scene.sync_mode = "AUDIO_SYNC"
+    bake.save_blend(os.path.join(out, "scene.blend"))
+
+    bar.begin("Filming the best take")
+    stage.render_film(scene, os.path.join(out, "best.mp4"), FILM_PIXELS)
+
+    bar.begin("Drawing the contact sheet")
+    folder = os.path.join(client.folder, "stills")
+    os.makedirs(folder)
+    instants = telling_instants(sampled[0])
+    stills = []
+    for rank, entry in enumerate(scene.thunder.takes, start=1):
+        takes.show(rig, entry)
+        stills.append([])
+        for number, seconds in enumerate(instants):
+            scene.frame_set(round(float(voice.clock.frame(seconds))))
+            stills[-1].append(os.path.join(folder, f"{rank:02d}_{number}.png"))
+            stage.render_still(scene, stills[-1][-1], STILL_PIXELS)
+    takes.show(rig, scene.thunder.takes[0])
+    sheet(client, {
+        "title": f"{chosen.takes} takes of “{Path(sound).stem}”",
+        "subtitle": "best lip-sync first; the frames are of the same instants in every take",
+        "sound": sound, "instants": instants,
+        "takes": [{"npz": os.path.join(out, f"take_{rank:02d}.npz"), "score": take.score, "seed": take.seed,
+                   "frames": frames} for rank, (take, frames) in enumerate(zip(sampled, stills), start=1)],
+    }, os.path.join(out, "takes.png"), package)
+    bar.end()
+
+    files = sorted(name for name in os.listdir(out) if name.endswith((".npz", ".wav")))
+    report = {
+        "audio": os.path.basename(sound), "audio_sha256": bake.file_hash(sound),
+        "weights": sampled[0].provenance["weights"], "steps": chosen.steps,
+        "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3)}
+                  for rank, take in enumerate(sampled, start=1)],
+        "sha256": {name: bake.file_hash(os.path.join(out, name)) for name in files},
+        "seconds": bar.seconds | {"all": round(time.monotonic() - bar.started, 2)},
+        "versions": {"blender": bpy.app.version_string, "python": platform.python_version(),
+                     "system": platform.platform(), "cores": os.cpu_count()},
+    }
+    with open(os.path.join(out, "report.json"), "w", encoding="utf-8") as file:
+        json.dump(report, file, indent=1, ensure_ascii=False)
+    print(f"[{report['seconds']['all']:5.1f} s] Done: {', '.join(sorted(os.listdir(out)))} in {out}", flush=True)
+    return report
+
+
+def telling_instants(take) -> list[float]:
+    """Times, s, that show a mouth at work: the widest moment of each of INSTANTS equal parts of the line."""
+    import numpy as np
+
+    parts = np.array_split(np.arange(len(take.opening)), INSTANTS)
+    return [float(part[np.argmax(take.opening[part])] / take.motion.fps) for part in parts if len(part)]
+
+
+def sheet(client, spec: dict, out: str, package) -> None:
+    """Draw the contact sheet in the engine's Python, which has the plotting library."""
+    core = bake.room(package, "thunder_core.client")
+    errors = bake.room(package, "thunder_core.errors")
+    path = os.path.join(client.folder, "sheet.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(spec, file)
+    python = core.find_engine_python(client.python, client.venvs)
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    environment |= {"PYTHONPATH": str(bake.ROOT), "PYTHONNOUSERSITE": "1", "MPLCONFIGDIR": client.folder}
+    done = subprocess.run([python, "-m", "thunder_core.sheet", path, out], env=environment, cwd=client.folder,
+                          capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+        raise errors.NoEngine(f"The contact sheet could not be drawn ({last}): install the engine again")
+
+
+if __name__ == "__main__":
+    bake.run_as_script("demo.py", options, demonstrate)
