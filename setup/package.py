@@ -11,19 +11,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from environment import ROOT, VENVS, Missing, blender, say
+from environment import ROOT, Missing, ask, blender, say
 
 LARGEST = 120  # MB; what an animator is willing to wait for
 
 
-def build(out: Path) -> Path:
-    """The built package in the folder `out`. Raises Missing with what went wrong."""
+def build(out: Path, tool: list[str]) -> Path:
+    """The package that the extension tool `tool` builds in the folder `out`. Raises Missing with what went wrong."""
     manifest = (ROOT / "blender_manifest.toml").read_text(encoding="utf-8")
     name, version = (re.search(rf'^{key} = "(.+)"', manifest, re.M).group(1) for key in ("id", "version"))
     package = out / f"{name}-{version}.zip"
     out.mkdir(parents=True, exist_ok=True)
     package.unlink(missing_ok=True)
-    command = [*extension_tool(), "build", "--source-dir", str(ROOT), "--output-dir", str(out)]
+    command = [*tool, "build", "--source-dir", str(ROOT), "--output-dir", str(out)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     # Blender ends with 0 even when the build failed, so the file is what counts.
     if done.returncode != 0 or not package.is_file():
@@ -44,7 +44,13 @@ def extension_tool() -> list[str]:
             raise Missing(f"There is no Blender at “{chosen}”, named by BLENDER: correct it or leave it unset")
         return [found, "-b", "--factory-startup", "--command", "extension"]
     python = blender(None)
-    scripts = glob.glob(str(VENVS / python.parent.parent.name / "**" / "bl_pkg" / "cli" / "blender_ext.py"), recursive=True)
+    return module_tool(python)
+
+
+def module_tool(python: Path) -> list[str]:
+    """The extension tool inside the bpy module of `python`; it is a script that needs no bpy itself."""
+    packages = ask(python, "import sysconfig; print(sysconfig.get_paths()['platlib'])")
+    scripts = glob.glob(os.path.join(packages or "", "bpy", "*", "scripts", "addons_core", "bl_pkg", "cli", "blender_ext.py"))
     if not scripts:
         raise Missing("This bpy module carries no extension tool: name a Blender with BLENDER=/path/to/blender")
     return [str(python), scripts[0]]
@@ -52,6 +58,6 @@ def extension_tool() -> list[str]:
 
 if __name__ == "__main__":
     try:
-        print(build(ROOT / "out"))
+        print(build(ROOT / "out", extension_tool()))
     except Missing as error:
         sys.exit(str(error))

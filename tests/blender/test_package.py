@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The package an animator installs: built by this Blender's own tool, small, complete, and it works unpacked."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+NEEDED = {
+    "blender_manifest.toml", "__init__.py", "LICENSE", "bake.py", "requirements/engine.txt", "thunder_core/worker.py",
+    "thunder_core/client.py", "thunder_core/engine.py", "weights/README.md", "weights/head.npz", "weights/encoder.safetensors",
+    "weights/m2s.safetensors", "weights/denoiser.safetensors",
+}
+UNWANTED = {"tests", "bench", "docs", "setup", "out", "cache", "runs", "assets", "Makefile", "pyproject.toml", "demo.py"}
+
+
+@pytest.fixture(scope="module")
+def packaging():
+    """setup/package.py, which is a script and no package."""
+    sys.path.insert(0, str(ROOT / "setup"))
+    try:
+        import package
+    finally:
+        sys.path.remove(str(ROOT / "setup"))
+    return package
+
+
+@pytest.fixture(scope="module")
+def tool(packaging):
+    return packaging.module_tool(Path(sys.executable))
+
+
+@pytest.fixture(scope="module")
+def package(packaging, tool, tmp_path_factory):
+    return packaging.build(tmp_path_factory.mktemp("package"), tool)
+
+
+def test_the_manifest_is_valid_for_this_blender(tool):
+    done = subprocess.run([*tool, "validate", str(ROOT)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "Success" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_package_holds_what_is_needed_and_nothing_else(package):
+    names = set(zipfile.ZipFile(package).namelist())
+    assert NEEDED <= names, NEEDED - names
+    tops = {name.split("/")[0] for name in names}
+    assert not tops & UNWANTED, tops & UNWANTED
+    assert not [name for name in names if name.split("/")[0].startswith(".") or "__pycache__" in name]
+    assert not [name for name in names if name.startswith("requirements/") and name != "requirements/engine.txt"]
+    assert not [name for name in names if name.endswith((".wav", ".mp3", ".flac", ".pt", ".ckpt", ".pkl"))]
+
+
+def test_the_package_is_small(package):
+    assert package.stat().st_size < 120e6
+
+
+def test_the_package_works_when_unpacked(package, tmp_path):
+    code = f"""
+import os, zipfile
+os.environ["BLENDER_USER_RESOURCES"] = {str(tmp_path)!r}
+import bpy, addon_utils
+place = os.path.join(bpy.utils.user_resource("EXTENSIONS", path="user_default", create=True), "thunder")
+zipfile.ZipFile({str(package)!r}).extractall(place)
+module = addon_utils.enable("bl_ext.user_default.thunder", default_set=True)
+assert module.__file__.startswith(place), module.__file__
+assert bpy.ops.thunder.add_head() == {{"FINISHED"}}
+print("keys", sum(len(key.key_blocks) for key in bpy.data.shape_keys))
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "keys 45" in done.stdout  # 44 channels and the basis

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Dependencies point one way, and Blender's process imports nothing that Blender does not have."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("operators", "panels", "scene")
+CLIENT_SIDE = ("client", "errors", "private_folder", "rotation", "types")  # of thunder_core, imported inside Blender
+BLENDER_HAS = {"bpy", "bpy_extras", "mathutils", "addon_utils", "aud", "blf", "gpu", "gpu_extras", "numpy"}
+
+
+def imports(path):
+    """(module, level) of every import statement of a file, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, 0) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or "", node.level
+
+
+def lint(folder):
+    """What import-linter says of the extension in `folder`, seen as the package “thunder”."""
+    return subprocess.run(
+        [Path(sys.executable).parent / "lint-imports", "--no-cache", "--config", ROOT / "pyproject.toml"],
+        cwd=folder, capture_output=True, text=True, timeout=120, env={"PYTHONPATH": str(folder), "PATH": ""},
+    )
+
+
+def as_package(folder, copy=False):
+    package = folder / "thunder"
+    package.mkdir()
+    for name in ("__init__.py", "thunder_core", *ROOMS):
+        if copy and (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, package / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif copy:
+            shutil.copy(ROOT / name, package / name)
+        else:
+            (package / name).symlink_to(ROOT / name)
+    return package
+
+
+def test_dependencies_point_one_way(tmp_path):
+    as_package(tmp_path)
+    done = lint(tmp_path)
+    assert done.returncode == 0 and "3 kept, 0 broken" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "file, line",
+    [
+        ("scene/strip.py", "from ..operators import generate"),
+        ("operators/generate.py", "from ..thunder_core.speech import audio"),
+        ("thunder_core/engines/__init__.py", "import bpy"),
+        ("thunder_core/types.py", "from ..scene import strip"),
+    ],
+)
+def test_a_dependency_the_other_way_is_noticed(tmp_path, file, line):
+    package = as_package(tmp_path, copy=True)
+    with open(package / file, "a") as source:
+        source.write(f"\n{line}\n")
+    assert lint(tmp_path).returncode != 0
+
+
+@pytest.mark.parametrize("name", CLIENT_SIDE)
+def test_the_client_side_of_the_core_needs_only_the_standard_library_and_numpy(name):
+    for module, level in imports(ROOT / "thunder_core" / f"{name}.py"):
+        if level:
+            assert level == 1 and module in CLIENT_SIDE, f"{name}.py imports .{module}"
+        else:
+            assert module.partition(".")[0] in sys.stdlib_module_names | {"numpy"}, f"{name}.py imports {module}"
+
+
+def test_blenders_process_needs_only_what_blender_has():
+    files = [ROOT / "__init__.py", *(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))]
+    assert len(files) > 10
+    for file in files:
+        for module, level in imports(file):
+            if not level:
+                name = module.partition(".")[0]
+                assert name in sys.stdlib_module_names | BLENDER_HAS, f"{file.relative_to(ROOT)} imports {module}"
+
+
+def test_the_extension_imports_itself_only_relatively():
+    ours = {"thunder_core", "thunder", "bl_ext", *ROOMS}
+    for room in (*ROOMS, "thunder_core"):
+        for file in (ROOT / room).rglob("*.py"):
+            for module, level in imports(file):
+                assert level or module.partition(".")[0] not in ours, f"{file.relative_to(ROOT)} imports {module}"
+
+
+def test_the_worker_starts_with_the_standard_library_alone():
+    """So that a Python without numpy or torch can still say that it lacks them."""
+    tree = ast.parse((ROOT / "thunder_core" / "worker.py").read_text(encoding="utf-8"))
+    at_start = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    for node in at_start:
+        if isinstance(node, ast.ImportFrom) and node.level:
+            assert node.module in ("errors", "private_folder")
+        else:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
+            assert set(names) <= sys.stdlib_module_names | {"__future__"}

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is committed installs anywhere: locks are hashed and name no server, no file names somebody's machine."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+TEXT = {".py", ".toml", ".md", ".txt", ".in", ".json", ".sh", ".cfg", ".yml", ""}
+
+
+def tracked():
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, timeout=30)
+    if listed.returncode:
+        pytest.skip("not a git work tree, so nobody knows what is part of it")
+    return [ROOT / name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_a_lock_pins_and_hashes_everything_and_names_no_server(lock):
+    text = lock.read_text(encoding="utf-8")
+    assert "://" not in text
+    assert not re.search(r"^\s*(--(extra-)?index-url|--find-links|--trusted-host|-i|-f)\b", text, re.M)
+    requirements = re.findall(r"^[A-Za-z0-9].*?(?=^[A-Za-z0-9]|\Z)", text, re.M | re.S)
+    assert requirements
+    for requirement in requirements:
+        assert re.match(r"[A-Za-z0-9._-]+==\S+", requirement), requirement[:80]
+        assert "--hash=sha256:" in requirement, requirement[:80]
+
+
+def test_every_list_has_its_lock():
+    wanted = {path.stem for path in (ROOT / "requirements").glob("*.in")}
+    assert wanted == {lock.stem for lock in LOCKS}
+    for path in (ROOT / "requirements").glob("*.in"):
+        lock = path.with_suffix(".txt").read_text(encoding="utf-8")
+        for line in path.read_text(encoding="utf-8").splitlines():
+            name = re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line)
+            if name:
+                assert re.search(rf"^{re.escape(name.group())}==", lock, re.M), f"{path.name}: {line} is not locked"
+            pinned = re.match(r"\S+==\S+", line)
+            if pinned:
+                assert re.search(rf"^{re.escape(pinned.group())}\s", lock, re.M), f"{path.name}: {line} is locked otherwise"
+
+
+def test_no_file_names_a_machine_or_a_server_of_ours():
+    # Put together from pieces, so that this file does not name them either.
+    private = re.compile("|".join((
+        r"(?<![\w./])/" + "work/", "/" + r"opt/(pypi|wheels|blender)", "/" + r"root/", "/" + r"home/\w+/", r"\.pyenv/versions/3\.",
+    )))
+    for path in tracked():
+        if path.suffix not in TEXT:
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        found = private.search(text)
+        assert not found, f"{path.relative_to(ROOT)} names {found.group()}"
+
+
+def test_every_source_file_carries_its_licence_and_says_what_it_is_for():
+    for path in tracked():
+        if path.suffix != ".py":
+            continue
+        text = path.read_text(encoding="utf-8")
+        assert "SPDX-License-Identifier: GPL-3.0-or-later" in text[:200], path.relative_to(ROOT)
+        tree = ast.parse(text)
+        assert ast.get_docstring(tree) or not tree.body, f"{path.relative_to(ROOT)} does not open with what it is for"
+
+
+def test_no_committed_file_is_larger_than_a_download_should_be():
+    for path in tracked():
+        assert path.stat().st_size < 60e6, path.relative_to(ROOT)
+    weights = [path for path in tracked() if path.parent == ROOT / "weights"]
+    assert sum(path.stat().st_size for path in weights) < 100e6
