@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..errors import BadHead
 from .head import EYE_LEFT, EYE_RIGHT, JAW, NECK, Head
 
 
@@ -97,6 +98,8 @@ def _turn(matrix, point):
 
 def _distance_mm(head, motion, first, second):
     """Distance [T] in millimetres of two vertices over a motion, and at rest."""
+    if min(first, second) < 0:
+        raise BadHead("Nobody has said where the lips of this head are. Use the bundled head to measure a mouth.")
     layer = FlameLayer(head, np.array([first, second]), torch.float64)
     with torch.no_grad():
         points = layer(
@@ -108,12 +111,15 @@ def _distance_mm(head, motion, first, second):
 
 
 def opening_mm(head: Head, motion) -> np.ndarray:
-    """Gap of the inner lips, float32 [T], millimetres above its value at rest, never negative."""
+    """Gap of the inner lips, float32 [T], millimetres above its value at rest, never negative.
+
+    motion: anything with expression [T, n] and jaw [T, 3]. Raises BadHead if the head's lips are unknown.
+    """
     now, rest = _distance_mm(head, motion, head.inner_lip_upper_mid, head.inner_lip_lower_mid)
     return np.maximum(now - rest, 0.0).astype(np.float32)
 
 
 def width_mm(head: Head, motion) -> np.ndarray:
-    """Distance of the mouth corners, float32 [T], millimetres."""
+    """Distance of the mouth corners, float32 [T], millimetres; the rest as opening_mm."""
     now, _ = _distance_mm(head, motion, head.mouth_corner_left, head.mouth_corner_right)
     return now.astype(np.float32)

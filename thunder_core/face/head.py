@@ -15,14 +15,7 @@ JOINT_NAMES = ("root", "neck", "jaw", "eye_left", "eye_right")
 NECK, JAW, EYE_LEFT, EYE_RIGHT = 1, 2, 3, 4
 FLAME_SHAPE_DIRECTIONS = 300  # FLAME files keep identity directions first, then expression
 
-# Landmarks of the published FLAME topology (5023 vertices): middle of the inner lips and the mouth corners.
-_FLAME_VERTICES = 5023
-_FLAME_LANDMARKS = {
-    "inner_lip_upper_mid": 3533,
-    "inner_lip_lower_mid": 3504,
-    "mouth_corner_left": 2827,
-    "mouth_corner_right": 1710,
-}
+_LANDMARKS = ("inner_lip_upper_mid", "inner_lip_lower_mid", "mouth_corner_left", "mouth_corner_right")
 
 
 @dataclass(frozen=True)
@@ -164,7 +157,7 @@ def _ours(path, data):
         fields[name] = _array(path, data, name)
     for name in ("expression_names", "material_names", "region_names"):
         fields[name] = _names(path, data, name)
-    for name in _FLAME_LANDMARKS:
+    for name in _LANDMARKS:
         value = _array(path, data, name, np.int64)
         if value.size != 1:
             raise BadHead(f"{name} in {path.name} is not one vertex number. Choose another file.")
@@ -184,7 +177,6 @@ def _flame(path, data):
     faces = fields["f"]
     if faces.ndim != 2 or faces.shape[1] != 3:
         raise BadHead(f"f in {path.name} is not a list of triangles. Choose another file.")
-    known = len(fields["v_template"]) == _FLAME_VERTICES
     return Head(
         **fields,
         shapedirs=shapedirs,
@@ -195,7 +187,7 @@ def _flame(path, data):
         expression_names=tuple(f"expression{i + 1:03d}" for i in range(shapedirs.shape[2])),
         mouth_vertices=np.zeros(0, np.int32),
         mouth_parts=np.zeros(0, np.int32),
-        **{name: vertex if known else -1 for name, vertex in _FLAME_LANDMARKS.items()},
+        **dict.fromkeys(_LANDMARKS, -1),
         region_names=(),
         regions=np.zeros((0, len(fields["v_template"])), np.float32),
     )
@@ -226,7 +218,7 @@ def _check(path, head):
                 f"{name} in {path.name} has shape {value.shape} where {shape} is needed. "
                 "Choose a FLAME model with five joints (root, neck, jaw, eyes)."
             )
-    landmarks = [getattr(head, name) for name in _FLAME_LANDMARKS]
+    landmarks = [getattr(head, name) for name in _LANDMARKS]
     for name, ids in (("f", head.f), ("polygons", head.polygons), ("mouth_vertices", head.mouth_vertices),
                       ("landmarks", np.array(landmarks))):
         lowest = -1 if name in ("polygons", "landmarks") else 0

@@ -175,7 +175,7 @@ def add_brows(mesh):
                 ring.append(key)
             keys.append(ring)
         mesh.rings(keys if side < 0 else [k[::-1] for k in keys], "Brows")
-        for ring, flip in ((keys[0], side > 0), (keys[-1], side < 0)):
+        for ring, flip in ((keys[0], side < 0), (keys[-1], side > 0)):
             for quad in ((ring[0], ring[1], ring[2], ring[3]), (ring[0], ring[3], ring[4], ring[5])):
                 mesh.face(quad[::-1] if flip else quad, "Brows")
 

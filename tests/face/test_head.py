@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the bundled head promises to animators, teacher and mesh-to-speech, measured on the asset itself."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from thunder_core.face import sculpt
+from thunder_core.face.flame import FlameLayer, opening_mm, width_mm
+from thunder_core.face.head import HEAD_FILE, load_head
+from thunder_core.face.sculpt_form import EYE, EYE_RADIUS
+
+RINGS, AROUND = 7, 40  # the lips among mouth_vertices: rings from outside in, each from the left corner over the top
+UPPER, LOWER = np.arange(1, 20), np.arange(39, 20, -1)  # opposite each other
+CONTACT, INNER = 5, 6  # rings on which the lips touch at rest
+
+
+@pytest.fixture(scope="module")
+def head():
+    return load_head()
+
+
+@pytest.fixture(scope="module")
+def layer(head):
+    return FlameLayer(head, dtype=torch.float64)
+
+
+def motion(head, jaw=0.0, **channels):
+    """One frame; a name without Left or Right means both."""
+    expression = np.zeros((1, head.channels))
+    for name, value in channels.items():
+        for full in [name] if name in head.expression_names else [name + "Left", name + "Right"]:
+            expression[0, head.channel(full)] = value
+    return SimpleNamespace(expression=expression, jaw=np.array([[float(jaw), 0, 0]]))
+
+
+def posed(head, layer, **pose):
+    """Vertices [V, 3] in millimetres."""
+    now = motion(head, **pose)
+    return 1e3 * layer(torch.tensor(now.expression), torch.tensor(now.jaw))[0].numpy()
+
+
+def opening(head, **pose):
+    return float(opening_mm(head, motion(head, **pose))[0])
+
+
+def width(head, **pose):
+    return float(width_mm(head, motion(head, **pose))[0])
+
+
+def lips(head):
+    return head.mouth_vertices[head.mouth_parts == 0].reshape(RINGS, AROUND)
+
+
+def test_regenerates_bit_for_bit(tmp_path):
+    sculpt.main(tmp_path / "head.npz")
+    with np.load(tmp_path / "head.npz") as new, np.load(HEAD_FILE) as shipped:
+        assert new.files == shipped.files
+        for name in new.files:
+            assert new[name].dtype == shipped[name].dtype and np.array_equal(new[name], shipped[name]), name
+    assert (tmp_path / "head.npz").read_bytes() == HEAD_FILE.read_bytes()
+
+
+def test_is_complete_and_of_sane_size(head):
+    assert 3000 <= len(head.v_template) <= 8000
+    assert head.channels == 44 and len(set(head.expression_names)) == 44
+    assert not any(n.startswith(("jawOpen", "jawLeft", "jawRight", "eyeLook")) for n in head.expression_names)
+    assert 220 <= (head.mouth_parts == 0).sum() <= 280 and len(head.mouth_vertices) <= 330
+    assert set(head.mouth_parts) == {0, 1, 2, 3} and len(set(head.mouth_vertices)) == len(head.mouth_vertices)
+    for name in ("v_template", "shapedirs", "weights", "J_regressor", "regions"):
+        assert np.isfinite(getattr(head, name)).all(), name
+    used = np.unique(head.polygons)
+    assert set(used[used >= 0]) == set(range(len(head.v_template))), "a vertex belongs to no polygon"
+
+
+def test_every_channel_moves_something_and_by_a_facial_amount(head):
+    most = np.linalg.norm(head.shapedirs.astype(float), axis=1).max(0) * 1e3
+    for name, value in zip(head.expression_names, most):
+        assert 2.0 < value < (31.0 if name == "tongueOut" else 24.0), (name, value)
+
+
+def test_triangles_are_the_polygons(head):
+    quads = head.polygons[:, 3] >= 0
+    assert len(head.f) == len(head.polygons) + quads.sum()
+    assert not (head.f[:, 0] == head.f[:, 1]).any() and not (head.f[:, 1] == head.f[:, 2]).any()
+
+
+def test_every_edge_joins_at_most_two_polygons_that_agree_on_the_outside(head):
+    seen = set()
+    for polygon in head.polygons.tolist():
+        ids = [i for i in polygon if i >= 0]
+        for edge in zip(ids, ids[1:] + ids[:1]):
+            assert edge not in seen, "two neighbours face opposite ways, or three polygons share an edge"
+            seen.add(edge)
+
+
+def test_polygons_face_outwards(head):
+    v = head.v_template.astype(float)
+    a, b, c = (v[head.polygons[:, i]] for i in range(3))
+    normal, middle = np.cross(b - a, c - a), (a + b + c) / 3
+    names = np.array(head.material_names)[head.polygon_material]
+    face = (names == "Skin") & (middle[:, 2] > 0.05) & (np.abs(middle[:, 0]) < 0.02) & (middle[:, 1] > 0.03)
+    assert face.sum() > 20 and (normal[face, 2] > 0).all()
+    for side in (1, -1):
+        ball = np.isin(names, ("Eye White", "Iris", "Pupil")) & (side * middle[:, 0] > 0)
+        assert ((normal * (middle - EYE * [side, 1, 1] * 1e-3)).sum(1)[ball] > 0).all()
+    tongue = names == "Tongue"
+    assert ((normal * (middle - middle[tongue].mean(0))).sum(1)[tongue] > 0).mean() > 0.8
+
+
+def test_is_symmetric(head):
+    v = head.v_template.astype(float)
+    pairs = mirror(v, head.regions)
+    assert np.abs(v - v[pairs] * [-1, 1, 1]).max() < 1e-6
+    assert np.abs(head.regions - head.regions[:, pairs]).max() < 1e-6
+    assert np.abs(head.weights - head.weights[pairs][:, [0, 1, 2, 4, 3]]).max() < 1e-6
+    names = list(head.expression_names)
+    for i, name in enumerate(names):
+        twin = name.replace("Left", "~").replace("Right", "Left").replace("~", "Right")
+        if name in ("mouthLeft", "mouthRight") or twin in names:
+            shape, other = head.shapedirs[:, :, i], head.shapedirs[:, :, names.index(twin)]
+            assert np.abs(shape - other[pairs] * [-1, 1, 1]).max() < 1e-6, name
+
+
+def mirror(v, regions):
+    """The vertex on the other side of each; where lips touch, two lie at one place and regions do not tell
+    them apart, so order within the mesh decides."""
+    order = np.lexsort(np.round(v * 1e6).T)
+    flipped = np.round(v * [-1, 1, 1] * 1e6)
+    table = {}
+    for i in order:
+        table.setdefault(tuple(np.round(v[i] * 1e6) + 0.0), []).append(i)
+    pairs = np.empty(len(v), int)
+    for i in range(len(v)):
+        own = table[tuple(np.round(v[i] * 1e6) + 0.0)]
+        pairs[i] = table[tuple(flipped[i] + 0.0)][sorted(own).index(i)] if len(own) == 1 else -1
+    for ids in lips(load_head()):
+        for k in range(AROUND):
+            pairs[ids[k]] = ids[(20 - k) % AROUND]
+    assert (pairs >= 0).all()
+    return pairs
+
+
+def test_is_of_human_size(head):
+    v = head.v_template.astype(float) * 1e3
+    size = v.max(0) - v.min(0)
+    assert 140 < size[0] < 200 and 185 < size[2] < 225
+    assert width(head) == pytest.approx(50, abs=1)
+    skin = v[np.linalg.norm(v - EYE * [1, 1, 1], axis=1) < 22]
+    assert 43 < skin[np.abs(skin[:, 1]) < 1.5][:, 0].max() < 54
+
+
+def test_weights_and_regressor_sum_to_one_and_give_the_joints(head):
+    assert np.abs(head.weights.sum(1) - 1).max() < 1e-6 and head.weights.min() >= 0
+    assert np.abs(head.J_regressor.sum(1) - 1).max() < 1e-6 and head.J_regressor.min() >= 0
+    from thunder_core.face.sculpt_rig import JOINTS
+
+    assert np.abs(head.joints * 1e3 - JOINTS).max() < 0.05
+
+
+def test_no_expression_moves_a_joint(head):
+    moved = np.einsum("jv,vcn->njc", head.J_regressor.astype(float), head.shapedirs.astype(float))
+    assert np.abs(moved).max() < 1e-9
+
+
+def test_jaw_takes_lower_lip_teeth_and_chin_and_leaves_the_upper(head):
+    jaw = head.weights[:, 2]
+    ids = lips(head)
+    assert jaw[ids[:, 30]].min() > 0.98 and jaw[ids[:, 10]].max() < 0.02
+    assert (jaw[head.mouth_vertices[head.mouth_parts == 1]] == 0).all()
+    assert (jaw[head.mouth_vertices[head.mouth_parts == 2]] == 1).all()
+    assert jaw[head.mouth_vertices[head.mouth_parts == 3]].min() > 0.8
+    v = head.v_template
+    chin = (v[:, 2] > 0.075) & (v[:, 1] < -0.095)
+    assert jaw[chin].min() > 0.95
+
+
+def test_lips_touch_at_rest_and_never_cross(head):
+    v = head.v_template.astype(float) * 1e3
+    ids = lips(head)
+    for ring in range(RINGS):
+        gap = v[ids[ring, UPPER], 1] - v[ids[ring, LOWER], 1]
+        assert (gap >= -1e-6).all()
+        if ring in (CONTACT, INNER):
+            assert np.abs(v[ids[ring, UPPER]] - v[ids[ring, LOWER]]).max() < 1e-6
+    assert opening(head) == 0
+
+
+def test_jaw_of_0_30_rad_opens_28_to_34_mm(head):
+    assert 28 <= opening(head, jaw=0.30) <= 34
+    assert 14 <= opening(head, jaw=0.15) <= 17.5
+
+
+@pytest.mark.parametrize("angle", [0.02, 0.05, 0.075, 0.10, 0.125, 0.15])
+def test_mouth_close_undoes_the_jaw(head, layer, angle):
+    v, ids = posed(head, layer, jaw=angle, mouthClose=angle / 0.30), lips(head)
+    assert opening(head, jaw=angle, mouthClose=angle / 0.30) <= 0.3
+    for ring in (CONTACT, INNER):
+        apart = v[ids[ring, UPPER]] - v[ids[ring, LOWER]]
+        assert np.linalg.norm(apart, axis=1).max() <= 0.3
+        assert apart[:, 1].min() >= -0.1, "the lips cross"
+
+
+@pytest.mark.parametrize(
+    ("pose", "gap", "mouth"),
+    [
+        ({"mouthPucker": 1}, (0, 0.3), (33, 35)),
+        ({"mouthFunnel": 1}, (5, 7), (41, 43)),
+        ({"mouthStretch": 1}, (0, 0.3), (58, 60)),
+        ({"mouthSmile": 1}, (0, 0.3), (59, 61)),
+        ({"mouthPress": 1}, (0, 0.3), (49, 51)),
+        ({"mouthUpperUp": 1}, (6, 8), (49, 51)),
+        ({"mouthLowerDown": 1}, (7, 9), (49, 51)),
+        ({"mouthShrugLower": 1}, (0, 0.3), (49, 51)),
+        ({"mouthShrugUpper": 1}, (0, 0.3), (49, 51)),
+        ({"mouthFrown": 1}, (0, 0.3), (48, 51)),
+        ({"cheekPuff": 1}, (0, 0.3), (49, 52)),
+    ],
+)
+def test_channels_open_and_widen_as_the_teacher_relies_on(head, pose, gap, mouth):
+    assert gap[0] <= opening(head, **pose) <= gap[1]
+    assert mouth[0] <= width(head, **pose) <= mouth[1]
+
+
+def test_pucker_and_funnel_protrude_and_smile_lifts_the_corners(head, layer):
+    rest = posed(head, layer)
+    middle, corner = head.inner_lip_upper_mid, head.mouth_corner_left
+    assert 5 < (posed(head, layer, mouthPucker=1) - rest)[middle, 2] < 7
+    assert 4 < (posed(head, layer, mouthFunnel=1) - rest)[middle, 2] < 7
+    assert 4 < (posed(head, layer, mouthSmile=1) - rest)[corner, 1] < 8
+    assert (posed(head, layer, mouthFrown=1) - rest)[corner, 1] < -4
+    assert (posed(head, layer, mouthSmileLeft=1) - rest)[corner, 0] > 4
+    assert np.abs((posed(head, layer, mouthSmileLeft=1) - rest)[head.mouth_corner_right]).max() < 0.2
+
+
+def test_f_and_v_bring_the_lower_lip_to_the_upper_teeth(head, layer):
+    v = posed(head, layer, mouthRollLower=1, mouthUpperUp=0.3, jaw=0.03)
+    edges = v[head.mouth_vertices[head.mouth_parts == 1]]
+    lower = v[lips(head)[4:, 25:36].ravel()]
+    assert np.linalg.norm(lower[:, None] - edges[None], axis=2).min() < 1.5
+
+
+def test_th_brings_the_tongue_between_the_teeth(head, layer):
+    v = posed(head, layer, tongueOut=0.5, tongueTipUp=0.35, jaw=0.08)
+    upper, lower, tongue = (v[head.mouth_vertices[head.mouth_parts == part]] for part in (1, 2, 3))
+    tip = tongue[tongue[:, 2].argmax()]
+    assert tip[2] > upper[:, 2].max() and lower[:, 1].max() < tip[1] < upper[:, 1].min() + 1
+
+
+def test_tongue_and_teeth_stay_behind_closed_lips(head, layer):
+    v, ids = posed(head, layer), lips(head)
+    front = v[ids[INNER], 2].max()
+    assert v[head.mouth_vertices[head.mouth_parts > 0], 2].max() < front
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_blink_covers_the_eye_and_lids_clear_the_ball(head, layer, side):
+    tag = "Left" if side > 0 else "Right"
+    centre = EYE * [side, 1, 1]
+    ball = head.weights[:, 3 if side > 0 else 4] == 1
+    materials = np.array(head.material_names)[head.polygon_material]
+
+    def seen(v):
+        """Share of the iris and pupil that a ray from the front meets first, from 300 rays."""
+        rng = np.random.default_rng(0)
+        spots = centre[:2] + 5.0 * rng.uniform(-1, 1, (300, 2))
+        tri = v[head.f]
+        near = (np.abs(tri[:, :, :2] - centre[:2]).max(2).min(1) < 12) & (tri[:, :, 2].max(1) > 50)
+        tri, own = tri[near], ball[head.f[near, 0]]
+        hits = 0
+        for spot in spots:
+            depth, which = _first(tri, spot)
+            hits += own[which]
+        return hits / len(spots)
+
+    assert (materials == "Pupil").any()
+    assert seen(posed(head, layer)) > 0.8
+    assert seen(posed(head, layer, **{"eyeBlink" + tag: 1})) == 0
+    rest = np.linalg.norm(posed(head, layer) - centre, axis=1)
+    lid = np.abs(head.shapedirs[:, :, head.channel("eyeBlink" + tag)]).max(1) > 0
+    for value in (0.0, 0.25, 0.5, 0.75, 1.0):
+        distance = np.linalg.norm(posed(head, layer, **{"eyeBlink" + tag: value}) - centre, axis=1)
+        assert distance[lid & (rest > EYE_RADIUS + 1)].min() > EYE_RADIUS + 0.4
+
+
+def _first(tri, spot):
+    """Nearest hit of a ray along −z at (x, y): depth and triangle."""
+    a, b, c = (tri[:, i, :2] - spot for i in range(3))
+
+    def cross(p, q):
+        return p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]
+
+    wa, wb, wc = cross(b, c), cross(c, a), cross(a, b)
+    total = wa + wb + wc
+    inside = (np.minimum(np.minimum(wa, wb), wc) >= 0) | (np.maximum(np.maximum(wa, wb), wc) <= 0)
+    inside &= np.abs(total) > 1e-9
+    depth = np.where(inside, (wa * tri[:, 0, 2] + wb * tri[:, 1, 2] + wc * tri[:, 2, 2]) / np.where(inside, total, 1), -1e9)
+    return depth.max(), depth.argmax()
+
+
+def test_regions_are_smooth_shares_of_the_whole(head):
+    assert head.region_names == ("mouth", "jaw", "upper_face", "eyes", "head")
+    assert head.regions.min() >= 0 and np.abs(head.regions.sum(0) - 1).max() < 1e-5
+    by = dict(zip(head.region_names, head.regions))
+    assert by["mouth"][head.mouth_vertices[head.mouth_parts != 2]].min() > 0.9
+    for name, share in by.items():
+        assert share.max() > 0.9, name
+    v = head.v_template
+    skin = np.array(head.material_names)[head.polygon_material] == "Skin"
+    for polygon in head.polygons[skin]:
+        a, b = polygon[0], polygon[2]
+        steep = np.abs(head.regions[:, a] - head.regions[:, b]).max() / np.linalg.norm(v[a] - v[b])
+        assert steep < 1e3 * 0.25, "a region ends in a step"  # at most a quarter per millimetre
+
+
+def test_expressions_do_not_fold_the_skin(head, layer):
+    """No face of skin or lips turns over within the range an animator uses."""
+    names = np.array(head.material_names)[head.polygon_material]
+    quads = head.polygons[np.isin(names, ("Skin", "Lips")) & (head.polygons[:, 3] >= 0)]
+    rest = _normals(posed(head, layer), quads)
+    for name in head.expression_names:
+        if name.startswith("mouthClose"):
+            continue  # only ever used with the jaw, see below
+        turned = (_normals(posed(head, layer, **{name: 1.0}), quads) * rest).sum(1)
+        assert (turned < -0.2).mean() < 0.004, name
+    turned = (_normals(posed(head, layer, jaw=0.15, mouthClose=0.5), quads) * rest).sum(1)
+    assert (turned < -0.2).mean() < 0.002
+
+
+def _normals(v, quads):
+    n = np.cross(v[quads[:, 2]] - v[quads[:, 0]], v[quads[:, 3]] - v[quads[:, 1]])
+    return n / np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-9)
