@@ -365,4 +365,7 @@ def _environment() -> dict[str, str]:
         PYTHONPATH=ROOT, PYTHONNOUSERSITE="1", PYTHONSAFEPATH="1", PYTHONUTF8="1", PYTHONUNBUFFERED="1",
         PYTHONDONTWRITEBYTECODE="1", HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false",
     )
+    # Threads that spin while they wait take the processor from Blender, and with both at work the engine itself
+    # becomes several times slower.
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return environment
