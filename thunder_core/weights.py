@@ -18,6 +18,7 @@ def save_weights(path: Path, tensors: dict[str, Tensor], config: dict, card: dic
     """Write `path`.safetensors (float tensors as given, contiguous copies) and `path`.json with config and card."""
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, path.with_suffix(".safetensors"))
+    path.with_suffix(".safetensors").chmod(0o644)
     path.with_suffix(".json").write_text(json.dumps({"config": config, "card": card}, indent=1) + "\n")
 
 

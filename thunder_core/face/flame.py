@@ -96,8 +96,8 @@ def _turn(matrix, point):
     return (matrix @ point[..., None])[..., 0]
 
 
-def _distance_mm(head, motion, first, second):
-    """Distance [T] in millimetres of two vertices over a motion, and at rest."""
+def _apart_mm(head, motion, first, second):
+    """Vector [T, 3] in millimetres from one vertex to another over a motion, and the same [3] at rest; neck still."""
     if min(first, second) < 0:
         raise BadHead("Nobody has said where the lips of this head are. Use the bundled head to measure a mouth.")
     layer = FlameLayer(head, np.array([first, second]), torch.float64)
@@ -107,19 +107,20 @@ def _distance_mm(head, motion, first, second):
             torch.as_tensor(np.asarray(motion.jaw), dtype=torch.float64),
         ).numpy()
     rest = head.v_template[[first, second]].astype(np.float64)
-    return 1e3 * np.linalg.norm(points[:, 0] - points[:, 1], axis=1), 1e3 * np.linalg.norm(rest[0] - rest[1])
+    return 1e3 * (points[:, 1] - points[:, 0]), 1e3 * (rest[1] - rest[0])
 
 
 def opening_mm(head: Head, motion) -> np.ndarray:
     """Gap of the inner lips, float32 [T], millimetres above its value at rest, never negative.
 
+    Measured along the face's height, as it is seen from the front: a lip rolled in over the teeth is not an open mouth.
     motion: anything with expression [T, n] and jaw [T, 3]. Raises BadHead if the head's lips are unknown.
     """
-    now, rest = _distance_mm(head, motion, head.inner_lip_upper_mid, head.inner_lip_lower_mid)
-    return np.maximum(now - rest, 0.0).astype(np.float32)
+    now, rest = _apart_mm(head, motion, head.inner_lip_lower_mid, head.inner_lip_upper_mid)
+    return np.maximum(now[:, 1] - rest[1], 0.0).astype(np.float32)
 
 
 def width_mm(head: Head, motion) -> np.ndarray:
     """Distance of the mouth corners, float32 [T], millimetres; the rest as opening_mm."""
-    now, _ = _distance_mm(head, motion, head.mouth_corner_left, head.mouth_corner_right)
-    return now.astype(np.float32)
+    now, _ = _apart_mm(head, motion, head.mouth_corner_left, head.mouth_corner_right)
+    return np.linalg.norm(now, axis=1).astype(np.float32)

@@ -30,8 +30,9 @@ def speak(mel: Tensor) -> Tensor:
         pieces.append(
             torchaudio.functional.griffinlim(
                 linear, torch.hann_window(WINDOW, device=mel.device), WINDOW, HOP, WINDOW, power=1.0,
-                n_iter=_ITERATIONS, momentum=0.99, length=linear.shape[1] * HOP, rand_init=False,
+                n_iter=_ITERATIONS, momentum=0.99, length=(linear.shape[1] - 1) * HOP, rand_init=False,
             )
         )  # fmt: skip
+        pieces.append(pieces[-1].new_zeros(HOP))  # N frames have N − 1 hops between them
     sound = torch.cat(pieces)
     return sound * (0.9 / sound.abs().max().clamp_min(0.9))

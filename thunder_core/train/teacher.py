@@ -21,7 +21,7 @@ from ..types import FPS, Motion
 from .calibrate import KERNELS, around, occupancy
 
 # The default head's response to its channels, millimetres (tests/face measures them).
-JAW_MM_PER_RADIAN = 103.0  # inner-lip gap per jaw rotation
+JAW_MM_PER_RADIAN = 92.0  # inner-lip gap per jaw rotation
 LOWER_MM, UPPER_MM, FUNNEL_MM = 8.0, 7.0, 6.0  # gap at mouthLowerDown = 1, mouthUpperUp = 1, mouthFunnel = 1
 PUCKER_MM, FUNNEL_NARROW_MM, STRETCH_MM = 16.0, 8.0, 9.0  # corner distance lost or gained at 1
 CLOSE_PER_RADIAN = 1 / 0.30  # mouthClose that keeps the lips together over an open jaw
