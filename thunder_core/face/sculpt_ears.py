@@ -27,7 +27,7 @@ def _relief(share, angle):
     groove = -1.2 * np.exp(-(((share - 0.80) / 0.06) ** 2)) * max(0.2 + back + 0.5 * up, 0)
     fold = 3.0 * np.exp(-(((share - 0.60) / 0.10) ** 2)) * max(0.15 + back + 0.25 * up, 0)
     concha = -7.0 * np.exp(-((share / 0.42) ** 4))
-    tragus = 3.4 * np.exp(-(((share - 0.62) / 0.16) ** 2)) * np.exp(-(((angle - 3.35) / 0.42) ** 2))
+    tragus = 2.2 * np.exp(-(((share - 0.62) / 0.16) ** 2)) * np.exp(-(((angle - 3.35) / 0.42) ** 2))
     return helix + groove + fold + concha + tragus
 
 

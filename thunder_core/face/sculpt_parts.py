@@ -161,9 +161,9 @@ def add_brows(mesh):
         keys = []
         for c in range(columns):
             t = c / (columns - 1)
-            x = 11.5 + 40.5 * t
-            y = 17.5 + 6.0 * np.sin(np.pi * min(t / 1.25, 1.0)) - 5.0 * max(t - 0.6, 0) ** 1.2 * 2
-            half = (3.4 - 2.0 * t) * np.sqrt(min((t + 0.08) / 0.2, 1)) * (1 - max(t - 0.85, 0) * 4.5)
+            x = 13.0 + 39.0 * t
+            y = 20.0 + 4.6 * np.sin(np.pi * min(t / 1.3, 1.0)) - 4.0 * max(t - 0.6, 0) ** 1.2 * 2
+            half = (2.9 - 1.5 * t) * np.sqrt(min((t + 0.04) / 0.25, 1)) * (1 - max(t - 0.85, 0) * 4.5)
             ring = []
             for k in range(section):
                 angle = 2 * np.pi * k / section

@@ -162,7 +162,8 @@ def _paired(clay):
         shapes["mouthFrown" + tag] = move([(at, (38, 34, 60), (-0.4, -7.0, -0.6)), ((20, -96, 78), (26, 24, 40), (0, -1.5, 0))])
         shapes["cheekSquint" + tag] = move([((44, -26, 62), (32, 26, 46), (0.4, 4.4, 1.8))], share * (clay.part == "skin"))
         shapes["noseSneer" + tag] = move([((14, -40, 92), (15, 20, 26), (0.8, 4.6, 0.4)), ((10, -10, 84), (16, 20, 30), (-1.2, 2.0, 0.6)),
-                                          ((14, -58, 92), (20, 20, 40), (0, 2.0, 0.2))], not_bag * smooth_step(-9, 9, side * p[:, 0]))
+                                          ((14, -58, 92), (20, 20, 40), (0, 2.0, 0.2)),
+                                          ((3, -38, 104), (15, 15, 24), (0, 2.2, 0.4))], not_bag * smooth_step(-9, 9, side * p[:, 0]))
         brow = smooth_step(-6, 6, side * p[:, 0]) * np.isin(clay.part, ("skin", "brow", "lid"))
         brow = brow * np.where(clay.part == "lid", smooth_step(4, 14, p[:, 1]), 1.0) * smooth_step(4, 14, p[:, 1])
         shapes["browDown" + tag] = move([((20, 20, 84), (42, 27, 60), (-2.0, -7.0, 0.8))], brow)
@@ -179,38 +180,50 @@ def _with_width(field, corner, value):
     return field
 
 
+# how much of the lid margin's turn each lid ring takes, from the crease (2) to the fold behind the lid (6)
+_LID_SLIDE = {2: 0.16, 3: 0.70, 4: 1.0, 5: 1.0, 6: 0.9}
+_LID_LIFT = {2: 0.3, 3: 0.6, 4: 1.0, 5: 1.0, 6: 1.0}
+_LOWER_RISE = 0.14  # share of the gap that the lower lid closes in a blink
+
+
 def _eyes(clay):
+    """Blink, squint and wide: lids turn about the eye's lateral axis, so that they slide over the ball."""
     p, n = clay.points, len(clay.points)
     shapes = {}
     for side, tag in ((1, "Left"), (-1, "Right")):
         centre = EYE * [side, 1, 1]
         blink, squint, wide = (np.zeros((n, 3)) for _ in range(3))
-        meet = {}
-        for ring in range(2, 7):
-            for k in range(EYE_RING):
-                i = clay.index[("e", side, ring, k)]
-                other = clay.index[("e", side, MARGIN, EYE_RING - k if k else 0)]
-                own = clay.index[("e", side, MARGIN, k)]
-                up = 0 if k % 16 == 0 else (1 if k < 16 else -1)
-                meet[ring, k] = (i, own, other, up)
-        rise = 0.14  # share of the gap that the lower lid closes
-        for (ring, k), (i, own, other, up) in meet.items():
-            share = {2: 0.16, 3: 0.58, 4: 1.0, 5: 1.0, 6: 0.9}[ring] * ((1 - rise) if up > 0 else rise)
-            if ring == 2 and up < 0:
-                share = 0.0
-            # turn about the eye's lateral axis by a share of the angle between the margins
-            def pitch(q):
-                return np.arctan2(q[1] - centre[1], q[2] - centre[2])
-            if up:
-                turn = share * (pitch(p[other]) - pitch(p[own]))
-                for field, angle in ((blink, turn), (squint, turn * (0.25 if up > 0 else 2.9)), (wide, turn * (-0.28 if up > 0 else -0.5))):
-                    c, s = np.cos(angle), np.sin(angle)
-                    y, z = p[i, 1] - centre[1], p[i, 2] - centre[2]
-                    field[i] = (0, y * c + z * s - y, -y * s + z * c - z)
+        for k in range(EYE_RING):
+            if k % 16 == 0:
+                continue  # the corners stay
+            own, other = (p[clay.index["e", side, MARGIN, i]] for i in (k, EYE_RING - k))
+            gap = _pitch(other - centre) - _pitch(own - centre)
+            upper = k < 16
+            for ring in _LID_SLIDE:
+                i = clay.index["e", side, ring, k]
+                slide = _LID_SLIDE[ring] if upper or ring > 2 else 0.0
+                lift = _LID_LIFT[ring] if upper else slide
+                blink[i] = _turned(p[i] - centre, gap * slide * (1 - _LOWER_RISE if upper else _LOWER_RISE))
+                squint[i] = _turned(p[i] - centre, gap * slide * (0.2 if upper else 0.28))
+                wide[i] = _turned(p[i] - centre, gap * lift * (-0.22 if upper else -0.07))
         soft = np.isin(clay.part, ("skin",))
-        squint[soft] += bump(p[soft], (side * 34, -18, 72), (30, 16, 40))[:, None] * np.array([0, 2.6, 0.6])
+        squint[soft] += bump(p[soft], (side * 34, -18, 72), (30, 16, 40))[:, None] * np.array([0, 2.0, 0.6])
+        crease = bump(p[soft], (side * 31, 14, 76), (26, 11, 30))
+        wide[soft] += crease[:, None] * np.array([0, 1.2, 0.3])
         shapes["eyeBlink" + tag], shapes["eyeSquint" + tag], shapes["eyeWide" + tag] = blink, squint, wide
     return shapes
+
+
+def _pitch(offset):
+    """Height angle of a point seen from the eye's centre, radians."""
+    return np.arctan2(offset[1], offset[2])
+
+
+def _turned(offset, angle):
+    """How a point at the offset from the eye's centre moves when its height angle grows by the angle."""
+    c, s = np.cos(angle), np.sin(angle)
+    y, z = offset[1], offset[2]
+    return np.array([0.0, y * c + z * s - y, z * c - y * s - z])
 
 
 def _tongue(clay):

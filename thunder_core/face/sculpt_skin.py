@@ -162,7 +162,7 @@ def _eye_ring(ring):
         x, y, t = lid_margin(k)
         up = 0 if k % 16 == 0 else (1 if k < 16 else -1)
         arch = np.sqrt(max(1 - t * t, 0))
-        out = {2: (5.5, 7.2, 6.0), 3: (2.4, 3.4, 2.8), 4: (0, 0, 0), 5: (-0.3, -0.5, -0.5), 6: (-0.5, 5.0, 5.0)}[ring]
+        out = {2: (5.5, 7.2, 6.0), 3: (1.8, 2.0, 2.8), 4: (0, 0, 0), 5: (-0.3, -0.5, -0.5), 6: (-0.5, 5.0, 5.0)}[ring]
         x = x + t * out[0]
         y = y + up * arch * (out[1] if up > 0 else out[2])
         radius = {2: LID_RADIUS, 3: LID_RADIUS, 4: LID_RADIUS - 0.2, 5: EYE_RADIUS + 0.5, 6: EYE_RADIUS + 0.45}[ring]
