@@ -18,6 +18,7 @@ from . import compat
 from .resample import Clock
 
 LISTEN_MARK = "Thunder Listen"  # our own strips: never taken for a voice
+SHORTEST_SECONDS = 0.3
 MIX_PATIENCE = 5.0  # seconds without a byte written: Blender 5.2 mixes down in the background and fails in silence
 _BYTES = 4  # of a sample: the mix-down is 32-bit float
 
@@ -101,7 +102,12 @@ def of_strip(scene, strip) -> Voice:
     if sound.samplerate == 0:
         raise BadSound(f"The file of the strip “{strip.name}” cannot be read as sound: choose another voice")
     first, last = compat.strip_span(strip)
-    return Voice(strip.name, scene.name, strip.name, "", Clock.of(scene, first), last)
+    clock = Clock.of(scene, first)
+    # Blender itself aborts when it mixes down a single frame.
+    if last - first < 2 or (last - first) / clock.fps < SHORTEST_SECONDS:
+        raise BadSound(f"The strip “{strip.name}” is too short to speak (or its sound is empty): "
+                       f"it needs {SHORTEST_SECONDS} s at least")
+    return Voice(strip.name, scene.name, strip.name, "", clock, last)
 
 
 def _silenced_by(scene, strip) -> str:

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Baking without a window: files that are the same on every run, an exit code and one sentence when it fails."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from performances import read_wav, write_wav
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "assets" / "sample.wav"
+
+
+@pytest.fixture(scope="module")
+def short_voice(tmp_path_factory):
+    samples, rate = read_wav(SAMPLE)
+    return write_wav(tmp_path_factory.mktemp("voice") / "short.wav", samples[:int(2.5 * rate)], rate)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engine():
+    import importlib
+
+    client = importlib.import_module("bl_ext.user_default.thunder.thunder_core.client")
+    errors = importlib.import_module("bl_ext.user_default.thunder.thunder_core.errors")
+    try:
+        return client.find_engine_python()
+    except errors.NoEngine as error:
+        pytest.skip(f"no engine to ask: {error}")
+
+
+def bake(*arguments, timeout=150, **environment):
+    return subprocess.run([sys.executable, str(ROOT / "bake.py"), *map(str, arguments)], capture_output=True, text=True,
+                          timeout=timeout, env=os.environ | environment)
+
+
+def test_a_bake_gives_the_same_numbers_every_time(short_voice, tmp_path, blender):
+    for name in ("one", "two"):
+        done = bake("--audio", short_voice, "--takes", 3, "--seed", 5, "--steps", 5, "--npz", "--out", tmp_path / name)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("Traceback") == 0
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert files == ["report.json", "short.blend", "take_01.npz", "take_02.npz", "take_03.npz"]
+    for name in files[2:]:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    report = json.loads((tmp_path / "one" / "report.json").read_text())
+    scores = []
+    for rank, entry in enumerate(report["takes"], start=1):
+        with np.load(tmp_path / "one" / f"take_{rank:02d}.npz", allow_pickle=False) as take:
+            assert set(take.files) == {"expression", "jaw", "opening", "width", "score", "seed"}
+            count = len(take["jaw"])
+            assert count == round(2.5 * 25) and take["jaw"].shape == (count, 3)
+            assert take["expression"].shape == (count, 44)
+            assert take["opening"].shape == take["width"].shape == (count,)
+            assert int(take["seed"]) == entry["seed"] and float(take["score"]) == pytest.approx(entry["score"], abs=1e-2)
+            assert (take["opening"] >= 0).all() and 20 < take["width"].mean() < 80
+            scores.append(float(take["score"]))
+    assert scores == sorted(scores, reverse=True)
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "one" / "short.blend"))
+    scene = blender.context.scene
+    rig = scene.thunder.head
+    poses = []
+    for frame in range(1, 60, 3):
+        scene.frame_set(frame)
+        poses.append(rig.parent.pose.bones["jaw"].rotation_euler[0])
+    assert np.ptp(poses) > 1e-3 and len(scene.thunder.takes) == 3
+
+
+def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender, room):
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps, scene.frame_start = 60, 21
+    scene.thunder.head.name = "Heroine"
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    done = bake("--blend", tmp_path / "shot.blend", "--audio", short_voice, "--takes", 1, "--steps", 5, "--out", tmp_path / "o")
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir(tmp_path / "o")) == ["report.json", "shot.blend"]
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "o" / "shot.blend"))
+    scene = blender.context.scene
+    assert [thing.name for thing in scene.objects if thing.type == "MESH"] == ["Heroine"]
+    assert scene.thunder.takes[0].first == 21 and scene.thunder.takes[0].last > 21 + 2.3 * 60
+    strips = room("scene.strip").sound_strips(scene)
+    assert len(strips) == (1 if room("scene.strip").has_audio() else 0)
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["--audio", "{text}"], "sound"),
+    (["--audio", "{here}/none.wav"], "There is no file"),
+    (["--audio", "{silent}"], "sil"),
+    (["--audio", "{voice}", "--engine", "/nowhere/python"], "no Python at"),
+    (["--audio", "{voice}", "--blend", "{here}/none.blend"], "There is no file"),
+    (["--audio", "{voice}", "--head", "Nobody"], "no object “Nobody”"),
+])
+def test_a_failed_bake_says_why_and_leaves_nothing(short_voice, tmp_path, arguments, said):
+    (tmp_path / "text.wav").write_text("not a sound")
+    write_wav(tmp_path / "silent.wav", np.zeros(32000))
+    places = {"text": tmp_path / "text.wav", "silent": tmp_path / "silent.wav", "voice": short_voice, "here": tmp_path}
+    done = bake(*[argument.format(**places) for argument in arguments], "--out", tmp_path / "out", "--takes", 1)
+    sentences = [line for line in done.stderr.splitlines() if line.startswith("bake.py: ")]
+    assert done.returncode == 1 and len(sentences) == 1 and said in sentences[0], done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("arguments", [["--takes", "0"], ["--takes", "many"], ["--seed", "-1"], ["--unknown"], []])
+def test_a_wrong_option_is_said(tmp_path, arguments):
+    extra = ["--audio", str(SAMPLE), "--out", str(tmp_path / "out")] if arguments else []
+    done = bake(*extra, *arguments)
+    assert done.returncode == 2 and "bake.py: error:" in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said(short_voice, tmp_path):
+    (tmp_path / "out").write_text("a file, not a folder")
+    done = bake("--audio", short_voice, "--takes", 1, "--steps", 5, "--out", tmp_path / "out")
+    assert done.returncode == 1 and "cannot be written" in done.stderr and "Traceback" not in done.stderr
