@@ -131,7 +131,7 @@ class Worker:
                 self.replies.write(line)
                 self.replies.flush()
             except OSError:
-                os._exit(0)  # nobody reads any more
+                pass  # nobody reads any more: stdin ends too, and that is what ends this process
 
     def _done(self, number, result):
         self._send({"id": number, "event": "done", "result": result}, last=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import math
 import os
 import shutil
@@ -62,16 +63,14 @@ def read_sound(path: str | os.PathLike) -> Speech:
 
 
 def write_sound(path: str | os.PathLike, speech: Speech) -> None:
-    """Writes `speech` as a 16-bit WAV. Raises NoSpace when the disk is full."""
+    """Writes `speech` as a 16-bit WAV, samples beyond ±1 clipped. Raises OSError (ENOSPC when the disk is full)."""
     import soundfile
 
-    try:
-        soundfile.write(os.fspath(path), np.clip(speech.samples, -1, 1), speech.rate, subtype="PCM_16", format="WAV")
-    except (OSError, soundfile.LibsndfileError) as error:
-        folder = os.path.dirname(os.path.abspath(path))
-        if os.path.isdir(folder) and shutil.disk_usage(folder).free < 2 * len(speech.samples) + 4096:
-            raise NoSpace(f"No space left for the sound in “{folder}”: free some and try again") from error
-        raise
+    # By way of memory: libsndfile reports a full disk as a damaged file.
+    memory = io.BytesIO()
+    soundfile.write(memory, np.clip(speech.samples, -1, 1), speech.rate, subtype="PCM_16", format="WAV")
+    with open(path, "wb") as file:
+        file.write(memory.getbuffer())
 
 
 def sound_hash(speech: Speech) -> str:
