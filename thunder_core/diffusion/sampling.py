@@ -30,11 +30,15 @@ def noisy(x: Tensor, noise: Tensor, step: Tensor, alpha: Tensor) -> Tensor:
 
 
 def solver(steps: int) -> DPMSolverMultistepScheduler:
-    """DPM-Solver++ (2M) for a network that predicts x0, with `steps` evaluations."""
+    """DPM-Solver++ (2M) for a network that predicts x0, with `steps` evaluations evenly spaced in log-SNR.
+
+    Even spacing in time leaves so few steps at low noise that narrow distributions come out narrower still (a Gaussian
+    of deviation 0.1 keeps half its spread at 20 steps); even spacing in log-SNR keeps 98 % of it.
+    """
     schedule = DPMSolverMultistepScheduler(
         num_train_timesteps=STEPS, beta_start=BETA[0], beta_end=BETA[1], beta_schedule="linear",
         algorithm_type="dpmsolver++", solver_order=2, prediction_type="sample",
-        lower_order_final=True, timestep_spacing="trailing",
+        lower_order_final=True, use_lu_lambdas=True,
     )  # fmt: skip
     schedule.set_timesteps(steps)
     return schedule

@@ -70,6 +70,11 @@ class FlameLayer(nn.Module):
         batch = expression.shape[0]
         shaped = self.template + (expression @ self.directions).reshape(batch, -1, 3)
         joints = self.joints + (expression @ self.joint_directions).reshape(batch, 5, 3)
+        if head is None and eyes is None and not self.corrects:
+            # only the jaw turns: the other joints' matrices are the identity and the weights sum to 1
+            turn = rotation_matrix(jaw) - torch.eye(3, dtype=jaw.dtype, device=jaw.device)
+            swing = (shaped - joints[:, None, JAW]) @ turn.transpose(1, 2)
+            return shaped + self.weights[:, JAW, None] * swing
         pose = [torch.zeros_like(jaw)] * 5
         pose[JAW] = jaw
         if head is not None:

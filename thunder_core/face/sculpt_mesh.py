@@ -7,7 +7,7 @@ import numpy as np
 
 MATERIALS = ("Skin", "Lips", "Mouth", "Gums", "Teeth", "Tongue", "Eye White", "Iris", "Pupil", "Brows")
 COLORS = (
-    (0.80, 0.56, 0.45, 1.0),
+    (0.72, 0.50, 0.40, 1.0),
     (0.60, 0.29, 0.26, 1.0),
     (0.16, 0.035, 0.035, 1.0),
     (0.46, 0.16, 0.16, 1.0),

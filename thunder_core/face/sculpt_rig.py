@@ -8,7 +8,7 @@ from scipy.optimize import nnls
 
 from .sculpt_form import EYE
 from .sculpt_mesh import bump, smooth_step
-from .sculpt_skin import MOUTH_WIDTH, lip_line
+from .sculpt_skin import lip_line
 
 # FLAME's order: root, neck, jaw, left eye, right eye.
 JOINTS = np.array([[0, -172, -32], [0, -100, -30], [0, -14, -2], EYE, EYE * [-1, 1, 1]], float)
@@ -102,18 +102,14 @@ def _barycentre(points, target, softness):
 def regions(clay):
     """Smooth region weights [5, V] that sum to 1 per vertex, in the order of REGIONS."""
     p, part = clay.points, clay.part
-    q = p * [1, 1, 1]
-    front = smooth_step(10, 50, q[:, 2])
-    mouth = bump(q, (0, -70, 86), (52, 36, 60)) ** 0.5 * 1.6
-    jaw = smooth_step(-78, -100, q[:, 1]) * front * (1 - smooth_step(-122, -140, q[:, 1])) + 0.0
-    eyes = np.maximum(bump(q, EYE, (26, 22, 40)), bump(q, EYE * [-1, 1, 1], (26, 22, 40))) ** 0.5 * 2
-    upper = smooth_step(-45, -12, q[:, 1]) * front * (1 - smooth_step(58, 90, q[:, 1]))
+    front = smooth_step(10, 50, p[:, 2])
+    mouth = bump(p, (0, -70, 86), (52, 36, 60)) ** 0.5 * 1.6
+    jaw = smooth_step(-78, -100, p[:, 1]) * front * (1 - smooth_step(-122, -140, p[:, 1]))
+    eyes = np.maximum(bump(p, EYE, (26, 22, 40)), bump(p, EYE * [-1, 1, 1], (26, 22, 40))) ** 0.5 * 2
+    upper = smooth_step(-45, -12, p[:, 1]) * front * (1 - smooth_step(58, 90, p[:, 1]))
     head = 0.05 + (1 - front)
     raw = np.stack([mouth, jaw, upper, eyes, head])
     for names, index in ((("lips", "bag", "tongue", "teeth_upper"), 0), (("teeth_lower",), 1),
                          (("eye_left", "eye_right"), 3), (("brow",), 2)):
         raw[:, np.isin(part, names)] = np.eye(5)[index][:, None]
     return raw / raw.sum(0)
-
-
-__all__ = ["JOINTS", "PARENTS", "REGIONS", "MOUTH_WIDTH", "corner_fade", "joint_regressor", "regions", "skin_weights"]

@@ -1,18 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The expression basis: 44 smooth displacement fields with ARKit's names, millimetres at value 1.
-
-A field that is a function of position alone keeps touching lips touching; fields that part the lips carry the
-gate `upper` or `lower`, which fades to zero at the mouth corners where the lips are attached.
-"""
+"""The expression basis: 44 smooth displacement fields with ARKit's names, millimetres at value 1."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .sculpt_form import EYE, EYE_RADIUS
+from .sculpt_form import EYE
 from .sculpt_mesh import bump, smooth_step
-from .sculpt_rig import JAW, JOINTS, corner_fade
-from .sculpt_skin import EYE_RING, MARGIN, MOUTH_WIDTH, RING, lip_line
+from .sculpt_mouth import mouth_shapes, outside
+from .sculpt_skin import CONTACT, EYE_RING, MARGIN
 
 CHANNELS = tuple(
     "browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft "
@@ -23,8 +19,6 @@ CHANNELS = tuple(
     "mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft noseSneerRight tongueOut tongueTipUp "
     "tongueBladeUp tongueBack".split()
 )
-CLOSE_ANGLE = 0.30  # jaw angle [rad] that mouthClose = 1 stands for
-_OUTER_FACE = ("skin", "lips", "bag", "lid", "brow")
 
 
 def expression_basis(clay, jaw):
@@ -32,144 +26,39 @@ def expression_basis(clay, jaw):
 
     clay: the sculpted mesh with its attributes.  jaw: [V] jaw skinning weights, which mouthClose undoes.
     """
-    shapes = _mouth(clay) | _paired(clay) | _eyes(clay) | _tongue(clay) | {"mouthClose": _close(clay, jaw)}
+    shapes = mouth_shapes(clay, jaw) | _corners(clay) | _cheeks_and_nose(clay) | _brows(clay)
+    shapes |= _eyes(clay) | _tongue(clay)
     shapes["jawForward"] = jaw[:, None] * np.array([0, -0.6, 6.5])
     return np.stack([shapes[name] for name in CHANNELS])
 
 
-def _gates(clay):
-    """(upper, lower) [V]: which lip a vertex belongs to, 0 at the mouth corners and away from the face."""
-    p, x = clay.points, np.abs(clay.points[:, 0])
-    above = p[:, 1] - lip_line(x)
-    blur = 1.5 + 0.5 * np.maximum(x - 16, 0)
-    fade = corner_fade(clay.u * np.interp(clay.ring, (2, 3, 4, 5), (0.86, 0.94, 0.985, 1.0)))
-    face = np.isin(clay.part, ("skin",))
-    on_ring = clay.ring >= 2
-    inside = np.interp(clay.ring, (7, 8, 9, 10, 11), (1, 0.9, 0.7, 0.3, 0.0))
-    upper = np.where(on_ring, fade * (clay.up > 0) * inside, face * smooth_step(-blur, blur, above))
-    lower = np.where(on_ring, fade * (clay.up < 0) * inside, face * smooth_step(-blur, blur, -above))
-    return upper, lower
+def _moved(clay, side, hills, share):
+    """Sum of hills (centre, radii, displacement), given for the left side, mirrored for side −1; times share [V]."""
+    field = np.zeros((len(clay.points), 3))
+    for centre, radii, vector in hills:
+        hill = bump(clay.points * [side, 1, 1], centre, radii) * share
+        field += hill[:, None] * (np.array(vector) * [side, 1, 1])
+    return field
 
 
-def _scaled(field, vertex, axis, value):
-    """The field scaled so that its component at one vertex has the value."""
-    return field * (value / field[vertex, axis])
-
-
-def _ring_table(clay, rows):
-    """[V, 2] (away from the lip line, forward) by mouth ring; 0 off the rings."""
-    rows = np.array(rows, float)
-    table = np.stack([np.interp(clay.ring, rows[:, 0], rows[:, i], left=0, right=0) for i in (1, 2)], 1)
-    return table * (clay.ring >= 0)[:, None]
-
-
-def _mouth(clay):
-    p, n = clay.points, len(clay.points)
-    outer = np.isin(clay.part, _OUTER_FACE)
-    depth = np.where(clay.part == "bag", np.interp(clay.ring, (8, 9, 10, 11), (0.9, 0.7, 0.35, 0.0)), 1.0) * outer
-    upper, lower = _gates(clay)
-    fade = corner_fade(clay.u) * (clay.ring >= 2)
-    mid, corner = clay.index[("m", 7, 10)], clay.index[("m", 7, 0)]
-    shapes = {}
-
-    def lips(rows, where):
-        """A field from a ring table on one lip (where: gate) or both (1)."""
-        table = _ring_table(clay, rows)
-        field = np.zeros((n, 3))
-        field[:, 1], field[:, 2] = table[:, 0] * clay.up, table[:, 1]
-        return field * np.asarray(where).reshape(-1, 1)
-
-    narrow = np.zeros((n, 3))
-    flat = (1 - smooth_step(23, 62, np.abs(p[:, 0]))) * (1 - smooth_step(14, 46, np.abs(p[:, 1] + 71)))
-    narrow[:, 0] = -p[:, 0] * flat * depth * (p[:, 2] > 30)
-    forward = np.zeros((n, 3))
-    forward[:, 2] = bump(p, (0, -70, 90), (38, 30, 60)) * depth
-    plump = lips([(2, 0.4, 0), (4, 1.0, 0.6), (5, 0.6, 1.4), (6, 0, 1.0), (7, 0, 0), (8, 0, 0)], fade)
-    shapes["mouthPucker"] = _scaled(narrow, corner, 0, -8.0) + _scaled(forward, mid, 2, 6.0) + plump
-    flare = lips([(0, 0.2, 0.3), (1, 0.6, 0.8), (2, 1.1, 1.6), (4, 2.2, 3.6), (5, 2.6, 4.3), (6, 2.9, 4.2), (7, 3.0, 3.6),
-                  (8, 3.0, 2.6), (9, 2.4, 1.5), (10, 0.8, 0.6), (11, 0, 0)], np.where(clay.ring >= 2, fade, 1 - np.abs(clay.u)))
-    shapes["mouthFunnel"] = _scaled(narrow, corner, 0, -4.0) + _scaled(forward, mid, 2, 2.0) + flare
-
-    for name, sign in (("mouthLeft", 1), ("mouthRight", -1)):
-        field = np.zeros((n, 3))
-        field[:, 0] = sign * bump(p, (0, -72, 84), (62, 44, 64)) * depth
-        field[:, 2] = -0.25 * field[:, 0] * np.sign(p[:, 0]) * np.minimum(np.abs(p[:, 0]) / 20, 1)
-        shapes[name] = _scaled(field, mid, 0, sign * 7.5)
-
-    roll = [(0, 0.2, -0.2), (1, -0.5, -0.6), (2, -1.4, -1.4), (3, -2.8, -2.6), (4, -4.0, -4.2), (5, -2.6, -5.8), (6, -0.6, -6.3),
-            (7, 0.2, -5.6), (8, 1.6, -4.0), (9, 1.8, -2.2), (10, 0.6, -0.6), (11, 0, 0)]
-    shapes["mouthRollLower"] = lips(roll, np.where(clay.ring >= 2, fade, 1 - clay.u**2) * (clay.up < 0))
-    shapes["mouthRollUpper"] = lips(np.array(roll) * [1, 0.75, 0.75], np.where(clay.ring >= 2, fade, 1 - clay.u**2) * (clay.up > 0))
-
-    push = np.zeros((n, 3))
-    push[:, 1] = bump(p, (0, -86, 88), (34, 30, 60)) * depth
-    push[:, 2] = 0.35 * push[:, 1]
-    out = lips([(2, 0.4, 0.6), (4, 0.2, 1.8), (5, -0.1, 2.0), (6, 0, 1.2), (7, 0, 0), (8, 0, 0)], fade * (clay.up < 0))
-    shapes["mouthShrugLower"] = push * (4.6 / push[:, 1].max()) + out
-    lift = np.zeros((n, 3))
-    lift[:, 1] = bump(p, (0, -62, 92), (30, 24, 60)) * depth
-    out = lips([(2, 0.3, 0.8), (4, 0.4, 2.0), (5, 0.2, 2.2), (6, 0, 1.4), (7, 0, 0), (8, 0, 0)], fade * (clay.up > 0))
-    shapes["mouthShrugUpper"] = lift * (3.2 / lift[:, 1].max()) + out
-
-    cheek = (p[:, 2] > 0)[:, None] * np.stack([np.sign(p[:, 0]) * 0.8, 0 * p[:, 0], 0 * p[:, 0] + 0.6], 1)
-    puff = sum(bump(p, (s * 44, -62, 62), (32, 38, 46)) for s in (1, -1)) * depth * (clay.part != "bag")
-    puffed = lips([(0, 0, 0.6), (1, 0, 1.6), (2, 0, 2.2), (4, -0.3, 1.6), (5, -0.4, 1.0), (6, 0, 0.4), (7, 0, 0)], np.where(clay.ring >= 2, 0.4 + 0.6 * fade, 1.0))
-    shapes["cheekPuff"] = cheek * (9.0 * puff / puff.max())[:, None] + puffed
-
-    for side, tag in ((1, "Left"), (-1, "Right")):
-        share = smooth_step(-9, 9, side * p[:, 0])
-        field = np.zeros((n, 3))
-        hill = bump(p, (0, -66, 90), (42, 30, 60))
-        field[:, 1] = upper * hill
-        field[:, 2] = 0.15 * field[:, 1]
-        shapes["mouthUpperUp" + tag] = _scaled(field, mid, 1, 7.0) * share[:, None]
-        low = clay.index[("m", 7, 30)]
-        field = np.zeros((n, 3))
-        hill = bump(p, (0, -76, 90), (44, 40, 60))
-        field[:, 1] = -lower * hill
-        field[:, 2] = 0.2 * field[:, 1]
-        shapes["mouthLowerDown" + tag] = _scaled(field, low, 1, -8.0) * share[:, None]
-        squeeze = lips([(0, -0.2, 0.2), (1, -0.8, 0.0), (2, -1.4, -0.4), (3, -1.9, -0.8), (4, -2.3, -1.4), (5, -1.7, -2.3), (6, -0.7, -2.6),
-                        (7, 0, -1.6), (8, 0, -0.8), (9, 0, 0)], np.where(clay.ring >= 2, fade, 1 - clay.u**2))
-        shapes["mouthPress" + tag] = squeeze * share[:, None]
-    return shapes
-
-
-def _paired(clay):
-    """Fields that have a left and a right twin and are functions of position alone."""
-    p, n = clay.points, len(clay.points)
-    outer = np.isin(clay.part, _OUTER_FACE)
-    depth = np.where(clay.part == "bag", np.interp(clay.ring, (8, 9, 10, 11), (0.9, 0.7, 0.35, 0.0)), 1.0) * outer
-    not_bag = depth * (clay.part != "bag")
+def _corners(clay):
+    """Smile, stretch, dimple and frown: fields of position alone around a mouth corner."""
+    p, depth = clay.points, outside(clay)
+    at = (25, -71, 81)
     shapes = {}
     for side, tag in ((1, "Left"), (-1, "Right")):
         share = smooth_step(-9, 9, side * p[:, 0]) * depth
-        corner = clay.index[("m", 7, 0 if side > 0 else 20)]
-
-        def move(hills, weight=share):
-            field = np.zeros((n, 3))
-            for centre, radii, vector in hills:
-                hill = bump(p * [side, 1, 1], centre, radii) * weight
-                field += hill[:, None] * (np.array(vector) * [side, 1, 1])
-            return field
-
-        at = (25, -71, 81)
-        smile = move([(at, (44, 36, 60), (5, 6.5, -3.2))])
-        smile += move([((46, -34, 62), (34, 30, 46), (0.8, 3.4, 1.6))], share * (clay.part != "bag"))
+        corner = clay.index["m", CONTACT, 0 if side > 0 else 20]
+        smile = _moved(clay, side, [(at, (44, 36, 60), (5, 6.5, -3.2))], share)
+        cheek = [((46, -34, 62), (34, 30, 46), (0.8, 3.4, 1.6))]
+        smile += _moved(clay, side, cheek, share * (clay.part != "bag"))
+        stretch = _moved(clay, side, [(at, (46, 38, 60), (4.5, -1.6, -2.4))], share)
+        dimple = _moved(clay, side, [(at, (32, 28, 60), (3.2, 0.9, -4.0))], share)
+        frown = [(at, (38, 34, 60), (-0.4, -7.0, -0.6)), ((20, -96, 78), (26, 24, 40), (0, -1.5, 0))]
         shapes["mouthSmile" + tag] = _with_width(smile, corner, side * 5.0)
-        shapes["mouthStretch" + tag] = _with_width(move([(at, (46, 38, 60), (4.5, -1.6, -2.4))]), corner, side * 4.5)
-        shapes["mouthDimple" + tag] = _with_width(move([(at, (32, 28, 60), (3.2, 0.9, -4.0))]), corner, side * 3.2)
-        shapes["mouthFrown" + tag] = move([(at, (38, 34, 60), (-0.4, -7.0, -0.6)), ((20, -96, 78), (26, 24, 40), (0, -1.5, 0))])
-        shapes["cheekSquint" + tag] = move([((44, -26, 62), (32, 26, 46), (0.4, 4.4, 1.8))], share * (clay.part == "skin"))
-        shapes["noseSneer" + tag] = move([((14, -40, 92), (15, 20, 26), (0.8, 4.6, 0.4)), ((10, -10, 84), (16, 20, 30), (-1.2, 2.0, 0.6)),
-                                          ((14, -58, 92), (20, 20, 40), (0, 2.0, 0.2)),
-                                          ((3, -38, 104), (15, 15, 24), (0, 2.2, 0.4))], not_bag * smooth_step(-9, 9, side * p[:, 0]))
-        brow = smooth_step(-6, 6, side * p[:, 0]) * np.isin(clay.part, ("skin", "brow", "lid"))
-        brow = brow * np.where(clay.part == "lid", smooth_step(4, 14, p[:, 1]), 1.0) * smooth_step(4, 14, p[:, 1])
-        shapes["browDown" + tag] = move([((20, 20, 84), (42, 27, 60), (-2.0, -7.0, 0.8))], brow)
-        shapes["browOuterUp" + tag] = move([((44, 22, 70), (34, 38, 60), (0, 8.0, -1.4))], brow)
-        shapes["browInnerUp" + tag] = move([((10, 21, 84), (32, 36, 60), (0, 8.5, -0.8))], brow)
-    shapes["browInnerUp"] = shapes.pop("browInnerUpLeft") + shapes.pop("browInnerUpRight")
+        shapes["mouthStretch" + tag] = _with_width(stretch, corner, side * 4.5)
+        shapes["mouthDimple" + tag] = _with_width(dimple, corner, side * 3.2)
+        shapes["mouthFrown" + tag] = _moved(clay, side, frown, share)
     return shapes
 
 
@@ -178,6 +67,40 @@ def _with_width(field, corner, value):
     field = field.copy()
     field[:, 0] *= value / field[corner, 0]
     return field
+
+
+def _cheeks_and_nose(clay):
+    p, depth = clay.points, outside(clay)
+    sneer = [
+        ((14, -40, 92), (15, 20, 26), (0.8, 4.6, 0.4)),
+        ((10, -10, 84), (16, 20, 30), (-1.2, 2.0, 0.6)),
+        ((14, -58, 92), (20, 20, 40), (0, 2.0, 0.2)),
+        ((3, -38, 104), (15, 15, 24), (0, 2.2, 0.4)),
+    ]
+    shapes = {}
+    for side, tag in ((1, "Left"), (-1, "Right")):
+        half = smooth_step(-9, 9, side * p[:, 0])
+        cheek = [((44, -26, 62), (32, 26, 46), (0.4, 4.4, 1.8))]
+        shapes["cheekSquint" + tag] = _moved(clay, side, cheek, half * depth * (clay.part == "skin"))
+        shapes["noseSneer" + tag] = _moved(clay, side, sneer, depth * (clay.part != "bag") * half)
+    return shapes
+
+
+def _brows(clay):
+    """Brows and the skin around them; what lies below the lids' crease stays."""
+    p = clay.points
+    high = np.isin(clay.part, ("skin", "brow", "lid")) * smooth_step(4, 14, p[:, 1])
+    high = high * np.where(clay.part == "lid", smooth_step(4, 14, p[:, 1]), 1.0)
+    shapes, inner = {}, []
+    for side, tag in ((1, "Left"), (-1, "Right")):
+        share = smooth_step(-6, 6, side * p[:, 0]) * high
+        down = [((20, 20, 84), (42, 27, 60), (-2.0, -7.0, 0.8))]
+        outer = [((44, 22, 70), (34, 38, 60), (0, 8.0, -1.4))]
+        shapes["browDown" + tag] = _moved(clay, side, down, share)
+        shapes["browOuterUp" + tag] = _moved(clay, side, outer, share)
+        inner.append(_moved(clay, side, [((10, 21, 84), (32, 36, 60), (0, 8.5, -0.8))], share))
+    shapes["browInnerUp"] = inner[0] + inner[1]
+    return shapes
 
 
 # how much of the lid margin's turn each lid ring takes, from the crease (2) to the fold behind the lid (6)
@@ -243,34 +166,3 @@ def _tongue(clay):
     shapes["tongueBack"][:, 1] = 8.0 * back - 1.0 * tip
     shapes["tongueBack"][:, 2] = -8.0 * front**0.7
     return shapes
-
-
-def _close(clay, jaw):
-    """mouthClose: with value θ / 0.30 it brings the lips together again at jaw angle θ.
-
-    A shape is linear and a rotation is not, so per vertex the displacement is fitted over θ in (0, 0.15]:
-    skinned with the jaw's weight, the vertex shall lie where a common point of both lips, with a weight
-    between the two, would lie.
-    """
-    p = clay.points
-    fade = np.where(clay.ring >= 2, corner_fade(clay.u), corner_fade(np.clip(p[:, 0] / (MOUTH_WIDTH + 8), -1, 1)))
-    goal = 0.5 - 0.16 * fade
-    near = bump(p, (0, -72, 88), (46, 38, 60)) ** 0.4
-    near = np.where(clay.ring >= 2, np.interp(clay.ring, (2, 3, 4, 8, 9, 10, 11), (0.86, 0.95, 1, 1, 0.9, 0.5, 0)), near)
-    near = near * np.isin(clay.part, ("skin", "lips", "bag"))
-    offset = p - JOINTS[JAW]
-    angles = CLOSE_ANGLE * 0.5 * (0.5 - 0.5 * np.cos(np.pi * (np.arange(24) + 0.5) / 24))
-    lhs, rhs = np.zeros((len(p), 3, 3)), np.zeros((len(p), 3))
-    for a in angles:
-        turn = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]]) - np.eye(3)
-        skinned = np.eye(3) + jaw[:, None, None] * turn  # blended matrix about the joint
-        wanted = (goal - jaw)[:, None] * (offset @ turn.T)
-        step = skinned * (a / CLOSE_ANGLE)
-        lhs += np.einsum("vji,vjk->vik", step, step)
-        rhs += np.einsum("vji,vj->vi", step, wanted)
-    solved = np.linalg.solve(lhs, rhs[:, :, None])[:, :, 0]
-    solved[:, 0] = 0.0
-    return solved * near[:, None]
-
-
-__all__ = ["CHANNELS", "CLOSE_ANGLE", "EYE_RADIUS", "RING", "expression_basis"]

@@ -40,7 +40,8 @@ def unpickle(path: str | Path) -> dict:
         raise BadHead(f"{path.name} cannot be opened: {problem.strerror}. Choose a file you may read.") from None
     except Exception as problem:  # a damaged pickle can fail in any way while it is parsed
         raise BadHead(
-            f"{path.name} is damaged or not a pickle ({type(problem).__name__}). Nothing in it was run. Get the file again."
+            f"{path.name} is damaged or not a pickle ({type(problem).__name__}). Nothing in it was run. "
+            "Get the file again."
         ) from None
 
 
@@ -183,7 +184,8 @@ def _dtype(held):
 
 
 def _shape(shape):
-    if not (isinstance(shape, tuple) and all(isinstance(n, int) and n >= 0 for n in shape)) or math.prod(shape) > LARGEST:
+    sound = isinstance(shape, tuple) and all(isinstance(n, int) and n >= 0 for n in shape)
+    if not sound or math.prod(shape) > LARGEST:
         raise _Refused("holds an array of impossible size")
     return shape
 
@@ -205,7 +207,8 @@ def _dense(held):
     data, indices, start = (np.asarray(_plain(state.get(name))) for name in ("data", "indices", "indptr"))
     rows, columns = shape if held.format == "csr" else shape[::-1]
     sound = len(shape) == 2 and data.shape == indices.shape and data.ndim == 1 and start.shape == (rows + 1,)
-    sound = sound and indices.dtype.kind in "iu" and start.dtype.kind in "iu" and (start[0], start[-1]) == (0, len(data))
+    sound = sound and indices.dtype.kind in "iu" and start.dtype.kind in "iu"
+    sound = sound and (start[0], start[-1]) == (0, len(data))
     if not sound or (np.diff(start) < 0).any() or (len(data) and not 0 <= indices.min() <= indices.max() < columns):
         raise _Refused("holds a damaged sparse matrix")
     dense = np.zeros((rows, columns), data.dtype)

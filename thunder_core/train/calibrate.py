@@ -57,17 +57,23 @@ def _prior(table: dict[str, float]) -> np.ndarray:
     return np.outer(g / g.sum(), [table[p] for p in PHONES]).ravel()
 
 
-def _clips(lips: Path):
-    phones: dict[str, np.ndarray] = {}
+def aligned_phones(lips: Path) -> dict[str, np.ndarray]:
+    """10 ms phone labels of every clip of a folder of measured lips, from its `phones.tsv`."""
     with (lips / "phones.tsv").open(newline="") as f:
-        rows = list(csv.reader(f, delimiter="\t"))[1:]
-    for name in {r[0] for r in rows if r}:
-        mine = [(r[2], float(r[3]), float(r[4])) for r in rows if r and r[0] == name]
+        rows = [r for r in list(csv.reader(f, delimiter="\t"))[1:] if r]
+    phones: dict[str, np.ndarray] = {}
+    for name in sorted({r[0] for r in rows}):
+        mine = [(r[2], float(r[3]), float(r[4])) for r in rows if r[0] == name]
         labels = np.zeros(round(mine[-1][2] * 100) + 1, np.uint8)
         for symbol, a, b in mine:
             labels[round(a * 100) : round(b * 100)] = phone_index(symbol)
         phones[name] = labels
-    for name, labels in phones.items():
+    return phones
+
+
+def _clips(lips: Path):
+    """(name, phone shares [T, 40], loudness [T, 2], measured curves) of every clip."""
+    for name, labels in aligned_phones(lips).items():
         data = np.load(lips / f"{name}.npz", allow_pickle=False)
         samples, _ = soundfile.read(lips / f"{name}.wav", dtype="float32")
         frames = len(data["opening"])

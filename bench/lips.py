@@ -1,0 +1,81 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real lips: how well takes follow the measured mouths of real talking faces. `python bench/lips.py DATA [--out FOLDER]`.
+
+DATA is a folder with `lips/` (clips, measured curves and `score.py`). For every clip 8 takes are generated; written and
+scored are the best take by M2S score (`take_01`), the mean curve of all 8, and the teacher's performance of the clip's
+aligned phones, which bounds what a model trained on it can reach. Curves go to FOLDER, the tables to stdout and
+bench/results/lips.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from thunder_core.engine import Engine  # noqa: E402
+from thunder_core.face.flame import opening_mm, width_mm  # noqa: E402
+from thunder_core.speech.audio import read_sound  # noqa: E402
+from thunder_core.train.calibrate import aligned_phones  # noqa: E402
+from thunder_core.train.teacher import Style, perform  # noqa: E402
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("data", type=Path)
+    p.add_argument("--out", type=Path, default=ROOT / "out" / "lips")
+    p.add_argument("--takes", type=int, default=8)
+    p.add_argument("--steps", type=int, default=20)
+    p.add_argument("--guidance", type=float, default=1.0)
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--results", type=Path, default=ROOT / "bench" / "results" / "lips.txt")
+    args = p.parse_args()
+    lips = args.data / "lips"
+    engine = Engine.load()
+    phones = aligned_phones(lips)
+    folders = {name: args.out / name for name in ("take_01", "mean_of_takes", "teacher")}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    spent = heard = 0.0
+    for wav in sorted(lips.glob("*.wav")):
+        speech = read_sound(wav)
+        began = time.perf_counter()
+        takes = engine.generate(speech, args.takes, args.seed, args.steps, args.guidance)
+        spent, heard = spent + time.perf_counter() - began, heard + speech.seconds
+        np.savez(folders["take_01"] / f"{wav.stem}.npz", opening=takes[0].opening, width=takes[0].width)
+        mean = {k: np.mean([getattr(t, k) for t in takes], 0) for k in ("opening", "width")}
+        np.savez(folders["mean_of_takes"] / f"{wav.stem}.npz", **mean)
+        features, _ = engine.thunder.hear(torch.from_numpy(speech.samples), speech.frames)
+        labels = phones[wav.stem]
+        motion = perform(labels, features[:, -2:].cpu().numpy(), list(engine.head.expression_names), np.random.default_rng(1), Style())
+        np.savez(folders["teacher"] / f"{wav.stem}.npz", opening=opening_mm(engine.head, motion), width=width_mm(engine.head, motion))
+    lines = [
+        f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, device {engine.device}; "
+        f"weights {engine.weights}; {args.takes} takes, {args.steps} steps, guidance {args.guidance}, seed {args.seed}",
+        f"generated {args.takes} takes of {heard:.0f} s of speech in {spent:.1f} s",
+    ]
+    for split in ("check", "fit"):
+        for name, folder in folders.items():
+            table = subprocess.run(
+                [sys.executable, str(lips / "score.py"), str(folder), "--split", split]
+                + (["--no-baselines"] if name != "teacher" else []), capture_output=True, text=True, check=True,
+            ).stdout  # fmt: skip
+            lines += [f"\n#### {name}, split {split}", table.replace(str(folder), name).replace(str(lips), "lips").strip()]
+    text = "\n".join(lines) + "\n"
+    args.results.parent.mkdir(parents=True, exist_ok=True)
+    args.results.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

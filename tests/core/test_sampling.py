@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sampler on distributions whose denoiser is known in closed form."""
+
+import pytest
+import torch
+
+from thunder_core.diffusion.sampling import OVERLAP, WINDOW, alpha_bar, in_windows, noisy, sample, seeded_noise, windows
+
+MEAN, DEVIATION = torch.tensor([1.5, -0.7, 0.0]), torch.tensor([0.8, 0.2, 1.4])
+
+
+def gaussian_denoiser(x, step):
+    """E[x_0 | x̃] for x_0 ~ N(MEAN, DEVIATION²), exactly."""
+    a = alpha_bar()[step][:, None, None]
+    gain = a.sqrt() * DEVIATION**2 / (a * DEVIATION**2 + 1 - a)
+    return MEAN + gain * (x - a.sqrt() * MEAN)
+
+
+@pytest.mark.parametrize("steps", [20, 50])
+def test_a_gaussian_is_sampled_with_its_mean_and_spread(steps):
+    noise = torch.randn(400, 50, 3, generator=torch.Generator().manual_seed(0))
+    x = sample(gaussian_denoiser, noise, steps).flatten(0, 1)
+    assert torch.allclose(x.mean(0), MEAN, atol=0.02)
+    assert torch.allclose(x.std(0), DEVIATION, rtol=0.05)
+
+
+def test_the_ode_maps_each_noise_to_its_own_quantile():
+    """For a Gaussian the probability-flow solution is x_0 = mean + deviation · ε, point by point."""
+    noise = torch.randn(1, 200, 3, generator=torch.Generator().manual_seed(1))
+    x = sample(gaussian_denoiser, noise, 50)
+    assert (x - (MEAN + DEVIATION * noise)).abs().max() < 0.12
+
+
+def test_forward_process_has_unit_variance_at_its_end():
+    a = alpha_bar()
+    assert a[0] > 0.999 and a[-1] < 1e-4
+    x = noisy(torch.full((1, 1000, 1), 5.0), torch.randn(1, 1000, 1), torch.tensor([999]), a)
+    assert abs(x.mean()) < 0.2 and abs(x.std() - 1) < 0.1
+
+
+def test_noise_depends_on_the_seed_alone():
+    many, one = seeded_noise([3, 4, 5], 20, 6), seeded_noise([4], 20, 6)
+    assert torch.equal(many[1], one[0])
+    assert not torch.equal(many[0], many[1])
+
+
+@pytest.mark.parametrize("frames", [1, WINDOW, WINDOW + 1, 2 * WINDOW - OVERLAP, 3017])
+def test_windows_cover_every_frame_and_share_their_borders(frames):
+    spans = windows(frames)
+    assert spans[0][0] == 0 and spans[-1][1] == frames
+    for (_, end), (start, _) in zip(spans, spans[1:]):
+        assert end - start >= OVERLAP
+    assert all(b - a <= WINDOW for a, b in spans)
+
+
+def test_windows_that_agree_change_nothing():
+    noise = torch.randn(2, 1300, 3, generator=torch.Generator().manual_seed(2))
+    whole = sample(gaussian_denoiser, noise, 10)
+    pieces = sample(in_windows(lambda x, step, a, b: gaussian_denoiser(x, step), 1300), noise, 10)
+    assert torch.allclose(whole, pieces, atol=1e-4)
+
+
+def test_windows_that_disagree_are_cross_faded():
+    """A denoiser whose answer is the window's own start must ramp, not jump, from one window to the next."""
+    frames = 900
+    step = torch.zeros(1, dtype=torch.long)
+    x0 = in_windows(lambda x, step, a, b: torch.full_like(x, float(a)), frames)(torch.zeros(1, frames, 1), step)[0, :, 0]
+    assert x0[0] == 0 and x0[-1] == frames - WINDOW
+    assert x0.diff().abs().max() < 1.5 * (frames - WINDOW) / OVERLAP
+
+
+def test_a_callback_can_stop_the_sampler():
+    class Stop(Exception):
+        pass
+
+    def stop(done, total):
+        if done == 3:
+            raise Stop
+
+    with pytest.raises(Stop):
+        sample(gaussian_denoiser, torch.randn(1, 4, 3), 10, stop)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The teacher's promises: closures close, silence rests, style varies, speech does not."""
+
+import numpy as np
+import pytest
+
+from thunder_core.face.flame import opening_mm, width_mm
+from thunder_core.face.head import load_head
+from thunder_core.speech.phones import PHONES, phone_index
+from thunder_core.train.calibrate import occupancy
+from thunder_core.train.teacher import Style, closure, perform, presence
+from thunder_core.train.motions import pack, unpack
+
+HEAD = load_head()
+CHANNELS = list(HEAD.expression_names)
+
+
+def say(*phones, each=8):
+    """10 ms labels of phones, `each` · 10 ms long, between half seconds of silence; loudness as of an even voice."""
+    labels = np.concatenate([np.zeros(50)] + [np.full(each, phone_index(p)) for p in phones] + [np.zeros(50)]).astype(np.uint8)
+    frames = len(labels) // 4
+    loud = np.where(occupancy(labels, frames)[:, :1] < 0.5, 0.6, -1.0).repeat(2, 1).astype(np.float32)
+    return labels, loud
+
+
+def play(*phones, seed=0, style=Style(), each=8):
+    labels, loud = say(*phones, each=each)
+    return labels, perform(labels, loud, CHANNELS, np.random.default_rng(seed), style)
+
+
+@pytest.mark.parametrize("lips", "B M P".split())
+@pytest.mark.parametrize("seed", range(4))
+def test_bilabials_close_the_lips_in_any_style(lips, seed):
+    style = Style.draw(np.random.default_rng(seed))
+    labels, motion = play("AA", lips, "AE", lips, "IY", seed=seed, style=style)
+    shut = closure(labels, (PHONES.index(lips),), motion.frames) > 0.99
+    assert shut.sum() >= 2
+    assert opening_mm(HEAD, motion)[shut].max() < 0.3
+
+
+def test_bilabial_shorter_than_a_frame_still_closes():
+    labels, motion = play("AA", "B", "AA", each=3)
+    frame = round(0.545 * 25)
+    assert opening_mm(HEAD, motion)[frame - 1 : frame + 2].min() < 0.3
+
+
+def test_open_vowels_open_more_than_close_ones_and_consonants():
+    gap = {p: opening_mm(HEAD, play(p, p, p)[1]).max() for p in ("AA", "AE", "UW", "F", "S")}
+    assert min(gap["AA"], gap["AE"]) > 1.5 * max(gap["UW"], gap["F"], gap["S"])
+
+
+def test_oo_is_round_and_ee_is_wide():
+    rest = width_mm(HEAD, play("SIL")[1]).mean()
+    assert width_mm(HEAD, play("UW", "UW", "UW")[1]).min() < rest - 3
+    assert width_mm(HEAD, play("IY", "IY", "IY")[1]).max() > rest + 1
+
+
+def test_lower_lip_tucks_on_f():
+    _, motion = play("AA", "F", "AA")
+    assert motion.expression[:, HEAD.channel("mouthRollLower")].max() > 0.4
+
+
+def test_silence_is_rest():
+    labels = np.zeros(400, np.uint8)
+    motion = perform(labels, np.full((100, 2), -1, np.float32), CHANNELS, np.random.default_rng(0))
+    assert opening_mm(HEAD, motion).max() < 0.05
+    assert np.abs(motion.jaw).max() < 1e-3
+    assert presence(labels, 100).max() < 1e-6
+
+
+def test_eyes_are_alive_in_silence():
+    motion = perform(np.zeros(4000, np.uint8), np.full((1000, 2), -1, np.float32), CHANNELS, np.random.default_rng(0))
+    blink = motion.expression[:, HEAD.channel("eyeBlinkLeft")]
+    blinks = ((blink[1:] > 0.5) & (blink[:-1] <= 0.5)).sum()
+    assert 5 <= blinks <= 30  # in 40 s
+    assert motion.eyes.std() > 0.005
+
+
+def test_the_same_generator_gives_the_same_performance_and_another_does_not():
+    first, again, other = (play("HH", "EH", "L", "OW", seed=s, style=None)[1] for s in (5, 5, 6))
+    assert np.array_equal(pack(first), pack(again))
+    assert not np.array_equal(pack(first), pack(other))
+
+
+def test_packing_is_undone():
+    _, motion = play("AA")
+    back = unpack(pack(motion), HEAD.channels)
+    for name in ("expression", "jaw", "head", "eyes"):
+        assert np.array_equal(getattr(motion, name), getattr(back, name))
+
+
+def test_nothing_jerks():
+    """No channel of the lips or the jaw jumps by more than a mouth can in 40 ms."""
+    _, motion = play(*"P AA T AE M IY F OW B UW S AA".split())
+    assert np.abs(np.diff(motion.jaw[:, 0])).max() < 0.12
+    assert np.abs(np.diff(opening_mm(HEAD, motion))).max() < 12
