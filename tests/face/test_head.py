@@ -296,7 +296,8 @@ def _first(tri, spot):
     total = wa + wb + wc
     inside = (np.minimum(np.minimum(wa, wb), wc) >= 0) | (np.maximum(np.maximum(wa, wb), wc) <= 0)
     inside &= np.abs(total) > 1e-9
-    depth = np.where(inside, (wa * tri[:, 0, 2] + wb * tri[:, 1, 2] + wc * tri[:, 2, 2]) / np.where(inside, total, 1), -1e9)
+    total = np.where(inside, total, 1)
+    depth = np.where(inside, (wa * tri[:, 0, 2] + wb * tri[:, 1, 2] + wc * tri[:, 2, 2]) / total, -1e9)
     return depth.max(), depth.argmax()
 
 

@@ -98,8 +98,9 @@ def _round(clay, depth):
     narrow = _along(0, -p[:, 0] * flat * depth * (p[:, 2] > 30))
     ahead = _along(2, bump(p, (0, -70, 90), (38, 30, 60)) * depth)
     flare = np.where(clay.ring >= 2, _fade(clay), 1 - np.abs(clay.u))
+    plump = _turn(clay, _PLUMP, _fade(clay))
     return {
-        "mouthPucker": _scaled(narrow, corner, 0, -8.0) + _scaled(ahead, mid, 2, 6.0) + _turn(clay, _PLUMP, _fade(clay)),
+        "mouthPucker": _scaled(narrow, corner, 0, -8.0) + _scaled(ahead, mid, 2, 6.0) + plump,
         "mouthFunnel": _scaled(narrow, corner, 0, -4.0) + _scaled(ahead, mid, 2, 2.0) + _turn(clay, _FLARE, flare),
     }
 
