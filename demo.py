@@ -9,6 +9,7 @@ Leaves scene.blend, best.mp4, takes.png, says.wav, take_01.npz … and report.js
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -43,6 +44,7 @@ class Bar:
     def __init__(self):
         self.started = self.part_started = time.monotonic()
         self.part, self.last, self.seconds = "", "", {}
+        self.terminal = os.dup(1)
 
     def begin(self, part: str) -> None:
         self.end()
@@ -110,12 +112,14 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
     bake.save_blend(os.path.join(out, "scene.blend"))
 
     bar.begin("Filming the best take")
-    stage.render_film(scene, os.path.join(out, "best.mp4"), FILM_PIXELS)
+    with quiet(), film_progress(bar, scene):
+        stage.render_film(scene, os.path.join(out, "best.mp4"), FILM_PIXELS)
 
     bar.begin("Drawing the contact sheet")
     folder = os.path.join(client.folder, "stills")
     os.makedirs(folder)
     instants = telling_instants(sampled[0])
+    scene.camera = stage.close_up(scene, rig)
     stills = []
     for rank, entry in enumerate(scene.thunder.takes, start=1):
         takes.show(rig, entry)
@@ -123,8 +127,8 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
         for number, seconds in enumerate(instants):
             scene.frame_set(round(float(voice.clock.frame(seconds))))
             stills[-1].append(os.path.join(folder, f"{rank:02d}_{number}.png"))
-            stage.render_still(scene, stills[-1][-1], STILL_PIXELS)
-    takes.show(rig, scene.thunder.takes[0])
+            with quiet():
+                stage.render_still(scene, stills[-1][-1], STILL_PIXELS)
     sheet(client, {
         "title": f"{chosen.takes} takes of “{Path(sound).stem}”",
         "subtitle": "best lip-sync first; the frames are of the same instants in every take",
@@ -151,12 +155,53 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
     return report
 
 
+@contextlib.contextmanager
+def quiet():
+    """Keep what Blender itself writes on the terminal, a line or more a frame, off it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(number) for number in (1, 2)]
+    with open(os.devnull, "w") as nowhere:
+        try:
+            for number in (1, 2):
+                os.dup2(nowhere.fileno(), number)
+            yield
+        finally:
+            for number, copy in zip((1, 2), kept):
+                os.dup2(copy, number)
+                os.close(copy)
+
+
+@contextlib.contextmanager
+def film_progress(bar: Bar, scene):
+    """Tell every tenth of a film's frames, past `quiet`."""
+    import bpy
+
+    count = scene.frame_end - scene.frame_start + 1
+    with os.fdopen(os.dup(bar.terminal), "w") as terminal:
+        def told(rendered, *_):
+            done = rendered.frame_current - scene.frame_start + 1
+            if done % max(1, count // 10) == 0:
+                print(f"          {done / count:4.0%}  Frame {done} of {count}", file=terminal, flush=True)
+
+        bpy.app.handlers.render_post.append(told)
+        try:
+            yield
+        finally:
+            bpy.app.handlers.render_post.remove(told)
+
+
 def telling_instants(take) -> list[float]:
-    """Times, s, that show a mouth at work: the widest moment of each of INSTANTS equal parts of the line."""
+    """Times, s, that show a mouth at work: of INSTANTS equal parts of the line the widest open moment and, in
+    every other one, the moment of the narrowest lips."""
     import numpy as np
 
-    parts = np.array_split(np.arange(len(take.opening)), INSTANTS)
-    return [float(part[np.argmax(take.opening[part])] / take.motion.fps) for part in parts if len(part)]
+    instants = []
+    for number, part in enumerate(np.array_split(np.arange(len(take.opening)), INSTANTS)):
+        if len(part):
+            at = np.argmin(take.width[part]) if number % 2 else np.argmax(take.opening[part])
+            instants.append(float(part[at] / take.motion.fps))
+    return instants
 
 
 def sheet(client, spec: dict, out: str, package) -> None:

@@ -12,6 +12,8 @@ BACKDROP = (0.035, 0.04, 0.05)  # linear RGB
 LENS_MM = 85.0  # a portrait lens
 CAMERA_FROM_FACE = Vector((0.19, -0.86, 0.01))  # metres from the middle of the head, a little from its left
 LOOK_AT = Vector((0.0, -0.02, -0.038))  # metres from the head's origin (between the eyes): the middle of the picture
+MOUTH = Vector((0.0, -0.04, -0.052))
+CLOSE_UP_MM = 190.0  # lens of the pictures in which the lips matter
 
 
 def dress(scene, rig: head.Rig) -> None:
@@ -47,8 +49,18 @@ def _aim(thing, place: Vector, target: Vector) -> None:
     thing.rotation_euler = (target - place).to_track_quat("-Z", "Y").to_euler()
 
 
+def close_up(scene, rig: head.Rig) -> bpy.types.Object:
+    """A second camera, from the same place, that fills its picture with the face from brows to chin."""
+    camera = bpy.data.objects.new("Thunder Close-up", bpy.data.cameras.new("Thunder Close-up"))
+    camera.data.lens, camera.data.clip_start = CLOSE_UP_MM, 0.01
+    origin = rig.owner.matrix_world.translation
+    _aim(camera, origin + LOOK_AT + CAMERA_FROM_FACE, origin + MOUTH)
+    scene.collection.objects.link(camera)
+    return camera
+
+
 def render_still(scene, path: str, size: int) -> None:
-    """Render the current frame into a PNG file, `size` pixels square."""
+    """Render the current frame through the scene's camera into a PNG file, `size` pixels square."""
     _square(scene, size)
     compat.set_image_output(scene.render)
     scene.render.filepath = path

@@ -59,7 +59,7 @@ def draw(spec: dict, out: str) -> None:
         at = HEAD_INCHES + ROW_INCHES * row
         colour = ACCENT if row == 0 else INK
         middle = 1 - (at + ROW_INCHES / 2) / height
-        figure.text(0.012, middle + 0.14 / height, f"{take['score']:.0f}", fontsize=21, fontweight="bold",
+        figure.text(0.012, middle + 0.14 / height, f"{take['score']:.1f}", fontsize=19, fontweight="bold",
                     color=colour, va="center")
         figure.text(0.012, middle - 0.25 / height, f"seed {take['seed']}", fontsize=8, color=FAINT, va="center")
         curve = place(left, at + 0.14, wide, ROW_INCHES - 0.28)
