@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real Blender, named by BLENDER, that the tests of this folder run in a window or ask on the command line."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+PICTURES = ROOT / "out" / "window"
+
+
+class RealBlender:
+    """An installed Blender. `wrapped`: BLENDER is a script that runs things beside the system, with --exec anything."""
+
+    def __init__(self, path, scratch):
+        self.path, self.scratch = path, scratch
+        self.resources = scratch / "resources"
+        self.resources.mkdir()
+        with open(path, "rb") as file:
+            start = file.read(4096)
+        self.wrapped = start.startswith(b"#!") and b"--exec" in start
+
+    def environment(self):
+        # What a wrapped Blender must see of this system: the extension, the engine's Python, these tests' files.
+        visible = [ROOT, sys.base_prefix, sys.prefix, self.scratch]
+        return {
+            **os.environ, "BLENDER_USER_RESOURCES": str(self.resources), "BLENDER_HOME": str(self.scratch / "home"),
+            "BLENDER_BIND": " ".join(map(str, visible)), "THUNDER_PYTHON": sys.executable,
+        }
+
+    def run(self, *arguments, timeout=120):
+        """Blender without a window; the finished process with its output as text."""
+        return subprocess.run(
+            [self.path, "-b", "--factory-startup", *map(str, arguments)], cwd=ROOT, env=self.environment(),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout,
+        )
+
+    def act(self, scenario, timeout=400):
+        """Acts out a scenario in a window; returns what was seen. Pictures are kept in out/window."""
+        place = self.resources / "extensions" / "user_default"
+        place.mkdir(parents=True, exist_ok=True)
+        if not (place / "thunder").exists():
+            (place / "thunder").symlink_to(ROOT, target_is_directory=True)
+        folder = self.scratch / scenario
+        folder.mkdir()
+        blender = ["blender"] if self.wrapped else [self.path]
+        command = [
+            "bash", HERE / "window.sh", timeout, *blender, "--factory-startup", "--gpu-backend", "opengl",
+            "--enable-event-simulate", "--window-geometry", 0, 0, 1400, 900, "--python", HERE / "in_blender.py", "--",
+            scenario, folder,
+        ]
+        if self.wrapped:
+            command = [self.path, "--exec", *command]
+        done = subprocess.run(
+            list(map(str, command)), cwd=ROOT, env=self.environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout + 60,
+        )
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        for picture in folder.glob("*.png"):
+            shutil.copy(picture, PICTURES / picture.name)
+        (PICTURES / f"{scenario}.log").write_text(done.stdout)
+        result = folder / "result.json"
+        assert result.is_file(), f"Blender ended with {done.returncode} and no result:\n{done.stdout[-3000:]}"
+        told = json.loads(result.read_text())
+        assert told["error"] is None, f"{told['error']}\n{done.stdout[-2000:]}"
+        assert done.returncode == 0, done.stdout[-3000:]
+        told["seen"]["log"] = done.stdout
+        return told["seen"]
+
+
+@pytest.fixture(scope="module")
+def real_blender(tmp_path_factory):
+    named = os.environ.get("BLENDER")
+    if not named:
+        pytest.skip("BLENDER names no real Blender")
+    path = shutil.which(named)
+    if path is None:
+        pytest.fail(f"There is no Blender at “{named}”, named by BLENDER")
+    return RealBlender(path, tmp_path_factory.mktemp("real_blender"))
+
+
+@pytest.fixture
+def windowed(real_blender):
+    if not real_blender.wrapped and not (shutil.which("Xvfb") and shutil.which("import")):
+        pytest.skip("a window needs Xvfb, and a picture of it ImageMagick's import")
+    return real_blender

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs inside a windowed Blender: acts out a scenario of scenarios.py in steps of a timer, as a hand at the mouse would.
+
+    blender --enable-event-simulate --python in_blender.py -- SCENARIO FOLDER
+
+Writes FOLDER/result.json: {"error": str | null, "seen": {…}}. Pictures go to FOLDER/NAME.png.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import bpy
+
+HERE = Path(__file__).resolve().parent
+MODULE = "bl_ext.user_default.thunder"
+SCENARIO, FOLDER = sys.argv[sys.argv.index("--") + 1:][:2]
+
+bpy.context.preferences.view.show_splash = False  # before it opens: it would swallow the first clicks
+
+
+class Hand:
+    """Eyes and a mouse: what a scenario uses of the window."""
+
+    def __init__(self):
+        self.seen = {}
+
+    @property
+    def window(self):
+        return bpy.context.window_manager.windows[0]
+
+    @property
+    def viewport(self):
+        return next(area for area in self.window.screen.areas if area.type == "VIEW_3D")
+
+    @property
+    def sidebar(self):
+        return next(region for region in self.viewport.regions if region.type == "UI")
+
+    def context(self):
+        """A context as if the mouse were over the viewport."""
+        region = next(region for region in self.viewport.regions if region.type == "WINDOW")
+        return bpy.context.temp_override(window=self.window, area=self.viewport, region=region)
+
+    def open_tab(self, name):
+        """Steps that show a tab of the sidebar."""
+        self.viewport.spaces.active.show_region_ui = True
+        yield 0.7
+        self.sidebar.active_panel_category = name
+        self.sidebar.tag_redraw()
+        yield 0.7
+
+    def photograph(self, name):
+        """A picture of the whole screen as its viewer sees it; [height, width, 3] of 0..1, first row on top."""
+        import numpy as np
+
+        path = os.path.join(FOLDER, f"{name}.png")
+        subprocess.run(["import", "-window", "root", path], check=True, timeout=30)
+        image = bpy.data.images.load(path)
+        pixels = np.empty(len(image.pixels), np.float32)
+        image.pixels.foreach_get(pixels)
+        pixels = pixels.reshape(image.size[1], image.size[0], image.channels)[::-1, :, :3]
+        bpy.data.images.remove(image)
+        return pixels
+
+    def main_button(self, pixels):
+        """Centre of the tallest button of the sidebar in a picture, in the window's pixels (origin bottom left).
+
+        No call of Blender's tells where a button is, but the one that matters is drawn half as tall again.
+        """
+        region, height = self.sidebar, self.window.height
+        left = region.x + region.width // 5
+        rows = slice(height - region.y - region.height, height - region.y)
+        column = pixels[rows, left].sum(axis=1)
+        # A run of one brightness is the inside of a button; panels are taller than any button and darker.
+        runs, start = [], 0
+        for row in range(1, len(column) + 1):
+            if row == len(column) or abs(column[row] - column[row - 1]) > 0.02:
+                runs.append((row - start, start, column[start]))
+                start = row
+        scale = bpy.context.preferences.system.ui_scale
+        tall = [run for run in runs if 24 * scale <= run[0] <= 34 * scale and run[2] > 0.75]
+        self.seen["runs"] = [[int(a), int(b), round(float(c), 3)] for a, b, c in runs if a > 8]
+        if not tall:
+            raise AssertionError("no main button is to be seen in the sidebar")
+        size, top, _ = tall[0]
+        return region.x + region.width // 2, region.y + region.height - (top + size // 2)
+
+    def click(self, x, y):
+        """Steps that move the mouse to a place and click it."""
+        self.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
+        yield 0.3
+        self.window.event_simulate(type="LEFTMOUSE", value="PRESS", x=x, y=y)
+        self.window.event_simulate(type="LEFTMOUSE", value="RELEASE", x=x, y=y)
+        yield 0.1
+
+    def press(self, key, **modifiers):
+        region = next(region for region in self.viewport.regions if region.type == "WINDOW")
+        x, y = region.x + region.width // 3, region.y + region.height // 2
+        self.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
+        self.window.event_simulate(type=key, value="PRESS", x=x, y=y, **modifiers)
+        self.window.event_simulate(type=key, value="RELEASE", x=x, y=y, **modifiers)
+
+
+def finish(hand, error):
+    path = os.path.join(FOLDER, "result.json")
+    with open(path + ".part", "w") as file:
+        json.dump({"error": error, "seen": hand.seen}, file, indent=1)
+    os.replace(path + ".part", path)
+    # The window closes as it does for a person, so that the add-on's own end is part of the test.
+    bpy.ops.wm.quit_blender()
+
+
+def main():
+    import addon_utils
+
+    sys.path.insert(0, str(HERE))
+    import scenarios
+
+    hand = Hand()
+    steps = getattr(scenarios, SCENARIO)(hand)
+    addon_utils.enable(MODULE, default_set=True)
+
+    def tick():
+        try:
+            return next(steps)
+        except StopIteration:
+            finish(hand, None)
+        except BaseException:
+            traceback.print_exc()
+            finish(hand, traceback.format_exc())
+        return None
+
+    bpy.app.timers.register(tick, first_interval=1.0)
+
+
+started = time.monotonic()
+try:
+    main()
+except BaseException:
+    traceback.print_exc()
+    os._exit(3)

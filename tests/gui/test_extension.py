@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real Blender validates, builds, installs and enables the extension, as it does for an animator."""
+
+import zipfile
+
+import pytest
+
+pytestmark = pytest.mark.window
+
+
+@pytest.fixture(scope="module")
+def package(real_blender):
+    out = real_blender.scratch / "package"
+    out.mkdir()
+    from pathlib import Path
+
+    root = Path(__file__).resolve().parents[2]
+    done = real_blender.run("--command", "extension", "build", "--source-dir", root, "--output-dir", out)
+    found = list(out.glob("thunder-*.zip"))
+    assert len(found) == 1, done.stdout
+    return found[0]
+
+
+def test_the_manifest_validates(real_blender):
+    done = real_blender.run("--command", "extension", "validate", ".")
+    assert done.returncode == 0 and "Success" in done.stdout, done.stdout
+
+
+def test_the_package_validates_and_is_small(real_blender, package):
+    done = real_blender.run("--command", "extension", "validate", package)
+    assert done.returncode == 0 and "Success" in done.stdout, done.stdout
+    assert package.stat().st_size < 120e6
+    assert not [name for name in zipfile.ZipFile(package).namelist() if name.startswith(("tests/", "bench/"))]
+
+
+def test_the_package_installs_enables_and_draws(real_blender, package):
+    done = real_blender.run("--command", "extension", "install-file", "--repo", "user_default", "--enable", package)
+    installed = real_blender.resources / "extensions" / "user_default" / "thunder"
+    # Blender ends with 0 even when it did not install, so the disk is asked.
+    assert (installed / "blender_manifest.toml").is_file() and not installed.is_symlink(), done.stdout
+    code = (
+        "import bpy, addon_utils\n"
+        "module = addon_utils.enable('bl_ext.user_default.thunder', default_set=True)\n"
+        f"assert module.__file__.startswith({str(installed)!r}), module.__file__\n"
+        "assert bpy.types.THUNDER_PT_main.bl_category == 'Thunder'\n"
+        "assert bpy.ops.thunder.add_head() == {'FINISHED'}\n"
+        "print('ADDED', len(bpy.context.scene.objects))\n"
+    )
+    done = real_blender.run("--python-exit-code", 9, "--python-expr", code)
+    assert done.returncode == 0 and "ADDED" in done.stdout, done.stdout

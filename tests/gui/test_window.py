@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An animator at a real window: clicks Generate Takes, sees what the engine answered, cancels, undoes."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from thunder_core.client import Client
+
+pytestmark = [pytest.mark.window, pytest.mark.timeout(600)]
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def is_gone(pid, seconds=5.0):
+    end = time.monotonic() + seconds
+    while os.path.exists(f"/proc/{pid}"):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+@pytest.fixture(scope="module")
+def answer():
+    """What the engine itself answers for the sound, count and seed of the scenario."""
+    with Client() as client:
+        yield client.request("generate", sound=str(ROOT / "assets" / "sample.wav"), takes=8, seed=11).wait(timeout=400)
+
+
+@pytest.fixture(scope="module")
+def seen(real_blender):
+    return real_blender.act("generates_takes")
+
+
+def test_the_panel_lists_the_engines_answer(windowed, seen, answer):
+    listed = seen["takes"]
+    assert len(listed) == len(answer["takes"]) == 8
+    scores = [take["score"] for take in listed]
+    assert scores == sorted(scores, reverse=True)
+    by_seed = {take["seed"]: take["score"] for take in answer["takes"]}
+    assert {take["seed"] for take in listed} == set(by_seed) == set(range(11, 19))
+    for take in listed:
+        # The strip is mixed down by Blender, the file is read by the engine: the same sound but for the last bit.
+        assert take["score"] == pytest.approx(by_seed[take["seed"]], abs=1.0)
+
+
+def test_every_listed_take_is_keyed_and_can_be_made_again(windowed, seen):
+    assert all(take["action"] for take in seen["takes"])
+    assert len({take["action"] for take in seen["takes"]}) == 8
+    for take, provenance in zip(seen["takes"], seen["provenance"]):
+        assert provenance["seed"] == take["seed"]
+        assert {"engine", "weights", "audio", "score"} <= set(provenance)
+
+
+def test_the_best_take_moves_the_head_and_another_moves_it_otherwise(windowed, seen):
+    best, third = np.array(seen["jaw"]), np.array(seen["jaw_of_the_third"])
+    assert seen["shown"] == 0
+    assert best.std() > 0.01 and third.std() > 0.01
+    assert np.abs(best - third).max() > 0.005
+
+
+def test_progress_was_told_and_the_window_stayed_alive(windowed, seen):
+    assert any("Sampling" in message for message in seen["messages"]), seen["messages"]
+    assert seen["longest_hold_seconds"] < 1.0  # a redraw without a graphics card is most of it
+
+
+def test_the_engine_goes_with_the_window(windowed, seen):
+    assert is_gone(seen["pid"])
+
+
+def test_escape_cancels_and_leaves_the_scene_as_it_was(windowed):
+    seen = windowed.act("cancels_with_escape")
+    assert seen["seconds_to_stop"] < 2
+    assert seen["takes"] == []
+    assert set(seen["left"].values()) == {0}, seen["left"]
+    assert is_gone(seen["pid"])
+
+
+def test_undo_after_commit_brings_the_takes_back(windowed):
+    seen = windowed.act("undoes_a_commit")
+    assert len(seen["takes"]) == 2
+    assert seen["committed"] != seen["undone"]
+
+
+def test_a_click_with_nothing_there_changes_nothing_and_says_why(windowed):
+    seen = windowed.act("complains")
+    assert "CANCELLED" in seen["answer"] or "sound" in seen["answer"], seen["answer"]
+    assert "no sound strip" in str(seen["answer"]) + seen["log"]
+    assert seen["objects"] == 0 and seen["actions"] == 0
