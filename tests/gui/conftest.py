@@ -42,7 +42,7 @@ class RealBlender:
         )
 
     def act(self, scenario, timeout=400):
-        """Acts out a scenario in a window; returns what was seen. Pictures are kept in out/window."""
+        """Acts out a scenario in a window; returns what was seen. Pictures are kept in out/window/SCENARIO."""
         place = self.resources / "extensions" / "user_default"
         place.mkdir(parents=True, exist_ok=True)
         if not (place / "thunder").exists():
@@ -61,10 +61,12 @@ class RealBlender:
             list(map(str, command)), cwd=ROOT, env=self.environment(), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout + 60,
         )
-        PICTURES.mkdir(parents=True, exist_ok=True)
+        kept = PICTURES / scenario
+        shutil.rmtree(kept, ignore_errors=True)
+        kept.mkdir(parents=True)
         for picture in folder.glob("*.png"):
-            shutil.copy(picture, PICTURES / picture.name)
-        (PICTURES / f"{scenario}.log").write_text(done.stdout)
+            shutil.copy(picture, kept)
+        (kept / "log.txt").write_text(done.stdout)
         result = folder / "result.json"
         assert result.is_file(), f"Blender ended with {done.returncode} and no result:\n{done.stdout[-3000:]}"
         told = json.loads(result.read_text())

@@ -2,7 +2,6 @@
 """What an animator does in a window, step by step: each yields the seconds to wait, and notes in `hand.seen` what it saw."""
 
 import importlib
-import os
 import time
 from pathlib import Path
 
@@ -109,7 +108,7 @@ def cancels_with_escape(hand):
     scene, work = hand.window.scene, room("scene.work")
     before = {name: len(getattr(bpy.data, name)) for name in ("actions", "objects", "sounds", "scenes")}
     scene.thunder.count, scene.thunder.steps = 64, 100  # minutes, if nobody stopped it
-    x, y = hand.main_button(hand.photograph("ready_to_cancel"))
+    x, y = hand.main_button(hand.photograph("ready"))
     yield from hand.click(x, y)
     end = time.monotonic() + PATIENCE
     while work.running is None or work.running.step.fraction < 0.06:
@@ -133,11 +132,12 @@ def undoes_a_commit(hand):
     scene = hand.window.scene
     scene.thunder.count = 2
     yield from generate(hand)
+    hand.seen["generated"] = sorted(action.name for action in bpy.data.actions)
     with hand.context():
-        bpy.ops.ed.undo_push(message="Before the commit")
-        assert bpy.ops.thunder.commit_take("INVOKE_DEFAULT") == {"FINISHED"}
+        assert bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True) == {"FINISHED"}  # True: an undo step, as from a button
     yield 0.5
     hand.seen["committed"] = sorted(action.name for action in bpy.data.actions)
+    hand.seen["shown_after_commit"] = scene.thunder.active_take
     hand.photograph("committed")
     hand.press("Z", ctrl=True)
     yield 1.5
@@ -162,4 +162,3 @@ def complains(hand):
     yield 0.5
     hand.seen["objects"] = len(bpy.data.objects)
     hand.seen["actions"] = len(bpy.data.actions)
-    os.environ.pop("THUNDER_PYTHON", None)
