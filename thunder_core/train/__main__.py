@@ -21,12 +21,13 @@ from ..speech.encoder import EncoderConfig, SpeechEncoder
 from ..speech.speaker import SpeakerEncoder
 from ..weights import load_weights, save_weights
 from .calibrate import KERNELS, calibrate
+from .card import write_card
 from .corpus import Corpus, build as build_corpus
 from .denoiser import train_denoiser
 from .encoder import train_encoder
 from .loop import Schedule
 from .m2s import train_m2s
-from .motions import MotionSet, animate, hear
+from .motions import QUIET_CLIPS, MotionSet, animate, hear
 from .speaker import import_resemblyzer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +63,8 @@ def parser() -> argparse.ArgumentParser:
     s.add_argument("checkpoint", type=Path)
     s = stages.add_parser("encoder", help="train the speech encoder")
     s.add_argument("--steps", type=int, default=3600)
-    stages.add_parser("hear", help="features, units and voices of the corpus; exports the units")
+    s = stages.add_parser("hear", help="features, units and voices of the corpus; exports the units")
+    s.add_argument("--quiet-clips", type=int, default=QUIET_CLIPS, help="clips of silence and noise added, over a resting mouth")
     stages.add_parser("animate", help="the teacher performs the corpus")
     s = stages.add_parser("m2s", help="train mesh-to-speech")
     s.add_argument("--steps", type=int, default=4000)
@@ -70,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
     s.add_argument("--steps", type=int, default=6000)
     s.add_argument("--rate", type=float, default=1e-3)
     s.add_argument("--m2s", action="store_true", help="with L_m2s, from the exported denoiser")
+    stages.add_parser("card", help="write the weights' README from what made them")
     return p
 
 
@@ -89,7 +92,9 @@ def main() -> None:
 
     head = load_head(weights / "head.npz")
     channels = list(head.expression_names)
-    if args.stage == "corpus":
+    if args.stage == "card":
+        print(write_card(weights))
+    elif args.stage == "corpus":
         build_corpus(corpus_folder, args.folders, args.synthetic_minutes)
     elif args.stage == "calibrate":
         print(calibrate(args.lips), "→", KERNELS)
@@ -105,7 +110,7 @@ def main() -> None:
         print(figures)
     elif args.stage == "hear":
         speaker = build(SpeakerEncoder, weights / "speaker", strict=False)
-        units = hear(Corpus(corpus_folder), encoder(), speaker, set_folder, args.seed)
+        units = hear(Corpus(corpus_folder), encoder(), speaker, set_folder, args.seed, args.quiet_clips)
         config = {"count": units.count, "width": units.centroids.shape[1]}
         save_weights(weights / "units", units.state_dict(), config, _card("speech units, k-means of encoder features", "corpus, training voices", None, {}))
     elif args.stage == "animate":

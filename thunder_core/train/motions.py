@@ -55,7 +55,7 @@ class Row:
     clip: int
 
 
-def hear(corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder: Path, seed: int = 1) -> Units:
+def hear(corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder: Path, seed: int = 1, quiet_clips: int = QUIET_CLIPS) -> Units:
     """Write `features.f16` [F, d], `units.u8` [2F], `quiet.i16`, `voices.npy` [clips, 256] and `rows.json`.
 
     Fits the speech units on the training voices first. Returns them.
@@ -92,7 +92,7 @@ def hear(corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder
 
         for i, clip in enumerate(tqdm(corpus.clips, desc="hearing the corpus", mininterval=10)):
             add(torch.from_numpy(corpus.samples(clip)), clip.split, clip.speaker, i)
-        for _ in range(QUIET_CLIPS):
+        for _ in range(quiet_clips):
             samples = noise(int(rng.integers(3, 9)) * RATE, rng) * float(10 ** rng.uniform(-5, -1.3))
             quiet_file.write((samples.clamp(-1, 1) * 32767).short().numpy().tobytes())
             add(samples, "train", "quiet", -1)

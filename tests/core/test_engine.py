@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The embedded engine's promises: same seed same take, rest in silence, a score that prefers the right motion."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from thunder_core.engine import Engine
+from thunder_core.errors import BadRequest, BadWeights, Cancelled
+from thunder_core.speech.audio import read_sound
+from thunder_core.types import RATE, Motion, Speech
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return Engine.load(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def speech():
+    return read_sound(ROOT / "assets" / "sample.wav")
+
+
+@pytest.fixture(scope="module")
+def takes(engine, speech):
+    return engine.generate(speech, 4, 100)
+
+
+def same(a: Motion, b: Motion, tolerance: float) -> bool:
+    return all(np.abs(getattr(a, k) - getattr(b, k)).max() <= tolerance for k in ("expression", "jaw", "head", "eyes"))
+
+
+def rolled(motion: Motion, frames: int) -> Motion:
+    return Motion(np.roll(motion.expression, frames, 0), np.roll(motion.jaw, frames, 0))
+
+
+def test_the_same_seed_gives_the_same_take_bit_for_bit(engine, speech, takes):
+    again = engine.generate(speech, 4, 100)
+    assert [t.seed for t in again] == [t.seed for t in takes]
+    assert all(same(a.motion, b.motion, 0.0) for a, b in zip(takes, again))
+
+
+def test_a_take_does_not_depend_on_how_many_were_asked_for(engine, speech, takes):
+    (alone,) = engine.generate(speech, 1, 102)
+    together = next(t for t in takes if t.seed == 102)
+    assert same(alone.motion, together.motion, 2e-3)
+    assert abs(alone.score.total - together.score.total) < 0.1
+
+
+def test_takes_differ_and_come_best_first(takes):
+    assert [t.score.total for t in takes] == sorted((t.score.total for t in takes), reverse=True)
+    assert not same(takes[0].motion, takes[1].motion, 0.01)
+
+
+def test_takes_cover_the_sound_at_25_fps(takes, speech):
+    assert all(t.motion.frames == speech.frames == len(t.opening) == len(t.width) == len(t.score.per_frame) for t in takes)
+
+
+def test_lips_move_in_speech(takes):
+    for take in takes:
+        assert take.opening.std() > 0.8
+        assert 3 < np.percentile(take.opening, 95) < 25
+
+
+@pytest.mark.parametrize("sound", ["silence", "hiss", "hum"])
+def test_the_mouth_rests_when_nobody_speaks(engine, sound):
+    rng = np.random.default_rng(0)
+    n = 4 * RATE
+    samples = {
+        "silence": 1e-5 * rng.standard_normal(n),
+        "hiss": 0.02 * rng.standard_normal(n),
+        "hum": 0.05 * np.sin(2 * np.pi * 50 * np.arange(n) / RATE),
+    }[sound]
+    for take in engine.generate(Speech(samples.astype(np.float32)), 3, 1):
+        assert take.opening.std() < 0.3, f"opening varies by {take.opening.std():.2f} mm"
+        assert take.opening.mean() < 0.5
+
+
+def test_the_score_prefers_the_motion_of_this_sound(engine, speech, takes):
+    right = np.mean([t.score.total for t in takes])
+    for shift in (-5, 5, 60):
+        wrong = np.mean([engine.score(speech, rolled(t.motion, shift)).total for t in takes])
+        assert right > wrong + 3, f"shifted by {shift} frames: {wrong:.1f}, right: {right:.1f}"
+    still = Motion(np.zeros_like(takes[0].motion.expression), np.zeros_like(takes[0].motion.jaw))
+    assert engine.score(speech, still).total < right - 10
+
+
+def test_generate_and_score_agree(engine, speech, takes):
+    assert engine.score(speech, takes[0].motion).total == pytest.approx(takes[0].score.total, abs=0.05)
+
+
+def test_drift_shows_where_the_lips_are_wrong(engine, speech, takes):
+    motion = takes[0].motion
+    expression, jaw = motion.expression.copy(), motion.jaw.copy()
+    third = motion.frames // 3
+    expression[third : 2 * third] = 0
+    jaw[third : 2 * third] = 0
+    before, after = takes[0].score.per_frame, engine.score(speech, Motion(expression, jaw)).per_frame
+    fall = before - after
+    assert fall[third + 8 : 2 * third - 8].mean() > 5 + abs(fall[: third - 8].mean())
+
+
+def test_listening_gives_sound_of_the_same_length_that_follows_the_motion(engine, speech, takes):
+    sound = engine.listen(takes[0].motion, speech)
+    assert sound.rate == RATE
+    assert len(sound.samples) == round(takes[0].motion.frames / 25 * RATE)
+    assert np.isfinite(sound.samples).all() and 0.01 < np.abs(sound.samples).max() <= 0.91
+
+    def envelope(x):
+        n = len(x) // 1600
+        return np.sqrt((x[: n * 1600].reshape(n, -1) ** 2).mean(1))
+
+    a, b = envelope(sound.samples), envelope(speech.samples)
+    m = min(len(a), len(b))
+    assert np.corrcoef(a[:m], b[:m])[0, 1] > 0.5
+
+
+def test_a_still_face_is_nearly_silent(engine, speech, takes):
+    still = Motion(np.zeros((100, engine.head.channels), np.float32), np.zeros((100, 3), np.float32))
+    loud = np.abs(engine.listen(takes[0].motion, speech).samples).std()
+    assert np.abs(engine.listen(still, speech).samples).std() < 0.25 * loud
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.77])
+def test_short_sounds_work(engine, speech, seconds):
+    short = Speech(speech.samples[8000 : 8000 + int(seconds * RATE)])
+    (take,) = engine.generate(short, 1, 1, steps=5)
+    assert take.motion.frames == short.frames
+
+
+def test_long_sounds_have_no_seams(engine, speech):
+    long = Speech(np.tile(speech.samples, 4))
+    (take,) = engine.generate(long, 1, 1, steps=8)
+    speed = np.abs(np.diff(take.opening))
+    seams = [400, 500]  # where windows begin and end
+    assert take.motion.frames == long.frames > 600
+    assert max(speed[s - 2 : s + 2].max() for s in seams) <= max(np.percentile(speed, 99), 1.0)
+
+
+def test_progress_can_cancel(engine, speech):
+    seen = []
+
+    def progress(fraction, message):
+        seen.append(fraction)
+        if fraction > 0.3:
+            raise Cancelled("Cancelled")
+
+    with pytest.raises(Cancelled):
+        engine.generate(speech, 2, 1, progress=progress)
+    assert seen == sorted(seen)
+
+
+def test_a_motion_of_another_head_is_refused_with_a_sentence(engine, speech):
+    with pytest.raises(BadRequest, match="channels"):
+        engine.score(speech, Motion(np.zeros((10, 3), np.float32), np.zeros((10, 3), np.float32)))
+
+
+def test_truncated_weights_are_refused_with_a_sentence(tmp_path):
+    for path in (ROOT / "weights").iterdir():
+        data = path.read_bytes()
+        (tmp_path / path.name).write_bytes(data[: len(data) // 2] if path.name == "denoiser.safetensors" else data)
+    with pytest.raises(BadWeights, match="damaged"):
+        Engine.load(tmp_path, device="cpu")
+
+
+def test_missing_weights_are_refused_with_a_sentence(tmp_path):
+    for path in (ROOT / "weights").iterdir():
+        if path.name != "m2s.json":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(BadWeights, match="missing"):
+        Engine.load(tmp_path, device="cpu")

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The weights' card: weights/README.md, written from the JSON beside each file so that it cannot disagree with them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from .calibrate import KERNELS
+
+HEAD = """# Weights
+
+Made by `python -m thunder_core.train`, stage by stage; nothing pretrained but the speaker network. Files are
+safetensors beside a JSON with configuration and card; reading them runs no code. `head.npz` is the default head in
+FLAME layout, regenerated bit for bit by `python -m thunder_core.face.sculpt`.
+
+| file | what | MB | steps | seed | commit | figures |
+|---|---|---|---|---|---|---|
+"""
+
+TAIL = """
+## Data
+
+| corpus | hours | licence |
+|---|---|---|
+| LibriSpeech excerpts (train-clean-5, 20 speakers of dev-clean, parts of train-clean-100) | 7.9 | CC BY 4.0 |
+| LJSpeech excerpts | 0.3 | public domain |
+| speechocean762 excerpts, 250 Mandarin-native speakers of English | 0.6 | free for commercial and non-commercial use |
+| AN4, LibriVox samples | 0.03 | any purpose; public domain |
+| synthetic voices: flite slt, rms, awb (kal16 validates), reading sentences of the above, stretched 0.75–1.35 | 0.7 | the voices' free licence |
+
+Phones of the recordings are pocketsphinx alignments, those of the synthetic voices are exact. Speakers are in one
+split only; the ten LibriSpeech test-other speakers (533 367 3331 3080 3005 2609 2414 2033 1998 1688) train nothing and
+give every figure named `test` above. Motion is the teacher's (`thunder_core/train/teacher.py`), three performances a
+clip, each in a style of its own.
+
+The teacher's constants: `thunder_core/train/lip_kernels.json`, {count} numbers — how 40 phones within ±160 ms and
+loudness move mouth opening and width — fitted by ridge regression to measured curves of six clips of real speakers
+(99 s); with aligned phones they explain {figures}. No network was trained on footage.
+
+## Make them again
+
+```
+python -m thunder_core.train corpus FOLDER…        # folders with sounds, transcripts.tsv, alignments.tsv
+python -m thunder_core.train calibrate LIPS        # optional: the constants are in the repository
+python -m thunder_core.train speaker resemblyzer/pretrained.pt
+python -m thunder_core.train encoder --steps {encoder}
+python -m thunder_core.train hear
+python -m thunder_core.train animate
+python -m thunder_core.train m2s --steps {m2s}
+python -m thunder_core.train denoiser --steps {denoiser}
+python -m thunder_core.train card
+```
+
+Every stage resumes where it was stopped. On two CPU cores the whole takes about three hours.
+"""
+
+
+def write_card(weights: Path) -> Path:
+    """Write weights/README.md from the cards of all files in `weights`."""
+    lines, steps = [], {}
+    for path in sorted(weights.glob("*.safetensors")):
+        card = json.loads(path.with_suffix(".json").read_text())["card"]
+        steps[path.stem] = card.get("steps", "")
+        figures = ", ".join(f"{k} {v}" for k, v in card["figures"].items())
+        size = path.stat().st_size / 1e6
+        lines.append(
+            f"| `{path.name}` | {card['what']}; {card['data']} | {size:.1f} | {card.get('steps', '')} | {card.get('seed', '')} "
+            f"| {card.get('commit', '')} | {figures} |"
+        )
+    head = weights / "head.npz"
+    digest = hashlib.sha256(head.read_bytes()).hexdigest()[:16]
+    lines.append(f"| `head.npz` | default head, sha256 {digest}… | {head.stat().st_size / 1e6:.1f} | | | | |")
+    kernels = json.loads(KERNELS.read_text())
+    count = sum(len(row) for k in ("opening", "width") for part in ("phones", "loudness") for row in kernels[k][part])
+    figures = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in kernels["figures"].items())
+    tail = TAIL.format(count=count, figures=figures, **{k: steps.get(k, "") for k in ("encoder", "m2s", "denoiser")})
+    out = weights / "README.md"
+    out.write_text(HEAD + "\n".join(lines) + "\n" + tail)
+    return out
