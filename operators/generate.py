@@ -4,6 +4,7 @@
 import bpy
 
 from ..scene import engine_session, head, performing, strip
+from ..thunder_core.errors import ThunderError
 from .slices import SlicedWork
 
 
@@ -12,6 +13,15 @@ class THUNDER_OT_generate(SlicedWork, bpy.types.Operator):
 
     bl_idname = "thunder.generate"
     bl_label = "Generate Takes"
+
+    @classmethod
+    def description(cls, context, properties):
+        try:
+            strip.find(context)
+            head.check_animatable(head.find(context.scene, context.object))
+        except ThunderError as error:
+            return str(error)
+        return cls.__doc__
 
     def begin(self, context):
         settings = context.scene.thunder

@@ -5,6 +5,10 @@ import bpy
 
 from ..scene import engine_session, head, strip, takes, work
 from ..thunder_core.errors import ThunderError
+from . import take_list
+
+
+LETTERS_PER_PIXEL = 0.113  # that fit beside an icon in the sidebar at scale 1, measured
 
 
 class _Tab:
@@ -20,18 +24,19 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
     def draw(self, context):
         layout = self.layout
         settings = context.scene.thunder
-        self._voice(layout, context, settings)
+        ready = self._voice(layout, context, settings)
         layout.separator(factor=0.5)
-        self._head(layout, context, settings)
+        ready &= self._head(layout, context, settings)
         layout.separator(factor=0.5)
         row = layout.row(align=True)
         row.prop(settings, "count")
         row.prop(settings, "seed")
         if work.running is None:
+            there, text = engine_session.found_now()
             column = layout.column()
             column.scale_y = 1.5
+            column.active = ready and there  # greyed, and a click or the tooltip says why
             column.operator("thunder.generate", icon="PLAY")
-            there, text = engine_session.found_now()
             if not there:
                 _wrapped(layout, text, context)
         else:
@@ -41,16 +46,17 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
         row = layout.row(align=True)
         row.prop(settings, "source", expand=True)
         if settings.source == "FILE":
-            layout.prop(settings, "sound_file", text="")
+            layout.prop(settings, "sound_file", text="", placeholder="Sound file")
         else:
-            layout.prop(settings, "strip", text="", icon="SOUND")
+            layout.prop(settings, "strip", text="", icon="SOUND", placeholder="Active strip")
         try:
             voice = strip.find(context)
         except ThunderError as error:
             _wrapped(layout, str(error), context)
-            return
+            return False
         seconds = "" if voice.last is None else f" · {(voice.last - voice.clock.start) / voice.clock.fps:.1f} s"
         layout.label(text=voice.name + seconds, icon="CHECKMARK")
+        return True
 
     def _head(self, layout, context, settings):
         row = layout.row(align=True)
@@ -60,8 +66,9 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
             rig = head.find(context.scene, context.object)
         except ThunderError as error:
             _wrapped(layout, str(error), context)
-            return
+            return False
         layout.label(text=f"{rig.mesh.name} · {len(rig.channels)} of {len(head.channel_names())} channels", icon="CHECKMARK")
+        return True
 
 
 class THUNDER_PT_takes(_Tab, bpy.types.Panel):
@@ -75,6 +82,7 @@ class THUNDER_PT_takes(_Tab, bpy.types.Panel):
     def draw(self, context):
         layout = self.layout
         settings = context.scene.thunder
+        take_list.draw_header(layout)
         layout.template_list("THUNDER_UL_takes", "", settings, "takes", settings, "active_take", rows=4)
         shown = takes.shown_index(settings)
         row = layout.row(align=True)
@@ -104,6 +112,7 @@ class THUNDER_PT_listen(_Tab, bpy.types.Panel):
 
 def _progress(layout, running):
     column = layout.column(align=True)
+    column.scale_y = 0.75  # bar and button together as high as the button they stand for
     left = running.seconds_left
     text = running.step.message if left is None else f"{running.step.message}, {left:.0f} s left"
     column.progress(factor=running.step.fraction, text=text)
@@ -112,8 +121,7 @@ def _progress(layout, running):
 
 def _wrapped(layout, text: str, context):
     """A sentence in as many lines as the sidebar's width needs, greyed."""
-    scale = context.preferences.system.ui_scale
-    letters = max(18, int(context.region.width / (6.2 * scale)) - 6)
+    letters = max(16, int(context.region.width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL))
     column = layout.column(align=True)
     column.active = False
     line, icon = "", "INFO"

@@ -90,7 +90,6 @@ def build(collection: bpy.types.Collection, view_layer: bpy.types.ViewLayer, loc
     armature[MARK] = 1
     armature.location = location
     armature.data.display_type = "STICK"
-    armature.show_in_front = True
     _bones(armature, data, view_layer)
     _weights(mesh, data)
     mesh.parent = armature

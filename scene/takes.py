@@ -19,7 +19,7 @@ from .resample import Clock, at_scene_frames
 PROPERTY = "thunder"  # of an action: where a take comes from, enough to make it again
 STILL = 1e-6  # a channel that moves less than this gets a single key
 _BARS = "▁▂▃▄▅▆▇█"
-_CURVE_STEPS = 12
+_CURVE_STEPS = 7
 _ROTATION_PATHS = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}
 
 
@@ -149,10 +149,10 @@ def add_to_list(scene, rig: head.Rig, actions: list, performance: Performance, v
 
 
 def bars(opening: np.ndarray) -> str:
-    """A mouth-opening curve as a dozen characters for a list."""
+    """A mouth-opening curve as a few characters for a list."""
     pieces = np.array_split(np.asarray(opening, dtype=float), min(_CURVE_STEPS, len(opening)))
     tops = np.array([piece.max() for piece in pieces])
-    level = np.round(tops / max(tops.max(), 1.0) * (len(_BARS) - 1)).astype(int)
+    level = np.round((tops - tops.min()) / max(np.ptp(tops), 1.0) * (len(_BARS) - 1)).astype(int)
     return "".join(_BARS[i] for i in level)
 
 
