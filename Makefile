@@ -9,6 +9,7 @@
 #   make package       out/thunder-VERSION.zip, what Blender installs
 #   make clean         removes out/ and the environments
 #
+# A BLENDER that is a wrapper around a root of its own gets told in BLENDER_BIND which folders it must see.
 # Tests read THUNDER_DATA (a folder of recordings) and BLENDER; what is unset is skipped, with the reason.
 
 AUDIO ?=
@@ -25,6 +26,7 @@ demo:
 	@$(WITH_ENGINE) && \
 	set -- --audio "$(or $(AUDIO),assets/sample.wav)" --takes "$(TAKES)" --seed "$(SEED)" --out out/demo && \
 	if [ -n "$(BLENDER)" ]; then \
+		BLENDER_BIND="$$("$$engine" -c 'import sys; print(sys.base_prefix)') $$BLENDER_BIND"; export BLENDER_BIND; \
 		"$(BLENDER)" -b --factory-startup --python-exit-code 1 --python demo.py -- "$$@"; \
 	else \
 		blender=$$(setup/python.sh environment.py blender) && "$$blender" demo.py -- "$$@"; \

@@ -33,6 +33,7 @@ def scene_with_voice_and_head(hand):
         assert bpy.ops.thunder.add_head() == {"FINISHED"}
         bpy.ops.view3d.view_axis(type="FRONT")
         bpy.ops.view3d.view_selected()
+        bpy.ops.object.select_all(action="DESELECT")
     hand.viewport.spaces.active.overlay.show_bones = False
     scene.thunder.count = TAKES
     scene.thunder.seed = SEED
