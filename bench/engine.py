@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine on the shipped sample: speed, rest in silence, what the score tells apart, steps against spread.
+
+`python bench/engine.py` prints the tables and writes bench/results/engine.txt. Times are ratios to the sound's length.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from thunder_core.engine import Engine  # noqa: E402
+from thunder_core.speech.audio import read_sound  # noqa: E402
+from thunder_core.types import RATE, Motion, Speech  # noqa: E402
+
+RESULTS = ROOT / "bench" / "results" / "engine.txt"
+
+
+def timed(deed, runs: int = 3) -> float:
+    """Median seconds of `runs` calls after one that warms up."""
+    deed()
+    spent = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        deed()
+        spent.append(time.perf_counter() - began)
+    return statistics.median(spent)
+
+
+def speed(engine: Engine, speech: Speech, take: Motion):
+    yield "real-time factor (seconds of sound per second of work, median of 3)"
+    for name, deed in (
+        ("generate 1 take", lambda: engine.generate(speech, 1, 1)),
+        ("generate 8 takes", lambda: engine.generate(speech, 8, 1)),
+        ("score a take", lambda: engine.score(speech, take)),
+        ("listen to a take", lambda: engine.listen(take, speech)),
+        ("hear (encoder)", lambda: engine.thunder.hear(torch.from_numpy(speech.samples), speech.frames)),
+    ):
+        seconds = timed(deed)
+        yield f"  {name:20s} {speech.seconds / seconds:7.1f} ×   ({seconds:.2f} s for {speech.seconds:.1f} s)"
+
+
+def rest(engine: Engine):
+    yield "mouth opening where nobody speaks, 8 takes of 6 s (mm: deviation, mean)"
+    rng, n = np.random.default_rng(0), 6 * RATE
+    t = np.arange(n) / RATE
+    chord = sum(np.sin(2 * np.pi * f * t) / k for f in (220, 277, 330) for k in (1, 2, 3, 4))
+    for name, samples in (
+        ("near silence", 1e-5 * rng.standard_normal(n)),
+        ("room noise", 3e-3 * rng.standard_normal(n)),
+        ("loud hiss", 5e-2 * rng.standard_normal(n)),
+        ("mains hum", 5e-2 * np.sin(2 * np.pi * 50 * t)),
+        ("held chord", 2e-2 * chord),
+    ):
+        takes = engine.generate(Speech(samples.astype(np.float32)), 8, 1)
+        yield f"  {name:20s} {np.mean([k.opening.std() for k in takes]):5.2f} {np.mean([k.opening.mean() for k in takes]):6.2f}"
+
+
+def tells_apart(engine: Engine, speech: Speech, takes):
+    yield "score of takes, and of the same takes made wrong (mean of 8; share in which the take itself scores higher)"
+    right = [k.score.total for k in takes]
+    yield f"  {'as sampled':20s} {np.mean(right):6.1f}"
+
+    def shifted(frames):
+        return lambda m: Motion(np.roll(m.expression, frames, 0), np.roll(m.jaw, frames, 0))
+
+    def damped(m):
+        return Motion(0.3 * m.expression, 0.3 * m.jaw)
+
+    def backwards(m):
+        return Motion(m.expression[::-1].copy(), m.jaw[::-1].copy())
+
+    for name, wrong in (
+        ("80 ms late", shifted(2)), ("120 ms late", shifted(3)), ("200 ms late", shifted(5)), ("120 ms early", shifted(-3)),
+        ("damped to 30 %", damped), ("backwards", backwards),
+    ):  # fmt: skip
+        scores = [engine.score(speech, wrong(k.motion)).total for k in takes]
+        yield f"  {name:20s} {np.mean(scores):6.1f}   {np.mean([a > b for a, b in zip(right, scores)]):.2f}"
+
+
+def spread(engine: Engine, speech: Speech):
+    yield "sampling steps against spread and jitter, 8 takes (mm: opening's deviation over takes; mean |frame-to-frame|)"
+    for steps in (5, 10, 20, 50, 200):
+        opening = np.stack([k.opening for k in engine.generate(speech, 8, 1, steps=steps)])
+        yield f"  {steps:4d} steps           {opening.std(0).mean():6.3f} {np.abs(np.diff(opening, axis=1)).mean():6.3f}"
+
+
+def main() -> None:
+    engine = Engine.load()
+    speech = read_sound(ROOT / "assets" / "sample.wav")
+    takes = engine.generate(speech, 8, 1)
+    lines = [f"machine: {platform.machine()}, {torch.get_num_threads()} threads, device {engine.device}; weights {engine.weights}"]
+    for table in (speed(engine, speech, takes[0].motion), rest(engine), tells_apart(engine, speech, takes), spread(engine, speech)):
+        for line in table:
+            print(line, flush=True)
+            lines.append(line)
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Features fall on the frames they belong to, whatever the sound's length and level."""
+
+import numpy as np
+import pytest
+import torch
+
+from thunder_core.m2s.model import MeshToSpeech, MeshToSpeechConfig
+from thunder_core.m2s.mouth import Mouth
+from thunder_core.m2s.score import evidence, grade
+from thunder_core.m2s.vocoder import speak
+from thunder_core.face.head import load_head
+from thunder_core.speech import encoder as encoder_module
+from thunder_core.speech.encoder import EncoderConfig, SpeechEncoder, at_frames, loudness
+from thunder_core.speech.mel import LogMel
+from thunder_core.speech.phones import PHONES, phone_index
+from thunder_core.speech.speaker import SpeakerEncoder
+from thunder_core.speech.units import Units, fit_units
+from thunder_core.types import RATE
+
+
+def test_phone_symbols_of_any_dialect_find_their_place():
+    assert [PHONES[phone_index(s)] for s in ("AA1", "pau", "ax", "b", "<s>", "ZH")] == ["AA", "SIL", "AH", "B", "SIL", "ZH"]
+
+
+def test_features_are_read_at_the_animation_frames_own_time():
+    """A feature that is its own time must come out as t/25 s (feature i is centred on i/50 s + 5 ms)."""
+    clock = (torch.arange(200) / 50 + 0.005)[:, None]
+    frames = at_frames(clock, 95)[:, 0]
+    assert torch.allclose(frames[1:], torch.arange(1, 95) / 25, atol=1e-6)
+
+
+def test_mel_frames_are_centred_on_ten_milliseconds():
+    click = torch.zeros(1, RATE)
+    click[0, 5000] = 1.0  # 312.5 ms
+    energy = LogMel(400)(click)[0].exp().sum(-1)
+    assert energy.argmax().item() in (31, 32)
+
+
+def test_loudness_rises_on_the_frame_where_the_voice_starts():
+    samples = 1e-4 * torch.randn(2 * RATE)
+    samples[RATE:] += 0.2 * torch.sin(torch.arange(RATE) * 0.1)
+    loud = loudness(samples, 50)[:, 0]
+    assert loud[:23].max() < -0.5 and loud[27:49].min() > 0.3
+
+
+def test_loudness_does_not_depend_on_the_recording_level():
+    samples = torch.randn(RATE) * torch.linspace(0, 0.3, RATE)
+    assert torch.allclose(loudness(samples, 25), loudness(0.1 * samples, 25), atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def small_encoder():
+    torch.manual_seed(0)
+    return SpeechEncoder(EncoderConfig(width=16, layers=1, heads=2, kernel=5, reach=8, dropout=0.0)).eval()
+
+
+def test_long_sounds_are_encoded_in_pieces_that_join(small_encoder, monkeypatch):
+    samples = 0.1 * torch.randn(12 * RATE)
+    monkeypatch.setattr(encoder_module, "_CHUNK", 10_000)
+    whole, _ = small_encoder.hear(samples)
+    monkeypatch.setattr(encoder_module, "_CHUNK", 200)
+    pieces, _ = small_encoder.hear(samples)
+    assert pieces.shape == whole.shape
+    # Attention reaches past the margin, but hardly: what differs is far below the features' own spread.
+    assert (pieces - whole).abs().mean() < 0.1 * whole.std()
+
+
+@pytest.mark.parametrize("samples", [1, 100, 1600, 4801])
+def test_any_length_gives_the_frames_asked_for(small_encoder, samples):
+    assert small_encoder.features(0.1 * torch.randn(samples), 7).shape == (7, 18)
+
+
+def test_units_find_clusters():
+    generator = torch.Generator().manual_seed(0)
+    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+    points = centres.repeat(50, 1) + 0.1 * torch.randn(150, 2, generator=generator)
+    units = fit_units(points, 12, seed=1)
+    assert len(set(units(centres).tolist())) == 3
+    assert torch.cdist(units.centroids, centres).amin(0).max() < 0.15
+
+
+def test_units_are_the_nearest_centroid():
+    units = Units(20, 5)
+    units.centroids.normal_()
+    x = torch.randn(30, 5)
+    brute = [min(range(20), key=lambda c: ((x[i] - units.centroids[c]) ** 2).sum()) for i in range(30)]
+    assert units(x).tolist() == brute
+
+
+def test_a_voice_is_a_unit_vector_whatever_the_length_and_level():
+    torch.manual_seed(0)
+    network = SpeakerEncoder().eval()
+    voice = 0.1 * torch.sin(torch.cumsum(0.05 + 0.01 * torch.sin(torch.arange(3 * RATE) * 1e-3), 0))
+    for samples in (voice, voice[:2000], 0.2 * voice):
+        assert torch.linalg.vector_norm(network.embed(samples)).item() == pytest.approx(1, abs=1e-5)
+    assert torch.dot(network.embed(voice), network.embed(0.2 * voice)) > 0.999
+
+
+def test_vocoder_gives_back_the_pitch_it_was_drawn_with():
+    t = torch.arange(RATE) / RATE
+    tone = 0.3 * torch.sin(2 * torch.pi * 440 * t)
+    mel = LogMel(640)(tone[None])[0, :100]
+    sound = speak(mel)
+    assert len(sound) == 16000
+    spectrum = torch.fft.rfft(sound[4000:12000]).abs()
+    assert abs(spectrum.argmax().item() * 2 - 440) < 30
+    assert torch.equal(sound, speak(mel))
+
+
+def test_vocoder_is_silent_on_silence():
+    assert speak(torch.full((50, 80), -11.6)).abs().max() == 0
+
+
+def test_evidence_is_the_log_ratio_to_the_prior():
+    prior = torch.log(torch.tensor([0.5, 0.25, 0.25]))
+    logits = torch.log(torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]]))
+    units = torch.tensor([0, 1])
+    assert evidence(logits, units, prior)[0].item() == pytest.approx(np.log(0.8 / 0.25) / 2, abs=1e-6)
+
+
+def test_scores_span_their_scale_and_ignore_silence():
+    model = MeshToSpeech(MeshToSpeechConfig(vertices=4, units=3, width=16, layers=1, heads=2, feedforward=16, kernel=3))
+    model.unit_log_prior.copy_(torch.log(torch.tensor([1 / 3, 1 / 3, 1 / 3])))
+    units = torch.zeros(100, dtype=torch.long)
+    sure, unsure = torch.tensor([9.0, 0.0, 0.0]), torch.zeros(3)
+    logits = torch.stack([sure.expand(100, 3), unsure.expand(100, 3), torch.cat([sure.expand(50, 3), unsure.expand(50, 3)])])
+    loud = torch.zeros(50, 2)
+    loud[25:] = -2.0  # the second half is silence
+    best, worst, half = grade(model, logits, units, loud, (0.0, np.log(3)))
+    assert best.total > 99 and worst.total < 1 and half.total > 99
+    assert best.per_frame.shape == (50,)
+
+
+def test_mouth_offsets_are_zero_at_rest_and_only_lips_move_with_a_lip_channel():
+    head = load_head()
+    mouth = Mouth(head)
+    still = torch.zeros(1, 2, head.channels), torch.zeros(1, 2, 3)
+    assert mouth(*still).abs().max() < 1e-6
+    moved = still[0].clone()
+    moved[..., head.channel("mouthUpperUpLeft")] = 1.0
+    offsets = mouth(moved, still[1])[0, 0].norm(dim=-1)
+    assert offsets[~mouth.inner].max() > 0.004
+    assert offsets[mouth.inner].max() < 1e-6
