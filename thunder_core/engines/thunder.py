@@ -13,7 +13,7 @@ from torch import Tensor
 from ..diffusion.denoiser import Denoiser, DenoiserConfig
 from ..diffusion.sampling import in_windows, sample, seeded_noise
 from ..errors import BadWeights
-from ..speech.encoder import EncoderConfig, SpeechEncoder
+from ..speech.encoder import EncoderConfig, SpeechEncoder, at_frames, loudness
 from ..speech.units import Units
 from ..types import Motion
 from ..weights import load_weights
@@ -55,8 +55,6 @@ class Thunder:
 
     def hear(self, samples: Tensor, frames: int) -> tuple[Tensor, Tensor]:
         """Waveform → (features [T, d], units [2T])."""
-        from ..speech.encoder import at_frames, loudness
-
         samples = samples.to(self.device)
         hidden, _ = self.encoder.hear(samples)
         units = self.units(hidden)[torch.arange(2 * frames, device=self.device).clamp(max=len(hidden) - 1)]
