@@ -66,8 +66,8 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
     """Run the whole path; returns the report. Raises ThunderError."""
     import bpy
 
-    names = ("strip", "head", "performing", "listening", "engine_session", "work", "stage", "takes")
-    strip, head, performing, listening, session, work, stage, takes = (
+    names = ("strip", "head", "performing", "listening", "engine_session", "work", "stage", "showing")
+    strip, head, performing, listening, session, work, stage, showing = (
         bake.room(package, f"scene.{name}") for name in names)
     bar = Bar()
     out = os.path.abspath(chosen.out)
@@ -122,7 +122,7 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
     scene.camera = stage.close_up(scene, rig)
     stills = []
     for rank, entry in enumerate(scene.thunder.takes, start=1):
-        takes.show(rig, entry)
+        showing.show(rig, entry)
         stills.append([])
         for number, seconds in enumerate(instants):
             scene.frame_set(round(float(voice.clock.frame(seconds))))

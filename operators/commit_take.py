@@ -3,12 +3,12 @@
 
 import bpy
 
-from ..scene import takes
+from ..scene import committing, takes
 from ..thunder_core.errors import ThunderError
 
 
 class THUNDER_OT_commit_take(bpy.types.Operator):
-    """Make a copy of the shown take your own animation; the take and your previous action stay in the file"""
+    """Put the shown take into a copy of your own animation and use it; your previous action stays in the file"""
 
     bl_idname = "thunder.commit_take"
     bl_label = "Commit"
@@ -26,7 +26,7 @@ class THUNDER_OT_commit_take(bpy.types.Operator):
         entry = settings.takes[takes.shown_index(settings)]
         try:
             rig = takes.rig_of(context.scene, entry)
-            actions = takes.commit(rig, entry, f"{rig.owner.name} · {entry.voice}")
+            actions = committing.commit(rig, entry, f"{rig.owner.name} · {entry.voice}")
         except ThunderError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

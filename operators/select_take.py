@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene import head, takes
+from ..scene import head, showing, takes
 from ..thunder_core.errors import ThunderError
 
 
@@ -40,9 +40,9 @@ class THUNDER_OT_select_take(bpy.types.Operator):
             index = (takes.shown_index(settings) + self.step) % len(settings.takes)
         try:
             if index < 0:
-                takes.show_own(takes.shown_rig(settings) or head.find(context.scene, context.object))
+                showing.show_own(takes.shown_rig(settings) or head.find(context.scene, context.object))
             elif index < len(settings.takes):
-                takes.show(takes.rig_of(context.scene, settings.takes[index]), settings.takes[index])
+                showing.show(takes.rig_of(context.scene, settings.takes[index]), settings.takes[index])
             else:
                 self.report({"ERROR"}, f"There is no take {index + 1}: the list has {len(settings.takes)}")
                 return {"CANCELLED"}

@@ -126,6 +126,24 @@ def curves_for(data_block) -> list:
             if (bag := strip.channelbag(slot)) is not None for curve in bag.fcurves]
 
 
+def curves_in(action, data_block, slot: str = ""):
+    """The curve collection of a data-block in an action: that of the slot of that identifier, else a new slot's."""
+    if not HAS_SLOTS:
+        return action.fcurves
+    chosen = action.slots.get(slot) if slot else None
+    if chosen is None:
+        chosen = action.slots.new(id_type=data_block.id_type, name=data_block.name)
+    layer = action.layers[0] if action.layers else action.layers.new("Layer")
+    strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
+    return strip.channelbag(chosen, ensure=True).fcurves
+
+
+def set_strip_slot(strip, slot: str) -> None:
+    """Let an NLA strip play the slot of that identifier."""
+    if HAS_SLOTS and slot and slot in strip.action.slots:
+        strip.action_slot = strip.action.slots[slot]
+
+
 def slot_of(data_block) -> str:
     """Identifier of the slot a data-block uses in its active action ("" for none or before 4.4)."""
     animation = data_block.animation_data

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..thunder_core.rotation import euler_to_rotvec, matrix_to_rotvec, quaternion_to_rotvec
 from ..thunder_core.types import Motion
-from . import compat, head
+from . import compat, head, showing
 from .resample import Clock, motion_times
 
 
@@ -22,25 +22,39 @@ def read(rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float)
     bones that something else overrides, the scene itself is stepped from frame to frame and put back.
     """
     frames = clock.frame(motion_times(seconds))
-    if _curves_say_all(rig):
+    if _curves_say_all(rig, frames):
         yield 1.0
         yield _from_curves(rig, channels, frames)
     else:
         yield from _from_scene(rig, channels, frames)
 
 
-def _curves_say_all(rig: head.Rig) -> bool:
+def _curves_say_all(rig: head.Rig, frames: np.ndarray) -> bool:
     for target in rig.targets:
         animation = target.animation_data
         if animation is None:
             continue
-        if len(animation.nla_tracks) or len(animation.drivers) or animation.use_tweak_mode:
+        if len(animation.drivers) or animation.use_tweak_mode:
             return False
         if animation.action_blend_type != "REPLACE" or animation.action_influence != 1.0:
+            return False
+        base = showing.base_track(target)
+        if len(animation.nla_tracks) > (base is not None):
+            return False
+        if base is not None and not _covers(rig, target, frames):
             return False
     if rig.armature is None:
         return True
     return not any(len(pose.constraints) for pose in rig.armature.pose.bones)
+
+
+def _covers(rig: head.Rig, target, frames: np.ndarray) -> bool:
+    """Whether the take on a data-block moves all that it may, all the time, so that nothing under it is seen."""
+    first, last = target.animation_data.action.frame_range
+    if frames[0] < first - 0.01 or frames[-1] > last + 0.01:
+        return False
+    wanted = len(rig.channels) + len(rig.jaw_keys) if target.id_type == "KEY" else 4 * 3
+    return sum(not curve.mute for curve in compat.curves_for(target)) >= wanted
 
 
 # ---- from the f-curves

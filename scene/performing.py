@@ -12,7 +12,8 @@ import bpy
 from ..thunder_core.client import Client
 from ..thunder_core.errors import BadHead, WorkerDied
 from ..thunder_core.types import Motion
-from . import engine_session, head, strip, takes
+from . import engine_session, head, keying, strip, takes
+from .resample import Clock
 from .work import Step
 
 _SAMPLING = (0.05, 0.92)  # the part of the bar that the engine's own progress fills
@@ -51,7 +52,7 @@ def sound_for_engine(client: Client, voice: strip.Voice) -> Iterator[Step]:
 
 def performances(client: Client, sound: str, count: int, seed: int, steps: int,
                  guidance: float = 1.0) -> Iterator[Step]:
-    """Steps that sample takes of a sound file; the value is the list of takes.Performance, best first."""
+    """Steps that sample takes of a sound file; the value is the list of keying.Performance, best first."""
     result = yield from ask(client, "generate", _SAMPLING, "Waking the engine", sound=sound, takes=count,
                             seed=seed, steps=steps, guidance=guidance)
     channels = tuple(result["channels"])
@@ -64,7 +65,7 @@ def performances(client: Client, sound: str, count: int, seed: int, steps: int,
         array = {name: client.get_array(result, take.get(name))
                  for name in ("expression", "jaw", "head", "eyes", "opening", "width")}
         motion = Motion(array["expression"], array["jaw"], array["head"], array["eyes"], float(result["fps"]))
-        found.append(takes.Performance(motion, channels, array["opening"], array["width"], int(take["seed"]),
+        found.append(keying.Performance(motion, channels, array["opening"], array["width"], int(take["seed"]),
                                        float(take["score"]), dict(common)))
     return found
 
@@ -86,15 +87,16 @@ def generate(client: Client, voice: strip.Voice, scene: bpy.types.Scene, rig: he
         # The animator went on working meanwhile: what was found before may have been undone away.
         scene, rig = _again(scene_name, mesh_name)
         head.check_animatable(rig)
+        clock = Clock.of(scene, voice.clock.start)
         keyed = []
         for rank, performance in enumerate(sampled):
             yield Step(0.92 + 0.08 * rank / len(sampled), f"Keying take {rank + 1} of {len(sampled)}", busy=True)
             name = f"{voice.name} · take {rank + 1} · seed {performance.seed}"
-            actions = takes.key(rig, performance, voice.clock, name)
+            actions = keying.key(rig, performance, clock, name)
             made += [action.name for action in actions]
             keyed.append((actions, performance))
         yield Step(0.99, "Showing the best take", busy=True)
-        _list(scene, rig, voice, keyed, set(made))
+        _list(scene, rig, voice.name, clock, keyed, set(made))
         listed = True
         if keep is not None:
             keep += sampled
@@ -107,14 +109,14 @@ def generate(client: Client, voice: strip.Voice, scene: bpy.types.Scene, rig: he
             os.remove(sound)
 
 
-def _list(scene, rig: head.Rig, voice: strip.Voice, keyed: list, made: set[str]) -> None:
+def _list(scene, rig: head.Rig, voice: str, clock: Clock, keyed: list, made: set[str]) -> None:
     entries = scene.thunder.takes
     for actions, performance in keyed:
-        takes.add_to_list(scene, rig, actions, performance, voice.name, voice.clock)
+        takes.add_to_list(scene, rig, actions, performance, voice, clock)
     for rank in range(len(keyed)):
         entries.move(len(entries) - len(keyed) + rank, rank)
     scene.thunder.active_take = 0
-    takes.forget_replaced(scene, rig, voice.name, made)
+    takes.forget_replaced(scene, rig, voice, made)
 
 
 def _again(scene_name: str, mesh_name: str):

@@ -24,7 +24,7 @@ def performance(room, core, seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, s
     motion = core("types").Motion(expression, jaw, head, eyes)
     opening = jaw[:, 0] / 0.3 * 30
     provenance = {"engine": "thunder", "weights": "w", "audio": "a", "steps": 20, "guidance": 1.0, "head": "thunder"}
-    return room("scene.takes").Performance(motion, channels, opening, np.full(count, 50, np.float32), seed, score,
+    return room("scene.keying").Performance(motion, channels, opening, np.full(count, 50, np.float32), seed, score,
                                            provenance)
 
 

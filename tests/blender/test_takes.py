@@ -24,7 +24,7 @@ def enter(room, core, stage, start=1.0, **how):
     scene, rig, takes = stage
     made = performance(room, core, **how)
     clock = room("scene.resample").Clock.of(scene, start)
-    actions = takes.key(rig, made, clock, f"take {made.seed}")
+    actions = room("scene.keying").key(rig, made, clock, f"take {made.seed}")
     return takes.add_to_list(scene, rig, actions, made, "voice", clock)
 
 
@@ -63,7 +63,7 @@ def test_a_closure_lands_on_the_frame_of_its_sound(blender, room, core, stage, f
     scene, rig, takes = stage
     scene.render.fps, scene.render.fps_base = fps, base
     entry = enter(room, core, stage, start=start, closed_at=(1.0, 2.2))
-    takes.show(rig, entry)
+    room("scene.showing").show(rig, entry)
     for seconds in (1.0, 2.2):
         exact = start + seconds * fps / base
         near = np.arange(int(exact) - 2, int(exact) + 4)
@@ -82,7 +82,7 @@ def test_keys_are_on_whole_frames_and_cover_the_motion(blender, room, core, stag
     scene, rig, takes = stage
     scene.render.fps, scene.render.fps_base = fps, base
     entry = enter(room, core, stage, start=10.4)
-    curves = {(c.data_path, c.array_index): c for a in takes.actions_of(entry)
+    curves = {(c.data_path, c.array_index): c for a in room("scene.showing").actions_of(entry)
               for c in room("scene.compat").all_curves(a)}
     brow = [key.co[0] for key in curves['key_blocks["browInnerUp"].value', 0].keyframe_points]
     assert brow == list(range(10, int(np.ceil(10.4 + 74 / 25 * fps / base)) + 1))
@@ -95,7 +95,7 @@ def test_what_is_keyed_is_read_back(blender, room, core, stage, fps, base):
     scene, rig, takes = stage
     scene.render.fps, scene.render.fps_base = fps, base
     entry = enter(room, core, stage, start=5.0, closed_at=())
-    takes.show(rig, entry)
+    room("scene.showing").show(rig, entry)
     clock = room("scene.resample").Clock.of(scene, 5.0)
     motion = list(room("scene.curves").read(rig, room("scene.head").channel_names(), clock, 3.0))[-1]
     made = performance(room, core, closed_at=()).motion
@@ -112,7 +112,7 @@ def test_the_animators_rotation_mode_is_kept(blender, room, core, stage, mode):
     scene.render.fps = 25
     for bone in rig.armature.pose.bones:
         bone.rotation_mode = mode
-    takes.show(rig, enter(room, core, stage, start=1.0))
+    room("scene.showing").show(rig, enter(room, core, stage, start=1.0))
     assert {bone.rotation_mode for bone in rig.armature.pose.bones} == {mode}
     clock = room("scene.resample").Clock.of(scene, 1.0)
     read = room("scene.curves").read
@@ -123,7 +123,7 @@ def test_the_animators_rotation_mode_is_kept(blender, room, core, stage, mode):
 
 def test_the_evaluated_scene_and_the_curves_agree(blender, room, core, stage):
     scene, rig, takes = stage
-    takes.show(rig, enter(room, core, stage, start=3.3))
+    room("scene.showing").show(rig, enter(room, core, stage, start=3.3))
     clock = room("scene.resample").Clock.of(scene, 3.0)
     curves, names = room("scene.curves"), room("scene.head").channel_names()
     scene.frame_set(17)
@@ -139,11 +139,11 @@ def test_an_nla_strip_and_an_edited_key_are_heard(blender, room, core, stage):
     scene, rig, takes = stage
     scene.render.fps = 25
     entry = enter(room, core, stage, start=1.0, closed_at=())
-    takes.show(rig, entry)
+    room("scene.showing").show(rig, entry)
     curve = next(c for c in room("scene.compat").all_curves(entry.action)
                  if "jaw" in c.data_path and c.array_index == 0)
     key = min(curve.keyframe_points, key=lambda k: abs(k.co[0] - 26))
-    assert len(curve.keyframe_points) == 1  # an unmoving jaw is one key
+    assert len(curve.keyframe_points) == 2  # an unmoving jaw is keyed at either end alone
     curve.keyframe_points.insert(26, 0.05)
     clock = room("scene.resample").Clock.of(scene, 1.0)
     names = room("scene.head").channel_names()
@@ -161,7 +161,7 @@ def test_an_nla_strip_and_an_edited_key_are_heard(blender, room, core, stage):
     assert layered.jaw[25, 0] == pytest.approx(0.05, abs=1e-4)
     # The take keys this channel too and lies over the track: what is seen is what is heard.
     assert layered.expression[10, names.index("mouthFunnel")] == pytest.approx(0.0, abs=1e-5)
-    room("scene.takes").show_own(rig)
+    room("scene.showing").show_own(rig)
     under = list(room("scene.curves").read(rig, names, clock, 2.0))[-1]
     assert under.expression[10, names.index("mouthFunnel")] == pytest.approx(0.6, abs=1e-5)
 
@@ -174,12 +174,12 @@ def test_showing_takes_leaves_the_animators_own_animation_untouched(blender, roo
     pose = (rig.armature.pose.bones["jaw"].rotation_euler[0], rig.keys.key_blocks["browInnerUp"].value)
     first = enter(room, core, stage, seed=1)
     enter(room, core, stage, seed=2)
-    takes.show(rig, scene.thunder.takes[0])
-    assert takes.is_shown(rig, scene.thunder.takes[0]) and scene.thunder.active_take == 0
+    room("scene.showing").show(rig, scene.thunder.takes[0])
+    assert room("scene.showing").is_shown(rig, scene.thunder.takes[0]) and scene.thunder.active_take == 0
     assert rig.keys.key_blocks["browInnerUp"].value != pytest.approx(0.7)
-    takes.show(rig, scene.thunder.takes[1])
+    room("scene.showing").show(rig, scene.thunder.takes[1])
     assert scene.thunder.active_take == 1 and first.action.users >= 1
-    takes.show_own(rig)
+    room("scene.showing").show_own(rig)
     assert scene.thunder.active_take == -1
     assert [everything(blender, block) for block in rig.targets] == before
     scene.frame_set(20)
@@ -189,10 +189,10 @@ def test_showing_takes_leaves_the_animators_own_animation_untouched(blender, roo
 
 def test_no_pose_leaks_from_one_take_to_the_next_or_to_the_bare_head(blender, room, core, stage):
     scene, rig, takes = stage
-    takes.show(rig, enter(room, core, stage, closed_at=()))
+    room("scene.showing").show(rig, enter(room, core, stage, closed_at=()))
     scene.frame_set(30)
     assert rig.armature.pose.bones["jaw"].rotation_euler[0] == pytest.approx(0.2, abs=1e-4)
-    takes.show_own(rig)
+    room("scene.showing").show_own(rig)
     scene.frame_set(31)
     assert [name for name in rig.channels if rig.keys.key_blocks[name].value != 0] == []
     assert all(abs(angle) == 0 for bone in rig.armature.pose.bones for angle in bone.rotation_euler)
@@ -216,26 +216,26 @@ def test_a_long_take_is_keyed_within_a_slice_of_time(blender, room, core, stage)
     made = performance(room, core, seconds=30)
     clock = room("scene.resample").Clock.of(scene, 1)
     start = time.perf_counter()
-    takes.key(stage[1], made, clock, "long")
+    room("scene.keying").key(stage[1], made, clock, "long")
     assert time.perf_counter() - start < 0.3
 
 
 def test_an_action_assigned_by_hand_over_a_take_counts_as_the_animators(blender, room, core, stage):
     scene, rig, takes = stage
-    takes.show(rig, enter(room, core, stage, seed=1))
+    room("scene.showing").show(rig, enter(room, core, stage, seed=1))
     enter(room, core, stage, seed=2)
     by_hand = blender.data.actions.new("By hand")
     for block in rig.targets:
         block.animation_data.action = by_hand if block is not rig.keys else None
     assert scene.thunder.active_take == -1
-    takes.show(rig, scene.thunder.takes[1])
-    takes.show_own(rig)
+    room("scene.showing").show(rig, scene.thunder.takes[1])
+    room("scene.showing").show_own(rig)
     assert rig.armature.animation_data.action == by_hand
 
 
 def test_provenance_is_enough_to_make_a_take_again(blender, room, core, stage):
     entry = enter(room, core, stage, seed=31, score=66.5)
-    for action in stage[2].actions_of(entry):
+    for action in room("scene.showing").actions_of(entry):
         assert {"seed", "score", "engine", "weights", "audio", "steps", "guidance"} <= set(action["thunder"].keys())
         assert action["thunder"]["seed"] == 31 and action.use_fake_user
 
@@ -246,7 +246,7 @@ def test_commit_keeps_the_previous_action_and_the_take(blender, room, core, stag
     own = [block.animation_data.action for block in rig.targets]
     before = [everything(blender, block)[-1] for block in rig.targets]
     entry = enter(room, core, stage, seed=5)
-    takes.show(rig, entry)
+    room("scene.showing").show(rig, entry)
     blender.ops.thunder.commit_take()
     now = [block.animation_data.action for block in rig.targets]
     assert scene.thunder.active_take == -1 and len(scene.thunder.takes) == 1
@@ -259,7 +259,7 @@ def test_commit_keeps_the_previous_action_and_the_take(blender, room, core, stag
 
 def test_the_committed_animation_comes_back_after_another_take(blender, room, core, stage):
     scene, rig, takes = stage
-    takes.show(rig, enter(room, core, stage, seed=1, closed_at=(1.0,)))
+    room("scene.showing").show(rig, enter(room, core, stage, seed=1, closed_at=(1.0,)))
     blender.ops.thunder.commit_take()
     committed = rig.keys.animation_data.action
     enter(room, core, stage, seed=2)
@@ -272,7 +272,7 @@ def test_the_committed_animation_comes_back_after_another_take(blender, room, co
 def test_undo_after_commit_brings_everything_back(blender, room, core, stage):
     scene, rig, takes = stage
     animate(blender, rig)
-    takes.show(rig, enter(room, core, stage, seed=1))
+    room("scene.showing").show(rig, enter(room, core, stage, seed=1))
     blender.ops.ed.undo_push(message="before")
     names = sorted(action.name for action in blender.data.actions)
     shown = rig.keys.animation_data.action.name
@@ -306,7 +306,7 @@ def test_new_takes_replace_old_ones_but_not_edited_ones(blender, room, core, sta
 
 def test_a_deleted_action_is_said(blender, room, core, stage):
     entry = enter(room, core, stage, seed=4)
-    for action in stage[2].actions_of(entry):
+    for action in room("scene.showing").actions_of(entry):
         blender.data.actions.remove(action)
     with pytest.raises(RuntimeError, match="was deleted"):
         blender.ops.thunder.select_take(index=0)
@@ -318,7 +318,7 @@ def test_takes_survive_saving(blender, room, core, stage, tmp_path):
     own = rig.armature.animation_data.action.name
     for seed in (1, 2):
         enter(room, core, stage, seed=seed)
-    takes.show(rig, scene.thunder.takes[1])
+    room("scene.showing").show(rig, scene.thunder.takes[1])
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
     scene = blender.context.scene
@@ -338,10 +338,88 @@ def test_a_character_without_our_bones_is_keyed_by_name(blender, room, core):
     scene = blender.context.scene
     scene.render.fps = 25
     stage = scene, room("scene.head").find(scene), room("scene.takes")
-    stage[2].show(stage[1], enter(room, core, stage, start=1.0))
+    room("scene.showing").show(stage[1], enter(room, core, stage, start=1.0))
     scene.frame_set(10)
     assert mesh.shape_keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-4)
     assert mesh.shape_keys.key_blocks["mouthPucker"].value == pytest.approx(0.3, abs=1e-4)
     clock = room("scene.resample").Clock.of(scene, 1.0)
     motion = list(room("scene.curves").read(stage[1], room("scene.head").channel_names(), clock, 3.0))[-1]
     assert np.abs(motion.jaw - performance(room, core).motion.jaw).max() < 1e-4
+
+
+def pose_at(scene, rig, frame):
+    scene.frame_set(frame)
+    return (rig.armature.pose.bones["jaw"].rotation_euler[0], rig.keys.key_blocks["mouthSmileLeft"].value,
+            rig.armature.location[2])
+
+
+def move_about(rig):
+    """The animator's body work on the same action: the head rises for ever."""
+    for frame, height in ((1, 0.0), (25, 1.0)):
+        rig.armature.location[2] = height
+        rig.armature.keyframe_insert("location", index=2, frame=frame)
+
+
+def test_the_animators_animation_goes_on_around_a_take(blender, room, core, stage):
+    scene, rig, _ = stage
+    scene.render.fps = 25
+    animate(blender, rig)
+    rig.keys.animation_data.action_influence = 1.0
+    move_about(rig)
+    compat, showing = room("scene.compat"), room("scene.showing")
+    height = next(c for c in compat.curves_for(rig.armature) if c.data_path == "location" and c.array_index == 2)
+    height.modifiers.new("CYCLES").mode_after = "REPEAT_OFFSET"
+    frames = [-20, 5, 13, 39, 40, 500]
+    before = {frame: pose_at(scene, rig, frame) for frame in frames}
+    showing.show(rig, enter(room, core, stage, start=101.0, closed_at=()))
+    for frame in frames:  # before and after the take: as it was
+        assert pose_at(scene, rig, frame) == pytest.approx(before[frame], abs=1e-4)
+    jaw, smile, risen = pose_at(scene, rig, 130)
+    assert jaw == pytest.approx(0.2, abs=1e-4) and smile == pytest.approx(0.0, abs=1e-5)
+    assert risen == pytest.approx(129 / 24, abs=1e-3)  # the take does not move the body
+    showing.show_own(rig)
+    assert not any(len(block.animation_data.nla_tracks) for block in rig.targets)
+    for frame in frames:
+        assert pose_at(scene, rig, frame) == pytest.approx(before[frame], abs=1e-6)
+
+
+def test_a_second_line_is_committed_beside_the_first(blender, room, core, stage):
+    scene, rig, _ = stage
+    scene.render.fps = 25
+    move_about(rig)
+    showing = room("scene.showing")
+    showing.show(rig, enter(room, core, stage, start=1.0, seed=1, closed_at=(1.0,)))
+    blender.ops.thunder.commit_take()
+    first = [everything(blender, block)[-1] for block in rig.targets]
+    line = {frame: pose_at(scene, rig, frame) for frame in (1, 26, 50, 75)}
+    names = {action.name for action in blender.data.actions}
+    showing.show(rig, enter(room, core, stage, start=101.0, seed=2, closed_at=(2.0,)))
+    for frame, pose in line.items():
+        assert pose_at(scene, rig, frame) == pytest.approx(pose, abs=1e-4)
+    blender.ops.thunder.commit_take()
+    for frame, pose in line.items():
+        assert pose_at(scene, rig, frame) == pytest.approx(pose, abs=1e-4)
+    assert pose_at(scene, rig, 151)[0] == pytest.approx(0.0, abs=1e-4)
+    assert pose_at(scene, rig, 130)[0] == pytest.approx(0.2, abs=1e-4)
+    assert names <= {action.name for action in blender.data.actions}  # nothing that was there is gone
+    assert not any(len(block.animation_data.nla_tracks) for block in rig.targets)
+    assert [everything(blender, block)[-1] for block in rig.targets] != first
+    if room("scene.compat").HAS_SLOTS:
+        assert rig.armature.animation_data.action == rig.keys.animation_data.action
+
+
+def test_committing_again_over_the_same_frames_replaces_those_keys_alone(blender, room, core, stage):
+    scene, rig, _ = stage
+    scene.render.fps = 25
+    animate(blender, rig)
+    rig.keys.animation_data.action_influence = 1.0
+    for start, seed in ((21.0, 1), (31.0, 2)):
+        room("scene.showing").show(rig, enter(room, core, stage, start=start, seed=seed, seconds=1.0, closed_at=()))
+        blender.ops.thunder.commit_take()
+        blender.data.orphans_purge(do_local_ids=True, do_linked_ids=True, do_recursive=True)
+    curve = next(c for c in room("scene.compat").curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
+    keys = {round(key.co[0]): key.co[1] for key in curve.keyframe_points}
+    assert keys[1] == 0.0 and keys[20] == pytest.approx(0.6)  # the animator's own, before the takes
+    assert keys[21] == 0.0 and keys[31] == 0.0 and 40 not in keys and len(keys) == 5
+    brow = next(c for c in room("scene.compat").curves_for(rig.keys) if "browInnerUp" in c.data_path)
+    assert [round(key.co[0]) for key in brow.keyframe_points] == list(range(21, 56))
