@@ -9,6 +9,7 @@ numbers of each take in rank order. Ends with code 0, or with 1 (2 for a wrong o
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import importlib
 import importlib.util
@@ -16,7 +17,6 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -113,15 +113,15 @@ def bake(package, chosen: argparse.Namespace) -> dict:
         "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3), "action": entry.name}
                   for rank, (take, entry) in enumerate(zip(performances, scene.thunder.takes), start=1)],
     }
-    with whole_or_nothing(package, chosen.out) as folder:
+    with WholeOrNothing(package, chosen.out) as out:
         if chosen.npz:
             for rank, take in enumerate(performances, start=1):
-                write_npz(os.path.join(folder, f"take_{rank:02d}.npz"), take)
-                report["takes"][rank - 1] |= {"npz": f"take_{rank:02d}.npz",
-                                              "npz_sha256": file_hash(os.path.join(folder, f"take_{rank:02d}.npz"))}
-        save_blend(os.path.join(folder, f"{name}.blend"))
+                path = out.path(f"take_{rank:02d}.npz")
+                write_npz(path, take)
+                report["takes"][rank - 1] |= {"npz": f"take_{rank:02d}.npz", "npz_sha256": file_hash(path)}
+        save_blend(out.path(f"{name}.blend"))
         report["seconds"] = {"sampled": round(sampled, 2), "all": round(time.monotonic() - started, 2)}
-        with open(os.path.join(folder, "report.json"), "w", encoding="utf-8") as file:
+        with open(out.path("report.json"), "w", encoding="utf-8") as file:
             json.dump(report, file, indent=1, ensure_ascii=False)
     best = performances[0]
     print(f"100%  {len(performances)} takes in {chosen.out}; the best has lip-sync {best.score:.1f}, seed {best.seed}", flush=True)
@@ -173,36 +173,45 @@ def file_hash(path: str) -> str:
 
 
 def save_blend(path: str) -> None:
-    """Save a copy as `path`, with paths made relative to it; the open file keeps its own name."""
+    """Save a copy of the open file as `path`, with paths made relative to it; the open file keeps its own name."""
     import bpy
 
     bpy.ops.wm.save_as_mainfile(filepath=path, copy=True, relative_remap=True, check_existing=False)
 
 
-class whole_or_nothing:
-    """A folder to write into whose files appear in `out` together at the end, or not at all."""
+class WholeOrNothing:
+    """A folder to write into, whose new files get their names together at the end, or are removed."""
+
+    PART = ".part_"
 
     def __init__(self, package, out: str):
-        self.errors, self.out = room(package, "thunder_core.errors"), os.path.abspath(out)
+        self.errors, self.out, self.names = room(package, "thunder_core.errors"), os.path.abspath(out), []
 
-    def __enter__(self) -> str:
+    def path(self, name: str) -> str:
+        """Where to write the file that shall be called `name`."""
+        self.names.append(name)
+        return os.path.join(self.out, self.PART + name)
+
+    def __enter__(self):
         self.made = not os.path.isdir(self.out)
         try:
             os.makedirs(self.out, exist_ok=True)
-            self.folder = tempfile.mkdtemp(prefix=".bake_", dir=self.out)
         except OSError as error:
             raise self._error(error) from error
-        return self.folder
+        return self
 
     def __exit__(self, kind, error, trace):
         try:
             if error is None:
-                for name in os.listdir(self.folder):
-                    os.replace(os.path.join(self.folder, name), os.path.join(self.out, name))
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            if error is not None and self.made:
-                shutil.rmtree(self.out, ignore_errors=True)
+                for name in self.names:
+                    os.replace(os.path.join(self.out, self.PART + name), os.path.join(self.out, name))
+        except OSError as late:
+            error = late
+        for name in self.names:
+            with contextlib.suppress(OSError):
+                os.remove(os.path.join(self.out, self.PART + name))
+        if error is not None and self.made:
+            shutil.rmtree(self.out, ignore_errors=True)
         if isinstance(error, (OSError, RuntimeError)) and not isinstance(error, self.errors.ThunderError):
             raise self._error(error) from error
 

@@ -109,7 +109,8 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
     bar.begin("Saving the scene")
     scene.frame_set(scene.frame_start)
     scene.sync_mode = "AUDIO_SYNC"
-    bake.save_blend(os.path.join(out, "scene.blend"))
+    with bake.WholeOrNothing(package, out) as folder:
+        bake.save_blend(folder.path("scene.blend"))
 
     bar.begin("Filming the best take")
     with quiet(), film_progress(bar, scene):

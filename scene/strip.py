@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import bpy
 
 from ..thunder_core.errors import BadSound, NoSpace
-from . import compat
+from . import compat, plain_mix
 from .resample import Clock
 
 LISTEN_MARK = "Thunder Listen"  # our own strips: never taken for a voice
@@ -151,6 +151,13 @@ def mix_down(voice: Voice, path: str) -> Iterator[float]:
     if strip is None:
         raise BadSound(f"The strip “{voice.strip}” is no longer in the sequencer: choose another voice")
     first, last = compat.strip_span(strip)
+    if plain_mix.is_needed():
+        yield 0.0
+        samples, rate = plain_mix.samples_of(scene, strip, first, last, voice.clock.fps, os.path.dirname(path))
+        _check_room(voice, path, samples.nbytes + (1 << 20))
+        with open(path, "wb") as file:
+            file.write(_wav_header(samples.shape[1], rate, samples.nbytes) + samples.tobytes())
+        return
     layout, channels = ("MONO", 1) if strip.sound.channels == "MONO" else ("STEREO", 2)
     rate = min(192000, max(8000, int(strip.sound.samplerate)))
     length = max(2, math.ceil(PIECE_SECONDS * voice.clock.fps))  # frames of a piece

@@ -99,6 +99,33 @@ def test_the_whole_scene_sounds_the_same_there(blender, sequencer, tmp_path, rat
         assert max(alike) > 0.9  # Blender starts a piece up to two samples (40 µs) early or late
 
 
+def test_the_plain_mix_is_what_blender_mixes(blender, room, sequencer, tmp_path):
+    """The way round for Blenders that mix down once only: the same sound, to Blender's own rounding."""
+    scene, compat, strip = sequencer
+    scene.render.fps, scene.render.fps_base = 24, 1.001
+    time = np.arange(16000 * 4) / 16000
+    tone = np.stack([0.4 * np.sin(2 * np.pi * 110 * time), 0.2 * np.sin(2 * np.pi * 220 * time)], axis=1)
+    line = place(sequencer, write_wav(tmp_path / "n.wav", tone, 16000), start=11)
+    compat.trim_start(line, 7)
+    compat.trim_end(line, 9)
+    for frame, volume in ((20, 1.0), (60, 0.2)):
+        line.volume = volume
+        line.keyframe_insert("volume", frame=frame)
+    for packed in (False, True):
+        if packed:
+            line.sound.pack()
+        voice = strip.of_strip(scene, line)
+        mix, rate = mixed(sequencer, voice, tmp_path)
+        first, last = compat.strip_span(line)
+        plain, plain_rate = room("scene.plain_mix").samples_of(scene, line, first, last, voice.clock.fps, str(tmp_path))
+        plain = plain.mean(axis=1)
+        count = min(len(mix), len(plain)) - 32
+        alike = [np.corrcoef(mix[16:count], plain[16 + lag:count + lag])[0, 1] for lag in range(-2, 3)]
+        assert plain_rate == rate and abs(len(mix) - len(plain)) <= 2 and max(alike) > 0.995
+        assert np.abs(plain[-3000:]).max() == pytest.approx(np.abs(mix[-3000:]).max(), rel=0.1)
+    assert sorted(os.listdir(tmp_path)) == ["mixed.wav", "n.wav"]
+
+
 def test_volume_and_its_animation_are_heard(blender, sequencer, tmp_path):
     scene, _, strip = sequencer
     scene.render.fps = 25
