@@ -15,6 +15,7 @@ import importlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -22,6 +23,7 @@ import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+TAKE_FILE = re.compile(r"take_\d{2,}\.npz")
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
@@ -123,6 +125,9 @@ def bake(package, chosen: argparse.Namespace) -> dict:
         report["seconds"] = {"sampled": round(sampled, 2), "all": round(time.monotonic() - started, 2)}
         with open(out.path("report.json"), "w", encoding="utf-8") as file:
             json.dump(report, file, indent=1, ensure_ascii=False)
+        for old in Path(out.out).iterdir():  # of an earlier bake with more takes
+            if chosen.npz and TAKE_FILE.fullmatch(old.name) and old.name not in out.names:
+                old.unlink()
     best = performances[0]
     print(f"100%  {len(performances)} takes in {chosen.out}; the best has lip-sync {best.score:.1f}, seed {best.seed}", flush=True)
     return report

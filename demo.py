@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import bake  # noqa: E402
 
 FPS = 25
+PRODUCTS = ("scene.blend", "best.mp4", "takes.png", "says.wav", "report.json")
 INSTANTS = 5  # frames of each take on the contact sheet
 FILM_PIXELS, STILL_PIXELS = 480, 200  # a frame of the film takes 0.2 s on two cores without a graphics card
 
@@ -72,6 +73,9 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
     bar = Bar()
     out = os.path.abspath(chosen.out)
     os.makedirs(out, exist_ok=True)
+    for old in Path(out).iterdir():  # of an earlier run: nothing here may be older than report.json
+        if old.name in PRODUCTS or bake.TAKE_FILE.fullmatch(old.name):
+            old.unlink()
     sound = os.path.abspath(chosen.audio)
 
     bar.begin("Setting the stage")

@@ -40,12 +40,15 @@ def bake(*arguments, timeout=150, **environment):
 
 
 def test_a_bake_gives_the_same_numbers_every_time(short_voice, tmp_path, blender):
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two" / "take_09.npz").write_bytes(b"of an earlier bake with more takes")
     for name in ("one", "two"):
         done = bake("--audio", short_voice, "--takes", 3, "--seed", 5, "--steps", 5, "--npz", "--out", tmp_path / name)
         assert done.returncode == 0, done.stderr
         assert done.stderr.count("Traceback") == 0
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert files == ["report.json", "short.blend", "take_01.npz", "take_02.npz", "take_03.npz"]
+    assert files == sorted(path.name for path in (tmp_path / "two").iterdir())
     for name in files[2:]:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     report = json.loads((tmp_path / "one" / "report.json").read_text())
@@ -86,6 +89,8 @@ def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender,
     assert scene.thunder.takes[0].first == 21 and scene.thunder.takes[0].last > 21 + 2.3 * 60
     strips = room("scene.strip").sound_strips(scene)
     assert len(strips) == (1 if room("scene.strip").has_audio() else 0)
+    for strip in strips:  # found from where the file lies now
+        assert os.path.samefile(blender.path.abspath(strip.sound.filepath), short_voice)
 
 
 @pytest.mark.parametrize("arguments, said", [

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The demonstration: everything it promises is there, opens, moves and sounds, and comes out the same again."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from performances import read_wav, write_wav
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "assets" / "sample.wav"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_demonstration_keeps_its_promises(blender, room, core, tmp_path):
+    try:
+        core("client").find_engine_python()
+    except core("errors").NoEngine as error:
+        pytest.skip(f"no engine to ask: {error}")
+    samples, rate = read_wav(SAMPLE)
+    voice = write_wav(tmp_path / "line.wav", samples[int(0.4 * rate):int(1.6 * rate)], rate)
+    hashes = []
+    for _ in range(2):
+        done = subprocess.run([sys.executable, str(ROOT / "demo.py"), "--", "--audio", voice, "--takes", "2", "--steps",
+                               "5", "--out", str(tmp_path / "out")], capture_output=True, text=True, timeout=290)
+        assert done.returncode == 0, done.stderr
+        hashes.append(json.loads((tmp_path / "out" / "report.json").read_text())["sha256"])
+    assert hashes[0] == hashes[1] and set(hashes[0]) == {"says.wav", "take_01.npz", "take_02.npz"}
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(
+        ["best.mp4", "report.json", "says.wav", "scene.blend", "take_01.npz", "take_02.npz", "takes.png"])
+    assert (tmp_path / "out" / "best.mp4").stat().st_size > 10_000
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "out" / "scene.blend"))
+    scene = blender.context.scene
+    assert len(scene.thunder.takes) == 2 and scene.thunder.active_take == 0 and scene.camera is not None
+    if room("scene.strip").has_audio():
+        strips = room("scene.compat").strips(scene.sequence_editor)
+        assert {strip.mute for strip in strips} == {True, False} and all(s.sound.packed_file for s in strips)
+    jaw = scene.thunder.head.parent.pose.bones["jaw"]
+    poses = []
+    for frame in range(1, scene.frame_end + 1):
+        scene.frame_set(frame)
+        poses.append(jaw.rotation_euler[0])
+    assert np.ptp(poses) > 1e-3
+    image = blender.data.images.load(str(tmp_path / "out" / "takes.png"))
+    assert image.size[0] >= 1200 and image.size[1] > 300
+    pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    assert len(np.unique((pixels.reshape(-1, 4)[:, :3] * 255).astype(int), axis=0)) > 500  # pictures, not a blank page
