@@ -20,8 +20,9 @@ class RealBlender:
 
     def __init__(self, path, scratch):
         self.path, self.scratch = path, scratch
-        self.resources = scratch / "resources"
+        self.resources, self.temporary = scratch / "resources", scratch / "tmp"
         self.resources.mkdir()
+        self.temporary.mkdir()
         with open(path, "rb") as file:
             start = file.read(4096)
         self.wrapped = start.startswith(b"#!") and b"--exec" in start
@@ -32,7 +33,12 @@ class RealBlender:
         return {
             **os.environ, "BLENDER_USER_RESOURCES": str(self.resources), "BLENDER_HOME": str(self.scratch / "home"),
             "BLENDER_BIND": " ".join(map(str, visible)), "THUNDER_PYTHON": sys.executable,
+            "TMPDIR": str(self.temporary),
         }
+
+    def left_behind(self):
+        """Names of what our own processes left in the temporary folder."""
+        return [path.name for path in self.temporary.iterdir() if path.name.startswith("thunder")]
 
     def run(self, *arguments, timeout=120):
         """Blender without a window; the finished process with its output as text."""
@@ -69,6 +75,7 @@ class RealBlender:
         (kept / "log.txt").write_text(done.stdout)
         result = folder / "result.json"
         assert result.is_file(), f"Blender ended with {done.returncode} and no result:\n{done.stdout[-3000:]}"
+        shutil.copy(result, kept)
         told = json.loads(result.read_text())
         assert told["error"] is None, f"{told['error']}\n{done.stdout[-2000:]}"
         assert done.returncode == 0, done.stdout[-3000:]

@@ -57,19 +57,26 @@ def test_every_listed_take_is_keyed_and_can_be_made_again(windowed, seen):
 
 
 def test_the_best_take_moves_the_head_and_another_moves_it_otherwise(windowed, seen):
-    best, third = np.array(seen["jaw"]), np.array(seen["jaw_of_the_third"])
+    best, third = np.array(seen["best"]), np.array(seen["third"])
     assert seen["shown"] == 0
-    assert best.std() > 0.01 and third.std() > 0.01
-    assert np.abs(best - third).max() > 0.005
+    for take in (best, third):
+        assert take[:, 0].std() > 0.01 and np.ptp(take[:, 0]) > 0.05  # the jaw, radians
+    assert np.abs(best - third).max() > 0.02
 
 
-def test_progress_was_told_and_the_window_stayed_alive(windowed, seen):
-    assert any("Sampling" in message for message in seen["messages"]), seen["messages"]
-    assert seen["longest_hold_seconds"] < 1.0  # a redraw without a graphics card is most of it
+def test_progress_was_told(windowed, seen):
+    assert {"Loading the engine", "Sampling 8 takes", "Ranking by lip-sync"} <= set(seen["messages"]), seen["messages"]
+
+
+def test_no_slice_of_ours_holds_the_window(windowed, seen):
+    longest, message = max(seen["held"])
+    assert len(seen["held"]) > 20
+    assert longest < 0.05, f"{longest:.3f} s at “{message}”"
 
 
 def test_the_engine_goes_with_the_window(windowed, seen):
     assert is_gone(seen["pid"])
+    assert windowed.left_behind() == []
 
 
 def test_escape_cancels_and_leaves_the_scene_as_it_was(windowed):

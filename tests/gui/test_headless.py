@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real Blender without a window: bake.py bakes or ends with a sentence, and a strip is spoken as in the window."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = [pytest.mark.window, pytest.mark.timeout(400)]
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "assets" / "sample.wav"
+
+
+def test_bake_writes_takes_best_first(real_blender):
+    out = real_blender.scratch / "baked"
+    done = real_blender.run(
+        "--python", "bake.py", "--", "--audio", SAMPLE, "--takes", 2, "--seed", 5, "--npz", "--out", out, timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+    report = json.loads((out / "report.json").read_text())
+    assert [take["rank"] for take in report["takes"]] == [1, 2]
+    assert report["takes"][0]["score"] >= report["takes"][1]["score"]
+    takes = [np.load(out / f"take_{rank:02d}.npz") for rank in (1, 2)]
+    assert {int(take["seed"]) for take in takes} == {5, 6}
+    for take in takes:
+        assert take["expression"].shape == (202, 44) and take["jaw"].shape == (202, 3)
+        assert take["opening"].shape == take["width"].shape == (202,)
+    assert list(out.glob("*.blend"))
+    assert real_blender.left_behind() == []
+
+
+def test_a_bake_that_cannot_be_says_why_and_leaves_nothing(real_blender):
+    notes, out = real_blender.scratch / "notes.wav", real_blender.scratch / "not_baked"
+    notes.write_text("Scene 4, the baker enters. " * 100)
+    done = real_blender.run("--python", "bake.py", "--", "--audio", notes, "--out", out, timeout=200)
+    assert done.returncode == 1, done.stdout
+    assert "notes.wav" in done.stdout and "Traceback" not in done.stdout
+    assert not out.exists()
+    assert real_blender.left_behind() == []
+
+
+def test_a_strip_is_spoken_in_the_background_too(real_blender):
+    code = (
+        "import bpy, addon_utils, json\n"
+        "addon_utils.enable('bl_ext.user_default.thunder', default_set=True)\n"
+        "scene = bpy.context.scene\n"
+        "editor = scene.sequence_editor_create()\n"
+        "strips = editor.strips if hasattr(editor, 'strips') else editor.sequences\n"
+        f"strips.new_sound('dialogue', {str(SAMPLE)!r}, 1, 10)\n"
+        "bpy.ops.thunder.add_head()\n"
+        "scene.thunder.count = 2\n"
+        "assert bpy.ops.thunder.generate() == {'FINISHED'}\n"
+        "print('TAKES', json.dumps([[t.seed, t.score] for t in scene.thunder.takes]))\n"
+    )
+    place = real_blender.resources / "extensions" / "user_default"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "thunder").symlink_to(ROOT, target_is_directory=True)
+    done = real_blender.run("--python-exit-code", 9, "--python-expr", code, timeout=300)
+    assert done.returncode == 0, done.stdout
+    line = next(line for line in done.stdout.splitlines() if line.startswith("TAKES "))
+    takes = json.loads(line.removeprefix("TAKES "))
+    assert sorted(seed for seed, _ in takes) == [1, 2]
+    assert takes[0][1] >= takes[1][1]
