@@ -23,8 +23,7 @@ def read(rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float)
     """
     frames = clock.frame(motion_times(seconds))
     if _curves_say_all(rig, frames):
-        yield 1.0
-        yield _from_curves(rig, channels, frames)
+        yield from _from_curves(rig, channels, frames)
     else:
         yield from _from_scene(rig, channels, frames)
 
@@ -60,7 +59,7 @@ def _covers(rig: head.Rig, target, frames: np.ndarray) -> bool:
 # ---- from the f-curves
 
 
-def _from_curves(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) -> Motion:
+def _from_curves(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) -> Iterator[Motion | float]:
     values = {(c.data_path, c.array_index): c for c in compat.curves_for(rig.keys) if not c.mute}
     expression = np.zeros((len(frames), len(channels)), np.float32)
     blocks = rig.keys.key_blocks
@@ -75,15 +74,18 @@ def _from_curves(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) -
     for column, name in enumerate(channels):
         if name in blocks:
             expression[:, column] = key(name)
+            yield 0.9 * (column + 1) / len(channels)
     if rig.armature is None:
         jaw = jaw_of_keys({name: key(name) for name in rig.jaw_keys}, len(frames))
-        return Motion(expression, jaw.astype(np.float32))
+        yield Motion(expression, jaw.astype(np.float32))
+        return
     bones = {(c.data_path, c.array_index): c for c in compat.curves_for(rig.armature) if not c.mute}
     rotations = {}
     for name in ("neck", "jaw", "eye_left", "eye_right"):
         pose = rig.armature.pose.bones.get(name)
         rotations[name] = np.zeros((len(frames), 3)) if pose is None else _rotation(pose, bones, frames)
-    return _motion(expression, rotations)
+        yield 0.95
+    yield _motion(expression, rotations)
 
 
 def _evaluate(curve, frames: np.ndarray, otherwise: float) -> np.ndarray:

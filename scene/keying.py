@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import bpy
@@ -34,33 +35,50 @@ class Performance:
     provenance: dict
 
 
-def key(rig: head.Rig, performance: Performance, clock: Clock, name: str) -> list[bpy.types.Action]:
+def key(rig: head.Rig, performance: Performance, clock: Clock, name: str) -> Iterator[list[bpy.types.Action]]:
     """New actions (one from 4.4 on) that play a performance on a rig; nothing else in the file changes.
 
     Every take keys the same channels, on whole scene frames; the first sample of the sound is at clock.start.
+    A generator that writes a curve and yields the actions so far, to the end; what it yields last is complete.
+    Closed before its end it removes them.
     """
     frames = clock.scene_frames(performance.motion.frames)
     actions, curves = compat.new_action(name, rig.targets)
-    by_target = dict(zip((target.id_type for target in rig.targets), curves))
+    complete = False
+    try:
+        by_target = dict(zip((target.id_type for target in rig.targets), curves))
+        for target, path, index, group, values in _curves(rig, performance, clock, frames):
+            _write(by_target[target], path, index, group, frames, values)
+            yield actions
+        for action in actions:
+            action.use_fake_user = True
+            action[PROPERTY] = performance.provenance | {
+                "seed": performance.seed, "score": performance.score, "checksum": checksum(action),
+            }
+        complete = True
+        yield actions
+    finally:
+        if not complete:
+            for action in actions:
+                bpy.data.actions.remove(action)
+
+
+def _curves(rig: head.Rig, performance: Performance, clock: Clock, frames: np.ndarray):
+    """What a take keys: (type of the data-block, data path, index, group, values [S]) of each curve."""
     expression, jaw, neck, eyes = _on_scene_frames(performance, clock, frames)
     column = {channel: i for i, channel in enumerate(performance.channels)}
     values = {channel: expression[:, column[channel]] for channel in rig.channels if channel in column}
     values |= jaw_key_values(rig, jaw)
     for channel, samples in values.items():
-        _write(by_target["KEY"], f'key_blocks["{channel}"].value', 0, "Thunder", frames, samples)
-    if rig.armature is not None:
-        for bone, rotation in (("neck", neck), ("jaw", jaw), ("eye_left", eyes), ("eye_right", eyes)):
-            pose = rig.armature.pose.bones.get(bone)
-            if pose is not None:
-                path, components = rotation_curves(pose, rotation)
-                for index in range(components.shape[1]):
-                    _write(by_target["OBJECT"], path, index, bone, frames, components[:, index])
-    for action in actions:
-        action.use_fake_user = True
-        action[PROPERTY] = performance.provenance | {
-            "seed": performance.seed, "score": performance.score, "checksum": checksum(action),
-        }
-    return actions
+        yield "KEY", f'key_blocks["{channel}"].value', 0, "Thunder", samples
+    if rig.armature is None:
+        return
+    for bone, rotation in (("neck", neck), ("jaw", jaw), ("eye_left", eyes), ("eye_right", eyes)):
+        pose = rig.armature.pose.bones.get(bone)
+        if pose is not None:
+            path, components = rotation_curves(pose, rotation)
+            for index in range(components.shape[1]):
+                yield "OBJECT", path, index, bone, components[:, index]
 
 
 def _on_scene_frames(performance: Performance, clock: Clock, frames: np.ndarray) -> list[np.ndarray]:

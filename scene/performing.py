@@ -90,9 +90,11 @@ def generate(client: Client, voice: strip.Voice, scene: bpy.types.Scene, rig: he
         clock = Clock.of(scene, voice.clock.start)
         keyed = []
         for rank, performance in enumerate(sampled):
-            yield Step(0.92 + 0.08 * rank / len(sampled), f"Keying take {rank + 1} of {len(sampled)}", busy=True)
+            step = Step(0.92 + 0.07 * rank / len(sampled), f"Keying take {rank + 1} of {len(sampled)}", busy=True)
             name = f"{voice.name} · take {rank + 1} · seed {performance.seed}"
-            actions = keying.key(rig, performance, clock, name)
+            actions = []
+            for actions in keying.key(rig, performance, clock, name):
+                yield step
             made += [action.name for action in actions]
             keyed.append((actions, performance))
         yield Step(0.99, "Showing the best take", busy=True)

@@ -62,3 +62,9 @@ def read_wav(path):
         samples = np.frombuffer(body, "<f4").astype(float)
     assert bits in (16, 32)
     return samples.reshape(-1, int(channels)).mean(axis=1), int(rate)
+
+
+def key(room, rig, made, clock, name="take"):
+    """The actions of a performance keyed in one go."""
+    *_, actions = room("scene.keying").key(rig, made, clock, name)
+    return actions

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from performances import clicks, performance, read_wav, write_wav
+from performances import clicks, key, performance, read_wav, write_wav
 
 RATES = [(24, 1.0), (25, 1.0), (30, 1.001), (60, 1.0)]
 
@@ -62,7 +62,7 @@ def test_a_trimmed_offset_strip_and_its_keys_land_on_the_same_frame(blender, roo
     rig, takes = room("scene.head").find(scene), room("scene.takes")
     seconds = len(samples) / rate
     made = performance(room, core, seconds=seconds, closed_at=heard)
-    room("scene.showing").show(rig, takes.add_to_list(scene, rig, room("scene.keying").key(rig, made, voice.clock, "t"), made, "v", voice.clock))
+    room("scene.showing").show(rig, takes.add_to_list(scene, rig, key(room, rig, made, voice.clock, "t"), made, "v", voice.clock))
     for exact, time in zip(expected, heard):
         angles = {}
         for frame in range(int(exact) - 3, int(exact) + 5):
