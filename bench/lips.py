@@ -38,10 +38,11 @@ def main() -> None:
     p.add_argument("--steps", type=int, default=20)
     p.add_argument("--guidance", type=float, default=1.0)
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--weights", type=Path, help="folder of weights (default: the embedded ones)")
     p.add_argument("--results", type=Path, default=ROOT / "bench" / "results" / "lips.txt")
     args = p.parse_args()
     lips = args.data / "lips"
-    engine = Engine.load()
+    engine = Engine.load(args.weights)
     phones = aligned_phones(lips)
     folders = {name: args.out / name for name in ("take_01", "mean_of_takes", "teacher")}
     for folder in folders.values():

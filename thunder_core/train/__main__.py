@@ -65,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     s.add_argument("--steps", type=int, default=3600)
     s = stages.add_parser("hear", help="features, units and voices of the corpus; exports the units")
     s.add_argument("--quiet-clips", type=int, default=QUIET_CLIPS, help="clips of silence and noise added, over a resting mouth")
+    s.add_argument("--share", type=float, default=1.0, help="share of the training clips to use")
     stages.add_parser("animate", help="the teacher performs the corpus")
     s = stages.add_parser("m2s", help="train mesh-to-speech")
     s.add_argument("--steps", type=int, default=4000)
@@ -110,7 +111,7 @@ def main() -> None:
         print(figures)
     elif args.stage == "hear":
         speaker = build(SpeakerEncoder, weights / "speaker", strict=False)
-        units = hear(Corpus(corpus_folder), encoder(), speaker, set_folder, args.seed, args.quiet_clips)
+        units = hear(Corpus(corpus_folder), encoder(), speaker, set_folder, args.seed, args.quiet_clips, args.share)
         config = {"count": units.count, "width": units.centroids.shape[1]}
         save_weights(weights / "units", units.state_dict(), config, _card("speech units, k-means of encoder features", "corpus, training voices", None, {}))
     elif args.stage == "animate":

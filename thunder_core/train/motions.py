@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
@@ -55,47 +56,58 @@ class Row:
     clip: int
 
 
-def hear(corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder: Path, seed: int = 1, quiet_clips: int = QUIET_CLIPS) -> Units:
+def hear(
+    corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder: Path, seed: int = 1, quiet_clips: int = QUIET_CLIPS,
+    share: float = 1.0,
+) -> Units:  # fmt: skip
     """Write `features.f16` [F, d], `units.u8` [2F], `quiet.i16`, `voices.npy` [clips, 256] and `rows.json`.
 
-    Fits the speech units on the training voices first. Returns them.
+    Fits the speech units on the training voices first, and returns them. `share` of the training clips are used.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
 
     def hidden_of(samples: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
             return encoder.hear(samples)[0].float()
 
     some = corpus.of("train")
-    some = [some[i] for i in rng.choice(len(some), min(400, len(some)), replace=False)]
+    some = [some[i] for i in rng.choice(len(some), min(200, len(some)), replace=False)]
     units = fit_units(torch.cat([hidden_of(torch.from_numpy(corpus.samples(c))) for c in some])[::2], UNITS, seed)
 
+    def understand(samples: Tensor) -> tuple[int, Tensor, Tensor, Tensor]:
+        frames = len(samples) // SAMPLES_PER_FRAME
+        hidden = hidden_of(samples)
+        heard = torch.cat([at_frames(hidden, frames), loudness(samples, frames)], -1)
+        said = units(hidden)[torch.arange(2 * frames).clamp(max=len(hidden) - 1)]
+        return frames, heard.half(), said.to(torch.uint8), speaker.embed(samples, most_partials=2)
+
+    chosen = [i for i, c in enumerate(corpus.clips) if c.split != "train" or rng.random() < share]
+    quiet = [noise(int(rng.integers(3, 9)) * RATE, rng) * float(10 ** rng.uniform(-5, -1.3)) for _ in range(quiet_clips)]
+    (folder / "quiet.i16").write_bytes((torch.cat(quiet).clamp(-1, 1) * 32767).short().numpy().tobytes() if quiet else b"")
+
+    def sounds():
+        for i in chosen:
+            yield torch.from_numpy(corpus.samples(corpus.clips[i]))
+        yield from quiet
+
+    names = [(corpus.clips[i].split, corpus.clips[i].speaker, i) for i in chosen] + [("train", "quiet", -1)] * len(quiet)
     rows, voices, cursor = [], [], 0
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # one clip per thread: the networks are too small to be worth splitting
     with (
         (folder / "features.f16").open("wb") as features_file,
         (folder / "units.u8").open("wb") as units_file,
-        (folder / "quiet.i16").open("wb") as quiet_file,
+        ThreadPool(threads) as pool,
     ):
-
-        def add(samples: Tensor, split: str, name: str, clip: int) -> None:
-            nonlocal cursor
-            frames = len(samples) // SAMPLES_PER_FRAME
-            hidden = hidden_of(samples)
-            heard = torch.cat([at_frames(hidden, frames), loudness(samples, frames)], -1)
-            said = units(hidden)[torch.arange(2 * frames).clamp(max=len(hidden) - 1)]
-            features_file.write(heard.half().numpy().tobytes())
-            units_file.write(said.to(torch.uint8).numpy().tobytes())
+        understood = tqdm(pool.imap(understand, sounds()), total=len(names), desc="hearing the corpus", mininterval=10)
+        for (split, name, clip), (frames, heard, said, voice) in zip(names, understood):
+            features_file.write(heard.numpy().tobytes())
+            units_file.write(said.numpy().tobytes())
             rows.append(asdict(Row(cursor, frames, split, name, clip)))
-            voices.append(speaker.embed(samples, most_partials=5).numpy())
+            voices.append(voice.numpy())
             cursor += frames
-
-        for i, clip in enumerate(tqdm(corpus.clips, desc="hearing the corpus", mininterval=10)):
-            add(torch.from_numpy(corpus.samples(clip)), clip.split, clip.speaker, i)
-        for _ in range(quiet_clips):
-            samples = noise(int(rng.integers(3, 9)) * RATE, rng) * float(10 ** rng.uniform(-5, -1.3))
-            quiet_file.write((samples.clamp(-1, 1) * 32767).short().numpy().tobytes())
-            add(samples, "train", "quiet", -1)
+    torch.set_num_threads(threads)
     np.save(folder / "voices.npy", np.stack(voices))
     (folder / "rows.json").write_text(json.dumps({"width": encoder.feature_width, "rows": rows}))
     return units
