@@ -3,8 +3,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +124,55 @@ def test_a_folder_that_cannot_be_written_is_said(short_voice, tmp_path):
     (tmp_path / "out").write_text("a file, not a folder")
     done = bake("--audio", short_voice, "--takes", 1, "--steps", 5, "--out", tmp_path / "out")
     assert done.returncode == 1 and "cannot be written" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the small disk is mounted as Linux does")
+def test_a_full_disk_is_said_and_leaves_nothing(short_voice, tmp_path):
+    tiny = tmp_path / "tiny"
+    tiny.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(tiny)], capture_output=True).returncode:
+        pytest.skip("only root may mount the small disk this test fills")
+    try:
+        done = bake("--audio", short_voice, "--takes", 1, "--steps", 5, "--npz", "--out", tiny / "out")
+        assert done.returncode == 1 and "cannot be written" in done.stderr and "Traceback" not in done.stderr, done.stderr
+        assert os.listdir(tiny) == []
+    finally:
+        subprocess.run(["umount", "-l", str(tiny)], check=True)
+
+
+def workers_of(parent):
+    """Ids of the engine processes whose parent is this process."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == parent and b"thunder_core.worker" in (stat.parent / "cmdline").read_bytes():
+                found.append(int(stat.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up as Linux lists them")
+@pytest.mark.parametrize("how, code", [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_a_bake_that_is_stopped_leaves_neither_process_nor_file(short_voice, tmp_path, how, code):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "bake.py"), "--audio", short_voice, "--takes", "8", "--steps", "1000",
+         "--out", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"TMPDIR": str(temporary)})
+    for line in process.stdout:
+        if "Sampling" in line:
+            break
+    workers = workers_of(process.pid)
+    assert len(workers) == 1
+    process.send_signal(how)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code and "Traceback" not in said
+    end = time.monotonic() + 20
+    while (Path(f"/proc/{workers[0]}").exists() or os.listdir(temporary)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{workers[0]}").exists()
+    assert not (tmp_path / "out").exists()
+    assert [name for name in os.listdir(temporary) if name.startswith("thunder")] == []
