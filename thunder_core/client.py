@@ -210,6 +210,12 @@ class Client:
             return None
         return np.load(os.path.join(result.get("folder", self.folder), name), allow_pickle=False)
 
+    def forget(self, result: dict) -> None:
+        """Removes the arrays of a result that were read: takes of an hour are gigabytes."""
+        folder = result.get("folder")
+        if folder and self._private is not None and os.path.dirname(folder) == self._private.path:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def stop(self) -> None:
         """Ends the worker and removes the private folder; waits 2 s at most before it uses force. May be called twice."""
         if self._process is not None:

@@ -233,7 +233,7 @@ class Worker:
             })
         info = engine.info()
         return {
-            "fps": float(found[0].motion.fps), "channels": list(info.get("channels", [])),
+            "engine": info.get("engine", "thunder"), "fps": float(found[0].motion.fps), "channels": list(info.get("channels", [])),
             "audio": sound_hash(speech), "weights": info.get("weights", ""), "device": str(info.get("device", "cpu")),
             "folder": folder, "sound_seconds": speech.seconds, "takes": answers,
             "seconds": time.monotonic() - started,

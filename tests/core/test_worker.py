@@ -120,6 +120,8 @@ def test_takes_come_best_first_with_their_arrays(warm):
         }
         assert all(np.isfinite(warm.get_array(result, take[name])).all() for name in shapes)
     assert len({take["seed"] for take in result["takes"]}) == 3
+    warm.forget(result)
+    assert not os.path.exists(result["folder"]) and os.path.isdir(warm.folder)
 
 
 def test_the_score_of_a_take_is_the_one_it_came_with(warm):
