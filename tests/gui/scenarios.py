@@ -34,7 +34,8 @@ def scene_with_voice_and_head(hand):
         bpy.ops.view3d.view_axis(type="FRONT")
         bpy.ops.view3d.view_selected()
         bpy.ops.object.select_all(action="DESELECT")
-    hand.viewport.spaces.active.overlay.show_bones = False
+    overlay = hand.viewport.spaces.active.overlay
+    overlay.show_bones = overlay.show_cursor = overlay.show_object_origins = False
     scene.thunder.count = TAKES
     scene.thunder.seed = SEED
     yield 0.5
