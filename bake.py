@@ -23,6 +23,7 @@ import traceback
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
+OWN_NAME = "thunder"  # of the package when this script loads it itself
 TAKE_FILE = re.compile(r"take_\d{2,}\.npz")
 
 
@@ -63,10 +64,9 @@ def load_extension(root: Path = ROOT):
     for name in bpy.context.preferences.addons.keys():
         if name.rpartition(".")[2] == "thunder" and name in sys.modules:
             return sys.modules[name]
-    name = "thunder"
-    spec = importlib.util.spec_from_file_location(name, root / "__init__.py", submodule_search_locations=[str(root)])
+    spec = importlib.util.spec_from_file_location(OWN_NAME, root / "__init__.py", submodule_search_locations=[str(root)])
     package = importlib.util.module_from_spec(spec)
-    sys.modules[name] = package
+    sys.modules[OWN_NAME] = package
     spec.loader.exec_module(package)
     package.register()
     return package
@@ -258,7 +258,10 @@ def _code_of(name: str, options, deed) -> int:
         traceback.print_exc()
         print(f"{name}: something unforeseen went wrong ({type(error).__name__}: {error})", file=sys.stderr)
     finally:
-        room(package, "scene.engine_session").stop()
+        if package.__name__ == OWN_NAME:  # Blender 4.2 crashes at its end over classes that are still registered
+            package.unregister()
+        else:
+            room(package, "scene.engine_session").stop()
     return 1
 
 

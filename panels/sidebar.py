@@ -111,12 +111,12 @@ class THUNDER_PT_listen(_Tab, bpy.types.Panel):
 
 
 def _progress(layout, running):
-    column = layout.column(align=True)
-    column.scale_y = 0.75  # bar and button together as high as the button they stand for
+    row = layout.row(align=True)
+    row.scale_y = 1.5
     left = running.seconds_left
     text = running.step.message if left is None else f"{running.step.message}, {left:.0f} s left"
-    column.progress(factor=running.step.fraction, text=text)
-    column.operator("thunder.cancel", icon="X")
+    row.progress(factor=running.step.fraction, text=text)
+    row.operator("thunder.cancel", text="", icon="X")
 
 
 def _wrapped(layout, text: str, context):
