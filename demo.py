@@ -113,7 +113,7 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
     bar.begin("Saving the scene")
     scene.frame_set(scene.frame_start)
     scene.sync_mode = "AUDIO_SYNC"
-    with bake.WholeOrNothing(package, out) as folder:
+    with bake.WholeOrNothing(package, out) as folder, quiet():
         bake.save_blend(folder.path("scene.blend"))
 
     bar.begin("Filming the best take")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import bpy
 
 from ..scene import work
@@ -17,7 +19,7 @@ class SlicedWork:
     The whole is one undo step, made when the work is over; an error is one sentence and changes nothing.
     """
 
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"UNDO"}  # without REGISTER: Repeat Last would run it in one go and hold the window
 
     @classmethod
     def poll(cls, context):
@@ -29,7 +31,7 @@ class SlicedWork:
     def execute(self, context):
         try:
             work.run_through(*self.begin(context))
-        except ThunderError as error:
+        except Exception as error:
             return self.fail(error)
         return self.finish(context)
 
@@ -38,7 +40,7 @@ class SlicedWork:
             return self.execute(context)
         try:
             work.begin(*self.begin(context))
-        except ThunderError as error:
+        except Exception as error:
             return self.fail(error)
         self.timer = context.window_manager.event_timer_add(TICK_SECONDS, window=context.window)
         context.window_manager.modal_handler_add(self)
@@ -55,12 +57,9 @@ class SlicedWork:
             return {"RUNNING_MODAL" if work.running.step.busy else "PASS_THROUGH"}
         try:
             over = work.running.advance()
-        except ThunderError as error:
+        except Exception as error:
             self.leave(context, None)
             return self.fail(error)
-        except Exception:
-            self.leave(context, None)
-            raise
         if over:
             self.leave(context, None)
             return self.finish(context)
@@ -85,11 +84,14 @@ class SlicedWork:
         context.workspace.status_text_set(f"{work.running.title}: {step.message} ({step.fraction:.0%}) · Esc cancels")
         work.redraw()
 
-    def fail(self, error: ThunderError):
+    def fail(self, error: Exception):
         if isinstance(error, Cancelled):
             self.report({"INFO"}, str(error))
-        else:
+        elif isinstance(error, ThunderError):
             self.report({"ERROR"}, str(error))
+        else:  # a fault of ours: the console gets what helps to mend it
+            traceback.print_exception(error)
+            self.report({"ERROR"}, f"Something unforeseen went wrong ({type(error).__name__}): the console tells more")
         return {"CANCELLED"}
 
     def finish(self, context):

@@ -90,7 +90,7 @@ def listen(client: Client, scene, rig: head.Rig, voice: strip.Voice | None, firs
     """Steps that speak the animation and leave it in the sequencer as a muted strip, in place of the one
     that an earlier Listen left for the same head. The sound is packed into the file: it needs no other."""
     scene_name, name = scene.name, f"{strip.LISTEN_MARK} {rig.mesh.name}"
-    out = os.path.join(client.folder, f"{name}.wav".replace(os.sep, "_"))
+    out = os.path.join(client.folder, f"{bpy.path.clean_name(name)}.wav")
     try:
         yield from speak(client, scene, rig, voice, first, last, out)
         yield Step(0.97, "Placing the sound", busy=True)

@@ -67,6 +67,7 @@ def performances(client: Client, sound: str, count: int, seed: int, steps: int,
         motion = Motion(array["expression"], array["jaw"], array["head"], array["eyes"], float(result["fps"]))
         found.append(keying.Performance(motion, channels, array["opening"], array["width"], int(take["seed"]),
                                        float(take["score"]), dict(common)))
+    client.forget(result)  # the arrays are read: their files would pile up until Blender ends
     return found
 
 

@@ -9,7 +9,7 @@ from mathutils import Vector
 from . import compat, head
 
 BACKDROP = (0.035, 0.04, 0.05)  # linear RGB
-LENS_MM = 85.0  # a portrait lens
+LENS_MM = 100.0  # a portrait lens
 CAMERA_FROM_FACE = Vector((0.19, -0.86, 0.01))  # metres from the middle of the head, a little from its left
 LOOK_AT = Vector((0.0, -0.02, -0.038))  # metres from the head's origin (between the eyes): the middle of the picture
 MOUTH = Vector((0.0, -0.04, -0.052))

@@ -193,6 +193,8 @@ def mix_down(voice: Voice, path: str) -> Iterator[float]:
                 os.remove(piece_path)
                 yield (end - first) / (last - first)
         finished = True
+    except OSError as error:
+        raise _no_space(path) from error
     finally:
         _forget(spoken, scene)
         for leftover in (piece_path, *(() if finished else (path,))):
@@ -223,7 +225,7 @@ def _alone(scene, strip, shift: int):
     for other in members:
         other.mute = other.name != name and other.name not in parents
     copy.use_preview_range = False
-    copy.audio_volume = 1.0  # the master's volume is not the strip's
+    copy.audio_volume, copy.use_audio = 1.0, True  # the master's volume is not the strip's
     if shift:
         action = copy.animation_data.action if copy.animation_data else None
         slot = compat.slot_of(copy)

@@ -144,7 +144,7 @@ def test_volume_and_its_animation_are_heard(blender, sequencer, tmp_path):
 
 def test_other_strips_and_a_low_master_volume_are_not_heard(blender, sequencer, tmp_path):
     scene, _, strip = sequencer
-    scene.audio_volume = 0.1
+    scene.audio_volume, scene.use_audio = 0.1, False
     line = place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0), start=1, channel=1)
     place(sequencer, clicks(tmp_path / "b.wav", (1.2,), 2.0), start=1, channel=2)
     samples, rate = mixed(sequencer, strip.of_strip(scene, line), tmp_path)
