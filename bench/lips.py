@@ -56,7 +56,7 @@ def main() -> None:
         np.savez(folders["take_01"] / f"{wav.stem}.npz", opening=takes[0].opening, width=takes[0].width)
         mean = {k: np.mean([getattr(t, k) for t in takes], 0) for k in ("opening", "width")}
         np.savez(folders["mean_of_takes"] / f"{wav.stem}.npz", **mean)
-        features, _ = engine.thunder.hear(torch.from_numpy(speech.samples), speech.frames)
+        features, _, _ = engine.thunder.hear(torch.from_numpy(speech.samples), speech.frames)
         labels = phones[wav.stem]
         motion = perform(labels, features[:, -2:].cpu().numpy(), list(engine.head.expression_names), np.random.default_rng(1), Style())
         np.savez(folders["teacher"] / f"{wav.stem}.npz", opening=opening_mm(engine.head, motion), width=width_mm(engine.head, motion))

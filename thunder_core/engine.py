@@ -40,7 +40,7 @@ class Engine:
     def __init__(self, folder: Path, device: str):
         self.folder, self.device = folder, device
         self.head: Head = load_head(folder / "head.npz")
-        self.thunder = Thunder(folder, device, self.head.channels)
+        self.thunder = Thunder(folder, device, self.head.expression_names)
         self.mouth = Mouth(self.head).to(device)
         m2s_config = dict(config_of(folder / "m2s"))
         self.scale = tuple(m2s_config.pop("score_scale"))
@@ -76,10 +76,12 @@ class Engine:
         """
         samples = self._samples(speech)
         progress(0.02, "Listening to the voice")
-        features, units = self.thunder.hear(samples, speech.frames)
+        features, units, spoken = self.thunder.hear(samples, speech.frames)
         seeds = [seed + i for i in range(takes)]
         of = f"{takes} take{'s' if takes > 1 else ''}"
-        motions = self.thunder.perform(features, seeds, steps, guidance, lambda x: progress(0.08 + 0.82 * x, f"Sampling {of}"))
+        motions = self.thunder.perform(
+            features, spoken, seeds, steps, guidance, lambda x: progress(0.08 + 0.82 * x, f"Sampling {of}")
+        )
         progress(0.9, "Ranking by lip-sync")
         scores = self._grade(motions, units, features[:, -LOUDNESS:], progress)
         audio = hashlib.sha256(np.ascontiguousarray(speech.samples, "<f4").tobytes()).hexdigest()[:16]
@@ -94,7 +96,7 @@ class Engine:
         """How well a motion says a sound. Both start together; the shorter of the two is compared."""
         motion = self._checked(motion)
         frames = min(motion.frames, speech.frames)
-        features, units = self.thunder.hear(self._samples(speech), speech.frames)
+        features, units, _ = self.thunder.hear(self._samples(speech), speech.frames)
         motion = Motion(motion.expression[:frames], motion.jaw[:frames])
         return self._grade([motion], units[: 2 * frames], features[:frames, -LOUDNESS:], _quiet)[0]
 

@@ -11,7 +11,7 @@ from thunder_core.m2s.score import evidence, grade
 from thunder_core.m2s.vocoder import speak
 from thunder_core.face.head import load_head
 from thunder_core.speech import encoder as encoder_module
-from thunder_core.speech.encoder import EncoderConfig, SpeechEncoder, at_frames, loudness
+from thunder_core.speech.encoder import EncoderConfig, SpeechEncoder, at_frames, loudness, presence
 from thunder_core.speech.mel import LogMel
 from thunder_core.speech.phones import PHONES, phone_index
 from thunder_core.speech.speaker import SpeakerEncoder
@@ -69,6 +69,17 @@ def test_long_sounds_are_encoded_in_pieces_that_join(small_encoder, monkeypatch)
 @pytest.mark.parametrize("samples", [1, 100, 1600, 4801])
 def test_any_length_gives_the_frames_asked_for(small_encoder, samples):
     assert small_encoder.features(0.1 * torch.randn(samples), 7).shape == (7, 18)
+
+
+def test_presence_leads_speech_and_settles_after_it():
+    logits = torch.zeros(400, len(PHONES))
+    logits[:, 0] = 12.0  # silence …
+    logits[150:200, 0] = -12.0  # … but for the fourth second: frames 75 … 99
+    alive = presence(logits, 200)
+    assert (alive[75:100] == 1).all()
+    assert alive[70] > 0.9 and alive[104] > 0.9
+    assert alive[:60].max() < 1e-3 and alive[115:].max() < 1e-3
+    assert alive.diff().abs().max() < 0.3
 
 
 def test_units_find_clusters():

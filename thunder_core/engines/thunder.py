@@ -13,11 +13,12 @@ from torch import Tensor
 from ..diffusion.denoiser import Denoiser, DenoiserConfig
 from ..diffusion.sampling import in_windows, sample, seeded_noise
 from ..errors import BadWeights
-from ..speech.encoder import EncoderConfig, SpeechEncoder, at_frames, loudness
+from ..speech.encoder import EncoderConfig, SpeechEncoder, at_frames, loudness, presence
 from ..speech.units import Units
 from ..types import Motion
 from ..weights import load_weights
 
+_MOODS = ("mouthSmile", "mouthFrown", "mouthDimple")
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 
 
@@ -41,8 +42,10 @@ class Thunder:
 
     name = "thunder"
 
-    def __init__(self, folder: Path, device: str, channels: int):
-        self.device, self.channels = device, channels
+    def __init__(self, folder: Path, device: str, channel_names: Sequence[str]):
+        self.device, self.channels = device, len(channel_names)
+        # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may stay.
+        self.speaking = np.array([n.startswith(("mouth", "jaw", "tongue")) and not n.startswith(_MOODS) for n in channel_names])
         self.encoder: SpeechEncoder = build(
             lambda: SpeechEncoder(EncoderConfig(**config_of(folder / "encoder"))), folder / "encoder", strict=False
         ).to(device)
@@ -50,22 +53,27 @@ class Thunder:
         self.denoiser: Denoiser = build(
             lambda: Denoiser(DenoiserConfig(**config_of(folder / "denoiser"))), folder / "denoiser"
         ).to(device)
-        if self.denoiser.config.motion != channels + 9:
+        if self.denoiser.config.motion != self.channels + 9:
             raise BadWeights("The diffusion weights were made for another head. Install the extension again.")
 
-    def hear(self, samples: Tensor, frames: int) -> tuple[Tensor, Tensor]:
-        """Waveform → (features [T, d], units [2T])."""
+    def hear(self, samples: Tensor, frames: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Waveform → (features [T, d], units [2T], whether somebody speaks [T] 0 … 1)."""
         samples = samples.to(self.device)
-        hidden, _ = self.encoder.hear(samples)
+        hidden, logits = self.encoder.hear(samples)
         units = self.units(hidden)[torch.arange(2 * frames, device=self.device).clamp(max=len(hidden) - 1)]
-        return torch.cat([at_frames(hidden, frames), loudness(samples, frames)], -1), units
+        return torch.cat([at_frames(hidden, frames), loudness(samples, frames)], -1), units, presence(logits, frames)
 
     @torch.no_grad()
     def perform(
-        self, features: Tensor, seeds: Sequence[int], steps: int, guidance: float, progress: Callable[[float], None]
-    ) -> list[Motion]:
-        """Features [T, d] → one Motion of T frames per seed, by DPM-Solver++ with classifier-free guidance (§4.2)."""
+        self, features: Tensor, spoken: Tensor, seeds: Sequence[int], steps: int, guidance: float,
+        progress: Callable[[float], None],
+    ) -> list[Motion]:  # fmt: skip
+        """Features [T, d] → one Motion of T frames per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
+
+        `spoken` [T], 0 … 1: lips come to rest where it is 0, which the model alone does to half a millimetre only.
+        """
         frames, motions = len(features), []
+        alive = spoken.cpu().numpy()[:, None]
         hide = torch.ones(1, dtype=torch.bool, device=self.device)
 
         def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
@@ -82,14 +90,14 @@ class Thunder:
                 in_windows(denoise, frames), noise, steps,
                 lambda done, total: progress((start + done / total * len(some)) / len(seeds)),
             )  # fmt: skip
-            motions += [self._motion(m) for m in self.denoiser.restore(x).cpu().numpy()]
+            motions += [self._motion(m, alive) for m in self.denoiser.restore(x).cpu().numpy()]
         return motions
 
-    def _motion(self, x: np.ndarray) -> Motion:
+    def _motion(self, x: np.ndarray, alive: np.ndarray) -> Motion:
         n = self.channels
         x = x.astype(np.float32)
         # Channels are muscles: they pull or rest, and a jaw does not close past its teeth.
-        expression = np.clip(x[:, :n], 0.0, 1.2)
-        jaw = x[:, n : n + 3].copy()
+        expression = np.clip(x[:, :n], 0.0, 1.2) * np.where(self.speaking, alive, 1.0).astype(np.float32)
+        jaw = x[:, n : n + 3] * alive
         jaw[:, 0] = np.maximum(jaw[:, 0], 0.0)
         return Motion(expression, jaw, x[:, n + 3 : n + 6].copy(), x[:, n + 6 : n + 9].copy())

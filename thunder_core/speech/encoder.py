@@ -16,12 +16,13 @@ from transformers import Wav2Vec2BertConfig, Wav2Vec2BertModel
 
 from ..types import FPS, RATE
 from .mel import BINS, HOP, LogMel, level
-from .phones import PHONES
+from .phones import PHONES, SILENCE
 
 ENCODER_RATE = 50.0  # feature frames per second
 _OFFSET = 0.005  # s: feature frame i sees mel frames 2i−1 … 2i+2 and is therefore centred on i/50 + 5 ms
 _CHUNK = 20 * 50  # feature frames encoded at once, so that an hour of sound needs no more memory than a minute
 _MARGIN = 50  # feature frames of context on either side of a chunk
+_NEAR, _EASE = 8, 4  # animation frames around speech in which lips are alive, and over which they come to rest
 LOUDNESS = 2  # loudness channels appended to the hidden features
 
 
@@ -122,3 +123,15 @@ def loudness(samples: Tensor, frames: int) -> Tensor:
     rms = x[0].unfold(0, window, hop)[:frames].square().mean(-1).sqrt()
     decibel = 20 * torch.log10((rms / 0.1).clamp_min(1e-3))
     return torch.stack([2 * (rms / 0.1).clamp(0, 2).sqrt() - 1, (decibel / 20 + 1).clamp(-2, 1)], -1)
+
+
+def presence(logits: Tensor, frames: int) -> Tensor:
+    """Whether somebody speaks around each animation frame, [frames] 0 … 1, from phone logits [N, 40] at 50 Hz.
+
+    1 within a third of a second of speech, eased to 0 beyond: lips lead the sound and settle after it.
+    """
+    spoken = at_frames(1 - logits.float().softmax(-1)[:, SILENCE, None], frames)[:, 0]
+    near = F.max_pool1d(((spoken - 0.3) / 0.4).clamp(0, 1)[None], 2 * _NEAR + 1, 1, _NEAR)[0]
+    kernel = torch.hann_window(2 * _EASE + 3, periodic=False, device=near.device)[1:-1]
+    eased = F.conv1d(F.pad(near[None, None], (_EASE, _EASE), mode="replicate"), (kernel / kernel.sum())[None, None])[0, 0]
+    return eased.clamp(0, 1)
