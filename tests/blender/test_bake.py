@@ -155,11 +155,11 @@ def workers_of(parent):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up as Linux lists them")
 @pytest.mark.parametrize("how, code", [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
-def test_a_bake_that_is_stopped_leaves_neither_process_nor_file(short_voice, tmp_path, how, code):
+def test_a_bake_that_is_stopped_leaves_neither_process_nor_file(tmp_path, how, code):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "bake.py"), "--audio", short_voice, "--takes", "8", "--steps", "1000",
+        [sys.executable, str(ROOT / "bake.py"), "--audio", str(SAMPLE), "--takes", "32", "--steps", "1000",
          "--out", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"TMPDIR": str(temporary)})
     for line in process.stdout:
