@@ -153,6 +153,11 @@ def workers_of(parent):
     return found
 
 
+def hears_ctrl_c():
+    """For a child: SIGINT as in a terminal, even where these tests run in the background, where shells ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up as Linux lists them")
 @pytest.mark.parametrize("how, code", [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_a_bake_that_is_stopped_leaves_neither_process_nor_file(tmp_path, how, code):
@@ -161,7 +166,7 @@ def test_a_bake_that_is_stopped_leaves_neither_process_nor_file(tmp_path, how, c
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "bake.py"), "--audio", str(SAMPLE), "--takes", "32", "--steps", "1000",
          "--out", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"TMPDIR": str(temporary)})
+        env=os.environ | {"TMPDIR": str(temporary)}, preexec_fn=hears_ctrl_c)
     for line in process.stdout:
         if "Sampling" in line:
             break
