@@ -12,7 +12,7 @@ import bpy
 from ..thunder_core.client import Client
 from ..thunder_core.errors import BadHead, WorkerDied
 from ..thunder_core.types import Motion
-from . import engine_session, head, keying, strip, takes
+from . import engine_session, head, keying, mixdown, strip, takes
 from .resample import Clock
 from .work import Step
 
@@ -45,7 +45,7 @@ def sound_for_engine(client: Client, voice: strip.Voice) -> Iterator[Step]:
     if voice.path:
         return voice.path
     path = os.path.join(client.folder, f"voice_{time.monotonic_ns()}.wav")
-    for fraction in strip.mix_down(voice, path):
+    for fraction in mixdown.mix_down(voice, path):
         yield Step(0.05 * fraction, "Mixing down the voice", busy=True)
     return path
 

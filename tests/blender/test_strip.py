@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is heard of a strip, alone and exactly, is what the engine gets; what is not heard is refused with a reason."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -28,9 +29,13 @@ def place(sequencer, path, start=1, channel=1):
     return compat.strips(editor).new_sound("line", path, channel, start)
 
 
+def mixdown():
+    return importlib.import_module("bl_ext.user_default.thunder.scene.mixdown")
+
+
 def mixed(sequencer, voice, tmp_path):
     path = str(tmp_path / "mixed.wav")
-    for _ in sequencer[2].mix_down(voice, path):
+    for _ in mixdown().mix_down(voice, path):
         pass
     return read_wav(path)
 
@@ -202,7 +207,7 @@ def test_no_room_for_the_sound_is_said_and_leaves_nothing(blender, sequencer, co
     scene, _, strip = sequencer
     voice = strip.of_strip(scene, place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0)))
     with pytest.raises(core("errors").ThunderError, match="could not be mixed down|No space"):
-        for _ in strip.mix_down(voice, str(tmp_path / "nowhere" / "mixed.wav")):
+        for _ in mixdown().mix_down(voice, str(tmp_path / "nowhere" / "mixed.wav")):
             pass
     assert len(blender.data.scenes) == 1
 
@@ -223,7 +228,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(blender, sequencer, core, tmp_pa
     scene, _, strip = sequencer
     voice = strip.of_strip(scene, place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 20.0)))
     with pytest.raises(core("errors").NoSpace, match="No space is left"):
-        for _ in strip.mix_down(voice, str(tiny_disk / "mixed.wav")):
+        for _ in mixdown().mix_down(voice, str(tiny_disk / "mixed.wav")):
             pass
     assert len(blender.data.scenes) == 1 and os.listdir(tiny_disk) == []
 
