@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bake takes without a window: `blender -b file.blend --python bake.py -- --audio a.wav --takes 8 --out dir`.
 
-Also `python bake.py …` in any Python that has bpy, then on an empty scene unless --blend names a file. Writes into
+Also `python bake.py …` in any Python that has bpy. Without a file the scene is empty but for the head. Writes into
 the folder `--out`: the file with the sound, the head and its takes (NAME.blend), report.json and, with --npz, the
 numbers of each take in rank order. Ends with code 0, or with 1 (2 for a wrong option) and one sentence on stderr.
 """
@@ -89,7 +89,7 @@ def bake(package, chosen: argparse.Namespace) -> dict:
         if not os.path.isfile(chosen.blend):
             raise errors.BadRequest(f"There is no file “{chosen.blend}”: name another with --blend")
         bpy.ops.wm.open_mainfile(filepath=os.path.abspath(chosen.blend))
-    elif not bpy.app.binary_path and not bpy.data.filepath:  # the bpy module opens with a cube that nobody asked for
+    elif not bpy.data.filepath:  # what Blender opens with by itself is a cube that nobody asked for
         bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     scene = bpy.context.scene
     sound = os.path.abspath(chosen.audio)

@@ -24,7 +24,7 @@ class THUNDER_OT_generate(SlicedWork, bpy.types.Operator):
         return cls.__doc__
 
     def begin(self, context):
-        settings = context.scene.thunder
+        settings, self.scene = context.scene.thunder, context.scene.name
         voice = strip.find(context)
         rig = head.find(context.scene, context.object)
         head.check_animatable(rig)
@@ -34,9 +34,9 @@ class THUNDER_OT_generate(SlicedWork, bpy.types.Operator):
         return "Generating takes", steps
 
     def finish(self, context):
-        takes = context.scene.thunder.takes
-        best = takes[0]
-        self.report({"INFO"}, f"Best of {context.scene.thunder.count} takes: lip-sync {best.score:.0f}, seed {best.seed}")
+        settings = bpy.data.scenes[self.scene].thunder  # not the context's: another may be looked at by now
+        best = settings.takes[0]
+        self.report({"INFO"}, f"Best of {settings.count} takes: lip-sync {best.score:.1f}, seed {best.seed}")
         return {"FINISHED"}
 
 
