@@ -5,6 +5,7 @@
 #   make test          everything fast, and one Blender as a Python module
 #   make test-all      slow tests too, and every Blender version whose Python is here
 #   make test-window   the tests that need a real Blender with a window: BLENDER=/path/to/blender
+#   make bench         the tables README quotes, into bench/results/ (real lips where THUNDER_DATA is set)
 #   make engine        only the engine's environment
 #   make package       out/thunder-VERSION.zip, what Blender installs
 #   make clean         removes out/ and the environments
@@ -20,7 +21,7 @@ VERSIONS ?= $(shell setup/python.sh environment.py versions 2>/dev/null)
 WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo test test-all test-core test-core-all test-blender test-blenders test-window engine package clean
+.PHONY: demo test test-all test-core test-core-all test-blender test-blenders test-window bench engine package clean
 
 demo:
 	@$(WITH_ENGINE) && \
@@ -57,6 +58,11 @@ test-blenders:
 
 test-window:
 	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests/gui
+
+bench:
+	@$(WITH_ENGINE) && "$$engine" bench/engine.py && \
+	if [ -n "$$THUNDER_DATA" ]; then "$$engine" bench/lips.py "$$THUNDER_DATA"; \
+	else echo "real lips are left out: THUNDER_DATA names no folder of recordings"; fi
 
 engine:
 	@setup/python.sh environment.py engine
