@@ -21,8 +21,8 @@ def is_needed() -> bool:
 def samples_of(scene, strip, first: int, last: int, fps: float, folder: str) -> tuple[np.ndarray, int]:
     """What is heard of a strip from frame `first` up to `last`: float32 [n, channels] and its rate.
 
-    Trim, offset and volume with its animation; a strip that is retimed, panned or has modifiers is refused with
-    BadSound, since those are Blender's own to apply. folder: where a packed sound may be unpacked for a moment.
+    Trim, offset and volume with its animation. Pan is left out: it moves a voice sideways, and the engine hears in
+    mono. A strip that is retimed or has modifiers is refused with BadSound, since those are Blender's own to apply. folder: where a packed sound may be unpacked for a moment.
     """
     import aud
 
