@@ -66,6 +66,7 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
             rig = head.find(context.scene, context.object)
         except ThunderError as error:
             _wrapped(layout, str(error), context)
+            layout.operator("thunder.add_head", icon="ADD")
             return False
         layout.label(text=f"{rig.mesh.name} · {len(rig.channels)} of {len(head.channel_names())} channels", icon="CHECKMARK")
         return True
