@@ -54,13 +54,13 @@ def lips(head):
     return head.mouth_vertices[head.mouth_parts == 0].reshape(RINGS, AROUND)
 
 
-def test_regenerates_bit_for_bit(tmp_path):
+def test_every_array_regenerates_bit_for_bit(tmp_path):
+    """The arrays, not the file: how a zip's headers are written differs from one Python to the next."""
     sculpt.main(tmp_path / "head.npz")
     with np.load(tmp_path / "head.npz") as new, np.load(HEAD_FILE) as shipped:
         assert new.files == shipped.files
         for name in new.files:
-            assert new[name].dtype == shipped[name].dtype and np.array_equal(new[name], shipped[name]), name
-    assert (tmp_path / "head.npz").read_bytes() == HEAD_FILE.read_bytes()
+            assert new[name].dtype == shipped[name].dtype and new[name].tobytes() == shipped[name].tobytes(), name
 
 
 def test_is_complete_and_of_sane_size(head):

@@ -13,7 +13,7 @@ HEAD = """# Weights
 
 Made by `python -m thunder_core.train`, stage by stage; nothing pretrained but the speaker network. Files are
 safetensors beside a JSON with configuration and card; reading them runs no code. `head.npz` is the default head in
-FLAME layout, regenerated bit for bit by `python -m thunder_core.face.sculpt`.
+FLAME layout, every array regenerated bit for bit by `python -m thunder_core.face.sculpt`.
 
 | file | what | MB | steps | seed | commit | figures |
 |---|---|---|---|---|---|---|
