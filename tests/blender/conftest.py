@@ -5,6 +5,7 @@ import atexit
 import importlib
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -49,6 +50,25 @@ def core():
 def room():
     """A module of the extension's own rooms (scene, operators, panels) by its dotted name."""
     return lambda name: importlib.import_module(f"{NAME}.{name}")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of a few kilobytes for tests to fill: `small_disk(kilobytes)` gives its folder. Skips where none may be made."""
+    mounted = []
+
+    def make(kilobytes):
+        folder = tmp_path / "small_disk"
+        folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
+        if sys.platform != "linux" or not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("only root, on Linux and with mount, may make the small disk this test fills")
+        mounted.append(folder)
+        return folder
+
+    yield make
+    for folder in mounted:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.fixture
