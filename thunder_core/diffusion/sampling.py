@@ -33,7 +33,7 @@ def solver(steps: int) -> DPMSolverMultistepScheduler:
     """DPM-Solver++ (2M) for a network that predicts x0, with `steps` evaluations evenly spaced in log-SNR.
 
     Even spacing in time leaves so few steps at low noise that narrow distributions come out narrower still (a Gaussian
-    of deviation 0.1 keeps half its spread at 20 steps); even spacing in log-SNR keeps 98 % of it.
+    of deviation 0.1 keeps half its spread at 20 steps); even spacing in log-SNR keeps it within 2 %.
     """
     schedule = DPMSolverMultistepScheduler(
         num_train_timesteps=STEPS, beta_start=BETA[0], beta_end=BETA[1], beta_schedule="linear",
