@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .engines.thunder import Thunder, build, config_of
+from .engines.thunder import Thunder
 from .errors import BadRequest
 from .face.flame import opening_mm, width_mm
 from .face.head import Head, load_head
-from .m2s.model import MeshToSpeech, MeshToSpeechConfig
+from .m2s.model import MeshToSpeech
 from .m2s.mouth import Mouth
 from .m2s.score import grade
 from .m2s.vocoder import speak
+from .speech.audio import sound_hash
 from .speech.encoder import LOUDNESS
 from .speech.speaker import SpeakerEncoder
 from .types import FPS, RATE, LipSyncScore, Motion, Speech, Take
@@ -42,10 +42,9 @@ class Engine:
         self.head: Head = load_head(folder / "head.npz")
         self.thunder = Thunder(folder, device, self.head.expression_names)
         self.mouth = Mouth(self.head).to(device)
-        m2s_config = dict(config_of(folder / "m2s"))
-        self.scale = tuple(m2s_config.pop("score_scale"))
-        self.m2s: MeshToSpeech = build(lambda: MeshToSpeech(MeshToSpeechConfig(**m2s_config)), folder / "m2s").to(device)
-        self.speaker = build(SpeakerEncoder, folder / "speaker", strict=False).to(device)
+        m2s, self.scale = MeshToSpeech.load(folder)
+        self.m2s = m2s.to(device)
+        self.speaker = SpeakerEncoder.load(folder).to(device)
         self.weights = fingerprint(folder)
 
     @classmethod
@@ -84,8 +83,7 @@ class Engine:
         )
         progress(0.9, "Ranking by lip-sync")
         scores = self._grade(motions, units, features[:, -LOUDNESS:], progress)
-        audio = hashlib.sha256(np.ascontiguousarray(speech.samples, "<f4").tobytes()).hexdigest()[:16]
-        about = {"engine": self.thunder.name, "weights": self.weights, "audio": audio, "steps": steps, "guidance": guidance}
+        about = {"engine": self.thunder.name, "weights": self.weights, "audio": sound_hash(speech), "steps": steps, "guidance": guidance}
         found = [
             Take(m, s, score, opening_mm(self.head, m), width_mm(self.head, m), about | {"seed": s, "score": score.total})
             for m, s, score in zip(motions, seeds, scores)

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from .errors import BadWeights
 
@@ -31,6 +32,27 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
         raise BadWeights(f"The weights file {Path(error.filename or tensors_path).name} is missing. Install the extension again.") from error
     except (SafetensorError, ValueError, KeyError, OSError) as error:
         raise BadWeights(f"The weights file {tensors_path.name} is damaged ({error}). Install the extension again.") from error
+
+
+def load_network(path: Path, make: Callable[[dict], nn.Module], computed: str = "") -> nn.Module:
+    """The network that `make` builds from the configuration of `path`, filled, frozen and in eval mode.
+
+    Tensors whose names start with `computed` (filter banks) are made by the network itself and not stored.
+    Raises BadWeights when the file is missing, damaged or made for another shape.
+    """
+    tensors, config = load_weights(path)
+    try:
+        network = make(config)
+        missing, unexpected = network.load_state_dict(tensors, strict=False)
+    except (RuntimeError, TypeError, KeyError) as error:
+        raise _misfit(path) from error
+    if unexpected or any(not computed or not name.startswith(computed) for name in missing):
+        raise _misfit(path)
+    return network.eval().requires_grad_(False)
+
+
+def _misfit(path: Path) -> BadWeights:
+    return BadWeights(f"The weights file {path.name}.safetensors does not fit this version. Install the extension again.")
 
 
 def fingerprint(folder: Path) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from thunder_core.engine import Engine
 from thunder_core.errors import BadRequest, BadWeights, Cancelled
@@ -163,6 +164,17 @@ def test_truncated_weights_are_refused_with_a_sentence(tmp_path):
         data = path.read_bytes()
         (tmp_path / path.name).write_bytes(data[: len(data) // 2] if path.name == "denoiser.safetensors" else data)
     with pytest.raises(BadWeights, match="damaged"):
+        Engine.load(tmp_path, device="cpu")
+
+
+@pytest.mark.parametrize("name", ["encoder", "speaker", "m2s", "denoiser", "units"])
+def test_weights_that_lack_a_tensor_are_refused_not_left_random(tmp_path, name):
+    for path in (ROOT / "weights").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    tensors = load_file(tmp_path / f"{name}.safetensors")
+    tensors.pop(sorted(tensors)[0])
+    save_file(tensors, tmp_path / f"{name}.safetensors")
+    with pytest.raises(BadWeights, match="does not fit"):
         Engine.load(tmp_path, device="cpu")
 
 

@@ -13,28 +13,13 @@ from torch import Tensor
 from ..diffusion.denoiser import Denoiser, DenoiserConfig
 from ..diffusion.sampling import in_windows, sample, seeded_noise
 from ..errors import BadWeights
-from ..speech.encoder import EncoderConfig, SpeechEncoder, at_frames, loudness, presence
+from ..speech.encoder import SpeechEncoder, presence, with_loudness
 from ..speech.units import Units
 from ..types import Motion
-from ..weights import load_weights
+from ..weights import load_network
 
 _MOODS = ("mouthSmile", "mouthFrown", "mouthDimple")
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
-
-
-def build(module: Callable[[], torch.nn.Module], path: Path, strict: bool = True) -> torch.nn.Module:
-    """Make a network and fill it from `path`.safetensors. Raises BadWeights when they do not fit."""
-    tensors, _ = load_weights(path)
-    network = module()
-    try:
-        network.load_state_dict(tensors, strict=strict)
-    except RuntimeError as error:
-        raise BadWeights(f"The weights file {path.name}.safetensors does not fit this version. Install the extension again.") from error
-    return network.eval().requires_grad_(False)
-
-
-def config_of(path: Path) -> dict:
-    return load_weights(path)[1]
 
 
 class Thunder:
@@ -46,12 +31,10 @@ class Thunder:
         self.device, self.channels = device, len(channel_names)
         # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may stay.
         self.speaking = np.array([n.startswith(("mouth", "jaw", "tongue")) and not n.startswith(_MOODS) for n in channel_names])
-        self.encoder: SpeechEncoder = build(
-            lambda: SpeechEncoder(EncoderConfig(**config_of(folder / "encoder"))), folder / "encoder", strict=False
-        ).to(device)
-        self.units: Units = build(lambda: Units(**config_of(folder / "units")), folder / "units").to(device)
-        self.denoiser: Denoiser = build(
-            lambda: Denoiser(DenoiserConfig(**config_of(folder / "denoiser"))), folder / "denoiser"
+        self.encoder = SpeechEncoder.load(folder).to(device)
+        self.units: Units = load_network(folder / "units", lambda config: Units(**config)).to(device)
+        self.denoiser: Denoiser = load_network(
+            folder / "denoiser", lambda config: Denoiser(DenoiserConfig(**config))
         ).to(device)
         if self.denoiser.config.motion != self.channels + 9:
             raise BadWeights("The diffusion weights were made for another head. Install the extension again.")
@@ -60,8 +43,7 @@ class Thunder:
         """Waveform → (features [T, d], units [2T], whether somebody speaks [T] 0 … 1)."""
         samples = samples.to(self.device)
         hidden, logits = self.encoder.hear(samples)
-        units = self.units(hidden)[torch.arange(2 * frames, device=self.device).clamp(max=len(hidden) - 1)]
-        return torch.cat([at_frames(hidden, frames), loudness(samples, frames)], -1), units, presence(logits, frames)
+        return with_loudness(hidden, samples, frames), self.units.over(hidden, frames), presence(logits, frames)
 
     @torch.no_grad()
     def perform(

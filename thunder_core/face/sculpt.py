@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from . import sculpt_ears, sculpt_parts, sculpt_rig, sculpt_shapes, sculpt_skin
-from .sculpt_mesh import COLORS, MATERIALS, Mesh, triangulate
+from .sculpt_mesh import COLORS, MATERIALS, Mesh, edges, triangulate
 
 HEAD_FILE = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
 GRAIN = 1e-7  # metres; coordinates are rounded to it so that the last bits of a libm do not matter
@@ -76,12 +76,7 @@ def describe(mesh):
             along[i] = {"tip": 0.0, "root": 1.0}.get(key[2], key[2] / last if key[2] not in ("tip", "root") else 0)
     points = np.array(mesh.points)
     points = 0.5 * (points + points[mirror] * [-1, 1, 1])
-    edges = set()
-    for polygon in mesh.polygons:
-        ids = [i for i in polygon if i >= 0]
-        for a, b in zip(ids, ids[1:] + ids[:1]):
-            edges |= {(a, b), (b, a)}
-    a, b = np.array(sorted(edges)).T
+    a, b = edges(mesh.polygons)
     count = np.maximum(np.bincount(a, minlength=n), 1)
     return SimpleNamespace(
         points=points, part=np.array(mesh.parts), ring=ring, u=u, up=up, along_tongue=along, mirror=mirror,

@@ -52,6 +52,16 @@ class Mesh:
                 self.face((a[k], a[m], b[m], b[k]), material)
 
 
+def edges(polygons):
+    """Edges of quads-or-triangles, each both ways, in order: two arrays of vertex ids."""
+    pairs = set()
+    for polygon in polygons:
+        ids = [i for i in polygon if i >= 0]
+        for a, b in zip(ids, ids[1:] + ids[:1]):
+            pairs |= {(a, b), (b, a)}
+    return np.array(sorted(pairs)).T
+
+
 def triangulate(polygons):
     """Triangles [F, 3] of quads-or-triangles [P, 4]."""
     quads = polygons[:, 3] >= 0

@@ -13,6 +13,7 @@ import numpy as np
 
 from . import sculpt_nose
 from .sculpt_form import EYE, EYE_RADIUS, LID_RADIUS, drop_onto, surface_z
+from .sculpt_mesh import edges
 
 HALF = 32  # columns from the face's midline to the back's
 ROWS = 51
@@ -277,12 +278,7 @@ def _relax(mesh, rounds=24):
     for i, key in enumerate(mesh.keys):
         free[i] = (key[0] == "g" and key[1] < ROWS - 1) or key[0] == "c" or (key[0] in "me" and key[-2] < 2)
     crease = np.array([k[0] == "e" and k[-2] in (2, 3) or k[0] == "m" and k[1] == 2 for k in mesh.keys])
-    pairs = set()
-    for quad in mesh.polygons:
-        ids = [i for i in quad if i >= 0]
-        for a, b in zip(ids, ids[1:] + ids[:1]):
-            pairs |= {(a, b), (b, a)}
-    a, b = np.array(sorted(pairs)).T
+    a, b = edges(mesh.polygons)
     count = np.bincount(a, minlength=n).astype(float)
     mirror = np.array([mesh.index[mirror_key(k)] for k in mesh.keys])
     nose = {mesh.index[key]: point for key, point in sculpt_nose.points().items()}

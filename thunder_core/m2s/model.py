@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ import torchaudio
 from torch import Tensor, nn
 
 from ..speech.mel import BINS
+from ..weights import load_network
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,17 @@ class MeshToSpeech(nn.Module):
             nn.Conv1d(2 * w, 2 * w, 5, padding=2), nn.GELU(),
             nn.Conv1d(2 * w, 2 * BINS, 1),
         )  # fmt: skip
+
+    @classmethod
+    def load(cls, folder: Path) -> tuple[MeshToSpeech, tuple[float, float]]:
+        """The network among the weights of a folder, and the scale of its lip-sync score. Raises BadWeights."""
+        scale: list[float] = []
+
+        def make(config: dict) -> MeshToSpeech:
+            scale.extend(config.pop("score_scale"))
+            return cls(MeshToSpeechConfig(**config))
+
+        return load_network(folder / "m2s", make), tuple(scale)
 
     def settings(self) -> dict:
         return asdict(self.config)

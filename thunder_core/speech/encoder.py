@@ -8,6 +8,7 @@ frames. Loudness is appended, because a jaw follows the voice's strength as well
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from transformers import Wav2Vec2BertConfig, Wav2Vec2BertModel
 
 from ..types import FPS, RATE
+from ..weights import load_network
 from .mel import BINS, HOP, LogMel, level
 from .phones import PHONES, SILENCE
 
@@ -57,6 +59,11 @@ class SpeechEncoder(nn.Module):
         )  # fmt: skip
         self.phone_head = nn.Linear(config.width, len(PHONES))
 
+    @classmethod
+    def load(cls, folder: Path) -> SpeechEncoder:
+        """The encoder among the weights of a folder. Raises BadWeights."""
+        return load_network(folder / "encoder", lambda config: cls(EncoderConfig(**config)), computed="log_mel.")
+
     def settings(self) -> dict:
         return asdict(self.config)
 
@@ -93,8 +100,7 @@ class SpeechEncoder(nn.Module):
     @torch.no_grad()
     def features(self, samples: Tensor, frames: int) -> Tensor:
         """Speech features a = 𝒜(w) [frames, width + 2] at 25 fps, sample-accurately placed on the animation frames."""
-        hidden, _ = self.hear(samples)
-        return torch.cat([at_frames(hidden, frames), loudness(samples, frames)], -1)
+        return with_loudness(self.hear(samples)[0], samples, frames)
 
     @property
     def feature_width(self) -> int:
@@ -108,6 +114,11 @@ def at_frames(features: Tensor, frames: int) -> Tensor:
     i = t.floor().long().clamp(max=max(0, len(features) - 2))
     w = (t - i)[:, None].to(features.dtype)
     return features[i] * (1 - w) + features[(i + 1).clamp(max=len(features) - 1)] * w
+
+
+def with_loudness(hidden: Tensor, samples: Tensor, frames: int) -> Tensor:
+    """Speech features a [frames, width + 2] from 50 Hz hidden features [N, width] and the sound [samples] they are of."""
+    return torch.cat([at_frames(hidden, frames), loudness(samples, frames)], -1)
 
 
 def loudness(samples: Tensor, frames: int) -> Tensor:

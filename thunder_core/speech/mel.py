@@ -41,6 +41,11 @@ def active_level(samples: Tensor) -> Tensor:
     return torch.quantile(rms, 0.95, dim=-1, keepdim=True)
 
 
-def level(samples: Tensor, target: float = 0.1, least: float = 3e-3) -> Tensor:
-    """Bring speech [B, samples] to one level; `least` bounds the gain so that a silent clip stays silent."""
-    return samples * (target / active_level(samples).clamp_min(least))
+def gain(samples: Tensor, target: float = 0.1, least: float = 3e-3) -> Tensor:
+    """Factor [B, 1] that brings speech [B, samples] to one level; `least` bounds it so that a silent clip stays silent."""
+    return target / active_level(samples).clamp_min(least)
+
+
+def level(samples: Tensor) -> Tensor:
+    """Speech [B, samples] at one level."""
+    return samples * gain(samples)

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 import torch.nn.functional as F
 import torchaudio
 from torch import Tensor, nn
 
 from ..types import RATE
+from ..weights import load_network
 from .mel import active_level
 
 WIDTH = 256
@@ -30,6 +33,11 @@ class SpeakerEncoder(nn.Module):
         self.mel = torchaudio.transforms.MelSpectrogram(
             RATE, n_fft=400, hop_length=160, n_mels=40, f_min=0.0, f_max=RATE / 2, power=2.0, norm="slaney", mel_scale="slaney"
         )
+
+    @classmethod
+    def load(cls, folder: Path) -> SpeakerEncoder:
+        """The speaker network among the weights of a folder. Raises BadWeights."""
+        return load_network(folder / "speaker", lambda config: cls(), computed="mel.")
 
     def forward(self, mels: Tensor) -> Tensor:
         """Power mels [B, 160, 40] → unit vectors [B, 256]."""

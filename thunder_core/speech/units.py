@@ -17,6 +17,10 @@ class Units(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         return torch.cdist(hidden.float(), self.centroids).argmin(-1)
 
+    def over(self, hidden: Tensor, frames: int) -> Tensor:
+        """Units [2 · frames] of the sound behind hidden features [N, width], the last one held where they end early."""
+        return self(hidden)[torch.arange(2 * frames, device=hidden.device).clamp(max=len(hidden) - 1)]
+
     @property
     def count(self) -> int:
         return len(self.centroids)

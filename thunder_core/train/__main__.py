@@ -13,11 +13,10 @@ from pathlib import Path
 
 import torch
 
-from ..engines.thunder import build, config_of
 from ..face.head import load_head
-from ..m2s.model import MeshToSpeech, MeshToSpeechConfig
+from ..m2s.model import MeshToSpeech
 from ..m2s.mouth import Mouth
-from ..speech.encoder import EncoderConfig, SpeechEncoder
+from ..speech.encoder import SpeechEncoder
 from ..speech.speaker import SpeakerEncoder
 from ..weights import load_weights, save_weights
 from .calibrate import KERNELS, calibrate
@@ -82,15 +81,6 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     corpus_folder, set_folder, weights = args.cache / "corpus", args.cache / "motions", args.weights
 
-    def encoder() -> SpeechEncoder:
-        path = weights / "encoder"
-        return build(lambda: SpeechEncoder(EncoderConfig(**config_of(path))), path, strict=False)
-
-    def mesh_to_speech() -> MeshToSpeech:
-        config = dict(config_of(weights / "m2s"))
-        config.pop("score_scale")
-        return build(lambda: MeshToSpeech(MeshToSpeechConfig(**config)), weights / "m2s")
-
     head = load_head(weights / "head.npz")
     channels = list(head.expression_names)
     if args.stage == "card":
@@ -110,8 +100,8 @@ def main() -> None:
         save_weights(weights / "encoder", tensors, network.settings(), _card("speech encoder, frame-wise phones", "corpus, training voices", schedule, figures))
         print(figures)
     elif args.stage == "hear":
-        speaker = build(SpeakerEncoder, weights / "speaker", strict=False)
-        units = hear(Corpus(corpus_folder), encoder(), speaker, set_folder, args.seed, args.quiet_clips, args.share)
+        speaker, encoder = SpeakerEncoder.load(weights), SpeechEncoder.load(weights)
+        units = hear(Corpus(corpus_folder), encoder, speaker, set_folder, args.seed, args.quiet_clips, args.share)
         config = {"count": units.count, "width": units.centroids.shape[1]}
         save_weights(weights / "units", units.state_dict(), config, _card("speech units, k-means of encoder features", "corpus, training voices", None, {}))
     elif args.stage == "animate":
@@ -127,7 +117,7 @@ def main() -> None:
         motions = MotionSet(Corpus(corpus_folder), set_folder)
         folder = args.runs / ("denoiser-m2s" if args.m2s else "denoiser")
         schedule = Schedule(steps=args.steps, rate=args.rate, average=0.9995, seed=args.seed)
-        m2s, start = (mesh_to_speech(), load_weights(weights / "denoiser")[0]) if args.m2s else (None, None)
+        m2s, start = (MeshToSpeech.load(weights)[0], load_weights(weights / "denoiser")[0]) if args.m2s else (None, None)
         network, figures = train_denoiser(motions, Mouth(head), len(channels), folder, schedule, m2s, start, args.device)
         what = "diffusion model, THUNDER-F " + ("with mouth2s loss" if args.m2s else "without M2S loss")
         save_weights(weights / "denoiser", network.state_dict(), network.settings(), _card(what, "teacher's motions over the corpus", schedule, figures))

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..m2s.model import MeshToSpeech, MeshToSpeechConfig
 from ..m2s.mouth import Mouth
 from ..m2s.score import evidence
-from ..speech.mel import LogMel, active_level
+from ..speech.mel import LogMel, gain
 from .loop import Schedule, fit
 from .motions import SAMPLES_PER_FRAME, UNITS, MotionSet
 
@@ -21,7 +21,6 @@ FRAMES = 125  # 5 s, as in the paper
 BATCH = 16
 HIDE_INNER = 0.5  # share of crops in which teeth and tongue hold still, so that the lips alone must speak
 SHAKE = 2e-4  # metres of noise on vertices: samplers are not as smooth as the teacher
-LEVEL, LEAST = 0.1, 3e-3  # as speech.mel.level
 
 
 class SpeechBatches:
@@ -37,7 +36,7 @@ class SpeechBatches:
         if number not in self._gain:
             row = self.motions.rows[number]
             whole = torch.from_numpy(self.motions.samples(number, 0, row.frames))
-            self._gain[number] = LEVEL / max(float(active_level(whole[None])), LEAST)
+            self._gain[number] = float(gain(whole[None]))
         return self._gain[number]
 
     def __call__(self, rng: np.random.Generator) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..speech.encoder import SpeechEncoder, at_frames, loudness
+from ..speech.encoder import SpeechEncoder, loudness, with_loudness
 from ..speech.phones import SILENCE
 from ..speech.speaker import SpeakerEncoder
 from ..speech.units import Units, fit_units
@@ -78,9 +78,8 @@ def hear(
     def understand(samples: Tensor) -> tuple[int, Tensor, Tensor, Tensor]:
         frames = len(samples) // SAMPLES_PER_FRAME
         hidden = hidden_of(samples)
-        heard = torch.cat([at_frames(hidden, frames), loudness(samples, frames)], -1)
-        said = units(hidden)[torch.arange(2 * frames).clamp(max=len(hidden) - 1)]
-        return frames, heard.half(), said.to(torch.uint8), speaker.embed(samples, most_partials=2)
+        heard = with_loudness(hidden, samples, frames)
+        return frames, heard.half(), units.over(hidden, frames).to(torch.uint8), speaker.embed(samples, most_partials=2)
 
     chosen = [i for i, c in enumerate(corpus.clips) if c.split != "train" or rng.random() < share]
     quiet = [noise(int(rng.integers(3, 9)) * RATE, rng) * float(10 ** rng.uniform(-5, -1.3)) for _ in range(quiet_clips)]
