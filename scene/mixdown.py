@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import bpy
 
-from ..thunder_core.errors import BadSound, NoSpace
+from ..thunder_core.errors import BadSound, NoSpace, is_full_disk
 from . import compat, plain_mix
 from .strip import Voice, lineage, move, named
 
@@ -141,7 +141,7 @@ def _check_room(voice: Voice, path: str, needed: int) -> None:
     except OSError as error:
         if os.path.exists(path):
             os.remove(path)
-        if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        if is_full_disk(error):
             raise _no_space(path) from error
         raise _mix_error(voice, error.strerror or str(error)) from error
 

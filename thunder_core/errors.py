@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The small family of errors an animator may read: each message is a sentence with what happened and what to do."""
 
+import errno
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error means that a disk, or a person's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+
 
 class ThunderError(Exception):
     """Base of every error that is shown to a person; `kind` is its name on the wire between worker and client."""

@@ -8,7 +8,6 @@ first request, so that a Python without torch can still say what it lacks.
 from __future__ import annotations
 
 import argparse
-import errno
 import io
 import json
 import math
@@ -20,7 +19,7 @@ import time
 import traceback
 
 from .errors import (
-    BadRequest, BadSound, BadWeights, Cancelled, NoEngine, NoSpace, OutOfMemory, ThunderError,
+    BadRequest, BadSound, BadWeights, Cancelled, NoEngine, NoSpace, OutOfMemory, ThunderError, is_full_disk,
 )
 from .private_folder import remove_if_orphaned
 
@@ -349,7 +348,7 @@ def explain(error, verb):
         return error
     if _is_out_of_memory(error):
         return OutOfMemory("There is too little memory for this: ask for fewer takes or use a shorter piece of sound")
-    if _is_full_disk(error):
+    if is_full_disk(error):
         return NoSpace("No space is left on the disk for temporary files: free some and try again")
     if isinstance(error, ImportError):
         return _lacks(error)
@@ -386,10 +385,6 @@ def _is_out_of_memory(error):
     return isinstance(error, RuntimeError) and (
         "can't allocate memory" in text or "not enough memory" in text or "CUDA out of memory" in text
     )
-
-
-def _is_full_disk(error):
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def _brief(error):
