@@ -4,8 +4,11 @@
 #   make demo          a voice becomes takes on a head: out/demo/   AUDIO=file TAKES=8 SEED=1 BLENDER=/path/to/blender
 #   make test          everything fast, and one Blender as a Python module
 #   make test-all      slow tests too, and every Blender version whose Python is here
+#   make test-blenders  the tests in VERSIONS="4.2 5.2"; MARKS="not slow" leaves the slow ones out
 #   make test-window   the tests that need a real Blender with a window: BLENDER=/path/to/blender
+#   make docs-pictures the pictures of the docs, taken from a real window: BLENDER=/path/to/blender
 #   make bench         the tables README quotes, into bench/results/ (real lips where THUNDER_DATA is set)
+#   make train-smoke   every stage of training, a few steps each, on a corpus made for it (3 minutes)
 #   make engine        only the engine's environment
 #   make package       out/thunder-VERSION.zip, what Blender installs
 #   make clean         removes out/ and the environments
@@ -16,12 +19,13 @@
 AUDIO ?=
 TAKES ?= 8
 SEED ?= 1
+MARKS ?=
 VERSIONS ?= $(shell setup/python.sh environment.py versions 2>/dev/null)
 
 WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo test test-all test-core test-core-all test-blender test-blenders test-window bench engine package clean
+.PHONY: demo test test-all test-core test-core-all test-blender test-blender-slow test-blenders test-window docs-pictures bench train-smoke engine package clean
 
 demo:
 	@$(WITH_ENGINE) && \
@@ -33,7 +37,11 @@ demo:
 		blender=$$(setup/python.sh environment.py blender) && "$$blender" demo.py -- "$$@"; \
 	fi
 
-test: test-core test-blender
+# Each keeps about one core busy. What one says appears when it has ended.
+test:
+	@$(WITH_TESTED_ENGINE) && setup/python.sh environment.py blender >/dev/null
+	@echo "testing the engine and a Blender side by side: some minutes"
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-core test-blender
 
 test-all: test-core-all test-blenders
 
@@ -47,22 +55,31 @@ test-blender:
 	@$(WITH_TESTED_ENGINE) && blender=$$(setup/python.sh environment.py blender) && \
 	"$$blender" -m pytest tests/blender -m "not slow"
 
+test-blender-slow:
+	@$(WITH_TESTED_ENGINE) && blender=$$(setup/python.sh environment.py blender) && \
+	"$$blender" -m pytest tests/blender -m slow
+
+# Two versions at a time: each keeps about one core busy. What a version says appears when it has ended.
 test-blenders:
-	@$(WITH_TESTED_ENGINE) && setup/python.sh environment.py versions >/dev/null && failed= && \
-	for version in $(VERSIONS); do \
-		echo "== Blender $$version =="; \
-		blender=$$(setup/python.sh environment.py blender $$version) && "$$blender" -m pytest tests/blender \
-			|| failed="$$failed $$version"; \
-	done && \
-	if [ -n "$$failed" ]; then echo "failed with Blender$$failed" >&2; exit 1; fi
+	@$(WITH_TESTED_ENGINE) && setup/python.sh environment.py versions >/dev/null && mkdir -p out && \
+	echo "testing Blender $(VERSIONS), two at a time" && printf '%s\n' $(VERSIONS) | xargs -P 2 -I {} sh -c \
+		'log=out/test-blender-{}.log; echo "== Blender {} ==" >$$log; { blender=$$(setup/python.sh environment.py blender {}) && \
+		"$$blender" -m pytest tests/blender -m "$(MARKS)"; } >>$$log 2>&1; code=$$?; cat $$log; exit $$code'
 
 test-window:
 	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests/gui
 
+docs-pictures:
+	@$(WITH_TESTED_ENGINE) && "$$engine" tests/gui/pictures.py
+
 bench:
-	@$(WITH_ENGINE) && "$$engine" bench/engine.py && \
-	if [ -n "$$THUNDER_DATA" ]; then "$$engine" bench/lips.py "$$THUNDER_DATA"; \
+	@$(WITH_ENGINE) && "$$engine" bench/engine.py && "$$engine" bench/heads.py && \
+	"$$engine" bench/ranking.py && "$$engine" bench/speech.py && \
+	if [ -n "$$THUNDER_DATA" ]; then "$$engine" bench/lips.py "$$THUNDER_DATA" && "$$engine" bench/real.py "$$THUNDER_DATA"; \
 	else echo "real lips are left out: THUNDER_DATA names no folder of recordings"; fi
+
+train-smoke:
+	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests/core/test_train.py
 
 engine:
 	@setup/python.sh environment.py engine

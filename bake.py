@@ -34,18 +34,28 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--takes", type=whole(1, 64), default=8, help="how many to sample (8)")
     parser.add_argument("--seed", type=whole(0, 2**31 - 1), default=1, help="seed of the first take (1)")
     parser.add_argument("--steps", type=whole(1, 1000), default=20, help="sampling steps (20)")
+    parser.add_argument("--guidance", type=between(1.0, 3.0), default=1.0,
+                        help="how closely takes keep to the voice, 1 to 3; above 1 twice the time (1)")
+    parser.add_argument("--speech-guidance", type=between(0.0, 2.0), default=0.0,
+                        help="how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times the time (0)")
     parser.add_argument("--npz", action="store_true", help="also write take_01.npz … in rank order")
     parser.add_argument("--blend", help="file to bake in, where none is open")
     parser.add_argument("--head", help="object to animate (default: the scene's head, or a new one)")
     parser.add_argument("--start", type=float, help="scene frame of the sound's first sample (the scene's first)")
+    parser.add_argument("--weights", help="folder of model files (default: as the preferences say)")
     parser.add_argument("--engine", help="Python that runs the engine (default: as the add-on finds it)")
     return parser.parse_args(arguments)
 
 
 def whole(least: int, most: int):
     """An option's type: a whole number from `least` to `most`."""
-    def number(text: str) -> int:
-        value = int(text)
+    return between(least, most, int)
+
+
+def between(least: float, most: float, kind: type = float):
+    """An option's type: a number from `least` to `most`."""
+    def number(text: str):
+        value = kind(text)
         if not least <= value <= most:
             raise argparse.ArgumentTypeError(f"{value} is not between {least} and {most}")
         return value
@@ -83,6 +93,7 @@ def bake(package, chosen: argparse.Namespace) -> dict:
 
     strip, head, performing = room(package, "scene.strip"), room(package, "scene.head"), room(package, "scene.performing")
     session, work = room(package, "scene.engine_session"), room(package, "scene.work")
+    sampling = room(package, "scene.sampling").Sampling.of(chosen)
     errors = room(package, "thunder_core.errors")
     started = time.monotonic()
     if chosen.blend:
@@ -97,22 +108,22 @@ def bake(package, chosen: argparse.Namespace) -> dict:
     voice = strip.of_file(scene, sound, start)
     rig = choose_head(package, scene, chosen.head)
     head.check_animatable(rig)
-    client = session.client(chosen.engine)
+    client = session.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
     performances: list = []
 
     def tell(step):
         print(f"{step.fraction:4.0%}  {step.message}", flush=True)
 
-    work.run_through("Baking", performing.generate(client, voice, scene, rig, chosen.takes, chosen.seed, chosen.steps,
+    work.run_through("Baking", performing.generate(client, voice, scene, rig, chosen.takes, chosen.seed, sampling,
                                                    keep=performances), tell)
     if strip.has_audio():
         place_voice(package, scene, sound, voice)
     name = Path(bpy.data.filepath).stem or Path(sound).stem
     sampled = time.monotonic() - started
     report = {
-        "audio": sound, "sha256": file_hash(sound), "seed": chosen.seed, "steps": chosen.steps,
+        "audio": sound, "sha256": file_hash(sound), "seed": chosen.seed, **sampling.arguments,
         "blender": bpy.app.version_string, "blend": f"{name}.blend", "weights": performances[0].provenance["weights"],
-        "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3), "action": entry.name}
+        "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3), "action": entry.action.name}
                   for rank, (take, entry) in enumerate(zip(performances, scene.thunder.takes), start=1)],
     }
     with WholeOrNothing(package, chosen.out) as out:
@@ -230,6 +241,11 @@ def run_as_script(name: str, options, deed) -> None:
     code = _code_of(name, options, deed)
     sys.stdout.flush()
     sys.stderr.flush()
+    blender = sys.modules.get("bpy")
+    if blender is not None and not blender.app.binary_path:
+        # As a Python module Blender frees its panels after Python is gone, and has crashed at that: the code would be lost.
+        shutil.rmtree(blender.app.tempdir, ignore_errors=True)  # which Blender would have removed at its end
+        os._exit(code)
     if code:
         sys.exit(code)
 

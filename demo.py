@@ -67,8 +67,8 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
     """Run the whole path; returns the report. Raises ThunderError."""
     import bpy
 
-    names = ("strip", "head", "performing", "listening", "engine_session", "work", "stage", "showing")
-    strip, head, performing, listening, session, work, stage, showing = (
+    names = ("strip", "head", "performing", "sampling", "listening", "engine_session", "work", "stage", "showing")
+    strip, head, performing, sampling, listening, session, work, stage, showing = (
         bake.room(package, f"scene.{name}") for name in names)
     bar = Bar()
     out = os.path.abspath(chosen.out)
@@ -96,7 +96,8 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
     client = session.client(chosen.engine)
     sampled: list = []
     work.run_through("Generating takes", performing.generate(
-        client, voice, scene, rig, chosen.takes, chosen.seed, chosen.steps, keep=sampled), bar.step)
+        client, voice, scene, rig, chosen.takes, chosen.seed, sampling.Sampling(chosen.steps),
+        keep=sampled), bar.step)
     for rank, (take, entry) in enumerate(zip(sampled, scene.thunder.takes), start=1):
         print(f"          {rank}  lip-sync {take.score:5.1f}  seed {take.seed:<10d} {entry.curve}", flush=True)
         bake.write_npz(os.path.join(out, f"take_{rank:02d}.npz"), take)

@@ -29,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 from thunder_core.engine import Engine  # noqa: E402
 from thunder_core.face.flame import opening_mm, width_mm  # noqa: E402
 from thunder_core.speech.audio import read_sound  # noqa: E402
+from thunder_core.speech.encoder import loudness  # noqa: E402
 from thunder_core.train.calibrate import aligned_phones  # noqa: E402
 from thunder_core.train.teacher import Style, perform  # noqa: E402
 
@@ -59,9 +60,8 @@ def main() -> None:
         np.savez(folders["take_01"] / f"{wav.stem}.npz", opening=takes[0].opening, width=takes[0].width)
         mean = {k: np.mean([getattr(t, k) for t in takes], 0) for k in ("opening", "width")}
         np.savez(folders["mean_of_takes"] / f"{wav.stem}.npz", **mean)
-        features, _, _ = engine.thunder.hear(torch.from_numpy(speech.samples), speech.frames)
-        labels = phones[wav.stem]
-        motion = perform(labels, features[:, -2:].cpu().numpy(), list(engine.head.expression_names), np.random.default_rng(1), Style())
+        loud = loudness(torch.from_numpy(speech.samples), speech.frames).numpy()
+        motion = perform(phones[wav.stem], loud, list(engine.head.expression_names), np.random.default_rng(1), Style())
         np.savez(folders["teacher"] / f"{wav.stem}.npz", opening=opening_mm(engine.head, motion), width=width_mm(engine.head, motion))
     lines = [
         f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, device {engine.device}; "

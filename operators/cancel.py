@@ -7,7 +7,7 @@ from ..scene import work
 
 
 class THUNDER_OT_cancel(bpy.types.Operator):
-    """Stop the work that is going on; the scene stays as it was before"""
+    """Stop the work that is going on; takes that have arrived stay, all else is as it was before"""
 
     bl_idname = "thunder.cancel"
     bl_label = "Cancel"

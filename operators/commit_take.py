@@ -3,34 +3,34 @@
 
 import bpy
 
-from ..scene import committing, takes
-from ..thunder_core.errors import ThunderError
+from ..scene import committing, head, ranking
+from .shape_take import OnShownTake, shown
+from .slices import SlicedWork
 
 
-class THUNDER_OT_commit_take(bpy.types.Operator):
-    """Put the shown take into a copy of your own animation and use it; your previous action stays in the file"""
+class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
+    """Make the shown take your own animation, as few keys; what was there stays in the file"""
 
     bl_idname = "thunder.commit_take"
     bl_label = "Commit"
-    bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
     def poll(cls, context):
-        if context.scene is None or takes.shown_index(context.scene.thunder) < 0:
-            cls.poll_message_set("No take is shown: choose one in the list first")
-            return False
-        return True
+        return OnShownTake.poll.__func__(cls, context)
 
-    def execute(self, context):
-        settings = context.scene.thunder
-        entry = settings.takes[takes.shown_index(settings)]
-        try:
-            rig = takes.rig_of(context.scene, entry)
-            actions = committing.commit(rig, entry, f"{rig.owner.name} · {entry.voice}")
-        except ThunderError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        self.report({"INFO"}, f"The take is now your animation, as the action “{actions[0].name}”")
+    def begin(self, context):
+        entry, rig = shown(context)
+        head.check_animatable(rig)
+        choice = committing.chosen(context.scene, entry)
+        return "Committing", self.told(committing.commit(rig, entry, f"{rig.owner.name} · {entry.voice}", choice))
+
+    def told(self, steps):
+        self.sentence = (yield from steps).sentence
+
+    def finish(self, context):
+        self.report({"INFO"}, self.sentence)
+        if not bpy.app.background:
+            ranking.look()  # what is the animator's own now has no score yet
         return {"FINISHED"}
 
 

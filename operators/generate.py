@@ -1,15 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generate takes: several sampled performances of the voice, keyed and ranked."""
+"""Generate takes: several sampled performances of the voice, listed as they come and ranked."""
 
 import bpy
 
 from ..scene import engine_session, head, performing, strip
-from ..thunder_core.errors import ThunderError
+from ..scene.sampling import Sampling
+from ..thunder_core.errors import Cancelled, ThunderError
 from .slices import SlicedWork
 
 
-class THUNDER_OT_generate(SlicedWork, bpy.types.Operator):
-    """Sample performances of the voice, key each as a take of its own and list them best first"""
+class KeepsArrivals:
+    """A SlicedWork that lists takes as they come, in `self.arrived`: stopped or failed, those that came stay."""
+
+    def fail(self, error: Exception):
+        arrived = len(getattr(self, "arrived", ()))
+        if not arrived:
+            return super().fail(error)
+        kept = f"{arrived} of {self.asked} takes had arrived and stay in the list"
+        if isinstance(error, Cancelled):
+            self.report({"INFO"}, f"Stopped: {kept}")
+        elif isinstance(error, ThunderError):
+            self.report({"ERROR"}, f"{error}; {kept}")
+        else:
+            super().fail(error)
+        return {"FINISHED"}  # an undo step: the list has changed
+
+
+class THUNDER_OT_generate(KeepsArrivals, SlicedWork, bpy.types.Operator):
+    """Sample performances of the voice, list each as soon as it is there and put the best first"""
 
     bl_idname = "thunder.generate"
     bl_label = "Generate Takes"
@@ -24,19 +42,20 @@ class THUNDER_OT_generate(SlicedWork, bpy.types.Operator):
         return cls.__doc__
 
     def begin(self, context):
-        settings, self.scene = context.scene.thunder, context.scene.name
+        settings = context.scene.thunder
         voice = strip.find(context)
         rig = head.find(context.scene, context.object)
         head.check_animatable(rig)
         client = engine_session.client()
         client.start()
-        steps = performing.generate(client, voice, context.scene, rig, settings.count, settings.seed, settings.steps)
+        self.arrived, self.asked = [], settings.count
+        steps = performing.generate(client, voice, context.scene, rig, settings.count, settings.seed, Sampling.of(settings),
+                                    keep=self.arrived)
         return "Generating takes", steps
 
     def finish(self, context):
-        settings = bpy.data.scenes[self.scene].thunder  # not the context's: another may be looked at by now
-        best = settings.takes[0]
-        self.report({"INFO"}, f"Best of {settings.count} takes: lip-sync {best.score:.1f}, seed {best.seed}")
+        best = max(self.arrived, key=lambda take: take.score)
+        self.report({"INFO"}, f"Best of {self.asked} takes: lip-sync {best.score:.1f}, seed {best.seed}")
         return {"FINISHED"}
 
 

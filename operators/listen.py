@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Listen: hear what the animation on the head says."""
+"""Listen: hear what the animation on the head says, next to the original."""
 
 import bpy
 
 from ..scene import engine_session, head, listening, strip
-from ..thunder_core.errors import BadSound
+from ..thunder_core.errors import BadSound, ThunderError
 from .slices import SlicedWork
 
 
 class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
-    """Speak what the mouth says now, edited keys included, and put it in the sequencer as a muted strip"""
+    """Speak what the mouth says now, edited keys included, and put it in the sequencer next to the original"""
 
     bl_idname = "thunder.listen"
     bl_label = "Listen"
@@ -17,7 +17,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if not strip.has_audio():
-            cls.poll_message_set("This Blender was built without sound")
+            cls.poll_message_set("This Blender was built without sound: use one that plays sound to listen")
             return False
         return super().poll(context)
 
@@ -30,7 +30,62 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
             voice = None  # without a voice the sound is nobody's in particular
         client = engine_session.client()
         client.start()
-        return "Listening", listening.listen(client, context.scene, rig, voice, first, last)
+        edited = context.scene.thunder.listen_range == "EDITED"
+        return "Listening", self.told(listening.listen(client, context.scene, rig, voice, first, last, edited))
+
+    def told(self, steps):
+        self.heard = yield from steps
+
+    def finish(self, context):
+        first, last = self.heard
+        self.report({"INFO"}, f"Heard frames {first} to {last}")
+        if not bpy.app.background and context.window is not None and context.scene.thunder.listen_play:
+            self.play(context, first)
+        return {"FINISHED"}
+
+    def play(self, context, first):
+        """Play what was heard in place of the original."""
+        try:
+            listening.flip(context, heard=True)
+        except ThunderError:
+            return
+        context.scene.frame_set(first)
+        if not context.screen.is_animation_playing:
+            bpy.ops.screen.animation_play()
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_listen,))
+class THUNDER_OT_original(bpy.types.Operator):
+    """Hear the original or what Listen heard: the one is muted when the other is not"""
+
+    bl_idname = "thunder.original"
+    bl_label = "Original"
+    bl_options = {"REGISTER", "UNDO"}
+
+    to: bpy.props.EnumProperty(
+        name="Hear", options={"SKIP_SAVE"}, description="Which of the two is heard",
+        items=[("FLIP", "The Other", "Whichever is muted now"), ("ORIGINAL", "Original", "The voice"),
+               ("HEARD", "Animation", "What the animation says")])
+
+    @classmethod
+    def description(cls, context, properties):
+        return {"ORIGINAL": "Hear the original voice and mute what the animation says",
+                "HEARD": "Hear what the animation says and mute the original voice"}.get(properties.to, cls.__doc__)
+
+    @classmethod
+    def poll(cls, context):
+        if context.scene is None or listening.heard_strip(context)[1] is None:
+            cls.poll_message_set("Nothing was listened to yet: press Listen first")
+            return False
+        return True
+
+    def execute(self, context):
+        heard = not listening.is_heard(context) if self.to == "FLIP" else self.to == "HEARD"
+        try:
+            listening.flip(context, heard)
+        except ThunderError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_listen, THUNDER_OT_original))

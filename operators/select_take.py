@@ -1,10 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Show a take on its head, or give the head its own animation back."""
+"""Show a take on its head, step through the list, flip between two, or give the head its own animation back."""
 
 import bpy
 
-from ..scene import head, showing, takes
+from ..scene import browsing, head, playing, showing, takes
 from ..thunder_core.errors import ThunderError
+
+
+def there_are_takes(operator, context) -> bool:
+    """Whether there are takes to do something with; if not, an operator's button says so."""
+    if context.scene is None or not context.scene.thunder.takes:
+        operator.poll_message_set("There are no takes yet: generate some")
+        return False
+    return True
 
 
 class THUNDER_OT_select_take(bpy.types.Operator):
@@ -20,29 +28,26 @@ class THUNDER_OT_select_take(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if context.scene is None or not context.scene.thunder.takes:
-            cls.poll_message_set("There are no takes yet: generate some")
-            return False
-        return True
+        return there_are_takes(cls, context)
 
     @classmethod
     def description(cls, context, properties):
         if properties.step:
-            return "Show the next take" if properties.step > 0 else "Show the previous take"
+            return "Show the next take of the list" if properties.step > 0 else "Show the previous take of the list"
         if properties.index < 0:
             return "Give the head back the animation it had before takes were shown"
         return "Show this take on its head"
 
     def execute(self, context):
         settings = context.scene.thunder
-        index = self.index
-        if self.step:
-            index = (takes.shown_index(settings) + self.step) % len(settings.takes)
         try:
+            index = self._stepped(context) if self.step else self.index
             if index < 0:
                 showing.show_own(takes.shown_rig(settings) or head.find(context.scene, context.object))
             elif index < len(settings.takes):
                 showing.show(takes.rig_of(context.scene, settings.takes[index]), settings.takes[index])
+                if settings.play_shown:
+                    playing.start(context.scene, settings.takes[index].first)
             else:
                 self.report({"ERROR"}, f"There is no take {index + 1}: the list has {len(settings.takes)}")
                 return {"CANCELLED"}
@@ -51,5 +56,36 @@ class THUNDER_OT_select_take(bpy.types.Operator):
             return {"CANCELLED"}
         return {"FINISHED"}
 
+    def _stepped(self, context) -> int:
+        """The place of the take so many rows on in the list as it is drawn; from none to its first or last."""
+        settings = context.scene.thunder
+        order = browsing.order(context) or list(range(len(settings.takes)))
+        shown = takes.shown_index(settings)
+        if shown not in order:
+            return order[0 if self.step > 0 else -1]
+        return order[(order.index(shown) + self.step) % len(order)]
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_select_take,))
+
+class THUNDER_OT_flip_take(bpy.types.Operator):
+    """Flip between the take that is shown and what was shown before it"""
+
+    bl_idname = "thunder.flip_take"
+    bl_label = "A/B"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        return there_are_takes(cls, context)
+
+    def execute(self, context):
+        try:
+            rig = takes.shown_rig(context.scene.thunder) or head.find(context.scene, context.object)
+            name = takes.flip(context.scene, rig)
+        except ThunderError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"Shown: {name}")
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_select_take, THUNDER_OT_flip_take))

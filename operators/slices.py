@@ -80,9 +80,12 @@ class SlicedWork:
         return result
 
     def show_progress(self, context):
-        step = work.running.step
-        context.workspace.status_text_set(f"{work.running.title}: {step.message} ({step.fraction:.0%}) · Esc cancels")
-        work.redraw()
+        step, left = work.running.step, work.running.time_left
+        text = f"{work.running.title}: {step.message} ({step.fraction:.0%}{', ' if left else ''}{left}) · Esc cancels"
+        if text != getattr(self, "shown_text", None):  # drawing costs the animator time: only when there is something new
+            self.shown_text = text
+            context.workspace.status_text_set(text)
+            work.redraw()
 
     def fail(self, error: Exception):
         if isinstance(error, Cancelled):

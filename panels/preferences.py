@@ -1,17 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on's preferences: which Python runs the engine, and on what."""
+"""The add-on's preferences: the engine and what it runs on, its weights, the keys."""
 
 import bpy
 
 from ..scene import engine_session
+from . import engine, keymap
 
 
 class ThunderPreferences(bpy.types.AddonPreferences):
     bl_idname = engine_session.PACKAGE
 
     engine_python: bpy.props.StringProperty(
-        name="Engine Python", subtype="FILE_PATH",
-        description="Python, or virtual environment, with the engine's packages; empty looks in the usual places",
+        name="Other Python", subtype="FILE_PATH",
+        description="Python, or virtual environment, that has the engine's packages already; "
+                    "empty takes the engine installed here",
+    )
+    wheels: bpy.props.StringProperty(
+        name="Folder of Wheels", subtype="DIR_PATH",
+        description="Install from this folder without the network; "
+                    "it needs a wheel of every package that requirements/engine.txt lists",
+    )
+    weights: bpy.props.StringProperty(
+        name="Weights", subtype="DIR_PATH",
+        description="Folder of model files that you trained yourself; empty takes the ones that come with the add-on",
     )
     device: bpy.props.EnumProperty(
         name="Device",
@@ -25,12 +36,20 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.prop(self, "engine_python")
-        there, text = engine_session.found(self.engine_python)
-        row = layout.row()
-        row.alert = not there
-        row.label(text=text, icon="CHECKMARK" if there else "ERROR")
+        engine.draw(layout, context, self)
         layout.prop(self, "device")
+        layout.prop(self, "engine_python")
+        layout.prop(self, "weights")
+        if self.weights:
+            lacking = engine_session.missing_weights(bpy.path.abspath(self.weights))
+            row = layout.row()
+            row.alert = bool(lacking)
+            more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+            text = f"Lacks {lacking[0]}{more}" if lacking else "All model files are there"
+            row.label(text=text, icon="ERROR" if lacking else "CHECKMARK")
+        layout.separator()
+        layout.label(text="Keys")
+        keymap.draw(layout, context)
 
 
 register, unregister = bpy.utils.register_classes_factory((ThunderPreferences,))

@@ -1,25 +1,55 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The Thunder tab of the 3D viewport's sidebar."""
 
+import textwrap
+
 import bpy
 
-from ..scene import engine_session, head, strip, takes, work
+from ..scene import engine_session, head, overriding, strip, takes, voice_state, work
 from ..thunder_core.errors import ThunderError
-from . import take_list
 
 
 LETTERS_PER_PIXEL = 0.113  # that fit beside an icon in the sidebar at scale 1, measured
 
 
 class _Tab:
+    """A panel of the tab. Each says its `bl_order`, that of a day's work, as Blender would go by who registered first."""
+
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = "Thunder"
 
 
+class _OfShownTake(_Tab):
+    """A panel below that of the takes, there while one is shown."""
+
+    bl_parent_id = "THUNDER_PT_takes"
+
+    @classmethod
+    def poll(cls, context):
+        return takes.shown_index(context.scene.thunder) >= 0
+
+
+def has_voice(context) -> bool:
+    """Whether there is a sound that could be the voice."""
+    try:
+        strip.find(context)
+    except ThunderError:
+        return bool(strip.sound_strips(context.scene))
+    return True
+
+
+def is_beginning(context) -> bool:
+    """Whether there are neither takes nor all that it needs to generate some: Getting Started says then what to do."""
+    if context.scene.thunder.takes or work.running is not None:
+        return False
+    return not (head.is_any_in(context.scene) and has_voice(context) and engine_session.found_now()[0])
+
+
 class THUNDER_PT_main(_Tab, bpy.types.Panel):
     bl_label = "Thunder"
     bl_idname = "THUNDER_PT_main"
+    bl_order = 1
 
     def draw(self, context):
         layout = self.layout
@@ -37,8 +67,9 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
             column.scale_y = 1.5
             column.active = ready and there  # greyed, and a click or the tooltip says why
             column.operator("thunder.generate", icon="PLAY")
-            if not there:
+            if not there and not is_beginning(context):
                 _wrapped(layout, text, context)
+                layout.operator("thunder.open_preferences", icon="IMPORT")
         else:
             _progress(layout, work.running)
 
@@ -48,90 +79,86 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
         if settings.source == "FILE":
             layout.prop(settings, "sound_file", text="", placeholder="Sound file")
         else:
-            layout.prop(settings, "strip", text="", icon="SOUND", placeholder="Active strip")
+            row = layout.row(align=True)
+            row.prop(settings, "strip", text="", icon="SOUND", placeholder="Active strip")
+            row.operator("thunder.own_voice", text="", icon="ADD")
+            if context.scene.use_preview_range:
+                layout.prop(settings, "only_preview")
         try:
             voice = strip.find(context)
         except ThunderError as error:
-            _wrapped(layout, str(error), context)
+            if not is_beginning(context):
+                _wrapped(layout, str(error), context)
             return False
         seconds = "" if voice.last is None else f" · {(voice.last - voice.clock.start) / voice.clock.fps:.1f} s"
         layout.label(text=voice.name + seconds, icon="CHECKMARK")
+        self._stale(layout, context)
         return True
+
+    def _stale(self, layout, context):
+        """What became of the voice since takes were made, and the button that makes them fit it again."""
+        stale = voice_state.stale(context.scene)
+        if not stale or work.running is not None:
+            return
+        _wrapped(layout, stale[0][1].sentence, context, icon="FILE_REFRESH")
+        count = len(stale)
+        layout.operator("thunder.resync", text=f"Re-sync {count} Take{'' if count == 1 else 's'}", icon="FILE_REFRESH")
 
     def _head(self, layout, context, settings):
         row = layout.row(align=True)
-        row.prop(settings, "head", text="", icon="USER")
-        row.operator("thunder.add_head", text="", icon="ADD")
+        row.prop(settings, "head", text="", icon="USER", placeholder="Head")
+        row.menu("THUNDER_MT_add_head", text="", icon="ADD")
         try:
             rig = head.find(context.scene, context.object)
         except ThunderError as error:
-            _wrapped(layout, str(error), context)
-            layout.operator("thunder.add_head", icon="ADD")
+            if overriding.linked_in(context.scene) is not None:
+                _wrapped(layout, "A character is linked from another file and takes no keys yet", context)
+                layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+                return False
+            if not is_beginning(context) or head.is_any_in(context.scene):
+                _wrapped(layout, str(error), context)
+                layout.operator("thunder.add_head", icon="ADD")
             return False
         layout.label(text=f"{rig.mesh.name} · {len(rig.channels)} of {len(head.channel_names())} channels", icon="CHECKMARK")
+        if any(block.library is not None for block in rig.targets):
+            _wrapped(layout, "It is linked from another file and takes no keys yet", context)
+            layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+            return False
         return True
 
 
-class THUNDER_PT_takes(_Tab, bpy.types.Panel):
-    bl_label = "Takes"
-    bl_idname = "THUNDER_PT_takes"
-
-    @classmethod
-    def poll(cls, context):
-        return bool(context.scene.thunder.takes)
+class THUNDER_MT_add_head(bpy.types.Menu):
+    bl_label = "Add Head"
 
     def draw(self, context):
         layout = self.layout
-        settings = context.scene.thunder
-        take_list.draw_header(layout)
-        layout.template_list("THUNDER_UL_takes", "", settings, "takes", settings, "active_take", rows=4)
-        shown = takes.shown_index(settings)
-        row = layout.row(align=True)
-        row.operator("thunder.select_take", text="", icon="TRIA_LEFT").step = -1
-        row.operator("thunder.select_take", text="My Animation", depress=shown < 0).index = -1
-        row.operator("thunder.select_take", text="", icon="TRIA_RIGHT").step = 1
-        column = layout.column()
-        column.scale_y = 1.2
-        column.operator("thunder.commit_take", icon="CHECKMARK")
-
-
-class THUNDER_PT_listen(_Tab, bpy.types.Panel):
-    bl_label = "Listen"
-    bl_idname = "THUNDER_PT_listen"
-
-    @classmethod
-    def poll(cls, context):
-        return bool(head.in_scene(context.scene))
-
-    def draw(self, context):
-        layout = self.layout
-        layout.prop(context.scene.thunder, "listen_range", text="")
-        column = layout.column()
-        column.scale_y = 1.2
-        column.operator("thunder.listen", icon="SPEAKER")
+        layout.operator_context = "INVOKE_DEFAULT"
+        layout.operator("thunder.add_head", text="Thunder Head", icon="USER")
+        layout.operator("thunder.add_flame_head", icon="FILE_FOLDER")
+        layout.operator("thunder.add_ict_head", icon="FILE_FOLDER")
 
 
 def _progress(layout, running):
     row = layout.row(align=True)
     row.scale_y = 1.5
-    left = running.seconds_left
-    text = running.step.message if left is None else f"{running.step.message}, {left:.0f} s left"
+    text = ", ".join(filter(None, (running.step.message, running.time_left)))
     row.progress(factor=running.step.fraction, text=text)
     row.operator("thunder.cancel", text="", icon="X")
 
 
-def _wrapped(layout, text: str, context):
-    """A sentence in as many lines as the sidebar's width needs, greyed."""
+def _wrapped(layout, text: str, context, icon: str = "INFO"):
+    """A sentence in as many lines as the sidebar's width needs, greyed, behind an icon."""
     letters = max(16, int(context.region.width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL))
     column = layout.column(align=True)
     column.active = False
-    line, icon = "", "INFO"
-    for word in text.split():
-        if line and len(line) + 1 + len(word) > letters:
-            column.label(text=line, icon=icon)
-            line, icon = "", "BLANK1"
-        line = f"{line} {word}".strip()
-    column.label(text=line, icon=icon)
+    in_lines(column, text, letters, icon)
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_main, THUNDER_PT_takes, THUNDER_PT_listen))
+def in_lines(column, text: str, letters: int, icon: str) -> None:
+    """A sentence in lines of at most so many letters, behind an icon; words stay whole."""
+    for line in textwrap.wrap(text, letters, break_long_words=False, break_on_hyphens=False):
+        column.label(text=line, icon=icon)
+        icon = "BLANK1"
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_MT_add_head, THUNDER_PT_main))

@@ -9,8 +9,12 @@ import numpy as np
 HAS_SLOTS = bpy.app.version >= (4, 4, 0)  # one action may animate several data-blocks
 _LAYERED_ONLY = bpy.app.version >= (5, 0, 0)  # Action.fcurves is gone
 
+TARGET = "thunder_target"  # of an action without slots: name of the data-block it was made for
+
 # What keyframe_points.foreach_set wants for the enums of a key (DNA values, stable since 2.8).
 BEZIER, AUTO_CLAMPED = 2, 4
+CONSTANT, LINEAR = 0, 1
+FREE, AUTO, VECTOR, ALIGNED = 0, 1, 2, 3
 
 
 # ---- sequencer
@@ -23,7 +27,12 @@ def strips(editor) -> bpy.types.bpy_prop_collection:
 
 def strips_all(editor) -> bpy.types.bpy_prop_collection:
     """All strips of a sequence editor, those inside metas included."""
-    return editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
+    return getattr(editor, strips_all_name(editor))
+
+
+def strips_all_name(editor) -> str:
+    """What that property is called, in lists of the interface and in animation paths."""
+    return "strips_all" if hasattr(editor, "strips_all") else "sequences_all"
 
 
 def sequencer_scene(context):
@@ -41,6 +50,11 @@ def strip_span(strip) -> tuple[int, int]:
 def content_start(strip) -> float:
     """Scene frame, with its fraction, at which the untrimmed content of a strip begins."""
     return float(strip.content_start if hasattr(strip, "content_start") else strip.frame_start)
+
+
+def content_trim(strip) -> float:
+    """Frames that are cut off the beginning of a strip's content for good: the content begins that much later in its source."""
+    return float(strip.content_trim_start if hasattr(strip, "content_trim_start") else strip.animation_offset_start)
 
 
 def trim_start(strip, frames: float) -> None:
@@ -81,6 +95,7 @@ def new_action(name: str, targets: list) -> tuple[list[bpy.types.Action], list]:
                for i, target in enumerate(targets)]
     for action, target in zip(actions, targets):
         action.id_root = target.id_type
+        action[TARGET] = target.name
     return actions, [action.fcurves for action in actions]
 
 
@@ -120,10 +135,18 @@ def curves_for(data_block) -> list:
     if not HAS_SLOTS:
         return list(animation.action.fcurves)
     slot = animation.action_slot
-    if slot is None:
+    return [] if slot is None else curves_of(animation.action, slot.identifier)
+
+
+def curves_of(action, slot: str) -> list:
+    """The f-curves of an action's slot of that identifier; before 4.4 all of the action's."""
+    if not HAS_SLOTS:
+        return list(action.fcurves)
+    chosen = action.slots.get(slot)
+    if chosen is None:
         return []
-    return [curve for layer in animation.action.layers for strip in layer.strips
-            if (bag := strip.channelbag(slot)) is not None for curve in bag.fcurves]
+    return [curve for layer in action.layers for strip in layer.strips
+            if (bag := strip.channelbag(chosen)) is not None for curve in bag.fcurves]
 
 
 def curves_in(action, data_block, slot: str = ""):
@@ -144,11 +167,27 @@ def set_strip_slot(strip, slot: str) -> None:
         strip.action_slot = strip.action.slots[slot]
 
 
+def strip_slot(strip) -> str:
+    """Identifier of the slot that an NLA strip plays ("" for none or before 4.4)."""
+    slot = getattr(strip, "action_slot", None)
+    return slot.identifier if slot else ""
+
+
 def slot_of(data_block) -> str:
     """Identifier of the slot a data-block uses in its active action ("" for none or before 4.4)."""
     animation = data_block.animation_data
     slot = getattr(animation, "action_slot", None) if animation else None
     return slot.identifier if slot else ""
+
+
+def slot_for(action, data_block, index: int) -> str:
+    """Identifier of the slot that new_action made for a data-block: by its name, else the slot of that index; "" if
+    the action has none for it."""
+    fitting = [s for s in action.slots if s.target_id_type in (data_block.id_type, "UNSPECIFIED")]
+    chosen = next((s for s in fitting if s.name_display == data_block.name), None)
+    if chosen is None and index < len(action.slots) and action.slots[index] in fitting:
+        chosen = action.slots[index]  # the data-block was renamed since
+    return chosen.identifier if chosen else ""
 
 
 def assign_action(data_block, action, slot: str = "") -> None:

@@ -4,17 +4,22 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 
 import bpy
 
-from ..thunder_core.client import Client, find_engine_python
-from ..thunder_core.errors import NoEngine
+from ..thunder_core.client import ROOT, Client, find_engine_python
+from ..thunder_core.errors import BadWeights, NoEngine
+from . import installing
 
 PACKAGE = __package__.rpartition(".")[0]
 LOG_TEXT = "Thunder Engine Log"
 DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0"}
 
+WEIGHTS = os.path.join(ROOT, "weights")  # that come with the add-on
+
 _client: Client | None = None
+_told: tuple[int, dict] | None = None  # process that answered, and what it said of itself
 
 
 def preferences():
@@ -24,24 +29,76 @@ def preferences():
 
 
 def venvs() -> tuple[str, ...]:
-    """Virtual environments that may hold the engine: the one in this extension's own user folder."""
-    try:
-        return (os.path.join(bpy.utils.extension_path_user(PACKAGE), "engine"),)
-    except ValueError:  # not loaded as an extension
-        return ()
+    """Virtual environments that may hold the engine: the one in this extension's own user folder, once it is complete."""
+    place = installing.folder()
+    ready = place is not None and installing.state(place).kind in ("READY", "OUTDATED")
+    return (place,) if ready else ()
 
 
-def client(python: str | None = None) -> Client:
-    """The session's client, made anew when the preferences name another Python or device."""
+def weights() -> str | None:
+    """The folder of weights that the preferences name, None for the ones that come with the add-on. Raises BadWeights."""
+    chosen = preferences()
+    place = bpy.path.abspath(chosen.weights) if chosen and chosen.weights else ""
+    if place and (lacking := missing_weights(place)):
+        raise BadWeights(f"The folder of weights “{place}” lacks {', '.join(lacking)}: choose another in the preferences, "
+                         "or none")
+    return place or None
+
+
+def missing_weights(place: str) -> list[str]:
+    """Which of the model files that come with the add-on a folder lacks."""
+    return [name for name in _model_files() if not os.path.isfile(os.path.join(place, name))]
+
+
+@lru_cache(maxsize=1)
+def _model_files() -> tuple[str, ...]:
+    names = (name for name in os.listdir(WEIGHTS) if name == "head.npz" or name.endswith(".safetensors"))
+    return tuple(sorted(names, key=lambda name: (name != "head.npz", name)))
+
+
+def client(python: str | None = None, folder: str | None = None) -> Client:
+    """The session's client, made anew when the preferences name another Python, device or folder of weights.
+
+    python, folder (of weights): instead of what the preferences say. Raises BadWeights.
+    """
     global _client
     chosen = preferences()
-    python = python or (chosen.engine_python if chosen else "") or None
+    python = python or _other_python() or None
     device = DEVICES[chosen.device] if chosen else None
-    if _client is not None and (_client.python, _client.device) != (python, device):
+    folder = folder or weights()
+    if _client is not None and (_client.python, _client.device, _client.weights) != (python, device, folder):
         stop()
     if _client is None:
-        _client = Client(python, venvs=venvs(), device=device)
+        _client = Client(python, venvs=venvs(), weights=folder, device=device)
+    _client.venvs = venvs()  # the engine may have been installed since
     return _client
+
+
+def tell(answer: dict) -> None:
+    """Note what a running engine said of itself."""
+    global _told
+    if _client is not None and _client.pid is not None:
+        _told = (_client.pid, answer)
+
+
+def told() -> dict | None:
+    """What the engine that runs now said of itself (docs/protocol.md, hello), None if it was not asked."""
+    if _told is None or _client is None or _client.pid != _told[0]:
+        return None
+    return _told[1]
+
+
+def memory_used() -> int | None:
+    """Bytes of main memory the engine uses now, None where the system does not tell."""
+    pid = _client.pid if _client is not None else None
+    if pid is None:
+        return None
+    try:
+        with open(f"/proc/{pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        said = told()
+        return said.get("memory") if said else None
 
 
 def found(python: str) -> tuple[bool, str]:
@@ -54,8 +111,13 @@ def found(python: str) -> tuple[bool, str]:
 
 def found_now() -> tuple[bool, str]:
     """The same for the Python that the next request would use."""
+    return found(_other_python())
+
+
+def _other_python() -> str:
+    """The Python that the preferences name, "" for none."""
     chosen = preferences()
-    return found(chosen.engine_python if chosen else "")
+    return bpy.path.abspath(chosen.engine_python) if chosen and chosen.engine_python else ""
 
 
 def stop() -> None:

@@ -35,13 +35,13 @@ def mix_down(voice: Voice, path: str) -> Iterator[float]:
     strip = named(scene, voice.strip)
     if strip is None:
         raise BadSound(f"The strip “{voice.strip}” is no longer in the sequencer: choose another voice")
-    first, last = compat.strip_span(strip)
+    first, last = int(voice.clock.start), int(voice.last)
     if plain_mix.is_needed():
         yield 0.0
         samples, rate = plain_mix.samples_of(scene, strip, first, last, voice.clock.fps, os.path.dirname(path))
         _check_room(voice, path, samples.nbytes + (1 << 20))
         with open(path, "wb") as file:
-            file.write(_wav_header(samples.shape[1], rate, samples.nbytes) + samples.tobytes())
+            file.write(wav_header(samples.shape[1], rate, samples.nbytes) + samples.tobytes())
         return
     layout, channels = ("MONO", 1) if strip.sound.channels == "MONO" else ("STEREO", 2)
     rate = min(192000, max(8000, int(strip.sound.samplerate)))
@@ -61,8 +61,9 @@ def mix_down(voice: Voice, path: str) -> Iterator[float]:
     spoken = _alone(scene, strip, shift)
     finished = False
     try:
+        yield 0.0  # a copy of the scene is enough for one slice
         with open(path, "wb") as file:
-            file.write(_wav_header(channels, rate, (sample(last) - sample(first)) * channels * _BYTES))
+            file.write(wav_header(channels, rate, (sample(last) - sample(first)) * channels * _BYTES))
             for start, end in zip(bounds, bounds[1:]):
                 spoken.frame_start, spoken.frame_end = start, end - 1
                 size = (sample(end) - sample(start)) * channels * _BYTES
@@ -193,7 +194,7 @@ def _sound_of(path: str, size: int) -> bytes:
         return file.read(size).ljust(size, b"\0")
 
 
-def _wav_header(channels: int, rate: int, size: int) -> bytes:
+def wav_header(channels: int, rate: int, size: int) -> bytes:
     """Header of a WAV file of 32-bit float samples."""
     frame = channels * _BYTES
     return (struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE")

@@ -49,11 +49,12 @@ def at_scene_frames(clock: Clock, values: np.ndarray, frames: np.ndarray,
     """
     position = np.clip(clock.seconds(frames) * MOTION_FPS, 0.0, len(values) - 1.0)
     if opening is not None:
-        position = _snap_to_closures(position, np.asarray(opening, dtype=np.float64), MOTION_FPS / clock.fps)
+        position = snap_to_closures(position, np.asarray(opening, dtype=np.float64), MOTION_FPS / clock.fps)
     return monotone_cubic(np.asarray(values, dtype=np.float64), position)
 
 
-def _snap_to_closures(position: np.ndarray, opening: np.ndarray, step: float) -> np.ndarray:
+def snap_to_closures(position: np.ndarray, opening: np.ndarray, step: float) -> np.ndarray:
+    """Fractional indices [S], `step` apart, of which those next to a closure of opening [T] (mm) are at the closure."""
     lower = np.r_[np.inf, opening[:-1]]
     upper = np.r_[opening[1:], np.inf]
     closures = np.flatnonzero((opening < CLOSED_MM) & (opening <= lower) & (opening <= upper))
@@ -84,6 +85,6 @@ def monotone_cubic(values: np.ndarray, position: np.ndarray) -> np.ndarray:
             + t * t * (3 - 2 * t) * v1 + t * t * (t - 1) * m1)
 
 
-def motion_times(seconds: float) -> np.ndarray:
+def motion_times(seconds: float, fps: float = MOTION_FPS) -> np.ndarray:
     """Times of the frames of a motion that covers a stretch of so many seconds, float64 [T], at least one."""
-    return np.arange(max(1, round(seconds * MOTION_FPS))) / MOTION_FPS
+    return np.arange(max(1, round(seconds * fps))) / fps

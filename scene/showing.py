@@ -8,53 +8,123 @@ import json
 import bpy
 
 from ..thunder_core.errors import BadRequest
-from . import compat, head
+from . import compat, head, memory, preview, tracks
 
 TRACK = "Thunder: My Animation"  # NLA track that plays the animator's own action under a take that is shown
+STILL = f"{TRACK} (Still)"  # the track under it, and its action
 FAR = 100_000.0  # frames either way that the track covers: cycles and extrapolation go on as in the action itself
-ROTATION_PATHS = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}
 
 
 def actions_of(entry) -> list[bpy.types.Action]:
-    return [action for action in (entry.action, entry.key_action) if action is not None]
+    """The actions of a take that are still there, in the order of its rig's targets; one for all from 4.4 on."""
+    return [action for action in (entry.action, *(more.action for more in entry.more)) if action is not None]
 
 
 def is_shown(rig: head.Rig, entry) -> bool:
-    return entry.action is not None and _shown_action(rig) == entry.action
+    return entry.action is not None and shown_action(rig) == entry.action
 
 
-def _shown_action(rig: head.Rig):
+def shown_action(rig: head.Rig):
     """The take on the head now, None for the animator's own animation, whoever assigned it."""
-    shown = rig.owner.thunder.shown
+    kept, animation = memory.of(rig.owner), rig.targets[0].animation_data
+    if kept is None or kept.shown is None or animation is None or animation.action != kept.shown:
+        return None
+    return kept.shown
+
+
+def animation_of(rig: head.Rig) -> tuple[int, int]:
+    """What tells one animation of a head from another in this session: session ids of its mesh and of what it plays."""
     animation = rig.targets[0].animation_data
-    return shown if shown is not None and animation is not None and animation.action == shown else None
+    action = animation.action if animation else None
+    return rig.mesh.session_uid, action.session_uid if action is not None else 0
 
 
 def show(rig: head.Rig, entry) -> None:
     """Put a take on a head, its own animation remembered. Under 30 ms; raises BadHead or BadRequest."""
     if not actions_of(entry):
-        raise BadRequest(f"The action of “{entry.name}” was deleted: generate the take again from seed {entry.seed}")
+        raise BadRequest(f"The action of take “{entry.name}” was deleted: generate the take again from seed {entry.seed}")
     head.check_animatable(rig)
-    if _shown_action(rig) is None:
+    preview.end_all()
+    before = shown_action(rig)
+    if before is None:
         remember_own(rig)
+        _hold_still(rig)
         for target in rig.targets:
             _play_under(target)
     _rest(rig)
     actions = actions_of(entry)
     for index, target in enumerate(rig.targets):
-        compat.assign_action(target, actions[min(index, len(actions) - 1)])
+        compat.assign_action(target, *part_of(actions, rig, index))
         animation = target.animation_data
         # A take is seen as it is, whatever the animator's own action is mixed with; outside its frames and on
         # what it does not move, the animator's own animation goes on.
         animation.action_blend_type, animation.action_influence = "REPLACE", 1.0
         animation.action_extrapolation = "NOTHING" if base_track(target) else "HOLD"
-    rig.owner.thunder.shown = actions[0]
+    remembered = memory.ensure(rig.owner)
+    if before != actions[0]:
+        remembered.before = before
+    remembered.shown = actions[0]
+
+
+def part_of(actions: list, rig: head.Rig, index: int) -> tuple[bpy.types.Action | None, str]:
+    """(action, slot) of a take for the target of that index; (None, "") if the take was made without that target."""
+    target = rig.targets[index]
+    if compat.HAS_SLOTS:
+        slot = compat.slot_for(actions[0], target, index)
+        return (actions[0], slot) if slot else (None, "")
+    fitting = [action for action in actions if action.id_root == target.id_type]
+    named = [action for action in fitting if action.get(compat.TARGET) == target.name]
+    if not named and index < len(actions) and actions[index] in fitting:
+        named = [actions[index]]  # the data-block was renamed since
+    return (named[0], "") if named else (None, "")
 
 
 def base_track(target):
     """The NLA track of ours under the take that a data-block shows, or None."""
+    return next(iter(base_tracks(target)), None)
+
+
+def base_tracks(target) -> list:
+    """The NLA tracks of ours under the take that a data-block shows: a still pose, and the animator's own action."""
     animation = target.animation_data
-    return next((track for track in animation.nla_tracks if track.name.startswith(TRACK)), None) if animation else None
+    return [track for track in animation.nla_tracks if track.name.startswith(TRACK)] if animation else []
+
+
+def _hold_still(rig: head.Rig) -> None:
+    """Let what the animator's action does not move stand as it stands, under a track that plays this action.
+
+    Around a take Blender's NLA would put such things at the default of their property, and that of a shape key is 1.
+    """
+    wanted: list[list] = []
+    for target in rig.targets:
+        animation = target.animation_data
+        wanted.append([])
+        if animation is None or animation.action is None:
+            continue
+        moved = {(curve.data_path, curve.array_index) for curve in compat.curves_for(target)}
+        for strip in (strip for track in animation.nla_tracks for strip in track.strips if strip.action is not None):
+            moved |= {(curve.data_path, curve.array_index) for curve in compat.curves_of(strip.action, compat.strip_slot(strip))}
+        wanted[-1] = [(track.path, track.index, tracks.value(target, track.path, track.index))
+                      for _, track in rig.tracks_of(target) if (track.path, track.index) not in moved]
+    if not any(wanted):
+        return
+    actions, collections = compat.new_action(STILL, rig.targets)
+    for action in actions:
+        action.use_fake_user = False
+    for index, (target, still) in enumerate(zip(rig.targets, wanted)):
+        for path, place, value in still:
+            points = compat.new_curve(collections[index], path, place, "").keyframe_points
+            points.add(1)
+            points[0].co = (1.0, value)
+        if still:
+            track = target.animation_data.nla_tracks.new()
+            track.name = STILL
+            strip = track.strips.new(STILL, 1, actions[min(index, len(actions) - 1)])
+            compat.set_strip_slot(strip, compat.slot_for(actions[0], target, index) if compat.HAS_SLOTS else "")
+            strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"
+    for action in actions:
+        if not action.users:
+            bpy.data.actions.remove(action)
 
 
 def _play_under(target) -> None:
@@ -79,19 +149,26 @@ def _play_under(target) -> None:
 
 
 def remove_base(rig: head.Rig) -> None:
-    """Take our NLA track away again."""
+    """Take our NLA tracks away again."""
+    still = set()
     for target in rig.targets:
         while (track := base_track(target)) is not None:
+            if track.name.startswith(STILL):
+                still |= {strip.action for strip in track.strips if strip.action is not None}
             target.animation_data.nla_tracks.remove(track)
+    for action in still:
+        if action.users <= int(action.use_fake_user):
+            bpy.data.actions.remove(action)
 
 
 def show_own(rig: head.Rig) -> None:
     """Give a head back the animation and the still pose that it had before takes were shown."""
-    if _shown_action(rig) is None:
+    preview.end_all()
+    before = shown_action(rig)
+    if before is None:
         remove_base(rig)
         return
     remove_base(rig)
-    state = json.loads(rig.owner.thunder.own_state or "{}")
     _rest(rig)
     for target, action, kept in zip(rig.targets, own_actions(rig), own_targets(rig)):
         compat.assign_action(target, action, kept.get("slot", ""))
@@ -99,73 +176,69 @@ def show_own(rig: head.Rig) -> None:
         for name in ("action_blend_type", "action_influence", "action_extrapolation"):
             if name in kept:
                 setattr(animation, name, kept[name])
-    for channel, value in state.get("keys", {}).items():
-        if channel in rig.keys.key_blocks:
-            rig.keys.key_blocks[channel].value = value
-    for bone, rotation in state.get("bones", {}).items():
-        if rig.armature is not None and bone in rig.armature.pose.bones:
-            pose = rig.armature.pose.bones[bone]
-            pose.rotation_mode = rotation["mode"]
-            setattr(pose, _rotation_name(pose), rotation["values"])
-    rig.owner.thunder.shown = None
+        for bone, mode in kept.get("modes", {}).items():
+            if bone in target.pose.bones:
+                target.pose.bones[bone].rotation_mode = mode
+        for path, index, value in kept.get("values", ()):
+            if tracks.exists(target, path):
+                tracks.put(target, path, index, value)
+    remembered = memory.ensure(rig.owner)
+    remembered.shown, remembered.before = None, before
     for target in rig.targets:
         target.update_tag()
 
 
 def own_actions(rig: head.Rig) -> list:
     """The animator's own action of each target of a rig, None where there was none, as last remembered."""
-    memory = rig.owner.thunder
-    return [memory.own_key_action if target.id_type == "KEY" else memory.own_action for target in rig.targets]
+    kept = memory.of(rig.owner)
+    own = kept.own if kept is not None else ()
+    return [entry.action for entry in own] if len(own) == len(rig.targets) else [None] * len(rig.targets)
 
 
 def own_targets(rig: head.Rig) -> list[dict]:
     """Slot and blending of each of them."""
-    kept = json.loads(rig.owner.thunder.own_state or "{}").get("targets", [])
+    remembered = memory.of(rig.owner)
+    kept = json.loads(remembered.own_state or "{}").get("targets", []) if remembered is not None else []
     return kept if len(kept) == len(rig.targets) else [{}] * len(rig.targets)
 
 
 def remember_own(rig: head.Rig) -> None:
     """Note what is on a head now as the animator's own: actions, slots, blending, still values."""
     remove_base(rig)
-    memory = rig.owner.thunder
-    memory.own_action = memory.own_key_action = None
+    remembered = memory.ensure(rig.owner)
+    remembered.own.clear()
     kept = []
     for target in rig.targets:
         animation = target.animation_data
-        action = animation.action if animation else None
-        if target.id_type == "KEY":
-            memory.own_key_action = action
-        else:
-            memory.own_action = action
+        remembered.own.add().action = animation.action if animation else None
         kept.append({} if animation is None else {
             "slot": compat.slot_of(target), "action_blend_type": animation.action_blend_type,
             "action_influence": animation.action_influence, "action_extrapolation": animation.action_extrapolation,
         })
-    keys = {block.name: block.value for block in rig.keys.key_blocks}
-    bones = {}
-    for name in head.JOINTS if rig.armature is not None else ():
-        pose = rig.armature.pose.bones.get(name)
-        if pose is not None:
-            bones[name] = {"mode": pose.rotation_mode, "values": list(getattr(pose, _rotation_name(pose)))}
-    memory.own_state = json.dumps({"targets": kept, "keys": keys, "bones": bones})
+        kept[-1] |= _still(rig, target)
+    remembered.own_state = json.dumps({"targets": kept})
 
 
-def _rotation_name(pose_bone) -> str:
-    return ROTATION_PATHS.get(pose_bone.rotation_mode, "rotation_euler")
+def _still(rig: head.Rig, target) -> dict:
+    """What stands on a target without keys: values of its tracks (of all its shape keys), rotation modes of its bones."""
+    if target.id_type == "KEY":
+        return {"values": [(tracks.key_path(block.name), 0, block.value) for block in target.key_blocks]}
+    values, modes = [], {}
+    for _, track in rig.tracks_of(target):
+        if tracks.exists(target, track.path):
+            values.append((track.path, track.index, tracks.value(target, track.path, track.index)))
+        bone = tracks.bone_of(track.path)
+        if bone is not None:
+            modes[bone[0]] = target.pose.bones[bone[0]].rotation_mode
+    return {"values": values, "modes": modes}
 
 
 def _rest(rig: head.Rig) -> None:
-    """Zero everything that a take or the animator's own action moves on the face, or its pose would leak."""
-    moved = {*rig.channels, *rig.jaw_keys}
-    for curve in compat.curves_for(rig.keys):
-        if curve.data_path.startswith('key_blocks["') and curve.data_path.endswith('"].value'):
-            moved.add(curve.data_path[len('key_blocks["'):-len('"].value')])
-    for channel in moved:
-        if channel in rig.keys.key_blocks:
-            rig.keys.key_blocks[channel].value = 0.0
-    for name in head.JOINTS[1:] if rig.armature is not None else ():
-        pose = rig.armature.pose.bones.get(name)
-        if pose is not None:
-            pose.rotation_quaternion = (1.0, 0.0, 0.0, 0.0)
-            pose.rotation_axis_angle = (0.0, 0.0, 1.0, 0.0)
-            pose.rotation_euler = (0.0, 0.0, 0.0)
+    """Put everything that a take or the animator's own action moves on the face at rest, or its pose would leak."""
+    for target in rig.targets:
+        for _, track in rig.tracks_of(target):
+            tracks.rest(target, track.path, track.index, track.rest)
+        if target.id_type == "KEY":
+            for curve in compat.curves_for(target):
+                if curve.data_path.endswith(".value") and tracks.exists(target, curve.data_path):
+                    tracks.put(target, curve.data_path, 0, 0.0)

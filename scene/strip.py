@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import bpy
 
 from ..thunder_core.errors import BadSound
-from . import compat
+from . import compat, head
 from .resample import Clock
 
 LISTEN_MARK = "Thunder Listen"  # our own strips: never taken for a voice
+FLIPPED = "thunder_flipped"  # of a strip that is muted only while what Listen heard is compared with it
 SHORTEST_SECONDS = 0.3
 
 
@@ -54,20 +55,56 @@ def find(context) -> Voice:
     if not sound_strips(scene):
         scene = compat.sequencer_scene(context)
     strips = sound_strips(scene)
-    if settings.strip:
+    own = _of_head(context, strips)
+    if own and settings.strip not in {strip.name for strip in own}:
+        strips = own
+    elif settings.strip:
         strip = next((s for s in strips if s.name == settings.strip), None)
         if strip is None:
             raise BadSound(f"The strip “{settings.strip}” is no longer in the sequencer: choose another voice")
-        return of_strip(scene, strip)
+        return meant(scene, strip)
     if not strips:
         raise BadSound("There is no sound strip in the sequencer: add the dialogue there or choose a sound file")
     active = scene.sequence_editor.active_strip
     if active is not None and any(active == strip for strip in strips):
-        return of_strip(scene, active)
+        return meant(scene, active)
     heard = [strip for strip in strips if not _silenced_by(scene, strip)]
+    if own and heard:  # a head's several lines: the one that is heard now, or comes next
+        now = context.scene.frame_current
+        return meant(scene, next((strip for strip in heard if compat.strip_span(strip)[1] > now), heard[-1]))
     if len(heard) > 1:
         raise BadSound("There are several sound strips: choose the voice in the Thunder tab")
-    return of_strip(scene, heard[0] if heard else strips[0])
+    return meant(scene, heard[0] if heard else strips[0])
+
+
+def of_take(context, entry) -> Voice:
+    """The voice that a take speaks, or that the settings mean where its strip is gone or there is no take (None).
+
+    Raises BadSound.
+    """
+    for scene in dict.fromkeys((context.scene, compat.sequencer_scene(context))) if entry is not None else ():
+        found = named(scene, entry.voice)
+        if found is not None and found.type == "SOUND":
+            return of_strip(scene, found)
+    return find(context)
+
+
+def _of_head(context, strips: list) -> list:
+    """The strips that were given to the head that is meant."""
+    cast = context.scene.thunder.cast
+    if not cast:
+        return []
+    mesh = context.scene.thunder.head or head.guess(context.scene, context.object)
+    names = {part.strip for part in cast if part.head is not None and part.head == mesh}
+    return [strip for strip in strips if strip.name in names]
+
+
+def meant(scene, strip) -> Voice:
+    """A strip as takes speak it: as it is heard, or what of it lies in the preview range where the settings want that."""
+    voice = of_strip(scene, strip)
+    if scene.thunder.only_preview and scene.use_preview_range:
+        return within(voice, scene.frame_preview_start, scene.frame_preview_end + 1)
+    return voice
 
 
 def of_file(scene, path: str, start: float | None = None) -> Voice:
@@ -103,10 +140,18 @@ def of_strip(scene, strip) -> Voice:
     return Voice(strip.name, scene.name, strip.name, "", clock, last)
 
 
+def within(voice: Voice, first: int, last: int) -> Voice:
+    """The part of a strip's voice that is heard from frame `first` up to `last`. Raises BadSound if nothing is left."""
+    start, end = max(int(voice.clock.start), first), min(voice.last, last)
+    if end - start < 2 or (end - start) / voice.clock.fps < SHORTEST_SECONDS:
+        raise BadSound(f"Too little of “{voice.name}” lies in the preview range: it needs {SHORTEST_SECONDS} s at least")
+    return replace(voice, clock=replace(voice.clock, start=float(start)), last=end)
+
+
 def _silenced_by(scene, strip) -> str:
     """Why a strip is not heard, as a sentence; "" when it is."""
     parents, inside = lineage(scene, strip)
-    if strip.mute:
+    if strip.mute and FLIPPED not in strip:
         return f"The strip “{strip.name}” is muted: unmute it or choose another voice"
     for meta in parents:
         if meta.mute:
@@ -116,6 +161,19 @@ def _silenced_by(scene, strip) -> str:
         if channel is not None and channel.mute:
             return f"The channel of the strip “{strip.name}” is muted: unmute it or choose another voice"
     return ""
+
+
+def flip_away(strip) -> None:
+    """Mute a voice while what Listen heard is compared with it; it stays the voice."""
+    strip.mute = True
+    strip[FLIPPED] = True
+
+
+def flip_back(strip) -> None:
+    """Let a voice that was flipped away be heard again."""
+    strip.mute = False
+    if FLIPPED in strip:
+        del strip[FLIPPED]
 
 
 def lineage(scene, strip):

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,7 +13,8 @@ import bpy
 
 from ..thunder_core.errors import Cancelled
 
-SLICE_SECONDS = 0.025  # of a timer call: the window must not be held for more than 50 ms
+PACE_SECONDS = 30.0  # over which the time left is guessed: waking the engine says nothing about sampling
+SLICE_SECONDS = 0.018  # of a timer call, and at most one step more: the window must not be held for more than 50 ms
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,39 @@ class Step:
     busy: bool = False
 
 
+class Pace:
+    """How fast something gets on, from the last while."""
+
+    def __init__(self):
+        self.began = time.monotonic()
+        self.past: deque = deque([(self.began, 0.0)])  # (time, fraction)
+
+    def note(self, fraction: float) -> None:
+        now = time.monotonic()
+        if now - self.past[-1][0] > PACE_SECONDS / 20:
+            self.past.append((now, fraction))
+            # The longer it goes on, the longer the while: a pause of the engine's must not look like its end.
+            while len(self.past) > 2 and now - self.past[1][0] > max(PACE_SECONDS, 0.7 * (now - self.began)):
+                self.past.popleft()
+
+    def seconds_left(self, fraction: float) -> float | None:
+        """None while it is too early to tell."""
+        now, (then, before) = time.monotonic(), self.past[0]
+        if fraction < 0.05 or now - then < 1.0 or fraction - before < 0.02:
+            return None
+        return (now - then) / (fraction - before) * (1.0 - fraction)
+
+    def time_left(self, fraction: float) -> str:
+        """The same in words, coarse, so that it counts down and does not flicker; "" while it is too early."""
+        seconds = self.seconds_left(fraction)
+        if seconds is None:
+            return ""
+        if seconds < 60:
+            return f"{max(1, round(seconds)) if seconds < 10 else 5 * math.ceil(seconds / 5)} s left"
+        minutes = math.ceil(seconds / 60)
+        return f"{minutes} min left" if minutes < 100 else f"{math.ceil(minutes / 60)} h left"
+
+
 class Work:
     """One piece of long work; at most one runs in a session (`running`)."""
 
@@ -31,15 +67,13 @@ class Work:
         self.title, self.steps = title, steps
         self.step = Step(0.0, title)
         self.started = time.monotonic()
+        self.pace = Pace()
         self.asked_to_stop = False
 
     @property
-    def seconds_left(self) -> float | None:
-        """A guess from the pace so far; None while it is too early."""
-        spent = time.monotonic() - self.started
-        if self.step.fraction < 0.05 or spent < 1.0:
-            return None
-        return spent / self.step.fraction * (1.0 - self.step.fraction)
+    def time_left(self) -> str:
+        """A guess in words: “12 s left”; "" while it is too early."""
+        return self.pace.time_left(self.step.fraction)
 
     def advance(self, seconds: float = SLICE_SECONDS) -> bool:
         """Go on for about so long; True when the work is over. Raises whatever the work raises."""
@@ -53,8 +87,10 @@ class Work:
                 self.step = next(self.steps)
             except StopIteration:
                 return True
-            # Steps that only wait for the engine leave at once: there is nothing to do in the rest of the slice.
-            if time.monotonic() >= end or (self.step == before and not self.step.busy):
+            self.pace.note(self.step.fraction)
+            # Steps that only wait for the engine leave at once: there is nothing to do in the rest of the slice. So does
+            # the first that is not busy any more: the animator's clicks and keys have waited for it.
+            if time.monotonic() >= end or (not self.step.busy and (self.step == before or before.busy)):
                 return False
 
     def close(self) -> None:
@@ -93,12 +129,16 @@ def run_through(title: str, steps: Iterator[Step], on_step=None) -> None:
         end()
 
 
+def complain(message: str) -> None:
+    """Show an animator a sentence where no operator can report it: when a property was set."""
+    bpy.context.window_manager.popup_menu(lambda menu, context: menu.layout.label(text=message), title="Thunder", icon="ERROR")
+
+
 def redraw() -> None:
-    """Ask the sidebars to show how far the work is."""
+    """Ask the sidebars and the preferences to show how far the work is."""
     manager = getattr(bpy.context, "window_manager", None)
     for window in manager.windows if manager else ():
         for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                for region in area.regions:
-                    if region.type == "UI":
-                        region.tag_redraw()
+            for region in area.regions if area.type in ("VIEW_3D", "PREFERENCES") else ():
+                if region.type == ("UI" if area.type == "VIEW_3D" else "WINDOW"):
+                    region.tag_redraw()

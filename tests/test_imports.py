@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("operators", "panels", "scene")
-CLIENT_SIDE = ("client", "errors", "private_folder", "rotation", "types")  # of thunder_core, imported inside Blender
+CLIENT_SIDE = ("client", "errors", "installer", "private_folder", "rotation", "types")  # of thunder_core, imported inside Blender
+CLIENT_FACE = ("closures", "conventions", "head", "keys", "lips", "livelink", "mapping", "mixing", "mouth", "obj_mesh", "parameters", "reach", "regions",
+               "retarget", "shaping", "surface", "unpickle")  # and of thunder_core/face
 BLENDER_HAS = {"bpy", "bpy_extras", "mathutils", "addon_utils", "aud", "blf", "gpu", "gpu_extras", "numpy"}
 
 
@@ -21,7 +23,7 @@ def imports(path):
         if isinstance(node, ast.Import):
             yield from ((alias.name, 0) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.module or "", node.level
+            yield from ((name, node.level) for name in ([node.module] if node.module else [alias.name for alias in node.names]))
 
 
 def lint(folder):
@@ -74,6 +76,15 @@ def test_the_client_side_of_the_core_needs_only_the_standard_library_and_numpy(n
             assert level == 1 and module in CLIENT_SIDE, f"{name}.py imports .{module}"
         else:
             assert module.partition(".")[0] in sys.stdlib_module_names | {"numpy"}, f"{name}.py imports {module}"
+
+
+@pytest.mark.parametrize("name", [name for name in CLIENT_FACE if (ROOT / "thunder_core" / "face" / f"{name}.py").is_file()])
+def test_the_faces_that_blender_reads_need_only_the_standard_library_and_numpy(name):
+    for module, level in imports(ROOT / "thunder_core" / "face" / f"{name}.py"):
+        if level:
+            assert module in (CLIENT_FACE if level == 1 else CLIENT_SIDE), f"face/{name}.py imports {module}"
+        else:
+            assert module.partition(".")[0] in sys.stdlib_module_names | {"numpy"}, f"face/{name}.py imports {module}"
 
 
 def test_blenders_process_needs_only_what_blender_has():

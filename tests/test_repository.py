@@ -74,3 +74,20 @@ def test_no_committed_file_is_larger_than_a_download_should_be():
         assert path.stat().st_size < 60e6, path.relative_to(ROOT)
     weights = [path for path in tracked() if path.parent == ROOT / "weights"]
     assert sum(path.stat().st_size for path in weights) < 100e6
+
+
+def named_pictures(page):
+    """The pictures that a page shows or links to, as files."""
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"\]\(([^)\s]+\.(?:png|jpg|gif|svg|webp|mp4))\)|<img[^>]*\bsrc=\"([^\"]+)\"", text)
+    return {(page.parent / (one or other)).resolve() for one, other in named if "://" not in (one or other)}
+
+
+def test_pages_and_pictures_know_each_other():
+    files = tracked()
+    pages = [path for path in files if path.suffix == ".md" and (path.parent == ROOT or ROOT / "docs" in path.parents)]
+    pictures = {path.resolve() for path in files if ROOT / "docs" in path.parents and path.suffix == ".png"}
+    named = set().union(*map(named_pictures, pages))
+    assert len(pages) > 5 and len(pictures) > 10
+    assert {path.name for path in named if path not in pictures} == set(), "a page shows a picture that is not there"
+    assert {path.name for path in pictures if path not in named} == set(), "a picture that no page shows"

@@ -67,8 +67,8 @@ class Pending:
     def poll(self) -> list[dict]:
         """The events that arrived since the last call, oldest first; never blocks, never raises.
 
-        {"event": "progress", "fraction": 0..1, "message": str} · {"event": "done", "result": dict} ·
-        {"event": "error", "kind": str, "message": str}; after the last two `done` is true.
+        {"event": "progress", "fraction": 0..1, "message": str} · {"event": "take", "take": dict, …} of “generate” ·
+        {"event": "done", "result": dict} · {"event": "error", "kind": str, "message": str}; after the last two `done` is true.
         """
         events = []
         while True:
@@ -189,8 +189,7 @@ class Client:
         self.start()
         number = next(self._numbers)
         if verb == "generate" and not args.get("folder"):
-            args["folder"] = os.path.join(self.folder, f"request_{number}")
-            os.makedirs(args["folder"], exist_ok=True)
+            args["folder"] = self.new_folder()
         pending = Pending(self, number, verb)
         self._process.send({"id": number, "verb": verb, "args": args}, pending)
         return pending
@@ -201,8 +200,11 @@ class Client:
         try:
             np.save(path, np.asarray(array, dtype=np.float32), allow_pickle=False)
         except OSError as error:
-            raise NoSpace(f"No space is left in “{self.folder}” for temporary files: free some and try again") from error
+            raise self._full() from error
         return path
+
+    def _full(self) -> NoSpace:
+        return NoSpace(f"No space is left in “{self.folder}” for temporary files: free some and try again")
 
     def get_array(self, result: dict, name: str | None):
         """The float32 array a result names, None for None; looks in the result's folder."""
@@ -210,10 +212,18 @@ class Client:
             return None
         return np.load(os.path.join(result.get("folder", self.folder), name), allow_pickle=False)
 
-    def forget(self, result: dict) -> None:
-        """Removes the arrays of a result that were read: takes of an hour are gigabytes."""
-        folder = result.get("folder")
-        if folder and self._private is not None and os.path.dirname(folder) == self._private.path:
+    def new_folder(self) -> str:
+        """A folder for the arrays of one request, in the private one. Raises NoSpace."""
+        path = os.path.join(self.folder, f"request_{next(self._files)}")
+        try:
+            os.mkdir(path)
+        except OSError as error:
+            raise self._full() from error
+        return path
+
+    def forget(self, folder: str) -> None:
+        """Removes the folder of a request whose arrays were read, or are no longer wanted: takes of an hour are gigabytes."""
+        if self._private is not None and os.path.dirname(folder) == self._private.path:
             shutil.rmtree(folder, ignore_errors=True)
 
     def stop(self) -> None:

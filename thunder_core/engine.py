@@ -4,48 +4,80 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .engines.thunder import Thunder
+from .diffusion.sampling import WINDOW, Kept
+from .engines.thunder import Heard, Thunder
 from .errors import BadRequest
 from .face.flame import opening_mm, width_mm
 from .face.head import Head, load_head
+from .m2s.judge import Judge
 from .m2s.model import MeshToSpeech
 from .m2s.mouth import Mouth
-from .m2s.score import grade
-from .m2s.vocoder import speak
+from .m2s.score import DAMPED, OFF_FRAMES, Scale, evidence, grade, late, merits, voiced
+from .m2s.vocoder import Vocoder
 from .speech.audio import sound_hash
 from .speech.encoder import LOUDNESS
+from .speech import transcript
 from .speech.speaker import SpeakerEncoder
-from .types import FPS, RATE, LipSyncScore, Motion, Speech, Take
+from .speech.transcript import Closure
+from .types import FPS, RATE, Keep, LipSyncScore, Motion, Speech, Take, pack, unpack
 from .weights import fingerprint
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 Progress = Callable[[float, str], None]
+_PORTION_FRAMES = 1000  # frames denoised together: fewer leave the processor idle, more let an animator wait for the first take
 _M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames heard at once, and the context on either side
+_SCALE_SEEDS, _SCALE_STEPS = (987_654_321, 987_654_322), 10  # the usual performances that lay a sound's scale
+_SCALE_FRAMES, _SCALE_LEAST = 500, 25  # most frames of a sound that they perform; least that must sound
+_REMEMBERED = 8  # sounds whose features and scale are kept
 
 
 def _quiet(fraction: float, message: str) -> None:
     """Progress that nobody watches."""
 
 
+def _unmet(take: Take) -> None:
+    """A take that nobody waits for before all are there."""
+
+
+def portions(seeds: list[int], frames: int, device: str) -> list[list[int]]:
+    """Seeds of takes of so many frames in the portions they are sampled in: as few as keep the device busy, of even size.
+
+    On a graphics card the takes of a portion cost little more than one: there they come sixteen at a time.
+    """
+    most = 16 if device != "cpu" else min(16, max(1, round(_PORTION_FRAMES / min(frames, WINDOW))))
+    count = -(-len(seeds) // most)
+    bounds = [len(seeds) * i // count for i in range(count + 1)]
+    return [seeds[a:b] for a, b in zip(bounds, bounds[1:])]
+
+
+def _portion(progress: Progress, before: int, size: int, takes: int) -> Progress:
+    """Progress of `size` takes of `takes`, of which `before` are done, as part of the whole."""
+    return lambda fraction, message: progress(0.08 + 0.92 * (before + fraction * size) / takes, message)
+
+
 class Engine:
-    """Everything that is loaded: head, encoder, diffusion model, mesh-to-speech, speaker network."""
+    """Everything that is loaded: head, encoder, diffusion model, mesh-to-speech with its judge and vocoder, speaker network."""
 
     def __init__(self, folder: Path, device: str):
         self.folder, self.device = folder, device
         self.head: Head = load_head(folder / "head.npz")
         self.thunder = Thunder(folder, device, self.head.expression_names)
         self.mouth = Mouth(self.head).to(device)
-        m2s, self.scale = MeshToSpeech.load(folder)
-        self.m2s = m2s.to(device)
+        self.m2s = MeshToSpeech.load(folder).to(device)
+        self.judge = Judge.load(folder).to(device)
+        self.vocoder = Vocoder.load(folder).to(device)
         self.speaker = SpeakerEncoder.load(folder).to(device)
         self.weights = fingerprint(folder)
+        # What a take is late or damped with: its mouth, not its brows.
+        self._speaking = np.append(self.thunder.speaking, [True] * 3 + [False] * 6)
+        self._known: dict[str, tuple[Heard, Scale]] = {}
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str | None = None) -> Engine:
@@ -67,36 +99,48 @@ class Engine:
         }
 
     def generate(
-        self, speech: Speech, takes: int, seed: int, steps: int = 20, guidance: float = 1.0, progress: Progress = _quiet
-    ) -> list[Take]:
+        self, speech: Speech, takes: int, seed: int, steps: int = 20, guidance: float = 1.0, speech_guidance: float = 0.0,
+        keep: Keep | None = None, progress: Progress = _quiet, arrived: Callable[[Take], None] = _unmet,
+    ) -> list[Take]:  # fmt: skip
         """Sample `takes` performances of a sound, best lip-sync first; take i has seed `seed` + i.
 
-        `progress` is called with (0 … 1, what is going on) before each step and may raise to cancel.
+        guidance: s_a of classifier-free guidance.  speech_guidance: strength of the pull of mesh-to-speech, 0 … 2.
+        keep: what is fixed while the rest is sampled so that it flows into it.  `progress` is called with (0 … 1, what is
+        going on) before each step and may raise to cancel.  `arrived` gets every take as soon as it is sampled and scored,
+        in the order of the seeds.
         """
-        samples = self._samples(speech)
         progress(0.02, "Listening to the voice")
-        features, units, spoken = self.thunder.hear(samples, speech.frames)
-        seeds = [seed + i for i in range(takes)]
+        heard, scale = self._hear(speech)
         of = f"{takes} take{'s' if takes > 1 else ''}"
-        motions = self.thunder.perform(
-            features, spoken, seeds, steps, guidance, lambda x: progress(0.08 + 0.82 * x, f"Sampling {of}")
-        )
-        progress(0.9, "Ranking by lip-sync")
-        scores = self._grade(motions, units, features[:, -LOUDNESS:], progress)
-        about = {"engine": self.thunder.name, "weights": self.weights, "audio": sound_hash(speech), "steps": steps, "guidance": guidance}
-        found = [
-            Take(m, s, score, opening_mm(self.head, m), width_mm(self.head, m), about | {"seed": s, "score": score.total})
-            for m, s, score in zip(motions, seeds, scores)
-        ]
+        kept = None if keep is None else self._kept(keep, speech.frames)
+        pull = self.thunder.pulled_by(self.m2s, self.mouth, heard, speech_guidance) if speech_guidance else None
+        about = {
+            "engine": self.thunder.name, "weights": self.weights, "audio": sound_hash(speech), "steps": steps, "guidance": guidance,
+            "speech_guidance": speech_guidance,
+        }  # fmt: skip
+        found = []
+        for seeds in portions([seed + i for i in range(takes)], speech.frames, self.device):
+            tell = _portion(progress, len(found), len(seeds), takes)
+            sampling = f"{len(found)} of {of} sampled" if found else f"Sampling {of}"
+            motions = self.thunder.perform(heard, seeds, steps, guidance, lambda x: tell(0.9 * x, sampling), kept, pull)
+            for m, s, score in zip(motions, seeds, self._grade(motions, heard, scale, tell)):
+                found.append(
+                    Take(m, s, score, opening_mm(self.head, m), width_mm(self.head, m), about | {"seed": s, "score": score.total})
+                )
+                arrived(found[-1])
         return sorted(found, key=lambda t: (-t.score.total, t.seed))
 
     def score(self, speech: Speech, motion: Motion) -> LipSyncScore:
         """How well a motion says a sound. Both start together; the shorter of the two is compared."""
         motion = self._checked(motion)
         frames = min(motion.frames, speech.frames)
-        features, units, _ = self.thunder.hear(self._samples(speech), speech.frames)
-        motion = Motion(motion.expression[:frames], motion.jaw[:frames])
-        return self._grade([motion], units[: 2 * frames], features[:frames, -LOUDNESS:], _quiet)[0]
+        return self._grade([Motion(motion.expression[:frames], motion.jaw[:frames])], *self._hear(speech))[0]
+
+    def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]]]:
+        """When the lips close for the m, b and p of a text in a sound, and the stretches of it, in seconds, that are silent."""
+        _, logits = self.thunder.encoder.hear(self._samples(speech).to(self.device))
+        belief = logits.float().softmax(-1).cpu().numpy()
+        return transcript.closures(belief, text), transcript.pauses(belief)
 
     def listen(self, motion: Motion, voice: Speech | None = None) -> Speech:
         """What a motion says, in the voice of `voice` (None: nobody's in particular), as sound of the same length."""
@@ -105,41 +149,108 @@ class Engine:
             speaker = torch.full((256,), 256**-0.5, device=self.device)
         else:
             speaker = self.speaker.embed(self._samples(voice).to(self.device))
-        _, mel = self._hear_motion(motion, speaker)
-        sound = speak(mel)[: round(motion.frames / FPS * RATE)]
+        sound = self.vocoder.speak(*self._draw(motion, speaker), speaker)[: round(motion.frames / FPS * RATE)]
         return Speech(sound.cpu().numpy().astype(np.float32), RATE)
 
-    @torch.no_grad()
-    def _hear_motion(self, motion: Motion, speaker: Tensor) -> tuple[Tensor, Tensor]:
-        """Motion → (unit logits [2T, units], mel [4T, 80]), window by window so that length costs no memory."""
+    def _windows(self, motion: Motion) -> Iterator[tuple[Tensor, slice]]:
+        """Mouth vertices [1, t, n_m, 3] window by window, so that length costs no memory, and the frames to keep of each."""
         expression, jaw = (torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(self.device) for x in (motion.expression, motion.jaw))
-        logits, mels = [], []
         for start in range(0, motion.frames, _M2S_WINDOW):
             end = min(start + _M2S_WINDOW, motion.frames)
             a, b = max(0, start - _M2S_MARGIN), min(motion.frames, end + _M2S_MARGIN)
-            u, m = self.m2s(self.mouth(expression[None, a:b], jaw[None, a:b]), speaker[None])
-            logits.append(u[0, 2 * (start - a) : 2 * (end - a)])
-            mels.append(m[0, 4 * (start - a) : 4 * (end - a)])
-        return torch.cat(logits), torch.cat(mels)
+            yield self.mouth(expression[None, a:b], jaw[None, a:b]), slice(start - a, end - a)
 
-    def _grade(self, motions: list[Motion], units: Tensor, loudness: Tensor, progress: Progress) -> list[LipSyncScore]:
-        nobody = torch.zeros(256, device=self.device)  # units do not depend on the voice
+    @torch.no_grad()
+    def _draw(self, motion: Motion, speaker: Tensor) -> tuple[Tensor, Tensor]:
+        """Motion → log-mel [4T, 80] and speech units [2T] of what it says."""
+        mels, units = [], []
+        for seen, keep in self._windows(motion):
+            logits, mel = self.m2s(seen, speaker[None])
+            mels.append(mel[0, 4 * keep.start : 4 * keep.stop])
+            units.append(logits[0, 2 * keep.start : 2 * keep.stop].argmax(-1))
+        return torch.cat(mels), torch.cat(units)
+
+    def _hear(self, speech: Speech) -> tuple[Heard, Scale]:
+        """What is heard in a sound, and the scale of its scores; the last few sounds are remembered."""
+        key = sound_hash(speech)
+        if key not in self._known:
+            heard = self.thunder.hear(self._samples(speech), speech.frames)
+            while len(self._known) >= _REMEMBERED:
+                self._known.pop(next(iter(self._known)))
+            self._known[key] = heard, self._scale(heard)
+        return self._known[key]
+
+    @torch.no_grad()
+    def _scale(self, heard: Heard) -> Scale:
+        """The scale of a sound's scores, from what two usual performances get as they are, damped, and late or early."""
+        known = self.judge.config
+        loud = voiced(heard.features[:, -LOUDNESS:])
+        if loud.sum() < _SCALE_LEAST:
+            return Scale((known.off, known.damped, known.right), (8.0, 45.0, 93.0))
+        start = 0
+        if heard.frames > _SCALE_FRAMES:  # where most is said
+            said = torch.cat([loud.new_zeros(1), loud.cumsum(0)])
+            start = int((said[_SCALE_FRAMES:] - said[:-_SCALE_FRAMES]).argmax())
+        part = heard.part(start, min(heard.frames, start + _SCALE_FRAMES))
+        faults: dict[str, list[Motion]] = {"off": [], "damped": [], "usual": []}
+        for motion in self.thunder.perform(part, _SCALE_SEEDS, _SCALE_STEPS, 1.0, lambda fraction: None):
+            x = pack(motion)
+            for shift in (-OFF_FRAMES, OFF_FRAMES):
+                faults["off"].append(unpack(np.where(self._speaking, late(x, shift), x), self.head.channels))
+            faults["damped"].append(unpack(np.where(self._speaking, DAMPED * x, x), self.head.channels))
+            faults["usual"].append(motion)
+        found = [float(self._merits(motions, part).mean()) for motions in faults.values()]
+        return Scale((found[0], found[1], found[2]))
+
+    def _opinion(self, motion: Motion, heard: Heard) -> Tensor:
+        """The judge's opinion [1, T] of a motion that starts with a sound."""
+        felt, lips, nats = self._look(motion, heard)
+        return self.judge(felt, heard.features[None, : motion.frames], lips, nats)
+
+    def _merits(self, motions: list[Motion], heard: Heard) -> Tensor:
+        loud = heard.features[: motions[0].frames, -LOUDNESS:]
+        return torch.cat([merits(self._opinion(motion, heard).float(), loud) for motion in motions])
+
+    @torch.no_grad()
+    def _grade(self, motions: list[Motion], heard: Heard, scale: Scale, progress: Progress = _quiet) -> list[LipSyncScore]:
+        """Scores of motions of one length against the start of a sound that was heard before."""
         scores = []
         for i, motion in enumerate(motions):
             progress(0.9 + 0.1 * i / len(motions), "Ranking by lip-sync")
-            logits, _ = self._hear_motion(motion, nobody)
-            scores += grade(self.m2s, logits[None], units, loudness, self.scale)
+            scores += grade(self._opinion(motion, heard), heard.features[: motion.frames, -LOUDNESS:], scale)
         return scores
+
+    @torch.no_grad()
+    def evidence_of(self, motion: Motion, heard: Heard) -> np.ndarray:
+        """Nats per frame [T] that a motion's mouth gives for the speech units of a sound."""
+        return self._look(motion, heard)[2][0].cpu().numpy()
+
+    def _look(self, motion: Motion, heard: Heard) -> tuple[Tensor, Tensor, Tensor]:
+        """What mesh-to-speech hears [1, T, w], where the lips are [1, T, 4, 3], evidence for the sound's units [1, T]."""
+        felt, lips, said = [], [], []
+        for seen, keep in self._windows(motion):
+            once, twice = self.m2s.hear(seen)
+            felt.append(once[:, keep])
+            lips.append(seen[:, keep][:, :, self.mouth.lips])
+            said.append(self.m2s.unit_head(twice)[:, 2 * keep.start : 2 * keep.stop])
+        nats = evidence(torch.cat(said, 1), heard.units[: 2 * motion.frames], self.m2s.unit_log_prior)
+        return torch.cat(felt, 1), torch.cat(lips, 1), nats
+
+    def _kept(self, keep: Keep, frames: int) -> Kept:
+        x, mask = pack(self._checked(keep.motion)), np.asarray(keep.mask, bool)
+        if mask.shape != x.shape or len(x) != frames:
+            raise BadRequest(f"What is to be kept has {len(x)} frames, the sound {frames}: choose the take of this sound")
+        return Kept(torch.from_numpy(mask), torch.from_numpy(x))
 
     def _samples(self, speech: Speech) -> Tensor:
         if speech.rate != RATE:
-            raise BadRequest(f"The engine hears sound at {RATE} Hz, this one has {speech.rate}. Read it with read_sound.")
+            raise BadRequest(f"The engine hears sound at {RATE} Hz, this one has {speech.rate}: read it with read_sound")
         return torch.from_numpy(np.ascontiguousarray(speech.samples, np.float32))
 
     def _checked(self, motion: Motion) -> Motion:
         n = self.head.channels
         if motion.frames < 1 or motion.expression.shape != (motion.frames, n) or motion.jaw.shape != (motion.frames, 3):
-            raise BadRequest(f"The motion does not have this head's {n} channels and a jaw. Take it from a head that THUNDER made.")
+            raise BadRequest(f"The motion does not have this head's {n} channels and a jaw: take it from a head that THUNDER made")
         if not (np.isfinite(motion.expression).all() and np.isfinite(motion.jaw).all()):
-            raise BadRequest("The motion holds values that are not numbers. Look for broken keys on the head.")
+            raise BadRequest("The motion holds values that are not numbers: look for broken keys on the head")
         return motion

@@ -29,9 +29,9 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
     try:
         return load_file(tensors_path), json.loads(card_path.read_text())["config"]
     except FileNotFoundError as error:
-        raise BadWeights(f"The weights file {Path(error.filename or tensors_path).name} is missing. Install the extension again.") from error
+        raise BadWeights(f"The weights file {Path(error.filename or tensors_path).name} is missing: install the extension again") from error
     except (SafetensorError, ValueError, KeyError, OSError) as error:
-        raise BadWeights(f"The weights file {tensors_path.name} is damaged ({error}). Install the extension again.") from error
+        raise BadWeights(f"The weights file {tensors_path.name} is damaged ({error}): install the extension again") from error
 
 
 def load_network(path: Path, make: Callable[[dict], nn.Module], computed: str = "") -> nn.Module:
@@ -52,7 +52,7 @@ def load_network(path: Path, make: Callable[[dict], nn.Module], computed: str = 
 
 
 def _misfit(path: Path) -> BadWeights:
-    return BadWeights(f"The weights file {path.name}.safetensors does not fit this version. Install the extension again.")
+    return BadWeights(f"The weights file {path.name}.safetensors does not fit this version: install the extension again")
 
 
 def fingerprint(folder: Path) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import json
 import math
 import os
@@ -170,6 +171,9 @@ class Worker:
                 traceback.print_exception(type(error), error, error.__traceback__)
             self._fail(number, error)
         except BaseException as error:
+            if flag.is_set() and isinstance(error, FileNotFoundError):  # the client took its folder away when it cancelled
+                self._fail(number, _cancelled())
+                return
             traceback.print_exception(type(error), error, error.__traceback__)
             self._fail(number, explain(error, verb))
 
@@ -198,44 +202,51 @@ class Worker:
     def _hello(self, args, progress):
         info = dict(self._loaded(progress).info())
         return {
-            "protocol": PROTOCOL, "engine": "thunder", "device": "cpu", "weights": "", "versions": _versions(),
-            "channels": [], **info,
+            "protocol": PROTOCOL, "engine": "thunder", "device": "cpu", "weights": "",
+            "channels": [], **info, "versions": {**_versions(), **info.get("versions", {})}, "memory": _memory(),
         }
 
     def _generate(self, args, progress):
-        from .speech.audio import read_sound, sound_hash
+        from .speech.audio import read_sound
 
         started = time.monotonic()
         takes = _whole(args, "takes", 8, 1, MOST_TAKES)
         seed = _whole(args, "seed", 0, 0, 2**63 - 1)
         steps = _whole(args, "steps", 20, 1, 1000)
         guidance = _number(args, "guidance", 1.0, -20.0, 20.0)
+        speech_guidance = _number(args, "speech_guidance", 0.0, 0.0, 5.0)
+        keep = self._keep(args)
         folder = self._folder_for_arrays(args)
         progress(0.0, "Reading the sound")
         speech = read_sound(_text(args, "sound"))
         engine = self._loaded(progress)
-        found = engine.generate(speech, takes, seed, steps=steps, guidance=guidance, progress=progress)
-        answers = []
-        for rank, take in enumerate(found, start=1):
-            motion, arrays = take.motion, {}
-            for name, array in (
-                ("expression", motion.expression), ("jaw", motion.jaw), ("head", motion.head), ("eyes", motion.eyes),
-                ("opening", take.opening), ("width", take.width), ("drift", take.score.per_frame),
-            ):
-                if array is None:
-                    arrays[name] = None
-                    continue
-                arrays[name] = f"take_{rank:02d}_{name}.npy"
-                save_array(os.path.join(folder, arrays[name]), array)
-            answers.append({
-                "seed": int(take.seed), "score": float(take.score.total), "provenance": take.provenance, **arrays,
-            })
+        about = self._about_takes(engine, speech, folder)
+        number = itertools.count(1)
+        answers = {}
+
+        def arrived(take):
+            answers[take.seed] = _save_take(take, folder, next(number))
+            progress.give({"event": "take", "take": answers[take.seed], **about})
+
+        found = engine.generate(
+            speech, takes, seed, steps=steps, guidance=guidance, speech_guidance=speech_guidance, keep=keep, progress=progress,
+            arrived=arrived,
+        )
+        return {
+            **about, "sound_seconds": speech.seconds, "takes": [answers[take.seed] for take in found],
+            "seconds": time.monotonic() - started,
+        }
+
+    def _about_takes(self, engine, speech, folder):
+        """What the takes of a request have in common."""
+        from .speech.audio import sound_hash
+        from .types import FPS
+
         info = engine.info()
         return {
-            "engine": info.get("engine", "thunder"), "fps": float(found[0].motion.fps), "channels": list(info.get("channels", [])),
+            "engine": info.get("engine", "thunder"), "fps": FPS, "channels": list(info.get("channels", [])),
             "audio": sound_hash(speech), "weights": info.get("weights", ""), "device": str(info.get("device", "cpu")),
-            "folder": folder, "sound_seconds": speech.seconds, "takes": answers,
-            "seconds": time.monotonic() - started,
+            "folder": folder,
         }
 
     def _score(self, args, progress):
@@ -248,6 +259,18 @@ class Worker:
         file = os.path.join(folder, "score_per_frame.npy")
         save_array(file, score.per_frame)
         return {"total": float(score.total), "per_frame": file}
+
+    def _closures(self, args, progress):
+        from .speech.audio import read_sound
+
+        text = args.get("text")
+        if not isinstance(text, str):
+            raise BadRequest("No text was given: write down what the voice says")
+        speech = read_sound(_text(args, "sound"))
+        engine = self._loaded(progress)
+        progress(0.2, "Listening to the voice")
+        found, silent = engine.closures(speech, text)
+        return {"closures": [[each.text, each.seconds, each.sure] for each in found], "pauses": [list(each) for each in silent]}
 
     def _listen(self, args, progress):
         from .speech.audio import read_sound, write_sound
@@ -276,7 +299,8 @@ class Worker:
         return {}
 
     VERBS = {
-        "hello": _hello, "generate": _generate, "score": _score, "listen": _listen, "release": _release, "quit": _quit,
+        "hello": _hello, "generate": _generate, "score": _score, "closures": _closures, "listen": _listen, "release": _release,
+        "quit": _quit,
     }
 
     def _folder_for_arrays(self, args):
@@ -285,20 +309,28 @@ class Worker:
             raise BadRequest(f"The folder for the results, “{folder}”, is not there: start the engine again")
         return folder
 
+    def _keep(self, args):
+        """What a request wants kept while the rest is sampled anew, or None; BadRequest when its files do not fit."""
+        import numpy as np
+
+        from .types import Keep, unpack
+
+        if args.get("keep_motion") is None:
+            return None
+        motion, mask = (_array(args, name) for name in ("keep_motion", "keep_mask"))
+        if motion.ndim != 2 or motion.shape != mask.shape or motion.shape[1] < 10:
+            raise BadRequest(f"What is to be kept has the shapes {list(motion.shape)} and {list(mask.shape)}: choose the frames again")
+        if not np.isfinite(motion).all():
+            raise BadRequest("What is to be kept holds values that are not numbers: look at the keys and drivers of the head")
+        return Keep(unpack(motion, motion.shape[1] - 9), mask > 0.5)
+
     def _motion(self, args):
         """Motion of the request's expression [T, n] and jaw [T, 3] files, 25 fps; BadRequest when they do not fit."""
         import numpy as np
 
         from .types import Motion
 
-        arrays = {}
-        for name in ("expression", "jaw"):
-            path = _text(args, name)
-            try:
-                arrays[name] = np.load(path, allow_pickle=False).astype(np.float32)
-            except (OSError, ValueError, EOFError) as error:
-                raise BadRequest(f"The animation file “{os.path.basename(path)}” cannot be read: try again") from error
-        expression, jaw = arrays["expression"], arrays["jaw"]
+        expression, jaw = (_array(args, name) for name in ("expression", "jaw"))
         if expression.ndim != 2 or jaw.ndim != 2 or jaw.shape[1:] != (3,) or len(expression) != len(jaw) or not len(jaw):
             raise BadRequest(
                 f"The animation has the shapes {list(expression.shape)} and {list(jaw.shape)}, not [T, channels] and "
@@ -326,6 +358,26 @@ class _Progress:
             "id": self.number, "event": "progress", "fraction": min(1.0, max(0.0, float(fraction))),
             "message": str(message),
         })
+
+    def give(self, event):
+        """Tells the client something other than how far the work is, unless it was asked to stop."""
+        if self.flag.is_set():
+            raise _cancelled()
+        self.worker._send({"id": self.number, **event})
+
+
+def _save_take(take, folder, number):
+    """Writes a take's arrays as files of their own; what the client is told of it."""
+    motion, arrays = take.motion, {}
+    for name, array in (
+        ("expression", motion.expression), ("jaw", motion.jaw), ("head", motion.head), ("eyes", motion.eyes),
+        ("opening", take.opening), ("width", take.width), ("drift", take.score.per_frame),
+    ):
+        arrays[name] = None
+        if array is not None:
+            arrays[name] = f"take_{number:02d}_{name}.npy"
+            save_array(os.path.join(folder, arrays[name]), array)
+    return {"seed": int(take.seed), "score": float(take.score.total), "provenance": take.provenance, **arrays}
 
 
 def import_engine():
@@ -409,6 +461,33 @@ def _versions():
         except metadata.PackageNotFoundError:
             versions[package] = None
     return versions
+
+
+def _memory():
+    """Bytes of main memory that this process uses, None where the system does not tell."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError, AttributeError):
+        pass
+    try:
+        import resource
+
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
+    except ImportError:  # Windows
+        return None
+
+
+def _array(args, name):
+    """The float32 array in the .npy file that a request names."""
+    import numpy as np
+
+    path = _text(args, name)
+    try:
+        return np.load(path, allow_pickle=False).astype(np.float32)
+    except (OSError, ValueError, EOFError) as error:
+        raise BadRequest(f"The animation file “{os.path.basename(path)}” cannot be read: try again") from error
 
 
 def _text(args, name):

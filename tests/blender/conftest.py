@@ -8,14 +8,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "bl_ext.user_default.thunder"
+_STATUS = pytest.StashKey[int]()
 
-sys.path.insert(0, str(Path(__file__).parent))  # performances.py, whichever way pytest imports the tests
+# performances.py and made_flame.py, whichever way pytest imports the tests
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 # Blender reads this once, at import: nothing of these tests may touch a user's own Blender.
 _home = tempfile.mkdtemp(prefix="thunder_blender_home_")
@@ -38,6 +41,30 @@ def _install() -> None:
 
 def pytest_sessionstart(session):
     _install()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session, exitstatus):
+    session.config.stash[_STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config):
+    """Ends here, with the tests' own status: Blender as a module frees itself while Python comes apart, and 4.2 has crashed
+    at that after its last test. What the extension itself leaves behind is seen before."""
+    import addon_utils
+
+    addon_utils.disable(NAME)
+    left = [thread.name for thread in threading.enumerate() if thread.name.startswith("thunder")]
+    for folder in (_home, bpy.app.tempdir):  # nothing runs after this that would remove them
+        shutil.rmtree(folder, ignore_errors=True)
+    status = config.stash.get(_STATUS, 3)
+    if left:
+        print(f"the extension left threads running: {left}")
+        status = status or 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 @pytest.fixture

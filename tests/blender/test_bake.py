@@ -41,6 +41,7 @@ def bake(*arguments, timeout=150, **environment):
                           timeout=timeout, env=os.environ | environment)
 
 
+@pytest.mark.slow
 def test_a_bake_gives_the_same_numbers_every_time(short_voice, tmp_path, blender):
     (tmp_path / "two").mkdir()
     (tmp_path / "two" / "take_09.npz").write_bytes(b"of an earlier bake with more takes")
@@ -82,8 +83,11 @@ def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender,
     scene.render.fps, scene.frame_start = 60, 21
     scene.thunder.head.name = "Heroine"
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    done = bake("--blend", tmp_path / "shot.blend", "--audio", short_voice, "--takes", 1, "--steps", 5, "--out", tmp_path / "o")
+    done = bake("--blend", tmp_path / "shot.blend", "--audio", short_voice, "--takes", 1, "--steps", 5, "--guidance", 1.5,
+                "--speech-guidance", 0.5, "--out", tmp_path / "o")
     assert done.returncode == 0, done.stderr
+    report = json.loads((tmp_path / "o" / "report.json").read_text())
+    assert (report["steps"], report["guidance"], report["speech_guidance"]) == (5, 1.5, 0.5)
     assert sorted(os.listdir(tmp_path / "o")) == ["report.json", "shot.blend"]
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "o" / "shot.blend"))
     scene = blender.context.scene
@@ -113,19 +117,22 @@ def test_a_failed_bake_says_why_and_leaves_nothing(short_voice, tmp_path, argume
     assert "Traceback" not in done.stderr and not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("arguments", [["--takes", "0"], ["--takes", "many"], ["--seed", "-1"], ["--unknown"], []])
+@pytest.mark.parametrize("arguments", [["--takes", "0"], ["--takes", "many"], ["--seed", "-1"], ["--guidance", "9"],
+                                       ["--speech-guidance", "-1"], ["--unknown"], []])
 def test_a_wrong_option_is_said(tmp_path, arguments):
     extra = ["--audio", str(SAMPLE), "--out", str(tmp_path / "out")] if arguments else []
     done = bake(*extra, *arguments)
     assert done.returncode == 2 and "bake.py: error:" in done.stderr and not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_said(short_voice, tmp_path):
     (tmp_path / "out").write_text("a file, not a folder")
     done = bake("--audio", short_voice, "--takes", 1, "--steps", 5, "--out", tmp_path / "out")
     assert done.returncode == 1 and "cannot be written" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_and_leaves_nothing(short_voice, small_disk):
     tiny = small_disk(256)
     done = bake("--audio", short_voice, "--takes", 1, "--steps", 5, "--npz", "--out", tiny / "out")
@@ -151,6 +158,7 @@ def hears_ctrl_c():
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up as Linux lists them")
 @pytest.mark.parametrize("how, code", [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_a_bake_that_is_stopped_leaves_neither_process_nor_file(tmp_path, how, code):

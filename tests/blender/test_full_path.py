@@ -83,7 +83,7 @@ def is_alive(pid):
 
 
 def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, room, scene, session):
-    strip, takes, compat = room("scene.strip"), room("scene.takes"), room("scene.compat")
+    strip, compat = room("scene.strip"), room("scene.compat")
     scene.render.fps, scene.render.fps_base = 30, 1.001
     speak(room, scene, start=41)
     assert blender.ops.thunder.generate() == {"FINISHED"}
@@ -109,11 +109,13 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, room, scene, s
         assert spoken.mute and spoken.sound.packed_file and first == 41 and abs(last - listed[0].last) <= 2
         assert [s.name for s in strip.sound_strips(scene)] == ["line"]
     pid, folder = session._client.pid, session._client.folder
-    assert [name for name in os.listdir(folder) if name.endswith((".wav", ".npy"))] == []
+    kept = [name for name in os.listdir(folder) if name.endswith((".wav", ".npy"))]
+    assert len(kept) <= 1 and all(name.startswith("spoken_") for name in kept)  # the voice, kept for the next time
     session.stop()
     assert not os.path.exists(folder) and not is_alive(pid)
 
 
+@pytest.mark.slow
 def test_the_same_seed_makes_the_same_keys(blender, room, scene, session):
     speak(room, scene)
     blender.ops.thunder.generate()
@@ -239,7 +241,8 @@ def half_way(room, scene, session, context):
     """A generation that has begun to sample."""
     strip, head = room("scene.strip"), room("scene.head")
     performing, work = room("scene.performing"), room("scene.work")
-    steps = performing.generate(session.client(), strip.find(context), scene, head.find(scene), 4, 1, 100)
+    steps = performing.generate(session.client(), strip.find(context), scene, head.find(scene), 4, 1,
+                                room("scene.sampling").Sampling(100))
     running = work.begin("Generating takes", steps)
     while running.step.fraction < 0.2:
         assert not running.advance()
@@ -247,6 +250,7 @@ def half_way(room, scene, session, context):
     return running, work
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_the_request_and_nothing_else(blender, room, core, scene, session):
     speak(room, scene)
     before = contents(blender)
@@ -271,7 +275,7 @@ def test_cancelling_is_quick_and_changes_nothing(blender, room, core, scene, ses
     work.end()
     assert time.perf_counter() - start < 0.5
     assert contents(blender) == before and session._client.running
-    files = [name for name in os.listdir(session._client.folder) if name.endswith(".wav")]
+    files = [name for name in os.listdir(session._client.folder) if name.endswith(".wav") or name.startswith("request")]
     assert files == []
     assert blender.ops.thunder.generate() == {"FINISHED"}
 
@@ -284,7 +288,8 @@ def test_no_slice_of_the_work_holds_the_window(blender, room, scene, session):
     strip, head = room("scene.strip"), room("scene.head")
     start = time.thread_time()
     voice, rig = strip.find(blender.context), head.find(scene)
-    running = work.begin("Generating takes", performing.generate(session.client(), voice, scene, rig, 8, 1, 5))
+    steps = performing.generate(session.client(), voice, scene, rig, 8, 1, room("scene.sampling").Sampling(5))
+    running = work.begin("Generating takes", steps)
     assert time.thread_time() - start < 0.3
     spent = []
     over = False
@@ -298,7 +303,7 @@ def test_no_slice_of_the_work_holds_the_window(blender, room, scene, session):
 
 
 def test_a_full_disk_is_said_and_changes_nothing(blender, room, core, scene, session, small_disk, monkeypatch):
-    tiny = small_disk(96)
+    tiny = small_disk(40)  # not even one take fits
     session.stop()
     try:
         monkeypatch.setattr(tempfile, "tempdir", str(tiny))

@@ -4,7 +4,7 @@
 import pytest
 import torch
 
-from thunder_core.diffusion.sampling import OVERLAP, WINDOW, alpha_bar, in_windows, noisy, sample, seeded_noise, windows
+from thunder_core.diffusion.sampling import OVERLAP, WINDOW, Kept, alpha_bar, in_windows, keeping, noisy, sample, seeded_noise, windows
 
 MEAN, DEVIATION = torch.tensor([1.5, -0.7, 0.0]), torch.tensor([0.8, 0.2, 1.4])
 
@@ -79,3 +79,44 @@ def test_a_callback_can_stop_the_sampler():
 
     with pytest.raises(Stop):
         sample(gaussian_denoiser, torch.randn(1, 4, 3), 10, stop)
+
+
+FRAMES = 80
+COVARIANCE = torch.exp(-0.5 * ((torch.arange(FRAMES)[:, None] - torch.arange(FRAMES)[None]) / 4.0) ** 2) + 1e-5 * torch.eye(FRAMES)
+
+
+def smooth_denoiser(x, step):
+    """E[x_0 | x̃] for a smooth Gaussian process over time, exactly."""
+    a = alpha_bar()[step[0]]
+    gain = a.sqrt() * COVARIANCE @ torch.linalg.inv(a * COVARIANCE + (1 - a) * torch.eye(FRAMES))
+    return gain @ x
+
+
+def kept_ranges(channels: int) -> Kept:
+    mask = torch.zeros(FRAMES, channels, dtype=torch.bool)
+    mask[20:40] = True
+    mask[55, 0] = True  # one key of one channel
+    values = torch.linalg.cholesky(COVARIANCE.double()).float() @ torch.randn(FRAMES, channels, generator=torch.Generator().manual_seed(5))
+    return Kept(mask, values)
+
+
+def test_what_is_kept_comes_out_and_the_rest_flows_into_it():
+    kept = kept_ranges(2)
+    noise = seeded_noise(range(40), FRAMES, 2)
+    free, x = sample(smooth_denoiser, noise, 20), sample(keeping(smooth_denoiser, kept), noise, 20)
+    assert torch.allclose(x[:, kept.mask], kept.values[kept.mask].expand(40, -1), atol=1e-3)
+    bend = free.diff(dim=1, n=2).abs().flatten().quantile(0.95)
+    for border in (20, 40):  # value and slope go on across it
+        assert x.diff(dim=1, n=2)[:, border - 3 : border + 2].abs().flatten().quantile(0.9) < 1.5 * bend
+
+
+def test_far_from_what_is_kept_samples_keep_their_spread():
+    kept = kept_ranges(1)
+    x = sample(keeping(smooth_denoiser, kept), seeded_noise(range(200), FRAMES, 1), 20)
+    assert torch.allclose(x[:, 68:].std(0), torch.ones(12, 1), atol=0.2)
+
+
+def test_keeping_nothing_changes_nothing():
+    noise = seeded_noise([1], FRAMES, 2)
+    nothing = Kept(torch.zeros(FRAMES, 2, dtype=torch.bool), torch.zeros(FRAMES, 2))
+    assert torch.equal(sample(smooth_denoiser, noise, 8), sample(keeping(smooth_denoiser, nothing), noise, 8))

@@ -5,10 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from thunder_core.m2s.model import MeshToSpeech, MeshToSpeechConfig
 from thunder_core.m2s.mouth import Mouth
-from thunder_core.m2s.score import evidence, grade
-from thunder_core.m2s.vocoder import speak
+from thunder_core.m2s.score import Scale, evidence, grade, late
 from thunder_core.face.head import load_head
 from thunder_core.speech import encoder as encoder_module
 from thunder_core.speech.encoder import EncoderConfig, SpeechEncoder, at_frames, loudness, presence
@@ -52,7 +50,7 @@ def test_loudness_does_not_depend_on_the_recording_level():
 @pytest.fixture(scope="module")
 def small_encoder():
     torch.manual_seed(0)
-    return SpeechEncoder(EncoderConfig(width=16, layers=1, heads=2, kernel=5, reach=8, dropout=0.0)).eval()
+    return SpeechEncoder(EncoderConfig(width=16, layers=1, heads=2, kernel=5, ahead=2)).eval()
 
 
 def test_long_sounds_are_encoded_in_pieces_that_join(small_encoder, monkeypatch):
@@ -68,7 +66,7 @@ def test_long_sounds_are_encoded_in_pieces_that_join(small_encoder, monkeypatch)
 
 @pytest.mark.parametrize("samples", [1, 100, 1600, 4801])
 def test_any_length_gives_the_frames_asked_for(small_encoder, samples):
-    assert small_encoder.features(0.1 * torch.randn(samples), 7).shape == (7, 18)
+    assert small_encoder.features(0.1 * torch.randn(samples), 7).shape == (7, small_encoder.feature_width)
 
 
 def test_presence_leads_speech_and_settles_after_it():
@@ -108,21 +106,6 @@ def test_a_voice_is_a_unit_vector_whatever_the_length_and_level():
     assert torch.dot(network.embed(voice), network.embed(0.2 * voice)) > 0.999
 
 
-def test_vocoder_gives_back_the_pitch_it_was_drawn_with():
-    t = torch.arange(RATE) / RATE
-    tone = 0.3 * torch.sin(2 * torch.pi * 440 * t)
-    mel = LogMel(640)(tone[None])[0, :100]
-    sound = speak(mel)
-    assert len(sound) == 16000
-    spectrum = torch.fft.rfft(sound[4000:12000]).abs()
-    assert abs(spectrum.argmax().item() * 2 - 440) < 30
-    assert torch.equal(sound, speak(mel))
-
-
-def test_vocoder_is_silent_on_silence():
-    assert speak(torch.full((50, 80), -11.6)).abs().max() == 0
-
-
 def test_evidence_is_the_log_ratio_to_the_prior():
     prior = torch.log(torch.tensor([0.5, 0.25, 0.25]))
     logits = torch.log(torch.tensor([[[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]]))
@@ -130,25 +113,36 @@ def test_evidence_is_the_log_ratio_to_the_prior():
     assert evidence(logits, units, prior)[0].item() == pytest.approx(np.log(0.8 / 0.25) / 2, abs=1e-6)
 
 
-def test_scores_span_their_scale_and_ignore_silence():
-    model = MeshToSpeech(MeshToSpeechConfig(vertices=4, units=3, width=16, layers=1, heads=2, feedforward=16, kernel=3))
-    model.unit_log_prior.copy_(torch.log(torch.tensor([1 / 3, 1 / 3, 1 / 3])))
-    units = torch.zeros(100, dtype=torch.long)
-    sure, unsure = torch.tensor([9.0, 0.0, 0.0]), torch.zeros(3)
-    logits = torch.stack([sure.expand(100, 3), unsure.expand(100, 3), torch.cat([sure.expand(50, 3), unsure.expand(50, 3)])])
+SCALE = Scale((0.1, 0.9, 1.7))
+
+
+def test_scores_are_points_on_their_sounds_scale_and_ignore_silence():
+    merit = torch.tensor([0.1, 0.5, 0.9, 1.7, -3.0])
     loud = torch.zeros(50, 2)
     loud[25:] = -2.0  # the second half is silence
-    best, worst, half = grade(model, logits, units, loud, (0.0, np.log(3)))
-    assert 92 < best.total < 94 and worst.total < 1 and half.total == pytest.approx(best.total)
-    assert best.per_frame.shape == (50,)
+    opinion = -merit[:, None].expand(-1, 50).clone()
+    opinion[:, 25:] = 5.0
+    found = [s.total for s in grade(opinion, loud, SCALE)]
+    assert found[:3] == pytest.approx([8, 26.5, 45], abs=0.01) and 74 < found[3] < 76 and found[4] == 0
+    drift = grade(opinion, loud, SCALE)[2].per_frame
+    assert drift[:25] == pytest.approx(np.full(25, 45), abs=0.01)
+    assert drift[35:] == pytest.approx(np.full(15, 45), abs=0.01)  # nothing drifts where nobody speaks
 
 
 def test_very_good_takes_keep_their_order():
-    model = MeshToSpeech(MeshToSpeechConfig(vertices=4, units=3, width=16, layers=1, heads=2, feedforward=16, kernel=3))
-    units = torch.zeros(40, dtype=torch.long)
-    logits = torch.tensor([[2.0, 0, 0], [3.0, 0, 0], [4.0, 0, 0], [5.0, 0, 0]])[:, None].expand(-1, 40, -1)
-    totals = [s.total for s in grade(model, logits, units, torch.zeros(20, 2), (-1.0, -0.5))]
+    opinion = -torch.tensor([1.6, 1.8, 2.1, 2.4])[:, None].expand(-1, 20)
+    totals = [s.total for s in grade(opinion, torch.zeros(20, 2), SCALE)]
     assert totals == sorted(totals) and len(set(totals)) == 4 and totals[-1] < 100
+
+
+def test_a_scale_whose_merits_coincide_still_orders():
+    totals = Scale((0.5, 0.5, 0.4))(torch.tensor([0.0, 0.5, 1.0])).tolist()
+    assert totals == sorted(totals) and totals[0] < totals[2]
+
+
+def test_late_and_early_hold_the_ends():
+    x = np.arange(5.0)[:, None]
+    assert late(x, 2)[:, 0].tolist() == [0, 0, 0, 1, 2] and late(x, -2)[:, 0].tolist() == [2, 3, 4, 4, 4]
 
 
 def test_mouth_offsets_are_zero_at_rest_and_only_lips_move_with_a_lip_channel():
@@ -161,3 +155,26 @@ def test_mouth_offsets_are_zero_at_rest_and_only_lips_move_with_a_lip_channel():
     offsets = mouth(moved, still[1])[0, 0].norm(dim=-1)
     assert offsets[~mouth.inner].max() > 0.004
     assert offsets[mouth.inner].max() < 1e-6
+
+
+def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path):
+    """A Wav2Vec2 and a HuBERT of the usual layout, made small, saved as transformers saves them and adopted from the folder."""
+    from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
+
+    from thunder_core.errors import BadWeights
+    from thunder_core.weights import save_weights
+
+    small = dict(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, conv_dim=(8,) * 7,
+        num_conv_pos_embeddings=8, num_conv_pos_embedding_groups=2,
+    )  # fmt: skip
+    sound = 0.1 * torch.randn(5 * RATE, generator=torch.Generator().manual_seed(0))
+    for name, made in (("wav2vec2", Wav2Vec2Model(Wav2Vec2Config(**small))), ("hubert", HubertModel(HubertConfig(**small)))):
+        made.save_pretrained(tmp_path / name)
+        encoder = SpeechEncoder.adopt(tmp_path / name).eval()
+        hidden, logits = encoder.hear(sound)
+        assert hidden.shape == (250, 32) and logits.shape == (250, 40)
+        save_weights(tmp_path / "w" / "encoder", {k: v for k, v in encoder.state_dict().items() if not k.startswith("log_mel.")}, encoder.settings(), {})
+        assert torch.equal(SpeechEncoder.load(tmp_path / "w").hear(sound)[0], hidden)
+    with pytest.raises(BadWeights, match="choose its folder"):
+        SpeechEncoder.adopt(tmp_path)

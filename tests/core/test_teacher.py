@@ -6,10 +6,11 @@ import pytest
 
 from thunder_core.face.flame import opening_mm, width_mm
 from thunder_core.face.head import load_head
+from thunder_core.speech.closures import closure
 from thunder_core.speech.phones import PHONES, phone_index
 from thunder_core.train.calibrate import occupancy
-from thunder_core.train.teacher import Style, closure, perform, presence
-from thunder_core.train.motions import pack, unpack
+from thunder_core.train.teacher import Style, perform, presence
+from thunder_core.types import pack, unpack
 
 HEAD = load_head()
 CHANNELS = list(HEAD.expression_names)
@@ -33,7 +34,7 @@ def play(*phones, seed=0, style=Style(), each=8):
 def test_bilabials_close_the_lips_in_any_style(lips, seed):
     style = Style.draw(np.random.default_rng(seed))
     labels, motion = play("AA", lips, "AE", lips, "IY", seed=seed, style=style)
-    shut = closure(labels, (PHONES.index(lips),), motion.frames) > 0.99
+    shut = closure(labels == PHONES.index(lips), motion.frames) > 0.99
     assert shut.sum() >= 2
     assert opening_mm(HEAD, motion)[shut].max() < 0.3
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every stage of training runs end to end on a corpus made here, resumes, and gives weights an engine loads."""
 
+import contextlib
+import io
 import json
 import shutil
 import subprocess
@@ -14,9 +16,14 @@ import torch
 from torch import nn
 
 from thunder_core.engine import Engine
-from thunder_core.train.corpus import Corpus, split_of
+from thunder_core.face.head import load_head
+from thunder_core.train import __main__ as train
+from thunder_core.train.adapt import pieces
+from thunder_core.train.corpus import Clip, Corpus, build, split_of
 from thunder_core.train.loop import Schedule, fit, learning_rate
-from thunder_core.types import Speech
+from thunder_core.train.motions import VARIANTS, animate
+from thunder_core.train.tracked import write_tracked
+from thunder_core.types import Motion, Speech
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -95,19 +102,31 @@ def trained(tmp_path_factory):
     for name in ("head.npz", "speaker.safetensors", "speaker.json"):
         shutil.copy(ROOT / "weights" / name, weights / name)
 
-    def stage(*words):
-        command = [sys.executable, "-m", "thunder_core.train", "--cache", folder / "cache", "--runs", folder / "runs", "--weights", weights]
-        done = subprocess.run([*map(str, command), "--device", "cpu", *words], cwd=ROOT, capture_output=True, text=True, timeout=170)
-        assert done.returncode == 0, done.stderr[-2000:]
-        return done.stdout
+    places = ["--cache", folder / "cache", "--runs", folder / "runs", "--weights", weights, "--threads", "1", "--device", "cpu"]
 
-    stage("corpus", str(voices), "--synthetic-minutes", "0")
+    def stage(*words):
+        said, threads = io.StringIO(), torch.get_num_threads()
+        try:
+            with contextlib.redirect_stdout(said):
+                train.main([*map(str, places), *words])
+        finally:
+            torch.set_num_threads(threads)
+        return said.getvalue()
+
+    def from_outside(*words):
+        command = [sys.executable, "-m", "thunder_core.train", *map(str, places), *words]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170)
+        assert done.returncode == 0, done.stderr[-2000:]
+
+    from_outside("corpus", str(voices), "--synthetic-minutes", "0")
     stage("encoder", "--steps", "2")
     stage("hear", "--quiet-clips", "2")
     stage("animate")
     stage("m2s", "--steps", "2")
+    stage("vocoder", "--steps", "2")
+    stage("judge", "--steps", "2")
     stage("denoiser", "--steps", "2")
-    stage("denoiser", "--steps", "2", "--m2s")
+    stage("denoiser", "--steps", "2", "--m2s", "mouth", "--start", str(weights))
     return folder, stage
 
 
@@ -123,10 +142,30 @@ def test_every_stage_runs_and_the_engine_loads_what_it_made(trained):
     assert np.isfinite(takes[0].motion.expression).all()
 
 
+def test_a_captured_performance_is_what_is_learned_and_the_teacher_fills_in_what_was_not_captured(tmp_path):
+    names = list(load_head(ROOT / "weights" / "head.npz").expression_names)
+    pucker, n = names.index("mouthPucker"), len(names)
+    motion = Motion(np.zeros((50, n), np.float32), np.zeros((50, 3), np.float32))
+    motion.expression[:, pucker] = np.linspace(0, 1, 50)
+    write_tracked(tmp_path / "captures" / "line.npz", motion, names, speaker="Ada")
+    soundfile.write(tmp_path / "captures" / "line.wav", 0.1 * np.sin(np.arange(32000) * 0.05), 16000)
+    corpus = build(tmp_path / "corpus", [tmp_path / "captures"], 0, label=lambda samples, text: [("AA", 0.2, 1.8)], channels=names)
+    [clip] = corpus.clips
+    assert clip.speaker == "Ada" and (corpus.phones(clip)[50:150] == corpus.phones(clip)[100]).all()
+    assert np.allclose(corpus.tracked(clip, n + 9)[:, pucker], motion.expression[:, pucker], atol=1e-3)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "rows.json").write_text(json.dumps({"width": 1, "rows": [dict(start=0, frames=50, split="train", speaker="Ada", clip=0)]}))
+    animate(corpus, names, tmp_path / "set")
+    learned = np.memmap(tmp_path / "set" / "motions.f16", np.float16, "r").reshape(VARIANTS, 50, n + 9)
+    assert np.allclose(learned[:, :, pucker], motion.expression[:, pucker], atol=1e-3)
+    assert not learned[:, :, n : n + 3].any()  # the captured jaw rests, the teacher's would speak
+    assert learned[:, :, n + 3 : n + 6].std(1).max() > 0  # nobody captured the head: the teacher moves it
+
+
 @pytest.mark.timeout(400)
 def test_cards_say_what_made_the_weights(trained):
     folder, _ = trained
-    for name in ("encoder", "m2s", "denoiser"):
+    for name in ("encoder", "m2s", "judge", "denoiser"):
         card = json.loads((folder / "weights" / f"{name}.json").read_text())["card"]
         assert {"what", "data", "commit", "steps", "seed", "figures"} <= set(card)
 
@@ -135,3 +174,26 @@ def test_cards_say_what_made_the_weights(trained):
 def test_a_finished_stage_is_resumed_not_repeated(trained):
     _, stage = trained
     assert "resumed" in stage("m2s", "--steps", "2")
+
+
+@pytest.mark.timeout(400)
+def test_the_shipped_model_goes_on_learning_from_a_folder_of_ones_own(trained):
+    folder, stage = trained
+    said = stage("adapt", str(folder / "recordings"), "--out", str(folder / "mine"), "--steps", "2")
+    assert "held out" in said
+    card = json.loads((folder / "mine" / "denoiser.json").read_text())["card"]
+    assert set(card["figures"]) == {"before", "after"} and card["data"] == "recordings"
+    speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
+    assert Engine.load(folder / "mine", device="cpu").generate(speech, 1, 1, steps=3)[0].motion.frames == 25
+
+
+def test_long_recordings_are_cut_where_it_is_quiet():
+    rng = np.random.default_rng(0)
+    samples = rng.uniform(-0.5, 0.5, 640 * 900).astype(np.float32)
+    for frame in (262, 490, 755):
+        samples[(frame - 4) * 640 : (frame + 4) * 640] *= 0.01
+    clip = Clip("long", "mine", "Ada", "train", 6400, len(samples), tracked=100)
+    parts = list(pieces(clip, samples))
+    starts = [(p.start - 6400) // 640 for p in parts]
+    assert starts[0] == 0 and all(min(abs(s - q) for q in (262, 490, 755)) <= 3 for s in starts[1:]) and len(parts) == 4
+    assert sum(p.length for p in parts) == clip.length and [p.tracked - 100 for p in parts] == starts

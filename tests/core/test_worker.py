@@ -120,8 +120,49 @@ def test_takes_come_best_first_with_their_arrays(warm):
         }
         assert all(np.isfinite(warm.get_array(result, take[name])).all() for name in shapes)
     assert len({take["seed"] for take in result["takes"]}) == 3
-    warm.forget(result)
+    warm.forget(result["folder"])
     assert not os.path.exists(result["folder"]) and os.path.isdir(warm.folder)
+
+
+def test_takes_arrive_before_the_last_is_done(warm):
+    seen = []
+    result = warm.request("generate", sound=SAMPLE, takes=8, seed=20, steps=5).wait(on_event=seen.append, timeout=240)
+    arrived = [event for event in seen if event["event"] == "take"]
+    assert [event["take"]["seed"] for event in arrived] == list(range(20, 28))
+    by_seed = {take["seed"]: take for take in result["takes"]}
+    for event in arrived:
+        assert by_seed[event["take"]["seed"]] == event["take"]
+        assert {name: event[name] for name in ("fps", "channels", "folder", "weights", "audio")} == {
+            name: result[name] for name in ("fps", "channels", "folder", "weights", "audio")}
+    first, last = seen.index(arrived[0]), seen.index(arrived[-1])
+    assert any(event["event"] == "progress" and "Sampl" in event["message"] or "sampled" in event.get("message", "")
+               for event in seen[first:last])
+    warm.forget(result["folder"])
+
+
+def test_what_arrived_before_a_cancellation_can_be_read(warm):
+    pending = warm.request("generate", sound=SAMPLE, takes=64, seed=1, steps=10)
+    events = []
+    until(lambda: events.extend(pending.poll()) or any(event["event"] == "take" for event in events), 120)
+    pending.cancel()
+    with pytest.raises(errors.Cancelled):
+        pending.wait(timeout=10)
+    take = next(event for event in events if event["event"] == "take")
+    assert warm.get_array(take, take["take"]["jaw"]).shape[1] == 3
+    warm.forget(take["folder"])
+    assert not os.path.exists(take["folder"])
+
+
+def test_a_folder_that_goes_with_a_cancellation_is_no_fault(warm):
+    pending = warm.request("generate", sound=SAMPLE, takes=64, seed=1, steps=5, folder=(folder := warm.new_folder()))
+    until(lambda: any(event["event"] == "take" for event in pending.poll()), 120)
+    log = warm.log
+    pending.cancel()
+    warm.forget(folder)
+    with pytest.raises(errors.Cancelled):
+        pending.wait(timeout=10)
+    assert warm.request("hello").wait(timeout=60)["device"]
+    assert "FileNotFoundError" not in warm.log[len(log):] and not os.path.exists(folder)
 
 
 def test_the_score_of_a_take_is_the_one_it_came_with(warm):

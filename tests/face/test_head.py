@@ -64,7 +64,7 @@ def test_every_array_regenerates_bit_for_bit(tmp_path):
 
 
 def test_is_complete_and_of_sane_size(head):
-    assert 3000 <= len(head.v_template) <= 8000
+    assert 6000 <= len(head.v_template) <= 12000
     assert head.channels == 44 and len(set(head.expression_names)) == 44
     assert not any(n.startswith(("jawOpen", "jawLeft", "jawRight", "eyeLook")) for n in head.expression_names)
     assert 220 <= (head.mouth_parts == 0).sum() <= 280 and len(head.mouth_vertices) <= 330
@@ -78,7 +78,7 @@ def test_is_complete_and_of_sane_size(head):
 def test_every_channel_moves_something_and_by_a_facial_amount(head):
     most = np.linalg.norm(head.shapedirs.astype(float), axis=1).max(0) * 1e3
     for name, value in zip(head.expression_names, most):
-        assert 2.0 < value < (31.0 if name == "tongueOut" else 24.0), (name, value)
+        assert 2.0 < value < (31.0 if name == "tongueOut" else 26.0), (name, value)
 
 
 def test_triangles_are_the_polygons(head):
@@ -145,7 +145,8 @@ def mirror(v, regions):
 
 def test_is_of_human_size(head):
     v = head.v_template.astype(float) * 1e3
-    size = v.max(0) - v.min(0)
+    skull = v[v[:, 1] > -60]  # above the neck
+    size = skull.max(0) - skull.min(0)
     assert 140 < size[0] < 200 and 185 < size[2] < 225
     assert width(head) == pytest.approx(50, abs=1)
     skin = v[np.linalg.norm(v - EYE * [1, 1, 1], axis=1) < 22]
@@ -193,14 +194,14 @@ def test_jaw_of_0_30_rad_opens_24_to_28_mm_seen_from_the_front(head):
     assert 13 <= opening(head, jaw=0.15) <= 15
 
 
-@pytest.mark.parametrize("angle", [0.02, 0.05, 0.075, 0.10, 0.125, 0.15])
+@pytest.mark.parametrize("angle", [0.02, 0.05, 0.10, 0.15, 0.20, 0.25])
 def test_mouth_close_undoes_the_jaw(head, layer, angle):
     v, ids = posed(head, layer, jaw=angle, mouthClose=angle / 0.30), lips(head)
     assert opening(head, jaw=angle, mouthClose=angle / 0.30) <= 0.3
     for ring in (CONTACT, INNER):
         apart = v[ids[ring, UPPER]] - v[ids[ring, LOWER]]
         assert np.linalg.norm(apart, axis=1).max() <= 0.3
-        assert apart[:, 1].min() >= -0.1, "the lips cross"
+        assert apart[:, 1].min() >= -0.25, "the lips cross"
 
 
 @pytest.mark.parametrize(

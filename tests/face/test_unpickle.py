@@ -56,7 +56,7 @@ def test_calls_are_refused_in_every_protocol(tmp_path, canary, protocol):
         Runs(np.fromfile, str(canary)),
         Runs(np.testing.assert_equal, 1, 2),
     ):
-        refuse(tmp_path, pickle.dumps({"v_template": call}, protocol), "asks for .*never needs.*Nothing in it was run")
+        refuse(tmp_path, pickle.dumps({"v_template": call}, protocol), "asks for .*never needs.*nothing in it was run")
 
 
 def test_numpys_own_runners_are_refused(tmp_path, canary):

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs inside a windowed Blender: acts out a scenario of scenarios.py in steps of a timer, as a hand at the mouse would.
+"""Runs inside a windowed Blender: acts out a scenario of scenarios.py (or FILE.SCENARIO) in steps of a timer, as a hand at the mouse would.
 
     blender --enable-event-simulate --python in_blender.py -- SCENARIO FOLDER
 
 Writes FOLDER/result.json: {"error": str | null, "seen": {…}}. Pictures go to FOLDER/NAME.png.
 """
 
+import importlib
 import json
 import os
 import subprocess
@@ -28,6 +29,7 @@ class Hand:
 
     def __init__(self):
         self.seen = {}
+        self.folder = FOLDER
 
     @property
     def window(self):
@@ -119,10 +121,9 @@ def main():
     import addon_utils
 
     sys.path.insert(0, str(HERE))
-    import scenarios
-
+    module, _, name = SCENARIO.rpartition(".")  # of scenarios.py, or of another file named before a dot
     hand = Hand()
-    steps = getattr(scenarios, SCENARIO)(hand)
+    steps = getattr(importlib.import_module(module or "scenarios"), name)(hand)
     addon_utils.enable(MODULE, default_set=True)
 
     def tick():

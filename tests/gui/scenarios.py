@@ -18,6 +18,22 @@ def room(name):
     return importlib.import_module(f"{MODULE}.{name}")
 
 
+def only_open(*names):
+    """Leave the panels of these names open, and those they stand in, and fold the others, as clicks on their headers would."""
+    # All are registered anew, parents first: a panel whose parent goes stands beside it from then on.
+    panels = sorted((getattr(bpy.types, name) for name in dir(bpy.types) if name.startswith("THUNDER_PT_")),
+                    key=lambda panel: hasattr(panel, "bl_parent_id"))
+    wanted = {f"THUNDER_PT_{name}" for name in names}
+    wanted |= {panel.bl_parent_id for panel in panels if panel.bl_idname in wanted and hasattr(panel, "bl_parent_id")}
+    for panel in reversed(panels):
+        bpy.utils.unregister_class(panel)
+    for panel in panels:
+        options = set(getattr(panel, "bl_options", set()))
+        if "HIDE_HEADER" not in options:
+            panel.bl_options = options - {"DEFAULT_CLOSED"} | (set() if panel.bl_idname in wanted else {"DEFAULT_CLOSED"})
+        bpy.utils.register_class(panel)
+
+
 def scene_with_voice_and_head(hand):
     """An empty shot with the sample in the sequencer and the bundled head, looked at from the front."""
     with hand.context():
@@ -145,26 +161,6 @@ def cancels_with_escape(hand):
     hand.photograph("cancelled")
 
 
-def undoes_a_commit(hand):
-    yield from scene_with_voice_and_head(hand)
-    scene = hand.window.scene
-    scene.thunder.count = 2
-    yield from generate(hand)
-    hand.seen["generated"] = sorted(action.name for action in bpy.data.actions)
-    with hand.context():
-        assert bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True) == {"FINISHED"}  # True: an undo step, as from a button
-    yield 0.5
-    hand.seen["committed"] = sorted(action.name for action in bpy.data.actions)
-    hand.seen["shown_after_commit"] = scene.thunder.active_take
-    hand.photograph("committed")
-    hand.press("Z", ctrl=True)
-    yield 1.5
-    scene = hand.window.scene
-    hand.seen["undone"] = sorted(action.name for action in bpy.data.actions)
-    hand.seen["takes"] = takes_of(scene)
-    hand.seen["shown"] = scene.thunder.active_take
-
-
 def complains(hand):
     """Generate with nothing there: the sidebar says what is missing, the operator greys out or reports, nothing changes."""
     with hand.context():
@@ -180,3 +176,236 @@ def complains(hand):
     yield 0.5
     hand.seen["objects"] = len(bpy.data.objects)
     hand.seen["actions"] = len(bpy.data.actions)
+
+
+def head_with_a_take(hand):
+    """An empty shot with the bundled head and a take on it that was made here; gives the scene and the rig at the end."""
+    import sys
+
+    sys.path.append(str(ROOT / "tests" / "blender"))
+    import round_trip
+
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    rig = room("scene.head").find(scene)
+    round_trip.show(room, lambda name: room(f"thunder_core.{name}"), rig, scene)
+    yield 0.3
+    return scene, rig
+
+
+def exports(hand):
+    """Export Performance as an animator does it: a file browser with the choices, another format, the file."""
+    scene, rig = yield from head_with_a_take(hand)
+    folder = Path(hand.folder)
+    with hand.context():
+        bpy.ops.thunder.export_performance("INVOKE_DEFAULT", filepath=str(folder / "line"), form="GLTF")
+    yield 2.0
+    window = next(window for window in bpy.context.window_manager.windows
+                  if any(area.type == "FILE_BROWSER" for area in window.screen.areas))
+    area = next(area for area in window.screen.areas if area.type == "FILE_BROWSER")
+    hand.seen["offered"] = area.spaces.active.params.filename
+    area.spaces.active.show_region_tool_props = True
+    yield 1.0
+    hand.photograph("export")
+    area.spaces.active.active_operator.form = "ARKIT"
+    area.tag_redraw()
+    yield 1.0
+    hand.photograph("export_curves")
+    with bpy.context.temp_override(window=window, area=area):
+        bpy.ops.file.execute()
+    yield 1.5
+    hand.seen["files"] = sorted(path.name for path in folder.iterdir() if path.name.startswith("line"))
+    exporting = room("scene.exporting")
+    hand.seen["missing"] = [form for form in exporting.FORMATS if exporting.missing(exporting.FORMATS[form], rig)]
+    for form in ("GLTF", "FBX", "USD", "USD_CACHE", "ALEMBIC"):
+        if form in hand.seen["missing"]:  # Debian builds Blender without USD and Alembic
+            continue
+        with hand.context():
+            done = bpy.ops.thunder.export_performance(filepath=str(folder / form), form=form)
+        assert done == {"FINISHED"}, form
+        yield 0.3
+    hand.seen["sizes"] = {path.name: path.stat().st_size for path in folder.iterdir()
+                          if path.suffix in (".glb", ".fbx", ".usdc", ".abc")}
+
+
+def plays(hand):
+    """How many frames a second the window plays, as fast as it can: with nothing in it, with the head, with its materials."""
+    scene = hand.window.scene
+    hand.seen["version"], hand.seen["size"] = bpy.app.version_string, [hand.window.width, hand.window.height]
+    import gpu
+
+    hand.seen["renderer"] = gpu.platform.renderer_get()
+    with hand.context():
+        bpy.ops.object.select_all(action="SELECT")
+        bpy.ops.object.delete()
+    hand.seen["empty"] = yield from frame_rate(hand)
+    yield from head_with_a_take(hand)
+    scene.frame_start, scene.frame_end = 11, 26
+    hand.seen["head_solid"] = yield from frame_rate(hand)
+    hand.viewport.spaces.active.shading.color_type = "MATERIAL"
+    hand.seen["head"] = yield from frame_rate(hand)
+    hand.photograph("played")
+
+
+def frame_rate(hand, frames=16, most_seconds=25.0):
+    """Steps that play the scene as fast as the window can; gives frames a second and processor milliseconds a frame."""
+    scene, shown, spent = hand.window.scene, [], []
+
+    def count(*_):
+        shown.append(time.monotonic())
+        spent.append(time.process_time())
+
+    scene.render.fps, scene.sync_mode = 1000, "NONE"
+    bpy.app.handlers.frame_change_post.append(count)
+    try:
+        with hand.context():
+            bpy.ops.screen.animation_play()
+        yield 1.0
+        shown.clear()
+        spent.clear()
+        end = time.monotonic() + most_seconds
+        while len(shown) < frames and time.monotonic() < end:
+            yield 0.5
+    finally:
+        bpy.app.handlers.frame_change_post.remove(count)
+        with hand.context():
+            bpy.ops.screen.animation_cancel(restore_frame=False)
+    scene.render.fps = 25
+    yield 0.5
+    steps = len(shown) - 1
+    return {"fps": steps / (shown[-1] - shown[0]), "processor_ms": 1e3 * (spent[-1] - spent[0]) / steps}
+
+
+def mara(hand):
+    """Steps that make a character of several meshes with another program's names out of the bundled head; gives its face.
+
+    Four bones and most shapes as Character Creator 4 calls them; noses that do not sneer and tongues without tips.
+    """
+    with hand.context():
+        bpy.ops.object.select_all(action="SELECT")
+        bpy.ops.object.delete()
+        bpy.ops.thunder.add_head()
+    scene = hand.window.scene
+    face = scene.thunder.head
+    rig = face.parent
+    for key in [name for name in rig.keys() if name.startswith("thunder")]:
+        del rig[key]
+    convention = next(c for c in room("thunder_core.face.conventions").conventions() if c.name == "reallusion_cc4")
+    for block in list(face.data.shape_keys.key_blocks)[1:]:
+        names = convention.keys.get(block.name, ())
+        if not names or "Sneer" in block.name or block.name in ("tongueTipUp", "tongueBladeUp"):
+            face.shape_key_remove(block)
+        else:
+            block.name = next(iter(names[0]))
+    for ours, theirs in (("jaw", "CC_Base_JawRoot"), ("neck", "CC_Base_Head"), ("eye_left", "CC_Base_L_Eye"), ("eye_right", "CC_Base_R_Eye")):
+        rig.data.bones[ours].name = theirs
+    rig.name, face.name = "Mara Rig", "Mara"
+    with hand.context():
+        bpy.ops.object.mode_set(mode="EDIT")
+        bpy.ops.mesh.separate(type="MATERIAL")
+        bpy.ops.object.mode_set(mode="OBJECT")
+    for part in rig.children:
+        part.name = "Mara " + part.material_slots[0].material.name.removeprefix("Thunder ").title()
+        part.name = "Mara" if part == max(rig.children, key=lambda other: len(other.data.vertices)) else part.name
+    scene.thunder.head = bpy.data.objects["Mara"]
+    rig.hide_set(True)
+    with hand.context():
+        bpy.ops.view3d.view_axis(type="FRONT")
+        bpy.ops.object.select_all(action="DESELECT")
+        bpy.data.objects["Mara"].select_set(True)
+        hand.window.view_layer.objects.active = bpy.data.objects["Mara"]
+        bpy.ops.view3d.view_selected()
+        bpy.ops.object.select_all(action="DESELECT")
+    hand.viewport.spaces.active.shading.color_type = "MATERIAL"
+    overlay = hand.viewport.spaces.active.overlay
+    overlay.show_cursor = overlay.show_object_origins = overlay.show_floor = overlay.show_axis_x = overlay.show_axis_y = False
+    yield 0.5
+    return bpy.data.objects["Mara"]
+
+
+def maps_a_character(hand):
+    """A character is found, its table shown, a row previewed, changed by hand, and its pose comes back."""
+    only_open("character")
+    face = yield from mara(hand)
+    scene = hand.window.scene
+    room("scene.strip").add(scene, SAMPLE, "dialogue", 1)
+    yield from hand.open_tab("Thunder")
+    rig = room("scene.head").find(scene)
+    hand.seen["channels"] = len(rig.channels)
+    hand.seen["plan"] = room("scene.character").plan_of(face).name
+    hand.seen["meshes"] = sorted(obj.name for obj in scene.objects if obj.type == "MESH" and obj.data.shape_keys in rig.targets)
+    with hand.context():
+        assert bpy.ops.thunder.show_mapping() == {"FINISHED"}
+    hand.seen["rows"] = [[row.source, row.kind, row.target or row.bone] for row in scene.thunder.table]
+    rest = lips(face)
+    index = next(i for i, row in enumerate(scene.thunder.table) if row.source == "mouthFunnel")
+    scene.thunder.table_index = index
+    scene.thunder.preview = True
+    yield 2.0
+    hand.seen["previewed_mm"] = moved(face, rest)
+    hand.photograph("character")
+    row = scene.thunder.table[index]
+    row.weight = 0.5
+    yield 0.5
+    hand.seen["halved_mm"] = moved(face, rest)
+    scene.thunder.preview = False
+    yield 0.5
+    hand.seen["rest_mm"] = moved(face, rest)
+    hand.seen["kept"] = [rule.weight for rule in room("scene.character").plan_of(face).rules if rule.source == "mouthFunnel"]
+
+
+def lips(face):
+    """Positions of a mesh's evaluated vertices, [V, 3] metres."""
+    import numpy as np
+
+    evaluated = face.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    mesh = evaluated.to_mesh()
+    points = np.empty(len(mesh.vertices) * 3, np.float32)
+    mesh.vertices.foreach_get("co", points)
+    evaluated.to_mesh_clear()
+    return points.reshape(-1, 3)
+
+
+def moved(face, rest):
+    """The farthest that any vertex of a mesh is from where it was, millimetres."""
+    import numpy as np
+
+    return float(np.linalg.norm(lips(face) - rest, axis=1).max() * 1e3)
+
+
+def adds_a_flame_head(hand):
+    """A FLAME file chosen in the file browser becomes a head; its identity moves, the retarget is previewed and measured."""
+    with hand.context():
+        bpy.ops.object.select_all(action="SELECT")
+        bpy.ops.object.delete()
+    scene = hand.window.scene
+    only_open("main", "listen", "flame")
+    yield from hand.open_tab("Thunder")
+    with hand.context():
+        bpy.ops.thunder.add_flame_head("INVOKE_DEFAULT", filepath=str(Path(hand.folder).parent / "flame.npz"))
+    yield 2.0
+    window = next(window for window in bpy.context.window_manager.windows
+                  if any(area.type == "FILE_BROWSER" for area in window.screen.areas))
+    area = next(area for area in window.screen.areas if area.type == "FILE_BROWSER")
+    began = time.process_time()
+    with bpy.context.temp_override(window=window, area=area):
+        bpy.ops.file.execute()
+    yield 1.0
+    hand.seen["processor_seconds"] = time.process_time() - began
+    mesh = scene.thunder.head
+    hand.seen["head"], hand.seen["keys"] = mesh.name, len(mesh.data.shape_keys.key_blocks)
+    hand.seen["channels"] = len(room("scene.head").find(scene).channels)
+    with hand.context():
+        bpy.ops.view3d.view_axis(type="FRONT")
+        bpy.ops.view3d.view_selected()
+    rest = lips(mesh)
+    mesh.data.shape_keys.key_blocks["identity001"].value = 2.0
+    yield 0.5
+    hand.seen["identity_mm"] = moved(mesh, rest)
+    mesh.data.shape_keys.key_blocks["identity001"].value = 0.0
+    with hand.context():
+        hand.seen["previewed"] = sorted(bpy.ops.thunder.preview_retarget("INVOKE_DEFAULT"))
+        hand.seen["measured"] = sorted(bpy.ops.thunder.measure_retarget("INVOKE_DEFAULT"))
+    yield 1.5
+    hand.seen["preview_mm"] = moved(mesh, rest)
+    hand.photograph("flame")

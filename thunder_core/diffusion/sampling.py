@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from diffusers import DPMSolverMultistepScheduler
@@ -64,6 +65,67 @@ def sample(denoise: Denoise, noise: Tensor, steps: int = 20, callback: Callable[
         x0 = denoise(x, step.expand(len(x)).to(x.device))
         x = schedule.step(x0, step, x).prev_sample
     return x
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What of a motion is fixed while the rest is sampled anew.
+
+    mask: bool [T, C], True where `values` [T, C] (of x_0, standardised) must come out.
+    """
+
+    mask: Tensor
+    values: Tensor
+
+
+EASE = 6  # frames over which what is free flows into what is kept
+
+
+def _nearest_kept(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Index of the last kept frame at or before each frame of [T, C], −1 for none; and of the first at or after, T for none."""
+    frames = len(mask)
+    t = torch.arange(frames, device=mask.device)[:, None]
+    before = torch.where(mask, t, torch.full_like(t, -1)).cummax(0).values
+    after = torch.where(mask, t, torch.full_like(t, frames)).flip(0).cummin(0).values.flip(0)
+    return before, after
+
+
+def keeping(denoise: Denoise, kept: Kept) -> Denoise:
+    """Denoise with part of x_0 known: known values replace the estimate at every step, so that the network makes the rest fit.
+
+    What the estimate still misses at a border is carried `EASE` frames into the free part, value and slope, and fades there:
+    position and velocity are continuous. In a gap shorter than two eases each side fades over half of it.
+    """
+    mask, values = kept.mask, kept.values
+    frames = len(mask)
+    before, after = _nearest_kept(mask)
+    t = torch.arange(frames, device=mask.device)[:, None].expand_as(before)
+    span = torch.where((before >= 0) & (after < frames), (after - before) / 2.0, torch.full_like(before, EASE).float()).clamp(max=EASE)
+
+    def fade(distance: Tensor, there: Tensor) -> Tensor:
+        x = (distance / span.clamp_min(1e-6)).clamp(0, 1)
+        return torch.where(there & ~mask, 1 - x * x * (3 - 2 * x), torch.zeros_like(x))
+
+    from_left, from_right = fade((t - before).float(), before >= 0), fade((after - t).float(), after < frames)
+    left, right = before.clamp_min(0), after.clamp_max(frames - 1)
+    # The slope of what is missed, from the kept neighbour further in, if there is one.
+    further_left, further_right = (left - 1).clamp_min(0), (right + 1).clamp_max(frames - 1)
+    sloped_left = mask.gather(0, further_left) & (left > 0)
+    sloped_right = mask.gather(0, further_right) & (right < frames - 1)
+
+    def fitted(x: Tensor, step: Tensor) -> Tensor:
+        guess = denoise(x, step)
+        missed = torch.where(mask, values - guess, torch.zeros_like(guess))
+
+        def at(index: Tensor) -> Tensor:
+            return missed.gather(1, index.expand_as(missed))
+
+        slope_left = torch.where(sloped_left, at(left) - at(further_left), torch.zeros_like(missed))
+        slope_right = torch.where(sloped_right, at(right) - at(further_right), torch.zeros_like(missed))
+        carried = from_left * (at(left) + slope_left * (t - before)) + from_right * (at(right) + slope_right * (after - t))
+        return torch.where(mask, values, guess + carried)
+
+    return fitted
 
 
 def windows(frames: int) -> list[tuple[int, int]]:

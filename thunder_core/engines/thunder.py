@@ -4,22 +4,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..diffusion.articulate import Articulation, demanded_closures
 from ..diffusion.denoiser import Denoiser, DenoiserConfig
-from ..diffusion.sampling import in_windows, sample, seeded_noise
+from ..diffusion.guidance import SpeechGuidance
+from ..diffusion.sampling import Kept, in_windows, keeping, sample, seeded_noise
 from ..errors import BadWeights
-from ..speech.encoder import SpeechEncoder, presence, with_loudness
+from ..m2s.model import MeshToSpeech
+from ..m2s.mouth import Mouth
+from ..speech.encoder import SpeechEncoder, presence, speech_features
 from ..speech.units import Units
 from ..types import Motion
 from ..weights import load_network
 
 _MOODS = ("mouthSmile", "mouthFrown", "mouthDimple")
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the encoder makes of a sound over T animation frames.
+
+    features: [T, d], speech features a.  units: int64 [2T].  spoken: [T] 0 … 1, whether somebody speaks.
+    shut: float64 [T] 0 … 1, how closed the lips must be for m, b and p.
+    """
+
+    features: Tensor
+    units: Tensor
+    spoken: Tensor
+    shut: np.ndarray
+
+    @property
+    def frames(self) -> int:
+        return len(self.spoken)
+
+    def part(self, start: int, end: int) -> Heard:
+        """Frames start … end of it."""
+        return Heard(self.features[start:end], self.units[2 * start : 2 * end], self.spoken[start:end], self.shut[start:end])
 
 
 class Thunder:
@@ -31,55 +58,76 @@ class Thunder:
         self.device, self.channels = device, len(channel_names)
         # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may stay.
         self.speaking = np.array([n.startswith(("mouth", "jaw", "tongue")) and not n.startswith(_MOODS) for n in channel_names])
+        self.articulation = Articulation(channel_names)
         self.encoder = SpeechEncoder.load(folder).to(device)
-        self.units: Units = load_network(folder / "units", lambda config: Units(**config)).to(device)
+        # THUNDER-T has an encoder of its own for the features; what is said is heard by the common one.
+        self.ear = SpeechEncoder.load(folder, "encoder-t").to(device) if (folder / "encoder-t.json").exists() else None
+        self.units = Units.load(folder).to(device)
         self.denoiser: Denoiser = load_network(
             folder / "denoiser", lambda config: Denoiser(DenoiserConfig(**config))
         ).to(device)
         if self.denoiser.config.motion != self.channels + 9:
-            raise BadWeights("The diffusion weights were made for another head. Install the extension again.")
+            raise BadWeights("The diffusion weights were made for another head: install the extension again")
 
-    def hear(self, samples: Tensor, frames: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Waveform → (features [T, d], units [2T], whether somebody speaks [T] 0 … 1)."""
+    def hear(self, samples: Tensor, frames: int) -> Heard:
+        """What is known of a sound [samples] over T frames of animation."""
         samples = samples.to(self.device)
         hidden, logits = self.encoder.hear(samples)
-        return with_loudness(hidden, samples, frames), self.units.over(hidden, frames), presence(logits, frames)
+        felt = (hidden, logits) if self.ear is None else self.ear.hear(samples)
+        return Heard(
+            speech_features(*felt, samples, frames), self.units.over(hidden, frames), presence(logits, frames),
+            demanded_closures(logits.float().softmax(-1).cpu().numpy(), frames),
+        )  # fmt: skip
+
+    def pulled_by(self, m2s: MeshToSpeech, mouth: Mouth, heard: Heard, strength: float) -> SpeechGuidance:
+        """The pull of mesh-to-speech for `perform`."""
+        d = self.denoiser
+        return SpeechGuidance(m2s, mouth, heard.units, heard.spoken, d.motion_mean, d.motion_std, self.channels, strength)
 
     @torch.no_grad()
     def perform(
-        self, features: Tensor, spoken: Tensor, seeds: Sequence[int], steps: int, guidance: float,
-        progress: Callable[[float], None],
+        self, heard: Heard, seeds: Sequence[int], steps: int, guidance: float, progress: Callable[[float], None],
+        kept: Kept | None = None, pull: Callable[[Tensor, int, int], Tensor] | None = None,
     ) -> list[Motion]:  # fmt: skip
-        """Features [T, d] → one Motion of T frames per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
+        """One Motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
 
-        `spoken` [T], 0 … 1: lips come to rest where it is 0, which the model alone does to half a millimetre only.
+        kept: what of the motion [T, channels + 9] is fixed (not standardised; comes out bit for bit).  pull(x̂_0, a, b):
+        moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).
         """
-        frames, motions = len(features), []
-        alive = spoken.cpu().numpy()[:, None]
+        frames, motions = len(heard.features), []
         hide = torch.ones(1, dtype=torch.bool, device=self.device)
+        fixed = None
+        if kept is not None:
+            fixed = Kept(kept.mask.to(self.device), self.denoiser.standardise(kept.values.to(self.device)))
 
         def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
-            audio = features[None, a:b]
-            heard = self.denoiser(x, step, audio)
-            if guidance == 1.0:
-                return heard
-            return guidance * heard + (1 - guidance) * self.denoiser(x, step, audio, hide)
+            audio = heard.features[None, a:b]
+            x0 = self.denoiser(x, step, audio)
+            if guidance != 1.0:
+                x0 = guidance * x0 + (1 - guidance) * self.denoiser(x, step, audio, hide)
+            return x0 if pull is None else pull(x0, a, b)
 
         for start in range(0, len(seeds), _BATCH):
             some = seeds[start : start + _BATCH]
             noise = seeded_noise(some, frames, self.denoiser.config.motion).to(self.device)
+            whole = in_windows(denoise, frames)
             x = sample(
-                in_windows(denoise, frames), noise, steps,
+                whole if fixed is None else keeping(whole, fixed), noise, steps,
                 lambda done, total: progress((start + done / total * len(some)) / len(seeds)),
             )  # fmt: skip
-            motions += [self._motion(m, alive) for m in self.denoiser.restore(x).cpu().numpy()]
+            motions += [self._motion(m, heard, kept) for m in self.denoiser.restore(x).cpu().numpy()]
         return motions
 
-    def _motion(self, x: np.ndarray, alive: np.ndarray) -> Motion:
+    def _motion(self, x: np.ndarray, heard: Heard, kept: Kept | None) -> Motion:
         n = self.channels
         x = x.astype(np.float32)
+        alive = heard.spoken.cpu().numpy()[:, None]
         # Channels are muscles: they pull or rest, and a jaw does not close past its teeth.
         expression = np.clip(x[:, :n], 0.0, 1.2) * np.where(self.speaking, alive, 1.0).astype(np.float32)
         jaw = x[:, n : n + 3] * alive
         jaw[:, 0] = np.maximum(jaw[:, 0], 0.0)
-        return Motion(expression, jaw, x[:, n + 3 : n + 6].copy(), x[:, n + 6 : n + 9].copy())
+        x[:, :n] = self.articulation.hold_tongue(self.articulation.close_lips(expression, jaw, heard.shut), jaw)
+        x[:, n : n + 3] = jaw
+        if kept is not None:
+            x = np.where(kept.mask.numpy(), kept.values.numpy(), x)
+        return Motion(x[:, :n].copy(), x[:, n : n + 3].copy(), x[:, n + 3 : n + 6].copy(), x[:, n + 6 : n + 9].copy())

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,12 @@ HEAD_FILE = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
 JOINT_NAMES = ("root", "neck", "jaw", "eye_left", "eye_right")
 NECK, JAW, EYE_LEFT, EYE_RIGHT = 1, 2, 3, 4
 FLAME_SHAPE_DIRECTIONS = 300  # FLAME files keep identity directions first, then expression
+_EYES_APART = (0.035, 0.12)  # metres: a newborn's and a troll's
+# Parts of a FLAME file and their linear colours; an iris is 11.7 mm wide on a ball of 24, a pupil 4.
+_FLAME_LOOK = {
+    "Skin": (0.72, 0.5, 0.4, 1.0), "Eye White": (0.7, 0.68, 0.65, 1.0), "Iris": (0.1, 0.19, 0.21, 1.0), "Pupil": (0.004, 0.004, 0.004, 1.0),
+}
+_IRIS_COSINE, _PUPIL_COSINE = 0.873, 0.986
 
 _LANDMARKS = ("inner_lip_upper_mid", "inner_lip_lower_mid", "mouth_corner_left", "mouth_corner_right")
 
@@ -28,7 +34,8 @@ class Head:
     polygon_material [P] · material_names, material_colors [M, 4] linear RGBA · expression_names [n].
     mouth_vertices [n_m] ids that mesh-to-speech listens to, mouth_parts [n_m] (0 lips and skin, 1 upper teeth,
     2 lower teeth, 3 tongue) · inner_lip_upper_mid, inner_lip_lower_mid, mouth_corner_left, mouth_corner_right:
-    vertex ids, −1 where unknown · region_names, regions [R, V] f32, sum 1 per vertex; R = 0 where unknown.
+    vertex ids, −1 where unknown · region_names, regions [R, V] f32, sum 1 per vertex; R = 0 where unknown
+    (`regions.mark` finds both on a FLAME head) · identity [V, 3, m] f32, the directions in which people differ.
     Joints in FLAME's order: root, neck, jaw, left eye, right eye.
     """
 
@@ -52,6 +59,7 @@ class Head:
     mouth_corner_right: int
     region_names: tuple[str, ...]
     regions: np.ndarray
+    identity: np.ndarray
 
     @property
     def channels(self) -> int:
@@ -83,11 +91,11 @@ def load_head(path: str | Path | None = None) -> Head:
     """
     path = Path(path) if path is not None else HEAD_FILE
     if not path.is_file():
-        raise BadHead(f"There is no head file at {path}. Choose a file that exists.")
+        raise BadHead(f"There is no head file at {path}: choose a file that exists")
     data = _read_pickle(path) if path.suffix.lower() == ".pkl" else _read_npz(path)
     if "expression_names" in data and "mouth_vertices" in data:
         return _check(path, _ours(path, data))
-    return _check(path, _flame(path, data))
+    return _in_metres(path, _check(path, _flame(path, data)))
 
 
 def _read_npz(path):
@@ -96,7 +104,7 @@ def _read_npz(path):
             return {name: archive[name] for name in archive.files}
     except Exception as problem:  # zip, header and object-array errors all mean the same to the user
         raise BadHead(
-            f"{path.name} cannot be read as a head: {problem}. Choose an .npz with plain arrays or a FLAME .pkl."
+            f"{path.name} cannot be read as a head ({problem}): choose an .npz with plain arrays or a FLAME .pkl"
         ) from None
 
 
@@ -105,22 +113,22 @@ def _read_pickle(path):
 
     data = unpickle(path)
     if not isinstance(data, dict):
-        raise BadHead(f"{path.name} holds no FLAME model. Choose the .pkl of a FLAME download.")
+        raise BadHead(f"{path.name} holds no FLAME model: choose the .pkl of a FLAME download")
     return {str(k.decode("latin1") if isinstance(k, bytes) else k): v for k, v in data.items()}
 
 
 def _array(path, data, name, dtype=np.float32):
     if name not in data:
-        raise BadHead(f"{path.name} lacks {name}, which every FLAME-format head has. Choose another file.")
+        raise BadHead(f"{path.name} lacks {name}, which every FLAME-format head has: choose another file")
     value = data[name]
     if hasattr(value, "toarray"):
         value = value.toarray()
     try:
         value = np.ascontiguousarray(np.asarray(value), dtype=dtype)
     except (TypeError, ValueError, OverflowError):
-        raise BadHead(f"{name} in {path.name} is not an array of numbers. Choose another file.") from None
+        raise BadHead(f"{name} in {path.name} is not an array of numbers: choose another file") from None
     if value.dtype.kind == "f" and not np.isfinite(value).all():
-        raise BadHead(f"{name} in {path.name} contains NaN or infinite numbers. Choose another file.")
+        raise BadHead(f"{name} in {path.name} contains NaN or infinite numbers: choose another file")
     return value
 
 
@@ -129,7 +137,7 @@ def _rig(path, data):
     try:
         kintree = kintree.astype(np.int64)
     except (TypeError, ValueError):
-        raise BadHead(f"kintree_table in {path.name} is not an array of numbers. Choose another file.") from None
+        raise BadHead(f"kintree_table in {path.name} is not an array of numbers: choose another file") from None
     # FLAME files store the root's missing parent as an unsigned −1
     kintree = np.where((kintree < 0) | (kintree > 4), -1, kintree)
     return {
@@ -145,7 +153,7 @@ def _rig(path, data):
 def _names(path, data, name):
     value = np.asarray(data.get(name, ()))
     if value.dtype.kind != "U" and value.size:
-        raise BadHead(f"{name} in {path.name} is not a list of names. Choose another file.")
+        raise BadHead(f"{name} in {path.name} is not a list of names: choose another file")
     return tuple(str(v) for v in value.ravel())
 
 
@@ -160,37 +168,96 @@ def _ours(path, data):
     for name in _LANDMARKS:
         value = _array(path, data, name, np.int64)
         if value.size != 1:
-            raise BadHead(f"{name} in {path.name} is not one vertex number. Choose another file.")
+            raise BadHead(f"{name} in {path.name} is not one vertex number: choose another file")
         fields[name] = int(value.ravel()[0])
-    return Head(**fields)
+    return Head(**fields, identity=np.zeros((len(fields["v_template"]), 3, 0), np.float32))
 
 
 def _flame(path, data):
+    _check_joint_names(path, data)
     fields = _rig(path, data)
     shapedirs = _array(path, data, "shapedirs")
     if shapedirs.ndim != 3 or shapedirs.shape[2] <= FLAME_SHAPE_DIRECTIONS:
         raise BadHead(
             f"{path.name} has no expression directions: FLAME keeps them after {FLAME_SHAPE_DIRECTIONS} identity "
-            "directions. Choose the full FLAME model."
+            "directions: choose the full FLAME model"
         )
+    identity = np.ascontiguousarray(shapedirs[:, :, :FLAME_SHAPE_DIRECTIONS])
     shapedirs = np.ascontiguousarray(shapedirs[:, :, FLAME_SHAPE_DIRECTIONS:])
     faces = fields["f"]
     if faces.ndim != 2 or faces.shape[1] != 3:
-        raise BadHead(f"f in {path.name} is not a list of triangles. Choose another file.")
+        raise BadHead(f"f in {path.name} is not a list of triangles: choose another file")
     return Head(
         **fields,
         shapedirs=shapedirs,
         polygons=np.concatenate([faces, np.full((len(faces), 1), -1, np.int32)], 1),
-        polygon_material=np.zeros(len(faces), np.int32),
-        material_names=("Skin",),
-        material_colors=np.array([[0.6, 0.42, 0.34, 1.0]], np.float32),
+        polygon_material=_eyes_of_flame(fields),
+        material_names=tuple(_FLAME_LOOK),
+        material_colors=np.array(list(_FLAME_LOOK.values()), np.float32),
         expression_names=tuple(f"expression{i + 1:03d}" for i in range(shapedirs.shape[2])),
         mouth_vertices=np.zeros(0, np.int32),
         mouth_parts=np.zeros(0, np.int32),
         **dict.fromkeys(_LANDMARKS, -1),
         region_names=(),
         regions=np.zeros((0, len(fields["v_template"])), np.float32),
+        identity=identity,
     )
+
+
+def _eyes_of_flame(fields):
+    """Material of every triangle of a FLAME file: skin, and on the eyeballs white, iris and pupil by the angle from ahead."""
+    faces, weights, points = fields["f"], fields["weights"], fields["v_template"].astype(np.float64)
+    count = len(points)
+    if weights.shape != (count, 5) or fields["J_regressor"].shape != (5, count) or not faces.size or not 0 <= faces.min() <= faces.max() < count:
+        return np.zeros(len(faces), np.int32)  # refused by the check that follows
+    joints = fields["J_regressor"].astype(np.float64) @ points
+    result = np.zeros(len(faces), np.int32)
+    middles = points[faces].mean(1)
+    for joint in (EYE_LEFT, EYE_RIGHT):
+        ball = (weights[faces, joint] > 0.5).all(1)
+        out = middles - joints[joint]
+        ahead = out[:, 2] / np.maximum(np.linalg.norm(out, axis=1), 1e-12)
+        result[ball] = 1 + (ahead > _IRIS_COSINE)[ball] + (ahead > _PUPIL_COSINE)[ball]
+    return result
+
+
+def _check_joint_names(path, data):
+    """Raise BadHead if a file names its joints (few do) and they are not FLAME's."""
+    for key in ("joint_names", "joints_name", "J_names"):
+        names = data.get(key, ())
+        if isinstance(names, np.ndarray):
+            names = names.tolist()
+        if not isinstance(names, (list, tuple)) or not names:
+            continue
+        plain = ["".join(c for c in str(n).lower() if c.isalpha()) for n in names]
+        wanted = (("root", "global", "head"), ("neck",), ("jaw",), ("lefteye", "eyeleft", "leye"), ("righteye", "eyeright", "reye"))
+        if len(plain) != 5 or any(not any(w in n for w in words) for n, words in zip(plain, wanted)):
+            raise BadHead(
+                f"The joints of {path.name} are called {', '.join(map(str, names))[:80]} where FLAME has root, neck, jaw, "
+                "left eye and right eye: choose a FLAME model"
+            )
+
+
+def _in_metres(path, head):
+    """A FLAME head in metres, whatever unit its file is in; raise BadHead if its joints are not where a face has them."""
+    joints = head.joints
+    left, right = joints[EYE_LEFT], joints[EYE_RIGHT]
+    apart = float(np.linalg.norm(left - right))
+    unit = next((unit for unit in (1.0, 0.01, 0.001) if _EYES_APART[0] <= apart * unit <= _EYES_APART[1]), None)
+    if unit is None:
+        raise BadHead(
+            f"The eyes of {path.name} are {apart:.3g} apart, which is no person's in metres, centimetres or millimetres: "
+            "choose a FLAME model, unchanged"
+        )
+    if left[0] - right[0] < 0.8 * apart or min(left[1], right[1]) < joints[JAW, 1] or min(left[2], right[2]) < joints[JAW, 2]:
+        raise BadHead(
+            f"The joints of {path.name} do not lie as FLAME's do (left eye towards +x, eyes above and before the jaw's hinge): "
+            "choose a FLAME model, unturned"
+        )
+    if unit == 1.0:
+        return head
+    scaled = {name: getattr(head, name) * np.float32(unit) for name in ("v_template", "shapedirs", "posedirs", "identity")}
+    return replace(head, **scaled)
 
 
 def _check(path, head):
@@ -200,6 +267,7 @@ def _check(path, head):
     wanted = {
         "v_template": (count, 3),
         "shapedirs": (count, 3, n),
+        "identity": (count, 3, head.identity.shape[-1]),
         "posedirs": (count, 3, 36),
         "J_regressor": (5, count),
         "weights": (count, 5),
@@ -215,23 +283,23 @@ def _check(path, head):
         value = getattr(head, name)
         if value.shape != shape:
             raise BadHead(
-                f"{name} in {path.name} has shape {value.shape} where {shape} is needed. "
-                "Choose a FLAME model with five joints (root, neck, jaw, eyes)."
+                f"{name} in {path.name} has shape {value.shape} where {shape} is needed: "
+                "choose a FLAME model with five joints (root, neck, jaw, eyes)"
             )
     landmarks = [getattr(head, name) for name in _LANDMARKS]
     for name, ids in (("f", head.f), ("polygons", head.polygons), ("mouth_vertices", head.mouth_vertices),
                       ("landmarks", np.array(landmarks))):
         lowest = -1 if name in ("polygons", "landmarks") else 0
         if ids.size and (ids.min() < lowest or ids.max() >= count):
-            raise BadHead(f"{name} in {path.name} names vertices that do not exist. The file is damaged; get it again.")
+            raise BadHead(f"{name} in {path.name} names vertices that do not exist: get the file again")
     if count == 0 or len(head.f) == 0:
-        raise BadHead(f"{path.name} has no mesh. Choose another file.")
+        raise BadHead(f"{path.name} has no mesh: choose another file")
     if len(head.polygon_material) and (
         head.polygon_material.min() < 0 or head.polygon_material.max() >= len(head.material_names)
     ):
-        raise BadHead(f"polygon_material in {path.name} names materials that do not exist. Get the file again.")
+        raise BadHead(f"polygon_material in {path.name} names materials that do not exist: get the file again")
     if list(head.parents) != [-1, 0, 1, 1, 1]:
-        raise BadHead(f"The joints of {path.name} are not FLAME's (root, neck, jaw, two eyes). Choose a FLAME model.")
+        raise BadHead(f"The joints of {path.name} are not FLAME's (root, neck, jaw, two eyes): choose a FLAME model")
     if np.abs(head.weights.sum(1) - 1).max() > 1e-3:
-        raise BadHead(f"The skinning weights of {path.name} do not sum to 1. The file is damaged; get it again.")
+        raise BadHead(f"The skinning weights of {path.name} do not sum to 1: get the file again")
     return head

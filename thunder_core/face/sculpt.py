@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from . import sculpt_ears, sculpt_parts, sculpt_rig, sculpt_shapes, sculpt_skin
+from . import sculpt_ears, sculpt_mouth, sculpt_muzzle, sculpt_parts, sculpt_rig, sculpt_shapes, sculpt_skin
 from .sculpt_mesh import COLORS, MATERIALS, Mesh, edges, triangulate
 
 HEAD_FILE = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
@@ -23,6 +23,8 @@ def sculpt():
     for add in (sculpt_parts.add_teeth, sculpt_parts.add_tongue, sculpt_parts.add_eyeballs, sculpt_parts.add_brows,
                 sculpt_ears.add_ears):
         add(mesh)
+    lid = [mesh.points[mesh.index["e", 1, sculpt_skin.MARGIN, k]] for k in range(sculpt_skin.EYE_RING)]
+    sculpt_parts.add_lashes(mesh, lid)
     clay = describe(mesh)
     weights = sculpt_rig.skin_weights(clay)
     weights = 0.5 * (weights + weights[clay.mirror][:, [0, 1, 2, 4, 3]])
@@ -35,8 +37,8 @@ def sculpt():
     return {
         "v_template": _metres(clay.points),
         "shapedirs": np.ascontiguousarray(_metres(shapes.transpose(1, 2, 0))),
-        "posedirs": np.zeros((len(clay.points), 3, 36), np.float32),
-        "J_regressor": _unit_rows(regressor),
+        "posedirs": _metres(sculpt_mouth.pose_correctives(clay)),
+        "J_regressor": np.round(regressor, 9).astype(np.float32),
         "weights": _unit_rows(weights),
         "kintree_table": sculpt_rig.PARENTS,
         "f": triangulate(polygons),
@@ -47,10 +49,10 @@ def sculpt():
         "expression_names": np.array(sculpt_shapes.CHANNELS),
         "mouth_vertices": mouth,
         "mouth_parts": parts,
-        "inner_lip_upper_mid": np.int32(index[("m", sculpt_skin.CONTACT, 10)]),
-        "inner_lip_lower_mid": np.int32(index[("m", sculpt_skin.CONTACT, 30)]),
-        "mouth_corner_left": np.int32(index[("m", sculpt_skin.CONTACT, 0)]),
-        "mouth_corner_right": np.int32(index[("m", sculpt_skin.CONTACT, 20)]),
+        "inner_lip_upper_mid": np.int32(index[("m", sculpt_muzzle.CONTACT, 10)]),
+        "inner_lip_lower_mid": np.int32(index[("m", sculpt_muzzle.CONTACT, 30)]),
+        "mouth_corner_left": np.int32(index[("m", sculpt_muzzle.CONTACT, 0)]),
+        "mouth_corner_right": np.int32(index[("m", sculpt_muzzle.CONTACT, 20)]),
         "region_names": np.array(sculpt_rig.REGIONS),
         "regions": np.round(sculpt_rig.regions(clay), 7).astype(np.float32),
     }
@@ -63,14 +65,14 @@ def describe(mesh):
     −1 lower), along_tongue [V] (0 tip … 1 root), mirror [V] (vertex on the other side), index (key → vertex).
     """
     n = len(mesh.keys)
-    ring, u, up, along = np.full(n, -1), np.zeros(n), np.zeros(n), np.zeros(n)
+    ring, u, up, along = np.full(n, -1.0), np.zeros(n), np.zeros(n), np.zeros(n)
     mirror = np.empty(n, int)
     for i, key in enumerate(mesh.keys):
         on_skin = key[0] in "gcme"
         mirror[i] = mesh.index[sculpt_skin.mirror_key(key) if on_skin else sculpt_parts.mirror_part(key)]
         if key[0] == "m":
             ring[i] = key[1]
-            u[i], up[i] = sculpt_skin.ring_position(key[2])
+            u[i], up[i] = sculpt_muzzle.ring_position(key[2])
         if key[0] == "tongue":
             last = sculpt_parts.TONGUE_RINGS - 1
             along[i] = {"tip": 0.0, "root": 1.0}.get(key[2], key[2] / last if key[2] not in ("tip", "root") else 0)
@@ -89,9 +91,9 @@ def mouth_vertices(clay):
 
     parts: 0 lips and skin, 1 upper teeth, 2 lower teeth, 3 tongue.
     """
-    lips = [clay.index[("m", r, k)] for r in sculpt_skin.LIP_RINGS for k in range(sculpt_skin.RING)]
+    lips = [clay.index[("m", r, k)] for r in sculpt_muzzle.LIP_RINGS for k in range(sculpt_muzzle.RING)]
     teeth = {jaw: [clay.index[("tooth", side, jaw, n, 1, 1)] for side in (1, -1) for n in range(5)] for jaw in (1, -1)}
-    tongue = [clay.index[("tongue", 0, r, k)] for r in (0, 1, 3, 5, 7) for k in (0, 2, 6, 10)]
+    tongue = [clay.index[("tongue", 0, r, k)] for r in (0, 2, 6, 10, 14) for k in (0, 4, 12, 20)]
     tongue += [clay.index[("tongue", 0, "tip")]]
     ids = lips + teeth[1] + teeth[-1] + tongue
     parts = [0] * len(lips) + [1] * len(teeth[1]) + [2] * len(teeth[-1]) + [3] * len(tongue)
@@ -103,8 +105,7 @@ def _metres(millimetres):
 
 
 def _unit_rows(rows):
-    rows = np.round(rows, 7).astype(np.float32)
-    return rows
+    return np.round(rows, 7).astype(np.float32)
 
 
 def main(path=None):

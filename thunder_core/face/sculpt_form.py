@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from .sculpt_mesh import smooth_step
+from .sculpt_muzzle import ground
+
 EYE = np.array([31.5, 0.0, 61.0])  # centre of the left eyeball
 EYE_RADIUS = 12.6
 LID_RADIUS = 14.4  # outside of the lids, over the eyeball
@@ -48,25 +51,41 @@ def distance(p, nose=True):
     """Signed distance [n] of points [n, 3] to the skin, negative inside; symmetric in x."""
     p = p.copy()
     p[:, 0] = np.sqrt(p[:, 0] ** 2 + 1e-6)
-    d = ellipsoid(p, (0, 34, -14), (76, 77, 91))
-    d = smooth_min(d, ellipsoid(p, (0, 34, 26), (63, 54, 59)), 30)
-    d = smooth_min(d, ellipsoid(p, (0, -10, -40), (62, 52, 61)), 24)  # back of the head
-    d = smooth_min(d, ellipsoid(p, (0, -34, 12), (69, 62, 52)), 24)  # side of the face
-    d = smooth_min(d, ellipsoid(p, (0, -34, 36), (58, 62, 48)), 24)
-    d = smooth_min(d, ellipsoid(p, (37, -27, 50), (27, 20, 21)), 30)  # cheekbone
-    d = smooth_min(d, ellipsoid(p, (0, -76, 28), (54, 33, 48)), 24)  # jaw
-    d = smooth_min(d, capsule(p, (38, -76, 8), (14, -104, 60), 12, 12), 24)  # jaw line
-    d = smooth_min(d, ellipsoid(p, (0, -105, 68), (21, 12, 18)), 24)  # chin
-    d = smooth_min(d, capsule(p, (0, -60, -27), (0, -230, -38), 51, 54), 22)  # neck
-    d = smooth_min(d, capsule(p, (14, 21, 78), (44, 19, 62), 8, 7), 14)  # brow ridge
+    d = ellipsoid(p, (0, 34, -14), (77, 73.5, 91))
+    d = smooth_min(d, ellipsoid(p, (0, 27, 26), (63, 54, 58)), 30)
+    d = smooth_min(d, ellipsoid(p, (0, -10, -40), (63, 52, 61)), 24)  # back of the head
+    d = smooth_min(d, ellipsoid(p, (0, -32, 10), (70, 56, 52)), 26)  # side of the face
+    d = smooth_min(d, ellipsoid(p, (0, -34, 36), (57, 60, 48)), 26)
+    d = smooth_min(d, ellipsoid(p, (38, -26, 49), (26, 16, 21)), 30)  # cheekbone
+    d = smooth_min(d, ellipsoid(p, (34, -42, 57), (20, 25, 18)), 26)  # cheek beside the nose
+    d = smooth_min(d, ellipsoid(p, (0, -74, 26), (52, 34, 48)), 30)  # jaw
+    d = smooth_min(d, capsule(p, (36, -71, 6), (20, -98, 55), 12, 13), 30)  # jaw line
+    d = smooth_min(d, ellipsoid(p, (0, -104, 66), (20, 13, 18)), 24)  # chin
+    d = smooth_min(d, capsule(p, (0, -50, -22), (0, -240, -48), 50, 54, (1.0, 1.0, 1.14)), 34)  # neck
+    d = smooth_min(d, capsule(p, (38, -50, -18), (12, -190, 12), 9, 7), 22)  # the muscle from behind the ear
+    d = smooth_min(d, ellipsoid(p, (0, -254, -36), (122, 64, 68)), 44)  # chest
+    d = smooth_min(d, capsule(p, (26, -182, -60), (138, -236, -52), 22, 34), 44)  # shoulders
+    d = smooth_min(d, capsule(p, (13, -199, 26), (104, -195, -10), 2.5, 4), 18)  # collar bones
+    d = smooth_min(d, capsule(p, (8, 18, 80), (45, 17, 60), 6.2, 6.5), 22)  # brow ridge
     d = smooth_min(d, ellipsoid(p, (0, -68, 62), (34, 27, 29)), 18)  # dental arch
-    socket = ellipsoid(p, (31, 0, 84), (21, 12, 14))
+    socket = ellipsoid(p, (31.5, 1, 86), (20, 12.5, 15))
     d = smooth_max(d, -socket, 12)
     if nose:
-        d = smooth_min(d, capsule(p, (0, 8, 79.5), (0, -36, 99), 6.5, 8.0), 12)  # bridge; the rest is in sculpt_nose
+        d = smooth_min(d, capsule(p, (0, 8, 80), (0, -36, 100), 5.6, 9.0), 14)  # bridge; the rest is in sculpt_nose
     ball = np.sqrt(((p - EYE) ** 2).sum(1)) - LID_RADIUS
     d = smooth_min(d, ball, 6)
+    drawn = _muzzle_share(p)
+    near = drawn > 0
+    if near.any():
+        d[near] += drawn[near] * (0.85 * (p[near, 2] - ground(p[near, 0], p[near, 1])) - d[near])
     return d
+
+
+def _muzzle_share(p):
+    """How much the drawn surface of sculpt_muzzle rules at points [n, 3]."""
+    narrow = np.interp(p[:, 1], (-106, -84), (14, 30))  # the chin is drawn, the jaw's sides are not
+    share = (1 - smooth_step(0, 18, np.abs(p[:, 0]) - narrow)) * smooth_step(45, 65, p[:, 2])
+    return share * (1 - smooth_step(-48, -38, p[:, 1])) * smooth_step(-114, -104, p[:, 1])
 
 
 def gradient(p, step=0.05):

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-MATERIALS = ("Skin", "Lips", "Mouth", "Gums", "Teeth", "Tongue", "Eye White", "Iris", "Pupil", "Brows")
+MATERIALS = ("Skin", "Lips", "Mouth", "Gums", "Teeth", "Tongue", "Eye White", "Iris", "Pupil", "Brows",
+             "Limbus")
 COLORS = (
     (0.72, 0.50, 0.40, 1.0),
     (0.60, 0.29, 0.26, 1.0),
@@ -13,10 +14,11 @@ COLORS = (
     (0.46, 0.16, 0.16, 1.0),
     (0.82, 0.78, 0.68, 1.0),
     (0.50, 0.16, 0.17, 1.0),
-    (0.82, 0.81, 0.79, 1.0),
-    (0.06, 0.16, 0.22, 1.0),
+    (0.70, 0.68, 0.65, 1.0),
+    (0.10, 0.19, 0.21, 1.0),
     (0.004, 0.004, 0.004, 1.0),
-    (0.045, 0.025, 0.016, 1.0),
+    (0.070, 0.042, 0.028, 1.0),
+    (0.020, 0.035, 0.042, 1.0),
 )
 
 

@@ -11,21 +11,42 @@ from __future__ import annotations
 import numpy as np
 
 from .sculpt_mesh import bump, smooth_step
-from .sculpt_rig import JAW, JOINTS, corner_fade
-from .sculpt_skin import CONTACT, MOUTH_WIDTH, lip_line
+from .sculpt_rig import JAW, JOINTS, corner_fade, lip_fade
+from .sculpt_muzzle import CONTACT, MOUTH_WIDTH, lip_line
 
 CLOSE_ANGLE = 0.30  # jaw angle [rad] that mouthClose = 1 stands for
 
-_PLUMP = ((2, 0.4, 0), (4, 1.0, 0.6), (5, 0.6, 1.4), (6, 0, 1.0), (7, 0, 0))
-_FLARE = ((0, 0.2, 0.3), (1, 0.6, 0.8), (2, 1.1, 1.6), (4, 2.2, 3.6), (5, 2.6, 4.3), (6, 2.9, 4.2), (7, 3.0, 3.6),
-          (8, 3.0, 2.6), (9, 2.4, 1.5), (10, 0.8, 0.6), (11, 0, 0))
-_ROLL = ((0, 0.2, -0.2), (1, -0.5, -0.6), (2, -1.4, -1.4), (3, -2.8, -2.6), (4, -4.0, -4.2), (5, -2.6, -5.8),
-         (6, -0.6, -6.3), (7, 0.2, -5.6), (8, 1.6, -4.0), (9, 1.8, -2.2), (10, 0.6, -0.6), (11, 0, 0))
+_PLUMP = ((1, 0.2, 0), (2, 0.7, 0), (3, 1.5, 0.3), (4, 2.3, 0.9), (5, 1.1, 2.0), (6, 0.2, 1.4), (7, 0, 0))
+_FLARE = ((0, 0.2, 0.2), (1, 0.6, 0.6), (2, 1.3, 1.4), (4, 2.6, 3.0), (5, 2.9, 3.4), (6, 3.0, 3.0), (7, 3.0, 2.2),
+          (8, 3.0, 1.6), (9, 2.4, 0.9), (10, 0.8, 0.3), (11, 0, 0))
+_ROLL = ((0, 0.0, 0.0), (1, -0.8, -0.5), (2, -2.3, -1.2), (3, -4.8, -2.6), (4, -6.9, -4.2), (5, -4.6, -8.6),
+         (6, -1.4, -9.0), (7, -0.1, -6.9), (8, 0.3, -3.3), (9, 0.4, -2.5), (10, 0.2, -0.6), (11, 0, 0))
+_ROLL_UPPER = ((0, -0.2, 0.0), (1, -0.9, -0.6), (2, -2.0, -1.6), (3, -3.4, -3.4), (4, -4.6, -5.2), (5, -2.9, -8.2),
+               (6, -1.0, -8.6), (7, -0.1, -6.9), (8, 0, -3.3), (9, -0.4, -1.5), (10, -0.4, -0.2), (11, 0, 0))
 _POUT_LOWER = ((2, 0.4, 0.6), (4, 0.2, 1.8), (5, -0.1, 2.0), (6, 0, 1.2), (7, 0, 0))
 _POUT_UPPER = ((2, 0.3, 0.8), (4, 0.4, 2.0), (5, 0.2, 2.2), (6, 0, 1.4), (7, 0, 0))
-_PUFF = ((0, 0, 0.6), (1, 0, 1.6), (2, 0, 2.2), (4, -0.3, 1.6), (5, -0.4, 1.0), (6, 0, 0.4), (7, 0, 0))
-_PRESS = ((0, -0.2, 0.2), (1, -0.8, 0.0), (2, -1.4, -0.4), (3, -1.9, -0.8), (4, -2.3, -1.4), (5, -1.7, -2.3),
-          (6, -0.7, -2.6), (7, 0, -1.6), (8, 0, -0.8), (9, 0, 0))
+_PUFF = ((0, 0, 0.8), (1, 0, 1.8), (2, 0, 2.6), (4, -0.3, 2.4), (5, -0.4, 2.0), (6, 0, 1.6), (7, 0, 1.2), (8, 0, 0.8),
+         (9, 0, 0.4), (10, 0, 0))
+_PRESS = ((0, -0.2, 0.2), (1, -0.8, 0.1), (2, -1.6, -0.2), (3, -2.4, -0.8), (4, -3.1, -1.4), (5, -2.2, -3.0),
+          (6, -0.8, -3.2), (7, 0, -2.0), (8, 0, -0.8), (9, 0, 0))
+_JAW_NARROWS = 10.0  # how far each corner comes in per sine of the jaw's angle [mm]
+
+
+def pose_correctives(clay):
+    """FLAME's pose directions [V, 3, 36], mm per entry of (rotation − identity) of neck, jaw, left and right eye.
+
+    One entry is used: the sine of the jaw's turn about x. An opening mouth draws its corners in.
+    """
+    p = clay.points
+    directions = np.zeros((len(p), 3, 36))
+    directions[:, 0, 9 + 3 * 2 + 1] = -_JAW_NARROWS / MOUTH_WIDTH * p[:, 0] * _around_mouth(p) * outside(clay)
+    return directions
+
+
+def _around_mouth(p):
+    """1 about the mouth, 0 on the sides of the face and far above and below it, [V]."""
+    near = (1 - smooth_step(23, 62, np.abs(p[:, 0]))) * (1 - smooth_step(14, 46, np.abs(p[:, 1] + 71)))
+    return near * (p[:, 2] > 30)
 
 
 def mouth_shapes(clay, jaw):
@@ -33,11 +54,11 @@ def mouth_shapes(clay, jaw):
     depth = outside(clay)
     shapes = _round(clay, depth) | _sideways(clay, depth) | _shrug(clay, depth) | _part(clay)
     across = _across(clay)
-    shapes["mouthRollLower"] = _turn(clay, _ROLL, across * (clay.up < 0))
-    shapes["mouthRollUpper"] = _turn(clay, np.array(_ROLL) * [1, 0.75, 0.75], across * (clay.up > 0))
+    shapes["mouthRollLower"] = turned_rings(clay, _ROLL, across * (clay.up < 0))
+    shapes["mouthRollUpper"] = turned_rings(clay, _ROLL_UPPER, across * (clay.up > 0))
     for side, tag in ((1, "Left"), (-1, "Right")):
         share = smooth_step(-9, 9, side * clay.points[:, 0])
-        shapes["mouthPress" + tag] = _turn(clay, _PRESS, across) * share[:, None]
+        shapes["mouthPress" + tag] = turned_rings(clay, _PRESS, across) * share[:, None]
     shapes["cheekPuff"] = _puff(clay, depth)
     shapes["mouthClose"] = _close(clay, jaw)
     return shapes
@@ -54,10 +75,10 @@ def _gates(clay):
     p, x = clay.points, np.abs(clay.points[:, 0])
     above = p[:, 1] - lip_line(x)
     blur = 1.5 + 0.5 * np.maximum(x - 16, 0)
-    fade = corner_fade(clay.u * np.interp(clay.ring, (2, 3, 4, 5), (0.86, 0.94, 0.985, 1.0)))
+    fade = lip_fade(clay)
     skin = clay.part == "skin"
     on_ring = clay.ring >= 2
-    inside = np.interp(clay.ring, (7, 8, 9, 10, 11), (1, 0.9, 0.7, 0.3, 0.0))
+    inside = np.interp(clay.ring, (7, 8, 9, 10, 11), (1, 1, 0.8, 0.4, 0.0))
     upper = np.where(on_ring, fade * (clay.up > 0) * inside, skin * smooth_step(-blur, blur, above))
     lower = np.where(on_ring, fade * (clay.up < 0) * inside, skin * smooth_step(-blur, blur, -above))
     return upper, lower
@@ -69,10 +90,10 @@ def _fade(clay):
 
 def _across(clay):
     """Fade towards the corners that also reaches the two skin rings around the lips."""
-    return np.where(clay.ring >= 2, _fade(clay), 1 - clay.u**2)
+    return np.where(clay.ring >= 2, corner_fade(clay.u, 0.65), 1 - clay.u**2)
 
 
-def _turn(clay, table, share):
+def turned_rings(clay, table, share):
     """Displacements [V, 3] of a ring table, times a share [V]; 0 off the rings."""
     rows = np.array(table, float)
     away, ahead = (np.interp(clay.ring, rows[:, 0], rows[:, i], left=0, right=0) for i in (1, 2))
@@ -94,14 +115,15 @@ def _round(clay, depth):
     """Pucker and funnel: the corners come together, the lips come forward; the funnel also parts them."""
     p = clay.points
     mid, corner = clay.index["m", CONTACT, 10], clay.index["m", CONTACT, 0]
-    flat = (1 - smooth_step(23, 62, np.abs(p[:, 0]))) * (1 - smooth_step(14, 46, np.abs(p[:, 1] + 71)))
-    narrow = _along(0, -p[:, 0] * flat * depth * (p[:, 2] > 30))
-    ahead = _along(2, bump(p, (0, -70, 90), (38, 30, 60)) * depth)
+    narrow = _along(0, -p[:, 0] * _around_mouth(p) * depth)
+    ahead = _along(2, bump(p, (0, -70, 90), (56, 34, 70)) * depth)
+    sides = _along(2, sum(bump(p, (s * 25, -71, 84), (26, 26, 50)) for s in (1, -1)) * depth)
     flare = np.where(clay.ring >= 2, _fade(clay), 1 - np.abs(clay.u))
-    plump = _turn(clay, _PLUMP, _fade(clay))
+    plump = turned_rings(clay, _PLUMP, _fade(clay))
     return {
-        "mouthPucker": _scaled(narrow, corner, 0, -8.0) + _scaled(ahead, mid, 2, 6.0) + plump,
-        "mouthFunnel": _scaled(narrow, corner, 0, -4.0) + _scaled(ahead, mid, 2, 2.0) + _turn(clay, _FLARE, flare),
+        "mouthPucker": _scaled(narrow, corner, 0, -8.0) + _scaled(ahead, mid, 2, 6.0) + 4.0 * sides + plump,
+        "mouthFunnel": _scaled(narrow, corner, 0, -4.0) + _scaled(ahead, mid, 2, 3.4) + 2.6 * sides
+        + turned_rings(clay, _FLARE, flare),
     }
 
 
@@ -110,7 +132,8 @@ def _sideways(clay, depth):
     shapes = {}
     for name, sign in (("mouthLeft", 1), ("mouthRight", -1)):
         field = _along(0, sign * bump(p, (0, -72, 84), (62, 44, 64)) * depth)
-        field[:, 2] = -0.25 * field[:, 0] * np.sign(p[:, 0]) * np.minimum(np.abs(p[:, 0]) / 20, 1)
+        trails = np.sign(p[:, 0]) * sign < 0  # the side that is drawn over the teeth
+        field[:, 2] = -np.where(trails, 0.45, 0.25) * field[:, 0] * np.sign(p[:, 0]) * np.minimum(np.abs(p[:, 0]) / 16, 1)
         shapes[name] = _scaled(field, clay.index["m", CONTACT, 10], 0, sign * 7.5)
     return shapes
 
@@ -122,8 +145,8 @@ def _shrug(clay, depth):
     push[:, 2] = 0.35 * push[:, 1]
     lift = _along(1, bump(p, (0, -62, 92), (30, 24, 60)) * depth)
     return {
-        "mouthShrugLower": push * (4.6 / push[:, 1].max()) + _turn(clay, _POUT_LOWER, fade * (clay.up < 0)),
-        "mouthShrugUpper": lift * (3.2 / lift[:, 1].max()) + _turn(clay, _POUT_UPPER, fade * (clay.up > 0)),
+        "mouthShrugLower": push * 4.6 + turned_rings(clay, _POUT_LOWER, fade * (clay.up < 0)),
+        "mouthShrugUpper": lift * 3.2 + turned_rings(clay, _POUT_UPPER, fade * (clay.up > 0)),
     }
 
 
@@ -131,10 +154,10 @@ def _part(clay):
     """One lip moves, the other stays: upper up, lower down, left and right shares that sum to the whole."""
     p = clay.points
     upper, lower = _gates(clay)
-    up = _along(1, upper * bump(p, (0, -66, 90), (42, 30, 60)))
+    up = _along(1, upper * bump(p, (0, -66, 90), (54, 34, 70)))
     up[:, 2] = 0.15 * up[:, 1]
     up = _scaled(up, clay.index["m", CONTACT, 10], 1, 7.0)
-    down = _along(1, -lower * bump(p, (0, -76, 90), (44, 40, 60)))
+    down = _along(1, -lower * bump(p, (0, -76, 90), (56, 42, 70)))
     down[:, 2] = 0.2 * down[:, 1]
     down = _scaled(down, clay.index["m", CONTACT, 30], 1, -8.0)
     shapes = {}
@@ -145,34 +168,38 @@ def _part(clay):
 
 
 def _puff(clay, depth):
-    """Air in the cheeks: outwards at the sides, a little forward around the lips."""
+    """Air in the cheeks: outwards at the sides, forward around the lips."""
     p = clay.points
-    hill = sum(bump(p, (s * 44, -62, 62), (32, 38, 46)) for s in (1, -1)) * depth * (clay.part != "bag")
-    out = (p[:, 2] > 0)[:, None] * np.stack([np.sign(p[:, 0]) * 0.8, 0 * p[:, 0], 0 * p[:, 0] + 0.6], 1)
-    around = np.where(clay.ring >= 2, 0.4 + 0.6 * _fade(clay), 1.0)
-    return out * (9.0 * hill / hill.max())[:, None] + _turn(clay, _PUFF, around)
+    hill = sum(bump(p, (s * 42, -64, 58), (40, 44, 62)) for s in (1, -1)) * depth * (clay.part != "bag")
+    side = np.sign(p[:, 0]) * smooth_step(22, 38, np.abs(p[:, 0]))
+    out = smooth_step(0, 30, p[:, 2])[:, None] * np.stack([side * 0.75, 0 * side, 0 * side + 0.65], 1)
+    hill = hill + 0.5 * sum(bump(p, (s * 52, -62, 48), (24, 36, 40)) for s in (1, -1)) * (clay.part == "skin")
+    around = np.where(clay.ring >= 2, 0.5 + 0.5 * _fade(clay), 1.0)
+    return out * (9.0 * hill)[:, None] + turned_rings(clay, _PUFF, around)
 
 
 def _close(clay, jaw):
     """mouthClose: with value θ / 0.30 it brings the lips together again at jaw angle θ.
 
-    A shape is linear and a rotation is not, so per vertex the displacement is fitted over θ in (0, 0.15]:
+    A shape is linear and a rotation is not, so per vertex the displacement is fitted over θ in (0, 0.25]:
     skinned with the jaw's weight, the vertex shall lie where a common point of both lips, with a weight
-    between the two, would lie.
+    between the two, would lie. That point drops with the jaw but hardly goes back with it: teeth are behind.
     """
     p = clay.points
-    fade = corner_fade(np.clip(p[:, 0] / (MOUTH_WIDTH + 8), -1, 1))
-    goal = 0.5 - 0.16 * np.where(clay.ring >= 2, corner_fade(clay.u), fade)
+    fade = np.where(clay.ring >= 2, corner_fade(clay.u), corner_fade(np.clip(p[:, 0] / (MOUTH_WIDTH + 8), -1, 1)))
+    goal = 0.5 - 0.08 * fade
+    stays = np.array([1.0, 1.0, 0.38])
     near = bump(p, (0, -72, 88), (46, 38, 60)) ** 0.4
     rings = np.interp(clay.ring, (2, 3, 4, 8, 9, 10, 11), (0.86, 0.95, 1, 1, 0.9, 0.5, 0))
     near = np.where(clay.ring >= 2, rings, near) * np.isin(clay.part, ("skin", "lips", "bag"))
     offset = p - JOINTS[JAW]
-    angles = CLOSE_ANGLE * 0.5 * (0.5 - 0.5 * np.cos(np.pi * (np.arange(24) + 0.5) / 24))
+    angles = 0.245 * (0.5 - 0.5 * np.cos(np.pi * (np.arange(24) + 0.5) / 24))
     lhs, rhs = np.zeros((len(p), 3, 3)), np.zeros((len(p), 3))
     for a in angles:
         turn = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]]) - np.eye(3)
         skinned = np.eye(3) + jaw[:, None, None] * turn  # blended matrix about the joint
-        wanted = (goal - jaw)[:, None] * (offset @ turn.T)
+        moved = offset @ turn.T
+        wanted = (goal[:, None] * stays - jaw[:, None]) * moved
         step = skinned * (a / CLOSE_ANGLE)
         lhs += np.einsum("vji,vjk->vik", step, step)
         rhs += np.einsum("vji,vj->vi", step, wanted)

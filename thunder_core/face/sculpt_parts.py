@@ -15,11 +15,13 @@ from .sculpt_form import EYE, EYE_RADIUS, surface_z
 # Widths of the teeth from the midline back, millimetres (upper, lower), and heights of the crowns.
 _UPPER = ((8.6, 10.2), (6.6, 9.0), (7.6, 9.8), (6.9, 8.2), (6.7, 7.8), (9.8, 7.2), (9.4, 6.8))
 _LOWER = ((5.3, 8.8), (5.8, 9.0), (6.8, 9.8), (6.9, 8.4), (7.0, 7.9), (10.6, 7.2), (10.2, 6.8))
-ARCH_FRONT = 86.3  # depth z of the outer face of the upper front teeth
-EDGE_UPPER = -72.4  # height of the biting edges at rest
-EDGE_LOWER = -72.6
-TONGUE_RINGS, TONGUE_AROUND = 12, 12
+ARCH_FRONT = 88.0  # depth z of the outer face of the upper front teeth
+EDGE_UPPER = -72.6  # height of the biting edges at rest: the upper teeth stand before the lower and overlap them
+EDGE_LOWER = -71.5
+LOWER_BEHIND = 3.2
+TONGUE_RINGS, TONGUE_AROUND = 23, 24
 _TOOTH_AROUND = 8
+_TONGUE_T = (0.0, 0.09, 0.18, 0.30, 0.50, 0.68, 0.85, 1.0)
 
 
 def _arch(front, half_width, depth):
@@ -34,7 +36,7 @@ def _arch(front, half_width, depth):
 
 def add_teeth(mesh):
     """Fourteen rounded crowns and a band of gum in each jaw."""
-    for jaw, sizes, front, half_width in ((1, _UPPER, ARCH_FRONT, 28.5), (-1, _LOWER, ARCH_FRONT - 2.2, 26.5)):
+    for jaw, sizes, front, half_width in ((1, _UPPER, ARCH_FRONT, 29.5), (-1, _LOWER, ARCH_FRONT - LOWER_BEHIND, 27.0)):
         part = "teeth_upper" if jaw > 0 else "teeth_lower"
         curve, length = _arch(front, half_width, 46.0)
         edge = EDGE_UPPER if jaw > 0 else EDGE_LOWER
@@ -46,7 +48,7 @@ def add_teeth(mesh):
             ahead = np.array([np.interp(middle + 0.5, length, curve[:, i]) for i in (0, 1)]) - centre
             along = ahead / np.linalg.norm(ahead)
             outward = np.array([-along[1], along[0]])
-            thick = 4.6 if n < 3 else (7.5 if n < 5 else 9.5)
+            thick = 4.6 if n < 3 else (6.6 if n < 5 else 8.8)
             centre = centre - outward * thick / 2
             bite = edge + jaw * (0.0, 0.9, -0.2, 0.4, 0.7, 0.9, 1.0)[n]
             _add_tooth(mesh, jaw, n, part, centre, along, outward, width, thick, bite, height)
@@ -103,20 +105,23 @@ def _add_gum(mesh, jaw, part, gum, front):
 
 
 def add_tongue(mesh):
-    """A tongue of 12 rings from the tip (ring 0) to the root; lateral index k = 0 lies on top of the midline."""
+    """A tongue of 23 rings from the tip (ring 0) to the root; lateral index k = 0 lies on top of the midline.
+
+    It lies within the lower teeth: narrow and thin at the tip, high and round behind.
+    """
     for r in range(TONGUE_RINGS):
         t = r / (TONGUE_RINGS - 1)
-        half = 19.5 * (np.sqrt(1 - (1 - min(t / 0.5, 1)) ** 2.2) * 0.93 + 0.07) * (1 - 0.12 * max(t - 0.5, 0))
-        thick = 2.0 + 8.0 * min(t / 0.7, 1) ** 0.8
-        z = 74.5 - 47.0 * t
-        y = -77.0 + 4.5 * np.sin(np.pi * min(t / 0.8, 1.0) * 0.62) - 9.0 * max(t - 0.6, 0) ** 2 * 4
+        half = np.interp(t, _TONGUE_T, (5.0, 8.3, 10.6, 12.4, 14.0, 15.0, 15.4, 15.0))
+        top = np.interp(t, _TONGUE_T, (-71.3, -70.3, -69.2, -67.8, -66.0, -65.4, -67.0, -73.0))
+        bottom = np.interp(t, _TONGUE_T, (-74.1, -75.2, -76.4, -78.2, -80.5, -82.0, -83.0, -84.0))
+        z = 77.6 - 50.0 * t
         for k in range(TONGUE_AROUND):
             angle = 2 * np.pi * k / TONGUE_AROUND
             s, c = np.sin(angle), np.cos(angle)
-            groove = -1.3 * np.exp(-((s * half / 4.0) ** 2)) * (c > 0) * min(t / 0.3, 1)
-            below = 1.0 if c > 0 else 1.2
-            mesh.add(("tongue", 0, r, k), (half * s, y + thick * 0.5 * c * below + groove, z), "tongue")
-    mesh.add(("tongue", 0, "tip"), (0, mesh.points[mesh.index[("tongue", 0, 0, 3)]][1], 75.8), "tongue")
+            groove = -1.4 * np.exp(-((s * half / 3.5) ** 2)) * (c > 0) * min(t / 0.25, 1)
+            y = 0.5 * (top + bottom) + 0.5 * (top - bottom) * c + groove
+            mesh.add(("tongue", 0, r, k), (half * s, y, z), "tongue")
+    mesh.add(("tongue", 0, "tip"), (0, mesh.points[mesh.index[("tongue", 0, 0, 6)]][1], 79.2), "tongue")
     mesh.add(("tongue", 0, "root"), (0, -78, 22.0), "tongue")
     keys = [[("tongue", 0, r, k) for k in range(TONGUE_AROUND)] for r in range(TONGUE_RINGS)]
     mesh.rings(keys, "Tongue")
@@ -129,7 +134,7 @@ def add_tongue(mesh):
 def add_eyeballs(mesh):
     """Two eyeballs with pole on the optical axis: pupil, iris, white; the cornea bulges a little."""
     around = 24
-    polar = np.radians([0, 8.0, 11.0, 20.0, 27.5, 30.0, 40, 55, 72, 90, 110, 130, 150, 180])
+    polar = np.radians([0, 6.0, 10.5, 18.0, 25.0, 28.5, 31.0, 40, 55, 72, 90, 110, 130, 150, 180])
     for side in (1, -1):
         centre = EYE * [side, 1, 1]
         keys = []
@@ -147,7 +152,7 @@ def add_eyeballs(mesh):
                 mesh.add(key, centre + radius * d, "eye_left" if side > 0 else "eye_right")
             keys.append(ring)
         for r in range(len(polar) - 1):
-            material = "Pupil" if r < 2 else ("Iris" if r < 4 else "Eye White")
+            material = "Pupil" if r < 2 else ("Iris" if r < 4 else ("Limbus" if r == 4 else "Eye White"))
             for k in range(around):
                 m = (k + 1) % around
                 quad = (keys[r][k], keys[r + 1][k], keys[r + 1][m], keys[r][m])
@@ -155,29 +160,43 @@ def add_eyeballs(mesh):
 
 
 def add_brows(mesh):
-    """Two brows: arched strips of a lens-shaped section that lie on the skin and follow it."""
-    columns, section = 11, 6
+    """Two brows: arched, tapering cushions that lie on the skin with their edges sunk into it."""
+    columns, section = 16, 8
+    t = np.linspace(0, 1, columns)
+    x = 11.5 + 41.0 * t
+    middle = np.interp(t, (0, 0.2, 0.4, 0.6, 0.75, 0.9, 1.0), (18.6, 20.0, 21.6, 22.6, 22.2, 20.2, 18.2))
+    half = np.interp(t, (0, 0.08, 0.25, 0.6, 0.85, 1.0), (1.1, 2.3, 2.8, 2.2, 1.4, 0.4))
+    angle = 2 * np.pi * np.arange(section) / section
+    height = middle[:, None] + half[:, None] * np.cos(angle)
+    across = np.repeat(x[:, None], section, 1) + 0.9 * np.cos(angle) * (1 - t[:, None])  # its head leans
+    out = np.minimum(half / 2.5, 1)[:, None] * np.where(np.sin(angle) > 0, 0.7 * np.sin(angle), 0.8 * np.sin(angle)) - 0.1
+    depth = surface_z(across.ravel(), height.ravel()).reshape(out.shape) + out
     for side in (1, -1):
-        keys = []
+        keys = [[("brow", side, c, k) for k in range(section)] for c in range(columns)]
         for c in range(columns):
-            t = c / (columns - 1)
-            x = 13.0 + 39.0 * t
-            y = 20.0 + 4.6 * np.sin(np.pi * min(t / 1.3, 1.0)) - 4.0 * max(t - 0.6, 0) ** 1.2 * 2
-            half = (2.9 - 1.5 * t) * np.sqrt(min((t + 0.04) / 0.25, 1)) * (1 - max(t - 0.85, 0) * 4.5)
-            ring = []
             for k in range(section):
-                angle = 2 * np.pi * k / section
-                yy = y + half * np.cos(angle)
-                out = 1.1 * np.sin(angle) * min(half / 2, 1) + 0.1
-                z = surface_z(np.array([x]), np.array([yy]))[0]
-                key = ("brow", side, c, k)
-                mesh.add(key, (side * x, yy, z + out), "brow")
-                ring.append(key)
-            keys.append(ring)
+                mesh.add(keys[c][k], (side * across[c, k], height[c, k], depth[c, k]), "brow")
         mesh.rings(keys if side < 0 else [k[::-1] for k in keys], "Brows")
         for ring, flip in ((keys[0], side < 0), (keys[-1], side > 0)):
-            for quad in ((ring[0], ring[1], ring[2], ring[3]), (ring[0], ring[3], ring[4], ring[5])):
+            for quad in ((ring[0], ring[1], ring[6], ring[7]), (ring[1], ring[2], ring[5], ring[6]), (ring[2], ring[3], ring[4], ring[5])):
                 mesh.face(quad[::-1] if flip else quad, "Brows")
+
+
+def add_lashes(mesh, margin):
+    """A curved strip of lashes on each upper lid; margin: the 32 points of the left lid's edge, ring order."""
+    for side in (1, -1):
+        rows = []
+        for row, (ahead, lift) in enumerate(((0.0, -0.1), (1.4, -0.1), (2.7, 0.9))):
+            ring = []
+            for k in range(2, 14):
+                root = np.array(margin[k]) - EYE
+                long = np.sin(np.pi * (k - 1) / 14) ** 0.6 * (1.15 if k < 8 else 0.9)
+                away = root / np.linalg.norm(root) * [1.0, 0.25, 1.0]
+                point = EYE + root + long * (ahead * away / np.linalg.norm(away) + np.array([0, lift, 0]))
+                ring.append(("lash", side, row, k))
+                mesh.add(ring[-1], point * [side, 1, 1], "lash")
+            rows.append(ring)
+        mesh.rings(rows if side > 0 else [r[::-1] for r in rows], "Brows", closed=False)
 
 
 def mirror_part(key):

@@ -8,7 +8,7 @@ from scipy.optimize import nnls
 
 from .sculpt_form import EYE
 from .sculpt_mesh import bump, smooth_step
-from .sculpt_skin import lip_line
+from .sculpt_muzzle import lip_line
 
 # FLAME's order: root, neck, jaw, left eye, right eye.
 JOINTS = np.array([[0, -172, -32], [0, -100, -30], [0, -14, -2], EYE, EYE * [-1, 1, 1]], float)
@@ -17,9 +17,14 @@ ROOT, NECK, JAW, EYE_LEFT, EYE_RIGHT = range(5)
 REGIONS = ("mouth", "jaw", "upper_face", "eyes", "head")
 
 
-def corner_fade(u, power=0.55):
+def corner_fade(u, power=0.45):
     """1 in the middle of the lips, 0 at the corners; u from −1 to 1."""
     return np.maximum(1 - np.asarray(u) ** 2, 0.0) ** power
+
+
+def lip_fade(clay):
+    """corner_fade [V] of the mouth rings, softer on the two rings of skin that surround the red."""
+    return corner_fade(clay.u, np.interp(clay.ring, (2, 3, 4), (0.7, 0.55, 0.45)))
 
 
 def jaw_weights(clay):
@@ -35,23 +40,21 @@ def jaw_weights(clay):
     w *= smooth_step(22, 62, reach)
     # the throat stays with the neck: fade from the chin's underside backwards and down
     w *= smooth_step(18, 66, p[:, 2] + 0.55 * np.maximum(p[:, 1] + 118, -40))
-    w *= 1 - smooth_step(-118, -150, p[:, 1])
-    up, fade = clay.up, corner_fade(clay.u)
-    on_ring = clay.ring >= 2
-    return np.where(on_ring, 0.5 - 0.5 * up * fade, w)
+    w *= smooth_step(-166, -116, p[:, 1])
+    return np.where(clay.ring >= 2, 0.5 - 0.5 * clay.up * lip_fade(clay), w)
 
 
 def skin_weights(clay):
     """FLAME skinning weights [V, 5], rows sum to 1."""
     jaw = jaw_weights(clay)
     free = np.isin(clay.part, ("skin",))
-    for _ in range(6):
+    for _ in range(12):
         mean = clay.neighbour_mean(jaw)
         jaw = np.where(free, 0.5 * jaw + 0.5 * mean, jaw)
     t = clay.along_tongue
     jaw = np.where(clay.part == "tongue", 1.0 - 0.6 * smooth_step(0.6, 1.0, t), jaw)
     jaw[clay.part == "teeth_lower"] = 1.0
-    for part in ("teeth_upper", "brow", "eye_left", "eye_right", "lid", "ear"):
+    for part in ("teeth_upper", "brow", "eye_left", "eye_right", "lid", "lash", "ear"):
         jaw[clay.part == part] = 0.0
     jaw[jaw < 1e-3] = 0.0
     p = clay.points

@@ -7,8 +7,10 @@ import numpy as np
 
 from .sculpt_form import EYE
 from .sculpt_mesh import bump, smooth_step
-from .sculpt_mouth import mouth_shapes, outside
-from .sculpt_skin import CONTACT, EYE_RING, MARGIN
+from .sculpt_mouth import mouth_shapes, outside, turned_rings
+from .sculpt_muzzle import CONTACT
+from .sculpt_rig import lip_fade
+from .sculpt_skin import EYE_RING, MARGIN
 
 CHANNELS = tuple(
     "browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft "
@@ -41,6 +43,9 @@ def _moved(clay, side, hills, share):
     return field
 
 
+_THIN = ((1, -0.2, 0), (2, -0.6, -0.2), (3, -1.0, -0.4), (4, -1.4, -0.7), (5, -0.8, -1.2), (6, -0.2, -0.9), (7, 0, 0))
+
+
 def _corners(clay):
     """Smile, stretch, dimple and frown: fields of position alone around a mouth corner."""
     p, depth = clay.points, outside(clay)
@@ -49,17 +54,32 @@ def _corners(clay):
     for side, tag in ((1, "Left"), (-1, "Right")):
         share = smooth_step(-9, 9, side * p[:, 0]) * depth
         corner = clay.index["m", CONTACT, 0 if side > 0 else 20]
-        smile = _moved(clay, side, [(at, (44, 36, 60), (5, 6.5, -3.2))], share)
-        cheek = [((46, -34, 62), (34, 30, 46), (0.8, 3.4, 1.6))]
+        pull = _pulled(p, side)[:, None] * share[:, None]
+        x = np.minimum(np.abs(p[:, 0]) / 25, 1.25)
+        bow = 0.28 + 0.72 * np.minimum(x, 1.0) ** 2.1  # the line of the lips bends up as one arc
+        thin = turned_rings(clay, _THIN, lip_fade(clay)) * smooth_step(-9, 9, side * p[:, 0])[:, None]
+        smile = pull * np.stack([side * x, 7.4 * bow, -1.2 - 4.4 * np.minimum(x, 1.1) ** 2], 1) + thin
+        cheek = [((46, -32, 64), (34, 32, 46), (0.8, 3.6, 2.2))]
         smile += _moved(clay, side, cheek, share * (clay.part != "bag"))
-        stretch = _moved(clay, side, [(at, (46, 38, 60), (4.5, -1.6, -2.4))], share)
-        dimple = _moved(clay, side, [(at, (32, 28, 60), (3.2, 0.9, -4.0))], share)
+        fold = [((43, -42, 66), (34, 36, 44), (0.7, 1.6, 1.7)), ((28, -50, 82), (16, 15, 26), (0.3, 0.4, -0.8))]
+        smile += _moved(clay, side, fold, share * (clay.part == "skin"))
+        stretch = pull * np.stack([side * x, -1.8 * np.minimum(x, 1) ** 2, -0.8 - 3.4 * np.minimum(x, 1.1) ** 2], 1)
+        stretch += 0.6 * thin
+        dimple = _moved(clay, side, [(at, (32, 28, 60), (3.2, 1.4, -5.0))], share)
         frown = [(at, (38, 34, 60), (-0.4, -7.0, -0.6)), ((20, -96, 78), (26, 24, 40), (0, -1.5, 0))]
         shapes["mouthSmile" + tag] = _with_width(smile, corner, side * 5.0)
         shapes["mouthStretch" + tag] = _with_width(stretch, corner, side * 4.5)
         shapes["mouthDimple" + tag] = _with_width(dimple, corner, side * 3.2)
         shapes["mouthFrown" + tag] = _moved(clay, side, frown, share)
     return shapes
+
+
+def _pulled(p, side):
+    """How much a pull on one mouth corner reaches points p, [V]: all of the lips, fading over cheek and chin."""
+    x, y = side * p[:, 0], p[:, 1] + 71
+    over = 1 - smooth_step(6, 42, y)
+    under = 1 - smooth_step(4, 36, -y)
+    return (1 - smooth_step(24, 66, x)) * over * under * smooth_step(20, 50, p[:, 2])
 
 
 def _with_width(field, corner, value):
@@ -82,7 +102,9 @@ def _cheeks_and_nose(clay):
         half = smooth_step(-9, 9, side * p[:, 0])
         cheek = [((44, -26, 62), (32, 26, 46), (0.4, 4.4, 1.8))]
         shapes["cheekSquint" + tag] = _moved(clay, side, cheek, half * depth * (clay.part == "skin"))
+        wing = [((15, -37, 92), (13, 13, 22), (1.0, 3.4, 0.6)), ((10, -4, 86), (12, 14, 20), (-0.6, -0.8, 1.0))]
         shapes["noseSneer" + tag] = _moved(clay, side, sneer, depth * (clay.part != "bag") * half)
+        shapes["noseSneer" + tag] += _moved(clay, side, wing, (clay.part == "skin") * half)
     return shapes
 
 
@@ -126,9 +148,15 @@ def _eyes(clay):
                 i = clay.index["e", side, ring, k]
                 slide = _LID_SLIDE[ring] if upper or ring > 2 else 0.0
                 lift = _LID_LIFT[ring] if upper else slide
-                blink[i] = _turned(p[i] - centre, gap * slide * (1 - _LOWER_RISE if upper else _LOWER_RISE))
+                share = 1 - _LOWER_RISE if upper else _LOWER_RISE
+                blink[i] = _turned(p[i] - centre, gap * slide * share)
                 squint[i] = _turned(p[i] - centre, gap * slide * (0.2 if upper else 0.28))
                 wide[i] = _turned(p[i] - centre, gap * lift * (-0.22 if upper else -0.07))
+            for row in range(3):  # lashes follow the lid's edge
+                i = clay.index.get(("lash", side, row, k))
+                if i is not None:
+                    for shape, turn in ((blink, 1 - _LOWER_RISE), (squint, 0.2), (wide, -0.22)):
+                        shape[i] = _turned(p[i] - centre, gap * turn)
         soft = np.isin(clay.part, ("skin",))
         squint[soft] += bump(p[soft], (side * 34, -18, 72), (30, 16, 40))[:, None] * np.array([0, 2.0, 0.6])
         crease = bump(p[soft], (side * 31, 14, 76), (26, 11, 30))
@@ -150,17 +178,21 @@ def _turned(offset, angle):
 
 
 def _tongue(clay):
+    """Out, tip up, blade up and back; 0 at the root. What goes out also narrows and thins, to pass between the teeth."""
     n, t = len(clay.points), clay.along_tongue
     on = (clay.part == "tongue").astype(float)
     front = on * np.maximum(1 - t, 0)
+    middle = np.interp(t, (0, 0.18, 0.5, 1.0), (-72.7, -72.8, -73.2, -76.0))  # of the tongue's thickness
     shapes = {name: np.zeros((n, 3)) for name in ("tongueOut", "tongueTipUp", "tongueBladeUp", "tongueBack")}
-    shapes["tongueOut"][:, 2] = 30.0 * front**0.9
-    shapes["tongueOut"][:, 1] = 6.0 * on * (1 - smooth_step(0.25, 0.8, t))
+    out = 1 - smooth_step(0.3, 0.8, t)
+    shapes["tongueOut"][:, 2] = 29.0 * front**0.9
+    shapes["tongueOut"][:, 1] = on * out * (4.2 + 3.2 * np.minimum(t / 0.12, 1) - 0.3 * (clay.points[:, 1] - middle))
+    shapes["tongueOut"][:, 0] = -0.22 * on * out * clay.points[:, 0]
     tip = on * np.maximum(1 - t / 0.5, 0) ** 1.4
-    shapes["tongueTipUp"][:, 1] = 11.0 * tip
-    shapes["tongueTipUp"][:, 2] = -1.0 * tip
+    shapes["tongueTipUp"][:, 1] = 8.6 * tip
+    shapes["tongueTipUp"][:, 2] = -1.2 * tip
     blade = on * np.exp(-(((t - 0.36) / 0.2) ** 2))
-    shapes["tongueBladeUp"][:, 1] = 7.0 * blade
+    shapes["tongueBladeUp"][:, 1] = 6.0 * blade
     shapes["tongueBladeUp"][:, 2] = -1.0 * front
     back = on * np.exp(-(((t - 0.75) / 0.22) ** 2))
     shapes["tongueBack"][:, 1] = 8.0 * back - 1.0 * tip

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The skin: a grid of quads around the head with rings laid into it for the mouth and the eyes.
 
-Grid keys are ("g", row, column): 51 rows from the crown's rim down to the neck, 64 columns, column 0 on the
+Grid keys are ("g", row, column): 60 rows from the crown's rim down to the shoulders, 64 columns, column 0 on the
 face's midline, positive to the head's left. Three blocks of the grid are replaced by rings, ("m", ring, k)
 with k of 40 from the left mouth corner over the upper lip, ("e", side, ring, k) with k of 32 from the outer
 eye corner over the upper lid. The crown is a square cap, ("c", a, b).
@@ -12,18 +12,15 @@ from __future__ import annotations
 import numpy as np
 
 from . import sculpt_nose
-from .sculpt_form import EYE, EYE_RADIUS, LID_RADIUS, drop_onto, surface_z
+from .sculpt_form import EYE, EYE_RADIUS, LID_RADIUS, drop_onto
 from .sculpt_mesh import edges
+from .sculpt_muzzle import LIP_RINGS, RING, RINGS, lip_ring
 
 HALF = 32  # columns from the face's midline to the back's
-ROWS = 51
+ROWS = 60
 MOUTH_ROWS, MOUTH_COLUMNS = (24, 32), 6
 EYE_ROWS, EYE_COLUMNS = (8, 16), (2, 10)
-RING, EYE_RING = 40, 32
-MOUTH_WIDTH = 25.0  # half the distance of the mouth corners
-LIP_RINGS = range(2, 9)  # near skin, near skin, border, bulge, red, contact, inner contact
-CONTACT, INNER = 7, 8
-BAG_END = 13
+EYE_RING = 32
 MARGIN, FOLD = 4, 6  # eyelid rings: outer edge of the lid, fold behind it
 
 # front (y, z) | side (y, x, z) | back (y, z) of a row; rows in between are interpolated
@@ -31,22 +28,17 @@ _ROWS = {
     0: (84, 74, 92, 62, -12, 76, -90),
     8: (23, 88, 30, 76, -10, 12, -105),
     16: (-20, 84, -16, 72, -5, -34, -98),
-    24: (-50, 90, -45, 66, -5, -58, -88),
-    28: (-70, 92, -63, 60, -5, -76, -82),
-    32: (-91, 88, -82, 56, -5, -92, -80),
-    36: (-116, 74, -100, 54, -6, -106, -80),
-    42: (-119, 30, -122, 52, -20, -128, -82),
-    50: (-186, 24, -186, 56, -28, -186, -88),
+    24: (-50, 94, -45, 66, -5, -58, -88),
+    28: (-70, 95, -63, 60, -5, -76, -82),
+    32: (-91, 90, -82, 56, -5, -92, -80),
+    36: (-116, 80, -100, 54, -6, -106, -80),
+    42: (-123, 34, -122, 52, -20, -128, -84),
+    50: (-174, 22, -166, 58, -32, -160, -94),
+    59: (-236, 52, -212, 106, -46, -214, -108),
 }
 # lateral place of the front columns at the eyes and at the mouth, on a face 72 mm half as wide
 _COLUMNS = (0, 4.5, 10, 15.5, 21, 26.5, 32, 37.5, 43.5, 49.5, 55.5)
 _COLUMNS_MOUTH = (0, 7, 15, 23, 31, 39, 46, 50.5, 54, 57.5, 60.5)
-
-
-def lip_line(x):
-    """Height [mm] of the line where the lips meet, at lateral position x."""
-    u = np.clip(np.abs(x) / MOUTH_WIDTH, 0, 1.4)
-    return -70.0 - 1.2 * u**2 - 0.7 * np.exp(-((x / 5.0) ** 2)) + 0.5 * np.exp(-((np.abs(x) - 11) / 6) ** 2)
 
 
 def grid_key(row, column):
@@ -90,57 +82,6 @@ def eye_border(side):
     return [grid_key(r, side * c) for r, c in keys]
 
 
-def ring_position(k):
-    """(u, up) of mouth ring position k: u from +1 at the left corner to −1 at the right; up is +1 on the
-    upper lip, −1 on the lower, 0 at the corners."""
-    up = 0 if k % 20 == 0 else (1 if k < 20 else -1)
-    u = 1 - (k if k <= 20 else RING - k) / 10.0
-    return 0.62 * u + 0.38 * np.sin(np.pi * u / 2), up
-
-
-def _mouth_ring(ring):
-    """Points [40, 3] of one explicitly placed mouth ring."""
-    k = np.arange(RING)
-    u, up = np.array([ring_position(i) for i in k]).T
-    # how far a ring reaches beyond the corner, above and below the lip line
-    wide = {2: 7.5, 3: 3.2, 4: 1.1, 5: 0.5, 6: 0.2, 7: 0.0, 8: -0.4, 9: 0.6, 10: 3.5, 11: 6.5, 12: 8.0, 13: 2.0}[ring]
-    x = u * (MOUTH_WIDTH + wide)
-    line = lip_line(u * MOUTH_WIDTH)
-    arch = np.sqrt(np.maximum(1 - u * u, 0))
-    bow = 1 - 0.17 * np.exp(-((u * 25 / 3.2) ** 2)) + 0.07 * np.exp(-((np.abs(u) * 25 - 5.5) / 3.5) ** 2)
-    upper = 8.0 * np.maximum(1 - np.abs(u) ** 1.7, 0) * bow
-    lower = 9.6 * np.maximum(1 - np.abs(u) ** 2.4, 0)
-    red = np.where(up > 0, upper, lower)
-    height = {
-        2: red + 2.2 + 5.0 * arch,
-        3: red + 0.9 + 1.8 * arch,
-        4: red,
-        5: 0.62 * red,
-        6: 0.24 * red,
-        7: 0 * red,
-        8: 0 * red,
-        9: 2.6 * arch,
-        10: 10.5 * arch,
-        11: 15.5 * arch,
-        12: np.where(up > 0, 12.0, 21.0) * arch,
-        13: np.where(up > 0, 8.0, 20.0) * arch,
-    }[ring]
-    y = line + up * height
-    base = surface_z(x, y)
-    if ring <= 3:
-        z = base + (0.25 * arch if ring == 3 else 0)
-    elif ring <= 6:
-        full = np.where(up > 0, {4: 0.9, 5: 3.3, 6: 3.9}[ring], {4: 0.2, 5: 3.4, 6: 4.2}[ring])
-        z = base + full * arch**0.8 + {4: 0.2, 5: 0.0, 6: -0.5}[ring]
-    else:
-        at_line = surface_z(u * MOUTH_WIDTH, line)
-        inner = surface_z(x, y) if ring >= 9 else at_line
-        z = inner + {7: 2.0 * arch - 0.9, 8: -2.6, 9: -3.8, 10: -6.0, 11: -12.0, 12: 0.0, 13: 0.0}[ring]
-        if ring >= 12:
-            z = np.full(RING, 58.0 if ring == 12 else 32.0) + 8.0 * arch
-    return np.stack([x, y, z], 1)
-
-
 def lid_margin(k):
     """(x, y) of the lid opening at ring position k of the left eye."""
     up = 1 if 0 < k < 16 else -1
@@ -148,9 +89,9 @@ def lid_margin(k):
     t = 0.6 * t + 0.4 * np.sin(np.pi * t / 2)
     tilt = 1.0 * t
     if up > 0:
-        y = 6.3 * max(1 - abs(t + 0.04) ** 2.4, 0)
+        y = 5.3 * max(1 - abs(t + 0.04) ** 2.4, 0)
     else:
-        y = -4.3 * max(1 - abs(t - 0.08) ** 2.2, 0)
+        y = -4.7 * max(1 - abs(t - 0.08) ** 2.2, 0)
     if k % 16 == 0:
         y = 0.0
     return 31.0 + 14.0 * t, y + tilt - 0.3, t
@@ -243,16 +184,17 @@ def _add_cap(mesh):
 def _add_mouth(mesh):
     border = mouth_border()
     outer = np.array([mesh.points[mesh.index[k]] for k in border])
-    first = _mouth_ring(2)
-    for ring in range(BAG_END + 1):
-        points = (0.64, 0.32)[ring] * (outer - first) + first if ring < 2 else _mouth_ring(ring)
-        part = "skin" if ring < 2 else ("lips" if ring in LIP_RINGS else "bag")
+    first = lip_ring(2)
+    for ring in RINGS:
+        points = (0.64, 0.32)[ring] * (outer - first) + first if ring < 2 else lip_ring(ring)
+        part = "skin" if ring < 2 else ("lips" if ring <= LIP_RINGS[-1] else "bag")
         for k in range(RING):
             mesh.add(("m", ring, k), points[k], part)
-    rings = [border] + [[("m", r, k) for k in range(RING)] for r in range(BAG_END + 1)]
-    mesh.rings(rings[:6], "Skin")
-    mesh.rings(rings[5:10], "Lips")
-    mesh.rings(rings[9:], "Mouth")
+    rings = [border] + [[("m", r, k) for k in range(RING)] for r in RINGS]
+    red, inner = RINGS.index(4) + 1, RINGS.index(8) + 1
+    mesh.rings(rings[:red + 1], "Skin")
+    mesh.rings(rings[red:inner + 1], "Lips")
+    mesh.rings(rings[inner:], "Mouth")
     end = rings[-1]
     for k in range(20):
         mesh.face((end[k], end[k + 1], end[(RING - k - 1) % RING], end[(RING - k) % RING]), "Mouth")
@@ -277,7 +219,7 @@ def _relax(mesh, rounds=24):
     free = np.zeros(n, bool)
     for i, key in enumerate(mesh.keys):
         free[i] = (key[0] == "g" and key[1] < ROWS - 1) or key[0] == "c" or (key[0] in "me" and key[-2] < 2)
-    crease = np.array([k[0] == "e" and k[-2] in (2, 3) or k[0] == "m" and k[1] == 2 for k in mesh.keys])
+    crease = np.array([k[0] == "e" and k[-2] in (2, 3) for k in mesh.keys])
     a, b = edges(mesh.polygons)
     count = np.bincount(a, minlength=n).astype(float)
     mirror = np.array([mesh.index[mirror_key(k)] for k in mesh.keys])
@@ -290,6 +232,9 @@ def _relax(mesh, rounds=24):
     for _ in range(6):
         points[rim] = drop_onto(points[rim], 1) * [1, 0, 1] + points[rim] * [0, 1, 0]
     points[crease] = drop_onto(points[crease], 4, 2.0)
+    for side in (1, -1):
+        for k in range(1, 16):  # the upper lid folds in under the skin of the brow
+            points[mesh.index["e", side, 2, k]] -= [0, 0, 1.3 * (1 - lid_margin(k)[2] ** 2)]
     for _ in range(rounds):
         mean = np.stack([np.bincount(a, points[b, i], n) / np.maximum(count, 1) for i in range(3)], 1)
         points[free] += 0.5 * (mean - points)[free]

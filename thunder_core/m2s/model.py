@@ -17,7 +17,8 @@ from ..weights import load_network
 
 @dataclass(frozen=True)
 class MeshToSpeechConfig:
-    vertices: int  # n_m, mouth vertices
+    inputs: int  # numbers per frame that it sees
+    space: str = "mouth"  # … of the mouth's vertices, the whole "face"'s, or the coefficients ("exp")
     units: int = 200
     speaker: int = 256
     width: int = 192
@@ -29,19 +30,19 @@ class MeshToSpeechConfig:
 
 
 class MeshToSpeech(nn.Module):
-    """`mouth2s`: mouth vertices [B, T, n_m, 3] (metres, rest pose subtracted) and speaker [B, 256]
+    """`mouth2s`, `face2s` or `exp2s`: what `mouth.SPACES` shows of a motion [B, T, …] and speaker [B, 256]
     → unit logits [B, 2T, units] at 50 Hz and log-mel [B, 4T, 80] at 100 Hz."""
 
     def __init__(self, config: MeshToSpeechConfig):
         super().__init__()
         self.config = config
         w = config.width
-        # Vertices are brought to unit spread by one number, so that directions keep their relative size.
+        # Inputs are brought to unit spread by one number, so that directions keep their relative size.
         self.register_buffer("scale", torch.tensor(0.003))
         self.register_buffer("mel_mean", torch.full((BINS,), -6.0))
         self.register_buffer("mel_std", torch.full((BINS,), 2.0))
         self.register_buffer("unit_log_prior", torch.zeros(config.units))
-        self.mesh_in = nn.Sequential(nn.Linear(config.vertices * 3, 2 * w), nn.GELU(), nn.Linear(2 * w, w), nn.LayerNorm(w))
+        self.mesh_in = nn.Sequential(nn.Linear(config.inputs, 2 * w), nn.GELU(), nn.Linear(2 * w, w), nn.LayerNorm(w))
         self.body = torchaudio.models.Conformer(
             w, config.heads, config.feedforward, config.layers, config.kernel, config.dropout, use_group_norm=True
         )
@@ -54,24 +55,22 @@ class MeshToSpeech(nn.Module):
         )  # fmt: skip
 
     @classmethod
-    def load(cls, folder: Path) -> tuple[MeshToSpeech, tuple[float, float]]:
-        """The network among the weights of a folder, and the scale of its lip-sync score. Raises BadWeights."""
-        scale: list[float] = []
-
-        def make(config: dict) -> MeshToSpeech:
-            scale.extend(config.pop("score_scale"))
-            return cls(MeshToSpeechConfig(**config))
-
-        return load_network(folder / "m2s", make), tuple(scale)
+    def load(cls, folder: Path, name: str = "m2s") -> MeshToSpeech:
+        """A network among the weights of a folder, the embedded mouth2s unless another is named. Raises BadWeights."""
+        return load_network(folder / name, lambda config: cls(MeshToSpeechConfig(**config)))
 
     def settings(self) -> dict:
         return asdict(self.config)
 
-    def forward(self, vertices: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
-        x = self.mesh_in(vertices.flatten(2) / self.scale)
+    def hear(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """What the mouth says: features [B, T, width] at 25 fps, and [B, 2T, width] at 50 Hz."""
+        x = self.mesh_in(seen.flatten(2) / self.scale)
         x, _ = self.body(x, torch.full((len(x),), x.shape[1], device=x.device))
-        x = x.repeat_interleave(2, 1)
-        x = x + F.gelu(self.between(x.transpose(1, 2)).transpose(1, 2))
+        twice = x.repeat_interleave(2, 1)
+        return x, twice + F.gelu(self.between(twice.transpose(1, 2)).transpose(1, 2))
+
+    def forward(self, seen: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
+        _, x = self.hear(seen)
         logits = self.unit_head(x)
         voiced = torch.cat([x, speaker[:, None].expand(-1, x.shape[1], -1)], -1)
         mel = self.mel_head(voiced.transpose(1, 2)).transpose(1, 2)  # [B, 2T, 2·80]: two 10 ms frames each

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one mouth that mesh-to-speech listens to: offsets of the head's mouth vertices from rest."""
+"""What mesh-to-speech may look at (§4.1): the mouth's vertices, the whole face's, or the coefficients themselves."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -13,23 +15,67 @@ from ..face.head import Head
 LIPS, UPPER_TEETH, LOWER_TEETH, TONGUE = range(4)  # values of Head.mouth_parts
 
 
-class Mouth(nn.Module):
-    """Expression [B, T, n] and jaw [B, T, 3] → mouth-vertex offsets V_m [B, T, n_m, 3], metres from the rest pose.
+class _Vertices(nn.Module):
+    """Expression [B, T, n] and jaw [B, T, 3] → offsets of some vertices [B, T, m, 3], metres from the rest pose.
 
     The head's own turning is left out: a mouth says the same when the head nods.
     """
 
-    def __init__(self, head: Head):
+    shake = 2e-4  # metres of noise in training: samplers are not as smooth as the teacher
+
+    def __init__(self, head: Head, ids: np.ndarray):
         super().__init__()
-        self.layer = FlameLayer(head, head.mouth_vertices)
-        self.register_buffer("rest", torch.from_numpy(head.v_template[head.mouth_vertices].astype(np.float32)), persistent=False)
-        self.register_buffer("inner", torch.from_numpy(head.mouth_parts != LIPS), persistent=False)
+        self.channels = head.channels
+        self.layer = FlameLayer(head, ids)
+        self.register_buffer("rest", torch.from_numpy(head.v_template[ids].astype(np.float32)), persistent=False)
 
     @property
-    def vertices(self) -> int:
-        return len(self.rest)
+    def size(self) -> int:
+        """Numbers per frame."""
+        return 3 * len(self.rest)
 
     def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
         batch, frames = jaw.shape[:2]
         moved = self.layer(expression.flatten(0, 1), jaw.flatten(0, 1)) - self.rest
         return moved.unflatten(0, (batch, frames))
+
+
+class Mouth(_Vertices):
+    """`mouth2s`: V_m [B, T, n_m, 3], the one mouth that listening and scoring use.
+
+    inner: bool [n_m], teeth and tongue.  lips: indices [4] of the inner lips' middles, upper and lower, and of the corners.
+    """
+
+    def __init__(self, head: Head):
+        super().__init__(head, head.mouth_vertices)
+        lips = [head.inner_lip_upper_mid, head.inner_lip_lower_mid, head.mouth_corner_left, head.mouth_corner_right]
+        self.register_buffer("lips", torch.tensor([int(np.flatnonzero(head.mouth_vertices == v)[0]) for v in lips]), persistent=False)
+        self.register_buffer("inner", torch.from_numpy(head.mouth_parts != LIPS), persistent=False)
+
+
+class Face(_Vertices):
+    """`face2s`: V [B, T, n_v, 3], every vertex of the head."""
+
+    def __init__(self, head: Head):
+        super().__init__(head, np.arange(len(head.v_template)))
+
+
+class Coefficients(nn.Module):
+    """`exp2s`: x = [ψ | θ_jaw] [B, T, n + 3], each in units of about its own spread."""
+
+    shake = 0.1
+
+    def __init__(self, head: Head):
+        super().__init__()
+        self.channels = head.channels
+        self.register_buffer("unit", torch.cat([torch.full((head.channels,), 0.15), torch.full((3,), 0.05)]), persistent=False)
+
+    @property
+    def size(self) -> int:
+        return len(self.unit)
+
+    def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
+        return torch.cat([expression, jaw], -1) / self.unit
+
+
+SPACES: dict[str, Callable[[Head], nn.Module]] = {"mouth": Mouth, "face": Face, "exp": Coefficients}

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ranking by mesh-to-speech: does what the mouth says agree with what is heard, and where does it drift?"""
+"""Ranking by mesh-to-speech: does what the mouth says agree with what is heard, how well, and where does it drift?"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..types import LipSyncScore
-from .model import MeshToSpeech
 
-_SMOOTH = 13  # animation frames (half a second) that one value of the drift curve looks at
+SMOOTH = 13  # animation frames (half a second) that one value of the drift curve looks at
+OFF_FRAMES, DAMPED = 3, 0.6  # 120 ms, 60 %: the faults that a scale is laid by
+_LEAST_GAP = 0.1  # between the merits of a scale
 _VOICED = -1.0  # loudness channel 1 below this (40 dB under the voice) is silence
 
 
@@ -25,32 +29,56 @@ def evidence(logits: Tensor, units: Tensor, log_prior: Tensor) -> Tensor:
     return gain.unflatten(-1, (-1, 2)).mean(-1)
 
 
-def grade(model: MeshToSpeech, logits: Tensor, units: Tensor, loudness: Tensor, scale: tuple[float, float]) -> list[LipSyncScore]:
-    """Scores of a batch of motions of one sound.
+def late(x: np.ndarray, frames: int) -> np.ndarray:
+    """A motion [T, C] played `frames` later, or earlier if negative, its ends held."""
+    return x[np.clip(np.arange(len(x)) - frames, 0, len(x) - 1)]
 
-    logits [B, 2T, units] of the motions · units [2T] of the sound · loudness [T, 2] · scale: evidence of motions of
-    other sentences and of the training truth, on average, which get 0 and 93 points.
+
+@dataclass(frozen=True)
+class Scale:
+    """What merits are worth on one sound: three of them, ascending, and their points.
+
+    How much can be told from a voice differs from voice to voice. So a sound's own scale is laid by what its usual
+    performances get as they are, damped, and late: equal faults cost equal points on every sound.
     """
-    gain = evidence(logits, units, model.unit_log_prior)  # [B, T]
-    frames = gain.shape[1]
-    weight = (loudness[:, 1] > _VOICED).float().to(gain)
-    if weight.sum() < 1:
-        weight = torch.ones_like(weight)
-    kernel = torch.hann_window(_SMOOTH + 2, periodic=False, device=gain.device)[1:-1].to(gain)[None, None]
-    half = _SMOOTH // 2
 
-    def smooth(x: Tensor) -> Tensor:
-        return F.conv1d(F.pad(x[:, None], (half, half)), kernel)[:, 0, :frames]
+    merits: tuple[float, float, float]
+    points: tuple[float, float, float] = (8.0, 45.0, 75.0)  # 120 ms off, damped to 60 %, usual
 
-    local = smooth(gain * weight) / smooth(weight.expand_as(gain)).clamp_min(1e-3)
-    total = (gain * weight).sum(1) / weight.sum()
-    low, high = scale
-
-    def points(x: Tensor) -> Tensor:
-        x = ((x - low) / max(high - low, 1e-6)).clamp_min(0)
+    def __call__(self, merit: Tensor) -> Tensor:
+        """Points 0 … 100 of merits of any shape."""
+        low, middle, high = self.merits
+        middle = max(middle, low + _LEAST_GAP)
+        high = max(high, middle + _LEAST_GAP)
+        p = self.points
+        below = p[0] + (merit - low) * ((p[1] - p[0]) / (middle - low))
+        above = p[1] + (merit - middle) * ((p[2] - p[1]) / (high - middle))
+        x = torch.where(merit < middle, below, above).clamp_min(0) / 100
         # Bends towards 100 from 70 on: a hard limit there would make all very good takes equal, and lose their order.
         return 100 * torch.where(x < 0.7, x, 0.7 + 0.3 * torch.tanh((x - 0.7) / 0.3))
 
+
+def voiced(loudness: Tensor) -> Tensor:
+    """Weight [T] 0 or 1 of frames in a score, from loudness [T, 2]: those that sound, all if none does."""
+    weight = (loudness[:, 1] > _VOICED).float()
+    return weight if weight.sum() >= 1 else torch.ones_like(weight)
+
+
+def merits(opinion: Tensor, loudness: Tensor) -> Tensor:
+    """One number [B] for each of a batch of opinions [B, T]: minus the mean log relative lip error where the sound is."""
+    weight = voiced(loudness).to(opinion)
+    return -(opinion * weight).sum(1) / weight.sum()
+
+
+def grade(opinion: Tensor, loudness: Tensor, scale: Scale) -> list[LipSyncScore]:
+    """Scores of a batch of motions of one sound, from the judge's opinions [B, T] and the sound's loudness [T, 2]."""
+    opinion = opinion.float()
+    frames = opinion.shape[1]
+    weight = voiced(loudness).to(opinion)
+    kernel = torch.hann_window(SMOOTH + 2, periodic=False, device=opinion.device)[1:-1].to(opinion)[None, None]
+    half = SMOOTH // 2
+    near = F.conv1d(F.pad(weight[None, None], (half, half)), kernel)[0, 0, :frames]
+    total = scale(merits(opinion, loudness))
     # Where nobody speaks nothing can drift: those frames carry the clip's own score.
-    drift = torch.where(smooth(weight.expand_as(gain)) > 0.5, points(local), points(total)[:, None])
-    return [LipSyncScore(float(t), d.float().cpu().numpy()) for t, d in zip(points(total), drift)]
+    drift = torch.where(near > 0.5, scale(-opinion), total[:, None])
+    return [LipSyncScore(float(t), d.cpu().numpy()) for t, d in zip(total, drift)]

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
+
+from ..weights import load_network
 
 
 class Units(nn.Module):
@@ -13,6 +17,11 @@ class Units(nn.Module):
     def __init__(self, count: int, width: int):
         super().__init__()
         self.register_buffer("centroids", torch.zeros(count, width))
+
+    @classmethod
+    def load(cls, folder: Path) -> Units:
+        """The units among the weights of a folder. Raises BadWeights."""
+        return load_network(folder / "units", lambda config: cls(**config))
 
     def forward(self, hidden: Tensor) -> Tensor:
         return torch.cdist(hidden.float(), self.centroids).argmin(-1)

@@ -1,2 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training: corpus, teacher, encoder, mesh-to-speech, diffusion. `python -m thunder_core.train --help`."""
+"""Everything that makes the weights: corpus, teacher, losses, loops, measures. Never needed to use them."""
+
+import os
+
+# Threads that wait for each other without spinning: on a machine that does other things too, training is several times faster.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "0")

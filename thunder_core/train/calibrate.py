@@ -17,9 +17,10 @@ import numpy as np
 import soundfile
 import torch
 
-from ..speech.encoder import loudness
+from ..speech.encoder import SpeechEncoder, loudness
 from ..speech.phones import PHONES, phone_index
 from ..types import FPS
+from .label import best_path
 
 REACH = 4  # frames of 40 ms to either side
 TAPS = 2 * REACH + 1
@@ -71,23 +72,30 @@ def aligned_phones(lips: Path) -> dict[str, np.ndarray]:
     return phones
 
 
-def _clips(lips: Path):
-    """(name, phone shares [T, 40], loudness [T, 2], measured curves) of every clip."""
+def _clips(lips: Path, encoder: SpeechEncoder | None):
+    """(name, phone shares [T, 40] by each way of labelling, loudness [T, 2], measured curves) of every clip."""
     for name, labels in aligned_phones(lips).items():
         data = np.load(lips / f"{name}.npz", allow_pickle=False)
         samples, _ = soundfile.read(lips / f"{name}.wav", dtype="float32")
-        frames = len(data["opening"])
-        heard = loudness(torch.from_numpy(samples), frames).numpy()
+        sound, frames = torch.from_numpy(samples), len(data["opening"])
+        shares = [occupancy(labels, frames)]
+        if encoder is not None:
+            # The words of these clips were recognised, not given: phones as the encoder hears them are often nearer the truth.
+            path = best_path(encoder.hear(sound)[1], change=2.0)
+            shares.append(occupancy(np.repeat(path, 2).astype(np.uint8), frames))
         curves = {"opening": data["opening"].astype(float)}
         if bool(data["width_reliable"]):
             curves["width"] = data["width"].astype(float)
-        yield name, occupancy(labels, frames), heard, curves
+        yield name, shares, loudness(sound, frames).numpy(), curves
 
 
-def calibrate(lips: Path) -> dict:
-    """Fit the kernels on the `fit` clips of a folder of measured lips, write them, and return r on both splits."""
+def calibrate(lips: Path, encoder: SpeechEncoder | None = None) -> dict:
+    """Fit the kernels on the `fit` clips of a folder of measured lips, write them, and return r on both splits.
+
+    With an encoder each clip counts twice, by its aligned phones and by those that the encoder hears.
+    """
     split = tomllib.loads((lips / "split.toml").read_text())
-    clips = {name: rest for name, *rest in _clips(lips)}
+    clips = {name: rest for name, *rest in _clips(lips, encoder)}
     kernels, figures = {}, {}
     for what, table in (("opening", OPEN), ("width", WIDE)):
         inputs, outputs, spreads = [], [], []
@@ -97,10 +105,11 @@ def calibrate(lips: Path) -> dict:
                 continue
             y = curves[what]
             seen = np.isfinite(y)
-            x = np.hstack([around(shares), around(heard)])[seen]
             spreads.append((y[seen].std(), seen.sum()))
-            inputs.append(x - x.mean(0))
-            outputs.append((y[seen] - y[seen].mean()) / y[seen].std())
+            for labelled in shares:
+                x = np.hstack([around(labelled), around(heard)])[seen]
+                inputs.append((x - x.mean(0)) / np.sqrt(len(shares)))
+                outputs.append((y[seen] - y[seen].mean()) / y[seen].std() / np.sqrt(len(shares)))
         x, y = np.vstack(inputs), np.concatenate(outputs)
         prior = _prior(table)
         n = len(prior)
@@ -109,8 +118,8 @@ def calibrate(lips: Path) -> dict:
         pull = np.concatenate([np.full(n, _PULL[what][0]), np.full(x.shape[1] - n, _PULL[what][1])])
         k = start + np.linalg.solve(x.T @ x + np.diag(pull), x.T @ (y - x @ start))
         # A regression predicts the mean and is too calm; the teacher moves as much as people do.
-        k = np.round(k / (x @ k).std(), 3)
-        spoken = [(np.hstack([around(sh), around(he)]) @ k)[sh[:, 0] < 0.5] for sh, he, _ in (clips[n] for n in split["fit"])]
+        k = np.round(k / ((x @ k).std() / y.std()), 3)
+        spoken = [(np.hstack([around(sh[-1]), around(he)]) @ k)[sh[-1][:, 0] < 0.5] for sh, he, _ in (clips[n] for n in split["fit"])]
         kernels[what] = {
             "mean_spoken": round(float(np.concatenate(spoken).mean()), 3),
             "phones": k[:n].reshape(TAPS, len(PHONES)).tolist(),
@@ -123,7 +132,7 @@ def calibrate(lips: Path) -> dict:
                 shares, heard, curves = clips[name]
                 if what in curves:
                     seen = np.isfinite(curves[what])
-                    guess = np.hstack([around(shares), around(heard)]) @ k
+                    guess = np.hstack([around(shares[-1]), around(heard)]) @ k
                     r.append(np.corrcoef(guess[seen], curves[what][seen])[0, 1])
                     w.append(seen.sum())
             figures[f"{what}_r_{part}"] = round(float(np.average(r, weights=w)), 3)

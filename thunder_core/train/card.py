@@ -28,7 +28,7 @@ TAIL = """
 | LJSpeech excerpts | 0.3 | public domain |
 | speechocean762 excerpts, 250 Mandarin-native speakers of English | 0.6 | free for commercial and non-commercial use |
 | AN4, LibriVox samples | 0.03 | any purpose; public domain |
-| synthetic voices: flite slt, rms, awb (kal16 validates), reading sentences of the above, stretched 0.75–1.35 | 0.7 | the voices' free licence |
+| synthetic voices with exact phone times: flite (slt, rms, awb; kal16 validates) stretched 0.75–1.35, espeak-ng in a dozen languages, 110–230 words a minute, any pitch | 1.0 | the voices' free licences |
 
 Phones of the recordings are pocketsphinx alignments, those of the synthetic voices are exact. Speakers are in one
 split only; the ten LibriSpeech test-other speakers (533 367 3331 3080 3005 2609 2414 2033 1998 1688) train nothing and
@@ -43,20 +43,22 @@ loudness move mouth opening and width — fitted by ridge regression to measured
 
 ```
 python -m thunder_core.train corpus FOLDER…        # folders with sounds, transcripts.tsv, alignments.tsv
-python -m thunder_core.train calibrate LIPS        # optional: the constants are in the repository
 python -m thunder_core.train speaker resemblyzer/pretrained.pt
-python -m thunder_core.train encoder --steps {encoder}
-python -m thunder_core.train hear --share 0.6
+torchrun --nproc-per-node 2 -m thunder_core.train --threads 1 encoder --steps {encoder}
+python -m thunder_core.train calibrate LIPS        # optional: the constants are in the repository
+python -m thunder_core.train hear --share 0.8
 python -m thunder_core.train animate
 python -m thunder_core.train m2s --steps {m2s}
-python -m thunder_core.train denoiser --steps 2300
-python -m thunder_core.train denoiser --steps 330 --rate 4e-4 --m2s
+python -m thunder_core.train judge --steps {judge}
+python -m thunder_core.train vocoder --steps {vocoder}
+python -m thunder_core.train denoiser --steps 2000
+python -m thunder_core.train denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4
 python -m thunder_core.train card
 ```
 
-Every stage resumes where it was stopped (m2s and denoiser were: their last steps followed a shorter schedule than
-their first 250 and 1250). On two busy CPU cores the whole took two hours. The embedded diffusion model and M2S saw 60 % of
-the corpus (`--share 0.6`).
+Every stage resumes where it was stopped. m2s and the first denoiser did not start from nothing but (`--start`) from those
+trained before on an earlier encoder's features and an earlier head, 2200 and 2630 steps; inputs and outputs that changed
+with the encoder began anew. The models on top of the encoder saw 80 % of the corpus. All on two busy CPU cores, in about five hours.
 """
 
 
@@ -78,7 +80,7 @@ def write_card(weights: Path) -> Path:
     kernels = json.loads(KERNELS.read_text())
     count = sum(len(row) for k in ("opening", "width") for part in ("phones", "loudness") for row in kernels[k][part])
     figures = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in kernels["figures"].items())
-    tail = TAIL.format(count=count, figures=figures, **{k: steps.get(k, "") for k in ("encoder", "m2s")})
+    tail = TAIL.format(count=count, figures=figures, **{k: steps.get(k, "") for k in ("encoder", "m2s", "judge", "vocoder", "denoiser")})
     out = weights / "README.md"
     out.write_text(HEAD + "\n".join(lines) + "\n" + tail)
     return out

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..diffusion.denoiser import Denoiser, DenoiserConfig
 from ..diffusion.sampling import STEPS, alpha_bar, noisy
+from ..face.head import Head
 from ..m2s.model import MeshToSpeech
-from ..m2s.mouth import Mouth
+from ..m2s.mouth import SPACES, Mouth
+from ..speech.encoder import LOUDNESS, SpeechEncoder, phonetic
 from .loop import Schedule, fit
 from .m2s import SpeechBatches, speech_loss
 from .motions import MotionSet
@@ -20,7 +22,7 @@ from .motions import MotionSet
 FRAMES = 70  # as in the paper
 BATCH = 48
 HIDE_AUDIO = 0.2  # p of classifier-free guidance, as in the paper
-M2S_WEIGHT = 0.05  # of L_m2s, which is an order of magnitude above the standardised reconstruction terms
+M2S_WEIGHT = 0.5  # of L_m2s, unless told otherwise: of 0.05, 0.5 and 1.5 the one with the least lip error
 LEAST_SPREAD = 0.02  # channels that hardly move are not blown up to unit variance
 
 
@@ -37,26 +39,51 @@ def standardise(denoiser: Denoiser, batches: SpeechBatches) -> None:
         std.copy_(x.std(0).clamp_min(least))
 
 
-def train_denoiser(
-    motions: MotionSet, mouth: Mouth, channels: int, folder: Path, schedule: Schedule,
-    m2s: MeshToSpeech | None = None, start: dict[str, Tensor] | None = None, device: str = "cpu",
-):  # fmt: skip
-    """Train on the teacher's motions, with L_m2s if a frozen `m2s` is given, from `start` weights if any.
+class Performer(nn.Module):
+    """The denoiser and, for THUNDER-T, the encoder that is trained with it (`-F`: features are precomputed)."""
 
-    Returns (denoiser, figures on the unseen test voices).
+    def __init__(self, denoiser: Denoiser, encoder: SpeechEncoder | None = None):
+        super().__init__()
+        self.denoiser, self.encoder = denoiser, encoder
+
+    def features(self, item: dict[str, Tensor]) -> Tensor:
+        """Speech features a [B, T, d]."""
+        if self.encoder is None:
+            return item["features"]
+        with torch.no_grad(), torch.autocast(item["waves"].device.type, enabled=False):
+            prepared = self.encoder.prepare(item["waves"])
+        frames = item["features"].shape[1]
+        return torch.cat([phonetic(*self.encoder.encode(prepared), frames), item["features"][..., -LOUDNESS:]], -1)
+
+
+def train_denoiser(
+    motions: MotionSet, head: Head, folder: Path, schedule: Schedule, m2s: MeshToSpeech | None = None,
+    start: dict[str, Tensor] | None = None, encoder: SpeechEncoder | None = None, device: str = "cpu", m2s_weight: float = M2S_WEIGHT,
+):  # fmt: skip
+    """Train on the teacher's motions, with L_m2s if a frozen `m2s` is given, from `start` weights where their shapes fit.
+
+    With an `encoder` that is trained too (THUNDER-T). Returns (performer, figures on the unseen test voices).
     """
     torch.manual_seed(schedule.seed)
+    channels, mouth = head.channels, Mouth(head).to(device)
     width = motions.features.shape[1]
     denoiser = Denoiser(DenoiserConfig(motion=motions.motions.shape[2], audio=width))
-    batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, BATCH, mel=m2s is not None)
-    if start is None:
+    batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, BATCH, mel=m2s is not None, waves=encoder is not None)
+    mine = denoiser.state_dict()
+    fits = start is not None and all(k in start and start[k].shape == v.shape for k, v in mine.items())
+    if start is not None:
+        denoiser.load_state_dict({k: start[k] if k in start and start[k].shape == v.shape else v for k, v in mine.items()})
+    if not fits:  # from nothing, or with another encoder's features
         standardise(denoiser, batches)
-    else:
-        denoiser.load_state_dict(start, strict=False)
     alpha = alpha_bar()
-    mouth = mouth.to(device)
+    show = mouth
     if m2s is not None:
         m2s = m2s.to(device).eval().requires_grad_(False)
+        show = mouth if m2s.config.space == "mouth" else SPACES[m2s.config.space](head).to(device)
+    if encoder is not None:
+        encoder = encoder.requires_grad_(True)
+        encoder.ctc_head.requires_grad_(False)
+    performer = Performer(denoiser, encoder)
     spread = _spreads(batches, mouth, channels, denoiser)
 
     def terms(model: Denoiser, x0: Tensor, truth: Tensor, vertices: Tensor) -> dict[str, Tensor]:
@@ -72,44 +99,46 @@ def train_denoiser(
             e = e.square() / s_x
             parts[kind] = e[..., :channels].mean() + e[..., channels : channels + 3].mean() + e[..., channels + 3 :].mean()
             parts[kind] = parts[kind] + m.square().mean() / s_v
-        return parts | {"moved": moved}
+        return parts | {"moved": moved, "guess": guess}
 
-    def loss(model: Denoiser, item, rng) -> dict[str, Tensor]:
+    def loss(model: Performer, item, rng) -> dict[str, Tensor]:
         item = {k: v.to(device) for k, v in item.items()}
-        truth = model.standardise(item["motion"])
+        denoiser = model.denoiser
+        truth = denoiser.standardise(item["motion"])
         step = torch.from_numpy(rng.integers(0, STEPS, len(truth))).to(device)
         silent = torch.from_numpy(rng.random(len(truth)) < HIDE_AUDIO).to(device)
-        x0 = model(noisy(truth, torch.randn_like(truth), step, alpha), step, item["features"], silent).float()
+        x0 = denoiser(noisy(truth, torch.randn_like(truth), step, alpha), step, model.features(item), silent).float()
         with torch.autocast(torch.device(device).type, enabled=False):
             with torch.no_grad():
                 vertices = mouth(item["motion"][..., :channels], item["motion"][..., channels : channels + 3])
-            parts = terms(model, x0, truth, vertices)
-        moved = parts.pop("moved")
+            parts = terms(denoiser, x0, truth, vertices)
+        moved, guess = parts.pop("moved"), parts.pop("guess")
         total = parts["rec"] + 0.5 * parts["vel"]
         if m2s is not None:
-            said = speech_loss(*m2s(moved, item["voices"]), item)["total"]
-            total = total + M2S_WEIGHT * said
+            seen = moved if show is mouth else show(guess[..., :channels], guess[..., channels : channels + 3])
+            said = speech_loss(*m2s(seen, item["voices"]), item)["total"]
+            total = total + m2s_weight * said
             parts["m2s"] = said
         return {"total": total} | parts
 
-    test = SpeechBatches(motions, motions.of("test", FRAMES), FRAMES, BATCH, mel=False)
+    test = SpeechBatches(motions, motions.of("test", FRAMES), FRAMES, BATCH, mel=False, waves=encoder is not None)
 
-    def validate(model: Denoiser) -> dict[str, float]:
+    def validate(model: Performer) -> dict[str, float]:
         """Reconstruction from pure noise in one step, which measures what the sound alone tells."""
         item = {k: v.to(device) for k, v in test(np.random.default_rng(0)).items()}
         step = torch.full((BATCH,), STEPS - 1, device=device)
         noise = torch.randn(item["motion"].shape, generator=torch.Generator().manual_seed(0)).to(device)
-        x0 = model(noise, step, item["features"])
-        guess = model.restore(x0)
+        x0 = model.denoiser(noise, step, model.features(item))
+        guess = model.denoiser.restore(x0)
         truth = item["motion"]
         gaps = [mouth(x[..., :channels], x[..., channels : channels + 3]) for x in (guess, truth)]
         worst = (gaps[0] - gaps[1]).norm(dim=-1).amax(-1).mean() * 1e3
         jaw = torch.stack([torch.corrcoef(torch.stack([g[:, channels], t[:, channels]]))[0, 1] for g, t in zip(guess, truth)])
         return {"test_worst_vertex_mm": float(worst), "test_jaw_r": float(jaw.nanmean())}
 
-    fit(denoiser, batches, loss, schedule, folder, validate, device=device)
+    fit(performer, batches, loss, schedule, folder, validate, device=device)
     with torch.no_grad():
-        return denoiser, {k: round(v, 4) for k, v in validate(denoiser).items()}
+        return performer, {k: round(v, 4) for k, v in validate(performer).items()}
 
 
 def _spreads(batches: SpeechBatches, mouth: Mouth, channels: int, denoiser: Denoiser) -> dict[str, tuple[Tensor, Tensor]]:

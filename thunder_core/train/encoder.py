@@ -11,16 +11,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..speech.encoder import EncoderConfig, SpeechEncoder
-from ..speech.mel import level
+from ..speech.mel import gain, level
 from ..speech.phones import SILENCE
 from ..types import RATE
-from .augment import augment, noise
+from .augment import augment, change_speed, voiceless
 from .corpus import LABEL_HOP, Clip, Corpus
 from .loop import Schedule, fit
 
 CROP = 160  # feature frames, 3.2 s
 BATCH = 16
-IGNORE = -100
+CTC_WEIGHT = 0.2
 
 
 def frame_labels(phones: np.ndarray) -> np.ndarray:
@@ -29,11 +29,10 @@ def frame_labels(phones: np.ndarray) -> np.ndarray:
 
 
 def calibrate_spectrum(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) -> None:
-    """Set the encoder's fixed mel mean and deviation [80] from a sample of the corpus."""
-    mels = [encoder.log_mel(level(torch.from_numpy(corpus.samples(c))[None]))[0] for c in clips[:: max(1, len(clips) // 200)]]
-    mels = torch.cat(mels)
-    encoder.mel_mean.copy_(mels.mean(0))
-    encoder.mel_std.copy_(mels.std(0))
+    """Set the encoder's fixed mel deviation [80] from a sample of the corpus."""
+    encoder.mel_std.fill_(1.0)
+    mels = [encoder.spectrogram(level(torch.from_numpy(corpus.samples(c))[None]))[0] for c in clips[:: max(1, len(clips) // 200)]]
+    encoder.mel_std.copy_(torch.cat(mels).std(0))
 
 
 class PhoneBatches:
@@ -43,25 +42,31 @@ class PhoneBatches:
         self.corpus, self.clips = corpus, clips
         self.odds = np.array([c.length for c in clips], float)
         self.odds /= self.odds.sum()
+        # One level per clip; measured once, on its first ten seconds.
+        self.gains = [float(gain(torch.from_numpy(corpus.stretch(c, 0, min(c.length, 10 * RATE)))[None])) for c in clips]
 
     def __call__(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         n = CROP * 2 * LABEL_HOP
-        waves, labels = torch.zeros(BATCH, n), torch.full((BATCH, CROP), IGNORE)
+        waves, labels = torch.zeros(BATCH, n), torch.full((BATCH, CROP), SILENCE)
         for row, pick in enumerate(rng.choice(len(self.clips), BATCH, p=self.odds)):
-            if rng.random() < 0.03:  # noise without a voice
-                waves[row] = noise(n, rng) * 10 ** rng.uniform(-4, -1.5)
+            if rng.random() < 0.05:
+                waves[row] = voiceless(n, rng)
                 labels[row] = SILENCE
                 continue
             clip = self.clips[pick]
-            wave = level(torch.from_numpy(self.corpus.samples(clip))[None])[0]
-            label = frame_labels(self.corpus.phones(clip))
-            start = int(rng.integers(0, max(1, len(label) - CROP + 1)))
-            take = min(CROP, len(label) - start)
-            crop = wave[start * 2 * LABEL_HOP : (start + take) * 2 * LABEL_HOP]
+            whole = frame_labels(self.corpus.phones(clip))
+            speed = float(rng.uniform(0.88, 1.14)) if rng.random() < 0.5 else 1.0
+            want = round(CROP * speed)  # frames of the clip that make the crop
+            start = int(rng.integers(0, max(1, len(whole) - want + 1)))
+            take = min(want, len(whole) - start)
+            crop = torch.from_numpy(self.corpus.stretch(clip, start * 2 * LABEL_HOP, take * 2 * LABEL_HOP)) * self.gains[pick]
+            fill = CROP if take == want else round(take / speed)
+            if speed != 1.0:
+                crop = change_speed(crop, fill * 2 * LABEL_HOP)
+            at = np.minimum((np.arange(fill) * speed).round().astype(int), take - 1)
             waves[row, : len(crop)] = crop
-            labels[row, :take] = torch.from_numpy(label[start : start + take])
-            if take < CROP:  # the padding is silence as well as anything is
-                labels[row, take:] = SILENCE
+            labels[row, :fill] = torch.from_numpy(whole[start + at])
+            labels[row, fill:] = SILENCE  # the padding is silence as well as anything is
             waves[row] = augment(waves[row], rng)
         return waves, labels
 
@@ -78,6 +83,23 @@ def mask_spectrum(mel: Tensor, rng: np.random.Generator) -> Tensor:
     return mel
 
 
+def sequence_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """CTC of [B, N, 40] logits against the phones that labels [B, N] run through, per phone; silence is the blank.
+
+    It does not care when a phone was said, and so forgives alignments that are a little off.
+    """
+    runs = [torch.unique_consecutive(row) for row in labels]
+    runs = [r[r != SILENCE] for r in runs]
+    lengths = torch.tensor([len(r) for r in runs])
+    said = lengths > 0
+    if not said.any():
+        return logits.sum() * 0
+    targets = torch.cat([r for r in runs if len(r)])
+    sizes = torch.full((int(said.sum()),), logits.shape[1])
+    scores = logits[said.to(logits.device)].log_softmax(-1).transpose(0, 1)
+    return F.ctc_loss(scores, targets.to(logits.device), sizes, lengths[said], blank=SILENCE, zero_infinity=True)
+
+
 def phone_accuracy(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) -> float:
     """Share of non-silence 20 ms frames whose phone is named right (40 classes)."""
     right = total = 0
@@ -91,21 +113,40 @@ def phone_accuracy(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) ->
     return right / max(1, total)
 
 
-def train_encoder(corpus: Corpus, folder: Path, schedule: Schedule, config: EncoderConfig = EncoderConfig(), device: str = "cpu"):
-    """Train on the corpus' training voices; returns (encoder, figures on the unseen test voices)."""
+# A small network of the waveform, for comparison at equal cost and for checks without a pretrained one.
+SMALL_WAVE = dict(
+    model_type="wav2vec2", hidden_size=192, num_hidden_layers=4, num_attention_heads=4, intermediate_size=768, conv_dim=(96,) * 7,
+    num_conv_pos_embeddings=32, num_conv_pos_embedding_groups=8, do_stable_layer_norm=False, feat_extract_norm="layer", hidden_dropout=0.0,
+    activation_dropout=0.0, attention_dropout=0.0, feat_proj_dropout=0.0, layerdrop=0.0, apply_spec_augment=False,
+)  # fmt: skip
+
+
+def train_encoder(
+    corpus: Corpus, folder: Path, schedule: Schedule, config: EncoderConfig = EncoderConfig(), adopt: Path | None = None, device: str = "cpu"
+):
+    """Train on the corpus' training voices; of a pretrained network in the folder `adopt` only the phone heads.
+
+    Returns (encoder, figures on the unseen test voices).
+    """
     torch.manual_seed(schedule.seed)
-    encoder = SpeechEncoder(config)
+    encoder = SpeechEncoder.adopt(adopt) if adopt else SpeechEncoder(config)
+    if adopt:
+        encoder.body.requires_grad_(False)
     clips = corpus.of("train")
-    calibrate_spectrum(encoder, corpus, clips)
+    if not encoder.config.body:
+        calibrate_spectrum(encoder, corpus, clips)
     batches = PhoneBatches(corpus, clips)
 
     def loss(model: SpeechEncoder, item, rng) -> dict[str, Tensor]:
         waves, labels = (x.to(device) for x in item)
         with torch.no_grad(), torch.autocast(waves.device.type, enabled=False):
-            mel = mask_spectrum(model.spectrogram(waves), rng)
-        _, logits = model.encode(mel)
-        ce = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORE, label_smoothing=0.05)
-        return {"total": ce}
+            prepared = model.prepare(waves)
+            if not model.config.body:
+                prepared = mask_spectrum(prepared, rng)
+        hidden, logits = model.encode(prepared)
+        ce = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), label_smoothing=0.05)
+        ctc = sequence_loss(model.ctc_head(hidden).float(), labels)
+        return {"total": ce + CTC_WEIGHT * ctc, "phones": ce, "ctc": ctc}
 
     test = corpus.of("test")
     few = test[:: max(1, len(test) // 20)]

@@ -11,23 +11,24 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..m2s.model import MeshToSpeech, MeshToSpeechConfig
-from ..m2s.mouth import Mouth
+from ..m2s.mouth import SPACES
+from ..face.head import Head
 from ..m2s.score import evidence
 from ..speech.mel import LogMel, gain
 from .loop import Schedule, fit
-from .motions import SAMPLES_PER_FRAME, UNITS, MotionSet
+from .motions import UNITS, MotionSet
 
 FRAMES = 125  # 5 s, as in the paper
 BATCH = 16
 HIDE_INNER = 0.5  # share of crops in which teeth and tongue hold still, so that the lips alone must speak
-SHAKE = 2e-4  # metres of noise on vertices: samplers are not as smooth as the teacher
 
 
 class SpeechBatches:
-    """Draws crops: motion [B, T, C], log-mel [B, 4T, 80], units [B, 2T], voices [B, 256], speech features [B, T, d]."""
+    """Draws crops: motion [B, T, C], log-mel [B, 4T, 80], units [B, 2T], voices [B, 256], speech features [B, T, d];
+    with `waves` the sound itself [B, 640·T] too."""
 
-    def __init__(self, motions: MotionSet, numbers: list[int], frames: int, batch: int, mel: bool = True):
-        self.motions, self.numbers, self.frames, self.batch = motions, numbers, frames, batch
+    def __init__(self, motions: MotionSet, numbers: list[int], frames: int, batch: int, mel: bool = True, waves: bool = False):
+        self.motions, self.numbers, self.frames, self.batch, self.waves = motions, numbers, frames, batch, waves
         self.log_mel = LogMel(640) if mel else None
         self._gain: dict[int, float] = {}
 
@@ -49,9 +50,12 @@ class SpeechBatches:
             "units": torch.from_numpy(np.stack([set_.units[s] for s in at]).astype(np.int64)).flatten(1),
             "voices": torch.from_numpy(np.stack([set_.voices[i] for i, _, _ in crops])),
         }
-        if self.log_mel:
-            waves = [set_.samples(i, a, frames) * self.gain(i) for i, a, _ in crops]
-            item["mel"] = self.log_mel(torch.from_numpy(np.stack(waves)))[:, : 4 * frames]
+        if self.log_mel or self.waves:
+            waves = torch.from_numpy(np.stack([set_.samples(i, a, frames) * self.gain(i) for i, a, _ in crops]))
+            if self.log_mel:
+                item["mel"] = self.log_mel(waves)[:, : 4 * frames]
+            if self.waves:
+                item["waves"] = waves
         return item
 
 
@@ -62,26 +66,38 @@ def speech_loss(logits: Tensor, mel: Tensor, item: dict[str, Tensor]) -> dict[st
     return {"total": 10 * l1 + ce, "mel": l1, "units": ce}
 
 
-def train_m2s(motions: MotionSet, mouth: Mouth, channels: int, folder: Path, schedule: Schedule, device: str = "cpu"):
-    """Train `mouth2s` on the teacher's motions; returns (model, figures on the unseen test voices)."""
+def train_m2s(
+    motions: MotionSet, head: Head, folder: Path, schedule: Schedule, space: str = "mouth", device: str = "cpu",
+    start: dict[str, Tensor] | None = None,
+):  # fmt: skip
+    """Train one of `mouth.SPACES` on the teacher's motions, from `start` weights where their shapes fit.
+
+    Returns (model, figures on the unseen test voices).
+    """
     torch.manual_seed(schedule.seed)
-    model = MeshToSpeech(MeshToSpeechConfig(vertices=mouth.vertices, units=UNITS))
+    show, channels = SPACES[space](head), head.channels
+    model = MeshToSpeech(MeshToSpeechConfig(inputs=show.size, space=space, units=UNITS))
+    if start:
+        mine = model.state_dict()
+        model.load_state_dict({k: start[k] if k in start and start[k].shape == v.shape else v for k, v in mine.items()})
+        model.unit_head.reset_parameters()  # units are numbered anew with every encoder
     batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, BATCH)
-    _calibrate(model, mouth, batches, channels, motions)
-    mouth = mouth.to(device)
+    _calibrate(model, show, batches, channels, motions)
+    show = show.to(device)
 
     def see(item: dict[str, Tensor]) -> Tensor:
         x = item["motion"]
-        return mouth(x[..., :channels], x[..., channels : channels + 3])
+        return show(x[..., :channels], x[..., channels : channels + 3])
 
     def loss(model: MeshToSpeech, item, rng) -> dict[str, Tensor]:
         item = {k: v.to(device) for k, v in item.items()}
         with torch.no_grad(), torch.autocast(torch.device(device).type, enabled=False):
-            vertices = see(item)
-            hidden = torch.from_numpy(rng.random(len(vertices)) < HIDE_INNER).to(device)
-            vertices = vertices * ~(hidden[:, None, None] & mouth.inner)[..., None]
-            vertices = vertices + SHAKE * float(rng.random()) * torch.randn_like(vertices)
-        return speech_loss(*model(vertices, item["voices"]), item)
+            seen = see(item)
+            if space == "mouth":
+                hidden = torch.from_numpy(rng.random(len(seen)) < HIDE_INNER).to(device)
+                seen = seen * ~(hidden[:, None, None] & show.inner)[..., None]
+            seen = seen + show.shake * float(rng.random()) * torch.randn_like(seen)
+        return speech_loss(*model(seen, item["voices"]), item)
 
     test = SpeechBatches(motions, motions.of("test", FRAMES), FRAMES, 32)
 
@@ -103,12 +119,12 @@ def train_m2s(motions: MotionSet, mouth: Mouth, channels: int, folder: Path, sch
     return model, {k: round(v, 4) for k, v in figures.items()}
 
 
-def _calibrate(model: MeshToSpeech, mouth: Mouth, batches: SpeechBatches, channels: int, motions: MotionSet) -> None:
+def _calibrate(model: MeshToSpeech, show: torch.nn.Module, batches: SpeechBatches, channels: int, motions: MotionSet) -> None:
     """Set the fixed scales of inputs and outputs, and how often each unit is said."""
     rng = np.random.default_rng(0)
     items = [batches(rng) for _ in range(8)]
     x = torch.cat([i["motion"] for i in items])
-    model.scale.copy_(mouth(x[..., :channels], x[..., channels : channels + 3]).std())
+    model.scale.copy_(show(x[..., :channels], x[..., channels : channels + 3]).std())
     mels = torch.cat([i["mel"] for i in items]).flatten(0, 1)
     model.mel_mean.copy_(mels.mean(0))
     model.mel_std.copy_(mels.std(0))

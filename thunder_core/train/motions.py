@@ -6,7 +6,9 @@ Computed once per encoder and teacher and memory-mapped; one row per 25 fps anim
 
 from __future__ import annotations
 
+import copy
 import json
+import threading
 from dataclasses import asdict, dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -16,11 +18,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..speech.encoder import SpeechEncoder, loudness, with_loudness
+from ..speech.encoder import SpeechEncoder, loudness, speech_features
 from ..speech.phones import SILENCE
 from ..speech.speaker import SpeakerEncoder
 from ..speech.units import Units, fit_units
-from ..types import FPS, RATE, Motion
+from ..types import FPS, RATE, pack
 from .augment import noise
 from .corpus import Corpus
 from .teacher import perform
@@ -29,20 +31,6 @@ VARIANTS = 3  # performances per clip
 QUIET_CLIPS = 160  # clips of silence, hum and noise over a resting mouth
 UNITS = 200
 SAMPLES_PER_FRAME = int(RATE / FPS)
-
-
-def pack(motion: Motion) -> np.ndarray:
-    """Motion → x [T, n + 9]: expression, jaw, head, eyes; a missing head or eyes is still."""
-    still = np.zeros((motion.frames, 3), np.float32)
-    head, eyes = (still if part is None else part for part in (motion.head, motion.eyes))
-    return np.concatenate([motion.expression, motion.jaw, head, eyes], 1).astype(np.float32)
-
-
-def unpack(x: np.ndarray, channels: int) -> Motion:
-    """Inverse of `pack` for an expression basis of `channels`."""
-    x = np.ascontiguousarray(x, np.float32)
-    n = channels
-    return Motion(x[:, :n], x[:, n : n + 3], x[:, n + 3 : n + 6], x[:, n + 6 : n + 9])
 
 
 @dataclass(frozen=True)
@@ -58,27 +46,34 @@ class Row:
 
 def hear(
     corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder: Path, seed: int = 1, quiet_clips: int = QUIET_CLIPS,
-    share: float = 1.0,
+    share: float = 1.0, units: Units | None = None,
 ) -> Units:  # fmt: skip
     """Write `features.f16` [F, d], `units.u8` [2F], `quiet.i16`, `voices.npy` [clips, 256] and `rows.json`.
 
-    Fits the speech units on the training voices first, and returns them. `share` of the training clips are used.
+    Fits the speech units on the training voices first, unless `units` are given, and returns them. `share` of the training
+    clips are used.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
 
-    def hidden_of(samples: Tensor) -> Tensor:
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            return encoder.hear(samples)[0].float()
+    mine = threading.local()  # the encoder remembers the length it was given last: every thread needs one of its own
 
-    some = corpus.of("train")
-    some = [some[i] for i in rng.choice(len(some), min(200, len(some)), replace=False)]
-    units = fit_units(torch.cat([hidden_of(torch.from_numpy(corpus.samples(c))) for c in some])[::2], UNITS, seed)
+    def hear_one(samples: Tensor) -> tuple[Tensor, Tensor]:
+        if not hasattr(mine, "encoder"):
+            mine.encoder = copy.deepcopy(encoder)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            hidden, logits = mine.encoder.hear(samples)
+        return hidden.float(), logits.float()
+
+    if units is None:
+        some = corpus.of("train")
+        some = [some[i] for i in rng.choice(len(some), min(200, len(some)), replace=False)]
+        units = fit_units(torch.cat([hear_one(torch.from_numpy(corpus.samples(c)))[0] for c in some])[::2], UNITS, seed)
 
     def understand(samples: Tensor) -> tuple[int, Tensor, Tensor, Tensor]:
         frames = len(samples) // SAMPLES_PER_FRAME
-        hidden = hidden_of(samples)
-        heard = with_loudness(hidden, samples, frames)
+        hidden, logits = hear_one(samples)
+        heard = speech_features(hidden, logits, samples, frames)
         return frames, heard.half(), units.over(hidden, frames).to(torch.uint8), speaker.embed(samples, most_partials=2)
 
     chosen = [i for i, c in enumerate(corpus.clips) if c.split != "train" or rng.random() < share]
@@ -113,21 +108,45 @@ def hear(
 
 
 def animate(corpus: Corpus, channels: list[str], folder: Path, seed: int = 1) -> None:
-    """Write `motions.f16` [VARIANTS, F, channels + 9]: the teacher's performances of every clip heard before."""
+    """Write `motions.f16` [VARIANTS, F, channels + 9]: performances of every clip heard before.
+
+    They are the teacher's; where a clip's motion was captured, the captured one, with the teacher's for what was not.
+    """
     rows = [Row(**r) for r in json.loads((folder / "rows.json").read_text())["rows"]]
     total = rows[-1].start + rows[-1].frames
     out = np.memmap(folder / "motions.f16", np.float16, "w+", shape=(VARIANTS, total, len(channels) + 9))
     for number, row in enumerate(tqdm(rows, desc="animating the corpus", mininterval=10)):
+        captured = None
         if row.clip < 0:
             phones, heard = np.full(4 * row.frames, SILENCE, np.uint8), np.full((row.frames, 2), -1.0, np.float32)
         else:
             clip = corpus.clips[row.clip]
             phones = corpus.phones(clip)
             heard = loudness(torch.from_numpy(corpus.samples(clip)), row.frames).numpy()
+            captured = corpus.tracked(clip, len(channels) + 9)
         for variant in range(VARIANTS):
             rng = np.random.default_rng([seed, number, variant])
-            out[variant, row.start : row.start + row.frames] = pack(perform(phones, heard, channels, rng))
+            x = pack(perform(phones, heard, channels, rng))
+            if captured is not None:
+                x = completed(captured, x, channels)
+            out[variant, row.start : row.start + row.frames] = x
     out.flush()
+
+
+# What captures leave out together: a rig for the mouth has no lids, a head that was clamped does not turn.
+_TOGETHER = (("mouth", "jaw", "cheekPuff"), ("tongue",), ("brow", "nose", "cheekSquint"), ("eye",))
+
+
+def completed(captured: np.ndarray, performed: np.ndarray, channels: list[str]) -> np.ndarray:
+    """A captured motion [T, C] with a `performed` one's [T, C] parts where it holds still from beginning to end."""
+    n = len(channels)
+    groups = [[i for i, name in enumerate(channels) if name.startswith(begin)] for begin in _TOGETHER]
+    groups[0] += [n, n + 1, n + 2]
+    x = performed.copy()
+    for columns in (*groups, [n + 3, n + 4, n + 5], [n + 6, n + 7, n + 8]):
+        if np.abs(captured[:, columns]).max() > 0:
+            x[:, columns] = captured[:, columns]
+    return x
 
 
 class MotionSet:
@@ -142,7 +161,8 @@ class MotionSet:
         self.units = np.memmap(folder / "units.u8", np.uint8, "r").reshape(total, 2)
         self.motions = np.memmap(folder / "motions.f16", np.float16, "r").reshape(VARIANTS, total, -1)
         self.voices = np.load(folder / "voices.npy")
-        self._quiet = np.memmap(folder / "quiet.i16", "<i2", "r")
+        quiet = folder / "quiet.i16"
+        self._quiet = np.memmap(quiet, "<i2", "r") if quiet.stat().st_size else np.empty(0, "<i2")  # no map of an empty file
         self._quiet_from = next((r.start for r in self.rows if r.clip < 0), total)
 
     def of(self, split: str, least_frames: int = 1) -> list[int]:

@@ -16,12 +16,14 @@ from functools import lru_cache
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
+from ..speech.closures import closure, segments
 from ..speech.phones import BILABIALS, LABIODENTALS, PHONES, SILENCE
 from ..types import FPS, Motion
 from .calibrate import KERNELS, around, occupancy
 
 # The default head's response to its channels, millimetres (tests/face measures them).
 JAW_MM_PER_RADIAN = 92.0  # inner-lip gap per jaw rotation
+JAW_NARROW_MM_PER_RADIAN = 20.0  # the corners come in as the jaw opens
 LOWER_MM, UPPER_MM, FUNNEL_MM = 8.0, 7.0, 6.0  # gap at mouthLowerDown = 1, mouthUpperUp = 1, mouthFunnel = 1
 PUCKER_MM, FUNNEL_NARROW_MM, STRETCH_MM = 16.0, 8.0, 9.0  # corner distance lost or gained at 1
 CLOSE_PER_RADIAN = 1 / 0.30  # mouthClose that keeps the lips together over an open jaw
@@ -32,7 +34,7 @@ MEAN_OPENING = 1.4  # deviations above closed at which speech is on average
 
 # Rounding (lip protrusion) and tongue postures per phone, 0 … 1; phones not named are 0.
 ROUND = dict(UW=1.0, W=1.0, OW=0.8, OY=0.5, AO=0.55, UH=0.6, SH=0.75, ZH=0.75, CH=0.7, JH=0.65, R=0.45, ER=0.35, AW=0.2)
-TIP_UP = dict(L=1.0, N=0.9, T=0.85, D=0.85, TH=0.45, DH=0.45, R=0.5, S=0.35, Z=0.35)
+TIP_UP = dict(L=1.0, N=0.9, T=0.85, D=0.85, TH=0.1, DH=0.1, R=0.5, S=0.35, Z=0.35)
 TIP_OUT = dict(TH=0.6, DH=0.45)
 BLADE_UP = dict(S=0.7, Z=0.7, SH=0.8, ZH=0.8, CH=0.8, JH=0.8, Y=0.7, IY=0.6, IH=0.3, EY=0.4)
 BACK_UP = dict(K=0.9, G=0.9, NG=0.9, AA=0.2, AO=0.4, OW=0.4, UW=0.5, W=0.4, ER=0.4)
@@ -41,11 +43,15 @@ SIBILANTS = [PHONES.index(p) for p in "S Z SH ZH CH JH".split()]
 
 @dataclass(frozen=True)
 class Style:
-    """How one speaker performs one clip."""
+    """How one speaker performs one clip.
+
+    Shares, amplitudes and rates are those of the real people who calibrate the teacher, solved into the head's channels
+    (`solve`): the jaw makes two fifths of an opening, heads wander by 2 to 4 degrees, brows rise by a quarter.
+    """
 
     strength: float = 1.0  # of opening
     spread: float = 1.0  # of width
-    jaw_share: float = 0.55  # of the opening that the jaw makes
+    jaw_share: float = 0.42  # of the opening that the jaw makes
     smile: float = 0.0
     asymmetry: float = 0.0  # −1 right … 1 left
     brow: float = 0.5  # how much brows accent
@@ -58,7 +64,7 @@ class Style:
         return Style(
             strength=float(np.exp(rng.normal(0.0, 0.22))),
             spread=float(np.exp(rng.normal(0.0, 0.2))),
-            jaw_share=float(np.clip(rng.normal(0.55, 0.1), 0.3, 0.8)),
+            jaw_share=float(np.clip(rng.normal(0.42, 0.1), 0.2, 0.7)),
             smile=float(max(0.0, rng.normal(0.02, 0.08))),
             asymmetry=float(np.clip(rng.normal(0, 0.08), -0.25, 0.25)),
             brow=float(rng.uniform(0, 1)),
@@ -88,34 +94,10 @@ def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) 
     return gaussian_filter1d(shares @ (weight * target), sigma) / np.maximum(pull, 1e-3)
 
 
-def _segments(mask: np.ndarray) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype(int), [0]])))
-    return list(zip(edges[::2], edges[1::2]))
-
-
-def closure(phones: np.ndarray, which: tuple[int, ...], frames: int, before: float = 0.07, after: float = 0.06) -> np.ndarray:
-    """How closed the lips must be [T], 0 … 1, for the segments of `which` phones in 10 ms labels.
-
-    Lips lead the sound: closing starts `before` s ahead, holds for the segment, opens within `after` s. Every closure
-    reaches 1 on at least one animation frame, however short it is.
-    """
-    t = np.arange(frames) / FPS
-    shut = np.zeros(frames)
-    for a, b in _segments(np.isin(phones, which)):
-        start, end = a / 100 - 0.01, max(b / 100 - 0.02, a / 100 + 0.02)
-        ramp = np.where(t < start, 1 - (start - t) / before, np.where(t > end, 1 - (t - end) / after, 1.0))
-        ramp = np.clip(ramp, 0, 1)
-        ramp = ramp * ramp * (3 - 2 * ramp)
-        nearest = int(np.clip(round((start + end) / 2 * FPS), 0, frames - 1))
-        ramp[nearest] = 1.0
-        shut = np.maximum(shut, ramp)
-    return shut
-
-
 def presence(phones: np.ndarray, frames: int) -> np.ndarray:
     """How much the face speaks [T]: 1 in speech, 0 in pauses over a quarter of a second, eased in ahead of the sound."""
     quiet = phones == SILENCE
-    for a, b in _segments(quiet):
+    for a, b in segments(quiet):
         if b - a < 25 and a > 0 and b < len(phones):
             quiet[a:b] = False
     active = (~quiet).astype(float)
@@ -165,8 +147,8 @@ def perform(
 
     shares = occupancy(phones, frames)
     alive = presence(phones, frames)
-    shut = closure(phones, BILABIALS, frames)
-    bite = closure(phones, LABIODENTALS, frames) * (1 - shut)
+    shut = closure(np.isin(phones, BILABIALS), frames)
+    bite = closure(np.isin(phones, LABIODENTALS), frames) * (1 - shut)
     strength = style.strength * (1 + 0.12 * _wander(frames, rng, 0.25))
 
     z = MEAN_OPENING + _curve("opening", shares, heard)
@@ -176,11 +158,7 @@ def perform(
     wide = WIDTH_MM * style.spread * _curve("width", shares, heard) * alive
     rounded = _dominance(shares, ROUND) * alive * style.spread
 
-    # Rounding: phones that protrude; what narrows beyond that is pucker, what widens is stretch.
     funnel = np.clip(rounded, 0, 1.2) * 0.45 * (1 - shut) * (1 - bite)
-    narrow = np.clip(-(wide + FUNNEL_NARROW_MM * funnel), 0, 12) / PUCKER_MM
-    pucker = np.clip(narrow + 0.1 * rounded, 0, 1.0)
-    stretch = np.clip(wide, 0, 8) / STRETCH_MM
 
     # The jaw leads, the lips finish. In closures the jaw keeps part of its neighbours' opening and mouthClose covers it.
     sibilant = gaussian_filter1d(shares[:, SIBILANTS].sum(1), 0.8)
@@ -189,6 +167,12 @@ def perform(
     jaw = np.where(gap < 0.5 * flow, 0.35 * flow, gap) * share / JAW_MM_PER_RADIAN
     jaw = np.minimum(gaussian_filter1d(jaw, 0.6), 0.32)
     from_jaw = jaw * JAW_MM_PER_RADIAN
+
+    # Rounding: what narrows beyond the jaw's and the funnel's part is pucker, what widens is stretch.
+    wide = wide + JAW_NARROW_MM_PER_RADIAN * jaw
+    narrow = np.clip(-(wide + FUNNEL_NARROW_MM * funnel), 0, 12) / PUCKER_MM
+    pucker = np.clip(narrow + 0.1 * rounded, 0, 1.0)
+    stretch = np.clip(wide, 0, 8) / STRETCH_MM
     over = np.clip(from_jaw + FUNNEL_MM * funnel - gap, 0, None)  # opening the lips must take back
     lips = np.clip(gap - from_jaw - FUNNEL_MM * funnel, 0, None)
     put("mouthClose", np.clip(over / JAW_MM_PER_RADIAN * CLOSE_PER_RADIAN, 0, 1))
@@ -203,7 +187,9 @@ def perform(
     put("mouthRollUpper", 0.15 * shut)
     put("cheekSquint", 0.6 * style.smile, style.asymmetry)
     put("tongueTipUp", _dominance(shares, TIP_UP, 0.9) * alive)
-    put("tongueOut", _dominance(shares, TIP_OUT, 0.9) * alive)
+    # Between the teeth there is room for a tongue only when the jaw gives it.
+    room = np.clip((jaw - 0.02) / 0.04, 0, 1)
+    put("tongueOut", _dominance(shares, TIP_OUT, 0.9) * alive * room * room * (3 - 2 * room))
     put("tongueBladeUp", _dominance(shares, BLADE_UP, 1.0) * alive)
     put("tongueBack", _dominance(shares, BACK_UP, 1.1) * alive)
 
@@ -216,7 +202,7 @@ def perform(
     for name in ("eyeBlinkLeft", "eyeBlinkRight"):
         x[:, index[name]] = np.clip(x[:, index[name]], 0, 1)
     accents = _accents(heard, alive, rng)
-    raised = sum((w * _pulse(frames, t, 0.18, 0.35) for t, w in accents), np.zeros(frames)) * style.brow * 0.45
+    raised = sum((w * _pulse(frames, t, 0.18, 0.35) for t, w in accents), np.zeros(frames)) * style.brow * 0.6
     mood = 0.06 * _wander(frames, rng, 0.15) * style.brow
     put("browInnerUp", np.clip(raised + mood, 0, 1))
     put("browOuterUp", np.clip(0.7 * raised + 0.5 * mood, 0, 1), style.asymmetry)
@@ -224,7 +210,7 @@ def perform(
     put("eyeWide", 0.25 * np.clip(raised, 0, 1))
     put("eyeSquint", 0.5 * style.smile + 0.15 * style.frown)
 
-    head = np.stack([_wander(frames, rng, f) * a for f, a in ((0.35, 0.020), (0.25, 0.028), (0.3, 0.012))], 1)
+    head = np.stack([_wander(frames, rng, f) * a for f, a in ((0.35, 0.030), (0.25, 0.050), (0.3, 0.040))], 1)
     head *= (0.25 + 0.75 * alive)[:, None] * (0.4 + style.nod)
     head[:, 0] += sum((w * _pulse(frames, t + 0.04, 0.16, 0.3) for t, w in accents), np.zeros(frames)) * 0.05 * style.nod
 

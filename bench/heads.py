@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Heads: how fast they are built, evaluated and played, and how exactly exports are read back, in every Blender that is here.
+
+`python bench/heads.py` in the engine's environment prints the tables and writes bench/results/heads.txt. Blenders are the
+environments .venv/bpy-*; with BLENDER naming a real one its window plays the head too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from thunder_core.face.flame import FlameLayer  # noqa: E402
+from thunder_core.face.head import HEAD_FILE, load_head  # noqa: E402
+
+RESULTS = ROOT / "bench" / "results" / "heads.txt"
+WINDOW = ROOT / "out" / "window" / "plays"
+TAKES, FRAMES = 8, 250
+
+
+def mouths() -> str:
+    """Processor milliseconds on one core for the mouth vertices of eight takes, 30 times."""
+    head = load_head()
+    layer = FlameLayer(head, head.mouth_vertices)
+    expression, jaw = torch.rand(TAKES * FRAMES, head.channels), 0.2 * torch.rand(TAKES * FRAMES, 3)
+    threads, spent = torch.get_num_threads(), []
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        for _ in range(30):
+            began = time.thread_time()
+            layer(expression, jaw)
+            spent.append(1e3 * (time.thread_time() - began))
+    torch.set_num_threads(threads)
+    return (f"mouth vertices of {TAKES} takes × {FRAMES} frames ({len(head.mouth_vertices)} vertices, {head.channels} channels), "
+            f"one core: {np.median(spent):.1f} ms median, {min(spent):.1f} least")
+
+
+def blenders() -> dict[str, Path]:
+    """Version → Python of the Blenders that are installed as modules, oldest first."""
+    inside = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+    found = {folder.name.removeprefix("bpy-"): folder.joinpath(*inside) for folder in (ROOT / ".venv").glob("bpy-*")}
+    return dict(sorted((version, python) for version, python in found.items() if python.is_file()))
+
+
+def measured(python: Path, flame_file: str) -> dict:
+    """What heads_in_blender.py tells."""
+    done = subprocess.run([python, ROOT / "bench" / "heads_in_blender.py", flame_file], capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        raise SystemExit(f"{python}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def made_flame_file(folder: str) -> str:
+    """A file in FLAME's format, made from the bundled head on another topology, as the tests use."""
+    from made_flame import made_flame
+
+    with np.load(HEAD_FILE) as asset:
+        return str(made_flame({name: asset[name] for name in asset.files}).write(Path(folder) / "flame.npz"))
+
+
+def table(title: str, told: dict[str, dict], number) -> list[str]:
+    """A line per row, a column per Blender; `number(row of one Blender)` is the text of a cell."""
+    versions = list(told)
+    rows = list(dict.fromkeys(name for version in versions for name in told[version]))
+    lines = [title, f"  {'':34s}" + "".join(f"{version:>14s}" for version in versions)]
+    for name in rows:
+        cells = (number(told[version][name]) if name in told[version] else "–" for version in versions)
+        lines.append(f"  {name:34s}" + "".join(f"{cell:>14s}" for cell in cells))
+    return lines
+
+
+def window() -> str:
+    """The frame rate of a real window that plays the head, beside one that plays an empty scene."""
+    if not os.environ.get("BLENDER"):
+        return "a real window's frame rate: not measured, BLENDER names no Blender"
+    subprocess.run([sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "gui" / "test_heads.py"), "-k", "plays"],
+                   cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    seen = json.loads((WINDOW / "result.json").read_text())["seen"]
+    lines = [f"a real window of {seen['size'][0]} × {seen['size'][1]} that plays as fast as it can, Blender {seen['version']}, {seen['renderer']}:"]
+    for what, name in (("empty", "an empty scene"), ("head_solid", "the head, one colour"), ("head", "the head, its materials' colours")):
+        lines.append(f"  {name:34s} {seen[what]['fps']:6.1f} frames a second, {seen[what]['processor_ms']:6.1f} ms of processor a frame")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    lines = [f"machine: {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} when begun", mouths()]
+    print("\n".join(lines), flush=True)
+    told = {}
+    with tempfile.TemporaryDirectory() as folder:
+        flame_file = made_flame_file(folder)
+        for version, python in blenders().items():
+            print(f"… Blender {version}", flush=True)
+            told[version] = measured(python, flame_file)
+    any_played = next(iter(told.values()))["playing"]
+    more = table("seconds to build a head: processor (clock), medians of 5", {v: t["building"] for v, t in told.items()},
+                 lambda s: f"{s[1]:.2f} ({s[0]:.2f})")
+    more += table(f"frame_set with all {any_played['keys']} keys and 4 bones of the default head ({any_played['vertices']} vertices), ms",
+                  {v: {k: t["playing"][k] for k in ("clock, median", "clock, 19 of 20 frames below", "processor, median")}
+                   for v, t in told.items()}, lambda ms: f"{ms:.1f}")
+    exported = {v: t["exporting"] for v, t in told.items()}
+    more += table("largest error of a vertex after export and import, mm", exported, lambda row: f"{row['error_mm']:.5f}")
+    more += table("megabytes of 16 frames", exported, lambda row: f"{row['bytes'] / 1e6:.1f}")
+    more += table("seconds to export 16 frames", exported, lambda row: f"{row['seconds']:.1f}")
+    more.append(window())
+    print("\n".join(more), flush=True)
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text("\n".join(lines + more) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What bench/heads.py measures inside one Blender: building, playing and exporting heads. Prints one line of JSON at the end.
+
+`python bench/heads_in_blender.py FLAME_FILE` in a Python that has bpy. Times are medians, of the clock and of the processor:
+on a busy machine the clock counts what others do, and all cores together are what the processor counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "blender")]
+os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="thunder_bench_")  # read once, at import
+
+import bpy  # noqa: E402
+import numpy as np  # noqa: E402
+
+import bake  # noqa: E402
+import round_trip  # noqa: E402
+
+RATE = (25, 1.0)
+PLAYED = 250  # frames
+RUNS = 5
+
+
+def empty():
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    scene = bpy.context.scene
+    scene.render.fps, scene.render.fps_base = RATE
+    return scene
+
+
+def seconds(deed, before=lambda: None, runs=RUNS):
+    """(clock, processor), medians of several runs, each after `before`; the last one's result is left in the file."""
+    clock, processor = [], []
+    for _ in range(runs):
+        before()
+        began = time.perf_counter(), time.process_time()
+        deed()
+        clock.append(time.perf_counter() - began[0])
+        processor.append(time.process_time() - began[1])
+    return statistics.median(clock), statistics.median(processor)
+
+
+def building(room, flame_file):
+    """Seconds to build or find a head through each of the doors."""
+    told = {"default head": seconds(lambda: bpy.ops.thunder.add_head(), empty)}
+    if flame_file:
+        told["FLAME-format file"] = seconds(lambda: bpy.ops.thunder.add_flame_head(filepath=flame_file), empty)
+
+    def character():
+        scene = empty()
+        bpy.ops.thunder.add_head()
+        mesh = scene.thunder.head
+        for block in mesh.data.shape_keys.key_blocks[1:]:
+            block.name = "Face." + block.name[0].upper() + block.name[1:]
+        mesh.parent = None
+        mesh.modifiers.clear()
+        jaw = mesh.shape_key_add(name="Face.JawOpen", from_mix=False)
+        jaw.value = 0.0
+        bpy.data.objects.remove(bpy.data.objects["Thunder Head Rig"])
+        scene.thunder.head = mesh
+
+    told["own character, found and mapped"] = seconds(lambda: room("scene.head").find(bpy.context.scene), character)
+    return told
+
+
+def playing(room, core):
+    """Milliseconds of frame_set over a take that moves all keys and bones: medians, and what one frame in twenty exceeds."""
+    scene = empty()
+    bpy.ops.thunder.add_head()
+    rig = room("scene.head").find(scene)
+    channels = room("scene.head").channel_names()
+    made = round_trip.motion(core, channels, PLAYED)
+    still = np.full(made.frames, 5.0, np.float32)
+    clock = room("scene.resample").Clock.of(scene, 1)
+    performance = room("scene.keying").Performance(made, channels, still, still, 1, 50.0, {})
+    *_, actions = room("scene.keying").key(rig, performance, clock, "played")
+    entry = room("scene.takes").add_to_list(scene, rig, actions, performance, "played", clock)
+    room("scene.showing").show(rig, entry)
+    spent, processor = [], []
+    for frame in [*range(1, PLAYED + 1)] * 2:
+        began = time.perf_counter(), time.process_time()
+        scene.frame_set(frame)
+        spent.append(1e3 * (time.perf_counter() - began[0]))
+        processor.append(1e3 * (time.process_time() - began[1]))
+    before = round_trip.positions(bpy, scene, [rig.mesh], (20, 60))
+    moved = float(np.abs(before[20][0][1] - before[60][0][1]).max() * 1e3)  # it was not an empty scene that was fast
+    return {"clock, median": statistics.median(spent), "clock, 19 of 20 frames below": float(np.percentile(spent, 95)),
+            "processor, median": statistics.median(processor), "moved_mm": moved,
+            "vertices": len(rig.mesh.data.vertices), "keys": len(rig.keys.key_blocks) - 1}
+
+
+def exporting(room, core, folder):
+    """Per format and importer: largest error in mm, bytes, seconds."""
+    told = {}
+    formats = room("scene.exporting").FORMATS
+    for key in round_trip.IMPORTS:
+        for importer in round_trip.importers(bpy, key):
+            scene = empty()
+            bpy.ops.thunder.add_head()
+            rig = room("scene.head").find(scene)
+            rig.owner.location, rig.owner.rotation_euler = (0.3, -0.2, 1.5), (0, 0, 0.4)
+            round_trip.show(room, core, rig, scene)
+            round_trip.number_vertices([rig.mesh])
+            before = round_trip.positions(bpy, scene, [rig.mesh])
+            shot = room("scene.exporting").Shot(
+                scene, bpy.context.view_layer, rig, round_trip.FIRST, round_trip.LAST)
+            path = os.path.join(folder, f"head{formats[key].suffix}")
+            began = time.perf_counter()
+            room("scene.exporting").export(shot, formats[key], path)
+            spent = time.perf_counter() - began
+            scene = round_trip.bring_back(bpy, key, path, RATE, importer)
+            meshes = [obj for obj in scene.objects if obj.type == "MESH"]
+            after = round_trip.positions(bpy, scene, meshes)
+            told[" ".join([formats[key].name, importer]).strip()] = {
+                "error_mm": float(round_trip.farthest_mm(before, after)), "bytes": os.path.getsize(path), "seconds": spent}
+    return told
+
+
+def main() -> None:
+    package = bake.load_extension()
+    room = lambda name: bake.room(package, name)  # noqa: E731
+    core = lambda name: bake.room(package, f"thunder_core.{name}")  # noqa: E731
+    with tempfile.TemporaryDirectory() as folder:
+        told = {"blender": bpy.app.version_string, "building": building(room, sys.argv[1] if len(sys.argv) > 1 else ""),
+                "playing": playing(room, core), "exporting": exporting(room, core, folder)}
+    print("\n" + json.dumps(told), flush=True)
+    shutil.rmtree(os.environ["BLENDER_USER_RESOURCES"], ignore_errors=True)
+    os._exit(0)  # Blender 4.2 may crash at its own end, which says nothing of what was measured
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Close the lips at a frame for m, b or p, or take a closure away."""
+
+import bpy
+
+from ..scene import closing, work
+from .shape_take import OnShownTake, shown
+from .slices import SlicedWork
+
+
+class _Closure(SlicedWork):
+    """Sliced, since a rig with another head's basis is solved for."""
+
+    @classmethod
+    def poll(cls, context):
+        return OnShownTake.poll.__func__(cls, context)
+
+    def begin(self, context):
+        entry, rig = shown(context)
+        frame = context.scene.frame_current_final
+        steps = self.steps(rig, entry, frame)
+        return self.bl_label, (work.Step(fraction, self.bl_label, busy=True) for fraction in steps)
+
+
+class THUNDER_OT_add_closure(_Closure, bpy.types.Operator):
+    """Close the lips at the current frame as for m, b or p; the mouth comes and goes as it does in speech"""
+
+    bl_idname = "thunder.add_closure"
+    bl_label = "Close Lips"
+
+    def steps(self, rig, entry, frame):
+        return closing.close(rig, entry, frame)
+
+
+class THUNDER_OT_remove_closure(_Closure, bpy.types.Operator):
+    """Take away the closure at the current frame or next to it; the mouth stays open from what is before to what is after"""
+
+    bl_idname = "thunder.remove_closure"
+    bl_label = "Open Lips"
+
+    def steps(self, rig, entry, frame):
+        return closing.open_lips(rig, entry, frame)
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_add_closure, THUNDER_OT_remove_closure))

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draw a contact sheet of the takes in the list."""
+
+import bpy
+
+from ..scene import browsing, contact_sheet, moments, spoken, strip, takes
+from ..scene.work import Step
+from ..thunder_core.errors import ThunderError
+from .select_take import there_are_takes
+from .slices import SlicedWork
+
+
+class THUNDER_OT_contact_sheet(SlicedWork, bpy.types.Operator):
+    """Draw the listed takes at the same telling moments, lips closed, mouth widest, voice loudest, into an image"""
+
+    bl_idname = "thunder.contact_sheet"
+    bl_label = "Contact Sheet"
+
+    @classmethod
+    def poll(cls, context):
+        return there_are_takes(cls, context) and super().poll(context)
+
+    def begin(self, context):
+        return "Contact Sheet", self._steps(context)
+
+    def _steps(self, context):
+        loudness = yield from _loudness(context, browsing.of_one_head(context)[0].voice)
+        scene, listed = context.scene, browsing.of_one_head(context)  # only now: something may have been undone meanwhile
+        rig = takes.rig_of(scene, listed[0])
+        self.image = yield from contact_sheet.make(scene, rig, listed, contact_sheet.free_path(listed[0].voice), loudness)
+
+    def finish(self, context):
+        image = bpy.data.images.get(getattr(self.image, "name", ""))
+        where = bpy.path.abspath(image.filepath) if image is not None else ""
+        if image is not None and not bpy.app.background:
+            _open(context, image)
+        self.report({"INFO"}, f"The contact sheet is in {where}")
+        return {"FINISHED"}
+
+
+def _loudness(context, name: str):
+    """Steps that hear the voice of that name; the value is how loud it is per frame, None where it cannot be heard."""
+    try:
+        voice = strip.find(context)
+    except ThunderError:
+        return None
+    heard = spoken.read(context.scene, voice) if voice.name == name else None
+    while heard is not None and heard.reading:
+        yield Step(0.0, "Hearing the voice")
+    if heard is None or heard.peaks is None:
+        return None
+    return moments.loudness(heard.peaks, spoken.PEAKS_PER_SECOND)
+
+
+def _open(context, image) -> None:
+    """Show an image in an Image editor that is there, else in a window of its own."""
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "IMAGE_EDITOR":
+                area.spaces.active.image = image
+                return
+    if bpy.ops.wm.window_new() != {"FINISHED"}:
+        return
+    window = context.window_manager.windows[-1]
+    area = max(window.screen.areas, key=lambda area: area.width * area.height)
+    area.type = "IMAGE_EDITOR"
+    area.spaces.active.image = image
+    bpy.app.timers.register(lambda: _fit(image.name), first_interval=0.3)  # once the editor has been drawn
+
+
+def _fit(name: str) -> None:
+    """Show all of an image in the editors that show it."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "IMAGE_EDITOR" and area.spaces.active.image is not None and area.spaces.active.image.name == name:
+                region = next(region for region in area.regions if region.type == "WINDOW")
+                with bpy.context.temp_override(window=window, area=area, region=region):
+                    if bpy.ops.image.view_all.poll():
+                        bpy.ops.image.view_all(fit_view=True)
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_contact_sheet,))

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The dialogue of a scene: who speaks which strip, and takes for all strips in one go."""
+
+import bpy
+
+from ..scene import dialogue, engine_session, head
+from ..scene.sampling import Sampling
+from .generate import KeepsArrivals
+from .slices import SlicedWork
+
+_NOBODY = ("NOBODY", "Nobody", "Music, footsteps, a voice without a face")
+_items: list = [_NOBODY]  # Blender does not keep the strings that it shows: we do
+
+
+def _speakers(self, context):
+    heads = head.in_scene(context.scene) if context is not None and context.scene is not None else []
+    _items[:] = [(thing.name, thing.name, f"“{thing.name}” speaks the strip") for thing in heads] + [_NOBODY]
+    return _items
+
+
+class THUNDER_OT_cast_strip(bpy.types.Operator):
+    """Choose who speaks this strip"""
+
+    bl_idname = "thunder.cast_strip"
+    bl_label = "Choose Speaker"
+    bl_options = {"REGISTER", "UNDO"}
+
+    strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
+    speaker: bpy.props.EnumProperty(name="Speaker", items=_speakers, description="Head that speaks the strip")
+
+    def execute(self, context):
+        speaker = None if self.speaker == "NOBODY" else context.scene.objects.get(self.speaker)
+        dialogue.cast(context.scene, self.strip, speaker)
+        return {"FINISHED"}
+
+
+class THUNDER_OT_generate_all(KeepsArrivals, SlicedWork, bpy.types.Operator):
+    """Sample takes for every strip of the dialogue that has none yet, each on the head that speaks it"""
+
+    bl_idname = "thunder.generate_all"
+    bl_label = "Generate for All Dialogue Strips"
+
+    @classmethod
+    def poll(cls, context):
+        if not super().poll(context):
+            return False
+        if not dialogue.wanting(context.scene):
+            why = next((line.why_not for line in dialogue.lines(context.scene) if line.why_not), "")
+            cls.poll_message_set(why or "Every strip that somebody speaks has takes that fit it")
+            return False
+        return True
+
+    def begin(self, context):
+        scene, settings = context.scene, context.scene.thunder
+        todo = dialogue.wanting(scene)
+        client = engine_session.client()
+        client.start()
+        self.arrived, self.left_out, self.asked, self.strips = [], [], settings.count * len(todo), len(todo)
+        return "Generating takes", dialogue.generate(client, scene, todo, settings.count, settings.seed, Sampling.of(settings),
+                                                     self.arrived, self.left_out)
+
+    def finish(self, context):
+        done = self.strips - len(self.left_out)
+        self.report({"INFO"}, f"{len(self.arrived)} takes of {done} strip{'' if done == 1 else 's'}")
+        for sentence in self.left_out:
+            self.report({"WARNING"}, f"Left out: {sentence}")
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_cast_strip, THUNDER_OT_generate_all))

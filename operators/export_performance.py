@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Export Performance: the head with what it does now, to a file that other programs read."""
+
+import os
+
+import bpy
+
+from ..scene import exporting, head, listening, takes, work
+from ..thunder_core.errors import ThunderError
+
+_SUFFIXES = {form.suffix for form in exporting.FORMATS.values()}
+
+
+class THUNDER_OT_export_performance(bpy.types.Operator):
+    """Write the head and its animation, as they are seen now, to a file for other programs"""
+
+    bl_idname = "thunder.export_performance"
+    bl_label = "Export Performance"
+    bl_options = {"PRESET"}  # nothing in the scene changes: there is nothing to undo
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_PRESET"})
+    filter_glob: bpy.props.StringProperty(default=";".join(f"*{suffix}" for suffix in sorted(_SUFFIXES)), options={"HIDDEN"})
+    check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    form: bpy.props.EnumProperty(
+        name="Format", items=[(key, form.name, form.carries) for key, form in exporting.FORMATS.items()],
+        description="Kind of file",
+    )
+    frames: bpy.props.EnumProperty(
+        name="Frames",
+        items=[("TAKE", "Take", "From the first to the last frame of the take or the voice"),
+               ("PREVIEW", "Preview Range", "The scene's preview range"),
+               ("SCENE", "Scene", "The scene's frame range")],
+        description="Frames that are written",
+    )
+    rate: bpy.props.FloatProperty(
+        name="Rows per Second", default=60.0, min=1.0, max=240.0, precision=3,
+        description="How often the curves are written: Live Link Face records 60 rows a second, and most importers expect that",
+    )
+
+    from_zero: bpy.props.BoolProperty(
+        name="Start at Zero", default=True,
+        description="The first frame, where the sound begins, is at time 0 of the file; otherwise it stays at its place in the scene",
+    )
+
+    @classmethod
+    def poll(cls, context):
+        if work.running is not None:
+            cls.poll_message_set("Thunder is at work: wait for it or cancel it")
+            return False
+        try:
+            head.find(context.scene, context.object)
+        except ThunderError as error:
+            cls.poll_message_set(str(error))
+            return False
+        return True
+
+    def invoke(self, context, event):
+        if not self.filepath:
+            folder = os.path.dirname(bpy.data.filepath) or os.path.expanduser("~")
+            self.filepath = os.path.join(folder, _file_name(context))
+        self.check(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def check(self, context):
+        """Keep the file's ending that of the format; whether it changed."""
+        stem, suffix = os.path.splitext(self.filepath)
+        wanted = (stem if suffix.lower() in _SUFFIXES else self.filepath) + exporting.FORMATS[self.form].suffix
+        changed = wanted != self.filepath and bool(os.path.basename(self.filepath))
+        if changed:
+            self.filepath = wanted
+        return changed
+
+    def draw(self, context):
+        pass  # the options are a panel of the file browser
+
+    def execute(self, context):
+        if not os.path.basename(self.filepath):
+            self.report({"ERROR"}, "The file has no name: type one and export again")
+            return {"CANCELLED"}
+        self.check(context)
+        window = context.window
+        if window is not None:
+            window.cursor_modal_set("WAIT")  # Blender's exporters cannot be interrupted
+        try:
+            rig = head.find(context.scene, context.object)
+            first, last = listening.chosen_frames(context, rig, self.frames)
+            shot = exporting.Shot(context.scene, context.view_layer, rig, first, last, self.rate, self.from_zero)
+            notes = exporting.export(shot, exporting.FORMATS[self.form], bpy.path.abspath(self.filepath))
+        except ThunderError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        finally:
+            if window is not None:
+                window.cursor_modal_restore()
+        for note in notes:
+            self.report({"WARNING"}, note)
+        self.report({"INFO"}, f"Frames {first} to {last} are in “{os.path.basename(self.filepath)}”")
+        return {"FINISHED"}
+
+
+def _file_name(context) -> str:
+    """A name for the file: the shown take's, or the head's."""
+    entry = takes.shown_take(context.scene.thunder)
+    name = entry.action.name if entry is not None else head.find(context.scene, context.object).owner.name
+    return bpy.path.clean_name(name)
+
+
+def _in_menu(self, context):
+    self.layout.operator("thunder.export_performance", text="Thunder Performance…")
+
+
+_register, _unregister = bpy.utils.register_classes_factory((THUNDER_OT_export_performance,))
+
+
+def register():
+    _register()
+    bpy.types.TOPBAR_MT_file_export.append(_in_menu)
+
+
+def unregister():
+    bpy.types.TOPBAR_MT_file_export.remove(_in_menu)
+    _unregister()

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A newcomer's first steps: a head in front of the view, a voice in the sequencer, the preferences."""
+
+import os
+
+import bpy
+from mathutils import Vector
+
+from ..scene import engine_session, head, strip
+from ..thunder_core.client import ROOT
+from ..thunder_core.errors import ThunderError
+from .adding import AddsHead
+
+SAMPLE = os.path.join(ROOT, "assets", "sample.wav")
+_ABOVE_METRES = 0.4  # over what would hide the head, and out of its picture: the cube that a new file begins with
+
+
+def free_place(scene, place: Vector, unit: float) -> Vector:
+    """A point at `place`, or over the meshes around it that would hide a head there. unit: scene units in a metre."""
+    top = place.z
+    for thing in scene.objects:
+        if thing.type != "MESH" or not thing.visible_get():
+            continue
+        corners = [thing.matrix_world @ Vector(corner) for corner in thing.bound_box]
+        low, high = (Vector(pick(corner[axis] for corner in corners) for axis in range(3)) for pick in (min, max))
+        if all(low[axis] <= place[axis] <= high[axis] for axis in (0, 1)) and low.z <= top <= high.z:
+            top = high.z + _ABOVE_METRES * unit
+    return Vector((place.x, place.y, top))
+
+
+class THUNDER_OT_first_head(AddsHead, bpy.types.Operator):
+    """Add the head that comes with Thunder and look it in the face"""
+
+    bl_idname = "thunder.first_head"
+    bl_label = "Add a Head"
+
+    def add(self, context, collection):
+        place = free_place(context.scene, context.scene.cursor.location, head.units_in_metre(context.scene))
+        return head.build(collection, context.view_layer, place).mesh
+
+    def execute(self, context):
+        result = super().execute(context)
+        area = context.area if context.area is not None and context.area.type == "VIEW_3D" else None
+        region = next((region for region in area.regions if region.type == "WINDOW"), None) if area else None
+        if result == {"FINISHED"} and region is not None:
+            context.view_layer.update()
+            with context.temp_override(area=area, region=region):
+                bpy.ops.view3d.view_axis(type="FRONT")
+                bpy.ops.view3d.view_selected()
+        return result
+
+
+class _AddsVoice:
+    """An operator that puts a sound in the sequencer, from the scene's first frame on, and makes it the voice."""
+
+    bl_options = {"REGISTER", "UNDO"}
+
+    def put(self, context, path: str, name: str):
+        scene = context.scene
+        settings = scene.thunder
+        if not strip.has_audio():
+            settings.source, settings.sound_file = "FILE", path
+            return {"FINISHED"}
+        try:
+            added = strip.add(scene, path, name, scene.frame_start)
+            strip.of_strip(scene, added)
+        except (ThunderError, RuntimeError) as error:
+            self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
+            return {"CANCELLED"}
+        settings.source, settings.strip = "STRIP", added.name
+        scene.frame_end = max(scene.frame_end, int(strip.of_strip(scene, added).last))
+        scene.sync_mode = "AUDIO_SYNC"  # what is played is heard with the lips
+        return {"FINISHED"}
+
+
+class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
+    """Put a recorded sentence in the sequencer, to try Thunder without a recording of your own"""
+
+    bl_idname = "thunder.sample_voice"
+    bl_label = "Use a Sample Voice"
+
+    @classmethod
+    def poll(cls, context):
+        if not os.path.isfile(SAMPLE):
+            cls.poll_message_set("The sample does not come with this copy of the add-on: choose a sound of your own")
+            return False
+        return context.scene is not None
+
+    def execute(self, context):
+        return self.put(context, SAMPLE, "Sample Voice")
+
+
+class THUNDER_OT_own_voice(_AddsVoice, bpy.types.Operator):
+    """Put a recording of your own in the sequencer and let it be the voice"""
+
+    bl_idname = "thunder.own_voice"
+    bl_label = "Choose a Recording"
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_sound: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    filter_movie: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context, event):
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context):
+        if not os.path.isfile(self.filepath):
+            self.report({"ERROR"}, f"There is no file “{self.filepath}”: choose a recording")
+            return {"CANCELLED"}
+        return self.put(context, self.filepath, os.path.splitext(os.path.basename(self.filepath))[0])
+
+
+class THUNDER_OT_open_preferences(bpy.types.Operator):
+    """Open this add-on's preferences, where the engine is installed"""
+
+    bl_idname = "thunder.open_preferences"
+    bl_label = "Install the Engine"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, context):
+        try:
+            bpy.ops.preferences.addon_show(module=engine_session.PACKAGE)
+        except RuntimeError as error:
+            self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (THUNDER_OT_first_head, THUNDER_OT_sample_voice, THUNDER_OT_own_voice, THUNDER_OT_open_preferences))

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be done with a head from a FLAME file: look at what Thunder's channels become on it, measure that, fit its bones."""
+
+import bpy
+
+from ..scene import flame_rig, head, preview
+from ..thunder_core.face import mapping
+from .on_character import OnCharacter
+
+
+def _channels(self, context, text):
+    return [name for name in (*mapping.DERIVED, *head.channel_names()) if not name.startswith("tongue")]
+
+
+class _OfFlameHead(OnCharacter):
+    """An operator whose `change(context, rig)` does its deed on the chosen FLAME head; what it returns is reported."""
+
+    @classmethod
+    def poll(cls, context):
+        if flame_rig.chosen(context) is None:
+            cls.poll_message_set("No head from a FLAME file is selected: add one with Head from FLAME File")
+            return False
+        return True
+
+    def meant(self, context):
+        return head.resolve(flame_rig.chosen(context))
+
+
+class THUNDER_OT_preview_retarget(_OfFlameHead, bpy.types.Operator):
+    """Show what one of Thunder's channels becomes on this head; at amount 0 the head is put back"""
+
+    bl_idname = "thunder.preview_retarget"
+    bl_label = "Show Channel"
+
+    channel: bpy.props.StringProperty(name="Channel", default="jawOpen", search=_channels, 
+                                      description="What is shown, everything else at rest")
+    amount: bpy.props.FloatProperty(name="Amount", default=1.0, soft_min=0.0, soft_max=1.0, min=-2.0, max=2.0,
+                                    description="How far the channel goes; 0 puts the head back")
+
+    def change(self, context, rig):
+        if self.amount == 0.0:
+            preview.end(context.scene)
+        else:
+            preview.show(context.scene, rig, self.channel, self.amount)
+
+
+class THUNDER_OT_measure_retarget(_OfFlameHead, bpy.types.Operator):
+    """Measure how closely this head does what Thunder's own does, over the movements of speech"""
+
+    bl_idname = "thunder.measure_retarget"
+    bl_label = "Measure"
+
+    def change(self, context, rig):
+        found = flame_rig.measure(rig.mesh, rig.armature)
+        text = (f"Lip opening off by {found.opening:.2f} mm on the mean, {found.worst:.1f} mm at most; "
+                f"lips that should touch are at most {found.closed:.2f} mm apart; "
+                f"lip shape off by {found.lips:.1f} of {found.travel:.1f} mm")
+        rig.armature[flame_rig.MEASURED] = text
+        return text
+
+
+class THUNDER_OT_fit_flame_bones(_OfFlameHead, bpy.types.Operator):
+    """Move jaw, neck and eyes to where the person on the identity sliders has them"""
+
+    bl_idname = "thunder.fit_flame_bones"
+    bl_label = "Fit Bones to Identity"
+
+    @classmethod
+    def poll(cls, context):
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Switch to object mode first")
+            return False
+        return super().poll(context)
+
+    def change(self, context, rig):
+        moved = flame_rig.fit_bones(rig.mesh, rig.armature, context.view_layer)
+        return f"The bones moved by up to {1000 * moved:.1f} mm"
+
+
+register, unregister = bpy.utils.register_classes_factory((
+    THUNDER_OT_preview_retarget, THUNDER_OT_measure_retarget, THUNDER_OT_fit_flame_bones))

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine in its own environment: install, complete or repair it, stop that, take it away, ask it how it is."""
+
+import os
+
+import bpy
+
+from ..scene import engine_session, installing, performing, work
+from ..scene.work import Step
+from .slices import SlicedWork
+
+_LABELS = {"ABSENT": "Install Engine", "UNFINISHED": "Resume Installation", "BROKEN": "Repair Engine",
+           "OUTDATED": "Update Engine", "READY": "Repair Engine"}
+
+
+def label(kind: str) -> str:
+    """What installing is called when the environment is in a state of installing.State."""
+    return _LABELS[kind]
+
+
+def wheels_folder() -> str:
+    """The folder of wheels that the preferences name, "" for none."""
+    chosen = engine_session.preferences()
+    return bpy.path.abspath(chosen.wheels) if chosen and chosen.wheels else ""
+
+
+class THUNDER_OT_install_engine(bpy.types.Operator):
+    """Install what the engine needs into an environment of its own; nothing of Blender or of other add-ons is touched"""
+
+    bl_idname = "thunder.install_engine"
+    bl_label = "Install Engine"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context):
+        if installing.folder() is None:
+            cls.poll_message_set("Thunder was not installed as an extension and has no folder for the engine")
+            return False
+        if installing.running is not None:
+            cls.poll_message_set("The engine is being installed")
+            return False
+        if work.running is not None:
+            cls.poll_message_set("Thunder is at work: wait for it or cancel it")
+            return False
+        if not installing.may_download() and not os.path.isdir(wheels_folder()):
+            cls.poll_message_set("Turn on Allow Online Access in the System preferences, or choose a folder of wheels")
+            return False
+        return True
+
+    @classmethod
+    def description(cls, context, properties):
+        if installing.state().kind == "READY":
+            return "Look through the engine's packages and install again what is missing or damaged"
+        return cls.__doc__
+
+    def invoke(self, context, event):
+        kind = installing.state().kind
+        if kind == "READY":
+            return self.execute(context)
+        size = f"About {installing.DOWNLOAD_GB:.1f} GB to download" if not wheels_folder() else "Reads the folder of wheels"
+        return context.window_manager.invoke_confirm(
+            self, event, title=label(kind), confirm_text="Install",
+            message=f"{size}, {installing.DISK_GB:.0f} GB on the disk. You can go on working and cancel at any time")
+
+    def execute(self, context):
+        engine_session.stop()  # a running engine would hold its files
+        wheels = wheels_folder()
+        begun = installing.begin(wheels or None, online=installing.may_download() and not wheels)
+        if bpy.app.background:
+            begun.wait()
+            installing.settle()
+            if installing.last_error:
+                self.report({"ERROR"}, installing.last_error)
+                return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class THUNDER_OT_stop_installation(bpy.types.Operator):
+    """Stop installing; what was downloaded is kept for the next try"""
+
+    bl_idname = "thunder.stop_installation"
+    bl_label = "Cancel"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context):
+        if installing.running is None:
+            cls.poll_message_set("The engine is not being installed now")
+            return False
+        return True
+
+    def execute(self, context):
+        installing.running.stop()
+        return {"FINISHED"}
+
+
+class THUNDER_OT_remove_engine(bpy.types.Operator):
+    """Take the engine's environment off the disk; heads, takes and settings stay"""
+
+    bl_idname = "thunder.remove_engine"
+    bl_label = "Remove Engine"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context):
+        if installing.running is not None or installing.state().kind == "ABSENT":
+            cls.poll_message_set("There is no engine of this add-on's to remove")
+            return False
+        return True
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_confirm(
+            self, event, title="Remove Engine", confirm_text="Remove",
+            message=f"Frees about {installing.DISK_GB:.0f} GB. It has to be installed again before takes can be generated")
+
+    def execute(self, context):
+        engine_session.stop()
+        try:
+            installing.remove()
+        except OSError as error:
+            self.report({"ERROR"}, f"The engine cannot be removed ({error.strerror}): close what uses it and try again")
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
+    """Start the engine and ask it what it runs on"""
+
+    bl_idname = "thunder.check_engine"
+    bl_label = "Check Engine"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context):
+        if not super().poll(context):
+            return False
+        if installing.running is not None:
+            cls.poll_message_set("The engine is being installed")
+            return False
+        there, text = engine_session.found_now()
+        if not there:
+            cls.poll_message_set(text)
+        return there
+
+    def begin(self, context):
+        return "Checking the engine", self.ask()
+
+    def ask(self):
+        answer = yield from performing.ask(engine_session.client(), "hello", (0.1, 1.0), "Waking the engine")
+        engine_session.tell(answer)
+        yield Step(1.0, "The engine answers")
+
+
+CLASSES = (THUNDER_OT_install_engine, THUNDER_OT_stop_installation, THUNDER_OT_remove_engine, THUNDER_OT_check_engine)
+_register, _unregister = bpy.utils.register_classes_factory(CLASSES)
+
+
+def register():
+    _register()
+    installing.sweep()
+
+
+def unregister():
+    installing.end()
+    _unregister()

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Go to where the lips drift from the voice."""
+
+import bpy
+
+from ..scene import head, ranking
+from ..thunder_core.errors import ThunderError
+
+
+def standing(context):
+    """How what is on the head says its voice, None where nobody has measured it."""
+    try:
+        rig = head.find(context.scene, context.object)
+    except ThunderError:
+        rig = None
+    return ranking.standing(context.scene, rig)
+
+
+class THUNDER_OT_jump_to_drift(bpy.types.Operator):
+    """Go to the next place where the lips drift from the voice"""
+
+    bl_idname = "thunder.jump_to_drift"
+    bl_label = "Next Drift"
+    bl_options = {"REGISTER", "UNDO_GROUPED"}
+    bl_undo_group = "Frame Change"
+
+    to: bpy.props.EnumProperty(
+        name="Go To", options={"SKIP_SAVE"}, description="Which place",
+        items=[("NEXT", "Next Drift", "The next one in time"), ("PREVIOUS", "Previous Drift", "The one before in time"),
+               ("WORST", "Worst Moment", "Where the lips are the furthest off")])
+
+    @classmethod
+    def description(cls, context, properties):
+        return {"NEXT": "Go to the next place where the lips drift from the voice",
+                "PREVIOUS": "Go to the place before where the lips drift from the voice",
+                "WORST": "Go to the frame on which the lips are the furthest off"}[properties.to]
+
+    @classmethod
+    def poll(cls, context):
+        found = standing(context) if context.scene is not None else None
+        if found is None or found.per_frame is None:
+            cls.poll_message_set("The lips were not scored yet: show a take, or press Listen")
+            return False
+        if not found.drifts():
+            cls.poll_message_set("The lips drift nowhere")
+            return False
+        return True
+
+    def execute(self, context):
+        scene, found = context.scene, standing(context)
+        now = scene.frame_current
+        moments = sorted(worst for _, _, worst in found.drifts())
+        if self.to == "WORST":
+            frame = found.worst()
+        elif self.to == "NEXT":
+            frame = next((moment for moment in moments if moment > now), moments[0])
+        else:
+            frame = next((moment for moment in reversed(moments) if moment < now), moments[-1])
+        scene.frame_set(frame)
+        return {"FINISHED"}
+
+
+class THUNDER_OT_keep_score(bpy.types.Operator):
+    """Write the score that was found after an edit to its take"""
+
+    bl_idname = "thunder.keep_score"
+    bl_label = "Keep Score"
+    bl_options = {"INTERNAL"}  # no undo step: whoever undoes an edit undoes its score with it
+
+    def execute(self, context):
+        return {"FINISHED"} if ranking.write() else {"CANCELLED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_jump_to_drift, THUNDER_OT_keep_score))

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Map a character: find what its shapes are called, show the table, add and remove rows, choose its objects."""
+
+from dataclasses import replace
+
+import bpy
+
+from ..scene import character, head, learning, memory, preview, table
+from .on_character import OnCharacter
+
+
+class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
+    """Find out what the character's shape keys, controls and bones are called and map it by their names, in place of its mapping"""
+
+    bl_idname = "thunder.find_mapping"
+    bl_label = "Find by Names"
+
+    def change(self, context, thing):
+        kept = memory.mapping(thing)
+        parts = character.plan_of(thing).parts if kept else ()
+        plan = replace(character.detect(thing, anew=True), parts=parts)
+        table.keep_plan(context.scene, thing, plan)
+        context.scene.thunder.head = thing
+        if not plan.rules:
+            return "No names that Thunder knows were found: map the channels by hand"
+        found = sum(name in plan.used for name in head.channel_names())
+        return f"{plan.name}: {found} of {len(head.channel_names())} channels"
+
+
+class THUNDER_OT_show_mapping(OnCharacter, bpy.types.Operator):
+    """Show the character's mapping as a table to look at and to change"""
+
+    bl_idname = "thunder.show_mapping"
+    bl_label = "Show Mapping"
+
+    def change(self, context, thing):
+        table.fill(context.scene, thing)
+        context.scene.thunder.head = thing
+
+
+class _OfTable(OnCharacter):
+    @classmethod
+    def poll(cls, context):
+        if context.scene is None or not context.scene.thunder.table:
+            cls.poll_message_set("The mapping is not shown: press Show Mapping first")
+            return False
+        return True
+
+
+class THUNDER_OT_add_rule(_OfTable, bpy.types.Operator):
+    """Add another target for the chosen row's channel"""
+
+    bl_idname = "thunder.add_rule"
+    bl_label = "Add Target"
+
+    def change(self, context, thing):
+        settings = context.scene.thunder
+        source = settings.table[settings.table_index].source if settings.table_index >= 0 else "jawOpen"
+        row = settings.table.add()
+        settings.table.move(len(settings.table) - 1, settings.table_index + 1)
+        row = settings.table[settings.table_index + 1]
+        row.source = source
+        settings.table_index += 1
+
+
+class THUNDER_OT_remove_rule(_OfTable, bpy.types.Operator):
+    """Let the chosen row's channel no longer move this target"""
+
+    bl_idname = "thunder.remove_rule"
+    bl_label = "Remove Target"
+
+    def change(self, context, thing):
+        settings = context.scene.thunder
+        preview.end(context.scene)
+        if 0 <= settings.table_index < len(settings.table):
+            settings.table.remove(settings.table_index)
+            table.keep(context.scene)
+            table.fill(context.scene, settings.table_head)
+
+
+class THUNDER_OT_learn_channel(_OfTable, bpy.types.Operator):
+    """Take the pose that stands on the character now, bones, sliders and shape keys, as what the chosen row's channel does"""
+
+    bl_idname = "thunder.learn_channel"
+    bl_label = "Learn from Pose"
+
+    def change(self, context, thing):
+        settings = context.scene.thunder
+        source = settings.table[settings.table_index].source
+        thing = settings.table_head
+        plan = character.plan_of(thing)
+        amount = settings.preview_amount if settings.preview else 1.0
+        rules = learning.rules_of_pose(source, plan, character.objects_of(thing, plan), amount)
+        kept = tuple(rule for rule in plan.rules if rule.source != source)
+        joints = tuple(rule for rule in plan.joints if rule.joint != source)
+        table.keep_plan(context.scene, thing, replace(plan, name="By Hand", rules=kept + tuple(rules), joints=joints))
+        return f"“{source}” moves {len(rules)} target{'s' * (len(rules) != 1)} now"
+
+
+class THUNDER_OT_use_objects(OnCharacter, bpy.types.Operator):
+    """Let the mapping move the selected objects alone (face, teeth, tongue, lashes, rig), or find them by itself again"""
+
+    bl_idname = "thunder.use_objects"
+    bl_label = "Use Selected Objects"
+
+    by_place: bpy.props.BoolProperty(name="Find by Itself", options={"SKIP_SAVE"},
+                                      description="Find the objects by armature, parent and place")
+
+    def change(self, context, thing):
+        chosen = () if self.by_place else tuple(
+            other.name for other in context.selected_objects if other.type in ("MESH", "ARMATURE"))
+        if thing.name not in chosen and not self.by_place:
+            chosen = (thing.name, *chosen)
+        table.keep_plan(context.scene, thing, character.with_parts(character.plan_of(thing), chosen))
+        head.resolve(thing)
+        return "The character's objects are found by armature, parent and place" if self.by_place else f"{len(chosen)} objects are used"
+
+
+class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):
+    """Exchange left and right, for a character whose names mean the viewer's"""
+
+    bl_idname = "thunder.swap_sides"
+    bl_label = "Swap Left and Right"
+
+    def change(self, context, thing):
+        plan = character.plan_of(thing)
+        table.keep_plan(context.scene, thing, replace(character.mirrored(plan), name=plan.name))
+
+
+register, unregister = bpy.utils.register_classes_factory((
+    THUNDER_OT_find_mapping, THUNDER_OT_show_mapping, THUNDER_OT_add_rule, THUNDER_OT_remove_rule, THUNDER_OT_learn_channel,
+    THUNDER_OT_use_objects, THUNDER_OT_swap_sides))

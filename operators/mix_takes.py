@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mix takes: choose one for each part of the face, cut others in over time, make a take of it."""
+
+import bpy
+
+from ..scene import mixing, takes, work
+from .slices import SlicedWork
+
+_items: list = []  # Blender keeps no reference to the texts of a dynamic list
+
+
+def _takes(self, context):
+    found = [(entry.action.name, entry.name, f"Take “{entry.name}”, seed {entry.seed}", place)
+             for place, entry in enumerate(mixing.candidates(context))] if context is not None else []
+    _items[:] = found
+    return _items
+
+
+class THUNDER_OT_choose_part(bpy.types.Operator):
+    """Choose the take that this part of the face is of"""
+
+    bl_idname = "thunder.choose_part"
+    bl_label = "Choose Take"
+    bl_options = {"REGISTER", "UNDO"}
+
+    part: bpy.props.EnumProperty(name="Part", items=mixing.PART_ITEMS, description="Part of the face")
+    take: bpy.props.EnumProperty(name="Take", items=_takes, description="Take that the part is of")
+
+    def execute(self, context):
+        setattr(context.scene.thunder_mix, self.part, bpy.data.actions[self.take])
+        return {"FINISHED"}
+
+
+class THUNDER_OT_add_cut(bpy.types.Operator):
+    """Cut to the take that is shown, from the current frame on: show the take you want to hear and press"""
+
+    bl_idname = "thunder.add_cut"
+    bl_label = "Cut to Shown Take"
+    bl_options = {"REGISTER", "UNDO"}
+
+    part: bpy.props.EnumProperty(name="Part", items=mixing.CUT_ITEMS, description="Part of the face that goes over to the take")
+
+    @classmethod
+    def poll(cls, context):
+        if context.scene is None or takes.shown_index(context.scene.thunder) < 0:
+            cls.poll_message_set("No take is shown: choose the take to cut to in the list")
+            return False
+        return True
+
+    def execute(self, context):
+        entry = takes.shown_take(context.scene.thunder)
+        mixing.add_cut(context.scene, context.scene.frame_current, self.part, entry)
+        return {"FINISHED"}
+
+
+class THUNDER_OT_remove_cut(bpy.types.Operator):
+    """Take this cut away: the take before it goes on"""
+
+    bl_idname = "thunder.remove_cut"
+    bl_label = "Remove Cut"
+    bl_options = {"REGISTER", "UNDO"}
+
+    index: bpy.props.IntProperty(name="Cut", min=0, description="Place in the list of cuts")
+
+    def execute(self, context):
+        cuts = context.scene.thunder_mix.cuts
+        if self.index >= len(cuts):
+            self.report({"ERROR"}, f"There is no cut {self.index + 1}: the mix has {len(cuts)}")
+            return {"CANCELLED"}
+        cuts.remove(self.index)
+        return {"FINISHED"}
+
+
+class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
+    """Make a new take of the chosen parts and cuts; the takes it is made of stay as they are"""
+
+    bl_idname = "thunder.mix_takes"
+    bl_label = "Mix"
+
+    @classmethod
+    def poll(cls, context):
+        if not super().poll(context):
+            return False
+        if len(mixing.candidates(context)) < 2:
+            cls.poll_message_set("There is only one take of this head: generate more to mix them")
+            return False
+        return True
+
+    def begin(self, context):
+        return "Mixing takes", (work.Step(fraction, "Mixing takes", busy=True) for fraction in mixing.mix(context))
+
+    def finish(self, context):
+        self.report({"INFO"}, f"“{context.scene.thunder.takes[-1].name}” is a take of its own now")
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (THUNDER_OT_choose_part, THUNDER_OT_add_cut, THUNDER_OT_remove_cut, THUNDER_OT_mix_takes))

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the operators on an animator's own character share: which one is meant, and errors as one sentence."""
+
+from ..scene import table
+from ..thunder_core.errors import ThunderError
+
+
+class OnCharacter:
+    """An operator whose `change(context, thing)` does its deed on the character chosen in the Thunder tab.
+
+    What `change` returns is reported; an error of ours is one sentence, and nothing is changed.
+    """
+
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if context.scene is None or (context.scene.thunder.head is None and context.object is None):
+            cls.poll_message_set("No character is selected: choose its face or its armature")
+            return False
+        return True
+
+    def meant(self, context):
+        """What `change` is given: the character's face, or what stands for it."""
+        return table.face(context.scene, context.object)
+
+    def execute(self, context):
+        try:
+            message = self.change(context, self.meant(context))
+        except ThunderError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        if message:
+            self.report({"INFO"}, message)
+        return {"FINISHED"}

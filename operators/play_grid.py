@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Play all takes side by side, and leave that again."""
+
+import bpy
+
+from ..scene import browsing, grid, playing, showing, takes
+from ..thunder_core.errors import ThunderError
+from .select_take import there_are_takes
+from .slices import SlicedWork
+
+
+class THUNDER_OT_play_grid(SlicedWork, bpy.types.Operator):
+    """Play all listed takes side by side, a head for each; click a head to choose its take. Ends when playing stops"""
+
+    bl_idname = "thunder.play_grid"
+    bl_label = "Play All"
+    bl_options = set()  # nothing in the file changes: there is nothing to undo
+
+    @classmethod
+    def poll(cls, context):
+        return there_are_takes(cls, context) and super().poll(context)
+
+    @classmethod
+    def description(cls, context, properties):
+        return "Leave the grid; the take whose head is selected is shown" if grid.running() else cls.__doc__
+
+    def invoke(self, context, event):
+        if grid.running():
+            playing.stop()
+            return bpy.ops.thunder.leave_grid()
+        return super().invoke(context, event)
+
+    def execute(self, context):
+        if grid.running():
+            return bpy.ops.thunder.leave_grid()
+        return super().execute(context)
+
+    def begin(self, context):
+        listed = browsing.of_one_head(context)
+        return "Play All", grid.build(context.scene, takes.rig_of(context.scene, listed[0]), listed)
+
+    def finish(self, context):
+        grid.enter(context)
+        return {"FINISHED"}
+
+
+class THUNDER_OT_leave_grid(bpy.types.Operator):
+    """Leave the grid of takes"""
+
+    bl_idname = "thunder.leave_grid"
+    bl_label = "Leave Grid"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context):
+        if not grid.running():
+            cls.poll_message_set("The takes are not side by side now")
+            return False
+        return True
+
+    def execute(self, context):
+        action = grid.leave()
+        entries = context.scene.thunder.takes
+        names = [entry.action.name if entry.action is not None else "" for entry in entries]
+        place = names.index(action) if action and action in names else -1
+        if place < 0:
+            return {"FINISHED"}
+        try:
+            showing.show(takes.rig_of(context.scene, entries[place]), entries[place])
+        except ThunderError as error:
+            self.report({"ERROR"}, str(error))
+            return {"FINISHED"}
+        bpy.ops.ed.undo_push(message="Show Take")  # leaving alone is no step, choosing is
+        self.report({"INFO"}, f"Shown: {entries[place].name}")
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_play_grid, THUNDER_OT_leave_grid))

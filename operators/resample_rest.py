@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keep what is liked of the shown take and resample the rest of it."""
+
+import bpy
+
+from ..scene import engine_session, keeping
+from ..thunder_core.errors import BadRequest, ThunderError
+from .generate import KeepsArrivals
+from .shape_take import OnShownTake, shown
+from .slices import SlicedWork
+
+
+class THUNDER_OT_keep_frames(OnShownTake, bpy.types.Operator):
+    """Keep some frames of the take as they are"""
+
+    bl_idname = "thunder.keep_frames"
+    bl_label = "Keep Frames"
+
+    which: bpy.props.EnumProperty(
+        name="Frames", description="Which frames",
+        items=[("AROUND", "Around Current Frame", "Half a second to either side of the current frame"),
+               ("PREVIEW", "Preview Range", "The scene's preview range, as it is now"),
+               ("MARKERS", "Between Markers", "From the marker before the current frame to the one after it"),
+               ("SELECTED", "From Selected Keys", "From the first to the last of the selected keys")])
+
+    def deed(self, context):
+        scene = context.scene
+        entry, rig = shown(context)
+        if self.which == "PREVIEW":
+            if not scene.use_preview_range:
+                raise BadRequest("There is no preview range: set one in the timeline (P)")
+            first, last = scene.frame_preview_start, scene.frame_preview_end
+        elif self.which == "MARKERS":
+            first, last = keeping.marked_range(scene, entry)
+        elif self.which == "SELECTED":
+            times = [at for found in keeping.selected_keys(rig, entry).values() for at in found]
+            if not times:
+                raise BadRequest("No keys of the take are selected: select some in the dope sheet or the graph editor")
+            first, last = int(min(times)), int(max(times))
+        else:
+            half = round(scene.render.fps / scene.render.fps_base / 2)
+            first, last = scene.frame_current - half, scene.frame_current + half
+        if last < entry.first or first > entry.last:
+            raise BadRequest(f"These frames are outside the take: choose some of its frames {entry.first} to {entry.last}")
+        keeping.add_range(scene, max(first, entry.first), min(last, entry.last))
+
+
+class THUNDER_OT_free_frames(bpy.types.Operator):
+    """Do not keep these frames any more"""
+
+    bl_idname = "thunder.free_frames"
+    bl_label = "Free Frames"
+    bl_options = {"REGISTER", "UNDO"}
+
+    index: bpy.props.IntProperty(name="Frames", min=0, description="Place in the list of kept frames")
+
+    def execute(self, context):
+        ranges = context.scene.thunder_keep.ranges
+        if self.index >= len(ranges):
+            self.report({"ERROR"}, f"There is no range {self.index + 1}: {len(ranges)} are kept")
+            return {"CANCELLED"}
+        ranges.remove(self.index)
+        return {"FINISHED"}
+
+
+class THUNDER_OT_resample_rest(KeepsArrivals, SlicedWork, bpy.types.Operator):
+    """Sample what is not kept of the shown take anew, so that it flows into what is; the results are takes of their own"""
+
+    bl_idname = "thunder.resample_rest"
+    bl_label = "Resample the Rest"
+
+    @classmethod
+    def poll(cls, context):
+        return OnShownTake.poll.__func__(cls, context)
+
+    @classmethod
+    def description(cls, context, properties):
+        try:
+            entry, rig = shown(context)
+            keeping.kept(context.scene, rig, entry, max(1, entry.last - entry.first))
+        except (ThunderError, IndexError) as error:
+            return str(error) if isinstance(error, ThunderError) else cls.__doc__
+        return cls.__doc__
+
+    def begin(self, context):
+        entry, rig = shown(context)
+        keeping.kept(context.scene, rig, entry, max(1, entry.last - entry.first))  # said before the engine is woken
+        client = engine_session.client()
+        client.start()
+        self.arrived, self.asked = [], context.scene.thunder_keep.count
+        return "Resampling the rest", keeping.resample(client, context, self.arrived)
+
+    def finish(self, context):
+        best = max(self.arrived, key=lambda take: take.score)
+        count = len(self.arrived)
+        found = f"{count} new takes around what you kept, the best" if count > 1 else "A new take around what you kept,"
+        self.report({"INFO"}, f"{found} with lip-sync {best.score:.1f}")
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (THUNDER_OT_keep_frames, THUNDER_OT_free_frames, THUNDER_OT_resample_rest))

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Re-sync: takes whose voice was moved, trimmed, replaced or retimed fit it again."""
+
+import bpy
+
+from ..scene import engine_session, resync, voice_state
+from .slices import SlicedWork
+
+_DONE = {"MOVED": "moved", "CUT": "trimmed", "RATE": "keyed for the scene's rate", "CHANGED": "sampled again"}
+
+
+class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
+    """Make takes fit their voice again: move or trim their keys, and sample what was never heard before; edited takes are kept"""
+
+    bl_idname = "thunder.resync"
+    bl_label = "Re-sync"
+
+    @classmethod
+    def poll(cls, context):
+        if not super().poll(context):
+            return False
+        if not voice_state.stale(context.scene):
+            cls.poll_message_set("Every take fits its voice")
+            return False
+        return True
+
+    def begin(self, context):
+        client = None
+        if resync.needs_engine(context.scene):
+            client = engine_session.client()
+            client.start()
+        self.changes = []
+        return "Re-syncing takes", resync.resync(client, context.scene, self.changes)
+
+    def finish(self, context):
+        counts = [f"{self.changes.count(kind)} {done}" for kind, done in _DONE.items() if kind in self.changes]
+        self.report({"INFO"}, f"Takes re-synced: {', '.join(counts)}")
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_resync,))

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shape a take: put its sliders back, animate an emotion's strength, write what a slow rig could not follow at once."""
+
+import bpy
+
+from ..scene import shaping, takes, work
+from ..thunder_core.errors import ThunderError
+from .slices import SlicedWork
+
+
+def shown(context):
+    """The shown take's entry and rig. Raises BadHead."""
+    entry = takes.shown_take(context.scene.thunder)
+    return entry, takes.rig_of(context.scene, entry)
+
+
+class OnShownTake:
+    """An operator on the take that is shown; its `deed(context)` may raise ThunderError and then has changed nothing."""
+
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if context.scene is None or takes.shown_index(context.scene.thunder) < 0:
+            cls.poll_message_set("No take is shown: choose one in the list first")
+            return False
+        if work.running is not None:
+            cls.poll_message_set("Thunder is at work: wait for it or cancel it")
+            return False
+        return True
+
+    def execute(self, context):
+        try:
+            self.deed(context)
+        except ThunderError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class THUNDER_OT_apply_shape(SlicedWork, bpy.types.Operator):
+    """Write the keys of the shown take as its sliders say"""
+
+    bl_idname = "thunder.apply_shape"
+    bl_label = "Update Shape"
+
+    @classmethod
+    def poll(cls, context):
+        return OnShownTake.poll.__func__(cls, context)
+
+    def begin(self, context):
+        entry, rig = shown(context)
+        return "Shaping", (work.Step(fraction, "Shaping the take", busy=True) for fraction in shaping.apply(rig, entry))
+
+
+class THUNDER_OT_reset_shape(OnShownTake, bpy.types.Operator):
+    """Put all sliders back: the take is what it was before it was shaped, with every key you changed since"""
+
+    bl_idname = "thunder.reset_shape"
+    bl_label = "Reset"
+
+    @classmethod
+    def poll(cls, context):
+        if not OnShownTake.poll.__func__(cls, context):
+            return False
+        if not shaping.is_shaped(takes.shown_take(context.scene.thunder).action):
+            cls.poll_message_set("The take is not shaped: move one of the sliders first")
+            return False
+        return True
+
+    def deed(self, context):
+        entry, _ = shown(context)
+        shaping.reset(entry)
+
+
+class THUNDER_OT_animate_emotion(OnShownTake, bpy.types.Operator):
+    """Give the strength of the emotion a curve over time, with a key at either end of the take to go on from"""
+
+    bl_idname = "thunder.animate_emotion"
+    bl_label = "Animate Strength"
+
+    def deed(self, context):
+        entry, rig = shown(context)
+        shaping.animate_strength(rig, entry)
+
+
+class THUNDER_OT_still_emotion(OnShownTake, bpy.types.Operator):
+    """Take the curve over time away; the emotion is then as strong as the slider says, all along the take"""
+
+    bl_idname = "thunder.still_emotion"
+    bl_label = "Remove Strength Curve"
+
+    def deed(self, context):
+        entry, rig = shown(context)
+        shaping.still_strength(rig, entry)
+        shaping.follow(entry)
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (THUNDER_OT_apply_shape, THUNDER_OT_reset_shape, THUNDER_OT_animate_emotion, THUNDER_OT_still_emotion))

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keep the list of takes tidy: star, hide, duplicate and delete takes."""
+
+import bpy
+
+from ..scene import browsing, head, showing, takes
+from ..scene.work import Step
+from ..thunder_core.errors import BadRequest, ThunderError
+from .select_take import there_are_takes
+from .slices import SlicedWork
+
+
+class _OnTake:
+    """An operator on the take at `index` of the list, or on the one that is shown."""
+
+    bl_options = {"REGISTER", "UNDO"}
+
+    index: bpy.props.IntProperty(name="Take", default=-1, min=-1, options={"SKIP_SAVE"},
+                                 description="Place in the list, −1 is the take that is shown")
+
+    @classmethod
+    def poll(cls, context):
+        return there_are_takes(cls, context)
+
+    def execute(self, context):
+        settings = context.scene.thunder
+        index = takes.shown_index(settings) if self.index < 0 else self.index
+        if index < 0:
+            self.report({"ERROR"}, "No take is shown: choose one in the list first")
+            return {"CANCELLED"}
+        if index >= len(settings.takes):
+            self.report({"ERROR"}, f"There is no take {index + 1}: the list has {len(settings.takes)}")
+            return {"CANCELLED"}
+        try:
+            self.act(context, settings, index)
+        except ThunderError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class THUNDER_OT_star_take(_OnTake, bpy.types.Operator):
+    """Give the take a star, or take it away"""
+
+    bl_idname = "thunder.star_take"
+    bl_label = "Star"
+
+    def act(self, context, settings, index):
+        settings.takes[index].star = not settings.takes[index].star
+
+
+class THUNDER_OT_hide_take(_OnTake, bpy.types.Operator):
+    """Leave the take out of the list, or list it again; if it is shown, the next one is shown"""
+
+    bl_idname = "thunder.hide_take"
+    bl_label = "Hide"
+
+    def act(self, context, settings, index):
+        entry, following = settings.takes[index], _following(context, index)
+        if not entry.hidden and not settings.show_hidden and index == takes.shown_index(settings):
+            _show(context, following)
+        entry.hidden = not entry.hidden
+
+
+class THUNDER_OT_duplicate_take(_OnTake, bpy.types.Operator):
+    """Copy the take with your edits and show the copy, to change it and keep this one"""
+
+    bl_idname = "thunder.duplicate_take"
+    bl_label = "Duplicate"
+
+    def act(self, context, settings, index):
+        copy = takes.duplicate(context.scene, index)
+        if settings.takes[copy].head is not None:
+            _show(context, copy)
+
+
+class THUNDER_OT_delete_take(_OnTake, bpy.types.Operator):
+    """Delete the take and its keys; if it is shown, the next one is shown"""
+
+    bl_idname = "thunder.delete_take"
+    bl_label = "Delete"
+
+    def act(self, context, settings, index):
+        if index == takes.shown_index(settings) and (following := _following(context, index)) >= 0:
+            _show(context, following)
+        _report_kept(self, takes.delete(context.scene, [index]))
+
+
+class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
+    """Delete several takes of this head and voice at once"""
+
+    bl_idname = "thunder.delete_takes"
+    bl_label = "Delete Takes"
+
+    which: bpy.props.EnumProperty(
+        name="Takes", items=[("HIDDEN", "Hidden", "Takes that are hidden"),
+                             ("UNSTARRED", "Without a Star", "Takes that have no star, note, edited key or name of their own"),
+                             ("LOST", "Lost", "Takes whose actions were deleted")],
+        description="Which takes of the list")
+
+    @classmethod
+    def poll(cls, context):
+        return there_are_takes(cls, context) and super().poll(context)
+
+    @classmethod
+    def description(cls, context, properties):
+        return {"HIDDEN": "Delete the takes of this head and voice that are hidden",
+                "UNSTARRED": "Delete the takes of this head and voice that have no star; edited, named and noted ones stay",
+                "LOST": "Take those off the list whose actions were deleted"}[properties.which]
+
+    def begin(self, context):
+        return "Deleting Takes", self._steps(context)
+
+    def _steps(self, context):
+        entries = context.scene.thunder.takes
+        wanted = {"HIDDEN": lambda entry: entry.hidden,
+                  "UNSTARRED": lambda entry: entry.action is None or takes.is_replaceable(entry),
+                  "LOST": lambda entry: entry.action is None}[self.which]
+        places = list(range(len(entries)) if self.which == "LOST" else browsing.of_voice(context))
+        found = []
+        for number, place in enumerate(places):  # to tell an edited take from another all its keys are read
+            if wanted(entries[place]):
+                found.append(place)
+            yield Step((number + 1) / len(places), "Looking at the takes", busy=True)
+        if not found:
+            raise BadRequest({"HIDDEN": "No take is hidden: there is nothing to delete", "LOST": "No take is lost: there is nothing to drop",
+                              "UNSTARRED": "Every take is starred, noted, named or edited: there is nothing to delete"}[self.which])
+        self.count, self.kept = len(found), takes.delete(context.scene, found)
+
+    def finish(self, context):
+        self.report({"INFO"}, f"{self.count} take{'s' * (self.count > 1)} deleted")
+        _report_kept(self, self.kept)
+        return {"FINISHED"}
+
+
+class THUNDER_OT_adopt_takes(bpy.types.Operator):
+    """List takes that lie in this file but in no list, such as takes appended from another file"""
+
+    bl_idname = "thunder.adopt_takes"
+    bl_label = "List Found Takes"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if context.scene is None or not takes.unlisted(context.scene):
+            cls.poll_message_set("All takes of this file are listed")
+            return False
+        return True
+
+    def execute(self, context):
+        try:
+            count = takes.adopt(context.scene, head.find(context.scene, context.object))
+        except ThunderError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"{count} take{'s' * (count > 1)} found")
+        return {"FINISHED"}
+
+
+def _following(context, index: int) -> int:
+    """The place of the take after one in the list as it is drawn, or before it at the end; −1 if it is the only one."""
+    entries = context.scene.thunder.takes
+    order = [place for place in browsing.order(context) if place == index or entries[place].action is not None]
+    if index not in order or len(order) < 2:
+        return -1
+    at = order.index(index)
+    return order[at + 1] if at + 1 < len(order) else order[at - 1]
+
+
+def _show(context, index: int) -> None:
+    entries = context.scene.thunder.takes
+    if index >= 0:
+        showing.show(takes.rig_of(context.scene, entries[index]), entries[index])
+    else:
+        showing.show_own(takes.shown_rig(context.scene.thunder) or head.find(context.scene, context.object))
+
+
+def _report_kept(operator, kept: list[str]) -> None:
+    if kept:
+        operator.report({"INFO"}, f"{'The action' if len(kept) == 1 else 'Actions'} “{'”, “'.join(kept)}” of it "
+                                  f"{'stays' if len(kept) == 1 else 'stay'} in the file: something else uses "
+                                  f"{'it' if len(kept) == 1 else 'them'}")
+
+
+register, unregister = bpy.utils.register_classes_factory((
+    THUNDER_OT_star_take, THUNDER_OT_hide_take, THUNDER_OT_duplicate_take, THUNDER_OT_delete_take, THUNDER_OT_delete_takes,
+    THUNDER_OT_adopt_takes))

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write down what a voice says, and let a take's lips close on its m, b and p."""
+
+import bpy
+
+from ..scene import engine_session, strip, takes, transcript
+from ..thunder_core.errors import ThunderError
+from .shape_take import OnShownTake, shown
+from .slices import SlicedWork
+
+
+class THUNDER_OT_add_transcript(OnShownTake, bpy.types.Operator):
+    """Write down what the voice of the shown take says"""
+
+    bl_idname = "thunder.add_transcript"
+    bl_label = "Add Transcript"
+
+    def deed(self, context):
+        entry, _ = shown(context)
+        transcript.ensure(context.scene, entry.voice)
+
+
+class THUNDER_OT_correct_closures(SlicedWork, bpy.types.Operator):
+    """Close the lips of the shown take where the transcript has an m, b or p, and open them where it has none"""
+
+    bl_idname = "thunder.correct_closures"
+    bl_label = "Correct Closures"
+
+    @classmethod
+    def poll(cls, context):
+        if not OnShownTake.poll.__func__(cls, context):
+            return False
+        said = transcript.of(context.scene, takes.shown_take(context.scene.thunder).voice)
+        if said is None or not said.text.strip():
+            cls.poll_message_set("The voice has no transcript: write down what it says")
+            return False
+        return True
+
+    @classmethod
+    def description(cls, context, properties):
+        try:
+            strip.find(context)
+        except ThunderError as error:
+            return str(error)
+        return cls.__doc__
+
+    def begin(self, context):
+        entry, _ = shown(context)
+        client = engine_session.client()
+        client.start()
+        self.told = []
+        return "Correcting closures", transcript.correct(client, context, entry, self.told)
+
+    def finish(self, context):
+        made, gone = self.told[-1]
+        self.report({"INFO"}, f"{made} closure{'s' * (made != 1)} made, {gone} taken away" if made or gone
+                    else "The lips close where the transcript says already")
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_add_transcript, THUNDER_OT_correct_closures))

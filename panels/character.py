@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The animator's own character in the Thunder tab: what was found, what is missing, and the table of its mapping."""
+
+import re
+
+import bpy
+
+from ..scene import character, head, overriding, presets, table
+from ..thunder_core.errors import ThunderError
+from ..thunder_core.face import conventions
+from .sidebar import _Tab, _wrapped
+
+LOSSES_SHOWN = 3
+_ICONS = {"NONE": "DOT", "KEY": "SHAPEKEY_DATA", "BONE": "BONE_DATA", "PROPERTY": "PROPERTIES", "JOINT": "ORIENTATION_GIMBAL"}
+
+
+class THUNDER_UL_mapping(bpy.types.UIList):
+    """Channels and what they move; with Preview on, a click on a row shows it on the character"""
+
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+        name = item.bone if item.kind in ("BONE", "JOINT") else item.target
+        nothing = item.kind == "NONE" or not name
+        row = layout.row(align=True)
+        row.active = not nothing
+        split = row.split(factor=0.55)
+        source = re.sub(r"(Left|Right)$", lambda side: f" {side[0][0]}", item.source)  # the side must not be cut off
+        if nothing or item.kind != "KEY":
+            split.label(text=source, icon="DOT" if nothing else _ICONS[item.kind])
+        else:
+            split.label(text=source)
+        split.label(text="nothing" if nothing else name if abs(item.weight - 1) < 1e-4 else f"{item.weight:.3g} × {name}")
+
+    def filter_items(self, context, data, property_name):
+        rows = getattr(data, property_name)
+        wanted = self.filter_name.lower()
+        flags = [self.bitflag_filter_item if not wanted or wanted in f"{row.source} {row.target} {row.bone}".lower() else 0
+                 for row in rows]
+        return flags, []
+
+
+class THUNDER_MT_mapping(bpy.types.Menu):
+    bl_label = "Mapping"
+
+    def draw(self, context):
+        layout = self.layout
+        layout.operator("thunder.find_mapping", icon="VIEWZOOM")
+        layout.separator()
+        layout.operator("thunder.save_mapping", text="Save as Preset…", icon="FILE_TICK")
+        for name in presets.names():
+            layout.operator("thunder.load_mapping", text=name, icon="PRESET").name = name
+        layout.separator()
+        layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
+        layout.operator("thunder.use_objects", icon="RESTRICT_SELECT_OFF")
+        layout.operator("thunder.use_objects", text="Find Objects by Itself", icon="OUTLINER").by_place = True
+
+
+class THUNDER_PT_character(_Tab, bpy.types.Panel):
+    bl_label = "Character"
+    bl_idname = "THUNDER_PT_character"
+    bl_order = 4
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context):
+        chosen = context.scene.thunder.head or context.object
+        return chosen is not None and chosen.type in ("MESH", "ARMATURE", "EMPTY") and not head.is_own(chosen)
+
+    def draw(self, context):
+        layout, scene = self.layout, context.scene
+        instance = overriding.linked_in(scene)
+        if instance is not None and (scene.thunder.head or context.object) == instance:
+            _wrapped(layout, f"“{instance.name}” is linked from another file and takes no keys yet", context)
+            layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+            return
+        try:
+            thing = table.face(scene, context.object)
+            plan = character.plan_of(thing)
+        except ThunderError as error:
+            _wrapped(layout, str(error), context)
+            return
+        row = layout.row(align=True)
+        row.label(text=f"{thing.name}: {plan.name}" if plan.rules or plan.joints else f"{thing.name}: not mapped", icon="USER")
+        row.menu("THUNDER_MT_mapping", text="", icon="DOWNARROW_HLT")
+        if overriding.is_linked(thing):
+            _wrapped(layout, "It is linked from another file and takes no keys yet", context)
+            layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+        try:
+            found = character.resolve(thing)
+            self._objects(layout, found)
+            self._losses(layout, context, found)
+            if character.is_mirrored(found):
+                _wrapped(layout, "What it calls left seems to be its right", context, icon="ERROR")
+                layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
+        except ThunderError as error:
+            _wrapped(layout, str(error), context)
+        if table.is_current(scene, thing):
+            self._table(layout, scene.thunder)
+        else:
+            layout.operator("thunder.show_mapping", icon="PRESET")
+
+    def _objects(self, layout, found):
+        names = [target.name for target in found.objects if target.type == "ARMATURE" and target in found.bound.targets]
+        keys = [thing.name for thing in found.objects if thing.type == "MESH" and thing.data.shape_keys in found.bound.targets]
+        layout.label(text=", ".join(keys + names), icon="OUTLINER_OB_GROUP_INSTANCE")
+
+    def _losses(self, layout, context, found):
+        lost = conventions.missing(character.used(found.plan, found.bound), head.channel_names())
+        if not lost:
+            layout.label(text="Nothing is missing", icon="CHECKMARK")
+            return
+        settings = context.scene.thunder
+        row = layout.row(align=True)
+        row.prop(settings, "show_losses", icon="TRIA_DOWN" if settings.show_losses else "TRIA_RIGHT", emboss=False,
+                 text=f"{len(lost)} missing")
+        if not settings.show_losses:
+            _wrapped(layout, ", ".join(name for name, _ in lost[:LOSSES_SHOWN]) + (" …" if len(lost) > LOSSES_SHOWN else ""),
+                     context, icon="REMOVE")
+            return
+        for name, words in lost:
+            _wrapped(layout, f"{name}: {words}", context, icon="REMOVE")
+
+    def _table(self, layout, settings):
+        row = layout.row(align=True)
+        row.prop(settings, "preview", toggle=True, icon="HIDE_OFF" if settings.preview else "HIDE_ON")
+        row.prop(settings, "preview_amount", text="", slider=True)
+        layout.template_list("THUNDER_UL_mapping", "", settings, "table", settings, "table_index", rows=9)
+        row = layout.row(align=True)  # below the list: beside it they would take a fifth of its names' room
+        row.operator("thunder.add_rule", icon="ADD")
+        row.operator("thunder.remove_rule", text="Remove", icon="REMOVE")
+        if 0 <= settings.table_index < len(settings.table):
+            self._row(layout.box(), settings.table[settings.table_index])
+
+    def _row(self, box, item):
+        box.use_property_split, box.use_property_decorate = True, False
+        column = box.column()
+        column.prop(item, "source")
+        column.prop(item, "kind")
+        if item.kind in ("KEY", "PROPERTY", "NONE"):
+            column.prop(item, "target")
+        if item.kind in ("BONE", "JOINT", "PROPERTY"):
+            column.prop(item, "bone")
+        if item.kind == "BONE":
+            column.prop(item, "path")
+            column.row().prop(item, "index", expand=True)
+        column.prop(item, "object", placeholder="All that have it")
+        column.prop(item, "weight")
+        box.operator("thunder.learn_channel", icon="POSE_HLT")
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_UL_mapping, THUNDER_MT_mapping, THUNDER_PT_character))

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The dialogue in the Thunder tab: which head speaks which strip, which strips have takes, and one button for all of them."""
+
+import bpy
+
+from ..scene import compat, dialogue, head, strip
+from .sidebar import _Tab
+
+_heads: list = []  # of the scene that is drawn, looked for once and not for every row
+
+
+class THUNDER_UL_dialogue(bpy.types.UIList):
+    """Sound strips in order of time, who speaks each, and whether it has takes"""
+
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+        scene = context.scene
+        silent = dialogue.is_silent(scene, item.name)
+        speaker = None if silent else dialogue.speaker_of(scene, item.name, _heads)
+        if silent:
+            mark = "MUTE_IPO_ON"
+        elif speaker is not None and dialogue.has_takes(scene, item.name, speaker):
+            mark = "CHECKMARK"
+        else:
+            mark = "DOT"
+        split = layout.split(factor=0.52)
+        split.active = not silent
+        split.label(text=item.name, icon=mark)
+        said = "Nobody" if silent else speaker.name if speaker is not None else "Choose…"
+        split.operator_menu_enum("thunder.cast_strip", "speaker", text=said).strip = item.name
+
+    def filter_items(self, context, data, property_name):
+        strips = getattr(data, property_name)
+        _heads[:] = head.in_scene(context.scene)
+        voices = [found.name for found in strip.sound_strips(context.scene)]
+        flags = [self.bitflag_filter_item if found.name in voices else 0 for found in strips]
+        places = {name: place for place, name in enumerate(voices)}
+        rest = iter(range(len(voices), len(strips)))
+        return flags, [places[found.name] if found.name in places else next(rest) for found in strips]
+
+
+class THUNDER_PT_dialogue(_Tab, bpy.types.Panel):
+    bl_label = "Dialogue"
+    bl_idname = "THUNDER_PT_dialogue"
+    bl_parent_id = "THUNDER_PT_main"
+    bl_order = 1
+
+    @classmethod
+    def poll(cls, context):
+        settings = context.scene.thunder
+        return (settings.source == "STRIP" and head.is_any_in(context.scene)
+                and len(strip.sound_strips(context.scene)) > 1)
+
+    def draw(self, context):
+        layout, scene = self.layout, context.scene
+        editor = scene.sequence_editor
+        count = len(strip.sound_strips(scene))
+        layout.template_list("THUNDER_UL_dialogue", "", editor, compat.strips_all_name(editor), scene.thunder, "dialogue_index",
+                             rows=min(6, max(2, count)), sort_lock=True)
+        todo = len(dialogue.wanting(scene))
+        column = layout.column()
+        column.scale_y = 1.2
+        text = f"Generate for {todo} Strip{'' if todo == 1 else 's'}" if todo else "Generate for All Strips"
+        column.operator("thunder.generate_all", text=text, icon="PLAY")
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_UL_dialogue, THUNDER_PT_dialogue))

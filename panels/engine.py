@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine at a glance, for the preferences: what is there, what it runs on, and how to get or mend it."""
+
+import os
+
+from ..operators import install_engine
+from ..scene import engine_session, installing, work
+from .sidebar import in_lines
+
+_ICONS = {"READY": "CHECKMARK", "OUTDATED": "INFO", "UNFINISHED": "ERROR", "BROKEN": "ERROR", "ABSENT": "INFO"}
+
+
+def draw(layout, context, preferences) -> None:
+    box = layout.box()
+    if installing.running is not None:
+        _installing(box, installing.running)
+    elif preferences.engine_python or os.environ.get("THUNDER_PYTHON"):
+        _other_python(box, preferences)
+    else:
+        _own(box, context, preferences)
+    if installing.running is None:
+        _running(box)
+
+
+def _installing(box, running) -> None:
+    box.label(text="Installing the engine", icon="IMPORT")
+    row = box.row(align=True)
+    row.scale_y = 1.5
+    row.progress(factor=running.fraction, text=", ".join(filter(None, (running.message, running.time_left))))
+    row.operator("thunder.stop_installation", text="", icon="X")
+    _fine_print(box, "You can go on working and close this window", "What was downloaded is kept when you cancel")
+
+
+def _own(box, context, preferences) -> None:
+    """The environment that this add-on makes."""
+    state = installing.state()
+    there, found = engine_session.found("")
+    if state.kind == "ABSENT" and there:  # beside the add-on's folder, as in a checkout
+        box.label(text="The engine is there", icon="CHECKMARK")
+        _fine_print(box, found)
+        return
+    box.label(text=state.text + _versions(state.versions), icon=_ICONS[state.kind])
+    if installing.last_error:
+        _sentence(box, installing.last_error, context)
+    offline = not installing.may_download() and not preferences.wheels
+    if state.kind != "READY":
+        column = box.column()
+        column.scale_y = 1.5
+        column.operator("thunder.install_engine", text=install_engine.label(state.kind), icon="IMPORT")
+        if offline:
+            _sentence(box, "Blender keeps add-ons off the network: turn on Allow Online Access, or choose a folder of wheels",
+                      context)
+            box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
+        else:
+            download = "" if preferences.wheels else f"About {installing.DOWNLOAD_GB:.1f} GB to download, "
+            _fine_print(box, f"{download}{installing.DISK_GB:.0f} GB on the disk, in a folder of its own",
+                        "Nothing of Blender or of other add-ons is touched")
+    if state.kind != "ABSENT":
+        row = box.row()
+        if state.kind == "READY":
+            row.operator("thunder.install_engine", text="Repair", icon="TOOL_SETTINGS")
+        row.operator("thunder.remove_engine", text="Remove", icon="TRASH")
+    if state.kind != "READY" or preferences.wheels:
+        box.prop(preferences, "wheels")
+
+
+def _other_python(box, preferences) -> None:
+    there, text = engine_session.found_now()
+    box.label(text="A Python of your own runs the engine" if there else text, icon="CHECKMARK" if there else "ERROR")
+    if there:
+        _fine_print(box, text)
+
+
+def _running(box) -> None:
+    """What the engine said of itself, if it was asked."""
+    said = engine_session.told()
+    if said is not None:
+        device = "processor" if said["device"] == "cpu" else f"graphics card ({said['device']})"
+        grid = box.column(align=True)
+        grid.scale_y = 0.8
+        versions = said["versions"]
+        told = " · ".join(f"{name} {versions[name]}" for name in ("python", "torch") if versions.get(name))
+        memory = _gigabytes(engine_session.memory_used())
+        for name, value in (("Runs on", device), ("Memory", memory), ("Weights", said["weights"]), ("Versions", told)):
+            split = grid.split(factor=0.25)
+            split.label(text=name)
+            split.label(text=value)
+    if work.running is not None:
+        box.progress(factor=work.running.step.fraction, text=work.running.step.message)
+    elif engine_session.found_now()[0]:
+        box.operator("thunder.check_engine", text="Check Again" if said else "Check Engine", icon="VIEWZOOM")
+
+
+def _gigabytes(size) -> str:
+    return "not known" if size is None else f"{size / 1e9:.1f} GB"
+
+
+def _versions(versions: dict) -> str:
+    told = (("Python", "python"), ("torch", "torch"))
+    return "".join(f" · {title} {versions[name]}" for title, name in told if versions.get(name))
+
+
+def _fine_print(layout, *lines: str) -> None:
+    column = layout.column(align=True)
+    column.active, column.scale_y = False, 0.8
+    for line in lines:
+        column.label(text=line, icon="BLANK1")
+
+
+def _sentence(layout, text: str, context) -> None:
+    """A sentence in as many lines as the window's width needs."""
+    letters = max(30, int(context.region.width / context.preferences.system.ui_scale * 0.125))
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    in_lines(column, text, letters, "ERROR")

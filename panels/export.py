@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Export in the sidebar, and the choices beside its file browser with what the chosen format cannot carry."""
+
+import bpy
+
+from ..scene import exporting, head
+from ..thunder_core.errors import ThunderError
+from .sidebar import _Tab, _wrapped
+
+
+class THUNDER_PT_export(_Tab, bpy.types.Panel):
+    bl_label = "Export"
+    bl_idname = "THUNDER_PT_export"
+    bl_order = 6
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context):
+        return bool(head.in_scene(context.scene))
+
+    def draw(self, context):
+        layout = self.layout
+        layout.operator_context = "INVOKE_DEFAULT"
+        column = layout.column()
+        column.scale_y = 1.2
+        column.operator("thunder.export_performance", text="Export Performance…", icon="EXPORT")
+
+
+class THUNDER_PT_export_choices(bpy.types.Panel):
+    bl_space_type = "FILE_BROWSER"
+    bl_region_type = "TOOL_PROPS"
+    bl_label = "Performance"
+    bl_idname = "THUNDER_PT_export_choices"
+    bl_parent_id = "FILE_PT_operator"
+    bl_options = {"HIDE_HEADER"}
+
+    @classmethod
+    def poll(cls, context):
+        operator = context.space_data.active_operator
+        return operator is not None and operator.bl_idname == "THUNDER_OT_export_performance"
+
+    def draw(self, context):
+        layout, operator = self.layout, context.space_data.active_operator
+        form = exporting.FORMATS[operator.form]
+        column = layout.column()
+        column.use_property_split, column.use_property_decorate = True, False
+        column.prop(operator, "form")
+        column.prop(operator, "frames")
+        if form.timed:
+            column.prop(operator, "from_zero")
+        if form.rated:
+            column.prop(operator, "rate")
+        layout.separator(factor=0.5)
+        lacking = self._lacking(context, form)
+        if lacking:
+            layout.label(text="Cannot Be Written", icon="ERROR")
+            _wrapped(layout, lacking, context)
+            return
+        layout.label(text="Carries", icon="CHECKMARK")
+        _wrapped(layout, form.carries, context)
+        layout.label(text="Does Not Carry", icon="REMOVE")
+        _wrapped(layout, form.loses, context)
+
+    def _lacking(self, context, form):
+        try:
+            return exporting.missing(form, head.find(context.scene, context.object))
+        except ThunderError as error:
+            return str(error)
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_export, THUNDER_PT_export_choices))

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Getting Started, for a file in which there is nothing to generate takes with: from nothing to a moving face in three clicks."""
+
+import bpy
+
+from ..scene import engine_session, head, installing
+from .sidebar import _Tab, _wrapped, has_voice, is_beginning
+
+
+class THUNDER_PT_first_steps(_Tab, bpy.types.Panel):
+    bl_label = "Getting Started"
+    bl_idname = "THUNDER_PT_first_steps"
+    bl_order = 0
+
+    @classmethod
+    def poll(cls, context):
+        return is_beginning(context)
+
+    def draw(self, context):
+        layout = self.layout
+        there = engine_session.found_now()[0]
+        done = (head.is_any_in(context.scene), has_voice(context))
+        if not there:
+            running = installing.running
+            if running is not None:
+                layout.progress(factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}")
+            else:
+                _wrapped(layout, "Thunder's engine has to be installed once", context)
+                layout.operator("thunder.open_preferences", icon="IMPORT")
+            layout.separator(factor=0.5)
+        self._step(layout, 1, "A head", done[0], ("thunder.first_head", "USER"))
+        self._step(layout, 2, "A voice", done[1], ("thunder.sample_voice", "SOUND"), ("thunder.own_voice", "FILE_SOUND"))
+        self._step(layout, 3, "Generate Takes, below", False)
+
+    def _step(self, layout, number, text, done, *buttons):
+        layout.label(text=f"{number}. {text}", icon="CHECKMARK" if done else "DOT")
+        if done:
+            return
+        column = layout.column(align=True)
+        for name, icon in buttons:
+            column.operator(name, icon=icon)
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_first_steps,))

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A head from a FLAME file in the Thunder tab: its identity, how well it is driven, and its own numbers."""
+
+import bpy
+
+from ..scene import build, flame_rig
+from .sidebar import _Tab, _wrapped
+
+SLIDERS_SHOWN = 10
+
+
+class THUNDER_PT_flame(_Tab, bpy.types.Panel):
+    bl_label = "FLAME Head"
+    bl_idname = "THUNDER_PT_flame"
+    bl_order = 5
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context):
+        return flame_rig.chosen(context) is not None
+
+    def draw(self, context):
+        layout = self.layout
+        mesh = flame_rig.chosen(context)
+        armature = flame_rig.armature_of(mesh)
+        names = flame_rig.names_of(mesh, armature)
+        layout.label(text=f"{mesh.name}: {len(names)} expression directions", icon="USER")
+        if armature.library is not None or mesh.library is not None:
+            _wrapped(layout, "It is linked from another file and takes no keys yet", context)
+        row = layout.row(align=True)
+        row.operator("thunder.preview_retarget", icon="HIDE_OFF")
+        row.operator("thunder.preview_retarget", text="", icon="LOOP_BACK").amount = 0.0
+        layout.operator("thunder.measure_retarget", icon="DRIVER_DISTANCE")
+        measured = armature.get(flame_rig.MEASURED, "")
+        if measured:
+            _wrapped(layout, measured, context)
+        blocks = mesh.data.shape_keys.key_blocks if mesh.data.shape_keys else {}
+        sliders = [name for i in range(SLIDERS_SHOWN) if (name := build.IDENTITY.format(i + 1)) in blocks]
+        if sliders:
+            column = layout.column(align=True)
+            column.label(text="Identity")
+            for name in sliders:
+                column.prop(blocks[name], "value", text=name[len("identity"):].lstrip("0"), slider=True)
+            column.operator("thunder.fit_flame_bones", icon="BONE_DATA")
+        layout.operator_context = "INVOKE_DEFAULT"
+        layout.operator("thunder.export_performance", text="Export FLAME Parameters…", icon="EXPORT").form = "FLAME"
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_flame,))

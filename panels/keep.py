@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keep: what of the shown take stays as it is while the rest is resampled."""
+
+import bpy
+
+from .sidebar import _OfShownTake
+
+
+class THUNDER_UL_kept(bpy.types.UIList):
+    """Frames that are kept"""
+
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+        row = layout.row(align=True)
+        row.prop(item, "first", text="", emboss=False)
+        row.label(text="–")
+        row.prop(item, "last", text="", emboss=False)
+        row.operator("thunder.free_frames", text="", icon="X", emboss=False).index = index
+
+
+class THUNDER_PT_keep(_OfShownTake, bpy.types.Panel):
+    bl_label = "Keep and Resample"
+    bl_idname = "THUNDER_PT_keep"
+    bl_order = 1
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout = self.layout
+        keep = context.scene.thunder_keep
+        grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
+        for part in ("mouth", "upper_face", "eyes", "head"):
+            grid.prop(keep, part, toggle=True)
+        column = layout.column(align=True)
+        column.prop(keep, "selected")
+        row = column.row()
+        row.active = context.scene.use_preview_range
+        row.prop(keep, "preview")
+        if keep.ranges:
+            layout.template_list("THUNDER_UL_kept", "", keep, "ranges", keep, "range_index", rows=2, maxrows=6)
+        layout.operator_menu_enum("thunder.keep_frames", "which", icon="ADD")
+        row = layout.row(align=True)
+        row.prop(keep, "count")
+        row.prop(keep, "seed")
+        column = layout.column()
+        column.scale_y = 1.2
+        column.operator("thunder.resample_rest", icon="FILE_REFRESH")
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_UL_kept, THUNDER_PT_keep))

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shape: sliders that make the shown take stronger, smoother, later or sadder, and closures by hand."""
+
+import bpy
+
+from ..scene import shaping, takes
+from ..thunder_core.errors import ThunderError
+from .sidebar import _OfShownTake
+
+
+class THUNDER_PT_shape(_OfShownTake, bpy.types.Panel):
+    bl_label = "Shape"
+    bl_idname = "THUNDER_PT_shape"
+    bl_order = 2
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout = self.layout
+        entry = takes.shown_take(context.scene.thunder)
+        shape = entry.action.thunder_shape
+        column = layout.column(align=True)
+        for name in ("mouth", "jaw", "upper_face", "head", "blinks"):
+            column.prop(shape, name, slider=True)
+        column = layout.column(align=True)
+        column.prop(shape, "smoothing")
+        column.prop(shape, "offset")
+        self._emotion(layout, context, entry, shape)
+        row = layout.row(align=True)
+        row.operator("thunder.add_closure", icon="REMOVE")
+        row.operator("thunder.remove_closure", icon="MESH_CIRCLE")
+        layout.operator("thunder.reset_shape", icon="LOOP_BACK")
+
+    def _emotion(self, layout, context, entry, shape):
+        column = layout.column(align=True)
+        column.prop(shape, "emotion", text="")
+        if shape.emotion == "NONE":
+            return
+        try:
+            rig = takes.rig_of(context.scene, entry)
+        except ThunderError:
+            return
+        row = column.row(align=True)
+        if shaping.strength_curve(rig, entry) is None:
+            row.prop(shape, "strength", slider=True)
+            row.operator("thunder.animate_emotion", text="", icon="DECORATE_ANIMATE")
+            return
+        row.prop(rig.targets[0], shaping.STRENGTH, text="Strength", slider=True)
+        row.operator("thunder.still_emotion", text="", icon="X")
+        if shaping.is_behind(rig, entry):
+            column.operator("thunder.apply_shape", text="Update", icon="FILE_REFRESH")
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_shape,))

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Transcript: what the voice says, for closures on the right m, b and p."""
+
+import bpy
+
+from ..scene import takes, transcript
+from .sidebar import _OfShownTake
+
+
+class THUNDER_PT_transcript(_OfShownTake, bpy.types.Panel):
+    bl_label = "Transcript"
+    bl_idname = "THUNDER_PT_transcript"
+    bl_order = 3
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout = self.layout
+        entry = takes.shown_take(context.scene.thunder)
+        said = transcript.of(context.scene, entry.voice)
+        if said is None:
+            layout.operator("thunder.add_transcript", icon="ADD")
+            return
+        layout.prop(said, "text", text="", placeholder="What the voice says")
+        layout.operator("thunder.correct_closures", icon="CHECKMARK")
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_transcript,))

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a head looks: one material per part, for Workbench, Eevee and Cycles, from plain Principled settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import bpy
+
+
+@dataclass(frozen=True)
+class Look:
+    """How light meets one part: roughness 0 … 1, share and depth [m, at red] of light that enters, coat of moisture 0 … 1."""
+
+    roughness: float
+    under: float = 0.0
+    depth: float = 0.0
+    wet: float = 0.0
+    specular: float = 0.5
+
+
+# By a word in the material's name, the first that fits; the last is skin.
+_LOOKS = (
+    ("lip", Look(roughness=0.38, under=0.12, depth=0.003, wet=0.12)),
+    ("mouth", Look(roughness=0.45, under=0.1, depth=0.003, wet=0.3)),
+    ("gum", Look(roughness=0.35, under=0.15, depth=0.003, wet=0.5)),
+    ("teeth", Look(roughness=0.22, under=0.2, depth=0.001, wet=0.5)),
+    ("tongue", Look(roughness=0.42, under=0.2, depth=0.003, wet=0.35)),
+    ("white", Look(roughness=0.25, under=0.08, depth=0.001, wet=1.0)),
+    ("iris", Look(roughness=0.3, wet=1.0)),
+    ("limbus", Look(roughness=0.3, wet=1.0)),
+    ("pupil", Look(roughness=0.2, wet=1.0, specular=0.2)),
+    ("eye", Look(roughness=0.15, wet=1.0)),
+    ("brow", Look(roughness=0.85, specular=0.15)),
+    ("", Look(roughness=0.5, under=0.12, depth=0.004, specular=0.4)),
+)
+_BLOOD = (1.0, 0.35, 0.2)  # how far red, green and blue travel under skin, relative to red
+_WET_ROUGHNESS = 0.04
+
+
+def look_of(name: str) -> Look:
+    """The look of the part that a material's name speaks of."""
+    return next(look for word, look in _LOOKS if word in name.lower())
+
+
+def material(name: str, colour) -> bpy.types.Material:
+    """The material of a part of a head; several heads of a file share it, and an animator's changes to it stay.
+
+    name: of the part, such as "Skin" or "Eye White".  colour: linear RGBA. A linked material of that name is left alone.
+    """
+    title = f"Thunder {name}"
+    found = bpy.data.materials.get(title)
+    if found is not None and found.library is None:
+        return found
+    look = look_of(name)
+    made = bpy.data.materials.new(title)
+    made.diffuse_color = colour  # Workbench and the solid view
+    made.roughness = look.roughness
+    made.specular_intensity = 0.25 + 0.75 * look.wet if look.wet else 0.2
+    if made.node_tree is None:
+        made.use_nodes = True
+    shader = next((node for node in made.node_tree.nodes if node.type == "BSDF_PRINCIPLED"), None)
+    if shader is not None:
+        for socket, value in {
+            "Base Color": colour,
+            "Roughness": look.roughness,
+            "Specular IOR Level": look.specular,
+            "Subsurface Weight": look.under,
+            "Subsurface Radius": _BLOOD,
+            "Subsurface Scale": look.depth,
+            "Coat Weight": look.wet,
+            "Coat Roughness": _WET_ROUGHNESS,
+        }.items():
+            if socket in shader.inputs:
+                shader.inputs[socket].default_value = value
+    return made

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a file remembers of a head: which take is on it, what was there before, how a character is mapped.
+
+It lies in a scene, which is always this file's own: what is set on a library override is gone when the file is opened
+again. A mapping made where the character itself is made lies on the character, and goes with it into other files.
+"""
+
+from __future__ import annotations
+
+import bpy
+
+
+def of(owner: bpy.types.Object):
+    """What is remembered of a head, None if nothing is."""
+    for scene in bpy.data.scenes:
+        for head in scene.thunder.heads:
+            if head.object == owner:
+                return head
+    return None
+
+
+def ensure(owner: bpy.types.Object):
+    """What is remembered of a head, made if nothing is yet."""
+    found = of(owner)
+    if found is None:
+        here = bpy.context.scene
+        scene = here if here is not None and owner.name in here.objects else (owner.users_scene or (here,))[0]
+        heads = scene.thunder.heads
+        for index in reversed(range(len(heads))):
+            if heads[index].object is None:  # of objects that were deleted
+                heads.remove(index)
+        found = heads.add()
+        found.object = owner
+    return found
+
+
+def mapping(owner: bpy.types.Object) -> str:
+    """The JSON of a character's mapping: this file's own, else the one that came with the character; "" for none."""
+    found = of(owner)
+    return (found.mapping if found is not None else "") or owner.thunder.mapping
+
+
+def keep_mapping(owner: bpy.types.Object, text: str) -> None:
+    """Remember the JSON of a character's mapping; "" forgets this file's own."""
+    if owner.library is None and owner.override_library is None:
+        owner.thunder.mapping = text
+        if (found := of(owner)) is not None:
+            found.mapping = ""
+    else:
+        ensure(owner).mapping = text

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An engine without a process: answers requests with performances made here, one event at a time, as the real one tells them."""
+
+import wave
+from dataclasses import replace
+
+import numpy as np
+
+from performances import performance
+
+
+def seconds_of(path):
+    """Length of a WAV file, whatever its format."""
+    try:
+        with wave.open(str(path)) as file:
+            return file.getnframes() / file.getframerate()
+    except wave.Error:  # of floats, which the standard library does not read
+        data = open(path, "rb").read()
+        rate, bytes_a_second = np.frombuffer(data[24:32], "<u4")
+        at = data.find(b"data")
+        return int.from_bytes(data[at + 4:at + 8], "little") / float(bytes_a_second)
+
+
+class Asked:
+    """A request under way: every poll brings its next event, and the last two at once, as a busy window sees them."""
+
+    def __init__(self, events):
+        self.events, self.done, self.result, self.error, self.cancelled = list(events), False, None, None, False
+
+    def poll(self):
+        if self.done or not self.events:
+            return []
+        count = 2 if len(self.events) == 2 else 1
+        some, self.events = self.events[:count], self.events[count:]
+        for event in some:
+            if event["event"] == "done":
+                self.done, self.result = True, event["result"]
+            elif event["event"] == "error":
+                self.done, self.error = True, event["error"]
+        return some
+
+    def cancel(self):
+        self.cancelled = True
+
+
+class PlayedClient:
+    """scores: of the takes of a request, in the order they arrive.  fails_after: takes that come before `error` does.
+
+    The mouth of the take of a seed closes at a time of its own, so that takes can be told apart.
+    """
+
+    def __init__(self, room, core, folder, scores=(80.0, 90.0, 70.0, 85.0), error=None, fails_after=1):
+        self.room, self.core, self.folder, self.scores = room, core, str(folder), scores
+        self.error, self.fails_after = error, fails_after
+        self.arrays, self.asked, self.requests, self.folders, self.forgotten = {}, [], [], [], []
+
+    def start(self):
+        pass
+
+    def put_array(self, array):
+        path = f"{self.folder}/array_{len(self.arrays)}.npy"
+        np.save(path, np.asarray(array, np.float32))
+        self.arrays[path] = np.asarray(array, np.float32)
+        return path
+
+    def get_array(self, result, name):
+        return None if name is None else self.arrays[name]
+
+    def new_folder(self):
+        self.folders.append(f"{self.folder}/request_{len(self.folders)}")
+        return self.folders[-1]
+
+    def forget(self, folder):
+        self.forgotten.append(folder)
+
+    def request(self, verb, **args):
+        self.asked.append((verb, args))
+        asked = Asked(self._generate(**args))
+        self.requests.append(asked)
+        return asked
+
+    def take(self, seconds, seed, score=80.0):
+        made = performance(self.room, self.core, seconds=seconds, closed_at=(0.2 + 0.04 * (seed % 10),), seed=seed, score=score)
+        return made
+
+    def _around(self, made, motion, mask):
+        """A take that keeps of a motion what it is told to, as the engine does."""
+        types = self.core("types")
+        kept = types.unpack(np.where(mask, motion, types.pack(made.motion)[:len(mask)]), len(made.channels))
+        return replace(made, motion=kept)
+
+    def _generate(self, sound, takes, seed, steps, folder, guidance=1.0, speech_guidance=0.0, keep_motion=None, keep_mask=None):
+        seconds = seconds_of(sound)
+        common = {"engine": "thunder", "fps": 25.0, "channels": list(self.room("scene.head").channel_names()), "weights": "w",
+                  "audio": "a", "folder": folder}
+        events = []
+        for number in range(takes):
+            told = {"event": "progress", "fraction": number / takes, "message": f"Sampling {takes} takes"}
+            events += [dict(told) for _ in range(2)]
+            if self.error is not None and number == self.fails_after:
+                return [*events, {"event": "error", "error": self.error}]
+            made = self.take(seconds, seed + number, self.scores[number % len(self.scores)])
+            if keep_motion is not None:
+                made = self._around(made, self.arrays[keep_motion], self.arrays[keep_mask] > 0.5)
+            told = {"seed": made.seed, "score": made.score}
+            for name, array in (("expression", made.motion.expression), ("jaw", made.motion.jaw), ("head", made.motion.head),
+                                ("eyes", made.motion.eyes), ("opening", made.opening), ("width", made.width),
+                                ("drift", np.full(len(made.opening), made.score, np.float32))):
+                told[name] = f"{len(self.arrays)}_{name}"
+                self.arrays[told[name]] = array
+            events.append({"event": "take", "take": told, **common})
+        return [*events, {"event": "done", "result": {**common, "takes": []}}]

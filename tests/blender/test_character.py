@@ -1,0 +1,740 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An animator's own character is found under every naming convention, driven whole, and read back."""
+
+import re
+
+import numpy as np
+import pytest
+
+from performances import key, performance
+
+SIDES = ("Left", "Right")
+
+
+def own_channels(room, core):
+    """The 44 channels of a motion and ARKit's eleven derived keys."""
+    return (*room("scene.head").channel_names(), *core("face.mapping").DERIVED)
+
+
+def short(name):
+    return re.sub("Left$", "_L", re.sub("Right$", "_R", name))
+
+
+SPELLINGS = {
+    "camelCase": lambda name: name,
+    "PascalCase": lambda name: name[0].upper() + name[1:],
+    "snake_case": lambda name: re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower(),
+    "sides as letters": short,
+    "sides after a dot": lambda name: short(name).replace("_", "."),
+    "sides in front": lambda name: "L_" + name[:-4] if name.endswith("Left") else "R_" + name[:-5] if name.endswith("Right") else name,
+    "lower case": str.lower,
+    "a node's prefix": lambda name: "blendShape1." + short(name),
+    "numbered": lambda name: f"{len(name):02d}_{name}",
+    "a mesh's suffix": lambda name: name + "_Mesh",
+}
+
+
+def grid_mesh(blender, name, keys, at=(0.0, 0.0, 0.0), size=0.2):
+    """A small sheet with shape keys; each key moves its own vertex by a centimetre. The object."""
+    count = max(len(keys), 4)
+    points = [(at[0] + size * (i / count - 0.5), at[1], at[2] + size * ((i % 7) / 7 - 0.5)) for i in range(count)]
+    mesh = blender.data.meshes.new(name)
+    mesh.from_pydata(points, [], [tuple(range(i, i + 3)) for i in range(count - 2)])
+    obj = blender.data.objects.new(name, mesh)
+    blender.context.collection.objects.link(obj)
+    obj.shape_key_add(name="Basis", from_mix=False)
+    for i, key_name in enumerate(keys):
+        block = obj.shape_key_add(name=key_name, from_mix=False)
+        block.value = 0.0
+        block.slider_min, block.slider_max = -10, 10
+        block.data[i].co.y -= 0.01
+    return obj
+
+
+def rig_with(blender, bones, name="Rig"):
+    """An armature with bones {name: (head, tail, parent)}; the object."""
+    armature = blender.data.objects.new(name, blender.data.armatures.new(name))
+    blender.context.collection.objects.link(armature)
+    blender.context.view_layer.objects.active = armature
+    blender.ops.object.mode_set(mode="EDIT")
+    for bone_name, (head, tail, parent) in bones.items():
+        bone = armature.data.edit_bones.new(bone_name)
+        bone.head, bone.tail = head, tail
+        if parent:
+            bone.parent = armature.data.edit_bones[parent]
+    blender.ops.object.mode_set(mode="OBJECT")
+    return armature
+
+
+def deform(mesh, armature):
+    mesh.parent = armature
+    mesh.modifiers.new("Armature", "ARMATURE").object = armature
+
+
+def test_every_convention_is_found_by_its_own_names(blender, room, core):
+    conventions = core("face.conventions")
+    assert {c.name for c in conventions.conventions()} >= {
+        "arkit", "ict_facekit", "faceit", "ready_player_me", "mpfb", "reallusion_cc3", "reallusion_cc3_explus", "reallusion_cc4",
+        "metahuman", "vrm"}
+    for convention in conventions.conventions():
+        names = list(dict.fromkeys(name for alternatives in convention.keys.values() for name in alternatives[0]))
+        marks = tuple(mark.replace("*", "x") for mark in convention.marks)
+        found = conventions.find(("Basis", *names), marks)
+        assert found.convention.name == convention.name
+        assert set(found.shapes) >= set(convention.keys)
+
+
+@pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
+def test_arkit_is_found_in_its_common_spellings(blender, room, core, spell):
+    names = own_channels(room, core)
+    hero = grid_mesh(blender, "Hero", [spell(name) for name in names])
+    rig = room("scene.head").find(blender.context.scene)
+    assert rig.mesh == hero and set(rig.channels) == set(room("scene.head").channel_names())
+    assert rig.driver.used == set(names)
+    by_source = {source: rig.driver.tracks[track].path for source, track, _ in rig.driver.parts}
+    for name in names:
+        assert spell(name) in by_source[name]
+
+
+@pytest.mark.parametrize("names, said", [
+    (["Wave", "Key 1", "A", "b"], "no shape keys that Thunder knows"),
+    (["mouthPucker", "eyeBlinkLeft"], "has no jaw"),
+])
+def test_what_is_no_face_is_refused_with_a_reason(blender, room, core, names, said):
+    blender.context.scene.thunder.head = grid_mesh(blender, "Hero", names)
+    with pytest.raises(core("errors").BadHead, match=said):
+        room("scene.head").find(blender.context.scene)
+
+
+# ---- driven whole, and read back
+
+
+def take(room, core, blender, rig, **how):
+    """A take keyed and shown on a rig at 25 fps from frame 1: (performance, entry)."""
+    scene = blender.context.scene
+    scene.render.fps = 25
+    made = performance(room, core, **how)
+    clock = room("scene.resample").Clock.of(scene, 1.0)
+    actions = key(room, rig, made, clock, f"take {made.seed}")
+    entry = room("scene.takes").add_to_list(scene, rig, actions, made, "voice", clock)
+    room("scene.showing").show(rig, entry)
+    return made, entry
+
+
+def read(room, blender, rig, seconds=3.0):
+    clock = room("scene.resample").Clock.of(blender.context.scene, 1.0)
+    return list(room("scene.curves").read(rig, room("scene.head").channel_names(), clock, seconds))[-1]
+
+
+def test_several_meshes_are_driven_together_and_read_back_as_one(blender, room, core):
+    names = ["jawOpen", "mouthClose", "mouthPucker", "browInnerUp", "eyeBlinkLeft", "eyeBlinkRight"]
+    face = grid_mesh(blender, "Face", names)
+    teeth = grid_mesh(blender, "Teeth", ["jawOpen"], at=(0.0, 0.02, 0.0), size=0.05)
+    lashes = grid_mesh(blender, "Lashes", ["eyeBlink_L", "eyeBlink_R"], at=(0.02, 0.0, 0.03), size=0.05)
+    armature = rig_with(blender, {"Hips": ((0, 0, -1), (0, 0, -0.8), None), "Head": ((0, 0, -0.1), (0, 0, 0.1), "Hips")})
+    for mesh in (face, teeth, lashes):
+        deform(mesh, armature)
+    scene = blender.context.scene
+    for chosen in (teeth, lashes, armature, face):
+        scene.thunder.head = chosen
+        rig = room("scene.head").find(scene)
+        assert rig.mesh == face
+    assert {target.name for target in rig.targets} == {
+        face.data.shape_keys.name, teeth.data.shape_keys.name, lashes.data.shape_keys.name, armature.name}
+    made, entry = take(room, core, blender, rig, closed_at=(1.0,))
+    scene.frame_set(11)
+    opened = face.data.shape_keys.key_blocks["jawOpen"].value
+    assert opened == pytest.approx(0.2 / 0.3, abs=1e-4)
+    assert teeth.data.shape_keys.key_blocks["jawOpen"].value == pytest.approx(opened)
+    assert abs(armature.pose.bones["Head"].matrix_basis.to_euler().z) + abs(armature.pose.bones["Head"].matrix_basis.to_euler().y) > 0.01
+    motion = read(room, blender, rig)
+    assert np.abs(motion.jaw - made.motion.jaw).max() < 1e-4 and np.abs(motion.head - made.motion.head).max() < 1e-4
+    column = made.channels.index("browInnerUp")
+    assert np.abs(motion.expression[:, column] - made.motion.expression[:, column]).max() < 1e-4
+    room("scene.showing").show_own(rig)
+    assert all(target.animation_data.action is None for target in rig.targets)
+    assert teeth.data.shape_keys.key_blocks["jawOpen"].value == 0.0
+
+
+def test_a_take_on_several_meshes_is_committed_whole_and_undone(blender, room, core):
+    face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
+    teeth = grid_mesh(blender, "Teeth", ["jawOpen"], size=0.05)
+    parent = blender.data.objects.new("Hero", None)
+    blender.context.collection.objects.link(parent)
+    face.parent = teeth.parent = parent
+    teeth.data.shape_keys.key_blocks["jawOpen"].value = 0.3
+    teeth.data.shape_keys.key_blocks["jawOpen"].keyframe_insert("value", frame=500)
+    own = teeth.data.shape_keys.animation_data.action
+    scene = blender.context.scene
+    scene.thunder.head = face
+    rig = room("scene.head").find(scene)
+    take(room, core, blender, rig)
+    blender.ops.thunder.commit_take()
+    for keys in (face.data.shape_keys, teeth.data.shape_keys):
+        curves = {curve.data_path: curve for curve in room("scene.compat").curves_for(keys)}
+        assert curves['key_blocks["jawOpen"].value'].evaluate(11) == pytest.approx(0.2 / 0.3, abs=0.02)
+    moved = {curve.data_path: curve for curve in room("scene.compat").curves_for(teeth.data.shape_keys)}
+    assert moved['key_blocks["jawOpen"].value'].evaluate(500) == pytest.approx(0.3)
+    assert own.name in blender.data.actions and own != teeth.data.shape_keys.animation_data.action
+
+
+def test_a_jaw_of_bone_turns_about_the_heads_own_axes(blender, room, core):
+    """Whichever way the bone lies: its tip goes down, and the motion is read back from it."""
+    face = grid_mesh(blender, "Face", ["mouthPucker", "browInnerUp", "eyeBlinkLeft"])
+    armature = rig_with(blender, {
+        "spine": ((0, 0, -0.5), (0, 0, -0.2), None), "Head": ((0, 0, -0.1), (0, 0, 0.1), "spine"),
+        "Jaw": ((0, 0, 0), (0.0, -0.1, -0.02), "Head"), "LeftEye": ((0.03, -0.08, 0.05), (0.03, -0.1, 0.05), "Head"),
+        "RightEye": ((-0.03, -0.08, 0.05), (-0.03, -0.1, 0.05), "Head")})
+    deform(face, armature)
+    blender.context.scene.thunder.head = face
+    rig = room("scene.head").find(blender.context.scene)
+    plan = room("scene.character").plan_of(face)
+    assert (plan.forward, plan.up) == ("-Y", "Z")
+    assert {rule.joint for rule in plan.joints} == {"jaw", "neck", "eye_left", "eye_right"}
+    before = (armature.matrix_world @ armature.pose.bones["Jaw"].tail).copy()
+    made, _ = take(room, core, blender, rig, closed_at=())
+    blender.context.scene.frame_set(11)
+    blender.context.view_layer.update()
+    head = armature.pose.bones["Head"].matrix @ armature.data.bones["Head"].matrix_local.inverted()
+    after = head.inverted() @ armature.pose.bones["Jaw"].tail
+    assert after.z < before.z - 0.015 and abs(after.x - before.x) < 1e-6
+    motion = read(room, blender, rig)
+    for part in ("jaw", "head", "eyes"):
+        assert np.abs(getattr(motion, part) - getattr(made.motion, part)).max() < 1e-4
+
+
+def test_a_jaw_of_bone_closes_the_lips_where_no_shape_does(blender, room, core):
+    face = grid_mesh(blender, "Face", ["mouthPucker", "browInnerUp"])
+    armature = rig_with(blender, {"Head": ((0, 0, -0.1), (0, 0, 0.1), None), "jaw": ((0, 0, 0), (0, -0.1, 0), "Head")})
+    deform(face, armature)
+    rig = room("scene.head").find(blender.context.scene)
+    names = room("scene.head").channel_names()
+    motion = core("types").Motion(np.zeros((2, len(names)), np.float32), np.array([[0.2, 0, 0]] * 2, np.float32))
+    motion.expression[1, names.index("mouthClose")] = 0.2 / 0.3
+    values = rig.driver.drive(motion, names)
+    turn = next(turn for turn in rig.driver.turns if rig.driver.tracks[turn.first].group == "jaw")
+    angle = np.abs(values[:, turn.first:turn.first + turn.length] - np.array(
+        core("face.mapping").rotation_rest(turn.mode))).max(axis=1)
+    assert angle[0] > 0.05 and angle[1] < 1e-6
+    back = rig.driver.read(values, names)
+    assert back.jaw[0, 0] == pytest.approx(0.2, abs=1e-4) and abs(back.jaw[1, 0]) < 1e-4
+
+
+@pytest.mark.parametrize("forward, up", [("-Y", "Z"), ("Z", "Y"), ("Y", "Z"), ("X", "Z")])
+def test_a_characters_facing_is_found_from_its_eyes(blender, room, forward, up):
+    axes = {"X": (1, 0, 0), "-X": (-1, 0, 0), "Y": (0, 1, 0), "-Y": (0, -1, 0), "Z": (0, 0, 1)}
+    f, u = np.array(axes[forward], float), np.array(axes[up], float)
+    left = np.cross(u, f)
+
+    def at(x, y, z):
+        return tuple(x * left + y * u + z * f)
+
+    armature = rig_with(blender, {
+        "neck": (at(0, -0.1, 0), at(0, 0, 0), None), "jaw": (at(0, 0, 0), at(0, -0.02, 0.1), "neck"),
+        "eye.L": (at(0.03, 0.05, 0.08), at(0.03, 0.05, 0.1), "neck"), "eye.R": (at(-0.03, 0.05, 0.08), at(-0.03, 0.05, 0.1), "neck")})
+    face = grid_mesh(blender, "Face", ["mouthPucker", "mouthClose"])
+    deform(face, armature)
+    plan = room("scene.character").plan_of(face)
+    assert (plan.forward, plan.up) == (forward, up)
+
+
+def control_rig(blender, face):
+    """A control rig: sliders as custom properties and as bones that slide, which drive the keys of a face."""
+    controls = rig_with(blender, {"face": ((0, 0, 0), (0, 0, 0.1), None), "smile.L": ((0.1, 0, 0), (0.1, 0, 0.1), None),
+                                  "corner.L": ((0.2, 0, 0), (0.2, 0, 0.1), None)}, "Controls")
+    board = controls.pose.bones["face"]
+    for name in ("jaw", "pucker"):
+        board[name] = 0.0
+        board.id_properties_ui(name).update(min=0.0, max=10.0, default=0.0)
+
+    def drive(key_name, expression, data_path="", bone=""):
+        curve = face.data.shape_keys.key_blocks[key_name].driver_add("value")
+        variable = curve.driver.variables.new()
+        variable.name = "v"
+        target = variable.targets[0]
+        if bone:
+            variable.type = "TRANSFORMS"
+            target.id, target.bone_target, target.transform_type, target.transform_space = controls, bone, "LOC_Y", "LOCAL_SPACE"
+        else:
+            target.id, target.data_path = controls, data_path
+        curve.driver.expression = expression
+
+    drive("jawOpen", "v / 10", 'pose.bones["face"]["jaw"]')
+    drive("mouthPucker", "v * 0.1", 'pose.bones["face"]["pucker"]')
+    drive("mouthSmileLeft", "max(v * 50, 0)", bone="corner.L")
+    drive("mouthFrownLeft", "max(-v * 50, 0)", bone="corner.L")
+    return controls
+
+
+def test_driven_keys_are_moved_by_the_controls_that_drive_them(blender, room, core):
+    face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker", "mouthSmileLeft", "mouthFrownLeft", "mouthClose"])
+    controls = control_rig(blender, face)
+    scene = blender.context.scene
+    scene.thunder.head = face
+    rig = room("scene.head").find(scene)
+    assert controls in rig.targets and face.data.shape_keys in rig.targets  # mouthClose moves freely
+    room("scene.head").check_animatable(rig)
+    by_source = {rule.source: rule for rule in room("scene.character").plan_of(face).rules}
+    assert by_source["jawOpen"].target.name == "jaw" and by_source["jawOpen"].weight == pytest.approx(10.0, rel=1e-3)
+    assert by_source["mouthSmileLeft"].weight == pytest.approx(0.02, rel=1e-3)
+    assert by_source["mouthFrownLeft"].weight == pytest.approx(-0.02, rel=1e-3)
+    made, _ = take(room, core, blender, rig, closed_at=())
+    scene.frame_set(11)
+    keys = face.data.shape_keys.evaluated_get(blender.context.evaluated_depsgraph_get()).key_blocks
+    assert keys["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-3)
+    assert keys["mouthPucker"].value == pytest.approx(0.3, abs=1e-3)
+    motion = read(room, blender, rig)
+    assert np.abs(motion.jaw - made.motion.jaw).max() < 1e-3
+    assert np.abs(motion.expression[:, made.channels.index("mouthPucker")] - 0.3).max() < 1e-3
+
+
+def test_properties_named_like_channels_are_a_control_rig(blender, room, core):
+    """A rig of sliders alone, whatever they drive."""
+    rig_object = rig_with(blender, {"face": ((0, 0, 0), (0, 0, 0.1), None)}, "Sliders")
+    for name in own_channels(room, core):
+        rig_object.pose.bones["face"][short(name)] = 0.0
+    blender.context.scene.thunder.head = rig_object
+    rig = room("scene.head").find(blender.context.scene)
+    assert rig.mesh == rig_object and len(rig.channels) == 44
+    take(room, core, blender, rig, closed_at=())
+    blender.context.scene.frame_set(11)
+    assert rig_object.pose.bones["face"]["jawOpen"] == pytest.approx(0.2 / 0.3, abs=1e-4)
+    assert rig_object.pose.bones["face"]["mouthPucker"] == pytest.approx(0.3, abs=1e-4)
+    room("scene.showing").show_own(rig)
+    assert rig_object.pose.bones["face"]["jawOpen"] == 0.0
+
+
+def test_a_driver_that_cannot_be_followed_is_said(blender, room, core):
+    face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
+    curve = face.data.shape_keys.key_blocks["mouthPucker"].driver_add("value")
+    curve.driver.expression = "sin(frame)"
+    blender.context.scene.thunder.head = face
+    rig = room("scene.head").find(blender.context.scene)
+    assert "mouthPucker" not in rig.channels
+    lost = dict(core("face.conventions").missing(rig.driver.used, room("scene.head").channel_names()))
+    assert "“oo”" in lost["mouthPucker"]
+
+
+def test_a_drivers_expression_never_runs_as_code(blender, room):
+    face = grid_mesh(blender, "Face", ["jawOpen"])
+    controls = rig_with(blender, {"face": ((0, 0, 0), (0, 0, 0.1), None)}, "Controls")
+    controls["jaw"] = 0.0
+    drivers = room("scene.drivers")
+    for expression in ("__import__('os').getcwd() and v", "v.__class__", "(lambda: v)()", "[v][0]", "v ** 10 ** 10"):
+        curve = face.data.shape_keys.key_blocks["jawOpen"].driver_add("value")
+        variable = curve.driver.variables.new()
+        variable.name, variable.targets[0].id, variable.targets[0].data_path = "v", controls, '["jaw"]'
+        curve.driver.expression = expression
+        assert drivers.follow(curve) is None
+        face.data.shape_keys.key_blocks["jawOpen"].driver_remove("value")
+
+
+# ---- the table, its preview, presets
+
+
+@pytest.fixture
+def hero(blender, room):
+    """A character with a few ARKit keys, chosen, its mapping shown: (mesh, settings)."""
+    mesh = grid_mesh(blender, "Hero", ["jawOpen", "mouthPucker", "mouthClose", "eyeBlink_L", "eyeBlink_R", "Wave"])
+    settings = blender.context.scene.thunder
+    settings.head = mesh
+    assert blender.ops.thunder.show_mapping() == {"FINISHED"}
+    return mesh, settings
+
+
+def row_of(settings, source):
+    return next(index for index, row in enumerate(settings.table) if row.source == source)
+
+
+def values(mesh):
+    return {block.name: round(block.value, 5) for block in mesh.data.shape_keys.key_blocks[1:]}
+
+
+def test_the_table_has_a_row_for_every_channel_and_an_edit_is_kept(blender, room, core, hero):
+    mesh, settings = hero
+    sources = [row.source for row in settings.table]
+    assert set(sources) >= set(own_channels(room, core)) and "neck" in sources and "jaw" not in sources
+    row = settings.table[row_of(settings, "mouthSmileLeft")]
+    assert row.kind == "NONE"
+    row.target = "Wave"
+    assert row.kind == "KEY"
+    row.weight = 0.5
+    plan = room("scene.character").plan_of(mesh)
+    rule = next(rule for rule in plan.rules if rule.source == "mouthSmileLeft")
+    assert (rule.target.name, rule.weight, plan.name) == ("Wave", 0.5, "By Hand")
+    assert "mouthSmileLeft" in room("scene.head").find(blender.context.scene).channels
+    assert room("scene.table").is_current(blender.context.scene, mesh)
+
+
+def test_preview_shows_the_chosen_row_alone_and_gives_the_pose_back(blender, room, hero):
+    mesh, settings = hero
+    keys = mesh.data.shape_keys.key_blocks
+    keys["mouthPucker"].value, keys["Wave"].value = 0.25, 0.4
+    before = values(mesh)
+    settings.table_index = row_of(settings, "jawOpen")
+    settings.preview = True
+    assert values(mesh) == {**dict.fromkeys(before, 0.0), "jawOpen": 1.0, "Wave": 0.4}
+    settings.table_index = row_of(settings, "eyeBlinkLeft")
+    settings.preview_amount = 0.5
+    assert values(mesh) == {**dict.fromkeys(before, 0.0), "eyeBlink_L": 0.5, "Wave": 0.4}
+    settings.table[settings.table_index].weight = 2.0  # an edit is seen at once
+    assert values(mesh)["eyeBlink_L"] == 1.0 and settings.preview
+    settings.preview = False
+    assert values(mesh) == before
+
+
+def test_preview_over_an_animation_gives_the_frame_back(blender, room, core, hero):
+    mesh, settings = hero
+    rig = room("scene.head").find(blender.context.scene)
+    take(room, core, blender, rig, closed_at=())
+    blender.context.scene.frame_set(11)
+    before = values(mesh)
+    assert before["jawOpen"] == pytest.approx(0.2 / 0.3, abs=1e-4)
+    settings.table_index = row_of(settings, "mouthPucker")
+    settings.preview = True
+    assert values(mesh)["jawOpen"] == 0.0
+    blender.ops.thunder.select_take(index=-1)  # showing something else ends it
+    assert not settings.preview and not settings.preview_kept
+    blender.ops.thunder.select_take(index=0)
+    blender.context.scene.frame_set(11)
+    assert values(mesh) == before
+
+
+def test_a_target_is_added_and_taken_away(blender, room, hero):
+    mesh, settings = hero
+    settings.table_index = row_of(settings, "jawOpen")
+    blender.ops.thunder.add_rule()
+    added = settings.table[settings.table_index]
+    assert added.source == "jawOpen" and added.kind == "NONE"
+    added.target, added.weight = "Wave", 0.2
+    plan = room("scene.character").plan_of(mesh)
+    assert [(r.target.name, round(r.weight, 3)) for r in plan.rules if r.source == "jawOpen"] == [("jawOpen", 1.0), ("Wave", 0.2)]
+    blender.ops.thunder.remove_rule()
+    plan = room("scene.character").plan_of(mesh)
+    assert [r.target.name for r in plan.rules if r.source == "jawOpen"] == ["jawOpen"]
+
+
+def test_a_mapping_is_found_again_and_survives_the_file(blender, room, hero, tmp_path):
+    mesh, settings = hero
+    settings.table[row_of(settings, "mouthSmileLeft")].target = "Wave"
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "hero.blend"))
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "hero.blend"))
+    mesh = blender.data.objects["Hero"]
+    character = room("scene.character")
+    assert any(rule.target.name == "Wave" for rule in character.plan_of(mesh).rules)
+    blender.ops.thunder.find_mapping()
+    assert not any(rule.target.name == "Wave" for rule in character.plan_of(mesh).rules)
+
+
+def test_a_preset_fits_a_character_whose_objects_are_called_otherwise(blender, room, core, hero):
+    mesh, settings = hero
+    settings.table[row_of(settings, "mouthSmileLeft")].target = "Wave"
+    assert blender.ops.thunder.save_mapping(name="Wave smile: 1/2") == {"FINISHED"}
+    presets = room("scene.presets")
+    assert presets.names() == ["Wave smile_ 1_2"]
+    other = grid_mesh(blender, "Other", ["jawOpen", "Wave"], at=(5, 0, 0))
+    settings.head = other
+    blender.ops.thunder.load_mapping(name=presets.names()[0])
+    rig = room("scene.head").find(blender.context.scene)
+    assert rig.mesh == other and set(rig.channels) == {"mouthSmileLeft", "mouthClose"} - {"mouthClose"}
+    path = presets.folder() / "Wave smile_ 1_2.json"
+    path.write_text(path.read_text()[:-40])
+    with pytest.raises(RuntimeError, match="readable as JSON"):
+        blender.ops.thunder.load_mapping(name=presets.names()[0])
+    path.unlink()
+
+
+def test_a_pose_is_learnt_and_played(blender, room, core):
+    """A face of bones and sliders alone, posed channel by channel."""
+    armature = rig_with(blender, {
+        "head": ((0, 0, 0), (0, 0, 0.1), None), "Kiefer": ((0, 0, 0), (0, -0.1, 0), "head"), "lip.T": ((0, -0.1, 0), (0, -0.12, 0), "head")},
+        "Gesicht")
+    armature.pose.bones["head"]["Lachen"] = 0.0
+    scene = blender.context.scene
+    scene.thunder.head = armature
+    with pytest.raises(Exception, match="no shape keys"):
+        room("scene.head").find(scene)
+    blender.ops.thunder.find_mapping()
+    settings = scene.thunder
+    jaw, lip = armature.pose.bones["Kiefer"], armature.pose.bones["lip.T"]
+
+    def learn(source):
+        settings.table_index = row_of(settings, source)
+        assert blender.ops.thunder.learn_channel() == {"FINISHED"}
+        for bone in armature.pose.bones:
+            bone.matrix_basis.identity()
+            bone.location, bone.rotation_quaternion, bone.scale = (0, 0, 0), (1, 0, 0, 0), (1, 1, 1)
+        armature.pose.bones["head"]["Lachen"] = 0.0
+
+    with pytest.raises(RuntimeError, match="at rest"):
+        blender.ops.thunder.learn_channel()
+    jaw.rotation_quaternion = (np.cos(0.2), np.sin(0.2), 0.0, 0.0)
+    learn("jawOpen")
+    lip.location[2] = 0.01
+    armature.pose.bones["head"]["Lachen"] = 0.8
+    learn("mouthPucker")
+    rig = room("scene.head").find(scene)
+    assert rig.mesh == armature and rig.channels == ("mouthPucker",)
+    made, _ = take(room, core, blender, rig, closed_at=())
+    scene.frame_set(11)
+    assert jaw.rotation_quaternion.angle == pytest.approx(0.4 * 0.2 / 0.3, abs=1e-3)
+    assert lip.location[2] == pytest.approx(0.01 * 0.3, abs=1e-5)
+    assert armature.pose.bones["head"]["Lachen"] == pytest.approx(0.24, abs=1e-4)
+    motion = read(room, blender, rig)
+    assert np.abs(motion.jaw[:, 0] - 0.2).max() < 1e-3
+    assert np.abs(motion.expression[:, made.channels.index("mouthPucker")] - 0.3).max() < 1e-3
+    room("scene.showing").show_own(rig)
+    assert jaw.rotation_quaternion.angle == pytest.approx(0.0, abs=1e-6) and lip.location[2] == 0.0
+
+
+def test_the_animators_choice_of_objects_is_kept(blender, room):
+    face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
+    near = grid_mesh(blender, "Teeth", ["jawOpen"], size=0.05)
+    far = grid_mesh(blender, "Puppet", ["jawOpen"], at=(3, 0, 0))
+    scene = blender.context.scene
+    scene.thunder.head = face
+    head = room("scene.head")
+    assert {thing.name for thing in head.find(scene).objects} == {"Face", "Teeth"}
+    for thing in (face, far):
+        thing.select_set(True)
+    near.select_set(False)
+    blender.ops.thunder.use_objects()
+    assert {thing.name for thing in head.find(scene).objects} == {"Face", "Puppet"}
+    assert {target.name for target in head.find(scene).targets} == {face.data.shape_keys.name, far.data.shape_keys.name}
+    blender.ops.thunder.use_objects(by_place=True)
+    assert {thing.name for thing in head.find(scene).objects} == {"Face", "Teeth"}
+
+
+def test_two_characters_side_by_side_are_two(blender, room, core):
+    for at, name in ((0.0, "Anna"), (0.5, "Bert")):
+        grid_mesh(blender, name, ["jawOpen", "mouthPucker"], at=(at, 0, 0))
+    scene = blender.context.scene
+    blender.context.view_layer.objects.active = None
+    assert [thing.name for thing in room("scene.head").in_scene(scene)] == ["Anna", "Bert"]
+    with pytest.raises(core("errors").BadHead, match="several heads"):
+        room("scene.head").find(scene)
+
+
+# ---- JSON
+
+
+@pytest.mark.parametrize("spoil, said", [
+    (lambda data: "{", "readable as JSON"),
+    (lambda data: "[]", "no mapping"),
+    (lambda data: data | {"thunder_mapping": 99}, "version 99"),
+    (lambda data: data | {"rules": {}}, "no list"),
+    (lambda data: data | {"rules": [{"source": "jawOpen"}]}, "no target"),
+    (lambda data: data | {"rules": [{"source": "jawOpen", "target": {"kind": "LAMP", "name": "x"}}]}, "LAMP"),
+    (lambda data: data | {"rules": [{"source": "jawOpen", "weight": "much", "target": {"kind": "KEY", "name": "x"}}]}, "no number"),
+    (lambda data: data | {"rules": [{"source": "jawOpen", "weight": float("nan"), "target": {"kind": "KEY", "name": "x"}}]}, "no number"),
+    (lambda data: data | {"rules": [{"source": "", "target": {"kind": "KEY", "name": "x"}}]}, "no source"),
+    (lambda data: data | {"rules": [{"source": "a", "target": {"kind": "BONE", "bone": "b", "path": "hide"}}]}, "no channel of a bone"),
+    (lambda data: data | {"rules": [{"source": "a", "target": {"kind": "KEY", "name": 3}}]}, "no text"),
+    (lambda data: data | {"joints": [{"joint": "knee", "bone": "b"}]}, "none of neck"),
+    (lambda data: data | {"joints": [{"joint": "jaw"}]}, "has no bone"),
+    (lambda data: data | {"forward": "Z", "up": "-Z"}, "different axes"),
+    (lambda data: data | {"parts": [1]}, "no object's name"),
+])
+def test_a_malformed_mapping_is_refused_with_a_sentence(core, spoil, said):
+    import json
+
+    mapping = core("face.mapping")
+    plan = mapping.Mapping("Hero", (mapping.Rule("jawOpen", mapping.Target("KEY", "jawOpen"), 0.5),
+                                    mapping.Rule("mouthPucker", mapping.Target("BONE", "", "Rig", "lip", "location", 2), -0.1)),
+                           (mapping.JointRule("neck", "Head", "Rig", 0.5),), "arkit", ("Face",), "-Y", "Z")
+    text = plan.to_json()
+    assert mapping.Mapping.from_json(text) == plan
+    spoilt = spoil(json.loads(text))
+    with pytest.raises(core("errors").BadHead, match=said):
+        mapping.Mapping.from_json(spoilt if isinstance(spoilt, str) else json.dumps(spoilt))
+
+
+# ---- linked characters
+
+
+@pytest.fixture
+def library(blender, room, tmp_path):
+    """A file with a character of two meshes and a rig in a collection, mapped by hand there; its path."""
+    collection = blender.data.collections.new("Hero")
+    blender.context.scene.collection.children.link(collection)
+    face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker", "Wave"])
+    teeth = grid_mesh(blender, "Teeth", ["jawOpen"], size=0.05)
+    rig = rig_with(blender, {"Head": ((0, 0, 0), (0, 0, 0.1), None)})
+    for thing in (face, teeth):
+        deform(thing, rig)
+    for thing in (face, teeth, rig):
+        blender.context.scene.collection.objects.unlink(thing)
+        collection.objects.link(thing)
+    settings = blender.context.scene.thunder
+    settings.head = face
+    blender.ops.thunder.show_mapping()
+    settings.table[row_of(settings, "mouthSmileLeft")].target = "Wave"
+    path = str(tmp_path / "hero.blend")
+    blender.ops.wm.save_as_mainfile(filepath=path)
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    return path
+
+
+def link(blender, path, instance):
+    with blender.data.libraries.load(path, link=True) as (source, target):
+        target.collections = ["Hero"]
+    collection = blender.data.collections["Hero"]
+    if not instance:
+        blender.context.scene.collection.children.link(collection)
+        return next(thing for thing in collection.objects if thing.name == "Face")
+    empty = blender.data.objects.new("Hero", None)
+    empty.instance_type, empty.instance_collection = "COLLECTION", collection
+    blender.context.scene.collection.objects.link(empty)
+    return empty
+
+
+@pytest.mark.parametrize("instance", [False, True], ids=["linked objects", "collection instance"])
+def test_a_linked_character_is_made_editable_and_plays(blender, room, core, library, instance, tmp_path):
+    scene = blender.context.scene
+    linked = link(blender, library, instance)
+    if not instance:
+        scene.thunder.head = linked
+        with pytest.raises(core("errors").BadHead, match="linked from another file"):
+            room("scene.head").check_animatable(room("scene.head").find(scene))
+    assert blender.ops.thunder.make_editable() == {"FINISHED"}
+    rig = room("scene.head").find(scene)
+    room("scene.head").check_animatable(rig)
+    assert rig.mesh.library is None and rig.mesh.override_library is not None
+    assert "mouthSmileLeft" in rig.channels  # the mapping came with the character
+    made, entry = take(room, core, blender, rig, closed_at=())
+    saved = str(tmp_path / "shot.blend")
+    blender.ops.wm.save_as_mainfile(filepath=saved)
+    blender.ops.wm.open_mainfile(filepath=saved)
+    scene = blender.context.scene
+    rig = room("scene.head").find(scene)
+    assert scene.thunder.active_take == 0
+    scene.frame_set(11)
+    assert rig.keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-4)
+    assert np.abs(read(room, blender, rig).jaw - made.motion.jaw).max() < 1e-4
+    blender.ops.thunder.select_take(index=-1)
+    assert scene.thunder.active_take == -1 and rig.keys.key_blocks["jawOpen"].value == 0.0
+
+
+def test_only_what_is_linked_is_made_editable(blender, room, library):
+    make_editable, scene = blender.ops.thunder.make_editable, blender.context.scene
+    assert not make_editable.poll()
+    with pytest.raises(RuntimeError, match="Nothing here is linked"):
+        make_editable()
+    scene.thunder.head = grid_mesh(blender, "Local", ["jawOpen"])
+    assert not make_editable.poll()
+    with pytest.raises(RuntimeError, match="“Local” is not linked from another file"):
+        make_editable()
+    link(blender, library, True)
+    assert make_editable.poll() and make_editable() == {"FINISHED"}  # the instance, as the chosen head is not linked
+    face = scene.thunder.head
+    assert face.name != "Local" and face.override_library is not None
+    assert not make_editable.poll()
+    with pytest.raises(RuntimeError, match="is not linked"):
+        make_editable()
+
+
+def test_a_mapping_made_on_an_override_is_kept_in_the_shot(blender, room, library, tmp_path):
+    link(blender, library, True)
+    blender.ops.thunder.make_editable()
+    settings = blender.context.scene.thunder
+    blender.ops.thunder.show_mapping()
+    settings.table[row_of(settings, "mouthFrownLeft")].target = "Wave"
+    saved = str(tmp_path / "shot.blend")
+    blender.ops.wm.save_as_mainfile(filepath=saved)
+    blender.ops.wm.open_mainfile(filepath=saved)
+    rig = room("scene.head").find(blender.context.scene)
+    assert {"mouthSmileLeft", "mouthFrownLeft"} <= set(rig.channels)
+
+
+def test_an_overridden_control_rig_is_driven(blender, room, core, tmp_path):
+    """The usual way of a studio: Blender's own override of the collection, keys on the control rig alone."""
+    collection = blender.data.collections.new("Hero")
+    blender.context.scene.collection.children.link(collection)
+    face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker", "mouthSmileLeft", "mouthFrownLeft"])
+    controls = control_rig(blender, face)
+    face.parent = controls
+    for thing in (face, controls):
+        blender.context.scene.collection.objects.unlink(thing)
+        collection.objects.link(thing)
+    path = str(tmp_path / "hero.blend")
+    blender.ops.wm.save_as_mainfile(filepath=path)
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with blender.data.libraries.load(path, link=True) as (source, target):
+        target.collections = ["Hero"]
+    scene = blender.context.scene
+    blender.data.collections["Hero"].override_hierarchy_create(scene, blender.context.view_layer, do_fully_editable=True)
+    face = next(thing for thing in scene.objects if thing.type == "MESH")
+    scene.thunder.head = face
+    rig = room("scene.head").find(scene)
+    assert [target.name for target in rig.targets] == ["Controls"]
+    room("scene.head").check_animatable(rig)
+    take(room, core, blender, rig, closed_at=())
+    scene.frame_set(11)
+    keys = face.evaluated_get(blender.context.evaluated_depsgraph_get()).data.shape_keys
+    keys = keys or face.data.shape_keys.evaluated_get(blender.context.evaluated_depsgraph_get())
+    assert keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-3)
+
+
+def test_a_take_finds_its_targets_after_the_mapping_has_changed(blender, room, core):
+    """A mesh that was taken out of the character, or came in, leaves the others' curves where they belong."""
+    face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
+    teeth = grid_mesh(blender, "Teeth", ["jawOpen"], size=0.05)
+    lashes = grid_mesh(blender, "Lashes", ["mouthPucker"], size=0.05)
+    scene = blender.context.scene
+    scene.thunder.head = face
+    made, entry = take(room, core, blender, room("scene.head").find(scene), closed_at=())
+    room("scene.showing").show_own(room("scene.head").find(scene))
+    for thing in (face, teeth, lashes):
+        thing.select_set(thing is not teeth)
+    blender.ops.thunder.use_objects()
+    rig = room("scene.head").find(scene)
+    assert {thing.name for thing in rig.objects} == {"Face", "Lashes"}
+    room("scene.showing").show(rig, entry)
+    scene.frame_set(11)
+    assert face.data.shape_keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-4)
+    assert lashes.data.shape_keys.key_blocks["mouthPucker"].value == pytest.approx(0.3, abs=1e-4)
+    assert teeth.data.shape_keys.key_blocks["jawOpen"].value == 0.0
+    late = grid_mesh(blender, "Brows", ["mouthPucker"], size=0.05)
+    blender.ops.thunder.use_objects(by_place=True)
+    rig = room("scene.head").find(scene)
+    room("scene.showing").show(rig, entry)  # the take knows nothing of the brows
+    scene.frame_set(11)
+    assert late.data.shape_keys.key_blocks["mouthPucker"].value == 0.0
+    assert teeth.data.shape_keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-4)
+
+
+def ball(blender, names, mirrored=False, turned=0.0):
+    """A head-like ball that looks along −Y, with an eyelid key for each side on its front; turned about Z, radians."""
+    g = np.random.default_rng(3)
+    points = g.normal(size=(400, 3))
+    points = 0.1 * points / np.linalg.norm(points, axis=1, keepdims=True)
+    mesh = blender.data.meshes.new("Ball")
+    turn = np.array([[np.cos(turned), -np.sin(turned), 0], [np.sin(turned), np.cos(turned), 0], [0, 0, 1]])
+    mesh.from_pydata((points @ turn.T).tolist(), [], [])
+    obj = blender.data.objects.new("Ball", mesh)
+    blender.context.collection.objects.link(obj)
+    obj.shape_key_add(name="Basis", from_mix=False)
+    for name in names:
+        block = obj.shape_key_add(name=name, from_mix=False)
+        block.value = 0.0
+        side = {"L": 1, "R": -1}.get(name[-1], 0) * (-1 if mirrored else 1)
+        near = np.linalg.norm(points - [0.035 * side, -0.09, 0.02], axis=1) < 0.03
+        moved = points - near[:, None] * [0, 0, 0.01]
+        block.data.foreach_set("co", (moved @ turn.T).astype(np.float32).ravel())
+    return obj
+
+
+@pytest.mark.parametrize("turned", [0.0, 1.2, np.pi])
+def test_a_character_that_means_the_viewers_left_is_noticed_and_swapped(blender, room, turned):
+    character, scene = room("scene.character"), blender.context.scene
+    names = ["jawOpen", "eyeBlink_L", "eyeBlink_R", "mouthSmile_L", "mouthSmile_R"]
+    right = ball(blender, names, turned=turned)
+    assert not character.is_mirrored(character.resolve(right))
+    blender.data.objects.remove(right)
+    wrong = ball(blender, names, mirrored=True, turned=turned)
+    assert character.is_mirrored(character.resolve(wrong))
+    scene.thunder.head = wrong
+    blender.ops.thunder.swap_sides()
+    assert not character.is_mirrored(character.resolve(wrong))
+    rules = {rule.source: rule.target.name for rule in character.plan_of(wrong).rules}
+    assert rules["mouthSmileLeft"] == "mouthSmile_R" and rules["eyeBlinkRight"] == "eyeBlink_L"

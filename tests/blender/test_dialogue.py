@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Several heads with a voice each, all strips in one go; and first steps, units, rates and the preview range."""
+
+import numpy as np
+import pytest
+
+from performances import write_wav
+from played_engine import PlayedClient
+
+
+def sound(tmp_path, name, seconds=2.0):
+    rng = np.random.default_rng(abs(hash(name)) % 1000)
+    return write_wav(tmp_path / f"{name}.wav", 0.3 * rng.standard_normal(int(16000 * seconds)))
+
+
+@pytest.fixture
+def shot(blender, room, tmp_path):
+    """Two heads and three strips: (scene, heads, strips by name)."""
+    strip = room("scene.strip")
+    if not strip.has_audio():
+        pytest.skip("this bpy wheel was built without sound")
+    for _ in range(2):
+        blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps = 25
+    heads = room("scene.head").in_scene(scene)
+    starts = {"one": 1, "two": 61, "music": 1}
+    strips = {name: strip.add(scene, sound(tmp_path, name), name, start) for name, start in starts.items()}
+    return scene, heads, strips
+
+
+def test_each_head_finds_its_own_voice(blender, room, shot):
+    scene, heads, strips = shot
+    dialogue, strip = room("scene.dialogue"), room("scene.strip")
+    dialogue.cast(scene, "one", heads[0])
+    dialogue.cast(scene, "two", heads[1])
+    dialogue.cast(scene, "music", None)
+    scene.sequence_editor.active_strip = strips["music"]
+    for mesh, name in zip(heads, ("one", "two")):
+        scene.thunder.head = mesh
+        assert strip.find(blender.context).name == name
+    assert [line.strip for line in dialogue.lines(scene)] == ["one", "two"]
+
+
+def test_a_heads_second_line_is_meant_when_the_first_is_over(blender, room, shot):
+    scene, heads, strips = shot
+    dialogue, strip = room("scene.dialogue"), room("scene.strip")
+    for name in ("one", "two"):
+        dialogue.cast(scene, name, heads[0])
+    scene.thunder.head = heads[0]
+    scene.sequence_editor.active_strip = strips["music"]
+    scene.frame_set(10)
+    assert strip.find(blender.context).name == "one"
+    scene.frame_set(55)
+    assert strip.find(blender.context).name == "two"
+
+
+def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, room, core, shot, tmp_path, monkeypatch):
+    scene, heads, strips = shot
+    client = PlayedClient(room, core, tmp_path)
+    monkeypatch.setattr(room("scene.engine_session"), "client", lambda: client)
+    assert not blender.ops.thunder.generate_all.poll()  # nobody was chosen to speak anything
+    blender.ops.thunder.cast_strip(strip="one", speaker=heads[0].name)
+    blender.ops.thunder.cast_strip(strip="two", speaker=heads[1].name)
+    blender.ops.thunder.cast_strip(strip="music", speaker="NOBODY")
+    scene.thunder.count = 2
+    assert blender.ops.thunder.generate_all() == {"FINISHED"}
+    made = {(entry.voice, entry.head.name) for entry in scene.thunder.takes}
+    assert made == {("one", heads[0].name), ("two", heads[1].name)} and len(scene.thunder.takes) == 4
+    firsts = {entry.voice: entry.first for entry in scene.thunder.takes}
+    assert firsts == {"one": 1, "two": 61}
+    for mesh in heads:
+        assert room("scene.showing").shown_action(room("scene.head").resolve(mesh)) is not None
+    assert not blender.ops.thunder.generate_all.poll()
+    assert room("scene.dialogue").wanting(scene) == []
+
+
+def test_a_line_that_fails_costs_only_itself(blender, room, core, shot, tmp_path):
+    scene, heads, strips = shot
+    dialogue = room("scene.dialogue")
+    dialogue.cast(scene, "one", heads[0])
+    dialogue.cast(scene, "two", heads[1])
+    dialogue.cast(scene, "music", None)
+    todo = dialogue.wanting(scene)
+    strips["one"].mute = True
+    kept, left_out = [], []
+    for _ in dialogue.generate(PlayedClient(room, core, tmp_path), scene, todo, 2, 1, room("scene.sampling").Sampling(), kept,
+                               left_out):
+        pass
+    assert len(left_out) == 1 and "muted" in left_out[0]
+    assert {entry.voice for entry in scene.thunder.takes} == {"two"} and len(kept) == 2
+
+
+def test_the_only_head_speaks_what_nobody_was_chosen_for(blender, room, shot):
+    scene, heads, strips = shot
+    for thing in (heads[1], heads[1].parent):
+        blender.data.objects.remove(thing)
+    dialogue = room("scene.dialogue")
+    assert {line.strip for line in dialogue.wanting(scene)} == {"one", "two", "music"}
+    dialogue.cast(scene, "music", None)
+    assert {line.strip for line in dialogue.wanting(scene)} == {"one", "two"}
+
+
+@pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (30, 1.0), (60, 1.0)])
+def test_only_the_preview_range_is_spoken_where_that_is_wanted(blender, room, core, shot, tmp_path, fps, base):
+    scene, heads, strips = shot
+    scene.render.fps, scene.render.fps_base = fps, base
+    room("scene.dialogue").cast(scene, "one", heads[0])
+    scene.thunder.head = heads[0]
+    scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 11, 30
+    strip = room("scene.strip")
+    assert strip.find(blender.context).clock.start == 1
+    scene.thunder.only_preview = True
+    voice = strip.find(blender.context)
+    assert (voice.clock.start, voice.last) == (11, 31)
+    client = PlayedClient(room, core, tmp_path)
+    for _ in room("scene.performing").generate(client, voice, scene, room("scene.head").find(scene), 1, 1,
+                                               room("scene.sampling").Sampling()):
+        pass
+    entry = scene.thunder.takes[0]
+    assert entry.first == 11 and 28 <= entry.last <= 31
+    assert room("scene.voice_state").stale(scene) == []  # what was left out is not missed
+    room("scene.compat").trim_start(strips["one"], 2)
+    assert room("scene.voice_state").stale(scene) == []
+    scene.frame_preview_end = 12
+    with pytest.raises(core("errors").BadSound, match="preview range"):
+        strip.find(blender.context)
+
+
+@pytest.mark.parametrize("seconds", [0.0137, -0.021])
+@pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (60, 1.0)])
+def test_a_sound_between_two_frames_is_spoken_where_it_is_heard(blender, room, core, shot, tmp_path, fps, base, seconds):
+    """Blender keeps strips on whole frames; what a camera recorded beside its picture begins a fraction of one off."""
+    scene, heads, strips = shot
+    scene.render.fps, scene.render.fps_base = fps, base
+    if not hasattr(strips["one"], "sound_offset") or strips["one"].bl_rna.properties["sound_offset"].is_readonly:
+        pytest.skip("this Blender's strips have no offset of their sound")
+    strips["one"].sound_offset = seconds
+    voice = room("scene.strip").of_strip(scene, strips["one"])
+    path = str(tmp_path / "heard.wav")
+    for _ in room("scene.mixdown").mix_down(voice, path):
+        pass
+    from performances import read_wav
+
+    heard, rate = read_wav(path)
+    whole, _ = read_wav(tmp_path / "one.wav")
+    window = heard[rate // 2:rate]
+    offsets = range(-rate // 20, rate // 20)
+    fit = [float(np.dot(window, whole[rate // 2 - late:rate - late])) for late in offsets]
+    assert offsets[int(np.argmax(fit))] / rate == pytest.approx(seconds, abs=1e-3)
+    state = room("scene.voice_state")
+    assert state.of_voice(scene, voice).origin == pytest.approx(1 + seconds * fps / base, abs=1e-4)
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.01, 0.001])
+def test_a_head_has_its_size_in_the_scenes_units(blender, room, unit):
+    scene = blender.context.scene
+    scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", unit
+    blender.ops.thunder.add_head()
+    blender.context.view_layer.update()
+    mesh = scene.thunder.head
+    corners = np.array([mesh.matrix_world @ __import__("mathutils").Vector(corner) for corner in mesh.bound_box])
+    height = np.ptp(corners[:, 2]) * unit
+    assert 0.2 < height < 0.5  # metres, whatever a unit is
+
+
+def test_takes_are_the_same_in_metres_and_in_centimetres(blender, room, core, tmp_path):
+    """A take turns bones and slides keys: what is keyed and what is heard of it does not depend on a head's size."""
+    from performances import key, performance
+
+    scene, read = blender.context.scene, []
+    for unit in (1.0, 0.01):
+        scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", unit
+        blender.ops.thunder.add_head()
+        rig = room("scene.head").find(scene)
+        clock = room("scene.resample").Clock.of(scene, 1.0)
+        made = performance(room, core, closed_at=())
+        actions = key(room, rig, made, clock)
+        entry = room("scene.takes").add_to_list(scene, rig, actions, made, "voice", clock)
+        room("scene.showing").show(rig, entry)
+        read.append(list(room("scene.curves").read(rig, room("scene.head").channel_names(), clock, 2.0))[-1])
+    for part in ("expression", "jaw", "head", "eyes"):
+        assert np.abs(getattr(read[0], part) - getattr(read[1], part)).max() < 1e-5
+
+
+def test_three_clicks_make_a_face_move(blender, room, core, tmp_path, monkeypatch):
+    client = PlayedClient(room, core, tmp_path)
+    session = room("scene.engine_session")
+    monkeypatch.setattr(session, "client", lambda: client)
+    blender.ops.mesh.primitive_cube_add(size=2.0)
+    scene = blender.context.scene
+    scene.thunder.count = 2
+    assert blender.ops.thunder.first_head() == {"FINISHED"}
+    assert blender.ops.thunder.sample_voice() == {"FINISHED"}
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    rig = room("scene.head").find(scene)
+    assert rig.owner.matrix_world.translation.z > 1.2  # not inside the cube
+    angles = []
+    for frame in range(1, 40):
+        scene.frame_set(frame)
+        angles.append(rig.armature.pose.bones["jaw"].rotation_euler[0])
+    assert np.ptp(angles) > 0.1
+    assert scene.frame_end >= scene.thunder.takes[0].last - 1
+
+
+def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, room, tmp_path):
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    assert blender.ops.thunder.own_voice(filepath=sound(tmp_path, "mine")) == {"FINISHED"}
+    assert room("scene.strip").find(blender.context).name.startswith("mine")
+    with pytest.raises(RuntimeError, match="There is no file"):
+        blender.ops.thunder.own_voice(filepath=str(tmp_path / "none.wav"))
+    if room("scene.strip").has_audio():
+        (tmp_path / "text.wav").write_text("no sound at all")
+        with pytest.raises(RuntimeError):
+            blender.ops.thunder.own_voice(filepath=str(tmp_path / "text.wav"))
+        assert scene.thunder.strip.startswith("mine")

@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is exported is what is seen: files read back hold the same vertices, curves the same motion, the scene stays as it was."""
+
+import csv
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import round_trip
+from made_flame import made_flame
+from round_trip import FIRST, LAST
+
+GEOMETRY = ("GLTF", "FBX", "USD", "USD_CACHE", "ALEMBIC")
+TOLERANCE_MM = 0.1
+RATES = [(25, 1.0), (30, 1.001)]
+
+
+@pytest.fixture
+def shown(blender, room, core):
+    """The bundled head, turned and away from the origin, with one of two takes on it; (scene, rig, entry)."""
+    def make(rate=RATES[0], beyond=False):
+        scene = blender.context.scene
+        scene.render.fps, scene.render.fps_base = rate
+        blender.ops.thunder.add_head()
+        rig = room("scene.head").find(scene)
+        rig.owner.location, rig.owner.rotation_euler = (0.3, -0.2, 1.5), (0, 0, 0.4)
+        round_trip.show(room, core, rig, scene, name="another")
+        return scene, rig, round_trip.show(room, core, rig, scene, beyond)
+    return make
+
+
+def shot(blender, room, scene, rig, **more):
+    return room("scene.exporting").Shot(scene, blender.context.view_layer, rig, FIRST, LAST, **more)
+
+
+def export(blender, room, scene, rig, key, folder, **more):
+    """Path of the exported file and the notes."""
+    exporting = room("scene.exporting")
+    form = exporting.FORMATS[key]
+    path = folder / f"performance{form.suffix}"
+    return path, exporting.export(shot(blender, room, scene, rig, **more), form, str(path))
+
+
+def there_and_back(blender, room, scene, rig, key, folder, importer=""):
+    """The largest error, mm, of the head's meshes after export and import; and how far anything moved meanwhile, mm."""
+    meshes = [obj for obj in room("scene.exporting").objects_of(scene, rig) if obj.type == "MESH"]
+    round_trip.number_vertices(meshes)
+    before = round_trip.positions(blender, scene, meshes)
+    moved = max(np.abs(before[frame][0][1] - before[FIRST][0][1]).max() for frame in before) * 1e3
+    path, _ = export(blender, room, scene, rig, key, folder)
+    rate = (scene.render.fps, scene.render.fps_base)
+    scene = round_trip.bring_back(blender, key, path, rate, importer)
+    meshes = [obj for obj in scene.objects if obj.type == "MESH"]
+    after = round_trip.positions(blender, scene, meshes, stretch=round_trip.stretch(key, importer, rate))
+    return round_trip.farthest_mm(before, after), moved
+
+
+@pytest.mark.parametrize("rate", RATES, ids=["25 fps", "29.97 fps"])
+@pytest.mark.parametrize("key", GEOMETRY)
+def test_vertices_read_back_are_where_they_were(blender, room, shown, tmp_path, key, rate):
+    for importer in round_trip.importers(blender, key):
+        blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+        scene, rig, _ = shown(rate)
+        error, moved = there_and_back(blender, room, scene, rig, key, tmp_path, importer)
+        assert error < TOLERANCE_MM, importer
+        assert moved > 5
+
+
+@pytest.mark.parametrize("key", ["GLTF", "FBX", "USD"])
+def test_values_beyond_the_usual_arrive_too_and_are_told_of(blender, room, shown, tmp_path, key):
+    scene, rig, _ = shown(beyond=True)
+    _, notes = export(blender, room, scene, rig, key, tmp_path)
+    assert any("mouthSmileLeft" in note and "browInnerUp" in note for note in notes)
+    error, _ = there_and_back(blender, room, scene, rig, key, tmp_path)
+    assert error < TOLERANCE_MM
+
+
+@pytest.mark.parametrize("key", GEOMETRY)
+def test_a_committed_performance_over_own_animation_is_exported_as_seen(blender, room, core, shown, tmp_path, key):
+    scene, rig, entry = shown()
+    room("scene.showing").show_own(rig)
+    rig.owner.location = (0, 0, 0)
+    rig.owner.keyframe_insert("location", frame=1)
+    rig.owner.location = (0.5, 0, 0)
+    rig.owner.keyframe_insert("location", frame=40)
+    scene.thunder.active_take = 0
+    scene.thunder.commit.error = 0.0
+    assert blender.ops.thunder.commit_take() == {"FINISHED"}
+    error, moved = there_and_back(blender, room, scene, rig, key, tmp_path)
+    assert error < TOLERANCE_MM
+    assert moved > 100  # the head's own walk is in it
+
+
+@pytest.mark.parametrize("key", GEOMETRY)
+def test_all_meshes_of_a_character_travel_and_drivers_with_them(blender, room, shown, tmp_path, key):
+    scene, rig, _ = shown()
+    # Hair hangs on the same skeleton without keys; a corrective of the face is driven by the jaw.
+    hair = blender.data.meshes.new("Hair")
+    hair.from_pydata([(0, 0, 0.1), (0.1, 0, 0.1), (0, 0.1, 0.1), (0.1, 0.1, 0.2)], [], [(0, 1, 2), (1, 3, 2)])
+    hair = blender.data.objects.new("Hair", hair)
+    scene.collection.objects.link(hair)
+    hair.parent = rig.armature
+    hair.modifiers.new("Rig", "ARMATURE").object = rig.armature
+    hair.vertex_groups.new(name="neck").add(range(4), 1.0, "REPLACE")
+    corrective = rig.mesh.shape_key_add(name="jawCorrective", from_mix=False)
+    points = np.empty(len(corrective.data) * 3, np.float32)
+    corrective.data.foreach_get("co", points)
+    corrective.data.foreach_set("co", points + 0.01)
+    corrective.value = 0.0
+    driver = corrective.driver_add("value").driver
+    driver.type = "SCRIPTED"
+    variable = driver.variables.new()
+    variable.name, variable.type = "open", "TRANSFORMS"
+    variable.targets[0].id, variable.targets[0].bone_target = rig.armature, "jaw"
+    variable.targets[0].transform_type, variable.targets[0].transform_space = "ROT_X", "LOCAL_SPACE"
+    driver.expression = "open * 3"
+    scene.frame_set(15)
+    assert corrective.value > 0.1
+    meshes = [obj for obj in room("scene.exporting").objects_of(scene, rig) if obj.type == "MESH"]
+    assert set(meshes) == {rig.mesh, hair}
+    error, _ = there_and_back(blender, room, scene, rig, key, tmp_path)
+    assert error < TOLERANCE_MM
+
+
+@pytest.mark.parametrize("key", GEOMETRY)
+def test_an_override_of_a_linked_head_is_exported(blender, room, core, tmp_path, key):
+    blender.ops.thunder.add_head()
+    collection = blender.data.collections.new("Hero")
+    for obj in blender.context.scene.objects:
+        collection.objects.link(obj)
+    blender.data.libraries.write(str(tmp_path / "hero.blend"), {collection})
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with blender.data.libraries.load(str(tmp_path / "hero.blend"), link=True) as (_, wanted):
+        wanted.collections = ["Hero"]
+    scene = blender.context.scene
+    scene.render.fps, scene.render.fps_base = RATES[0]
+    instance = blender.data.objects.new("Hero", None)
+    instance.instance_type, instance.instance_collection = "COLLECTION", wanted.collections[0]
+    scene.collection.objects.link(instance)
+    face = room("scene.overriding").make_editable(scene, blender.context.view_layer, instance)
+    scene.thunder.head = face
+    rig = room("scene.head").find(scene)
+    assert rig.mesh.override_library is not None
+    round_trip.show(room, core, rig, scene)
+    before = round_trip.positions(blender, scene, [rig.mesh])
+    path, _ = export(blender, room, scene, rig, key, tmp_path)
+    scene = round_trip.bring_back(blender, key, path, RATES[0])
+    found = [obj for obj in scene.objects if obj.type == "MESH" and len(obj.data.vertices) > 1000]
+    after = round_trip.positions(blender, scene, found)
+    if key == "GLTF":  # which splits vertices where materials meet, and those of a linked mesh take no numbers
+        assert nearest_mm(before, after) < TOLERANCE_MM
+    else:
+        assert round_trip.farthest_mm(before, after) < TOLERANCE_MM
+
+
+def nearest_mm(before, after):
+    """The largest distance, mm, from every twentieth vertex to the nearest one of the same frame after export and import."""
+    worst = 0.0
+    for frame, ((_, points),) in before.items():
+        found = after[frame][0][1]
+        for part in np.array_split(points[::20], 10):
+            worst = max(worst, np.sqrt(((part[:, None] - found[None]) ** 2).sum(-1)).min(1).max())
+    return worst * 1e3
+
+
+@pytest.fixture(scope="module")
+def flame_file(tmp_path_factory):
+    """A file in FLAME's layout with correctives, made from the bundled head."""
+    with np.load(Path(__file__).resolve().parents[2] / "weights" / "head.npz") as asset:
+        made = made_flame({name: asset[name] for name in asset.files}, seed=5)
+    return str(made.write(tmp_path_factory.mktemp("flame") / "flame.npz"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", GEOMETRY)
+def test_a_flame_head_travels_with_its_correctives(blender, room, core, tmp_path, flame_file, key):
+    scene = blender.context.scene
+    scene.render.fps, scene.render.fps_base = RATES[0]
+    blender.ops.thunder.add_flame_head(filepath=flame_file, sliders=2)
+    rig = room("scene.head").find(scene)
+    round_trip.show(room, core, rig, scene)
+    correctives = {curve.data_path for curve in rig.keys.animation_data.drivers}
+    assert correctives
+    error, moved = there_and_back(blender, room, scene, rig, key, tmp_path)
+    assert error < TOLERANCE_MM
+    assert moved > 5
+
+
+def test_a_gltf_holds_the_performance_and_not_every_take(blender, room, shown, tmp_path):
+    scene, rig, _ = shown()
+    path, _ = export(blender, room, scene, rig, "GLTF", tmp_path)
+    data = path.read_bytes()
+    told = json.loads(data[20:20 + struct.unpack("<I", data[12:16])[0]])
+    assert len(told["animations"]) == 1
+    assert set(told["meshes"][0]["extras"]["targetNames"]) >= set(room("scene.head").channel_names())
+    times = [told["accessors"][sampler["input"]] for sampler in told["animations"][0]["samplers"]]
+    assert min(time["min"][0] for time in times) == pytest.approx(FIRST / 25)
+    assert max(time["max"][0] for time in times) == pytest.approx(LAST / 25)
+
+
+def test_a_performance_may_begin_at_time_zero(blender, room, shown, tmp_path):
+    scene, rig, _ = shown()
+    round_trip.number_vertices([rig.mesh])
+    before = round_trip.positions(blender, scene, [rig.mesh])
+    path, _ = export(blender, room, scene, rig, "ARKIT", tmp_path, from_zero=True)
+    assert rows_of(path)[1][0] == 0
+    path, _ = export(blender, room, scene, rig, "GLTF", tmp_path, from_zero=True)
+    scene = round_trip.bring_back(blender, "GLTF", path, RATES[0])
+    meshes = [obj for obj in scene.objects if obj.type == "MESH"]
+    after = round_trip.positions(blender, scene, meshes, [frame - FIRST for frame in before])
+    assert round_trip.farthest_mm(before, {frame: after[frame - FIRST] for frame in before}) < TOLERANCE_MM
+
+
+@pytest.mark.parametrize("key", GEOMETRY)
+def test_the_scene_stays_as_it_was(blender, room, shown, tmp_path, key):
+    scene, rig, entry = shown()
+    other = blender.data.objects.new("Prop", blender.data.meshes.new("Prop"))
+    scene.collection.objects.link(other)
+    for obj in scene.objects:
+        obj.select_set(obj == other)
+    blender.context.view_layer.objects.active = rig.armature
+    rig.mesh.hide_set(True)
+    rig.mesh.hide_select = True
+    scene.frame_start, scene.frame_end, scene.use_preview_range = 3, 77, True
+    scene.frame_preview_start, scene.frame_preview_end = 5, 6
+    scene.frame_set(40, subframe=0.5)
+    blender.ops.object.mode_set(mode="POSE")
+    blocks = {name: len(getattr(blender.data, name)) for name in ("actions", "objects", "meshes", "materials", "armatures")}
+
+    export(blender, room, scene, rig, key, tmp_path)
+
+    assert blender.context.view_layer.objects.selected.keys() == ["Prop"]
+    assert blender.context.view_layer.objects.active == rig.armature and rig.armature.mode == "POSE"
+    assert rig.mesh.hide_get() and rig.mesh.hide_select
+    assert (scene.frame_start, scene.frame_end, scene.use_preview_range) == (3, 77, True)
+    assert (scene.frame_preview_start, scene.frame_preview_end) == (5, 6)
+    assert scene.frame_current == 40 and scene.frame_subframe == pytest.approx(0.5)
+    assert room("scene.showing").is_shown(rig, entry)
+    assert blocks == {name: len(getattr(blender.data, name)) for name in blocks}
+    assert [path.name for path in tmp_path.iterdir()] == [f"performance{room('scene.exporting').FORMATS[key].suffix}"]
+
+
+def test_a_head_in_a_hidden_collection_is_refused_with_a_sentence(blender, room, core, shown, tmp_path):
+    scene, rig, _ = shown()
+    collection = blender.data.collections.new("Set Aside")
+    scene.collection.children.link(collection)
+    for obj in (rig.mesh, rig.armature):
+        scene.collection.objects.unlink(obj)
+        collection.objects.link(obj)
+    blender.context.view_layer.layer_collection.children["Set Aside"].exclude = True
+    with pytest.raises(core("errors").BadRequest, match="hidden with its collection"):
+        export(blender, room, scene, rig, "GLTF", tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_modifiers_that_cannot_travel_are_told_of(blender, room, shown, tmp_path):
+    scene, rig, _ = shown()
+    rig.mesh.modifiers.new("Smoother", "SUBSURF")
+    _, notes = export(blender, room, scene, rig, "FBX", tmp_path)
+    assert any("Smoother of Thunder Head" in note for note in notes)
+
+
+def test_without_the_exporters_add_on_a_sentence_says_so(blender, room, core, shown, tmp_path):
+    import addon_utils
+
+    scene, rig, _ = shown()
+    addon_utils.disable("io_scene_fbx")
+    try:
+        with pytest.raises(core("errors").BadRequest, match="exporter for FBX is switched off"):
+            export(blender, room, scene, rig, "FBX", tmp_path)
+    finally:
+        addon_utils.enable("io_scene_fbx")
+
+
+@pytest.mark.parametrize("key", [*GEOMETRY, "ARKIT"])
+def test_a_full_disk_is_a_sentence_and_the_earlier_file_stays(blender, room, core, shown, small_disk, key):
+    scene, rig, _ = shown()
+    folder = small_disk(64 if key != "ARKIT" else 8)
+    path = folder / f"performance{room('scene.exporting').FORMATS[key].suffix}"
+    path.write_bytes(b"earlier")
+    with pytest.raises(core("errors").NoSpace, match="performance"):
+        export(blender, room, scene, rig, key, folder)
+    assert path.read_bytes() == b"earlier"
+    assert [found.name for found in folder.iterdir()] == [path.name]
+
+
+# ---- ARKit curves
+
+
+def rows_of(path):
+    """Header and rows of a CSV, as an importer of Live Link Face recordings reads them: (names, seconds [T], values)."""
+    with open(path, newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header[:2] == ["Timecode", "BlendShapeCount"]
+    assert all(row[1] == "61" and len(row) == 63 for row in rows)
+    parts = [[float(part) for part in row[0].split(":")] for row in rows]
+    seconds = np.array([h * 3600 + m * 60 + s + f / 60 for h, m, s, f in parts])
+    return header[2:], seconds, np.array([[float(value) for value in row[2:]] for row in rows])
+
+
+def test_curves_have_live_links_columns(blender, room, shown, tmp_path):
+    scene, rig, _ = shown()
+    path, _ = export(blender, room, scene, rig, "ARKIT", tmp_path)
+    names, seconds, values = rows_of(path)
+    assert names[:3] == ["EyeBlinkLeft", "EyeLookDownLeft", "EyeLookInLeft"]
+    assert names[14:19] == ["JawForward", "JawRight", "JawLeft", "JawOpen", "MouthClose"]
+    assert names[51:55] == ["TongueOut", "HeadYaw", "HeadPitch", "HeadRoll"] and names[-1] == "RightEyeRoll"
+    assert len(set(names)) == 61
+    assert seconds[0] == pytest.approx(FIRST / 25, abs=1e-4)
+    assert np.allclose(np.diff(seconds), 1 / 60, atol=1e-4)
+    assert seconds[-1] == pytest.approx(LAST / 25, abs=1 / 60)
+    assert values[:, :52].min() >= 0 and values[:, :52].max() <= 1
+
+
+@pytest.mark.parametrize("rate", RATES, ids=["25 fps", "29.97 fps"])
+def test_curves_read_back_are_the_motion(blender, room, core, shown, tmp_path, rate):
+    scene, rig, _ = shown(rate)
+    fps = rate[0] / rate[1]
+    path, _ = export(blender, room, scene, rig, "ARKIT", tmp_path, rate=fps)
+    with open(path, newline="") as file:
+        header, *rows = csv.reader(file)
+    values = dict(zip([name[0].lower() + name[1:] for name in header[2:]], np.array(rows)[:, 2:].astype(float).T))
+    channels = room("scene.head").channel_names()
+    back = core("face.mapping").motion_of(values, channels, len(rows))
+    assert len(rows) == LAST - FIRST + 1
+    for row, frame in enumerate(range(FIRST, LAST + 1)):
+        scene.frame_set(frame)
+        for column, name in enumerate(channels):
+            if name not in ("tongueTipUp", "tongueBladeUp", "tongueBack"):
+                assert back.expression[row, column] == pytest.approx(rig.keys.key_blocks[name].value, abs=2e-4), name
+        jaw = rig.armature.pose.bones["jaw"].matrix_basis.to_quaternion().to_exponential_map()
+        assert back.jaw[row, :2] == pytest.approx(jaw[:2], abs=2e-4)
+        eyes = rig.armature.pose.bones["eye_left"].matrix_basis.to_quaternion().to_exponential_map()
+        assert back.eyes[row, :2] == pytest.approx(eyes[:2], abs=2e-4)
+        # The app counts the head's angles the other way round than a right-handed turn about up, left and out.
+        turn = rig.armature.pose.bones["neck"].matrix_basis.to_3x3().to_euler("ZXY")
+        assert [values[f"head{angle}"][row] for angle in ("Yaw", "Pitch", "Roll")] == pytest.approx(
+            [-turn.y, -turn.x, -turn.z], abs=2e-4)
+
+
+def test_what_arkit_has_no_place_for_is_told(blender, room, shown, tmp_path):
+    scene, rig, _ = shown(beyond=True)
+    path, notes = export(blender, room, scene, rig, "ARKIT", tmp_path)
+    assert any("MouthSmileLeft" in note and "BrowInnerUp" in note for note in notes)
+    assert any("tongueTipUp" in note for note in notes)
+    names, _, values = rows_of(path)
+    assert values[:, names.index("MouthSmileLeft")].min() == 1 and values[:, names.index("BrowInnerUp")].max() == 0
+
+
+# ---- the operator
+
+
+def test_the_operator_writes_the_take_with_the_formats_ending(blender, shown, tmp_path):
+    scene, rig, _ = shown()
+    done = blender.ops.thunder.export_performance(filepath=str(tmp_path / "line.fbx"), form="ARKIT", frames="TAKE", rate=25.0)
+    assert done == {"FINISHED"}
+    assert [path.name for path in tmp_path.iterdir()] == ["line.csv"]
+    assert len((tmp_path / "line.csv").read_text().splitlines()) == 1 + LAST - FIRST + 1
+
+
+def test_the_operator_writes_the_frames_that_are_chosen(blender, shown, tmp_path):
+    scene, rig, _ = shown()
+    scene.frame_start, scene.frame_end = 12, 14
+    blender.ops.thunder.export_performance(filepath=str(tmp_path / "line.csv"), form="ARKIT", frames="SCENE", rate=25.0)
+    assert len((tmp_path / "line.csv").read_text().splitlines()) == 1 + 3
+    with pytest.raises(RuntimeError, match="no preview range"):
+        blender.ops.thunder.export_performance(filepath=str(tmp_path / "no.csv"), form="ARKIT", frames="PREVIEW")
+    assert not (tmp_path / "no.csv").exists()
+
+
+def test_a_blender_built_without_a_format_says_so(room, shown, monkeypatch):
+    exporting = room("scene.exporting")
+    _, rig, _ = shown()
+    lacking = {key: exporting.missing(form, rig) for key, form in exporting.FORMATS.items()}
+    assert [key for key in lacking if lacking[key]] == ["FLAME"] and "does not come from a FLAME file" in lacking["FLAME"]
+    monkeypatch.setattr(exporting, "_operator", lambda name: None)
+    assert "built without USD" in exporting.missing(exporting.FORMATS["USD"], rig)
+    assert not exporting.missing(exporting.FORMATS["ARKIT"], rig)
+
+
+def test_without_a_head_there_is_nothing_to_export(blender):
+    assert not blender.ops.thunder.export_performance.poll()

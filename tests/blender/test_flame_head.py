@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A FLAME file becomes a rig that moves as FLAME's formula says, is driven by the default motion, read back and exported."""
+
+import os
+import pickle
+import time
+
+import numpy as np
+import pytest
+from made_flame import made_flame
+from performances import key, performance
+from test_head import flame
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A file in FLAME's layout (see made_flame) and what is in it."""
+    from pathlib import Path
+
+    with np.load(Path(__file__).resolve().parents[2] / "weights" / "head.npz") as asset:
+        found = made_flame({name: asset[name] for name in asset.files}, seed=11, own=0.0004)
+    folder = tmp_path_factory.mktemp("flame")
+    found.write(folder / "flame.npz")
+    found.write(folder / "flame2020.pkl")
+    return found, folder
+
+
+def parts(data):
+    """The arrays of a made file as the formula wants them, expression alone."""
+    return {"v_template": data["v_template"], "shapedirs": data["shapedirs"][:, :, 300:], "posedirs": data["posedirs"],
+            "J_regressor": data["J_regressor"], "weights": data["weights"], "kintree_table": np.array([[-1, 0, 1, 1, 1]])}
+
+
+def add(blender, folder, name="flame.npz", **options):
+    blender.ops.thunder.add_flame_head(filepath=str(folder / name), **options)
+    return blender.context.scene.thunder.head
+
+
+def evaluated(blender, mesh):
+    """Vertices [V, 3] as they are seen, in FLAME's axes, the object's own space."""
+    depsgraph = blender.context.evaluated_depsgraph_get()
+    depsgraph.update()
+    data = mesh.evaluated_get(depsgraph).data
+    points = np.empty(3 * len(data.vertices), np.float32)
+    data.vertices.foreach_get("co", points)
+    points = points.reshape(-1, 3).astype(float)
+    return np.stack([points[:, 0], points[:, 2], -points[:, 1]], 1)
+
+
+def pose(mesh, core, seed, spread=0.15, mode="XYZ"):
+    """A random pose on a FLAME rig; (expression, jaw, neck, eyes)."""
+    rotation = core("rotation")
+    g = np.random.default_rng(seed)
+    expression = g.normal(0, 0.7, 100)
+    jaw, neck, eyes = (g.normal(0, spread, 3) for _ in range(3))
+    for i, value in enumerate(expression):
+        mesh.data.shape_keys.key_blocks[f"expression{i + 1:03d}"].value = value
+    for bone, turn in (("jaw", jaw), ("neck", neck), ("eye_left", eyes), ("eye_right", eyes)):
+        pose_bone = mesh.parent.pose.bones[bone]
+        pose_bone.rotation_mode = mode
+        if mode == "QUATERNION":
+            pose_bone.rotation_quaternion = rotation.rotvec_to_quaternion(turn)
+        else:
+            pose_bone.rotation_euler = rotation.rotvec_to_euler(turn, mode)
+    return expression, jaw, neck, eyes
+
+
+@pytest.mark.parametrize("name", ["flame.npz", "flame2020.pkl"])
+def test_a_flame_file_becomes_a_rig_within_a_second(blender, room, made, name):
+    found, folder = made
+    start = time.process_time()
+    mesh = add(blender, folder, name)
+    assert time.process_time() - start < 1.0
+    data = found.data
+    keys = mesh.data.shape_keys.key_blocks
+    assert [k.name for k in keys][:101] == ["Basis", *(f"expression{i + 1:03d}" for i in range(100))]
+    assert all(k.slider_min == -10 and k.slider_max == 10 and k.value == 0 for k in list(keys)[1:101])
+    assert sum(k.name.startswith("identity") for k in keys) == 10
+    bones = mesh.parent.data.bones
+    assert [bone.name for bone in bones] == ["root", "neck", "jaw", "eye_left", "eye_right"]
+    joints = data["J_regressor"] @ data["v_template"]
+    assert np.allclose([b.head_local for b in bones], room("scene.build").flame_to_blender(joints), atol=1e-6)
+    assert len(mesh.data.vertices) == len(data["v_template"]) and len(mesh.data.polygons) == len(data["f"])
+    assert np.abs(evaluated(blender, mesh) - data["v_template"]).max() < 1e-6
+
+
+@pytest.mark.parametrize("mode", ["XYZ", "QUATERNION", "ZXY"])
+def test_the_rig_moves_as_flame_does(blender, core, made, mode):
+    found, folder = made
+    mesh = add(blender, folder)
+    posed = pose(mesh, core, 1, mode=mode)
+    asset = parts(found.data)
+    still = asset | {"shapedirs": asset["shapedirs"]}
+    seen = evaluated(blender, mesh)
+    theirs = flame(asset, *posed, core("rotation"))
+    bones_stay = flame_with_bones(still, *posed, core("rotation"))
+    assert np.abs(theirs - found.data["v_template"]).max() > 0.02
+    assert np.abs(seen - bones_stay).max() < 5e-6, "FLAME's formula with its joints at rest"
+    assert np.abs(seen - theirs).max() < 1e-3, "FLAME moves the joints themselves a little with expression"
+
+
+def flame_with_bones(asset, expression, jaw, neck, eyes, rotation):
+    """FLAME's formula where expression moves no joint, as bones have it."""
+    shaped = asset["v_template"] + asset["shapedirs"] @ expression
+    # joints of the template: regress them from it whatever the shape is
+    frozen = asset | {"v_template": shaped, "shapedirs": np.zeros(asset["shapedirs"].shape)}
+    joints = asset["J_regressor"] @ asset["v_template"]
+    system = np.c_[shaped, np.ones(len(shaped))]
+    frozen["J_regressor"] = np.c_[joints, np.ones(5)] @ np.linalg.solve(system.T @ system, system.T)
+    return flame(frozen, expression, jaw, neck, eyes, rotation)
+
+
+def test_correctives_are_driven_without_any_script(blender, made):
+    """Blender works the expressions out itself: they follow the bones even where scripts are not allowed to run."""
+    found, folder = made
+    mesh = add(blender, folder)
+    drivers = mesh.data.shape_keys.animation_data.drivers
+    names = {curve.data_path.split('"')[1] for curve in drivers}
+    moving = (np.abs(found.data["posedirs"]).max((0, 1)) > 1e-6).sum()
+    assert len(drivers) == moving > 0 and all(name.startswith("corrective_") for name in names)
+    assert all(curve.driver.is_simple_expression and curve.driver.is_valid for curve in drivers)
+
+
+def test_identity_sliders_make_another_person_whose_bones_can_follow(blender, core, made):
+    found, folder = made
+    mesh = add(blender, folder, sliders=20)
+    keys = mesh.data.shape_keys.key_blocks
+    betas = np.zeros(300)
+    betas[[0, 3, 19]] = 2.0, -1.5, 3.0
+    for i in (0, 3, 19):
+        keys[f"identity{i + 1:03d}"].value = betas[i]
+    posed = pose(mesh, core, 2)
+    asset = parts(found.data)
+    person = asset | {"v_template": asset["v_template"] + found.data["shapedirs"][:, :, :300] @ betas}
+    expected = flame_with_bones(person, *posed, core("rotation"))
+    before = np.abs(evaluated(blender, mesh) - expected).max()
+    assert blender.ops.thunder.fit_flame_bones() == {"FINISHED"}
+    assert np.abs(evaluated(blender, mesh) - expected).max() < 1e-5 < before
+    for i in (0, 3, 19):
+        keys[f"identity{i + 1:03d}"].value = 0.0
+    blender.ops.thunder.fit_flame_bones()
+    assert np.abs(evaluated(blender, mesh) - flame_with_bones(asset, *posed, core("rotation"))).max() < 1e-5
+
+
+def opening(points, model):
+    return 1e3 * (points[model.inner_lip_upper_mid, 1] - points[model.inner_lip_lower_mid, 1])
+
+
+def test_a_take_plays_on_it_and_is_read_back(blender, room, core, made):
+    found, folder = made
+    mesh = add(blender, folder)
+    head = room("scene.head")
+    rig = head.find(blender.context.scene)
+    assert rig.mesh == mesh and len(rig.channels) == 40 and not any(name.startswith("tongue") for name in rig.channels)
+    blender.context.scene.render.fps = 25  # so that every frame of the scene is one of the motion's
+    done = performance(room, core, seconds=1.0, closed_at=(0.4,))
+    clock = room("scene.resample").Clock.of(blender.context.scene, 1)
+    actions = key(room, rig, done, clock)
+    settings = blender.context.scene.thunder
+    room("scene.takes").add_to_list(blender.context.scene, rig, actions, done, "voice", clock)
+    settings.active_take = 0
+    marked = core("face.regions").mark(core("face.head").load_head(folder / "flame.npz"))
+    ours = core("face.head").load_head()
+    wanted, seen = [], []
+    rest = opening(found.data["v_template"], marked)
+    rotation = core("rotation")
+    scene = blender.context.scene
+    own = {name: getattr(ours, name) for name in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table")}
+    for frame in range(1, 26, 2):
+        scene.frame_set(frame)
+        seen.append(opening(evaluated(blender, mesh), marked) - rest)
+        moved = flame(own, done.motion.expression[frame - 1], done.motion.jaw[frame - 1], np.zeros(3), np.zeros(3), rotation)
+        wanted.append(found.scale * opening(moved, ours))
+    assert max(wanted) > 10 and min(wanted) < 0.5
+    assert np.abs(np.array(seen) - wanted).mean() < 0.5 and np.abs(np.array(seen) - wanted).max() < 1.0
+    *_, motion = room("scene.curves").read(rig, head.channel_names(), clock, 1.0)
+    assert motion.frames == 25 and motion.expression.shape == (25, 44)
+    for name in ("jaw", "head", "eyes"):
+        assert np.abs(getattr(motion, name) - getattr(done.motion, name)).max() < 1e-3, name
+    brow = head.channel_names().index("browInnerUp")
+    assert np.corrcoef(motion.expression[:, brow], done.motion.expression[:, brow])[0, 1] > 0.95
+    settings.active_take = -1
+    assert np.abs(evaluated(blender, mesh) - found.data["v_template"]).max() < 1e-6, "the head is given back as it was"
+
+
+def test_the_file_is_not_needed_again(blender, room, core, made, tmp_path):
+    found, folder = made
+    copy = tmp_path / "mine.npz"
+    copy.write_bytes((folder / "flame.npz").read_bytes())
+    mesh = add(blender, tmp_path, "mine.npz")
+    mesh.parent.location = (3, 2, 1)
+    mesh.parent.rotation_euler = (0, 0, 1)
+    done = performance(room, core, seconds=0.4, closed_at=(0.2,))
+    rig = room("scene.head").find(blender.context.scene)
+    before = rig.driver.drive(done.motion, done.channels)
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    copy.unlink()
+    room("scene.flame_rig")._KEPT.clear()
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    again = room("scene.head").find(blender.context.scene)
+    assert np.abs(again.driver.drive(done.motion, done.channels) - before).max() < 1e-4
+    straight = core("face.retarget").between(core("face.head").load_head(folder / "flame.npz"), joints_move=False)
+    expected = straight.to(done.motion, done.channels).expression
+    assert np.abs(before[:, :100] - expected).max() < 0.02, "the rig is the file's head"
+
+
+def test_a_channel_is_shown_and_put_back(blender, room, made):
+    found, folder = made
+    mesh = add(blender, folder)
+    keys = mesh.data.shape_keys.key_blocks
+    keys["expression007"].value = 0.25
+    for channel in ("jawOpen", "mouthSmileLeft", "eyeLookUpLeft"):
+        assert blender.ops.thunder.preview_retarget(channel=channel, amount=1.0) == {"FINISHED"}
+        assert np.abs(evaluated(blender, mesh) - found.data["v_template"]).max() > 0.002, channel
+    assert abs(mesh.parent.pose.bones["eye_left"].rotation_euler[0]) > 0.3
+    blender.ops.thunder.preview_retarget(channel="jawOpen", amount=0.0)
+    values = {name: keys[f"expression{name:03d}"].value for name in range(1, 101)}
+    assert values.pop(7) == 0.25 and not any(values.values())
+    assert not any(mesh.parent.pose.bones["eye_left"].rotation_euler)
+
+
+def test_what_is_lost_is_measured_in_words(blender, room, made):
+    _, folder = made
+    mesh = add(blender, folder)
+    assert blender.ops.thunder.measure_retarget() == {"FINISHED"}
+    assert "Lip opening off by" in mesh.parent["thunder_measured"]
+    found = room("scene.flame_rig").measure(mesh, mesh.parent)
+    assert found.opening < 0.5 and found.closed < 0.3 and found.lips < 0.2 * found.travel
+
+
+@pytest.mark.parametrize("frames", [12, 13])
+def test_parameters_are_exported_frame_by_frame(blender, room, core, made, tmp_path, frames):
+    found, folder = made
+    mesh = add(blender, folder)
+    scene = blender.context.scene
+    scene.frame_start, scene.frame_end = 5, 4 + frames
+    keys = mesh.data.shape_keys.key_blocks
+    keys["identity002"].value = 1.5
+    for frame, value in ((5, 0.0), (4 + frames, 2.0)):
+        keys["expression003"].value = value
+        keys["expression003"].keyframe_insert("value", frame=frame)
+    for curve in room("scene.compat").curves_for(mesh.data.shape_keys):
+        for point in curve.keyframe_points:
+            point.interpolation = "LINEAR"
+    bones = mesh.parent.pose.bones
+    turns = {"jaw": (0.2, 0.05, 0.01), "neck": (0.1, -0.2, 0.05), "eye_left": (0.0, 0.3, 0.0), "eye_right": (0.1, -0.3, 0.0)}
+    for bone, turn in turns.items():
+        bones[bone].rotation_euler = core("rotation").rotvec_to_euler(np.array(turn))
+    path = tmp_path / "take.npz"
+    assert blender.ops.thunder.export_performance(filepath=str(path), form="FLAME", frames="SCENE") == {"FINISHED"}
+    with np.load(path) as file:
+        data = {name: file[name] for name in file.files}
+    assert data["expression"].shape == (frames, 100) and data["betas"].shape == (frames, 300) and data["fps"] == 24
+    assert np.allclose(data["expression"][:, 2], np.linspace(0, 2, frames), atol=1e-4) and not np.delete(data["expression"], 2, 1).any()
+    assert np.allclose(data["betas"][:, 1], 1.5) and not np.delete(data["betas"], 1, 1).any()
+    for name, bone in (("jaw_pose", "jaw"), ("neck_pose", "neck"), ("leye_pose", "eye_left"), ("reye_pose", "eye_right")):
+        assert np.allclose(data[name], turns[bone], atol=1e-5), name
+    assert not data["global_orient"].any() and not data["transl"].any()
+
+
+class Runs:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+@pytest.mark.parametrize("content, said", [
+    ("hostile", "nothing in it was run"), ("noise", "damaged or not a pickle"), ("ours", "press Add Head"), ("nowhere", "no head file"),
+])
+def test_what_is_no_flame_file_is_refused_and_leaves_nothing(blender, made, tmp_path, content, said):
+    path = tmp_path / "evil.pkl"
+    if content == "hostile":
+        path.write_bytes(pickle.dumps({"v_template": Runs(tmp_path / "canary")}))
+    elif content == "noise":
+        path.write_bytes(b"FLAME")
+    elif content == "ours":
+        path = tmp_path / "head.npz"
+        from pathlib import Path
+
+        path.write_bytes((Path(__file__).resolve().parents[2] / "weights" / "head.npz").read_bytes())
+    before = len(blender.data.objects), len(blender.data.meshes), len(blender.data.armatures)
+    with pytest.raises(RuntimeError, match=said):
+        blender.ops.thunder.add_flame_head(filepath=str(path))
+    assert (len(blender.data.objects), len(blender.data.meshes), len(blender.data.armatures)) == before
+    assert not (tmp_path / "canary").exists()
+
+
+def test_it_is_found_beside_other_heads(blender, room, core, made):
+    _, folder = made
+    head = room("scene.head")
+    mesh = add(blender, folder)
+    scene = blender.context.scene
+    assert head.in_scene(scene) == [mesh] and head.is_any_in(scene) and head.is_own(mesh)
+    scene.thunder.head = None
+    assert head.find(scene).mesh == mesh and head.resolve(mesh.parent).mesh == mesh
+    blender.ops.thunder.add_head()
+    assert set(head.in_scene(scene)) == {mesh, scene.thunder.head}
+    head.check_animatable(head.resolve(mesh))
+
+
+def test_a_head_that_lost_keys_goes_on_with_the_rest(blender, room, core, made):
+    _, folder = made
+    mesh = add(blender, folder)
+    keys = mesh.data.shape_keys.key_blocks
+    for i in range(61, 101):
+        mesh.shape_key_remove(keys[f"expression{i:03d}"])
+    rig = room("scene.head").find(blender.context.scene)
+    done = performance(room, core, seconds=0.4, closed_at=(0.2,))
+    values = rig.driver.drive(done.motion, done.channels)
+    assert values.shape[1] == 60 + 12 and np.abs(values[:, :60]).max() > 0.05
+    for key_ in list(keys)[1:]:
+        if key_.name.startswith("expression"):
+            mesh.shape_key_remove(key_)
+    with pytest.raises(core("errors").BadHead, match="lost the shape keys"):
+        room("scene.head").find(blender.context.scene)

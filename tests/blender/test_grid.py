@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Play All: a head for each take, side by side, each with its own take, and nothing of it left in the file."""
+
+import numpy as np
+import pytest
+from mathutils import Vector
+
+from performances import key, performance
+
+
+@pytest.fixture
+def stage(blender, room):
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps = 25
+    yield scene, room("scene.head").find(scene)
+    room("scene.grid").leave()
+
+
+def enter(room, core, stage, angle, seed, start=1.0):
+    scene, rig = stage
+    made = performance(room, core, seconds=2.0, closed_at=(), seed=seed, score=100 - seed)
+    made.motion.jaw[:, 0] = angle
+    clock = room("scene.resample").Clock.of(scene, start)
+    return room("scene.takes").add_to_list(scene, rig, key(room, rig, made, clock, f"take {seed}"), made, "voice", clock)
+
+
+def everything(bpy):
+    return {name: sorted(block.name for block in getattr(bpy.data, name)) for name in (
+        "objects", "meshes", "armatures", "actions", "scenes", "materials", "curves", "fonts", "shape_keys", "collections")}
+
+
+def copies(bpy, room):
+    mark = room("scene.head").STAND_IN
+    return [thing for thing in bpy.data.objects if mark in thing]
+
+
+def from_left(things):
+    return sorted(things, key=lambda thing: thing.matrix_world.translation.x)
+
+
+def jaws(bpy, room):
+    """How far each head of the grid opens its jaw now, from left to right."""
+    graph = bpy.context.evaluated_depsgraph_get()
+    rigs = from_left(thing for thing in copies(bpy, room) if thing.type == "ARMATURE")
+    return [rig.evaluated_get(graph).pose.bones["jaw"].matrix_basis.to_euler().x for rig in rigs]
+
+
+def test_every_take_has_a_head_of_its_own_that_plays_it(blender, room, core, stage):
+    scene, rig = stage
+    for seed, angle in ((1, 0.1), (2, 0.2), (3, 0.3)):
+        enter(room, core, stage, angle, seed)
+    before = everything(blender)
+    blender.ops.thunder.select_take(index=2)
+    assert blender.ops.thunder.play_grid() == {"FINISHED"}
+    scene.frame_set(20)
+    assert jaws(blender, room) == pytest.approx([0.1, 0.2, 0.3], abs=1e-5)
+    assert scene.thunder.active_take == 2 and room("scene.head").find(scene).mesh == rig.mesh
+    words = [thing.data.body for thing in copies(blender, room) if thing.type == "FONT"]
+    assert words == ["99  1", "98  2", "97  3"]
+    meshes = [thing for thing in copies(blender, room) if thing.type == "MESH"]
+    spans = sorted((min(corner), max(corner)) for corner in
+                   [[(mesh.matrix_world @ Vector(c)).x for c in mesh.bound_box] for mesh in meshes])
+    assert all(left[1] < right[0] for left, right in zip(spans, spans[1:]))  # beside each other
+    assert blender.ops.thunder.play_grid() == {"FINISHED"}  # leaves
+    assert everything(blender) == before and not room("scene.grid").running()
+
+
+def test_the_take_whose_head_is_selected_is_shown(blender, room, core, stage):
+    scene, rig = stage
+    for seed in (1, 2, 3):
+        enter(room, core, stage, 0.1 * seed, seed)
+    blender.ops.thunder.play_grid()
+    chosen = from_left(thing for thing in copies(blender, room) if thing.type == "MESH")[1]
+    grid = room("scene.grid")
+    chosen.select_set(True)
+    blender.context.view_layer.objects.active = chosen
+    if not len(blender.context.window_manager.windows):  # a module of Blender has no window to click in: what leave reads there
+        action = grid._grid.takes[chosen.name]
+        assert action == scene.thunder.takes[1].action.name
+        grid.leave()
+        return
+    blender.ops.thunder.leave_grid()
+    assert scene.thunder.active_take == 1
+
+
+def test_it_is_never_saved(blender, room, core, stage, tmp_path):
+    for seed in (1, 2):
+        enter(room, core, stage, 0.1, seed)
+    before = everything(blender)
+    blender.ops.thunder.play_grid()
+    assert everything(blender) != before
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "grid.blend"))
+    assert everything(blender) == before and not room("scene.grid").running()
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "grid.blend"))
+    assert everything(blender) == before
+
+
+def test_undo_and_redo_leave_nothing_of_it(blender, room, core, stage):
+    for seed in (1, 2):
+        enter(room, core, stage, 0.1, seed)
+    blender.ops.ed.undo_push(message="takes")
+    before = everything(blender)
+    blender.ops.thunder.play_grid()
+    blender.context.scene.thunder.takes[0].star = True
+    blender.ops.ed.undo_push(message="a star while it plays")
+    blender.ops.ed.undo()
+    assert everything(blender) == before and not room("scene.grid").running()
+    blender.ops.ed.redo()  # the step in which the heads were there
+    assert everything(blender) == before and blender.context.scene.thunder.takes[0].star
+
+
+def test_a_file_that_was_recovered_with_it_is_cleaned(blender, room, core, stage, tmp_path):
+    enter(room, core, stage, 0.1, 1)
+    before = everything(blender)
+    blender.ops.thunder.play_grid()
+    grid = room("scene.grid")
+    grid._grid = None  # as if Blender had crashed: nobody knows of the heads
+    handlers = blender.app.handlers.save_pre
+    handlers.remove(grid._on_save)
+    try:
+        blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "crashed.blend"))
+    finally:
+        handlers.append(grid._on_save)
+    assert copies(blender, room)
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "crashed.blend"))
+    assert everything(blender) == before
+
+
+def test_a_failure_half_way_leaves_nothing(blender, room, core, stage):
+    scene, rig = stage
+    for seed in (1, 2, 3):
+        enter(room, core, stage, 0.1, seed)
+    before = everything(blender)
+    steps = room("scene.grid").build(scene, rig, list(scene.thunder.takes))
+    for _ in range(4):
+        next(steps)
+    assert everything(blender) != before
+    steps.close()
+    assert everything(blender) == before and not room("scene.grid").running()
+
+
+def test_a_character_of_several_objects_with_drivers_is_copied_whole(blender, room, core):
+    """Meshes that share an armature by a modifier, an empty above all, a key that a bone drives, a constraint between them."""
+    scene = blender.context.scene
+    scene.render.fps = 25
+    data = blender.data.armatures.new("Bones")
+    bones = blender.data.objects.new("Bones", data)
+    scene.collection.objects.link(bones)
+    blender.context.view_layer.objects.active = bones
+    blender.ops.object.mode_set(mode="EDIT")
+    for name, place in (("jaw", 0.0), ("aim", 0.2)):
+        bone = data.edit_bones.new(name)
+        bone.head, bone.tail = (place, 0, 0), (place, 0, 0.1)
+    blender.ops.object.mode_set(mode="OBJECT")
+    top = blender.data.objects.new("Top", None)
+    scene.collection.objects.link(top)
+    top.location = (0.0, 0.0, 1.5)
+    bones.parent = top
+    things = []
+    for name in ("Face", "Teeth"):
+        mesh = blender.data.meshes.new(name)
+        mesh.from_pydata([(0, 0, 0), (0.1, 0, 0), (0, 0, 0.1), (0.1, 0, 0.1)], [], [(0, 1, 3, 2)])
+        thing = blender.data.objects.new(name, mesh)
+        scene.collection.objects.link(thing)
+        thing.parent = bones
+        thing.modifiers.new("Bones", "ARMATURE").object = bones
+        for channel in ("Basis", "jawOpen", "mouthPucker", "driven"):
+            block = thing.shape_key_add(name=channel, from_mix=False)
+            if channel == "jawOpen":
+                block.data[0].co.z -= 0.05
+        things.append(thing)
+    curve = things[0].data.shape_keys.key_blocks["driven"].driver_add("value")
+    curve.driver.expression = "x"
+    variable = curve.driver.variables.new()
+    variable.name, variable.type = "x", "TRANSFORMS"
+    variable.targets[0].id, variable.targets[0].bone_target = bones, "aim"
+    constraint = bones.pose.bones["aim"].constraints.new("COPY_LOCATION")
+    constraint.target = bones
+    constraint.subtarget = "jaw"
+    scene.thunder.head = things[0]
+    rig = room("scene.head").find(scene)
+    stage = scene, rig
+    for seed in (1, 2):
+        enter(room, core, stage, 0.15 * seed, seed)
+    before = everything(blender)
+    blender.ops.thunder.play_grid()
+    made = copies(blender, room)
+    faces = [thing for thing in made if thing.type == "MESH" and thing.name.startswith("Face")]
+    assert len(faces) == 2
+    originals = {top, bones, *things}
+    for thing in made:
+        for modifier in thing.modifiers:
+            assert modifier.object not in originals
+        if thing.type == "MESH" and thing.parent is not None:
+            assert thing.parent not in originals
+    for face in faces:
+        driver = face.data.shape_keys.animation_data.drivers[0].driver
+        assert driver.variables[0].targets[0].id in made
+    for rig_copy in (thing for thing in made if thing.type == "ARMATURE"):
+        assert rig_copy.pose.bones["aim"].constraints[0].target == rig_copy
+    scene.frame_set(20)
+    graph = blender.context.evaluated_depsgraph_get()
+    opened = sorted(face.evaluated_get(graph).data.shape_keys.key_blocks["jawOpen"].value for face in faces)
+    assert opened == pytest.approx([0.5, 1.0], abs=1e-4) and np.ptp(opened) > 0.4
+    blender.ops.thunder.play_grid()
+    assert everything(blender) == before
+
+
+def test_a_head_from_a_flame_file_is_copied_with_its_correctives(blender, room, core, tmp_path):
+    from pathlib import Path
+
+    from made_flame import made_flame
+
+    with np.load(Path(__file__).resolve().parents[2] / "weights" / "head.npz") as asset:
+        made_flame({name: asset[name] for name in asset.files}, seed=11, own=0.0004).write(tmp_path / "flame.npz")
+    blender.ops.thunder.add_flame_head(filepath=str(tmp_path / "flame.npz"))
+    scene = blender.context.scene
+    scene.render.fps = 25
+    rig = room("scene.head").find(scene)
+    rig.owner.location, rig.owner.rotation_euler, rig.owner.scale = (0.3, -0.2, 1.6), (0.1, 0.2, 2.5), (2.0, 2.0, 2.0)
+    made = performance(room, core, seconds=1.0, closed_at=(0.4,))
+    clock = room("scene.resample").Clock.of(scene, 1)
+    for seed in (1, 2):
+        room("scene.takes").add_to_list(scene, rig, key(room, rig, made, clock), made, "voice", clock)
+    blender.context.view_layer.update()
+    before = everything(blender)
+    blender.ops.thunder.select_take(index=0)
+    blender.ops.thunder.play_grid()
+    scene.frame_set(20)
+    graph = blender.context.evaluated_depsgraph_get()
+
+    def points(thing):
+        done = thing.evaluated_get(graph)
+        mesh = done.to_mesh()
+        found = np.empty(3 * len(mesh.vertices), np.float32)
+        mesh.vertices.foreach_get("co", found)
+        done.to_mesh_clear()
+        return found.reshape(-1, 3)
+
+    faces = [thing for thing in copies(blender, room) if thing.type == "MESH"]
+    assert len(faces) == 2
+    rest = np.empty(3 * len(rig.mesh.data.vertices), np.float32)
+    rig.mesh.data.vertices.foreach_get("co", rest)
+    shown = points(rig.mesh)
+    assert np.abs(shown - rest.reshape(-1, 3)).max() > 0.005  # it moves, in its own space
+    frame, size = room("scene.stand_ins").face_frame(rig)
+    apart = []
+    for face in faces:
+        assert np.abs(points(face) - shown).max() < 1e-6
+        shift = face.matrix_world.translation - rig.mesh.matrix_world.translation
+        apart.append(frame.to_3x3() @ shift)
+    assert apart[0].x == pytest.approx(-apart[1].x, abs=1e-5) and abs(apart[0].x) > 0.2 * size  # beside each other as the face looks
+    assert max(abs(value) for vector in apart for value in (vector.y, vector.z)) < 1e-5
+    blender.ops.thunder.play_grid()
+    assert everything(blender) == before
+    path = str(tmp_path / "sheet.png")
+    for _ in room("scene.contact_sheet").make(scene, rig, list(scene.thunder.takes), path):
+        pass
+    assert everything(blender) == before

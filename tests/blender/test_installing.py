@@ -1,0 +1,393 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine installs beside Blender: from a folder or a server, resumable, repairable, removable, and nobody else notices."""
+
+import hashlib
+import http.server
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+NAMES = ("torch", "diffusers", "soundfile")  # small packages of these names stand for the gigabytes
+pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
+
+
+def make_wheel(folder, name, version="1.0", weight=0):
+    """A wheel of a package that holds its version and some ballast; its path."""
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}/__init__.py": f"__version__ = '{version}'\n".encode(), f"{name}/ballast.bin": os.urandom(weight),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{file},,{len(data)}\n" for file, data in files.items()) + f"{info}/RECORD,,\n"
+    with zipfile.ZipFile(path, "w") as wheel:
+        for file, data in files.items():
+            wheel.writestr(file, data)
+        wheel.writestr(f"{info}/RECORD", record)
+    return path
+
+
+def make_lock(folder, wheels):
+    lines = [f"{wheel.name.split('-')[0]}=={wheel.name.split('-')[1]} \\\n    --hash=sha256:"
+             f"{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n    # via the tests\n" for wheel in wheels]
+    lines.append("winonly==9.0 ; sys_platform == 'nowhere' \\\n    --hash=sha256:" + "0" * 64 + "\n")
+    path = folder / "engine.txt"
+    path.write_text("".join(lines))
+    return path
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheels")
+    return folder, [make_wheel(folder, name, weight=400_000) for name in NAMES]
+
+
+@pytest.fixture(scope="module")
+def lock(wheels, tmp_path_factory):
+    return make_lock(tmp_path_factory.mktemp("lock"), wheels[1])
+
+
+@pytest.fixture
+def installing(room, lock, monkeypatch):
+    """scene.installing that reckons with the small packages, and with no configuration of pip on this machine."""
+    module = room("scene.installing")
+    monkeypatch.setattr(module, "LOCK", lock)
+    module._hash.cache_clear()
+    module._versions.cache_clear()
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("THUNDER_INSTALL_SCALE", "5e-4")
+    yield module
+    module.end()
+    module._hash.cache_clear()
+
+
+def install(installing, place, lock, wheels=None, online=False, seconds=400):
+    begun = installing.Installation(str(place), str(wheels) if wheels else None, online, str(lock))
+    assert begun.wait(seconds)
+    return begun
+
+
+def answer(place, code):
+    python = importlib.import_module("bl_ext.user_default.thunder.thunder_core.installer").python_in(str(place))
+    return subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+
+
+def lose(place, package):
+    """Take a package's files away, as a virus scanner may."""
+    shutil.rmtree(Path(answer(place, "import sysconfig; print(sysconfig.get_paths()['purelib'])")) / package, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def installed(wheels, lock, tmp_path_factory):
+    """An environment installed from the folder of wheels once for all tests that only look at it or mend it."""
+    module = importlib.import_module("bl_ext.user_default.thunder.scene.installing")
+    place = tmp_path_factory.mktemp("extension") / "engine"
+    kept, os.environ["THUNDER_INSTALL_SCALE"] = os.environ.get("THUNDER_INSTALL_SCALE"), "5e-4"
+    try:
+        begun = module.Installation(str(place), str(wheels[0]), False, str(lock))
+        assert begun.wait(400)
+    finally:
+        os.environ.pop("THUNDER_INSTALL_SCALE")
+        if kept is not None:
+            os.environ["THUNDER_INSTALL_SCALE"] = kept
+    assert begun.error == "", begun.error + "\n".join(begun.log)
+    assert begun.fraction == 1.0
+    return place
+
+
+def test_a_folder_of_wheels_becomes_an_environment(installing, installed):
+    state = installing.state(str(installed))
+    assert state.kind == "READY" and state.versions["torch"] == "1.0" and state.versions["python"].startswith("3.")
+    assert answer(installed, "import torch, diffusers, soundfile, sys; print(torch.__version__, sys.prefix)").startswith("1.0 ")
+    assert not (installed / "thunder-downloads").exists()
+    assert "winonly" not in answer(installed, "import importlib.metadata as m; print([d.name for d in m.distributions()])")
+    assert not any("torch" in name for name in sys.modules)
+
+
+def test_what_is_damaged_is_repaired_and_nothing_else_is_touched(installing, installed, wheels, lock):
+    site = Path(answer(installed, "import torch; print(torch.__path__[0])")).parent
+    untouched = site / "diffusers" / "__init__.py"
+    before = untouched.stat().st_mtime_ns
+    (site / "torch" / "ballast.bin").write_bytes(b"cut")
+    (site / "soundfile" / "__init__.py").unlink()
+    begun = install(installing, installed, lock, wheels[0])
+    assert begun.error == "", begun.log
+    assert (site / "torch" / "ballast.bin").stat().st_size == 400_000
+    assert answer(installed, "import soundfile; print(soundfile.__version__)") == "1.0"
+    assert untouched.stat().st_mtime_ns == before
+
+
+def test_a_whole_environment_needs_neither_folder_nor_network(installing, installed, lock):
+    begun = install(installing, installed, lock)
+    assert begun.error == "" and installing.state(str(installed)).kind == "READY"
+
+
+def test_a_python_that_is_gone_is_seen_and_made_again(installing, installed, wheels, lock, core):
+    python = Path(core("installer").python_in(str(installed)))
+    for link in python.parent.glob("python*"):
+        link.unlink()
+    assert installing.state(str(installed)).kind == "BROKEN"
+    begun = install(installing, installed, lock, wheels[0])
+    assert begun.error == "" and answer(installed, "import torch; print(torch.__version__)") == "1.0"
+
+
+def test_another_lock_makes_it_outdated_and_updates_it(installing, installed, wheels, tmp_path, monkeypatch):
+    newer = make_wheel(tmp_path, "torch", "2.0")
+    lock = make_lock(tmp_path, [newer, *wheels[1][1:]])
+    (tmp_path / wheels[1][1].name).write_bytes(wheels[1][1].read_bytes())
+    monkeypatch.setattr(installing, "LOCK", lock)
+    installing._hash.cache_clear()
+    assert installing.state(str(installed)).kind == "OUTDATED"
+    begun = install(installing, installed, lock, tmp_path)
+    assert begun.error == "" and installing.state(str(installed)).versions["torch"] == "2.0"
+    monkeypatch.undo()
+
+
+def test_a_package_that_is_not_the_locked_one_is_refused(installing, wheels, lock, installed, tmp_path):
+    for name in NAMES:
+        make_wheel(tmp_path, name, weight=10)  # of other contents
+    lose(installed, "torch")
+    begun = install(installing, installed, lock, tmp_path)
+    assert "not the one that was locked" in begun.error and "\n" not in begun.error
+    assert installing.state(str(installed)).kind == "UNFINISHED"
+
+
+def test_a_wheel_that_is_not_in_the_folder_is_named(installing, lock, installed, tmp_path):
+    lose(installed, "torch")
+    begun = install(installing, installed, lock, tmp_path)
+    assert "no wheel of “torch”" in begun.error and str(tmp_path) in begun.error
+
+
+class Server:
+    """A package index on this machine that can be made slow; `asked` holds the wheels it gave."""
+
+    def __init__(self, folder, wheels):
+        self.asked, self.slow = [], True
+        server = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                name = self.path.rstrip("/").rpartition("/")[2]
+                if self.path.startswith("/simple/"):
+                    links = "".join(f'<a href="/files/{w.name}">{w.name}</a>' for w in wheels if w.name.startswith(name + "-"))
+                    self.reply(f"<html><body>{links}</body></html>".encode(), "text/html")
+                    return
+                server.asked.append(name)
+                data = (folder / name).read_bytes()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/octet-stream")
+                self.send_header("Content-Length", str(len(data)))
+                self.send_header("Cache-Control", "max-age=31536000")
+                self.end_headers()
+                for start in range(0, len(data), 20_000):
+                    self.wfile.write(data[start:start + 20_000])
+                    if server.slow and len(server.asked) > 1:
+                        time.sleep(1.0)
+
+            def reply(self, data, kind):
+                self.send_response(200)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+            def handle(self):
+                try:
+                    super().handle()
+                except (ConnectionError, OSError):
+                    pass
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.http.server_address[1]}/simple"
+
+
+@pytest.fixture
+def server(wheels):
+    made = Server(*wheels)
+    yield made
+    made.http.shutdown()
+    made.http.server_close()
+
+
+def until(condition, seconds=200.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes are looked up as POSIX lists them")
+def test_a_download_is_cancelled_at_once_and_resumed_where_it_was(installing, installed, server, lock, monkeypatch):
+    site = Path(answer(installed, "import diffusers; print(diffusers.__path__[0])")).parent
+    for name in NAMES:
+        for damaged in site.glob(f"{name}/__init__.py"):
+            damaged.unlink()
+    monkeypatch.setenv("PIP_INDEX_URL", server.url)
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "127.0.0.1")  # pip keeps only what it trusts, and this server speaks plain HTTP
+    begun = installing.Installation(str(installed), None, True, str(lock))
+    until(lambda: len(server.asked) >= 2 or begun.over)
+    assert not begun.over, (begun.error, begun.log)
+    seen = begun.fraction
+    started = time.perf_counter()
+    begun.stop()
+    stopped = time.perf_counter() - started
+    until(lambda: begun.over, 10)
+    assert stopped < 0.5, "stopping held the window"
+    assert begun.error == "" and 0.0 < seen < 0.75
+    assert installing.state(str(installed)).kind == "UNFINISHED"
+    first = server.asked[0]
+    server.slow = False
+    server.asked.clear()
+    again = install(installing, installed, lock, online=True)
+    assert again.error == "", (again.error, again.log)
+    assert first not in server.asked and len(server.asked) == 2  # what was there whole is not asked for again
+    assert installing.state(str(installed)).kind == "READY"
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc"), reason="processes are looked up as Linux lists them")
+def test_pip_ends_with_whoever_started_it(installing, installed, server, lock, core, monkeypatch):
+    """A Blender that is killed leaves no pip behind."""
+    site = Path(answer(installed, "import diffusers; print(diffusers.__path__[0])")).parent
+    (site / "torch" / "__init__.py").unlink()
+    (site / "diffusers" / "__init__.py").unlink()
+    python, _ = installing.fitting_python()
+    process = subprocess.Popen(
+        [python, "-I", core("installer").__file__, "--folder", str(installed), "--lock", str(lock), "--online"],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=os.environ | {"PIP_INDEX_URL": server.url})
+    until(lambda: len(server.asked) >= 2)
+    process.stdin.close()
+    process.wait(20)
+
+    def pips():
+        return [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(installed).encode() in _read(p) and b"pip" in _read(p)]
+
+    until(lambda: not pips(), 10)
+
+
+def _read(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_the_operators_say_why_they_cannot(blender, room, installing, monkeypatch, tmp_path):
+    monkeypatch.setattr(installing, "folder", lambda: str(tmp_path / "engine"))
+    monkeypatch.setattr(installing, "may_download", lambda: False)
+    assert not blender.ops.thunder.install_engine.poll()
+    preferences = room("scene.engine_session").preferences()
+    preferences.wheels = str(tmp_path)
+    try:
+        assert blender.ops.thunder.install_engine.poll()
+    finally:
+        preferences.wheels = ""
+    assert not blender.ops.thunder.remove_engine.poll() and not blender.ops.thunder.stop_installation.poll()
+
+
+def test_install_and_remove_as_buttons_do(blender, room, installing, installed, wheels, lock, monkeypatch):
+    monkeypatch.setattr(installing, "folder", lambda: str(installed))
+    preferences = room("scene.engine_session").preferences()
+    preferences.wheels = str(wheels[0])
+    try:
+        assert blender.ops.thunder.install_engine() == {"FINISHED"}
+        assert installing.state().kind == "READY" and room("scene.engine_session").venvs() == (str(installed),)
+        assert blender.ops.thunder.remove_engine() == {"FINISHED"}
+        assert installing.state().kind == "ABSENT" and not installed.exists()
+        assert room("scene.engine_session").venvs() == ()
+    finally:
+        preferences.wheels = ""
+    until(lambda: not list(installed.parent.glob("engine.removed-*")), 60)
+
+
+def test_without_a_fitting_python_it_says_what_is_missing(installing, monkeypatch):
+    monkeypatch.setattr(installing, "_ask", lambda python: {"version": [3, 14], "venv": True})
+    python, why = installing.fitting_python()
+    assert python is None and "3.11 to 3.13" in why and "3.14" in why
+    monkeypatch.setattr(installing, "_ask", lambda python: {"version": [3, 11], "venv": False})
+    python, why = installing.fitting_python()
+    assert python is None and "ensurepip" in why
+
+
+def test_weights_of_ones_own_are_checked_before_the_engine_is_asked(room, core, tmp_path):
+    session = room("scene.engine_session")
+    preferences = session.preferences()
+    preferences.weights = str(tmp_path)
+    try:
+        with pytest.raises(core("errors").BadWeights, match="lacks head.npz"):
+            session.client()
+    finally:
+        preferences.weights = ""
+
+
+OTHER = '''
+bl_info = {"name": "Neighbour", "blender": (4, 2, 0), "category": "Animation"}
+import bpy, numpy, sys
+seen = []
+def look(*_):
+    length = float(numpy.linalg.norm(numpy.arange(9.0)))
+    seen.append((numpy.__version__, numpy.__file__, id(sys.modules["numpy"]), tuple(sys.path), length))
+def register():
+    bpy.app.handlers.frame_change_post.append(look)
+def unregister():
+    bpy.app.handlers.frame_change_post.remove(look)
+'''
+
+
+def test_an_add_on_beside_ours_that_uses_numpy_notices_nothing(blender, room, core, tmp_path):
+    import addon_utils
+
+    from played_engine import PlayedClient
+    from performances import write_wav
+
+    import numpy as np
+
+    folder = Path(blender.utils.user_resource("SCRIPTS", path="addons", create=True))
+    (folder / "neighbour.py").write_text(OTHER)
+    addon_utils.modules_refresh()
+    sys.path.append(str(folder)) if str(folder) not in sys.path else None
+    name = "bl_ext.user_default.thunder"
+    addon_utils.disable(name)
+    neighbour = addon_utils.enable("neighbour")
+    try:
+        blender.context.scene.frame_set(1)
+        modules = set(sys.modules)
+        addon_utils.enable(name)
+        blender.ops.thunder.add_head()
+        scene = blender.context.scene
+        voice = write_wav(tmp_path / "a.wav", 0.1 * np.ones(32000))
+        scene.thunder.source, scene.thunder.sound_file = "FILE", voice
+        found = importlib.import_module(f"{name}.scene.strip").find(blender.context)
+        rig = importlib.import_module(f"{name}.scene.head").find(scene)
+        fresh_room = lambda each: importlib.import_module(f"{name}.{each}")
+        fresh_core = lambda each: importlib.import_module(f"{name}.thunder_core.{each}")
+        played = PlayedClient(fresh_room, fresh_core, tmp_path)
+        for _ in fresh_room("scene.performing").generate(played, found, scene, rig, 1, 1,
+                                                         fresh_room("scene.sampling").Sampling()):
+            pass
+        scene.frame_set(5)
+        before, after = neighbour.seen[0], neighbour.seen[-1]
+        assert before == after
+        foreign = {m.partition(".")[0] for m in set(sys.modules) - modules} - {"bl_ext"} - set(sys.stdlib_module_names)
+        assert not foreign & {"torch", "transformers", "diffusers", "scipy", "soundfile"}
+    finally:
+        addon_utils.disable("neighbour")
+        addon_utils.enable(name, default_set=True)

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real engine samples the rest of a take around what is kept of it, and hears where a text closes the lips."""
+
+import numpy as np
+import pytest
+
+from speaking import keys_of, tracks, values_of
+from test_full_path import SAMPLE, scene, session, speak, stop_engine  # noqa: F401
+
+SAID = "My brother moves both big blue boxes from the front room. Who can forgive such a foolish thief, and put up with his thunder?"
+
+
+@pytest.fixture
+def take(blender, room, scene):  # noqa: F811
+    """A sampled take of the sample, shown: (scene, rig, its entry)."""
+    speak(room, scene)
+    scene.thunder.count = 1
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    return scene, room("scene.head").find(scene), scene.thunder.takes[0]
+
+
+@pytest.mark.slow
+def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, room, core, take):
+    scene, rig, entry = take  # noqa: F811
+    frames = np.arange(entry.first, entry.last + 1)
+    action = entry.action.name
+    was, before = values_of(room, rig, entry, frames), keys_of(room, rig, entry)
+    scene.thunder_keep.count, scene.thunder_keep.head = 2, True
+    room("scene.keeping").add_range(scene, 70, 120)
+    assert blender.ops.thunder.resample_rest() == {"FINISHED"}
+    assert [each.kind for each in scene.thunder.takes].count("RESAMPLED") == 2
+    inside = (frames >= 70) & (frames <= 120)
+    moving = np.ptp(was, axis=0) > 1e-3
+    for made in scene.thunder.takes:
+        if made.kind != "RESAMPLED":
+            continue
+        assert made.seed in (1001, 1002) and 0 <= made.score <= 100 and dict(made.action["thunder"])["kept"]
+        now = values_of(room, rig, made, frames)
+        assert (now[inside] == was[inside]).all()
+        keys = keys_of(room, rig, made)
+        for place in tracks(rig, '"neck"'):
+            assert (keys[place]["co"] == before[place]["co"]).all()
+        assert np.abs(now - was)[~inside].max() > 0.05  # another performance
+        # No step in place or in speed where kept and new meet: no more than the take itself has at its fastest.
+        bend, own = np.abs(np.diff(now, 2, axis=0)), np.abs(np.diff(was, 2, axis=0)).max(axis=0)
+        for border in (70, 120):
+            at = border - entry.first
+            near = bend[at - 2:at + 2][:, moving].max(axis=0)
+            free = np.abs(np.diff(now[~inside], 2, axis=0))[:, moving].max(axis=0)
+            assert (near <= np.maximum(own[moving], free) + 0.02).all()
+    assert all((a["co"] == b["co"]).all() for a, b in zip(before, keys_of(room, rig, next(
+        each for each in scene.thunder.takes if each.action.name == action))))
+    assert scene.thunder_keep.seed == 1003
+
+
+def test_the_engine_hears_where_a_text_closes_the_lips(blender, room, core, session):  # noqa: F811
+    client = session.client()
+    client.start()
+    answer = client.request("closures", sound=SAMPLE, text=SAID).wait(timeout=300)
+    found = answer["closures"]
+    times, sure = np.array([seconds for _, seconds, _ in found]), np.array([s for _, _, s in found])
+    # My Brother Moves Both Big Blue Boxes froM … rooM … Put uP
+    assert 10 <= len(found) <= 12 and (np.diff(times) > 0.05).all()
+    assert np.median(sure) > 0.6 and (sure > 0.2).sum() >= 10
+    assert 0.35 < times[0] < 0.6 and times[-1] < 7.3  # the voice begins after 0.4 s
+    assert any(start < 0.1 and end > 0.3 for start, end in answer["pauses"])
+    other = client.request("closures", sound=SAMPLE, text="mama bumps a pumpkin, maybe, but Pamela mumbles more").wait(timeout=300)
+    assert np.median([s for _, _, s in other["closures"]]) < np.median(sure) - 0.25

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Python or an environment that the preferences name is accepted, and it is the one that runs the engine."""
+
+import os
+
+import pytest
+
+from test_full_path import session, stop_engine  # noqa: F401
+
+
+@pytest.fixture
+def environment(core, session, tmp_path):  # noqa: F811
+    """The folder of an environment whose Python is the engine's and leaves a mark when it is run."""
+    python = tmp_path / "env" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    real = core("client").find_engine_python()
+    python.write_text(f'#!/bin/sh\ntouch "{tmp_path}/was_run"\nexec "{real}" "$@"\n')
+    python.chmod(0o755)
+    session.stop()
+    yield tmp_path / "env"
+    session.preferences().engine_python = ""
+    session.stop()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell script stands for the Python")
+@pytest.mark.parametrize("named", ["{}", "{}/bin/python", "//env"], ids=["environment", "executable", "beside the file"])
+def test_the_python_that_is_named_runs_the_engine(blender, session, environment, named):  # noqa: F811
+    if named.startswith("//") and blender.app.version >= (5, 0):
+        pytest.skip("from 5.0 on Blender offers no path beside the file here")
+    blender.ops.wm.save_as_mainfile(filepath=str(environment.parent / "shot.blend"))
+    session.preferences().engine_python = named.format(environment)
+    assert session.found_now() == (True, str(environment / "bin" / "python"))
+    assert blender.ops.thunder.check_engine() == {"FINISHED"}
+    assert session.told()["device"] and (environment.parent / "was_run").exists()

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes sampled around what is kept are listed one by one; those that have come survive a cancellation and a failure."""
+
+import numpy as np
+import pytest
+
+from performances import key, write_wav
+from played_engine import PlayedClient
+from speaking import speak
+
+VOICE_SECONDS = 4.0
+
+
+@pytest.fixture
+def stage(blender, room, core, tmp_path):
+    """A scene with the bundled head, a voice of four seconds and a take of it that is shown, some frames of it kept."""
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps = 24
+    rng = np.random.default_rng(0)
+    scene.thunder.source = "FILE"
+    scene.thunder.sound_file = write_wav(tmp_path / "line.wav", 0.3 * rng.standard_normal(int(16000 * VOICE_SECONDS)))
+    rig, voice = room("scene.head").find(scene), room("scene.strip").find(blender.context)
+    made = speak(room, core, seconds=VOICE_SECONDS)
+    actions = key(room, rig, made, voice.clock, "kept")
+    room("scene.showing").show(rig, room("scene.takes").add_to_list(scene, rig, actions, made, voice.name, voice.clock))
+    room("scene.keeping").add_range(scene, 30, 55)
+    return scene
+
+
+@pytest.fixture
+def start(blender, room, core, stage, tmp_path):
+    """Begins to resample the shown take with a played engine: (its steps, the client)."""
+    def begin(keep=None, **how):
+        client = PlayedClient(room, core, tmp_path, **how)
+        return room("scene.keeping").resample(client, blender.context, keep), client
+    return begin
+
+
+def seeds(scene):
+    return [entry.seed for entry in scene.thunder.takes]
+
+
+def listed(scene, count, steps):
+    """Go on until so many takes are in the list and the animator may do something again."""
+    while len(scene.thunder.takes) < count or next(steps).busy:
+        if len(scene.thunder.takes) < count:
+            next(steps)
+
+
+def debris(blender, room):
+    """Actions that no list knows."""
+    known = [action for scene in blender.data.scenes for entry in scene.thunder.takes
+             for action in room("scene.showing").actions_of(entry)]
+    return [action.name for action in blender.data.actions if action not in known and "thunder" in action]
+
+
+def test_each_is_listed_as_it_comes_and_all_are_ranked_at_the_end(blender, stage, start):
+    keep = []
+    steps, client = start(keep)
+    fractions, seen = [], []
+    for step in steps:
+        fractions.append(step.fraction)
+        if not seen or seen[-1] != seeds(stage):
+            seen.append(seeds(stage))
+    seen.append(seeds(stage))
+    assert seen == [[0], [1001, 0], [1001, 1002, 0], [1001, 1002, 1003, 0], [1001, 1002, 1003, 1004, 0], [1002, 1004, 1001, 1003, 0]]
+    assert fractions == sorted(fractions)
+    assert stage.thunder.active_take == 0 and stage.thunder_keep.seed == 1005
+    assert [take.seed for take in keep] == [1002, 1004, 1001, 1003]
+    assert [entry.kind for entry in stage.thunder.takes] == ["RESAMPLED"] * 4 + ["SAMPLED"]
+
+
+def test_a_cancellation_keeps_what_has_arrived(blender, room, stage, start):
+    steps, client = start()
+    listed(stage, 3, steps)
+    steps.close()
+    assert client.requests[0].cancelled
+    assert seeds(stage) == [1002, 1001, 0] and stage.thunder_keep.seed == 1003
+    assert all(entry.action is not None for entry in stage.thunder.takes) and debris(blender, room) == []
+
+
+def test_a_cancellation_at_any_step_leaves_whole_takes_and_no_debris(blender, room, stage, start):
+    count = 0
+    while True:
+        steps, client = start()
+        stage.thunder_keep.count, stage.thunder_keep.seed = 1, 1001
+        before = len(stage.thunder.takes)
+        for _ in zip(range(count), steps):
+            pass
+        if next(steps, None) is None:
+            break
+        steps.close()
+        assert debris(blender, room) == []
+        assert set(client.folders) == set(client.forgotten)
+        while len(stage.thunder.takes) > before:
+            blender.ops.thunder.delete_take(index=0)
+        blender.ops.thunder.select_take(index=0)
+        count += 7
+    assert count > 30
+
+
+def test_an_engine_that_dies_costs_only_the_takes_that_had_not_come(blender, core, room, stage, tmp_path, monkeypatch):
+    error = core("errors").WorkerDied("The engine was ended by signal 9 in the middle of its work: try again", "log")
+    client = PlayedClient(room, core, tmp_path, error=error, fails_after=2)
+    monkeypatch.setattr(room("scene.engine_session"), "client", lambda: client)
+    with pytest.raises(RuntimeError, match="signal 9.*2 of 4 takes"):
+        blender.ops.thunder.resample_rest()
+    assert seeds(stage) == [1002, 1001, 0]
+    assert [name for name in client.arrays if name.endswith(".npy")] and not list(tmp_path.glob("array_*.npy"))
+
+
+def test_what_the_animator_chose_meanwhile_stays_on_the_head(blender, stage, start):
+    steps, _ = start()
+    listed(stage, 3, steps)
+    blender.ops.thunder.select_take(index=-1)
+    for _ in steps:
+        pass
+    assert stage.thunder.active_take == -1 and len(stage.thunder.takes) == 5
+
+
+def test_an_undo_meanwhile_costs_none_of_them(blender, stage, start):
+    blender.context.preferences.edit.use_global_undo = True
+    blender.ops.ed.undo_push(message="before")
+    steps, _ = start()
+    listed(stage, 3, steps)
+    blender.ops.ed.undo_push(message="the animator's own deed")
+    blender.ops.ed.undo()
+    scene = blender.context.scene
+    assert len(scene.thunder.takes) < 3, "the undo took nothing, so this tests nothing"
+    for _ in steps:
+        pass
+    scene = blender.context.scene
+    assert seeds(scene) == [1002, 1004, 1001, 1003, 0]
+    assert scene.thunder_keep.seed == 1005
+
+
+def test_a_take_that_is_deleted_meanwhile_is_said_and_the_new_ones_stay(blender, core, stage, start):
+    steps, _ = start()
+    listed(stage, 2, steps)
+    blender.ops.thunder.delete_take(index=1)
+    with pytest.raises(core("errors").BadRequest, match="was deleted while"):
+        for _ in steps:
+            pass
+    assert seeds(stage) == [1001]

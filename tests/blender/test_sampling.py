@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How takes are sampled reaches the engine from every button and from the command line; a seed made again goes by its own take."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from performances import key, performance, write_wav
+from played_engine import PlayedClient
+
+ROOT = Path(__file__).resolve().parents[2]
+SECONDS = 2.0
+CHOSEN = {"steps": 35, "guidance": 1.5, "speech_guidance": 0.75}
+
+
+@pytest.fixture
+def client(room, core, tmp_path, monkeypatch):
+    """The engine that every button asks."""
+    played = PlayedClient(room, core, tmp_path)
+    monkeypatch.setattr(room("scene.engine_session"), "client", lambda *_: played)
+    return played
+
+
+@pytest.fixture
+def voice(tmp_path):
+    return write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(int(16000 * SECONDS)))
+
+
+@pytest.fixture
+def scene(blender, voice):
+    """A scene with the bundled head, a sound file as its voice and settings that are nobody's defaults."""
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps, scene.thunder.count = 25, 2
+    scene.thunder.source, scene.thunder.sound_file = "FILE", voice
+    for name, value in CHOSEN.items():
+        setattr(scene.thunder, name, value)
+    return scene
+
+
+def enter(room, core, blender, scene, **about):
+    """List a take of the scene's voice that says of itself what is given."""
+    rig, voice = room("scene.head").find(scene), room("scene.strip").find(blender.context)
+    made = performance(room, core, seconds=SECONDS)
+    made.provenance.clear()
+    made.provenance.update(about)
+    actions = key(room, rig, made, voice.clock)
+    entry = room("scene.takes").add_to_list(scene, rig, actions, made, voice.name, voice.clock)
+    room("scene.voice_state").remember(entry.action, room("scene.voice_state").of_voice(scene, voice))
+    room("scene.showing").show(rig, entry)
+    return entry
+
+
+def asked(client):
+    """What the engine was told of sampling, of each request."""
+    return [{name: args[name] for name in CHOSEN} for verb, args in client.asked if verb == "generate"]
+
+
+def test_generate_samples_as_the_settings_say(blender, scene, client):
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    assert asked(client) == [CHOSEN]
+    for entry in scene.thunder.takes:
+        about = entry.action["thunder"].to_dict()
+        assert {name: about[name] for name in CHOSEN} == CHOSEN
+
+
+def test_the_settings_leave_a_new_file_as_it_was_sampled_before(blender, room):
+    settings = blender.context.scene.thunder
+    assert room("scene.sampling").Sampling.of(settings) == room("scene.sampling").Sampling(20, 1.0, 0.0)
+
+
+def test_the_dialogue_is_sampled_as_the_settings_say(blender, room, scene, client, voice):
+    strip = room("scene.strip")
+    if not strip.has_audio():
+        pytest.skip("this bpy wheel was built without sound")
+    scene.thunder.source = "STRIP"
+    for number in range(2):
+        strip.add(scene, voice, f"line {number}", 1 + 60 * number)
+    assert blender.ops.thunder.generate_all() == {"FINISHED"}
+    assert asked(client) == [CHOSEN, CHOSEN]
+
+
+def test_the_rest_is_resampled_as_the_settings_say(blender, room, core, scene, client):
+    enter(room, core, blender, scene, steps=11, guidance=1.0, speech_guidance=0.0)
+    scene.thunder_keep.upper_face = True
+    assert blender.ops.thunder.resample_rest() == {"FINISHED"}
+    assert asked(client) == [CHOSEN]
+
+
+@pytest.mark.parametrize("about, wanted", [
+    ({"steps": 11, "guidance": 2.0, "speech_guidance": 0.5}, {"steps": 11, "guidance": 2.0, "speech_guidance": 0.5}),
+    ({"steps": 11, "guidance": 1.0}, {"steps": 11, "guidance": 1.0, "speech_guidance": 0.0}),  # before there was a pull
+    ({"engine": "thunder"}, CHOSEN),
+])
+def test_a_seed_is_made_again_as_its_take_was_sampled(blender, room, core, scene, client, tmp_path, about, wanted):
+    enter(room, core, blender, scene, **about)
+    write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(2).standard_normal(int(16000 * SECONDS)))
+    assert blender.ops.thunder.resync() == {"FINISHED"}
+    assert asked(client) == [wanted]
+
+
+def test_a_bake_passes_its_options_on_and_reports_them(blender, client, voice, tmp_path):
+    spec = importlib.util.spec_from_file_location("bake_by_test", ROOT / "bake.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    chosen = script.options(["--audio", voice, "--out", str(tmp_path / "out"), "--takes", "2", "--steps", "35",
+                             "--guidance", "1.5", "--speech-guidance", "0.75"])
+    script.bake(sys.modules["bl_ext.user_default.thunder"], chosen)
+    assert asked(client) == [CHOSEN]
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert {name: report[name] for name in CHOSEN} == CHOSEN
+
+
+def test_the_panel_shows_all_of_it_and_is_closed(blender, scene):
+    panel, drawn = blender.types.THUNDER_PT_sampling, []
+
+    class Layout:
+        def column(self, align=False):
+            return self
+
+        def prop(self, data, name):
+            assert data == scene.thunder
+            drawn.append(data.bl_rna.properties[name].name)
+
+    class Panel:
+        layout = Layout()
+
+    panel.draw(Panel, blender.context)
+    assert drawn == ["Steps", "Follow the Voice", "Lip-Sync Pull"]
+    assert panel.bl_parent_id == "THUNDER_PT_main" and "DEFAULT_CLOSED" in panel.bl_options

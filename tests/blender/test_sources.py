@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A take carries what it was keyed from, through saving, copying and edits."""
+
+import time
+
+import numpy as np
+import pytest
+
+from performances import key, performance
+
+PARTS = ("expression", "jaw", "head", "eyes")
+
+
+@pytest.fixture
+def stage(blender, room):
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps = 24
+    return scene, room("scene.head").find(scene)
+
+
+def enter(room, core, stage, start=1.0, **how):
+    scene, rig = stage
+    made = performance(room, core, **how)
+    clock = room("scene.resample").Clock.of(scene, start)
+    return made, room("scene.takes").add_to_list(scene, rig, key(room, rig, made, clock, "line"), made, "voice", clock)
+
+
+def same(a, b, tolerance=0.0):
+    return all(np.abs(getattr(a, part) - getattr(b, part)).max() <= tolerance for part in PARTS)
+
+
+def test_a_take_gives_back_what_was_sampled(blender, room, core, stage):
+    made, entry = enter(room, core, stage, start=3.25)
+    loaded = room("scene.sources").load(entry.action)
+    assert same(loaded.motion, made.motion) and loaded.channels == made.channels and loaded.motion.fps == 25
+    assert (loaded.opening == made.opening).all() and (loaded.width == made.width).all() and loaded.drift is None
+    assert (loaded.seed, loaded.score, loaded.provenance) == (made.seed, made.score, made.provenance)
+    assert room("scene.sources").clock_of(entry.action) == room("scene.resample").Clock(3.25, 24.0)
+    assert entry.kind == "SAMPLED" and abs(entry.made - time.time()) < 60 and not entry.edited
+
+
+def test_what_a_take_was_made_from_survives_saving_and_appending(blender, room, core, stage, tmp_path):
+    made, entry = enter(room, core, stage)
+    room("scene.sources").keep_drift(entry.action, np.linspace(0, 100, 75))
+    name, path = entry.action.name, str(tmp_path / "line.blend")
+    blender.ops.wm.save_as_mainfile(filepath=path)
+    blender.ops.wm.open_mainfile(filepath=path)
+    sources = room("scene.sources")
+    assert same(sources.load(blender.data.actions[name]).motion, made.motion)
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with blender.data.libraries.load(path) as (there, here):
+        here.actions = [name]
+    loaded = sources.load(blender.data.actions[name])
+    assert same(loaded.motion, made.motion)
+    assert loaded.drift == pytest.approx(np.linspace(0, 100, 75), abs=1e-4)
+
+
+def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, room, core, stage):
+    scene, rig = stage
+    made, entry = enter(room, core, stage, start=5.0, closed_at=())
+    sources, compat, showing = room("scene.sources"), room("scene.compat"), room("scene.showing")
+    *_, unedited = sources.read(rig, entry)
+    assert same(unedited.motion, made.motion)
+    action, slot = showing.part_of(showing.actions_of(entry), rig, 1)
+    brow = next(c for c in compat.curves_of(action, slot) if "browInnerUp" in c.data_path)
+    values = np.empty(2 * len(brow.keyframe_points), np.float32)
+    brow.keyframe_points.foreach_get("co", values)
+    values[1::2] = 0.125
+    brow.keyframe_points.foreach_set("co", values)
+    brow.update()
+    assert entry.edited
+    told = list(sources.read(rig, entry))
+    column = made.channels.index("browInnerUp")
+    assert told[-1].motion.expression[:, column] == pytest.approx(0.125, abs=1e-5)
+    others = [i for i in range(len(made.channels)) if i != column]
+    assert np.abs(told[-1].motion.expression - made.motion.expression)[2:-2, others].max() < 5e-3
+    assert told[-1].motion.frames == made.motion.frames and told[-1].drift is None
+    assert told[-1].opening == pytest.approx(core("face.mouth").opening_mm(told[-1].motion))
+    assert len(told) > 40 and scene.thunder.active_take == -1  # in pieces; the head was left alone
+
+
+def test_a_take_without_a_source_is_read_from_its_keys(blender, room, core, stage):
+    scene, rig = stage
+    made, entry = enter(room, core, stage, start=5.0, closed_at=())
+    sources = room("scene.sources")
+    sources.forget(entry.action)
+    assert sources.load(entry.action) is None and sources.clock_of(entry.action) is None
+    *_, read = sources.read(rig, entry)
+    assert abs(read.motion.frames - made.motion.frames) <= 1
+    inside = slice(2, made.motion.frames - 2)
+    assert np.abs(read.motion.expression[inside] - made.motion.expression[inside]).max() < 5e-3
+
+
+def test_the_source_of_a_minute_costs_milliseconds(blender, room, core, stage):
+    made, entry = enter(room, core, stage, seconds=60.0)
+    sources = room("scene.sources")
+    clock = sources.clock_of(entry.action)
+
+    def least(deed):
+        return min(_timed(deed) for _ in range(5))
+
+    def _timed(deed):
+        began = time.perf_counter()
+        deed()
+        return time.perf_counter() - began
+
+    assert least(lambda: sources.store(entry.action, made, clock)) < 0.02
+    assert least(lambda: sources.load(entry.action)) < 0.02

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the status bar says while Thunder works: what it does, how far it is, how long it will take, and how to stop it."""
+
+from types import SimpleNamespace
+
+import pytest
+
+TICK, ESC = SimpleNamespace(type="TIMER", value="NOTHING"), SimpleNamespace(type="ESC", value="PRESS")
+
+
+@pytest.fixture
+def window():
+    """A window as long work sees it; `window.texts` is what its status bar has shown, None for Blender's own."""
+    texts = []
+    return SimpleNamespace(
+        texts=texts, workspace=SimpleNamespace(status_text_set=texts.append), screen=SimpleNamespace(is_animation_playing=False),
+        window_manager=SimpleNamespace(event_timer_remove=lambda timer: None))
+
+
+@pytest.fixture
+def begin(blender, room, monkeypatch):
+    """Begins work of the given steps; gives the operator that advances it, a step a tick."""
+    work = room("scene.work")
+
+    class Operator(room("operators.slices").SlicedWork):
+        timer = object()
+
+        def report(self, kind, text):
+            self.said = (kind, text)
+
+    def started(steps):
+        running = work.begin("Generating takes", (step for step in steps))
+        monkeypatch.setattr(running, "advance", lambda: type(running).advance(running, 0.0))
+        return Operator()
+
+    yield started
+    work.end()
+
+
+def test_it_says_what_is_done_and_how_far_it_is(room, window, begin):
+    step = room("scene.work").Step
+    operator = begin([step(0.25, "Sampling 8 takes"), step(0.25, "Sampling 8 takes"), step(0.5, "4 of 8 takes sampled")])
+    for _ in range(3):
+        assert operator.modal(window, TICK) == {"PASS_THROUGH"}
+    assert window.texts == ["Generating takes: Sampling 8 takes (25%) · Esc cancels",  # drawn once: nothing is new at the second tick
+                            "Generating takes: 4 of 8 takes sampled (50%) · Esc cancels"]
+
+
+def test_it_says_how_long_it_will_take_as_soon_as_that_is_known(room, window, begin, monkeypatch):
+    work = room("scene.work")
+    left = iter([None, 12.0, 150.0])
+    monkeypatch.setattr(work.Pace, "seconds_left", lambda self, fraction: next(left))
+    operator = begin([work.Step(part, "Sampling 8 takes") for part in (0.1, 0.2, 0.3)])
+    for _ in range(3):
+        operator.modal(window, TICK)
+    assert window.texts == ["Generating takes: Sampling 8 takes (10%) · Esc cancels",
+                            "Generating takes: Sampling 8 takes (20%, 15 s left) · Esc cancels",
+                            "Generating takes: Sampling 8 takes (30%, 3 min left) · Esc cancels"]
+
+
+@pytest.mark.parametrize("how, result, said", [
+    ("done", {"FINISHED"}, None), ("cancelled", {"CANCELLED"}, ({"INFO"}, "Generating takes was cancelled")),
+    ("failed", {"CANCELLED"}, ({"ERROR"}, "The engine was ended: try again"))])
+def test_it_is_blenders_own_again_when_the_work_is_over(room, core, window, begin, how, result, said):
+    def steps():
+        yield room("scene.work").Step(0.5, "Sampling 8 takes")
+        if how == "failed":
+            raise core("errors").WorkerDied("The engine was ended: try again", "log")
+
+    operator = begin(steps())
+    operator.modal(window, TICK)
+    if how == "cancelled":
+        operator.modal(window, ESC)
+    assert window.texts[-1] is not None
+    assert operator.modal(window, TICK) == result
+    assert window.texts[-1] is None and room("scene.work").running is None
+    assert getattr(operator, "said", None) == said

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A take's lips are corrected by what its voice's transcript says, through an engine that tells when."""
+
+import numpy as np
+import pytest
+
+from performances import clicks
+from speaking import enter, keys_of, opening_of, same
+
+
+class Ear:
+    """Stands for the engine's client: answers “closures” at once with what it was told to."""
+
+    def __init__(self, folder, found, pauses=()):
+        self.folder, self.found, self.pauses, self.asked = str(folder), found, pauses, []
+
+    def request(self, verb, **args):
+        self.asked.append((verb, args))
+        return self
+
+    done, error = True, None
+
+    @property
+    def result(self):
+        return {"closures": self.found, "pauses": list(self.pauses)}
+
+
+@pytest.fixture
+def stage(blender, room, core, tmp_path):
+    """Our head, a take that closes at 1.3 and 2.4 s, and its voice in a file."""
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps = 24
+    scene.thunder.source = "FILE"
+    scene.thunder.sound_file = clicks(tmp_path / "voice.wav", (1.0,), 4.0)
+    stage = scene, room("scene.head").find(scene)
+    enter(room, core, stage, closed=(1.3, 2.4))
+    scene.thunder.takes[0].voice = room("scene.strip").find(blender.context).name
+    return stage
+
+
+def correct(blender, room, scene, ear):
+    told = []
+    list(room("scene.transcript").correct(ear, blender.context, scene.thunder.takes[0], told))
+    return told[-1]
+
+
+def test_lips_close_where_the_text_has_it_and_nowhere_else(blender, room, core, stage, tmp_path):
+    scene, rig = stage
+    entry = scene.thunder.takes[0]
+    blender.ops.thunder.add_transcript()
+    room("scene.transcript").of(scene, entry.voice).text = "a bump"
+    ear = Ear(tmp_path, [["b", 1.32, 0.9], ["mp", 3.0, 0.7]])
+    frames = np.arange(1, 98)
+    before = opening_of(room, core, rig, entry, frames)
+    assert before[round(2.4 * 24)] <= 0.3 < before[round(3.0 * 24)]
+    assert correct(blender, room, scene, ear)[0] == 1
+    assert ear.asked[0][0] == "closures" and ear.asked[0][1]["text"] == "a bump"
+    now = opening_of(room, core, rig, scene.thunder.takes[0], frames)
+    assert now[round(1.3 * 24)] <= 0.3 and now[round(3.0 * 24)] <= 0.3 and now[round(2.4 * 24)] > 1.0
+    keys = keys_of(room, rig, scene.thunder.takes[0])
+    assert correct(blender, room, scene, ear) == (0, 0)
+    assert same(keys, keys_of(room, rig, scene.thunder.takes[0]))
+
+
+@pytest.mark.parametrize("text, found, said", [
+    ("  ", [], "no transcript"), ("oh", [], "no m, b or p"), ("mama", [["m", 1.0, 0.1], ["m", 2.0, 0.05]], "does not seem to say")])
+def test_what_cannot_be_corrected_says_why_and_changes_nothing(blender, room, core, stage, tmp_path, text, found, said):
+    scene, rig = stage
+    room("scene.transcript").ensure(scene, scene.thunder.takes[0].voice).text = text
+    before = keys_of(room, rig, scene.thunder.takes[0])
+    with pytest.raises(core("errors").BadRequest, match=said):
+        correct(blender, room, scene, Ear(tmp_path, found))
+    assert same(before, keys_of(room, rig, scene.thunder.takes[0]))
+
+
+class Undoing(Ear):
+    """Answers only after the animator has undone something."""
+
+    done = False
+
+    def poll(self):
+        import bpy
+
+        bpy.ops.ed.undo()
+        self.done = True
+        return []
+
+
+def test_an_undo_while_the_voice_is_listened_to_costs_nothing(blender, room, core, stage, tmp_path):
+    scene, _ = stage
+    blender.ops.thunder.add_transcript()
+    room("scene.transcript").of(scene, scene.thunder.takes[0].voice).text = "a bump"
+    blender.ops.ed.undo_push(message="Transcript")
+    scene.thunder.takes[0].note = "to be undone"
+    blender.ops.ed.undo_push(message="Note")
+    del stage, scene, _  # what undo brings back is other data
+    assert correct(blender, room, blender.context.scene, Undoing(tmp_path, [["b", 1.32, 0.9], ["mp", 3.0, 0.7]])) == (1, 1)
+    entry = blender.context.scene.thunder.takes[0]
+    assert entry.note == ""
+    rig = room("scene.takes").rig_of(blender.context.scene, entry)
+    now = opening_of(room, core, rig, entry, np.arange(1, 98))
+    assert now[round(3.0 * 24)] <= 0.3 and now[round(2.4 * 24)] > 1.0

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The m, b and p of a text are found in the voice, in order and in time, through an ear that mishears."""
+
+import numpy as np
+import pytest
+
+from thunder_core.speech.phones import PHONES
+from thunder_core.speech.transcript import align, closures, letters
+
+# (text, phones with their lengths in rows of 20 ms): as pocketsphinx' dictionary has them.
+LINES = {
+    "Mary bought a lamp, maybe a map.": "SIL10 M5 EH6 R4 IY5 B4 AO6 T3 AH3 L4 AE6 M4 P4 SIL8 M5 EY6 B4 IY5 AH3 M5 AE7 P5 SIL12",
+    "I doubt the climber's thumb hurts": "SIL5 AY7 D4 AW7 T4 DH3 AH3 K4 L4 AY7 M5 ER6 Z4 TH5 AH6 M5 HH4 ER6 T4 S5 SIL9",
+    "Photographs of a happy puppy": "SIL6 F5 OW6 T3 AH3 G3 R3 AE6 F4 S4 AH3 V3 AH3 HH4 AE6 P5 IY5 P4 AH6 P4 IY6 SIL8",
+}
+
+
+def belief_of(line, noise=0.0, seed=0, missed=()):
+    """Phone probabilities [N, 40] of a line, and the times of its phones [(phone, seconds)]. missed: phones heard as another."""
+    rng = np.random.default_rng(seed)
+    rows, times = [], []
+    for number, token in enumerate(line.split()):
+        phone, length = token.rstrip("0123456789"), int(token.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
+        times.append((phone, (len(rows) + (length - 1) / 2) / 50 + 0.005))
+        heard = "N" if number in missed else phone
+        for _ in range(length):
+            row = np.full(40, 0.1 / 40)
+            row[PHONES.index(heard)] += 0.9
+            row = (1 - noise) * row + noise * rng.dirichlet(np.full(40, 0.3))
+            rows.append(row)
+    return np.array(rows), times
+
+
+def bilabials(times):
+    """Times of the closures of a line: m and p of “lamp” are one."""
+    found, before = [], ""
+    for phone, seconds in times:
+        if phone in "MBP" and before not in ("M", "B", "P"):
+            found.append(seconds)
+        before = phone
+    return found
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.4])
+@pytest.mark.parametrize("text", LINES)
+def test_every_bilabial_is_found_in_time(text, noise):
+    belief, times = belief_of(LINES[text], noise)
+    found = closures(belief, text)
+    wanted = bilabials(times)
+    assert len(found) == len(wanted), found
+    assert np.abs(np.array([c.seconds for c in found]) - wanted).max() < 0.06
+    assert min(c.sure for c in found) > 0.4
+
+
+def test_a_bilabial_that_the_ear_missed_is_still_placed():
+    text = "Mary bought a lamp, maybe a map."
+    heard = LINES[text].split()
+    missed = heard.index("B4")
+    belief, times = belief_of(LINES[text], 0.2, missed=(missed,))
+    found = closures(belief, text)
+    wanted = bilabials(times)
+    assert len(found) == len(wanted)
+    place = int(np.argmin(np.abs(np.array(wanted) - times[missed][1])))
+    assert abs(found[place].seconds - wanted[place]) < 0.1 and found[place].sure < 0.6
+
+
+def test_letters_that_are_silent_or_another_sound_close_no_lips():
+    said = "".join(letter.text for letter in letters("A psychic's debt, a phone & a tomb — Émile!") if letter.closes and not letter.may_be_silent)
+    assert said == "mm"  # of “tomb” and of “Émile”
+    assert [letter.text for letter in letters("puppy")] == [" ", "p", "u", "p", "y", " "]
+
+
+def test_what_is_aligned_is_in_order_and_covers_the_sound():
+    belief, _ = belief_of(LINES["Photographs of a happy puppy"], 0.3, seed=3)
+    spans = [span for span in align(belief, letters("Photographs of a happy puppy")) if span[0] >= 0]
+    assert spans[0][0] == 0 and spans[-1][1] == len(belief)
+    assert all(a[1] == b[0] for a, b in zip(spans, spans[1:]))
+
+
+def test_a_text_that_is_not_said_is_not_sure():
+    belief, _ = belief_of("SIL10 S5 IH6 T5 IH6 NG6 S5 T4 IH6 L6 SIL10")
+    assert all(c.sure < 0.3 for c in closures(belief, "bumper to bumper"))
+    assert closures(belief, "") == []
+    assert closures(belief, "12 34") == []

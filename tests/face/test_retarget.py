@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A FLAME-format head of another topology, size and basis is understood and driven: lips found, openings kept, closures closed."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from made_flame import made_flame
+
+from thunder_core.errors import BadHead
+from thunder_core.face import regions, retarget
+from thunder_core.face.flame import FlameLayer, opening_mm, width_mm
+from thunder_core.face.head import load_head
+from thunder_core.face.lips import find_seam
+from thunder_core.face.mapping import Mapping, Rule, Sum, Target, Track
+from thunder_core.rotation import rotvec_to_matrix
+from thunder_core.types import Motion
+
+# What the made files have in common with FLAME's that they were not made from: other people, other bases, correctives.
+CASES = {
+    "another topology and basis": {},
+    "with the mouth's inside": {"seed": 2, "inner_mouth": True, "scale": 1.0},
+    "another person": {"seed": 3, "scale": 0.93, "other_face": 0.004},
+    "a basis with motion of its own": {"seed": 4, "own": 0.0006},
+    "all at once, strong correctives": {"seed": 5, "own": 0.0006, "other_face": 0.003, "correctives": 0.004},
+}
+
+
+def performance(names, frames=75, seed=0):
+    """Talking with a lively face: jaw, lips, brows, lids; the lips close every second for three frames."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(frames) / 25
+    expression = np.zeros((frames, len(names)), np.float32)
+    jaw = np.zeros((frames, 3), np.float32)
+    for column, name in enumerate(names):
+        if name.startswith("tongue") or rng.random() < 0.4:
+            continue
+        wave = np.clip(0.5 + 0.7 * np.sin(2 * np.pi * rng.uniform(0.5, 3) * time + rng.uniform(0, 6)), 0, 1)
+        expression[:, column] = 0.5 * wave
+    jaw[:, 0] = 0.12 * (1 + np.sin(2 * np.pi * 2.2 * time))
+    jaw[:, 1] = 0.02 * np.sin(3 * time)
+    closed = (np.arange(frames) % 25 >= 10) & (np.arange(frames) % 25 < 13)
+    jaw[closed] = [0.08, 0, 0]
+    expression[closed] = 0
+    for name, value in (("mouthClose", 0.08 / 0.3), ("mouthPressLeft", 0.3), ("mouthPressRight", 0.3), ("browInnerUp", 0.4)):
+        expression[closed, names.index(name)] = value
+    close = names.index("mouthClose")
+    expression[:, close] = np.minimum(expression[:, close], jaw[:, 0] / 0.3)
+    return Motion(expression, jaw), closed
+
+
+def vertices(head, motion):
+    """[T, V, 3] metres by FLAME's formula."""
+    with torch.no_grad():
+        layer = FlameLayer(head, dtype=torch.float64)
+        return layer(torch.tensor(motion.expression, dtype=torch.float64), torch.tensor(motion.jaw, dtype=torch.float64)).numpy()
+
+
+def load(made, path):
+    np.savez(path, **made.data)
+    return load_head(path)
+
+
+@pytest.fixture(scope="module")
+def ours():
+    return load_head()
+
+
+@pytest.fixture(scope="module", params=CASES.values(), ids=CASES.keys())
+def case(request, bundled, ours, tmp_path_factory):
+    """A made file, its head, the retarget to it, a performance, what becomes of it, and the vertices then."""
+    made = made_flame(bundled, **request.param)
+    head = load(made, tmp_path_factory.mktemp("made") / "flame.npz")
+    found = retarget.between(head)
+    motion, closed = performance(ours.expression_names)
+    out = found.to(motion)
+    return made, head, found, motion, closed, out, vertices(head, out)
+
+
+def test_the_seam_of_the_lips_is_found(case, ours):
+    made, head, *_ = case
+    seam = find_seam(head)
+    lips = ours.mouth_vertices[:280].reshape(7, 40)
+    front = made.resample(ours.v_template.astype(float))
+    for found, vertex in ((seam.left, lips[5, 0]), (seam.right, lips[5, 20]), (seam.along(np.zeros(1))[0], lips[5, 10])):
+        # the made vertices nearest to the true place tell where it went, as the front shows it
+        near = np.argsort(((front - ours.v_template[vertex]) ** 2).sum(1))[:4]
+        assert np.linalg.norm((head.v_template[near].mean(0) - found)[:2]) < 0.0022
+    inner = np.abs(seam.x - seam.x.mean()) < 0.45 * np.ptp(seam.x)
+    assert (seam.lower_pull - seam.upper_pull)[inner].min() > 0.2 and (np.diff(seam.x) > 0).all()
+
+
+def test_lips_correspond(case, ours):
+    made, head, *_ = case
+    found = regions.match(regions.ours(), regions.study(head))
+    back = found.spots.of(made.resample(ours.v_template.astype(float)))
+    away = np.linalg.norm(back - ours.v_template[found.own], axis=1)
+    assert away[:280].mean() < 0.0025 and away.max() < 0.012
+    rings = regions.LIP_AROUND * np.arange(regions.LIP_RINGS)[:, None]
+    pull = head.weights[:, 2].astype(float)
+    assert found.spots.of(pull)[rings + regions.UPPER[2:-2]].max() < 0.5 < found.spots.of(pull)[rings + regions.LOWER[2:-2]].min()
+
+
+def test_landmarks_and_regions_are_carried_over(case, ours):
+    made, head, *_ = case
+    marked = regions.mark(head)
+    assert marked.region_names == ours.region_names
+    true = made.resample(ours.regions.T.astype(float)).T
+    assert np.abs(marked.regions.sum(0) - 1).max() < 1e-5 and marked.regions.min() >= 0
+    assert np.abs(marked.regions - true).mean(1).max() < 0.03
+    still = Motion(np.zeros((1, 100), np.float32), np.zeros((1, 3), np.float32))
+    wide = Motion(np.zeros((1, 100), np.float32), np.array([[0.3, 0, 0]], np.float32))
+    plain = replace(marked, posedirs=np.zeros_like(marked.posedirs))
+    assert opening_mm(plain, still)[0] == 0 and 20 < opening_mm(plain, wide)[0] / made.scale < 36
+    assert 38 < width_mm(plain, still)[0] / made.scale < 56
+
+
+def openings(made, head, ours, motion, theirs, spoke):
+    """Gap between the lips at a spoke over time, millimetres: as it should be, and as it is; by construction of the file."""
+    lips = ours.mouth_vertices[:280].reshape(7, 40)
+    plain, pull = made.resample(ours.v_template.astype(float)), made.resample(ours.weights)[:, 2]
+
+    def nearest(vertex, side):
+        ids = np.flatnonzero(pull < 0.5 if side else pull > 0.5)
+        return ids[((plain[ids] - ours.v_template[vertex]) ** 2).sum(1).argmin()]
+
+    up, low = nearest(lips[5, spoke], True), nearest(lips[5, 40 - spoke], False)
+    own = vertices(ours, motion)
+    own = np.stack([made.resample(frame)[[up, low], 1] for frame in own])
+    wanted = made.scale * ((own[:, 0] - own[:, 1]) - (plain[up] - plain[low])[1])
+    found = (theirs[:, up, 1] - theirs[:, low, 1]) - (head.v_template[up] - head.v_template[low])[1].astype(float)
+    return 1e3 * wanted, 1e3 * found
+
+
+def test_the_mouth_opens_as_it_did(case, ours):
+    made, head, found, motion, _, _, everywhere = case
+    wanted, got = openings(made, head, ours, motion, everywhere, 10)
+    assert wanted.max() > 20
+    assert np.abs(got - wanted).mean() < 0.5 and np.abs(got - wanted).max() < 1.6
+
+
+def test_closed_lips_stay_closed(case):
+    """At every place along the lips, measured where the made head's own lips meet, in FLAME's own formula."""
+    _, head, found, motion, closed, out, everywhere = case
+    placed = found.other.points.place(out.expression.astype(float), rotvec_to_matrix(out.jaw.astype(float)))
+    gap, own = 1e3 * found.other.opening(placed), 1e3 * found.other.opening(found.wanted(motion))
+    assert gap.shape[1] >= 15
+    assert np.abs(own[closed]).max() < 0.6 and own[~closed].max() > 10
+    assert np.abs(gap - own)[closed, found.other.middle].max() < 1e-3, "in the middle exactly"
+    assert np.abs(gap - own)[closed].max() < 0.25
+    seen = openings_seen(head, found, everywhere)
+    assert np.abs(seen - gap).max() < 1e-3, "these are gaps of the mesh as FLAME's formula poses it"
+
+
+def openings_seen(head, found, everywhere):
+    """Gaps between the lips [T, P] of a head's vertices over time [T, V, 3], millimetres over rest."""
+    spots = regions.match(regions.ours(), regions.study(head)).spots
+    ring = regions.CONTACT_RING * regions.LIP_AROUND
+    ends = []
+    for side in (regions.UPPER, regions.LOWER):
+        picked = spots.at(ring + side)
+        moved = everywhere - head.v_template.astype(float)
+        ends.append(np.einsum("tkic,ki->tkc", moved[:, picked.vertices], picked.shares)[..., 1])
+    every = 1e3 * (ends[0] - ends[1])
+    if found.other.upper.shape[0] == every.shape[1]:
+        return every
+    shares = spots.shares[ring + regions.UPPER]
+    kept = [int(np.abs(shares - own).sum(1).argmin()) for own in found.other.upper_shares]
+    return every[:, kept]
+
+
+def test_lips_and_face_move_as_they_did(case):
+    _, _, found, motion, _, out, _ = case
+    wanted = found.wanted(motion)
+    placed = found.other.points.place(out.expression.astype(float), rotvec_to_matrix(out.jaw.astype(float)))
+    apart = 1e3 * np.linalg.norm(placed - wanted, axis=2)
+    travel = 1e3 * np.linalg.norm(wanted - found.other.points.rest, axis=2)
+    assert apart[:, :280].mean() < 0.2 * travel[:, :280].mean()
+    assert np.abs(out.expression).max() <= retarget.MOST
+
+
+def test_a_motion_comes_back(case, ours):
+    _, _, found, motion, closed, out, _ = case
+    back = found.back(out)
+    assert np.allclose(back.jaw, motion.jaw, atol=1e-6)
+    assert back.expression.min() > -0.5 and back.expression.max() < 2
+    own, again = opening_mm(ours, motion), opening_mm(ours, back)
+    assert np.abs(own - again).mean() < 0.3 and again[closed].max() < 0.3
+    lips = ours.mouth_vertices[:280]
+    apart = np.linalg.norm(vertices(ours, back) - vertices(ours, motion), axis=2)[:, lips]
+    assert 1e3 * apart.mean() < 0.4
+
+
+def test_rest_stays_rest_and_rotations_pass_through(case):
+    _, _, found, *_ = case
+    still = np.zeros((3, 3), np.float32)
+    turns = np.full((3, 3), 0.1, np.float32)
+    out = found.to(Motion(np.zeros((3, 44), np.float32), still, turns, 2 * turns))
+    assert np.abs(out.expression).max() < 1e-6 and np.array_equal(out.head, turns) and np.array_equal(out.eyes, 2 * turns)
+
+
+def test_the_answer_does_not_depend_on_the_frames_around(case):
+    _, _, found, motion, _, out, _ = case
+    few = found.to(replace(motion, expression=motion.expression[40:43], jaw=motion.jaw[40:43]))
+    assert np.abs(few.expression - out.expression[40:43]).max() < 1e-4
+
+
+def test_smplx_opens_the_mouth_alike(bundled, ours, tmp_path):
+    """The same coefficients in smplx's own FLAME formula, joints regressed from the moved face and all."""
+    from smplx.lbs import lbs
+
+    made = made_flame(bundled, seed=6, own=0.0004)
+    head = load(made, tmp_path / "flame.npz")
+    motion, _ = performance(ours.expression_names, 50)
+    out = retarget.between(head).to(motion)
+    data = made.data
+    tensor = lambda value: torch.as_tensor(np.asarray(value, dtype=np.float64))  # noqa: E731
+    pose = np.zeros((50, 15))
+    pose[:, 6:9] = out.jaw
+    theirs, _ = lbs(
+        tensor(out.expression), tensor(pose), tensor(data["v_template"])[None].expand(50, -1, -1), tensor(data["shapedirs"])[:, :, 300:],
+        tensor(data["posedirs"]).reshape(-1, 36).T, tensor(data["J_regressor"]), torch.tensor([-1, 0, 1, 1, 1]), tensor(data["weights"]),
+    )
+    assert np.abs(vertices(head, out) - theirs.numpy()).max() < 2e-6
+
+
+def test_a_rig_whose_bones_stay_is_met_as_well(bundled, ours, tmp_path):
+    """In Blender expression moves no bone: the retarget for a rig says where the lips of that rig go."""
+    head = load(made_flame(bundled, seed=7, own=0.001), tmp_path / "flame.npz")
+    motion, closed = performance(ours.expression_names, 40)
+    rig = retarget.between(head, joints_move=False)
+    out = rig.to(motion)
+    assert np.abs(rig.other.points.pivot_directions).max() == 0
+    placed = rig.other.points.place(out.expression.astype(float), rotvec_to_matrix(out.jaw.astype(float)))
+    wanted = rig.wanted(motion)
+    gap = (rig.other.opening(placed) - rig.other.opening(wanted))[:, rig.other.middle]
+    assert np.abs(gap).max() < 1e-5
+
+
+def test_the_driver_speaks_for_a_rig(case):
+    _, head, found, motion, _, out, _ = case
+    names = head.expression_names
+    tracks = [Track(0, f'key_blocks["{name}"].value') for name in names] + [Track(1, "jaw", index) for index in range(3)]
+    rig = Sum(tracks, [(name, i, 1.0) for i, name in enumerate(names)] + [(f"jaw.{axis}", 100 + i, 1.0) for i, axis in enumerate("xyz")])
+    made = []
+    driver = retarget.RetargetDriver(lambda: made.append(1) or found, rig, names)
+    assert driver.tracks == rig.tracks and not made, "a rig that is only looked at costs nothing"
+    channels = found.own_channels[::-1]
+    mirrored = replace(motion, expression=motion.expression[:, ::-1])
+    values = driver.drive(mirrored, channels)
+    assert np.abs(values[:, :100] - out.expression).max() < 1e-5 and np.allclose(values[:, 100:], out.jaw)
+    again = driver.read(values, ("browInnerUp", "nothing", "mouthClose"))
+    straight = found.back(out)
+    assert again.expression.shape == (motion.frames, 3) and (again.expression[:, 1] == 0).all()
+    for column, name in ((0, "browInnerUp"), (2, "mouthClose")):
+        assert np.abs(again.expression[:, column] - straight.expression[:, found.own_channels.index(name)]).max() < 2e-3
+
+
+def test_the_bundled_head_is_its_own_best_likeness(ours):
+    found = retarget.between(ours)
+    motion, _ = performance(ours.expression_names, 60)
+    out = found.to(motion)
+    assert abs(found.scale - 1) < 2e-3 and abs(found.turn - 1) < 2e-3
+    assert np.abs(opening_mm(ours, out) - opening_mm(ours, motion)).max() < 0.1
+
+
+@pytest.mark.parametrize("spoil", ["no jaw", "upside down", "noise"])
+def test_a_head_without_a_mouth_is_refused_with_a_sentence(bundled, tmp_path, spoil, flame_file):
+    head = load(made_flame(bundled), tmp_path / "flame.npz")
+    if spoil == "no jaw":
+        weights = head.weights.copy()
+        weights[:, 1] += weights[:, 2]
+        weights[:, 2] = 0
+        head = replace(head, weights=weights)
+    elif spoil == "upside down":
+        head = replace(head, v_template=head.v_template * np.float32([1, -1, -1]))
+    else:
+        np.savez(tmp_path / "noise.npz", **flame_file())
+        head = load_head(tmp_path / "noise.npz")
+    for use in (retarget.between, regions.mark):
+        with pytest.raises(BadHead, match="(lips|nose) .*found on this head"):
+            use(head)
+
+
+def test_mapping_names_of_directions_are_plain(case):
+    """The rules a rig of the head is bound by can be written down like any other mapping."""
+    _, head, *_ = case
+    plan = Mapping("FLAME", tuple(Rule(name, Target("KEY", name)) for name in head.expression_names))
+    assert Mapping.from_json(plan.to_json()) == plan

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A performance is made stronger, weaker, smoother or sadder, and lips that touch go on touching."""
+
+import time
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from spoken import channels, spoken
+from thunder_core.errors import BadRequest
+from thunder_core.face import closures, mixing
+from thunder_core.face.head import load_head
+from thunder_core.face.shaping import EMOTIONS, Shape, shaped
+from thunder_core.rotation import rotvec_to_matrix
+
+NAMES = channels()
+SHAPES = [
+    Shape(mouth=0.0), Shape(mouth=2.0), Shape(jaw=0.0), Shape(jaw=0.5), Shape(jaw=2.0), Shape(mouth=2.0, jaw=2.0), Shape(mouth=2.0, jaw=0.0),
+    Shape(mouth=0.0, jaw=2.0), Shape(mouth=0.3, jaw=1.7), Shape(smoothing=1), Shape(smoothing=3), Shape(smoothing=8),
+    Shape(mouth=1.6, jaw=1.4, smoothing=4, emotion="DISGUST"), *(Shape(emotion=name) for name in EMOTIONS),
+]
+
+
+@cache
+def joint_directions():
+    """How expression moves the jaw's joint, [3, n]."""
+    head = load_head()
+    return np.tensordot(head.J_regressor[2].astype(float), head.shapedirs.astype(float), 1)
+
+
+@cache
+def lip_vertices():
+    """The head with its lips' vertices alone."""
+    head = load_head()
+    rings = head.mouth_vertices[head.mouth_parts == 0].reshape(7, 40)
+    ids = np.concatenate([rings[5, 1:20], rings[5, 39:20:-1]])
+    return [part[ids].astype(float) for part in (head.v_template, head.shapedirs, head.posedirs[:, :, 9:18], head.weights[:, 2])], head.joints[2]
+
+
+def vertices_gap(motion):
+    """Gap of the inner lips [T, P] in millimetres, from the head's skinned vertices by FLAME's formula rather than ours."""
+    (rest, directions, correctives, weights), place = lip_vertices()
+    expression = np.asarray(motion.expression, float)
+    turn = rotvec_to_matrix(np.asarray(motion.jaw, float))
+    placed = rest + np.einsum("vcn,tn->tvc", directions, expression, optimize=True)
+    placed += np.einsum("vcj,tj->tvc", correctives, (turn - np.eye(3)).reshape(-1, 9))
+    arm = placed - (place + expression @ joint_directions().T)[:, None]
+    placed = placed + weights[:, None] * (np.einsum("tij,tvj->tvi", turn, arm) - arm)
+    upper, lower = np.split(placed[..., 1], 2, axis=1)
+    return 1e3 * (upper - lower)
+
+
+@pytest.fixture(scope="module", params=range(4))
+def performance(request):
+    return spoken(seed=request.param)
+
+
+def test_the_gap_is_that_of_the_vertices():
+    motion, _ = spoken(seed=9)
+    assert np.abs(closures.bundled_lips().gap(motion, NAMES) - vertices_gap(motion)).max() < 1e-3
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_closed_lips_stay_closed_whatever_the_shape(performance, shape):
+    motion, closed = performance
+    was, now = vertices_gap(motion), vertices_gap(shaped(motion, NAMES, shape))
+    assert was[closed, 9].max() < 0.05 and (was <= 0.3).sum() > 100 and was.max() > 8
+    middle = was[:, 9] <= 0.3
+    assert now[middle][was[middle] <= 0.3].max() <= 0.3 + 1e-6
+    assert now[:, 9].min() > min(was[:, 9].min(), 0.0) - 0.3  # nor through each other
+
+
+def test_intensity_scales_what_it_says_and_nothing_else(performance):
+    motion, _ = performance
+    brow, smile, blink, jaw = (NAMES.index(n) for n in ("browInnerUp", "mouthSmileLeft", "eyeBlinkLeft", "mouthClose"))
+    half = shaped(motion, NAMES, Shape(upper_face=0.5))
+    assert np.abs(half.expression[:, brow] - 0.5 * motion.expression[:, brow]).max() < 1e-9
+    assert np.abs(half.expression[:, smile] - motion.expression[:, smile]).max() < 1e-9
+    assert np.abs(half.jaw - motion.jaw).max() < 1e-9 and np.abs(half.head - motion.head).max() < 1e-9
+    none = shaped(motion, NAMES, Shape(blinks=0.0, head=0.0))
+    assert not none.expression[:, blink].any() and not none.head.any()
+    assert np.abs(none.eyes - motion.eyes).max() == 0
+    assert shaped(motion, NAMES, Shape(blinks=2.0)).expression[:, blink].max() <= 1.0 + 1e-9
+
+
+def test_a_stronger_mouth_opens_further_and_never_breaks(performance):
+    motion, _ = performance
+    lips = closures.bundled_lips()
+    was = lips.opening(motion, NAMES)
+    for amount, more in ((0.5, False), (1.5, True)):
+        now = lips.opening(shaped(motion, NAMES, Shape(mouth=amount, jaw=amount)), NAMES)
+        wide = was > 8
+        assert (now[wide] > was[wide]).all() if more else (now[wide] < was[wide]).all()
+    strong = shaped(motion, NAMES, Shape(mouth=2.0, jaw=2.0))
+    speech = [i for i, n in enumerate(NAMES) if n.startswith("mouth")]
+    assert strong.expression[:, speech].max() <= 1.2 + 1e-9 and strong.jaw[:, 0].max() <= 0.40 + 1e-9
+
+
+def test_a_neutral_shape_is_the_motion_itself(performance):
+    motion, _ = performance
+    assert shaped(motion, NAMES, Shape()) is motion
+    assert shaped(motion, NAMES, Shape(emotion="JOY", strength=0.0)) is motion
+
+
+def test_smoothing_smooths_and_has_no_jumps_at_closures(performance):
+    motion, closed = performance
+    lips = closures.bundled_lips()
+
+    def jerk(m):
+        return np.abs(np.diff(m.jaw[:, 0], 3)).mean()
+
+    for radius in (2, 5):
+        smooth = shaped(motion, NAMES, Shape(smoothing=radius))
+        assert jerk(smooth) < 0.7 * jerk(motion)
+        # The lips close no faster than they did.
+        assert np.abs(np.diff(lips.gap(smooth, NAMES)[:, 9])).max() < 1.1 * np.abs(np.diff(lips.gap(motion, NAMES)[:, 9])).max()
+
+
+def test_an_emotion_follows_its_strength_over_time(performance):
+    motion, _ = performance
+    brow = NAMES.index("browDownLeft")
+    strength = np.linspace(0, 1, motion.frames)
+    angry = shaped(motion, NAMES, Shape(emotion="ANGER"), strength)
+    added = angry.expression[:, brow] - motion.expression[:, brow]
+    free = motion.expression[:, brow] + 0.85 * strength < 1.2  # elsewhere the channel is at its end
+    assert added[0] == 0 and free.sum() > 30 and np.abs(added - 0.85 * strength)[free].max() < 1e-9
+    assert (added[~free] > 0.3).all()
+    assert shaped(motion, NAMES, Shape(emotion="ANGER"), np.zeros(motion.frames)) is motion
+
+
+@pytest.mark.parametrize("name", EMOTIONS)
+def test_emotions_move_channels_that_there_are(name):
+    there = set(NAMES) | {"jaw", "head.x"}
+    for channel in EMOTIONS[name]:
+        assert channel in there or {channel + "Left", channel + "Right"} <= there, channel
+
+
+def test_a_minute_is_shaped_in_little_time():
+    motion, _ = spoken(seconds=60, fps=24, closed=np.arange(1, 58, 0.7))
+    took = []
+    for _ in range(5):
+        before = time.process_time()
+        shaped(motion, NAMES, Shape(mouth=1.4, jaw=1.3, smoothing=2, emotion="JOY"))
+        took.append(time.process_time() - before)
+    assert min(took) < 0.12, took
+
+
+# ---- by hand
+
+
+@pytest.mark.parametrize("fps", [24.0, 25.0, 30.0, 60.0])
+def test_a_closure_made_by_hand_is_shut_all_along(fps):
+    for seed in range(4):
+        motion, _ = spoken(seed=seed, fps=fps, closed=())
+        for at in (1.0 * fps, 2.3 * fps + 0.4):
+            assert vertices_gap(motion)[round(at), 9] > 1.0
+            found, rows = closures.close(motion, NAMES, at)
+            gap = vertices_gap(found)
+            assert gap[round(at)].max() <= 0.3 and gap[round(at)].min() > -0.3
+            assert rows.stop - rows.start <= 0.32 * fps + 2
+            outside = np.r_[0:rows.start, rows.stop:motion.frames]
+            assert (found.expression[outside] == motion.expression[outside]).all() and (found.jaw[outside] == motion.jaw[outside]).all()
+            # Natural: lips fall together within a tenth of a second, not from one frame to the next.
+            was = vertices_gap(motion)[:, 9]
+            assert np.abs(np.diff(gap[:, 9])).max() * fps < 1.5 * was.max() / closures.ONSET + np.abs(np.diff(was)).max() * fps
+            brow = NAMES.index("browInnerUp")
+            assert (found.expression[:, brow] == motion.expression[:, brow]).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_closure_is_taken_away(seed):
+    open_, _ = spoken(seed=seed, closed=())
+    for at in (1.0, 1.8, 2.6):
+        frame = round(25 * at)
+        if vertices_gap(open_)[frame, 9] < 5:
+            continue
+        motion, _ = closures.close(open_, NAMES, frame)
+        found, rows = closures.part_lips(motion, NAMES, frame)
+        gap = vertices_gap(found)[:, 9]
+        assert gap[rows].min() > 1.4
+        outside = np.r_[0:rows.start, rows.stop:motion.frames]
+        assert (found.jaw[outside] == motion.jaw[outside]).all()
+        assert np.abs(np.diff(gap)).max() < 1.2 * np.abs(np.diff(vertices_gap(motion)[:, 9])).max()
+
+
+def test_resting_lips_are_not_torn_open():
+    motion, _ = spoken(rest=1.2)
+    with pytest.raises(BadRequest, match="rest together"):
+        closures.part_lips(motion, NAMES, 5)
+    open_, _ = spoken(closed=())
+    with pytest.raises(BadRequest, match="do not close"):
+        closures.part_lips(open_, NAMES, int(np.argmax(vertices_gap(open_)[:, 9])))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_closures_are_corrected_to_those_that_are_wanted(seed):
+    motion, closed = spoken(seed=seed, closed=(0.8, 1.4, 2.2))
+    wanted = [1.4 * 25 + 1, 3.0 * 25]  # one is there, one is missing, two are too many
+    gap = vertices_gap(motion)[:, 9]
+    too_many = [f for f in closed if f not in (35,) and min(gap[f - 5], gap[f + 5]) > 4]
+    found, made, gone = closures.correct(motion, NAMES, wanted)
+    now = vertices_gap(found)[:, 9]
+    assert made == 1 and gone >= len(too_many)
+    assert now[[35, 75]].max() <= 0.3 and all(now[f] > 1 for f in too_many)
+    rest = np.r_[0:8, 92:100]  # a mouth that rests goes on resting
+    assert (found.jaw[rest] == motion.jaw[rest]).all()
+    again, made, gone = closures.correct(found, NAMES, wanted)
+    assert (made, gone) == (0, 0) and (again.jaw == found.jaw).all()
+    kept, _, gone = closures.correct(motion, NAMES, wanted, pauses=[(0.0, 99.0)])
+    assert gone == 0
+
+
+# ---- mixing
+
+
+def test_every_part_has_its_say_and_lips_are_the_mouths_alone():
+    share = mixing.shares(NAMES)
+    assert np.abs(share.sum(1) - 1).max() < 1e-9
+    for row, name in enumerate(NAMES):
+        if name.startswith(("mouth", "tongue")):
+            assert share[row, 0] == 1.0, name
+    assert share[NAMES.index("browInnerUp"), 1] > 0.95 and share[NAMES.index("eyeBlinkLeft"), 2] == 1.0
+    sneer = share[NAMES.index("noseSneerLeft")]
+    assert sneer[0] > 0.3 and sneer[1] > 0.2  # between mouth and brows: some of both
+    gap = vertices_gap(replace(spoken()[0], expression=np.eye(len(NAMES)), jaw=np.zeros((len(NAMES), 3))))
+    shared = share[:, 0] < 1
+    assert np.abs(gap[shared]).max() < 0.2  # what another take may move does not part the lips
+
+
+def test_parts_of_three_takes_make_a_fourth():
+    takes = [spoken(seed=seed)[0] for seed in range(3)]
+    weights = np.zeros((takes[0].frames, 3, 4))
+    weights[:, 0, 0] = weights[:, 2, 1] = weights[:, 1, 2] = weights[:, 0, 3] = 1
+    found = mixing.mixed(takes, NAMES, weights)
+    for name, take in (("mouthSmileLeft", 0), ("mouthClose", 0), ("tongueOut", 0), ("eyeBlinkLeft", 1)):
+        column = NAMES.index(name)
+        assert (found.expression[:, column] == takes[take].expression[:, column]).all(), name
+    brow = NAMES.index("browInnerUp")
+    assert np.abs(found.expression[:, brow] - takes[2].expression[:, brow]).max() < 0.02
+    assert (found.jaw == takes[0].jaw).all() and (found.head == takes[0].head).all() and (found.eyes == takes[1].eyes).all()
+
+
+def test_a_cut_is_a_cross_fade_of_its_length():
+    frames = np.arange(100)
+    weights = mixing.comp(frames, 0, [(40, 1), (70, 2)], 3, 4)
+    assert np.abs(weights.sum(1) - 1).max() < 1e-12
+    assert (weights[:38, 0] == 1).all() and (weights[42:68, 1] == 1).all() and (weights[72:, 2] == 1).all()
+    assert weights[40, 0] == pytest.approx(0.5) and 0 < weights[39, 1] < 0.5
+    assert (np.diff(weights[:50, 1]) >= 0).all()
+
+
+def test_fades_of_near_cuts_do_not_overlap():
+    weights = mixing.comp(np.arange(60), 0, [(20, 1), (22, 2), (23, 0)], 3, 12)
+    assert np.abs(weights.sum(1) - 1).max() < 1e-12
+    assert weights[21, 1] == 1.0  # between its two fades the middle take is heard whole
+    assert (weights.min(axis=1) == 0).all() and ((weights > 0).sum(axis=1) <= 2).all()
+
+
+def test_of_two_cuts_at_one_frame_the_later_counts():
+    weights = mixing.comp(np.arange(20), 0, [(10, 1), (10, 2)], 3, 0)
+    assert (weights[10:, 2] == 1).all() and not weights[:, 1].any()
+
+
+@pytest.mark.parametrize("fade", [2, 4, 12])
+def test_a_cross_fade_keeps_closed_lips_closed(fade):
+    """Closed over a jaw that hangs in one take and over a shut one in the other: the mean of the two poses would be ajar."""
+    for seed in range(4):
+        takes = [spoken(seed=2 * seed + i)[0] for i in range(2)]
+        for cut in (15, 32, 33, 37, 60, 83):
+            weights = mixing.comp(np.arange(takes[0].frames), 0, [(cut, 1)], 2, fade)
+            found = mixing.mixed(takes, NAMES, np.repeat(weights[:, :, None], 4, axis=2))
+            gaps, now = [vertices_gap(take) for take in takes], vertices_gap(found)
+            both = (gaps[0][:, 9] <= 0.3) & (gaps[1][:, 9] <= 0.3)
+            assert now[both][(gaps[0][both] <= 0.3) & (gaps[1][both] <= 0.3)].max(initial=0) <= 0.3 + 1e-6
+            assert now[:, 9].min() > min(gaps[0].min(), gaps[1].min(), 0) - 0.3
+            alone = weights[:, 0] == 1
+            assert (found.expression[alone] == takes[0].expression[alone]).all()
+            assert (found.jaw[weights[:, 1] == 1] == takes[1].jaw[weights[:, 1] == 1]).all()

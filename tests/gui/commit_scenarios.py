@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an animator does at the end of the day: edits a key, listens, sees where the lips drift, commits."""
+
+import time
+
+import bpy
+from scenarios import only_open, room, scene_with_voice_and_head
+from take_scenarios import list_takes
+
+PATIENCE = 500  # seconds for the engine to wake, on two very busy cores
+
+
+def choices(hand):
+    """The panel of Commit in its states."""
+    only_open("takes", "commit")
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    yield from list_takes(hand, count=2)
+    scene.thunder.active_take = 0
+    scene.frame_set(40)
+    for to in ("COPY", "NEW", "STRIP"):
+        scene.thunder.commit.to = to
+        yield 2.5
+        hand.photograph(f"commit_{to.lower()}")
+    scene.thunder.commit.to, scene.thunder.commit.how = "OWN", "INSERT"
+    yield 0.5
+    scene.thunder.commit.to = "COPY"
+    scene.thunder.commit.how = "REPLACE"
+    before = sorted(action.name for action in bpy.data.actions)
+    held = time_ticks(room("scene.work"))
+    with hand.context():
+        bpy.ops.ed.undo_push(message="Takes")  # they were made behind the window's back
+        hand.seen["answer"] = sorted(bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True))
+    end = time.monotonic() + 60
+    while room("scene.work").running is not None:
+        assert time.monotonic() < end
+        yield 0.05
+    yield 1.0
+    hand.seen["held"] = held
+    hand.seen["made"] = sorted({action.name for action in bpy.data.actions} - set(before))
+    hand.seen["curves"] = {curve.data_path: len(curve.keyframe_points)
+                           for curve in room("scene.compat").all_curves(bpy.data.actions[hand.seen["made"][0]])}
+    hand.photograph("committed")
+    hand.press("Z", ctrl=True)
+    yield 1.5
+    hand.seen["undone"] = sorted(action.name for action in bpy.data.actions) == before
+    hand.seen["shown"] = hand.window.scene.thunder.active_take
+
+
+def time_ticks(work):
+    held, advance = [], work.Work.advance
+
+    def timed(self, *arguments):
+        before = time.thread_time()
+        try:
+            return advance(self, *arguments)
+        finally:
+            held.append(time.thread_time() - before)
+
+    work.Work.advance = timed
+    return held
+
+
+def lay(hand, area, kind):
+    """Steps that make an area an editor of some kind which shows all of the scene."""
+    if hasattr(hand.window.workspace, "sequencer_scene"):
+        hand.window.workspace.sequencer_scene = hand.window.scene
+    area.type = kind
+    yield 1.0
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    with bpy.context.temp_override(window=hand.window, area=area, region=region):
+        if kind == "SEQUENCE_EDITOR":
+            bpy.ops.sequencer.view_all()
+        elif kind == "DOPESHEET_EDITOR":
+            bpy.ops.action.view_all()
+    yield 1.2
+
+
+def draws_curves(hand):
+    """The overlay over timeline, dope sheet and sequencer; how long a redraw takes; it goes with its switch and the add-on."""
+    only_open("listen", "overlay")
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    scene.thunder.live_score = False
+    yield from list_takes(hand, count=2)
+    scene.thunder.active_take = 0
+    yield 1.0
+    hand.photograph("curves_panel")
+    area = hand.viewport
+    yield from lay(hand, area, "DOPESHEET_EDITOR")
+    hand.photograph("curves_dope_sheet")
+    yield from lay(hand, area, "SEQUENCE_EDITOR")
+    area.spaces.active.timeline_overlay.show_strip_source = False  # where the sample lies is nobody's business
+    yield 0.5
+    overlay = room("scene.overlay")
+    hand.seen["plain"] = count_red(hand.photograph("curves_sequencer"))
+    spent, draw = [], overlay.draw
+
+    def timed(name):
+        before = time.thread_time()
+        draw(name)
+        spent.append((name, time.thread_time() - before))
+
+    overlay.unregister()
+    overlay.draw = timed
+    overlay.register()
+    for frame in range(2, 40, 2):
+        scene.frame_set(frame)
+        for area in hand.window.screen.areas:
+            area.tag_redraw()
+        yield 0.1
+    hand.seen["spent"] = spent
+    for name in ("waveform", "opening", "drift"):
+        setattr(scene.thunder.overlay, name, False)
+        yield 0.5
+        hand.photograph(f"without_{name}")
+        setattr(scene.thunder.overlay, name, True)
+    scene.thunder.overlay.show = False
+    yield 0.7
+    hand.seen["off"] = count_red(hand.photograph("curves_off"))
+    scene.thunder.overlay.show = True
+    yield 0.7
+    hand.seen["on"] = count_red(hand.photograph("curves_on"))
+    overlay.unregister()
+    overlay.draw = draw
+    for area in hand.window.screen.areas:
+        area.tag_redraw()
+    yield 0.7
+    hand.seen["gone"] = count_red(hand.photograph("curves_gone"))
+    area.type = "VIEW_3D"
+    yield 0.5
+
+
+def count_red(pixels):
+    """Pixels of the mouth's line, orange as nothing else of Blender's is."""
+    red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+    return int(((red > 0.75) & (green > 0.45) & (green < 0.75) & (blue < 0.4)).sum())
+
+
+def rescores(hand):
+    """A key is edited by hand: the score follows by itself and nothing holds the window; Listen speaks the edited frames."""
+    only_open("listen")
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    yield from list_takes(hand, count=1)
+    scene.thunder.active_take = 0
+    entry, ranking = scene.thunder.takes[0], room("scene.ranking")
+    hand.seen["before"] = entry.score
+    held, tick = [], ranking._tick
+
+    def timed():
+        before = time.thread_time()
+        try:
+            return tick()
+        finally:
+            held.append(time.thread_time() - before)
+
+    if bpy.app.timers.is_registered(tick):
+        bpy.app.timers.unregister(tick)
+    ranking._tick = timed
+    yield 0.5
+    version = ranking.version
+    edit(entry)
+    end = time.monotonic() + PATIENCE
+    while ranking.version == version:
+        assert time.monotonic() < end, f"never scored: {ranking.latest}"
+        if ranking.is_running() and "running" not in hand.seen:
+            hand.seen["running"] = True
+        yield 0.1
+    yield 1.0
+    hand.seen["after"], hand.seen["drifts"] = entry.score, len(ranking.standing(scene).drifts())
+    hand.seen["held"] = held
+    hand.photograph("scored")
+    # a second edit with the engine awake: a moment
+    version, began = ranking.version, time.monotonic()
+    edit(entry)
+    while ranking.version == version:
+        assert time.monotonic() < end, f"never scored: {ranking.latest}"
+        yield 0.05
+    hand.seen["seconds"] = time.monotonic() - began
+    with hand.context():
+        hand.seen["jump"] = sorted(bpy.ops.thunder.jump_to_drift("INVOKE_DEFAULT", True, to="WORST"))
+    hand.seen["jumped"], hand.seen["worst"] = scene.frame_current, ranking.standing(scene).worst()
+    scene.thunder.listen_range, scene.thunder.listen_play = "EDITED", False
+    with hand.context():
+        bpy.ops.thunder.listen("INVOKE_DEFAULT", True)
+    end = time.monotonic() + PATIENCE
+    while room("scene.work").running is not None:
+        assert time.monotonic() < end
+        yield 0.05
+    yield 1.0
+    listening = room("scene.listening")
+    with hand.context():
+        _, heard = listening.heard_strip(bpy.context)
+        voice = scene.sequence_editor.strips_all["dialogue"]
+        hand.seen["heard"] = [int(heard.left_handle), int(heard.right_handle), bool(heard.mute), bool(voice.mute)]
+        bpy.ops.thunder.original("INVOKE_DEFAULT", True)
+        hand.seen["flipped"] = [bool(heard.mute), bool(voice.mute)]
+    yield 0.8
+    hand.photograph("heard")
+    with hand.context():
+        bpy.ops.thunder.original("INVOKE_DEFAULT", True)
+        hand.seen["flipped_back"] = [bool(heard.mute), bool(voice.mute)]
+    yield 0.8
+    hand.photograph("original")
+
+
+def edit(entry):
+    """Open the jaw wide over half a second of a take, as a hand in the graph editor would."""
+    curve = next(c for c in room("scene.compat").all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
+    for point in curve.keyframe_points:
+        if 60 <= point.co[0] <= 72:
+            point.co[1] = 0.35 + 0.05 * (point.co[0] % 2)
+    curve.update()
+    entry.action.update_tag()

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A newcomer's first day, in one go: from the file that Blender opens with to a committed line that is listened to."""
+
+import os
+import time
+
+import bpy
+import numpy as np
+from scenarios import PATIENCE, only_open, room, time_slices
+from shape_scenarios import button, done
+
+
+def a_day(hand):
+    """Head, voice, takes, a star, a mix, kept frames, a slider, commit, listen; then all of it undone again."""
+    only_open("first_steps", "main", "takes", "commit", "listen")
+    yield from hand.open_tab("Thunder")
+    held = time_slices(room("scene.work"))
+    yield from first_steps(hand)
+    yield from choose(hand)
+    yield from rework(hand)
+    yield from finish(hand)
+    hand.seen["held"], hand.seen["busy"] = held, os.getloadavg()[0] / os.cpu_count() if hasattr(os, "getloadavg") else 0.0
+    yield from undo_it_all(hand)
+
+
+def take_names(hand):
+    return [entry.name for entry in hand.window.scene.thunder.takes]
+
+
+def first_steps(hand):
+    """Three clicks from the file with the cube to a moving face."""
+    yield 1.0
+    hand.photograph("getting_started")
+    with hand.context():
+        assert button(bpy.ops.thunder.first_head) == ["FINISHED"]
+    yield 1.0
+    with hand.context():
+        assert button(bpy.ops.thunder.sample_voice) == ["FINISHED"]
+    yield 2.0
+    scene = hand.window.scene
+    scene.thunder.count, scene.thunder.steps = 4, 5
+    x, y = hand.main_button(hand.photograph("a_voice"))
+    yield from hand.click(x, y)
+    yield 0.5
+    hand.seen["started"] = room("scene.work").running is not None
+    yield from done(PATIENCE)
+    scene = hand.window.scene
+    rig = room("scene.head").find(scene)
+    frames = range(scene.frame_start, scene.frame_start + 190, 3)  # all of the sample
+    angles = []
+    for frame in frames:
+        scene.frame_set(frame)
+        angles.append(rig.armature.pose.bones["jaw"].matrix_basis.to_quaternion().angle)
+    hand.seen["moved"], hand.seen["generated"] = float(np.ptp(angles)), take_names(hand)
+    scene.frame_set(frames[int(np.argmax(angles))])
+    with hand.context():
+        bpy.ops.object.select_all(action="DESELECT")
+    yield 2.0
+    hand.photograph("a_moving_face")
+
+
+def choose(hand):
+    """Down the list by keys, a star for the second."""
+    for key in ("DOWN_ARROW", "Y"):
+        hand.press(key, alt=True)
+        yield 1.0
+    hand.seen["starred"] = [entry.star for entry in hand.window.scene.thunder.takes]
+
+
+def rework(hand):
+    """The mouth of one take with the head of another, the middle of it kept, the rest sampled again, more jaw."""
+    scene = hand.window.scene
+    actions = [entry.action.name for entry in scene.thunder.takes]
+    with hand.context():
+        for part, index in (("mouth", 0), ("upper_face", 1), ("eyes", 1), ("head", 2)):
+            assert button(bpy.ops.thunder.choose_part, part=part, take=actions[index]) == ["FINISHED"]
+        button(bpy.ops.thunder.mix_takes)
+    yield from done()
+    scene = hand.window.scene
+    scene.frame_set(60)
+    scene.thunder_keep.count = 1
+    with hand.context():
+        assert button(bpy.ops.thunder.keep_frames, which="AROUND") == ["FINISHED"]
+        button(bpy.ops.thunder.resample_rest)
+    yield from done(PATIENCE)
+    scene = hand.window.scene
+    hand.seen["kinds"], hand.seen["shown"] = [entry.kind for entry in scene.thunder.takes], scene.thunder.active_take
+    began = time.process_time()
+    scene.thunder.takes[scene.thunder.active_take].action.thunder_shape.jaw = 1.4
+    hand.seen["slider"] = time.process_time() - began
+    with hand.context():
+        bpy.ops.ed.undo_push(message="Jaw")  # as a slider's own end does
+    yield 2.0
+    hand.photograph("reworked")
+
+
+def finish(hand):
+    """Commit, and hear what the line says."""
+    hand.seen["before_commit"] = committed_state(hand)
+    before = {action.name for action in bpy.data.actions}
+    with hand.context():
+        button(bpy.ops.thunder.commit_take)
+    yield from done()
+    hand.seen["committed"] = sorted({action.name for action in bpy.data.actions} - before)
+    hand.window.scene.thunder.listen_play = False
+    hand.window.scene.thunder.listen_range = "SCENE"
+    with hand.context():
+        button(bpy.ops.thunder.listen)
+    yield from done(PATIENCE)
+    with hand.context():
+        hand.seen["heard"] = room("scene.listening").heard_strip(bpy.context)[1] is not None
+    end = time.monotonic() + 20
+    while room("scene.ranking").is_running() and time.monotonic() < end:
+        yield 0.2
+    yield 2.0
+    hand.photograph("heard")
+
+
+def committed_state(hand):
+    """What a commit changes and its undo brings back: all actions, and the take that is shown."""
+    return [sorted(action.name for action in bpy.data.actions), hand.window.scene.thunder.active_take]
+
+
+def undo_it_all(hand):
+    """Undo back to before the takes, and redo all."""
+    after = take_names(hand)
+    for turn in range(20):
+        hand.press("Z", ctrl=True)
+        yield 1.0 if turn < 2 else 0.6
+        if turn == 1:  # Listen and Commit are undone
+            hand.seen["uncommitted"] = committed_state(hand)
+        if not take_names(hand):
+            break
+    hand.seen["undone"] = [take_names(hand), len(bpy.data.actions)]
+    for _ in range(20):
+        hand.press("Z", ctrl=True, shift=True)
+        yield 0.4
+        if take_names(hand) == after:
+            break
+    hand.seen["redone"] = take_names(hand) == after
+    hand.photograph("redone")

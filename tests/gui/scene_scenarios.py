@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Around takes: long work, dialogue of several heads, a voice that moves, the engine's setup."""
+
+import os
+import time
+import wave
+from pathlib import Path
+
+import bpy
+import numpy as np
+from scenarios import PATIENCE, SAMPLE, only_open, room, scene_with_voice_and_head, time_slices
+from take_scenarios import list_takes
+
+
+def empty(hand):
+    with hand.context():
+        bpy.ops.object.select_all(action="SELECT")
+        bpy.ops.object.delete()
+
+
+def work_off(seconds=PATIENCE):
+    """Steps that wait until nothing runs any more."""
+    work = room("scene.work")
+    end = time.monotonic() + seconds
+    while work.running is not None:
+        assert time.monotonic() < end, f"still at {work.running.step}"
+        yield 0.05
+
+
+def long_voice(hand, seconds=60):
+    """A WAV file of so many seconds that says the sample again and again."""
+    with wave.open(SAMPLE) as file:
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        rate = file.getframerate()
+    path = os.path.join(hand.folder, "minute.wav")
+    with wave.open(path, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(np.resize(samples, seconds * rate).tobytes())
+    return path
+
+
+def gaps_of(log):
+    """Of (clock, processor seconds of this thread) at each tick of a timer: how long it had to wait for the window."""
+    gaps, spent = (np.diff(column) for column in np.transpose(log))
+    return {"count": len(gaps), "median": float(np.median(gaps)), "p99": float(np.percentile(gaps, 99)), "max": float(gaps.max()),
+            "processor_median": float(np.median(spent)), "processor_max": float(spent.max()),
+            "processor_max_at": float(log[int(spent.argmax())][0] - log[0][0])}
+
+
+def works_long(hand):
+    """16 takes of a minute, while the animator scrubs; a timer that asks for the window every 10 ms notes when it gets it."""
+    empty(hand)
+    scene, work = hand.window.scene, room("scene.work")
+    scene.render.fps = 25
+    with hand.context():
+        assert bpy.ops.thunder.first_head() == {"FINISHED"}
+        assert bpy.ops.thunder.own_voice(filepath=long_voice(hand)) == {"FINISHED"}
+    scene.thunder.count, scene.thunder.steps = 16, 5  # steps are the engine's time, not the window's
+    only_open("main", "takes")
+    yield from hand.open_tab("Thunder")
+    yield 0.5
+    held, log, watching = time_slices(work), [], [True]
+    x, y = hand.main_button(hand.photograph("ready"))
+
+    def tick():
+        log.append((time.monotonic(), time.thread_time()))
+        return 0.01 if watching[0] else None
+
+    bpy.app.timers.register(tick)
+    for _ in range(20):  # how the window answers when nothing runs
+        hand.press("RIGHT_ARROW")
+        yield 0.25
+    hand.seen["idle_gaps"] = gaps_of(log)
+    log.clear()
+    yield from hand.click(x, y)
+    started = time.monotonic()
+    while work.running is None:
+        assert time.monotonic() < started + 60, "the click started nothing"
+        yield 0.05
+    arrivals, left, frames, messages, seen_half = [], [], set(), [], False
+    while work.running is not None:
+        assert time.monotonic() < started + 900, f"still at {work.running.step}"
+        scene = hand.window.scene
+        while len(arrivals) < len(scene.thunder.takes):
+            arrivals.append(round(time.monotonic() - started, 2))
+        if work.running.time_left and (not left or left[-1] != work.running.time_left):
+            left.append(work.running.time_left)
+        if not messages or messages[-1] != work.running.step.message:
+            messages.append(work.running.step.message)
+        if len(arrivals) >= 5 and not seen_half:
+            seen_half = True
+            hand.photograph("arriving")
+        if not work.running.step.busy:
+            hand.press("RIGHT_ARROW")  # the animator goes on working
+        frames.add(scene.frame_current)
+        yield 0.25
+    arrivals += [round(time.monotonic() - started, 2)] * (len(hand.window.scene.thunder.takes) - len(arrivals))  # with the end
+    hand.seen |= {"arrivals": arrivals, "left": left, "scrubbed": len(frames), "messages": messages, "held": held,
+                  "seconds": time.monotonic() - started}
+    hand.seen["gaps"] = gaps_of(log)
+    hand.seen["busy"] = os.getloadavg()[0] / os.cpu_count() if hasattr(os, "getloadavg") else 0.0
+    yield 1.0
+    hand.seen["scores"] = [entry.score for entry in hand.window.scene.thunder.takes]
+    hand.photograph("done")
+    # And once more, to be stopped when some have come.
+    scene = hand.window.scene
+    scene.thunder.seed = 100
+    before = len(scene.thunder.takes)
+    with hand.context():
+        bpy.ops.thunder.generate("INVOKE_DEFAULT", True)
+    end = time.monotonic() + 600
+    while len(hand.window.scene.thunder.takes) < before + 2:
+        assert time.monotonic() < end and work.running is not None
+        yield 0.05
+    while work.running.step.busy:
+        yield 0.01
+        assert work.running is not None, "the work was over before anything could be clicked"
+    pressed = time.monotonic()
+    with hand.context():
+        bpy.ops.thunder.cancel("INVOKE_DEFAULT")
+    while work.running is not None:
+        assert time.monotonic() < pressed + 20
+        yield 0.01
+    hand.seen["seconds_to_stop"] = time.monotonic() - pressed
+    yield 1.0
+    watching[0] = False
+    hand.seen["kept"] = len(hand.window.scene.thunder.takes) - before
+    hand.photograph("stopped")
+
+
+def casts_dialogue(hand):
+    """Two heads, three strips: who speaks what, and takes for all of it."""
+    empty(hand)
+    scene = hand.window.scene
+    scene.render.fps = 25
+    with hand.context():
+        assert bpy.ops.thunder.add_head() == {"FINISHED"}
+        scene.cursor.location.x = 0.3
+        assert bpy.ops.thunder.add_head() == {"FINISHED"}
+        bpy.ops.view3d.view_axis(type="FRONT")
+        bpy.ops.object.select_all(action="SELECT")
+        bpy.ops.view3d.view_selected()
+        bpy.ops.object.select_all(action="DESELECT")
+    heads = room("scene.head").in_scene(scene)
+    for thing, name in zip(heads, ("Anna", "Ben")):
+        thing.name = name
+    strip = room("scene.strip")
+    for name, start in (("Anna asks", 1), ("Ben answers", 100), ("Rain", 1)):
+        strip.add(scene, SAMPLE, name, start)
+    scene.thunder.head = heads[0]
+    only_open("main", "dialogue")
+    yield from hand.open_tab("Thunder")
+    yield 0.5
+    hand.photograph("uncast")
+    with hand.context():
+        for name, speaker in (("Anna asks", "Anna"), ("Ben answers", "Ben"), ("Rain", "NOBODY")):
+            assert bpy.ops.thunder.cast_strip(strip=name, speaker=speaker) == {"FINISHED"}
+    yield 2.0  # until the panels have slid to their places
+    hand.photograph("cast")
+    scene.thunder.count, scene.thunder.steps = 2, 5
+    with hand.context():
+        bpy.ops.thunder.generate_all("INVOKE_DEFAULT", True)
+    yield 2.0
+    hand.photograph("all_working")
+    yield from work_off()
+    yield 1.0
+    scene = hand.window.scene
+    hand.seen["takes"] = sorted((entry.voice, entry.head.name) for entry in scene.thunder.takes)
+    hand.photograph("all_done")
+
+
+def moves_a_voice(hand):
+    """The strip of a take is moved, then trimmed: the panel says so, Re-sync mends it."""
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    yield from list_takes(hand, count=3)
+    state, strip = room("scene.voice_state"), room("scene.strip")
+    found = strip.named(scene, "dialogue")
+    for entry in scene.thunder.takes:
+        state.remember(entry.action, state.of_voice(scene, strip.of_strip(scene, found)))
+    scene.thunder.active_take = 0
+    only_open("main", "takes")
+    strip.move(found, 13)
+    with hand.context():
+        bpy.ops.ed.undo_push(message="The animator moves the strip")
+    yield 2.0  # until the panels have slid to their places
+    hand.photograph("moved")
+    hand.seen["before"] = [(changed.kind, entry.first) for entry, changed in state.stale(scene)]
+    with hand.context():
+        bpy.ops.thunder.resync("INVOKE_DEFAULT", True)
+    yield 0.5
+    yield from work_off(60)
+    scene = hand.window.scene
+    hand.seen["after"] = [entry.first for entry in scene.thunder.takes]
+    hand.seen["stale"] = len(state.stale(scene))
+    yield 0.5
+    hand.photograph("resynced")
+    hand.press("Z", ctrl=True)
+    yield 1.5
+    hand.seen["undone"] = [entry.first for entry in hand.window.scene.thunder.takes]
+
+
+class _Pretended:
+    """An installation that stands still, for its picture."""
+
+    fraction, message, time_left, over, error = 0.42, "Downloading torch · 1.22 of about 2.9 GB", "3 min left", False, ""
+
+    def stop(self):
+        pass
+
+    def wait(self, seconds=None):
+        return True
+
+
+def sets_up_the_engine(hand):
+    """The preferences with the engine in each of its states."""
+    session, installing = room("scene.engine_session"), room("scene.installing")
+    python = os.environ.pop("THUNDER_PYTHON", "")
+    there = session.find_engine_python
+
+    def nothing(*_):
+        raise room("thunder_core.errors").NoEngine("The engine is not installed: install it in the preferences")
+
+    session.find_engine_python = nothing
+    yield from hand.open_tab("Thunder")
+    hand.photograph("sidebar_without_engine")
+    with hand.context():
+        assert bpy.ops.thunder.open_preferences("INVOKE_DEFAULT") == {"FINISHED"}
+    yield 1.5
+    window = next(w for w in bpy.context.window_manager.windows if any(a.type == "PREFERENCES" for a in w.screen.areas))
+    area = next(a for a in window.screen.areas if a.type == "PREFERENCES")
+    preferences = session.preferences()
+
+    def picture(name):
+        for region in area.regions:
+            region.tag_redraw()
+        yield 1.0
+        hand.photograph(name)
+
+    hand.seen["online"] = bpy.app.online_access
+    yield from picture("absent_offline")
+    bpy.context.preferences.system.use_online_access = True
+    yield from picture("absent")
+    installing.running = _Pretended()
+    yield from picture("installing")
+    hand.seen["refused_meanwhile"] = not bpy.ops.thunder.install_engine.poll()
+    installing.running = None
+    place = Path(installing.folder())
+    (place / "bin").mkdir(parents=True)
+    installing.last_error = ("The packages cannot be reached: check the connection and install again, "
+                             "what was downloaded is kept")
+    yield from picture("unfinished")
+    installing.last_error = ""
+    (place / "bin" / "python").write_text("")
+    (place / "thunder-engine.json").write_text(f'{{"lock": "{installing._hash(0)}", "python": "3.13.2"}}')
+    info = place / "lib" / "python3.13" / "site-packages" / "torch-2.11.0.dist-info"
+    info.mkdir(parents=True)
+    installing._versions.cache_clear()
+    session.find_engine_python = there
+    yield from picture("ready")
+    hand.seen["kind"] = installing.state().kind
+    installing.remove()
+    preferences.engine_python = python
+    yield from picture("own_python")
+    with bpy.context.temp_override(window=window, area=area):
+        bpy.ops.thunder.check_engine("INVOKE_DEFAULT")
+    yield 0.5
+    yield from work_off()
+    hand.seen["told"], hand.seen["memory"] = session.told(), session.memory_used()
+    yield from picture("checked")
+    preferences.weights = hand.folder
+    yield from picture("weights")
+    preferences.weights = ""

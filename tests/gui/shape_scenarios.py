@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an animator does with the take that is shown: sliders, emotion over time, closures, a mix with cuts, frames that are kept."""
+
+import time
+
+import bpy
+from scenarios import only_open, room, scene_with_voice_and_head
+from take_scenarios import core, list_takes
+
+
+def button(op, *arguments, **options):
+    """Press a button: the operator with its window and an undo step."""
+    return sorted(op("INVOKE_DEFAULT", True, *arguments, **options))
+
+
+def done(patience=120):
+    """Steps that wait until nothing runs any more."""
+    work, end = room("scene.work"), time.monotonic() + patience
+    yield 0.3
+    while work.running is not None:
+        assert time.monotonic() < end, f"still at {work.running.step}"
+        yield 0.1
+    yield 0.3
+
+
+def lips(scene, frame):
+    """How far the lips of the shown take are apart at a frame, millimetres, and how far its brows are down."""
+    settings = scene.thunder
+    entry = settings.takes[settings.active_take]
+    rig, numbers = room("scene.takes").rig_of(scene, entry), room("scene.numbers")
+    values = numbers.values(rig, numbers.curves(rig, entry), numbers.frames_of(entry)[frame - entry.first:frame - entry.first + 1])
+    motion = numbers.last(numbers.motion(rig, values, 25.0))
+    names = room("scene.head").channel_names()
+    return [float(core("face.closures").bundled_lips().opening(motion, names)[0]), float(motion.expression[0, names.index("browDownLeft")])]
+
+
+def shapes(hand):
+    """Sliders, an emotion that grows, a closure by hand, and all of it undone."""
+    only_open("shape")
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    yield from list_takes(hand, 2)
+    scene.thunder.active_take = 0
+    entry = scene.thunder.takes[0]
+    scene.frame_set(40)
+    yield 1.0
+    hand.photograph("neutral")
+    shape = entry.action.thunder_shape
+    took = []
+    for amount in (0.9, 0.7, 1.8, 1.5, 1.2):
+        before = time.process_time()
+        shape.jaw = amount
+        took.append(time.process_time() - before)
+        yield 0.2
+    hand.seen["slider_seconds"] = took
+    shape.mouth, shape.emotion = 1.3, "ANGER"
+    yield 1.0
+    hand.photograph("angry")
+    with hand.context():
+        hand.seen["animated"] = button(bpy.ops.thunder.animate_emotion)
+    yield 0.5
+    rig = room("scene.takes").rig_of(scene, entry)
+    before = lips(scene, 80)
+    for frame, strength in ((1, 0.0), (40, 0.0), (60, 1.0)):
+        rig.targets[0].thunder_emotion = strength
+        rig.targets[0].keyframe_insert("thunder_emotion", frame=frame)
+    # Nobody presses anything: the take follows the curve by itself.
+    end = time.monotonic() + 20
+    while room("scene.shaping").is_behind(rig, scene.thunder.takes[0]) and time.monotonic() < end:
+        yield 0.3
+    yield 1.0
+    hand.seen["behind"] = room("scene.shaping").is_behind(rig, scene.thunder.takes[0])
+    hand.seen["brows"] = [lips(scene, frame)[1] for frame in (20, 80)]
+    hand.seen["brow_before"] = before[1]
+    scene.frame_set(70)
+    yield 1.0
+    hand.photograph("animated")
+    frame = max(range(45, 100), key=lambda f: lips(scene, f)[0])
+    scene.frame_set(frame)
+    yield 0.5
+    hand.photograph("open")
+    hand.seen["open"] = lips(scene, frame)[0]
+    with hand.context():
+        hand.seen["closed"] = button(bpy.ops.thunder.add_closure)
+    yield from done()
+    hand.seen["shut"] = lips(scene, frame)[0]
+    hand.photograph("closed")
+    hand.press("Z", ctrl=True)
+    yield 1.0
+    scene = hand.window.scene
+    hand.seen["undone"] = lips(scene, frame)[0]
+
+
+def mixes(hand):
+    """Parts chosen, two cuts, the mix made, and undone."""
+    only_open("mix")
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    yield from list_takes(hand, 4)
+    scene.thunder.active_take = 0
+    yield 1.0
+    hand.photograph("before")
+    actions = [entry.action.name for entry in scene.thunder.takes]
+    with hand.context():
+        for part, index in (("mouth", 0), ("upper_face", 1), ("eyes", 2), ("head", 1)):
+            assert button(bpy.ops.thunder.choose_part, part=part, take=actions[index]) == ["FINISHED"]
+        for frame, index, part in ((60, 2, "ALL"), (100, 3, "mouth")):
+            scene.thunder.active_take = index
+            scene.frame_set(frame)
+            assert button(bpy.ops.thunder.add_cut, part=part) == ["FINISHED"]
+    yield 1.0
+    hand.photograph("cuts")
+    with hand.context():
+        hand.seen["started"] = button(bpy.ops.thunder.mix_takes)
+    yield from done()
+    hand.seen["kinds"] = [entry.kind for entry in scene.thunder.takes]
+    hand.seen["shown"] = scene.thunder.active_take
+    hand.photograph("mixed")
+    hand.press("Z", ctrl=True)
+    yield 1.5
+    scene = hand.window.scene
+    hand.seen["undone"] = [entry.kind for entry in scene.thunder.takes]
+
+
+def keeps(hand):
+    """Frames and a part of a take are kept; the panels as they open under the list."""
+    only_open("keep")
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    yield from list_takes(hand, 1)
+    scene.thunder.active_take = 0
+    yield 1.0
+    hand.photograph("nothing_kept")
+    scene.frame_set(60)
+    with hand.context():
+        assert button(bpy.ops.thunder.keep_frames, which="AROUND") == ["FINISHED"]
+        scene.frame_set(110)
+        assert button(bpy.ops.thunder.keep_frames, which="AROUND") == ["FINISHED"]
+    scene.thunder_keep.upper_face = scene.thunder_keep.selected = True
+    yield 1.0
+    hand.photograph("kept")
+    hand.seen["ranges"] = [(each.first, each.last) for each in scene.thunder_keep.ranges]
+
+
+def writes(hand):
+    """A transcript is added to the voice of the shown take."""
+    only_open("takes", "transcript")
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    yield from list_takes(hand, 1)
+    scene.thunder.active_take = 0
+    yield 1.0
+    hand.photograph("none")
+    with hand.context():
+        assert button(bpy.ops.thunder.add_transcript) == ["FINISHED"]
+        hand.seen["ready_without_words"] = bpy.ops.thunder.correct_closures.poll()
+    yield 1.0
+    hand.photograph("empty")
+    room("scene.transcript").of(scene, scene.thunder.takes[0].voice).text = "My brother moves both big blue boxes from the front room."
+    yield 1.0
+    hand.photograph("written")
+    with hand.context():
+        hand.seen["ready"] = bpy.ops.thunder.correct_closures.poll()

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an animator does with takes that are there: goes through them, marks them, compares them, sees them side by side."""
+
+import sys
+import time
+from pathlib import Path
+
+import bpy
+import numpy as np
+from scenarios import MODULE, ROOT, only_open, room, scene_with_voice_and_head, time_slices
+
+
+def core(name):
+    return room(f"thunder_core.{name}")
+
+
+def performance(seconds, seed, score):
+    """A made performance that babbles: syllables of the jaw, lips that round and close, brows, a moving head."""
+    sys.path.append(str(ROOT / "tests" / "blender"))
+    import performances
+
+    made = performances.performance(room, core, seconds=seconds, seed=seed, score=score, closed_at=())
+    rng = np.random.default_rng(seed)
+    count = made.motion.frames
+    smooth = np.hanning(7) / np.hanning(7).sum()
+
+    def wander(low, high, slow=1):
+        values = np.repeat(rng.random(count // slow + 2), slow)[:count]
+        return low + (high - low) * np.convolve(values, smooth, "same")
+
+    made.motion.jaw[:, 0] = wander(-0.08, 0.3, 3).clip(0)
+    for name, high in (("mouthPucker", 0.8), ("mouthFunnel", 0.5), ("mouthSmileLeft", 0.6), ("mouthSmileRight", 0.6),
+                       ("browInnerUp", 0.9), ("mouthStretchLeft", 0.4), ("mouthStretchRight", 0.4)):
+        made.motion.expression[:, made.channels.index(name)] = wander(-0.3 * high, high, 4).clip(0)
+    made.motion.head[:, 1] = wander(-0.15, 0.15, 12)
+    mouth = core("face.mouth")
+    drift = 100 - 60 * np.convolve(rng.random(count) > 0.93, np.hanning(9), "same").clip(0, 1)
+    return type(made)(**{**vars(made), "opening": mouth.opening_mm(made.motion), "width": mouth.width_mm(made.motion),
+                         "drift": drift.astype(np.float32)})
+
+
+def list_takes(hand, count=6, seconds=None):
+    """Steps that key and list takes made here on the head of the scene, a slice at a time."""
+    scene = hand.window.scene
+    rig = room("scene.head").find(scene)
+    clock = room("scene.resample").Clock.of(scene, 1.0)
+    seconds = seconds or (scene.frame_end - 1) / 25
+    for number in range(count):
+        made = performance(seconds, 7301 + number, 92.4 - 3.7 * number)
+        for actions in room("scene.keying").key(rig, made, clock, f"dialogue · take {number + 1} · seed {made.seed}"):
+            if len(actions) and time.monotonic() % 1 < 0.01:
+                yield 0.01
+        room("scene.takes").add_to_list(scene, rig, actions, made, "dialogue", clock)
+        yield 0.05
+
+
+def under_the_shown_row(hand, pixels):
+    """Middle of the row under the highlighted one of the list, in the window's pixels (origin bottom left)."""
+    region, height, scale = hand.sidebar, hand.window.height, bpy.context.preferences.system.ui_scale
+    column = pixels[height - region.y - region.height:height - region.y, region.x + round(130 * scale)]
+    blue = np.flatnonzero((column[:, 2] > 0.55) & (column[:, 0] < 0.4))
+    runs = np.split(blue, np.flatnonzero(np.diff(blue) > 1) + 1)
+    tall = [run for run in runs if len(run) > 10 * scale]
+    assert tall, "no row is highlighted"
+    middle = tall[-1].mean()  # above it the sort that is chosen is highlighted too
+    return region.x + round(130 * scale), round(region.y + region.height - middle - 21 * scale)
+
+
+def shown(scene):
+    index = scene.thunder.active_take
+    return scene.thunder.takes[index].seed if index >= 0 else None
+
+
+def browses(hand):
+    """The list in its states, keys of the keyboard, an edit that shows, the preferences."""
+    only_open("takes")
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    yield from list_takes(hand)
+    scene.thunder.active_take = 0
+    scene.frame_set(40)
+    yield 1.0
+    with hand.context():
+        bpy.ops.ed.undo_push(message="Takes")
+    x, y = under_the_shown_row(hand, hand.photograph("list"))
+    yield from hand.click(x, y)
+    yield 1.0
+    hand.seen["clicked"] = shown(scene)
+    hand.press("Z", ctrl=True)
+    yield 1.5
+    scene = hand.window.scene
+    hand.seen["click_undone"] = shown(scene)
+    visited = []
+    for key in ("DOWN_ARROW", "DOWN_ARROW", "UP_ARROW", "X", "X", "Y"):
+        hand.press(key, alt=True)
+        yield 0.6
+        visited.append(shown(scene))
+    hand.seen["visited"], hand.seen["starred"] = visited, [entry.seed for entry in scene.thunder.takes if entry.star]
+    hand.press("Z", ctrl=True)
+    yield 1.5
+    scene = hand.window.scene
+    hand.seen["star_undone"] = [entry.seed for entry in scene.thunder.takes if entry.star]
+    entries = scene.thunder.takes
+    entries[0].star = entries[3].star = True
+    entries[1].note = "softer at the end"
+    entries[2].name = "Warm"
+    entries[4].hidden = True
+    with hand.context():
+        bpy.ops.thunder.duplicate_take("INVOKE_DEFAULT", True, index=0)
+    curve = next(c for c in room("scene.compat").all_curves(scene.thunder.takes[1].action) if len(c.keyframe_points) > 20)
+    curve.keyframe_points[20].co[1] += 0.2
+    curve.update()
+    scene.thunder.takes[1].action.update_tag()
+    scene.thunder.sort, scene.thunder.show_hidden = "DIVERSITY", True
+    began = time.monotonic()
+    while not room("scene.edits").is_known(scene.thunder.takes[1]) and time.monotonic() - began < 60:
+        yield 0.2
+    hand.seen["edit_noticed"] = room("scene.edits").is_known(scene.thunder.takes[1])
+    yield 1.0
+    hand.photograph("marked")
+    scene.thunder.show_hidden, scene.thunder.only_starred, scene.thunder.sort = False, True, "SCORE"
+    yield 0.8
+    hand.photograph("starred")
+    with hand.context():
+        bpy.ops.thunder.select_take("INVOKE_DEFAULT", True, index=-1)
+    scene.thunder.only_starred = False
+    yield 0.8
+    hand.photograph("own_animation")
+    scene.thunder.play_shown = True
+    hand.press("DOWN_ARROW", alt=True)
+    yield 1.5
+    hand.seen["plays"] = hand.window.screen.is_animation_playing
+    with hand.context():
+        bpy.ops.screen.animation_cancel()
+        bpy.ops.thunder.delete_takes("INVOKE_DEFAULT", True, which="UNSTARRED")
+    work = room("scene.work")
+    while work.running is not None:
+        yield 0.1
+    yield 0.5
+    hand.seen["spared"] = [entry.name for entry in scene.thunder.takes]
+    hand.press("Z", ctrl=True)
+    yield 1.5
+    hand.seen["brought_back"] = len(hand.window.scene.thunder.takes)
+
+
+def measures_switching(hand):
+    """How long it takes from a click on a take of a minute until Blender is ready again: processor time, all channels."""
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    yield from list_takes(hand, count=3, seconds=60.0)
+    spent = []
+    for turn in range(9):
+        began = time.process_time()
+        with hand.context():
+            bpy.ops.thunder.select_take("EXEC_DEFAULT", True, index=turn % 3)  # True: its undo step is part of it
+            bpy.context.view_layer.update()
+        spent.append(time.process_time() - began)
+        yield 0.2
+    hand.seen["switching"] = spent
+    hand.seen["curves"] = len(room("scene.compat").all_curves(scene.thunder.takes[0].action))
+
+
+def debris(scene):
+    """Names of what must not be left after a grid or a sheet."""
+    mark = room("scene.head").STAND_IN
+    return sorted([thing.name for thing in bpy.data.objects if mark in thing]
+                  + [group.name for group in bpy.data.collections if mark in group]
+                  + [other.name for other in bpy.data.scenes if other != scene])
+
+
+def plays_all(hand):
+    """Play All: the heads beside each other, playing; one is clicked; Esc ends it. Then again, and an undo ends it."""
+    only_open("takes")
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    yield from list_takes(hand)
+    scene.thunder.active_take = 0
+    scene.thunder.takes[1].star = True
+    yield 0.5
+    view = hand.viewport.spaces.active.region_3d
+    before = [*view.view_location, view.view_distance, *view.view_rotation]
+    held = time_slices(room("scene.work"))
+    for turn in ("chosen", "undone"):
+        began = time.monotonic()
+        with hand.context():
+            bpy.ops.thunder.play_grid("INVOKE_DEFAULT")
+        grid = room("scene.grid")
+        while not grid.running() or not hand.window.screen.is_animation_playing:
+            assert time.monotonic() - began < 240, "the grid does not come"
+            yield 0.2
+        yield 4.0
+        if turn == "chosen":
+            hand.photograph("grid")
+            hand.seen["heads"] = sum(thing.type == "ARMATURE" for thing in bpy.data.objects) - 1
+            third = scene.thunder.takes[2].action.name
+            mesh = next(thing for thing in bpy.data.objects if grid._grid.takes.get(thing.name) == third and thing.type == "MESH")
+            x, y = on_screen(hand, mesh)
+            yield from hand.click(x, y)
+            yield 1.0
+            hand.photograph("grid_clicked")
+            hand.press("ESC")
+        else:
+            hand.press("Z", ctrl=True)
+        end = time.monotonic() + 60
+        while grid.running() and time.monotonic() < end:
+            yield 0.3
+        yield 1.5
+        scene = hand.window.scene
+        hand.seen[f"shown_{turn}"], hand.seen[f"debris_{turn}"] = shown(scene), debris(scene)
+        hand.seen[f"local_{turn}"] = hand.viewport.spaces.active.local_view is not None
+        with hand.context():
+            if hand.window.screen.is_animation_playing:
+                bpy.ops.screen.animation_cancel()
+        view = hand.viewport.spaces.active.region_3d
+        after = [*view.view_location, view.view_distance, *view.view_rotation]
+        hand.seen[f"view_{turn}"] = max(abs(a - b) for a, b in zip(before, after))
+        if turn == "chosen":
+            hand.photograph("after_grid")
+    hand.seen["held"] = held
+
+
+def on_screen(hand, thing):
+    """Where the middle of an object is in the window, pixels."""
+    from bpy_extras.view3d_utils import location_3d_to_region_2d
+    from mathutils import Vector
+
+    region = next(region for region in hand.viewport.regions if region.type == "WINDOW")
+    middle = thing.matrix_world @ (sum((Vector(corner) for corner in thing.bound_box), Vector()) / 8)
+    place = location_3d_to_region_2d(region, hand.viewport.spaces.active.region_3d, middle)
+    return int(region.x + place.x), int(region.y + place.y)
+
+
+def draws_a_sheet(hand):
+    """A contact sheet from the button's operator, with its progress, shown in an editor."""
+    only_open("takes")
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    yield from list_takes(hand, count=4)
+    scene.thunder.active_take = 1
+    scene.thunder.takes[0].star = True
+    scene.frame_set(33)
+    yield 0.5
+    work = room("scene.work")
+    held = time_slices(work)
+    bpy.ops.wm.save_as_mainfile(filepath=str(Path(hand.folder) / "shot.blend"))
+    with hand.context():
+        bpy.ops.thunder.contact_sheet("INVOKE_DEFAULT")
+    began, pictured = time.monotonic(), False
+    while work.running is not None:
+        assert time.monotonic() - began < 400, work.running.step
+        if work.running.step.fraction > 0.3 and not pictured:
+            pictured = True
+            hand.photograph("drawing")
+        yield 0.1
+    yield 2.0
+    hand.seen["held"], hand.seen["debris"] = held, debris(scene)
+    hand.seen["frame"], hand.seen["shown"] = scene.frame_current, shown(scene)
+    hand.seen["files"] = sorted(path.name for path in Path(hand.folder).iterdir() if "takes" in path.name)
+    hand.seen["editors"] = [area.spaces.active.image.name for window in bpy.context.window_manager.windows
+                            for area in window.screen.areas if area.type == "IMAGE_EDITOR" and area.spaces.active.image]
+    yield 1.0
+    hand.photograph("sheet")
+
+
+def shows_keys(hand):
+    """The add-on's preferences, where the keys are."""
+    import addon_utils  # noqa: F401
+
+    bpy.ops.screen.userpref_show()
+    yield 1.0
+    bpy.context.preferences.active_section = "ADDONS"
+    bpy.context.window_manager.addon_search = "thunder"
+    with hand.context():
+        bpy.ops.preferences.addon_expand(module=MODULE)
+    yield 2.0
+    hand.photograph("preferences")
+    keymap = bpy.context.window_manager.keyconfigs.user.keymaps["Screen"]
+    ours = [item for item in keymap.keymap_items if item.idname.startswith("thunder.")]
+    hand.seen["keys"] = sorted([item.idname, item.type, item.alt] for item in ours)

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Heads in a real window: a performance is exported through the file browser, and the window plays the head fluently."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = [pytest.mark.window, pytest.mark.timeout(400)]
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests"))  # made_flame.py
+
+
+def test_a_performance_is_exported_through_the_file_browser(windowed):
+    seen = windowed.act("exports")
+    assert seen["offered"] == "line.glb"
+    assert seen["files"] == ["line.csv"]  # the format chosen last gives the ending
+    written = {"GLTF": "GLTF.glb", "FBX": "FBX.fbx", "USD": "USD.usdc", "USD_CACHE": "USD_CACHE.usdc", "ALEMBIC": "ALEMBIC.abc"}
+    assert {"FLAME"} <= set(seen["missing"]) <= {"FLAME", "USD", "USD_CACHE", "ALEMBIC"}  # Debian builds without the latter
+    assert set(seen["sizes"]) == {name for form, name in written.items() if form not in seen["missing"]}
+    assert min(seen["sizes"].values()) > 100_000
+
+
+def test_the_window_plays_the_head(windowed):
+    seen = windowed.act("plays")
+    # Drawing in software takes most of a frame; the head must not cost as much again. Processor time: the machine may be busy.
+    assert seen["head"]["fps"] > 0
+    assert seen["head_solid"]["processor_ms"] < 2 * seen["empty"]["processor_ms"], seen
+
+
+def test_a_character_is_found_previewed_and_mapped_by_hand(windowed):
+    seen = windowed.act("maps_a_character")
+    assert seen["channels"] == 44 - 4  # no sneers, no tip and blade of the tongue
+    assert "Reallusion CC4" in seen["plan"] and len(seen["meshes"]) > 3
+    rows = {source: (kind, target) for source, kind, target in seen["rows"]}
+    assert rows["mouthSmileLeft"] == ("KEY", "Mouth_Smile_L") and rows["jaw"] == ("JOINT", "CC_Base_JawRoot")
+    assert rows["noseSneerLeft"][0] == "NONE"
+    assert seen["previewed_mm"] > 3
+    assert seen["halved_mm"] == pytest.approx(seen["previewed_mm"] / 2, rel=0.05)
+    assert seen["rest_mm"] < 1e-3
+    assert seen["kept"] == [0.5]
+
+
+def test_a_flame_file_becomes_a_head_in_the_window(windowed):
+    import made_flame
+
+    with np.load(ROOT / "weights" / "head.npz") as asset:
+        made_flame.made_flame({name: asset[name] for name in asset.files}, seed=3).write(windowed.scratch / "flame.npz")
+    seen = windowed.act("adds_a_flame_head")
+    assert seen["channels"] == 40 and seen["keys"] > 100  # FLAME has no tongue
+    assert seen["identity_mm"] > 0.1
+    assert seen["previewed"] == seen["measured"] == ["FINISHED"] and seen["preview_mm"] > 1

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the lips touch, all along: kept together through any change, closed and opened by hand or by a text; numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from ..errors import BadRequest
+from ..rotation import rotvec_to_matrix
+from ..types import Motion
+from . import regions
+from .head import load_head
+from .retarget import Points
+
+TOUCH_MM = 0.3  # inner lips nearer than this touch
+PARTED_MM = 3.0  # beyond this what happens to the gap is nobody's business
+_CLOSE, _OPENERS = "mouthClose", ("mouthLowerDown", "mouthUpperUp", "mouthFunnel", "mouthShrugUpper", "tongueOut")
+_PRESS, _PRESSED = ("mouthPressLeft", "mouthPressRight"), 0.3
+_ROUNDS = 6  # of Newton for the jaw's angle: its gap is nearly straight
+_HALVINGS = 10
+
+# A bilabial as speakers make it: lips fall together faster than they part (Löfqvist and Gracco 1997), seconds.
+ONSET, SHUT, RELEASE = 0.10, 0.05, 0.13
+_JAW_RISES = 0.45  # share of its opening that the jaw gives up for a bilabial; the lower lip does the rest
+_OPEN_MM = 4.0  # a mouth this open is out of a closure
+_FURTHEST = 0.24  # seconds to either side in which a closure that is taken away finds an open mouth
+_LEAST_MM = 1.5  # how open a mouth is at least where a closure was taken away
+
+
+@dataclass(frozen=True)
+class Lips:
+    """The margins of the bundled head's lips: P pairs of points that face each other, from its left corner to its right.
+
+    points: 2P of them, upper before lower.  names: the head's channels.  middle: which pair is in the middle.
+    """
+
+    points: Points
+    names: tuple[str, ...]
+    middle: int
+
+    def coefficients(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
+        """Expression [T, n] in the head's own order of channels, double precision."""
+        found = np.zeros((motion.frames, len(self.names)))
+        for column, name in enumerate(channels):
+            if name in self.names:
+                found[:, self.names.index(name)] = motion.expression[:, column]
+        return found
+
+    def gap(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
+        """How far the lips are apart along them, [T, P] millimetres; below zero they are through each other."""
+        return _gap(self.points, self.coefficients(motion, channels), motion.jaw)
+
+    def middle_gap(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
+        """The same in their middle alone, [T], in a fraction of the time."""
+        return _gap(self._middle_points, self.coefficients(motion, channels), motion.jaw)[:, 0]
+
+    @cached_property
+    def _middle_points(self) -> Points:
+        points, ends = self.points, [self.middle, self.middle + len(self.points.pull) // 2]
+        return replace(points, rest=points.rest[ends], directions=np.ascontiguousarray(points.directions[:, ends]),
+                       pull=points.pull[ends], correctives=np.ascontiguousarray(points.correctives[:, ends]))
+
+    def opening(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
+        """The gap in the middle, [T] millimetres, never below zero."""
+        return np.maximum(self.middle_gap(motion, channels), 0.0)
+
+    def slope(self, name: str, jaw: np.ndarray) -> np.ndarray:
+        """Millimetres by which one channel parts the lips' middle per unit, [T], at jaw rotation vectors [T, 3]."""
+        lever = self.points.lever[self.names.index(name)]
+        more = rotvec_to_matrix(jaw.astype(np.float64))[:, 1] - np.eye(3)[1]  # the row that tells of height
+        ends = []
+        for point in (self.middle, self.middle + len(lever) // 2):
+            straight = self.points.directions[self.names.index(name), point, 1]
+            ends.append(straight + self.points.pull[point] * (more @ lever[point]))
+        return 1e3 * (ends[0] - ends[1])
+
+
+def _gap(points: Points, coefficients: np.ndarray, jaw: np.ndarray) -> np.ndarray:
+    """Height of the first half of the points over the second, [T, P] millimetres; Points.place for heights alone."""
+    more = rotvec_to_matrix(np.asarray(jaw, np.float64)) - np.eye(3)
+    frames, count = len(coefficients), len(points.pull)
+    shaped = (coefficients @ points.directions.reshape(len(points.directions), -1)).reshape(frames, count, 3)
+    shaped += (more.reshape(frames, 9) @ points.correctives.reshape(9, -1)).reshape(shaped.shape)
+    shaped += points.rest
+    hinge = points.pivot + coefficients @ points.pivot_directions
+    turned = np.einsum("tkc,tc->tk", shaped, more[:, 1]) - (hinge * more[:, 1]).sum(1)[:, None]
+    upper, lower = np.split(shaped[..., 1] + points.pull * turned, 2, axis=1)
+    return 1e3 * (upper - lower)
+
+
+@lru_cache(maxsize=1)
+def bundled_lips() -> Lips:
+    """The lips of the bundled head."""
+    head = load_head()
+    rings = head.mouth_vertices[head.mouth_parts == 0].reshape(regions.LIP_RINGS, regions.LIP_AROUND)
+    upper, lower = rings[regions.CONTACT_RING, regions.UPPER], rings[regions.CONTACT_RING, regions.LOWER]
+    vertices = np.concatenate([upper, lower])
+    return Lips(Points.of(head, lambda values: values[vertices]), head.expression_names, len(upper) // 2)
+
+
+def near(gap: np.ndarray) -> np.ndarray:
+    """How much a gap in millimetres counts as a closure: 1 where lips touch, eased to 0 where they are well apart."""
+    x = np.clip((gap - TOUCH_MM) / (PARTED_MM - TOUCH_MM), 0.0, 1.0)
+    return 1 - x * x * (3 - 2 * x)
+
+
+def hold(before: Motion, after: Motion, channels: Sequence[str], gap: np.ndarray | None = None) -> Motion:
+    """A changed motion whose lips touch wherever they did, all along, and go no further through each other.
+
+    before, after: motions [T] of one length and the same channels.  gap: [T, P] millimetres that count as before's, if
+    before has others.  What opens lips steps back, mouthClose brings the middle to the gap it had, the jaw gives way
+    where that is not enough; where a basis still leaves a gap the mouth is as it was before. Frames whose lips are
+    3 mm apart or more are left alone.
+    """
+    lips, names = bundled_lips(), list(channels)
+    was = lips.gap(before, channels) if gap is None else gap
+    hold_middle = near(was[:, lips.middle])
+    expression, jaw = after.expression.astype(np.float64), after.jaw.astype(np.float64)
+    for column, name in enumerate(names):
+        if name.startswith(_OPENERS):
+            less = np.minimum(expression[:, column], before.expression[:, column])
+            expression[:, column] += hold_middle * (less - expression[:, column])
+    found = _meet(lips, replace(after, expression=expression, jaw=jaw), names, before, was, hold_middle)
+    return _as_before(lips, before, found, names, was, hold_middle)
+
+
+def _meet(lips: Lips, motion: Motion, names: list[str], before: Motion, was: np.ndarray, share: np.ndarray) -> Motion:
+    """The motion whose lips' middle is as far apart as it was, as far as share [T] says, by mouthClose and then the jaw."""
+    is_now, was = lips.middle_gap(motion, names), was[:, lips.middle]
+    wanted = is_now + share * (was - is_now)
+    return bring(lips, motion, names, np.maximum(wanted, np.minimum(was, 0.0)), before)
+
+
+def bring(lips: Lips, motion: Motion, names: Sequence[str], wanted: np.ndarray, before: Motion | None = None) -> Motion:
+    """The motion with the lips' middle at a gap [T] of so many millimetres; frames that have it are not touched."""
+    names = list(names)
+    expression, jaw = motion.expression.astype(np.float64), motion.jaw.astype(np.float64)
+    off = wanted - lips.middle_gap(motion, names)
+    if _CLOSE in names:
+        column = names.index(_CLOSE)
+        most = np.maximum(1.0, expression[:, column] if before is None else before.expression[:, column])
+        needed = expression[:, column] + off / lips.slope(_CLOSE, jaw)
+        needed = np.clip(needed, np.minimum(expression[:, column], 0.0), np.maximum(most, 0.0))
+        expression[:, column] = np.where(np.abs(off) > 1e-6, needed, expression[:, column])
+    found = replace(motion, expression=expression, jaw=jaw)
+    rows = np.flatnonzero(np.abs(wanted - lips.middle_gap(found, names)) > 0.02)
+    if not len(rows):
+        return found
+    # The lip alone does not reach: the jaw goes the rest of the way.
+    some = Motion(expression[rows], jaw[rows].copy(), fps=motion.fps)
+    step = 1e-3
+    for _ in range(_ROUNDS):
+        is_now = lips.middle_gap(some, names)
+        further = replace(some, jaw=some.jaw + [step, 0.0, 0.0])
+        slope = (lips.middle_gap(further, names) - is_now) / step
+        turned = some.jaw[:, 0] + (wanted[rows] - is_now) / np.where(np.abs(slope) > 1.0, slope, 1.0)
+        some.jaw[:, 0] = np.maximum(turned, np.minimum(jaw[rows, 0], 0.0))
+    jaw[rows] = some.jaw
+    return replace(motion, expression=expression, jaw=jaw)
+
+
+def _as_before(lips: Lips, before: Motion, after: Motion, names: list[str], was: np.ndarray, share: np.ndarray) -> Motion:
+    """After, its mouth drawn back towards before as far as needed on frames whose lips would part somewhere."""
+    touched = (was <= TOUCH_MM) & (share >= 1.0)[:, None]
+
+    def parted(motion, rows):
+        return (touched[rows] & (lips.gap(motion, names) > np.maximum(TOUCH_MM, was[rows]))).any(axis=1)
+
+    everything = np.arange(after.frames)
+    rows = np.flatnonzero(parted(after, everything))
+    if not len(rows):
+        return after
+    mouth = np.array([name.startswith(("mouth", "jaw", "tongue", "cheekPuff")) for name in names])
+    steps = np.ones(after.frames)
+    low, high = np.zeros(len(rows)), np.ones(len(rows))
+    for _ in range(_HALVINGS):
+        between = (low + high) / 2
+        open_still = parted(_drawn(before, after, mouth, between, rows), rows)
+        low, high = np.where(open_still, low, between), np.where(open_still, between, high)
+    steps[rows] = low
+    # Neighbours come along a little, so that one frame does not jump; none comes less far than it must.
+    padded = np.pad(steps, 2, mode="edge")
+    least = np.min([padded[i:i + len(steps) + 2] for i in range(3)], axis=0)
+    eased = np.mean([least[i:i + len(steps)] for i in range(3)], axis=0)
+    return _drawn(before, after, mouth, np.minimum(eased, steps), everything)
+
+
+def _drawn(before: Motion, after: Motion, mouth: np.ndarray, share: np.ndarray, rows: np.ndarray) -> Motion:
+    expression, jaw = after.expression[rows].astype(np.float64), after.jaw[rows].astype(np.float64)
+    expression[:, mouth] += (1 - share)[:, None] * (before.expression[rows][:, mouth] - expression[:, mouth])
+    jaw += (1 - share)[:, None] * (before.jaw[rows] - jaw)
+    head, eyes = (None if part is None else part[rows] for part in (after.head, after.eyes))
+    return Motion(expression, jaw, head, eyes, after.fps)
+
+
+# ---- by hand
+
+
+def close(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, slice]:
+    """The motion with the lips closed at frame `at` (an index, with fraction) as for m, b or p, and the frames it touches.
+
+    The frame nearest to `at` is shut for certain, however slow the motion's rate is. Frames outside the slice are bit
+    for bit what they were.
+    """
+    lips, names = bundled_lips(), list(channels)
+    times = np.arange(motion.frames)
+    away = (times - at) / motion.fps
+    onset = np.clip((-away - SHUT / 2) / ONSET, 0.0, 1.0)
+    release = np.clip((away - SHUT / 2) / RELEASE, 0.0, 1.0)
+    x = np.maximum(onset, release)
+    # Lips move on a straight line in the middle and are slow at both ends.
+    shut = 1 - x * x * (3 - 2 * x)
+    shut[np.argmin(np.abs(away))] = 1.0
+    rows = np.flatnonzero(shut > 0)
+    rows = slice(int(rows[0]), int(rows[-1]) + 1)
+    part, u = motion.part(rows), shut[rows]
+    expression, jaw = part.expression.astype(np.float64), part.jaw.astype(np.float64)
+    wanted = (1 - u) * lips.middle_gap(part, names)
+    for column, name in enumerate(names):
+        if name.startswith(_OPENERS):
+            expression[:, column] *= 1 - u
+        elif name in _PRESS:
+            expression[:, column] = np.maximum(expression[:, column], _PRESSED * u)
+    jaw[:, 0] *= 1 - _JAW_RISES * u
+    found = bring(lips, Motion(expression, jaw, part.head, part.eyes, motion.fps), names, wanted)
+    return _put(motion, found, rows), rows
+
+
+def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, slice]:
+    """The motion without the closure at frame `at` or next to it: the mouth goes on from where it came, open.
+
+    Returns it with the frames it touches; the others are bit for bit what they were. Raises BadRequest where no lips
+    close, or where they stay together too long for a sound of speech.
+    """
+    lips, names = bundled_lips(), list(channels)
+    gap = lips.middle_gap(motion, channels)
+    reach = max(1, round(0.1 * motion.fps))
+    around = np.arange(max(0, int(round(at)) - reach), min(motion.frames, int(round(at)) + reach + 1))
+    closed = around[gap[around] < PARTED_MM / 2] if len(around) else around
+    if not len(closed):
+        raise BadRequest("The lips do not close at this frame: go to the frame of the closure that should not be there")
+    first = last = int(closed[np.argmin(np.abs(closed - at))])
+    while first > 0 and gap[first - 1] < PARTED_MM / 2:
+        first -= 1
+    while last < motion.frames - 1 and gap[last + 1] < PARTED_MM / 2:
+        last += 1
+    furthest = max(2, round(_FURTHEST * motion.fps))
+    left, right = _way_out(gap, first, -1, furthest), _way_out(gap, last, 1, furthest)
+    if min(gap[left], gap[right]) < PARTED_MM / 2 or (last - first + 1) / motion.fps > 0.5:
+        raise BadRequest("The lips rest together around this frame, they do not close for a sound: there is nothing to open")
+    rows = slice(left + 1, right)
+    part = motion.part(rows)
+    x = (np.arange(left + 1, right) - left) / (right - left)
+    ease = (x * x * (3 - 2 * x))[:, None]
+    expression, jaw = part.expression.astype(np.float64), part.jaw.astype(np.float64)
+    mouth = np.array([name.startswith(("mouth", "jaw", "tongue", "cheekPuff")) for name in names])
+    ends = motion.expression[[left, right]][:, mouth].astype(np.float64)
+    expression[:, mouth] = ends[0] + ease * (ends[1] - ends[0])
+    jaw = motion.jaw[left] + ease * (motion.jaw[right] - motion.jaw[left])
+    found = Motion(expression, jaw, part.head, part.eyes, motion.fps)
+    is_now = lips.middle_gap(found, names)
+    found = bring(lips, found, names, np.maximum(is_now, min(_LEAST_MM, gap[left], gap[right])))
+    return _put(motion, found, rows), rows
+
+
+def correct(motion: Motion, channels: Sequence[str], wanted: Sequence[float], pauses: Sequence[tuple[float, float]] = ()
+            ) -> tuple[Motion, int, int]:
+    """The motion whose lips close for speech at the wanted frames (indices, with fractions) and nowhere else.
+
+    pauses: stretches of frames in which nobody speaks; what the lips do there is left alone, as is a mouth that rests.
+    Returns it with how many closures were made and how many taken away; frames far from those are bit for bit the same.
+    """
+    lips = bundled_lips()
+    near_by, made, gone = 0.1 * motion.fps, 0, 0
+    for run in _closed_runs(lips.middle_gap(motion, channels)):
+        first, last = run[0], run[-1]
+        asked = any(first - near_by <= at <= last + near_by for at in wanted)
+        resting = any(start - near_by <= last and first <= end + near_by for start, end in pauses)
+        if asked or resting:
+            continue
+        try:
+            motion, _ = part_lips(motion, channels, (first + last) / 2)
+            gone += 1
+        except BadRequest:
+            pass  # the lips rest
+    for at in wanted:
+        if not 0 <= at <= motion.frames - 1:
+            continue
+        runs = _closed_runs(lips.middle_gap(motion, channels))
+        if not any(run[0] - near_by <= at <= run[-1] + near_by for run in runs):
+            motion, _ = close(motion, channels, at)
+            made += 1
+    return motion, made, gone
+
+
+def _closed_runs(gap: np.ndarray) -> list[np.ndarray]:
+    """The stretches of frames in which a gap [T] is closed."""
+    closed = np.flatnonzero(gap <= TOUCH_MM)
+    return [run for run in np.split(closed, np.flatnonzero(np.diff(closed) > 1) + 1) if len(run)]
+
+
+def _way_out(gap: np.ndarray, start: int, step: int, furthest: int) -> int:
+    """The frame beside a closure at which the mouth is open again: well open, or as open as it gets."""
+    found = start
+    for frame in range(start + step, start + step * (furthest + 1), step):
+        if not 0 <= frame < len(gap):
+            break
+        if gap[frame] < gap[found] and gap[found] >= PARTED_MM / 2:
+            break
+        found = frame
+        if gap[frame] >= _OPEN_MM:
+            break
+    return found
+
+
+def _put(motion: Motion, part: Motion, rows: slice) -> Motion:
+    expression, jaw = motion.expression.astype(np.float64), motion.jaw.astype(np.float64)
+    expression[rows], jaw[rows] = part.expression, part.jaw
+    return replace(motion, expression=expression, jaw=jaw)

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What characters call their shapes: naming conventions as data, found again in any spelling, and what is lost without a channel."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+from ..errors import BadHead
+from .mapping import DERIVED, JOINTS
+
+FOLDER = Path(__file__).with_name("conventions")
+VERSION = 1  # of a convention's JSON
+
+# Where a channel has no shape: the nearest other that does part of its work, with a weight. A jaw that goes up again
+# closes the lips as well as mouthClose does, only that the chin goes with them.
+STAND_INS = {"mouthClose": ("jawOpen", -1.0), "mouthFunnel": ("mouthPucker", 0.6), "mouthPucker": ("mouthFunnel", 0.6)}
+
+# The vowels of some conventions are called by single letters, which mean nothing alone: so many of them must be there.
+_SHORT_LETTERS, _SHORT_ENOUGH = 2, 3
+
+_LOST = {
+    "jawOpen": "the mouth does not open: nothing can be said",
+    "jawLeft": "the jaw does not swing to the side", "jawForward": "the chin does not come forward on “sh” and in anger",
+    "mouthClose": "the lips do not meet while the jaw is open: P, B and M are said with the whole jaw",
+    "mouthFunnel": "no trumpet of the lips: “sh”, “ch” and an open “o” look flat",
+    "mouthPucker": "the lips do not come together in front: “oo” and “w” look like “ah”",
+    "mouthRollLower": "the lower lip does not go under the teeth: F and V are not seen",
+    "mouthRollUpper": "the upper lip does not roll in on M and P", "mouthShrugLower": "the chin does not push the lower lip up",
+    "mouthShrugUpper": "the upper lip is not pushed up with the lower", "mouthLeft": "the mouth does not shift to the side",
+    "mouthDimple": "no dimples beside the mouth", "mouthFrown": "the corners do not go down: no sadness",
+    "mouthLowerDown": "the lower teeth do not show: S, Z and “ee” look tight", "mouthPress": "P, B and M close without pressure",
+    "mouthSmile": "the corners do not go up: no smile", "mouthStretch": "the mouth does not widen: “ee” looks like “eh”",
+    "mouthUpperUp": "the upper lip does not rise: F, V and S look closed, no disgust",
+    "browInnerUp": "no worry: the inner brows stay", "browDown": "no frown: the brows do not go down",
+    "browOuterUp": "the outer brows do not rise: less surprise and stress", "cheekPuff": "the cheeks do not fill on P and B",
+    "cheekSquint": "the cheeks do not rise: a smile does not reach the eyes", "noseSneer": "the nose does not wrinkle",
+    "eyeBlink": "no blinks: the stare of a doll", "eyeSquint": "the lids do not narrow", "eyeWide": "the lids do not widen",
+    "eyeLook": "the eyes do not turn by these keys", "tongueOut": "the tongue does not come out: “th” is not seen",
+    "tongueTipUp": "the tip of the tongue does not rise on T, D, N and L", "tongueBladeUp": "the tongue stays down on “sh”, “ch” and “y”",
+    "tongueBack": "the back of the tongue stays down on K and G",
+    "neck": "the head keeps still", "jaw": "the mouth does not open: nothing can be said",
+    "eye_left": "the left eye does not turn", "eye_right": "the right eye does not turn",
+}
+
+
+@dataclass(frozen=True)
+class Convention:
+    """A way of naming shapes.
+
+    keys: channel → alternatives, best first; each is {name: weight} of shapes that make the channel together.
+    bones: joint → names of bones, best first (of the neck all that are there share the turn).
+    marks: names that tell it from another convention of the same shapes; one that ends in * is a beginning.
+    """
+
+    name: str
+    title: str
+    about: str
+    order: int
+    keys: dict[str, tuple[dict[str, float], ...]]
+    bones: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a convention finds among names: channel → {name as it is there: weight}; channels made by a stand-in.
+
+    proper: how many channels are found by the convention's own first choice of names.
+    """
+
+    convention: Convention
+    shapes: dict[str, dict[str, float]]
+    stand_ins: dict[str, str]
+    proper: int
+
+    def __len__(self) -> int:
+        return len(self.shapes)
+
+
+@lru_cache(maxsize=1)
+def conventions() -> tuple[Convention, ...]:
+    """All known conventions in the order they are preferred. Raises BadHead if a file of ours is damaged."""
+    found = [_load(path) for path in sorted(FOLDER.glob("*.json"))]
+    return tuple(sorted(found, key=lambda convention: (convention.order, convention.name)))
+
+
+def _load(path: Path) -> Convention:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["thunder_convention"] != VERSION:
+            raise ValueError(f"version {data['thunder_convention']}")
+        keys = {channel: tuple(_alternative(item) for item in (value if isinstance(value, list) else [value]))
+                for channel, value in data["keys"].items()}
+        bones = {joint: tuple(names) for joint, names in data.get("bones", {}).items() if joint in JOINTS}
+        return Convention(data["name"], data["title"], data["about"], int(data["order"]), keys, bones, tuple(data.get("marks", ())))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadHead(f"The naming convention {path.name} cannot be read ({error}): install the add-on again") from error
+
+
+def _alternative(item) -> dict[str, float]:
+    return {item: 1.0} if isinstance(item, str) else {str(name): float(weight) for name, weight in item.items()}
+
+
+# ---- spelling
+
+
+_WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
+_SIDES = {"l": "left", "r": "right", "lf": "left", "rt": "right"}
+
+
+@lru_cache(maxsize=8192)
+def words(name: str) -> tuple[str, ...]:
+    """The words of a name in lower case, sides written out: “browDown_L”, “Brow_Down_Left” → brow down left."""
+    return tuple(_SIDES.get(word, word) for word in (found.lower() for found in _WORDS.findall(name)))
+
+
+def spelling(name: str) -> str:
+    """A name without case and separators, its sides written out."""
+    return "".join(words(name))
+
+
+def _forms(name: str):
+    """The word lists a name may be read as: as it stands, and with its one side moved to the end."""
+    found = words(name)
+    yield found
+    sides = [i for i, word in enumerate(found) if word in ("left", "right")]
+    if len(sides) == 1 and sides[0] != len(found) - 1:
+        yield tuple(word for i, word in enumerate(found) if i != sides[0]) + (found[sides[0]],)
+
+
+def _frame(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, str]:
+    """What stands round a shape's own name, numbers alike: names of one character share it."""
+    before_text = re.sub(r"\d+", "#", " ".join(before))
+    return re.sub(r"^.* ?lod #? ?mesh$", "* lod # mesh", before_text), re.sub(r"\d+", "#", " ".join(after))
+
+
+@lru_cache(maxsize=8192)
+def _readings(name: str) -> tuple[tuple[str, tuple[str, str] | None], ...]:
+    """All that a name may be the name of: (spelling, what stands round it; None for the whole name)."""
+    readings: dict = {}
+    for form in _forms(name):
+        readings[("".join(form), None)] = None
+        for start in range(len(form)):
+            # “left” after “mouthSmile” is no decoration
+            for end in range(len(form), start, -1):
+                if (start, end) != (0, len(form)) and not {"left", "right"} & set(form[end:]):
+                    readings[("".join(form[start:end]), _frame(form[:start], form[end:]))] = None
+    return tuple(readings)
+
+
+def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
+    """Which names are which of the wanted ones, in any spelling and behind the prefix that most of them share.
+
+    Returns {wanted: [names as they are there]}; wanted names of which none is there are left out.
+    """
+    spelt: dict[str, str] = {}
+    for name in wanted:
+        spelt.setdefault(spelling(name), name)
+    found: dict[str, list[str]] = {}
+    framed: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for name in names:
+        readings = [(spelt[form], frame) for form, frame in _readings(name) if form in spelt]
+        whole = next((shape for shape, frame in readings if frame is None), None)
+        if whole is not None:
+            found.setdefault(whole, []).append(name)
+            continue
+        for shape, frame in readings:
+            framed.setdefault(frame, {}).setdefault(shape, []).append(name)
+    best = max(framed, key=lambda frame: len(framed[frame]), default=None)
+    if best is not None and (len(framed[best]) >= 3 or not found):
+        for shape, there in framed[best].items():
+            found.setdefault(shape, there)  # a plain name beside a prefixed one is the shape itself
+    return found
+
+
+# ---- finding
+
+
+@lru_cache(maxsize=64)
+def find(names: tuple[str, ...], others: tuple[str, ...] = ()) -> Found | None:
+    """The convention that explains most of these shape names, None where none explains any.
+
+    others: names of the character's objects and bones, in which some conventions leave their mark.
+    """
+    best, best_rank = None, None
+    marks = {spelling(name) for name in (*names, *others)} | {name.lower() for name in (*names, *others)}
+    for convention in conventions():
+        found = explain(convention, names)
+        if not found.shapes:
+            continue
+        marked = sum(_is_marked(mark, marks) for mark in convention.marks)
+        rank = (len(found) - len(found.stand_ins), marked, found.proper, -convention.order)
+        if best_rank is None or rank > best_rank:
+            best, best_rank = found, rank
+    return best
+
+
+def _is_marked(mark: str, names: set[str]) -> bool:
+    if mark.endswith("*"):
+        return any(name.startswith(mark[:-1].lower()) for name in names)
+    return spelling(mark) in names
+
+
+def explain(convention: Convention, names: Sequence[str]) -> Found:
+    """What one convention finds among shape names."""
+    wanted = [name for alternatives in convention.keys.values() for each in alternatives for name in each]
+    there = match(wanted, names)
+    spelt = {spelling(name): found for name, found in there.items()}
+    if sum(len(form) <= _SHORT_LETTERS for form in spelt) < _SHORT_ENOUGH:
+        spelt = {form: found for form, found in spelt.items() if len(form) > _SHORT_LETTERS}
+    shapes: dict[str, dict[str, float]] = {}
+    proper = 0
+    for channel, alternatives in convention.keys.items():
+        chosen = next((each for each in alternatives if all(spelling(name) in spelt for name in each)), None)
+        if chosen is None:  # half of a shape in halves is better than none
+            partly = [each for each in alternatives if 2 * sum(spelling(name) in spelt for name in each) >= len(each)]
+            chosen = partly[0] if partly else None
+        proper += chosen is alternatives[0]
+        if chosen is not None:
+            shapes[channel] = {actual: weight for name, weight in chosen.items() for actual in spelt.get(spelling(name), ())}
+    shapes, used = stand_in(shapes)
+    return Found(convention, shapes, used, proper)
+
+
+def stand_in(shapes: dict[str, dict[str, float]]) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+    """Shapes with stand-ins for the channels that lack one, and {channel: whose shapes it uses}."""
+    made = dict(shapes)
+    used = {}
+    for channel, (other, weight) in STAND_INS.items():
+        if channel not in shapes and other in shapes:
+            made[channel] = {name: weight * w for name, w in shapes[other].items()}
+            used[channel] = other
+    return made, used
+
+
+def loss(channel: str) -> str:
+    """What is lost without a channel, a derived key or a joint, in an animator's words."""
+    stem = re.sub(r"(Left|Right)$", "", channel) if channel not in _LOST else channel
+    side = {"Left": "on the left, ", "Right": "on the right, "}.get(channel[len(stem):], "")
+    if channel.startswith("eyeLook"):
+        stem, side = "eyeLook", ""
+    elif channel in ("jawRight", "mouthRight"):
+        stem, side = stem + "Left", ""
+    elif channel in ("jawLeft", "mouthLeft"):
+        side = ""
+    return side + _LOST.get(stem, "this movement is not seen")
+
+
+def missing(used, channels: Sequence[str]) -> list[tuple[str, str]]:
+    """What has no target: [(channel, what is lost)], most important first. used: names of channels, keys and joints.
+
+    A rotation counts as there by its joint or by its keys; the neck is no loss of the face and comes last.
+    """
+    rows = []
+    if "jaw" not in used and "jawOpen" not in used:
+        rows.append(("jawOpen", loss("jawOpen")))
+    rows += [(name, loss(name)) for name in _IMPORTANT if name in channels and name not in used]
+    rows += [(name, loss(name)) for name in channels if name not in used and name not in _IMPORTANT]
+    if "jaw" not in used and not {"jawLeft", "jawRight"} <= set(used):
+        rows.append(("jawLeft", loss("jawLeft")))
+    eyes = any(name.startswith("eyeLook") for name in used)
+    rows += [(joint, loss(joint)) for joint in ("eye_left", "eye_right") if joint not in used and not eyes]
+    if "neck" not in used:
+        rows.append(("neck", loss("neck")))
+    return rows
+
+
+_IMPORTANT = ("mouthClose", "mouthPucker", "mouthFunnel", "mouthRollLower", "mouthUpperUpLeft", "mouthUpperUpRight",
+              "mouthLowerDownLeft", "mouthLowerDownRight", "mouthStretchLeft", "mouthStretchRight", "mouthPressLeft",
+              "mouthPressRight", "eyeBlinkLeft", "eyeBlinkRight")
+
+# Which part of the face a source belongs to.
+_REGIONS = (("mouth", ("mouth", "tongue", "cheekPuff")), ("jaw", ("jaw",)), ("eyes", ("eyeBlink", "eyeLook", "eyeSquint", "eyeWide", "eye_")),
+            ("upper_face", ("brow", "nose", "cheekSquint")), ("head", ("neck",)))
+REGIONS = tuple(name for name, _ in _REGIONS)
+
+
+def region_of(source: str) -> str:
+    """The region (mouth, jaw, upper_face, eyes, head) that a channel, derived key or joint belongs to."""
+    return next((name for name, starts in _REGIONS if source.startswith(starts)), "head")
+
+
+def all_sources(channels: Sequence[str]) -> tuple[str, ...]:
+    """All that a mapping may take from, in the order a table shows it: jaw first, then mouth, eyes, brows, head."""
+    names = ("jawOpen", "jawLeft", "jawRight", *channels, *(name for name in DERIVED if name.startswith("eyeLook")))
+    order = {"jaw": 0, "mouth": 1, "eyes": 2, "upper_face": 3, "head": 4}
+    return tuple(sorted(dict.fromkeys(names), key=lambda name: order[region_of(name)]))

@@ -1,0 +1,464 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a Motion becomes numbers on any rig and back: sources, rules from sources to targets, and the driving protocol."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+
+from ..errors import BadHead
+from ..rotation import euler_to_rotvec, matrix_to_euler, quaternion_to_rotvec, rotvec_to_matrix, rotvec_to_quaternion
+from ..types import Motion
+
+VERSION = 1  # of the JSON of a mapping
+
+# What a rotation is worth in ARKit's keys: the angle at which a key is 1.
+JAW_OPEN_RADIANS = 0.30
+JAW_SIDE_RADIANS = 0.12
+EYE_SIDE_RADIANS = 0.60
+EYE_UP_RADIANS = 0.45
+EYE_DOWN_RADIANS = 0.45
+
+JOINTS = ("neck", "jaw", "eye_left", "eye_right")
+_AXES = "xyz"  # of the head: x to its left, y up, z out of the face
+COMPONENTS = tuple(f"{joint}.{axis}" for joint in JOINTS for axis in _AXES)
+
+# Derived key → (rotation, axis, sign, radians at 1). A key holds the part of its own sign; its opposite the other.
+_DERIVED = {
+    "jawLeft": ("jaw", 1, 1, JAW_SIDE_RADIANS), "jawRight": ("jaw", 1, -1, JAW_SIDE_RADIANS),
+    "eyeLookUpLeft": ("eyes", 0, -1, EYE_UP_RADIANS), "eyeLookUpRight": ("eyes", 0, -1, EYE_UP_RADIANS),
+    "eyeLookDownLeft": ("eyes", 0, 1, EYE_DOWN_RADIANS), "eyeLookDownRight": ("eyes", 0, 1, EYE_DOWN_RADIANS),
+    "eyeLookOutLeft": ("eyes", 1, 1, EYE_SIDE_RADIANS), "eyeLookInRight": ("eyes", 1, 1, EYE_SIDE_RADIANS),
+    "eyeLookInLeft": ("eyes", 1, -1, EYE_SIDE_RADIANS), "eyeLookOutRight": ("eyes", 1, -1, EYE_SIDE_RADIANS),
+}
+DERIVED = ("jawOpen", *_DERIVED)
+
+_MOST = 2.0  # a channel read back from a rig whose targets several channels share lies in 0 … 2
+_SWEEPS = 60  # of coordinate descent; such groups have a handful of channels
+_STILL = 1e-9
+
+
+# ---- sources
+
+
+def derived(motion: Motion) -> dict[str, np.ndarray]:
+    """ARKit's keys for what our heads do with joints, {name: [T]}: jawOpen (of any sign), jawLeft, jawRight, eyeLook…
+
+    Keys that come in opposites are never negative.
+    """
+    eyes = np.zeros_like(motion.jaw) if motion.eyes is None else motion.eyes
+    values = {"jawOpen": motion.jaw[:, 0] / JAW_OPEN_RADIANS}
+    for name, (what, axis, sign, radians) in _DERIVED.items():
+        turn = (motion.jaw if what == "jaw" else eyes)[:, axis]
+        values[name] = np.maximum(sign * (turn / radians), 0)
+    return values
+
+
+def rotations(values: dict[str, np.ndarray], frames: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The inverse of `derived`: jaw and eyes [T, 3] in radians; eyes is None where no eyeLook… key is given."""
+    found = {"jaw": np.zeros((frames, 3)), "eyes": np.zeros((frames, 3))}
+    if "jawOpen" in values:
+        found["jaw"][:, 0] = values["jawOpen"] * JAW_OPEN_RADIANS
+    # Both eyes' keys tell of one rotation: the mean of those that are there.
+    for what, axis in (("jaw", 1), ("eyes", 0), ("eyes", 1)):
+        for sign in (1, -1):
+            parts = [np.asarray(values[name]) * sign * radians for name, (w, a, s, radians) in _DERIVED.items()
+                     if (w, a, s) == (what, axis, sign) and name in values]
+            if parts:
+                found[what][:, axis] += np.mean(parts, axis=0)
+    has_eyes = any(name.startswith("eyeLook") for name in values)
+    return found["jaw"], found["eyes"] if has_eyes else None
+
+
+def sources(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
+    """All that a rule may take from a motion whose expression columns are `channels`, {name: [T]}.
+
+    Channels, the derived keys, and the components of the joints' rotation vectors (“jaw.x” …, radians).
+    """
+    values = {name: motion.expression[:, column] for column, name in enumerate(channels)} | derived(motion)
+    still = np.zeros_like(motion.jaw)
+    for joint, turn in (("neck", motion.head), ("jaw", motion.jaw), ("eye_left", motion.eyes), ("eye_right", motion.eyes)):
+        for axis, letter in enumerate(_AXES):
+            values[f"{joint}.{letter}"] = (still if turn is None else turn)[:, axis]
+    return values
+
+
+def motion_of(values: dict[str, np.ndarray], channels: Sequence[str], frames: int) -> Motion:
+    """The motion that given sources [T] tell of; what none of them tells of is still (head and eyes: None)."""
+    expression = np.zeros((frames, len(channels)), np.float32)
+    for column, name in enumerate(channels):
+        if name in values:
+            expression[:, column] = values[name]
+    jaw, eyes = rotations({name: values[name] for name in DERIVED if name in values}, frames)
+    jaw = _joint(values, ("jaw",), jaw)
+    eyes = _joint(values, ("eye_left", "eye_right"), eyes)
+    head = _joint(values, ("neck",), None)
+    as_float32 = lambda array: None if array is None else array.astype(np.float32)  # noqa: E731
+    return Motion(expression, as_float32(jaw), as_float32(head), as_float32(eyes))
+
+
+def _joint(values, joints, otherwise):
+    """Mean rotation vector of joints from their components; an axis that none has keeps what is known otherwise."""
+    result = otherwise
+    for axis, letter in enumerate(_AXES):
+        parts = [values[name] for joint in joints if (name := f"{joint}.{letter}") in values]
+        if parts:
+            result = np.zeros((len(parts[0]), 3)) if result is None else result
+            result[:, axis] = parts[0] if len(parts) == 1 else np.sum(parts, axis=0) / len(parts)
+    return result
+
+
+# ---- driving
+
+
+@dataclass(frozen=True)
+class Track:
+    """One animated number of a rig.
+
+    block: index of its data-block in the rig's targets.  path, index: the f-curve's data path and array index.
+    group: name of its channel group.  rest: the number when the face is at rest.
+    """
+
+    block: int
+    path: str
+    index: int = 0
+    group: str = "Thunder"
+    rest: float = 0.0
+
+
+class Driver(Protocol):
+    """What turns a motion into the numbers of a rig and back; `tracks` says what the numbers are, in their order."""
+
+    tracks: tuple[Track, ...]
+
+    def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
+        """Values [T, tracks], float64, of a motion (any rate) whose expression columns are `channels`."""
+
+    def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
+        """The motion, with expression columns `channels`, of values [T, tracks]."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A bone that turns: its rotation vector is the sum of sources, in the head's axes.
+
+    first: index of its first track; the tracks of all components follow each other.  mode: Blender's rotation mode.
+    basis: [3, 3], from the head's axes to the bone's own at rest.  parts: (source, axis of the head 0–2, weight).
+    """
+
+    first: int
+    mode: str
+    basis: np.ndarray
+    parts: tuple[tuple[str, int, float], ...]
+
+    @property
+    def length(self) -> int:
+        return rotation_length(self.mode)
+
+
+class Sum:
+    """The general driver: every track is its rest value plus a weighted sum of sources, or part of such a turn.
+
+    parts: (source, track, weight).  Reading is least squares over the parts, exact where one source has its
+    tracks to itself; sources that share tracks are kept within 0 … 2.
+    """
+
+    def __init__(self, tracks: Iterable[Track], parts: Iterable[tuple[str, int, float]], turns: Iterable[Turn] = ()):
+        self.tracks, self.parts, self.turns = tuple(tracks), tuple(parts), tuple(turns)
+
+    @property
+    def used(self) -> set[str]:
+        """The sources that move something."""
+        return {source for source, _, weight in self.parts if weight} | {
+            source for turn in self.turns for source, _, weight in turn.parts if weight}
+
+    def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
+        given = sources(motion, channels)
+        values = np.tile(np.array([track.rest for track in self.tracks], np.float64), (motion.frames, 1))
+        for source, track, weight in self.parts:
+            if source in given:
+                values[:, track] += weight * given[source]
+        for turn in self.turns:
+            rotvec = np.zeros((motion.frames, 3))
+            for source, axis, weight in turn.parts:
+                if source in given:
+                    rotvec[:, axis] += weight * given[source]
+            local = rotvec @ turn.basis.T if (turn.basis != np.eye(3)).any() else rotvec
+            values[:, turn.first:turn.first + turn.length] = rotation_values(local, turn.mode)
+        return values
+
+    def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
+        values = np.asarray(values, np.float64)
+        columns, parts = [], []  # each sum that can be seen, [T], and what adds to it
+        by_track: dict[int, list] = {}
+        for source, track, weight in self.parts:
+            by_track.setdefault(track, []).append((source, weight))
+        for track, added in by_track.items():
+            columns.append(values[:, track] - self.tracks[track].rest)
+            parts.append(added)
+        for turn in self.turns:
+            local = rotation_vectors(values[:, turn.first:turn.first + turn.length], turn.mode)
+            rotvec = local @ turn.basis if (turn.basis != np.eye(3)).any() else local
+            for axis in range(3):
+                added = [(source, weight) for source, a, weight in turn.parts if a == axis]
+                if added:
+                    columns.append(rotvec[:, axis])
+                    parts.append(added)
+        return motion_of(_solve(columns, parts, len(values)), channels, len(values))
+
+
+def _solve(columns: list[np.ndarray], parts: list[list[tuple[str, float]]], frames: int) -> dict[str, np.ndarray]:
+    """Sources {name: [T]} whose weighted sums come nearest to the columns, by least squares."""
+    found: dict[str, np.ndarray] = {}
+    for rows, names in _groups(parts):
+        matrix = np.zeros((len(rows), len(names)))
+        for i, row in enumerate(rows):
+            for source, weight in parts[row]:
+                matrix[i, names.index(source)] += weight
+        wanted = np.stack([columns[row] for row in rows], axis=1) if rows else np.zeros((frames, 0))
+        if len(names) == 1:
+            weights = matrix[:, 0]
+            if len(rows) == 1 and weights[0] == 1.0:
+                found[names[0]] = wanted[:, 0]
+            elif (weights @ weights) > _STILL:
+                found[names[0]] = wanted @ weights / (weights @ weights)
+            continue
+        for name, value in zip(names, _bounded(matrix, wanted, names).T):
+            found[name] = value
+    return found
+
+
+def _groups(parts):
+    """Rows and sources that hang together, since they share a track or a source: [(rows, names)]."""
+    groups: list[tuple[list[int], list[str]]] = []
+    for row, added in enumerate(parts):
+        rows, names = [row], list(dict.fromkeys(source for source, weight in added if weight))
+        if not names:
+            continue
+        for group in [g for g in groups if set(g[1]) & set(names)]:
+            groups.remove(group)
+            rows, names = group[0] + rows, list(dict.fromkeys(group[1] + names))
+        groups.append((rows, names))
+    return groups
+
+
+def _bounded(matrix: np.ndarray, wanted: np.ndarray, names: list[str]) -> np.ndarray:
+    """Least squares of the smallest length within bounds, [T, sources]; joint components are free of bounds."""
+    scale = np.array([JAW_OPEN_RADIANS if name in COMPONENTS else 1.0 for name in names])
+    free = np.array([name in COMPONENTS for name in names])
+    a = matrix * scale
+    # Who moves a track most is thought to have moved it: what only stands in for another channel is read last.
+    strongest = np.abs(a).max(axis=1, keepdims=True)
+    leads = ((np.abs(a) >= 0.999 * strongest) & (strongest > 0)).any(axis=0)
+    scale = np.where(leads, scale, 0.01 * scale)
+    a = matrix * scale
+    low, high = np.where(free, -np.inf, 0.0), np.where(free, np.inf, _MOST / scale)
+    solution = wanted @ np.linalg.pinv(a).T
+    out = ((solution < low - 1e-9) | (solution > high + 1e-9)).any(axis=1)
+    if out.any():
+        y = wanted[out]
+        s = np.clip(solution[out], low, high)
+        normal = a.T @ a + 1e-6 * np.eye(len(names))  # a little weight on staying small picks one of many answers
+        right = y @ a
+        for _ in range(_SWEEPS):
+            for i in range(len(names)):
+                s[:, i] = np.clip((right[:, i] - s @ normal[:, i] + s[:, i] * normal[i, i]) / normal[i, i], low[i], high[i])
+        solution[out] = s
+    return solution * scale
+
+
+# ---- rotations as curves hold them
+
+
+def rotation_length(mode: str) -> int:
+    """How many numbers a rotation has in one of Blender's modes."""
+    return 4 if mode in ("QUATERNION", "AXIS_ANGLE") else 3
+
+
+def rotation_path(mode: str) -> str:
+    """Name of the property that holds a rotation in one of Blender's modes."""
+    return {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(mode, "rotation_euler")
+
+
+def rotation_rest(mode: str) -> tuple[float, ...]:
+    """The numbers of no rotation."""
+    return {"QUATERNION": (1.0, 0.0, 0.0, 0.0), "AXIS_ANGLE": (0.0, 0.0, 1.0, 0.0)}.get(mode, (0.0, 0.0, 0.0))
+
+
+def rotation_values(rotvec: np.ndarray, mode: str) -> np.ndarray:
+    """Rotation vectors [T, 3] as [T, 3 or 4] numbers of one of Blender's rotation modes."""
+    if mode == "QUATERNION":
+        return rotvec_to_quaternion(rotvec)
+    if mode == "AXIS_ANGLE":
+        angle = np.linalg.norm(rotvec, axis=1, keepdims=True)
+        axis = np.where(angle > 1e-9, rotvec / np.maximum(angle, 1e-9), [0.0, 1.0, 0.0])
+        return np.concatenate([angle, axis], axis=1)
+    return matrix_to_euler(rotvec_to_matrix(rotvec), mode)
+
+
+def rotation_vectors(values: np.ndarray, mode: str) -> np.ndarray:
+    """The inverse: numbers [T, 3 or 4] of a rotation mode as rotation vectors [T, 3]."""
+    if mode == "QUATERNION":
+        return quaternion_to_rotvec(values)
+    if mode == "AXIS_ANGLE":
+        axis = values[:, 1:]
+        return axis / np.maximum(np.linalg.norm(axis, axis=1, keepdims=True), 1e-9) * values[:, :1]
+    return euler_to_rotvec(values, mode)
+
+
+# ---- mapping
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something on a rig that a rule adds to.
+
+    kind: KEY (a shape key, `name`) · BONE (a channel of a bone, `path` and `index`) · PROPERTY (a custom property,
+    `name`, of a bone, or of the object itself where `bone` is empty).
+    object: which object of the character; empty means every one of its objects that has it.
+    path: location, scale, rotation_euler, or rotation, the rotation vector in the head's axes, for any rotation mode.
+    """
+
+    kind: str
+    name: str = ""
+    object: str = ""
+    bone: str = ""
+    path: str = ""
+    index: int = 0
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A source adds `weight` times its value to a target."""
+
+    source: str
+    target: Target
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class JointRule:
+    """A joint turns a bone by `scale` times its own rotation; several bones of one joint add up (neck and head)."""
+
+    joint: str
+    bone: str
+    object: str = ""
+    scale: float = 1.0
+
+
+KINDS = ("KEY", "BONE", "PROPERTY")
+PATHS = ("location", "rotation", "rotation_euler", "scale")
+FACINGS = ("", "-Y", "Y", "X", "-X", "Z", "-Z")
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """How a character is driven: rules from sources to targets, and joints to bones; saved as JSON.
+
+    name: what the animator calls it.  convention: the naming convention it was found by, "" for one made by hand.
+    parts: names of the character's objects; empty means found by parent, armature and place.
+    forward, up: where the character looks and where its top is, in its armature's own axes; empty means found.
+    """
+
+    name: str
+    rules: tuple[Rule, ...] = ()
+    joints: tuple[JointRule, ...] = ()
+    convention: str = ""
+    parts: tuple[str, ...] = ()
+    forward: str = ""
+    up: str = ""
+
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """Names of the channels, derived keys and joints that have a target."""
+        return frozenset({rule.source for rule in self.rules if rule.weight} | {rule.joint for rule in self.joints if rule.scale})
+
+    def to_json(self) -> str:
+        """The mapping as JSON text with a version number."""
+        short = lambda thing: {key: value for key, value in asdict(thing).items() if value != ""}  # noqa: E731
+        data = {
+            "thunder_mapping": VERSION, "name": self.name, "convention": self.convention, "parts": list(self.parts),
+            "forward": self.forward, "up": self.up,
+            "rules": [{"source": rule.source, "weight": rule.weight, "target": short(rule.target)} for rule in self.rules],
+            "joints": [short(rule) for rule in self.joints],
+        }
+        return json.dumps(data, ensure_ascii=False, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Mapping:
+        """The mapping of a JSON text. Raises BadHead with a sentence if it is not one."""
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BadHead(f"The mapping is not readable as JSON ({error}): choose another file or map again") from None
+        if not isinstance(data, dict) or "thunder_mapping" not in data:
+            raise BadHead("The JSON holds no mapping of Thunder's: choose a file that Save Mapping wrote")
+        version = data["thunder_mapping"]
+        if version != VERSION:
+            raise BadHead(f"The mapping is of version {version!r} where {VERSION} is known: update Thunder or map again")
+        rules = tuple(_rule(item, i) for i, item in enumerate(_list(data, "rules")))
+        joints = tuple(_joint_rule(item, i) for i, item in enumerate(_list(data, "joints")))
+        parts = _list(data, "parts")
+        if not all(isinstance(part, str) for part in parts):
+            raise BadHead("“parts” of the mapping holds something that is no object's name: map again")
+        forward, up = _text(data, "forward", "the mapping"), _text(data, "up", "the mapping")
+        if forward not in FACINGS or up not in FACINGS or (forward and forward[-1:] == up[-1:]):
+            raise BadHead("“forward” and “up” of the mapping must be different axes such as “-Y” and “Z”: map again")
+        return cls(_text(data, "name", "the mapping") or "Mapping", rules, joints, _text(data, "convention", "the mapping"),
+                   tuple(parts), forward, up)
+
+
+def _list(data: dict, name: str) -> list:
+    value = data.get(name, [])
+    if not isinstance(value, list):
+        raise BadHead(f"“{name}” of the mapping is no list: choose another file or map again")
+    return value
+
+
+def _text(data: dict, name: str, where: str) -> str:
+    value = data.get(name, "")
+    if not isinstance(value, str):
+        raise BadHead(f"“{name}” of {where} is no text: choose another file or map again")
+    return value
+
+
+def _number(data: dict, name: str, where: str) -> float:
+    value = data.get(name, 1.0)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
+        raise BadHead(f"“{name}” of {where} is no number: choose another file or map again")
+    return float(value)
+
+
+def _rule(item, place: int) -> Rule:
+    where = f"rule {place + 1} of the mapping"
+    if not isinstance(item, dict) or not isinstance(item.get("target"), dict):
+        raise BadHead(f"{where.capitalize()} has no target: choose another file or map again")
+    target = item["target"]
+    kind, index = _text(target, "kind", where), target.get("index", 0)
+    if kind not in KINDS:
+        raise BadHead(f"{where.capitalize()} has the target “{kind}”, which is none of {', '.join(KINDS)}: map again")
+    if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index <= 2:
+        raise BadHead(f"“index” of {where} is not 0, 1 or 2: choose another file or map again")
+    texts = {name: _text(target, name, where) for name in ("name", "object", "bone", "path")}
+    if kind == "BONE" and (texts["path"] not in PATHS or not texts["bone"]):
+        raise BadHead(f"{where.capitalize()} names no channel of a bone ({', '.join(PATHS)}): map again")
+    if kind != "BONE" and not texts["name"]:
+        raise BadHead(f"{where.capitalize()} does not name what it moves: map again")
+    source = _text(item, "source", where)
+    if not source:
+        raise BadHead(f"{where.capitalize()} has no source: choose another file or map again")
+    return Rule(source, Target(kind, index=index, **texts), _number(item, "weight", where))
+
+
+def _joint_rule(item, place: int) -> JointRule:
+    where = f"joint {place + 1} of the mapping"
+    if not isinstance(item, dict) or item.get("joint") not in JOINTS:
+        raise BadHead(f"{where.capitalize()} is none of {', '.join(JOINTS)}: choose another file or map again")
+    if not _text(item, "bone", where):
+        raise BadHead(f"{where.capitalize()} has no bone: choose another file or map again")
+    return JointRule(item["joint"], item["bone"], _text(item, "object", where), _number(item, "scale", where))

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One performance out of several: which take each part of the face is of, from cut to cut, cross-faded; numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+
+from ..types import Motion
+from . import closures
+from .conventions import region_of
+from .head import load_head
+
+# Parts of the face that a take is chosen for; lips and jaw say one word together.
+PARTS = ("mouth", "upper_face", "eyes", "head")
+PART_OF = {"mouth": "mouth", "jaw": "mouth", "upper_face": "upper_face", "eyes": "eyes", "head": "head"}
+# Half a blink of one take and half of another would be two half-closed eyes; half a gaze looks at nothing.
+_WHOLE = ("eyeBlink", "eyeLook", "mouth", "jaw", "tongue")
+_AROUND = 3  # frames beside a fade that its lips are looked at with
+_FAINT = 0.12  # of what a channel moves: a part with less has no say
+
+
+@lru_cache(maxsize=4)
+def shares(channels: tuple[str, ...]) -> np.ndarray:
+    """How much each part of the face has to say of each channel: [n, 4], rows sum to 1.
+
+    By how far the channel moves what belongs to the part, squared; lips, gaze and blinks are their own part's alone.
+    """
+    head = load_head()
+    found = np.zeros((len(channels), len(PARTS)))
+    moved = (head.shapedirs.astype(np.float64) ** 2).sum(1)  # [V, n]
+    place = [PARTS.index(PART_OF[name]) for name in head.region_names]
+    of_parts = np.zeros((len(PARTS), len(head.v_template)))
+    np.add.at(of_parts, place, head.regions)
+    for row, name in enumerate(channels):
+        own = PARTS.index(PART_OF[region_of(name)])
+        found[row, own] = 1.0
+        if name.startswith(_WHOLE) or name not in head.expression_names:
+            continue
+        column = moved[:, head.expression_names.index(name)]
+        if not column.sum():
+            continue
+        part = of_parts @ column / column.sum()
+        part[PARTS.index("head")] = 0.0  # the skin between the parts turns with the head and belongs to none of them
+        part[part < _FAINT] = 0.0
+        found[row] = part / part.sum()
+    return found
+
+
+def comp(frames: np.ndarray, first: int, cuts: Sequence[tuple[float, int]], takes: int, fade: float) -> np.ndarray:
+    """How much of each take is heard at each of the frames [T]: [T, takes], rows sum to 1.
+
+    first: the take before the first cut.  cuts: (frame, take from there on), in any order; of two at one frame the
+    later counts.  fade: length in frames of a cross-fade, centred on its cut; beside a near cut it is shorter, so that
+    no two overlap.
+    """
+    at: dict[float, int] = {}
+    for frame, take in sorted(cuts, key=lambda cut: cut[0]):
+        at[float(frame)] = take
+    found = np.zeros((len(frames), takes))
+    found[:, first] = 1.0
+    places = list(at)
+    for number, (frame, take) in enumerate(at.items()):
+        around = [abs(frame - other) for other in (places[number - 1:number] + places[number + 1:number + 2])]
+        width = min([fade, *around])
+        x = np.clip((frames - frame) / width + 0.5, 0.0, 1.0) if width > 0 else (frames >= frame).astype(float)
+        x = x * x * (3 - 2 * x)
+        found *= (1 - x)[:, None]
+        found[:, take] += x
+    return found
+
+
+def mixed(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarray) -> Motion:
+    """A motion whose parts are of several motions [T]: weights [T, takes, 4], summing to 1 over the takes.
+
+    Where all the mouths that are heard of a frame are closed the result is closed; where one fades in its gap does.
+    """
+    of = shares(tuple(channels))
+    expression = sum(motion.expression * (weights[:, take] @ of.T) for take, motion in enumerate(motions))
+    mouth, _, gaze, head = (weights[:, :, part] for part in range(len(PARTS)))
+
+    def turned(name, share):
+        still = np.zeros_like(motions[0].jaw)
+        parts = [getattr(motion, name) for motion in motions]
+        if all(part is None for part in parts):
+            return None
+        return sum((still if part is None else part) * share[:, take, None] for take, part in enumerate(parts))
+
+    result = Motion(np.asarray(expression, np.float64), np.asarray(turned("jaw", mouth), np.float64), turned("head", head),
+                    turned("eyes", gaze), motions[0].fps)
+    fading = np.flatnonzero((mouth > 0).sum(axis=1) > 1)  # elsewhere no mouth is a mixture: lips are as they were
+    for run in np.split(fading, np.flatnonzero(np.diff(fading) > 2 * _AROUND) + 1) if len(fading) else ():
+        _close_as_they_do(result, motions, channels, mouth, slice(max(run[0] - _AROUND, 0), run[-1] + _AROUND + 1), run)
+    return result
+
+
+def _close_as_they_do(result: Motion, motions: Sequence[Motion], channels: Sequence[str], mouth: np.ndarray, rows: slice,
+                      fading: np.ndarray) -> None:
+    """Keep lips together, in place, on the fading frames of a stretch of rows whose takes all close them."""
+    parts, share, lips = [motion.part(rows) for motion in motions], mouth[rows], closures.bundled_lips()
+    gaps = np.stack([lips.gap(part, channels) for part in parts], axis=1)  # [T, takes, P]
+    leading, places = share.argmax(axis=1), np.arange(len(share))
+    before = Motion(*(np.stack([getattr(part, name) for part in parts])[leading, places] for name in ("expression", "jaw")))
+    held = closures.hold(before, result.part(rows), channels, (gaps * share[:, :, None]).sum(1))
+    result.expression[fading], result.jaw[fading] = held.expression[fading - rows.start], held.jaw[fading - rows.start]

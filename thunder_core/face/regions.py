@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where things are on a FLAME-format head nobody has marked: the bundled head is laid over it and its marks are carried across; numpy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from ..errors import BadHead
+from . import surface
+from .head import EYE_LEFT, EYE_RIGHT, JAW, Head, load_head
+from .lips import Seam, find_seam
+
+# Mouth vertices of the bundled head: its lips come first, rings from the skin inwards, each from the left corner over the top.
+LIP_RINGS, LIP_AROUND, CONTACT_RING = 7, 40, 5
+UPPER, LOWER = np.arange(1, 20), np.arange(39, 20, -1)  # of a ring, opposite each other
+
+_FACE_POINTS = 420  # of the skin, beside the lips, that tell how a face moves
+_FITTING_POINTS = 260  # of the skin that pull one head over another
+_RIGID_ROUNDS = 3
+_ROUNDS = ((0.3, 0.25), (0.08, 0.15))  # stiffness and farthest match of each round, in distances between the eyes
+_PLACES_STIFF = 0.01  # of the known places, the same unit: they are found to half a millimetre
+_FACING = 0.5  # least cosine between the normals of two points that match
+
+
+@dataclass(frozen=True)
+class Warp:
+    """A smooth map of space that carries points onto others: a similarity, and a biharmonic spline of what is left."""
+
+    turn: np.ndarray
+    shift: np.ndarray
+    centres: np.ndarray
+    pull: np.ndarray
+
+    @classmethod
+    def rigid(cls, source: np.ndarray, target: np.ndarray) -> Warp:
+        """The similarity (Umeyama 1991) that takes source [K, 3] nearest to target [K, 3]."""
+        a, b = source - source.mean(0), target - target.mean(0)
+        u, stretch, vt = np.linalg.svd(a.T @ b)
+        sign = np.array([1, 1, np.sign(np.linalg.det(u @ vt))])
+        turn = (stretch * sign).sum() / (a**2).sum() * (u * sign) @ vt
+        return cls(turn, target.mean(0) - source.mean(0) @ turn, np.zeros((0, 3)), np.zeros((0, 3)))
+
+    def bend(self, source: np.ndarray, target: np.ndarray, stiffness: np.ndarray) -> Warp:
+        """This map's similarity, bent to take source [K, 3] to target; a point of stiffness 0 [K] is met exactly."""
+        count = len(source)
+        system = np.zeros((count + 1, count + 1))
+        system[:count, :count] = np.diag(np.maximum(stiffness, 1e-6)) - _apart(source, source)
+        system[:count, -1] = system[-1, :count] = 1.0
+        left = target - (source @ self.turn + self.shift)
+        solved = np.linalg.solve(system, np.concatenate([left, np.zeros((1, 3))]))
+        return Warp(self.turn, self.shift + solved[-1], source, solved[:count])
+
+    def __call__(self, points: np.ndarray) -> np.ndarray:
+        """Where points [P, 3] go."""
+        return points @ self.turn + self.shift - _apart(points, self.centres) @ self.pull
+
+
+def _apart(a, b):
+    if not len(b):
+        return np.zeros((len(a), 0))
+    return np.sqrt(np.maximum(surface.distances(a, b), 0.0))
+
+
+@dataclass(frozen=True)
+class Face:
+    """What a match needs of a head: points, skin, seam, and the few places known by shape.
+
+    unit: distance between the eyes, metres.  skin: triangles [F', 3] of the piece that the lips are of.
+    places: [L, 3], eyes, lips' line, nose, chin, in one order for all heads.
+    """
+
+    head: Head
+    seam: Seam
+    points: np.ndarray
+    skin: np.ndarray
+    places: np.ndarray
+    unit: float
+
+
+def study(head: Head) -> Face:
+    """Find the places of a head. Raises BadHead if it shows no mouth."""
+    seam = find_seam(head)
+    points, joints = head.v_template.astype(np.float64), head.joints
+    piece = surface.pieces(len(points), head.f)
+    skin = head.f[piece[head.f[:, 0]] == piece[seam.upper.vertices[len(seam.x) // 2, 0]]]
+    unit = float(np.linalg.norm(joints[EYE_LEFT] - joints[EYE_RIGHT]))
+    middle = seam.along(np.zeros(1))[0]
+    ids = np.unique(skin)
+    band = ids[np.abs(points[ids, 0] - middle[0]) < 0.12 * unit]
+    nose = band[(points[band, 1] > middle[1] + 0.15 * unit) & (points[band, 1] < joints[EYE_LEFT, 1])]
+    chin = band[head.weights[band, JAW] > 0.8 * seam.lower_pull.max()]
+    if not len(nose) or not len(chin):
+        raise BadHead("No nose or chin was found on this head where a face has them: choose a FLAME model, unchanged")
+    places = np.concatenate([
+        joints[[EYE_LEFT, EYE_RIGHT]],
+        seam.along(np.linspace(-1, 1, 17)),
+        points[[nose[points[nose, 2].argmax()], chin[(points[chin, 2] - points[chin, 1]).argmax()]]],
+    ])
+    return Face(head, seam, points, skin, places, unit)
+
+
+@lru_cache(maxsize=1)
+def ours() -> Face:
+    """The bundled head, studied."""
+    return study(load_head())
+
+
+def lay_over(source: Face, target: Face) -> Warp:
+    """The map that lays one head over another: eyes, lips, nose and chin on each other, the skin close to the skin."""
+    chosen = _spread(source, _front(source), _FITTING_POINTS)
+    line = source.seam.along(np.linspace(-1, 1, 33))
+    chosen = chosen[_apart(source.points[chosen], line).min(1) > 0.12 * source.unit]
+    skin = source.points[chosen]
+    own_normals = surface.normals(source.points, source.skin)[chosen]
+    other_normals = surface.normals(target.points, target.skin)
+
+    def pairs(warp, farthest):
+        """The known places and the skin that matches now, on both heads."""
+        spots, apart = surface.nearest_spots(warp(skin), target.points, target.skin, tries=8)
+        facing = (spots.of(other_normals) * own_normals).sum(1) > _FACING
+        good = facing & (apart < farthest * target.unit)
+        return np.concatenate([source.places, skin[good]]), np.concatenate([target.places, spots.at(good).of(target.points)])
+
+    warp = Warp.rigid(source.places, target.places)
+    for _ in range(_RIGID_ROUNDS):
+        warp = Warp.rigid(*pairs(warp, 0.4))
+    base = warp
+    for stiffness, farthest in _ROUNDS:
+        here, there = pairs(warp, farthest)
+        stiff = np.full(len(here), stiffness * source.unit)
+        stiff[:len(source.places)] = _PLACES_STIFF * source.unit
+        warp = base.bend(here, there, stiff)
+    return warp
+
+
+def _front(face: Face) -> np.ndarray:
+    """Vertices of the skin that are seen from the front, above the throat; [K] ids."""
+    points, unit = face.points, face.unit
+    eyes, middle = face.places[:2].mean(0), face.seam.along(np.zeros(1))[0]
+    low = np.array([eyes[0] - 1.4 * unit, min(middle[1] - 0.9 * unit, face.places[-1, 1])])
+    high = np.array([eyes[0] + 1.4 * unit, eyes[1] + 1.0 * unit])
+    view = surface.front_view(points, face.skin, low, high, unit / 64)
+    ids = np.unique(face.skin)
+    ids = ids[((points[ids, :2] > low) & (points[ids, :2] < high)).all(1)]
+    column = ((points[ids, 0] - low[0]) / (unit / 64)).astype(int).clip(0, len(view.x) - 1)
+    row = ((high[1] - points[ids, 1]) / (unit / 64)).astype(int).clip(0, len(view.y) - 1)
+    triangle = view.triangle[row, column]
+    depth = np.where(triangle >= 0, points[face.skin[triangle], 2].min(1), np.inf)
+    return ids[points[ids, 2] > depth - 0.02 * unit]
+
+
+def _spread(face: Face, ids: np.ndarray, count: int) -> np.ndarray:
+    """count of the vertices, evenly spread: each the farthest from those before."""
+    points = face.points[ids]
+    chosen, apart = [int(np.abs(points - points.mean(0)).sum(1).argmin())], np.full(len(points), np.inf)
+    for _ in range(min(count, len(ids)) - 1):
+        apart = np.minimum(apart, ((points - points[chosen[-1]]) ** 2).sum(1))
+        chosen.append(int(apart.argmax()))
+    return ids[np.array(chosen)]
+
+
+@dataclass(frozen=True)
+class Match:
+    """Points of the bundled head and the same places on another.
+
+    own: [K] vertices of the bundled head: its 280 lip vertices first, in their order, then the skin's.
+    spots: [K] places on the other head.  weight: [K], how much each counts.  scale: the other head's size over ours.
+    """
+
+    own: np.ndarray
+    spots: surface.Spots
+    weight: np.ndarray
+    scale: float
+
+
+def match(source: Face, target: Face) -> Match:
+    """Corresponding points of the bundled head's lips and face and another head's."""
+    warp = lay_over(source, target)
+    lips = source.head.mouth_vertices[source.head.mouth_parts == 0]
+    rings = lips.reshape(LIP_RINGS, LIP_AROUND)
+    face = np.setdiff1d(_front(source), lips)
+    face = _spread(source, face, _FACE_POINTS)
+    own = np.concatenate([lips, face])
+    carried = warp(source.points[own])
+    spots, _ = surface.nearest_spots(carried, target.points, target.skin)
+    # beside each other at rest, apart when the mouth opens: each lip is looked for on its own side
+    pull = target.head.weights[:, JAW].astype(np.float64)[target.skin].mean(1)
+    between = (np.median(target.seam.upper_pull) + np.median(target.seam.lower_pull)) / 2
+    vertices, shares = spots.vertices.copy(), spots.shares.copy()
+    for columns, side in ((UPPER, pull < between), (LOWER, pull > between)):
+        place = (np.arange(LIP_RINGS)[:, None] * LIP_AROUND + columns).ravel()
+        found, _ = surface.nearest_spots(carried[place], target.points, target.skin[side])
+        vertices[place], shares[place] = found.vertices, found.shares
+    middle = source.seam.along(np.zeros(1))[0]
+    near = np.exp(-0.5 * (np.linalg.norm(source.points[face] - middle, axis=1) / (0.6 * source.unit)) ** 2)
+    eyes = _apart(source.points[face], source.places[:2]).min(1)
+    near = np.maximum(near, np.exp(-0.5 * (eyes / (0.35 * source.unit)) ** 2))
+    weight = np.concatenate([np.ones(rings.size), 0.08 + 0.35 * near])
+    return Match(own, surface.Spots(vertices, shares), weight, float(np.cbrt(np.linalg.det(warp.turn))))
+
+
+def mark(head: Head) -> Head:
+    """The head with its lips' landmarks and its regions, carried over from the bundled head.
+
+    Raises BadHead if the head shows no mouth.
+    """
+    model, face = ours(), study(head)
+    seam, points = face.seam, face.points
+
+    def strongest(spots, index):
+        return int(spots.vertices[index, spots.shares[index].argmax()])
+
+    middle = int(seam.index(np.zeros(1))[0])
+    skin = np.unique(face.skin)
+
+    def nearest(point):
+        return int(skin[((points[skin] - point) ** 2).sum(1).argmin()])
+
+    warp = lay_over(face, model)
+    return replace(
+        head,
+        inner_lip_upper_mid=strongest(seam.upper, middle),
+        inner_lip_lower_mid=strongest(seam.lower, middle),
+        mouth_corner_left=nearest(seam.left),
+        mouth_corner_right=nearest(seam.right),
+        region_names=model.head.region_names,
+        regions=_regions(model, face, warp),
+    )
+
+
+def _regions(model: Face, face: Face, warp: Warp) -> np.ndarray:
+    """Region weights [R, V] of a head: those of the nearest places of the bundled head's skin; eyeballs are the eyes'."""
+    skin = np.unique(model.skin)
+    known = model.head.regions[:, skin].astype(np.float64)
+    there = model.points[skin]
+    carried = warp(face.points)
+    result = np.empty((len(known), len(carried)))
+    for start in range(0, len(carried), 1024):
+        block = slice(start, start + 1024)
+        apart = surface.distances(carried[block], there)
+        near = np.argpartition(apart, 6, axis=1)[:, :6]
+        share = 1 / (np.take_along_axis(apart, near, 1) + (0.01 * model.unit) ** 2)
+        result[:, block] = (known[:, near] * share).sum(2) / share.sum(1)
+    ball = face.head.weights[:, [EYE_LEFT, EYE_RIGHT]].sum(1) > 0.5
+    result[:, ball] = (np.array(model.head.region_names) == "eyes").astype(float)[:, None]
+    return (result / result.sum(0)).astype(np.float32)

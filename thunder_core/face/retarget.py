@@ -1,0 +1,417 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A performance for the bundled head becomes one for a head with another expression basis, lips closed where they were, and back; numpy only.
+
+Corresponding points of lips and face are moved alike: per frame the coefficients are the most likely ones (least
+squares with a prior), then changed by the least that makes the gap between the lips exactly what it was. With the
+jaw's angle given, both are linear in the coefficients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from ..rotation import rotvec_to_matrix
+from ..types import Motion
+from . import regions
+from .head import JAW, Head
+from .mapping import Sum, Track
+
+MOST = 10.0  # largest coefficient, the end of a shape key's slider
+
+# How closely points are to be met, against coefficients of size 1 (FLAME's basis is scaled so): millimetres.
+_POINT_MM, _GAP_MM = 0.25, 0.15
+_STRENGTH = 40  # independent measurements that all points together are worth: neighbours tell the same
+_PARTED = 0.6  # of the jaw's pull on our lips: where another's are pulled apart less, its corner is nearer and no gap is asked for
+_TOUCH_MM, _SHARE = 0.02, 5.0  # how exactly lips meet: where they touch, and for each millimetre they are apart
+_MEETINGS = 3  # rounds in which they are brought together: each leaves a part of the tolerance
+_BIN = 0.04  # radians of jaw between two factorisations; in between the answer is refined
+_REFINE = 3
+_FRAMES = 512  # solved at once
+_OWN_RANGE = (0.0, 1.4)  # of the bundled head's channels when a motion is read back
+_OTHER_MOST = 8.0  # leaves the lips' gap room for its last correction
+_OWN_SIZE = 0.6  # how large they are expected to be
+_SWEEPS = 40  # of coordinate descent, less once nothing moves farther than this
+_STILL = 2e-4
+_TURN_RANGE = (0.6, 1.6)
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points of a head that expression and jaw move: all that a retarget knows of it.
+
+    rest [K, 3] metres · directions [n, K, 3] · pull [K], how much each follows the jaw · pivot [3], the jaw's joint,
+    and pivot_directions [n, 3], how expression moves it · correctives [9, K, 3], per element of the jaw's rotation.
+    """
+
+    rest: np.ndarray
+    directions: np.ndarray
+    pull: np.ndarray
+    pivot: np.ndarray
+    pivot_directions: np.ndarray
+    correctives: np.ndarray
+
+    @classmethod
+    def of(cls, head: Head, take, joints_move: bool = True) -> Points:
+        """Points of a head; take: from values [V, …] of its vertices to the points', [K, …].
+
+        joints_move: expression moves the jaw's joint, as FLAME's formula has it; a rig's bones stay.
+        """
+        moved = np.einsum("v,vcn->nc", head.J_regressor[JAW].astype(np.float64), head.shapedirs, optimize=True)
+        return cls(
+            take(head.v_template.astype(np.float64)),
+            np.ascontiguousarray(np.moveaxis(take(head.shapedirs), 2, 0), np.float64),
+            take(head.weights[:, JAW].astype(np.float64)),
+            head.joints[JAW],
+            moved * joints_move,
+            np.ascontiguousarray(np.moveaxis(take(head.posedirs[:, :, 9 * (JAW - 1):9 * JAW]), 2, 0), np.float64),
+        )
+
+    @cached_property
+    def lever(self) -> np.ndarray:
+        """Directions against the joint, [n, K, 3]: what the jaw's rotation turns of them."""
+        return self.directions - self.pivot_directions[:, None]
+
+    def place(self, coefficients: np.ndarray, turn: np.ndarray) -> np.ndarray:
+        """Positions [T, K, 3] at coefficients [T, n] and jaw rotation matrices [T, 3, 3], neck still."""
+        frames, n = coefficients.shape
+        more = turn - np.eye(3)
+        moved = (coefficients @ self.directions.reshape(n, -1)).reshape(frames, -1, 3)
+        moved += (more.reshape(frames, 9) @ self.correctives.reshape(9, -1)).reshape(moved.shape)
+        shaped = self.rest + moved
+        arm = shaped - self.pivot - (coefficients @ self.pivot_directions)[:, None]
+        return shaped + self.pull[:, None] * (arm @ more.transpose(0, 2, 1))
+
+    def slope(self, turn: np.ndarray) -> np.ndarray:
+        """How coefficients move the points at one jaw rotation [3, 3]: [n, K, 3]."""
+        return self.directions + self.pull[:, None] * (self.lever @ (turn - np.eye(3)).T)
+
+    def transposed(self, force: np.ndarray, turn: np.ndarray) -> np.ndarray:
+        """The slope's transpose at each frame's turn [T, 3, 3] applied to forces [T, K, 3]: [T, n]."""
+        n = len(self.directions)
+        turned = self.pull[:, None] * (force @ (turn - np.eye(3)))
+        both = (force + turned).reshape(len(force), -1) @ self.directions.reshape(n, -1).T
+        return both - turned.sum(1) @ self.pivot_directions.T
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Finds the coefficients of a head's basis that bring its points where they are wanted.
+
+    points: K of them.  weight: [K].  upper, lower: [P, 3] numbers of the points whose averages with the shares [P, 3]
+    face each other across the lips.  middle: which of these pairs is in their middle.  size: [n], how large each
+    coefficient is expected to be.  low, high: its bounds.
+    """
+
+    points: Points
+    weight: np.ndarray
+    upper: np.ndarray
+    lower: np.ndarray
+    upper_shares: np.ndarray
+    lower_shares: np.ndarray
+    middle: int
+    size: np.ndarray
+    low: float
+    high: float
+
+    def __post_init__(self):
+        object.__setattr__(self, "_factors", {})
+
+    def gap(self, values: np.ndarray) -> np.ndarray:
+        """Values [..., K, 3] of the points at the upper lip less those at the lower, [..., P, 3]."""
+        ends = []
+        for ids, shares in ((self.upper, self.upper_shares), (self.lower, self.lower_shares)):
+            ends.append((values[..., ids, :] * shares[..., None]).sum(-2))
+        return ends[0] - ends[1]
+
+    def opening(self, values: np.ndarray) -> np.ndarray:
+        """Height of the gap between the lips along them over its height at rest, [T, P], metres; values [T, K, 3]."""
+        return (self.gap(values) - self.gap(self.points.rest))[..., 1]
+
+    @cached_property
+    def _force(self):
+        unit = 1e-3 * _POINT_MM
+        return (self.weight * _STRENGTH / self.weight.sum() / unit**2)[:, None]
+
+    @cached_property
+    def _gap_force(self):
+        return _STRENGTH / len(self.upper) / (1e-3 * _GAP_MM) ** 2
+
+    def _factor(self, step: int):
+        """Normal matrix at a jaw angle of so many steps, and its inverse."""
+        if step not in self._factors:
+            slope = self.points.slope(rotvec_to_matrix(np.array([step * _BIN, 0.0, 0.0])))
+            n = len(slope)
+            rows = (slope * np.sqrt(self._force)).reshape(n, -1)
+            gaps = self.gap(slope).reshape(n, -1)
+            normal = rows @ rows.T + self._gap_force * gaps @ gaps.T + np.diag(self.size**-2.0)
+            self._factors[step] = normal, np.linalg.inv(normal)
+        return self._factors[step]
+
+    def solve(self, wanted: np.ndarray, jaw: np.ndarray) -> np.ndarray:
+        """Coefficients [T, n] that bring the points to wanted [T, K, 3] at jaw rotation vectors [T, 3].
+
+        The height of the gap between the lips is met exactly in their middle, and along them as far as the basis can.
+        """
+        result = np.zeros((len(wanted), len(self.points.directions)))
+        steps = np.round(jaw[:, 0] / _BIN).astype(int)
+        for step in np.unique(steps):
+            rows = np.flatnonzero(steps == step)
+            result[rows] = self._solve(wanted[rows], rotvec_to_matrix(jaw[rows]), *self._factor(int(step)))
+        return result
+
+    def _solve(self, wanted, turn, normal, inverse):
+        found = np.zeros((len(wanted), len(normal)))
+        for _ in range(_REFINE):
+            right = self._downhill(found, wanted, turn)
+            free = found + right @ inverse
+            out = ((free < self.low) | (free > self.high)).any(1)
+            if out.any():
+                free[out] = self._bounded((right + found @ normal)[out], normal, free[out])
+            found = free
+        return np.clip(self._meet(found, wanted, turn, inverse), -MOST, MOST)
+
+    def _downhill(self, found, wanted, turn):
+        """Minus the gradient of the misfit, [T, n]."""
+        left = wanted - self.points.place(found, turn)
+        force = left * self._force
+        gap = self._gap_force * self.gap(left)[:, :, None]
+        np.add.at(force, (slice(None), self.upper), gap * self.upper_shares[..., None])
+        np.subtract.at(force, (slice(None), self.lower), gap * self.lower_shares[..., None])
+        return self.points.transposed(force, turn) - found * self.size**-2.0
+
+    def _bounded(self, right, normal, start):
+        """Coordinate descent for the bounds; right [T, n]."""
+        found = np.clip(start, self.low, self.high)
+        left = right - found @ normal
+        for _ in range(_SWEEPS):
+            moved = False
+            for i in range(len(normal)):
+                new = np.clip(found[:, i] + left[:, i] / normal[i, i], self.low, self.high)
+                step = new - found[:, i]
+                step[np.abs(step) <= _STILL] = 0.0  # each frame for itself: its answer depends on no other's
+                if step.any():
+                    left -= step[:, None] * normal[i]
+                    found[:, i] += step
+                    moved = True
+            if not moved:
+                break
+        return found
+
+    def _meet(self, found, wanted, turn, inverse):
+        """The least change, as the misfit measures, that makes the gaps between the lips as high as wanted.
+
+        All along the lips to a tolerance that vanishes where they touch; in the middle exactly, whatever the basis.
+        """
+        rest, asked = self.gap(self.points.rest)[:, 1], self.gap(wanted)[..., 1]
+        short = asked - self.gap(self.points.place(found, turn))[..., 1]  # [T, P]
+        slope = self._slope(turn)  # [T, n, P]
+        slack = (1e-3 * _TOUCH_MM + _TOUCH_MM * _SHARE * np.abs(asked - rest)) ** 2
+        reach = inverse @ slope
+        system = slope.swapaxes(1, 2) @ reach
+        soft = np.linalg.inv(system + slack[:, :, None] * np.eye(slack.shape[1]))
+        for _ in range(_MEETINGS):
+            push = soft @ short[..., None]
+            found = found + (reach @ push)[..., 0]
+            short = short - (system @ push)[..., 0]
+        middle = self.middle
+        push = short[:, middle] / (system[:, middle, middle] + 1e-14)
+        return found + reach[:, :, middle] * push[:, None]
+
+    @cached_property
+    def _lift(self):
+        """How coefficients change the height of the gaps: still [n, P], and per element of the turn's middle row [3, n·P]."""
+        points = self.points
+        still, turned = self.gap(points.directions)[..., 1], self.gap(points.pull[:, None] * points.lever)  # [n, P], [n, P, 3]
+        return still, np.moveaxis(turned, 2, 0).reshape(3, -1)
+
+    def _slope(self, turn):
+        """How coefficients change the height of the gaps at each frame's turn, [T, n, P]."""
+        still, turned = self._lift
+        row = turn[:, 1] - np.eye(3)[1]
+        return still + (row @ turned).reshape(len(turn), *still.shape)
+
+
+@dataclass(frozen=True)
+class Retarget:
+    """Carries motions between the bundled head and another: `to` and `back`.
+
+    own, other: the points of both.  scale: the other head's size over ours.  turn: its jaw's angle over ours.
+    """
+
+    own: Fit
+    other: Fit
+    own_channels: tuple[str, ...]
+    scale: float
+    turn: float
+
+    def wanted(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
+        """Where the points of the other head should be, [T, K, 3] metres, for a motion of the bundled head."""
+        own = self.own.points
+        placed = own.place(self._own(motion, channels), rotvec_to_matrix(motion.jaw.astype(np.float64)))
+        return self.other.points.rest + self.scale * (placed - own.rest)
+
+    def _own(self, motion, channels):
+        if channels is None or tuple(channels) == self.own_channels:
+            return motion.expression.astype(np.float64)
+        expression = np.zeros((motion.frames, len(self.own_channels)))
+        for column, name in enumerate(channels):
+            if name in self.own_channels:
+                expression[:, self.own_channels.index(name)] = motion.expression[:, column]
+        return expression
+
+    def to(self, motion: Motion, channels: Sequence[str] | None = None) -> Motion:
+        """The motion of the other head, in its own basis; channels: names of the motion's columns, ours by default."""
+        jaw = motion.jaw.astype(np.float64) * self.turn
+        parts = [np.zeros((0, len(self.other.points.directions)))]
+        for start in range(0, motion.frames, _FRAMES):
+            piece = motion.part(slice(start, start + _FRAMES))
+            parts.append(self.other.solve(self.wanted(piece, channels), jaw[start:start + _FRAMES]))
+        return replace(motion, expression=np.concatenate(parts).astype(np.float32), jaw=jaw.astype(np.float32))
+
+    def back(self, motion: Motion) -> Motion:
+        """The motion of the bundled head that looks like a motion of the other. Its tongue, if it has none, stays at rest."""
+        jaw = motion.jaw.astype(np.float64) / self.turn
+        parts = [np.zeros((0, len(self.own_channels)))]
+        for start in range(0, motion.frames, _FRAMES):
+            rows = slice(start, start + _FRAMES)
+            turn = rotvec_to_matrix(motion.jaw[rows].astype(np.float64))
+            placed = self.other.points.place(motion.expression[rows].astype(np.float64), turn)
+            wanted = self.own.points.rest + (placed - self.other.points.rest) / self.scale
+            parts.append(self.own.solve(wanted, jaw[rows]))
+        return replace(motion, expression=np.concatenate(parts).astype(np.float32), jaw=jaw.astype(np.float32))
+
+
+def between(head: Head, joints_move: bool = True) -> Retarget:
+    """The retarget from the bundled head to another FLAME-format head, about half a second to make.
+
+    joints_move: whether expression moves the other head's jaw joint (FLAME's own formula) or not (a rig of bones).
+    Raises BadHead if the head shows no lips.
+    """
+    ours = regions.ours()
+    found = regions.match(ours, regions.study(head))
+    ring = regions.CONTACT_RING * regions.LIP_AROUND
+    upper, lower = ring + regions.UPPER, ring + regions.LOWER
+    pull, pulled = ours.head.weights[found.own, JAW], found.spots.of(head.weights[:, JAW])
+    parted = pulled[lower] - pulled[upper] > _PARTED * (pull[lower] - pull[upper])
+    middle = len(upper) // 2
+    parted[middle] = True
+    upper, lower, middle = upper[parted], lower[parted], int(parted[:middle].sum())
+    # Lips meet as the mesh has them: an edge's middle is the average of its ends where they are, not a skinned point.
+    ends = np.concatenate([upper, lower])
+    own = Points.of(ours.head, lambda values: values[np.concatenate([found.own, np.repeat(found.own[ends], 3)])])
+    corners = found.spots.vertices[ends].ravel()
+    other = Points.of(head, lambda values: np.concatenate([found.spots.of(values), values[corners]]), joints_move)
+    weight = np.concatenate([found.weight, np.zeros(len(corners))])
+    numbers = len(found.own) + np.arange(len(corners)).reshape(-1, 3)
+    shares = found.spots.shares[ends]
+    lips = (*np.split(numbers, 2), *np.split(shares, 2), middle)
+    return Retarget(
+        Fit(own, weight, *lips, np.full(ours.head.channels, _OWN_SIZE), *_OWN_RANGE),
+        Fit(other, weight, *lips, np.ones(head.channels), -_OTHER_MOST, _OTHER_MOST),
+        ours.head.expression_names,
+        found.scale,
+        _turn_ratio(own, other, weight, found.scale),
+    )
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How a retarget does over the movements of speech, millimetres on the other head.
+
+    opening, worst: error of the gap between the lips, mean and largest.  closed: the widest gap where lips should touch.
+    lips, face: mean distance of points from where they should be.  travel: how far the lips move on the mean.
+    """
+
+    opening: float
+    worst: float
+    closed: float
+    lips: float
+    face: float
+    travel: float
+
+
+def measure(found: Retarget) -> Measure:
+    """Measure a retarget on every channel of the mouth by itself at three jaw angles, with the lips brought together too."""
+    names = found.own_channels
+    mouth = [i for i, name in enumerate(names) if name.startswith("mouth") and name != "mouthClose"]
+    rows, jaws = [], []
+    for angle in (0.0, 0.1, 0.2):
+        for closed in (False, True):
+            for channel in (None, *mouth):
+                row = np.zeros(len(names))
+                if channel is not None:
+                    row[channel] = 0.5
+                if closed and "mouthClose" in names:
+                    row[names.index("mouthClose")] = angle / 0.30
+                rows.append(row)
+                jaws.append([angle, 0.0, 0.0])
+    motion = Motion(np.array(rows, np.float32), np.array(jaws, np.float32))
+    out, wanted = found.to(motion), found.wanted(motion)
+    points, fit = found.other.points, found.other
+    placed = points.place(out.expression.astype(np.float64), rotvec_to_matrix(out.jaw.astype(np.float64)))
+    gap, asked = 1e3 * fit.opening(placed), 1e3 * fit.opening(wanted)
+    off = 1e3 * np.linalg.norm(placed - wanted, axis=2)
+    lips, count = regions.LIP_RINGS * regions.LIP_AROUND, int((fit.weight > 0).sum())
+    touching = (asked < 0.3).all(1)
+    return Measure(
+        float(np.abs(gap - asked).mean()), float(np.abs(gap - asked).max()),
+        float(np.maximum(gap - asked, 0)[touching].max(initial=0.0)), float(off[:, :lips].mean()), float(off[:, lips:count].mean()),
+        float(1e3 * np.linalg.norm(wanted - points.rest, axis=2)[:, :lips].mean()),
+    )
+
+
+def _turn_ratio(own: Points, other: Points, weight: np.ndarray, scale: float) -> float:
+    """By how much more the other jaw has to turn for the same opening, least squares over what follows the jaw."""
+    turn = rotvec_to_matrix(np.array([[0.15, 0.0, 0.0]]))
+    ours = scale * (own.place(np.zeros((1, len(own.directions))), turn)[0] - own.rest)
+    plain = replace(other, correctives=np.zeros_like(other.correctives))
+    theirs = plain.place(np.zeros((1, len(other.directions))), turn)[0] - other.rest
+    weight = weight * (own.pull > 0.5)
+    ratio = (weight[:, None] * ours * theirs).sum() / max((weight[:, None] * theirs**2).sum(), 1e-12)
+    return float(np.clip(ratio, *_TURN_RANGE))
+
+
+class RetargetDriver:
+    """Drives a rig that has another head's basis: keys named after its directions, bones for its joints.
+
+    rig: the driver of the rig's own coefficients and joints; its sources are the other head's direction names.
+    make: gives the retarget when it is first needed, for a rig is also looked at without being moved.
+    """
+
+    def __init__(self, make: Callable[[], Retarget], rig: Sum, names: Sequence[str]):
+        self._make, self.rig, self.names = make, rig, tuple(names)
+
+    @cached_property
+    def retarget(self) -> Retarget:
+        return self._make()
+
+    def prepare(self) -> Iterator[None]:
+        """Make the retarget in two steps of a few tenths of a second, so that a window can stay alive in between."""
+        regions.ours()
+        yield
+        self.retarget
+        yield
+
+    @property
+    def used(self) -> set[str]:
+        """The channels of the bundled head that move something: its basis is carried over as a whole."""
+        return set(regions.ours().head.expression_names)
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        return self.rig.tracks
+
+    def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
+        """Values [T, tracks] of a motion of the bundled head whose expression columns are `channels`."""
+        return self.rig.drive(self.retarget.to(motion, channels), self.names)
+
+    def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
+        """The motion of the bundled head, with expression columns `channels`, of values [T, tracks]."""
+        own = self.retarget.back(self.rig.read(values, self.names))
+        columns = [self.retarget.own_channels.index(name) if name in self.retarget.own_channels else -1 for name in channels]
+        expression = np.where(np.array(columns) >= 0, own.expression[:, columns], 0).astype(np.float32)
+        return replace(own, expression=expression)

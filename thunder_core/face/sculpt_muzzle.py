@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The muzzle: the skin between nose and chin as a drawn surface, and the rings of the lips laid onto it.
+
+Rings run around the mouth, 40 places each: k = 0 at the left corner, 1–19 over the upper lip, 20 at the right
+corner, 21–39 under the lower lip. Ring 2 and 3 lie on the skin, 4 is the border of the red, 5 the bulge, 6 the red,
+7 where the lips meet, 8 where they part inside, 9–13 line the mouth. Half rings only round the red off.
+Millimetres in the axes of sculpt_form.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from scipy.interpolate import RectBivariateSpline
+
+RING = 40
+MOUTH_WIDTH = 25.0  # half the distance of the mouth corners
+LIP_RINGS = range(2, 9)  # near skin, near skin, border, bulge, red, contact, inner contact
+CONTACT, INNER = 7, 8
+RINGS = (0, 1, 2, 3, 4, 4.5, 5, 5.5, 6, 6.5, 7, 8, 9, 10, 11, 12, 13)
+LINE = -70.0  # height of the line where the lips meet
+
+# Depth z of the skin without the lips' red, rows by height, columns by lateral place.
+_ACROSS = (0.0, 7.0, 14.0, 21.0, 28.0, 36.0, 44.0, 52.0)
+_DRAWN = {
+    -34.0: (98.0, 97.0, 93.5, 88.6, 84.6, 80.6, 75.0, 67.0),
+    -42.0: (97.0, 95.6, 92.0, 88.0, 84.4, 79.8, 73.6, 65.2),
+    -49.0: (95.4, 94.4, 91.6, 87.9, 84.0, 78.6, 71.8, 63.0),
+    -56.0: (95.4, 94.7, 91.9, 87.9, 83.5, 77.4, 70.2, 60.8),
+    -62.0: (97.2, 96.4, 93.2, 88.4, 82.9, 76.4, 68.8, 59.0),
+    -70.0: (97.0, 96.0, 92.6, 87.2, 82.0, 75.4, 67.3, 57.0),
+    -78.0: (95.6, 94.8, 91.6, 86.6, 81.4, 74.4, 65.6, 54.8),
+    -83.0: (92.3, 91.8, 89.8, 85.8, 80.4, 73.1, 64.0, 52.7),
+    -89.0: (90.2, 89.9, 88.3, 84.7, 79.1, 71.2, 61.6, 49.7),
+    -95.0: (91.1, 90.6, 88.5, 84.0, 77.6, 68.8, 58.3, 45.6),
+    -102.0: (92.6, 91.6, 88.1, 82.4, 74.5, 64.3, 52.4, 38.4),
+    -109.0: (91.0, 89.7, 85.5, 78.6, 69.2, 57.4, 43.5, 27.5),
+    -116.0: (85.0, 83.4, 78.6, 70.6, 60.0, 47.0, 31.0, 13.0),
+}
+
+
+@lru_cache(maxsize=1)
+def _surface():
+    rows = sorted(_DRAWN)
+    across = np.concatenate([-np.array(_ACROSS[:0:-1]), _ACROSS])
+    depth = np.array([_DRAWN[r][:0:-1] + _DRAWN[r] for r in rows])
+    return RectBivariateSpline(rows, across, depth, kx=3, ky=3, s=0)
+
+
+def ground(x, y):
+    """Depth z [n] of the skin at (x, y) [n], without the red of the lips."""
+    x, y = np.abs(np.asarray(x, float)), np.clip(np.asarray(y, float), -116.0, -34.0)
+    z = _surface().ev(y, np.minimum(x, 52.0))
+    # philtrum: a groove between two ridges that part towards the lip's peaks
+    along = np.exp(-(((y + 55.0) / 6.5) ** 4))
+    ridge = 4.4 + 0.10 * np.maximum(-50.0 - y, 0)
+    z = z + along * (0.75 * np.exp(-(((x - ridge) / 2.0) ** 2)) - 0.75 * np.exp(-((x / 2.6) ** 2)))
+    # the muscle knot beside the corner, and the hollow between it and the chin
+    z = z + 0.9 * np.exp(-(((x - 32.5) / 5.0) ** 2) - ((y + 71.0) / 8.0) ** 2)
+    z = z - 0.6 * np.exp(-(((x - 22.0) / 7.0) ** 2) - ((y + 82.0) / 5.0) ** 2)
+    return z
+
+
+def ring_position(k):
+    """(u, up) of mouth ring position k: u from +1 at the left corner to −1 at the right; up is +1 on the
+    upper lip, −1 on the lower, 0 at the corners."""
+    up = 0 if k % 20 == 0 else (1 if k < 20 else -1)
+    u = 1 - (k if k <= 20 else RING - k) / 10.0
+    return 0.62 * u + 0.38 * np.sin(np.pi * u / 2), up
+
+
+def lip_line(x):
+    """Height [mm] of the line where the lips meet, at lateral position x: a dip under the tubercle, a soft M."""
+    u = np.clip(np.abs(x) / MOUTH_WIDTH, 0, 1.4)
+    return LINE - 1.0 * u**2 - 0.6 * np.exp(-((x / 5.5) ** 2)) + 0.5 * np.exp(-((np.abs(x) - 11) / 6) ** 2)
+
+
+def _red(u, up):
+    """Height [n] of the red over (or under) the lip line: cupid's bow above, a fuller oval below."""
+    a = np.abs(u)
+    x = a * MOUTH_WIDTH
+    upper = 8.3 * np.maximum(1 - a**1.45, 0) ** 0.92
+    upper = upper * (1 - 0.15 * np.exp(-((x / 2.6) ** 2)) + 0.06 * np.exp(-(((x - 5.6) / 3.0) ** 2)))
+    lower = 9.7 * np.maximum(1 - a**2.5, 0) ** 1.1
+    return np.where(up > 0, upper, lower)
+
+
+# Ring → how far it reaches beyond the corner [mm].
+_BEYOND = {2: 8.0, 3: 3.4, 4: 1.2, 5: 0.5, 6: 0.2, 7: 0.0, 8: -0.4, 9: 0.6, 10: 3.5, 11: 6.5, 12: 8.0, 13: 2.0}
+
+
+def lip_ring(ring):
+    """Points [40, 3] of one mouth ring, 2 … 13; half rings lie on the curve through their neighbours."""
+    if ring != int(ring):
+        a, b, c, d = (lip_ring(int(ring) + i) for i in (-1, 0, 1, 2))
+        return (9 * (b + c) - a - d) / 16
+    u, up = np.array([ring_position(k) for k in range(RING)]).T
+    above, a = up > 0, np.abs(u)
+    line = lip_line(u * MOUTH_WIDTH)
+    arch = np.sqrt(np.maximum(1 - u * u, 0))
+    red = _red(u, up)
+    tubercle = np.exp(-((u * MOUTH_WIDTH / 4.0) ** 2)) * above
+    away = {
+        2: red + 1.9 + 5.4 * arch,
+        3: red + 0.8 + 1.9 * arch,
+        4: red,
+        5: np.where(above, 0.56 - 0.08 * tubercle, 0.60) * red,
+        6: np.where(above, 0.22, 0.22) * red,
+        7: 0 * red,
+        8: 0 * red,
+        9: 2.9 * arch,
+        10: 10.5 * arch,
+        11: 15.5 * arch,
+        12: np.where(above, 12.0, 21.0) * arch,
+        13: np.where(above, 8.0, 20.0) * arch,
+    }[ring]
+    x = u * (MOUTH_WIDTH + _BEYOND[ring])
+    y = line + up * away
+    at_line = ground(x, line)
+    full = arch**0.9
+    if ring <= 4:
+        z = ground(x, y) + {2: 0.0, 3: 0.3, 4: 0.3}[ring] * full - {2: 0.0, 3: 0.4, 4: 1.2}[ring] * a**6
+    elif ring <= 6:
+        bulge = np.where(above, {5: 1.9, 6: 1.5}[ring] + 0.5 * tubercle, {5: 2.8, 6: 2.1}[ring])
+        bulge = bulge - 0.5 * np.exp(-((u * MOUTH_WIDTH / 3.0) ** 2)) * (up < 0)  # the lower lip's faint cleft
+        z = at_line + bulge * full - {5: 1.6, 6: 2.0}[ring] * a**4
+    elif ring <= 10:
+        z = at_line + {7: -2.4, 8: -6.4, 9: -7.0, 10: -7.6}[ring] + {7: -0.3, 8: 0.8, 9: 1.0, 10: 0.4}[ring] * a**3
+    elif ring == 11:
+        z = at_line - 14.0
+    else:
+        z = np.full(RING, 58.0 if ring == 12 else 32.0) + 8.0 * arch
+    return np.stack([x, y, z], 1)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How strong a performance is: intensity by region, smoothness, an emotion on top; closed lips stay closed; numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..types import Motion
+from . import closures
+from .conventions import region_of
+
+MOST = 2.0  # of an intensity
+_KNEE, _LIMIT = 0.9, 1.2  # where a strengthened channel bends, and what it never goes beyond: faces have no more
+_JAW_KNEE, _JAW_LIMIT = 0.30, 0.40  # radians
+
+# Which slider strengthens a channel. Lids narrow and widen with the brows; blinks are a deed of their own.
+_BLINKS = ("eyeBlink",)
+_LIDS = ("eyeSquint", "eyeWide")
+_GAZE = ("eyeLook",)
+_SPREADING = ("mouthSmile", "mouthStretch", "mouthDimple", "mouthFrown")  # what a rounded mouth cannot do as well
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is done to a performance. Intensities 0 … 2 with 1 as it is; smoothing: radius in frames of the motion given.
+
+    emotion: a name of EMOTIONS, "" for none.  strength: of the emotion, 0 … 1.
+    """
+
+    mouth: float = 1.0
+    jaw: float = 1.0
+    upper_face: float = 1.0
+    head: float = 1.0
+    blinks: float = 1.0
+    smoothing: int = 0
+    emotion: str = ""
+    strength: float = 1.0
+
+    @property
+    def is_neutral(self) -> bool:
+        """Whether it changes nothing."""
+        same = all(value == 1.0 for value in (self.mouth, self.jaw, self.upper_face, self.head, self.blinks))
+        return same and not self.smoothing and (not self.emotion or self.strength == 0.0)
+
+
+# Offsets of channels at full strength, after the action units of each (Ekman and Friesen 1978); jaw in radians, head too.
+EMOTIONS: dict[str, dict[str, float]] = {
+    "JOY": {"mouthSmile": 0.62, "cheekSquint": 0.55, "eyeSquint": 0.22, "mouthDimple": 0.12, "mouthUpperUp": 0.08,
+            "browOuterUp": 0.1, "head.x": -0.02},
+    "SADNESS": {"browInnerUp": 0.75, "browDown": 0.12, "mouthFrown": 0.5, "mouthShrugLower": 0.25, "eyeSquint": 0.15,
+                "eyeBlink": 0.12, "mouthStretch": 0.08, "head.x": 0.07},
+    "ANGER": {"browDown": 0.85, "eyeSquint": 0.35, "eyeWide": 0.2, "noseSneer": 0.4, "mouthPress": 0.3, "mouthFrown": 0.18,
+              "mouthLowerDown": 0.12, "jawForward": 0.2, "head.x": 0.03},
+    "SURPRISE": {"browInnerUp": 0.8, "browOuterUp": 0.8, "eyeWide": 0.75, "jaw": 0.07, "head.x": -0.04},
+    "FEAR": {"browInnerUp": 0.85, "browOuterUp": 0.35, "browDown": 0.3, "eyeWide": 0.7, "mouthStretch": 0.45, "mouthFrown": 0.12,
+             "jaw": 0.03, "head.x": -0.03},
+    "DISGUST": {"noseSneer": 0.75, "mouthUpperUp": 0.3, "browDown": 0.4, "eyeSquint": 0.4, "cheekSquint": 0.25, "mouthFrown": 0.3,
+                "mouthShrugLower": 0.2, "head.x": -0.03},
+    "CONTEMPT": {"mouthDimpleLeft": 0.55, "mouthSmileLeft": 0.3, "eyeSquint": 0.2, "browDownLeft": 0.2, "browOuterUpRight": 0.15,
+                 "head.x": -0.04},
+    "DOUBT": {"browInnerUp": 0.2, "browDownLeft": 0.45, "browOuterUpRight": 0.6, "eyeSquintLeft": 0.3, "mouthFrown": 0.25,
+              "mouthPress": 0.15, "mouthLeft": 0.12},
+}
+
+
+def slider_of(channel: str) -> str:
+    """The field of Shape that strengthens a channel, "" for one that none does: gaze stays on what it looks at."""
+    if channel.startswith(_BLINKS):
+        return "blinks"
+    if channel.startswith(_LIDS):
+        return "upper_face"
+    if channel.startswith(_GAZE):
+        return ""
+    if channel == "mouthClose":
+        return "jaw"  # it keeps lips together over an open jaw: half the jaw needs half of it
+    region = region_of(channel)
+    return region if region in ("mouth", "jaw", "upper_face") else ""
+
+
+def shaped(motion: Motion, channels: Sequence[str], shape: Shape, strength: np.ndarray | None = None,
+           gap: np.ndarray | None = None) -> Motion:
+    """A performance with a shape: motion [T] at any rate, expression columns `channels`; double precision.
+
+    strength: [T] of the emotion over time, in place of shape.strength.  gap: [T, P] of the motion's lips, if known. Lips that touch go on touching; a neutral shape
+    gives the motion itself.
+    """
+    if (shape if strength is None else replace(shape, strength=float(np.abs(strength).max()))).is_neutral:
+        return motion
+    expression, jaw, head, eyes = (None if part is None else np.array(part, np.float64)
+                                   for part in (motion.expression, motion.jaw, motion.head, motion.eyes))
+    head = np.zeros_like(jaw) if head is None and "head.x" in EMOTIONS.get(shape.emotion, {}) else head
+    if shape.smoothing:
+        steady = [i for i, name in enumerate(channels) if not name.startswith(_BLINKS)]
+        expression[:, steady] = smooth(expression[:, steady], shape.smoothing)
+        jaw = smooth(jaw, shape.smoothing)
+        head = None if head is None else smooth(head, shape.smoothing)
+        eyes = None if eyes is None else smooth(eyes, shape.smoothing)
+    for column, name in enumerate(channels):
+        slider = slider_of(name)
+        if slider:
+            most = 1.0 if name.startswith(_BLINKS) else _LIMIT
+            expression[:, column] = _strengthened(expression[:, column], getattr(shape, slider), min(_KNEE, most), most)
+    jaw[:, 1:] *= shape.jaw
+    jaw[:, 0] = _strengthened(jaw[:, 0], shape.jaw, _JAW_KNEE, _JAW_LIMIT)
+    if head is not None:
+        head *= shape.head
+    if shape.emotion:
+        share = np.full(motion.frames, shape.strength) if strength is None else np.asarray(strength, np.float64)
+        _feel(expression, jaw, head, list(channels), EMOTIONS[shape.emotion], share)
+    return closures.hold(motion, replace(motion, expression=expression, jaw=jaw, head=head, eyes=eyes), channels, gap)
+
+
+def smooth(values: np.ndarray, radius: int) -> np.ndarray:
+    """Values [T, c] under a raised cosine that reaches so many frames to either side; ends are held."""
+    radius = min(int(radius), max(0, len(values) - 1))
+    if radius < 1 or not values.shape[1]:
+        return values
+    kernel = 1 + np.cos(np.pi * np.arange(-radius, radius + 1) / (radius + 1))
+    kernel /= kernel.sum()
+    padded = np.pad(values, ((radius, radius), (0, 0)), mode="edge")
+    found = np.zeros(values.shape)
+    for place, weight in enumerate(kernel):
+        found += weight * padded[place:place + len(values)]
+    return found
+
+
+def _strengthened(values: np.ndarray, by: float, knee: float, limit: float) -> np.ndarray:
+    """Values times an intensity; what goes up bends at the knee and stays below the limit, or below where it was."""
+    found = values * by
+    if by <= 1.0:
+        return found
+    room = max(limit - knee, 1e-9)
+    bent = np.where(found > knee, knee + room * np.tanh((found - knee) / room), found)
+    return np.where(values > 0, np.maximum(bent, values), found)
+
+
+def _feel(expression, jaw, head, channels: list[str], offsets: dict[str, float], share: np.ndarray) -> None:
+    """Add an emotion in place; a mouth that is busy with a rounded sound smiles and stretches less."""
+    def of(name):
+        return expression[:, channels.index(name)] if name in channels else np.zeros(len(share))
+
+    free = 1 - 0.6 * np.clip(np.maximum(of("mouthPucker"), of("mouthFunnel")), 0.0, 1.0)
+    for name, amount in offsets.items():
+        if name == "jaw":
+            jaw[:, 0] += share * amount
+        elif name == "head.x":
+            head[:, 0] += share * amount
+        else:
+            there = [name] if name in channels else [side for side in (name + "Left", name + "Right") if side in channels]
+            for each in there:
+                column = channels.index(each)
+                more = share * amount * (free if each.startswith(_SPREADING) else 1.0)
+                was = expression[:, column]
+                most = 1.0 if each.startswith(_BLINKS) else _LIMIT
+                expression[:, column] = np.maximum(was, np.minimum(was + more, most))

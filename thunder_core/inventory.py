@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a locked list of packages is in the Python that runs this script, and whole; needs pip, which reads the list.
+
+    python inventory.py requirements/engine.txt
+
+Prints JSON: {"needed": [name…], "wanting": [name…], "lines": {name: its lines of the list}}.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import sys
+
+
+def requirements(lock: str) -> dict[str, tuple[str, str]]:
+    """name → (version, its lines) of a lock's packages that this Python on this system needs."""
+    from pip._vendor.packaging.requirements import Requirement
+
+    found = {}
+    with open(lock, encoding="utf-8") as file:
+        text = file.read()
+    for lines in re.findall(r"^[A-Za-z0-9].*?(?=^[A-Za-z0-9]|\Z)", text, re.M | re.S):
+        named = Requirement(lines.partition("\\")[0].partition(" #")[0].strip())
+        if named.marker is None or named.marker.evaluate():
+            (pinned,) = named.specifier
+            found[named.name] = (pinned.version, lines)
+    return found
+
+
+def check(lock: str) -> dict:
+    """Which of a lock's packages are missing here, of another version, or damaged: {"needed": [...], "wanting": [...]}."""
+    from importlib import metadata
+
+    needed = requirements(lock)
+    wanting = [name for name, (version, _) in needed.items() if not _is_whole(metadata, name, version)]
+    return {"needed": sorted(needed), "wanting": sorted(wanting), "lines": {name: needed[name][1] for name in wanting}}
+
+
+def _is_whole(metadata, name: str, version: str) -> bool:
+    try:
+        found = metadata.distribution(name)
+        if found.version != version:
+            return False
+        record = found.read_text("RECORD")  # importlib's own list leaves out what is no longer there
+        if record is None:
+            return False
+        for path, _, size in csv.reader(record.splitlines()):
+            if path.endswith(".pyc"):
+                continue
+            there = os.path.getsize(found.locate_file(path))
+            if size and there != int(size):
+                return False
+        return True
+    except (metadata.PackageNotFoundError, OSError, ValueError):
+        return False
+
+
+if __name__ == "__main__":
+    print(json.dumps(check(sys.argv[1])))

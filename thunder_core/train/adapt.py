@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Adaptation: the shipped diffusion model goes on learning from a user's own recordings or captures, and says what that was worth.
+
+Encoder, units, mesh-to-speech and judge stay as they are, so that scores mean the same before and after. Recordings are cut
+into pieces of some ten seconds, every eighth of which is only measured on.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..face.head import Head
+from ..m2s.model import MeshToSpeech
+from ..speech.encoder import SpeechEncoder
+from ..speech.speaker import SpeakerEncoder
+from ..speech.units import Units
+from ..weights import load_weights
+from .corpus import Clip, build
+from .denoiser import train_denoiser
+from .label import Labeller
+from .loop import Schedule
+from .motions import SAMPLES_PER_FRAME, MotionSet, animate, hear
+
+PIECE, SLACK = 250, 50  # animation frames: 10 s, and how far around a cut may look for a quiet place
+HOLD_OUT = 8  # every eighth piece is measured on
+
+
+def pieces(clip: Clip, samples: np.ndarray) -> Iterator[Clip]:
+    """A clip cut at its quietest moments into parts of 8 … 12 s."""
+    frames = clip.length // SAMPLES_PER_FRAME
+    loud = np.abs(samples[: frames * SAMPLES_PER_FRAME]).reshape(frames, -1).max(1)
+    start = 0
+    while frames - start > PIECE + SLACK:
+        around = loud[start + PIECE - SLACK : start + PIECE + SLACK]
+        end = start + PIECE - SLACK + int(np.argmin(np.convolve(around, np.ones(5), "same")[5:-5])) + 5
+        yield _part(clip, start, end)
+        start = end
+    yield _part(clip, start, frames)
+
+
+def _part(clip: Clip, start: int, end: int) -> Clip:
+    return replace(
+        clip, name=f"{clip.name}#{start}", start=clip.start + start * SAMPLES_PER_FRAME, length=(end - start) * SAMPLES_PER_FRAME,
+        tracked=clip.tracked + start if clip.tracked >= 0 else -1,
+    )  # fmt: skip
+
+
+def prepare(sources: list[Path], cache: Path, weights: Path, head: Head, seed: int = 1) -> MotionSet:
+    """Corpus, features and performances of a user's folders, in `cache`. Raises BadTracking, ValueError when there is too little."""
+    channels = list(head.expression_names)
+    corpus = build(cache / "corpus", sources, 0.0, label=Labeller(weights), channels=channels)
+    parts = [part for clip in corpus.clips for part in pieces(clip, corpus.samples(clip)) if part.length >= 75 * SAMPLES_PER_FRAME]
+    if len(parts) < 2:
+        raise ValueError("There is too little to learn from. Give at least 20 seconds of speech, in WAV, FLAC, OGG or MP3.")
+    hold = min(HOLD_OUT, len(parts))
+    corpus.clips = [replace(part, split="test" if i % hold == hold - 1 else "train") for i, part in enumerate(parts)]
+    (cache / "corpus" / "clips.json").write_text(json.dumps([asdict(c) for c in corpus.clips]))
+    hear(corpus, SpeechEncoder.load(weights), SpeakerEncoder.load(weights), cache / "motions", seed, 0, units=Units.load(weights))
+    animate(corpus, channels, cache / "motions", seed)
+    return MotionSet(corpus, cache / "motions")
+
+
+def adapt(
+    sources: list[Path], cache: Path, runs: Path, weights: Path, out: Path, head: Head, schedule: Schedule, device: str = "cpu"
+) -> tuple:
+    """Go on training the diffusion model of `weights` on the user's `sources`; returns (performer, figures before, figures after).
+
+    `out` becomes a whole weights folder but for the diffusion model, which the caller exports into it.
+    """
+    motions = prepare(sources, cache, weights, head, schedule.seed)
+    start, m2s = load_weights(weights / "denoiser")[0], MeshToSpeech.load(weights)
+    shutil.rmtree(runs / "before", ignore_errors=True)
+    _, before = train_denoiser(motions, head, runs / "before", replace(schedule, steps=0), start=start, device=device)
+    performer, after = train_denoiser(motions, head, runs / "denoiser", schedule, m2s, start, device=device)
+    out.mkdir(parents=True, exist_ok=True)
+    for path in weights.iterdir():
+        if path.suffix in (".safetensors", ".json", ".npz") and path.resolve().parent != out.resolve():
+            shutil.copyfile(path, out / path.name)
+    return performer, before, after

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pitch of recordings, which the vocoder learns to hear: normalised autocorrelation, and the smoothest path through it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..m2s.pitch import CLASSES, HIGHEST, LOWEST, classes, hertz_along, smooth_path
+from ..speech.mel import HOP
+from ..types import RATE
+
+_WINDOW = 480  # samples (30 ms) compared with themselves later
+_LAGS = int(RATE / LOWEST) + 2
+_REACH = _WINDOW + _LAGS
+_TRANSFORM = 1024
+_DEEP = 0.06  # correlation that a pitch loses per octave down: two periods are as alike as one
+_SHARP = 25.0  # turns correlation into log odds around its peak
+_LEAP = 0.05  # correlation that a path pays per class and frame
+_ALIKE = 0.6  # correlation above which a frame is voiced
+_QUIET = 3e-3  # RMS of levelled speech (30 dB under it) below which nothing is voiced
+
+
+def _correlation(samples: Tensor) -> tuple[Tensor, Tensor]:
+    """Normalised autocorrelation [B, N, lags] of [B, 160 N] around every 10 ms, and the frames' RMS [B, N]."""
+    frames = samples.shape[-1] // HOP
+    before = _REACH // 2
+    x = F.pad(samples, (before, _REACH))[:, : (frames - 1) * HOP + _REACH].unfold(1, _REACH, HOP)
+    x = x - x.mean(-1, keepdim=True)
+    head, whole = torch.fft.rfft(x[..., :_WINDOW], _TRANSFORM), torch.fft.rfft(x, _TRANSFORM)
+    product = torch.fft.irfft(head.conj() * whole, _TRANSFORM)[..., :_LAGS]
+    power = F.pad(x.square().cumsum(-1), (1, 0))
+    power = (power[..., _WINDOW:] - power[..., :-_WINDOW])[..., :_LAGS]
+    return product / (power[..., :1] * power + 1e-9).sqrt(), (power[..., 0] / _WINDOW).sqrt()
+
+
+@torch.no_grad()
+def track(samples: Tensor) -> tuple[Tensor, Tensor]:
+    """Pitch [B, N] in Hz of levelled speech [B, 160 N] at 16 kHz every 10 ms, and which frames are voiced [B, N].
+
+    Where nothing is voiced the pitch goes on in a straight line (of its logarithm) from one voiced stretch to the next.
+    """
+    correlation, rms = _correlation(samples.float())
+    lag = RATE / classes(samples.device)
+    low = lag.floor().long()
+    share = lag - low
+    alike = correlation[..., low] * (1 - share) + correlation[..., low + 1] * share
+    down = (HIGHEST / classes(samples.device)).log2()
+    score = alike - _DEEP * down
+    path = smooth_path(score, _LEAP)
+    hertz = hertz_along(_SHARP * score, path)
+    inside = (path > 1) & (path < CLASSES - 2)  # at the ends of the scale something else repeats: a hum, a hiss
+    voiced = (alike.gather(-1, path[..., None])[..., 0] > _ALIKE) & (rms > _QUIET) & inside
+    log, frames = hertz.log().cpu().numpy(), np.arange(hertz.shape[1])
+    for row, on in zip(log, voiced.cpu().numpy()):
+        row[:] = np.interp(frames, frames[on], row[on]) if on.any() else np.log(120.0)
+    return torch.from_numpy(np.exp(log)).to(samples), voiced

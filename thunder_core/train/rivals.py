@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The vocoder's adversaries: one reads the waveform folded at several periods, one its spectrum at several resolutions.
+
+Kong et al. 2020 (HiFi-GAN) for the periods, Jang et al. 2021 (UnivNet) for the resolutions; both small, least squares.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+PERIODS = (2, 3, 5, 7, 11)  # samples
+RESOLUTIONS = ((256, 64), (640, 160), (1280, 320))  # samples: window and hop
+_CHANNELS = (16, 32, 64, 128)
+_SLOPE = 0.1
+
+
+class PeriodRival(nn.Module):
+    """Waveform [B, n] folded into columns of one period → opinions [B, ...] and what each layer saw."""
+
+    def __init__(self, period: int):
+        super().__init__()
+        self.period = period
+        widths = (1, *_CHANNELS)
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, (5, 1), (3, 1), (2, 0)) for a, b in zip(widths, widths[1:]))
+        self.out = nn.Conv2d(widths[-1], 1, (3, 1), 1, (1, 0))
+
+    def forward(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+        x = F.pad(sound, (0, -sound.shape[-1] % self.period)).unflatten(-1, (-1, self.period))[:, None]
+        return _through(x, self.layers, self.out)
+
+
+class SpectrumRival(nn.Module):
+    """Waveform [B, n] as log magnitudes at one resolution → opinions [B, ...] and what each layer saw."""
+
+    def __init__(self, window: int, hop: int):
+        super().__init__()
+        self.hop = hop
+        self.register_buffer("window", torch.hann_window(window), persistent=False)
+        widths = (1, *_CHANNELS[:3])
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, (7, 3), (2, 1), (3, 1)) for a, b in zip(widths, widths[1:]))
+        self.out = nn.Conv2d(widths[-1], 1, 3, 1, 1)
+
+    def forward(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+        n = len(self.window)
+        with torch.autocast(sound.device.type, enabled=False):
+            x = torch.stft(sound.float(), n, self.hop, n, self.window, return_complex=True).abs().clamp_min(1e-3).log()
+        return _through(x[:, None], self.layers, self.out)
+
+
+def _through(x: Tensor, layers: nn.ModuleList, out: nn.Module) -> tuple[Tensor, list[Tensor]]:
+    seen = []
+    for layer in layers:
+        x = F.leaky_relu(layer(x), _SLOPE)
+        seen.append(x)
+    return out(x), seen
+
+
+class Rivals(nn.Module):
+    """All of them: waveform [B, n] → a list of (opinions, what each layer saw)."""
+
+    def __init__(self):
+        super().__init__()
+        self.each = nn.ModuleList([*(PeriodRival(p) for p in PERIODS), *(SpectrumRival(w, h) for w, h in RESOLUTIONS)])
+
+    def forward(self, sound: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
+        return [rival(sound) for rival in self.each]
+
+
+def rivals_loss(real: list, made: list) -> Tensor:
+    """Real sound should be 1, made sound 0; mean over the rivals."""
+    return torch.stack([(1 - r).float().square().mean() + m.float().square().mean() for (r, _), (m, _) in zip(real, made)]).mean()
+
+
+def vocoder_loss(real: list, made: list) -> tuple[Tensor, Tensor]:
+    """(made sound should be 1, its inner pictures like the real ones'), means over the rivals."""
+    fooled = torch.stack([(1 - m).float().square().mean() for m, _ in made]).mean()
+    pictures = [(a.detach() - b).float().abs().mean() for (_, r), (_, m) in zip(real, made) for a, b in zip(r, m)]
+    return fooled, torch.stack(pictures).mean()

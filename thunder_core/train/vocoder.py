@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training of the vocoder: recordings made again from their own mels, and from mels as mesh-to-speech draws them.
+
+A sound has chance in it (noise, the phase of the pulses) that no input tells, so the loss is an energy distance between
+spectrograms (Gritsenko et al. 2020): two sounds are drawn from the same input, each should be near the recording, and they
+should differ from each other as much as recordings would. Without that term a voice of the best fit buzzes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..face.head import Head
+from ..m2s.model import MeshToSpeech
+from ..m2s.mouth import SPACES
+from ..m2s.pitch import CLASSES, class_of, hertz_along, smooth_path
+from ..m2s.vocoder import LOG_FLOOR, Vocoder, VocoderConfig, tamed, turns
+from ..speech.mel import LogMel
+from .loop import Schedule, fit
+from .m2s import SpeechBatches
+from .motions import UNITS, MotionSet
+from .pitch import track
+from .rivals import Rivals, rivals_loss, vocoder_loss
+
+FRAMES = 32  # 1.28 s
+BATCH = 16
+TRUE, DRAWN = 0.4, 0.3  # shares of crops with the recording's own mel, and with mesh-to-speech's; the rest is blurred by hand
+_WINDOWS = ((128, 32), (320, 80), (640, 160), (1280, 320))  # samples: window and hop of each spectrogram of the loss
+_QUIET = 2e-3  # magnitude per root sample of window, below which a spectrogram's logarithm ends
+_PITCH, _FOOLED, _PICTURES = 0.3, 0.1, 0.5  # weights beside the energy distance
+_MISHEARD = 0.4  # at most, share of units replaced where a mel is blurred
+
+
+def _smooth(x: Tensor, frames: float, bands: float) -> Tensor:
+    """[B, N, 80] under a Gaussian of these deviations over time and frequency."""
+
+    def kernel(deviation: float) -> Tensor:
+        reach = max(1, round(3 * deviation))
+        k = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=x.device) / max(deviation, 1e-2)) ** 2)
+        return k / k.sum()
+
+    for axis, deviation in ((1, frames), (2, bands)):
+        k = kernel(deviation)
+        y = x.movedim(axis, -1)
+        padded = F.pad(y, (len(k) // 2, len(k) // 2), mode="replicate")
+        x = F.conv1d(padded.flatten(0, 1)[:, None], k[None, None])[:, 0].unflatten(0, y.shape[:2]).movedim(-1, axis)
+    return x
+
+
+def blurred(mel: Tensor, rng: np.random.Generator) -> Tensor:
+    """Log-mel [B, N, 80] as a network that had to guess would draw it: washed out over time and bands, wrong in broad patches,
+    too high or low as a whole, grainy."""
+    mel = _smooth(mel, float(rng.uniform(0.3, 4.0)), float(rng.uniform(0.3, 4.0)))
+    patches = _smooth(torch.randn_like(mel), 6.0, 4.0)
+    mel = mel + float(rng.uniform(0, 0.9)) * patches / patches.std().clamp_min(1e-6)
+    mel = mel + float(rng.normal(0, 0.2)) + float(rng.uniform(0, 0.2)) * torch.randn_like(mel)
+    return mel.clamp_min(LOG_FLOOR)
+
+
+def misheard(units: Tensor, count: int, rng: np.random.Generator) -> Tensor:
+    """Units [B, 2T] of which some, in runs of three, are others."""
+    wrong = torch.from_numpy(rng.random(units.shape) < rng.uniform(0, _MISHEARD) / 3).to(units.device)
+    wrong = F.max_pool1d(wrong.float()[:, None], 3, 1, 1)[:, 0] > 0
+    other = torch.from_numpy(rng.integers(0, count, units.shape)).to(units)
+    return torch.where(wrong, other, units)
+
+
+class Ear(nn.Module):
+    """What the loss compares: magnitudes and their logarithms at four resolutions, and the log-mel."""
+
+    def __init__(self):
+        super().__init__()
+        for i, (window, _) in enumerate(_WINDOWS):
+            self.register_buffer(f"window_{i}", torch.hann_window(window), persistent=False)
+        self.log_mel = LogMel(640)
+
+    def forward(self, sound: Tensor) -> list[tuple[Tensor, float]]:
+        """Waveform [B, n] → views, each with its weight."""
+        views = []
+        for i, (window, hop) in enumerate(_WINDOWS):
+            spectrum = torch.stft(sound, window, hop, window, getattr(self, f"window_{i}"), return_complex=True)
+            magnitude = (spectrum.real.square() + spectrum.imag.square() + 1e-12).sqrt() / window**0.5
+            views += [(magnitude, 10.0), ((magnitude + _QUIET).log(), 1.0)]
+        return [*views, (self.log_mel(sound), 2.0)]
+
+
+def apart(a: list, b: list) -> Tensor:
+    """Weighted mean absolute difference of two sounds as an `Ear` has heard them."""
+    return torch.stack([w * (x - y).abs().mean() for (x, w), (y, _) in zip(a, b)]).sum()
+
+
+def pitch_loss(score: Tensor, hertz: Tensor, voiced: Tensor) -> Tensor:
+    """Cross-entropy of pitch scores [B, N, 96] with the true pitch, a Gaussian of one class wide, over voiced frames."""
+    steps = torch.arange(CLASSES, device=score.device)
+    target = torch.exp(-0.5 * (steps - class_of(hertz)[..., None]) ** 2)
+    target = target / target.sum(-1, keepdim=True)
+    ce = -(target * score.log_softmax(-1)).sum(-1)
+    return (ce * voiced).sum() / voiced.sum().clamp_min(1)
+
+
+class Contest(nn.Module):
+    """The vocoder, and its rivals where there are any; one model to the training loop."""
+
+    def __init__(self, vocoder: Vocoder, adversarial: bool):
+        super().__init__()
+        self.vocoder = vocoder
+        self.rivals = Rivals() if adversarial else None
+
+
+def train_vocoder(
+    motions: MotionSet, head: Head, folder: Path, schedule: Schedule, device: str = "cpu", m2s: MeshToSpeech | None = None,
+    adversarial: bool = False, start: dict[str, Tensor] | None = None, batch: int = BATCH,
+):  # fmt: skip
+    """Train the vocoder on the corpus' recordings; returns (vocoder, figures on the unseen test voices).
+
+    With `m2s` part of the crops are made from what it draws of the teacher's motion; `adversarial` adds rivals to a vocoder
+    that starts from the weights `start`.
+    """
+    torch.manual_seed(schedule.seed)
+    vocoder = Vocoder(VocoderConfig(units=UNITS))
+    if start:
+        vocoder.load_state_dict(start)
+    batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, batch, waves=True)
+    if not start:
+        _calibrate(vocoder, batches)
+    contest, ear = Contest(vocoder, adversarial), Ear().to(device)
+    if m2s is not None:
+        m2s, show, channels = m2s.to(device), SPACES[m2s.config.space](head).to(device), head.channels
+
+    def drawn(item: dict[str, Tensor], rows: slice) -> tuple[Tensor, Tensor]:
+        x = item["motion"][rows]
+        logits, mel = m2s(show(x[..., :channels], x[..., channels : channels + 3]), item["voices"][rows])
+        return mel.float(), logits.argmax(-1)
+
+    @torch.no_grad()
+    def worsen(item: dict[str, Tensor], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Mel and units as the vocoder will be given them: the first rows true, then drawn by mesh-to-speech, then blurred."""
+        mel, said = item["mel"].clone(), item["units"].clone()
+        true, some = round(TRUE * len(mel)), round(DRAWN * len(mel)) if m2s is not None else 0
+        if some:
+            rows = slice(true, true + some)
+            mel[rows], said[rows] = drawn(item, rows)
+        for i in range(true + some, len(mel)):
+            mel[i : i + 1] = blurred(mel[i : i + 1], rng)
+        said[true + some :] = misheard(said[true + some :], UNITS, rng)
+        return torch.stack([tamed(m) for m in mel]), said
+
+    def loss(model: Contest, item: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+        item = {k: v.to(device) for k, v in item.items()}
+        real = item["waves"]
+        kind = torch.device(device).type
+        with torch.autocast(kind, enabled=False):
+            mel, said = worsen(item, rng)
+            hertz, voiced = track(real)
+        score, amplitude = model.vocoder.shape(mel, said, item["voices"])
+        with torch.autocast(kind, enabled=False):
+            turned = turns(hertz)
+            # Twice from the same input: other noise, pulses at other moments.
+            twice = [
+                model.vocoder.sound(amplitude, hertz, turned + torch.rand(len(real), 1, device=device).double(), torch.randn_like(real))
+                for _ in range(2)
+            ]
+            heard, (a, b) = ear(real), [ear(x) for x in twice]
+            near = (apart(a, heard) + apart(b, heard)) / 2
+            energy = near - apart(a, b) / 2
+            pitch = pitch_loss(score, hertz, voiced)
+        terms = {"total": energy + _PITCH * pitch, "energy": energy, "near": near, "pitch": pitch}
+        if model.rivals is not None:
+            terms |= contend(model.rivals, real, twice[0])
+            terms["total"] = terms["total"] + _FOOLED * terms["fooled"] + _PICTURES * terms["pictures"] + terms["rivals"]
+        return terms
+
+    test = SpeechBatches(motions, motions.of("test", FRAMES), FRAMES, 24, waves=True)
+
+    def validate(model: Contest) -> dict[str, float]:
+        item = {k: v.to(device) for k, v in test(np.random.default_rng(0)).items()}
+        hertz, voiced = track(item["waves"])
+        inputs = {"true": (item["mel"], item["units"])}
+        if m2s is not None:
+            inputs["drawn"] = drawn(item, slice(None))
+        figures = {}
+        for name, (mel, said) in inputs.items():
+            mel = torch.stack([tamed(m) for m in mel])
+            score, amplitude = model.vocoder.shape(mel, said, item["voices"])
+            guess = hertz_along(score, smooth_path(score.log_softmax(-1), 0.35))
+            noise = model.vocoder.noise[: item["waves"].shape[1]].expand_as(item["waves"])
+            made = model.vocoder.sound(amplitude, guess, turns(guess), noise)
+            figures[f"test_mel_{name}"] = float((ear.log_mel(made)[:, : mel.shape[1]] - item["mel"]).abs().mean())
+            wrong = ((guess / hertz).log2().abs() > 0.2) & voiced
+            figures[f"test_pitch_wrong_{name}"] = float(wrong.sum() / voiced.sum().clamp_min(1))
+        return figures
+
+    fit(contest, batches, loss, schedule, folder, validate, device=device)
+    with torch.no_grad():
+        figures = validate(contest)
+    return contest.vocoder, {k: round(v, 4) for k, v in figures.items()}
+
+
+def contend(rivals: Rivals, real: Tensor, made: Tensor) -> dict[str, Tensor]:
+    """One round: what the rivals lose (their own gradient alone) and what the vocoder loses to them (its gradient alone)."""
+    verdicts = rivals_loss(rivals(real), rivals(made.detach()))
+    for p in rivals.parameters():
+        p.requires_grad_(False)
+    with torch.no_grad():
+        truth = rivals(real)
+    fooled, pictures = vocoder_loss(truth, rivals(made))
+    for p in rivals.parameters():
+        p.requires_grad_(True)
+    return {"rivals": verdicts, "fooled": fooled, "pictures": pictures}
+
+
+def _calibrate(vocoder: Vocoder, batches: SpeechBatches) -> None:
+    """Set the fixed scale of the mels."""
+    rng = np.random.default_rng(0)
+    mels = torch.cat([batches(rng)["mel"] for _ in range(8)]).flatten(0, 1)
+    vocoder.mel_mean.copy_(mels.mean(0))
+    vocoder.mel_std.copy_(mels.std(0).clamp_min(0.1))
