@@ -37,7 +37,7 @@ from thunder_core.speech.audio import read_sound, write_sound  # noqa: E402
 from thunder_core.speech.encoder import loudness  # noqa: E402
 from thunder_core.speech.mel import BINS, FLOOR, HOP, LogMel, level  # noqa: E402
 from thunder_core.speech.phones import PHONES, SILENCE  # noqa: E402
-from thunder_core.train.corpus import Corpus, _labels  # noqa: E402
+from thunder_core.train.corpus import Corpus, labels  # noqa: E402
 from thunder_core.train.label import Labeller, best_path  # noqa: E402
 from thunder_core.train.teacher import Style, perform  # noqa: E402
 from thunder_core.types import RATE, Motion, Speech  # noqa: E402
@@ -110,7 +110,7 @@ def sample_lines(weights: Path) -> list[Line]:
     lines = []
     for name, part, said in (("sample, first", samples[:middle], words[0]), ("sample, second", samples[middle:], "who " + words[2])):
         part = levelled(part)
-        lines.append(Line(name, "slt", part, _labels(Labeller(weights)(part), len(part) // HOP), said))
+        lines.append(Line(name, "slt", part, labels(Labeller(weights)(part), len(part) // HOP), said))
     return lines
 
 

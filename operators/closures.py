@@ -4,16 +4,12 @@
 import bpy
 
 from ..scene import closing, work
-from .shape_take import OnShownTake, shown
+from .on_shown_take import NeedsShownTake, shown
 from .slices import SlicedWork
 
 
-class _Closure(SlicedWork):
+class _Closure(NeedsShownTake, SlicedWork):
     """Sliced, since a rig with another head's basis is solved for."""
-
-    @classmethod
-    def poll(cls, context):
-        return OnShownTake.poll.__func__(cls, context)
 
     def begin(self, context):
         entry, rig = shown(context)

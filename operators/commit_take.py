@@ -4,19 +4,15 @@
 import bpy
 
 from ..scene import committing, head, ranking
-from .shape_take import OnShownTake, shown
+from .on_shown_take import NeedsShownTake, shown
 from .slices import SlicedWork
 
 
-class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
+class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Make the shown take your own animation, as few keys; what was there stays in the file"""
 
     bl_idname = "thunder.commit_take"
     bl_label = "Commit"
-
-    @classmethod
-    def poll(cls, context):
-        return OnShownTake.poll.__func__(cls, context)
 
     def begin(self, context):
         entry, rig = shown(context)

@@ -6,7 +6,7 @@ import bpy
 from ..scene import engine_session, keeping
 from ..thunder_core.errors import BadRequest, ThunderError
 from .generate import KeepsArrivals
-from .shape_take import OnShownTake, shown
+from .on_shown_take import NeedsShownTake, OnShownTake, shown
 from .slices import SlicedWork
 
 
@@ -63,15 +63,11 @@ class THUNDER_OT_free_frames(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class THUNDER_OT_resample_rest(KeepsArrivals, SlicedWork, bpy.types.Operator):
+class THUNDER_OT_resample_rest(NeedsShownTake, KeepsArrivals, SlicedWork, bpy.types.Operator):
     """Sample what is not kept of the shown take anew, so that it flows into what is; the results are takes of their own"""
 
     bl_idname = "thunder.resample_rest"
     bl_label = "Resample the Rest"
-
-    @classmethod
-    def poll(cls, context):
-        return OnShownTake.poll.__func__(cls, context)
 
     @classmethod
     def description(cls, context, properties):

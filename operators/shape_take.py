@@ -4,49 +4,15 @@
 import bpy
 
 from ..scene import shaping, takes, work
-from ..thunder_core.errors import ThunderError
+from .on_shown_take import NeedsShownTake, OnShownTake, shown
 from .slices import SlicedWork
 
 
-def shown(context):
-    """The shown take's entry and rig. Raises BadHead."""
-    entry = takes.shown_take(context.scene.thunder)
-    return entry, takes.rig_of(context.scene, entry)
-
-
-class OnShownTake:
-    """An operator on the take that is shown; its `deed(context)` may raise ThunderError and then has changed nothing."""
-
-    bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context):
-        if context.scene is None or takes.shown_index(context.scene.thunder) < 0:
-            cls.poll_message_set("No take is shown: choose one in the list first")
-            return False
-        if work.running is not None:
-            cls.poll_message_set("Thunder is at work: wait for it or cancel it")
-            return False
-        return True
-
-    def execute(self, context):
-        try:
-            self.deed(context)
-        except ThunderError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
-
-
-class THUNDER_OT_apply_shape(SlicedWork, bpy.types.Operator):
+class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Write the keys of the shown take as its sliders say"""
 
     bl_idname = "thunder.apply_shape"
     bl_label = "Update Shape"
-
-    @classmethod
-    def poll(cls, context):
-        return OnShownTake.poll.__func__(cls, context)
 
     def begin(self, context):
         entry, rig = shown(context)
@@ -61,7 +27,7 @@ class THUNDER_OT_reset_shape(OnShownTake, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if not OnShownTake.poll.__func__(cls, context):
+        if not super().poll(context):
             return False
         if not shaping.is_shaped(takes.shown_take(context.scene.thunder).action):
             cls.poll_message_set("The take is not shaped: move one of the sliders first")

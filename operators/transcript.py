@@ -5,7 +5,7 @@ import bpy
 
 from ..scene import engine_session, strip, takes, transcript
 from ..thunder_core.errors import ThunderError
-from .shape_take import OnShownTake, shown
+from .on_shown_take import NeedsShownTake, OnShownTake, shown
 from .slices import SlicedWork
 
 
@@ -20,7 +20,7 @@ class THUNDER_OT_add_transcript(OnShownTake, bpy.types.Operator):
         transcript.ensure(context.scene, entry.voice)
 
 
-class THUNDER_OT_correct_closures(SlicedWork, bpy.types.Operator):
+class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Close the lips of the shown take where the transcript has an m, b or p, and open them where it has none"""
 
     bl_idname = "thunder.correct_closures"
@@ -28,7 +28,7 @@ class THUNDER_OT_correct_closures(SlicedWork, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if not OnShownTake.poll.__func__(cls, context):
+        if not super().poll(context):
             return False
         said = transcript.of(context.scene, takes.shown_take(context.scene.thunder).voice)
         if said is None or not said.text.strip():

@@ -9,7 +9,7 @@ import time
 import bpy
 from bpy.app.handlers import persistent
 
-from . import compat, keying, showing, work
+from . import compat, handlers, keying, showing, work
 
 QUIET_SECONDS = 0.6  # after the last edit: while a key is dragged nothing is looked at
 SLICE_SECONDS = 0.02
@@ -116,16 +116,12 @@ _HANDLERS = (("depsgraph_update_post", _on_change), ("undo_post", _on_undo), ("r
 
 
 def register():
-    for name, handler in _HANDLERS:
-        getattr(bpy.app.handlers, name).append(handler)
+    handlers.add(_HANDLERS)
 
 
 def unregister():
     global _look
-    for name, handler in _HANDLERS:
-        handlers = getattr(bpy.app.handlers, name)
-        if handler in handlers:
-            handlers.remove(handler)
+    handlers.remove(_HANDLERS)
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
     _edited.clear()

@@ -13,7 +13,7 @@ from bpy_extras import view3d_utils
 from mathutils import Matrix, Vector
 
 from ..thunder_core.errors import BadRequest
-from . import head, playing, stand_ins
+from . import handlers, head, playing, stand_ins
 from .work import Step
 
 NAME = "Thunder Grid"
@@ -249,8 +249,7 @@ _HANDLERS = (("animation_playback_post", _on_stop), ("save_pre", _on_save), ("un
 
 
 def register():
-    for name, handler in _HANDLERS:
-        getattr(bpy.app.handlers, name).append(handler)
+    handlers.add(_HANDLERS)
 
 
 def unregister():
@@ -258,7 +257,4 @@ def unregister():
         bpy.app.timers.unregister(_leave_soon)
     if _grid is not None:
         leave()
-    for name, handler in _HANDLERS:
-        handlers = getattr(bpy.app.handlers, name)
-        if handler in handlers:
-            handlers.remove(handler)
+    handlers.remove(_HANDLERS)

@@ -15,7 +15,7 @@ from bpy.app.handlers import persistent
 from ..thunder_core.errors import ThunderError
 from ..thunder_core.face import reach
 from ..thunder_core.types import FPS, Motion
-from . import curves, engine_session, head, listening, showing, sources, spoken, strip, takes, work
+from . import curves, engine_session, handlers, head, listening, showing, sources, spoken, strip, takes, work
 from .resample import Clock
 
 QUIET_SECONDS = 0.7  # after the last edit: while a key is dragged nothing is scored
@@ -332,16 +332,12 @@ _HANDLERS = (("depsgraph_update_post", _on_change), ("undo_pre", _on_undo), ("re
 
 
 def register():
-    for name, handler in _HANDLERS:
-        getattr(bpy.app.handlers, name).append(handler)
+    handlers.add(_HANDLERS)
 
 
 def unregister():
     stop()
-    for name, handler in _HANDLERS:
-        handlers = getattr(bpy.app.handlers, name)
-        if handler in handlers:
-            handlers.remove(handler)
+    handlers.remove(_HANDLERS)
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
     _own.clear()

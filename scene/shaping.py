@@ -24,7 +24,7 @@ from ..thunder_core.errors import BadRequest, ThunderError
 from ..thunder_core.face import closures, shaping
 from ..thunder_core.face.shaping import Shape
 from ..thunder_core.types import Motion
-from . import compat, head, keyframes, keying, numbers, resample, showing, sources, takes, work
+from . import compat, handlers, head, keyframes, keying, numbers, resample, showing, sources, takes, work
 
 STATE = "thunder_shaped"  # of a take's first action, while it has a shape: its base, its edits, what was written last
 STRENGTH = "thunder_emotion"  # of the first of a rig's data-blocks: how strong the emotion is, for a curve over time
@@ -611,21 +611,20 @@ def _strength_property():
                          description="How strong the take's emotion is at this frame: key it like any other property")
 
 
+_HANDLERS = (("depsgraph_update_post", _curve_was_edited), ("undo_post", _was_undone), ("redo_post", _was_undone))
+
+
 def register():
     bpy.utils.register_class(ThunderShape)
     bpy.types.Action.thunder_shape = PointerProperty(type=ThunderShape)
     # On what a take's first curves animate, so that the strength over time is a curve of the take.
     bpy.types.Object.thunder_emotion = _strength_property()
     bpy.types.Key.thunder_emotion = _strength_property()
-    bpy.app.handlers.depsgraph_update_post.append(_curve_was_edited)
-    for handlers in (bpy.app.handlers.undo_post, bpy.app.handlers.redo_post):
-        handlers.append(_was_undone)
+    handlers.add(_HANDLERS)
 
 
 def unregister():
-    bpy.app.handlers.depsgraph_update_post.remove(_curve_was_edited)
-    for handlers in (bpy.app.handlers.undo_post, bpy.app.handlers.redo_post):
-        handlers.remove(_was_undone)
+    handlers.remove(_HANDLERS)
     if bpy.app.timers.is_registered(_catch_up):
         bpy.app.timers.unregister(_catch_up)
     del bpy.types.Key.thunder_emotion

@@ -17,8 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NAME = "bl_ext.user_default.thunder"
 _STATUS = pytest.StashKey[int]()
 
-# performances.py and made_flame.py, whichever way pytest imports the tests
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parent))  # performances.py, speaking.py
 
 # Blender reads this once, at import: nothing of these tests may touch a user's own Blender.
 _home = tempfile.mkdtemp(prefix="thunder_blender_home_")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from performances import key, performance
+from timing import keeps
 
 
 @pytest.fixture
@@ -417,7 +418,7 @@ def test_switching_a_minute_takes_less_than_30_ms(blender, room, core, stage):
         blender.context.view_layer.update()
         spent.append(time.process_time() - began)
     assert scene.thunder.active_take == 1
-    assert sorted(spent)[5] < 0.03, spent
+    keeps(0.03, sorted(spent)[5], "switching a minute, median")
 
 
 def test_the_list_learns_of_an_edit_when_it_is_quiet_and_in_small_pieces(blender, room, core, stage):
@@ -436,7 +437,7 @@ def test_the_list_learns_of_an_edit_when_it_is_quiet_and_in_small_pieces(blender
         entry.action.update_tag()
         blender.context.view_layer.update()
         assert edits._waiting  # seen, and left alone for now
-        assert settle(edits) < 0.05
+        keeps(0.05, settle(edits), "looking for edits")
         assert edits.is_known(entry) == edited
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from performances import key, performance
+from timing import keeps
 
 CHANNELS = ("mouthPucker", "mouthFunnel", "mouthSmileLeft", "mouthSmileRight", "mouthRollLower", "mouthPressLeft",
             "mouthPressRight", "mouthUpperUpLeft", "mouthUpperUpRight", "mouthLowerDownLeft", "mouthLowerDownRight", "eyeBlinkLeft", "eyeBlinkRight",
@@ -371,7 +372,7 @@ def test_a_minute_is_committed_in_small_slices(blender, room, core, stage):
             except StopIteration as stop:
                 over, report = True, stop.value
             spent.append(time.thread_time() - start)
-        assert max(spent) < 0.05, (turn, spent.index(max(spent)), len(spent))
+        keeps(0.05, spent, "steps of a minute's commit")
     assert report.dense == 60 and report.rate < 10
 
 
@@ -383,7 +384,7 @@ def test_a_line_of_eight_seconds_is_committed_in_a_moment(blender, room, core, s
         start = time.process_time()
         blender.ops.thunder.commit_take()
         spent.append(time.process_time() - start)
-    assert min(spent) < 0.8  # an idle machine takes a third of it
+    keeps(0.3, min(spent), "committing eight seconds")
 
 
 def test_a_character_by_its_own_names_is_committed_within_the_error(blender, room, core):

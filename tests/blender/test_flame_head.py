@@ -10,6 +10,7 @@ import pytest
 from made_flame import made_flame
 from performances import key, performance
 from test_head import flame
+from timing import keeps
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def test_a_flame_file_becomes_a_rig_within_a_second(blender, room, made, name):
     found, folder = made
     start = time.process_time()
     mesh = add(blender, folder, name)
-    assert time.process_time() - start < 1.0
+    keeps(1.0, time.process_time() - start, f"a head from {name}")
     data = found.data
     keys = mesh.data.shape_keys.key_blocks
     assert [k.name for k in keys][:101] == ["Basis", *(f"expression{i + 1:03d}" for i in range(100))]

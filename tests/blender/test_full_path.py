@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from performances import read_wav, write_wav
+from timing import keeps
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = str(ROOT / "assets" / "sample.wav")
@@ -273,7 +274,7 @@ def test_cancelling_is_quick_and_changes_nothing(blender, room, core, scene, ses
     with pytest.raises(core("errors").Cancelled):
         running.advance()
     work.end()
-    assert time.perf_counter() - start < 0.5
+    keeps(0.5, time.perf_counter() - start, "cancelling")
     assert contents(blender) == before and session._client.running
     files = [name for name in os.listdir(session._client.folder) if name.endswith(".wav") or name.startswith("request")]
     assert files == []
@@ -290,7 +291,7 @@ def test_no_slice_of_the_work_holds_the_window(blender, room, scene, session):
     voice, rig = strip.find(blender.context), head.find(scene)
     steps = performing.generate(session.client(), voice, scene, rig, 8, 1, room("scene.sampling").Sampling(5))
     running = work.begin("Generating takes", steps)
-    assert time.thread_time() - start < 0.3
+    keeps(0.3, time.thread_time() - start, "beginning to generate")
     spent = []
     over = False
     while not over:
@@ -299,7 +300,7 @@ def test_no_slice_of_the_work_holds_the_window(blender, room, scene, session):
         spent.append(time.thread_time() - start)
         time.sleep(0.01)
     work.end()
-    assert max(spent) < 0.05
+    keeps(0.05, spent, "steps of generating")
 
 
 def test_a_full_disk_is_said_and_changes_nothing(blender, room, core, scene, session, small_disk, monkeypatch):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from performances import key, performance
+from timing import keeps
 
 pytestmark = pytest.mark.data
 
@@ -188,7 +189,7 @@ def test_its_eyes_turn_and_its_lids_follow(blender, room, core, ict, folder):
 def test_the_head_of_a_folder_takes_a_second(blender, room, folder):
     start = time.thread_time()  # not the clock: on a busy machine that counts what others do
     blender.ops.thunder.add_ict_head(directory=str(folder))
-    assert time.thread_time() - start < 1.0
+    keeps(1.0, time.thread_time() - start, "a head from a folder of ICT-FaceKit")
 
 
 def test_regions_are_what_moves(blender, room, ict, folder):

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from timing import keeps
+
 NAMES = ("torch", "diffusers", "soundfile")  # small packages of these names stand for the gigabytes
 pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
 
@@ -249,8 +251,8 @@ def test_a_download_is_cancelled_at_once_and_resumed_where_it_was(installing, in
     started = time.perf_counter()
     begun.stop()
     stopped = time.perf_counter() - started
-    until(lambda: begun.over, 10)
-    assert stopped < 0.5, "stopping held the window"
+    until(lambda: begun.over)
+    keeps(0.5, stopped, "stopping a download")
     assert begun.error == "" and 0.0 < seen < 0.75
     assert installing.state(str(installed)).kind == "UNFINISHED"
     first = server.asked[0]
@@ -280,7 +282,7 @@ def test_pip_ends_with_whoever_started_it(installing, installed, server, lock, c
     def pips():
         return [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(installed).encode() in _read(p) and b"pip" in _read(p)]
 
-    until(lambda: not pips(), 10)
+    until(lambda: not pips())
 
 
 def _read(path):
@@ -315,7 +317,7 @@ def test_install_and_remove_as_buttons_do(blender, room, installing, installed, 
         assert room("scene.engine_session").venvs() == ()
     finally:
         preferences.wheels = ""
-    until(lambda: not list(installed.parent.glob("engine.removed-*")), 60)
+    until(lambda: not list(installed.parent.glob("engine.removed-*")))
 
 
 def test_without_a_fitting_python_it_says_what_is_missing(installing, monkeypatch):

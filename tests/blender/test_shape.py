@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from speaking import enter, keys_of, opening_of, same
+from timing import keeps
 
 SLIDERS = ("mouth", "jaw", "upper_face", "head", "blinks")
 
@@ -309,7 +310,7 @@ def test_a_minute_follows_a_slider_in_a_tenth_of_a_second(blender, room, core, s
         before = time.process_time()
         shape.jaw = amount
         took.append(time.process_time() - before)
-    assert min(took) < 0.1, took
+    keeps(0.1, min(took), "a minute follows a slider")
 
 
 @pytest.mark.parametrize("frames", [12.0, -3.0, 7.4])

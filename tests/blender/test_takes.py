@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from performances import key, performance
+from timing import keeps
 
 RATES = [(24, 1.0), (25, 1.0), (30, 1.001), (60, 1.0)]
 
@@ -212,7 +213,7 @@ def test_switching_takes_is_instant(blender, room, core, stage):
         start = time.thread_time()  # not the clock: on a busy machine that counts what others do
         scene.thunder.active_take = index
         spent.append(time.thread_time() - start)
-    assert max(spent) < 0.03
+    keeps(0.03, spent, "switching takes")
 
 
 def test_a_long_take_is_keyed_and_read_in_small_slices(blender, room, core, stage):
@@ -231,7 +232,7 @@ def test_a_long_take_is_keyed_and_read_in_small_slices(blender, room, core, stag
             except StopIteration:
                 over = True
             spent.append(time.process_time() - start)
-        assert max(spent) < 0.05
+        keeps(0.05, spent, "steps with a long take")
         return last
 
     actions = steps(room("scene.keying").key(rig, made, clock, "long"))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from timing import keeps
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -135,7 +137,7 @@ def test_ten_seconds_are_heard_in_a_second_and_a_half(engine, speech, takes):
             spent.append(time.process_time() - before)
     finally:
         torch.set_num_threads(threads)
-    assert min(spent) < 1.5
+    keeps(1.5, min(spent), "listening to ten seconds")
 
 
 def test_a_still_face_is_nearly_silent(engine, speech, takes):

@@ -18,6 +18,7 @@ import pytest
 from thunder_core import errors, worker
 from thunder_core.client import Client, find_engine_python
 from thunder_core.private_folder import YOUNG, PrivateFolder, sweep
+from timing import keeps
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = str(ROOT / "assets" / "sample.wav")
@@ -65,12 +66,12 @@ def converse(process, lines, last):
     answers = []
     while not (answers and answers[-1]["id"] == last and answers[-1]["event"] in ("done", "error")):
         answers.append(json.loads(process.stdout.readline()))
-    rest, log = process.communicate(timeout=10)
+    rest, log = process.communicate(timeout=60)
     assert rest == b"" and process.returncode == 0
     return answers, log
 
 
-def until(condition, seconds=5.0):
+def until(condition, seconds=60.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
@@ -146,7 +147,7 @@ def test_what_arrived_before_a_cancellation_can_be_read(warm):
     until(lambda: events.extend(pending.poll()) or any(event["event"] == "take" for event in events), 120)
     pending.cancel()
     with pytest.raises(errors.Cancelled):
-        pending.wait(timeout=10)
+        pending.wait(timeout=60)
     take = next(event for event in events if event["event"] == "take")
     assert warm.get_array(take, take["take"]["jaw"]).shape[1] == 3
     warm.forget(take["folder"])
@@ -160,7 +161,7 @@ def test_a_folder_that_goes_with_a_cancellation_is_no_fault(warm):
     pending.cancel()
     warm.forget(folder)
     with pytest.raises(errors.Cancelled):
-        pending.wait(timeout=10)
+        pending.wait(timeout=60)
     assert warm.request("hello").wait(timeout=60)["device"]
     assert "FileNotFoundError" not in warm.log[len(log):] and not os.path.exists(folder)
 
@@ -329,20 +330,20 @@ def test_cancel_is_answered_within_half_a_second_and_the_worker_stays(warm):
     pid, asked = warm.pid, time.monotonic()
     pending.cancel()
     with pytest.raises(errors.Cancelled):
-        pending.wait(timeout=10)
-    assert time.monotonic() - asked < 0.5
+        pending.wait(timeout=60)
+    keeps(0.5, time.monotonic() - asked, "an answer to Cancel while sampling")
     assert warm.request("hello").wait(timeout=60)["protocol"] == 1
     assert warm.pid == pid
 
 
 def test_cancel_is_answered_while_the_models_load(client):
     pending = client.request("generate", **LONG)
-    until(lambda: any("oading" in event.get("message", "") for event in pending.poll()), 30)
+    until(lambda: any("oading" in event.get("message", "") for event in pending.poll()), 120)
     asked = time.monotonic()
     pending.cancel()
     with pytest.raises(errors.Cancelled):
-        pending.wait(timeout=10)
-    assert time.monotonic() - asked < 1.0  # importing torch holds Python's lock for moments at a time
+        pending.wait(timeout=60)
+    keeps(1.0, time.monotonic() - asked, "an answer to Cancel while torch is imported, which holds Python's lock")
 
 
 def test_a_request_can_be_cancelled_before_its_turn(warm):
@@ -350,11 +351,11 @@ def test_a_request_can_be_cancelled_before_its_turn(warm):
     wait_for_sampling(running)
     queued.cancel()
     with pytest.raises(errors.Cancelled):
-        queued.wait(timeout=2)
+        queued.wait(timeout=60)
     assert not any(event["event"] == "error" for event in running.poll())
     running.cancel()
     with pytest.raises(errors.Cancelled):
-        running.wait(timeout=2)
+        running.wait(timeout=60)
 
 
 def test_cancelling_what_is_over_changes_nothing(warm):
@@ -370,12 +371,12 @@ def test_poll_never_blocks(warm):
     started = time.monotonic()
     for _ in range(1000):
         pending.poll()
-    assert time.monotonic() - started < 0.5
+    keeps(0.5, time.monotonic() - started, "polling a thousand times")
     with pytest.raises(TimeoutError):
         pending.wait(timeout=0.1)
     pending.cancel()
     with pytest.raises(errors.Cancelled):
-        pending.wait(timeout=2)
+        pending.wait(timeout=60)
 
 
 # -- dying -------------------------------------------------------------------------------------------------------------
@@ -388,7 +389,7 @@ def test_a_killed_worker_costs_the_running_request_and_nothing_else(client):
     first = client.pid
     os.kill(first, signal.SIGKILL)
     with pytest.raises(errors.WorkerDied, match="signal 9"):
-        pending.wait(timeout=10)
+        pending.wait(timeout=60)
     assert not client.running
     with pytest.raises(errors.BadRequest):
         client.request("sing").wait(timeout=60)
@@ -401,7 +402,7 @@ def test_a_crash_leaves_its_trace_in_the_log(client):
     wait_for_sampling(pending)
     os.kill(client.pid, signal.SIGSEGV)
     with pytest.raises(errors.WorkerDied, match="signal 11") as caught:
-        pending.wait(timeout=10)
+        pending.wait(timeout=60)
     assert "Segmentation fault" in caught.value.log and "worker.py" in caught.value.log
 
 
@@ -409,7 +410,7 @@ def test_end_of_input_ends_an_idle_worker():
     process = bare_worker()
     assert json.loads(process.stdout.readline())["event"] == "ready"
     process.stdin.close()
-    assert process.wait(timeout=3) == 0
+    assert process.wait(timeout=60) == 0
 
 
 def test_end_of_input_ends_a_working_worker(tmp_path):
@@ -418,7 +419,7 @@ def test_end_of_input_ends_a_working_worker(tmp_path):
     process.stdin.flush()
     until(lambda: json.loads(process.stdout.readline()).get("fraction", 0) > 0, 120)
     process.stdin.close()
-    assert process.wait(timeout=5) == 0
+    assert process.wait(timeout=60) == 0
 
 
 @POSIX
@@ -459,10 +460,10 @@ def test_stop_is_quick_even_in_the_middle_of_work(temporary_folder):
     wait_for_sampling(pending)
     pid, started = client.pid, time.monotonic()
     client.stop()
-    assert time.monotonic() - started < 3
+    keeps(3.0, time.monotonic() - started, "stopping a worker at work")
     assert not alive(pid) and list(temporary_folder.iterdir()) == []
     with pytest.raises(errors.ThunderError):
-        pending.wait(timeout=1)
+        pending.wait(timeout=60)
     client.stop()
 
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-# made_flame.py and spoken.py, whichever way pytest imports the tests
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+sys.path.insert(0, str(Path(__file__).parent))  # spoken.py
 
 
 JOINTS = [[0, -0.17, -0.03], [0, -0.1, -0.03], [0, -0.02, 0], [0.032, 0, 0.06], [-0.032, 0, 0.06]]

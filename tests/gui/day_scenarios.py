@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A newcomer's first day, in one go: from the file that Blender opens with to a committed line that is listened to."""
 
-import os
 import time
 
 import bpy
@@ -19,7 +18,7 @@ def a_day(hand):
     yield from choose(hand)
     yield from rework(hand)
     yield from finish(hand)
-    hand.seen["held"], hand.seen["busy"] = held, os.getloadavg()[0] / os.cpu_count() if hasattr(os, "getloadavg") else 0.0
+    hand.seen["held"] = held
     yield from undo_it_all(hand)
 
 

@@ -100,7 +100,6 @@ def works_long(hand):
     hand.seen |= {"arrivals": arrivals, "left": left, "scrubbed": len(frames), "messages": messages, "held": held,
                   "seconds": time.monotonic() - started}
     hand.seen["gaps"] = gaps_of(log)
-    hand.seen["busy"] = os.getloadavg()[0] / os.cpu_count() if hasattr(os, "getloadavg") else 0.0
     yield 1.0
     hand.seen["scores"] = [entry.score for entry in hand.window.scene.thunder.takes]
     hand.photograph("done")

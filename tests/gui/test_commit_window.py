@@ -3,6 +3,8 @@
 
 import pytest
 
+from timing import keeps
+
 pytestmark = [pytest.mark.window, pytest.mark.timeout(1200)]
 
 
@@ -19,7 +21,7 @@ def drawn(real_blender):
 def test_commit_is_one_undo_step_in_small_slices(windowed):
     seen = windowed.act("commit_scenarios.choices", timeout=500)
     assert len(seen["made"]) == 1 and seen["undone"] and seen["shown"] == 0
-    assert max(seen["held"]) < 0.05, seen["held"]
+    keeps(0.05, seen["held"], "slices of a commit")
     assert 50 < sum(seen["curves"].values()) < 0.6 * 200 * len(seen["curves"])
 
 
@@ -31,12 +33,13 @@ def test_the_curves_are_drawn_and_go_with_their_switch_and_the_add_on(windowed, 
 def test_a_redraw_of_the_curves_takes_less_than_2_ms(windowed, drawn):
     assert {name for name, _ in drawn["spent"]} == {"SpaceDopeSheetEditor", "SpaceSequenceEditor"}
     spent = sorted(seconds for _, seconds in drawn["spent"])
-    assert len(spent) > 20 and spent[len(spent) // 2] < 0.002, spent
+    assert len(spent) > 20
+    keeps(0.002, spent[len(spent) // 2], "a redraw of the curves, median")
 
 
 def test_an_edit_is_scored_by_itself_without_holding_the_window(windowed, rescored):
     assert rescored["after"] != rescored["before"]
-    assert max(rescored["held"]) < 0.05, sorted(rescored["held"])[-5:]
+    keeps(0.05, rescored["held"], "slices of scoring an edit")
 
 
 def test_the_worst_drift_is_jumped_to(windowed, rescored):

@@ -3,24 +3,23 @@
 
 import pytest
 
+from timing import keeps
+
 pytestmark = [pytest.mark.window, pytest.mark.timeout(2400)]
 
 
 def test_sixteen_takes_of_a_minute_leave_the_window_to_the_animator(windowed):
     seen = windowed.act("scene_scenarios.works_long", timeout=2000)
-    longest, message = max(seen["held"])
-    # On a machine that others keep busy as well, the same instructions take up to twice the processor's time.
-    assert longest < (0.05 if seen["busy"] < 2 else 0.1), f"{longest:.3f} s of processor at “{message}”"
+    keeps(0.05, seen["held"], "slices of sixteen takes of a minute")
     assert len(seen["arrivals"]) == 16
     assert seen["arrivals"][0] < 0.7 * seen["arrivals"][-1]  # the first long before the last
     assert seen["scores"] == sorted(seen["scores"], reverse=True)
     assert seen["scrubbed"] > 5
     assert seen["left"] and all(text.endswith("left") for text in seen["left"])
-    # Half a second, or on a machine that gives the window its turns later than that, the next turn.
-    assert seen["seconds_to_stop"] < max(0.5, 2 * seen["gaps"]["p99"])
+    keeps(0.5, seen["seconds_to_stop"], "Cancel")
     assert seen["kept"] >= 2
     # The window's own drawing lies between two ticks as well: while takes are made it may not take much longer than without.
-    assert seen["gaps"]["processor_median"] < seen["idle_gaps"]["processor_median"] + 0.05, (seen["idle_gaps"], seen["gaps"])
+    assert seen["gaps"]["processor_median"] < 1.5 * seen["idle_gaps"]["processor_median"] + 0.05, (seen["idle_gaps"], seen["gaps"])
 
 
 def test_the_dialogue_of_two_heads_is_generated_in_one_go(windowed):

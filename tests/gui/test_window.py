@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from thunder_core.client import Client
+from timing import keeps
 
 pytestmark = [pytest.mark.window, pytest.mark.timeout(600)]
 
@@ -67,13 +68,12 @@ def test_the_best_take_moves_the_head_and_another_moves_it_otherwise(windowed, s
 def test_progress_was_told(windowed, seen):
     # What is soon over, ranking and one take's keying, may be so before anybody looks.
     assert {"Loading the engine", "Sampling 8 takes"} <= set(seen["messages"]), seen["messages"]
-    assert any(message.startswith("Keying take") for message in seen["messages"]), seen["messages"]
+    assert any(message.startswith("Keying take") for _, message in seen["held"]), seen["held"]
 
 
 def test_no_slice_of_ours_holds_the_window(windowed, seen):
-    longest, message = max(seen["held"])
     assert len(seen["held"]) > 20
-    assert longest < 0.05, f"{longest:.3f} s at “{message}”"
+    keeps(0.05, seen["held"], "slices of generating")
 
 
 def test_the_engine_goes_with_the_window(windowed, seen):
@@ -83,7 +83,7 @@ def test_the_engine_goes_with_the_window(windowed, seen):
 
 def test_escape_cancels_and_leaves_the_scene_as_it_was(windowed):
     seen = windowed.act("cancels_with_escape")
-    assert seen["seconds_to_stop"] < 2
+    keeps(0.5, seen["seconds_to_stop"], "Escape")
     assert seen["takes"] == []
     assert set(seen["left"].values()) == {0}, seen["left"]
     assert is_gone(seen["pid"])

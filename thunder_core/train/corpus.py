@@ -97,11 +97,12 @@ def _read(path: Path) -> np.ndarray:
     return torchaudio.functional.resample(mono, rate, RATE).numpy() if rate != RATE else mono.numpy()
 
 
-def _labels(phones: list[tuple[str, float, float]], n: int) -> np.ndarray:
-    labels = np.full(n, SILENCE, np.uint8)
+def labels(phones: list[tuple[str, float, float]], n: int) -> np.ndarray:
+    """uint8 [n], one phone index per 10 ms, of [(phone, start s, end s)]; what none covers is silence."""
+    found = np.full(n, SILENCE, np.uint8)
     for symbol, start, end in phones:
-        labels[round(start * 100) : round(end * 100)] = phone_index(symbol)
-    return labels
+        found[round(start * 100) : round(end * 100)] = phone_index(symbol)
+    return found
 
 
 def _rows(path: Path) -> list[list[str]]:
@@ -159,7 +160,7 @@ def build(
             if n < RATE // 2 or not np.isfinite(samples).all():
                 return
             samples_file.write((np.clip(samples[:n], -1, 1) * 32767).astype("<i2").tobytes())
-            phones_file.write(_labels(phones, n // LABEL_HOP).tobytes())
+            phones_file.write(labels(phones, n // LABEL_HOP).tobytes())
             at = -1
             if motion is not None:
                 frames = n // 640

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What operators on the shown take have in common."""
+
+from ..scene import takes, work
+from ..thunder_core.errors import ThunderError
+
+
+def shown(context):
+    """The shown take's entry and rig. Raises BadHead."""
+    entry = takes.shown_take(context.scene.thunder)
+    return entry, takes.rig_of(context.scene, entry)
+
+
+class NeedsShownTake:
+    """An operator that can be called while a take is shown and no work is under way."""
+
+    @classmethod
+    def poll(cls, context):
+        if context.scene is None or takes.shown_index(context.scene.thunder) < 0:
+            cls.poll_message_set("No take is shown: choose one in the list first")
+            return False
+        if work.running is not None:
+            cls.poll_message_set("Thunder is at work: wait for it or cancel it")
+            return False
+        return True
+
+
+class OnShownTake(NeedsShownTake):
+    """An operator that is done at once; its `deed(context)` may raise ThunderError and then has changed nothing."""
+
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        try:
+            self.deed(context)
+        except ThunderError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts functions into Blender's application handlers, and takes them out again."""
+
+import bpy
+
+Handlers = tuple[tuple[str, object], ...]  # (name of the list in bpy.app.handlers, function)
+
+
+def add(handlers: Handlers) -> None:
+    for name, handler in handlers:
+        getattr(bpy.app.handlers, name).append(handler)
+
+
+def remove(handlers: Handlers) -> None:
+    """Take out those that are in: Blender drops what is not persistent when a file is opened."""
+    for name, handler in handlers:
+        there = getattr(bpy.app.handlers, name)
+        if handler in there:
+            there.remove(handler)
