@@ -8,7 +8,7 @@ import time
 from functools import lru_cache
 
 ROOM = 3.0  # how much longer than promised a single moment may take
-USUAL = 0.9  # share of many moments that must keep the promise itself
+USUAL, MANY = 0.9, 10  # share of many moments that must keep the promise itself, and how many are many
 LOOP_SECONDS = 0.03  # of the loop below where the promises were measured: a core of an AMD EPYC, Python 3.13
 
 measured: list[str] = []
@@ -31,15 +31,15 @@ def keeps(promise: float, spent, what: str) -> None:
     """Assert that what took `spent` seconds keeps a promise, in seconds.
 
     spent: one time, or many, each of them a number or (number, what it was spent on). One time, and the longest of many, may
-    be ROOM times the promise; of ten and more, nine in ten keep the promise itself; all on a machine's own pace.
+    be ROOM times the promise; of MANY and more, nine in ten keep the promise itself; all on a machine's own pace.
     """
     spent = sorted((s if isinstance(s, (tuple, list)) else (s, "")) for s in (spent if hasattr(spent, "__iter__") else [spent]))
     assert spent, f"nothing was measured of {what}"
     (longest, on), usual = spent[-1], spent[int(USUAL * (len(spent) - 1))][0]
     told = f"{what}: {1e3 * longest:.0f} ms" + (f" at “{on}”" if on else "")
-    if len(spent) > 1:
+    if len(spent) >= MANY:
         told += f" at most, {USUAL:.0%} of {len(spent)} within {1e3 * usual:.0f} ms"
     told += f"; promised {1e3 * promise:.0f} ms, pace {pace():.1f}"
     measured.append(told)
     assert longest <= ROOM * promise * pace(), told
-    assert len(spent) < 10 or usual <= promise * pace(), told
+    assert len(spent) < MANY or usual <= promise * pace(), told
