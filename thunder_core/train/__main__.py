@@ -174,7 +174,7 @@ def main(words: list[str] | None = None) -> None:
         motions = MotionSet(Corpus(corpus_folder), set_folder)
         m2s, start, encoder = None, None, SpeechEncoder.load(weights) if args.trainable_encoder else None
         name = "denoiser" + ("-t" if encoder else "") + (f"-{args.m2s}" if args.m2s else "")
-        schedule = Schedule(steps=args.steps, rate=args.rate, average=0.9995, seed=args.seed)
+        schedule = Schedule(steps=args.steps, rate=args.rate, average=0.9995, warmup=min(200, args.steps // 4), seed=args.seed)
         if args.m2s:
             m2s = MeshToSpeech.load(weights, "m2s" if args.m2s == "mouth" else f"m2s-{args.m2s}")
         if args.start:
