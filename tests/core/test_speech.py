@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from thunder_core.face.flame import opening_mm, width_mm
 from thunder_core.m2s.mouth import Mouth
 from thunder_core.m2s.score import Scale, evidence, grade, late
 from thunder_core.face.head import load_head
@@ -14,7 +15,7 @@ from thunder_core.speech.mel import LogMel
 from thunder_core.speech.phones import PHONES, phone_index
 from thunder_core.speech.speaker import SpeakerEncoder
 from thunder_core.speech.units import Units, fit_units
-from thunder_core.types import RATE
+from thunder_core.types import RATE, Motion
 
 
 def test_phone_symbols_of_any_dialect_find_their_place():
@@ -155,6 +156,20 @@ def test_mouth_offsets_are_zero_at_rest_and_only_lips_move_with_a_lip_channel():
     offsets = mouth(moved, still[1])[0, 0].norm(dim=-1)
     assert offsets[~mouth.inner].max() > 0.004
     assert offsets[mouth.inner].max() < 1e-6
+
+
+def test_gap_and_width_are_those_of_the_lips_and_can_be_learned_from():
+    head = load_head()
+    mouth, frames = Mouth(head), 6
+    motion = Motion(np.zeros((frames, head.channels), np.float32), np.zeros((frames, 3), np.float32))
+    motion.jaw[:, 0] = np.linspace(0, 0.2, frames)  # from lips that touch
+    motion.expression[:, head.channel("mouthPucker")] = np.linspace(0.8, 0, frames)
+    expression = torch.from_numpy(motion.expression).requires_grad_()
+    gap, width = mouth.shape(mouth(expression[None], torch.from_numpy(motion.jaw)[None]))[0].T
+    assert np.allclose(width.detach().numpy() * 1e3, width_mm(head, motion), atol=1e-3)
+    assert np.corrcoef(gap.detach().numpy(), opening_mm(head, motion))[0, 1] > 0.99 and float(gap[0].detach()) < 2e-3
+    (gap.square().sum() + width.square().sum()).backward()
+    assert torch.isfinite(expression.grad).all() and expression.grad.abs().max() > 0
 
 
 def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path):

@@ -15,17 +15,31 @@ import soundfile
 import torch
 from torch import nn
 
+from thunder_core.diffusion.sampling import STEPS, alpha_bar
 from thunder_core.engine import Engine
 from thunder_core.face.head import load_head
 from thunder_core.train import __main__ as train
 from thunder_core.train.adapt import pieces
 from thunder_core.train.corpus import Clip, Corpus, build, split_of
+from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.loop import Schedule, fit, learning_rate
 from thunder_core.train.motions import VARIANTS, animate
 from thunder_core.train.tracked import write_tracked
 from thunder_core.types import Motion, Speech
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+
+def test_own_estimates_take_the_truths_place_where_asked_and_only_under_noise():
+    truth, guess = torch.zeros(2, 3, 4), torch.ones(2, 3, 4)
+    own = torch.tensor([True, False])[:, None, None] & torch.tensor([True, True, False, False])
+    alpha = alpha_bar()
+    mixed = as_sampled(truth, guess, torch.tensor([STEPS - 1, STEPS - 1]), alpha, own)
+    assert mixed[0, :, :2].min() > 0.99  # where nothing is left of the truth it is all the model's own
+    assert mixed[0, :, 2:].abs().max() == 0 and mixed[1].abs().max() == 0
+    least = as_sampled(truth, guess, torch.tensor([0, 0]), alpha, own)
+    assert 0 < least[0, :, :2].max() < 0.1
 
 
 def test_voices_are_split_by_speaker_and_the_ten_are_never_trained_on():

@@ -52,6 +52,11 @@ class Mouth(_Vertices):
         self.register_buffer("lips", torch.tensor([int(np.flatnonzero(head.mouth_vertices == v)[0]) for v in lips]), persistent=False)
         self.register_buffer("inner", torch.from_numpy(head.mouth_parts != LIPS), persistent=False)
 
+    def shape(self, moved: Tensor) -> Tensor:
+        """Gap of the inner lips and distance of the corners [B, T, 2], metres, of offsets [B, T, n_m, 3]."""
+        upper, lower, left, right = (moved[:, :, self.lips] + self.rest[self.lips]).unbind(2)
+        return torch.stack([(upper - lower).norm(dim=-1), (left - right).norm(dim=-1)], -1)
+
 
 class Face(_Vertices):
     """`face2s`: V [B, T, n_v, 3], every vertex of the head."""

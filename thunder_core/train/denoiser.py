@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the diffusion model (§4.2): L = L_rec + L_vel, and L_m2s through the frozen mesh-to-speech."""
+"""Training of the diffusion model (§4.2): L = L_rec + L_vel, and L_m2s through the frozen mesh-to-speech.
+
+Beyond the paper, reconstruction and velocity also count the two numbers that people read from a mouth, how far its lips are
+apart and how far its corners; and the model learns from its own estimates of the mouth (`as_sampled`).
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,7 @@ from .motions import MotionSet
 
 FRAMES = 70  # as in the paper
 BATCH = 48
+OWN = 0.5  # share of a batch in which the mouth is the model's own estimate
 HIDE_AUDIO = 0.2  # p of classifier-free guidance, as in the paper
 M2S_WEIGHT = 0.5  # of L_m2s, unless told otherwise: of 0.05, 0.5 and 1.5 the one with the least lip error
 LEAST_SPREAD = 0.02  # channels that hardly move are not blown up to unit variance
@@ -84,21 +89,24 @@ def train_denoiser(
         encoder = encoder.requires_grad_(True)
         encoder.ctc_head.requires_grad_(False)
     performer = Performer(denoiser, encoder)
+    # Of brows, eyes and head, which the voice does not tell, variety is worth more than fidelity.
+    names = [*head.expression_names, *["jaw"] * 3, *[""] * 6]
+    speaking = torch.tensor([name.startswith(("mouth", "jaw", "cheekPuff", "tongue")) for name in names], device=device)
     spread = _spreads(batches, mouth, channels, denoiser)
 
     def terms(model: Denoiser, x0: Tensor, truth: Tensor, vertices: Tensor) -> dict[str, Tensor]:
-        """Every quantity in units of its own spread: channels, jaw and mouth vertices, and their velocities."""
+        """Every quantity in units of its own spread: channels, jaw, mouth vertices, gap and width, and their velocities."""
         guess = model.restore(x0)
         moved = mouth(guess[..., :channels], guess[..., channels : channels + 3])
-        error, mesh = x0 - truth, (moved - vertices).flatten(2)
+        error, mesh, shape = x0 - truth, (moved - vertices).flatten(2), mouth.shape(moved) - mouth.shape(vertices)
         parts = {"rec": 0.0, "vel": 0.0}
-        for kind, e, m, (s_x, s_v) in (
-            ("rec", error, mesh, spread["rec"]),
-            ("vel", error.diff(dim=1), mesh.diff(dim=1), spread["vel"]),
+        for kind, e, m, g, (s_x, s_v, s_g) in (
+            ("rec", error, mesh, shape, spread["rec"]),
+            ("vel", error.diff(dim=1), mesh.diff(dim=1), shape.diff(dim=1), spread["vel"]),
         ):
             e = e.square() / s_x
             parts[kind] = e[..., :channels].mean() + e[..., channels : channels + 3].mean() + e[..., channels + 3 :].mean()
-            parts[kind] = parts[kind] + m.square().mean() / s_v
+            parts[kind] = parts[kind] + m.square().mean() / s_v + (g.square() / s_g).mean()
         return parts | {"moved": moved, "guess": guess}
 
     def loss(model: Performer, item, rng) -> dict[str, Tensor]:
@@ -107,7 +115,11 @@ def train_denoiser(
         truth = denoiser.standardise(item["motion"])
         step = torch.from_numpy(rng.integers(0, STEPS, len(truth))).to(device)
         silent = torch.from_numpy(rng.random(len(truth)) < HIDE_AUDIO).to(device)
-        x0 = denoiser(noisy(truth, torch.randn_like(truth), step, alpha), step, model.features(item), silent).float()
+        noise, audio = torch.randn_like(truth), model.features(item)
+        with torch.no_grad():
+            guess = denoiser(noisy(truth, noise, step, alpha), step, audio, silent).float()
+        own = torch.from_numpy(rng.random(len(truth)) < OWN).to(device)[:, None, None] & speaking
+        x0 = denoiser(noisy(as_sampled(truth, guess, step, alpha, own), noise, step, alpha), step, audio, silent).float()
         with torch.autocast(torch.device(device).type, enabled=False):
             with torch.no_grad():
                 vertices = mouth(item["motion"][..., :channels], item["motion"][..., channels : channels + 3])
@@ -141,14 +153,25 @@ def train_denoiser(
         return performer, {k: round(v, 4) for k, v in validate(performer).items()}
 
 
-def _spreads(batches: SpeechBatches, mouth: Mouth, channels: int, denoiser: Denoiser) -> dict[str, tuple[Tensor, Tensor]]:
-    """Variances of standardised motion [C] and of mouth vertices (one number), and of their frame differences."""
+def as_sampled(truth: Tensor, guess: Tensor, step: Tensor, alpha: Tensor, own: Tensor) -> Tensor:
+    """A motion [B, T, C] to be noised: where `own` [B, 1, C] the true one gives way to the model's `guess`, the noisier the more.
+
+    What a sampler shows the model is what it said before, and that is a little tamer than the truth; trained on the truth
+    alone it takes this for a tame style, and tames it again at every step. After DREAM (Zhou et al., CVPR 2024).
+    """
+    share = (1 - alpha.to(truth.device)[step]).sqrt()[:, None, None]
+    return truth + share * own * (guess - truth)
+
+
+def _spreads(batches: SpeechBatches, mouth: Mouth, channels: int, denoiser: Denoiser) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+    """Variances of standardised motion [C], of mouth vertices (one number), of gap and width [2], and of their frame differences."""
     rng = np.random.default_rng(2)
     x = torch.cat([batches(rng)["motion"] for _ in range(12)])
     device = denoiser.motion_mean.device
     x = x.to(device)
     truth = denoiser.standardise(x)
-    vertices = mouth(x[..., :channels], x[..., channels : channels + 3]).flatten(2)
-    rec = (torch.ones(x.shape[-1], device=device), vertices.var())
+    vertices = mouth(x[..., :channels], x[..., channels : channels + 3])
+    shape = mouth.shape(vertices)
+    rec = (torch.ones(x.shape[-1], device=device), vertices.flatten(2).var(), shape.var((0, 1)))
     change = truth.diff(dim=1).square().mean((0, 1)).clamp_min(1e-2)
-    return {"rec": rec, "vel": (change, vertices.diff(dim=1).square().mean())}
+    return {"rec": rec, "vel": (change, vertices.diff(dim=1).square().mean(), shape.diff(dim=1).square().mean((0, 1)))}
