@@ -4,7 +4,8 @@
 
 `python bench/voices.py`. For each group of voices that trained nothing: share of phones that the encoder names right (10 ms
 frames that are not silence), r of the mouth opening of a take, and of the mean of its takes, with the teacher's performance of
-the true phones, and the share of P, B and M on which the takes' lips meet (gap ≤ 0.6 mm within the phone or a frame beside it).
+the true phones; how far takes' corners come in on UW, OW and W, as a share of how far the teacher's do; and the share of P, B
+and M on which the takes' lips meet (gap ≤ 0.6 mm within the phone or a frame beside it).
 Then every phone of the English ones: how often it is named right, and what it is taken for. To stdout and
 bench/results/voices.txt.
 """
@@ -26,16 +27,17 @@ import torch  # noqa: E402
 
 from languages import spoken  # noqa: E402
 from thunder_core.engine import Engine  # noqa: E402
-from thunder_core.face.flame import opening_mm  # noqa: E402
+from thunder_core.face.flame import opening_mm, width_mm  # noqa: E402
 from thunder_core.speech.encoder import loudness  # noqa: E402
 from thunder_core.speech.phones import PHONES, SILENCE  # noqa: E402
 from thunder_core.train.corpus import LABEL_HOP, Clip, Corpus, labels  # noqa: E402
 from thunder_core.train.teacher import Style, perform  # noqa: E402
-from thunder_core.types import RATE, Speech  # noqa: E402
+from thunder_core.types import RATE, Motion, Speech  # noqa: E402
 
 SHUT_MM = 0.6
 SECONDS = 6
 LIPS = [PHONES.index(p) for p in ("P", "B", "M")]
+ROUND = [PHONES.index(p) for p in ("UW", "OW", "W")]
 GROUPS = {
     "librispeech_resemblyzer": "LibriSpeech test-other", "speechocean762": "speechocean, Mandarin accent", "flite": "flite kal16",
     "en": "espeak, English",
@@ -81,11 +83,12 @@ def main() -> None:
     args = p.parse_args()
     engine, corpus = Engine.load(args.weights, device="cpu"), Corpus(args.cache / "corpus")
     names = list(engine.head.expression_names)
+    rest = float(width_mm(engine.head, Motion(np.zeros((1, len(names)), np.float32), np.zeros((1, 3), np.float32)))[0])
     confused = np.zeros((len(PHONES), len(PHONES)))
     lines = [f"weights {engine.weights}; up to {args.clips} clips of {SECONDS} s a group, {args.takes} takes each, no best one chosen",
-             f"{'':30s} {'clips':>5s} {'phones':>7s} {'r, take':>8s} {'r, mean':>8s} {'P/B/M meet':>11s}"]  # fmt: skip
+             f"{'':30s} {'clips':>5s} {'phones':>7s} {'r, take':>8s} {'r, mean':>8s} {'rounding':>9s} {'P/B/M meet':>11s}"]  # fmt: skip
     for group, clips in voices(corpus, args.clips).items():
-        named, alone, mean, met = [], [], [], []
+        named, alone, mean, met, narrow = [], [], [], [], []
         for samples, phones in clips:
             speech = Speech(samples)
             guess = engine.thunder.encoder.hear(torch.from_numpy(samples))[1].argmax(-1).numpy().repeat(2)
@@ -96,9 +99,13 @@ def main() -> None:
                 np.add.at(confused, (phones[:n], guess[:n]), 1)
             heard = loudness(torch.from_numpy(samples), speech.frames).numpy()
             truth = [perform(phones, heard, names, np.random.default_rng(s), Style()) for s in range(4)]
+            widths = np.mean([width_mm(engine.head, m)[: speech.frames] for m in truth], 0)
             truth = np.mean([opening_mm(engine.head, m)[: speech.frames] for m in truth], 0)
-            curves = np.stack([t.opening for t in engine.generate(speech, args.takes, 1)])
-            k = min(curves.shape[1], len(truth))
+            takes = engine.generate(speech, args.takes, 1)
+            curves = np.stack([t.opening for t in takes])
+            k = min(curves.shape[1], len(truth), len(phones[2::4]))
+            rounded = np.isin(phones[2::4][:k], ROUND)
+            narrow.append([(rest - w[:, :k][:, rounded]).mean(0).sum() for w in (widths[None], np.stack([t.width for t in takes]))])
             alone += [correlation(c[:k], truth[:k]) for c in curves]
             mean.append(correlation(curves.mean(0)[:k], truth[:k]))
             edges = np.flatnonzero(np.diff(phones.astype(int), prepend=-1, append=-1))
@@ -107,7 +114,9 @@ def main() -> None:
                     around = slice(max(0, a // 4 - 1), b // 4 + 2)
                     if around.stop <= curves.shape[1]:
                         met += list(curves[:, around].min(1) <= SHUT_MM)
-        lines.append(f"{group:30s} {len(clips):5d} {np.mean(named):7.2f} {np.nanmean(alone):8.2f} {np.nanmean(mean):8.2f} {np.mean(met):11.2f}")
+        teachers, ours = np.sum(narrow, 0)
+        lines.append(f"{group:30s} {len(clips):5d} {np.mean(named):7.2f} {np.nanmean(alone):8.2f} {np.nanmean(mean):8.2f} "
+                     f"{ours / teachers:9.2f} {np.mean(met):11.2f}")
         print(lines[-1], flush=True)
     lines.append(f"\n{'phone':6s} {'frames':>7s} {'right':>6s}   most often taken for")
     share = confused / confused.sum(1, keepdims=True).clip(1)
