@@ -32,6 +32,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from thunder_core.engine import Engine  # noqa: E402
+from thunder_core.m2s.model import MeshToSpeech  # noqa: E402
+from thunder_core.m2s.mouth import SPACES  # noqa: E402
 from thunder_core.m2s.vocoder import WINDOW  # noqa: E402
 from thunder_core.speech.audio import read_sound, write_sound  # noqa: E402
 from thunder_core.speech.encoder import loudness  # noqa: E402
@@ -131,8 +133,13 @@ def griffin_lim(mel: torch.Tensor) -> torch.Tensor:
 class Speaking:
     """What the networks make of lines: each way of speaking is samples of the same length as the line."""
 
-    def __init__(self, weights: Path | None, seed: int, takes: int):
+    def __init__(self, weights: Path | None, seed: int, takes: int, spaces: Path | None = None):
         self.engine, self.seed, self.takes = Engine.load(weights), seed, takes
+        self.spaces = {"mouth": (self.engine.mouth, self.engine.m2s)}  # what mesh-to-speech may look at → the eye and the network
+        for space in SPACES if spaces else ():
+            if (spaces / f"m2s-{space}.json").exists():
+                m2s = MeshToSpeech.load(spaces, f"m2s-{space}").to(self.engine.device).eval()
+                self.spaces[space] = SPACES[space](self.engine.head).to(self.engine.device), m2s
         self.vocoder = self.engine.vocoder
         self.log_mel = LogMel(640)
         self.spent = self.spoken = 0.0
@@ -145,11 +152,11 @@ class Speaking:
         return sound.cpu().numpy()
 
     @torch.no_grad()
-    def say(self, motion: Motion, speaker: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mel [4T, 80] and units [2T] of a motion, as mesh-to-speech hears it."""
-        e = self.engine
-        seen = e.mouth(*(torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(e.device)[None] for x in (motion.expression, motion.jaw)))
-        logits, mel = e.m2s(seen, speaker[None])
+    def say(self, motion: Motion, speaker: torch.Tensor, space: str = "mouth") -> tuple[torch.Tensor, torch.Tensor]:
+        """Mel [4T, 80] and units [2T] of a motion, as the mesh-to-speech of an input space hears it."""
+        device, (look, m2s) = self.engine.device, self.spaces[space]
+        seen = look(*(torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(device)[None] for x in (motion.expression, motion.jaw)))
+        logits, mel = m2s(seen, speaker[None])
         return mel[0], logits[0].argmax(-1)
 
     def performed(self, line: Line, number: int) -> Motion:
@@ -171,6 +178,9 @@ class Speaking:
             made["Griffin-Lim truth"] = griffin_lim(mel).cpu().numpy()
             drawn = self.say(true[i], speaker)
             made["M2S on true motion"] = self.vocode(*drawn, speaker)
+            for space in self.spaces:
+                if space != "mouth":
+                    made[f"same, by {space}2s"] = self.vocode(*self.say(true[i], speaker, space), speaker)
             made["same, by Griffin-Lim"] = griffin_lim(drawn[0]).cpu().numpy()
             take = e.generate(Speech(line.samples), self.takes, self.seed)[0].motion
             made[f"M2S on take 1 of {self.takes}"] = self.vocode(*self.say(take, speaker), speaker)
@@ -254,6 +264,7 @@ def main() -> None:
     p.add_argument("--cache", type=Path, default=ROOT / "cache", help="of training; its test speakers are measured")
     p.add_argument("--data", type=Path, default=Path(os.environ["THUNDER_DATA"]) if "THUNDER_DATA" in os.environ else None)
     p.add_argument("--weights", type=Path, help="folder of weights (default: the embedded ones)")
+    p.add_argument("--spaces", type=Path, help="folder with m2s-face or m2s-exp, to be measured beside mouth2s")
     p.add_argument("--clips", type=int, default=30)
     p.add_argument("--seconds", type=float, nargs=2, default=(3.0, 12.0), help="shortest and longest utterance")
     p.add_argument("--takes", type=int, default=8)
@@ -262,7 +273,7 @@ def main() -> None:
     p.add_argument("--results", type=Path, default=ROOT / "bench" / "results" / "speech.txt")
     args = p.parse_args()
 
-    speaking = Speaking(args.weights, args.seed, args.takes)
+    speaking = Speaking(args.weights, args.seed, args.takes, args.spaces)
     engine = speaking.engine
     cached = (args.cache / "corpus" / "clips.json").exists()
     lines = test_lines(args.cache, args.data, args.clips, *args.seconds) if cached else sample_lines(engine.folder)[: args.clips]
