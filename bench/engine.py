@@ -22,6 +22,7 @@ import torch  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bench.tables import keep  # noqa: E402
 from thunder_core.engine import Engine  # noqa: E402
 from thunder_core.speech.audio import read_sound  # noqa: E402
 from thunder_core.types import RATE, Motion, Speech  # noqa: E402
@@ -107,8 +108,7 @@ def main() -> None:
         for line in table:
             print(line, flush=True)
             lines.append(line)
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text("\n".join(lines) + "\n")
+    keep(RESULTS, lines)
 
 
 if __name__ == "__main__":

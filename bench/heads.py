@@ -23,6 +23,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
+from bench.tables import keep  # noqa: E402
 from thunder_core.face.flame import FlameLayer  # noqa: E402
 from thunder_core.face.head import HEAD_FILE, load_head  # noqa: E402
 
@@ -116,8 +117,7 @@ def main() -> None:
     more += table("seconds to export 16 frames", exported, lambda row: f"{row['seconds']:.1f}")
     more.append(window())
     print("\n".join(more), flush=True)
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text("\n".join(lines + more) + "\n")
+    keep(RESULTS, lines + more)
 
 
 if __name__ == "__main__":

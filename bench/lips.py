@@ -26,6 +26,7 @@ import torch  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bench.tables import keep  # noqa: E402
 from thunder_core.engine import Engine  # noqa: E402
 from thunder_core.face.flame import opening_mm, width_mm  # noqa: E402
 from thunder_core.speech.audio import read_sound  # noqa: E402
@@ -75,10 +76,7 @@ def main() -> None:
                 + (["--no-baselines"] if name != "teacher" else []), capture_output=True, text=True, check=True,
             ).stdout  # fmt: skip
             lines += [f"\n#### {name}, split {split}", table.replace(str(folder), name).replace(str(lips), "lips").strip()]
-    text = "\n".join(lines) + "\n"
-    args.results.parent.mkdir(parents=True, exist_ok=True)
-    args.results.write_text(text)
-    print(text)
+    print(keep(args.results, lines))
 
 
 if __name__ == "__main__":

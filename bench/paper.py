@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bench.tables import keep  # noqa: E402
 from thunder_core.face.head import load_head  # noqa: E402
 from thunder_core.train.corpus import Corpus  # noqa: E402
 from thunder_core.train.evaluate import COLUMNS, SAMPLES, load_performer, table_row  # noqa: E402
@@ -60,10 +61,7 @@ def main() -> None:
         if name != first:
             change = 100 * (values.mean(0) / found[first].mean(0) - 1)
             lines.append(f"{name:22s}" + "".join(f"{c:>+15.1f} " for c in change))
-    text = "\n".join(lines) + "\n"
-    args.results.parent.mkdir(parents=True, exist_ok=True)
-    args.results.write_text(text)
-    print(text)
+    print(keep(args.results, lines))
 
 
 if __name__ == "__main__":

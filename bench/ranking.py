@@ -25,6 +25,7 @@ import torch  # noqa: E402
 from scipy.ndimage import gaussian_filter1d  # noqa: E402
 from scipy.stats import rankdata  # noqa: E402
 
+from bench.tables import keep  # noqa: E402
 from thunder_core.engine import Engine  # noqa: E402
 from thunder_core.face.flame import opening_mm  # noqa: E402
 from thunder_core.m2s.score import late  # noqa: E402
@@ -136,10 +137,7 @@ def main() -> None:
             near = np.mean(np.abs(clips - np.median(clips)) <= 5)
             lines.append(f"{name:26s} {v.mean():6.1f} {auc(right.ravel(), v.ravel()):6.3f} {np.mean(right > v):7.3f}   {clips.std():5.1f} {near:.2f}")
         lines.append(f"Spearman of 100 − score and LVE over all of a clip's corruptions: {np.mean(graded):.2f} (worst clip {np.min(graded):.2f})")
-    text = "\n".join(lines) + "\n"
-    args.results.parent.mkdir(parents=True, exist_ok=True)
-    args.results.write_text(text)
-    print(text)
+    print(keep(args.results, lines))
 
 
 if __name__ == "__main__":

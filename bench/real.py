@@ -26,6 +26,7 @@ import torch  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bench.tables import keep  # noqa: E402
 from thunder_core.engine import Engine  # noqa: E402
 from thunder_core.face.head import Head, load_head  # noqa: E402
 from thunder_core.speech.audio import read_sound  # noqa: E402
@@ -121,8 +122,7 @@ def main() -> None:
         *table("all", mean),
         *(line for name in clips for line in table(f"{name} ({weight[name]})", clips[name])),
     ]
-    args.results.parent.mkdir(parents=True, exist_ok=True)
-    args.results.write_text("\n".join(lines) + "\n")
+    keep(args.results, lines)
     print("\n".join(lines[:12]))
 
 

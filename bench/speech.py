@@ -31,9 +31,10 @@ import torchaudio  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bench.tables import keep  # noqa: E402
 from thunder_core.engine import Engine  # noqa: E402
 from thunder_core.m2s.model import MeshToSpeech  # noqa: E402
-from thunder_core.m2s.mouth import SPACES  # noqa: E402
+from thunder_core.m2s.mouth import SPACES, weights_name  # noqa: E402
 from thunder_core.m2s.vocoder import WINDOW  # noqa: E402
 from thunder_core.speech.audio import read_sound, write_sound  # noqa: E402
 from thunder_core.speech.encoder import loudness  # noqa: E402
@@ -137,8 +138,8 @@ class Speaking:
         self.engine, self.seed, self.takes = Engine.load(weights), seed, takes
         self.spaces = {"mouth": (self.engine.mouth, self.engine.m2s)}  # what mesh-to-speech may look at → the eye and the network
         for space in SPACES if spaces else ():
-            if (spaces / f"m2s-{space}.json").exists():
-                m2s = MeshToSpeech.load(spaces, f"m2s-{space}").to(self.engine.device).eval()
+            if space != "mouth" and (spaces / f"{weights_name(space)}.json").exists():
+                m2s = MeshToSpeech.load(spaces, weights_name(space)).to(self.engine.device).eval()
                 self.spaces[space] = SPACES[space](self.engine.head).to(self.engine.device), m2s
         self.vocoder = self.engine.vocoder
         self.log_mel = LogMel(640)
@@ -307,10 +308,7 @@ def main() -> None:
         *(f"{what} left out: the package {name} is not installed" for name, what in PACKAGES.items() if not has(name)),
         "",
     ]
-    text = "\n".join([*about, *table(rows)]) + "\n"
-    print(text)
-    args.results.parent.mkdir(parents=True, exist_ok=True)
-    args.results.write_text(text)
+    print(keep(args.results, [*about, *table(rows)]))
 
 
 if __name__ == "__main__":

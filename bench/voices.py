@@ -25,7 +25,8 @@ sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
 
-from languages import spoken  # noqa: E402
+from bench.languages import spoken  # noqa: E402
+from bench.tables import keep  # noqa: E402
 from thunder_core.engine import Engine  # noqa: E402
 from thunder_core.face.flame import opening_mm, width_mm  # noqa: E402
 from thunder_core.speech.encoder import loudness  # noqa: E402
@@ -124,10 +125,7 @@ def main() -> None:
         if confused[i].sum() >= 100:
             others = [j for j in np.argsort(-share[i]) if j != i][:3]
             lines.append(f"{PHONES[i]:6s} {confused[i].sum():7.0f} {share[i, i]:6.2f}   " + ", ".join(f"{PHONES[j]} {share[i, j]:.2f}" for j in others))
-    text = "\n".join(lines) + "\n"
-    args.results.parent.mkdir(parents=True, exist_ok=True)
-    args.results.write_text(text)
-    print(text)
+    print(keep(args.results, lines))
 
 
 if __name__ == "__main__":

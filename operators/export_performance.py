@@ -5,8 +5,9 @@ import os
 
 import bpy
 
-from ..scene import exporting, head, listening, takes, work
+from ..scene import exporting, head, listening, takes
 from ..thunder_core.errors import ThunderError
+from .slices import nothing_runs
 
 _SUFFIXES = {form.suffix for form in exporting.FORMATS.values()}
 
@@ -44,8 +45,7 @@ class THUNDER_OT_export_performance(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if work.running is not None:
-            cls.poll_message_set("Thunder is at work: wait for it or cancel it")
+        if not nothing_runs(cls):
             return False
         try:
             head.find(context.scene, context.object)

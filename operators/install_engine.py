@@ -5,9 +5,9 @@ import os
 
 import bpy
 
-from ..scene import engine_session, installing, performing, work
+from ..scene import engine_session, installing, performing
 from ..scene.work import Step
-from .slices import SlicedWork
+from .slices import SlicedWork, nothing_runs
 
 _LABELS = {"ABSENT": "Install Engine", "UNFINISHED": "Resume Installation", "BROKEN": "Repair Engine",
            "OUTDATED": "Update Engine", "READY": "Repair Engine"}
@@ -39,8 +39,7 @@ class THUNDER_OT_install_engine(bpy.types.Operator):
         if installing.running is not None:
             cls.poll_message_set("The engine is being installed")
             return False
-        if work.running is not None:
-            cls.poll_message_set("Thunder is at work: wait for it or cancel it")
+        if not nothing_runs(cls):
             return False
         if not installing.may_download() and not os.path.isdir(wheels_folder()):
             cls.poll_message_set("Turn on Allow Online Access in the System preferences, or choose a folder of wheels")

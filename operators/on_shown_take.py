@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What operators on the shown take have in common."""
 
-from ..scene import takes, work
+from ..scene import takes
 from ..thunder_core.errors import ThunderError
+from .slices import nothing_runs
 
 
 def shown(context):
@@ -19,10 +20,7 @@ class NeedsShownTake:
         if context.scene is None or takes.shown_index(context.scene.thunder) < 0:
             cls.poll_message_set("No take is shown: choose one in the list first")
             return False
-        if work.running is not None:
-            cls.poll_message_set("Thunder is at work: wait for it or cancel it")
-            return False
-        return True
+        return nothing_runs(cls)
 
 
 class OnShownTake(NeedsShownTake):

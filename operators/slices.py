@@ -13,6 +13,13 @@ from ..thunder_core.errors import Cancelled, ThunderError
 TICK_SECONDS = 0.05
 
 
+def nothing_runs(operator) -> bool:
+    """Whether an operator can be called, as far as other work goes; if not, its button says why."""
+    if work.running is not None:
+        operator.poll_message_set("Thunder is at work: wait for it or cancel it")
+    return work.running is None
+
+
 class SlicedWork:
     """An operator whose `begin(context)` gives (title, steps): modal in a window, in one go without one.
 
@@ -23,10 +30,7 @@ class SlicedWork:
 
     @classmethod
     def poll(cls, context):
-        if work.running is not None:
-            cls.poll_message_set("Thunder is at work: wait for it or cancel it")
-            return False
-        return context.scene is not None
+        return nothing_runs(cls) and context.scene is not None
 
     def execute(self, context):
         try:

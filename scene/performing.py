@@ -14,7 +14,7 @@ import bpy
 from ..thunder_core.client import Client
 from ..thunder_core.errors import BadHead, WorkerDied
 from ..thunder_core.types import Motion
-from . import engine_session, head, keying, mixdown, showing, strip, takes, voice_state
+from . import engine_session, handlers, head, keying, mixdown, showing, strip, takes, voice_state
 from .resample import Clock
 from .sampling import Sampling
 from .work import Step
@@ -149,15 +149,15 @@ class Arrivals:
         self.shown = None
         self.undone = False
         self.strip_state = voice_state.of_voice(scene, voice)
-        bpy.app.handlers.undo_post.append(self._note_undo)
+        self.handlers = (("undo_post", self._note_undo),)
+        handlers.add(self.handlers)
 
     def _note_undo(self, *_):
         self.undone = True
 
     def close(self) -> None:
         """No take comes any more: those that came are put in order."""
-        if self._note_undo in bpy.app.handlers.undo_post:
-            bpy.app.handlers.undo_post.remove(self._note_undo)
+        handlers.remove(self.handlers)
         scene = bpy.data.scenes.get(self.scene)
         if scene is not None:
             self._order(scene)

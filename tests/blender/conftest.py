@@ -102,3 +102,12 @@ def blender():
     """An empty file with the extension enabled; yields bpy."""
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     yield bpy
+
+
+@pytest.fixture
+def stage(blender, room):
+    """A scene at 24 fps with our head: (scene, rig)."""
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps = 24
+    return scene, room("scene.head").find(scene)

@@ -110,3 +110,14 @@ class PlayedClient:
                 self.arrays[told[name]] = array
             events.append({"event": "take", "take": told, **common})
         return [*events, {"event": "done", "result": {**common, "takes": []}}]
+
+
+def seeds(scene):
+    return [entry.seed for entry in scene.thunder.takes]
+
+
+def listed(scene, count, steps):
+    """Go on until so many takes are in the list and the animator may do something again."""
+    while len(scene.thunder.takes) < count or next(steps).busy:
+        if len(scene.thunder.takes) < count:
+            next(steps)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from performances import write_wav
-from played_engine import PlayedClient
+from played_engine import PlayedClient, listed, seeds
 
 VOICE_SECONDS = 2.0
 
@@ -29,17 +29,6 @@ def start(blender, room, scene, client, count=4, keep=None):
     voice = strip.find(blender.context)
     return performing.generate(client, voice, scene, head.find(scene), count, 11,
                                room("scene.sampling").Sampling(), keep=keep)
-
-
-def seeds(scene):
-    return [entry.seed for entry in scene.thunder.takes]
-
-
-def listed(scene, count, steps):
-    """Go on until so many takes are in the list and the animator may do something again."""
-    while len(scene.thunder.takes) < count or next(steps).busy:
-        if len(scene.thunder.takes) < count:
-            next(steps)
 
 
 def test_each_take_is_listed_as_it_comes_and_all_are_ranked_at_the_end(blender, room, core, scene, tmp_path):

@@ -11,11 +11,9 @@ from timing import keeps
 
 
 @pytest.fixture
-def stage(blender, room):
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.render.fps = 25
-    return scene, room("scene.head").find(scene)
+def stage(stage):
+    stage[0].render.fps = 25
+    return stage
 
 
 def enter(room, core, stage, start=1.0, voice="voice", opening=None, **how):

@@ -12,11 +12,9 @@ CELL = 150
 
 
 @pytest.fixture
-def stage(blender, room):
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.render.fps = 25
-    return scene, room("scene.head").find(scene)
+def stage(stage):
+    stage[0].render.fps = 25
+    return stage
 
 
 def enter(room, core, stage, jaw, start=1.0, **how):

@@ -9,11 +9,9 @@ from performances import key, performance
 
 
 @pytest.fixture
-def stage(blender, room):
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.render.fps = 25
-    yield scene, room("scene.head").find(scene)
+def stage(room, stage):
+    stage[0].render.fps = 25
+    yield stage
     room("scene.grid").leave()
 
 

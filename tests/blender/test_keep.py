@@ -9,15 +9,6 @@ import pytest
 from speaking import enter, keys_of, same, speak, tracks, values_of
 
 
-@pytest.fixture
-def stage(blender, room, core):
-    """A scene with our head: (scene, rig)."""
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.render.fps = 24
-    return scene, room("scene.head").find(scene)
-
-
 def keep_of(room, stage, entry):
     frames = room("scene.sources").load(entry.action).motion.frames
     return room("scene.keeping").kept(*stage, entry, frames)

@@ -8,15 +8,6 @@ from speaking import enter, keys_of, opening_of, same, tracks, values_of
 
 
 @pytest.fixture
-def stage(blender, room, core):
-    """A scene with our head: (scene, rig)."""
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.render.fps = 24
-    return scene, room("scene.head").find(scene)
-
-
-@pytest.fixture
 def three(room, core, stage):
     """The scene, the rig, and its list of three takes, the first of them shown; the second is at another place in the list."""
     for seed in range(3):

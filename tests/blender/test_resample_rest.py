@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from performances import key, write_wav
-from played_engine import PlayedClient
+from played_engine import PlayedClient, listed, seeds
 from speaking import speak
 
 VOICE_SECONDS = 4.0
@@ -35,17 +35,6 @@ def start(blender, room, core, stage, tmp_path):
         client = PlayedClient(room, core, tmp_path, **how)
         return room("scene.keeping").resample(client, blender.context, keep), client
     return begin
-
-
-def seeds(scene):
-    return [entry.seed for entry in scene.thunder.takes]
-
-
-def listed(scene, count, steps):
-    """Go on until so many takes are in the list and the animator may do something again."""
-    while len(scene.thunder.takes) < count or next(steps).busy:
-        if len(scene.thunder.takes) < count:
-            next(steps)
 
 
 def debris(blender, room):

@@ -12,15 +12,6 @@ from timing import keeps
 SLIDERS = ("mouth", "jaw", "upper_face", "head", "blinks")
 
 
-@pytest.fixture
-def stage(blender, room, core):
-    """A scene with our head: (scene, rig)."""
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.render.fps = 24
-    return scene, room("scene.head").find(scene)
-
-
 def gap_on_the_mesh(bpy, scene, rig, core, frame):
     """Height of the gap between the inner lips' middles on the evaluated mesh, as the head stands, millimetres."""
     head = core("face.head").load_head()

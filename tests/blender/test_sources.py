@@ -12,14 +12,6 @@ from timing import keeps
 PARTS = ("expression", "jaw", "head", "eyes")
 
 
-@pytest.fixture
-def stage(blender, room):
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.render.fps = 24
-    return scene, room("scene.head").find(scene)
-
-
 def enter(room, core, stage, start=1.0, **how):
     scene, rig = stage
     made = performance(room, core, **how)

@@ -4,7 +4,7 @@
 import time
 
 import bpy
-from scenarios import only_open, room, scene_with_voice_and_head
+from scenarios import only_open, room, scene_with_voice_and_head, time_slices
 from take_scenarios import list_takes
 
 PATIENCE = 500  # seconds for the engine to wake, on two very busy cores
@@ -27,7 +27,7 @@ def choices(hand):
     scene.thunder.commit.to = "COPY"
     scene.thunder.commit.how = "REPLACE"
     before = sorted(action.name for action in bpy.data.actions)
-    held = time_ticks(room("scene.work"))
+    held = time_slices(room("scene.work"))
     with hand.context():
         bpy.ops.ed.undo_push(message="Takes")  # they were made behind the window's back
         hand.seen["answer"] = sorted(bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True))
@@ -45,20 +45,6 @@ def choices(hand):
     yield 1.5
     hand.seen["undone"] = sorted(action.name for action in bpy.data.actions) == before
     hand.seen["shown"] = hand.window.scene.thunder.active_take
-
-
-def time_ticks(work):
-    held, advance = [], work.Work.advance
-
-    def timed(self, *arguments):
-        before = time.thread_time()
-        try:
-            return advance(self, *arguments)
-        finally:
-            held.append(time.thread_time() - before)
-
-    work.Work.advance = timed
-    return held
 
 
 def lay(hand, area, kind):

@@ -84,3 +84,8 @@ class Coefficients(nn.Module):
 
 
 SPACES: dict[str, Callable[[Head], nn.Module]] = {"mouth": Mouth, "face": Face, "exp": Coefficients}
+
+
+def weights_name(space: str) -> str:
+    """File, without its ending, of the mesh-to-speech that looks at a space: mouth2s is the one that ships."""
+    return "m2s" if space == "mouth" else f"m2s-{space}"

@@ -15,7 +15,7 @@ import torch
 
 from ..face.head import load_head
 from ..m2s.model import MeshToSpeech
-from ..m2s.mouth import SPACES, Mouth
+from ..m2s.mouth import SPACES, Mouth, weights_name
 from ..speech.encoder import EncoderConfig, SpeechEncoder
 from ..speech.speaker import SpeakerEncoder
 from ..weights import load_weights, save_weights
@@ -149,7 +149,7 @@ def main(words: list[str] | None = None) -> None:
         schedule = Schedule(steps=args.steps, rate=args.rate, seed=args.seed)
         motions = MotionSet(Corpus(corpus_folder), set_folder)
         start = load_weights(args.start / "m2s")[0] if args.start else None
-        name = "m2s" if args.space == "mouth" else f"m2s-{args.space}"
+        name = weights_name(args.space)
         network, figures = train_m2s(motions, head, args.runs / name, schedule, args.space, args.device, start)
         about = _card(f"{args.space}2s mesh-to-speech", "teacher's motions over the corpus", schedule, figures)
         save_weights(weights / name, network.state_dict(), network.settings(), about)
@@ -176,7 +176,7 @@ def main(words: list[str] | None = None) -> None:
         name = "denoiser" + ("-t" if encoder else "") + (f"-{args.m2s}" if args.m2s else "")
         schedule = Schedule(steps=args.steps, rate=args.rate, average=0.9995, warmup=min(200, args.steps // 4), seed=args.seed)
         if args.m2s:
-            m2s = MeshToSpeech.load(weights, "m2s" if args.m2s == "mouth" else f"m2s-{args.m2s}")
+            m2s = MeshToSpeech.load(weights, weights_name(args.m2s))
         if args.start:
             start = load_weights(args.start / "denoiser")[0]
         performer, figures = train_denoiser(motions, head, args.runs / name, schedule, m2s, start, encoder, args.device, args.m2s_weight)

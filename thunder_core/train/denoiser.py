@@ -116,10 +116,13 @@ def train_denoiser(
         step = torch.from_numpy(rng.integers(0, STEPS, len(truth))).to(device)
         silent = torch.from_numpy(rng.random(len(truth)) < HIDE_AUDIO).to(device)
         noise, audio = torch.randn_like(truth), model.features(item)
-        with torch.no_grad():
-            guess = denoiser(noisy(truth, noise, step, alpha), step, audio, silent).float()
-        own = torch.from_numpy(rng.random(len(truth)) < OWN).to(device)[:, None, None] & speaking
-        x0 = denoiser(noisy(as_sampled(truth, guess, step, alpha, own), noise, step, alpha), step, audio, silent).float()
+        own, seen = torch.from_numpy(rng.random(len(truth)) < OWN).to(device), truth
+        if own.any():
+            seen = truth.clone()
+            with torch.no_grad():
+                guess = denoiser(noisy(truth[own], noise[own], step[own], alpha), step[own], audio[own], silent[own]).float()
+            seen[own] = as_sampled(truth[own], guess, step[own], alpha, speaking)
+        x0 = denoiser(noisy(seen, noise, step, alpha), step, audio, silent).float()
         with torch.autocast(torch.device(device).type, enabled=False):
             with torch.no_grad():
                 vertices = mouth(item["motion"][..., :channels], item["motion"][..., channels : channels + 3])
@@ -154,7 +157,9 @@ def train_denoiser(
 
 
 def as_sampled(truth: Tensor, guess: Tensor, step: Tensor, alpha: Tensor, own: Tensor) -> Tensor:
-    """A motion [B, T, C] to be noised: where `own` [B, 1, C] the true one gives way to the model's `guess`, the noisier the more.
+    """A motion [B, T, C] to be noised: in channels that are `own` the true one gives way to the model's `guess`, the noisier the more.
+
+    own: bool, broadcast over the motion.
 
     What a sampler shows the model is what it said before, and that is a little tamer than the truth; trained on the truth
     alone it takes this for a tame style, and tames it again at every step. After DREAM (Zhou et al., CVPR 2024).
