@@ -8,8 +8,11 @@
 #   make test-window   the tests that need a real Blender with a window: BLENDER=/path/to/blender
 #   make docs-pictures the pictures of the docs, taken from a real window: BLENDER=/path/to/blender
 #   make bench         the tables README quotes, into bench/results/ (real lips where THUNDER_DATA is set)
+#   make faults        every row of the table of faults, every single call failing, KILLS=200 processes killed: bench/results/
+#   make fuzz          new input for every parser for MINUTES=10; what goes wrong is written to out/fuzz/
 #   make train-smoke   every stage of training, a few steps each, on a corpus made for it (3 minutes)
 #   make engine        only the engine's environment
+#   make platforms     whether every locked package has a wheel for Linux, Windows and macOS (needs uv)
 #   make package       out/thunder-VERSION.zip, what Blender installs
 #   make clean         removes out/ and the environments
 #
@@ -20,12 +23,14 @@ AUDIO ?=
 TAKES ?= 8
 SEED ?= 1
 MARKS ?=
+MINUTES ?= 10
+KILLS ?= 200
 VERSIONS ?= $(shell setup/python.sh environment.py versions 2>/dev/null)
 
 WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo test test-all test-core test-core-all test-blender test-blender-slow test-blenders test-window docs-pictures bench train-smoke engine package clean
+.PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-window docs-pictures bench train-smoke engine package clean
 
 demo:
 	@$(WITH_ENGINE) && \
@@ -50,6 +55,9 @@ test-core:
 
 test-core-all:
 	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests --ignore=tests/blender --ignore=tests/gui
+
+test-core-slow:
+	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests --ignore=tests/blender --ignore=tests/gui -m slow
 
 test-blender:
 	@$(WITH_TESTED_ENGINE) && blender=$$(setup/python.sh environment.py blender) && \
@@ -78,11 +86,21 @@ bench:
 	if [ -n "$$THUNDER_DATA" ]; then "$$engine" bench/lips.py "$$THUNDER_DATA" && "$$engine" bench/real.py "$$THUNDER_DATA"; \
 	else echo "real lips are left out: THUNDER_DATA names no folder of recordings"; fi
 
+fuzz:
+	@$(WITH_TESTED_ENGINE) && "$$engine" tests/faults/fuzz.py "$(MINUTES)"
+
+faults:
+	@$(WITH_TESTED_ENGINE) && BPY_PYTHON=$$(setup/python.sh environment.py blender) && export BPY_PYTHON && \
+	"$$engine" bench/faults.py --kills $(KILLS)
+
 train-smoke:
 	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests/core/test_train.py
 
 engine:
 	@setup/python.sh environment.py engine
+
+platforms:
+	@setup/python.sh platforms.py
 
 package:
 	@setup/python.sh package.py

@@ -2,21 +2,20 @@
 """Bake takes without a window: `blender -b file.blend --python bake.py -- --audio a.wav --takes 8 --out dir`.
 
 Also `python bake.py …` in any Python that has bpy. Without a file the scene is empty but for the head. Writes into
-the folder `--out`: the file with the sound, the head and its takes (NAME.blend), report.json and, with --npz, the
-numbers of each take in rank order. Ends with code 0, or with 1 (2 for a wrong option) and one sentence on stderr.
+the folder `--out`: the file with the sound, the head and its takes (NAME.blend), report.json, with --npz the numbers of
+each take in rank order, and thunder-files.json, a list of these files. A file that an earlier bake did not write, or that
+has changed since, is replaced only with --force, which keeps it (shot.blend as shot.blend1).
+Ends with code 0, or with 1 (2 for a wrong option) and one sentence on stderr.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import hashlib
 import importlib
 import importlib.util
 import json
 import os
 import re
-import shutil
 import sys
 import time
 import traceback
@@ -25,12 +24,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 OWN_NAME = "thunder"  # of the package when this script loads it itself
 TAKE_FILE = re.compile(r"take_\d{2,}\.npz")
+LAST_FRAME = 1_048_574  # of a scene: Blender takes no frames beyond
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bake.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--audio", required=True, help="the voice, a sound file")
-    parser.add_argument("--out", required=True, help="folder to write into, made if it is missing")
+    parser.add_argument("--audio", type=file_path, required=True, help="the voice, a sound file")
+    parser.add_argument("--out", type=file_path, required=True, help="folder to write into, made if it is missing")
     parser.add_argument("--takes", type=whole(1, 64), default=8, help="how many to sample (8)")
     parser.add_argument("--seed", type=whole(0, 2**31 - 1), default=1, help="seed of the first take (1)")
     parser.add_argument("--steps", type=whole(1, 1000), default=20, help="sampling steps (20)")
@@ -39,12 +39,49 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--speech-guidance", type=between(0.0, 2.0), default=0.0,
                         help="how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times the time (0)")
     parser.add_argument("--npz", action="store_true", help="also write take_01.npz … in rank order")
-    parser.add_argument("--blend", help="file to bake in, where none is open")
-    parser.add_argument("--head", help="object to animate (default: the scene's head, or a new one)")
-    parser.add_argument("--start", type=float, help="scene frame of the sound's first sample (the scene's first)")
-    parser.add_argument("--weights", help="folder of model files (default: as the preferences say)")
-    parser.add_argument("--engine", help="Python that runs the engine (default: as the add-on finds it)")
+    parser.add_argument("--blend", type=file_path, help="file to bake in, where none is open")
+    parser.add_argument("--head", type=utf8, help="object to animate (default: the scene's head, or a new one)")
+    parser.add_argument("--start", type=between(-LAST_FRAME, LAST_FRAME),
+                        help="scene frame of the sound's first sample (the scene's first)")
+    parser.add_argument("--weights", type=file_path, help="folder of model files (default: as the preferences say)")
+    parser.add_argument("--engine", type=file_path, help="Python that runs the engine (default: as the add-on finds it)")
+    parser.add_argument("--force", action="store_true",
+                        help="also replace files in --out that no bake wrote, or that have changed since; they are kept as NAME1")
+    parser.add_argument("--allow-newer", action="store_true",
+                        help="bake in a file of a newer Blender, without what this Blender does not know")
     return parser.parse_args(arguments)
+
+
+def file_path(text: str) -> str:
+    """An option's type: the path of a file or folder, which must not be empty; with the folders above it it must be UTF-8."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name is empty")
+    try:
+        utf8(os.path.abspath(text))
+    except FileNotFoundError:
+        raise argparse.ArgumentTypeError("the current folder was removed: change to another") from None
+    return text
+
+
+def utf8(text: str) -> str:
+    """An option's type: a name that is valid UTF-8."""
+    if not is_utf8(text):
+        raise argparse.ArgumentTypeError(f"the name “{printable(text)}” is not valid UTF-8: rename it")
+    return text
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a name from the system is valid: Python turns other bytes into lone surrogates, which nothing can store."""
+    try:
+        text.encode("utf-8")
+        return True
+    except UnicodeEncodeError:
+        return False
+
+
+def printable(text: str) -> str:
+    """A name from the system with the bytes that are not UTF-8 written as \\x.."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def whole(least: int, most: int):
@@ -92,18 +129,20 @@ def bake(package, chosen: argparse.Namespace) -> dict:
     import bpy
 
     strip, head, performing = room(package, "scene.strip"), room(package, "scene.head"), room(package, "scene.performing")
-    session, work = room(package, "scene.engine_session"), room(package, "scene.work")
+    session, work, files = room(package, "scene.engine_session"), room(package, "scene.work"), room(package, "thunder_core.files")
     sampling = room(package, "scene.sampling").Sampling.of(chosen)
-    errors = room(package, "thunder_core.errors")
     started = time.monotonic()
-    if chosen.blend:
-        if not os.path.isfile(chosen.blend):
-            raise errors.BadRequest(f"There is no file “{chosen.blend}”: name another with --blend")
-        bpy.ops.wm.open_mainfile(filepath=os.path.abspath(chosen.blend))
-    elif not bpy.data.filepath:  # what Blender opens with by itself is a cube that nobody asked for
-        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    check_engine(package, chosen.engine, chosen.weights)
+    files.check_writable(chosen.out)
+    open_file(package, chosen.blend)
+    check_file(package, chosen.allow_newer)
     scene = bpy.context.scene
     sound = os.path.abspath(chosen.audio)
+    name = Path(bpy.data.filepath).stem or Path(sound).stem
+    takes = [f"take_{rank:02d}.npz" for rank in range(1, chosen.takes + 1)] if chosen.npz else []
+    libraries = [bpy.path.abspath(library.filepath) for library in bpy.data.libraries]
+    out = files.Transaction(chosen.out, chosen.force, [sound, *filter(None, [bpy.data.filepath]), *libraries])
+    out.check([f"{name}.blend", "report.json", *takes])
     start = scene.frame_start if chosen.start is None else chosen.start
     voice = strip.of_file(scene, sound, start)
     rig = choose_head(package, scene, chosen.head)
@@ -118,30 +157,76 @@ def bake(package, chosen: argparse.Namespace) -> dict:
                                                    keep=performances), tell)
     if strip.has_audio():
         place_voice(package, scene, sound, voice)
-    name = Path(bpy.data.filepath).stem or Path(sound).stem
     sampled = time.monotonic() - started
     report = {
-        "audio": sound, "sha256": file_hash(sound), "seed": chosen.seed, **sampling.arguments,
+        "audio": sound, "sha256": files.hash_of(sound), "seed": chosen.seed, **sampling.arguments,
         "blender": bpy.app.version_string, "blend": f"{name}.blend", "weights": performances[0].provenance["weights"],
         "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3), "action": entry.action.name}
                   for rank, (take, entry) in enumerate(zip(performances, scene.thunder.takes), start=1)],
     }
-    with WholeOrNothing(package, chosen.out) as out:
-        if chosen.npz:
-            for rank, take in enumerate(performances, start=1):
-                path = out.path(f"take_{rank:02d}.npz")
-                write_npz(path, take)
-                report["takes"][rank - 1] |= {"npz": f"take_{rank:02d}.npz", "npz_sha256": file_hash(path)}
-        save_blend(out.path(f"{name}.blend"))
+    with out:
+        for file, take, entry in zip(takes, performances, report["takes"]):
+            part = out.part(file)
+            write_npz(part, take)
+            entry |= {"npz": file, "npz_sha256": files.hash_of(part)}
+        save_blend(out.part(f"{name}.blend"))
         report["seconds"] = {"sampled": round(sampled, 2), "all": round(time.monotonic() - started, 2)}
-        with open(out.path("report.json"), "w", encoding="utf-8") as file:
-            json.dump(report, file, indent=1, ensure_ascii=False)
-        for old in Path(out.out).iterdir():  # of an earlier bake with more takes
-            if chosen.npz and TAKE_FILE.fullmatch(old.name) and old.name not in out.names:
-                old.unlink()
+        out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
+        out.remove(TAKE_FILE)  # those of an earlier bake that this one does not replace: they are of other takes
+    say_kept(out)
     best = performances[0]
     print(f"100%  {len(performances)} takes in {chosen.out}; the best has lip-sync {best.score:.1f}, seed {best.seed}", flush=True)
     return report
+
+
+def check_engine(package, engine: str | None, weights: str | None) -> None:
+    """Raise NoEngine or BadWeights where a Python or a folder of weights that was named does not exist."""
+    errors, client = room(package, "thunder_core.errors"), room(package, "thunder_core.client")
+    if engine:
+        try:
+            client.find_engine_python(engine)
+        except errors.NoEngine:
+            raise errors.NoEngine(f"There is no Python at “{engine}”: name another with --engine") from None
+    if weights and not os.path.isdir(weights):
+        raise errors.BadWeights(f"There is no folder “{weights}”: name another folder of model files with --weights")
+
+
+def open_file(package, path: str | None) -> None:
+    """Open the file that is named, or an empty one where Blender has none open. Raises BadRequest."""
+    import bpy
+
+    errors = room(package, "thunder_core.errors")
+    if path:
+        if not os.path.isfile(path):
+            raise errors.BadRequest(f"There is no file “{path}”: name another with --blend")
+        try:
+            bpy.ops.wm.open_mainfile(filepath=os.path.abspath(path))
+        except RuntimeError as error:
+            reason = (str(error).strip().splitlines() or ["no reason was given"])[-1].removeprefix("Error: ").rstrip(". ")
+            raise errors.BadRequest(f"“{path}” cannot be opened ({reason}): try a backup of it, or name another") from error
+    elif not bpy.data.filepath:  # what Blender opens with by itself is a cube that nobody asked for
+        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+
+
+def check_file(package, allow_newer: bool) -> None:
+    """Raise BadRequest where the open file should not be baked in: data that this Blender does not know would be lost."""
+    import bpy
+
+    errors = room(package, "thunder_core.errors")
+    path, saved, running = bpy.data.filepath, tuple(bpy.data.version), tuple(bpy.app.version_file)
+    if not is_utf8(path):
+        raise errors.BadRequest(f"The name “{printable(path)}” is not valid UTF-8: rename the file")
+    if saved > running and not allow_newer:
+        version, own = (".".join(map(str, numbers)) for numbers in (saved, running))
+        raise errors.BadRequest(
+            f"“{os.path.basename(path)}” was saved by a newer Blender ({version}, this is {own}), and what this one does not "
+            f"know would be missing: bake with Blender {saved[0]}.{saved[1]}, or use --allow-newer")
+
+
+def say_kept(out) -> None:
+    """Print what --force replaced and how it is called now."""
+    for name, kept in out.kept.items():
+        print(f"      “{name}” was there and is kept as “{kept}”", flush=True)
 
 
 def choose_head(package, scene, name: str | None):
@@ -172,11 +257,11 @@ def place_voice(package, scene, sound: str, voice) -> None:
     added = strip.add(scene, sound, Path(sound).stem, int(voice.clock.start))
     strip.move(added, voice.clock.start)
     scene.thunder.strip = added.name
-    scene.frame_end = max(scene.frame_end, scene.thunder.takes[0].last)
+    scene.frame_end = max(scene.frame_end, scene.thunder.takes[0].last + scene.thunder.takes[0].lead_out)
 
 
 def write_npz(path: str, take) -> None:
-    """The numbers of a take at 25 fps from the sound's first sample; the same take gives the same bytes."""
+    """Write the values of a take at 25 fps from the sound's first sample; the same take gives the same bytes."""
     import numpy as np
 
     with open(path, "wb") as file:
@@ -184,73 +269,55 @@ def write_npz(path: str, take) -> None:
                  width=take.width, score=np.float32(take.score), seed=np.int64(take.seed))
 
 
-def file_hash(path: str) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
 def save_blend(path: str) -> None:
-    """Save a copy of the open file as `path`, with paths made relative to it; the open file keeps its own name."""
+    """Save a copy of the open file as `path`, with paths made relative to it; the open file keeps its own name.
+
+    Raises RuntimeError or OSError where it could not be saved completely.
+    """
     import bpy
 
-    bpy.ops.wm.save_as_mainfile(filepath=path, copy=True, relative_remap=True, check_existing=False)
+    preferences = bpy.context.preferences.filepaths
+    versions = preferences.save_version
+    preferences.save_version = 0  # else Blender keeps the empty file that is at `path` as a backup
+    try:
+        bpy.ops.wm.save_as_mainfile(filepath=path, copy=True, relative_remap=True, check_existing=False)
+    finally:
+        preferences.save_version = versions
+    try:  # Blender says nothing where a disk gets full at the end of a compressed file, and leaves it truncated
+        with bpy.data.libraries.load(path) as (saved, _):
+            is_complete = {scene.name for scene in bpy.data.scenes if scene.library is None} <= set(saved.scenes)
+    except OSError:
+        is_complete = False
+    if not is_complete:
+        raise OSError("the scene could not be saved completely")
 
 
-class WholeOrNothing:
-    """A folder to write into, whose new files get their names together at the end, or are removed."""
-
-    PART = ".part_"
-
-    def __init__(self, package, out: str):
-        self.errors, self.out, self.names = room(package, "thunder_core.errors"), os.path.abspath(out), []
-
-    def path(self, name: str) -> str:
-        """Where to write the file that shall be called `name`."""
-        self.names.append(name)
-        return os.path.join(self.out, self.PART + name)
-
-    def __enter__(self):
-        self.made = not os.path.isdir(self.out)
-        try:
-            os.makedirs(self.out, exist_ok=True)
-        except OSError as error:
-            raise self._error(error) from error
-        return self
-
-    def __exit__(self, kind, error, trace):
-        try:
-            if error is None:
-                for name in self.names:
-                    os.replace(os.path.join(self.out, self.PART + name), os.path.join(self.out, name))
-        except OSError as late:
-            error = late
-        for name in self.names:
-            with contextlib.suppress(OSError):
-                os.remove(os.path.join(self.out, self.PART + name))
-        if error is not None and self.made:
-            shutil.rmtree(self.out, ignore_errors=True)
-        if isinstance(error, (OSError, RuntimeError)) and not isinstance(error, self.errors.ThunderError):
-            raise self._error(error) from error
-
-    def _error(self, error):
-        reason = getattr(error, "strerror", None) or str(error).strip().rstrip(".")
-        return self.errors.NoSpace(f"The folder “{self.out}” cannot be written ({reason}): free some space or choose another")
-
-
-def run_as_script(name: str, options, deed) -> None:
-    """Run `deed(package, options)` as a command: exits with 0, or with another code and one sentence on stderr."""
-    code = _code_of(name, options, deed)
+def run_as_script(name: str, options, action) -> None:
+    """Run `action(package, options)` as a command: exits with 0, or with another code and one sentence on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show “ or ä is no reason to fail
+    code = exit_code(name, options, action)
     sys.stdout.flush()
     sys.stderr.flush()
     blender = sys.modules.get("bpy")
     if blender is not None and not blender.app.binary_path:
         # As a Python module Blender frees its panels after Python is gone, and has crashed at that: the code would be lost.
-        shutil.rmtree(blender.app.tempdir, ignore_errors=True)  # which Blender would have removed at its end
+        _remove_blender_session(blender)
         os._exit(code)
     if code:
         sys.exit(code)
 
 
-def _code_of(name: str, options, deed) -> int:
+def _remove_blender_session(bpy) -> None:
+    """Remove Blender's own temporary folder, as Blender would have done at its end."""
+    sys.path.insert(0, str(ROOT))
+    from thunder_core.private_folder import remove_blender_session
+
+    remove_blender_session(bpy.app.tempdir, bpy.context.preferences.filepaths.temporary_directory)
+
+
+def exit_code(name: str, options, action) -> int:
+    """Run a command as run_as_script does; returns the code to exit with."""
     try:
         import bpy  # noqa: F401
     except ImportError:
@@ -263,7 +330,7 @@ def _code_of(name: str, options, deed) -> int:
     package = load_extension()
     errors = room(package, "thunder_core.errors")
     try:
-        deed(package, chosen)
+        action(package, chosen)
         return 0
     except errors.ThunderError as error:
         print(f"{name}: {error}", file=sys.stderr)
@@ -272,7 +339,7 @@ def _code_of(name: str, options, deed) -> int:
         return 130
     except Exception as error:
         traceback.print_exc()
-        print(f"{name}: something unforeseen went wrong ({type(error).__name__}: {error})", file=sys.stderr)
+        print(f"{name}: unexpected error ({type(error).__name__}: {error})", file=sys.stderr)
     finally:
         if package.__name__ == OWN_NAME:  # Blender 4.2 crashes at its end over classes that are still registered
             package.unregister()

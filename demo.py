@@ -3,7 +3,9 @@
 keyed, spoken back, filmed and laid out on a contact sheet.
 
 `python demo.py -- --audio a.wav --out out/demo` in a Python that has bpy, or `blender -b --python demo.py -- …`.
-Leaves scene.blend, best.mp4, takes.png, says.wav, take_01.npz … and report.json in the folder `--out`.
+Leaves scene.blend, best.mp4, takes.png, says.wav, take_01.npz …, report.json and thunder-files.json, a list of these
+files, in the folder `--out`: all of them, or none where anything fails. A file that an earlier run did not write, or
+that has changed since, is replaced only with --force, which keeps it (scene.blend as scene.blend1).
 """
 
 from __future__ import annotations
@@ -30,12 +32,14 @@ FILM_PIXELS, STILL_PIXELS = 480, 200  # a frame of the film takes 0.2 s on two c
 
 def options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="demo.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--audio", default=str(bake.ROOT / "assets" / "sample.wav"), help="the voice, a sound file")
-    parser.add_argument("--out", default="out/demo", help="folder to write into, made if it is missing")
+    parser.add_argument("--audio", type=bake.file_path, default=str(bake.ROOT / "assets" / "sample.wav"), help="the voice, a sound file")
+    parser.add_argument("--out", type=bake.file_path, default="out/demo", help="folder to write into, made if it is missing")
     parser.add_argument("--takes", type=bake.whole(1, 64), default=8, help="how many to sample (8)")
     parser.add_argument("--seed", type=bake.whole(0, 2**31 - 1), default=1, help="seed of the first take (1)")
     parser.add_argument("--steps", type=bake.whole(5, 1000), default=20, help="sampling steps (20)")
-    parser.add_argument("--engine", help="Python that runs the engine (default: as the add-on finds it)")
+    parser.add_argument("--engine", type=bake.file_path, help="Python that runs the engine (default: as the add-on finds it)")
+    parser.add_argument("--force", action="store_true",
+                        help="also replace files in --out that no run wrote, or that have changed since; they are kept as NAME1")
     return parser.parse_args(arguments)
 
 
@@ -70,13 +74,13 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
     names = ("strip", "head", "performing", "sampling", "listening", "engine_session", "work", "stage", "showing")
     strip, head, performing, sampling, listening, session, work, stage, showing = (
         bake.room(package, f"scene.{name}") for name in names)
+    files = bake.room(package, "thunder_core.files")
     bar = Bar()
-    out = os.path.abspath(chosen.out)
-    os.makedirs(out, exist_ok=True)
-    for old in Path(out).iterdir():  # of an earlier run: nothing here may be older than report.json
-        if old.name in PRODUCTS or bake.TAKE_FILE.fullmatch(old.name):
-            old.unlink()
     sound = os.path.abspath(chosen.audio)
+    npz = [f"take_{rank:02d}.npz" for rank in range(1, chosen.takes + 1)]
+    bake.check_engine(package, chosen.engine, None)
+    out = files.Transaction(chosen.out, chosen.force, [sound])
+    out.check([*PRODUCTS, *npz])
 
     bar.begin("Setting the stage")
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
@@ -100,64 +104,69 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
         keep=sampled), bar.step)
     for rank, (take, entry) in enumerate(zip(sampled, scene.thunder.takes), start=1):
         print(f"          {rank}  lip-sync {take.score:5.1f}  seed {take.seed:<10d} {entry.curve}", flush=True)
-        bake.write_npz(os.path.join(out, f"take_{rank:02d}.npz"), take)
     best = scene.thunder.takes[0]
-    scene.frame_end = best.last
+    scene.frame_end = best.last + best.lead_out
 
-    bar.begin("Listening to the best take")
-    says = os.path.join(out, "says.wav")
-    work.run_through("Listening", listening.speak(client, scene, rig, voice, best.first, best.last, says), bar.step)
-    if strip.has_audio():
-        listening.place(scene, says, f"{strip.LISTEN_MARK} {rig.mesh.name}", best.first)
-        line.sound.pack()  # the scene shall sound wherever it is copied to
+    npz = npz[:len(sampled)]
+    with out:
+        parts = {name: out.part(name) for name in (*npz, *PRODUCTS) if name != "report.json"}
+        for name, take in zip(npz, sampled):
+            bake.write_npz(parts[name], take)
 
-    bar.begin("Saving the scene")
-    scene.frame_set(scene.frame_start)
-    scene.sync_mode = "AUDIO_SYNC"
-    with bake.WholeOrNothing(package, out) as folder, quiet():
-        bake.save_blend(folder.path("scene.blend"))
+        bar.begin("Listening to the best take")
+        work.run_through("Listening", listening.speak(client, scene, rig, voice, best.first, best.last, parts["says.wav"]), bar.step)
+        if strip.has_audio():
+            says = listening.place(scene, parts["says.wav"], f"{strip.LISTEN_MARK} {rig.mesh.name}", best.first)
+            says.sound.filepath = "//says.wav"  # packed, so the file need not be there yet
+            line.sound.pack()  # the scene shall sound wherever it is copied to
 
-    bar.begin("Filming the best take")
-    with quiet(), film_progress(bar, scene):
-        stage.render_film(scene, os.path.join(out, "best.mp4"), FILM_PIXELS)
+        bar.begin("Saving the scene")
+        scene.frame_set(scene.frame_start)
+        scene.sync_mode = "AUDIO_SYNC"
+        with quiet():
+            bake.save_blend(parts["scene.blend"])
 
-    bar.begin("Drawing the contact sheet")
-    folder = os.path.join(client.folder, "stills")
-    os.makedirs(folder)
-    instants = telling_instants(sampled[0])
-    scene.camera = stage.close_up(scene, rig)
-    stills = []
-    for rank, entry in enumerate(scene.thunder.takes, start=1):
-        showing.show(rig, entry)
-        stills.append([])
-        for number, seconds in enumerate(instants):
-            scene.frame_set(round(float(voice.clock.frame(seconds))))
-            stills[-1].append(os.path.join(folder, f"{rank:02d}_{number}.png"))
-            with quiet():
-                stage.render_still(scene, stills[-1][-1], STILL_PIXELS)
-    sheet(client, {
-        "title": f"{chosen.takes} takes of “{Path(sound).stem}”",
-        "subtitle": "best lip-sync first; the frames are of the same instants in every take",
-        "sound": sound, "instants": instants,
-        "takes": [{"npz": os.path.join(out, f"take_{rank:02d}.npz"), "score": take.score, "seed": take.seed,
-                   "frames": frames} for rank, (take, frames) in enumerate(zip(sampled, stills), start=1)],
-    }, os.path.join(out, "takes.png"), package)
-    bar.end()
+        bar.begin("Filming the best take")
+        with quiet(), film_progress(bar, scene):
+            stage.render_film(scene, parts["best.mp4"], FILM_PIXELS)
 
-    files = sorted(name for name in os.listdir(out) if name.endswith((".npz", ".wav")))
-    report = {
-        "audio": os.path.basename(sound), "audio_sha256": bake.file_hash(sound),
-        "weights": sampled[0].provenance["weights"], "steps": chosen.steps,
-        "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3)}
-                  for rank, take in enumerate(sampled, start=1)],
-        "sha256": {name: bake.file_hash(os.path.join(out, name)) for name in files},
-        "seconds": bar.seconds | {"all": round(time.monotonic() - bar.started, 2)},
-        "versions": {"blender": bpy.app.version_string, "python": platform.python_version(),
-                     "system": platform.platform(), "cores": os.cpu_count()},
-    }
-    with open(os.path.join(out, "report.json"), "w", encoding="utf-8") as file:
-        json.dump(report, file, indent=1, ensure_ascii=False)
-    print(f"[{report['seconds']['all']:5.1f} s] Done: {', '.join(sorted(os.listdir(out)))} in {out}", flush=True)
+        bar.begin("Drawing the contact sheet")
+        folder = os.path.join(client.folder, "stills")
+        os.makedirs(folder)
+        instants = telling_instants(sampled[0])
+        scene.camera = stage.close_up(scene, rig)
+        stills = []
+        for rank, entry in enumerate(scene.thunder.takes, start=1):
+            showing.show(rig, entry)
+            stills.append([])
+            for number, seconds in enumerate(instants):
+                scene.frame_set(round(float(voice.clock.frame(seconds))))
+                stills[-1].append(os.path.join(folder, f"{rank:02d}_{number}.png"))
+                with quiet():
+                    stage.render_still(scene, stills[-1][-1], STILL_PIXELS)
+        sheet(client, {
+            "title": f"{chosen.takes} takes of “{Path(sound).stem}”",
+            "subtitle": "best lip-sync first; the frames are of the same instants in every take",
+            "sound": sound, "instants": instants,
+            "takes": [{"npz": parts[name], "score": take.score, "seed": take.seed, "frames": frames}
+                      for name, take, frames in zip(npz, sampled, stills)],
+        }, parts["takes.png"], package)
+        bar.end()
+
+        report = {
+            "audio": os.path.basename(sound), "audio_sha256": files.hash_of(sound),
+            "weights": sampled[0].provenance["weights"], "steps": chosen.steps,
+            "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3)}
+                      for rank, take in enumerate(sampled, start=1)],
+            "sha256": {name: files.hash_of(parts[name]) for name in sorted(parts) if name.endswith((".npz", ".wav"))},
+            "seconds": bar.seconds | {"all": round(time.monotonic() - bar.started, 2)},
+            "versions": {"blender": bpy.app.version_string, "python": platform.python_version(),
+                         "system": platform.platform(), "cores": os.cpu_count()},
+        }
+        out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
+        out.remove(bake.TAKE_FILE)  # those of an earlier run with more takes
+    bake.say_kept(out)
+    print(f"[{report['seconds']['all']:5.1f} s] Done: {', '.join(sorted((*parts, 'report.json')))} in {out.folder}", flush=True)
     return report
 
 
@@ -224,7 +233,7 @@ def sheet(client, spec: dict, out: str, package) -> None:
                           capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
-        raise errors.NoEngine(f"The contact sheet could not be drawn ({last}): install the engine again")
+        raise errors.NoEngine(f"The contact sheet could not be drawn ({last}): reinstall the engine")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "blender")]
-os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="thunder_bench_")  # read once, at import
+RESOURCES = os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="thunder_bench_")  # read once, at import
 
 import bpy  # noqa: E402
 import numpy as np  # noqa: E402
@@ -135,7 +135,7 @@ def main() -> None:
         told = {"blender": bpy.app.version_string, "building": building(room, sys.argv[1] if len(sys.argv) > 1 else ""),
                 "playing": playing(room, core), "exporting": exporting(room, core, folder)}
     print("\n" + json.dumps(told), flush=True)
-    shutil.rmtree(os.environ["BLENDER_USER_RESOURCES"], ignore_errors=True)
+    shutil.rmtree(RESOURCES, ignore_errors=True)
     os._exit(0)  # Blender 4.2 may crash at its own end, which says nothing of what was measured
 
 

@@ -8,15 +8,15 @@ from .adding import AddsHeadFrom
 
 
 class THUNDER_OT_add_flame_head(AddsHeadFrom, bpy.types.Operator):
-    """Add the head of a FLAME file (2019, 2020, 2023, 2023 Open; .pkl or .npz), ready to be animated. Nothing in the file is run"""
+    """Add a head from a FLAME file (2019, 2020, 2023, 2023 Open; .pkl or .npz). No code in the file is run"""
 
     bl_idname = "thunder.add_flame_head"
     bl_label = "Head from FLAME File…"
 
-    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", description="A FLAME model as it was downloaded")
+    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", description="FLAME model file, as downloaded")
     filter_glob: bpy.props.StringProperty(default="*.pkl;*.npz", options={"HIDDEN"})
     sliders: bpy.props.IntProperty(name="Identity Sliders", default=10, min=0, max=300,
-                                   description="How many of the file's directions between people become shape keys")
+                                   description="Number of identity shape keys to create")
 
     def add(self, context, collection):
         return flame_rig.add(self.filepath, collection, context.view_layer, context.scene.cursor.location, self.sliders)

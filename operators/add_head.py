@@ -8,7 +8,7 @@ from .adding import AddsHead
 
 
 class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
-    """Add the head that comes with Thunder, ready to be animated, at the 3D cursor"""
+    """Add the bundled head at the 3D cursor, ready to animate"""
 
     bl_idname = "thunder.add_head"
     bl_label = "Add Head"

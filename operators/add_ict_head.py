@@ -8,12 +8,12 @@ from .adding import AddsHeadFrom
 
 
 class THUNDER_OT_add_ict_head(AddsHeadFrom, bpy.types.Operator):
-    """Add the head in the folder FaceXModel of ICT-FaceKit (MIT licence, from its public repository), ready to be animated"""
+    """Add the head from the FaceXModel folder of ICT-FaceKit (MIT licence), ready to animate"""
 
     bl_idname = "thunder.add_ict_head"
     bl_label = "Head from ICT-FaceKit Folder…"
 
-    directory: bpy.props.StringProperty(name="Folder", subtype="DIR_PATH", description="ICT-FaceKit's folder, or FaceXModel in it")
+    directory: bpy.props.StringProperty(name="Folder", subtype="DIR_PATH", description="The ICT-FaceKit folder, or its FaceXModel folder")
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
 
     def add(self, context, collection):

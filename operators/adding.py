@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the operators that add a head to the scene share: where it goes, that it is chosen, and errors as one sentence."""
 
-from ..scene import head
+from ..scene import head, report
 from ..thunder_core.errors import ThunderError
 
 
@@ -13,7 +13,7 @@ class AddsHead:
     @classmethod
     def poll(cls, context):
         if context.mode != "OBJECT":
-            cls.poll_message_set("Switch to object mode first")
+            cls.poll_message_set("Switch to Object Mode first")
             return False
         return True
 
@@ -24,6 +24,7 @@ class AddsHead:
         try:
             mesh = self.add(context, collection)
         except ThunderError as error:
+            report.note(self.bl_label, error)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         head.fit_to_units(context.scene, mesh)

@@ -7,7 +7,7 @@ from ..scene import work
 
 
 class THUNDER_OT_cancel(bpy.types.Operator):
-    """Stop the work that is going on; takes that have arrived stay, all else is as it was before"""
+    """Cancel the running operation. Finished takes are kept, everything else stays as it was"""
 
     bl_idname = "thunder.cancel"
     bl_label = "Cancel"
@@ -16,7 +16,7 @@ class THUNDER_OT_cancel(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if work.running is None:
-            cls.poll_message_set("Nothing is going on")
+            cls.poll_message_set("Nothing is running")
             return False
         return True
 

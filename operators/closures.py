@@ -19,7 +19,7 @@ class _Closure(NeedsShownTake, SlicedWork):
 
 
 class THUNDER_OT_add_closure(_Closure, bpy.types.Operator):
-    """Close the lips at the current frame as for m, b or p; the mouth comes and goes as it does in speech"""
+    """Close the lips at the current frame, as for M, B or P"""
 
     bl_idname = "thunder.add_closure"
     bl_label = "Close Lips"
@@ -29,7 +29,7 @@ class THUNDER_OT_add_closure(_Closure, bpy.types.Operator):
 
 
 class THUNDER_OT_remove_closure(_Closure, bpy.types.Operator):
-    """Take away the closure at the current frame or next to it; the mouth stays open from what is before to what is after"""
+    """Remove the lip closure at or next to the current frame"""
 
     bl_idname = "thunder.remove_closure"
     bl_label = "Open Lips"

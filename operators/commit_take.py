@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a take the animator's own animation."""
+"""Make a take the animator's own animation; or one of every line of the dialogue."""
 
 import bpy
 
-from ..scene import committing, head, ranking
+from ..scene import committing, committing_dialogue, head, ranking
 from .on_shown_take import NeedsShownTake, shown
 from .slices import SlicedWork
 
 
 class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
-    """Make the shown take your own animation, as few keys; what was there stays in the file"""
+    """Apply the shown take to your animation with fewer keys. Your previous action is kept"""
 
     bl_idname = "thunder.commit_take"
     bl_label = "Commit"
@@ -18,7 +18,7 @@ class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
         entry, rig = shown(context)
         head.check_animatable(rig)
         choice = committing.chosen(context.scene, entry)
-        return "Committing", self.told(committing.commit(rig, entry, f"{rig.owner.name} · {entry.voice}", choice))
+        return "Committing", self.told(committing.commit(rig, entry, entry.voice, choice))
 
     def told(self, steps):
         self.sentence = (yield from steps).sentence
@@ -30,4 +30,41 @@ class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
         return {"FINISHED"}
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_commit_take,))
+class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
+    """Commit a take of every line of the dialogue"""
+
+    bl_idname = "thunder.commit_all"
+    bl_label = "Commit All Dialogue"
+    bl_description = ("Commit a take of every line of the dialogue, in order of time: the one its head shows, else the best starred "
+                      "one, else the best by lip-sync")
+
+    @classmethod
+    def poll(cls, context):
+        if not super().poll(context):
+            return False
+        if not committing_dialogue.has_takes(context.scene):
+            cls.poll_message_set("No line of the dialogue has takes: generate some first")
+            return False
+        return True
+
+    def begin(self, context):
+        self.done = committing_dialogue.Done()
+        return "Committing the dialogue", committing_dialogue.commit_all(context.scene, self.done)
+
+    def fail(self, error):
+        answer = super().fail(error)
+        if not self.done.reports:
+            return answer
+        self.report({"WARNING"}, f"Stopped: {self.done.sentence}")  # these lines are done, and are one step to undo
+        return {"FINISHED"}
+
+    def finish(self, context):
+        self.report({"INFO"}, self.done.sentence)
+        for sentence in self.done.left_out:
+            self.report({"WARNING"}, f"Left out: {sentence}")
+        if not bpy.app.background:
+            ranking.look()
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_commit_take, THUNDER_OT_commit_all))

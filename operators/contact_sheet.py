@@ -11,7 +11,7 @@ from .slices import SlicedWork
 
 
 class THUNDER_OT_contact_sheet(SlicedWork, bpy.types.Operator):
-    """Draw the listed takes at the same telling moments, lips closed, mouth widest, voice loudest, into an image"""
+    """Render the listed takes side by side, at the moments that tell them apart, into an image"""
 
     bl_idname = "thunder.contact_sheet"
     bl_label = "Contact Sheet"
@@ -34,7 +34,7 @@ class THUNDER_OT_contact_sheet(SlicedWork, bpy.types.Operator):
         where = bpy.path.abspath(image.filepath) if image is not None else ""
         if image is not None and not bpy.app.background:
             _open(context, image)
-        self.report({"INFO"}, f"The contact sheet is in {where}")
+        self.report({"INFO"}, f"Contact sheet saved to {where}")
         return {"FINISHED"}
 
 
@@ -46,7 +46,7 @@ def _loudness(context, name: str):
         return None
     heard = spoken.read(context.scene, voice) if voice.name == name else None
     while heard is not None and heard.reading:
-        yield Step(0.0, "Hearing the voice")
+        yield Step(0.0, "Reading the voice")
     if heard is None or heard.peaks is None:
         return None
     return moments.loudness(heard.peaks, spoken.PEAKS_PER_SECOND)

@@ -8,7 +8,7 @@ from ..scene.sampling import Sampling
 from .generate import KeepsArrivals
 from .slices import SlicedWork
 
-_NOBODY = ("NOBODY", "Nobody", "Music, footsteps, a voice without a face")
+_NOBODY = ("NOBODY", "No Speaker", "For music, sound effects and off-screen voices")
 _items: list = [_NOBODY]  # Blender does not keep the strings that it shows: we do
 
 
@@ -35,7 +35,7 @@ class THUNDER_OT_cast_strip(bpy.types.Operator):
 
 
 class THUNDER_OT_generate_all(KeepsArrivals, SlicedWork, bpy.types.Operator):
-    """Sample takes for every strip of the dialogue that has none yet, each on the head that speaks it"""
+    """Generate takes for every dialogue strip that has none yet, each on the head of its speaker"""
 
     bl_idname = "thunder.generate_all"
     bl_label = "Generate for All Dialogue Strips"
@@ -46,7 +46,7 @@ class THUNDER_OT_generate_all(KeepsArrivals, SlicedWork, bpy.types.Operator):
             return False
         if not dialogue.wanting(context.scene):
             why = next((line.why_not for line in dialogue.lines(context.scene) if line.why_not), "")
-            cls.poll_message_set(why or "Every strip that somebody speaks has takes that fit it")
+            cls.poll_message_set(why or "All dialogue strips have takes that match them")
             return False
         return True
 
@@ -61,9 +61,9 @@ class THUNDER_OT_generate_all(KeepsArrivals, SlicedWork, bpy.types.Operator):
 
     def finish(self, context):
         done = self.strips - len(self.left_out)
-        self.report({"INFO"}, f"{len(self.arrived)} takes of {done} strip{'' if done == 1 else 's'}")
+        self.report({"INFO"}, f"Generated {len(self.arrived)} takes for {done} strip{'' if done == 1 else 's'}")
         for sentence in self.left_out:
-            self.report({"WARNING"}, f"Left out: {sentence}")
+            self.report({"WARNING"}, f"Skipped: {sentence}")
         return {"FINISHED"}
 
 

@@ -5,7 +5,7 @@ import os
 
 import bpy
 
-from ..scene import exporting, head, listening, takes
+from ..scene import exporting, head, listening, report, takes
 from ..thunder_core.errors import ThunderError
 from .slices import nothing_runs
 
@@ -13,7 +13,7 @@ _SUFFIXES = {form.suffix for form in exporting.FORMATS.values()}
 
 
 class THUNDER_OT_export_performance(bpy.types.Operator):
-    """Write the head and its animation, as they are seen now, to a file for other programs"""
+    """Export the head and its current animation for other programs"""
 
     bl_idname = "thunder.export_performance"
     bl_label = "Export Performance"
@@ -24,23 +24,23 @@ class THUNDER_OT_export_performance(bpy.types.Operator):
     check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     form: bpy.props.EnumProperty(
         name="Format", items=[(key, form.name, form.carries) for key, form in exporting.FORMATS.items()],
-        description="Kind of file",
+        description="File format",
     )
     frames: bpy.props.EnumProperty(
         name="Frames",
-        items=[("TAKE", "Take", "From the first to the last frame of the take or the voice"),
+        items=[("TAKE", "Take", "The frames of the take, or of the voice"),
                ("PREVIEW", "Preview Range", "The scene's preview range"),
                ("SCENE", "Scene", "The scene's frame range")],
-        description="Frames that are written",
+        description="Frames to export",
     )
     rate: bpy.props.FloatProperty(
         name="Rows per Second", default=60.0, min=1.0, max=240.0, precision=3,
-        description="How often the curves are written: Live Link Face records 60 rows a second, and most importers expect that",
+        description="Sampling rate of the curves. Live Link Face records 60 rows per second, which most importers expect",
     )
 
     from_zero: bpy.props.BoolProperty(
         name="Start at Zero", default=True,
-        description="The first frame, where the sound begins, is at time 0 of the file; otherwise it stays at its place in the scene",
+        description="Start the file at time 0 instead of the frame's time in the scene",
     )
 
     @classmethod
@@ -76,7 +76,7 @@ class THUNDER_OT_export_performance(bpy.types.Operator):
 
     def execute(self, context):
         if not os.path.basename(self.filepath):
-            self.report({"ERROR"}, "The file has no name: type one and export again")
+            self.report({"ERROR"}, "The file has no name: enter one")
             return {"CANCELLED"}
         self.check(context)
         window = context.window
@@ -88,6 +88,7 @@ class THUNDER_OT_export_performance(bpy.types.Operator):
             shot = exporting.Shot(context.scene, context.view_layer, rig, first, last, self.rate, self.from_zero)
             notes = exporting.export(shot, exporting.FORMATS[self.form], bpy.path.abspath(self.filepath))
         except ThunderError as error:
+            report.note(self.bl_label, error)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         finally:
@@ -95,14 +96,15 @@ class THUNDER_OT_export_performance(bpy.types.Operator):
                 window.cursor_modal_restore()
         for note in notes:
             self.report({"WARNING"}, note)
-        self.report({"INFO"}, f"Frames {first} to {last} are in “{os.path.basename(self.filepath)}”")
+        self.report({"INFO"}, f"Exported frames {first}–{last} to “{os.path.basename(self.filepath)}”")
         return {"FINISHED"}
 
 
 def _file_name(context) -> str:
     """A name for the file: the shown take's, or the head's."""
-    entry = takes.shown_take(context.scene.thunder)
-    name = entry.action.name if entry is not None else head.find(context.scene, context.object).owner.name
+    rig = head.find(context.scene, context.object)
+    entry = takes.on_head(context.scene, rig.mesh)
+    name = entry.action.name if entry is not None else rig.owner.name
     return bpy.path.clean_name(name)
 
 

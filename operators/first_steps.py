@@ -29,7 +29,7 @@ def free_place(scene, place: Vector, unit: float) -> Vector:
 
 
 class THUNDER_OT_first_head(AddsHead, bpy.types.Operator):
-    """Add the head that comes with Thunder and look it in the face"""
+    """Add the bundled head and frame it in the view"""
 
     bl_idname = "thunder.first_head"
     bl_label = "Add a Head"
@@ -74,7 +74,7 @@ class _AddsVoice:
 
 
 class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
-    """Put a recorded sentence in the sequencer, to try Thunder without a recording of your own"""
+    """Add a sample recording to the sequencer to try Thunder"""
 
     bl_idname = "thunder.sample_voice"
     bl_label = "Use a Sample Voice"
@@ -82,7 +82,7 @@ class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if not os.path.isfile(SAMPLE):
-            cls.poll_message_set("The sample does not come with this copy of the add-on: choose a sound of your own")
+            cls.poll_message_set("This copy of the add-on has no sample: choose a sound of your own")
             return False
         return context.scene is not None
 
@@ -91,7 +91,7 @@ class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
 
 
 class THUNDER_OT_own_voice(_AddsVoice, bpy.types.Operator):
-    """Put a recording of your own in the sequencer and let it be the voice"""
+    """Add a sound file to the sequencer and use it as the voice"""
 
     bl_idname = "thunder.own_voice"
     bl_label = "Choose a Recording"
@@ -113,7 +113,7 @@ class THUNDER_OT_own_voice(_AddsVoice, bpy.types.Operator):
 
 
 class THUNDER_OT_open_preferences(bpy.types.Operator):
-    """Open this add-on's preferences, where the engine is installed"""
+    """Open the add-on preferences to install the engine"""
 
     bl_idname = "thunder.open_preferences"
     bl_label = "Install the Engine"

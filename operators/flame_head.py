@@ -27,15 +27,15 @@ class _OfFlameHead(OnCharacter):
 
 
 class THUNDER_OT_preview_retarget(_OfFlameHead, bpy.types.Operator):
-    """Show what one of Thunder's channels becomes on this head; at amount 0 the head is put back"""
+    """Preview one of Thunder's channels on this head. An amount of 0 resets it"""
 
     bl_idname = "thunder.preview_retarget"
     bl_label = "Show Channel"
 
     channel: bpy.props.StringProperty(name="Channel", default="jawOpen", search=_channels, 
-                                      description="What is shown, everything else at rest")
+                                      description="Channel to preview, with all others at rest")
     amount: bpy.props.FloatProperty(name="Amount", default=1.0, soft_min=0.0, soft_max=1.0, min=-2.0, max=2.0,
-                                    description="How far the channel goes; 0 puts the head back")
+                                    description="Value of the channel; 0 resets the head")
 
     def change(self, context, rig):
         if self.amount == 0.0:
@@ -45,14 +45,14 @@ class THUNDER_OT_preview_retarget(_OfFlameHead, bpy.types.Operator):
 
 
 class THUNDER_OT_measure_retarget(_OfFlameHead, bpy.types.Operator):
-    """Measure how closely this head does what Thunder's own does, over the movements of speech"""
+    """Measure how closely this head follows the bundled one during speech"""
 
     bl_idname = "thunder.measure_retarget"
     bl_label = "Measure"
 
     def change(self, context, rig):
         found = flame_rig.measure(rig.mesh, rig.armature)
-        text = (f"Lip opening off by {found.opening:.2f} mm on the mean, {found.worst:.1f} mm at most; "
+        text = (f"Lip opening off by {found.opening:.2f} mm on average, {found.worst:.1f} mm at most; "
                 f"lips that should touch are at most {found.closed:.2f} mm apart; "
                 f"lip shape off by {found.lips:.1f} of {found.travel:.1f} mm")
         rig.armature[flame_rig.MEASURED] = text
@@ -60,7 +60,7 @@ class THUNDER_OT_measure_retarget(_OfFlameHead, bpy.types.Operator):
 
 
 class THUNDER_OT_fit_flame_bones(_OfFlameHead, bpy.types.Operator):
-    """Move jaw, neck and eyes to where the person on the identity sliders has them"""
+    """Move the jaw, neck and eye bones to fit the identity sliders"""
 
     bl_idname = "thunder.fit_flame_bones"
     bl_label = "Fit Bones to Identity"
@@ -68,13 +68,13 @@ class THUNDER_OT_fit_flame_bones(_OfFlameHead, bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if context.mode != "OBJECT":
-            cls.poll_message_set("Switch to object mode first")
+            cls.poll_message_set("Switch to Object Mode first")
             return False
         return super().poll(context)
 
     def change(self, context, rig):
         moved = flame_rig.fit_bones(rig.mesh, rig.armature, context.view_layer)
-        return f"The bones moved by up to {1000 * moved:.1f} mm"
+        return f"Bones moved by up to {1000 * moved:.1f} mm"
 
 
 register, unregister = bpy.utils.register_classes_factory((

@@ -16,7 +16,7 @@ class KeepsArrivals:
         arrived = len(getattr(self, "arrived", ()))
         if not arrived:
             return super().fail(error)
-        kept = f"{arrived} of {self.asked} takes had arrived and stay in the list"
+        kept = f"{arrived} of {self.asked} takes are finished and stay in the list"
         if isinstance(error, Cancelled):
             self.report({"INFO"}, f"Stopped: {kept}")
         elif isinstance(error, ThunderError):
@@ -27,7 +27,7 @@ class KeepsArrivals:
 
 
 class THUNDER_OT_generate(KeepsArrivals, SlicedWork, bpy.types.Operator):
-    """Sample performances of the voice, list each as soon as it is there and put the best first"""
+    """Generate takes of the voice, ranked by Lip-Sync"""
 
     bl_idname = "thunder.generate"
     bl_label = "Generate Takes"
@@ -55,7 +55,9 @@ class THUNDER_OT_generate(KeepsArrivals, SlicedWork, bpy.types.Operator):
 
     def finish(self, context):
         best = max(self.arrived, key=lambda take: take.score)
-        self.report({"INFO"}, f"Best of {self.asked} takes: lip-sync {best.score:.1f}, seed {best.seed}")
+        name = next((f"{entry.name}, " for entry in context.scene.thunder.takes
+                     if (entry.seed, entry.score) == (best.seed, best.score)), "")
+        self.report({"INFO"}, f"Best of {self.asked} takes: {name}Lip-Sync {best.score:.0f}")
         return {"FINISHED"}
 
 

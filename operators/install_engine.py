@@ -7,6 +7,7 @@ import bpy
 
 from ..scene import engine_session, installing, performing
 from ..scene.work import Step
+from ..thunder_core.errors import ThunderError
 from .slices import SlicedWork, nothing_runs
 
 _LABELS = {"ABSENT": "Install Engine", "UNFINISHED": "Resume Installation", "BROKEN": "Repair Engine",
@@ -25,7 +26,7 @@ def wheels_folder() -> str:
 
 
 class THUNDER_OT_install_engine(bpy.types.Operator):
-    """Install what the engine needs into an environment of its own; nothing of Blender or of other add-ons is touched"""
+    """Install the engine into its own environment. Blender and other add-ons are not changed"""
 
     bl_idname = "thunder.install_engine"
     bl_label = "Install Engine"
@@ -34,7 +35,7 @@ class THUNDER_OT_install_engine(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if installing.folder() is None:
-            cls.poll_message_set("Thunder was not installed as an extension and has no folder for the engine")
+            cls.poll_message_set("Thunder is not installed as an extension, so there is no folder for the engine")
             return False
         if installing.running is not None:
             cls.poll_message_set("The engine is being installed")
@@ -49,7 +50,7 @@ class THUNDER_OT_install_engine(bpy.types.Operator):
     @classmethod
     def description(cls, context, properties):
         if installing.state().kind == "READY":
-            return "Look through the engine's packages and install again what is missing or damaged"
+            return "Check the engine's packages and reinstall missing or damaged ones"
         return cls.__doc__
 
     def invoke(self, context, event):
@@ -59,7 +60,7 @@ class THUNDER_OT_install_engine(bpy.types.Operator):
         size = f"About {installing.DOWNLOAD_GB:.1f} GB to download" if not wheels_folder() else "Reads the folder of wheels"
         return context.window_manager.invoke_confirm(
             self, event, title=label(kind), confirm_text="Install",
-            message=f"{size}, {installing.DISK_GB:.0f} GB on the disk. You can go on working and cancel at any time")
+            message=f"{size}, {installing.DISK_GB:.0f} GB of disk space. You can keep working, and cancel at any time")
 
     def execute(self, context):
         engine_session.stop()  # a running engine would hold its files
@@ -75,7 +76,7 @@ class THUNDER_OT_install_engine(bpy.types.Operator):
 
 
 class THUNDER_OT_stop_installation(bpy.types.Operator):
-    """Stop installing; what was downloaded is kept for the next try"""
+    """Cancel the installation. Downloads are kept"""
 
     bl_idname = "thunder.stop_installation"
     bl_label = "Cancel"
@@ -94,7 +95,7 @@ class THUNDER_OT_stop_installation(bpy.types.Operator):
 
 
 class THUNDER_OT_remove_engine(bpy.types.Operator):
-    """Take the engine's environment off the disk; heads, takes and settings stay"""
+    """Delete the engine's environment. Heads, takes and settings are kept"""
 
     bl_idname = "thunder.remove_engine"
     bl_label = "Remove Engine"
@@ -103,27 +104,30 @@ class THUNDER_OT_remove_engine(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if installing.running is not None or installing.state().kind == "ABSENT":
-            cls.poll_message_set("There is no engine of this add-on's to remove")
+            cls.poll_message_set("This add-on has no engine to remove")
             return False
         return True
 
     def invoke(self, context, event):
         return context.window_manager.invoke_confirm(
             self, event, title="Remove Engine", confirm_text="Remove",
-            message=f"Frees about {installing.DISK_GB:.0f} GB. It has to be installed again before takes can be generated")
+            message=f"Frees about {installing.DISK_GB:.0f} GB. Reinstall it to generate takes")
 
     def execute(self, context):
         engine_session.stop()
         try:
             installing.remove()
+        except ThunderError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
         except OSError as error:
-            self.report({"ERROR"}, f"The engine cannot be removed ({error.strerror}): close what uses it and try again")
+            self.report({"ERROR"}, f"The engine cannot be removed ({error.strerror}): close the programs that use it and try again")
             return {"CANCELLED"}
         return {"FINISHED"}
 
 
 class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
-    """Start the engine and ask it what it runs on"""
+    """Start the engine and show its device and versions"""
 
     bl_idname = "thunder.check_engine"
     bl_label = "Check Engine"
@@ -145,9 +149,9 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
         return "Checking the engine", self.ask()
 
     def ask(self):
-        answer = yield from performing.ask(engine_session.client(), "hello", (0.1, 1.0), "Waking the engine")
+        answer = yield from performing.ask(engine_session.client(), "hello", (0.1, 1.0), "Starting engine")
         engine_session.tell(answer)
-        yield Step(1.0, "The engine answers")
+        yield Step(1.0, "Engine is running")
 
 
 CLASSES = (THUNDER_OT_install_engine, THUNDER_OT_stop_installation, THUNDER_OT_remove_engine, THUNDER_OT_check_engine)

@@ -25,24 +25,24 @@ class THUNDER_OT_jump_to_drift(bpy.types.Operator):
     bl_undo_group = "Frame Change"
 
     to: bpy.props.EnumProperty(
-        name="Go To", options={"SKIP_SAVE"}, description="Which place",
-        items=[("NEXT", "Next Drift", "The next one in time"), ("PREVIOUS", "Previous Drift", "The one before in time"),
-               ("WORST", "Worst Moment", "Where the lips are the furthest off")])
+        name="Go To", options={"SKIP_SAVE"}, description="Place to go to",
+        items=[("NEXT", "Next Drift", "Next in time"), ("PREVIOUS", "Previous Drift", "Previous in time"),
+               ("WORST", "Worst Moment", "Where the lips deviate most")])
 
     @classmethod
     def description(cls, context, properties):
         return {"NEXT": "Go to the next place where the lips drift from the voice",
-                "PREVIOUS": "Go to the place before where the lips drift from the voice",
-                "WORST": "Go to the frame on which the lips are the furthest off"}[properties.to]
+                "PREVIOUS": "Go to the previous place where the lips drift from the voice",
+                "WORST": "Go to the frame where the lips deviate most from the voice"}[properties.to]
 
     @classmethod
     def poll(cls, context):
         found = standing(context) if context.scene is not None else None
         if found is None or found.per_frame is None:
-            cls.poll_message_set("The lips were not scored yet: show a take, or press Listen")
+            cls.poll_message_set("No Lip-Sync score yet: show a take or press Listen")
             return False
         if not found.drifts():
-            cls.poll_message_set("The lips drift nowhere")
+            cls.poll_message_set("No drift found")
             return False
         return True
 
@@ -61,7 +61,7 @@ class THUNDER_OT_jump_to_drift(bpy.types.Operator):
 
 
 class THUNDER_OT_keep_score(bpy.types.Operator):
-    """Write the score that was found after an edit to its take"""
+    """Save the updated score with its take"""
 
     bl_idname = "thunder.keep_score"
     bl_label = "Keep Score"

@@ -9,7 +9,7 @@ from .slices import SlicedWork
 
 
 class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
-    """Speak what the mouth says now, edited keys included, and put it in the sequencer next to the original"""
+    """Generate speech from the current animation, edited keys included, and add it to the sequencer"""
 
     bl_idname = "thunder.listen"
     bl_label = "Listen"
@@ -17,7 +17,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if not strip.has_audio():
-            cls.poll_message_set("This Blender was built without sound: use one that plays sound to listen")
+            cls.poll_message_set("This Blender was built without audio: use one with audio to listen")
             return False
         return super().poll(context)
 
@@ -38,7 +38,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
 
     def finish(self, context):
         first, last = self.heard
-        self.report({"INFO"}, f"Heard frames {first} to {last}")
+        self.report({"INFO"}, f"Generated speech for frames {first}–{last}")
         if not bpy.app.background and context.window is not None and context.scene.thunder.listen_play:
             self.play(context, first)
         return {"FINISHED"}
@@ -55,26 +55,26 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
 
 
 class THUNDER_OT_original(bpy.types.Operator):
-    """Hear the original or what Listen heard: the one is muted when the other is not"""
+    """Switch between the original voice and the generated speech"""
 
     bl_idname = "thunder.original"
     bl_label = "Original"
     bl_options = {"REGISTER", "UNDO"}
 
     to: bpy.props.EnumProperty(
-        name="Hear", options={"SKIP_SAVE"}, description="Which of the two is heard",
+        name="Hear", options={"SKIP_SAVE"}, description="Sound to hear",
         items=[("FLIP", "The Other", "Whichever is muted now"), ("ORIGINAL", "Original", "The voice"),
-               ("HEARD", "Animation", "What the animation says")])
+               ("HEARD", "Animation", "Speech generated from the animation")])
 
     @classmethod
     def description(cls, context, properties):
-        return {"ORIGINAL": "Hear the original voice and mute what the animation says",
-                "HEARD": "Hear what the animation says and mute the original voice"}.get(properties.to, cls.__doc__)
+        return {"ORIGINAL": "Hear the original voice and mute the generated speech",
+                "HEARD": "Hear the generated speech and mute the original voice"}.get(properties.to, cls.__doc__)
 
     @classmethod
     def poll(cls, context):
         if context.scene is None or listening.heard_strip(context)[1] is None:
-            cls.poll_message_set("Nothing was listened to yet: press Listen first")
+            cls.poll_message_set("There is no generated speech yet: press Listen first")
             return False
         return True
 

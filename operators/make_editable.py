@@ -12,7 +12,7 @@ def _chosen(context):
 
 
 class THUNDER_OT_make_editable(bpy.types.Operator):
-    """Make a library override of the linked character and of the meshes that hold its shapes, so that it takes keys"""
+    """Make a library override of the linked character and its meshes, so that it can be animated"""
 
     bl_idname = "thunder.make_editable"
     bl_label = "Make Editable"
@@ -28,7 +28,7 @@ class THUNDER_OT_make_editable(bpy.types.Operator):
             cls.poll_message_set(f"{what} linked from another file: there is nothing to make editable")
             return False
         if context.mode != "OBJECT":
-            cls.poll_message_set("Switch to object mode first")
+            cls.poll_message_set("Switch to Object Mode first")
             return False
         return True
 
@@ -40,7 +40,7 @@ class THUNDER_OT_make_editable(bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         scene.thunder.head = face
-        self.report({"INFO"}, f"“{face.name}” takes keys now; the file it comes from stays as it is")
+        self.report({"INFO"}, f"“{face.name}” can be animated now. The linked file is not changed")
         return {"FINISHED"}
 
 

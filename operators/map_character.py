@@ -10,7 +10,7 @@ from .on_character import OnCharacter
 
 
 class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
-    """Find out what the character's shape keys, controls and bones are called and map it by their names, in place of its mapping"""
+    """Map the character automatically by the names of its shape keys, controls and bones"""
 
     bl_idname = "thunder.find_mapping"
     bl_label = "Find by Names"
@@ -22,13 +22,13 @@ class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
         table.keep_plan(context.scene, thing, plan)
         context.scene.thunder.head = thing
         if not plan.rules:
-            return "No names that Thunder knows were found: map the channels by hand"
+            return "No known names found: map the channels by hand"
         found = sum(name in plan.used for name in head.channel_names())
         return f"{plan.name}: {found} of {len(head.channel_names())} channels"
 
 
 class THUNDER_OT_show_mapping(OnCharacter, bpy.types.Operator):
-    """Show the character's mapping as a table to look at and to change"""
+    """Show the character's mapping as an editable table"""
 
     bl_idname = "thunder.show_mapping"
     bl_label = "Show Mapping"
@@ -48,7 +48,7 @@ class _OfTable(OnCharacter):
 
 
 class THUNDER_OT_add_rule(_OfTable, bpy.types.Operator):
-    """Add another target for the chosen row's channel"""
+    """Add another target to the selected row's channel"""
 
     bl_idname = "thunder.add_rule"
     bl_label = "Add Target"
@@ -64,7 +64,7 @@ class THUNDER_OT_add_rule(_OfTable, bpy.types.Operator):
 
 
 class THUNDER_OT_remove_rule(_OfTable, bpy.types.Operator):
-    """Let the chosen row's channel no longer move this target"""
+    """Remove this target from its channel"""
 
     bl_idname = "thunder.remove_rule"
     bl_label = "Remove Target"
@@ -79,7 +79,7 @@ class THUNDER_OT_remove_rule(_OfTable, bpy.types.Operator):
 
 
 class THUNDER_OT_learn_channel(_OfTable, bpy.types.Operator):
-    """Take the pose that stands on the character now, bones, sliders and shape keys, as what the chosen row's channel does"""
+    """Use the character's current pose as the effect of the selected row's channel"""
 
     bl_idname = "thunder.learn_channel"
     bl_label = "Learn from Pose"
@@ -98,12 +98,12 @@ class THUNDER_OT_learn_channel(_OfTable, bpy.types.Operator):
 
 
 class THUNDER_OT_use_objects(OnCharacter, bpy.types.Operator):
-    """Let the mapping move the selected objects alone (face, teeth, tongue, lashes, rig), or find them by itself again"""
+    """Apply the mapping only to the selected objects (face, teeth, tongue, lashes, rig), or find them automatically"""
 
     bl_idname = "thunder.use_objects"
     bl_label = "Use Selected Objects"
 
-    by_place: bpy.props.BoolProperty(name="Find by Itself", options={"SKIP_SAVE"},
+    by_place: bpy.props.BoolProperty(name="Find Automatically", options={"SKIP_SAVE"},
                                       description="Find the objects by armature, parent and place")
 
     def change(self, context, thing):
@@ -117,7 +117,7 @@ class THUNDER_OT_use_objects(OnCharacter, bpy.types.Operator):
 
 
 class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):
-    """Exchange left and right, for a character whose names mean the viewer's"""
+    """Swap left and right, for a character named from the viewer's side"""
 
     bl_idname = "thunder.swap_sides"
     bl_label = "Swap Left and Right"

@@ -11,7 +11,8 @@ _names: list = []  # Blender keeps no copy of an enum's texts
 
 
 def _items(self, context):
-    _names[:] = [(name, name, f"Use the saved mapping “{name}”") for name in presets.names()] or [("", "None Saved Yet", "Save a mapping first")]
+    _names[:] = [(name, name, f"Use the saved mapping “{name}”") for name in presets.names()]
+    _names[:] = _names or [("", "None Saved Yet", "Save a mapping first")]
     return _names
 
 
@@ -22,7 +23,7 @@ class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
     bl_label = "Save Mapping"
     bl_options = {"REGISTER"}
 
-    name: bpy.props.StringProperty(name="Name", description="What the preset is called; one of that name is replaced")
+    name: bpy.props.StringProperty(name="Name", description="Name of the preset. A preset with this name is replaced")
 
     def invoke(self, context, event):
         try:
@@ -38,12 +39,12 @@ class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
 
 
 class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
-    """Use a saved mapping on this character; objects are found by the names of their keys and bones"""
+    """Use a saved mapping on this character"""
 
     bl_idname = "thunder.load_mapping"
     bl_label = "Load Mapping"
 
-    name: bpy.props.EnumProperty(name="Preset", items=_items, description="Mapping that was saved")
+    name: bpy.props.EnumProperty(name="Preset", items=_items, description="Saved mapping")
 
     @classmethod
     def poll(cls, context):

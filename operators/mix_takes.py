@@ -10,21 +10,21 @@ _items: list = []  # Blender keeps no reference to the texts of a dynamic list
 
 
 def _takes(self, context):
-    found = [(entry.action.name, entry.name, f"Take “{entry.name}”, seed {entry.seed}", place)
+    found = [(entry.action.name, entry.name, entry.tooltip, place)
              for place, entry in enumerate(mixing.candidates(context))] if context is not None else []
     _items[:] = found
     return _items
 
 
 class THUNDER_OT_choose_part(bpy.types.Operator):
-    """Choose the take that this part of the face is of"""
+    """Choose the take for this part of the face"""
 
     bl_idname = "thunder.choose_part"
     bl_label = "Choose Take"
     bl_options = {"REGISTER", "UNDO"}
 
     part: bpy.props.EnumProperty(name="Part", items=mixing.PART_ITEMS, description="Part of the face")
-    take: bpy.props.EnumProperty(name="Take", items=_takes, description="Take that the part is of")
+    take: bpy.props.EnumProperty(name="Take", items=_takes, description="Take used for this part")
 
     def execute(self, context):
         setattr(context.scene.thunder_mix, self.part, bpy.data.actions[self.take])
@@ -32,18 +32,20 @@ class THUNDER_OT_choose_part(bpy.types.Operator):
 
 
 class THUNDER_OT_add_cut(bpy.types.Operator):
-    """Cut to the take that is shown, from the current frame on: show the take you want to hear and press"""
+    """Switch to the shown take from the current frame on"""
 
     bl_idname = "thunder.add_cut"
     bl_label = "Cut to Shown Take"
     bl_options = {"REGISTER", "UNDO"}
 
-    part: bpy.props.EnumProperty(name="Part", items=mixing.CUT_ITEMS, description="Part of the face that goes over to the take")
+    part: bpy.props.EnumProperty(name="Part", items=mixing.CUT_ITEMS, description="Part of the face to switch")
 
     @classmethod
     def poll(cls, context):
-        if context.scene is None or takes.shown_index(context.scene.thunder) < 0:
-            cls.poll_message_set("No take is shown: choose the take to cut to in the list")
+        if context.scene is None:
+            return False
+        if takes.shown_index(context.scene.thunder) < 0:
+            cls.poll_message_set(takes.why_none(context))
             return False
         return True
 
@@ -54,7 +56,7 @@ class THUNDER_OT_add_cut(bpy.types.Operator):
 
 
 class THUNDER_OT_remove_cut(bpy.types.Operator):
-    """Take this cut away: the take before it goes on"""
+    """Remove this cut. The previous take continues"""
 
     bl_idname = "thunder.remove_cut"
     bl_label = "Remove Cut"
@@ -72,7 +74,7 @@ class THUNDER_OT_remove_cut(bpy.types.Operator):
 
 
 class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
-    """Make a new take of the chosen parts and cuts; the takes it is made of stay as they are"""
+    """Create a new take from the chosen parts and cuts. The source takes are not changed"""
 
     bl_idname = "thunder.mix_takes"
     bl_label = "Mix"
@@ -82,7 +84,7 @@ class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
         if not super().poll(context):
             return False
         if len(mixing.candidates(context)) < 2:
-            cls.poll_message_set("There is only one take of this head: generate more to mix them")
+            cls.poll_message_set("There is only one take of this head and voice: generate more to mix them")
             return False
         return True
 
@@ -90,7 +92,7 @@ class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
         return "Mixing takes", (work.Step(fraction, "Mixing takes", busy=True) for fraction in mixing.mix(context))
 
     def finish(self, context):
-        self.report({"INFO"}, f"“{context.scene.thunder.takes[-1].name}” is a take of its own now")
+        self.report({"INFO"}, f"Created take “{context.scene.thunder.takes[-1].name}”")
         return {"FINISHED"}
 
 

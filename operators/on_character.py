@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the operators on an animator's own character share: which one is meant, and errors as one sentence."""
 
-from ..scene import table
+from ..scene import report, table
 from ..thunder_core.errors import ThunderError
 
 
@@ -28,6 +28,7 @@ class OnCharacter:
         try:
             message = self.change(context, self.meant(context))
         except ThunderError as error:
+            report.note(self.bl_label, error)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         if message:

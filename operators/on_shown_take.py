@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What operators on the shown take have in common."""
 
-from ..scene import takes
+from ..scene import report, takes
 from ..thunder_core.errors import ThunderError
 from .slices import nothing_runs
 
@@ -17,8 +17,10 @@ class NeedsShownTake:
 
     @classmethod
     def poll(cls, context):
-        if context.scene is None or takes.shown_index(context.scene.thunder) < 0:
-            cls.poll_message_set("No take is shown: choose one in the list first")
+        if context.scene is None:
+            return False
+        if takes.shown_index(context.scene.thunder) < 0:
+            cls.poll_message_set(takes.why_none(context))
             return False
         return nothing_runs(cls)
 
@@ -32,6 +34,7 @@ class OnShownTake(NeedsShownTake):
         try:
             self.deed(context)
         except ThunderError as error:
+            report.note(self.bl_label, error)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         return {"FINISHED"}

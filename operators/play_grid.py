@@ -3,14 +3,14 @@
 
 import bpy
 
-from ..scene import browsing, grid, playing, showing, takes
-from ..thunder_core.errors import ThunderError
+from ..scene import browsing, grid, playing, showing, takes, work
+from ..thunder_core.errors import BadRequest, ThunderError
 from .select_take import there_are_takes
 from .slices import SlicedWork
 
 
 class THUNDER_OT_play_grid(SlicedWork, bpy.types.Operator):
-    """Play all listed takes side by side, a head for each; click a head to choose its take. Ends when playing stops"""
+    """Play all listed takes side by side. Click a head to choose its take, press Esc to leave"""
 
     bl_idname = "thunder.play_grid"
     bl_label = "Play All"
@@ -22,13 +22,34 @@ class THUNDER_OT_play_grid(SlicedWork, bpy.types.Operator):
 
     @classmethod
     def description(cls, context, properties):
-        return "Leave the grid; the take whose head is selected is shown" if grid.running() else cls.__doc__
+        return "Leave the grid and show the take of the selected head" if grid.running() else cls.__doc__
 
     def invoke(self, context, event):
         if grid.running():
             playing.stop()
             return bpy.ops.thunder.leave_grid()
+        self.watches = False
         return super().invoke(context, event)
+
+    def modal(self, context, event):
+        """Esc always ends it: while the heads are set up and while they play, wherever the mouse is."""
+        escape = event.type == "ESC" and event.value == "PRESS"
+        if self.watches:
+            if not grid.running():
+                return {"FINISHED"}
+            if not escape:
+                return {"PASS_THROUGH"}
+            playing.stop()
+            bpy.ops.thunder.leave_grid()
+            return {"FINISHED"}
+        if escape and work.running is not None:
+            work.running.asked_to_stop = True  # what plays meanwhile goes on
+            return {"RUNNING_MODAL"}
+        return super().modal(context, event)
+
+    def cancel(self, context):
+        super().cancel(context)
+        grid.leave()
 
     def execute(self, context):
         if grid.running():
@@ -36,12 +57,17 @@ class THUNDER_OT_play_grid(SlicedWork, bpy.types.Operator):
         return super().execute(context)
 
     def begin(self, context):
+        if not bpy.app.background and grid.viewport(context) is None:
+            raise BadRequest("This window has no 3D viewport to play the takes in: open one and press Play All again")
         listed = browsing.of_one_head(context)
         return "Play All", grid.build(context.scene, takes.rig_of(context.scene, listed[0]), listed)
 
     def finish(self, context):
         grid.enter(context)
-        return {"FINISHED"}
+        if bpy.app.background or context.window is None:
+            return {"FINISHED"}
+        self.watches = True
+        return {"RUNNING_MODAL"}
 
 
 class THUNDER_OT_leave_grid(bpy.types.Operator):
@@ -54,7 +80,7 @@ class THUNDER_OT_leave_grid(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if not grid.running():
-            cls.poll_message_set("The takes are not side by side now")
+            cls.poll_message_set("The grid is not shown")
             return False
         return True
 
@@ -71,7 +97,7 @@ class THUNDER_OT_leave_grid(bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"FINISHED"}
         bpy.ops.ed.undo_push(message="Show Take")  # leaving alone is no step, choosing is
-        self.report({"INFO"}, f"Shown: {entries[place].name}")
+        self.report({"INFO"}, f"Showing {entries[place].name}")
         return {"FINISHED"}
 
 

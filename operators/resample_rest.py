@@ -11,15 +11,15 @@ from .slices import SlicedWork
 
 
 class THUNDER_OT_keep_frames(OnShownTake, bpy.types.Operator):
-    """Keep some frames of the take as they are"""
+    """Keep frames of the take unchanged"""
 
     bl_idname = "thunder.keep_frames"
     bl_label = "Keep Frames"
 
     which: bpy.props.EnumProperty(
         name="Frames", description="Which frames",
-        items=[("AROUND", "Around Current Frame", "Half a second to either side of the current frame"),
-               ("PREVIEW", "Preview Range", "The scene's preview range, as it is now"),
+        items=[("AROUND", "Around Current Frame", "Half a second around the current frame"),
+               ("PREVIEW", "Preview Range", "The scene's current preview range"),
                ("MARKERS", "Between Markers", "From the marker before the current frame to the one after it"),
                ("SELECTED", "From Selected Keys", "From the first to the last of the selected keys")])
 
@@ -41,15 +41,15 @@ class THUNDER_OT_keep_frames(OnShownTake, bpy.types.Operator):
             half = round(scene.render.fps / scene.render.fps_base / 2)
             first, last = scene.frame_current - half, scene.frame_current + half
         if last < entry.first or first > entry.last:
-            raise BadRequest(f"These frames are outside the take: choose some of its frames {entry.first} to {entry.last}")
+            raise BadRequest(f"These frames are outside the take: choose frames from {entry.first} to {entry.last}")
         keeping.add_range(scene, max(first, entry.first), min(last, entry.last))
 
 
 class THUNDER_OT_free_frames(bpy.types.Operator):
-    """Do not keep these frames any more"""
+    """Stop keeping these frames"""
 
     bl_idname = "thunder.free_frames"
-    bl_label = "Free Frames"
+    bl_label = "Remove Range"
     bl_options = {"REGISTER", "UNDO"}
 
     index: bpy.props.IntProperty(name="Frames", min=0, description="Place in the list of kept frames")
@@ -64,7 +64,7 @@ class THUNDER_OT_free_frames(bpy.types.Operator):
 
 
 class THUNDER_OT_resample_rest(NeedsShownTake, KeepsArrivals, SlicedWork, bpy.types.Operator):
-    """Sample what is not kept of the shown take anew, so that it flows into what is; the results are takes of their own"""
+    """Resample everything of the shown take that is not kept. The results are new takes"""
 
     bl_idname = "thunder.resample_rest"
     bl_label = "Resample the Rest"
@@ -90,7 +90,7 @@ class THUNDER_OT_resample_rest(NeedsShownTake, KeepsArrivals, SlicedWork, bpy.ty
         best = max(self.arrived, key=lambda take: take.score)
         count = len(self.arrived)
         found = f"{count} new takes around what you kept, the best" if count > 1 else "A new take around what you kept,"
-        self.report({"INFO"}, f"{found} with lip-sync {best.score:.1f}")
+        self.report({"INFO"}, f"{found} with Lip-Sync {best.score:.0f}")
         return {"FINISHED"}
 
 

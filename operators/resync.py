@@ -6,11 +6,11 @@ import bpy
 from ..scene import engine_session, resync, voice_state
 from .slices import SlicedWork
 
-_DONE = {"MOVED": "moved", "CUT": "trimmed", "RATE": "keyed for the scene's rate", "CHANGED": "sampled again"}
+_DONE = {"MOVED": "moved", "CUT": "trimmed", "RATE": "converted to the scene's frame rate", "CHANGED": "resampled"}
 
 
 class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
-    """Make takes fit their voice again: move or trim their keys, and sample what was never heard before; edited takes are kept"""
+    """Update takes to match their voice: move or trim keys, and generate what is new. Edited takes are kept"""
 
     bl_idname = "thunder.resync"
     bl_label = "Re-sync"
@@ -20,7 +20,7 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
         if not super().poll(context):
             return False
         if not voice_state.stale(context.scene):
-            cls.poll_message_set("Every take fits its voice")
+            cls.poll_message_set("All takes match their voice")
             return False
         return True
 
@@ -34,7 +34,7 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
 
     def finish(self, context):
         counts = [f"{self.changes.count(kind)} {done}" for kind, done in _DONE.items() if kind in self.changes]
-        self.report({"INFO"}, f"Takes re-synced: {', '.join(counts)}")
+        self.report({"INFO"}, f"Re-synced takes: {', '.join(counts)}")
         return {"FINISHED"}
 
 

@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene import browsing, head, playing, showing, takes
+from ..scene import browsing, head, playing, report, showing, takes
 from ..thunder_core.errors import ThunderError
 
 
@@ -16,15 +16,15 @@ def there_are_takes(operator, context) -> bool:
 
 
 class THUNDER_OT_select_take(bpy.types.Operator):
-    """Show a take on its head; your own animation is kept and comes back with My Animation"""
+    """Show a take on its head. Your own animation is kept: press My Animation to see it again"""
 
     bl_idname = "thunder.select_take"
     bl_label = "Show Take"
     bl_options = {"REGISTER", "UNDO"}
 
-    index: bpy.props.IntProperty(name="Take", default=-1, min=-1, description="Place in the list, −1 is your own animation")
+    index: bpy.props.IntProperty(name="Take", default=-1, min=-1, description="Index in the list; −1 for your own animation")
     step: bpy.props.IntProperty(name="Step", default=0, options={"SKIP_SAVE"},
-                                description="Go so many places on from the take that is shown, ignoring Take")
+                                description="Number of takes to move on from the shown one, ignoring Take")
 
     @classmethod
     def poll(cls, context):
@@ -35,7 +35,7 @@ class THUNDER_OT_select_take(bpy.types.Operator):
         if properties.step:
             return "Show the next take of the list" if properties.step > 0 else "Show the previous take of the list"
         if properties.index < 0:
-            return "Give the head back the animation it had before takes were shown"
+            return "Show your own animation again"
         return "Show this take on its head"
 
     def execute(self, context):
@@ -52,6 +52,7 @@ class THUNDER_OT_select_take(bpy.types.Operator):
                 self.report({"ERROR"}, f"There is no take {index + 1}: the list has {len(settings.takes)}")
                 return {"CANCELLED"}
         except ThunderError as error:
+            report.note(self.bl_label, error)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         return {"FINISHED"}
@@ -67,7 +68,7 @@ class THUNDER_OT_select_take(bpy.types.Operator):
 
 
 class THUNDER_OT_flip_take(bpy.types.Operator):
-    """Flip between the take that is shown and what was shown before it"""
+    """Switch between the shown take and the one shown before"""
 
     bl_idname = "thunder.flip_take"
     bl_label = "A/B"
@@ -82,9 +83,10 @@ class THUNDER_OT_flip_take(bpy.types.Operator):
             rig = takes.shown_rig(context.scene.thunder) or head.find(context.scene, context.object)
             name = takes.flip(context.scene, rig)
         except ThunderError as error:
+            report.note(self.bl_label, error)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        self.report({"INFO"}, f"Shown: {name}")
+        self.report({"INFO"}, f"Showing {name}")
         return {"FINISHED"}
 
 

@@ -9,7 +9,7 @@ from .slices import SlicedWork
 
 
 class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):
-    """Write the keys of the shown take as its sliders say"""
+    """Update the keys of the shown take from its sliders"""
 
     bl_idname = "thunder.apply_shape"
     bl_label = "Update Shape"
@@ -20,7 +20,7 @@ class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
 
 class THUNDER_OT_reset_shape(OnShownTake, bpy.types.Operator):
-    """Put all sliders back: the take is what it was before it was shaped, with every key you changed since"""
+    """Reset all sliders. Keys you edited are kept"""
 
     bl_idname = "thunder.reset_shape"
     bl_label = "Reset"
@@ -40,7 +40,7 @@ class THUNDER_OT_reset_shape(OnShownTake, bpy.types.Operator):
 
 
 class THUNDER_OT_animate_emotion(OnShownTake, bpy.types.Operator):
-    """Give the strength of the emotion a curve over time, with a key at either end of the take to go on from"""
+    """Animate the emotion's strength with a curve, starting with a key at each end of the take"""
 
     bl_idname = "thunder.animate_emotion"
     bl_label = "Animate Strength"
@@ -51,7 +51,7 @@ class THUNDER_OT_animate_emotion(OnShownTake, bpy.types.Operator):
 
 
 class THUNDER_OT_still_emotion(OnShownTake, bpy.types.Operator):
-    """Take the curve over time away; the emotion is then as strong as the slider says, all along the take"""
+    """Remove the curve. The slider then sets the strength for the whole take"""
 
     bl_idname = "thunder.still_emotion"
     bl_label = "Remove Strength Curve"

@@ -7,7 +7,7 @@ import traceback
 
 import bpy
 
-from ..scene import work
+from ..scene import report, work
 from ..thunder_core.errors import Cancelled, ThunderError
 
 TICK_SECONDS = 0.05
@@ -16,7 +16,7 @@ TICK_SECONDS = 0.05
 def nothing_runs(operator) -> bool:
     """Whether an operator can be called, as far as other work goes; if not, its button says why."""
     if work.running is not None:
-        operator.poll_message_set("Thunder is at work: wait for it or cancel it")
+        operator.poll_message_set("Another Thunder operation is running: wait for it or cancel it")
     return work.running is None
 
 
@@ -92,13 +92,15 @@ class SlicedWork:
             work.redraw()
 
     def fail(self, error: Exception):
+        if not isinstance(error, Cancelled):
+            report.note(self.bl_label, error)
         if isinstance(error, Cancelled):
             self.report({"INFO"}, str(error))
         elif isinstance(error, ThunderError):
             self.report({"ERROR"}, str(error))
         else:  # a fault of ours: the console gets what helps to mend it
             traceback.print_exception(error)
-            self.report({"ERROR"}, f"Something unforeseen went wrong ({type(error).__name__}): the console tells more")
+            self.report({"ERROR"}, f"Unexpected error ({type(error).__name__}): see the console or use Report a Problem")
         return {"CANCELLED"}
 
     def finish(self, context):

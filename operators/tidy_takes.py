@@ -16,7 +16,7 @@ class _OnTake:
     bl_options = {"REGISTER", "UNDO"}
 
     index: bpy.props.IntProperty(name="Take", default=-1, min=-1, options={"SKIP_SAVE"},
-                                 description="Place in the list, −1 is the take that is shown")
+                                 description="Index in the list; −1 for the shown take")
 
     @classmethod
     def poll(cls, context):
@@ -26,7 +26,7 @@ class _OnTake:
         settings = context.scene.thunder
         index = takes.shown_index(settings) if self.index < 0 else self.index
         if index < 0:
-            self.report({"ERROR"}, "No take is shown: choose one in the list first")
+            self.report({"ERROR"}, takes.why_none(context))
             return {"CANCELLED"}
         if index >= len(settings.takes):
             self.report({"ERROR"}, f"There is no take {index + 1}: the list has {len(settings.takes)}")
@@ -40,7 +40,7 @@ class _OnTake:
 
 
 class THUNDER_OT_star_take(_OnTake, bpy.types.Operator):
-    """Give the take a star, or take it away"""
+    """Add or remove the take's star"""
 
     bl_idname = "thunder.star_take"
     bl_label = "Star"
@@ -50,7 +50,7 @@ class THUNDER_OT_star_take(_OnTake, bpy.types.Operator):
 
 
 class THUNDER_OT_hide_take(_OnTake, bpy.types.Operator):
-    """Leave the take out of the list, or list it again; if it is shown, the next one is shown"""
+    """Hide the take, or list it again. If it is shown, the next take is shown instead"""
 
     bl_idname = "thunder.hide_take"
     bl_label = "Hide"
@@ -63,7 +63,7 @@ class THUNDER_OT_hide_take(_OnTake, bpy.types.Operator):
 
 
 class THUNDER_OT_duplicate_take(_OnTake, bpy.types.Operator):
-    """Copy the take with your edits and show the copy, to change it and keep this one"""
+    """Copy the take with your edits and show the copy"""
 
     bl_idname = "thunder.duplicate_take"
     bl_label = "Duplicate"
@@ -75,7 +75,7 @@ class THUNDER_OT_duplicate_take(_OnTake, bpy.types.Operator):
 
 
 class THUNDER_OT_delete_take(_OnTake, bpy.types.Operator):
-    """Delete the take and its keys; if it is shown, the next one is shown"""
+    """Delete the take and its keys. If it is shown, the next take is shown instead"""
 
     bl_idname = "thunder.delete_take"
     bl_label = "Delete"
@@ -94,9 +94,9 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
 
     which: bpy.props.EnumProperty(
         name="Takes", items=[("HIDDEN", "Hidden", "Takes that are hidden"),
-                             ("UNSTARRED", "Without a Star", "Takes that have no star, note, edited key or name of their own"),
-                             ("LOST", "Lost", "Takes whose actions were deleted")],
-        description="Which takes of the list")
+                             ("UNSTARRED", "Without a Star", "Takes without a star, a note, edited keys or a name of their own"),
+                             ("LOST", "Missing", "Takes whose actions were deleted")],
+        description="Takes to delete")
 
     @classmethod
     def poll(cls, context):
@@ -105,8 +105,8 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
     @classmethod
     def description(cls, context, properties):
         return {"HIDDEN": "Delete the takes of this head and voice that are hidden",
-                "UNSTARRED": "Delete the takes of this head and voice that have no star; edited, named and noted ones stay",
-                "LOST": "Take those off the list whose actions were deleted"}[properties.which]
+                "UNSTARRED": "Delete the takes of this head and voice without a star. Edited, named and noted ones are kept",
+                "LOST": "Remove takes whose actions were deleted"}[properties.which]
 
     def begin(self, context):
         return "Deleting Takes", self._steps(context)
@@ -116,15 +116,15 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
         wanted = {"HIDDEN": lambda entry: entry.hidden,
                   "UNSTARRED": lambda entry: entry.action is None or takes.is_replaceable(entry),
                   "LOST": lambda entry: entry.action is None}[self.which]
-        places = list(range(len(entries)) if self.which == "LOST" else browsing.of_voice(context))
+        places = list(range(len(entries)) if self.which == "LOST" else takes.of_voice(context))
         found = []
         for number, place in enumerate(places):  # to tell an edited take from another all its keys are read
             if wanted(entries[place]):
                 found.append(place)
-            yield Step((number + 1) / len(places), "Looking at the takes", busy=True)
+            yield Step((number + 1) / len(places), "Checking takes", busy=True)
         if not found:
-            raise BadRequest({"HIDDEN": "No take is hidden: there is nothing to delete", "LOST": "No take is lost: there is nothing to drop",
-                              "UNSTARRED": "Every take is starred, noted, named or edited: there is nothing to delete"}[self.which])
+            raise BadRequest({"HIDDEN": "There are no hidden takes to delete", "LOST": "No takes are missing: there is nothing to remove",
+                              "UNSTARRED": "Every take has a star, a note, a name or edited keys: there is nothing to delete"}[self.which])
         self.count, self.kept = len(found), takes.delete(context.scene, found)
 
     def finish(self, context):
@@ -134,10 +134,10 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
 
 
 class THUNDER_OT_adopt_takes(bpy.types.Operator):
-    """List takes that lie in this file but in no list, such as takes appended from another file"""
+    """Add takes of this file that are in no list, such as takes appended from another file"""
 
     bl_idname = "thunder.adopt_takes"
-    bl_label = "List Found Takes"
+    bl_label = "Add Unlisted Takes"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -153,7 +153,7 @@ class THUNDER_OT_adopt_takes(bpy.types.Operator):
         except ThunderError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        self.report({"INFO"}, f"{count} take{'s' * (count > 1)} found")
+        self.report({"INFO"}, f"Added {count} take{'s' * (count > 1)}")
         return {"FINISHED"}
 
 

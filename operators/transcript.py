@@ -10,7 +10,7 @@ from .slices import SlicedWork
 
 
 class THUNDER_OT_add_transcript(OnShownTake, bpy.types.Operator):
-    """Write down what the voice of the shown take says"""
+    """Enter what the voice of the shown take says"""
 
     bl_idname = "thunder.add_transcript"
     bl_label = "Add Transcript"
@@ -21,7 +21,7 @@ class THUNDER_OT_add_transcript(OnShownTake, bpy.types.Operator):
 
 
 class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator):
-    """Close the lips of the shown take where the transcript has an m, b or p, and open them where it has none"""
+    """Close the lips of the shown take on each M, B and P of the transcript, and open them elsewhere"""
 
     bl_idname = "thunder.correct_closures"
     bl_label = "Correct Closures"
@@ -32,7 +32,7 @@ class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator
             return False
         said = transcript.of(context.scene, takes.shown_take(context.scene.thunder).voice)
         if said is None or not said.text.strip():
-            cls.poll_message_set("The voice has no transcript: write down what it says")
+            cls.poll_message_set("The voice has no transcript: enter what it says")
             return False
         return True
 
@@ -53,8 +53,8 @@ class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator
 
     def finish(self, context):
         made, gone = self.told[-1]
-        self.report({"INFO"}, f"{made} closure{'s' * (made != 1)} made, {gone} taken away" if made or gone
-                    else "The lips close where the transcript says already")
+        self.report({"INFO"}, f"Added {made} lip closure{'s' * (made != 1)}, removed {gone}" if made or gone
+                    else "The lip closures already match the transcript")
         return {"FINISHED"}
 
 

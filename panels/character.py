@@ -51,13 +51,13 @@ class THUNDER_MT_mapping(bpy.types.Menu):
         layout.separator()
         layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
         layout.operator("thunder.use_objects", icon="RESTRICT_SELECT_OFF")
-        layout.operator("thunder.use_objects", text="Find Objects by Itself", icon="OUTLINER").by_place = True
+        layout.operator("thunder.use_objects", text="Find Objects Automatically", icon="OUTLINER").by_place = True
 
 
 class THUNDER_PT_character(_Tab, bpy.types.Panel):
     bl_label = "Character"
     bl_idname = "THUNDER_PT_character"
-    bl_order = 4
+    bl_order = 5
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
@@ -69,7 +69,7 @@ class THUNDER_PT_character(_Tab, bpy.types.Panel):
         layout, scene = self.layout, context.scene
         instance = overriding.linked_in(scene)
         if instance is not None and (scene.thunder.head or context.object) == instance:
-            _wrapped(layout, f"“{instance.name}” is linked from another file and takes no keys yet", context)
+            _wrapped(layout, f"“{instance.name}” is linked from another file and cannot be animated yet", context)
             layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
             return
         try:
@@ -82,14 +82,14 @@ class THUNDER_PT_character(_Tab, bpy.types.Panel):
         row.label(text=f"{thing.name}: {plan.name}" if plan.rules or plan.joints else f"{thing.name}: not mapped", icon="USER")
         row.menu("THUNDER_MT_mapping", text="", icon="DOWNARROW_HLT")
         if overriding.is_linked(thing):
-            _wrapped(layout, "It is linked from another file and takes no keys yet", context)
+            _wrapped(layout, "It is linked from another file and cannot be animated yet", context)
             layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
         try:
             found = character.resolve(thing)
             self._objects(layout, found)
             self._losses(layout, context, found)
             if character.is_mirrored(found):
-                _wrapped(layout, "What it calls left seems to be its right", context, icon="ERROR")
+                _wrapped(layout, "Left and right appear to be swapped", context, icon="ERROR")
                 layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
         except ThunderError as error:
             _wrapped(layout, str(error), context)
@@ -106,7 +106,7 @@ class THUNDER_PT_character(_Tab, bpy.types.Panel):
     def _losses(self, layout, context, found):
         lost = conventions.missing(character.used(found.plan, found.bound), head.channel_names())
         if not lost:
-            layout.label(text="Nothing is missing", icon="CHECKMARK")
+            layout.label(text="No Channels Missing", icon="CHECKMARK")
             return
         settings = context.scene.thunder
         row = layout.row(align=True)
@@ -142,7 +142,7 @@ class THUNDER_PT_character(_Tab, bpy.types.Panel):
         if item.kind == "BONE":
             column.prop(item, "path")
             column.row().prop(item, "index", expand=True)
-        column.prop(item, "object", placeholder="All that have it")
+        column.prop(item, "object", placeholder="All Objects")
         column.prop(item, "weight")
         box.operator("thunder.learn_channel", icon="POSE_HLT")
 

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commit in the Thunder tab: where the shown take goes, what becomes of the keys there, and how many keys it gets."""
+"""Commit in the Thunder tab: where the shown take goes, what becomes of the keys there, and which keys it gets."""
 
 import bpy
 
-from .sidebar import _OfShownTake
+from ..scene import committing
+from .sidebar import _Tab
 
 
-class THUNDER_PT_commit(_OfShownTake, bpy.types.Panel):
+class THUNDER_PT_commit(_Tab, bpy.types.Panel):
     bl_label = "Commit"
     bl_idname = "THUNDER_PT_commit"
     bl_order = 4
+
+    @classmethod
+    def poll(cls, context):
+        return bool(context.scene.thunder.takes)  # while none is shown the button is greyed and says why
 
     def draw(self, context):
         layout, chosen = self.layout, context.scene.thunder.commit
@@ -25,10 +30,27 @@ class THUNDER_PT_commit(_OfShownTake, bpy.types.Panel):
             row.prop_enum(chosen, "how", "ADD")
             if chosen.to != "STRIP":
                 row.prop_enum(chosen, "how", "INSERT")
+        layout.row(align=True).prop(chosen, "keys", expand=True)
         column = layout.column(align=True)
-        column.prop(chosen, "error", text="Error (mm)")
+        column.prop(chosen, "error", text="Max Lip Error (mm)")
         if chosen.to != "NEW":
             column.prop(chosen, "blend", text="Blend (frames)")
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_commit,))
+class THUNDER_PT_commit_regions(_Tab, bpy.types.Panel):
+    bl_label = "Regions"
+    bl_idname = "THUNDER_PT_commit_regions"
+    bl_parent_id = "THUNDER_PT_commit"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, chosen = self.layout, context.scene.thunder.commit
+        grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
+        for setting in committing.REGION_SETTINGS.values():
+            grid.prop(chosen, setting, toggle=True)
+        row = layout.row()
+        row.active = chosen.keys == "POSES" and chosen.mouth
+        row.prop(chosen, "markers")
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_commit, THUNDER_PT_commit_regions))

@@ -20,15 +20,16 @@ def draw(layout, context, preferences) -> None:
         _own(box, context, preferences)
     if installing.running is None:
         _running(box)
+    box.operator("thunder.report_problem", icon="HELP")
 
 
 def _installing(box, running) -> None:
-    box.label(text="Installing the engine", icon="IMPORT")
+    box.label(text="Installing Engine", icon="IMPORT")
     row = box.row(align=True)
     row.scale_y = 1.5
     row.progress(factor=running.fraction, text=", ".join(filter(None, (running.message, running.time_left))))
     row.operator("thunder.stop_installation", text="", icon="X")
-    _fine_print(box, "You can go on working and close this window", "What was downloaded is kept when you cancel")
+    _fine_print(box, "You can keep working and close this window", "Downloads are kept if you cancel")
 
 
 def _own(box, context, preferences) -> None:
@@ -36,7 +37,7 @@ def _own(box, context, preferences) -> None:
     state = installing.state()
     there, found = engine_session.found("")
     if state.kind == "ABSENT" and there:  # beside the add-on's folder, as in a checkout
-        box.label(text="The engine is there", icon="CHECKMARK")
+        box.label(text="Engine found", icon="CHECKMARK")
         _fine_print(box, found)
         return
     box.label(text=state.text + _versions(state.versions), icon=_ICONS[state.kind])
@@ -48,13 +49,13 @@ def _own(box, context, preferences) -> None:
         column.scale_y = 1.5
         column.operator("thunder.install_engine", text=install_engine.label(state.kind), icon="IMPORT")
         if offline:
-            _sentence(box, "Blender keeps add-ons off the network: turn on Allow Online Access, or choose a folder of wheels",
+            _sentence(box, "Online access is disabled: turn on Allow Online Access, or choose a folder of wheels",
                       context)
             box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
         else:
             download = "" if preferences.wheels else f"About {installing.DOWNLOAD_GB:.1f} GB to download, "
-            _fine_print(box, f"{download}{installing.DISK_GB:.0f} GB on the disk, in a folder of its own",
-                        "Nothing of Blender or of other add-ons is touched")
+            _fine_print(box, f"{download}{installing.DISK_GB:.0f} GB of disk space, in its own folder",
+                        "Blender and other add-ons are not changed")
     if state.kind != "ABSENT":
         row = box.row()
         if state.kind == "READY":
@@ -66,7 +67,7 @@ def _own(box, context, preferences) -> None:
 
 def _other_python(box, preferences) -> None:
     there, text = engine_session.found_now()
-    box.label(text="A Python of your own runs the engine" if there else text, icon="CHECKMARK" if there else "ERROR")
+    box.label(text="Using a custom Python environment" if there else text, icon="CHECKMARK" if there else "ERROR")
     if there:
         _fine_print(box, text)
 
@@ -85,6 +86,8 @@ def _running(box) -> None:
             split = grid.split(factor=0.25)
             split.label(text=name)
             split.label(text=value)
+        if said.get("weights_note"):
+            box.label(text=said["weights_note"], icon="ERROR" if said.get("weights_origin") == "changed" else "INFO")
     if work.running is not None:
         box.progress(factor=work.running.step.fraction, text=work.running.step.message)
     elif engine_session.found_now()[0]:

@@ -11,7 +11,7 @@ from .sidebar import _Tab, _wrapped
 class THUNDER_PT_export(_Tab, bpy.types.Panel):
     bl_label = "Export"
     bl_idname = "THUNDER_PT_export"
-    bl_order = 6
+    bl_order = 7
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod

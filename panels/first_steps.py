@@ -25,12 +25,12 @@ class THUNDER_PT_first_steps(_Tab, bpy.types.Panel):
             if running is not None:
                 layout.progress(factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}")
             else:
-                _wrapped(layout, "Thunder's engine has to be installed once", context)
+                _wrapped(layout, "One-time setup: install the engine", context)
                 layout.operator("thunder.open_preferences", icon="IMPORT")
             layout.separator(factor=0.5)
-        self._step(layout, 1, "A head", done[0], ("thunder.first_head", "USER"))
-        self._step(layout, 2, "A voice", done[1], ("thunder.sample_voice", "SOUND"), ("thunder.own_voice", "FILE_SOUND"))
-        self._step(layout, 3, "Generate Takes, below", False)
+        self._step(layout, 1, "Add a head", done[0], ("thunder.first_head", "USER"))
+        self._step(layout, 2, "Add a voice", done[1], ("thunder.sample_voice", "SOUND"), ("thunder.own_voice", "FILE_SOUND"))
+        self._step(layout, 3, "Press Generate Takes below", False)
 
     def _step(self, layout, number, text, done, *buttons):
         layout.label(text=f"{number}. {text}", icon="CHECKMARK" if done else "DOT")

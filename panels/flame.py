@@ -12,7 +12,7 @@ SLIDERS_SHOWN = 10
 class THUNDER_PT_flame(_Tab, bpy.types.Panel):
     bl_label = "FLAME Head"
     bl_idname = "THUNDER_PT_flame"
-    bl_order = 5
+    bl_order = 6
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
@@ -26,7 +26,7 @@ class THUNDER_PT_flame(_Tab, bpy.types.Panel):
         names = flame_rig.names_of(mesh, armature)
         layout.label(text=f"{mesh.name}: {len(names)} expression directions", icon="USER")
         if armature.library is not None or mesh.library is not None:
-            _wrapped(layout, "It is linked from another file and takes no keys yet", context)
+            _wrapped(layout, "It is linked from another file and cannot be animated yet", context)
         row = layout.row(align=True)
         row.operator("thunder.preview_retarget", icon="HIDE_OFF")
         row.operator("thunder.preview_retarget", text="", icon="LOOP_BACK").amount = 0.0

@@ -33,24 +33,24 @@ class THUNDER_PT_listen(_Tab, bpy.types.Panel):
         self._score(layout, context)
 
     def _score(self, layout, context):
+        """One row: the score, and whether it is kept up to date; under it one that goes through the drifts."""
         try:
             rig = head.find(context.scene, context.object)
         except ThunderError:
             return
-        found = ranking.standing(context.scene, rig)
-        if found is not None and found.is_known:
-            drifts = found.drifts()
-            said = f"Lip-sync {found.total:.0f}"
-            if found.per_frame is not None:
-                said += f" · {len(drifts)} drift{'s' if len(drifts) > 1 else ''}" if drifts else " · no drift"
-            row = layout.row(align=True)
-            row.label(text=said + (" …" if ranking.is_running() else ""), icon="CHECKMARK" if not drifts else "ERROR")
-            buttons = row.row(align=True)
-            buttons.operator("thunder.jump_to_drift", text="", icon="TRIA_LEFT").to = "PREVIOUS"
-            buttons.operator("thunder.jump_to_drift", text="", icon="TRIA_RIGHT").to = "NEXT"
-            if drifts:
-                layout.operator("thunder.jump_to_drift", text=f"Worst at {found.worst()}", icon="FRAME_NEXT").to = "WORST"
-        layout.prop(context.scene.thunder, "live_score")
+        score = ranking.standing(context.scene, rig)
+        known = score is not None and score.is_known
+        row = layout.row(align=True)
+        row.label(text=(f"Lip-Sync {score.total:.0f}" if known else "Lip-Sync") + (" …" if ranking.is_running() else ""))
+        row.prop(context.scene.thunder, "live_score", text="", icon="FILE_REFRESH")
+        drifts = score.drifts() if known else []
+        if not drifts:
+            return
+        row = layout.row(align=True)
+        row.operator("thunder.jump_to_drift", text="", icon="TRIA_LEFT").to = "PREVIOUS"
+        text = f"{len(drifts)} Drift{'s' * (len(drifts) > 1)}, Worst at {score.worst()}"
+        row.operator("thunder.jump_to_drift", text=text).to = "WORST"
+        row.operator("thunder.jump_to_drift", text="", icon="TRIA_RIGHT").to = "NEXT"
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_listen,))

@@ -12,24 +12,24 @@ class ThunderPreferences(bpy.types.AddonPreferences):
 
     engine_python: bpy.props.StringProperty(
         name="Other Python", subtype="FILE_PATH",
-        description="Python, or virtual environment, that has the engine's packages already; "
-                    "empty takes the engine installed here",
+        description="Python or virtual environment that already has the engine's packages. "
+                    "Leave empty to use the engine installed here",
     )
     wheels: bpy.props.StringProperty(
         name="Folder of Wheels", subtype="DIR_PATH",
-        description="Install from this folder without the network; "
-                    "it needs a wheel of every package that requirements/engine.txt lists",
+        description="Install offline from this folder. "
+                    "It needs a wheel of every package in requirements/engine.txt",
     )
     weights: bpy.props.StringProperty(
         name="Weights", subtype="DIR_PATH",
-        description="Folder of model files that you trained yourself; empty takes the ones that come with the add-on",
+        description="Folder of model files that you trained yourself. Leave empty to use the bundled ones",
     )
     device: bpy.props.EnumProperty(
         name="Device",
         items=[("AUTO", "Automatic", "The graphics card if the engine can use it, else the processor"),
-               ("CPU", "Processor", "The processor: slower, and the same takes on every machine of its kind"),
+               ("CPU", "Processor", "Slower, with the same takes on every machine of its kind"),
                ("CUDA", "Graphics Card", "The first NVIDIA graphics card")],
-        description="What the engine computes on",
+        description="Device that the engine runs on",
     )
 
     def draw(self, context):
@@ -45,7 +45,7 @@ class ThunderPreferences(bpy.types.AddonPreferences):
             row = layout.row()
             row.alert = bool(lacking)
             more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
-            text = f"Lacks {lacking[0]}{more}" if lacking else "All model files are there"
+            text = f"Missing: {lacking[0]}{more}" if lacking else "All model files found"
             row.label(text=text, icon="ERROR" if lacking else "CHECKMARK")
         layout.separator()
         layout.label(text="Keys")

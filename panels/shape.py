@@ -42,7 +42,7 @@ class THUNDER_PT_shape(_OfShownTake, bpy.types.Panel):
         row = column.row(align=True)
         if shaping.strength_curve(rig, entry) is None:
             row.prop(shape, "strength", slider=True)
-            row.operator("thunder.animate_emotion", text="", icon="DECORATE_ANIMATE")
+            row.operator("thunder.animate_emotion", text="Animate", icon="DECORATE_ANIMATE")
             return
         row.prop(rig.targets[0], shaping.STRENGTH, text="Strength", slider=True)
         row.operator("thunder.still_emotion", text="", icon="X")

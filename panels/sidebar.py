@@ -10,6 +10,7 @@ from ..thunder_core.errors import ThunderError
 
 
 LETTERS_PER_PIXEL = 0.113  # that fit beside an icon in the sidebar at scale 1, measured
+LENGTH_WIDTH = 2.6  # of a voice's length in seconds, in buttons
 
 
 class _Tab:
@@ -51,6 +52,9 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
     bl_idname = "THUNDER_PT_main"
     bl_order = 1
 
+    def draw_header_preset(self, context):
+        self.layout.operator("thunder.report_problem", text="", icon="HELP", emboss=False)
+
     def draw(self, context):
         layout = self.layout
         settings = context.scene.thunder
@@ -77,21 +81,26 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
         row = layout.row(align=True)
         row.prop(settings, "source", expand=True)
         if settings.source == "FILE":
-            layout.prop(settings, "sound_file", text="", placeholder="Sound file")
-        else:
-            row = layout.row(align=True)
-            row.prop(settings, "strip", text="", icon="SOUND", placeholder="Active strip")
-            row.operator("thunder.own_voice", text="", icon="ADD")
-            if context.scene.use_preview_range:
-                layout.prop(settings, "only_preview")
+            layout.prop(settings, "sound_file", text="", placeholder="Sound File")
+        voice, wrong = None, ""
         try:
             voice = strip.find(context)
         except ThunderError as error:
+            wrong = str(error)
+        if settings.source == "STRIP":
+            row = layout.row(align=True)
+            row.prop(settings, "strip", text="", icon="SOUND", placeholder=voice.name if voice is not None else "Active Strip")
+            if voice is not None and voice.last is not None:
+                length = row.row(align=True)
+                length.ui_units_x = LENGTH_WIDTH
+                length.label(text=f" {(voice.last - voice.clock.start) / voice.clock.fps:.1f} s")
+            row.operator("thunder.own_voice", text="", icon="ADD")
+            if context.scene.use_preview_range:
+                layout.prop(settings, "only_preview")
+        if voice is None:
             if not is_beginning(context):
-                _wrapped(layout, str(error), context)
+                _wrapped(layout, wrong, context)
             return False
-        seconds = "" if voice.last is None else f" · {(voice.last - voice.clock.start) / voice.clock.fps:.1f} s"
-        layout.label(text=voice.name + seconds, icon="CHECKMARK")
         self._stale(layout, context)
         return True
 
@@ -106,22 +115,24 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
 
     def _head(self, layout, context, settings):
         row = layout.row(align=True)
-        row.prop(settings, "head", text="", icon="USER", placeholder="Head")
-        row.menu("THUNDER_MT_add_head", text="", icon="ADD")
+        rig, wrong = None, ""
         try:
             rig = head.find(context.scene, context.object)
         except ThunderError as error:
+            wrong = str(error)
+        row.prop(settings, "head", text="", icon="USER", placeholder=rig.mesh.name if rig is not None else "Head")
+        row.menu("THUNDER_MT_add_head", text="", icon="ADD")
+        if rig is None:
             if overriding.linked_in(context.scene) is not None:
-                _wrapped(layout, "A character is linked from another file and takes no keys yet", context)
+                _wrapped(layout, "A character is linked from another file and cannot be animated yet", context)
                 layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
                 return False
             if not is_beginning(context) or head.is_any_in(context.scene):
-                _wrapped(layout, str(error), context)
+                _wrapped(layout, wrong, context)
                 layout.operator("thunder.add_head", icon="ADD")
             return False
-        layout.label(text=f"{rig.mesh.name} · {len(rig.channels)} of {len(head.channel_names())} channels", icon="CHECKMARK")
         if any(block.library is not None for block in rig.targets):
-            _wrapped(layout, "It is linked from another file and takes no keys yet", context)
+            _wrapped(layout, "It is linked from another file and cannot be animated yet", context)
             layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
             return False
         return True

@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The list of takes: star, curve of the mouth, lip-sync score and name of each, and what was done with it."""
+"""The list of takes: star, picture of brows, mouth and head, lip-sync score and name of each, and what was done with it."""
 
 import math
 
 import bpy
 
-from ..scene import browsing, edits, voice_state
+from ..scene import browsing, edits, thumbnails, voice_state
 
 _KINDS = {"MIXED": "NODE_COMPOSITING", "RESAMPLED": "LOOP_FORWARDS", "DUPLICATED": "DUPLICATE"}
-BARS = 7  # of a take's curve
-SHORT_NAME = 6  # letters that fit beside all of them
+TILE, SCORE = 0.8, 1.5  # widths in buttons: an icon without the gap around it, and a number of up to three digits
 _drawn: dict = {}  # what the rows of the list being drawn show of the whole list: filled when it is filtered
 
 
 class THUNDER_UL_takes(bpy.types.UIList):
-    """Takes; a click shows one, a double click on its name renames it"""
+    """Takes. Click one to show it, double-click its name to rename it"""
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         row = layout.row(align=True)
@@ -24,7 +23,16 @@ class THUNDER_UL_takes(bpy.types.UIList):
             row.label(text=f"{item.name} was deleted", icon="ERROR")
             return
         row.active = not item.hidden
-        _columns(row, item.curve, self._measure(item, index), lambda column: column.prop(item, "name", text="", emboss=False))
+        icons = thumbnails.icons(item)
+        picture = row.row(align=True)
+        picture.scale_x = TILE
+        for tile in icons or (0,) * thumbnails.TILES:
+            picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
+        score = row.row(align=True)
+        score.ui_units_x = SCORE
+        score.alignment = "RIGHT"
+        score.label(text=self._measure(item, index))
+        row.prop(item, "name", text="", emboss=False)
         if _drawn.get("marked"):
             row.label(text="", icon=mark_of(item))
 
@@ -46,8 +54,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         order = browsing.order(context)
         _drawn["stale"] = {entry.as_pointer() for entry, _ in voice_state.stale(context.scene)}
         _drawn.update(sort=settings.sort, marked=any(mark_of(entries[place]) != "BLANK1" for place in order), apart=(
-            browsing.differences(entries, order) if settings.sort == "DIVERSITY" else {}),
-            long=any(len(entries[place].name) > SHORT_NAME for place in order))
+            browsing.differences(entries, order) if settings.sort == "DIVERSITY" else {}))
         flags = [0] * len(entries)
         for place in order:
             flags[place] = self.bitflag_filter_item
@@ -78,21 +85,10 @@ def draw_header(layout, settings):
     row.scale_y = 0.6
     row.active = False
     row.label(text="", icon="BLANK1")
-    _columns(row, "Mouth", "mm" if settings.sort == "DIVERSITY" else "Sync", lambda column: column.label(text="Name"))
-    if _drawn.get("marked"):
-        row.label(text="", icon="BLANK1")
-
-
-def _columns(layout, curve, measure, name):
-    """Curve, measure and name beside each other; the signs at the end, and long names, take room of the curve."""
-    marked, long = _drawn.get("marked"), _drawn.get("long")
-    split = layout.split(factor=0.34 if long else 0.49 if marked else 0.52)
-    if len(curve) == BARS:
-        curve = curve[::2] if long else curve[:3] + curve[4:] if marked else curve
-    split.label(text=curve)
-    split = split.split(factor=0.28 if long else 0.37 if marked else 0.34)
-    split.label(text=measure)
-    name(split.row())
+    picture = row.row(align=True)
+    picture.ui_units_x = TILE * thumbnails.TILES
+    picture.label(text="Face")
+    row.label(text="Difference (mm)" if settings.sort == "DIVERSITY" else "Lip-Sync")
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_UL_takes,))

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes in the Thunder tab: the list, going through it, and what can be done with the take that is shown."""
 
-import time
-
 import bpy
 
-from ..scene import edits, grid, takes
+from ..scene import grid, takes
 from . import take_list
 from .sidebar import _Tab, _wrapped
 
@@ -33,7 +31,7 @@ class THUNDER_MT_takes(bpy.types.Menu):
         layout.operator("thunder.delete_takes", text="Delete Hidden Takes").which = "HIDDEN"
         layout.operator("thunder.delete_takes", text="Delete Takes Without a Star").which = "UNSTARRED"
         if any(entry.action is None for entry in settings.takes):
-            layout.operator("thunder.delete_takes", text="Drop Lost Takes").which = "LOST"
+            layout.operator("thunder.delete_takes", text="Remove Missing Takes").which = "LOST"
         if takes.unlisted(context.scene):
             layout.operator("thunder.adopt_takes")
 
@@ -51,20 +49,23 @@ class THUNDER_PT_takes(_Tab, bpy.types.Panel):
         layout = self.layout
         settings = context.scene.thunder
         if not settings.takes:
-            _wrapped(layout, "There are takes in this file that no list shows", context)
+            _wrapped(layout, "This file has takes that are not in the list", context)
             layout.operator("thunder.adopt_takes", icon="IMPORT")
             return
         shown = takes.shown_index(settings)
         layout.row(align=True).prop(settings, "sort", expand=True)
         take_list.draw_header(layout, settings)
-        layout.template_list("THUNDER_UL_takes", "", settings, "takes", settings, "active_take", rows=4, maxrows=8)
+        layout.template_list("THUNDER_UL_takes", "", settings, "takes", settings, "active_take", item_dyntip_propname="tooltip",
+                             rows=4, maxrows=8)
         row = layout.row(align=True)
         row.operator("thunder.select_take", text="", icon="TRIA_UP").step = -1
         row.operator("thunder.select_take", text="", icon="TRIA_DOWN").step = 1
         part = row.row(align=True)
         part.ui_units_x = 2.2
         part.operator("thunder.flip_take")
-        row.operator("thunder.select_take", text="My Animation", depress=shown < 0).index = -1
+        mesh = takes.chosen_mesh(context)
+        on_head = takes.on_head(context.scene, mesh) if mesh is not None else None
+        row.operator("thunder.select_take", text="My Animation", depress=mesh is not None and on_head is None).index = -1
         row.prop(settings, "play_shown", text="", icon="PLAY")
         row.menu("THUNDER_MT_takes", text="", icon="DOWNARROW_HLT")
         row = layout.row(align=True)
@@ -73,6 +74,8 @@ class THUNDER_PT_takes(_Tab, bpy.types.Panel):
         row.operator("thunder.play_grid", text=words, icon=icon)
         if shown >= 0:
             self._shown(layout, settings.takes[shown])
+        elif on_head is not None:
+            _wrapped(layout, takes.why_none(context), context)
 
     def _shown(self, layout, entry):
         column = layout.column(align=True)
@@ -82,16 +85,6 @@ class THUNDER_PT_takes(_Tab, bpy.types.Panel):
         row.operator("thunder.hide_take", text="", icon="HIDE_ON" if entry.hidden else "HIDE_OFF")
         row.operator("thunder.delete_take", text="", icon="TRASH")
         column.prop(entry, "note", text="", icon="TEXT", placeholder="Note")
-        row = layout.row()
-        row.active = False
-        said = [entry.bl_rna.properties["kind"].enum_items[entry.kind].name]
-        if entry.name != str(entry.seed):
-            said.append(f"seed {entry.seed}")
-        if entry.made:
-            said.append(time.strftime("%H:%M" if time.time() - entry.made < 72000 else "%d %b", time.localtime(entry.made)))
-        if edits.is_known(entry):
-            said.append("edited")
-        row.label(text=" · ".join(said))
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_MT_takes, THUNDER_PT_takes))

@@ -7,12 +7,12 @@ import math
 
 import numpy as np
 
-from ..thunder_core.errors import BadRequest, ThunderError
-from . import sources, strip, takes
+from ..thunder_core.errors import BadRequest
+from . import sources, takes
 from .resample import MOTION_FPS
 
 SORTS = (
-    ("SCORE", "Score", "Best lip-sync first"),
+    ("SCORE", "Lip-Sync", "Best lip-sync first"),
     ("DIVERSITY", "Diversity", "The best, then always the take whose mouth differs most from those above it"),
     ("TIME", "Newest", "Latest made first"),
 )
@@ -21,10 +21,7 @@ SORTS = (
 def order(context) -> list[int]:
     """Places in the scene's list of the takes that are listed now, from the top."""
     settings = context.scene.thunder
-    places = [place for place in of_voice(context)
-              if (settings.show_hidden or not settings.takes[place].hidden)
-              and (not settings.only_starred or settings.takes[place].star)]
-    return arranged(settings.takes, places, settings.sort)
+    return arranged(settings.takes, takes.listed(context), settings.sort)
 
 
 def of_one_head(context) -> list:
@@ -33,25 +30,8 @@ def of_one_head(context) -> list:
     listed = [entries[place] for place in order(context)]
     listed = [entry for entry in listed if entry.action is not None and entry.head is not None]
     if not listed:
-        raise BadRequest("No take is listed: change what the list leaves out")
+        raise BadRequest("The list is empty: change its filters")
     return [entry for entry in listed if entry.head == listed[0].head]
-
-
-def of_voice(context) -> list[int]:
-    """Places of the takes of the head and the voice that the settings mean now, hidden ones too, as they lie.
-
-    Where the head has takes of one voice alone, or none of the chosen one, all of its takes.
-    """
-    entries = context.scene.thunder.takes
-    mesh = takes.chosen_mesh(context)
-    places = [place for place, entry in enumerate(entries) if mesh is None or entry.head == mesh]
-    if len({entries[place].voice for place in places}) > 1:
-        try:
-            voice = strip.find(context).name
-        except ThunderError:
-            return places
-        return [place for place in places if entries[place].voice == voice] or places
-    return places
 
 
 def arranged(entries, places: list[int], sort: str) -> list[int]:

@@ -15,6 +15,7 @@ TARGET = "thunder_target"  # of an action without slots: name of the data-block 
 BEZIER, AUTO_CLAMPED = 2, 4
 CONSTANT, LINEAR = 0, 1
 FREE, AUTO, VECTOR, ALIGNED = 0, 1, 2, 3
+KEYFRAME, EXTREME, BREAKDOWN = 0, 1, 2  # types of keys, which the dope sheet draws apart
 
 
 # ---- sequencer
@@ -105,7 +106,11 @@ def new_curve(curves, data_path: str, index: int, group: str):
         return curves.new(data_path, index=index, action_group=group)
     if _LAYERED_ONLY:
         return curves.new(data_path, index=index, group_name=group)
-    return curves.new(data_path, index=index)
+    curve = curves.new(data_path, index=index)
+    if group:  # the collection's owner is a channelbag, which has the groups
+        groups = curves.data.groups
+        curve.group = groups.get(group) or groups.new(group)
+    return curve
 
 
 def all_curves(action) -> list:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import struct
+import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +16,8 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
-from ..thunder_core.errors import BadRequest
+from ..thunder_core.errors import BadRequest, NoSpace
+from ..thunder_core.files import part_of
 from . import compat, head, moments, sources, stand_ins
 from .resample import MOTION_FPS
 from .work import Step
@@ -48,38 +51,40 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
     """Steps that draw the sheet of takes of one head into a new PNG file and load it; the value is the image.
 
     loudness: of the voice, per frame of the first take at 25 fps, or None.  The scene and what is shown in it stay as
-    they are. Raises BadRequest when no take can be drawn.
+    they are. Raises BadRequest when no take can be drawn, or NoSpace.
     """
     rows = [_row(entry) for entry in entries if entry.action is not None]
     if not rows:
         raise BadRequest("There are no takes to draw: generate some first")
     chosen = _moments(rows, loudness)
     fps = scene.render.fps / scene.render.fps_base
+    try:  # Blender's temporary folder may be everybody's, where names must not be guessed
+        folder = tempfile.mkdtemp(prefix="thunder_sheet_", dir=bpy.app.tempdir)
+    except OSError as error:
+        raise NoSpace(f"No temporary folder can be made in “{bpy.app.tempdir}” ({error.strerror}): free some space") from error
     stage = _Stage(scene, rig)
-    folder = bpy.app.tempdir
-    files, parts = [], []
+    parts = []
     try:
         steps = len(rows) * (len(chosen) + 1) + 1
         yield Step(0.0, "Setting the sheet up", busy=True)
         title = f"{entries[0].voice}  ·  {len(rows)} take{'s' * (len(rows) > 1)}"
         stage.title(title, chosen)
-        files.append(stage.render(os.path.join(folder, "thunder_sheet_0.png"), HEAD_CELLS))
-        parts.append(_pixels(files[-1]))
+        parts.append(_pixels(stage.render(os.path.join(folder, "title.png"), HEAD_CELLS)))
         done = 1
         yield Step(done / steps, "Drawing the title", busy=True)
         for number, row in enumerate(rows, start=1):
             entry = next((e for e in scene.thunder.takes if e.action is not None and e.action.name == row.action), None)
             if entry is None:
-                raise BadRequest("A take was removed meanwhile: make the contact sheet again")
+                raise BadRequest("A take was removed: make the contact sheet again")
             stage.label(row, number)
             stand_ins.play(stage.copy, rig, entry)
             for column, (seconds, _) in enumerate(chosen):
                 stage.freeze(seconds * fps, column)
                 done += 1
                 yield Step(done / steps, f"Drawing take {number} of {len(rows)}", busy=True)
-            files.append(stage.render(os.path.join(folder, f"thunder_sheet_{number}.png"), 1.0))
+            picture = stage.render(os.path.join(folder, f"{number}.png"), 1.0)
             yield Step(done / steps, f"Drawing take {number} of {len(rows)}", busy=True)
-            parts.append(_pixels(files[-1]))
+            parts.append(_pixels(picture))
             done += 1
             yield Step(done / steps, f"Drawing take {number} of {len(rows)}", busy=True)
         _draw_curves(parts[1:], rows, chosen)
@@ -90,9 +95,7 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
         return image
     finally:
         stage.end()
-        for file in files:
-            if os.path.exists(file):
-                os.remove(file)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def free_path(voice: str) -> str:
@@ -321,9 +324,8 @@ def _write(pixels: np.ndarray, path: str) -> Iterator[float]:
     The file gets its name when it is whole. Raises BadRequest where it cannot be written.
     """
     height, width, _ = pixels.shape
-    part = path + ".part"
     try:
-        with open(part, "wb") as file:
+        with part_of(path) as part, open(part, "wb") as file:
             def chunk(kind: bytes, body: bytes) -> None:
                 file.write(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
 
@@ -339,10 +341,6 @@ def _write(pixels: np.ndarray, path: str) -> Iterator[float]:
                 yield (start + len(band)) / height
             chunk(b"IDAT", packed.flush())
             chunk(b"IEND", b"")
-        os.replace(part, path)
     except OSError as error:
         raise BadRequest(f"The contact sheet cannot be written to “{path}” ({error.strerror}): "
                          "save the scene where you may write") from error
-    finally:
-        if os.path.exists(part):
-            os.remove(part)

@@ -73,6 +73,35 @@ def has_takes(scene, name: str, speaker: bpy.types.Object | None) -> bool:
                for entry in scene.thunder.takes)
 
 
+def select(context, name: str) -> None:
+    """Make a strip of the dialogue the voice and who speaks it the head, selected in their editors too."""
+    scene = context.scene
+    settings, found, speaker = scene.thunder, strip.named(scene, name), speaker_of(scene, name)
+    if found is not None:
+        for other in strip.sound_strips(scene):
+            other.select = other == found
+        scene.sequence_editor.active_strip = found
+    if speaker is None:  # nobody's: there is no voice to choose
+        return
+    if context.mode == "OBJECT" and speaker.name in context.view_layer.objects:
+        for other in context.view_layer.objects.selected:
+            other.select_set(False)
+        if speaker.visible_get():
+            speaker.select_set(True)
+        context.view_layer.objects.active = speaker
+    if settings.head is not None or head.guess(scene, context.view_layer.objects.active) != speaker:
+        settings.head = speaker
+    if settings.strip or not _is_voice(context, name):  # an empty field goes on following the active strip
+        settings.strip = name
+
+
+def _is_voice(context, name: str) -> bool:
+    try:
+        return strip.find(context).name == name
+    except ThunderError:
+        return False
+
+
 def wanting(scene) -> list[Line]:
     """The lines that can be spoken and have no takes yet that fit."""
     return [line for line in lines(scene) if not line.why_not and not has_takes(scene, line.strip, line.speaker)]
@@ -91,7 +120,7 @@ def generate(client: Client, scene, todo: list[Line], count: int, seed: int, sam
         share = number / len(todo), (number + 1) / len(todo)
         scene = bpy.data.scenes.get(scene_name)
         if scene is None:
-            raise BadHead("The scene was removed while its takes were made: generate again")
+            raise BadHead("The scene was removed during generation: generate again")
         try:
             found = strip.named(scene, name)
             if found is None:
@@ -108,6 +137,6 @@ def generate(client: Client, scene, todo: list[Line], count: int, seed: int, sam
             raise
         except ThunderError as error:
             left_out.append(str(error))
-            yield Step(share[1], f"“{name}” is left out")
+            yield Step(share[1], f"“{name}” is skipped")
     if len(left_out) == len(todo):
         raise BadSound(left_out[0])

@@ -19,6 +19,7 @@ DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0"}
 WEIGHTS = os.path.join(ROOT, "weights")  # that come with the add-on
 
 _client: Client | None = None
+_ended_log = ""  # of the client before
 _told: tuple[int, dict] | None = None  # process that answered, and what it said of itself
 
 
@@ -39,10 +40,17 @@ def weights() -> str | None:
     """The folder of weights that the preferences name, None for the ones that come with the add-on. Raises BadWeights."""
     chosen = preferences()
     place = bpy.path.abspath(chosen.weights) if chosen and chosen.weights else ""
-    if place and (lacking := missing_weights(place)):
-        raise BadWeights(f"The folder of weights “{place}” lacks {', '.join(lacking)}: choose another in the preferences, "
-                         "or none")
-    return place or None
+    return checked_weights(place) if place else None
+
+
+def checked_weights(place: str) -> str:
+    """A folder of weights that holds all model files. Raises BadWeights."""
+    if not os.path.isdir(place):
+        raise BadWeights(f"There is no folder of weights at “{place}”: choose another, or leave it empty to use the bundled ones")
+    if lacking := missing_weights(place):
+        raise BadWeights(f"The folder of weights “{place}” lacks {', '.join(lacking)}: choose another, or none for those of the "
+                         "extension")
+    return place
 
 
 def missing_weights(place: str) -> list[str]:
@@ -59,9 +67,13 @@ def _model_files() -> tuple[str, ...]:
 def client(python: str | None = None, folder: str | None = None) -> Client:
     """The session's client, made anew when the preferences name another Python, device or folder of weights.
 
-    python, folder (of weights): instead of what the preferences say. Raises BadWeights.
+    python, folder (of weights): instead of what the preferences say. Raises BadWeights, and NoEngine when `python` is none.
     """
     global _client
+    if python is not None and not found(python)[0]:
+        raise NoEngine(f"There is no Python at “{python}”: name another, or the folder of a virtual environment")
+    if folder is not None:
+        checked_weights(folder)
     chosen = preferences()
     python = python or _other_python() or None
     device = DEVICES[chosen.device] if chosen else None
@@ -122,10 +134,16 @@ def _other_python() -> str:
 
 def stop() -> None:
     """End the engine's process and remove its temporary files."""
-    global _client
+    global _client, _ended_log
     if _client is not None:
         _client.stop()
+        _ended_log = _client.log
         _client = None
+
+
+def log() -> str:
+    """The last lines that the engine, or the one before it, wrote for people who mend it; "" for none."""
+    return _client.log if _client is not None else _ended_log
 
 
 def keep_log(log: str) -> None:

@@ -14,11 +14,11 @@ import numpy as np
 
 from ..thunder_core.errors import BadRequest, NoSpace
 from ..thunder_core.face import livelink
+from ..thunder_core.files import part_of
 from ..thunder_core.types import Motion
 from . import compat, curves, flame_parameters, flame_rig, head
 from .resample import Clock
 
-PART = ".part_"  # a file has this before its name until it is whole
 _JOINTS_EVERYWHERE = 4  # bones per vertex that every program reads
 _BYTES_CACHED, _BYTES_KEYED = 64, 36  # that a vertex may take per frame or shape key: position, normal and what frames them
 _BEYOND = 1e-3  # how far a shape key must leave 0 … 1 for it to be worth a sentence
@@ -78,23 +78,19 @@ def export(shot: Shot, form: Format, path: str) -> list[str]:
     if shot.last < shot.first:
         raise BadRequest(f"Frames {shot.first} to {shot.last} are none: choose a range that goes forward")
     folder, name = os.path.split(os.path.abspath(path))
-    part = os.path.join(folder, PART + name)
     try:
         os.makedirs(folder, exist_ok=True)
         _check_space(shot, form, folder, name)
-        with _alone(shot) if form.geometry else contextlib.nullcontext():
-            notes = form.write(shot, part)
-        if not os.path.getsize(part):
-            raise OSError("the file came out empty")
-        os.replace(part, os.path.join(folder, name))
+        with part_of(path) as part:
+            with _alone(shot) if form.geometry else contextlib.nullcontext():
+                notes = form.write(shot, part)
+            if not os.path.getsize(part):
+                raise OSError("the file came out empty")
     except (OSError, RuntimeError) as error:
         # An exporter that is an add-on gives its traceback as the message, whose last line says what happened.
         lines = str(getattr(error, "strerror", None) or error).strip().splitlines() or ["no reason was given"]
         reason = lines[-1].removeprefix("Error: ").strip().rstrip(".")
         raise NoSpace(f"“{name}” could not be written ({reason}): free some space or choose another folder") from error
-    finally:
-        with contextlib.suppress(OSError):
-            os.remove(part)
     return notes
 
 
@@ -284,7 +280,7 @@ def _write_arkit(shot: Shot, path: str) -> list[str]:
     notes = []
     cut = [name for name, values in zip(livelink.COLUMNS, rows.T[:livelink.SHAPES]) if _is_beyond(values)]
     if cut:
-        notes.append(f"ARKit's values end at 0 and 1, beyond which was cut: {_said(cut)}")
+        notes.append(f"Values outside ARKit's range of 0 to 1 were clipped: {_said(cut)}")
     lost = [name for name, values in zip(channels, motion.expression.T)
             if name not in livelink.NAMES and np.abs(values).max() > _BEYOND]
     if lost:
@@ -315,7 +311,7 @@ def _rig_notes(shot: Shot) -> list[str]:
         notes.append(f"Modifiers are left out, since shape keys cannot pass them: {_said(dropped)}")
     beyond = keys_beyond(shot)
     if beyond:
-        notes.append(f"Shape keys leave 0 to 1, where some programs cut them off: {_said(beyond)}")
+        notes.append(f"Shape keys go beyond 0 to 1, where some programs clip them: {_said(beyond)}")
     return notes
 
 

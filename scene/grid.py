@@ -18,6 +18,7 @@ from .work import Step
 
 NAME = "Thunder Grid"
 WIDER = 1.6  # columns to rows: what a viewport has room for
+LOOK_SECONDS = 0.1  # how often it is looked whether the scene still plays
 GAP, LABEL = 1.06, 0.13  # room from head to head, and for the words under one, in sizes of a head
 
 
@@ -71,7 +72,7 @@ def build(scene, rig: head.Rig, entries: list) -> Iterator[Step]:
         for number, (action, words) in enumerate(chosen):
             entry = next((e for e in scene.thunder.takes if e.action is not None and e.action.name == action), None)
             if entry is None:
-                raise BadRequest("A take was removed meanwhile: play all again")
+                raise BadRequest("A take was removed: play all again")
             at = Vector(((number % columns - (columns - 1) / 2) * wide, ((rows - 1) / 2 - number // columns) * tall, 0.0))
             copy = stand_ins.add(rig, group, axes @ at)
             stand_ins.play(copy, rig, entry)
@@ -108,10 +109,12 @@ def _label(group, words: str, place: Vector, axes: Matrix, size: float) -> str:
 
 def enter(context) -> None:
     """Look at the grid alone in a 3D viewport, from the front, and play."""
-    area = _viewport(context)
+    area = viewport(context)
     scene = bpy.data.scenes[_grid.scene]
     if area is None:
         return
+    if not bpy.app.timers.is_registered(_leave_when_stopped):
+        bpy.app.timers.register(_leave_when_stopped, first_interval=LOOK_SECONDS)
     layer = context.window.view_layer
     _grid.selected = [thing.name for thing in layer.objects.selected]
     _grid.active = layer.objects.active.name if layer.objects.active is not None else ""
@@ -158,8 +161,8 @@ def _look(area, region, view) -> None:
     view.view_location = _grid.middle + _grid.axes @ Vector(((right - left) / 2 * per_pixel * distance, 0.0, 0.0))
 
 
-def _viewport(context):
-    """The 3D viewport in which the deed was asked for, else the largest of the window."""
+def viewport(context):
+    """The 3D viewport in which the grid was asked for, else the largest of the window; None without one."""
     if context.window is None or bpy.app.background:
         return None
     if context.area is not None and context.area.type == "VIEW_3D":
@@ -210,18 +213,17 @@ def _look_away(window, area, grid: _Grid) -> None:
 # ---- it goes by itself
 
 
-@persistent
-def _on_stop(*_):
-    if _grid is not None and not bpy.app.timers.is_registered(_leave_soon):
-        bpy.app.timers.register(_leave_soon, first_interval=0.05)
-
-
-def _leave_soon():
-    """What stops playing is still at work when its handler is called."""
+def _leave_when_stopped():
+    """Looks again and again, so that no stop is missed, whatever stopped the playing and however slow the window draws."""
+    if _grid is None:
+        return None
+    if playing.is_on():
+        return LOOK_SECONDS
     windows = bpy.context.window_manager.windows
-    if _grid is not None and len(windows) and not any(window.screen.is_animation_playing for window in windows):
-        with bpy.context.temp_override(window=windows[0]):
-            bpy.ops.thunder.leave_grid()
+    if not len(windows):
+        return LOOK_SECONDS
+    with bpy.context.temp_override(window=windows[0]):
+        bpy.ops.thunder.leave_grid()
     return None
 
 
@@ -244,8 +246,7 @@ def _on_load(*_):
     stand_ins.remove_marked()  # of a file that was recovered
 
 
-_HANDLERS = (("animation_playback_post", _on_stop), ("save_pre", _on_save), ("undo_post", _on_undo), ("redo_post", _on_undo),
-             ("load_post", _on_load))
+_HANDLERS = (("save_pre", _on_save), ("undo_post", _on_undo), ("redo_post", _on_undo), ("load_post", _on_load))
 
 
 def register():
@@ -253,8 +254,8 @@ def register():
 
 
 def unregister():
-    if bpy.app.timers.is_registered(_leave_soon):
-        bpy.app.timers.unregister(_leave_soon)
+    if bpy.app.timers.is_registered(_leave_when_stopped):
+        bpy.app.timers.unregister(_leave_when_stopped)
     if _grid is not None:
         leave()
     handlers.remove(_HANDLERS)

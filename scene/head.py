@@ -19,7 +19,7 @@ from .build import build as _build
 
 ASSET = Path(__file__).resolve().parents[1] / "weights" / "head.npz"
 STAND_IN = "thunder_stand_in"  # of an object that is a copy for a while: never taken for a head of the animator's
-_UNREADABLE = f"The head that comes with Thunder cannot be read ({ASSET.name}): install the add-on again"
+_UNREADABLE = f"The bundled head cannot be read ({ASSET.name}): reinstall the add-on"
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def check_animatable(rig: Rig) -> None:
         if block.library is not None:
             raise BadHead(f"“{name}” is linked from another file: press Make Editable, which makes a library override of it")
     if any(thing.type == "MESH" and thing.show_only_shape_key for thing in (rig.mesh, *rig.objects)):
-        raise BadHead(f"“{name}” shows one shape key alone: turn Shape Key Solo off to see it move")
+        raise BadHead(f"“{name}” shows only one shape key: turn off Solo Active Shape Key")
     if any(block.id_type == "KEY" and not block.use_relative for block in rig.targets):
         raise BadHead(f"The shape keys of “{name}” are absolute: turn Relative on in its shape keys")
     for block in rig.targets:
@@ -222,7 +222,7 @@ def check_animatable(rig: Rig) -> None:
         driven = {(curve.data_path, curve.array_index) for curve in block.animation_data.drivers} if block.animation_data else ()
         for _, track in rig.tracks_of(block) if driven else ():
             if (track.path, track.index) in driven:
-                raise BadHead(f"{_said(track.path)} of “{name}” has a driver, which would win over any take: "
+                raise BadHead(f"{_said(track.path)} of “{name}” has a driver, which would override every take: "
                               "remove the driver or choose another head")
     for block in rig.targets:
         animation = block.animation_data

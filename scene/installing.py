@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,13 +18,15 @@ from pathlib import Path
 
 import bpy
 
-from ..thunder_core import installer
+from ..thunder_core import installer, system_calls
+from ..thunder_core.errors import ThunderError
 from . import work
 
 PACKAGE = __package__.rpartition(".")[0]
 LOCK = Path(__file__).resolve().parents[1] / "requirements" / "engine.txt"
 DOWNLOAD_GB, DISK_GB = installer.DOWNLOAD_BYTES / 1e9, installer.DISK_BYTES / 1e9
 STOP_PATIENCE = 2.0  # seconds the installer has to end by itself
+_ASIDE = re.compile(r"engine\.removed-\d+")  # name of a folder that holds what is being removed
 LOOK_SECONDS = 0.25  # between two looks at how far it is
 _POSSIBLE = ("python3.13", "python3.12", "python3.11", "python3", "python")  # where Blender's own Python does not fit
 
@@ -55,14 +59,14 @@ def state(place: str | None = None) -> State:
         return State("ABSENT", "The engine is not installed", {})
     try:
         with open(os.path.join(place, installer.STAMP), encoding="utf-8") as file:
-            stamp = json.load(file)
-    except (OSError, ValueError):
-        return State("UNFINISHED", "The engine is not completely installed", {})
+            stamp = dict(json.load(file))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return State("UNFINISHED", "The engine installation is incomplete", {})
     if not os.path.exists(installer.python_in(place)):
-        return State("BROKEN", "The Python that the engine was installed with is gone", {})
+        return State("BROKEN", "The Python that the engine was installed with was removed", {})
     versions = {"python": stamp.get("python", ""), **_versions(place)}
     if stamp.get("lock") != _hash(LOCK.stat().st_mtime_ns):
-        return State("OUTDATED", "The engine is of an earlier version of this add-on", versions)
+        return State("OUTDATED", "The engine belongs to an earlier version of the add-on", versions)
     return State("READY", "The engine is installed", versions)
 
 
@@ -108,7 +112,7 @@ class Installation:
         return self.pace.time_left(self.fraction)
 
     def stop(self) -> None:
-        """End it; what was downloaded is kept. Returns at once, `over` is true soon after."""
+        """End it; downloads are kept. Returns at once, `over` is true soon after."""
         self.stopped = True
         with self._mutex:
             process = self._process
@@ -124,7 +128,7 @@ class Installation:
         try:
             self._work()
         except Exception as error:  # a fault of ours must not leave the panel at “installing” for ever
-            self.error = f"Installing failed ({type(error).__name__}: {error}): install again"
+            self.error = f"Installation failed ({type(error).__name__}: {error}): install again"
         finally:
             if self.stopped and self.fraction < 1.0:
                 self.error = ""
@@ -145,26 +149,28 @@ class Installation:
             if self.stopped:
                 return
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                             env=_environment(), **_alone())
+                                             env=_environment(), **system_calls.own_group())
         reading = threading.Thread(target=self._read_log, name="thunder install log", daemon=True)
         reading.start()
         ended = False
         for line in self._process.stdout:
             try:
-                told = json.loads(line)
-            except ValueError:
+                event = json.loads(line)
+                kind, message = event["event"], str(event.get("message", ""))
+                fraction = float(event["fraction"]) if kind == "progress" else 0.0
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # of something else that printed
                 continue
-            if told["event"] == "progress":
-                self.fraction, self.message = told["fraction"], told["message"]
-                self.pace.note(self.fraction)
-            else:
+            if kind == "progress":
+                self.fraction, self.message = fraction, message
+                self.pace.note(fraction)
+            elif kind in ("done", "error"):
                 ended = True
-                self.error = told.get("message", "")
+                self.error = message
         self._process.wait()
         reading.join(STOP_PATIENCE)
         self._process.stdin.close()
         if not ended and not self.stopped:
-            self.error = "The installation was ended from outside: install again, what was downloaded is kept"
+            self.error = "The installation was ended from outside: install again, downloads are kept"
 
     def _read_log(self) -> None:
         for line in self._process.stderr:
@@ -214,12 +220,20 @@ def settle() -> bool:
 
 
 def remove() -> None:
-    """Take the environment off the disk. It is out of the way at once; a thread clears up the gigabytes."""
+    """Take the environment off the disk, and nothing else that may lie in its folder. It is out of the way at once; a thread
+    clears up the gigabytes. Raises ThunderError, OSError."""
     place = folder()
     if place is None or not os.path.isdir(place):
         return
-    aside = f"{place}.removed-{time.time_ns()}"
-    os.rename(place, aside)
+    if not installer.is_ours(place):
+        raise ThunderError(f"The folder “{place}” was not made by this add-on and stays as it is: look at what it holds, and remove "
+                           "it yourself")
+    aside = f"{os.path.realpath(place)}.removed-{time.time_ns()}"  # on the same disk, also where `place` is a link
+    os.mkdir(aside)
+    for name in (name for name in installer.OURS if os.path.lexists(os.path.join(place, name))):
+        os.rename(os.path.join(place, name), os.path.join(aside, name))
+    if not os.listdir(place):
+        os.remove(place) if os.path.islink(place) else os.rmdir(place)
     _versions.cache_clear()
     _clear_up(aside)
 
@@ -230,11 +244,19 @@ def sweep() -> None:
     if place is None:
         return
     for left in Path(place).parent.glob("engine.removed-*"):
-        _clear_up(left)
+        if _ASIDE.fullmatch(left.name) and left.is_dir() and not left.is_symlink():
+            _clear_up(left)
 
 
-def _clear_up(folder) -> None:
-    threading.Thread(target=shutil.rmtree, args=(folder, True), name="engine removal", daemon=True).start()
+def _clear_up(aside) -> None:
+    """Remove a folder into which `remove` has moved an environment: what else it may hold stays."""
+
+    def clear():
+        with contextlib.suppress(OSError):
+            installer.remove_from(str(aside), installer.OURS)
+            os.rmdir(aside)
+
+    threading.Thread(target=clear, name="engine removal", daemon=True).start()
 
 
 # ---- the Python it is made with
@@ -266,7 +288,7 @@ def _ask(python: str) -> dict | None:
             "'venv': bool(u.find_spec('venv') and u.find_spec('ensurepip'))}))")
     try:
         done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL,
-                              env=_environment(), **_alone())
+                              env=_environment(), **system_calls.own_group())
         return json.loads(done.stdout) if done.returncode == 0 else None
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
@@ -277,13 +299,9 @@ def _environment() -> dict:
     return {name: value for name, value in os.environ.items() if name not in led_astray_by}
 
 
-def _alone() -> dict:
-    return {"creationflags": subprocess.CREATE_NO_WINDOW} if os.name == "nt" else {"start_new_session": True}
-
-
 def _end(process) -> None:
     try:
         process.stdin.close()
         process.wait(STOP_PATIENCE)
     except (OSError, subprocess.TimeoutExpired):
-        installer.end(process)
+        system_calls.kill_group(process)

@@ -29,20 +29,20 @@ _LEAST_TOLD = 1e-3  # how closely an engine must have kept what it was told to k
 class ThunderKeepRange(bpy.types.PropertyGroup):
     """Frames of a take that stay as they are."""
 
-    first: IntProperty(name="From", description="First frame that stays as it is")
-    last: IntProperty(name="To", description="Last frame that stays as it is")
+    first: IntProperty(name="From", description="First kept frame")
+    last: IntProperty(name="To", description="Last kept frame")
 
 
 class ThunderKeep(bpy.types.PropertyGroup):
     """What of the shown take is kept when the rest is resampled."""
 
-    mouth: BoolProperty(name="Mouth", description="Keep lips, tongue and jaw all along the take")
-    upper_face: BoolProperty(name="Upper Face", description="Keep brows, nose and cheeks all along the take")
-    eyes: BoolProperty(name="Eyes", description="Keep lids and gaze all along the take")
-    head: BoolProperty(name="Head", description="Keep the head's movement all along the take")
+    mouth: BoolProperty(name="Mouth", description="Keep lips, tongue and jaw in the whole take")
+    upper_face: BoolProperty(name="Upper Face", description="Keep brows, nose and cheeks in the whole take")
+    eyes: BoolProperty(name="Eyes", description="Keep lids and gaze in the whole take")
+    head: BoolProperty(name="Head", description="Keep the head's movement in the whole take")
     selected: BoolProperty(name="Selected Keys",
                            description="Keep the keys that are selected in the dope sheet or the graph editor")
-    preview: BoolProperty(name="Preview Range", description="Keep the frames of the scene's preview range; P in the timeline sets one")
+    preview: BoolProperty(name="Preview Range", description="Keep the scene's preview range (P in the timeline sets one)")
     ranges: CollectionProperty(type=ThunderKeepRange)
     range_index: IntProperty(name="Frames", description="A range of frames that is kept")
     count: IntProperty(name="Takes", default=4, min=1, max=64, description="How many new takes to sample around what is kept")
@@ -156,10 +156,13 @@ def kept(scene, rig: head.Rig, entry, frames: int) -> Kept:
             for at in times:
                 keys[(scene_frames >= np.floor(at)) & (scene_frames <= np.ceil(at)), place] = True
                 mask[_rows(clock, at, at, frames)] |= columns[place]
+    # The leads go with the frames beside them.
+    keys[:entry.lead_in] |= keys[entry.lead_in]
+    keys[len(keys) - entry.lead_out:] |= keys[len(keys) - entry.lead_out - 1]
     if not mask.any():
         raise BadRequest("Nothing is kept: keep some frames, a part of the face or selected keys, or generate new takes instead")
     if mask.all():
-        raise BadRequest("All of the take is kept: leave some frames or a part of the face free")
+        raise BadRequest("The whole take is kept: leave some frames or a part of the face to resample")
     return Kept(keys, mask)
 
 
@@ -196,11 +199,14 @@ class _Around(performing.Arrivals):
         super().__init__(scene, rig, voice, keep=keep)
         self.lead, self.performance = lead.action.session_uid, performance
 
-    def enter(self, scene, rig: head.Rig, performance: keying.Performance) -> Iterator:
+    def prepare(self, performance: keying.Performance, step: Step) -> Iterator[Step]:
+        return iter(())  # its keys are worked out from the other take's
+
+    def enter(self, scene, rig: head.Rig, performance: keying.Performance, known: keying.Numbers | None = None) -> Iterator:
         lead = next((entry for entry in scene.thunder.takes
                      if entry.action is not None and entry.action.session_uid == self.lead), None)
         if lead is None:
-            raise BadRequest("The take was deleted while its rest was sampled: show another and resample again")
+            raise BadRequest("The take was deleted during resampling: show another and resample again")
         yield from put_in(scene, rig, lead, self.kept, self.performance, performance)
         keep = scene.thunder_keep
         keep.seed = max(keep.seed, min(performance.seed + 1, LARGEST_SEED))  # pressed again, it samples others
@@ -220,7 +226,7 @@ def resample(client: Client, context, arrived: list | None = None) -> Iterator[S
     head.check_animatable(rig)
     voice = strip.find(context)
     if voice.name != lead.voice:
-        raise BadRequest(f"“{lead.name}” speaks “{lead.voice}” and the voice that is chosen is “{voice.name}”: choose its own")
+        raise BadRequest(f"“{lead.name}” is a take of “{lead.voice}”, but the chosen voice is “{voice.name}”: choose “{lead.voice}”")
     count, seed, sampling = scene.thunder_keep.count, scene.thunder_keep.seed, Sampling.of(scene.thunder)
     performance = None
     for performance in sources.read(rig, lead):
@@ -249,7 +255,7 @@ def put_in(scene, rig: head.Rig, lead, keep: Kept, old: keying.Performance, new:
     _check(keep, old.motion, new.motion)
     frames = numbers.frames_of(lead)
     if len(frames) != len(keep.keys):
-        raise BadRequest("The take became longer or shorter while its rest was sampled: resample again")
+        raise BadRequest("The take's length changed during resampling: resample again")
     clock = sources.clock_of(lead.action) or Clock.of(scene, lead.first)
     curves = numbers.curves(rig, lead)
     was = numbers.values(rig, curves, frames)
@@ -262,14 +268,13 @@ def put_in(scene, rig: head.Rig, lead, keep: Kept, old: keying.Performance, new:
     about = {**new.provenance, "kept": lead.name}
     owner = np.where(keep.keys, 0, -1)
     yield from mixing.enter(scene, rig, lead, frames, values, owner, [curves], motion, about, "RESAMPLED",
-                            f"{lead.name} R{new.seed}", new.score, new.seed, new.drift, show=False, performance=new)
+                            takes.name_of_version(scene, lead), new.score, new.seed, new.drift, show=False, performance=new)
 
 
 def _check(keep: Kept, old: Motion, new: Motion) -> None:
     one, other = pack(old), pack(new)
     if one.shape != other.shape or (keep.mask.any() and np.abs(one - other)[keep.mask].max() > _LEAST_TOLD):
-        raise NoEngine("The engine did not keep what it was told to: it is older than this extension, install it anew in the "
-                       "preferences")
+        raise NoEngine("The engine did not keep what was chosen, as it is older than this extension: reinstall it in the preferences")
 
 
 def flowing(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) -> np.ndarray:

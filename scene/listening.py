@@ -13,7 +13,7 @@ import numpy as np
 from ..thunder_core.client import Client
 from ..thunder_core.errors import BadRequest, BadSound, ThunderError
 from ..thunder_core.types import FPS, Motion
-from . import compat, curves, head, keying, showing, sources, spoken, strip
+from . import compat, curves, head, keying, showing, sources, spoken, strip, takes
 from .performing import ask
 from .resample import Clock
 from .work import Step
@@ -36,7 +36,7 @@ def frame_range(context, rig: head.Rig) -> tuple[int, int]:
     """First and last scene frame that Listen speaks, by the scene's settings. Raises BadRequest."""
     first, last = chosen_frames(context, rig, context.scene.thunder.listen_range)
     if (last - first + 1) / Clock.of(context.scene, first).fps < SHORTEST_SECONDS:
-        raise BadRequest(f"Frames {first} to {last} are too short to hear: choose a longer range")
+        raise BadRequest(f"Frames {first} to {last} are too short: choose a longer range")
     return first, last
 
 
@@ -57,9 +57,8 @@ def chosen_frames(context, rig: head.Rig, choice: str) -> tuple[int, int]:
 
 def _of_take(context, rig: head.Rig) -> tuple[int, int]:
     scene = context.scene
-    index = scene.thunder.active_take
-    if index >= 0:
-        entry = scene.thunder.takes[index]
+    entry = takes.on_head(scene, rig.mesh)
+    if entry is not None:
         return entry.first, entry.last
     try:
         voice = strip.find(context)
@@ -189,7 +188,7 @@ def listen(client: Client, scene, rig: head.Rig, voice: strip.Voice | None, firs
         yield Step(0.97, "Placing the sound", busy=True)
         scene = bpy.data.scenes.get(scene_name)
         if scene is None:
-            raise BadRequest("The scene was removed meanwhile: listen again")
+            raise BadRequest("The scene was removed: listen again")
         place(scene, out, name, first)
     finally:
         if os.path.exists(out):
@@ -247,7 +246,7 @@ def flip(context, heard: bool) -> None:
     """Let what Listen left be heard in place of the voice (heard), or the voice again. Raises BadRequest."""
     scene, found = heard_strip(context)
     if found is None:
-        raise BadRequest("Nothing was listened to yet: press Listen first")
+        raise BadRequest("There is no generated speech yet: press Listen first")
     voices = [s for s in strip.sound_strips(scene) if strip.FLIPPED in s]
     if not heard:
         found.mute = True

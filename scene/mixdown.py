@@ -20,6 +20,7 @@ from .strip import Voice, lineage, move, named
 MIX_PATIENCE = 5.0  # seconds without a byte written: Blender 5.2 mixes down in the background and fails in silence
 PIECE_SECONDS = 2.0  # mixed down in one go
 _BYTES = 4  # of a sample: the mix-down is 32-bit float
+_LARGEST = 2**32 - (1 << 20)  # bytes of sound that a WAV file can hold
 _ROUNDING = 4096  # bytes by which a piece may fall short of its length: Blender's buffers round it
 
 
@@ -38,13 +39,13 @@ def mix_down(voice: Voice, path: str) -> Iterator[float]:
     first, last = int(voice.clock.start), int(voice.last)
     if plain_mix.is_needed():
         yield 0.0
-        samples, rate = plain_mix.samples_of(scene, strip, first, last, voice.clock.fps, os.path.dirname(path))
-        _check_room(voice, path, samples.nbytes + (1 << 20))
-        with open(path, "wb") as file:
-            file.write(wav_header(samples.shape[1], rate, samples.nbytes) + samples.tobytes())
+        plan = plain_mix.needed(scene, strip, first, last, voice.clock.fps)
+        yield from _mixed_plainly(voice, plan, path)
         return
     layout, channels = ("MONO", 1) if strip.sound.channels == "MONO" else ("STEREO", 2)
     rate = min(192000, max(8000, int(strip.sound.samplerate)))
+    while (last - first + 1) / voice.clock.fps * rate * channels * _BYTES > _LARGEST:
+        rate //= 2
     length = max(2, math.ceil(PIECE_SECONDS * voice.clock.fps))  # frames of a piece
     bounds = [*range(first, last, length), last]
     if len(bounds) > 2 and bounds[-1] - bounds[-2] < 2:  # Blender aborts when it mixes down a single frame
@@ -86,6 +87,26 @@ def mix_down(voice: Voice, path: str) -> Iterator[float]:
         for leftover in (piece_path, *(() if finished else (path,))):
             if os.path.exists(leftover):
                 os.remove(leftover)
+
+
+def _mixed_plainly(voice: Voice, plan: plain_mix.Plan, path: str) -> Iterator[float]:
+    finished = False
+    try:
+        with plan.open(os.path.dirname(path)) as source:
+            count, channels = plan.count(source), plan.channels(source)
+            size = bytes_of(count, channels)
+            _check_room(voice, path, size + (1 << 20))
+            with open(path, "wb") as file:
+                file.write(wav_header(channels, source.rate, size))
+                for block in plan.blocks(source):
+                    file.write(block)
+                    yield min(1.0, (file.tell() - 44) / max(1, size))
+        finished = True
+    except OSError as error:
+        raise _no_space(path) from error
+    finally:
+        if not finished and os.path.exists(path):
+            os.remove(path)
 
 
 def _sequencer(scene) -> dict:
@@ -192,6 +213,14 @@ def _sound_of(path: str, size: int) -> bytes:
     with open(path, "rb") as file:
         file.seek(_data_of(path)[0])
         return file.read(size).ljust(size, b"\0")
+
+
+def bytes_of(count: int, channels: int) -> int:
+    """Bytes of so many samples of each channel. Raises BadSound where a WAV file cannot hold them."""
+    size = count * channels * _BYTES
+    if size > _LARGEST:
+        raise BadSound("The voice is too long for its sample rate and channels: cut its strip into shorter ones")
+    return size
 
 
 def wav_header(channels: int, rate: int, size: int) -> bytes:

@@ -26,8 +26,8 @@ _SAME = 1e-7
 class ThunderCut(bpy.types.PropertyGroup):
     """From a frame on, another take."""
 
-    frame: IntProperty(name="Frame", description="Frame from which the take is heard, in the middle of the cross-fade")
-    part: EnumProperty(name="Part", items=CUT_ITEMS, description="Part of the face that changes takes")
+    frame: IntProperty(name="Frame", description="First frame of the take, in the middle of the cross-fade")
+    part: EnumProperty(name="Part", items=CUT_ITEMS, description="Part of the face that switches takes")
     take: PointerProperty(type=bpy.types.Action)
 
 
@@ -45,10 +45,10 @@ class ThunderMix(bpy.types.PropertyGroup):
 
 
 def candidates(context) -> list:
-    """The takes that may be mixed now: those of the head that is meant."""
-    mesh = takes.chosen_mesh(context)
-    return [entry for entry in context.scene.thunder.takes
-            if entry.action is not None and not entry.hidden and entry.head is not None and (mesh is None or entry.head == mesh)]
+    """The takes that may be mixed now: those of the chosen head and voice that are not hidden."""
+    entries = context.scene.thunder.takes
+    return [entry for entry in (entries[place] for place in takes.of_voice(context))
+            if entry.action is not None and not entry.hidden and entry.head is not None]
 
 
 def entry_of(scene, action):
@@ -96,13 +96,15 @@ def mix(context) -> Iterator[float]:
     cuts = cuts_of(scene)
     there = list(dict.fromkeys([entry.action for entry in parts.values()] + [cut.take for cut in cuts]))
     if len(there) < 2:
-        raise BadRequest("All parts are of one take: choose another for one of them, or let another in by a cut")
+        raise BadRequest("All parts use the same take: choose another take for a part, or add a cut")
     entries = [entry_of(scene, action) for action in there]
     lead = parts["mouth"]
     rig = takes.rig_of(scene, lead)
     for entry in entries:
         if entry.head != lead.head:
             raise BadRequest(f"“{entry.name}” is a take of another head: choose takes of “{lead.head.name}”")
+        if entry.voice != lead.voice:
+            raise BadRequest(f"“{entry.name}” is a take of another voice: choose takes of “{lead.voice}”")
     frames = numbers.frames_of(lead)
     weights = np.zeros((len(frames), len(there), len(mixing.PARTS)))
     for column, part in enumerate(mixing.PARTS):
@@ -167,7 +169,8 @@ def enter(scene, rig: head.Rig, lead, frames: np.ndarray, values: np.ndarray, ow
     motion: at scene frames; performance: the same at 25 fps, if it is known. Closed before its end it leaves nothing.
     """
     actions, made = compat.new_action(f"{lead.voice} · {name}", rig.targets)
-    complete, lead_action = False, lead.action  # entries move in memory when another is added: lead is asked nothing then
+    # Adding an item invalidates `lead`: what is needed of it later is read here.
+    complete, lead_action, leads = False, lead.action, (lead.lead_in, lead.lead_out)
     try:
         for place, track in enumerate(rig.driver.tracks):
             keys = _keys(frames, values[:, place], owner[:, place], [each[place] for each in curves])
@@ -185,7 +188,8 @@ def enter(scene, rig: head.Rig, lead, frames: np.ndarray, values: np.ndarray, ow
         yield 0.99
         entry = takes.add_to_list(scene, rig, actions, performance, lead.voice, clock, kind=kind, name=name)
         takes.name_action(entry, None)
-        entry.first, entry.last = int(frames[0]), int(frames[-1])
+        entry.lead_in, entry.lead_out = leads
+        entry.first, entry.last = int(frames[0]) + entry.lead_in, int(frames[-1]) - entry.lead_out
         voice_state.remember(actions[0], voice_state.remembered(lead_action))
         complete = True
         if show:

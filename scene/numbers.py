@@ -17,8 +17,8 @@ _NEAR = 1e-3  # frames nearer than this are one
 
 
 def frames_of(entry) -> np.ndarray:
-    """The scene frames of a take, int [S]."""
-    return np.arange(entry.first, entry.last + 1)
+    """The scene frames that a take has keys on, lead in and lead out included, int [S]."""
+    return np.arange(entry.first - entry.lead_in, entry.last + entry.lead_out + 1)
 
 
 def fps_of(entry) -> float:
@@ -57,6 +57,11 @@ def at(curve, frames: np.ndarray) -> np.ndarray:
             return points[inside, 1]
         if np.ptp(points[:, 1]) == 0 and count <= 2:
             return np.full(len(frames), points[0, 1])
+        held = curve.extrapolation == "CONSTANT" or (frames.min() >= points[0, 0] - _NEAR and frames.max() <= points[-1, 0] + _NEAR)
+        if held and len(frames) > count:  # reading the keys costs less than asking for so many frames one by one
+            found = keyframes.evaluate(keyframes.read(curve), frames)
+            if found is not None:
+                return found
     return np.array([curve.evaluate(float(frame)) for frame in frames])
 
 

@@ -83,14 +83,14 @@ def _content(context) -> _Content | None:
 
 
 def _shown_action(scene):
-    """The take that is on a head of the scene; the active object's head first. Without working out any rig."""
-    active = bpy.context.view_layer.objects.active if bpy.context.view_layer else None
+    """The take that is on the chosen or active head, else on another of the scene. Without working out any rig."""
+    meant = scene.thunder.head or (bpy.context.view_layer.objects.active if bpy.context.view_layer else None)
     found = None
     for kept in scene.thunder.heads:
         owner = kept.object
         if owner is None or kept.shown is None or kept.shown not in _played(owner):
             continue
-        if found is None or owner == active or (active is not None and active.parent == owner):
+        if found is None or owner == meant or (meant is not None and meant.parent == owner):
             found = kept.shown
     return found
 
@@ -136,7 +136,7 @@ class _Picture:
             self._sync(content.standing, low)
         known = content.standing is not None and content.standing.is_known
         known &= height > 2 * LOWEST * scale
-        self.text = f"Lip-sync {content.standing.total:.0f}" if known else ""
+        self.text = f"Lip-Sync {content.standing.total:.0f}" if known else ""
 
     def _add(self, kind, points, color) -> None:
         if len(points):

@@ -73,7 +73,7 @@ def sampled(client: Client, sound: str, count: int, seed: int, sampling: Samplin
             arrived.append(event)
 
     folder = client.new_folder()
-    asking = ask(client, "generate", _SAMPLING, "Waking the engine", meet, sound=sound, takes=count, seed=seed, folder=folder,
+    asking = ask(client, "generate", _SAMPLING, "Starting engine", meet, sound=sound, takes=count, seed=seed, folder=folder,
                  **sampling.arguments, **more)
     result = None
     try:
@@ -182,10 +182,12 @@ class Arrivals:
 
     def add(self, performance: keying.Performance, count: int, fraction: float) -> Iterator[Step]:
         """Steps that key a take and list it under those that came before."""
-        busy = Step(fraction, f"Keying take {len(self.made) + 1} of {count}", busy=True)
+        message = f"Keying take {len(self.made) + 1} of {count}"
+        busy = Step(fraction, message, busy=True)
+        known = yield from self.prepare(performance, Step(fraction, message))
         scene, rig = again(self.scene, self.mesh)
         head.check_animatable(rig)
-        for _ in self.enter(scene, rig, performance):
+        for _ in self.enter(scene, rig, performance, known):
             yield busy
         entries = scene.thunder.takes
         action = entries[-1].action
@@ -197,13 +199,33 @@ class Arrivals:
             yield busy
             self._show(scene, rig, action)
 
-    def enter(self, scene, rig: head.Rig, performance: keying.Performance) -> Iterator:
-        """Key a take, a piece at a time, and list it last of all. Closed before its end it leaves nothing."""
+    def prepare(self, performance: keying.Performance, step: Step) -> Iterator[Step]:
+        """Steps, none of them busy, that work out the few keys of a long take; the value is what `keying.numbers_of` gives,
+        None for other takes and where the head, its mapping or the scene's rate was changed meanwhile."""
+        if not keying.is_long(performance):
+            return None
+
+        def state():
+            scene, rig = again(self.scene, self.mesh)
+            return rig, Clock.of(scene, self.voice.clock.start)
+
+        rig, clock = state()
+        numbers = None
+        for numbers in keying.numbers_of(rig, performance, clock):
+            yield step
+        then = rig.driver.tracks, clock
+        rig, clock = state()
+        return numbers if (rig.driver.tracks, clock) == then else None
+
+    def enter(self, scene, rig: head.Rig, performance: keying.Performance, known: keying.Numbers | None = None) -> Iterator:
+        """Key a take, a piece at a time, and list it last of all. Closed before its end it leaves nothing.
+
+        known: what was worked out before for a long take."""
         clock = Clock.of(scene, self.voice.clock.start)
-        actions = []
-        for actions in keying.key(rig, performance, clock, f"{self.voice.name} · seed {performance.seed}"):
+        actions, number = [], takes.next_number(scene, rig.mesh, self.voice.name)
+        for actions in keying.key(rig, performance, clock, f"{self.voice.name} · {takes.numbered(number)}", known):
             yield
-        takes.add_to_list(scene, rig, actions, performance, self.voice.name, clock)
+        takes.add_to_list(scene, rig, actions, performance, self.voice.name, clock, number=number)
         voice_state.remember(actions[0], self.strip_state)
 
     def settle(self, count: int) -> Iterator[Step]:
@@ -220,7 +242,7 @@ class Arrivals:
         if best is not None and self.shown is not None and _id(showing.shown_action(rig)) == self.shown != _id(best.action):
             self._show(scene, rig, best.action)
         for _ in self.replace(scene, rig):
-            yield Step(_SAMPLING[1], "Putting earlier takes away", busy=True)
+            yield Step(_SAMPLING[1], "Removing earlier takes", busy=True)
 
     def replace(self, scene, rig: head.Rig) -> Iterator:
         """Put away the takes that those which have come replace, one at a time."""
@@ -253,5 +275,5 @@ def again(scene_name: str, mesh_name: str):
     """(scene, rig) of names, looked up anew. Raises BadHead when the head is gone."""
     scene, mesh = bpy.data.scenes.get(scene_name), bpy.data.objects.get(mesh_name)
     if scene is None or mesh is None or mesh.name not in scene.objects:
-        raise BadHead("The head was removed while its takes were made: choose a head and generate again")
+        raise BadHead("The head was removed during generation: choose a head and generate again")
     return scene, head.resolve(mesh)

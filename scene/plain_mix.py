@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 import threading
+import wave
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import bpy
@@ -12,6 +16,9 @@ import numpy as np
 
 from ..thunder_core.errors import BadSound
 from . import compat
+
+BLOCK = 5  # seconds of a sound that are in memory at once
+_EXACT = (b"RIFF", b"RF64", b"fLaC", b"FORM")  # how files begin that can be entered at any sample
 
 
 def is_needed() -> bool:
@@ -24,8 +31,8 @@ def is_needed() -> bool:
 class Plan:
     """All that is needed to put a strip's sound together without Blender's data, in a thread if need be.
 
-    path: of the sound file.  packed: its bytes where it is packed.  begin: seconds into the sound.  volume: [n] over the
-    strip, at even distances.
+    path: of the sound file.  packed: its bytes where it is packed.  begin: seconds into the sound.  seconds: how long it is
+    heard; 0 for all of it.  volume: [n] over the strip, at even distances.
     """
 
     name: str
@@ -36,37 +43,113 @@ class Plan:
     mono: bool
     volume: np.ndarray
 
-    def samples(self, folder: str) -> tuple[np.ndarray, int]:
-        """What is heard, float32 [n, channels], and its rate. folder: where a packed sound may be unpacked for a moment.
+    @contextlib.contextmanager
+    def open(self, folder: str) -> Iterator[Source]:
+        """The sound file, to be read in blocks. folder: where it may be unpacked or decoded meanwhile; "" for nowhere: then
+        sounds whose format cannot be entered at any sample may be off by some milliseconds from block to block.
 
         Raises BadSound.
         """
-        import aud
+        if self.packed is None:
+            with _opened(self.path, self.name, folder) as source:
+                yield source
+            return
+        with tempfile.TemporaryDirectory(prefix="thunder_sound_", dir=folder or None) as place:
+            unpacked = os.path.join(place, "packed_sound")
+            with open(unpacked, "wb") as file:
+                file.write(self.packed)
+            with _opened(unpacked, self.name, folder) as source:
+                yield source
 
-        path = self.path
-        unpacked = os.path.join(folder, f"packed_sound_{threading.get_ident()}")
-        try:
-            if self.packed is not None:
-                with open(unpacked, "wb") as file:
-                    file.write(self.packed)
-                path = unpacked
-            sound = aud.Sound(path)
-            rate = int(sound.specs[0])
-            whole = np.array(sound.data(), np.float32)
-        except (RuntimeError, aud.error) as error:
-            raise BadSound(f"The file of the strip “{self.name}” cannot be read as sound: choose another voice") from error
-        finally:
-            if os.path.exists(unpacked):
-                os.remove(unpacked)
-        count = int(round(self.seconds * rate))
-        heard = np.zeros((count, whole.shape[1]), np.float32)
-        source = np.arange(count) + int(round(self.begin * rate))
-        inside = (source >= 0) & (source < len(whole))
-        heard[inside] = whole[source[inside]]
-        if self.mono:
-            heard = heard.mean(axis=1, keepdims=True)
-        volume = np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(self.volume)), self.volume)
-        return heard * volume.astype(np.float32)[:, None], rate
+    def channels(self, source: Source) -> int:
+        """How many channels are heard."""
+        return 1 if self.mono else source.channels
+
+    def count(self, source: Source) -> int:
+        """How many samples of each channel are heard."""
+        return int(round(self.seconds * source.rate)) if self.seconds else source.frames
+
+    def blocks(self, source: Source) -> Iterator[np.ndarray]:
+        """What is heard, float32 [n, channels], BLOCK seconds at a time. Raises BadSound."""
+        count, offset, size = self.count(source), int(round(self.begin * source.rate)), BLOCK * source.rate
+        places = np.linspace(0, 1, len(self.volume))
+        for start in range(0, count, size):
+            end = min(count, start + size)
+            block = np.zeros((end - start, source.channels), np.float32)
+            first, last = max(0, start + offset), min(source.frames, end + offset)
+            if first < last:
+                there = source.read(first, last)
+                block[first - offset - start :][: len(there)] = there
+            if self.mono:
+                block = block.mean(axis=1, keepdims=True)
+            if (self.volume != 1).any():
+                block *= np.interp(np.arange(start, end) / max(1, count - 1), places, self.volume).astype(np.float32)[:, None]
+            yield block
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sound file that is read piece by piece.
+
+    read(first, last): samples float32 [≤ last − first, channels].  frames: how many samples it has, at least.
+    """
+
+    rate: int
+    channels: int
+    frames: int
+    read: Callable[[int, int], np.ndarray]
+
+
+@contextlib.contextmanager
+def _opened(path: str, name: str, folder: str) -> Iterator[Source]:
+    bad = BadSound(f"The file of the strip “{name}” cannot be read as sound: choose another voice")
+    if not os.path.isfile(path):  # a pipe would be waited for
+        raise bad
+    try:
+        import aud
+    except ImportError:  # a Blender built without sound
+        with _opened_wave(path) as source:
+            yield source
+        return
+    decoded = os.path.join(folder, f"decoded_sound_{threading.get_ident()}.wav") if folder else ""
+    try:
+        sound = aud.Sound(path)
+        rate, channels = (int(number) for number in sound.specs)
+        if rate <= 0 or channels <= 0:
+            raise bad
+        with open(path, "rb") as file:
+            exact = file.read(4) in _EXACT
+        if decoded and not exact:
+            sound.write(decoded, 0, 0, aud.FORMAT_FLOAT32, aud.CONTAINER_WAV, aud.CODEC_PCM, 0, 1 << 16)
+            sound = aud.Sound(decoded)
+
+        def read(first: int, last: int) -> np.ndarray:
+            begin = first // rate  # whole seconds: aud takes times in single precision
+            samples = np.array(sound.limit(begin, -(-last // rate)).data(), np.float32)
+            return samples[first - begin * rate : last - begin * rate]
+
+        yield Source(rate, channels, int(sound.length), read)
+    except (RuntimeError, aud.error, OSError) as error:
+        raise bad from error
+    finally:
+        if decoded and os.path.exists(decoded):
+            os.remove(decoded)
+
+
+@contextlib.contextmanager
+def _opened_wave(path: str) -> Iterator[Source]:
+    try:
+        with wave.open(path) as file:
+            if file.getsampwidth() != 2:
+                raise wave.Error
+            def read(first: int, last: int) -> np.ndarray:
+                file.setpos(first)
+                samples = np.frombuffer(file.readframes(last - first), "<i2").astype(np.float32) / 32768
+                return samples.reshape(-1, file.getnchannels())
+
+            yield Source(file.getframerate(), file.getnchannels(), file.getnframes(), read)
+    except (wave.Error, EOFError) as error:
+        raise BadSound(f"“{path}” is no 16-bit WAV, all that this Blender can read: save it as one") from error
 
 
 def plan_of(scene, strip, first: int, last: int, fps: float) -> Plan | None:
@@ -81,17 +164,17 @@ def plan_of(scene, strip, first: int, last: int, fps: float) -> Plan | None:
                 sound.use_mono, _volume(scene, strip, first, last))
 
 
-def samples_of(scene, strip, first: int, last: int, fps: float, folder: str) -> tuple[np.ndarray, int]:
-    """What is heard of a strip from frame `first` up to `last`: float32 [n, channels] and its rate.
+def needed(scene, strip, first: int, last: int, fps: float) -> Plan:
+    """As `plan_of`, for Blenders that have no other way: a strip that is retimed or has modifiers is refused with BadSound.
 
-    Trim, offset and volume with its animation. Pan is left out: it moves a voice sideways, and the engine hears in
-    mono. A strip that is retimed or has modifiers is refused with BadSound. folder: where a packed sound may be unpacked.
+    Trim, offset and volume with its animation are heard. Pan is left out: it moves a voice sideways, and the engine hears in
+    mono.
     """
     plan = plan_of(scene, strip, first, last, fps)
     if plan is None:
         raise BadSound(f"The strip “{strip.name}” is retimed or has modifiers, which Blender {bpy.app.version_string} "
                        "cannot mix down without a window: open a window, or use 5.2.3")
-    return plan.samples(folder)
+    return plan
 
 
 def _volume(scene, strip, first: int, last: int) -> np.ndarray:

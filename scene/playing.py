@@ -16,6 +16,11 @@ def start(scene, frame: int) -> None:
         bpy.ops.screen.animation_play(sync=True)
 
 
+def is_on() -> bool:
+    """Whether any window plays."""
+    return any(window.screen.is_animation_playing for window in bpy.context.window_manager.windows)
+
+
 def stop() -> None:
     """Stop where it is."""
     window = bpy.context.window

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import bpy
 
 from ..thunder_core.errors import BadHead, BadRequest, NoSpace, is_full_disk
 from ..thunder_core.face.mapping import Mapping
+from ..thunder_core.files import is_part, write_file
 from .engine_session import PACKAGE
 
 
@@ -24,7 +24,7 @@ def folder() -> Path:
 
 def names() -> list[str]:
     """Names of all presets, in order."""
-    return sorted((path.stem for path in folder().glob("*.json")), key=str.lower)
+    return sorted((path.stem for path in folder().glob("*.json") if not is_part(path.name)), key=str.lower)
 
 
 def save(plan: Mapping, name: str) -> Path:
@@ -33,15 +33,12 @@ def save(plan: Mapping, name: str) -> Path:
     if not stem:
         raise BadRequest("The preset has no name: give it one")
     path = folder() / f"{stem}.json"
-    part = path.with_suffix(".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(plan.to_json(), encoding="utf-8")
-        os.replace(part, path)
+        write_file(path, plan.to_json())
     except OSError as error:
-        part.unlink(missing_ok=True)
         reason = "the disk is full" if is_full_disk(error) else error.strerror
-        raise NoSpace(f"The preset cannot be written to {path.parent} ({reason}): free some space or check its rights") from error
+        raise NoSpace(f"The preset cannot be written to {path.parent} ({reason}): free some space or check its permissions") from error
     return path
 
 

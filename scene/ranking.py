@@ -80,7 +80,7 @@ def is_running() -> bool:
 
 def standing(scene, rig: head.Rig | None = None) -> Standing | None:
     """How well what is on the head now says its voice, as far as it is known. Cheap enough to be asked at every redraw."""
-    entry = takes.shown_take(scene.thunder)
+    entry = takes.shown_take(scene.thunder) if rig is None else takes.on_head(scene, rig.mesh)
     if entry is not None:
         return standing_of(scene, entry)
     return None if rig is None else _own.get(showing.animation_of(rig))
@@ -115,8 +115,8 @@ def _begin(scene) -> Generator[bool, None, str | None]:
     Its value is why nothing was scored, None if it was. It holds data-blocks between its steps, so whatever changes or
     undoes something must close it first.
     """
-    rig = head.find(scene, _active_object())
-    entry = takes.shown_take(scene.thunder)
+    rig = head.find(scene, takes.active_object(bpy.context))
+    entry = takes.on_head(scene, rig.mesh)
     voice = strip.of_take(bpy.context, entry)
     client = engine_session.client()
     if not client.running:
@@ -202,11 +202,6 @@ def write() -> bool:
                 sources.keep_drift(entry.action, per_frame)
                 return True
     return False
-
-
-def _active_object():
-    layer = getattr(bpy.context, "view_layer", None)
-    return layer.objects.active if layer is not None else None
 
 
 # ---- when

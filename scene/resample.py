@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 MOTION_FPS = 25.0
+_BESIDE = 3  # frames on either side of a closure, one of which is the nearest to it
+LEAD_IN, LEAD_OUT = 0.4, 0.5  # seconds in which a take comes from rest before its sound and returns to it after
 CLOSED_MM = 0.6  # inner lips nearer than this are a closure: it must survive whatever the scene's rate
 
 
@@ -38,6 +40,25 @@ class Clock:
         last = math.ceil(float(self.frame((motion_frames - 1) / MOTION_FPS)) - 1e-6)
         return np.arange(first, max(first, last) + 1)
 
+    def take_frames(self, motion_frames: int) -> np.ndarray:
+        """The whole scene frames that a take of so many motion frames is keyed on: its sound's, lead in and lead out, int [S]."""
+        sound, (lead_in, lead_out) = self.scene_frames(motion_frames), self.leads()
+        return np.arange(sound[0] - lead_in, sound[-1] + lead_out + 1)
+
+    def leads(self) -> tuple[int, int]:
+        """How many scene frames a take has before its sound and after it."""
+        return math.ceil(LEAD_IN * self.fps), math.ceil(LEAD_OUT * self.fps)
+
+    def presence(self, frames: np.ndarray, motion_frames: int) -> np.ndarray:
+        """How much of a motion of so many frames is there at scene frames [S]: 1 during its sound, eased to 0 over the leads.
+
+        A strip may be cut in the middle of a word; its mouth opens before the cut and closes after it.
+        """
+        seconds = self.seconds(frames)
+        before, after = -seconds / LEAD_IN, (seconds - (motion_frames - 1) / MOTION_FPS) / LEAD_OUT
+        x = 1.0 - np.clip(np.maximum(before, after), 0.0, 1.0)
+        return x * x * (3.0 - 2.0 * x)
+
 
 def at_scene_frames(clock: Clock, values: np.ndarray, frames: np.ndarray,
                     opening: np.ndarray | None = None) -> np.ndarray:
@@ -45,22 +66,29 @@ def at_scene_frames(clock: Clock, values: np.ndarray, frames: np.ndarray,
 
     Monotone cubics between the model's frames: no overshoot, so lips that meet do not pass through each
     other. With `opening` [T] in mm, a scene frame that has a closure within half its length takes the closed
-    pose itself; at 24 fps a closure one frame long would otherwise be averaged away.
+    pose itself; at 24 fps a closure one frame long would otherwise be averaged away. Only the part of the curves that
+    the frames need is worked on, so a long take can be resampled in pieces.
     """
-    position = np.clip(clock.seconds(frames) * MOTION_FPS, 0.0, len(values) - 1.0)
+    position, step = clock.seconds(frames) * MOTION_FPS, MOTION_FPS / clock.fps
+    around = math.ceil(step) + 3
+    low = min(max(0, math.floor(position.min()) - around), len(values) - 1)
+    part = slice(low, max(low + 1, math.ceil(position.max()) + around))
+    position = np.clip(position, 0.0, len(values) - 1.0) - low
     if opening is not None:
-        position = snap_to_closures(position, np.asarray(opening, dtype=np.float64), MOTION_FPS / clock.fps)
-    return monotone_cubic(np.asarray(values, dtype=np.float64), position)
+        position = snap_to_closures(position, np.asarray(opening[part], dtype=np.float64), step)
+    return monotone_cubic(np.asarray(values[part], dtype=np.float64), position)
 
 
 def snap_to_closures(position: np.ndarray, opening: np.ndarray, step: float) -> np.ndarray:
-    """Fractional indices [S], `step` apart, of which those next to a closure of opening [T] (mm) are at the closure."""
+    """Fractional indices [S], ascending and `step` apart, of which those next to a closure of opening [T] (mm) are at it."""
     lower = np.r_[np.inf, opening[:-1]]
     upper = np.r_[opening[1:], np.inf]
     closures = np.flatnonzero((opening < CLOSED_MM) & (opening <= lower) & (opening <= upper))
+    places = np.searchsorted(position, closures)
     position = position.copy()
-    for closure in closures:
-        nearest = int(np.argmin(np.abs(position - closure)))
+    for closure, place in zip(closures, places):
+        first = max(0, place - _BESIDE)
+        nearest = first + int(np.argmin(np.abs(position[first : place + _BESIDE] - closure)))
         if abs(position[nearest] - closure) <= step / 2 + 1e-9:
             position[nearest] = closure
     return position

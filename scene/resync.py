@@ -71,7 +71,7 @@ def _move(entry, then: State, now: State) -> None:
         compat.shift(action, frames)
         if not edited:
             action[keying.PROPERTY]["checksum"] = keying.checksum(action)
-    kept = entry.action.get(sources.SOURCE)
+    kept = sources.kept(entry.action)
     if kept is not None:
         kept["start"] = float(kept["start"]) + frames
     entry.first, entry.last = round(entry.first + frames), round(entry.last + frames)
@@ -211,8 +211,9 @@ def _replace(scene, rig: head.Rig, uid: int, actions: list, performance: keying.
     if stays:
         voice_state.forget(old.action)  # it stays as the animator left it, and is asked for nothing more
         return
-    name = old.name
+    name, number = old.name, old.number
     if shown:
         showing.show(rig, made)
     takes.remove(scene, place + 1)
+    entries[place].number = number
     entries[place].name = name

@@ -15,7 +15,7 @@ from bpy.props import (
 )
 
 from ..thunder_core.face import mapping
-from . import browsing, character, compat, head, preview, strip, table, takes
+from . import browsing, character, compat, dialogue, head, preview, strip, table, takes
 
 MOST_TAKES = 64
 LARGEST_SEED = 2**31 - 1
@@ -89,22 +89,22 @@ class ThunderRow(bpy.types.PropertyGroup):
                ("KEY", "Shape Key", "A shape key", "SHAPEKEY_DATA", 1),
                ("BONE", "Bone Channel", "Location, rotation or scale of a bone along one axis", "BONE_DATA", 2),
                ("PROPERTY", "Property", "A custom property of an object or a bone", "PROPERTIES", 3),
-               ("JOINT", "Bone Turn", "A bone turns with the joint", "ORIENTATION_GIMBAL", 4)],
+               ("JOINT", "Bone Rotation", "A bone that rotates with the joint", "ORIENTATION_GIMBAL", 4)],
         update=table.edited, description="What the channel moves")
     object: StringProperty(name="Object", search=_objects, update=table.edited,
-                           description="Object that has the target; empty moves all of the character's that have it")
-    target: StringProperty(name="Name", search=_targets, update=_take_up_kind, description="Shape key or custom property that moves")
-    bone: StringProperty(name="Bone", search=_bones, update=table.edited, description="Bone that moves or has the property")
+                           description="Object with the target. Leave empty to move every object of the character that has it")
+    target: StringProperty(name="Name", search=_targets, update=_take_up_kind, description="Shape key or custom property to move")
+    bone: StringProperty(name="Bone", search=_bones, update=table.edited, description="Bone to move, or bone with the property")
     path: EnumProperty(
         name="Channel",
         items=[("location", "Location", "Along the bone's own axis"),
                ("rotation", "Rotation", "About the head's axis (X to its left, Y up, Z out of the face), in any rotation mode, radians"),
                ("rotation_euler", "Euler", "The bone's own Euler angle, radians"), ("scale", "Scale", "Along the bone's own axis")],
-        update=table.edited, description="What of the bone moves")
+        update=table.edited, description="Transform channel of the bone")
     index: EnumProperty(name="Axis", items=_AXES, update=table.edited,
-                        description="Axis along or about which it moves")
+                        description="Axis of the movement")
     weight: FloatProperty(name="Amount", default=1.0, soft_min=-2.0, soft_max=2.0, step=5, precision=3, update=table.edited,
-                          description="How far the target goes when the channel is at 1")
+                          description="Value of the target when the channel is at 1")
 
 
 class ThunderAction(bpy.types.PropertyGroup):
@@ -116,24 +116,28 @@ class ThunderAction(bpy.types.PropertyGroup):
 class ThunderTake(bpy.types.PropertyGroup):
     """A take in the list: its action (before 4.4 one for each of its rig's targets) and what is shown of it."""
 
-    name: StringProperty(name="Name", update=takes.name_action, description="What the take is called; its action follows")
+    name: StringProperty(name="Name", update=takes.name_action, description="Name of the take. Its action is renamed too")
     action: PointerProperty(type=bpy.types.Action)
     more: CollectionProperty(type=ThunderAction)
     head: PointerProperty(type=bpy.types.Object)
-    voice: StringProperty(name="Voice", description="Strip or file that this take speaks")
+    voice: StringProperty(name="Voice", description="Strip or file that this take was generated for")
+    number: IntProperty(name="Number", description="Number of the take among those of its head and voice; 0 in files of earlier versions")
+    tooltip: StringProperty(get=takes.described, description="What is known of the take")
     seed: IntProperty(name="Seed", description="Number that makes this take again")
-    score: FloatProperty(name="Lip-Sync", description="How well the lips say the voice, 0 to 100")
+    score: FloatProperty(name="Lip-Sync", description="How well the lips match the voice, 0 to 100")
     curve: StringProperty(description="Mouth opening over the length of the take")
     first: IntProperty(name="First Frame", description="Scene frame on which the take begins")
     last: IntProperty(name="Last Frame", description="Scene frame on which the take ends")
-    star: BoolProperty(name="Star", description="A take worth coming back to")
-    note: StringProperty(name="Note", description="What you want to remember of this take")
-    hidden: BoolProperty(name="Hidden", description="Left out of the list; nothing is lost")
+    lead_in: IntProperty(name="Lead In", description="Frames before the first on which the face comes from rest")
+    lead_out: IntProperty(name="Lead Out", description="Frames after the last on which the face returns to rest")
+    star: BoolProperty(name="Star", description="Mark the take as a favorite")
+    note: StringProperty(name="Note", description="Your note on this take")
+    hidden: BoolProperty(name="Hidden", description="Leave the take out of the list without deleting it")
     made: IntProperty(name="Made", description="When it was made, seconds since 1970")
     kind: EnumProperty(
         name="Kind", description="How the take was made",
-        items=[("SAMPLED", "Sampled", "Sampled from the voice"), ("MIXED", "Mixed", "Put together from other takes"),
-               ("RESAMPLED", "Resampled", "Sampled around what was kept of another take"),
+        items=[("SAMPLED", "Sampled", "Sampled from the voice"), ("MIXED", "Mixed", "Mixed from other takes"),
+               ("RESAMPLED", "Resampled", "Resampled around the kept parts of another take"),
                ("DUPLICATED", "Duplicated", "A copy of another take")])
 
     @property
@@ -153,37 +157,60 @@ class ThunderHead(bpy.types.PropertyGroup):
     mapping: StringProperty(description="How this file drives the character, as JSON; empty takes what came with it")
 
 
+def _region(name: str, what: str):
+    return BoolProperty(name=name, default=True, description=f"{what} of the take; what is left out stays as your animation has it")
+
+
 class ThunderCommit(bpy.types.PropertyGroup):
     """How Commit puts the shown take into the animator's animation."""
 
     to: EnumProperty(
         name="Commit To",
-        items=[("COPY", "Copy of My Action", "A copy of your own action gets the take; your action stays in the file as it is"),
-               ("OWN", "My Action", "Your own action itself gets the take; as it was before, it stays in the file as a copy"),
-               ("NEW", "New Action", "An action with the take alone; your own action stays in the file"),
-               ("STRIP", "NLA Strip", "A strip of the take on an NLA track of its own, above your own animation")],
+        items=[("COPY", "Copy of My Action", "Put the take into a copy of your action. Your action is kept unchanged"),
+               ("OWN", "My Action", "Put the take into your action. A copy of its previous state is kept"),
+               ("NEW", "New Action", "A new action with only the take. Your action is kept"),
+               ("STRIP", "NLA Strip", "An NLA strip with the take on its own track, above your animation")],
         description="Where the take goes",
     )
     how: EnumProperty(
         name="Method",
-        items=[("REPLACE", "Replace", "The take's frames replace what is there; everything before and after stays"),
-               ("ADD", "Add", "The take is added on top of what is there"),
-               ("INSERT", "Insert", "What is there from the take's first frame on moves later, and the take goes into the gap")],
-        description="What becomes of your own keys on these frames",
+        items=[("REPLACE", "Replace", "Replace the keys in the take's frames. Everything before and after stays"),
+               ("ADD", "Add", "Add the take on top of your animation"),
+               ("INSERT", "Insert", "Move your keys from the take's first frame on later, and insert the take")],
+        description="What happens to your keys in these frames",
     )
     range: EnumProperty(
         name="Frames",
         items=[("TAKE", "Whole Take", "All of the take's frames"),
-               ("PREVIEW", "Preview Range", "Only those of the take's frames that lie in the scene's preview range")],
-        description="Frames that are committed",
+               ("PREVIEW", "Preview Range", "Only the take's frames in the scene's preview range")],
+        description="Frames to commit",
+    )
+    keys: EnumProperty(
+        name="Keys",
+        items=[("POSES", "Poses", "Keys on frames that all curves of a region share, as an animator sets them: closures, extremes, "
+                                  "holds and breakdowns", "POSE_HLT", 0),
+               ("DENSE", "Dense Curves", "Each curve gets the keys it needs, on frames of its own", "FCURVE", 1)],
+        description="Where keys are set",
+    )
+    brows: _region("Brows", "Brows")
+    eyes: _region("Eyes", "Lids and gaze")
+    cheeks: _region("Cheeks & Nose", "Cheeks and nose")
+    mouth: _region("Mouth", "Lips")
+    jaw: _region("Jaw", "The jaw")
+    tongue: _region("Tongue", "The tongue; off saves its keys")
+    head: _region("Head", "The turn of the head")
+    markers: BoolProperty(
+        name="Label Poses", default=False,
+        description="Add pose markers to the action that say what the mouth does: M B P where lips close, OO W, EE S, F V, AH",
     )
     error: FloatProperty(
-        name="Error", default=0.3, min=0.0, soft_max=2.0, max=10.0, step=5, precision=2,
-        description="Millimetres that the lips may be off for the sake of fewer keys, never where they close; 0 keeps a key on every frame",
+        name="Max Lip Error", default=0.6, min=0.0, soft_max=2.0, max=10.0, step=5, precision=2,
+        description="How far the lips may deviate, in millimetres, to save keys. Closed lips stay closed; 0 keeps the take's own keys",
     )
     blend: IntProperty(
         name="Blend", default=3, min=1, soft_max=25, max=250,
-        description="Frames before and after the take in which your own animation passes into it; your keys there stay",
+        description="Frames before and after the take over which your animation blends into it, half a second at most. "
+                    "Your keys there are kept",
     )
 
 
@@ -194,7 +221,7 @@ class ThunderOverlay(bpy.types.PropertyGroup):
                        description="Draw voice, mouth and lip-sync of the shown take over the timeline, dope sheet and sequencer")
     waveform: BoolProperty(name="Voice", default=True, description="The sound of the voice")
     opening: BoolProperty(name="Mouth", default=True, description="How far the mouth of the shown take is open")
-    drift: BoolProperty(name="Lip-Sync", default=True, description="How well the lips say the voice, from red to green")
+    drift: BoolProperty(name="Lip-Sync", default=True, description="How well the lips match the voice, from red to green")
 
 
 class ThunderPart(bpy.types.PropertyGroup):
@@ -202,7 +229,14 @@ class ThunderPart(bpy.types.PropertyGroup):
 
     strip: StringProperty(name="Strip", description="Name of the sound strip")
     head: PointerProperty(type=bpy.types.Object)
-    silent: BoolProperty(name="Nobody Speaks It", description="Music, footsteps, a voice without a face")
+    silent: BoolProperty(name="No Speaker", description="For music, sound effects and off-screen voices")
+
+
+def _select_strip(settings, context):
+    editor = settings.id_data.sequence_editor
+    strips = compat.strips_all(editor) if editor is not None else ()
+    if context.scene == settings.id_data and 0 <= settings.dialogue_index < len(strips):
+        dialogue.select(context, strips[settings.dialogue_index].name)
 
 
 class ThunderScene(bpy.types.PropertyGroup):
@@ -215,22 +249,22 @@ class ThunderScene(bpy.types.PropertyGroup):
     )
     strip: StringProperty(
         name="Voice", search=_strip_names,
-        description="Sound strip that the takes speak; empty takes the active one, or the only one",
+        description="Sound strip to generate takes for. Leave empty to use the active strip, or the only one",
     )
     sound_file: StringProperty(
         name="Sound File", subtype="FILE_PATH",
-        description="Sound that the takes speak, heard from the scene's first frame on",
+        description="Sound file to generate takes for, starting at the scene's first frame",
     )
     head: PointerProperty(
         name="Head", type=bpy.types.Object, poll=_may_be_head,
-        description="Head that the takes move; empty takes the selected one, or the only one",
+        description="Head to animate. Leave empty to use the selected head, or the only one",
     )
     count: IntProperty(name="Takes", default=8, min=1, max=MOST_TAKES,
-                       description="How many performances to sample")
+                       description="Number of takes to generate")
     seed: IntProperty(name="Seed", default=1, min=0, max=LARGEST_SEED,
                       description="Seed of the first take; the same seed makes the same take again")
     steps: IntProperty(name="Steps", default=20, min=5, max=100,
-                       description="Sampling steps of a take: more are a little more precise, and the time grows with them")
+                       description="Sampling steps per take. More steps are slightly more precise and take longer")
     guidance: FloatProperty(
         name="Follow the Voice", default=1.0, min=1.0, max=3.0, step=10, precision=2,
         description="How much more of the voice goes into takes than they were taught (classifier-free guidance): above 1 they "
@@ -243,38 +277,39 @@ class ThunderScene(bpy.types.PropertyGroup):
     )
     listen_range: EnumProperty(
         name="Frames", default="EDITED",
-        items=[("EDITED", "Edited Frames", "What was changed since Listen was last pressed, or since the take was made; "
-                "all of it where nothing was", "NONE", 3),
-               ("TAKE", "Take", "From the first to the last frame of the take or the voice", "NONE", 0),
+        items=[("EDITED", "Edited Frames", "Frames edited since Listen was last pressed, or since the take was made; "
+                "the whole take if nothing was edited", "NONE", 3),
+               ("TAKE", "Take", "The frames of the take, or of the voice", "NONE", 0),
                ("PREVIEW", "Preview Range", "The scene's preview range", "NONE", 1),
                ("SCENE", "Scene", "The scene's frame range", "NONE", 2)],
-        description="Frames that Listen speaks",
+        description="Frames to generate speech for",
     )
     listen_play: BoolProperty(name="Play", default=True,
-                              description="Play the frames at once with what was heard, in place of the original")
-    live_score: BoolProperty(name="Keep Scores Current", default=True,
-                             description="Score the lips anew a moment after you stop editing keys")
+                              description="Play the result right away in place of the original")
+    live_score: BoolProperty(name="Auto-Update Scores", default=True,
+                             description="Update the Lip-Sync score a moment after you stop editing keys")
     commit: PointerProperty(type=ThunderCommit)
     overlay: PointerProperty(type=ThunderOverlay)
     takes: CollectionProperty(type=ThunderTake)
     sort: EnumProperty(name="Sort", items=browsing.SORTS, description="Order of the takes in the list")
-    only_starred: BoolProperty(name="Starred Only", description="List the takes with a star alone")
+    only_starred: BoolProperty(name="Starred Only", description="List only takes with a star")
     show_hidden: BoolProperty(name="Show Hidden", description="List hidden takes too")
     play_shown: BoolProperty(name="Play When Shown", description="Play a take from its first frame as soon as it is shown")
     heads: CollectionProperty(type=ThunderHead)
     cast: CollectionProperty(type=ThunderPart)
-    dialogue_index: IntProperty(name="Strip", description="A strip of the dialogue")
-    only_preview: BoolProperty(name="Only Preview Range", default=False,
-                               description="Speak only what of the voice lies in the scene's preview range")
+    dialogue_index: IntProperty(name="Strip", update=_select_strip,
+                                description="Strip of the dialogue. Click a row to use its strip as the voice and select its speaker")
+    only_preview: BoolProperty(name="Preview Range Only", default=False,
+                               description="Use only the part of the voice in the scene's preview range")
     table: CollectionProperty(type=ThunderRow)
     table_head: PointerProperty(type=bpy.types.Object)
     table_text: StringProperty(description="The mapping that the table was filled from")
-    table_index: IntProperty(name="Row", update=_show_row, description="A row of the mapping; with Preview on, what it does is shown")
+    table_index: IntProperty(name="Row", update=_show_row, description="Row of the mapping. With Preview on, its effect is shown")
     preview: BoolProperty(name="Preview", update=_switch_preview, options={"SKIP_SAVE"},
-                          description="Show on the character what the chosen row's channel does; its pose comes back afterwards")
+                          description="Show the selected row's channel on the character. The pose is restored afterwards")
     preview_amount: FloatProperty(name="At", default=1.0, min=-1.0, max=2.0, step=5, update=_show_row, subtype="FACTOR", soft_min=0.0,
-                                  soft_max=1.0, description="How far the channel goes in the preview")
-    show_losses: BoolProperty(name="Show All", description="Show all that is missing, and what is lost without it")
+                                  soft_max=1.0, description="Value of the channel in the preview")
+    show_losses: BoolProperty(name="Show All", description="List all missing channels and what is lost without them")
     preview_kept: StringProperty(description="What stood on the character before the preview")
     active_take: IntProperty(
         name="Shown Take", get=takes.shown_index, set=takes.show_index,

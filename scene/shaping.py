@@ -82,10 +82,10 @@ class ThunderShape(bpy.types.PropertyGroup):
                           update=_moved, description="Frames by which the take plays later, or earlier below zero")
     emotion: EnumProperty(
         name="Emotion", update=_moved, description="Emotion on top of the take",
-        items=[("NONE", "No Emotion", "Nothing on top"),
+        items=[("NONE", "No Emotion", "No emotion on top of the take"),
                *((name, name.title(), f"{name.title()} on top of the take") for name in shaping.EMOTIONS)])
     strength: FloatProperty(name="Strength", default=0.5, min=0.0, max=1.0, step=5, subtype="FACTOR", update=_moved,
-                            description="How strong the emotion is, all along the take")
+                            description="Strength of the emotion in the whole take")
 
     def told(self) -> Shape:
         """The shape as the core knows it, without the offset."""
@@ -98,7 +98,7 @@ def _entry_of(action):
         for entry in scene.thunder.takes:
             if entry.action == action:
                 return entry
-    raise BadRequest(f"“{action.name}” is in no scene's list of takes: show a take of the list to shape it")
+    raise BadRequest(f"“{action.name}” is not in a list of takes: show a listed take to shape it")
 
 
 def is_shaped(action) -> bool:
@@ -447,7 +447,8 @@ def _write_take(rig, entry, curves, now, base: Base, edits: dict, result, shift:
     for place, (curve, keys) in enumerate(zip(curves, wanted)):
         if curve is not None and keys is not None:
             numbers.write(curve, keys, now[place])
-    entry.first, entry.last = int(np.floor(base.frames[0])) + shift, int(np.ceil(base.frames[-1])) + shift
+    entry.first = int(np.floor(base.frames[0])) + entry.lead_in + shift
+    entry.last = int(np.ceil(base.frames[-1])) - entry.lead_out + shift
     if done:  # nothing is left to take back
         if STATE in action:
             del action[STATE]
@@ -608,7 +609,7 @@ def _was_undone(*_):
 
 def _strength_property():
     return FloatProperty(name="Emotion", default=0.5, min=0.0, max=1.0, subtype="FACTOR",
-                         description="How strong the take's emotion is at this frame: key it like any other property")
+                         description="Strength of the take's emotion at this frame. It can be keyed")
 
 
 _HANDLERS = (("depsgraph_update_post", _curve_was_edited), ("undo_post", _was_undone), ("redo_post", _was_undone))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -32,33 +33,53 @@ def store(action, performance: Performance, clock: Clock, voice: str = "") -> No
         keep_drift(action, performance.drift)
 
 
+def kept(action):
+    """The properties that an action carries of its performance; None if it carries none, or none that hold together.
+
+    A file of another program, or a damaged one, may carry anything under the same name.
+    """
+    found = action.get(SOURCE)
+    try:
+        frames, channels, rates = found["frames"], len(found["channels"].split("\n")), (found["fps"], found["motion_fps"])
+        sound = isinstance(frames, int) and frames >= 1 and isinstance(found.get("voice", ""), str)
+        sound = sound and all(math.isfinite(rate) and rate > 0 for rate in rates) and math.isfinite(found["start"])
+        sizes = {"expression": frames * channels, "opening": frames, "width": frames} | {name: 3 * frames for name in _ROTATIONS if name in found}
+        sound = sound and "jaw" in sizes and all(found[name].typecode in "fd" and len(found[name]) == size for name, size in sizes.items())
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    return found if sound else None
+
+
 def _voice_of(action) -> str:
-    return action[SOURCE].get("voice", "") if SOURCE in action else ""
+    found = kept(action)
+    return "" if found is None else found.get("voice", "")
 
 
 def load(action) -> Performance | None:
     """The performance that an action was keyed from, None if it carries none. About a millisecond for a minute."""
-    kept = action.get(SOURCE)
-    if kept is None:
+    found = kept(action)
+    if found is None:
         return None
-    frames, channels = int(kept["frames"]), tuple(kept["channels"].split("\n"))
-    rotations = {name: _array(kept[name]).reshape(frames, 3) if name in kept else None for name in _ROTATIONS}
-    motion = Motion(_array(kept["expression"]).reshape(frames, len(channels)), **rotations, fps=float(kept["motion_fps"]))
+    frames, channels = found["frames"], tuple(found["channels"].split("\n"))
+    rotations = {name: _array(found[name]).reshape(frames, 3) if name in found else None for name in _ROTATIONS}
+    motion = Motion(_array(found["expression"]).reshape(frames, len(channels)), **rotations, fps=float(found["motion_fps"]))
+    if not all(np.isfinite(part).all() for part in (motion.expression, motion.jaw, motion.head, motion.eyes) if part is not None):
+        return None
     about = _about(action)
-    return Performance(motion, channels, _array(kept["opening"]), _array(kept["width"]), int(about.pop("seed", 0)),
-                       float(about.pop("score", 0.0)), about, drift_of(action))
+    return Performance(motion, channels, _array(found["opening"]), _array(found["width"]), int(_number(about.pop("seed", 0))),
+                       _number(about.pop("score", 0.0)), about, drift_of(action))
 
 
 def clock_of(action) -> Clock | None:
     """Where the sound of a take lay when it was keyed, None if its action does not tell."""
-    kept = action.get(SOURCE)
-    return None if kept is None else Clock(float(kept["start"]), float(kept["fps"]))
+    found = kept(action)
+    return None if found is None else Clock(float(found["start"]), float(found["fps"]))
 
 
 def opening_of(action) -> np.ndarray | None:
     """Mouth opening of a take as it was made, float32 [T] in mm at 25 fps, None if its action does not tell."""
-    kept = action.get(SOURCE)
-    return None if kept is None else _array(kept["opening"])
+    found = kept(action)
+    return None if found is None else _array(found["opening"])
 
 
 def keep_drift(action, per_frame: np.ndarray) -> None:
@@ -68,8 +89,8 @@ def keep_drift(action, per_frame: np.ndarray) -> None:
 
 def drift_of(action) -> np.ndarray | None:
     """How well each frame of a take says its sound, float32 [T] at 25 fps, None where nobody has measured it."""
-    kept = action.get(DRIFT)
-    return None if kept is None else _array(kept)
+    found = action.get(DRIFT)
+    return _array(found) if getattr(found, "typecode", "") in ("f", "d") else None
 
 
 def forget(action) -> None:
@@ -115,8 +136,8 @@ def is_edited(entry) -> bool:
 
 def _about(action) -> dict:
     """Provenance of a take's action, without what tells of its keys."""
-    kept = action.get(keying.PROPERTY)
-    about = {} if kept is None else kept.to_dict()
+    found = action.get(keying.PROPERTY)
+    about = found.to_dict() if hasattr(found, "to_dict") else {}
     about.pop("checksum", None)
     return about
 
@@ -125,5 +146,11 @@ def _flat(values) -> np.ndarray:
     return np.ascontiguousarray(values, np.float32).ravel()
 
 
-def _array(kept) -> np.ndarray:
-    return np.array(kept, np.float32)
+def _array(values) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
+def _number(value) -> float | int:
+    """A number of a take's provenance; 0 for what is none."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return value if is_number else 0

@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import threading
 import time
-import wave
 from collections import OrderedDict
 from collections.abc import Iterator
 
 import numpy as np
 
 from ..thunder_core.client import Client
-from ..thunder_core.errors import BadSound, ThunderError
+from ..thunder_core.errors import ThunderError
 from . import mixdown, plain_mix, strip, voice_state
 from .performing import sound_for_engine
 from .work import Step
@@ -141,53 +141,39 @@ def _read(spoken: Spoken, folder: str, how, what) -> None:
 
 
 def _peaks_of_sound(plan: plain_mix.Plan, folder: str):
-    if plan.seconds:
-        samples, rate = plan.samples(folder)
-    else:
-        samples, rate = _whole(plan.path)
-    path = ""
-    if folder and plan.seconds:
-        path = os.path.join(folder, f"spoken_{time.monotonic_ns()}.wav")
-        with open(path, "wb") as file:
-            file.write(mixdown.wav_header(samples.shape[1], rate, samples.nbytes) + samples.tobytes())
-    return _peaks(samples.mean(axis=1), rate), path
-
-
-def _whole(path: str) -> tuple[np.ndarray, int]:
-    try:
-        import aud
-    except ImportError:  # a Blender built without sound
-        return _whole_wave(path)
-    try:
-        sound_ = aud.Sound(path)
-        return np.array(sound_.data(), np.float32), int(sound_.specs[0])
-    except (RuntimeError, aud.error) as error:
-        raise BadSound(f"“{path}” cannot be read as sound: choose another file") from error
-
-
-def _whole_wave(path: str) -> tuple[np.ndarray, int]:
-    try:
-        with wave.open(path) as file:
-            if file.getsampwidth() != 2:
-                raise BadSound(f"“{path}” is no 16-bit WAV, all that this Blender can read: save it as one")
-            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
-            return samples.reshape(-1, file.getnchannels()), file.getframerate()
-    except (wave.Error, EOFError) as error:
-        raise BadSound(f"“{path}” is no 16-bit WAV, all that this Blender can read: save it as one") from error
+    """Peaks of a plan's sound, which is written to a file in a folder as well, if there is one; and that file's path."""
+    whole = bool(folder and plan.seconds)
+    path = os.path.join(folder, f"spoken_{time.monotonic_ns()}.wav") if whole else ""
+    with plan.open(folder if whole else "") as source, open(path, "wb") if whole else contextlib.nullcontext() as file:
+        if whole:
+            channels = plan.channels(source)
+            file.write(mixdown.wav_header(channels, source.rate, mixdown.bytes_of(plan.count(source), channels)))
+        found = []
+        for block in plan.blocks(source):
+            found.append(_peaks(block.mean(axis=1), source.rate))
+            if whole:
+                file.write(block)
+    return np.concatenate(found) if found else np.zeros((1, 2), np.float32), path
 
 
 def _peaks_of_file(path: str, folder: str):
     """Of a WAV file of 32-bit float samples, as a mix-down is."""
     with open(path, "rb") as file:
-        data = file.read()
-    channels, rate = struct.unpack("<HI", data[22:28])
-    start = data.find(b"data") + 8
-    samples = np.frombuffer(data[start:start + (len(data) - start) // 4 * 4], np.float32)
-    return _peaks(samples[:len(samples) // channels * channels].reshape(-1, channels).mean(axis=1), rate), path
+        head = file.read(4096)
+        channels, rate = struct.unpack("<HI", head[22:28])
+        file.seek(head.find(b"data") + 8)
+        found = []
+        while data := file.read(plain_mix.BLOCK * rate * channels * 4):
+            samples = np.frombuffer(data[:len(data) // (4 * channels) * 4 * channels], np.float32)
+            found.append(_peaks(samples.reshape(-1, channels).mean(axis=1), rate))
+    return np.concatenate(found) if found else np.zeros((1, 2), np.float32), path
 
 
 def _peaks(samples: np.ndarray, rate: int) -> np.ndarray:
-    """Lowest and highest of every hundredth of a second of samples [n]; float32 [m, 2]."""
+    """Lowest and highest of every hundredth of a second of samples [n]; float32 [m, 2].
+
+    Of blocks of whole seconds one after the other it is the same as of all of them together.
+    """
     count = max(1, int(np.ceil(len(samples) / rate * PEAKS_PER_SECOND)))
     starts = np.minimum((np.arange(count) * rate / PEAKS_PER_SECOND).astype(int), max(0, len(samples) - 1))
     if not len(samples):

@@ -90,13 +90,14 @@ def of_take(context, entry) -> Voice:
 
 
 def _of_head(context, strips: list) -> list:
-    """The strips that were given to the head that is meant."""
-    cast = context.scene.thunder.cast
-    if not cast:
-        return []
-    mesh = context.scene.thunder.head or head.guess(context.scene, context.object)
-    names = {part.strip for part in cast if part.head is not None and part.head == mesh}
-    return [strip for strip in strips if strip.name in names]
+    """The strips that the head that is meant speaks: those given to it; the scene's only head also speaks those given to nobody."""
+    scene = context.scene
+    mesh = scene.thunder.head or head.guess(scene, context.object)
+    given = {part.strip: part for part in scene.thunder.cast if part.silent or part.head is not None}
+    own = {name for name, part in given.items() if part.head is not None and part.head == mesh}
+    if mesh is not None and len(head.in_scene(scene)) == 1:
+        own |= {strip.name for strip in strips} - set(given)
+    return [strip for strip in strips if strip.name in own]
 
 
 def meant(scene, strip) -> Voice:
@@ -135,8 +136,8 @@ def of_strip(scene, strip) -> Voice:
     clock = Clock.of(scene, first)
     # Blender itself aborts when it mixes down a single frame.
     if last - first < 2 or (last - first) / clock.fps < SHORTEST_SECONDS:
-        raise BadSound(f"The strip “{strip.name}” is too short to speak (or its sound is empty): "
-                       f"it needs {SHORTEST_SECONDS} s at least")
+        raise BadSound(f"The strip “{strip.name}” is too short or empty: "
+                       f"it needs {SHORTEST_SECONDS} s or more")
     return Voice(strip.name, scene.name, strip.name, "", clock, last)
 
 
@@ -144,7 +145,7 @@ def within(voice: Voice, first: int, last: int) -> Voice:
     """The part of a strip's voice that is heard from frame `first` up to `last`. Raises BadSound if nothing is left."""
     start, end = max(int(voice.clock.start), first), min(voice.last, last)
     if end - start < 2 or (end - start) / voice.clock.fps < SHORTEST_SECONDS:
-        raise BadSound(f"Too little of “{voice.name}” lies in the preview range: it needs {SHORTEST_SECONDS} s at least")
+        raise BadSound(f"Too little of “{voice.name}” lies in the preview range: it needs {SHORTEST_SECONDS} s or more")
     return replace(voice, clock=replace(voice.clock, start=float(start)), last=end)
 
 

@@ -23,7 +23,7 @@ class ThunderTranscript(bpy.types.PropertyGroup):
     """The words of a voice."""
 
     voice: StringProperty(description="Strip or file that says it")
-    text: StringProperty(name="Transcript", description="What the voice says, in its own spelling; numbers written out")
+    text: StringProperty(name="Transcript", description="What the voice says, with numbers written out as words")
 
 
 def of(scene, voice: str):
@@ -48,30 +48,30 @@ def correct(client: Client, context, entry, told: list | None = None) -> Iterato
     scene = context.scene
     said = of(scene, entry.voice)
     if said is None or not said.text.strip():
-        raise BadRequest(f"“{entry.voice}” has no transcript: write down what it says")
-    voice = strip.find(context)
+        raise BadRequest(f"“{entry.voice}” has no transcript: enter what it says")
+    voice = strip.of_take(context, entry)
     if voice.name != entry.voice:
-        raise BadRequest(f"“{entry.name}” speaks “{entry.voice}” and the voice that is chosen is “{voice.name}”: choose its own")
+        raise BadRequest(f"“{entry.name}” is a take of “{entry.voice}”, but the chosen voice is “{voice.name}”: choose “{entry.voice}”")
     takes.rig_of(scene, entry)
     scene_name, uid, text = scene.name, entry.action.session_uid, said.text
     sound = ""
     try:
         sound = yield from performing.sound_for_engine(client, voice)
-        result = yield from performing.ask(client, "closures", (0.05, 0.6), "Listening to the voice", sound=sound, text=text)
+        result = yield from performing.ask(client, "closures", (0.05, 0.6), "Analyzing the voice", sound=sound, text=text)
     finally:
         if sound and not voice.path and os.path.exists(sound):
             os.remove(sound)
     found = result["closures"]
     if not found:
-        raise BadRequest("The transcript has no m, b or p: there is nothing to correct by it")
+        raise BadRequest("The transcript has no m, b or p: there is nothing to correct")
     if sorted(sure for _, _, sure in found)[len(found) // 2] < _SURE:
-        raise BadRequest("The voice does not seem to say what the transcript says: look at its words and at the strip")
+        raise BadRequest("The transcript does not seem to match the voice: check its words and the strip")
     # The animator went on working meanwhile, and may have undone what was found before.
     scene = bpy.data.scenes.get(scene_name)
     entry = next((each for each in (scene.thunder.takes if scene else ())
                   if each.action is not None and each.action.session_uid == uid), None)
     if entry is None:
-        raise BadRequest("The take was deleted while its voice was listened to: show another")
+        raise BadRequest("The take was deleted: show another and try again")
     rig = takes.rig_of(scene, entry)
     clock = sources.clock_of(entry.action) or Clock.of(scene, entry.first)
     offset = entry.action.thunder_shape.offset

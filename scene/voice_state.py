@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import os
+import stat
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -119,14 +120,14 @@ def _change(scene, then: State) -> Change | None:
     now = _now(scene, then)
     name = then.strip or os.path.basename(then.path)
     if now is None:
-        return Change("GONE", f"The voice “{name}” is no longer there", None)
+        return Change("GONE", f"The voice “{name}” was removed", None)
     if now.sound != then.sound or now.retiming != then.retiming:
         how = "replaced" if now.sound != then.sound else "retimed"
         return Change("CHANGED", f"The sound of “{name}” was {how} since its takes were made", now)
     if then.last:
         before, after = then.heard, now.heard
         if after[0] < before[0] - _SAME_SECONDS or after[1] > before[1] + _SAME_SECONDS:
-            return Change("CHANGED", f"More of “{name}” is heard than when its takes were made", now)
+            return Change("CHANGED", f"“{name}” is longer than when its takes were made", now)
         if after[0] > before[0] + _SAME_SECONDS or after[1] < before[1] - _SAME_SECONDS:
             return Change("CUT", f"“{name}” was trimmed since its takes were made", now)
     if abs(now.fps - then.fps) > 1e-6:
@@ -191,8 +192,10 @@ def _of_file(path: str) -> str:
     """Fingerprint of a sound file: of its contents, not of its name or time; "" for none."""
     try:
         about = os.stat(path)
+        if not stat.S_ISREG(about.st_mode):  # reading a pipe would never end
+            return ""
         return _of_contents(path, about.st_size, about.st_mtime_ns)
-    except OSError:
+    except (OSError, ValueError):
         return ""
 
 

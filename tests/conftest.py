@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all tests share: the times they measured are told at the end."""
+"""What all tests share: at the end the measured times are shown, and how many faults of the table were tried and went right."""
+
+import sys
 
 import timing
 
@@ -8,4 +10,9 @@ def pytest_terminal_summary(terminalreporter):
     if timing.measured:
         terminalreporter.section("measured times")
         for line in timing.measured:
+            terminalreporter.write_line(line)
+    harness = sys.modules.get("harness")  # of tests/faults, where its rows were tried
+    if harness is not None and harness.outcomes:
+        terminalreporter.section("faults")
+        for line in harness.summary([outcome.line() for outcome in harness.outcomes]):
             terminalreporter.write_line(line)

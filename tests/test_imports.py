@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("operators", "panels", "scene")
-CLIENT_SIDE = ("client", "errors", "installer", "private_folder", "rotation", "types")  # of thunder_core, imported inside Blender
+# Of thunder_core, imported inside Blender.
+CLIENT_SIDE = ("arrays", "client", "errors", "files", "installer", "private_folder", "protocol", "rotation", "system_calls", "types")
 CLIENT_FACE = ("closures", "conventions", "head", "keys", "lips", "livelink", "mapping", "mixing", "mouth", "obj_mesh", "parameters", "reach", "regions",
                "retarget", "shaping", "surface", "unpickle")  # and of thunder_core/face
 BLENDER_HAS = {"bpy", "bpy_extras", "mathutils", "addon_utils", "aud", "blf", "gpu", "gpu_extras", "numpy"}
@@ -111,7 +112,32 @@ def test_the_worker_starts_with_the_standard_library_alone():
     at_start = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     for node in at_start:
         if isinstance(node, ast.ImportFrom) and node.level:
-            assert node.module in ("errors", "private_folder")
+            assert node.module in ("errors", "private_folder", "protocol", "system_calls")
         else:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
             assert set(names) <= sys.stdlib_module_names | {"__future__"}
+
+
+def test_calls_that_one_system_lacks_are_made_in_one_module_alone():
+    lacking = {"fcntl", "msvcrt", "resource", "pwd", "grp"}
+    posix = {"killpg", "getuid", "geteuid", "getpgid", "setsid", "fork", "mkfifo", "SIGKILL", "SIGSTOP", "start_new_session", "preexec_fn",
+             "CREATE_NO_WINDOW", "windll"}
+    seen = {}
+    for folder in ("panels", "operators", "scene", "thunder_core", "bake.py", "demo.py"):
+        place = ROOT / folder
+        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = set()
+                if isinstance(node, ast.Import):
+                    names = {alias.name for alias in node.names} & lacking
+                elif isinstance(node, ast.ImportFrom):
+                    names = {node.module} & lacking
+                elif isinstance(node, ast.Attribute):
+                    names = {node.attr} & posix
+                elif isinstance(node, ast.keyword):
+                    names = {node.arg} & posix
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    names = {node.value} & posix
+                if names:
+                    seen.setdefault(path.relative_to(ROOT).as_posix(), set()).update(names)
+    assert set(seen) == {"thunder_core/system_calls.py"}, seen

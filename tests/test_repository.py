@@ -91,3 +91,11 @@ def test_pages_and_pictures_know_each_other():
     assert len(pages) > 5 and len(pictures) > 10
     assert {path.name for path in named if path not in pictures} == set(), "a page shows a picture that is not there"
     assert {path.name for path in pictures if path not in named} == set(), "a picture that no page shows"
+
+
+def test_the_workflow_names_every_blender_with_its_python():
+    tree = ast.parse((ROOT / "setup" / "environment.py").read_text(encoding="utf-8"))
+    blenders = next(ast.literal_eval(node.value) for node in tree.body
+                    if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "BLENDERS")
+    workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
+    assert dict(re.findall(r'version: "([\d.]+)", python: "([\d.]+)"', workflow)) == blenders

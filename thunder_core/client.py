@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The side of the process boundary that lives in Blender: starts the engine's process, asks it, survives its death.
 
-Standard library and numpy only. docs/protocol.md tells the lines that go over the pipes. Nothing here touches bpy, and
-nothing but `Pending.wait` and `Client.stop` ever blocks.
+Standard library and numpy only. docs/protocol.md describes the lines that go over the pipes, and when a worker counts as
+stuck. Nothing here touches bpy, and nothing but `Pending.wait` and `Client.stop` ever blocks.
 """
 
 from __future__ import annotations
 
 import atexit
 import collections
+import contextlib
 import itertools
 import json
 import os
@@ -21,12 +22,23 @@ import time
 
 import numpy as np
 
-from .errors import NoEngine, NoSpace, ThunderError, WorkerDied, error_of
+from . import system_calls
+from .errors import (
+    BadWeights, Cancelled, NoEngine, NoSpace, OutOfMemory, ThunderError, WorkerDied, error_of, says_memory_ran_out,
+)
 from .private_folder import PrivateFolder, sweep
+from .protocol import LONGEST_LINE, PROTOCOL, is_sound, read_event
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-LOG_LINES = 200  # of the worker's stderr that are kept
+LOG_LINES, LOG_WIDTH = 200, 4000  # of the worker's stderr that are kept: lines, and bytes of each
 STOP_PATIENCE = 2.0  # seconds a worker has to leave by itself before it is made to
+# Deadlines in seconds during which this process ran: while it sleeps itself, they stand still.
+READY_DEADLINE = 60.0  # for the first sign of life: Python alone has to start, from a slow disk perhaps
+CANCEL_DEADLINE = 1.5  # for the answer to Cancel
+STUCK_DEADLINE = 2.0  # to leave a cancelled request, when another one waits
+SILENCE_SHOWN = 10.0  # without a sign of life until the animator is told; Python's own lock may be held that long
+SILENCE_DEADLINE = 300.0  # and until the worker is ended, although nobody cancelled: no honest work holds the lock so long
+_TICK = 0.1  # between two looks at the deadlines while an answer is owed
 
 
 def find_engine_python(python: str | None = None, venvs=()) -> str:
@@ -52,8 +64,10 @@ def find_engine_python(python: str | None = None, venvs=()) -> str:
 class Pending:
     """A request that was sent; its events arrive while the caller does something else."""
 
-    def __init__(self, client: Client, number: int, verb: str):
-        self.client, self.number, self.verb = client, number, verb
+    def __init__(self, client: Client, number: int, verb: str, args: dict):
+        self.client, self.number, self.verb, self.args = client, number, verb, args
+        self.fraction = 0.0  # how far the work was when it was last looked at
+        self.begun = False  # the worker has said something about it
         self.result: dict | None = None
         self.error: ThunderError | None = None
         self._events: queue.SimpleQueue = queue.SimpleQueue()
@@ -99,12 +113,18 @@ class Pending:
         return self.result
 
     def cancel(self) -> None:
-        """Asks the worker to stop this request; it answers error kind "Cancelled" within half a second."""
+        """Asks the worker to stop this request, and returns at once.
+
+        The request ends with Cancelled within half a second. A worker that does not answer within CANCEL_DEADLINE is ended,
+        the request ends with Cancelled all the same, and those that waited behind it go to a new worker.
+        """
         if not self._over:
-            self.client._send_cancel(self.number)
+            self.client._send_cancel(self)
 
     def _seen(self, event: dict) -> dict:
-        if event["event"] == "done":
+        if event["event"] == "progress":
+            self.fraction = event["fraction"]
+        elif event["event"] == "done":
             self.result, self._over = event["result"], True
         elif event["event"] == "error":
             self.error = event.pop("_error", None) or error_of(event["kind"], event["message"])
@@ -129,6 +149,7 @@ class Client:
     def __init__(self, python: str | None = None, venvs=(), weights: str | None = None, device: str | None = None):
         self.python, self.venvs, self.weights, self.device = python, tuple(venvs), weights, device
         self._process: _Process | None = None
+        self._mutex = threading.RLock()  # guards _process; never taken while holding a process's own
         self._numbers = itertools.count(1)
         self._files = itertools.count(1)
         self._private: PrivateFolder | None = None
@@ -170,28 +191,36 @@ class Client:
         return self._private.path
 
     def start(self) -> None:
-        """Starts the worker if none runs, without waiting for it. Raises NoEngine when there is nothing to start."""
-        if self.running:
-            return
+        """Starts the worker if none runs, without waiting for it. Raises NoEngine or BadWeights when a path leads nowhere."""
+        with self._mutex:
+            if not self.running:
+                self._start()
+
+    def _start(self) -> None:
         python = find_engine_python(self.python, self.venvs)
+        if self.weights and not os.path.isdir(self.weights):
+            raise BadWeights(f"There is no folder of weights at “{self.weights}”: choose another, or leave it empty to use the "
+                             "bundled ones")
         command = [python, "-m", __package__.rpartition(".")[2] + ".worker", "--folder", self.folder]
         if self.weights:
             command += ["--weights", os.path.abspath(self.weights)]
         if self.device:
             command += ["--device", self.device]
-        self._process = _Process(command, self.folder)
+        if self._process is not None:
+            self._last_log = self._process.log
+        self._process = _Process(command, self.folder, self._send_again)
 
     def request(self, verb: str, **args) -> Pending:
         """Sends a request and returns at once. “generate” gets a folder of its own for its arrays if none is given.
 
-        Raises NoEngine, NoSpace; whatever happens later arrives through the Pending.
+        Raises NoEngine, BadWeights, NoSpace; whatever happens later arrives through the Pending.
         """
-        self.start()
-        number = next(self._numbers)
-        if verb == "generate" and not args.get("folder"):
-            args["folder"] = self.new_folder()
-        pending = Pending(self, number, verb)
-        self._process.send({"id": number, "verb": verb, "args": args}, pending)
+        with self._mutex:
+            self.start()
+            if verb == "generate" and not args.get("folder"):
+                args["folder"] = self.new_folder()
+            pending = Pending(self, next(self._numbers), verb, args)
+            self._process.send(pending)
         return pending
 
     def put_array(self, array) -> str:
@@ -207,10 +236,13 @@ class Client:
         return NoSpace(f"No space is left in “{self.folder}” for temporary files: free some and try again")
 
     def get_array(self, result: dict, name: str | None):
-        """The float32 array a result names, None for None; looks in the result's folder."""
+        """The float32 array a result names, None for None; looks in the result's folder. Raises ThunderError."""
         if name is None:
             return None
-        return np.load(os.path.join(result.get("folder", self.folder), name), allow_pickle=False)
+        try:
+            return np.load(os.path.join(result.get("folder", self.folder), name), allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise ThunderError(f"The engine's file “{name}” cannot be read: try again") from error
 
     def new_folder(self) -> str:
         """A folder for the arrays of one request, in the private one. Raises NoSpace."""
@@ -228,46 +260,77 @@ class Client:
 
     def stop(self) -> None:
         """Ends the worker and removes the private folder; waits 2 s at most before it uses force. May be called twice."""
-        if self._process is not None:
-            self._process.end()
-            self._last_log = self._process.log
-            self._process = None
+        with self._mutex:
+            process, self._process = self._process, None
+        if process is not None:
+            process.end()
+            self._last_log = process.log
         if self._private is not None:
             self._private.remove()
             self._private = None
         atexit.unregister(self.stop)
 
-    def _send_cancel(self, target: int) -> None:
-        if self.running:
-            number = next(self._numbers)
-            self._process.send({"id": number, "verb": "cancel", "args": {"request": target}}, None)
+    def _send_cancel(self, pending: Pending) -> None:
+        with self._mutex:
+            if self._process is not None:
+                self._process.cancel(pending, next(self._numbers))
+
+    def _send_again(self, process: _Process, waiting: list[Pending]) -> None:
+        """Sends requests that an ended worker had not begun to a new one."""
+        with self._mutex:
+            if self._process is None or self._process is not process and not self.running:
+                error: ThunderError | None = _stopped(process.log)
+            else:
+                try:
+                    self.start()
+                    error = None
+                except ThunderError as caught:
+                    error = caught
+            for pending in waiting:
+                if error is None:
+                    self._process.send(pending)
+                else:
+                    pending._fail(error)
 
 
 class _Process:
-    """A running worker, the threads that read its pipes, and the requests it still owes an answer."""
+    """A running worker, the threads that serve its pipes and its deadlines, and the requests it still owes an answer.
 
-    def __init__(self, command: list[str], folder: str):
+    send_again(process, pendings): called when the worker was ended, with the requests that it had not begun.
+    """
+
+    def __init__(self, command: list[str], folder: str, send_again):
         self.owed: dict[int, Pending] = {}
+        self.cancelled: dict[int, float] = {}  # requests that were cancelled and may still be at work → seconds since
+        self.working: int | None = None  # the request that the worker said it works on
         self.lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
+        self.outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.mutex = threading.Lock()
+        self.changed = threading.Condition(self.mutex)
         self.ready = self.dead = self.ending = False
+        self.age = self.silence = 0.0  # seconds since an answer was first owed, and since the last event
+        self.shown = SILENCE_SHOWN  # silence at which the animator is told next
+        self.refusal: ThunderError | None = None  # why this worker was ended by us
+        self.send_again = send_again
         self.python = command[0]
-        options = {"start_new_session": True}  # Ctrl-C in a terminal is for the client, which then stops the worker
-        if os.name == "nt":
-            options = {"creationflags": subprocess.CREATE_NO_WINDOW}
-        try:
+        try:  # Ctrl-C in a terminal is for the client, which then stops the worker
             self.popen = subprocess.Popen(
                 command, cwd=folder, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, **options,
+                stderr=subprocess.PIPE, **system_calls.own_group(),
             )
         except OSError as error:
             raise NoEngine(
                 f"“{self.python}” cannot be run ({error.strerror or error}): choose the engine's Python in the preferences"
             ) from error
-        self.log_thread = threading.Thread(target=self._read_log, name="thunder log", daemon=True)
-        self.reply_thread = threading.Thread(target=self._read_replies, name="thunder replies", daemon=True)
-        self.log_thread.start()
-        self.reply_thread.start()
+        self.threads = [
+            threading.Thread(target=target, name=f"thunder {name}", daemon=True)
+            for name, target in (
+                ("log", self._read_log), ("replies", self._read_replies), ("requests", self._write_requests),
+                ("deadlines", self._watch),
+            )
+        ]
+        for thread in self.threads:
+            thread.start()
 
     @property
     def alive(self) -> bool:
@@ -277,88 +340,223 @@ class _Process:
     def log(self) -> str:
         return "\n".join(list(self.lines))
 
-    def send(self, message: dict, pending: Pending | None) -> None:
-        line = json.dumps(message).encode() + b"\n"
+    def send(self, pending: Pending) -> None:
         with self.mutex:
             if not self.dead:
-                if pending is not None:
-                    self.owed[pending.number] = pending
-                try:
-                    self.popen.stdin.write(line)
-                    self.popen.stdin.flush()
-                except (OSError, ValueError):
-                    pass  # it died this moment; the reading thread tells all that wait, this one included
+                self.owed[pending.number] = pending
+                self._put({"id": pending.number, "verb": pending.verb, "args": pending.args})
+                self.changed.notify_all()
                 return
-        if pending is not None:
-            pending._fail(self._why())
+        pending._fail(self._why())
+
+    def cancel(self, pending: Pending, number: int) -> None:
+        with self.mutex:
+            if not self.dead and pending.number in self.owed and pending.number not in self.cancelled:
+                self.cancelled[pending.number] = 0.0
+                self._put({"id": number, "verb": "cancel", "args": {"request": pending.number}})
+                self.changed.notify_all()
+
+    def _put(self, message: dict) -> None:
+        self.outgoing.put(json.dumps(message).encode() + b"\n")
 
     def end(self) -> None:
         with self.mutex:
             self.ending = True
-            try:
-                self.popen.stdin.write(b'{"id": 0, "verb": "quit"}\n')
-                self.popen.stdin.close()  # also ends a worker that is in the middle of something
-            except (OSError, ValueError):
-                pass
-        try:
+            self.outgoing.put(b'{"id": 0, "verb": "quit"}\n')
+            self.outgoing.put(None)  # closes stdin, which also ends a worker that is in the middle of something
+        self._wait()
+        self._kill()
+        self._wait()
+        for thread in self.threads:
+            thread.join(STOP_PATIENCE)
+
+    def _wait(self) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):  # in a driver that hangs not even a killed process ends
             self.popen.wait(STOP_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait()
-        self.reply_thread.join(STOP_PATIENCE)
-        self.log_thread.join(STOP_PATIENCE)
-        self.popen.stdout.close()
-        self.popen.stderr.close()
+
+    def _kill(self) -> None:
+        """Ends the worker at once, and what it started."""
+        if self.popen.poll() is None:
+            system_calls.kill_group(self.popen)
+
+    def _write_requests(self) -> None:
+        try:
+            while (line := self.outgoing.get()) is not None:
+                self.popen.stdin.write(line)
+                self.popen.stdin.flush()
+        except (OSError, ValueError):
+            pass  # it died this moment; the reading thread tells all that wait
+        with contextlib.suppress(OSError, ValueError):
+            self.popen.stdin.close()
 
     def _read_replies(self) -> None:
         try:
-            for line in self.popen.stdout:
+            while line := self.popen.stdout.readline(LONGEST_LINE):
                 try:
-                    event = json.loads(line)
+                    self._take_in(read_event(line))
                 except ValueError:
-                    self.lines.append(line.decode("utf-8", "replace").rstrip())
-                    continue
-                if event.get("event") == "ready":
-                    self.ready = True
-                    continue
-                with self.mutex:
-                    last = event.get("event") in ("done", "error")
-                    pending = self.owed.pop(event.get("id"), None) if last else self.owed.get(event.get("id"))
-                if pending is not None:
-                    pending._events.put(event)
+                    self._note(line)
         except (OSError, ValueError):
-            pass  # the pipe was closed under us by end()
-        try:
-            self.popen.wait(STOP_PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.popen.kill()  # it closed its pipe and yet stays: it can answer nobody any more
-            self.popen.wait()
-        self.log_thread.join(STOP_PATIENCE)  # the log first, the reason may be in it
+            pass
+        self._wait()
+        self._kill()  # it closed its pipe and yet stays: it can answer nobody any more
+        self._wait()
+        self.popen.stdout.close()
+        self.threads[0].join(STOP_PATIENCE)  # the log first, the reason may be in it
         with self.mutex:
             self.dead = True
             owed, self.owed = list(self.owed.values()), {}
+            self.changed.notify_all()
+        self.outgoing.put(None)
         for pending in owed:
             pending._fail(self._why())
 
+    def _take_in(self, event: dict) -> None:
+        """Notes what an event says of the worker, and hands it to the request it belongs to."""
+        kind, number = event["event"], event["id"] if "id" in event else None
+        with self.mutex:
+            if self.dead:
+                return
+            self.silence, self.shown = 0.0, SILENCE_SHOWN
+            if kind == "ready":
+                self.ready = True
+                if event.get("protocol") != PROTOCOL:
+                    self.refusal = NoEngine(
+                        f"The engine of “{self.python}” is of another version than this add-on (protocol {event.get('protocol')!r:.20}, "
+                        f"not {PROTOCOL}): reinstall the engine and the extension")
+                    self._kill()
+                return
+            if kind == "alive":
+                working = event.get("working")
+                self.working = working if isinstance(working, int) else None
+                if self.working in self.owed:
+                    self.owed[self.working].begun = True
+                self._forget_cancelled()
+                return
+            pending = self.owed.get(number)
+            if pending is None:
+                return
+            pending.begun = True
+            self.working = number
+            if not is_sound(event, pending.verb):
+                self.lines.append(f"an event of “{pending.verb}” that makes no sense: {str(event)[:500]}")
+                if kind == "progress":
+                    return
+                if kind not in ("done", "error"):
+                    self._put({"id": -number, "verb": "cancel", "args": {"request": number}})
+                error = ThunderError(f"The engine's answer to “{pending.verb}” cannot be read: reinstall the engine and the extension")
+                event = {"id": number, "event": "error", "kind": error.kind, "message": str(error)}
+            elif kind == "progress":
+                event["fraction"] = min(1.0, max(0.0, event["fraction"]))
+            if event["event"] in ("done", "error"):
+                del self.owed[number]
+                if kind == "done" or number not in self.cancelled:
+                    self.working = None
+                self._forget_cancelled()
+        pending._events.put(event)
+
+    def _forget_cancelled(self) -> None:
+        """Drops the cancelled requests that were answered and that the worker has left."""
+        for number in [n for n in self.cancelled if n not in self.owed and n != self.working]:
+            del self.cancelled[number]
+
+    def _watch(self) -> None:
+        """Keeps the deadlines while an answer is owed."""
+        last = time.monotonic()
+        while True:
+            with self.mutex:
+                if not self.owed and not self.dead:
+                    self.changed.wait()
+                    last, self.silence = time.monotonic(), 0.0
+                else:
+                    self.changed.wait(_TICK)
+                if self.dead:
+                    return
+                now = time.monotonic()
+                waiting = self._count(min(now - last, 2 * _TICK))
+                last = now
+            if waiting:
+                self.send_again(self, waiting)
+
+    def _count(self, seconds: float) -> list[Pending]:
+        """Lets time pass. Ends the worker when a deadline is over, and returns the requests that another one is to answer."""
+        if not self.owed:
+            return []
+        self.age += seconds
+        self.silence += seconds
+        for number in self.cancelled:
+            self.cancelled[number] += seconds
+        for number in [n for n, since in self.cancelled.items() if since >= CANCEL_DEADLINE and n in self.owed]:
+            self.owed.pop(number)._fail(Cancelled("Cancelled, nothing was changed"))
+            if not any(each.begun and each.number not in self.cancelled for each in self.owed.values()):
+                return self._give_up(WorkerDied("The engine did not answer to Cancel and was ended: try again", self.log), again=True)
+        if self.cancelled.get(self.working, 0.0) >= STUCK_DEADLINE and all(not each.begun for each in self.owed.values()):
+            return self._give_up(WorkerDied("The engine did not leave its cancelled work and was ended: try again", self.log), again=True)
+        if not self.ready and self.age >= READY_DEADLINE:
+            self._give_up(NoEngine(
+                f"The Python at “{self.python}” was started but the engine did not answer within {READY_DEADLINE:.0f} s: choose "
+                "another Python, or reinstall the engine"))
+        elif self.silence >= SILENCE_DEADLINE:
+            self._give_up(WorkerDied(
+                f"The engine gave no sign of life for {SILENCE_DEADLINE / 60:.0f} minutes and was ended: try again", self.log))
+        elif self.silence >= self.shown:
+            for pending in self.owed.values():
+                pending._events.put({
+                    "id": pending.number, "event": "progress", "fraction": pending.fraction,
+                    "message": f"The engine has not answered for {self.silence:.0f} s: wait, or cancel to restart it",
+                })
+            self.shown += SILENCE_SHOWN
+        return []
+
+    def _give_up(self, why: ThunderError, again: bool = False) -> list[Pending]:
+        """Ends the worker. Its requests fail; with `again` those that were neither begun nor cancelled are returned instead."""
+        self.dead, self.refusal = True, why
+        owed, self.owed = list(self.owed.values()), {}
+        self.lines.append(str(why))
+        self._kill()
+        self.outgoing.put(None)
+        self.changed.notify_all()
+        waiting = []
+        for pending in owed:
+            if pending.number in self.cancelled:
+                pending._fail(Cancelled("Cancelled, nothing was changed"))
+            elif again and not pending.begun:
+                waiting.append(pending)
+            else:
+                pending._fail(why)
+        return waiting
+
     def _read_log(self) -> None:
         try:
-            for line in self.popen.stderr:
-                self.lines.append(line.decode("utf-8", "replace").rstrip())
+            while line := self.popen.stderr.readline(LONGEST_LINE):
+                self._note(line)
         except (OSError, ValueError):
             pass
+        self.popen.stderr.close()
+
+    def _note(self, line: bytes) -> None:
+        self.lines.append(line[:LOG_WIDTH].decode("utf-8", "replace").rstrip())
 
     def _why(self) -> ThunderError:
         if self.ending:
-            return WorkerDied("The engine was stopped before it could answer: ask again", self.log)
+            return _stopped(self.log)
+        if self.refusal is not None:
+            return self.refusal
         code, last = self.popen.poll(), next((line for line in reversed(list(self.lines)) if line.strip()), "")
+        if says_memory_ran_out(last):
+            return OutOfMemory("The engine ended because memory ran out: close other programs, or ask for fewer takes")
         if not self.ready:
             reason = f" ({last.strip()[:200]})" if last else ""
-            return NoEngine(f"The Python at “{self.python}” cannot run the engine{reason}: install the engine again")
+            return NoEngine(f"The Python at “{self.python}” cannot run the engine{reason}: reinstall the engine")
         if code is not None and code < 0:
             how = f"was ended by signal {-code}" + (", most often for lack of memory" if code == -9 else "")
         else:
             how = f"ended with code {code}"
-        return WorkerDied(f"The engine {how} in the middle of its work: try again, the log tells more", self.log)
+        return WorkerDied(f"The engine {how} in the middle of its work: try again, see the log", self.log)
+
+
+def _stopped(log: str) -> WorkerDied:
+    return WorkerDied("The engine was stopped before it could answer: ask again", log)
 
 
 def _python_of(place: str) -> str | None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from .diffusion.sampling import WINDOW, Kept
 from .engines.thunder import Heard, Thunder
-from .errors import BadRequest
+from .errors import BadRequest, BadWeights
 from .face.flame import opening_mm, width_mm
 from .face.head import Head, load_head
 from .m2s.judge import Judge
@@ -24,18 +25,18 @@ from .m2s.vocoder import Vocoder
 from .speech.audio import sound_hash
 from .speech.encoder import LOUDNESS
 from .speech import transcript
-from .speech.speaker import SpeakerEncoder
+from .speech.phones import PHONES
+from .speech.speaker import WIDTH as SPEAKER, SpeakerEncoder
 from .speech.transcript import Closure
 from .types import FPS, RATE, Keep, LipSyncScore, Motion, Speech, Take, pack, unpack
-from .weights import fingerprint
+from .weights import SHIPPED, identify
 
-WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 Progress = Callable[[float, str], None]
 _PORTION_FRAMES = 1000  # frames denoised together: fewer leave the processor idle, more let an animator wait for the first take
 _M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames heard at once, and the context on either side
 _SCALE_SEEDS, _SCALE_STEPS = (987_654_321, 987_654_322), 10  # the usual performances that lay a sound's scale
 _SCALE_FRAMES, _SCALE_LEAST = 500, 25  # most frames of a sound that they perform; least that must sound
-_REMEMBERED = 8  # sounds whose features and scale are kept
+_REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # sounds whose features and scale are kept, and their frames at most (an hour, 90 MB)
 
 
 def _quiet(fraction: float, message: str) -> None:
@@ -74,7 +75,11 @@ class Engine:
         self.judge = Judge.load(folder).to(device)
         self.vocoder = Vocoder.load(folder).to(device)
         self.speaker = SpeakerEncoder.load(folder).to(device)
-        self.weights = fingerprint(folder)
+        self._check_that_all_fit()
+        self.identity = identify(folder)
+        self.weights = self.identity.fingerprint
+        if self.identity.sentence:
+            print(self.identity.sentence, file=sys.stderr)
         # What a take is late or damped with: its mouth, not its brows.
         self._speaking = np.append(self.thunder.speaking, [True] * 3 + [False] * 6)
         self._known: dict[str, tuple[Heard, Scale]] = {}
@@ -86,14 +91,35 @@ class Engine:
         Raises BadWeights, BadHead.
         """
         device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
-        return cls(Path(weights) if weights else WEIGHTS, device)
+        return cls(Path(weights) if weights else SHIPPED, device)
+
+    def _check_that_all_fit(self) -> None:
+        """Raise BadWeights where networks of one folder were not trained for each other."""
+        thunder, m2s = self.thunder, self.m2s.config
+        features = (thunder.ear or thunder.encoder).config.width + len(PHONES) + LOUDNESS
+        for what, one, other in (
+            ("encoder and units", thunder.encoder.config.width, thunder.units.centroids.shape[1]),
+            ("encoder and denoiser", features, thunder.denoiser.config.audio),
+            ("encoder and judge", features, self.judge.config.speech),
+            ("m2s and head", (m2s.space, m2s.inputs), ("mouth", self.mouth.size)),
+            ("m2s and judge", m2s.width, self.judge.config.heard),
+            ("m2s and units", m2s.units, thunder.units.count),
+            ("m2s and vocoder", m2s.units, self.vocoder.config.units),
+            ("m2s and speaker", m2s.speaker, SPEAKER),
+            ("vocoder and speaker", self.vocoder.config.speaker, SPEAKER),
+        ):
+            if one != other:
+                raise BadWeights(f"In the weights, {what} were not trained together: take all files from one training, or "
+                                 "reinstall the extension")
 
     def info(self) -> dict:
-        """What hello answers: engine, device, fingerprint of the weights, channel names, library versions."""
+        """What hello answers: engine, device, fingerprint and origin of the weights, channel names, library versions."""
         return {
             "engine": self.thunder.name,
             "device": self.device,
             "weights": self.weights,
+            "weights_origin": self.identity.origin,
+            "weights_note": self.identity.sentence,
             "channels": list(self.head.expression_names),
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "torchaudio", "transformers", "diffusers")},
         }
@@ -109,14 +135,13 @@ class Engine:
         going on) before each step and may raise to cancel.  `arrived` gets every take as soon as it is sampled and scored,
         in the order of the seeds.
         """
-        progress(0.02, "Listening to the voice")
-        heard, scale = self._hear(speech)
+        heard, scale = self._hear(speech, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
         of = f"{takes} take{'s' if takes > 1 else ''}"
         kept = None if keep is None else self._kept(keep, speech.frames)
         pull = self.thunder.pulled_by(self.m2s, self.mouth, heard, speech_guidance) if speech_guidance else None
         about = {
-            "engine": self.thunder.name, "weights": self.weights, "audio": sound_hash(speech), "steps": steps, "guidance": guidance,
-            "speech_guidance": speech_guidance,
+            "engine": self.thunder.name, "weights": self.weights, "weights_origin": self.identity.origin, "audio": sound_hash(speech),
+            "steps": steps, "guidance": guidance, "speech_guidance": speech_guidance,
         }  # fmt: skip
         found = []
         for seeds in portions([seed + i for i in range(takes)], speech.frames, self.device):
@@ -170,13 +195,17 @@ class Engine:
             units.append(logits[0, 2 * keep.start : 2 * keep.stop].argmax(-1))
         return torch.cat(mels), torch.cat(units)
 
-    def _hear(self, speech: Speech) -> tuple[Heard, Scale]:
-        """What is heard in a sound, and the scale of its scores; the last few sounds are remembered."""
+    def _hear(self, speech: Speech, progress: Callable[[float], None] = lambda fraction: None) -> tuple[Heard, Scale]:
+        """What is heard in a sound, and the scale of its scores; the last few sounds are remembered, of long ones fewer."""
+        progress(0.0)
         key = sound_hash(speech)
         if key not in self._known:
-            heard = self.thunder.hear(self._samples(speech), speech.frames)
-            while len(self._known) >= _REMEMBERED:
+            def frames() -> int:
+                return sum(heard.frames for heard, _ in self._known.values()) + speech.frames
+
+            while len(self._known) >= _REMEMBERED or (self._known and frames() > _REMEMBERED_FRAMES):
                 self._known.pop(next(iter(self._known)))
+            heard = self.thunder.hear(self._samples(speech), speech.frames, progress)
             self._known[key] = heard, self._scale(heard)
         return self._known[key]
 
@@ -227,14 +256,15 @@ class Engine:
 
     def _look(self, motion: Motion, heard: Heard) -> tuple[Tensor, Tensor, Tensor]:
         """What mesh-to-speech hears [1, T, w], where the lips are [1, T, 4, 3], evidence for the sound's units [1, T]."""
-        felt, lips, said = [], [], []
+        felt, lips, nats, at = [], [], [], 0
         for seen, keep in self._windows(motion):
             once, twice = self.m2s.hear(seen)
             felt.append(once[:, keep])
             lips.append(seen[:, keep][:, :, self.mouth.lips])
-            said.append(self.m2s.unit_head(twice)[:, 2 * keep.start : 2 * keep.stop])
-        nats = evidence(torch.cat(said, 1), heard.units[: 2 * motion.frames], self.m2s.unit_log_prior)
-        return torch.cat(felt, 1), torch.cat(lips, 1), nats
+            said = self.m2s.unit_head(twice)[:, 2 * keep.start : 2 * keep.stop]
+            nats.append(evidence(said, heard.units[at : at + said.shape[1]], self.m2s.unit_log_prior))
+            at += said.shape[1]
+        return torch.cat(felt, 1), torch.cat(lips, 1), torch.cat(nats, 1)
 
     def _kept(self, keep: Keep, frames: int) -> Kept:
         x, mask = pack(self._checked(keep.motion)), np.asarray(keep.mask, bool)

@@ -9,6 +9,38 @@ def is_full_disk(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, or what caused it, means that main memory or a device's ran out.
+
+    A library that cannot be loaded for lack of memory is an ImportError or OSError: only its words tell.
+    """
+    seen = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            return True
+        if isinstance(error, OSError) and (error.errno == errno.ENOMEM or getattr(error, "winerror", None) in _WINDOWS_MEMORY):
+            return True
+        if isinstance(error, (RuntimeError, ImportError, OSError, SystemError)) and says_memory_ran_out(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def says_memory_ran_out(text: str) -> bool:
+    """Whether the words of a library or of the system mean that memory ran out."""
+    text = text.lower()
+    return any(words in text for words in _MEMORY_WORDS) and "static tls" not in text  # which is another fault
+
+
+_WINDOWS_MEMORY = (8, 14, 1455)  # not enough memory, out of memory, the paging file is too small
+_MEMORY_WORDS = (
+    "cannot allocate memory", "can't allocate memory", "failed to map segment", "cannot create shared object descriptor",
+    "not enough memory", "out of memory", "memoryerror", "bad_alloc", "bad allocation", "paging file is too small",
+    "unable to mmap", "can't start new thread", "alloc_failed",
+)
+
+
 class ThunderError(Exception):
     """Base of every error that is shown to a person; `kind` is its name on the wire between worker and client."""
 

@@ -4,35 +4,46 @@
     python installer.py --folder DIR --lock requirements/engine.txt [--wheels DIR] [--online]
 
 Tells what it does as JSON lines on stdout: {"event": "progress", "fraction": 0…1, "message": str}, and last
-{"event": "done"} or {"event": "error", "message": str}. Ends, and pip with it, when its stdin does: whoever started it
-may die. What is there already is kept, so that the same call resumes after an interruption and repairs what is damaged.
+{"event": "done"} or {"event": "error", "message": str}. Ends when its stdin does: whoever started it may die. What it has
+started (pip) ends with it, however it ends. What is there already is kept, so that the same call resumes after an
+interruption and repairs what is damaged. The folder must be new, empty, or one that this script made: in any other it
+writes and removes nothing. Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 stdin ended, 130 interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import importlib.util
 import json
 import os
 import re
 import shutil
-import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
+import traceback
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # Pythons that every locked package has wheels for
 STAMP = "thunder-engine.json"  # in the environment, once it is complete: of which lock, made when
 DOWNLOADS = "thunder-downloads"  # in the environment while it is made: what was downloaded, for the next try
-LOCK = "thunder-installing"  # file in the environment that the one who makes it holds locked
+LOCK = "thunder-installing"  # file in the environment that the one who makes it holds locked; it marks the folder as ours
+MARK = b"The engine of THUNDER for Blender was installed into this folder, which was empty before.\n"  # in that file
+ENVIRONMENT = ("bin", "etc", "include", "lib", "lib64", "share", "Include", "Lib", "Scripts", "pyvenv.cfg", ".gitignore", STAMP)
+OURS = (*ENVIRONMENT, DOWNLOADS, LOCK)  # all that is ever removed from the folder; nothing else in it is touched
 LINUX = sys.platform.startswith("linux")
 DOWNLOAD_BYTES = 2.9e9 if LINUX else 0.35e9  # about; with the graphics card's libraries on Linux alone
 DISK_BYTES = 6.0e9 if LINUX else 1.6e9
 ROOM_BYTES = DISK_BYTES + DOWNLOAD_BYTES  # while pip unpacks, both are there
 _TICK = 0.25  # seconds between two looks at how far pip is
-INVENTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inventory.py")
+_HERE = os.path.dirname(os.path.abspath(__file__))
+INVENTORY = os.path.join(_HERE, "inventory.py")
+SUPERVISE = "--supervise"  # this script again, as the parent of a command that must not outlive the installer
 _WINDOWS = os.name == "nt"
+_PINNED, _HASH = r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?==[^\s;]+", r"sha256:[0-9a-f]{64}"  # of the list of packages
 
 
 class Failed(Exception):
@@ -40,7 +51,10 @@ class Failed(Exception):
 
 
 def tell(event: str, **more) -> None:
-    print(json.dumps({"event": event, **more}), flush=True)
+    try:
+        print(json.dumps({"event": event, **more}), flush=True)
+    except OSError:  # nobody reads; what is still buffered must not fail again at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def progress(fraction: float, message: str) -> None:
@@ -57,39 +71,120 @@ def hash_of(lock: str) -> str:
         return hashlib.sha256(file.read()).hexdigest()
 
 
+# ---- whose folder it is
+
+
+def is_ours(folder: str) -> bool:
+    """Whether a folder was made by this script: it holds our mark, or what earlier versions left. Raises OSError."""
+    path = os.path.join(folder, LOCK)
+    if not _is_file(path):
+        return False
+    with open(path, "rb") as file:
+        return _is_marked(folder, file.read(len(MARK)))
+
+
+def remove_from(folder: str, names: tuple[str, ...]) -> None:
+    """Remove files and folders of these names from a folder; of links only the links. Raises OSError."""
+    for name in names:
+        path = os.path.join(folder, name)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        elif os.path.lexists(path):
+            os.remove(path)
+
+
+def _is_marked(folder: str, mark: bytes) -> bool:
+    # Earlier versions left the file empty.
+    return mark == MARK or not mark and any(_is_file(os.path.join(folder, name)) for name in (STAMP, "pyvenv.cfg"))
+
+
+def _is_file(path: str) -> bool:
+    """Whether a regular file is there, and no link to one."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _claimed(folder: str) -> str:
+    """The absolute path of a folder that is ours, or new or empty and therefore may become ours. Raises Failed, OSError."""
+    if not folder.strip():
+        raise Failed("No folder was named for the engine: name a new or an empty one")
+    place = os.path.abspath(os.path.expanduser(folder))
+    if os.path.lexists(place) and not os.path.isdir(place):
+        raise Failed(f"“{place}” is not a folder: name a new or an empty one for the engine")
+    if os.path.isdir(place) and not set(os.listdir(place)) <= {LOCK} and not is_ours(place):
+        raise Failed(f"The folder “{place}” holds files that are not the engine's, and they stay as they are: choose a new or "
+                     "an empty folder")
+    return place
+
+
 # ---- in whichever Python makes it
 
 
 def install(folder: str, lock: str, wheels: str | None, online: bool) -> None:
-    """Make or complete the environment at `folder`. Raises Failed."""
+    """Make or complete the environment at `folder`. Raises Failed, OSError."""
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         raise Failed(f"The engine needs Python {_said(OLDEST)} to {_said(NEWEST)}, and “{sys.executable}” is "
                      f"{_said(sys.version_info[:2])}: choose another Python in the preferences")
+    if wheels and not os.path.isdir(wheels):
+        raise Failed(f"There is no folder of wheels at “{wheels}”: choose another")
+    _check_lock(lock)
+    folder = _claimed(folder)
     progress(0.0, "Looking at what is there")
     os.makedirs(folder, exist_ok=True)
-    with _Held(os.path.join(folder, LOCK)):
+    with _Held(os.path.join(folder, LOCK)) as held:
+        held.mark()
         stamp = os.path.join(folder, STAMP)
-        found = _check(folder, lock)
-        if found is None:
+        packages = _check(folder, lock)
+        if (packages is None or packages["wanting"]) and not (wheels or online):
+            raise Failed("Packages are needed, the network may not be used, and no folder of wheels was named: allow online "
+                         "access, or choose a folder of wheels")
+        if packages is None:
             progress(0.01, "Making the engine's own Python")
             _make(folder)
-            found = _check(folder, lock)
-            if found is None:
+            packages = _check(folder, lock)
+            if packages is None:
                 raise Failed(f"The Python at “{sys.executable}” makes no virtual environment that has pip: choose another Python")
-        if found["wanting"]:
-            if os.path.exists(stamp):
+        if packages["wanting"]:
+            if os.path.lexists(stamp):
                 os.remove(stamp)  # not complete any more
-            _check_room(folder, len(found["wanting"]) / len(found["needed"]))
-            _pip(folder, found, wheels, online)
-            found = _check(folder, lock)
-            if found is None or found["wanting"]:
-                missing = ", ".join(found["wanting"][:4]) if found else "pip"
+            _check_space(folder, len(packages["wanting"]) / len(packages["needed"]))
+            _pip(folder, packages, wheels, online)
+            packages = _check(folder, lock)
+            if packages is None or packages["wanting"]:
+                missing = ", ".join(packages["wanting"][:4]) if packages else "pip"
                 raise Failed(f"Some packages are still missing ({missing}): install again, what is there is kept")
-        with open(stamp + ".part", "w", encoding="utf-8") as file:
-            json.dump({"lock": hash_of(lock), "made": int(time.time()), "python": _said(sys.version_info[:3])}, file)
-        os.replace(stamp + ".part", stamp)
-        shutil.rmtree(os.path.join(folder, DOWNLOADS), ignore_errors=True)
+        complete = {"lock": hash_of(lock), "made": int(time.time()), "python": _said(sys.version_info[:3])}
+        _module("files").write_file(stamp, json.dumps(complete))
+        remove_from(folder, (DOWNLOADS,))
     progress(1.0, "The engine is installed")
+
+
+def _module(name: str):
+    """A module of this package, whose others are not imported, also where this file runs as a script."""
+    if "thunder_core" not in sys.modules and not __package__:
+        spec = importlib.util.spec_from_file_location("thunder_core", os.path.join(_HERE, "__init__.py"),
+                                                      submodule_search_locations=[_HERE])
+        package = sys.modules["thunder_core"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(package)
+    return importlib.import_module(f"{__package__ or 'thunder_core'}.{name}")
+
+
+def _check_lock(lock: str) -> None:
+    """Refuse a damaged list of packages before anything is done by it. Raises Failed."""
+    try:
+        with open(lock, encoding="utf-8") as file:
+            text = file.read()
+    except (OSError, ValueError) as error:
+        raise Failed(f"The list of the engine's packages, “{lock}”, cannot be read ({_brief(error)}): reinstall the "
+                     "extension") from error
+    lines = [line.partition("#")[0].strip() for line in text.replace("\\\n", " ").splitlines()]
+    entries = [line.split("--hash=") for line in lines if line]
+    if not entries or not all(hashes and re.match(_PINNED, package) and all(re.fullmatch(_HASH, each.strip()) for each in hashes)
+                              for package, *hashes in entries):
+        raise Failed(f"The list of the engine's packages, “{lock}”, is damaged: reinstall the extension, what is installed "
+                     "is kept")
 
 
 def _said(version) -> str:
@@ -97,41 +192,64 @@ def _said(version) -> str:
 
 
 def _check(folder: str, lock: str) -> dict | None:
-    """What inventory.py says in the environment, None when it has no Python that answers."""
+    """What inventory.py says in the environment, None when it has no Python that runs, or no pip. Raises Failed."""
     python = python_in(folder)
     if not os.path.exists(python):
         return None
-    done = subprocess.run([python, "-I", INVENTORY, lock], capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL, **_quiet())
+    with _started([python, "-I", INVENTORY, lock], stdout=subprocess.PIPE) as child:
+        answer = child.stdout.read()
     try:
-        return json.loads(done.stdout) if done.returncode == 0 else None
+        packages = json.loads(answer)
     except ValueError:
         return None
+    if "failed" in packages:  # the environment may be sound: nothing is taken from it
+        raise Failed(f"The engine's packages cannot be looked through ({packages['failed']}): try again, or reinstall the "
+                     "extension; what is installed is kept")
+    return None if "broken" in packages else packages
 
 
 def _make(folder: str) -> None:
+    """Make the virtual environment anew, in place of a broken one. Raises Failed."""
     try:
         import ensurepip  # noqa: F401
         import venv
     except ImportError as error:
         raise Failed(f"The Python at “{sys.executable}” lacks “{error.name}”, which makes virtual environments: install it "
                      "(Debian calls it python3-venv) or choose another Python in the preferences") from error
-    for name in os.listdir(folder):  # a broken one; what was downloaded and the lock stay
-        if name not in (DOWNLOADS, LOCK):
-            path = os.path.join(folder, name)
-            shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) and not os.path.islink(path) else os.remove(path)
     try:
-        venv.EnvBuilder(symlinks=not _WINDOWS, with_pip=True).create(folder)
-    except (OSError, subprocess.CalledProcessError) as error:
+        remove_from(folder, ENVIRONMENT)  # what was downloaded and the lock stay
+        venv.EnvBuilder(symlinks=not _WINDOWS).create(folder)
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
         raise Failed(f"No virtual environment can be made in “{folder}” ({_brief(error)}): free some space or choose "
                      "another Python in the preferences") from error
+    # Not by EnvBuilder, whose ensurepip would outlive this process.
+    with _started([python_in(folder), "-I", "-m", "ensurepip", "--upgrade", "--default-pip"],
+                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **_temporary(folder)}) as child:
+        said = child.stdout.read().decode("utf-8", "replace").strip()
+    if child.returncode:
+        print(said, file=sys.stderr)
+        raise Failed(f"No virtual environment can be made in “{folder}” ({said.splitlines()[-1][:160] if said else 'no pip'}): "
+                     "free some space or choose another Python in the preferences")
+
+
+def _temporary(folder: str) -> dict[str, str]:
+    """Variables that let a process keep its temporary files in the environment's own folder, where a kill leaves no litter
+    for others; what an earlier one left there is removed. Raises OSError."""
+    downloads = os.path.join(folder, DOWNLOADS)
+    if os.path.islink(downloads):
+        os.remove(downloads)  # what lies behind it is not ours
+    path = os.path.join(downloads, "tmp")
+    shutil.rmtree(path, ignore_errors=True)
+    os.makedirs(path)
+    return {"TMPDIR": path, "TEMP": path, "TMP": path}
 
 
 def _brief(error) -> str:
-    return str(getattr(error, "strerror", None) or error).strip().splitlines()[0][:160]
+    text = str(getattr(error, "strerror", None) or error).strip()
+    return text.splitlines()[0][:160] if text else type(error).__name__
 
 
-def _check_room(folder: str, share: float) -> None:
+def _check_space(folder: str, share: float) -> None:
     free = shutil.disk_usage(folder).free
     if free < share * ROOM_BYTES * _scale():
         raise Failed(f"The engine needs {share * ROOM_BYTES / 1e9:.0f} GB for a while and the disk of “{folder}” has "
@@ -143,15 +261,16 @@ def _scale() -> float:
     return float(os.environ.get("THUNDER_INSTALL_SCALE", "1"))
 
 
-def _pip(folder: str, found: dict, wheels: str | None, online: bool) -> None:
+def _pip(folder: str, packages: dict, wheels: str | None, online: bool) -> None:
     """Let pip install what is wanting, telling how far it is by what lies on the disk."""
-    downloads = os.path.join(folder, DOWNLOADS)
-    temporary = os.path.join(downloads, "tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    os.makedirs(temporary)
+    downloads, variables = os.path.join(folder, DOWNLOADS), _temporary(folder)
+    temporary = variables["TMPDIR"]
+    for known in _dists(folder):
+        if not os.path.isfile(os.path.join(known, "RECORD")) and not os.path.islink(known):
+            shutil.rmtree(known)  # pip would refuse to replace the package; without this it writes over its files
     listed = os.path.join(downloads, "wanting.txt")
     with open(listed, "w", encoding="utf-8") as file:
-        file.writelines(found["lines"][name].rstrip() + "\n" for name in found["wanting"])
+        file.writelines(packages["lines"][name].rstrip() + "\n" for name in packages["wanting"])
     command = [python_in(folder), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-color",
                "--progress-bar", "off", "--require-hashes", "--no-deps", "--force-reinstall", "--only-binary", ":all:",
                "--cache-dir", os.path.join(downloads, "cache"), "-r", listed]
@@ -159,24 +278,32 @@ def _pip(folder: str, found: dict, wheels: str | None, online: bool) -> None:
         command += ["--find-links", wheels]
     if not online:
         command += ["--no-index"]
-    environment = {**os.environ, "TMPDIR": temporary, "TEMP": temporary, "TMP": temporary, "PYTHONUTF8": "1"}
+    environment = {**os.environ, **variables, "PYTHONUTF8": "1"}
     if not online:  # nobody's configuration may lead it into the network either
         environment = {name: value for name, value in environment.items() if not name.startswith("PIP_")}
         environment["PIP_CONFIG_FILE"] = os.devnull
-    # A session of its own on POSIX, so that the whole of pip can be ended at once.
-    pip = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                           encoding="utf-8", errors="replace", env=environment, **_quiet(alone=True))
-    _children.append(pip)
+    with _started(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
+                  env=environment) as pip:
+        lines = _follow(pip, folder, temporary, packages)
+    shutil.rmtree(temporary, ignore_errors=True)
+    for line in lines:
+        print(line, file=sys.stderr)
+    if pip.returncode:
+        raise Failed(_why(lines, wheels, online))
+
+
+def _follow(pip, folder: str, temporary: str, packages: dict) -> list[str]:
+    """Tell how far pip is, by what lies on the disk, until it ends; what it said last."""
     lines, doing = [], ["Asking for packages"]
     reading = threading.Thread(target=_read, args=(pip.stdout, lines, doing), daemon=True)
     reading.start()
-    share, count = len(found["wanting"]) / len(found["needed"]), len(found["needed"])
+    share, count = len(packages["wanting"]) / len(packages["needed"]), len(packages["needed"])
     total = max(1.0, DOWNLOAD_BYTES * share * _scale())
     farthest = 0.02
     while pip.poll() is None:
         time.sleep(_TICK)
         if doing[0].startswith("Installing"):
-            there = _dists(folder)
+            there = len(_dists(folder))
             farthest = max(farthest, 0.75 + 0.23 * min(1.0, there / count))
             message = f"Unpacking package {min(there, count)} of {count}"
         else:
@@ -185,11 +312,7 @@ def _pip(folder: str, found: dict, wheels: str | None, online: bool) -> None:
             message = f"{doing[0]} · {have / 1e9:.2f} of about {total / 1e9:.1f} GB" if have > 1e6 else doing[0]
         progress(farthest, message)
     reading.join(5.0)
-    shutil.rmtree(temporary, ignore_errors=True)
-    for line in lines:
-        print(line, file=sys.stderr)
-    if pip.returncode:
-        raise Failed(_why(lines, wheels, online))
+    return lines
 
 
 def _read(stream, lines: list, doing: list) -> None:
@@ -197,9 +320,9 @@ def _read(stream, lines: list, doing: list) -> None:
         line = line.rstrip()
         lines.append(line)
         del lines[:-300]
-        if found := re.match(r"\s*(Collecting|Downloading|Processing|Using cached) (\S+)", line):
-            name = re.split(r"[=<>-]", os.path.basename(found.group(2)))[0]
-            doing[0] = f"Downloading {name}" if found.group(1) != "Processing" else f"Reading {name}"
+        if match := re.match(r"\s*(Collecting|Downloading|Processing|Using cached) (\S+)", line):
+            name = re.split(r"[=<>-]", os.path.basename(match.group(2)))[0]
+            doing[0] = f"Downloading {name}" if match.group(1) != "Processing" else f"Reading {name}"
         elif line.startswith("Installing collected"):
             doing[0] = "Installing"
 
@@ -213,24 +336,26 @@ def _why(lines: list, wheels: str | None, online: bool) -> str:
         return ("A downloaded package is not the one that was locked: try again, and if it stays so, trust neither it nor "
                 "its server")
     if "No space left" in text or "not enough space" in text:
-        return "The disk is full: free some space and install again, what was downloaded is kept"
-    if "No matching distribution" in text or "Could not find a version" in text:
+        return "The disk is full: free some space and install again, downloads are kept"
+    unreachable = re.search(r"Connection|Temporary failure|timed? ?out|Max retries|SSLError|ProxyError|resolve", text)
+    if ("No matching distribution" in text or "Could not find a version" in text) and not (online and unreachable):
         name = re.search(r"(?:for|requirement) ([A-Za-z0-9._-]+)", last)
         what = f"“{name.group(1)}”" if name else "a package"
-        where = f"There is no wheel of {what}"
-        if wheels and not online:
-            where = f"The folder “{wheels}” has no wheel of {what} for this system"
-        return f"{where}: {'add it to the folder' if wheels else 'check the connection'} and install again"
-    if re.search(r"Connection|Temporary failure|timed? ?out|Max retries|SSLError|ProxyError|resolve", text):
-        return "The packages cannot be reached: check the connection and install again, what was downloaded is kept"
-    return f"The packages could not be installed ({last[:200]}): install again, the log tells more"
+        if wheels:
+            return f"The folder “{wheels}” has no wheel of {what} for this system: add it to the folder and install again"
+        return (f"There is no wheel of {what} for this system where pip looks: try again later, or choose a folder of wheels "
+                "that has it")
+    if unreachable:
+        return "The packages cannot be reached: check the connection and install again, downloads are kept"
+    return f"The packages could not be installed ({last[:200]}): install again, see the log"
 
 
-def _dists(folder: str) -> int:
+def _dists(folder: str) -> list[str]:
+    """The folders in which pip keeps what it knows of the installed packages."""
     import glob
 
     pattern = ("Lib", "site-packages") if _WINDOWS else ("lib", "python*", "site-packages")
-    return len(glob.glob(os.path.join(folder, *pattern, "*.dist-info")))
+    return glob.glob(os.path.join(glob.escape(folder), *pattern, "*.dist-info"))
 
 
 def _bytes_in(folder: str) -> int:
@@ -246,35 +371,58 @@ def _bytes_in(folder: str) -> int:
     return size
 
 
-def _quiet(alone: bool = False) -> dict:
-    if _WINDOWS:
-        return {"creationflags": subprocess.CREATE_NO_WINDOW}
-    return {"start_new_session": True} if alone else {}
+_children: list = []  # what runs and must not outlive us
 
 
-_children: list = []  # what was started and must not outlive us
+@contextlib.contextmanager
+def _started(command: list[str], **options):
+    """A process that ends with this one, however that ends, and with all that it started itself; waited for at the end.
+
+    It runs below this script's `supervise`, which notices by its stdin that we are gone: do not close that before.
+    """
+    child = subprocess.Popen([sys.executable, "-I", os.path.abspath(__file__), SUPERVISE, *command], stdin=subprocess.PIPE,
+                             **options, **_module("system_calls").own_group())
+    _children.append(child)
+    try:
+        yield child
+        child.wait()
+    finally:
+        if child.poll() is None:
+            _module("system_calls").kill_group(child)
+            child.wait()
+        _children.remove(child)
+        child.stdin.close()
+        child.stdout.close()
+
+
+def supervise(command: list[str]) -> int:
+    """Run a command, and end it and all that it started as soon as stdin ends; its exit code."""
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+    def watch():
+        _wait_for_end_of_stdin()
+        _module("system_calls").end_with_group(child, 3)
+
+    threading.Thread(target=watch, daemon=True).start()
+    code = child.wait()
+    return code if code >= 0 else 128 - code
 
 
 def _end_with_stdin() -> None:
     """When whoever started this closes our stdin, or dies, pip ends and we with it."""
-    try:
-        while sys.stdin.buffer.read(4096):
-            pass
-    except (OSError, ValueError):
-        pass
-    for child in _children:
-        end(child)
+    _wait_for_end_of_stdin()
+    for child in list(_children):
+        _module("system_calls").kill_group(child)
+    tell("error", message="The installation was stopped: install again, downloads are kept")
     os._exit(3)
 
 
-def end(process) -> None:
-    """End a process and what it has started."""
+def _wait_for_end_of_stdin() -> None:
+    # Not by sys.stdin: the interpreter aborts at its end while a thread holds its buffer in a read.
     try:
-        if _WINDOWS:
-            subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, **_quiet())
-        else:
-            os.killpg(process.pid, signal.SIGKILL)
-    except (OSError, ProcessLookupError):
+        while os.read(0, 4096):
+            pass
+    except OSError:
         pass
 
 
@@ -284,29 +432,32 @@ class _Held:
     def __init__(self, path: str):
         self.path = path
 
-    def __enter__(self):
-        self.file = open(self.path, "a+b")
+    def __enter__(self) -> _Held:
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        self.file = os.fdopen(os.open(self.path, flags, 0o666), "r+b")
         try:
-            if _WINDOWS:
-                import msvcrt
-
-                self.file.seek(0)
-                msvcrt.locking(self.file.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
-
-                fcntl.flock(self.file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.file.seek(0)
+            _module("system_calls").lock(self.file.fileno())
         except OSError as error:
             self.file.close()
             raise Failed("Another Blender is installing the engine: wait for it to finish") from error
+        return self
+
+    def mark(self) -> None:
+        """Write into the file that this folder is ours."""
+        self.file.seek(0)
+        self.file.write(MARK)
+        self.file.flush()
 
     def __exit__(self, *_):
         self.file.close()
 
 
 def main() -> int:
+    if sys.argv[1:2] == [SUPERVISE]:
+        return supervise(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="installer.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--folder", required=True, help="of the environment")
+    parser.add_argument("--folder", required=True, help="of the environment: new, empty, or made by this script")
     parser.add_argument("--lock", required=True, help="the pinned and hashed list of packages")
     parser.add_argument("--wheels", help="folder to take packages from")
     parser.add_argument("--online", action="store_true", help="the network may be asked")
@@ -318,7 +469,15 @@ def main() -> int:
         tell("error", message=str(failed))
         return 1
     except OSError as error:
-        tell("error", message=f"The engine's folder “{options.folder}” cannot be written ({_brief(error)}): free some space")
+        tell("error", message=f"The engine's folder “{options.folder}” cannot be written ({_brief(error)}): free some space "
+                              "or choose another")
+        return 1
+    except KeyboardInterrupt:
+        tell("error", message="The installation was stopped: install again, downloads are kept")
+        return 130
+    except Exception as error:
+        traceback.print_exc()
+        tell("error", message=f"Installation failed ({type(error).__name__}: {_brief(error)}): install again, see the log")
         return 1
     tell("done")
     return 0

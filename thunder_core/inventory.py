@@ -3,7 +3,8 @@
 
     python inventory.py requirements/engine.txt
 
-Prints JSON: {"needed": [name…], "wanting": [name…], "lines": {name: its lines of the list}}.
+Prints JSON: {"needed": [name…], "wanting": [name…], "lines": {name: its lines of the list}}; or {"broken": reason} when pip
+is missing or damaged; or {"failed": reason} when the list cannot be read or something else went wrong.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ def requirements(lock: str) -> dict[str, tuple[str, str]]:
     """name → (version, its lines) of a lock's packages that this Python on this system needs."""
     from pip._vendor.packaging.requirements import Requirement
 
-    found = {}
+    packages = {}
     with open(lock, encoding="utf-8") as file:
         text = file.read()
     for lines in re.findall(r"^[A-Za-z0-9].*?(?=^[A-Za-z0-9]|\Z)", text, re.M | re.S):
         named = Requirement(lines.partition("\\")[0].partition(" #")[0].strip())
         if named.marker is None or named.marker.evaluate():
             (pinned,) = named.specifier
-            found[named.name] = (pinned.version, lines)
-    return found
+            packages[named.name] = (pinned.version, lines)
+    return packages
 
 
 def check(lock: str) -> dict:
@@ -41,22 +42,39 @@ def check(lock: str) -> dict:
 
 def _is_whole(metadata, name: str, version: str) -> bool:
     try:
-        found = metadata.distribution(name)
-        if found.version != version:
+        installed = metadata.distribution(name)
+        if installed.version != version:
             return False
-        record = found.read_text("RECORD")  # importlib's own list leaves out what is no longer there
+        record = installed.read_text("RECORD")  # importlib's own list leaves out what is no longer there
         if record is None:
             return False
         for path, _, size in csv.reader(record.splitlines()):
             if path.endswith(".pyc"):
                 continue
-            there = os.path.getsize(found.locate_file(path))
+            there = os.path.getsize(installed.locate_file(path))
             if size and there != int(size):
                 return False
         return True
-    except (metadata.PackageNotFoundError, OSError, ValueError):
+    except MemoryError:
+        raise
+    except Exception:  # missing, or damaged in one of the many ways that importlib does not expect
         return False
 
 
+def answer(lock: str) -> dict:
+    """What is printed of a list of packages."""
+    try:
+        import pip._internal.cli.main  # noqa: F401
+        import pip._vendor.packaging.requirements  # noqa: F401
+    except MemoryError:
+        return {"failed": "too little memory"}
+    except Exception as error:
+        return {"broken": f"{type(error).__name__}: {error}"}
+    try:
+        return check(lock)
+    except Exception as error:
+        return {"failed": f"{type(error).__name__}: {error}"[:200]}
+
+
 if __name__ == "__main__":
-    print(json.dumps(check(sys.argv[1])))
+    print(json.dumps(answer(sys.argv[1])))

@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The private temporary folder that a client and its worker share, and how nobody's is left behind after a crash."""
+"""The private temporary folder that a client and its worker share, and the removal of temporary folders that are surely ours."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
 import stat
 import tempfile
 import time
 
+from . import system_calls
+
 PREFIX = "thunder-"  # of the folders' names under the system's temporary folder
+PRIVATE = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}")  # the names that mkdtemp gives them
 LOCK = "in-use"  # file in each that its client keeps locked while it lives; the system drops the lock with the process
+BLENDER_SESSION = re.compile(r"blender_[A-Za-z0-9]{6}")  # name of the temporary folder that each Blender makes for itself
 YOUNG = 10.0  # seconds; the client of a folder this new may be just about to lock it
 
 
@@ -68,9 +74,7 @@ def is_orphaned(folder: str) -> bool:
     """Whether `folder` is a private folder of this user whose client is dead: nobody holds its lock any more."""
     path = os.path.join(folder, LOCK)
     try:
-        found = os.lstat(folder)
-        ours = not hasattr(os, "getuid") or found.st_uid == os.getuid()
-        if not (stat.S_ISDIR(found.st_mode) and ours and stat.S_ISREG(os.lstat(path).st_mode)):
+        if not (_is_own_folder(folder, PRIVATE) and stat.S_ISREG(os.lstat(path).st_mode)):
             return False
         _lock(path).close()
         return True
@@ -78,19 +82,41 @@ def is_orphaned(folder: str) -> bool:
         return False
 
 
+def remove_blender_session(folder: str, *shared: str) -> bool:
+    """Remove the temporary folder of this process's Blender, which Blender as a Python module leaves behind; True if removed.
+
+    folder: bpy.app.tempdir. Where Blender could not make a folder of its own that is the folder for everybody's temporary
+    files, which is left alone.  shared: more folders that are everybody's, such as the one in Blender's preferences.
+    """
+    folder = os.path.abspath(folder)
+    try:
+        shared += (tempfile.gettempdir(), os.getcwd(), os.path.expanduser("~"), *map(os.environ.get, ("TMPDIR", "TEMP", "TMP")))
+        if not _is_own_folder(folder, BLENDER_SESSION) or os.path.ismount(folder):
+            return False
+        for other in filter(None, shared):
+            with contextlib.suppress(OSError):
+                if os.path.samefile(folder, other):
+                    return False
+    except OSError:
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    return not os.path.exists(folder)
+
+
+def _is_own_folder(folder: str, name: re.Pattern) -> bool:
+    """Whether a path is a folder (no link) of such a name that this user alone can read, as mkdtemp makes them."""
+    status = os.lstat(folder)
+    if not (name.fullmatch(os.path.basename(os.path.abspath(folder))) and stat.S_ISDIR(status.st_mode)):
+        return False
+    return system_calls.WINDOWS or (system_calls.is_mine(status) and stat.S_IMODE(status.st_mode) == 0o700)
+
+
 def _lock(path: str):
     """Opens `path` and takes its lock; OSError when another process or object holds it."""
     file = open(path, "a+b")
     try:
-        if os.name == "nt":
-            import msvcrt
-
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.seek(0)
+        system_calls.lock(file.fileno())
     except OSError:
         file.close()
         raise

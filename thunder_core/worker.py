@@ -11,7 +11,6 @@ import argparse
 import io
 import itertools
 import json
-import math
 import os
 import queue
 import sys
@@ -20,15 +19,17 @@ import time
 import traceback
 
 from .errors import (
-    BadRequest, BadSound, BadWeights, Cancelled, NoEngine, NoSpace, OutOfMemory, ThunderError, is_full_disk,
+    BadRequest, BadSound, BadWeights, Cancelled, NoEngine, NoSpace, OutOfMemory, ThunderError, is_full_disk, is_out_of_memory,
 )
 from .private_folder import remove_if_orphaned
+from .protocol import HEARTBEAT, PROTOCOL
+from .system_calls import memory_used
 
-PROTOCOL = 1
 OLDEST_PYTHON = (3, 11)
 MOST_TAKES = 256  # one batch: beyond it memory, not taste, decides
 CANCEL_PATIENCE = 0.3  # seconds a running request has to notice its cancellation before it is answered for
 GRACE = 1.0  # seconds a running request has to end when the client is gone
+LONGEST_MESSAGE = 500  # letters; a request may name a path or value of any length
 PROGRESS_EVERY = 0.05  # seconds; more often than Blender's timer asks is noise
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -47,6 +48,7 @@ class Worker:
         self.cancelled = {}  # request id → threading.Event
         self.answered = set()  # ids whose last event is out
         self.lock = threading.Lock()  # guards replies, answered, cancelled
+        self.working = None  # id of the request that is being answered
         self.finished = threading.Event()
         self.told_to_quit = False
 
@@ -54,11 +56,17 @@ class Worker:
         """Answers until told to quit or until the client is gone, then ends the process."""
         self._send({"id": None, "event": "ready", "protocol": PROTOCOL})
         threading.Thread(target=self._listen_to_client, name="requests", daemon=True).start()
+        threading.Thread(target=self._show_life, name="heartbeat", daemon=True).start()
         while True:
             request = self.waiting.get()
             if request is None:
                 break
+            flag = self.cancelled.get(request[0])
+            self.working = request[0]
             self._answer(request)
+            self.working = None
+            if flag is not None and flag.is_set():
+                self._say_what_runs()  # the client may wait for the end of what it cancelled
         self.finished.set()
         self.leave()
 
@@ -66,6 +74,15 @@ class Worker:
         """Ends the process, with the client's private folder if the client is dead and can no longer remove it."""
         remove_if_orphaned(self.folder, patience=0.0 if self.told_to_quit else GRACE)
         os._exit(0)  # not sys.exit: the other thread may sit in a read or a computation without end
+
+    def _show_life(self):
+        """Thread: tells the client all the while that the process lives and what it works on."""
+        while not self.finished.wait(HEARTBEAT):
+            if self.working is not None:
+                self._say_what_runs()
+
+    def _say_what_runs(self):
+        self._send({"id": None, "event": "alive", "working": self.working})
 
     # -- the listening thread ------------------------------------------------------------------------------------
 
@@ -137,7 +154,7 @@ class Worker:
         self._send({"id": number, "event": "done", "result": result}, last=True)
 
     def _fail(self, number, error):
-        self._send({"id": number, "event": "error", "kind": error.kind, "message": str(error)}, last=True)
+        self._send({"id": number, "event": "error", "kind": error.kind, "message": str(error)[:LONGEST_MESSAGE]}, last=True)
 
     # -- the work --------------------------------------------------------------------------------------------------
 
@@ -157,7 +174,7 @@ class Worker:
             try:
                 result = deed(self, args, progress)
             except BaseException as error:
-                if not (_is_out_of_memory(error) and self._engine_is_on_gpu()):
+                if not (_is_out_of_device_memory(error) and self._engine_is_on_gpu()):
                     raise
                 # Nothing of the failed attempt may stay referenced, or its memory is not given back.
                 error.__traceback__ = None
@@ -183,10 +200,10 @@ class Worker:
             engine_class = import_engine()
             try:
                 self.engine = engine_class.load(self.weights, device=self.device)
-            except (ThunderError, ImportError, MemoryError):
+            except (ThunderError, ImportError):
                 raise
             except Exception as error:
-                if _is_out_of_memory(error):
+                if is_out_of_memory(error):
                     raise
                 raise BadWeights(
                     f"The engine's weights in “{self.weights}” cannot be loaded ({_brief(error)}): install the "
@@ -203,7 +220,7 @@ class Worker:
         info = dict(self._loaded(progress).info())
         return {
             "protocol": PROTOCOL, "engine": "thunder", "device": "cpu", "weights": "",
-            "channels": [], **info, "versions": {**_versions(), **info.get("versions", {})}, "memory": _memory(),
+            "channels": [], **info, "versions": {**_versions(), **info.get("versions", {})}, "memory": memory_used(),
         }
 
     def _generate(self, args, progress):
@@ -217,8 +234,7 @@ class Worker:
         speech_guidance = _number(args, "speech_guidance", 0.0, 0.0, 5.0)
         keep = self._keep(args)
         folder = self._folder_for_arrays(args)
-        progress(0.0, "Reading the sound")
-        speech = read_sound(_text(args, "sound"))
+        speech = read_sound(_text(args, "sound"), progress.reading)
         engine = self._loaded(progress)
         about = self._about_takes(engine, speech, folder)
         number = itertools.count(1)
@@ -254,7 +270,7 @@ class Worker:
 
         folder = self._folder_for_arrays(args)
         motion = self._motion(args)
-        speech = read_sound(_text(args, "sound"))
+        speech = read_sound(_text(args, "sound"), progress.reading)
         score = self._loaded(progress).score(speech, motion)
         file = os.path.join(folder, "score_per_frame.npy")
         save_array(file, score.per_frame)
@@ -265,10 +281,10 @@ class Worker:
 
         text = args.get("text")
         if not isinstance(text, str):
-            raise BadRequest("No text was given: write down what the voice says")
-        speech = read_sound(_text(args, "sound"))
+            raise BadRequest("No transcript was given: enter what the voice says")
+        speech = read_sound(_text(args, "sound"), progress.reading)
         engine = self._loaded(progress)
-        progress(0.2, "Listening to the voice")
+        progress(0.2, "Analyzing the voice")
         found, silent = engine.closures(speech, text)
         return {"closures": [[each.text, each.seconds, each.sure] for each in found], "pauses": [list(each) for each in silent]}
 
@@ -277,10 +293,10 @@ class Worker:
 
         motion = self._motion(args)
         voice = args.get("voice")
-        voice = None if voice is None else read_sound(_text(args, "voice"))
+        voice = None if voice is None else read_sound(_text(args, "voice"), progress.reading)
         out = _text(args, "out")
         engine = self._loaded(progress)
-        progress(0.2, "Listening to the face")
+        progress(0.2, "Generating speech")
         speech = engine.listen(motion, voice)
         write_sound(out, speech)
         return {"sound": out, "rate": int(speech.rate), "seconds": speech.seconds}
@@ -359,6 +375,10 @@ class _Progress:
             "message": str(message),
         })
 
+    def reading(self, fraction):
+        """How much of the sound is read; the first hundredths of the work."""
+        self(0.02 * fraction, "Reading the sound")
+
     def give(self, event):
         """Tells the client something other than how far the work is, unless it was asked to stop."""
         if self.flag.is_set():
@@ -390,6 +410,8 @@ def import_engine():
     try:
         from .engine import Engine
     except ImportError as error:
+        if is_out_of_memory(error):
+            raise
         raise _lacks(error) from error
     return Engine
 
@@ -398,13 +420,17 @@ def explain(error, verb):
     """The ThunderError that says to an animator what `error`, met while doing `verb`, means."""
     if isinstance(error, ThunderError):
         return error
-    if _is_out_of_memory(error):
+    if is_out_of_memory(error):
+        if isinstance(error, ImportError):
+            return OutOfMemory("There is too little memory to load the engine: close other programs and try again")
         return OutOfMemory("There is too little memory for this: ask for fewer takes or use a shorter piece of sound")
+    if isinstance(error, KeyboardInterrupt):  # no Ctrl-C reaches this process; numpy's OpenBLAS sends it when it can start no thread
+        return OutOfMemory("The engine was interrupted, most often for lack of memory: close other programs and try again")
     if is_full_disk(error):
         return NoSpace("No space is left on the disk for temporary files: free some and try again")
     if isinstance(error, ImportError):
         return _lacks(error)
-    return ThunderError(f"The engine failed at “{verb}” ({_brief(error)}): the log tells where")
+    return ThunderError(f"The engine failed at “{verb}” ({_brief(error)}): see the log")
 
 
 def save_array(path, array):
@@ -430,12 +456,13 @@ def _cancelled():
     return Cancelled("Cancelled, nothing was changed")
 
 
-def _is_out_of_memory(error):
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+def _is_out_of_device_memory(error):
+    """Whether it is a graphics card's memory that ran out, so that the processor may go on."""
+    if type(error).__name__ == "OutOfMemoryError":
         return True
     text = str(error)
     return isinstance(error, RuntimeError) and (
-        "can't allocate memory" in text or "not enough memory" in text or "CUDA out of memory" in text
+        "CUDA out of memory" in text or "CUDA error: out of memory" in text or "_STATUS_ALLOC_FAILED" in text
     )
 
 
@@ -463,22 +490,6 @@ def _versions():
     return versions
 
 
-def _memory():
-    """Bytes of main memory that this process uses, None where the system does not tell."""
-    try:
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError, AttributeError):
-        pass
-    try:
-        import resource
-
-        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return most if sys.platform == "darwin" else most * 1024
-    except ImportError:  # Windows
-        return None
-
-
 def _array(args, name):
     """The float32 array in the .npy file that a request names."""
     import numpy as np
@@ -502,14 +513,14 @@ def _text(args, name):
 def _whole(args, name, default, low, high):
     value = args.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise BadRequest(f"“{name}” is {value!r} but must be a whole number from {low} to {high}")
+        raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be a whole number from {low} to {high}")
     return value
 
 
 def _number(args, name, default, low, high):
     value = args.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or not low <= value <= high:
-        raise BadRequest(f"“{name}” is {value!r} but must be a number from {low:g} to {high:g}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be a number from {low:g} to {high:g}")
     return float(value)
 
 

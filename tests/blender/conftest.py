@@ -55,8 +55,9 @@ def pytest_unconfigure(config):
 
     addon_utils.disable(NAME)
     left = [thread.name for thread in threading.enumerate() if thread.name.startswith("thunder")]
-    for folder in (_home, bpy.app.tempdir):  # nothing runs after this that would remove them
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(_home, ignore_errors=True)  # nothing runs after this that would remove it
+    private_folder = importlib.import_module(f"{NAME}.thunder_core.private_folder")
+    private_folder.remove_blender_session(bpy.app.tempdir, bpy.context.preferences.filepaths.temporary_directory)
     status = config.stash.get(_STATUS, 3)
     if left:
         print(f"the extension left threads running: {left}")
@@ -80,13 +81,16 @@ def room():
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of a few kilobytes for tests to fill: `small_disk(kilobytes)` gives its folder. Skips where none may be made."""
+    """A disk of a few kilobytes for tests to fill: `small_disk(kilobytes)` gives its folder. Skips where none may be made.
+
+    inodes: how many files and folders it takes, its own folder included.
+    """
     mounted = []
 
-    def make(kilobytes):
+    def make(kilobytes, inodes=0):
         folder = tmp_path / "small_disk"
         folder.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(folder)]
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,nr_inodes={inodes}", "tmpfs", str(folder)]
         if sys.platform != "linux" or not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
             pytest.skip("only root, on Linux and with mount, may make the small disk this test fills")
         mounted.append(folder)

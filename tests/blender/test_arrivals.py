@@ -173,6 +173,6 @@ def test_a_head_that_is_removed_meanwhile_is_said(blender, room, core, scene, tm
     listed(scene, 1, steps)
     for thing in list(blender.data.objects):
         blender.data.objects.remove(thing)
-    with pytest.raises(core("errors").BadHead, match="removed while"):
+    with pytest.raises(core("errors").BadHead, match="removed during"):
         for _ in steps:
             pass

@@ -207,7 +207,7 @@ def test_a_duplicate_has_the_edits_and_leaves_the_original_alone(blender, room, 
     blender.ops.thunder.duplicate_take(index=0)
     original, copy, other = scene.thunder.takes
     assert (original.seed, copy.seed, other.seed) == (7, 7, 8) and shown(blender) == 7 and scene.thunder.active_take == 1
-    assert copy.kind == "DUPLICATED" and copy.name == "7b" and copy.note == "softer" and copy.action != original.action
+    assert copy.kind == "DUPLICATED" and copy.name == "Take 1b" and copy.note == "softer" and copy.action != original.action
     assert keys(room, copy) == before and copy.edited
     sources = room("scene.sources")
     assert (sources.load(copy.action).motion.jaw == sources.load(original.action).motion.jaw).all()
@@ -215,13 +215,13 @@ def test_a_duplicate_has_the_edits_and_leaves_the_original_alone(blender, room, 
     curve.keyframe_points[9].co[1] = 0.111
     assert keys(room, original) == before
     blender.ops.thunder.duplicate_take(index=1)
-    assert [entry.name for entry in scene.thunder.takes] == ["7", "7b", "7c", "8"]
+    assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 1b", "Take 1c", "Take 2"]
     scene.thunder.takes[0].name = "Warm smile"
     blender.ops.thunder.duplicate_take(index=0)
     assert scene.thunder.takes[1].name == "Warm smile b"
     blender.ops.thunder.delete_take(index=1)
-    scene.thunder.takes[0].name = "7"
-    assert [entry.name for entry in scene.thunder.takes] == ["7", "7b", "7c", "8"]
+    scene.thunder.takes[0].name = ""
+    assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 1b", "Take 1c", "Take 2"]
 
 
 def test_deleting_the_shown_take_shows_the_next_and_undo_brings_it_back(blender, room, core, stage):
@@ -291,13 +291,71 @@ def test_hiding_the_shown_take_shows_the_next_and_loses_nothing(blender, room, c
     assert seeds(blender, room) == [1, 2]
 
 
-def test_a_name_goes_to_the_action_and_back_to_the_seed(blender, room, core, stage):
+def test_a_name_goes_to_the_action_and_back_to_the_number(blender, room, core, stage):
     entry = enter(room, core, stage, seed=5)
-    assert entry.name == "5"
+    assert entry.name == "Take 1"
     entry.name = "Warm smile"
     assert entry.action.name == "voice · Warm smile"
     entry.name = ""
-    assert entry.name == "5" and entry.action.name == "voice · 5"
+    assert entry.name == "Take 1" and entry.action.name == "voice · Take 1"
+
+
+def test_takes_are_numbered_for_each_head_and_voice_and_keep_their_numbers(blender, room, core, stage):
+    scene, rig = stage
+    for seed, voice in ((7, "one"), (8, "one"), (9, "two")):
+        enter(room, core, stage, seed=seed, voice=voice)
+    blender.ops.thunder.add_head()
+    other = room("scene.head").resolve(blender.context.object)
+    enter(room, core, (scene, other), seed=7, voice="one")
+    assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 2", "Take 1", "Take 1"]
+    scene.thunder.head = rig.mesh
+    scene.thunder.takes[1].name = "Warm"
+    blender.ops.thunder.delete_take(index=0)
+    assert enter(room, core, stage, seed=10, voice="one").name == "Take 3"
+    assert [entry.name for entry in scene.thunder.takes] == ["Warm", "Take 1", "Take 1", "Take 3"]
+
+
+def test_what_is_generated_anew_replaces_takes_without_names_of_their_own(blender, room, core, stage):
+    """Also takes of files that called them by their seeds."""
+    scene, rig = stage
+    takes = room("scene.takes")
+    for seed in range(1, 7):
+        enter(room, core, stage, seed=seed)
+    entries = scene.thunder.takes
+    for place, name in ((0, "1"), (1, "2.2"), (2, "Warm"), (3, "44")):  # as an earlier version has left them
+        entries[place].number, entries[place].name = 0, name
+    entries[4].name = "Take 4"
+    assert [takes.is_replaceable(entry) for entry in entries] == [True, True, False, False, False, True]
+    made = enter(room, core, stage, seed=1)
+    for _ in takes.forget_replaced(scene, rig, "voice", {made.action.name}):
+        pass
+    assert [entry.name for entry in entries] == ["Warm", "44", "Take 4", "Take 7"]
+    entries[0].name = ""
+    assert entries[0].name == "Take 8" and takes.is_replaceable(entries[0])
+
+
+def test_the_tooltip_of_a_take_tells_its_seed_and_what_was_done_with_it(blender, room, core, stage):
+    entry = enter(room, core, stage, seed=7301, score=83.26)
+    entry.note = "softer"
+    first, score, note = entry.tooltip.splitlines()
+    assert first.startswith("Sampled from the voice, seed 7301") and score == "Lip-Sync 83.3 of 100" and note == "Note: softer"
+    assert entry.action["thunder"]["seed"] == 7301
+
+
+def test_takes_that_are_listed_again_keep_the_names_they_were_given(blender, room, core, stage):
+    scene, rig = stage
+    for seed in (1, 2, 3):
+        enter(room, core, stage, seed=seed)
+    entries = scene.thunder.takes
+    entries[0].name = "Warm smile"
+    for entry in (entries[1], entries[2]):
+        room("scene.takes").name_action(entry, None)
+    entries[2].action.name = "voice · seed 3"  # as an earlier version called it
+    entries.clear()
+    assert room("scene.takes").adopt(scene, rig) == 3
+    names = {entry.seed: entry.name for entry in entries}
+    assert names.keys() == {1, 2, 3} and names[1] == "Warm smile" and names[2] != names[3]
+    assert all(names[seed].startswith("Take ") for seed in (2, 3))
 
 
 def test_marks_survive_saving_and_undo(blender, room, core, stage, tmp_path):
@@ -362,7 +420,7 @@ def test_around_a_take_what_the_animator_does_not_key_stands_as_it_stood(blender
         return [blocks["mouthSmileLeft"].value, blocks["mouthFunnel"].value, blocks["mouthPucker"].value,
                 rig.armature.pose.bones["jaw"].rotation_euler[0]]
 
-    for frame in (20, 100, 300):
+    for frame in (20, 80, 300):  # beyond the frames on which the take leads in and out
         assert seen(frame) == pytest.approx([0.5, 0.25, 0.0, 0.05], abs=1e-5), frame
     assert seen(110) == pytest.approx([0.0, 0.0, 0.3, 0.2], abs=1e-4)
     clock = room("scene.sources").clock_of(entry.action)
@@ -461,3 +519,82 @@ def test_what_is_known_of_edits_is_not_carried_into_another_file(blender, room, 
     assert not edits.is_known(entry)
     settle(edits)
     assert edits.is_known(entry)
+
+
+# ---- which take is the shown one
+
+
+def refused(blender, operator, **how):
+    """What an operator that cannot be called says."""
+    with pytest.raises(RuntimeError) as failed:
+        getattr(blender.ops.thunder, operator)(**how)
+    return str(failed.value)
+
+
+def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, room, core, stage):
+    scene, rig = stage
+    enter(room, core, stage, seed=1)
+    blender.ops.thunder.select_take(index=0)
+    blender.ops.thunder.add_head()
+    other = room("scene.head").resolve(blender.context.object)
+    enter(room, core, (scene, other), seed=2)
+    scene.thunder.head = other.mesh
+    takes = room("scene.takes")
+    assert seeds(blender, room) == [2] and scene.thunder.active_take == -1 and takes.shown_take(scene.thunder) is None
+    actions = {action.name for action in blender.data.actions}
+    for operator in ("commit_take", "reset_shape", "add_closure", "keep_frames", "resample_rest", "add_transcript", "add_cut"):
+        assert "No take is shown: choose one in the list first" in refused(blender, operator), operator
+    for operator in ("delete_take", "star_take", "duplicate_take", "hide_take"):
+        assert "No take is shown" in refused(blender, operator)
+    assert {action.name for action in blender.data.actions} == actions and [entry.seed for entry in scene.thunder.takes] == [1, 2]
+    assert takes.on_head(scene, rig.mesh).seed == 1 and takes.on_head(scene, other.mesh) is None
+    for panel in ("keep.THUNDER_PT_keep", "shape.THUNDER_PT_shape", "transcript.THUNDER_PT_transcript"):
+        name, cls = panel.split(".")
+        assert not getattr(room(f"panels.{name}"), cls).poll(blender.context)
+    scene.thunder.head = rig.mesh
+    assert shown(blender) == 1
+
+
+def test_a_take_of_another_voice_than_the_chosen_one_is_not_acted_on(blender, room, core, stage, tmp_path):
+    scene, rig = stage
+    for seed, voice in ((1, "first"), (2, "second"), (3, "second")):
+        enter(room, core, stage, seed=seed, voice=voice)
+        (tmp_path / f"{voice}.wav").write_bytes(b"RIFF")
+    scene.thunder.source, scene.thunder.sound_file = "FILE", str(tmp_path / "first.wav")
+    blender.ops.thunder.select_take(index=0)
+    assert shown(blender) == 1
+    scene.thunder.sound_file = str(tmp_path / "second.wav")
+    assert shown(blender) is None and seeds(blender, room) == [2, 3]
+    assert f"“{rig.mesh.name}” shows “{scene.thunder.takes[0].name}” of “first”, which is not in the list" in refused(blender, "commit_take")
+    assert [entry.seed for entry in room("scene.mixing").candidates(blender.context)] == [2, 3]
+    blender.ops.thunder.select_take(step=1)
+    assert shown(blender) == 2
+
+
+def test_a_take_that_the_list_leaves_out_is_not_acted_on(blender, room, core, stage):
+    scene, rig = stage
+    for seed in (1, 2):
+        enter(room, core, stage, seed=seed)
+    blender.ops.thunder.select_take(index=0)
+    scene.thunder.takes[1].star = True
+    scene.thunder.only_starred = True
+    assert shown(blender) is None and "without a star and not in the list" in refused(blender, "commit_take")
+    scene.thunder.only_starred = False
+    assert shown(blender) == 1
+    scene.thunder.takes[0].hidden = True
+    assert shown(blender) is None and "hidden and not in the list" in refused(blender, "commit_take")
+
+
+def test_several_heads_and_none_chosen_leaves_no_take_shown(blender, room, core, stage):
+    scene, rig = stage
+    enter(room, core, stage, seed=1)
+    blender.ops.thunder.add_head()
+    other = room("scene.head").resolve(blender.context.object)
+    enter(room, core, (scene, other), seed=2)
+    for index in (0, 1):
+        blender.ops.thunder.select_take(index=index)
+    scene.thunder.head = None
+    blender.context.view_layer.objects.active = None
+    assert shown(blender) is None and "Several heads show a take" in refused(blender, "commit_take")
+    blender.context.view_layer.objects.active = other.mesh
+    assert shown(blender) == 2

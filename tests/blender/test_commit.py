@@ -17,10 +17,11 @@ CLOSED = (0.6, 1.4, 2.2)  # seconds at which the lips meet for two frames
 
 @pytest.fixture
 def stage(blender, room, core):
-    """A scene with our head at 24 fps: (scene, rig, takes module)."""
+    """A scene with our head at 24 fps, to which Dense Curves are committed: (scene, rig, takes module)."""
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps = 24
+    scene.thunder.commit.keys, scene.thunder.commit.error = "DENSE", 0.3
     return scene, room("scene.head").find(scene), room("scene.takes")
 
 
@@ -198,7 +199,7 @@ def test_without_an_error_every_key_of_the_take_is_kept(blender, room, core, sta
     blender.ops.thunder.commit_take()
     curve = next(c for c in room("scene.compat").curves_for(rig.keys) if "mouthFunnel" in c.data_path)
     assert [(tuple(k.co), tuple(k.handle_left), k.interpolation) for k in curve.keyframe_points] == wanted
-    assert len(wanted) == entry.last - entry.first + 2
+    assert len(wanted) == entry.lead_in + entry.last - entry.first + 2 + entry.lead_out
 
 
 def test_an_edited_key_is_committed(blender, room, core, stage):
@@ -268,7 +269,7 @@ def test_frames_around_the_take_are_as_they_were(blender, room, core, stage, to)
     assert np.abs(seen(blender, scene, around) - own).max() < 1e-3
     assert np.abs(seen(blender, scene, inside) - take).max() < 0.09  # the brows may be off by twice the error
     if to == "STRIP":
-        assert [t.name for t in rig.keys.animation_data.nla_tracks][-1].startswith("Thunder Head Rig")
+        assert [t.name for t in rig.keys.animation_data.nla_tracks][-1] == "Thunder Head · voice"
 
 
 @pytest.mark.parametrize("to", ["COPY", "STRIP"])
@@ -348,7 +349,7 @@ def test_a_commit_that_is_broken_off_changes_nothing(blender, room, core, stage,
     committing = room("scene.committing")
     before = everything(blender)
     for stage in ("Reading the take", "Reducing keys", "Drawing handles", "Writing keys"):
-        work = committing.commit(rig, entry, "broken", committing.Choice(entry.first, entry.last, to, error=0.3))
+        work = committing.commit(rig, entry, "broken", committing.Choice(entry.first, entry.last, to, error=0.3, keys="DENSE"))
         while next(work).message != stage:
             pass
         next(work)
@@ -363,7 +364,7 @@ def test_a_minute_is_committed_in_small_slices(blender, room, core, stage):
     committing = room("scene.committing")
     for turn in range(2):
         entry = show(room, core, stage, start=1.0, seconds=60, seed=turn)
-        work = committing.commit(rig, entry, "long", committing.Choice(entry.first, entry.last))
+        work = committing.commit(rig, entry, "long", committing.Choice(entry.first, entry.last, error=0.3, keys="DENSE"))
         spent, over = [], False
         while not over:
             start = time.thread_time()  # not the clock: on a busy machine that counts what others do
@@ -373,7 +374,7 @@ def test_a_minute_is_committed_in_small_slices(blender, room, core, stage):
                 over, report = True, stop.value
             spent.append(time.thread_time() - start)
         keeps(0.05, spent, "steps of a minute's commit")
-    assert report.dense == 60 and report.rate < 10
+    assert report.keys < 10 * 60 * len(rig.driver.tracks)  # ten a second on each curve
 
 
 def test_a_line_of_eight_seconds_is_committed_in_a_moment(blender, room, core, stage):
@@ -408,6 +409,7 @@ def test_a_character_by_its_own_names_is_committed_within_the_error(blender, roo
 
     before, names = values(), room("scene.head").channel_names()
     dense = sum(len(c.keyframe_points) for c in compat.curves_for(rig.keys))
+    choose(scene, keys="DENSE", error=0.3)
     blender.ops.thunder.commit_take()
     lips, *_ = room("thunder_core.face.reach").apart(rig.driver.read(before, names), rig.driver.read(values(), names))
     assert lips.max() <= 0.301
@@ -433,9 +435,135 @@ def test_a_flame_head_is_committed_within_the_error(blender, room, core, tmp_pat
     frames = range(entry.first, entry.last + 1)
     _, before, gap = numbers(room, rig, frames)
     dense = sum(len(c.keyframe_points) for target in rig.targets for c in room("scene.compat").curves_for(target))
+    choose(scene, keys="DENSE", error=0.3)
     blender.ops.thunder.commit_take()
     _, after, gap_now = numbers(room, rig, frames)
     lips, *_ = room("thunder_core.face.reach").apart(before, after)
     assert lips.max() < 0.45  # errors are added up here as if all moved in lines
     assert np.abs(gap_now - gap)[gap < 0.6].max() < 0.15
     assert sum(len(c.keyframe_points) for target in rig.targets for c in room("scene.compat").curves_for(target)) < 0.7 * dense
+
+
+def names(*lines, base="Thunder Head"):
+    return f"{base} · {' + '.join(lines)}"
+
+
+def test_a_committed_action_is_named_after_all_its_lines(blender, room, core, stage):
+    scene, rig, takes = stage
+
+    def commit(voice, start, **how):
+        entry = show(room, core, stage, start=float(start), seconds=1.0)
+        entry.voice = voice
+        choose(scene, **how)
+        blender.ops.thunder.commit_take()
+        return rig.armature.animation_data.action.name, rig.keys.animation_data.action.name
+
+    assert commit("two", 100)[0] == names("two")
+    assert commit("one", 1)[0] == names("one", "two")  # in order of time
+    assert commit("one again", 1)[0] == names("one again", "two")  # that one was replaced
+    assert commit("over it", 1, how="ADD")[0] == names("one again", "over it", "two")
+    own = commit("three", 200, to="OWN", how="REPLACE")
+    assert own[0] == names("one again", "over it", "two", "three") and own[1].startswith(names("one again", "over it", "two", "three"))
+    assert commit("first", 1, to="COPY", how="INSERT")[0].startswith(names("first", "one again", "over it", "two"))
+    for number in range(8):
+        name, _ = commit(f"a line with a long name, {number}", 300 + 40 * number, to="COPY", how="REPLACE")
+    assert len(name.encode()) <= 60 and "more" in name and name.startswith("Thunder Head · first + ")
+
+
+def test_an_action_that_an_animator_named_keeps_its_name(blender, room, core, stage):
+    scene, rig, takes = stage
+    animate(rig)
+    rig.armature.animation_data.action.name = "Scene 12"
+    stage = scene, room("scene.head").find(scene), takes
+    for voice, start, to, expected in (("one", 21, "OWN", "Scene 12"), ("two", 200, "COPY", "Scene 12 · one + two"),
+                                       ("three", 300, "NEW", "Thunder Head · three")):
+        entry = show(room, core, stage, start=float(start), seconds=1.0)
+        entry.voice = voice
+        choose(scene, to=to)
+        blender.ops.thunder.commit_take()
+        assert rig.armature.animation_data.action.name == expected
+
+
+def finished(steps):
+    """The value of steps, all of them done."""
+    try:
+        while True:
+            next(steps)
+    except StopIteration as stop:
+        return stop.value
+
+
+@pytest.mark.parametrize("to, how", [way for way in WAYS if way[0] != "STRIP"])
+def test_the_number_of_keys_in_the_message_is_that_in_the_file(blender, room, core, stage, to, how):
+    scene, rig, takes = stage
+    animate(rig)
+    stage = scene, room("scene.head").find(scene), takes
+    compat, committing = room("scene.compat"), room("scene.committing")
+
+    def keys():
+        actions = {target.animation_data.action for target in rig.targets if target.animation_data}
+        return {(action.name, c.data_path, c.array_index, round(k.co[0], 2)) for action in actions if action
+                for c in compat.all_curves(action) for k in c.keyframe_points}
+
+    before = keys()
+    entry = show(room, core, stage, start=160.0 if how == "INSERT" else 21.0, seconds=1.0)  # behind all keys none moves
+    choice = committing.Choice(entry.first, entry.last, to, how, error=0.3, keys="DENSE")
+    report = finished(committing.commit(rig, entry, "voice", choice))
+    after = keys()
+    assert report.total == len(after) and f"{report.keys} " in report.sentence and f"{report.total} " in report.sentence
+    stayed = {key[1:] for key in before if key[1] == "location" or not entry.first <= key[3] <= entry.last}
+    assert report.keys == len(after) - (0 if to == "NEW" else len(stayed))
+
+
+def test_keys_of_a_first_commit_are_those_of_the_message(blender, room, core, stage):
+    scene, rig, _ = stage
+    entry = show(room, core, stage)
+    committing = room("scene.committing")
+    report = finished(committing.commit(rig, entry, "voice", committing.Choice(entry.first, entry.last, error=0.3, keys="DENSE")))
+    written = sum(len(c.keyframe_points) for target in rig.targets for c in room("scene.compat").curves_for(target))
+    assert report.keys == report.total == written and f": {written} keys" in report.sentence
+
+
+@pytest.mark.parametrize("to", ["COPY", "NEW", "OWN"])
+def test_lines_cut_in_mid_word_are_committed_with_their_leads(blender, room, core, stage, to):
+    """Two lines whose jaw is open from the first sample to the last: rest before, between and after them."""
+    scene, rig, takes = stage
+    choose(scene, to=to)
+    for start in (101.0, 301.0)[:1 if to == "NEW" else 2]:
+        made = performance(room, core, closed_at=())
+        clock = room("scene.resample").Clock.of(scene, start)
+        entry = takes.add_to_list(scene, rig, key(room, rig, made, clock, f"take {start}"), made, f"line {start}", clock)
+        room("scene.showing").show(rig, entry)
+        blender.ops.thunder.commit_take()
+    lines = [(entry.first, entry.last, entry.lead_in, entry.lead_out) for entry in scene.thunder.takes]
+    frames = range(1, 400)
+    values = seen(blender, scene, frames)
+    assert values[0, -2] == pytest.approx(0.0, abs=1e-5)  # the jaw rests at the scene's first frame
+    moved = np.abs(values - values[0]).max(axis=1) > 1e-3
+    speaking = np.zeros(len(frames), bool)
+    for first, last, lead_in, lead_out in lines:
+        speaking |= (np.array(frames) > first - lead_in - 4) & (np.array(frames) < last + lead_out + 4)
+        assert moved[first - lead_in + 2] and moved[last + lead_out - 4]  # the leads are there
+    assert moved[speaking].any() and not moved[~speaking].any()
+
+
+@pytest.mark.parametrize("regions", [None, ("mouth", "jaw")], ids=["another take", "the other regions"])
+def test_a_line_that_is_committed_again_brings_its_own_leads(blender, room, core, stage, regions):
+    """The leads of the first commit are not the animator's keys: the second replaces them."""
+    scene, rig, takes = stage
+    commit = scene.thunder.commit
+    switches = [name for name in room("scene.committing").REGION_SETTINGS.values()]
+    for number, seed in enumerate((7, 8)):
+        entry = show(room, core, stage, start=101.0, seed=seed)
+        entry.voice = "line"
+        for name in switches:
+            setattr(commit, name, regions is None or (name in regions) == (number == 0))
+        blender.ops.thunder.commit_take()
+    begin, end = entry.first - entry.lead_in, entry.last + entry.lead_out
+    curves = room("scene.numbers").curves(rig, entry)
+    neck = next(place for place, track in enumerate(rig.driver.tracks) if '"neck"' in track.path and track.index == 1)
+    for frame in (begin, begin + 5, entry.first, entry.last, end - 6, end):
+        turned = next(c for target in rig.targets for c in room("scene.compat").curves_for(target)
+                      if '"neck"' in c.data_path and c.array_index == 1).evaluate(frame)
+        assert turned == pytest.approx(curves[neck].evaluate(frame), abs=0.012), frame
+    assert abs(curves[neck].evaluate(entry.last)) > 0.03  # the head is turned where the lead out begins

@@ -112,6 +112,24 @@ def test_a_sheet_that_cannot_be_written_says_so_and_leaves_nothing(blender, room
     assert counts(blender) == before and not len(list(tmp_path.iterdir()))
 
 
+def test_links_that_somebody_laid_in_wait_are_not_followed(blender, room, core, stage, tmp_path):
+    scene, rig = stage
+    enter(room, core, stage, syllables(), seed=1)
+    (tmp_path / "precious.txt").write_text("precious")
+    links = [os.path.join(blender.app.tempdir, f"thunder_sheet_{number}.png") for number in (0, 1)] + [str(tmp_path / "sheet.png.part")]
+    for link in links:
+        os.symlink(tmp_path / "precious.txt", link)
+    try:
+        for _ in room("scene.contact_sheet").make(scene, rig, list(scene.thunder.takes), str(tmp_path / "sheet.png")):
+            pass
+        assert (tmp_path / "precious.txt").read_text() == "precious" and (tmp_path / "sheet.png").stat().st_size > 1000
+        assert sorted(os.listdir(tmp_path)) == ["precious.txt", "sheet.png", "sheet.png.part"]
+    finally:
+        for link in links:
+            os.remove(link)
+    assert not [name for name in os.listdir(blender.app.tempdir) if name.startswith("thunder_sheet")]
+
+
 def test_a_second_sheet_does_not_overwrite_the_first(blender, room, core, stage, tmp_path):
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     stage = blender.context.scene, room("scene.head").find(blender.context.scene)

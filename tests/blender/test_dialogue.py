@@ -215,3 +215,29 @@ def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, room, 
         with pytest.raises(RuntimeError):
             blender.ops.thunder.own_voice(filepath=str(tmp_path / "text.wav"))
         assert scene.thunder.strip.startswith("mine")
+
+
+def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, room, tmp_path):
+    scene = blender.context.scene
+    strip = room("scene.strip")
+    if not strip.has_audio():
+        pytest.skip("this bpy wheel was built without sound")
+    heads = []
+    for _ in range(2):
+        blender.ops.thunder.add_head()
+        heads.append(scene.thunder.head)
+    scene.thunder.head = None
+    path = sound(tmp_path, "line")
+    for place, name in enumerate(("one", "two", "music")):
+        strip.add(scene, path, name, 1 + 60 * place)
+    dialogue = room("scene.dialogue")
+    for name, speaker in (("one", heads[0]), ("two", heads[1]), ("music", None)):
+        dialogue.cast(scene, name, speaker)
+    strips = room("scene.compat").strips_all(scene.sequence_editor)
+    for name, speaker in (("two", heads[1]), ("one", heads[0]), ("music", heads[0])):
+        scene.thunder.dialogue_index = [each.name for each in strips].index(name)
+        assert scene.sequence_editor.active_strip.name == name
+        assert [each.name for each in strips if each.select] == [name]
+        assert room("scene.head").find(scene, blender.context.object).mesh == speaker
+        assert strip.find(blender.context).name == ("one" if name == "music" else name)
+        assert blender.context.object == speaker and speaker.select_get()

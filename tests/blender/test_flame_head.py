@@ -147,6 +147,7 @@ def opening(points, model):
     return 1e3 * (points[model.inner_lip_upper_mid, 1] - points[model.inner_lip_lower_mid, 1])
 
 
+@pytest.mark.slow
 def test_a_take_plays_on_it_and_is_read_back(blender, room, core, made):
     found, folder = made
     mesh = add(blender, folder)
@@ -184,6 +185,7 @@ def test_a_take_plays_on_it_and_is_read_back(blender, room, core, made):
     assert np.abs(evaluated(blender, mesh) - found.data["v_template"]).max() < 1e-6, "the head is given back as it was"
 
 
+@pytest.mark.slow
 def test_the_file_is_not_needed_again(blender, room, core, made, tmp_path):
     found, folder = made
     copy = tmp_path / "mine.npz"

@@ -55,7 +55,7 @@ def test_every_take_has_a_head_of_its_own_that_plays_it(blender, room, core, sta
     assert jaws(blender, room) == pytest.approx([0.1, 0.2, 0.3], abs=1e-5)
     assert scene.thunder.active_take == 2 and room("scene.head").find(scene).mesh == rig.mesh
     words = [thing.data.body for thing in copies(blender, room) if thing.type == "FONT"]
-    assert words == ["99  1", "98  2", "97  3"]
+    assert words == ["99  Take 1", "98  Take 2", "97  Take 3"]
     meshes = [thing for thing in copies(blender, room) if thing.type == "MESH"]
     spans = sorted((min(corner), max(corner)) for corner in
                    [[(mesh.matrix_world @ Vector(c)).x for c in mesh.bound_box] for mesh in meshes])
@@ -80,6 +80,53 @@ def test_the_take_whose_head_is_selected_is_shown(blender, room, core, stage):
         return
     blender.ops.thunder.leave_grid()
     assert scene.thunder.active_take == 1
+
+
+def test_it_goes_when_nothing_plays_whoever_stopped_it(blender, room, core, stage):
+    """No handler of Blender's is relied on: one that was lost, or that came too early, would leave the grid for good."""
+    enter(room, core, stage, 0.1, 1)
+    before = everything(blender)
+    blender.ops.thunder.play_grid()
+    grid = room("scene.grid")
+    if not len(blender.context.window_manager.windows):
+        assert grid._leave_when_stopped() == grid.LOOK_SECONDS and grid.running()  # it looks again
+        return
+    assert grid._leave_when_stopped() is None
+    assert not grid.running() and everything(blender) == before and grid._leave_when_stopped() is None
+
+
+def key_press(blender, room, watches, kind):
+    """What the operator answers to a key, and whether its work was asked to stop."""
+    from types import SimpleNamespace
+
+    operator = room("operators.play_grid").THUNDER_OT_play_grid
+    event = SimpleNamespace(type=kind, value="PRESS")
+    context = SimpleNamespace(screen=SimpleNamespace(is_animation_playing=True), workspace=None)
+    return operator.modal(SimpleNamespace(watches=watches), context, event)
+
+
+def test_escape_leaves_it_for_certain_and_other_keys_do_not(blender, room, core, stage):
+    enter(room, core, stage, 0.1, 1)
+    before = everything(blender)
+    blender.ops.thunder.play_grid()
+    assert key_press(blender, room, True, "A") == {"PASS_THROUGH"} and room("scene.grid").running()
+    assert key_press(blender, room, True, "ESC") == {"FINISHED"}
+    assert not room("scene.grid").running() and everything(blender) == before
+    assert key_press(blender, room, True, "MOUSEMOVE") == {"FINISHED"}  # left in another way: nothing is watched any more
+
+
+def test_escape_while_the_heads_are_set_up_stops_that_even_if_something_plays(blender, room, core, stage):
+    scene, rig = stage
+    enter(room, core, stage, 0.1, 1)
+    before = everything(blender)
+    work = room("scene.work")
+    running = work.begin("Play All", room("scene.grid").build(scene, rig, list(scene.thunder.takes)))
+    try:
+        running.advance(0.0)
+        assert key_press(blender, room, False, "ESC") == {"RUNNING_MODAL"} and running.asked_to_stop
+    finally:
+        work.end()
+    assert everything(blender) == before
 
 
 def test_it_is_never_saved(blender, room, core, stage, tmp_path):
@@ -205,6 +252,7 @@ def test_a_character_of_several_objects_with_drivers_is_copied_whole(blender, ro
     assert everything(blender) == before
 
 
+@pytest.mark.slow
 def test_a_head_from_a_flame_file_is_copied_with_its_correctives(blender, room, core, tmp_path):
     from pathlib import Path
 

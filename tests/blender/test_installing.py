@@ -18,7 +18,7 @@ import pytest
 from timing import keeps
 
 NAMES = ("torch", "diffusers", "soundfile")  # small packages of these names stand for the gigabytes
-pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 def make_wheel(folder, name, version="1.0", weight=0):
@@ -318,6 +318,66 @@ def test_install_and_remove_as_buttons_do(blender, room, installing, installed, 
     finally:
         preferences.wheels = ""
     until(lambda: not list(installed.parent.glob("engine.removed-*")))
+
+
+def made_environment(core, place):
+    """A folder that looks like an environment of the installer's."""
+    installer = core("installer")
+    (place / "bin").mkdir(parents=True)
+    (place / "bin" / "tool").write_text("x")
+    (place / installer.LOCK).write_bytes(installer.MARK)
+    return place
+
+
+def test_removing_takes_the_environment_and_leaves_what_else_lies_there(blender, core, installing, monkeypatch, tmp_path):
+    place = made_environment(core, tmp_path / "engine")
+    (place / "notes.txt").write_text("mine")
+    monkeypatch.setattr(installing, "folder", lambda: str(place))
+    assert blender.ops.thunder.remove_engine() == {"FINISHED"}
+    until(lambda: not list(tmp_path.glob("engine.removed-*")))
+    assert [path.name for path in place.iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_that_is_not_ours_is_not_removed(blender, installing, monkeypatch, tmp_path):
+    (tmp_path / "engine" / "bin").mkdir(parents=True)
+    (tmp_path / "engine" / "shot.blend").write_text("mine")
+    monkeypatch.setattr(installing, "folder", lambda: str(tmp_path / "engine"))
+    with pytest.raises(RuntimeError, match="stays as it is"):
+        blender.ops.thunder.remove_engine()
+    assert sorted(path.name for path in (tmp_path / "engine").iterdir()) == ["bin", "shot.blend"]
+
+
+def test_a_linked_environment_is_removed_with_its_link(core, installing, monkeypatch, tmp_path):
+    target = made_environment(core, tmp_path / "disk" / "thunder")
+    (tmp_path / "engine").symlink_to(target)
+    monkeypatch.setattr(installing, "folder", lambda: str(tmp_path / "engine"))
+    installing.remove()
+    until(lambda: not list((tmp_path / "disk").glob("*.removed-*")))
+    assert not (tmp_path / "engine").is_symlink() and list(target.iterdir()) == []
+
+
+def test_clearing_up_touches_only_what_a_removal_left(core, installing, monkeypatch, tmp_path):
+    monkeypatch.setattr(installing, "folder", lambda: str(tmp_path / "engine"))
+    left = made_environment(core, tmp_path / "engine.removed-123")
+    (tmp_path / "engine.removed-old").mkdir()
+    (tmp_path / "engine.removed-old" / "bin").write_text("mine")
+    (tmp_path / "engine.removed-77").symlink_to(tmp_path / "engine.removed-old")
+    installing.sweep()
+    until(lambda: not left.exists())
+    assert (tmp_path / "engine.removed-old" / "bin").read_text() == "mine" and (tmp_path / "engine.removed-77").is_symlink()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in is a POSIX script")
+def test_lines_of_the_installer_that_make_no_sense_are_passed_over(installing, monkeypatch, tmp_path):
+    program = tmp_path / "python"
+    lines = ["[1]", "7", '{"event": 3}', '{"event": "progress", "fraction": "much"}', '{"event": "progress"}', "[" * 5000,
+             '{"event": "progress", "fraction": 0.5, "message": 4}', '{"event": "done"}']
+    program.write_text(f"#!/bin/sh\ncat {tmp_path / 'lines'}\n")
+    program.chmod(0o755)
+    (tmp_path / "lines").write_text("\n".join(lines) + "\n")
+    monkeypatch.setattr(installing, "fitting_python", lambda: (str(program), ""))
+    begun = installing.Installation(str(tmp_path / "engine"), None, False)
+    assert begun.wait(60) and begun.error == "" and (begun.fraction, begun.message) == (0.5, "4")
 
 
 def test_without_a_fitting_python_it_says_what_is_missing(installing, monkeypatch):

@@ -53,6 +53,7 @@ def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, room, core, 
     assert scene.thunder_keep.seed == 1003
 
 
+@pytest.mark.slow
 def test_the_engine_hears_where_a_text_closes_the_lips(blender, room, core, session):  # noqa: F811
     client = session.client()
     client.start()

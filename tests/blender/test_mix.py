@@ -30,7 +30,8 @@ def test_each_part_is_of_the_take_that_was_chosen(blender, room, core, three):
     assert len(entries) == 4 and scene.thunder.active_take == 3
     made = entries[3]
     assert made.kind == "MIXED" and made.name == "Mix" and made.head == rig.mesh and made.voice == "voice"
-    assert dict(made.action["thunder"]["mixed"]) == {"mouth": "0", "upper_face": "1", "eyes": "2", "head": "1"}
+    assert dict(made.action["thunder"]["mixed"]) == {
+        "mouth": "Take 1", "upper_face": "Take 2", "eyes": "Take 3", "head": "Take 2"}
     now = keys_of(room, rig, made)
     for names, of in ((("mouthSmile", "mouthClose", "mouthPucker", '"jaw"'), 0), (("browInnerUp", "browDown", '"neck"'), 1),
                       (("eyeBlink", "eye_left", "eye_right"), 2)):
@@ -95,7 +96,7 @@ def test_a_mix_of_one_take_is_none(blender, room, core, three):
     scene, rig, entries = three
     choose(blender, entries, mouth=1, upper_face=1, eyes=1, head=1)
     actions = len(blender.data.actions)
-    with pytest.raises(RuntimeError, match="All parts are of one take"):
+    with pytest.raises(RuntimeError, match="All parts use the same take"):
         blender.ops.thunder.mix_takes()
     assert len(entries) == 3 and len(blender.data.actions) == actions
 

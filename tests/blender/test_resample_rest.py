@@ -128,7 +128,7 @@ def test_a_take_that_is_deleted_meanwhile_is_said_and_the_new_ones_stay(blender,
     steps, _ = start()
     listed(stage, 2, steps)
     blender.ops.thunder.delete_take(index=1)
-    with pytest.raises(core("errors").BadRequest, match="was deleted while"):
+    with pytest.raises(core("errors").BadRequest, match="was deleted during"):
         for _ in steps:
             pass
     assert seeds(stage) == [1001]

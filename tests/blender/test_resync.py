@@ -8,6 +8,7 @@ from performances import key, performance, write_wav
 from played_engine import PlayedClient
 
 SECONDS = 4.0
+LEAD_IN, LEAD_OUT = 10, 13  # frames of a take before and after its sound, at 25 fps
 
 
 @pytest.fixture
@@ -81,11 +82,11 @@ def test_an_edited_take_moves_with_its_edits(room, line):
     scene, _, found, client = line
     entry = scene.thunder.takes[0]
     curve = next(c for c in room("scene.compat").all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
-    curve.keyframe_points[30].co[1] = 0.33
+    curve.keyframe_points[40].co[1] = 0.33
     curve.update()
     room("scene.strip").move(found, 31)
     resync(room, scene, client)
-    assert jaw(room, entry)[1][30] == pytest.approx(0.33) and jaw(room, entry)[0][30] == 11 + 30 + 20
+    assert jaw(room, entry)[1][40] == pytest.approx(0.33) and jaw(room, entry)[0][40] == 1 + 40 + 20
     assert room("scene.sources").is_edited(entry) and len(scene.thunder.takes) == 2
 
 
@@ -119,11 +120,12 @@ def test_a_trimmed_strip_cuts_its_takes(room, line):
     assert resync(room, scene, client) == ["CUT", "CUT"] and client.asked == []
     entry = scene.thunder.takes[0]
     cut = jaw(room, entry)
-    assert cut[0][0] == 31 and cut[0][-1] == 100
-    inside = np.isin(whole[0], cut[0])
-    assert np.abs(whole[1][inside] - cut[1]).max() < 1e-6
+    assert (entry.first, entry.last) == (31, 100)
+    assert cut[0][0] == 31 - LEAD_IN and cut[0][-1] == 100 + LEAD_OUT
+    assert np.abs(whole[1][np.isin(whole[0], np.arange(31, 101))] - cut[1][LEAD_IN:-LEAD_OUT]).max() < 1e-6
+    assert cut[1][0] == cut[1][-1] == 0.0  # it was cut in the middle of a word: the mouth comes from rest and returns
     assert kinds(room, scene) == [] and scene.thunder.active_take == 1 and len(scene.thunder.takes) == 2
-    assert [entry.name for entry in scene.thunder.takes] == ["1", "2"]
+    assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 2"]
     assert len([a for a in room("scene.compat").bpy.data.actions if a.name.startswith("line · ")]) == 2
 
 
@@ -194,12 +196,12 @@ def test_what_is_heard_in_addition_alone_is_sampled(room, core, line):
     assert mask.shape == (100, 53) and mask[:50].all() and not mask[50:].any()
     entry = scene.thunder.takes[0]
     after = jaw(room, entry)
-    assert after[0][0] == before[0][0] and after[0][-1] == 110
-    kept = len(before[0])
-    assert np.array_equal(after[1][:kept], before[1])  # bit for bit
+    assert after[0][0] == before[0][0] and after[0][-1] == 110 + LEAD_OUT
+    kept = len(before[0]) - LEAD_OUT
+    assert np.array_equal(after[1][:kept], before[1][:kept])  # bit for bit
     brow = next(c for c in compat.all_curves(entry.action) if "browInnerUp" in c.data_path)
     values = np.array([k.co[1] for k in brow.keyframe_points])
-    assert np.abs(np.diff(values))[45:60].max() < 0.15  # no jump where the new part begins
+    assert np.abs(np.diff(values))[LEAD_IN + 45:LEAD_IN + 60].max() < 0.15  # no jump where the new part begins
     assert kinds(room, scene) == []
 
 
@@ -219,7 +221,7 @@ def test_an_edited_take_is_never_lost_when_more_than_a_move_is_needed(room, line
     entry = scene.thunder.takes[0]
     entry.star, entry.note = True, "the one"
     curve = next(c for c in room("scene.compat").all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
-    curve.keyframe_points[30].co[1] = 0.33
+    curve.keyframe_points[40].co[1] = 0.33
     curve.update()
     edited = entry.action
     checksum = room("scene.keying").checksum(edited)
@@ -230,7 +232,7 @@ def test_an_edited_take_is_never_lost_when_more_than_a_move_is_needed(room, line
     assert [e for e in scene.thunder.takes if e.action == edited]
     new = scene.thunder.takes[0]
     assert new.action != edited and new.star and new.note == "the one"
-    assert jaw(room, new)[1][30] == pytest.approx(0.33, abs=1e-3)  # what was edited is in the new one too
+    assert jaw(room, new)[1][40] == pytest.approx(0.33, abs=1e-3)  # what was edited is in the new one too
     assert kinds(room, scene) == []
 
 

@@ -101,7 +101,7 @@ def test_an_edit_where_the_slider_is_at_zero_is_not_lost(blender, room, core, st
     shape.upper_face = 0.0
     brow = curve_of(room, rig, entry, 'key_blocks["browInnerUp"].value')
     assert brow.evaluate(40) == pytest.approx(0.0, abs=1e-6)
-    brow.keyframe_points[39].co[1] = 0.25
+    brow.keyframe_points[39 + entry.lead_in].co[1] = 0.25
     brow.update()
     shape.upper_face = 1.0
     shape.upper_face = 0.0

@@ -23,7 +23,7 @@ def begin(blender, room, monkeypatch):
     work = room("scene.work")
 
     class Operator(room("operators.slices").SlicedWork):
-        timer = object()
+        timer, bl_label = object(), "Generate Takes"
 
         def report(self, kind, text):
             self.said = (kind, text)

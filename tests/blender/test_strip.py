@@ -120,8 +120,9 @@ def test_the_plain_mix_is_what_blender_mixes(blender, room, sequencer, tmp_path)
         voice = strip.of_strip(scene, line)
         mix, rate = mixed(sequencer, voice, tmp_path)
         first, last = compat.strip_span(line)
-        plain, plain_rate = room("scene.plain_mix").samples_of(scene, line, first, last, voice.clock.fps, str(tmp_path))
-        plain = plain.mean(axis=1)
+        plan = room("scene.plain_mix").plan_of(scene, line, first, last, voice.clock.fps)
+        with plan.open(str(tmp_path)) as source:
+            plain, plain_rate = np.concatenate(list(plan.blocks(source))).mean(axis=1), source.rate
         count = min(len(mix), len(plain)) - 32
         alike = [np.corrcoef(mix[16:count], plain[16 + lag:count + lag])[0, 1] for lag in range(-2, 3)]
         assert plain_rate == rate and abs(len(mix) - len(plain)) <= 2 and max(alike) > 0.995
@@ -302,3 +303,61 @@ def test_the_spoken_strip_is_muted_packed_and_replaced(blender, room, sequencer,
     spoken.mute = False
     samples, rate = mixed(sequencer, strip.of_strip(scene, spoken), tmp_path)
     assert onsets(samples, rate) == pytest.approx([0.25], abs=0.01)
+
+
+# ---- long sounds are read in blocks
+
+
+@pytest.fixture
+def plain(room, monkeypatch):
+    """The reading of a strip's file, in blocks of a second."""
+    plain = room("scene.plain_mix")
+    monkeypatch.setattr(plain, "BLOCK", 1)
+    return plain
+
+
+def test_a_packed_sound_is_not_unpacked_into_the_current_folder(plain, tmp_path, monkeypatch):
+    path = write_wav(tmp_path / "noise.wav", np.full((11025, 1), 0.1), 11025)
+    packed = open(path, "rb").read()
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    plan = plain.Plan("noise", "", packed, 0.0, 1.0, False, np.ones(2, np.float32))
+    with plan.open("") as source:
+        assert len(np.concatenate(list(plan.blocks(source)))) == 11025
+        assert os.listdir() == []
+
+
+@pytest.mark.parametrize("begin", [0.0, 0.37, -0.5, 2.9])
+def test_blocks_of_a_sound_join_to_all_of_it(plain, tmp_path, begin):
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, (4 * 11025 + 17, 2))
+    path = write_wav(tmp_path / "noise.wav", samples, 11025)
+    whole = np.concatenate([np.zeros((11025, 2)), np.round(samples * 32767) / 32768, np.zeros((5 * 11025, 2))])
+    plan = plain.Plan("noise", path, None, begin, 3.5, False, np.array([1.0, 0.5], np.float32))
+    with plan.open(str(tmp_path)) as source:
+        blocks = list(plan.blocks(source))
+    heard = np.concatenate(blocks)
+    start = 11025 + round(begin * 11025)
+    volume = np.linspace(1.0, 0.5, len(heard))[:, None]
+    assert len(blocks) == 4 and len(heard) == round(3.5 * 11025)
+    assert np.abs(heard - whole[start:start + len(heard)] * volume).max() < 1e-4
+
+
+def test_peaks_of_blocks_are_those_of_all_of_it(plain, room, tmp_path):
+    samples = np.random.default_rng(0).uniform(-0.5, 0.5, 4 * 11025 + 17)
+    path = write_wav(tmp_path / "noise.wav", samples, 11025)
+    spoken = room("scene.spoken")
+    plan = plain.Plan("noise", path, None, 0.0, 0.0, True, np.ones(2, np.float32))
+    peaks, _ = spoken._peaks_of_sound(plan, "")
+    exact = spoken._peaks((np.round(samples * 32767) / 32768).astype(np.float32), 11025)
+    assert peaks.shape == exact.shape and np.abs(peaks - exact).max() < 1e-4
+
+
+def test_a_pipe_is_neither_read_nor_waited_for(room, plain, tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no named pipes")
+    path = str(tmp_path / "voice.wav")
+    os.mkfifo(path)
+    assert room("scene.voice_state")._of_file(path) == ""
+    with pytest.raises(Exception, match="cannot be read as sound"):
+        with plain.Plan("voice", path, None, 0.0, 0.0, True, np.ones(2, np.float32)).open(""):
+            pass

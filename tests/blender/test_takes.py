@@ -86,9 +86,32 @@ def test_keys_are_on_whole_frames_and_cover_the_motion(blender, room, core, stag
     curves = {(c.data_path, c.array_index): c for a in room("scene.showing").actions_of(entry)
               for c in room("scene.compat").all_curves(a)}
     brow = [key.co[0] for key in curves['key_blocks["browInnerUp"].value', 0].keyframe_points]
-    assert brow == list(range(10, int(np.ceil(10.4 + 74 / 25 * fps / base)) + 1))
-    assert (entry.first, entry.last) == (brow[0], brow[-1])
+    last = int(np.ceil(10.4 + 74 / 25 * fps / base))
+    lead_in, lead_out = int(np.ceil(0.4 * fps / base)), int(np.ceil(0.5 * fps / base))
+    assert brow == list(range(10 - lead_in, last + lead_out + 1))
+    assert (entry.first, entry.last, entry.lead_in, entry.lead_out) == (10, last, lead_in, lead_out)
     assert len(curves) == len(rig.channels) + 4 * 3  # the same channels in every take
+
+
+@pytest.mark.parametrize("fps, base", RATES)
+def test_a_take_cut_in_mid_word_comes_from_rest_and_returns_to_it(blender, room, core, stage, fps, base):
+    scene, rig, takes = stage
+    scene.render.fps, scene.render.fps_base = fps, base
+    entry = enter(room, core, stage, start=172.0, closed_at=())  # its jaw is at 0.2 from the first sample to the last
+    room("scene.showing").show(rig, entry)
+    first, last = entry.first, entry.last
+    begin, end = first - entry.lead_in, last + entry.lead_out
+    assert first == 172 and begin < first and last < end
+    track = next(place for place, track in enumerate(rig.driver.tracks) if '"jaw"' in track.path and track.index == 0)
+    frames = np.arange(1, end + 100)
+    values = room("scene.numbers").values(rig, room("scene.numbers").curves(rig, entry), frames)
+    assert np.abs(values[(frames <= begin) | (frames >= end)]).max() < 1e-6  # rest, from the scene's first frame on
+    jaw = values[:, track]
+    assert jaw[(frames >= first) & (frames < last)] == pytest.approx(0.2, abs=1e-6)
+    assert (np.diff(jaw[frames <= first]) >= 0).all() and (np.diff(jaw[frames >= last]) <= 0).all()
+    neck = [place for place, track in enumerate(rig.driver.tracks) if '"neck"' in track.path]
+    steps = np.abs(np.diff(values[:, neck], axis=0))[(frames[1:] <= first) | (frames[:-1] >= last)]
+    assert np.degrees(steps.max()) * fps / base < 30  # from 5.7° to the side: the head does not jerk
 
 
 @pytest.mark.parametrize("fps, base", RATES)
@@ -148,12 +171,13 @@ def test_an_nla_strip_and_an_edited_key_are_heard(blender, room, core, stage):
     room("scene.showing").show(rig, entry)
     curve = next(c for c in room("scene.compat").all_curves(entry.action)
                  if "jaw" in c.data_path and c.array_index == 0)
-    assert len(curve.keyframe_points) == 2  # an unmoving jaw is keyed at either end alone
+    whole = [key.co[1] for key in curve.keyframe_points]
+    assert whole[10:-13] == pytest.approx([0.2] * (len(whole) - 23))  # it stands still, but for its leads
     curve.keyframe_points.insert(26, 0.05)
     clock = room("scene.resample").Clock.of(scene, 1.0)
     names = room("scene.head").channel_names()
     edited = list(room("scene.curves").read(rig, names, clock, 2.0))[-1]
-    assert [key.co[1] for key in curve.keyframe_points] == pytest.approx([0.2, 0.05, 0.2], abs=1e-6)
+    assert [key.co[1] for key in curve.keyframe_points] == pytest.approx([*whole[:35], 0.05, *whole[36:]], abs=1e-6)
     assert edited.jaw[25, 0] == pytest.approx(0.05, abs=1e-5)
     track = rig.keys.animation_data.nla_tracks.new()
     compat = room("scene.compat")
@@ -452,6 +476,6 @@ def test_committing_again_over_the_same_frames_replaces_those_keys_alone(blender
     curve = next(c for c in room("scene.compat").curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
     keys = {round(key.co[0]): key.co[1] for key in curve.keyframe_points}
     assert keys[1] == 0.0 and keys[20] == pytest.approx(0.6)  # the animator's own, before the takes
-    assert keys[21] == 0.0 and keys[31] == 0.0 and sorted(keys) == [1, 20, 21, 28, 31, 55, 58]  # 28, 58: the second blends
+    assert keys[21] == 0.0 and keys[31] == 0.0 and sorted(keys) == [1, 20, 21, 28, 31, 55, 58, 61]  # 28, 58: the second blends; 61: the first's lead out
     brow = next(c for c in room("scene.compat").curves_for(rig.keys) if "browInnerUp" in c.data_path)
-    assert brow.range()[:] == (18, 58) and len(brow.keyframe_points) < 20  # it passes from and to what stood there
+    assert brow.range()[:] == (18, 61) and len(brow.keyframe_points) < 20  # it passes from and to what stood there

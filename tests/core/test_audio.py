@@ -5,13 +5,17 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
+import time
+import tracemalloc
+import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from thunder_core.errors import BadSound, NoVoice
+from thunder_core.errors import BadSound, Cancelled, NoVoice
 from thunder_core.speech import audio
 from thunder_core.speech.audio import read_sound, sound_hash, write_sound
 from thunder_core.types import Speech
@@ -80,6 +84,18 @@ def test_seams_of_a_long_sound_are_exact(tmp_path, monkeypatch):
 def test_samples_beyond_one_are_scaled_not_clipped(tmp_path):
     soundfile.write(tmp_path / "hot.wav", tone(peak=3.0), 16000, subtype="FLOAT")
     assert_is_the_tone(read_sound(tmp_path / "hot.wav"), peak=1.0)
+
+
+@pytest.mark.parametrize("level", [0.5, 5e-4])
+def test_a_spike_does_not_hide_the_voice(tmp_path, level):
+    voice = tone(2.0, peak=level)
+    spiked = voice.copy()
+    spiked[16000] = 5000
+    soundfile.write(tmp_path / "spike.wav", spiked, 16000, subtype="FLOAT")
+    samples = read_sound(tmp_path / "spike.wav").samples
+    rest = np.arange(32000) != 16000
+    assert np.abs(samples[16000]) <= 1
+    assert 0.4 < np.abs(samples[rest]).max() / level <= 1
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -211,3 +227,163 @@ def test_the_shipped_sample_is_what_its_card_says():
     assert 0.69 < np.abs(speech.samples).max() < 0.72
     assert os.path.getsize(SAMPLE) < 300_000
     assert np.abs(speech.samples[: int(0.38 * 16000)]).max() < 0.01
+
+
+def test_a_higher_rate_costs_little_more_memory_than_the_result(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "BLOCK", 1)
+    rate, seconds = 192000, 20
+    with soundfile.SoundFile(tmp_path / "still.flac", "w", rate, 1) as file:
+        for _ in range(seconds):
+            file.write(tone(rate=rate))
+    assert peak_memory(read_sound, tmp_path / "still.flac") < 4 * seconds * 16000 + 9e6  # at its own rate it is 15 MB
+
+
+def test_many_channels_cost_no_more_memory_than_their_mean(tmp_path):
+    channels, rate = 256, 192000
+    with wave.open(str(tmp_path / "wide.wav"), "wb") as file:
+        file.setparams((channels, 1, rate, 0, "NONE", ""))
+        file.writeframes(b"\x80" * (channels * rate // 4))
+    with open(tmp_path / "wide.wav", "r+b") as file:
+        file.seek(44 + channels * 100)
+        file.write(b"\xff" * channels)
+    # A quarter of a second: 49 MB as floating point.
+    assert peak_memory(lambda path: pytest.raises(BadSound, read_sound, path), tmp_path / "wide.wav") < 20e6
+
+
+def peak_memory(function, *arguments):
+    """Bytes that Python and numpy hold at most, at one moment of a call."""
+    tracemalloc.start()
+    try:
+        function(*arguments)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_progress_is_told_and_may_stop_the_reading(tmp_path):
+    soundfile.write(tmp_path / "tone.wav", tone(60.0, rate=48000), 48000)
+    told = []
+    read_sound(tmp_path / "tone.wav", told.append)
+    assert told == sorted(told) and told[-1] == 1.0 and len(set(told)) > 2
+
+    def stop(fraction):
+        raise Cancelled("Cancelled")
+
+    with pytest.raises(Cancelled):
+        read_sound(tmp_path / "tone.wav", stop)
+
+
+def test_a_pipe_is_refused_without_being_opened(tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no named pipes")
+    os.mkfifo(tmp_path / "voice.wav")
+    with pytest.raises(BadSound, match="is a pipe or a device"):
+        read_sound(tmp_path / "voice.wav")
+
+
+def test_a_device_is_refused():
+    if not os.path.exists("/dev/zero"):
+        pytest.skip("this system has no such device")
+    with pytest.raises(BadSound, match="is a pipe or a device"):
+        read_sound("/dev/zero")
+
+
+@pytest.fixture
+def stalled(tmp_path, monkeypatch):
+    """An ffmpeg that never says anything, and a file that only ffmpeg might read: (sound, function giving its process id)."""
+    if os.name == "nt":
+        pytest.skip("the ffmpeg of this test is a shell script")
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "ffmpeg").write_text(f'#!/bin/sh\necho $$ > "{tmp_path}/pid.new"\nmv "{tmp_path}/pid.new" "{tmp_path}/pid"\nsleep 600\n')
+    (folder / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    sound = tmp_path / "voice.xyz"
+    sound.write_bytes(b"no format that libsndfile knows")
+
+    def pid():
+        assert waits(lambda: (tmp_path / "pid").exists()), "ffmpeg was not started"
+        return int((tmp_path / "pid").read_text())
+
+    return sound, pid
+
+
+def waits(for_what, seconds=20.0):
+    """Whether something comes true within a time that no machine needs."""
+    end = time.monotonic() + seconds
+    while not for_what():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def is_alive(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        if os.path.isdir("/proc/self"):
+            return False
+    try:
+        os.kill(pid, 0)
+        return True
+    except ProcessLookupError:
+        return False
+
+
+def test_a_stalled_ffmpeg_ends_with_the_request(stalled, tmp_path):
+    sound, pid = stalled
+
+    def cancel_once_it_runs(fraction):
+        if (tmp_path / "pid").exists():
+            raise Cancelled("Cancelled")
+
+    with pytest.raises(Cancelled):
+        read_sound(sound, cancel_once_it_runs)
+    assert waits(lambda: not is_alive(pid()))
+
+
+def test_a_stalled_ffmpeg_ends_when_this_process_is_killed(stalled):
+    sound, pid = stalled
+    reading = subprocess.Popen(
+        [sys.executable, "-c", "import sys; from thunder_core.speech.audio import read_sound; read_sound(sys.argv[1])", str(sound)],
+        cwd=SAMPLE.parents[1],
+    )
+    try:
+        ffmpeg = pid()
+        assert is_alive(ffmpeg)
+    finally:
+        reading.kill()
+        reading.wait()
+    assert waits(lambda: not is_alive(ffmpeg))
+
+
+def test_a_stalled_ffmpeg_is_given_up(stalled, monkeypatch):
+    monkeypatch.setattr(audio, "STALLED", 0.2)
+    sound, pid = stalled
+    with pytest.raises(BadSound, match="stopped half-way"):
+        read_sound(sound)
+    assert waits(lambda: not is_alive(pid()))
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg on PATH")
+@pytest.mark.parametrize("name, text", [
+    ("list.txt", "ffconcat version 1.0\nfile secret.wav\n"),
+    ("list.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nsecret.wav\n#EXT-X-ENDLIST\n"),
+])  # fmt: skip
+def test_a_list_of_files_is_not_followed(tmp_path, name, text):
+    soundfile.write(tmp_path / "secret.wav", tone(2.0), 16000)
+    (tmp_path / name).write_text(text)
+    with pytest.raises(BadSound, match="not a sound that can be read"):
+        read_sound(tmp_path / name)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg on PATH")
+@pytest.mark.parametrize("name", ["tone.mka", "tone.wv", "tone.ac3", "tone.ts"])
+def test_sound_formats_pass_ffmpegs_whitelist(tmp_path, name):
+    soundfile.write(tmp_path / "tone.wav", np.stack([tone(3.0, rate=48000)] * 2, axis=1), 48000)
+    made = subprocess.run(["ffmpeg", "-v", "error", "-i", "tone.wav", name], cwd=tmp_path, timeout=60)
+    assert made.returncode == 0
+    hertz, rms = as_heard(read_sound(tmp_path / name))
+    assert abs(hertz - 440) < 3 and abs(rms - 0.5 / np.sqrt(2)) < 0.03

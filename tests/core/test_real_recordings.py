@@ -37,7 +37,7 @@ def test_real_recordings_of_every_format_are_read(data):
         assert 0.005 < np.abs(speech.samples).max() <= 1.0
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.slow
 def test_lips_follow_real_lips_better_than_loudness_does(data, tmp_path):
     """score.py's row “weighted by s”, column r, on the clips that nothing was fitted to."""
     from thunder_core.engine import Engine

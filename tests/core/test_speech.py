@@ -10,8 +10,9 @@ from thunder_core.m2s.mouth import Mouth
 from thunder_core.m2s.score import Scale, evidence, grade, late
 from thunder_core.face.head import load_head
 from thunder_core.speech import encoder as encoder_module
+from thunder_core.speech import mel
 from thunder_core.speech.encoder import EncoderConfig, SpeechEncoder, at_frames, loudness, presence
-from thunder_core.speech.mel import LogMel
+from thunder_core.speech.mel import LogMel, active_level, level
 from thunder_core.speech.phones import PHONES, phone_index
 from thunder_core.speech.speaker import SpeakerEncoder
 from thunder_core.speech.units import Units, fit_units
@@ -46,6 +47,44 @@ def test_loudness_rises_on_the_frame_where_the_voice_starts():
 def test_loudness_does_not_depend_on_the_recording_level():
     samples = torch.randn(RATE) * torch.linspace(0, 0.3, RATE)
     assert torch.allclose(loudness(samples, 25), loudness(0.1 * samples, 25), atol=1e-3)
+
+
+def voice(seconds, level=0.1):
+    """Noise that comes and goes three times a second, as syllables do; [samples]."""
+    generator = torch.Generator().manual_seed(0)
+    syllables = torch.sin(torch.arange(round(seconds * RATE)) / RATE * 3 * torch.pi).abs()
+    return level * syllables * torch.randn(len(syllables), generator=generator)
+
+
+@pytest.mark.parametrize("decibels", [-20, -40, -60, -75])
+def test_a_voice_of_any_level_is_brought_to_the_same(decibels):
+    usual = level(voice(3)[None])
+    quiet = level(10 ** (decibels / 20) * voice(3)[None])
+    assert torch.allclose(quiet, usual, rtol=1e-3, atol=1e-5)
+
+
+def test_a_click_does_not_hide_a_quiet_voice():
+    quiet = voice(3, 1e-4)
+    clicked = quiet.clone()
+    clicked[20_000:20_100] += 1.0
+    assert active_level(clicked[None]).item() == pytest.approx(active_level(quiet[None]).item(), rel=0.05)
+
+
+def test_a_voice_in_long_pauses_gets_its_own_level():
+    rare = torch.zeros(100 * RATE)
+    rare[40 * RATE : 43 * RATE] = voice(3)
+    rare += 1e-5 * torch.randn(len(rare))
+    assert active_level(rare[None]).item() == pytest.approx(active_level(voice(3)[None]).item(), rel=0.15)
+
+
+def test_spectra_and_levels_of_long_sounds_are_the_same_in_pieces(monkeypatch):
+    samples = voice(5.3)[None]
+    whole = [LogMel(window)(samples) for window in (400, 640)], active_level(samples), loudness(samples[0], 132)
+    monkeypatch.setattr(mel, "PIECE", 1)
+    monkeypatch.setattr(encoder_module, "PIECE", 1)
+    pieces = [LogMel(window)(samples) for window in (400, 640)], active_level(samples), loudness(samples[0], 132)
+    for a, b in zip([*whole[0], *whole[1:]], [*pieces[0], *pieces[1:]]):
+        assert a.shape == b.shape and torch.allclose(a, b, atol=1e-4)
 
 
 @pytest.fixture(scope="module")

@@ -76,6 +76,20 @@ def test_what_is_written_is_read_back(tmp_path):
         assert np.abs(getattr(back, name) - getattr(motion, name)).max() < 1e-6
 
 
+def test_a_failure_to_write_leaves_the_earlier_sequence(tmp_path, monkeypatch):
+    def full(file, **arrays):
+        open(file, "wb").close() if isinstance(file, Path) else file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    motion = Motion(np.zeros((9, len(CHANNELS))), np.zeros((9, 3)))
+    write_tracked(tmp_path / "a.npz", motion, CHANNELS)
+    before = (tmp_path / "a.npz").read_bytes()
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(OSError, match="No space"):
+        write_tracked(tmp_path / "a.npz", motion, CHANNELS)
+    assert (tmp_path / "a.npz").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
 def test_a_folder_gives_sound_and_motion_of_one_length(tmp_path):
     capture(tmp_path / "day_1", "b", frames=120, fps=60, seconds=2.3, rate=44100, speaker="Ada")
     capture(tmp_path, "a", frames=90, fps=30, seconds=2.8)

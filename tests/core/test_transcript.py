@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The m, b and p of a text are found in the voice, in order and in time, through an ear that mishears."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
+from thunder_core.errors import BadRequest
 from thunder_core.speech.phones import PHONES
 from thunder_core.speech.transcript import align, closures, letters
 
@@ -82,3 +85,18 @@ def test_a_text_that_is_not_said_is_not_sure():
     assert all(c.sure < 0.3 for c in closures(belief, "bumper to bumper"))
     assert closures(belief, "") == []
     assert closures(belief, "12 34") == []
+
+
+def test_a_long_text_costs_a_byte_for_every_letter_and_row_and_an_hour_of_it_is_refused():
+    belief = np.random.default_rng(0).dirichlet(np.full(40, 0.05), 1000)
+    said = letters("maybe a lamp " * 100)
+    tracemalloc.start()
+    try:
+        align(belief, said)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * len(belief) * len(said) + 2_000_000
+    hour = np.lib.stride_tricks.as_strided(belief, (180_000, 40), (0, 8))
+    with pytest.raises(BadRequest, match="choose a shorter strip"):
+        closures(hour, "maybe a lamp " * 2000)

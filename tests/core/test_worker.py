@@ -101,6 +101,7 @@ def test_hello_tells_what_answers(warm):
     assert hello["protocol"] == worker.PROTOCOL and hello["engine"] == "thunder"
     assert len(hello["channels"]) == 44 and hello["channels"][0] == "browDownLeft"
     assert len(hello["weights"]) == 16 and int(hello["weights"], 16) >= 0
+    assert hello["weights_origin"] == "shipped" and hello["weights_note"] == ""
     assert hello["versions"]["torch"].startswith("2.")
     assert hello["device"].startswith(("cpu", "cuda"))
 
@@ -309,7 +310,7 @@ def test_missing_weights_are_named(tmp_path, temporary_folder):
         client.request("hello").wait(timeout=120)
 
 
-@pytest.mark.parametrize("name", ["denoiser.safetensors", "m2s.safetensors", "head.npz"])
+@pytest.mark.parametrize("name", ["denoiser.safetensors", *(pytest.param(name, marks=pytest.mark.slow) for name in ("m2s.safetensors", "head.npz"))])
 def test_truncated_weights_are_refused(tmp_path, name):
     for file in (ROOT / "weights").iterdir():
         (tmp_path / file.name).symlink_to(file)
@@ -332,7 +333,7 @@ def test_cancel_is_answered_within_half_a_second_and_the_worker_stays(warm):
     with pytest.raises(errors.Cancelled):
         pending.wait(timeout=60)
     keeps(0.5, time.monotonic() - asked, "an answer to Cancel while sampling")
-    assert warm.request("hello").wait(timeout=60)["protocol"] == 1
+    assert warm.request("hello").wait(timeout=60)["protocol"] == worker.PROTOCOL
     assert warm.pid == pid
 
 
@@ -362,7 +363,7 @@ def test_cancelling_what_is_over_changes_nothing(warm):
     pending = warm.request("hello")
     pending.wait(timeout=60)
     pending.cancel()
-    assert warm.request("hello").wait(timeout=60)["protocol"] == 1
+    assert warm.request("hello").wait(timeout=60)["protocol"] == worker.PROTOCOL
 
 
 def test_poll_never_blocks(warm):

@@ -12,6 +12,7 @@ import torch
 from thunder_core.errors import BadHead
 from thunder_core.face.flame import BLOCK, FlameLayer, opening_mm, rotation_matrix, width_mm
 from thunder_core.face.head import load_head
+from timing import keeps
 
 BATCH = 4
 
@@ -126,8 +127,8 @@ def test_the_mouths_of_eight_takes_are_evaluated_within_ten_milliseconds_on_one_
                 products.append(spent(lambda: inputs @ directions))
     finally:
         torch.set_num_threads(threads)
-    # The bare product of that size takes 5 ms; where others fill this core's caches, it tells how much slower everything is.
-    assert min(layers) < max(0.010, 2.5 * min(products))
+    # The bare product of that size takes 4 ms on an idle core; where others fill its caches, it tells how much slower all is.
+    keeps(0.010 * max(1.0, min(products) / 0.004), min(layers), "the mouths of eight takes")
 
 
 def test_gradients_are_right_also_at_rest(model):
@@ -219,6 +220,15 @@ JOINTS_TURNED[:5] = [[0, 0.03, -0.17], [0, 0.03, -0.1], [0, 0, 0.1], [0.032, -0.
         ({"v_template": np.array(["nose"])}, "not an array of numbers"),
         ({"f": np.array([[0, 1, 60]])}, "do not exist"),
         ({"f": np.zeros((0, 3), int)}, "no mesh"),
+        ({"f": np.array([[0, 1, 2**32]])}, "f in flame.npz holds numbers too large"),  # as int32 it would be vertex 0
+        ({"f": np.array([[0, 1, 2**63 + 2]], np.uint64)}, "numbers too large"),
+        ({"f": np.array([[0, 1, 2.5]])}, "f in flame.npz holds fractions"),
+        ({"f": np.array([[0, 1, np.nan]])}, "fractions"),
+        ({"f": np.array([[0, 1, 1]])}, "fewer than three different corners"),
+        ({"f": np.array([[0, 1]])}, "not a list of triangles"),
+        ({"f": np.array([["0", "1", "2"]])}, "not an array of numbers"),
+        ({"weights": np.full((60, 5), 1e300)}, "NaN or infinite"),
+        ({"v_template": np.zeros((60, 3), complex)}, "not an array of numbers"),
         ({"kintree_table": np.array([[-1, 0, 0, 0, 0], range(5)])}, "joints"),
         ({"joint_names": np.array(["pelvis", "left_hip", "right_hip", "spine", "knee"])}, "are called pelvis"),
         ({"v_template": np.random.default_rng(0).normal(0, 9, (60, 3))}, "no person's in metres"),

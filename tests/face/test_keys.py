@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from thunder_core.face.keys import reduce, turning_points
+from thunder_core.face.keys import Keys, reduce, turning_points
 
 TIMES = np.arange(250) + 17.0
 
@@ -67,3 +67,42 @@ def test_handles_are_those_of_the_bezier_that_blender_evaluates():
 def test_turning_points_are_the_extremes():
     curve = np.concatenate([np.linspace(0, 1, 20), np.linspace(1, 0.2, 20)[1:], np.linspace(0.2, 0.9, 20)[1:]])
     assert turning_points(curve, 0.05).tolist() == [0, 19, 38, 57]
+
+
+def between(curve: np.ndarray, every: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    """A curve at parts of frames, as a monotone curve through its frames goes: (times, values)."""
+    slope = np.gradient(curve)
+    rise = np.diff(curve)
+    slope[1:-1] = np.where(rise[:-1] * rise[1:] > 0, np.sign(rise[1:]) * np.minimum(np.abs(slope[1:-1]),
+                                                                                  2 * np.minimum(abs(rise[:-1]), abs(rise[1:]))), 0.0)
+    times = np.arange((len(curve) - 1) * every + 1) / every
+    k = np.minimum(times.astype(int), len(curve) - 2)
+    x = times - k
+    y = 1 - x
+    return times, (1 + 2 * x) * y * y * curve[k] + x * x * (3 - 2 * x) * curve[k + 1] + x * y * y * slope[k] - x * x * y * slope[k + 1]
+
+
+CLOSURE = np.array([0.31, 0.33, 0.3, 0.018, 0.0, 0.0, 0.02, 0.24, 0.3, 0.29])
+
+
+@pytest.mark.parametrize("curve", [CLOSURE, *(speech_like(seed) for seed in range(4)), np.random.default_rng(3).uniform(0, 1, 60)])
+@pytest.mark.parametrize("tolerance", [0.003, 0.03])
+def test_between_two_keys_the_curve_stays_between_their_values(curve, tolerance):
+    keys = reduce(np.arange(len(curve)), curve, tolerance)
+    times = keys.index[:-1, None] + np.diff(keys.index)[:, None] * np.linspace(0, 1, 33)
+    samples = np.unique(times)
+    dense = Keys(np.searchsorted(samples, keys.index), keys.value, keys.slope).at(samples)
+    spans = np.searchsorted(samples, times)
+    low, high = np.minimum(keys.value[:-1], keys.value[1:]), np.maximum(keys.value[:-1], keys.value[1:])
+    values = dense[spans]
+    assert np.maximum(low[:, None] - values, values - high[:, None]).max() <= 0.02 * np.ptp(curve)
+    assert dense.min() >= curve.min() - 1e-9 and dense.max() <= curve.max() + 1e-9  # a slider's range is never left
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_parts_of_frames_are_within_the_tolerance_and_keys_on_whole_frames(seed):
+    times, curve = between(speech_like(seed), 8)
+    keys = reduce(times, curve, 0.01, every=8)
+    assert (keys.index % 8 == 0).all()
+    assert np.abs(keys.at(times) - curve).max() <= 0.01
+    assert len(keys.index) < 250 / 2

@@ -25,6 +25,7 @@ CASES = {
     "a basis with motion of its own": {"seed": 4, "own": 0.0006},
     "all at once, strong correctives": {"seed": 5, "own": 0.0006, "other_face": 0.003, "correctives": 0.004},
 }
+QUICK = ("another topology and basis",)  # the others are slow tests
 
 
 def performance(names, frames=75, seed=0):
@@ -67,7 +68,7 @@ def ours():
     return load_head()
 
 
-@pytest.fixture(scope="module", params=CASES.values(), ids=CASES.keys())
+@pytest.fixture(scope="module", params=[pytest.param(made, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, made in CASES.items()])
 def case(request, bundled, ours, tmp_path_factory):
     """A made file, its head, the retarget to it, a performance, what becomes of it, and the vertices then."""
     made = made_flame(bundled, **request.param)

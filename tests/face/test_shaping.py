@@ -204,7 +204,7 @@ def test_closures_are_corrected_to_those_that_are_wanted(seed):
     found, made, gone = closures.correct(motion, NAMES, wanted)
     now = vertices_gap(found)[:, 9]
     assert made == 1 and gone >= len(too_many)
-    assert now[[35, 75]].max() <= 0.3 and all(now[f] > 1 for f in too_many)
+    assert now[[35, 75]].max() <= 0.3 and all(1 < now[f] < 2.5 for f in too_many)  # parted, not torn open
     rest = np.r_[0:8, 92:100]  # a mouth that rests goes on resting
     assert (found.jaw[rest] == motion.jaw[rest]).all()
     again, made, gone = closures.correct(found, NAMES, wanted)

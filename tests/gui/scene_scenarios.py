@@ -248,8 +248,10 @@ def sets_up_the_engine(hand):
     installing.running = None
     place = Path(installing.folder())
     (place / "bin").mkdir(parents=True)
+    installer = room("thunder_core.installer")
+    (place / installer.LOCK).write_bytes(installer.MARK)  # as the installer marks a folder of its own
     installing.last_error = ("The packages cannot be reached: check the connection and install again, "
-                             "what was downloaded is kept")
+                             "downloads are kept")
     yield from picture("unfinished")
     installing.last_error = ""
     (place / "bin" / "python").write_text("")

@@ -4,6 +4,7 @@
 import time
 
 import bpy
+import numpy as np
 from scenarios import only_open, room, scene_with_voice_and_head
 from take_scenarios import core, list_takes
 
@@ -28,7 +29,7 @@ def lips(scene, frame):
     settings = scene.thunder
     entry = settings.takes[settings.active_take]
     rig, numbers = room("scene.takes").rig_of(scene, entry), room("scene.numbers")
-    values = numbers.values(rig, numbers.curves(rig, entry), numbers.frames_of(entry)[frame - entry.first:frame - entry.first + 1])
+    values = numbers.values(rig, numbers.curves(rig, entry), np.array([frame]))
     motion = numbers.last(numbers.motion(rig, values, 25.0))
     names = room("scene.head").channel_names()
     return [float(core("face.closures").bundled_lips().opening(motion, names)[0]), float(motion.expression[0, names.index("browDownLeft")])]

@@ -219,6 +219,79 @@ def plays_all(hand):
     hand.seen["held"] = held
 
 
+def leaves_the_grid(hand):
+    """Ten heads, after a Generate that was cancelled; each time a single Esc must end Play All."""
+    only_open("takes")
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    yield from list_takes(hand, count=10)
+    scene.thunder.active_take = 0
+    grid, work = room("scene.grid"), room("scene.work")
+    with hand.context():
+        bpy.ops.thunder.generate("INVOKE_DEFAULT")
+    yield 1.0
+    hand.press("ESC")
+    began = time.monotonic()
+    while work.running is not None:
+        assert time.monotonic() - began < 60, "Generate is not cancelled"
+        yield 0.1
+    hand.seen["ended"] = {}
+    for turn in ("at_once", "after_a_stop_that_nobody_told", "over_another_editor"):
+        with hand.context():
+            bpy.ops.thunder.play_grid("INVOKE_DEFAULT")
+        began = time.monotonic()
+        while not grid.running() or not hand.window.screen.is_animation_playing:
+            assert time.monotonic() - began < 240, "the grid does not come"
+            yield 0.05
+        lost = []
+        if turn == "after_a_stop_that_nobody_told":
+            lost = list(bpy.app.handlers.animation_playback_post)
+            bpy.app.handlers.animation_playback_post.clear()
+        if turn == "over_another_editor":
+            area = next(area for area in hand.window.screen.areas if area.type == "PROPERTIES")
+            hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=area.x + area.width // 2, y=area.y + area.height // 2)
+            yield 0.5
+            hand.window.event_simulate(type="ESC", value="PRESS")
+            hand.window.event_simulate(type="ESC", value="RELEASE")
+        else:
+            hand.press("ESC")
+        end = time.monotonic() + 20
+        while grid.running() and time.monotonic() < end:
+            yield 0.1
+        hand.seen["ended"][turn] = not grid.running()
+        bpy.app.handlers.animation_playback_post.extend(lost)
+        yield 1.0
+        scene = hand.window.scene
+        hand.seen[f"debris_{turn}"] = debris(scene)
+        hand.seen[f"modal_{turn}"] = [operator.bl_idname for operator in hand.window.modal_operators if "grid" in operator.bl_idname]
+
+
+def opens_everything(hand):
+    """All panels of a usual day open, and scrolled to their end: how high they are in all."""
+    only_open("main", "dialogue", "takes", "mix", "keep", "shape", "transcript", "listen", "overlay", "commit")
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    strips = getattr(scene.sequence_editor, "strips", None) or scene.sequence_editor.sequences
+    strips.new_sound("second line", strips[0].sound.filepath, 2, 1)
+    scene.thunder.strip = "dialogue"
+    yield from list_takes(hand, count=8)
+    scene.thunder.active_take = 0
+    shape = scene.thunder.takes[0].action.thunder_shape
+    shape.emotion = next(item.identifier for item in shape.bl_rna.properties["emotion"].enum_items if item.identifier != "NONE")
+    yield 2.0
+    hand.photograph("top")
+    region, lowest = hand.sidebar, [0.0]
+    x, y = region.x + 12, region.y + region.height // 2
+    hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
+    while len(lowest) < 3 or lowest[-1] < lowest[-3]:  # until it goes no further
+        for _ in range(8):
+            hand.window.event_simulate(type="WHEELDOWNMOUSE", value="PRESS", x=x, y=y)
+        yield 0.5
+        lowest.append(region.view2d.region_to_view(0, 0)[1])
+        hand.photograph(f"scrolled_{len(lowest) - 1}")
+    hand.seen["lowest"], hand.seen["scale"] = lowest, bpy.context.preferences.system.ui_scale
+
+
 def on_screen(hand, thing):
     """Where the middle of an object is in the window, pixels."""
     from bpy_extras.view3d_utils import location_3d_to_region_2d

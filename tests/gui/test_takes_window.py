@@ -34,7 +34,7 @@ def test_a_take_plays_when_it_is_shown_if_the_animator_wants(windowed, browsed):
 
 
 def test_deleting_what_has_no_star_spares_what_was_touched_and_is_one_undo_step(windowed, browsed):
-    assert browsed["spared"] == ["7301", "7301b", "7302", "Warm", "7304"] and browsed["brought_back"] == 7
+    assert browsed["spared"] == ["Take 1", "Take 1b", "Take 2", "Warm", "Take 4"] and browsed["brought_back"] == 7
 
 
 def test_a_minute_is_switched_in_30_ms(windowed):
@@ -56,6 +56,18 @@ def test_the_clicked_head_of_the_grid_is_the_take_that_is_shown(windowed, played
 def test_nothing_of_the_grid_is_left_and_the_view_is_as_before(windowed, played, ended_by):
     assert played[f"debris_{ended_by}"] == [] and not played[f"local_{ended_by}"]
     assert played[f"view_{ended_by}"] < 1e-4
+
+
+def test_all_panels_of_a_usual_day_fit_two_screens(windowed):
+    seen = windowed.act("take_scenarios.opens_everything", timeout=400)
+    assert 1000 < -seen["lowest"][-1] / seen["scale"] <= 2000, seen  # of 1080 pixels each, without the menu and the editor's header
+
+
+def test_play_all_ends_for_certain(windowed):
+    seen = windowed.act("take_scenarios.leaves_the_grid", timeout=800)
+    turns = ["at_once", "after_a_stop_that_nobody_told", "over_another_editor"]
+    assert seen["ended"] == dict.fromkeys(turns, True)
+    assert [seen[f"{what}_{turn}"] for turn in turns for what in ("debris", "modal")] == [[]] * 6
 
 
 def test_setting_the_grid_up_does_not_hold_the_window(windowed, played):

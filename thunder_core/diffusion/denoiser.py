@@ -84,7 +84,10 @@ class DiagonalCrossAttention(nn.Module):
         k_audio, v_audio = (split(y) for y in self.kv(audio).chunk(2, -1))
         k_step, v_step = (split(y)[:, None] for y in self.kv(step).chunk(2, -1))
         logit = ((q * k_audio).sum(-1, keepdim=True) - (q * k_step).sum(-1, keepdim=True)) / math.sqrt(q.shape[-1])
-        return self.out((v_step + torch.sigmoid(logit) * (v_audio - v_step)).flatten(-2))
+        # The sigmoid as a softmax, which is computed row by row: the CPU's vectorised sigmoid rounds the last elements of a
+        # tensor otherwise than the rest, and a take would depend on how many takes are sampled with it.
+        share = torch.stack([logit, torch.zeros_like(logit)], -1).softmax(-1)[..., 0]
+        return self.out((v_step + share * (v_audio - v_step)).flatten(-2))
 
 
 class DecoderLayer(nn.Module):

@@ -21,7 +21,7 @@ from ..m2s.mouth import Mouth
 from ..speech.encoder import SpeechEncoder, presence, speech_features
 from ..speech.units import Units
 from ..types import Motion
-from ..weights import load_network
+from ..weights import load_network, typed
 
 _MOODS = ("mouthSmile", "mouthFrown", "mouthDimple")
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
@@ -64,16 +64,16 @@ class Thunder:
         self.ear = SpeechEncoder.load(folder, "encoder-t").to(device) if (folder / "encoder-t.json").exists() else None
         self.units = Units.load(folder).to(device)
         self.denoiser: Denoiser = load_network(
-            folder / "denoiser", lambda config: Denoiser(DenoiserConfig(**config))
+            folder / "denoiser", lambda config: Denoiser(typed(DenoiserConfig, config))
         ).to(device)
         if self.denoiser.config.motion != self.channels + 9:
-            raise BadWeights("The diffusion weights were made for another head: install the extension again")
+            raise BadWeights("The diffusion weights were made for another head: reinstall the extension")
 
-    def hear(self, samples: Tensor, frames: int) -> Heard:
-        """What is known of a sound [samples] over T frames of animation."""
+    def hear(self, samples: Tensor, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> Heard:
+        """What is known of a sound [samples] over T frames of animation. `progress` gets 0 … 1 and may raise to stop."""
         samples = samples.to(self.device)
-        hidden, logits = self.encoder.hear(samples)
-        felt = (hidden, logits) if self.ear is None else self.ear.hear(samples)
+        hidden, logits = self.encoder.hear(samples, progress)
+        felt = (hidden, logits) if self.ear is None else self.ear.hear(samples, progress)
         return Heard(
             speech_features(*felt, samples, frames), self.units.over(hidden, frames), presence(logits, frames),
             demanded_closures(logits.float().softmax(-1).cpu().numpy(), frames),
@@ -92,7 +92,8 @@ class Thunder:
         """One Motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
 
         kept: what of the motion [T, channels + 9] is fixed (not standardised; comes out bit for bit).  pull(x̂_0, a, b):
-        moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).
+        moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
+        window of each step and may raise to stop.
         """
         frames, motions = len(heard.features), []
         hide = torch.ones(1, dtype=torch.bool, device=self.device)
@@ -100,8 +101,14 @@ class Thunder:
         if kept is not None:
             fixed = Kept(kept.mask.to(self.device), self.denoiser.standardise(kept.values.to(self.device)))
 
+        at = {"step": 0, "before": 0, "takes": 0}  # the step; takes that are done, takes in work
+
+        def count(step: int, _: int) -> None:
+            at["step"] = step
+
         def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
-            audio = heard.features[None, a:b]
+            progress((at["before"] + (at["step"] + a / frames) / steps * at["takes"]) / len(seeds))
+            audio, step = heard.features[None, a:b], step[:1]  # the same for all: computed once, in one way for any number of takes
             x0 = self.denoiser(x, step, audio)
             if guidance != 1.0:
                 x0 = guidance * x0 + (1 - guidance) * self.denoiser(x, step, audio, hide)
@@ -109,12 +116,10 @@ class Thunder:
 
         for start in range(0, len(seeds), _BATCH):
             some = seeds[start : start + _BATCH]
+            at.update(before=start, takes=len(some))
             noise = seeded_noise(some, frames, self.denoiser.config.motion).to(self.device)
             whole = in_windows(denoise, frames)
-            x = sample(
-                whole if fixed is None else keeping(whole, fixed), noise, steps,
-                lambda done, total: progress((start + done / total * len(some)) / len(seeds)),
-            )  # fmt: skip
+            x = sample(whole if fixed is None else keeping(whole, fixed), noise, steps, count)
             motions += [self._motion(m, heard, kept) for m in self.denoiser.restore(x).cpu().numpy()]
         return motions
 

@@ -29,6 +29,7 @@ _JAW_RISES = 0.45  # share of its opening that the jaw gives up for a bilabial; 
 _OPEN_MM = 4.0  # a mouth this open is out of a closure
 _FURTHEST = 0.24  # seconds to either side in which a closure that is taken away finds an open mouth
 _LEAST_MM = 1.5  # how open a mouth is at least where a closure was taken away
+_UNSEALED_SECONDS = 0.1  # to either side of a closure within which lips that only come close differ from lips that touched
 
 
 @dataclass(frozen=True)
@@ -238,20 +239,7 @@ def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motio
     """
     lips, names = bundled_lips(), list(channels)
     gap = lips.middle_gap(motion, channels)
-    reach = max(1, round(0.1 * motion.fps))
-    around = np.arange(max(0, int(round(at)) - reach), min(motion.frames, int(round(at)) + reach + 1))
-    closed = around[gap[around] < PARTED_MM / 2] if len(around) else around
-    if not len(closed):
-        raise BadRequest("The lips do not close at this frame: go to the frame of the closure that should not be there")
-    first = last = int(closed[np.argmin(np.abs(closed - at))])
-    while first > 0 and gap[first - 1] < PARTED_MM / 2:
-        first -= 1
-    while last < motion.frames - 1 and gap[last + 1] < PARTED_MM / 2:
-        last += 1
-    furthest = max(2, round(_FURTHEST * motion.fps))
-    left, right = _way_out(gap, first, -1, furthest), _way_out(gap, last, 1, furthest)
-    if min(gap[left], gap[right]) < PARTED_MM / 2 or (last - first + 1) / motion.fps > 0.5:
-        raise BadRequest("The lips rest together around this frame, they do not close for a sound: there is nothing to open")
+    left, right = _closure_at(gap, at, motion.fps)
     rows = slice(left + 1, right)
     part = motion.part(rows)
     x = (np.arange(left + 1, right) - left) / (right - left)
@@ -265,6 +253,47 @@ def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motio
     is_now = lips.middle_gap(found, names)
     found = bring(lips, found, names, np.maximum(is_now, min(_LEAST_MM, gap[left], gap[right])))
     return _put(motion, found, rows), rows
+
+
+def _closure_at(gap: np.ndarray, at: float, fps: float) -> tuple[int, int]:
+    """Frames on either side of the closure at frame `at` of a gap [T] in mm on which the mouth is open again.
+
+    Raises BadRequest where no lips close, or where they stay together too long for a sound of speech.
+    """
+    reach = max(1, round(0.1 * fps))
+    around = np.arange(max(0, int(round(at)) - reach), min(len(gap), int(round(at)) + reach + 1))
+    closed = around[gap[around] < PARTED_MM / 2] if len(around) else around
+    if not len(closed):
+        raise BadRequest("The lips do not close at this frame: go to the frame of the closure that should not be there")
+    first = last = int(closed[np.argmin(np.abs(closed - at))])
+    while first > 0 and gap[first - 1] < PARTED_MM / 2:
+        first -= 1
+    while last < len(gap) - 1 and gap[last + 1] < PARTED_MM / 2:
+        last += 1
+    furthest = max(2, round(_FURTHEST * fps))
+    left, right = _way_out(gap, first, -1, furthest), _way_out(gap, last, 1, furthest)
+    if min(gap[left], gap[right]) < PARTED_MM / 2 or (last - first + 1) / fps > 0.5:
+        raise BadRequest("The lips rest together around this frame, they do not close for a sound: there is nothing to open")
+    return left, right
+
+
+def unseal(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, slice]:
+    """The motion whose lips come close but do not touch at frame `at`, where they did, and the frames it touches.
+
+    The mouth keeps its shape around it: a W or an N may be said through lips a millimetre or two apart, and an opening as
+    wide as its neighbours' would be heard as another sound. Raises BadRequest as `part_lips` does.
+    """
+    lips, names = bundled_lips(), list(channels)
+    gap = lips.middle_gap(motion, channels)
+    left, right = _closure_at(gap, at, motion.fps)
+    closed = np.arange(left, right + 1)[gap[left:right + 1] <= TOUCH_MM]
+    frames = np.arange(motion.frames)
+    away = np.maximum(closed[0] - frames, frames - closed[-1]).clip(0) / motion.fps
+    x = np.clip(1 - away / _UNSEALED_SECONDS, 0.0, 1.0)
+    wanted = np.maximum(gap, min(_LEAST_MM, gap[left], gap[right]) * x * x * (3 - 2 * x))
+    changed = np.flatnonzero(wanted > gap)
+    rows = slice(int(changed[0]), int(changed[-1]) + 1)
+    return _put(motion, bring(lips, motion.part(rows), names, wanted[rows]), rows), rows
 
 
 def correct(motion: Motion, channels: Sequence[str], wanted: Sequence[float], pauses: Sequence[tuple[float, float]] = ()
@@ -283,7 +312,7 @@ def correct(motion: Motion, channels: Sequence[str], wanted: Sequence[float], pa
         if asked or resting:
             continue
         try:
-            motion, _ = part_lips(motion, channels, (first + last) / 2)
+            motion, _ = unseal(motion, channels, (first + last) / 2)
             gone += 1
         except BadRequest:
             pass  # the lips rest

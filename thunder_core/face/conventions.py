@@ -24,10 +24,10 @@ STAND_INS = {"mouthClose": ("jawOpen", -1.0), "mouthFunnel": ("mouthPucker", 0.6
 _SHORT_LETTERS, _SHORT_ENOUGH = 2, 3
 
 _LOST = {
-    "jawOpen": "the mouth does not open: nothing can be said",
+    "jawOpen": "the mouth does not open: no speech is possible",
     "jawLeft": "the jaw does not swing to the side", "jawForward": "the chin does not come forward on “sh” and in anger",
     "mouthClose": "the lips do not meet while the jaw is open: P, B and M are said with the whole jaw",
-    "mouthFunnel": "no trumpet of the lips: “sh”, “ch” and an open “o” look flat",
+    "mouthFunnel": "the lips do not funnel: “sh”, “ch” and an open “o” look flat",
     "mouthPucker": "the lips do not come together in front: “oo” and “w” look like “ah”",
     "mouthRollLower": "the lower lip does not go under the teeth: F and V are not seen",
     "mouthRollUpper": "the upper lip does not roll in on M and P", "mouthShrugLower": "the chin does not push the lower lip up",
@@ -39,11 +39,11 @@ _LOST = {
     "browInnerUp": "no worry: the inner brows stay", "browDown": "no frown: the brows do not go down",
     "browOuterUp": "the outer brows do not rise: less surprise and stress", "cheekPuff": "the cheeks do not fill on P and B",
     "cheekSquint": "the cheeks do not rise: a smile does not reach the eyes", "noseSneer": "the nose does not wrinkle",
-    "eyeBlink": "no blinks: the stare of a doll", "eyeSquint": "the lids do not narrow", "eyeWide": "the lids do not widen",
+    "eyeBlink": "no blinks", "eyeSquint": "the lids do not narrow", "eyeWide": "the lids do not widen",
     "eyeLook": "the eyes do not turn by these keys", "tongueOut": "the tongue does not come out: “th” is not seen",
     "tongueTipUp": "the tip of the tongue does not rise on T, D, N and L", "tongueBladeUp": "the tongue stays down on “sh”, “ch” and “y”",
     "tongueBack": "the back of the tongue stays down on K and G",
-    "neck": "the head keeps still", "jaw": "the mouth does not open: nothing can be said",
+    "neck": "the head keeps still", "jaw": "the mouth does not open: no speech is possible",
     "eye_left": "the left eye does not turn", "eye_right": "the right eye does not turn",
 }
 
@@ -99,7 +99,7 @@ def _load(path: Path) -> Convention:
         bones = {joint: tuple(names) for joint, names in data.get("bones", {}).items() if joint in JOINTS}
         return Convention(data["name"], data["title"], data["about"], int(data["order"]), keys, bones, tuple(data.get("marks", ())))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadHead(f"The naming convention {path.name} cannot be read ({error}): install the add-on again") from error
+        raise BadHead(f"The naming convention {path.name} cannot be read ({error}): reinstall the add-on") from error
 
 
 def _alternative(item) -> dict[str, float]:

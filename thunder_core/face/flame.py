@@ -131,7 +131,7 @@ def _turn(matrix, point):
 def _apart_mm(head, motion, first, second):
     """Vector [T, 3] in millimetres from one vertex to another over a motion, and the same [3] at rest; neck still."""
     if min(first, second) < 0:
-        raise BadHead("Nobody has said where the lips of this head are: use the bundled head to measure a mouth")
+        raise BadHead("The position of this head's lips is not known: use the bundled head to measure a mouth")
     layer = FlameLayer(head, np.array([first, second]), torch.float64)
     with torch.no_grad():
         points = layer(

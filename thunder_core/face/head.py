@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..arrays import Unreadable, read_npz
 from ..errors import BadHead
 
 HEAD_FILE = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
@@ -100,53 +101,68 @@ def load_head(path: str | Path | None = None) -> Head:
 
 def _read_npz(path):
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except Exception as problem:  # zip, header and object-array errors all mean the same to the user
-        raise BadHead(
-            f"{path.name} cannot be read as a head ({problem}): choose an .npz with plain arrays or a FLAME .pkl"
-        ) from None
+        return read_npz(path)
+    except Unreadable as reason:
+        raise BadHead(f"{path.name} {reason}, so it is not read as a head: choose an .npz of plain arrays or a FLAME .pkl") from None
+    except OSError as problem:
+        raise BadHead(f"{path.name} cannot be opened ({problem.strerror}): choose a file you may read") from None
 
 
 def _read_pickle(path):
     from .unpickle import unpickle
 
-    data = unpickle(path)
-    if not isinstance(data, dict):
-        raise BadHead(f"{path.name} holds no FLAME model: choose the .pkl of a FLAME download")
-    return {str(k.decode("latin1") if isinstance(k, bytes) else k): v for k, v in data.items()}
+    return unpickle(path)
 
 
-def _array(path, data, name, dtype=np.float32):
+def _given(path, data, name):
+    """An array of numbers that a file must have."""
     if name not in data:
         raise BadHead(f"{path.name} lacks {name}, which every FLAME-format head has: choose another file")
-    value = data[name]
-    if hasattr(value, "toarray"):
-        value = value.toarray()
     try:
-        value = np.ascontiguousarray(np.asarray(value), dtype=dtype)
+        value = np.asarray(data[name])
     except (TypeError, ValueError, OverflowError):
-        raise BadHead(f"{name} in {path.name} is not an array of numbers: choose another file") from None
-    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        value = None
+    if value is None or value.dtype.kind not in "biuf":
+        raise BadHead(f"{name} in {path.name} is not an array of numbers: choose another file")
+    return value
+
+
+def _array(path, data, name):
+    """Numbers of a file as float32."""
+    with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused
+        value = np.ascontiguousarray(_given(path, data, name), dtype=np.float32)
+    if not np.isfinite(value).all():
         raise BadHead(f"{name} in {path.name} contains NaN or infinite numbers: choose another file")
     return value
 
 
+def _whole(path, data, name):
+    """Whole numbers of a file, such as the vertices of a face, as int32. Numbers beyond it would wrap round to others."""
+    value = _given(path, data, name)
+    limits = np.iinfo(np.int32)
+    if value.size:
+        if value.dtype.kind == "f" and not (np.isfinite(value).all() and (value == np.trunc(value)).all()):
+            raise BadHead(f"{name} in {path.name} holds fractions where it must name vertices by whole numbers: get the file again")
+        if value.min() < limits.min or value.max() > limits.max:
+            raise BadHead(f"{name} in {path.name} holds numbers too large to name anything in it: get the file again")
+    return np.ascontiguousarray(value, dtype=np.int32)
+
+
 def _rig(path, data):
-    kintree = np.asarray(data.get("kintree_table", [[-1, 0, 1, 1, 1], range(5)]))
-    try:
-        kintree = kintree.astype(np.int64)
-    except (TypeError, ValueError):
-        raise BadHead(f"kintree_table in {path.name} is not an array of numbers: choose another file") from None
+    kintree = _given(path, {"kintree_table": [[-1, 0, 1, 1, 1], range(5)]} | data, "kintree_table")
     # FLAME files store the root's missing parent as an unsigned −1
-    kintree = np.where((kintree < 0) | (kintree > 4), -1, kintree)
+    kintree = np.where((kintree >= 0) & (kintree <= 4), kintree, 5).astype(np.int64)
+    kintree[kintree == 5] = -1
+    template = _array(path, data, "v_template")
+    if template.ndim != 2 or template.shape[1] != 3:
+        raise BadHead(f"v_template in {path.name} has shape {template.shape} where three numbers a vertex are needed: choose another file")
     return {
-        "v_template": _array(path, data, "v_template"),
+        "v_template": template,
         "J_regressor": _array(path, data, "J_regressor"),
         "weights": _array(path, data, "weights"),
         "posedirs": _array(path, data, "posedirs"),
         "kintree_table": kintree,
-        "f": _array(path, data, "f", np.int32),
+        "f": _whole(path, data, "f"),
     }
 
 
@@ -154,19 +170,22 @@ def _names(path, data, name):
     value = np.asarray(data.get(name, ()))
     if value.dtype.kind != "U" and value.size:
         raise BadHead(f"{name} in {path.name} is not a list of names: choose another file")
-    return tuple(str(v) for v in value.ravel())
+    names = tuple(str(v) for v in value.ravel())
+    if len(set(names)) < len(names) or not all(each.isprintable() and each.strip() for each in names):
+        raise BadHead(f"{name} in {path.name} holds empty, unreadable or repeated names: choose another file")
+    return names
 
 
 def _ours(path, data):
     fields = _rig(path, data) | {"shapedirs": _array(path, data, "shapedirs")}
     for name in ("polygons", "polygon_material", "mouth_vertices", "mouth_parts"):
-        fields[name] = _array(path, data, name, np.int32)
+        fields[name] = _whole(path, data, name)
     for name in ("material_colors", "regions"):
         fields[name] = _array(path, data, name)
     for name in ("expression_names", "material_names", "region_names"):
         fields[name] = _names(path, data, name)
     for name in _LANDMARKS:
-        value = _array(path, data, name, np.int64)
+        value = _whole(path, data, name)
         if value.size != 1:
             raise BadHead(f"{name} in {path.name} is not one vertex number: choose another file")
         fields[name] = int(value.ravel()[0])
@@ -292,6 +311,11 @@ def _check(path, head):
         lowest = -1 if name in ("polygons", "landmarks") else 0
         if ids.size and (ids.min() < lowest or ids.max() >= count):
             raise BadHead(f"{name} in {path.name} names vertices that do not exist: get the file again")
+    if not np.isin(head.mouth_parts, range(4)).all():
+        raise BadHead(f"mouth_parts in {path.name} holds other numbers than 0 to 3: get the file again")
+    for name, corners in (("f", head.f), ("polygons", head.polygons)):
+        if _has_repeated_corners(corners):
+            raise BadHead(f"{name} in {path.name} has faces with fewer than three different corners: get the file again")
     if count == 0 or len(head.f) == 0:
         raise BadHead(f"{path.name} has no mesh: choose another file")
     if len(head.polygon_material) and (
@@ -303,3 +327,11 @@ def _check(path, head):
     if np.abs(head.weights.sum(1) - 1).max() > 1e-3:
         raise BadHead(f"The skinning weights of {path.name} do not sum to 1: get the file again")
     return head
+
+
+def _has_repeated_corners(corners):
+    """Whether some face [P, 3 or 4] names a vertex twice or has only two; −1 in the fourth column pads a triangle."""
+    if (corners[:, :3] < 0).any():
+        return True
+    ordered = np.sort(corners, axis=1)
+    return bool((ordered[:, 1:] == ordered[:, :-1]).any())

@@ -2,8 +2,10 @@
 """A curve with a value on every frame becomes the few keys, with handles, that an animator would have set; numpy only.
 
 Between keys the curve is a cubic Hermite polynomial: a Bézier segment whose handles lie at a third of its length, which
-Blender evaluates exactly so. Keys sit on samples; slopes are one per key (handles stay aligned) and solved by least
-squares for the whole curve at once; where the curve is further off than allowed a key is added, until none is.
+Blender evaluates exactly so. Slopes are one per key (handles stay aligned) and solved by least squares for the whole
+curve at once, within limits around those that keep every segment monotone (Fritsch and Carlson 1980): between two keys the
+curve leaves their values by 2 % of its range at most, and never its range. Where it is further off than allowed a key is
+added, until it is not.
 """
 
 from __future__ import annotations
@@ -14,6 +16,10 @@ import numpy as np
 
 _ROUNDS = 24  # keys are added where the curve is off, at most so often
 _RIDGE = 1e-9
+_STEEPEST = 3.0  # a segment whose two slopes are between 0 and this many times its own is monotone
+_BEYOND = 0.01  # of a curve's range, by which the slope of either key may carry it beyond the values of both
+_BULGE = 4 / 27  # of length times slope, by which a slope carries a segment away that is level otherwise
+_SWEEPS = 8  # of solving for the slopes within their limits, after the solution without limits
 
 
 @dataclass(frozen=True)
@@ -46,32 +52,75 @@ class Keys:
         return a * self.value[k] + b * self.value[k + 1] + c * self.slope[k] + d * self.slope[k + 1]
 
 
+def steepest(rise: np.ndarray | float, run: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest slope at either end of segments with which they stay between the values of their keys."""
+    limit = _STEEPEST * np.asarray(rise, float) / run
+    return np.minimum(limit, 0.0), np.maximum(limit, 0.0)
+
+
 def _basis(times: np.ndarray, index: np.ndarray):
     """Of every sample its segment k [T], and what the values and slopes of keys k and k + 1 add to it, each [T]; flat
     beyond the outer keys. Needs two keys at least."""
     t = times.astype(float)
     knots = t[index]
-    k = np.clip(np.searchsorted(knots, t, side="right") - 1, 0, len(index) - 2)
-    h = knots[k + 1] - knots[k]
+    lengths = np.diff(index)
+    lengths[0] += index[0]
+    lengths[-1] += len(t) - index[-1]
+    k = np.repeat(np.arange(len(index) - 1), lengths)
+    h = np.diff(knots)[k]
     x = np.clip((t - knots[k]) / h, 0.0, 1.0)
     y = 1 - x
     return k, (1 + 2 * x) * y * y, x * x * (3 - 2 * x), h * x * y * y, -h * x * x * y
 
 
 def _fit(times: np.ndarray, curve: np.ndarray, index: np.ndarray, weight: np.ndarray) -> tuple[Keys, np.ndarray]:
-    """Keys on the samples `index` with the slopes that come nearest to the curve [T], and the error [T]."""
+    """Keys on the samples `index` with the monotone slopes that come nearest to the curve [T], and the error [T]."""
     if len(index) == 1:
         return Keys(index, curve[index], np.zeros(1)), curve - curve[index]
+    value = curve[index]
     k, a, b, c, d = _basis(times, index)
-    left = curve - a * curve[index][k] - b * curve[index][k + 1]
+    left = curve - a * value[k] - b * value[k + 1]
     count = len(index)
     wc, wd = weight * c, weight * d
     # A slope reaches no further than its two neighbours: the normal matrix is tridiagonal.
     diagonal = np.bincount(k, wc * c, count) + np.bincount(k + 1, wd * d, count) + _RIDGE
     beside = np.bincount(k, wc * d, count)[:-1]
     right = np.bincount(k, wc * left, count) + np.bincount(k + 1, wd * left, count)
-    slope = _tridiagonal(diagonal, beside, right)
-    return Keys(index, curve[index], slope), left - c * slope[k] - d * slope[k + 1]
+    limits = _slope_limits(times[index], value, float(curve.min()), float(curve.max()))
+    slope = _within(diagonal, beside, right, *limits)
+    return Keys(index, value, slope), left - c * slope[k] - d * slope[k + 1]
+
+
+def _slope_limits(times: np.ndarray, value: np.ndarray, least: float, most: float,
+                  beyond: float = _BEYOND) -> tuple[np.ndarray, np.ndarray]:
+    """The least and greatest slope [K] at keys with which both segments beside each stay between the values of their keys,
+    but for that part of the range least … most of the whole curve, and within that range."""
+    run, beyond = np.diff(times), beyond * (most - least)
+    low, high = steepest(np.diff(value), run)
+    # Either end of a segment may use up half of what there is between its keys and the ends of the range.
+    below = np.minimum(beyond, (np.minimum(value[:-1], value[1:]) - least) / 2) / (_BULGE * run)
+    above = np.minimum(beyond, (most - np.maximum(value[:-1], value[1:])) / 2) / (_BULGE * run)
+    # A segment dips below its keys where it leaves too steeply downward or arrives too steeply upward, and the reverse.
+    starts, ends = (low - below, high + above), (low - above, high + below)
+    return (np.maximum(np.r_[-np.inf, ends[0]], np.r_[starts[0], -np.inf]),
+            np.minimum(np.r_[np.inf, ends[1]], np.r_[starts[1], np.inf]))
+
+
+def _within(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Least-squares solution of a symmetric tridiagonal system with low ≤ x ≤ high: the free one, and where it leaves the
+    limits, each unknown in turn at its best within them (even and odd ones by turns)."""
+    x = _tridiagonal(diagonal, beside, right)
+    if ((x >= low) & (x <= high)).all():
+        return x
+    before, after = np.r_[0.0, beside], np.r_[beside, 0.0]
+    x = np.r_[0.0, np.clip(x, low, high), 0.0]
+    inner = x[1:-1]
+    for _ in range(_SWEEPS):
+        for first in (0, 1):
+            half = slice(first, None, 2)
+            free = (right[half] - before[half] * x[:-2][half] - after[half] * x[2:][half]) / diagonal[half]
+            inner[half] = np.clip(free, low[half], high[half])
+    return inner.copy()
 
 
 def _tridiagonal(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -89,9 +138,12 @@ def _tridiagonal(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray) ->
     return np.array(x)
 
 
-def turning_points(curve: np.ndarray, least: float) -> np.ndarray:
-    """Samples where a curve [T] turns by more than `least`: the extremes an animator would key, both ends included."""
-    curve = np.asarray(curve, float).tolist()
+def turning_points(curve: np.ndarray, least: float | np.ndarray) -> np.ndarray:
+    """Samples where a curve [T] turns by more than `least` (one for all, or of each): the extremes an animator would key,
+    both ends included."""
+    curve = np.asarray(curve, float)
+    least = np.broadcast_to(np.asarray(least, float), curve.shape).tolist()
+    curve = curve.tolist()
     found = [0]
     high = low = 0
     rising = None
@@ -100,12 +152,12 @@ def turning_points(curve: np.ndarray, least: float) -> np.ndarray:
             high = i
         if curve[i] < curve[low]:
             low = i
-        if rising is not False and curve[high] - curve[i] > least:
+        if rising is not False and curve[high] - curve[i] > least[high]:
             if rising is not None or high > 0:
                 found.append(high)
             rising, low = False, i
             high = i
-        elif rising is not True and curve[i] - curve[low] > least:
+        elif rising is not True and curve[i] - curve[low] > least[low]:
             if rising is not None or low > 0:
                 found.append(low)
             rising, high = True, i
@@ -114,34 +166,66 @@ def turning_points(curve: np.ndarray, least: float) -> np.ndarray:
     return np.unique(found)
 
 
-def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float | np.ndarray, exact: np.ndarray | None = None) -> Keys:
+def through(values: np.ndarray, every: int) -> np.ndarray:
+    """The smooth curve through values [T] that stays between neighbours, at `every` parts of each frame:
+    [(T - 1) · every + 1]."""
+    values = np.asarray(values, float)
+    if len(values) < 2:
+        return values.copy()
+    low, high = _slope_limits(np.arange(len(values)), values, values.min(), values.max(), beyond=0.0)
+    index = every * np.arange(len(values))
+    keys = Keys(index, values, np.clip(np.gradient(values), low, high))
+    return keys.at(np.arange(index[-1] + 1) / every)
+
+
+def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float | np.ndarray, exact: np.ndarray | None = None,
+           every: int = 1) -> Keys:
     """The few keys whose curve stays within `tolerance` of curve [T] at all of times [T] (frames, ascending).
 
     tolerance: one for all samples, or of each [T]. exact: indices of samples that must be keys, such as the frames on
-    which lips touch. One key if nothing moves.
+    which lips touch. every: keys sit on each so-manieth sample only, the first and the last among them; those between are
+    parts of frames. One key if nothing moves.
     """
     curve = np.asarray(curve, float)
     allowed = np.broadcast_to(np.asarray(tolerance, float), curve.shape)
     least = float(allowed.min())
     exact = np.zeros(0, int) if exact is None else np.asarray(exact, int)
     if len(curve) == 1 or (np.ptp(curve) <= least and not len(exact)):
-        middle = int(np.argmin(np.abs(curve - (curve.max() + curve.min()) / 2)))
-        return Keys(np.array([middle]), curve[[middle]], np.zeros(1))
+        on_keys = curve[::every]
+        middle = int(np.argmin(np.abs(on_keys - (curve.max() + curve.min()) / 2)))
+        return Keys(np.array([middle * every]), on_keys[[middle]], np.zeros(1))
     weight = (least / allowed) ** 2
-    index = np.union1d(turning_points(curve, 2 * least), exact).astype(int)
+    index = np.union1d(every * turning_points(curve[::every], 2 * allowed[::every]), exact).astype(int)
     keys, error = _fit(times, curve, index, weight)
     for _ in range(_ROUNDS):
         off = np.abs(error) / allowed
-        if off.max() <= 1.0:
-            return keys
         wrong = np.flatnonzero(off > 1.0)
-        # the worst sample of every segment
-        segment = np.searchsorted(index, wrong, side="right")
-        order = np.lexsort((-off[wrong], segment))
-        first = np.r_[True, np.diff(segment[order]) > 0]
-        index = np.union1d(index, wrong[order][first])
+        if not len(wrong):
+            return keys
+        more = np.union1d(index, _more_keys(index, wrong, off[wrong], every, len(curve)))
+        if len(more) == len(index):
+            return keys
+        index = more
         keys, error = _fit(times, curve, index, weight)
-    if (np.abs(error) > allowed).any():  # rough curves: every sample where it still fails
-        index = np.union1d(index, np.flatnonzero(np.abs(error) > allowed))
+    wrong = np.flatnonzero(np.abs(error) > allowed)
+    if len(wrong):  # rough curves: every sample where it still fails
+        index = np.union1d(index, every * np.r_[wrong // every, -(-wrong // every)])
         keys, error = _fit(times, curve, index, weight)
     return keys
+
+
+def _more_keys(index: np.ndarray, wrong: np.ndarray, off: np.ndarray, every: int, count: int) -> np.ndarray:
+    """Where to add keys to those on samples `index` of `count`: nearest to the worst sample of every segment.
+
+    wrong: the samples that are too far off, ascending; off: by how much. Between keys that are next to each other none fits:
+    there the neighbours get one, so that their long segments no longer decide the slopes.
+    """
+    segment = np.searchsorted(index, wrong, side="right") - 1
+    order = np.lexsort((-off, segment))
+    worst = order[np.r_[True, np.diff(segment[order]) > 0]]
+    segment, sample = segment[worst], wrong[worst]
+    start, end = index[segment], index[np.minimum(segment + 1, len(index) - 1)]
+    roomy = end - start > every
+    inside = np.clip(np.rint(sample / every).astype(int) * every, start + every, end - every)[roomy]
+    beside = np.r_[start[~roomy] - every, end[~roomy] + every]
+    return np.r_[inside, beside[(beside >= 0) & (beside < count)]]

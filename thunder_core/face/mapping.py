@@ -16,6 +16,8 @@ from ..rotation import euler_to_rotvec, matrix_to_euler, quaternion_to_rotvec, r
 from ..types import Motion
 
 VERSION = 1  # of the JSON of a mapping
+_LONGEST = 2**22  # letters of that JSON: some ten thousand rules
+_LARGEST = 1e6  # of a rule's weight, either sign; beyond it curves of 32 bits become infinite
 
 # What a rotation is worth in ARKit's keys: the angle at which a key is 1.
 JAW_OPEN_RADIANS = 0.30
@@ -392,19 +394,21 @@ class Mapping:
     @classmethod
     def from_json(cls, text: str) -> Mapping:
         """The mapping of a JSON text. Raises BadHead with a sentence if it is not one."""
+        if len(text) > _LONGEST:
+            raise BadHead(f"The mapping has more than {_LONGEST >> 20} million letters: choose a file that Save Mapping wrote")
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise BadHead(f"The mapping is not readable as JSON ({error}): choose another file or map again") from None
+            raise BadHead(f"The mapping is not readable as JSON ({str(error)[:100]}): choose another file or map again") from None
         if not isinstance(data, dict) or "thunder_mapping" not in data:
             raise BadHead("The JSON holds no mapping of Thunder's: choose a file that Save Mapping wrote")
         version = data["thunder_mapping"]
-        if version != VERSION:
-            raise BadHead(f"The mapping is of version {version!r} where {VERSION} is known: update Thunder or map again")
+        if isinstance(version, bool) or version != VERSION:
+            raise BadHead(f"The mapping is of version {json.dumps(version)[:20]} where {VERSION} is known: update Thunder or map again")
         rules = tuple(_rule(item, i) for i, item in enumerate(_list(data, "rules")))
         joints = tuple(_joint_rule(item, i) for i, item in enumerate(_list(data, "joints")))
         parts = _list(data, "parts")
-        if not all(isinstance(part, str) for part in parts):
+        if not all(_is_text(part) for part in parts):
             raise BadHead("“parts” of the mapping holds something that is no object's name: map again")
         forward, up = _text(data, "forward", "the mapping"), _text(data, "up", "the mapping")
         if forward not in FACINGS or up not in FACINGS or (forward and forward[-1:] == up[-1:]):
@@ -422,14 +426,20 @@ def _list(data: dict, name: str) -> list:
 
 def _text(data: dict, name: str, where: str) -> str:
     value = data.get(name, "")
-    if not isinstance(value, str):
+    if not _is_text(value):
         raise BadHead(f"“{name}” of {where} is no text: choose another file or map again")
     return value
 
 
+def _is_text(value) -> bool:
+    """Whether a value is text that a file can hold: JSON may spell halves of letters, which no file can."""
+    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
+
+
 def _number(data: dict, name: str, where: str) -> float:
     value = data.get(name, 1.0)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not np.isfinite(value):
+    # The comparison is false for NaN, and right for whole numbers that no float can hold.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_LARGEST <= value <= _LARGEST:
         raise BadHead(f"“{name}” of {where} is no number: choose another file or map again")
     return float(value)
 

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import BadHead
+
+# Far above the heads there are (ICT-FaceKit: 3 MB, 26,719 vertices), far below what exhausts a computer's memory.
+_MOST_BYTES, _MOST_VERTICES, _MOST_FACES = 2**26, 1_000_000, 1_000_000
+_LONGEST_FACE = 2**14  # bytes of the line
+_MOST_WORDS = 8  # of a vertex's line: v x y z, w, and a colour
 
 
 @dataclass(frozen=True)
@@ -31,30 +37,40 @@ def read(path: Path) -> ObjMesh:
     """The mesh of an OBJ file. Raises BadHead with a sentence."""
     data = _bytes(path)
     vertices = _vertices(path, data)
-    polygons, material, names, current = [], [], [], -1
-    for line in data[max(data.find(b"\nusemtl"), 0) if data.find(b"\nusemtl") < data.find(b"\nf ") else data.find(b"\nf "):].splitlines():
+    polygons, material, names, current = [], [], {}, -1
+    if data.count(b"\nf ") > _MOST_FACES:
+        raise BadHead(f"{path.name} has more than {_MOST_FACES:,} faces: choose a mesh made for animation")
+    for line in io.BytesIO(data):
         if line.startswith(b"f "):
-            try:
-                polygon = tuple(int(corner.partition(b"/")[0]) for corner in line.split()[1:])
-            except ValueError:
-                raise BadHead(f"{path.name} has a face that is no list of vertices: get the file again") from None
-            polygons.append(tuple(i - 1 if i > 0 else len(vertices) + i for i in polygon))
+            polygons.append(_corners(path, line, len(vertices)))
             material.append(current)
         elif line.startswith(b"usemtl"):
-            name = line.split(None, 1)[1].decode("utf-8", "replace").strip() if b" " in line else ""
-            if name not in names:
-                names.append(name)
-            current = names.index(name)
+            current = names.setdefault(line[len(b"usemtl"):].decode("utf-8", "replace").strip(), len(names))
     if not polygons:
         raise BadHead(f"{path.name} has no faces: choose the folder with the whole mesh")
-    flat = np.concatenate([np.asarray(polygon) for polygon in polygons])
-    if flat.min() < 0 or flat.max() >= len(vertices):
-        raise BadHead(f"{path.name} has faces of vertices that do not exist: get the file again")
     return ObjMesh(vertices, tuple(polygons), np.array(material, np.int32), tuple(names))
+
+
+def _corners(path: Path, line: bytes, count: int) -> tuple[int, ...]:
+    """Vertex ids of the face in a line such as “f 1/1 2/2 3/3”; negative numbers count from the end of `count` vertices."""
+    if len(line) > _LONGEST_FACE:
+        raise BadHead(f"{path.name} has a face of thousands of corners: choose a mesh made for animation")
+    try:
+        numbers = [int(corner.partition(b"/")[0]) for corner in line.split()[1:]]
+    except ValueError:
+        raise BadHead(f"{path.name} has a face that is no list of vertices: get the file again") from None
+    corners = tuple(i - 1 if i > 0 else count + i for i in numbers)
+    if not all(0 <= i < count for i in corners):
+        raise BadHead(f"{path.name} has faces of vertices that do not exist: get the file again")
+    if len(set(corners)) < max(3, len(corners)):
+        raise BadHead(f"{path.name} has a face with fewer than three different corners, or one corner twice: get the file again")
+    return corners
 
 
 def _bytes(path: Path) -> bytes:
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise BadHead(f"{path.name} is larger than {_MOST_BYTES >> 20} MB: choose a mesh made for animation")
         data = path.read_bytes()
         return data.replace(b"\r\n", b"\n") if b"\r" in data else data
     except OSError as error:
@@ -66,20 +82,35 @@ def _vertices(path: Path, data: bytes) -> np.ndarray:
     if not data.startswith(b"v ", start):
         raise BadHead(f"{path.name} has no vertices: choose the folder of OBJ files")
     # Vertices stand together; what follows them begins with another letter, or is vt or vn.
-    ends = [found for letter in (b"\nvt", b"\nvn", b"\nf ", b"\ng ", b"\no ", b"\ns ", b"\nu", b"\n#") if (found := data.find(letter, start)) >= 0]
+    ends = [at for letter in (b"\nvt", b"\nvn", b"\nf ", b"\ng ", b"\no ", b"\ns ", b"\nu", b"\n#") if (at := data.find(letter, start)) >= 0]
     block = data[start:min(ends, default=len(data))]
     lines = block.count(b"\nv ") + 1
+    if lines > _MOST_VERTICES:
+        raise BadHead(f"{path.name} has more than {_MOST_VERTICES:,} vertices: choose a mesh made for animation")
     numbers = _decimals(block)
+    if numbers is None:
+        numbers = _numbers(path, block, lines)
+    with np.errstate(over="ignore"):  # Blender keeps 32 bits: what is too large for them becomes infinite there
+        finite = np.isfinite(numbers.astype(np.float32)).all()
+    if not finite or len(numbers) % lines or len(numbers) // lines < 3:
+        raise BadHead(f"{path.name} has vertices that are not three numbers each: get the file again")
+    return numbers.reshape(lines, -1)[:, :3]  # colours may follow the coordinates
+
+
+def _numbers(path: Path, block: bytes, lines: int) -> np.ndarray:
+    """The numbers of a block of vertices, however they are written, one by one."""
+    letters = np.frombuffer(block, np.uint8) <= _SPACE
+    words = np.count_nonzero(letters[:-1] & ~letters[1:]) + 1
     try:
-        numbers = np.array(block.replace(b"v ", b" ").split(), np.float64) if numbers is None else numbers
+        if words > lines * _MOST_WORDS:
+            raise ValueError
+        return np.array(block.replace(b"v ", b" ").split(), np.float64)
     except ValueError:
         raise BadHead(f"{path.name} has a vertex that is no number: get the file again") from None
-    if not np.isfinite(numbers).all() or len(numbers) % lines or len(numbers) // lines < 3:
-        raise BadHead(f"{path.name} has vertices that are not three numbers each: get the file again")
-    return numbers.reshape(lines, -1)[:, :3]  # colours may follow a place
 
 
 _DOT, _MINUS, _ZERO, _SPACE = (ord(letter) for letter in ".-0 ")
+_WIDEST = 12  # digits before the point that fit into 64 bits with those after it
 _PLACES = 6  # decimals that are read: ten nanometres of a head in centimetres
 
 
@@ -104,7 +135,10 @@ def _decimals(block: bytes) -> np.ndarray | None:
         value += np.where(inside, digit, 0)
     negative = letters[starts] == _MINUS
     first = starts + negative
-    for place in range(1, int((dots - first).max(initial=0)) + 1):
+    widest = int((dots - first).max(initial=0))
+    if widest > _WIDEST:
+        return None
+    for place in range(1, widest + 1):
         at = dots - place
         digit = letters[np.maximum(at, 0)] - np.uint8(_ZERO)
         use = at >= first

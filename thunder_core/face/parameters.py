@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import BadRequest, NoSpace
+from ..files import write_file
 
 SHAPE = 300  # identity coefficients of a FLAME model
 
@@ -46,13 +47,8 @@ def write(path: str, values: Parameters) -> None:
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise BadRequest("The animation holds numbers that are not finite: look for a broken driver or key and export again")
     folder, name = os.path.split(os.path.abspath(path))
-    part = os.path.join(folder, f".part_{name}.npz")
     try:
         os.makedirs(folder, exist_ok=True)
-        np.savez(part, **arrays)
-        os.replace(part, os.path.join(folder, name))
+        write_file(path, lambda file: np.savez(file, **arrays))
     except OSError as error:
         raise NoSpace(f"“{name}” could not be written ({error.strerror}): free some space or choose another folder") from error
-    finally:
-        if os.path.exists(part):
-            os.remove(part)

@@ -71,7 +71,7 @@ def prepare() -> Iterator[None]:
                 found[name] = archive[name]
                 yield
     except (OSError, ValueError, KeyError) as error:
-        raise BadHead(f"The head that comes with Thunder cannot be read ({HEAD_FILE.name}): install the add-on again") from error
+        raise BadHead(f"The bundled head cannot be read ({HEAD_FILE.name}): reinstall the add-on") from error
     if not _known:
         _known.append(_made_of(found))
 

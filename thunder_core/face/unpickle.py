@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from ..arrays import MOST_BYTES
 from ..errors import BadHead
 
-LARGEST = 2**28  # most elements of one array; FLAME's largest has 6 million
+_MOST_STEPS = 100_000  # pickle instructions; a FLAME file has some thousands, and each can make an object of 200 bytes
+_KEYS = (str, bytes, int, float, type(None))  # what a dictionary or set may be keyed by
 _NUMBER = re.compile(r"[<>=|]?([biuf])([1248])")
 
 
@@ -24,16 +26,20 @@ def unpickle(path: str | Path) -> dict:
     """The top dictionary of a FLAME .pkl: names to numpy arrays, numbers and strings.
 
     numpy arrays, scipy sparse matrices (returned dense) and chumpy arrays are understood without numpy's,
-    scipy's or chumpy's own unpickling code. Raises BadHead if the file is no such pickle, is damaged, or names
-    anything else, such as a function to call.
+    scipy's or chumpy's own unpickling code. Raises BadHead if the file is no such pickle, is damaged, names
+    anything else, such as a function to call, or claims more than MOST_BYTES of arrays and texts in all.
     """
     path = Path(path)
     try:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise _Refused(f"is larger than {MOST_BYTES >> 20} MB")
+        budget = _Budget()
         with open(path, "rb") as file:
-            data = _FlameUnpickler(file).load()
+            data = _FlameUnpickler(_Bounded(file, size), budget).load()
         if not isinstance(data, dict):
             raise _Refused("holds no dictionary of arrays, so it is not a FLAME model")
-        return {_text(key): _plain(value) for key, value in data.items() if isinstance(key, (str, bytes))}
+        return {_text(key, budget): _plain(value, budget) for key, value in data.items() if isinstance(key, (str, bytes))}
     except _Refused as reason:
         raise BadHead(f"{path.name} {reason}, and nothing in it was run: choose the .pkl of a FLAME download") from None
     except OSError as problem:
@@ -45,6 +51,72 @@ def unpickle(path: str | Path) -> dict:
         ) from None
 
 
+class _Bounded:
+    """A file whose reads never ask for more than there is: Python reserves what is asked for before it looks."""
+
+    def __init__(self, file, size: int):
+        self.file, self.left = file, size
+        self.readline = file.readline
+
+    def read(self, size: int) -> bytes:
+        content = self.file.read(min(size, self.left))
+        self.left -= len(content)  # at least what is left: lines are not counted
+        return content
+
+
+class _Budget:
+    """Bytes that one file may still make of what it holds: everything is charged before it is made.
+
+    A pickle may name one long text a thousand times, so its own size bounds nothing.
+    """
+
+    def __init__(self):
+        self.left = MOST_BYTES
+
+    def charge(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise _Refused(f"claims more than {MOST_BYTES >> 20} MB of arrays")
+
+
+def _limited(step, check=None):
+    """An instruction of the unpickler that is counted, after `check` has looked at the stack."""
+
+    def counted(self):
+        self.steps += 1
+        if self.steps > _MOST_STEPS:
+            raise _Refused("has more parts than a FLAME model")
+        if check is not None:
+            check(self)
+        step(self)
+
+    return counted
+
+
+def _plain_key(unpickler):
+    _check_keys(unpickler.stack[-2:-1])
+
+
+def _plain_keys(unpickler):
+    _check_keys(unpickler.stack[::2])
+
+
+def _plain_items(unpickler):
+    _check_keys(unpickler.stack)
+
+
+def _check_keys(keys):
+    # A tuple of tuples of tuples takes for ever to hash, or ends the process for lack of stack.
+    if not all(isinstance(key, _KEYS) for key in keys):
+        raise _Refused("keys a dictionary or set by something that is neither text nor number")
+
+
+_CHECKS = {
+    pickle.SETITEM[0]: _plain_key, pickle.SETITEMS[0]: _plain_keys, pickle.DICT[0]: _plain_keys,
+    pickle.ADDITEMS[0]: _plain_items, pickle.FROZENSET[0]: _plain_items,
+}
+
+
 class _FlameUnpickler(pickle._Unpickler):
     """Python's own pure-Python unpickler, with every global replaced by a holder of data.
 
@@ -52,17 +124,26 @@ class _FlameUnpickler(pickle._Unpickler):
     made anew for every file, so a pickle that writes on them changes nothing for the next.
     """
 
-    def __init__(self, file):
+    dispatch = {code: _limited(step, _CHECKS.get(code)) for code, step in pickle._Unpickler.dispatch.items()}
+
+    def __init__(self, file: _Bounded, budget: _Budget):
         super().__init__(file, encoding="latin1")
-        self._allowed = _holders()
+        self.steps = 0
+        self._allowed = _holders(budget)
 
     def find_class(self, module, name):
         # numpy and scipy have moved these modules about: judge by package and name
         package = str(module).split(".")[0]
         holder = self._allowed.get((package, name))
         if holder is None:
-            raise _Refused(f"asks for {module}.{name}, which a head never needs")
+            raise _Refused(f"asks for {str(module)[:60]}.{str(name)[:60]}, which a head never needs")
         return holder
+
+    def load_bytearray8(self):
+        # Python's own reserves what is claimed before it reads.
+        self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
+
+    dispatch[pickle.BYTEARRAY8[0]] = _limited(load_bytearray8)
 
     def get_extension(self, code):
         raise _Refused("uses pickle extension codes, which a head never needs")
@@ -101,7 +182,7 @@ class _Chumpy(_Held):
     pass
 
 
-def _holders():
+def _holders(budget):
     """(package, name) → stand-in for everything a FLAME pickle may name; fresh subclasses on every call."""
     array, dtype, scalar, sparse, chumpy, other = (
         type(base.__name__, (base,), {}) for base in (_Array, _Dtype, _Scalar, _Sparse, _Chumpy, _Held)
@@ -120,7 +201,13 @@ def _holders():
     def encode(text, encoding="latin1", *_):
         if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
             raise _Refused("uses a text encoding no head uses")
+        budget.charge(len(text))
         return text.encode("latin1")
+
+    def no_bytes(*args):  # how Python 3 writes the contents of an empty array for Python 2
+        if args:
+            raise _Refused("makes bytes in a way no head needs")
+        return b""
 
     table = {
         ("numpy", "ndarray"): array,
@@ -129,6 +216,7 @@ def _holders():
         ("numpy", "_reconstruct"): reconstruct,
         ("numpy", "_frombuffer"): frombuffer,
         ("_codecs", "encode"): encode,
+        ("__builtin__", "bytes"): no_bytes, ("builtins", "bytes"): no_bytes,
         ("chumpy", "Ch"): chumpy,
     }
     for name in ("csc_matrix", "csr_matrix", "csc_array", "csr_array"):
@@ -141,76 +229,91 @@ def _holders():
     return table
 
 
-def _text(value):
-    return value.decode("latin1") if isinstance(value, bytes) else value
+def _text(value, budget):
+    if isinstance(value, bytes):
+        budget.charge(len(value))
+        return value.decode("latin1")
+    return value
 
 
-def _plain(value):
-    """A held value as numpy array, number or string; None for what is neither."""
+def _plain(value, budget):
+    """A held value as numpy array, number or string; a list of numbers and strings; None for what is none of these."""
     for _ in range(4):  # a chumpy array may wrap another
         if not isinstance(value, _Chumpy):
             break
         value = value.state.get("x") if isinstance(value.state, dict) else None
     if isinstance(value, _Array):
-        return _array(value)
+        return _array(value, budget)
     if isinstance(value, _Sparse):
-        return _dense(value)
-    if isinstance(value, _Scalar):
-        dtype, raw = value.args
-        return np.frombuffer(_bytes(raw), _dtype(dtype))[0]
+        return _dense(value, budget)
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value] if all(not isinstance(i, (list, tuple)) for i in value) else None
-    return _text(value) if isinstance(value, (str, bytes, int, float, bool)) else None
+        budget.charge(64 * len(value))
+        return [_single(item, budget) for item in value]
+    return _single(value, budget)
 
 
-def _bytes(raw):
-    if isinstance(raw, str):
-        raw = raw.encode("latin1")
-    if not isinstance(raw, (bytes, bytearray)):
+def _single(value, budget):
+    """A held number or string; None for anything else."""
+    if isinstance(value, _Scalar):
+        if len(value.args) != 2:
+            raise _Refused("holds a number without a value")
+        dtype, raw = _dtype(value.args[0], budget), _bytes(value.args[1], budget)
+        if len(raw) != dtype.itemsize:
+            raise _Refused("holds a number of the wrong size")
+        return np.frombuffer(raw, dtype)[0]
+    return _text(value, budget) if isinstance(value, (str, bytes, int, float, bool)) else None
+
+
+def _bytes(raw, budget):
+    if not isinstance(raw, (str, bytes, bytearray)):
         raise _Refused("holds arrays of objects where numbers belong")
-    return bytes(raw)
+    budget.charge(len(raw))
+    return raw.encode("latin1") if isinstance(raw, str) else bytes(raw)
 
 
-def _dtype(held):
+def _dtype(held, budget):
     if not isinstance(held, _Dtype) or not held.args:
         raise _Refused("holds an array of an unknown kind")
-    name = _text(held.args[0])
+    name = _text(held.args[0], budget)
     match = _NUMBER.fullmatch(name) if isinstance(name, str) else None
     if not match:
         raise _Refused(f"holds an array of kind {str(name)[:20]!r} where numbers belong")
     state = held.state or (3, "=")
-    order = _text(state[1])
+    order = _text(state[1], budget)
     return np.dtype((order if order in ("<", ">") else "=") + match[1] + match[2])
 
 
 def _shape(shape):
-    sound = isinstance(shape, tuple) and all(isinstance(n, int) and n >= 0 for n in shape)
-    if not sound or math.prod(shape) > LARGEST:
+    sound = isinstance(shape, tuple) and len(shape) <= 8 and all(isinstance(n, int) and 0 <= n <= MOST_BYTES for n in shape)
+    if not sound or math.prod(shape) > MOST_BYTES:
         raise _Refused("holds an array of impossible size")
     return shape
 
 
-def _array(held):
+def _array(held, budget):
     if not isinstance(held.state, tuple) or len(held.state) != 5:
         raise _Refused("holds an array without contents")
     _, shape, dtype, by_column, raw = held.state
-    shape, dtype, raw = _shape(shape), _dtype(dtype), _bytes(raw)
+    shape, dtype, raw = _shape(shape), _dtype(dtype, budget), _bytes(raw, budget)
     if len(raw) != math.prod(shape) * dtype.itemsize:
         raise _Refused("holds an array whose length and shape disagree")
     return np.frombuffer(raw, dtype).reshape(shape, order="F" if by_column else "C")
 
 
-def _dense(held):
+def _dense(held, budget):
     """A compressed sparse matrix as a dense array, without scipy."""
     state = held.state if isinstance(held.state, dict) else {}
     shape = _shape(state.get("_shape", state.get("shape")))
-    data, indices, start = (np.asarray(_plain(state.get(name))) for name in ("data", "indices", "indptr"))
-    rows, columns = shape if held.format == "csr" else shape[::-1]
-    sound = len(shape) == 2 and data.shape == indices.shape and data.ndim == 1 and start.shape == (rows + 1,)
-    sound = sound and indices.dtype.kind in "iu" and start.dtype.kind in "iu"
-    sound = sound and (start[0], start[-1]) == (0, len(data))
-    if not sound or (np.diff(start) < 0).any() or (len(data) and not 0 <= indices.min() <= indices.max() < columns):
+    data, indices, start = (_plain(state.get(name), budget) for name in ("data", "indices", "indptr"))
+    if len(shape) != 2 or not all(isinstance(part, np.ndarray) and part.ndim == 1 for part in (data, indices, start)):
         raise _Refused("holds a damaged sparse matrix")
+    rows, columns = shape if held.format == "csr" else shape[::-1]
+    sound = data.shape == indices.shape and start.shape == (rows + 1,) and indices.dtype.kind in "iu" and start.dtype.kind in "iu"
+    # compared, not subtracted: differences of unsigned numbers are never negative
+    sound = sound and (start[0], start[-1]) == (0, len(data)) and bool((start[1:] >= start[:-1]).all())
+    if not sound or (len(data) and not 0 <= indices.min() <= indices.max() < columns):
+        raise _Refused("holds a damaged sparse matrix")
+    budget.charge(rows * columns * data.dtype.itemsize + 16 * (rows + len(data)))
     dense = np.zeros((rows, columns), data.dtype)
-    np.add.at(dense, (np.repeat(np.arange(rows), np.diff(start)), indices), data)
+    np.add.at(dense, (np.repeat(np.arange(rows), np.diff(start.astype(np.int64))), indices.astype(np.int64)), data)
     return dense if held.format == "csr" else dense.T

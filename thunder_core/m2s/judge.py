@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..weights import load_network
+from ..weights import load_network, typed
 
 FLOOR = 0.1  # relative error that counts as none: the logarithm ends there
 _MILLIMETRES = 5.0  # one unit of a measure
@@ -58,7 +58,7 @@ class Judge(nn.Module):
     @classmethod
     def load(cls, folder: Path) -> Judge:
         """The judge among the weights of a folder. Raises BadWeights."""
-        return load_network(folder / "judge", lambda config: cls(JudgeConfig(**config | {"dilations": tuple(config["dilations"])})))
+        return load_network(folder / "judge", lambda config: cls(typed(JudgeConfig, config)))
 
     def settings(self) -> dict:
         return asdict(self.config)

@@ -12,7 +12,7 @@ import torchaudio
 from torch import Tensor, nn
 
 from ..speech.mel import BINS
-from ..weights import load_network
+from ..weights import load_network, typed
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class MeshToSpeech(nn.Module):
     @classmethod
     def load(cls, folder: Path, name: str = "m2s") -> MeshToSpeech:
         """A network among the weights of a folder, the embedded mouth2s unless another is named. Raises BadWeights."""
-        return load_network(folder / name, lambda config: cls(MeshToSpeechConfig(**config)))
+        return load_network(folder / name, lambda config: cls(typed(MeshToSpeechConfig, config)))
 
     def settings(self) -> dict:
         return asdict(self.config)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from ..speech.mel import BINS, HOP
 from ..types import RATE
-from ..weights import load_network
+from ..weights import load_network, typed
 from .pitch import CLASSES, hertz_along, smooth_path
 
 WINDOW = 640  # samples, 40 ms: the spectrogram that mesh-to-speech draws
@@ -88,7 +88,7 @@ class Vocoder(nn.Module):
     @classmethod
     def load(cls, folder: Path) -> Vocoder:
         """The network among the weights of a folder. Raises BadWeights."""
-        return load_network(folder / "vocoder", lambda config: cls(VocoderConfig(**config)))
+        return load_network(folder / "vocoder", lambda config: cls(typed(VocoderConfig, config)))
 
     def settings(self) -> dict:
         return asdict(self.config)

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, Wav2Vec2BertConfig, Wav2Vec2BertModel
+from transformers import AutoConfig, AutoModel, PretrainedConfig, Wav2Vec2BertConfig, Wav2Vec2BertModel
 
 from ..errors import BadWeights
 from ..types import FPS, RATE
-from ..weights import load_network
-from .mel import BINS, HOP, LogMel, level
+from ..weights import load_network, typed
+from .mel import BINS, HOP, PIECE, LogMel, level
 from .phones import PHONES, SILENCE
 
 ENCODER_RATE = 50.0  # feature frames per second
@@ -44,6 +45,23 @@ class EncoderConfig:
     body: dict | None = None
 
 
+_BODIES = ("wav2vec2", "hubert", "wavlm")
+_NOT_ITS_SHAPE = ("attn_implementation", "quantization_config", "auto_map")  # what could name code or files elsewhere
+
+
+def _body_config(body: dict) -> PretrainedConfig:
+    """The configuration of a transformers network of the waveform, from the settings that its kind knows and no others.
+
+    Raises ValueError for another kind of network.
+    """
+    kind = body.get("model_type")
+    if kind not in _BODIES:
+        raise ValueError(f"a speech network of the kind {str(kind)[:40]!r}")
+    known = AutoConfig.for_model(kind).to_dict().keys()
+    settings = {name: value for name, value in body.items() if name in known and name[0] != "_" and name not in _NOT_ITS_SHAPE}
+    return AutoConfig.for_model(**settings | {"model_type": kind})
+
+
 class SpeechEncoder(nn.Module):
     """Waveform [B, samples] at 16 kHz → hidden features [B, N, width] at 50 Hz and phone logits [B, N, 40]."""
 
@@ -53,7 +71,7 @@ class SpeechEncoder(nn.Module):
         self.log_mel = LogMel(400)
         self.register_buffer("mel_std", torch.full((BINS,), 1.5))
         if config.body:
-            self.body = AutoModel.from_config(AutoConfig.for_model(**config.body))
+            self.body = AutoModel.from_config(_body_config(config.body))
         else:
             self.body = Wav2Vec2BertModel(
                 Wav2Vec2BertConfig(
@@ -89,7 +107,7 @@ class SpeechEncoder(nn.Module):
     @classmethod
     def load(cls, folder: Path, name: str = "encoder") -> SpeechEncoder:
         """An encoder among the weights of a folder. Raises BadWeights."""
-        return load_network(folder / name, lambda config: cls(EncoderConfig(**config)), computed="log_mel.")
+        return load_network(folder / name, lambda config: cls(typed(EncoderConfig, config)), computed="log_mel.")
 
     def settings(self) -> dict:
         return asdict(self.config)
@@ -129,8 +147,11 @@ class SpeechEncoder(nn.Module):
         return hidden, self.phone_head(hidden)
 
     @torch.no_grad()
-    def hear(self, samples: Tensor) -> tuple[Tensor, Tensor]:
-        """Any length: waveform [samples] → (hidden [N, width], phone logits [N, 40]) at 50 Hz, in bounded memory."""
+    def hear(self, samples: Tensor, progress: Callable[[float], None] = lambda fraction: None) -> tuple[Tensor, Tensor]:
+        """Any length: waveform [samples] → (hidden [N, width], phone logits [N, 40]) at 50 Hz, in bounded memory.
+
+        `progress` is called with 0 … 1 before each 20 s and may raise to stop.
+        """
         least = int(0.1 * RATE)
         if len(samples) < least:
             samples = F.pad(samples, (0, least - len(samples)))
@@ -139,6 +160,7 @@ class SpeechEncoder(nn.Module):
         n = prepared.shape[1] // each
         hidden, logits = [], []
         for start in range(0, n, _CHUNK):
+            progress(start / n)
             a, b = max(0, start - _MARGIN), min(n, start + _CHUNK + _MARGIN)
             h, p = self.encode(prepared[:, each * a : each * b])
             inside = slice(start - a, min(start + _CHUNK, n) - a)
@@ -186,7 +208,8 @@ def loudness(samples: Tensor, frames: int) -> Tensor:
     x = level(samples[None])
     need = (frames - 1) * hop + window
     x = F.pad(x, (window // 2, max(0, need - window // 2 - x.shape[-1])))
-    rms = x[0].unfold(0, window, hop)[:frames].square().mean(-1).sqrt()
+    windows = x[0].unfold(0, window, hop)[:frames]
+    rms = torch.cat([part.square().mean(-1).sqrt() for part in windows.split(int(PIECE * FPS))])
     decibel = 20 * torch.log10((rms / 0.1).clamp_min(1e-3))
     return torch.stack([2 * (rms / 0.1).clamp(0, 2).sqrt() - 1, (decibel / 20 + 1).clamp(-2, 1)], -1)
 

@@ -50,7 +50,7 @@ class SpeakerEncoder(nn.Module):
         least = _PARTIAL * 160
         if len(samples) < least:
             samples = samples.repeat(-(-least // max(1, len(samples))))
-        samples = samples * (10 ** (-30 / 20) / samples.square().mean().sqrt().clamp_min(1e-4)).clamp(max=100.0)
+        samples = samples * (10 ** (-30 / 20) / samples.square().mean().sqrt().clamp_min(1e-7))
         voiced = active_level(samples[None])[0, 0]
         starts = range(0, len(samples) - least + 1, max(_STRIDE * 160, (len(samples) - least) // most_partials + 1))
         parts = [samples[s : s + least] for s in starts]

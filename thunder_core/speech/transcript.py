@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import BadRequest
 from .phones import PHONES, SILENCE
 
 RATE = 50.0  # rows of the encoder's phones per second
@@ -33,6 +34,8 @@ _SILENT = ((r"mb(?![a-z])", 1), (r"bt", 0), (r"(?<![a-z])p(?=[snt])", 0), (r"pt(
 _SKIP = -4.0  # log-price of a letter that is not said
 _UNLIKELY = -7.0  # log-likelihood at worst: an ear may mishear any frame
 _HEARD = 0.3  # a letter that is often silent closes the lips only if the ear believes in it this much
+PAUSE = 0.06  # seconds without a voice that are a pause: in a shorter one lips that shut belong to a sound
+_MOST = 200_000_000  # letters times rows of a sound, one byte each: ten minutes of speech with all its words are a third
 _NEAR = 0.1  # seconds between bilabials whose lips do not part in between (“mp”, “bm”)
 
 
@@ -83,26 +86,33 @@ def _indices(*names: str) -> tuple[int, ...]:
 
 
 def align(belief: np.ndarray, said: list[Letter]) -> list[tuple[int, int]]:
-    """First and last row [start, end) of each letter along phone probabilities [N, 40] at 50 Hz; (−1, −1) for silent ones."""
+    """First and last row [start, end) of each letter along phone probabilities [N, 40] at 50 Hz; (−1, −1) for silent ones.
+
+    Takes a byte for every letter and row. Raises BadRequest where that is more than _MOST.
+    """
     count = len(said)
     if not count or not len(belief):
         return [(-1, -1)] * count
-    likely = np.stack([np.log(np.maximum(belief[:, list(letter.phones)].sum(axis=1), 1e-12)) for letter in said], axis=1)
-    likely = np.maximum(likely, _UNLIKELY)  # [N, L]
+    if count * len(belief) > _MOST:
+        raise BadRequest("The text is too long to be laid along so long a sound: choose a shorter strip and the words spoken in it")
+    kinds = list(dict.fromkeys(letter.phones for letter in said))  # letters that sound alike are looked up once
+    likely = np.stack([np.log(np.maximum(belief[:, list(phones)].sum(axis=1), 1e-12)) for phones in kinds], axis=1)
+    likely = np.maximum(likely, _UNLIKELY)  # [N, kinds]
+    kind = np.array([kinds.index(letter.phones) for letter in said])
     may_skip = np.array([letter.may_be_silent for letter in said])
     price = np.array([0.0 if letter.text == " " else _SKIP for letter in said])
     # Reaching a letter over silent ones costs their price; only letters that may be silent can be passed over.
     score = np.full(count, -np.inf)
     cost = 0.0
     for place in range(count):
-        score[place] = cost + likely[0, place]
+        score[place] = cost + likely[0, kind[place]]
         if not may_skip[place]:
             break
         cost += price[place]
-    back = np.zeros((len(likely), count), np.int32)
+    back = np.zeros((len(likely), count), np.int8)  # how many letters back each came from
     places = np.arange(count)
     for row in range(1, len(likely)):
-        best, source = score.copy(), places.copy()
+        best, source = score.copy(), np.zeros(count, np.int8)
         # From the letter before, or from further back over letters that may be silent: at most three in a row.
         passed = np.zeros(count)
         open_ = np.ones(count, bool)
@@ -111,12 +121,12 @@ def align(belief: np.ndarray, said: list[Letter]) -> list[tuple[int, int]]:
             came[step:] = score[:-step]
             came = np.where(open_, came + passed, -np.inf)
             better = came > best
-            best, source = np.where(better, came, best), np.where(better, places - step, source)
+            best, source = np.where(better, came, best), np.where(better, np.int8(step), source)
             # To come from one further back, the letter in between has to be silent.
             between = np.maximum(places - step, 0)
             open_ &= may_skip[between]
             passed = passed + price[between]
-        score, back[row] = best + likely[row], source
+        score, back[row] = best + likely[row, kind], source
     # The text ends where the sound does, but for what may be silent at its end.
     end, last, cost = count - 1, count - 1, 0.0
     best = score[last]
@@ -128,12 +138,9 @@ def align(belief: np.ndarray, said: list[Letter]) -> list[tuple[int, int]]:
     path = np.empty(len(likely), np.int32)
     path[-1] = end
     for row in range(len(likely) - 1, 0, -1):
-        path[row - 1] = back[row, path[row]]
-    found = []
-    for place in range(count):
-        rows = np.flatnonzero(path == place)
-        found.append((int(rows[0]), int(rows[-1]) + 1) if len(rows) else (-1, -1))
-    return found
+        path[row - 1] = path[row] - back[row, path[row]]
+    starts, ends = (np.searchsorted(path, places, side) for side in ("left", "right"))  # a path never goes back
+    return [(int(start), int(end)) if end > start else (-1, -1) for start, end in zip(starts, ends)]
 
 
 def closures(belief: np.ndarray, text: str) -> list[Closure]:
@@ -172,7 +179,7 @@ def said_between(before: Closure, seconds: float, belief: np.ndarray) -> list[st
 
 
 def pauses(belief: np.ndarray) -> list[tuple[float, float]]:
-    """Stretches of a sound, in seconds from its start, in which nobody speaks for a tenth of a second or longer."""
+    """Stretches of a sound, in seconds from its start, in which nobody speaks for `PAUSE` or longer."""
     silent = np.flatnonzero(belief[:, SILENCE] > 0.5)
     runs = [run for run in np.split(silent, np.flatnonzero(np.diff(silent) > 1) + 1) if len(run)]
-    return [(float(run[0] / RATE), float((run[-1] + 1) / RATE)) for run in runs if len(run) >= 0.1 * RATE]
+    return [(float(run[0] / RATE), float((run[-1] + 1) / RATE)) for run in runs if len(run) >= PAUSE * RATE]

@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..weights import load_network
+from ..weights import load_network, typed
+
+_PIECE = 6000  # features classified at once
 
 
 class Units(nn.Module):
@@ -21,10 +23,11 @@ class Units(nn.Module):
     @classmethod
     def load(cls, folder: Path) -> Units:
         """The units among the weights of a folder. Raises BadWeights."""
-        return load_network(folder / "units", lambda config: cls(**config))
+        return load_network(folder / "units", lambda config: typed(cls, config, count=int, width=int))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        return torch.cdist(hidden.float(), self.centroids).argmin(-1)
+        # In pieces: the distances of an hour to all centroids would be larger than its features.
+        return torch.cat([torch.cdist(part.float(), self.centroids).argmin(-1) for part in hidden.split(_PIECE)])
 
     def over(self, hidden: Tensor, frames: int) -> Tensor:
         """Units [2 · frames] of the sound behind hidden features [N, width], the last one held where they end early."""

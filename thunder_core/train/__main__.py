@@ -18,7 +18,7 @@ from ..m2s.model import MeshToSpeech
 from ..m2s.mouth import SPACES, Mouth, weights_name
 from ..speech.encoder import EncoderConfig, SpeechEncoder
 from ..speech.speaker import SpeakerEncoder
-from ..weights import load_weights, save_weights
+from ..weights import load_weights, save_weights, write_sums
 from .adapt import adapt
 from .calibrate import KERNELS, calibrate
 from .card import write_card
@@ -105,7 +105,7 @@ def parser() -> argparse.ArgumentParser:
     s.add_argument("--out", type=Path, required=True, help="weights folder to write; choose it in the extension's preferences")
     s.add_argument("--steps", type=int, default=1500, help="optimiser steps; the learning rate falls to nothing over them")
     s.add_argument("--rate", type=float, default=2e-4, help="highest learning rate")
-    stages.add_parser("card", help="write the weights' README from what made them")
+    stages.add_parser("card", help="write the weights' README from what made them, and their SHA256SUMS")
     return p
 
 
@@ -119,6 +119,7 @@ def main(words: list[str] | None = None) -> None:
     channels = list(head.expression_names)
     if args.stage == "card":
         print(write_card(weights))
+        print(write_sums(weights))
     elif args.stage == "corpus":
         build_corpus(corpus_folder, args.folders, args.synthetic_minutes, label=Labeller(weights), channels=channels)
     elif args.stage == "calibrate":

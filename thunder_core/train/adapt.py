@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -75,8 +76,9 @@ def adapt(
     """
     motions = prepare(sources, cache, weights, head, schedule.seed)
     start, m2s = load_weights(weights / "denoiser")[0], MeshToSpeech.load(weights)
-    shutil.rmtree(runs / "before", ignore_errors=True)
-    _, before = train_denoiser(motions, head, runs / "before", replace(schedule, steps=0), start=start, device=device)
+    runs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="before_", dir=runs) as folder:  # a new one, since training resumes what a folder holds
+        _, before = train_denoiser(motions, head, Path(folder), replace(schedule, steps=0), start=start, device=device)
     performer, after = train_denoiser(motions, head, runs / "denoiser", schedule, m2s, start, device=device)
     out.mkdir(parents=True, exist_ok=True)
     for path in weights.iterdir():

@@ -20,6 +20,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from ..files import part_of
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -92,9 +94,8 @@ def fit(
     began, shown, sums, count = time.time(), step, {}, 0
 
     def save() -> None:
-        part = checkpoint.with_suffix(".part")
-        torch.save(dict(model=model.state_dict(), optimiser=optimiser.state_dict(), averaged=averaged, step=step), part)
-        part.replace(checkpoint)  # a run killed while writing keeps the previous state
+        with part_of(checkpoint) as part:  # a run killed while writing keeps the previous state
+            torch.save(dict(model=model.state_dict(), optimiser=optimiser.state_dict(), averaged=averaged, step=step), part)
 
     def averaged_model() -> dict:
         current = {k: v.detach().clone() for k, v in model.state_dict().items()}

@@ -19,6 +19,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation, Slerp
 
 from ..errors import ThunderError
+from ..files import write_file
 from ..types import FPS, RATE, Motion
 
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
@@ -39,11 +40,11 @@ def write_tracked(path: Path, motion: Motion, channels: list[str] | tuple[str, .
     """
     parts = {"head": motion.head, "eyes": motion.eyes}
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
-        path, expression=motion.expression.astype(np.float32), jaw=motion.jaw.astype(np.float32), fps=float(motion.fps),
+    write_file(path, lambda file: np.savez_compressed(
+        file, expression=motion.expression.astype(np.float32), jaw=motion.jaw.astype(np.float32), fps=float(motion.fps),
         channels=np.array(channels), speaker=speaker, measuring=measuring,
         **{k: v.astype(np.float32) for k, v in parts.items() if v is not None}, **more,
-    )  # fmt: skip
+    ))  # fmt: skip
 
 
 def _load(path: Path) -> dict[str, np.ndarray]:

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commit: how many keys a line becomes as Poses and as Dense Curves, and how far off lips and closures are.
+
+`python bench/commit.py DATA [--takes FOLDER]` in the engine's environment; DATA is a folder with `lips/`. A take of every
+voice is generated (seed 1; kept in FOLDER, never to be committed to a repository) and committed at 24 fps in a Blender of
+.venv/bpy-*. Errors are measured at eighths of frames on the bundled head. Tables go to stdout and bench/results/commit.txt,
+figures of every voice to commit.json beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bench.heads import blenders  # noqa: E402
+from bench.tables import keep  # noqa: E402
+
+FPS = 24
+ERRORS = (0.3, 0.6, 2.0)  # mm
+BAR_ERROR = 0.6
+SILENT = ("SIL", "+SPN+", "+NSN+")
+
+
+def generated(lips: Path, folder: Path) -> None:
+    """A take of every voice, as NPZ; those that are there already are kept."""
+    missing = [wav for wav in sorted(lips.glob("*.wav")) if not (folder / f"{wav.stem}.npz").exists()]
+    if not missing:
+        return
+    from thunder_core.engine import Engine
+    from thunder_core.speech.audio import read_sound
+
+    engine = Engine.load(None)
+    folder.mkdir(parents=True, exist_ok=True)
+    for wav in missing:
+        (take,) = engine.generate(read_sound(wav), 1, 1)
+        np.savez(folder / f"{wav.stem}.npz", expression=take.motion.expression, jaw=take.motion.jaw, head=take.motion.head,
+                 eyes=take.motion.eyes, opening=take.opening, width=take.width, channels=np.array(engine.head.expression_names))
+        print(f"generated {wav.stem}", flush=True)
+
+
+def speaking(lips: Path) -> dict[str, list[tuple[float, float]]]:
+    """Stretches in which each voice speaks, seconds, from the aligned phones."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    with open(lips / "phones.tsv", encoding="utf-8") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            if row["phone"] not in SILENT:
+                found.setdefault(row["clip"], []).append((float(row["start_s"]), float(row["end_s"])))
+    return found
+
+
+def measured(folder: Path) -> list[dict]:
+    """What commit_in_blender.py measures, in the newest Blender that is here."""
+    *_, (version, python) = blenders().items()
+    environment = {**os.environ, "THUNDER_PYTHON": sys.executable}
+    done = subprocess.run([python, ROOT / "bench" / "commit_in_blender.py", folder, str(FPS), *map(str, ERRORS)],
+                          capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise SystemExit(f"Blender {version}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"voice"')]
+
+
+def with_speech(row: dict, spoken: list[tuple[float, float]]) -> dict:
+    """A row with its seconds of speech, and the poses and the key frames of the mouth that lie in speech."""
+    def lies_in(frame: int) -> bool:
+        return any(start - 0.5 / FPS <= frame / FPS <= end + 0.5 / FPS for start, end in spoken)
+
+    poses = {number for frame, number in row.pop("poses") if lies_in(frame)}
+    frames = row.pop("mouth_frames")
+    return row | {"speech_s": sum(end - start for start, end in spoken), "mouth_poses": len(poses),
+                  "mouth_key_frames": sum(map(lies_in, frames))}
+
+
+def table(rows: list[dict]) -> list[str]:
+    lines = ["| way | max lip error | keys | keys a second | frames with a key | mouth poses a second of speech "
+             "| mouth key frames a second of speech | lips off, most | closed frames met | gap off there, most "
+             "| leaves keys' range by |",
+             "|---|---|---|---|---|---|---|---|---|---|---|"]
+    for way in ("DENSE", "POSES"):
+        for error in ERRORS:
+            some = [row for row in rows if row["way"] == way and row["error"] == error]
+            total = {name: sum(row[name] for row in some) for name in
+                     ("keys", "seconds", "key_frames", "frames", "mouth_poses", "mouth_key_frames", "speech_s", "closed_frames",
+                      "closed_met")}
+            most = {name: max(row[name] for row in some) for name in ("lips_mm", "gap_off_mm", "overshoot")}
+            poses = f"{total['mouth_poses'] / total['speech_s']:.1f}" if way == "POSES" else "–"
+            lines.append(
+                f"| {'Poses' if way == 'POSES' else 'Dense Curves'} | {error:g} mm | {total['keys']} "
+                f"| {total['keys'] / total['seconds']:.0f} | {total['key_frames'] / total['frames']:.0%} | {poses} "
+                f"| {total['mouth_key_frames'] / total['speech_s']:.1f} | {most['lips_mm']:.2f} mm "
+                f"| {total['closed_met']} of {total['closed_frames']} | {most['gap_off_mm']:.2f} mm | {most['overshoot']:.1%} |")
+    return lines
+
+
+def bars(rows: list[dict]) -> list[str]:
+    """What is promised of Poses, and whether it is kept."""
+    poses = [row for row in rows if row["way"] == "POSES" and row["error"] == BAR_ERROR]
+    dense = [row for row in rows if row["way"] == "DENSE" and row["error"] == BAR_ERROR]
+    carried = sum(row["key_frames"] for row in poses) / sum(row["frames"] for row in poses)
+    rate = sum(row["mouth_poses"] for row in poses) / sum(row["speech_s"] for row in poses)
+    keys = [sum(row["keys"] for row in some) for some in (poses, dense)]
+    met, closed = (sum(row[name] for row in poses) for name in ("closed_met", "closed_frames"))
+    same = all(row["keys"] == row["keys_in_message"] for row in rows)
+    claims = [
+        (carried <= 0.40, f"frames with a key {carried:.1%}, at most 40 %"),
+        (rate <= 7.0, f"mouth poses a second of speech {rate:.2f}, at most 7 (breakdowns between poses are not counted)"),
+        (keys[0] < keys[1], f"keys {keys[0]}, fewer than Dense Curves' {keys[1]}"),
+        (all(row["keys"] < other["keys"] for row, other in zip(poses, dense)), "and so for every voice"),
+        (met == closed, f"frames on which lips meet that are met: {met} of {closed}"),
+        (max(row["lips_mm"] for row in poses) <= BAR_ERROR * 1.001, f"lips off by {max(row['lips_mm'] for row in poses):.3f} mm at most"),
+        (same, "the number of keys in the message is that in the file"),
+    ]
+    return [f"at {BAR_ERROR} mm:", *(f"{'kept  ' if kept else 'MISSED'}  {claim}" for kept, claim in claims)]
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("data", type=Path)
+    p.add_argument("--takes", type=Path, default=ROOT / "out" / "commit", help="folder in which takes are kept")
+    p.add_argument("--results", type=Path, default=ROOT / "bench" / "results" / "commit.txt")
+    args = p.parse_args()
+    lips = args.data / "lips"
+    generated(lips, args.takes)
+    spoken = speaking(lips)
+    rows = [with_speech(row, spoken[row["voice"]]) for row in measured(args.takes)]
+    voices = sorted({row["voice"] for row in rows})
+    seconds = sum(row["seconds"] for row in rows if row["way"] == "POSES" and row["error"] == BAR_ERROR)
+    lines = [f"{len(voices)} voices, {seconds:.0f} s at {FPS} fps, one take each, errors measured at eighths of frames", "",
+             *table(rows), "", *bars(rows)]
+    print(keep(args.results, lines))
+    keep(args.results.with_suffix(".json"), [json.dumps(rows, indent=1)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults: tries every row of the table, lets every single call fail, kills processes at random moments, and keeps the counts.
+
+`python bench/faults.py [--kills 200] [--skip calls,kills]` in the engine's environment (`make faults`) writes
+bench/results/faults.txt and faults.json (the rows: what was tried and what went right) and kills.txt. BPY_PYTHON names the Python that
+has Blender as a module; BLENDER a real one, if there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "faults")]
+
+from harness import RESULTS, summary  # noqa: E402
+from kills import blender_python  # noqa: E402
+
+from thunder_core.files import write_file  # noqa: E402
+
+FOLDER = ROOT / "bench" / "results"
+
+
+def tests(python: str, *arguments: str, **environment: str) -> int:
+    """Run tests with a Python; the exit code."""
+    command = [python, "-m", "pytest", "-q", "--tb=short", "-p", "no:warnings", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | environment).returncode
+
+
+def table() -> int:
+    """Try all rows, slow ones too, and write what came of them; 0 if all went right."""
+    with tempfile.TemporaryDirectory() as folder:
+        lines = Path(folder) / "rows.jsonl"
+        lines.touch()
+        for python, path in ((sys.executable, "tests/faults/test_faults.py"), (blender_python(), "tests/blender/test_faults.py")):
+            tests(python, path, **{RESULTS: str(lines), "THUNDER_PYTHON": sys.executable})
+        rows = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
+    return keep(rows)
+
+
+def keep(rows: list[dict]) -> int:
+    """Write what came of the rows; 0 if all went right."""
+    for row in rows:
+        for name in ("sentence", "wrong"):  # folders of this machine say nothing to anybody
+            said = re.sub(r"/[^ “”]*/pytest-of-[^/]*/pytest-\d+/[^/ “”]*", "…", json.dumps(row[name], ensure_ascii=False))
+            row[name] = json.loads(said.replace(str(ROOT), "…").replace(tempfile.gettempdir(), "…"))
+    text = "\n".join(summary(rows)) + "\n"
+    print(text, end="")
+    write_file(FOLDER / "faults.txt", text)
+    write_file(FOLDER / "faults.json", json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    return int(not rows or any(not row["right"] for row in rows))
+
+
+def calls() -> int:
+    """Let every single call fail; 0 if all went right."""
+    every = {"THUNDER_ALL_CALLS": "1", "THUNDER_PYTHON": sys.executable}
+    return max(tests(sys.executable, "tests/faults/test_failing_calls.py", "--timeout", "7200", **every),
+               tests(blender_python(), "tests/blender/test_failing_calls.py", "--timeout", "7200", **every))
+
+
+def kills(count: int) -> int:
+    return subprocess.run([sys.executable, str(ROOT / "tests" / "faults" / "kills.py"), "--kills", str(count),
+                           "--results", str(FOLDER)], cwd=ROOT).returncode
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=200, help="how many processes to kill (200)")
+    parser.add_argument("--skip", default="", help="parts to leave out: table, calls, kills")
+    options = parser.parse_args()
+    parts = {"table": table, "calls": calls, "kills": lambda: kills(options.kills)}
+    codes = {name: part() for name, part in parts.items() if name not in options.skip.split(",")}
+    print(", ".join(f"{name}: {'right' if code == 0 else 'WRONG'}" for name, code in codes.items()))
+    return max(codes.values(), default=0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

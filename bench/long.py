@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much memory and time voices of up to an hour cost: bakes recordings made here and watches both processes.
+
+`python bench/long.py BLENDER_PYTHON [--minutes 5 10 20 60] [--takes 8] [--steps 1] [--limit SECONDS]`, with the engine's Python
+(Linux). A recording is assets/sample.wav again and again with pauses, 48 kHz stereo. Memory does not depend on the sampling
+steps; time does. Resident memory is read from /proc twice a second, the highest from VmHWM, which misses nothing. A bake that
+takes longer than --limit is ended, and what was seen until then is kept as such. Leaves bench/results/long.txt, long.json (each
+length is measured anew or kept from the last time) and docs/memory.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
+
+from tables import keep  # noqa: E402
+
+RATE, EVERY = 48000, 0.5  # of the recordings, Hz; seconds between two looks
+PAUSES = (0.4, 1.7, 0.9, 6.0)  # seconds between the lines, in turn
+BAR = 2.5  # GB that either process may use
+TARGET = Path("bench/results/long.json")
+
+
+def record(path: Path, seconds: float) -> None:
+    """Write a synthetic recording of a voice, 48 kHz stereo, block by block."""
+    line = np.repeat(soundfile.read(ROOT / "assets" / "sample.wav", dtype="float32")[0], RATE // 16000)
+    left, number = round(seconds * RATE), 0
+    with soundfile.SoundFile(path, "w", RATE, 2, subtype="PCM_16") as file:
+        while left > 0:
+            block = np.concatenate([line * (0.6 + 0.1 * (number % 5)), np.zeros(round(PAUSES[number % 4] * RATE), np.float32)])[:left]
+            file.write(np.stack([block, 0.8 * block], axis=1))
+            left, number = left - len(block), number + 1
+
+
+def memory(pid: int) -> tuple[float, float] | None:
+    """Resident memory of a process and the most it ever was, GB; None for one that is gone."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+        return tuple(int(re.search(rf"{name}:\s+(\d+)", text)[1]) / 1e6 for name in ("VmRSS", "VmHWM"))
+    except (OSError, TypeError):
+        return None
+
+
+def worker_of(pid: int) -> int | None:
+    """The engine that a process started."""
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            for child in map(int, task.read_text().split()):
+                if b"thunder_core.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return child
+        except OSError:
+            continue
+    return None
+
+
+def measure(blender: str, minutes: float, takes: int, steps: int, limit: float) -> dict:
+    """Bake a recording of so many minutes; what was seen."""
+    with tempfile.TemporaryDirectory() as folder:
+        sound = Path(folder, "long.wav")
+        record(sound, 60 * minutes)
+        command = [blender, str(ROOT / "bake.py"), "--audio", str(sound), "--out", str(Path(folder, "out")), "--takes", str(takes),
+                   "--steps", str(steps), "--engine", sys.executable]  # fmt: skip
+        environment = os.environ | {"BLENDER_USER_RESOURCES": str(Path(folder, "home"))}
+        began = time.monotonic()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+        said, keyed = [], []
+
+        def listen() -> None:
+            for line in process.stdout:
+                said.append(line.rstrip())
+                found = re.search(r"Keyed (\d+) of", line)
+                if found:
+                    keyed.append((round(time.monotonic() - began, 1), int(found[1])))
+
+        listener = threading.Thread(target=listen, daemon=True)
+        listener.start()
+        seen, most, worker = [], {"blender": 0.0, "engine": 0.0}, None
+        while process.poll() is None:
+            worker = worker or worker_of(process.pid)
+            now = [memory(process.pid), memory(worker) if worker else None]
+            for name, found in zip(most, now):
+                if found:
+                    most[name] = max(most[name], found[1])
+            seen.append([round(time.monotonic() - began, 1), *(round(found[0], 3) if found else 0.0 for found in now)])
+            if time.monotonic() - began > limit:
+                process.terminate()
+                break
+            time.sleep(EVERY)
+        process.wait()
+        listener.join(5)
+        if process.returncode and time.monotonic() - began <= limit:
+            raise SystemExit(f"the bake of {minutes:g} minutes failed: " + "\n".join(said[-5:]))
+        blend = Path(folder, "out", "long.blend")
+        return {
+            "minutes": minutes, "takes": takes, "steps": steps, "finished": process.returncode == 0,
+            "takes_keyed": keyed[-1][1] if keyed else 0, "seconds": round(time.monotonic() - began, 1),
+            "blend_mb": round(blend.stat().st_size / 1e6, 1) if blend.exists() else None,
+            "most_gb": {name: round(value, 2) for name, value in most.items()}, "seen": seen[:: max(1, len(seen) // 400)],
+            "keyed": keyed,
+        }  # fmt: skip
+
+
+def table(results: list[dict]) -> list[str]:
+    lines = ["voices of some length, 48 kHz stereo; highest resident memory of each process; the bar is 2.5 GB",
+             f"{'minutes':>8}{'takes':>7}{'steps':>7}{'engine GB':>11}{'Blender GB':>12}{'seconds':>9}{'s per minute':>14}{'.blend MB':>11}"]
+    for each in results:
+        most = each["most_gb"]
+        lines.append(
+            f"{each['minutes']:>8g}{each['takes']:>7}{each['steps']:>7}{most['engine']:>11.2f}{most['blender']:>12.2f}"
+            f"{each['seconds']:>9.0f}{each['seconds'] / each['minutes']:>14.1f}{each['blend_mb'] or 0:>11.1f}"
+            + ("" if each["finished"] else f"  ended after {each['takes_keyed']} takes, at the time limit")
+        )
+    return lines
+
+
+def plot(result: dict, path: Path) -> None:
+    """Memory of both processes over a bake."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    seen = np.array(result["seen"])
+    figure, axes = pyplot.subplots(figsize=(8, 3.6), layout="constrained")
+    axes.plot(seen[:, 0] / 60, seen[:, 2], label="engine")
+    axes.plot(seen[:, 0] / 60, seen[:, 1], label="Blender")
+    axes.axhline(BAR, color="0.6", linestyle="--", label=f"bar, {BAR} GB")
+    for at, number in result["keyed"]:
+        axes.axvline(at / 60, color="0.9", zorder=0)
+    axes.set(xlabel="minutes of work", ylabel="resident memory, GB", ylim=(0, BAR * 1.1),
+             title=f"{result['minutes']:g} minutes of voice, {result['takes_keyed']} takes (grey: one is keyed), {result['steps']} steps")
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("blender", help="a Python that has bpy")
+    parser.add_argument("--minutes", type=float, nargs="+", default=[5, 10, 20, 60])
+    parser.add_argument("--takes", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=1)
+    parser.add_argument("--limit", type=float, default=7200.0, help="seconds after which a bake is ended")
+    args = parser.parse_args()
+    target = ROOT / TARGET
+    results = json.loads(target.read_text()) if target.exists() else []
+    for minutes in args.minutes:
+        found = measure(args.blender, minutes, args.takes, args.steps, args.limit)
+        same = ("minutes", "takes", "steps")
+        results = json.loads(target.read_text()) if target.exists() else []  # another run may have written meanwhile
+        results = [each for each in results if any(each[name] != found[name] for name in same)] + [found]
+        results.sort(key=lambda each: [each[name] for name in same])
+        keep(target, [json.dumps(results)])
+        print(keep(target.with_suffix(".txt"), table(results)), flush=True)
+    plot(max(results, key=lambda each: (each["minutes"], each["takes_keyed"])), ROOT / "docs" / "memory.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Collect what helps to find the cause of a problem into a text that the animator reads and pastes."""
+
+import bpy
+
+from ..scene import report
+
+
+class THUNDER_OT_report_problem(bpy.types.Operator):
+    """Collect versions, settings, the engine's log and the last error into a text to paste; nothing is sent"""
+
+    bl_idname = "thunder.report_problem"
+    bl_label = "Report a Problem"
+    bl_options = {"REGISTER", "UNDO"}
+
+    names: bpy.props.BoolProperty(
+        name="Include Names and Paths", options={"SKIP_SAVE"},
+        description="Leave names of files, folders, strips and objects in the errors and the log; without this they are taken out")
+
+    @classmethod
+    def poll(cls, context):
+        return context.scene is not None
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_props_dialog(self, width=380, confirm_text="Copy Report")
+
+    def draw(self, context):
+        column = self.layout.column(align=True)
+        for line in ("Copies versions, settings, the engine's log and the last error.", "No sounds are included, and nothing is sent.",
+                     "Read the text before you paste it into an issue."):
+            column.label(text=line)
+        self.layout.prop(self, "names")
+
+    def execute(self, context):
+        text = bpy.data.texts.get(report.TEXT) or bpy.data.texts.new(report.TEXT)
+        words = report.text(context, self.names)
+        text.clear()
+        text.write(words)
+        text.cursor_set(0)
+        context.window_manager.clipboard = words
+        self.report({"INFO"}, f"Report copied to the clipboard and saved as the text “{report.TEXT}” in this file")
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_report_problem,))

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an action is called after the lines that were committed to it: its character or its own name, then the lines."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+
+PROPERTY = "thunder_lines"  # of an action: the lines that were committed to it
+_LONGEST = 60  # bytes of a name; Blender cuts longer ones, before 5.0 at 63
+_LONGEST_PART = 24  # of them for the first part, and for each line where there are several
+_NUMBER = re.compile(r"\.\d{3,}$")  # what Blender appends to a name that is taken
+
+
+@dataclass(frozen=True)
+class Line:
+    """One committed line: its name, and the scene frames it was committed to.
+
+    start, end: the same with its lead in and lead out, 0 where the action does not tell.  regions: those that have them.
+    """
+
+    name: str
+    first: int
+    last: int
+    start: int = 0
+    end: int = 0
+    regions: frozenset[str] = frozenset()
+
+    def later(self, frames: int) -> Line:
+        """The same line so many frames later."""
+        moved = {name: getattr(self, name) + frames for name in ("first", "last", "start", "end")}
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The lines of an action in order of time, after its own name or its character's."""
+
+    base: str
+    lines: tuple[Line, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """“base · one + two”; where many lines make that too long, “base · one + two + 7 more”."""
+        names = list(dict.fromkeys(line.name for line in sorted(self.lines, key=lambda line: line.first)))
+        start = f"{_cut(self.base, _LONGEST_PART)} · "
+        for shown in range(len(names), 0, -1):
+            more = len(names) - shown
+            rest = f" + {more} more" if more else ""
+            room = _LONGEST - _length(start) - _length(rest)
+            said = " + ".join(_cut(name, _LONGEST_PART if len(names) > 1 else room) for name in names[:shown])
+            if _length(said) <= room:
+                return start + said + rest
+        return f"{start}{len(names)} lines"
+
+    def with_line(self, line: Line, how: str, shift: int) -> Lines:
+        """These lines with one more; `how` as in ThunderCommit: REPLACE drops those it covers, INSERT moves later ones."""
+        kept = self.lines
+        if how == "REPLACE":
+            kept = tuple(old for old in kept if old.first < line.first or old.last > line.last)
+        elif how == "INSERT":
+            kept = tuple(old if old.first < line.first else old.later(shift) for old in kept)
+        return Lines(self.base, (*kept, line))
+
+
+def of(action) -> Lines | None:
+    """The lines that were committed to an action, None where none was."""
+    if action is None or PROPERTY not in action:
+        return None
+    try:
+        kept = json.loads(action[PROPERTY])
+        return Lines(str(kept["base"]), tuple(
+            Line(str(name), *map(int, frames[:4]), frozenset(map(str, frames[4]))) if len(frames) == 5 else Line(str(name), *map(int, frames))
+            for name, *frames in kept["lines"]))
+    except (ValueError, TypeError, KeyError):
+        return None  # written by something else: it is as if no line were known
+
+
+def remember(action, lines: Lines) -> None:
+    """Note the lines of an action in it."""
+    action[PROPERTY] = json.dumps({"base": lines.base, "lines": [
+        [line.name, line.first, line.last, line.start, line.end, sorted(line.regions)] for line in lines.lines]})
+
+
+def unnumbered(name: str) -> str:
+    """A name without the number that Blender appended."""
+    return _NUMBER.sub("", name)
+
+
+def renamed(name: str, before: Lines | None, now: Lines) -> str | None:
+    """What an action is called now that was called `name` while it had the lines `before`; None if an animator named it."""
+    if before is None or not name.startswith(before.name):
+        return None
+    return now.name + unnumbered(name[len(before.name):])
+
+
+def _length(text: str) -> int:
+    return len(text.encode())
+
+
+def _cut(text: str, most: int) -> str:
+    """Text of so many bytes at most."""
+    if _length(text) <= most:
+        return text
+    return text.encode()[:most - len("…".encode())].decode(errors="ignore").rstrip() + "…"

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A bake loses no file of the animator: what it replaces, what it refuses, and how it says so. The engine is a played one."""
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from performances import write_wav
+from played_engine import PlayedClient
+
+ROOT = Path(__file__).resolve().parents[2]
+BAKED = ["line.blend", "report.json", "take_01.npz", "take_02.npz", "thunder-files.json"]
+
+
+@pytest.fixture(scope="module")
+def script():
+    spec = importlib.util.spec_from_file_location("bake_by_test", ROOT / "bake.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(autouse=True)
+def client(room, core, tmp_path, monkeypatch):
+    folder = tmp_path / "engine"
+    folder.mkdir()
+    played = PlayedClient(room, core, folder)
+    monkeypatch.setattr(room("scene.engine_session"), "client", lambda *_: played)
+    return played
+
+
+@pytest.fixture
+def voice(tmp_path):
+    return write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(32000))
+
+
+@pytest.fixture
+def bake(script, blender, voice, monkeypatch, capfd):
+    """Run bake.py in this process, with the voice and two takes unless other options say so: (exit code, sentence)."""
+    def run(*arguments):
+        blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+        given = ["--takes", "2", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", ["bake.py", *([] if "--audio" in given else ["--audio", voice]), *given])
+        capfd.readouterr()
+        code = script.exit_code("bake.py", script.options, script.bake)
+        output, complaints = capfd.readouterr()
+        assert "Traceback" not in complaints
+        sentences = [line for line in complaints.splitlines() if line.startswith("bake.py: ")]
+        assert len(sentences) == (1 if code else 0), complaints
+        return code, sentences[0] if code else output
+    return run
+
+
+@pytest.fixture
+def shot(blender, tmp_path):
+    """A saved scene with a head."""
+    blender.ops.thunder.add_head()
+    path = tmp_path / "own" / "shot.blend"
+    path.parent.mkdir()
+    blender.ops.wm.save_as_mainfile(filepath=str(path), compress=False)
+    return path
+
+
+def content_of(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_second_bake_replaces_the_first_and_nothing_else(bake, tmp_path):
+    out = tmp_path / "out"
+    for _ in range(2):
+        assert bake("--out", out, "--npz", "--takes", 3)[0] == 0
+    (out / "take_05.npz").write_bytes(b"mine")
+    (out / "notes.txt").write_bytes(b"mine")
+    assert bake("--out", out, "--npz")[0] == 0
+    assert sorted(os.listdir(out)) == sorted([*BAKED, "take_05.npz", "notes.txt"])
+    assert (out / "take_05.npz").read_bytes() == (out / "notes.txt").read_bytes() == b"mine"
+    assert len(json.loads((out / "report.json").read_text())["takes"]) == 2
+    listed = json.loads((out / "thunder-files.json").read_text())["written by THUNDER"]
+    assert sorted(listed) == [name for name in BAKED if name != "thunder-files.json"]
+    assert bake("--out", out)[0] == 0  # without --npz: the takes of the bake before would be beside a report of others
+    assert sorted(os.listdir(out)) == sorted(["line.blend", "report.json", "thunder-files.json", "take_05.npz", "notes.txt"])
+
+
+@pytest.mark.parametrize("name", ["report.json", "line.blend"])
+def test_a_file_that_no_bake_wrote_is_refused_before_sampling(bake, client, tmp_path, name):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_bytes(b"mine")
+    code, sentence = bake("--out", out, "--npz")
+    assert code == 1 and "--force" in sentence and f"“{name}1”" in sentence
+    assert content_of(out) == {name: b"mine"} and client.asked == []
+    code, output = bake("--out", out, "--npz", "--force")
+    assert code == 0 and f"“{name}” was there and is kept as “{name}1”" in output
+    assert sorted(os.listdir(out)) == sorted([*BAKED, f"{name}1"]) and (out / f"{name}1").read_bytes() == b"mine"
+
+
+def test_a_baked_file_that_was_worked_on_is_refused(bake, blender, tmp_path):
+    out = tmp_path / "out"
+    assert bake("--out", out)[0] == 0
+    blender.ops.wm.open_mainfile(filepath=str(out / "line.blend"))
+    blender.context.scene["mine"] = 1
+    blender.ops.wm.save_mainfile()
+    before = content_of(out)
+    code, sentence = bake("--out", out)
+    assert code == 1 and "line.blend" in sentence and "has changed since" in sentence
+    assert content_of(out) == before
+
+
+@pytest.mark.parametrize("kind", ["plain", "symbolic link"])  # more in test_files.py
+def test_the_file_that_is_baked_is_not_replaced(bake, blender, shot, tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    blend, out = Path("own/shot.blend"), Path("own")
+    if kind == "symbolic link":
+        (tmp_path / "other").mkdir()
+        blend, out = tmp_path / "other" / "shot.blend", shot.parent
+        blend.symlink_to(shot)
+    before = shot.read_bytes()
+    code, sentence = bake("--blend", blend, "--out", out)
+    assert code == 1 and "is read for this and would be replaced" in sentence
+    assert os.listdir(shot.parent) == ["shot.blend"] and shot.read_bytes() == before
+    assert bake("--blend", blend, "--out", out, "--force")[0] == 0
+    assert (shot.parent / "shot.blend1").read_bytes() == before != shot.read_bytes()
+    blender.ops.wm.open_mainfile(filepath=str(shot))
+    assert len(blender.context.scene.thunder.takes) == 2
+
+
+def test_a_linked_library_is_not_replaced(bake, blender, shot, tmp_path):
+    library = tmp_path / "library" / "shot.blend"
+    library.parent.mkdir()
+    shutil.copy(shot, library)
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with blender.data.libraries.load(str(library), link=True) as (there, here):
+        here.objects = [name for name in there.objects if "Rig" not in name][:1]
+    blender.context.scene.collection.objects.link(blender.data.objects[0])
+    blender.ops.wm.save_as_mainfile(filepath=str(shot))
+    code, sentence = bake("--blend", shot, "--out", library.parent)
+    assert code == 1 and "is read for this" in sentence and os.listdir(library.parent) == ["shot.blend"]
+
+
+def test_a_bake_that_fails_while_it_renames_leaves_the_earlier_one(bake, core, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    assert bake("--out", out, "--npz")[0] == 0
+    before = content_of(out)
+    replace = os.replace
+
+    def full(source, target):
+        if os.path.basename(target) == "report.json" and core("files").is_part(os.path.basename(source)):
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    code, sentence = bake("--out", out, "--npz", "--seed", 9)
+    assert code == 1 and "cannot be written (No space left on device)" in sentence
+    monkeypatch.setattr(os, "replace", replace)
+    assert content_of(out) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the largest size of a file is limited as POSIX does it")
+def test_a_scene_that_blender_saves_incompletely_without_a_word_does_not_replace_the_earlier_one(bake, blender, tmp_path, monkeypatch):
+    import resource
+
+    out = tmp_path / "out"
+    monkeypatch.setattr(blender.context.preferences.filepaths, "use_file_compression", True)
+    assert bake("--out", out)[0] == 0
+    before, limits = content_of(out), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(0.9 * len(before["line.blend"])), limits[1]))
+    try:
+        code, sentence = bake("--out", out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert code == 1 and "cannot be written" in sentence
+    assert content_of(out) == before
+
+
+@pytest.mark.parametrize("arguments", [["--out", ""], ["--out", " "], ["--audio", "", "--out", "o"], ["--blend", "", "--out", "o"],
+                                       ["--weights", "", "--out", "o"], ["--engine", "", "--out", "o"]])
+def test_an_empty_name_is_refused(script, tmp_path, monkeypatch, capfd, arguments):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(os.listdir())
+    with pytest.raises(SystemExit) as end:
+        script.options(["--audio", "line.wav", *arguments])
+    assert end.value.code == 2 and "the name is empty" in capfd.readouterr().err and sorted(os.listdir()) == before
+
+
+@pytest.mark.parametrize("option, value", [(option, value) for option in ("--start", "--guidance", "--speech-guidance")
+                                           for value in ("nan", "inf", "-inf", "1e30", "-1e30")]
+                         + [(option, value) for option in ("--takes", "--seed", "--steps") for value in ("nan", "1e3", "9" * 5000)])
+def test_an_absurd_number_is_refused(script, capfd, option, value):
+    with pytest.raises(SystemExit) as end:
+        script.options(["--audio", "line.wav", "--out", "out", f"{option}={value}"])
+    assert end.value.code == 2 and f"argument {option}" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("start", [-1048574, 1048574])
+def test_the_farthest_frames_of_a_scene_can_be_baked(bake, tmp_path, start):
+    assert bake("--out", tmp_path / "out", f"--start={start}")[0] == 0
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_before_anything_else(bake, client, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "junk.blend").write_text("junk")
+    for out in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / ("x" * 300)):
+        code, sentence = bake("--out", out, "--blend", tmp_path / "junk.blend")
+        assert code == 1 and "cannot be written" in sentence
+    assert client.asked == [] and (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("option, words", [("--engine", "no Python at"), ("--weights", "no folder")])
+def test_an_engine_or_weights_that_do_not_exist_are_noticed_before_anything_else(bake, tmp_path, option, words):
+    (tmp_path / "junk.blend").write_text("junk")
+    code, sentence = bake("--out", tmp_path / "out", "--blend", tmp_path / "junk.blend", option, tmp_path / "nowhere")
+    assert code == 1 and words in sentence and option in sentence and not (tmp_path / "out").exists()
+
+
+def damaged(data):
+    """Damaged versions of a .blend file."""
+    flipped = bytearray(data)
+    flipped[data.rindex(b"DNA1")] ^= 0x10
+    return {"empty": b"", "junk": bytes(range(256)) * 40, "cut in its header": data[:12], "cut in the middle": data[:len(data) // 2],
+            "cut at its end": data[:-len(data) // 10], "a bit flipped": bytes(flipped)}
+
+
+def test_a_damaged_file_is_said(bake, shot, tmp_path):
+    data = shot.read_bytes()
+    for kind, content in damaged(data).items():
+        shot.write_bytes(content)
+        code, sentence = bake("--blend", shot, "--out", tmp_path / "out")
+        assert code == 1 and f"“{shot}” cannot be opened" in sentence, kind
+        assert shot.read_bytes() == content and not (tmp_path / "out").exists()
+
+
+def newer(data):
+    """A .blend file as a Blender of two years later would have saved it."""
+    old = b"v0" if data[7:8].isdigit() else b"v"
+    at = data.index(old, 7) + len(old)
+    return data[:at] + b"799" + data[at + 3:]
+
+
+def test_a_file_of_a_newer_blender_is_not_baked_in_without_a_word(bake, shot, tmp_path):
+    shot.write_bytes(newer(shot.read_bytes()))
+    code, sentence = bake("--blend", shot, "--out", tmp_path / "out")
+    assert code == 1 and "“shot.blend” was saved by a newer Blender (7.99" in sentence and "--allow-newer" in sentence
+    assert not (tmp_path / "out").exists()
+    assert bake("--blend", shot, "--out", tmp_path / "out", "--allow-newer")[0] == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not text")
+@pytest.mark.parametrize("option", ["--audio", "--out", "--blend", "--weights", "--engine", "--head"])
+def test_a_name_that_is_not_utf8_is_said(script, capfd, option):
+    with pytest.raises(SystemExit) as end:
+        script.options(["--audio", "line.wav", "--out", "out", option, os.fsdecode(b"caf\xe9")])
+    assert end.value.code == 2 and "caf\\xe9” is not valid UTF-8" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not text")
+def test_a_current_folder_that_is_not_utf8_or_is_gone_is_said(script, tmp_path, monkeypatch, capfd):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for words in ("is not valid UTF-8", "the current folder was removed"):
+        with pytest.raises(SystemExit) as end:
+            script.options(["--audio", "line.wav", "--out", "out"])
+        assert end.value.code == 2 and words in capfd.readouterr().err
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not text")
+def test_files_with_such_names_in_the_folder_do_no_harm(bake, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / os.fsdecode(b"caf\xe9")).write_text("mine")
+    assert bake("--out", out)[0] == 0
+    assert (out / os.fsdecode(b"caf\xe9")).read_text() == "mine"
+
+
+def test_a_terminal_of_another_encoding_is_no_reason_to_fail(tmp_path):
+    done = subprocess.run([sys.executable, str(ROOT / "bake.py"), "--audio", str(tmp_path / "häßlich.wav"), "--out", str(tmp_path / "out")],
+                          capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"}, timeout=100)
+    assert done.returncode == 1 and b"There is no file" in done.stderr and b"Traceback" not in done.stderr

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A committed line passes into what was there within half a second, and beyond that nothing moves that nobody keyed; between
+keys the lips are where the take has them."""
+
+import numpy as np
+import pytest
+
+from test_commit import choose, numbers, seen, show, stage  # noqa: F401
+
+WINDOW = 12  # half a second at 24 fps
+
+
+def curves_of(room, rig):
+    return [curve for target in rig.targets for curve in room("scene.compat").curves_for(target)]
+
+
+def values_of(room, rig, frames):
+    """What each curve that a rig plays says at frames, {(path, index): [T]}."""
+    return {(c.data_path, c.array_index): np.array([c.evaluate(float(f)) for f in frames]) for c in curves_of(room, rig)}
+
+
+def commit(blender, room, core, stage, start, **how):
+    """Show a line of 1.6 s from a frame on and commit it; the first and last frame it may have keys on."""
+    scene, rig, _ = stage
+    entry = show(room, core, stage, start=float(start), seconds=1.6, seed=abs(start))
+    first, last = entry.first, entry.last
+    if scene.thunder.commit.how != "INSERT" and how.get("how") != "INSERT":
+        first, last = first - entry.lead_in, last + entry.lead_out
+    choose(scene, **how)
+    blender.ops.thunder.commit_take()
+    return first, last
+
+
+@pytest.mark.parametrize("starts, to, how", [((1, 300), "COPY", "REPLACE"), ((300, 1), "COPY", "REPLACE"), ((300, 1), "OWN", "ADD"),
+                                             ((1, 300), "OWN", "INSERT"), ((300, 1), "COPY", "INSERT")])
+def test_the_face_holds_still_between_two_committed_lines(blender, room, core, stage, starts, to, how):  # noqa: F811
+    scene, rig, _ = stage
+    one = commit(blender, room, core, stage, starts[0])
+    before = values_of(room, rig, range(-50, 400))
+    first, last = commit(blender, room, core, stage, starts[1], to=to, how=how)
+    early, late = sorted([one, (first, last)])
+    gap = np.arange(early[1] + 3, late[0] - 2 + (late == one and how == "INSERT") * (last - first + 3))
+    assert len(gap) > 100
+    for key, values in values_of(room, rig, gap).items():
+        assert np.ptp(values) < 1e-4, key
+    after = values_of(room, rig, range(-50, 400))
+    for key, values in after.items():  # and before the first line and after the last one
+        assert np.ptp(values[:50 + early[0] - 3]) < 1e-4 and np.ptp(values[-8:]) < 1e-4, key
+        if how != "INSERT":
+            outside = [f + 50 for f in range(-50, 400) if not first - WINDOW <= f <= last + WINDOW]
+            assert np.abs(values - before[key])[outside].max() < 1e-4, key
+
+
+KINDS = {"CONSTANT": "mouthSmileLeft", "LINEAR": "mouthSmileRight", "REPEAT": "mouthPucker", "REPEAT_OFFSET": "mouthFunnel",
+         "MIRROR": "mouthRollLower", "NOISE": "mouthPressLeft", "EASED": "mouthUpperUpLeft", "OVERLAPPING": "mouthLowerDownLeft"}
+CLOSE = (1e-4, 3e-4)  # values that are one; where a cycle jumps it does so 0.02 frames late, Blender makes nearer keys one
+
+
+def own_work(room, rig):
+    """Curves of the animator's own, of every kind: a few keys, and whatever it does between and beyond them."""
+    for name in KINDS.values():
+        for frame, value in ((1, 0.2), (13, 0.5), (29, 0.3)):
+            rig.keys.key_blocks[name].value = value
+            rig.keys.key_blocks[name].keyframe_insert("value", frame=frame)
+    neck = rig.armature.pose.bones["neck"]
+    neck.rotation_mode = "XYZ"
+    for frame, angle in ((1, 0.1), (13, -0.05), (29, 0.12)):
+        neck.rotation_euler[1] = angle
+        neck.keyframe_insert("rotation_euler", index=1, frame=frame)
+    by_path = {curve.data_path: curve for curve in curves_of(room, rig)}
+    for kind, name in KINDS.items():
+        curve = by_path[path_of(name)]
+        if kind == "LINEAR":
+            curve.extrapolation = "LINEAR"
+        elif kind in ("REPEAT", "REPEAT_OFFSET", "MIRROR"):
+            modifier = curve.modifiers.new("CYCLES")
+            modifier.mode_before = modifier.mode_after = kind
+        elif kind == "NOISE":
+            modifier = curve.modifiers.new("NOISE")
+            modifier.scale, modifier.strength = 7.0, 0.3
+        for point in curve.keyframe_points:
+            if kind == "EASED":
+                point.interpolation = "ELASTIC"
+            elif kind == "OVERLAPPING":
+                point.handle_left_type = point.handle_right_type = "FREE"
+                point.handle_left = (point.co[0] - 9.0, point.co[1] - 0.1)
+                point.handle_right = (point.co[0] + 9.0, point.co[1] + 0.05)
+        curve.update()
+
+
+def path_of(name):
+    return f'key_blocks["{name}"].value'
+
+
+def changed(kinds_of, before, after, frames, where):
+    """Kinds of curves that are not what they were at some of the frames, with how far off they are."""
+    off = {}
+    for (path, index), values in before.items():
+        kind = kinds_of.get(path, path)
+        chosen = where(kind, frames)
+        apart = np.abs(values - after[path, index])[chosen].max() / max(1.0, np.abs(values).max())
+        if apart >= CLOSE[kind == "REPEAT"]:
+            off[kind] = apart
+    return off
+
+
+@pytest.mark.parametrize("start, to", [(-80, "OWN"), (10, "COPY"), (100, "OWN")], ids=["before", "among", "after"])
+def test_the_animators_curves_are_unchanged_around_the_take(blender, room, core, stage, start, to):  # noqa: F811
+    scene, rig, takes = stage
+    own_work(room, rig)
+    stage = scene, room("scene.head").find(scene), takes  # noqa: F811
+    rig = stage[1]
+    frames = np.arange(-200, 400, 0.25)
+    before = values_of(room, rig, frames)
+    first, last = commit(blender, room, core, stage, start, to=to)
+    after = values_of(room, rig, frames)
+    outside = (frames <= first - 3) | (frames >= last + 3)
+
+    def where(kind, frames):  # an easing that was cut is a key on every frame, straight in between
+        return outside & ((frames == np.round(frames)) | (kind != "EASED" or start != 10))
+
+    assert not changed({path_of(name): kind for kind, name in KINDS.items()}, before, after, frames, where)
+    for name in KINDS.values():
+        assert np.abs(after[path_of(name), 0] - before[path_of(name), 0])[~outside].max() > 0.1, name
+
+
+def test_an_insert_moves_whatever_the_animators_curves_do(blender, room, core, stage):  # noqa: F811
+    scene, rig, takes = stage
+    own_work(room, rig)
+    stage = scene, room("scene.head").find(scene), takes  # noqa: F811
+    rig = stage[1]
+    frames = np.arange(-100, 300.0)
+    before = values_of(room, rig, frames)
+    first, last = commit(blender, room, core, stage, 10, how="INSERT")
+    shift = last + 3 - first
+    kinds = {path_of(name): kind for kind, name in KINDS.items()}
+    assert not changed(kinds, before, values_of(room, rig, frames), frames, lambda kind, at: at <= first - 3)
+    assert not changed(kinds, before, values_of(room, rig, frames + shift), frames,
+                       lambda kind, at: at >= first + (3 if kind == "NOISE" else 0))  # noise has to pass in
+
+
+def test_a_long_blend_ends_after_half_a_second(blender, room, core, stage):  # noqa: F811
+    scene, rig, takes = stage
+    own_work(room, rig)
+    stage = scene, room("scene.head").find(scene), takes  # noqa: F811
+    frames = np.arange(-100, 300)
+    before = values_of(room, stage[1], frames)
+    first, last = commit(blender, room, core, stage, 100, blend=60)
+    outside = (frames <= first - WINDOW) | (frames >= last + WINDOW)
+    kinds = {path_of(name): kind for kind, name in KINDS.items()}
+    assert not changed(kinds, before, values_of(room, stage[1], frames), frames, lambda kind, at: outside)
+
+
+@pytest.mark.parametrize("fps, error", [(24, 0.1), (24, 0.3), (24, 1.0), (60, 0.3)])
+def test_between_frames_the_lips_are_where_the_take_has_them(blender, room, core, stage, fps, error):  # noqa: F811
+    scene, rig, _ = stage
+    scene.render.fps = fps
+    entry = show(room, core, stage, seconds=2.4)
+    eighths = np.arange(8 * (entry.first - entry.lead_in), 8 * (entry.last + entry.lead_out) + 1) / 8
+    wanted, before, gap = numbers(room, rig, eighths)
+    choose(scene, error=error)
+    blender.ops.thunder.commit_take()
+    now, after, gap_now = numbers(room, rig, eighths)
+    lips, *_ = room("thunder_core.face.reach").apart(before, after)
+    assert lips.max() <= error * 1.001
+    closed = gap < 0.6
+    assert closed.sum() > 16 and (gap_now[gap < 0.5] < 0.6).all() and np.abs(gap_now - gap)[closed].max() < 0.1  # shut stays shut
+    span = np.ptp(wanted, axis=0)
+    assert (now.min(0) >= wanted.min(0) - 1e-5).all() and (now.max(0) <= wanted.max(0) + 1e-5).all()  # no slider's range is left
+    compat = room("scene.compat")
+    curves = [{(c.data_path, c.array_index): c for c in compat.curves_for(target)} for target in rig.targets]
+    for place, track in enumerate(rig.driver.tracks):
+        points = curves[track.block][track.path, track.index].keyframe_points
+        times, values = np.array([p.co for p in points]).T
+        segment = np.clip(np.searchsorted(times, eighths, side="right") - 1, 0, max(len(times) - 2, 0))
+        low, high = (pick(values[segment], values[np.minimum(segment + 1, len(values) - 1)]) for pick in (np.minimum, np.maximum))
+        beyond = np.maximum(low - now[:, place], now[:, place] - high).max()
+        assert beyond <= 0.02 * span[place] + 1e-5, track.path
+
+
+def test_a_sum_stays_within_the_sliders_range(blender, room, core, stage):  # noqa: F811
+    scene, rig, takes = stage
+    for block in rig.keys.key_blocks[1:]:
+        block.slider_min, block.slider_max = 0.0, 1.0
+    rig.keys.key_blocks["mouthSmileLeft"].value = 0.9
+    rig.keys.key_blocks["mouthSmileLeft"].keyframe_insert("value", frame=1)
+    first, last = commit(blender, room, core, stage, 20, how="ADD")
+    smile = values_of(room, rig, np.arange(first * 8, last * 8) / 8)['key_blocks["mouthSmileLeft"].value', 0]
+    assert smile.max() <= 1.0 + 1e-6 and smile.min() >= 0.9 - 1e-4
+
+
+def test_keys_are_evaluated_as_blender_does(blender, room):
+    keyframes, compat = room("scene.keyframes"), room("scene.compat")
+    thing = blender.data.objects.new("Thing", None)
+    rng = np.random.default_rng(0)
+    frames = np.linspace(-5, 65, 281)
+    for _ in range(40):
+        thing.animation_data_clear()
+        for frame in np.sort(rng.choice(np.arange(1, 60), rng.integers(1, 10), replace=False)):
+            thing.location[0] = rng.normal()
+            thing.keyframe_insert("location", index=0, frame=float(frame))
+        curve, = compat.curves_for(thing)
+        for point in curve.keyframe_points:
+            point.interpolation = str(rng.choice(["BEZIER", "BEZIER", "LINEAR", "CONSTANT"]))
+            kind = str(rng.choice(["FREE", "ALIGNED", "AUTO", "AUTO_CLAMPED", "VECTOR"]))
+            point.handle_left_type = point.handle_right_type = kind
+            if kind == "FREE":
+                point.handle_left = (point.co[0] - rng.uniform(0.5, 20), rng.normal())
+                point.handle_right = (point.co[0] + rng.uniform(0.5, 20), rng.normal())
+        curve.update()
+        said = np.array([curve.evaluate(float(frame)) for frame in frames])
+        assert np.abs(keyframes.evaluate(keyframes.read(curve), frames) - said).max() < 2e-3
+
+
+def as_strip(room, target, name):
+    """Let the active action of a data-block play as an NLA strip instead."""
+    compat, animation = room("scene.compat"), target.animation_data
+    action, slot = animation.action, compat.slot_of(target)
+    strip = animation.nla_tracks.new().strips.new(name, int(action.frame_range[0]), action)
+    compat.set_strip_slot(strip, slot)
+    compat.assign_action(target, None)
+    return strip
+
+
+@pytest.mark.parametrize("own, to, how", [(True, "COPY", "REPLACE"), (False, "COPY", "REPLACE"), (True, "OWN", "ADD"),
+                                          (False, "COPY", "ADD"), (True, "NEW", "REPLACE"), (True, "STRIP", "REPLACE")])
+def test_the_animators_strips_go_on_around_the_take(blender, room, core, stage, own, to, how):  # noqa: F811
+    scene, rig, takes = stage
+    keys = rig.keys.key_blocks
+    for frame in range(1, 161, 8):
+        keys["browInnerUp"].value = keys["mouthSmileLeft"].value = 0.3 + 0.2 * np.sin(frame)
+        for name in ("browInnerUp", "mouthSmileLeft"):
+            keys[name].keyframe_insert("value", frame=frame)
+    as_strip(room, rig.keys, "Idle")
+    if own:
+        for frame, value in ((1, 0.1), (90, 0.4), (150, 0.2)):
+            keys["mouthPucker"].value = value
+            keys["mouthPucker"].keyframe_insert("value", frame=frame)
+    stage = scene, room("scene.head").find(scene), takes  # noqa: F811
+    frames = [*range(-20, 38, 3), *range(82, 200, 3)]  # the line is on 40 … 79
+    before, inside = seen(blender, scene, frames), range(42, 78, 4)
+    entry = show(room, core, stage, start=40.0, seconds=1.6)
+    assert 40 <= entry.first and entry.last <= 79
+    take = seen(blender, scene, inside)
+    choose(scene, to=to, how=how)
+    blender.ops.thunder.commit_take()
+    off = np.abs(seen(blender, scene, frames) - before)
+    names = [block.name for block in keys]
+    if own and to == "NEW":
+        off[:, names.index("mouthPucker")] = 0.0  # its action was dropped on purpose
+    held = off.max(0)
+    moved = [name for name in ("browInnerUp", "mouthSmileLeft", "mouthPucker") if held[names.index(name)] > 1e-4]
+    assert not moved
+    if how == "REPLACE":
+        assert np.abs(seen(blender, scene, inside) - take).max() < 0.09
+
+
+def test_two_strips_leave_the_time_between_them_alone(blender, room, core, stage):  # noqa: F811
+    scene, rig, _ = stage
+    rig.keys.key_blocks["browInnerUp"].value = 0.4
+    frames = range(-60, 400, 4)
+    before = seen(blender, scene, frames)
+    lines = [commit(blender, room, core, stage, start, to="STRIP") for start in (1, 300)]
+    outside = [place for place, frame in enumerate(frames) if not any(first - 3 < frame < last + 3 for first, last in lines)]
+    assert len(outside) > 50
+    assert np.abs(seen(blender, scene, frames) - before)[outside].max() < 1e-4

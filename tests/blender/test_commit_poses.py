@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Poses: a committed line has keys on few frames that the curves of a region share, within the error; what is not chosen and
+what never moves stays as the animator has it; a whole dialogue is committed in one go."""
+
+import numpy as np
+import pytest
+
+from performances import key, write_wav
+from test_commit import animate, choose, everything, seen, show, spoken, stage  # noqa: F401
+
+ERROR = 0.6
+
+
+@pytest.fixture
+def poses(stage):  # noqa: F811
+    """The stage of the commit tests, to which Poses are committed."""
+    stage[0].thunder.commit.keys, stage[0].thunder.commit.error = "POSES", ERROR
+    return stage
+
+
+def curves_of(room, rig):
+    return [curve for target in rig.targets for curve in room("scene.compat").curves_for(target)]
+
+
+def key_frames(curve):
+    return {round(point.co[0]) for point in curve.keyframe_points}
+
+
+def region_of(room, curve):
+    """The region of a curve of our own head."""
+    return room("scene.posing").region_of(curve.data_path.partition('["')[2])
+
+
+def shown(room, rig, times):
+    """What the lips, the face, the head and the eyes do at times [S]: the motion and the lips' gap, mm."""
+    compat, reach, tracks = room("scene.compat"), room("thunder_core.face.reach"), room("scene.tracks")
+    curves = [{(c.data_path, c.array_index): c for c in compat.curves_for(target)} for target in rig.targets]
+    values = np.empty((len(times), len(rig.driver.tracks)))
+    for place, track in enumerate(rig.driver.tracks):
+        curve = curves[track.block].get((track.path, track.index))
+        values[:, place] = (tracks.value(rig.targets[track.block], track.path, track.index) if curve is None
+                            else [curve.evaluate(time) for time in times])
+    motion = rig.driver.read(values, room("scene.head").channel_names())
+    return motion, reach.ruler().gap(reach.ruler().points(motion))
+
+
+def value_of(steps):
+    """What steps come to."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as ended:
+            return ended.value
+
+
+def test_a_line_becomes_poses_within_the_error(blender, room, core, poses):
+    scene, rig, _ = poses
+    entry = show(room, core, poses, seconds=2.4)
+    first, last, frames = entry.first, entry.last, entry.last - entry.first + 1
+    eighths = first + np.arange((frames - 1) * 8 + 1) / 8
+    before, gap = shown(room, rig, eighths)
+    choose(scene, keys="DENSE")
+    blender.ops.ed.undo_push(message="take")
+    blender.ops.thunder.commit_take()
+    dense = sum(len(curve.keyframe_points) for curve in curves_of(room, rig))
+    blender.ops.ed.undo_push(message="dense")
+    blender.ops.ed.undo()
+    scene, rig = blender.context.scene, room("scene.head").find(blender.context.scene)
+    choose(scene, keys="POSES", error=ERROR, to="NEW", markers=True)
+    committing, takes = room("scene.committing"), room("scene.takes")
+    entry = takes.shown_take(scene.thunder)
+    report = value_of(committing.commit(rig, entry, "Poses", committing.chosen(scene, entry)))
+    curves = curves_of(room, rig)
+    # the report is what the file has
+    assert report.keys == sum(len(curve.keyframe_points) for curve in curves) == report.total
+    carrying = set().union(*(key_frames(curve) for curve in curves))
+    assert report.key_frames == len(carrying) and report.frames >= frames  # the take and how it begins and ends
+    assert str(report.keys) in report.sentence and str(report.key_frames) in report.sentence
+    assert report.keys < dense
+    assert len(carrying) < 0.55 * report.frames  # this made take moves faster than speech does
+    # lips, face, head and eyes are where the take had them, at parts of frames too
+    after, gap_now = shown(room, rig, eighths)
+    lips, _, head, eyes = room("thunder_core.face.reach").apart(before, after)
+    assert lips.max() <= ERROR * 1.001 and head.max() <= 3 * ERROR * 1.001 and eyes.max() <= ERROR * 1.001
+    assert lips.max() == pytest.approx(report.error, abs=0.03)
+    # closures
+    closed = gap[::8] < 0.6
+    assert closed.sum() >= 4 and (gap_now[::8][closed] < 0.6).all() and np.abs(gap_now - gap)[::8][closed].max() < 0.1
+    between = np.append(np.repeat(closed[:-1] & closed[1:], 8), False)
+    assert (gap_now[between] < 0.6 + 0.1).all()
+    # readable: groups by region, keys of the mouth on common frames, nothing that never moves
+    for curve in curves:
+        assert curve.group.name == region_of(room, curve)
+    assert {curve.group.name for curve in curves} <= set(room("scene.posing").REGIONS)
+    names = {curve.data_path for curve in curves}
+    assert not any("noseSneerLeft" in name for name in names)  # this take does not move it
+    mouth = [key_frames(curve) for curve in curves if curve.group.name in ("Mouth", "Jaw")]
+    assert max(map(len, mouth)) > 0.5 * len(set().union(*mouth))
+    kinds = {point.type for curve in curves for point in curve.keyframe_points}
+    assert {"EXTREME", "KEYFRAME"} <= kinds <= {"EXTREME", "KEYFRAME", "BREAKDOWN"}  # closures, poses, breakdowns
+    marks = {marker.frame: marker.name for marker in rig.targets[0].animation_data.action.pose_markers}
+    assert marks and set(marks) <= carrying and "M B P" in marks.values()
+    for frame, name in marks.items():
+        if name == "M B P" and first <= frame <= last:
+            assert gap[(frame - first) * 8] < 0.6
+
+
+def test_a_curve_stays_within_the_range_of_its_keys(blender, room, core, poses):
+    scene, rig, _ = poses
+    show(room, core, poses, seconds=1.6)
+    blender.ops.thunder.commit_take()
+    for curve in curves_of(room, rig):
+        points = curve.keyframe_points
+        if len(points) < 2:
+            continue
+        values = [curve.evaluate(f) for f in np.arange(points[0].co[0], points[-1].co[0], 0.125)]
+        span = np.ptp(values)
+        for one, other in zip(points[:-1], points[1:]):
+            inside = [curve.evaluate(f) for f in np.linspace(one.co[0], other.co[0], 20)]
+            low, high = sorted((one.co[1], other.co[1]))
+            assert min(inside) >= low - 0.02 * span - 1e-5 and max(inside) <= high + 0.02 * span + 1e-5, curve.data_path
+
+
+def test_only_the_chosen_regions_are_committed(blender, room, core, poses):
+    scene, rig, _ = poses
+    animate(rig)
+    rig.keys.key_blocks["browOuterUpLeft"].value = 0.4
+    own = {(c.data_path, c.array_index): everything_of(c) for c in curves_of(room, rig)}
+    stood = {block.name: block.value for block in rig.keys.key_blocks}
+    show(room, core, poses, seconds=1.6)
+    choose(scene, brows=False, eyes=False, head=False, tongue=False, cheeks=False)
+    blender.ops.thunder.commit_take()
+    for curve in curves_of(room, rig):
+        if region_of(room, curve) not in ("Mouth", "Jaw"):
+            assert everything_of(curve) == own[curve.data_path, curve.array_index]
+    paths = {curve.data_path for curve in curves_of(room, rig)}
+    assert any("mouthFunnel" in path for path in paths) and not any("eyeBlink" in path for path in paths)
+    scene.frame_set(40)
+    for name in ("browInnerUp", "browOuterUpLeft", "eyeBlinkLeft", "tongueTipUp"):
+        assert rig.keys.key_blocks[name].value == pytest.approx(stood[name]), name
+
+
+def everything_of(curve):
+    return [(tuple(p.co), tuple(p.handle_left), tuple(p.handle_right), p.interpolation) for p in curve.keyframe_points]
+
+
+def test_a_commit_of_no_region_is_refused(blender, room, core, poses):
+    scene, _, _ = poses
+    show(room, core, poses, seconds=1.0)
+    choose(scene, **dict.fromkeys(room("scene.committing").REGION_SETTINGS.values(), False))
+    with pytest.raises(RuntimeError, match="No region is chosen"):
+        blender.ops.thunder.commit_take()
+
+
+def test_a_still_channel_has_a_curve_only_where_it_would_stand_elsewhere(blender, room, core, poses):
+    scene, rig, _ = poses
+    rig.keys.key_blocks["noseSneerLeft"].value = 0.5  # the take has it at 0
+    rig.keys.key_blocks["cheekPuff"].value = 0.3
+    rig.keys.key_blocks["cheekPuff"].keyframe_insert("value", frame=200)  # the animator's own curve
+    entry = show(room, core, poses, seconds=1.6)
+    first, last = entry.first, entry.last
+    blender.ops.thunder.commit_take()
+    curves = {curve.data_path: curve for curve in curves_of(room, rig)}
+    assert 'key_blocks["noseSneerRight"].value' not in curves
+    for name, later in (("noseSneerLeft", 0.5), ("cheekPuff", 0.3)):
+        curve = curves[f'key_blocks["{name}"].value']
+        assert curve.evaluate(first) == curve.evaluate((first + last) // 2) == curve.evaluate(last) == 0.0
+        assert curve.evaluate(last + 20) == pytest.approx(later)
+    assert rig.keys.key_blocks["noseSneerRight"].value == 0.0
+
+
+@pytest.fixture
+def dialogue(blender, room, core, tmp_path):
+    """Two heads, three lines with two takes each, a fourth without any: (scene, heads)."""
+    strip = room("scene.strip")
+    if not strip.has_audio():
+        pytest.skip("this bpy wheel was built without sound")
+    for _ in range(2):
+        blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps = 24
+    heads = room("scene.head").in_scene(scene)
+    silence = write_wav(tmp_path / "voice.wav", np.zeros(16000))
+    lines = {"one": (1, 0), "two": (41, 1), "three": (81, 0), "four": (121, 1)}
+    for number, (name, (start, head)) in enumerate(lines.items()):
+        strip.add(scene, silence, name, start)
+        room("scene.dialogue").cast(scene, name, heads[head])
+        if name != "four":
+            rig = room("scene.head").resolve(heads[head])
+            for take in range(2):
+                made = spoken(room, core, seconds=1.0, seed=10 * number + take)
+                clock = room("scene.resample").Clock.of(scene, float(start))
+                entry = room("scene.takes").add_to_list(scene, rig, key(room, rig, made, clock, f"{name} {take}"), made, name, clock)
+                entry.score = 60.0 + 10 * take
+    choose(scene, keys="DENSE", error=1.0)
+    return scene, heads
+
+
+def test_all_dialogue_is_committed_in_one_step(blender, room, core, dialogue):
+    scene, heads = dialogue
+    showing, find = room("scene.showing"), room("scene.head").resolve
+    showing.show(find(heads[0]), scene.thunder.takes[0])  # of line one the worse take is shown: that is the one
+    wanted = {}
+    for name, index in (("one", 0), ("two", 3), ("three", 5)):
+        entry = scene.thunder.takes[index]
+        curve = next(c for c in room("scene.compat").all_curves(entry.action) if "mouthFunnel" in c.data_path)
+        wanted[name] = {frame: curve.evaluate(frame) for frame in range(entry.first, entry.last + 1)}
+    blender.ops.ed.undo_push(message="before")
+    before = everything(blender)
+    assert blender.ops.thunder.commit_all() == {"FINISHED"}
+    blender.ops.ed.undo_push(message="Commit All Dialogue")
+    for head, lines in zip(heads, (("one", "three"), ("two",))):
+        rig = find(head)
+        assert showing.shown_action(rig) is None
+        funnel = next(c for c in room("scene.compat").curves_for(rig.keys) if "mouthFunnel" in c.data_path)
+        for line in lines:
+            assert max(abs(funnel.evaluate(f) - value) for f, value in wanted[line].items()) < 0.2
+    actions = [a for a in blender.data.actions if a.name not in {take.action.name for take in scene.thunder.takes}]
+    assert len(actions) == (2 if room("scene.compat").HAS_SLOTS else 4)  # one for each head, both lines of the first in one
+    blender.ops.ed.undo()
+    assert everything(blender) == before
+
+
+def test_lines_that_cannot_be_committed_are_named_and_cost_only_themselves(blender, room, core, dialogue):
+    scene, heads = dialogue
+    done = room("scene.committing_dialogue").Done()
+    for _ in room("scene.committing_dialogue").commit_all(scene, done):
+        pass
+    assert len(done.reports) == 3 and len(done.heads) == 2
+    assert done.left_out == ["“four” has no take that fits it: generate some first"]
+    assert done.sentence.startswith(f"3 lines committed on 2 heads: {sum(report.keys for report in done.reports)} keys")

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whichever call fails during a bake, a commit or the saving of a preset: afterwards all of the old or all of the new is there.
+
+The performances of the bakes are real: the engine samples them once, and every bake gets them again. Blender's own saving is
+made to fail by the largest size of file that the system allows. THUNDER_ALL_CALLS=1 (`make faults`) lets every single call fail
+where a usual run tries a sample.
+"""
+
+import hashlib
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import pytest
+
+sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "faults")]  # bake.py; failing_calls.py
+
+import bake  # noqa: E402
+from failing_calls import FailingCalls, sample  # noqa: E402
+from performances import key, read_wav, write_wav  # noqa: E402
+from played_engine import Asked  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+ALL = bool(os.environ.get("THUNDER_ALL_CALLS"))
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.is_dir() else {}
+
+
+# ---- a bake
+
+
+class RecordedClient:
+    """Answers every request with takes that the real engine sampled once."""
+
+    def __init__(self, folder, events, arrays):
+        self.folder, self.events, self.arrays = str(folder), events, arrays
+
+    def new_folder(self):
+        return self.folder
+
+    def forget(self, folder):
+        pass
+
+    def get_array(self, result, name):
+        return None if name is None else self.arrays[name]
+
+    def request(self, verb, **args):
+        assert verb == "generate"
+        return Asked([*(dict(event) for event in self.events if event["event"] == "take")][:args["takes"]]
+                     + [{"event": "done", "result": {}}])
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """(sound, client): a short sound and the takes that the engine sampled of it."""
+    client_module = importlib.import_module("bl_ext.user_default.thunder.thunder_core.client")
+    errors = importlib.import_module("bl_ext.user_default.thunder.thunder_core.errors")
+    samples, rate = read_wav(ROOT / "assets" / "sample.wav")
+    folder = tmp_path_factory.mktemp("voice")
+    sound = write_wav(folder / "short.wav", samples[:rate], rate)
+    try:
+        client_module.find_engine_python()
+    except errors.NoEngine as error:
+        pytest.skip(f"no engine to ask: {error}")
+    events, arrays = [], {}
+    with client_module.Client() as client:
+        client.request("generate", sound=sound, takes=3, seed=1, steps=2).wait(on_event=events.append, timeout=300)
+        for event in events:
+            for name in event.get("take", {}).values():
+                if isinstance(name, str) and name.endswith(".npy"):
+                    arrays[name] = client.get_array(event, name)
+    return sound, RecordedClient(folder, events, arrays)
+
+
+@pytest.fixture
+def baked(recorded, room, blender):
+    """Bakes the recorded takes into a folder, in this process."""
+    sound, client = recorded
+
+    def run(out, takes=2):
+        import bl_ext.user_default.thunder as package
+
+        chosen = bake.options(["--audio", sound, "--takes", str(takes), "--npz", "--out", str(out)])
+        with mock.patch.object(room("scene.engine_session"), "client", lambda *_: client):
+            return bake.bake(package, chosen)
+
+    return run
+
+
+def is_whole(core, folder, takes):
+    """Whether a folder holds a complete bake of so many takes: what its list of files says is what is there."""
+    files = core("files")
+    listed = json.loads((folder / files.MANIFEST).read_text(encoding="utf-8"))
+    hashes = next(value for value in listed.values() if isinstance(value, dict))
+    there = {name: hashlib.sha256(data).hexdigest() for name, data in contents(folder).items() if name != files.MANIFEST}
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return there == hashes and len(report["takes"]) == takes == len([name for name in there if name.endswith(".npz")])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("earlier", [0, 3])
+def test_whichever_call_of_a_bake_fails(baked, core, tmp_path, earlier):
+    folder = tmp_path / "count"
+    if earlier:
+        baked(folder, earlier)
+    with FailingCalls(0, tmp_path) as calls:
+        baked(folder)
+    assert is_whole(core, folder, 2) and len(calls.calls) > 20
+    old, errors = 0, (core("errors").ThunderError,)
+    for k in sample(len(calls.calls), None if ALL else 7):
+        folder = tmp_path / f"out{k}"
+        if earlier:
+            baked(folder, earlier)
+        before = contents(folder)
+        with FailingCalls(k, tmp_path) as failing:
+            try:
+                baked(folder)
+            except errors as error:
+                assert "\n" not in str(error)
+        assert failing.failed is not None
+        after = contents(folder)
+        old += after == before
+        assert after == before or is_whole(core, folder, 2), (failing.failed, sorted(after))
+        assert after or not folder.exists(), (failing.failed, "an empty folder was left")
+    assert old
+    baked(folder)  # the next one works
+    assert is_whole(core, folder, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="the largest size of a file is limited as POSIX does it")
+def test_a_scene_that_blender_cannot_write_whole(baked, core, tmp_path):
+    import resource
+
+    folder = tmp_path / "out"
+    baked(folder, 3)
+    baked(tmp_path / "size")
+    before, size = contents(folder), (tmp_path / "size" / "short.blend").stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for most in np.linspace(100_000, 0.8 * size, 40 if ALL else 3).astype(int):  # the same scene is saved in ± 4 % of its size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), limits[1]))
+        try:
+            with pytest.raises(core("errors").ThunderError, match="cannot be written"):
+                baked(folder)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert contents(folder) == before, most
+    baked(folder)
+    assert is_whole(core, folder, 2)
+
+
+# ---- a preset
+
+
+def test_whichever_call_of_saving_a_preset_fails(room, core, tmp_path, monkeypatch):
+    presets, mapping, errors = room("scene.presets"), core("face.mapping"), core("errors")
+    monkeypatch.setattr(presets, "folder", lambda: tmp_path / "mappings")
+    new = mapping.Mapping("New", tuple(mapping.Rule("jawOpen", mapping.Target("KEY", f"Key {i}")) for i in range(300)))
+    for there in (False, True):
+        k = failed = 0
+        while k == failed:
+            k += 1
+            (tmp_path / "mappings" / "Mine.json").unlink(missing_ok=True)
+            if there:
+                presets.save(mapping.Mapping("Old"), "Mine")
+            before = contents(tmp_path / "mappings")
+            with FailingCalls(k, tmp_path) as calls:
+                try:
+                    presets.save(new, "Mine")
+                except errors.NoSpace as error:
+                    assert ": " in str(error)
+            failed += calls.failed is not None
+            after = contents(tmp_path / "mappings")
+            assert after == before or list(after) == ["Mine.json"] and presets.load("Mine") == new, calls.failed
+        assert failed >= 3
+
+
+# ---- a commit
+
+
+@pytest.fixture
+def committing(stage, room, core):
+    """A shown take over an animation of the animator's own: (scene, rig, entry, commit(to))."""
+    from performances import performance
+
+    scene, rig = stage
+    jaw = rig.armature.pose.bones["jaw"]
+    jaw.rotation_mode = "XYZ"
+    for frame, angle in ((1, 0.0), (12, 0.1), (40, 0.15), (130, 0.02)):
+        jaw.rotation_euler[0] = angle
+        jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
+        rig.keys.key_blocks["mouthSmileLeft"].value = angle * 4
+        rig.keys.key_blocks["mouthSmileLeft"].keyframe_insert("value", frame=frame)
+    made = performance(room, core, seconds=1.0, closed_at=(0.4,))
+    clock = room("scene.resample").Clock.of(scene, 21.0)
+    entry = room("scene.takes").add_to_list(scene, rig, key(room, rig, made, clock, "take"), made, "voice", clock)
+    room("scene.showing").show(rig, entry)
+
+    def commit(to):
+        module = room("scene.committing")
+        choice = module.Choice(entry.first, entry.last, to=to, error=0.0)
+        for _ in module.commit(rig, entry, "Committed", choice):
+            pass
+
+    return scene, rig, entry, commit
+
+
+def animation(room, blender, rig):
+    """Every action with its keys, and which one each part of a rig plays: what an animator would miss."""
+    compat = room("scene.compat")
+    curves = {action.name: {(curve.data_path, curve.array_index, number): [tuple(point.co) for point in curve.keyframe_points]
+                            for number, curve in enumerate(compat.all_curves(action))} for action in blender.data.actions}
+    plays = [(data.animation_data and data.animation_data.action and data.animation_data.action.name,
+              [track.name for track in data.animation_data.nla_tracks] if data.animation_data else []) for data in rig.targets]
+    return curves, plays
+
+
+class FailingWrites:
+    """Lets the k-th call fail with which a commit writes Blender's data: new actions, curves, their keys, who plays them."""
+
+    def __init__(self, room, k):
+        self.k, self.count, self.patches = k, 0, []
+        for module, names in ((room("scene.compat"), ("new_action", "new_curve", "assign_action")), (room("scene.keyframes"), ("write",))):
+            self.patches += [mock.patch.object(module, name, self._failing(getattr(module, name))) for name in names]
+
+    def _failing(self, original):
+        def call(*args, **options):
+            self.count += 1
+            if self.count == self.k:
+                raise MemoryError("made to fail")
+            return original(*args, **options)
+        return call
+
+    def __enter__(self):
+        for patch in self.patches:
+            patch.start()
+        return self
+
+    def __exit__(self, *_):
+        for patch in self.patches:
+            patch.stop()
+
+
+@pytest.mark.parametrize("to", ["COPY", "NEW", "STRIP", "OWN"])
+def test_whichever_write_of_a_commit_fails(committing, room, blender, tmp_path, to):
+    scene, rig, entry, commit = committing
+    file, name = str(tmp_path / "scene.blend"), rig.mesh.name
+    blender.ops.wm.save_as_mainfile(filepath=file)
+    before = animation(room, blender, rig)
+    with FailingWrites(room, 0) as writes:
+        commit(to)
+    assert writes.count > 10
+    for k in sample(writes.count, None if ALL else 5):
+        blender.ops.wm.open_mainfile(filepath=file)
+        scene = blender.context.scene
+        rig = room("scene.head").resolve(scene.objects[name])
+        module = room("scene.committing")
+        entry = scene.thunder.takes[0]
+        with FailingWrites(room, k), pytest.raises(MemoryError):
+            for _ in module.commit(rig, entry, "Committed", module.Choice(entry.first, entry.last, to=to, error=0.0)):
+                pass
+        assert animation(room, blender, rig) == before, f"call {k} of {writes.count}"
+
+

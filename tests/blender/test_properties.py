@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must hold for any scene, tried on many: frames and seconds, resampling, strips, and a commit that is undone."""
+
+import importlib
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+
+from performances import key, performance, write_wav
+from test_commit import everything
+
+many = settings(derandomize=True, database=None, deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+in_blender = settings(many, phases=(Phase.explicit, Phase.generate))  # to shrink what fails there takes minutes
+RATES = st.tuples(st.sampled_from((12, 24, 25, 30, 48, 60, 120)), st.sampled_from((1.0, 1.001, 0.5, 1.25)))  # fps, fps_base
+
+
+@pytest.fixture(scope="module")
+def resample():
+    return importlib.import_module("bl_ext.user_default.thunder.scene.resample")
+
+
+def clock(resample, rate, start):
+    return resample.Clock(start, rate[0] / rate[1])
+
+
+@many
+@given(rate=RATES, start=st.floats(-1000, 100_000), frame=st.floats(-1e5, 1e6))
+def test_a_frame_comes_back_from_its_second(resample, rate, start, frame):
+    one = clock(resample, rate, start)
+    assert abs(one.frame(one.seconds(frame)) - frame) < 1e-6
+    assert one.seconds(one.start) == 0.0 and abs(one.seconds(one.start + one.fps) - 1.0) < 1e-6
+
+
+@many
+@given(rate=RATES, start=st.floats(-100, 1000), count=st.integers(1, 400))
+def test_the_scene_frames_of_a_motion_hold_all_of_it_and_no_more(resample, rate, start, count):
+    one = clock(resample, rate, start)
+    frames = one.scene_frames(count)
+    assert (np.diff(frames) == 1).all() and frames.dtype.kind == "i"
+    end = one.frame((count - 1) / resample.MOTION_FPS)
+    assert start - 1 < frames[0] <= start + 1e-5 and end - 1e-5 <= frames[-1] < max(end, frames[0]) + 1 + 1e-5
+
+
+@many
+@given(rate=RATES, start=st.floats(-50, 50), seed=st.integers(0, 2**32 - 1), count=st.integers(1, 80))
+def test_resampled_curves_never_leave_what_they_lie_between(resample, rate, start, seed, count):
+    values = np.random.default_rng(seed).normal(size=(count, 3))
+    one = clock(resample, rate, start)
+    frames = one.scene_frames(count)
+    made = resample.at_scene_frames(one, values, frames)
+    place = np.clip(one.seconds(frames) * resample.MOTION_FPS, 0, count - 1)
+    low, high = values[np.floor(place).astype(int)], values[np.ceil(place).astype(int)]
+    assert (made >= np.minimum(low, high) - 1e-9).all() and (made <= np.maximum(low, high) + 1e-9).all()
+    # in pieces as in one go
+    cut = len(frames) // 2
+    if cut:
+        pieces = [resample.at_scene_frames(one, values, part) for part in (frames[:cut], frames[cut:])]
+        assert np.abs(np.concatenate(pieces) - made).max() < 1e-9
+
+
+@many
+@given(start=st.integers(-50, 50), multiple=st.sampled_from((1, 2, 4)), seed=st.integers(0, 2**32 - 1), count=st.integers(2, 60))
+def test_curves_come_back_from_a_scene_whose_rate_is_a_multiple_of_theirs(resample, start, multiple, seed, count):
+    values = np.random.default_rng(seed).normal(size=(count, 2))
+    one = resample.Clock(float(start), multiple * resample.MOTION_FPS)
+    frames = one.scene_frames(count)
+    made = resample.at_scene_frames(one, values, frames)
+    assert np.abs(made[::multiple][:count] - values).max() < 1e-9
+    assert len(frames) == multiple * (count - 1) + 1
+
+
+@pytest.fixture
+def sequencer(blender, room, tmp_path):
+    """A scene and the file of four seconds of sound."""
+    if not room("scene.strip").has_audio():
+        pytest.skip("this Blender was built without sound")
+    return blender.context.scene, write_wav(tmp_path / "voice.wav", 0.3 * np.sin(np.arange(64_000) * 0.05))
+
+
+@settings(in_blender, max_examples=10)
+@given(rate=RATES, start=st.integers(-200, 5000), left=st.integers(0, 60), right=st.integers(0, 60), preview=st.tuples(st.integers(-300, 5100), st.integers(0, 400)))
+def test_a_strips_voice_is_what_lies_between_its_handles(sequencer, room, core, rate, start, left, right, preview):
+    scene, path = sequencer
+    strip, compat = room("scene.strip"), room("scene.compat")
+    scene.render.fps, scene.render.fps_base = rate
+    for old in strip.sound_strips(scene):
+        compat.strips(scene.sequence_editor).remove(old)
+    sound = strip.add(scene, path, "voice", start)
+    whole = compat.strip_span(sound)
+    assert whole[0] == start == compat.content_start(sound)
+    assert abs(whole[1] - whole[0] - 4 * rate[0] / rate[1]) <= 1
+    compat.trim_start(sound, left)
+    compat.trim_end(sound, right)
+    first, last = compat.strip_span(sound)
+    fps = rate[0] / np.float32(rate[1])
+    assume(last - first >= 2 and (last - first) / fps > 0.31)
+    voice = strip.of_strip(scene, sound)
+    assert (voice.clock.start, voice.last) == (first, last)
+    assert (first, last) == (whole[0] + left, whole[1] - right)
+    assert abs(voice.clock.fps - fps) < 1e-4
+    assert abs(voice.clock.seconds(voice.last) - (last - first) / fps) < 1e-4
+    low, high = max(first, preview[0]), min(last, sum(preview))
+    if high - low >= 2 and (high - low) / fps > 0.31:
+        part = strip.within(voice, preview[0], sum(preview))
+        assert (part.clock.start, part.last, part.clock.fps) == (low, high, voice.clock.fps)
+        assert strip.within(part, preview[0], sum(preview)) == part
+    elif high - low < 2:
+        with pytest.raises(core("errors").BadSound):
+            strip.within(voice, preview[0], sum(preview))
+
+
+ODD = st.sampled_from((None, 0, -1, 10**6, 1.5, float("nan"), float("inf"), "", "a\nb", "x" * 300, [1.0], [], [1, 2, 3], [0.5] * 60, {"a": 1}, True))
+
+
+@settings(in_blender, max_examples=60)
+@given(changes=st.dictionaries(st.sampled_from(
+    ("channels", "motion_fps", "start", "fps", "frames", "voice", "expression", "opening", "width", "jaw", "head", "eyes")), ODD, min_size=1, max_size=3),
+    about=ODD, drift=ODD)  # fmt: skip
+def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(blender, room, core, changes, about, drift):
+    sources, keying = room("scene.sources"), room("scene.keying")
+    action = blender.data.actions.get("damaged") or blender.data.actions.new("damaged")
+    made = performance(room, core, seconds=0.4, closed_at=())
+    sources.store(action, made, room("scene.resample").Clock(1.0, 24.0))
+    assert sources.kept(action) is not None
+    for name, value in changes.items():
+        if value is None:
+            action[sources.SOURCE].pop(name)
+        else:
+            action[sources.SOURCE][name] = value
+    for name, value in ((keying.PROPERTY, {"seed": about, "score": about} if about is not None else None), (sources.DRIFT, drift)):
+        if value is not None:
+            action[name] = value
+    loaded, clock, opening = sources.load(action), sources.clock_of(action), sources.opening_of(action)
+    assert (clock is None) == (opening is None) == (sources.kept(action) is None)
+    assert loaded is None or (clock is not None and loaded.motion.expression.shape == (len(opening), len(loaded.channels)))
+    if loaded is not None:
+        assert np.isfinite(loaded.motion.expression).all() and clock.fps > 0 and loaded.score == loaded.score
+        assert len(clock.scene_frames(loaded.motion.frames)) >= 1
+    assert room("scene.takes").unlisted(blender.context.scene) == ([action] if clock is not None else [])
+
+
+@pytest.mark.slow
+@settings(in_blender, max_examples=4)
+@given(fps=st.sampled_from((24, 30, 60)), start=st.integers(-20, 60), seed=st.integers(0, 100), error=st.sampled_from((0.0, 0.3, 1.0)),
+       to=st.integers(0, 9), how=st.integers(0, 9), own=st.booleans())
+def test_a_commit_that_is_undone_leaves_everything_as_it_was(blender, room, core, fps, start, seed, error, to, how, own):
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    blender.context.preferences.edit.use_global_undo = True
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps = fps
+    rig = room("scene.head").find(scene)
+    if own:  # the animator's own keys on the same head
+        for frame, value in ((1, 0.0), (30, 0.6), (90, 0.1)):
+            rig.keys.key_blocks["mouthSmileLeft"].value = value
+            rig.keys.key_blocks["mouthSmileLeft"].keyframe_insert("value", frame=frame)
+    made = performance(room, core, seconds=1.5, closed_at=(0.4,), seed=seed)
+    when = room("scene.resample").Clock.of(scene, start)
+    entry = room("scene.takes").add_to_list(scene, rig, key(room, rig, made, when, "take"), made, "voice", when)
+    room("scene.showing").show(rig, entry)
+    settings_of = scene.thunder.commit
+    settings_of.error = error
+    for name, number in (("to", to), ("how", how)):
+        choices = [item.identifier for item in settings_of.bl_rna.properties[name].enum_items]
+        setattr(settings_of, name, choices[number % len(choices)])
+    scene.frame_set(start + 10)
+    before = everything(blender)
+    blender.ops.ed.undo_push(message="before")
+    assert blender.ops.thunder.commit_take() == {"FINISHED"}
+    assert everything(blender) != before
+    blender.ops.ed.undo_push(message="commit")
+    blender.ops.ed.undo()
+    blender.context.scene.frame_set(start + 10)
+    after = everything(blender)
+    for part in before:
+        assert after[part] == before[part], part

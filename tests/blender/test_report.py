@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Report a Problem: what it collects, and that nothing private is in it unless the animator ticks that."""
+
+import getpass
+import os
+import re
+import socket
+
+import pytest
+
+PRIVATE = ("SecretHero", "Zorbax", "confidential", "UnreleasedFilm", "annabel", "whispered", "murdermystery", "quokka")
+
+
+@pytest.fixture
+def private_file(blender, room, core, stage, tmp_path):
+    """A file in which everything has a name that must not be told."""
+    scene, rig = stage
+    folder = tmp_path / "annabel" / "The UnreleasedFilm Project"
+    folder.mkdir(parents=True)
+    blender.ops.wm.save_as_mainfile(filepath=str(folder / "quokka shot.blend"))
+    scene = blender.context.scene
+    rig = room("scene.head").find(scene)
+    rig.mesh.name = "SecretHero Face"
+    blender.data.objects.new("Zorbax", None)
+    scene.name = "murdermystery"
+    scene.thunder.source, scene.thunder.sound_file = "FILE", str(folder / "confidential line.wav")
+    room("scene.transcript").ensure(scene, "confidential line").text = "whispered words"
+    entry = scene.thunder.takes.add()
+    entry.name, entry.voice, entry.note = "annabel likes it", "confidential line", "ask annabel"
+    yield scene, folder
+    room("scene.report").forget()
+
+
+def report_of(blender, **how):
+    assert blender.ops.thunder.report_problem(**how) == {"FINISHED"}
+    return blender.data.texts["Thunder Report"].as_string()
+
+
+LEAKS = (
+    "The strip “confidential line” is muted: unmute it",
+    "There is no file {folder}/confidential line.wav: choose another sound file",
+    "[Errno 2] No such file or directory: '{folder}/other whispered thing.wav'",
+    "reading {folder}/deep down/other quokka.wav failed and then more",
+    "C:\\Users\\annabel\\The UnreleasedFilm Project\\murdermystery.wav cannot be opened",
+    "\\\\server\\UnreleasedFilm\\annabel.flac is gone",
+    "~/annabel/quokka.wav",
+    "relative annabel/quokka/line.mp3 and confidential.ogg",
+    "object SecretHero Face, of Zorbax, in murdermystery",
+    "SecretHero Face.001 has no keys",
+    "file:///media/annabel/quokka.wav and https://annabel:quokka@host.example/confidential",
+    "“SecretHero\nacross lines”",
+    'File "{folder}/annabel tools/quokka.py", line 3, in load',
+)
+
+
+@pytest.mark.parametrize("leak", LEAKS)
+def test_nothing_private_is_told(blender, room, private_file, leak):
+    scene, folder = private_file
+    room("scene.report").note("Generate Takes", RuntimeError(leak.format(folder=folder)))
+    words = report_of(blender)
+    assert "Generate Takes" in words and "RuntimeError" in words
+    for name in (*PRIVATE, str(folder), os.path.expanduser("~")):
+        assert name.lower() not in words.lower(), f"{name} in:\n{words}"
+
+
+def test_the_engines_log_is_told_without_names(blender, room, private_file, monkeypatch):
+    scene, folder = private_file
+    log = f"reading {folder}/confidential line.wav\nmodel loaded in 2.1 s\nuser {getpass.getuser()}x on {socket.gethostname()}\n"
+    monkeypatch.setattr(room("scene.engine_session"), "log", lambda: log * 50)
+    words = report_of(blender)
+    assert "model loaded in 2.1 s" in words and words.count("model loaded") <= 21
+    assert not [name for name in PRIVATE if name in words] and not re.search(rf"\b{re.escape(socket.gethostname())}\b", words)
+
+
+def test_names_are_told_where_they_are_ticked(blender, room, private_file):
+    scene, folder = private_file
+    room("scene.report").note("Generate Takes", ValueError(f"cannot read {folder}/confidential line.wav"))
+    words = report_of(blender, names=True)
+    assert f"ValueError: cannot read {folder}/confidential line.wav" in words and "with names and paths" in words
+    assert words == blender.data.texts["Thunder Report"].as_string() and "confidential" not in report_of(blender)
+
+
+def test_it_tells_versions_settings_and_where_our_own_code_failed(blender, room, stage):
+    report = room("scene.report")
+    report.forget()
+    words = report_of(blender)
+    assert "Add-on: 0." in words and f"Blender: {blender.app.version_string}" in words and "System: " in words
+    assert "none in this session" in words and "commit." in words and "steps: 20" in words and "Head: bundled, 44 channels" in words
+    try:
+        room("scene.resample").Clock.of(None, 1)
+    except AttributeError as error:
+        report.note("Listen", error)
+    words = report_of(blender)
+    assert 'File <add-on>/scene/resample.py' in words.replace('"', "") and "AttributeError" in words
+    report.forget()
+
+
+def test_an_error_of_an_operator_is_the_last_error(blender, room, stage):
+    room("scene.report").forget()
+    with pytest.raises(RuntimeError):
+        blender.ops.thunder.generate()
+    words = report_of(blender)
+    assert "Generate Takes, " in words and "BadSound: There is no sound strip" in words
+    room("scene.report").forget()

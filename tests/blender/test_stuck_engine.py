@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Blender stays usable beside an engine that hangs or sends what makes no sense, and names what does not exist at once."""
+
+import os
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from performances import write_wav
+from timing import keeps
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the engines are POSIX scripts")
+
+ENGINE = """#!{python}
+import json, os, sys, time
+def say(**event): print(json.dumps(event), flush=True)
+say(id=None, event="ready", protocol={protocol})
+work = json.loads(sys.stdin.readline())
+{code}
+"""
+
+
+@pytest.fixture
+def session(room):
+    module = room("scene.engine_session")
+    module.stop()
+    yield module
+    module.stop()
+
+
+@pytest.fixture
+def begin(blender, room, core, session, tmp_path, monkeypatch):
+    """Starts generating with an engine that does what a piece of Python says; gives the client and the operators' work."""
+    monkeypatch.setattr(core("client"), "STOP_PATIENCE", 0.2)
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    voice = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(32000))
+    scene.thunder.source, scene.thunder.sound_file, scene.thunder.count = "FILE", voice, 2
+
+    def start(code):
+        program = tmp_path / "python"
+        program.write_text(ENGINE.format(python=sys.executable, protocol=core("protocol").PROTOCOL, code=code))
+        program.chmod(0o755)
+        client = session.client(str(program))
+        rig, strip = room("scene.head").find(scene), room("scene.strip").find(blender.context)
+        steps = room("scene.performing").generate(client, strip, scene, rig, 2, 1, room("scene.sampling").Sampling())
+        return client, room("scene.work").begin("Generating takes", steps)
+
+    yield start
+    room("scene.work").end()
+    session.stop()
+
+
+def until(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_cancel_frees_the_window_at_once_and_the_stuck_engine_is_replaced(blender, room, core, begin):
+    client, work = begin("say(id=work['id'], event='progress', fraction=0.3, message='At work')\ntime.sleep(600)\n")
+    until(lambda: work.advance() or work.step.message == "At work")
+    stuck = client._process
+    work.asked_to_stop = True
+    started = time.monotonic()
+    with pytest.raises(core("errors").Cancelled):
+        work.advance()
+    keeps(0.1, time.monotonic() - started, "Cancel in the window, of an engine that hangs")
+    until(lambda: not client.running)
+    keeps(2.0, time.monotonic() - started, "the end of an engine that hangs")
+    client.start()
+    assert client.running and client._process is not stuck
+    assert not len(blender.context.scene.thunder.takes)
+
+
+@pytest.mark.parametrize("event", [
+    {"event": "done", "result": 7}, {"event": "take", "take": {"seed": "one"}}, {"event": "error", "kind": 5, "message": None},
+])
+def test_an_answer_that_makes_no_sense_is_a_sentence_in_the_window(blender, core, begin, event):
+    _, work = begin(f"say(id=work['id'], event='progress', fraction='x', message=3)\nsay(id=work['id'], **{event!r})\ntime.sleep(600)")
+    with pytest.raises(core("errors").ThunderError, match="cannot be read"):
+        until(work.advance)
+    assert not len(blender.context.scene.thunder.takes)
+
+
+def test_an_engine_or_weights_that_do_not_exist_are_named_at_once(core, session, tmp_path):
+    with pytest.raises(core("errors").NoEngine, match=f"no Python at “{tmp_path / 'python'}”"):
+        session.client(str(tmp_path / "python"))
+    with pytest.raises(core("errors").BadWeights, match="no folder of weights"):
+        session.client(None, str(tmp_path / "weights"))
+    with pytest.raises(core("errors").BadWeights, match="lacks head.npz"):
+        session.client(None, str(tmp_path))

@@ -1,0 +1,403 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client against engines that hang, babble, lie about their version or send what makes no sense."""
+
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+
+import pytest
+from hypothesis import given, settings, strategies
+
+from thunder_core import client as client_module
+from thunder_core import errors, protocol, worker
+from thunder_core.client import Client
+from timing import keeps
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the engines are POSIX scripts, and are stopped by signals")
+
+PLAYED = f"""#!{sys.executable}
+import json, os, sys, time
+def say(**event): print(json.dumps(event), flush=True)
+def ready(): say(id=None, event="ready", protocol={protocol.PROTOCOL})
+def requests():
+    for line in sys.stdin:
+        yield json.loads(line)
+def first_time():
+    try:
+        os.close(os.open(__file__ + ".ran", os.O_CREAT | os.O_EXCL))
+        return True
+    except FileExistsError:
+        return False
+def answer_all():
+    ready()
+    for each in requests():
+        if each["verb"] == "quit":
+            break
+        say(id=each["id"], event="done", result={{}})
+"""
+
+
+@pytest.fixture(autouse=True)
+def temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+
+@pytest.fixture
+def play(tmp_path):
+    """A client of an engine that does what a piece of Python says."""
+    clients = []
+
+    def start(code):
+        script = tmp_path / f"engine_{len(clients)}"
+        script.write_text(PLAYED + code)
+        script.chmod(0o755)
+        clients.append(Client(str(script)))
+        return clients[-1]
+
+    yield start
+    for each in clients:
+        each.stop()
+
+
+@pytest.fixture
+def real():
+    """A client of the real worker, which loads no models for what is asked here."""
+    with Client(sys.executable) as client:
+        client.request("release").wait(timeout=60)
+        yield client
+
+
+def gone(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def until(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+# -- an engine that hangs ----------------------------------------------------------------------------------------------
+
+
+def test_cancel_ends_a_stopped_worker_and_the_next_request_starts_another(real):
+    first = real.pid
+    os.kill(first, signal.SIGSTOP)
+    pending = real.request("release")
+    started = time.monotonic()
+    pending.cancel()
+    asked = time.monotonic() - started
+    with pytest.raises(errors.Cancelled):
+        pending.wait(timeout=60)
+    keeps(2.0, time.monotonic() - started, "an answer to Cancel of a worker that is stopped")
+    keeps(0.05, asked, "asking a stopped worker to cancel")
+    assert real.request("release").wait(timeout=60) == {}
+    assert real.pid not in (None, first)
+    until(lambda: gone(first))
+
+
+def test_requests_behind_a_stuck_one_are_answered_by_the_next_worker(real):
+    first = real.pid
+    os.kill(first, signal.SIGSTOP)
+    stuck, waiting = real.request("release"), real.request("release")
+    stuck.cancel()
+    assert waiting.wait(timeout=60) == {} and real.pid != first
+    with pytest.raises(errors.Cancelled):
+        stuck.wait(timeout=60)
+
+
+def test_a_request_that_fills_the_pipe_of_a_stopped_worker_holds_nobody(real):
+    os.kill(real.pid, signal.SIGSTOP)
+    started = time.monotonic()
+    pending = real.request("closures", text="x" * 2**21)
+    pending.cancel()
+    keeps(0.5, time.monotonic() - started, "a request of 2 MB to a stopped worker")
+    with pytest.raises(errors.Cancelled):
+        pending.wait(timeout=60)
+
+
+def test_a_stopped_worker_is_ended_with_the_client(real):
+    pid = real.pid
+    os.kill(pid, signal.SIGSTOP)
+    real.request("release")
+    real.stop()
+    assert gone(pid) and not os.listdir(tempfile.gettempdir())
+
+
+BUSY = """
+ready()
+work = next(requests())
+time.sleep(1.0)  # as in a call that holds Python's lock
+say(id=work["id"], event="done", result={})
+"""
+
+
+def test_a_busy_worker_is_not_ended_when_nobody_cancelled(play, monkeypatch):
+    monkeypatch.setattr(client_module, "CANCEL_DEADLINE", 0.2)
+    monkeypatch.setattr(client_module, "STUCK_DEADLINE", 0.2)
+    client = play(BUSY)
+    assert client.request("release").wait(timeout=60) == {}
+
+
+def test_cancelling_a_request_that_waits_does_not_end_the_work_of_another(play, monkeypatch):
+    monkeypatch.setattr(client_module, "CANCEL_DEADLINE", 0.2)
+    client = play("""
+ready()
+asked = requests()
+work = next(asked)
+say(id=work["id"], event="progress", fraction=0.1, message="at work")
+next(asked), next(asked)  # the second request and its cancellation, which are not answered
+next(asked)
+say(id=work["id"], event="done", result={"whole": True})
+""")
+    working, waiting = client.request("work"), client.request("wait")
+    until(lambda: working.poll())
+    waiting.cancel()
+    with pytest.raises(errors.Cancelled):
+        waiting.wait(timeout=60)
+    client.request("more")
+    assert working.wait(timeout=60) == {"whole": True}
+
+
+STUCK = """
+if not first_time():
+    answer_all()
+    sys.exit()
+ready()
+asked = requests()
+work, cancel = next(asked), next(asked)
+say(id=cancel["id"], event="done", result={"found": True})
+say(id=work["id"], event="error", kind="Cancelled", message="Cancelled")
+"""
+
+
+def test_a_worker_that_does_not_leave_its_cancelled_work_is_replaced(play, monkeypatch):
+    monkeypatch.setattr(client_module, "STUCK_DEADLINE", 0.5)
+    client = play(STUCK + """
+while True:
+    say(id=None, event="alive", working=work["id"])
+    time.sleep(0.05)
+""")
+    stuck = client.request("work")
+    first = client.pid
+    stuck.cancel()
+    with pytest.raises(errors.Cancelled):
+        stuck.wait(timeout=60)
+    assert client.request("next").wait(timeout=60) == {} and client.pid != first
+    until(lambda: gone(first))
+
+
+def test_a_worker_that_leaves_its_cancelled_work_stays(play, monkeypatch):
+    monkeypatch.setattr(client_module, "STUCK_DEADLINE", 0.2)
+    client = play(STUCK + """
+say(id=None, event="alive", working=None)
+late = next(asked)
+time.sleep(0.6)
+say(id=late["id"], event="done", result={})
+""")
+    left = client.request("work")
+    left.cancel()
+    with pytest.raises(errors.Cancelled):
+        left.wait(timeout=60)
+    first = client.pid
+    assert client.request("next").wait(timeout=60) == {} and client.pid == first
+
+
+def test_silence_is_told_and_ends_at_last(play, monkeypatch):
+    monkeypatch.setattr(client_module, "SILENCE_SHOWN", 0.2)
+    monkeypatch.setattr(client_module, "SILENCE_DEADLINE", 0.7)
+    client = play("ready()\ntime.sleep(600)\n")
+    seen = []
+    with pytest.raises(errors.WorkerDied, match="no sign of life"):
+        client.request("work").wait(on_event=seen.append, timeout=60)
+    assert any("has not answered" in event.get("message", "") for event in seen if event["event"] == "progress")
+    assert not client.running
+
+
+def test_signs_of_life_keep_a_silent_worker_alive(play, monkeypatch):
+    monkeypatch.setattr(client_module, "SILENCE_DEADLINE", 0.5)
+    client = play("""
+ready()
+work = next(requests())
+for _ in range(20):
+    say(id=None, event="alive", working=work["id"])
+    time.sleep(0.05)
+say(id=work["id"], event="done", result={})
+""")
+    assert client.request("work").wait(timeout=60) == {}
+
+
+def test_the_real_worker_shows_life_while_it_works(play):
+    client = play(f"""
+sys.argv[1:3] = []  # -m thunder_core.worker
+sys.path.insert(0, {client_module.ROOT!r})
+from thunder_core import worker
+worker.HEARTBEAT = 0.02
+def nap(self, args, progress):
+    time.sleep(0.5)
+    return {{}}
+worker.Worker.VERBS["nap"] = nap
+worker.main()
+""")
+    pending = client.request("nap")
+    seen, process = [], client._process
+    take_in = process._take_in
+    process._take_in = lambda event: (seen.append(dict(event)), take_in(event))
+    pending.wait(timeout=60)
+    assert {"id": None, "event": "alive", "working": pending.number} in seen
+
+
+# -- an engine that is none --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", ["time.sleep(600)", "while True:\n    print('still here', flush=True)\n    time.sleep(0.02)\n"])
+def test_an_engine_that_is_never_ready_is_a_sentence(play, monkeypatch, code):
+    monkeypatch.setattr(client_module, "READY_DEADLINE", 0.5)
+    client = play(code)
+    with pytest.raises(errors.NoEngine, match="did not answer"):
+        client.request("hello").wait(timeout=60)
+    assert not client.running
+
+
+@pytest.mark.parametrize("said", [{"protocol": 1}, {"protocol": str(protocol.PROTOCOL)}, {"protocol": [2] * 999}, {}])
+def test_another_protocol_is_refused(play, said):
+    client = play(f"say(id=None, event='ready', **{said!r})\ntime.sleep(600)\n")
+    with pytest.raises(errors.NoEngine, match="another version .*: reinstall"):
+        client.request("hello").wait(timeout=60)
+
+
+def test_a_folder_of_weights_that_is_not_there_is_said_at_once(tmp_path):
+    with Client(sys.executable, weights=str(tmp_path / "weights")) as client:
+        with pytest.raises(errors.BadWeights, match="no folder of weights"):
+            client.request("hello")
+        assert client.pid is None
+
+
+# -- an engine that makes no sense -------------------------------------------------------------------------------------
+
+
+def test_lines_that_are_no_events_are_passed_over(play):
+    client = play("""
+ready()
+work = next(requests())
+for line in ("[1]", "7", "null", '"done"', "[" * 100000, "{}", '{"id": [1], "event": "done"}', '{"id": 1, "event": ["done"]}',
+             '{"id": true, "event": "done"}', '{"id": 1.0, "event": "done"}', "x" * 100000, '{"id": 77, "event": "done"}', "\\0"):
+    print(line)
+os.write(1, b"\\xff\\xfe\\n")
+say(id=work["id"], event="done", result={})
+""")
+    assert client.request("release").wait(timeout=60) == {}
+
+
+TAKE = {"seed": 1, "score": 50.0, "provenance": {}, "expression": "a.npy", "jaw": "b.npy"}
+ABOUT = {"engine": "thunder", "fps": 25, "channels": ["jawOpen"], "audio": "x", "weights": "y", "device": "cpu", "folder": "/tmp"}
+
+
+@pytest.mark.parametrize("verb, event", [
+    ("generate", {"event": "done", "result": [1]}),
+    ("generate", {"event": "done"}),
+    ("generate", {"event": "done", "result": {**ABOUT, "sound_seconds": 1, "seconds": 1, "takes": [{**TAKE, "score": "high"}]}}),
+    ("generate", {"event": "take", "take": TAKE, **ABOUT, "fps": None}),
+    ("generate", {"event": "take", "take": {**TAKE, "seed": None}, **ABOUT}),
+    ("generate", {"event": "take", "take": [TAKE], **ABOUT}),
+    ("generate", {"event": "take", "take": TAKE, **ABOUT, "channels": "jawOpen"}),
+    ("hello", {"event": "done", "result": {"protocol": protocol.PROTOCOL}}),
+    ("score", {"event": "done", "result": {"total": float("nan"), "per_frame": "p.npy"}}),
+    ("listen", {"event": "done", "result": {"sound": 3, "rate": 16000, "seconds": 1.0}}),
+    ("closures", {"event": "done", "result": {"closures": [["m", 1.0]], "pauses": []}}),
+    ("score", {"event": "error", "kind": ["BadSound"], "message": "no"}),
+    ("score", {"event": "error", "kind": "BadSound", "message": 7}),
+])
+def test_an_answer_of_the_wrong_types_ends_its_request_with_a_sentence(play, verb, event):
+    client = play(f"""
+ready()
+asked = requests()
+say(id=next(asked)["id"], **json.loads({json.dumps(event)!r}))
+for each in asked:
+    if each["verb"] != "cancel":
+        say(id=each["id"], event="done", result={{}})
+""")
+    with pytest.raises(errors.ThunderError, match="cannot be read"):
+        client.request(verb, folder="/tmp").wait(timeout=60)
+    assert client.request("release").wait(timeout=60) == {}
+
+
+def test_progress_of_the_wrong_types_is_dropped_and_the_rest_clamped(play):
+    client = play("""
+ready()
+number = next(requests())["id"]
+for fraction, message in (("half", "a"), (None, "b"), (0.5, 4), (float("nan"), "c"), (10**400, "d"), (7, "e"), (-3.0, "f")):
+    say(id=number, event="progress", fraction=fraction, message=message)
+say(id=number, event="done", result={})
+""")
+    seen = []
+    client.request("release").wait(on_event=seen.append, timeout=60)
+    assert [(e["fraction"], e["message"]) for e in seen if e["event"] == "progress"] == [(1.0, "e"), (0.0, "f")]
+
+
+JSON = strategies.recursive(
+    strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats() | strategies.text(),
+    lambda inner: strategies.lists(inner, max_size=3) | strategies.dictionaries(
+        strategies.sampled_from(("id", "event", "fraction", "message", "take", "result", "kind", "seed", "takes")), inner, max_size=6),
+    max_leaves=8)
+
+
+@settings(max_examples=100, deadline=None)
+@given(JSON, strategies.sampled_from(("generate", "hello", "score", "closures", "listen", "release")),
+       strategies.sampled_from(("progress", "take", "done", "error", "alive", "ready")), strategies.booleans())
+def test_whatever_a_line_holds_is_an_event_or_refused(value, verb, kind, whole):
+    if isinstance(value, dict) and whole:
+        value |= {"event": kind, "id": 1}
+    try:
+        event = protocol.read_event(json.dumps(value).encode())
+    except ValueError:
+        return
+    assert isinstance(event["event"], str) and protocol.is_sound(event, verb) in (True, False)
+
+
+# -- too little memory -------------------------------------------------------------------------------------------------
+
+
+def limited_memory(tmp_path, kilobytes):
+    """A Python that may use so much memory and no more."""
+    limited = tmp_path / "python"
+    limited.write_text(f'#!/bin/sh\nulimit -v {kilobytes}\nexec "{sys.executable}" "$@"\n')
+    limited.chmod(0o755)
+    return str(limited)
+
+
+@pytest.mark.parametrize("kilobytes, sentence", [(20_000, "memory ran out"), (400_000, "too little memory to load the engine")])
+def test_too_little_memory_to_load_the_engine_is_said_to_be_that(tmp_path, kilobytes, sentence):
+    with Client(limited_memory(tmp_path, kilobytes)) as client, pytest.raises(errors.OutOfMemory, match=sentence):
+        client.request("hello").wait(timeout=120)
+
+
+@pytest.mark.parametrize("error", [
+    ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+    ImportError("DLL load failed while importing _C: The paging file is too small for this operation to complete."),
+    OSError(12, "Cannot allocate memory"), RuntimeError("std::bad_alloc"),
+    RuntimeError("unable to mmap 4096 bytes from file <m2s.safetensors>: Cannot allocate memory (12)"), MemoryError(),
+])
+def test_memory_that_ran_out_is_known_by_its_words(error):
+    caused = RuntimeError("the models could not be loaded")
+    caused.__cause__ = error
+    for each in (error, caused):
+        assert worker.explain(each, "generate").kind == "OutOfMemory"
+
+
+@pytest.mark.parametrize("error", [
+    ModuleNotFoundError("No module named 'torch'", name="torch"),
+    ImportError("libgomp.so.1: cannot allocate memory in static TLS block"),
+    ImportError("libcudart.so.12: cannot open shared object file: No such file or directory"),
+])
+def test_what_is_missing_or_broken_is_still_said_to_be_that(error):
+    assert worker.explain(error, "generate").kind == "NoEngine"

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that people keep are written completely or not at all, whichever call of the system fails."""
+
+import builtins
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from thunder_core import files
+from thunder_core.errors import BadRequest, NoSpace
+
+CALLS = [(os, name) for name in ("open", "replace", "rename", "link", "remove", "fsync", "mkdir", "rmdir", "chmod", "listdir")]
+OLD = {"shot.blend": b"old scene", "report.json": b"old report", "take_01.npz": b"1", "take_02.npz": b"2"}
+NEW = {"shot.blend": b"new scene", "report.json": b"new report", "take_01.npz": b"one", "extra.txt": b"more"}
+TAKES = re.compile(r"take_\d+\.npz")
+
+
+@pytest.fixture(autouse=True)
+def no_waiting_for_the_disk(monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
+class Killed(BaseException):
+    """What a process that is killed looks like from inside: no call of the system succeeds any more."""
+
+
+def write(folder, contents, **options):
+    transaction = files.Transaction(str(folder), **options)
+    transaction.check(contents)
+    with transaction:
+        for name, content in contents.items():
+            transaction.write(name, content)
+        transaction.remove(TAKES)
+    return transaction
+
+
+def content_of(folder):
+    """Names and contents of the files in a folder, but for the manifest; what is hidden is listed too."""
+    return {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.name != files.MANIFEST}
+
+
+def failing(patch, number, error, until_end):
+    """Let the number-th call of the system fail (from 1), or all calls from it on; returns the list of the calls."""
+    calls = []
+
+    def wrapped(function, name):
+        def call(*arguments, **options):
+            calls.append(name)
+            if len(calls) == number or (until_end and len(calls) > number):
+                raise error() if until_end else error(28, "No space left on device")
+            return function(*arguments, **options)
+        return call
+
+    for module, name in CALLS:
+        patch.setattr(module, name, wrapped(getattr(module, name), name))
+    patch.setattr(builtins, "open", wrapped(builtins.open, "open file"))
+    return calls
+
+
+def count_of_calls(folder, monkeypatch, **options):
+    with monkeypatch.context() as patch:
+        calls = failing(patch, 0, OSError, False)
+        write(folder, NEW, **options)
+    return len(calls)
+
+
+@pytest.fixture
+def count(tmp_path, monkeypatch):
+    """How many calls of the system replacing OLD by NEW takes."""
+    write(tmp_path / "counted", OLD)
+    number = count_of_calls(tmp_path / "counted", monkeypatch)
+    assert number > 40
+    return number
+
+
+def test_when_any_call_fails_all_of_the_old_or_all_of_the_new_is_there(tmp_path, monkeypatch, count):
+    outcomes = set()
+    for number in range(1, count + 1):
+        folder = tmp_path / str(number)
+        write(folder, OLD)
+        with monkeypatch.context() as patch:
+            failing(patch, number, OSError, False)
+            try:
+                write(folder, NEW)
+                failed = False
+            except NoSpace as error:
+                failed = True
+                assert "No space left on device" in str(error) and "\n" not in str(error)
+        left = content_of(folder)
+        parts = [name for name in left if files.is_part(name)]
+        assert len(parts) <= 1, number  # one whose own removal failed
+        assert {name: left[name] for name in left if name not in parts} == (OLD if failed else NEW), number
+        outcomes.add(failed)
+        write(folder, NEW)
+        assert content_of(folder).items() >= NEW.items()
+    assert outcomes == {True, False}
+
+
+def test_after_a_death_at_any_call_the_next_run_restores_one_state(tmp_path, act_as_dead, count):
+    states = []
+    for number in range(1, count + 1):
+        folder = tmp_path / str(number)
+        write(folder, OLD)
+        with act_as_dead() as patch:
+            failing(patch, number, Killed, True)
+            try:
+                write(folder, NEW)
+            except Killed:
+                pass
+        files.Transaction(str(folder)).check(["other.txt"])
+        left = content_of(folder)
+        assert left in (OLD, NEW), (number, left)
+        states.append(left == NEW)
+        write(folder, NEW)
+        assert content_of(folder) == NEW
+    assert states[0] is False and states[-1] is True and states == sorted(states)
+
+
+@pytest.fixture(scope="module")
+def dead_process():
+    """The id of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.fixture
+def act_as_dead(monkeypatch, dead_process):
+    """Let files be written as by a process that is dead afterwards: `with act_as_dead() as patch`."""
+    @contextlib.contextmanager
+    def context():
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: dead_process)
+            patch.setattr(files.system_calls, "is_running", lambda process: True)
+            yield patch
+    return context
+
+
+def test_a_new_folder_that_cannot_be_filled_is_removed_again(tmp_path):
+    with pytest.raises(NoSpace, match="disk is full"), files.Transaction(str(tmp_path / "a" / "b")) as transaction:
+        transaction.write("one.txt", "1")
+        raise OSError(28, "the disk is full")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_came_out_empty_is_a_failure(tmp_path):
+    write(tmp_path, OLD)
+    with pytest.raises(NoSpace, match="“report.json” came out empty"):
+        write(tmp_path, NEW | {"report.json": b""})
+    assert content_of(tmp_path) == OLD
+
+
+def test_a_folder_stays_when_somebody_put_a_file_into_it(tmp_path):
+    with pytest.raises(ValueError), files.Transaction(str(tmp_path / "out")) as transaction:
+        transaction.write("one.txt", "1")
+        (tmp_path / "out" / "notes.txt").write_text("mine")
+        raise ValueError
+    assert content_of(tmp_path / "out") == {"notes.txt": b"mine"}
+
+
+@pytest.mark.parametrize("name", ["shot.blend", "report.json", "take_01.npz", files.MANIFEST])
+def test_a_file_of_the_animator_is_refused_and_with_force_kept(tmp_path, name):
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(BadRequest, match="--force"):
+        write(tmp_path, NEW)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {name: b"mine"}
+    transaction = write(tmp_path, NEW, force=True)
+    assert transaction.kept == {name: f"{name}1"}
+    assert content_of(tmp_path) == {**NEW, f"{name}1": b"mine"}
+    (tmp_path / "shot.blend").write_bytes(b"worked on")
+    with pytest.raises(BadRequest, match="has changed since"):
+        write(tmp_path, NEW)
+    write(tmp_path, NEW, force=True)
+    assert b"worked on" in content_of(tmp_path).values() and b"mine" in content_of(tmp_path).values()
+
+
+def test_files_that_appear_while_work_is_done_are_not_replaced(tmp_path):
+    transaction = files.Transaction(str(tmp_path))
+    transaction.check(NEW)
+    (tmp_path / "shot.blend").write_bytes(b"mine")
+    with pytest.raises(BadRequest), transaction:
+        for name, content in NEW.items():
+            transaction.write(name, content)
+    assert content_of(tmp_path) == {"shot.blend": b"mine"}
+
+
+def test_only_unchanged_files_of_an_earlier_run_are_removed(tmp_path):
+    write(tmp_path, OLD | {"take_03.npz": b"3"})
+    (tmp_path / "take_03.npz").write_bytes(b"changed")
+    (tmp_path / "take_05.npz").write_bytes(b"foreign")
+    write(tmp_path, {"take_01.npz": b"one"})
+    assert content_of(tmp_path) == {"shot.blend": b"old scene", "report.json": b"old report", "take_01.npz": b"one",
+                                    "take_03.npz": b"changed", "take_05.npz": b"foreign"}
+    write(tmp_path, {"shot.blend": b"again"})  # still known as ours
+    assert content_of(tmp_path)["shot.blend"] == b"again"
+
+
+@pytest.mark.parametrize("kind", ["itself", "symbolic link", "hard link", "relative"])
+def test_an_input_is_not_replaced_however_it_is_named(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, {"shot.blend": b"scene"})  # ours and unchanged, and yet an input
+    given = {"itself": str(tmp_path / "shot.blend"), "relative": "../" + tmp_path.name + "/./shot.blend"}.get(kind, "link.blend")
+    if kind == "symbolic link":
+        os.symlink("shot.blend", "link.blend")
+    elif kind == "hard link":
+        os.link("shot.blend", "link.blend")
+    with pytest.raises(BadRequest, match="is read for this"):
+        write(tmp_path, {"shot.blend": b"new"}, inputs=[given])
+    assert (tmp_path / "shot.blend").read_bytes() == b"scene"
+    assert write(tmp_path, {"shot.blend": b"new"}, inputs=[given], force=True).kept == {"shot.blend": "shot.blend1"}
+    assert (tmp_path / "shot.blend1").read_bytes() == b"scene"
+
+
+def test_links_in_the_folder_are_not_followed(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "precious.txt").write_text("precious")
+    (tmp_path / "out" / "report.json").symlink_to(tmp_path / "precious.txt")
+    with pytest.raises(BadRequest):
+        write(tmp_path / "out", NEW)
+    write(tmp_path / "out", NEW, force=True)
+    assert (tmp_path / "precious.txt").read_text() == "precious"
+    assert not (tmp_path / "out" / "report.json").is_symlink() and (tmp_path / "out" / "report.json1").is_symlink()
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_at_once(tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / ("x" * 300), "/proc/thunder"):
+        with pytest.raises(NoSpace, match="cannot be written"):
+            files.Transaction(str(folder)).check(["one.txt"])
+    with pytest.raises(NoSpace, match="cannot be written"):
+        files.Transaction(str(tmp_path / "out")).check(["x" * 300])
+    for folder in ("", " "):
+        with pytest.raises(BadRequest, match="no name"):
+            files.Transaction(folder)
+    assert sorted(os.listdir(tmp_path)) == ["file"]
+
+
+def test_a_journal_that_somebody_made_up_reaches_no_other_file(tmp_path):
+    (tmp_path / "precious.txt").write_text("precious")
+    (tmp_path / "out").mkdir()
+    digest = files.hash_of(tmp_path / "precious.txt")
+    (tmp_path / "out" / "mine.txt").write_text("precious")
+    made_up = [{"name": "../precious.txt", "part": None, "old": None, "sha256": digest},
+               {"name": "x", "part": "../precious.txt", "old": None, "sha256": digest},
+               {"name": "x", "part": None, "old": "mine.txt", "sha256": digest}, {"names": 5}, 7]
+    for journal in (json.dumps(made_up[:3]), json.dumps(made_up), "junk", "[" * 100000, ""):
+        (tmp_path / "out" / files.JOURNAL).write_text(journal)
+        files.Transaction(str(tmp_path / "out")).check(["one.txt"])
+        assert content_of(tmp_path / "out") == {"mine.txt": b"precious"}
+        assert (tmp_path / "precious.txt").read_text() == "precious"
+
+
+def test_leftovers_of_dead_processes_are_removed_and_nothing_else(tmp_path, dead_process):
+    def part(process, machine=files._MACHINE):
+        return f".thunder_{machine}-{process}-{'0' * 16}.part.json"
+
+    names = [part(dead_process), part(os.getpid()), part(dead_process, "00000000"), ".thunder_notes.part", ".thunder.txt"]
+    for name in names:
+        (tmp_path / name).write_text("")
+    files.write_file(tmp_path / "preset.json", "{}")
+    assert sorted(os.listdir(tmp_path)) == sorted([*names[1:], "preset.json"])
+
+
+def test_a_file_that_was_edited_after_a_crash_is_kept(tmp_path, act_as_dead):
+    write(tmp_path, {"one.txt": b"old", "two.txt": b"old"})
+    remove = os.remove
+
+    def killed(path):
+        if os.path.basename(path) == files.JOURNAL:
+            raise Killed
+        remove(path)
+
+    with act_as_dead() as patch:
+        patch.setattr(os, "remove", killed)
+        patch.setattr(files.Transaction, "_undo", lambda *_: None)
+        with pytest.raises(Killed):
+            write(tmp_path, {"one.txt": b"new", "two.txt": b"new"})
+    (tmp_path / "one.txt").write_bytes(b"edited")
+    files.Transaction(str(tmp_path)).check(["three.txt"])
+    assert content_of(tmp_path) == {"one.txt": b"edited", "one.txt1": b"old", "two.txt": b"old"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the folder itself is locked, which Windows cannot do")
+def test_two_processes_do_not_write_into_one_folder_at_once(tmp_path, monkeypatch):
+    import fcntl
+
+    monkeypatch.setattr(files, "WAIT", 0.0)
+    handle = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with pytest.raises(NoSpace, match="Another process"):
+        files.Transaction(str(tmp_path)).check(["one.txt"])
+    os.close(handle)
+    files.Transaction(str(tmp_path)).check(["one.txt"])
+
+
+def test_a_single_file_is_old_or_new_whichever_call_fails(tmp_path, monkeypatch):
+    path = tmp_path / "preset.json"
+    path.write_text("old")
+    path.chmod(0o640)
+    with monkeypatch.context() as patch:
+        calls = failing(patch, 0, OSError, False)
+        files.write_file(path, "old")
+    for number in range(1, len(calls) + 1):
+        path.write_text("old")
+        with monkeypatch.context() as patch:
+            failing(patch, number, OSError, False)
+            try:
+                files.write_file(path, "new")
+                wanted = "new"
+            except OSError:
+                wanted = "old"
+        assert path.read_text() == wanted and os.listdir(tmp_path) == ["preset.json"], number
+        assert path.stat().st_mode & 0o777 == 0o640

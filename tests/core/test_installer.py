@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The installer as a process of its own: whose folder it writes to, how it ends, and that nothing outlives it."""
+
+import ensurepip
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from thunder_core import installer
+
+SCRIPT = installer.__file__
+LINUX = pytest.mark.skipif(not os.path.isdir("/proc"), reason="processes are looked up as Linux lists them")
+
+
+@pytest.fixture(autouse=True)
+def no_configuration_of_pip(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("THUNDER_INSTALL_SCALE", "5e-4")
+
+
+def make_wheel(folder, name="torch", version="1.0"):
+    """A wheel of a package of one file; its path."""
+    folder.mkdir(exist_ok=True)
+    path, info = folder / f"{name}-{version}-py3-none-any.whl", f"{name}-{version}.dist-info"
+    files = {
+        f"{name}/__init__.py": f"__version__ = '{version}'\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    with zipfile.ZipFile(path, "w") as wheel:
+        for file, text in files.items():
+            wheel.writestr(file, text)
+        wheel.writestr(f"{info}/RECORD", "".join(f"{file},,{len(text)}\n" for file, text in files.items()) + f"{info}/RECORD,,\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    return make_wheel(tmp_path_factory.mktemp("made") / "wheels")
+
+
+@pytest.fixture(scope="module")
+def lock(wheel, tmp_path_factory):
+    path = tmp_path_factory.mktemp("lock") / "engine.txt"
+    path.write_text(f"torch==1.0 ; python_version > '3' \\\n    --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+                    "    # via the tests\n")
+    return path
+
+
+def begin(folder, lock, wheels=None, **options):
+    command = [sys.executable, "-I", SCRIPT, "--folder", str(folder), "--lock", str(lock)]
+    return subprocess.Popen(command + (["--wheels", str(wheels)] if wheels else []), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, **options)
+
+
+def install(folder, lock, wheels=None, **options):
+    """Run it to its end with stdin open the whole time: its exit code and its last event."""
+    process = begin(folder, lock, wheels, **options)
+    try:
+        *_, last = process.stdout
+        code = process.wait(60)
+        log = process.stderr.read().decode()
+        assert "Traceback" not in log and "Fatal" not in log, log
+        return code, json.loads(last)
+    finally:
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, lock, tmp_path_factory):
+    """An environment that the tests below may damage; with a pip that is unpacked here, which is quicker than ensurepip."""
+    folder = tmp_path_factory.mktemp("extension") / "engine"
+    venv.EnvBuilder(symlinks=os.name != "nt").create(folder)
+    site = subprocess.run([installer.python_in(str(folder)), "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"],
+                          capture_output=True, text=True, check=True).stdout.strip()
+    with zipfile.ZipFile(next(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))) as pip:
+        pip.extractall(site)
+    (folder / installer.LOCK).write_bytes(installer.MARK)
+    os.environ["THUNDER_INSTALL_SCALE"] = "5e-4"
+    try:
+        assert install(folder, lock, wheel.parent) == (0, {"event": "done"})
+    finally:
+        del os.environ["THUNDER_INSTALL_SCALE"]
+    return folder
+
+
+def contents(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in Path(folder).rglob("*")}
+
+
+# -- whose folder it is ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("files", [
+    ["notes.txt", "shots/sq010.blend"],
+    ["bin/tool", "lib/python3.11/site-packages/mine.py", "pyvenv.cfg"],  # a virtual environment of somebody's own
+    ["thunder-engine.json", "shot.blend"],
+    [".config/app.ini"],
+])
+def test_a_folder_that_holds_something_else_is_refused_and_left_as_it_is(tmp_path, lock, wheel, files):
+    folder = tmp_path / "project"
+    for file in files:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text(f"work of months: {file}")
+    before = contents(folder)
+    code, last = install(folder, lock, wheel.parent)
+    assert code == 1 and "choose a new or an empty folder" in last["message"] and str(folder) in last["message"]
+    assert contents(folder) == before
+
+
+def test_a_link_to_a_folder_that_holds_something_else_is_refused_too(tmp_path, lock, wheel):
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "shot.blend").write_text("work")
+    (tmp_path / "engine").symlink_to(project)
+    assert install(tmp_path / "engine", lock, wheel.parent)[0] == 1
+    assert contents(project) == {"shot.blend": b"work"}
+
+
+def test_a_link_in_place_of_our_mark_is_not_followed(tmp_path, lock, wheel):
+    diary, folder = tmp_path / "diary.txt", tmp_path / "engine"
+    diary.write_text("")
+    folder.mkdir()
+    (folder / installer.LOCK).symlink_to(diary)
+    assert install(folder, lock, wheel.parent)[0] == 1
+    assert diary.read_text() == "" and [path.name for path in folder.iterdir()] == [installer.LOCK]
+
+
+@pytest.mark.parametrize("folder", [os.path.abspath(os.sep), os.path.expanduser("~"), str(Path(__file__).parent)])
+def test_folders_that_must_never_be_emptied_are_not_claimed(folder):
+    """Asked of the function that only looks: no test may start an installer on such a folder, in case it is at fault."""
+    with pytest.raises(installer.Failed, match="choose a new or an empty folder"):
+        installer._claimed(folder)
+
+
+@pytest.mark.parametrize("folder, sentence", [("", "No folder was named"), ("a file", "is not a folder")])
+def test_what_cannot_be_a_folder_of_ours_is_a_sentence(tmp_path, lock, wheel, folder, sentence):
+    (tmp_path / "a file").write_text("mine")
+    code, last = install(folder, lock, wheel.parent, cwd=tmp_path)
+    assert code == 1 and sentence in last["message"]
+    assert contents(tmp_path) == {"a file": b"mine"}
+
+
+def test_a_folder_below_home_may_be_named_with_a_tilde(tmp_path, lock, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home" / "project").mkdir(parents=True)
+    (tmp_path / "home" / "project" / "a.blend").touch()
+    code, last = install("~/project", lock, tmp_path, cwd=tmp_path)
+    assert code == 1 and str(tmp_path / "home" / "project") in last["message"] and not (tmp_path / "~").exists()
+
+
+@pytest.mark.parametrize("damage", [
+    b"", b"\xff\xfe\x00", b"torch==1.0 \\\n", b"torch==1.0 \\\n    --hash=sha256:12ab", b"<html>404</html>\n", b"torch>=1.0\n",
+    b"torch==1.0 ; this is no marker \\\n    --hash=sha256:" + b"0" * 64 + b"\n", None,
+])
+def test_a_damaged_list_of_packages_takes_nothing_from_a_good_environment(installed, tmp_path, wheel, lock, damage):
+    damaged = tmp_path / "engine.txt"
+    if damage is not None:
+        damaged.write_bytes(damage)
+    before = contents(installed)
+    code, last = install(installed, damaged, wheel.parent)
+    assert code == 1 and "reinstall the extension" in last["message"]
+    after = contents(installed)
+    assert {name for name in before if after.get(name, b"") != before[name] and "__pycache__" not in name} == set()
+
+
+@pytest.mark.slow
+def test_mending_a_broken_environment_leaves_foreign_files_in_it_alone(installed, lock, wheel):
+    (installed / "my notes").mkdir()
+    (installed / "my notes" / "a.txt").write_text("mine")
+    for python in (installed / "bin").glob("python*"):
+        python.unlink()
+    assert install(installed, lock, wheel.parent) == (0, {"event": "done"})
+    assert (installed / "my notes" / "a.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("lost", [["RECORD"], ["RECORD", "METADATA", "INSTALLER", "WHEEL", "REQUESTED"]])
+def test_a_package_that_pip_has_lost_track_of_is_installed_again(installed, lock, wheel, lost):
+    assert install(installed, lock, wheel.parent) == (0, {"event": "done"})
+    (known,) = installed.rglob("torch-1.0.dist-info")
+    for name in lost:
+        (known / name).unlink(missing_ok=True)
+    assert install(installed, lock, wheel.parent) == (0, {"event": "done"})
+    assert (known / "RECORD").is_file()
+
+
+def test_an_environment_of_an_earlier_version_is_known(installed, lock):
+    (installed / installer.LOCK).write_bytes(b"")  # without the mark
+    assert installer.is_ours(str(installed))
+    assert install(installed, lock) == (0, {"event": "done"})
+    assert (installed / installer.LOCK).read_bytes() == installer.MARK
+
+
+# -- what it says ------------------------------------------------------------------------------------------------------
+
+
+def test_without_network_and_wheels_it_says_so_before_it_makes_anything(tmp_path, lock):
+    code, last = install(tmp_path / "engine", lock)
+    assert code == 1 and "allow online access, or choose a folder of wheels" in last["message"]
+    assert not (tmp_path / "engine" / "pyvenv.cfg").exists()
+
+
+def test_a_folder_of_wheels_that_is_not_there_is_said_at_once(tmp_path, lock):
+    code, last = install(tmp_path / "engine", lock, tmp_path / "wheels")
+    assert code == 1 and "no folder of wheels" in last["message"] and not (tmp_path / "engine").exists()
+
+
+@pytest.mark.parametrize("said, wheels, online, sentence", [
+    (["ERROR: Could not find a version that satisfies the requirement torch==1.0", "ERROR: No matching distribution found for torch"],
+     "/w", False, "The folder “/w” has no wheel of “torch”"),
+    (["WARNING: Retrying after connection broken by NewConnectionError", "ERROR: No matching distribution found for torch==1.0"],
+     None, True, "check the connection"),
+    (["ERROR: No matching distribution found for torch==1.0"], None, True, "no wheel of “torch” for this system"),
+])
+def test_pips_words_become_the_right_sentence(said, wheels, online, sentence):
+    assert sentence in installer._why(said, wheels, online)
+
+
+# -- how it ends -------------------------------------------------------------------------------------------------------
+
+
+def below(folder):
+    """Processes whose command line names a folder."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(folder).encode() in (command := path.read_bytes()):
+                found[int(path.parent.name)] = command.split(b"\0")
+        except OSError:
+            pass
+    return found
+
+
+def until(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+    return value
+
+
+@LINUX
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None], ids=["kill", "term", "int", "stdin"])
+def test_what_it_started_ends_with_it(tmp_path, lock, wheel, end):
+    """Ended while ensurepip runs, which starts pip in a further process."""
+    folder = tmp_path / "engine"
+    process = begin(folder, lock, wheel.parent)
+    until(lambda: sum(b"ensurepip" in b" ".join(command) for command in below(folder).values()) >= 2)
+    process.stdin.close() if end is None else process.send_signal(end)
+    code = process.wait(20)
+    assert code == {None: 3, signal.SIGINT: 130}.get(end, -(end or 0))
+    until(lambda: not below(folder))
+    process.stdout.close()
+    process.stderr.close()
+
+
+def test_stdin_that_stays_open_does_not_disturb_its_end(installed, lock, tmp_path):
+    for _ in range(3):
+        assert install(installed, lock) == (0, {"event": "done"})
+    assert install(tmp_path / "engine", lock)[0] == 1

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Weights files: anything but a whole, real, finite network of the right shape is refused when it is loaded."""
+
+import copy
+import json
+import shutil
+import tracemalloc
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from thunder_core import weights
+from thunder_core.diffusion.denoiser import Denoiser, DenoiserConfig
+from thunder_core.engine import Engine
+from thunder_core.errors import BadWeights
+from thunder_core.m2s.judge import Judge
+from thunder_core.m2s.model import MeshToSpeech
+from thunder_core.m2s.vocoder import Vocoder
+from thunder_core.speech.encoder import SpeechEncoder
+from thunder_core.speech.speaker import SpeakerEncoder
+from thunder_core.speech.units import Units
+from thunder_core.weights import SHIPPED, SUMS, identify, load_network, load_weights, save_weights, typed, write_sums
+
+LOADERS = {
+    "encoder": SpeechEncoder.load, "units": Units.load, "speaker": SpeakerEncoder.load, "m2s": MeshToSpeech.load, "judge": Judge.load,
+    "vocoder": Vocoder.load,
+    "denoiser": lambda folder: load_network(folder / "denoiser", lambda config: Denoiser(typed(DenoiserConfig, config))),
+}  # fmt: skip
+FILES = {name: (load_file(SHIPPED / f"{name}.safetensors"), json.loads((SHIPPED / f"{name}.json").read_text())) for name in LOADERS}
+
+
+def write(folder, name, tensors=None, config=None):
+    """A weights file of one network with some tensors or settings changed."""
+    own, card = FILES[name]
+    save_file(own | (tensors or {}), folder / f"{name}.safetensors")
+    card = copy.deepcopy(card)
+    card["config"].update(config or {})
+    (folder / f"{name}.json").write_text(json.dumps(card))
+    return folder
+
+
+def refused(folder, name, says):
+    with pytest.raises(BadWeights, match=says) as caught:
+        LOADERS[name](folder)
+    assert name in str(caught.value) and "reinstall the extension" in str(caught.value)
+
+
+def largest(name):
+    """Name of the largest tensor of a file, and the tensor."""
+    return max(FILES[name][0].items(), key=lambda item: item[1].numel())
+
+
+@pytest.mark.parametrize("name", LOADERS)
+def test_every_network_refuses_values_that_are_not_numbers(tmp_path, name):
+    key, tensor = largest(name)
+    for value in (torch.nan, torch.inf, -torch.inf) if name == "units" else (torch.nan,):
+        spoilt = tensor.clone()
+        spoilt.view(-1)[-1] = value
+        refused(write(tmp_path, name, {key: spoilt}), name, "not numbers")
+
+
+@pytest.mark.parametrize("name", LOADERS)
+def test_every_network_refuses_whole_numbers_other_precision_and_other_shapes(tmp_path, name):
+    key, tensor = largest(name)
+    refused(write(tmp_path, name, {key: tensor.round().to(torch.int32)}), name, "int32.* where fractions belong")
+    refused(write(tmp_path, name, {key: tensor.half()}), name, "does not fit")
+    refused(write(tmp_path, name, {key: tensor[:-1].clone()}), name, "does not fit")
+    refused(write(tmp_path, name, {key: tensor * 1e9}), name, "far beyond")
+
+
+def test_tensors_of_another_rank_or_of_none_of_our_names_are_refused(tmp_path):
+    key, tensor = largest("units")
+    refused(write(tmp_path, "units", {key: tensor[None].clone()}), "units", "does not fit")
+    refused(write(tmp_path, "units", {"another": tensor[:1].clone()}), "units", "does not fit")
+
+
+@pytest.mark.parametrize(("name", "key"), [("denoiser", "motion_std"), ("encoder", "mel_std"), ("m2s", "scale"), ("judge", "speech_std")])
+def test_a_spread_of_zero_or_less_is_refused(tmp_path, name, key):
+    tensor = FILES[name][0][key]
+    refused(write(tmp_path, name, {key: torch.zeros_like(tensor)}), name, "spread that is not positive")
+    refused(write(tmp_path, name, {key: -tensor}), name, "spread that is not positive")
+
+
+@pytest.mark.parametrize(("name", "config", "says"), [
+    ("denoiser", {"width": "128"}, "wrong kind of “width”"),
+    ("denoiser", {"width": 128.0}, "wrong kind of “width”"),
+    ("denoiser", {"heads": True}, "wrong kind of “heads”"),
+    ("denoiser", {"heads": 5}, "128 for 5 heads"),
+    ("denoiser", {"heads": 0}, "128 for 0 heads"),
+    ("denoiser", {"layers": -1}, "negative “layers”"),
+    ("denoiser", {"layers": 10**9}, "“layers” in denoiser.json that makes no sense"),
+    ("denoiser", {"dropout": float("nan")}, "“dropout” in denoiser.json that makes no sense"),
+    ("denoiser", {"colour": 1}, "unknown “colour”"),
+    ("denoiser", {"width": [1]}, "wrong kind of “width”"),
+    ("denoiser", {"motion": 10**40}, "“motion” in denoiser.json that makes no sense"),
+    ("denoiser", {"width": 60_000}, "larger network than it holds"),
+    ("units", {"count": 65_000, "width": 65_000}, "larger network than it holds"),
+    ("units", {"count": None}, "wrong kind of “count”"),
+    ("m2s", {"inputs": 65_000}, "larger network than it holds|does not fit"),
+    ("m2s", {"space": ["mouth"]}, "wrong kind of “space”"),
+    ("judge", {"dilations": [1, 2, "4", 1]}, "wrong kind of “dilations”"),
+    ("judge", {"dilations": [1, 2, -4, 1]}, "wrong kind of “dilations”"),
+    ("judge", {"dilations": 3}, "wrong kind of “dilations”"),
+    ("vocoder", {"kernel": 65_536}, "larger network than it holds|does not fit"),
+    ("encoder", {"body": {"model_type": "bert"}}, "does not fit"),
+    ("encoder", {"body": {"model_type": "wav2vec2", "hidden_size": 192, "num_hidden_layers": 5000}}, "“num_hidden_layers”"),
+    ("encoder", {"body": {"model_type": "wav2vec2", "hidden_size": 65_000}}, "larger network than it holds"),
+    ("encoder", {"body": {"a": {"b": {"c": {"d": {"e": 1}}}}}}, "makes no sense"),
+])
+def test_a_configuration_that_cannot_be_meant_is_refused_before_it_costs_memory(tmp_path, name, config, says):
+    refused(write(tmp_path, name, config=config), name, says)
+
+
+@pytest.mark.parametrize("card", ["[]", "3", "null", "{}", '{"config": []}', '{"config": null}', "[" * 100_000, '{"config": {"width": ' + "9" * 5000 + "}}", "\xff"])
+def test_a_card_that_is_none_is_refused(tmp_path, card):
+    write(tmp_path, "denoiser")
+    (tmp_path / "denoiser.json").write_text(card, encoding="latin1")
+    refused(tmp_path, "denoiser", "damaged|no configuration")
+
+
+def test_a_card_of_gigabytes_is_not_read(tmp_path):
+    write(tmp_path, "units")
+    with open(tmp_path / "units.json", "wb") as file:
+        file.truncate(2**31)
+    tracemalloc.start()
+    try:
+        refused(tmp_path, "units", "card of more than 1 MB")
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
+def test_networks_of_two_trainings_are_not_put_together(tmp_path):
+    for path in SHIPPED.iterdir():
+        shutil.copy(path, tmp_path / path.name)
+    units = Units(100, 192)
+    units.centroids.copy_(FILES["units"][0]["centroids"][:100])
+    save_weights(tmp_path / "units", units.state_dict(), {"count": 100, "width": 192}, {})
+    with pytest.raises(BadWeights, match="m2s and units were not trained together"):
+        Engine.load(tmp_path, device="cpu")
+
+
+def test_what_is_saved_comes_back_and_a_failed_save_changes_nothing(tmp_path):
+    save_weights(tmp_path / "w", {"a": torch.arange(3.0)}, {"n": 3}, {"what": "three"})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    tensors, config = load_weights(tmp_path / "w")
+    assert tensors["a"].tolist() == [0, 1, 2] and config == {"n": 3}
+    with pytest.raises(TypeError):
+        save_weights(tmp_path / "w", {"a": torch.arange(4.0)}, {"n": 4}, {"what": object()})
+    assert before["w.json"] == (tmp_path / "w.json").read_bytes() and set(before) == {path.name for path in tmp_path.iterdir()}
+
+
+# ---- which weights these are
+
+
+def test_the_list_of_sums_is_current():
+    """After new weights: python -m thunder_core.train card."""
+    rows = (SHIPPED / SUMS).read_text().splitlines()
+    assert len(rows) == len([path for path in SHIPPED.iterdir() if path.suffix in (".safetensors", ".json", ".npz")])
+    assert identify(SHIPPED).origin == "shipped" and identify(SHIPPED).sentence == ""
+
+
+def test_weights_of_ones_own_are_said_to_be_no_more_than_that(tmp_path, capfd):
+    for path in SHIPPED.iterdir():
+        shutil.copy(path, tmp_path / path.name)
+    write(tmp_path, "units", {"centroids": FILES["units"][0]["centroids"].flip(0)})
+    own = Engine.load(tmp_path, device="cpu")
+    assert own.identity.origin == "own" and own.identity.different == ("units.json", "units.safetensors")
+    assert own.info()["weights_origin"] == "own" and own.info()["weights_note"] == "These are not the shipped weights"
+    assert "These are not the shipped weights" in capfd.readouterr().err
+
+
+def test_a_changed_file_in_the_shipped_folder_is_said_by_name(tmp_path, monkeypatch):
+    for name in ("units.json", "units.safetensors", "speaker.json"):
+        shutil.copy(SHIPPED / name, tmp_path / name)
+    write_sums(tmp_path)
+    monkeypatch.setattr(weights, "SHIPPED", tmp_path)
+    assert identify(tmp_path).origin == "shipped"
+    whole = identify(tmp_path).fingerprint
+    tensors = {"centroids": FILES["units"][0]["centroids"].flip(0)}
+    write(tmp_path, "units", tensors)
+    shutil.copy(SHIPPED / "units.json", tmp_path / "units.json")
+    assert identify(tmp_path).origin == "changed" and identify(tmp_path).different == ("units.safetensors",)
+    assert "were changed (units.safetensors): install it again" in identify(tmp_path).sentence
+    assert identify(tmp_path).fingerprint != whole
+    copied = tmp_path / "copied"
+    copied.mkdir()
+    for name in ("units.json", "speaker.json"):
+        shutil.copy(SHIPPED / name, copied / name)
+    shutil.copy(SHIPPED / "units.safetensors", copied / "units.safetensors")
+    assert identify(copied).origin == "shipped"  # the same files in another folder are the same weights
+    (tmp_path / SUMS).write_text("no list\n")
+    assert identify(tmp_path).origin == "changed"

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Poses: keys on common frames that stay within the error, meet closures exactly, hold where nothing moves and never overshoot."""
+
+import numpy as np
+import pytest
+
+from thunder_core.face import poses
+from thunder_core.face.poses import SAMPLES, SLACK, TOGETHER, Measure
+
+ERROR, CLOSED_MM, CLOSED_OFF = 0.6, 0.6, 0.1
+CHANNELS = ("jaw", "lower", "upper", "pucker", "still", "brow", "turn", "tongue")
+REGIONS = ("Jaw", "Mouth", "Mouth", "Mouth", "Mouth", "Brows", "Head", "Tongue")
+SECONDS, FPS = 5, 24
+
+
+def speech(seed=1, seconds=SECONDS):
+    """Curves [S, C] with the movements of speech: a syllable every fifth of a second, lips closed three times, a pause of a
+    second in which nothing moves; brows and head slower. And the gap [S] of the lips, mm."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(seconds * FPS * SAMPLES + 1) / SAMPLES / FPS
+    ends = seconds - 1.0  # then the pause
+
+    def bumps(rate, width, size=1.0):
+        at = np.arange(0.1, ends - 0.2, 1 / rate)
+        at = at + rng.uniform(-0.2, 0.2, len(at)) / rate
+        return sum(size * rng.uniform(0.2, 0.8) * np.exp(-0.5 * ((t - one) / width) ** 2) for one in at)
+
+    speaking = np.clip((ends - t) / 0.2, 0, 1)
+    shut = np.zeros(len(t))
+    for closed in (1.0, 1.75, 2.5):  # 2 to 3 frames each
+        shut = np.maximum(shut, np.clip(2.0 - np.abs(t - closed - 0.02) / 0.045, 0, 1))
+    mouth = ((1 - shut) * speaking)[:, None]
+    curves = np.stack([bumps(4.5, 0.06), bumps(4, 0.07), bumps(4, 0.07), bumps(2.5, 0.1)], 1) * mouth
+    slow = np.stack([bumps(0.8, 0.3), 0.1 * np.sin(2.2 * t) * speaking, bumps(4, 0.06) * speaking], 1)
+    curves = np.concatenate([curves, np.full((len(t), 1), 0.3), slow], 1)
+    return curves, curves @ measure().gap
+
+
+def measure(error=ERROR):
+    """What the channels move: the lips' middles, the corners, the brow, the head, the tongue; mm a unit."""
+    pull = np.zeros((len(CHANNELS), 6, 3))
+    pull[0, 0, 1], pull[1, 0, 1], pull[2, 1, 1] = -9.0, -4.0, 3.0  # lower lip, upper lip
+    pull[3, 2, 2], pull[3, 0, 2], pull[4, 1, 2] = 5.0, 3.0, 4.0
+    pull[5, 3, 1], pull[6, 4, 0], pull[7, 5, 1] = 6.0, 120.0, 6.0
+    return Measure(pull, error * np.array([1.0, 1, 1, 2, 3, 4]), pull[:, 1, 1] - pull[:, 0, 1])
+
+
+def posed(curves, gap, error=ERROR):
+    *_, found = poses.fit(curves, REGIONS, measure(error), gap, CLOSED_MM, CLOSED_OFF)
+    return found
+
+
+@pytest.fixture(scope="module", params=[1])
+def made(request):
+    curves, gap = speech(request.param)
+    return curves, gap, posed(curves, gap)
+
+
+def shown(found, curves):
+    times = np.arange(len(curves)) / SAMPLES
+    return np.stack([one.at(times) if one is not None else np.full(len(times), curves[0, channel])
+                     for channel, one in enumerate(found.curves)], 1)
+
+
+def test_nothing_is_further_off_than_allowed_at_eighths_of_frames(made):
+    curves, _, found = made
+    off = np.einsum("sc,cpi->spi", shown(found, curves) - curves, measure().pull)
+    assert (np.linalg.norm(off, axis=2).max(0) <= measure().allowed * 1.001).all()
+    assert found.off <= 1.001
+
+
+def test_lips_that_meet_are_met_on_the_frame_and_between_frames(made):
+    curves, gap, found = made
+    now = shown(found, curves) @ measure().gap
+    closed = gap[::SAMPLES] < CLOSED_MM
+    assert closed[:4 * FPS].sum() >= 6
+    assert np.abs(now - gap)[::SAMPLES][closed].max() <= CLOSED_OFF * 1.001
+    between = np.append(np.repeat(closed[:-1] & closed[1:], SAMPLES), False)
+    assert (now[between] < CLOSED_MM + CLOSED_OFF).all()
+    runs = np.flatnonzero(np.diff(np.r_[False, closed, False].astype(int)))
+    kinds = {column.index: column.kind for column in found.columns[0]}
+    assert {kinds[frame] for frame in runs[::2]} == {kinds[frame - 1] for frame in runs[1::2]} == {"CLOSURE"}
+
+
+def test_keys_of_regions_that_go_together_share_their_frames(made):
+    _, _, found = made
+    for together, columns in zip(TOGETHER, found.columns):
+        frames = {column.index for column in columns}
+        used = [set(one.index.tolist()) for one, region in zip(found.curves, REGIONS) if region in together and one is not None]
+        assert set().union(*used) == frames
+    jaw = found.curves[0]
+    assert len(jaw) > 0.4 * len(found.columns[0])
+
+
+def test_few_frames_carry_keys_and_other_regions_use_those_of_the_mouth(made):
+    curves, _, found = made
+    frames = len(curves) // SAMPLES + 1
+    mouth = {column.index for column in found.columns[0]}
+    others = {column.index for columns in found.columns[1:] for column in columns}
+    assert len(found.frames) <= 0.45 * frames
+    assert len(others - mouth) <= 0.5 * len(others)
+    assert poses.poses_in(found.columns[0]) < len(found.columns[0])
+
+
+def test_no_curve_leaves_the_range_of_two_keys_nor_its_own(made):
+    curves, _, found = made
+    for one, curve in zip(found.curves, curves.T):
+        if one is None:
+            continue
+        span = np.ptp(curve)
+        for a, b, v, w in zip(one.index[:-1], one.index[1:], one.value[:-1], one.value[1:]):
+            inside = one.at(np.linspace(a, b, 60))
+            assert inside.min() >= min(v, w) - SLACK * span and inside.max() <= max(v, w) + SLACK * span
+            assert inside.min() >= curve.min() - 1e-9 and inside.max() <= curve.max() + 1e-9
+
+
+def test_a_pause_is_a_hold_of_two_keys(made):
+    curves, _, found = made
+    rest = len(curves) // SAMPLES - FPS + 4  # well into the pause
+    for one, region in zip(found.curves, REGIONS):
+        if one is None or region in ("Brows", "Head", "Tongue"):
+            continue
+        assert (one.index > rest).sum() == 1  # the last frame
+        assert one.holds[-2] and np.ptp(one.at(np.arange(rest, len(curves) // SAMPLES))) < 1e-12
+
+
+def test_a_channel_that_never_moves_has_no_keys(made):
+    _, _, found = made
+    assert found.curves[CHANNELS.index("still")] is None
+    assert found.count == sum(len(one) for one in found.curves if one is not None)
+
+
+def test_a_smaller_error_takes_more_keys():
+    curves, gap = speech(3, 2)
+    counts = [posed(curves, gap, error).count for error in (0.3, 2.0)]
+    assert counts[0] > counts[1]
+
+
+def test_handles_show_the_curve_that_was_fitted(made):
+    """A Bézier segment with its handles at a third of its length is the same curve."""
+    curves, _, found = made
+    one, frames = found.curves[1], np.arange(len(curves) // SAMPLES + 1) + 101
+    left, right = one.handles(frames)
+    x = np.linspace(0, 1, 9)
+    for k in range(len(one) - 1):
+        p = np.array([[frames[one.index[k]], one.value[k]], right[k], left[k + 1], [frames[one.index[k + 1]], one.value[k + 1]]])
+        bezier = ((1 - x)**3)[:, None] * p[0] + (3 * x * (1 - x)**2)[:, None] * p[1] + (3 * x * x * (1 - x))[:, None] * p[2] \
+            + (x**3)[:, None] * p[3]
+        assert np.allclose(one.at(bezier[:, 0] - 101), bezier[:, 1], atol=1e-9)
+    assert one.aligned.mean() > 0.5
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_a_take_of_few_frames(frames):
+    curves, gap = speech(4, 2)
+    curves, gap = curves[60:60 + (frames - 1) * SAMPLES + 1], gap[60:60 + (frames - 1) * SAMPLES + 1]
+    found = posed(curves, gap)
+    if frames > 1:
+        off = np.einsum("sc,cpi->spi", shown(found, curves) - curves, measure().pull)
+        assert np.linalg.norm(off, axis=2).max() <= 4 * ERROR and found.count <= frames * len(CHANNELS)
+    else:
+        assert found.count == 0

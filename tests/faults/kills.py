@@ -1,0 +1,438 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kills the engine's process, a bake, an installation and Blender at random moments, and looks at what they leave.
+
+    python tests/faults/kills.py [--kills 200] [--seed 1] [--of worker,bake,installer,blender] [--results FOLDER]
+
+Runs in the engine's environment and needs one of Blender as a Python module (.venv/bpy-*, or BPY_PYTHON); with BLENDER naming a
+real one, half of Blender's own kills are of that. Every kill is SIGKILL, its moment drawn from the whole run of the victim, so
+that a seed gives the same moments. After each one the next start must work, the files must be all old or all new, and no process,
+private folder or temporary file of ours may be left. Prints a table; `make faults` keeps it in bench/results/kills.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).parent)]
+
+from harness import ROOT, SAMPLE, alive, children_of  # noqa: E402
+from thunder_core import files, private_folder  # noqa: E402
+from thunder_core.client import Client  # noqa: E402
+from thunder_core.errors import WorkerDied  # noqa: E402
+
+SHARES = {"worker": 50, "bake": 24, "installer": 46, "blender": 80}  # of 200 kills
+PATIENCE = 20.0  # seconds in which the last process must have ended; a busy machine gets there late
+
+
+@dataclass
+class Tally:
+    """Of one kind of victim: kills, and what was found after them."""
+
+    kills: int = 0
+    moments: Counter = field(default_factory=Counter)  # what the victim was doing, or what was there afterwards
+    wrong: list[str] = field(default_factory=list)
+
+    def fault(self, text: str) -> None:
+        self.wrong.append(text)
+        print(f"wrong: {text}", file=sys.stderr, flush=True)
+
+
+def gone(pids, seconds: float = PATIENCE) -> list[int]:
+    """The processes that are still there when so many seconds have passed."""
+    end = time.monotonic() + seconds
+    while (left := [pid for pid in pids if alive(pid)]) and time.monotonic() < end:
+        time.sleep(0.05)
+    return left
+
+
+def kill_at(process, seconds: float) -> bool:
+    """Kill a process so many seconds from now; whether it still ran. Its children get no signal."""
+    try:
+        process.wait(seconds)
+        return False
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return True
+
+
+def leftovers(folder: Path) -> list[str]:
+    """Private folders that the next client does not clear up, and files of ours in a temporary folder."""
+    old = time.time() - 10 * private_folder.YOUNG
+    for path in folder.iterdir():
+        os.utime(path, (old, old))
+    private_folder.sweep()
+    return sorted(path.name for path in folder.iterdir() if path.name.startswith("thunder") or files.is_part(path.name))
+
+
+def short_sound(folder: Path) -> Path:
+    import soundfile
+
+    samples, rate = soundfile.read(SAMPLE)
+    path = folder / "short.wav"
+    soundfile.write(path, samples[:rate], rate)
+    return path
+
+
+# ---- the engine's process
+
+
+def kill_workers(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
+    """One client whose worker is killed again and again: each costs one request, and the next one is answered."""
+    sound = str(short_sound(place))
+    with Client(sys.executable) as client:
+        start = time.monotonic()
+        client.request("generate", sound=sound, takes=2, seed=1, steps=50).wait(timeout=600)
+        whole = time.monotonic() - start
+        client.stop()
+        for number in range(count):
+            seen = []
+            pending = client.request("generate", sound=sound, takes=2, seed=1, steps=50)
+            pid, end = client.pid, time.monotonic() + draw.uniform(0, whole)
+            while time.monotonic() < end and not pending.done:
+                seen += pending.poll()
+                time.sleep(0.002)
+            os.kill(pid, signal.SIGKILL)
+            tally.kills += 1
+            tally.moments[next((event["message"] for event in reversed(seen) if event.get("message")), "starting")] += 1
+            lost = 0  # requests that the kill has cost: the one it met, or the next one if that had just been answered
+            for request in (lambda: pending, *[lambda: client.request("release")] * 2):
+                try:
+                    request().wait(timeout=120)
+                except WorkerDied as error:
+                    lost += 1
+                    if "\n" in str(error) or lost > 1:
+                        tally.fault(f"worker {number}: request lost: {error}")
+                except Exception as error:
+                    tally.fault(f"worker {number}: {type(error).__name__}: {error}")
+            if left := gone({pid} - {client.pid}):
+                tally.fault(f"worker {number}: {left} still run")
+    if left := leftovers(Path(tempfile.gettempdir())):
+        tally.fault(f"worker: left behind: {left}")
+
+
+# ---- a bake
+
+
+def bake(python: str, sound: Path, out: Path, takes: int, temporary: Path):
+    command = [python, str(ROOT / "bake.py"), "--audio", str(sound), "--takes", str(takes), "--steps", "2", "--npz", "--out", str(out)]
+    environment = os.environ | {"TMPDIR": str(temporary), "THUNDER_PYTHON": sys.executable}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def is_whole(folder: Path, takes: int) -> bool:
+    """Whether a folder holds a complete bake of so many takes and nothing else."""
+    try:
+        listed = json.loads((folder / files.MANIFEST).read_text(encoding="utf-8"))
+        hashes = next(value for value in listed.values() if isinstance(value, dict))
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, StopIteration):
+        return False
+    there = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir() if path.name != files.MANIFEST}
+    return there == hashes and len(report["takes"]) == takes == sum(name.endswith(".npz") for name in there)
+
+
+def kill_bakes(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
+    """A bake of two takes over one of three: afterwards the three are there or the two, and the next bake works."""
+    python, temporary, sound = blender_python(), place / "tmp", short_sound(place)
+    temporary.mkdir()
+    earlier = place / "earlier"
+    said, ends = [], [0.0]  # the lines of a whole bake, and when they came
+    process, start = bake(python, sound, earlier, 3, temporary), time.monotonic()
+    for line in process.stdout:
+        said.append(line)
+        ends.append(time.monotonic() - start)
+    process.wait()
+    if not is_whole(earlier, 3):
+        raise SystemExit(f"kills.py: no bake works here: {''.join(said)[-2000:]}")
+    number = 0
+    while tally.kills < count and number < 3 * count:
+        out, number = place / "out", number + 1
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(earlier, out)
+        process = bake(python, sound, out, 2, temporary)
+        # A third before it says anything, a third at some percentage, a third while it writes.
+        percent, longest = ((-1, ends[1]), (draw.randrange(1, 99), 0.2), (99, ends[-1] - ends[-3]))[number % 3]
+        for line in process.stdout if percent >= 0 else ():
+            if line[:4].strip(" %\n").isdigit() and int(line[:4].strip(" %\n")) >= percent:
+                break
+        killed = kill_at(process, draw.uniform(0, longest))
+        process.stdout.close()
+        tally.kills += killed
+        if left := gone({pid for pid in worker_pids(temporary)}):
+            tally.fault(f"bake {number}: {left} still run")
+        if any(files.is_part(name) for name in os.listdir(out)):
+            tally.moments["temporary files, which the next run removed"] += 1
+        files.Transaction(str(out)).check([])  # what the next bake begins with
+        if is_whole(out, 3):
+            tally.moments["all of the old"] += 1
+        elif is_whole(out, 2):
+            tally.moments["all of the new"] += 1
+        else:
+            tally.fault(f"bake {number}: neither all of the old nor all of the new: {sorted(os.listdir(out))}")
+        if number % 10 == 0:
+            said_next = bake(python, sound, out, 2, temporary).communicate(timeout=600)[0]
+            if not is_whole(out, 2):
+                tally.fault(f"bake {number}: the next bake: {said_next[-300:]}")
+        if left := with_temporary(temporary, leftovers):
+            tally.fault(f"bake {number}: left behind: {left}")
+
+
+def worker_pids(temporary: Path) -> set[int]:
+    """Engine processes whose private folder lies in a temporary folder."""
+    found = set()
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                command = Path(f"/proc/{entry.name}/cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"thunder_core.worker" in command and os.fsencode(temporary) in command:
+                found.add(int(entry.name))
+    return found
+
+
+def with_temporary(folder: Path, action):
+    kept, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        return action(folder)
+    finally:
+        tempfile.tempdir = kept
+
+
+# ---- an installation
+
+
+def kill_installers(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
+    """One environment is installed; each kill leaves it to the next start, until one start comes to its end."""
+    from test_failing_calls import wheel
+
+    wheels = place / "wheels"
+    wheels.mkdir()
+    lines = [f"{path.name.split('-')[0]}==1.0 \\\n    --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+             for path in (wheel(wheels, "alpha"), wheel(wheels, "beta"))]
+    lock = wheels / "engine.txt"
+    lock.write_text("".join(lines))
+
+    def start(folder):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+        environment |= {"PIP_CONFIG_FILE": os.devnull, "THUNDER_INSTALL_SCALE": "1e-4", "TMPDIR": tempfile.gettempdir()}
+        return subprocess.Popen(
+            [sys.executable, "-I", str(ROOT / "thunder_core" / "installer.py"), "--folder", str(folder), "--lock", str(lock),
+             "--wheels", str(wheels)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+    def finish(folder):
+        process = start(folder)
+        said = process.stdout.read()
+        ended = process.wait()
+        process.stdin.close()
+        left = [name for name in os.listdir(folder) if name.endswith(".part") or name == "thunder-downloads"]
+        if ended or '"done"' not in said or left:
+            tally.fault(f"installer: the last start ended with {ended}, left {left}: {said[-300:]}")
+
+    folder = place / "engine0"
+    begun = time.monotonic()
+    finish(folder)
+    whole, number = time.monotonic() - begun, 1
+    folder = place / "engine1"
+    while tally.kills < count:
+        process = start(folder)
+        moment = draw.uniform(0, whole)
+        end = time.monotonic() + moment
+        below: set[int] = set()
+        while time.monotonic() < end and process.poll() is None:
+            below |= children_of(process.pid)
+            time.sleep(0.01)
+        below |= children_of(process.pid)
+        if process.poll() is None:
+            process.kill()
+            tally.kills += 1
+            tally.moments["pip or ensurepip was running" if below else "alone"] += 1
+            complete = False
+        else:
+            complete = process.returncode == 0
+            if not complete:
+                tally.fault(f"installer: a start after a kill ended with {process.returncode}: {process.stdout.read()[-300:]}")
+        process.stdin.close()
+        process.stdout.close()
+        process.wait()
+        if left := gone(below):
+            tally.fault(f"installer: {left} still run")
+        if complete or number % 4 == 0:
+            if not complete:
+                finish(folder)
+            folder = place / f"engine{number + 1}"
+        number += 1
+    if folder.exists():
+        finish(folder)
+    if left := os.listdir(tempfile.gettempdir()):
+        tally.fault(f"installer: left behind among the temporary files: {left}")
+
+
+# ---- Blender, which saves
+
+
+SAVES = """
+import sys
+sys.path.insert(0, {root!r})
+import bpy, bake
+from thunder_core import files
+bpy.ops.wm.open_mainfile(filepath={path!r})
+print("saving", flush=True)
+for number in range(10000):
+    bpy.context.scene.frame_end = 100 + number
+    if {own}:
+        with files.part_of({path!r}) as part:
+            bake.save_blend(part)
+    else:
+        bpy.ops.wm.save_mainfile()
+"""
+
+OPENS = """
+import sys
+import bpy
+for path in sys.stdin:
+    try:
+        bpy.ops.wm.open_mainfile(filepath=path.rstrip("\\n"))
+        print("opened", len(bpy.data.actions), len(bpy.data.objects), flush=True)
+    except Exception as error:
+        print("not opened", error, flush=True)
+"""
+
+
+def kill_blenders(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
+    """A Blender that saves the same scene without end: afterwards the file opens and holds what it held."""
+    python, real = blender_python(), os.environ.get("BLENDER")
+    temporary, sound = place / "tmp", short_sound(place)
+    temporary.mkdir()
+    bake(python, sound, place / "out", 3, temporary).communicate(timeout=600)
+    scene = place / "scene.blend"
+    shutil.copy(place / "out" / "short.blend", scene)
+    opener = subprocess.Popen([python, "-c", OPENS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    def opened() -> str:
+        opener.stdin.write(f"{scene}\n")
+        opener.stdin.flush()
+        for line in opener.stdout:
+            if line.startswith(("opened", "not opened")):
+                return line.strip()
+        return "the Blender that opens files has died"
+
+    expected = opened()
+    if not expected.startswith("opened") or expected.split()[1] == "0":
+        raise SystemExit(f"kills.py: the scene of a bake does not open: {expected}")
+    for number in range(count):
+        own = number % 2
+        code = SAVES.format(root=str(ROOT), path=str(scene), own=own)
+        if real and number % 4 > 1:
+            script = place / "saves.py"
+            script.write_text(code)
+            command, what = [real, "-b", "--factory-startup", "--python", str(script)], "Blender"
+        else:
+            command, what = [python, "-c", code], "Blender as a module"
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+                                   env=os.environ | {"TMPDIR": str(temporary), "BLENDER_BIND": f"{ROOT} {place}"})
+        for line in process.stdout:
+            if line.startswith("saving"):
+                break
+        else:
+            tally.fault(f"blender {number}: {what} does not save")
+            continue
+        time.sleep(draw.uniform(0, 1.0))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.stdout.close()
+        process.wait()
+        tally.kills += 1
+        tally.moments[f"{what}, {'by way of a temporary file' if own else 'as Blender saves'}"] += 1
+        if not own and not scene.exists():
+            # Blender's own save renames the file to .blend1 before the new one gets its name: killed in between, the scene is
+            # there under that name alone. The animator renames it back, as here.
+            tally.moments[f"{what}, left as .blend1 in the middle of Blender's own two renames"] += 1
+            os.replace(f"{scene}1", scene)
+        if (found := opened()) != expected:
+            tally.fault(f"blender {number}: {found} where {expected} was expected")
+        files.remove_leftovers(str(place))
+        if left := [name for name in os.listdir(place) if files.is_part(name)]:
+            tally.fault(f"blender {number}: left behind: {left}")
+    opener.stdin.close()
+    opener.wait(60)
+
+
+def blender_python() -> str:
+    """The Python of an environment that holds Blender as a module."""
+    found = os.environ.get("BPY_PYTHON") or next((str(path) for version in ("5.0", "5.2", "4.5", "4.2")
+                                                  if (path := ROOT / ".venv" / f"bpy-{version}" / "bin" / "python").exists()), None)
+    if found is None:
+        raise SystemExit("kills.py: there is no Blender as a module: run setup/environment.py blender, or set BPY_PYTHON")
+    return found
+
+
+VICTIMS = {"worker": kill_workers, "bake": kill_bakes, "installer": kill_installers, "blender": kill_blenders}
+
+
+def campaign(kills: int, seed: int, of: list[str]) -> dict[str, Tally]:
+    tallies = {}
+    whole = sum(SHARES[name] for name in of)
+    for name in of:
+        place = Path(tempfile.mkdtemp(prefix=f"kills-{name}-"))
+        kept, tempfile.tempdir = tempfile.tempdir, None
+        try:
+            (place / "private").mkdir()
+            tempfile.tempdir = str(place / "private")
+            tallies[name] = Tally()
+            VICTIMS[name](max(1, round(kills * SHARES[name] / whole)), random.Random(f"{seed} {name}"), place, tallies[name])
+        finally:
+            tempfile.tempdir = kept
+            shutil.rmtree(place, ignore_errors=True)
+        print(f"{name}: {tallies[name].kills} kills, {len(tallies[name].wrong)} wrong", file=sys.stderr, flush=True)
+    return tallies
+
+
+def counted(tallies: dict[str, Tally], seed: int) -> dict[str, dict]:
+    return {name: {"seed": seed, "kills": tally.kills, "moments": dict(tally.moments.most_common()), "wrong": tally.wrong}
+            for name, tally in tallies.items()}
+
+
+def table(counts: dict[str, dict]) -> list[str]:
+    lines = ["killed with SIGKILL at random moments", f"{'':10}  kills  wrong"]
+    for name, found in counts.items():
+        lines.append(f"{name:10}  {found['kills']:5d}  {len(found['wrong']):5d}   seed {found['seed']}")
+        lines += [f"{'':12}{count:4d}  {moment}" for moment, count in found["moments"].items()]
+    lines.append(f"{'all':10}  {sum(found['kills'] for found in counts.values()):5d}  {sum(len(found['wrong']) for found in counts.values()):5d}")
+    return lines + [f"wrong: {text}" for found in counts.values() for text in found["wrong"]]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=200, help="how many in all (200)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--of", default=",".join(VICTIMS), help="which victims, with commas between them")
+    parser.add_argument("--results", help="folder for kills.txt and kills.json; victims of an earlier run that this one leaves out stay in them")
+    options = parser.parse_args()
+    counts = counted(campaign(options.kills, options.seed, options.of.split(",")), options.seed)
+    code = int(any(found["wrong"] for found in counts.values()))
+    if options.results:
+        kept = Path(options.results) / "kills.json"
+        earlier = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+        counts = {name: (earlier | counts)[name] for name in VICTIMS if name in earlier | counts}
+        files.write_file(kept, json.dumps(counts, indent=1, ensure_ascii=False) + "\n")
+        files.write_file(Path(options.results) / "kills.txt", "\n".join(table(counts)) + "\n")
+    print("\n".join(table(counts)))
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

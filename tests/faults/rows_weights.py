@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rows of the table of faults: files of weights, each loaded alone as the engine loads it."""
+
+from __future__ import annotations
+
+import json
+import struct
+from importlib import import_module
+
+import thunder_core.weights  # noqa: F401 — with it comes torch, whose memory is no row's
+from harness import ROOT, Case, Fault
+
+# file without suffix → where its network is loaded
+NETWORKS = {
+    "encoder": ("speech.encoder", "SpeechEncoder"), "units": ("speech.units", "Units"), "speaker": ("speech.speaker", "SpeakerEncoder"),
+    "m2s": ("m2s.model", "MeshToSpeech"), "judge": ("m2s.judge", "Judge"), "vocoder": ("m2s.vocoder", "Vocoder"),
+    "denoiser": ("diffusion.denoiser", "Denoiser"),
+}
+
+
+def load(case: Case):
+    """Load the network of the files in the case's folder."""
+    from thunder_core.weights import load_network
+
+    name = case.given
+    module, kind = NETWORKS[name]
+    network = getattr(import_module(f"thunder_core.{module}"), kind)
+    if name == "denoiser":  # the engine itself loads this one so
+        config = import_module("thunder_core.diffusion.denoiser").DenoiserConfig
+        return load_network(case.folder / name, lambda given: network(config(**given)))
+    return network.load(case.folder)
+
+
+def changed(name: str, change):
+    """Makes the files of a network, their content changed by `change(tensors, config)`."""
+    def make(folder):
+        from safetensors.torch import load_file, save_file
+
+        tensors = load_file(ROOT / "weights" / f"{name}.safetensors")
+        card = json.loads((ROOT / "weights" / f"{name}.json").read_text())
+        tensors = change(tensors, card["config"]) or tensors
+        save_file(tensors, folder / f"{name}.safetensors")
+        (folder / f"{name}.json").write_text(json.dumps(card))
+        return name
+    return make
+
+
+def written(name: str, weights=lambda data: data, card=lambda text: text):
+    """Makes the files of a network, their bytes changed; None writes no file."""
+    def make(folder):
+        for suffix, change, content in (("safetensors", weights, (ROOT / "weights" / f"{name}.safetensors").read_bytes()),
+                                        ("json", card, (ROOT / "weights" / f"{name}.json").read_bytes())):
+            content = change(content)
+            if content is not None:
+                (folder / f"{name}.{suffix}").write_bytes(content)
+        return name
+    return make
+
+
+def _largest(tensors):
+    return max((key for key in tensors if tensors[key].is_floating_point()), key=lambda key: tensors[key].numel())
+
+
+def _nan(tensors, config):
+    tensors[_largest(tensors)].view(-1)[3] = float("nan")
+
+
+def _infinite(tensors, config):
+    tensors[_largest(tensors)].view(-1)[-1] = float("inf")
+
+
+def _whole(tensors, config):
+    key = _largest(tensors)
+    tensors[key] = tensors[key].round().int()
+
+
+def _misshapen(tensors, config):
+    key = _largest(tensors)
+    tensors[key] = tensors[key][:-1].contiguous()
+
+
+def _lacking(tensors, config):
+    del tensors[_largest(tensors)]
+
+
+def _more(tensors, config):
+    tensors["unknown"] = tensors[_largest(tensors)].clone()
+
+
+def _cut(data):
+    return data[:len(data) // 2]
+
+
+def _header(size):
+    return lambda data: struct.pack("<Q", size) + data[8:]
+
+
+def _configured(**values):
+    def change(text):
+        card = json.loads(text)
+        card["config"].update(values)
+        return json.dumps(card).encode()
+    return change
+
+
+def _rows():
+    for name in NETWORKS:
+        yield Fault("weights", f"{name}: a number that is not one", changed(name, _nan), load, "BadWeights", name)
+    for name in ("units", "judge"):  # the smallest, for what every network's files go through
+        for what, make in (
+            ("an infinite number", changed(name, _infinite)), ("whole numbers", changed(name, _whole)),
+            ("another shape", changed(name, _misshapen)), ("a tensor that is missing", changed(name, _lacking)),
+            ("a tensor nobody knows", changed(name, _more)), ("half of the file", written(name, weights=_cut)),
+            ("no card", written(name, card=lambda text: None)),
+        ):
+            yield Fault("weights", f"{name}: {what}", make, load, "BadWeights", name)
+    yield Fault("weights", "units: no file", written("units", weights=lambda data: None), load, "BadWeights", "units.*missing")
+    yield Fault("weights", "units: no bytes", written("units", weights=lambda data: b""), load, "BadWeights", "units")
+    yield Fault("weights", "units: a header of 2⁶³ bytes", written("units", weights=_header(2**63)), load, "BadWeights", "units")
+    yield Fault("weights", "units: a pickle in its place", written("units", weights=lambda data: b"\x80\x04cos\nsystem\n(S'exit 3'\ntR."),
+                load, "BadWeights", "units")
+    for what, card in (
+        ("is not JSON", lambda text: b"{"), ("is a list", lambda text: b"[]"), ("has no configuration", lambda text: b"{}"),
+        ("is not UTF-8", lambda text: b"\xff\xfe{"), ("is nested 100000 times", lambda text: b"[" * 100000),
+        ("has a configuration that is a number", lambda text: b'{"config": 5}'),
+        ("has an entry nobody knows", _configured(unknown=1)), ("has a width of text", _configured(width="wide")),
+        ("has a negative width", _configured(width=-4)), ("has a width of a terabyte", _configured(width=2**40)),
+    ):
+        yield Fault("weights", f"judge: a card that {what}", written("judge", card=card), load, "BadWeights", "judge")
+
+
+ROWS = list(_rows())

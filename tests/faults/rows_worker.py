@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rows of the table of faults: requests that make no sense, raw lines, and programs that only pretend to be an engine."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+import sys
+import time
+
+import numpy as np
+from harness import SAMPLE, Case, Fault
+
+from thunder_core.protocol import PROTOCOL
+
+WAIT = 60  # seconds that an answer may take; far more than any of these needs
+
+# ---- requests to a worker whose models are loaded
+
+
+def request(verb: str, **args):
+    """Sends a request; a value that is a function gets the case's folder first."""
+    def act(case: Case):
+        filled = {name: value(case.folder) if callable(value) else value for name, value in args.items()}
+        return case.session.client.request(verb, **filled).wait(timeout=WAIT)
+    return act
+
+
+def nothing(folder):
+    return None
+
+
+def array(values, name="array.npy", dtype=np.float32):
+    """The path of an array that is written into the case's folder."""
+    def make(folder):
+        np.save(folder / name, np.asarray(values, dtype), allow_pickle=dtype is object)
+        return str(folder / name)
+    return make
+
+
+def content(data, name="array.npy"):
+    def make(folder):
+        (folder / name).write_bytes(data)
+        return str(folder / name)
+    return make
+
+
+def place(name=""):
+    return lambda folder: str(folder / name)
+
+
+def _header(shape) -> bytes:
+    memory = io.BytesIO()
+    np.lib.format.write_array_header_1_0(memory, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return memory.getvalue() + b"\0" * 64
+
+
+class _Touch:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch '{self.path}'",)
+
+
+def _hostile(folder):
+    np.save(folder / "array.npy", np.array([_Touch(folder / "canary")], object), allow_pickle=True)
+    return str(folder / "array.npy")
+
+
+S = str(SAMPLE)
+_STILL = {"expression": array(np.zeros((25, 44)), "e.npy"), "jaw": array(np.zeros((25, 3)), "j.npy")}
+_WRITES = ("*.npy", "*.wav")
+_INSIDE = {"folder": place()}
+
+# verb · what is broken · args · the error's class · words
+_REQUESTS = [
+    ("sing", "a verb of another version", {}, "BadRequest", "“sing”"),
+    ("", "no verb", {}, "BadRequest", "“”"),
+    ("generate", "no sound", _INSIDE, "BadSound", "No sound was given"),
+    ("generate", "a sound that is a number", {"sound": 5, **_INSIDE}, "BadSound", "No sound was given"),
+    ("generate", "a sound that is a list", {"sound": [S], **_INSIDE}, "BadSound", "No sound was given"),
+    ("generate", "a sound that is not there", {"sound": "/none.wav", **_INSIDE}, "BadSound", "no sound file"),
+    ("generate", "no takes", {"sound": S, "takes": 0, **_INSIDE}, "BadRequest", "“takes” is 0"),
+    ("generate", "257 takes", {"sound": S, "takes": 257, **_INSIDE}, "BadRequest", "“takes” is 257"),
+    ("generate", "takes that are true", {"sound": S, "takes": True, **_INSIDE}, "BadRequest", "“takes” is True"),
+    ("generate", "one and a half takes", {"sound": S, "takes": 1.5, **_INSIDE}, "BadRequest", "“takes” is 1.5"),
+    ("generate", "takes in words", {"sound": S, "takes": "two", **_INSIDE}, "BadRequest", "“takes” is 'two'"),
+    ("generate", "a negative seed", {"sound": S, "seed": -1, **_INSIDE}, "BadRequest", "“seed” is -1"),
+    ("generate", "a seed of 64 bits", {"sound": S, "seed": 2**63, **_INSIDE}, "BadRequest", "“seed”"),
+    ("generate", "no steps", {"sound": S, "steps": 0, **_INSIDE}, "BadRequest", "“steps” is 0"),
+    ("generate", "1001 steps", {"sound": S, "steps": 1001, **_INSIDE}, "BadRequest", "“steps” is 1001"),
+    ("generate", "a guidance that is not a number", {"sound": S, "guidance": float("nan"), **_INSIDE}, "BadRequest", "“guidance” is nan"),
+    ("generate", "an infinite guidance", {"sound": S, "guidance": float("inf"), **_INSIDE}, "BadRequest", "“guidance” is inf"),
+    ("generate", "a guidance of 10⁹", {"sound": S, "guidance": 1e9, **_INSIDE}, "BadRequest", "“guidance”"),
+    ("generate", "a guidance of text", {"sound": S, "guidance": "much", **_INSIDE}, "BadRequest", "“guidance”"),
+    ("generate", "a negative pull", {"sound": S, "speech_guidance": -1, **_INSIDE}, "BadRequest", "“speech_guidance”"),
+    ("generate", "a folder that is gone", {"sound": S, "folder": place("gone")}, "BadRequest", "is not there"),
+    ("generate", "a file in place of the folder", {"sound": S, "folder": array([1.0], "file.npy")}, "BadRequest", "is not there"),
+    ("generate", "a kept motion without a mask", {"sound": S, "keep_motion": array(np.zeros((9, 53))), **_INSIDE}, "BadRequest", "keep_mask"),
+    ("generate", "a mask of another shape",
+     {"sound": S, "keep_motion": array(np.zeros((9, 53))), "keep_mask": array(np.zeros((8, 53)), "m.npy"), **_INSIDE}, "BadRequest", "shapes"),
+    ("generate", "a kept motion of another length",
+     {"sound": S, "takes": 1, "keep_motion": array(np.zeros((9, 53))), "keep_mask": array(np.ones((9, 53)), "m.npy"), **_INSIDE},
+     "BadRequest", "has 9 frames"),
+    ("generate", "a kept motion that is not a number",
+     {"sound": S, "keep_motion": array(np.full((9, 53), np.nan)), "keep_mask": array(np.ones((9, 53)), "m.npy"), **_INSIDE},
+     "BadRequest", "not numbers"),
+    ("score", "no motion", {"sound": S, **_INSIDE}, "BadRequest", "“expression”"),
+    ("score", "a motion that is gone", {"sound": S, "expression": place("none.npy"), "jaw": place("none.npy"), **_INSIDE}, "BadRequest",
+     "cannot be read"),
+    ("score", "an array of no bytes", {"sound": S, **_STILL, "jaw": content(b""), **_INSIDE}, "BadRequest", "cannot be read"),
+    ("score", "an array that is text", {"sound": S, **_STILL, "jaw": content(b"text"), **_INSIDE}, "BadRequest", "cannot be read"),
+    ("score", "an array cut in half", {"sound": S, **_STILL, "jaw": content(_header((25, 3))[:90]), **_INSIDE}, "BadRequest", "cannot be read"),
+    ("score", "an array that claims 40 GB", {"sound": S, **_STILL, "jaw": content(_header((10**10, 1))), **_INSIDE}, "BadRequest|OutOfMemory", "."),
+    ("score", "an array of objects with a call", {"sound": S, **_STILL, "jaw": _hostile, **_INSIDE}, "BadRequest", "cannot be read"),
+    ("score", "no frames", {"sound": S, "expression": array(np.zeros((0, 44)), "e.npy"), "jaw": array(np.zeros((0, 3))), **_INSIDE},
+     "BadRequest", "at least one frame"),
+    ("score", "jaws of four numbers", {"sound": S, **_STILL, "jaw": array(np.zeros((25, 4))), **_INSIDE}, "BadRequest", "shapes"),
+    ("score", "fewer jaws than mouths", {"sound": S, **_STILL, "jaw": array(np.zeros((24, 3))), **_INSIDE}, "BadRequest", "shapes"),
+    ("score", "channels of another head", {"sound": S, **_STILL, "expression": array(np.zeros((25, 52))), **_INSIDE}, "BadRequest", "44 channels"),
+    ("score", "a jaw that is not a number", {"sound": S, **_STILL, "jaw": array(np.full((25, 3), np.nan)), **_INSIDE}, "BadRequest",
+     "not numbers"),
+    ("score", "an infinite expression", {"sound": S, **_STILL, "expression": array(np.full((25, 44), np.inf)), **_INSIDE}, "BadRequest",
+     "not numbers"),
+    ("closures", "no text", {"sound": S}, "BadRequest", "No transcript"),
+    ("closures", "a text that is a number", {"sound": S, "text": 5}, "BadRequest", "No transcript"),
+    ("listen", "nowhere to write to", {**_STILL}, "BadRequest", "“out”"),
+    ("listen", "a folder to write to that is gone", {**_STILL, "voice": None, "out": place("gone/says.wav")}, "ThunderError|BadRequest|NoSpace", "."),
+    ("listen", "a folder in place of the file to write", {**_STILL, "voice": None, "out": place()}, "ThunderError|BadRequest|NoSpace", "."),
+    ("listen", "a voice that is gone", {**_STILL, "voice": "/none.wav", "out": place("says.wav")}, "BadSound", "no sound file"),
+]
+
+_ASKED = [
+    ("generate", "one frame of sound more than none", {"takes": 1, "steps": 1, "sound": lambda folder: _short(folder), **_INSIDE}),
+    ("score", "a motion longer than its sound",
+     {"sound": S, "expression": array(np.zeros((900, 44)), "e.npy"), "jaw": array(np.zeros((900, 3)), "j.npy"), **_INSIDE}),
+    ("score", "an expression of 10⁶", {"sound": S, **_STILL, "expression": array(np.full((25, 44), 1e6), "e.npy"), **_INSIDE}),
+    ("listen", "a jaw that turns a hundred times", {**_STILL, "jaw": array(np.full((25, 3), 628.0), "j.npy"), "voice": None, "out": place("says.wav")}),
+    ("closures", "a text of 1000 words for a short sound", {"sound": S, "text": "mamba " * 1000}),
+    ("closures", "a text of nothing", {"sound": S, "text": ""}),
+    ("closures", "a text of signs", {"sound": S, "text": "\0 \ud83d\ude00 <?php ?> \u202e"}),
+]
+
+
+def _short(folder):
+    from rows_sounds import pcm, voice, wav
+
+    path = folder / "short.wav"
+    path.write_bytes(wav(pcm(voice(0.31))))
+    return str(path)
+
+
+def answered(case: Case, result) -> str | None:
+    """Whether an answer holds plain numbers only, and the worker is still the one that was asked before."""
+    try:
+        json.dumps(result, allow_nan=False)
+    except ValueError as error:
+        return f"the answer is not plain JSON ({error})"
+    return None
+
+
+# ---- raw lines to a worker
+
+
+def say(line: bytes):
+    """Sends a raw line; the answers to it, after which the worker must still answer."""
+    def act(case: Case):
+        return case.session.line.say(line)
+    return act
+
+
+def refused(case: Case, answers) -> str | None:
+    kinds = [(answer.get("event"), answer.get("kind")) for answer in answers]
+    return None if kinds == [("error", "BadRequest")] else f"the answers are {kinds}"
+
+
+def silent(case: Case, answers) -> str | None:
+    return None if not answers else f"the answers are {answers}"
+
+
+_LINES = [
+    ("no JSON", b"{not json", refused), ("a list", b"[1, 2]", refused), ("a number", b"5", refused), ("null", b"null", refused),
+    ("an object without a verb", b'{"id": 1}', refused), ("an id of text", b'{"id": "1", "verb": "release"}', refused),
+    ("an id of half", b'{"id": 0.5, "verb": "release"}', refused), ("args that are a list", b'{"id": 1, "verb": "x", "args": [1]}', refused),
+    ("a verb that is a number", b'{"id": 1, "verb": 5}', refused), ("bytes that are not UTF-8", b"\xff\xfe{}", refused),
+    ("a line of a megabyte", b'"' + b"x" * 2**20 + b'"', refused), ("100000 brackets", b"[" * 100_000, refused),
+    ("a number of 5000 digits", b'{"id": ' + b"9" * 5000 + b', "verb": "release"}', refused),
+    ("zero bytes", b"\0" * 64, refused), ("an empty line", b"", silent), ("blanks", b"   \t ", silent),
+]
+
+
+# ---- programs that are not the engine
+
+
+def program(text: str):
+    """Makes an executable that stands in for the engine's Python; its path."""
+    def make(folder):
+        path = folder / "python"
+        path.write_text(text.replace("PYTHON", sys.executable))
+        path.chmod(path.stat().st_mode | stat.S_IXUSR)
+        return path
+    return make
+
+
+def talks(*lines: str, then: str = "sys.stdin.read()"):
+    """A program that writes lines on its stdout and then does what is said."""
+    said = "".join(f"sys.stdout.write({line!r} + chr(10)); sys.stdout.flush()\n" for line in lines)
+    return program(f"#!PYTHON\nimport sys, time\nsys.stdin.readline()\n{said}{then}\n")
+
+
+def ask(case: Case):
+    """Ask such a program for something, as Blender would; the time until the answer is bounded."""
+    from thunder_core.client import Client
+
+    start = time.monotonic()
+    with Client(str(case.given)) as client:
+        try:
+            return client.request("release").wait(timeout=8)
+        except TimeoutError:
+            raise AssertionError(f"nobody answered for {time.monotonic() - start:.0f} s") from None
+
+
+_READY = json.dumps({"id": None, "event": "ready", "protocol": PROTOCOL})
+_DONE = '{"id": 1, "event": "done", "result": {}}'
+
+_PROGRAMS = [
+    ("there is no such Python", lambda folder: folder / "python", "NoEngine", "no Python at"),
+    ("a folder without a Python", lambda folder: folder, "NoEngine", "no Python at"),
+    ("a program that may not be run", lambda folder: _plain(folder), "NoEngine", "cannot be run"),
+    ("a program that ends at once", program("#!/bin/sh\nexit 3\n"), "NoEngine", "cannot"),
+    ("a program that says why and ends", program("#!/bin/sh\necho no such interpreter >&2\nexit 1\n"), "NoEngine", "no such interpreter"),
+    ("random bytes for a program", lambda folder: _bytes(folder), "NoEngine", "cannot"),
+    ("a program of which the interpreter is gone", program("#!/nowhere/python\n"), "NoEngine", "cannot be run"),
+    ("a program killed at its start", program("#!/bin/sh\nkill -9 $$\n"), "NoEngine|WorkerDied", "."),
+]
+
+_SURVIVED = [
+    ("a line that is a list", talks(_READY, "[1, 2]", _DONE)),
+    ("a line that is a number", talks(_READY, "5", _DONE)),
+    ("a line that is null", talks(_READY, "null", _DONE)),
+    ("a line that is not JSON", talks(_READY, "hello", _DONE)),
+    ("an event of no request", talks(_READY, '{"id": 77, "event": "done", "result": {}}', _DONE)),
+    ("an event without a name", talks(_READY, '{"id": 1}', _DONE)),
+    ("an event whose id is a list", talks(_READY, '{"id": [1], "event": "progress"}', _DONE)),
+    ("a line of ten megabytes", talks(_READY, "x" * 10**5, _DONE)),
+    ("a flood of a log", talks(_READY, _DONE, then="sys.stderr.write(('x' * 200 + chr(10)) * 20000); sys.stdin.read()")),
+]
+
+_ANSWERS = [
+    ("an answer without a result", talks(_READY, '{"id": 1, "event": "done"}'), "WorkerDied|BadRequest|NoEngine|ThunderError", "."),
+    ("an error of a kind nobody knows", talks(_READY, '{"id": 1, "event": "error", "kind": "Strange", "message": "It broke: ask again"}'),
+     "ThunderError", "It broke"),
+    ("an error without a message", talks(_READY, '{"id": 1, "event": "error"}'), "WorkerDied|BadRequest|NoEngine|ThunderError", "."),
+    ("an engine of another protocol", talks('{"id": null, "event": "ready", "protocol": 99}'), "NoEngine|BadRequest", "version|protocol"),
+    ("an engine that stops in the middle of a line", talks(_READY, then="sys.stdout.write('{\"id\": 1, \"ev'); sys.stdout.flush()"),
+     "WorkerDied", "."),
+    ("an engine that closes its answers and stays", talks(_READY, then="sys.stdout.close(); import os; os.close(1); time.sleep(600)"),
+     "WorkerDied", "."),
+]
+
+
+def _plain(folder):
+    path = folder / "python"
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o644)
+    return path
+
+
+def _bytes(folder):
+    path = folder / "python"
+    path.write_bytes(b"\x7fELF" + b"\1" * 200)
+    path.chmod(0o755)
+    return path
+
+
+ROWS = [
+    *(Fault("requests", f"{verb or 'nothing'}: {broken}", nothing, request(verb, **args), kind, says, leaves=_WRITES)
+      for verb, broken, args, kind, says in _REQUESTS),
+    *(Fault("requests", f"{verb}: {broken}", nothing, request(verb, **args), check=answered, leaves=_WRITES) for verb, broken, args in _ASKED),
+    *(Fault("lines to the worker", broken, nothing, say(line), check=check) for broken, line, check in _LINES),
+    *(Fault("engines that are none", broken, make, ask, kind, says) for broken, make, kind, says in _PROGRAMS + _ANSWERS),
+    *(Fault("engines that are none", broken, make, ask) for broken, make in _SURVIVED),
+]

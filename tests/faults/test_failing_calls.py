@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whichever call fails while files are written, afterwards all of the old or all of the new is there, and nothing else.
+
+tests/blender/test_failing_calls.py does the same to a bake, a commit and a preset. THUNDER_ALL_CALLS=1 (`make faults`) lets
+every single call fail where a usual run tries a sample.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # harness.py, failing_calls.py
+
+import harness  # noqa: E402
+from failing_calls import FailingCalls, sample  # noqa: E402
+
+from thunder_core import files, installer  # noqa: E402
+from thunder_core.errors import ThunderError  # noqa: E402
+
+ROOT = harness.ROOT
+ALL = bool(os.environ.get("THUNDER_ALL_CALLS"))
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_the_shim_counts_what_it_lets_fail(tmp_path):
+    with FailingCalls(0, tmp_path) as calls:
+        files.write_file(tmp_path / "a", b"1")
+    assert [kind for kind, _ in calls.calls].count("rename") == 1 and {"open", "write", "flush"} <= {kind for kind, _ in calls.calls}
+    assert (tmp_path / "a").read_bytes() == b"1"
+    with FailingCalls(1, tmp_path) as calls, pytest.raises(OSError):
+        open(tmp_path / "b", "w")
+    assert calls.failed == ("open", "b") and not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_file_is_written_completely_or_not_at_all(tmp_path, there):
+    path, k, failed = tmp_path / "plan.json", 0, 0
+    while k == failed:
+        k += 1
+        path.unlink(missing_ok=True)
+        if there:
+            path.write_bytes(b"old")
+        before = contents(tmp_path)
+        with FailingCalls(k, tmp_path) as calls:
+            try:
+                files.write_file(path, "new " * 5000)
+            except OSError:
+                pass
+        failed += calls.failed is not None
+        assert contents(tmp_path) in (before, {"plan.json": b"new " * 5000}), calls.failed
+    assert failed > 5
+
+
+@pytest.mark.parametrize("earlier", [0, 2, 3])
+def test_several_files_are_replaced_together_or_not_at_all(tmp_path, earlier):
+    def write(folder, text, count):
+        with files.Transaction(str(folder)) as out:
+            for number in range(count):
+                out.write(f"take_{number}.npz", f"{text} {number}")
+            out.write("report.json", text)
+
+    def what_is_there(folder):
+        return {name: data for name, data in contents(folder).items() if name != files.MANIFEST} if folder.is_dir() else {}
+
+    new = tmp_path / "new"
+    write(new, "new", 3)
+    k, failed = 0, 0
+    while k == failed:
+        k += 1
+        folder = tmp_path / f"{k}"
+        if earlier:
+            write(folder, "old", earlier)
+        before = what_is_there(folder)
+        with FailingCalls(k, tmp_path) as calls:
+            try:
+                write(folder, "new", 3)
+            except (OSError, ThunderError):
+                pass
+        failed += calls.failed is not None
+        after = what_is_there(folder)
+        assert after in (before, what_is_there(new) | {name: data for name, data in before.items() if name not in what_is_there(new)}), calls.failed
+        assert not [name for name in after if files.is_part(name)], calls.failed
+        write(folder, "new", 3)  # the next run works
+    assert failed > 20
+
+
+# ---- an installation
+
+
+def wheel(folder, name):
+    path, info = folder / f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.dist-info"
+    parts = {f"{name}/__init__.py": b"", f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
+             f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
+    with zipfile.ZipFile(path, "w") as archive:
+        for part, data in parts.items():
+            archive.writestr(part, data)
+        archive.writestr(f"{info}/RECORD", "".join(f"{part},,{len(data)}\n" for part, data in parts.items()) + f"{info}/RECORD,,\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory):
+    """(folder of wheels, lock) of two small packages in place of the engine's."""
+    folder = tmp_path_factory.mktemp("wheels")
+    lines = [f"{path.name.split('-')[0]}==1.0 \\\n    --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+             for path in (wheel(folder, "alpha"), wheel(folder, "beta"))]
+    (folder / "engine.txt").write_text("".join(lines))
+    return folder, folder / "engine.txt"
+
+
+def install(folder, packages, k=0, **more):
+    """The installer in a process of its own, in which the k-th call fails: (exit code, its last event, calls, stderr)."""
+    command = [sys.executable, str(ROOT / "tests" / "faults" / "failing_calls.py"), str(k), str(folder), installer.__file__,
+               "--folder", str(folder), "--lock", str(packages[1]), "--wheels", str(packages[0])]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    stdin, held = os.pipe()  # the installer ends when its stdin does
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, stdin=stdin, timeout=300,
+                              env=environment | {"PIP_CONFIG_FILE": os.devnull, "THUNDER_INSTALL_SCALE": "1e-4"})
+    finally:
+        os.close(stdin)
+        os.close(held)
+    events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    calls = [line for line in done.stderr.splitlines() if line.startswith("calls: ")]
+    return done.returncode, events[-1] if events else {}, int(calls[-1].split()[1].strip(",")) if calls else 0, done.stderr
+
+
+@pytest.mark.slow
+def test_an_installation_is_complete_or_says_so_and_goes_on(packages, tmp_path):
+    folder = tmp_path / "engine"
+    code, last, count, said = install(folder, packages)
+    assert code == 0 and last["event"] == "done" and count > 5, said
+    for k in sample(count, None if ALL else 2):
+        folder = tmp_path / f"engine{k}"
+        code, last, _, said = install(folder, packages, k)
+        assert "Traceback" not in said, said
+        complete = (folder / installer.STAMP).exists()
+        assert (last["event"] == "done") == complete == (code == 0), (k, last, said)
+        if not complete:
+            assert not harness.wrong_sentence(last["message"]), (k, last)
+            code, last, _, said = install(folder, packages)
+        assert code == 0 and last["event"] == "done", (k, last, said)
+        left = sorted(name for name in os.listdir(folder) if name.endswith(".part") or name == installer.DOWNLOADS)
+        assert left == [], k

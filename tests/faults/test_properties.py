@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must hold for any input, tried on many: conversions come back, mixtures of one take are it, files are old or new."""
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from made_flame import made_flame
+from thunder_core import rotation
+from thunder_core.arrays import read_npz
+from thunder_core.face import livelink, mixing, retarget
+from thunder_core.face.head import HEAD_FILE, load_head
+from thunder_core.face.mapping import (
+    COMPONENTS, DERIVED, FACINGS, JOINTS, KINDS, PATHS, JointRule, Mapping, Rule, Sum, Target, Track, Turn, rotation_length, rotation_path,
+    rotation_rest, rotation_values, rotation_vectors,
+)
+from thunder_core.files import is_part, part_of, write_file
+from thunder_core.types import Motion, pack, unpack
+
+many = settings(derandomize=True, database=None, deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+few = settings(many, max_examples=6)
+ORDERS = ("XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX")
+CHANNELS = load_head().expression_names
+
+
+def numbers(shape, low, high):
+    return arrays.arrays(np.float64, shape, elements=st.floats(low, high))
+
+
+# ---- rotations
+
+
+@many
+@given(turn=numbers((5, 3), -1.8, 1.8))  # of at most 3.12 rad, just below a half turn
+def test_a_rotation_comes_back_through_matrices_quaternions_and_angles(turn):
+    matrix = rotation.rotvec_to_matrix(turn)
+    assert np.abs(matrix @ matrix.swapaxes(1, 2) - np.eye(3)).max() < 1e-12
+    assert np.abs(rotation.matrix_to_rotvec(matrix) - turn).max() < 1e-6
+    assert np.abs(rotation.quaternion_to_rotvec(rotation.rotvec_to_quaternion(turn)) - turn).max() < 1e-9
+    for order in ORDERS:
+        assert np.abs(rotation.euler_to_matrix(rotation.matrix_to_euler(matrix, order), order) - matrix).max() < 1e-7
+
+
+@many
+@given(turn=numbers((5, 3), -1.5, 1.5), mode=st.sampled_from((*ORDERS, "QUATERNION", "AXIS_ANGLE")))
+def test_a_rotation_comes_back_from_every_rotation_mode_of_blender(turn, mode):
+    values = rotation_values(turn, mode)
+    assert values.shape == (5, rotation_length(mode))
+    there, back = rotation.rotvec_to_matrix(turn), rotation.rotvec_to_matrix(rotation_vectors(values, mode))
+    assert np.abs(there - back).max() < 1e-7
+
+
+# ---- motions
+
+
+def motions(frames=12, channels=len(CHANNELS)):
+    return st.builds(
+        lambda seed, open_jaw, amount: _motion(seed, frames, channels, open_jaw, amount),
+        st.integers(0, 2**32 - 1), st.floats(0, 0.35), st.floats(0, 1),
+    )  # fmt: skip
+
+
+def _motion(seed, frames, channels, open_jaw, amount):
+    g = np.random.default_rng(seed)
+    expression = (amount * g.random((frames, channels)) * (g.random(channels) < 0.4)).astype(np.float32)
+    turns = [(0.1 * g.standard_normal((frames, 3))).astype(np.float32) for _ in range(2)]
+    jaw = (0.02 * g.standard_normal((frames, 3))).astype(np.float32)
+    jaw[:, 0] = open_jaw * g.random(frames)
+    return Motion(expression, jaw, *turns)
+
+
+@many
+@given(motion=motions())
+def test_a_packed_motion_comes_back_bit_for_bit(motion):
+    again = unpack(pack(motion), motion.expression.shape[1])
+    for name in ("expression", "jaw", "head", "eyes"):
+        assert np.array_equal(getattr(again, name), getattr(motion, name))
+
+
+@many
+@given(cuts=st.lists(st.tuples(st.floats(-5, 60), st.integers(0, 3)), max_size=8), first=st.integers(0, 3), fade=st.floats(0, 20))
+def test_at_every_frame_the_takes_of_a_mix_add_up_to_one(cuts, first, fade):
+    frames = np.arange(50.0)
+    share = mixing.comp(frames, first, cuts, 4, fade)
+    assert share.shape == (50, 4) and share.min() >= 0 and np.abs(share.sum(axis=1) - 1).max() < 1e-9
+    at = {}
+    for frame, take in sorted(cuts, key=lambda cut: cut[0]):
+        at[frame] = take
+    if at:  # far behind the last cut there is only its take
+        last = max(at)
+        assert (share[frames > last + fade][:, at[last]] > 1 - 1e-9).all()
+
+
+@settings(many, max_examples=25)
+@given(motion=motions(), cuts=st.lists(st.tuples(st.floats(0, 12), st.integers(0, 2)), max_size=4), fade=st.floats(0, 6))
+def test_a_mix_of_one_take_is_the_take(motion, cuts, fade):
+    alone = mixing.mixed([motion], CHANNELS, np.ones((motion.frames, 1, len(mixing.PARTS))))
+    share = mixing.comp(np.arange(float(motion.frames)), 0, cuts, 3, fade)[:, :, None].repeat(len(mixing.PARTS), axis=2)
+    thrice = mixing.mixed([motion] * 3, CHANNELS, share)  # the same take under three names, cut and cross-faded
+    for made in (alone, thrice):
+        for name in ("expression", "jaw", "head", "eyes"):
+            assert np.abs(getattr(made, name) - getattr(motion, name)).max() < 2e-6, name
+
+
+@settings(many, max_examples=30)
+@given(motion=motions(channels=6), weights=numbers((6,), 0.1, 3.0), rest=numbers((6,), -1, 1), joint=st.sampled_from(JOINTS),
+       mode=st.sampled_from((*ORDERS, "QUATERNION", "AXIS_ANGLE")))
+def test_what_a_rig_is_driven_with_is_read_from_it(motion, weights, rest, joint, mode):
+    names = CHANNELS[:6]
+    tracks = [Track(0, f"key {i}", rest=rest[i]) for i in range(6)]
+    tracks += [Track(1, rotation_path(mode), i, rest=value) for i, value in enumerate(rotation_rest(mode))]
+    turn = Turn(6, mode, np.eye(3), tuple((f"{joint}.{axis}", place, 1.0) for place, axis in enumerate("xyz")))
+    rig = Sum(tracks, [(name, i, weights[i]) for i, name in enumerate(names)], [turn])
+    read = rig.read(rig.drive(motion, names), names)
+    assert np.abs(read.expression - motion.expression).max() < 1e-5
+    part = {"neck": "head", "jaw": "jaw", "eye_left": "eyes", "eye_right": "eyes"}[joint]
+    assert np.abs(getattr(read, part) - getattr(motion, part)).max() < 1e-5
+
+
+@pytest.fixture(scope="module")
+def other_head(tmp_path_factory):
+    """A retarget to a made head of another topology, basis and size."""
+    with np.load(HEAD_FILE) as asset:
+        made = made_flame({name: asset[name] for name in asset.files}, seed=3, other_face=0.003)
+    return retarget.between(load_head(made.write(tmp_path_factory.mktemp("made") / "flame.npz")))
+
+
+@pytest.mark.slow
+@few
+@given(motion=motions(frames=8))
+def test_a_motion_comes_back_from_another_head(other_head, motion):
+    """The same jaw, and the face within a millimetre at most, a tenth of one on average: another basis cannot do all of it."""
+    back = other_head.back(other_head.to(motion))
+    assert np.abs(back.jaw - motion.jaw).max() < 1e-6
+    points, turn = other_head.own.points, rotation.rotvec_to_matrix(motion.jaw.astype(np.float64))
+    apart = np.linalg.norm(points.place(back.expression.astype(float), turn) - points.place(motion.expression.astype(float), turn), axis=2)
+    assert apart.max() < 1e-3 and apart.mean() < 1e-4
+
+
+# ---- what is written
+
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+TARGETS = st.builds(
+    Target, st.sampled_from(KINDS), TEXTS.filter(bool), TEXTS, TEXTS.filter(bool), st.sampled_from(PATHS), st.integers(0, 2),
+)  # fmt: skip
+WEIGHTS = st.floats(-1e6, 1e6)
+PLANS = st.builds(
+    Mapping, TEXTS.filter(bool), st.lists(st.builds(Rule, st.sampled_from((*CHANNELS, *DERIVED, *COMPONENTS)), TARGETS, WEIGHTS), max_size=5).map(tuple),
+    st.lists(st.builds(JointRule, st.sampled_from(JOINTS), TEXTS.filter(bool), TEXTS, WEIGHTS), max_size=4).map(tuple), TEXTS,
+    st.lists(TEXTS, max_size=3).map(tuple), *[st.sampled_from(FACINGS)] * 2,
+).filter(lambda plan: not plan.forward or plan.forward[-1:] != plan.up[-1:])  # fmt: skip
+
+
+@many
+@given(plan=PLANS)
+def test_every_mapping_comes_back_from_its_json(plan):
+    assert Mapping.from_json(plan.to_json()) == plan
+
+
+@many
+@given(held=st.dictionaries(
+    st.text("abcdefgh_123", min_size=1, max_size=8),
+    st.sampled_from(("f8", "f4", "i4", "u1", "?", "U5", ">f4")).flatmap(lambda kind: arrays.arrays(kind, arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))),
+    max_size=4), packed=st.booleans())  # fmt: skip
+def test_every_array_comes_back_from_an_npz(tmp_path_factory, held, packed):
+    path = tmp_path_factory.getbasetemp() / "arrays.npz"
+    (np.savez_compressed if packed else np.savez)(path, **held)
+    read = read_npz(path)
+    assert read.keys() == held.keys()
+    for name, array in held.items():
+        assert read[name].dtype == array.dtype and np.array_equal(read[name], array, equal_nan=array.dtype.kind == "f")
+
+
+class Broke(Exception):
+    """What a writer in the test below fails with."""
+
+
+@many
+@given(steps=st.lists(st.tuples(st.sampled_from(("bytes", "text", "writer", "fails", "part", "part fails")), st.binary(max_size=40)), max_size=8))
+def test_a_file_is_what_was_last_written_in_full(tmp_path_factory, steps):
+    folder = tmp_path_factory.mktemp("file")
+    path, expected = folder / "kept ä.txt", None
+    for how, content in steps:
+        def writer(file, content=content):
+            file.write(content)
+            if how == "fails":
+                raise Broke
+        try:
+            if how == "bytes":
+                write_file(path, content)
+            elif how == "text":
+                write_file(path, content.decode("latin1"))
+                content = content.decode("latin1").encode("utf-8")
+            elif how in ("writer", "fails"):
+                write_file(path, writer)
+            else:
+                with part_of(path) as part:
+                    assert is_part(os.path.basename(part)) and os.path.splitext(part)[1] == ".txt"
+                    with open(part, "wb") as file:
+                        file.write(content)
+                    if how == "part fails":
+                        raise Broke
+            assert "fails" not in how
+            expected = content
+        except Broke:
+            assert "fails" in how
+        assert (path.read_bytes() if path.exists() else None) == expected
+        assert [name for name in os.listdir(folder) if is_part(name)] == []
+
+
+@many
+@given(seconds=st.floats(0, 36_000), rate=st.sampled_from((24.0, 25.0, 30.0, 60.0, 23.976)))
+def test_a_timecode_says_its_time_to_a_thousandth_of_a_frame(seconds, rate):
+    hours, minutes, whole, frames = livelink.timecode(seconds, rate).split(":")
+    assert int(minutes) < 60 and int(whole) < 60 and float(frames) < rate
+    if rate == round(rate):  # with a fraction, timecode's second is as many frames as it says, not a second
+        assert abs(3600 * int(hours) + 60 * int(minutes) + int(whole) + float(frames) / rate - seconds) <= 0.5001e-3 / rate + 1e-9

@@ -1,0 +1,505 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that are either complete or unchanged: written under a temporary name beside the target, flushed to disk, renamed.
+
+`write_file` and `part_of` are for one file, `Transaction` is for several in one folder that belong together.
+Standard library only. Everything that writes a file an animator may keep goes through here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import platform
+import re
+import secrets
+import stat
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import BinaryIO
+
+from . import system_calls
+from .errors import BadRequest, NoSpace, ThunderError, is_full_disk
+
+PART = ".thunder_"  # temporary files have this prefix and PART_END, so that leftovers of a crash are recognised
+PART_END = ".part"
+MANIFEST = "thunder-files.json"  # in a folder that a Transaction wrote: the names and hashes of its files
+JOURNAL = PART + "journal" + PART_END  # in such a folder while its files are being replaced, so that a crash can be undone
+WAIT = 30.0  # seconds to wait for another process that is replacing files in the same folder; it takes well under one
+
+_HEADING = "written by THUNDER"  # of the table in MANIFEST
+_MACHINE = f"{zlib.crc32(platform.node().encode('utf-8', 'replace')):08x}"  # in names: a process id is one of a machine
+_LINK_ITSELF = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}  # always so on Windows
+_PART_NAME = re.compile(re.escape(PART) + r"([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{16}" + re.escape(PART_END) + r".*")
+
+
+def write_file(path: str | os.PathLike, content: bytes | str | Callable[[BinaryIO], object]) -> None:
+    """Write a file so that `path` holds either all of the new content or what it held before.
+
+    content: bytes, text (written as UTF-8), or a function that writes to the binary file it is given.
+    Raises OSError, and whatever `content` raises; nothing is left behind then.
+    """
+    with part_of(path) as part:
+        _fill(part, content)
+
+
+@contextlib.contextmanager
+def part_of(path: str | os.PathLike) -> Iterator[str]:
+    """The path of an empty temporary file beside `path`, for writers that want a path; it replaces `path` at the end.
+
+    The file is new and has a random name, so no symbolic link is followed. It keeps the suffix of `path`, since some
+    writers (Blender's exporters, numpy) add one. If the block raises, the temporary file is removed and `path` is as it was.
+    """
+    path = os.fspath(path)
+    folder, name = os.path.split(os.path.abspath(path))
+    if not os.path.lexists(os.path.join(folder, JOURNAL)):  # what an interrupted transaction kept is needed to undo it
+        remove_leftovers(folder)
+    part = _new_part(folder, os.path.splitext(name)[1])
+    try:
+        yield part
+        _finish(part, path)
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.remove(part)
+        raise
+    with contextlib.suppress(OSError):  # the file has its name; that the name may be lost in a power cut is no failure
+        sync(folder)
+
+
+def sync(path: str) -> None:
+    """Flush a file or folder to the disk. Raises OSError for a file; a folder is flushed where the system can do that."""
+    is_folder = os.path.isdir(path)
+    if is_folder and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    except OSError:
+        if not is_folder:
+            raise
+    finally:
+        os.close(handle)
+
+
+def is_part(name: str) -> bool:
+    """Whether a file name is one of our temporary files'."""
+    return name.startswith(PART) and PART_END in name
+
+
+def hash_of(path: str | os.PathLike) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def remove_leftovers(folder: str) -> None:
+    """Remove the temporary files in a folder whose process died on this machine; other files are left alone."""
+    try:
+        names = [name for name in os.listdir(folder) if name.startswith(PART)]
+    except OSError:
+        return
+    for name in names:
+        match = _PART_NAME.fullmatch(name)
+        if match is None or match[1] != _MACHINE or system_calls.is_running(int(match[2])):
+            continue
+        with contextlib.suppress(OSError):
+            path = os.path.join(folder, name)
+            if _is_own_file(path):
+                os.remove(path)
+
+
+def check_writable(folder: str) -> None:
+    """Raise NoSpace where no files can be written into a folder, which need not exist yet. Leaves nothing behind."""
+    folder = os.path.abspath(folder)
+    try:
+        with tempfile.TemporaryFile(dir=_existing_part_of(folder)) as file:
+            file.write(bytes(1 << 16))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise _not_written(folder, error) from error
+
+
+class Transaction:
+    """Files in one folder that are replaced all together or not at all.
+
+    `with Transaction(folder) as files:` write each file to the path that `files.part(name)` gives; they get their names
+    when the block ends without an error. Whatever fails until then, in the block or after it, leaves every file of the
+    folder as it was. A process that is killed while names are being exchanged leaves a journal, and the next
+    transaction in the folder first restores the earlier files.
+
+    Files of the animator are never lost: only files that an earlier transaction wrote, and that have not changed since,
+    are replaced. MANIFEST in the folder lists them. Any other file is refused; with `force` it is kept under a new name
+    (shot.blend as shot.blend1).
+
+    inputs: paths of files that are read for what is written; they count as the animator's, whoever wrote them.
+    kept: of each file that `force` replaced, the name it has now. Known after the block.
+    """
+
+    def __init__(self, folder: str, force: bool = False, inputs: Iterable[str] = ()):
+        if not folder.strip():
+            raise BadRequest("The folder to write into has no name: name one")
+        self.folder, self.force, self.inputs = os.path.abspath(folder), force, list(inputs)
+        self.kept: dict[str, str] = {}
+        self._parts: dict[str, str] = {}
+        self._removals: list[str] = []
+        self._made: list[str] = []
+
+    def check(self, names: Iterable[str]) -> None:
+        """Raise now, before long work, what would stop these files from being written: BadRequest or NoSpace."""
+        check_writable(self.folder)
+        try:
+            if os.path.isdir(self.folder):
+                with self._alone():
+                    self._tidy()
+            files = self._files_of_ours()
+            for name in (*names, MANIFEST):
+                _has_entry(os.path.join(_existing_part_of(self.folder), name))  # raises for a name that is too long
+                self._refuse(name, files)
+        except OSError as error:
+            raise _not_written(self.folder, error) from error
+
+    def part(self, name: str) -> str:
+        """Path of an empty file to be written to; it will be called `name`."""
+        self._parts[name] = _new_part(self.folder, os.path.splitext(name)[1])
+        return self._parts[name]
+
+    def write(self, name: str, content: bytes | str | Callable[[BinaryIO], object]) -> None:
+        """Write a file as write_file does."""
+        _fill(self.part(name), content)
+
+    def remove(self, pattern: re.Pattern) -> None:
+        """Remove files of an earlier transaction whose names match and that are not written now, if they are unchanged."""
+        files = self._files_of_ours()
+        self._removals += [name for name in files or () if pattern.fullmatch(name) and name not in self._parts
+                           and self._is_ours(name, files)]
+
+    def __enter__(self) -> Transaction:
+        try:
+            present, missing = _existing_part_of(self.folder), self.folder
+            while missing != present:
+                self._made.append(missing)
+                missing = os.path.dirname(missing)
+            os.makedirs(self.folder, exist_ok=True)
+            with self._alone():
+                self._tidy()
+        except OSError as error:
+            self._remove_made()
+            raise _not_written(self.folder, error) from error
+        except BaseException:
+            self._remove_made()
+            raise
+        return self
+
+    def __exit__(self, kind, error, trace) -> None:
+        try:
+            if error is None:
+                with self._alone():
+                    self._commit()
+        except BaseException as late:
+            error = late
+            if not isinstance(late, OSError):
+                raise
+        finally:
+            for part in self._parts.values():
+                with contextlib.suppress(OSError):
+                    os.remove(part)
+            if error is not None:
+                self._remove_made()
+        # Blender's own saving raises RuntimeError where it cannot write.
+        if isinstance(error, (OSError, RuntimeError)) and not isinstance(error, ThunderError):
+            raise _not_written(self.folder, error) from error
+
+    # ---- what may be replaced
+
+    def _refuse(self, name: str, files: dict[str, str] | None) -> None:
+        """Raise BadRequest where a file must not be replaced."""
+        path = self._path(name)
+        if self.force or not _has_entry(path):
+            return
+        if self._is_input(path):
+            raise BadRequest(f"“{path}” is read for this and would be replaced: choose another folder, or use --force "
+                             f"to keep it as “{self._free_name(name)}”")
+        if not self._is_ours(name, files):
+            raise BadRequest(f"“{path}” is a file of yours or has changed since it was written: choose another folder, or "
+                             f"use --force to keep it as “{self._free_name(name)}”")
+
+    def _is_ours(self, name: str, files: dict[str, str] | None) -> bool:
+        """Whether a file is as an earlier transaction wrote it. files: names and hashes, of _files_of_ours."""
+        path = self._path(name)
+        if files is None or not stat.S_ISREG(os.lstat(path).st_mode):
+            return False
+        return name == MANIFEST or (name in files and files[name] == hash_of(path))
+
+    def _files_of_ours(self) -> dict[str, str] | None:
+        """Names and hashes of the files that earlier transactions wrote into this folder; None without a manifest of ours."""
+        path = self._path(MANIFEST)
+        try:
+            if not stat.S_ISREG(os.lstat(path).st_mode):
+                return None
+            with open(path, encoding="utf-8") as file:
+                files = json.load(file)[_HEADING]
+            return {name: digest for name, digest in files.items()
+                    if os.path.basename(name) == name and os.path.lexists(self._path(name))}
+        except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return None
+
+    # ---- replacing
+
+    def _commit(self) -> None:
+        self._tidy()
+        files = self._files_of_ours()
+        hashes = {name: digest for name, digest in (files or {}).items() if name not in self._removals}
+        for name, part in self._parts.items():
+            if not os.path.getsize(part):
+                raise OSError(f"“{name}” came out empty")  # as some writers leave it on a full disk without a word
+            _finish(part, self._path(name))
+            hashes[name] = hash_of(part)
+        self.write(MANIFEST, json.dumps({_HEADING: hashes}, indent=1, ensure_ascii=False))
+        _finish(self._parts[MANIFEST], self._path(MANIFEST))
+        replacements = [_Replacement(name, os.path.basename(part), self._place_for_old(name, files),
+                                     hashes[name] if name in hashes else hash_of(part)) for name, part in self._parts.items()]
+        replacements += [_Replacement(name, None, _part_name(), None) for name in self._removals]
+        try:
+            write_file(self._path(JOURNAL), json.dumps([asdict(replacement) for replacement in replacements]))
+            for replacement in replacements:
+                self._replace(replacement)
+            sync(self.folder)
+            os.remove(self._path(JOURNAL))  # from here on the new files are the ones that stay
+        except BaseException:
+            self.kept = {}
+            self._undo(replacements)
+            raise
+        for replacement in replacements:
+            if replacement.old and is_part(replacement.old):
+                with contextlib.suppress(OSError):
+                    os.remove(self._path(replacement.old))
+        with contextlib.suppress(OSError):
+            sync(self.folder)
+
+    def _place_for_old(self, name: str, files: dict[str, str] | None) -> str | None:
+        """Name for a file that will be replaced: a temporary one for a file of ours; None where there is no file."""
+        path = self._path(name)
+        self._refuse(name, files)
+        if not os.path.lexists(path):
+            return None
+        if self._is_ours(name, files) and not self._is_input(path):
+            return _part_name()
+        self.kept[name] = self._free_name(name)
+        return self.kept[name]
+
+    def _is_input(self, path: str) -> bool:
+        return any(_is_same(path, given) for given in self.inputs)
+
+    def _replace(self, replacement: _Replacement) -> None:
+        path = self._path(replacement.name)
+        if replacement.old is not None:
+            old = self._path(replacement.old)
+            if replacement.part is None:
+                os.rename(path, old)
+                return
+            try:
+                os.link(path, old, **_LINK_ITSELF)  # so that the file is at no time missing
+            except FileExistsError:
+                raise
+            except OSError:  # a disk without links
+                os.rename(path, old)
+        os.replace(self._path(replacement.part), path)
+
+    def _tidy(self) -> None:
+        """Restore the earlier files where another process died while it replaced them, and remove what it left."""
+        path = self._path(JOURNAL)
+        if os.path.lexists(path):
+            if not _is_own_file(path):
+                raise OSError(errno.EPERM, f"“{JOURNAL}” in it is not a file of yours")
+            with open(path, encoding="utf-8") as file:
+                try:
+                    replacements = [_Replacement(**entry) for entry in json.load(file)]
+                except (ValueError, TypeError, RecursionError):
+                    replacements = []
+            self._undo([replacement for replacement in replacements if replacement.is_valid()])
+        remove_leftovers(self.folder)
+
+    def _undo(self, replacements: list[_Replacement]) -> None:
+        """Restore the earlier files, whatever has been replaced of them. May be repeated."""
+        for replacement in replacements:
+            path = self._path(replacement.name)
+            part = self._path(replacement.part) if replacement.part else None
+            old = self._path(replacement.old) if replacement.old else None
+            if old is not None and os.path.lexists(old):
+                if not os.path.lexists(path):
+                    os.rename(old, path)
+                elif os.path.samestat(os.lstat(old), os.lstat(path)):
+                    os.remove(old)  # renaming one name of a file to another does nothing
+                elif _has_hash(path, replacement.sha256):
+                    os.replace(old, path)
+                elif is_part(replacement.old):  # somebody has written the file since: both stay
+                    os.rename(old, self._path(self._free_name(replacement.name)))
+            elif old is None and part is not None and not os.path.lexists(part) and _has_hash(path, replacement.sha256):
+                os.remove(path)
+            if part is not None and os.path.lexists(part):
+                os.remove(part)
+        sync(self.folder)
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(self._path(JOURNAL))
+
+    # ---- the folder
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def _free_name(self, name: str) -> str:
+        """The first of name1, name2 … that no file has: Blender, too, keeps shot.blend as shot.blend1."""
+        number = 1
+        while os.path.lexists(self._path(f"{name}{number}")):
+            number += 1
+        return f"{name}{number}"
+
+    def _remove_made(self) -> None:
+        """Remove the folders that were made for the files, where nothing else is in them."""
+        for folder in self._made:
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Wait until no other process replaces files in the folder, and keep others waiting. Raises NoSpace."""
+        handle = _open_lock(self.folder)
+        try:
+            end = time.monotonic() + WAIT
+            while not _lock(handle):
+                if time.monotonic() > end:
+                    raise NoSpace(f"Another process is writing into the folder “{self.folder}”: wait for it or choose another")
+                time.sleep(0.05)
+            yield
+        finally:
+            _close_lock(self.folder, handle)
+
+
+@dataclass(frozen=True)
+class _Replacement:
+    """One file's change in a transaction. All are names in its folder, never paths.
+
+    part: the temporary file that becomes the file; None where the file is only removed.  old: what the file that is
+    there is called meanwhile; None if there is none.  sha256: of the new content.
+    """
+
+    name: str
+    part: str | None
+    old: str | None
+    sha256: str | None
+
+    def is_valid(self) -> bool:
+        """Whether it can be one of ours: a journal that somebody made up must not reach other files."""
+        names = (self.name, self.part, self.old)
+        if not all(name is None or (isinstance(name, str) and name and os.path.basename(name) == name) for name in names):
+            return False
+        kept = self.old is None or is_part(self.old) or re.fullmatch(re.escape(self.name) + r"\d+", self.old) is not None
+        return self.name is not None and not is_part(self.name) and kept and (self.part is None or is_part(self.part))
+
+
+def _part_name(suffix: str = "") -> str:
+    """A new name for a temporary file of this process."""
+    return f"{PART}{_MACHINE}-{os.getpid()}-{secrets.token_hex(8)}{PART_END}{suffix}"
+
+
+def _new_part(folder: str, suffix: str) -> str:
+    """The path of a new, empty temporary file. Raises OSError."""
+    path = os.path.join(folder, _part_name(suffix))
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o600))
+    return path
+
+
+def _fill(path: str, content: bytes | str | Callable[[BinaryIO], object]) -> None:
+    with open(path, "r+b") as file:
+        if callable(content):
+            content(file)
+        else:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+def _finish(part: str, path: str) -> None:
+    """Flush a temporary file to the disk and give it the permissions that it shall have as `path`."""
+    sync(part)
+    os.chmod(part, _mode_for(path))
+
+
+def _mode_for(path: str) -> int:
+    """The permissions of the file that is replaced, or those that a new file gets here."""
+    with contextlib.suppress(OSError):
+        return stat.S_IMODE(os.stat(path).st_mode)
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask
+
+
+def _existing_part_of(folder: str) -> str:
+    """The folder itself or the nearest folder above it that exists. Raises OSError for a path that cannot be one."""
+    while not _has_entry(folder) and os.path.dirname(folder) != folder:
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _has_entry(path: str) -> bool:
+    """Whether a path exists, be it as a broken link. Raises OSError where no file can be: a name too long, no permission."""
+    try:
+        os.lstat(path)
+        return True
+    except FileNotFoundError:
+        return False
+
+
+def _is_same(path: str, other: str) -> bool:
+    """Whether two paths mean one file, whatever links or spelling they use."""
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return os.path.normcase(os.path.realpath(path)) == os.path.normcase(os.path.realpath(other))
+
+
+def _has_hash(path: str, digest: str | None) -> bool:
+    return digest is not None and os.path.isfile(path) and not os.path.islink(path) and hash_of(path) == digest
+
+
+def _is_own_file(path: str) -> bool:
+    """Whether a path is a regular file (no link) that belongs to this user."""
+    status = os.lstat(path)
+    return stat.S_ISREG(status.st_mode) and system_calls.is_mine(status)
+
+
+def _open_lock(folder: str) -> int:
+    """Open what _lock locks: the folder itself, on Windows a file in it."""
+    if os.name == "nt":
+        return os.open(os.path.join(folder, PART + "lock" + PART_END), os.O_CREAT | os.O_RDWR)
+    return os.open(folder, os.O_RDONLY)
+
+
+def _lock(handle: int) -> bool:
+    """Lock a file for this process until it is closed; False while another process has it. True, too, on disks without locks."""
+    try:
+        system_calls.lock(handle)
+    except OSError as error:
+        return error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+    return True
+
+
+def _close_lock(folder: str, handle: int) -> None:
+    os.close(handle)
+    if os.name == "nt":
+        with contextlib.suppress(OSError):  # another process waits for it
+            os.remove(os.path.join(folder, PART + "lock" + PART_END))
+
+
+def _not_written(folder: str, error: Exception) -> NoSpace:
+    reason = getattr(error, "strerror", None) or str(error).strip().removeprefix("Error: ").rstrip(".")
+    advice = "free some space or choose another" if is_full_disk(error) or not isinstance(error, OSError) else "choose another"
+    return NoSpace(f"The folder “{folder}” cannot be written ({reason}): {advice}")

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The line between Blender and the engine: its version, its sign of life, and what an event must hold to be used.
+
+Standard library only; both sides import it. docs/protocol.md describes the events.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+
+PROTOCOL = 2
+HEARTBEAT = 0.5  # seconds between two signs of life of a worker that is at work
+LONGEST_LINE = 2**24  # bytes; longer than any answer
+
+
+def read_event(line: bytes) -> dict:
+    """The event in a line of the worker's. Raises ValueError when the line holds none."""
+    try:
+        event = json.loads(line)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if not isinstance(event, dict) or not isinstance(event.get("event"), str) or not _optional(_whole)(event.get("id")):
+        raise ValueError("not an event")
+    return event
+
+
+def is_sound(event: dict, verb: str) -> bool:
+    """Whether an event of a request `verb` holds what docs/protocol.md says, of the right types."""
+    kind = event["event"]
+    if kind == "progress":
+        return _holds({"fraction": _number, "message": _text})(event)
+    if kind == "take":
+        return _holds({"take": _TAKE, **_ABOUT_TAKES})(event)
+    if kind == "done":
+        return _holds({"result": _RESULTS.get(verb, _mapping)})(event)
+    return kind != "error" or _holds({"kind": _text, "message": _text})(event)
+
+
+def _text(value) -> bool:
+    return isinstance(value, str)
+
+
+def _whole(value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value) -> bool:
+    return _whole(value) and abs(value) < 2**63 or isinstance(value, float) and math.isfinite(value)
+
+
+def _mapping(value) -> bool:
+    return isinstance(value, dict)
+
+
+def _optional(check):
+    return lambda value: value is None or check(value)
+
+
+def _list(check):
+    return lambda value: isinstance(value, list) and all(map(check, value))
+
+
+def _row(*checks):
+    return lambda value: isinstance(value, list) and len(value) == len(checks) and all(c(v) for c, v in zip(checks, value))
+
+
+def _holds(fields: dict):
+    return lambda value: isinstance(value, dict) and all(check(value.get(name)) for name, check in fields.items())
+
+
+_TAKE = _holds({
+    "seed": _whole, "score": _number, "provenance": _mapping, "expression": _text, "jaw": _text,
+    **dict.fromkeys(("head", "eyes", "opening", "width", "drift"), _optional(_text)),
+})
+_ABOUT_TAKES = {**dict.fromkeys(("engine", "audio", "weights", "device", "folder"), _text), "fps": _number, "channels": _list(_text)}
+_RESULTS = {
+    "hello": _holds({
+        "protocol": _whole, "engine": _text, "device": _text, "weights": _text, "channels": _list(_text), "versions": _mapping,
+        "memory": _optional(_whole), "weights_origin": _text, "weights_note": _text,
+    }),
+    "generate": _holds({**_ABOUT_TAKES, "sound_seconds": _number, "seconds": _number, "takes": _list(_TAKE)}),
+    "score": _holds({"total": _number, "per_frame": _text}),
+    "closures": _holds({"closures": _list(_row(_text, _number, _number)), "pauses": _list(_row(_number, _number))}),
+    "listen": _holds({"sound": _text, "rate": _whole, "seconds": _number}),
+}

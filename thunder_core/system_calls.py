@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Linux and macOS do by other calls than Windows: locks, process groups, owners of files, live processes, memory.
+
+Standard library only. No other module of the product makes calls that one of these systems lacks; a test holds it to that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+
+WINDOWS = os.name == "nt"
+
+
+def lock(handle: int) -> None:
+    """Lock an open file (on Windows its first byte, where it stands) until it is closed. Raises OSError while another has it."""
+    if WINDOWS:
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_mine(status: os.stat_result) -> bool:
+    """Whether a file belongs to this user. Windows does not tell here: True."""
+    return WINDOWS or status.st_uid == os.getuid()
+
+
+def own_group() -> dict:
+    """Options of subprocess.Popen for a child that `kill_group` can end with all it started, and that Ctrl-C does not reach.
+
+    On Windows, where a child has no such group, it gets no console window.
+    """
+    return {"creationflags": subprocess.CREATE_NO_WINDOW} if WINDOWS else {"start_new_session": True}
+
+
+def kill_group(process: subprocess.Popen) -> None:
+    """End a process that was started with `own_group`, and all that it has started, at once."""
+    with contextlib.suppress(OSError):  # it ended this moment
+        if WINDOWS:
+            subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, **own_group())
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def end_with_group(child: subprocess.Popen, code: int) -> None:
+    """End this process, which `own_group` started, with the child that it has and all that this has started."""
+    if WINDOWS:
+        kill_group(child)
+        os._exit(code)
+    os.killpg(0, signal.SIGKILL)
+
+
+def is_running(process: int) -> bool:
+    """Whether a process of this machine is alive."""
+    if WINDOWS:  # where os.kill would end it
+        import ctypes
+
+        handle = ctypes.windll.kernel32.OpenProcess(0x00100000, False, process)  # SYNCHRONIZE
+        if not handle:
+            return ctypes.windll.kernel32.GetLastError() == 5  # access denied: somebody else's
+        ended = ctypes.windll.kernel32.WaitForSingleObject(handle, 0) == 0
+        ctypes.windll.kernel32.CloseHandle(handle)
+        return not ended
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def memory_used() -> int | None:
+    """Bytes of main memory that this process uses (on macOS the most it ever used), None where the system does not tell."""
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError, AttributeError):
+        pass
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
