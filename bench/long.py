@@ -56,6 +56,15 @@ def memory(pid: int) -> tuple[float, float] | None:
         return None
 
 
+def processor_seconds(pid: int) -> float:
+    """Processor time of a process and of its children that have ended, in seconds; 0 for one that is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    except OSError:
+        return 0.0
+
+
 def worker_of(pid: int) -> int | None:
     """The engine that a process started."""
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
@@ -89,13 +98,15 @@ def measure(blender: str, minutes: float, takes: int, steps: int, limit: float) 
 
         listener = threading.Thread(target=listen, daemon=True)
         listener.start()
-        seen, most, worker = [], {"blender": 0.0, "engine": 0.0}, None
+        seen, most, used, worker = [], {"blender": 0.0, "engine": 0.0}, {"blender": 0.0, "engine": 0.0}, None
         while process.poll() is None:
             worker = worker or worker_of(process.pid)
             now = [memory(process.pid), memory(worker) if worker else None]
             for name, found in zip(most, now):
                 if found:
                     most[name] = max(most[name], found[1])
+            for name, pid in zip(used, (process.pid, worker)):
+                used[name] = max(used[name], processor_seconds(pid) if pid else 0.0)
             seen.append([round(time.monotonic() - began, 1), *(round(found[0], 3) if found else 0.0 for found in now)])
             if time.monotonic() - began > limit:
                 process.terminate()
@@ -110,19 +121,23 @@ def measure(blender: str, minutes: float, takes: int, steps: int, limit: float) 
             "minutes": minutes, "takes": takes, "steps": steps, "finished": process.returncode == 0,
             "takes_keyed": keyed[-1][1] if keyed else 0, "seconds": round(time.monotonic() - began, 1),
             "blend_mb": round(blend.stat().st_size / 1e6, 1) if blend.exists() else None,
-            "most_gb": {name: round(value, 2) for name, value in most.items()}, "seen": seen[:: max(1, len(seen) // 400)],
+            "most_gb": {name: round(value, 2) for name, value in most.items()},
+            "processor_seconds": {name: round(value, 1) for name, value in used.items()}, "seen": seen[:: max(1, len(seen) // 400)],
             "keyed": keyed,
         }  # fmt: skip
 
 
 def table(results: list[dict]) -> list[str]:
-    lines = ["voices of some length, 48 kHz stereo; highest resident memory of each process; the bar is 2.5 GB",
-             f"{'minutes':>8}{'takes':>7}{'steps':>7}{'engine GB':>11}{'Blender GB':>12}{'seconds':>9}{'s per minute':>14}{'.blend MB':>11}"]
+    lines = [
+        "voices of some length, 48 kHz stereo; highest resident memory of each process; the bar is 2.5 GB",
+        "processor time is of both processes, all threads, per minute of voice: other work on the machine changes it little",
+        f"{'minutes':>8}{'takes':>7}{'steps':>7}{'engine GB':>11}{'Blender GB':>12}{'seconds':>9}{'processor s/min':>17}{'.blend MB':>11}",
+    ]
     for each in results:
         most = each["most_gb"]
         lines.append(
             f"{each['minutes']:>8g}{each['takes']:>7}{each['steps']:>7}{most['engine']:>11.2f}{most['blender']:>12.2f}"
-            f"{each['seconds']:>9.0f}{each['seconds'] / each['minutes']:>14.1f}{each['blend_mb'] or 0:>11.1f}"
+            f"{each['seconds']:>9.0f}{sum(each['processor_seconds'].values()) / each['minutes']:>17.1f}{each['blend_mb'] or 0:>11.1f}"
             + ("" if each["finished"] else f"  ended after {each['takes_keyed']} takes, at the time limit")
         )
     return lines

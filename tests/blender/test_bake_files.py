@@ -168,7 +168,8 @@ def test_a_scene_that_blender_saves_incompletely_without_a_word_does_not_replace
 
     out = tmp_path / "out"
     monkeypatch.setattr(blender.context.preferences.filepaths, "use_file_compression", True)
-    assert bake("--out", out)[0] == 0
+    for _ in range(2):  # the first scene of a process is larger than those after it
+        assert bake("--out", out)[0] == 0
     before, limits = content_of(out), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(0.9 * len(before["line.blend"])), limits[1]))
     try:
