@@ -12,22 +12,11 @@ import atexit
 import bpy  # noqa: F401
 
 
-def _modules():
-    from .operators import (add_flame_head, add_head, add_ict_head, cancel, closures, commit_take, contact_sheet, dialogue,
-                            export_performance, first_steps, flame_head, generate, install_engine, jump_to_drift, listen,
-                            make_editable, map_character, mapping_presets, mix_takes, play_grid, report_problem,
-                            resample_rest, resync, select_take, shape_take, tidy_takes, transcript)
-    from .panels import (character, commit, dialogue as dialogue_panel, export, first_steps as first_steps_panel, flame, keep,
-                         keymap, listen as listen_panel, mix, overlay as overlay_panel, preferences, sampling, shape, sidebar,
-                         take_list, takes, transcript as transcript_panel)
-    from .scene import edits, grid, keeping, mixing, overlay, ranking, settings, shaping, thumbnails, transcript as words
+def _modules() -> tuple:
+    """Every module with register and unregister, in the order in which Blender must learn of them."""
+    from . import operators, panels, scene
 
-    return (settings, shaping, mixing, keeping, words, edits, grid, ranking, overlay, thumbnails, preferences, add_head,
-            add_flame_head, add_ict_head, flame_head, map_character, mapping_presets, make_editable, install_engine, dialogue, first_steps,
-            generate, cancel, resync, select_take, tidy_takes, contact_sheet, play_grid, shape_take, closures, mix_takes,
-            resample_rest, transcript, commit_take, listen, jump_to_drift, export_performance, report_problem, take_list, first_steps_panel,
-            sidebar, sampling, dialogue_panel, takes, commit, mix, keep, shape, transcript_panel, listen_panel, overlay_panel,
-            character, flame, export, keymap)
+    return (*scene.modules(), *operators.modules(), *panels.modules())
 
 
 def _leave():
@@ -45,9 +34,10 @@ def register():
 
 def unregister():
     atexit.unregister(_leave)
-    from .scene import engine_session, work
+    from .scene.engine import session
+    from .scene.host import jobs
 
-    work.end()
-    engine_session.stop()
+    jobs.end()
+    session.stop()
     for module in reversed(_modules()):
         module.unregister()

@@ -128,9 +128,9 @@ def bake(package, chosen: argparse.Namespace) -> dict:
     """Bake one sound as the options say; returns the report. Raises ThunderError, and then nothing was written."""
     import bpy
 
-    strip, head, performing = room(package, "scene.strip"), room(package, "scene.head"), room(package, "scene.performing")
-    session, work, files = room(package, "scene.engine_session"), room(package, "scene.work"), room(package, "thunder_core.files")
-    sampling = room(package, "scene.sampling").Sampling.of(chosen)
+    strip, head, performing = room(package, "scene.voice.strip"), room(package, "scene.heads.head"), room(package, "scene.takes.generation")
+    session, work, files = room(package, "scene.engine.session"), room(package, "scene.host.jobs"), room(package, "thunder_core.files")
+    sampling = room(package, "scene.takes.sampling").Sampling.of(chosen)
     started = time.monotonic()
     check_engine(package, chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
@@ -233,7 +233,7 @@ def choose_head(package, scene, name: str | None):
     """The rig to animate: the named object's, the scene's own head, or a new one when the scene has none."""
     import bpy
 
-    head = room(package, "scene.head")
+    head = room(package, "scene.heads.head")
     if name is not None:
         found = scene.objects.get(name)
         if found is None:
@@ -249,7 +249,7 @@ def place_voice(package, scene, sound: str, voice) -> None:
     """Put the sound in the sequencer where the takes were keyed, unless it lies there already."""
     import bpy
 
-    strip, compat = room(package, "scene.strip"), room(package, "scene.compat")
+    strip, compat = room(package, "scene.voice.strip"), room(package, "scene.host.compat")
     for present in strip.sound_strips(scene):
         same = present.sound is not None and bpy.path.abspath(present.sound.filepath) == sound
         if same and abs(compat.content_start(present) - voice.clock.start) < 0.01:
@@ -344,7 +344,7 @@ def exit_code(name: str, options, action) -> int:
         if package.__name__ == OWN_NAME:  # Blender 4.2 crashes at its end over classes that are still registered
             package.unregister()
         else:
-            room(package, "scene.engine_session").stop()
+            room(package, "scene.engine.session").stop()
     return 1
 
 

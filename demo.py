@@ -71,7 +71,8 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
     """Run the whole path; returns the report. Raises ThunderError."""
     import bpy
 
-    names = ("strip", "head", "performing", "sampling", "listening", "engine_session", "work", "stage", "showing")
+    names = ("voice.strip", "heads.head", "takes.generation", "takes.sampling", "review.listening", "engine.session", "host.jobs", "media.studio",
+             "animation.display")
     strip, head, performing, sampling, listening, session, work, stage, showing = (
         bake.room(package, f"scene.{name}") for name in names)
     files = bake.room(package, "thunder_core.files")
@@ -229,7 +230,7 @@ def sheet(client, spec: dict, out: str, package) -> None:
     python = core.find_engine_python(client.python, client.venvs)
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     environment |= {"PYTHONPATH": str(bake.ROOT), "PYTHONNOUSERSITE": "1", "MPLCONFIGDIR": client.folder}
-    done = subprocess.run([python, "-m", "thunder_core.sheet", path, out], env=environment, cwd=client.folder,
+    done = subprocess.run([python, "-m", "thunder_core.engine.sheet", path, out], env=environment, cwd=client.folder,
                           capture_output=True, text=True)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]

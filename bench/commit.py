@@ -38,8 +38,8 @@ def generated(lips: Path, folder: Path) -> None:
     missing = [wav for wav in sorted(lips.glob("*.wav")) if not (folder / f"{wav.stem}.npz").exists()]
     if not missing:
         return
-    from thunder_core.engine import Engine
-    from thunder_core.speech.audio import read_sound
+    from thunder_core.engine.engine import Engine
+    from thunder_core.engine.speech.audio import read_sound
 
     engine = Engine.load(None)
     folder.mkdir(parents=True, exist_ok=True)

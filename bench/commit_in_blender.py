@@ -32,7 +32,7 @@ BEYOND = 1e-5  # single precision
 
 def shown(room, rig, times: np.ndarray) -> tuple[np.ndarray, list]:
     """Values of a rig's tracks at times [S], [S, tracks], and the curves it plays."""
-    compat, tracks = room("scene.compat"), room("scene.tracks")
+    compat, tracks = room("scene.host.compat"), room("scene.heads.rna_paths")
     curves = [{(curve.data_path, curve.array_index): curve for curve in compat.curves_for(target)} for target in rig.targets]
     values = np.empty((len(times), len(rig.driver.tracks)))
     for place, track in enumerate(rig.driver.tracks):
@@ -68,22 +68,22 @@ def committed(room, path: Path, fps: float, way: str, error: float) -> dict:
     scene = bpy.context.scene
     scene.render.fps, scene.render.fps_base = round(fps), 1.0
     bpy.ops.thunder.add_head()
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     with np.load(path) as take:
         motion = room("thunder_core.types").Motion(*(take[name] for name in ("expression", "jaw", "head", "eyes")))
         channels = tuple(map(str, take["channels"]))
-        performance = room("scene.keying").Performance(motion, channels, take["opening"], take["width"], 1, 0.0, {})
-    clock = room("scene.resample").Clock.of(scene, 1.0)
-    *_, actions = room("scene.keying").key(rig, performance, clock, "take")
-    entry = room("scene.takes").add_to_list(scene, rig, actions, performance, "voice", clock)
-    room("scene.showing").show(rig, entry)
+        performance = room("scene.animation.keying").Performance(motion, channels, take["opening"], take["width"], 1, 0.0, {})
+    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
+    *_, actions = room("scene.animation.keying").key(rig, performance, clock, "take")
+    entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, performance, "voice", clock)
+    room("scene.animation.display").show(rig, entry)
     first, last = entry.first, entry.last
     times = first + np.arange((last - first) * PARTS + 1) / PARTS
-    channels, reach = room("scene.head").channel_names(), room("thunder_core.face.reach")
+    channels, reach = room("scene.heads.head").channel_names(), room("thunder_core.face.reach")
     before, _ = shown(room, rig, times)
     settings = scene.thunder.commit
     settings.to, settings.keys, settings.error = "NEW", way, error
-    committing = room("scene.committing")
+    committing = room("scene.takes.commit.committing")
     steps, began = committing.commit(rig, entry, "committed", committing.chosen(scene, entry)), time.process_time()
     while True:
         try:

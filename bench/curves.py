@@ -25,12 +25,12 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 import torch  # noqa: E402
 
-from thunder_core.engine import Engine  # noqa: E402
-from thunder_core.face.flame import opening_mm, width_mm  # noqa: E402
-from thunder_core.speech.audio import read_sound  # noqa: E402
-from thunder_core.speech.encoder import loudness  # noqa: E402
+from thunder_core.engine.engine import Engine  # noqa: E402
+from thunder_core.engine.flame import opening_mm, width_mm  # noqa: E402
+from thunder_core.engine.speech.audio import read_sound  # noqa: E402
+from thunder_core.engine.speech.encoder import loudness  # noqa: E402
 from thunder_core.train.label import best_path, segments  # noqa: E402
-from thunder_core.train.teacher import Style, perform  # noqa: E402
+from thunder_core.train.teacher import perform, Style  # noqa: E402
 
 
 def main() -> None:

@@ -23,9 +23,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.tables import keep  # noqa: E402
-from thunder_core.engine import Engine  # noqa: E402
-from thunder_core.speech.audio import read_sound  # noqa: E402
-from thunder_core.types import RATE, Motion, Speech  # noqa: E402
+from thunder_core.engine.engine import Engine  # noqa: E402
+from thunder_core.engine.speech.audio import read_sound  # noqa: E402
+from thunder_core.types import Motion, RATE, Speech  # noqa: E402
 
 RESULTS = ROOT / "bench" / "results" / "engine.txt"
 

@@ -23,9 +23,9 @@ RESOURCES = os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="thun
 
 import bpy  # noqa: E402
 import numpy as np  # noqa: E402
+import round_trip  # noqa: E402
 
 import bake  # noqa: E402
-import round_trip  # noqa: E402
 
 RATE = (25, 1.0)
 PLAYED = 250  # frames
@@ -70,7 +70,7 @@ def building(room, flame_file):
         bpy.data.objects.remove(bpy.data.objects["Thunder Head Rig"])
         scene.thunder.head = mesh
 
-    told["own character, found and mapped"] = seconds(lambda: room("scene.head").find(bpy.context.scene), character)
+    told["own character, found and mapped"] = seconds(lambda: room("scene.heads.head").find(bpy.context.scene), character)
     return told
 
 
@@ -78,15 +78,15 @@ def playing(room, core):
     """Milliseconds of frame_set over a take that moves all keys and bones: medians, and what one frame in twenty exceeds."""
     scene = empty()
     bpy.ops.thunder.add_head()
-    rig = room("scene.head").find(scene)
-    channels = room("scene.head").channel_names()
+    rig = room("scene.heads.head").find(scene)
+    channels = room("scene.heads.head").channel_names()
     made = round_trip.motion(core, channels, PLAYED)
     still = np.full(made.frames, 5.0, np.float32)
-    clock = room("scene.resample").Clock.of(scene, 1)
-    performance = room("scene.keying").Performance(made, channels, still, still, 1, 50.0, {})
-    *_, actions = room("scene.keying").key(rig, performance, clock, "played")
-    entry = room("scene.takes").add_to_list(scene, rig, actions, performance, "played", clock)
-    room("scene.showing").show(rig, entry)
+    clock = room("scene.animation.timing").Clock.of(scene, 1)
+    performance = room("scene.animation.keying").Performance(made, channels, still, still, 1, 50.0, {})
+    *_, actions = room("scene.animation.keying").key(rig, performance, clock, "played")
+    entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, performance, "played", clock)
+    room("scene.animation.display").show(rig, entry)
     spent, processor = [], []
     for frame in [*range(1, PLAYED + 1)] * 2:
         began = time.perf_counter(), time.process_time()
@@ -103,21 +103,21 @@ def playing(room, core):
 def exporting(room, core, folder):
     """Per format and importer: largest error in mm, bytes, seconds."""
     told = {}
-    formats = room("scene.exporting").FORMATS
+    formats = room("scene.media.export").FORMATS
     for key in round_trip.IMPORTS:
         for importer in round_trip.importers(bpy, key):
             scene = empty()
             bpy.ops.thunder.add_head()
-            rig = room("scene.head").find(scene)
+            rig = room("scene.heads.head").find(scene)
             rig.owner.location, rig.owner.rotation_euler = (0.3, -0.2, 1.5), (0, 0, 0.4)
             round_trip.show(room, core, rig, scene)
             round_trip.number_vertices([rig.mesh])
             before = round_trip.positions(bpy, scene, [rig.mesh])
-            shot = room("scene.exporting").Shot(
+            shot = room("scene.media.export").Shot(
                 scene, bpy.context.view_layer, rig, round_trip.FIRST, round_trip.LAST)
             path = os.path.join(folder, f"head{formats[key].suffix}")
             began = time.perf_counter()
-            room("scene.exporting").export(shot, formats[key], path)
+            room("scene.media.export").export(shot, formats[key], path)
             spent = time.perf_counter() - began
             scene = round_trip.bring_back(bpy, key, path, RATE, importer)
             meshes = [obj for obj in scene.objects if obj.type == "MESH"]

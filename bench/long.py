@@ -70,7 +70,7 @@ def worker_of(pid: int) -> int | None:
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
             for child in map(int, task.read_text().split()):
-                if b"thunder_core.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                if b"thunder_core.engine.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
                     return child
         except OSError:
             continue

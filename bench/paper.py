@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT))
 from bench.tables import keep  # noqa: E402
 from thunder_core.face.head import load_head  # noqa: E402
 from thunder_core.train.corpus import Corpus  # noqa: E402
-from thunder_core.train.evaluate import COLUMNS, SAMPLES, load_performer, table_row  # noqa: E402
+from thunder_core.train.evaluate import COLUMNS, load_performer, SAMPLES, table_row  # noqa: E402
 from thunder_core.train.motions import MotionSet  # noqa: E402
 
 LOWER_IS_BETTER = ("LVE", "DTW", "S-DIV-L", "T-DIV-L", "FDD-U", "FDD-L")

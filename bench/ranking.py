@@ -26,11 +26,11 @@ from scipy.ndimage import gaussian_filter1d  # noqa: E402
 from scipy.stats import rankdata  # noqa: E402
 
 from bench.tables import keep  # noqa: E402
-from thunder_core.engine import Engine  # noqa: E402
-from thunder_core.face.flame import opening_mm  # noqa: E402
-from thunder_core.m2s.score import late  # noqa: E402
-from thunder_core.speech.audio import read_sound  # noqa: E402
-from thunder_core.speech.encoder import loudness  # noqa: E402
+from thunder_core.engine.engine import Engine  # noqa: E402
+from thunder_core.engine.flame import opening_mm  # noqa: E402
+from thunder_core.engine.m2s.score import late  # noqa: E402
+from thunder_core.engine.speech.audio import read_sound  # noqa: E402
+from thunder_core.engine.speech.encoder import loudness  # noqa: E402
 from thunder_core.train.corpus import Corpus  # noqa: E402
 from thunder_core.train.evaluate import Measured  # noqa: E402
 from thunder_core.train.judge import without_closures  # noqa: E402
@@ -38,7 +38,7 @@ from thunder_core.train.label import best_path  # noqa: E402
 from thunder_core.train.metrics import lip_vertex_error  # noqa: E402
 from thunder_core.train.motions import MotionSet  # noqa: E402
 from thunder_core.train.teacher import perform  # noqa: E402
-from thunder_core.types import FPS, RATE, Speech, pack, unpack  # noqa: E402
+from thunder_core.types import FPS, pack, RATE, Speech, unpack  # noqa: E402
 
 FRAMES = 100  # 4 s
 SHIFTS = (2, 3, 5)  # frames of 40 ms

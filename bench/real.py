@@ -27,16 +27,16 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.tables import keep  # noqa: E402
-from thunder_core.engine import Engine  # noqa: E402
+from thunder_core.engine.engine import Engine  # noqa: E402
+from thunder_core.engine.speech.audio import read_sound  # noqa: E402
+from thunder_core.engine.speech.encoder import loudness  # noqa: E402
 from thunder_core.face.head import Head, load_head  # noqa: E402
-from thunder_core.speech.audio import read_sound  # noqa: E402
-from thunder_core.speech.encoder import loudness  # noqa: E402
 from thunder_core.train import metrics  # noqa: E402
 from thunder_core.train.calibrate import aligned_phones  # noqa: E402
 from thunder_core.train.evaluate import Measured  # noqa: E402
 from thunder_core.train.motions import pack  # noqa: E402
 from thunder_core.train.real_faces import solve_folder, solved_clips  # noqa: E402
-from thunder_core.train.teacher import Style, perform  # noqa: E402
+from thunder_core.train.teacher import perform, Style  # noqa: E402
 from thunder_core.types import Motion  # noqa: E402
 
 COLUMNS = ("LVE", "L-CCC", "L-PCC", "DTW", "FDD-U", "FDD-L")

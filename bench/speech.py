@@ -32,18 +32,18 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.tables import keep  # noqa: E402
-from thunder_core.engine import Engine  # noqa: E402
-from thunder_core.m2s.model import MeshToSpeech  # noqa: E402
-from thunder_core.m2s.mouth import SPACES, weights_name  # noqa: E402
-from thunder_core.m2s.vocoder import WINDOW  # noqa: E402
-from thunder_core.speech.audio import read_sound, write_sound  # noqa: E402
-from thunder_core.speech.encoder import loudness  # noqa: E402
-from thunder_core.speech.mel import BINS, FLOOR, HOP, LogMel, level  # noqa: E402
-from thunder_core.speech.phones import PHONES, SILENCE  # noqa: E402
+from thunder_core.engine.engine import Engine  # noqa: E402
+from thunder_core.engine.m2s.model import MeshToSpeech  # noqa: E402
+from thunder_core.engine.m2s.mouth import SPACES, weights_name  # noqa: E402
+from thunder_core.engine.m2s.vocoder import WINDOW  # noqa: E402
+from thunder_core.engine.speech.audio import read_sound, write_sound  # noqa: E402
+from thunder_core.engine.speech.encoder import loudness  # noqa: E402
+from thunder_core.engine.speech.mel import BINS, FLOOR, HOP, level, LogMel  # noqa: E402
+from thunder_core.engine.speech.phones import PHONES, SILENCE  # noqa: E402
 from thunder_core.train.corpus import Corpus, labels  # noqa: E402
-from thunder_core.train.label import Labeller, best_path  # noqa: E402
-from thunder_core.train.teacher import Style, perform  # noqa: E402
-from thunder_core.types import RATE, Motion, Speech  # noqa: E402
+from thunder_core.train.label import best_path, Labeller  # noqa: E402
+from thunder_core.train.teacher import perform, Style  # noqa: E402
+from thunder_core.types import Motion, RATE, Speech  # noqa: E402
 
 SAMPLE_SAYS = (
     "my brother moves both big blue boxes from the front room who can forgive such a foolish thief and put up with his thunder"
@@ -199,7 +199,7 @@ def likeness(natural: np.ndarray, made: np.ndarray) -> dict[str, float]:
 
         figures |= {"STOI": stoi(natural, made, RATE), "ESTOI": stoi(natural, made, RATE, extended=True)}
     if has("pesq"):
-        from pesq import PesqError, pesq
+        from pesq import pesq, PesqError
 
         for band in ("wb", "nb"):
             score = pesq(RATE, natural, made, band, on_error=PesqError.RETURN_VALUES) if np.abs(made).max() > 1e-4 else -1

@@ -27,13 +27,13 @@ import torch  # noqa: E402
 
 from bench.languages import spoken  # noqa: E402
 from bench.tables import keep  # noqa: E402
-from thunder_core.engine import Engine  # noqa: E402
-from thunder_core.face.flame import opening_mm, width_mm  # noqa: E402
-from thunder_core.speech.encoder import loudness  # noqa: E402
-from thunder_core.speech.phones import PHONES, SILENCE  # noqa: E402
-from thunder_core.train.corpus import LABEL_HOP, Clip, Corpus, labels  # noqa: E402
-from thunder_core.train.teacher import Style, perform  # noqa: E402
-from thunder_core.types import RATE, Motion, Speech  # noqa: E402
+from thunder_core.engine.engine import Engine  # noqa: E402
+from thunder_core.engine.flame import opening_mm, width_mm  # noqa: E402
+from thunder_core.engine.speech.encoder import loudness  # noqa: E402
+from thunder_core.engine.speech.phones import PHONES, SILENCE  # noqa: E402
+from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP, labels  # noqa: E402
+from thunder_core.train.teacher import perform, Style  # noqa: E402
+from thunder_core.types import Motion, RATE, Speech  # noqa: E402
 
 SHUT_MM = 0.6
 SECONDS = 6

@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene import flame_rig
+from ..scene.heads import flame
 from .adding import AddsHeadFrom
 
 
@@ -19,7 +19,7 @@ class THUNDER_OT_add_flame_head(AddsHeadFrom, bpy.types.Operator):
                                    description="Number of identity shape keys to create")
 
     def add(self, context, collection):
-        return flame_rig.add(self.filepath, collection, context.view_layer, context.scene.cursor.location, self.sliders)
+        return flame.add(self.filepath, collection, context.view_layer, context.scene.cursor.location, self.sliders)
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_add_flame_head,))

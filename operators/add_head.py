@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene import head
+from ..scene.heads import head
 from .adding import AddsHead
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the operators that add a head to the scene share: where it goes, that it is chosen, and errors as one sentence."""
 
-from ..scene import head, report
+from ..scene.heads import head
+from ..scene.review import problem_report
 from ..thunder_core.errors import ThunderError
 
 
@@ -24,7 +25,7 @@ class AddsHead:
         try:
             mesh = self.add(context, collection)
         except ThunderError as error:
-            report.note(self.bl_label, error)
+            problem_report.note(self.bl_label, error)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         head.fit_to_units(context.scene, mesh)

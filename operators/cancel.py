@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene import work
+from ..scene.host import jobs
 
 
 class THUNDER_OT_cancel(bpy.types.Operator):
@@ -15,13 +15,13 @@ class THUNDER_OT_cancel(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if work.running is None:
+        if jobs.running is None:
             cls.poll_message_set("Nothing is running")
             return False
         return True
 
     def execute(self, context):
-        work.running.asked_to_stop = True
+        jobs.running.asked_to_stop = True
         return {"FINISHED"}
 
 

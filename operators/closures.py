@@ -3,7 +3,8 @@
 
 import bpy
 
-from ..scene import closing, work
+from ..scene.host import jobs
+from ..scene.takes import manual_closures
 from .on_shown_take import NeedsShownTake, shown
 from .slices import SlicedWork
 
@@ -15,7 +16,7 @@ class _Closure(NeedsShownTake, SlicedWork):
         entry, rig = shown(context)
         frame = context.scene.frame_current_final
         steps = self.steps(rig, entry, frame)
-        return self.bl_label, (work.Step(fraction, self.bl_label, busy=True) for fraction in steps)
+        return self.bl_label, (jobs.Step(fraction, self.bl_label, busy=True) for fraction in steps)
 
 
 class THUNDER_OT_add_closure(_Closure, bpy.types.Operator):
@@ -25,7 +26,7 @@ class THUNDER_OT_add_closure(_Closure, bpy.types.Operator):
     bl_label = "Close Lips"
 
     def steps(self, rig, entry, frame):
-        return closing.close(rig, entry, frame)
+        return manual_closures.close(rig, entry, frame)
 
 
 class THUNDER_OT_remove_closure(_Closure, bpy.types.Operator):
@@ -35,7 +36,7 @@ class THUNDER_OT_remove_closure(_Closure, bpy.types.Operator):
     bl_label = "Open Lips"
 
     def steps(self, rig, entry, frame):
-        return closing.open_lips(rig, entry, frame)
+        return manual_closures.open_lips(rig, entry, frame)
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_add_closure, THUNDER_OT_remove_closure))

@@ -3,7 +3,9 @@
 
 import bpy
 
-from ..scene import committing, committing_dialogue, head, ranking
+from ..scene.heads import head
+from ..scene.review import live_score
+from ..scene.takes.commit import committing, dialogue
 from .on_shown_take import NeedsShownTake, shown
 from .slices import SlicedWork
 
@@ -26,7 +28,7 @@ class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
     def finish(self, context):
         self.report({"INFO"}, self.sentence)
         if not bpy.app.background:
-            ranking.look()  # what is the animator's own now has no score yet
+            live_score.look()  # what is the animator's own now has no score yet
         return {"FINISHED"}
 
 
@@ -42,14 +44,14 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
     def poll(cls, context):
         if not super().poll(context):
             return False
-        if not committing_dialogue.has_takes(context.scene):
+        if not dialogue.has_takes(context.scene):
             cls.poll_message_set("No line of the dialogue has takes: generate some first")
             return False
         return True
 
     def begin(self, context):
-        self.done = committing_dialogue.Done()
-        return "Committing the dialogue", committing_dialogue.commit_all(context.scene, self.done)
+        self.done = dialogue.Done()
+        return "Committing the dialogue", dialogue.commit_all(context.scene, self.done)
 
     def fail(self, error):
         answer = super().fail(error)
@@ -63,7 +65,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         for sentence in self.done.left_out:
             self.report({"WARNING"}, f"Left out: {sentence}")
         if not bpy.app.background:
-            ranking.look()
+            live_score.look()
         return {"FINISHED"}
 
 

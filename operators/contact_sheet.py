@@ -3,8 +3,10 @@
 
 import bpy
 
-from ..scene import browsing, contact_sheet, moments, spoken, strip, takes
-from ..scene.work import Step
+from ..scene.host.jobs import Step
+from ..scene.media import contact_sheet, sheet_key_frames
+from ..scene.takes import browsing, take_list
+from ..scene.voice import strip, voice_cache
 from ..thunder_core.errors import ThunderError
 from .select_take import there_are_takes
 from .slices import SlicedWork
@@ -26,7 +28,7 @@ class THUNDER_OT_contact_sheet(SlicedWork, bpy.types.Operator):
     def _steps(self, context):
         loudness = yield from _loudness(context, browsing.of_one_head(context)[0].voice)
         scene, listed = context.scene, browsing.of_one_head(context)  # only now: something may have been undone meanwhile
-        rig = takes.rig_of(scene, listed[0])
+        rig = take_list.rig_of(scene, listed[0])
         self.image = yield from contact_sheet.make(scene, rig, listed, contact_sheet.free_path(listed[0].voice), loudness)
 
     def finish(self, context):
@@ -44,12 +46,12 @@ def _loudness(context, name: str):
         voice = strip.find(context)
     except ThunderError:
         return None
-    heard = spoken.read(context.scene, voice) if voice.name == name else None
+    heard = voice_cache.read(context.scene, voice) if voice.name == name else None
     while heard is not None and heard.reading:
         yield Step(0.0, "Reading the voice")
     if heard is None or heard.peaks is None:
         return None
-    return moments.loudness(heard.peaks, spoken.PEAKS_PER_SECOND)
+    return sheet_key_frames.loudness(heard.peaks, voice_cache.PEAKS_PER_SECOND)
 
 
 def _open(context, image) -> None:

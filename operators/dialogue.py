@@ -3,8 +3,10 @@
 
 import bpy
 
-from ..scene import dialogue, engine_session, head
-from ..scene.sampling import Sampling
+from ..scene.engine import session
+from ..scene.heads import head
+from ..scene.takes import dialogue
+from ..scene.takes.sampling import Sampling
 from .generate import KeepsArrivals
 from .slices import SlicedWork
 
@@ -53,7 +55,7 @@ class THUNDER_OT_generate_all(KeepsArrivals, SlicedWork, bpy.types.Operator):
     def begin(self, context):
         scene, settings = context.scene, context.scene.thunder
         todo = dialogue.wanting(scene)
-        client = engine_session.client()
+        client = session.client()
         client.start()
         self.arrived, self.left_out, self.asked, self.strips = [], [], settings.count * len(todo), len(todo)
         return "Generating takes", dialogue.generate(client, scene, todo, settings.count, settings.seed, Sampling.of(settings),

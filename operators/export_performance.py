@@ -5,11 +5,14 @@ import os
 
 import bpy
 
-from ..scene import exporting, head, listening, report, takes
+from ..scene.heads import head
+from ..scene.media import export
+from ..scene.review import listening, problem_report
+from ..scene.takes import take_list
 from ..thunder_core.errors import ThunderError
 from .slices import nothing_runs
 
-_SUFFIXES = {form.suffix for form in exporting.FORMATS.values()}
+_SUFFIXES = {form.suffix for form in export.FORMATS.values()}
 
 
 class THUNDER_OT_export_performance(bpy.types.Operator):
@@ -23,7 +26,7 @@ class THUNDER_OT_export_performance(bpy.types.Operator):
     filter_glob: bpy.props.StringProperty(default=";".join(f"*{suffix}" for suffix in sorted(_SUFFIXES)), options={"HIDDEN"})
     check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     form: bpy.props.EnumProperty(
-        name="Format", items=[(key, form.name, form.carries) for key, form in exporting.FORMATS.items()],
+        name="Format", items=[(key, form.name, form.carries) for key, form in export.FORMATS.items()],
         description="File format",
     )
     frames: bpy.props.EnumProperty(
@@ -65,7 +68,7 @@ class THUNDER_OT_export_performance(bpy.types.Operator):
     def check(self, context):
         """Keep the file's ending that of the format; whether it changed."""
         stem, suffix = os.path.splitext(self.filepath)
-        wanted = (stem if suffix.lower() in _SUFFIXES else self.filepath) + exporting.FORMATS[self.form].suffix
+        wanted = (stem if suffix.lower() in _SUFFIXES else self.filepath) + export.FORMATS[self.form].suffix
         changed = wanted != self.filepath and bool(os.path.basename(self.filepath))
         if changed:
             self.filepath = wanted
@@ -85,10 +88,10 @@ class THUNDER_OT_export_performance(bpy.types.Operator):
         try:
             rig = head.find(context.scene, context.object)
             first, last = listening.chosen_frames(context, rig, self.frames)
-            shot = exporting.Shot(context.scene, context.view_layer, rig, first, last, self.rate, self.from_zero)
-            notes = exporting.export(shot, exporting.FORMATS[self.form], bpy.path.abspath(self.filepath))
+            shot = export.Shot(context.scene, context.view_layer, rig, first, last, self.rate, self.from_zero)
+            notes = export.export(shot, export.FORMATS[self.form], bpy.path.abspath(self.filepath))
         except ThunderError as error:
-            report.note(self.bl_label, error)
+            problem_report.note(self.bl_label, error)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         finally:
@@ -103,7 +106,7 @@ class THUNDER_OT_export_performance(bpy.types.Operator):
 def _file_name(context) -> str:
     """A name for the file: the shown take's, or the head's."""
     rig = head.find(context.scene, context.object)
-    entry = takes.on_head(context.scene, rig.mesh)
+    entry = take_list.on_head(context.scene, rig.mesh)
     name = entry.action.name if entry is not None else rig.owner.name
     return bpy.path.clean_name(name)
 

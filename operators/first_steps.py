@@ -6,7 +6,9 @@ import os
 import bpy
 from mathutils import Vector
 
-from ..scene import engine_session, head, strip
+from ..scene.engine import session
+from ..scene.heads import head
+from ..scene.voice import strip
 from ..thunder_core.client import ROOT
 from ..thunder_core.errors import ThunderError
 from .adding import AddsHead
@@ -121,7 +123,7 @@ class THUNDER_OT_open_preferences(bpy.types.Operator):
 
     def execute(self, context):
         try:
-            bpy.ops.preferences.addon_show(module=engine_session.PACKAGE)
+            bpy.ops.preferences.addon_show(module=session.PACKAGE)
         except RuntimeError as error:
             self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
             return {"CANCELLED"}

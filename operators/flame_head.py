@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene import flame_rig, head, preview
+from ..scene.heads import channel_preview, flame, head
 from ..thunder_core.face import mapping
 from .on_character import OnCharacter
 
@@ -17,13 +17,13 @@ class _OfFlameHead(OnCharacter):
 
     @classmethod
     def poll(cls, context):
-        if flame_rig.chosen(context) is None:
+        if flame.chosen(context) is None:
             cls.poll_message_set("No head from a FLAME file is selected: add one with Head from FLAME File")
             return False
         return True
 
     def meant(self, context):
-        return head.resolve(flame_rig.chosen(context))
+        return head.resolve(flame.chosen(context))
 
 
 class THUNDER_OT_preview_retarget(_OfFlameHead, bpy.types.Operator):
@@ -39,9 +39,9 @@ class THUNDER_OT_preview_retarget(_OfFlameHead, bpy.types.Operator):
 
     def change(self, context, rig):
         if self.amount == 0.0:
-            preview.end(context.scene)
+            channel_preview.end(context.scene)
         else:
-            preview.show(context.scene, rig, self.channel, self.amount)
+            channel_preview.show(context.scene, rig, self.channel, self.amount)
 
 
 class THUNDER_OT_measure_retarget(_OfFlameHead, bpy.types.Operator):
@@ -51,11 +51,11 @@ class THUNDER_OT_measure_retarget(_OfFlameHead, bpy.types.Operator):
     bl_label = "Measure"
 
     def change(self, context, rig):
-        found = flame_rig.measure(rig.mesh, rig.armature)
+        found = flame.measure(rig.mesh, rig.armature)
         text = (f"Lip opening off by {found.opening:.2f} mm on average, {found.worst:.1f} mm at most; "
                 f"lips that should touch are at most {found.closed:.2f} mm apart; "
                 f"lip shape off by {found.lips:.1f} of {found.travel:.1f} mm")
-        rig.armature[flame_rig.MEASURED] = text
+        rig.armature[flame.MEASURED] = text
         return text
 
 
@@ -73,7 +73,7 @@ class THUNDER_OT_fit_flame_bones(_OfFlameHead, bpy.types.Operator):
         return super().poll(context)
 
     def change(self, context, rig):
-        moved = flame_rig.fit_bones(rig.mesh, rig.armature, context.view_layer)
+        moved = flame.fit_bones(rig.mesh, rig.armature, context.view_layer)
         return f"Bones moved by up to {1000 * moved:.1f} mm"
 
 

@@ -3,8 +3,11 @@
 
 import bpy
 
-from ..scene import engine_session, head, performing, strip
-from ..scene.sampling import Sampling
+from ..scene.engine import session
+from ..scene.heads import head
+from ..scene.takes import generation
+from ..scene.takes.sampling import Sampling
+from ..scene.voice import strip
 from ..thunder_core.errors import Cancelled, ThunderError
 from .slices import SlicedWork
 
@@ -46,10 +49,10 @@ class THUNDER_OT_generate(KeepsArrivals, SlicedWork, bpy.types.Operator):
         voice = strip.find(context)
         rig = head.find(context.scene, context.object)
         head.check_animatable(rig)
-        client = engine_session.client()
+        client = session.client()
         client.start()
         self.arrived, self.asked = [], settings.count
-        steps = performing.generate(client, voice, context.scene, rig, settings.count, settings.seed, Sampling.of(settings),
+        steps = generation.generate(client, voice, context.scene, rig, settings.count, settings.seed, Sampling.of(settings),
                                     keep=self.arrived)
         return "Generating takes", steps
 

@@ -5,10 +5,11 @@ import os
 
 import bpy
 
-from ..scene import engine_session, installing, performing
-from ..scene.work import Step
+from ..scene.engine import install, session
+from ..scene.host.jobs import Step
+from ..scene.takes import generation
 from ..thunder_core.errors import ThunderError
-from .slices import SlicedWork, nothing_runs
+from .slices import nothing_runs, SlicedWork
 
 _LABELS = {"ABSENT": "Install Engine", "UNFINISHED": "Resume Installation", "BROKEN": "Repair Engine",
            "OUTDATED": "Update Engine", "READY": "Repair Engine"}
@@ -21,7 +22,7 @@ def label(kind: str) -> str:
 
 def wheels_folder() -> str:
     """The folder of wheels that the preferences name, "" for none."""
-    chosen = engine_session.preferences()
+    chosen = session.preferences()
     return bpy.path.abspath(chosen.wheels) if chosen and chosen.wheels else ""
 
 
@@ -34,43 +35,43 @@ class THUNDER_OT_install_engine(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if installing.folder() is None:
+        if install.folder() is None:
             cls.poll_message_set("Thunder is not installed as an extension, so there is no folder for the engine")
             return False
-        if installing.running is not None:
+        if install.running is not None:
             cls.poll_message_set("The engine is being installed")
             return False
         if not nothing_runs(cls):
             return False
-        if not installing.may_download() and not os.path.isdir(wheels_folder()):
+        if not install.may_download() and not os.path.isdir(wheels_folder()):
             cls.poll_message_set("Turn on Allow Online Access in the System preferences, or choose a folder of wheels")
             return False
         return True
 
     @classmethod
     def description(cls, context, properties):
-        if installing.state().kind == "READY":
+        if install.state().kind == "READY":
             return "Check the engine's packages and reinstall missing or damaged ones"
         return cls.__doc__
 
     def invoke(self, context, event):
-        kind = installing.state().kind
+        kind = install.state().kind
         if kind == "READY":
             return self.execute(context)
-        size = f"About {installing.DOWNLOAD_GB:.1f} GB to download" if not wheels_folder() else "Reads the folder of wheels"
+        size = f"About {install.DOWNLOAD_GB:.1f} GB to download" if not wheels_folder() else "Reads the folder of wheels"
         return context.window_manager.invoke_confirm(
             self, event, title=label(kind), confirm_text="Install",
-            message=f"{size}, {installing.DISK_GB:.0f} GB of disk space. You can keep working, and cancel at any time")
+            message=f"{size}, {install.DISK_GB:.0f} GB of disk space. You can keep working, and cancel at any time")
 
     def execute(self, context):
-        engine_session.stop()  # a running engine would hold its files
+        session.stop()  # a running engine would hold its files
         wheels = wheels_folder()
-        begun = installing.begin(wheels or None, online=installing.may_download() and not wheels)
+        begun = install.begin(wheels or None, online=install.may_download() and not wheels)
         if bpy.app.background:
             begun.wait()
-            installing.settle()
-            if installing.last_error:
-                self.report({"ERROR"}, installing.last_error)
+            install.settle()
+            if install.last_error:
+                self.report({"ERROR"}, install.last_error)
                 return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -84,13 +85,13 @@ class THUNDER_OT_stop_installation(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if installing.running is None:
+        if install.running is None:
             cls.poll_message_set("The engine is not being installed now")
             return False
         return True
 
     def execute(self, context):
-        installing.running.stop()
+        install.running.stop()
         return {"FINISHED"}
 
 
@@ -103,7 +104,7 @@ class THUNDER_OT_remove_engine(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if installing.running is not None or installing.state().kind == "ABSENT":
+        if install.running is not None or install.state().kind == "ABSENT":
             cls.poll_message_set("This add-on has no engine to remove")
             return False
         return True
@@ -111,12 +112,12 @@ class THUNDER_OT_remove_engine(bpy.types.Operator):
     def invoke(self, context, event):
         return context.window_manager.invoke_confirm(
             self, event, title="Remove Engine", confirm_text="Remove",
-            message=f"Frees about {installing.DISK_GB:.0f} GB. Reinstall it to generate takes")
+            message=f"Frees about {install.DISK_GB:.0f} GB. Reinstall it to generate takes")
 
     def execute(self, context):
-        engine_session.stop()
+        session.stop()
         try:
-            installing.remove()
+            install.remove()
         except ThunderError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -137,10 +138,10 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
     def poll(cls, context):
         if not super().poll(context):
             return False
-        if installing.running is not None:
+        if install.running is not None:
             cls.poll_message_set("The engine is being installed")
             return False
-        there, text = engine_session.found_now()
+        there, text = session.found_now()
         if not there:
             cls.poll_message_set(text)
         return there
@@ -149,8 +150,8 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
         return "Checking the engine", self.ask()
 
     def ask(self):
-        answer = yield from performing.ask(engine_session.client(), "hello", (0.1, 1.0), "Starting engine")
-        engine_session.tell(answer)
+        answer = yield from generation.ask(session.client(), "hello", (0.1, 1.0), "Starting engine")
+        session.tell(answer)
         yield Step(1.0, "Engine is running")
 
 
@@ -160,9 +161,9 @@ _register, _unregister = bpy.utils.register_classes_factory(CLASSES)
 
 def register():
     _register()
-    installing.sweep()
+    install.sweep()
 
 
 def unregister():
-    installing.end()
+    install.end()
     _unregister()

@@ -3,7 +3,8 @@
 
 import bpy
 
-from ..scene import head, ranking
+from ..scene.heads import head
+from ..scene.review import live_score
 from ..thunder_core.errors import ThunderError
 
 
@@ -13,7 +14,7 @@ def standing(context):
         rig = head.find(context.scene, context.object)
     except ThunderError:
         rig = None
-    return ranking.standing(context.scene, rig)
+    return live_score.standing(context.scene, rig)
 
 
 class THUNDER_OT_jump_to_drift(bpy.types.Operator):
@@ -68,7 +69,7 @@ class THUNDER_OT_keep_score(bpy.types.Operator):
     bl_options = {"INTERNAL"}  # no undo step: whoever undoes an edit undoes its score with it
 
     def execute(self, context):
-        return {"FINISHED"} if ranking.write() else {"CANCELLED"}
+        return {"FINISHED"} if live_score.write() else {"CANCELLED"}
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_jump_to_drift, THUNDER_OT_keep_score))

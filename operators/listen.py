@@ -3,7 +3,10 @@
 
 import bpy
 
-from ..scene import engine_session, head, listening, strip
+from ..scene.engine import session
+from ..scene.heads import head
+from ..scene.review import listening
+from ..scene.voice import strip
 from ..thunder_core.errors import BadSound, ThunderError
 from .slices import SlicedWork
 
@@ -28,7 +31,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
             voice = strip.find(context)
         except BadSound:
             voice = None  # without a voice the sound is nobody's in particular
-        client = engine_session.client()
+        client = session.client()
         client.start()
         edited = context.scene.thunder.listen_range == "EDITED"
         return "Listening", self.told(listening.listen(client, context.scene, rig, voice, first, last, edited))

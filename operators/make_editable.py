@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene import overriding
+from ..scene.heads import library_override
 from ..thunder_core.errors import ThunderError
 
 
@@ -23,7 +23,7 @@ class THUNDER_OT_make_editable(bpy.types.Operator):
         if context.scene is None:
             return False
         chosen = _chosen(context)
-        if overriding.wanting(context.scene, chosen) is None:
+        if library_override.wanting(context.scene, chosen) is None:
             what = "Nothing here is" if chosen is None else f"“{chosen.name}” is not"
             cls.poll_message_set(f"{what} linked from another file: there is nothing to make editable")
             return False
@@ -35,7 +35,7 @@ class THUNDER_OT_make_editable(bpy.types.Operator):
     def execute(self, context):
         scene = context.scene
         try:
-            face = overriding.make_editable(scene, context.view_layer, overriding.wanting(scene, _chosen(context)))
+            face = library_override.make_editable(scene, context.view_layer, library_override.wanting(scene, _chosen(context)))
         except ThunderError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import bpy
 
-from ..scene import character, head, learning, memory, preview, table
+from ..scene.heads import channel_preview, character, head, head_state, mapping_table, rules_from_pose
 from .on_character import OnCharacter
 
 
@@ -16,10 +16,10 @@ class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
     bl_label = "Find by Names"
 
     def change(self, context, thing):
-        kept = memory.mapping(thing)
+        kept = head_state.mapping(thing)
         parts = character.plan_of(thing).parts if kept else ()
         plan = replace(character.detect(thing, anew=True), parts=parts)
-        table.keep_plan(context.scene, thing, plan)
+        mapping_table.keep_plan(context.scene, thing, plan)
         context.scene.thunder.head = thing
         if not plan.rules:
             return "No known names found: map the channels by hand"
@@ -34,7 +34,7 @@ class THUNDER_OT_show_mapping(OnCharacter, bpy.types.Operator):
     bl_label = "Show Mapping"
 
     def change(self, context, thing):
-        table.fill(context.scene, thing)
+        mapping_table.fill(context.scene, thing)
         context.scene.thunder.head = thing
 
 
@@ -71,11 +71,11 @@ class THUNDER_OT_remove_rule(_OfTable, bpy.types.Operator):
 
     def change(self, context, thing):
         settings = context.scene.thunder
-        preview.end(context.scene)
+        channel_preview.end(context.scene)
         if 0 <= settings.table_index < len(settings.table):
             settings.table.remove(settings.table_index)
-            table.keep(context.scene)
-            table.fill(context.scene, settings.table_head)
+            mapping_table.keep(context.scene)
+            mapping_table.fill(context.scene, settings.table_head)
 
 
 class THUNDER_OT_learn_channel(_OfTable, bpy.types.Operator):
@@ -90,10 +90,10 @@ class THUNDER_OT_learn_channel(_OfTable, bpy.types.Operator):
         thing = settings.table_head
         plan = character.plan_of(thing)
         amount = settings.preview_amount if settings.preview else 1.0
-        rules = learning.rules_of_pose(source, plan, character.objects_of(thing, plan), amount)
+        rules = rules_from_pose.rules_of_pose(source, plan, character.objects_of(thing, plan), amount)
         kept = tuple(rule for rule in plan.rules if rule.source != source)
         joints = tuple(rule for rule in plan.joints if rule.joint != source)
-        table.keep_plan(context.scene, thing, replace(plan, name="By Hand", rules=kept + tuple(rules), joints=joints))
+        mapping_table.keep_plan(context.scene, thing, replace(plan, name="By Hand", rules=kept + tuple(rules), joints=joints))
         return f"“{source}” moves {len(rules)} target{'s' * (len(rules) != 1)} now"
 
 
@@ -111,7 +111,7 @@ class THUNDER_OT_use_objects(OnCharacter, bpy.types.Operator):
             other.name for other in context.selected_objects if other.type in ("MESH", "ARMATURE"))
         if thing.name not in chosen and not self.by_place:
             chosen = (thing.name, *chosen)
-        table.keep_plan(context.scene, thing, character.with_parts(character.plan_of(thing), chosen))
+        mapping_table.keep_plan(context.scene, thing, character.with_parts(character.plan_of(thing), chosen))
         head.resolve(thing)
         return "The character's objects are found by armature, parent and place" if self.by_place else f"{len(chosen)} objects are used"
 
@@ -124,7 +124,7 @@ class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):
 
     def change(self, context, thing):
         plan = character.plan_of(thing)
-        table.keep_plan(context.scene, thing, replace(character.mirrored(plan), name=plan.name))
+        mapping_table.keep_plan(context.scene, thing, replace(character.mirrored(plan), name=plan.name))
 
 
 register, unregister = bpy.utils.register_classes_factory((

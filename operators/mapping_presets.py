@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene import character, head, presets, table
+from ..scene.heads import character, head, mapping_table, presets
 from ..thunder_core.errors import ThunderError
 from .on_character import OnCharacter
 
@@ -27,7 +27,7 @@ class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
 
     def invoke(self, context, event):
         try:
-            self.name = table.face(context.scene, context.object).name
+            self.name = mapping_table.face(context.scene, context.object).name
         except ThunderError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -55,7 +55,7 @@ class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
 
     def change(self, context, thing):
         plan = character.with_parts(presets.load(self.name), ())
-        table.keep_plan(context.scene, thing, plan)
+        mapping_table.keep_plan(context.scene, thing, plan)
         context.scene.thunder.head = thing
         return f"{len(head.resolve(thing).channels)} channels are mapped by “{self.name}”"
 

@@ -3,7 +3,8 @@
 
 import bpy
 
-from ..scene import mixing, takes, work
+from ..scene.host import jobs
+from ..scene.takes import mix, take_list
 from .slices import SlicedWork
 
 _items: list = []  # Blender keeps no reference to the texts of a dynamic list
@@ -11,7 +12,7 @@ _items: list = []  # Blender keeps no reference to the texts of a dynamic list
 
 def _takes(self, context):
     found = [(entry.action.name, entry.name, entry.tooltip, place)
-             for place, entry in enumerate(mixing.candidates(context))] if context is not None else []
+             for place, entry in enumerate(mix.candidates(context))] if context is not None else []
     _items[:] = found
     return _items
 
@@ -23,7 +24,7 @@ class THUNDER_OT_choose_part(bpy.types.Operator):
     bl_label = "Choose Take"
     bl_options = {"REGISTER", "UNDO"}
 
-    part: bpy.props.EnumProperty(name="Part", items=mixing.PART_ITEMS, description="Part of the face")
+    part: bpy.props.EnumProperty(name="Part", items=mix.PART_ITEMS, description="Part of the face")
     take: bpy.props.EnumProperty(name="Take", items=_takes, description="Take used for this part")
 
     def execute(self, context):
@@ -38,20 +39,20 @@ class THUNDER_OT_add_cut(bpy.types.Operator):
     bl_label = "Cut to Shown Take"
     bl_options = {"REGISTER", "UNDO"}
 
-    part: bpy.props.EnumProperty(name="Part", items=mixing.CUT_ITEMS, description="Part of the face to switch")
+    part: bpy.props.EnumProperty(name="Part", items=mix.CUT_ITEMS, description="Part of the face to switch")
 
     @classmethod
     def poll(cls, context):
         if context.scene is None:
             return False
-        if takes.shown_index(context.scene.thunder) < 0:
-            cls.poll_message_set(takes.why_none(context))
+        if take_list.shown_index(context.scene.thunder) < 0:
+            cls.poll_message_set(take_list.why_none(context))
             return False
         return True
 
     def execute(self, context):
-        entry = takes.shown_take(context.scene.thunder)
-        mixing.add_cut(context.scene, context.scene.frame_current, self.part, entry)
+        entry = take_list.shown_take(context.scene.thunder)
+        mix.add_cut(context.scene, context.scene.frame_current, self.part, entry)
         return {"FINISHED"}
 
 
@@ -83,13 +84,13 @@ class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
     def poll(cls, context):
         if not super().poll(context):
             return False
-        if len(mixing.candidates(context)) < 2:
+        if len(mix.candidates(context)) < 2:
             cls.poll_message_set("There is only one take of this head and voice: generate more to mix them")
             return False
         return True
 
     def begin(self, context):
-        return "Mixing takes", (work.Step(fraction, "Mixing takes", busy=True) for fraction in mixing.mix(context))
+        return "Mixing takes", (jobs.Step(fraction, "Mixing takes", busy=True) for fraction in mix.mix(context))
 
     def finish(self, context):
         self.report({"INFO"}, f"Created take “{context.scene.thunder.takes[-1].name}”")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the operators on an animator's own character share: which one is meant, and errors as one sentence."""
 
-from ..scene import report, table
+from ..scene.heads import mapping_table
+from ..scene.review import problem_report
 from ..thunder_core.errors import ThunderError
 
 
@@ -22,13 +23,13 @@ class OnCharacter:
 
     def meant(self, context):
         """What `change` is given: the character's face, or what stands for it."""
-        return table.face(context.scene, context.object)
+        return mapping_table.face(context.scene, context.object)
 
     def execute(self, context):
         try:
             message = self.change(context, self.meant(context))
         except ThunderError as error:
-            report.note(self.bl_label, error)
+            problem_report.note(self.bl_label, error)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         if message:

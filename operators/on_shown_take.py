@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What operators on the shown take have in common."""
 
-from ..scene import report, takes
+from ..scene.review import problem_report
+from ..scene.takes import take_list
 from ..thunder_core.errors import ThunderError
 from .slices import nothing_runs
 
 
 def shown(context):
     """The shown take's entry and rig. Raises BadHead."""
-    entry = takes.shown_take(context.scene.thunder)
-    return entry, takes.rig_of(context.scene, entry)
+    entry = take_list.shown_take(context.scene.thunder)
+    return entry, take_list.rig_of(context.scene, entry)
 
 
 class NeedsShownTake:
@@ -19,8 +20,8 @@ class NeedsShownTake:
     def poll(cls, context):
         if context.scene is None:
             return False
-        if takes.shown_index(context.scene.thunder) < 0:
-            cls.poll_message_set(takes.why_none(context))
+        if take_list.shown_index(context.scene.thunder) < 0:
+            cls.poll_message_set(take_list.why_none(context))
             return False
         return nothing_runs(cls)
 
@@ -34,7 +35,7 @@ class OnShownTake(NeedsShownTake):
         try:
             self.deed(context)
         except ThunderError as error:
-            report.note(self.bl_label, error)
+            problem_report.note(self.bl_label, error)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         return {"FINISHED"}

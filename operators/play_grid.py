@@ -3,7 +3,10 @@
 
 import bpy
 
-from ..scene import browsing, grid, playing, showing, takes, work
+from ..scene.animation import display
+from ..scene.host import jobs, playback
+from ..scene.media import grid
+from ..scene.takes import browsing, take_list
 from ..thunder_core.errors import BadRequest, ThunderError
 from .select_take import there_are_takes
 from .slices import SlicedWork
@@ -26,7 +29,7 @@ class THUNDER_OT_play_grid(SlicedWork, bpy.types.Operator):
 
     def invoke(self, context, event):
         if grid.running():
-            playing.stop()
+            playback.stop()
             return bpy.ops.thunder.leave_grid()
         self.watches = False
         return super().invoke(context, event)
@@ -39,11 +42,11 @@ class THUNDER_OT_play_grid(SlicedWork, bpy.types.Operator):
                 return {"FINISHED"}
             if not escape:
                 return {"PASS_THROUGH"}
-            playing.stop()
+            playback.stop()
             bpy.ops.thunder.leave_grid()
             return {"FINISHED"}
-        if escape and work.running is not None:
-            work.running.asked_to_stop = True  # what plays meanwhile goes on
+        if escape and jobs.running is not None:
+            jobs.running.asked_to_stop = True  # what plays meanwhile goes on
             return {"RUNNING_MODAL"}
         return super().modal(context, event)
 
@@ -60,7 +63,7 @@ class THUNDER_OT_play_grid(SlicedWork, bpy.types.Operator):
         if not bpy.app.background and grid.viewport(context) is None:
             raise BadRequest("This window has no 3D viewport to play the takes in: open one and press Play All again")
         listed = browsing.of_one_head(context)
-        return "Play All", grid.build(context.scene, takes.rig_of(context.scene, listed[0]), listed)
+        return "Play All", grid.build(context.scene, take_list.rig_of(context.scene, listed[0]), listed)
 
     def finish(self, context):
         grid.enter(context)
@@ -92,7 +95,7 @@ class THUNDER_OT_leave_grid(bpy.types.Operator):
         if place < 0:
             return {"FINISHED"}
         try:
-            showing.show(takes.rig_of(context.scene, entries[place]), entries[place])
+            display.show(take_list.rig_of(context.scene, entries[place]), entries[place])
         except ThunderError as error:
             self.report({"ERROR"}, str(error))
             return {"FINISHED"}

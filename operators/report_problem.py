@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene import report
+from ..scene.review import problem_report
 
 
 class THUNDER_OT_report_problem(bpy.types.Operator):
@@ -32,13 +32,13 @@ class THUNDER_OT_report_problem(bpy.types.Operator):
         self.layout.prop(self, "names")
 
     def execute(self, context):
-        text = bpy.data.texts.get(report.TEXT) or bpy.data.texts.new(report.TEXT)
-        words = report.text(context, self.names)
+        text = bpy.data.texts.get(problem_report.TEXT) or bpy.data.texts.new(problem_report.TEXT)
+        words = problem_report.text(context, self.names)
         text.clear()
         text.write(words)
         text.cursor_set(0)
         context.window_manager.clipboard = words
-        self.report({"INFO"}, f"Report copied to the clipboard and saved as the text “{report.TEXT}” in this file")
+        self.report({"INFO"}, f"Report copied to the clipboard and saved as the text “{problem_report.TEXT}” in this file")
         return {"FINISHED"}
 
 

@@ -3,7 +3,8 @@
 
 import bpy
 
-from ..scene import engine_session, keeping
+from ..scene.engine import session
+from ..scene.takes import keep
 from ..thunder_core.errors import BadRequest, ThunderError
 from .generate import KeepsArrivals
 from .on_shown_take import NeedsShownTake, OnShownTake, shown
@@ -31,9 +32,9 @@ class THUNDER_OT_keep_frames(OnShownTake, bpy.types.Operator):
                 raise BadRequest("There is no preview range: set one in the timeline (P)")
             first, last = scene.frame_preview_start, scene.frame_preview_end
         elif self.which == "MARKERS":
-            first, last = keeping.marked_range(scene, entry)
+            first, last = keep.marked_range(scene, entry)
         elif self.which == "SELECTED":
-            times = [at for found in keeping.selected_keys(rig, entry).values() for at in found]
+            times = [at for found in keep.selected_keys(rig, entry).values() for at in found]
             if not times:
                 raise BadRequest("No keys of the take are selected: select some in the dope sheet or the graph editor")
             first, last = int(min(times)), int(max(times))
@@ -42,7 +43,7 @@ class THUNDER_OT_keep_frames(OnShownTake, bpy.types.Operator):
             first, last = scene.frame_current - half, scene.frame_current + half
         if last < entry.first or first > entry.last:
             raise BadRequest(f"These frames are outside the take: choose frames from {entry.first} to {entry.last}")
-        keeping.add_range(scene, max(first, entry.first), min(last, entry.last))
+        keep.add_range(scene, max(first, entry.first), min(last, entry.last))
 
 
 class THUNDER_OT_free_frames(bpy.types.Operator):
@@ -73,18 +74,18 @@ class THUNDER_OT_resample_rest(NeedsShownTake, KeepsArrivals, SlicedWork, bpy.ty
     def description(cls, context, properties):
         try:
             entry, rig = shown(context)
-            keeping.kept(context.scene, rig, entry, max(1, entry.last - entry.first))
+            keep.kept(context.scene, rig, entry, max(1, entry.last - entry.first))
         except (ThunderError, IndexError) as error:
             return str(error) if isinstance(error, ThunderError) else cls.__doc__
         return cls.__doc__
 
     def begin(self, context):
         entry, rig = shown(context)
-        keeping.kept(context.scene, rig, entry, max(1, entry.last - entry.first))  # said before the engine is woken
-        client = engine_session.client()
+        keep.kept(context.scene, rig, entry, max(1, entry.last - entry.first))  # said before the engine is woken
+        client = session.client()
         client.start()
         self.arrived, self.asked = [], context.scene.thunder_keep.count
-        return "Resampling the rest", keeping.resample(client, context, self.arrived)
+        return "Resampling the rest", keep.resample(client, context, self.arrived)
 
     def finish(self, context):
         best = max(self.arrived, key=lambda take: take.score)

@@ -3,7 +3,9 @@
 
 import bpy
 
-from ..scene import engine_session, resync, voice_state
+from ..scene.engine import session
+from ..scene.takes import resync
+from ..scene.voice import fingerprint
 from .slices import SlicedWork
 
 _DONE = {"MOVED": "moved", "CUT": "trimmed", "RATE": "converted to the scene's frame rate", "CHANGED": "resampled"}
@@ -19,7 +21,7 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
     def poll(cls, context):
         if not super().poll(context):
             return False
-        if not voice_state.stale(context.scene):
+        if not fingerprint.stale(context.scene):
             cls.poll_message_set("All takes match their voice")
             return False
         return True
@@ -27,7 +29,7 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
     def begin(self, context):
         client = None
         if resync.needs_engine(context.scene):
-            client = engine_session.client()
+            client = session.client()
             client.start()
         self.changes = []
         return "Re-syncing takes", resync.resync(client, context.scene, self.changes)

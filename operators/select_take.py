@@ -3,7 +3,11 @@
 
 import bpy
 
-from ..scene import browsing, head, playing, report, showing, takes
+from ..scene.animation import display
+from ..scene.heads import head
+from ..scene.host import playback
+from ..scene.review import problem_report
+from ..scene.takes import browsing, take_list
 from ..thunder_core.errors import ThunderError
 
 
@@ -43,16 +47,16 @@ class THUNDER_OT_select_take(bpy.types.Operator):
         try:
             index = self._stepped(context) if self.step else self.index
             if index < 0:
-                showing.show_own(takes.shown_rig(settings) or head.find(context.scene, context.object))
+                display.show_own(take_list.shown_rig(settings) or head.find(context.scene, context.object))
             elif index < len(settings.takes):
-                showing.show(takes.rig_of(context.scene, settings.takes[index]), settings.takes[index])
+                display.show(take_list.rig_of(context.scene, settings.takes[index]), settings.takes[index])
                 if settings.play_shown:
-                    playing.start(context.scene, settings.takes[index].first)
+                    playback.start(context.scene, settings.takes[index].first)
             else:
                 self.report({"ERROR"}, f"There is no take {index + 1}: the list has {len(settings.takes)}")
                 return {"CANCELLED"}
         except ThunderError as error:
-            report.note(self.bl_label, error)
+            problem_report.note(self.bl_label, error)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         return {"FINISHED"}
@@ -61,7 +65,7 @@ class THUNDER_OT_select_take(bpy.types.Operator):
         """The place of the take so many rows on in the list as it is drawn; from none to its first or last."""
         settings = context.scene.thunder
         order = browsing.order(context) or list(range(len(settings.takes)))
-        shown = takes.shown_index(settings)
+        shown = take_list.shown_index(settings)
         if shown not in order:
             return order[0 if self.step > 0 else -1]
         return order[(order.index(shown) + self.step) % len(order)]
@@ -80,10 +84,10 @@ class THUNDER_OT_flip_take(bpy.types.Operator):
 
     def execute(self, context):
         try:
-            rig = takes.shown_rig(context.scene.thunder) or head.find(context.scene, context.object)
-            name = takes.flip(context.scene, rig)
+            rig = take_list.shown_rig(context.scene.thunder) or head.find(context.scene, context.object)
+            name = take_list.flip(context.scene, rig)
         except ThunderError as error:
-            report.note(self.bl_label, error)
+            problem_report.note(self.bl_label, error)
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         self.report({"INFO"}, f"Showing {name}")

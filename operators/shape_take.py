@@ -3,7 +3,8 @@
 
 import bpy
 
-from ..scene import shaping, takes, work
+from ..scene.host import jobs
+from ..scene.takes import shape, take_list
 from .on_shown_take import NeedsShownTake, OnShownTake, shown
 from .slices import SlicedWork
 
@@ -16,7 +17,7 @@ class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         entry, rig = shown(context)
-        return "Shaping", (work.Step(fraction, "Shaping the take", busy=True) for fraction in shaping.apply(rig, entry))
+        return "Shaping", (jobs.Step(fraction, "Shaping the take", busy=True) for fraction in shape.apply(rig, entry))
 
 
 class THUNDER_OT_reset_shape(OnShownTake, bpy.types.Operator):
@@ -29,14 +30,14 @@ class THUNDER_OT_reset_shape(OnShownTake, bpy.types.Operator):
     def poll(cls, context):
         if not super().poll(context):
             return False
-        if not shaping.is_shaped(takes.shown_take(context.scene.thunder).action):
+        if not shape.is_shaped(take_list.shown_take(context.scene.thunder).action):
             cls.poll_message_set("The take is not shaped: move one of the sliders first")
             return False
         return True
 
     def deed(self, context):
         entry, _ = shown(context)
-        shaping.reset(entry)
+        shape.reset(entry)
 
 
 class THUNDER_OT_animate_emotion(OnShownTake, bpy.types.Operator):
@@ -47,7 +48,7 @@ class THUNDER_OT_animate_emotion(OnShownTake, bpy.types.Operator):
 
     def deed(self, context):
         entry, rig = shown(context)
-        shaping.animate_strength(rig, entry)
+        shape.animate_strength(rig, entry)
 
 
 class THUNDER_OT_still_emotion(OnShownTake, bpy.types.Operator):
@@ -58,8 +59,8 @@ class THUNDER_OT_still_emotion(OnShownTake, bpy.types.Operator):
 
     def deed(self, context):
         entry, rig = shown(context)
-        shaping.still_strength(rig, entry)
-        shaping.follow(entry)
+        shape.still_strength(rig, entry)
+        shape.follow(entry)
 
 
 register, unregister = bpy.utils.register_classes_factory(

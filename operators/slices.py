@@ -7,7 +7,8 @@ import traceback
 
 import bpy
 
-from ..scene import report, work
+from ..scene.host import jobs
+from ..scene.review import problem_report
 from ..thunder_core.errors import Cancelled, ThunderError
 
 TICK_SECONDS = 0.05
@@ -15,9 +16,9 @@ TICK_SECONDS = 0.05
 
 def nothing_runs(operator) -> bool:
     """Whether an operator can be called, as far as other work goes; if not, its button says why."""
-    if work.running is not None:
+    if jobs.running is not None:
         operator.poll_message_set("Another Thunder operation is running: wait for it or cancel it")
-    return work.running is None
+    return jobs.running is None
 
 
 class SlicedWork:
@@ -34,7 +35,7 @@ class SlicedWork:
 
     def execute(self, context):
         try:
-            work.run_through(*self.begin(context))
+            jobs.run_through(*self.begin(context))
         except Exception as error:
             return self.fail(error)
         return self.finish(context)
@@ -43,7 +44,7 @@ class SlicedWork:
         if bpy.app.background or context.window is None:
             return self.execute(context)
         try:
-            work.begin(*self.begin(context))
+            jobs.begin(*self.begin(context))
         except Exception as error:
             return self.fail(error)
         self.timer = context.window_manager.event_timer_add(TICK_SECONDS, window=context.window)
@@ -51,16 +52,16 @@ class SlicedWork:
         return {"RUNNING_MODAL"}
 
     def modal(self, context, event):
-        if work.running is None:  # the add-on was disabled meanwhile
+        if jobs.running is None:  # the add-on was disabled meanwhile
             return self.leave(context, {"CANCELLED"})
         if event.type == "ESC" and event.value == "PRESS" and not context.screen.is_animation_playing:
-            work.running.asked_to_stop = True
+            jobs.running.asked_to_stop = True
             return {"RUNNING_MODAL"}
         if event.type != "TIMER":
             # While the work holds data between two slices, an undo in between would pull it from under it.
-            return {"RUNNING_MODAL" if work.running.step.busy else "PASS_THROUGH"}
+            return {"RUNNING_MODAL" if jobs.running.step.busy else "PASS_THROUGH"}
         try:
-            over = work.running.advance()
+            over = jobs.running.advance()
         except Exception as error:
             self.leave(context, None)
             return self.fail(error)
@@ -68,7 +69,7 @@ class SlicedWork:
             self.leave(context, None)
             return self.finish(context)
         self.show_progress(context)
-        return {"RUNNING_MODAL" if work.running.step.busy else "PASS_THROUGH"}
+        return {"RUNNING_MODAL" if jobs.running.step.busy else "PASS_THROUGH"}
 
     def cancel(self, context):
         """Blender ends the operator itself: another file is opened or the window closes."""
@@ -80,20 +81,20 @@ class SlicedWork:
             self.timer = None
         if context.workspace is not None:
             context.workspace.status_text_set(None)
-        work.end()
+        jobs.end()
         return result
 
     def show_progress(self, context):
-        step, left = work.running.step, work.running.time_left
-        text = f"{work.running.title}: {step.message} ({step.fraction:.0%}{', ' if left else ''}{left}) · Esc cancels"
+        step, left = jobs.running.step, jobs.running.time_left
+        text = f"{jobs.running.title}: {step.message} ({step.fraction:.0%}{', ' if left else ''}{left}) · Esc cancels"
         if text != getattr(self, "shown_text", None):  # drawing costs the animator time: only when there is something new
             self.shown_text = text
             context.workspace.status_text_set(text)
-            work.redraw()
+            jobs.redraw()
 
     def fail(self, error: Exception):
         if not isinstance(error, Cancelled):
-            report.note(self.bl_label, error)
+            problem_report.note(self.bl_label, error)
         if isinstance(error, Cancelled):
             self.report({"INFO"}, str(error))
         elif isinstance(error, ThunderError):

@@ -3,8 +3,10 @@
 
 import bpy
 
-from ..scene import browsing, head, showing, takes
-from ..scene.work import Step
+from ..scene.animation import display
+from ..scene.heads import head
+from ..scene.host.jobs import Step
+from ..scene.takes import browsing, take_list
 from ..thunder_core.errors import BadRequest, ThunderError
 from .select_take import there_are_takes
 from .slices import SlicedWork
@@ -24,9 +26,9 @@ class _OnTake:
 
     def execute(self, context):
         settings = context.scene.thunder
-        index = takes.shown_index(settings) if self.index < 0 else self.index
+        index = take_list.shown_index(settings) if self.index < 0 else self.index
         if index < 0:
-            self.report({"ERROR"}, takes.why_none(context))
+            self.report({"ERROR"}, take_list.why_none(context))
             return {"CANCELLED"}
         if index >= len(settings.takes):
             self.report({"ERROR"}, f"There is no take {index + 1}: the list has {len(settings.takes)}")
@@ -57,7 +59,7 @@ class THUNDER_OT_hide_take(_OnTake, bpy.types.Operator):
 
     def act(self, context, settings, index):
         entry, following = settings.takes[index], _following(context, index)
-        if not entry.hidden and not settings.show_hidden and index == takes.shown_index(settings):
+        if not entry.hidden and not settings.show_hidden and index == take_list.shown_index(settings):
             _show(context, following)
         entry.hidden = not entry.hidden
 
@@ -69,7 +71,7 @@ class THUNDER_OT_duplicate_take(_OnTake, bpy.types.Operator):
     bl_label = "Duplicate"
 
     def act(self, context, settings, index):
-        copy = takes.duplicate(context.scene, index)
+        copy = take_list.duplicate(context.scene, index)
         if settings.takes[copy].head is not None:
             _show(context, copy)
 
@@ -81,9 +83,9 @@ class THUNDER_OT_delete_take(_OnTake, bpy.types.Operator):
     bl_label = "Delete"
 
     def act(self, context, settings, index):
-        if index == takes.shown_index(settings) and (following := _following(context, index)) >= 0:
+        if index == take_list.shown_index(settings) and (following := _following(context, index)) >= 0:
             _show(context, following)
-        _report_kept(self, takes.delete(context.scene, [index]))
+        _report_kept(self, take_list.delete(context.scene, [index]))
 
 
 class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
@@ -114,9 +116,9 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
     def _steps(self, context):
         entries = context.scene.thunder.takes
         wanted = {"HIDDEN": lambda entry: entry.hidden,
-                  "UNSTARRED": lambda entry: entry.action is None or takes.is_replaceable(entry),
+                  "UNSTARRED": lambda entry: entry.action is None or take_list.is_replaceable(entry),
                   "LOST": lambda entry: entry.action is None}[self.which]
-        places = list(range(len(entries)) if self.which == "LOST" else takes.of_voice(context))
+        places = list(range(len(entries)) if self.which == "LOST" else take_list.of_voice(context))
         found = []
         for number, place in enumerate(places):  # to tell an edited take from another all its keys are read
             if wanted(entries[place]):
@@ -125,7 +127,7 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
         if not found:
             raise BadRequest({"HIDDEN": "There are no hidden takes to delete", "LOST": "No takes are missing: there is nothing to remove",
                               "UNSTARRED": "Every take has a star, a note, a name or edited keys: there is nothing to delete"}[self.which])
-        self.count, self.kept = len(found), takes.delete(context.scene, found)
+        self.count, self.kept = len(found), take_list.delete(context.scene, found)
 
     def finish(self, context):
         self.report({"INFO"}, f"{self.count} take{'s' * (self.count > 1)} deleted")
@@ -142,14 +144,14 @@ class THUNDER_OT_adopt_takes(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if context.scene is None or not takes.unlisted(context.scene):
+        if context.scene is None or not take_list.unlisted(context.scene):
             cls.poll_message_set("All takes of this file are listed")
             return False
         return True
 
     def execute(self, context):
         try:
-            count = takes.adopt(context.scene, head.find(context.scene, context.object))
+            count = take_list.adopt(context.scene, head.find(context.scene, context.object))
         except ThunderError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -170,9 +172,9 @@ def _following(context, index: int) -> int:
 def _show(context, index: int) -> None:
     entries = context.scene.thunder.takes
     if index >= 0:
-        showing.show(takes.rig_of(context.scene, entries[index]), entries[index])
+        display.show(take_list.rig_of(context.scene, entries[index]), entries[index])
     else:
-        showing.show_own(takes.shown_rig(context.scene.thunder) or head.find(context.scene, context.object))
+        display.show_own(take_list.shown_rig(context.scene.thunder) or head.find(context.scene, context.object))
 
 
 def _report_kept(operator, kept: list[str]) -> None:

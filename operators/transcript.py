@@ -3,7 +3,9 @@
 
 import bpy
 
-from ..scene import engine_session, strip, takes, transcript
+from ..scene.engine import session
+from ..scene.takes import take_list, transcript
+from ..scene.voice import strip
 from ..thunder_core.errors import ThunderError
 from .on_shown_take import NeedsShownTake, OnShownTake, shown
 from .slices import SlicedWork
@@ -30,7 +32,7 @@ class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator
     def poll(cls, context):
         if not super().poll(context):
             return False
-        said = transcript.of(context.scene, takes.shown_take(context.scene.thunder).voice)
+        said = transcript.of(context.scene, take_list.shown_take(context.scene.thunder).voice)
         if said is None or not said.text.strip():
             cls.poll_message_set("The voice has no transcript: enter what it says")
             return False
@@ -46,7 +48,7 @@ class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator
 
     def begin(self, context):
         entry, _ = shown(context)
-        client = engine_session.client()
+        client = session.client()
         client.start()
         self.told = []
         return "Correcting closures", transcript.correct(client, context, entry, self.told)

@@ -5,7 +5,7 @@ import re
 
 import bpy
 
-from ..scene import character, head, overriding, presets, table
+from ..scene.heads import character, head, library_override, mapping_table, presets
 from ..thunder_core.errors import ThunderError
 from ..thunder_core.face import conventions
 from .sidebar import _Tab, _wrapped
@@ -67,13 +67,13 @@ class THUNDER_PT_character(_Tab, bpy.types.Panel):
 
     def draw(self, context):
         layout, scene = self.layout, context.scene
-        instance = overriding.linked_in(scene)
+        instance = library_override.linked_in(scene)
         if instance is not None and (scene.thunder.head or context.object) == instance:
             _wrapped(layout, f"“{instance.name}” is linked from another file and cannot be animated yet", context)
             layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
             return
         try:
-            thing = table.face(scene, context.object)
+            thing = mapping_table.face(scene, context.object)
             plan = character.plan_of(thing)
         except ThunderError as error:
             _wrapped(layout, str(error), context)
@@ -81,7 +81,7 @@ class THUNDER_PT_character(_Tab, bpy.types.Panel):
         row = layout.row(align=True)
         row.label(text=f"{thing.name}: {plan.name}" if plan.rules or plan.joints else f"{thing.name}: not mapped", icon="USER")
         row.menu("THUNDER_MT_mapping", text="", icon="DOWNARROW_HLT")
-        if overriding.is_linked(thing):
+        if library_override.is_linked(thing):
             _wrapped(layout, "It is linked from another file and cannot be animated yet", context)
             layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
         try:
@@ -93,7 +93,7 @@ class THUNDER_PT_character(_Tab, bpy.types.Panel):
                 layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
         except ThunderError as error:
             _wrapped(layout, str(error), context)
-        if table.is_current(scene, thing):
+        if mapping_table.is_current(scene, thing):
             self._table(layout, scene.thunder)
         else:
             layout.operator("thunder.show_mapping", icon="PRESET")

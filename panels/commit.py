@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene import committing
+from ..scene.takes.commit import committing
 from .sidebar import _Tab
 
 

@@ -3,7 +3,10 @@
 
 import bpy
 
-from ..scene import compat, dialogue, head, strip
+from ..scene.heads import head
+from ..scene.host import compat
+from ..scene.takes import dialogue
+from ..scene.voice import strip
 from .sidebar import _Tab
 
 _heads: list = []  # of the scene that is drawn, looked for once and not for every row

@@ -4,7 +4,8 @@
 import os
 
 from ..operators import install_engine
-from ..scene import engine_session, installing, work
+from ..scene.engine import install, session
+from ..scene.host import jobs
 from .sidebar import in_lines
 
 _ICONS = {"READY": "CHECKMARK", "OUTDATED": "INFO", "UNFINISHED": "ERROR", "BROKEN": "ERROR", "ABSENT": "INFO"}
@@ -12,13 +13,13 @@ _ICONS = {"READY": "CHECKMARK", "OUTDATED": "INFO", "UNFINISHED": "ERROR", "BROK
 
 def draw(layout, context, preferences) -> None:
     box = layout.box()
-    if installing.running is not None:
-        _installing(box, installing.running)
+    if install.running is not None:
+        _installing(box, install.running)
     elif preferences.engine_python or os.environ.get("THUNDER_PYTHON"):
         _other_python(box, preferences)
     else:
         _own(box, context, preferences)
-    if installing.running is None:
+    if install.running is None:
         _running(box)
     box.operator("thunder.report_problem", icon="HELP")
 
@@ -34,16 +35,16 @@ def _installing(box, running) -> None:
 
 def _own(box, context, preferences) -> None:
     """The environment that this add-on makes."""
-    state = installing.state()
-    there, found = engine_session.found("")
+    state = install.state()
+    there, found = session.found("")
     if state.kind == "ABSENT" and there:  # beside the add-on's folder, as in a checkout
         box.label(text="Engine found", icon="CHECKMARK")
         _fine_print(box, found)
         return
     box.label(text=state.text + _versions(state.versions), icon=_ICONS[state.kind])
-    if installing.last_error:
-        _sentence(box, installing.last_error, context)
-    offline = not installing.may_download() and not preferences.wheels
+    if install.last_error:
+        _sentence(box, install.last_error, context)
+    offline = not install.may_download() and not preferences.wheels
     if state.kind != "READY":
         column = box.column()
         column.scale_y = 1.5
@@ -53,8 +54,8 @@ def _own(box, context, preferences) -> None:
                       context)
             box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
         else:
-            download = "" if preferences.wheels else f"About {installing.DOWNLOAD_GB:.1f} GB to download, "
-            _fine_print(box, f"{download}{installing.DISK_GB:.0f} GB of disk space, in its own folder",
+            download = "" if preferences.wheels else f"About {install.DOWNLOAD_GB:.1f} GB to download, "
+            _fine_print(box, f"{download}{install.DISK_GB:.0f} GB of disk space, in its own folder",
                         "Blender and other add-ons are not changed")
     if state.kind != "ABSENT":
         row = box.row()
@@ -66,7 +67,7 @@ def _own(box, context, preferences) -> None:
 
 
 def _other_python(box, preferences) -> None:
-    there, text = engine_session.found_now()
+    there, text = session.found_now()
     box.label(text="Using a custom Python environment" if there else text, icon="CHECKMARK" if there else "ERROR")
     if there:
         _fine_print(box, text)
@@ -74,23 +75,23 @@ def _other_python(box, preferences) -> None:
 
 def _running(box) -> None:
     """What the engine said of itself, if it was asked."""
-    said = engine_session.told()
+    said = session.told()
     if said is not None:
         device = "processor" if said["device"] == "cpu" else f"graphics card ({said['device']})"
         grid = box.column(align=True)
         grid.scale_y = 0.8
         versions = said["versions"]
         told = " · ".join(f"{name} {versions[name]}" for name in ("python", "torch") if versions.get(name))
-        memory = _gigabytes(engine_session.memory_used())
+        memory = _gigabytes(session.memory_used())
         for name, value in (("Runs on", device), ("Memory", memory), ("Weights", said["weights"]), ("Versions", told)):
             split = grid.split(factor=0.25)
             split.label(text=name)
             split.label(text=value)
         if said.get("weights_note"):
             box.label(text=said["weights_note"], icon="ERROR" if said.get("weights_origin") == "changed" else "INFO")
-    if work.running is not None:
-        box.progress(factor=work.running.step.fraction, text=work.running.step.message)
-    elif engine_session.found_now()[0]:
+    if jobs.running is not None:
+        box.progress(factor=jobs.running.step.fraction, text=jobs.running.step.message)
+    elif session.found_now()[0]:
         box.operator("thunder.check_engine", text="Check Again" if said else "Check Engine", icon="VIEWZOOM")
 
 

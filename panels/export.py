@@ -3,7 +3,8 @@
 
 import bpy
 
-from ..scene import exporting, head
+from ..scene.heads import head
+from ..scene.media import export
 from ..thunder_core.errors import ThunderError
 from .sidebar import _Tab, _wrapped
 
@@ -41,7 +42,7 @@ class THUNDER_PT_export_choices(bpy.types.Panel):
 
     def draw(self, context):
         layout, operator = self.layout, context.space_data.active_operator
-        form = exporting.FORMATS[operator.form]
+        form = export.FORMATS[operator.form]
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
         column.prop(operator, "form")
@@ -63,7 +64,7 @@ class THUNDER_PT_export_choices(bpy.types.Panel):
 
     def _lacking(self, context, form):
         try:
-            return exporting.missing(form, head.find(context.scene, context.object))
+            return export.missing(form, head.find(context.scene, context.object))
         except ThunderError as error:
             return str(error)
 

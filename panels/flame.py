@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene import build, flame_rig
+from ..scene.heads import build, flame
 from .sidebar import _Tab, _wrapped
 
 SLIDERS_SHOWN = 10
@@ -17,13 +17,13 @@ class THUNDER_PT_flame(_Tab, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        return flame_rig.chosen(context) is not None
+        return flame.chosen(context) is not None
 
     def draw(self, context):
         layout = self.layout
-        mesh = flame_rig.chosen(context)
-        armature = flame_rig.armature_of(mesh)
-        names = flame_rig.names_of(mesh, armature)
+        mesh = flame.chosen(context)
+        armature = flame.armature_of(mesh)
+        names = flame.names_of(mesh, armature)
         layout.label(text=f"{mesh.name}: {len(names)} expression directions", icon="USER")
         if armature.library is not None or mesh.library is not None:
             _wrapped(layout, "It is linked from another file and cannot be animated yet", context)
@@ -31,7 +31,7 @@ class THUNDER_PT_flame(_Tab, bpy.types.Panel):
         row.operator("thunder.preview_retarget", icon="HIDE_OFF")
         row.operator("thunder.preview_retarget", text="", icon="LOOP_BACK").amount = 0.0
         layout.operator("thunder.measure_retarget", icon="DRIVER_DISTANCE")
-        measured = armature.get(flame_rig.MEASURED, "")
+        measured = armature.get(flame.MEASURED, "")
         if measured:
             _wrapped(layout, measured, context)
         blocks = mesh.data.shape_keys.key_blocks if mesh.data.shape_keys else {}

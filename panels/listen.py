@@ -3,7 +3,8 @@
 
 import bpy
 
-from ..scene import head, listening, ranking
+from ..scene.heads import head
+from ..scene.review import listening, live_score
 from ..thunder_core.errors import ThunderError
 from .sidebar import _Tab
 
@@ -38,10 +39,10 @@ class THUNDER_PT_listen(_Tab, bpy.types.Panel):
             rig = head.find(context.scene, context.object)
         except ThunderError:
             return
-        score = ranking.standing(context.scene, rig)
+        score = live_score.standing(context.scene, rig)
         known = score is not None and score.is_known
         row = layout.row(align=True)
-        row.label(text=(f"Lip-Sync {score.total:.0f}" if known else "Lip-Sync") + (" …" if ranking.is_running() else ""))
+        row.label(text=(f"Lip-Sync {score.total:.0f}" if known else "Lip-Sync") + (" …" if live_score.is_running() else ""))
         row.prop(context.scene.thunder, "live_score", text="", icon="FILE_REFRESH")
         drifts = score.drifts() if known else []
         if not drifts:

@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene import mixing
+from ..scene.takes import mix
 from .sidebar import _Tab
 
 _ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
@@ -18,7 +18,7 @@ class THUNDER_UL_cuts(bpy.types.UIList):
         split.prop(item, "frame", text="", emboss=False)
         split = split.split(factor=0.45, align=True)
         split.prop(item, "part", text="", emboss=False)
-        entry = mixing.entry_of(context.scene, item.take)
+        entry = mix.entry_of(context.scene, item.take)
         line = split.row(align=True)
         line.alert = entry is None
         line.label(text=entry.name if entry is not None else "Deleted")
@@ -34,16 +34,16 @@ class THUNDER_PT_mix(_Tab, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        return len(mixing.candidates(context)) > 1
+        return len(mix.candidates(context)) > 1
 
     def draw(self, context):
         layout = self.layout
         settings = context.scene.thunder_mix
         column = layout.column(align=True)
-        for part, label in mixing.LABELS.items():
+        for part, label in mix.LABELS.items():
             split = column.split(factor=0.45, align=True)
             split.label(text=label, icon=_ICONS[part])
-            entry = mixing.chosen(context, part)
+            entry = mix.chosen(context, part)
             split.operator_menu_enum("thunder.choose_part", "take", text=entry.name if entry is not None else "None").part = part
         if settings.cuts:
             layout.template_list("THUNDER_UL_cuts", "", settings, "cuts", settings, "cut_index", rows=2, maxrows=6)

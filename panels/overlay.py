@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene import head
+from ..scene.heads import head
 from .sidebar import _Tab
 
 

@@ -3,12 +3,12 @@
 
 import bpy
 
-from ..scene import engine_session
+from ..scene.engine import session
 from . import engine, keymap
 
 
 class ThunderPreferences(bpy.types.AddonPreferences):
-    bl_idname = engine_session.PACKAGE
+    bl_idname = session.PACKAGE
 
     engine_python: bpy.props.StringProperty(
         name="Other Python", subtype="FILE_PATH",
@@ -41,7 +41,7 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         layout.prop(self, "engine_python")
         layout.prop(self, "weights")
         if self.weights:
-            lacking = engine_session.missing_weights(bpy.path.abspath(self.weights))
+            lacking = session.missing_weights(bpy.path.abspath(self.weights))
             row = layout.row()
             row.alert = bool(lacking)
             more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""

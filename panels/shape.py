@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene import shaping, takes
+from ..scene.takes import shape as shaping, take_list
 from ..thunder_core.errors import ThunderError
 from .sidebar import _OfShownTake
 
@@ -16,7 +16,7 @@ class THUNDER_PT_shape(_OfShownTake, bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
-        entry = takes.shown_take(context.scene.thunder)
+        entry = take_list.shown_take(context.scene.thunder)
         shape = entry.action.thunder_shape
         column = layout.column(align=True)
         for name in ("mouth", "jaw", "upper_face", "head", "blinks"):
@@ -36,7 +36,7 @@ class THUNDER_PT_shape(_OfShownTake, bpy.types.Panel):
         if shape.emotion == "NONE":
             return
         try:
-            rig = takes.rig_of(context.scene, entry)
+            rig = take_list.rig_of(context.scene, entry)
         except ThunderError:
             return
         row = column.row(align=True)

@@ -5,9 +5,12 @@ import textwrap
 
 import bpy
 
-from ..scene import engine_session, head, overriding, strip, takes, voice_state, work
+from ..scene.engine import session
+from ..scene.heads import head, library_override
+from ..scene.host import jobs
+from ..scene.takes import take_list
+from ..scene.voice import fingerprint, strip
 from ..thunder_core.errors import ThunderError
-
 
 LETTERS_PER_PIXEL = 0.113  # that fit beside an icon in the sidebar at scale 1, measured
 LENGTH_WIDTH = 2.6  # of a voice's length in seconds, in buttons
@@ -28,7 +31,7 @@ class _OfShownTake(_Tab):
 
     @classmethod
     def poll(cls, context):
-        return takes.shown_index(context.scene.thunder) >= 0
+        return take_list.shown_index(context.scene.thunder) >= 0
 
 
 def has_voice(context) -> bool:
@@ -42,9 +45,9 @@ def has_voice(context) -> bool:
 
 def is_beginning(context) -> bool:
     """Whether there are neither takes nor all that it needs to generate some: Getting Started says then what to do."""
-    if context.scene.thunder.takes or work.running is not None:
+    if context.scene.thunder.takes or jobs.running is not None:
         return False
-    return not (head.is_any_in(context.scene) and has_voice(context) and engine_session.found_now()[0])
+    return not (head.is_any_in(context.scene) and has_voice(context) and session.found_now()[0])
 
 
 class THUNDER_PT_main(_Tab, bpy.types.Panel):
@@ -65,8 +68,8 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
         row = layout.row(align=True)
         row.prop(settings, "count")
         row.prop(settings, "seed")
-        if work.running is None:
-            there, text = engine_session.found_now()
+        if jobs.running is None:
+            there, text = session.found_now()
             column = layout.column()
             column.scale_y = 1.5
             column.active = ready and there  # greyed, and a click or the tooltip says why
@@ -75,7 +78,7 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
                 _wrapped(layout, text, context)
                 layout.operator("thunder.open_preferences", icon="IMPORT")
         else:
-            _progress(layout, work.running)
+            _progress(layout, jobs.running)
 
     def _voice(self, layout, context, settings):
         row = layout.row(align=True)
@@ -106,8 +109,8 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
 
     def _stale(self, layout, context):
         """What became of the voice since takes were made, and the button that makes them fit it again."""
-        stale = voice_state.stale(context.scene)
-        if not stale or work.running is not None:
+        stale = fingerprint.stale(context.scene)
+        if not stale or jobs.running is not None:
             return
         _wrapped(layout, stale[0][1].sentence, context, icon="FILE_REFRESH")
         count = len(stale)
@@ -123,7 +126,7 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
         row.prop(settings, "head", text="", icon="USER", placeholder=rig.mesh.name if rig is not None else "Head")
         row.menu("THUNDER_MT_add_head", text="", icon="ADD")
         if rig is None:
-            if overriding.linked_in(context.scene) is not None:
+            if library_override.linked_in(context.scene) is not None:
                 _wrapped(layout, "A character is linked from another file and cannot be animated yet", context)
                 layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
                 return False

@@ -5,7 +5,8 @@ import math
 
 import bpy
 
-from ..scene import browsing, edits, thumbnails, voice_state
+from ..scene.takes import browsing, edit_watch, thumbnails
+from ..scene.voice import fingerprint
 
 _KINDS = {"MIXED": "NODE_COMPOSITING", "RESAMPLED": "LOOP_FORWARDS", "DUPLICATED": "DUPLICATE"}
 TILE, SCORE = 0.8, 1.5  # widths in buttons: an icon without the gap around it, and a number of up to three digits
@@ -52,7 +53,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         entries = getattr(data, property_name)
         settings = context.scene.thunder
         order = browsing.order(context)
-        _drawn["stale"] = {entry.as_pointer() for entry, _ in voice_state.stale(context.scene)}
+        _drawn["stale"] = {entry.as_pointer() for entry, _ in fingerprint.stale(context.scene)}
         _drawn.update(sort=settings.sort, marked=any(mark_of(entries[place]) != "BLANK1" for place in order), apart=(
             browsing.differences(entries, order) if settings.sort == "DIVERSITY" else {}))
         flags = [0] * len(entries)
@@ -72,7 +73,7 @@ def mark_of(item) -> str:
         return "HIDE_ON"
     if item.as_pointer() in _drawn.get("stale", ()):
         return "FILE_REFRESH"
-    if edits.is_known(item):
+    if edit_watch.is_known(item):
         return "GREASEPENCIL"
     if item.note:
         return "TEXT"

@@ -3,9 +3,10 @@
 
 import bpy
 
-from ..scene import grid, takes
-from . import take_list
+from ..scene.media import grid
+from ..scene.takes import take_list
 from .sidebar import _Tab, _wrapped
+from .take_list import draw_header
 
 
 class THUNDER_MT_takes(bpy.types.Menu):
@@ -14,7 +15,7 @@ class THUNDER_MT_takes(bpy.types.Menu):
     def draw(self, context):
         layout = self.layout
         settings = context.scene.thunder
-        index = takes.shown_index(settings)
+        index = take_list.shown_index(settings)
         column = layout.column()
         column.enabled = index >= 0
         column.operator("thunder.star_take", icon="SOLO_ON",
@@ -32,7 +33,7 @@ class THUNDER_MT_takes(bpy.types.Menu):
         layout.operator("thunder.delete_takes", text="Delete Takes Without a Star").which = "UNSTARRED"
         if any(entry.action is None for entry in settings.takes):
             layout.operator("thunder.delete_takes", text="Remove Missing Takes").which = "LOST"
-        if takes.unlisted(context.scene):
+        if take_list.unlisted(context.scene):
             layout.operator("thunder.adopt_takes")
 
 
@@ -43,7 +44,7 @@ class THUNDER_PT_takes(_Tab, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        return bool(context.scene.thunder.takes) or bool(takes.unlisted(context.scene))
+        return bool(context.scene.thunder.takes) or bool(take_list.unlisted(context.scene))
 
     def draw(self, context):
         layout = self.layout
@@ -52,9 +53,9 @@ class THUNDER_PT_takes(_Tab, bpy.types.Panel):
             _wrapped(layout, "This file has takes that are not in the list", context)
             layout.operator("thunder.adopt_takes", icon="IMPORT")
             return
-        shown = takes.shown_index(settings)
+        shown = take_list.shown_index(settings)
         layout.row(align=True).prop(settings, "sort", expand=True)
-        take_list.draw_header(layout, settings)
+        draw_header(layout, settings)
         layout.template_list("THUNDER_UL_takes", "", settings, "takes", settings, "active_take", item_dyntip_propname="tooltip",
                              rows=4, maxrows=8)
         row = layout.row(align=True)
@@ -63,8 +64,8 @@ class THUNDER_PT_takes(_Tab, bpy.types.Panel):
         part = row.row(align=True)
         part.ui_units_x = 2.2
         part.operator("thunder.flip_take")
-        mesh = takes.chosen_mesh(context)
-        on_head = takes.on_head(context.scene, mesh) if mesh is not None else None
+        mesh = take_list.chosen_mesh(context)
+        on_head = take_list.on_head(context.scene, mesh) if mesh is not None else None
         row.operator("thunder.select_take", text="My Animation", depress=mesh is not None and on_head is None).index = -1
         row.prop(settings, "play_shown", text="", icon="PLAY")
         row.menu("THUNDER_MT_takes", text="", icon="DOWNARROW_HLT")
@@ -75,7 +76,7 @@ class THUNDER_PT_takes(_Tab, bpy.types.Panel):
         if shown >= 0:
             self._shown(layout, settings.takes[shown])
         elif on_head is not None:
-            _wrapped(layout, takes.why_none(context), context)
+            _wrapped(layout, take_list.why_none(context), context)
 
     def _shown(self, layout, entry):
         column = layout.column(align=True)

@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene import takes, transcript
+from ..scene.takes import take_list, transcript
 from .sidebar import _OfShownTake
 
 
@@ -15,7 +15,7 @@ class THUNDER_PT_transcript(_OfShownTake, bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
-        entry = takes.shown_take(context.scene.thunder)
+        entry = take_list.shown_take(context.scene.thunder)
         said = transcript.of(context.scene, entry.voice)
         if said is None:
             layout.operator("thunder.add_transcript", icon="ADD")

@@ -1,2 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the work lives in Blender: the only code that reads or writes bpy data."""
+"""The only code that reads or writes bpy data; its folders import downwards only (docs/development/architecture.md)."""
+
+
+def modules() -> tuple:
+    """The modules here that register properties, handlers or drawing, in order."""
+    from .media import grid
+    from .properties import settings
+    from .review import live_score, overlay
+    from .takes import edit_watch, keep, mix, shape, thumbnails, transcript
+
+    return settings, shape, mix, keep, transcript, edit_watch, grid, live_score, overlay, thumbnails

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from environment import ROOT, Missing, ask, blender, say
+from environment import ask, blender, Missing, ROOT, say
 
 LARGEST = 120  # MB; what an animator is willing to wait for
 

@@ -24,10 +24,18 @@ import numpy as np
 
 from . import system_calls
 from .errors import (
-    BadWeights, Cancelled, NoEngine, NoSpace, OutOfMemory, ThunderError, WorkerDied, error_of, says_memory_ran_out,
+    BadWeights,
+    Cancelled,
+    error_of,
+    NoEngine,
+    NoSpace,
+    OutOfMemory,
+    says_memory_ran_out,
+    ThunderError,
+    WorkerDied,
 )
 from .private_folder import PrivateFolder, sweep
-from .protocol import LONGEST_LINE, PROTOCOL, is_sound, read_event
+from .protocol import is_sound, LONGEST_LINE, PROTOCOL, read_event
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOG_LINES, LOG_WIDTH = 200, 4000  # of the worker's stderr that are kept: lines, and bytes of each
@@ -201,7 +209,7 @@ class Client:
         if self.weights and not os.path.isdir(self.weights):
             raise BadWeights(f"There is no folder of weights at “{self.weights}”: choose another, or leave it empty to use the "
                              "bundled ones")
-        command = [python, "-m", __package__.rpartition(".")[2] + ".worker", "--folder", self.folder]
+        command = [python, "-m", __package__.rpartition(".")[2] + ".engine.worker", "--folder", self.folder]
         if self.weights:
             command += ["--weights", os.path.abspath(self.weights)]
         if self.device:

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from typing import BinaryIO
 
 from . import system_calls
-from .errors import BadRequest, NoSpace, ThunderError, is_full_disk
+from .errors import BadRequest, is_full_disk, NoSpace, ThunderError
 
 PART = ".thunder_"  # temporary files have this prefix and PART_END, so that leftovers of a crash are recognised
 PART_END = ".part"

@@ -114,4 +114,4 @@ def stage(blender, room):
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps = 24
-    return scene, room("scene.head").find(scene)
+    return scene, room("scene.heads.head").find(scene)

@@ -8,7 +8,7 @@ import numpy as np
 
 def performance(room, core, seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False):
     """An open mouth (0.2 rad) that closes for a single 25 fps frame at the given times, brows waving."""
-    channels = room("scene.head").channel_names()
+    channels = room("scene.heads.head").channel_names()
     count = round(seconds * 25)
     expression = np.zeros((count, len(channels)), np.float32)
     expression[:, channels.index("browInnerUp")] = 0.5 + 0.4 * np.sin(np.arange(count) / 5 + seed)
@@ -24,7 +24,7 @@ def performance(room, core, seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, s
     motion = core("types").Motion(expression, jaw, head, eyes)
     opening = jaw[:, 0] / 0.3 * 30
     provenance = {"engine": "thunder", "weights": "w", "audio": "a", "steps": 20, "guidance": 1.0, "head": "thunder"}
-    return room("scene.keying").Performance(motion, channels, opening, np.full(count, 50, np.float32), seed, score,
+    return room("scene.animation.keying").Performance(motion, channels, opening, np.full(count, 50, np.float32), seed, score,
                                            provenance)
 
 
@@ -66,5 +66,5 @@ def read_wav(path):
 
 def key(room, rig, made, clock, name="take"):
     """The actions of a performance keyed in one go."""
-    *_, actions = room("scene.keying").key(rig, made, clock, name)
+    *_, actions = room("scene.animation.keying").key(rig, made, clock, name)
     return actions

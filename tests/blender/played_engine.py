@@ -5,7 +5,6 @@ import wave
 from dataclasses import replace
 
 import numpy as np
-
 from performances import performance
 
 
@@ -91,7 +90,7 @@ class PlayedClient:
 
     def _generate(self, sound, takes, seed, steps, folder, guidance=1.0, speech_guidance=0.0, keep_motion=None, keep_mask=None):
         seconds = seconds_of(sound)
-        common = {"engine": "thunder", "fps": 25.0, "channels": list(self.room("scene.head").channel_names()), "weights": "w",
+        common = {"engine": "thunder", "fps": 25.0, "channels": list(self.room("scene.heads.head").channel_names()), "weights": "w",
                   "audio": "a", "folder": folder}
         events = []
         for number in range(takes):

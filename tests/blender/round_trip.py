@@ -23,15 +23,15 @@ def motion(core, channels, frames=LAST - FIRST + 1, beyond=False):
 
 def show(room, core, rig, scene, beyond=False, name="dialogue"):
     """Key the motion as a take of the scene from FIRST on and show it; returns its entry in the list."""
-    channels = room("scene.head").channel_names()
+    channels = room("scene.heads.head").channel_names()
     # As many frames at 25 fps as cover the scene's frames at the scene's own rate.
-    clock = room("scene.resample").Clock.of(scene, FIRST)
+    clock = room("scene.animation.timing").Clock.of(scene, FIRST)
     made = motion(core, channels, round((LAST - FIRST) / clock.fps * 25) + 1, beyond)
     still = np.full(made.frames, 5.0, np.float32)  # an open mouth: closures are not what is looked at
-    performance = room("scene.keying").Performance(made, channels, still, still, 1, 50.0, {})
-    *_, actions = room("scene.keying").key(rig, performance, clock, name)
-    entry = room("scene.takes").add_to_list(scene, rig, actions, performance, name, clock)
-    room("scene.showing").show(rig, entry)
+    performance = room("scene.animation.keying").Performance(made, channels, still, still, 1, 50.0, {})
+    *_, actions = room("scene.animation.keying").key(rig, performance, clock, name)
+    entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, performance, name, clock)
+    room("scene.animation.display").show(rig, entry)
     return entry
 
 

@@ -2,13 +2,12 @@
 """Performances with speech in them, keyed, listed and shown, for tests that shape, mix and keep them."""
 
 import numpy as np
-
 from performances import key
 
 
 def speak(room, core, seconds=4.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), rest=0.4):
     """A performance in which many channels move and lips close over an open jaw; 25 fps."""
-    closures, names = core("face.closures"), room("scene.head").channel_names()
+    closures, names = core("face.closures"), room("scene.heads.head").channel_names()
     rng = np.random.default_rng(seed)
     count = round(seconds * 25)
     at = np.arange(count) / 25
@@ -34,24 +33,24 @@ def speak(room, core, seconds=4.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), res
     motion = core("types").Motion(*(np.asarray(part, np.float32) for part in (motion.expression, motion.jaw, motion.head, motion.eyes)))
     opening = closures.bundled_lips().opening(motion, names)
     about = {"engine": "thunder", "weights": "w", "audio": "a", "steps": 20, "guidance": 1.0, "head": "thunder"}
-    return room("scene.keying").Performance(motion, names, opening, np.full(count, 50, np.float32), seed, 80.0, about)
+    return room("scene.animation.keying").Performance(motion, names, opening, np.full(count, 50, np.float32), seed, 80.0, about)
 
 
 def enter(room, core, stage, start=1.0, **how):
     """Key a speaking performance, list and show it; its entry."""
     scene, rig = stage
     made = speak(room, core, **how)
-    clock = room("scene.resample").Clock.of(scene, start)
+    clock = room("scene.animation.timing").Clock.of(scene, start)
     actions = key(room, rig, made, clock, f"take {made.seed}")
-    room("scene.takes").add_to_list(scene, rig, actions, made, "voice", clock)
+    room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "voice", clock)
     entry = scene.thunder.takes[-1]
-    room("scene.showing").show(rig, entry)
+    room("scene.animation.display").show(rig, entry)
     return entry
 
 
 def keys_of(room, rig, entry):
     """Every key of every track, all its parts, as plain arrays."""
-    return [None if curve is None else room("scene.keyframes").read(curve) for curve in room("scene.numbers").curves(rig, entry)]
+    return [None if curve is None else room("scene.animation.keyframes").read(curve) for curve in room("scene.takes.track_values").curves(rig, entry)]
 
 
 def same(one, other):
@@ -62,15 +61,15 @@ def same(one, other):
 
 def values_of(room, rig, entry, frames):
     """What a take's curves say at frames: [S, tracks]."""
-    numbers = room("scene.numbers")
+    numbers = room("scene.takes.track_values")
     return numbers.values(rig, numbers.curves(rig, entry), frames)
 
 
 def opening_of(room, core, rig, entry, frames):
     """How far a take opens the lips at frames, millimetres."""
-    numbers = room("scene.numbers")
+    numbers = room("scene.takes.track_values")
     motion = numbers.last(numbers.motion(rig, values_of(room, rig, entry, frames), 24.0))
-    return core("face.closures").bundled_lips().opening(motion, room("scene.head").channel_names())
+    return core("face.closures").bundled_lips().opening(motion, room("scene.heads.head").channel_names())
 
 
 def tracks(rig, *names):

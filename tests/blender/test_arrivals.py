@@ -5,9 +5,8 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
-
 from performances import write_wav
-from played_engine import PlayedClient, listed, seeds
+from played_engine import listed, PlayedClient, seeds
 
 VOICE_SECONDS = 2.0
 
@@ -25,10 +24,10 @@ def scene(blender, tmp_path):
 
 
 def start(blender, room, scene, client, count=4, keep=None):
-    strip, head, performing = room("scene.strip"), room("scene.head"), room("scene.performing")
+    strip, head, performing = room("scene.voice.strip"), room("scene.heads.head"), room("scene.takes.generation")
     voice = strip.find(blender.context)
     return performing.generate(client, voice, scene, head.find(scene), count, 11,
-                               room("scene.sampling").Sampling(), keep=keep)
+                               room("scene.takes.sampling").Sampling(), keep=keep)
 
 
 def test_each_take_is_listed_as_it_comes_and_all_are_ranked_at_the_end(blender, room, core, scene, tmp_path):
@@ -131,7 +130,7 @@ def test_the_folder_of_a_request_goes_however_it_ends(blender, room, core, scene
 def test_the_operator_says_what_it_kept(blender, room, core, scene, tmp_path, monkeypatch):
     error = core("errors").WorkerDied("The engine was ended by signal 9 in the middle of its work: try again", "log")
     client = PlayedClient(room, core, tmp_path, error=error, fails_after=2)
-    monkeypatch.setattr(room("scene.engine_session"), "client", lambda: client)
+    monkeypatch.setattr(room("scene.engine.session"), "client", lambda: client)
     scene.thunder.count = 4
     with pytest.raises(RuntimeError, match="signal 9.*2 of 4 takes"):
         blender.ops.thunder.generate()
@@ -154,7 +153,7 @@ def test_an_undo_while_takes_arrive_costs_none_of_them(blender, room, core, scen
     assert seeds(scene) == [12, 14, 11, 13]
     for entry in scene.thunder.takes:
         assert entry.action is not None
-        assert len(room("scene.compat").all_curves(entry.action)) > 10
+        assert len(room("scene.host.compat").all_curves(entry.action)) > 10
 
 
 def test_a_deleted_take_does_not_come_back(blender, room, core, scene, tmp_path):

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from performances import read_wav, write_wav
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,8 +90,8 @@ def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender,
     scene = blender.context.scene
     assert [thing.name for thing in scene.objects if thing.type == "MESH"] == ["Heroine"]
     assert scene.thunder.takes[0].first == 21 and scene.thunder.takes[0].last > 21 + 2.3 * 60
-    strips = room("scene.strip").sound_strips(scene)
-    assert len(strips) == (1 if room("scene.strip").has_audio() else 0)
+    strips = room("scene.voice.strip").sound_strips(scene)
+    assert len(strips) == (1 if room("scene.voice.strip").has_audio() else 0)
     for strip in strips:  # found from where the file lies now
         assert os.path.samefile(blender.path.abspath(strip.sound.filepath), short_voice)
 
@@ -148,7 +147,7 @@ def workers_of(parent):
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == parent and b"thunder_core.worker" in (stat.parent / "cmdline").read_bytes():
+            if int(fields[1]) == parent and b"thunder_core.engine.worker" in (stat.parent / "cmdline").read_bytes():
                 found.append(int(stat.parent.name))
         except OSError:
             continue

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from performances import write_wav
 from played_engine import PlayedClient
 
@@ -32,7 +31,7 @@ def client(room, core, tmp_path, monkeypatch):
     folder = tmp_path / "engine"
     folder.mkdir()
     played = PlayedClient(room, core, folder)
-    monkeypatch.setattr(room("scene.engine_session"), "client", lambda *_: played)
+    monkeypatch.setattr(room("scene.engine.session"), "client", lambda *_: played)
     return played
 
 

@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 import pytest
-
 from performances import key, performance
 from timing import keeps
 
@@ -21,13 +20,13 @@ def enter(room, core, stage, start=1.0, voice="voice", opening=None, **how):
     made = performance(room, core, **how)
     if opening is not None:
         made = type(made)(**{**vars(made), "opening": np.full(made.motion.frames, opening, np.float32)})
-    clock = room("scene.resample").Clock.of(scene, start)
-    return room("scene.takes").add_to_list(scene, rig, key(room, rig, made, clock, f"take {made.seed}"), made, voice, clock)
+    clock = room("scene.animation.timing").Clock.of(scene, start)
+    return room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock, f"take {made.seed}"), made, voice, clock)
 
 
 def seeds(bpy, room):
     entries = bpy.context.scene.thunder.takes
-    return [entries[place].seed for place in room("scene.browsing").order(bpy.context)]
+    return [entries[place].seed for place in room("scene.takes.browsing").order(bpy.context)]
 
 
 def shown(bpy):
@@ -38,8 +37,8 @@ def shown(bpy):
 def keys(room, entry):
     """All keys of a take, by what they move."""
     found = {}
-    for action in room("scene.showing").actions_of(entry):
-        for curve in room("scene.compat").all_curves(action):
+    for action in room("scene.animation.display").actions_of(entry):
+        for curve in room("scene.host.compat").all_curves(action):
             values = np.empty(2 * len(curve.keyframe_points), np.float32)
             curve.keyframe_points.foreach_get("co", values)
             found[curve.data_path, curve.array_index] = values.tolist()
@@ -63,13 +62,13 @@ def test_the_list_is_sorted_by_score_by_difference_and_by_time(blender, room, co
     settings.sort = "DIVERSITY"
     # from the best (1 mm): 9 mm is farthest, then 2 mm (1 from the first), then 1.2 mm
     assert seeds(blender, room) == [2, 4, 1, 3]
-    order = room("scene.browsing").order(blender.context)
-    apart = room("scene.browsing").differences(settings.takes, order)
+    order = room("scene.takes.browsing").order(blender.context)
+    apart = room("scene.takes.browsing").differences(settings.takes, order)
     assert [apart.get(place) for place in order] == [None, *(pytest.approx(mm, abs=1e-4) for mm in (8.0, 1.0, 0.2))]
 
 
 def test_mouths_of_takes_that_begin_elsewhere_are_compared_where_they_are_heard(room):
-    spread = room("scene.browsing").spread
+    spread = room("scene.takes.browsing").spread
     bump = np.r_[np.zeros(25), np.full(25, 6.0), np.zeros(25)].astype(np.float32)
     order, apart = spread([(0.0, bump), (1.0, bump[25:]), None, (0.0, np.zeros(75, np.float32))])
     assert order == [0, 3, 1, 2]
@@ -79,7 +78,7 @@ def test_mouths_of_takes_that_begin_elsewhere_are_compared_where_they_are_heard(
 def test_a_take_without_a_score_yet_comes_last_and_one_without_a_source_is_listed(blender, room, core, stage):
     enter(room, core, stage, seed=1, score=float("nan"))
     enter(room, core, stage, seed=2, score=40)
-    room("scene.sources").forget(enter(room, core, stage, seed=3, score=30).action)
+    room("scene.takes.provenance").forget(enter(room, core, stage, seed=3, score=30).action)
     assert seeds(blender, room) == [2, 3, 1]
     stage[0].thunder.sort = "DIVERSITY"
     assert seeds(blender, room) == [2, 1, 3]
@@ -110,7 +109,7 @@ def test_the_list_is_of_the_chosen_head_and_voice(blender, room, core, stage, tm
     scene.thunder.sound_file = ""
     assert seeds(blender, room) == [1, 2]  # no voice: all there are
     blender.ops.thunder.add_head()
-    other = room("scene.head").resolve(blender.context.object)
+    other = room("scene.heads.head").resolve(blender.context.object)
     enter(room, core, (scene, other), seed=3)
     scene.thunder.head = other.mesh
     assert seeds(blender, room) == [3]
@@ -122,7 +121,7 @@ def test_of_takes_on_two_heads_the_chosen_heads_counts_as_shown(blender, room, c
     scene, rig = stage
     enter(room, core, stage, seed=1)
     blender.ops.thunder.add_head()
-    other = room("scene.head").resolve(blender.context.object)
+    other = room("scene.heads.head").resolve(blender.context.object)
     enter(room, core, (scene, other), seed=2)
     for index in (0, 1):
         blender.ops.thunder.select_take(index=index)
@@ -179,9 +178,9 @@ def test_showing_a_take_is_undone_and_redone_with_its_keys(blender, room, core, 
 
     def now():
         scene = blender.context.scene
-        rig = room("scene.head").find(scene)
+        rig = room("scene.heads.head").find(scene)
         assert [keys(room, entry) for entry in scene.thunder.takes] == before
-        assert scene.thunder.active_take < 0 or room("scene.showing").is_shown(rig, scene.thunder.takes[scene.thunder.active_take])
+        assert scene.thunder.active_take < 0 or room("scene.animation.display").is_shown(rig, scene.thunder.takes[scene.thunder.active_take])
         return shown(blender)
 
     blender.ops.ed.undo()
@@ -199,7 +198,7 @@ def test_a_duplicate_has_the_edits_and_leaves_the_original_alone(blender, room, 
     scene, rig = stage
     entry = enter(room, core, stage, seed=7)
     enter(room, core, stage, seed=8)
-    curve = next(c for c in room("scene.compat").all_curves(entry.action) if len(c.keyframe_points) > 5)
+    curve = next(c for c in room("scene.host.compat").all_curves(entry.action) if len(c.keyframe_points) > 5)
     curve.keyframe_points[5].co[1] = 0.777
     curve.update()
     scene.thunder.takes[0].note = "softer"
@@ -209,9 +208,9 @@ def test_a_duplicate_has_the_edits_and_leaves_the_original_alone(blender, room, 
     assert (original.seed, copy.seed, other.seed) == (7, 7, 8) and shown(blender) == 7 and scene.thunder.active_take == 1
     assert copy.kind == "DUPLICATED" and copy.name == "Take 1b" and copy.note == "softer" and copy.action != original.action
     assert keys(room, copy) == before and copy.edited
-    sources = room("scene.sources")
+    sources = room("scene.takes.provenance")
     assert (sources.load(copy.action).motion.jaw == sources.load(original.action).motion.jaw).all()
-    curve = next(c for c in room("scene.compat").all_curves(copy.action) if len(c.keyframe_points) > 5)
+    curve = next(c for c in room("scene.host.compat").all_curves(copy.action) if len(c.keyframe_points) > 5)
     curve.keyframe_points[9].co[1] = 0.111
     assert keys(room, original) == before
     blender.ops.thunder.duplicate_take(index=1)
@@ -271,7 +270,7 @@ def test_deleting_many_spares_what_the_animator_touched(blender, room, core, sta
     entries[0].star = True
     entries[1].note = "calm"
     entries[2].name = "The one"
-    room("scene.compat").all_curves(entries[3].action)[0].keyframe_points[0].co[1] += 0.2
+    room("scene.host.compat").all_curves(entries[3].action)[0].keyframe_points[0].co[1] += 0.2
     blender.ops.thunder.select_take(index=5)
     blender.ops.thunder.delete_takes(which="UNSTARRED")
     assert [entry.seed for entry in scene.thunder.takes] == [1, 2, 3, 4] and shown(blender) is None
@@ -305,7 +304,7 @@ def test_takes_are_numbered_for_each_head_and_voice_and_keep_their_numbers(blend
     for seed, voice in ((7, "one"), (8, "one"), (9, "two")):
         enter(room, core, stage, seed=seed, voice=voice)
     blender.ops.thunder.add_head()
-    other = room("scene.head").resolve(blender.context.object)
+    other = room("scene.heads.head").resolve(blender.context.object)
     enter(room, core, (scene, other), seed=7, voice="one")
     assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 2", "Take 1", "Take 1"]
     scene.thunder.head = rig.mesh
@@ -318,7 +317,7 @@ def test_takes_are_numbered_for_each_head_and_voice_and_keep_their_numbers(blend
 def test_what_is_generated_anew_replaces_takes_without_names_of_their_own(blender, room, core, stage):
     """Also takes of files that called them by their seeds."""
     scene, rig = stage
-    takes = room("scene.takes")
+    takes = room("scene.takes.take_list")
     for seed in range(1, 7):
         enter(room, core, stage, seed=seed)
     entries = scene.thunder.takes
@@ -349,10 +348,10 @@ def test_takes_that_are_listed_again_keep_the_names_they_were_given(blender, roo
     entries = scene.thunder.takes
     entries[0].name = "Warm smile"
     for entry in (entries[1], entries[2]):
-        room("scene.takes").name_action(entry, None)
+        room("scene.takes.take_list").name_action(entry, None)
     entries[2].action.name = "voice · seed 3"  # as an earlier version called it
     entries.clear()
-    assert room("scene.takes").adopt(scene, rig) == 3
+    assert room("scene.takes.take_list").adopt(scene, rig) == 3
     names = {entry.seed: entry.name for entry in entries}
     assert names.keys() == {1, 2, 3} and names[1] == "Warm smile" and names[2] != names[3]
     assert all(names[seed].startswith("Take ") for seed in (2, 3))
@@ -393,11 +392,11 @@ def test_takes_come_along_with_an_appended_scene(blender, room, core, stage, tmp
     appended = here.scenes[0]
     assert [entry.seed for entry in appended.thunder.takes] == [1, 2] and appended.thunder.takes[1].star
     assert keys(room, appended.thunder.takes[1]) == before
-    assert room("scene.sources").load(appended.thunder.takes[0].action).motion.frames == 75
+    assert room("scene.takes.provenance").load(appended.thunder.takes[0].action).motion.frames == 75
     blender.context.window_manager  # the file's only window keeps its own scene
-    takes = room("scene.takes")
+    takes = room("scene.takes.take_list")
     assert takes.shown_index(appended.thunder) == 1
-    room("scene.showing").show(takes.rig_of(appended, appended.thunder.takes[0]), appended.thunder.takes[0])
+    room("scene.animation.display").show(takes.rig_of(appended, appended.thunder.takes[0]), appended.thunder.takes[0])
     assert takes.shown_index(appended.thunder) == 0
 
 
@@ -423,9 +422,9 @@ def test_around_a_take_what_the_animator_does_not_key_stands_as_it_stood(blender
     for frame in (20, 80, 300):  # beyond the frames on which the take leads in and out
         assert seen(frame) == pytest.approx([0.5, 0.25, 0.0, 0.05], abs=1e-5), frame
     assert seen(110) == pytest.approx([0.0, 0.0, 0.3, 0.2], abs=1e-4)
-    clock = room("scene.sources").clock_of(entry.action)
-    *_, motion = room("scene.curves").read(rig, room("scene.head").channel_names(), clock, 3.0)
-    assert motion.expression[10, room("scene.head").channel_names().index("mouthPucker")] == pytest.approx(0.3, abs=1e-4)
+    clock = room("scene.takes.provenance").clock_of(entry.action)
+    *_, motion = room("scene.animation.reading").read(rig, room("scene.heads.head").channel_names(), clock, 3.0)
+    assert motion.expression[10, room("scene.heads.head").channel_names().index("mouthPucker")] == pytest.approx(0.3, abs=1e-4)
     blender.ops.thunder.select_take(index=-1)
     assert sorted(action.name for action in blender.data.actions) == names
     assert not any(len(block.animation_data.nla_tracks) for block in rig.targets)
@@ -436,7 +435,7 @@ def test_takes_appended_with_their_actions_are_listed_for_the_head_that_is_there
     scene, rig = stage
     for seed in (1, 2):
         enter(room, core, stage, seed=seed, start=11.0)
-    wanted = [action.name for entry in scene.thunder.takes for action in room("scene.showing").actions_of(entry)]
+    wanted = [action.name for entry in scene.thunder.takes for action in room("scene.animation.display").actions_of(entry)]
     before = [keys(room, entry) for entry in scene.thunder.takes]
     assert not blender.ops.thunder.adopt_takes.poll()
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
@@ -451,7 +450,7 @@ def test_takes_appended_with_their_actions_are_listed_for_the_head_that_is_there
     assert [keys(room, entry) for entry in sorted(entries, key=lambda entry: entry.seed)] == before
     blender.ops.thunder.select_take(index=0)
     blender.context.scene.frame_set(30)
-    rig = room("scene.head").find(blender.context.scene)
+    rig = room("scene.heads.head").find(blender.context.scene)
     assert rig.armature.pose.bones["jaw"].rotation_euler[0] == pytest.approx(0.2, abs=1e-4)
     assert not blender.ops.thunder.adopt_takes.poll()
 
@@ -465,8 +464,8 @@ def test_switching_a_minute_takes_less_than_30_ms(blender, room, core, stage):
     for seed in (1, 2):
         made = performance(room, core, seconds=60.0, seed=seed)
         made.motion.expression[:] = np.random.default_rng(seed).random(made.motion.expression.shape) * 0.3
-        clock = room("scene.resample").Clock.of(scene, 1.0)
-        room("scene.takes").add_to_list(scene, rig, key(room, rig, made, clock, f"take {seed}"), made, "voice", clock)
+        clock = room("scene.animation.timing").Clock.of(scene, 1.0)
+        room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock, f"take {seed}"), made, "voice", clock)
     spent = []
     for turn in range(10):
         began = time.process_time()  # not the clock: on a busy machine that counts what others do
@@ -479,13 +478,13 @@ def test_switching_a_minute_takes_less_than_30_ms(blender, room, core, stage):
 
 def test_the_list_learns_of_an_edit_when_it_is_quiet_and_in_small_pieces(blender, room, core, stage):
     scene, rig = stage
-    edits = room("scene.edits")
+    edits = room("scene.takes.edit_watch")
     entry = enter(room, core, stage, seed=1, seconds=20.0)
     blender.ops.thunder.select_take(index=0)
     blender.context.view_layer.update()
     settle(edits)
     assert not edits.is_known(entry)
-    curve = next(c for c in room("scene.compat").all_curves(entry.action) if len(c.keyframe_points) > 5)
+    curve = next(c for c in room("scene.host.compat").all_curves(entry.action) if len(c.keyframe_points) > 5)
     was = curve.keyframe_points[4].co[1]
     for value, edited in ((0.9, True), (was, False)):
         curve.keyframe_points[4].co[1] = value
@@ -510,9 +509,9 @@ def settle(edits):
 
 
 def test_what_is_known_of_edits_is_not_carried_into_another_file(blender, room, core, stage, tmp_path):
-    edits = room("scene.edits")
+    edits = room("scene.takes.edit_watch")
     entry = enter(room, core, stage, seed=1)
-    room("scene.compat").all_curves(entry.action)[0].keyframe_points[0].co[1] += 0.3
+    room("scene.host.compat").all_curves(entry.action)[0].keyframe_points[0].co[1] += 0.3
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "edited.blend"))
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "edited.blend"))
     entry = blender.context.scene.thunder.takes[0]
@@ -536,10 +535,10 @@ def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, roo
     enter(room, core, stage, seed=1)
     blender.ops.thunder.select_take(index=0)
     blender.ops.thunder.add_head()
-    other = room("scene.head").resolve(blender.context.object)
+    other = room("scene.heads.head").resolve(blender.context.object)
     enter(room, core, (scene, other), seed=2)
     scene.thunder.head = other.mesh
-    takes = room("scene.takes")
+    takes = room("scene.takes.take_list")
     assert seeds(blender, room) == [2] and scene.thunder.active_take == -1 and takes.shown_take(scene.thunder) is None
     actions = {action.name for action in blender.data.actions}
     for operator in ("commit_take", "reset_shape", "add_closure", "keep_frames", "resample_rest", "add_transcript", "add_cut"):
@@ -566,7 +565,7 @@ def test_a_take_of_another_voice_than_the_chosen_one_is_not_acted_on(blender, ro
     scene.thunder.sound_file = str(tmp_path / "second.wav")
     assert shown(blender) is None and seeds(blender, room) == [2, 3]
     assert f"“{rig.mesh.name}” shows “{scene.thunder.takes[0].name}” of “first”, which is not in the list" in refused(blender, "commit_take")
-    assert [entry.seed for entry in room("scene.mixing").candidates(blender.context)] == [2, 3]
+    assert [entry.seed for entry in room("scene.takes.mix").candidates(blender.context)] == [2, 3]
     blender.ops.thunder.select_take(step=1)
     assert shown(blender) == 2
 
@@ -589,7 +588,7 @@ def test_several_heads_and_none_chosen_leaves_no_take_shown(blender, room, core,
     scene, rig = stage
     enter(room, core, stage, seed=1)
     blender.ops.thunder.add_head()
-    other = room("scene.head").resolve(blender.context.object)
+    other = room("scene.heads.head").resolve(blender.context.object)
     enter(room, core, (scene, other), seed=2)
     for index in (0, 1):
         blender.ops.thunder.select_take(index=index)

@@ -5,7 +5,6 @@ import re
 
 import numpy as np
 import pytest
-
 from performances import key, performance
 
 SIDES = ("Left", "Right")
@@ -13,7 +12,7 @@ SIDES = ("Left", "Right")
 
 def own_channels(room, core):
     """The 44 channels of a motion and ARKit's eleven derived keys."""
-    return (*room("scene.head").channel_names(), *core("face.mapping").DERIVED)
+    return (*room("scene.heads.head").channel_names(), *core("face.mapping").DERIVED)
 
 
 def short(name):
@@ -88,8 +87,8 @@ def test_every_convention_is_found_by_its_own_names(blender, room, core):
 def test_arkit_is_found_in_its_common_spellings(blender, room, core, spell):
     names = own_channels(room, core)
     hero = grid_mesh(blender, "Hero", [spell(name) for name in names])
-    rig = room("scene.head").find(blender.context.scene)
-    assert rig.mesh == hero and set(rig.channels) == set(room("scene.head").channel_names())
+    rig = room("scene.heads.head").find(blender.context.scene)
+    assert rig.mesh == hero and set(rig.channels) == set(room("scene.heads.head").channel_names())
     assert rig.driver.used == set(names)
     by_source = {source: rig.driver.tracks[track].path for source, track, _ in rig.driver.parts}
     for name in names:
@@ -103,7 +102,7 @@ def test_arkit_is_found_in_its_common_spellings(blender, room, core, spell):
 def test_what_is_no_face_is_refused_with_a_reason(blender, room, core, names, said):
     blender.context.scene.thunder.head = grid_mesh(blender, "Hero", names)
     with pytest.raises(core("errors").BadHead, match=said):
-        room("scene.head").find(blender.context.scene)
+        room("scene.heads.head").find(blender.context.scene)
 
 
 # ---- driven whole, and read back
@@ -114,16 +113,16 @@ def take(room, core, blender, rig, **how):
     scene = blender.context.scene
     scene.render.fps = 25
     made = performance(room, core, **how)
-    clock = room("scene.resample").Clock.of(scene, 1.0)
+    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
     actions = key(room, rig, made, clock, f"take {made.seed}")
-    entry = room("scene.takes").add_to_list(scene, rig, actions, made, "voice", clock)
-    room("scene.showing").show(rig, entry)
+    entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "voice", clock)
+    room("scene.animation.display").show(rig, entry)
     return made, entry
 
 
 def read(room, blender, rig, seconds=3.0):
-    clock = room("scene.resample").Clock.of(blender.context.scene, 1.0)
-    return list(room("scene.curves").read(rig, room("scene.head").channel_names(), clock, seconds))[-1]
+    clock = room("scene.animation.timing").Clock.of(blender.context.scene, 1.0)
+    return list(room("scene.animation.reading").read(rig, room("scene.heads.head").channel_names(), clock, seconds))[-1]
 
 
 def test_several_meshes_are_driven_together_and_read_back_as_one(blender, room, core):
@@ -137,7 +136,7 @@ def test_several_meshes_are_driven_together_and_read_back_as_one(blender, room, 
     scene = blender.context.scene
     for chosen in (teeth, lashes, armature, face):
         scene.thunder.head = chosen
-        rig = room("scene.head").find(scene)
+        rig = room("scene.heads.head").find(scene)
         assert rig.mesh == face
     assert {target.name for target in rig.targets} == {
         face.data.shape_keys.name, teeth.data.shape_keys.name, lashes.data.shape_keys.name, armature.name}
@@ -151,7 +150,7 @@ def test_several_meshes_are_driven_together_and_read_back_as_one(blender, room, 
     assert np.abs(motion.jaw - made.motion.jaw).max() < 1e-4 and np.abs(motion.head - made.motion.head).max() < 1e-4
     column = made.channels.index("browInnerUp")
     assert np.abs(motion.expression[:, column] - made.motion.expression[:, column]).max() < 1e-4
-    room("scene.showing").show_own(rig)
+    room("scene.animation.display").show_own(rig)
     assert all(target.animation_data.action is None for target in rig.targets)
     assert teeth.data.shape_keys.key_blocks["jawOpen"].value == 0.0
 
@@ -167,13 +166,13 @@ def test_a_take_on_several_meshes_is_committed_whole_and_undone(blender, room, c
     own = teeth.data.shape_keys.animation_data.action
     scene = blender.context.scene
     scene.thunder.head = face
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     take(room, core, blender, rig)
     blender.ops.thunder.commit_take()
     for keys in (face.data.shape_keys, teeth.data.shape_keys):
-        curves = {curve.data_path: curve for curve in room("scene.compat").curves_for(keys)}
+        curves = {curve.data_path: curve for curve in room("scene.host.compat").curves_for(keys)}
         assert curves['key_blocks["jawOpen"].value'].evaluate(11) == pytest.approx(0.2 / 0.3, abs=0.02)
-    moved = {curve.data_path: curve for curve in room("scene.compat").curves_for(teeth.data.shape_keys)}
+    moved = {curve.data_path: curve for curve in room("scene.host.compat").curves_for(teeth.data.shape_keys)}
     assert moved['key_blocks["jawOpen"].value'].evaluate(500) == pytest.approx(0.3)
     assert own.name in blender.data.actions and own != teeth.data.shape_keys.animation_data.action
 
@@ -187,8 +186,8 @@ def test_a_jaw_of_bone_turns_about_the_heads_own_axes(blender, room, core):
         "RightEye": ((-0.03, -0.08, 0.05), (-0.03, -0.1, 0.05), "Head")})
     deform(face, armature)
     blender.context.scene.thunder.head = face
-    rig = room("scene.head").find(blender.context.scene)
-    plan = room("scene.character").plan_of(face)
+    rig = room("scene.heads.head").find(blender.context.scene)
+    plan = room("scene.heads.character").plan_of(face)
     assert (plan.forward, plan.up) == ("-Y", "Z")
     assert {rule.joint for rule in plan.joints} == {"jaw", "neck", "eye_left", "eye_right"}
     before = (armature.matrix_world @ armature.pose.bones["Jaw"].tail).copy()
@@ -207,8 +206,8 @@ def test_a_jaw_of_bone_closes_the_lips_where_no_shape_does(blender, room, core):
     face = grid_mesh(blender, "Face", ["mouthPucker", "browInnerUp"])
     armature = rig_with(blender, {"Head": ((0, 0, -0.1), (0, 0, 0.1), None), "jaw": ((0, 0, 0), (0, -0.1, 0), "Head")})
     deform(face, armature)
-    rig = room("scene.head").find(blender.context.scene)
-    names = room("scene.head").channel_names()
+    rig = room("scene.heads.head").find(blender.context.scene)
+    names = room("scene.heads.head").channel_names()
     motion = core("types").Motion(np.zeros((2, len(names)), np.float32), np.array([[0.2, 0, 0]] * 2, np.float32))
     motion.expression[1, names.index("mouthClose")] = 0.2 / 0.3
     values = rig.driver.drive(motion, names)
@@ -234,7 +233,7 @@ def test_a_characters_facing_is_found_from_its_eyes(blender, room, forward, up):
         "eye.L": (at(0.03, 0.05, 0.08), at(0.03, 0.05, 0.1), "neck"), "eye.R": (at(-0.03, 0.05, 0.08), at(-0.03, 0.05, 0.1), "neck")})
     face = grid_mesh(blender, "Face", ["mouthPucker", "mouthClose"])
     deform(face, armature)
-    plan = room("scene.character").plan_of(face)
+    plan = room("scene.heads.character").plan_of(face)
     assert (plan.forward, plan.up) == (forward, up)
 
 
@@ -271,10 +270,10 @@ def test_driven_keys_are_moved_by_the_controls_that_drive_them(blender, room, co
     controls = control_rig(blender, face)
     scene = blender.context.scene
     scene.thunder.head = face
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     assert controls in rig.targets and face.data.shape_keys in rig.targets  # mouthClose moves freely
-    room("scene.head").check_animatable(rig)
-    by_source = {rule.source: rule for rule in room("scene.character").plan_of(face).rules}
+    room("scene.heads.head").check_animatable(rig)
+    by_source = {rule.source: rule for rule in room("scene.heads.character").plan_of(face).rules}
     assert by_source["jawOpen"].target.name == "jaw" and by_source["jawOpen"].weight == pytest.approx(10.0, rel=1e-3)
     assert by_source["mouthSmileLeft"].weight == pytest.approx(0.02, rel=1e-3)
     assert by_source["mouthFrownLeft"].weight == pytest.approx(-0.02, rel=1e-3)
@@ -294,13 +293,13 @@ def test_properties_named_like_channels_are_a_control_rig(blender, room, core):
     for name in own_channels(room, core):
         rig_object.pose.bones["face"][short(name)] = 0.0
     blender.context.scene.thunder.head = rig_object
-    rig = room("scene.head").find(blender.context.scene)
+    rig = room("scene.heads.head").find(blender.context.scene)
     assert rig.mesh == rig_object and len(rig.channels) == 44
     take(room, core, blender, rig, closed_at=())
     blender.context.scene.frame_set(11)
     assert rig_object.pose.bones["face"]["jawOpen"] == pytest.approx(0.2 / 0.3, abs=1e-4)
     assert rig_object.pose.bones["face"]["mouthPucker"] == pytest.approx(0.3, abs=1e-4)
-    room("scene.showing").show_own(rig)
+    room("scene.animation.display").show_own(rig)
     assert rig_object.pose.bones["face"]["jawOpen"] == 0.0
 
 
@@ -309,9 +308,9 @@ def test_a_driver_that_cannot_be_followed_is_said(blender, room, core):
     curve = face.data.shape_keys.key_blocks["mouthPucker"].driver_add("value")
     curve.driver.expression = "sin(frame)"
     blender.context.scene.thunder.head = face
-    rig = room("scene.head").find(blender.context.scene)
+    rig = room("scene.heads.head").find(blender.context.scene)
     assert "mouthPucker" not in rig.channels
-    lost = dict(core("face.conventions").missing(rig.driver.used, room("scene.head").channel_names()))
+    lost = dict(core("face.conventions").missing(rig.driver.used, room("scene.heads.head").channel_names()))
     assert "“oo”" in lost["mouthPucker"]
 
 
@@ -319,7 +318,7 @@ def test_a_drivers_expression_never_runs_as_code(blender, room):
     face = grid_mesh(blender, "Face", ["jawOpen"])
     controls = rig_with(blender, {"face": ((0, 0, 0), (0, 0, 0.1), None)}, "Controls")
     controls["jaw"] = 0.0
-    drivers = room("scene.drivers")
+    drivers = room("scene.heads.drivers")
     for expression in ("__import__('os').getcwd() and v", "v.__class__", "(lambda: v)()", "[v][0]", "v ** 10 ** 10"):
         curve = face.data.shape_keys.key_blocks["jawOpen"].driver_add("value")
         variable = curve.driver.variables.new()
@@ -359,11 +358,11 @@ def test_the_table_has_a_row_for_every_channel_and_an_edit_is_kept(blender, room
     row.target = "Wave"
     assert row.kind == "KEY"
     row.weight = 0.5
-    plan = room("scene.character").plan_of(mesh)
+    plan = room("scene.heads.character").plan_of(mesh)
     rule = next(rule for rule in plan.rules if rule.source == "mouthSmileLeft")
     assert (rule.target.name, rule.weight, plan.name) == ("Wave", 0.5, "By Hand")
-    assert "mouthSmileLeft" in room("scene.head").find(blender.context.scene).channels
-    assert room("scene.table").is_current(blender.context.scene, mesh)
+    assert "mouthSmileLeft" in room("scene.heads.head").find(blender.context.scene).channels
+    assert room("scene.heads.mapping_table").is_current(blender.context.scene, mesh)
 
 
 def test_preview_shows_the_chosen_row_alone_and_gives_the_pose_back(blender, room, hero):
@@ -385,7 +384,7 @@ def test_preview_shows_the_chosen_row_alone_and_gives_the_pose_back(blender, roo
 
 def test_preview_over_an_animation_gives_the_frame_back(blender, room, core, hero):
     mesh, settings = hero
-    rig = room("scene.head").find(blender.context.scene)
+    rig = room("scene.heads.head").find(blender.context.scene)
     take(room, core, blender, rig, closed_at=())
     blender.context.scene.frame_set(11)
     before = values(mesh)
@@ -407,10 +406,10 @@ def test_a_target_is_added_and_taken_away(blender, room, hero):
     added = settings.table[settings.table_index]
     assert added.source == "jawOpen" and added.kind == "NONE"
     added.target, added.weight = "Wave", 0.2
-    plan = room("scene.character").plan_of(mesh)
+    plan = room("scene.heads.character").plan_of(mesh)
     assert [(r.target.name, round(r.weight, 3)) for r in plan.rules if r.source == "jawOpen"] == [("jawOpen", 1.0), ("Wave", 0.2)]
     blender.ops.thunder.remove_rule()
-    plan = room("scene.character").plan_of(mesh)
+    plan = room("scene.heads.character").plan_of(mesh)
     assert [r.target.name for r in plan.rules if r.source == "jawOpen"] == ["jawOpen"]
 
 
@@ -420,7 +419,7 @@ def test_a_mapping_is_found_again_and_survives_the_file(blender, room, hero, tmp
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "hero.blend"))
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "hero.blend"))
     mesh = blender.data.objects["Hero"]
-    character = room("scene.character")
+    character = room("scene.heads.character")
     assert any(rule.target.name == "Wave" for rule in character.plan_of(mesh).rules)
     blender.ops.thunder.find_mapping()
     assert not any(rule.target.name == "Wave" for rule in character.plan_of(mesh).rules)
@@ -430,13 +429,13 @@ def test_a_preset_fits_a_character_whose_objects_are_called_otherwise(blender, r
     mesh, settings = hero
     settings.table[row_of(settings, "mouthSmileLeft")].target = "Wave"
     assert blender.ops.thunder.save_mapping(name="Wave smile: 1/2") == {"FINISHED"}
-    presets = room("scene.presets")
+    presets = room("scene.heads.presets")
     (presets.folder() / ".thunder_0-0-0.part.json").write_text("{")  # of a Blender that was killed
     assert presets.names() == ["Wave smile_ 1_2"]
     other = grid_mesh(blender, "Other", ["jawOpen", "Wave"], at=(5, 0, 0))
     settings.head = other
     blender.ops.thunder.load_mapping(name=presets.names()[0])
-    rig = room("scene.head").find(blender.context.scene)
+    rig = room("scene.heads.head").find(blender.context.scene)
     assert rig.mesh == other and set(rig.channels) == {"mouthSmileLeft", "mouthClose"} - {"mouthClose"}
     path = presets.folder() / "Wave smile_ 1_2.json"
     path.write_text(path.read_text()[:-40])
@@ -454,7 +453,7 @@ def test_a_pose_is_learnt_and_played(blender, room, core):
     scene = blender.context.scene
     scene.thunder.head = armature
     with pytest.raises(Exception, match="no shape keys"):
-        room("scene.head").find(scene)
+        room("scene.heads.head").find(scene)
     blender.ops.thunder.find_mapping()
     settings = scene.thunder
     jaw, lip = armature.pose.bones["Kiefer"], armature.pose.bones["lip.T"]
@@ -474,7 +473,7 @@ def test_a_pose_is_learnt_and_played(blender, room, core):
     lip.location[2] = 0.01
     armature.pose.bones["head"]["Lachen"] = 0.8
     learn("mouthPucker")
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     assert rig.mesh == armature and rig.channels == ("mouthPucker",)
     made, _ = take(room, core, blender, rig, closed_at=())
     scene.frame_set(11)
@@ -484,7 +483,7 @@ def test_a_pose_is_learnt_and_played(blender, room, core):
     motion = read(room, blender, rig)
     assert np.abs(motion.jaw[:, 0] - 0.2).max() < 1e-3
     assert np.abs(motion.expression[:, made.channels.index("mouthPucker")] - 0.3).max() < 1e-3
-    room("scene.showing").show_own(rig)
+    room("scene.animation.display").show_own(rig)
     assert jaw.rotation_quaternion.angle == pytest.approx(0.0, abs=1e-6) and lip.location[2] == 0.0
 
 
@@ -494,7 +493,7 @@ def test_the_animators_choice_of_objects_is_kept(blender, room):
     far = grid_mesh(blender, "Puppet", ["jawOpen"], at=(3, 0, 0))
     scene = blender.context.scene
     scene.thunder.head = face
-    head = room("scene.head")
+    head = room("scene.heads.head")
     assert {thing.name for thing in head.find(scene).objects} == {"Face", "Teeth"}
     for thing in (face, far):
         thing.select_set(True)
@@ -511,9 +510,9 @@ def test_two_characters_side_by_side_are_two(blender, room, core):
         grid_mesh(blender, name, ["jawOpen", "mouthPucker"], at=(at, 0, 0))
     scene = blender.context.scene
     blender.context.view_layer.objects.active = None
-    assert [thing.name for thing in room("scene.head").in_scene(scene)] == ["Anna", "Bert"]
+    assert [thing.name for thing in room("scene.heads.head").in_scene(scene)] == ["Anna", "Bert"]
     with pytest.raises(core("errors").BadHead, match="several heads"):
-        room("scene.head").find(scene)
+        room("scene.heads.head").find(scene)
 
 
 # ---- JSON
@@ -596,10 +595,10 @@ def test_a_linked_character_is_made_editable_and_plays(blender, room, core, libr
     if not instance:
         scene.thunder.head = linked
         with pytest.raises(core("errors").BadHead, match="linked from another file"):
-            room("scene.head").check_animatable(room("scene.head").find(scene))
+            room("scene.heads.head").check_animatable(room("scene.heads.head").find(scene))
     assert blender.ops.thunder.make_editable() == {"FINISHED"}
-    rig = room("scene.head").find(scene)
-    room("scene.head").check_animatable(rig)
+    rig = room("scene.heads.head").find(scene)
+    room("scene.heads.head").check_animatable(rig)
     assert rig.mesh.library is None and rig.mesh.override_library is not None
     assert "mouthSmileLeft" in rig.channels  # the mapping came with the character
     made, entry = take(room, core, blender, rig, closed_at=())
@@ -607,7 +606,7 @@ def test_a_linked_character_is_made_editable_and_plays(blender, room, core, libr
     blender.ops.wm.save_as_mainfile(filepath=saved)
     blender.ops.wm.open_mainfile(filepath=saved)
     scene = blender.context.scene
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     assert scene.thunder.active_take == 0
     scene.frame_set(11)
     assert rig.keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-4)
@@ -643,7 +642,7 @@ def test_a_mapping_made_on_an_override_is_kept_in_the_shot(blender, room, librar
     saved = str(tmp_path / "shot.blend")
     blender.ops.wm.save_as_mainfile(filepath=saved)
     blender.ops.wm.open_mainfile(filepath=saved)
-    rig = room("scene.head").find(blender.context.scene)
+    rig = room("scene.heads.head").find(blender.context.scene)
     assert {"mouthSmileLeft", "mouthFrownLeft"} <= set(rig.channels)
 
 
@@ -666,9 +665,9 @@ def test_an_overridden_control_rig_is_driven(blender, room, core, tmp_path):
     blender.data.collections["Hero"].override_hierarchy_create(scene, blender.context.view_layer, do_fully_editable=True)
     face = next(thing for thing in scene.objects if thing.type == "MESH")
     scene.thunder.head = face
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     assert [target.name for target in rig.targets] == ["Controls"]
-    room("scene.head").check_animatable(rig)
+    room("scene.heads.head").check_animatable(rig)
     take(room, core, blender, rig, closed_at=())
     scene.frame_set(11)
     keys = face.evaluated_get(blender.context.evaluated_depsgraph_get()).data.shape_keys
@@ -683,22 +682,22 @@ def test_a_take_finds_its_targets_after_the_mapping_has_changed(blender, room, c
     lashes = grid_mesh(blender, "Lashes", ["mouthPucker"], size=0.05)
     scene = blender.context.scene
     scene.thunder.head = face
-    made, entry = take(room, core, blender, room("scene.head").find(scene), closed_at=())
-    room("scene.showing").show_own(room("scene.head").find(scene))
+    made, entry = take(room, core, blender, room("scene.heads.head").find(scene), closed_at=())
+    room("scene.animation.display").show_own(room("scene.heads.head").find(scene))
     for thing in (face, teeth, lashes):
         thing.select_set(thing is not teeth)
     blender.ops.thunder.use_objects()
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     assert {thing.name for thing in rig.objects} == {"Face", "Lashes"}
-    room("scene.showing").show(rig, entry)
+    room("scene.animation.display").show(rig, entry)
     scene.frame_set(11)
     assert face.data.shape_keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-4)
     assert lashes.data.shape_keys.key_blocks["mouthPucker"].value == pytest.approx(0.3, abs=1e-4)
     assert teeth.data.shape_keys.key_blocks["jawOpen"].value == 0.0
     late = grid_mesh(blender, "Brows", ["mouthPucker"], size=0.05)
     blender.ops.thunder.use_objects(by_place=True)
-    rig = room("scene.head").find(scene)
-    room("scene.showing").show(rig, entry)  # the take knows nothing of the brows
+    rig = room("scene.heads.head").find(scene)
+    room("scene.animation.display").show(rig, entry)  # the take knows nothing of the brows
     scene.frame_set(11)
     assert late.data.shape_keys.key_blocks["mouthPucker"].value == 0.0
     assert teeth.data.shape_keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-4)
@@ -727,7 +726,7 @@ def ball(blender, names, mirrored=False, turned=0.0):
 
 @pytest.mark.parametrize("turned", [0.0, 1.2, np.pi])
 def test_a_character_that_means_the_viewers_left_is_noticed_and_swapped(blender, room, turned):
-    character, scene = room("scene.character"), blender.context.scene
+    character, scene = room("scene.heads.character"), blender.context.scene
     names = ["jawOpen", "eyeBlink_L", "eyeBlink_R", "mouthSmile_L", "mouthSmile_R"]
     right = ball(blender, names, turned=turned)
     assert not character.is_mirrored(character.resolve(right))

@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 import pytest
-
 from performances import key, performance
 from timing import keeps
 
@@ -22,7 +21,7 @@ def stage(blender, room, core):
     scene = blender.context.scene
     scene.render.fps = 24
     scene.thunder.commit.keys, scene.thunder.commit.error = "DENSE", 0.3
-    return scene, room("scene.head").find(scene), room("scene.takes")
+    return scene, room("scene.heads.head").find(scene), room("scene.takes.take_list")
 
 
 def spoken(room, core, seconds=3.0, seed=5):
@@ -47,16 +46,16 @@ def spoken(room, core, seconds=3.0, seed=5):
     jaw *= 1 - shut[:, None]
     motion = core("types").Motion(expression.astype(np.float32), jaw.astype(np.float32), made.motion.head, made.motion.eyes)
     opening = core("face.mouth").opening_mm(motion)
-    return room("scene.keying").Performance(motion, made.channels, opening, made.width, seed, 80.0, made.provenance)
+    return room("scene.animation.keying").Performance(motion, made.channels, opening, made.width, seed, 80.0, made.provenance)
 
 
 def show(room, core, stage, start=21.0, **how):
     """Key a spoken performance, list it and show it; the entry."""
     scene, rig, takes = stage
     made = spoken(room, core, **how)
-    clock = room("scene.resample").Clock.of(scene, start)
+    clock = room("scene.animation.timing").Clock.of(scene, start)
     entry = takes.add_to_list(scene, rig, key(room, rig, made, clock, f"take {made.seed}"), made, "voice", clock)
-    room("scene.showing").show(rig, entry)
+    room("scene.animation.display").show(rig, entry)
     return entry
 
 
@@ -141,11 +140,11 @@ def seen(bpy, scene, frames):
 
 def numbers(room, rig, frames):
     """What the rig's tracks are by their curves, [T, tracks], and the lips' gap over them in mm."""
-    compat, reach = room("scene.compat"), room("thunder_core.face.reach")
+    compat, reach = room("scene.host.compat"), room("thunder_core.face.reach")
     curves = [{(c.data_path, c.array_index): c for c in compat.curves_for(target)} for target in rig.targets]
     values = np.array([[curves[track.block][track.path, track.index].evaluate(frame) for track in rig.driver.tracks]
                        for frame in frames])
-    motion = rig.driver.read(values, room("scene.head").channel_names())
+    motion = rig.driver.read(values, room("scene.heads.head").channel_names())
     return values, motion, reach.ruler().gap(reach.ruler().points(motion))
 
 
@@ -157,7 +156,7 @@ def test_a_commit_has_few_keys_and_the_lips_are_where_they_were(blender, room, c
     entry = show(room, core, stage)
     frames = range(entry.first, entry.last + 1)
     _, before, gap = numbers(room, rig, frames)
-    dense = sum(len(c.keyframe_points) for target in rig.targets for c in room("scene.compat").curves_for(target))
+    dense = sum(len(c.keyframe_points) for target in rig.targets for c in room("scene.host.compat").curves_for(target))
     choose(scene, error=error)
     blender.ops.thunder.commit_take()
     _, after, gap_now = numbers(room, rig, frames)
@@ -166,9 +165,9 @@ def test_a_commit_has_few_keys_and_the_lips_are_where_they_were(blender, room, c
     closed = gap < 0.6
     assert closed.sum() >= 2 * len(CLOSED)
     assert np.abs(gap_now - gap)[closed].max() < 0.1 and (gap_now[closed] < 0.6).all()
-    curves = [c for target in rig.targets for c in room("scene.compat").curves_for(target)]
+    curves = [c for target in rig.targets for c in room("scene.host.compat").curves_for(target)]
     assert sum(len(c.keyframe_points) for c in curves) < dense * (0.5 if fps == 24 else 0.3)
-    exact = room("scene.fitting").closures(gap) + entry.first
+    exact = room("scene.animation.reduction").closures(gap) + entry.first
     for curve in curves:
         if curve.data_path == 'key_blocks["mouthFunnel"].value':
             assert set(exact) <= {round(k.co[0]) for k in curve.keyframe_points}  # where lips meet there are keys
@@ -178,7 +177,7 @@ def test_handles_are_aligned_and_the_curve_is_smooth(blender, room, core, stage)
     scene, rig, _ = stage
     show(room, core, stage)
     blender.ops.thunder.commit_take()
-    curve = next(c for c in room("scene.compat").curves_for(rig.keys) if "mouthFunnel" in c.data_path)
+    curve = next(c for c in room("scene.host.compat").curves_for(rig.keys) if "mouthFunnel" in c.data_path)
     points = curve.keyframe_points
     assert len(points) > 4 and {k.interpolation for k in points} == {"BEZIER"}
     assert {k.handle_left_type for k in points} | {k.handle_right_type for k in points} == {"ALIGNED"}
@@ -192,12 +191,12 @@ def test_handles_are_aligned_and_the_curve_is_smooth(blender, room, core, stage)
 def test_without_an_error_every_key_of_the_take_is_kept(blender, room, core, stage):
     scene, rig, _ = stage
     entry = show(room, core, stage)
-    edited = next(c for c in room("scene.compat").curves_for(rig.keys) if "mouthFunnel" in c.data_path)
+    edited = next(c for c in room("scene.host.compat").curves_for(rig.keys) if "mouthFunnel" in c.data_path)
     edited.keyframe_points.insert(30.5, 0.9)
     wanted = [(tuple(k.co), tuple(k.handle_left), k.interpolation) for k in edited.keyframe_points]
     choose(scene, error=0.0)
     blender.ops.thunder.commit_take()
-    curve = next(c for c in room("scene.compat").curves_for(rig.keys) if "mouthFunnel" in c.data_path)
+    curve = next(c for c in room("scene.host.compat").curves_for(rig.keys) if "mouthFunnel" in c.data_path)
     assert [(tuple(k.co), tuple(k.handle_left), k.interpolation) for k in curve.keyframe_points] == wanted
     assert len(wanted) == entry.lead_in + entry.last - entry.first + 2 + entry.lead_out
 
@@ -205,12 +204,12 @@ def test_without_an_error_every_key_of_the_take_is_kept(blender, room, core, sta
 def test_an_edited_key_is_committed(blender, room, core, stage):
     scene, rig, _ = stage
     show(room, core, stage)
-    curve = next(c for c in room("scene.compat").curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
+    curve = next(c for c in room("scene.host.compat").curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
     point = min(curve.keyframe_points, key=lambda k: abs(k.co[0] - 50))
     point.co[1] = 0.95
     curve.update()
     blender.ops.thunder.commit_take()
-    curve = next(c for c in room("scene.compat").curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
+    curve = next(c for c in room("scene.host.compat").curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
     assert curve.evaluate(50) == pytest.approx(0.95, abs=0.05)
 
 
@@ -277,7 +276,7 @@ def test_frames_around_the_take_are_as_they_were(blender, room, core, stage, to)
 def test_a_take_is_added_on_top(blender, room, core, stage, to, mode):
     scene, rig, takes = stage
     animate(rig, mode)
-    stage = scene, room("scene.head").find(scene), takes  # a rig is found anew for every deed
+    stage = scene, room("scene.heads.head").find(scene), takes  # a rig is found anew for every deed
     inside = range(21, 94)
     own = seen(blender, scene, inside)
     show(room, core, stage)
@@ -346,7 +345,7 @@ def test_a_commit_that_is_broken_off_changes_nothing(blender, room, core, stage,
     scene, rig, _ = stage
     animate(rig)
     entry = show(room, core, stage)
-    committing = room("scene.committing")
+    committing = room("scene.takes.commit.committing")
     before = everything(blender)
     for stage in ("Reading the take", "Reducing keys", "Drawing handles", "Writing keys"):
         work = committing.commit(rig, entry, "broken", committing.Choice(entry.first, entry.last, to, error=0.3, keys="DENSE"))
@@ -361,7 +360,7 @@ def test_a_minute_is_committed_in_small_slices(blender, room, core, stage):
     """60 s at 60 fps onto an action of the same length: no step may hold the window for more than 50 ms."""
     scene, rig, _ = stage
     scene.render.fps = 60
-    committing = room("scene.committing")
+    committing = room("scene.takes.commit.committing")
     for turn in range(2):
         entry = show(room, core, stage, start=1.0, seconds=60, seed=turn)
         work = committing.commit(rig, entry, "long", committing.Choice(entry.first, entry.last, error=0.3, keys="DENSE"))
@@ -397,24 +396,24 @@ def test_a_character_by_its_own_names_is_committed_within_the_error(blender, roo
     for name in ("Basis", "jawOpen", "mouthPucker", "mouthFunnel", "mouthSmileLeft", "browInnerUp", "eyeBlinkLeft"):
         hero.shape_key_add(name=name, from_mix=False)
     scene = blender.context.scene
-    stage = scene, room("scene.head").find(scene), room("scene.takes")
+    stage = scene, room("scene.heads.head").find(scene), room("scene.takes.take_list")
     rig = stage[1]
     entry = show(room, core, stage)
     frames = range(entry.first, entry.last + 1)
-    compat = room("scene.compat")
+    compat = room("scene.host.compat")
 
     def values():
         curves = {c.data_path: c for c in compat.curves_for(rig.keys)}
         return np.array([[curves[track.path].evaluate(frame) for track in rig.driver.tracks] for frame in frames])
 
-    before, names = values(), room("scene.head").channel_names()
+    before, names = values(), room("scene.heads.head").channel_names()
     dense = sum(len(c.keyframe_points) for c in compat.curves_for(rig.keys))
     choose(scene, keys="DENSE", error=0.3)
     blender.ops.thunder.commit_take()
     lips, *_ = room("thunder_core.face.reach").apart(rig.driver.read(before, names), rig.driver.read(values(), names))
     assert lips.max() <= 0.301
     assert sum(len(c.keyframe_points) for c in compat.curves_for(rig.keys)) < 0.6 * dense
-    per_unit = room("scene.fitting").reach_of(rig)
+    per_unit = room("scene.animation.reduction").reach_of(rig)
     by_name = {track.path: mm for track, mm in zip(rig.driver.tracks, per_unit)}
     assert by_name['key_blocks["jawOpen"].value'][0] > 15  # mm at the lips
     assert by_name['key_blocks["browInnerUp"].value'][0] < 0.5 < by_name['key_blocks["browInnerUp"].value'][1]
@@ -424,24 +423,24 @@ def test_a_character_by_its_own_names_is_committed_within_the_error(blender, roo
 def test_a_flame_head_is_committed_within_the_error(blender, room, core, tmp_path):
     from made_flame import made_flame
 
-    with np.load(room("scene.head").ASSET) as asset:
+    with np.load(room("scene.heads.head").ASSET) as asset:
         made_flame({name: asset[name] for name in asset.files}, seed=11, own=0.0004).write(tmp_path / "flame.npz")
     blender.ops.thunder.add_flame_head(filepath=str(tmp_path / "flame.npz"))
     scene = blender.context.scene
     scene.render.fps = 24
-    stage = scene, room("scene.head").find(scene), room("scene.takes")
+    stage = scene, room("scene.heads.head").find(scene), room("scene.takes.take_list")
     rig = stage[1]
     entry = show(room, core, stage, seconds=1.6)
     frames = range(entry.first, entry.last + 1)
     _, before, gap = numbers(room, rig, frames)
-    dense = sum(len(c.keyframe_points) for target in rig.targets for c in room("scene.compat").curves_for(target))
+    dense = sum(len(c.keyframe_points) for target in rig.targets for c in room("scene.host.compat").curves_for(target))
     choose(scene, keys="DENSE", error=0.3)
     blender.ops.thunder.commit_take()
     _, after, gap_now = numbers(room, rig, frames)
     lips, *_ = room("thunder_core.face.reach").apart(before, after)
     assert lips.max() < 0.45  # errors are added up here as if all moved in lines
     assert np.abs(gap_now - gap)[gap < 0.6].max() < 0.15
-    assert sum(len(c.keyframe_points) for target in rig.targets for c in room("scene.compat").curves_for(target)) < 0.7 * dense
+    assert sum(len(c.keyframe_points) for target in rig.targets for c in room("scene.host.compat").curves_for(target)) < 0.7 * dense
 
 
 def names(*lines, base="Thunder Head"):
@@ -474,7 +473,7 @@ def test_an_action_that_an_animator_named_keeps_its_name(blender, room, core, st
     scene, rig, takes = stage
     animate(rig)
     rig.armature.animation_data.action.name = "Scene 12"
-    stage = scene, room("scene.head").find(scene), takes
+    stage = scene, room("scene.heads.head").find(scene), takes
     for voice, start, to, expected in (("one", 21, "OWN", "Scene 12"), ("two", 200, "COPY", "Scene 12 · one + two"),
                                        ("three", 300, "NEW", "Thunder Head · three")):
         entry = show(room, core, stage, start=float(start), seconds=1.0)
@@ -497,8 +496,8 @@ def finished(steps):
 def test_the_number_of_keys_in_the_message_is_that_in_the_file(blender, room, core, stage, to, how):
     scene, rig, takes = stage
     animate(rig)
-    stage = scene, room("scene.head").find(scene), takes
-    compat, committing = room("scene.compat"), room("scene.committing")
+    stage = scene, room("scene.heads.head").find(scene), takes
+    compat, committing = room("scene.host.compat"), room("scene.takes.commit.committing")
 
     def keys():
         actions = {target.animation_data.action for target in rig.targets if target.animation_data}
@@ -518,9 +517,9 @@ def test_the_number_of_keys_in_the_message_is_that_in_the_file(blender, room, co
 def test_keys_of_a_first_commit_are_those_of_the_message(blender, room, core, stage):
     scene, rig, _ = stage
     entry = show(room, core, stage)
-    committing = room("scene.committing")
+    committing = room("scene.takes.commit.committing")
     report = finished(committing.commit(rig, entry, "voice", committing.Choice(entry.first, entry.last, error=0.3, keys="DENSE")))
-    written = sum(len(c.keyframe_points) for target in rig.targets for c in room("scene.compat").curves_for(target))
+    written = sum(len(c.keyframe_points) for target in rig.targets for c in room("scene.host.compat").curves_for(target))
     assert report.keys == report.total == written and f": {written} keys" in report.sentence
 
 
@@ -531,9 +530,9 @@ def test_lines_cut_in_mid_word_are_committed_with_their_leads(blender, room, cor
     choose(scene, to=to)
     for start in (101.0, 301.0)[:1 if to == "NEW" else 2]:
         made = performance(room, core, closed_at=())
-        clock = room("scene.resample").Clock.of(scene, start)
+        clock = room("scene.animation.timing").Clock.of(scene, start)
         entry = takes.add_to_list(scene, rig, key(room, rig, made, clock, f"take {start}"), made, f"line {start}", clock)
-        room("scene.showing").show(rig, entry)
+        room("scene.animation.display").show(rig, entry)
         blender.ops.thunder.commit_take()
     lines = [(entry.first, entry.last, entry.lead_in, entry.lead_out) for entry in scene.thunder.takes]
     frames = range(1, 400)
@@ -552,7 +551,7 @@ def test_a_line_that_is_committed_again_brings_its_own_leads(blender, room, core
     """The leads of the first commit are not the animator's keys: the second replaces them."""
     scene, rig, takes = stage
     commit = scene.thunder.commit
-    switches = [name for name in room("scene.committing").REGION_SETTINGS.values()]
+    switches = [name for name in room("scene.takes.commit.committing").REGION_SETTINGS.values()]
     for number, seed in enumerate((7, 8)):
         entry = show(room, core, stage, start=101.0, seed=seed)
         entry.voice = "line"
@@ -560,10 +559,10 @@ def test_a_line_that_is_committed_again_brings_its_own_leads(blender, room, core
             setattr(commit, name, regions is None or (name in regions) == (number == 0))
         blender.ops.thunder.commit_take()
     begin, end = entry.first - entry.lead_in, entry.last + entry.lead_out
-    curves = room("scene.numbers").curves(rig, entry)
+    curves = room("scene.takes.track_values").curves(rig, entry)
     neck = next(place for place, track in enumerate(rig.driver.tracks) if '"neck"' in track.path and track.index == 1)
     for frame in (begin, begin + 5, entry.first, entry.last, end - 6, end):
-        turned = next(c for target in rig.targets for c in room("scene.compat").curves_for(target)
+        turned = next(c for target in rig.targets for c in room("scene.host.compat").curves_for(target)
                       if '"neck"' in c.data_path and c.array_index == 1).evaluate(frame)
         assert turned == pytest.approx(curves[neck].evaluate(frame), abs=0.012), frame
     assert abs(curves[neck].evaluate(entry.last)) > 0.03  # the head is turned where the lead out begins

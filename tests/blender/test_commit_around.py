@@ -4,14 +4,13 @@ keys the lips are where the take has them."""
 
 import numpy as np
 import pytest
-
 from test_commit import choose, numbers, seen, show, stage  # noqa: F401
 
 WINDOW = 12  # half a second at 24 fps
 
 
 def curves_of(room, rig):
-    return [curve for target in rig.targets for curve in room("scene.compat").curves_for(target)]
+    return [curve for target in rig.targets for curve in room("scene.host.compat").curves_for(target)]
 
 
 def values_of(room, rig, frames):
@@ -108,7 +107,7 @@ def changed(kinds_of, before, after, frames, where):
 def test_the_animators_curves_are_unchanged_around_the_take(blender, room, core, stage, start, to):  # noqa: F811
     scene, rig, takes = stage
     own_work(room, rig)
-    stage = scene, room("scene.head").find(scene), takes  # noqa: F811
+    stage = scene, room("scene.heads.head").find(scene), takes  # noqa: F811
     rig = stage[1]
     frames = np.arange(-200, 400, 0.25)
     before = values_of(room, rig, frames)
@@ -127,7 +126,7 @@ def test_the_animators_curves_are_unchanged_around_the_take(blender, room, core,
 def test_an_insert_moves_whatever_the_animators_curves_do(blender, room, core, stage):  # noqa: F811
     scene, rig, takes = stage
     own_work(room, rig)
-    stage = scene, room("scene.head").find(scene), takes  # noqa: F811
+    stage = scene, room("scene.heads.head").find(scene), takes  # noqa: F811
     rig = stage[1]
     frames = np.arange(-100, 300.0)
     before = values_of(room, rig, frames)
@@ -142,7 +141,7 @@ def test_an_insert_moves_whatever_the_animators_curves_do(blender, room, core, s
 def test_a_long_blend_ends_after_half_a_second(blender, room, core, stage):  # noqa: F811
     scene, rig, takes = stage
     own_work(room, rig)
-    stage = scene, room("scene.head").find(scene), takes  # noqa: F811
+    stage = scene, room("scene.heads.head").find(scene), takes  # noqa: F811
     frames = np.arange(-100, 300)
     before = values_of(room, stage[1], frames)
     first, last = commit(blender, room, core, stage, 100, blend=60)
@@ -167,7 +166,7 @@ def test_between_frames_the_lips_are_where_the_take_has_them(blender, room, core
     assert closed.sum() > 16 and (gap_now[gap < 0.5] < 0.6).all() and np.abs(gap_now - gap)[closed].max() < 0.1  # shut stays shut
     span = np.ptp(wanted, axis=0)
     assert (now.min(0) >= wanted.min(0) - 1e-5).all() and (now.max(0) <= wanted.max(0) + 1e-5).all()  # no slider's range is left
-    compat = room("scene.compat")
+    compat = room("scene.host.compat")
     curves = [{(c.data_path, c.array_index): c for c in compat.curves_for(target)} for target in rig.targets]
     for place, track in enumerate(rig.driver.tracks):
         points = curves[track.block][track.path, track.index].keyframe_points
@@ -190,7 +189,7 @@ def test_a_sum_stays_within_the_sliders_range(blender, room, core, stage):  # no
 
 
 def test_keys_are_evaluated_as_blender_does(blender, room):
-    keyframes, compat = room("scene.keyframes"), room("scene.compat")
+    keyframes, compat = room("scene.animation.keyframes"), room("scene.host.compat")
     thing = blender.data.objects.new("Thing", None)
     rng = np.random.default_rng(0)
     frames = np.linspace(-5, 65, 281)
@@ -214,7 +213,7 @@ def test_keys_are_evaluated_as_blender_does(blender, room):
 
 def as_strip(room, target, name):
     """Let the active action of a data-block play as an NLA strip instead."""
-    compat, animation = room("scene.compat"), target.animation_data
+    compat, animation = room("scene.host.compat"), target.animation_data
     action, slot = animation.action, compat.slot_of(target)
     strip = animation.nla_tracks.new().strips.new(name, int(action.frame_range[0]), action)
     compat.set_strip_slot(strip, slot)
@@ -236,7 +235,7 @@ def test_the_animators_strips_go_on_around_the_take(blender, room, core, stage, 
         for frame, value in ((1, 0.1), (90, 0.4), (150, 0.2)):
             keys["mouthPucker"].value = value
             keys["mouthPucker"].keyframe_insert("value", frame=frame)
-    stage = scene, room("scene.head").find(scene), takes  # noqa: F811
+    stage = scene, room("scene.heads.head").find(scene), takes  # noqa: F811
     frames = [*range(-20, 38, 3), *range(82, 200, 3)]  # the line is on 40 … 79
     before, inside = seen(blender, scene, frames), range(42, 78, 4)
     entry = show(room, core, stage, start=40.0, seconds=1.6)

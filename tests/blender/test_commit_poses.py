@@ -4,7 +4,6 @@ what never moves stays as the animator has it; a whole dialogue is committed in 
 
 import numpy as np
 import pytest
-
 from performances import key, write_wav
 from test_commit import animate, choose, everything, seen, show, spoken, stage  # noqa: F401
 
@@ -19,7 +18,7 @@ def poses(stage):  # noqa: F811
 
 
 def curves_of(room, rig):
-    return [curve for target in rig.targets for curve in room("scene.compat").curves_for(target)]
+    return [curve for target in rig.targets for curve in room("scene.host.compat").curves_for(target)]
 
 
 def key_frames(curve):
@@ -28,19 +27,19 @@ def key_frames(curve):
 
 def region_of(room, curve):
     """The region of a curve of our own head."""
-    return room("scene.posing").region_of(curve.data_path.partition('["')[2])
+    return room("scene.takes.commit.posing").region_of(curve.data_path.partition('["')[2])
 
 
 def shown(room, rig, times):
     """What the lips, the face, the head and the eyes do at times [S]: the motion and the lips' gap, mm."""
-    compat, reach, tracks = room("scene.compat"), room("thunder_core.face.reach"), room("scene.tracks")
+    compat, reach, tracks = room("scene.host.compat"), room("thunder_core.face.reach"), room("scene.heads.rna_paths")
     curves = [{(c.data_path, c.array_index): c for c in compat.curves_for(target)} for target in rig.targets]
     values = np.empty((len(times), len(rig.driver.tracks)))
     for place, track in enumerate(rig.driver.tracks):
         curve = curves[track.block].get((track.path, track.index))
         values[:, place] = (tracks.value(rig.targets[track.block], track.path, track.index) if curve is None
                             else [curve.evaluate(time) for time in times])
-    motion = rig.driver.read(values, room("scene.head").channel_names())
+    motion = rig.driver.read(values, room("scene.heads.head").channel_names())
     return motion, reach.ruler().gap(reach.ruler().points(motion))
 
 
@@ -65,9 +64,9 @@ def test_a_line_becomes_poses_within_the_error(blender, room, core, poses):
     dense = sum(len(curve.keyframe_points) for curve in curves_of(room, rig))
     blender.ops.ed.undo_push(message="dense")
     blender.ops.ed.undo()
-    scene, rig = blender.context.scene, room("scene.head").find(blender.context.scene)
+    scene, rig = blender.context.scene, room("scene.heads.head").find(blender.context.scene)
     choose(scene, keys="POSES", error=ERROR, to="NEW", markers=True)
-    committing, takes = room("scene.committing"), room("scene.takes")
+    committing, takes = room("scene.takes.commit.committing"), room("scene.takes.take_list")
     entry = takes.shown_take(scene.thunder)
     report = value_of(committing.commit(rig, entry, "Poses", committing.chosen(scene, entry)))
     curves = curves_of(room, rig)
@@ -91,7 +90,7 @@ def test_a_line_becomes_poses_within_the_error(blender, room, core, poses):
     # readable: groups by region, keys of the mouth on common frames, nothing that never moves
     for curve in curves:
         assert curve.group.name == region_of(room, curve)
-    assert {curve.group.name for curve in curves} <= set(room("scene.posing").REGIONS)
+    assert {curve.group.name for curve in curves} <= set(room("scene.takes.commit.posing").REGIONS)
     names = {curve.data_path for curve in curves}
     assert not any("noseSneerLeft" in name for name in names)  # this take does not move it
     mouth = [key_frames(curve) for curve in curves if curve.group.name in ("Mouth", "Jaw")]
@@ -147,7 +146,7 @@ def everything_of(curve):
 def test_a_commit_of_no_region_is_refused(blender, room, core, poses):
     scene, _, _ = poses
     show(room, core, poses, seconds=1.0)
-    choose(scene, **dict.fromkeys(room("scene.committing").REGION_SETTINGS.values(), False))
+    choose(scene, **dict.fromkeys(room("scene.takes.commit.committing").REGION_SETTINGS.values(), False))
     with pytest.raises(RuntimeError, match="No region is chosen"):
         blender.ops.thunder.commit_take()
 
@@ -172,25 +171,25 @@ def test_a_still_channel_has_a_curve_only_where_it_would_stand_elsewhere(blender
 @pytest.fixture
 def dialogue(blender, room, core, tmp_path):
     """Two heads, three lines with two takes each, a fourth without any: (scene, heads)."""
-    strip = room("scene.strip")
+    strip = room("scene.voice.strip")
     if not strip.has_audio():
         pytest.skip("this bpy wheel was built without sound")
     for _ in range(2):
         blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps = 24
-    heads = room("scene.head").in_scene(scene)
+    heads = room("scene.heads.head").in_scene(scene)
     silence = write_wav(tmp_path / "voice.wav", np.zeros(16000))
     lines = {"one": (1, 0), "two": (41, 1), "three": (81, 0), "four": (121, 1)}
     for number, (name, (start, head)) in enumerate(lines.items()):
         strip.add(scene, silence, name, start)
-        room("scene.dialogue").cast(scene, name, heads[head])
+        room("scene.takes.dialogue").cast(scene, name, heads[head])
         if name != "four":
-            rig = room("scene.head").resolve(heads[head])
+            rig = room("scene.heads.head").resolve(heads[head])
             for take in range(2):
                 made = spoken(room, core, seconds=1.0, seed=10 * number + take)
-                clock = room("scene.resample").Clock.of(scene, float(start))
-                entry = room("scene.takes").add_to_list(scene, rig, key(room, rig, made, clock, f"{name} {take}"), made, name, clock)
+                clock = room("scene.animation.timing").Clock.of(scene, float(start))
+                entry = room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock, f"{name} {take}"), made, name, clock)
                 entry.score = 60.0 + 10 * take
     choose(scene, keys="DENSE", error=1.0)
     return scene, heads
@@ -198,12 +197,12 @@ def dialogue(blender, room, core, tmp_path):
 
 def test_all_dialogue_is_committed_in_one_step(blender, room, core, dialogue):
     scene, heads = dialogue
-    showing, find = room("scene.showing"), room("scene.head").resolve
+    showing, find = room("scene.animation.display"), room("scene.heads.head").resolve
     showing.show(find(heads[0]), scene.thunder.takes[0])  # of line one the worse take is shown: that is the one
     wanted = {}
     for name, index in (("one", 0), ("two", 3), ("three", 5)):
         entry = scene.thunder.takes[index]
-        curve = next(c for c in room("scene.compat").all_curves(entry.action) if "mouthFunnel" in c.data_path)
+        curve = next(c for c in room("scene.host.compat").all_curves(entry.action) if "mouthFunnel" in c.data_path)
         wanted[name] = {frame: curve.evaluate(frame) for frame in range(entry.first, entry.last + 1)}
     blender.ops.ed.undo_push(message="before")
     before = everything(blender)
@@ -212,19 +211,19 @@ def test_all_dialogue_is_committed_in_one_step(blender, room, core, dialogue):
     for head, lines in zip(heads, (("one", "three"), ("two",))):
         rig = find(head)
         assert showing.shown_action(rig) is None
-        funnel = next(c for c in room("scene.compat").curves_for(rig.keys) if "mouthFunnel" in c.data_path)
+        funnel = next(c for c in room("scene.host.compat").curves_for(rig.keys) if "mouthFunnel" in c.data_path)
         for line in lines:
             assert max(abs(funnel.evaluate(f) - value) for f, value in wanted[line].items()) < 0.2
     actions = [a for a in blender.data.actions if a.name not in {take.action.name for take in scene.thunder.takes}]
-    assert len(actions) == (2 if room("scene.compat").HAS_SLOTS else 4)  # one for each head, both lines of the first in one
+    assert len(actions) == (2 if room("scene.host.compat").HAS_SLOTS else 4)  # one for each head, both lines of the first in one
     blender.ops.ed.undo()
     assert everything(blender) == before
 
 
 def test_lines_that_cannot_be_committed_are_named_and_cost_only_themselves(blender, room, core, dialogue):
     scene, heads = dialogue
-    done = room("scene.committing_dialogue").Done()
-    for _ in room("scene.committing_dialogue").commit_all(scene, done):
+    done = room("scene.takes.commit.dialogue").Done()
+    for _ in room("scene.takes.commit.dialogue").commit_all(scene, done):
         pass
     assert len(done.reports) == 3 and len(done.heads) == 2
     assert done.left_out == ["“four” has no take that fits it: generate some first"]

@@ -5,7 +5,6 @@ import os
 
 import numpy as np
 import pytest
-
 from performances import key, performance
 
 CELL = 150
@@ -24,8 +23,8 @@ def enter(room, core, stage, jaw, start=1.0, **how):
     made.motion.jaw[:, 0] = jaw
     made.motion.head[:] = made.motion.expression[:] = 0.0  # the jaw alone moves
     made = type(made)(**{**vars(made), "opening": core("face.mouth").opening_mm(made.motion)})
-    clock = room("scene.resample").Clock.of(scene, start)
-    return room("scene.takes").add_to_list(scene, rig, key(room, rig, made, clock, f"take {made.seed}"), made, "voice", clock)
+    clock = room("scene.animation.timing").Clock.of(scene, start)
+    return room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock, f"take {made.seed}"), made, "voice", clock)
 
 
 def syllables(phase=0.0, wide=0.3):
@@ -46,7 +45,7 @@ def picture(bpy):
 
 
 def test_moments_are_closures_the_loudest_and_the_widest(room):
-    moments = room("scene.moments")
+    moments = room("scene.media.sheet_key_frames")
     mean = np.full(100, 8.0)
     mean[[20, 60]] = 0.1
     mean[40], mean[80] = 16.0, 12.0
@@ -63,7 +62,7 @@ def test_moments_are_closures_the_loudest_and_the_widest(room):
 def test_loudness_is_per_frame(room):
     peaks = np.zeros((200, 2), np.float32)
     peaks[100:104] = (-0.5, 0.5)
-    level = room("scene.moments").loudness(peaks, 100)
+    level = room("scene.media.sheet_key_frames").loudness(peaks, 100)
     assert len(level) == 50 and np.argmax(level) == 25 and level[25] == pytest.approx(1.0) and level[24] == 0
 
 
@@ -71,7 +70,7 @@ def test_loudness_is_per_frame(room):
 def test_the_sheet_has_a_row_for_each_take_and_a_face_in_each_cell(blender, room, core, stage, tmp_path):
     scene, rig = stage
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    scene, rig = stage = blender.context.scene, room("scene.head").find(blender.context.scene)
+    scene, rig = stage = blender.context.scene, room("scene.heads.head").find(blender.context.scene)
     for seed, jaw in ((1, syllables()), (2, syllables(wide=0.15)), (3, np.zeros(50))):
         enter(room, core, stage, jaw, seed=seed, score=90 - seed)
     blender.ops.thunder.select_take(index=0)
@@ -82,7 +81,7 @@ def test_the_sheet_has_a_row_for_each_take_and_a_face_in_each_cell(blender, room
     assert scene.frame_current == 7 and scene.thunder.active_take == 0 and blender.context.scene == scene
     assert os.path.exists(tmp_path / "voice_takes.png")
     image, pixels = picture(blender)
-    sheet = room("scene.contact_sheet")
+    sheet = room("scene.media.contact_sheet")
     head = round(sheet.HEAD_CELLS * CELL)
     assert pixels.shape[0] == head + 3 * CELL
     left = round((sheet.LABEL_CELLS + sheet.CURVE_CELLS) * CELL)
@@ -107,7 +106,7 @@ def test_a_sheet_that_cannot_be_written_says_so_and_leaves_nothing(blender, room
     enter(room, core, stage, syllables(), seed=1)
     before = counts(blender)
     with pytest.raises(core("errors").BadRequest, match="cannot be written"):
-        for _ in room("scene.contact_sheet").make(scene, rig, list(scene.thunder.takes), str(tmp_path / "nowhere" / "sheet.png")):
+        for _ in room("scene.media.contact_sheet").make(scene, rig, list(scene.thunder.takes), str(tmp_path / "nowhere" / "sheet.png")):
             pass
     assert counts(blender) == before and not len(list(tmp_path.iterdir()))
 
@@ -120,7 +119,7 @@ def test_links_that_somebody_laid_in_wait_are_not_followed(blender, room, core, 
     for link in links:
         os.symlink(tmp_path / "precious.txt", link)
     try:
-        for _ in room("scene.contact_sheet").make(scene, rig, list(scene.thunder.takes), str(tmp_path / "sheet.png")):
+        for _ in room("scene.media.contact_sheet").make(scene, rig, list(scene.thunder.takes), str(tmp_path / "sheet.png")):
             pass
         assert (tmp_path / "precious.txt").read_text() == "precious" and (tmp_path / "sheet.png").stat().st_size > 1000
         assert sorted(os.listdir(tmp_path)) == ["precious.txt", "sheet.png", "sheet.png.part"]
@@ -132,7 +131,7 @@ def test_links_that_somebody_laid_in_wait_are_not_followed(blender, room, core, 
 
 def test_a_second_sheet_does_not_overwrite_the_first(blender, room, core, stage, tmp_path):
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    stage = blender.context.scene, room("scene.head").find(blender.context.scene)
+    stage = blender.context.scene, room("scene.heads.head").find(blender.context.scene)
     enter(room, core, stage, syllables(), seed=1)
     for _ in range(2):
         blender.ops.thunder.contact_sheet()
@@ -144,7 +143,7 @@ def test_a_sheet_that_is_broken_off_leaves_nothing(blender, room, core, stage):
     for seed in (1, 2):
         enter(room, core, stage, syllables(), seed=seed)
     before, images = counts(blender), len(blender.data.images)
-    steps = room("scene.contact_sheet").make(scene, rig, list(scene.thunder.takes), str(blender.app.tempdir) + "broken.png")
+    steps = room("scene.media.contact_sheet").make(scene, rig, list(scene.thunder.takes), str(blender.app.tempdir) + "broken.png")
     for _ in range(4):
         next(steps)
     assert counts(blender) != before
@@ -161,7 +160,7 @@ def test_a_stand_in_moves_as_the_head_does_and_on_its_own(blender, room, core, s
     rig.mesh.modifiers.new("Smooth", "CORRECTIVE_SMOOTH").iterations = 0
     enter(room, core, stage, syllables(), seed=1)
     enter(room, core, stage, np.zeros(50), seed=2)
-    stand_ins, showing = room("scene.stand_ins"), room("scene.showing")
+    stand_ins, showing = room("scene.media.puppets"), room("scene.animation.display")
     showing.show(rig, scene.thunder.takes[1])
     before = counts(blender)
     copy = stand_ins.add(rig, scene.collection, Vector((0.5, 0.0, 0.0)))
@@ -184,6 +183,6 @@ def test_a_stand_in_moves_as_the_head_does_and_on_its_own(blender, room, core, s
     graph = blender.context.evaluated_depsgraph_get()
     apart = points(mesh) - points(rig.mesh) - np.array([0.5, 0.0, 0.0])
     assert np.linalg.norm(apart, axis=1).max() < 1e-5
-    assert room("scene.head").find(scene).mesh == rig.mesh and len(room("scene.head").in_scene(scene)) == 1
+    assert room("scene.heads.head").find(scene).mesh == rig.mesh and len(room("scene.heads.head").in_scene(scene)) == 1
     stand_ins.remove(copy)
     assert counts(blender) == before

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from performances import read_wav, write_wav
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,8 +47,8 @@ def test_the_demonstration_keeps_its_promises(blender, room, core, tmp_path):
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "out" / "scene.blend"))
     scene = blender.context.scene
     assert len(scene.thunder.takes) == 2 and scene.thunder.active_take == 0 and scene.camera is not None
-    if room("scene.strip").has_audio():
-        strips = room("scene.compat").strips(scene.sequence_editor)
+    if room("scene.voice.strip").has_audio():
+        strips = room("scene.host.compat").strips(scene.sequence_editor)
         assert {strip.mute for strip in strips} == {True, False} and all(s.sound.packed_file for s in strips)
     jaw = scene.thunder.head.parent.pose.bones["jaw"]
     poses = []

@@ -3,7 +3,6 @@
 
 import numpy as np
 import pytest
-
 from performances import write_wav
 from played_engine import PlayedClient
 
@@ -16,14 +15,14 @@ def sound(tmp_path, name, seconds=2.0):
 @pytest.fixture
 def shot(blender, room, tmp_path):
     """Two heads and three strips: (scene, heads, strips by name)."""
-    strip = room("scene.strip")
+    strip = room("scene.voice.strip")
     if not strip.has_audio():
         pytest.skip("this bpy wheel was built without sound")
     for _ in range(2):
         blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps = 25
-    heads = room("scene.head").in_scene(scene)
+    heads = room("scene.heads.head").in_scene(scene)
     starts = {"one": 1, "two": 61, "music": 1}
     strips = {name: strip.add(scene, sound(tmp_path, name), name, start) for name, start in starts.items()}
     return scene, heads, strips
@@ -31,7 +30,7 @@ def shot(blender, room, tmp_path):
 
 def test_each_head_finds_its_own_voice(blender, room, shot):
     scene, heads, strips = shot
-    dialogue, strip = room("scene.dialogue"), room("scene.strip")
+    dialogue, strip = room("scene.takes.dialogue"), room("scene.voice.strip")
     dialogue.cast(scene, "one", heads[0])
     dialogue.cast(scene, "two", heads[1])
     dialogue.cast(scene, "music", None)
@@ -44,7 +43,7 @@ def test_each_head_finds_its_own_voice(blender, room, shot):
 
 def test_a_heads_second_line_is_meant_when_the_first_is_over(blender, room, shot):
     scene, heads, strips = shot
-    dialogue, strip = room("scene.dialogue"), room("scene.strip")
+    dialogue, strip = room("scene.takes.dialogue"), room("scene.voice.strip")
     for name in ("one", "two"):
         dialogue.cast(scene, name, heads[0])
     scene.thunder.head = heads[0]
@@ -58,7 +57,7 @@ def test_a_heads_second_line_is_meant_when_the_first_is_over(blender, room, shot
 def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, room, core, shot, tmp_path, monkeypatch):
     scene, heads, strips = shot
     client = PlayedClient(room, core, tmp_path)
-    monkeypatch.setattr(room("scene.engine_session"), "client", lambda: client)
+    monkeypatch.setattr(room("scene.engine.session"), "client", lambda: client)
     assert not blender.ops.thunder.generate_all.poll()  # nobody was chosen to speak anything
     blender.ops.thunder.cast_strip(strip="one", speaker=heads[0].name)
     blender.ops.thunder.cast_strip(strip="two", speaker=heads[1].name)
@@ -70,21 +69,21 @@ def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, room, core, 
     firsts = {entry.voice: entry.first for entry in scene.thunder.takes}
     assert firsts == {"one": 1, "two": 61}
     for mesh in heads:
-        assert room("scene.showing").shown_action(room("scene.head").resolve(mesh)) is not None
+        assert room("scene.animation.display").shown_action(room("scene.heads.head").resolve(mesh)) is not None
     assert not blender.ops.thunder.generate_all.poll()
-    assert room("scene.dialogue").wanting(scene) == []
+    assert room("scene.takes.dialogue").wanting(scene) == []
 
 
 def test_a_line_that_fails_costs_only_itself(blender, room, core, shot, tmp_path):
     scene, heads, strips = shot
-    dialogue = room("scene.dialogue")
+    dialogue = room("scene.takes.dialogue")
     dialogue.cast(scene, "one", heads[0])
     dialogue.cast(scene, "two", heads[1])
     dialogue.cast(scene, "music", None)
     todo = dialogue.wanting(scene)
     strips["one"].mute = True
     kept, left_out = [], []
-    for _ in dialogue.generate(PlayedClient(room, core, tmp_path), scene, todo, 2, 1, room("scene.sampling").Sampling(), kept,
+    for _ in dialogue.generate(PlayedClient(room, core, tmp_path), scene, todo, 2, 1, room("scene.takes.sampling").Sampling(), kept,
                                left_out):
         pass
     assert len(left_out) == 1 and "muted" in left_out[0]
@@ -95,7 +94,7 @@ def test_the_only_head_speaks_what_nobody_was_chosen_for(blender, room, shot):
     scene, heads, strips = shot
     for thing in (heads[1], heads[1].parent):
         blender.data.objects.remove(thing)
-    dialogue = room("scene.dialogue")
+    dialogue = room("scene.takes.dialogue")
     assert {line.strip for line in dialogue.wanting(scene)} == {"one", "two", "music"}
     dialogue.cast(scene, "music", None)
     assert {line.strip for line in dialogue.wanting(scene)} == {"one", "two"}
@@ -105,23 +104,23 @@ def test_the_only_head_speaks_what_nobody_was_chosen_for(blender, room, shot):
 def test_only_the_preview_range_is_spoken_where_that_is_wanted(blender, room, core, shot, tmp_path, fps, base):
     scene, heads, strips = shot
     scene.render.fps, scene.render.fps_base = fps, base
-    room("scene.dialogue").cast(scene, "one", heads[0])
+    room("scene.takes.dialogue").cast(scene, "one", heads[0])
     scene.thunder.head = heads[0]
     scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 11, 30
-    strip = room("scene.strip")
+    strip = room("scene.voice.strip")
     assert strip.find(blender.context).clock.start == 1
     scene.thunder.only_preview = True
     voice = strip.find(blender.context)
     assert (voice.clock.start, voice.last) == (11, 31)
     client = PlayedClient(room, core, tmp_path)
-    for _ in room("scene.performing").generate(client, voice, scene, room("scene.head").find(scene), 1, 1,
-                                               room("scene.sampling").Sampling()):
+    for _ in room("scene.takes.generation").generate(client, voice, scene, room("scene.heads.head").find(scene), 1, 1,
+                                               room("scene.takes.sampling").Sampling()):
         pass
     entry = scene.thunder.takes[0]
     assert entry.first == 11 and 28 <= entry.last <= 31
-    assert room("scene.voice_state").stale(scene) == []  # what was left out is not missed
-    room("scene.compat").trim_start(strips["one"], 2)
-    assert room("scene.voice_state").stale(scene) == []
+    assert room("scene.voice.fingerprint").stale(scene) == []  # what was left out is not missed
+    room("scene.host.compat").trim_start(strips["one"], 2)
+    assert room("scene.voice.fingerprint").stale(scene) == []
     scene.frame_preview_end = 12
     with pytest.raises(core("errors").BadSound, match="preview range"):
         strip.find(blender.context)
@@ -136,9 +135,9 @@ def test_a_sound_between_two_frames_is_spoken_where_it_is_heard(blender, room, c
     if not hasattr(strips["one"], "sound_offset") or strips["one"].bl_rna.properties["sound_offset"].is_readonly:
         pytest.skip("this Blender's strips have no offset of their sound")
     strips["one"].sound_offset = seconds
-    voice = room("scene.strip").of_strip(scene, strips["one"])
+    voice = room("scene.voice.strip").of_strip(scene, strips["one"])
     path = str(tmp_path / "heard.wav")
-    for _ in room("scene.mixdown").mix_down(voice, path):
+    for _ in room("scene.voice.mixdown").mix_down(voice, path):
         pass
     from performances import read_wav
 
@@ -148,7 +147,7 @@ def test_a_sound_between_two_frames_is_spoken_where_it_is_heard(blender, room, c
     offsets = range(-rate // 20, rate // 20)
     fit = [float(np.dot(window, whole[rate // 2 - late:rate - late])) for late in offsets]
     assert offsets[int(np.argmax(fit))] / rate == pytest.approx(seconds, abs=1e-3)
-    state = room("scene.voice_state")
+    state = room("scene.voice.fingerprint")
     assert state.of_voice(scene, voice).origin == pytest.approx(1 + seconds * fps / base, abs=1e-4)
 
 
@@ -172,20 +171,20 @@ def test_takes_are_the_same_in_metres_and_in_centimetres(blender, room, core, tm
     for unit in (1.0, 0.01):
         scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", unit
         blender.ops.thunder.add_head()
-        rig = room("scene.head").find(scene)
-        clock = room("scene.resample").Clock.of(scene, 1.0)
+        rig = room("scene.heads.head").find(scene)
+        clock = room("scene.animation.timing").Clock.of(scene, 1.0)
         made = performance(room, core, closed_at=())
         actions = key(room, rig, made, clock)
-        entry = room("scene.takes").add_to_list(scene, rig, actions, made, "voice", clock)
-        room("scene.showing").show(rig, entry)
-        read.append(list(room("scene.curves").read(rig, room("scene.head").channel_names(), clock, 2.0))[-1])
+        entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "voice", clock)
+        room("scene.animation.display").show(rig, entry)
+        read.append(list(room("scene.animation.reading").read(rig, room("scene.heads.head").channel_names(), clock, 2.0))[-1])
     for part in ("expression", "jaw", "head", "eyes"):
         assert np.abs(getattr(read[0], part) - getattr(read[1], part)).max() < 1e-5
 
 
 def test_three_clicks_make_a_face_move(blender, room, core, tmp_path, monkeypatch):
     client = PlayedClient(room, core, tmp_path)
-    session = room("scene.engine_session")
+    session = room("scene.engine.session")
     monkeypatch.setattr(session, "client", lambda: client)
     blender.ops.mesh.primitive_cube_add(size=2.0)
     scene = blender.context.scene
@@ -193,7 +192,7 @@ def test_three_clicks_make_a_face_move(blender, room, core, tmp_path, monkeypatc
     assert blender.ops.thunder.first_head() == {"FINISHED"}
     assert blender.ops.thunder.sample_voice() == {"FINISHED"}
     assert blender.ops.thunder.generate() == {"FINISHED"}
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     assert rig.owner.matrix_world.translation.z > 1.2  # not inside the cube
     angles = []
     for frame in range(1, 40):
@@ -207,10 +206,10 @@ def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, room, 
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     assert blender.ops.thunder.own_voice(filepath=sound(tmp_path, "mine")) == {"FINISHED"}
-    assert room("scene.strip").find(blender.context).name.startswith("mine")
+    assert room("scene.voice.strip").find(blender.context).name.startswith("mine")
     with pytest.raises(RuntimeError, match="There is no file"):
         blender.ops.thunder.own_voice(filepath=str(tmp_path / "none.wav"))
-    if room("scene.strip").has_audio():
+    if room("scene.voice.strip").has_audio():
         (tmp_path / "text.wav").write_text("no sound at all")
         with pytest.raises(RuntimeError):
             blender.ops.thunder.own_voice(filepath=str(tmp_path / "text.wav"))
@@ -219,7 +218,7 @@ def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, room, 
 
 def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, room, tmp_path):
     scene = blender.context.scene
-    strip = room("scene.strip")
+    strip = room("scene.voice.strip")
     if not strip.has_audio():
         pytest.skip("this bpy wheel was built without sound")
     heads = []
@@ -230,14 +229,14 @@ def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, room
     path = sound(tmp_path, "line")
     for place, name in enumerate(("one", "two", "music")):
         strip.add(scene, path, name, 1 + 60 * place)
-    dialogue = room("scene.dialogue")
+    dialogue = room("scene.takes.dialogue")
     for name, speaker in (("one", heads[0]), ("two", heads[1]), ("music", None)):
         dialogue.cast(scene, name, speaker)
-    strips = room("scene.compat").strips_all(scene.sequence_editor)
+    strips = room("scene.host.compat").strips_all(scene.sequence_editor)
     for name, speaker in (("two", heads[1]), ("one", heads[0]), ("music", heads[0])):
         scene.thunder.dialogue_index = [each.name for each in strips].index(name)
         assert scene.sequence_editor.active_strip.name == name
         assert [each.name for each in strips if each.select] == [name]
-        assert room("scene.head").find(scene, blender.context.object).mesh == speaker
+        assert room("scene.heads.head").find(scene, blender.context.object).mesh == speaker
         assert strip.find(blender.context).name == ("one" if name == "music" else name)
         assert blender.context.object == speaker and speaker.select_get()

@@ -25,7 +25,7 @@ def shown(blender, room, core):
         scene = blender.context.scene
         scene.render.fps, scene.render.fps_base = rate
         blender.ops.thunder.add_head()
-        rig = room("scene.head").find(scene)
+        rig = room("scene.heads.head").find(scene)
         rig.owner.location, rig.owner.rotation_euler = (0.3, -0.2, 1.5), (0, 0, 0.4)
         round_trip.show(room, core, rig, scene, name="another")
         return scene, rig, round_trip.show(room, core, rig, scene, beyond)
@@ -33,12 +33,12 @@ def shown(blender, room, core):
 
 
 def shot(blender, room, scene, rig, **more):
-    return room("scene.exporting").Shot(scene, blender.context.view_layer, rig, FIRST, LAST, **more)
+    return room("scene.media.export").Shot(scene, blender.context.view_layer, rig, FIRST, LAST, **more)
 
 
 def export(blender, room, scene, rig, key, folder, **more):
     """Path of the exported file and the notes."""
-    exporting = room("scene.exporting")
+    exporting = room("scene.media.export")
     form = exporting.FORMATS[key]
     path = folder / f"performance{form.suffix}"
     return path, exporting.export(shot(blender, room, scene, rig, **more), form, str(path))
@@ -46,7 +46,7 @@ def export(blender, room, scene, rig, key, folder, **more):
 
 def there_and_back(blender, room, scene, rig, key, folder, importer=""):
     """The largest error, mm, of the head's meshes after export and import; and how far anything moved meanwhile, mm."""
-    meshes = [obj for obj in room("scene.exporting").objects_of(scene, rig) if obj.type == "MESH"]
+    meshes = [obj for obj in room("scene.media.export").objects_of(scene, rig) if obj.type == "MESH"]
     round_trip.number_vertices(meshes)
     before = round_trip.positions(blender, scene, meshes)
     moved = max(np.abs(before[frame][0][1] - before[FIRST][0][1]).max() for frame in before) * 1e3
@@ -81,7 +81,7 @@ def test_values_beyond_the_usual_arrive_too_and_are_told_of(blender, room, shown
 @pytest.mark.parametrize("key", SLOW_GLTF)
 def test_a_committed_performance_over_own_animation_is_exported_as_seen(blender, room, core, shown, tmp_path, key):
     scene, rig, entry = shown()
-    room("scene.showing").show_own(rig)
+    room("scene.animation.display").show_own(rig)
     rig.owner.location = (0, 0, 0)
     rig.owner.keyframe_insert("location", frame=1)
     rig.owner.location = (0.5, 0, 0)
@@ -119,7 +119,7 @@ def test_all_meshes_of_a_character_travel_and_drivers_with_them(blender, room, s
     driver.expression = "open * 3"
     scene.frame_set(15)
     assert corrective.value > 0.1
-    meshes = [obj for obj in room("scene.exporting").objects_of(scene, rig) if obj.type == "MESH"]
+    meshes = [obj for obj in room("scene.media.export").objects_of(scene, rig) if obj.type == "MESH"]
     assert set(meshes) == {rig.mesh, hair}
     error, _ = there_and_back(blender, room, scene, rig, key, tmp_path)
     assert error < TOLERANCE_MM
@@ -140,9 +140,9 @@ def test_an_override_of_a_linked_head_is_exported(blender, room, core, tmp_path,
     instance = blender.data.objects.new("Hero", None)
     instance.instance_type, instance.instance_collection = "COLLECTION", wanted.collections[0]
     scene.collection.objects.link(instance)
-    face = room("scene.overriding").make_editable(scene, blender.context.view_layer, instance)
+    face = room("scene.heads.library_override").make_editable(scene, blender.context.view_layer, instance)
     scene.thunder.head = face
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     assert rig.mesh.override_library is not None
     round_trip.show(room, core, rig, scene)
     before = round_trip.positions(blender, scene, [rig.mesh])
@@ -180,7 +180,7 @@ def test_a_flame_head_travels_with_its_correctives(blender, room, core, tmp_path
     scene = blender.context.scene
     scene.render.fps, scene.render.fps_base = RATES[0]
     blender.ops.thunder.add_flame_head(filepath=flame_file, sliders=2)
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     round_trip.show(room, core, rig, scene)
     correctives = {curve.data_path for curve in rig.keys.animation_data.drivers}
     assert correctives
@@ -195,7 +195,7 @@ def test_a_gltf_holds_the_performance_and_not_every_take(blender, room, shown, t
     data = path.read_bytes()
     told = json.loads(data[20:20 + struct.unpack("<I", data[12:16])[0]])
     assert len(told["animations"]) == 1
-    assert set(told["meshes"][0]["extras"]["targetNames"]) >= set(room("scene.head").channel_names())
+    assert set(told["meshes"][0]["extras"]["targetNames"]) >= set(room("scene.heads.head").channel_names())
     times = [told["accessors"][sampler["input"]] for sampler in told["animations"][0]["samplers"]]
     assert min(time["min"][0] for time in times) == pytest.approx(FIRST / 25)
     assert max(time["max"][0] for time in times) == pytest.approx(LAST / 25)
@@ -238,9 +238,9 @@ def test_the_scene_stays_as_it_was(blender, room, shown, tmp_path, key):
     assert (scene.frame_start, scene.frame_end, scene.use_preview_range) == (3, 77, True)
     assert (scene.frame_preview_start, scene.frame_preview_end) == (5, 6)
     assert scene.frame_current == 40 and scene.frame_subframe == pytest.approx(0.5)
-    assert room("scene.showing").is_shown(rig, entry)
+    assert room("scene.animation.display").is_shown(rig, entry)
     assert blocks == {name: len(getattr(blender.data, name)) for name in blocks}
-    assert [path.name for path in tmp_path.iterdir()] == [f"performance{room('scene.exporting').FORMATS[key].suffix}"]
+    assert [path.name for path in tmp_path.iterdir()] == [f"performance{room('scene.media.export').FORMATS[key].suffix}"]
 
 
 def test_a_head_in_a_hidden_collection_is_refused_with_a_sentence(blender, room, core, shown, tmp_path):
@@ -279,7 +279,7 @@ def test_without_the_exporters_add_on_a_sentence_says_so(blender, room, core, sh
 def test_a_full_disk_is_a_sentence_and_the_earlier_file_stays(blender, room, core, shown, small_disk, key):
     scene, rig, _ = shown()
     folder = small_disk(64 if key != "ARKIT" else 8)
-    path = folder / f"performance{room('scene.exporting').FORMATS[key].suffix}"
+    path = folder / f"performance{room('scene.media.export').FORMATS[key].suffix}"
     path.write_bytes(b"earlier")
     with pytest.raises(core("errors").NoSpace, match="performance"):
         export(blender, room, scene, rig, key, folder)
@@ -332,7 +332,7 @@ def test_curves_read_back_are_the_motion(blender, room, core, shown, tmp_path, r
     with open(path, newline="") as file:
         header, *rows = csv.reader(file)
     values = dict(zip([name[0].lower() + name[1:] for name in header[2:]], np.array(rows)[:, 2:].astype(float).T))
-    channels = room("scene.head").channel_names()
+    channels = room("scene.heads.head").channel_names()
     back = core("face.mapping").motion_of(values, channels, len(rows))
     assert len(rows) == LAST - FIRST + 1
     for row, frame in enumerate(range(FIRST, LAST + 1)):
@@ -381,7 +381,7 @@ def test_the_operator_writes_the_frames_that_are_chosen(blender, shown, tmp_path
 
 
 def test_a_blender_built_without_a_format_says_so(room, shown, monkeypatch):
-    exporting = room("scene.exporting")
+    exporting = room("scene.media.export")
     _, rig, _ = shown()
     lacking = {key: exporting.missing(form, rig) for key, form in exporting.FORMATS.items()}
     assert [key for key in lacking if lacking[key]] == ["FLAME"] and "does not come from a FLAME file" in lacking["FLAME"]

@@ -19,10 +19,11 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "faults")]  # bake.py; failing_calls.py
 
-import bake  # noqa: E402
 from failing_calls import FailingCalls, sample  # noqa: E402
 from performances import key, read_wav, write_wav  # noqa: E402
 from played_engine import Asked  # noqa: E402
+
+import bake  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = bool(os.environ.get("THUNDER_ALL_CALLS"))
@@ -87,7 +88,7 @@ def baked(recorded, room, blender):
         import bl_ext.user_default.thunder as package
 
         chosen = bake.options(["--audio", sound, "--takes", str(takes), "--npz", "--out", str(out)])
-        with mock.patch.object(room("scene.engine_session"), "client", lambda *_: client):
+        with mock.patch.object(room("scene.engine.session"), "client", lambda *_: client):
             return bake.bake(package, chosen)
 
     return run
@@ -159,7 +160,7 @@ def test_a_scene_that_blender_cannot_write_whole(baked, core, tmp_path):
 
 
 def test_whichever_call_of_saving_a_preset_fails(room, core, tmp_path, monkeypatch):
-    presets, mapping, errors = room("scene.presets"), core("face.mapping"), core("errors")
+    presets, mapping, errors = room("scene.heads.presets"), core("face.mapping"), core("errors")
     monkeypatch.setattr(presets, "folder", lambda: tmp_path / "mappings")
     new = mapping.Mapping("New", tuple(mapping.Rule("jawOpen", mapping.Target("KEY", f"Key {i}")) for i in range(300)))
     for there in (False, True):
@@ -198,12 +199,12 @@ def committing(stage, room, core):
         rig.keys.key_blocks["mouthSmileLeft"].value = angle * 4
         rig.keys.key_blocks["mouthSmileLeft"].keyframe_insert("value", frame=frame)
     made = performance(room, core, seconds=1.0, closed_at=(0.4,))
-    clock = room("scene.resample").Clock.of(scene, 21.0)
-    entry = room("scene.takes").add_to_list(scene, rig, key(room, rig, made, clock, "take"), made, "voice", clock)
-    room("scene.showing").show(rig, entry)
+    clock = room("scene.animation.timing").Clock.of(scene, 21.0)
+    entry = room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock, "take"), made, "voice", clock)
+    room("scene.animation.display").show(rig, entry)
 
     def commit(to):
-        module = room("scene.committing")
+        module = room("scene.takes.commit.committing")
         choice = module.Choice(entry.first, entry.last, to=to, error=0.0)
         for _ in module.commit(rig, entry, "Committed", choice):
             pass
@@ -213,7 +214,7 @@ def committing(stage, room, core):
 
 def animation(room, blender, rig):
     """Every action with its keys, and which one each part of a rig plays: what an animator would miss."""
-    compat = room("scene.compat")
+    compat = room("scene.host.compat")
     curves = {action.name: {(curve.data_path, curve.array_index, number): [tuple(point.co) for point in curve.keyframe_points]
                             for number, curve in enumerate(compat.all_curves(action))} for action in blender.data.actions}
     plays = [(data.animation_data and data.animation_data.action and data.animation_data.action.name,
@@ -226,7 +227,7 @@ class FailingWrites:
 
     def __init__(self, room, k):
         self.k, self.count, self.patches = k, 0, []
-        for module, names in ((room("scene.compat"), ("new_action", "new_curve", "assign_action")), (room("scene.keyframes"), ("write",))):
+        for module, names in ((room("scene.host.compat"), ("new_action", "new_curve", "assign_action")), (room("scene.animation.keyframes"), ("write",))):
             self.patches += [mock.patch.object(module, name, self._failing(getattr(module, name))) for name in names]
 
     def _failing(self, original):
@@ -259,8 +260,8 @@ def test_whichever_write_of_a_commit_fails(committing, room, blender, tmp_path, 
     for k in sample(writes.count, None if ALL else 5):
         blender.ops.wm.open_mainfile(filepath=file)
         scene = blender.context.scene
-        rig = room("scene.head").resolve(scene.objects[name])
-        module = room("scene.committing")
+        rig = room("scene.heads.head").resolve(scene.objects[name])
+        module = room("scene.takes.commit.committing")
         entry = scene.thunder.takes[0]
         with FailingWrites(room, k), pytest.raises(MemoryError):
             for _ in module.commit(rig, entry, "Committed", module.Choice(entry.first, entry.last, to=to, error=0.0)):

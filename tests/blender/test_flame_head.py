@@ -80,7 +80,7 @@ def test_a_flame_file_becomes_a_rig_within_a_second(blender, room, made, name):
     bones = mesh.parent.data.bones
     assert [bone.name for bone in bones] == ["root", "neck", "jaw", "eye_left", "eye_right"]
     joints = data["J_regressor"] @ data["v_template"]
-    assert np.allclose([b.head_local for b in bones], room("scene.build").flame_to_blender(joints), atol=1e-6)
+    assert np.allclose([b.head_local for b in bones], room("scene.heads.build").flame_to_blender(joints), atol=1e-6)
     assert len(mesh.data.vertices) == len(data["v_template"]) and len(mesh.data.polygons) == len(data["f"])
     assert np.abs(evaluated(blender, mesh) - data["v_template"]).max() < 1e-6
 
@@ -151,15 +151,15 @@ def opening(points, model):
 def test_a_take_plays_on_it_and_is_read_back(blender, room, core, made):
     found, folder = made
     mesh = add(blender, folder)
-    head = room("scene.head")
+    head = room("scene.heads.head")
     rig = head.find(blender.context.scene)
     assert rig.mesh == mesh and len(rig.channels) == 40 and not any(name.startswith("tongue") for name in rig.channels)
     blender.context.scene.render.fps = 25  # so that every frame of the scene is one of the motion's
     done = performance(room, core, seconds=1.0, closed_at=(0.4,))
-    clock = room("scene.resample").Clock.of(blender.context.scene, 1)
+    clock = room("scene.animation.timing").Clock.of(blender.context.scene, 1)
     actions = key(room, rig, done, clock)
     settings = blender.context.scene.thunder
-    room("scene.takes").add_to_list(blender.context.scene, rig, actions, done, "voice", clock)
+    room("scene.takes.take_list").add_to_list(blender.context.scene, rig, actions, done, "voice", clock)
     settings.active_take = 0
     marked = core("face.regions").mark(core("face.head").load_head(folder / "flame.npz"))
     ours = core("face.head").load_head()
@@ -175,7 +175,7 @@ def test_a_take_plays_on_it_and_is_read_back(blender, room, core, made):
         wanted.append(found.scale * opening(moved, ours))
     assert max(wanted) > 10 and min(wanted) < 0.5
     assert np.abs(np.array(seen) - wanted).mean() < 0.5 and np.abs(np.array(seen) - wanted).max() < 1.0
-    *_, motion = room("scene.curves").read(rig, head.channel_names(), clock, 1.0)
+    *_, motion = room("scene.animation.reading").read(rig, head.channel_names(), clock, 1.0)
     assert motion.frames == 25 and motion.expression.shape == (25, 44)
     for name in ("jaw", "head", "eyes"):
         assert np.abs(getattr(motion, name) - getattr(done.motion, name)).max() < 1e-3, name
@@ -194,13 +194,13 @@ def test_the_file_is_not_needed_again(blender, room, core, made, tmp_path):
     mesh.parent.location = (3, 2, 1)
     mesh.parent.rotation_euler = (0, 0, 1)
     done = performance(room, core, seconds=0.4, closed_at=(0.2,))
-    rig = room("scene.head").find(blender.context.scene)
+    rig = room("scene.heads.head").find(blender.context.scene)
     before = rig.driver.drive(done.motion, done.channels)
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
     copy.unlink()
-    room("scene.flame_rig")._KEPT.clear()
+    room("scene.heads.flame")._KEPT.clear()
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
-    again = room("scene.head").find(blender.context.scene)
+    again = room("scene.heads.head").find(blender.context.scene)
     assert np.abs(again.driver.drive(done.motion, done.channels) - before).max() < 1e-4
     straight = core("face.retarget").between(core("face.head").load_head(folder / "flame.npz"), joints_move=False)
     expected = straight.to(done.motion, done.channels).expression
@@ -227,7 +227,7 @@ def test_what_is_lost_is_measured_in_words(blender, room, made):
     mesh = add(blender, folder)
     assert blender.ops.thunder.measure_retarget() == {"FINISHED"}
     assert "Lip opening off by" in mesh.parent["thunder_measured"]
-    found = room("scene.flame_rig").measure(mesh, mesh.parent)
+    found = room("scene.heads.flame").measure(mesh, mesh.parent)
     assert found.opening < 0.5 and found.closed < 0.3 and found.lips < 0.2 * found.travel
 
 
@@ -242,7 +242,7 @@ def test_parameters_are_exported_frame_by_frame(blender, room, core, made, tmp_p
     for frame, value in ((5, 0.0), (4 + frames, 2.0)):
         keys["expression003"].value = value
         keys["expression003"].keyframe_insert("value", frame=frame)
-    for curve in room("scene.compat").curves_for(mesh.data.shape_keys):
+    for curve in room("scene.host.compat").curves_for(mesh.data.shape_keys):
         for point in curve.keyframe_points:
             point.interpolation = "LINEAR"
     bones = mesh.parent.pose.bones
@@ -292,7 +292,7 @@ def test_what_is_no_flame_file_is_refused_and_leaves_nothing(blender, made, tmp_
 
 def test_it_is_found_beside_other_heads(blender, room, core, made):
     _, folder = made
-    head = room("scene.head")
+    head = room("scene.heads.head")
     mesh = add(blender, folder)
     scene = blender.context.scene
     assert head.in_scene(scene) == [mesh] and head.is_any_in(scene) and head.is_own(mesh)
@@ -309,7 +309,7 @@ def test_a_head_that_lost_keys_goes_on_with_the_rest(blender, room, core, made):
     keys = mesh.data.shape_keys.key_blocks
     for i in range(61, 101):
         mesh.shape_key_remove(keys[f"expression{i:03d}"])
-    rig = room("scene.head").find(blender.context.scene)
+    rig = room("scene.heads.head").find(blender.context.scene)
     done = performance(room, core, seconds=0.4, closed_at=(0.2,))
     values = rig.driver.drive(done.motion, done.channels)
     assert values.shape[1] == 60 + 12 and np.abs(values[:, :60]).max() > 0.05
@@ -317,4 +317,4 @@ def test_a_head_that_lost_keys_goes_on_with_the_rest(blender, room, core, made):
         if key_.name.startswith("expression"):
             mesh.shape_key_remove(key_)
     with pytest.raises(core("errors").BadHead, match="lost the shape keys"):
-        room("scene.head").find(blender.context.scene)
+        room("scene.heads.head").find(blender.context.scene)

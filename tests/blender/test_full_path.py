@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from performances import read_wav, write_wav
 from timing import keeps
 
@@ -27,13 +26,13 @@ def session(room, core):
         core("client").find_engine_python()
     except core("errors").NoEngine as error:
         pytest.skip(f"no engine to ask: {error}")
-    return room("scene.engine_session")
+    return room("scene.engine.session")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def stop_engine():
     yield
-    importlib.import_module("bl_ext.user_default.thunder.scene.engine_session").stop()
+    importlib.import_module("bl_ext.user_default.thunder.scene.engine.session").stop()
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def scene(blender, session):
 
 def speak(room, scene, path=SAMPLE, start=1):
     """Give the scene a voice: a strip where this Blender has sound, the file itself where it has none."""
-    strip = room("scene.strip")
+    strip = room("scene.voice.strip")
     if strip.has_audio():
         return strip.add(scene, path, "line", start)
     scene.frame_start = start
@@ -84,7 +83,7 @@ def is_alive(pid):
 
 
 def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, room, scene, session):
-    strip, compat = room("scene.strip"), room("scene.compat")
+    strip, compat = room("scene.voice.strip"), room("scene.host.compat")
     scene.render.fps, scene.render.fps_base = 30, 1.001
     speak(room, scene, start=41)
     assert blender.ops.thunder.generate() == {"FINISHED"}
@@ -95,7 +94,7 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, room, scene, s
     with wave.open(SAMPLE) as file:
         seconds = file.getnframes() / file.getframerate()
     assert listed[0].first == 41 and abs(listed[0].last - (41 + seconds * 30 / 1.001)) < 3
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     angles = []
     for frame in range(listed[0].first, listed[0].last, 2):
         scene.frame_set(frame)
@@ -127,19 +126,19 @@ def test_the_same_seed_makes_the_same_keys(blender, room, scene, session):
 
 
 def test_listening_follows_an_edit(blender, room, scene, session, tmp_path):
-    head, listening = room("scene.head"), room("scene.listening")
+    head, listening = room("scene.heads.head"), room("scene.review.listening")
     speak(room, scene)
     blender.ops.thunder.generate()
     rig, client = head.find(scene), session.client()
 
     def heard(name):
         path = str(tmp_path / name)
-        room("scene.work").run_through("Listening", listening.speak(client, scene, rig, None, 1, 100, path))
+        room("scene.host.jobs").run_through("Listening", listening.speak(client, scene, rig, None, 1, 100, path))
         return read_wav(path)[0]
 
     before = heard("before.wav")
     assert np.array_equal(before, heard("same.wav"))
-    for curve in room("scene.compat").curves_for(rig.armature):
+    for curve in room("scene.host.compat").curves_for(rig.armature):
         if "jaw" in curve.data_path:
             for key in curve.keyframe_points:
                 key.co[1] = 0.0
@@ -177,7 +176,7 @@ def test_a_bad_sound_is_said_and_changes_nothing(blender, room, scene, session, 
     said = {text_file: "sound|lost|read", silent_file: "silent|silence|nothing", empty_file: "at least|or more"}[make]
     path = make(tmp_path)
     if source == "STRIP":
-        if not room("scene.strip").has_audio():
+        if not room("scene.voice.strip").has_audio():
             pytest.skip("this bpy wheel was built without sound")
         speak(room, scene, path)
     else:
@@ -187,7 +186,7 @@ def test_a_bad_sound_is_said_and_changes_nothing(blender, room, scene, session, 
         blender.ops.thunder.generate()
     one_sentence(caught)
     assert contents(blender) == before
-    assert room("scene.work").running is None
+    assert room("scene.host.jobs").running is None
 
 
 def one_sentence(caught):
@@ -214,12 +213,12 @@ def strange_head(bpy, room, scene):
 
 def wrong_engine(bpy, room, scene):
     speak(room, scene)
-    room("scene.engine_session").preferences().engine_python = "/nowhere/python"
+    room("scene.engine.session").preferences().engine_python = "/nowhere/python"
 
 
 def other_python(bpy, room, scene):
     speak(room, scene)
-    room("scene.engine_session").preferences().engine_python = sys.executable
+    room("scene.engine.session").preferences().engine_python = sys.executable
 
 
 @pytest.mark.parametrize("spoil, said", [
@@ -240,10 +239,10 @@ def test_what_is_missing_is_said_and_changes_nothing(blender, room, scene, sessi
 
 def half_way(room, scene, session, context):
     """A generation that has begun to sample."""
-    strip, head = room("scene.strip"), room("scene.head")
-    performing, work = room("scene.performing"), room("scene.work")
+    strip, head = room("scene.voice.strip"), room("scene.heads.head")
+    performing, work = room("scene.takes.generation"), room("scene.host.jobs")
     steps = performing.generate(session.client(), strip.find(context), scene, head.find(scene), 4, 1,
-                                room("scene.sampling").Sampling(100))
+                                room("scene.takes.sampling").Sampling(100))
     running = work.begin("Generating takes", steps)
     while running.step.fraction < 0.2:
         assert not running.advance()
@@ -285,11 +284,11 @@ def test_no_slice_of_the_work_holds_the_window(blender, room, scene, session):
     speak(room, scene)
     scene.thunder.count = 8
     blender.ops.thunder.generate()  # the engine is awake, Blender's caches are warm
-    performing, work = room("scene.performing"), room("scene.work")
-    strip, head = room("scene.strip"), room("scene.head")
+    performing, work = room("scene.takes.generation"), room("scene.host.jobs")
+    strip, head = room("scene.voice.strip"), room("scene.heads.head")
     start = time.thread_time()
     voice, rig = strip.find(blender.context), head.find(scene)
-    steps = performing.generate(session.client(), voice, scene, rig, 8, 1, room("scene.sampling").Sampling(5))
+    steps = performing.generate(session.client(), voice, scene, rig, 8, 1, room("scene.takes.sampling").Sampling(5))
     running = work.begin("Generating takes", steps)
     keeps(0.3, time.thread_time() - start, "beginning to generate")
     spent = []

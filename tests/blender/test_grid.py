@@ -4,7 +4,6 @@
 import numpy as np
 import pytest
 from mathutils import Vector
-
 from performances import key, performance
 
 
@@ -12,15 +11,15 @@ from performances import key, performance
 def stage(room, stage):
     stage[0].render.fps = 25
     yield stage
-    room("scene.grid").leave()
+    room("scene.media.grid").leave()
 
 
 def enter(room, core, stage, angle, seed, start=1.0):
     scene, rig = stage
     made = performance(room, core, seconds=2.0, closed_at=(), seed=seed, score=100 - seed)
     made.motion.jaw[:, 0] = angle
-    clock = room("scene.resample").Clock.of(scene, start)
-    return room("scene.takes").add_to_list(scene, rig, key(room, rig, made, clock, f"take {seed}"), made, "voice", clock)
+    clock = room("scene.animation.timing").Clock.of(scene, start)
+    return room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock, f"take {seed}"), made, "voice", clock)
 
 
 def everything(bpy):
@@ -29,7 +28,7 @@ def everything(bpy):
 
 
 def copies(bpy, room):
-    mark = room("scene.head").STAND_IN
+    mark = room("scene.heads.head").STAND_IN
     return [thing for thing in bpy.data.objects if mark in thing]
 
 
@@ -53,7 +52,7 @@ def test_every_take_has_a_head_of_its_own_that_plays_it(blender, room, core, sta
     assert blender.ops.thunder.play_grid() == {"FINISHED"}
     scene.frame_set(20)
     assert jaws(blender, room) == pytest.approx([0.1, 0.2, 0.3], abs=1e-5)
-    assert scene.thunder.active_take == 2 and room("scene.head").find(scene).mesh == rig.mesh
+    assert scene.thunder.active_take == 2 and room("scene.heads.head").find(scene).mesh == rig.mesh
     words = [thing.data.body for thing in copies(blender, room) if thing.type == "FONT"]
     assert words == ["99  Take 1", "98  Take 2", "97  Take 3"]
     meshes = [thing for thing in copies(blender, room) if thing.type == "MESH"]
@@ -61,7 +60,7 @@ def test_every_take_has_a_head_of_its_own_that_plays_it(blender, room, core, sta
                    [[(mesh.matrix_world @ Vector(c)).x for c in mesh.bound_box] for mesh in meshes])
     assert all(left[1] < right[0] for left, right in zip(spans, spans[1:]))  # beside each other
     assert blender.ops.thunder.play_grid() == {"FINISHED"}  # leaves
-    assert everything(blender) == before and not room("scene.grid").running()
+    assert everything(blender) == before and not room("scene.media.grid").running()
 
 
 def test_the_take_whose_head_is_selected_is_shown(blender, room, core, stage):
@@ -70,7 +69,7 @@ def test_the_take_whose_head_is_selected_is_shown(blender, room, core, stage):
         enter(room, core, stage, 0.1 * seed, seed)
     blender.ops.thunder.play_grid()
     chosen = from_left(thing for thing in copies(blender, room) if thing.type == "MESH")[1]
-    grid = room("scene.grid")
+    grid = room("scene.media.grid")
     chosen.select_set(True)
     blender.context.view_layer.objects.active = chosen
     if not len(blender.context.window_manager.windows):  # a module of Blender has no window to click in: what leave reads there
@@ -87,7 +86,7 @@ def test_it_goes_when_nothing_plays_whoever_stopped_it(blender, room, core, stag
     enter(room, core, stage, 0.1, 1)
     before = everything(blender)
     blender.ops.thunder.play_grid()
-    grid = room("scene.grid")
+    grid = room("scene.media.grid")
     if not len(blender.context.window_manager.windows):
         assert grid._leave_when_stopped() == grid.LOOK_SECONDS and grid.running()  # it looks again
         return
@@ -109,9 +108,9 @@ def test_escape_leaves_it_for_certain_and_other_keys_do_not(blender, room, core,
     enter(room, core, stage, 0.1, 1)
     before = everything(blender)
     blender.ops.thunder.play_grid()
-    assert key_press(blender, room, True, "A") == {"PASS_THROUGH"} and room("scene.grid").running()
+    assert key_press(blender, room, True, "A") == {"PASS_THROUGH"} and room("scene.media.grid").running()
     assert key_press(blender, room, True, "ESC") == {"FINISHED"}
-    assert not room("scene.grid").running() and everything(blender) == before
+    assert not room("scene.media.grid").running() and everything(blender) == before
     assert key_press(blender, room, True, "MOUSEMOVE") == {"FINISHED"}  # left in another way: nothing is watched any more
 
 
@@ -119,8 +118,8 @@ def test_escape_while_the_heads_are_set_up_stops_that_even_if_something_plays(bl
     scene, rig = stage
     enter(room, core, stage, 0.1, 1)
     before = everything(blender)
-    work = room("scene.work")
-    running = work.begin("Play All", room("scene.grid").build(scene, rig, list(scene.thunder.takes)))
+    work = room("scene.host.jobs")
+    running = work.begin("Play All", room("scene.media.grid").build(scene, rig, list(scene.thunder.takes)))
     try:
         running.advance(0.0)
         assert key_press(blender, room, False, "ESC") == {"RUNNING_MODAL"} and running.asked_to_stop
@@ -136,7 +135,7 @@ def test_it_is_never_saved(blender, room, core, stage, tmp_path):
     blender.ops.thunder.play_grid()
     assert everything(blender) != before
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "grid.blend"))
-    assert everything(blender) == before and not room("scene.grid").running()
+    assert everything(blender) == before and not room("scene.media.grid").running()
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "grid.blend"))
     assert everything(blender) == before
 
@@ -150,7 +149,7 @@ def test_undo_and_redo_leave_nothing_of_it(blender, room, core, stage):
     blender.context.scene.thunder.takes[0].star = True
     blender.ops.ed.undo_push(message="a star while it plays")
     blender.ops.ed.undo()
-    assert everything(blender) == before and not room("scene.grid").running()
+    assert everything(blender) == before and not room("scene.media.grid").running()
     blender.ops.ed.redo()  # the step in which the heads were there
     assert everything(blender) == before and blender.context.scene.thunder.takes[0].star
 
@@ -159,7 +158,7 @@ def test_a_file_that_was_recovered_with_it_is_cleaned(blender, room, core, stage
     enter(room, core, stage, 0.1, 1)
     before = everything(blender)
     blender.ops.thunder.play_grid()
-    grid = room("scene.grid")
+    grid = room("scene.media.grid")
     grid._grid = None  # as if Blender had crashed: nobody knows of the heads
     handlers = blender.app.handlers.save_pre
     handlers.remove(grid._on_save)
@@ -177,12 +176,12 @@ def test_a_failure_half_way_leaves_nothing(blender, room, core, stage):
     for seed in (1, 2, 3):
         enter(room, core, stage, 0.1, seed)
     before = everything(blender)
-    steps = room("scene.grid").build(scene, rig, list(scene.thunder.takes))
+    steps = room("scene.media.grid").build(scene, rig, list(scene.thunder.takes))
     for _ in range(4):
         next(steps)
     assert everything(blender) != before
     steps.close()
-    assert everything(blender) == before and not room("scene.grid").running()
+    assert everything(blender) == before and not room("scene.media.grid").running()
 
 
 def test_a_character_of_several_objects_with_drivers_is_copied_whole(blender, room, core):
@@ -224,7 +223,7 @@ def test_a_character_of_several_objects_with_drivers_is_copied_whole(blender, ro
     constraint.target = bones
     constraint.subtarget = "jaw"
     scene.thunder.head = things[0]
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     stage = scene, rig
     for seed in (1, 2):
         enter(room, core, stage, 0.15 * seed, seed)
@@ -263,12 +262,12 @@ def test_a_head_from_a_flame_file_is_copied_with_its_correctives(blender, room, 
     blender.ops.thunder.add_flame_head(filepath=str(tmp_path / "flame.npz"))
     scene = blender.context.scene
     scene.render.fps = 25
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     rig.owner.location, rig.owner.rotation_euler, rig.owner.scale = (0.3, -0.2, 1.6), (0.1, 0.2, 2.5), (2.0, 2.0, 2.0)
     made = performance(room, core, seconds=1.0, closed_at=(0.4,))
-    clock = room("scene.resample").Clock.of(scene, 1)
+    clock = room("scene.animation.timing").Clock.of(scene, 1)
     for seed in (1, 2):
-        room("scene.takes").add_to_list(scene, rig, key(room, rig, made, clock), made, "voice", clock)
+        room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock), made, "voice", clock)
     blender.context.view_layer.update()
     before = everything(blender)
     blender.ops.thunder.select_take(index=0)
@@ -290,7 +289,7 @@ def test_a_head_from_a_flame_file_is_copied_with_its_correctives(blender, room, 
     rig.mesh.data.vertices.foreach_get("co", rest)
     shown = points(rig.mesh)
     assert np.abs(shown - rest.reshape(-1, 3)).max() > 0.005  # it moves, in its own space
-    frame, size = room("scene.stand_ins").face_frame(rig)
+    frame, size = room("scene.media.puppets").face_frame(rig)
     apart = []
     for face in faces:
         assert np.abs(points(face) - shown).max() < 1e-6
@@ -301,6 +300,6 @@ def test_a_head_from_a_flame_file_is_copied_with_its_correctives(blender, room, 
     blender.ops.thunder.play_grid()
     assert everything(blender) == before
     path = str(tmp_path / "sheet.png")
-    for _ in room("scene.contact_sheet").make(scene, rig, list(scene.thunder.takes), path):
+    for _ in room("scene.media.contact_sheet").make(scene, rig, list(scene.thunder.takes), path):
         pass
     assert everything(blender) == before

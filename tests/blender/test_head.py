@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 import pytest
-
 from timing import keeps
 
 
@@ -32,7 +31,7 @@ def flame(asset, expression, jaw, neck, eyes, rotation):
 
 @pytest.fixture
 def asset(room):
-    return dict(np.load(room("scene.head").ASSET, allow_pickle=False))
+    return dict(np.load(room("scene.heads.head").ASSET, allow_pickle=False))
 
 
 def test_the_head_is_built_within_a_second(blender):
@@ -43,7 +42,7 @@ def test_the_head_is_built_within_a_second(blender):
 
 
 def test_the_skeleton_is_the_assets(blender, room, asset):
-    build = room("scene.build")
+    build = room("scene.heads.build")
     blender.ops.thunder.add_head()
     bones = blender.data.objects["Thunder Head Rig"].data.bones
     joints = build.flame_to_blender(asset["J_regressor"].astype(float) @ asset["v_template"])
@@ -55,7 +54,7 @@ def test_the_skeleton_is_the_assets(blender, room, asset):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_rig_moves_as_flame_does(blender, room, core, asset, seed):
-    head, build, rotation = room("scene.head"), room("scene.build"), core("rotation")
+    head, build, rotation = room("scene.heads.head"), room("scene.heads.build"), core("rotation")
     blender.ops.thunder.add_head()
     rig = head.find(blender.context.scene)
     g = np.random.default_rng(seed)
@@ -85,11 +84,11 @@ def test_two_heads_share_materials_and_can_be_told_apart(blender, room):
     blender.context.scene.thunder.head = None
     blender.context.view_layer.objects.active = None
     with pytest.raises(Exception, match="several heads"):
-        room("scene.head").find(blender.context.scene)
+        room("scene.heads.head").find(blender.context.scene)
 
 
 def test_the_rig_or_a_parent_stands_for_its_mesh(blender, room):
-    head = room("scene.head")
+    head = room("scene.heads.head")
     blender.ops.thunder.add_head()
     mesh = blender.context.scene.thunder.head
     assert head.resolve(mesh.parent).mesh == mesh
@@ -111,7 +110,7 @@ def character(blender, names):
 
 
 def test_a_character_with_arkit_keys_is_a_head(blender, room):
-    head = room("scene.head")
+    head = room("scene.heads.head")
     hero = character(blender, ["jawOpen", "jawLeft", "mouthPucker", "mouthClose", "something"])
     rig = head.find(blender.context.scene)
     assert rig.mesh == hero and rig.armature is None
@@ -128,12 +127,12 @@ def test_a_mesh_without_our_keys_is_refused(blender, room, core, names, said):
     hero = character(blender, names)
     blender.context.scene.thunder.head = hero
     with pytest.raises(core("errors").BadHead, match=said):
-        room("scene.head").find(blender.context.scene)
+        room("scene.heads.head").find(blender.context.scene)
 
 
 def test_no_head_is_said(blender, room, core):
     with pytest.raises(core("errors").BadHead, match="No head is selected"):
-        room("scene.head").find(blender.context.scene)
+        room("scene.heads.head").find(blender.context.scene)
 
 
 def spoil_driver(rig):
@@ -162,7 +161,7 @@ def spoil_single(rig):
     (spoil_absolute, "absolute"), (spoil_single, "Solo"),
 ])
 def test_what_would_hide_a_take_is_said(blender, room, core, spoil, said):
-    head = room("scene.head")
+    head = room("scene.heads.head")
     blender.ops.thunder.add_head()
     rig = head.find(blender.context.scene)
     head.check_animatable(rig)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from performances import key, performance
 from timing import keeps
 
@@ -87,9 +86,9 @@ def test_a_real_face_moves_alike_under_every_convention(blender, room, core, ict
         if mark not in renamed(convention, offsets) and PREFIXES.get(name, "") + mark not in face.data.shape_keys.key_blocks:
             face.shape_key_add(name=mark.replace("*", "x"), from_mix=False).value = 0.0
     scene = blender.context.scene
-    rig = room("scene.head").find(scene)
-    assert room("scene.character").plan_of(face).convention == name
-    names = room("scene.head").channel_names()
+    rig = room("scene.heads.head").find(scene)
+    assert room("scene.heads.character").plan_of(face).convention == name
+    names = room("scene.heads.head").channel_names()
     g = np.random.default_rng(4)
     expression, jaw = np.zeros((6, len(names)), np.float32), np.zeros((6, 3), np.float32)
     jaw[:, 0] = g.uniform(0, 0.3, 6)
@@ -101,18 +100,18 @@ def test_a_real_face_moves_alike_under_every_convention(blender, room, core, ict
             if channel.endswith("Left") and other in names:
                 expression[:, names.index(other)] = expression[:, names.index(channel)]
     motion = core("types").Motion(expression, jaw)
-    made = room("scene.keying").Performance(motion, names, jaw[:, 0] * 100, np.full(6, 50.0), 1, 80.0, {"seed": 1})
+    made = room("scene.animation.keying").Performance(motion, names, jaw[:, 0] * 100, np.full(6, 50.0), 1, 80.0, {"seed": 1})
     scene.render.fps = 25
-    clock = room("scene.resample").Clock.of(scene, 1.0)
+    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
     actions = key(room, rig, made, clock, "take")
-    room("scene.showing").show(rig, room("scene.takes").add_to_list(scene, rig, actions, made, "voice", clock))
+    room("scene.animation.display").show(rig, room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "voice", clock))
     for frame in (0, 3, 5):
         scene.frame_set(frame + 1)
         expected = points + jaw[frame, 0] / 0.3 * offsets["jawOpen"]
         for channel in there:
             expected = expected + expression[frame, names.index(channel)] * offsets[channel]
         assert np.abs(evaluated(blender, face) - expected).max() < 2e-6
-    back = list(room("scene.curves").read(rig, names, clock, 6 / 25))[-1]
+    back = list(room("scene.animation.reading").read(rig, names, clock, 6 / 25))[-1]
     assert np.abs(back.jaw - jaw).max() < 1e-3
     found = [channel for channel in there if channel in rig.channels]
     assert len(found) == len(there)
@@ -152,7 +151,7 @@ def test_a_folder_of_obj_files_becomes_a_character(blender, room, core, ict, fol
     points, shapes, _ = ict
     assert blender.ops.thunder.add_ict_head(directory=str(folder)) == {"FINISHED"}
     scene = blender.context.scene
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     assert {block.name for block in rig.keys.key_blocks[1:]} == set(SOME)  # no identities among the expressions
     kept = np.setdiff1d(np.arange(len(points)), np.arange(len(points))[SHELLS])
     assert len(rig.mesh.data.vertices) == len(kept)
@@ -161,7 +160,7 @@ def test_a_folder_of_obj_files_becomes_a_character(blender, room, core, ict, fol
     expected = to_blender(points[kept] - origin + 0.7 * shapes["jawOpen"][kept])
     assert np.abs(evaluated(blender, rig.mesh) - expected).max() < 2e-6
     rig.keys.key_blocks["jawOpen"].value = 0.0
-    assert room("scene.character").plan_of(rig.mesh).convention == "ict_facekit"
+    assert room("scene.heads.character").plan_of(rig.mesh).convention == "ict_facekit"
     assert {material.name for material in rig.mesh.data.materials} >= {"ICT M_Face", "ICT M_Teeth"}
 
 
@@ -169,13 +168,13 @@ def test_its_eyes_turn_and_its_lids_follow(blender, room, core, ict, folder):
     points, shapes, _ = ict
     blender.ops.thunder.add_ict_head(directory=str(folder / "FaceXModel"))
     scene = blender.context.scene
-    rig = room("scene.head").find(scene)
-    names = room("scene.head").channel_names()
+    rig = room("scene.heads.head").find(scene)
+    names = room("scene.heads.head").channel_names()
     eyes = np.array([[0.0, 0.3, 0.0]] * 2, np.float32)  # to the head's left
     motion = core("types").Motion(np.zeros((2, len(names)), np.float32), np.zeros((2, 3), np.float32), None, eyes)
-    room("scene.preview")  # what sets values is the driver
+    room("scene.heads.channel_preview")  # what sets values is the driver
     for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
-        room("scene.tracks").put(rig.targets[track.block], track.path, track.index, value)
+        room("scene.heads.rna_paths").put(rig.targets[track.block], track.path, track.index, value)
     moved = evaluated(blender, rig.mesh)
     rest = to_blender(points - np.mean([points[ball].mean(axis=0) for ball in BALLS.values()], axis=0))
     for ball in BALLS.values():
@@ -195,8 +194,8 @@ def test_the_head_of_a_folder_takes_a_second(blender, room, folder):
 def test_regions_are_what_moves(blender, room, ict, folder):
     points, shapes, _ = ict
     blender.ops.thunder.add_ict_head(directory=str(folder))
-    mesh = room("scene.head").find(blender.context.scene).mesh
-    character = room("scene.character")
+    mesh = room("scene.heads.head").find(blender.context.scene).mesh
+    character = room("scene.heads.character")
     names, weights = character.regions(character.resolve(mesh))[mesh.name]
     assert names == ("mouth", "jaw", "eyes", "upper_face", "head") and weights.shape == (5, len(mesh.data.vertices))
     assert np.abs(weights.sum(axis=0) - 1).max() < 1e-5 and weights.min() >= 0
@@ -214,12 +213,12 @@ def test_a_performance_plays_on_the_real_face(blender, room, core, folder):
     blender.ops.thunder.add_ict_head(directory=str(folder))
     scene = blender.context.scene
     scene.render.fps = 25
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     made = performance(room, core)
-    clock = room("scene.resample").Clock.of(scene, 1.0)
+    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
     actions = key(room, rig, made, clock, "take")
-    room("scene.showing").show(rig, room("scene.takes").add_to_list(scene, rig, actions, made, "voice", clock))
-    back = list(room("scene.curves").read(rig, made.channels, clock, 3.0))[-1]
+    room("scene.animation.display").show(rig, room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "voice", clock))
+    back = list(room("scene.animation.reading").read(rig, made.channels, clock, 3.0))[-1]
     for part in ("jaw", "head", "eyes"):
         assert np.abs(getattr(back, part) - getattr(made.motion, part)).max() < 1e-3
 

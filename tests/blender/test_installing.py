@@ -14,7 +14,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
 from timing import keeps
 
 NAMES = ("torch", "diffusers", "soundfile")  # small packages of these names stand for the gigabytes
@@ -60,8 +59,8 @@ def lock(wheels, tmp_path_factory):
 
 @pytest.fixture
 def installing(room, lock, monkeypatch):
-    """scene.installing that reckons with the small packages, and with no configuration of pip on this machine."""
-    module = room("scene.installing")
+    """scene.engine.install that reckons with the small packages, and with no configuration of pip on this machine."""
+    module = room("scene.engine.install")
     monkeypatch.setattr(module, "LOCK", lock)
     module._hash.cache_clear()
     module._versions.cache_clear()
@@ -93,7 +92,7 @@ def lose(place, package):
 @pytest.fixture(scope="module")
 def installed(wheels, lock, tmp_path_factory):
     """An environment installed from the folder of wheels once for all tests that only look at it or mend it."""
-    module = importlib.import_module("bl_ext.user_default.thunder.scene.installing")
+    module = importlib.import_module("bl_ext.user_default.thunder.scene.engine.install")
     place = tmp_path_factory.mktemp("extension") / "engine"
     kept, os.environ["THUNDER_INSTALL_SCALE"] = os.environ.get("THUNDER_INSTALL_SCALE"), "5e-4"
     try:
@@ -296,7 +295,7 @@ def test_the_operators_say_why_they_cannot(blender, room, installing, monkeypatc
     monkeypatch.setattr(installing, "folder", lambda: str(tmp_path / "engine"))
     monkeypatch.setattr(installing, "may_download", lambda: False)
     assert not blender.ops.thunder.install_engine.poll()
-    preferences = room("scene.engine_session").preferences()
+    preferences = room("scene.engine.session").preferences()
     preferences.wheels = str(tmp_path)
     try:
         assert blender.ops.thunder.install_engine.poll()
@@ -307,14 +306,14 @@ def test_the_operators_say_why_they_cannot(blender, room, installing, monkeypatc
 
 def test_install_and_remove_as_buttons_do(blender, room, installing, installed, wheels, lock, monkeypatch):
     monkeypatch.setattr(installing, "folder", lambda: str(installed))
-    preferences = room("scene.engine_session").preferences()
+    preferences = room("scene.engine.session").preferences()
     preferences.wheels = str(wheels[0])
     try:
         assert blender.ops.thunder.install_engine() == {"FINISHED"}
-        assert installing.state().kind == "READY" and room("scene.engine_session").venvs() == (str(installed),)
+        assert installing.state().kind == "READY" and room("scene.engine.session").venvs() == (str(installed),)
         assert blender.ops.thunder.remove_engine() == {"FINISHED"}
         assert installing.state().kind == "ABSENT" and not installed.exists()
-        assert room("scene.engine_session").venvs() == ()
+        assert room("scene.engine.session").venvs() == ()
     finally:
         preferences.wheels = ""
     until(lambda: not list(installed.parent.glob("engine.removed-*")))
@@ -390,7 +389,7 @@ def test_without_a_fitting_python_it_says_what_is_missing(installing, monkeypatc
 
 
 def test_weights_of_ones_own_are_checked_before_the_engine_is_asked(room, core, tmp_path):
-    session = room("scene.engine_session")
+    session = room("scene.engine.session")
     preferences = session.preferences()
     preferences.weights = str(tmp_path)
     try:
@@ -416,11 +415,9 @@ def unregister():
 
 def test_an_add_on_beside_ours_that_uses_numpy_notices_nothing(blender, room, core, tmp_path):
     import addon_utils
-
-    from played_engine import PlayedClient
-    from performances import write_wav
-
     import numpy as np
+    from performances import write_wav
+    from played_engine import PlayedClient
 
     folder = Path(blender.utils.user_resource("SCRIPTS", path="addons", create=True))
     (folder / "neighbour.py").write_text(OTHER)
@@ -437,13 +434,13 @@ def test_an_add_on_beside_ours_that_uses_numpy_notices_nothing(blender, room, co
         scene = blender.context.scene
         voice = write_wav(tmp_path / "a.wav", 0.1 * np.ones(32000))
         scene.thunder.source, scene.thunder.sound_file = "FILE", voice
-        found = importlib.import_module(f"{name}.scene.strip").find(blender.context)
-        rig = importlib.import_module(f"{name}.scene.head").find(scene)
+        found = importlib.import_module(f"{name}.scene.voice.strip").find(blender.context)
+        rig = importlib.import_module(f"{name}.scene.heads.head").find(scene)
         fresh_room = lambda each: importlib.import_module(f"{name}.{each}")
         fresh_core = lambda each: importlib.import_module(f"{name}.thunder_core.{each}")
         played = PlayedClient(fresh_room, fresh_core, tmp_path)
-        for _ in fresh_room("scene.performing").generate(played, found, scene, rig, 1, 1,
-                                                         fresh_room("scene.sampling").Sampling()):
+        for _ in fresh_room("scene.takes.generation").generate(played, found, scene, rig, 1, 1,
+                                                         fresh_room("scene.takes.sampling").Sampling()):
             pass
         scene.frame_set(5)
         before, after = neighbour.seen[0], neighbour.seen[-1]

@@ -5,19 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from speaking import enter, keys_of, same, speak, tracks, values_of
 
 
 def keep_of(room, stage, entry):
-    frames = room("scene.sources").load(entry.action).motion.frames
-    return room("scene.keeping").kept(*stage, entry, frames)
+    frames = room("scene.takes.provenance").load(entry.action).motion.frames
+    return room("scene.takes.keep").kept(*stage, entry, frames)
 
 
 def as_an_engine_would(room, core, entry, keep, seed=50):
     """Another performance of the same length that keeps what it must and flows into it over six of its frames."""
     types, closures = core("types"), core("face.closures")
-    old = room("scene.sources").load(entry.action)
+    old = room("scene.takes.provenance").load(entry.action)
     free = types.pack(speak(room, core, seed=seed, closed=(0.8, 2.0)).motion)
     kept, mask = types.pack(old.motion), keep.mask
     found = np.where(mask, kept, free)
@@ -37,7 +36,7 @@ def as_an_engine_would(room, core, entry, keep, seed=50):
 
 def put_in(room, core, stage, entry, keep, new):
     scene, rig = stage
-    list(room("scene.keeping").put_in(scene, rig, entry, keep, room("scene.sources").load(entry.action), new))
+    list(room("scene.takes.keep").put_in(scene, rig, entry, keep, room("scene.takes.provenance").load(entry.action), new))
     return scene.thunder.takes[-1]
 
 
@@ -58,14 +57,14 @@ def test_kept_frames_are_bit_for_bit_the_takes_own(blender, room, core, stage):
     scene, rig = stage
     enter(room, core, stage)
     entry = scene.thunder.takes[0]
-    keeping = room("scene.keeping")
+    keeping = room("scene.takes.keep")
     keeping.add_range(scene, 30, 55)
     before = keys_of(room, rig, entry)
     keep = keep_of(room, stage, entry)
     made = put_in(room, core, stage, entry, keep, as_an_engine_would(room, core, entry, keep))
     entry = scene.thunder.takes[0]
     assert made.kind == "RESAMPLED" and made.score == pytest.approx(77.0) and len(scene.thunder.takes) == 2
-    now, frames = keys_of(room, rig, made), room("scene.numbers").frames_of(entry)
+    now, frames = keys_of(room, rig, made), room("scene.takes.track_values").frames_of(entry)
     was, is_now = (values_of(room, rig, each, frames) for each in (entry, made))
     inside = (frames >= 30) & (frames <= 55)
     assert (was[inside] == is_now[inside]).all()
@@ -96,7 +95,7 @@ def test_selected_keys_are_kept_and_the_rest_flows_into_them(blender, room, core
     scene, rig = stage
     enter(room, core, stage)
     entry = scene.thunder.takes[0]
-    curves = room("scene.numbers").curves(rig, entry)
+    curves = room("scene.takes.track_values").curves(rig, entry)
     brow = tracks(rig, "browInnerUp")[0]
     for curve in curves:
         for point in curve.keyframe_points:
@@ -105,7 +104,7 @@ def test_selected_keys_are_kept_and_the_rest_flows_into_them(blender, room, core
     point.co[1], point.select_control_point = 0.95, True  # an accent set by hand
     curves[brow].update()
     scene.thunder_keep.selected = True
-    keeping = room("scene.keeping")
+    keeping = room("scene.takes.keep")
     assert {place: list(times) for place, times in keeping.selected_keys(rig, entry).items()} == {brow: [45.0]}
     keep = keep_of(room, stage, entry)
     assert keep.keys.sum() == 1 and keep.keys[44 + entry.lead_in, brow] and 2 <= keep.mask.sum() <= 3
@@ -133,7 +132,7 @@ def test_ranges_from_the_timeline(blender, room, core, stage):
     blender.ops.thunder.keep_frames(which="PREVIEW")
     ranges = [(each.first, each.last) for each in scene.thunder_keep.ranges]
     assert ranges == [(35, 50), (70, 97)]
-    room("scene.keeping").add_range(scene, 48, 72)
+    room("scene.takes.keep").add_range(scene, 48, 72)
     assert [(each.first, each.last) for each in scene.thunder_keep.ranges] == [(35, 97)]
     blender.ops.thunder.free_frames(index=0)
     assert not scene.thunder_keep.ranges
@@ -145,7 +144,7 @@ def test_nothing_kept_and_all_kept_are_refused(blender, room, core, stage):
     error = core("errors").BadRequest
     with pytest.raises(error, match="Nothing is kept"):
         keep_of(room, stage, entry)
-    room("scene.keeping").add_range(scene, 1, 97)
+    room("scene.takes.keep").add_range(scene, 1, 97)
     with pytest.raises(error, match="The whole take"):
         keep_of(room, stage, entry)
 
@@ -154,7 +153,7 @@ def test_an_engine_that_keeps_nothing_is_found_out(blender, room, core, stage):
     scene, rig = stage
     enter(room, core, stage)
     entry = scene.thunder.takes[0]
-    room("scene.keeping").add_range(scene, 30, 55)
+    room("scene.takes.keep").add_range(scene, 30, 55)
     keep = keep_of(room, stage, entry)
     actions = len(blender.data.actions)
     with pytest.raises(core("errors").NoEngine, match="older than this extension"):
@@ -170,9 +169,9 @@ def test_the_engine_keeps_all_that_kept_keys_are_made_of(blender, room, core, st
     scene.render.fps, scene.render.fps_base = fps, base
     entry = enter(room, core, stage, start=start)
     first, last = entry.first + 20, entry.first + 33
-    room("scene.keeping").add_range(scene, first, last)
+    room("scene.takes.keep").add_range(scene, first, last)
     keep = keep_of(room, stage, entry)
-    clock = room("scene.sources").clock_of(entry.action)
+    clock = room("scene.takes.provenance").clock_of(entry.action)
     rows = np.flatnonzero(keep.mask.any(axis=1))
     at = clock.seconds(np.array([first, last])) * 25
     assert rows[0] <= at[0] + 1e-6 and rows[-1] >= at[1] - 1e-6 and rows[0] > at[0] - 1 and rows[-1] < at[1] + 1

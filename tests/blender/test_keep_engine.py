@@ -3,7 +3,6 @@
 
 import numpy as np
 import pytest
-
 from speaking import keys_of, tracks, values_of
 from test_full_path import SAMPLE, scene, session, speak, stop_engine  # noqa: F401
 
@@ -16,7 +15,7 @@ def take(blender, room, scene):  # noqa: F811
     speak(room, scene)
     scene.thunder.count = 1
     assert blender.ops.thunder.generate() == {"FINISHED"}
-    return scene, room("scene.head").find(scene), scene.thunder.takes[0]
+    return scene, room("scene.heads.head").find(scene), scene.thunder.takes[0]
 
 
 @pytest.mark.slow
@@ -26,7 +25,7 @@ def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, room, core, 
     action = entry.action.name
     was, before = values_of(room, rig, entry, frames), keys_of(room, rig, entry)
     scene.thunder_keep.count, scene.thunder_keep.head = 2, True
-    room("scene.keeping").add_range(scene, 70, 120)
+    room("scene.takes.keep").add_range(scene, 70, 120)
     assert blender.ops.thunder.resample_rest() == {"FINISHED"}
     assert [each.kind for each in scene.thunder.takes].count("RESAMPLED") == 2
     inside = (frames >= 70) & (frames <= 120)

@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 import pytest
-
 from performances import clicks, key, performance, read_wav
 from timing import keeps
 
@@ -19,23 +18,23 @@ def stage(blender, room, core, tmp_path):
     scene = blender.context.scene
     scene.render.fps = 25
     scene.thunder.source, scene.thunder.sound_file = "FILE", clicks(tmp_path / "voice.wav", (0.5, 1.5), SECONDS)
-    room("scene.listening").forget()
-    return scene, room("scene.head").find(scene), room("scene.takes")
+    room("scene.review.listening").forget()
+    return scene, room("scene.heads.head").find(scene), room("scene.takes.take_list")
 
 
 def show(room, core, stage, start=1.0, seconds=SECONDS, **how):
     scene, rig, takes = stage
     made = performance(room, core, seconds=seconds, **how)
-    clock = room("scene.resample").Clock.of(scene, start)
+    clock = room("scene.animation.timing").Clock.of(scene, start)
     entry = takes.add_to_list(scene, rig, key(room, rig, made, clock, f"take {made.seed}"), made, "voice", clock)
-    room("scene.showing").show(rig, entry)
+    room("scene.animation.display").show(rig, entry)
     return entry
 
 
 def edit(room, entry, first, last, to=0.6, channel="mouthPucker"):
     """Put a channel elsewhere on frames first … last, as a hand in the graph editor would."""
-    curve = next(c for action in room("scene.showing").actions_of(entry)
-                 for c in room("scene.compat").all_curves(action) if channel in c.data_path)
+    curve = next(c for action in room("scene.animation.display").actions_of(entry)
+                 for c in room("scene.host.compat").all_curves(action) if channel in c.data_path)
     for frame in range(first, last + 1):
         curve.keyframe_points.insert(frame, to)
     for frame in (first - 1, last + 1):
@@ -91,7 +90,7 @@ def engine(room, monkeypatch, tmp_path):
     folder = tmp_path / "engine"
     folder.mkdir()
     engine = Engine(folder)
-    monkeypatch.setattr(room("scene.engine_session"), "client", lambda: engine)
+    monkeypatch.setattr(room("scene.engine.session"), "client", lambda: engine)
     return engine
 
 
@@ -123,13 +122,13 @@ def run_until_asked(ranking, engine, times):
 
 def heard_frames(room, core, stage, engine, tmp_path, first=1, last=75, edited=True):
     scene, rig, _ = stage
-    listening, got = room("scene.listening"), []
+    listening, got = room("scene.review.listening"), []
     steps = listening.speak(engine, scene, rig, None, first, last, str(tmp_path / "out.wav"), edited)
 
     def told():
         got.append((yield from steps))
 
-    room("scene.work").run_through("Listening", told())
+    room("scene.host.jobs").run_through("Listening", told())
     assert engine.asked[-1][0] == "listen"
     return got[0], len(engine.asked[-1][2])
 
@@ -161,7 +160,7 @@ def test_animation_of_the_animators_own_is_heard_where_it_was_edited(blender, ro
         jaw.rotation_euler[0] = angle
         jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
     assert heard_frames(room, core, stage, engine, tmp_path)[0] == (1, 75)  # the first time nobody knows what is new
-    curve = next(c for c in room("scene.compat").curves_for(rig.armature))
+    curve = next(c for c in room("scene.host.compat").curves_for(rig.armature))
     for point in curve.keyframe_points:
         point.interpolation = "LINEAR"
     heard_frames(room, core, stage, engine, tmp_path)
@@ -174,7 +173,7 @@ def test_animation_of_the_animators_own_is_heard_where_it_was_edited(blender, ro
 @pytest.fixture
 def sequence(blender, room, stage, tmp_path):
     """The scene with its voice as a strip, heard from frame 1: (scene, voice strip); skips without sound."""
-    strip, scene = room("scene.strip"), stage[0]
+    strip, scene = room("scene.voice.strip"), stage[0]
     if not strip.has_audio():
         pytest.skip("this bpy wheel was built without sound")
     voice = strip.add(scene, clicks(tmp_path / "line.wav", (0.5,), SECONDS), "voice", 1)
@@ -184,7 +183,7 @@ def sequence(blender, room, stage, tmp_path):
 
 def test_one_button_flips_between_the_original_and_what_was_heard(blender, room, core, stage, sequence, tmp_path):
     scene, voice = sequence
-    listening, strip, rig = room("scene.listening"), room("scene.strip"), stage[1]
+    listening, strip, rig = room("scene.review.listening"), room("scene.voice.strip"), stage[1]
     assert not blender.ops.thunder.original.poll()
     heard = listening.place(scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4)
     assert (heard.mute, voice.mute) == (True, False)
@@ -192,7 +191,7 @@ def test_one_button_flips_between_the_original_and_what_was_heard(blender, room,
     assert (heard.mute, voice.mute) == (False, True)
     assert strip.find(blender.context).strip == "voice"  # it stays the voice: takes can be generated
     path = str(tmp_path / "mixed.wav")
-    for _ in room("scene.mixdown").mix_down(strip.find(blender.context), path):
+    for _ in room("scene.voice.mixdown").mix_down(strip.find(blender.context), path):
         pass
     assert np.abs(read_wav(path)[0]).max() > 0.3  # and is heard by the engine
     blender.ops.thunder.original()
@@ -206,19 +205,19 @@ def test_one_button_flips_between_the_original_and_what_was_heard(blender, room,
 
 def test_a_voice_that_the_animator_muted_stays_muted(blender, room, core, stage, sequence, tmp_path):
     scene, voice = sequence
-    listening, rig = room("scene.listening"), stage[1]
+    listening, rig = room("scene.review.listening"), stage[1]
     heard = listening.place(scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4)
     voice.mute = True
     blender.ops.thunder.original()
     blender.ops.thunder.original()
     assert voice.mute and heard.mute
     with pytest.raises(Exception, match="is muted"):
-        room("scene.strip").find(blender.context)
+        room("scene.voice.strip").find(blender.context)
 
 
 def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(blender, room, core, stage, sequence, tmp_path):
     scene, voice = sequence
-    spoken, strip, compat = room("scene.spoken"), room("scene.strip"), room("scene.compat")
+    spoken, strip, compat = room("scene.voice.voice_cache"), room("scene.voice.strip"), room("scene.host.compat")
     spoken.forget()
 
     class Client:
@@ -230,7 +229,7 @@ def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(blender, ro
         def told():
             got.append((yield from spoken.sound(Client, scene, strip.find(blender.context))))
 
-        room("scene.work").run_through("Mixing", told())
+        room("scene.host.jobs").run_through("Mixing", told())
         return got[0]
 
     first = path()
@@ -251,7 +250,7 @@ def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(blender, ro
 
 def test_an_edit_is_scored_when_it_is_quiet(blender, room, core, stage, engine):
     scene, rig, _ = stage
-    ranking, sources = room("scene.ranking"), room("scene.sources")
+    ranking, sources = room("scene.review.live_score"), room("scene.takes.provenance")
     entry = show(room, core, stage, score=80.0)
     edit(room, entry, 30, 34)
     before = ranking.version
@@ -263,7 +262,7 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, room, core, stage, engine):
     drift = sources.drift_of(entry.action)
     assert len(drift) == 75 and drift[22] == pytest.approx(30)
     scored = engine.asked[0][2]
-    column = room("scene.head").channel_names().index("mouthPucker")
+    column = room("scene.heads.head").channel_names().index("mouthPucker")
     assert scored[31, column] == pytest.approx(0.6, abs=0.01) and scored[10, column] == pytest.approx(0.3, abs=0.01)
     assert ranking.opening(entry.action)[1].shape == (75,)
     assert sources.is_edited(entry)  # the score is not an edit, and hides none
@@ -275,18 +274,18 @@ def test_a_score_survives_saving_and_is_no_undo_step(blender, room, core, stage,
     blender.ops.ed.undo_push(message="shown")
     edit(room, entry, 30, 34)
     blender.ops.ed.undo_push(message="edit")
-    room("scene.ranking").look()
-    run(room("scene.ranking"))
+    room("scene.review.live_score").look()
+    run(room("scene.review.live_score"))
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scored.blend"), copy=True)
     blender.ops.ed.undo()
     assert blender.context.scene.thunder.takes[0].score == pytest.approx(80.0)  # of the take before the edit
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "scored.blend"))
     entry = blender.context.scene.thunder.takes[0]
-    assert entry.score == pytest.approx(71.5) and room("scene.sources").drift_of(entry.action)[22] == pytest.approx(30)
+    assert entry.score == pytest.approx(71.5) and room("scene.takes.provenance").drift_of(entry.action)[22] == pytest.approx(30)
 
 
 def test_an_undo_or_an_edit_breaks_the_scoring_off(blender, room, core, stage, engine):
-    ranking = room("scene.ranking")
+    ranking = room("scene.review.live_score")
     entry = show(room, core, stage, score=80.0)
     engine.delay = 10**6
     ranking.look()
@@ -306,7 +305,7 @@ def test_scoring_takes_small_slices(blender, room, core, stage, engine, tmp_path
     scene.render.fps = 60
     scene.thunder.sound_file = clicks(tmp_path / "long.wav", (0.5,), 60.0)
     show(room, core, stage, seconds=60)
-    ranking = room("scene.ranking")
+    ranking = room("scene.review.live_score")
     ranking.look()
     spent = run(ranking)
     assert len(engine.asked) == 1 and len(engine.asked[0][2]) == 1500
@@ -315,7 +314,7 @@ def test_scoring_takes_small_slices(blender, room, core, stage, engine, tmp_path
 
 def test_the_animators_own_animation_has_a_standing_too(blender, room, core, stage, engine):
     scene, rig, _ = stage
-    ranking = room("scene.ranking")
+    ranking = room("scene.review.live_score")
     jaw = rig.armature.pose.bones["jaw"]
     for frame, angle in ((1, 0.0), (20, 0.2), (40, 0.05)):
         jaw.rotation_euler[0] = angle
@@ -334,8 +333,8 @@ def test_the_scene_is_not_stepped_behind_the_animators_back(blender, room, core,
     jaw = rig.armature.pose.bones["jaw"]
     jaw.keyframe_insert("rotation_euler", index=0, frame=1)
     scene.frame_set(33)
-    room("scene.ranking").look()
-    run(room("scene.ranking"))
+    room("scene.review.live_score").look()
+    run(room("scene.review.live_score"))
     assert scene.frame_current == 33 and not engine.asked
 
 
@@ -343,8 +342,8 @@ def test_switched_off_nothing_is_scored(blender, room, core, stage, engine):
     scene, rig, _ = stage
     show(room, core, stage)
     scene.thunder.live_score = False
-    room("scene.ranking").look()
-    run(room("scene.ranking"))
+    room("scene.review.live_score").look()
+    run(room("scene.review.live_score"))
     assert not engine.asked
 
 
@@ -352,13 +351,13 @@ def test_an_edit_alone_never_wakes_an_engine_where_no_takes_are(blender, room, c
     scene, rig, _ = stage
     engine.running = False
     rig.armature.pose.bones["jaw"].keyframe_insert("rotation_euler", index=0, frame=1)
-    room("scene.ranking").look()
-    run(room("scene.ranking"))
+    room("scene.review.live_score").look()
+    run(room("scene.review.live_score"))
     assert not engine.running and not engine.asked
 
 
 def test_what_scoring_itself_touches_does_not_break_it_off(room, monkeypatch):
-    ranking = room("scene.ranking")
+    ranking = room("scene.review.live_score")
 
     def scoring():
         ranking.look()  # as Blender tells of a change while a step runs
@@ -374,7 +373,7 @@ def test_what_scoring_itself_touches_does_not_break_it_off(room, monkeypatch):
 
 def drifting(room, core, stage, per_frame, total=85.0, start=11.0):
     entry = show(room, core, stage, start=start, score=total)
-    room("scene.sources").keep_drift(entry.action, np.asarray(per_frame, np.float32))
+    room("scene.takes.provenance").keep_drift(entry.action, np.asarray(per_frame, np.float32))
     return entry
 
 
@@ -385,18 +384,18 @@ def test_drifts_are_found_bridged_and_in_scene_frames(blender, room, core, stage
     per_frame[50:52] = 30
     per_frame[65] = 5  # one frame alone is none
     drifting(room, core, stage, per_frame)
-    assert room("scene.ranking").standing(stage[0]).drifts() == [(21, 29, 23), (61, 62, 61)]
+    assert room("scene.review.live_score").standing(stage[0]).drifts() == [(21, 29, 23), (61, 62, 61)]
 
 
 def test_a_bad_take_is_not_one_long_drift(blender, room, core, stage):
     drifting(room, core, stage, np.full(75, 50.0) + np.arange(75) % 3, total=51.0)
-    assert room("scene.ranking").standing(stage[0]).drifts() == []
+    assert room("scene.review.live_score").standing(stage[0]).drifts() == []
     assert not blender.ops.thunder.jump_to_drift.poll()
 
 
 def test_lips_that_say_something_else_are_one_long_drift(blender, room, core, stage):
     drifting(room, core, stage, np.arange(75) % 3, total=0.0)
-    assert room("scene.ranking").standing(stage[0]).drifts() == [(11, 85, 11)]
+    assert room("scene.review.live_score").standing(stage[0]).drifts() == [(11, 85, 11)]
     assert blender.ops.thunder.jump_to_drift.poll()
 
 

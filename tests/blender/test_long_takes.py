@@ -3,7 +3,6 @@
 
 import numpy as np
 import pytest
-
 from performances import key, performance, write_wav
 from played_engine import PlayedClient
 
@@ -11,7 +10,7 @@ from played_engine import PlayedClient
 @pytest.fixture
 def long(room, monkeypatch):
     """What is long enough for few keys is a few seconds here."""
-    keying = room("scene.keying")
+    keying = room("scene.animation.keying")
     monkeypatch.setattr(keying, "LONG_SECONDS", 4.0)
     monkeypatch.setattr(keying, "_LONG_PIECE", 50)
     return keying
@@ -19,10 +18,10 @@ def long(room, monkeypatch):
 
 def said(room, rig, action, frames):
     """The motion and number of keys of an action."""
-    numbers, compat = room("scene.numbers"), room("scene.compat")
+    numbers, compat = room("scene.takes.track_values"), room("scene.host.compat")
     found = []
     for index in range(len(rig.targets)):
-        part, slot = room("scene.showing").part_of(action, rig, index)
+        part, slot = room("scene.animation.display").part_of(action, rig, index)
         found.append({(c.data_path, c.array_index): c for c in compat.curves_of(part, slot)})
     curves = [found[track.block][track.path, track.index] for track in rig.driver.tracks]
     values = numbers.values(rig, curves, frames)
@@ -51,7 +50,7 @@ def speaking(room, core, seconds):
 def test_few_keys_move_the_lips_as_many_do(room, core, stage, long, monkeypatch, fps):
     scene, rig = stage
     made = speaking(room, core, 9.0)
-    clock = room("scene.resample").Clock(1.0, float(fps))
+    clock = room("scene.animation.timing").Clock(1.0, float(fps))
     frames = clock.scene_frames(made.motion.frames)
     few, few_keys = said(room, rig, key(room, rig, made, clock), frames)
     monkeypatch.setattr(long, "LONG_SECONDS", 600.0)
@@ -68,9 +67,9 @@ def test_few_keys_move_the_lips_as_many_do(room, core, stage, long, monkeypatch,
 def test_pieces_join_on_one_key_without_a_jump(room, core, stage, long):
     scene, rig = stage
     made = performance(room, core, seconds=9.0)
-    clock = room("scene.resample").Clock(1.0, 24.0)
+    clock = room("scene.animation.timing").Clock(1.0, 24.0)
     for action in key(room, rig, made, clock):
-        for curve in room("scene.compat").all_curves(action):
+        for curve in room("scene.host.compat").all_curves(action):
             frames = np.array([point.co[0] for point in curve.keyframe_points])
             assert (np.diff(frames) > 0.5).all(), f"{curve.data_path} has two keys on a frame"
             fine = np.array([curve.evaluate(f) for f in np.arange(45, 57, 0.1)])  # the first seam is on frame 51
@@ -82,9 +81,9 @@ def test_the_animator_can_work_while_long_takes_are_reduced(blender, room, core,
     scene, rig = stage
     path = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(16000 * 6))
     scene.thunder.source, scene.thunder.sound_file = "FILE", path
-    voice = room("scene.strip").find(blender.context)
-    steps = room("scene.performing").generate(PlayedClient(room, core, tmp_path), voice, scene, rig, 2, 11,
-                                              room("scene.sampling").Sampling())
+    voice = room("scene.voice.strip").find(blender.context)
+    steps = room("scene.takes.generation").generate(PlayedClient(room, core, tmp_path), voice, scene, rig, 2, 11,
+                                              room("scene.takes.sampling").Sampling())
     free, busy = 0, 0
     for step in steps:
         if step.message.startswith("Keying take") and not len(blender.data.actions):
@@ -95,7 +94,7 @@ def test_the_animator_can_work_while_long_takes_are_reduced(blender, room, core,
     assert len(scene.thunder.takes) == 2
     for entry in scene.thunder.takes:
         assert not entry.edited
-        *_, read = room("scene.sources").read(rig, entry)
+        *_, read = room("scene.takes.provenance").read(rig, entry)
         assert read.motion.frames == 150
 
 
@@ -103,20 +102,20 @@ def test_a_take_is_worked_out_again_when_the_frame_rate_changed_meanwhile(blende
     scene, rig = stage
     path = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(16000 * 6))
     scene.thunder.source, scene.thunder.sound_file = "FILE", path
-    voice = room("scene.strip").find(blender.context)
-    steps = room("scene.performing").generate(PlayedClient(room, core, tmp_path), voice, scene, rig, 1, 11,
-                                              room("scene.sampling").Sampling())
+    voice = room("scene.voice.strip").find(blender.context)
+    steps = room("scene.takes.generation").generate(PlayedClient(room, core, tmp_path), voice, scene, rig, 1, 11,
+                                              room("scene.takes.sampling").Sampling())
     for step in steps:
         if step.message.startswith("Keying take"):
             scene.render.fps = 30
     entry, = scene.thunder.takes
     assert entry.last - entry.first == pytest.approx(6 * 30, abs=2)
-    curves = room("scene.compat").all_curves(entry.action)
+    curves = room("scene.host.compat").all_curves(entry.action)
     assert max(curve.keyframe_points[-1].co[0] for curve in curves) == entry.last + entry.lead_out
 
 
 def test_long_curves_are_resampled_in_pieces_as_in_one_go(room):
-    resample = room("scene.resample")
+    resample = room("scene.animation.timing")
     rng = np.random.default_rng(0)
     values, opening = rng.standard_normal((500, 3)), rng.uniform(0, 3, 500)
     for fps in (12.0, 24.0, 60.0):

@@ -3,7 +3,6 @@
 
 import numpy as np
 import pytest
-
 from speaking import enter, keys_of, opening_of, same, tracks, values_of
 
 
@@ -46,10 +45,10 @@ def test_each_part_is_of_the_take_that_was_chosen(blender, room, core, three):
     # The takes it is made of are as they were.
     assert all(same(keys, keys_of(room, rig, entry)) for keys, entry in zip(before, entries))
     # A take like any other: its source says what its keys say.
-    source = room("scene.sources").load(made.action)
-    assert not room("scene.sources").is_edited(made)
+    source = room("scene.takes.provenance").load(made.action)
+    assert not room("scene.takes.provenance").is_edited(made)
     brow = source.channels.index("browInnerUp")
-    told = room("scene.sources").load(entries[1].action).motion.expression[:, brow]
+    told = room("scene.takes.provenance").load(entries[1].action).motion.expression[:, brow]
     assert np.abs(source.motion.expression[:, brow] - told)[2:-2].max() < 0.02
 
 
@@ -83,7 +82,7 @@ def test_a_fade_opens_no_lips_that_both_takes_close(blender, room, core, three, 
     """All three close at 1.3 s, frame 32."""
     scene, rig, entries = three
     choose(blender, entries, mouth=0, upper_face=0, eyes=0, head=0)
-    room("scene.mixing").add_cut(scene, frame, "mouth", entries[1])
+    room("scene.takes.mix").add_cut(scene, frame, "mouth", entries[1])
     scene.thunder_mix.fade = 8
     blender.ops.thunder.mix_takes()
     frames = np.arange(1, 98)
@@ -103,7 +102,7 @@ def test_a_mix_of_one_take_is_none(blender, room, core, three):
 
 def test_cuts_stay_in_order_and_one_at_a_frame(blender, room, core, three):
     scene, rig, entries = three
-    mixing = room("scene.mixing")
+    mixing = room("scene.takes.mix")
     for frame, index in ((70, 0), (20, 1), (45, 2), (20, 2)):
         mixing.add_cut(scene, frame, "ALL", entries[index])
     cuts = scene.thunder_mix.cuts
@@ -117,10 +116,10 @@ def test_a_shaped_and_edited_take_is_mixed_as_it_is_seen(blender, room, core, th
     scene.thunder.active_take = 1
     entries[1].action.thunder_shape.upper_face = 2.0
     brow = tracks(rig, "browInnerUp")[0]
-    curve = room("scene.numbers").curves(rig, entries[1])[brow]
+    curve = room("scene.takes.track_values").curves(rig, entries[1])[brow]
     curve.keyframe_points[50].co[1] = 0.99
     curve.update()
     choose(blender, entries, mouth=0, upper_face=1, eyes=0, head=0)
     blender.ops.thunder.mix_takes()
     assert same([keys_of(room, rig, entries[3])[brow]], [keys_of(room, rig, entries[1])[brow]])
-    assert not room("scene.shaping").is_shaped(entries[3].action)
+    assert not room("scene.takes.shape").is_shaped(entries[3].action)

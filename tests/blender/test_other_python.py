@@ -4,7 +4,6 @@
 import os
 
 import pytest
-
 from test_full_path import session, stop_engine  # noqa: F401
 
 

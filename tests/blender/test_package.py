@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 NEEDED = {
-    "blender_manifest.toml", "__init__.py", "LICENSE", "bake.py", "requirements/engine.txt", "thunder_core/worker.py",
-    "thunder_core/client.py", "thunder_core/engine.py", "weights/README.md", "weights/head.npz", "weights/encoder.safetensors",
+    "blender_manifest.toml", "__init__.py", "LICENSE", "bake.py", "requirements/engine.txt", "thunder_core/engine/worker.py",
+    "thunder_core/client.py", "thunder_core/engine/engine.py", "weights/README.md", "weights/head.npz", "weights/encoder.safetensors",
     "weights/m2s.safetensors", "weights/denoiser.safetensors", "assets/sample.wav",
 }
 UNWANTED = {"tests", "bench", "docs", "setup", "out", "cache", "runs", "Makefile", "pyproject.toml", "demo.py"}

@@ -5,9 +5,7 @@ import importlib
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, assume, given, settings
-from hypothesis import strategies as st
-
+from hypothesis import assume, given, HealthCheck, Phase, settings, strategies as st
 from performances import key, performance, write_wav
 from test_commit import everything
 
@@ -18,7 +16,7 @@ RATES = st.tuples(st.sampled_from((12, 24, 25, 30, 48, 60, 120)), st.sampled_fro
 
 @pytest.fixture(scope="module")
 def resample():
-    return importlib.import_module("bl_ext.user_default.thunder.scene.resample")
+    return importlib.import_module("bl_ext.user_default.thunder.scene.animation.timing")
 
 
 def clock(resample, rate, start):
@@ -74,7 +72,7 @@ def test_curves_come_back_from_a_scene_whose_rate_is_a_multiple_of_theirs(resamp
 @pytest.fixture
 def sequencer(blender, room, tmp_path):
     """A scene and the file of four seconds of sound."""
-    if not room("scene.strip").has_audio():
+    if not room("scene.voice.strip").has_audio():
         pytest.skip("this Blender was built without sound")
     return blender.context.scene, write_wav(tmp_path / "voice.wav", 0.3 * np.sin(np.arange(64_000) * 0.05))
 
@@ -83,7 +81,7 @@ def sequencer(blender, room, tmp_path):
 @given(rate=RATES, start=st.integers(-200, 5000), left=st.integers(0, 60), right=st.integers(0, 60), preview=st.tuples(st.integers(-300, 5100), st.integers(0, 400)))
 def test_a_strips_voice_is_what_lies_between_its_handles(sequencer, room, core, rate, start, left, right, preview):
     scene, path = sequencer
-    strip, compat = room("scene.strip"), room("scene.compat")
+    strip, compat = room("scene.voice.strip"), room("scene.host.compat")
     scene.render.fps, scene.render.fps_base = rate
     for old in strip.sound_strips(scene):
         compat.strips(scene.sequence_editor).remove(old)
@@ -119,10 +117,10 @@ ODD = st.sampled_from((None, 0, -1, 10**6, 1.5, float("nan"), float("inf"), "", 
     ("channels", "motion_fps", "start", "fps", "frames", "voice", "expression", "opening", "width", "jaw", "head", "eyes")), ODD, min_size=1, max_size=3),
     about=ODD, drift=ODD)  # fmt: skip
 def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(blender, room, core, changes, about, drift):
-    sources, keying = room("scene.sources"), room("scene.keying")
+    sources, keying = room("scene.takes.provenance"), room("scene.animation.keying")
     action = blender.data.actions.get("damaged") or blender.data.actions.new("damaged")
     made = performance(room, core, seconds=0.4, closed_at=())
-    sources.store(action, made, room("scene.resample").Clock(1.0, 24.0))
+    sources.store(action, made, room("scene.animation.timing").Clock(1.0, 24.0))
     assert sources.kept(action) is not None
     for name, value in changes.items():
         if value is None:
@@ -138,7 +136,7 @@ def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(blender, r
     if loaded is not None:
         assert np.isfinite(loaded.motion.expression).all() and clock.fps > 0 and loaded.score == loaded.score
         assert len(clock.scene_frames(loaded.motion.frames)) >= 1
-    assert room("scene.takes").unlisted(blender.context.scene) == ([action] if clock is not None else [])
+    assert room("scene.takes.take_list").unlisted(blender.context.scene) == ([action] if clock is not None else [])
 
 
 @pytest.mark.slow
@@ -151,15 +149,15 @@ def test_a_commit_that_is_undone_leaves_everything_as_it_was(blender, room, core
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps = fps
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     if own:  # the animator's own keys on the same head
         for frame, value in ((1, 0.0), (30, 0.6), (90, 0.1)):
             rig.keys.key_blocks["mouthSmileLeft"].value = value
             rig.keys.key_blocks["mouthSmileLeft"].keyframe_insert("value", frame=frame)
     made = performance(room, core, seconds=1.5, closed_at=(0.4,), seed=seed)
-    when = room("scene.resample").Clock.of(scene, start)
-    entry = room("scene.takes").add_to_list(scene, rig, key(room, rig, made, when, "take"), made, "voice", when)
-    room("scene.showing").show(rig, entry)
+    when = room("scene.animation.timing").Clock.of(scene, start)
+    entry = room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, when, "take"), made, "voice", when)
+    room("scene.animation.display").show(rig, entry)
     settings_of = scene.thunder.commit
     settings_of.error = error
     for name, number in (("to", to), ("how", how)):

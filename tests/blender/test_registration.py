@@ -39,9 +39,9 @@ def is_ours_module(module):
 def disabled(blender, room):
     """The add-on disabled in the middle of things: a head, and timers that wait for their moment."""
     blender.ops.thunder.add_head()
-    room("scene.edits").look_at([1])
-    room("scene.ranking").look()
-    room("scene.shaping").later(5.0)
+    room("scene.takes.edit_watch").look_at([1])
+    room("scene.review.live_score").look()
+    room("scene.takes.shape").later(5.0)
     addon_utils.disable(NAME)
     yield blender
     if not addon_utils.check(NAME)[1]:

@@ -3,9 +3,8 @@
 
 import numpy as np
 import pytest
-
 from performances import key, write_wav
-from played_engine import PlayedClient, listed, seeds
+from played_engine import listed, PlayedClient, seeds
 from speaking import speak
 
 VOICE_SECONDS = 4.0
@@ -20,11 +19,11 @@ def stage(blender, room, core, tmp_path):
     rng = np.random.default_rng(0)
     scene.thunder.source = "FILE"
     scene.thunder.sound_file = write_wav(tmp_path / "line.wav", 0.3 * rng.standard_normal(int(16000 * VOICE_SECONDS)))
-    rig, voice = room("scene.head").find(scene), room("scene.strip").find(blender.context)
+    rig, voice = room("scene.heads.head").find(scene), room("scene.voice.strip").find(blender.context)
     made = speak(room, core, seconds=VOICE_SECONDS)
     actions = key(room, rig, made, voice.clock, "kept")
-    room("scene.showing").show(rig, room("scene.takes").add_to_list(scene, rig, actions, made, voice.name, voice.clock))
-    room("scene.keeping").add_range(scene, 30, 55)
+    room("scene.animation.display").show(rig, room("scene.takes.take_list").add_to_list(scene, rig, actions, made, voice.name, voice.clock))
+    room("scene.takes.keep").add_range(scene, 30, 55)
     return scene
 
 
@@ -33,14 +32,14 @@ def start(blender, room, core, stage, tmp_path):
     """Begins to resample the shown take with a played engine: (its steps, the client)."""
     def begin(keep=None, **how):
         client = PlayedClient(room, core, tmp_path, **how)
-        return room("scene.keeping").resample(client, blender.context, keep), client
+        return room("scene.takes.keep").resample(client, blender.context, keep), client
     return begin
 
 
 def debris(blender, room):
     """Actions that no list knows."""
     known = [action for scene in blender.data.scenes for entry in scene.thunder.takes
-             for action in room("scene.showing").actions_of(entry)]
+             for action in room("scene.animation.display").actions_of(entry)]
     return [action.name for action in blender.data.actions if action not in known and "thunder" in action]
 
 
@@ -92,7 +91,7 @@ def test_a_cancellation_at_any_step_leaves_whole_takes_and_no_debris(blender, ro
 def test_an_engine_that_dies_costs_only_the_takes_that_had_not_come(blender, core, room, stage, tmp_path, monkeypatch):
     error = core("errors").WorkerDied("The engine was ended by signal 9 in the middle of its work: try again", "log")
     client = PlayedClient(room, core, tmp_path, error=error, fails_after=2)
-    monkeypatch.setattr(room("scene.engine_session"), "client", lambda: client)
+    monkeypatch.setattr(room("scene.engine.session"), "client", lambda: client)
     with pytest.raises(RuntimeError, match="signal 9.*2 of 4 takes"):
         blender.ops.thunder.resample_rest()
     assert seeds(stage) == [1002, 1001, 0]

@@ -3,7 +3,6 @@
 
 import numpy as np
 import pytest
-
 from performances import key, performance, write_wav
 from played_engine import PlayedClient
 
@@ -14,7 +13,7 @@ LEAD_IN, LEAD_OUT = 10, 13  # frames of a take before and after its sound, at 25
 @pytest.fixture
 def line(blender, room, core, tmp_path):
     """A scene with the bundled head, a strip at frame 11 and two takes of it: (scene, rig, strip, client)."""
-    strip = room("scene.strip")
+    strip = room("scene.voice.strip")
     if not strip.has_audio():
         pytest.skip("this bpy wheel was built without sound")
     blender.ops.thunder.add_head()
@@ -23,7 +22,7 @@ def line(blender, room, core, tmp_path):
     rng = np.random.default_rng(0)
     path = write_wav(tmp_path / "line.wav", 0.3 * rng.standard_normal(int(16000 * SECONDS)))
     found = strip.add(scene, path, "line", 11)
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     for seed in (1, 2):
         enter(room, core, scene, rig, found, seed)
     return scene, rig, found, PlayedClient(room, core, tmp_path)
@@ -31,28 +30,28 @@ def line(blender, room, core, tmp_path):
 
 def enter(room, core, scene, rig, found, seed):
     made = performance(room, core, seconds=SECONDS, closed_at=(1.0, 2.0), seed=seed)
-    voice = room("scene.strip").of_strip(scene, found)
+    voice = room("scene.voice.strip").of_strip(scene, found)
     actions = key(room, rig, made, voice.clock, f"line · seed {seed}")
-    entry = room("scene.takes").add_to_list(scene, rig, actions, made, "line", voice.clock)
-    state = room("scene.voice_state")
+    entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "line", voice.clock)
+    state = room("scene.voice.fingerprint")
     state.remember(entry.action, state.of_voice(scene, voice))
     return entry
 
 
 def kinds(room, scene):
-    return [changed.kind for _, changed in room("scene.voice_state").stale(scene)]
+    return [changed.kind for _, changed in room("scene.voice.fingerprint").stale(scene)]
 
 
 def resync(room, scene, client):
     told = []
-    for _ in room("scene.resync").resync(client, scene, told):
+    for _ in room("scene.takes.resync").resync(client, scene, told):
         pass
     return told
 
 
 def jaw(room, entry):
     """(frames, radians) of the jaw's keys of a take."""
-    curve = next(c for c in room("scene.compat").all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
+    curve = next(c for c in room("scene.host.compat").all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
     return np.array([tuple(key.co) for key in curve.keyframe_points]).T
 
 
@@ -67,39 +66,39 @@ def test_a_moved_strip_takes_its_keys_along_to_the_bit(room, line, frames):
     scene, _, found, client = line
     before = jaw(room, scene.thunder.takes[0])
     first = scene.thunder.takes[0].first
-    room("scene.strip").move(found, 11 + frames)
+    room("scene.voice.strip").move(found, 11 + frames)
     assert kinds(room, scene) == ["MOVED", "MOVED"]
     assert resync(room, scene, client) == ["MOVED", "MOVED"]
     assert kinds(room, scene) == [] and client.asked == []
     after = jaw(room, scene.thunder.takes[0])
     assert np.array_equal(after[0], before[0] + frames) and np.array_equal(after[1], before[1])
     entry = scene.thunder.takes[0]
-    assert entry.first == first + frames and not room("scene.sources").is_edited(entry)
-    assert room("scene.sources").clock_of(entry.action).start == 11 + frames
+    assert entry.first == first + frames and not room("scene.takes.provenance").is_edited(entry)
+    assert room("scene.takes.provenance").clock_of(entry.action).start == 11 + frames
 
 
 def test_an_edited_take_moves_with_its_edits(room, line):
     scene, _, found, client = line
     entry = scene.thunder.takes[0]
-    curve = next(c for c in room("scene.compat").all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
+    curve = next(c for c in room("scene.host.compat").all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
     curve.keyframe_points[40].co[1] = 0.33
     curve.update()
-    room("scene.strip").move(found, 31)
+    room("scene.voice.strip").move(found, 31)
     resync(room, scene, client)
     assert jaw(room, entry)[1][40] == pytest.approx(0.33) and jaw(room, entry)[0][40] == 1 + 40 + 20
-    assert room("scene.sources").is_edited(entry) and len(scene.thunder.takes) == 2
+    assert room("scene.takes.provenance").is_edited(entry) and len(scene.thunder.takes) == 2
 
 
 def test_the_sliders_of_a_shaped_take_go_on_working_after_a_move(room, line):
     scene, rig, found, client = line
-    shaping = room("scene.shaping")
+    shaping = room("scene.takes.shape")
     entry = scene.thunder.takes[0]
-    room("scene.showing").show(rig, entry)
+    room("scene.animation.display").show(rig, entry)
     neutral = jaw(room, entry)
     entry.action.thunder_shape.jaw = 0.5
     halved = jaw(room, entry)
     assert shaping.is_shaped(entry.action) and np.abs(halved[1]).max() < 0.75 * np.abs(neutral[1]).max()
-    room("scene.strip").move(found, 41)
+    room("scene.voice.strip").move(found, 41)
     assert resync(room, scene, client) == ["MOVED", "MOVED"]
     moved = jaw(room, entry)
     assert np.array_equal(moved[0], halved[0] + 30) and np.abs(moved[1] - halved[1]).max() < 1e-6
@@ -110,9 +109,9 @@ def test_the_sliders_of_a_shaped_take_go_on_working_after_a_move(room, line):
 
 def test_a_trimmed_strip_cuts_its_takes(room, line):
     scene, rig, found, client = line
-    room("scene.showing").show(rig, scene.thunder.takes[1])
+    room("scene.animation.display").show(rig, scene.thunder.takes[1])
     whole = jaw(room, scene.thunder.takes[0])
-    compat = room("scene.compat")
+    compat = room("scene.host.compat")
     compat.trim_start(found, 20)
     compat.trim_end(found, 10)
     assert compat.strip_span(found) == (31, 101)
@@ -126,12 +125,12 @@ def test_a_trimmed_strip_cuts_its_takes(room, line):
     assert cut[1][0] == cut[1][-1] == 0.0  # it was cut in the middle of a word: the mouth comes from rest and returns
     assert kinds(room, scene) == [] and scene.thunder.active_take == 1 and len(scene.thunder.takes) == 2
     assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 2"]
-    assert len([a for a in room("scene.compat").bpy.data.actions if a.name.startswith("line · ")]) == 2
+    assert len([a for a in room("scene.host.compat").bpy.data.actions if a.name.startswith("line · ")]) == 2
 
 
 def test_a_strip_that_was_cut_in_two_is_still_one_voice(blender, room, line):
     scene, _, found, client = line
-    compat = room("scene.compat")
+    compat = room("scene.host.compat")
     strips = compat.strips(scene.sequence_editor)
     half = strips.new_sound("line.001", found.sound.filepath, found.channel + 1, 11)
     if half.sound != found.sound:
@@ -146,7 +145,7 @@ def test_a_strip_that_was_cut_in_two_is_still_one_voice(blender, room, line):
 
 def test_pieces_that_got_takes_of_their_own_are_not_missed_by_each_other(blender, room, core, line):
     scene, rig, found, client = line
-    compat = room("scene.compat")
+    compat = room("scene.host.compat")
     while scene.thunder.takes:
         scene.thunder.takes.remove(0)
     half = compat.strips(scene.sequence_editor).new_sound("line.001", found.sound.filepath, found.channel + 1, 11)
@@ -155,10 +154,10 @@ def test_pieces_that_got_takes_of_their_own_are_not_missed_by_each_other(blender
     compat.trim_start(half, 50)
     compat.trim_end(found, compat.strip_span(found)[1] - 61)
     for each in (found, half):
-        voice = room("scene.strip").of_strip(scene, each)
+        voice = room("scene.voice.strip").of_strip(scene, each)
         made = performance(room, core, seconds=2.0, closed_at=(1.0,))
-        entry = room("scene.takes").add_to_list(scene, rig, key(room, rig, made, voice.clock), made, each.name, voice.clock)
-        room("scene.voice_state").remember(entry.action, room("scene.voice_state").of_voice(scene, voice))
+        entry = room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, voice.clock), made, each.name, voice.clock)
+        room("scene.voice.fingerprint").remember(entry.action, room("scene.voice.fingerprint").of_voice(scene, voice))
     assert kinds(room, scene) == []
     compat.trim_end(half, 5)
     assert kinds(room, scene) == ["CUT"]
@@ -176,19 +175,19 @@ def test_a_mixed_take_is_kept_when_another_sound_needs_another_take(room, line, 
 
 def test_what_is_heard_in_addition_alone_is_sampled(room, core, line):
     scene, rig, found, client = line
-    compat = room("scene.compat")
+    compat = room("scene.host.compat")
     for take in list(scene.thunder.takes)[::-1]:
         scene.thunder.takes.remove(0)
     compat.trim_end(found, 50)
     made = performance(room, core, seconds=2.0, closed_at=(1.0,), seed=3)
-    voice = room("scene.strip").of_strip(scene, found)
+    voice = room("scene.voice.strip").of_strip(scene, found)
     actions = key(room, rig, made, voice.clock, "line · seed 3")
-    entry = room("scene.takes").add_to_list(scene, rig, actions, made, "line", voice.clock)
-    state = room("scene.voice_state")
+    entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "line", voice.clock)
+    state = room("scene.voice.fingerprint")
     state.remember(entry.action, state.of_voice(scene, voice))
     before = jaw(room, entry)
     compat.trim_end(found, 0)
-    assert kinds(room, scene) == ["CHANGED"] and room("scene.resync").needs_engine(scene)
+    assert kinds(room, scene) == ["CHANGED"] and room("scene.takes.resync").needs_engine(scene)
     assert resync(room, scene, client) == ["CHANGED"]
     (verb, asked), = client.asked
     assert verb == "generate" and asked["seed"] == 3 and asked["takes"] == 1
@@ -220,15 +219,15 @@ def test_an_edited_take_is_never_lost_when_more_than_a_move_is_needed(room, line
     scene, _, found, client = line
     entry = scene.thunder.takes[0]
     entry.star, entry.note = True, "the one"
-    curve = next(c for c in room("scene.compat").all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
+    curve = next(c for c in room("scene.host.compat").all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
     curve.keyframe_points[40].co[1] = 0.33
     curve.update()
     edited = entry.action
-    checksum = room("scene.keying").checksum(edited)
-    room("scene.compat").trim_end(found, 10)
+    checksum = room("scene.animation.keying").checksum(edited)
+    room("scene.host.compat").trim_end(found, 10)
     resync(room, scene, client)
     assert len(scene.thunder.takes) == 3
-    assert room("scene.keying").checksum(edited) == checksum
+    assert room("scene.animation.keying").checksum(edited) == checksum
     assert [e for e in scene.thunder.takes if e.action == edited]
     new = scene.thunder.takes[0]
     assert new.action != edited and new.star and new.note == "the one"
@@ -245,7 +244,7 @@ def test_another_scene_rate_keys_the_same_performance_again(room, line, fps, bas
     assert kinds(room, scene) == []
     entry = scene.thunder.takes[0]
     frames, angles = jaw(room, entry)
-    first = room("scene.compat").strip_span(found)[0]
+    first = room("scene.host.compat").strip_span(found)[0]
     for seconds in (1.0, 2.0):  # the closures are where the sound has them
         near = np.abs(frames - (first + seconds * fps / base)) <= 0.5 + 1e-6
         assert angles[near].min() < 1e-5
@@ -255,8 +254,8 @@ def test_a_renamed_strip_is_still_the_same_voice_and_a_deleted_one_is_only_said(
     scene, _, found, client = line
     found.name = "dialogue of the heroine"
     assert kinds(room, scene) == []
-    room("scene.compat").strips(scene.sequence_editor).remove(found)
-    changed = room("scene.voice_state").change(scene, scene.thunder.takes[0])
+    room("scene.host.compat").strips(scene.sequence_editor).remove(found)
+    changed = room("scene.voice.fingerprint").change(scene, scene.thunder.takes[0])
     assert changed.kind == "GONE" and kinds(room, scene) == []
     assert resync(room, scene, client) == [] and len(scene.thunder.takes) == 2
 
@@ -265,10 +264,10 @@ def test_a_file_that_is_the_voice_is_watched_as_well(blender, room, core, tmp_pa
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     path = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(1).standard_normal(32000))
-    rig, state = room("scene.head").find(scene), room("scene.voice_state")
-    voice = room("scene.strip").of_file(scene, path)
+    rig, state = room("scene.heads.head").find(scene), room("scene.voice.fingerprint")
+    voice = room("scene.voice.strip").of_file(scene, path)
     made = performance(room, core, seconds=2.0)
-    entry = room("scene.takes").add_to_list(scene, rig, key(room, rig, made, voice.clock), made, "line", voice.clock)
+    entry = room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, voice.clock), made, "line", voice.clock)
     state.remember(entry.action, state.of_voice(scene, voice))
     assert kinds(room, scene) == []
     write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(2).standard_normal(48000))
@@ -282,8 +281,8 @@ def test_the_operator_asks_the_engine_only_where_it_must(blender, room, line, mo
     scene, _, found, client = line
     def nobody():
         raise AssertionError("the engine was asked")
-    monkeypatch.setattr(room("scene.engine_session"), "client", nobody)
+    monkeypatch.setattr(room("scene.engine.session"), "client", nobody)
     assert not blender.ops.thunder.resync.poll()
-    room("scene.strip").move(found, 20)
+    room("scene.voice.strip").move(found, 20)
     assert blender.ops.thunder.resync() == {"FINISHED"}
     assert kinds(room, scene) == []

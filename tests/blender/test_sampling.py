@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from performances import key, performance, write_wav
 from played_engine import PlayedClient
 
@@ -21,7 +20,7 @@ CHOSEN = {"steps": 35, "guidance": 1.5, "speech_guidance": 0.75}
 def client(room, core, tmp_path, monkeypatch):
     """The engine that every button asks."""
     played = PlayedClient(room, core, tmp_path)
-    monkeypatch.setattr(room("scene.engine_session"), "client", lambda *_: played)
+    monkeypatch.setattr(room("scene.engine.session"), "client", lambda *_: played)
     return played
 
 
@@ -44,14 +43,14 @@ def scene(blender, voice):
 
 def enter(room, core, blender, scene, **about):
     """List a take of the scene's voice that says of itself what is given."""
-    rig, voice = room("scene.head").find(scene), room("scene.strip").find(blender.context)
+    rig, voice = room("scene.heads.head").find(scene), room("scene.voice.strip").find(blender.context)
     made = performance(room, core, seconds=SECONDS)
     made.provenance.clear()
     made.provenance.update(about)
     actions = key(room, rig, made, voice.clock)
-    entry = room("scene.takes").add_to_list(scene, rig, actions, made, voice.name, voice.clock)
-    room("scene.voice_state").remember(entry.action, room("scene.voice_state").of_voice(scene, voice))
-    room("scene.showing").show(rig, entry)
+    entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, made, voice.name, voice.clock)
+    room("scene.voice.fingerprint").remember(entry.action, room("scene.voice.fingerprint").of_voice(scene, voice))
+    room("scene.animation.display").show(rig, entry)
     return entry
 
 
@@ -70,11 +69,11 @@ def test_generate_samples_as_the_settings_say(blender, scene, client):
 
 def test_the_settings_leave_a_new_file_as_it_was_sampled_before(blender, room):
     settings = blender.context.scene.thunder
-    assert room("scene.sampling").Sampling.of(settings) == room("scene.sampling").Sampling(20, 1.0, 0.0)
+    assert room("scene.takes.sampling").Sampling.of(settings) == room("scene.takes.sampling").Sampling(20, 1.0, 0.0)
 
 
 def test_the_dialogue_is_sampled_as_the_settings_say(blender, room, scene, client, voice):
-    strip = room("scene.strip")
+    strip = room("scene.voice.strip")
     if not strip.has_audio():
         pytest.skip("this bpy wheel was built without sound")
     scene.thunder.source = "STRIP"

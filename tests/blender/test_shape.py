@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 import pytest
-
 from speaking import enter, keys_of, opening_of, same
 from timing import keeps
 
@@ -24,7 +23,7 @@ def gap_on_the_mesh(bpy, scene, rig, core, frame):
 
 
 def curve_of(room, rig, entry, path, index=0):
-    return next(c for c in room("scene.numbers").curves(rig, entry) if c is not None and c.data_path == path and c.array_index == index)
+    return next(c for c in room("scene.takes.track_values").curves(rig, entry) if c is not None and c.data_path == path and c.array_index == index)
 
 
 @pytest.mark.parametrize("name", SLIDERS)
@@ -37,7 +36,7 @@ def test_a_slider_to_zero_and_back_restores_every_key(blender, room, core, stage
         assert not same(before, keys_of(room, rig, entry))
     setattr(shape, name, 1.0)
     assert same(before, keys_of(room, rig, entry))
-    assert not room("scene.shaping").is_shaped(entry.action) and not room("scene.sources").is_edited(entry)
+    assert not room("scene.takes.shape").is_shaped(entry.action) and not room("scene.takes.provenance").is_edited(entry)
 
 
 def test_hand_edited_keys_survive_all_sliders(blender, room, core, stage):
@@ -176,7 +175,7 @@ def test_the_shape_goes_with_the_file(blender, room, core, stage, tmp_path):
     blender.ops.wm.save_as_mainfile(filepath=path)
     blender.ops.wm.open_mainfile(filepath=path)
     scene = blender.context.scene
-    rig, entry = room("scene.head").find(scene), scene.thunder.takes[0]
+    rig, entry = room("scene.heads.head").find(scene), scene.thunder.takes[0]
     assert same(edited, keys_of(room, rig, entry))
     assert entry.action.thunder_shape.jaw == pytest.approx(0.3)
     entry.action.thunder_shape.jaw = 1.0
@@ -196,7 +195,7 @@ def test_undo_takes_a_shape_back(blender, room, core, stage):
     assert not same(before, shaped)
     blender.ops.ed.undo()
     scene = blender.context.scene
-    rig, entry = room("scene.head").find(scene), scene.thunder.takes[0]
+    rig, entry = room("scene.heads.head").find(scene), scene.thunder.takes[0]
     assert same(before, keys_of(room, rig, entry)) and entry.action.thunder_shape.jaw == 1.0
     entry.action.thunder_shape.jaw = 0.5  # another way from here
     entry.action.thunder_shape.jaw = 1.0
@@ -209,10 +208,10 @@ def test_undo_takes_a_shape_back(blender, room, core, stage):
 
 def test_an_emotions_strength_is_a_curve_of_the_take(blender, room, core, stage):
     scene, rig = stage
-    shaping = room("scene.shaping")
+    shaping = room("scene.takes.shape")
     for seed in (1, 2):
         enter(room, core, stage, seed=seed)
-    room("scene.showing").show(rig, scene.thunder.takes[0])
+    room("scene.animation.display").show(rig, scene.thunder.takes[0])
     entry = scene.thunder.takes[0]
     plain = keys_of(room, rig, entry)
     entry.action.thunder_shape.emotion = "ANGER"
@@ -231,9 +230,9 @@ def test_an_emotions_strength_is_a_curve_of_the_take(blender, room, core, stage)
     added = now[brow]["co"][:, 1] - plain[brow]["co"][:, 1]
     assert np.abs(added[:47]).max() < 1e-6 and added[75:].min() > 0.5
     # The other take has neither the emotion nor its curve; the curve comes back with its take.
-    room("scene.showing").show(rig, scene.thunder.takes[1])
+    room("scene.animation.display").show(rig, scene.thunder.takes[1])
     assert shaping.strength_curve(rig, scene.thunder.takes[1]) is None
-    room("scene.showing").show(rig, scene.thunder.takes[0])
+    room("scene.animation.display").show(rig, scene.thunder.takes[0])
     assert len(shaping.strength_curve(rig, scene.thunder.takes[0]).keyframe_points) == 4
     entry.action.thunder_shape.emotion = "NONE"
     assert same(plain, keys_of(room, rig, entry))
@@ -314,9 +313,9 @@ def test_a_shaped_take_that_moves_with_its_sound_is_still_shaped(blender, room, 
     curve = curve_of(room, rig, entry, 'key_blocks["browInnerUp"].value')
     curve.keyframe_points[30].co[1] = 0.9
     curve.update()
-    for action in room("scene.showing").actions_of(entry):
-        room("scene.shaping").shift(action, frames)
-        room("scene.compat").shift(action, frames)
+    for action in room("scene.animation.display").actions_of(entry):
+        room("scene.takes.shape").shift(action, frames)
+        room("scene.host.compat").shift(action, frames)
     entry.first, entry.last = round(entry.first + frames), round(entry.last + frames)
     moved = keys_of(room, rig, entry)
     entry.action.thunder_shape.jaw = 1.5

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from made_flame import made_flame
 from speaking import enter, keys_of, opening_of, same, tracks
 from test_character import grid_mesh, own_channels
@@ -31,7 +30,7 @@ def stage(request, blender, room, core, tmp_path):
     request.param(blender, room, core, tmp_path)
     scene = blender.context.scene
     scene.render.fps = 24
-    return scene, room("scene.head").find(scene)
+    return scene, room("scene.heads.head").find(scene)
 
 
 def closed_and_open(room, core, rig, entry):
@@ -88,12 +87,12 @@ def test_parts_are_mixed(blender, room, core, stage):
     for part, index in (("mouth", 0), ("upper_face", 1), ("eyes", 1), ("head", 1)):
         blender.ops.thunder.choose_part(part=part, take=entries[index].action.name)
     assert blender.ops.thunder.mix_takes() == {"FINISHED"}
-    numbers = room("scene.numbers")
+    numbers = room("scene.takes.track_values")
     told = []
     for entry in scene.thunder.takes:
         values = numbers.values(rig, numbers.curves(rig, entry), np.arange(1, 73))
         told.append(numbers.last(numbers.motion(rig, values, 24.0)))
-    names = room("scene.head").channel_names()
+    names = room("scene.heads.head").channel_names()
     for name, index, loose in (("browInnerUp", 1, 0.08), ("mouthSmileLeft", 0, 0.08)):
         column = names.index(name)
         assert np.abs(told[2].expression[:, column] - told[index].expression[:, column]).max() < loose, name
@@ -106,8 +105,8 @@ def test_a_part_is_kept(blender, room, core, stage):
     scene, rig = stage
     entry = enter(room, core, stage, seconds=2.0, closed=(0.8,))
     scene.thunder_keep.upper_face = True
-    keeping = room("scene.keeping")
-    frames = room("scene.sources").load(entry.action).motion.frames
+    keeping = room("scene.takes.keep")
+    frames = room("scene.takes.provenance").load(entry.action).motion.frames
     keep = keeping.kept(scene, rig, entry, frames)
     columns = keeping.part_columns()["upper_face"]
     assert keep.mask[:, columns].all() and not keep.mask[:, ~columns].any()

@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 import pytest
-
 from performances import key, performance
 from timing import keeps
 
@@ -15,8 +14,8 @@ PARTS = ("expression", "jaw", "head", "eyes")
 def enter(room, core, stage, start=1.0, **how):
     scene, rig = stage
     made = performance(room, core, **how)
-    clock = room("scene.resample").Clock.of(scene, start)
-    return made, room("scene.takes").add_to_list(scene, rig, key(room, rig, made, clock, "line"), made, "voice", clock)
+    clock = room("scene.animation.timing").Clock.of(scene, start)
+    return made, room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock, "line"), made, "voice", clock)
 
 
 def same(a, b, tolerance=0.0):
@@ -25,21 +24,21 @@ def same(a, b, tolerance=0.0):
 
 def test_a_take_gives_back_what_was_sampled(blender, room, core, stage):
     made, entry = enter(room, core, stage, start=3.25)
-    loaded = room("scene.sources").load(entry.action)
+    loaded = room("scene.takes.provenance").load(entry.action)
     assert same(loaded.motion, made.motion) and loaded.channels == made.channels and loaded.motion.fps == 25
     assert (loaded.opening == made.opening).all() and (loaded.width == made.width).all() and loaded.drift is None
     assert (loaded.seed, loaded.score, loaded.provenance) == (made.seed, made.score, made.provenance)
-    assert room("scene.sources").clock_of(entry.action) == room("scene.resample").Clock(3.25, 24.0)
+    assert room("scene.takes.provenance").clock_of(entry.action) == room("scene.animation.timing").Clock(3.25, 24.0)
     assert entry.kind == "SAMPLED" and abs(entry.made - time.time()) < 60 and not entry.edited
 
 
 def test_what_a_take_was_made_from_survives_saving_and_appending(blender, room, core, stage, tmp_path):
     made, entry = enter(room, core, stage)
-    room("scene.sources").keep_drift(entry.action, np.linspace(0, 100, 75))
+    room("scene.takes.provenance").keep_drift(entry.action, np.linspace(0, 100, 75))
     name, path = entry.action.name, str(tmp_path / "line.blend")
     blender.ops.wm.save_as_mainfile(filepath=path)
     blender.ops.wm.open_mainfile(filepath=path)
-    sources = room("scene.sources")
+    sources = room("scene.takes.provenance")
     assert same(sources.load(blender.data.actions[name]).motion, made.motion)
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     with blender.data.libraries.load(path) as (there, here):
@@ -52,7 +51,7 @@ def test_what_a_take_was_made_from_survives_saving_and_appending(blender, room, 
 def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, room, core, stage):
     scene, rig = stage
     made, entry = enter(room, core, stage, start=5.0, closed_at=())
-    sources, compat, showing = room("scene.sources"), room("scene.compat"), room("scene.showing")
+    sources, compat, showing = room("scene.takes.provenance"), room("scene.host.compat"), room("scene.animation.display")
     *_, unedited = sources.read(rig, entry)
     assert same(unedited.motion, made.motion)
     action, slot = showing.part_of(showing.actions_of(entry), rig, 1)
@@ -76,7 +75,7 @@ def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, room,
 def test_a_take_without_a_source_is_read_from_its_keys(blender, room, core, stage):
     scene, rig = stage
     made, entry = enter(room, core, stage, start=5.0, closed_at=())
-    sources = room("scene.sources")
+    sources = room("scene.takes.provenance")
     sources.forget(entry.action)
     assert sources.load(entry.action) is None and sources.clock_of(entry.action) is None
     *_, read = sources.read(rig, entry)
@@ -87,7 +86,7 @@ def test_a_take_without_a_source_is_read_from_its_keys(blender, room, core, stag
 
 def test_the_source_of_a_minute_costs_milliseconds(blender, room, core, stage):
     made, entry = enter(room, core, stage, seconds=60.0)
-    sources = room("scene.sources")
+    sources = room("scene.takes.provenance")
     clock = sources.clock_of(entry.action)
 
     def least(deed):

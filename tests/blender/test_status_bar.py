@@ -20,7 +20,7 @@ def window():
 @pytest.fixture
 def begin(blender, room, monkeypatch):
     """Begins work of the given steps; gives the operator that advances it, a step a tick."""
-    work = room("scene.work")
+    work = room("scene.host.jobs")
 
     class Operator(room("operators.slices").SlicedWork):
         timer, bl_label = object(), "Generate Takes"
@@ -38,7 +38,7 @@ def begin(blender, room, monkeypatch):
 
 
 def test_it_says_what_is_done_and_how_far_it_is(room, window, begin):
-    step = room("scene.work").Step
+    step = room("scene.host.jobs").Step
     operator = begin([step(0.25, "Sampling 8 takes"), step(0.25, "Sampling 8 takes"), step(0.5, "4 of 8 takes sampled")])
     for _ in range(3):
         assert operator.modal(window, TICK) == {"PASS_THROUGH"}
@@ -47,7 +47,7 @@ def test_it_says_what_is_done_and_how_far_it_is(room, window, begin):
 
 
 def test_it_says_how_long_it_will_take_as_soon_as_that_is_known(room, window, begin, monkeypatch):
-    work = room("scene.work")
+    work = room("scene.host.jobs")
     left = iter([None, 12.0, 150.0])
     monkeypatch.setattr(work.Pace, "seconds_left", lambda self, fraction: next(left))
     operator = begin([work.Step(part, "Sampling 8 takes") for part in (0.1, 0.2, 0.3)])
@@ -63,7 +63,7 @@ def test_it_says_how_long_it_will_take_as_soon_as_that_is_known(room, window, be
     ("failed", {"CANCELLED"}, ({"ERROR"}, "The engine was ended: try again"))])
 def test_it_is_blenders_own_again_when_the_work_is_over(room, core, window, begin, how, result, said):
     def steps():
-        yield room("scene.work").Step(0.5, "Sampling 8 takes")
+        yield room("scene.host.jobs").Step(0.5, "Sampling 8 takes")
         if how == "failed":
             raise core("errors").WorkerDied("The engine was ended: try again", "log")
 
@@ -73,5 +73,5 @@ def test_it_is_blenders_own_again_when_the_work_is_over(room, core, window, begi
         operator.modal(window, ESC)
     assert window.texts[-1] is not None
     assert operator.modal(window, TICK) == result
-    assert window.texts[-1] is None and room("scene.work").running is None
+    assert window.texts[-1] is None and room("scene.host.jobs").running is None
     assert getattr(operator, "said", None) == said

@@ -6,7 +6,6 @@ import os
 
 import numpy as np
 import pytest
-
 from performances import clicks, key, performance, read_wav, write_wav
 
 RATES = [(24, 1.0), (25, 1.0), (30, 1.001), (60, 1.0)]
@@ -15,10 +14,10 @@ RATES = [(24, 1.0), (25, 1.0), (30, 1.001), (60, 1.0)]
 @pytest.fixture
 def sequencer(blender, room):
     """(scene, compat, strip module), for Blenders that have sound."""
-    strip = room("scene.strip")
+    strip = room("scene.voice.strip")
     if not strip.has_audio():
         pytest.skip("this bpy wheel was built without sound")
-    return blender.context.scene, room("scene.compat"), strip
+    return blender.context.scene, room("scene.host.compat"), strip
 
 
 def place(sequencer, path, start=1, channel=1):
@@ -28,7 +27,7 @@ def place(sequencer, path, start=1, channel=1):
 
 
 def mixdown():
-    return importlib.import_module("bl_ext.user_default.thunder.scene.mixdown")
+    return importlib.import_module("bl_ext.user_default.thunder.scene.voice.mixdown")
 
 
 def mixed(sequencer, voice, tmp_path):
@@ -62,10 +61,10 @@ def test_a_trimmed_offset_strip_and_its_keys_land_on_the_same_frame(blender, roo
     assert np.abs(frames - expected).max() < 0.05
     # Lips that close where the clicks are heard close on the scene frame nearest to them.
     blender.ops.thunder.add_head()
-    rig, takes = room("scene.head").find(scene), room("scene.takes")
+    rig, takes = room("scene.heads.head").find(scene), room("scene.takes.take_list")
     seconds = len(samples) / rate
     made = performance(room, core, seconds=seconds, closed_at=heard)
-    room("scene.showing").show(rig, takes.add_to_list(scene, rig, key(room, rig, made, voice.clock, "t"), made, "v", voice.clock))
+    room("scene.animation.display").show(rig, takes.add_to_list(scene, rig, key(room, rig, made, voice.clock, "t"), made, "v", voice.clock))
     for exact, time in zip(expected, heard):
         angles = {}
         for frame in range(int(exact) - 3, int(exact) + 5):
@@ -120,7 +119,7 @@ def test_the_plain_mix_is_what_blender_mixes(blender, room, sequencer, tmp_path)
         voice = strip.of_strip(scene, line)
         mix, rate = mixed(sequencer, voice, tmp_path)
         first, last = compat.strip_span(line)
-        plan = room("scene.plain_mix").plan_of(scene, line, first, last, voice.clock.fps)
+        plan = room("scene.voice.mixdown_fallback").plan_of(scene, line, first, last, voice.clock.fps)
         with plan.open(str(tmp_path)) as source:
             plain, plain_rate = np.concatenate(list(plan.blocks(source))).mean(axis=1), source.rate
         count = min(len(mix), len(plain)) - 32
@@ -271,7 +270,7 @@ def test_of_several_strips_the_active_one_is_meant(blender, sequencer, core, tmp
 
 
 def test_a_sound_file_is_a_voice_from_the_first_frame(blender, room, core, tmp_path):
-    strip, scene = room("scene.strip"), blender.context.scene
+    strip, scene = room("scene.voice.strip"), blender.context.scene
     scene.frame_start = 5
     scene.thunder.source = "FILE"
     with pytest.raises(core("errors").BadSound, match="No sound file is chosen"):
@@ -286,7 +285,7 @@ def test_a_sound_file_is_a_voice_from_the_first_frame(blender, room, core, tmp_p
 
 def test_the_spoken_strip_is_muted_packed_and_replaced(blender, room, sequencer, tmp_path):
     scene, compat, strip = sequencer
-    listening = room("scene.listening")
+    listening = room("scene.review.listening")
     place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0), start=1, channel=1)
     for start in (4, 9):
         path = clicks(tmp_path / "Thunder Listen Head.wav", (0.25,), 1.0)
@@ -311,7 +310,7 @@ def test_the_spoken_strip_is_muted_packed_and_replaced(blender, room, sequencer,
 @pytest.fixture
 def plain(room, monkeypatch):
     """The reading of a strip's file, in blocks of a second."""
-    plain = room("scene.plain_mix")
+    plain = room("scene.voice.mixdown_fallback")
     monkeypatch.setattr(plain, "BLOCK", 1)
     return plain
 
@@ -345,7 +344,7 @@ def test_blocks_of_a_sound_join_to_all_of_it(plain, tmp_path, begin):
 def test_peaks_of_blocks_are_those_of_all_of_it(plain, room, tmp_path):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, 4 * 11025 + 17)
     path = write_wav(tmp_path / "noise.wav", samples, 11025)
-    spoken = room("scene.spoken")
+    spoken = room("scene.voice.voice_cache")
     plan = plain.Plan("noise", path, None, 0.0, 0.0, True, np.ones(2, np.float32))
     peaks, _ = spoken._peaks_of_sound(plan, "")
     exact = spoken._peaks((np.round(samples * 32767) / 32768).astype(np.float32), 11025)
@@ -357,7 +356,7 @@ def test_a_pipe_is_neither_read_nor_waited_for(room, plain, tmp_path):
         pytest.skip("this system has no named pipes")
     path = str(tmp_path / "voice.wav")
     os.mkfifo(path)
-    assert room("scene.voice_state")._of_file(path) == ""
+    assert room("scene.voice.fingerprint")._of_file(path) == ""
     with pytest.raises(Exception, match="cannot be read as sound"):
         with plain.Plan("voice", path, None, 0.0, 0.0, True, np.ones(2, np.float32)).open(""):
             pass

@@ -7,7 +7,6 @@ import time
 
 import numpy as np
 import pytest
-
 from performances import write_wav
 from timing import keeps
 
@@ -24,7 +23,7 @@ work = json.loads(sys.stdin.readline())
 
 @pytest.fixture
 def session(room):
-    module = room("scene.engine_session")
+    module = room("scene.engine.session")
     module.stop()
     yield module
     module.stop()
@@ -44,12 +43,12 @@ def begin(blender, room, core, session, tmp_path, monkeypatch):
         program.write_text(ENGINE.format(python=sys.executable, protocol=core("protocol").PROTOCOL, code=code))
         program.chmod(0o755)
         client = session.client(str(program))
-        rig, strip = room("scene.head").find(scene), room("scene.strip").find(blender.context)
-        steps = room("scene.performing").generate(client, strip, scene, rig, 2, 1, room("scene.sampling").Sampling())
-        return client, room("scene.work").begin("Generating takes", steps)
+        rig, strip = room("scene.heads.head").find(scene), room("scene.voice.strip").find(blender.context)
+        steps = room("scene.takes.generation").generate(client, strip, scene, rig, 2, 1, room("scene.takes.sampling").Sampling())
+        return client, room("scene.host.jobs").begin("Generating takes", steps)
 
     yield start
-    room("scene.work").end()
+    room("scene.host.jobs").end()
     session.stop()
 
 

@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 import pytest
-
 from performances import key, performance
 from timing import keeps
 
@@ -17,14 +16,14 @@ def stage(blender, room, core):
     """A scene with our head: (scene, rig, takes module)."""
     blender.ops.thunder.add_head()
     scene = blender.context.scene
-    return scene, room("scene.head").find(scene), room("scene.takes")
+    return scene, room("scene.heads.head").find(scene), room("scene.takes.take_list")
 
 
 def enter(room, core, stage, start=1.0, **how):
     """Key a performance and list it; the entry."""
     scene, rig, takes = stage
     made = performance(room, core, **how)
-    clock = room("scene.resample").Clock.of(scene, start)
+    clock = room("scene.animation.timing").Clock.of(scene, start)
     actions = key(room, rig, made, clock, f"take {made.seed}")
     return takes.add_to_list(scene, rig, actions, made, "voice", clock)
 
@@ -64,7 +63,7 @@ def test_a_closure_lands_on_the_frame_of_its_sound(blender, room, core, stage, f
     scene, rig, takes = stage
     scene.render.fps, scene.render.fps_base = fps, base
     entry = enter(room, core, stage, start=start, closed_at=(1.0, 2.2))
-    room("scene.showing").show(rig, entry)
+    room("scene.animation.display").show(rig, entry)
     for seconds in (1.0, 2.2):
         exact = start + seconds * fps / base
         near = np.arange(int(exact) - 2, int(exact) + 4)
@@ -83,8 +82,8 @@ def test_keys_are_on_whole_frames_and_cover_the_motion(blender, room, core, stag
     scene, rig, takes = stage
     scene.render.fps, scene.render.fps_base = fps, base
     entry = enter(room, core, stage, start=10.4)
-    curves = {(c.data_path, c.array_index): c for a in room("scene.showing").actions_of(entry)
-              for c in room("scene.compat").all_curves(a)}
+    curves = {(c.data_path, c.array_index): c for a in room("scene.animation.display").actions_of(entry)
+              for c in room("scene.host.compat").all_curves(a)}
     brow = [key.co[0] for key in curves['key_blocks["browInnerUp"].value', 0].keyframe_points]
     last = int(np.ceil(10.4 + 74 / 25 * fps / base))
     lead_in, lead_out = int(np.ceil(0.4 * fps / base)), int(np.ceil(0.5 * fps / base))
@@ -98,13 +97,13 @@ def test_a_take_cut_in_mid_word_comes_from_rest_and_returns_to_it(blender, room,
     scene, rig, takes = stage
     scene.render.fps, scene.render.fps_base = fps, base
     entry = enter(room, core, stage, start=172.0, closed_at=())  # its jaw is at 0.2 from the first sample to the last
-    room("scene.showing").show(rig, entry)
+    room("scene.animation.display").show(rig, entry)
     first, last = entry.first, entry.last
     begin, end = first - entry.lead_in, last + entry.lead_out
     assert first == 172 and begin < first and last < end
     track = next(place for place, track in enumerate(rig.driver.tracks) if '"jaw"' in track.path and track.index == 0)
     frames = np.arange(1, end + 100)
-    values = room("scene.numbers").values(rig, room("scene.numbers").curves(rig, entry), frames)
+    values = room("scene.takes.track_values").values(rig, room("scene.takes.track_values").curves(rig, entry), frames)
     assert np.abs(values[(frames <= begin) | (frames >= end)]).max() < 1e-6  # rest, from the scene's first frame on
     jaw = values[:, track]
     assert jaw[(frames >= first) & (frames < last)] == pytest.approx(0.2, abs=1e-6)
@@ -119,9 +118,9 @@ def test_what_is_keyed_is_read_back(blender, room, core, stage, fps, base):
     scene, rig, takes = stage
     scene.render.fps, scene.render.fps_base = fps, base
     entry = enter(room, core, stage, start=5.0, closed_at=())
-    room("scene.showing").show(rig, entry)
-    clock = room("scene.resample").Clock.of(scene, 5.0)
-    motion = list(room("scene.curves").read(rig, room("scene.head").channel_names(), clock, 3.0))[-1]
+    room("scene.animation.display").show(rig, entry)
+    clock = room("scene.animation.timing").Clock.of(scene, 5.0)
+    motion = list(room("scene.animation.reading").read(rig, room("scene.heads.head").channel_names(), clock, 3.0))[-1]
     made = performance(room, core, closed_at=()).motion
     assert motion.frames == made.frames
     inside = slice(2, -2)
@@ -136,25 +135,25 @@ def test_the_animators_rotation_mode_is_kept(blender, room, core, stage, mode):
     scene.render.fps = 25
     for bone in rig.armature.pose.bones:
         bone.rotation_mode = mode
-    stage = scene, rig, takes = scene, room("scene.head").find(scene), takes  # a rig is found anew for every deed
+    stage = scene, rig, takes = scene, room("scene.heads.head").find(scene), takes  # a rig is found anew for every deed
     entry = enter(room, core, stage, start=1.0)
     kind = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(mode, "rotation_euler")
-    curves = [c for a in room("scene.showing").actions_of(entry) for c in room("scene.compat").all_curves(a)]
+    curves = [c for a in room("scene.animation.display").actions_of(entry) for c in room("scene.host.compat").all_curves(a)]
     assert {c.data_path.rpartition(".")[2] for c in curves if c.data_path.startswith("pose.")} == {kind}
-    room("scene.showing").show(rig, entry)
+    room("scene.animation.display").show(rig, entry)
     assert {bone.rotation_mode for bone in rig.armature.pose.bones} == {mode}
-    clock = room("scene.resample").Clock.of(scene, 1.0)
-    read = room("scene.curves").read
-    motion = list(read(rig, room("scene.head").channel_names(), clock, 3.0))[-1]
+    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
+    read = room("scene.animation.reading").read
+    motion = list(read(rig, room("scene.heads.head").channel_names(), clock, 3.0))[-1]
     assert np.abs(motion.head - performance(room, core).motion.head).max() < 1e-4
     assert np.abs(motion.jaw - performance(room, core).motion.jaw).max() < 1e-4
 
 
 def test_the_evaluated_scene_and_the_curves_agree(blender, room, core, stage):
     scene, rig, takes = stage
-    room("scene.showing").show(rig, enter(room, core, stage, start=3.3))
-    clock = room("scene.resample").Clock.of(scene, 3.0)
-    curves, names = room("scene.curves"), room("scene.head").channel_names()
+    room("scene.animation.display").show(rig, enter(room, core, stage, start=3.3))
+    clock = room("scene.animation.timing").Clock.of(scene, 3.0)
+    curves, names = room("scene.animation.reading"), room("scene.heads.head").channel_names()
     scene.frame_set(17)
     quick = list(curves.read(rig, names, clock, 2.0))[-1]
     rig.armature.pose.bones["neck"].constraints.new("LIMIT_SCALE")
@@ -168,30 +167,30 @@ def test_an_nla_strip_and_an_edited_key_are_heard(blender, room, core, stage):
     scene, rig, takes = stage
     scene.render.fps = 25
     entry = enter(room, core, stage, start=1.0, closed_at=())
-    room("scene.showing").show(rig, entry)
-    curve = next(c for c in room("scene.compat").all_curves(entry.action)
+    room("scene.animation.display").show(rig, entry)
+    curve = next(c for c in room("scene.host.compat").all_curves(entry.action)
                  if "jaw" in c.data_path and c.array_index == 0)
     whole = [key.co[1] for key in curve.keyframe_points]
     assert whole[10:-13] == pytest.approx([0.2] * (len(whole) - 23))  # it stands still, but for its leads
     curve.keyframe_points.insert(26, 0.05)
-    clock = room("scene.resample").Clock.of(scene, 1.0)
-    names = room("scene.head").channel_names()
-    edited = list(room("scene.curves").read(rig, names, clock, 2.0))[-1]
+    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
+    names = room("scene.heads.head").channel_names()
+    edited = list(room("scene.animation.reading").read(rig, names, clock, 2.0))[-1]
     assert [key.co[1] for key in curve.keyframe_points] == pytest.approx([*whole[:35], 0.05, *whole[36:]], abs=1e-6)
     assert edited.jaw[25, 0] == pytest.approx(0.05, abs=1e-5)
     track = rig.keys.animation_data.nla_tracks.new()
-    compat = room("scene.compat")
+    compat = room("scene.host.compat")
     _, (curves,) = compat.new_action("over", [rig.keys])
     compat.new_curve(curves, 'key_blocks["mouthFunnel"].value', 0, "").keyframe_points.insert(1, 0.6)
     strip = track.strips.new("over", 1, blender.data.actions["over"])
     if compat.HAS_SLOTS and strip.action_slot is None:
         strip.action_slot = strip.action.slots[0]
-    layered = list(room("scene.curves").read(rig, names, clock, 2.0))[-1]
+    layered = list(room("scene.animation.reading").read(rig, names, clock, 2.0))[-1]
     assert layered.jaw[25, 0] == pytest.approx(0.05, abs=1e-4)
     # The take keys this channel too and lies over the track: what is seen is what is heard.
     assert layered.expression[10, names.index("mouthFunnel")] == pytest.approx(0.0, abs=1e-5)
-    room("scene.showing").show_own(rig)
-    under = list(room("scene.curves").read(rig, names, clock, 2.0))[-1]
+    room("scene.animation.display").show_own(rig)
+    under = list(room("scene.animation.reading").read(rig, names, clock, 2.0))[-1]
     assert under.expression[10, names.index("mouthFunnel")] == pytest.approx(0.6, abs=1e-5)
 
 
@@ -203,12 +202,12 @@ def test_showing_takes_leaves_the_animators_own_animation_untouched(blender, roo
     pose = (rig.armature.pose.bones["jaw"].rotation_euler[0], rig.keys.key_blocks["browInnerUp"].value)
     first = enter(room, core, stage, seed=1)
     enter(room, core, stage, seed=2)
-    room("scene.showing").show(rig, scene.thunder.takes[0])
-    assert room("scene.showing").is_shown(rig, scene.thunder.takes[0]) and scene.thunder.active_take == 0
+    room("scene.animation.display").show(rig, scene.thunder.takes[0])
+    assert room("scene.animation.display").is_shown(rig, scene.thunder.takes[0]) and scene.thunder.active_take == 0
     assert rig.keys.key_blocks["browInnerUp"].value != pytest.approx(0.7)
-    room("scene.showing").show(rig, scene.thunder.takes[1])
+    room("scene.animation.display").show(rig, scene.thunder.takes[1])
     assert scene.thunder.active_take == 1 and first.action.users >= 1
-    room("scene.showing").show_own(rig)
+    room("scene.animation.display").show_own(rig)
     assert scene.thunder.active_take == -1
     assert [everything(blender, block) for block in rig.targets] == before
     scene.frame_set(20)
@@ -218,10 +217,10 @@ def test_showing_takes_leaves_the_animators_own_animation_untouched(blender, roo
 
 def test_no_pose_leaks_from_one_take_to_the_next_or_to_the_bare_head(blender, room, core, stage):
     scene, rig, takes = stage
-    room("scene.showing").show(rig, enter(room, core, stage, closed_at=()))
+    room("scene.animation.display").show(rig, enter(room, core, stage, closed_at=()))
     scene.frame_set(30)
     assert rig.armature.pose.bones["jaw"].rotation_euler[0] == pytest.approx(0.2, abs=1e-4)
-    room("scene.showing").show_own(rig)
+    room("scene.animation.display").show_own(rig)
     scene.frame_set(31)
     assert [name for name in rig.channels if rig.keys.key_blocks[name].value != 0] == []
     assert all(abs(angle) == 0 for bone in rig.armature.pose.bones for angle in bone.rotation_euler)
@@ -245,7 +244,7 @@ def test_a_long_take_is_keyed_and_read_in_small_slices(blender, room, core, stag
     scene, rig, takes = stage
     scene.render.fps = 60
     made = performance(room, core, seconds=60)
-    clock = room("scene.resample").Clock.of(scene, 1)
+    clock = room("scene.animation.timing").Clock.of(scene, 1)
 
     def steps(work):
         spent, last, over = [], None, False
@@ -259,15 +258,15 @@ def test_a_long_take_is_keyed_and_read_in_small_slices(blender, room, core, stag
         keeps(0.05, spent, "steps with a long take")
         return last
 
-    actions = steps(room("scene.keying").key(rig, made, clock, "long"))
-    room("scene.showing").show(rig, takes.add_to_list(scene, rig, actions, made, "voice", clock))
-    motion = steps(room("scene.curves").read(rig, room("scene.head").channel_names(), clock, 60))
+    actions = steps(room("scene.animation.keying").key(rig, made, clock, "long"))
+    room("scene.animation.display").show(rig, takes.add_to_list(scene, rig, actions, made, "voice", clock))
+    motion = steps(room("scene.animation.reading").read(rig, room("scene.heads.head").channel_names(), clock, 60))
     assert motion.frames == 1500
 
 
 def test_keying_that_is_broken_off_leaves_no_action(blender, room, core, stage):
     scene, rig, _ = stage
-    work = room("scene.keying").key(rig, performance(room, core), room("scene.resample").Clock.of(scene, 1), "broken")
+    work = room("scene.animation.keying").key(rig, performance(room, core), room("scene.animation.timing").Clock.of(scene, 1), "broken")
     for _ in range(20):
         next(work)
     assert len(blender.data.actions) > 0
@@ -277,20 +276,20 @@ def test_keying_that_is_broken_off_leaves_no_action(blender, room, core, stage):
 
 def test_an_action_assigned_by_hand_over_a_take_counts_as_the_animators(blender, room, core, stage):
     scene, rig, takes = stage
-    room("scene.showing").show(rig, enter(room, core, stage, seed=1))
+    room("scene.animation.display").show(rig, enter(room, core, stage, seed=1))
     enter(room, core, stage, seed=2)
     by_hand = blender.data.actions.new("By hand")
     for block in rig.targets:
         block.animation_data.action = by_hand if block is not rig.keys else None
     assert scene.thunder.active_take == -1
-    room("scene.showing").show(rig, scene.thunder.takes[1])
-    room("scene.showing").show_own(rig)
+    room("scene.animation.display").show(rig, scene.thunder.takes[1])
+    room("scene.animation.display").show_own(rig)
     assert rig.armature.animation_data.action == by_hand
 
 
 def test_provenance_is_enough_to_make_a_take_again(blender, room, core, stage):
     entry = enter(room, core, stage, seed=31, score=66.5)
-    for action in room("scene.showing").actions_of(entry):
+    for action in room("scene.animation.display").actions_of(entry):
         assert {"seed", "score", "engine", "weights", "audio", "steps", "guidance"} <= set(action["thunder"].keys())
         assert action["thunder"]["seed"] == 31 and action.use_fake_user
 
@@ -301,7 +300,7 @@ def test_commit_keeps_the_previous_action_and_the_take(blender, room, core, stag
     own = [block.animation_data.action for block in rig.targets]
     before = [everything(blender, block)[-1] for block in rig.targets]
     entry = enter(room, core, stage, seed=5)
-    room("scene.showing").show(rig, entry)
+    room("scene.animation.display").show(rig, entry)
     blender.ops.thunder.commit_take()
     now = [block.animation_data.action for block in rig.targets]
     assert scene.thunder.active_take == -1 and len(scene.thunder.takes) == 1
@@ -314,7 +313,7 @@ def test_commit_keeps_the_previous_action_and_the_take(blender, room, core, stag
 
 def test_the_committed_animation_comes_back_after_another_take(blender, room, core, stage):
     scene, rig, takes = stage
-    room("scene.showing").show(rig, enter(room, core, stage, seed=1, closed_at=(1.0,)))
+    room("scene.animation.display").show(rig, enter(room, core, stage, seed=1, closed_at=(1.0,)))
     blender.ops.thunder.commit_take()
     committed = rig.keys.animation_data.action
     enter(room, core, stage, seed=2)
@@ -327,7 +326,7 @@ def test_the_committed_animation_comes_back_after_another_take(blender, room, co
 def test_undo_after_commit_brings_everything_back(blender, room, core, stage):
     scene, rig, takes = stage
     animate(blender, rig)
-    room("scene.showing").show(rig, enter(room, core, stage, seed=1))
+    room("scene.animation.display").show(rig, enter(room, core, stage, seed=1))
     blender.ops.ed.undo_push(message="before")
     names = sorted(action.name for action in blender.data.actions)
     shown = rig.keys.animation_data.action.name
@@ -336,7 +335,7 @@ def test_undo_after_commit_brings_everything_back(blender, room, core, stage):
     assert sorted(action.name for action in blender.data.actions) != names
     blender.ops.ed.undo()
     scene = blender.context.scene
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     assert sorted(action.name for action in blender.data.actions) == names
     assert rig.keys.animation_data.action.name == shown and scene.thunder.active_take == 0
     blender.ops.thunder.select_take(index=-1)
@@ -348,7 +347,7 @@ def test_new_takes_replace_old_ones_but_not_edited_ones(blender, room, core, sta
     for seed in (1, 2, 3):
         enter(room, core, stage, seed=seed)
     kept, used = scene.thunder.takes[1], scene.thunder.takes[2]
-    curve = room("scene.compat").all_curves(kept.action)[0]
+    curve = room("scene.host.compat").all_curves(kept.action)[0]
     curve.keyframe_points.insert(12, 0.33)
     user = blender.data.objects.new("user", None)
     user.animation_data_create().nla_tracks.new().strips.new("pushed down", 1, used.action)
@@ -362,7 +361,7 @@ def test_new_takes_replace_old_ones_but_not_edited_ones(blender, room, core, sta
 
 def test_a_deleted_action_is_said(blender, room, core, stage):
     entry = enter(room, core, stage, seed=4)
-    for action in room("scene.showing").actions_of(entry):
+    for action in room("scene.animation.display").actions_of(entry):
         blender.data.actions.remove(action)
     with pytest.raises(RuntimeError, match="was deleted"):
         blender.ops.thunder.select_take(index=0)
@@ -374,13 +373,13 @@ def test_takes_survive_saving(blender, room, core, stage, tmp_path):
     own = rig.armature.animation_data.action.name
     for seed in (1, 2):
         enter(room, core, stage, seed=seed)
-    room("scene.showing").show(rig, scene.thunder.takes[1])
+    room("scene.animation.display").show(rig, scene.thunder.takes[1])
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
     scene = blender.context.scene
     assert [entry.seed for entry in scene.thunder.takes] == [1, 2] and scene.thunder.active_take == 1
     blender.ops.thunder.select_take(index=-1)
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     assert rig.armature.animation_data.action.name == own
 
 
@@ -393,13 +392,13 @@ def test_a_character_without_our_bones_is_keyed_by_name(blender, room, core):
         hero.shape_key_add(name=name, from_mix=False)
     scene = blender.context.scene
     scene.render.fps = 25
-    stage = scene, room("scene.head").find(scene), room("scene.takes")
-    room("scene.showing").show(stage[1], enter(room, core, stage, start=1.0))
+    stage = scene, room("scene.heads.head").find(scene), room("scene.takes.take_list")
+    room("scene.animation.display").show(stage[1], enter(room, core, stage, start=1.0))
     scene.frame_set(10)
     assert mesh.shape_keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-4)
     assert mesh.shape_keys.key_blocks["mouthPucker"].value == pytest.approx(0.3, abs=1e-4)
-    clock = room("scene.resample").Clock.of(scene, 1.0)
-    motion = list(room("scene.curves").read(stage[1], room("scene.head").channel_names(), clock, 3.0))[-1]
+    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
+    motion = list(room("scene.animation.reading").read(stage[1], room("scene.heads.head").channel_names(), clock, 3.0))[-1]
     assert np.abs(motion.jaw - performance(room, core).motion.jaw).max() < 1e-4
 
 
@@ -422,7 +421,7 @@ def test_the_animators_animation_goes_on_around_a_take(blender, room, core, stag
     animate(blender, rig)
     rig.keys.animation_data.action_influence = 1.0
     move_about(rig)
-    compat, showing = room("scene.compat"), room("scene.showing")
+    compat, showing = room("scene.host.compat"), room("scene.animation.display")
     height = next(c for c in compat.curves_for(rig.armature) if c.data_path == "location" and c.array_index == 2)
     height.modifiers.new("CYCLES").mode_after = "REPEAT_OFFSET"
     frames = [-20, 5, 13, 39, 40, 500]
@@ -443,7 +442,7 @@ def test_a_second_line_is_committed_beside_the_first(blender, room, core, stage)
     scene, rig, _ = stage
     scene.render.fps = 25
     move_about(rig)
-    showing = room("scene.showing")
+    showing = room("scene.animation.display")
     showing.show(rig, enter(room, core, stage, start=1.0, seed=1, closed_at=(1.0,)))
     blender.ops.thunder.commit_take()
     first = [everything(blender, block)[-1] for block in rig.targets]
@@ -460,7 +459,7 @@ def test_a_second_line_is_committed_beside_the_first(blender, room, core, stage)
     assert names <= {action.name for action in blender.data.actions}  # nothing that was there is gone
     assert not any(len(block.animation_data.nla_tracks) for block in rig.targets)
     assert [everything(blender, block)[-1] for block in rig.targets] != first
-    if room("scene.compat").HAS_SLOTS:
+    if room("scene.host.compat").HAS_SLOTS:
         assert rig.armature.animation_data.action == rig.keys.animation_data.action
 
 
@@ -470,12 +469,12 @@ def test_committing_again_over_the_same_frames_replaces_those_keys_alone(blender
     animate(blender, rig)
     rig.keys.animation_data.action_influence = 1.0
     for start, seed in ((21.0, 1), (31.0, 2)):
-        room("scene.showing").show(rig, enter(room, core, stage, start=start, seed=seed, seconds=1.0, closed_at=()))
+        room("scene.animation.display").show(rig, enter(room, core, stage, start=start, seed=seed, seconds=1.0, closed_at=()))
         blender.ops.thunder.commit_take()
         blender.data.orphans_purge(do_local_ids=True, do_linked_ids=True, do_recursive=True)
-    curve = next(c for c in room("scene.compat").curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
+    curve = next(c for c in room("scene.host.compat").curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
     keys = {round(key.co[0]): key.co[1] for key in curve.keyframe_points}
     assert keys[1] == 0.0 and keys[20] == pytest.approx(0.6)  # the animator's own, before the takes
     assert keys[21] == 0.0 and keys[31] == 0.0 and sorted(keys) == [1, 20, 21, 28, 31, 55, 58, 61]  # 28, 58: the second blends; 61: the first's lead out
-    brow = next(c for c in room("scene.compat").curves_for(rig.keys) if "browInnerUp" in c.data_path)
+    brow = next(c for c in room("scene.host.compat").curves_for(rig.keys) if "browInnerUp" in c.data_path)
     assert brow.range()[:] == (18, 61) and len(brow.keyframe_points) < 20  # it passes from and to what stood there

@@ -2,15 +2,14 @@
 """The small pictures of the list of takes: what brows, mouth and head do, each at its place and as high as it should be."""
 
 import numpy as np
-
 from performances import key, performance
 
 
 def enter(room, core, stage, seed=1, **how):
     scene, rig = stage
     made = performance(room, core, seed=seed, **how)
-    clock = room("scene.resample").Clock.of(scene, 1.0)
-    return room("scene.takes").add_to_list(scene, rig, key(room, rig, made, clock), made, "voice", clock), made
+    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
+    return room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock), made, "voice", clock), made
 
 
 def of_colour(image, colour):
@@ -19,7 +18,7 @@ def of_colour(image, colour):
 
 
 def test_a_picture_shows_brows_mouth_and_head_where_they_move(room, core, stage):
-    thumbnails = room("scene.thumbnails")
+    thumbnails = room("scene.takes.thumbnails")
     _, made = enter(room, core, stage)
     motion, brow = made.motion, made.channels.index("browInnerUp")
     half = motion.frames // 2
@@ -39,7 +38,7 @@ def test_a_picture_shows_brows_mouth_and_head_where_they_move(room, core, stage)
 
 
 def test_every_take_has_tiles_of_its_own_that_stay(blender, room, core, stage):
-    thumbnails = room("scene.thumbnails")
+    thumbnails = room("scene.takes.thumbnails")
     entries = [enter(room, core, stage, seed=seed)[0] for seed in (1, 2)]
     entries = list(stage[0].thunder.takes)
     one, other = (thumbnails.icons(entry) for entry in entries)
@@ -47,14 +46,14 @@ def test_every_take_has_tiles_of_its_own_that_stay(blender, room, core, stage):
     assert thumbnails.icons(entries[0]) == one and len(thumbnails._collection) == 2 * thumbnails.TILES
     tiles = [thumbnails._collection[f"{entries[0].action.session_uid}.{tile}"] for tile in range(thumbnails.TILES)]
     whole = np.concatenate([np.reshape(tile.icon_pixels_float[:], (thumbnails.SIZE, thumbnails.SIZE, 4)) for tile in tiles], axis=1)
-    wanted = thumbnails.picture(*thumbnails.activity(room("scene.sources").load(entries[0].action)))
+    wanted = thumbnails.picture(*thumbnails.activity(room("scene.takes.provenance").load(entries[0].action)))
     assert np.abs(whole - wanted).max() < 0.01
-    room("scene.sources").forget(entries[1].action)
+    room("scene.takes.provenance").forget(entries[1].action)
     thumbnails.forget()
     assert len(thumbnails.icons(entries[0])) == thumbnails.TILES and thumbnails.icons(entries[1]) == ()
 
 
 def test_a_short_take_has_a_picture_too(room, core, stage):
-    thumbnails = room("scene.thumbnails")
+    thumbnails = room("scene.takes.thumbnails")
     _, made = enter(room, core, stage, seconds=0.2, closed_at=())
     assert all(len(values) == thumbnails.BARS and np.isfinite(values).all() for values in thumbnails.activity(made))

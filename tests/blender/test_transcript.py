@@ -3,7 +3,6 @@
 
 import numpy as np
 import pytest
-
 from performances import clicks
 from speaking import enter, keys_of, opening_of, same
 
@@ -33,15 +32,15 @@ def stage(blender, room, core, tmp_path):
     scene.render.fps = 24
     scene.thunder.source = "FILE"
     scene.thunder.sound_file = clicks(tmp_path / "voice.wav", (1.0,), 4.0)
-    stage = scene, room("scene.head").find(scene)
+    stage = scene, room("scene.heads.head").find(scene)
     enter(room, core, stage, closed=(1.3, 2.4))
-    scene.thunder.takes[0].voice = room("scene.strip").find(blender.context).name
+    scene.thunder.takes[0].voice = room("scene.voice.strip").find(blender.context).name
     return stage
 
 
 def correct(blender, room, scene, ear):
     told = []
-    list(room("scene.transcript").correct(ear, blender.context, scene.thunder.takes[0], told))
+    list(room("scene.takes.transcript").correct(ear, blender.context, scene.thunder.takes[0], told))
     return told[-1]
 
 
@@ -49,7 +48,7 @@ def test_lips_close_where_the_text_has_it_and_nowhere_else(blender, room, core, 
     scene, rig = stage
     entry = scene.thunder.takes[0]
     blender.ops.thunder.add_transcript()
-    room("scene.transcript").of(scene, entry.voice).text = "a bump"
+    room("scene.takes.transcript").of(scene, entry.voice).text = "a bump"
     ear = Ear(tmp_path, [["b", 1.32, 0.9], ["mp", 3.0, 0.7]])
     frames = np.arange(1, 98)
     before = opening_of(room, core, rig, entry, frames)
@@ -67,7 +66,7 @@ def test_lips_close_where_the_text_has_it_and_nowhere_else(blender, room, core, 
     ("  ", [], "no transcript"), ("oh", [], "no m, b or p"), ("mama", [["m", 1.0, 0.1], ["m", 2.0, 0.05]], "does not seem to match")])
 def test_what_cannot_be_corrected_says_why_and_changes_nothing(blender, room, core, stage, tmp_path, text, found, said):
     scene, rig = stage
-    room("scene.transcript").ensure(scene, scene.thunder.takes[0].voice).text = text
+    room("scene.takes.transcript").ensure(scene, scene.thunder.takes[0].voice).text = text
     before = keys_of(room, rig, scene.thunder.takes[0])
     with pytest.raises(core("errors").BadRequest, match=said):
         correct(blender, room, scene, Ear(tmp_path, found))
@@ -90,7 +89,7 @@ class Undoing(Ear):
 def test_an_undo_while_the_voice_is_listened_to_costs_nothing(blender, room, core, stage, tmp_path):
     scene, _ = stage
     blender.ops.thunder.add_transcript()
-    room("scene.transcript").of(scene, scene.thunder.takes[0].voice).text = "a bump"
+    room("scene.takes.transcript").of(scene, scene.thunder.takes[0].voice).text = "a bump"
     blender.ops.ed.undo_push(message="Transcript")
     scene.thunder.takes[0].note = "to be undone"
     blender.ops.ed.undo_push(message="Note")
@@ -98,6 +97,6 @@ def test_an_undo_while_the_voice_is_listened_to_costs_nothing(blender, room, cor
     assert correct(blender, room, blender.context.scene, Undoing(tmp_path, [["b", 1.32, 0.9], ["mp", 3.0, 0.7]])) == (1, 1)
     entry = blender.context.scene.thunder.takes[0]
     assert entry.note == ""
-    rig = room("scene.takes").rig_of(blender.context.scene, entry)
+    rig = room("scene.takes.take_list").rig_of(blender.context.scene, entry)
     now = opening_of(room, core, rig, entry, np.arange(1, 98))
     assert now[round(3.0 * 24)] <= 0.3 and now[round(2.4 * 24)] > 1.0

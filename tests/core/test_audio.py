@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from thunder_core.engine.speech import audio
+from thunder_core.engine.speech.audio import read_sound, sound_hash, write_sound
 from thunder_core.errors import BadSound, Cancelled, NoVoice
-from thunder_core.speech import audio
-from thunder_core.speech.audio import read_sound, sound_hash, write_sound
 from thunder_core.types import Speech
 
 SAMPLE = Path(__file__).resolve().parents[2] / "assets" / "sample.wav"
@@ -347,7 +347,7 @@ def test_a_stalled_ffmpeg_ends_with_the_request(stalled, tmp_path):
 def test_a_stalled_ffmpeg_ends_when_this_process_is_killed(stalled):
     sound, pid = stalled
     reading = subprocess.Popen(
-        [sys.executable, "-c", "import sys; from thunder_core.speech.audio import read_sound; read_sound(sys.argv[1])", str(sound)],
+        [sys.executable, "-c", "import sys; from thunder_core.engine.speech.audio import read_sound; read_sound(sys.argv[1])", str(sound)],
         cwd=SAMPLE.parents[1],
     )
     try:

@@ -10,11 +10,11 @@ import time
 
 import pytest
 from hypothesis import given, settings, strategies
-
-from thunder_core import client as client_module
-from thunder_core import errors, protocol, worker
-from thunder_core.client import Client
 from timing import keeps
+
+from thunder_core import client as client_module, errors, protocol
+from thunder_core.client import Client
+from thunder_core.engine import worker
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the engines are POSIX scripts, and are stopped by signals")
 
@@ -238,7 +238,7 @@ say(id=work["id"], event="done", result={})
 
 def test_the_real_worker_shows_life_while_it_works(play):
     client = play(f"""
-sys.argv[1:3] = []  # -m thunder_core.worker
+sys.argv[1:3] = []  # -m thunder_core.engine.worker
 sys.path.insert(0, {client_module.ROOT!r})
 from thunder_core import worker
 worker.HEARTBEAT = 0.02

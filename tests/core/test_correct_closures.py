@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from thunder_core.engine.speech.audio import read_sound
 from thunder_core.face import closures
-from thunder_core.speech.audio import read_sound
 from thunder_core.types import FPS
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
@@ -21,7 +21,7 @@ MISSED = "27-123349-0020"  # the encoder misses a b of this one
 @pytest.fixture(scope="module")
 def scores():
     """scores(voice): lip-sync [takes, 2] before and after correcting the takes of a voice by its own transcript."""
-    from thunder_core.engine import Engine
+    from thunder_core.engine.engine import Engine
 
     folder = Path(os.environ.get("THUNDER_DATA") or "nowhere") / "speech" / "librispeech_demo"
     if not (folder / "transcripts.tsv").is_file():

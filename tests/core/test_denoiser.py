@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from thunder_core.diffusion.denoiser import Denoiser, DenoiserConfig, DiagonalCrossAttention, alibi_bias, alibi_slopes
+from thunder_core.engine.diffusion.denoiser import alibi_bias, alibi_slopes, Denoiser, DenoiserConfig, DiagonalCrossAttention
 
 
 def masked_cross_attention(layer, x, audio, step):

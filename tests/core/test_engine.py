@@ -7,17 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-
-from timing import keeps
 import torch
 from safetensors.torch import load_file, save_file
+from timing import keeps
 
-from thunder_core import engine as engine_module
-from thunder_core.diffusion.sampling import windows
-from thunder_core.engine import Engine, portions
+from thunder_core.engine import engine as engine_module
+from thunder_core.engine.diffusion.sampling import windows
+from thunder_core.engine.engine import Engine, portions
+from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadRequest, BadWeights, Cancelled
-from thunder_core.speech.audio import read_sound
-from thunder_core.types import RATE, Keep, Motion, Speech, pack, unpack
+from thunder_core.types import Keep, Motion, pack, RATE, Speech, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from thunder_core.engine.speech.phones import phone_index
 from thunder_core.face.head import load_head
-from thunder_core.speech.phones import phone_index
 from thunder_core.train.evaluate import Measured
 from thunder_core.train.motions import pack
-from thunder_core.train.teacher import Style, perform
+from thunder_core.train.teacher import perform, Style
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = load_head()

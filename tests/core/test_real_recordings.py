@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from thunder_core.speech.audio import read_sound
+from thunder_core.engine.speech.audio import read_sound
 
 pytestmark = pytest.mark.data
 
@@ -40,7 +40,7 @@ def test_real_recordings_of_every_format_are_read(data):
 @pytest.mark.slow
 def test_lips_follow_real_lips_better_than_loudness_does(data, tmp_path):
     """score.py's row “weighted by s”, column r, on the clips that nothing was fitted to."""
-    from thunder_core.engine import Engine
+    from thunder_core.engine.engine import Engine
 
     lips = data / "lips"
     if not (lips / "score.py").is_file():

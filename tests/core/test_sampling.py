@@ -4,7 +4,18 @@
 import pytest
 import torch
 
-from thunder_core.diffusion.sampling import OVERLAP, WINDOW, Kept, alpha_bar, in_windows, keeping, noisy, sample, seeded_noise, windows
+from thunder_core.engine.diffusion.sampling import (
+    alpha_bar,
+    in_windows,
+    keeping,
+    Kept,
+    noisy,
+    OVERLAP,
+    sample,
+    seeded_noise,
+    WINDOW,
+    windows,
+)
 
 MEAN, DEVIATION = torch.tensor([1.5, -0.7, 0.0]), torch.tensor([0.8, 0.2, 1.4])
 

@@ -5,18 +5,17 @@ import numpy as np
 import pytest
 import torch
 
-from thunder_core.face.flame import opening_mm, width_mm
-from thunder_core.m2s.mouth import Mouth
-from thunder_core.m2s.score import Scale, evidence, grade, late
+from thunder_core.engine.flame import opening_mm, width_mm
+from thunder_core.engine.m2s.mouth import Mouth
+from thunder_core.engine.m2s.score import evidence, grade, late, Scale
+from thunder_core.engine.speech import encoder as encoder_module, mel
+from thunder_core.engine.speech.encoder import at_frames, EncoderConfig, loudness, presence, SpeechEncoder
+from thunder_core.engine.speech.mel import active_level, level, LogMel
+from thunder_core.engine.speech.phones import phone_index, PHONES
+from thunder_core.engine.speech.speaker import SpeakerEncoder
+from thunder_core.engine.speech.units import fit_units, Units
 from thunder_core.face.head import load_head
-from thunder_core.speech import encoder as encoder_module
-from thunder_core.speech import mel
-from thunder_core.speech.encoder import EncoderConfig, SpeechEncoder, at_frames, loudness, presence
-from thunder_core.speech.mel import LogMel, active_level, level
-from thunder_core.speech.phones import PHONES, phone_index
-from thunder_core.speech.speaker import SpeakerEncoder
-from thunder_core.speech.units import Units, fit_units
-from thunder_core.types import RATE, Motion
+from thunder_core.types import Motion, RATE
 
 
 def test_phone_symbols_of_any_dialect_find_their_place():
@@ -215,8 +214,8 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path):
     """A Wav2Vec2 and a HuBERT of the usual layout, made small, saved as transformers saves them and adopted from the folder."""
     from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
 
+    from thunder_core.engine.weights import save_weights
     from thunder_core.errors import BadWeights
-    from thunder_core.weights import save_weights
 
     small = dict(
         hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, conv_dim=(8,) * 7,

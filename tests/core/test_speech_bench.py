@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from thunder_core.speech.audio import read_sound
-from thunder_core.speech.phones import PHONES
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.phones import PHONES
 
 ROOT = Path(__file__).resolve().parents[2]
 

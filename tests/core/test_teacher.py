@@ -4,12 +4,12 @@
 import numpy as np
 import pytest
 
-from thunder_core.face.flame import opening_mm, width_mm
+from thunder_core.engine.flame import opening_mm, width_mm
+from thunder_core.engine.speech.closures import closure
+from thunder_core.engine.speech.phones import phone_index, PHONES
 from thunder_core.face.head import load_head
-from thunder_core.speech.closures import closure
-from thunder_core.speech.phones import PHONES, phone_index
 from thunder_core.train.calibrate import occupancy
-from thunder_core.train.teacher import Style, perform, presence
+from thunder_core.train.teacher import perform, presence, Style
 from thunder_core.types import pack, unpack
 
 HEAD = load_head()

@@ -15,15 +15,15 @@ import soundfile
 import torch
 from torch import nn
 
-from thunder_core.diffusion.sampling import STEPS, alpha_bar
-from thunder_core.engine import Engine
+from thunder_core.engine.diffusion.sampling import alpha_bar, STEPS
+from thunder_core.engine.engine import Engine
 from thunder_core.face.head import load_head
 from thunder_core.train import __main__ as train
 from thunder_core.train.adapt import pieces
-from thunder_core.train.corpus import Clip, Corpus, build, split_of
+from thunder_core.train.corpus import build, Clip, Corpus, split_of
 from thunder_core.train.denoiser import as_sampled
-from thunder_core.train.loop import Schedule, fit, learning_rate
-from thunder_core.train.motions import VARIANTS, animate
+from thunder_core.train.loop import fit, learning_rate, Schedule
+from thunder_core.train.motions import animate, VARIANTS
 from thunder_core.train.tracked import write_tracked
 from thunder_core.types import Motion, Speech
 

@@ -6,9 +6,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from thunder_core.engine.speech.phones import PHONES
+from thunder_core.engine.speech.transcript import align, closures, letters
 from thunder_core.errors import BadRequest
-from thunder_core.speech.phones import PHONES
-from thunder_core.speech.transcript import align, closures, letters
 
 # (text, phones with their lengths in rows of 20 ms): as pocketsphinx' dictionary has them.
 LINES = {

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from thunder_core.engine.m2s.pitch import class_of, CLASSES, classes, hertz_along, HIGHEST, LOWEST, smooth_path
+from thunder_core.engine.m2s.vocoder import LOG_FLOOR, pulse_train, tamed, turns, Vocoder, VocoderConfig
+from thunder_core.engine.speech.mel import FLOOR, LogMel
+from thunder_core.engine.weights import save_weights
 from thunder_core.errors import BadWeights
-from thunder_core.m2s.pitch import CLASSES, HIGHEST, LOWEST, class_of, classes, hertz_along, smooth_path
-from thunder_core.m2s.vocoder import LOG_FLOOR, Vocoder, VocoderConfig, pulse_train, tamed, turns
-from thunder_core.speech.mel import FLOOR, LogMel
-from thunder_core.types import RATE
-from thunder_core.train.loop import Schedule, fit
+from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.pitch import track
 from thunder_core.train.rivals import Rivals
-from thunder_core.train.vocoder import Contest, Ear, apart, blurred, contend, misheard, pitch_loss
-from thunder_core.weights import save_weights
+from thunder_core.train.vocoder import apart, blurred, contend, Contest, Ear, misheard, pitch_loss
+from thunder_core.types import RATE
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_same_input_same_sound_and_seams_are_not_heard(vocoder, small, monkeypat
     mel = LogMel(640)(voice()[None])[0, :200]
     whole = vocoder.speak(mel, units, speaker)
     assert torch.equal(whole, vocoder.speak(mel, units, speaker))
-    monkeypatch.setattr("thunder_core.m2s.vocoder._CHUNK", 60)
+    monkeypatch.setattr("thunder_core.engine.m2s.vocoder._CHUNK", 60)
     assert torch.allclose(vocoder.speak(mel, units, speaker), whole, atol=2e-4)
 
 

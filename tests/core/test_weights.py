@@ -5,23 +5,22 @@ import copy
 import json
 import shutil
 import tracemalloc
-from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from thunder_core import weights
-from thunder_core.diffusion.denoiser import Denoiser, DenoiserConfig
-from thunder_core.engine import Engine
+from thunder_core.engine import weights
+from thunder_core.engine.diffusion.denoiser import Denoiser, DenoiserConfig
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.m2s.judge import Judge
+from thunder_core.engine.m2s.model import MeshToSpeech
+from thunder_core.engine.m2s.vocoder import Vocoder
+from thunder_core.engine.speech.encoder import SpeechEncoder
+from thunder_core.engine.speech.speaker import SpeakerEncoder
+from thunder_core.engine.speech.units import Units
+from thunder_core.engine.weights import identify, load_network, load_weights, save_weights, SHIPPED, SUMS, typed, write_sums
 from thunder_core.errors import BadWeights
-from thunder_core.m2s.judge import Judge
-from thunder_core.m2s.model import MeshToSpeech
-from thunder_core.m2s.vocoder import Vocoder
-from thunder_core.speech.encoder import SpeechEncoder
-from thunder_core.speech.speaker import SpeakerEncoder
-from thunder_core.speech.units import Units
-from thunder_core.weights import SHIPPED, SUMS, identify, load_network, load_weights, save_weights, typed, write_sums
 
 LOADERS = {
     "encoder": SpeechEncoder.load, "units": Units.load, "speaker": SpeakerEncoder.load, "m2s": MeshToSpeech.load, "judge": Judge.load,

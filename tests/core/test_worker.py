@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from thunder_core import errors, worker
-from thunder_core.client import Client, find_engine_python
-from thunder_core.private_folder import YOUNG, PrivateFolder, sweep
 from timing import keeps
+
+from thunder_core import errors
+from thunder_core.client import Client, find_engine_python
+from thunder_core.engine import worker
+from thunder_core.private_folder import PrivateFolder, sweep, YOUNG
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = str(ROOT / "assets" / "sample.wav")
@@ -54,7 +55,7 @@ def warm():
 
 def bare_worker(*arguments, **environment):
     return subprocess.Popen(
-        [sys.executable, "-m", "thunder_core.worker", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [sys.executable, "-m", "thunder_core.engine.worker", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
     )
 
@@ -535,4 +536,4 @@ def test_no_worker_is_left_by_these_tests(temporary_folder):
         except OSError:
             continue
         parent = str(temporary_folder.parent.parent).encode()
-        assert not (b"thunder_core.worker" in command and parent in command), command
+        assert not (b"thunder_core.engine.worker" in command and parent in command), command

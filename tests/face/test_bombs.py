@@ -9,8 +9,8 @@ import zlib
 import numpy as np
 import pytest
 import scipy.sparse
-
 from made_zip import made_zip, npy, packed
+
 from thunder_core.arrays import read_npz
 from thunder_core.errors import BadHead
 from thunder_core.face.head import HEAD_FILE, load_head

@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-
-from thunder_core.errors import BadHead
-from thunder_core.face.flame import BLOCK, FlameLayer, opening_mm, rotation_matrix, width_mm
-from thunder_core.face.head import load_head
 from timing import keeps
+
+from thunder_core.engine.flame import BLOCK, FlameLayer, opening_mm, rotation_matrix, width_mm
+from thunder_core.errors import BadHead
+from thunder_core.face.head import load_head
 
 BATCH = 4
 

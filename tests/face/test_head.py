@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from thunder_core.face import sculpt
-from thunder_core.face.flame import FlameLayer, opening_mm, width_mm
+from thunder_core.engine.flame import FlameLayer, opening_mm, width_mm
 from thunder_core.errors import BadHead
+from thunder_core.face import sculpt
 from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.sculpt_form import EYE, EYE_RADIUS
 

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from thunder_core.face.keys import Keys, reduce, turning_points
+from thunder_core.animation.keys import Keys, reduce, turning_points
 
 TIMES = np.arange(250) + 17.0
 

@@ -4,7 +4,8 @@
 import numpy as np
 import pytest
 
-from thunder_core.face import flame, mouth
+from thunder_core.engine import flame
+from thunder_core.face import mouth
 from thunder_core.face.head import load_head
 from thunder_core.types import Motion
 

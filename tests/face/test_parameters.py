@@ -8,9 +8,9 @@ import pytest
 import torch
 from made_flame import made_flame
 
+from thunder_core.engine.flame import FlameLayer
 from thunder_core.errors import BadRequest, NoSpace
 from thunder_core.face import parameters
-from thunder_core.face.flame import FlameLayer
 from thunder_core.face.head import load_head
 
 FRAMES = 5

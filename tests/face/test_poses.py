@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 
-from thunder_core.face import poses
-from thunder_core.face.poses import SAMPLES, SLACK, TOGETHER, Measure
+from thunder_core.animation import poses
+from thunder_core.animation.poses import Measure, SAMPLES, SLACK, TOGETHER
 
 ERROR, CLOSED_MM, CLOSED_OFF = 0.6, 0.6, 0.1
 CHANNELS = ("jaw", "lower", "upper", "pucker", "still", "brow", "turn", "tongue")

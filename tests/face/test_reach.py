@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 
-from thunder_core.face.flame import opening_mm
+from thunder_core.engine.flame import opening_mm
 from thunder_core.face.head import load_head
-from thunder_core.face.reach import EYE_LEVER_MM, NECK_LEVER_MM, apart, ruler
+from thunder_core.face.reach import apart, EYE_LEVER_MM, NECK_LEVER_MM, ruler
 from thunder_core.types import Motion
 
 

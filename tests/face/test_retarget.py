@@ -8,9 +8,9 @@ import pytest
 import torch
 from made_flame import made_flame
 
+from thunder_core.engine.flame import FlameLayer, opening_mm, width_mm
 from thunder_core.errors import BadHead
 from thunder_core.face import regions, retarget
-from thunder_core.face.flame import FlameLayer, opening_mm, width_mm
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import find_seam
 from thunder_core.face.mapping import Mapping, Rule, Sum, Target, Track

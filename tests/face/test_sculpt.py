@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.spatial import ConvexHull
 
-from thunder_core.face.flame import FlameLayer
+from thunder_core.engine.flame import FlameLayer
 from thunder_core.face.head import JAW, load_head
 from thunder_core.face.sculpt_form import EYE
 

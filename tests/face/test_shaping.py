@@ -7,14 +7,14 @@ from functools import cache
 
 import numpy as np
 import pytest
-
 from spoken import channels, spoken
+from timing import keeps
+
 from thunder_core.errors import BadRequest
 from thunder_core.face import closures, mixing
 from thunder_core.face.head import load_head
 from thunder_core.face.shaping import EMOTIONS, Shape, shaped
 from thunder_core.rotation import rotvec_to_matrix
-from timing import keeps
 
 NAMES = channels()
 SHAPES = [

@@ -105,7 +105,7 @@ class Line:
 
     def __init__(self):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "thunder_core.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            [sys.executable, "-m", "thunder_core.engine.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
         self.pid = self.process.pid
         self.number = 10**6

@@ -28,7 +28,8 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).parent)]
 
-from harness import ROOT, SAMPLE, alive, children_of  # noqa: E402
+from harness import alive, children_of, ROOT, SAMPLE  # noqa: E402
+
 from thunder_core import files, private_folder  # noqa: E402
 from thunder_core.client import Client  # noqa: E402
 from thunder_core.errors import WorkerDied  # noqa: E402
@@ -200,7 +201,7 @@ def worker_pids(temporary: Path) -> set[int]:
                 command = Path(f"/proc/{entry.name}/cmdline").read_bytes()
             except OSError:
                 continue
-            if b"thunder_core.worker" in command and os.fsencode(temporary) in command:
+            if b"thunder_core.engine.worker" in command and os.fsencode(temporary) in command:
                 found.add(int(entry.name))
     return found
 

@@ -15,7 +15,7 @@ import os
 import sys
 from unittest import mock
 
-from harness import ROOT, SAMPLE, Case, Fault
+from harness import Case, Fault, ROOT, SAMPLE
 
 sys.path.insert(0, str(ROOT))
 
@@ -194,13 +194,13 @@ _SOUNDS = [
 
 
 def load_preset(case: Case):
-    presets = case.session.room("scene.presets")
+    presets = case.session.room("scene.heads.presets")
     with mock.patch.object(presets, "folder", lambda: case.folder):
         return presets.load(case.given)
 
 
 def save_preset(case: Case):
-    presets, mapping = case.session.room("scene.presets"), case.session.core("face.mapping")
+    presets, mapping = case.session.room("scene.heads.presets"), case.session.core("face.mapping")
     with mock.patch.object(presets, "folder", lambda: case.folder / "mappings"):
         return presets.save(mapping.Mapping("Mine"), case.given)
 
@@ -244,7 +244,7 @@ def stays_inside(case: Case, path) -> str | None:
 
 def look(case: Case):
     """What the preferences say of an environment; it must be one of the states they know."""
-    return case.session.room("scene.installing").state(str(case.given))
+    return case.session.room("scene.engine.install").state(str(case.given))
 
 
 def environment(stamp):

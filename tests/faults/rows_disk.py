@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import SAMPLE, Case, Fault
+from harness import Case, Fault, SAMPLE
 
 
 def disk(kilobytes: int = 512, inodes: int = 0, fill: bool = False, read_only: bool = False):

@@ -21,6 +21,7 @@ from harness import Case, Fault
 @lru_cache(maxsize=1)
 def _flame():
     from made_flame import made_flame
+
     from thunder_core.face.head import HEAD_FILE
 
     with np.load(HEAD_FILE) as asset:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 
-from harness import ROOT, Case, Fault
+from harness import Case, Fault, ROOT
 
 HASH = "0" * 64
 LOCK = f"alpha==1.0 \\\n    --hash=sha256:{HASH}\n"

@@ -8,7 +8,7 @@ import os
 import struct
 
 import numpy as np
-from harness import SAMPLE, Case, Fault
+from harness import Case, Fault, SAMPLE
 
 RATE = 16000
 
@@ -57,7 +57,7 @@ def file(content, name: str = "voice.wav"):
 
 
 def read(case: Case):
-    from thunder_core.speech.audio import read_sound
+    from thunder_core.engine.speech.audio import read_sound
 
     return read_sound(case.given)
 
@@ -76,7 +76,7 @@ def has_voice(case: Case, speech) -> str | None:
     """Whether the engine, which levels what was read, gets a voice that is loud enough to follow: an amplitude of −34 dB."""
     import torch
 
-    from thunder_core.speech.mel import level
+    from thunder_core.engine.speech.mel import level
 
     if not np.isfinite(speech.samples).all() or np.abs(speech.samples).max() > 1:
         return "what was read is not numbers within ±1"

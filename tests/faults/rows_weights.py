@@ -7,8 +7,8 @@ import json
 import struct
 from importlib import import_module
 
-import thunder_core.weights  # noqa: F401 — with it comes torch, whose memory is no row's
-from harness import ROOT, Case, Fault
+import thunder_core.engine.weights  # noqa: F401 — imports torch first, so that no row is charged with its memory
+from harness import Case, Fault, ROOT
 
 # file without suffix → where its network is loaded
 NETWORKS = {
@@ -20,13 +20,13 @@ NETWORKS = {
 
 def load(case: Case):
     """Load the network of the files in the case's folder."""
-    from thunder_core.weights import load_network
+    from thunder_core.engine.weights import load_network
 
     name = case.given
     module, kind = NETWORKS[name]
-    network = getattr(import_module(f"thunder_core.{module}"), kind)
+    network = getattr(import_module(f"thunder_core.engine.{module}"), kind)
     if name == "denoiser":  # the engine itself loads this one so
-        config = import_module("thunder_core.diffusion.denoiser").DenoiserConfig
+        config = import_module("thunder_core.engine.diffusion.denoiser").DenoiserConfig
         return load_network(case.folder / name, lambda given: network(config(**given)))
     return network.load(case.folder)
 

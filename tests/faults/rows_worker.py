@@ -11,7 +11,7 @@ import sys
 import time
 
 import numpy as np
-from harness import SAMPLE, Case, Fault
+from harness import Case, Fault, SAMPLE
 
 from thunder_core.protocol import PROTOCOL
 

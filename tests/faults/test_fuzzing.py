@@ -22,20 +22,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, assume, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, example, given, HealthCheck, settings, strategies as st
+from made_zip import made_zip, packed
 from safetensors.torch import save
 
-from made_zip import made_zip, packed
-from thunder_core import client, worker
+from thunder_core import client
+from thunder_core.engine import worker
+from thunder_core.engine.speech import audio, transcript
+from thunder_core.engine.speech.phones import PHONES
+from thunder_core.engine.speech.units import Units
 from thunder_core.errors import KINDS, ThunderError
 from thunder_core.face import obj_mesh
 from thunder_core.face.head import Head, load_head
 from thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from thunder_core.face.unpickle import unpickle
-from thunder_core.speech import audio, transcript
-from thunder_core.speech.phones import PHONES
-from thunder_core.speech.units import Units
 from thunder_core.types import LipSyncScore, Motion, Speech, Take
 
 MEGABYTE = 2**20

@@ -5,18 +5,33 @@ import os
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import given, HealthCheck, settings, strategies as st
 from hypothesis.extra import numpy as arrays
-
 from made_flame import made_flame
+
 from thunder_core import rotation
 from thunder_core.arrays import read_npz
 from thunder_core.face import livelink, mixing, retarget
 from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.mapping import (
-    COMPONENTS, DERIVED, FACINGS, JOINTS, KINDS, PATHS, JointRule, Mapping, Rule, Sum, Target, Track, Turn, rotation_length, rotation_path,
-    rotation_rest, rotation_values, rotation_vectors,
+    COMPONENTS,
+    DERIVED,
+    FACINGS,
+    JointRule,
+    JOINTS,
+    KINDS,
+    Mapping,
+    PATHS,
+    rotation_length,
+    rotation_path,
+    rotation_rest,
+    rotation_values,
+    rotation_vectors,
+    Rule,
+    Sum,
+    Target,
+    Track,
+    Turn,
 )
 from thunder_core.files import is_part, part_of, write_file
 from thunder_core.types import Motion, pack, unpack

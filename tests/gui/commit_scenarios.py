@@ -27,19 +27,19 @@ def choices(hand):
     scene.thunder.commit.to = "COPY"
     scene.thunder.commit.how = "REPLACE"
     before = sorted(action.name for action in bpy.data.actions)
-    held = time_slices(room("scene.work"))
+    held = time_slices(room("scene.host.jobs"))
     with hand.context():
         bpy.ops.ed.undo_push(message="Takes")  # they were made behind the window's back
         hand.seen["answer"] = sorted(bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True))
     end = time.monotonic() + 60
-    while room("scene.work").running is not None:
+    while room("scene.host.jobs").running is not None:
         assert time.monotonic() < end
         yield 0.05
     yield 1.0
     hand.seen["held"] = held
     hand.seen["made"] = sorted({action.name for action in bpy.data.actions} - set(before))
     hand.seen["curves"] = {curve.data_path: len(curve.keyframe_points)
-                           for curve in room("scene.compat").all_curves(bpy.data.actions[hand.seen["made"][0]])}
+                           for curve in room("scene.host.compat").all_curves(bpy.data.actions[hand.seen["made"][0]])}
     hand.photograph("committed")
     hand.press("Z", ctrl=True)
     yield 1.5
@@ -78,7 +78,7 @@ def draws_curves(hand):
     yield from lay(hand, area, "SEQUENCE_EDITOR")
     area.spaces.active.timeline_overlay.show_strip_source = False  # where the sample lies is nobody's business
     yield 0.5
-    overlay = room("scene.overlay")
+    overlay = room("scene.review.overlay")
     hand.seen["plain"] = count_red(hand.photograph("curves_sequencer"))
     spent, draw = [], overlay.draw
 
@@ -130,7 +130,7 @@ def rescores(hand):
     scene = hand.window.scene
     yield from list_takes(hand, count=1)
     scene.thunder.active_take = 0
-    entry, ranking = scene.thunder.takes[0], room("scene.ranking")
+    entry, ranking = scene.thunder.takes[0], room("scene.review.live_score")
     hand.seen["before"] = entry.score
     held, tick = [], ranking._tick
 
@@ -171,11 +171,11 @@ def rescores(hand):
     with hand.context():
         bpy.ops.thunder.listen("INVOKE_DEFAULT", True)
     end = time.monotonic() + PATIENCE
-    while room("scene.work").running is not None:
+    while room("scene.host.jobs").running is not None:
         assert time.monotonic() < end
         yield 0.05
     yield 1.0
-    listening = room("scene.listening")
+    listening = room("scene.review.listening")
     with hand.context():
         _, heard = listening.heard_strip(bpy.context)
         voice = scene.sequence_editor.strips_all["dialogue"]
@@ -193,7 +193,7 @@ def rescores(hand):
 
 def edit(entry):
     """Open the jaw wide over half a second of a take, as a hand in the graph editor would."""
-    curve = next(c for c in room("scene.compat").all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
+    curve = next(c for c in room("scene.host.compat").all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
     for point in curve.keyframe_points:
         if 60 <= point.co[0] <= 72:
             point.co[1] = 0.35 + 0.05 * (point.co[0] % 2)

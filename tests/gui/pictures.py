@@ -16,8 +16,11 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from conftest import PICTURES as TAKEN  # noqa: E402
-from conftest import ROOT, RealBlender  # noqa: E402
+from conftest import (  # noqa: E402
+    PICTURES as TAKEN,  # noqa: E402
+    RealBlender,
+    ROOT,
+)
 
 OUT = ROOT / "docs"
 COLOURS = 224  # of a palette: a fourth of the size, and no difference is seen

@@ -67,7 +67,7 @@ def takes_of(scene):
 
 def generate(hand):
     """Steps that click the main button and wait until nothing runs any more, noting how long the window was held."""
-    work = room("scene.work")
+    work = room("scene.host.jobs")
     held = time_slices(work)
     x, y = hand.main_button(hand.photograph("ready"))
     yield from hand.click(x, y)
@@ -75,7 +75,7 @@ def generate(hand):
     while work.running is None:
         assert time.monotonic() < end, "the click started nothing"
         yield 0.1
-    hand.seen["pid"] = room("scene.engine_session").client().pid
+    hand.seen["pid"] = room("scene.engine.session").client().pid
     messages, half_way = [], False
     while work.running is not None:
         assert time.monotonic() < end, f"still at {work.running.step}"
@@ -139,7 +139,7 @@ def generates_takes(hand):
 
 def cancels_with_escape(hand):
     yield from scene_with_voice_and_head(hand)
-    scene, work = hand.window.scene, room("scene.work")
+    scene, work = hand.window.scene, room("scene.host.jobs")
     before = {name: len(getattr(bpy.data, name)) for name in ("actions", "objects", "sounds", "scenes")}
     scene.thunder.count, scene.thunder.steps = 64, 100  # minutes, if nobody stopped it
     x, y = hand.main_button(hand.photograph("ready"))
@@ -148,7 +148,7 @@ def cancels_with_escape(hand):
     while work.running is None or work.running.step.fraction < 0.06:
         assert time.monotonic() < end, "the click started nothing"
         yield 0.1
-    hand.seen["pid"] = room("scene.engine_session").client().pid
+    hand.seen["pid"] = room("scene.engine.session").client().pid
     pressed = time.monotonic()
     hand.press("ESC")
     while work.running is not None:
@@ -187,7 +187,7 @@ def head_with_a_take(hand):
 
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     round_trip.show(room, lambda name: room(f"thunder_core.{name}"), rig, scene)
     yield 0.3
     return scene, rig
@@ -215,7 +215,7 @@ def exports(hand):
         bpy.ops.file.execute()
     yield 1.5
     hand.seen["files"] = sorted(path.name for path in folder.iterdir() if path.name.startswith("line"))
-    exporting = room("scene.exporting")
+    exporting = room("scene.media.export")
     hand.seen["missing"] = [form for form in exporting.FORMATS if exporting.missing(exporting.FORMATS[form], rig)]
     for form in ("GLTF", "FBX", "USD", "USD_CACHE", "ALEMBIC"):
         if form in hand.seen["missing"]:  # Debian builds Blender without USD and Alembic
@@ -328,11 +328,11 @@ def maps_a_character(hand):
     only_open("character")
     face = yield from mara(hand)
     scene = hand.window.scene
-    room("scene.strip").add(scene, SAMPLE, "dialogue", 1)
+    room("scene.voice.strip").add(scene, SAMPLE, "dialogue", 1)
     yield from hand.open_tab("Thunder")
-    rig = room("scene.head").find(scene)
+    rig = room("scene.heads.head").find(scene)
     hand.seen["channels"] = len(rig.channels)
-    hand.seen["plan"] = room("scene.character").plan_of(face).name
+    hand.seen["plan"] = room("scene.heads.character").plan_of(face).name
     hand.seen["meshes"] = sorted(obj.name for obj in scene.objects if obj.type == "MESH" and obj.data.shape_keys in rig.targets)
     with hand.context():
         assert bpy.ops.thunder.show_mapping() == {"FINISHED"}
@@ -351,7 +351,7 @@ def maps_a_character(hand):
     scene.thunder.preview = False
     yield 0.5
     hand.seen["rest_mm"] = moved(face, rest)
-    hand.seen["kept"] = [rule.weight for rule in room("scene.character").plan_of(face).rules if rule.source == "mouthFunnel"]
+    hand.seen["kept"] = [rule.weight for rule in room("scene.heads.character").plan_of(face).rules if rule.source == "mouthFunnel"]
 
 
 def lips(face):
@@ -394,7 +394,7 @@ def adds_a_flame_head(hand):
     hand.seen["processor_seconds"] = time.process_time() - began
     mesh = scene.thunder.head
     hand.seen["head"], hand.seen["keys"] = mesh.name, len(mesh.data.shape_keys.key_blocks)
-    hand.seen["channels"] = len(room("scene.head").find(scene).channels)
+    hand.seen["channels"] = len(room("scene.heads.head").find(scene).channels)
     with hand.context():
         bpy.ops.view3d.view_axis(type="FRONT")
         bpy.ops.view3d.view_selected()

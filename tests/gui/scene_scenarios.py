@@ -8,7 +8,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from scenarios import PATIENCE, SAMPLE, only_open, room, scene_with_voice_and_head, time_slices
+from scenarios import only_open, PATIENCE, room, SAMPLE, scene_with_voice_and_head, time_slices
 from take_scenarios import list_takes
 
 
@@ -20,7 +20,7 @@ def empty(hand):
 
 def work_off(seconds=PATIENCE):
     """Steps that wait until nothing runs any more."""
-    work = room("scene.work")
+    work = room("scene.host.jobs")
     end = time.monotonic() + seconds
     while work.running is not None:
         assert time.monotonic() < end, f"still at {work.running.step}"
@@ -52,7 +52,7 @@ def gaps_of(log):
 def works_long(hand):
     """16 takes of a minute, while the animator scrubs; a timer that asks for the window every 10 ms notes when it gets it."""
     empty(hand)
-    scene, work = hand.window.scene, room("scene.work")
+    scene, work = hand.window.scene, room("scene.host.jobs")
     scene.render.fps = 25
     with hand.context():
         assert bpy.ops.thunder.first_head() == {"FINISHED"}
@@ -142,10 +142,10 @@ def casts_dialogue(hand):
         bpy.ops.object.select_all(action="SELECT")
         bpy.ops.view3d.view_selected()
         bpy.ops.object.select_all(action="DESELECT")
-    heads = room("scene.head").in_scene(scene)
+    heads = room("scene.heads.head").in_scene(scene)
     for thing, name in zip(heads, ("Anna", "Ben")):
         thing.name = name
-    strip = room("scene.strip")
+    strip = room("scene.voice.strip")
     for name, start in (("Anna asks", 1), ("Ben answers", 100), ("Rain", 1)):
         strip.add(scene, SAMPLE, name, start)
     scene.thunder.head = heads[0]
@@ -175,7 +175,7 @@ def moves_a_voice(hand):
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
     yield from list_takes(hand, count=3)
-    state, strip = room("scene.voice_state"), room("scene.strip")
+    state, strip = room("scene.voice.fingerprint"), room("scene.voice.strip")
     found = strip.named(scene, "dialogue")
     for entry in scene.thunder.takes:
         state.remember(entry.action, state.of_voice(scene, strip.of_strip(scene, found)))
@@ -215,7 +215,7 @@ class _Pretended:
 
 def sets_up_the_engine(hand):
     """The preferences with the engine in each of its states."""
-    session, installing = room("scene.engine_session"), room("scene.installing")
+    session, installing = room("scene.engine.session"), room("scene.engine.install")
     python = os.environ.pop("THUNDER_PYTHON", "")
     there = session.find_engine_python
 

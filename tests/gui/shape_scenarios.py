@@ -16,7 +16,7 @@ def button(op, *arguments, **options):
 
 def done(patience=120):
     """Steps that wait until nothing runs any more."""
-    work, end = room("scene.work"), time.monotonic() + patience
+    work, end = room("scene.host.jobs"), time.monotonic() + patience
     yield 0.3
     while work.running is not None:
         assert time.monotonic() < end, f"still at {work.running.step}"
@@ -28,10 +28,10 @@ def lips(scene, frame):
     """How far the lips of the shown take are apart at a frame, millimetres, and how far its brows are down."""
     settings = scene.thunder
     entry = settings.takes[settings.active_take]
-    rig, numbers = room("scene.takes").rig_of(scene, entry), room("scene.numbers")
+    rig, numbers = room("scene.takes.take_list").rig_of(scene, entry), room("scene.takes.track_values")
     values = numbers.values(rig, numbers.curves(rig, entry), np.array([frame]))
     motion = numbers.last(numbers.motion(rig, values, 25.0))
-    names = room("scene.head").channel_names()
+    names = room("scene.heads.head").channel_names()
     return [float(core("face.closures").bundled_lips().opening(motion, names)[0]), float(motion.expression[0, names.index("browDownLeft")])]
 
 
@@ -60,17 +60,17 @@ def shapes(hand):
     with hand.context():
         hand.seen["animated"] = button(bpy.ops.thunder.animate_emotion)
     yield 0.5
-    rig = room("scene.takes").rig_of(scene, entry)
+    rig = room("scene.takes.take_list").rig_of(scene, entry)
     before = lips(scene, 80)
     for frame, strength in ((1, 0.0), (40, 0.0), (60, 1.0)):
         rig.targets[0].thunder_emotion = strength
         rig.targets[0].keyframe_insert("thunder_emotion", frame=frame)
     # Nobody presses anything: the take follows the curve by itself.
     end = time.monotonic() + 20
-    while room("scene.shaping").is_behind(rig, scene.thunder.takes[0]) and time.monotonic() < end:
+    while room("scene.takes.shape").is_behind(rig, scene.thunder.takes[0]) and time.monotonic() < end:
         yield 0.3
     yield 1.0
-    hand.seen["behind"] = room("scene.shaping").is_behind(rig, scene.thunder.takes[0])
+    hand.seen["behind"] = room("scene.takes.shape").is_behind(rig, scene.thunder.takes[0])
     hand.seen["brows"] = [lips(scene, frame)[1] for frame in (20, 80)]
     hand.seen["brow_before"] = before[1]
     scene.frame_set(70)
@@ -157,7 +157,7 @@ def writes(hand):
         hand.seen["ready_without_words"] = bpy.ops.thunder.correct_closures.poll()
     yield 1.0
     hand.photograph("empty")
-    room("scene.transcript").of(scene, scene.thunder.takes[0].voice).text = "My brother moves both big blue boxes from the front room."
+    room("scene.takes.transcript").of(scene, scene.thunder.takes[0].voice).text = "My brother moves both big blue boxes from the front room."
     yield 1.0
     hand.photograph("written")
     with hand.context():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from scenarios import MODULE, ROOT, only_open, room, scene_with_voice_and_head, time_slices
+from scenarios import MODULE, only_open, room, ROOT, scene_with_voice_and_head, time_slices
 
 
 def core(name):
@@ -42,15 +42,15 @@ def performance(seconds, seed, score):
 def list_takes(hand, count=6, seconds=None):
     """Steps that key and list takes made here on the head of the scene, a slice at a time."""
     scene = hand.window.scene
-    rig = room("scene.head").find(scene)
-    clock = room("scene.resample").Clock.of(scene, 1.0)
+    rig = room("scene.heads.head").find(scene)
+    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
     seconds = seconds or (scene.frame_end - 1) / 25
     for number in range(count):
         made = performance(seconds, 7301 + number, 92.4 - 3.7 * number)
-        for actions in room("scene.keying").key(rig, made, clock, f"dialogue · take {number + 1} · seed {made.seed}"):
+        for actions in room("scene.animation.keying").key(rig, made, clock, f"dialogue · take {number + 1} · seed {made.seed}"):
             if len(actions) and time.monotonic() % 1 < 0.01:
                 yield 0.01
-        room("scene.takes").add_to_list(scene, rig, actions, made, "dialogue", clock)
+        room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "dialogue", clock)
         yield 0.05
 
 
@@ -107,15 +107,15 @@ def browses(hand):
     entries[4].hidden = True
     with hand.context():
         bpy.ops.thunder.duplicate_take("INVOKE_DEFAULT", True, index=0)
-    curve = next(c for c in room("scene.compat").all_curves(scene.thunder.takes[1].action) if len(c.keyframe_points) > 20)
+    curve = next(c for c in room("scene.host.compat").all_curves(scene.thunder.takes[1].action) if len(c.keyframe_points) > 20)
     curve.keyframe_points[20].co[1] += 0.2
     curve.update()
     scene.thunder.takes[1].action.update_tag()
     scene.thunder.sort, scene.thunder.show_hidden = "DIVERSITY", True
     began = time.monotonic()
-    while not room("scene.edits").is_known(scene.thunder.takes[1]) and time.monotonic() - began < 60:
+    while not room("scene.takes.edit_watch").is_known(scene.thunder.takes[1]) and time.monotonic() - began < 60:
         yield 0.2
-    hand.seen["edit_noticed"] = room("scene.edits").is_known(scene.thunder.takes[1])
+    hand.seen["edit_noticed"] = room("scene.takes.edit_watch").is_known(scene.thunder.takes[1])
     yield 1.0
     hand.photograph("marked")
     scene.thunder.show_hidden, scene.thunder.only_starred, scene.thunder.sort = False, True, "SCORE"
@@ -133,7 +133,7 @@ def browses(hand):
     with hand.context():
         bpy.ops.screen.animation_cancel()
         bpy.ops.thunder.delete_takes("INVOKE_DEFAULT", True, which="UNSTARRED")
-    work = room("scene.work")
+    work = room("scene.host.jobs")
     while work.running is not None:
         yield 0.1
     yield 0.5
@@ -157,12 +157,12 @@ def measures_switching(hand):
         spent.append(time.process_time() - began)
         yield 0.2
     hand.seen["switching"] = spent
-    hand.seen["curves"] = len(room("scene.compat").all_curves(scene.thunder.takes[0].action))
+    hand.seen["curves"] = len(room("scene.host.compat").all_curves(scene.thunder.takes[0].action))
 
 
 def debris(scene):
     """Names of what must not be left after a grid or a sheet."""
-    mark = room("scene.head").STAND_IN
+    mark = room("scene.heads.head").STAND_IN
     return sorted([thing.name for thing in bpy.data.objects if mark in thing]
                   + [group.name for group in bpy.data.collections if mark in group]
                   + [other.name for other in bpy.data.scenes if other != scene])
@@ -179,12 +179,12 @@ def plays_all(hand):
     yield 0.5
     view = hand.viewport.spaces.active.region_3d
     before = [*view.view_location, view.view_distance, *view.view_rotation]
-    held = time_slices(room("scene.work"))
+    held = time_slices(room("scene.host.jobs"))
     for turn in ("chosen", "undone"):
         began = time.monotonic()
         with hand.context():
             bpy.ops.thunder.play_grid("INVOKE_DEFAULT")
-        grid = room("scene.grid")
+        grid = room("scene.media.grid")
         while not grid.running() or not hand.window.screen.is_animation_playing:
             assert time.monotonic() - began < 240, "the grid does not come"
             yield 0.2
@@ -226,7 +226,7 @@ def leaves_the_grid(hand):
     scene = hand.window.scene
     yield from list_takes(hand, count=10)
     scene.thunder.active_take = 0
-    grid, work = room("scene.grid"), room("scene.work")
+    grid, work = room("scene.media.grid"), room("scene.host.jobs")
     with hand.context():
         bpy.ops.thunder.generate("INVOKE_DEFAULT")
     yield 1.0
@@ -313,7 +313,7 @@ def draws_a_sheet(hand):
     scene.thunder.takes[0].star = True
     scene.frame_set(33)
     yield 0.5
-    work = room("scene.work")
+    work = room("scene.host.jobs")
     held = time_slices(work)
     bpy.ops.wm.save_as_mainfile(filepath=str(Path(hand.folder) / "shot.blend"))
     with hand.context():

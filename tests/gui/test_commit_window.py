@@ -2,7 +2,6 @@
 """An animator at a real window edits a key, sees the score follow, listens, and commits with a click."""
 
 import pytest
-
 from timing import keeps
 
 pytestmark = [pytest.mark.window, pytest.mark.timeout(1200)]

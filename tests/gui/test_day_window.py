@@ -2,7 +2,6 @@
 """A newcomer's first day at a real window, from the cube to a committed line, and back by undo."""
 
 import pytest
-
 from timing import keeps
 
 pytestmark = [pytest.mark.window, pytest.mark.timeout(900)]

@@ -2,7 +2,6 @@
 """Around takes in a real window: long work that never holds it, dialogue, a voice that moves, the engine's setup."""
 
 import pytest
-
 from timing import keeps
 
 pytestmark = [pytest.mark.window, pytest.mark.timeout(2400)]

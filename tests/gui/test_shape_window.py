@@ -2,7 +2,6 @@
 """An animator at a real window shapes, closes, mixes and keeps takes, and undoes it."""
 
 import pytest
-
 from timing import keeps
 
 pytestmark = [pytest.mark.window, pytest.mark.timeout(900)]

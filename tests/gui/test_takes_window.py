@@ -2,7 +2,6 @@
 """An animator at a real window goes through takes: by keys, marks them, compares them side by side."""
 
 import pytest
-
 from timing import keeps
 
 pytestmark = [pytest.mark.window, pytest.mark.timeout(900)]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from timing import keeps
 
 from thunder_core.client import Client
-from timing import keeps
 
 pytestmark = [pytest.mark.window, pytest.mark.timeout(600)]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..arrays import Unreadable, read_npz
+from ..arrays import read_npz, Unreadable
 from ..errors import BadHead
 
 HEAD_FILE = Path(__file__).resolve().parents[2] / "weights" / "head.npz"

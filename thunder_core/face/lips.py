@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import BadHead
 from . import surface
-from .head import EYE_LEFT, EYE_RIGHT, JAW, Head
+from .head import EYE_LEFT, EYE_RIGHT, Head, JAW
 
 # All in distances between the eyes (62 mm in an adult): the window in which a mouth is looked for, and its pixels.
 _WIDE, _BELOW, _ABOVE = 0.75, 1.75, -0.6

@@ -10,8 +10,8 @@ import numpy as np
 
 from ..errors import BadHead
 from . import surface
-from .head import EYE_LEFT, EYE_RIGHT, JAW, Head, load_head
-from .lips import Seam, find_seam
+from .head import EYE_LEFT, EYE_RIGHT, Head, JAW, load_head
+from .lips import find_seam, Seam
 
 # Mouth vertices of the bundled head: its lips come first, rings from the skin inwards, each from the left corner over the top.
 LIP_RINGS, LIP_AROUND, CONTACT_RING = 7, 40, 5

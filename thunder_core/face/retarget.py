@@ -17,7 +17,7 @@ import numpy as np
 from ..rotation import rotvec_to_matrix
 from ..types import Motion
 from . import regions
-from .head import JAW, Head
+from .head import Head, JAW
 from .mapping import Sum, Track
 
 MOST = 10.0  # largest coefficient, the end of a shape key's slider

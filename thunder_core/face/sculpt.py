@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from . import sculpt_ears, sculpt_mouth, sculpt_muzzle, sculpt_parts, sculpt_rig, sculpt_shapes, sculpt_skin
-from .sculpt_mesh import COLORS, MATERIALS, Mesh, edges, triangulate
+from .sculpt_mesh import COLORS, edges, MATERIALS, Mesh, triangulate
 
 HEAD_FILE = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
 GRAIN = 1e-7  # metres; coordinates are rounded to it so that the last bits of a libm do not matter

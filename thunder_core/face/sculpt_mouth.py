@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from .sculpt_mesh import bump, smooth_step
-from .sculpt_rig import JAW, JOINTS, corner_fade, lip_fade
-from .sculpt_muzzle import CONTACT, MOUTH_WIDTH, lip_line
+from .sculpt_muzzle import CONTACT, lip_line, MOUTH_WIDTH
+from .sculpt_rig import corner_fade, JAW, JOINTS, lip_fade
 
 CLOSE_ANGLE = 0.30  # jaw angle [rad] that mouthClose = 1 stands for
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from . import sculpt_nose
-from .sculpt_form import EYE, EYE_RADIUS, LID_RADIUS, drop_onto
+from .sculpt_form import drop_onto, EYE, EYE_RADIUS, LID_RADIUS
 from .sculpt_mesh import edges
-from .sculpt_muzzle import LIP_RINGS, RING, RINGS, lip_ring
+from .sculpt_muzzle import lip_ring, LIP_RINGS, RING, RINGS
 
 HALF = 32  # columns from the face's midline to the back's
 ROWS = 60

@@ -13,23 +13,23 @@ from pathlib import Path
 
 import torch
 
+from ..engine.m2s.model import MeshToSpeech
+from ..engine.m2s.mouth import Mouth, SPACES, weights_name
+from ..engine.speech.encoder import EncoderConfig, SpeechEncoder
+from ..engine.speech.speaker import SpeakerEncoder
+from ..engine.weights import load_weights, save_weights, write_sums
 from ..face.head import load_head
-from ..m2s.model import MeshToSpeech
-from ..m2s.mouth import SPACES, Mouth, weights_name
-from ..speech.encoder import EncoderConfig, SpeechEncoder
-from ..speech.speaker import SpeakerEncoder
-from ..weights import load_weights, save_weights, write_sums
 from .adapt import adapt
-from .calibrate import KERNELS, calibrate
+from .calibrate import calibrate, KERNELS
 from .card import write_card
-from .corpus import Corpus, build as build_corpus
+from .corpus import build as build_corpus, Corpus
 from .denoiser import M2S_WEIGHT, train_denoiser
 from .encoder import SMALL_WAVE, train_encoder
 from .judge import train_judge
 from .label import Labeller
 from .loop import Schedule
 from .m2s import train_m2s
-from .motions import QUIET_CLIPS, MotionSet, animate, hear
+from .motions import animate, hear, MotionSet, QUIET_CLIPS
 from .real_faces import solve_folder
 from .speaker import import_resemblyzer
 from .tracked import convert_facegood

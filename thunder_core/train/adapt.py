@@ -16,17 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
+from ..engine.m2s.model import MeshToSpeech
+from ..engine.speech.encoder import SpeechEncoder
+from ..engine.speech.speaker import SpeakerEncoder
+from ..engine.speech.units import Units
+from ..engine.weights import load_weights
 from ..face.head import Head
-from ..m2s.model import MeshToSpeech
-from ..speech.encoder import SpeechEncoder
-from ..speech.speaker import SpeakerEncoder
-from ..speech.units import Units
-from ..weights import load_weights
-from .corpus import Clip, build
+from .corpus import build, Clip
 from .denoiser import train_denoiser
 from .label import Labeller
 from .loop import Schedule
-from .motions import SAMPLES_PER_FRAME, MotionSet, animate, hear
+from .motions import animate, hear, MotionSet, SAMPLES_PER_FRAME
 
 PIECE, SLACK = 250, 50  # animation frames: 10 s, and how far around a cut may look for a quiet place
 HOLD_OUT = 8  # every eighth piece is measured on

@@ -17,8 +17,8 @@ import numpy as np
 import soundfile
 import torch
 
-from ..speech.encoder import SpeechEncoder, loudness
-from ..speech.phones import PHONES, phone_index
+from ..engine.speech.encoder import loudness, SpeechEncoder
+from ..engine.speech.phones import phone_index, PHONES
 from ..types import FPS
 from .label import best_path
 

@@ -23,8 +23,8 @@ import torch
 import torchaudio
 from tqdm import tqdm
 
-from ..speech.phones import SILENCE, phone_index
-from ..types import RATE, pack
+from ..engine.speech.phones import phone_index, SILENCE
+from ..types import pack, RATE
 from .synthetic import synthesise
 from .tracked import SOUNDS, tracked_clips
 

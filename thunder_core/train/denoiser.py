@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn, Tensor
 
-from ..diffusion.denoiser import Denoiser, DenoiserConfig
-from ..diffusion.sampling import STEPS, alpha_bar, noisy
+from ..engine.diffusion.denoiser import Denoiser, DenoiserConfig
+from ..engine.diffusion.sampling import alpha_bar, noisy, STEPS
+from ..engine.m2s.model import MeshToSpeech
+from ..engine.m2s.mouth import Mouth, SPACES
+from ..engine.speech.encoder import LOUDNESS, phonetic, SpeechEncoder
 from ..face.head import Head
-from ..m2s.model import MeshToSpeech
-from ..m2s.mouth import SPACES, Mouth
-from ..speech.encoder import LOUDNESS, SpeechEncoder, phonetic
-from .loop import Schedule, fit
-from .m2s import SpeechBatches, speech_loss
+from .loop import fit, Schedule
+from .m2s import speech_loss, SpeechBatches
 from .motions import MotionSet
 
 FRAMES = 70  # as in the paper

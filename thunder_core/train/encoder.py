@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..speech.encoder import EncoderConfig, SpeechEncoder
-from ..speech.mel import gain, level
-from ..speech.phones import SILENCE
+from ..engine.speech.encoder import EncoderConfig, SpeechEncoder
+from ..engine.speech.mel import gain, level
+from ..engine.speech.phones import SILENCE
 from ..types import RATE
 from .augment import augment, change_speed, voiceless
-from .corpus import LABEL_HOP, Clip, Corpus
-from .loop import Schedule, fit
+from .corpus import Clip, Corpus, LABEL_HOP
+from .loop import fit, Schedule
 
 CROP = 160  # feature frames, 3.2 s
 BATCH = 16

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..diffusion.sampling import sample, seeded_noise
-from ..face.flame import FlameLayer
+from ..engine.diffusion.denoiser import Denoiser, DenoiserConfig
+from ..engine.diffusion.sampling import sample, seeded_noise
+from ..engine.flame import FlameLayer
+from ..engine.m2s.mouth import LIPS
+from ..engine.speech.encoder import SpeechEncoder
+from ..engine.weights import load_network
 from ..face.head import Head
-from ..m2s.mouth import LIPS
-from ..weights import load_network
 from . import metrics
 from .denoiser import Performer
 from .motions import MotionSet, Row
-from ..diffusion.denoiser import Denoiser, DenoiserConfig
-from ..speech.encoder import SpeechEncoder
 
 SAMPLES = 32  # S of the paper
 MOST_FRAMES = 125

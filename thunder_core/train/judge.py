@@ -12,12 +12,12 @@ from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from ..m2s.judge import FLOOR, Judge, JudgeConfig
-from ..m2s.model import MeshToSpeech
-from ..m2s.mouth import Mouth
-from ..m2s.score import DAMPED, OFF_FRAMES, SMOOTH, evidence, late, merits
-from ..speech.encoder import LOUDNESS
-from .loop import Schedule, fit
+from ..engine.m2s.judge import FLOOR, Judge, JudgeConfig
+from ..engine.m2s.model import MeshToSpeech
+from ..engine.m2s.mouth import Mouth
+from ..engine.m2s.score import DAMPED, evidence, late, merits, OFF_FRAMES, SMOOTH
+from ..engine.speech.encoder import LOUDNESS
+from .loop import fit, Schedule
 from .m2s import SpeechBatches
 from .motions import MotionSet
 

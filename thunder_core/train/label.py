@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..speech.encoder import ENCODER_RATE, SpeechEncoder
-from ..speech.phones import PHONES
+from ..engine.speech.encoder import ENCODER_RATE, SpeechEncoder
+from ..engine.speech.phones import PHONES
 
 _CHANGE = 4.0  # nats: what a change of phone costs in the Viterbi path
 

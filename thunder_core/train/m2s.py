@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..m2s.model import MeshToSpeech, MeshToSpeechConfig
-from ..m2s.mouth import SPACES
+from ..engine.m2s.model import MeshToSpeech, MeshToSpeechConfig
+from ..engine.m2s.mouth import SPACES
+from ..engine.m2s.score import evidence
+from ..engine.speech.mel import gain, LogMel
 from ..face.head import Head
-from ..m2s.score import evidence
-from ..speech.mel import LogMel, gain
-from .loop import Schedule, fit
-from .motions import UNITS, MotionSet
+from .loop import fit, Schedule
+from .motions import MotionSet, UNITS
 
 FRAMES = 125  # 5 s, as in the paper
 BATCH = 16

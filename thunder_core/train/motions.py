@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..speech.encoder import SpeechEncoder, loudness, speech_features
-from ..speech.phones import SILENCE
-from ..speech.speaker import SpeakerEncoder
-from ..speech.units import Units, fit_units
-from ..types import FPS, RATE, pack
+from ..engine.speech.encoder import loudness, speech_features, SpeechEncoder
+from ..engine.speech.phones import SILENCE
+from ..engine.speech.speaker import SpeakerEncoder
+from ..engine.speech.units import fit_units, Units
+from ..types import FPS, pack, RATE
 from .augment import noise
 from .corpus import Corpus
 from .teacher import perform

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..face.flame import FlameLayer, opening_mm, width_mm
+from ..engine.flame import FlameLayer, opening_mm, width_mm
 from ..face.head import Head
 from .landmarks import MM
 from .solve import Solved

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..m2s.pitch import CLASSES, HIGHEST, LOWEST, classes, hertz_along, smooth_path
-from ..speech.mel import HOP
+from ..engine.m2s.pitch import CLASSES, classes, hertz_along, HIGHEST, LOWEST, smooth_path
+from ..engine.speech.mel import HOP
 from ..types import RATE
 
 _WINDOW = 480  # samples (30 ms) compared with themselves later

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..face.flame import opening_mm, width_mm
+from ..engine.flame import opening_mm, width_mm
 from ..face.head import Head
 from ..types import FPS, Motion
-from .landmarks import INNER_LIPS, contours
+from .landmarks import contours, INNER_LIPS
 from .metrics import angular_speed
 from .overlay import draw
-from .solve import Solved, read_landmarks, solve
-from .tracked import SOUNDS, read_tracked, resample, write_tracked
+from .solve import read_landmarks, solve, Solved
+from .tracked import read_tracked, resample, SOUNDS, write_tracked
 
 _GROUPS = ("lips_outer", "lips_inner", "lids", "brows", "chin", "cheeks", "nose")
 

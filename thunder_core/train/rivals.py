@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn, Tensor
 
 PERIODS = (2, 3, 5, 7, 11)  # samples
 RESOLUTIONS = ((256, 64), (640, 160), (1280, 320))  # samples: window and hop

@@ -16,11 +16,11 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
+from ..engine.flame import FlameLayer
 from ..errors import ThunderError
-from ..face.flame import FlameLayer
 from ..face.head import Head
 from ..types import Motion
-from .landmarks import BROWS, CHIN, INNER_LIPS, IRISES, LID_ACROSS, MM, NOSE_TIP, OUTER_EYES, POINTS, RIGID, Spots, contours, correspondence
+from .landmarks import BROWS, CHIN, contours, correspondence, INNER_LIPS, IRISES, LID_ACROSS, MM, NOSE_TIP, OUTER_EYES, POINTS, RIGID, Spots
 
 JAW_UNIT = 0.30  # rad: jaw rotations are solved in this unit, an open mouth, so that they weigh like channels
 _GROUP_WEIGHT = {  # how much a millimetre counts in x, y and z; depth from one camera is a guess

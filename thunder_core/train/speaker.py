@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ..speech.speaker import SpeakerEncoder
+from ..engine.speech.speaker import SpeakerEncoder
 
 
 def import_resemblyzer(checkpoint: Path) -> SpeakerEncoder:

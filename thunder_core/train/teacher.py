@@ -16,10 +16,10 @@ from functools import lru_cache
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
-from ..speech.closures import closure, segments
-from ..speech.phones import BILABIALS, LABIODENTALS, PHONES, SILENCE
+from ..engine.speech.closures import closure, segments
+from ..engine.speech.phones import BILABIALS, LABIODENTALS, PHONES, SILENCE
 from ..types import FPS, Motion
-from .calibrate import KERNELS, around, occupancy
+from .calibrate import around, KERNELS, occupancy
 
 # The default head's response to its channels, millimetres (tests/face measures them).
 JAW_MM_PER_RADIAN = 92.0  # inner-lip gap per jaw rotation

@@ -20,7 +20,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from ..errors import ThunderError
 from ..files import write_file
-from ..types import FPS, RATE, Motion
+from ..types import FPS, Motion, RATE
 
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 Retarget = Callable[[np.ndarray], np.ndarray]  # coefficients [T, b] of another basis → the head's channels [T, n]

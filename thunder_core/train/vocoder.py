@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn, Tensor
 
+from ..engine.m2s.model import MeshToSpeech
+from ..engine.m2s.mouth import SPACES
+from ..engine.m2s.pitch import class_of, CLASSES, hertz_along, smooth_path
+from ..engine.m2s.vocoder import LOG_FLOOR, tamed, turns, Vocoder, VocoderConfig
+from ..engine.speech.mel import LogMel
 from ..face.head import Head
-from ..m2s.model import MeshToSpeech
-from ..m2s.mouth import SPACES
-from ..m2s.pitch import CLASSES, class_of, hertz_along, smooth_path
-from ..m2s.vocoder import LOG_FLOOR, Vocoder, VocoderConfig, tamed, turns
-from ..speech.mel import LogMel
-from .loop import Schedule, fit
+from .loop import fit, Schedule
 from .m2s import SpeechBatches
-from .motions import UNITS, MotionSet
+from .motions import MotionSet, UNITS
 from .pitch import track
 from .rivals import Rivals, rivals_loss, vocoder_loss
 

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Putting a take on a head and giving the head back: the animator's own animation plays on around the take, untouched."""
+
+from __future__ import annotations
+
+import json
+
+import bpy
+
+from ...thunder_core.errors import BadRequest
+from ..heads import channel_preview, head, head_state, rna_paths
+from ..host import compat
+
+TRACK = "Thunder: My Animation"  # NLA track that plays the animator's own action under a take that is shown
+STILL = f"{TRACK} (Still)"  # the track under it, and its action
+FAR = 100_000.0  # frames either way that the track covers: cycles and extrapolation go on as in the action itself
+
+
+def actions_of(entry) -> list[bpy.types.Action]:
+    """The actions of a take that are still there, in the order of its rig's targets; one for all from 4.4 on."""
+    return [action for action in (entry.action, *(more.action for more in entry.more)) if action is not None]
+
+
+def is_shown(rig: head.Rig, entry) -> bool:
+    return entry.action is not None and shown_action(rig) == entry.action
+
+
+def shown_action(rig: head.Rig):
+    """The take on the head now, None for the animator's own animation, whoever assigned it."""
+    kept, animation = head_state.of(rig.owner), rig.targets[0].animation_data
+    if kept is None or kept.shown is None or animation is None or animation.action != kept.shown:
+        return None
+    return kept.shown
+
+
+def animation_of(rig: head.Rig) -> tuple[int, int]:
+    """What tells one animation of a head from another in this session: session ids of its mesh and of what it plays."""
+    animation = rig.targets[0].animation_data
+    action = animation.action if animation else None
+    return rig.mesh.session_uid, action.session_uid if action is not None else 0
+
+
+def show(rig: head.Rig, entry) -> None:
+    """Put a take on a head, its own animation remembered. Under 30 ms; raises BadHead or BadRequest."""
+    if not actions_of(entry):
+        raise BadRequest(f"The action of take “{entry.name}” was deleted: generate the take again from seed {entry.seed}")
+    head.check_animatable(rig)
+    channel_preview.end_all()
+    before = shown_action(rig)
+    if before is None:
+        remember_own(rig)
+        _hold_still(rig)
+        for target in rig.targets:
+            _play_under(target)
+    _rest(rig)
+    actions = actions_of(entry)
+    for index, target in enumerate(rig.targets):
+        compat.assign_action(target, *part_of(actions, rig, index))
+        animation = target.animation_data
+        # A take is seen as it is, whatever the animator's own action is mixed with; outside its frames and on
+        # what it does not move, the animator's own animation goes on.
+        animation.action_blend_type, animation.action_influence = "REPLACE", 1.0
+        animation.action_extrapolation = "NOTHING" if base_track(target) else "HOLD"
+    remembered = head_state.ensure(rig.owner)
+    if before != actions[0]:
+        remembered.before = before
+    remembered.shown = actions[0]
+
+
+def part_of(actions: list, rig: head.Rig, index: int) -> tuple[bpy.types.Action | None, str]:
+    """(action, slot) of a take for the target of that index; (None, "") if the take was made without that target."""
+    target = rig.targets[index]
+    if compat.HAS_SLOTS:
+        slot = compat.slot_for(actions[0], target, index)
+        return (actions[0], slot) if slot else (None, "")
+    fitting = [action for action in actions if action.id_root == target.id_type]
+    named = [action for action in fitting if action.get(compat.TARGET) == target.name]
+    if not named and index < len(actions) and actions[index] in fitting:
+        named = [actions[index]]  # the data-block was renamed since
+    return (named[0], "") if named else (None, "")
+
+
+def base_track(target):
+    """The NLA track of ours under the take that a data-block shows, or None."""
+    return next(iter(base_tracks(target)), None)
+
+
+def base_tracks(target) -> list:
+    """The NLA tracks of ours under the take that a data-block shows: a still pose, and the animator's own action."""
+    animation = target.animation_data
+    return [track for track in animation.nla_tracks if track.name.startswith(TRACK)] if animation else []
+
+
+def _hold_still(rig: head.Rig) -> None:
+    """Let what the animator's action does not move stand as it stands, under a track that plays this action.
+
+    Around a take Blender's NLA would put such things at the default of their property, and that of a shape key is 1.
+    """
+    wanted: list[list] = []
+    for target in rig.targets:
+        animation = target.animation_data
+        wanted.append([])
+        if animation is None or animation.action is None:
+            continue
+        moved = {(curve.data_path, curve.array_index) for curve in compat.curves_for(target)}
+        for strip in (strip for track in animation.nla_tracks for strip in track.strips if strip.action is not None):
+            moved |= {(curve.data_path, curve.array_index) for curve in compat.curves_of(strip.action, compat.strip_slot(strip))}
+        wanted[-1] = [(track.path, track.index, rna_paths.value(target, track.path, track.index))
+                      for _, track in rig.tracks_of(target) if (track.path, track.index) not in moved]
+    if not any(wanted):
+        return
+    actions, collections = compat.new_action(STILL, rig.targets)
+    for action in actions:
+        action.use_fake_user = False
+    for index, (target, still) in enumerate(zip(rig.targets, wanted)):
+        for path, place, value in still:
+            points = compat.new_curve(collections[index], path, place, "").keyframe_points
+            points.add(1)
+            points[0].co = (1.0, value)
+        if still:
+            track = target.animation_data.nla_tracks.new()
+            track.name = STILL
+            strip = track.strips.new(STILL, 1, actions[min(index, len(actions) - 1)])
+            compat.set_strip_slot(strip, compat.slot_for(actions[0], target, index) if compat.HAS_SLOTS else "")
+            strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"
+    for action in actions:
+        if not action.users:
+            bpy.data.actions.remove(action)
+
+
+def _play_under(target) -> None:
+    """Let a data-block's active action play as the uppermost NLA track, exactly as it plays now."""
+    animation = target.animation_data
+    if animation is None or animation.action is None:
+        return
+    action, slot = animation.action, compat.slot_of(target)
+    first, last = action.frame_range
+    track = animation.nla_tracks.new()
+    track.name = TRACK
+    strip = track.strips.new(TRACK, int(first), action)
+    compat.set_strip_slot(strip, slot)
+    if animation.action_extrapolation == "HOLD":
+        strip.action_frame_start, strip.action_frame_end = -FAR, FAR
+        strip.frame_start_ui = -FAR
+    strip.extrapolation = animation.action_extrapolation
+    strip.blend_type = animation.action_blend_type
+    if animation.action_influence != 1.0:
+        strip.use_animated_influence = True
+        strip.influence = animation.action_influence
+
+
+def remove_base(rig: head.Rig) -> None:
+    """Take our NLA tracks away again."""
+    still = set()
+    for target in rig.targets:
+        while (track := base_track(target)) is not None:
+            if track.name.startswith(STILL):
+                still |= {strip.action for strip in track.strips if strip.action is not None}
+            target.animation_data.nla_tracks.remove(track)
+    for action in still:
+        if action.users <= int(action.use_fake_user):
+            bpy.data.actions.remove(action)
+
+
+def show_own(rig: head.Rig) -> None:
+    """Give a head back the animation and the still pose that it had before takes were shown."""
+    channel_preview.end_all()
+    before = shown_action(rig)
+    if before is None:
+        remove_base(rig)
+        return
+    remove_base(rig)
+    _rest(rig)
+    for target, action, kept in zip(rig.targets, own_actions(rig), own_targets(rig)):
+        compat.assign_action(target, action, kept.get("slot", ""))
+        animation = target.animation_data
+        for name in ("action_blend_type", "action_influence", "action_extrapolation"):
+            if name in kept:
+                setattr(animation, name, kept[name])
+        for bone, mode in kept.get("modes", {}).items():
+            if bone in target.pose.bones:
+                target.pose.bones[bone].rotation_mode = mode
+        for path, index, value in kept.get("values", ()):
+            if rna_paths.exists(target, path):
+                rna_paths.put(target, path, index, value)
+    remembered = head_state.ensure(rig.owner)
+    remembered.shown, remembered.before = None, before
+    for target in rig.targets:
+        target.update_tag()
+
+
+def own_actions(rig: head.Rig) -> list:
+    """The animator's own action of each target of a rig, None where there was none, as last remembered."""
+    kept = head_state.of(rig.owner)
+    own = kept.own if kept is not None else ()
+    return [entry.action for entry in own] if len(own) == len(rig.targets) else [None] * len(rig.targets)
+
+
+def own_targets(rig: head.Rig) -> list[dict]:
+    """Slot and blending of each of them."""
+    remembered = head_state.of(rig.owner)
+    kept = json.loads(remembered.own_state or "{}").get("targets", []) if remembered is not None else []
+    return kept if len(kept) == len(rig.targets) else [{}] * len(rig.targets)
+
+
+def remember_own(rig: head.Rig) -> None:
+    """Note what is on a head now as the animator's own: actions, slots, blending, still values."""
+    remove_base(rig)
+    remembered = head_state.ensure(rig.owner)
+    remembered.own.clear()
+    kept = []
+    for target in rig.targets:
+        animation = target.animation_data
+        remembered.own.add().action = animation.action if animation else None
+        kept.append({} if animation is None else {
+            "slot": compat.slot_of(target), "action_blend_type": animation.action_blend_type,
+            "action_influence": animation.action_influence, "action_extrapolation": animation.action_extrapolation,
+        })
+        kept[-1] |= _still(rig, target)
+    remembered.own_state = json.dumps({"targets": kept})
+
+
+def _still(rig: head.Rig, target) -> dict:
+    """What stands on a target without keys: values of its tracks (of all its shape keys), rotation modes of its bones."""
+    if target.id_type == "KEY":
+        return {"values": [(rna_paths.key_path(block.name), 0, block.value) for block in target.key_blocks]}
+    values, modes = [], {}
+    for _, track in rig.tracks_of(target):
+        if rna_paths.exists(target, track.path):
+            values.append((track.path, track.index, rna_paths.value(target, track.path, track.index)))
+        bone = rna_paths.bone_of(track.path)
+        if bone is not None:
+            modes[bone[0]] = target.pose.bones[bone[0]].rotation_mode
+    return {"values": values, "modes": modes}
+
+
+def _rest(rig: head.Rig) -> None:
+    """Put everything that a take or the animator's own action moves on the face at rest, or its pose would leak."""
+    for target in rig.targets:
+        for _, track in rig.tracks_of(target):
+            rna_paths.rest(target, track.path, track.index, track.rest)
+        if target.id_type == "KEY":
+            for curve in compat.curves_for(target):
+                if curve.data_path.endswith(".value") and rna_paths.exists(target, curve.data_path):
+                    rna_paths.put(target, curve.data_path, 0, 0.0)

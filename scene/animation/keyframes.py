@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The keys of a curve as arrays: read, cut in two without a change of shape, moved, joined and written back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...thunder_core.animation.keys import Keys
+from ...thunder_core.animation.poses import PoseKeys
+from ..host import compat
+
+# What makes up a key, with the type and the length that foreach_get wants.
+PARTS = {
+    "co": (np.float32, 2), "handle_left": (np.float32, 2), "handle_right": (np.float32, 2),
+    "interpolation": (np.int32, 1), "easing": (np.int32, 1), "handle_left_type": (np.int32, 1),
+    "handle_right_type": (np.int32, 1), "amplitude": (np.float32, 1), "back": (np.float32, 1), "period": (np.float32, 1),
+    "type": (np.int32, 1),
+}
+_BACK = 1.70158  # how far Blender's own new keys overshoot with the interpolation of that name
+_IN_LINE = 3e-5  # handles that are off one line by less than this value are aligned
+_NEAR = 1e-3  # frames: keys nearer than this are one
+_NEWTON, _HALVINGS = 8, 40  # steps at most to find where a Bézier segment is at a frame
+_ON_TIME = 1e-7  # frames: nearer than this it is there
+
+
+def read(curve) -> dict[str, np.ndarray]:
+    """The keys of a curve, [count, length] for each part of a key."""
+    count, keys = len(curve.keyframe_points), {}
+    for part, (kind, length) in PARTS.items():
+        buffer = np.empty(count * length, kind)
+        curve.keyframe_points.foreach_get(part, buffer)
+        keys[part] = buffer.reshape(count, length)
+    return keys
+
+
+def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = None) -> None:
+    """Give a curve exactly these keys.
+
+    as_they_are: a mask of keys whose handles must stay where they are; Blender places automatic ones by what is beside them,
+    so those that it would move are made aligned or free.
+    """
+    points = curve.keyframe_points
+    points.clear()
+    points.add(len(keys["co"]))
+    _set(curve, keys)
+    if as_they_are is None or not as_they_are.any():
+        return
+    now = read(curve)
+    went = sum(np.abs(now[side] - keys[side]).max(1) for side in ("handle_left", "handle_right")) > _IN_LINE
+    if (went & as_they_are).any():
+        keys = keys | {side: keys[side].copy() for side in ("handle_left_type", "handle_right_type")}
+        for place in np.flatnonzero(went & as_they_are):
+            fix_handles(keys, place)
+        _set(curve, keys)
+
+
+def _set(curve, keys: dict[str, np.ndarray]) -> None:
+    for part, values in keys.items():
+        curve.keyframe_points.foreach_set(part, np.ascontiguousarray(values).ravel())
+    curve.update()
+
+
+def made(points: np.ndarray, left: np.ndarray, right: np.ndarray, handles: int) -> dict[str, np.ndarray]:
+    """Bézier keys at points [K, 2] (frame, value) with handles [K, 2] of one type."""
+    count = len(points)
+    keys = {part: np.zeros((count, length), kind) for part, (kind, length) in PARTS.items()}
+    keys["co"][:], keys["handle_left"][:], keys["handle_right"][:] = points, left, right
+    keys["interpolation"][:] = compat.BEZIER
+    keys["handle_left_type"][:] = keys["handle_right_type"][:] = handles
+    keys["back"][:] = _BACK
+    return keys
+
+
+def of(reduced: Keys, frames: np.ndarray) -> dict[str, np.ndarray]:
+    """Reduced keys of samples at frames [T], with aligned handles."""
+    left, right = reduced.handles(frames)
+    return made(np.stack([frames[reduced.index], reduced.value], 1), left, right, compat.ALIGNED)
+
+
+def of_poses(posed: PoseKeys, frames: np.ndarray, kinds: dict[int, str]) -> dict[str, np.ndarray]:
+    """Keys of poses on scene frames [T]: handles aligned but for kinks. kinds: index of a frame → what its pose is there for;
+    closures and breakdowns are drawn as such."""
+    left, right = posed.handles(frames)
+    keys = made(np.stack([frames[posed.index], posed.value], 1), left, right, compat.ALIGNED)
+    for side in ("handle_left_type", "handle_right_type"):
+        keys[side][~posed.aligned] = compat.FREE
+    drawn = {"CLOSURE": compat.EXTREME, "BREAKDOWN": compat.BREAKDOWN}
+    keys["type"][:, 0] = [drawn.get(kinds.get(index, ""), compat.KEYFRAME) for index in posed.index.tolist()]
+    return keys
+
+
+def on_every_frame(frames: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
+    """A key on each frame [T], its handles clamped so that nothing overshoots."""
+    points = np.stack([frames, values], 1)
+    return made(points, points - [1 / 3, 0], points + [1 / 3, 0], compat.AUTO_CLAMPED)
+
+
+def some(keys: dict[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndarray]:
+    """The chosen ones of keys (a mask or places)."""
+    return {part: values[chosen] for part, values in keys.items()}
+
+
+def before(keys: dict[str, np.ndarray], frame: float) -> dict[str, np.ndarray]:
+    """The keys up to a frame, itself included."""
+    return some(keys, keys["co"][:, 0] <= frame + _NEAR)
+
+
+def after(keys: dict[str, np.ndarray], frame: float) -> dict[str, np.ndarray]:
+    """The keys from a frame on, itself included."""
+    return some(keys, keys["co"][:, 0] >= frame - _NEAR)
+
+
+def moved(keys: dict[str, np.ndarray], frames: float, rise: float = 0.0) -> dict[str, np.ndarray]:
+    """The keys so many frames later, and that much higher."""
+    shift = np.array([frames, rise], np.float32)
+    return keys | {part: keys[part] + shift for part in ("co", "handle_left", "handle_right")}
+
+
+def joined(*pieces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Keys one after the other."""
+    return {part: np.concatenate([piece[part] for piece in pieces]) for part in PARTS}
+
+
+def fix_handles(keys, place: int) -> None:
+    """Keep a key's handles where they are, whatever happens beside it: aligned if they lie on one line, else free."""
+    if keys["handle_left_type"][place] == keys["handle_right_type"][place] == compat.FREE:
+        return
+    left, right = ((keys[side][place] - keys["co"][place]).astype(float) for side in ("handle_left", "handle_right"))
+    in_line = left[0] < 0 < right[0] and abs(left[1] / left[0] - right[1] / right[0]) * max(-left[0], right[0]) < _IN_LINE
+    kind = compat.ALIGNED if in_line else compat.FREE
+    keys["handle_left_type"][place] = keys["handle_right_type"][place] = kind
+
+
+def cut(keys: dict[str, np.ndarray], frame: float, value_at) -> dict[str, np.ndarray]:
+    """The keys with one more at a frame between the outer ones, the curve's shape unchanged.
+
+    value_at(frame) is the curve. Beyond the outer keys, or where there is a key already, nothing is added.
+    """
+    times = keys["co"][:, 0]
+    place = int(np.searchsorted(times, frame, side="right")) - 1
+    if place < 0 or place >= len(times) - 1 or min(abs(times[place] - frame), abs(times[place + 1] - frame)) < _NEAR:
+        return keys
+    keys = {part: values.copy() for part, values in keys.items()}
+    kind = int(keys["interpolation"][place, 0])
+    if kind == compat.BEZIER:
+        return _cut_bezier(keys, place, frame)
+    frames = np.array([frame])
+    if kind not in (compat.CONSTANT, compat.LINEAR):  # an easing has no half: frame by frame it is the same to the eye
+        inner = np.arange(np.floor(times[place]) + 1, np.ceil(times[place + 1]))
+        frames = np.union1d(inner, frames)
+        keys["interpolation"][place] = compat.LINEAR
+    new = on_every_frame(frames, np.array([value_at(float(f)) for f in frames]))
+    new["interpolation"][:] = keys["interpolation"][place]
+    return joined(some(keys, np.arange(place + 1)), new, some(keys, np.arange(place + 1, len(times))))
+
+
+def evaluate(keys: dict[str, np.ndarray], frames: np.ndarray) -> np.ndarray | None:
+    """The curve through keys at frames [S] between the outer ones, held beyond them, as Blender evaluates it.
+
+    None where an interpolation is neither constant, linear nor Bézier.
+    """
+    points, kind = keys["co"].astype(float), keys["interpolation"][:, 0]
+    if not len(points):
+        return None
+    segment = np.clip(np.searchsorted(points[:, 0], frames, side="right") - 1, 0, max(len(points) - 2, 0))
+    if len(points) == 1:
+        return np.full(len(frames), points[0, 1])
+    if not np.isin(kind[:-1], (compat.CONSTANT, compat.LINEAR, compat.BEZIER)).all():
+        return None
+    first, last = points[segment], points[segment + 1]
+    whole = np.maximum(last[:, 0] - first[:, 0], 1e-9)
+    part = np.clip((frames - first[:, 0]) / whole, 0.0, 1.0)
+    kind = kind[segment]
+    values = first[:, 1] + np.where(kind == compat.CONSTANT, part >= 1.0, part) * (last[:, 1] - first[:, 1])
+    curved = np.flatnonzero((kind == compat.BEZIER) & (part > 0.0) & (part < 1.0))
+    if len(curved):
+        at = segment[curved]
+        corners = np.stack([points[at], keys["handle_right"][at], keys["handle_left"][at + 1], points[at + 1]]).astype(float)
+        values[curved] = _on_bezier(_unlooped(corners), frames[curved])
+    return values
+
+
+def _unlooped(corners: np.ndarray) -> np.ndarray:
+    """Corners [4, …, 2] of Bézier segments; a handle that reaches past the other key in time is shortened to it, as Blender
+    does when it evaluates the curve."""
+    first, right, left, last = corners
+    whole = np.abs(last[..., :1] - first[..., :1])
+    out, back = right - first, left - last
+    scale_out, scale_back = (np.minimum(1.0, whole / np.maximum(np.abs(side[..., :1]), 1e-9)) for side in (out, back))
+    return np.stack([first, first + out * scale_out, last + back * scale_back, last])
+
+
+def _on_bezier(corners: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Values [S] of Bézier segments, their corners [4, S, 2] in order of time, each at a frame within it."""
+    a, b, c, d = corners
+    time, value = (np.array([d - 3 * c + 3 * b - a, 3 * (c - 2 * b + a), 3 * (b - a), a])[..., axis] for axis in (0, 1))
+    time[3] -= frames
+    s = -time[3] / (d[:, 0] - a[:, 0])
+    for _ in range(_NEWTON):
+        off = ((time[0] * s + time[1]) * s + time[2]) * s + time[3]
+        if np.abs(off).max() < _ON_TIME:
+            break
+        steep = (3 * time[0] * s + 2 * time[1]) * s + time[2]
+        s = np.clip(s - off / np.maximum(steep, 1e-6), 0.0, 1.0)
+    else:  # a handle that stands nearly upright: by halves
+        late = np.flatnonzero(np.abs(off) >= _ON_TIME)
+        low, high = np.zeros(len(late)), np.ones(len(late))
+        for _ in range(_HALVINGS):
+            s[late] = (low + high) / 2
+            before = ((time[0, late] * s[late] + time[1, late]) * s[late] + time[2, late]) * s[late] + time[3, late] < 0
+            low, high = np.where(before, s[late], low), np.where(before, high, s[late])
+    return ((value[0] * s + value[1]) * s + value[2]) * s + value[3]
+
+
+def _cut_bezier(keys, place: int, frame: float) -> dict[str, np.ndarray]:
+    p = np.array([keys["co"][place], keys["handle_right"][place], keys["handle_left"][place + 1], keys["co"][place + 1]], float)
+    p = _unlooped(p)
+    low, high = 0.0, 1.0
+    for _ in range(50):
+        s = (low + high) / 2
+        a, b, c = (p[i] * (1 - s) + p[i + 1] * s for i in range(3))
+        d, e = a * (1 - s) + b * s, b * (1 - s) + c * s
+        middle = d * (1 - s) + e * s
+        low, high = (s, high) if middle[0] < frame else (low, s)
+    keys["handle_right"][place], keys["handle_left"][place + 1] = a, c
+    for neighbour in (place, place + 1):
+        fix_handles(keys, neighbour)
+    new = made(np.array([[frame, middle[1]]]), d[None], e[None], compat.ALIGNED)
+    count = len(keys["co"])
+    return joined(some(keys, np.arange(place + 1)), new, some(keys, np.arange(place + 1, count)))

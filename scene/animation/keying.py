@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Performances become keys: actions of their own, on whole scene frames, with where they come from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from ...thunder_core.animation.keys import Keys, reduce
+from ...thunder_core.face import reach
+from ...thunder_core.types import Motion
+from ..heads import head
+from ..host import compat
+from . import keyframes, reduction
+from .timing import at_scene_frames, Clock
+
+PROPERTY = "thunder"  # of an action: where a take comes from, enough to make it again
+PIECE = 400  # frames that are turned into a rig's numbers in one go: the window stays alive in between
+PRINT_LENGTH = 16  # letters of a fingerprint
+STILL = 1e-6  # a channel that moves less than this gets a key at either end alone
+LONG_SECONDS = 600.0  # takes longer than this get few keys: eight of an hour with a key on every frame are 2.8 GB
+LONG_ERROR = 0.1  # millimetres by which their lips may be off for it: nobody sees a tenth
+_LONG_SHARE = 0.35  # of which one track alone may make; all together then stay within it (tests/blender/test_long_takes.py)
+_LONG_PARTS = np.array([1.0, 2.0, 3.0, 1.0])  # of it at the lips, elsewhere on the face, of the head's turn, of the eyes
+_LONG_PIECE = 960  # frames of them that are reduced in one go
+
+
+@dataclass(frozen=True)
+class Performance:
+    """A sampled take as it comes from the engine: motion at 25 fps and what is known of it.
+
+    opening, width: float32 [T], millimetres.  provenance: seed, score, engine, weights, audio, settings.
+    drift: float32 [T], how well each frame says the sound, 0 … 100, or None where nobody has measured it.
+    """
+
+    motion: Motion
+    channels: tuple[str, ...]
+    opening: np.ndarray
+    width: np.ndarray
+    seed: int
+    score: float
+    provenance: dict
+    drift: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What a performance gives the tracks of a rig.
+
+    frames: whole scene frames, int [S].  values: float64 [S, tracks].  reduced: of a long take the keys of each track in
+    pieces of _LONG_PIECE frames that share their ends; None where every frame becomes a key.
+    """
+
+    frames: np.ndarray
+    values: np.ndarray
+    reduced: list[tuple[Keys, ...]] | None
+
+
+def is_long(performance: Performance) -> bool:
+    """Whether a take gets few keys instead of one on every frame."""
+    return performance.motion.frames / performance.motion.fps > LONG_SECONDS
+
+
+def numbers_of(rig: head.Rig, performance: Performance, clock: Clock) -> Iterator[float | Numbers]:
+    """What a performance gives the tracks of a rig: fractions, at last the Numbers. Blender's data is left alone meanwhile,
+    so that an animator may work, and undo, between two steps."""
+    frames = clock.take_frames(performance.motion.frames)
+    values = np.empty((len(frames), len(rig.driver.tracks)))
+    for _ in getattr(rig.driver, "prepare", tuple)():
+        yield 0.0
+    share = 0.1 if is_long(performance) else 1.0
+    for start in range(0, len(frames), PIECE):
+        # One frame more on either side: a closure there may be nearer to that one than to its neighbour in this piece.
+        first, end = max(0, start - 1), min(len(frames), start + PIECE + 1)
+        motion = on_scene_frames(performance, clock, frames[first:end]).part(slice(start - first, start - first + PIECE))
+        values[start : start + PIECE] = rig.driver.drive(motion, performance.channels)
+        yield share * min(1.0, (start + PIECE) / len(frames))
+    if not is_long(performance):
+        yield Numbers(frames, values, None)
+        return
+    for _ in reach.prepare():
+        yield share
+    per_unit = None
+    for told in reduction.pulls(rig):  # millimetres that a unit of each track moves
+        yield share
+        per_unit = told
+    most = (per_unit[1] / _LONG_PARTS).max(1)
+    still = 1e-3 * np.ptp(values, axis=0) + STILL
+    allowed = np.where(most > 0, LONG_ERROR * _LONG_SHARE / np.maximum(most, 1e-12), still)
+    reduced = []
+    for start in range(0, len(frames) - 1, _LONG_PIECE):
+        part, keys = slice(start, start + _LONG_PIECE + 1), []
+        for place in range(values.shape[1]):
+            keys.append(reduce(frames[part].astype(float), values[part, place], float(allowed[place])))
+            if place % 4 == 3:
+                yield share + (1 - share) * (start + _LONG_PIECE * place / values.shape[1]) / len(frames)
+        reduced.append(tuple(keys))
+    yield Numbers(frames, values, reduced)
+
+
+def key(rig: head.Rig, performance: Performance, clock: Clock, name: str,
+        numbers: Numbers | None = None) -> Iterator[list[bpy.types.Action]]:
+    """New actions (one from 4.4 on) that play a performance on a rig; nothing else in the file changes.
+
+    Every take keys the same channels, on whole scene frames; the first sample of the sound is at clock.start, and the keys
+    come from rest before it and return to rest after its end.
+    A generator that writes a curve and yields the actions so far, to the end; what it yields last is complete.
+    Closed before its end it removes them.  numbers: what `numbers_of` gave for this rig, if it was asked before.
+    """
+    actions, curves = compat.new_action(name, rig.targets)
+    complete = False
+    try:
+        if numbers is None:
+            for told in numbers_of(rig, performance, clock):
+                yield actions
+                numbers = told
+        for place, track in enumerate(rig.driver.tracks):
+            curve = compat.new_curve(curves[track.block], track.path, track.index, track.group)
+            keyframes.write(curve, _keys(numbers, place))
+            yield actions
+        for action in actions:
+            digest = hashlib.sha256()
+            for curve in compat.all_curves(action):
+                add_to_print(digest, curve)
+                yield actions
+            action.use_fake_user = True
+            action[PROPERTY] = performance.provenance | {
+                "seed": performance.seed, "score": performance.score, "checksum": _printed(digest),
+            }
+        yield actions
+        complete = True  # closed at the last step too, nobody has listed them yet
+    finally:
+        if not complete:
+            for action in actions:
+                bpy.data.actions.remove(action)
+
+
+def on_scene_frames(performance: Performance, clock: Clock, frames: np.ndarray) -> Motion:
+    """The motion as it stands at scene frames, double precision; it comes from rest before its sound and returns after it."""
+    motion = performance.motion
+    still = np.zeros_like(motion.jaw)
+    parts = [motion.expression, motion.jaw, motion.head if motion.head is not None else still,
+             motion.eyes if motion.eyes is not None else still]
+    resampled = at_scene_frames(clock, np.concatenate(parts, axis=1), frames, performance.opening)
+    resampled *= clock.presence(frames, motion.frames)[:, None]
+    return Motion(*np.split(resampled, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1), fps=clock.fps)
+
+
+def _keys(numbers: Numbers, place: int) -> dict[str, np.ndarray]:
+    """The keys of one track."""
+    frames, values = numbers.frames, numbers.values[:, place]
+    if np.ptp(values) < STILL and len(frames) > 2:
+        frames, values = frames[[0, -1]], values[[0, -1]]
+    elif numbers.reduced is not None:
+        return _joined([keys[place] for keys in numbers.reduced], frames)
+    # Clamped handles never overshoot a key, so lips that close stay closed between frames as well.
+    return keyframes.on_every_frame(frames, values)
+
+
+def _joined(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
+    """Keys of pieces of _LONG_PIECE frames, whose ends are shared: there each side keeps its own handle."""
+    done = []
+    for number, keys in enumerate(pieces):
+        part = frames[number * _LONG_PIECE : (number + 1) * _LONG_PIECE + 1].astype(float)
+        if len(keys.index) == 1:  # it stands still from end to end
+            keys = Keys(np.array([0, len(part) - 1]), np.repeat(keys.value, 2), np.zeros(2))
+        these = keyframes.of(keys, part)
+        if done:
+            before = done[-1]
+            before["handle_right"][-1] = these["handle_right"][0]
+            before["handle_left_type"][-1] = before["handle_right_type"][-1] = compat.FREE
+            these = keyframes.some(these, np.arange(1, len(these["co"])))
+        done.append(these)
+    return keyframes.joined(*done)
+
+
+def checksum(action) -> str:
+    """Fingerprint of an action's keys: tells a take the animator edited from one that can be made again."""
+    digest = hashlib.sha256()
+    for curve in compat.all_curves(action):
+        add_to_print(digest, curve)
+    return _printed(digest)
+
+
+def _printed(digest) -> str:
+    return digest.hexdigest()[:PRINT_LENGTH]
+
+
+def add_to_print(digest, curve) -> None:
+    """Take one curve into a fingerprint: a millisecond for a minute of keys."""
+    points = curve.keyframe_points
+    digest.update(f"{curve.data_path}|{curve.array_index}|{len(points)}|{len(curve.modifiers)}|{curve.mute}".encode())
+    for name in ("co", "handle_left", "handle_right"):
+        buffer = np.empty(2 * len(points), np.float32)
+        points.foreach_get(name, buffer)
+        digest.update(buffer.tobytes())
+    kinds = np.empty(len(points), np.int32)
+    points.foreach_get("interpolation", kinds)
+    digest.update(kinds.tobytes())

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The animation of a head as it is now, edited keys included, read back as a Motion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import bpy
+import numpy as np
+
+from ...thunder_core.types import Motion
+from ..heads import head, rna_paths
+from ..host import compat
+from . import display
+from .timing import Clock, MOTION_FPS, motion_times
+
+PIECE = 100  # frames whose numbers are read into a motion in one go
+
+
+def read(rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float,
+         fps: float = MOTION_FPS) -> Iterator[Motion | float]:
+    """Read a stretch of animation that begins at clock.start; a generator that yields the fraction read and
+    at last the Motion [T, len(channels)] at `fps` frames per second.
+
+    From the f-curves where those alone move the face. With an NLA, drivers, constraints or f-curves on the
+    bones that something else overrides, the scene itself is stepped from frame to frame and put back.
+    """
+    frames = clock.frame(motion_times(seconds, fps))
+    for read in (_from_curves if _curves_say_all(rig, frames) else _from_scene)(rig, channels, frames):
+        yield replace(read, fps=fps) if isinstance(read, Motion) else read
+
+
+def read_quietly(rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float) -> Iterator[Motion | float]:
+    """The same from f-curves alone, at 25 fps, with the scene left on its frame; no Motion comes where those do not tell all.
+
+    Of a take that is shown its own curves are read, whatever plays around it.
+    """
+    frames = clock.frame(motion_times(seconds))
+    if display.shown_action(rig) is None and not _curves_say_all(rig, frames):
+        return
+    yield from _from_curves(rig, channels, frames)
+
+
+def _curves_say_all(rig: head.Rig, frames: np.ndarray) -> bool:
+    for target in rig.targets:
+        animation = target.animation_data
+        if animation is None:
+            continue
+        ours = {(track.path, track.index) for _, track in rig.tracks_of(target)}
+        if animation.use_tweak_mode or any((d.data_path, d.array_index) in ours for d in animation.drivers):
+            return False
+        if animation.action_blend_type != "REPLACE" or animation.action_influence != 1.0:
+            return False
+        base = display.base_track(target)
+        if len(animation.nla_tracks) > len(display.base_tracks(target)):
+            return False
+        if base is not None and not _covers(rig, target, frames):
+            return False
+    armatures = [target for target in rig.targets if target.id_type == "OBJECT" and target.type == "ARMATURE"]
+    return not any(len(pose.constraints) for armature in armatures for pose in armature.pose.bones)
+
+
+def _covers(rig: head.Rig, target, frames: np.ndarray) -> bool:
+    """Whether the take on a data-block moves all that it may, all the time, so that nothing under it is seen."""
+    first, last = target.animation_data.action.frame_range
+    if frames[0] < first - 0.01 or frames[-1] > last + 0.01:
+        return False
+    there = {(curve.data_path, curve.array_index) for curve in compat.curves_for(target) if not curve.mute}
+    return all((track.path, track.index) in there for _, track in rig.tracks_of(target))
+
+
+def _told(rig: head.Rig, values: np.ndarray, channels: tuple[str, ...]) -> Iterator[Motion | float]:
+    """The motion that a rig's numbers [T, tracks] tell of, in pieces after each of which the window can stay alive."""
+    for _ in getattr(rig.driver, "prepare", tuple)():
+        yield 0.9
+    parts = []
+    for start in range(0, len(values), PIECE):
+        if start:
+            yield 0.9 + 0.1 * start / len(values)
+        parts.append(rig.driver.read(values[start:start + PIECE], channels))
+    yield Motion.joined(parts)
+
+
+# ---- from the f-curves
+
+
+def _from_curves(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) -> Iterator[Motion | float]:
+    yield from read_curves(rig, [compat.curves_for(target) for target in rig.targets], channels, frames)
+
+
+def read_curves(rig: head.Rig, found: list[list], channels: tuple[str, ...], frames: np.ndarray) -> Iterator[Motion | float]:
+    """What f-curves (`found`: a list for each of the rig's targets) say at scene frames [T]: fractions, at last the Motion.
+
+    What no curve moves is taken as it stands.
+    """
+    curves = [{(c.data_path, c.array_index): c for c in of_target if not c.mute} for of_target in found]
+    values = np.empty((len(frames), len(rig.driver.tracks)))
+    for place, track in enumerate(rig.driver.tracks):
+        target = rig.targets[track.block]
+        still = rna_paths.value(target, track.path, track.index)
+        curve = curves[track.block].get((track.path, track.index))
+        values[:, place] = rna_paths.seen(target, _evaluate(curve, frames, still), track.path)
+        yield 0.9 * (place + 1) / len(rig.driver.tracks)
+    yield from _told(rig, values, channels)
+
+
+def _evaluate(curve, frames: np.ndarray, otherwise: float) -> np.ndarray:
+    if curve is None or (not len(curve.keyframe_points) and not len(curve.modifiers) and not len(curve.sampled_points)):
+        return np.full(len(frames), otherwise)
+    return np.array([curve.evaluate(float(frame)) for frame in frames])
+
+
+# ---- from the evaluated scene
+
+
+def _from_scene(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) -> Iterator[Motion | float]:
+    scene = next((s for s in bpy.data.scenes if rig.mesh.name in s.objects
+                  and s == bpy.context.scene), bpy.context.scene)
+    kept, kept_fraction = scene.frame_current, scene.frame_subframe
+    values = np.empty((len(frames), len(rig.driver.tracks)))
+    asked = [(target, rig.tracks_of(target)) for target in rig.targets]
+    try:
+        for row, frame in enumerate(frames):
+            whole = int(np.floor(frame))
+            scene.frame_set(whole, subframe=float(frame - whole))
+            depsgraph = bpy.context.evaluated_depsgraph_get()
+            for target, wanted in asked:
+                places = [place for place, _ in wanted]
+                values[row, places] = rna_paths.evaluated(target, [(track.path, track.index) for _, track in wanted], depsgraph)
+            yield (row + 1) / len(frames)
+    finally:
+        scene.frame_set(kept, subframe=kept_fraction)
+    yield from _told(rig, values, channels)

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rig's numbers on every frame become few keys, as far off as the animator allows, in millimetres at the lips."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...thunder_core.animation.keys import Keys, reduce
+from ...thunder_core.face import reach
+from ...thunder_core.types import Motion
+from ..heads import head, rna_paths
+from .timing import CLOSED_MM
+
+SUBFRAMES = 8  # parts of a frame at which a take is read and its error measured: motion blur and retiming see them
+_STRIDE = 2  # of these parts, those that are looked at while keys are chosen
+_LOOK = 0.5  # of the worst error by adding up: where it is more the face itself is measured
+SLICE_SECONDS = 0.015  # of measuring in one go: the window stays alive in between
+# What is allowed at the lips, elsewhere on the face, of the head's turn at the lips' distance and of the eyes: in parts
+# of what the animator chose for the lips.
+_ALLOWED = np.array([1.0, 2.0, 3.0, 1.0])
+_CLOSED_SHARE, _CLOSED_MM = 1 / 3, 0.1  # and at closed lips, where a little is seen at once: in parts, and at most
+_SHARE = 0.7  # of the error that one track alone may make; what they add up to is measured
+_SHRINK = 0.6
+_ROUNDS = 12
+_LINEAR = 0.92  # of the limits, while errors are added up as if each track moved the face in a line
+_LEAST_ROWS = 4  # measured in one go
+_TRIES = 6
+_MOST_BLAMED = 5  # tracks that get a key where all together are too far off
+_PROBE = 0.25  # of a track's range, by which it is moved to see what it does
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Reduced keys of every track of a rig, on whole frames.
+
+    keys: one Keys for each track, its index counted in whole frames.  error: millimetres at the lips, the most at any part
+    of a frame.  closures: frames on which lips meet, all of them keys of what moves the lips.
+    """
+
+    keys: tuple[Keys, ...]
+    error: float
+    closures: np.ndarray
+
+    @property
+    def count(self) -> int:
+        """Number of keys in all."""
+        return sum(len(keys.index) for keys in self.keys)
+
+
+def times_of(frames: np.ndarray) -> np.ndarray:
+    """The times at which a take on whole scene frames [T] is read: [(T - 1) · SUBFRAMES + 1]."""
+    return frames[0] + np.arange((len(frames) - 1) * SUBFRAMES + 1) / SUBFRAMES
+
+
+def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> Iterator[Fit | float]:
+    """Reduce a rig's values [S, tracks] at times_of(frames) to keys on whole scene frames [T]; a generator of the fraction
+    done and at last the Fit.
+
+    error: millimetres that the lips may be off at any of these times.
+    """
+    for _ in getattr(rig.driver, "prepare", tuple)():
+        yield 0.0
+    for _ in reach.prepare():
+        yield 0.0
+    slow = hasattr(rig.driver, "prepare")  # it solves every frame anew: lips are looked at on whole frames alone
+    every = SUBFRAMES // _STRIDE  # samples in a frame while keys are chosen; whether they hold is looked at on all samples
+    coarse, times = values[::_STRIDE], times_of(frames)
+    gap = None
+    for told in lip_gap(rig, coarse[::every] if slow else coarse):
+        if isinstance(told, float):
+            yield 0.15 * told
+        else:
+            gap = told
+    if slow:
+        gap = np.interp(times[::_STRIDE], frames, gap)
+    closed = gap < CLOSED_MM
+    meeting = closures(gap[::every])
+    pull = None  # [tracks, places, 3] mm that a unit of each track moves each place
+    for told in pulls(rig):
+        if isinstance(told, float):
+            yield 0.15 + 0.1 * told
+        else:
+            pull, per_unit = told
+    needs = (per_unit / _ALLOWED).max(1) / error
+    lips = per_unit[:, 0] * np.ptp(values, axis=0) > 0.02
+    limit = _limits(error, closed)
+    found, reduced = [None] * values.shape[1], np.empty(coarse.shape)
+    share = np.full(len(coarse), _SHARE)  # of the limits, that one track alone may use up at each sample
+    exact = [set((meeting * every).tolist()) if on_lips else set() for on_lips in lips]
+    for attempt in range(_TRIES):
+        waiting, count = set(range(values.shape[1])), 0
+        for turn in range(_ROUNDS):
+            for place in sorted(waiting):
+                still = 1e-3 * float(np.ptp(values[:, place])) + 1e-6
+                allowed = share / needs[place] if needs[place] > 0 else np.full(len(coarse), still)
+                tolerance = np.where(closed, allowed * _tighter(error), allowed) if lips[place] else allowed
+                found[place] = reduce(times[::_STRIDE], coarse[:, place], tolerance, np.array(sorted(exact[place]), int), every)
+                reduced[:, place] = found[place].at(times[::_STRIDE])
+                yield 0.25 + 0.5 * (attempt + (turn + place / len(found)) / _ROUNDS) / _TRIES
+            for told in _added_up(reduced - coarse, pull):
+                if isinstance(told, float):
+                    yield 0.3 + 0.5 * (attempt + turn / _ROUNDS) / _TRIES
+                else:
+                    wrong = (told / (limit * _LINEAR)).max(1)
+            before, count = count, sum(len(keys.index) for keys in found)
+            if wrong.max() <= 1.0 or (turn > _ROUNDS // 2 and count == before):  # no more keys to be had
+                break
+            waiting = _blame(wrong, np.abs(reduced - coarse) * needs, exact, every)
+            if turn >= _ROUNDS // 2 or not waiting:
+                share[_around(np.flatnonzero(wrong > 1.0), every, len(share))] *= _SHRINK
+                waiting = set(range(len(found)))
+        whole = [Keys(keys.index // every, keys.value, keys.slope) for keys in found]
+        for told in _measured(rig, values, whole, pull, _limits(error, _beside(closed)), slow):
+            if isinstance(told, float):
+                yield 0.8 + 0.2 * (attempt + told) / _TRIES
+            else:
+                off, beyond = told
+        if slow or not len(beyond):
+            break
+        share[_around(beyond // _STRIDE, every, len(share))] *= _SHRINK  # as it is really seen it is too far off
+    yield Fit(tuple(whole), off, meeting)
+
+
+def lip_gap(rig: head.Rig, values: np.ndarray) -> Iterator[float | np.ndarray]:
+    """The gap of the lips, [S] mm, that a rig's values [S, tracks] show on the bundled head."""
+    channels, ruler = head.channel_names(), reach.ruler()
+    yield (yield from in_pieces(len(values), lambda rows: ruler.gap(ruler.points(rig.driver.read(values[rows], channels)))))
+
+
+def _beside(closed: np.ndarray) -> np.ndarray:
+    """Of a mask of every _STRIDE-th sample one of all samples; those in between count as closed if one beside them is."""
+    fine = np.repeat(closed, _STRIDE)[:(len(closed) - 1) * _STRIDE + 1]
+    fine[:-1] |= np.repeat(closed[1:], _STRIDE)
+    return fine
+
+
+def _measured(rig: head.Rig, values: np.ndarray, whole: list[Keys], pull: np.ndarray, limit: np.ndarray,
+              slow: bool) -> Iterator[float | tuple[float, np.ndarray]]:
+    """How far keys on whole frames are from values [S, tracks]: (millimetres at the lips at most, samples that are beyond the
+    limits [S, 4]). Errors are added up as if each track moved the face in a line; where that comes near the worst, the face
+    itself is measured, unless that is slow."""
+    samples = np.arange(len(values)) / SUBFRAMES
+    off = np.stack([Keys(keys.index * SUBFRAMES, keys.value, keys.slope).at(samples) for keys in whole], 1) - values
+    yield 0.0
+    for told in _added_up(off, pull):
+        if isinstance(told, float):
+            yield 0.5 * told
+        else:
+            added = told
+    parts = (added / limit).max(1)
+    look = np.flatnonzero(parts >= _LOOK * parts.max())
+    if not slow:
+        for told in _apart(rig, values[look], off[look]):
+            if isinstance(told, float):
+                yield 0.5 + 0.5 * told
+            else:
+                added[look] = told
+    yield float(added[look, 0].max()), look[(added[look] > limit[look]).any(1)]
+
+
+def _around(samples: np.ndarray, every: int, count: int) -> np.ndarray:
+    """Samples and all within a frame of them; every: samples in a frame."""
+    return np.unique(np.clip(samples[:, None] + np.arange(-every, every + 1), 0, count - 1))
+
+
+def closures(gap: np.ndarray) -> np.ndarray:
+    """Of a gap [T] in mm, the frames that make its closures: the first and last that are closed, and the closest one."""
+    closed = np.flatnonzero(gap < CLOSED_MM)
+    found = []
+    for run in np.split(closed, np.flatnonzero(np.diff(closed) > 1) + 1):
+        if len(run):
+            found += [run[0], run[-1], run[gap[run].argmin()]]
+    return np.unique(np.array(found, int))
+
+
+def reach_of(rig: head.Rig) -> np.ndarray:
+    """Millimetres that a unit of each track moves the lips, the rest of the face, the head and the eyes, [tracks, 4]."""
+    *_, (_, per_unit) = pulls(rig)
+    return per_unit
+
+
+def pulls(rig: head.Rig) -> Iterator[float | tuple[np.ndarray, np.ndarray]]:
+    """How a unit of each track moves each place, [tracks, places, 3] mm, and the most it moves each group, [tracks, 4].
+
+    What a track does is what the rig's driver reads from it, shown on the bundled head, so it holds for any character.
+    """
+    channels = head.channel_names()
+    count = len(channels)
+    expression = np.concatenate([np.eye(count), np.zeros((9, count))])
+    turns = np.concatenate([np.zeros((count, 9)), np.diag([0.15] * 3 + [0.1] * 6)])
+    each = Motion(expression, turns[:, :3], turns[:, 3:6], turns[:, 6:])
+    rest = np.array([track.rest for track in rig.driver.tracks], float)
+    still = Motion(np.zeros((1, count)), *(np.zeros((1, 3)) for _ in range(3)))
+    base = rig.driver.drive(still, channels)
+    driven = yield from in_pieces(len(turns), lambda rows: np.abs(rig.driver.drive(each.part(rows), channels) - base))
+    span = driven.max(0)
+    step = np.where(span > 1e-9, _PROBE * span, 1.0)
+    probed = None
+    for told in _places(rig, np.concatenate([rest[None], rest + np.diag(step)])):
+        if isinstance(told, float):
+            yield told
+        else:
+            probed = told
+    pull = (probed[1:] - probed[:1]) / step[:, None, None]
+    per_unit = reach.grouped(pull)
+    silent = ~per_unit.any(1) & (span > 1e-9)
+    if silent.any():  # read from others: at least what the channels that drive it do
+        done = reach.grouped(reach.places(each) - reach.places(still))
+        per_unit[silent] = (driven[:, silent].T[:, :, None] * done[None]).max(1) / (span[silent, None] ** 2)
+    alike: dict = {}  # the numbers of one rotation are one movement
+    for place, track in enumerate(rig.driver.tracks):
+        bone = rna_paths.bone_of(track.path)
+        turns_bone = bone is not None and bone[1].startswith("rotation")
+        alike.setdefault((track.block, track.path) if turns_bone else place, []).append(place)
+    for group in alike.values():
+        per_unit[group] = per_unit[group].max(0)
+    yield pull, per_unit
+
+
+def in_pieces(count: int, do) -> Iterator[float]:
+    """Do something with rows 0 … count in pieces of about a slice each, whatever it costs; the value is what came of it."""
+    parts, start, size = [], 0, _LEAST_ROWS
+    while start < count:
+        began = time.thread_time()
+        parts.append(do(slice(start, start + size)))
+        spent = time.thread_time() - began
+        start += size
+        size = max(_LEAST_ROWS, int(size * min(4.0, max(0.5, SLICE_SECONDS / max(spent, 1e-6)))))
+        yield min(1.0, start / count)
+    return np.concatenate(parts)
+
+
+def _places(rig: head.Rig, values: np.ndarray) -> Iterator[float | np.ndarray]:
+    """Where everything is that a rig's numbers [T, tracks] move, [T, places, 3] mm, on the bundled head."""
+    channels = head.channel_names()
+    yield (yield from in_pieces(len(values), lambda rows: reach.places(rig.driver.read(values[rows], channels))))
+
+
+def _apart(rig: head.Rig, values: np.ndarray, off: np.ndarray) -> Iterator[float | np.ndarray]:
+    """How far the face is moved when a rig's values [S, tracks] are off by so much [S, tracks]: [S, 4] mm."""
+    channels = head.channel_names()
+
+    def measure(rows: slice) -> np.ndarray:
+        now, wanted = (reach.places(rig.driver.read(part, channels)) for part in (values[rows] + off[rows], values[rows]))
+        return reach.grouped(now - wanted)
+
+    yield (yield from in_pieces(len(values), measure))
+
+
+def _added_up(off: np.ndarray, pull: np.ndarray) -> Iterator[float | np.ndarray]:
+    """What errors of all tracks together [T, tracks] come to, [T, 4] mm."""
+    flat = pull.reshape(len(pull), -1)
+
+    def add(rows: slice) -> np.ndarray:
+        return reach.grouped((off[rows] @ flat).reshape(-1, pull.shape[1], 3))
+
+    yield (yield from in_pieces(len(off), add))
+
+
+def _limits(error: float, closed: np.ndarray) -> np.ndarray:
+    limit = np.tile(error * _ALLOWED, (len(closed), 1))
+    limit[closed, 0] *= _tighter(error)
+    return limit
+
+
+def _tighter(error: float) -> float:
+    """What is left of the error at closed lips, in parts."""
+    return min(_CLOSED_SHARE, _CLOSED_MM / error)
+
+
+def _blame(wrong: np.ndarray, parts: np.ndarray, exact: list[set], every: int) -> set[int]:
+    """Give keys, on the frame nearest to the worst sample of every stretch that is too far off, to the tracks that are most
+    to blame.
+
+    wrong [S]: over 1 where too far off.  parts [S, tracks]: each track's share.  exact: samples on which each track has
+    keys.  every: samples in a frame.  Returns the tracks that got some.
+    """
+    off, blamed = np.flatnonzero(wrong > 1.0), set()
+    for run in np.split(off, np.flatnonzero(np.diff(off) > 1) + 1):
+        worst = int(run[wrong[run].argmax()])
+        frame = (worst + every // 2) // every * every
+        for place in np.argsort(-parts[worst])[:_MOST_BLAMED]:
+            if parts[worst, place] > 0.05 and frame not in exact[place]:
+                exact[place].add(frame)
+                blamed.add(int(place))
+    return blamed

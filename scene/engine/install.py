@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's environment in this extension's own user folder: whether it is there, and installing it beside Blender."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import bpy
+
+from ...thunder_core import installer, system_calls
+from ...thunder_core.errors import ThunderError
+from ..host import jobs
+
+PACKAGE = __package__.rpartition(".")[0]
+LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
+DOWNLOAD_GB, DISK_GB = installer.DOWNLOAD_BYTES / 1e9, installer.DISK_BYTES / 1e9
+STOP_PATIENCE = 2.0  # seconds the installer has to end by itself
+_ASIDE = re.compile(r"engine\.removed-\d+")  # name of a folder that holds what is being removed
+LOOK_SECONDS = 0.25  # between two looks at how far it is
+_POSSIBLE = ("python3.13", "python3.12", "python3.11", "python3", "python")  # where Blender's own Python does not fit
+
+
+@dataclass(frozen=True)
+class State:
+    """Of the engine's environment.
+
+    kind: ABSENT, UNFINISHED (an installation was interrupted), BROKEN (its Python is gone), OUTDATED (of an earlier version of
+    this extension) or READY.  text: the same for an animator.  versions: of Python and the packages that matter.
+    """
+
+    kind: str
+    text: str
+    versions: dict
+
+
+def folder() -> str | None:
+    """Where the environment lies or would lie; None when this code is not an installed extension."""
+    try:
+        return os.path.join(bpy.utils.extension_path_user(PACKAGE), "engine")
+    except ValueError:
+        return None
+
+
+def state(place: str | None = None) -> State:
+    """How the environment at `place` (this extension's own) is. Asks only the disk: fast enough to be drawn."""
+    place = place or folder()
+    if place is None or not os.path.isdir(place) or not os.listdir(place):
+        return State("ABSENT", "The engine is not installed", {})
+    try:
+        with open(os.path.join(place, installer.STAMP), encoding="utf-8") as file:
+            stamp = dict(json.load(file))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return State("UNFINISHED", "The engine installation is incomplete", {})
+    if not os.path.exists(installer.python_in(place)):
+        return State("BROKEN", "The Python that the engine was installed with was removed", {})
+    versions = {"python": stamp.get("python", ""), **_versions(place)}
+    if stamp.get("lock") != _hash(LOCK.stat().st_mtime_ns):
+        return State("OUTDATED", "The engine belongs to an earlier version of the add-on", versions)
+    return State("READY", "The engine is installed", versions)
+
+
+@lru_cache(maxsize=4)
+def _hash(changed: int) -> str:
+    return installer.hash_of(str(LOCK))
+
+
+@lru_cache(maxsize=4)
+def _versions(place: str) -> dict:
+    """Versions of the packages that matter, from the names of what pip left."""
+    found = {}
+    for info in Path(place).glob("lib/python*/site-packages/*.dist-info" if os.name != "nt" else "Lib/site-packages/*.dist-info"):
+        name, _, version = info.name.removesuffix(".dist-info").partition("-")
+        if name in ("torch", "torchaudio", "transformers", "diffusers", "numpy"):
+            found[name] = version
+    return found
+
+
+def may_download() -> bool:
+    """Whether Blender lets add-ons use the network."""
+    return bpy.app.online_access
+
+
+# ---- installing
+
+
+class Installation:
+    """An installation that goes on in a process of its own; a thread reads what it tells."""
+
+    def __init__(self, place: str, wheels: str | None, online: bool, lock: str | None = None):
+        self.place, self.wheels, self.online, self.lock = place, wheels, online, lock or str(LOCK)
+        self.fraction, self.message, self.error, self.log = 0.0, "Looking for a Python", "", []
+        self.over = self.stopped = False
+        self.pace = jobs.Pace()
+        self._process = None
+        self._mutex = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="thunder install", daemon=True)
+        self._thread.start()
+
+    @property
+    def time_left(self) -> str:
+        return self.pace.time_left(self.fraction)
+
+    def stop(self) -> None:
+        """End it; downloads are kept. Returns at once, `over` is true soon after."""
+        self.stopped = True
+        with self._mutex:
+            process = self._process
+        if process is not None:
+            threading.Thread(target=_end, args=(process,), name="thunder install end", daemon=True).start()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Block until it is over (at most so long); whether it is."""
+        self._thread.join(seconds)
+        return self.over
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:  # a fault of ours must not leave the panel at “installing” for ever
+            self.error = f"Installation failed ({type(error).__name__}: {error}): install again"
+        finally:
+            if self.stopped and self.fraction < 1.0:
+                self.error = ""
+            _versions.cache_clear()
+            self.over = True
+
+    def _work(self) -> None:
+        python, why = fitting_python()
+        if python is None:
+            self.error = why
+            return
+        command = [python, "-I", installer.__file__, "--folder", self.place, "--lock", self.lock]
+        if self.wheels:
+            command += ["--wheels", self.wheels]
+        if self.online:
+            command += ["--online"]
+        with self._mutex:
+            if self.stopped:
+                return
+            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                             env=_environment(), **system_calls.own_group())
+        reading = threading.Thread(target=self._read_log, name="thunder install log", daemon=True)
+        reading.start()
+        ended = False
+        for line in self._process.stdout:
+            try:
+                event = json.loads(line)
+                kind, message = event["event"], str(event.get("message", ""))
+                fraction = float(event["fraction"]) if kind == "progress" else 0.0
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # of something else that printed
+                continue
+            if kind == "progress":
+                self.fraction, self.message = fraction, message
+                self.pace.note(fraction)
+            elif kind in ("done", "error"):
+                ended = True
+                self.error = message
+        self._process.wait()
+        reading.join(STOP_PATIENCE)
+        self._process.stdin.close()
+        if not ended and not self.stopped:
+            self.error = "The installation was ended from outside: install again, downloads are kept"
+
+    def _read_log(self) -> None:
+        for line in self._process.stderr:
+            self.log.append(line.decode("utf-8", "replace").rstrip())
+            del self.log[:-400]
+
+
+running: Installation | None = None
+last_error = ""  # of the last installation, for the preferences to show
+
+
+def begin(wheels: str | None, online: bool) -> Installation:
+    """Start installing, completing or repairing this extension's environment; the preferences show how far it is."""
+    global running, last_error
+    last_error = ""
+    running = Installation(folder(), wheels, online)
+    if not bpy.app.background:
+        bpy.app.timers.register(_look, first_interval=LOOK_SECONDS)
+    return running
+
+
+def end() -> None:
+    """Stop what goes on and wait for its end: the add-on is taken down."""
+    global running
+    if running is not None:
+        running.stop()
+        running.wait(STOP_PATIENCE + 1.0)
+        running = None
+    if bpy.app.timers.is_registered(_look):
+        bpy.app.timers.unregister(_look)
+
+
+def _look():
+    """Timer: lets the panels show how far it is. It writes no Blender data."""
+    finished = settle()
+    jobs.redraw()
+    return None if finished else LOOK_SECONDS
+
+
+def settle() -> bool:
+    """Take in the end of an installation; whether none goes on."""
+    global running, last_error
+    if running is not None and running.over:
+        last_error = running.error
+        running = None
+    return running is None
+
+
+def remove() -> None:
+    """Take the environment off the disk, and nothing else that may lie in its folder. It is out of the way at once; a thread
+    clears up the gigabytes. Raises ThunderError, OSError."""
+    place = folder()
+    if place is None or not os.path.isdir(place):
+        return
+    if not installer.is_ours(place):
+        raise ThunderError(f"The folder “{place}” was not made by this add-on and stays as it is: look at what it holds, and remove "
+                           "it yourself")
+    aside = f"{os.path.realpath(place)}.removed-{time.time_ns()}"  # on the same disk, also where `place` is a link
+    os.mkdir(aside)
+    for name in (name for name in installer.OURS if os.path.lexists(os.path.join(place, name))):
+        os.rename(os.path.join(place, name), os.path.join(aside, name))
+    if not os.listdir(place):
+        os.remove(place) if os.path.islink(place) else os.rmdir(place)
+    _versions.cache_clear()
+    _clear_up(aside)
+
+
+def sweep() -> None:
+    """Clear up what a removal left when Blender was closed in the middle of it."""
+    place = folder()
+    if place is None:
+        return
+    for left in Path(place).parent.glob("engine.removed-*"):
+        if _ASIDE.fullmatch(left.name) and left.is_dir() and not left.is_symlink():
+            _clear_up(left)
+
+
+def _clear_up(aside) -> None:
+    """Remove a folder into which `remove` has moved an environment: what else it may hold stays."""
+
+    def clear():
+        with contextlib.suppress(OSError):
+            installer.remove_from(str(aside), installer.OURS)
+            os.rmdir(aside)
+
+    threading.Thread(target=clear, name="engine removal", daemon=True).start()
+
+
+# ---- the Python it is made with
+
+
+def fitting_python() -> tuple[str | None, str]:
+    """A Python that can make the environment, Blender's own first; None and what is missing in one sentence."""
+    seen = []
+    for candidate in (sys.executable, *_POSSIBLE):
+        path = candidate if os.path.isabs(candidate) else shutil.which(candidate)
+        if not path or path in seen:
+            continue
+        seen.append(path)
+        said = _ask(path)
+        if said is not None and installer.OLDEST <= tuple(said["version"]) <= installer.NEWEST and said["venv"]:
+            return path, ""
+    own = _ask(sys.executable) or {"version": sys.version_info[:2], "venv": False}
+    version = ".".join(map(str, own["version"]))
+    oldest, newest = (".".join(map(str, bound)) for bound in (installer.OLDEST, installer.NEWEST))
+    if installer.OLDEST <= tuple(own["version"]) <= installer.NEWEST:
+        return None, (f"Blender's Python {version} has no ensurepip, which makes environments: install Python {oldest} to "
+                      f"{newest} with its venv package, then try again")
+    return None, (f"The engine needs Python {oldest} to {newest} and Blender's is {version}: install one of these with its venv "
+                  "package, then try again")
+
+
+def _ask(python: str) -> dict | None:
+    code = ("import json, sys, importlib.util as u; print(json.dumps({'version': sys.version_info[:2], "
+            "'venv': bool(u.find_spec('venv') and u.find_spec('ensurepip'))}))")
+    try:
+        done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL,
+                              env=_environment(), **system_calls.own_group())
+        return json.loads(done.stdout) if done.returncode == 0 else None
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+
+
+def _environment() -> dict:
+    led_astray_by = ("PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+    return {name: value for name, value in os.environ.items() if name not in led_astray_by}
+
+
+def _end(process) -> None:
+    try:
+        process.stdin.close()
+        process.wait(STOP_PATIENCE)
+    except (OSError, subprocess.TimeoutExpired):
+        system_calls.kill_group(process)

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one engine process of a Blender session: started by the first request, stopped with the add-on or Blender."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+
+import bpy
+
+from ...thunder_core.client import Client, find_engine_python, ROOT
+from ...thunder_core.errors import BadWeights, NoEngine
+from . import install
+
+PACKAGE = __package__.rpartition(".")[0]
+LOG_TEXT = "Thunder Engine Log"
+DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0"}
+
+WEIGHTS = os.path.join(ROOT, "weights")  # that come with the add-on
+
+_client: Client | None = None
+_ended_log = ""  # of the client before
+_told: tuple[int, dict] | None = None  # process that answered, and what it said of itself
+
+
+def preferences():
+    """The add-on's preferences; None when the code runs as a script and is not an enabled add-on."""
+    addon = bpy.context.preferences.addons.get(PACKAGE)
+    return addon.preferences if addon else None
+
+
+def venvs() -> tuple[str, ...]:
+    """Virtual environments that may hold the engine: the one in this extension's own user folder, once it is complete."""
+    place = install.folder()
+    ready = place is not None and install.state(place).kind in ("READY", "OUTDATED")
+    return (place,) if ready else ()
+
+
+def weights() -> str | None:
+    """The folder of weights that the preferences name, None for the ones that come with the add-on. Raises BadWeights."""
+    chosen = preferences()
+    place = bpy.path.abspath(chosen.weights) if chosen and chosen.weights else ""
+    return checked_weights(place) if place else None
+
+
+def checked_weights(place: str) -> str:
+    """A folder of weights that holds all model files. Raises BadWeights."""
+    if not os.path.isdir(place):
+        raise BadWeights(f"There is no folder of weights at “{place}”: choose another, or leave it empty to use the bundled ones")
+    if lacking := missing_weights(place):
+        raise BadWeights(f"The folder of weights “{place}” lacks {', '.join(lacking)}: choose another, or none for those of the "
+                         "extension")
+    return place
+
+
+def missing_weights(place: str) -> list[str]:
+    """Which of the model files that come with the add-on a folder lacks."""
+    return [name for name in _model_files() if not os.path.isfile(os.path.join(place, name))]
+
+
+@lru_cache(maxsize=1)
+def _model_files() -> tuple[str, ...]:
+    names = (name for name in os.listdir(WEIGHTS) if name == "head.npz" or name.endswith(".safetensors"))
+    return tuple(sorted(names, key=lambda name: (name != "head.npz", name)))
+
+
+def client(python: str | None = None, folder: str | None = None) -> Client:
+    """The session's client, made anew when the preferences name another Python, device or folder of weights.
+
+    python, folder (of weights): instead of what the preferences say. Raises BadWeights, and NoEngine when `python` is none.
+    """
+    global _client
+    if python is not None and not found(python)[0]:
+        raise NoEngine(f"There is no Python at “{python}”: name another, or the folder of a virtual environment")
+    if folder is not None:
+        checked_weights(folder)
+    chosen = preferences()
+    python = python or _other_python() or None
+    device = DEVICES[chosen.device] if chosen else None
+    folder = folder or weights()
+    if _client is not None and (_client.python, _client.device, _client.weights) != (python, device, folder):
+        stop()
+    if _client is None:
+        _client = Client(python, venvs=venvs(), weights=folder, device=device)
+    _client.venvs = venvs()  # the engine may have been installed since
+    return _client
+
+
+def tell(answer: dict) -> None:
+    """Note what a running engine said of itself."""
+    global _told
+    if _client is not None and _client.pid is not None:
+        _told = (_client.pid, answer)
+
+
+def told() -> dict | None:
+    """What the engine that runs now said of itself (docs/protocol.md, hello), None if it was not asked."""
+    if _told is None or _client is None or _client.pid != _told[0]:
+        return None
+    return _told[1]
+
+
+def memory_used() -> int | None:
+    """Bytes of main memory the engine uses now, None where the system does not tell."""
+    pid = _client.pid if _client is not None else None
+    if pid is None:
+        return None
+    try:
+        with open(f"/proc/{pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError):
+        said = told()
+        return said.get("memory") if said else None
+
+
+def found(python: str) -> tuple[bool, str]:
+    """Whether the engine's Python is there, and the path or the sentence to show in the preferences."""
+    try:
+        return True, find_engine_python(python or None, venvs())
+    except NoEngine as error:
+        return False, str(error)
+
+
+def found_now() -> tuple[bool, str]:
+    """The same for the Python that the next request would use."""
+    return found(_other_python())
+
+
+def _other_python() -> str:
+    """The Python that the preferences name, "" for none."""
+    chosen = preferences()
+    return bpy.path.abspath(chosen.engine_python) if chosen and chosen.engine_python else ""
+
+
+def stop() -> None:
+    """End the engine's process and remove its temporary files."""
+    global _client, _ended_log
+    if _client is not None:
+        _client.stop()
+        _ended_log = _client.log
+        _client = None
+
+
+def log() -> str:
+    """The last lines that the engine, or the one before it, wrote for people who mend it; "" for none."""
+    return _client.log if _client is not None else _ended_log
+
+
+def keep_log(log: str) -> None:
+    """Put the last words of a dead engine in a text block, for the animator to read or send."""
+    if not log:
+        return
+    text = bpy.data.texts.get(LOG_TEXT) or bpy.data.texts.new(LOG_TEXT)
+    text.clear()
+    text.write(log)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Heads and characters in a Blender file: building, mapping, driving."""

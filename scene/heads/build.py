@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A head in FLAME's layout, ours or the animator's own file, becomes a Blender rig: mesh, shape keys, bones, correctives."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+from mathutils import Vector
+
+from ...thunder_core.face.head import Head, JOINT_NAMES
+from . import materials
+
+MARK = "thunder_head"  # custom property on the armature object of a head that we built
+JOINTS = JOINT_NAMES  # bones, in FLAME's joint order
+SLIDER = 10.0  # shape keys clamp silently at their slider's ends: keep them far away
+IDENTITY_SLIDER = 5.0  # standard deviations between people
+BONE_METRES = 0.03
+IDENTITY = "identity{:03d}"  # names of the keys that make another person
+CORRECTIVE = "corrective_{}_{}{}"  # of a joint, by row and column of its rotation
+SHIFTS = "thunder_joint_shifts"  # of the armature: how each identity key moves the joints, [keys, 5, 3] metres in Blender's axes
+
+_STILL = 1e-6  # metres: correctives that move less are none
+
+# The elements of a rotation matrix less the identity, from Euler angles x, y, z that turn in this order (Rz · Ry · Rx).
+# Blender works such expressions out itself: no script is run, nothing has to be trusted.
+_ELEMENTS = (
+    ("cos(y)*cos(z)-1", "sin(x)*sin(y)*cos(z)-cos(x)*sin(z)", "cos(x)*sin(y)*cos(z)+sin(x)*sin(z)"),
+    ("cos(y)*sin(z)", "sin(x)*sin(y)*sin(z)+cos(x)*cos(z)-1", "cos(x)*sin(y)*sin(z)-sin(x)*cos(z)"),
+    ("-sin(y)", "sin(x)*cos(y)", "cos(x)*cos(y)-1"),
+)
+
+
+def flame_to_blender(points: np.ndarray) -> np.ndarray:
+    """FLAME's axes (+y up, +z out of the face) to Blender's (+z up, face towards −y); [..., 3]."""
+    return np.stack([points[..., 0], -points[..., 2], points[..., 1]], axis=-1)
+
+
+def blender_to_flame(points: np.ndarray) -> np.ndarray:
+    """The inverse of flame_to_blender."""
+    return np.stack([points[..., 0], points[..., 2], -points[..., 1]], axis=-1)
+
+
+def build(model: Head, name: str, collection: bpy.types.Collection, view_layer: bpy.types.ViewLayer,
+          location=(0.0, 0.0, 0.0), identity: int = 0) -> tuple[bpy.types.Object, bpy.types.Object]:
+    """Add a head to a collection: a mesh with a key per expression direction, its armature, weights, materials.
+
+    Pose correctives are keys that the bones drive. identity: how many of the directions in which people differ become
+    sliders. Leaves the mesh active and selected; needs object mode. Returns (mesh object, armature object).
+    """
+    mesh = _mesh(model, name)
+    collection.objects.link(mesh)
+    armature = bpy.data.objects.new(f"{name} Rig", bpy.data.armatures.new(f"{name} Rig"))
+    collection.objects.link(armature)
+    armature[MARK] = 1
+    armature.location = location
+    armature.data.display_type = "STICK"
+    _bones(armature, model, view_layer)
+    _weights(mesh, model)
+    _keys(mesh, model)
+    _identity(mesh, armature, model, identity)
+    _correctives(mesh, armature, model)
+    mesh.parent = armature
+    modifier = mesh.modifiers.new(f"{name} Rig", "ARMATURE")
+    modifier.object = armature
+    for other in view_layer.objects.selected:
+        other.select_set(False)
+    mesh.select_set(True)
+    view_layer.objects.active = mesh
+    return mesh, armature
+
+
+def _mesh(model: Head, name: str) -> bpy.types.Object:
+    vertices = flame_to_blender(model.v_template.astype(np.float64))
+    padded = model.polygons[:, 3] < 0
+    faces = [row[:3] if short else row for row, short in zip(model.polygons.tolist(), padded.tolist())]
+    mesh = bpy.data.meshes.new(name)
+    mesh.from_pydata(vertices.tolist(), [], faces)
+    for title, colour in zip(model.material_names, model.material_colors):
+        mesh.materials.append(materials.material(str(title), colour.tolist()))
+    mesh.polygons.foreach_set("material_index", model.polygon_material.astype(np.int32))
+    mesh.shade_smooth()
+    mesh.update()
+    return bpy.data.objects.new(name, mesh)
+
+
+def _keys(mesh: bpy.types.Object, model: Head) -> None:
+    rest = flame_to_blender(model.v_template.astype(np.float64))
+    mesh.shape_key_add(name="Basis", from_mix=False)
+    mesh.data.shape_keys.name = mesh.name
+    _add_keys(mesh, rest, model.expression_names, model.shapedirs, SLIDER)
+
+
+def _add_keys(mesh: bpy.types.Object, rest: np.ndarray, names, directions: np.ndarray, reach: float) -> list:
+    """One shape key per direction of directions [V, 3, n], in FLAME's axes; rest [V, 3] in Blender's."""
+    offsets = flame_to_blender(np.moveaxis(directions.astype(np.float64), 2, 0))
+    made = []
+    for name, offset in zip(names, offsets):
+        key = mesh.shape_key_add(name=str(name), from_mix=False)
+        key.data.foreach_set("co", (rest + offset).astype(np.float32).ravel())
+        key.slider_min, key.slider_max = -reach, reach
+        key.value = 0.0  # shape_key_add starts at 1 in some versions
+        made.append(key)
+    return made
+
+
+def _identity(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head, count: int) -> None:
+    count = min(count, model.identity.shape[2])
+    if not count:
+        return
+    directions = model.identity[:, :, :count]
+    rest = flame_to_blender(model.v_template.astype(np.float64))
+    _add_keys(mesh, rest, [IDENTITY.format(i + 1) for i in range(count)], directions, IDENTITY_SLIDER)
+    shifts = np.einsum("jv,vcn->njc", model.J_regressor.astype(np.float64), directions.astype(np.float64), optimize=True)
+    armature[SHIFTS] = flame_to_blender(shifts).ravel().tolist()
+
+
+def _correctives(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head) -> None:
+    """FLAME's pose correctives, one key per element of a joint's rotation matrix that has one, driven by its bone."""
+    moving = np.flatnonzero(np.abs(model.posedirs).max(axis=(0, 1)) > _STILL)
+    if not len(moving):
+        return
+    rest = flame_to_blender(model.v_template.astype(np.float64))
+    places = [(JOINTS[1 + number // 9], number % 9 // 3, number % 3) for number in moving]
+    names = [CORRECTIVE.format(joint, row + 1, column + 1) for joint, row, column in places]
+    keys = _add_keys(mesh, rest, names, model.posedirs[:, :, moving], 2.0)
+    for key, (joint, row, column) in zip(keys, places):
+        driver = key.driver_add("value").driver
+        driver.type = "SCRIPTED"
+        for axis in "xyz":
+            if f"({axis})" not in _ELEMENTS[row][column]:
+                continue
+            variable = driver.variables.new()
+            variable.name, variable.type = axis, "TRANSFORMS"
+            target = variable.targets[0]
+            target.id, target.bone_target = armature, joint
+            # the bone's own turn against its rest, constraints included, whatever its rotation mode
+            target.transform_type, target.transform_space, target.rotation_mode = f"ROT_{axis.upper()}", "LOCAL_SPACE", "XYZ"
+        driver.expression = _ELEMENTS[row][column]
+
+
+def _bones(armature: bpy.types.Object, model: Head, view_layer) -> None:
+    joints = flame_to_blender(model.joints)
+    view_layer.objects.active = armature
+    bpy.ops.object.mode_set(mode="EDIT")
+    try:
+        bones = armature.data.edit_bones
+        for index, name in enumerate(JOINTS):
+            bone = bones.new(name)
+            place_bone(bone, joints[index])
+            if index:
+                bone.parent = bones[JOINTS[int(model.parents[index])]]
+    finally:
+        bpy.ops.object.mode_set(mode="OBJECT")
+    for bone in armature.pose.bones:
+        bone.rotation_mode = "XYZ"
+
+
+def place_bone(bone: bpy.types.EditBone, joint: np.ndarray) -> None:
+    """Stand a bone at a joint [3] upright with its z axis out of the face.
+
+    Its own axes are then FLAME's, so a rotation vector of a motion is a rotation of the bone with nothing to convert.
+    """
+    bone.head = joint
+    bone.tail = Vector(joint) + Vector((0.0, 0.0, BONE_METRES))
+    bone.align_roll(Vector((0.0, -1.0, 0.0)))
+
+
+def _weights(mesh: bpy.types.Object, model: Head) -> None:
+    for index, name in enumerate(JOINTS):
+        group = mesh.vertex_groups.new(name=name)
+        weight = model.weights[:, index]
+        # One call for all vertices of a weight: heads of ours have few different ones; a file's are told apart to a
+        # ten-thousandth, a hundredth of a millimetre at the widest yawn.
+        step = np.round(weight.astype(np.float64), 4) if len(np.unique(weight)) > 2000 else weight
+        order = np.argsort(step, kind="stable")
+        values, starts = np.unique(step[order], return_index=True)
+        for value, ids in zip(values, np.split(order, starts[1:])):
+            if value > 0:
+                group.add(ids.tolist(), float(value), "REPLACE")

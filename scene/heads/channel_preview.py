@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One channel shown alone on a character, and its pose put back afterwards."""
+
+from __future__ import annotations
+
+import json
+
+import bpy
+import numpy as np
+
+from ...thunder_core.errors import ThunderError
+from ...thunder_core.face import mapping
+from ...thunder_core.types import Motion
+from . import head, rna_paths
+
+TURN_RADIANS = 0.30  # how far a joint turns in a preview: what opens a jaw
+
+
+def pose(rig: head.Rig, source: str, amount: float) -> list[float]:
+    """The numbers of a rig's tracks with one channel, derived key or joint at an amount and all else at rest."""
+    channels = (source,)
+    values = rig.driver.drive(motion(source, amount), channels)
+    return values[0].tolist()
+
+
+def motion(source: str, amount: float) -> Motion:
+    """A motion of one frame in which one source is at an amount; its expression has that one channel."""
+    expression, jaw, neck, eyes = (np.zeros((1, length)) for length in (1, 3, 3, 3))
+    if source in mapping.DERIVED:
+        turned_jaw, turned_eyes = mapping.rotations({source: np.array([amount])}, 1)
+        jaw, eyes = turned_jaw, eyes if turned_eyes is None else turned_eyes
+    elif source == "jaw":
+        jaw[0, 0] = amount * TURN_RADIANS
+    elif source in ("eye_left", "eye_right"):
+        eyes[0, 1] = amount * TURN_RADIANS
+    elif source == "neck":
+        neck[0, 1] = amount * TURN_RADIANS
+    else:
+        expression[0, 0] = amount
+    return Motion(expression, jaw, neck, eyes)
+
+
+def show(scene, rig: head.Rig, source: str, amount: float) -> None:
+    """Show a channel on a character; what stood there is kept in the scene until `end`."""
+    settings = scene.thunder
+    if not settings.preview_kept:
+        settings.preview_kept = json.dumps({"head": rig.mesh.name, "values": [
+            [rig.targets[track.block].name, track.path, track.index,
+             rna_paths.value(rig.targets[track.block], track.path, track.index)] for track in rig.driver.tracks]})
+    for track, value in zip(rig.driver.tracks, pose(rig, source, amount)):
+        rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+    for target in rig.targets:
+        target.update_tag()
+
+
+def end(scene) -> None:
+    """Put back what stood on the character before the preview; the current frame's animation is seen again."""
+    settings = scene.thunder
+    if not settings.preview_kept:
+        return
+    kept = json.loads(settings.preview_kept)
+    settings.preview_kept = ""
+    if settings.preview:
+        settings.preview = False
+    thing = bpy.data.objects.get(kept["head"])
+    try:
+        targets = {target.name: target for target in head.resolve(thing).targets} if thing is not None else {}
+    except ThunderError:
+        targets = {}
+    for name, path, index, value in kept["values"]:
+        target = targets.get(name)
+        if target is not None and rna_paths.exists(target, path):
+            rna_paths.put(target, path, index, value)
+    if any(target.animation_data is not None for target in targets.values()):
+        scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
+
+
+def end_all() -> None:
+    """End whatever preview runs, before a head's state is noted or changed."""
+    for scene in bpy.data.scenes:
+        end(scene)
+
+
+def refresh(scene) -> None:
+    """Show what the table's active row asks for, or end the preview when it is off."""
+    settings = scene.thunder
+    rows = settings.table
+    if not settings.preview or not 0 <= settings.table_index < len(rows):
+        end(scene)
+        return
+    try:
+        rig = head.resolve(settings.table_head)
+    except (ThunderError, AttributeError):
+        end(scene)
+        return
+    show(scene, rig, rows[settings.table_index].source, settings.preview_amount)

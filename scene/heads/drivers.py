@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a driven shape key back to the control that drives it: which slider moves it, and how far for a value of 1."""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+import re
+from dataclasses import dataclass
+
+from ...thunder_core.face.mapping import Target
+from . import rna_paths
+
+# Controls are asked what a little movement does, more and more until something does: some have a range of millimetres,
+# some go from 0 to 100. Most stop where the key is at 1.
+_STEPS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
+_SEEN = 0.01  # change of the key that counts
+
+_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+              ast.Pow: operator.pow, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
+              ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.USub: operator.neg, ast.UAdd: operator.pos}
+_FUNCTIONS = {"min": min, "max": max, "abs": abs, "sqrt": math.sqrt, "sin": math.sin, "cos": math.cos, "tan": math.tan,
+              "pow": pow, "degrees": math.degrees, "radians": math.radians, "fabs": math.fabs,
+              "clamp": lambda x, low=0.0, high=1.0: min(max(x, low), high)}
+
+
+@dataclass(frozen=True)
+class Control:
+    """What moves a driven key.
+
+    object: whose it is.  target: the control.  weight: how far it must go, from rest, for the key to be 1.
+    """
+
+    object: object
+    target: Target
+    weight: float
+
+
+def driven(block) -> dict[str, object]:
+    """The drivers of a data-block: {data path: driver curve}."""
+    return {curve.data_path: curve for curve in block.animation_data.drivers} if block.animation_data else {}
+
+
+def follow(curve) -> Control | None:
+    """The control of a driven value, None where it has none that can be keyed or hangs on it in no simple way."""
+    driver = curve.driver
+    inputs = {variable.name: _input(variable) for variable in driver.variables}
+    if not inputs or None in inputs.values():
+        return None
+    rest = {name: found[2] for name, found in inputs.items()}
+    try:
+        still = _value(curve, rest)
+        best = None
+        for name, (thing, target, at) in inputs.items():
+            for sign in (1, -1):
+                moved = ((step, _value(curve, rest | {name: at + sign * step}) - still) for step in _STEPS)
+                # What raises the value counts; the side that leaves it at rest belongs to another key.
+                slope = next((change / step for step, change in moved if change >= _SEEN), 0.0)
+                if slope > 0 and (best is None or slope > best[1]):
+                    best = Control(thing, target, sign / slope), slope
+    except (ValueError, ArithmeticError, KeyError, TypeError, SyntaxError, RecursionError):
+        return None
+    return best[0] if best else None
+
+
+def _value(curve, inputs: dict[str, float]) -> float:
+    driver = curve.driver
+    numbers = list(inputs.values())
+    if driver.type == "SCRIPTED":
+        value = float(_calculate(ast.parse(driver.expression, mode="eval").body, inputs))
+    else:
+        value = {"AVERAGE": lambda: sum(numbers) / len(numbers), "SUM": lambda: sum(numbers),
+                 "MIN": lambda: min(numbers), "MAX": lambda: max(numbers)}[driver.type]()
+    return curve.evaluate(value) if len(curve.keyframe_points) or len(curve.modifiers) else value
+
+
+def _calculate(node, names: dict[str, float]):
+    """A driver's expression as far as it is plain arithmetic; nothing of it is ever run as Python."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
+        return node.value
+    if isinstance(node, ast.Name):
+        return math.pi if node.id == "pi" and "pi" not in names else names[node.id]
+    if isinstance(node, ast.UnaryOp):
+        return _OPERATORS[type(node.op)](_calculate(node.operand, names))
+    if isinstance(node, ast.BinOp):
+        left, right = _calculate(node.left, names), _calculate(node.right, names)
+        if isinstance(node.op, ast.Pow) and (abs(left) > 1e6 or abs(right) > 64):
+            raise ValueError("too large a power")
+        return _OPERATORS[type(node.op)](left, right)
+    if isinstance(node, ast.Compare) and len(node.ops) == 1:
+        return _OPERATORS[type(node.ops[0])](_calculate(node.left, names), _calculate(node.comparators[0], names))
+    if isinstance(node, ast.IfExp):
+        return _calculate(node.body if _calculate(node.test, names) else node.orelse, names)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
+        return _FUNCTIONS[node.func.id](*(_calculate(argument, names) for argument in node.args))
+    raise ValueError("no plain arithmetic")
+
+
+_TRANSFORM = re.compile(r"(LOC|ROT|SCALE)_([XYZ])$")
+_BONE_CHANNEL = re.compile(r'^pose\.bones\["(.+)"\]\.(location|scale|rotation_euler)(?:\[(\d)\]|\.([xyz]))$')
+
+
+def _input(variable):
+    """(object, target, value at rest) of a driver's variable, None where it is nothing that takes keys."""
+    source = variable.targets[0]
+    if source.id is None:
+        return None
+    if variable.type == "TRANSFORMS":
+        found = _TRANSFORM.match(source.transform_type)
+        if not found or not source.bone_target or source.transform_space not in ("LOCAL_SPACE", "TRANSFORM_SPACE"):
+            return None
+        path = {"LOC": "location", "ROT": "rotation_euler", "SCALE": "scale"}[found[1]]
+        if source.bone_target not in source.id.pose.bones:
+            return None
+        return _bone(source.id, source.bone_target, path, "XYZ".index(found[2]))
+    if variable.type != "SINGLE_PROP":
+        return None
+    if (channel := _BONE_CHANNEL.match(source.data_path)) and source.id.id_type == "OBJECT":
+        return _bone(source.id, channel[1], channel[2], int(channel[3]) if channel[3] else "xyz".index(channel[4]))
+    owner, name, custom = rna_paths.split(source.data_path)
+    if source.id.id_type == "KEY" and owner.startswith("key_blocks"):
+        return source.id, Target("KEY", owner[len('key_blocks["'):-2]), 0.0
+    if not custom or source.id.id_type != "OBJECT" or not rna_paths.exists(source.id, source.data_path):
+        return None
+    from .binding import resting
+
+    holder = source.id.path_resolve(owner) if owner else source.id
+    bone = owner[len('pose.bones["'):-2] if owner.startswith("pose.bones") else ""
+    return source.id, Target("PROPERTY", name, source.id.name, bone), resting(holder, name)
+
+
+def _bone(thing, bone: str, path: str, index: int):
+    pose = thing.pose.bones.get(bone) if thing.type == "ARMATURE" else None
+    if pose is None or (path == "rotation_euler" and pose.rotation_mode in ("QUATERNION", "AXIS_ANGLE")):
+        return None
+    return thing, Target("BONE", "", thing.name, bone, path, index), 1.0 if path == "scale" else 0.0

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rig made from a FLAME file: the head it stands for is read from its own data, the file is not needed again."""
+
+from __future__ import annotations
+
+import zlib
+
+import bpy
+import numpy as np
+
+from ...thunder_core.errors import BadHead
+from ...thunder_core.face import retarget
+from ...thunder_core.face.head import Head, load_head
+from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
+from . import binding, build
+
+MEASURED = "thunder_measured"  # of the armature: what Measure found, a sentence
+COUNT = "thunder_flame"  # custom property of the armature: how many expression directions its mesh has as keys
+NAME = "expression{:03d}"
+_KEPT: dict = {}  # retargets by what they were made from; a few rigs of a session
+_MOST_KEPT = 4
+
+
+def add(path: str, collection, view_layer, location=(0.0, 0.0, 0.0), sliders: int = 10) -> bpy.types.Object:
+    """Add the head of a FLAME file to a collection; its mesh object. Raises BadHead if the file is no FLAME model."""
+    model = load_head(bpy.path.abspath(path))
+    if not model.identity.shape[2]:
+        raise BadHead("This file holds a head of Thunder's own: press Add Head for it, and choose a FLAME model here")
+    name = bpy.path.display_name_from_filepath(path)
+    mesh, armature = build.build(model, name, collection, view_layer, location, identity=sliders)
+    armature[COUNT] = model.channels
+    return mesh
+
+
+def is_flame(armature: bpy.types.Object | None) -> bool:
+    """Whether an armature is that of a head made from a FLAME file."""
+    return armature is not None and COUNT in armature
+
+
+def armature_of(mesh: bpy.types.Object) -> bpy.types.Object | None:
+    """The armature of a FLAME head's mesh, None for any other mesh."""
+    if mesh.type != "MESH":
+        return None
+    found = [m.object for m in mesh.modifiers if m.type == "ARMATURE"] + [mesh.parent]
+    return next((thing for thing in found if thing is not None and thing.type == "ARMATURE" and is_flame(thing)), None)
+
+
+def chosen(context) -> bpy.types.Object | None:
+    """The mesh of the FLAME head that the scene's settings or the active object mean, else None."""
+    thing = context.scene.thunder.head or context.object
+    if thing is None:
+        return None
+    meshes = [thing] if thing.type == "MESH" else [child for child in thing.children_recursive if child.type == "MESH"]
+    return next((mesh for mesh in meshes if armature_of(mesh) is not None), None)
+
+
+def names_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> tuple[str, ...]:
+    """The expression keys of a FLAME head, in the file's order; those that were deleted are missing."""
+    blocks = mesh.data.shape_keys.key_blocks if mesh.data.shape_keys else {}
+    return tuple(name for i in range(int(armature[COUNT])) if (name := NAME.format(i + 1)) in blocks)
+
+
+def bind(mesh: bpy.types.Object, armature: bpy.types.Object) -> tuple[tuple, retarget.RetargetDriver]:
+    """The data-blocks a take on a FLAME head animates, and what turns a motion into their numbers."""
+    names = names_of(mesh, armature)
+    if not names:
+        raise BadHead(f"“{mesh.name}” has lost the shape keys of its FLAME file: add the head from the file again")
+    plan = Mapping("FLAME", tuple(Rule(name, Target("KEY", name)) for name in names),
+                   tuple(JointRule(joint, joint) for joint in ("neck", "jaw", "eye_left", "eye_right")))
+    bound = binding.bind(plan, [mesh, armature], (armature, mesh.data.shape_keys))
+    return bound.targets, retarget.RetargetDriver(lambda: _retarget(mesh, armature), bound.driver, names)
+
+
+def _retarget(mesh, armature) -> retarget.Retarget:
+    model = model_of(mesh, armature)
+    print_ = zlib.crc32(model.v_template.tobytes() + model.joints.tobytes())
+    for part in (model.shapedirs, model.posedirs, model.weights):
+        print_ = zlib.crc32(np.ascontiguousarray(part).tobytes(), print_)
+    if print_ not in _KEPT:
+        while len(_KEPT) >= _MOST_KEPT:
+            _KEPT.pop(next(iter(_KEPT)))
+        _KEPT[print_] = retarget.between(model, joints_move=False)
+    return _KEPT[print_]
+
+
+def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
+    """The head a FLAME rig is now, identity sliders and sculpted changes included; metres, FLAME's axes.
+
+    Its joints are where the bones are, and expression does not move them.
+    """
+    data, keys = mesh.data, mesh.data.shape_keys
+    blocks, count = keys.key_blocks, len(mesh.data.vertices)
+    names = names_of(mesh, armature)
+
+    def offsets(block):
+        return _points(block.data, count) - _points(block.relative_key.data, count)
+
+    rest = _points(keys.reference_key.data, count)
+    for block in blocks:
+        if block.name.startswith("identity") and not block.mute and block.value:
+            rest = rest + block.value * offsets(block)
+    posedirs = np.zeros((count, 3, 36), np.float32)
+    for number in range(36):
+        name = build.CORRECTIVE.format(build.JOINTS[1 + number // 9], number % 9 // 3 + 1, number % 3 + 1)
+        if name in blocks:
+            posedirs[:, :, number] = build.blender_to_flame(offsets(blocks[name]))
+    data.calc_loop_triangles()
+    triangles = np.empty(3 * len(data.loop_triangles), np.int32)
+    data.loop_triangles.foreach_get("vertices", triangles)
+    triangles = triangles.reshape(-1, 3)
+    template = build.blender_to_flame(rest)
+    joints = np.array([armature.data.bones[name].head_local for name in build.JOINTS])
+    # the file's coordinates are the armature's, whatever its own place and size
+    return Head(
+        v_template=template.astype(np.float32),
+        shapedirs=np.ascontiguousarray(
+            np.stack([build.blender_to_flame(offsets(blocks[name])) for name in names], 2), np.float32),
+        posedirs=posedirs,
+        J_regressor=_regressor(template, build.blender_to_flame(joints)),
+        weights=_weights(mesh, count),
+        kintree_table=np.array([[-1, 0, 1, 1, 1], range(5)]),
+        f=triangles,
+        polygons=np.concatenate([triangles, np.full((len(triangles), 1), -1, np.int32)], 1),
+        polygon_material=np.zeros(len(triangles), np.int32),
+        material_names=("Skin",),
+        material_colors=np.ones((1, 4), np.float32),
+        expression_names=names,
+        mouth_vertices=np.zeros(0, np.int32),
+        mouth_parts=np.zeros(0, np.int32),
+        inner_lip_upper_mid=-1, inner_lip_lower_mid=-1, mouth_corner_left=-1, mouth_corner_right=-1,
+        region_names=(),
+        regions=np.zeros((0, count), np.float32),
+        identity=np.zeros((count, 3, 0), np.float32),
+    )
+
+
+def _points(data, count: int) -> np.ndarray:
+    buffer = np.empty(3 * count, np.float32)
+    data.foreach_get("co", buffer)
+    return buffer.reshape(-1, 3).astype(np.float64)
+
+
+def _regressor(points: np.ndarray, joints: np.ndarray) -> np.ndarray:
+    """The shortest weights [5, V] that sum to 1 and give the joints [5, 3] from the points [V, 3]."""
+    system = np.concatenate([points, np.ones((len(points), 1))], 1)  # [V, 4]
+    wanted = np.concatenate([joints, np.ones((len(joints), 1))], 1)  # [5, 4]
+    return wanted @ np.linalg.solve(system.T @ system, system.T)
+
+
+def _weights(mesh: bpy.types.Object, count: int) -> np.ndarray:
+    column = {mesh.vertex_groups[name].index: i for i, name in enumerate(build.JOINTS) if name in mesh.vertex_groups}
+    weights = np.zeros((count, 5), np.float32)
+    for vertex in mesh.data.vertices:
+        for entry in vertex.groups:
+            if entry.group in column:
+                weights[vertex.index, column[entry.group]] = entry.weight
+    total = weights.sum(1, keepdims=True)
+    weights[total[:, 0] == 0, 0] = 1.0
+    return weights / np.where(total > 0, total, 1.0)
+
+
+# ---- bones follow the person
+
+
+def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) -> float:
+    """Move the bones to where the person on the identity sliders has their joints; the farthest way, in metres.
+
+    Needs object mode. Without it a jaw would swing about the average person's joint.
+    """
+    stored = np.array(armature.get(build.SHIFTS, ()), np.float64).reshape(-1, 5, 3)
+    blocks = mesh.data.shape_keys.key_blocks
+    values = [blocks[name].value if (name := build.IDENTITY.format(i + 1)) in blocks and not blocks[name].mute else 0.0
+              for i in range(len(stored))]
+    shift = np.einsum("n,njc->jc", values, stored)
+    if "thunder_joints" not in armature:
+        armature["thunder_joints"] = [float(x) for name in build.JOINTS for x in armature.data.bones[name].head_local]
+    wanted = np.array(armature["thunder_joints"]).reshape(5, 3) + shift
+    moved = max(float(np.linalg.norm(np.array(armature.data.bones[name].head_local) - place))
+                for name, place in zip(build.JOINTS, wanted))
+    kept, selected = view_layer.objects.active, armature.select_get(view_layer=view_layer)
+    view_layer.objects.active = armature
+    bpy.ops.object.mode_set(mode="EDIT")
+    try:
+        for name, place in zip(build.JOINTS, wanted):
+            build.place_bone(armature.data.edit_bones[name], place)
+    finally:
+        bpy.ops.object.mode_set(mode="OBJECT")
+        view_layer.objects.active = kept
+        armature.select_set(selected, view_layer=view_layer)
+    return moved
+
+
+# ---- how well it is driven
+
+
+def measure(mesh: bpy.types.Object, armature: bpy.types.Object) -> retarget.Measure:
+    """How closely the default motion is carried onto this head, over the movements of speech."""
+    return retarget.measure(_retarget(mesh, armature))

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Heads in a Blender file: adding the bundled one, finding those that are there, telling why one will not do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ...thunder_core.errors import BadHead
+from ...thunder_core.face.head import load_head
+from ...thunder_core.face.mapping import Driver, JointRule, Mapping, Rule, Target, Track
+from . import binding, character, flame, rna_paths
+from .build import build as _build, MARK
+
+ASSET = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
+STAND_IN = "thunder_stand_in"  # of an object that is a copy for a while: never taken for a head of the animator's
+_UNREADABLE = f"The bundled head cannot be read ({ASSET.name}): reinstall the add-on"
+
+
+@dataclass(frozen=True)
+class Rig:
+    """A head that can be animated.
+
+    mesh: the object that stands for its face (of a face of bones alone, its armature).  armature: its armature object
+    if it is one of ours.  targets: the data-blocks that a take animates, in the order their curves are stored.
+    driver: what turns a motion into numbers of theirs and back.  channels: the expression channels that move something.
+    objects: a character's objects, the face first.
+    """
+
+    mesh: bpy.types.Object
+    armature: bpy.types.Object | None
+    targets: tuple
+    driver: Driver
+    channels: tuple[str, ...]
+    objects: tuple = ()
+
+    @property
+    def keys(self):
+        """The shape-key data-block of the face, None without one."""
+        return self.mesh.data.shape_keys if self.mesh.type == "MESH" else None
+
+    @property
+    def owner(self) -> bpy.types.Object:
+        """The object that stands for the head: where its state is stored, what the panel names."""
+        return self.armature or self.mesh
+
+    def tracks_of(self, target) -> list[tuple[int, Track]]:
+        """The tracks of one of the targets, each with its place among the driver's."""
+        block = self.targets.index(target)
+        return [(place, track) for place, track in enumerate(self.driver.tracks) if track.block == block]
+
+
+@lru_cache(maxsize=1)
+def channel_names() -> tuple[str, ...]:
+    """The expression channels of the bundled head, in the model's order."""
+    with _open_asset() as asset:
+        return tuple(str(name) for name in asset["expression_names"])
+
+
+def _open_asset():
+    try:
+        return np.load(ASSET, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise BadHead(_UNREADABLE) from error
+
+
+def build(collection: bpy.types.Collection, view_layer: bpy.types.ViewLayer, location=(0.0, 0.0, 0.0)) -> Rig:
+    """Add the bundled head to a collection, mesh active and selected. Needs object mode. Under a second."""
+    try:
+        model = load_head(ASSET)
+    except BadHead as error:
+        raise BadHead(_UNREADABLE) from error
+    mesh, _ = _build(model, "Thunder Head", collection, view_layer, location)
+    return resolve(mesh)
+
+
+def units_in_metre(scene) -> float:
+    """How many of a scene's units a metre is: 100 in one that is kept in centimetres."""
+    settings = scene.unit_settings
+    return 1.0 if settings.system == "NONE" or settings.scale_length <= 0.0 else 1.0 / settings.scale_length
+
+
+def fit_to_units(scene, mesh: bpy.types.Object) -> None:
+    """Give a head that was just added, in metres, its size in the scene's units."""
+    unit = units_in_metre(scene)
+    if abs(unit - 1.0) > 1e-6:
+        owner = owner_of(mesh)
+        owner.scale = [size * unit for size in owner.scale]
+
+
+# ---- finding
+
+
+def in_scene(scene) -> list[bpy.types.Object]:
+    """The objects that stand for the heads of a scene, one for each, ours first."""
+    own, others, seen = [], [], set()
+    for obj in scene.objects:
+        if obj in seen or STAND_IN in obj:
+            continue
+        if obj.type == "MESH" and (flame.is_flame(armature_of(obj)) or (armature_of(obj) is not None and character.is_face(obj))):
+            own.append(obj)
+            continue
+        if not character.is_face(obj):
+            continue
+        face = character.face_of(obj)
+        if face is not None and face not in seen:
+            others.append(face)
+            seen.update((face, *character.relatives(face)))
+    return own + others
+
+
+def is_any_in(scene) -> bool:
+    """Whether a scene has any head at all."""
+    return any(character.is_face(obj) or (obj.type == "MESH" and flame.is_flame(armature_of(obj))) for obj in scene.objects)
+
+
+def armature_of(mesh: bpy.types.Object) -> bpy.types.Object | None:
+    """The armature of ours that deforms a mesh, or None."""
+    candidates = [m.object for m in mesh.modifiers if m.type == "ARMATURE"] + [mesh.parent]
+    return next((a for a in candidates if a is not None and a.type == "ARMATURE" and MARK in a
+                 and "jaw" in a.pose.bones), None)
+
+
+def _known_keys(mesh: bpy.types.Object) -> list[str]:
+    keys = mesh.data.shape_keys if mesh.data else None
+    if keys is None:
+        return []
+    return [name for name in channel_names() if name in keys.key_blocks]
+
+
+def _own_mesh(obj: bpy.types.Object) -> bpy.types.Object | None:
+    """The mesh of a head of ours that is meant by a mesh, the rig above it, or any empty in between; None for others."""
+    meshes = [obj] if obj.type == "MESH" else [child for child in obj.children_recursive if child.type == "MESH"]
+    own = [mesh for mesh in meshes if (armature := armature_of(mesh)) is not None
+           and (_known_keys(mesh) or flame.is_flame(armature))]
+    return max(own, key=lambda mesh: len(_known_keys(mesh)), default=None)
+
+
+def is_own(obj: bpy.types.Object) -> bool:
+    """Whether an object belongs to a head of ours."""
+    return _own_mesh(obj) is not None
+
+
+def resolve(obj: bpy.types.Object) -> Rig:
+    """The rig that an object belongs to. Raises BadHead with the reason if Thunder cannot move it."""
+    mesh = _own_mesh(obj)
+    if mesh is not None:
+        armature, known = armature_of(mesh), tuple(_known_keys(mesh))
+        if flame.is_flame(armature):
+            targets, driver = flame.bind(mesh, armature)
+            return Rig(mesh, armature, targets, driver, _without_tongue(), (mesh, armature))
+        bound = binding.bind(_own_mapping(known), [mesh, armature], (armature, mesh.data.shape_keys))
+        return Rig(mesh, armature, bound.targets, bound.driver, known, (mesh, armature))
+    found = character.resolve(obj)
+    channels = tuple(name for name in channel_names() if name in found.bound.driver.used)
+    return Rig(found.face, None, found.bound.targets, found.bound.driver, channels, tuple(found.objects))
+
+
+@lru_cache(maxsize=1)
+def _without_tongue() -> tuple[str, ...]:
+    """The channels that a head of FLAME's can show: it has no tongue."""
+    return tuple(name for name in channel_names() if not name.startswith("tongue"))
+
+
+@lru_cache(maxsize=4)
+def _own_mapping(channels: tuple[str, ...]) -> Mapping:
+    """How a head of ours is driven: channels by their names, joints by our bones."""
+    return Mapping("Thunder", tuple(Rule(name, Target("KEY", name)) for name in channels),
+                   tuple(JointRule(joint, joint) for joint in ("neck", "jaw", "eye_left", "eye_right")))
+
+
+def owner_of(mesh: bpy.types.Object) -> bpy.types.Object:
+    """The object that keeps the state of the head that a mesh (or mapped armature) stands for, at once."""
+    return (armature_of(mesh) if mesh.type == "MESH" else None) or mesh
+
+
+def guess(scene, active: bpy.types.Object | None) -> bpy.types.Object | None:
+    """The object meant when none is chosen: the active one if it is a head, or the only head of the scene."""
+    if active is not None and active.name in scene.objects and STAND_IN not in active:
+        found = _own_mesh(active) or character.face_of(active)
+        if found is not None:
+            return found
+    heads = in_scene(scene)
+    return heads[0] if len(heads) == 1 else None
+
+
+def find(scene, active: bpy.types.Object | None = None) -> Rig:
+    """The rig of the head chosen in a scene's settings, or of the one that is meant.
+
+    Raises BadHead when there is none or it will not do.
+    """
+    chosen = scene.thunder.head
+    if chosen is not None and chosen.name not in scene.objects:
+        raise BadHead(f"The head “{chosen.name}” is not in this scene: choose another in the Thunder tab")
+    chosen = chosen or guess(scene, active)
+    if chosen is None:
+        many = len(in_scene(scene)) > 1
+        raise BadHead("There are several heads in this scene: choose one in the Thunder tab" if many
+                      else "No head is selected: choose one in the Thunder tab or press Add Head")
+    return resolve(chosen)
+
+
+def check_animatable(rig: Rig) -> None:
+    """Raise BadHead with the reason if keys on this rig could not be written or would not be seen."""
+    name = rig.mesh.name
+    for block in (rig.owner, *rig.targets):
+        if block.library is not None:
+            raise BadHead(f"“{name}” is linked from another file: press Make Editable, which makes a library override of it")
+    if any(thing.type == "MESH" and thing.show_only_shape_key for thing in (rig.mesh, *rig.objects)):
+        raise BadHead(f"“{name}” shows only one shape key: turn off Solo Active Shape Key")
+    if any(block.id_type == "KEY" and not block.use_relative for block in rig.targets):
+        raise BadHead(f"The shape keys of “{name}” are absolute: turn Relative on in its shape keys")
+    for block in rig.targets:
+        if block.id_type == "OBJECT" and block.type == "ARMATURE" and block.data.pose_position == "REST":
+            raise BadHead(f"“{block.name}” is in rest position: switch its armature to Pose Position")
+    for block in rig.targets:
+        driven = {(curve.data_path, curve.array_index) for curve in block.animation_data.drivers} if block.animation_data else ()
+        for _, track in rig.tracks_of(block) if driven else ():
+            if (track.path, track.index) in driven:
+                raise BadHead(f"{_said(track.path)} of “{name}” has a driver, which would override every take: "
+                              "remove the driver or choose another head")
+    for block in rig.targets:
+        animation = block.animation_data
+        if animation is None:
+            continue
+        if animation.use_tweak_mode:
+            raise BadHead(f"An NLA strip of “{name}” is being tweaked: leave tweak mode first (Tab in the NLA editor)")
+        if any(track.is_solo for track in animation.nla_tracks):
+            raise BadHead(f"An NLA track of “{name}” is soloed and would hide every take: turn its star off")
+
+
+def _said(path: str) -> str:
+    """What a path leads to, in an animator's words."""
+    owner, name, custom = rna_paths.split(path)
+    if owner.startswith("key_blocks"):
+        return f"The shape key “{owner[len('key_blocks') + 2:-2]}”"
+    bone = rna_paths.bone_of(path)
+    return f"The bone “{bone[0]}”" if bone else f"The property “{name}”"

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A realistic head from a folder that anyone may download: ICT-FaceKit's OBJ files as a character with eyes that turn."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ...thunder_core.errors import BadHead
+from ...thunder_core.face import obj_mesh
+from .build import flame_to_blender, place_bone, SLIDER
+
+NEUTRAL = "generic_neutral_mesh.obj"
+INSIDE = "FaceXModel"  # folder of the published repository that holds the files
+METRES = 0.01  # the files are in centimetres
+_IDENTITY = "identity"  # shapes of other people's faces, of which there are a hundred: no expressions
+
+# Shells for a game engine's eye shader, which cover the eyes in any other, and strips for pictures of lashes, which
+# without the pictures are black bars.
+_SHELLS = ("lacrimalfluid", "eyeblend", "eyeocclusion", "eyelashes")
+_EYES = {"eye_left": ("scleraleft", "irisleft"), "eye_right": ("scleraright", "irisright")}
+# Of an eye of 24 mm, an iris of 11.7 and a pupil of 4: cosines of the angles from its middle.
+_LIMBUS, _PUPIL = 0.873, 0.986
+_COLOURS = {"face": (0.55, 0.33, 0.25), "backhead": (0.55, 0.33, 0.25), "gumstongue": (0.45, 0.12, 0.12), "teeth": (0.8, 0.76, 0.68),
+            "sclera": (0.7, 0.68, 0.65), "iris": (0.12, 0.07, 0.04), "pupil": (0.005, 0.005, 0.005), "eyewhite": (0.7, 0.68, 0.65)}
+
+# Places on the published mesh, centimetres in its own axes: where the neck turns, and between which heights it bends.
+_NECK, _NECK_LOW, _NECK_HIGH = (0.0, -8.5, 1.0), -15.0, -9.0
+
+
+def folder_of(path: str) -> Path:
+    """The folder with the OBJ files, given itself or the repository above it. Raises BadHead if they are not there."""
+    chosen = Path(bpy.path.abspath(path))
+    for folder in (chosen, chosen / INSIDE):
+        if (folder / NEUTRAL).is_file():
+            return folder
+    raise BadHead(f"There is no {NEUTRAL} in “{chosen.name}”: choose the folder FaceXModel of ICT-FaceKit")
+
+
+def build(path: str, collection: bpy.types.Collection, view_layer, location=(0.0, 0.0, 0.0)) -> bpy.types.Object:
+    """Add the head of an ICT-FaceKit folder: mesh with a shape key per expression, rig with neck and eyes; the mesh.
+
+    Needs object mode. About a second. Raises BadHead, and then nothing was added.
+    """
+    folder = folder_of(path)
+    mesh = obj_mesh.read(folder / NEUTRAL)
+    files = [file for file in sorted(folder.glob("*.obj")) if file.name != NEUTRAL and not file.stem.startswith(_IDENTITY)]
+    if not files:
+        raise BadHead(f"“{folder.name}” has no expressions beside {NEUTRAL}: choose the whole folder FaceXModel")
+    kept, polygons, material = _without_shells(mesh)
+    shapes = {}
+    with ThreadPoolExecutor(max_workers=8) as readers:  # numpy lets go of Python while it computes
+        found = list(readers.map(obj_mesh.read_vertices, files))
+    for file, points in zip(files, found):
+        if points.shape != mesh.vertices.shape:
+            raise BadHead(f"{file.name} has {len(points)} vertices where {NEUTRAL} has {len(mesh.vertices)}: get the folder again")
+        shapes[file.stem] = points[kept]
+    rest = mesh.vertices[kept]
+    eyes = {bone: _vertices_of(mesh, polygons, material, words) for bone, words in _EYES.items()}
+    middles = [rest[ids].mean(axis=0) for ids in eyes.values() if len(ids)]
+    origin = np.mean(middles, axis=0) if middles else np.array([0.0, 3.6, 8.0])
+    names = list(mesh.material_names)
+    polygons, material = _open_eyes(rest, polygons, material, names, eyes)
+    head = _mesh(names, rest - origin, polygons, material, {name: points - origin for name, points in shapes.items()})
+    collection.objects.link(head)
+    rig = bpy.data.objects.new("ICT Head Rig", bpy.data.armatures.new("ICT Head Rig"))
+    collection.objects.link(rig)
+    rig.location = location
+    rig.data.display_type = "STICK"
+    places = {bone: rest[ids].mean(axis=0) - origin for bone, ids in eyes.items() if len(ids)}
+    _bones(rig, {"neck": np.array(_NECK) - origin, **places}, view_layer)
+    _weights(head, rest, {bone: ids for bone, ids in eyes.items() if len(ids)})
+    head.parent = rig
+    head.modifiers.new("ICT Head Rig", "ARMATURE").object = rig
+    for other in view_layer.objects.selected:
+        other.select_set(False)
+    head.select_set(True)
+    view_layer.objects.active = head
+    return head
+
+
+def _turned(points: np.ndarray) -> np.ndarray:
+    """From the files' axes (y up, z out of the face, centimetres) to Blender's (z up, face towards −y, metres)."""
+    return flame_to_blender(points) * METRES
+
+
+def _is(name: str, words) -> bool:
+    plain = name.lower().replace("_", "")
+    return any(word in plain for word in words)
+
+
+def _without_shells(mesh: obj_mesh.ObjMesh):
+    """(ids of the vertices that stay, polygons in new ids, material of each): the eyes' shells and lashes left out."""
+    shells = [i for i, name in enumerate(mesh.material_names) if _is(name, _SHELLS)]
+    stays = np.flatnonzero(~np.isin(mesh.material, shells)).tolist()
+    used = np.zeros(len(mesh.vertices), bool)
+    used[[v for i in stays for v in mesh.polygons[i]]] = True
+    new = (np.cumsum(used) - 1).tolist()
+    return np.flatnonzero(used), [[new[v] for v in mesh.polygons[i]] for i in stays], mesh.material[stays]
+
+
+def _vertices_of(mesh, polygons, material, words) -> np.ndarray:
+    """Ids of the vertices in faces of the materials that have one of the words in their name."""
+    wanted = [i for i, name in enumerate(mesh.material_names) if _is(name, words)]
+    return np.unique([v for polygon, m in zip(polygons, material) if m in wanted for v in polygon]).astype(int)
+
+
+def _open_eyes(rest, polygons, material, names: list[str], eyes):
+    """Polygons and materials of eyes that are seen without textures: the clear front of the outer ball is left out, on
+    the inner one iris and pupil are painted. New materials are added to the names."""
+    outer = [i for i, name in enumerate(names) if _is(name, ("sclera",))]
+    inner = [i for i, name in enumerate(names) if _is(name, ("iris",))]
+    white, pupil = len(names), len(names) + 1
+    names += ["M_EyeWhite", "M_Pupil"]
+    middles = np.zeros_like(rest)  # of the eye that a vertex belongs to
+    for ids in eyes.values():
+        if len(ids):
+            middles[ids] = rest[ids].mean(axis=0)
+    painted = np.array(material, np.int32)
+    of_eyes = np.flatnonzero(np.isin(painted, outer + inner))
+    if not len(of_eyes):
+        return polygons, painted
+    sizes = np.array([len(polygons[i]) for i in of_eyes], int)
+    starts = np.cumsum(sizes) - sizes
+    corners = np.array([v for i in of_eyes for v in polygons[i]], int)
+    spokes = np.add.reduceat(rest[corners], starts) / sizes[:, None] - middles[corners[starts]]
+    front = spokes[:, 2] / np.maximum(np.linalg.norm(spokes, axis=1), 1e-9)
+    ball = np.isin(painted[of_eyes], inner)
+    painted[of_eyes[ball & (front > _PUPIL)]] = pupil
+    painted[of_eyes[ball & (front <= _LIMBUS)]] = white
+    gone = set(of_eyes[~ball & (front > _LIMBUS)].tolist())
+    stays = [i for i in range(len(polygons)) if i not in gone]
+    return [polygons[i] for i in stays], painted[stays]
+
+
+def _mesh(names, rest, polygons, material, shapes) -> bpy.types.Object:
+    mesh = bpy.data.meshes.new("ICT Head")
+    points = _turned(rest)
+    mesh.from_pydata(points.tolist(), [], polygons)
+    for name in names or ("Face",):
+        mesh.materials.append(_material(name))
+    mesh.polygons.foreach_set("material_index", np.maximum(material, 0).astype(np.int32))
+    mesh.shade_smooth()
+    mesh.update()
+    head = bpy.data.objects.new("ICT Head", mesh)
+    head.shape_key_add(name="Basis", from_mix=False)
+    for name, moved in shapes.items():
+        key = head.shape_key_add(name=name, from_mix=False)
+        key.data.foreach_set("co", _turned(moved).astype(np.float32).ravel())
+        key.slider_min, key.slider_max, key.value = -SLIDER, SLIDER, 0.0
+    mesh.shape_keys.name = "ICT Head"
+    return head
+
+
+def _material(name: str) -> bpy.types.Material:
+    title = f"ICT {name}"
+    found = bpy.data.materials.get(title)
+    if found is not None and found.library is None:
+        return found
+    colour = (*next((colour for word, colour in _COLOURS.items() if _is(name, (word,))), _COLOURS["face"]), 1.0)
+    material = bpy.data.materials.new(title)
+    material.diffuse_color = colour
+    material.roughness = 0.2 if _is(name, ("sclera", "iris", "pupil", "eyewhite", "teeth")) else 0.5
+    if material.node_tree is None:
+        material.use_nodes = True
+    shader = next((node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED"), None)
+    if shader is not None:
+        shader.inputs["Base Color"].default_value = colour
+        shader.inputs["Roughness"].default_value = material.roughness
+    return material
+
+
+def _bones(rig, places: dict[str, np.ndarray], view_layer) -> None:
+    view_layer.objects.active = rig
+    bpy.ops.object.mode_set(mode="EDIT")
+    try:
+        bones = rig.data.edit_bones
+        for name, place in {"root": places["neck"] - [0.0, 8.0, 0.0], **places}.items():
+            bone = bones.new(name)
+            place_bone(bone, _turned(place))
+            bone.parent = {"root": None, "neck": bones.get("root")}.get(name, bones.get("neck"))
+    finally:
+        bpy.ops.object.mode_set(mode="OBJECT")
+    for bone in rig.pose.bones:
+        bone.rotation_mode = "XYZ"
+
+
+def _weights(head, rest: np.ndarray, eyes: dict[str, np.ndarray]) -> None:
+    """The head turns with the neck, fading out down the throat; the eyes with their own bones."""
+    rise = np.clip((rest[:, 1] - _NECK_LOW) / (_NECK_HIGH - _NECK_LOW), 0.0, 1.0)
+    neck = np.round(rise * rise * (3 - 2 * rise), 2)
+    for name, ids in eyes.items():
+        head.vertex_groups.new(name=name).add(ids.tolist(), 1.0, "REPLACE")
+        neck[ids] = -1.0
+    groups = head.vertex_groups.new(name="neck"), head.vertex_groups.new(name="root")
+    for value in np.unique(neck[neck >= 0]):
+        ids = np.flatnonzero(neck == value).tolist()
+        for group, weight in zip(groups, (value, 1.0 - value)):
+            if weight > 0:
+                group.add(ids, float(weight), "REPLACE")

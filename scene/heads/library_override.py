@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A linked character becomes one that takes keys: library overrides of its objects and of the meshes that hold its shapes."""
+
+from __future__ import annotations
+
+import bpy
+
+from ...thunder_core.errors import BadHead
+from . import character
+
+
+def is_linked(thing: bpy.types.Object) -> bool:
+    """Whether a character, or the mesh with its shapes, still belongs to another file."""
+    keys = thing.data.shape_keys if thing.type == "MESH" and thing.data else None
+    return thing.library is not None or (keys is not None and keys.library is not None)
+
+
+def linked_in(scene) -> bpy.types.Object | None:
+    """An instance in a scene of a linked collection that holds a face, None where there is none."""
+    return next(filter(_is_linked_instance, scene.objects), None)
+
+
+def _is_linked_instance(thing: bpy.types.Object) -> bool:
+    collection = thing.instance_collection if thing.instance_type == "COLLECTION" else None
+    return collection is not None and collection.library is not None and any(map(character.is_face, collection.all_objects))
+
+
+def wanting(scene, chosen: bpy.types.Object | None) -> bpy.types.Object | None:
+    """What has to be made editable before it takes keys: the chosen object, else an instance of a linked collection, or None."""
+    if chosen is not None and (_is_linked_instance(chosen) or any(map(is_linked, [chosen, *character.relatives(chosen)]))):
+        return chosen
+    return linked_in(scene)
+
+
+def make_editable(scene, view_layer, thing: bpy.types.Object) -> bpy.types.Object:
+    """Override a linked character, or the linked meshes of an overridden one, so that it takes keys; its face.
+
+    What it is mapped to and how it looks stays as in its own file. Raises BadHead if Blender cannot.
+    """
+    if thing.instance_type == "COLLECTION" and thing.instance_collection is not None and thing.instance_collection.library:
+        thing = _override(scene, view_layer, thing.instance_collection, thing)
+    elif thing.library is not None:
+        linked = next((c for c in thing.users_collection if c.library is not None), None)
+        thing = _override(scene, view_layer, linked or thing, None, thing.name)
+    if thing is None:
+        raise BadHead("Blender could not make a library override of this character: append it instead of linking it")
+    for part in [thing, *character.relatives(thing)]:
+        if part.library is None and part.type == "MESH" and part.data.library is not None and part.data.shape_keys is not None:
+            if part.data.override_create(remap_local_usages=True) is None:
+                raise BadHead(f"Blender could not override the mesh of “{part.name}”: append the character instead of linking it")
+    return character.face_of(thing) or thing
+
+
+def _override(scene, view_layer, linked, reference, name: str = ""):
+    """The face among the local overrides of a linked collection or object, None if Blender refused."""
+    before = set(bpy.data.objects)
+    made = linked.override_hierarchy_create(scene, view_layer, reference=reference, do_fully_editable=True)
+    if made is None:
+        return None
+    if reference is not None:
+        bpy.data.objects.remove(reference)  # what stands for the linked collection, now that its override is in the scene
+    fresh = [thing for thing in bpy.data.objects if thing not in before and thing.library is None]
+    named = [thing for thing in fresh if name and thing.override_library and thing.override_library.reference.name == name]
+    faces = named or [thing for thing in fresh if character.is_face(thing)] or [t for t in fresh if t.type == "ARMATURE"]
+    return faces[0] if faces else None

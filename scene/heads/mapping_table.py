@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The mapping of a character as a table the animator edits: a row for each rule, and one for each channel without any."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import bpy
+
+from ...thunder_core.errors import BadHead, ThunderError
+from ...thunder_core.face import conventions, mapping
+from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
+from . import channel_preview, character, head, head_state
+
+_filling = False  # rows that we write ourselves are no edits
+
+
+def rows_of(plan: Mapping, channels) -> list[dict]:
+    """The rows of a mapping: joints and rules by face region, channels without a rule among them (kind NONE)."""
+    by_source: dict[str, list[dict]] = {}
+    for rule in plan.rules:
+        target = rule.target
+        by_source.setdefault(rule.source, []).append({
+            "source": rule.source, "kind": target.kind, "object": target.object, "name": target.name, "bone": target.bone,
+            "path": target.path or "location", "index": "XYZ"[target.index], "weight": rule.weight})
+    for rule in plan.joints:
+        by_source.setdefault(rule.joint, []).append({
+            "source": rule.joint, "kind": "JOINT", "object": rule.object, "bone": rule.bone, "weight": rule.scale})
+    order = list(dict.fromkeys(("jaw", *conventions.all_sources(channels), *mapping.JOINTS)))
+    order += [source for source in by_source if source not in order]  # of a newer version, or a slip of the pen
+    rows = []
+    for source in order:
+        rows += by_source.get(source, [] if _is_needless(source, by_source) else [
+            {"source": source, "kind": "JOINT" if source in mapping.JOINTS else "NONE", "weight": 1.0}])
+    return rows
+
+
+def _is_needless(source: str, there) -> bool:
+    """Whether a source without a rule is no gap, since the same movement is made another way."""
+    if source in ("jawOpen", "jawLeft", "jawRight"):
+        return "jaw" in there
+    if source == "jaw":
+        return "jawOpen" in there
+    if source.startswith("eyeLook"):
+        return "eye_left" in there or "eye_right" in there
+    return source in ("eye_left", "eye_right") and any(name.startswith("eyeLook") for name in there)
+
+
+def plan_of_rows(rows, like: Mapping) -> Mapping:
+    """The mapping that a table says; what no row tells of (parts, axes) is as in `like`. Rows that lack something
+    are left out until they are whole."""
+    rules, joints = [], []
+    for row in rows:
+        if row.kind == "JOINT" and row.bone:
+            joints.append(JointRule(row.source, row.bone, row.object, row.weight))
+        elif row.kind in ("KEY", "PROPERTY") and row.target:
+            bone = row.bone if row.kind == "PROPERTY" else ""
+            rules.append(Rule(row.source, Target(row.kind, row.target, row.object, bone), row.weight))
+        elif row.kind == "BONE" and row.bone:
+            rules.append(Rule(row.source, Target("BONE", "", row.object, row.bone, row.path, "XYZ".index(row.index)), row.weight))
+    name = like.name if not like.convention or (rules, joints) == (list(like.rules), list(like.joints)) else "By Hand"
+    return replace(like, name=name, rules=tuple(rules), joints=tuple(joints))
+
+
+def face(scene, active=None) -> bpy.types.Object:
+    """The object whose mapping the table shows or shall show. Raises BadHead when none is meant."""
+    chosen = scene.thunder.head or active
+    if chosen is None:
+        raise BadHead("No character is selected: choose its face or its armature in the Thunder tab")
+    if head.is_own(chosen):
+        raise BadHead("This head comes with Thunder and needs no mapping: choose a character of your own")
+    return character.face_of(chosen) or chosen
+
+
+def fill(scene, thing: bpy.types.Object) -> None:
+    """Write a character's mapping into the table."""
+    global _filling
+    channel_preview.end(scene)
+    settings = scene.thunder
+    rows = rows_of(character.plan_of(thing), head.channel_names())
+    _filling = True
+    try:
+        settings.table.clear()
+        for values in rows:
+            row = settings.table.add()
+            for name, value in values.items():
+                setattr(row, "target" if name == "name" else name, value)
+        settings.table_head = thing
+        settings.table_index = min(settings.table_index, len(rows) - 1)
+        settings.table_text = head_state.mapping(thing)
+    finally:
+        _filling = False
+
+
+def is_current(scene, thing: bpy.types.Object) -> bool:
+    """Whether the table shows the mapping of a character as it is."""
+    settings = scene.thunder
+    return settings.table_head == thing and len(settings.table) > 0 and settings.table_text == head_state.mapping(thing)
+
+
+def keep(scene) -> None:
+    """Keep what the table says as the character's mapping, and show it where a preview runs."""
+    settings = scene.thunder
+    thing = settings.table_head
+    if thing is None:
+        return
+    try:
+        like = character.plan_of(thing)
+    except ThunderError:
+        like = Mapping("By Hand")
+    preview_on = settings.preview
+    channel_preview.end(scene)
+    character.keep(thing, plan_of_rows(settings.table, like))
+    settings.table_text = head_state.mapping(thing)
+    if preview_on:
+        settings.preview = True
+
+
+def edited(row, context) -> None:
+    """A cell of the table was changed."""
+    if not _filling:
+        keep(row.id_data)
+
+
+def keep_plan(scene, thing: bpy.types.Object, plan: Mapping) -> None:
+    """Keep a whole new mapping and show it in the table."""
+    channel_preview.end(scene)
+    character.keep(thing, plan)
+    fill(scene, thing)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Numbers of data-blocks by their animation path: read, set, at rest, and as the evaluated scene has them."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from ...thunder_core.face import mapping
+from ...thunder_core.rotation import matrix_to_rotvec
+
+_ROTATIONS = ("rotation_euler", "rotation_quaternion", "rotation_axis_angle")
+
+
+def key_path(name: str) -> str:
+    """Path of a shape key's value from its Key data-block."""
+    return f'key_blocks["{bpy.utils.escape_identifier(name)}"].value'
+
+
+def bone_path(bone: str) -> str:
+    """Path of a pose bone from its armature object."""
+    return f'pose.bones["{bpy.utils.escape_identifier(bone)}"]'
+
+
+def property_path(name: str) -> str:
+    """Path of a custom property from what has it."""
+    return f'["{bpy.utils.escape_identifier(name)}"]'
+
+
+def split(path: str) -> tuple[str, str, bool]:
+    """(path of what has the property, name of the property, whether it is a custom one)."""
+    if path.endswith('"]'):
+        start = path.rfind('["')
+        return path[:start], bpy.utils.unescape_identifier(path[start + 2:-2]), True
+    start = path.rfind("].")
+    return (path[:start + 1], path[start + 2:], False) if start >= 0 else ("", path, False)
+
+
+def _owner(block, path: str):
+    return block.path_resolve(path) if path else block
+
+
+def exists(block, path: str) -> bool:
+    """Whether a data-block has such a number now."""
+    owner, name, custom = split(path)
+    try:
+        owner = _owner(block, owner)
+    except ValueError:
+        return False
+    return name in owner if custom else hasattr(owner, name)
+
+
+def value(block, path: str, index: int) -> float:
+    """A number of a data-block as it stands."""
+    owner, name, custom = split(path)
+    owner = _owner(block, owner)
+    found = owner[name] if custom else getattr(owner, name)
+    return float(found[index] if hasattr(found, "__len__") else found)
+
+
+def put(block, path: str, index: int, number: float) -> None:
+    """Set a number of a data-block; whole-number properties take the nearest."""
+    owner, name, custom = split(path)
+    owner = _owner(block, owner)
+    found = owner[name] if custom else getattr(owner, name)
+    if hasattr(found, "__len__"):
+        found[index] = type(found[index])(number)
+    elif custom:
+        owner[name] = round(number) if isinstance(found, int) else float(number)
+    else:
+        setattr(owner, name, number)
+
+
+def bone_of(path: str) -> tuple[str, str] | None:
+    """(bone, property) of a path to a pose bone's own channel, else None."""
+    owner, name, custom = split(path)
+    if custom or not owner.startswith('pose.bones["'):
+        return None
+    return bpy.utils.unescape_identifier(owner[len('pose.bones["'):-len('"]')]), name
+
+
+def rest(block, path: str, index: int, number: float) -> None:
+    """Set a number to its rest value; a bone's rotation in whichever way its mode keeps it."""
+    bone = bone_of(path)
+    if bone is not None and bone[1] in _ROTATIONS:
+        pose = block.pose.bones[bone[0]]
+        pose.rotation_quaternion = (1.0, 0.0, 0.0, 0.0)
+        pose.rotation_axis_angle = (0.0, 0.0, 1.0, 0.0)
+        pose.rotation_euler = (0.0, 0.0, 0.0)
+        return
+    put(block, path, index, number)
+
+
+def seen(block, curve_values: np.ndarray, path: str) -> np.ndarray:
+    """Values [S] of a curve as they are seen: a muted shape key is 0, a slider clamps."""
+    if block.id_type != "KEY":
+        return curve_values
+    key = block.path_resolve(split(path)[0])
+    return np.zeros(len(curve_values)) if key.mute else np.clip(curve_values, key.slider_min, key.slider_max)
+
+
+def evaluated(block, tracks: list, depsgraph) -> list[float]:
+    """Numbers of tracks [(path, index)] of a data-block in the evaluated scene; bones with their constraints."""
+    done = block.evaluated_get(depsgraph)
+    turned: dict[str, np.ndarray] = {}
+    numbers = []
+    for path, index in tracks:
+        bone = bone_of(path)
+        if bone is not None and bone[1] in _ROTATIONS:
+            if path not in turned:
+                pose = done.pose.bones[bone[0]]
+                turned[path] = mapping.rotation_values(matrix_to_rotvec(turn(pose))[None], pose.rotation_mode)[0]
+            numbers.append(float(turned[path][index]))
+        elif block.id_type == "KEY":
+            key = done.path_resolve(split(path)[0])
+            numbers.append(0.0 if key.mute else key.value)
+        else:
+            numbers.append(value(done, path, index))
+    return numbers
+
+
+def turn(pose) -> np.ndarray:
+    """How far an evaluated bone is turned from rest against its parent, constraints included; [3, 3]."""
+    own = pose.bone.matrix_local
+    if pose.parent is None:
+        turned = own.inverted() @ pose.matrix
+    else:
+        local_rest = pose.parent.bone.matrix_local.inverted() @ own
+        turned = local_rest.inverted() @ (pose.parent.matrix.inverted() @ pose.matrix)
+    return np.array(turned.to_3x3().normalized())

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A pose becomes rules: what the animator moved away from rest is what a channel does at 1."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...thunder_core.errors import BadRequest
+from ...thunder_core.face.mapping import Mapping, Rule, Target
+from ...thunder_core.rotation import quaternion_to_rotvec
+from . import binding
+
+_STILL = 1e-4
+
+
+def rules_of_pose(source: str, plan: Mapping, objects: list, amount: float = 1.0) -> list[Rule]:
+    """Rules by which a channel at `amount` makes the pose that stands on a character's objects now.
+
+    Shape keys, bones and custom properties that are not at rest are taken. Raises BadRequest if everything is at rest.
+    """
+    if abs(amount) < _STILL:
+        raise BadRequest("A channel at 0 has no pose: preview it at another amount")
+    rules = []
+    for thing in objects:
+        keys = thing.data.shape_keys if thing.type == "MESH" else None
+        for block in keys.key_blocks[1:] if keys is not None else ():
+            if abs(block.value) > _STILL:
+                rules.append(Rule(source, Target("KEY", block.name), block.value / amount))
+        rules += _of_properties(source, thing, thing, "", amount)
+        for pose in thing.pose.bones if thing.type == "ARMATURE" else ():
+            rules += _of_bone(source, plan, thing, pose, amount)
+            rules += _of_properties(source, thing, pose, pose.name, amount)
+    if not rules:
+        raise BadRequest(f"Everything is at rest: pose the face as “{source}” at its strongest, then press Learn again")
+    return list({(rule.target): rule for rule in rules}.values())
+
+
+def _of_bone(source: str, plan: Mapping, thing, pose, amount: float) -> list[Rule]:
+    rules = []
+    for path, rest in (("location", 0.0), ("scale", 1.0)):
+        for index, value in enumerate(getattr(pose, path)):
+            if abs(value - rest) > _STILL:
+                rules.append(Rule(source, Target("BONE", "", thing.name, pose.name, path, index), (value - rest) / amount))
+    turn = quaternion_to_rotvec(np.array(pose.matrix_basis.to_quaternion()))
+    turn = binding.basis(thing, pose.name, plan).T @ turn
+    for index, value in enumerate(turn):
+        if abs(value) > _STILL:
+            rules.append(Rule(source, Target("BONE", "", thing.name, pose.name, "rotation", index), float(value) / amount))
+    return rules
+
+
+def _of_properties(source: str, thing, owner, bone: str, amount: float) -> list[Rule]:
+    rules = []
+    for name in owner.keys():
+        value = owner.get(name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            moved = value - binding.resting(owner, name)
+            if abs(moved) > _STILL:
+                rules.append(Rule(source, Target("PROPERTY", name, thing.name, bone), moved / amount))
+    return rules

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Long work in slices: a generator that an operator's timer advances a little at a time, or runs through headless."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import bpy
+
+from ...thunder_core.errors import Cancelled
+
+PACE_SECONDS = 30.0  # over which the time left is guessed: waking the engine says nothing about sampling
+SLICE_SECONDS = 0.018  # of a timer call, and at most one step more: the window must not be held for more than 50 ms
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far the work is. While `busy` is set it holds Blender data between steps: nothing may be undone,
+    and the window's events wait for the moment."""
+
+    fraction: float
+    message: str
+    busy: bool = False
+
+
+class Pace:
+    """How fast something gets on, from the last while."""
+
+    def __init__(self):
+        self.began = time.monotonic()
+        self.past: deque = deque([(self.began, 0.0)])  # (time, fraction)
+
+    def note(self, fraction: float) -> None:
+        now = time.monotonic()
+        if now - self.past[-1][0] > PACE_SECONDS / 20:
+            self.past.append((now, fraction))
+            # The longer it goes on, the longer the while: a pause of the engine's must not look like its end.
+            while len(self.past) > 2 and now - self.past[1][0] > max(PACE_SECONDS, 0.7 * (now - self.began)):
+                self.past.popleft()
+
+    def seconds_left(self, fraction: float) -> float | None:
+        """None while it is too early to tell."""
+        now, (then, before) = time.monotonic(), self.past[0]
+        if fraction < 0.05 or now - then < 1.0 or fraction - before < 0.02:
+            return None
+        return (now - then) / (fraction - before) * (1.0 - fraction)
+
+    def time_left(self, fraction: float) -> str:
+        """The same in words, coarse, so that it counts down and does not flicker; "" while it is too early."""
+        seconds = self.seconds_left(fraction)
+        if seconds is None:
+            return ""
+        if seconds < 60:
+            return f"{max(1, round(seconds)) if seconds < 10 else 5 * math.ceil(seconds / 5)} s left"
+        minutes = math.ceil(seconds / 60)
+        return f"{minutes} min left" if minutes < 100 else f"{math.ceil(minutes / 60)} h left"
+
+
+class Work:
+    """One piece of long work; at most one runs in a session (`running`)."""
+
+    def __init__(self, title: str, steps: Iterator[Step]):
+        self.title, self.steps = title, steps
+        self.step = Step(0.0, title)
+        self.started = time.monotonic()
+        self.pace = Pace()
+        self.asked_to_stop = False
+
+    @property
+    def time_left(self) -> str:
+        """A guess in words: “12 s left”; "" while it is too early."""
+        return self.pace.time_left(self.step.fraction)
+
+    def advance(self, seconds: float = SLICE_SECONDS) -> bool:
+        """Go on for about so long; True when the work is over. Raises whatever the work raises."""
+        end = time.monotonic() + seconds
+        while True:
+            if self.asked_to_stop:
+                self.close()
+                raise Cancelled(f"{self.title} was cancelled")
+            before = self.step
+            try:
+                self.step = next(self.steps)
+            except StopIteration:
+                return True
+            self.pace.note(self.step.fraction)
+            # Steps that only wait for the engine leave at once: there is nothing to do in the rest of the slice. So does
+            # the first that is not busy any more: the animator's clicks and keys have waited for it.
+            if time.monotonic() >= end or (not self.step.busy and (self.step == before or before.busy)):
+                return False
+
+    def close(self) -> None:
+        """Stop where it is; the generator's own clean-up runs."""
+        self.steps.close()
+
+
+running: Work | None = None
+
+
+def begin(title: str, steps: Iterator[Step]) -> Work:
+    global running
+    running = Work(title, steps)
+    return running
+
+
+def end() -> None:
+    global running
+    if running is not None:
+        running.close()
+    running = None
+    redraw()
+
+
+def run_through(title: str, steps: Iterator[Step], on_step=None) -> None:
+    """The same work in one go, for Blender without a window."""
+    work = begin(title, steps)
+    try:
+        last = None
+        while not work.advance(0.5):
+            if on_step is not None and work.step != last:
+                on_step(work.step)
+                last = work.step
+            time.sleep(0.0 if work.step.busy else 0.01)
+    finally:
+        end()
+
+
+def complain(message: str) -> None:
+    """Show an animator a sentence where no operator can report it: when a property was set."""
+    bpy.context.window_manager.popup_menu(lambda menu, context: menu.layout.label(text=message), title="Thunder", icon="ERROR")
+
+
+def redraw() -> None:
+    """Ask the sidebars and the preferences to show how far the work is."""
+    manager = getattr(bpy.context, "window_manager", None)
+    for window in manager.windows if manager else ():
+        for area in window.screen.areas:
+            for region in area.regions if area.type in ("VIEW_3D", "PREFERENCES") else ():
+                if region.type == ("UI" if area.type == "VIEW_3D" else "WINDOW"):
+                    region.tag_redraw()

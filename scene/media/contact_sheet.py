@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The contact sheet of a line inside Blender: a row for each take, its mouth's curve and its face at the same telling moments."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import struct
+import tempfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+from mathutils import Matrix, Vector
+
+from ...thunder_core.errors import BadRequest, NoSpace
+from ...thunder_core.files import part_of
+from ..animation.timing import MOTION_FPS
+from ..heads import head
+from ..host import compat
+from ..host.jobs import Step
+from ..takes import provenance
+from . import puppets, sheet_key_frames
+
+NAME = "Thunder Contact Sheet"  # of the scene it is made in, which is gone afterwards
+MOMENTS = 6
+ROW_PIXELS, LABEL_CELLS, CURVE_CELLS = 150, 1.35, 1.75  # widths in heights of a row
+BAND = 50  # rows of the picture that are packed in one go
+GUTTER = 3  # pixels above and below a row in which nothing is seen
+HEAD_CELLS = 0.42  # height of the title
+SPREAD = 1.8  # how far faces stand apart when they are rendered, in cells: what reaches over a cell's edge is cut off
+FACE = 0.84  # of the square that shows the whole face: lips are what is compared
+LOWER = 0.07  # cells by which the picture's middle lies under the face's: chins go down when mouths open
+PAPER, INK, FAINT, ACCENT = (0.0085, 0.0095, 0.0125), (0.8, 0.78, 0.74), (0.22, 0.235, 0.27), (1.0, 0.45, 0.09)  # linear
+WORDS = {sheet_key_frames.CLOSED: "closed", sheet_key_frames.WIDE: "wide", sheet_key_frames.LOUD: "loudest"}
+
+
+@dataclass
+class _Row:
+    """What the sheet tells of a take.  opening: mm at 25 fps from `start`, the seconds of its first sample in the scene."""
+
+    name: str
+    action: str
+    score: float
+    star: bool
+    opening: np.ndarray
+    start: float
+
+
+def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | None = None) -> Iterator[Step]:
+    """Steps that draw the sheet of takes of one head into a new PNG file and load it; the value is the image.
+
+    loudness: of the voice, per frame of the first take at 25 fps, or None.  The scene and what is shown in it stay as
+    they are. Raises BadRequest when no take can be drawn, or NoSpace.
+    """
+    rows = [_row(entry) for entry in entries if entry.action is not None]
+    if not rows:
+        raise BadRequest("There are no takes to draw: generate some first")
+    chosen = _moments(rows, loudness)
+    fps = scene.render.fps / scene.render.fps_base
+    try:  # Blender's temporary folder may be everybody's, where names must not be guessed
+        folder = tempfile.mkdtemp(prefix="thunder_sheet_", dir=bpy.app.tempdir)
+    except OSError as error:
+        raise NoSpace(f"No temporary folder can be made in “{bpy.app.tempdir}” ({error.strerror}): free some space") from error
+    stage = _Stage(scene, rig)
+    parts = []
+    try:
+        steps = len(rows) * (len(chosen) + 1) + 1
+        yield Step(0.0, "Setting the sheet up", busy=True)
+        title = f"{entries[0].voice}  ·  {len(rows)} take{'s' * (len(rows) > 1)}"
+        stage.title(title, chosen)
+        parts.append(_pixels(stage.render(os.path.join(folder, "title.png"), HEAD_CELLS)))
+        done = 1
+        yield Step(done / steps, "Drawing the title", busy=True)
+        for number, row in enumerate(rows, start=1):
+            entry = next((e for e in scene.thunder.takes if e.action is not None and e.action.name == row.action), None)
+            if entry is None:
+                raise BadRequest("A take was removed: make the contact sheet again")
+            stage.label(row, number)
+            puppets.play(stage.copy, rig, entry)
+            for column, (seconds, _) in enumerate(chosen):
+                stage.freeze(seconds * fps, column)
+                done += 1
+                yield Step(done / steps, f"Drawing take {number} of {len(rows)}", busy=True)
+            picture = stage.render(os.path.join(folder, f"{number}.png"), 1.0)
+            yield Step(done / steps, f"Drawing take {number} of {len(rows)}", busy=True)
+            parts.append(_pixels(picture))
+            done += 1
+            yield Step(done / steps, f"Drawing take {number} of {len(rows)}", busy=True)
+        _draw_curves(parts[1:], rows, chosen)
+        for _ in _write(np.concatenate(parts), path):
+            yield Step(1.0, "Writing the picture", busy=True)
+        image = bpy.data.images.load(path)
+        image.name = os.path.splitext(os.path.basename(path))[0]
+        return image
+    finally:
+        stage.end()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_path(voice: str) -> str:
+    """A file beside the .blend, or in Blender's temporary folder, that is not there yet."""
+    folder = os.path.dirname(bpy.data.filepath) if bpy.data.filepath else bpy.app.tempdir
+    name = bpy.path.clean_name(f"{voice} takes") or "takes"
+    numbered = (f"{name}{'' if number == 1 else f'_{number}'}.png" for number in range(1, 10_000))
+    return next(path for file in numbered if not os.path.exists(path := os.path.join(folder, file)))
+
+
+def _row(entry) -> _Row:
+    opening, clock = provenance.opening_of(entry.action), provenance.clock_of(entry.action)
+    return _Row(entry.name, entry.action.name, entry.score, entry.star, np.zeros(2, np.float32) if opening is None else opening,
+                0.0 if clock is None else clock.start / clock.fps)
+
+
+def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float, str]]:
+    """(seconds of the scene, why) of the moments, from what all takes have in common."""
+    start = rows[0].start
+    length = len(rows[0].opening)
+    together = np.zeros((len(rows), length))
+    for place, row in enumerate(rows):
+        shift = round((row.start - start) * MOTION_FPS)
+        frames = np.arange(length) - shift
+        inside = (frames >= 0) & (frames < len(row.opening))
+        together[place, inside] = row.opening[frames[inside]]
+    return [(start + frame / MOTION_FPS, why) for frame, why in sheet_key_frames.choose(together, loudness, MOMENTS)]
+
+
+class _Stage:
+    """A scene of its own in which a row is set up and rendered: a copy of the rig, still faces of it, text, a camera.
+
+    Its unit is the height of a row; x to the right, y up, from 0 at a row's lower left corner.
+    """
+
+    def __init__(self, scene, rig: head.Rig):
+        self.had_result = any(image.type == "RENDER_RESULT" for image in bpy.data.images)
+        self.scene = made = bpy.data.scenes.new(NAME)
+        self.data: list = []  # meshes, curves, materials, worlds, cameras of ours
+        self.still: list = []  # objects of the row that is set up
+        self.columns = MOMENTS
+        made.render.fps, made.render.fps_base = scene.render.fps, scene.render.fps_base
+        frame, size = puppets.face_frame(rig)
+        self.to_cell = Matrix.Translation((0.0, LOWER, 0.0)) @ Matrix.Scale(1.0 / (FACE * size), 4) @ frame
+        try:
+            self.copy = puppets.add(rig, made.collection, Vector())
+            for thing in self.copy.objects:
+                thing.hide_render = True
+            self._look()
+        except BaseException:
+            self.copy = getattr(self, "copy", None)
+            self.end()
+            raise
+
+    def _own(self, block):
+        self.data.append(block)
+        return block
+
+    def _look(self) -> None:
+        made = self.scene
+        made.render.engine = "BLENDER_WORKBENCH"
+        made.world = self._own(bpy.data.worlds.new(NAME))
+        made.world.color = PAPER
+        shading = made.display.shading
+        shading.light, shading.color_type = "STUDIO", "MATERIAL"
+        shading.show_cavity = shading.show_shadows = shading.show_object_outline = False
+        made.display.render_aa = "5"
+        made.view_settings.view_transform = "Standard"
+        camera = bpy.data.objects.new(NAME, self._own(bpy.data.cameras.new(NAME)))
+        camera.data.type = "ORTHO"
+        made.collection.objects.link(camera)
+        made.camera = self.camera = camera
+        self.inks = {}
+        for name, colour in (("ink", INK), ("faint", FAINT), ("accent", ACCENT)):
+            self.inks[name] = self._own(bpy.data.materials.new(f"{NAME} {name}"))
+            self.inks[name].diffuse_color = (*colour, 1.0)
+            self.inks[name].roughness = 1.0
+
+    @property
+    def width(self) -> float:
+        return LABEL_CELLS + CURVE_CELLS + self.columns * SPREAD
+
+    def middle(self, column: int) -> float:
+        """Where a face stands: farther from its neighbours than in the sheet, so that none reaches into another's cell."""
+        return LABEL_CELLS + CURVE_CELLS + (column + 0.5) * SPREAD
+
+    def _write(self, text: str, x: float, y: float, size: float, ink: str = "ink", align: str = "LEFT") -> None:
+        curve = bpy.data.curves.new(NAME, "FONT")
+        curve.body, curve.size, curve.align_x, curve.align_y = text, size, align, "CENTER"
+        curve.materials.append(self.inks[ink])
+        thing = bpy.data.objects.new(NAME, curve)
+        thing.location = (x, y, 0.5)
+        self.scene.collection.objects.link(thing)
+        self.still.append(thing)
+
+    def title(self, text: str, chosen: list) -> None:
+        """Set the sheet's head up: what it shows, and above each column when and why."""
+        self.columns = len(chosen)
+        self._write(text, 0.1, HEAD_CELLS / 2, 0.19)
+        for column, (seconds, why) in enumerate(chosen):
+            words = f"{WORDS[why]} · {_frame_text(self.scene, seconds)}"
+            self._write(words, self.middle(column), 0.12, 0.125, "faint", "CENTER")
+
+    def label(self, row: _Row, number: int) -> None:
+        """Set a row's words up: score, rank and name."""
+        ink = "accent" if row.star else "ink"
+        self._write("…" if not math.isfinite(row.score) else f"{row.score:.0f}", 0.1, 0.62, 0.36, ink)
+        self._write(f"{number}", 1.02, 0.66, 0.15, "faint", "RIGHT")
+        name = row.name if len(row.name) <= 16 else row.name[:15] + "…"
+        self._write(name, 0.1, 0.26, 0.14, "faint")
+
+    def freeze(self, frame: float, column: int) -> None:
+        """Put the face that the copy makes at a frame of the scene into a cell of the row."""
+        whole = math.floor(frame)
+        self.scene.frame_set(whole, subframe=frame - whole)
+        depsgraph = self.scene.view_layers[0].depsgraph
+        place = Matrix.Translation((self.middle(column), 0.5, 0.0)) @ self.to_cell
+        for thing in self.copy.seen:
+            evaluated = thing.evaluated_get(depsgraph)
+            mesh = bpy.data.meshes.new_from_object(evaluated, depsgraph=depsgraph)
+            still = bpy.data.objects.new(NAME, mesh)
+            still.matrix_world = place @ evaluated.matrix_world
+            self.scene.collection.objects.link(still)
+            self.still.append(still)
+
+    def render(self, path: str, height: float) -> str:
+        """Render what is set up, `height` cells high, into a PNG file, and clear it away; the path.
+
+        In one go: a render job beside the window could not be stopped before the scene it renders goes.
+        """
+        render = self.scene.render
+        render.resolution_x, render.resolution_y = round(self.width * ROW_PIXELS), round(height * ROW_PIXELS)
+        render.resolution_percentage = 100
+        compat.set_image_output(render)
+        render.use_file_extension = False
+        render.filepath = path
+        self.camera.data.ortho_scale = max(self.width, height)
+        self.camera.location = (self.width / 2, height / 2, 50.0)
+        self.camera.data.clip_end = 100.0
+        if bpy.app.is_job_running("RENDER"):
+            raise BadRequest("Blender renders something else: draw the contact sheet when it is done")
+        bpy.ops.render.render(write_still=True, scene=self.scene.name)
+        self._clear()
+        return path
+
+    def _clear(self) -> None:
+        for thing in self.still:
+            data = thing.data
+            bpy.data.objects.remove(thing)
+            (bpy.data.meshes if isinstance(data, bpy.types.Mesh) else bpy.data.curves).remove(data)
+        self.still = []
+
+    def end(self) -> None:
+        """Take all of it out of the file."""
+        self._clear()
+        if self.copy is not None:
+            puppets.remove(self.copy)
+        camera = getattr(self, "camera", None)
+        if camera is not None:
+            bpy.data.objects.remove(camera)
+        bpy.data.scenes.remove(self.scene)
+        if not self.had_result:
+            for image in [image for image in bpy.data.images if image.type == "RENDER_RESULT"]:
+                bpy.data.images.remove(image)
+        bpy.data.batch_remove(self.data)
+        puppets.drop_font()
+
+
+def _frame_text(scene, seconds: float) -> str:
+    return f"{seconds * scene.render.fps / scene.render.fps_base:.0f}"
+
+
+# ---- pixels
+
+
+def _pixels(path: str) -> np.ndarray:
+    """A rendered row as the sheet has it, [height, width, 3] of 0 … 1 as it is displayed, first row on top."""
+    image = bpy.data.images.load(path)
+    try:
+        image.colorspace_settings.name = "Non-Color"
+        buffer = np.empty(len(image.pixels), np.float32)
+        image.pixels.foreach_get(buffer)
+        whole = buffer.reshape(image.size[1], image.size[0], image.channels)[::-1, :, :3]
+    finally:
+        bpy.data.images.remove(image)
+    words = round((LABEL_CELLS + CURVE_CELLS) * ROW_PIXELS)
+    step = SPREAD * ROW_PIXELS
+    starts = [words + round((column + 0.5) * step - ROW_PIXELS / 2) for column in range(round((whole.shape[1] - words) / step))]
+    return np.concatenate([whole[:, :words], *(whole[:, start:start + ROW_PIXELS] for start in starts)], axis=1)
+
+
+def _draw_curves(parts: list[np.ndarray], rows: list[_Row], chosen: list) -> None:
+    """Draw each take's mouth opening into its row, all to one scale, with a line at each moment."""
+    left = round(LABEL_CELLS * ROW_PIXELS)
+    wide = round((CURVE_CELLS - 0.15) * ROW_PIXELS)
+    begin = min(row.start for row in rows)
+    end = max(row.start + len(row.opening) / MOTION_FPS for row in rows)
+    top = max(1.0, max(float(row.opening.max()) for row in rows))
+    seconds = begin + (np.arange(wide) + 0.5) / wide * (end - begin)
+    for part, row in zip(parts, rows):
+        height = len(part)
+        part[:GUTTER] = part[-GUTTER:] = _shown(PAPER)
+        base, tall = round(height * 0.88), round(height * 0.72)
+        times = row.start + np.arange(len(row.opening)) / MOTION_FPS
+        level = np.interp(seconds, times, row.opening, left=0.0, right=0.0) / top * tall
+        for moment, _ in chosen:
+            column = left + int((moment - begin) / (end - begin) * wide)
+            part[round(height * 0.1):base + 2:4, min(column, left + wide - 1)] = _shown(FAINT)
+        colour = np.array(_shown(ACCENT if row.star else INK), np.float32)
+        for x, y in enumerate(level):
+            filled = part[base - int(y):base, left + x]
+            filled[:] = filled * 0.7 + colour * 0.3
+            joined = sorted((int(level[max(0, x - 1)]), int(y)))
+            part[base - joined[1] - 1:base - joined[0] + 1, left + x] = colour
+        part[base, left:left + wide] = _shown(FAINT)
+
+
+def _shown(colour) -> tuple:
+    """A linear colour as it is displayed (sRGB's curve)."""
+    return tuple(12.92 * c if c <= 0.0031308 else 1.055 * c ** (1 / 2.4) - 0.055 for c in colour)
+
+
+def _write(pixels: np.ndarray, path: str) -> Iterator[float]:
+    """Write [height, width, 3] of 0 … 1 into a PNG file, a band of rows at a time; yields the fraction written.
+
+    The file gets its name when it is whole. Raises BadRequest where it cannot be written.
+    """
+    height, width, _ = pixels.shape
+    try:
+        with part_of(path) as part, open(part, "wb") as file:
+            def chunk(kind: bytes, body: bytes) -> None:
+                file.write(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
+
+            file.write(b"\x89PNG\r\n\x1a\n")
+            chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+            packed = zlib.compressobj(6)
+            for start in range(0, height, BAND):
+                band = np.round(pixels[start:start + BAND].clip(0, 1) * 255).astype(np.uint8).reshape(-1, 3 * width)
+                # each row's first byte says that it is stored as it is
+                data = packed.compress(np.concatenate([np.zeros((len(band), 1), np.uint8), band], axis=1).tobytes())
+                if data:
+                    chunk(b"IDAT", data)
+                yield (start + len(band)) / height
+            chunk(b"IDAT", packed.flush())
+            chunk(b"IEND", b"")
+    except OSError as error:
+        raise BadRequest(f"The contact sheet cannot be written to “{path}” ({error.strerror}): "
+                         "save the scene where you may write") from error

@@ -1,0 +1,383 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A head and its animation leave Blender: glTF, FBX, USD and Alembic through Blender's own exporters, ARKit curves as CSV."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from ...thunder_core.errors import BadRequest, NoSpace
+from ...thunder_core.face import livelink
+from ...thunder_core.files import part_of
+from ...thunder_core.types import Motion
+from ..animation import reading
+from ..animation.timing import Clock
+from ..heads import flame as flame_rig, head
+from ..host import compat
+from . import flame_parameters
+
+_JOINTS_EVERYWHERE = 4  # bones per vertex that every program reads
+_BYTES_CACHED, _BYTES_KEYED = 64, 36  # that a vertex may take per frame or shape key: position, normal and what frames them
+_BEYOND = 1e-3  # how far a shape key must leave 0 … 1 for it to be worth a sentence
+
+
+@dataclass(frozen=True)
+class Shot:
+    """What is exported: the head of a scene, from its first to its last frame, whole scene frames.
+
+    rate: rows per second of a table of curves; geometry has one sample a scene frame.  from_zero: whether the first frame
+    is at time 0 of the file, in formats that have no start of their own, instead of where it is in the scene.
+    """
+
+    scene: bpy.types.Scene
+    view_layer: bpy.types.ViewLayer
+    rig: head.Rig
+    first: int
+    last: int
+    rate: float = livelink.RATE
+    from_zero: bool = False
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file.
+
+    name: as the animator knows it.  suffix: of its files.  carries, loses: what arrives, what cannot; a sentence each.
+    exporter: Blender's operator that writes it, empty for files we write.
+    write: (shot, path) makes the file and returns what of this very head is lost, in sentences.
+    geometry: whether it holds the mesh.  cached: whether that is every frame's, instead of shape keys and bones.
+    rated: whether its rows come at a rate of their own instead of one a scene frame.  flame: whether it is of heads from
+    FLAME files alone.  timed: whether its time may begin at 0 (see Shot).
+    """
+
+    name: str
+    suffix: str
+    carries: str
+    loses: str
+    exporter: str
+    write: Callable[[Shot, str], list[str]]
+    geometry: bool = True
+    cached: bool = False
+    rated: bool = False
+    flame: bool = False
+    timed: bool = False
+
+
+def export(shot: Shot, form: Format, path: str) -> list[str]:
+    """Write a file; returns what of this head it could not carry, in sentences. The scene is left as it was.
+
+    The file gets its name when it is whole: a failure leaves one that was there before as it is.
+    Raises BadRequest or NoSpace.
+    """
+    lacking = missing(form, shot.rig)
+    if lacking:
+        raise BadRequest(lacking)
+    if shot.last < shot.first:
+        raise BadRequest(f"Frames {shot.first} to {shot.last} are none: choose a range that goes forward")
+    folder, name = os.path.split(os.path.abspath(path))
+    try:
+        os.makedirs(folder, exist_ok=True)
+        _check_space(shot, form, folder, name)
+        with part_of(path) as part:
+            with _alone(shot) if form.geometry else contextlib.nullcontext():
+                notes = form.write(shot, part)
+            if not os.path.getsize(part):
+                raise OSError("the file came out empty")
+    except (OSError, RuntimeError) as error:
+        # An exporter that is an add-on gives its traceback as the message, whose last line says what happened.
+        lines = str(getattr(error, "strerror", None) or error).strip().splitlines() or ["no reason was given"]
+        reason = lines[-1].removeprefix("Error: ").strip().rstrip(".")
+        raise NoSpace(f"“{name}” could not be written ({reason}): free some space or choose another folder") from error
+    return notes
+
+
+def _check_space(shot: Shot, form: Format, folder: str, name: str) -> None:
+    """Raise NoSpace if a file would not fit: on a full disk Blender's Alembic exporter ends Blender itself."""
+    if not form.geometry:
+        return
+    need = 0
+    for obj in _meshes(shot):
+        keys = obj.data.shape_keys
+        if form.cached:
+            need += len(obj.data.vertices) * (shot.last - shot.first + 1) * _BYTES_CACHED
+        else:
+            need += len(obj.data.vertices) * (8 + len(keys.key_blocks) if keys else 8) * _BYTES_KEYED
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise NoSpace(f"“{name}” may need {need / 1e6:.0f} MB and its disk has {free / 1e6:.0f} MB left: "
+                      "free some space or choose another folder")
+
+
+# ---- what belongs to a head
+
+
+def objects_of(scene, rig: head.Rig) -> list[bpy.types.Object]:
+    """The objects of a scene that make up a character: what takes move, what deforms that, and what hangs on it too."""
+    targets = set(rig.targets)
+    found = [rig.owner, rig.mesh]
+    found += [obj for obj in scene.objects if obj in targets or (obj.type == "MESH" and obj.data.shape_keys in targets)]
+    for obj in list(found):
+        found += [m.object for m in obj.modifiers if m.type == "ARMATURE" and m.object is not None]
+        parent = obj.parent
+        while parent is not None:
+            if parent.type in {"ARMATURE", "EMPTY"}:
+                found.append(parent)
+            parent = parent.parent
+    skeletons = {obj for obj in found if obj.type == "ARMATURE"}
+    found += [obj for obj in scene.objects if obj.type == "MESH" and obj.visible_get()
+              and any(m.type == "ARMATURE" and m.object in skeletons for m in obj.modifiers)]
+    return [obj for obj in dict.fromkeys(found) if obj.name in scene.objects]
+
+
+def _meshes(shot: Shot) -> list[bpy.types.Object]:
+    return [obj for obj in objects_of(shot.scene, shot.rig) if obj.type == "MESH"]
+
+
+@contextlib.contextmanager
+def _alone(shot: Shot) -> Iterator[None]:
+    """The objects of the head alone selected, in object mode, the scene's range that of the shot; then all as it was."""
+    scene, layer = shot.scene, shot.view_layer
+    objects = objects_of(scene, shot.rig)
+    selected, active = list(layer.objects.selected), layer.objects.active
+    mode = active.mode if active is not None else "OBJECT"
+    # Of a linked character not everything may be set, so only what is in the way is touched.
+    hidden = [obj for obj in objects if obj.name in layer.objects and obj.hide_get(view_layer=layer)]
+    locked = [(obj, name) for obj in objects for name in ("hide_viewport", "hide_select") if getattr(obj, name)]
+    timing = (scene.frame_start, scene.frame_end, scene.use_preview_range)
+    now, fraction = scene.frame_current, scene.frame_subframe
+    try:
+        if mode != "OBJECT":
+            bpy.ops.object.mode_set(mode="OBJECT")
+        for obj, name in locked:
+            setattr(obj, name, False)
+        for obj in hidden:
+            obj.hide_set(False, view_layer=layer)
+        layer.update()
+        for obj in list(layer.objects.selected):
+            obj.select_set(False, view_layer=layer)
+        for obj in objects:
+            if obj.name in layer.objects:
+                obj.select_set(True, view_layer=layer)
+            if obj not in layer.objects.selected.values():
+                raise BadRequest(f"“{obj.name}” is hidden with its collection: show it in this view layer to export it")
+        layer.objects.active = shot.rig.owner
+        scene.frame_start, scene.frame_end, scene.use_preview_range = shot.first, shot.last, False
+        scene.frame_set(shot.first)
+        yield
+    finally:
+        scene.frame_start, scene.frame_end, scene.use_preview_range = timing
+        for obj in hidden:
+            obj.hide_set(True, view_layer=layer)
+        for obj in list(layer.objects.selected):
+            obj.select_set(False, view_layer=layer)
+        for obj in selected:
+            obj.select_set(True, view_layer=layer)
+        layer.objects.active = active
+        for obj, name in locked:
+            setattr(obj, name, True)
+        if mode != "OBJECT":
+            bpy.ops.object.mode_set(mode=mode)
+        scene.frame_set(now, subframe=fraction)
+
+
+# ---- Blender's exporters
+
+
+def missing(form: Format, rig: head.Rig) -> str:
+    """Why this Blender cannot write a format for a head, and what to do, in a sentence; empty if it can."""
+    if form.flame and not flame_rig.is_flame(rig.armature):
+        return f"“{rig.mesh.name}” does not come from a FLAME file, whose numbers these are: choose another format or head"
+    if not form.exporter or _operator(form.exporter) is not None:
+        return ""
+    if form.exporter.startswith("wm."):
+        return f"This Blender was built without {form.name}: choose another format"
+    return f"The exporter for {form.name} is switched off: enable “{form.name}” among the add-ons in the preferences"
+
+
+def _operator(name: str):
+    module, _, function = name.partition(".")
+    operator = getattr(getattr(bpy.ops, module), function)
+    try:
+        operator.get_rna_type()
+    except KeyError:
+        return None
+    return operator
+
+
+def _run(name: str, **settings) -> None:
+    """Call an exporter with those of the settings that this version of Blender has."""
+    operator = _operator(name)
+    known = operator.get_rna_type().properties.keys()
+    result = operator(**{name: value for name, value in settings.items() if name in known})
+    if "FINISHED" not in result:
+        raise RuntimeError("the exporter gave up")
+
+
+def _write_gltf(shot: Shot, path: str) -> list[str]:
+    # Mode SCENE bakes what is seen, whatever it comes from (takes, NLA, drivers, constraints), as one animation;
+    # the others would write every take in the file.
+    _run("export_scene.gltf", filepath=path, check_existing=False, export_format="GLB",
+         use_selection=True, use_active_scene=True, export_yup=True, export_apply=False, export_attributes=True,
+         export_animations=True, export_animation_mode="SCENE", export_anim_scene_split_object=False,
+         export_frame_range=True, export_frame_step=1, export_force_sampling=True, export_negative_frame="CROP",
+         export_anim_slide_to_zero=shot.from_zero,
+         export_optimize_animation_size=True, export_current_frame=False, export_rest_position_armature=True,
+         export_skins=True, export_def_bones=False, export_all_influences=True,
+         export_morph=True, export_morph_normal=True, export_morph_animation=True,
+         export_cameras=False, export_lights=False, export_extras=False)
+    return _gltf_notes(shot)
+
+
+def _write_fbx(shot: Shot, path: str) -> list[str]:
+    # A simplify factor above 0 drops keys, leaf bones are of use to one program alone.
+    _run("export_scene.fbx", filepath=path, check_existing=False, use_selection=True,
+         object_types={"ARMATURE", "MESH", "EMPTY"}, use_mesh_modifiers=False, mesh_smooth_type="FACE",
+         add_leaf_bones=False, bake_anim=True, bake_anim_use_all_bones=True, bake_anim_use_nla_strips=False,
+         bake_anim_use_all_actions=False, bake_anim_force_startend_keying=True, bake_anim_step=1.0,
+         bake_anim_simplify_factor=0.0, path_mode="COPY", embed_textures=True)
+    return _rig_notes(shot)
+
+
+def _write_usd(shot: Shot, path: str, cached: bool = False) -> list[str]:
+    _run("wm.usd_export", filepath=path, check_existing=False, selected_objects_only=True,
+         export_animation=True, export_armatures=not cached, export_shapekeys=not cached, only_deform_bones=False,
+         export_materials=True, export_custom_properties=False, evaluation_mode="RENDER")
+    return [] if cached else _rig_notes(shot)
+
+
+def _write_usd_cache(shot: Shot, path: str) -> list[str]:
+    return _write_usd(shot, path, cached=True)
+
+
+def _write_alembic(shot: Shot, path: str) -> list[str]:
+    _run("wm.alembic_export", filepath=path, check_existing=False, selected=True,
+         start=shot.first, end=shot.last, as_background_job=False, init_scene_frame_range=False,
+         uvs=True, normals=True, face_sets=True, evaluation_mode="RENDER")
+    return []
+
+
+# ---- curves
+
+
+def motion_of(shot: Shot) -> Motion:
+    """The animation of the head over its frames, at the shot's rate."""
+    clock = Clock.of(shot.scene, shot.first)
+    seconds = (shot.last - shot.first) / clock.fps + 1 / shot.rate  # a row at the last frame too
+    *_, motion = reading.read(shot.rig, head.channel_names(), clock, seconds, shot.rate)
+    return motion
+
+
+def _write_arkit(shot: Shot, path: str) -> list[str]:
+    motion, channels = motion_of(shot), head.channel_names()
+    rows = livelink.table(motion, channels)
+    # Timecode 00:00:00:00 is the scene's frame 0, as in Blender's own timeline, unless the first row shall have it.
+    start = 0.0 if shot.from_zero else float(Clock.of(shot.scene, 0).seconds(shot.first))
+    with open(path, "w", encoding="ascii", newline="\n") as file:
+        livelink.write(file, rows, start, shot.rate)
+    notes = []
+    cut = [name for name, values in zip(livelink.COLUMNS, rows.T[:livelink.SHAPES]) if _is_beyond(values)]
+    if cut:
+        notes.append(f"Values outside ARKit's range of 0 to 1 were clipped: {_said(cut)}")
+    lost = [name for name, values in zip(channels, motion.expression.T)
+            if name not in livelink.NAMES and np.abs(values).max() > _BEYOND]
+    if lost:
+        notes.append(f"ARKit has no name for {_said(lost)}: left out")
+    return notes
+
+
+def _write_flame(shot: Shot, path: str) -> list[str]:
+    flame_parameters.export(shot.scene, shot.rig, shot.first, shot.last, path)
+    return []
+
+
+# ---- what is lost
+
+
+def _said(names: list[str], most: int = 3) -> str:
+    """Names in a sentence: the first few, and how many more."""
+    listed = ", ".join(f"“{name}”" for name in names[:most])
+    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
+
+
+def _rig_notes(shot: Shot) -> list[str]:
+    """Of files that hold shape keys and bones."""
+    notes = []
+    dropped = [f"{modifier.name} of {obj.name}" for obj in _meshes(shot) for modifier in obj.modifiers
+               if modifier.type != "ARMATURE" and modifier.show_viewport]
+    if dropped:
+        notes.append(f"Modifiers are left out, since shape keys cannot pass them: {_said(dropped)}")
+    beyond = keys_beyond(shot)
+    if beyond:
+        notes.append(f"Shape keys go beyond 0 to 1, where some programs clip them: {_said(beyond)}")
+    return notes
+
+
+def _gltf_notes(shot: Shot) -> list[str]:
+    notes = _rig_notes(shot)
+    crowded = [obj.name for obj in _meshes(shot)
+               if any(m.type == "ARMATURE" for m in obj.modifiers)
+               and any(len(vertex.groups) > _JOINTS_EVERYWHERE for vertex in obj.data.vertices)]
+    if crowded:
+        notes.append(f"More than {_JOINTS_EVERYWHERE} bones move a vertex, which some programs ignore: {_said(crowded)}")
+    if shot.first < 0 and not shot.from_zero:
+        notes.append("glTF has no time before 0: frames below 0 are left out")
+    return notes
+
+
+def keys_beyond(shot: Shot) -> list[str]:
+    """Names of the shape keys whose keys leave 0 … 1 during the shot."""
+    names = []
+    for block in shot.rig.targets:
+        if block.id_type != "KEY":
+            continue
+        for curve in compat.curves_for(block):
+            points = np.empty(2 * len(curve.keyframe_points), np.float32)
+            curve.keyframe_points.foreach_get("co", points)
+            values = points[1::2][(points[::2] >= shot.first) & (points[::2] <= shot.last)]
+            if _is_beyond(values):
+                names.append(curve.data_path.removeprefix('key_blocks["').removesuffix('"].value'))
+    return list(dict.fromkeys(names))
+
+
+def _is_beyond(values: np.ndarray) -> bool:
+    return len(values) > 0 and (values.min() < -_BEYOND or values.max() > 1 + _BEYOND)
+
+
+FORMATS = {
+    "GLTF": Format(
+        "glTF", ".glb", "Mesh, shape keys, bones, skin, materials and textures in one file for game engines and the web",
+        "Modifiers other than the armature's are left out; control rigs arrive as what they do to shape keys and bones",
+        "export_scene.gltf", _write_gltf, timed=True),
+    "FBX": Format(
+        "FBX", ".fbx", "Mesh, shape keys, bones and skin for Unreal, Unity, Maya and MotionBuilder",
+        "Modifiers other than the armature's are left out, materials arrive as plain colours and textures. "
+        "Blender itself imports an FBX one frame late: set its Animation Offset to 0",
+        "export_scene.fbx", _write_fbx),
+    "USD": Format(
+        "USD", ".usdc", "Mesh, blend shapes, skeleton and materials for film pipelines and Omniverse",
+        "Modifiers other than the armature's are left out; control rigs arrive as what they do to shape keys and bones",
+        "wm.usd_export", _write_usd),
+    "USD_CACHE": Format(
+        "USD Point Cache", ".usdc", "The vertices of every frame: whatever moves them arrives exactly",
+        "No shape keys and no bones: the animation cannot be edited further",
+        "wm.usd_export", _write_usd_cache, cached=True),
+    "ALEMBIC": Format(
+        "Alembic", ".abc", "The vertices of every frame: whatever moves them arrives exactly",
+        "No shape keys, no bones and no materials: the animation cannot be edited further",
+        "wm.alembic_export", _write_alembic, cached=True),
+    "ARKIT": Format(
+        "ARKit Curves", ".csv", "52 blend shapes, head and eye angles a row, as Live Link Face records them",
+        "No mesh; tongue shapes other than Tongue Out have no ARKit name; both eyes look the same way; "
+        "values end at 0 and 1",
+        "", _write_arkit, geometry=False, rated=True, timed=True),
+    "FLAME": Format(
+        "FLAME Parameters", ".npz", "Expression, jaw, neck, eyes and identity of every frame as smplx and other FLAME programs take them",
+        "No mesh; only for heads from FLAME files; where the head stands in the scene is left out",
+        "", _write_flame, geometry=False, flame=True),
+}

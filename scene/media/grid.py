@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All takes at once: a head for each, side by side in the viewport, playing with the sound; gone when playing stops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import bpy
+from bpy.app.handlers import persistent
+from bpy_extras import view3d_utils
+from mathutils import Matrix, Vector
+
+from ...thunder_core.errors import BadRequest
+from ..heads import head
+from ..host import handlers, playback
+from ..host.jobs import Step
+from . import puppets
+
+NAME = "Thunder Grid"
+WIDER = 1.6  # columns to rows: what a viewport has room for
+LOOK_SECONDS = 0.1  # how often it is looked whether the scene still plays
+GAP, LABEL = 1.06, 0.13  # room from head to head, and for the words under one, in sizes of a head
+
+
+@dataclass
+class _Grid:
+    """What is in the grid, and what must be as it was before when it goes."""
+
+    scene: str
+    takes: dict[str, str]  # name of a head's object in the grid → name of its take's action
+    first: int
+    axes: Matrix
+    middle: Vector
+    size: Vector
+    selected: list[str] = field(default_factory=list)
+    active: str = ""
+    space: int = 0
+    view: dict = field(default_factory=dict)
+
+
+_grid: _Grid | None = None
+
+
+def running() -> bool:
+    """Whether the grid is there now."""
+    return _grid is not None
+
+
+def build(scene, rig: head.Rig, entries: list) -> Iterator[Step]:
+    """Steps that set up a head for each take, best at the top left. Raises BadRequest where there is none."""
+    global _grid
+    entries = [entry for entry in entries if entry.action is not None]
+    if not entries:
+        raise BadRequest("There are no takes to play: generate some first")
+    head.check_animatable(rig)
+    yield Step(0.0, "Setting up the takes", busy=True)
+    frame, _ = puppets.face_frame(rig)
+    low, high = puppets.extent(rig, frame)
+    wide, tall = (high.x - low.x) * GAP, (high.y - low.y) * (GAP + LABEL)
+    columns = min(len(entries), math.ceil(math.sqrt(len(entries) * WIDER * tall / wide)))
+    rows = math.ceil(len(entries) / columns)
+    columns = math.ceil(len(entries) / rows)  # rows of equal length look less like something is missing
+    axes = frame.to_3x3().transposed()  # the face's to the world's
+    group = bpy.data.collections.new(NAME)
+    group[head.STAND_IN] = True
+    scene.collection.children.link(group)
+    made, complete = {}, False
+    chosen = [(entry.action.name, _said(entry)) for entry in entries]
+    first = min(entry.first for entry in entries)
+    try:
+        yield Step(0.0, "Setting up the takes", busy=True)
+        for number, (action, words) in enumerate(chosen):
+            entry = next((e for e in scene.thunder.takes if e.action is not None and e.action.name == action), None)
+            if entry is None:
+                raise BadRequest("A take was removed: play all again")
+            at = Vector(((number % columns - (columns - 1) / 2) * wide, ((rows - 1) / 2 - number // columns) * tall, 0.0))
+            copy = puppets.add(rig, group, axes @ at)
+            puppets.play(copy, rig, entry)
+            for thing in copy.objects:
+                thing.hide_set(thing not in copy.seen)
+                made[thing.name] = action
+            under = at + Vector(((low.x + high.x) / 2, low.y - 0.06 * (high.y - low.y), high.z))
+            made[_label(group, words, frame.inverted() @ under, axes, 0.075 * (high.y - low.y))] = action
+            yield Step((number + 1) / len(chosen), f"Setting up take {number + 1} of {len(chosen)}", busy=True)
+        size = Vector((columns * wide, rows * tall, high.z - low.z))
+        middle = frame.inverted() @ ((low + high) / 2 + Vector((0.0, -LABEL / 2 * (high.y - low.y), 0.0)))
+        _grid = _Grid(scene.name, made, first, axes, middle, size)
+        complete = True
+    finally:
+        if not complete:
+            puppets.remove_marked()
+
+
+def _said(entry) -> str:
+    score = f"{entry.score:.0f}  " if math.isfinite(entry.score) else ""
+    return f"{score}{entry.name}" + (" ★" if entry.star else "")
+
+
+def _label(group, words: str, place: Vector, axes: Matrix, size: float) -> str:
+    """A line of text that faces the viewer; the name of its object."""
+    curve = bpy.data.curves.new(NAME, "FONT")
+    curve.body, curve.size, curve.align_x, curve.align_y = words, size, "CENTER", "CENTER"
+    thing = bpy.data.objects.new(NAME, curve)
+    thing[head.STAND_IN] = True
+    thing.matrix_world = Matrix.Translation(place) @ axes.to_4x4()
+    group.objects.link(thing)
+    return thing.name
+
+
+def enter(context) -> None:
+    """Look at the grid alone in a 3D viewport, from the front, and play."""
+    area = viewport(context)
+    scene = bpy.data.scenes[_grid.scene]
+    if area is None:
+        return
+    if not bpy.app.timers.is_registered(_leave_when_stopped):
+        bpy.app.timers.register(_leave_when_stopped, first_interval=LOOK_SECONDS)
+    layer = context.window.view_layer
+    _grid.selected = [thing.name for thing in layer.objects.selected]
+    _grid.active = layer.objects.active.name if layer.objects.active is not None else ""
+    space, region = area.spaces.active, next(region for region in area.regions if region.type == "WINDOW")
+    _grid.space = space.as_pointer()
+    with context.temp_override(window=context.window, area=area, region=region):
+        if context.mode != "OBJECT":
+            bpy.ops.object.mode_set(mode="OBJECT")
+        if space.local_view is not None:
+            bpy.ops.view3d.localview(frame_selected=False)
+        for thing in layer.objects:
+            thing.select_set(thing.name in _grid.takes and thing.visible_get())
+        _keep_view(space)
+        bpy.ops.view3d.localview(frame_selected=False)
+        for thing in layer.objects.selected:
+            thing.select_set(False)
+        layer.objects.active = None
+        _look(area, region, space.region_3d)
+        playback.start(scene, _grid.first)
+
+
+def _keep_view(space) -> None:
+    view = space.region_3d
+    _grid.view = {"view_rotation": view.view_rotation.copy(), "view_location": view.view_location.copy(),
+                  "view_distance": view.view_distance, "view_perspective": view.view_perspective}
+    if view.view_perspective == "CAMERA":
+        view.view_perspective = "PERSP"
+
+
+def _look(area, region, view) -> None:
+    """Turn a view to the grid's front, all of it beside the sidebar."""
+    view.view_perspective = "ORTHO"
+    view.view_rotation = _grid.axes.to_quaternion()
+    view.view_location, view.view_distance = _grid.middle, 1.0
+    view.update()
+    ends = [view3d_utils.region_2d_to_location_3d(region, view, (x, region.height / 2), _grid.middle) for x in (0, region.width)]
+    per_pixel = (ends[1] - ends[0]).length / max(1, region.width)
+    left, right = 0, 0
+    if bpy.context.preferences.system.use_region_overlap:
+        left, right = (sum(other.width for other in area.regions if other.type == kind and other.width > 1) for kind in ("TOOLS", "UI"))
+    room = max(50, region.width - left - right)
+    distance = max(_grid.size.x / room, _grid.size.y / max(50, region.height * 0.88)) * 1.04 / per_pixel
+    view.view_distance = distance
+    view.view_location = _grid.middle + _grid.axes @ Vector(((right - left) / 2 * per_pixel * distance, 0.0, 0.0))
+
+
+def viewport(context):
+    """The 3D viewport in which the grid was asked for, else the largest of the window; None without one."""
+    if context.window is None or bpy.app.background:
+        return None
+    if context.area is not None and context.area.type == "VIEW_3D":
+        return context.area
+    areas = [area for area in context.window.screen.areas if area.type == "VIEW_3D"]
+    return max(areas, key=lambda area: area.width * area.height, default=None)
+
+
+def leave() -> str:
+    """Take the grid away; the view, the selection and the file are as before. The action of the take whose head the
+    animator clicked meanwhile, "" for none."""
+    global _grid
+    grid, _grid = _grid, None
+    if grid is None:
+        puppets.remove_marked()
+        return ""
+    chosen = ""
+    for window in bpy.context.window_manager.windows:
+        active = window.view_layer.objects.active
+        if active is not None and active.name in grid.takes and active.select_get(view_layer=window.view_layer):
+            chosen = grid.takes[active.name]
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D" and area.spaces.active.as_pointer() == grid.space:
+                _look_away(window, area, grid)
+    puppets.remove_marked()
+    for window in bpy.context.window_manager.windows:
+        if window.scene.name == grid.scene:
+            objects = window.view_layer.objects
+            for name in grid.selected:
+                if name in objects:
+                    objects[name].select_set(True)
+            objects.active = objects.get(grid.active) if grid.active else None
+    return chosen
+
+
+def _look_away(window, area, grid: _Grid) -> None:
+    space, region = area.spaces.active, next(region for region in area.regions if region.type == "WINDOW")
+    if space.local_view is not None:
+        try:
+            with bpy.context.temp_override(window=window, area=area, region=region):
+                bpy.ops.view3d.localview(frame_selected=False)
+        except RuntimeError:
+            pass  # no context for it: the heads go all the same
+    for name, value in grid.view.items():
+        setattr(space.region_3d, name, value)
+
+
+# ---- it goes by itself
+
+
+def _leave_when_stopped():
+    """Looks again and again, so that no stop is missed, whatever stopped the playing and however slow the window draws."""
+    if _grid is None:
+        return None
+    if playback.is_on():
+        return LOOK_SECONDS
+    windows = bpy.context.window_manager.windows
+    if not len(windows):
+        return LOOK_SECONDS
+    with bpy.context.temp_override(window=windows[0]):
+        bpy.ops.thunder.leave_grid()
+    return None
+
+
+@persistent
+def _on_save(*_):
+    if _grid is not None or any(head.STAND_IN in group for group in bpy.data.collections):
+        leave()
+
+
+@persistent
+def _on_undo(*_):
+    if _grid is not None or any(head.STAND_IN in group for group in bpy.data.collections):
+        leave()
+
+
+@persistent
+def _on_load(*_):
+    global _grid
+    _grid = None
+    puppets.remove_marked()  # of a file that was recovered
+
+
+_HANDLERS = (("save_pre", _on_save), ("undo_post", _on_undo), ("redo_post", _on_undo), ("load_post", _on_load))
+
+
+def register():
+    handlers.add(_HANDLERS)
+
+
+def unregister():
+    if bpy.app.timers.is_registered(_leave_when_stopped):
+        bpy.app.timers.unregister(_leave_when_stopped)
+    if _grid is not None:
+        leave()
+    handlers.remove(_HANDLERS)

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stand-ins of a head: copies that play takes of their own beside it, and leave nothing behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+from mathutils import Matrix, Vector
+
+from ..animation import display
+from ..heads import binding, character, head, rna_paths
+from ..host import compat
+
+MOVED = 0.2  # of what a key moves farthest: a vertex that moves more is of the face
+KEYS_LOOKED_AT = 12  # of a face: together they tell where it moves
+FACE_MARGIN = 1.75  # of the part of a face that moves, to see all of the face
+
+
+@dataclass
+class StandIn:
+    """A copy of a rig.  objects: its own.  seen: the meshes among them that are to be seen.  targets: the copies of the
+    rig's targets, in their order.  data: what else is its own."""
+
+    objects: list
+    seen: list
+    targets: tuple
+    data: list
+
+
+def add(rig: head.Rig, collection, shift: Vector) -> StandIn:
+    """Copy a rig into a collection, moved by `shift` in the world. Modifiers, constraints, parents and drivers among the
+    rig's objects are the copy's own; what lies outside of it is shared."""
+    originals = list(dict.fromkeys((*rig.objects, rig.mesh, *(t for t in rig.targets if isinstance(t, bpy.types.Object)))))
+    made: dict = {}
+    for original in originals:
+        copied = made[original] = original.copy()
+        copied[head.STAND_IN] = True
+        if original.type == "MESH":
+            if original.data not in made:
+                made[original.data] = original.data.copy()
+                if original.data.shape_keys is not None:
+                    made[original.data.shape_keys] = made[original.data].shape_keys
+            copied.data = made[original.data]
+        collection.objects.link(copied)
+        copied.hide_select = copied.hide_viewport = copied.hide_render = False
+    for original in originals:
+        _relink(original, made, shift)
+    for block in made.values():
+        animation = block.animation_data
+        if animation is not None:
+            _relink_drivers(animation, made)
+    data = [block for block in made.values() if isinstance(block, bpy.types.Mesh)]
+    seen = [made[original] for original in originals if _is_seen(rig, original)]
+    return StandIn([made[original] for original in originals], seen, tuple(made[target] for target in rig.targets), data)
+
+
+def _is_seen(rig: head.Rig, thing) -> bool:
+    return thing.type == "MESH" and (thing == rig.mesh or thing.visible_get())
+
+
+def _relink(original, made: dict, shift: Vector) -> None:
+    copied = made[original]
+    if original.parent in made:
+        copied.parent = made[original.parent]
+    else:
+        at = original.matrix_world.copy()
+        copied.parent = None
+        copied.matrix_world = Matrix.Translation(shift) @ at
+    for modifier in copied.modifiers:
+        _point(modifier, made)
+        for name in modifier.keys() if modifier.type == "NODES" else ():  # what a node group is given
+            if isinstance(modifier[name], bpy.types.ID) and modifier[name] in made:
+                modifier[name] = made[modifier[name]]
+    holders = [copied, *(copied.pose.bones if copied.pose else ())]
+    for constraint in (constraint for holder in holders for constraint in holder.constraints):
+        _point(constraint, made)
+        for target in getattr(constraint, "targets", ()):
+            _point(target, made)
+
+
+def _point(struct, made: dict) -> None:
+    """Let what in a struct points to an original point to its copy."""
+    for prop in struct.bl_rna.properties:
+        if prop.type == "POINTER" and not prop.is_readonly:
+            value = getattr(struct, prop.identifier)
+            if isinstance(value, bpy.types.ID) and value in made:
+                setattr(struct, prop.identifier, made[value])
+
+
+def _relink_drivers(animation, made: dict) -> None:
+    for target in (target for curve in animation.drivers for variable in curve.driver.variables for target in variable.targets):
+        if target.id in made:
+            target.id = made[target.id]
+
+
+def play(stand_in: StandIn, rig: head.Rig, entry) -> None:
+    """Let a stand-in of a rig play a take, and nothing else."""
+    actions = display.actions_of(entry)
+    for index, (target, original) in enumerate(zip(stand_in.targets, rig.targets)):
+        animation = target.animation_data or target.animation_data_create()
+        for track in list(animation.nla_tracks):
+            animation.nla_tracks.remove(track)
+        compat.assign_action(target, None)
+        for _, track in rig.tracks_of(original):
+            rna_paths.rest(target, track.path, track.index, track.rest)
+        compat.assign_action(target, *display.part_of(actions, rig, index))
+        animation.action_blend_type, animation.action_influence, animation.action_extrapolation = "REPLACE", 1.0, "HOLD"
+
+
+def remove(stand_in: StandIn) -> None:
+    """Take a stand-in out of the file. What of it is gone already is no matter."""
+    for block in (*stand_in.objects, *stand_in.data):
+        try:
+            block.name
+        except ReferenceError:
+            continue
+        container = bpy.data.objects if isinstance(block, bpy.types.Object) else bpy.data.meshes
+        if block.name in container:
+            container.remove(block)
+
+
+def remove_marked() -> int:
+    """Take every stand-in out of the file, whoever left it; how many objects that were."""
+    found = [thing for thing in bpy.data.objects if head.STAND_IN in thing]
+    data = {thing.data for thing in found if thing.type in ("MESH", "FONT") and thing.data is not None}
+    bpy.data.batch_remove([group for group in bpy.data.collections if head.STAND_IN in group])
+    for thing in found:
+        bpy.data.objects.remove(thing)
+    for block in data:
+        if block.users == 0:
+            (bpy.data.meshes if isinstance(block, bpy.types.Mesh) else bpy.data.curves).remove(block)
+    if found:
+        drop_font()
+    return len(found)
+
+
+def drop_font() -> None:
+    """Take Blender's own font out of the file's data, where text of ours brought it in and no other uses it."""
+    for font in [font for font in bpy.data.fonts if font.users == 0 and font.filepath == "<builtin>"]:
+        bpy.data.fonts.remove(font)
+
+
+# ---- where a face is
+
+
+def face_frame(rig: head.Rig) -> tuple[Matrix, float]:
+    """(from the world to a face: x to its left, y up, z out of it, the middle of what moves at 0; the size of the face).
+
+    The size, in the world's units, is the side of the square that shows the face.
+    """
+    face = rig.mesh
+    world = rig.owner.matrix_world
+    plan = character.plan_of(face) if rig.armature is None else None
+    forward = Vector(binding.DIRECTIONS[(plan.forward if plan else "") or binding.FORWARD])
+    up = Vector(binding.DIRECTIONS[(plan.up if plan else "") or binding.UP])
+    turn = world.to_quaternion()
+    forward, up = turn @ forward, turn @ up
+    axes = Matrix((up.cross(forward), up, forward))  # rows: the world's coordinates to the face's
+    places = _moving(rig)
+    seen = np.array(axes) @ places.T
+    low, high = seen.min(axis=1), seen.max(axis=1)
+    size = FACE_MARGIN * float(max(high[0] - low[0], high[1] - low[1], 1e-6))
+    middle = Vector((low + high) / 2)
+    return Matrix.Translation(-middle) @ axes.to_4x4(), size
+
+
+def _moving(rig: head.Rig) -> np.ndarray:
+    """Places [K, 3] in the world of the vertices that a face's shape keys move; of its bones where it has none."""
+    keys = rig.keys
+    if keys is None:
+        armature = rig.mesh if rig.mesh.type == "ARMATURE" else rig.owner
+        bones = {bone[0] for target in rig.targets for _, track in rig.tracks_of(target) if (bone := rna_paths.bone_of(track.path))}
+        places = [armature.matrix_world @ bone.bone.head_local for bone in getattr(armature.pose, "bones", ()) if bone.name in bones]
+        return np.array(places or [rig.mesh.matrix_world @ Vector(corner) for corner in rig.mesh.bound_box])
+    wanted = {rna_paths.split(track.path)[0] for target in rig.targets if target == keys for _, track in rig.tracks_of(target)}
+    blocks = [block for block in keys.key_blocks if rna_paths.split(rna_paths.key_path(block.name))[0] in wanted]
+    rest = _points(keys.reference_key.data)
+    moved = np.zeros(len(rest), bool)
+    for block in blocks[::max(1, len(blocks) // KEYS_LOOKED_AT)]:
+        base = rest if block.relative_key == keys.reference_key else _points(block.relative_key.data)
+        far = np.linalg.norm(_points(block.data) - base, axis=1)
+        moved |= far > MOVED * max(far.max(), 1e-9)
+    places = rest[moved] if moved.any() else rest
+    matrix = np.array(rig.mesh.matrix_world)
+    return places @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+def _points(data) -> np.ndarray:
+    buffer = np.empty(3 * len(data), np.float32)
+    data.foreach_get("co", buffer)
+    return buffer.reshape(-1, 3)
+
+
+def extent(rig: head.Rig, frame: Matrix) -> tuple[Vector, Vector]:
+    """The lowest and the highest corner of all of a rig's meshes that are to be seen, in the face's frame."""
+    things = [thing for thing in dict.fromkeys((rig.mesh, *rig.objects)) if _is_seen(rig, thing)] or [rig.mesh]
+    corners = np.array([frame @ thing.matrix_world @ Vector(corner) for thing in things for corner in thing.bound_box])
+    return Vector(corners.min(axis=0)), Vector(corners.max(axis=0))

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A small stage around a head: camera, light and look, for pictures and films made without a window."""
+
+from __future__ import annotations
+
+import bpy
+from mathutils import Vector
+
+from ..heads import head
+from ..host import compat
+
+BACKDROP = (0.035, 0.04, 0.05)  # linear RGB
+LENS_MM = 100.0  # a portrait lens
+CAMERA_FROM_FACE = Vector((0.19, -0.86, 0.01))  # metres from the middle of the head, a little from its left
+LOOK_AT = Vector((0.0, -0.02, -0.038))  # metres from the head's origin (between the eyes): the middle of the picture
+MOUTH = Vector((0.0, -0.04, -0.052))
+CLOSE_UP_MM = 190.0  # lens of the pictures in which the lips matter
+
+
+def dress(scene, rig: head.Rig) -> None:
+    """Add a camera that frames the face and three lights, and make Workbench draw the materials' colours."""
+    origin = rig.owner.matrix_world.translation
+    camera = bpy.data.objects.new("Thunder Camera", bpy.data.cameras.new("Thunder Camera"))
+    camera.data.lens = LENS_MM
+    camera.data.clip_start = 0.01
+    _aim(camera, origin + LOOK_AT + CAMERA_FROM_FACE, origin + LOOK_AT)
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    for name, place, watts, size in (("Key", (-0.7, -0.8, 0.5), 9.0, 0.5), ("Fill", (0.9, -0.6, 0.1), 3.0, 0.8),
+                                     ("Rim", (0.3, 0.9, 0.6), 8.0, 0.4)):
+        lamp = bpy.data.objects.new(f"Thunder {name}", bpy.data.lights.new(f"Thunder {name}", "AREA"))
+        lamp.data.energy, lamp.data.size = watts, size
+        _aim(lamp, origin + Vector(place), origin + LOOK_AT)
+        scene.collection.objects.link(lamp)
+    if scene.world is None:
+        scene.world = bpy.data.worlds.new("Thunder Backdrop")
+    scene.world.color = BACKDROP
+    scene.render.engine = "BLENDER_WORKBENCH"
+    shading = scene.display.shading
+    shading.light, shading.color_type = "STUDIO", "MATERIAL"
+    shading.show_specular_highlight = True
+    shading.show_cavity, shading.cavity_type = True, "SCREEN"
+    shading.show_shadows = False
+    scene.display.render_aa = "FXAA"
+    scene.view_settings.view_transform = "Standard"
+
+
+def _aim(thing, place: Vector, target: Vector) -> None:
+    thing.location = place
+    thing.rotation_euler = (target - place).to_track_quat("-Z", "Y").to_euler()
+
+
+def close_up(scene, rig: head.Rig) -> bpy.types.Object:
+    """A second camera, from the same place, that fills its picture with the face from brows to chin."""
+    camera = bpy.data.objects.new("Thunder Close-up", bpy.data.cameras.new("Thunder Close-up"))
+    camera.data.lens, camera.data.clip_start = CLOSE_UP_MM, 0.01
+    origin = rig.owner.matrix_world.translation
+    _aim(camera, origin + LOOK_AT + CAMERA_FROM_FACE, origin + MOUTH)
+    scene.collection.objects.link(camera)
+    return camera
+
+
+def render_still(scene, path: str, size: int) -> None:
+    """Render the current frame through the scene's camera into a PNG file, `size` pixels square."""
+    _square(scene, size)
+    compat.set_image_output(scene.render)
+    scene.render.filepath = path
+    bpy.ops.render.render(write_still=True, scene=scene.name)
+
+
+def render_film(scene, path: str, size: int) -> None:
+    """Render the scene's frame range with its sound into an MP4 file, `size` pixels square."""
+    _square(scene, size)
+    compat.set_movie_output(scene.render)
+    scene.render.use_file_extension = False
+    scene.render.filepath = path
+    bpy.ops.render.render(animation=True, scene=scene.name)
+
+
+def _square(scene, size: int) -> None:
+    scene.render.resolution_x = scene.render.resolution_y = size
+    scene.render.resolution_percentage = 100

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the animation on a head to sound: what its mouth says, put in the sequencer as a muted strip, and compared."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+
+import bpy
+import numpy as np
+
+from ...thunder_core.client import Client
+from ...thunder_core.errors import BadRequest, BadSound, ThunderError
+from ...thunder_core.types import FPS, Motion
+from ..animation import display, keying, reading
+from ..animation.timing import Clock
+from ..heads import head
+from ..host import compat
+from ..host.jobs import Step
+from ..takes import provenance, take_list
+from ..takes.generation import ask
+from ..voice import strip, voice_cache
+
+SHORTEST_SECONDS = 0.3  # under this there is nothing to hear
+AROUND_SECONDS = 0.4  # heard before and after what was edited: a syllable
+_EDITED = 1e-3  # of a channel, of a radian of the jaw, or of a track's range: less is no edit
+
+_heard: dict[tuple, tuple[float, Motion]] = {}  # what Listen last spoke of an animation: scene frame of its start, motion
+_last_edit: dict[tuple, tuple[int, int]] = {}  # and the frames it found edited
+
+
+def forget() -> None:
+    """Drop what is remembered of what was heard."""
+    _heard.clear()
+    _last_edit.clear()
+
+
+def frame_range(context, rig: head.Rig) -> tuple[int, int]:
+    """First and last scene frame that Listen speaks, by the scene's settings. Raises BadRequest."""
+    first, last = chosen_frames(context, rig, context.scene.thunder.listen_range)
+    if (last - first + 1) / Clock.of(context.scene, first).fps < SHORTEST_SECONDS:
+        raise BadRequest(f"Frames {first} to {last} are too short: choose a longer range")
+    return first, last
+
+
+def chosen_frames(context, rig: head.Rig, choice: str) -> tuple[int, int]:
+    """First and last scene frame of the take or voice (TAKE, EDITED), the preview range (PREVIEW) or the scene (SCENE).
+
+    Raises BadRequest where there is no such range.
+    """
+    scene = context.scene
+    if choice == "SCENE":
+        return scene.frame_start, scene.frame_end
+    if choice in ("TAKE", "EDITED"):
+        return _of_take(context, rig)
+    if not scene.use_preview_range:
+        raise BadRequest("This scene has no preview range: set one in the timeline (P) or choose other frames")
+    return scene.frame_preview_start, scene.frame_preview_end
+
+
+def _of_take(context, rig: head.Rig) -> tuple[int, int]:
+    scene = context.scene
+    entry = take_list.on_head(scene, rig.mesh)
+    if entry is not None:
+        return entry.first, entry.last
+    try:
+        voice = strip.find(context)
+        if voice.last is not None:
+            return math.floor(voice.clock.start), voice.last - 1
+    except ThunderError:
+        pass
+    spans = [curve.range() for target in rig.targets for curve in compat.curves_for(target)]
+    if not spans:
+        raise BadRequest("The head has no animation yet: generate takes or animate it first")
+    return math.floor(min(span[0] for span in spans)), math.ceil(max(span[1] for span in spans))
+
+
+def speak(client: Client, scene, rig: head.Rig, voice: strip.Voice | None, first: int, last: int,
+          out: str, edited: bool = False) -> Iterator[Step]:
+    """Steps that read the animation of frames first … last and write what it says to the WAV file `out`.
+
+    With a voice the sound has its speaker's colour. edited: only what was edited among these frames, with a little around
+    it; all of them if nothing was. The value is (first, last) of what is heard.
+    """
+    clock = Clock.of(scene, first)
+    seconds = (last - first + 1) / clock.fps
+    whole = None
+    for read in reading.read(rig, head.channel_names(), clock, seconds):
+        if isinstance(read, Motion):
+            whole = read
+        else:
+            yield Step(0.3 * read, "Reading the animation", busy=True)
+    key = display.animation_of(rig)
+    motion = whole
+    if edited:
+        found = since_heard(rig, whole, clock)
+        if found is None and key not in _heard:
+            for step in since_made(rig):
+                if isinstance(step, Step):
+                    yield step
+                else:
+                    found = step
+        found = _within(found, first, last) or _within(_last_edit.get(key), first, last)
+        if found is not None:
+            _last_edit[key] = found
+            start = max(0, math.floor((found[0] - first) / clock.fps * FPS))
+            end = min(whole.frames, math.ceil((found[1] + 1 - first) / clock.fps * FPS))
+            if (end - start) / FPS >= SHORTEST_SECONDS:
+                first = first + round(start / FPS * clock.fps)
+                last = min(last, first + math.ceil((end - start) / FPS * clock.fps) - 1)
+                motion = whole.part(slice(start, end))
+    reference = None
+    if voice is not None:
+        reference = yield from voice_cache.sound(client, scene, voice)
+    files = []
+    try:
+        files = [client.put_array(motion.expression), client.put_array(motion.jaw)]
+        yield from ask(client, "listen", (0.3, 0.95), "Listening", expression=files[0], jaw=files[1], voice=reference, out=out)
+    finally:
+        for file in files:
+            if os.path.exists(file):
+                os.remove(file)
+    _heard[key] = (clock.start, whole)
+    return first, last
+
+
+def since_heard(rig: head.Rig, now: Motion, clock: Clock) -> tuple[int, int] | None:
+    """First and last scene frame that changed since Listen was last pressed on this animation; None for none, or never.
+
+    now: the motion from clock.start on.
+    """
+    start, before = _heard.get(display.animation_of(rig), (0.0, None))
+    if before is None or abs(start - clock.start) > 1e-6:
+        return None
+    count = min(before.frames, now.frames)
+    changed = np.abs(now.expression[:count] - before.expression[:count]).max(1) > _EDITED
+    changed |= np.abs(now.jaw[:count] - before.jaw[:count]).max(1) > _EDITED
+    rows = np.flatnonzero(changed)
+    return _around(float(clock.frame(rows[0] / FPS)), float(clock.frame(rows[-1] / FPS)), clock.fps) if len(rows) else None
+
+
+def since_made(rig: head.Rig) -> Iterator[Step | tuple[int, int]]:
+    """Steps that compare the take on a head with what its keys were when it was made; at last, if any of them changed,
+    the first and last scene frame that did."""
+    action = display.shown_action(rig)
+    made = provenance.load(action) if action is not None else None
+    if made is None:
+        return
+    clock = provenance.clock_of(action)
+    frames = clock.scene_frames(made.motion.frames)
+    for _ in getattr(rig.driver, "prepare", tuple)():
+        yield Step(0.3, "Looking for edits", busy=True)
+    motion = keying.on_scene_frames(made, clock, frames)
+    values = []
+    for start in range(0, len(frames), keying.PIECE):
+        values.append(rig.driver.drive(motion.part(slice(start, start + keying.PIECE)), made.channels))
+        yield Step(0.3, "Looking for edits", busy=True)
+    values = np.concatenate(values)
+    there = [{(curve.data_path, curve.array_index): curve for curve in compat.curves_for(target)} for target in rig.targets]
+    changed = np.zeros(len(frames), bool)
+    for place, track in enumerate(rig.driver.tracks):
+        curve = there[track.block].get((track.path, track.index))
+        if curve is not None:
+            now = np.array([curve.evaluate(frame) for frame in frames.tolist()])
+            changed |= np.abs(now - values[:, place]) > _EDITED * max(1.0, float(np.ptp(values[:, place])))
+        yield Step(0.3, "Looking for edits", busy=True)
+    rows = np.flatnonzero(changed)
+    if len(rows):
+        yield _around(float(frames[rows[0]]), float(frames[rows[-1]]), clock.fps)
+
+
+def _around(first: float, last: float, fps: float) -> tuple[int, int]:
+    return math.floor(first - AROUND_SECONDS * fps), math.ceil(last + AROUND_SECONDS * fps)
+
+
+def _within(found: tuple[int, int] | None, first: int, last: int) -> tuple[int, int] | None:
+    if found is None or found[1] < first or found[0] > last:
+        return None
+    return max(found[0], first), min(found[1], last)
+
+
+def listen(client: Client, scene, rig: head.Rig, voice: strip.Voice | None, first: int,
+           last: int, edited: bool = False) -> Iterator[Step]:
+    """Steps that speak the animation and leave it in the sequencer as a muted strip, in place of the one
+    that an earlier Listen left for the same head. The sound is packed into the file: it needs no other. The value is
+    (first, last) of the frames that are heard."""
+    scene_name, name = scene.name if voice is None or not voice.strip else voice.scene, name_of(rig.mesh)
+    out = os.path.join(client.folder, f"{bpy.path.clean_name(name)}.wav")
+    try:
+        first, last = yield from speak(client, scene, rig, voice, first, last, out, edited)
+        yield Step(0.97, "Placing the sound", busy=True)
+        scene = bpy.data.scenes.get(scene_name)
+        if scene is None:
+            raise BadRequest("The scene was removed: listen again")
+        place(scene, out, name, first)
+    finally:
+        if os.path.exists(out):
+            os.remove(out)
+    return first, last
+
+
+def name_of(mesh) -> str:
+    """Name of the strip that Listen leaves for a head."""
+    return f"{strip.LISTEN_MARK} {mesh.name}"
+
+
+def place(scene, path: str, name: str, first: int):
+    """Put a spoken file in the sequencer as a muted, packed strip called `name`, replacing the one before."""
+    editor = scene.sequence_editor or scene.sequence_editor_create()
+    members = compat.strips(editor)
+    for old in [s for s in members if s.type == "SOUND" and (s.name == name or s.name.startswith(name + "."))]:
+        sound = old.sound
+        members.remove(old)
+        if sound is not None and sound.users == 0:
+            bpy.data.sounds.remove(sound)
+    for voice in [s for s in strip.sound_strips(scene) if strip.FLIPPED in s]:
+        strip.flip_back(voice)  # the new sound begins muted: the original is heard again
+    strip_ = strip.add(scene, path, name, first)
+    strip_.mute = True
+    strip_.sound.name = name
+    strip_.sound.pack()
+    strip_.sound.filepath = f"//{os.path.basename(path)}"
+    return strip_
+
+
+# ---- the original against what was heard
+
+
+def heard_strip(context):
+    """(scene, strip) of what Listen left for the head that is meant, (None, None) if there is nothing."""
+    try:
+        name = name_of(head.find(context.scene, context.object).mesh)
+    except ThunderError:
+        return None, None
+    for scene in dict.fromkeys((context.scene, compat.sequencer_scene(context))):
+        found = strip.named(scene, name)
+        if found is not None:
+            return scene, found
+    return None, None
+
+
+def is_heard(context) -> bool:
+    """Whether what Listen left is heard now, and not the original."""
+    _, found = heard_strip(context)
+    return found is not None and not found.mute
+
+
+def flip(context, heard: bool) -> None:
+    """Let what Listen left be heard in place of the voice (heard), or the voice again. Raises BadRequest."""
+    scene, found = heard_strip(context)
+    if found is None:
+        raise BadRequest("There is no generated speech yet: press Listen first")
+    voices = [s for s in strip.sound_strips(scene) if strip.FLIPPED in s]
+    if not heard:
+        found.mute = True
+        for voice in voices:
+            strip.flip_back(voice)
+        return
+    try:
+        voice = strip.find(context)
+    except BadSound:
+        voice = None
+    original = strip.named(scene, voice.strip) if voice is not None and voice.strip and voice.scene == scene.name else None
+    found.mute = False
+    if original is not None and not original.mute:
+        strip.flip_away(original)

@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scores that follow the animator's edits: a moment after the last one the lips are scored anew, a little at a time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+from bpy.app.handlers import persistent
+
+from ...thunder_core.errors import ThunderError
+from ...thunder_core.face import reach
+from ...thunder_core.types import FPS, Motion
+from ..animation import display, reading
+from ..animation.timing import Clock
+from ..engine import session
+from ..heads import head
+from ..host import handlers, jobs
+from ..takes import provenance, take_list
+from ..voice import strip, voice_cache
+from . import listening
+
+QUIET_SECONDS = 0.7  # after the last edit: while a key is dragged nothing is scored
+SLICE_SECONDS = 0.02
+PAUSE_SECONDS = 0.05
+DRIFTING = 65.0  # of 100: frames under this drift, where the take as a whole does not
+_BELOW_TOTAL = 12.0
+WRONG = 26.0  # frames under this drift in any take: they are nearer to lips 120 ms off than to lips that move too little
+_MEASURED = 150  # frames whose mouth is measured in one go
+_SHORTEST_DRIFT, _BRIDGE = 2, 5  # motion frames: shorter is a blink of the ear, gaps up to this belong to one drift
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How well an animation says its voice.
+
+    total: 0 … 100.  per_frame: [T] at 25 fps from scene frame clock.start on, None where nobody has measured it.
+    """
+
+    total: float
+    per_frame: np.ndarray | None
+    clock: Clock
+
+    @property
+    def is_known(self) -> bool:
+        """False for a take that is still being ranked."""
+        return bool(np.isfinite(self.total))
+
+    def frame(self, place: int) -> int:
+        """Scene frame of a motion frame."""
+        return round(float(self.clock.frame(place / FPS)))
+
+    def drifts(self) -> list[tuple[int, int, int]]:
+        """Stretches where the lips drift, in order of time: scene frames of begin, end and worst moment."""
+        if self.per_frame is None or not len(self.per_frame):
+            return []
+        usual = (self.total if self.is_known else 100.0) - _BELOW_TOTAL
+        low = np.flatnonzero(self.per_frame < max(WRONG, min(DRIFTING, usual)))
+        runs = np.split(low, np.flatnonzero(np.diff(low) > _BRIDGE) + 1)
+        return [(self.frame(run[0]), self.frame(run[-1]), self.frame(run[self.per_frame[run].argmin()]))
+                for run in runs if len(run) >= _SHORTEST_DRIFT]
+
+    def worst(self) -> int | None:
+        """Scene frame of the worst moment of all drifts."""
+        return self.frame(int(np.argmin(self.per_frame))) if self.drifts() else None
+
+
+_own: dict[tuple, Standing] = {}  # of animation that is no take: by head and action, for this session
+_changed_at = 0.0
+_waiting = False  # something was edited since it was scored
+_job: Generator | None = None
+_scored: tuple[int, float, np.ndarray] | None = None  # take action's session id, total, per frame: for the operator
+_openings: dict[int, tuple[float, np.ndarray]] = {}  # by action: mouth opening as last read, from which scene frame on
+latest = ""  # why the last attempt came to nothing
+version = 0  # counts what was scored: whoever draws scores looks whether it went on
+
+
+def is_running() -> bool:
+    """Whether an edit waits to be scored or is being scored."""
+    return _job is not None or _waiting
+
+
+def standing(scene, rig: head.Rig | None = None) -> Standing | None:
+    """How well what is on the head now says its voice, as far as it is known. Cheap enough to be asked at every redraw."""
+    entry = take_list.shown_take(scene.thunder) if rig is None else take_list.on_head(scene, rig.mesh)
+    if entry is not None:
+        return standing_of(scene, entry)
+    return None if rig is None else _own.get(display.animation_of(rig))
+
+
+def standing_of(scene, entry) -> Standing:
+    """How well a take says its voice."""
+    return Standing(entry.score, provenance.drift_of(entry.action), provenance.clock_of(entry.action) or Clock.of(scene, entry.first))
+
+
+def of_own(action) -> Standing | None:
+    """How well animation of the animator's own says the voice, None where it was not scored in this session."""
+    return next((found for (_, uid), found in _own.items() if uid == action.session_uid), None)
+
+
+def opening(action) -> tuple[float, np.ndarray] | None:
+    """Mouth opening of an animation in mm at 25 fps, and the scene frame it begins on: as last read, else as it was made."""
+    read = _openings.get(action.session_uid)
+    if read is not None:
+        return read
+    made, clock = provenance.opening_of(action), provenance.clock_of(action)
+    return None if made is None else (clock.start, made)
+
+
+# ---- scoring, a little at a time
+
+
+def _begin(scene) -> Generator[bool, None, str | None]:
+    """Score what is on the head of a scene now; a generator that leaves Blender's data as it is and yields whether it
+    only waits.
+
+    Its value is why nothing was scored, None if it was. It holds data-blocks between its steps, so whatever changes or
+    undoes something must close it first.
+    """
+    rig = head.find(scene, take_list.active_object(bpy.context))
+    entry = take_list.on_head(scene, rig.mesh)
+    voice = strip.of_take(bpy.context, entry)
+    client = session.client()
+    if not client.running:
+        if not session.found_now()[0] or not len(scene.thunder.takes):
+            return "no engine runs"
+        client.start()
+    told = voice_cache.read(scene, voice, client.folder)
+    while told is not None and told.reading:
+        yield True
+    path = voice.path or (told.path if told is not None else "")
+    if not path:
+        return told.failed if told is not None else "the voice is gone"
+    clock = Clock.of(scene, voice.clock.start)
+    if voice.last is not None:
+        seconds = (voice.last - voice.clock.start) / clock.fps
+    else:
+        seconds = len(told.peaks) / voice_cache.PEAKS_PER_SECOND if told is not None and told.peaks is not None else 0.0
+        seconds = seconds or (entry.last - entry.first) / clock.fps if entry is not None else seconds
+    if seconds <= 0:
+        return "nobody knows how long the voice is"
+    motion = None
+    for read in reading.read_quietly(rig, head.channel_names(), clock, seconds):
+        if isinstance(read, Motion):
+            motion = read
+        yield False
+    if motion is None:
+        return "more than f-curves moves the head"
+    key, uid = display.animation_of(rig), entry.action.session_uid if entry is not None else 0
+    kept = provenance.clock_of(entry.action) if entry is not None else None
+    frames = len(provenance.opening_of(entry.action)) if kept is not None else motion.frames
+    files = [client.put_array(motion.expression), client.put_array(motion.jaw)]
+    pending = client.request("score", sound=path, expression=files[0], jaw=files[1])
+    try:
+        while not pending.done:
+            pending.poll()
+            if not pending.done:
+                yield True
+        if pending.error is not None:
+            raise pending.error
+        per_frame = np.load(pending.result["per_frame"], allow_pickle=False)
+    finally:
+        if not pending.done:
+            pending.cancel()
+        for file in files:
+            if os.path.exists(file):
+                os.remove(file)
+    total = float(pending.result["total"])
+    for _ in reach.prepare():
+        yield False
+    measure, gap = reach.ruler(), []
+    for start in range(0, motion.frames, _MEASURED):
+        gap.append(measure.gap(measure.points(motion.part(slice(start, start + _MEASURED)))))
+        yield False
+    _openings[key[1]] = clock.start, np.maximum(np.concatenate(gap), 0).astype(np.float32)
+    if entry is None:
+        _own[key] = Standing(total, per_frame, clock)
+    else:
+        if kept is not None:  # on the take's own frames, wherever its voice lies now
+            place = np.arange(frames) + round((kept.start - clock.start) / clock.fps * FPS)
+            per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
+        _keep(uid, total, per_frame)
+
+
+def _keep(uid: int, total: float, per_frame: np.ndarray) -> None:
+    """Have an operator write a take's new score: what a timer writes, Blender's undo does not know."""
+    global _scored
+    _scored = uid, total, per_frame
+    try:
+        bpy.ops.thunder.keep_score()
+    finally:
+        _scored = None
+
+
+def write() -> bool:
+    """Write the score that was found last to its take; False if there is none."""
+    if _scored is None:
+        return False
+    uid, total, per_frame = _scored
+    for scene in bpy.data.scenes:
+        for entry in scene.thunder.takes:
+            if entry.action is not None and entry.action.session_uid == uid:
+                entry.score = total
+                provenance.keep_drift(entry.action, per_frame)
+                return True
+    return False
+
+
+# ---- when
+
+
+def look() -> None:
+    """Have what is on the head scored when it is quiet."""
+    global _changed_at, _waiting
+    if _job is not None and _job.gi_running:
+        return  # what scoring itself touches: nobody edits in the middle of a step
+    stop()
+    _changed_at, _waiting = time.monotonic(), True
+    if not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=QUIET_SECONDS)
+
+
+def stop() -> None:
+    """Break off what is being scored."""
+    global _job, _waiting
+    job, _job, _waiting = _job, None, False
+    if job is not None:
+        job.close()
+
+
+def _tick():
+    global _job, _waiting, latest, version
+    quiet = QUIET_SECONDS - (time.monotonic() - _changed_at)
+    if _job is None and quiet > 0:
+        return quiet
+    scene = bpy.context.scene
+    if scene is None or not scene.thunder.live_score:
+        stop()
+        return None
+    if jobs.running is not None or _is_playing():  # their turn
+        return QUIET_SECONDS
+    try:
+        if _job is None:
+            if not _waiting:
+                return None
+            _waiting, _job = False, _begin(scene)
+        end = time.monotonic() + SLICE_SECONDS
+        while time.monotonic() < end:
+            if next(_job):
+                break
+    except StopIteration as end:
+        _job, latest = None, end.value or ""
+        if not latest:
+            version += 1
+        redraw()
+        return PAUSE_SECONDS if _waiting else None
+    except (ThunderError, OSError) as error:
+        _job, latest = None, str(error)
+        return PAUSE_SECONDS if _waiting else None
+    return PAUSE_SECONDS
+
+
+def _is_playing() -> bool:
+    manager = getattr(bpy.context, "window_manager", None)
+    return any(window.screen.is_animation_playing for window in manager.windows) if manager else False
+
+
+def redraw() -> None:
+    """Ask everything that shows scores to be drawn again."""
+    jobs.redraw()
+    manager = getattr(bpy.context, "window_manager", None)
+    for window in manager.windows if manager else ():
+        for area in window.screen.areas:
+            if area.type in ("SEQUENCE_EDITOR", "DOPESHEET_EDITOR"):
+                area.tag_redraw()
+
+
+@persistent
+def _on_change(scene, depsgraph):
+    if bpy.app.background or not scene.thunder.live_score:
+        return
+    edited = {update.id.original.session_uid for update in depsgraph.updates if isinstance(update.id, bpy.types.Action)}
+    if edited and edited & _actions_on_heads(scene):
+        look()
+
+
+def _actions_on_heads(scene) -> set[int]:
+    """Session ids of the actions that heads play now."""
+    found = set()
+    for kept in scene.thunder.heads:
+        if kept.shown is not None:
+            found.add(kept.shown.session_uid)
+        for own in kept.own:
+            if own.action is not None:
+                found.add(own.action.session_uid)
+    for obj in scene.objects:
+        for block in (obj, obj.data.shape_keys if obj.type == "MESH" else None):
+            animation = block.animation_data if block is not None else None
+            if animation is not None and animation.action is not None:
+                found.add(animation.action.session_uid)
+    return found
+
+
+@persistent
+def _on_undo(*_):
+    stop()
+
+
+@persistent
+def _after_undo(*_):
+    scene = bpy.context.scene
+    if bpy.app.background or scene is None or not scene.thunder.live_score or not len(scene.thunder.takes):
+        return
+    if session.client().running:  # an undo alone wakes nobody
+        look()
+
+
+@persistent
+def _on_load(*_):
+    stop()
+    _own.clear()
+    _openings.clear()
+    voice_cache.forget()
+    listening.forget()
+
+
+_HANDLERS = (("depsgraph_update_post", _on_change), ("undo_pre", _on_undo), ("redo_pre", _on_undo), ("undo_post", _after_undo),
+             ("redo_post", _after_undo), ("load_pre", _on_load))
+
+
+def register():
+    handlers.add(_HANDLERS)
+
+
+def unregister():
+    stop()
+    handlers.remove(_HANDLERS)
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    _own.clear()
+    _openings.clear()
+    voice_cache.forget()
+    listening.forget()

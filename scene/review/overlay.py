@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Curves over the timeline, dope sheet and sequencer: the voice's waveform, the mouth of the shown take, where it drifts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import blf
+import bpy
+import gpu
+import numpy as np
+from gpu_extras.batch import batch_for_shader
+
+from ...thunder_core.errors import ThunderError
+from ...thunder_core.types import FPS
+from ..voice import strip, voice_cache
+from . import live_score
+
+HEIGHT, LOWEST = 58, 18  # of the band, at interface scale 1, and the least in which curves can be read
+MARGIN = 14  # under it: the region's scroll bar
+RULER = 24  # over it: the frame numbers
+SYNC_HEIGHT = 6  # of the lip-sync's colours
+WIDEST_MM = 12.0  # mouth opening that fills the band; a take that opens further fills it with its own widest
+_BAND = (0.06, 0.07, 0.09, 0.62)
+_VOICE = (0.45, 0.62, 0.78, 0.85)
+_MOUTH_FILL, _MOUTH_LINE = (1.0, 0.68, 0.25, 0.28), (1.0, 0.72, 0.30, 0.95)
+_DRIFT_FILL = (0.95, 0.22, 0.18, 0.22)
+_TEXT = (0.9, 0.9, 0.9, 0.85)
+# Colours of the lip-sync, of 100: red where the lips say something else, green where they say what is heard.
+_SCALE = np.array([0.0, 45.0, 65.0, 80.0, 100.0])
+_COLORS = np.array([[0.78, 0.12, 0.12], [0.9, 0.25, 0.15], [0.93, 0.72, 0.18], [0.45, 0.75, 0.3], [0.25, 0.72, 0.4]])
+_SPACES = ("SpaceDopeSheetEditor", "SpaceSequenceEditor")
+
+_handles: list = []
+_drawn: dict = {}  # by space: what was built for it, and what for
+_MOST_DRAWN = 8
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What there is to draw; frames are scene frames. key: changes whenever anything of it does."""
+
+    key: tuple
+    peaks: np.ndarray | None
+    peaks_at: float
+    opening: np.ndarray | None
+    opening_at: float
+    standing: live_score.Standing | None
+    fps: float
+
+
+def _content(context) -> _Content | None:
+    """What the overlay shows now, None if there is nothing. Some tenths of a millisecond."""
+    scene = context.scene
+    chosen = scene.thunder.overlay
+    fps = scene.render.fps / scene.render.fps_base
+    action = _shown_action(scene)
+    entry = next((e for e in scene.thunder.takes if e.action == action), None) if action is not None else None
+    peaks, peaks_at, voice_key = None, 0.0, None
+    if chosen.waveform:
+        try:
+            voice = strip.of_take(context, entry)
+            told = voice_cache.read(scene, voice)
+            if told is not None:
+                peaks, peaks_at, voice_key = told.peaks, voice.clock.start, id(told)
+                if told.reading:
+                    _look_again()
+        except ThunderError:
+            pass
+    opening, opening_at, standing = None, 0.0, None
+    if action is None:
+        action = _own_action(scene)
+    if action is not None:
+        standing = live_score.standing_of(scene, entry) if entry is not None else live_score.of_own(action)
+        if chosen.opening and (found := live_score.opening(action)) is not None:
+            opening_at, opening = found
+    if not chosen.drift:
+        standing = None
+    if peaks is None and opening is None and standing is None:
+        return None
+    key = (voice_key, peaks is None, peaks_at, action.session_uid if action is not None else 0, live_score.version, opening_at,
+           None if standing is None else (standing.total, standing.clock), chosen.waveform, chosen.opening, chosen.drift, fps)
+    return _Content(key, peaks, peaks_at, opening, opening_at, standing, fps)
+
+
+def _shown_action(scene):
+    """The take that is on the chosen or active head, else on another of the scene. Without working out any rig."""
+    meant = scene.thunder.head or (bpy.context.view_layer.objects.active if bpy.context.view_layer else None)
+    found = None
+    for kept in scene.thunder.heads:
+        owner = kept.object
+        if owner is None or kept.shown is None or kept.shown not in _played(owner):
+            continue
+        if found is None or owner == meant or (meant is not None and meant.parent == owner):
+            found = kept.shown
+    return found
+
+
+def _own_action(scene):
+    """The animator's own animation on a head, if it was scored."""
+    return next((action for kept in scene.thunder.heads if kept.object is not None for action in _played(kept.object)
+                 if live_score.of_own(action) is not None), None)
+
+
+def _played(owner) -> list:
+    """The actions that a head's own data-blocks play."""
+    blocks = [owner, *owner.children]
+    blocks += [thing.data.shape_keys for thing in blocks if thing.type == "MESH" and thing.data.shape_keys]
+    return [block.animation_data.action for block in blocks if block.animation_data and block.animation_data.action]
+
+
+# ---- drawing
+
+
+class _Picture:
+    """Batches of a content as one region sees it, in pixels from the band's lower left corner."""
+
+    def __init__(self, content: _Content, start: float, end: float, width: int, height: float, scale: float):
+        self.batches = []
+        self.per_frame = width / (end - start)
+        self.start, self.width, self.height = start, width, height
+        low = SYNC_HEIGHT * scale if content.standing is not None and content.standing.per_frame is not None else 0.0
+        if height < LOWEST * scale:  # a timeline of one line: the colours alone
+            if low:
+                self._sync(content.standing, low)
+            self.text = ""
+            return
+        self._add("TRIS", _quad(0, 0, width, self.height), _BAND)
+        if content.standing is not None:
+            for begin, stop, _ in content.standing.drifts():
+                self._add("TRIS", _quad(self._x(begin - 0.5), low, self._x(stop + 0.5), self.height), _DRIFT_FILL)
+        if content.peaks is not None:
+            self._voice(content, low)
+        if content.opening is not None:
+            self._mouth(content, low, scale)
+        if low:
+            self._sync(content.standing, low)
+        known = content.standing is not None and content.standing.is_known
+        known &= height > 2 * LOWEST * scale
+        self.text = f"Lip-Sync {content.standing.total:.0f}" if known else ""
+
+    def _add(self, kind, points, color) -> None:
+        if len(points):
+            shader = gpu.shader.from_builtin("UNIFORM_COLOR")
+            batch = batch_for_shader(shader, kind, {"pos": np.ascontiguousarray(points, np.float32)})
+            self.batches.append((shader, batch, color))
+
+    def _x(self, frame):
+        return (np.asarray(frame, float) - self.start) * self.per_frame
+
+    def _columns(self, at: float, per_frame: float, count: int):
+        """The pixel columns that samples from frame `at` on cover, and the first sample of each and of the one after."""
+        first, last = max(0, int(self._x(at))), min(self.width, int(np.ceil(self._x(at + count / per_frame))))
+        if last <= first:
+            return np.zeros(0), np.zeros(0, int), np.zeros(0, int)
+        columns = np.arange(first, last)
+        places = ((columns / self.per_frame + self.start - at) * per_frame).astype(int)
+        following = (((columns + 1) / self.per_frame + self.start - at) * per_frame).astype(int)
+        return columns, places.clip(0, count - 1), following.clip(1, count)
+
+    def _voice(self, content: _Content, low: float) -> None:
+        peaks = content.peaks
+        columns, places, following = self._columns(content.peaks_at, voice_cache.PEAKS_PER_SECOND / content.fps, len(peaks))
+        if not len(columns):
+            return
+        loudest = max(float(np.abs(peaks).max()), 1e-4)
+        lowest = np.minimum(np.minimum.reduceat(peaks[:, 0], places), peaks[places, 0]) / loudest
+        highest = np.maximum(np.maximum.reduceat(peaks[:, 1], places), peaks[places, 1]) / loudest
+        middle, half = (low + self.height) / 2, (self.height - low) * 0.46
+        x = columns + 0.5
+        points = np.stack([np.stack([x, middle + half * lowest - 0.5], 1), np.stack([x, middle + half * highest + 0.5], 1)], 1)
+        self._add("LINES", points.reshape(-1, 2), _VOICE)
+
+    def _mouth(self, content: _Content, low: float, scale: float) -> None:
+        opening = np.asarray(content.opening, float)
+        frames = content.opening_at + np.arange(len(opening)) / FPS * content.fps
+        x = self._x(frames)
+        seen = np.flatnonzero((x > -self.per_frame * 4) & (x < self.width + self.per_frame * 4))
+        if len(seen) < 2:
+            return
+        x, opening = x[seen[0]:seen[-1] + 1], opening[seen[0]:seen[-1] + 1]
+        top = max(WIDEST_MM, float(np.max(content.opening)))
+        y = low + opening / top * (self.height - low) * 0.94
+        if len(x) > 2 * self.width:  # more samples than pixels: the widest of each
+            step = int(np.ceil(len(x) / self.width))
+            starts = np.arange(0, len(x), step)
+            x, y = x[starts], np.maximum.reduceat(y, starts)
+        line = np.stack([x, y], 1)
+        floor = np.stack([x, np.full(len(x), low)], 1)
+        self._add("TRI_STRIP", np.stack([floor, line], 1).reshape(-1, 2), _MOUTH_FILL)
+        half = 0.75 * scale
+        run, rise = np.gradient(x), np.gradient(y)
+        length = np.maximum(np.hypot(run, rise), 1e-6)
+        across = np.stack([-rise / length, run / length], 1) * half
+        self._add("TRI_STRIP", np.stack([line - across, line + across], 1).reshape(-1, 2), _MOUTH_LINE)
+
+    def _sync(self, standing: live_score.Standing, high: float) -> None:
+        values = np.asarray(standing.per_frame, float)
+        x = self._x(standing.clock.frame(np.arange(len(values)) / FPS))
+        colors = np.stack([np.interp(values, _SCALE, column) for column in _COLORS.T] + [np.full(len(values), 0.95)], 1)
+        points = np.stack([np.stack([x, np.zeros(len(x))], 1), np.stack([x, np.full(len(x), high)], 1)], 1).reshape(-1, 2)
+        if len(points) < 4:
+            return
+        shader = gpu.shader.from_builtin("SMOOTH_COLOR")
+        content = {"pos": points.astype(np.float32), "color": np.repeat(colors, 2, 0).astype(np.float32)}
+        self.batches.append((shader, batch_for_shader(shader, "TRI_STRIP", content), None))
+
+    def draw(self) -> None:
+        for shader, batch, color in self.batches:
+            if color is not None:
+                shader.uniform_float("color", color)
+            batch.draw(shader)
+
+
+def _quad(left, bottom, right, top) -> np.ndarray:
+    return np.array([(left, bottom), (right, bottom), (right, top), (left, bottom), (right, top), (left, top)], float)
+
+
+def draw(name: str) -> None:
+    """Draw the band in the region that is being drawn."""
+    context = bpy.context
+    scene, region = context.scene, context.region
+    if scene is None or region is None or not scene.thunder.overlay.show:
+        return
+    if name == "SpaceSequenceEditor" and context.space_data.view_type == "PREVIEW":
+        return
+    content = _content(context)
+    if content is None:
+        return
+    scale = context.preferences.system.ui_scale
+    start, end = (region.view2d.region_to_view(x, 0)[0] for x in (0, region.width))
+    if end - start <= 0:
+        return
+    height = min(HEIGHT * scale, region.height - (RULER + MARGIN) * scale)
+    key = (content.key, round(start, 3), round(end, 3), region.width, height, scale)
+    place = region.as_pointer()
+    kept = _drawn.get(place)
+    if kept is None or kept[0] != key:
+        while len(_drawn) >= _MOST_DRAWN:
+            _drawn.pop(next(iter(_drawn)))
+        kept = _drawn[place] = key, _Picture(content, start, end, region.width, height, scale)
+    picture = kept[1]
+    gpu.state.blend_set("ALPHA")
+    with gpu.matrix.push_pop():
+        gpu.matrix.translate((0.0, MARGIN * scale, 0.0))
+        picture.draw()
+    gpu.state.blend_set("NONE")
+    if picture.text:
+        blf.size(0, 11 * scale)
+        blf.color(0, *_TEXT)
+        wide, _ = blf.dimensions(0, picture.text)
+        blf.position(0, region.width - wide - 24 * scale, MARGIN * scale + height - 14 * scale, 0)
+        blf.draw(0, picture.text)
+
+
+def _look_again() -> None:
+    """Draw once more when the voice has been read."""
+    if not bpy.app.timers.is_registered(_redraw_when_read):
+        bpy.app.timers.register(_redraw_when_read, first_interval=0.1)
+
+
+def _redraw_when_read():
+    if voice_cache.is_reading():
+        return 0.1
+    live_score.redraw()
+    return None
+
+
+def register():
+    if bpy.app.background:
+        return
+    for name in _SPACES:
+        space = getattr(bpy.types, name)
+        _handles.append((space, space.draw_handler_add(draw, (name,), "WINDOW", "POST_PIXEL")))
+
+
+def unregister():
+    for space, handle in _handles:
+        space.draw_handler_remove(handle, "WINDOW")
+    _handles.clear()
+    _drawn.clear()
+    if bpy.app.timers.is_registered(_redraw_when_read):
+        bpy.app.timers.unregister(_redraw_when_read)

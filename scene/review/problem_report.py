@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a report of a problem says: versions, settings, the last error, the engine's last words, and nothing private.
+
+Fields of our own are written as they are; they hold no names. Free text (errors, tracebacks, the engine's log) goes
+through `redacted` first, which takes out paths, whatever is quoted as a name, and every name that the open file has.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import re
+import socket
+import time
+import tomllib
+import traceback
+from pathlib import Path
+
+import bpy
+
+from ...thunder_core import errors
+from ...thunder_core.client import ROOT
+from ..engine import install, session
+from ..heads import flame, head
+from ..voice import strip
+
+TEXT = "Thunder Report"
+LOG_LINES = 60
+_SHORTEST_NAME = 3  # letters: shorter ones tell nothing, and would be found in every word
+_PLAIN = {"BOOLEAN", "INT", "FLOAT", "ENUM"}  # kinds of settings that hold no names
+_NAMED = ("actions", "armatures", "cameras", "collections", "curves", "images", "lights", "materials", "meshes", "movieclips",
+          "node_groups", "objects", "scenes", "shape_keys", "sounds", "speakers", "texts", "textures", "worlds")  # that people give names to
+_OWN_NAMES = {"thunder", "scene", "take", "frames", "engine", "action", "python"}  # words of the report itself
+_FILE = re.compile(r"[^\s“”\"'/\\]+\.(?:wav|mp3|flac|ogg|m4a|aac|aiff?|mp4|mov|mkv|avi|blend\d*|npz|npy|pkl|obj|fbx|glb|gltf|usd[acz]?|"
+                   r"abc|csv|json|toml|txt|srt|png|jpe?g|exr)\b", re.I)
+_QUOTED_PATH = re.compile(r"([\"'])(?=[^\"'\n]*[/\\])[^\"'\n]*\1")
+_ABSOLUTE = re.compile(r"(?<![\w<>])(?:[A-Za-z]:[\\/]|\\\\|~[\\/]|//?(?=[\w.~-]))[^\n]*")
+_WITH_SLASH = re.compile(r"[^\s<>“”]*[\w.~-][\\/]+[\w.~-][^\s<>“”]*")
+
+_last: dict | None = None  # the last error: when, what was done, its kind, sentence and traceback
+
+
+def note(doing: str, error: Exception) -> None:
+    """Remember the last error for a report. doing: the label of what was asked for."""
+    global _last
+    lines = "".join(traceback.format_exception(error)) if not isinstance(error, errors.ThunderError) else ""
+    _last = {"when": time.time(), "doing": doing, "kind": type(error).__name__, "sentence": str(error), "traceback": lines}
+
+
+def forget() -> None:
+    """Drop the last error."""
+    global _last
+    _last = None
+
+
+def text(context, names: bool = False) -> str:
+    """The report as plain text. names: leave names and paths as they are."""
+    clean = (lambda words: words) if names else redacted
+    parts = [("Versions", _versions()), ("Engine", _engine()), ("Scene", _scene(context)), ("Settings", _settings(context)),
+             ("Last Error", clean(_error())), ("Engine Log", clean(_log()))]
+    about = "with names and paths" if names else "names and paths are taken out"
+    return f"Report of THUNDER for Blender, {about}\n" + "".join(f"\n{title}\n{body.rstrip()}\n" for title, body in parts)
+
+
+# ---- what it says
+
+
+def _versions() -> str:
+    with open(os.path.join(ROOT, "blender_manifest.toml"), "rb") as file:
+        version = tomllib.load(file)["version"]
+    lines = {"Add-on": version, "Blender": f"{bpy.app.version_string} ({bpy.app.build_hash.decode(errors='replace')})",
+             "System": platform.platform(), "Processor": f"{platform.machine()}, {os.cpu_count()} threads", "Graphics": _graphics()}
+    return _lines(lines)
+
+
+def _graphics() -> str:
+    try:
+        import gpu
+
+        about = gpu.platform
+        return f"{about.renderer_get()} ({about.vendor_get()}, {about.backend_type_get()}, {about.version_get()})"
+    except (SystemError, AttributeError, ImportError):  # Blender without a window
+        return "not known"
+
+
+def _engine() -> str:
+    state = install.state()
+    there, place = session.found_now()
+    told = session.told() or {}
+    chosen = session.preferences()
+    lines = {"State": state.kind, "Found": "yes" if there else "no",
+             "Own Python": "yes" if (chosen and chosen.engine_python) or os.environ.get("THUNDER_PYTHON") else "no",
+             "Device": f"{told.get('device', 'not known')} (chosen: {chosen.device if chosen else 'AUTO'})",
+             "Weights": told.get("weights", "not known"), "Own Weights": "yes" if chosen and chosen.weights else "no"}
+    versions = {**state.versions, **told.get("versions", {}), **(_packages(place) if there else {})}
+    return _lines(lines) + "Packages: " + (", ".join(f"{name} {versions[name]}" for name in sorted(versions)) or "not known")
+
+
+def _packages(python: str) -> dict[str, str]:
+    """Versions of the engine's packages beside a Python, as far as the list of them names them."""
+    wanted = set(re.findall(r"^([A-Za-z0-9._-]+)==", Path(ROOT, "requirements", "engine.txt").read_text(encoding="utf-8"), re.M))
+    wanted = {name.lower().replace("_", "-").replace(".", "-") for name in wanted}
+    root, found = Path(python).parent.parent, {}
+    for info in (*root.glob("lib/python*/site-packages/*.dist-info"), *root.glob("Lib/site-packages/*.dist-info")):
+        name, _, version = info.name.removesuffix(".dist-info").partition("-")
+        if name.lower().replace("_", "-").replace(".", "-") in wanted:
+            found[name.lower().replace("_", "-")] = version
+    return found
+
+
+def _scene(context) -> str:
+    scene = context.scene
+    lines = {"Frame Rate": f"{scene.render.fps} / {scene.render.fps_base:g}", "Frames": f"{scene.frame_start} to {scene.frame_end}",
+             "Unit Scale": f"{scene.unit_settings.scale_length:g}", "Sound Strips": len(strip.sound_strips(scene)),
+             "Takes": len(scene.thunder.takes), "Heads": len(head.in_scene(scene))}
+    try:
+        rig = head.find(scene, getattr(context, "object", None))
+        kind = "FLAME" if flame.is_flame(rig.armature) else "bundled" if rig.armature is not None else "own character"
+        linked = "linked" if rig.owner.library else "override" if rig.owner.override_library else "local"
+        lines["Head"] = f"{kind}, {len(rig.channels)} channels, {len(rig.targets)} data-blocks, {linked}"
+    except errors.ThunderError as error:
+        lines["Head"] = type(error).__name__
+    try:
+        voice = strip.find(context)
+        seconds = None if voice.last is None else (voice.last - voice.clock.start) / voice.clock.fps
+        lines["Voice"] = "file" if seconds is None else f"strip of {seconds:.2f} s"
+    except errors.ThunderError as error:
+        lines["Voice"] = type(error).__name__
+    return _lines(lines)
+
+
+def _settings(context) -> str:
+    scene = context.scene
+    groups = {"": scene.thunder, "commit.": scene.thunder.commit, "overlay.": scene.thunder.overlay, "keep.": scene.thunder_keep,
+              "mix.": scene.thunder_mix}
+    return _lines({f"{prefix}{prop.identifier}": _value(getattr(group, prop.identifier)) for prefix, group in groups.items()
+                   for prop in group.bl_rna.properties if prop.type in _PLAIN and prop.identifier != "rna_type"})
+
+
+def _value(value) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _error() -> str:
+    parts = []
+    if _last is not None:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(_last["when"]))
+        parts.append(f"{_last['doing']}, {when}\n{_last['kind']}: {_last['sentence']}\n{_last['traceback']}")
+    if install.last_error:
+        parts.append(f"Installation: {install.last_error}")
+    return "\n".join(parts) or "none in this session"
+
+
+def _log() -> str:
+    log = session.log()
+    return "\n".join(log.splitlines()[-LOG_LINES:]) or "empty"
+
+
+def _lines(values: dict) -> str:
+    return "".join(f"{name}: {value}\n" for name, value in values.items())
+
+
+# ---- what it must not say
+
+
+def redacted(words: str) -> str:
+    """A text without paths, file names, quoted names, and names of the open file, the person and the machine."""
+    for place, label in _places():
+        words = re.sub(re.escape(place) + r"[\\/]?([^\s\"'“”:]*)", lambda found, label=label: f"<{label}|{found[1]}>", words)
+    words = re.sub(r"“[^”\n]*”?", "“<name>”", words)
+    words = _QUOTED_PATH.sub(lambda found: found[0] if "<" in found[0] and _is_ours(found[0]) else '"<path>"', words)
+    words = _ABSOLUTE.sub("<path>", words)  # to the end of the line: a path may have blanks
+    words = re.sub(r"<(add-on|python)\|([^>]*)>", lambda found: _OURS_SLASH.join([f"<{found[1]}>", *re.split(r"[\\/]", found[2])]), words)
+    words = _WITH_SLASH.sub("<path>", words)
+    words = words.replace(_OURS_SLASH, "/")
+    words = _FILE.sub("<file>", words)
+    for name in sorted(_names(), key=len, reverse=True):
+        words = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "<name>", words, flags=re.I)
+    return words
+
+
+_OURS_SLASH = "\x00"  # stands for the slashes that may stay, while the others are looked for
+
+
+def _is_ours(quoted: str) -> bool:
+    """Whether a quoted path is one of the add-on's or of Python's packages, from its marked beginning on."""
+    return re.fullmatch(r"[\"']<(add-on|python)\|[^>]*>[\"']", quoted) is not None
+
+
+def _places() -> list[tuple[str, str]]:
+    """Folders whose files everybody has: the add-on's own and Python's packages; what lies in them may be told."""
+    there, python = session.found_now()
+    places = [(place, "add-on") for place in (ROOT, os.path.realpath(ROOT), str(Path(__file__).parents[2]))]
+    places.append((os.path.dirname(os.__file__), "python"))
+    if there:
+        root = Path(python).parent.parent
+        places += [(str(folder), "python") for folder in (*root.glob("lib/python*"), root / "Lib")]
+    return sorted({(str(place), label) for place, label in places if place}, key=lambda item: -len(item[0]))
+
+
+def _names() -> set[str]:
+    """Every name that the open file has or that tells of the person: of data-blocks, strips, takes, files and folders."""
+    found = set()
+    for kind in _NAMED:
+        found |= {block.name for block in getattr(bpy.data, kind)}
+    paths = [bpy.data.filepath, bpy.path.abspath("//"), os.path.expanduser("~"), bpy.app.tempdir]
+    for kind in ("sounds", "libraries", "images", "movieclips", "fonts", "cache_files"):
+        paths += [block.filepath for block in getattr(bpy.data, kind, ())]
+    for scene in bpy.data.scenes:
+        settings = scene.thunder
+        found |= {settings.strip} | {part.strip for part in settings.cast}
+        for entry in settings.takes:
+            found |= {entry.name, entry.voice, entry.note}
+        paths.append(settings.sound_file)
+        found |= {each.name for each in strip.sound_strips(scene)}
+        found |= {said.text for said in getattr(scene, "thunder_transcripts", ())}
+    chosen = session.preferences()
+    if chosen is not None:
+        paths += [chosen.engine_python, chosen.wheels, chosen.weights]
+    for path in paths:
+        parts = re.split(r"[\\/]+", path or "")
+        found |= {part for part in parts if part} | {os.path.splitext(part)[0] for part in parts if part}
+    found |= {name.rpartition(".")[0] for name in found if re.fullmatch(r".+\.\d{3}", name)}
+    person = set()
+    for tell in (getpass.getuser, socket.gethostname):
+        try:
+            person.add(tell())
+        except (OSError, KeyError, ImportError):
+            pass  # a system that does not know it cannot tell it
+    return person - {""} | {name for name in found if len(name) >= _SHORTEST_NAME and name.lower() not in _OWN_NAMES
+            and not re.fullmatch(r"(?i)take \d+|lib|usr|home|tmp|bin|users|python[\d.]*|site-packages", name)}

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The take list as the animator sees it: which takes, in what order, and how far apart they are."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ...thunder_core.errors import BadRequest
+from ..animation.timing import MOTION_FPS
+from . import provenance, take_list
+
+SORTS = (
+    ("SCORE", "Lip-Sync", "Best lip-sync first"),
+    ("DIVERSITY", "Diversity", "The best, then always the take whose mouth differs most from those above it"),
+    ("TIME", "Newest", "Latest made first"),
+)
+
+
+def order(context) -> list[int]:
+    """Places in the scene's list of the takes that are listed now, from the top."""
+    settings = context.scene.thunder
+    return arranged(settings.takes, take_list.listed(context), settings.sort)
+
+
+def of_one_head(context) -> list:
+    """The takes that are listed now, from the top, as far as they are of one head and can be shown. Raises BadRequest."""
+    entries = context.scene.thunder.takes
+    listed = [entries[place] for place in order(context)]
+    listed = [entry for entry in listed if entry.action is not None and entry.head is not None]
+    if not listed:
+        raise BadRequest("The list is empty: change its filters")
+    return [entry for entry in listed if entry.head == listed[0].head]
+
+
+def arranged(entries, places: list[int], sort: str) -> list[int]:
+    """Places in the order of a sort; what is equal, or has no score yet, stays as it lies."""
+    by_score = sorted(places, key=lambda place: -_score(entries[place]))
+    if sort == "TIME":
+        return sorted(places, key=lambda place: -entries[place].made)
+    if sort == "DIVERSITY":
+        farthest, _ = spread([_opening(entries[place]) for place in by_score])
+        return [by_score[i] for i in farthest]
+    return by_score
+
+
+def differences(entries, places: list[int]) -> dict[int, float]:
+    """Place → how far a take's mouth is from the nearest of those above it, millimetres; `places` by diversity.
+
+    The first has none, nor has a take that does not tell of its mouth.
+    """
+    ordered, apart = spread([_opening(entries[place]) for place in places], keep=True)
+    return {places[i]: value for i, value in zip(ordered, apart) if math.isfinite(value)}
+
+
+def spread(openings: list[tuple[float, np.ndarray] | None], keep: bool = False) -> tuple[list[int], list[float]]:
+    """Order mouth curves so that each is as far as can be from those before it; the first stays first.
+
+    openings: (seconds of the first sample, mm [T] at 25 fps) each, or None where a take does not tell: those come last.
+    keep: leave the order as it is. Returns (order, distance of each to the nearest before it: the root of the mean
+    square difference in mm; infinite for the first).
+    """
+    told = [i for i, opening in enumerate(openings) if opening is not None]
+    untold = [i for i, opening in enumerate(openings) if opening is None]
+    if not told:
+        return untold, [math.inf] * len(untold)
+    begin = min(openings[i][0] for i in told)
+    starts = [round((openings[i][0] - begin) * MOTION_FPS) for i in told]
+    length = max(start + len(openings[i][1]) for i, start in zip(told, starts))
+    rows = np.zeros((len(told), length), np.float32)
+    for row, i, start in zip(rows, told, starts):
+        row[start:start + len(openings[i][1])] = openings[i][1]
+    nearest = np.full(len(told), np.inf)
+    chosen, apart, left = [], [], list(range(len(told)))
+    while left:
+        best = left[0] if keep or not chosen else max(left, key=lambda i: nearest[i])
+        left.remove(best)
+        chosen.append(best)
+        apart.append(float(nearest[best]))
+        nearest = np.minimum(nearest, np.sqrt(np.mean((rows - rows[best]) ** 2, axis=1)))
+    return [told[i] for i in chosen] + untold, apart + [math.inf] * len(untold)
+
+
+def _opening(entry) -> tuple[float, np.ndarray] | None:
+    opening = provenance.opening_of(entry.action) if entry.action is not None else None
+    if opening is None:
+        return None
+    clock = provenance.clock_of(entry.action)
+    return clock.start / clock.fps, opening
+
+
+def _score(entry) -> float:
+    return entry.score if math.isfinite(entry.score) else -1.0

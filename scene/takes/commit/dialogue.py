@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commit for a whole dialogue: of every line its shown or best take, in order of time, as one step to undo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from ....thunder_core.errors import ThunderError
+from ...animation import display
+from ...heads import head
+from ...host.jobs import Step
+from ...voice import fingerprint
+from .. import dialogue
+from . import committing
+
+
+@dataclass
+class Done:
+    """What was committed so far: the reports, how many heads they are on, and a sentence for each line that was left out."""
+
+    reports: list[committing.Report] = field(default_factory=list)
+    heads: set[str] = field(default_factory=set)
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def sentence(self) -> str:
+        """What the animator is told."""
+        lines, heads, keys = len(self.reports), len(self.heads), sum(report.keys for report in self.reports)
+        said = (f"{lines} line{'' if lines == 1 else 's'} committed on {heads} head{'' if heads == 1 else 's'}: {keys} keys")
+        errors = [report.error for report in self.reports if report.error is not None]
+        return f"{said}, lips off by {max(errors):.2f} mm at most" if errors else said
+
+
+def take_of(scene, line: dialogue.Line):
+    """The take of a line that is committed: the one its head shows, else the best starred one, else the best by lip-sync.
+
+    None if it has none that fits the line as it is.
+    """
+    fitting = [entry for entry in scene.thunder.takes
+               if entry.voice == line.strip and entry.head == line.speaker and entry.action is not None and not entry.hidden
+               and ((changed := fingerprint.change(scene, entry)) is None or changed.kind != "CHANGED")]
+    shown = display.shown_action(head.resolve(line.speaker)) if fitting else None
+    return max(fitting, key=lambda entry: (entry.action == shown, entry.star, entry.score), default=None)
+
+
+def has_takes(scene) -> bool:
+    """Whether any line of the dialogue has takes; a quick look, for a button."""
+    return any(entry.action is not None and entry.voice == line.strip and entry.head == line.speaker
+               for line in dialogue.lines(scene) for entry in scene.thunder.takes)
+
+
+def commit_all(scene, done: Done) -> Iterator[Step]:
+    """Steps that commit a take for every line of a scene's dialogue as the Commit settings say.
+
+    done receives what was committed and what was left out. A head's later lines go into the action of its first, so that
+    one action has them all. Raises ThunderError only if no line can be committed, and then nothing is changed.
+    """
+    todo = []
+    for line in dialogue.lines(scene):
+        if line.why_not:
+            done.left_out.append(f"“{line.strip}”: {line.why_not}")
+        elif (entry := take_of(scene, line)) is None:
+            done.left_out.append(f"“{line.strip}” has no take that fits it: generate some first")
+        else:
+            todo.append((line, entry))
+    error: ThunderError | None = None
+    for number, (line, entry) in enumerate(todo):
+        try:
+            rig = head.resolve(line.speaker)
+            head.check_animatable(rig)
+            choice = committing.chosen(scene, entry)
+            if rig.owner.name in done.heads and choice.to != "STRIP":
+                choice = replace(choice, to="OWN", backup=False)
+            steps = committing.commit(rig, entry, entry.voice, choice)
+            while True:
+                try:
+                    step = next(steps)
+                except StopIteration as ended:
+                    done.reports.append(ended.value)
+                    done.heads.add(rig.owner.name)
+                    break
+                yield Step((number + step.fraction) / len(todo), f"Line {number + 1} of {len(todo)}: {step.message.lower()}", step.busy)
+        except ThunderError as failed:
+            error = error or failed
+            done.left_out.append(f"“{line.strip}”: {failed}")
+    if not done.reports and error is not None:
+        raise error

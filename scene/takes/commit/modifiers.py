@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""F-curve modifiers around new keys: cycles become the keys they repeat, all others stop at the new keys and go on after them."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import numpy as np
+
+from ...animation import keyframes
+from ...host import compat
+from .placing import Shape, Span
+
+_FAR = 1_000_000.0  # frames: a modifier that is restricted to here is not restricted
+_SAME = 1e-5  # values nearer than this are one
+_APART = 0.02  # frames between the last key of a cycle and the first of the next where they differ; at 0.01 they become one
+_MOST_CYCLES = 10_000
+
+
+def shape_of(curve, low: float, high: float) -> Shape:
+    """A curve as it was, without modifiers but with its cycles as keys from frame `low` to `high` at least."""
+    keys, repeat = keyframes.read(curve), cycles(curve)
+    if repeat is not None:
+        keys = _repeated(keys, repeat, low, high, curve)
+    if not any(_works(modifier) for modifier in curve.modifiers):
+        return Shape(keys, curve.evaluate)
+
+    def value_at(frame: float) -> float:
+        with _cycles_alone(curve):
+            return curve.evaluate(frame)
+
+    return Shape(keys, value_at)
+
+
+def cycles(curve):
+    """The modifier that repeats a curve, or None."""
+    first = next(iter(curve.modifiers), None)
+    return first if first is not None and first.type == "CYCLES" and _works(first) and len(curve.keyframe_points) > 1 else None
+
+
+def _works(modifier) -> bool:
+    return not modifier.mute and modifier.is_valid
+
+
+@contextmanager
+def _cycles_alone(curve):
+    """Only what repeats a curve works in here."""
+    muted = [modifier for modifier in curve.modifiers if modifier.type != "CYCLES" and not modifier.mute]
+    for modifier in muted:
+        modifier.mute = True
+    try:
+        yield
+    finally:
+        for modifier in muted:
+            modifier.mute = False
+
+
+def _repeated(keys: dict, repeat, low: float, high: float, curve) -> dict:
+    """Keys with those that a Cycles modifier adds, from frame `low` to `high` at least."""
+    times = keys["co"][:, 0].astype(float)
+    period = times[-1] - times[0]
+    if repeat.use_restricted_range or (repeat.use_influence and repeat.influence < 1.0) or period < 1.0:
+        return _sampled(curve, min(low, times[0]), max(high, times[-1]))  # no repetition of whole cycles: frame by frame
+    for place in range(len(times)):
+        keyframes.fix_handles(keys, place)
+    whole = keys
+    for side, mode, most, reach in ((-1, repeat.mode_before, repeat.cycles_before, times[0] - low),
+                                    (1, repeat.mode_after, repeat.cycles_after, high - times[-1])):
+        count = min(int(np.ceil(max(reach, 0.0) / period)) + 1, most or _MOST_CYCLES) if mode != "NONE" else 0
+        for number in range(1, count + 1):
+            copy = _mirrored(keys) if mode == "MIRROR" and number % 2 else keys
+            rise = side * number * float(keys["co"][-1, 1] - keys["co"][0, 1]) if mode == "REPEAT_OFFSET" else 0.0
+            copy = keyframes.moved(copy, side * number * period, rise)
+            whole = _in_a_row(whole, copy, 1) if side > 0 else _in_a_row(copy, whole, 0)
+    return whole
+
+
+def _sampled(curve, low: float, high: float) -> dict:
+    frames = np.arange(np.floor(low), np.ceil(high) + 1)
+    with _cycles_alone(curve):
+        keys = keyframes.on_every_frame(frames, np.array([curve.evaluate(float(frame)) for frame in frames]))
+    keys["interpolation"][:] = compat.LINEAR
+    return keys
+
+
+def _mirrored(keys: dict) -> dict:
+    """Keys backwards in time, between the same first and last frame."""
+    middle = np.array([float(keys["co"][0, 0] + keys["co"][-1, 0]), 0.0])
+    turned = {part: values[::-1].copy() for part, values in keys.items()}
+    for part, other in (("co", "co"), ("handle_left", "handle_right"), ("handle_right", "handle_left")):
+        turned[part] = (middle + keys[other][::-1] * np.array([-1.0, 1.0])).astype(np.float32)
+    for part, other in (("handle_left_type", "handle_right_type"), ("handle_right_type", "handle_left_type")):
+        turned[part] = keys[other][::-1].copy()
+    for part in ("interpolation", "easing", "amplitude", "back", "period"):  # of the segment after a key
+        turned[part][:-1] = keys[part][:-1][::-1]
+    return turned
+
+
+def _in_a_row(first: dict, second: dict, late: int) -> dict:
+    """Two cycles, the last key of one on the frame of the first key of the other: one key where they agree. Where they do not,
+    the frame itself belongs to the first (late 1) or to the second (late 0)."""
+    if abs(first["co"][-1, 1] - second["co"][0, 1]) > _SAME:
+        last, start = keyframes.some(first, np.array([-1])), keyframes.some(second, np.arange(1))
+        last["interpolation"][:] = compat.CONSTANT
+        for key, by, side in ((last, -_APART * (1 - late), "handle_right"), (start, _APART * late, "handle_left")):
+            for part in ("co", side):
+                key[part] = key[part] + np.array([by, 0.0], np.float32)
+        return keyframes.joined(keyframes.some(first, np.arange(len(first["co"]) - 1)), last, start,
+                                keyframes.some(second, np.arange(1, len(second["co"]))))
+    seam = keyframes.some(second, np.arange(1))
+    seam["co"], seam["handle_left"] = first["co"][-1:].copy(), first["handle_left"][-1:].copy()
+    keyframes.fix_handles(seam, 0)
+    rest = keyframes.some(second, np.arange(1, len(second["co"])))
+    return keyframes.joined(keyframes.some(first, np.arange(len(first["co"]) - 1)), seam, rest)
+
+
+# ---- those that go on
+
+
+def stop_at(curve, span: Span, insert: bool = False) -> None:
+    """Let a curve's modifiers fade out before a span and in after it; its cycles, which are keys now, go.
+
+    insert: what was there from the span's first frame on happens after it, so modifiers with a range move too.
+    """
+    repeat = cycles(curve)
+    if repeat is not None:
+        curve.modifiers.remove(repeat)
+    shift = span.end - span.first if insert else 0
+    for modifier in [modifier for modifier in curve.modifiers if modifier.type != "CYCLES"]:
+        limited = modifier.use_restricted_range
+        low, high = (modifier.frame_start, modifier.frame_end) if limited else (-_FAR, _FAR)
+        before, after = low < span.first, high > span.last or (insert and high > span.first)
+        if before and after:
+            _restrict(_copy(curve, modifier), low, high, span, shift, after=True)
+            _restrict(modifier, low, high, span, 0, after=False)
+        else:
+            _restrict(modifier, low, high, span, shift if after else 0, after=after)
+
+
+def _restrict(modifier, low: float, high: float, span: Span, shift: int, after: bool) -> None:
+    modifier.use_restricted_range = True
+    if after:
+        start = max(low + shift, span.last)
+        modifier.frame_end, modifier.frame_start = max(high + shift, start + 1.0), start
+        if start == span.last:
+            modifier.blend_in = span.blend
+        if shift and modifier.type == "NOISE":
+            modifier.offset += shift
+    else:
+        modifier.frame_start, modifier.frame_end = low, min(high, span.first)
+        if high >= span.first:
+            modifier.blend_out = span.blend
+
+
+def _copy(curve, modifier):
+    """One more modifier of a curve, the same as another."""
+    new = curve.modifiers.new(modifier.type)
+    late = ("coefficients",)  # how many there are follows from the others
+    names = [prop.identifier for prop in modifier.bl_rna.properties if not prop.is_readonly or prop.identifier in late]
+    for name in sorted(names, key=lambda name: name in late):
+        setattr(new, name, getattr(modifier, name))
+    if modifier.type == "ENVELOPE":
+        for point in modifier.control_points:
+            added = new.control_points.add(point.frame)
+            added.min, added.max = point.min, point.max
+    return new

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""New keys of one curve, whichever they are, among those it had: the curve passes into them and out again within a few
+frames, and everywhere else it says exactly what it said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ....thunder_core.animation.keys import steepest
+from ...animation import keyframes
+from ...host import compat
+
+_NEAR = 1e-4  # values nearer than this are one to the eye
+_FURTHER = 1000.0  # frames over which the slope of a curve beyond its keys is read: a line, and single precision
+_ASIDE = 0.01  # frames beside a key at which the slope of a curve there is read
+
+
+@dataclass(frozen=True)
+class Span:
+    """Scene frames of the new keys, and how many frames before and after them the curve has to pass into them."""
+
+    first: int
+    last: int
+    blend: int
+
+    @property
+    def start(self) -> int:
+        return self.first - self.blend
+
+    @property
+    def end(self) -> int:
+        return self.last + self.blend
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A curve as it was: its keys (one at least), and its value at any frame, beyond its keys too."""
+
+    keys: dict
+    value_at: Callable[[float], float]
+
+    @property
+    def times(self) -> np.ndarray:
+        return self.keys["co"][:, 0]
+
+    def slope_at(self, frame: float, side: int) -> float:
+        """How it goes at a frame, seen from one side (−1, 1), per frame."""
+        return (self.value_at(frame + side * _ASIDE) - self.value_at(frame)) / (side * _ASIDE)
+
+    def until(self, frame: float) -> dict:
+        """Its keys up to a frame, with one on that frame; before it the curve is unchanged."""
+        if self.times[0] <= frame <= self.times[-1]:
+            return keyframes.before(keyframes.cut(self.keys, frame, self.value_at), frame)
+        end = self._lone(frame)
+        return end if frame < self.times[0] else _straight(self.keys, end)
+
+    def since(self, frame: float) -> dict:
+        """Its keys from a frame on, with one on that frame; after it the curve is unchanged."""
+        if self.times[0] <= frame <= self.times[-1]:
+            return keyframes.after(keyframes.cut(self.keys, frame, self.value_at), frame)
+        start = self._lone(frame)
+        return start if frame > self.times[-1] else _straight(start, self.keys)
+
+    def _lone(self, frame: float) -> dict:
+        """One key on a frame beyond its own keys, with handles along the line in which it runs on there."""
+        further = _FURTHER if frame > self.times[-1] else -_FURTHER
+        value = self.value_at(frame)
+        point, step = np.array([[frame, value]]), np.array([[1.0, (self.value_at(frame + further) - value) / further]])
+        # free: however little Blender turned aligned ones, the line would be far off in the distance
+        return keyframes.made(point, point - step, point + step, compat.FREE if step[0, 1] else compat.ALIGNED)
+
+
+def placed(span: Span, inner: dict, own: Shape, insert: bool = False) -> dict:
+    """Keys `inner` from span.first to span.last among the keys of a curve.
+
+    Outside span.start … span.end the curve stays as it was; own keys in there stay where they are, and the passing gets
+    shorter. insert: what it did from span.first on happens from span.end on.
+    """
+    earlier, later = own.times[own.times < span.first - 0.5], own.times[own.times > span.last + 0.5]
+    replaces_all = not insert and not len(earlier) and not len(later) and _covers(span, own.times)
+    keys = inner
+    if not replaces_all:
+        start = max(span.start, float(earlier.max(initial=-np.inf)))
+        keys = joined(own.until(start), keys, own.slope_at(start, -1), None)
+    if insert:
+        return joined(keys, keyframes.moved(own.since(span.first), span.end - span.first), None, own.slope_at(span.first, 1))
+    if not replaces_all:
+        end = min(span.end, float(later.min(initial=np.inf)))
+        keys = joined(keys, own.since(end), None, own.slope_at(end, 1))
+    return keys
+
+
+def _covers(span: Span, times: np.ndarray) -> bool:
+    """Whether keys reach from a span's first frame to its last, as those of a line that was committed there do."""
+    return abs(times[0] - span.first) < 0.5 and abs(times[-1] - span.last) < 0.5
+
+
+def held(span: Span, inner: dict, before: float, after: float) -> dict:
+    """Keys `inner` between keys of values that stand before and after them."""
+    first, last = inner["co"][0, 1], inner["co"][-1, 1]
+    keys = inner if abs(first - before) < _NEAR else joined(level(span.start, before), inner, 0.0, None)
+    return keys if abs(last - after) < _NEAR else joined(keys, level(span.end, after), None, 0.0)
+
+
+def opened(span: Span, own: Shape) -> dict:
+    """The keys of a curve with room for others from span.first on, in which it stands still; what it did from there on
+    happens from span.end on."""
+    later = keyframes.moved(own.since(span.first), span.end - span.first)
+    return joined(own.until(span.first), later, 0.0, 0.0)
+
+
+def level(frame: float, value: float) -> dict:
+    """One key with level handles."""
+    return keyframes.made(np.array([[frame, value]]), np.array([[frame - 1, value]]), np.array([[frame + 1, value]]), compat.ALIGNED)
+
+
+def joined(first: dict, second: dict, slope_out: float | None, slope_in: float | None) -> dict:
+    """Two pieces with one Bézier segment between the last key of one and the first of the other, which stays between the
+    values of both.
+
+    It leaves with slope_out and arrives with slope_in, per frame, as far as that allows; None goes on as the handle on the
+    other side of that key points. Neither piece changes its shape.
+    """
+    keys = keyframes.joined(first, second)
+    a = len(first["co"]) - 1
+    run, rise = (keys["co"][a + 1] - keys["co"][a]).astype(float)
+    low, high = steepest(rise, run)
+    out = np.clip(_slope(keys, a, "handle_left") if slope_out is None else slope_out, low, high)
+    into = np.clip(_slope(keys, a + 1, "handle_right") if slope_in is None else slope_in, low, high)
+    third = run / 3
+    keys["handle_right"][a] = keys["co"][a] + np.array([third, out * third])
+    keys["handle_left"][a + 1] = keys["co"][a + 1] - np.array([third, into * third])
+    keys["interpolation"][a] = compat.BEZIER
+    for place in (a, a + 1):
+        keyframes.fix_handles(keys, place)
+    return keys
+
+
+def _straight(first: dict, second: dict) -> dict:
+    """Two pieces with a straight segment between the last key of one and the first of the other."""
+    run, rise = (second["co"][0] - first["co"][-1]).astype(float)
+    return joined(first, second, rise / run, rise / run)
+
+
+def _slope(keys: dict, place: int, handle: str) -> float:
+    run, rise = (keys[handle][place] - keys["co"][place]).astype(float)
+    return float(rise / run) if abs(run) > 1e-6 else 0.0

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rig's values become poses: keys on frames that the curves of a region of the face share, for any character."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ....thunder_core.animation import poses
+from ....thunder_core.animation.poses import Column, PoseKeys
+from ....thunder_core.face import reach
+from ....thunder_core.types import Motion
+from ...animation import reduction
+from ...animation.timing import CLOSED_MM
+from ...heads import head
+
+REGIONS = poses.REGIONS
+_STARTS = (("brow", "Brows"), ("eye", "Eyes"), ("cheek", "Cheeks & Nose"), ("nose", "Cheeks & Nose"), ("mouth", "Mouth"),
+           ("jaw", "Jaw"), ("tongue", "Tongue"), ("neck", "Head"))
+# What may be off of the error that is allowed at the lips: lips, the rest of the face, head, eyes, and the tongue, which is
+# hardly seen.
+_ALLOWED = np.array([1.0, 2.0, 3.0, 1.0])
+_TONGUE = 4.0
+_CLOSED_SHARE, _CLOSED_MM = 1 / 3, 0.1  # of the error, and at most, by which closed lips may be off
+_LINEAR = 0.97  # of what is allowed, while errors are added up as if each track moved the face in a line
+_SHRINK, _TRIES = 0.85, 3
+_LOOK = 0.6  # of what is allowed: samples that are further off by adding up are measured on the face
+_UNSEEN = 0.05  # of the error: a track that shows less than this from where it stands needs no curve
+
+# Labels of poses: what a mouth of that shape says.
+CLOSED, TEETH, ROUND, WIDE, OPEN = "M B P", "F V", "OO W", "EE S", "AH"
+_SHAPES = ((TEETH, ("mouthRollLower",), 0.35), (ROUND, ("mouthPucker", "mouthFunnel"), 0.08),
+           (WIDE, ("mouthStretchLeft", "mouthStretchRight", "mouthSmileLeft", "mouthSmileRight"), 0.15))
+_OPEN_MM = 5.0
+_REST_SECONDS = 0.3  # lips that are closed for longer say nothing
+_CLEAR = 0.55  # of the most that a take has of a shape, from which on it is named
+
+
+@dataclass(frozen=True)
+class PoseFit:
+    """Poses of a rig's tracks.
+
+    curves: keys of each track, None where it needs none (left out, or it never moves).  columns: see Poses.  error:
+    millimetres at the lips, the most at any part of a frame.  reach [tracks, 4]: millimetres that a unit of each track moves
+    lips, face, head and eyes.
+    """
+
+    curves: tuple[PoseKeys | None, ...]
+    columns: tuple[tuple[Column, ...], ...]
+    error: float
+    reach: np.ndarray
+
+    def kind_of(self, region: str) -> dict[int, str]:
+        """The kinds of the frames that a region's keys are on: index → one of poses.KINDS."""
+        place = next(place for place, together in enumerate(poses.TOGETHER) if region in together)
+        return {column.index: column.kind for column in self.columns[place]}
+
+
+def region_of(source: str) -> str:
+    """The region of a channel or joint."""
+    return next((region for start, region in _STARTS if source.startswith(start)), "Mouth")
+
+
+def regions(rig: head.Rig) -> Iterator[float | list[str]]:
+    """The region of each of a rig's tracks: that of the channel or joint which moves it most, in millimetres on the bundled
+    head. A generator of the fraction done and at last the list."""
+    for _ in getattr(rig.driver, "prepare", tuple)():
+        yield 0.0
+    for _ in reach.prepare():
+        yield 0.0
+    channels = head.channel_names()
+    count = len(channels)
+    turns = np.concatenate([np.zeros((count, 9)), np.diag([0.15] * 3 + [0.1] * 6)])
+    each = Motion(np.concatenate([np.eye(count), np.zeros((9, count))]), turns[:, :3], turns[:, 3:6], turns[:, 6:])
+    still = Motion(np.zeros((1, count)), *(np.zeros((1, 3)) for _ in range(3)))
+    at_rest = rig.driver.drive(still, channels)
+    driven = yield from reduction.in_pieces(len(turns), lambda rows: np.abs(rig.driver.drive(each.part(rows), channels) - at_rest))
+    moved = reach.grouped(reach.places(each) - reach.places(still)).max(1)
+    names = [*channels, *["jaw"] * 3, *["neck"] * 3, *["eye"] * 3]
+    yield [region_of(names[source]) for source in (driven / np.maximum(driven.max(0), 1e-9) * moved[:, None]).argmax(0)]
+
+
+def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, chosen: np.ndarray, of_tracks: list[str],
+        error: float) -> Iterator[PoseFit | float]:
+    """Turn a rig's values [S, tracks] at fitting.times_of(frames) into poses; a generator of the fraction done and at last the
+    PoseFit.
+
+    chosen [tracks]: the tracks that get keys.  of_tracks: the regions of all.  error: millimetres that the lips may be off at
+    any of these times.
+    """
+    slow = hasattr(rig.driver, "prepare")  # it solves every frame anew: lips are looked at on whole frames alone
+    gap = pull = per_unit = None
+    for told in reduction.lip_gap(rig, values[::reduction.SUBFRAMES] if slow else values):
+        if isinstance(told, float):
+            yield 0.05 * told
+        else:
+            gap = told
+    if slow:
+        gap = np.interp(np.arange(len(values)) / reduction.SUBFRAMES, np.arange(len(frames)), gap)
+    for told in reduction.pulls(rig):
+        if isinstance(told, float):
+            yield 0.05 + 0.05 * told
+        else:
+            pull, per_unit = told
+    pull = _with_all(pull, per_unit)
+    ruler = reach.ruler()
+    places = np.flatnonzero(chosen)
+    allowed = _allowed(error, any(of_tracks[place] == "Tongue" for place in places))
+    share, found, off = _LINEAR, None, None
+    for attempt in range(_TRIES):
+        measure = poses.Measure(pull[places], share * allowed, pull[places, ruler.upper, 1] - pull[places, ruler.lower, 1])
+        for told in poses.fit(values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM,
+                              min(_CLOSED_MM, _CLOSED_SHARE * error)):
+            if isinstance(told, float):
+                yield 0.1 + 0.8 * (attempt + told) / _TRIES if attempt else 0.1 + 0.8 * told
+            else:
+                found = told
+        for told in _measured(rig, values, places, found, pull, allowed, slow):
+            if isinstance(told, float):
+                yield 0.9 + 0.1 * told
+            else:
+                off, lips = told
+        if slow or off <= 1.0:
+            break
+        share *= _SHRINK / max(off, 1.0) if attempt else 0.97 / off
+    curves: list[PoseKeys | None] = [None] * len(rig.driver.tracks)
+    for place, curve in zip(places, found.curves):
+        curves[place] = curve
+    yield PoseFit(tuple(curves), found.columns, lips, per_unit)
+
+
+def _with_all(pull: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
+    """Pulls [tracks, places, 3] in which every track that counts moves something: the real part of a quaternion, and what is
+    read from other tracks, move nothing by themselves."""
+    silent = ~pull.any((1, 2)) & per_unit.any(1)
+    pull = pull.copy()
+    for group, place in enumerate((0, reach.ruler().lips, -2, -1)):
+        pull[silent, place, 2] = per_unit[silent, group]
+    return pull
+
+
+def _allowed(error: float, tongue: bool) -> np.ndarray:
+    """Millimetres that each of reach.places may be off. Without the tongue's curves it may be anywhere."""
+    ruler, channels = reach.ruler(), head.channel_names()
+    allowed = np.full(len(ruler.rest) + 2, _ALLOWED[1])
+    allowed[:ruler.lips], allowed[-2:] = _ALLOWED[0], _ALLOWED[2:]
+    moved = np.linalg.norm(ruler.basis.reshape(len(channels), -1, 3), axis=2)[[name.startswith("tongue") for name in channels]]
+    inside = np.append(moved.max(0) > 0.05 * moved.max(), [False, False])
+    allowed[inside] = _TONGUE if tongue else np.inf
+    return error * allowed
+
+
+def _measured(rig: head.Rig, values: np.ndarray, places: np.ndarray, found: poses.Poses, pull: np.ndarray, allowed: np.ndarray,
+              slow: bool) -> Iterator[float | tuple[float, float]]:
+    """How far poses are from values [S, tracks]: (in parts of what is allowed, millimetres at the lips). Errors are added up as
+    if each track moved the face in a line; where that comes near the worst the face itself is measured, unless that is slow."""
+    times, off = np.arange(len(values)) / reduction.SUBFRAMES, np.zeros_like(values)
+    for place, curve in zip(places, found.curves):
+        if curve is not None:
+            off[:, place] = curve.at(times) - values[:, place]
+            yield 0.0
+    lips, flat, channels = reach.ruler().lips, pull.reshape(len(pull), -1), head.channel_names()
+
+    def parts(apart: np.ndarray) -> np.ndarray:
+        far = np.linalg.norm(apart, axis=2)
+        return np.stack([(far / allowed).max(1), far[:, :lips].max(1)], 1)
+
+    def measure(rows: slice) -> np.ndarray:
+        some = look[rows]
+        now, wanted = (reach.places(rig.driver.read(part, channels)) for part in (values[some] + off[some], values[some]))
+        return parts(now - wanted)
+
+    added = yield from reduction.in_pieces(len(off), lambda rows: parts((off[rows] @ flat).reshape(-1, pull.shape[1], 3)))
+    if not slow:
+        look = np.flatnonzero(added[:, 0] >= _LOOK * min(added[:, 0].max(), 1.0))
+        added = yield from reduction.in_pieces(len(look), measure)
+    yield float(added[:, 0].max()), float(added[:, 1].max())
+
+
+def is_seen(found: PoseFit, place: int, difference: float, error: float) -> bool:
+    """Whether a track that stands so far from where it should would be seen."""
+    return bool((abs(difference) * found.reach[place] / (_ALLOWED * error)).max() > _UNSEEN)
+
+
+def labels(rig: head.Rig, frames: np.ndarray, values: np.ndarray, columns: tuple[Column, ...], fps: float) -> list[tuple[int, str]]:
+    """Scene frames of the mouth's poses and what a mouth of their shape says; poses of no clear shape have no label.
+
+    values [S, tracks] at fitting.times_of(frames).  A closure is labelled once, at its first frame, unless it is so long that
+    the mouth rests.
+    """
+    if not columns:
+        return []
+    ends = {column.pose: column.index for column in columns}
+    channels = head.channel_names()
+    rows = {column.index: row for row, column in enumerate(columns)}
+    motion = rig.driver.read(values[[column.index * reduction.SUBFRAMES for column in columns]], channels)
+    shape = {name: motion.expression[:, [channels.index(channel) for channel in wanted]].mean(1) for name, wanted, _ in _SHAPES}
+    gap, found, named = reach.ruler().gap(reach.ruler().points(motion)), [], set()
+    for column in columns:
+        if column.pose < 0 or column.pose in named or column.kind == "HOLD":
+            continue
+        named.add(column.pose)
+        if column.kind == "CLOSURE":
+            if ends[column.pose] - column.index < _REST_SECONDS * fps:
+                found.append((int(frames[column.index]), CLOSED))
+            continue
+        strength = {name: shape[name][rows[column.index]] / max(float(shape[name].max()), least) for name, _, least in _SHAPES
+                    if shape[name][rows[column.index]] >= _CLEAR * least}
+        strength[OPEN] = gap[rows[column.index]] / max(float(gap.max()), _OPEN_MM)
+        best = max(strength, key=strength.get)
+        if strength[best] >= _CLEAR:
+            found.append((int(frames[column.index]), best))
+    return found

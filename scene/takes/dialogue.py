@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who speaks which strip: the dialogue of a scene with several heads, and takes for all of it in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import bpy
+
+from ...thunder_core.client import Client
+from ...thunder_core.errors import BadHead, BadSound, Cancelled, NoEngine, ThunderError, WorkerDied
+from ..heads import head
+from ..host.jobs import Step
+from ..voice import fingerprint, strip
+from . import generation
+from .sampling import Sampling
+
+
+@dataclass(frozen=True)
+class Line:
+    """A strip of the dialogue.
+
+    speaker: object that stands for the head which speaks it, None for nobody.  why_not: what keeps it from being spoken, one
+    sentence, "" for nothing.
+    """
+
+    strip: str
+    speaker: bpy.types.Object | None
+    why_not: str
+
+
+def cast(scene, name: str, speaker: bpy.types.Object | None) -> None:
+    """Let a head speak the strip of that name; None: nobody does."""
+    found = next((part for part in scene.thunder.cast if part.strip == name), None) or scene.thunder.cast.add()
+    found.strip, found.head, found.silent = name, speaker, speaker is None
+
+
+def speaker_of(scene, name: str, heads: list | None = None) -> bpy.types.Object | None:
+    """The head that speaks a strip: the one it was given to, else the scene's only one (of `heads`, all of the scene's)."""
+    part = next((part for part in scene.thunder.cast if part.strip == name), None)
+    if part is not None and (part.silent or part.head is not None):
+        return part.head if part.head is not None and part.head.name in scene.objects else None
+    heads = head.in_scene(scene) if heads is None else heads
+    return heads[0] if len(heads) == 1 else None
+
+
+def is_silent(scene, name: str) -> bool:
+    """Whether the animator said that nobody speaks a strip: music, footsteps."""
+    return any(part.strip == name and part.silent for part in scene.thunder.cast)
+
+
+def lines(scene) -> list[Line]:
+    """The dialogue of a scene in order of time, without what nobody speaks."""
+    heads, found = head.in_scene(scene), []
+    for each in strip.sound_strips(scene):
+        if is_silent(scene, each.name):
+            continue
+        speaker, why = speaker_of(scene, each.name, heads), ""
+        if speaker is None:
+            why = f"Choose who speaks “{each.name}”" if heads else "There is no head in this scene: add one"
+        else:
+            try:
+                strip.meant(scene, each)
+            except BadSound as error:
+                why = str(error)
+        found.append(Line(each.name, speaker, why))
+    return found
+
+
+def has_takes(scene, name: str, speaker: bpy.types.Object | None) -> bool:
+    """Whether a head has takes of a strip that fit the strip as it is."""
+    return any(entry.voice == name and entry.head == speaker and entry.action is not None
+               and ((changed := fingerprint.change(scene, entry)) is None or changed.kind != "CHANGED")
+               for entry in scene.thunder.takes)
+
+
+def select(context, name: str) -> None:
+    """Make a strip of the dialogue the voice and who speaks it the head, selected in their editors too."""
+    scene = context.scene
+    settings, found, speaker = scene.thunder, strip.named(scene, name), speaker_of(scene, name)
+    if found is not None:
+        for other in strip.sound_strips(scene):
+            other.select = other == found
+        scene.sequence_editor.active_strip = found
+    if speaker is None:  # nobody's: there is no voice to choose
+        return
+    if context.mode == "OBJECT" and speaker.name in context.view_layer.objects:
+        for other in context.view_layer.objects.selected:
+            other.select_set(False)
+        if speaker.visible_get():
+            speaker.select_set(True)
+        context.view_layer.objects.active = speaker
+    if settings.head is not None or head.guess(scene, context.view_layer.objects.active) != speaker:
+        settings.head = speaker
+    if settings.strip or not _is_voice(context, name):  # an empty field goes on following the active strip
+        settings.strip = name
+
+
+def _is_voice(context, name: str) -> bool:
+    try:
+        return strip.find(context).name == name
+    except ThunderError:
+        return False
+
+
+def wanting(scene) -> list[Line]:
+    """The lines that can be spoken and have no takes yet that fit."""
+    return [line for line in lines(scene) if not line.why_not and not has_takes(scene, line.strip, line.speaker)]
+
+
+def generate(client: Client, scene, todo: list[Line], count: int, seed: int, sampling: Sampling, keep: list,
+             left_out: list) -> Iterator[Step]:
+    """Steps that sample takes for lines, one after the other.
+
+    keep receives the performances as they come, left_out the sentence of each line that failed: the others go on.
+    Raises ThunderError only where no line can go on.
+    """
+    scene_name = scene.name
+    todo = [(line.strip, line.speaker.name) for line in todo]
+    for number, (name, mesh_name) in enumerate(todo):
+        share = number / len(todo), (number + 1) / len(todo)
+        scene = bpy.data.scenes.get(scene_name)
+        if scene is None:
+            raise BadHead("The scene was removed during generation: generate again")
+        try:
+            found = strip.named(scene, name)
+            if found is None:
+                raise BadSound(f"The strip “{name}” is no longer in the sequencer")
+            voice = strip.meant(scene, found)
+            _, rig = generation.again(scene_name, mesh_name)
+            head.check_animatable(rig)
+            earlier = {mesh for _, mesh in todo[:number]}  # a head goes on showing the first of its lines
+            for step in generation.generate(client, voice, scene, rig, count, seed, sampling, keep,
+                                            show=mesh_name not in earlier):
+                yield Step(share[0] + step.fraction * (share[1] - share[0]),
+                           f"Strip {number + 1} of {len(todo)}: {step.message[:1].lower()}{step.message[1:]}", step.busy)
+        except (Cancelled, NoEngine, WorkerDied):
+            raise
+        except ThunderError as error:
+            left_out.append(str(error))
+            yield Step(share[1], f"“{name}” is skipped")
+    if len(left_out) == len(todo):
+        raise BadSound(left_out[0])

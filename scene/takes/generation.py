@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a voice to a list of takes: asks the engine for performances and keys them on the head."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
+
+import bpy
+
+from ...thunder_core.client import Client
+from ...thunder_core.errors import BadHead, WorkerDied
+from ...thunder_core.types import Motion
+from ..animation import display, keying
+from ..animation.timing import Clock
+from ..engine import session
+from ..heads import head
+from ..host import handlers
+from ..host.jobs import Step
+from ..voice import fingerprint, mixdown, strip
+from . import take_list
+from .sampling import Sampling
+
+_SAMPLING = (0.05, 0.99)  # the part of the bar that the engine's own progress fills
+
+
+def ask(client: Client, verb: str, span: tuple[float, float], message: str, on_event=None, **args) -> Iterator[Step]:
+    """Send a request and wait for it in steps; the generator's value is the result. Closing it cancels.
+
+    on_event gets every event that is neither progress nor the end.
+    """
+    pending = client.request(verb, **args)
+    fraction = 0.0
+    try:
+        while not pending.done:
+            for event in pending.poll():
+                if event["event"] == "progress":
+                    fraction, message = event["fraction"], event["message"] or message
+                elif on_event is not None and event["event"] not in ("done", "error"):
+                    on_event(event)
+            if not pending.done:
+                yield Step(span[0] + fraction * (span[1] - span[0]), message)
+    finally:
+        if not pending.done:
+            pending.cancel()
+    if pending.error is not None:
+        if isinstance(pending.error, WorkerDied):
+            session.keep_log(pending.error.log)
+        raise pending.error
+    return pending.result
+
+
+def sampled(client: Client, sound: str, count: int, seed: int, sampling: Sampling,
+            **more) -> Iterator[Step | keying.Performance]:
+    """Steps that sample takes of a sound file, and each take as soon as it is there, in the order of the seeds.
+
+    more: further arguments of the engine's “generate” (docs/protocol.md). Closing it cancels.
+    """
+    arrived: deque = deque()
+    seen: set[int] = set()
+
+    def meet(event):
+        if event["event"] == "take" and event["take"]["seed"] not in seen:
+            seen.add(event["take"]["seed"])
+            arrived.append(event)
+
+    folder = client.new_folder()
+    asking = ask(client, "generate", _SAMPLING, "Starting engine", meet, sound=sound, takes=count, seed=seed, folder=folder,
+                 **sampling.arguments, **more)
+    result = None
+    try:
+        while result is None:
+            try:
+                step = next(asking)
+            except StopIteration as end:
+                result = end.value
+            while arrived:
+                yield _performance(client, arrived.popleft(), sampling)
+            if result is None:
+                yield step
+    finally:
+        asking.close()
+        client.forget(folder)  # read or given up: the arrays would pile up until Blender ends
+
+
+def performances(client: Client, sound: str, count: int, seed: int, sampling: Sampling, **more) -> Iterator[Step]:
+    """Steps that sample takes of a sound file; the value is the list of keying.Performance, best first."""
+    found = []
+    for told in sampled(client, sound, count, seed, sampling, **more):
+        if isinstance(told, keying.Performance):
+            found.append(told)
+        else:
+            yield told
+    return sorted(found, key=lambda take: (-take.score, take.seed))
+
+
+def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Performance:
+    """The take that an event of the engine brings."""
+    take = event["take"]
+    array = {name: client.get_array(event, take.get(name))
+             for name in ("expression", "jaw", "head", "eyes", "opening", "width", "drift")}
+    motion = Motion(array["expression"], array["jaw"], array["head"], array["eyes"], float(event["fps"]))
+    about = {
+        "engine": event.get("engine", "thunder"), "weights": event.get("weights", ""),
+        "audio": event.get("audio", ""), "head": "thunder", **sampling.arguments,
+    }
+    return keying.Performance(motion, tuple(event["channels"]), array["opening"], array["width"], int(take["seed"]),
+                              float(take["score"]), about, array["drift"])
+
+
+def generate(client: Client, voice: strip.Voice, scene: bpy.types.Scene, rig: head.Rig, count: int, seed: int,
+             sampling: Sampling, keep: list | None = None, show: bool = True) -> Iterator[Step]:
+    """Steps that sample takes of a voice and list each, keyed as actions of its own, as soon as it is there.
+
+    The first is shown when it comes, the best when all are there, unless the animator chose another meanwhile; then
+    the list is put in order and what these takes replace goes. Stopped or failed before that, what has arrived stays.
+    keep, a list, receives the performances as they come and is put in the same order. Raises ThunderError.
+    """
+    arrivals = Arrivals(scene, rig, voice, show, keep)
+    sound = ""
+    try:
+        sound = yield from mixdown.sound_for_engine(client, voice)
+        yield from arrivals.gather(client, sound, count, seed, sampling)
+    finally:
+        arrivals.close()
+        if sound and not voice.path and os.path.exists(sound):
+            os.remove(sound)
+
+
+class Arrivals:
+    """The takes of one request that have been listed so far.
+
+    Everything is looked up anew whenever it is needed, actions by the id that they keep through undo: the animator
+    goes on working meanwhile, and may undo. `close` it whatever happens.
+    """
+
+    def __init__(self, scene, rig: head.Rig, voice: strip.Voice, show: bool = True, keep: list | None = None):
+        self.scene, self.mesh, self.voice, self.may_show, self.keep = scene.name, rig.mesh.name, voice, show, keep
+        self.made: dict[int, keying.Performance] = {}  # session id of a take's first action → its performance
+        self.shown_before = _id(display.shown_action(rig))
+        self.shown = None
+        self.undone = False
+        self.strip_state = fingerprint.of_voice(scene, voice)
+        self.handlers = (("undo_post", self._note_undo),)
+        handlers.add(self.handlers)
+
+    def _note_undo(self, *_):
+        self.undone = True
+
+    def close(self) -> None:
+        """No take comes any more: those that came are put in order."""
+        handlers.remove(self.handlers)
+        scene = bpy.data.scenes.get(self.scene)
+        if scene is not None:
+            self._order(scene)
+
+    def gather(self, client: Client, sound: str, count: int, seed: int, sampling: Sampling, **more) -> Iterator[Step]:
+        """Steps that sample takes of a sound file, list each as soon as it is there and put all in order at the end.
+
+        more: as for `sampled`.
+        """
+        fraction = _SAMPLING[0]
+        with closing(sampled(client, sound, count, seed, sampling, **more)) as telling:
+            for told in telling:
+                if isinstance(told, keying.Performance):
+                    yield from self.add(told, count, fraction)
+                    yield Step(fraction, f"Keyed {len(self.made)} of {count}")  # not busy, even if the next take waits already
+                else:
+                    fraction = told.fraction
+                    yield told
+        yield from self.settle(count)
+        if self.keep is not None:
+            self.keep.sort(key=lambda take: (-take.score, take.seed))
+
+    def add(self, performance: keying.Performance, count: int, fraction: float) -> Iterator[Step]:
+        """Steps that key a take and list it under those that came before."""
+        message = f"Keying take {len(self.made) + 1} of {count}"
+        busy = Step(fraction, message, busy=True)
+        known = yield from self.prepare(performance, Step(fraction, message))
+        scene, rig = again(self.scene, self.mesh)
+        head.check_animatable(rig)
+        for _ in self.enter(scene, rig, performance, known):
+            yield busy
+        entries = scene.thunder.takes
+        action = entries[-1].action
+        entries.move(len(entries) - 1, self._count(entries))
+        self.made[_id(action)] = performance
+        if self.keep is not None and not any(kept is performance for kept in self.keep):  # twice here: an undo took it
+            self.keep.append(performance)
+        if self.shown is None and self.may_show and _id(display.shown_action(rig)) == self.shown_before:
+            yield busy
+            self._show(scene, rig, action)
+
+    def prepare(self, performance: keying.Performance, step: Step) -> Iterator[Step]:
+        """Steps, none of them busy, that work out the few keys of a long take; the value is what `keying.numbers_of` gives,
+        None for other takes and where the head, its mapping or the scene's rate was changed meanwhile."""
+        if not keying.is_long(performance):
+            return None
+
+        def state():
+            scene, rig = again(self.scene, self.mesh)
+            return rig, Clock.of(scene, self.voice.clock.start)
+
+        rig, clock = state()
+        numbers = None
+        for numbers in keying.numbers_of(rig, performance, clock):
+            yield step
+        then = rig.driver.tracks, clock
+        rig, clock = state()
+        return numbers if (rig.driver.tracks, clock) == then else None
+
+    def enter(self, scene, rig: head.Rig, performance: keying.Performance, known: keying.Numbers | None = None) -> Iterator:
+        """Key a take, a piece at a time, and list it last of all. Closed before its end it leaves nothing.
+
+        known: what was worked out before for a long take."""
+        clock = Clock.of(scene, self.voice.clock.start)
+        actions, number = [], take_list.next_number(scene, rig.mesh, self.voice.name)
+        for actions in keying.key(rig, performance, clock, f"{self.voice.name} · {take_list.numbered(number)}", known):
+            yield
+        take_list.add_to_list(scene, rig, actions, performance, self.voice.name, clock, number=number)
+        fingerprint.remember(actions[0], self.strip_state)
+
+    def settle(self, count: int) -> Iterator[Step]:
+        """Steps for when all takes are there: what an undo took is made again, the best is shown, what was there goes."""
+        if self.undone:
+            there = {_id(action) for action in bpy.data.actions}
+            lost = [self.made.pop(key) for key in list(self.made) if key not in there]
+            for performance in lost:
+                yield from self.add(performance, count, _SAMPLING[1])
+        yield Step(_SAMPLING[1], "Showing the best take", busy=True)
+        scene, rig = again(self.scene, self.mesh)
+        self._order(scene)
+        best = next((entry for entry in scene.thunder.takes if _id(entry.action) in self.made), None)
+        if best is not None and self.shown is not None and _id(display.shown_action(rig)) == self.shown != _id(best.action):
+            self._show(scene, rig, best.action)
+        for _ in self.replace(scene, rig):
+            yield Step(_SAMPLING[1], "Removing earlier takes", busy=True)
+
+    def replace(self, scene, rig: head.Rig) -> Iterator:
+        """Put away the takes that those which have come replace, one at a time."""
+        kept = {entry.action.name for entry in scene.thunder.takes if _id(entry.action) in self.made}
+        return take_list.forget_replaced(scene, rig, self.voice.name, kept)
+
+    def _show(self, scene, rig, action) -> None:
+        entry = next((entry for entry in scene.thunder.takes if entry.action == action), None)
+        if entry is not None:
+            display.show(rig, entry)
+            self.shown = _id(action)
+
+    def _count(self, entries) -> int:
+        return sum(_id(entry.action) in self.made for entry in entries)
+
+    def _order(self, scene) -> None:
+        """Best first, above what was in the list before."""
+        entries = scene.thunder.takes
+        ours = [_id(entry.action) for entry in entries if _id(entry.action) in self.made]
+        for place, key in enumerate(sorted(ours, key=lambda key: (-self.made[key].score, self.made[key].seed))):
+            entries.move(next(i for i, entry in enumerate(entries) if _id(entry.action) == key), place)
+
+
+def _id(action) -> int | None:
+    """What an action is known by as long as the session lasts, through undo and renaming."""
+    return None if action is None else action.session_uid
+
+
+def again(scene_name: str, mesh_name: str):
+    """(scene, rig) of names, looked up anew. Raises BadHead when the head is gone."""
+    scene, mesh = bpy.data.scenes.get(scene_name), bpy.data.objects.get(mesh_name)
+    if scene is None or mesh is None or mesh.name not in scene.objects:
+        raise BadHead("The head was removed during generation: choose a head and generate again")
+    return scene, head.resolve(mesh)

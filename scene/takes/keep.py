@@ -1,0 +1,320 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeping what is liked of a take while the rest is sampled anew: frames, parts of the face, selected keys, bit for bit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+from bpy.props import BoolProperty, CollectionProperty, IntProperty, PointerProperty
+
+from ...thunder_core.client import Client
+from ...thunder_core.errors import BadRequest, NoEngine
+from ...thunder_core.face.conventions import region_of
+from ...thunder_core.face.mixing import PART_OF, PARTS
+from ...thunder_core.types import Motion, pack
+from ..animation import keying
+from ..animation.timing import Clock, MOTION_FPS
+from ..heads import head
+from ..host.jobs import Step
+from ..voice import mixdown, strip
+from . import generation, mix, provenance, take_list, track_values
+from .sampling import LARGEST_SEED, Sampling
+
+EASE_SECONDS = 0.24  # over which what is new flows into what is kept
+_LEAST_TOLD = 1e-3  # how closely an engine must have kept what it was told to keep
+
+
+class ThunderKeepRange(bpy.types.PropertyGroup):
+    """Frames of a take that stay as they are."""
+
+    first: IntProperty(name="From", description="First kept frame")
+    last: IntProperty(name="To", description="Last kept frame")
+
+
+class ThunderKeep(bpy.types.PropertyGroup):
+    """What of the shown take is kept when the rest is resampled."""
+
+    mouth: BoolProperty(name="Mouth", description="Keep lips, tongue and jaw in the whole take")
+    upper_face: BoolProperty(name="Upper Face", description="Keep brows, nose and cheeks in the whole take")
+    eyes: BoolProperty(name="Eyes", description="Keep lids and gaze in the whole take")
+    head: BoolProperty(name="Head", description="Keep the head's movement in the whole take")
+    selected: BoolProperty(name="Selected Keys",
+                           description="Keep the keys that are selected in the dope sheet or the graph editor")
+    preview: BoolProperty(name="Preview Range", description="Keep the scene's preview range (P in the timeline sets one)")
+    ranges: CollectionProperty(type=ThunderKeepRange)
+    range_index: IntProperty(name="Frames", description="A range of frames that is kept")
+    count: IntProperty(name="Takes", default=4, min=1, max=64, description="How many new takes to sample around what is kept")
+    seed: IntProperty(name="Seed", default=1001, min=0, max=LARGEST_SEED, description="Seed of the first new take")
+
+
+def ranges_of(scene) -> list[tuple[int, int]]:
+    """The ranges of frames that are kept, both ends included."""
+    keep = scene.thunder_keep
+    found = [(min(each.first, each.last), max(each.first, each.last)) for each in keep.ranges]
+    if keep.preview and scene.use_preview_range:
+        found.append((scene.frame_preview_start, scene.frame_preview_end))
+    return found
+
+
+def add_range(scene, first: int, last: int):
+    """Keep some more frames; what overlaps them or lies against them becomes one range."""
+    ranges = scene.thunder_keep.ranges
+    first, last = min(first, last), max(first, last)
+    for index in reversed(range(len(ranges))):
+        if ranges[index].first <= last + 1 and ranges[index].last >= first - 1:
+            first, last = min(first, ranges[index].first), max(last, ranges[index].last)
+            ranges.remove(index)
+    added = ranges.add()
+    added.first, added.last = first, last
+    place = len(ranges) - 1
+    while place > 0 and ranges[place - 1].first > first:
+        ranges.move(place, place - 1)
+        place -= 1
+    scene.thunder_keep.range_index = place
+
+
+def marked_range(scene, entry) -> tuple[int, int]:
+    """The frames between the two markers around the current frame; ends of the take where there is none."""
+    frame = scene.frame_current
+    before = [marker.frame for marker in scene.timeline_markers if marker.frame <= frame]
+    after = [marker.frame for marker in scene.timeline_markers if marker.frame > frame]
+    if not before and not after:
+        raise BadRequest("There are no markers: set one at either end of what should be kept (M in the timeline)")
+    return max(before, default=entry.first), min(after, default=entry.last)
+
+
+# ---- what is kept, as the take's tracks and as the engine's columns
+
+
+@dataclass(frozen=True)
+class Kept:
+    """keys: bool [S, tracks], which numbers of the take stay.  mask: bool [T, n + 9], which of its performance at 25 fps."""
+
+    keys: np.ndarray
+    mask: np.ndarray
+
+
+def columns_of(rig: head.Rig) -> list[np.ndarray]:
+    """For each track of a rig, which columns of a packed motion it tells of: bool [n + 9] each."""
+    channels = head.channel_names()
+    n = len(channels)
+    driver = getattr(rig.driver, "rig", rig.driver)
+    found = [np.zeros(n + 9, bool) for _ in driver.tracks]
+    for source, track, weight in driver.parts:
+        if weight:
+            found[track] |= _columns(source, channels)
+    for turn in driver.turns:
+        for source, _, weight in turn.parts:
+            if weight:
+                for place in range(turn.first, turn.first + turn.length):
+                    found[place] |= _columns(source, channels)
+    return found
+
+
+def _columns(source: str, channels) -> np.ndarray:
+    found, n = np.zeros(len(channels) + 9, bool), len(channels)
+    if source in channels:
+        found[channels.index(source)] = True
+    elif source.startswith("jaw"):
+        found[n:n + 3] = True
+    elif source.startswith("neck"):
+        found[n + 3:n + 6] = True
+    elif source.startswith("eye"):
+        found[n + 6:n + 9] = True
+    else:
+        found[:n] = True  # another head's direction: all of the face has a part in it
+    return found
+
+
+def part_columns() -> dict[str, np.ndarray]:
+    """Which columns of a packed motion each part of the face has, {part: bool [n + 9]}."""
+    channels = head.channel_names()
+    of = [PART_OF[region_of(name)] for name in channels] + ["mouth"] * 3 + ["head"] * 3 + ["eyes"] * 3
+    return {part: np.array([each == part for each in of]) for part in PARTS}
+
+
+def kept(scene, rig: head.Rig, entry, frames: int) -> Kept:
+    """What the settings keep of a take of so many frames at 25 fps. Raises BadRequest where that is nothing, or all."""
+    keep, scene_frames = scene.thunder_keep, track_values.frames_of(entry)
+    clock = provenance.clock_of(entry.action) or Clock.of(scene, entry.first)
+    columns = np.array(columns_of(rig))  # [tracks, n + 9]
+    keys = np.zeros((len(scene_frames), len(columns)), bool)
+    mask = np.zeros((frames, columns.shape[1]), bool)
+    parts = np.zeros(columns.shape[1], bool)
+    for part, own in part_columns().items():
+        if getattr(keep, part):
+            parts |= own
+    mask[:, parts] = True
+    keys[:, (columns <= parts).all(axis=1) & columns.any(axis=1)] = True
+    for first, last in ranges_of(scene):
+        keys[(scene_frames >= first) & (scene_frames <= last)] = True
+        mask[_rows(clock, first, last, frames)] = True
+    if keep.selected:
+        for place, times in selected_keys(rig, entry).items():
+            for at in times:
+                keys[(scene_frames >= np.floor(at)) & (scene_frames <= np.ceil(at)), place] = True
+                mask[_rows(clock, at, at, frames)] |= columns[place]
+    # The leads go with the frames beside them.
+    keys[:entry.lead_in] |= keys[entry.lead_in]
+    keys[len(keys) - entry.lead_out:] |= keys[len(keys) - entry.lead_out - 1]
+    if not mask.any():
+        raise BadRequest("Nothing is kept: keep some frames, a part of the face or selected keys, or generate new takes instead")
+    if mask.all():
+        raise BadRequest("The whole take is kept: leave some frames or a part of the face to resample")
+    return Kept(keys, mask)
+
+
+def _rows(clock: Clock, first: float, last: float, frames: int) -> slice:
+    """The rows of a motion at 25 fps that the frames from first to last are made of."""
+    start = int(np.floor(float(clock.seconds(first)) * MOTION_FPS + 1e-6))
+    stop = int(np.ceil(float(clock.seconds(last)) * MOTION_FPS - 1e-6))
+    return slice(max(0, min(start, frames)), max(0, min(stop + 1, frames)))
+
+
+def selected_keys(rig: head.Rig, entry) -> dict[int, np.ndarray]:
+    """The frames of the selected keys of a take by track, those of tracks without any left out."""
+    found = {}
+    for place, curve in enumerate(track_values.curves(rig, entry)):
+        if curve is None or curve.hide:
+            continue
+        points = curve.keyframe_points
+        chosen, co = np.zeros(len(points), bool), np.empty(2 * len(points), np.float32)
+        points.foreach_get("select_control_point", chosen)
+        points.foreach_get("co", co)
+        if chosen.any():
+            found[place] = co[::2][chosen]
+    return found
+
+
+# ---- sampling the rest
+
+
+class _Around(generation.Arrivals):
+    """The takes listed so far that were sampled around what is kept of another, which stays."""
+
+    def __init__(self, scene, rig: head.Rig, voice: strip.Voice, lead, performance: keying.Performance, keep: list | None):
+        self.kept = kept(scene, rig, lead, performance.motion.frames)
+        super().__init__(scene, rig, voice, keep=keep)
+        self.lead, self.performance = lead.action.session_uid, performance
+
+    def prepare(self, performance: keying.Performance, step: Step) -> Iterator[Step]:
+        return iter(())  # its keys are worked out from the other take's
+
+    def enter(self, scene, rig: head.Rig, performance: keying.Performance, known: keying.Numbers | None = None) -> Iterator:
+        lead = next((entry for entry in scene.thunder.takes
+                     if entry.action is not None and entry.action.session_uid == self.lead), None)
+        if lead is None:
+            raise BadRequest("The take was deleted during resampling: show another and resample again")
+        yield from put_in(scene, rig, lead, self.kept, self.performance, performance)
+        keep = scene.thunder_keep
+        keep.seed = max(keep.seed, min(performance.seed + 1, LARGEST_SEED))  # pressed again, it samples others
+
+    def replace(self, scene, rig: head.Rig) -> Iterator:
+        return iter(())
+
+
+def resample(client: Client, context, arrived: list | None = None) -> Iterator[Step]:
+    """Steps that sample the rest of the shown take and list each result as soon as it is there, as `performing.generate`.
+
+    arrived, a list, receives the performances as they come. Raises ThunderError.
+    """
+    scene = context.scene
+    lead = take_list.shown_take(scene.thunder)
+    rig = take_list.rig_of(scene, lead)
+    head.check_animatable(rig)
+    voice = strip.find(context)
+    if voice.name != lead.voice:
+        raise BadRequest(f"“{lead.name}” is a take of “{lead.voice}”, but the chosen voice is “{voice.name}”: choose “{lead.voice}”")
+    count, seed, sampling = scene.thunder_keep.count, scene.thunder_keep.seed, Sampling.of(scene.thunder)
+    performance = None
+    for performance in provenance.read(rig, lead):
+        if not isinstance(performance, keying.Performance):
+            yield Step(0.02 * performance, "Reading the take", busy=True)
+    arrivals = _Around(scene, rig, voice, lead, performance, arrived)
+    sound, files = "", []
+    try:
+        sound = yield from mixdown.sound_for_engine(client, voice)
+        for array in (pack(performance.motion), arrivals.kept.mask):
+            files.append(client.put_array(array))
+        yield from arrivals.gather(client, sound, count, seed, sampling, keep_motion=files[0], keep_mask=files[1])
+    finally:
+        arrivals.close()
+        for path in [*files, *([sound] if sound and not voice.path else [])]:
+            if os.path.exists(path):
+                os.remove(path)
+
+
+def put_in(scene, rig: head.Rig, lead, keep: Kept, old: keying.Performance, new: keying.Performance) -> Iterator[float]:
+    """List a performance that was sampled around what is kept of a take; fractions.
+
+    Keys that are kept are the take's own, bit for bit; over a quarter of a second beside them what is new flows into
+    them, in place and in speed. Raises NoEngine where the engine did not keep what it was told to.
+    """
+    _check(keep, old.motion, new.motion)
+    frames = track_values.frames_of(lead)
+    if len(frames) != len(keep.keys):
+        raise BadRequest("The take's length changed during resampling: resample again")
+    clock = provenance.clock_of(lead.action) or Clock.of(scene, lead.first)
+    curves = track_values.curves(rig, lead)
+    was = track_values.values(rig, curves, frames)
+    motion = keying.on_scene_frames(new, clock, frames)
+    values = None
+    for values in track_values.driven(rig, motion):
+        if not isinstance(values, np.ndarray):
+            yield 0.5 * values
+    values = flowing(values, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
+    about = {**new.provenance, "kept": lead.name}
+    owner = np.where(keep.keys, 0, -1)
+    yield from mix.enter(scene, rig, lead, frames, values, owner, [curves], motion, about, "RESAMPLED",
+                            take_list.name_of_version(scene, lead), new.score, new.seed, new.drift, show=False, performance=new)
+
+
+def _check(keep: Kept, old: Motion, new: Motion) -> None:
+    one, other = pack(old), pack(new)
+    if one.shape != other.shape or (keep.mask.any() and np.abs(one - other)[keep.mask].max() > _LEAST_TOLD):
+        raise NoEngine("The engine did not keep what was chosen, as it is older than this extension: reinstall it in the preferences")
+
+
+def flowing(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) -> np.ndarray:
+    """Numbers [S, c] that are `was` where kept and flow into it where not, value and slope, over `ease` frames.
+
+    In a gap shorter than two eases each side fades over half of it.
+    """
+    result = np.where(keep, was, values)
+    missed = was - values
+    count = len(values)
+    for column in np.flatnonzero(keep.any(axis=0) & ~keep.all(axis=0)):
+        on = keep[:, column]
+        edges = np.flatnonzero(np.diff(np.r_[1, on.astype(int), 1]))  # free runs: [start, end) pairs
+        for start, end in zip(edges[::2], edges[1::2]):
+            left, right = start - 1, end
+            reach = min(ease, (right - left) / 2 if left >= 0 and right < count else ease)
+            for border, step in ((left, 1), (right, -1)):
+                if not 0 <= border < count:
+                    continue
+                inner = border - step
+                slope = (missed[border, column] - missed[inner, column]) if 0 <= inner < count and on[inner] else 0.0
+                away = np.abs(np.arange(start, end) - border)
+                x = np.clip(away / max(reach, 1e-9), 0.0, 1.0)
+                fade = 1 - x * x * (3 - 2 * x)
+                result[start:end, column] += fade * (missed[border, column] + slope * away)
+    return result
+
+
+CLASSES = (ThunderKeepRange, ThunderKeep)
+
+
+def register():
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.thunder_keep = PointerProperty(type=ThunderKeep)
+
+
+def unregister():
+    del bpy.types.Scene.thunder_keep
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

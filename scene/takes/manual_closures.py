@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Closures of a take by hand: lips closed at a frame, or a closure taken away, under whatever shape the take has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...thunder_core.errors import BadRequest
+from ...thunder_core.face import closures
+from ..heads import head
+from . import shape
+
+
+def close(rig: head.Rig, entry, frame: float) -> Iterator[float]:
+    """Close the lips of a take at a scene frame; fractions of the work. Raises BadRequest outside the take."""
+    _check(entry, frame)
+    yield from shape.change(rig, entry, lambda motion, first: closures.close(motion, head.channel_names(), frame - first))
+
+
+def open_lips(rig: head.Rig, entry, frame: float) -> Iterator[float]:
+    """Take the closure at a scene frame away; fractions of the work. Raises BadRequest where there is none."""
+    _check(entry, frame)
+    yield from shape.change(rig, entry, lambda motion, first: closures.part_lips(motion, head.channel_names(), frame - first))
+
+
+def _check(entry, frame: float) -> None:
+    if not entry.first <= frame <= entry.last:
+        raise BadRequest(f"Frame {frame:g} is outside the take: go to one of its frames {entry.first} to {entry.last}")

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mixing takes: the mouth of one, the brows of another, cut over time like the takes of a song; the result is a take itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import bpy
+import numpy as np
+from bpy.props import CollectionProperty, EnumProperty, IntProperty, PointerProperty
+
+from ...thunder_core.errors import BadRequest
+from ...thunder_core.face import closures, mixing, mouth
+from ...thunder_core.types import Motion
+from ..animation import display, keyframes, keying, timing
+from ..animation.timing import Clock, MOTION_FPS
+from ..heads import head
+from ..host import compat
+from ..voice import fingerprint
+from . import provenance as sources, take_list, track_values
+
+ALL = "ALL"
+LABELS = {"mouth": "Mouth", "upper_face": "Upper Face", "eyes": "Eyes", "head": "Head"}
+_ABOUT = {"mouth": "Lips, tongue and jaw", "upper_face": "Brows, nose and cheeks", "eyes": "Lids and gaze", "head": "The head's movement"}
+PART_ITEMS = [(part, label, _ABOUT[part]) for part, label in LABELS.items()]
+CUT_ITEMS = [(ALL, "Face", "The whole face and the head"), *PART_ITEMS]
+_SAME = 1e-7
+
+
+class ThunderCut(bpy.types.PropertyGroup):
+    """From a frame on, another take."""
+
+    frame: IntProperty(name="Frame", description="First frame of the take, in the middle of the cross-fade")
+    part: EnumProperty(name="Part", items=CUT_ITEMS, description="Part of the face that switches takes")
+    take: PointerProperty(type=bpy.types.Action)
+
+
+class ThunderMix(bpy.types.PropertyGroup):
+    """Which take each part of the face is of, and where other takes cut in."""
+
+    mouth: PointerProperty(type=bpy.types.Action)
+    upper_face: PointerProperty(type=bpy.types.Action)
+    eyes: PointerProperty(type=bpy.types.Action)
+    head: PointerProperty(type=bpy.types.Action)
+    cuts: CollectionProperty(type=ThunderCut)
+    cut_index: IntProperty(name="Cut", description="A cut of the mix")
+    fade: IntProperty(name="Cross-Fade", default=4, min=0, max=48,
+                      description="Frames over which one take fades into the next at a cut")
+
+
+def candidates(context) -> list:
+    """The takes that may be mixed now: those of the chosen head and voice that are not hidden."""
+    entries = context.scene.thunder.takes
+    return [entry for entry in (entries[place] for place in take_list.of_voice(context))
+            if entry.action is not None and not entry.hidden and entry.head is not None]
+
+
+def entry_of(scene, action):
+    """The take of an action, None if it is in the list no more."""
+    return next((entry for entry in scene.thunder.takes if action is not None and entry.action == action), None)
+
+
+def chosen(context, part: str):
+    """The take that a part of the face is of: the one chosen for it, else the one shown, else the first; None without takes."""
+    found = entry_of(context.scene, getattr(context.scene.thunder_mix, part))
+    there = candidates(context)
+    if found is not None and found in there:
+        return found
+    shown = take_list.shown_take(context.scene.thunder)
+    return shown if shown is not None and shown in there else next(iter(there), None)
+
+
+def cuts_of(scene) -> list:
+    """The cuts whose takes are still there, in time."""
+    return sorted((cut for cut in scene.thunder_mix.cuts if entry_of(scene, cut.take) is not None), key=lambda cut: cut.frame)
+
+
+def add_cut(scene, frame: int, part: str, entry):
+    """Let a take in from a frame on; a cut of that part at that frame is replaced."""
+    cuts = scene.thunder_mix.cuts
+    found = next((cut for cut in cuts if cut.frame == frame and cut.part == part), None) or cuts.add()
+    found.frame, found.part, found.take = frame, part, entry.action
+    place = next(index for index, cut in enumerate(cuts) if cut == found)
+    while place > 0 and cuts[place - 1].frame > frame:
+        cuts.move(place, place - 1)
+        place -= 1
+    scene.thunder_mix.cut_index = place
+    return cuts[place]
+
+
+def mix(context) -> Iterator[float]:
+    """Put the chosen parts and cuts together as a new take, shown at once; fractions of the work.
+
+    Raises BadRequest where nothing is mixed. Nothing in the file changes before the end.
+    """
+    scene = context.scene
+    parts = {part: chosen(context, part) for part in mixing.PARTS}
+    if None in parts.values():
+        raise BadRequest("There are no takes of this head to mix: generate some")
+    cuts = cuts_of(scene)
+    there = list(dict.fromkeys([entry.action for entry in parts.values()] + [cut.take for cut in cuts]))
+    if len(there) < 2:
+        raise BadRequest("All parts use the same take: choose another take for a part, or add a cut")
+    entries = [entry_of(scene, action) for action in there]
+    lead = parts["mouth"]
+    rig = take_list.rig_of(scene, lead)
+    for entry in entries:
+        if entry.head != lead.head:
+            raise BadRequest(f"“{entry.name}” is a take of another head: choose takes of “{lead.head.name}”")
+        if entry.voice != lead.voice:
+            raise BadRequest(f"“{entry.name}” is a take of another voice: choose takes of “{lead.voice}”")
+    frames = track_values.frames_of(lead)
+    weights = np.zeros((len(frames), len(there), len(mixing.PARTS)))
+    for column, part in enumerate(mixing.PARTS):
+        own = [(cut.frame, there.index(cut.take)) for cut in cuts if cut.part in (ALL, part)]
+        weights[:, :, column] = mixing.comp(frames, there.index(parts[part].action), own, len(there), scene.thunder_mix.fade)
+    about = {"mixed": {part: entry.name for part, entry in parts.items()},
+             "cuts": [f"{cut.frame} {cut.part} {entry_of(scene, cut.take).name}" for cut in cuts]}
+    yield from _make(scene, rig, lead, entries, frames, weights, about)
+
+
+def _make(scene, rig: head.Rig, lead, entries: list, frames: np.ndarray, weights: np.ndarray, about: dict) -> Iterator[float]:
+    told, motions, driven, curves = [], [], [], []
+    fps = track_values.fps_of(lead)
+    for number, entry in enumerate(entries):
+        share = number / (len(entries) + 1), 0.8 / (len(entries) + 1)
+        curves.append(track_values.curves(rig, entry))
+        told.append(track_values.values(rig, curves[-1], frames))
+        motion = values = None
+        for motion in track_values.motion(rig, told[-1], fps):
+            if not isinstance(motion, Motion):
+                yield share[0] + share[1] * 0.5 * motion
+        for values in track_values.driven(rig, motion):
+            if not isinstance(values, np.ndarray):
+                yield share[0] + share[1] * (0.5 + 0.5 * values)
+        motions.append(motion)
+        driven.append(values)
+        yield share[0] + share[1]
+    for _ in _bundled_head_known(motions[0]):
+        yield 0.8
+    mixed = mixing.mixed(motions, head.channel_names(), weights)
+    result = None
+    for result in track_values.driven(rig, mixed):
+        if not isinstance(result, np.ndarray):
+            yield 0.8 + 0.1 * result
+    # What is one take's alone is that take's own keys.
+    owner = np.full(result.shape, -1)
+    for number, (values, drives) in enumerate(zip(told, driven)):
+        alike = (np.abs(result - drives) < _SAME) & (owner < 0) & (weights[:, number].max(axis=1) > 0)[:, None]
+        result = np.where(alike, values, result)
+        owner[alike] = number
+    yield 0.9
+    provenance = {"engine": "thunder", "head": "thunder", **about}
+    yield from enter(scene, rig, lead, frames, result, owner, curves, mixed, provenance, "MIXED", "Mix", float("nan"), lead.seed)
+
+
+def _bundled_head_known(motion: Motion) -> Iterator[None]:
+    """Ask what a mix must know of the bundled head, a thing at a time: each is read from its file when it is first asked for."""
+    mixing.shares(head.channel_names())
+    yield
+    closures.bundled_lips()
+    yield
+    mouth.opening_mm(motion.part(slice(0, 1)))
+    yield
+
+
+def enter(scene, rig: head.Rig, lead, frames: np.ndarray, values: np.ndarray, owner: np.ndarray, curves: list, motion: Motion,
+          provenance: dict, kind: str, name: str, score: float, seed: int, drift=None, show: bool = True,
+          performance: keying.Performance | None = None) -> Iterator[float]:
+    """Key numbers [S, tracks] as a new take beside `lead` and list it; fractions, the entry itself is the last of the list.
+
+    owner: [S, tracks], which of `curves` (lists of each track's curve) a number's key is copied from, −1 for a new key.
+    motion: at scene frames; performance: the same at 25 fps, if it is known. Closed before its end it leaves nothing.
+    """
+    actions, made = compat.new_action(f"{lead.voice} · {name}", rig.targets)
+    # Adding an item invalidates `lead`: what is needed of it later is read here.
+    complete, lead_action, leads = False, lead.action, (lead.lead_in, lead.lead_out)
+    try:
+        for place, track in enumerate(rig.driver.tracks):
+            keys = _keys(frames, values[:, place], owner[:, place], [each[place] for each in curves])
+            keyframes.write(compat.new_curve(made[track.block], track.path, track.index, track.group), keys)
+            if place % 2:
+                yield 0.9 + 0.09 * place / len(rig.driver.tracks)
+        clock = _clock(lead)
+        if performance is None:
+            yield 0.99
+            performance = _performance(motion, frames, clock, lead, provenance, score, seed, drift)
+            yield 0.99
+        for action in actions:
+            action.use_fake_user = True
+            action[keying.PROPERTY] = provenance | {"seed": seed, "score": score, "checksum": keying.checksum(action)}
+        yield 0.99
+        entry = take_list.add_to_list(scene, rig, actions, performance, lead.voice, clock, kind=kind, name=name)
+        take_list.name_action(entry, None)
+        entry.lead_in, entry.lead_out = leads
+        entry.first, entry.last = int(frames[0]) + entry.lead_in, int(frames[-1]) - entry.lead_out
+        fingerprint.remember(actions[0], fingerprint.remembered(lead_action))
+        complete = True
+        if show:
+            display.show(rig, entry)
+    finally:
+        if not complete:
+            for action in actions:
+                bpy.data.actions.remove(action)
+
+
+def _keys(frames: np.ndarray, values: np.ndarray, owner: np.ndarray, curves: list) -> dict:
+    """Keys that say values [S]: of each run of one owner that owner's own keys, where it has one on every frame."""
+    borders = np.flatnonzero(np.diff(owner)) + 1
+    runs = np.split(np.arange(len(frames)), borders)
+    pieces = []
+    for run in runs:
+        curve = curves[owner[run[0]]] if owner[run[0]] >= 0 else None
+        copied = _copied(curve, frames[run], len(runs) == 1)
+        pieces.append(copied or keyframes.on_every_frame(frames[run].astype(float), values[run]))
+    return keyframes.joined(*pieces) if len(pieces) > 1 else pieces[0]
+
+
+def _copied(curve, frames: np.ndarray, whole: bool) -> dict | None:
+    if curve is None or curve.mute or len(curve.modifiers) or not len(curve.keyframe_points):
+        return None
+    keys = keyframes.read(curve)
+    if whole:
+        return keys
+    times = keys["co"][:, 0]
+    inside = (times > frames[0] - 0.5) & (times < frames[-1] + 0.5)
+    return keyframes.some(keys, inside) if np.isin(frames, times[inside]).all() else None
+
+
+def _clock(entry) -> Clock:
+    return sources.clock_of(entry.action) or Clock.of(entry.id_data, entry.first)
+
+
+def _performance(motion: Motion, frames: np.ndarray, clock: Clock, lead, provenance: dict, score: float, seed: int, drift):
+    """The performance at 25 fps that a motion at scene frames is."""
+    opening = sources.opening_of(lead.action)
+    count = len(opening) if opening is not None else max(1, round((frames[-1] - frames[0]) / clock.fps * MOTION_FPS) + 1)
+    position = np.clip(clock.frame(np.arange(count) / MOTION_FPS) - frames[0], 0.0, len(frames) - 1.0)
+    lips, channels = closures.bundled_lips(), head.channel_names()
+    position = timing.snap_to_closures(position, lips.opening(motion, channels), clock.fps / MOTION_FPS)
+    still = np.zeros_like(motion.jaw)
+    parts = [motion.expression, motion.jaw, *(still if part is None else part for part in (motion.head, motion.eyes))]
+    whole = timing.monotone_cubic(np.concatenate(parts, axis=1).astype(np.float64), position).astype(np.float32)
+    found = Motion(*np.split(whole, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1))
+    return keying.Performance(found, channels, mouth.opening_mm(found), mouth.width_mm(found), seed, score, provenance, drift)
+
+
+CLASSES = (ThunderCut, ThunderMix)
+
+
+def register():
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.thunder_mix = PointerProperty(type=ThunderMix)
+
+
+def unregister():
+    del bpy.types.Scene.thunder_mix
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a take's keys were made from: its motion at 25 fps, kept on the take's action, so that it outlives save and append."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...thunder_core.face import mouth
+from ...thunder_core.types import Motion
+from ..animation import display, keying, reading
+from ..animation.keying import Performance
+from ..animation.timing import Clock, MOTION_FPS
+from ..heads import head
+from ..host import compat
+
+SOURCE = "thunder_source"  # of a take's first action: the motion and where its sound lies
+DRIFT = "thunder_drift"  # of the same: how well the lips say each frame, 0 … 100, 25 fps
+_ROTATIONS = ("jaw", "head", "eyes")
+
+
+def store(action, performance: Performance, clock: Clock, voice: str = "") -> None:
+    """Keep a performance on an action, the scene frame and rate its first sample is heard at, and its voice's name."""
+    motion = performance.motion
+    kept = {
+        "channels": "\n".join(performance.channels), "motion_fps": float(motion.fps), "start": float(clock.start),
+        "fps": float(clock.fps), "frames": int(motion.frames), "voice": voice or _voice_of(action),
+        "expression": _flat(motion.expression), "opening": _flat(performance.opening), "width": _flat(performance.width),
+    }
+    kept |= {name: _flat(getattr(motion, name)) for name in _ROTATIONS if getattr(motion, name) is not None}
+    action[SOURCE] = kept
+    if performance.drift is not None:
+        keep_drift(action, performance.drift)
+
+
+def kept(action):
+    """The properties that an action carries of its performance; None if it carries none, or none that hold together.
+
+    A file of another program, or a damaged one, may carry anything under the same name.
+    """
+    found = action.get(SOURCE)
+    try:
+        frames, channels, rates = found["frames"], len(found["channels"].split("\n")), (found["fps"], found["motion_fps"])
+        sound = isinstance(frames, int) and frames >= 1 and isinstance(found.get("voice", ""), str)
+        sound = sound and all(math.isfinite(rate) and rate > 0 for rate in rates) and math.isfinite(found["start"])
+        sizes = {"expression": frames * channels, "opening": frames, "width": frames} | {name: 3 * frames for name in _ROTATIONS if name in found}
+        sound = sound and "jaw" in sizes and all(found[name].typecode in "fd" and len(found[name]) == size for name, size in sizes.items())
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    return found if sound else None
+
+
+def _voice_of(action) -> str:
+    found = kept(action)
+    return "" if found is None else found.get("voice", "")
+
+
+def load(action) -> Performance | None:
+    """The performance that an action was keyed from, None if it carries none. About a millisecond for a minute."""
+    found = kept(action)
+    if found is None:
+        return None
+    frames, channels = found["frames"], tuple(found["channels"].split("\n"))
+    rotations = {name: _array(found[name]).reshape(frames, 3) if name in found else None for name in _ROTATIONS}
+    motion = Motion(_array(found["expression"]).reshape(frames, len(channels)), **rotations, fps=float(found["motion_fps"]))
+    if not all(np.isfinite(part).all() for part in (motion.expression, motion.jaw, motion.head, motion.eyes) if part is not None):
+        return None
+    about = _about(action)
+    return Performance(motion, channels, _array(found["opening"]), _array(found["width"]), int(_number(about.pop("seed", 0))),
+                       _number(about.pop("score", 0.0)), about, drift_of(action))
+
+
+def clock_of(action) -> Clock | None:
+    """Where the sound of a take lay when it was keyed, None if its action does not tell."""
+    found = kept(action)
+    return None if found is None else Clock(float(found["start"]), float(found["fps"]))
+
+
+def opening_of(action) -> np.ndarray | None:
+    """Mouth opening of a take as it was made, float32 [T] in mm at 25 fps, None if its action does not tell."""
+    found = kept(action)
+    return None if found is None else _array(found["opening"])
+
+
+def keep_drift(action, per_frame: np.ndarray) -> None:
+    """Keep how well each frame (25 fps) of a take says its sound, [T] of 0 … 100."""
+    action[DRIFT] = _flat(per_frame)
+
+
+def drift_of(action) -> np.ndarray | None:
+    """How well each frame of a take says its sound, float32 [T] at 25 fps, None where nobody has measured it."""
+    found = action.get(DRIFT)
+    return _array(found) if getattr(found, "typecode", "") in ("f", "d") else None
+
+
+def forget(action) -> None:
+    """Drop what an action that is no take (any more) carries of one."""
+    for name in (SOURCE, DRIFT):
+        if name in action:
+            del action[name]
+
+
+def read(rig: head.Rig, entry) -> Iterator[Performance | float]:
+    """What a take says now, whether it is shown or not: its source, or its keys where they were edited or it has none.
+
+    A generator that yields the fraction read and at last the Performance; drift is None where keys were read.
+    """
+    action = entry.action
+    sampled = load(action)
+    if sampled is not None and not is_edited(entry):
+        yield sampled
+        return
+    clock = clock_of(action) or Clock.of(entry.id_data, entry.first)
+    frames = max(1, round((entry.last - entry.first) / clock.fps * MOTION_FPS) + 1)
+    if sampled is not None:
+        frames = sampled.motion.frames
+    channels = head.channel_names()
+    parts = [display.part_of(display.actions_of(entry), rig, index) for index in range(len(rig.targets))]
+    found = [compat.curves_of(action, slot) if action is not None else [] for action, slot in parts]
+    motion = None
+    for told in reading.read_curves(rig, found, channels, clock.frame(np.arange(frames) / MOTION_FPS)):
+        if isinstance(told, Motion):
+            motion = told
+        else:
+            yield told
+    about = _about(action)
+    yield Performance(motion, channels, mouth.opening_mm(motion), mouth.width_mm(motion), int(about.pop("seed", entry.seed)),
+                      float(about.pop("score", entry.score)), about)
+
+
+def is_edited(entry) -> bool:
+    """Whether the animator changed the keys of a take since it was made. Reads them all: some milliseconds."""
+    return any(action.get(keying.PROPERTY) is None or action[keying.PROPERTY].get("checksum") != keying.checksum(action)
+               for action in display.actions_of(entry))
+
+
+def _about(action) -> dict:
+    """Provenance of a take's action, without what tells of its keys."""
+    found = action.get(keying.PROPERTY)
+    about = found.to_dict() if hasattr(found, "to_dict") else {}
+    about.pop("checksum", None)
+    return about
+
+
+def _flat(values) -> np.ndarray:
+    return np.ascontiguousarray(values, np.float32).ravel()
+
+
+def _array(values) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
+def _number(value) -> float | int:
+    """A number of a take's provenance; 0 for what is none."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return value if is_number else 0

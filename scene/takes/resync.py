@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes whose voice was moved, trimmed, replaced or retimed are made to fit it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator
+
+import bpy
+import numpy as np
+
+from ...thunder_core.client import Client
+from ...thunder_core.errors import BadSound
+from ...thunder_core.face import mouth
+from ...thunder_core.types import Motion, pack, unpack
+from ..animation import display, keying
+from ..animation.timing import Clock, monotone_cubic, MOTION_FPS
+from ..heads import head
+from ..host import compat
+from ..host.jobs import Step
+from ..voice import fingerprint, mixdown, strip
+from ..voice.fingerprint import Change, State
+from . import generation, provenance, shape, take_list
+from .sampling import Sampling
+
+_FADE = 6  # motion frames over which what is sampled anew flows into what stays
+_LEAST_NEW = 2  # motion frames: less than this that was never sampled is held, not sampled
+
+
+def resync(client: Client | None, scene, told: list | None = None) -> Iterator[Step]:
+    """Steps that make every stale take of a scene fit its voice again.
+
+    Moved: the keys move along, edited or not. Trimmed, or the scene's rate changed: keyed anew from the take's own
+    motion. Longer: the new part alone is sampled and flows into what there is. Another sound: sampled anew with the
+    take's seed. Where more than a move is needed and keys were edited, or where a take was mixed and its seed cannot
+    make it again, it stays as it is and the new one is listed beside it.
+
+    told, a list, receives the kind of each change. client may be None where nothing needs the
+    engine (`needs_engine`). Raises ThunderError.
+    """
+    scene_name = scene.name
+    todo = [entry.action.session_uid for entry, _ in fingerprint.stale(scene)]
+    for number, uid in enumerate(todo):
+        share = number / len(todo), (number + 1) / len(todo)
+        # Looked up anew: the animator goes on working meanwhile.
+        scene = bpy.data.scenes.get(scene_name)
+        found = next((pair for pair in fingerprint.stale(scene) if pair[0].action.session_uid == uid), None) if scene else None
+        if found is None:
+            continue
+        entry, changed = found
+        message = f"Re-syncing take {number + 1} of {len(todo)}"
+        yield Step(share[0], message, busy=True)
+        if changed.kind == "MOVED":
+            _move(entry, fingerprint.remembered(entry.action), changed.now)
+        else:
+            for step in _remake(client, scene, entry, changed):
+                fraction = share[0] + step.fraction * (share[1] - share[0])
+                yield Step(fraction, message if step.busy else step.message, step.busy)
+        if told is not None:
+            told.append(changed.kind)
+
+
+def needs_engine(scene) -> bool:
+    """Whether any stale take has to be sampled anew, wholly or in part."""
+    return any(changed.kind == "CHANGED" for _, changed in fingerprint.stale(scene))
+
+
+def _move(entry, then: State, now: State) -> None:
+    """Shift a take's keys, and all that tells where they lie, along with its voice."""
+    frames = now.origin - then.origin
+    edited = provenance.is_edited(entry)
+    shape.shift(entry.action, frames)
+    for action in display.actions_of(entry):
+        compat.shift(action, frames)
+        if not edited:
+            action[keying.PROPERTY]["checksum"] = keying.checksum(action)
+    kept = provenance.kept(entry.action)
+    if kept is not None:
+        kept["start"] = float(kept["start"]) + frames
+    entry.first, entry.last = round(entry.first + frames), round(entry.last + frames)
+    fingerprint.remember(entry.action, now)
+    for target in (entry.head, entry.head.data.shape_keys if entry.head and entry.head.type == "MESH" else None):
+        if target is not None:
+            target.update_tag()
+
+
+def _remake(client: Client | None, scene, entry, changed: Change) -> Iterator[Step]:
+    """Steps that key a take anew for the voice as it is now, and put it in the place of the one there was."""
+    rig = take_list.rig_of(scene, entry)
+    head.check_animatable(rig)
+    uid, mesh_name, scene_name, entry_kind = entry.action.session_uid, rig.mesh.name, scene.name, entry.kind
+    then, now = fingerprint.remembered(entry.action), changed.now
+    performance = None
+    for told in provenance.read(rig, entry):
+        if isinstance(told, keying.Performance):
+            performance = told
+        else:
+            yield Step(0.0, "Reading the take", busy=True)
+    voice, sampling = _voice(scene, now), Sampling.of_take(performance.provenance, scene.thunder)
+    clock = Clock(float(now.first) if now.strip else voice.clock.start, now.fps)
+    if now.sound == then.sound and now.retiming == then.retiming:
+        offset = now.heard[0] - then.heard[0] if then.last else 0.0
+        length = (now.last - now.first) / now.fps if now.last else performance.motion.frames / MOTION_FPS
+        fitted, inside = fit(performance, offset, max(1, round(length * MOTION_FPS)))
+        if (~inside).sum() >= _LEAST_NEW:
+            sampled = yield from _sample(client, voice, sampling, performance, fitted, inside)
+            fitted = joined(fitted, inside, sampled)
+    else:
+        fitted = yield from _sample(client, voice, sampling, performance, None, None)
+    other = now.sound != then.sound and entry_kind != "SAMPLED"  # its seed does not make it again: it is a take of its own
+    scene = bpy.data.scenes.get(scene_name)
+    if scene is None:
+        return
+    _, rig = generation.again(scene_name, mesh_name)
+    actions = []
+    for actions in keying.key(rig, fitted, clock, _name(uid)):
+        yield Step(0.95, "Keying the take", busy=True)
+    _replace(scene, rig, uid, actions, fitted, clock, now, other)
+
+
+def _voice(scene, now: State) -> strip.Voice:
+    """A voice as it is heard now, from its first frame to its last."""
+    if not now.strip:
+        return strip.of_file(scene, now.path)
+    found = strip.named(scene, now.strip)
+    if found is None:
+        raise BadSound(f"The strip “{now.strip}” is no longer in the sequencer: choose another voice and generate again")
+    return strip.within(strip.of_strip(scene, found), now.first, now.last)
+
+
+def _name(uid: int) -> str:
+    return next((action.name for action in bpy.data.actions if action.session_uid == uid), "take")
+
+
+def _sample(client: Client, voice: strip.Voice, sampling: Sampling, performance: keying.Performance,
+            fitted: keying.Performance | None, inside: np.ndarray | None) -> Iterator[Step]:
+    """Steps that sample a take's seed again for a voice; what is `inside` is kept by the engine. The value is the take."""
+    more, files = {}, []
+    sound = yield from mixdown.sound_for_engine(client, voice)
+    try:
+        if fitted is not None:
+            x = pack(fitted.motion)
+            files = [client.put_array(x), client.put_array(np.repeat(inside[:, None], x.shape[1], axis=1))]
+            more = {"keep_motion": files[0], "keep_mask": files[1]}
+        found = yield from generation.performances(client, sound, 1, performance.seed, sampling, **more)
+        return found[0]
+    finally:
+        for file in (*files, *(() if voice.path else (sound,))):
+            if os.path.exists(file):
+                os.remove(file)
+
+
+def fit(performance: keying.Performance, offset: float, frames: int) -> tuple[keying.Performance, np.ndarray]:
+    """A take as it is from `offset` seconds on (before its beginning where negative), for so many motion frames.
+
+    Returns it and, bool [frames], which of them it has: the others hold its ends. An offset of whole motion frames
+    copies them bit for bit.
+    """
+    motion = performance.motion
+    position = np.arange(frames) + offset * MOTION_FPS
+    if abs(position[0] - round(position[0])) < 1e-3:
+        position = np.round(position)
+    inside = (position > -0.5) & (position < motion.frames - 0.5)
+    position = position.clip(0, motion.frames - 1)
+
+    def taken(values):
+        if values is None:
+            return None
+        if (position == np.round(position)).all():
+            return values[position.astype(int)].copy()
+        flat = values.reshape(len(values), -1)
+        return monotone_cubic(flat.astype(np.float64), position).reshape(len(position), *values.shape[1:]).astype(np.float32)
+
+    fitted = Motion(*(taken(part) for part in (motion.expression, motion.jaw, motion.head, motion.eyes)), fps=motion.fps)
+    drift = taken(performance.drift) if performance.drift is not None and len(performance.drift) == motion.frames else None
+    return dataclasses.replace(performance, motion=fitted, opening=taken(performance.opening), width=taken(performance.width),
+                               drift=drift), inside
+
+
+def joined(old: keying.Performance, inside: np.ndarray, new: keying.Performance) -> keying.Performance:
+    """A take that is `old` bit for bit where it has frames, and elsewhere `new`, which flows into it."""
+    frames = min(len(inside), new.motion.frames)
+    inside, a, b = inside[:frames], pack(old.motion)[:frames], pack(new.motion)[:frames].astype(np.float64)
+    kept = np.flatnonzero(inside)
+    if len(kept):
+        for edge, places in ((kept[0], np.arange(kept[0])), (kept[-1], np.arange(kept[-1] + 1, frames))):
+            near = (1.0 - np.abs(places - edge) / _FADE).clip(0.0, 1.0)
+            near = near * near * (3.0 - 2.0 * near)
+            b[places] += near[:, None] * (a[edge] - b[edge])
+    motion = unpack(np.where(inside[:, None], a, b), old.motion.expression.shape[1])
+    drift = None if old.drift is None or new.drift is None else np.where(inside, old.drift[:frames], new.drift[:frames])
+    return dataclasses.replace(new, motion=motion, opening=mouth.opening_mm(motion), width=mouth.width_mm(motion), drift=drift)
+
+
+def _replace(scene, rig: head.Rig, uid: int, actions: list, performance: keying.Performance, clock: Clock, now: State,
+             beside: bool) -> None:
+    """List a take made anew in the place of the one of that id; beside it where that is meant or the animator edited its keys."""
+    entries = scene.thunder.takes
+    place = next((i for i, entry in enumerate(entries) if entry.action is not None and entry.action.session_uid == uid), None)
+    if place is None:  # deleted meanwhile: nobody waits for this one
+        for action in actions:
+            bpy.data.actions.remove(action)
+        return
+    old = entries[place]
+    stays, shown = beside or provenance.is_edited(old), display.is_shown(rig, old)
+    made = take_list.add_to_list(scene, rig, actions, performance, old.voice, clock, "SAMPLED" if beside else old.kind)
+    old = entries[place]  # adding may have moved the list in memory
+    if now.strip:
+        made.voice = now.strip
+    made.star, made.note = old.star, old.note
+    fingerprint.remember(actions[0], now)
+    entries.move(len(entries) - 1, place)
+    made, old = entries[place], entries[place + 1]
+    if stays:
+        fingerprint.forget(old.action)  # it stays as the animator left it, and is asked for nothing more
+        return
+    name, number = old.name, old.number
+    if shown:
+        display.show(rig, made)
+    take_list.remove(scene, place + 1)
+    entries[place].number = number
+    entries[place].name = name

@@ -1,0 +1,401 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The list of takes of a scene: what enters it, what leaves it, which one is shown."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Iterator
+
+import bpy
+import numpy as np
+
+from ...thunder_core.errors import BadRequest, ThunderError
+from ..animation import display, keying
+from ..animation.display import actions_of
+from ..animation.timing import Clock
+from ..heads import head, head_state
+from ..host import compat, jobs, playback
+from ..voice import strip
+from . import edit_watch, provenance
+from .provenance import is_edited
+
+_BARS = "▁▂▃▄▅▆▇█"
+_CURVE_STEPS = 7
+_OF_ITS_OWN = ("name", "number", "action", "star", "hidden", "kind", "made")  # what a copy does not take over
+LATEST = 2**31 - 1  # what an integer property holds
+
+
+def add_to_list(scene, rig: head.Rig, actions: list, performance: keying.Performance, voice: str, clock: Clock,
+                kind: str = "SAMPLED", name: str = "", number: int = 0):
+    """Enter a keyed take in the scene's list, its source kept on its action; returns the entry.
+
+    kind: of ThunderTake.  name: what the list calls it, made different from the others'; without one it is called by its
+    number, `next_number` unless one is given.
+    """
+    frames, leads = clock.scene_frames(performance.motion.frames), clock.leads()
+    if not name:
+        number = number or next_number(scene, rig.mesh, voice)
+    name = free_name(scene, name or numbered(number), rig.mesh, voice)
+    entry = scene.thunder.takes.add()
+    entry.name, entry.number = name, number
+    entry.action = actions[0]
+    for action in actions[1:]:
+        entry.more.add().action = action
+    entry.head, entry.voice = rig.mesh, voice
+    entry.seed, entry.score = performance.seed, performance.score
+    entry.kind, entry.made = kind, min(int(time.time()), LATEST)
+    provenance.store(actions[0], performance, clock, voice)
+    entry.curve = bars(performance.opening)
+    entry.first, entry.last = int(frames[0]), int(frames[-1])
+    entry.lead_in, entry.lead_out = leads
+    return entry
+
+
+def numbered(number: int) -> str:
+    """What a take is called that nobody has given a name."""
+    return f"Take {number}"
+
+
+def next_number(scene, mesh, voice: str) -> int:
+    """The number of the next take of a head and a voice: they count up, and a take keeps its number."""
+    return 1 + max((entry.number for entry in scene.thunder.takes if entry.head == mesh and entry.voice == voice), default=0)
+
+
+def has_own_name(entry) -> bool:
+    """Whether the animator gave a take its name. In files of earlier versions takes are called by their seeds."""
+    if entry.number:
+        return entry.name != numbered(entry.number)
+    return entry.name.partition(".")[0] != str(entry.seed)
+
+
+def free_name(scene, name: str, mesh, voice: str) -> str:
+    """A name, with a number behind it if a take of that head and voice is called so already: Mix 2, Take 3.2."""
+    taken = {entry.name for entry in scene.thunder.takes if entry.head == mesh and entry.voice == voice}
+    join = "." if name[-1:].isdigit() else " "
+    return next(free for free in (name, *(f"{name}{join}{number}" for number in range(2, len(taken) + 3))) if free not in taken)
+
+
+def name_of_version(scene, entry) -> str:
+    """The name of a take made from another one: Take 3 → Take 3.1, then Take 3.2; Warm → Warm 1."""
+    taken = {other.name for other in scene.thunder.takes if other.head == entry.head and other.voice == entry.voice}
+    join = "." if entry.name[-1:].isdigit() else " "
+    return next(free for free in (f"{entry.name}{join}{number}" for number in range(1, len(taken) + 2)) if free not in taken)
+
+
+def _name_of_copy(scene, entry) -> str:
+    """Take 3 → Take 3b, Take 3b → Take 3c, Warm → Warm b: short, since a list is narrow."""
+    match = re.fullmatch(r"(.*\d)[b-z]|(.*) [b-z]", entry.name)
+    base = (match[1] or match[2]) if match else entry.name
+    taken = {other.name for other in scene.thunder.takes if other.head == entry.head and other.voice == entry.voice}
+    named = (f"{base}{'' if base[-1:].isdigit() else ' '}{letter}" for letter in "bcdefghijklmnopqrstuvwxyz")
+    return next((free for free in named if free not in taken), None) or free_name(scene, f"{base} Copy", entry.head, entry.voice)
+
+
+def name_action(entry, context) -> None:
+    """An animator's name for a take becomes its actions' too: they are found by it in the dope sheet and when appended.
+
+    Without a name the take is called by its number again.
+    """
+    if not entry.name:
+        entry.number = entry.number or next_number(entry.id_data, entry.head, entry.voice)
+        entry.name = numbered(entry.number)  # comes back here
+        return
+    name = f"{entry.voice} · {entry.name}"
+    for place, action in enumerate(actions_of(entry)):
+        action.name = name if place == 0 else f"{name} {action.id_root.title()}"  # before 4.4, as compat.new_action names them
+
+
+def described(entry) -> str:
+    """What the tooltip of a take in the list says: how it was made, its seed, its score, what was done with it."""
+    kind = entry.bl_rna.properties["kind"].enum_items[entry.kind].description
+    lines = [f"{kind}, seed {entry.seed}" + (f", {time.strftime('%d %b %H:%M', time.localtime(entry.made))}" if entry.made else "")]
+    if math.isfinite(entry.score):
+        lines.append(f"Lip-Sync {entry.score:.1f} of 100")
+    if edit_watch.is_known(entry):
+        lines.append("Its keys were edited")
+    if entry.note:
+        lines.append(f"Note: {entry.note}")
+    return "\n".join(lines)
+
+
+def is_replaceable(entry) -> bool:
+    """Whether a take holds nothing of the animator's: its seed makes it again, no star, name, note or key was given to it."""
+    return entry.kind == "SAMPLED" and not entry.star and not entry.note and not has_own_name(entry) and not is_edited(entry)
+
+
+def bars(opening: np.ndarray) -> str:
+    """A mouth-opening curve as a few characters for a list."""
+    pieces = np.array_split(np.asarray(opening, dtype=float), min(_CURVE_STEPS, len(opening)))
+    tops = np.array([piece.max() for piece in pieces])
+    level = np.round((tops - tops.min()) / max(np.ptp(tops), 1.0) * (len(_BARS) - 1)).astype(int)
+    return "".join(_BARS[i] for i in level)
+
+
+def forget_replaced(scene, rig: head.Rig, voice: str, kept: set[str]) -> Iterator[None]:
+    """Drop earlier takes of the same voice on the same head, whose seeds can make them again, one at a time.
+
+    A take that was edited, starred, named or noted, or that something else in the file uses, stays: in the list, or as
+    an action.
+    kept: names of the actions just made.
+    """
+    takes = scene.thunder.takes
+    for index in reversed(range(len(takes))):
+        if takes[index].action is None:
+            takes.remove(index)
+    earlier = [entry.action.name for entry in takes
+               if entry.head == rig.mesh and entry.voice == voice and entry.action.name not in kept]
+    for name in earlier:
+        yield
+        # Looked up anew: the animator may have changed the list meanwhile.
+        index = next((i for i, entry in enumerate(takes) if entry.action is not None and entry.action.name == name), -1)
+        if index < 0 or not is_replaceable(takes[index]) or display.is_shown(rig, takes[index]):
+            continue
+        remove(scene, index)
+
+
+def remove(scene, index: int) -> list[str]:
+    """Take an entry off the list, and its actions out of the file; names of those that stay since something uses them.
+
+    The take must not be shown.
+    """
+    actions = actions_of(scene.thunder.takes[index])
+    scene.thunder.takes.remove(index)
+    for remembered in (remembered for other in bpy.data.scenes for remembered in other.thunder.heads):
+        if remembered.before in actions:
+            remembered.before = None
+    kept = [action.name for action in actions if action.users > int(action.use_fake_user)]
+    for action in actions:
+        if action.name not in kept:
+            bpy.data.actions.remove(action)
+    return kept
+
+
+def delete(scene, indices: list[int]) -> list[str]:
+    """Delete takes; of a shown one the head gets the animator's own animation back. Returns as `remove`."""
+    kept = []
+    for index in sorted(indices, reverse=True):
+        entry = scene.thunder.takes[index]
+        if entry.action is not None and entry.head is not None and _is_on(entry):
+            display.show_own(head.resolve(entry.head))
+        kept += remove(scene, index)
+    return kept
+
+
+def duplicate(scene, index: int) -> int:
+    """Copy a take with all that was made of it, edited keys included; the copy's place in the list, right after it.
+
+    Raises BadRequest if its action was deleted.
+    """
+    entries = scene.thunder.takes
+    if entries[index].action is None:
+        raise BadRequest(f"The action of take “{entries[index].name}” was deleted: there is nothing to duplicate")
+    name = _name_of_copy(scene, entries[index])
+    copy = entries.add()
+    original = entries[index]  # adding may have moved it
+    copies = [action.copy() for action in actions_of(original)]
+    for part in original.bl_rna.properties:  # whatever else is known of a take
+        if not part.is_readonly and part.identifier not in _OF_ITS_OWN:
+            setattr(copy, part.identifier, getattr(original, part.identifier))
+    copy.action = copies[0]
+    for action in copies:
+        action.use_fake_user = True
+        if action is not copies[0]:
+            copy.more.add().action = action
+    copy.name, copy.kind, copy.made = name, "DUPLICATED", min(int(time.time()), LATEST)
+    entries.move(len(entries) - 1, index + 1)
+    return index + 1
+
+
+def unlisted(scene) -> list[bpy.types.Action]:
+    """The first actions of takes that no scene of the file lists: appended from another file, or left by a list that is gone."""
+    found = [action for action in bpy.data.actions if action.library is None and provenance.kept(action) is not None]
+    if not found:
+        return []
+    listed = {action for other in bpy.data.scenes for entry in other.thunder.takes for action in actions_of(entry)}
+    return [action for action in found if action not in listed]
+
+
+def adopt(scene, rig: head.Rig) -> int:
+    """List the takes that no scene lists, as takes of a rig; how many that are."""
+    count = 0
+    for action in unlisted(scene):
+        performance, clock, about = provenance.load(action), provenance.clock_of(action), provenance.kept(action)
+        if performance is None:  # its numbers are no numbers
+            continue
+        more = [] if compat.HAS_SLOTS else [
+            other for other in bpy.data.actions if other != action and other.name.startswith(f"{action.name} ")
+            and keying.PROPERTY in other and provenance.SOURCE not in other]
+        frames = clock.scene_frames(performance.motion.frames)
+        voice = about.get("voice", "")
+        number = next_number(scene, rig.mesh, voice)
+        name = free_name(scene, _name_given(action, voice, performance.seed) or numbered(number), rig.mesh, voice)
+        entry = scene.thunder.takes.add()
+        entry.name, entry.number = name, number
+        entry.action, entry.head, entry.voice = action, rig.mesh, voice
+        for other in more:
+            entry.more.add().action = other
+        for part in (action, *more):
+            part.use_fake_user = True
+        entry.seed, entry.score, entry.curve = performance.seed, performance.score, bars(performance.opening)
+        entry.first, entry.last = int(frames[0]), int(frames[-1])
+        keyed = action.frame_range  # takes made by earlier versions have no leads
+        entry.lead_in, entry.lead_out = max(0, entry.first - round(keyed[0])), max(0, round(keyed[1]) - entry.last)
+        entry.made = min(int(time.time()), LATEST)
+        count += 1
+    return count
+
+
+def _name_given(action, voice: str, seed: int) -> str:
+    """The name that the animator gave the take of an action, "" where the action is called by a number or a seed."""
+    before, _, name = action.name.partition(" · ")
+    if before != voice or re.fullmatch(rf"(Take \d+|(seed )?{seed})(\.\d+)?", name):
+        return ""
+    return name
+
+
+def flip(scene, rig: head.Rig) -> str:
+    """Show again what was on a head before: a take, or the animator's own animation. Its name; raises BadRequest."""
+    remembered, shown = head_state.of(rig.owner), display.shown_action(rig)
+    before = remembered.before if remembered is not None else None
+    entry = next((entry for entry in scene.thunder.takes if before is not None and entry.action == before), None)
+    if entry is not None:
+        display.show(rig, entry)
+        return entry.name
+    if shown is None:
+        raise BadRequest("There is nothing to flip to yet: show a take first")
+    display.show_own(rig)
+    return "My Animation"
+
+
+def rig_of(scene, entry) -> head.Rig:
+    """The rig that a take was made for. Raises BadHead when it is gone."""
+    if entry.head is None or entry.head.name not in scene.objects:
+        raise BadRequest(f"The head of take “{entry.name}” is no longer in this scene: generate takes for another head")
+    return head.resolve(entry.head)
+
+
+# ---- which one is shown
+
+
+def of_voice(context) -> list[int]:
+    """Places of the takes of the head and the voice that the settings mean now, hidden ones too, as they lie.
+
+    Where the head has takes of one voice alone, or none of the chosen one, all of its takes.
+    """
+    entries = context.scene.thunder.takes
+    mesh = chosen_mesh(context)
+    places = [place for place, entry in enumerate(entries) if mesh is None or entry.head == mesh]
+    if len({entries[place].voice for place in places}) > 1:
+        try:
+            voice = strip.find(context).name
+        except ThunderError:
+            return places
+        return [place for place in places if entries[place].voice == voice] or places
+    return places
+
+
+def listed(context) -> list[int]:
+    """Places of the takes that the list shows now, in no particular order."""
+    settings = context.scene.thunder
+    return [place for place in of_voice(context) if (settings.show_hidden or not settings.takes[place].hidden)
+            and (not settings.only_starred or settings.takes[place].star)]
+
+
+def shown_index(settings) -> int:
+    """Index of the shown take, −1 for none: what the list highlights and what every button on the shown take acts on.
+
+    A take is the shown one if it is on its head and the list shows it. One that is on another head than the chosen one,
+    speaks another voice or is left out of the list is not; `why_none` says so.
+    """
+    on = _on_heads(settings)
+    if on and settings.id_data == bpy.context.scene:
+        here = set(listed(bpy.context))
+        on = [index for index in on if index in here]
+    return on[0] if len(on) == 1 else -1
+
+
+def shown_take(settings):
+    """The shown take, as `shown_index` means it; None for none."""
+    index = shown_index(settings)
+    return settings.takes[index] if index >= 0 else None
+
+
+def shown_rig(settings) -> head.Rig | None:
+    """The rig of the shown take."""
+    entry = shown_take(settings)
+    return head.resolve(entry.head) if entry is not None else None
+
+
+def on_head(scene, mesh):
+    """The take of a scene's list that is on a head now, listed or not; None for the animator's own animation."""
+    entries = scene.thunder.takes
+    return next((entries[index] for index in _on_heads(scene.thunder) if entries[index].head == mesh), None)
+
+
+def why_none(context) -> str:
+    """Why no take counts as shown, in a sentence for greyed buttons."""
+    settings = context.scene.thunder
+    mesh = chosen_mesh(context)
+    on = [settings.takes[index] for index in _on_heads(settings) if mesh is None or settings.takes[index].head == mesh]
+    if len(on) > 1:
+        return "Several heads show a take: choose one of them in the Thunder tab"
+    if not on:
+        return "No take is shown: choose one in the list first"
+    entry, places = on[0], of_voice(context)
+    if any(settings.takes[place] == entry for place in places):
+        which = "hidden" if entry.hidden and not settings.show_hidden else "without a star"
+        return f"The shown take “{entry.name}” is {which} and not in the list: choose another or change what the list shows"
+    return f"“{entry.head.name}” shows “{entry.name}” of “{entry.voice}”, which is not in the list: choose a take or that voice"
+
+
+def _on_heads(settings) -> list[int]:
+    """Indices of the takes that are on their heads now, whichever heads those are."""
+    on = []
+    for index, entry in enumerate(settings.takes):
+        if entry.action is None or entry.head is None:
+            continue
+        kept = head_state.of(head.owner_of(entry.head))
+        if kept is not None and kept.shown == entry.action and _is_on(entry):
+            on.append(index)
+    return on
+
+
+def _is_on(entry) -> bool:
+    try:
+        return display.is_shown(head.resolve(entry.head), entry)
+    except ThunderError:
+        return False
+
+
+def chosen_mesh(context):
+    """Mesh of the head that the settings mean now, None when there is none."""
+    try:
+        return head.find(context.scene, active_object(context)).mesh
+    except ThunderError:
+        return None
+
+
+def active_object(context):
+    """The active object, None where the context has none to tell of, as in a timer."""
+    found = getattr(context, "object", None)
+    layer = getattr(context, "view_layer", None)
+    return found if found is not None or layer is None else layer.objects.active
+
+
+def show_index(settings, index: int) -> None:
+    """Show the take at an index of the list (−1: the animator's own animation)."""
+    scene = settings.id_data
+    try:
+        if 0 <= index < len(settings.takes):
+            entry = settings.takes[index]
+            display.show(rig_of(scene, entry), entry)
+            if settings.play_shown:
+                playback.start(scene, entry.first)
+        else:
+            display.show_own(shown_rig(settings) or head.find(scene, active_object(bpy.context)))
+    except ThunderError as error:
+        if bpy.app.background:
+            raise
+        jobs.complain(str(error))

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The numbers of a take, shown or not: what its curves say on each of its frames, and keys that say something else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ...thunder_core.types import Motion
+from ..animation import display, keyframes
+from ..animation.timing import Clock
+from ..heads import head, rna_paths
+from ..host import compat
+from . import provenance
+
+SLICE, SLOW_SLICE = 400, 12  # frames whose numbers are turned into a motion, or back, in one go
+_SAME = 1e-7  # values nearer than this are one
+_NEAR = 1e-3  # frames nearer than this are one
+
+
+def frames_of(entry) -> np.ndarray:
+    """The scene frames that a take has keys on, lead in and lead out included, int [S]."""
+    return np.arange(entry.first - entry.lead_in, entry.last + entry.lead_out + 1)
+
+
+def fps_of(entry) -> float:
+    """Frames per second at which a take was keyed."""
+    clock = provenance.clock_of(entry.action)
+    return Clock.of(entry.id_data, 0.0).fps if clock is None else clock.fps
+
+
+def curves(rig: head.Rig, entry) -> list:
+    """The f-curve of each of the rig's tracks in a take, None where it has none."""
+    actions, found = display.actions_of(entry), []
+    for index in range(len(rig.targets)):
+        action, slot = display.part_of(actions, rig, index)
+        there = compat.curves_of(action, slot) if action is not None else []
+        found.append({(curve.data_path, curve.array_index): curve for curve in there})
+    return [found[track.block].get((track.path, track.index)) for track in rig.driver.tracks]
+
+
+def values(rig: head.Rig, found: list, frames: np.ndarray) -> np.ndarray:
+    """What curves (one for each track, or None) say at scene frames [S]: float64 [S, tracks]. A track without one rests."""
+    result = np.empty((len(frames), len(rig.driver.tracks)))
+    for place, (track, curve) in enumerate(zip(rig.driver.tracks, found)):
+        result[:, place] = track.rest if curve is None or curve.mute else at(curve, frames)
+    return result
+
+
+def at(curve, frames: np.ndarray) -> np.ndarray:
+    """A curve at scene frames [S]; a key on every frame is read at once."""
+    count = len(curve.keyframe_points)
+    if count and not len(curve.modifiers):
+        points = np.empty(2 * count, np.float32)
+        curve.keyframe_points.foreach_get("co", points)
+        points = points.reshape(-1, 2).astype(np.float64)
+        inside = np.minimum(np.searchsorted(points[:, 0], frames - _NEAR), count - 1)
+        if (np.abs(points[inside, 0] - frames) < _NEAR).all():
+            return points[inside, 1]
+        if np.ptp(points[:, 1]) == 0 and count <= 2:
+            return np.full(len(frames), points[0, 1])
+        held = curve.extrapolation == "CONSTANT" or (frames.min() >= points[0, 0] - _NEAR and frames.max() <= points[-1, 0] + _NEAR)
+        if held and len(frames) > count:  # reading the keys costs less than asking for so many frames one by one
+            found = keyframes.evaluate(keyframes.read(curve), frames)
+            if found is not None:
+                return found
+    return np.array([curve.evaluate(float(frame)) for frame in frames])
+
+
+def motion(rig: head.Rig, told: np.ndarray, fps: float) -> Iterator[Motion | float]:
+    """The motion that a rig's numbers [S, tracks] tell of: fractions, at last the Motion, its columns head.channel_names()."""
+    seen = np.stack([rna_paths.seen(rig.targets[track.block], told[:, place], track.path)
+                     for place, track in enumerate(rig.driver.tracks)], axis=1)
+    for _ in getattr(rig.driver, "prepare", tuple)():
+        yield 0.0
+    parts, channels = [], head.channel_names()
+    size = _size(rig)
+    for start in range(0, len(seen), size):
+        parts.append(rig.driver.read(seen[start:start + size], channels))
+        yield min(1.0, (start + size) / len(seen))
+    whole = Motion.joined(parts)
+    yield Motion(whole.expression, whole.jaw, whole.head, whole.eyes, fps)
+
+
+def driven(rig: head.Rig, told: Motion) -> Iterator[np.ndarray | float]:
+    """A rig's numbers [S, tracks] of a motion: fractions, at last the numbers."""
+    parts = []
+    size = _size(rig)
+    for start in range(0, told.frames, size):
+        parts.append(rig.driver.drive(told.part(slice(start, start + size)), head.channel_names()))
+        yield min(1.0, (start + size) / told.frames)
+    yield np.concatenate(parts)
+
+
+def is_slow(rig: head.Rig) -> bool:
+    """Whether turning numbers into a motion takes long enough to need slices: another head's basis is solved for."""
+    return hasattr(rig.driver, "retarget")
+
+
+def _size(rig: head.Rig) -> int:
+    return SLOW_SLICE if is_slow(rig) else SLICE
+
+
+def last(steps: Iterator):
+    """What a generator yields last, all in one go."""
+    found = None
+    for found in steps:
+        pass
+    return found
+
+
+# ---- keys that say something else
+
+
+def is_on(keys: dict[str, np.ndarray], frames: np.ndarray) -> bool:
+    """Whether keys sit on exactly these frames."""
+    return len(keys["co"]) == len(frames) and bool((np.abs(keys["co"][:, 0] - frames) < _NEAR).all())
+
+
+def shifted(keys: dict[str, np.ndarray], frames: np.ndarray, said: np.ndarray, by: np.ndarray) -> dict[str, np.ndarray]:
+    """Keys of a curve that says `said` [S] at frames [S], moved so that it says said + by there.
+
+    Keys stay where they are and handles come along where that says it; otherwise there is a key on every frame, and the
+    keys beyond the frames stay.
+    """
+    if np.abs(by).max(initial=0.0) < _SAME:
+        return keys
+    times = keys["co"][:, 0].astype(np.float64)
+    more = np.interp(times, frames, by)
+    enough = is_on(keys, frames) or (len(times) > 0 and np.abs(np.interp(frames, times, more) - by).max() < _SAME)
+    if enough:
+        result = dict(keys)
+        for part in ("co", "handle_left", "handle_right"):
+            result[part] = keys[part].copy()
+            more = np.interp(keys[part][:, 0].astype(np.float64), frames, by)
+            result[part][:, 1] = (keys[part][:, 1].astype(np.float64) + more).astype(np.float32)
+        return result
+    new = keyframes.on_every_frame(frames.astype(np.float64), said + by)
+    return keyframes.joined(keyframes.some(keys, times < frames[0]), new, keyframes.some(keys, times > frames[-1]))
+
+
+_KINDS = ("interpolation", "handle_left_type", "handle_right_type")
+
+
+def glance(curve) -> dict[str, np.ndarray]:
+    """Of a curve's keys what tells them from others: where they are, of which kinds, and handles that were placed by hand."""
+    points, found = curve.keyframe_points, {}
+    for part in ("co", *_KINDS):
+        found[part] = _part(points, part)
+    if by_hand(found["handle_left_type"]).any() or by_hand(found["handle_right_type"]).any():
+        found |= {part: _part(points, part) for part in ("handle_left", "handle_right")}
+    return found
+
+
+def by_hand(types: np.ndarray) -> np.ndarray:
+    """Which handles are where somebody put them, and not where Blender does."""
+    return (types == compat.FREE) | (types == compat.ALIGNED)
+
+
+def _part(points, part: str) -> np.ndarray:
+    kind, length = keyframes.PARTS[part]
+    buffer = np.empty(len(points) * length, kind)
+    points.foreach_get(part, buffer)
+    return buffer.reshape(len(points), length)
+
+
+def write(curve, keys: dict[str, np.ndarray], there: dict[str, np.ndarray]) -> None:
+    """Give a curve keys; `there` are those it has (a glance is enough): where only values differ, only those are written."""
+    if len(there["co"]) != len(keys["co"]) or any(not np.array_equal(there[part], keys[part]) for part in _KINDS):
+        keyframes.write(curve, keys)
+        return
+    handles = "handle_left" in there
+    if np.array_equal(there["co"], keys["co"]) and not (
+            handles and any(not np.array_equal(there[part], keys[part]) for part in ("handle_left", "handle_right"))):
+        return
+    for part in ("co", "handle_left", "handle_right") if handles else ("co",):
+        curve.keyframe_points.foreach_set(part, np.ascontiguousarray(keys[part]).ravel())
+    curve.update()

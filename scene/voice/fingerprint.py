@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the voice of a take was heard when the take was made, and what became of it since."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import stat
+from dataclasses import dataclass
+from functools import lru_cache
+
+import bpy
+
+from ..animation.timing import Clock
+from ..host import compat
+from . import strip
+
+STATE = "thunder_strip"  # of a take's first action: its voice as it was when the take was made
+_SAME_FRAME = 1e-3  # frames
+_SAME_SECONDS = 0.02  # half a frame at the finest: another scene rate rounds a strip's ends to its own frames
+_PIECE_BYTES = 1 << 16  # of a recording, at its start, middle and end: enough to tell it from another
+
+
+@dataclass(frozen=True)
+class State:
+    """How a voice was heard.
+
+    strip: its name, "" for a file.  path: the file, "" for a strip.  sound: fingerprint of the recording.
+    retiming: JSON of the strip's retiming keys, "" for none.
+    origin: scene frame at which the recording itself begins, trimmed or not.  first, last: frames it is heard from and up
+    to; last is 0 for a file.  fps: of the scene.  limited: a part of the voice alone was meant.
+    """
+
+    strip: str
+    path: str
+    sound: str
+    retiming: str
+    origin: float
+    first: int
+    last: int
+    fps: float
+    limited: bool = False
+
+    @property
+    def heard(self) -> tuple[float, float]:
+        """The part of the recording that is heard, in seconds from its beginning."""
+        return (self.first - self.origin) / self.fps, (self.last - self.origin) / self.fps
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happened to the voice of a take.
+
+    kind: MOVED, CUT, CHANGED (what is heard now was never sampled), RATE (the scene's frame rate) or GONE.
+    sentence: the same for an animator.  now: how the voice is heard now, None when it is gone.
+    """
+
+    kind: str
+    sentence: str
+    now: State | None
+
+
+def of_voice(scene, voice: strip.Voice) -> State | None:
+    """How a voice is heard now; None for one that has no strip and no file any more."""
+    if voice.strip:
+        found = strip.named(scene, voice.strip)
+        if found is None:
+            return None
+        state = _state_of(scene, found)
+        first, last = int(voice.clock.start), int(voice.last)
+        return dataclasses.replace(state, first=first, last=last, limited=(first, last) != (state.first, state.last))
+    return State("", voice.path, _of_file(voice.path), "", voice.clock.start, math.floor(voice.clock.start), 0, voice.clock.fps)
+
+
+def remember(action, state: State | None) -> None:
+    """Note on a take's action how its voice was heard."""
+    if state is not None:
+        action[STATE] = json.dumps(dataclasses.asdict(state))
+
+
+def forget(action) -> None:
+    """Let a take no longer be compared with its voice."""
+    if STATE in action:
+        del action[STATE]
+
+
+def remembered(action) -> State | None:
+    """How the voice of a take was heard when it was made, None if its action does not tell."""
+    kept = action.get(STATE) if action is not None else None
+    return State(**json.loads(kept)) if kept else None
+
+
+def change(scene, entry) -> Change | None:
+    """What happened to the voice of a take since it was made; None for nothing, or where nobody can tell.
+
+    Fast enough to be asked whenever a row of the list is drawn.
+    """
+    then = remembered(entry.action)
+    return None if then is None else _change(scene, then)
+
+
+def stale(scene) -> list[tuple]:
+    """(entry, change) of the takes of a scene whose voice is there but no longer as it was when they were made."""
+    known: dict[str, Change | None] = {}  # takes that were made together remember the same
+    found = []
+    for entry in scene.thunder.takes:
+        kept = entry.action.get(STATE) if entry.action is not None else None
+        if not kept:
+            continue
+        if kept not in known:
+            known[kept] = _change(scene, State(**json.loads(kept)))
+        if known[kept] is not None and known[kept].kind != "GONE":
+            found.append((entry, known[kept]))
+    return found
+
+
+def _change(scene, then: State) -> Change | None:
+    now = _now(scene, then)
+    name = then.strip or os.path.basename(then.path)
+    if now is None:
+        return Change("GONE", f"The voice “{name}” was removed", None)
+    if now.sound != then.sound or now.retiming != then.retiming:
+        how = "replaced" if now.sound != then.sound else "retimed"
+        return Change("CHANGED", f"The sound of “{name}” was {how} since its takes were made", now)
+    if then.last:
+        before, after = then.heard, now.heard
+        if after[0] < before[0] - _SAME_SECONDS or after[1] > before[1] + _SAME_SECONDS:
+            return Change("CHANGED", f"“{name}” is longer than when its takes were made", now)
+        if after[0] > before[0] + _SAME_SECONDS or after[1] < before[1] - _SAME_SECONDS:
+            return Change("CUT", f"“{name}” was trimmed since its takes were made", now)
+    if abs(now.fps - then.fps) > 1e-6:
+        return Change("RATE", f"The takes of “{name}” were made at {then.fps:.4g} frames per second", now)
+    shift = now.origin - then.origin
+    if abs(shift) > _SAME_FRAME:
+        return Change("MOVED", f"“{name}” was moved by {shift:+.4g} frames since its takes were made", now)
+    return None
+
+
+def _now(scene, then: State) -> State | None:
+    if not then.strip:
+        sound = _of_file(then.path)
+        return dataclasses.replace(then, sound=sound, fps=Clock.of(scene, 0).fps) if sound else None
+    found = strip.named(scene, then.strip)
+    if found is None or found.type != "SOUND":  # renamed, if another strip is just as this one was
+        states = (_state_of(scene, each) for each in strip.sound_strips(scene))
+        return next((state for state in states if dataclasses.replace(state, strip=then.strip) == then), None)
+    now = _state_of(scene, found)
+    pieces = [_state_of(scene, each) for each in strip.sound_strips(scene) if each != found and each.sound == found.sound]
+    # A strip that was cut in two where it lies is still heard as one; what it never had is no part of it.
+    pieces = [each for each in pieces if each.retiming == now.retiming and abs(each.origin - now.origin) < _SAME_FRAME]
+    first, last = (round(now.origin + seconds * now.fps) for seconds in then.heard)
+    whole, grown = now, True
+    while grown:
+        grown = False
+        for each in pieces:
+            if each.last == whole.first:
+                whole, grown = dataclasses.replace(whole, first=each.first), True
+            elif each.first == whole.last:
+                whole, grown = dataclasses.replace(whole, last=each.last), True
+    now = dataclasses.replace(now, first=min(now.first, max(whole.first, first)), last=max(now.last, min(whole.last, last)))
+    if then.limited:  # what was left out then is not missed now
+        now = dataclasses.replace(now, first=max(now.first, first), last=min(now.last, last), limited=True)
+    return now
+
+
+def _state_of(scene, found) -> State:
+    fps = Clock.of(scene, 0).fps
+    start = compat.content_start(found)
+    origin = start - compat.content_trim(found) + getattr(found, "sound_offset", 0.0) * fps
+    first, last = compat.strip_span(found)
+    keys = [round(float(key.timeline_frame) - start, 2) for key in getattr(found, "retiming_keys", ())]
+    return State(found.name, "", _of_sound(found.sound), json.dumps(keys) if keys else "", float(origin), first, last, fps)
+
+
+def _of_sound(sound) -> str:
+    if sound is None:
+        return ""
+    if sound.packed_file is not None:
+        return _of_packed(sound.session_uid, sound.packed_file.size)
+    return _of_file(bpy.path.abspath(sound.filepath, library=sound.library))
+
+
+@lru_cache(maxsize=64)
+def _of_packed(session_uid: int, size: int) -> str:
+    data = next(sound.packed_file.data for sound in bpy.data.sounds if sound.session_uid == session_uid)
+    return _fingerprint(size, lambda place: data[place:place + _PIECE_BYTES])
+
+
+def _of_file(path: str) -> str:
+    """Fingerprint of a sound file: of its contents, not of its name or time; "" for none."""
+    try:
+        about = os.stat(path)
+        if not stat.S_ISREG(about.st_mode):  # reading a pipe would never end
+            return ""
+        return _of_contents(path, about.st_size, about.st_mtime_ns)
+    except (OSError, ValueError):
+        return ""
+
+
+@lru_cache(maxsize=256)
+def _of_contents(path: str, size: int, changed: int) -> str:
+    with open(path, "rb") as file:
+        def read(place):
+            file.seek(place)
+            return file.read(_PIECE_BYTES)
+
+        return _fingerprint(size, read)
+
+
+def _fingerprint(size: int, read) -> str:
+    digest = hashlib.sha256(str(size).encode())
+    for place in (0, size // 2, max(0, size - _PIECE_BYTES)):
+        digest.update(read(place))
+    return digest.hexdigest()[:16]

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Exactly what is heard of a voice's strip, alone, as a WAV file: mixed down by Blender itself, in short pieces."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import shutil
+import struct
+import time
+from collections.abc import Iterator
+
+import bpy
+
+from ...thunder_core.client import Client
+from ...thunder_core.errors import BadSound, is_full_disk, NoSpace
+from ..host import compat
+from ..host.jobs import Step
+from . import mixdown_fallback
+from .strip import lineage, move, named, Voice
+
+MIX_PATIENCE = 5.0  # seconds without a byte written: Blender 5.2 mixes down in the background and fails in silence
+PIECE_SECONDS = 2.0  # mixed down in one go
+_BYTES = 4  # of a sample: the mix-down is 32-bit float
+_LARGEST = 2**32 - (1 << 20)  # bytes of sound that a WAV file can hold
+_ROUNDING = 4096  # bytes by which a piece may fall short of its length: Blender's buffers round it
+
+
+def mix_down(voice: Voice, path: str) -> Iterator[float]:
+    """Write what is heard of a voice's strip alone to a WAV file, as a generator to be run to its end.
+
+    Trim, offset, volume and pan with their animation, retiming and modifiers are Blender's own work: a copy
+    of the scene with everything else in it muted is mixed down at the sound's own rate, a few seconds at a
+    time so that no step takes long. The first sample is heard at voice.clock.start. Yields the fraction done;
+    nothing may be undone meanwhile. Raises BadSound or NoSpace; leaves neither scene nor file behind then.
+    """
+    scene = bpy.data.scenes.get(voice.scene)
+    strip = named(scene, voice.strip)
+    if strip is None:
+        raise BadSound(f"The strip “{voice.strip}” is no longer in the sequencer: choose another voice")
+    first, last = int(voice.clock.start), int(voice.last)
+    if mixdown_fallback.is_needed():
+        yield 0.0
+        plan = mixdown_fallback.needed(scene, strip, first, last, voice.clock.fps)
+        yield from _mixed_plainly(voice, plan, path)
+        return
+    layout, channels = ("MONO", 1) if strip.sound.channels == "MONO" else ("STEREO", 2)
+    rate = min(192000, max(8000, int(strip.sound.samplerate)))
+    while (last - first + 1) / voice.clock.fps * rate * channels * _BYTES > _LARGEST:
+        rate //= 2
+    length = max(2, math.ceil(PIECE_SECONDS * voice.clock.fps))  # frames of a piece
+    bounds = [*range(first, last, length), last]
+    if len(bounds) > 2 and bounds[-1] - bounds[-2] < 2:  # Blender aborts when it mixes down a single frame
+        del bounds[-2]
+
+    def sample(frame: int) -> int:
+        return int(frame / voice.clock.fps * rate)  # as Blender counts
+
+    piece_path = f"{path}.piece.wav"
+    _check_room(voice, path, (sample(last) - sample(first)) * channels * _BYTES + (1 << 20))
+    shift = max(0, -first)  # Blender cannot mix down what lies before frame 0, though it plays it
+    bounds = [bound + shift for bound in bounds]
+    first, last = first + shift, last + shift
+    spoken = _alone(scene, strip, shift)
+    finished = False
+    try:
+        yield 0.0  # a copy of the scene is enough for one slice
+        with open(path, "wb") as file:
+            file.write(wav_header(channels, rate, (sample(last) - sample(first)) * channels * _BYTES))
+            for start, end in zip(bounds, bounds[1:]):
+                spoken.frame_start, spoken.frame_end = start, end - 1
+                size = (sample(end) - sample(start)) * channels * _BYTES
+                try:
+                    with bpy.context.temp_override(scene=spoken, view_layer=spoken.view_layers[0],
+                                                   **_sequencer(spoken)):
+                        bpy.ops.sound.mixdown(filepath=piece_path, check_existing=False, container="WAV",
+                                              codec="PCM", format="F32", channels=layout, mixrate=rate)
+                except RuntimeError as error:
+                    raise _mix_error(voice, str(error)) from error
+                yield from _written(voice, piece_path, size, (start - first) / (last - first))
+                file.write(_sound_of(piece_path, size))
+                os.remove(piece_path)
+                yield (end - first) / (last - first)
+        finished = True
+    except OSError as error:
+        raise _no_space(path) from error
+    finally:
+        _forget(spoken, scene)
+        for leftover in (piece_path, *(() if finished else (path,))):
+            if os.path.exists(leftover):
+                os.remove(leftover)
+
+
+def _mixed_plainly(voice: Voice, plan: mixdown_fallback.Plan, path: str) -> Iterator[float]:
+    finished = False
+    try:
+        with plan.open(os.path.dirname(path)) as source:
+            count, channels = plan.count(source), plan.channels(source)
+            size = bytes_of(count, channels)
+            _check_room(voice, path, size + (1 << 20))
+            with open(path, "wb") as file:
+                file.write(wav_header(channels, source.rate, size))
+                for block in plan.blocks(source):
+                    file.write(block)
+                    yield min(1.0, (file.tell() - 44) / max(1, size))
+        finished = True
+    except OSError as error:
+        raise _no_space(path) from error
+    finally:
+        if not finished and os.path.exists(path):
+            os.remove(path)
+
+
+def _sequencer(scene) -> dict:
+    return {"sequencer_scene": scene} if hasattr(bpy.context, "sequencer_scene") else {}
+
+
+def _alone(scene, strip, shift: int):
+    """A copy of a scene, `shift` frames later, in which nothing but one strip is heard and no object has to be
+    evaluated."""
+    name, parents = strip.name, [meta.name for meta in lineage(scene, strip)[0]]
+    copy = scene.copy()
+    for member in list(copy.collection.objects):
+        copy.collection.objects.unlink(member)
+    for child in list(copy.collection.children):
+        copy.collection.children.unlink(child)
+    members = compat.strips_all(copy.sequence_editor)
+    for other in members:
+        other.mute = other.name != name and other.name not in parents
+    copy.use_preview_range = False
+    copy.audio_volume, copy.use_audio = 1.0, True  # the master's volume is not the strip's
+    if shift:
+        action = copy.animation_data.action if copy.animation_data else None
+        slot = compat.slot_of(copy)
+        if action is not None:  # moving a strip moves its keys, and these are still the animator's own
+            copy.animation_data.action = None
+        outermost = members[parents[0] if parents else name]
+        move(outermost, compat.content_start(outermost) + shift)
+        if action is not None:
+            action = action.copy()
+            compat.shift(action, shift)
+            compat.assign_action(copy, action, slot)
+    return copy
+
+
+def _forget(copy, scene) -> None:
+    """Remove a copy that `_alone` made, and the action it may have been given."""
+    action = copy.animation_data.action if copy.animation_data else None
+    bpy.data.scenes.remove(copy)
+    if action is not None and (scene.animation_data is None or action != scene.animation_data.action):
+        bpy.data.actions.remove(action)
+
+
+def _check_room(voice: Voice, path: str, needed: int) -> None:
+    """Raise at once if a file of so many bytes cannot be written: Blender itself aborts when a mix-down fills
+    the disk."""
+    try:
+        with open(path, "wb") as file:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, needed)
+            else:
+                file.write(bytes(4096))
+        if shutil.disk_usage(os.path.dirname(path)).free < (0 if hasattr(os, "posix_fallocate") else needed):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        if os.path.exists(path):
+            os.remove(path)
+        if is_full_disk(error):
+            raise _no_space(path) from error
+        raise _mix_error(voice, error.strerror or str(error)) from error
+
+
+def _no_space(path: str) -> NoSpace:
+    return NoSpace(f"No space is left in “{os.path.dirname(path)}” for the sound: free some and try again")
+
+
+def _written(voice: Voice, path: str, expected: int, fraction: float) -> Iterator[float]:
+    """Wait until a WAV file of `expected` bytes of sound is complete."""
+    size, grown = -1, time.monotonic()
+    while True:
+        have = _sound_bytes(path)
+        if have is not None and have >= expected - _ROUNDING:
+            return
+        now = os.path.getsize(path) if os.path.exists(path) else 0
+        if now != size:
+            size, grown = now, time.monotonic()
+        elif time.monotonic() > grown + MIX_PATIENCE:
+            raise _mix_error(voice, "Blender stopped writing")
+        yield fraction
+        time.sleep(0.002)
+
+
+def _data_of(path: str) -> tuple[int, int, int] | None:
+    """Of a WAV file: where its sound begins, how many bytes its header declares, how many there are."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(4096)
+            length = file.seek(0, os.SEEK_END)
+    except OSError:
+        return None
+    at = head.find(b"data")
+    if at < 0 or len(head) < at + 8:
+        return None
+    return at + 8, struct.unpack("<I", head[at + 4:at + 8])[0], length - at - 8
+
+
+def _sound_bytes(path: str) -> int | None:
+    """Bytes of sound in a finished WAV file; None while its header does not agree with its length."""
+    found = _data_of(path)
+    return found[1] if found is not None and 0 < found[1] <= found[2] else None
+
+
+def _sound_of(path: str, size: int) -> bytes:
+    """The first `size` bytes of a WAV file's sound, silence where it is shorter."""
+    with open(path, "rb") as file:
+        file.seek(_data_of(path)[0])
+        return file.read(size).ljust(size, b"\0")
+
+
+def bytes_of(count: int, channels: int) -> int:
+    """Bytes of so many samples of each channel. Raises BadSound where a WAV file cannot hold them."""
+    size = count * channels * _BYTES
+    if size > _LARGEST:
+        raise BadSound("The voice is too long for its sample rate and channels: cut its strip into shorter ones")
+    return size
+
+
+def wav_header(channels: int, rate: int, size: int) -> bytes:
+    """Header of a WAV file of 32-bit float samples."""
+    frame = channels * _BYTES
+    return (struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE")
+            + struct.pack("<4sIHHIIHH", b"fmt ", 16, 3, channels, rate, rate * frame, frame, 8 * _BYTES)
+            + struct.pack("<4sI", b"data", size))
+
+
+def _mix_error(voice: Voice, detail: str):
+    detail = detail.removeprefix("Error: ").strip().rstrip(".")
+    return BadSound(f"The strip “{voice.strip}” could not be mixed down ({detail}): check its sound file")
+
+
+def sound_for_engine(client: Client, voice: Voice) -> Iterator[Step]:
+    """Steps that put the sound of a voice where the engine can read it; the value is the path."""
+    if voice.path:
+        return voice.path
+    path = os.path.join(client.folder, f"voice_{time.monotonic_ns()}.wav")
+    for fraction in mix_down(voice, path):
+        yield Step(0.05 * fraction, "Mixing down the voice", busy=True)
+    return path

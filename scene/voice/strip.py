@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The voice in a scene: which sound strip is meant, when it is heard, why it is not; and putting sound in."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+
+import bpy
+
+from ...thunder_core.errors import BadSound
+from ..animation.timing import Clock
+from ..heads import head
+from ..host import compat
+
+LISTEN_MARK = "Thunder Listen"  # our own strips: never taken for a voice
+FLIPPED = "thunder_flipped"  # of a strip that is muted only while what Listen heard is compared with it
+SHORTEST_SECONDS = 0.3
+
+
+@dataclass(frozen=True)
+class Voice:
+    """What the animator wants spoken: a strip of a scene's sequencer, or a sound file that starts at a frame.
+
+    strip: name of the strip, "" for a file.  path: the file, "" for a strip.
+    clock: scene frame of the first sample of the sound that goes to the engine, and the scene's rate.
+    last:  the scene frame after the last one heard; None for a file whose length nobody has read.
+    """
+
+    name: str
+    scene: str
+    strip: str
+    path: str
+    clock: Clock
+    last: int | None
+
+
+def sound_strips(scene) -> list:
+    """The sound strips of a scene that may be a voice, those in metas included, in order of time."""
+    if scene is None or scene.sequence_editor is None:
+        return []
+    found = [s for s in compat.strips_all(scene.sequence_editor)
+             if s.type == "SOUND" and not s.name.startswith(LISTEN_MARK)]
+    return sorted(found, key=lambda strip: (compat.strip_span(strip)[0], strip.channel))
+
+
+def find(context) -> Voice:
+    """The voice chosen in the scene's settings, or the one that is meant: the active sound strip, or the only one.
+
+    Raises BadSound with the reason and what to do.
+    """
+    settings = context.scene.thunder
+    if settings.source == "FILE":
+        return of_file(context.scene, settings.sound_file)
+    scene = context.scene
+    if not sound_strips(scene):
+        scene = compat.sequencer_scene(context)
+    strips = sound_strips(scene)
+    own = _of_head(context, strips)
+    if own and settings.strip not in {strip.name for strip in own}:
+        strips = own
+    elif settings.strip:
+        strip = next((s for s in strips if s.name == settings.strip), None)
+        if strip is None:
+            raise BadSound(f"The strip “{settings.strip}” is no longer in the sequencer: choose another voice")
+        return meant(scene, strip)
+    if not strips:
+        raise BadSound("There is no sound strip in the sequencer: add the dialogue there or choose a sound file")
+    active = scene.sequence_editor.active_strip
+    if active is not None and any(active == strip for strip in strips):
+        return meant(scene, active)
+    heard = [strip for strip in strips if not _silenced_by(scene, strip)]
+    if own and heard:  # a head's several lines: the one that is heard now, or comes next
+        now = context.scene.frame_current
+        return meant(scene, next((strip for strip in heard if compat.strip_span(strip)[1] > now), heard[-1]))
+    if len(heard) > 1:
+        raise BadSound("There are several sound strips: choose the voice in the Thunder tab")
+    return meant(scene, heard[0] if heard else strips[0])
+
+
+def of_take(context, entry) -> Voice:
+    """The voice that a take speaks, or that the settings mean where its strip is gone or there is no take (None).
+
+    Raises BadSound.
+    """
+    for scene in dict.fromkeys((context.scene, compat.sequencer_scene(context))) if entry is not None else ():
+        found = named(scene, entry.voice)
+        if found is not None and found.type == "SOUND":
+            return of_strip(scene, found)
+    return find(context)
+
+
+def _of_head(context, strips: list) -> list:
+    """The strips that the head that is meant speaks: those given to it; the scene's only head also speaks those given to nobody."""
+    scene = context.scene
+    mesh = scene.thunder.head or head.guess(scene, context.object)
+    given = {part.strip: part for part in scene.thunder.cast if part.silent or part.head is not None}
+    own = {name for name, part in given.items() if part.head is not None and part.head == mesh}
+    if mesh is not None and len(head.in_scene(scene)) == 1:
+        own |= {strip.name for strip in strips} - set(given)
+    return [strip for strip in strips if strip.name in own]
+
+
+def meant(scene, strip) -> Voice:
+    """A strip as takes speak it: as it is heard, or what of it lies in the preview range where the settings want that."""
+    voice = of_strip(scene, strip)
+    if scene.thunder.only_preview and scene.use_preview_range:
+        return within(voice, scene.frame_preview_start, scene.frame_preview_end + 1)
+    return voice
+
+
+def of_file(scene, path: str, start: float | None = None) -> Voice:
+    """A sound file whose first sample is heard at frame `start` (the scene's first by default)."""
+    if not path:
+        raise BadSound("No sound file is chosen: choose one in the Thunder tab")
+    absolute = bpy.path.abspath(path)
+    if not os.path.isfile(absolute):
+        raise BadSound(f"There is no file “{absolute}”: choose another sound file")
+    clock = Clock.of(scene, scene.frame_start if start is None else start)
+    return Voice(os.path.splitext(os.path.basename(absolute))[0], scene.name, "", absolute, clock, None)
+
+
+def of_strip(scene, strip) -> Voice:
+    """A strip as it is heard: from its left to its right handle. Raises BadSound if it is not heard at all."""
+    reason = _silenced_by(scene, strip)
+    if reason:
+        raise BadSound(reason)
+    sound = strip.sound
+    if sound is None:
+        raise BadSound(f"The strip “{strip.name}” has lost its sound: choose its file again in the sequencer")
+    if sound.packed_file is None and not os.path.isfile(bpy.path.abspath(sound.filepath, library=sound.library)):
+        raise BadSound(f"The file of the strip “{strip.name}” is missing ({sound.filepath}): "
+                       "find it with File › External Data, or choose another voice")
+    if sound.samplerate == 0:
+        raise BadSound(f"The file of the strip “{strip.name}” cannot be read as sound: choose another voice")
+    first, last = compat.strip_span(strip)
+    clock = Clock.of(scene, first)
+    # Blender itself aborts when it mixes down a single frame.
+    if last - first < 2 or (last - first) / clock.fps < SHORTEST_SECONDS:
+        raise BadSound(f"The strip “{strip.name}” is too short or empty: "
+                       f"it needs {SHORTEST_SECONDS} s or more")
+    return Voice(strip.name, scene.name, strip.name, "", clock, last)
+
+
+def within(voice: Voice, first: int, last: int) -> Voice:
+    """The part of a strip's voice that is heard from frame `first` up to `last`. Raises BadSound if nothing is left."""
+    start, end = max(int(voice.clock.start), first), min(voice.last, last)
+    if end - start < 2 or (end - start) / voice.clock.fps < SHORTEST_SECONDS:
+        raise BadSound(f"Too little of “{voice.name}” lies in the preview range: it needs {SHORTEST_SECONDS} s or more")
+    return replace(voice, clock=replace(voice.clock, start=float(start)), last=end)
+
+
+def _silenced_by(scene, strip) -> str:
+    """Why a strip is not heard, as a sentence; "" when it is."""
+    parents, inside = lineage(scene, strip)
+    if strip.mute and FLIPPED not in strip:
+        return f"The strip “{strip.name}” is muted: unmute it or choose another voice"
+    for meta in parents:
+        if meta.mute:
+            return f"The strip “{strip.name}” is in the muted meta strip “{meta.name}”: unmute it"
+    for holder, member in inside:
+        channel = holder.channels[member.channel] if member.channel < len(holder.channels) else None
+        if channel is not None and channel.mute:
+            return f"The channel of the strip “{strip.name}” is muted: unmute it or choose another voice"
+    return ""
+
+
+def flip_away(strip) -> None:
+    """Mute a voice while what Listen heard is compared with it; it stays the voice."""
+    strip.mute = True
+    strip[FLIPPED] = True
+
+
+def flip_back(strip) -> None:
+    """Let a voice that was flipped away be heard again."""
+    strip.mute = False
+    if FLIPPED in strip:
+        del strip[FLIPPED]
+
+
+def lineage(scene, strip):
+    """The meta strips a strip lies in, outermost first, and (what holds the channels, member) pairs."""
+    parents, parent = [], strip.parent_meta()
+    while parent is not None:
+        parents.insert(0, parent)
+        parent = parent.parent_meta()
+    holders = [scene.sequence_editor, *parents]
+    return parents, list(zip(holders, [*parents, strip]))
+
+
+def named(scene, name: str):
+    """The strip of that name in a scene, or None."""
+    if scene is None or scene.sequence_editor is None:
+        return None
+    return compat.strips_all(scene.sequence_editor).get(name)
+
+
+# ---- putting sound in
+
+
+def add(scene, path: str, name: str, start: int, channel: int | None = None):
+    """A new sound strip in a scene from frame `start`, on the lowest channel free for all of it."""
+    editor = scene.sequence_editor or scene.sequence_editor_create()
+    members = compat.strips(editor)
+    strip = members.new_sound(name, path, channel or 1, start)
+    if channel is None:
+        first, last = compat.strip_span(strip)
+        taken = {other.channel for other in members if other != strip
+                 and compat.strip_span(other)[0] < last and compat.strip_span(other)[1] > first}
+        # new_sound moves a strip that would overlap upwards; where it may lie is for us to say.
+        strip.channel = next(number for number in range(1, 129) if number not in taken)
+        if compat.content_start(strip) != start:
+            move(strip, start)
+    return strip
+
+
+def move(strip, start: float) -> None:
+    """Let the content of a strip begin at a scene frame, fraction included."""
+    if hasattr(strip, "content_start"):
+        strip.content_start = start
+    else:
+        strip.frame_start = start
+
+
+def has_audio() -> bool:
+    """Whether this Blender was built with sound (the 4.2 wheel of the bpy module was not)."""
+    return bpy.app.build_options.audaspace

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The denoiser 𝒟(x̃_d, d, a) → x̂_0 of THUNDER (§4.2): a transformer decoder over animation frames.
+
+Queries are the noisy motion; keys and values are the speech features and one token of the diffusion step. Self-attention
+is biased by symmetric ALiBi (no other positional code, so any length can be sampled); cross-attention sees, from frame t,
+only the speech of frame t and the step token.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn, Tensor
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    motion: int  # channels of x: expression, jaw, head, eyes
+    audio: int  # width of the speech features a
+    width: int = 128
+    layers: int = 8
+    heads: int = 4
+    feedforward: int = 512
+    dropout: float = 0.0
+
+
+def alibi_slopes(heads: int) -> Tensor:
+    """[heads] slopes 2^(−8(h+1)/heads) of Press et al. 2022."""
+    return torch.tensor([2.0 ** (-8.0 * (h + 1) / heads) for h in range(heads)])
+
+
+def alibi_bias(frames: int, slopes: Tensor) -> Tensor:
+    """[heads, frames, frames]: −slope · |i − j|, symmetric because animation may look ahead."""
+    t = torch.arange(frames, device=slopes.device)
+    return -slopes[:, None, None] * (t[:, None] - t[None]).abs()
+
+
+def step_embedding(step: Tensor, width: int) -> Tensor:
+    """Sinusoidal code [B, width] of diffusion steps [B]."""
+    frequency = torch.exp(-math.log(10000.0) * torch.arange(width // 2, device=step.device) / (width // 2))
+    angle = step.float()[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], -1)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention [B, T, width] → the same, with an additive bias [heads, T, T]."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        q, k, v = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in self.qkv(x).chunk(3, -1))
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)[None])
+        return self.out(y.transpose(1, 2).flatten(2))
+
+
+class DiagonalCrossAttention(nn.Module):
+    """Attention of frame t to exactly two keys, its own audio frame and the step token, in closed form.
+
+    The paper masks a T × (T + 1) attention down to a diagonal and one column. A softmax over two logits is a sigmoid of
+    their difference, so no T × T matrix is needed: out_t = v_step + σ((q_t·k_t − q_t·k_step)/√d) (v_t − v_step).
+    """
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.q = nn.Linear(width, width)
+        self.kv = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, audio: Tensor, step: Tensor) -> Tensor:
+        """x [B, T, width], audio [B, T, width] (or [1, T, width]: shared by the batch), step [B, width] → [B, T, width]."""
+
+        def split(y: Tensor) -> Tensor:
+            return y.unflatten(-1, (self.heads, -1))
+
+        q = split(self.q(x))
+        k_audio, v_audio = (split(y) for y in self.kv(audio).chunk(2, -1))
+        k_step, v_step = (split(y)[:, None] for y in self.kv(step).chunk(2, -1))
+        logit = ((q * k_audio).sum(-1, keepdim=True) - (q * k_step).sum(-1, keepdim=True)) / math.sqrt(q.shape[-1])
+        # The sigmoid as a softmax, which is computed row by row: the CPU's vectorised sigmoid rounds the last elements of a
+        # tensor otherwise than the rest, and a take would depend on how many takes are sampled with it.
+        share = torch.stack([logit, torch.zeros_like(logit)], -1).softmax(-1)[..., 0]
+        return self.out((v_step + share * (v_audio - v_step)).flatten(-2))
+
+
+class DecoderLayer(nn.Module):
+    def __init__(self, config: DenoiserConfig):
+        super().__init__()
+        w = config.width
+        self.norms = nn.ModuleList(nn.LayerNorm(w) for _ in range(3))
+        self.self_attention = SelfAttention(w, config.heads)
+        self.cross_attention = DiagonalCrossAttention(w, config.heads)
+        self.feedforward = nn.Sequential(
+            nn.Linear(w, config.feedforward), nn.GELU(), nn.Dropout(config.dropout), nn.Linear(config.feedforward, w)
+        )
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, audio: Tensor, step: Tensor, bias: Tensor) -> Tensor:
+        x = x + self.dropout(self.self_attention(self.norms[0](x), bias))
+        x = x + self.dropout(self.cross_attention(self.norms[1](x), audio, step))
+        return x + self.dropout(self.feedforward(self.norms[2](x)))
+
+
+class Denoiser(nn.Module):
+    """Noisy standardised motion [B, T, motion], step [B], speech features [B, T, audio] → x̂_0 [B, T, motion]."""
+
+    def __init__(self, config: DenoiserConfig):
+        super().__init__()
+        self.config = config
+        self.motion_in = nn.Linear(config.motion, config.width)
+        self.audio_in = nn.Linear(config.audio, config.width)
+        self.step_in = nn.Sequential(nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, config.width))
+        self.no_audio = nn.Parameter(torch.zeros(config.audio))  # what is heard when guidance hides the sound
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.motion_out = nn.Linear(config.width, config.motion)
+        self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
+        # Standardisation of motion and of speech features over the training set.
+        self.register_buffer("motion_mean", torch.zeros(config.motion))
+        self.register_buffer("motion_std", torch.ones(config.motion))
+        self.register_buffer("audio_mean", torch.zeros(config.audio))
+        self.register_buffer("audio_std", torch.ones(config.audio))
+
+    def settings(self) -> dict:
+        return asdict(self.config)
+
+    def forward(self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None) -> Tensor:
+        """`silent` bool [B]: rows whose audio is replaced by the learned vector ∅ (classifier-free guidance)."""
+        audio = (audio - self.audio_mean) / self.audio_std
+        if silent is not None:
+            audio = torch.where(silent[:, None, None], self.no_audio, audio)
+        heard = self.audio_in(audio)
+        token = self.step_in(step_embedding(step, self.config.width))
+        bias = alibi_bias(x.shape[1], self.slopes)
+        y = self.motion_in(x)
+        for layer in self.layers:
+            y = layer(y, heard, token, bias)
+        return self.motion_out(self.norm(y))
+
+    def standardise(self, motion: Tensor) -> Tensor:
+        return (motion - self.motion_mean) / self.motion_std
+
+    def restore(self, x: Tensor) -> Tensor:
+        return x * self.motion_std + self.motion_mean

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The three verbs everything above calls: generate takes from a sound, score a motion, listen to a motion."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import BadRequest, BadWeights
+from ..face.head import Head, load_head
+from ..types import FPS, Keep, LipSyncScore, Motion, pack, RATE, Speech, Take, unpack
+from .diffusion.sampling import Kept, WINDOW
+from .flame import opening_mm, width_mm
+from .m2s.judge import Judge
+from .m2s.model import MeshToSpeech
+from .m2s.mouth import Mouth
+from .m2s.score import DAMPED, evidence, grade, late, merits, OFF_FRAMES, Scale, voiced
+from .m2s.vocoder import Vocoder
+from .speech import transcript
+from .speech.audio import sound_hash
+from .speech.encoder import LOUDNESS
+from .speech.phones import PHONES
+from .speech.speaker import SpeakerEncoder, WIDTH as SPEAKER
+from .speech.transcript import Closure
+from .systems.thunder import Heard, Thunder
+from .weights import identify, SHIPPED
+
+Progress = Callable[[float, str], None]
+_PORTION_FRAMES = 1000  # frames denoised together: fewer leave the processor idle, more let an animator wait for the first take
+_M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames heard at once, and the context on either side
+_SCALE_SEEDS, _SCALE_STEPS = (987_654_321, 987_654_322), 10  # the usual performances that lay a sound's scale
+_SCALE_FRAMES, _SCALE_LEAST = 500, 25  # most frames of a sound that they perform; least that must sound
+_REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # sounds whose features and scale are kept, and their frames at most (an hour, 90 MB)
+
+
+def _quiet(fraction: float, message: str) -> None:
+    """Progress that nobody watches."""
+
+
+def _unmet(take: Take) -> None:
+    """A take that nobody waits for before all are there."""
+
+
+def portions(seeds: list[int], frames: int, device: str) -> list[list[int]]:
+    """Seeds of takes of so many frames in the portions they are sampled in: as few as keep the device busy, of even size.
+
+    On a graphics card the takes of a portion cost little more than one: there they come sixteen at a time.
+    """
+    most = 16 if device != "cpu" else min(16, max(1, round(_PORTION_FRAMES / min(frames, WINDOW))))
+    count = -(-len(seeds) // most)
+    bounds = [len(seeds) * i // count for i in range(count + 1)]
+    return [seeds[a:b] for a, b in zip(bounds, bounds[1:])]
+
+
+def _portion(progress: Progress, before: int, size: int, takes: int) -> Progress:
+    """Progress of `size` takes of `takes`, of which `before` are done, as part of the whole."""
+    return lambda fraction, message: progress(0.08 + 0.92 * (before + fraction * size) / takes, message)
+
+
+class Engine:
+    """Everything that is loaded: head, encoder, diffusion model, mesh-to-speech with its judge and vocoder, speaker network."""
+
+    def __init__(self, folder: Path, device: str):
+        self.folder, self.device = folder, device
+        self.head: Head = load_head(folder / "head.npz")
+        self.thunder = Thunder(folder, device, self.head.expression_names)
+        self.mouth = Mouth(self.head).to(device)
+        self.m2s = MeshToSpeech.load(folder).to(device)
+        self.judge = Judge.load(folder).to(device)
+        self.vocoder = Vocoder.load(folder).to(device)
+        self.speaker = SpeakerEncoder.load(folder).to(device)
+        self._check_that_all_fit()
+        self.identity = identify(folder)
+        self.weights = self.identity.fingerprint
+        if self.identity.sentence:
+            print(self.identity.sentence, file=sys.stderr)
+        # What a take is late or damped with: its mouth, not its brows.
+        self._speaking = np.append(self.thunder.speaking, [True] * 3 + [False] * 6)
+        self._known: dict[str, tuple[Heard, Scale]] = {}
+
+    @classmethod
+    def load(cls, weights: str | Path | None = None, device: str | None = None) -> Engine:
+        """Load the weights in a folder (default: the embedded ones) on "cpu", "cuda:0" … (default: GPU if there is one).
+
+        Raises BadWeights, BadHead.
+        """
+        device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
+        return cls(Path(weights) if weights else SHIPPED, device)
+
+    def _check_that_all_fit(self) -> None:
+        """Raise BadWeights where networks of one folder were not trained for each other."""
+        thunder, m2s = self.thunder, self.m2s.config
+        features = (thunder.ear or thunder.encoder).config.width + len(PHONES) + LOUDNESS
+        for what, one, other in (
+            ("encoder and units", thunder.encoder.config.width, thunder.units.centroids.shape[1]),
+            ("encoder and denoiser", features, thunder.denoiser.config.audio),
+            ("encoder and judge", features, self.judge.config.speech),
+            ("m2s and head", (m2s.space, m2s.inputs), ("mouth", self.mouth.size)),
+            ("m2s and judge", m2s.width, self.judge.config.heard),
+            ("m2s and units", m2s.units, thunder.units.count),
+            ("m2s and vocoder", m2s.units, self.vocoder.config.units),
+            ("m2s and speaker", m2s.speaker, SPEAKER),
+            ("vocoder and speaker", self.vocoder.config.speaker, SPEAKER),
+        ):
+            if one != other:
+                raise BadWeights(f"In the weights, {what} were not trained together: take all files from one training, or "
+                                 "reinstall the extension")
+
+    def info(self) -> dict:
+        """What hello answers: engine, device, fingerprint and origin of the weights, channel names, library versions."""
+        return {
+            "engine": self.thunder.name,
+            "device": self.device,
+            "weights": self.weights,
+            "weights_origin": self.identity.origin,
+            "weights_note": self.identity.sentence,
+            "channels": list(self.head.expression_names),
+            "versions": {name: importlib.metadata.version(name) for name in ("torch", "torchaudio", "transformers", "diffusers")},
+        }
+
+    def generate(
+        self, speech: Speech, takes: int, seed: int, steps: int = 20, guidance: float = 1.0, speech_guidance: float = 0.0,
+        keep: Keep | None = None, progress: Progress = _quiet, arrived: Callable[[Take], None] = _unmet,
+    ) -> list[Take]:  # fmt: skip
+        """Sample `takes` performances of a sound, best lip-sync first; take i has seed `seed` + i.
+
+        guidance: s_a of classifier-free guidance.  speech_guidance: strength of the pull of mesh-to-speech, 0 … 2.
+        keep: what is fixed while the rest is sampled so that it flows into it.  `progress` is called with (0 … 1, what is
+        going on) before each step and may raise to cancel.  `arrived` gets every take as soon as it is sampled and scored,
+        in the order of the seeds.
+        """
+        heard, scale = self._hear(speech, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
+        of = f"{takes} take{'s' if takes > 1 else ''}"
+        kept = None if keep is None else self._kept(keep, speech.frames)
+        pull = self.thunder.pulled_by(self.m2s, self.mouth, heard, speech_guidance) if speech_guidance else None
+        about = {
+            "engine": self.thunder.name, "weights": self.weights, "weights_origin": self.identity.origin, "audio": sound_hash(speech),
+            "steps": steps, "guidance": guidance, "speech_guidance": speech_guidance,
+        }  # fmt: skip
+        found = []
+        for seeds in portions([seed + i for i in range(takes)], speech.frames, self.device):
+            tell = _portion(progress, len(found), len(seeds), takes)
+            sampling = f"{len(found)} of {of} sampled" if found else f"Sampling {of}"
+            motions = self.thunder.perform(heard, seeds, steps, guidance, lambda x: tell(0.9 * x, sampling), kept, pull)
+            for m, s, score in zip(motions, seeds, self._grade(motions, heard, scale, tell)):
+                found.append(
+                    Take(m, s, score, opening_mm(self.head, m), width_mm(self.head, m), about | {"seed": s, "score": score.total})
+                )
+                arrived(found[-1])
+        return sorted(found, key=lambda t: (-t.score.total, t.seed))
+
+    def score(self, speech: Speech, motion: Motion) -> LipSyncScore:
+        """How well a motion says a sound. Both start together; the shorter of the two is compared."""
+        motion = self._checked(motion)
+        frames = min(motion.frames, speech.frames)
+        return self._grade([Motion(motion.expression[:frames], motion.jaw[:frames])], *self._hear(speech))[0]
+
+    def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]]]:
+        """When the lips close for the m, b and p of a text in a sound, and the stretches of it, in seconds, that are silent."""
+        _, logits = self.thunder.encoder.hear(self._samples(speech).to(self.device))
+        belief = logits.float().softmax(-1).cpu().numpy()
+        return transcript.closures(belief, text), transcript.pauses(belief)
+
+    def listen(self, motion: Motion, voice: Speech | None = None) -> Speech:
+        """What a motion says, in the voice of `voice` (None: nobody's in particular), as sound of the same length."""
+        motion = self._checked(motion)
+        if voice is None:
+            speaker = torch.full((256,), 256**-0.5, device=self.device)
+        else:
+            speaker = self.speaker.embed(self._samples(voice).to(self.device))
+        sound = self.vocoder.speak(*self._draw(motion, speaker), speaker)[: round(motion.frames / FPS * RATE)]
+        return Speech(sound.cpu().numpy().astype(np.float32), RATE)
+
+    def _windows(self, motion: Motion) -> Iterator[tuple[Tensor, slice]]:
+        """Mouth vertices [1, t, n_m, 3] window by window, so that length costs no memory, and the frames to keep of each."""
+        expression, jaw = (torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(self.device) for x in (motion.expression, motion.jaw))
+        for start in range(0, motion.frames, _M2S_WINDOW):
+            end = min(start + _M2S_WINDOW, motion.frames)
+            a, b = max(0, start - _M2S_MARGIN), min(motion.frames, end + _M2S_MARGIN)
+            yield self.mouth(expression[None, a:b], jaw[None, a:b]), slice(start - a, end - a)
+
+    @torch.no_grad()
+    def _draw(self, motion: Motion, speaker: Tensor) -> tuple[Tensor, Tensor]:
+        """Motion → log-mel [4T, 80] and speech units [2T] of what it says."""
+        mels, units = [], []
+        for seen, keep in self._windows(motion):
+            logits, mel = self.m2s(seen, speaker[None])
+            mels.append(mel[0, 4 * keep.start : 4 * keep.stop])
+            units.append(logits[0, 2 * keep.start : 2 * keep.stop].argmax(-1))
+        return torch.cat(mels), torch.cat(units)
+
+    def _hear(self, speech: Speech, progress: Callable[[float], None] = lambda fraction: None) -> tuple[Heard, Scale]:
+        """What is heard in a sound, and the scale of its scores; the last few sounds are remembered, of long ones fewer."""
+        progress(0.0)
+        key = sound_hash(speech)
+        if key not in self._known:
+            def frames() -> int:
+                return sum(heard.frames for heard, _ in self._known.values()) + speech.frames
+
+            while len(self._known) >= _REMEMBERED or (self._known and frames() > _REMEMBERED_FRAMES):
+                self._known.pop(next(iter(self._known)))
+            heard = self.thunder.hear(self._samples(speech), speech.frames, progress)
+            self._known[key] = heard, self._scale(heard)
+        return self._known[key]
+
+    @torch.no_grad()
+    def _scale(self, heard: Heard) -> Scale:
+        """The scale of a sound's scores, from what two usual performances get as they are, damped, and late or early."""
+        known = self.judge.config
+        loud = voiced(heard.features[:, -LOUDNESS:])
+        if loud.sum() < _SCALE_LEAST:
+            return Scale((known.off, known.damped, known.right), (8.0, 45.0, 93.0))
+        start = 0
+        if heard.frames > _SCALE_FRAMES:  # where most is said
+            said = torch.cat([loud.new_zeros(1), loud.cumsum(0)])
+            start = int((said[_SCALE_FRAMES:] - said[:-_SCALE_FRAMES]).argmax())
+        part = heard.part(start, min(heard.frames, start + _SCALE_FRAMES))
+        faults: dict[str, list[Motion]] = {"off": [], "damped": [], "usual": []}
+        for motion in self.thunder.perform(part, _SCALE_SEEDS, _SCALE_STEPS, 1.0, lambda fraction: None):
+            x = pack(motion)
+            for shift in (-OFF_FRAMES, OFF_FRAMES):
+                faults["off"].append(unpack(np.where(self._speaking, late(x, shift), x), self.head.channels))
+            faults["damped"].append(unpack(np.where(self._speaking, DAMPED * x, x), self.head.channels))
+            faults["usual"].append(motion)
+        found = [float(self._merits(motions, part).mean()) for motions in faults.values()]
+        return Scale((found[0], found[1], found[2]))
+
+    def _opinion(self, motion: Motion, heard: Heard) -> Tensor:
+        """The judge's opinion [1, T] of a motion that starts with a sound."""
+        felt, lips, nats = self._look(motion, heard)
+        return self.judge(felt, heard.features[None, : motion.frames], lips, nats)
+
+    def _merits(self, motions: list[Motion], heard: Heard) -> Tensor:
+        loud = heard.features[: motions[0].frames, -LOUDNESS:]
+        return torch.cat([merits(self._opinion(motion, heard).float(), loud) for motion in motions])
+
+    @torch.no_grad()
+    def _grade(self, motions: list[Motion], heard: Heard, scale: Scale, progress: Progress = _quiet) -> list[LipSyncScore]:
+        """Scores of motions of one length against the start of a sound that was heard before."""
+        scores = []
+        for i, motion in enumerate(motions):
+            progress(0.9 + 0.1 * i / len(motions), "Ranking by lip-sync")
+            scores += grade(self._opinion(motion, heard), heard.features[: motion.frames, -LOUDNESS:], scale)
+        return scores
+
+    @torch.no_grad()
+    def evidence_of(self, motion: Motion, heard: Heard) -> np.ndarray:
+        """Nats per frame [T] that a motion's mouth gives for the speech units of a sound."""
+        return self._look(motion, heard)[2][0].cpu().numpy()
+
+    def _look(self, motion: Motion, heard: Heard) -> tuple[Tensor, Tensor, Tensor]:
+        """What mesh-to-speech hears [1, T, w], where the lips are [1, T, 4, 3], evidence for the sound's units [1, T]."""
+        felt, lips, nats, at = [], [], [], 0
+        for seen, keep in self._windows(motion):
+            once, twice = self.m2s.hear(seen)
+            felt.append(once[:, keep])
+            lips.append(seen[:, keep][:, :, self.mouth.lips])
+            said = self.m2s.unit_head(twice)[:, 2 * keep.start : 2 * keep.stop]
+            nats.append(evidence(said, heard.units[at : at + said.shape[1]], self.m2s.unit_log_prior))
+            at += said.shape[1]
+        return torch.cat(felt, 1), torch.cat(lips, 1), torch.cat(nats, 1)
+
+    def _kept(self, keep: Keep, frames: int) -> Kept:
+        x, mask = pack(self._checked(keep.motion)), np.asarray(keep.mask, bool)
+        if mask.shape != x.shape or len(x) != frames:
+            raise BadRequest(f"What is to be kept has {len(x)} frames, the sound {frames}: choose the take of this sound")
+        return Kept(torch.from_numpy(mask), torch.from_numpy(x))
+
+    def _samples(self, speech: Speech) -> Tensor:
+        if speech.rate != RATE:
+            raise BadRequest(f"The engine hears sound at {RATE} Hz, this one has {speech.rate}: read it with read_sound")
+        return torch.from_numpy(np.ascontiguousarray(speech.samples, np.float32))
+
+    def _checked(self, motion: Motion) -> Motion:
+        n = self.head.channels
+        if motion.frames < 1 or motion.expression.shape != (motion.frames, n) or motion.jaw.shape != (motion.frames, 3):
+            raise BadRequest(f"The motion does not have this head's {n} channels and a jaw: take it from a head that THUNDER made")
+        if not (np.isfinite(motion.expression).all() and np.isfinite(motion.jaw).all()):
+            raise BadRequest("The motion holds values that are not numbers: look for broken keys on the head")
+        return motion

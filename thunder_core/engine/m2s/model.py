@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mesh-to-speech (§4.1): what a mouth, seen frame by frame, says — speech units and a mel spectrogram."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+import torchaudio
+from torch import nn, Tensor
+
+from ..speech.mel import BINS
+from ..weights import load_network, typed
+
+
+@dataclass(frozen=True)
+class MeshToSpeechConfig:
+    inputs: int  # numbers per frame that it sees
+    space: str = "mouth"  # … of the mouth's vertices, the whole "face"'s, or the coefficients ("exp")
+    units: int = 200
+    speaker: int = 256
+    width: int = 192
+    layers: int = 4
+    heads: int = 4
+    feedforward: int = 768
+    kernel: int = 15  # of the depthwise convolution, frames of 40 ms
+    dropout: float = 0.1
+
+
+class MeshToSpeech(nn.Module):
+    """`mouth2s`, `face2s` or `exp2s`: what `mouth.SPACES` shows of a motion [B, T, …] and speaker [B, 256]
+    → unit logits [B, 2T, units] at 50 Hz and log-mel [B, 4T, 80] at 100 Hz."""
+
+    def __init__(self, config: MeshToSpeechConfig):
+        super().__init__()
+        self.config = config
+        w = config.width
+        # Inputs are brought to unit spread by one number, so that directions keep their relative size.
+        self.register_buffer("scale", torch.tensor(0.003))
+        self.register_buffer("mel_mean", torch.full((BINS,), -6.0))
+        self.register_buffer("mel_std", torch.full((BINS,), 2.0))
+        self.register_buffer("unit_log_prior", torch.zeros(config.units))
+        self.mesh_in = nn.Sequential(nn.Linear(config.inputs, 2 * w), nn.GELU(), nn.Linear(2 * w, w), nn.LayerNorm(w))
+        self.body = torchaudio.models.Conformer(
+            w, config.heads, config.feedforward, config.layers, config.kernel, config.dropout, use_group_norm=True
+        )
+        self.between = nn.Conv1d(w, w, 3, padding=1)  # 25 → 50 Hz: repetition, then this
+        self.unit_head = nn.Linear(w, config.units)
+        self.mel_head = nn.Sequential(
+            nn.Conv1d(w + config.speaker, 2 * w, 5, padding=2), nn.GELU(),
+            nn.Conv1d(2 * w, 2 * w, 5, padding=2), nn.GELU(),
+            nn.Conv1d(2 * w, 2 * BINS, 1),
+        )  # fmt: skip
+
+    @classmethod
+    def load(cls, folder: Path, name: str = "m2s") -> MeshToSpeech:
+        """A network among the weights of a folder, the embedded mouth2s unless another is named. Raises BadWeights."""
+        return load_network(folder / name, lambda config: cls(typed(MeshToSpeechConfig, config)))
+
+    def settings(self) -> dict:
+        return asdict(self.config)
+
+    def hear(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """What the mouth says: features [B, T, width] at 25 fps, and [B, 2T, width] at 50 Hz."""
+        x = self.mesh_in(seen.flatten(2) / self.scale)
+        x, _ = self.body(x, torch.full((len(x),), x.shape[1], device=x.device))
+        twice = x.repeat_interleave(2, 1)
+        return x, twice + F.gelu(self.between(twice.transpose(1, 2)).transpose(1, 2))
+
+    def forward(self, seen: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
+        _, x = self.hear(seen)
+        logits = self.unit_head(x)
+        voiced = torch.cat([x, speaker[:, None].expand(-1, x.shape[1], -1)], -1)
+        mel = self.mel_head(voiced.transpose(1, 2)).transpose(1, 2)  # [B, 2T, 2·80]: two 10 ms frames each
+        return logits, mel.unflatten(-1, (2, BINS)).flatten(1, 2) * self.mel_std + self.mel_mean

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What mesh-to-speech may look at (§4.1): the mouth's vertices, the whole face's, or the coefficients themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn, Tensor
+
+from ...face.head import Head
+from ..flame import FlameLayer
+
+LIPS, UPPER_TEETH, LOWER_TEETH, TONGUE = range(4)  # values of Head.mouth_parts
+
+
+class _Vertices(nn.Module):
+    """Expression [B, T, n] and jaw [B, T, 3] → offsets of some vertices [B, T, m, 3], metres from the rest pose.
+
+    The head's own turning is left out: a mouth says the same when the head nods.
+    """
+
+    shake = 2e-4  # metres of noise in training: samplers are not as smooth as the teacher
+
+    def __init__(self, head: Head, ids: np.ndarray):
+        super().__init__()
+        self.channels = head.channels
+        self.layer = FlameLayer(head, ids)
+        self.register_buffer("rest", torch.from_numpy(head.v_template[ids].astype(np.float32)), persistent=False)
+
+    @property
+    def size(self) -> int:
+        """Numbers per frame."""
+        return 3 * len(self.rest)
+
+    def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
+        batch, frames = jaw.shape[:2]
+        moved = self.layer(expression.flatten(0, 1), jaw.flatten(0, 1)) - self.rest
+        return moved.unflatten(0, (batch, frames))
+
+
+class Mouth(_Vertices):
+    """`mouth2s`: V_m [B, T, n_m, 3], the one mouth that listening and scoring use.
+
+    inner: bool [n_m], teeth and tongue.  lips: indices [4] of the inner lips' middles, upper and lower, and of the corners.
+    """
+
+    def __init__(self, head: Head):
+        super().__init__(head, head.mouth_vertices)
+        lips = [head.inner_lip_upper_mid, head.inner_lip_lower_mid, head.mouth_corner_left, head.mouth_corner_right]
+        self.register_buffer("lips", torch.tensor([int(np.flatnonzero(head.mouth_vertices == v)[0]) for v in lips]), persistent=False)
+        self.register_buffer("inner", torch.from_numpy(head.mouth_parts != LIPS), persistent=False)
+
+    def shape(self, moved: Tensor) -> Tensor:
+        """Gap of the inner lips and distance of the corners [B, T, 2], metres, of offsets [B, T, n_m, 3]."""
+        upper, lower, left, right = (moved[:, :, self.lips] + self.rest[self.lips]).unbind(2)
+        return torch.stack([(upper - lower).norm(dim=-1), (left - right).norm(dim=-1)], -1)
+
+
+class Face(_Vertices):
+    """`face2s`: V [B, T, n_v, 3], every vertex of the head."""
+
+    def __init__(self, head: Head):
+        super().__init__(head, np.arange(len(head.v_template)))
+
+
+class Coefficients(nn.Module):
+    """`exp2s`: x = [ψ | θ_jaw] [B, T, n + 3], each in units of about its own spread."""
+
+    shake = 0.1
+
+    def __init__(self, head: Head):
+        super().__init__()
+        self.channels = head.channels
+        self.register_buffer("unit", torch.cat([torch.full((head.channels,), 0.15), torch.full((3,), 0.05)]), persistent=False)
+
+    @property
+    def size(self) -> int:
+        return len(self.unit)
+
+    def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
+        return torch.cat([expression, jaw], -1) / self.unit
+
+
+SPACES: dict[str, Callable[[Head], nn.Module]] = {"mouth": Mouth, "face": Face, "exp": Coefficients}
+
+
+def weights_name(space: str) -> str:
+    """File, without its ending, of the mesh-to-speech that looks at a space: mouth2s is the one that ships."""
+    return "m2s" if space == "mouth" else f"m2s-{space}"

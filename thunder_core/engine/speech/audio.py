@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads any sound file as the 16 kHz mono speech the models hear, and says in a sentence why when it cannot."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import queue
+import shutil
+import stat
+import struct
+import subprocess
+import threading
+import time
+import wave
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from scipy.signal import resample_poly
+
+from ... import child_process
+from ...errors import BadSound, NoVoice
+from ...types import RATE, Speech
+
+SHORTEST = 0.3  # seconds; less than a syllable, and less than the encoder's receptive field
+LONGEST = 60 * 60  # seconds; more than an hour of one strip is a mistake
+SILENCE = 1e-4  # peak deviation from the mean below which nothing can be heard (−80 dB)
+LOWEST_RATE = 4000  # Hz; below it no speech survives (telephone: 8000)
+HIGHEST_RATE = 768000  # Hz; no recorder goes beyond, damaged headers do
+BLOCK = 10  # seconds resampled at once, so that an hour needs no more memory than its result
+DECODED = 1 << 18  # samples, of all channels together, decoded at once, however many channels a file has
+STALLED = 60  # seconds without a sample after which ffmpeg is given up
+POLL = 0.05  # seconds between two looks at whether the work was cancelled, while ffmpeg is silent
+FRAME = 320  # samples; 20 ms
+SPIKE_FRAMES, SPIKE_FACTOR = 25, 4.0  # a spike is this many times louder than all but half a second of the loudest frames
+# ffmpeg's names of the formats that hold sound. Playlists, concatenations, devices and filters, which lead to other
+# files, are none of them.
+FORMATS = (
+    "aac,ac3,act,aiff,amr,amrnb,amrwb,ape,asf,au,avi,bit,caf,dsf,dts,dtshd,eac3,flac,flv,g722,g729,gsm,iff,ircam,loas,matroska,"
+    "mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,oga,ogg,oma,qcp,rm,rso,shn,sln,sox,tak,truehd,tta,voc,vqf,w64,wav,wsaud,"
+    "wv,xwma"
+)
+Progress = Callable[[float], None]
+
+
+def _quiet(fraction: float) -> None:
+    """Progress that nobody watches."""
+
+
+def read_sound(path: str | os.PathLike, progress: Progress = _quiet) -> Speech:
+    """The sound in `path`, mono (mean of the channels), 16 kHz, float32 −1..1.
+
+    Reads what libsndfile reads (WAV, FLAC, OGG, MP3, AIFF …) and, where an ffmpeg is on PATH, what that reads, block by
+    block: an hour at any rate needs little more memory than its result. `progress` is called with 0 … 1 several times a
+    second and may raise to stop.  A sound beyond ±1 is scaled down as a whole; only a spike (a few milliseconds, four
+    times louder than the loudest half second besides) is cut off, since it would hide the voice.
+
+    Raises BadSound (no file, not a sound, shorter than 0.3 s, longer than 60 min, not-a-number samples, channels
+    that cancel each other) and NoVoice (digital silence).
+    """
+    path = os.fspath(path)
+    name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
+    try:
+        kind = os.stat(path).st_mode
+    except (OSError, ValueError):
+        kind = 0
+    if not kind or stat.S_ISDIR(kind):
+        raise BadSound(f"There is no sound file “{name}”: check that it was not moved or deleted")
+    if not stat.S_ISREG(kind):
+        raise BadSound(f"“{name}” is a pipe or a device, not a file: save the sound as a file")
+    if not os.access(path, os.R_OK):
+        raise BadSound(f"“{name}” may not be read: change its permissions or copy it elsewhere")
+
+    sound = _read_with_soundfile(path, name, progress)
+    if sound is None:
+        sound = _read_with_ffmpeg(path, name, progress)
+    mono = sound.samples()
+
+    seconds = len(mono) / RATE
+    if seconds < SHORTEST:
+        raise BadSound(f"“{name}” holds {seconds:.2f} s of sound: choose one of at least {SHORTEST} s")
+    lowest, highest = float(mono.min()), float(mono.max())
+    if not math.isfinite(lowest + highest):
+        at = int(np.argmin(np.isfinite(mono))) / RATE
+        raise BadSound(f"“{name}” holds values that are not numbers (first at {at:.2f} s): export the sound again")
+    mean = float(mono.mean(dtype=np.float64))
+    if max(highest - mean, mean - lowest) < SILENCE:
+        if sound.swing >= 100 * SILENCE:
+            raise BadSound(f"The channels of “{name}” cancel each other when mixed to one: use a single channel of it")
+        raise NoVoice(f"“{name}” is silent: choose a sound with a voice in it, or turn up its volume")
+    peak = max(highest, -lowest)
+    if peak > 1:
+        ceiling = max(1.0, SPIKE_FACTOR * _peak_but_for_spikes(mono))
+        if peak > ceiling:
+            np.clip(mono, -ceiling, ceiling, out=mono)
+            peak = ceiling
+        mono /= np.float32(peak)
+    progress(1.0)
+    return Speech(samples=mono, rate=RATE)
+
+
+def write_sound(path: str | os.PathLike, speech: Speech) -> None:
+    """Writes `speech` as a 16-bit WAV, samples beyond ±1 clipped. Raises OSError (ENOSPC when the disk is full)."""
+    # Not with libsndfile, which reports a full disk as a damaged file.
+    with open(path, "wb") as file, wave.open(file, "wb") as out:
+        out.setparams((1, 2, speech.rate, len(speech.samples), "NONE", ""))
+        for start in range(0, len(speech.samples), DECODED):
+            block = np.clip(speech.samples[start : start + DECODED], -1, 1)
+            out.writeframesraw(np.rint(block * 32767).astype("<i2").tobytes())
+
+
+def sound_hash(speech: Speech) -> str:
+    """First 16 hexadecimal digits of the SHA-256 of the samples: the same sound has the same, whatever its file."""
+    return hashlib.sha256(np.ascontiguousarray(speech.samples, dtype="<f4")).hexdigest()[:16]
+
+
+def _peak_but_for_spikes(mono: np.ndarray) -> float:
+    """The highest absolute sample of [n] outside the loudest half second (or twentieth of a short sound)."""
+    frames = mono[: len(mono) // FRAME * FRAME].reshape(-1, FRAME)
+    peaks = np.maximum(frames.max(axis=1), -frames.min(axis=1))
+    rank = min(SPIKE_FRAMES, max(2, len(peaks) // 20))
+    return float(np.partition(peaks, -1 - rank)[-1 - rank])
+
+
+class _Mono:
+    """Collects blocks of a sound [n, channels] at `rate` as mono samples at 16 kHz.
+
+    A polyphase filter (Kaiser window, 10 zero crossings) reaches a fixed distance, so each piece is filtered with that much
+    of its neighbours around it and the seams are exact. Only the pieces in work are kept at the file's own rate.
+    swing: half the widest swing of any channel.
+    """
+
+    def __init__(self, rate: int, name: str):
+        shared = math.gcd(rate, RATE)
+        self.rate, self.name = rate, name
+        self.up, self.down = RATE // shared, rate // shared
+        # A multiple of `down`: whole output samples.
+        self.reach = self.down * (math.ceil(10 * max(self.up, self.down) / self.up / self.down) + 1)
+        self.size = BLOCK * rate  # frames of a piece: also a multiple of `down`
+        self.frames = 0
+        self.lowest = self.highest = None
+        self.waiting: list[np.ndarray] = []  # of the piece that is being collected
+        self.waiting_frames = 0
+        self.piece: np.ndarray | None = None  # complete, filtered once what follows it is known
+        self.before = np.zeros(0, np.float32)  # what came before that piece, as far as the filter reaches
+        self.done: list[np.ndarray] = []
+
+    def add(self, block: np.ndarray) -> None:
+        """Take in float32 [n, channels]. Raises BadSound when the sound has become too long."""
+        self.frames += len(block)
+        if self.frames > LONGEST * self.rate:
+            raise BadSound(f"“{self.name}” is longer than {LONGEST // 60} minutes: cut it into shorter strips")
+        low, high = block.min(axis=0), block.max(axis=0)
+        self.lowest = low if self.lowest is None else np.fmin(self.lowest, low)
+        self.highest = high if self.highest is None else np.fmax(self.highest, high)
+        mono = block.mean(axis=1)
+        while len(mono):
+            part = mono[: self.size - self.waiting_frames]
+            mono = mono[len(part) :]
+            self.waiting.append(part)
+            self.waiting_frames += len(part)
+            if self.waiting_frames == self.size:
+                self._next()
+
+    def samples(self) -> np.ndarray:
+        """All of it, float32 [ceil(n · 16000 / rate)]. To be called once, at the end."""
+        self._next()
+        self._next()
+        out, at = np.empty(sum(map(len, self.done)), np.float32), 0
+        self.done.reverse()
+        while self.done:  # each freed as soon as it is copied: never twice the result
+            part = self.done.pop()
+            out[at : at + len(part)] = part
+            at += len(part)
+        return out
+
+    @property
+    def swing(self) -> float:
+        return 0.0 if self.lowest is None else float(np.max(self.highest - self.lowest)) / 2
+
+    def _next(self) -> None:
+        """The collected piece is complete: filter the one before it."""
+        piece = np.concatenate(self.waiting) if self.waiting else np.zeros(0, np.float32)
+        self.waiting, self.waiting_frames = [], 0
+        if self.piece is not None and len(self.piece):
+            self.done.append(self._filtered(self.piece, piece[: self.reach]))
+            before = np.concatenate([self.before, self.piece])[-self.reach :]
+            self.before = before[len(before) % self.down :]
+        self.piece = piece
+
+    def _filtered(self, piece: np.ndarray, after: np.ndarray) -> np.ndarray:
+        if self.rate == RATE:
+            return piece
+        around = np.concatenate([self.before, piece, after])
+        start = len(self.before) * self.up // self.down
+        count = math.ceil(len(piece) * self.up / self.down)
+        return resample_poly(around, self.up, self.down)[start : start + count].astype(np.float32)
+
+
+def _read_with_soundfile(path: str, name: str, progress: Progress) -> _Mono | None:
+    """The sound as libsndfile reads it; None when that does not know the format."""
+    import soundfile
+
+    try:
+        sound = soundfile.SoundFile(path if os.name == "nt" else os.fsencode(path))  # a name need not be UTF-8
+    except (soundfile.LibsndfileError, TypeError, OSError):
+        return None
+    with sound:
+        mono = _Mono(_checked(sound.samplerate, name), name)
+        # The header may promise an hour that the file does not hold (a stream, a broken copy), so its claim serves the
+        # progress alone; what is read is counted.
+        claimed = max(1, min(sound.frames, LONGEST * mono.rate))
+        size = max(1, DECODED // sound.channels)
+        try:
+            while len(block := sound.read(size, dtype="float32", always_2d=True)):
+                mono.add(block)
+                progress(min(1.0, mono.frames / claimed))
+        except soundfile.LibsndfileError:
+            # A damaged end: keep what was decoded before it; nothing decoded means it is no sound.
+            if not mono.frames:
+                return None
+    return mono
+
+
+def _checked(rate: int, name: str) -> int:
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise BadSound(f"“{name}” claims {rate} samples a second, which no voice recording has: export it again")
+    return rate
+
+
+def _read_with_ffmpeg(path: str, name: str, progress: Progress) -> _Mono:
+    """The same through the ffmpeg on PATH, from this local file alone; BadSound when it knows no better.
+
+    It ends with this process, and at once when `progress` raises.
+    """
+    no_sound = BadSound(f"“{name}” is not a sound that can be read here: save it as WAV, FLAC, OGG or MP3")
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        raise no_sound
+    command = [
+        ffmpeg, "-v", "error", "-nostdin", "-format_whitelist", FORMATS, "-protocol_whitelist", "file",
+        "-i", "file:" + os.path.abspath(path), "-map", "0:a:0", "-map_metadata", "-1", "-ar", str(RATE), "-t", str(LONGEST + 1),
+        "-c:a", "pcm_f32be", "-f", "au", "pipe:1",
+    ]  # fmt: skip
+    try:
+        process = child_process.start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    except OSError as error:
+        raise no_sound from error
+    try:
+        mono = _Mono(RATE, name)
+        for block in _au_blocks(_chunks(process.stdout, name, progress)):
+            mono.add(block)
+        if process.wait() != 0 or not mono.frames:
+            raise no_sound
+    except (ValueError, struct.error) as error:
+        raise no_sound from error
+    finally:
+        child_process.end(process)
+    return mono
+
+
+def _chunks(pipe, name: str, progress: Progress) -> Iterator[bytes]:
+    """What comes out of a pipe, with `progress` called while nothing does. Raises BadSound when nothing comes for too long."""
+    arrived: queue.Queue = queue.Queue(maxsize=8)
+    over = threading.Event()
+
+    def read() -> None:
+        data = None
+        while data != b"" and not over.is_set():
+            try:
+                data = pipe.read1(1 << 18)
+            except (OSError, ValueError):  # closed: the process was ended
+                data = b""
+            while not over.is_set():
+                try:
+                    arrived.put(data, timeout=POLL)
+                    break
+                except queue.Full:
+                    pass
+
+    reader = threading.Thread(target=read, name="thunder ffmpeg", daemon=True)
+    reader.start()
+    last = time.monotonic()
+    try:
+        while True:
+            progress(0.0)  # ffmpeg does not say how much is left
+            try:
+                data = arrived.get(timeout=POLL)
+            except queue.Empty:
+                if time.monotonic() > last + STALLED:
+                    raise BadSound(f"Reading “{name}” stopped half-way: copy the file to this computer's own disk") from None
+                continue
+            if not data:
+                return
+            last = time.monotonic()
+            yield data
+    finally:
+        over.set()
+
+
+def _au_blocks(chunks: Iterator[bytes]) -> Iterator[np.ndarray]:
+    """Blocks float32 [n, channels] of a Sun audio stream of 32-bit floats. Raises ValueError for anything else."""
+    data = b""
+    while len(data) < 24 and (more := next(chunks, b"")):
+        data += more
+    magic, offset, _, encoding, rate, channels = struct.unpack(">4s5I", data[:24])
+    if magic != b".snd" or encoding != 6 or rate != RATE or not 0 < channels <= 1024 or offset > 1 << 16:
+        raise ValueError("not the stream that was asked for")
+    while len(data) < offset and (more := next(chunks, b"")):
+        data += more
+    data = data[offset:]
+    while True:
+        whole = len(data) // (4 * channels) * (4 * channels)
+        if whole:
+            yield np.frombuffer(data[:whole], ">f4").astype(np.float32).reshape(-1, channels)
+        data = data[whole:]
+        more = next(chunks, b"")
+        if not more:
+            return
+        data += more

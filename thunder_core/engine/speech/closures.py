@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When lips must meet: the shape of a closure over animation frames, from the sounds that demand it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...types import FPS
+
+LABELS_PER_SECOND = 100
+
+
+def segments(mask: np.ndarray) -> list[tuple[int, int]]:
+    """(first, behind last) of every run of True in [N]."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(mask).astype(int), [0]])))
+    return list(zip(edges[::2], edges[1::2]))
+
+
+def closure(demanded: np.ndarray, frames: int, before: float = 0.07, after: float = 0.06) -> np.ndarray:
+    """How closed the lips must be [frames], 0 … 1 at 25 fps, where `demanded` [M] at 100 Hz says a sound needs it.
+
+    Lips lead the sound: closing starts `before` s ahead, holds for the sound, opens within `after` s. Every closure
+    reaches 1 on at least one animation frame, however short it is.
+    """
+    t = np.arange(frames) / FPS
+    shut = np.zeros(frames)
+    for a, b in segments(demanded):
+        start, end = a / LABELS_PER_SECOND - 0.01, max(b / LABELS_PER_SECOND - 0.02, a / LABELS_PER_SECOND + 0.02)
+        ramp = np.where(t < start, 1 - (start - t) / before, np.where(t > end, 1 - (t - end) / after, 1.0))
+        ramp = np.clip(ramp, 0, 1)
+        ramp = ramp * ramp * (3 - 2 * ramp)
+        nearest = int(np.clip(round((start + end) / 2 * FPS), 0, frames - 1))
+        ramp[nearest] = 1.0
+        shut = np.maximum(shut, ramp)
+    return shut

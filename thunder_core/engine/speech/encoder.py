@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The speech encoder: a small wav2vec 2.0-family network (filter banks in, conformer) trained to hear phones.
+
+Stands where the paper has wav2vec 2.0 base (§4.2, 𝒜): features of the waveform, interpolated to exactly T animation
+frames. Loudness is appended, because a jaw follows the voice's strength as well as its phones.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn, Tensor
+from transformers import AutoConfig, AutoModel, PretrainedConfig, Wav2Vec2BertConfig, Wav2Vec2BertModel
+
+from ...errors import BadWeights
+from ...types import FPS, RATE
+from ..weights import load_network, typed
+from .mel import BINS, HOP, level, LogMel, PIECE
+from .phones import PHONES, SILENCE
+
+ENCODER_RATE = 50.0  # feature frames per second
+_OFFSET = 0.005  # s: feature frame i sees mel frames 2i−1 … 2i+2 and is therefore centred on i/50 + 5 ms
+_CHUNK = 20 * 50  # feature frames encoded at once, so that an hour of sound needs no more memory than a minute
+_MARGIN = 50  # feature frames of context on either side of a chunk
+_NEAR, _EASE = 8, 4  # animation frames around speech in which lips are alive, and over which they come to rest
+_LOUD = 3.0  # nats (26 dB) below the loudest frames: what counts for a clip's spectral mean
+_LACKS = 40  # samples
+LOUDNESS = 2  # loudness channels appended to the hidden features
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    width: int = 192
+    layers: int = 5
+    heads: int = 4
+    kernel: int = 31  # of the depthwise convolution, frames of 20 ms
+    ahead: int = 8  # frames: the family's convolutions look back only, so every frame is read this much later
+    # Configuration of a transformers network that reads the waveform (Wav2Vec2, HuBERT, WavLM); none: filter banks and a conformer.
+    body: dict | None = None
+
+
+_BODIES = ("wav2vec2", "hubert", "wavlm")
+_NOT_ITS_SHAPE = ("attn_implementation", "quantization_config", "auto_map")  # what could name code or files elsewhere
+
+
+def _body_config(body: dict) -> PretrainedConfig:
+    """The configuration of a transformers network of the waveform, from the settings that its kind knows and no others.
+
+    Raises ValueError for another kind of network.
+    """
+    kind = body.get("model_type")
+    if kind not in _BODIES:
+        raise ValueError(f"a speech network of the kind {str(kind)[:40]!r}")
+    known = AutoConfig.for_model(kind).to_dict().keys()
+    settings = {name: value for name, value in body.items() if name in known and name[0] != "_" and name not in _NOT_ITS_SHAPE}
+    return AutoConfig.for_model(**settings | {"model_type": kind})
+
+
+class SpeechEncoder(nn.Module):
+    """Waveform [B, samples] at 16 kHz → hidden features [B, N, width] at 50 Hz and phone logits [B, N, 40]."""
+
+    def __init__(self, config: EncoderConfig = EncoderConfig()):
+        super().__init__()
+        self.config = config
+        self.log_mel = LogMel(400)
+        self.register_buffer("mel_std", torch.full((BINS,), 1.5))
+        if config.body:
+            self.body = AutoModel.from_config(_body_config(config.body))
+        else:
+            self.body = Wav2Vec2BertModel(
+                Wav2Vec2BertConfig(
+                    hidden_size=config.width, num_hidden_layers=config.layers, num_attention_heads=config.heads,
+                    intermediate_size=4 * config.width, feature_projection_input_dim=4 * BINS,
+                    conv_depthwise_kernel_size=config.kernel, position_embeddings_type="rotary",
+                    # A few epochs over augmented speech leave nothing to drop out for, and its random numbers are a third of a step.
+                    hidden_dropout=0.0, activation_dropout=0.0, attention_dropout=0.0,
+                    feat_proj_dropout=0.0, layerdrop=0.0, apply_spec_augment=False, add_adapter=False,
+                )
+            )  # fmt: skip
+        self.phone_head = nn.Linear(config.width, len(PHONES))
+        self.ctc_head = nn.Linear(config.width, len(PHONES))  # silence is its blank
+
+    @classmethod
+    def adopt(cls, folder: Path) -> SpeechEncoder:
+        """An encoder around the pretrained Wav2Vec2, HuBERT or WavLM network in a local folder; its heads are untrained.
+
+        Raises BadWeights.
+        """
+        try:
+            body = AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise BadWeights(f"“{folder}” holds no speech network that transformers can read ({error}): choose its folder") from error
+        config = body.config.to_dict()
+        if not getattr(body.config, "conv_stride", None) or math.prod(body.config.conv_stride) != 2 * HOP:
+            raise BadWeights(f"“{folder}” does not read the waveform in steps of 20 ms: choose a Wav2Vec2, HuBERT or WavLM network")
+        body.config.apply_spec_augment = False
+        encoder = cls(EncoderConfig(width=body.config.hidden_size, body={"model_type": config["model_type"]} | json.loads(body.config.to_json_string())))
+        encoder.body.load_state_dict(body.state_dict())
+        return encoder
+
+    @classmethod
+    def load(cls, folder: Path, name: str = "encoder") -> SpeechEncoder:
+        """An encoder among the weights of a folder. Raises BadWeights."""
+        return load_network(folder / name, lambda config: cls(typed(EncoderConfig, config)), computed="log_mel.")
+
+    def settings(self) -> dict:
+        return asdict(self.config)
+
+    def prepare(self, samples: Tensor) -> Tensor:
+        """What `encode` reads of [B, samples]: [B, 2N, 80] log-mel, or for a network of the waveform [B, N, 320]."""
+        if not self.config.body:
+            return self.spectrogram(samples)
+        n = samples.shape[-1] // (2 * HOP)
+        x = samples[:, : n * 2 * HOP]
+        x = (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + 1e-5)
+        return x.unflatten(-1, (n, 2 * HOP))
+
+    def spectrogram(self, samples: Tensor) -> Tensor:
+        """Standardised log-mel [B, 2N, 80] of [B, samples], an even number of 10 ms frames, two per feature frame.
+
+        The mean over the clip's loud frames is taken away, and with it the microphone, the room's colour and the gain.
+        """
+        n = samples.shape[-1] // (2 * HOP)
+        mel = self.log_mel(samples)[:, : 2 * n]
+        energy = mel.mean(-1, keepdim=True)
+        peak = torch.quantile(energy, 0.95, dim=1, keepdim=True)
+        loud = torch.sigmoid(2 * (energy - peak + _LOUD))
+        return (mel - (loud * mel).sum(1, keepdim=True) / loud.sum(1, keepdim=True)) / self.mel_std
+
+    def encode(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
+        """What `prepare` made → (hidden [B, N, width], phone logits [B, N, 40])."""
+        if self.config.body:
+            # Its first layers see 25 ms: half of what a frame lacks is added on either side, and N steps give N frames.
+            hidden = self.body(F.pad(prepared.flatten(1), (_LACKS, _LACKS))).last_hidden_state
+            return hidden, self.phone_head(hidden)
+        mel = prepared
+        ahead = self.config.ahead
+        around = F.pad(mel, (0, 0, 1, 1 + 2 * ahead), mode="replicate")  # frame 2i−1 … 2i+2 for feature frame i
+        stacked = around.unfold(1, 4, 2).transpose(2, 3).flatten(2)
+        hidden = self.body(stacked).last_hidden_state[:, ahead:]
+        return hidden, self.phone_head(hidden)
+
+    @torch.no_grad()
+    def hear(self, samples: Tensor, progress: Callable[[float], None] = lambda fraction: None) -> tuple[Tensor, Tensor]:
+        """Any length: waveform [samples] → (hidden [N, width], phone logits [N, 40]) at 50 Hz, in bounded memory.
+
+        `progress` is called with 0 … 1 before each 20 s and may raise to stop.
+        """
+        least = int(0.1 * RATE)
+        if len(samples) < least:
+            samples = F.pad(samples, (0, least - len(samples)))
+        prepared = self.prepare(level(samples[None]))
+        each = 1 if self.config.body else 2  # rows per feature frame
+        n = prepared.shape[1] // each
+        hidden, logits = [], []
+        for start in range(0, n, _CHUNK):
+            progress(start / n)
+            a, b = max(0, start - _MARGIN), min(n, start + _CHUNK + _MARGIN)
+            h, p = self.encode(prepared[:, each * a : each * b])
+            inside = slice(start - a, min(start + _CHUNK, n) - a)
+            hidden.append(h[0, inside])
+            logits.append(p[0, inside])
+        return torch.cat(hidden), torch.cat(logits)
+
+    @torch.no_grad()
+    def features(self, samples: Tensor, frames: int) -> Tensor:
+        """Speech features a = 𝒜(w) [frames, width + 42] at 25 fps, sample-accurately placed on the animation frames."""
+        return speech_features(*self.hear(samples), samples, frames)
+
+    @property
+    def feature_width(self) -> int:
+        return self.config.width + len(PHONES) + LOUDNESS
+
+
+def at_frames(features: Tensor, frames: int) -> Tensor:
+    """Linear interpolation of 50 Hz features [..., N, d] at the times t/25 s of animation frames → [..., frames, d]."""
+    last = features.shape[-2] - 1
+    t = (torch.arange(frames, device=features.device) / FPS - _OFFSET) * ENCODER_RATE
+    t = t.clamp(0, last)
+    i = t.floor().long().clamp(max=max(0, last - 1))
+    w = (t - i)[:, None].to(features.dtype)
+    return features[..., i, :] * (1 - w) + features[..., (i + 1).clamp(max=last), :] * w
+
+
+def phonetic(hidden: Tensor, logits: Tensor, frames: int) -> Tensor:
+    """Hidden features [..., N, width] and how likely each phone is, from logits [..., N, 40] → [..., frames, width + 40]."""
+    return at_frames(torch.cat([hidden, logits.softmax(-1)], -1).float(), frames)
+
+
+def speech_features(hidden: Tensor, logits: Tensor, samples: Tensor, frames: int) -> Tensor:
+    """Speech features a [frames, width + 42] of what was heard at 50 Hz and of the sound [samples] itself."""
+    return torch.cat([phonetic(hidden, logits, frames), loudness(samples, frames)], -1)
+
+
+def loudness(samples: Tensor, frames: int) -> Tensor:
+    """Loudness of [samples] around each animation frame: [frames, 2], roughly −1 (silence) … 1 (loudest).
+
+    Channel 0 is compressed amplitude, channel 1 level in units of 20 dB, both relative to the clip's speech level,
+    so that a quiet recording animates like a loud one.
+    """
+    window, hop = int(0.08 * RATE), int(RATE / FPS)
+    x = level(samples[None])
+    need = (frames - 1) * hop + window
+    x = F.pad(x, (window // 2, max(0, need - window // 2 - x.shape[-1])))
+    windows = x[0].unfold(0, window, hop)[:frames]
+    rms = torch.cat([part.square().mean(-1).sqrt() for part in windows.split(int(PIECE * FPS))])
+    decibel = 20 * torch.log10((rms / 0.1).clamp_min(1e-3))
+    return torch.stack([2 * (rms / 0.1).clamp(0, 2).sqrt() - 1, (decibel / 20 + 1).clamp(-2, 1)], -1)
+
+
+def presence(logits: Tensor, frames: int) -> Tensor:
+    """Whether somebody speaks around each animation frame, [frames] 0 … 1, from phone logits [N, 40] at 50 Hz.
+
+    1 within a third of a second of speech, eased to 0 beyond: lips lead the sound and settle after it.
+    """
+    spoken = at_frames(1 - logits.float().softmax(-1)[:, SILENCE, None], frames)[:, 0]
+    near = F.max_pool1d(((spoken - 0.3) / 0.4).clamp(0, 1)[None], 2 * _NEAR + 1, 1, _NEAR)[0]
+    kernel = torch.hann_window(2 * _EASE + 3, periodic=False, device=near.device)[1:-1]
+    eased = F.conv1d(F.pad(near[None, None], (_EASE, _EASE), mode="replicate"), (kernel / kernel.sum())[None, None])[0, 0]
+    return eased.clamp(0, 1)

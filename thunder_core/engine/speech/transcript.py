@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a voice says the m, b and p of a text: letters laid along what the encoder hears, without a dictionary; numpy only.
+
+Spelling tells little of vowels and much of lips: in most languages an m, b or p that is written is said. Each letter may
+sound as any of the phones it is commonly read as; the path through the letters that the encoder finds likeliest tells when
+each is said (Viterbi's algorithm). Letters may be silent at a price, bilabials only where spelling has silent ones.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import BadRequest
+from .phones import PHONES, SILENCE
+
+RATE = 50.0  # rows of the encoder's phones per second
+_VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()
+_READ = {
+    "a": _VOWELS, "e": _VOWELS, "i": [*_VOWELS, "Y"], "o": [*_VOWELS, "W"], "u": [*_VOWELS, "Y", "W"], "y": [*_VOWELS, "Y"],
+    "b": ["B", "P"], "p": ["P", "B"], "m": ["M"], "f": ["F", "V"], "v": ["V", "F"], "w": ["W", "V", "UW", "AW", "OW"],
+    "t": ["T", "D", "CH", "TH", "DH", "SH"], "d": ["D", "T", "DH", "JH"], "n": ["N", "NG"], "l": ["L"], "r": ["R", "ER"],
+    "s": ["S", "Z", "SH", "ZH"], "z": ["Z", "S", "ZH"], "c": ["K", "S", "CH", "SH"], "k": ["K", "G"], "q": ["K"],
+    "g": ["G", "JH", "K", "NG", "ZH"], "j": ["JH", "Y", "ZH", "HH"], "h": ["HH", "TH", "DH", "SH", "CH"],
+    "x": ["K", "S", "Z", "G"],
+}
+_ANY = tuple(range(1, len(PHONES)))
+BILABIALS = "mbp"
+# Spellings in which one of the letters m, b, p is silent, or not said with the lips: pattern → which letter of it.
+_SILENT = ((r"mb(?![a-z])", 1), (r"bt", 0), (r"(?<![a-z])p(?=[snt])", 0), (r"pt(?![a-z])", 0), (r"mn(?![a-z])", -1))
+_SKIP = -4.0  # log-price of a letter that is not said
+_UNLIKELY = -7.0  # log-likelihood at worst: an ear may mishear any frame
+_HEARD = 0.3  # a letter that is often silent closes the lips only if the ear believes in it this much
+PAUSE = 0.06  # seconds without a voice that are a pause: in a shorter one lips that shut belong to a sound
+_MOST = 200_000_000  # letters times rows of a sound, one byte each: ten minutes of speech with all its words are a third
+_NEAR = 0.1  # seconds between bilabials whose lips do not part in between (“mp”, “bm”)
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A letter, or the pause between words: phones it may be, whether it may be silent, whether the lips close for it."""
+
+    text: str
+    phones: tuple[int, ...]
+    may_be_silent: bool
+    closes: bool
+
+
+@dataclass(frozen=True)
+class Closure:
+    """The lips close for `text` (m, b, p, or several run together) at `seconds`; sure: 0 … 1, how well the voice bears it out."""
+
+    text: str
+    seconds: float
+    sure: float
+
+
+def letters(text: str) -> list[Letter]:
+    """A text as letters to be said, accents and all that is no letter left out; double letters are one."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
+    plain = re.sub(r"[^a-z]+", " ", plain.replace("'", "").replace("’", "").replace("ß", "ss")).strip()
+    silent = {match.start() + place for pattern, place in _SILENT if place >= 0 for match in re.finditer(pattern, plain)}
+    pause = Letter(" ", (SILENCE,), True, False)
+    found = [pause]
+    for place, letter in enumerate(plain):
+        if letter == " ":
+            found.append(pause)
+            continue
+        if place and plain[place - 1] == letter:
+            continue
+        if letter == "h" and plain[place - 1:place] == "p":
+            continue
+        if letter == "p" and plain[place + 1:place + 2] == "h":  # “phone”, and rarely “haphazard”
+            found.append(Letter("ph", _indices("F", "V", "P"), False, False))
+            continue
+        closes = letter in BILABIALS
+        found.append(Letter(letter, _indices(*_READ.get(letter, ())) or _ANY, not closes or place in silent, closes))
+    return [*found, pause]
+
+
+def _indices(*names: str) -> tuple[int, ...]:
+    return tuple(PHONES.index(name) for name in names)
+
+
+def align(belief: np.ndarray, said: list[Letter]) -> list[tuple[int, int]]:
+    """First and last row [start, end) of each letter along phone probabilities [N, 40] at 50 Hz; (−1, −1) for silent ones.
+
+    Takes a byte for every letter and row. Raises BadRequest where that is more than _MOST.
+    """
+    count = len(said)
+    if not count or not len(belief):
+        return [(-1, -1)] * count
+    if count * len(belief) > _MOST:
+        raise BadRequest("The text is too long to be laid along so long a sound: choose a shorter strip and the words spoken in it")
+    kinds = list(dict.fromkeys(letter.phones for letter in said))  # letters that sound alike are looked up once
+    likely = np.stack([np.log(np.maximum(belief[:, list(phones)].sum(axis=1), 1e-12)) for phones in kinds], axis=1)
+    likely = np.maximum(likely, _UNLIKELY)  # [N, kinds]
+    kind = np.array([kinds.index(letter.phones) for letter in said])
+    may_skip = np.array([letter.may_be_silent for letter in said])
+    price = np.array([0.0 if letter.text == " " else _SKIP for letter in said])
+    # Reaching a letter over silent ones costs their price; only letters that may be silent can be passed over.
+    score = np.full(count, -np.inf)
+    cost = 0.0
+    for place in range(count):
+        score[place] = cost + likely[0, kind[place]]
+        if not may_skip[place]:
+            break
+        cost += price[place]
+    back = np.zeros((len(likely), count), np.int8)  # how many letters back each came from
+    places = np.arange(count)
+    for row in range(1, len(likely)):
+        best, source = score.copy(), np.zeros(count, np.int8)
+        # From the letter before, or from further back over letters that may be silent: at most three in a row.
+        passed = np.zeros(count)
+        open_ = np.ones(count, bool)
+        for step in range(1, 5):
+            came = np.full(count, -np.inf)
+            came[step:] = score[:-step]
+            came = np.where(open_, came + passed, -np.inf)
+            better = came > best
+            best, source = np.where(better, came, best), np.where(better, np.int8(step), source)
+            # To come from one further back, the letter in between has to be silent.
+            between = np.maximum(places - step, 0)
+            open_ &= may_skip[between]
+            passed = passed + price[between]
+        score, back[row] = best + likely[row, kind], source
+    # The text ends where the sound does, but for what may be silent at its end.
+    end, last, cost = count - 1, count - 1, 0.0
+    best = score[last]
+    while last > 0 and may_skip[last]:
+        cost += price[last]
+        last -= 1
+        if score[last] + cost > best:
+            best, end = score[last] + cost, last
+    path = np.empty(len(likely), np.int32)
+    path[-1] = end
+    for row in range(len(likely) - 1, 0, -1):
+        path[row - 1] = path[row] - back[row, path[row]]
+    starts, ends = (np.searchsorted(path, places, side) for side in ("left", "right"))  # a path never goes back
+    return [(int(start), int(end)) if end > start else (-1, -1) for start, end in zip(starts, ends)]
+
+
+def closures(belief: np.ndarray, text: str) -> list[Closure]:
+    """When the lips close for the m, b and p of a text, from phone probabilities [N, 40] at 50 Hz.
+
+    Bilabials between which the lips do not part are one. A text that the voice does not say at all gives closures of
+    which few are sure.
+    """
+    said = letters(text)
+    bilabial = belief[:, list(_indices("B", "M", "P"))].sum(axis=1)
+    found: list[Closure] = []
+    end_before = -np.inf
+    for letter, (start, end) in zip(said, align(belief, said)):
+        if not letter.closes or start < 0:
+            continue
+        rows = np.arange(max(0, start - 2), min(len(bilabial), end + 2))
+        weight = bilabial[rows] + 1e-3
+        # Row i is centred on i / 50 s and 5 ms.
+        seconds = float((rows * weight).sum() / weight.sum() / RATE + 0.005)
+        sure = float(bilabial[rows].max())
+        if letter.may_be_silent and sure < _HEARD:
+            continue
+        if found and start / RATE - end_before < _NEAR and set(said_between(found[-1], seconds, belief)) <= {"M", "B", "P"}:
+            better = max(found[-1], Closure("", seconds, sure), key=lambda closure: closure.sure)
+            found[-1] = Closure(found[-1].text + letter.text, better.seconds, better.sure)
+        else:
+            found.append(Closure(letter.text, seconds, sure))
+        end_before = end / RATE
+    return found
+
+
+def said_between(before: Closure, seconds: float, belief: np.ndarray) -> list[str]:
+    """The likeliest phones between a closure and a later time."""
+    rows = belief[int(before.seconds * RATE) + 1:max(int(seconds * RATE), int(before.seconds * RATE) + 2)]
+    return [PHONES[i] for i in rows.argmax(axis=1)]
+
+
+def pauses(belief: np.ndarray) -> list[tuple[float, float]]:
+    """Stretches of a sound, in seconds from its start, in which nobody speaks for `PAUSE` or longer."""
+    silent = np.flatnonzero(belief[:, SILENCE] > 0.5)
+    runs = [run for run in np.split(silent, np.flatnonzero(np.diff(silent) > 1) + 1) if len(run)]
+    return [(float(run[0] / RATE), float((run[-1] + 1) / RATE)) for run in runs if len(run) >= PAUSE * RATE]

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The THUNDER system: speech encoder, diffusion model and sampler; turns a sound and seeds into motions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import BadWeights
+from ...types import Motion
+from ..diffusion.articulate import Articulation, demanded_closures
+from ..diffusion.denoiser import Denoiser, DenoiserConfig
+from ..diffusion.guidance import SpeechGuidance
+from ..diffusion.sampling import in_windows, keeping, Kept, sample, seeded_noise
+from ..m2s.model import MeshToSpeech
+from ..m2s.mouth import Mouth
+from ..speech.encoder import presence, speech_features, SpeechEncoder
+from ..speech.units import Units
+from ..weights import load_network, typed
+
+_MOODS = ("mouthSmile", "mouthFrown", "mouthDimple")
+_BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the encoder makes of a sound over T animation frames.
+
+    features: [T, d], speech features a.  units: int64 [2T].  spoken: [T] 0 … 1, whether somebody speaks.
+    shut: float64 [T] 0 … 1, how closed the lips must be for m, b and p.
+    """
+
+    features: Tensor
+    units: Tensor
+    spoken: Tensor
+    shut: np.ndarray
+
+    @property
+    def frames(self) -> int:
+        return len(self.spoken)
+
+    def part(self, start: int, end: int) -> Heard:
+        """Frames start … end of it."""
+        return Heard(self.features[start:end], self.units[2 * start : 2 * end], self.spoken[start:end], self.shut[start:end])
+
+
+class Thunder:
+    """Engine interface: `hear` a sound once, `perform` it for any seeds."""
+
+    name = "thunder"
+
+    def __init__(self, folder: Path, device: str, channel_names: Sequence[str]):
+        self.device, self.channels = device, len(channel_names)
+        # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may stay.
+        self.speaking = np.array([n.startswith(("mouth", "jaw", "tongue")) and not n.startswith(_MOODS) for n in channel_names])
+        self.articulation = Articulation(channel_names)
+        self.encoder = SpeechEncoder.load(folder).to(device)
+        # THUNDER-T has an encoder of its own for the features; what is said is heard by the common one.
+        self.ear = SpeechEncoder.load(folder, "encoder-t").to(device) if (folder / "encoder-t.json").exists() else None
+        self.units = Units.load(folder).to(device)
+        self.denoiser: Denoiser = load_network(
+            folder / "denoiser", lambda config: Denoiser(typed(DenoiserConfig, config))
+        ).to(device)
+        if self.denoiser.config.motion != self.channels + 9:
+            raise BadWeights("The diffusion weights were made for another head: reinstall the extension")
+
+    def hear(self, samples: Tensor, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> Heard:
+        """What is known of a sound [samples] over T frames of animation. `progress` gets 0 … 1 and may raise to stop."""
+        samples = samples.to(self.device)
+        hidden, logits = self.encoder.hear(samples, progress)
+        felt = (hidden, logits) if self.ear is None else self.ear.hear(samples, progress)
+        return Heard(
+            speech_features(*felt, samples, frames), self.units.over(hidden, frames), presence(logits, frames),
+            demanded_closures(logits.float().softmax(-1).cpu().numpy(), frames),
+        )  # fmt: skip
+
+    def pulled_by(self, m2s: MeshToSpeech, mouth: Mouth, heard: Heard, strength: float) -> SpeechGuidance:
+        """The pull of mesh-to-speech for `perform`."""
+        d = self.denoiser
+        return SpeechGuidance(m2s, mouth, heard.units, heard.spoken, d.motion_mean, d.motion_std, self.channels, strength)
+
+    @torch.no_grad()
+    def perform(
+        self, heard: Heard, seeds: Sequence[int], steps: int, guidance: float, progress: Callable[[float], None],
+        kept: Kept | None = None, pull: Callable[[Tensor, int, int], Tensor] | None = None,
+    ) -> list[Motion]:  # fmt: skip
+        """One Motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
+
+        kept: what of the motion [T, channels + 9] is fixed (not standardised; comes out bit for bit).  pull(x̂_0, a, b):
+        moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
+        window of each step and may raise to stop.
+        """
+        frames, motions = len(heard.features), []
+        hide = torch.ones(1, dtype=torch.bool, device=self.device)
+        fixed = None
+        if kept is not None:
+            fixed = Kept(kept.mask.to(self.device), self.denoiser.standardise(kept.values.to(self.device)))
+
+        at = {"step": 0, "before": 0, "takes": 0}  # the step; takes that are done, takes in work
+
+        def count(step: int, _: int) -> None:
+            at["step"] = step
+
+        def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
+            progress((at["before"] + (at["step"] + a / frames) / steps * at["takes"]) / len(seeds))
+            audio, step = heard.features[None, a:b], step[:1]  # the same for all: computed once, in one way for any number of takes
+            x0 = self.denoiser(x, step, audio)
+            if guidance != 1.0:
+                x0 = guidance * x0 + (1 - guidance) * self.denoiser(x, step, audio, hide)
+            return x0 if pull is None else pull(x0, a, b)
+
+        for start in range(0, len(seeds), _BATCH):
+            some = seeds[start : start + _BATCH]
+            at.update(before=start, takes=len(some))
+            noise = seeded_noise(some, frames, self.denoiser.config.motion).to(self.device)
+            whole = in_windows(denoise, frames)
+            x = sample(whole if fixed is None else keeping(whole, fixed), noise, steps, count)
+            motions += [self._motion(m, heard, kept) for m in self.denoiser.restore(x).cpu().numpy()]
+        return motions
+
+    def _motion(self, x: np.ndarray, heard: Heard, kept: Kept | None) -> Motion:
+        n = self.channels
+        x = x.astype(np.float32)
+        alive = heard.spoken.cpu().numpy()[:, None]
+        # Channels are muscles: they pull or rest, and a jaw does not close past its teeth.
+        expression = np.clip(x[:, :n], 0.0, 1.2) * np.where(self.speaking, alive, 1.0).astype(np.float32)
+        jaw = x[:, n : n + 3] * alive
+        jaw[:, 0] = np.maximum(jaw[:, 0], 0.0)
+        x[:, :n] = self.articulation.hold_tongue(self.articulation.close_lips(expression, jaw, heard.shut), jaw)
+        x[:, n : n + 3] = jaw
+        if kept is not None:
+            x = np.where(kept.mask.numpy(), kept.values.numpy(), x)
+        return Motion(x[:, :n].copy(), x[:, n : n + 3].copy(), x[:, n + 3 : n + 6].copy(), x[:, n + 6 : n + 9].copy())

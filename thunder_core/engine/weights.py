@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Weight files: safetensors beside a JSON card, read without running code, checked number by number, refused with a sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn, Tensor
+from torch.overrides import TorchFunctionMode
+
+from ..errors import BadWeights
+from ..files import part_of, write_file
+
+SHIPPED = Path(__file__).resolve().parents[2] / "weights"
+SUMS = "SHA256SUMS"  # of the shipped weights, in the format of sha256sum
+_ENDINGS = (".safetensors", ".json", ".npz")
+_LONGEST_CARD = 2**20  # bytes
+_LARGEST = 1e6  # of a weight; ours stay below 100, and far larger ones end in infinity
+_WIDEST, _DEEPEST = 2**16, 100  # of a network's numbers in general, and of its layers
+_SPARE = 2**26  # bytes that a network may make beside what its file holds (filter banks, windows, noise)
+
+
+class _Unusable(ValueError):
+    """Says, as the end of a sentence that begins with the file's name, what is wrong with it."""
+
+
+def save_weights(path: Path, tensors: dict[str, Tensor], config: dict, card: dict) -> None:
+    """Write `path`.safetensors (float tensors as given, contiguous copies) and `path`.json with config and card."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with part_of(path.with_suffix(".safetensors")) as part:
+        save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, part)
+    write_file(path.with_suffix(".json"), json.dumps({"config": config, "card": card}, indent=1) + "\n")
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
+    """(tensors, config) of `path` without suffix: every tensor real and finite, the config a dictionary of JSON values.
+
+    Raises BadWeights.
+    """
+    tensors_path, card_path = path.with_suffix(".safetensors"), path.with_suffix(".json")
+    try:
+        tensors, config = load_file(tensors_path), _config(card_path)
+        for name, tensor in tensors.items():
+            _check_tensor(name, tensor)
+        return tensors, config
+    except _Unusable as reason:
+        raise BadWeights(f"The weights file {tensors_path.name} {reason}: reinstall the extension, or train it again") from None
+    except FileNotFoundError as error:
+        raise BadWeights(f"The weights file {Path(error.filename or tensors_path).name} is missing: reinstall the extension") from error
+    except (SafetensorError, ValueError, KeyError, TypeError, OSError, RecursionError) as error:
+        raise BadWeights(f"The weights file {tensors_path.name} is damaged ({str(error)[:200]}): reinstall the extension") from error
+
+
+def _config(path: Path) -> dict:
+    if path.stat().st_size > _LONGEST_CARD:
+        raise _Unusable(f"has a card of more than {_LONGEST_CARD >> 20} MB ({path.name})")
+    card = json.loads(path.read_text(encoding="utf-8"))
+    config = card.get("config") if isinstance(card, dict) else None
+    if not isinstance(config, dict):
+        raise _Unusable(f"has no configuration in {path.name}")
+    _check_values(config, path.name)
+    return config
+
+
+def _check_values(value, where: str, depth: int = 0, name: str = "") -> None:
+    """Refuse a configuration whose numbers, texts or nesting no network of ours has, before anything is built from it."""
+    if isinstance(value, dict) and depth < 4 and len(value) <= 500:
+        for key, inner in value.items():
+            _check_values(inner, where, depth + 1, str(key))
+        return
+    if isinstance(value, list) and depth < 4 and len(value) <= _DEEPEST:
+        for inner in value:
+            _check_values(inner, where, depth + 1, name)
+        return
+    most = _DEEPEST if "layers" in name else _WIDEST
+    sound = value is None or isinstance(value, bool) or (isinstance(value, str) and len(value) <= 200)
+    sound = sound or (isinstance(value, int) and abs(value) <= most) or (isinstance(value, float) and math.isfinite(value))
+    if not sound:
+        raise _Unusable(f"has a “{name[:40]}” in {where} that makes no sense")
+
+
+def _check_tensor(name: str, tensor: Tensor) -> None:
+    if not tensor.is_floating_point():
+        if not name.endswith("num_batches_tracked"):  # a count that some networks keep
+            raise _Unusable(f"holds whole numbers or others ({str(tensor.dtype).removeprefix('torch.')}) for {name} where fractions belong")
+        return
+    if not tensor.numel():
+        return
+    least, most = (float(x) for x in tensor.float().aminmax())
+    if not (math.isfinite(least) and math.isfinite(most)):
+        raise _Unusable(f"holds values that are not numbers (in {name})")
+    if max(-least, most) > _LARGEST:
+        raise _Unusable(f"holds values far beyond what training gives (in {name})")
+    if least <= 0 and (name.endswith("_std") or name == "scale"):
+        raise _Unusable(f"holds a spread that is not positive (in {name})")
+
+
+def typed(kind: Callable, config: dict, **given: type):
+    """kind(**config), where the values have the types that the fields of the dataclass `kind` say, or `given` says.
+
+    Raises ValueError; `load_network` turns it into BadWeights.
+    """
+    wanted = given or typing.get_type_hints(kind)
+    for name, value in config.items():
+        if name not in wanted:
+            raise _Unusable(f"has an unknown “{name[:40]}” in its configuration")
+        if not _is(value, wanted[name]):
+            raise _Unusable(f"has the wrong kind of “{name}” in its configuration")
+        if isinstance(value, int) and value < 0:
+            raise _Unusable(f"has a negative “{name}” in its configuration")
+    made = kind(**{name: tuple(value) if isinstance(value, list) else value for name, value in config.items()})
+    width, heads = getattr(made, "width", 1), getattr(made, "heads", 1)
+    if not heads or width % heads:
+        raise _Unusable(f"has a width of {width} for {heads} heads in its configuration")
+    return made
+
+
+def _is(value, kind) -> bool:
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if typing.get_origin(kind) is tuple:
+        return isinstance(value, (list, tuple)) and all(_is(item, typing.get_args(kind)[0]) and item > 0 for item in value)
+    return isinstance(value, kind)
+
+
+class _Bounded(TorchFunctionMode):
+    """While it is active, tensors of at most so many bytes in all can be made without values: a network's parameters."""
+
+    def __init__(self, most_bytes: int):
+        super().__init__()
+        self.left = most_bytes
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function in (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn):
+            size = (kwargs or {}).get("size", args[0] if args and isinstance(args[0], (tuple, list)) else args)
+            self.left -= 4 * math.prod(int(n) for n in size)
+            if self.left < 0:
+                raise _Unusable("has a configuration for a larger network than it holds")
+        return function(*args, **(kwargs or {}))
+
+
+def load_network(path: Path, make: Callable[[dict], nn.Module], computed: str = "") -> nn.Module:
+    """The network that `make` builds from the configuration of `path`, filled, frozen and in eval mode.
+
+    Tensors whose names start with `computed` (filter banks) are made by the network itself and not stored. Every other
+    tensor of the network must be in the file with exactly its shape and kind of number, and nothing else may be.
+    Raises BadWeights when the file is missing, damaged or made for another shape.
+    """
+    tensors, config = load_weights(path)
+    try:
+        with _Bounded(2 * sum(tensor.numel() * 4 for tensor in tensors.values()) + _SPARE):
+            network = make(config)
+        wanted = {name: tensor for name, tensor in network.state_dict().items() if not computed or not name.startswith(computed)}
+        if wanted.keys() != tensors.keys() or any(
+            wanted[name].shape != tensor.shape or wanted[name].dtype != tensor.dtype for name, tensor in tensors.items()
+        ):
+            raise _misfit(path)
+        network.load_state_dict(tensors, strict=False)
+    except _Unusable as reason:
+        raise BadWeights(f"The weights file {path.name}.safetensors {reason}: reinstall the extension") from None
+    except (BadWeights, MemoryError):
+        raise
+    except Exception as error:  # a configuration that makes no sense can fail anywhere in a network
+        raise _misfit(path) from error
+    return network.eval().requires_grad_(False)
+
+
+def _misfit(path: Path) -> BadWeights:
+    return BadWeights(f"The weights file {path.name}.safetensors does not fit this version: reinstall the extension")
+
+
+# ---- which weights these are
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which weights a folder holds.
+
+    fingerprint: first 16 hexadecimal digits of the SHA-256 over every weights file, in name order.
+    origin: "shipped" (every file is as it was released), "own" (another folder, other weights: nothing wrong with that) or
+    "changed" (the extension's own folder differs from what was released).
+    different: names of the files that differ from the released ones, or are missing.
+    """
+
+    fingerprint: str
+    origin: str
+    different: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """What to say of it, "" for shipped weights."""
+        if self.origin == "changed":
+            return f"The weights that came with the extension were changed ({', '.join(self.different)}): install it again"
+        return "These are not the shipped weights" if self.origin == "own" else ""
+
+
+def identify(folder: Path) -> Identity:
+    """Which weights are in a folder; every file is read once."""
+    whole, sums = hashlib.sha256(), {}
+    for path in _files(folder):
+        content = path.read_bytes()
+        whole.update(path.name.encode())
+        whole.update(content)
+        sums[path.name] = hashlib.sha256(content).hexdigest()
+    released = released_sums()
+    different = tuple(sorted(name for name in sums.keys() | released.keys() if sums.get(name) != released.get(name)))
+    own = folder.resolve() != SHIPPED
+    return Identity(whole.hexdigest()[:16], ("own" if own else "changed") if different else "shipped", different)
+
+
+def released_sums() -> dict[str, str]:
+    """Name → SHA-256 of each file of the shipped weights, as released; empty where the list is missing or damaged."""
+    try:
+        rows = [line.split(maxsplit=1) for line in (SHIPPED / SUMS).read_text(encoding="utf-8").splitlines()]
+        return {name.lstrip("*"): digest for digest, name in rows}
+    except (OSError, ValueError):
+        return {}
+
+
+def write_sums(folder: Path) -> Path:
+    """Write the SHA-256 of every weights file of a folder, in the format that `sha256sum --check` reads."""
+    rows = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in _files(folder)]
+    write_file(folder / SUMS, "".join(rows))
+    return folder / SUMS
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in _ENDINGS and path.is_file())

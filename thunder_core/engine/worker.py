@@ -1,0 +1,562 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's own process: reads requests as JSON lines on stdin, answers on stdout, and dies with its client.
+
+Started by thunder_core/client.py; docs/protocol.md tells the lines. Only the standard library is imported before the
+first request, so that a Python without torch can still say what it lacks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import json
+import os
+import queue
+import sys
+import threading
+import time
+import traceback
+
+from ..errors import (
+    BadRequest,
+    BadSound,
+    BadWeights,
+    Cancelled,
+    is_full_disk,
+    is_out_of_memory,
+    NoEngine,
+    NoSpace,
+    OutOfMemory,
+    ThunderError,
+)
+from ..private_folder import remove_if_orphaned
+from ..protocol import HEARTBEAT, PROTOCOL
+from ..system_calls import memory_used
+
+OLDEST_PYTHON = (3, 11)
+MOST_TAKES = 256  # one batch: beyond it memory, not taste, decides
+CANCEL_PATIENCE = 0.3  # seconds a running request has to notice its cancellation before it is answered for
+GRACE = 1.0  # seconds a running request has to end when the client is gone
+LONGEST_MESSAGE = 500  # letters; a request may name a path or value of any length
+PROGRESS_EVERY = 0.05  # seconds; more often than Blender's timer asks is noise
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class Worker:
+    """One client, one engine, one request at a time; a thread listens for cancellation meanwhile."""
+
+    def __init__(self, requests, replies, folder, weights, device):
+        self.requests = requests  # binary file of JSON lines
+        self.replies = replies  # binary file, unbuffered lines
+        self.folder = folder  # the client's private folder; removed here when the client is found dead
+        self.weights = weights
+        self.device = device  # None: the best there is
+        self.engine = None
+        self.waiting = queue.Queue()  # requests in order; None ends the work
+        self.cancelled = {}  # request id → threading.Event
+        self.answered = set()  # ids whose last event is out
+        self.lock = threading.Lock()  # guards replies, answered, cancelled
+        self.working = None  # id of the request that is being answered
+        self.finished = threading.Event()
+        self.told_to_quit = False
+
+    def run(self):
+        """Answers until told to quit or until the client is gone, then ends the process."""
+        self._send({"id": None, "event": "ready", "protocol": PROTOCOL})
+        threading.Thread(target=self._listen_to_client, name="requests", daemon=True).start()
+        threading.Thread(target=self._show_life, name="heartbeat", daemon=True).start()
+        while True:
+            request = self.waiting.get()
+            if request is None:
+                break
+            flag = self.cancelled.get(request[0])
+            self.working = request[0]
+            self._answer(request)
+            self.working = None
+            if flag is not None and flag.is_set():
+                self._say_what_runs()  # the client may wait for the end of what it cancelled
+        self.finished.set()
+        self.leave()
+
+    def leave(self):
+        """Ends the process, with the client's private folder if the client is dead and can no longer remove it."""
+        remove_if_orphaned(self.folder, patience=0.0 if self.told_to_quit else GRACE)
+        os._exit(0)  # not sys.exit: the other thread may sit in a read or a computation without end
+
+    def _show_life(self):
+        """Thread: tells the client all the while that the process lives and what it works on."""
+        while not self.finished.wait(HEARTBEAT):
+            if self.working is not None:
+                self._say_what_runs()
+
+    def _say_what_runs(self):
+        self._send({"id": None, "event": "alive", "working": self.working})
+
+    # -- the listening thread ------------------------------------------------------------------------------------
+
+    def _listen_to_client(self):
+        try:
+            for line in self.requests:
+                if line.strip():
+                    self._take_in(line)
+        except (OSError, ValueError):
+            pass  # the pipe broke: the same as its end
+        self._client_is_gone()
+
+    def _take_in(self, line):
+        try:
+            request = json.loads(line)
+            number, verb, args = request["id"], request["verb"], request.get("args") or {}
+            if not isinstance(number, int) or not isinstance(verb, str) or not isinstance(args, dict):
+                raise TypeError
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            self._fail(None, BadRequest("A request was not a JSON line with an id, a verb and args: it was ignored"))
+            return
+        if verb == "cancel":
+            self._cancel(number, args.get("request"))
+            return
+        with self.lock:
+            self.cancelled[number] = threading.Event()
+        self.waiting.put((number, verb, args))
+        if verb == "quit":
+            self.told_to_quit = True
+            self.waiting.put(None)
+
+    def _cancel(self, number, target):
+        with self.lock:
+            flag = self.cancelled.get(target) if isinstance(target, int) else None
+        if flag is not None:
+            flag.set()
+            # The work looks at the flag whenever it reports progress. If that takes longer than an animator waits,
+            # the answer is given here, and whatever the work still produces is dropped.
+            threading.Timer(CANCEL_PATIENCE, self._fail, (target, _cancelled())).start()
+        self._done(number, {"found": flag is not None})
+
+    def _client_is_gone(self):
+        with self.lock:
+            for flag in self.cancelled.values():
+                flag.set()
+        self.waiting.put(None)
+        if not self.finished.wait(GRACE):
+            self.leave()  # a long computation in the main thread must not keep a process that nobody asks
+
+    # -- replies ---------------------------------------------------------------------------------------------------
+
+    def _send(self, message, last=False):
+        line = json.dumps(message, ensure_ascii=True, allow_nan=False, default=_plain).encode() + b"\n"
+        with self.lock:
+            number = message["id"]
+            if number is not None:
+                if number in self.answered:
+                    return
+                if last:
+                    self.answered.add(number)
+                    self.cancelled.pop(number, None)
+            try:
+                self.replies.write(line)
+                self.replies.flush()
+            except OSError:
+                pass  # nobody reads any more: stdin ends too, and that is what ends this process
+
+    def _done(self, number, result):
+        self._send({"id": number, "event": "done", "result": result}, last=True)
+
+    def _fail(self, number, error):
+        self._send({"id": number, "event": "error", "kind": error.kind, "message": str(error)[:LONGEST_MESSAGE]}, last=True)
+
+    # -- the work --------------------------------------------------------------------------------------------------
+
+    def _answer(self, request):
+        number, verb, args = request
+        with self.lock:
+            flag = self.cancelled.get(number)
+        if flag is None:
+            return  # cancelled and answered while it waited
+        progress = _Progress(self, number, flag)
+        try:
+            if flag.is_set():
+                raise _cancelled()
+            deed = self.VERBS.get(verb)
+            if deed is None:
+                raise BadRequest(f"The engine knows no “{verb}”: the extension and its engine differ in version")
+            try:
+                result = deed(self, args, progress)
+            except BaseException as error:
+                if not (_is_out_of_device_memory(error) and self._engine_is_on_gpu()):
+                    raise
+                # Nothing of the failed attempt may stay referenced, or its memory is not given back.
+                error.__traceback__ = None
+                progress(0.0, "The graphics card has too little memory: going on with the processor")
+                self.device = "cpu"
+                self._release({}, progress)
+                result = deed(self, args, progress)
+            self._done(number, result)
+        except ThunderError as error:
+            if error.__cause__ is not None:
+                traceback.print_exception(type(error), error, error.__traceback__)
+            self._fail(number, error)
+        except BaseException as error:
+            if flag.is_set() and isinstance(error, FileNotFoundError):  # the client took its folder away when it cancelled
+                self._fail(number, _cancelled())
+                return
+            traceback.print_exception(type(error), error, error.__traceback__)
+            self._fail(number, explain(error, verb))
+
+    def _loaded(self, progress):
+        if self.engine is None:
+            progress(0.0, "Loading the engine")
+            engine_class = import_engine()
+            try:
+                self.engine = engine_class.load(self.weights, device=self.device)
+            except (ThunderError, ImportError):
+                raise
+            except Exception as error:
+                if is_out_of_memory(error):
+                    raise
+                raise BadWeights(
+                    f"The engine's weights in “{self.weights}” cannot be loaded ({_brief(error)}): install the "
+                    "extension again"
+                ) from error
+        return self.engine
+
+    def _engine_is_on_gpu(self):
+        if self.engine is None:
+            return self.device != "cpu"  # the memory ended while loading
+        return str(self.engine.info().get("device", "cpu")) != "cpu"
+
+    def _hello(self, args, progress):
+        info = dict(self._loaded(progress).info())
+        return {
+            "protocol": PROTOCOL, "engine": "thunder", "device": "cpu", "weights": "",
+            "channels": [], **info, "versions": {**_versions(), **info.get("versions", {})}, "memory": memory_used(),
+        }
+
+    def _generate(self, args, progress):
+        from .speech.audio import read_sound
+
+        started = time.monotonic()
+        takes = _whole(args, "takes", 8, 1, MOST_TAKES)
+        seed = _whole(args, "seed", 0, 0, 2**63 - 1)
+        steps = _whole(args, "steps", 20, 1, 1000)
+        guidance = _number(args, "guidance", 1.0, -20.0, 20.0)
+        speech_guidance = _number(args, "speech_guidance", 0.0, 0.0, 5.0)
+        keep = self._keep(args)
+        folder = self._folder_for_arrays(args)
+        speech = read_sound(_text(args, "sound"), progress.reading)
+        engine = self._loaded(progress)
+        about = self._about_takes(engine, speech, folder)
+        number = itertools.count(1)
+        answers = {}
+
+        def arrived(take):
+            answers[take.seed] = _save_take(take, folder, next(number))
+            progress.give({"event": "take", "take": answers[take.seed], **about})
+
+        found = engine.generate(
+            speech, takes, seed, steps=steps, guidance=guidance, speech_guidance=speech_guidance, keep=keep, progress=progress,
+            arrived=arrived,
+        )
+        return {
+            **about, "sound_seconds": speech.seconds, "takes": [answers[take.seed] for take in found],
+            "seconds": time.monotonic() - started,
+        }
+
+    def _about_takes(self, engine, speech, folder):
+        """What the takes of a request have in common."""
+        from ..types import FPS
+        from .speech.audio import sound_hash
+
+        info = engine.info()
+        return {
+            "engine": info.get("engine", "thunder"), "fps": FPS, "channels": list(info.get("channels", [])),
+            "audio": sound_hash(speech), "weights": info.get("weights", ""), "device": str(info.get("device", "cpu")),
+            "folder": folder,
+        }
+
+    def _score(self, args, progress):
+        from .speech.audio import read_sound
+
+        folder = self._folder_for_arrays(args)
+        motion = self._motion(args)
+        speech = read_sound(_text(args, "sound"), progress.reading)
+        score = self._loaded(progress).score(speech, motion)
+        file = os.path.join(folder, "score_per_frame.npy")
+        save_array(file, score.per_frame)
+        return {"total": float(score.total), "per_frame": file}
+
+    def _closures(self, args, progress):
+        from .speech.audio import read_sound
+
+        text = args.get("text")
+        if not isinstance(text, str):
+            raise BadRequest("No transcript was given: enter what the voice says")
+        speech = read_sound(_text(args, "sound"), progress.reading)
+        engine = self._loaded(progress)
+        progress(0.2, "Analyzing the voice")
+        found, silent = engine.closures(speech, text)
+        return {"closures": [[each.text, each.seconds, each.sure] for each in found], "pauses": [list(each) for each in silent]}
+
+    def _listen(self, args, progress):
+        from .speech.audio import read_sound, write_sound
+
+        motion = self._motion(args)
+        voice = args.get("voice")
+        voice = None if voice is None else read_sound(_text(args, "voice"), progress.reading)
+        out = _text(args, "out")
+        engine = self._loaded(progress)
+        progress(0.2, "Generating speech")
+        speech = engine.listen(motion, voice)
+        write_sound(out, speech)
+        return {"sound": out, "rate": int(speech.rate), "seconds": speech.seconds}
+
+    def _release(self, args, progress):
+        self.engine = None
+        import gc
+
+        gc.collect()
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return {}
+
+    def _quit(self, args, progress):
+        return {}
+
+    VERBS = {
+        "hello": _hello, "generate": _generate, "score": _score, "closures": _closures, "listen": _listen, "release": _release,
+        "quit": _quit,
+    }
+
+    def _folder_for_arrays(self, args):
+        folder = args.get("folder") or self.folder
+        if not folder or not os.path.isdir(folder):
+            raise BadRequest(f"The folder for the results, “{folder}”, is not there: start the engine again")
+        return folder
+
+    def _keep(self, args):
+        """What a request wants kept while the rest is sampled anew, or None; BadRequest when its files do not fit."""
+        import numpy as np
+
+        from ..types import Keep, unpack
+
+        if args.get("keep_motion") is None:
+            return None
+        motion, mask = (_array(args, name) for name in ("keep_motion", "keep_mask"))
+        if motion.ndim != 2 or motion.shape != mask.shape or motion.shape[1] < 10:
+            raise BadRequest(f"What is to be kept has the shapes {list(motion.shape)} and {list(mask.shape)}: choose the frames again")
+        if not np.isfinite(motion).all():
+            raise BadRequest("What is to be kept holds values that are not numbers: look at the keys and drivers of the head")
+        return Keep(unpack(motion, motion.shape[1] - 9), mask > 0.5)
+
+    def _motion(self, args):
+        """Motion of the request's expression [T, n] and jaw [T, 3] files, 25 fps; BadRequest when they do not fit."""
+        import numpy as np
+
+        from ..types import Motion
+
+        expression, jaw = (_array(args, name) for name in ("expression", "jaw"))
+        if expression.ndim != 2 or jaw.ndim != 2 or jaw.shape[1:] != (3,) or len(expression) != len(jaw) or not len(jaw):
+            raise BadRequest(
+                f"The animation has the shapes {list(expression.shape)} and {list(jaw.shape)}, not [T, channels] and "
+                "[T, 3]: choose a frame range with at least one frame"
+            )
+        if not (np.isfinite(expression).all() and np.isfinite(jaw).all()):
+            raise BadRequest("The animation holds values that are not numbers: look at the keys and drivers of the head")
+        return Motion(expression=expression, jaw=jaw)
+
+
+class _Progress:
+    """What the engine calls with (fraction 0..1, message): tells the client, and raises Cancelled when asked to stop."""
+
+    def __init__(self, worker, number, flag):
+        self.worker, self.number, self.flag, self.last = worker, number, flag, (-1.0, "")
+
+    def __call__(self, fraction, message=""):
+        if self.flag.is_set():
+            raise _cancelled()
+        now = time.monotonic()
+        if now - self.last[0] < PROGRESS_EVERY and message == self.last[1]:
+            return
+        self.last = (now, message)
+        self.worker._send({
+            "id": self.number, "event": "progress", "fraction": min(1.0, max(0.0, float(fraction))),
+            "message": str(message),
+        })
+
+    def reading(self, fraction):
+        """How much of the sound is read; the first hundredths of the work."""
+        self(0.02 * fraction, "Reading the sound")
+
+    def give(self, event):
+        """Tells the client something other than how far the work is, unless it was asked to stop."""
+        if self.flag.is_set():
+            raise _cancelled()
+        self.worker._send({"id": self.number, **event})
+
+
+def _save_take(take, folder, number):
+    """Writes a take's arrays as files of their own; what the client is told of it."""
+    motion, arrays = take.motion, {}
+    for name, array in (
+        ("expression", motion.expression), ("jaw", motion.jaw), ("head", motion.head), ("eyes", motion.eyes),
+        ("opening", take.opening), ("width", take.width), ("drift", take.score.per_frame),
+    ):
+        arrays[name] = None
+        if array is not None:
+            arrays[name] = f"take_{number:02d}_{name}.npy"
+            save_array(os.path.join(folder, arrays[name]), array)
+    return {"seed": int(take.seed), "score": float(take.score.total), "provenance": take.provenance, **arrays}
+
+
+def import_engine():
+    """The Engine class; NoEngine in a Python that is too old or lacks a package."""
+    if sys.version_info < OLDEST_PYTHON:
+        raise NoEngine(
+            f"“{sys.executable}” is Python {sys.version_info[0]}.{sys.version_info[1]} and the engine needs "
+            f"{OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer: choose another Python in the preferences"
+        )
+    try:
+        from .engine import Engine
+    except ImportError as error:
+        if is_out_of_memory(error):
+            raise
+        raise _lacks(error) from error
+    return Engine
+
+
+def explain(error, verb):
+    """The ThunderError that says to an animator what `error`, met while doing `verb`, means."""
+    if isinstance(error, ThunderError):
+        return error
+    if is_out_of_memory(error):
+        if isinstance(error, ImportError):
+            return OutOfMemory("There is too little memory to load the engine: close other programs and try again")
+        return OutOfMemory("There is too little memory for this: ask for fewer takes or use a shorter piece of sound")
+    if isinstance(error, KeyboardInterrupt):  # no Ctrl-C reaches this process; numpy's OpenBLAS sends it when it can start no thread
+        return OutOfMemory("The engine was interrupted, most often for lack of memory: close other programs and try again")
+    if is_full_disk(error):
+        return NoSpace("No space is left on the disk for temporary files: free some and try again")
+    if isinstance(error, ImportError):
+        return _lacks(error)
+    return ThunderError(f"The engine failed at “{verb}” ({_brief(error)}): see the log")
+
+
+def save_array(path, array):
+    """Writes `array` as float32 .npy. Unlike numpy's own, a full disk is an OSError that says so."""
+    import numpy as np
+
+    memory = io.BytesIO()
+    np.save(memory, np.asarray(array, dtype=np.float32), allow_pickle=False)
+    with open(path, "wb") as file:
+        file.write(memory.getbuffer())
+
+
+def _lacks(error):
+    module = getattr(error, "name", None)
+    if isinstance(error, ModuleNotFoundError) and module and not module.startswith(__package__):
+        what = f"has no “{module.split('.')[0]}”"
+    else:
+        what = f"cannot load the engine ({_brief(error)})"
+    return NoEngine(f"The Python at “{sys.executable}” {what}: install the engine into it, or choose another Python")
+
+
+def _cancelled():
+    return Cancelled("Cancelled, nothing was changed")
+
+
+def _is_out_of_device_memory(error):
+    """Whether it is a graphics card's memory that ran out, so that the processor may go on."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and (
+        "CUDA out of memory" in text or "CUDA error: out of memory" in text or "_STATUS_ALLOC_FAILED" in text
+    )
+
+
+def _brief(error):
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
+
+
+def _plain(value):
+    """numpy scalars and arrays in an answer, as JSON knows them."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return str(value)
+
+
+def _versions():
+    from importlib import metadata
+
+    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in ("torch", "torchaudio", "transformers", "diffusers", "numpy"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = None
+    return versions
+
+
+def _array(args, name):
+    """The float32 array in the .npy file that a request names."""
+    import numpy as np
+
+    path = _text(args, name)
+    try:
+        return np.load(path, allow_pickle=False).astype(np.float32)
+    except (OSError, ValueError, EOFError) as error:
+        raise BadRequest(f"The animation file “{os.path.basename(path)}” cannot be read: try again") from error
+
+
+def _text(args, name):
+    value = args.get(name)
+    if not isinstance(value, str) or not value:
+        if name in ("sound", "voice"):
+            raise BadSound("No sound was given: choose a strip or a sound file")
+        raise BadRequest(f"The request lacks “{name}”: the extension and its engine differ in version")
+    return value
+
+
+def _whole(args, name, default, low, high):
+    value = args.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be a whole number from {low} to {high}")
+    return value
+
+
+def _number(args, name, default, low, high):
+    value = args.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be a number from {low:g} to {high:g}")
+    return float(value)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="thunder_core.engine.worker", description="The engine's process; its client starts it.")
+    parser.add_argument("--folder", help="the client's private folder for arrays")
+    parser.add_argument("--weights", default=os.path.join(ROOT, "weights"), help="folder of the model files")
+    parser.add_argument("--device", default=None, help="cpu or cuda:0; default: the best there is")
+    options = parser.parse_args()
+
+    # The pipes become ours alone: what a library prints goes to stderr, what a child process reads is nothing.
+    requests = os.fdopen(os.dup(0), "rb")
+    replies = os.fdopen(os.dup(1), "wb", buffering=0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    import faulthandler
+
+    faulthandler.enable()
+    if options.folder:
+        import tempfile
+
+        tempfile.tempdir = options.folder  # what a library leaves behind goes with the client's folder
+    Worker(requests, replies, options.folder, options.weights, options.device).run()
+
+
+if __name__ == "__main__":
+    main()
