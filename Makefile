@@ -12,6 +12,7 @@
 #   make fuzz          new input for every parser for MINUTES=10; what goes wrong is written to out/fuzz/
 #   make train-smoke   every stage of training, a few steps each, on a corpus made for it (3 minutes)
 #   make engine        only the engine's environment
+#   make lint          ruff's checks of every Python file
 #   make platforms     whether every locked package has a wheel for Linux, Windows and macOS (needs uv)
 #   make package       out/thunder-VERSION.zip, what Blender installs
 #   make clean         removes out/ and the environments
@@ -30,7 +31,7 @@ VERSIONS ?= $(shell setup/python.sh environment.py versions 2>/dev/null)
 WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-window docs-pictures bench train-smoke engine package clean
+.PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-window docs-pictures bench train-smoke engine package lint clean
 
 demo:
 	@$(WITH_ENGINE) && \
@@ -98,6 +99,9 @@ train-smoke:
 
 engine:
 	@setup/python.sh environment.py engine
+
+lint:
+	@$(WITH_TESTED_ENGINE) && "$$engine" -m ruff check .
 
 platforms:
 	@setup/python.sh platforms.py
