@@ -240,7 +240,7 @@ def test_the_real_worker_shows_life_while_it_works(play):
     client = play(f"""
 sys.argv[1:3] = []  # -m thunder_core.engine.worker
 sys.path.insert(0, {client_module.ROOT!r})
-from thunder_core import worker
+from thunder_core.engine import worker
 worker.HEARTBEAT = 0.02
 def nap(self, args, progress):
     time.sleep(0.5)

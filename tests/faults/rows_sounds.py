@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import struct
 
 import numpy as np
@@ -197,7 +198,8 @@ _FILES = [
     ("a header that claims samples of 7 bits", file(wav(pcm(voice()), bits=7)), "", ""),
     ("a format nobody knows", file(wav(pcm(voice()), tag=0xBEEF)), "BadSound", _NO_SOUND),
     ("a format chunk of 4 GB", file(b"RIFF\xff\xff\xff\xffWAVEfmt \xff\xff\xff\xff" + pcm(voice())), "BadSound", "."),
-    ("20000 empty chunks before the sound", file(wav(pcm(voice()), before=b"junk\0\0\0\0" * 20000)), "", ""),
+    ("20000 empty chunks before the sound", file(wav(pcm(voice()), before=b"junk\0\0\0\0" * 20000)),
+     *(("", "") if shutil.which("ffmpeg") else ("BadSound", _NO_SOUND))),  # libsndfile gives up after some hundreds of chunks
     ("a size that is too large", file(wav(pcm(voice()), claimed=2**32 - 1, riff=2**32 - 1)), "", ""),
     ("a size of 0, as streams have it", file(wav(pcm(voice()), riff=0)), "", ""),
     ("cut in the middle of a sample", file(wav(pcm(voice()))[:-2501]), "", ""),
