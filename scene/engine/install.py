@@ -22,7 +22,7 @@ from ...thunder_core import installer, system_calls
 from ...thunder_core.errors import ThunderError
 from ..host import jobs
 
-PACKAGE = __package__.rpartition(".")[0]
+PACKAGE = __package__.removesuffix(".scene.engine")  # the name Blender knows the extension by
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
 DOWNLOAD_GB, DISK_GB = installer.DOWNLOAD_BYTES / 1e9, installer.DISK_BYTES / 1e9
 STOP_PATIENCE = 2.0  # seconds the installer has to end by itself

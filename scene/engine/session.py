@@ -12,7 +12,7 @@ from ...thunder_core.client import Client, find_engine_python, ROOT
 from ...thunder_core.errors import BadWeights, NoEngine
 from . import install
 
-PACKAGE = __package__.rpartition(".")[0]
+PACKAGE = __package__.removesuffix(".scene.engine")  # the name Blender knows the extension by
 LOG_TEXT = "Thunder Engine Log"
 DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0"}
 

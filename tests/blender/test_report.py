@@ -91,7 +91,7 @@ def test_it_tells_versions_settings_and_where_our_own_code_failed(blender, room,
     except AttributeError as error:
         report.note("Listen", error)
     words = report_of(blender)
-    assert 'File <add-on>/scene/resample.py' in words.replace('"', "") and "AttributeError" in words
+    assert 'File <add-on>/scene/animation/timing.py' in words.replace('"', "") and "AttributeError" in words
     report.forget()
 
 

@@ -454,7 +454,7 @@ def save_array(path, array):
 
 def _lacks(error):
     module = getattr(error, "name", None)
-    if isinstance(error, ModuleNotFoundError) and module and not module.startswith(__package__):
+    if isinstance(error, ModuleNotFoundError) and module and not module.startswith(__package__.partition(".")[0]):
         what = f"has no “{module.split('.')[0]}”"
     else:
         what = f"cannot load the engine ({_brief(error)})"
