@@ -72,9 +72,12 @@ def made(points: np.ndarray, left: np.ndarray, right: np.ndarray, handles: int) 
 
 
 def of(reduced: Keys, frames: np.ndarray) -> dict[str, np.ndarray]:
-    """Reduced keys of samples at frames [T], with aligned handles."""
+    """Reduced keys of samples at frames [T], with aligned handles but for ends that are not level."""
     left, right = reduced.handles(frames)
-    return made(np.stack([frames[reduced.index], reduced.value], 1), left, right, compat.ALIGNED)
+    keys = made(np.stack([frames[reduced.index], reduced.value], 1), left, right, compat.ALIGNED)
+    for end in (0, -1):
+        fix_handles(keys, end)
+    return keys
 
 
 def of_poses(posed: PoseKeys, frames: np.ndarray, kinds: dict[int, str]) -> dict[str, np.ndarray]:

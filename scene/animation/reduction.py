@@ -85,6 +85,8 @@ def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> 
             yield 0.15 + 0.1 * told
         else:
             pull, per_unit = told
+    values = without_noise(values, per_unit)
+    coarse = values[::_STRIDE]
     needs = (per_unit / _ALLOWED).max(1) / error
     lips = per_unit[:, 0] * np.ptp(values, axis=0) > 0.02
     limit = _limits(error, closed)
@@ -123,6 +125,16 @@ def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> 
             break
         share[_around(beyond // _STRIDE, every, len(share))] *= _SHRINK  # as it is really seen it is too far off
     yield Fit(tuple(whole), off, meeting)
+
+
+def without_noise(values: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
+    """Values [S, tracks] in which those tracks go straight from the first to the last whose movement nobody sees.
+
+    per_unit [tracks, 4]: millimetres that a unit of each moves.
+    """
+    moved = per_unit.max(1) * np.ptp(values, axis=0)
+    line = np.linspace(values[0], values[-1], len(values))
+    return np.where((moved > 0) & (moved < reach.UNSEEN_MM), line, values)
 
 
 def lip_gap(rig: head.Rig, values: np.ndarray) -> Iterator[float | np.ndarray]:

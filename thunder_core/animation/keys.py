@@ -14,11 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+LONGEST_HANDLE = 3.0  # frames of a handle that shapes nothing: beyond the outer keys, and where the curve holds
 _ROUNDS = 24  # keys are added where the curve is off, at most so often
 _RIDGE = 1e-9
 _STEEPEST = 3.0  # a segment whose two slopes are between 0 and this many times its own is monotone
 _BEYOND = 0.01  # of a curve's range, by which the slope of either key may carry it beyond the values of both
 _BULGE = 4 / 27  # of length times slope, by which a slope carries a segment away that is level otherwise
+_BEGINS_LEVEL = 0.25  # of the tolerance: a curve that moves less in its first or last frame begins or ends level
 _SWEEPS = 8  # of solving for the slopes within their limits, after the solution without limits
 
 
@@ -34,15 +36,8 @@ class Keys:
     slope: np.ndarray
 
     def handles(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Left and right handles [K, 2] (time, value); the outer ones mirror the inner."""
-        t = times[self.index].astype(float)
-        gap = np.diff(t) / 3 if len(t) > 1 else np.array([1 / 3])
-        left = np.concatenate([gap[:1], gap])[: len(t)]
-        right = np.concatenate([gap, gap[-1:]])[: len(t)]
-        return (
-            np.stack([t - left, self.value - self.slope * left], 1),
-            np.stack([t + right, self.value + self.slope * right], 1),
-        )
+        """Left and right handles [K, 2] (time, value); the outer ones are level."""
+        return handles(times[self.index].astype(float), self.value, self.slope, self.slope)
 
     def at(self, times: np.ndarray) -> np.ndarray:
         """The curve through the keys at all sample times [T]."""
@@ -50,6 +45,21 @@ class Keys:
             return np.full(len(times), float(self.value[0]))
         k, a, b, c, d = _basis(times, self.index)
         return a * self.value[k] + b * self.value[k + 1] + c * self.slope[k] + d * self.slope[k + 1]
+
+
+def handles(times: np.ndarray, value: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Left and right handles [K, 2] (time, value) of keys at times [K] with slopes left and right [K] of each.
+
+    Between keys they are a third of the way long, which makes the curve a Hermite polynomial; no longer than LONGEST_HANDLE
+    where the curve holds and beyond the outer keys, where they are level.
+    """
+    gap = np.diff(times) / 3
+    holds = (np.diff(value) == 0) & (right[:-1] == 0) & (left[1:] == 0)
+    gap = np.where(holds, np.minimum(gap, LONGEST_HANDLE), gap)
+    outer = np.minimum(gap[[0, -1]], LONGEST_HANDLE) if len(gap) else np.full(2, 1 / 3)
+    before, after = np.append(outer[0], gap), np.append(gap, outer[1])
+    left, right = np.append(0.0, left[1:]), np.append(right[:-1], 0.0)
+    return np.stack([times - before, value - left * before], 1), np.stack([times + after, value + right * after], 1)
 
 
 def steepest(rise: np.ndarray | float, run: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
@@ -73,8 +83,11 @@ def _basis(times: np.ndarray, index: np.ndarray):
     return k, (1 + 2 * x) * y * y, x * x * (3 - 2 * x), h * x * y * y, -h * x * x * y
 
 
-def _fit(times: np.ndarray, curve: np.ndarray, index: np.ndarray, weight: np.ndarray) -> tuple[Keys, np.ndarray]:
-    """Keys on the samples `index` with the monotone slopes that come nearest to the curve [T], and the error [T]."""
+def _fit(times: np.ndarray, curve: np.ndarray, index: np.ndarray, weight: np.ndarray, level: tuple[bool, bool]) -> tuple[Keys, np.ndarray]:
+    """Keys on the samples `index` with the monotone slopes that come nearest to the curve [T], and the error [T].
+
+    level: whether it begins and ends level.
+    """
     if len(index) == 1:
         return Keys(index, curve[index], np.zeros(1)), curve - curve[index]
     value = curve[index]
@@ -87,6 +100,9 @@ def _fit(times: np.ndarray, curve: np.ndarray, index: np.ndarray, weight: np.nda
     beside = np.bincount(k, wc * d, count)[:-1]
     right = np.bincount(k, wc * left, count) + np.bincount(k + 1, wd * left, count)
     limits = _slope_limits(times[index], value, float(curve.min()), float(curve.max()))
+    for end, is_level in zip((0, -1), level):
+        if is_level:
+            limits[0][end] = limits[1][end] = 0.0
     slope = _within(diagonal, beside, right, *limits)
     return Keys(index, value, slope), left - c * slope[k] - d * slope[k + 1]
 
@@ -184,19 +200,22 @@ def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float | np.ndarray, 
 
     tolerance: one for all samples, or of each [T]. exact: indices of samples that must be keys, such as the frames on
     which lips touch. every: keys sit on each so-manieth sample only, the first and the last among them; those between are
-    parts of frames. One key if nothing moves.
+    parts of frames. A curve that stays within the tolerance goes straight from its first value to its last: one key where they
+    are one.
     """
     curve = np.asarray(curve, float)
     allowed = np.broadcast_to(np.asarray(tolerance, float), curve.shape)
     least = float(allowed.min())
     exact = np.zeros(0, int) if exact is None else np.asarray(exact, int)
     if len(curve) == 1 or (np.ptp(curve) <= least and not len(exact)):
-        on_keys = curve[::every]
-        middle = int(np.argmin(np.abs(on_keys - (curve.max() + curve.min()) / 2)))
-        return Keys(np.array([middle * every]), on_keys[[middle]], np.zeros(1))
+        ends = np.array([0]) if curve[0] == curve[-1] else np.array([0, len(curve) - 1])
+        rise = (curve[-1] - curve[0]) / max(float(times[-1] - times[0]), 1e-9)
+        return Keys(ends, curve[ends], np.full(len(ends), rise))
     weight = (least / allowed) ** 2
     index = np.union1d(every * turning_points(curve[::every], 2 * allowed[::every]), exact).astype(int)
-    keys, error = _fit(times, curve, index, weight)
+    level = (abs(curve[min(every, len(curve) - 1)] - curve[0]) <= _BEGINS_LEVEL * allowed[0],
+             abs(curve[-1 - min(every, len(curve) - 1)] - curve[-1]) <= _BEGINS_LEVEL * allowed[-1])
+    keys, error = _fit(times, curve, index, weight, level)
     for _ in range(_ROUNDS):
         off = np.abs(error) / allowed
         wrong = np.flatnonzero(off > 1.0)
@@ -206,11 +225,11 @@ def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float | np.ndarray, 
         if len(more) == len(index):
             return keys
         index = more
-        keys, error = _fit(times, curve, index, weight)
+        keys, error = _fit(times, curve, index, weight, level)
     wrong = np.flatnonzero(np.abs(error) > allowed)
     if len(wrong):  # rough curves: every sample where it still fails
         index = np.union1d(index, every * np.r_[wrong // every, -(-wrong // every)])
-        keys, error = _fit(times, curve, index, weight)
+        keys, error = _fit(times, curve, index, weight, level)
     return keys
 
 

@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
-from .keys import turning_points
+from .keys import handles, turning_points
+from .reach import UNSEEN_MM
 
 REGIONS = ("Brows", "Eyes", "Cheeks & Nose", "Mouth", "Jaw", "Tongue", "Head")
 # Regions that are keyed on the same frames, the most important first: later ones prefer frames of earlier ones.
@@ -35,10 +36,14 @@ _EXTREME_MOVE = 2.0  # times the allowed error by which a movement turns back at
 _MOST_KEYS = 16  # fitted at once: where there are more, one in their middle keeps the value it has
 _FIRST_TOLERANCE = 1.3  # times the allowed error with values as they are: fitted values come nearer
 _ADDING, _REMOVING = 10, 2  # rounds
-_HOPELESS = 2.5  # times the allowed error: no fit mends that
+_HOPELESS = 1.5  # times the allowed error: no fit mends that
 _USED, _EXTREME = 0.05, 0.8  # price of a frame that another region uses, of an extreme; any other costs 1
 _BULGE = 0.75  # a slope beyond its limit by s (times a third of the segment) makes the curve leave its range by less than this
 _REWEIGHTED, _ITERATIONS, _PENALTY = 4, 20, 0.3  # of the fit
+_BETTERED = (1.25, 1.1, 1.05, 0.0)  # times the allowed error from which on no further round brings a fit within it
+_GOOD = 0.9  # of the allowed error: a fit that is nearer is good enough
+_SETTLED = 1e-3  # of a curve's range: a fit whose values and slopes are this near to their limits has settled
+_BEGINS_LEVEL = 0.25  # of the allowed error a frame: curves that are slower than this at an end are level there
 _ALIGNED = 0.02  # price of a kink at a key
 _THINNED = (0.02, 0.1)  # of the allowed error that a key may be worth which its curve then does without, one round each
 _KINK_WORTH = 0.5  # of the allowed error that a curve without a kink is worth
@@ -81,13 +86,8 @@ class PoseKeys:
         return a * self.value[k] + b * self.value[k + 1] + h * (c * self.right[k] + d * self.left[k + 1])
 
     def handles(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Left and right handles [K, 2] (frame, value) for keys on scene frames [T]; the outer ones mirror the inner."""
-        t = np.asarray(frames, float)[self.index]
-        gap = np.diff(t) / 3 if len(t) > 1 else np.array([1 / 3])
-        before = np.concatenate([gap[:1], gap])[: len(t)]
-        after = np.concatenate([gap, gap[-1:]])[: len(t)]
-        return (np.stack([t - before, self.value - self.left * before], 1),
-                np.stack([t + after, self.value + self.right * after], 1))
+        """Left and right handles [K, 2] (frame, value) for keys on scene frames [T]; the outer ones are level."""
+        return handles(np.asarray(frames, float)[self.index], self.value, self.left, self.right)
 
     @property
     def aligned(self) -> np.ndarray:
@@ -151,13 +151,13 @@ class Measure:
 
     def flat(self, chosen: np.ndarray) -> np.ndarray:
         """[chosen, 3 (P + 1)]: displacement of the points that these channels move, in units of what is allowed; the last
-        is the lips' gap in mm."""
+        is the lips' gap in mm. Single precision, as it is what takes the time."""
         scaled = self.pull[chosen] / self.allowed[:, None]
         most = np.linalg.norm(scaled, axis=2).max(0)
         scaled = scaled[:, most > 0.01 * most.max()]
         gap = np.zeros((len(scaled), 1, 3))
         gap[:, 0, 0] = self.gap[chosen]
-        return np.concatenate([scaled, gap], 1).reshape(len(scaled), -1)
+        return np.concatenate([scaled, gap], 1).reshape(len(scaled), -1).astype(np.float32)
 
 
 def _hermite(x: np.ndarray):
@@ -185,15 +185,16 @@ def _segments(curves: np.ndarray, flat: np.ndarray, strict: np.ndarray, slack: n
     Row l, column i: of the segment from frame i to frame i + l. Slopes at both ends are the best that keep every curve
     within its ends' range.
     """
-    step = SAMPLES // 2  # two samples of a frame tell as much
-    curves, strict = curves[::step], strict[::step]
+    step = SAMPLES // 2  # two samples of a frame tell as much, in single precision too
+    curves, strict = curves[::step].astype(np.float32), strict[::step]
     frames = (len(curves) - 1) // 2 + 1
     cost = np.full((longest + 1, frames), np.inf)
     cost[1] = 0.0
     for length in range(2, min(longest, frames - 1) + 1):
         count = 2 * length
         a, b, c, d = _hermite(np.arange(1, count) / count)
-        slopes = 3 * np.stack([c, d], 1)  # of slopes in units of a third of the segment
+        a, b = a.astype(np.float32), b.astype(np.float32)
+        slopes = 3 * np.stack([c, d], 1).astype(np.float32)  # of slopes in units of a third of the segment
         gram = slopes.T @ slopes
         windows = np.lib.stride_tricks.sliding_window_view(curves, count + 1, axis=0)[::2]  # [T - l, C, samples]
         closed = np.lib.stride_tricks.sliding_window_view(strict, count + 1)[::2]
@@ -239,7 +240,7 @@ def _cheapest(cost: np.ndarray, price: np.ndarray, first: int, last: int, tolera
 
 def _holds(curves: np.ndarray, flat: np.ndarray) -> Iterator[list[tuple[int, int]] | None]:
     """Stretches of frames (first, last) in which nothing of a region moves by more than `_STILL`; at last the list."""
-    places = (curves[::SAMPLES] @ flat)[:, :-3].reshape(len(curves[::SAMPLES]), -1, 3)
+    places = (curves[::SAMPLES] @ flat.astype(float))[:, :-3].reshape(len(curves[::SAMPLES]), -1, 3)
     found, first = [], 0
     low = high = places[0]
     for frame in range(1, len(places) + 1):
@@ -275,7 +276,7 @@ def _on_used(hold: tuple[int, int], used: set[int]) -> tuple[int, int]:
 def _extremes(curves: np.ndarray, flat: np.ndarray) -> np.ndarray:
     """Frames on which a region's largest movements turn back."""
     values = curves[::SAMPLES] - curves[::SAMPLES].mean(0)
-    moved = flat[:, :-3]
+    moved = flat[:, :-3].astype(float)
     # Principal movements of the points, found among the channels: there are far fewer of these.
     size, turn = np.linalg.eigh(moved @ moved.T)
     root = (turn * np.sqrt(np.maximum(size, 0.0))) @ turn.T
@@ -291,24 +292,17 @@ def _extremes(curves: np.ndarray, flat: np.ndarray) -> np.ndarray:
 # ---- values and slopes on chosen frames
 
 
-def _within(change: np.ndarray, out: np.ndarray, into: np.ndarray, slack: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The nearest segments (change of value, slopes at both ends in units of a third) that keep within their ends' range."""
-    result, nearest = None, None
-    for sign in (1.0, -1.0):
-        d, a, b = sign * change, sign * out, sign * into
-        more, less = np.maximum(a, b) - slack, np.minimum(a, b) - slack
-        near = np.where(more > d, (d + more) / 2, d)
-        near = np.where((more > d) & (less > near), (d + more + less) / 3, near)
-        near = np.maximum(near, 0.0)
-        a_near, b_near = np.clip(a, -slack, near + slack), np.clip(b, -slack, near + slack)
-        far = (near - d) ** 2 + (a_near - a) ** 2 + (b_near - b) ** 2
-        here = (sign * near, sign * a_near, sign * b_near)
-        if result is None:
-            result, nearest = here, far
-        else:
-            better = far < nearest
-            result = tuple(np.where(better, one, other) for one, other in zip(here, result))
-    return result
+def _within(wanted: np.ndarray, slack: np.ndarray) -> np.ndarray:
+    """The nearest segments (change of value, slopes at both ends in units of a third, [3, …]) that keep within their ends' range."""
+    both = np.stack([wanted, -wanted])  # as they rise and as they fall
+    d, slopes = both[:, 0], both[:, 1:]
+    more, less = slopes.max(1) - slack, slopes.min(1) - slack
+    near = np.where(more > d, (d + more) / 2, d)
+    near = np.where((more > d) & (less > near), (d + more + less) / 3, near)
+    near = np.maximum(near, 0.0)
+    result = np.concatenate([near[:, None], np.minimum(np.maximum(slopes, -slack), (near + slack)[:, None])], 1)
+    far = np.square(result - both).sum(1)
+    return np.where(far[0] <= far[1], result[0], -result[1])
 
 
 @dataclass(frozen=True)
@@ -333,12 +327,13 @@ def _bounded(value, out, into, slack, low, high):
     return sign * np.clip(sign * out, -behind, size + ahead), sign * np.clip(sign * into, -ahead, size + behind)
 
 
-def _fit(curves: np.ndarray, keys: np.ndarray, pinned: dict[int, np.ndarray], flat: np.ndarray, strict: np.ndarray,
-         slack: np.ndarray, low: np.ndarray, high: np.ndarray, rounds: int = _REWEIGHTED) -> Generator[None, None, _Fitted]:
+def _fit(curves: np.ndarray, keys: np.ndarray, level: tuple[bool, bool], flat: np.ndarray, strict: np.ndarray,
+         slack: np.ndarray, low: np.ndarray, high: np.ndarray, last_try: bool = False) -> Generator[None, None, _Fitted]:
     """Values and slopes on keys [n] (frames of this piece) nearest to curves [N, C] at their worst sample.
 
-    pinned: number of a key → its values [C].  slack [n − 1, C] in units of a third.  Alternating direction method of
-    multipliers (Boyd et al. 2011), least squares reweighted towards the worst sample (Lawson 1961).
+    The outer keys keep the curves' values.  level: whether the curves leave the first key and reach the last level.  slack
+    [n − 1, C] in units of a third.  last_try: nothing is asked but whether it comes within what is allowed.  Alternating direction
+    method of multipliers (Boyd et al. 2011), least squares reweighted towards the worst sample (Lawson 1961).
     """
     count, parts = len(keys), len(keys) - 1
     time = np.arange(len(curves)) / SAMPLES
@@ -360,17 +355,19 @@ def _fit(curves: np.ndarray, keys: np.ndarray, pinned: dict[int, np.ndarray], fl
     kinks[inner, count + parts + inner], kinks[inner, count + inner + 1] = 1, -h[:-1] / h[1:]
     scale = np.maximum(high - low, _LEAST)
     wanted, slack_scaled = curves / scale, slack / scale
-    free = np.array([i for i in range(count + 2 * parts) if i not in pinned])
+    is_free = np.ones(count + 2 * parts, bool)
+    is_free[[0, count - 1]] = False
+    is_free[[count, -1]] = np.logical_not(level)
+    free = np.flatnonzero(is_free)
     fixed = np.zeros((count + 2 * parts, curves.shape[1]))
-    for place, values in pinned.items():
-        fixed[place] = values / scale
+    fixed[0], fixed[count - 1] = wanted[0], wanted[-1]
     wanted = wanted - basis @ fixed
     still = limits @ fixed
     basis_free, limits_free, kinks_free = basis[:, free], limits[:, free], kinks[:, free]
     weight, penalty = np.ones(len(curves)), _PENALTY * SAMPLES
     smooth = _ALIGNED * SAMPLES * kinks_free.T @ kinks_free + 1e-6 * np.eye(len(free))
     best, x, dual = None, None, 0.0
-    for _ in range(rounds):
+    for turn in range(_REWEIGHTED):
         weighted = basis_free.T * weight
         normal = weighted @ basis_free + smooth
         right = weighted @ wanted
@@ -379,21 +376,25 @@ def _fit(curves: np.ndarray, keys: np.ndarray, pinned: dict[int, np.ndarray], fl
         inverse = np.linalg.inv(normal + penalty * (limits_free.T @ limits_free))
         for _ in range(_ITERATIONS):
             raw = limits_free @ x + still + dual
-            near = np.concatenate(_within(raw[:parts], raw[parts:2 * parts], raw[2 * parts:], slack_scaled))
-            dual = raw - near
+            near = _within(raw.reshape(3, parts, -1), slack_scaled).reshape(raw.shape)
+            before, dual = dual, raw - near
             x = inverse @ (right + penalty * (limits_free.T @ (near - dual - still)))
+            if np.abs(dual - before).max() < _SETTLED:
+                break
         whole = fixed.copy()
         whole[free] += x
         value = np.clip(whole[:count] * scale, low, high)
-        for place, values in pinned.items():
-            value[place] = values
+        value[0], value[-1] = curves[0], curves[-1]
         out, into = _bounded(value, whole[count:count + parts] * scale, whole[count + parts:] * scale, slack, low, high)
-        off = _off((basis @ np.concatenate([value, out, into]) - curves) @ flat, strict)
+        off = _off((basis @ np.concatenate([value, out, into]) - curves).astype(np.float32) @ flat, strict)
         if best is None or off.max() < best.off.max():
             best = _Fitted(value, out, into, off)
+        yield
+        worst = best.off.max()
+        if worst <= (1.0 if last_try else _GOOD) or (last_try and worst > _BETTERED[turn]):
+            break
         weight = weight * (off / max(off.max(), _LEAST) + 0.03)
         weight /= weight.mean()
-        yield
     return best
 
 
@@ -414,17 +415,25 @@ class _Region:
     low: np.ndarray
     high: np.ndarray
 
-    def fit(self, keys: list[int], level: set[int], rounds: int = _REWEIGHTED) -> Generator[None, None, _Fitted]:
+    @cached_property
+    def level_ends(self) -> tuple[bool, bool]:
+        """Whether the curves begin and end level."""
+        rises = np.stack([self.curves[1] - self.curves[0], self.curves[-1] - self.curves[-2]]) * SAMPLES
+        begins, ends = (_off(rises @ self.flat, np.zeros(2)) < _BEGINS_LEVEL).tolist()
+        return begins, ends
+
+    def fit(self, keys: list[int], level: set[int], last_try: bool = False) -> Generator[None, None, _Fitted]:
         """The best values and slopes on frames `keys`, of which the outer ones keep their values.
 
-        level: closed frames, beside which no curve may leave the range of its keys.
+        level: closed frames, beside which no curve may leave the range of its keys.  last_try: see _fit.
         """
         first, last = keys[0], keys[-1]
         rows = slice(first * SAMPLES, last * SAMPLES + 1)
         near = np.array([a in level or b in level for a, b in zip(keys[:-1], keys[1:])])
         slack = np.where(near[:, None], 0.0, self.slack)
-        ends = {0: self.curves[first * SAMPLES], len(keys) - 1: self.curves[last * SAMPLES]}
-        return _fit(self.curves[rows], np.array(keys) - first, ends, self.flat, self.strict[rows], slack, self.low, self.high, rounds)
+        begins, ends = self.level_ends
+        flat_ends = begins and first == 0, ends and rows.stop == len(self.curves)
+        return _fit(self.curves[rows], np.array(keys) - first, flat_ends, self.flat, self.strict[rows], slack, self.low, self.high, last_try)
 
 
 def _more(keys: list[int], off: np.ndarray) -> set[int]:
@@ -482,7 +491,7 @@ def _piece(region: _Region, cost: np.ndarray, price: np.ndarray, first: int, las
             for wanted in tries:
                 if len(wanted) != len(fewer):
                     continue
-                found = yield from region.fit(wanted, level, _REWEIGHTED - 1)
+                found = yield from region.fit(wanted, level, last_try=True)
                 if found.off.max() <= 1.0:
                     keys, fitted = wanted, found
                     break
@@ -521,12 +530,20 @@ def _of_length(count: int):
     return a, b, slopes, (slopes.T @ slopes).tolist()
 
 
-def _slopes(wanted: np.ndarray, start: float, end: float, slack: float, low: float, high: float) -> tuple[float, float]:
-    """Slopes, in thirds, of the segment from start to end nearest to samples wanted [N] that keeps within its range."""
+def _slopes(wanted: np.ndarray, start: float, end: float, slack: float, low: float, high: float,
+            level: tuple[bool, bool]) -> tuple[float, float]:
+    """Slopes, in thirds, of the segment from start to end nearest to samples wanted [N] that keeps within its range. It holds
+    where both are one value. level: whether it leaves and arrives level."""
+    if start == end:
+        return 0.0, 0.0
     a, b, slopes, ((g, e), (_, f)) = _of_length(len(wanted))
     p, q = ((wanted - a * start - b * end) @ slopes).tolist()
     out, into = (p * f - q * e) / (g * f - e * e), (q * g - p * e) / (g * f - e * e)
     (least_out, most_out), (least_into, most_into) = _slope_limits(start, end, slack, low, high)
+    if level[0]:
+        out = least_out = most_out = 0.0
+    if level[1]:
+        into = least_into = most_into = 0.0
     for _ in range(3):
         out = min(max(out, least_out), most_out)
         into = min(max((q - e * out) / f, least_into), most_into)
@@ -547,24 +564,29 @@ class _Thinning:
     """A region's curves, and how far off everything is while their keys change."""
 
     def __init__(self, region: _Region, curves: list[_Curve], level: set[int]):
-        self.region, self.curves, self.level = region, curves, np.array(sorted(level), int)
+        self.region, self.curves = region, curves
+        closed = np.zeros(len(region.curves) // SAMPLES + 1, int)
+        closed[list(level)] = 1
+        self.closed_before = np.append(0, np.cumsum(closed)).tolist()
         self.strength = np.linalg.norm(region.flat.reshape(len(region.flat), -1, 3)[:, :-1], axis=2).max(1)
-        self.apart = np.empty((len(region.curves), region.flat.shape[1]))
+        self.apart = np.empty((len(region.curves), region.flat.shape[1]), np.float32)
         self.off = np.empty(len(region.curves))
+        self.shown = np.empty(region.curves.shape)
 
     def measure(self) -> Iterator[None]:
         """Find how far off the curves are as they stand."""
-        shown = np.stack([curve.samples() for curve in self.curves], 1)
+        for channel, curve in enumerate(self.curves):
+            self.shown[:, channel] = curve.samples()
         yield
-        for start in range(0, len(shown), _ROWS):
+        for start in range(0, len(self.shown), _ROWS):
             rows = slice(start, start + _ROWS)
-            self.apart[rows] = (shown[rows] - self.region.curves[rows]) @ self.region.flat
+            self.apart[rows] = (self.shown[rows] - self.region.curves[rows]).astype(np.float32) @ self.region.flat
             self.off[rows] = _off(self.apart[rows], self.region.strict[rows])
             yield
 
     def slack(self, channel: int, first: int, last: int) -> float:
         """How far a channel may leave the range of its keys on these frames."""
-        touched = np.searchsorted(self.level, first) < np.searchsorted(self.level, last, side="right")
+        touched = self.closed_before[last + 1] > self.closed_before[first]
         return 0.0 if touched else float(self.region.slack[channel])
 
     def try_keys(self, channel: int, start: int, end: int, frames: list[int], value: list[float], worth: float,
@@ -578,37 +600,54 @@ class _Thinning:
         rows = slice(first * SAMPLES, last * SAMPLES + 1)
         low, high = region.low[channel], region.high[channel]
         if slopes is None:
-            pairs = [_slopes(region.curves[a * SAMPLES:b * SAMPLES + 1, channel], v, w, self.slack(channel, a, b), low, high)
+            begins, ends = region.level_ends
+            pairs = [_slopes(region.curves[a * SAMPLES:b * SAMPLES + 1, channel], v, w, self.slack(channel, a, b), low, high,
+                             (begins and a == 0, ends and b == curve.frames[-1]))
                      for a, b, v, w in zip(frames[:-1], frames[1:], value[:-1], value[1:])]
             slopes = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        new, old = _Curve(frames, value, *slopes), _Curve(curve.frames[start:end + 1], curve.value[start:end + 1],
-                                                          curve.out[start:end], curve.into[start:end])
-        change = new.samples() - old.samples()
-        if np.abs(change).max() * self.strength[channel] > 2.0:  # nothing was off by more than 1: now something is
-            return False
-        apart = self.apart[rows] + change[:, None] * region.flat[channel]
-        off = _off(apart, region.strict[rows])
-        if (off > np.maximum(1.0, self.off[rows])).any() or (off - self.off[rows]).max() > worth:
-            return False
-        self.apart[rows], self.off[rows] = apart, off
+        new = _Curve(frames, value, *slopes)
+        samples = new.samples()
+        change = (samples - self.shown[rows, channel]).astype(np.float32)
+        worst = int(np.abs(change).argmax())
+        for some in (slice(first * SAMPLES + worst, first * SAMPLES + worst + 1), rows):  # where it changes most tells enough, mostly
+            here = change[worst:worst + 1] if some is not rows else change
+            apart = self.apart[some] + here[:, None] * region.flat[channel]
+            off, before = _off(apart, region.strict[some]), self.off[some]
+            if (off > np.maximum(1.0, before)).any() or (off - before).max() > worth:
+                return False
+        self.apart[rows], self.off[rows], self.shown[rows, channel] = apart, off, samples
         curve.frames[start:end + 1], curve.value[start:end + 1] = new.frames, new.value
         curve.out[start:end], curve.into[start:end] = new.out, new.into
         return True
 
-    def even_out(self, channel: int) -> Iterator[None]:
-        """Give neighbouring keys that hardly differ one value: the curve holds there."""
+    def even_out(self, channel: int, holds: list[tuple[int, int]]) -> Iterator[None]:
+        """Give neighbouring keys that hardly differ one value: the curve holds there. The outer keys keep theirs. Within holds of
+        the region they may differ by more."""
         curve, near = self.curves[channel], _LEVEL / max(self.strength[channel], _LEAST)
-        start = 0
-        while start < len(curve.frames) - 1:
+        start, final = 0, len(curve.frames) - 1
+        while start < final:
+            hold = next((hold for hold in holds if hold[0] <= curve.frames[start] < hold[1]), (0, -1))
             end = start
-            while end + 1 < len(curve.frames) and abs(curve.value[end + 1] - curve.value[start]) < near:
+            while end < final and (one := abs(curve.value[end + 1] - curve.value[start])) < near * (
+                    1 if curve.frames[end + 1] > hold[1] else _STILL / _LEVEL):
                 end += 1
-            if end > start:
-                a, b = max(start - 1, 0), min(end + 1, len(curve.frames) - 1)
-                value = curve.value[a:start] + [curve.value[start]] * (end - start + 1) + curve.value[end + 1:b + 1]
+            if end > start and (start > 0 or end < final or one == 0.0):
+                a, b = max(start - 1, 0), min(end + 1, final)
+                same = curve.value[end if end == final else start]
+                value = curve.value[a:start] + [same] * (end - start + 1) + curve.value[end + 1:b + 1]
                 self.try_keys(channel, a, b, curve.frames[a:b + 1], value, np.inf)
                 yield
             start = end + 1 if end > start else start + 1
+
+    def settle(self, channel: int) -> None:
+        """Bound slopes by the range the curve moves through now: fewer keys may have made that smaller."""
+        curve, before = self.curves[channel], self.region.slack[channel]
+        slack = before * np.ptp(curve.value) / max(self.region.high[channel] - self.region.low[channel], _LEAST)
+        for place in range(len(curve.frames) - 1):
+            room = min(slack, self.slack(channel, *curve.frames[place:place + 2]))
+            out, into = _slope_limits(*curve.value[place:place + 2], room, self.region.low[channel], self.region.high[channel])
+            curve.out[place] = min(max(curve.out[place], out[0]), out[1])
+            curve.into[place] = min(max(curve.into[place], into[0]), into[1])
 
     def thin(self, channel: int, worth: float) -> Iterator[None]:
         """Take away the keys a curve can do without."""
@@ -629,7 +668,8 @@ class _Thinning:
                 continue
             three = slice(place - 1, place + 2)
             frames, value = curve.frames[three], curve.value[three]
-            slope = (left * after + right * before) / (before + after)  # the shorter side counts more
+            holds = curve.value[place] in (curve.value[place - 1], curve.value[place + 1])
+            slope = 0.0 if holds else (left * after + right * before) / (before + after)  # the shorter side counts more
             room = (region.low[channel], region.high[channel])
             _, (least_before, most_before) = _slope_limits(*value[:2], self.slack(channel, *frames[:2]), *room)
             slope = min(max(slope, least_before / before), most_before / before)
@@ -682,7 +722,7 @@ def _columns(region: _Region, closed: np.ndarray, used: set[int]) -> Iterator[fl
         yield 0.8
     order = np.argsort(thinning.strength * np.ptp(region.curves, axis=0))
     for number, channel in enumerate(order):
-        for _ in thinning.even_out(channel):
+        for _ in thinning.even_out(channel, holds):
             yield 0.8 + 0.05 * number / len(order)
     for turn, worth in enumerate(_THINNED):
         for number, channel in enumerate(order):
@@ -691,6 +731,9 @@ def _columns(region: _Region, closed: np.ndarray, used: set[int]) -> Iterator[fl
     for number, channel in enumerate(order):
         for _ in thinning.align(channel):
             yield 0.95 + 0.05 * number / len(order)
+        thinning.settle(channel)
+    for _ in thinning.measure():
+        yield 1.0
     used_frames = np.unique(np.concatenate([curve.frames for curve in curves]))
     yield _kinds(used_frames, runs, holds, sorted(extremes)), [curve.keys() for curve in curves], float(thinning.off.max())
 
@@ -739,7 +782,8 @@ def fit(curves: np.ndarray, regions: Sequence[str], measure: Measure, gap: np.nd
     low, high = curves.min(0), curves.max(0)
     strict = np.where(_met(gap, closed_mm), 1.0 / np.clip(closed_mm - gap, 0.3 * closed_off, closed_off), 0.0)
     strength = np.linalg.norm(measure.pull / measure.allowed[:, None], axis=2).max(1)
-    moves = (high - low) * strength > _STILL / 4
+    most = np.linalg.norm(measure.pull, axis=2).max(1)
+    moves = ((high - low) * strength > _STILL / 4) & ((high - low) * most > UNSEEN_MM)
     found: list[PoseKeys | None] = [None] * curves.shape[1]
     all_columns, used, off = [], set(), 0.0
     for number, together in enumerate(TOGETHER):
@@ -760,5 +804,5 @@ def fit(curves: np.ndarray, regions: Sequence[str], measure: Measure, gap: np.nd
         used |= {column.index for column in columns}
         off = max(off, worst)
         for channel, one in zip(chosen, keys):
-            found[channel] = one
+            found[channel] = one if np.ptp(one.value) > 0 else None
     yield Poses(tuple(found), tuple(all_columns), off)

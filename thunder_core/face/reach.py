@@ -14,6 +14,7 @@ from ..types import Motion
 from .head import HEAD_FILE, JAW
 
 NECK_LEVER_MM = 120.0  # from the neck's joint to the lips
+UNSEEN_MM = 0.02  # of movement: a fifth of a pixel where a face of 20 cm fills a picture of 2160 lines
 EYE_LEVER_MM = 12.0  # from an eyeball's middle to its pupil
 _LIP_RINGS, _AROUND = (2, 4, 5), 40  # of the rings of lip vertices: skin's border, red, contact
 _EVERY = 2  # of a ring's vertices that are measured

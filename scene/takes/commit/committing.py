@@ -181,13 +181,13 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Iterator[Step]:
         if not touched[place]:
             as_it_was.append((track, stood))
             continue
-        middle, by_strip = float(np.median(values[:, place])), (track.path, track.index) in by_strips[track.block]
-        unseen = posed and posed.curves[place] is None and not posing.is_seen(posed, place, middle - stood, choice.error)
+        ends, by_strip = values[[0, -1], place], (track.path, track.index) in by_strips[track.block]
+        unseen = posed and posed.curves[place] is None and not posing.is_seen(posed, place, ends - stood, choice.error)
         if unseen and found is None and not by_strip:
             as_it_was.append((track, stood))
             continue
         if posed:
-            inner = _pose_keys(posed, place, regions[place], frames, middle)
+            inner = _pose_keys(posed, place, regions[place], frames, ends)
         else:
             curve = taken[track.block].get((track.path, track.index))
             inner = _inner(choice, frames, values[::reduction.SUBFRAMES, place], fitted and fitted.keys[place], curve)
@@ -265,12 +265,12 @@ def _mark(action, labels: list[tuple[int, str]]) -> None:
             action.pose_markers.new(text).frame = frame
 
 
-def _pose_keys(posed: posing.PoseFit, place: int, region: str, frames: np.ndarray, still: float) -> dict:
-    """The keys of one track, from the take's first frame to its last; still: where it stands if it never moves."""
+def _pose_keys(posed: posing.PoseFit, place: int, region: str, frames: np.ndarray, ends: np.ndarray) -> dict:
+    """The keys of one track, from the take's first frame to its last; ends [2]: its values there if nobody sees it move."""
     curve = posed.curves[place]
     if curve is None:
-        ends = np.array([0, len(frames) - 1]) if len(frames) > 1 else np.array([0])
-        curve = PoseKeys(ends, np.full(len(ends), still), np.zeros(len(ends)), np.zeros(len(ends)))
+        index = np.array([0, len(frames) - 1][:len(frames)])
+        curve = PoseKeys(index, ends[:len(index)], np.zeros(len(index)), np.zeros(len(index)))
     return keyframes.of_poses(curve, frames.astype(float), posed.kind_of(region))
 
 

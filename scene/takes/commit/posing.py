@@ -179,9 +179,9 @@ def _measured(rig: head.Rig, values: np.ndarray, places: np.ndarray, found: pose
     yield float(added[:, 0].max()), float(added[:, 1].max())
 
 
-def is_seen(found: PoseFit, place: int, difference: float, error: float) -> bool:
-    """Whether a track that stands so far from where it should would be seen."""
-    return bool((abs(difference) * found.reach[place] / (_ALLOWED * error)).max() > _UNSEEN)
+def is_seen(found: PoseFit, place: int, difference: np.ndarray, error: float) -> bool:
+    """Whether a track that stands so far (any of these) from where it should would be seen."""
+    return bool((np.abs(difference).max() * found.reach[place] / (_ALLOWED * error)).max() > _UNSEEN)
 
 
 def labels(rig: head.Rig, frames: np.ndarray, values: np.ndarray, columns: tuple[Column, ...], fps: float) -> list[tuple[int, str]]:
