@@ -29,6 +29,7 @@ class AddsHead:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         head.fit_to_units(context.scene, mesh)
+        head.move_beside(context.scene, context.view_layer, mesh)
         context.scene.thunder.head = mesh
         return {"FINISHED"}
 

@@ -45,7 +45,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         if not super().poll(context):
             return False
         if not dialogue.has_takes(context.scene):
-            cls.poll_message_set("No line of the dialogue has takes: generate some first")
+            cls.poll_message_set(dialogue.why_none(context.scene))
             return False
         return True
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 
 import bpy
@@ -12,6 +13,7 @@ from ..scene.review import problem_report
 from ..thunder_core.errors import Cancelled, ThunderError
 
 TICK_SECONDS = 0.05
+SHOW_SECONDS = 0.25  # between two texts of the status bar that differ in numbers alone: each redraws the window
 
 
 def nothing_runs(operator) -> bool:
@@ -86,9 +88,12 @@ class SlicedWork:
 
     def show_progress(self, context):
         step, left = jobs.running.step, jobs.running.time_left
+        now, message = time.monotonic(), (jobs.running.title, step.message)
+        if message == getattr(self, "shown_message", None) and now - self.shown_at < SHOW_SECONDS:
+            return
         text = f"{jobs.running.title}: {step.message} ({step.fraction:.0%}{', ' if left else ''}{left}) · Esc cancels"
         if text != getattr(self, "shown_text", None):  # drawing costs the animator time: only when there is something new
-            self.shown_text = text
+            self.shown_text, self.shown_message, self.shown_at = text, message, now
             context.workspace.status_text_set(text)
             jobs.redraw()
 

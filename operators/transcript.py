@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write down what a voice says, and let a take's lips close on its m, b and p."""
 
+import textwrap
+
 import bpy
 
 from ..scene.engine import session
@@ -10,6 +12,7 @@ from ..thunder_core.errors import ThunderError
 from .on_shown_take import NeedsShownTake, OnShownTake, shown
 from .slices import SlicedWork
 
+WIDTH, LETTERS = 640, 100  # pixels of the wide field, and letters that fit on a line of it
 
 class THUNDER_OT_add_transcript(OnShownTake, bpy.types.Operator):
     """Enter what the voice of the shown take says"""
@@ -20,6 +23,31 @@ class THUNDER_OT_add_transcript(OnShownTake, bpy.types.Operator):
     def deed(self, context):
         entry, _ = shown(context)
         transcript.ensure(context.scene, entry.voice)
+
+
+class THUNDER_OT_edit_transcript(NeedsShownTake, bpy.types.Operator):
+    """Edit the transcript in a wide field, with all of it below"""
+
+    bl_idname = "thunder.edit_transcript"
+    bl_label = "Transcript"
+    bl_options = {"INTERNAL"}
+
+    def invoke(self, context, event):
+        entry, _ = shown(context)
+        transcript.ensure(context.scene, entry.voice)
+        return context.window_manager.invoke_props_dialog(self, width=WIDTH)
+
+    def draw(self, context):
+        layout = self.layout
+        said = transcript.of(context.scene, shown(context)[0].voice)
+        layout.prop(said, "text", text="", placeholder="What the voice says")
+        lines = layout.column(align=True)
+        lines.scale_y = 0.7
+        for line in textwrap.wrap(said.text, LETTERS):
+            lines.label(text=line)
+
+    def execute(self, context):
+        return {"FINISHED"}
 
 
 class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator):
@@ -60,4 +88,5 @@ class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator
         return {"FINISHED"}
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_add_transcript, THUNDER_OT_correct_closures))
+register, unregister = bpy.utils.register_classes_factory(
+    (THUNDER_OT_add_transcript, THUNDER_OT_edit_transcript, THUNDER_OT_correct_closures))

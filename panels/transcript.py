@@ -20,7 +20,9 @@ class THUNDER_PT_transcript(_OfShownTake, bpy.types.Panel):
         if said is None:
             layout.operator("thunder.add_transcript", icon="ADD")
             return
-        layout.prop(said, "text", text="", placeholder="What the voice says")
+        row = layout.row(align=True)
+        row.prop(said, "text", text="", placeholder="What the voice says")
+        row.operator("thunder.edit_transcript", text="", icon="FULLSCREEN_ENTER")
         layout.operator("thunder.correct_closures", icon="CHECKMARK")
 
 

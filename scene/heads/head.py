@@ -9,6 +9,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from mathutils import Vector
 
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.head import load_head
@@ -18,6 +19,7 @@ from .build import build as _build, MARK
 
 ASSET = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
 STAND_IN = "thunder_stand_in"  # of an object that is a copy for a while: never taken for a head of the animator's
+_BESIDE = 0.1  # of a head's width, between a head that is added and the one beside it
 _UNREADABLE = f"The bundled head cannot be read ({ASSET.name}): reinstall the add-on"
 
 
@@ -90,6 +92,28 @@ def fit_to_units(scene, mesh: bpy.types.Object) -> None:
     if abs(unit - 1.0) > 1e-6:
         owner = owner_of(mesh)
         owner.scale = [size * unit for size in owner.scale]
+
+
+def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
+    """Move a head that was just added to the right until it is in no other head of the scene."""
+    view_layer.update()
+    taken = [_extent(other) for other in in_scene(scene) if other != mesh and owner_of(other) != owner_of(mesh)]
+    low, high = _extent(mesh)
+    gap = _BESIDE * (high[0] - low[0])
+    shift = 0.0
+    for _ in taken:
+        for least, most in taken:
+            if (np.minimum(high + [shift, 0, 0], most) > np.maximum(low + [shift, 0, 0], least)).all():
+                shift = most[0] - low[0] + gap
+    if shift:
+        owner_of(mesh).location.x += shift
+        view_layer.update()
+
+
+def _extent(obj: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest corner of an object's box in the world."""
+    corners = np.array([obj.matrix_world @ Vector(corner) for corner in obj.bound_box])
+    return corners.min(0), corners.max(0)
 
 
 # ---- finding

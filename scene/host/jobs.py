@@ -15,6 +15,7 @@ from ...thunder_core.errors import Cancelled
 
 PACE_SECONDS = 30.0  # over which the time left is guessed: waking the engine says nothing about sampling
 SLICE_SECONDS = 0.018  # of a timer call, and at most one step more: the window must not be held for more than 50 ms
+BUSY_SECONDS = 0.04  # of one and the longest step so far together, while the window's events wait anyway
 
 
 @dataclass(frozen=True)
@@ -69,15 +70,20 @@ class Work:
         self.started = time.monotonic()
         self.pace = Pace()
         self.asked_to_stop = False
+        self.longest = 0.0  # seconds of a step
 
     @property
     def time_left(self) -> str:
         """A guess in words: “12 s left”; "" while it is too early."""
         return self.pace.time_left(self.step.fraction)
 
-    def advance(self, seconds: float = SLICE_SECONDS) -> bool:
-        """Go on for about so long; True when the work is over. Raises whatever the work raises."""
-        end = time.monotonic() + seconds
+    def advance(self, seconds: float | None = None) -> bool:
+        """Go on for about so long, or as long as the window may be held; True when the work is over. Raises whatever the work
+        raises."""
+        if seconds is None:
+            seconds = max(SLICE_SECONDS, BUSY_SECONDS - self.longest) if self.step.busy else SLICE_SECONDS
+        now = time.monotonic()
+        end = now + seconds
         while True:
             if self.asked_to_stop:
                 self.close()
@@ -87,10 +93,11 @@ class Work:
                 self.step = next(self.steps)
             except StopIteration:
                 return True
+            self.longest, now = max(self.longest, time.monotonic() - now), time.monotonic()
             self.pace.note(self.step.fraction)
             # Steps that only wait for the engine leave at once: there is nothing to do in the rest of the slice. So does
             # the first that is not busy any more: the animator's clicks and keys have waited for it.
-            if time.monotonic() >= end or (not self.step.busy and (self.step == before or before.busy)):
+            if now >= end or (not self.step.busy and (self.step == before or before.busy)):
                 return False
 
     def close(self) -> None:

@@ -34,6 +34,7 @@ class _Grid:
     axes: Matrix
     middle: Vector
     size: Vector
+    frame: tuple[int, float]  # where the playhead was: a whole frame and the part of one
     selected: list[str] = field(default_factory=list)
     active: str = ""
     space: int = 0
@@ -86,7 +87,7 @@ def build(scene, rig: head.Rig, entries: list) -> Iterator[Step]:
             yield Step((number + 1) / len(chosen), f"Setting up take {number + 1} of {len(chosen)}", busy=True)
         size = Vector((columns * wide, rows * tall, high.z - low.z))
         middle = frame.inverted() @ ((low + high) / 2 + Vector((0.0, -LABEL / 2 * (high.y - low.y), 0.0)))
-        _grid = _Grid(scene.name, made, first, axes, middle, size)
+        _grid = _Grid(scene.name, made, first, axes, middle, size, (scene.frame_current, scene.frame_subframe))
         complete = True
     finally:
         if not complete:
@@ -174,7 +175,7 @@ def viewport(context):
 
 
 def leave() -> str:
-    """Take the grid away; the view, the selection and the file are as before. The action of the take whose head the
+    """Take the grid away; the view, the selection, the current frame and the file are as before. The action of the take whose head the
     animator clicked meanwhile, "" for none."""
     global _grid
     grid, _grid = _grid, None
@@ -190,6 +191,9 @@ def leave() -> str:
             if area.type == "VIEW_3D" and area.spaces.active.as_pointer() == grid.space:
                 _look_away(window, area, grid)
     puppets.remove_marked()
+    scene = bpy.data.scenes.get(grid.scene)
+    if scene is not None:
+        scene.frame_set(grid.frame[0], subframe=grid.frame[1])
     for window in bpy.context.window_manager.windows:
         if window.scene.name == grid.scene:
             objects = window.view_layer.objects

@@ -30,8 +30,18 @@ def of_one_head(context) -> list:
     listed = [entries[place] for place in order(context)]
     listed = [entry for entry in listed if entry.action is not None and entry.head is not None]
     if not listed:
-        raise BadRequest("The list is empty: change its filters")
+        raise BadRequest(why_empty(context))
     return [entry for entry in listed if entry.head == listed[0].head]
+
+
+def why_empty(context) -> str:
+    """Why no take is listed, and what to do about it."""
+    settings = context.scene.thunder
+    if not settings.takes:
+        return "There are no takes yet: press Generate Takes"
+    if take_list.of_voice(context):
+        return "All takes are filtered out: switch off the star and show hidden takes in the list's filter"
+    return "The list shows the takes of the chosen voice and head, and these have none: choose others or press Generate Takes"
 
 
 def arranged(entries, places: list[int], sort: str) -> list[int]:

@@ -221,6 +221,8 @@ class Arrivals:
             yield
         take_list.add_to_list(scene, rig, actions, performance, self.voice.name, clock, number=number)
         fingerprint.remember(actions[0], self.strip_state)
+        if not self.voice.path:
+            strip.keep_speaker(scene, self.voice.name, rig.mesh)
 
     def settle(self, count: int) -> Iterator[Step]:
         """Steps for when all takes are there: what an undo took is made again, the best is shown, what was there goes."""

@@ -101,6 +101,13 @@ def _of_head(context, strips: list) -> list:
     return [strip for strip in strips if strip.name in own]
 
 
+def keep_speaker(scene, name: str, mesh) -> None:
+    """Give a strip that was given to nobody yet to a head, so that it stays with it when others are added."""
+    if named(scene, name) is not None and not any(part.strip == name and (part.silent or part.head) for part in scene.thunder.cast):
+        part = next((part for part in scene.thunder.cast if part.strip == name), None) or scene.thunder.cast.add()
+        part.strip, part.head = name, mesh
+
+
 def meant(scene, strip) -> Voice:
     """A strip as takes speak it: as it is heard, or what of it lies in the preview range where the settings want that."""
     voice = of_strip(scene, strip)

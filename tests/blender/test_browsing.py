@@ -597,3 +597,22 @@ def test_several_heads_and_none_chosen_leaves_no_take_shown(blender, room, core,
     assert shown(blender) is None and "Several heads show a take" in refused(blender, "commit_take")
     blender.context.view_layer.objects.active = other.mesh
     assert shown(blender) == 2
+
+
+def test_an_empty_list_says_why_and_what_to_do(blender, room, core, stage):
+    scene, _ = stage
+    why = room("scene.browsing").why_empty
+    assert "Generate Takes" in why(blender.context)
+    enter(room, core, stage, seed=1)
+    scene.thunder.only_starred = True
+    assert "filter" in why(blender.context)
+    scene.thunder.only_starred = False
+    blender.ops.thunder.add_head()  # it is the chosen one now, and has no takes
+    assert "choose others" in why(blender.context)
+
+
+def test_scores_that_round_to_one_number_show_a_decimal(room):
+    tied = room("panels.take_list").tied
+    assert tied([77.42, 77.12, 64.0, float("nan")]) == {77}
+    assert tied([77.42, 77.44, 64.0]) == set()  # a decimal tells nothing either
+    assert tied([76.6, 77.4, 78.0]) == {77}

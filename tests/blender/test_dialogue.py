@@ -240,3 +240,77 @@ def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, room
         assert room("scene.heads.head").find(scene, blender.context.object).mesh == speaker
         assert strip.find(blender.context).name == ("one" if name == "music" else name)
         assert blender.context.object == speaker and speaker.select_get()
+
+
+@pytest.fixture
+def one_head(blender, room, tmp_path):
+    """One head and two strips that nobody was chosen for: (scene, head)."""
+    strip = room("scene.strip")
+    if not strip.has_audio():
+        pytest.skip("this bpy wheel was built without sound")
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    for name, start in (("one", 1), ("two", 61)):
+        strip.add(scene, sound(tmp_path, name), name, start)
+    return scene, room("scene.head").in_scene(scene)[0]
+
+
+def test_a_line_stays_with_its_head_when_a_second_is_added(blender, room, core, one_head, tmp_path):
+    scene, first = one_head
+    dialogue, strip = room("scene.dialogue"), room("scene.strip")
+    client = PlayedClient(room, core, tmp_path)
+    voice = strip.of_strip(scene, strip.named(scene, "one"))
+    for _ in room("scene.performing").generate(client, voice, scene, room("scene.head").resolve(first), 1, 1, room("scene.sampling").Sampling.of(scene.thunder), []):
+        pass
+    blender.ops.thunder.add_head()
+    assert len(room("scene.head").in_scene(scene)) == 2
+    assert dialogue.speaker_of(scene, "one") == first
+    assert dialogue.speaker_of(scene, "two") is None  # it has no takes: the animator chooses
+    assert dialogue.has_takes(scene, "one", first)
+    assert room("scene.committing_dialogue").has_takes(scene)
+    scene.thunder.head = first
+    assert strip.find(blender.context).name == "one"
+
+
+def test_a_speaker_that_was_chosen_is_not_changed_by_takes(room, one_head):
+    scene, first = one_head
+    dialogue, strip = room("scene.dialogue"), room("scene.strip")
+    dialogue.cast(scene, "one", None)
+    strip.keep_speaker(scene, "one", first)
+    strip.keep_speaker(scene, "no such strip", first)
+    assert dialogue.is_silent(scene, "one") and len(scene.thunder.cast) == 1
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.01])
+def test_a_head_is_added_beside_those_that_are_there(blender, room, unit):
+    head = room("scene.head")
+    blender.context.scene.unit_settings.scale_length = unit
+    for _ in range(3):
+        blender.ops.thunder.add_head()
+    blender.context.view_layer.update()
+    spans = []
+    for mesh in head.in_scene(blender.context.scene):
+        low, high = head._extent(mesh)
+        spans.append((low[0], high[0]))
+    spans.sort()
+    width = spans[0][1] - spans[0][0]
+    gaps = [later[0] - earlier[1] for earlier, later in zip(spans[:-1], spans[1:])]
+    assert len(gaps) == 2 and all(0.05 * width < gap < 0.3 * width for gap in gaps)
+    blender.context.scene.cursor.location = (0.0, 50.0 * width, 0.0)
+    blender.ops.thunder.add_head()
+    assert head.owner_of(blender.context.scene.thunder.head).location.x == 0.0  # there is room: it stands at the cursor
+
+
+def test_commit_all_says_what_to_do_where_a_line_has_no_speaker(blender, room, core, one_head, tmp_path):
+    scene, first = one_head
+    why = room("scene.committing_dialogue").why_none
+    assert "Generate for All Dialogue Strips" in why(scene)
+    blender.ops.thunder.add_head()
+    second = room("scene.head").in_scene(scene)[1]
+    takes = scene.thunder.takes
+    entry = takes.add()
+    entry.voice, entry.head, entry.action = "one", first, blender.data.actions.new("take")
+    assert "“one”" in why(scene) and "choose its speaker" in why(scene)
+    for name in ("one", "two"):
+        room("scene.dialogue").cast(scene, name, second)
+    assert "other heads" in why(scene)

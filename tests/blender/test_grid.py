@@ -303,3 +303,13 @@ def test_a_head_from_a_flame_file_is_copied_with_its_correctives(blender, room, 
     for _ in room("scene.media.contact_sheet").make(scene, rig, list(scene.thunder.takes), path):
         pass
     assert everything(blender) == before
+
+
+def test_leaving_returns_the_playhead_to_where_it_was(blender, room, core, stage):
+    scene, _ = stage
+    enter(room, core, stage, 0.1, 1)
+    scene.frame_set(33)
+    blender.ops.thunder.play_grid()
+    scene.frame_set(7)  # playing has moved it
+    blender.ops.thunder.leave_grid()
+    assert scene.frame_current == 33

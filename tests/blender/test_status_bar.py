@@ -19,7 +19,8 @@ def window():
 
 @pytest.fixture
 def begin(blender, room, monkeypatch):
-    """Begins work of the given steps; gives the operator that advances it, a step a tick."""
+    """Begins work of the given steps; gives the operator that advances it, a step a tick, each shown."""
+    monkeypatch.setattr(room("operators.slices"), "SHOW_SECONDS", 0.0)
     work = room("scene.host.jobs")
 
     class Operator(room("operators.slices").SlicedWork):
@@ -75,3 +76,45 @@ def test_it_is_blenders_own_again_when_the_work_is_over(room, core, window, begi
     assert operator.modal(window, TICK) == result
     assert window.texts[-1] is None and room("scene.host.jobs").running is None
     assert getattr(operator, "said", None) == said
+
+
+def test_numbers_alone_are_drawn_a_few_times_a_second(room, window, begin, monkeypatch):
+    """Each text redraws the window: of a commit's hundred fractions that took longer than the commit."""
+    slices, work = room("operators.slices"), room("scene.host.jobs")
+    monkeypatch.setattr(slices, "SHOW_SECONDS", 0.25)
+    clock = [0.0]
+    monkeypatch.setattr(slices.time, "monotonic", lambda: clock[0])
+    operator = begin([work.Step(number / 40, "Finding poses", busy=True) for number in range(40)] + [work.Step(1.0, "Writing keys", busy=True)])
+    operator.timer = None
+    for _ in range(41):
+        operator.modal(window, TICK)
+        clock[0] += slices.TICK_SECONDS
+    assert len(window.texts) <= 41 * 0.05 / 0.25 + 2
+    assert window.texts[-1].startswith("Generating takes: Writing keys")  # what is new in words comes at once
+
+
+def test_a_slice_of_busy_work_uses_the_time_that_the_window_may_be_held(room, monkeypatch):
+    """Short steps fill 40 ms; after a step of 30 ms they no longer do, or another such step would make it 70."""
+    work = room("scene.host.jobs")
+    clock = [0.0]
+    monkeypatch.setattr(work.time, "monotonic", lambda: clock[0])
+
+    def steps(lengths, busy):
+        for length in lengths:
+            clock[0] += length
+            yield work.Step(0.5, f"{clock[0]}", busy)
+
+    def slices(lengths, busy=True):
+        running, held = work.Work("Committing", steps(lengths, busy)), []
+        over = False
+        while not over:
+            began = clock[0]
+            over = running.advance()
+            held.append(clock[0] - began)
+        return held
+
+    held = slices([0.001] * 400)
+    assert max(held) <= 0.041 and len(held) < 14
+    assert max(slices([0.001] * 50 + [0.03] + [0.001] * 100 + [0.03] * 5)) <= 0.0701
+    assert max(slices([0.001] * 50 + [0.03] + [0.001] * 100)[3:]) <= 0.021
+    assert max(slices([0.001] * 100, busy=False)) <= 0.02  # the animator works on in between

@@ -27,6 +27,7 @@ _STILL = 1e-5  # a number nearer to another than this has not moved
 _LONGEST_BLEND = 0.5  # seconds before and after a take in which the animator's animation passes into it
 REGION_SETTINGS = {"Brows": "brows", "Eyes": "eyes", "Cheeks & Nose": "cheeks", "Mouth": "mouth", "Jaw": "jaw",
                    "Tongue": "tongue", "Head": "head"}  # region → the setting that switches it on
+_LONGEST_NAME = 32  # bytes of an action's name in a message
 _MARGIN_SECONDS = 10.0  # of cycles beyond the scene that become keys
 
 
@@ -76,12 +77,12 @@ class Report:
 
     @property
     def sentence(self) -> str:
-        """What the animator is told."""
+        """What the animator is told: short, or the status bar cuts it off."""
         keys = f"{self.keys} keys" if self.keys == self.total else f"{self.keys} new keys ({self.total} in all)"
-        said = f"The take is now your animation “{self.actions[0]}”: {keys} on {self.key_frames} of {self.frames} frames"
+        said = f"Committed to “{line_names.cut(self.actions[0], _LONGEST_NAME)}”: {keys} on {self.key_frames} of {self.frames} frames"
         if self.poses:
             said += f", {poses_in(self.poses)} mouth poses"
-        return said if self.error is None else f"{said}, lips off by {self.error:.2f} mm at most"
+        return said if self.error is None else f"{said}, lips within {self.error:.2f} mm"
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,18 @@ def has_takes(scene) -> bool:
                for line in dialogue.lines(scene) for entry in scene.thunder.takes)
 
 
+def why_none(scene) -> str:
+    """Why no line can be committed, and what to do about it."""
+    lines = dialogue.lines(scene)
+    spoken = {entry.voice for entry in scene.thunder.takes if entry.action is not None}
+    open_line = next((line for line in lines if line.speaker is None and line.strip in spoken), None)
+    if open_line is not None:
+        return f"Nobody is chosen for “{open_line.strip}”, which has takes: choose its speaker in the Dialogue list"
+    if any(line.strip in spoken for line in lines):
+        return "The takes of these lines are of other heads: choose those as speakers in the Dialogue list or generate again"
+    return "No line of the dialogue has takes: press Generate for All Dialogue Strips"
+
+
 def commit_all(scene, done: Done) -> Iterator[Step]:
     """Steps that commit a take for every line of a scene's dialogue as the Commit settings say.
 

@@ -44,12 +44,12 @@ class Lines:
     def name(self) -> str:
         """“base · one + two”; where many lines make that too long, “base · one + two + 7 more”."""
         names = list(dict.fromkeys(line.name for line in sorted(self.lines, key=lambda line: line.first)))
-        start = f"{_cut(self.base, _LONGEST_PART)} · "
+        start = f"{cut(self.base, _LONGEST_PART)} · "
         for shown in range(len(names), 0, -1):
             more = len(names) - shown
             rest = f" + {more} more" if more else ""
             room = _LONGEST - _length(start) - _length(rest)
-            said = " + ".join(_cut(name, _LONGEST_PART if len(names) > 1 else room) for name in names[:shown])
+            said = " + ".join(cut(name, _LONGEST_PART if len(names) > 1 else room) for name in names[:shown])
             if _length(said) <= room:
                 return start + said + rest
         return f"{start}{len(names)} lines"
@@ -99,7 +99,7 @@ def _length(text: str) -> int:
     return len(text.encode())
 
 
-def _cut(text: str, most: int) -> str:
+def cut(text: str, most: int) -> str:
     """Text of so many bytes at most."""
     if _length(text) <= most:
         return text
