@@ -99,7 +99,9 @@ def _fit(times: np.ndarray, curve: np.ndarray, index: np.ndarray, weight: np.nda
     diagonal = np.bincount(k, wc * c, count) + np.bincount(k + 1, wd * d, count) + _RIDGE
     beside = np.bincount(k, wc * d, count)[:-1]
     right = np.bincount(k, wc * left, count) + np.bincount(k + 1, wd * left, count)
-    limits = _slope_limits(times[index], value, float(curve.min()), float(curve.max()))
+    least, most = float(curve.min()), float(curve.max())
+    beyond = _BEYOND * float(np.ptp(value)) / max(most - least, _RIDGE)  # of the range that the keys move through
+    limits = _slope_limits(times[index], value, least, most, beyond)
     for end, is_level in zip((0, -1), level):
         if is_level:
             limits[0][end] = limits[1][end] = 0.0

@@ -577,7 +577,7 @@ class _Thinning:
         """Find how far off the curves are as they stand."""
         for channel, curve in enumerate(self.curves):
             self.shown[:, channel] = curve.samples()
-        yield
+            yield
         for start in range(0, len(self.shown), _ROWS):
             rows = slice(start, start + _ROWS)
             self.apart[rows] = (self.shown[rows] - self.region.curves[rows]).astype(np.float32) @ self.region.flat

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a committed take's curves look like in the graph editor: exact ends, no keys for what nobody sees, short level handles."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from performances import key
+from test_commit import choose, spoken, stage  # noqa: F401
+from timing import keeps
+
+MINUTE_SECONDS = 20.0  # of processor time, on the machine that timing.py names
+LONGEST = 3.0  # frames of a handle that shapes nothing
+WAYS = pytest.mark.parametrize("way", ["POSES", "DENSE"])
+NOISE, DRIFT, TWITCH = "cheekPuff", "cheekSquintLeft", "noseSneerRight"
+
+
+def rough(room, core, seconds=2.0, seed=5):
+    """A spoken performance with what sampled takes have: a channel of noise, one that drifts by little, one that twitches."""
+    made = spoken(room, core, seconds=seconds, seed=seed)
+    expression = made.motion.expression.copy()
+    rng, t = np.random.default_rng(seed), np.arange(len(expression)) / 25
+    expression[:, made.channels.index(NOISE)] = 1e-4 + 1e-4 * rng.uniform(-1, 1, len(t))
+    expression[:, made.channels.index(DRIFT)] = 0.004 + 0.003 * np.sin(t)
+    expression[:, made.channels.index(TWITCH)] = 0.03 + 0.02 * np.sin(9 * t)
+    return replace(made, motion=core("types").Motion(expression, made.motion.jaw, made.motion.head, made.motion.eyes))
+
+
+@pytest.fixture
+def committed(room, core, stage):  # noqa: F811
+    """Commits a rough take to an action of its own: (the report, its curves by path and index, what the take had at a frame)."""
+    def done(way, error=0.6):
+        scene, rig, takes = stage
+        made = rough(room, core)
+        clock = room("scene.resample").Clock.of(scene, 21.0)
+        entry = takes.add_to_list(scene, rig, key(room, rig, made, clock, "take"), made, "voice", clock)
+        room("scene.showing").show(rig, entry)
+        had = {(c.data_path, c.array_index): c for c in room("scene.compat").all_curves(entry.action)}
+        choose(scene, keys=way, error=error, to="NEW")
+        committing = room("scene.committing")
+        steps = committing.commit(rig, entry, "line", committing.chosen(scene, entry))
+        while True:
+            try:
+                next(steps)
+            except StopIteration as ended:
+                report = ended.value
+                break
+        curves = {(c.data_path, c.array_index): c for target in rig.targets for c in room("scene.compat").curves_for(target)}
+        return report, curves, lambda path, frame: had[path].evaluate(frame)
+    return done
+
+
+@WAYS
+def test_a_line_ends_exactly_as_the_take_does(committed, way):
+    """At both ends of its leads the take is at rest; whatever the line ends with is held for ever after."""
+    report, curves, take = committed(way)
+    first, last = report.first, report.first + report.frames - 1
+    for path, curve in curves.items():
+        assert curve.evaluate(first) == curve.evaluate(first - 50) == take(path, first), path
+        assert curve.evaluate(last) == curve.evaluate(last + 500) == take(path, last), path
+
+
+@WAYS
+def test_what_nobody_sees_move_has_no_keys_to_move_it(committed, way):
+    report, curves, _ = committed(way)
+    frames = np.arange(report.first, report.first + report.frames)
+    noise = curves.get((f'key_blocks["{NOISE}"].value', 0))
+    if way == "POSES":
+        assert noise is None
+    else:
+        assert len(noise.keyframe_points) <= 2 and not any(noise.evaluate(frame) for frame in frames)
+
+
+@WAYS
+@pytest.mark.parametrize("error", [0.3, 2.0])
+def test_every_curve_stays_within_two_hundredths_of_its_own_range(committed, way, error):
+    """Of the range it moves through now, not of the take's."""
+    _, curves, _ = committed(way, error)
+    for path, curve in curves.items():
+        keys = [tuple(point.co) for point in curve.keyframe_points]
+        span = np.ptp([value for _, value in keys])
+        for (a, v), (b, w) in zip(keys[:-1], keys[1:]):
+            inside = [curve.evaluate(t) for t in np.linspace(a, b, 17)]
+            assert max(max(inside) - max(v, w), min(v, w) - min(inside)) <= 0.02 * span + 1e-6, path
+
+
+@WAYS
+def test_handles_are_short_and_level_where_they_shape_nothing(committed, way):
+    _, curves, _ = committed(way)
+    holds = 0
+    for path, curve in curves.items():
+        keys = [[np.array(part) for part in (p.co, p.handle_left, p.handle_right)] for p in curve.keyframe_points]
+        ends = {0: 1, len(keys) - 1: 2}  # of the first key the left handle, of the last the right one
+        for place, side in ends.items():
+            back = abs(keys[place][side] - keys[place][0])
+            assert back[0] <= LONGEST + 1e-3 and back[1] < 1e-6, path
+        for (a, _, out), (b, into, _) in zip(keys[:-1], keys[1:]):
+            third, holding = (b[0] - a[0]) / 3, a[1] == b[1]
+            level = abs(out[1] - a[1]) < 1e-6 and abs(into[1] - b[1]) < 1e-6
+            assert out[0] - a[0] <= third + 1e-3 and b[0] - into[0] <= third + 1e-3, path
+            if holding and way == "POSES":
+                assert level, path
+            if holding and level:
+                holds += 1
+                assert max(out[0] - a[0], b[0] - into[0]) <= LONGEST + 1e-3, path
+    assert holds
+
+
+@pytest.mark.slow
+def test_a_minute_of_poses_keeps_its_time_and_its_error(blender, room, core, stage):  # noqa: F811
+    scene, rig, takes = stage
+    made = spoken(room, core, seconds=60.0)
+    clock = room("scene.resample").Clock.of(scene, 1.0)
+    entry = takes.add_to_list(scene, rig, key(room, rig, made, clock, "take"), made, "voice", clock)
+    room("scene.showing").show(rig, entry)
+    choose(scene, keys="POSES", error=0.6, to="NEW")
+    committing, spent, report = room("scene.committing"), [], None
+    work = committing.commit(rig, entry, "line", committing.chosen(scene, entry))
+    while report is None:
+        start = time.thread_time()
+        try:
+            next(work)
+        except StopIteration as ended:
+            report = ended.value
+        spent.append(time.thread_time() - start)
+    keeps(0.05, spent, "steps of a minute of poses")
+    keeps(MINUTE_SECONDS, sum(spent), "a minute of poses, processor time")
+    assert report.error <= 0.6 * 1.001
