@@ -54,7 +54,7 @@ def overshoot(curves: list) -> float:
             continue
         inside = [[curve.evaluate(t) for t in np.linspace(a[0], b[0], 17)] for a, b in zip(keys[:-1], keys[1:])]
         span = max(map(max, inside)) - min(map(min, inside))
-        if span < 1e-3:  # hardly moves: single precision is all there is to see
+        if span < BEYOND:
             continue
         for part, a, b in zip(inside, keys[:-1], keys[1:]):
             out = max(max(part) - max(a[1], b[1]), min(a[1], b[1]) - min(part)) - BEYOND
@@ -82,7 +82,7 @@ def committed(room, path: Path, fps: float, way: str, error: float) -> dict:
     channels, reach = room("scene.heads.head").channel_names(), room("thunder_core.face.reach")
     before, _ = shown(room, rig, times)
     settings = scene.thunder.commit
-    settings.to, settings.keys, settings.error = "NEW", way, error
+    settings.to, settings.keys, settings.error, settings.markers = "NEW", way, error, True
     committing = room("scene.takes.commit.committing")
     steps, began = committing.commit(rig, entry, "committed", committing.chosen(scene, entry)), time.process_time()
     while True:
@@ -104,11 +104,13 @@ def committed(room, path: Path, fps: float, way: str, error: float) -> dict:
         by_region.setdefault(curve.group.name, set()).update(frames)
     mouth = sorted(set().union(*(by_region.get(region, ()) for region in ("Mouth", "Jaw", "Cheeks & Nose", "Tongue"))))
     poses = {} if report.poses is None else {column.index + report.first: column.pose for column in report.poses if column.pose >= 0}
+    marks = [marker for name in report.actions for marker in bpy.data.actions[name].pose_markers]
     return {
         "voice": path.stem, "way": way, "error": error, "frames": report.frames, "seconds": report.frames / fps,
         "keys": sum(map(len, keys)), "keys_in_message": report.keys, "curves": len(curves),
         "key_frames": len(set().union(*map(set, keys))), "mouth_frames": [frame - first for frame in mouth],
         "poses": [[frame - first, number] for frame, number in poses.items()],
+        "labels": [[marker.frame - first, marker.name] for marker in marks], "first_s": (first - 1) / fps,
         "lips_mm": float(off[:, 0].max()), "lips_in_message": report.error, "face_mm": float(off[:, 1].max()),
         "closed_frames": int(closed.sum()), "closed_met": int((gaps[1][::PARTS][closed] < CLOSED_MM).sum()),
         "gap_off_mm": float(np.abs(gaps[0] - gaps[1])[::PARTS][closed].max(initial=0.0)),

@@ -30,7 +30,7 @@ class THUNDER_OT_edit_transcript(NeedsShownTake, bpy.types.Operator):
 
     bl_idname = "thunder.edit_transcript"
     bl_label = "Transcript"
-    bl_options = {"INTERNAL"}
+    bl_options = {"UNDO", "INTERNAL"}
 
     def invoke(self, context, event):
         entry, _ = shown(context)

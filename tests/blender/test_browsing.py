@@ -601,7 +601,7 @@ def test_several_heads_and_none_chosen_leaves_no_take_shown(blender, room, core,
 
 def test_an_empty_list_says_why_and_what_to_do(blender, room, core, stage):
     scene, _ = stage
-    why = room("scene.browsing").why_empty
+    why = room("scene.takes.browsing").why_empty
     assert "Generate Takes" in why(blender.context)
     enter(room, core, stage, seed=1)
     scene.thunder.only_starred = True

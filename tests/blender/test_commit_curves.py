@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from performances import key
 from test_commit import choose, spoken, stage  # noqa: F401
 from timing import keeps
@@ -34,12 +33,12 @@ def committed(room, core, stage):  # noqa: F811
     def done(way, error=0.6):
         scene, rig, takes = stage
         made = rough(room, core)
-        clock = room("scene.resample").Clock.of(scene, 21.0)
+        clock = room("scene.animation.timing").Clock.of(scene, 21.0)
         entry = takes.add_to_list(scene, rig, key(room, rig, made, clock, "take"), made, "voice", clock)
-        room("scene.showing").show(rig, entry)
-        had = {(c.data_path, c.array_index): c for c in room("scene.compat").all_curves(entry.action)}
+        room("scene.animation.display").show(rig, entry)
+        had = {(c.data_path, c.array_index): c for c in room("scene.host.compat").all_curves(entry.action)}
         choose(scene, keys=way, error=error, to="NEW")
-        committing = room("scene.committing")
+        committing = room("scene.takes.commit.committing")
         steps = committing.commit(rig, entry, "line", committing.chosen(scene, entry))
         while True:
             try:
@@ -47,7 +46,7 @@ def committed(room, core, stage):  # noqa: F811
             except StopIteration as ended:
                 report = ended.value
                 break
-        curves = {(c.data_path, c.array_index): c for target in rig.targets for c in room("scene.compat").curves_for(target)}
+        curves = {(c.data_path, c.array_index): c for target in rig.targets for c in room("scene.host.compat").curves_for(target)}
         return report, curves, lambda path, frame: had[path].evaluate(frame)
     return done
 
@@ -112,11 +111,11 @@ def test_handles_are_short_and_level_where_they_shape_nothing(committed, way):
 def test_a_minute_of_poses_keeps_its_time_and_its_error(blender, room, core, stage):  # noqa: F811
     scene, rig, takes = stage
     made = spoken(room, core, seconds=60.0)
-    clock = room("scene.resample").Clock.of(scene, 1.0)
+    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
     entry = takes.add_to_list(scene, rig, key(room, rig, made, clock, "take"), made, "voice", clock)
-    room("scene.showing").show(rig, entry)
+    room("scene.animation.display").show(rig, entry)
     choose(scene, keys="POSES", error=0.6, to="NEW")
-    committing, spent, report = room("scene.committing"), [], None
+    committing, spent, report = room("scene.takes.commit.committing"), [], None
     work = committing.commit(rig, entry, "line", committing.chosen(scene, entry))
     while report is None:
         start = time.thread_time()

@@ -245,36 +245,37 @@ def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, room
 @pytest.fixture
 def one_head(blender, room, tmp_path):
     """One head and two strips that nobody was chosen for: (scene, head)."""
-    strip = room("scene.strip")
+    strip = room("scene.voice.strip")
     if not strip.has_audio():
         pytest.skip("this bpy wheel was built without sound")
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     for name, start in (("one", 1), ("two", 61)):
         strip.add(scene, sound(tmp_path, name), name, start)
-    return scene, room("scene.head").in_scene(scene)[0]
+    return scene, room("scene.heads.head").in_scene(scene)[0]
 
 
 def test_a_line_stays_with_its_head_when_a_second_is_added(blender, room, core, one_head, tmp_path):
     scene, first = one_head
-    dialogue, strip = room("scene.dialogue"), room("scene.strip")
+    dialogue, strip = room("scene.takes.dialogue"), room("scene.voice.strip")
     client = PlayedClient(room, core, tmp_path)
     voice = strip.of_strip(scene, strip.named(scene, "one"))
-    for _ in room("scene.performing").generate(client, voice, scene, room("scene.head").resolve(first), 1, 1, room("scene.sampling").Sampling.of(scene.thunder), []):
+    rig, sampling = room("scene.heads.head").resolve(first), room("scene.takes.sampling").Sampling.of(scene.thunder)
+    for _ in room("scene.takes.generation").generate(client, voice, scene, rig, 1, 1, sampling, []):
         pass
     blender.ops.thunder.add_head()
-    assert len(room("scene.head").in_scene(scene)) == 2
+    assert len(room("scene.heads.head").in_scene(scene)) == 2
     assert dialogue.speaker_of(scene, "one") == first
     assert dialogue.speaker_of(scene, "two") is None  # it has no takes: the animator chooses
     assert dialogue.has_takes(scene, "one", first)
-    assert room("scene.committing_dialogue").has_takes(scene)
+    assert room("scene.takes.commit.dialogue").has_takes(scene)
     scene.thunder.head = first
     assert strip.find(blender.context).name == "one"
 
 
 def test_a_speaker_that_was_chosen_is_not_changed_by_takes(room, one_head):
     scene, first = one_head
-    dialogue, strip = room("scene.dialogue"), room("scene.strip")
+    dialogue, strip = room("scene.takes.dialogue"), room("scene.voice.strip")
     dialogue.cast(scene, "one", None)
     strip.keep_speaker(scene, "one", first)
     strip.keep_speaker(scene, "no such strip", first)
@@ -283,7 +284,7 @@ def test_a_speaker_that_was_chosen_is_not_changed_by_takes(room, one_head):
 
 @pytest.mark.parametrize("unit", [1.0, 0.01])
 def test_a_head_is_added_beside_those_that_are_there(blender, room, unit):
-    head = room("scene.head")
+    head = room("scene.heads.head")
     blender.context.scene.unit_settings.scale_length = unit
     for _ in range(3):
         blender.ops.thunder.add_head()
@@ -303,14 +304,14 @@ def test_a_head_is_added_beside_those_that_are_there(blender, room, unit):
 
 def test_commit_all_says_what_to_do_where_a_line_has_no_speaker(blender, room, core, one_head, tmp_path):
     scene, first = one_head
-    why = room("scene.committing_dialogue").why_none
+    why = room("scene.takes.commit.dialogue").why_none
     assert "Generate for All Dialogue Strips" in why(scene)
     blender.ops.thunder.add_head()
-    second = room("scene.head").in_scene(scene)[1]
+    second = room("scene.heads.head").in_scene(scene)[1]
     takes = scene.thunder.takes
     entry = takes.add()
     entry.voice, entry.head, entry.action = "one", first, blender.data.actions.new("take")
     assert "“one”" in why(scene) and "choose its speaker" in why(scene)
     for name in ("one", "two"):
-        room("scene.dialogue").cast(scene, name, second)
+        room("scene.takes.dialogue").cast(scene, name, second)
     assert "other heads" in why(scene)

@@ -84,7 +84,8 @@ def test_numbers_alone_are_drawn_a_few_times_a_second(room, window, begin, monke
     monkeypatch.setattr(slices, "SHOW_SECONDS", 0.25)
     clock = [0.0]
     monkeypatch.setattr(slices.time, "monotonic", lambda: clock[0])
-    operator = begin([work.Step(number / 40, "Finding poses", busy=True) for number in range(40)] + [work.Step(1.0, "Writing keys", busy=True)])
+    operator = begin([*(work.Step(number / 40, "Finding poses", busy=True) for number in range(40)),
+                      work.Step(1.0, "Writing keys", busy=True)])
     operator.timer = None
     for _ in range(41):
         operator.modal(window, TICK)

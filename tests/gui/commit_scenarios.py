@@ -47,6 +47,59 @@ def choices(hand):
     hand.seen["shown"] = hand.window.scene.thunder.active_take
 
 
+def until_done():
+    """Steps that wait for the work that runs."""
+    jobs, end = room("scene.host.jobs"), time.monotonic() + PATIENCE
+    while jobs.running is not None:
+        assert time.monotonic() < end
+        yield 0.05
+    yield 1.0
+
+
+def graphs(hand):
+    """The mouth of one take in the Graph Editor: as a take, committed as Dense Curves, and committed as Poses."""
+    only_open("takes")
+    yield from scene_with_voice_and_head(hand)
+    scene, compat = hand.window.scene, room("scene.host.compat")
+    scene.render.fps, scene.thunder.count = 24, 1
+    with hand.context():
+        bpy.ops.thunder.generate("INVOKE_DEFAULT")
+    yield from until_done()
+    assert len(scene.thunder.takes) == 1
+    rig, area = room("scene.heads.head").find(scene), hand.viewport
+    scene.thunder.commit.to = "NEW"
+    for way in ("DENSE", "POSES"):
+        area.type = "VIEW_3D"
+        yield 0.5
+        with hand.context():
+            bpy.ops.thunder.select_take(index=0)
+            scene.thunder.commit.keys = way
+            began = time.monotonic()
+            bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True)
+        yield from until_done()
+        hand.seen[f"{way.lower()}_seconds"] = time.monotonic() - began
+        curves = [curve for target in rig.targets for curve in compat.curves_for(target)]
+        hand.seen[f"{way.lower()}_keys"] = sum(len(curve.keyframe_points) for curve in curves)
+        with hand.context():
+            bpy.ops.object.select_all(action="DESELECT")
+        rig.mesh.select_set(True)
+        hand.window.view_layer.objects.active = rig.mesh
+        mouth = room("scene.takes.commit.posing").region_of
+        for curve in curves:  # of both ways the same curves
+            curve.hide = mouth(curve.data_path.partition('["')[2]) != "Mouth"
+            curve.select = not curve.hide
+        area.type = "GRAPH_EDITOR"
+        yield 1.0
+        region = next(region for region in area.regions if region.type == "WINDOW")
+        with bpy.context.temp_override(window=hand.window, area=area, region=region):
+            bpy.ops.graph.select_all(action="DESELECT")
+            bpy.ops.graph.view_all()
+        yield 1.5
+        hand.photograph(f"graph_{way.lower()}")
+    area.type = "VIEW_3D"
+    yield 0.5
+
+
 def lay(hand, area, kind):
     """Steps that make an area an editor of some kind which shows all of the scene."""
     if hasattr(hand.window.workspace, "sequencer_scene"):

@@ -49,6 +49,8 @@ PICTURES = {  # name in docs/ → (scenario, its picture, what is cut out)
     "pictures/mix": ("shape_scenarios.mixes", "cuts", SIDEBAR),
     "pictures/keep": ("shape_scenarios.keeps", "kept", SIDEBAR),
     "pictures/commit": ("commit_scenarios.choices", "commit_copy", SIDEBAR),
+    "pictures/graph_editor_dense": ("commit_scenarios.graphs", "graph_dense", VIEWPORT),
+    "pictures/graph_editor_poses": ("commit_scenarios.graphs", "graph_poses", VIEWPORT),
     "pictures/curves": ("commit_scenarios.draws_curves", "curves_sequencer", SEQUENCER),
 }
 

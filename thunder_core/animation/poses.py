@@ -17,8 +17,8 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from ..face.reach import UNSEEN_MM
 from .keys import handles, turning_points
-from .reach import UNSEEN_MM
 
 REGIONS = ("Brows", "Eyes", "Cheeks & Nose", "Mouth", "Jaw", "Tongue", "Head")
 # Regions that are keyed on the same frames, the most important first: later ones prefer frames of earlier ones.
@@ -433,7 +433,8 @@ class _Region:
         slack = np.where(near[:, None], 0.0, self.slack)
         begins, ends = self.level_ends
         flat_ends = begins and first == 0, ends and rows.stop == len(self.curves)
-        return _fit(self.curves[rows], np.array(keys) - first, flat_ends, self.flat, self.strict[rows], slack, self.low, self.high, last_try)
+        return _fit(self.curves[rows], np.array(keys) - first, flat_ends, self.flat, self.strict[rows], slack, self.low, self.high,
+                    last_try)
 
 
 def _more(keys: list[int], off: np.ndarray) -> set[int]:

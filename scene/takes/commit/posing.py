@@ -34,8 +34,8 @@ CLOSED, TEETH, ROUND, WIDE, OPEN = "M B P", "F V", "OO W", "EE S", "AH"
 _SHAPES = ((TEETH, ("mouthRollLower",), 0.35), (ROUND, ("mouthPucker", "mouthFunnel"), 0.08),
            (WIDE, ("mouthStretchLeft", "mouthStretchRight", "mouthSmileLeft", "mouthSmileRight"), 0.15))
 _OPEN_MM = 5.0
-_REST_SECONDS = 0.3  # lips that are closed for longer say nothing
-_CLEAR = 0.55  # of the most that a take has of a shape, from which on it is named
+_REST_SECONDS = 0.17  # lips that are closed for longer say nothing: an m lasts 0.1
+_CLEAR = 0.55  # of the most that a take has of a shape, from which on it is named (set on voices that are not measured with)
 
 
 @dataclass(frozen=True)
