@@ -46,6 +46,7 @@ CANCEL_DEADLINE = 1.5  # for the answer to Cancel
 STUCK_DEADLINE = 2.0  # to leave a cancelled request, when another one waits
 SILENCE_SHOWN = 10.0  # without a sign of life until the animator is told; Python's own lock may be held that long
 SILENCE_DEADLINE = 300.0  # and until the worker is ended, although nobody cancelled: no honest work holds the lock so long
+_KILLED = -9  # how Linux ends a process when memory runs out; Windows has no such code
 _TICK = 0.1  # between two looks at the deadlines while an answer is owed
 
 
@@ -312,6 +313,7 @@ class _Process:
         self.cancelled: dict[int, float] = {}  # requests that were cancelled and may still be at work → seconds since
         self.working: int | None = None  # the request that the worker said it works on
         self.lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
+        self.since_answer: collections.deque[str] = collections.deque(maxlen=LOG_LINES)  # what of the log may say why it ended
         self.outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.mutex = threading.Lock()
         self.changed = threading.Condition(self.mutex)
@@ -457,6 +459,7 @@ class _Process:
             elif kind == "progress":
                 event["fraction"] = min(1.0, max(0.0, event["fraction"]))
             if event["event"] in ("done", "error"):
+                self.since_answer.clear()
                 del self.owed[number]
                 if kind == "done" or number not in self.cancelled:
                     self.working = None
@@ -543,21 +546,27 @@ class _Process:
         self.popen.stderr.close()
 
     def _note(self, line: bytes) -> None:
-        self.lines.append(line[:LOG_WIDTH].decode("utf-8", "replace").rstrip())
+        text = line[:LOG_WIDTH].decode("utf-8", "replace").rstrip()
+        self.lines.append(text)
+        self.since_answer.append(text)
 
     def _why(self) -> ThunderError:
         if self.ending:
             return _stopped(self.log)
         if self.refusal is not None:
             return self.refusal
-        code, last = self.popen.poll(), next((line for line in reversed(list(self.lines)) if line.strip()), "")
-        if says_memory_ran_out(last):
+        said = [line for line in self.since_answer if line.strip()]
+        code, last = self.popen.poll(), said[-1] if said else ""
+        if any(map(says_memory_ran_out, said)):  # not only the last line: a crash writes its stack after the reason
             return OutOfMemory("The engine ended because memory ran out: close other programs, or ask for fewer takes")
         if not self.ready:
             reason = f" ({last.strip()[:200]})" if last else ""
             return NoEngine(f"The Python at “{self.python}” cannot run the engine{reason}: reinstall the engine")
         if code is not None and code < 0:
-            how = f"was ended by signal {-code}" + (", most often for lack of memory" if code == -9 else "")
+            if code == _KILLED:
+                return WorkerDied("The engine was killed (signal 9) in the middle of its work, as systems do when memory runs out: "
+                                  "close other programs, or ask for fewer takes", self.log)
+            how = f"was ended by signal {-code}"
         else:
             how = f"ended with code {code}"
         return WorkerDied(f"The engine {how} in the middle of its work: try again, see the log", self.log)

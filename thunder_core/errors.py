@@ -38,6 +38,7 @@ _MEMORY_WORDS = (
     "cannot allocate memory", "can't allocate memory", "failed to map segment", "cannot create shared object descriptor",
     "not enough memory", "out of memory", "memoryerror", "bad_alloc", "bad allocation", "paging file is too small",
     "unable to mmap", "can't start new thread", "alloc_failed",
+    "memory allocation still failed", "blas_thread_init: pthread_create failed", "thread creation failed",  # OpenBLAS, OpenMP
 )
 
 

@@ -381,6 +381,24 @@ def test_too_little_memory_to_load_the_engine_is_said_to_be_that(tmp_path, kilob
         client.request("hello").wait(timeout=120)
 
 
+def test_a_crash_is_not_blamed_on_memory_that_ran_out_for_an_earlier_request(tmp_path):
+    answer = {"id": 1, "event": "error", "kind": "OutOfMemory", "message": "There is too little memory for this: ask for fewer takes"}
+    engine = tmp_path / "python"
+    engine.write_text(f"#!{sys.executable}\nimport sys\nprint('{json.dumps({'id': None, 'event': 'ready', 'protocol': protocol.PROTOCOL})}', flush=True)\n"
+                      "sys.stdin.readline()\nprint('MemoryError', file=sys.stderr, flush=True)\n"
+                      f"sys.stdin.readline()\nprint('{json.dumps(answer)}', flush=True)\nsys.exit(1)\n")
+    engine.chmod(0o755)
+    with Client(str(engine)) as client:
+        first, end = client.request("release"), time.monotonic() + 30
+        while "MemoryError" not in client.log and time.monotonic() < end:
+            pass
+        second = client.request("release")
+        with pytest.raises(errors.OutOfMemory):
+            first.wait(timeout=30)
+        with pytest.raises(errors.WorkerDied, match="ended with code 1"):
+            second.wait(timeout=30)
+
+
 @pytest.mark.parametrize("error", [
     ImportError("libtorch_cpu.so: failed to map segment from shared object"),
     ImportError("DLL load failed while importing _C: The paging file is too small for this operation to complete."),

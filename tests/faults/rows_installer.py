@@ -183,6 +183,6 @@ ROWS = [
     *(Fault("environment", broken, lambda place: place, temporary(change), "NoSpace", "temporary folder", leaves=("tmp",))
       for broken, change in _TEMPORARY),
     *(Fault("memory", f"the engine's process may have {megabytes} MB", limited(1024 * megabytes), hello,
-            "OutOfMemory|WorkerDied", "memory", slow=True)  # of 150 MB a start may end before it can say why
-      for megabytes in (150, 600, 1200)),
+            "OutOfMemory", "memory.*: close other programs")
+      for megabytes in (20, 150, 600, 1200)),
 ]

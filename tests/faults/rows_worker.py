@@ -223,6 +223,11 @@ def ask(case: Case):
             raise AssertionError(f"nobody answered for {time.monotonic() - start:.0f} s") from None
 
 
+def _ends(*lines: str):
+    """A program that begins as an engine does, writes lines on its stderr and ends with code 1."""
+    return talks(_READY, then=f"sys.stderr.write({chr(10).join((*lines, ''))!r}); sys.exit(1)")
+
+
 _READY = json.dumps({"id": None, "event": "ready", "protocol": PROTOCOL})
 _DONE = '{"id": 1, "event": "done", "result": {}}'
 
@@ -259,6 +264,15 @@ _ANSWERS = [
      "WorkerDied", "."),
     ("an engine that closes its answers and stays", talks(_READY, then="sys.stdout.close(); import os; os.close(1); time.sleep(600)"),
      "WorkerDied", "."),
+    ("an engine that OpenBLAS ends for lack of memory", _ends("OpenBLAS error: Memory allocation still failed after 10 retries, giving up."),
+     "OutOfMemory", "memory ran out: close other programs"),
+    ("an engine that crashes for lack of memory and writes its stack",
+     _ends("terminate called after throwing an instance of 'std::bad_alloc'", "Fatal Python error: Aborted", 'File "worker.py", line 1'),
+     "OutOfMemory", "memory ran out: close other programs"),
+    ("an engine whose threads cannot start", _ends("libgomp: Thread creation failed: Resource temporarily unavailable"),
+     "OutOfMemory", "memory ran out: close other programs"),
+    ("an engine that the system kills", talks(_READY, then="import os; os.kill(os.getpid(), 9)"),
+     "WorkerDied", r"killed \(signal 9\).*memory runs out: close other programs"),
 ]
 
 
