@@ -183,10 +183,7 @@ def check_engine(package, engine: str | None, weights: str | None) -> None:
     """Raise NoEngine or BadWeights where a Python or a folder of weights that was named does not exist."""
     errors, client = room(package, "thunder_core.errors"), room(package, "thunder_core.client")
     if engine:
-        try:
-            client.find_engine_python(engine)
-        except errors.NoEngine:
-            raise errors.NoEngine(f"There is no Python at “{engine}”: name another with --engine") from None
+        client.find_engine_python(engine, option="--engine")
     if weights and not os.path.isdir(weights):
         raise errors.BadWeights(f"There is no folder “{weights}”: name another folder of model files with --weights")
 

@@ -50,17 +50,19 @@ _KILLED = -9  # how Linux ends a process when memory runs out; Windows has no su
 _TICK = 0.1  # between two looks at the deadlines while an answer is owed
 
 
-def find_engine_python(python: str | None = None, venvs=()) -> str:
+def find_engine_python(python: str | None = None, venvs=(), option: str = "") -> str:
     """Path of the Python that runs the engine.
 
-    In this order: `python` (the preferences; an executable or the folder of a virtual environment), the environment
-    variable THUNDER_PYTHON, the virtual environments `venvs`, the one beside this extension. Raises NoEngine when the
-    named one does not exist, or none does.
+    In this order: `python` (an executable or the folder of a virtual environment; named in the preferences, or by the command
+    line's `option`), the environment variable THUNDER_PYTHON, the virtual environments `venvs`, the one beside this
+    extension. Raises NoEngine when the named one does not exist, or none does.
     """
     for given, source in ((python, "in the preferences"), (os.environ.get("THUNDER_PYTHON"), "in THUNDER_PYTHON")):
         if given:
             found = _python_of(given)
             if found is None:
+                if python and option:
+                    raise NoEngine(f"There is no Python at “{given}”: {_another_python(python, option)}")
                 raise NoEngine(f"There is no Python at “{given}”, named {source}: correct it or install the engine")
             return found
     for venv in (*venvs, os.path.join(ROOT, ".venv", "engine")):
@@ -68,6 +70,13 @@ def find_engine_python(python: str | None = None, venvs=()) -> str:
         if found is not None:
             return found
     raise NoEngine("The engine is not installed: install it, or name its Python in the preferences or in THUNDER_PYTHON")
+
+
+def _another_python(python: str | None, option: str) -> str:
+    """What to do about an engine's Python that cannot run it, as the end of a sentence; it depends on who named it."""
+    if python:
+        return f"name another with {option}" if option else "choose another Python in the preferences"
+    return "correct THUNDER_PYTHON" if os.environ.get("THUNDER_PYTHON") else "reinstall the engine"
 
 
 class Pending:
@@ -153,10 +162,11 @@ class Client:
     venvs:   further virtual environments to look in.
     weights: folder of the model files, None for the ones shipped beside this package.
     device:  "cpu", "cuda:0" …, None for the best there is.
+    option:  of the command line that named `python`, "" if it comes from the preferences.
     """
 
-    def __init__(self, python: str | None = None, venvs=(), weights: str | None = None, device: str | None = None):
-        self.python, self.venvs, self.weights, self.device = python, tuple(venvs), weights, device
+    def __init__(self, python: str | None = None, venvs=(), weights: str | None = None, device: str | None = None, option: str = ""):
+        self.python, self.venvs, self.weights, self.device, self.option = python, tuple(venvs), weights, device, option
         self._process: _Process | None = None
         self._mutex = threading.RLock()  # guards _process; never taken while holding a process's own
         self._numbers = itertools.count(1)
@@ -206,7 +216,7 @@ class Client:
                 self._start()
 
     def _start(self) -> None:
-        python = find_engine_python(self.python, self.venvs)
+        python = find_engine_python(self.python, self.venvs, self.option)
         if self.weights and not os.path.isdir(self.weights):
             raise BadWeights(f"There is no folder of weights at “{self.weights}”: choose another, or leave it empty to use the "
                              "bundled ones")
@@ -217,7 +227,7 @@ class Client:
             command += ["--device", self.device]
         if self._process is not None:
             self._last_log = self._process.log
-        self._process = _Process(command, self.folder, self._send_again)
+        self._process = _Process(command, self.folder, self._send_again, _another_python(self.python, self.option))
 
     def request(self, verb: str, **args) -> Pending:
         """Sends a request and returns at once. “generate” gets a folder of its own for its arrays if none is given.
@@ -306,9 +316,10 @@ class _Process:
     """A running worker, the threads that serve its pipes and its deadlines, and the requests it still owes an answer.
 
     send_again(process, pendings): called when the worker was ended, with the requests that it had not begun.
+    advice: what to do if its Python cannot run the engine, as the end of a sentence.
     """
 
-    def __init__(self, command: list[str], folder: str, send_again):
+    def __init__(self, command: list[str], folder: str, send_again, advice: str):
         self.owed: dict[int, Pending] = {}
         self.cancelled: dict[int, float] = {}  # requests that were cancelled and may still be at work → seconds since
         self.working: int | None = None  # the request that the worker said it works on
@@ -322,16 +333,14 @@ class _Process:
         self.shown = SILENCE_SHOWN  # silence at which the animator is told next
         self.refusal: ThunderError | None = None  # why this worker was ended by us
         self.send_again = send_again
-        self.python = command[0]
+        self.python, self.advice = command[0], advice
         try:  # Ctrl-C in a terminal is for the client, which then stops the worker
             self.popen = subprocess.Popen(
                 command, cwd=folder, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE, **system_calls.own_group(),
             )
         except OSError as error:
-            raise NoEngine(
-                f"“{self.python}” cannot be run ({error.strerror or error}): choose the engine's Python in the preferences"
-            ) from error
+            raise NoEngine(f"“{self.python}” cannot be run ({error.strerror or error}): {advice}") from error
         self.threads = [
             threading.Thread(target=target, name=f"thunder {name}", daemon=True)
             for name, target in (
@@ -505,8 +514,7 @@ class _Process:
             return self._give_up(WorkerDied("The engine did not leave its cancelled work and was ended: try again", self.log), again=True)
         if not self.ready and self.age >= READY_DEADLINE:
             self._give_up(NoEngine(
-                f"The Python at “{self.python}” was started but the engine did not answer within {READY_DEADLINE:.0f} s: choose "
-                "another Python, or reinstall the engine"))
+                f"The Python at “{self.python}” was started but the engine did not answer within {READY_DEADLINE:.0f} s: {self.advice}"))
         elif self.silence >= SILENCE_DEADLINE:
             self._give_up(WorkerDied(
                 f"The engine gave no sign of life for {SILENCE_DEADLINE / 60:.0f} minutes and was ended: try again", self.log))
@@ -561,7 +569,7 @@ class _Process:
             return OutOfMemory("The engine ended because memory ran out: close other programs, or ask for fewer takes")
         if not self.ready:
             reason = f" ({last.strip()[:200]})" if last else ""
-            return NoEngine(f"The Python at “{self.python}” cannot run the engine{reason}: reinstall the engine")
+            return NoEngine(f"The Python at “{self.python}” cannot run the engine{reason}: {self.advice}")
         if code is not None and code < 0:
             if code == _KILLED:
                 return WorkerDied("The engine was killed (signal 9) in the middle of its work, as systems do when memory runs out: "

@@ -50,6 +50,11 @@ class ThunderError(Exception):
         return type(self).__name__
 
     @property
+    def reason(self) -> str:
+        """The message without what it advises to do, which follows the last colon."""
+        return str(self).rpartition(": ")[0] or str(self)
+
+    @property
     def message(self) -> str:
         return str(self)
 

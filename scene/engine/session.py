@@ -67,11 +67,13 @@ def _model_files() -> tuple[str, ...]:
 def client(python: str | None = None, folder: str | None = None) -> Client:
     """The session's client, made anew when the preferences name another Python, device or folder of weights.
 
-    python, folder (of weights): instead of what the preferences say. Raises BadWeights, and NoEngine when `python` is none.
+    python, folder (of weights): of the command line, instead of what the preferences say. Raises BadWeights, and NoEngine
+    when `python` is none.
     """
     global _client
-    if python is not None and not found(python)[0]:
-        raise NoEngine(f"There is no Python at “{python}”: name another, or the folder of a virtual environment")
+    option = "--engine" if python else ""
+    if python is not None:
+        find_engine_python(python, option=option)
     if folder is not None:
         checked_weights(folder)
     chosen = preferences()
@@ -81,7 +83,7 @@ def client(python: str | None = None, folder: str | None = None) -> Client:
     if _client is not None and (_client.python, _client.device, _client.weights) != (python, device, folder):
         stop()
     if _client is None:
-        _client = Client(python, venvs=venvs(), weights=folder, device=device)
+        _client = Client(python, venvs=venvs(), weights=folder, device=device, option=option)
     _client.venvs = venvs()  # the engine may have been installed since
     return _client
 

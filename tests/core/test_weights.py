@@ -4,13 +4,15 @@
 import copy
 import json
 import shutil
+import subprocess
+import sys
 import tracemalloc
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from thunder_core.engine import weights
+from thunder_core.engine import cards, weights, worker
 from thunder_core.engine.diffusion.denoiser import Denoiser, DenoiserConfig
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.judge import Judge
@@ -43,7 +45,8 @@ def write(folder, name, tensors=None, config=None):
 def refused(folder, name, says):
     with pytest.raises(BadWeights, match=says) as caught:
         LOADERS[name](folder)
-    assert name in str(caught.value) and "reinstall the extension" in str(caught.value)
+    assert f"The weights file {name}." in str(caught.value)
+    assert str(caught.value).endswith(": choose another folder of weights") and str(folder) in str(caught.value)
 
 
 def largest(name):
@@ -89,23 +92,23 @@ def test_a_spread_of_zero_or_less_is_refused(tmp_path, name, key):
     ("denoiser", {"heads": 5}, "128 for 5 heads"),
     ("denoiser", {"heads": 0}, "128 for 0 heads"),
     ("denoiser", {"layers": -1}, "negative “layers”"),
-    ("denoiser", {"layers": 10**9}, "“layers” in denoiser.json that makes no sense"),
-    ("denoiser", {"dropout": float("nan")}, "“dropout” in denoiser.json that makes no sense"),
-    ("denoiser", {"colour": 1}, "unknown “colour”"),
+    ("denoiser", {"layers": 10**9}, r"denoiser\.json .*has a “layers” that makes no sense"),
+    ("denoiser", {"dropout": float("nan")}, "has a “dropout” that makes no sense"),
+    ("denoiser", {"colour": 1}, r"denoiser\.json .*unknown “colour”"),
     ("denoiser", {"width": [1]}, "wrong kind of “width”"),
-    ("denoiser", {"motion": 10**40}, "“motion” in denoiser.json that makes no sense"),
-    ("denoiser", {"width": 60_000}, "larger network than it holds"),
-    ("units", {"count": 65_000, "width": 65_000}, "larger network than it holds"),
+    ("denoiser", {"motion": 10**40}, "has a “motion” that makes no sense"),
+    ("denoiser", {"width": 60_000}, "larger network than the file"),
+    ("units", {"count": 65_000, "width": 65_000}, "larger network than the file"),
     ("units", {"count": None}, "wrong kind of “count”"),
-    ("m2s", {"inputs": 65_000}, "larger network than it holds|does not fit"),
+    ("m2s", {"inputs": 65_000}, "larger network than the file|does not fit"),
     ("m2s", {"space": ["mouth"]}, "wrong kind of “space”"),
     ("judge", {"dilations": [1, 2, "4", 1]}, "wrong kind of “dilations”"),
     ("judge", {"dilations": [1, 2, -4, 1]}, "wrong kind of “dilations”"),
     ("judge", {"dilations": 3}, "wrong kind of “dilations”"),
-    ("vocoder", {"kernel": 65_536}, "larger network than it holds|does not fit"),
+    ("vocoder", {"kernel": 65_536}, "larger network than the file|does not fit"),
     ("encoder", {"body": {"model_type": "bert"}}, "does not fit"),
     ("encoder", {"body": {"model_type": "wav2vec2", "hidden_size": 192, "num_hidden_layers": 5000}}, "“num_hidden_layers”"),
-    ("encoder", {"body": {"model_type": "wav2vec2", "hidden_size": 65_000}}, "larger network than it holds"),
+    ("encoder", {"body": {"model_type": "wav2vec2", "hidden_size": 65_000}}, "larger network than the file"),
     ("encoder", {"body": {"a": {"b": {"c": {"d": {"e": 1}}}}}}, "makes no sense"),
 ])
 def test_a_configuration_that_cannot_be_meant_is_refused_before_it_costs_memory(tmp_path, name, config, says):
@@ -116,7 +119,7 @@ def test_a_configuration_that_cannot_be_meant_is_refused_before_it_costs_memory(
 def test_a_card_that_is_none_is_refused(tmp_path, card):
     write(tmp_path, "denoiser")
     (tmp_path / "denoiser.json").write_text(card, encoding="latin1")
-    refused(tmp_path, "denoiser", "damaged|no configuration")
+    refused(tmp_path, "denoiser", r"denoiser\.json.*(damaged|no configuration)")
 
 
 def test_a_card_of_gigabytes_is_not_read(tmp_path):
@@ -125,10 +128,49 @@ def test_a_card_of_gigabytes_is_not_read(tmp_path):
         file.truncate(2**31)
     tracemalloc.start()
     try:
-        refused(tmp_path, "units", "card of more than 1 MB")
+        refused(tmp_path, "units", r"units\.json.*larger than 1 MB")
         assert tracemalloc.get_traced_memory()[1] < 2**22
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("suffix", "content"), [("json", b"{"), ("json", None), ("safetensors", b"\0" * 9), ("safetensors", None)])
+def test_the_damaged_file_of_the_two_is_named_with_its_folder(tmp_path, suffix, content):
+    path = write(tmp_path, "judge") / f"judge.{suffix}"
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    what = "is missing" if content is None else "is damaged"
+    refused(tmp_path, "judge", rf"^The weights file judge\.{suffix} in “[^”]+” {what}")
+
+
+def test_only_the_weights_of_the_extension_are_to_be_reinstalled(tmp_path, monkeypatch):
+    write(tmp_path, "judge")
+    (tmp_path / "judge.json").write_text("{")
+    monkeypatch.setattr(cards, "SHIPPED", tmp_path.resolve())
+    with pytest.raises(BadWeights, match="judge.json in .*: reinstall the extension$"):
+        Judge.load(tmp_path)
+
+
+@pytest.mark.parametrize(("content", "says"), [(None, "is missing"), (b"PK", "is damaged")])
+def test_a_head_that_cannot_be_used_is_named_as_a_file_of_the_weights(tmp_path, monkeypatch, content, says):
+    if content is not None:
+        (tmp_path / "head.npz").write_bytes(content)
+    with pytest.raises(BadWeights, match=f"^The weights file head.npz in “[^”]+” {says}.*: choose another folder of weights$"):
+        Engine.load(tmp_path, device="cpu")
+    monkeypatch.setattr(cards, "SHIPPED", tmp_path.resolve())
+    with pytest.raises(BadWeights, match=": reinstall the extension$"):
+        Engine.load(tmp_path, device="cpu")
+
+
+def test_a_damaged_card_is_reported_before_the_engine_is_imported(tmp_path, monkeypatch):
+    write(tmp_path, "judge")
+    (tmp_path / "judge.json").write_text("{")
+    monkeypatch.setattr(worker, "import_engine", lambda: pytest.fail("the engine was imported"))
+    with pytest.raises(BadWeights, match="judge.json"):
+        worker.Worker(None, None, None, str(tmp_path), "cpu")._loaded(lambda *_: None)
+    code = f"import sys, thunder_core.engine.cards as cards, pathlib; cards.check_cards(pathlib.Path({str(SHIPPED)!r})); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=SHIPPED.parent, capture_output=True, text=True).stdout == "False\n"
 
 
 def test_networks_of_two_trainings_are_not_put_together(tmp_path):

@@ -280,6 +280,27 @@ def test_a_python_that_is_not_there_is_named(tmp_path, monkeypatch):
 
 
 @POSIX
+@pytest.mark.parametrize("script", ["#!/bin/sh\nexit 3\n", "garbage"])
+def test_who_named_a_python_that_is_none_is_asked_for_another(tmp_path, monkeypatch, script):
+    python = tmp_path / "python"
+    python.write_text(script)
+    python.chmod(0o755)
+
+    def says(advice, **named):
+        with Client(**named) as client, pytest.raises(errors.NoEngine, match=f"python” cannot .*: {advice}$"):
+            client.request("hello").wait(timeout=60)
+
+    says("choose another Python in the preferences", python=str(python))
+    says("name another with --engine", python=str(python), option="--engine")
+    monkeypatch.setenv("THUNDER_PYTHON", str(python))
+    says("correct THUNDER_PYTHON")
+    monkeypatch.delenv("THUNDER_PYTHON")
+    (tmp_path / "env" / "bin").mkdir(parents=True)
+    python.rename(tmp_path / "env" / "bin" / "python")
+    says("reinstall the engine", venvs=[str(tmp_path / "env")])
+
+
+@POSIX
 @pytest.mark.parametrize("script", ["#!/bin/sh\nexit 3\n", "#!/bin/sh\necho no such interpreter >&2\nexit 1\n", "garbage"])
 def test_a_program_that_is_no_python_is_no_engine(tmp_path, script):
     program = tmp_path / "python"

@@ -9,7 +9,7 @@ import torch
 
 from thunder_core.engine.flame import FlameLayer, opening_mm, width_mm
 from thunder_core.errors import BadHead
-from thunder_core.face import sculpt
+from thunder_core.face import head as head_module, sculpt
 from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.sculpt_form import EYE, EYE_RADIUS
 
@@ -353,3 +353,15 @@ def test_a_broken_head_of_ours_is_refused_with_a_sentence(tmp_path, bundled, cha
     np.savez(tmp_path / "head.npz", **bundled | change(bundled))
     with pytest.raises(BadHead, match=says):
         load_head(tmp_path / "head.npz")
+
+
+@pytest.mark.parametrize("content", [None, b"PK", b"text"])
+def test_only_a_damaged_head_of_the_extension_asks_to_reinstall_it(tmp_path, monkeypatch, content):
+    path = tmp_path.resolve() / "head.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BadHead, match=": choose .*$"):
+        load_head(path)
+    monkeypatch.setattr(head_module, "HEAD_FILE", path)
+    with pytest.raises(BadHead, match="head.npz.*: reinstall the extension$"):
+        load_head()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rows of the table of faults that need Blender: the arguments of bake.py, .blend files and what is in them, presets.
 
-The whole command bake.py runs inside the process of the tests, with its exit code and what it writes on stderr. None of these
-rows comes as far as the engine.
+The whole command bake.py runs inside the process of the tests, with its exit code and what it writes on stderr. Only rows marked
+slow load the engine's models.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import sys
 from unittest import mock
 
@@ -159,6 +160,9 @@ _REFUSED = [
     ("a folder of links that leads nowhere as output", _dangling_out, "."),
     ("an engine that is not there", arguments("--engine", HERE + "/python"), "no Python at.*--engine"),
     ("a folder that is no engine", arguments("--engine", HERE), "no Python at.*--engine"),
+    ("text for an engine", arguments("--engine", HERE + "/python", files={"python": b"text"}), "cannot be run.*: name another with --engine$"),
+    ("a program that is no Python for an engine", arguments("--engine", shutil.which("false") or "false"),
+     "false” cannot run the engine: name another with --engine$"),
     ("weights that are not there", arguments("--weights", HERE + "/none"), "--weights"),
     ("a file in place of weights", arguments("--weights", HERE + "/w", files={"w": b"x"}), "--weights"),
     ("a .blend that is not there", arguments("--blend", HERE + "/none.blend"), "There is no file"),

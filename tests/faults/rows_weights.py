@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from importlib import import_module
 
@@ -103,6 +104,11 @@ def _configured(**values):
     return change
 
 
+def _named(file, says=""):
+    """The pattern of a sentence that names the damaged file and its folder, and what to do about a folder of one's own."""
+    return rf"^The weights file {re.escape(file)} in “/[^”]+” .*{says}.*: choose another folder of weights$"
+
+
 def _rows():
     for name in NETWORKS:
         yield Fault("weights", f"{name}: a number that is not one", changed(name, _nan), load, "BadWeights", name)
@@ -111,10 +117,10 @@ def _rows():
             ("an infinite number", changed(name, _infinite)), ("whole numbers", changed(name, _whole)),
             ("another shape", changed(name, _misshapen)), ("a tensor that is missing", changed(name, _lacking)),
             ("a tensor nobody knows", changed(name, _more)), ("half of the file", written(name, weights=_cut)),
-            ("no card", written(name, card=lambda text: None)),
         ):
-            yield Fault("weights", f"{name}: {what}", make, load, "BadWeights", name)
-    yield Fault("weights", "units: no file", written("units", weights=lambda data: None), load, "BadWeights", "units.*missing")
+            yield Fault("weights", f"{name}: {what}", make, load, "BadWeights", _named(f"{name}.safetensors"))
+        yield Fault("weights", f"{name}: no card", written(name, card=lambda text: None), load, "BadWeights", _named(f"{name}.json"))
+    yield Fault("weights", "units: no file", written("units", weights=lambda data: None), load, "BadWeights", _named("units.safetensors", "is missing"))
     yield Fault("weights", "units: no bytes", written("units", weights=lambda data: b""), load, "BadWeights", "units")
     yield Fault("weights", "units: a header of 2⁶³ bytes", written("units", weights=_header(2**63)), load, "BadWeights", "units")
     yield Fault("weights", "units: a pickle in its place", written("units", weights=lambda data: b"\x80\x04cos\nsystem\n(S'exit 3'\ntR."),
@@ -125,8 +131,9 @@ def _rows():
         ("has a configuration that is a number", lambda text: b'{"config": 5}'),
         ("has an entry nobody knows", _configured(unknown=1)), ("has a width of text", _configured(width="wide")),
         ("has a negative width", _configured(width=-4)), ("has a width of a terabyte", _configured(width=2**40)),
+        ("has a width for a larger network", _configured(width=60_000)),
     ):
-        yield Fault("weights", f"judge: a card that {what}", written("judge", card=card), load, "BadWeights", "judge")
+        yield Fault("weights", f"judge: a card that {what}", written("judge", card=card), load, "BadWeights", _named("judge.json"))
 
 
 ROWS = list(_rows())

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import BadRequest, BadWeights
-from ..face.head import Head, load_head
+from ..errors import BadHead, BadRequest, BadWeights
+from ..face.head import Head, read_head
 from ..types import FPS, Keep, LipSyncScore, Motion, pack, RATE, Speech, Take, unpack
+from .cards import advice, unusable
 from .diffusion.sampling import Kept, WINDOW
 from .flame import opening_mm, width_mm
 from .m2s.judge import Judge
@@ -43,6 +44,17 @@ def _quiet(fraction: float, message: str) -> None:
     """Progress that nobody watches."""
 
 
+def _head_of(folder: Path) -> Head:
+    """The head among the weights of a folder. Raises BadWeights."""
+    path = folder / "head.npz"
+    if not path.is_file():
+        raise unusable(path, "is missing")
+    try:
+        return read_head(path)
+    except BadHead as error:
+        raise unusable(path, f"is damaged ({error.reason})") from error
+
+
 def _unmet(take: Take) -> None:
     """A take that nobody waits for before all are there."""
 
@@ -68,7 +80,7 @@ class Engine:
 
     def __init__(self, folder: Path, device: str):
         self.folder, self.device = folder, device
-        self.head: Head = load_head(folder / "head.npz")
+        self.head = _head_of(folder)
         self.thunder = Thunder(folder, device, self.head.expression_names)
         self.mouth = Mouth(self.head).to(device)
         self.m2s = MeshToSpeech.load(folder).to(device)
@@ -88,7 +100,7 @@ class Engine:
     def load(cls, weights: str | Path | None = None, device: str | None = None) -> Engine:
         """Load the weights in a folder (default: the embedded ones) on "cpu", "cuda:0" … (default: GPU if there is one).
 
-        Raises BadWeights, BadHead.
+        Raises BadWeights.
         """
         device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
         return cls(Path(weights) if weights else SHIPPED, device)
@@ -109,8 +121,8 @@ class Engine:
             ("vocoder and speaker", self.vocoder.config.speaker, SPEAKER),
         ):
             if one != other:
-                raise BadWeights(f"In the weights, {what} were not trained together: take all files from one training, or "
-                                 "reinstall the extension")
+                raise BadWeights(f"In the weights in “{self.folder}”, {what} were not trained together: take all files from one "
+                                 f"training, or {advice(self.folder)}")
 
     def info(self) -> dict:
         """What hello answers: engine, device, fingerprint and origin of the weights, channel names, library versions."""

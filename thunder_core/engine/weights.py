@@ -19,13 +19,11 @@ from torch.overrides import TorchFunctionMode
 
 from ..errors import BadWeights
 from ..files import part_of, write_file
+from .cards import damaged, read_config, SHIPPED, unusable
 
-SHIPPED = Path(__file__).resolve().parents[2] / "weights"
 SUMS = "SHA256SUMS"  # of the shipped weights, in the format of sha256sum
 _ENDINGS = (".safetensors", ".json", ".npz")
-_LONGEST_CARD = 2**20  # bytes
 _LARGEST = 1e6  # of a weight; ours stay below 100, and far larger ones end in infinity
-_WIDEST, _DEEPEST = 2**16, 100  # of a network's numbers in general, and of its layers
 _SPARE = 2**26  # bytes that a network may make beside what its file holds (filter banks, windows, noise)
 
 
@@ -46,46 +44,16 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
 
     Raises BadWeights.
     """
-    tensors_path, card_path = path.with_suffix(".safetensors"), path.with_suffix(".json")
+    config, tensors_path = read_config(path.with_suffix(".json")), path.with_suffix(".safetensors")
     try:
-        tensors, config = load_file(tensors_path), _config(card_path)
+        tensors = load_file(tensors_path)
         for name, tensor in tensors.items():
             _check_tensor(name, tensor)
         return tensors, config
     except _Unusable as reason:
-        raise BadWeights(f"The weights file {tensors_path.name} {reason}: reinstall the extension, or train it again") from None
-    except FileNotFoundError as error:
-        raise BadWeights(f"The weights file {Path(error.filename or tensors_path).name} is missing: reinstall the extension") from error
-    except (SafetensorError, ValueError, KeyError, TypeError, OSError, RecursionError) as error:
-        raise BadWeights(f"The weights file {tensors_path.name} is damaged ({str(error)[:200]}): reinstall the extension") from error
-
-
-def _config(path: Path) -> dict:
-    if path.stat().st_size > _LONGEST_CARD:
-        raise _Unusable(f"has a card of more than {_LONGEST_CARD >> 20} MB ({path.name})")
-    card = json.loads(path.read_text(encoding="utf-8"))
-    config = card.get("config") if isinstance(card, dict) else None
-    if not isinstance(config, dict):
-        raise _Unusable(f"has no configuration in {path.name}")
-    _check_values(config, path.name)
-    return config
-
-
-def _check_values(value, where: str, depth: int = 0, name: str = "") -> None:
-    """Refuse a configuration whose numbers, texts or nesting no network of ours has, before anything is built from it."""
-    if isinstance(value, dict) and depth < 4 and len(value) <= 500:
-        for key, inner in value.items():
-            _check_values(inner, where, depth + 1, str(key))
-        return
-    if isinstance(value, list) and depth < 4 and len(value) <= _DEEPEST:
-        for inner in value:
-            _check_values(inner, where, depth + 1, name)
-        return
-    most = _DEEPEST if "layers" in name else _WIDEST
-    sound = value is None or isinstance(value, bool) or (isinstance(value, str) and len(value) <= 200)
-    sound = sound or (isinstance(value, int) and abs(value) <= most) or (isinstance(value, float) and math.isfinite(value))
-    if not sound:
-        raise _Unusable(f"has a “{name[:40]}” in {where} that makes no sense")
+        raise unusable(tensors_path, str(reason)) from None
+    except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
+        raise damaged(tensors_path, error) from error
 
 
 def _check_tensor(name: str, tensor: Tensor) -> None:
@@ -146,7 +114,7 @@ class _Bounded(TorchFunctionMode):
             size = (kwargs or {}).get("size", args[0] if args and isinstance(args[0], (tuple, list)) else args)
             self.left -= 4 * math.prod(int(n) for n in size)
             if self.left < 0:
-                raise _Unusable("has a configuration for a larger network than it holds")
+                raise _Unusable("has a configuration for a larger network than the file of weights holds")
         return function(*args, **(kwargs or {}))
 
 
@@ -168,7 +136,7 @@ def load_network(path: Path, make: Callable[[dict], nn.Module], computed: str = 
             raise _misfit(path)
         network.load_state_dict(tensors, strict=False)
     except _Unusable as reason:
-        raise BadWeights(f"The weights file {path.name}.safetensors {reason}: reinstall the extension") from None
+        raise unusable(path.with_suffix(".json"), str(reason)) from None
     except (BadWeights, MemoryError):
         raise
     except Exception as error:  # a configuration that makes no sense can fail anywhere in a network
@@ -177,7 +145,7 @@ def load_network(path: Path, make: Callable[[dict], nn.Module], computed: str = 
 
 
 def _misfit(path: Path) -> BadWeights:
-    return BadWeights(f"The weights file {path.name}.safetensors does not fit this version: reinstall the extension")
+    return unusable(path.with_suffix(".safetensors"), "does not fit this version")
 
 
 # ---- which weights these are

@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import traceback
+from pathlib import Path
 
 from ..errors import (
     BadRequest,
@@ -205,7 +206,10 @@ class Worker:
 
     def _loaded(self, progress):
         if self.engine is None:
+            from .cards import advice, check_cards
+
             progress(0.0, "Loading the engine")
+            check_cards(Path(self.weights))
             engine_class = import_engine()
             try:
                 self.engine = engine_class.load(self.weights, device=self.device)
@@ -215,8 +219,7 @@ class Worker:
                 if is_out_of_memory(error):
                     raise
                 raise BadWeights(
-                    f"The engine's weights in “{self.weights}” cannot be loaded ({_brief(error)}): install the "
-                    "extension again"
+                    f"The weights in “{self.weights}” cannot be loaded ({_brief(error)}): {advice(Path(self.weights))}"
                 ) from error
         return self.engine
 
@@ -414,7 +417,7 @@ def import_engine():
     if sys.version_info < OLDEST_PYTHON:
         raise NoEngine(
             f"“{sys.executable}” is Python {sys.version_info[0]}.{sys.version_info[1]} and the engine needs "
-            f"{OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer: choose another Python in the preferences"
+            f"{OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer: choose another Python"
         )
     try:
         from .engine import Engine

@@ -91,6 +91,16 @@ def load_head(path: str | Path | None = None) -> Head:
     No code in the file is ever run. Raises BadHead with a sentence if the file is not a head.
     """
     path = Path(path) if path is not None else HEAD_FILE
+    try:
+        return read_head(path)
+    except BadHead as error:
+        if path.resolve() != HEAD_FILE:
+            raise
+        raise BadHead(f"The extension's own head cannot be used ({error.reason}): reinstall the extension") from error
+
+
+def read_head(path: Path) -> Head:
+    """The head in a file; its sentences advise to choose another file, also for the bundled head's. Raises BadHead."""
     if not path.is_file():
         raise BadHead(f"There is no head file at {path}: choose a file that exists")
     data = _read_pickle(path) if path.suffix.lower() == ".pkl" else _read_npz(path)

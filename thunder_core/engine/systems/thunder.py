@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...errors import BadWeights
 from ...types import Motion
+from ..cards import unusable
 from ..diffusion.articulate import Articulation, demanded_closures
 from ..diffusion.denoiser import Denoiser, DenoiserConfig
 from ..diffusion.guidance import SpeechGuidance
@@ -67,7 +67,7 @@ class Thunder:
             folder / "denoiser", lambda config: Denoiser(typed(DenoiserConfig, config))
         ).to(device)
         if self.denoiser.config.motion != self.channels + 9:
-            raise BadWeights("The diffusion weights were made for another head: reinstall the extension")
+            raise unusable(folder / "denoiser.safetensors", "was made for another head")
 
     def hear(self, samples: Tensor, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> Heard:
         """What is known of a sound [samples] over T frames of animation. `progress` gets 0 … 1 and may raise to stop."""

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The JSON beside each file of weights, and the sentences about weights that cannot be used. Standard library only, so that
+damage is reported before torch is loaded."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+from ..errors import BadWeights
+
+SHIPPED = Path(__file__).resolve().parents[2] / "weights"
+_LONGEST_CARD = 2**20  # bytes
+_WIDEST, _DEEPEST = 2**16, 100  # of a network's numbers in general, and of its layers
+_LONGEST_REASON = 120  # letters of what a library says
+
+
+def advice(folder: Path) -> str:
+    """What to do about weights of a folder that cannot be used, as the end of a sentence."""
+    return "reinstall the extension" if folder.resolve() == SHIPPED else "choose another folder of weights"
+
+
+def unusable(path: Path, reason: str) -> BadWeights:
+    """The error for a file of weights; `reason` follows the file's name in its sentence."""
+    return BadWeights(f"The weights file {path.name} in “{path.parent}” {reason}: {advice(path.parent)}")
+
+
+def damaged(path: Path, error: Exception) -> BadWeights:
+    """The error for a file of weights that could not be read."""
+    if isinstance(error, FileNotFoundError):
+        return unusable(path, "is missing")
+    if isinstance(error, PermissionError):
+        return unusable(path, "may not be read")
+    reason = " ".join(str(error).split())[:_LONGEST_REASON]
+    return unusable(path, f"is damaged ({reason})" if reason else "is damaged")
+
+
+def check_cards(folder: Path) -> None:
+    """Read the JSON of every network in a folder. Raises BadWeights for the first that is missing or damaged."""
+    for weights in sorted(folder.glob("*.safetensors")):
+        read_config(weights.with_suffix(".json"))
+
+
+def read_config(path: Path) -> dict:
+    """The configuration in the JSON of a network: a dictionary of values that a network may have. Raises BadWeights."""
+    try:
+        if path.stat().st_size > _LONGEST_CARD:
+            raise unusable(path, f"is larger than {_LONGEST_CARD >> 20} MB")
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise damaged(path, error) from error
+    config = card.get("config") if isinstance(card, dict) else None
+    if not isinstance(config, dict):
+        raise unusable(path, "has no configuration")
+    _check_values(config, path)
+    return config
+
+
+def _check_values(value, path: Path, depth: int = 0, name: str = "") -> None:
+    """Refuse a configuration whose numbers, texts or nesting no network of ours has, before anything is built from it."""
+    if isinstance(value, dict) and depth < 4 and len(value) <= 500:
+        for key, inner in value.items():
+            _check_values(inner, path, depth + 1, str(key))
+        return
+    if isinstance(value, list) and depth < 4 and len(value) <= _DEEPEST:
+        for inner in value:
+            _check_values(inner, path, depth + 1, name)
+        return
+    most = _DEEPEST if "layers" in name else _WIDEST
+    possible = value is None or isinstance(value, bool) or (isinstance(value, str) and len(value) <= 200)
+    possible = possible or (isinstance(value, int) and abs(value) <= most) or (isinstance(value, float) and math.isfinite(value))
+    if not possible:
+        raise unusable(path, f"has a “{name[:40]}” that makes no sense")
