@@ -11,6 +11,7 @@ Ends with code 0, or with 1 (2 for a wrong option) and one sentence on stderr.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -145,6 +146,7 @@ def bake(package, chosen: argparse.Namespace) -> dict:
     out.check([f"{name}.blend", "report.json", *takes])
     start = scene.frame_start if chosen.start is None else chosen.start
     voice = strip.of_file(scene, sound, start)
+    warnings = warn("bake.py", strip.warning(voice))
     rig = choose_head(package, scene, chosen.head)
     head.check_animatable(rig)
     client = session.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
@@ -160,7 +162,7 @@ def bake(package, chosen: argparse.Namespace) -> dict:
     sampled = time.monotonic() - started
     report = {
         "audio": sound, "sha256": files.hash_of(sound), "seed": chosen.seed, **sampling.arguments,
-        "blender": bpy.app.version_string, "blend": f"{name}.blend", "weights": performances[0].provenance["weights"],
+        "blender": bpy.app.version_string, "blend": f"{name}.blend", "weights": performances[0].provenance["weights"], "warnings": warnings,
         "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3), "action": entry.action.name}
                   for rank, (take, entry) in enumerate(zip(performances, scene.thunder.takes), start=1)],
     }
@@ -175,8 +177,21 @@ def bake(package, chosen: argparse.Namespace) -> dict:
         out.remove(TAKE_FILE)  # those of an earlier bake that this one does not replace: they are of other takes
     say_kept(out)
     best = performances[0]
-    print(f"100%  {len(performances)} takes in {chosen.out}; the best has lip-sync {best.score:.1f}, seed {best.seed}", flush=True)
+    print(f"100%  {name}.blend and {takes_in_words(len(performances))} in {chosen.out}; the best has lip-sync {best.score:.1f}, "
+          f"seed {best.seed}", flush=True)
     return report
+
+
+def takes_in_words(count: int) -> str:
+    """A number of takes as it is said."""
+    return "1 take" if count == 1 else f"{count} takes"
+
+
+def warn(name: str, sentence: str) -> list[str]:
+    """Print a warning on stderr, if there is one; the list of warnings for the report."""
+    if sentence:
+        print(f"{name}: {sentence}", file=sys.stderr, flush=True)
+    return [sentence] if sentence else []
 
 
 def check_engine(package, engine: str | None, weights: str | None) -> None:
@@ -192,10 +207,10 @@ def open_file(package, path: str | None) -> None:
     """Open the file that is named, or an empty one where Blender has none open. Raises BadRequest."""
     import bpy
 
-    errors = room(package, "thunder_core.errors")
+    errors, files = room(package, "thunder_core.errors"), room(package, "thunder_core.files")
     if path:
-        if not os.path.isfile(path):
-            raise errors.BadRequest(f"There is no file “{path}”: name another with --blend")
+        if problem := files.not_a_file(path):
+            raise errors.BadRequest(f"{problem}: name another with --blend")
         try:
             bpy.ops.wm.open_mainfile(filepath=os.path.abspath(path))
         except RuntimeError as error:
@@ -277,7 +292,8 @@ def save_blend(path: str) -> None:
     versions = preferences.save_version
     preferences.save_version = 0  # else Blender keeps the empty file that is at `path` as a backup
     try:
-        bpy.ops.wm.save_as_mainfile(filepath=path, copy=True, relative_remap=True, check_existing=False)
+        with quiet():  # Blender names the temporary file there
+            bpy.ops.wm.save_as_mainfile(filepath=path, copy=True, relative_remap=True, check_existing=False)
     finally:
         preferences.save_version = versions
     try:  # Blender says nothing where a disk gets full at the end of a compressed file, and leaves it truncated
@@ -287,6 +303,23 @@ def save_blend(path: str) -> None:
         is_complete = False
     if not is_complete:
         raise OSError("the scene could not be saved completely")
+
+
+@contextlib.contextmanager
+def quiet():
+    """Keep what Blender itself writes on the terminal off it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(number) for number in (1, 2)]
+    with open(os.devnull, "w") as nowhere:
+        try:
+            for number in (1, 2):
+                os.dup2(nowhere.fileno(), number)
+            yield
+        finally:
+            for number, copy in zip((1, 2), kept):
+                os.dup2(copy, number)
+                os.close(copy)
 
 
 def run_as_script(name: str, options, action) -> None:

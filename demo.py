@@ -93,11 +93,12 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
         line = strip.add(scene, sound, Path(sound).stem, 1)
         scene.thunder.strip = line.name
         voice = strip.of_strip(scene, line)
+    warnings = bake.warn("demo.py", strip.warning(voice))
     rig = head.build(scene.collection, bpy.context.view_layer)
     scene.thunder.head, scene.thunder.count, scene.thunder.seed = rig.mesh, chosen.takes, chosen.seed
     stage.dress(scene, rig)
 
-    bar.begin(f"Generating {chosen.takes} takes")
+    bar.begin(f"Generating {bake.takes_in_words(chosen.takes)}")
     client = session.client(chosen.engine)
     sampled: list = []
     work.run_through("Generating takes", performing.generate(
@@ -124,11 +125,10 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
         bar.begin("Saving the scene")
         scene.frame_set(scene.frame_start)
         scene.sync_mode = "AUDIO_SYNC"
-        with quiet():
-            bake.save_blend(parts["scene.blend"])
+        bake.save_blend(parts["scene.blend"])
 
         bar.begin("Filming the best take")
-        with quiet(), film_progress(bar, scene):
+        with bake.quiet(), film_progress(bar, scene):
             stage.render_film(scene, parts["best.mp4"], FILM_PIXELS)
 
         bar.begin("Drawing the contact sheet")
@@ -143,10 +143,10 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
             for number, seconds in enumerate(instants):
                 scene.frame_set(round(float(voice.clock.frame(seconds))))
                 stills[-1].append(os.path.join(folder, f"{rank:02d}_{number}.png"))
-                with quiet():
+                with bake.quiet():
                     stage.render_still(scene, stills[-1][-1], STILL_PIXELS)
         sheet(client, {
-            "title": f"{chosen.takes} takes of “{Path(sound).stem}”",
+            "title": f"{bake.takes_in_words(chosen.takes)} of “{Path(sound).stem}”",
             "subtitle": "best lip-sync first; the frames are of the same instants in every take",
             "sound": sound, "instants": instants,
             "takes": [{"npz": parts[name], "score": take.score, "seed": take.seed, "frames": frames}
@@ -156,7 +156,7 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
 
         report = {
             "audio": os.path.basename(sound), "audio_sha256": files.hash_of(sound),
-            "weights": sampled[0].provenance["weights"], "steps": chosen.steps,
+            "weights": sampled[0].provenance["weights"], "steps": chosen.steps, "warnings": warnings,
             "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3)}
                       for rank, take in enumerate(sampled, start=1)],
             "sha256": {name: files.hash_of(parts[name]) for name in sorted(parts) if name.endswith((".npz", ".wav"))},
@@ -169,23 +169,6 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
     bake.say_kept(out)
     print(f"[{report['seconds']['all']:5.1f} s] Done: {', '.join(sorted((*parts, 'report.json')))} in {out.folder}", flush=True)
     return report
-
-
-@contextlib.contextmanager
-def quiet():
-    """Keep what Blender itself writes on the terminal, a line or more a frame, off it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = [os.dup(number) for number in (1, 2)]
-    with open(os.devnull, "w") as nowhere:
-        try:
-            for number in (1, 2):
-                os.dup2(nowhere.fileno(), number)
-            yield
-        finally:
-            for number, copy in zip((1, 2), kept):
-                os.dup2(copy, number)
-                os.close(copy)
 
 
 @contextlib.contextmanager

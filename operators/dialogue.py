@@ -57,13 +57,17 @@ class THUNDER_OT_generate_all(KeepsArrivals, SlicedWork, bpy.types.Operator):
         todo = dialogue.wanting(scene)
         client = session.client()
         client.start()
+        self.warnings = dialogue.warnings(scene, todo)
         self.arrived, self.left_out, self.asked, self.strips = [], [], settings.count * len(todo), len(todo)
         return "Generating takes", dialogue.generate(client, scene, todo, settings.count, settings.seed, Sampling.of(settings),
                                                      self.arrived, self.left_out)
 
     def finish(self, context):
         done = self.strips - len(self.left_out)
-        self.report({"INFO"}, f"Generated {len(self.arrived)} takes for {done} strip{'' if done == 1 else 's'}")
+        takes = len(self.arrived)
+        self.report({"INFO"}, f"Generated {takes} take{'' if takes == 1 else 's'} for {done} strip{'' if done == 1 else 's'}")
+        for sentence in self.warnings:
+            self.report({"WARNING"}, sentence)
         for sentence in self.left_out:
             self.report({"WARNING"}, f"Skipped: {sentence}")
         return {"FINISHED"}

@@ -11,6 +11,7 @@ from ..scene.heads import head
 from ..scene.voice import strip
 from ..thunder_core.client import ROOT
 from ..thunder_core.errors import ThunderError
+from ..thunder_core.files import not_a_file
 from .adding import AddsHead
 
 SAMPLE = os.path.join(ROOT, "assets", "sample.wav")
@@ -108,8 +109,8 @@ class THUNDER_OT_own_voice(_AddsVoice, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def execute(self, context):
-        if not os.path.isfile(self.filepath):
-            self.report({"ERROR"}, f"There is no file “{self.filepath}”: choose a recording")
+        if problem := not_a_file(self.filepath):
+            self.report({"ERROR"}, f"{problem}: choose a recording")
             return {"CANCELLED"}
         return self.put(context, self.filepath, os.path.splitext(os.path.basename(self.filepath))[0])
 

@@ -19,7 +19,7 @@ class KeepsArrivals:
         arrived = len(getattr(self, "arrived", ()))
         if not arrived:
             return super().fail(error)
-        kept = f"{arrived} of {self.asked} takes are finished and stay in the list"
+        kept = f"{arrived} of {self.asked} take{'' if self.asked == 1 else 's'} kept in the list"
         if isinstance(error, Cancelled):
             self.report({"INFO"}, f"Stopped: {kept}")
         elif isinstance(error, ThunderError):
@@ -51,7 +51,7 @@ class THUNDER_OT_generate(KeepsArrivals, SlicedWork, bpy.types.Operator):
         head.check_animatable(rig)
         client = session.client()
         client.start()
-        self.arrived, self.asked = [], settings.count
+        self.arrived, self.asked, self.warning = [], settings.count, strip.warning(voice)
         steps = generation.generate(client, voice, context.scene, rig, settings.count, settings.seed, Sampling.of(settings),
                                     keep=self.arrived)
         return "Generating takes", steps
@@ -60,7 +60,10 @@ class THUNDER_OT_generate(KeepsArrivals, SlicedWork, bpy.types.Operator):
         best = max(self.arrived, key=lambda take: take.score)
         name = next((f"{entry.name}, " for entry in context.scene.thunder.takes
                      if (entry.seed, entry.score) == (best.seed, best.score)), "")
-        self.report({"INFO"}, f"Best of {self.asked} takes: {name}Lip-Sync {best.score:.0f}")
+        what = "Generated a take" if self.asked == 1 else f"Best of {self.asked} takes"
+        self.report({"INFO"}, f"{what}: {name}Lip-Sync {best.score:.0f}")
+        if self.warning:
+            self.report({"WARNING"}, self.warning)
         return {"FINISHED"}
 
 

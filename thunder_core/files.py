@@ -38,6 +38,19 @@ _LINK_ITSELF = {"follow_symlinks": False} if os.link in os.supports_follow_symli
 _PART_NAME = re.compile(re.escape(PART) + r"([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{16}" + re.escape(PART_END) + r".*")
 
 
+def not_a_file(path: str | os.PathLike) -> str:
+    """Why a path is no regular file that can be opened, as the beginning of a sentence; "" where it is one."""
+    try:
+        mode = os.stat(path).st_mode
+    except PermissionError:
+        return f"“{os.fspath(path)}” may not be read"
+    except (OSError, ValueError):
+        return f"There is no file “{os.fspath(path)}”"
+    if stat.S_ISDIR(mode):
+        return f"“{os.fspath(path)}” is a folder, not a file"
+    return "" if stat.S_ISREG(mode) else f"“{os.fspath(path)}” is a pipe or a device, not a file"
+
+
 def write_file(path: str | os.PathLike, content: bytes | str | Callable[[BinaryIO], object]) -> None:
     """Write a file so that `path` holds either all of the new content or what it held before.
 

@@ -109,6 +109,12 @@ def wanting(scene) -> list[Line]:
     return [line for line in lines(scene) if not line.why_not and not has_takes(scene, line.strip, line.speaker)]
 
 
+def warnings(scene, todo: list[Line]) -> list[str]:
+    """A sentence for each sound file of the lines that is shorter than it should be."""
+    voices = [strip.of_strip(scene, strip.named(scene, line.strip)) for line in todo]
+    return list(dict.fromkeys(filter(None, map(strip.warning, voices))))
+
+
 def generate(client: Client, scene, todo: list[Line], count: int, seed: int, sampling: Sampling, keep: list,
              left_out: list) -> Iterator[Step]:
     """Steps that sample takes for lines, one after the other.

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import bpy
 
 from ...thunder_core.errors import BadSound
+from ...thunder_core.files import not_a_file
+from ...thunder_core.wav import missing_end
 from ..animation.timing import Clock
 from ..heads import head
 from ..host import compat
@@ -121,8 +123,8 @@ def of_file(scene, path: str, start: float | None = None) -> Voice:
     if not path:
         raise BadSound("No sound file is chosen: choose one in the Thunder tab")
     absolute = bpy.path.abspath(path)
-    if not os.path.isfile(absolute):
-        raise BadSound(f"There is no file “{absolute}”: choose another sound file")
+    if problem := not_a_file(absolute):
+        raise BadSound(f"{problem}: choose another sound file")
     clock = Clock.of(scene, scene.frame_start if start is None else start)
     return Voice(os.path.splitext(os.path.basename(absolute))[0], scene.name, "", absolute, clock, None)
 
@@ -147,6 +149,17 @@ def of_strip(scene, strip) -> Voice:
         raise BadSound(f"The strip “{strip.name}” is too short or empty: "
                        f"it needs {SHORTEST_SECONDS} s or more")
     return Voice(strip.name, scene.name, strip.name, "", clock, last)
+
+
+def warning(voice: Voice) -> str:
+    """A sentence about the file of a voice that can be used but is shorter than it should be; "" for every other voice."""
+    if voice.path:
+        return missing_end(voice.path)
+    found = named(bpy.data.scenes.get(voice.scene), voice.strip)
+    sound = None if found is None else found.sound
+    if sound is None or sound.packed_file is not None:
+        return ""
+    return missing_end(bpy.path.abspath(sound.filepath, library=sound.library))
 
 
 def within(voice: Voice, first: int, last: int) -> Voice:

@@ -96,6 +96,18 @@ def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender,
         assert os.path.samefile(blender.path.abspath(strip.sound.filepath), short_voice)
 
 
+def test_a_sound_shorter_than_its_header_says_is_baked_with_a_warning(short_voice, tmp_path):
+    data = Path(short_voice).read_bytes()
+    (tmp_path / "cut.wav").write_bytes(data[:44 + (len(data) - 44) // 2])
+    done = bake("--audio", tmp_path / "cut.wav", "--takes", 1, "--steps", 5, "--out", tmp_path / "o")
+    assert done.returncode == 0
+    lines = [line for line in done.stderr.splitlines() if line]
+    assert lines == ["bake.py: “cut.wav” holds 1.25 s of the 2.50 s that its header promises: copy or export it again if its end is missing"]
+    assert json.loads((tmp_path / "o" / "report.json").read_text())["warnings"] == [lines[0].removeprefix("bake.py: ")]
+    assert f"cut.blend and 1 take in {tmp_path / 'o'};" in done.stdout.splitlines()[-1]
+    assert ".thunder_" not in done.stdout and "Saved copy" not in done.stdout
+
+
 @pytest.mark.parametrize("arguments, said", [
     (["--audio", "{text}"], "sound"),
     (["--audio", "{here}/none.wav"], "There is no file"),

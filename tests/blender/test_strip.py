@@ -283,6 +283,35 @@ def test_a_sound_file_is_a_voice_from_the_first_frame(blender, room, core, tmp_p
     assert voice.path.endswith("a.wav") and voice.clock.start == 5
 
 
+def test_what_is_no_file_is_named_as_what_it_is(blender, room, core, tmp_path):
+    strip, scene = room("scene.strip"), blender.context.scene
+    with pytest.raises(core("errors").BadSound, match="is a folder, not a file: choose another sound file"):
+        strip.of_file(scene, str(tmp_path))
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(core("errors").BadSound, match="is a pipe or a device, not a file: choose another sound file"):
+            strip.of_file(scene, str(tmp_path / "pipe"))
+    with pytest.raises(RuntimeError, match="is a folder, not a file: choose a recording"):
+        blender.ops.thunder.own_voice(filepath=str(tmp_path))
+
+
+def test_a_voice_whose_file_was_cut_is_warned_about(blender, room, sequencer, tmp_path):
+    scene, compat, strip = sequencer
+    whole, cut = clicks(tmp_path / "whole.wav", (0.5,), 2.0), tmp_path / "cut.wav"
+    data = open(whole, "rb").read()
+    cut.write_bytes(data[:44 + (len(data) - 44) // 2])
+    assert strip.warning(strip.of_file(scene, whole)) == ""
+    says = "“cut.wav” holds 1.00 s of the 2.00 s"
+    assert strip.warning(strip.of_file(scene, str(cut))).startswith(says)
+    line = place(sequencer, str(cut))
+    voice = strip.of_strip(scene, line)
+    assert strip.warning(voice).startswith(says)
+    dialogue = room("scene.dialogue")
+    assert dialogue.warnings(scene, [dialogue.Line(line.name, None, "")] * 2) == [strip.warning(voice)]
+    line.sound.pack()
+    assert strip.warning(voice) == ""
+
+
 def test_the_spoken_strip_is_muted_packed_and_replaced(blender, room, sequencer, tmp_path):
     scene, compat, strip = sequencer
     listening = room("scene.review.listening")

@@ -192,8 +192,8 @@ def test_more_than_an_hour_is_refused(tmp_path, monkeypatch):
 
 
 def test_what_is_no_file_is_refused(tmp_path):
-    for path in (tmp_path / "gone.wav", tmp_path):
-        with pytest.raises(BadSound, match="no sound file"):
+    for path, says in ((tmp_path / "gone.wav", "There is no sound file “gone.wav”"), (tmp_path, "is a folder, not a sound file")):
+        with pytest.raises(BadSound, match=says):
             read_sound(path)
 
 

@@ -145,11 +145,19 @@ def _part_link(folder):
     return arguments("--npz", "--takes", "1")(folder)
 
 
+def _pipe(option):
+    def make(folder):
+        os.mkfifo(folder / "pipe")
+        sound = HERE + "/pipe" if option == "--audio" else str(SAMPLE)
+        return ["--audio", sound, "--out", HERE + "/out", *([option, HERE + "/pipe"] if option != "--audio" else [])]
+    return make
+
+
 _SILENT = b"RIFF\x24\x7d\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x80>\0\0\0}\0\0\2\0\x10\0data\0}\0\0" + b"\0" * 32000
 
 _REFUSED = [
     ("a sound that is not there", arguments(audio=HERE + "/none.wav"), "There is no"),
-    ("a folder for a sound", arguments(audio=HERE), "There is no"),
+    ("a folder for a sound", arguments(audio=HERE), "is a folder, not a file: choose another sound"),
     ("a file of a bake before ours in the output", arguments("--npz", "--takes", "1", files=_OWN), "file of yours|force"),
     ("an output below a file", arguments(files={"a": b"mine"}, out=HERE + "/a/out"), "cannot be written"),
     ("a file in place of the output", arguments(files={"out": b"mine"}), "cannot be written"),
@@ -166,7 +174,9 @@ _REFUSED = [
     ("weights that are not there", arguments("--weights", HERE + "/none"), "--weights"),
     ("a file in place of weights", arguments("--weights", HERE + "/w", files={"w": b"x"}), "--weights"),
     ("a .blend that is not there", arguments("--blend", HERE + "/none.blend"), "There is no file"),
-    ("a folder for a .blend", arguments("--blend", HERE), "There is no file"),
+    ("a folder for a .blend", arguments("--blend", HERE), "is a folder, not a file: name another with --blend"),
+    ("a named pipe for a sound", _pipe("--audio"), "is a pipe or a device, not a file: choose another sound"),
+    ("a named pipe for a .blend", _pipe("--blend"), "is a pipe or a device, not a file: name another with --blend"),
     ("a .blend of no bytes", arguments("--blend", HERE + "/a.blend", files={"a.blend": b""}), "cannot be opened"),
     ("a .blend of text", arguments("--blend", HERE + "/a.blend", files={"a.blend": b"text " * 500}), "cannot be opened"),
     ("a .blend of random bytes", arguments("--blend", HERE + "/a.blend", files={"a.blend": os.urandom(9000)}), "cannot be opened"),

@@ -126,6 +126,7 @@ _CANARY = "touch canary-of-the-faults"
 
 _HEADS = [
     ("there is no file", lambda folder: folder / "none.pkl", "There is no head file"),
+    ("a folder in its place", lambda folder: folder, "is a folder, not a file: choose"),
     ("no bytes", raw(b""), "damaged or not a pickle"),
     ("text", raw(b"not a pickle"), "damaged or not a pickle"),
     ("a pickle cut in half", raw(lambda: pickle.dumps({"v_template": np.zeros(999)}, 2)[:-400]), "damaged"),

@@ -162,7 +162,7 @@ _NO_SOUND = r"is not a sound that can be read|cannot be read|not a sound"
 _FILES = [
     ("there is no file", lambda folder: folder / "none.wav", "BadSound", "There is no sound file"),
     ("its name is empty", lambda folder: "", "BadSound", "There is no sound file|No sound"),
-    ("a folder in its place", _folder, "BadSound", "There is no sound file"),
+    ("a folder in its place", _folder, "BadSound", "is a folder, not a sound file: choose"),
     ("a link to a file that was moved", _dangling, "BadSound", "There is no sound file"),
     ("two links to each other", _links, "BadSound", "There is no sound file"),
     ("a named pipe that nobody writes to", _fifo, "BadSound", "is a pipe or a device"),
@@ -186,6 +186,7 @@ _FILES = [
     ("a streaming playlist", file(_HLS, "voice.m3u8"), "BadSound", _NO_SOUND),
     ("a description of a network stream", file(_SDP, "voice.sdp"), "BadSound", _NO_SOUND),
     ("a RIFF header alone", file(b"RIFF\x24\0\0\0WAVE"), "BadSound", "."),
+    ("a header that claims a second, and nothing behind it", file(wav(b"", claimed=32000)), "BadSound", "0.00 s|choose one of at least"),
     ("no data chunk", file(wav(b"")[:36]), "BadSound", "."),
     ("a data chunk of nothing", file(wav(b"")), "BadSound", "0.00 s|choose one of at least"),
     ("0.1 s", file(wav(pcm(voice(0.1)))), "BadSound", r"0\.10 s.*choose one of at least 0\.3 s"),

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..arrays import read_npz, Unreadable
 from ..errors import BadHead
+from ..files import not_a_file
 
 HEAD_FILE = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
 JOINT_NAMES = ("root", "neck", "jaw", "eye_left", "eye_right")
@@ -101,6 +102,8 @@ def load_head(path: str | Path | None = None) -> Head:
 
 def read_head(path: Path) -> Head:
     """The head in a file; its sentences advise to choose another file, also for the bundled head's. Raises BadHead."""
+    if path.exists() and (problem := not_a_file(path)):
+        raise BadHead(f"{problem}: choose a file that is a head")
     if not path.is_file():
         raise BadHead(f"There is no head file at {path}: choose a file that exists")
     data = _read_pickle(path) if path.suffix.lower() == ".pkl" else _read_npz(path)

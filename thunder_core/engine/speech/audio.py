@@ -65,7 +65,9 @@ def read_sound(path: str | os.PathLike, progress: Progress = _quiet) -> Speech:
         kind = os.stat(path).st_mode
     except (OSError, ValueError):
         kind = 0
-    if not kind or stat.S_ISDIR(kind):
+    if stat.S_ISDIR(kind):
+        raise BadSound(f"“{name}” is a folder, not a sound file: choose a file in it")
+    if not kind:
         raise BadSound(f"There is no sound file “{name}”: check that it was not moved or deleted")
     if not stat.S_ISREG(kind):
         raise BadSound(f"“{name}” is a pipe or a device, not a file: save the sound as a file")
