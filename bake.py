@@ -17,6 +17,7 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import sys
 import time
 import traceback
@@ -25,6 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 OWN_NAME = "thunder"  # of the package when this script loads it itself
 TAKE_FILE = re.compile(r"take_\d{2,}\.npz")
+CLEANING = 5.0  # seconds after Ctrl-C in which another one is ignored: the engine leaves, files are put back
 LAST_FRAME = 1_048_574  # of a scene: Blender takes no frames beyond
 
 
@@ -153,7 +155,7 @@ def bake(package, chosen: argparse.Namespace) -> dict:
     performances: list = []
 
     def tell(step):
-        print(f"{step.fraction:4.0%}  {step.message}", flush=True)
+        say(f"{step.fraction:4.0%}  {step.message}")
 
     work.run_through("Baking", performing.generate(client, voice, scene, rig, chosen.takes, chosen.seed, sampling,
                                                    keep=performances), tell)
@@ -177,8 +179,8 @@ def bake(package, chosen: argparse.Namespace) -> dict:
         out.remove(TAKE_FILE)  # those of an earlier bake that this one does not replace: they are of other takes
     say_kept(out)
     best = performances[0]
-    print(f"100%  {name}.blend and {takes_in_words(len(performances))} in {chosen.out}; the best has lip-sync {best.score:.1f}, "
-          f"seed {best.seed}", flush=True)
+    say(f"100%  {name}.blend and {takes_in_words(len(performances))} in {chosen.out}; the best has lip-sync {best.score:.1f}, "
+        f"seed {best.seed}")
     return report
 
 
@@ -190,7 +192,7 @@ def takes_in_words(count: int) -> str:
 def warn(name: str, sentence: str) -> list[str]:
     """Print a warning on stderr, if there is one; the list of warnings for the report."""
     if sentence:
-        print(f"{name}: {sentence}", file=sys.stderr, flush=True)
+        say(f"{name}: {sentence}", sys.stderr)
     return [sentence] if sentence else []
 
 
@@ -238,7 +240,7 @@ def check_file(package, allow_newer: bool) -> None:
 def say_kept(out) -> None:
     """Print what --force replaced and how it is called now."""
     for name, kept in out.kept.items():
-        print(f"      “{name}” was there and is kept as “{kept}”", flush=True)
+        say(f"      “{name}” was there and is kept as “{kept}”")
 
 
 def choose_head(package, scene, name: str | None):
@@ -305,6 +307,42 @@ def save_blend(path: str) -> None:
         raise OSError("the scene could not be saved completely")
 
 
+def say(text: str, stream=None) -> None:
+    """Print a line on stdout or another stream. Where it can no longer be written (a closed pipe, a full disk), the work goes on."""
+    stream = stream or sys.stdout
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())  # also for what the stream still holds, and what Blender writes
+
+
+def open_streams() -> None:
+    """Open the standard streams that are closed, on nothing: the next file would get their number, and what is printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
+
+
+def stop_once() -> None:
+    """Let Ctrl-C stop the work, also in Blender, which has a handler of its own; pressed again it does not disturb the cleaning up."""
+    stopped = -CLEANING
+
+    def stop(*_):
+        nonlocal stopped
+        if time.monotonic() - stopped >= CLEANING:
+            stopped = time.monotonic()
+            raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as in a job that a shell runs in the background
+        signal.signal(signal.SIGINT, stop)
+
+
 @contextlib.contextmanager
 def quiet():
     """Keep what Blender itself writes on the terminal off it."""
@@ -324,6 +362,8 @@ def quiet():
 
 def run_as_script(name: str, options, action) -> None:
     """Run `action(package, options)` as a command: exits with 0, or with another code and one sentence on stderr."""
+    open_streams()
+    stop_once()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show “ or ä is no reason to fail
     code = exit_code(name, options, action)
@@ -351,7 +391,7 @@ def exit_code(name: str, options, action) -> int:
     try:
         import bpy  # noqa: F401
     except ImportError:
-        print(f"{name}: this Python has no bpy: run it with `blender -b --python {name} -- …`", file=sys.stderr)
+        say(f"{name}: this Python has no bpy: run it with `blender -b --python {name} -- …`", sys.stderr)
         return 1
     try:
         chosen = options(own_arguments())
@@ -363,13 +403,12 @@ def exit_code(name: str, options, action) -> int:
         action(package, chosen)
         return 0
     except errors.ThunderError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        say(f"{name}: {error}", sys.stderr)
     except KeyboardInterrupt:
-        print(f"{name}: stopped", file=sys.stderr)
+        say(f"{name}: stopped", sys.stderr)
         return 130
     except Exception as error:
-        traceback.print_exc()
-        print(f"{name}: unexpected error ({type(error).__name__}: {error})", file=sys.stderr)
+        say(f"{traceback.format_exc()}{name}: unexpected error ({type(error).__name__}: {error})", sys.stderr)
     finally:
         if package.__name__ == OWN_NAME:  # Blender 4.2 crashes at its end over classes that are still registered
             package.unregister()

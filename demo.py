@@ -54,7 +54,7 @@ class Bar:
     def begin(self, part: str) -> None:
         self.end()
         self.part, self.part_started = part, time.monotonic()
-        print(f"[{self.part_started - self.started:5.1f} s] {part}", flush=True)
+        bake.say(f"[{self.part_started - self.started:5.1f} s] {part}")
 
     def end(self) -> None:
         if self.part:
@@ -63,7 +63,7 @@ class Bar:
     def step(self, step) -> None:
         line = f"          {step.fraction:4.0%}  {step.message}"
         if line != self.last:
-            print(line, flush=True)
+            bake.say(line)
             self.last = line
 
 
@@ -105,7 +105,7 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
         client, voice, scene, rig, chosen.takes, chosen.seed, sampling.Sampling(chosen.steps),
         keep=sampled), bar.step)
     for rank, (take, entry) in enumerate(zip(sampled, scene.thunder.takes), start=1):
-        print(f"          {rank}  lip-sync {take.score:5.1f}  seed {take.seed:<10d} {entry.curve}", flush=True)
+        bake.say(f"          {rank}  lip-sync {take.score:5.1f}  seed {take.seed:<10d} {entry.curve}")
     best = scene.thunder.takes[0]
     scene.frame_end = best.last + best.lead_out
 
@@ -167,7 +167,7 @@ def demonstrate(package, chosen: argparse.Namespace) -> dict:
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
         out.remove(bake.TAKE_FILE)  # those of an earlier run with more takes
     bake.say_kept(out)
-    print(f"[{report['seconds']['all']:5.1f} s] Done: {', '.join(sorted((*parts, 'report.json')))} in {out.folder}", flush=True)
+    bake.say(f"[{report['seconds']['all']:5.1f} s] Done: {', '.join(sorted((*parts, 'report.json')))} in {out.folder}")
     return report
 
 
@@ -181,7 +181,7 @@ def film_progress(bar: Bar, scene):
         def told(rendered, *_):
             done = rendered.frame_current - scene.frame_start + 1
             if done % max(1, count // 10) == 0:
-                print(f"          {done / count:4.0%}  Frame {done} of {count}", file=terminal, flush=True)
+                bake.say(f"          {done / count:4.0%}  Frame {done} of {count}", terminal)
 
         bpy.app.handlers.render_post.append(told)
         try:

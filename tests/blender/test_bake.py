@@ -102,10 +102,31 @@ def test_a_sound_shorter_than_its_header_says_is_baked_with_a_warning(short_voic
     done = bake("--audio", tmp_path / "cut.wav", "--takes", 1, "--steps", 5, "--out", tmp_path / "o")
     assert done.returncode == 0
     lines = [line for line in done.stderr.splitlines() if line]
-    assert lines == ["bake.py: “cut.wav” holds 1.25 s of the 2.50 s that its header promises: copy or export it again if its end is missing"]
+    assert lines == ["bake.py: “cut.wav” holds 1.25 s of the 2.50 s that its header promises: copy or export it again if its end is "
+                     "missing"]
     assert json.loads((tmp_path / "o" / "report.json").read_text())["warnings"] == [lines[0].removeprefix("bake.py: ")]
     assert f"cut.blend and 1 take in {tmp_path / 'o'};" in done.stdout.splitlines()[-1]
     assert ".thunder_" not in done.stdout and "Saved copy" not in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell closes the streams")
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "0<&- 1>&- 2>&-", "1>/dev/full"])
+def test_a_stream_that_is_closed_or_full_does_not_change_how_a_bake_ends(tmp_path, closed):
+    command = f'"$0" "$1" --audio "{tmp_path}/none.wav" --out "{tmp_path}/o" {closed}'
+    done = subprocess.run(["/bin/sh", "-c", command, sys.executable, str(ROOT / "bake.py")], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "2>&-" in closed or done.stderr.startswith("bake.py: There is no file")
+
+
+def test_what_nobody_reads_any_more_stops_no_work():
+    sys.path.insert(0, str(ROOT))
+    from bake import say
+
+    read, write = os.pipe()
+    with os.fdopen(write, "w") as stream:
+        os.close(read)
+        for _ in range(3):
+            say("10%", stream)
 
 
 @pytest.mark.parametrize("arguments, said", [
@@ -187,6 +208,9 @@ def test_a_bake_that_is_stopped_leaves_neither_process_nor_file(tmp_path, how, c
     workers = workers_of(process.pid)
     assert len(workers) == 1
     process.send_signal(how)
+    if how == signal.SIGINT:  # again and again, as people do: it must not end the cleaning up
+        time.sleep(0.05)
+        process.send_signal(how)
     _, said = process.communicate(timeout=60)
     assert process.returncode == code and "Traceback" not in said
     end = time.monotonic() + 20

@@ -284,7 +284,7 @@ def test_a_sound_file_is_a_voice_from_the_first_frame(blender, room, core, tmp_p
 
 
 def test_what_is_no_file_is_named_as_what_it_is(blender, room, core, tmp_path):
-    strip, scene = room("scene.strip"), blender.context.scene
+    strip, scene = room("scene.voice.strip"), blender.context.scene
     with pytest.raises(core("errors").BadSound, match="is a folder, not a file: choose another sound file"):
         strip.of_file(scene, str(tmp_path))
     if hasattr(os, "mkfifo"):
@@ -306,7 +306,7 @@ def test_a_voice_whose_file_was_cut_is_warned_about(blender, room, sequencer, tm
     line = place(sequencer, str(cut))
     voice = strip.of_strip(scene, line)
     assert strip.warning(voice).startswith(says)
-    dialogue = room("scene.dialogue")
+    dialogue = room("scene.takes.dialogue")
     assert dialogue.warnings(scene, [dialogue.Line(line.name, None, "")] * 2) == [strip.warning(voice)]
     line.sound.pack()
     assert strip.warning(voice) == ""

@@ -384,7 +384,8 @@ def test_too_little_memory_to_load_the_engine_is_said_to_be_that(tmp_path, kilob
 def test_a_crash_is_not_blamed_on_memory_that_ran_out_for_an_earlier_request(tmp_path):
     answer = {"id": 1, "event": "error", "kind": "OutOfMemory", "message": "There is too little memory for this: ask for fewer takes"}
     engine = tmp_path / "python"
-    engine.write_text(f"#!{sys.executable}\nimport sys\nprint('{json.dumps({'id': None, 'event': 'ready', 'protocol': protocol.PROTOCOL})}', flush=True)\n"
+    ready = {"id": None, "event": "ready", "protocol": protocol.PROTOCOL}
+    engine.write_text(f"#!{sys.executable}\nimport sys\nprint('{json.dumps(ready)}', flush=True)\n"
                       "sys.stdin.readline()\nprint('MemoryError', file=sys.stderr, flush=True)\n"
                       f"sys.stdin.readline()\nprint('{json.dumps(answer)}', flush=True)\nsys.exit(1)\n")
     engine.chmod(0o755)

@@ -169,7 +169,8 @@ def test_a_damaged_card_is_reported_before_the_engine_is_imported(tmp_path, monk
     monkeypatch.setattr(worker, "import_engine", lambda: pytest.fail("the engine was imported"))
     with pytest.raises(BadWeights, match="judge.json"):
         worker.Worker(None, None, None, str(tmp_path), "cpu")._loaded(lambda *_: None)
-    code = f"import sys, thunder_core.engine.cards as cards, pathlib; cards.check_cards(pathlib.Path({str(SHIPPED)!r})); print('torch' in sys.modules)"
+    code = ("import pathlib, sys, thunder_core.engine.cards as cards\n"
+            f"cards.check_cards(pathlib.Path({str(SHIPPED)!r}))\nprint('torch' in sys.modules)")
     assert subprocess.run([sys.executable, "-c", code], cwd=SHIPPED.parent, capture_output=True, text=True).stdout == "False\n"
 
 

@@ -8,8 +8,9 @@ import re
 import struct
 from importlib import import_module
 
-import thunder_core.engine.weights  # noqa: F401 — imports torch first, so that no row is charged with its memory
 from harness import Case, Fault, ROOT
+
+import thunder_core.engine.weights  # noqa: F401 — imports torch first, so that no row is charged with its memory
 
 # file without suffix → where its network is loaded
 NETWORKS = {
@@ -120,7 +121,8 @@ def _rows():
         ):
             yield Fault("weights", f"{name}: {what}", make, load, "BadWeights", _named(f"{name}.safetensors"))
         yield Fault("weights", f"{name}: no card", written(name, card=lambda text: None), load, "BadWeights", _named(f"{name}.json"))
-    yield Fault("weights", "units: no file", written("units", weights=lambda data: None), load, "BadWeights", _named("units.safetensors", "is missing"))
+    yield Fault("weights", "units: no file", written("units", weights=lambda data: None), load, "BadWeights",
+                _named("units.safetensors", "is missing"))
     yield Fault("weights", "units: no bytes", written("units", weights=lambda data: b""), load, "BadWeights", "units")
     yield Fault("weights", "units: a header of 2⁶³ bytes", written("units", weights=_header(2**63)), load, "BadWeights", "units")
     yield Fault("weights", "units: a pickle in its place", written("units", weights=lambda data: b"\x80\x04cos\nsystem\n(S'exit 3'\ntR."),

@@ -47,6 +47,13 @@ class RealBlender:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout,
         )
 
+    def start(self, *arguments):
+        """Blender without a window, in a process group of its own; its output can be read as text while it runs."""
+        return subprocess.Popen(
+            [self.path, "-b", "--factory-startup", *map(str, arguments)], cwd=ROOT, env=self.environment(), start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+
     def act(self, scenario, timeout=400):
         """Acts out a scenario in a window; returns what was seen. Pictures are kept in out/window/SCENARIO."""
         place = self.resources / "extensions" / "user_default"

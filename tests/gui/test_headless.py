@@ -2,6 +2,8 @@
 """The real Blender without a window: bake.py bakes or ends with a sentence, and a strip is spoken as in the window."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +40,21 @@ def test_a_bake_that_cannot_be_says_why_and_leaves_nothing(real_blender):
     done = real_blender.run("--python", "bake.py", "--", "--audio", notes, "--out", out, timeout=200)
     assert done.returncode == 1, done.stdout
     assert "notes.wav" in done.stdout and "Traceback" not in done.stdout
+    assert not out.exists()
+    assert real_blender.left_behind() == []
+
+
+def test_ctrl_c_stops_a_bake(real_blender):
+    out = real_blender.scratch / "stopped"
+    bake = real_blender.start("--python", "bake.py", "--", "--audio", SAMPLE, "--takes", 32, "--steps", 1000, "--out", out)
+    try:
+        assert any("Sampling" in line for line in bake.stdout)
+        os.killpg(bake.pid, signal.SIGINT)
+        said, _ = bake.communicate(timeout=60)
+    finally:
+        if bake.poll() is None:
+            os.killpg(bake.pid, signal.SIGKILL)
+    assert bake.returncode == 130 and "bake.py: stopped" in said and "Traceback" not in said
     assert not out.exists()
     assert real_blender.left_behind() == []
 
