@@ -137,6 +137,16 @@ def test_the_operator_says_what_it_kept(blender, room, core, scene, tmp_path, mo
     assert len(scene.thunder.takes) == 2
 
 
+def test_the_operator_warns_of_a_voice_that_was_cut_and_counts_a_single_take(blender, room, core, scene, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(room("scene.engine.session"), "client", lambda: PlayedClient(room, core, tmp_path))
+    monkeypatch.setattr(room("scene.voice.strip"), "warning", lambda voice: f"“{voice.name}.wav” holds less than its header promises")
+    for count, says in ((1, "Generated a take: "), (2, "Best of 2 takes: ")):
+        scene.thunder.count = count
+        assert blender.ops.thunder.generate() == {"FINISHED"}
+        said = capfd.readouterr().out
+        assert says in said and "Warning: “" in said and "holds less than its header promises" in said
+
+
 def test_an_undo_while_takes_arrive_costs_none_of_them(blender, room, core, scene, tmp_path):
     blender.context.preferences.edit.use_global_undo = True
     blender.ops.ed.undo_push(message="before")
