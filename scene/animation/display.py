@@ -70,14 +70,15 @@ def show(rig: head.Rig, entry) -> None:
 def part_of(actions: list, rig: head.Rig, index: int) -> tuple[bpy.types.Action | None, str]:
     """(action, slot) of a take for the target of that index; (None, "") if the take was made without that target."""
     target = rig.targets[index]
-    if compat.HAS_SLOTS:
+    if compat.HAS_SLOTS and len(actions) == 1:
         slot = compat.slot_for(actions[0], target, index)
         return (actions[0], slot) if slot else (None, "")
-    fitting = [action for action in actions if action.id_root == target.id_type]
+    # One action per data-block: takes of Blender before 4.4, also when a newer one has opened their file.
+    fitting = [action for action in actions if compat.fits(action, target)]
     named = [action for action in fitting if action.get(compat.TARGET) == target.name]
     if not named and index < len(actions) and actions[index] in fitting:
         named = [actions[index]]  # the data-block was renamed since
-    return (named[0], "") if named else (None, "")
+    return (named[0], compat.default_slot(named[0], target)) if named else (None, "")
 
 
 def base_track(target):
@@ -200,7 +201,12 @@ def own_targets(rig: head.Rig) -> list[dict]:
     """Slot and blending of each of them."""
     remembered = head_state.of(rig.owner)
     kept = json.loads(remembered.own_state or "{}").get("targets", []) if remembered is not None else []
-    return kept if len(kept) == len(rig.targets) else [{}] * len(rig.targets)
+    if len(kept) != len(rig.targets):
+        return [{}] * len(rig.targets)
+    for state, action, target in zip(kept, own_actions(rig), rig.targets):
+        if action is not None and not state.get("slot"):  # noted before 4.4, which had no slots
+            state["slot"] = compat.default_slot(action, target)
+    return kept
 
 
 def remember_own(rig: head.Rig) -> None:

@@ -195,6 +195,21 @@ def slot_for(action, data_block, index: int) -> str:
     return chosen.identifier if chosen else ""
 
 
+def default_slot(action, data_block) -> str:
+    """Identifier of the slot of an action that a data-block plays unless another is chosen: by its name, else the first of its
+    type; "" if there is none, and before 4.4."""
+    if not HAS_SLOTS:
+        return ""
+    fitting = [s for s in action.slots if s.target_id_type in (data_block.id_type, "UNSPECIFIED")]
+    chosen = next((s for s in fitting if s.name_display == data_block.name), fitting[0] if fitting else None)
+    return chosen.identifier if chosen else ""
+
+
+def fits(action, data_block) -> bool:
+    """Whether an action has curves for data-blocks of that type."""
+    return bool(default_slot(action, data_block)) if HAS_SLOTS else action.id_root == data_block.id_type
+
+
 def assign_action(data_block, action, slot: str = "") -> None:
     """Make `action` (or None) the active action of a data-block, with the slot of that identifier.
 
@@ -204,10 +219,7 @@ def assign_action(data_block, action, slot: str = "") -> None:
     animation.action = action
     if action is None or not HAS_SLOTS:
         return
-    chosen = action.slots.get(slot) if slot else None
-    if chosen is None:
-        fitting = [s for s in action.slots if s.target_id_type in (data_block.id_type, "UNSPECIFIED")]
-        chosen = next((s for s in fitting if s.name_display == data_block.name), fitting[0] if fitting else None)
+    chosen = action.slots.get(slot) or action.slots.get(default_slot(action, data_block))
     if chosen is not None:
         animation.action_slot = chosen
 

@@ -224,7 +224,7 @@ def adopt(scene, rig: head.Rig) -> int:
         performance, clock, about = provenance.load(action), provenance.clock_of(action), provenance.kept(action)
         if performance is None:  # its numbers are no numbers
             continue
-        more = [] if compat.HAS_SLOTS else [
+        more = [] if compat.TARGET not in action else [  # one action per data-block, as before 4.4
             other for other in bpy.data.actions if other != action and other.name.startswith(f"{action.name} ")
             and keying.PROPERTY in other and provenance.SOURCE not in other]
         frames = clock.scene_frames(performance.motion.frames)

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A file saved by version 0.1.0 opens with all that it stores: takes, a shape, a committed line, a mapping.
+
+The fixture is a Blender 4.2 file, compressed, with a character of its own (a sheet whose shape keys have ARKit's names, its
+mapping stored, and a neck bone) at 24 fps. It has keys of the animator's on jawOpen from frame 80 to 90, 0.4 at 85, and two
+takes of 2 s that begin on frame 1: take 1 (seed 1, star, note, sync from 50 to 90 over its frames) is committed as the line
+“voice”, take 2 (seed 2, Jaw at 1.5 and Mouth at 0.5) is shown. No record in it has a version. Before 4.4 a take is one action
+per data-block, and actions have no slots.
+"""
+
+import lzma
+from pathlib import Path
+
+import numpy as np
+import pytest
+from speaking import keys_of, same
+
+JAW = 'key_blocks["jawOpen"].value'
+SAVED = Path(__file__).resolve().parents[1] / "fixtures" / "saved_0_1_0.blend.xz"
+
+
+@pytest.fixture
+def saved(blender, room, tmp_path):
+    """The file opened: (scene, rig)."""
+    path = tmp_path / "saved.blend"
+    path.write_bytes(lzma.decompress(SAVED.read_bytes()))
+    blender.ops.wm.open_mainfile(filepath=str(path))
+    scene = blender.context.scene
+    return scene, room("scene.heads.head").find(scene)
+
+
+def test_the_list_of_takes_is_complete(saved, room):
+    scene, rig = saved
+    one, two = scene.thunder.takes
+    assert [(take.name, take.seed, take.star, take.note) for take in (one, two)] == [
+        ("Take 1", 1, True, "the good one"), ("Take 2", 2, False, "")]
+    assert [(take.first, take.last) for take in (one, two)] == [(1, 49), (1, 49)]
+    assert room("scene.takes.take_list").shown_take(scene.thunder) == two
+
+
+def test_a_take_plays_on_keys_and_bones(saved, room):
+    scene, rig = saved
+    display = room("scene.animation.display")
+    neck = scene.objects["Rig"].pose.bones["neck"]
+    for entry in scene.thunder.takes:
+        display.show(rig, entry)
+        curves = room("scene.takes.track_values").curves(rig, entry)
+        assert len(curves) == len(rig.driver.tracks) and None not in curves
+        scene.frame_set(30)
+        assert neck.rotation_quaternion.angle > 0.01
+        jaw = next(curve for curve in curves if curve.data_path == JAW)
+        assert abs(rig.keys.key_blocks["jawOpen"].value - jaw.evaluate(30)) < 1e-5
+
+
+def test_the_animators_own_animation_comes_back(blender, saved, room):
+    scene, rig = saved
+    room("scene.animation.display").show_own(rig)
+    assert rig.keys.animation_data.action == blender.data.actions["Hero own · voice"]
+    scene.frame_set(85)
+    assert abs(rig.keys.key_blocks["jawOpen"].value - 0.4) < 1e-4
+
+
+def test_takes_that_are_in_no_list_are_listed_again_whole(blender, saved, room):
+    scene, rig = saved
+    room("scene.animation.display").show_own(rig)
+    scene.thunder.takes.clear()
+    assert blender.ops.thunder.adopt_takes() == {"FINISHED"}
+    assert sorted(entry.seed for entry in scene.thunder.takes) == [1, 2]
+    for entry in scene.thunder.takes:
+        assert None not in room("scene.takes.track_values").curves(rig, entry)
+
+
+def test_the_stored_mapping_is_used(saved, room, core):
+    scene, rig = saved
+    plan = core("face.mapping").Mapping.from_json(room("scene.heads.head_state").mapping(rig.mesh))
+    assert {"jawOpen", "mouthClose", "browInnerUp", "neck"} <= plan.used
+    assert {source.split(".")[0] for source in rig.driver.used} == plan.used
+    assert set(rig.channels) > {"mouthPucker", "eyeBlinkLeft"}
+
+
+def test_a_take_knows_what_it_was_made_from(saved, room):
+    scene, rig = saved
+    provenance, fingerprint = room("scene.takes.provenance"), room("scene.voice.fingerprint")
+    one = scene.thunder.takes[0]
+    performance = provenance.load(one.action)
+    assert (performance.seed, performance.score, performance.motion.frames) == (1, 80.0, 50)
+    assert performance.provenance["steps"] == 20
+    assert np.allclose(provenance.drift_of(one.action), np.linspace(50, 90, 50))
+    assert provenance.clock_of(one.action).start == 1.0 and provenance.clock_of(one.action).fps == 24.0
+    assert not provenance.is_edited(one)
+    assert fingerprint.remembered(one.action).strip == "voice" and fingerprint.change(scene, one).kind == "GONE"
+
+
+def test_the_shape_comes_off_a_take_and_back_on(blender, saved, room):
+    scene, rig = saved
+    shape, provenance = room("scene.takes.shape"), room("scene.takes.provenance")
+    two = scene.thunder.takes[1]
+    shaped = keys_of(room, rig, two)
+    assert shape.is_shaped(two.action) and two.action.thunder_shape.jaw == 1.5
+    assert blender.ops.thunder.reset_shape() == {"FINISHED"}
+    plain = keys_of(room, rig, two)
+    assert not shape.is_shaped(two.action) and not same(plain, shaped)
+    assert not provenance.is_edited(two)  # the base is bit for bit what was sampled
+    two.action.thunder_shape.jaw, two.action.thunder_shape.mouth = 1.5, 0.5
+    again = keys_of(room, rig, two)
+    assert max(np.abs(a["co"] - b["co"]).max() for a, b in zip(again, shaped) if a is not None) < 1e-5
+
+
+def test_an_edit_on_the_shaped_take_survives_its_sliders(saved, room):
+    scene, rig = saved
+    two = scene.thunder.takes[1]
+    curve = next(c for c in room("scene.takes.track_values").curves(rig, two) if c is not None and "browInnerUp" in c.data_path)
+    point = curve.keyframe_points[20]
+    before = point.co[1]
+    point.co[1] = before + 0.2
+    curve.update()
+    two.action.thunder_shape.upper_face = 1.0
+    two.action.thunder_shape.jaw = 1.0
+    assert abs(curve.keyframe_points[20].co[1] - before - 0.2) < 1e-5
+
+
+def test_the_committed_line_is_known_and_another_take_replaces_it(blender, saved, room):
+    scene, rig = saved
+    line_names, compat = room("scene.takes.commit.line_names"), room("scene.host.compat")
+
+    def lines(action):
+        return [(line.name, line.first, line.last) for line in line_names.of(action).lines]
+
+    def jaw(curves, frames):
+        curve = next(curve for curve in curves if curve.data_path == JAW)
+        return np.array([curve.evaluate(frame) for frame in frames])
+
+    own = blender.data.actions["Hero own · voice"]
+    before = jaw(compat.all_curves(own), range(1, 49))
+    assert lines(own) == [("voice", 1, 49)]
+    assert blender.ops.thunder.commit_take() == {"FINISHED"}  # take 2, which is shown
+    assert lines(rig.keys.animation_data.action) == [("voice", 1, 49)]
+    played = compat.curves_for(rig.keys)
+    assert np.abs(jaw(played, range(1, 49)) - before).max() > 0.05
+    assert np.abs(jaw(played, (80, 85, 90)) - (0.0, 0.4, 0.0)).max() < 1e-4  # the animator's own keys beside it
