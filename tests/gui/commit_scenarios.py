@@ -84,16 +84,18 @@ def graphs(hand):
             bpy.ops.object.select_all(action="DESELECT")
         rig.mesh.select_set(True)
         hand.window.view_layer.objects.active = rig.mesh
-        mouth = room("scene.takes.commit.posing").region_of
-        for curve in curves:  # of both ways the same curves
-            curve.hide = mouth(curve.data_path.partition('["')[2]) != "Mouth"
-            curve.select = not curve.hide
+        for curve in curves:  # of both ways the same few
+            curve.hide = not any(f'"{name}"' in curve.data_path for name in ("mouthFunnel", "mouthLowerDownLeft", "mouthRollLower"))
         area.type = "GRAPH_EDITOR"
+        area.spaces.active.show_region_ui = False
         yield 1.0
         region = next(region for region in area.regions if region.type == "WINDOW")
         with bpy.context.temp_override(window=hand.window, area=area, region=region):
             bpy.ops.graph.select_all(action="DESELECT")
             bpy.ops.graph.view_all()
+        for curve in curves:
+            curve.select = not curve.hide
+        area.tag_redraw()
         yield 1.5
         hand.photograph(f"graph_{way.lower()}")
     area.type = "VIEW_3D"

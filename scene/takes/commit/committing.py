@@ -145,7 +145,8 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Iterator[Step]:
     if not any(by_strips):
         tracks_of_take = [(had[track.block].get((track.path, track.index)), region) for track, region in zip(rig.driver.tracks, regions)
                           if (track.path, track.index) in taken[track.block] and region in choice.regions]
-        choice = _with_leads(choice, entry, [(curve, region) for curve, region in tracks_of_take if curve is not None],
+        beside = [(curve, region) for curve, region in tracks_of_take if curve is not None and choice.to != "NEW"]  # what goes on
+        choice = _with_leads(choice, entry, beside,
                              line_names.of(_named_after(choice, own)))
     frames = np.arange(choice.first, choice.last + 1)
     times = reduction.times_of(frames)
