@@ -186,7 +186,8 @@ def main() -> None:
     lines = [f"{len(voices)} voices, {seconds:.0f} s at {FPS} fps, one take each, errors measured at eighths of frames", "",
              *table(rows), "", *bars(rows), "", *label_table(rows, phones, fitted)]
     print(keep(args.results, lines))
-    keep(args.results.with_suffix(".json"), [json.dumps([{name: value for name, value in row.items() if name not in ("labels", "first_s")} for row in rows], indent=1)])
+    figures = [{name: value for name, value in row.items() if name not in ("labels", "first_s")} for row in rows]
+    keep(args.results.with_suffix(".json"), [json.dumps(figures, indent=1)])
 
 
 if __name__ == "__main__":
