@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.heads import blenders  # noqa: E402
-from bench.tables import keep  # noqa: E402
+from bench.tables import keep, required  # noqa: E402
 
 FPS = 24
 ERRORS = (0.3, 0.6, 2.0)  # mm
@@ -176,7 +176,7 @@ def main() -> None:
     p.add_argument("--takes", type=Path, default=ROOT / "out" / "commit", help="folder in which takes are kept")
     p.add_argument("--results", type=Path, default=ROOT / "bench" / "results" / "commit.txt")
     args = p.parse_args()
-    lips = args.data / "lips"
+    lips = required(args.data / "lips", "the folder of clips with measured lips")
     generated(lips, args.takes)
     phones = phones_of(lips)
     spoken, fitted = speaking(phones), set(tomllib.loads((lips / "split.toml").read_text())["fit"])

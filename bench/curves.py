@@ -3,7 +3,7 @@
 """Takes against the teacher, as a picture: mouth opening and width over the shipped sample. `python bench/curves.py`.
 
 Grey: every take; black: the best by score; red: the teacher, performing the phones that the encoder hears (named above the
-waveform); below, the best take's lip-sync score along the line. Written to docs/curves.png.
+waveform); below, the best take's lip-sync score along the line. Written to docs/pictures/takes_and_teacher.png.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--weights", type=Path)
     p.add_argument("--seconds", type=float, default=4.4)
-    p.add_argument("--out", type=Path, default=ROOT / "docs" / "curves.png")
+    p.add_argument("--out", type=Path, default=ROOT / "docs" / "pictures" / "takes_and_teacher.png")
     args = p.parse_args()
     engine, speech = Engine.load(args.weights, device="cpu"), read_sound(ROOT / "assets" / "sample.wav")
     sound = torch.from_numpy(speech.samples)

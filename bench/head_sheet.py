@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The default head as an animator sees it: Add Head, poses on its shape keys and bones, three views each, one picture.
 
-`python bench/head_sheet.py [docs/head.png]` in a Python that has bpy. --workbench renders in seconds; Cycles, the default, in minutes.
+`python bench/head_sheet.py [docs/pictures/head.png]` in a Python that has bpy.
+--workbench renders in seconds; Cycles, the default, in minutes.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def photograph(scene, camera, degrees, folder):
 def main():
     """Render the sheet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", nargs="?", default=str(ROOT / "docs" / "head.png"))
+    parser.add_argument("out", nargs="?", default=str(ROOT / "docs" / "pictures" / "head.png"))
     parser.add_argument("--workbench", action="store_true")
     parser.add_argument("--size", type=int, default=230, help="width of one view in pixels")
     parser.add_argument("--samples", type=int, default=24)

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Real lips: how well takes follow the measured mouths of real talking faces. `python bench/lips.py DATA [--out FOLDER]`.
 
-DATA is a folder with `lips/` (clips, measured curves and `score.py`). For every clip 8 takes are generated; written and
-scored are the best take by M2S score (`take_01`), the mean curve of all 8, and the teacher's performance of the clip's
-aligned phones, which bounds what a model trained on it can reach. Curves go to FOLDER, the tables to stdout and
-bench/results/lips.txt.
+DATA is a folder with `lips/` (clips, measured curves and `score.py`). For every clip 8 takes are generated. Compared with the
+measured mouth are every take in the order of its lip-sync score (`take_01` is the best), the mean curve of all takes, and the
+teacher's performance of the clip's aligned phones, which bounds what a model trained on it can reach. The row *average take*
+is the mean of the takes' rows: what a take is worth that nobody chose. Curves go to FOLDER, tables to stdout and bench/results/lips.txt.
 """
 
 from __future__ import annotations
@@ -26,13 +26,31 @@ import torch  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.tables import keep  # noqa: E402
+from bench.tables import keep, required  # noqa: E402
 from thunder_core.engine.engine import Engine  # noqa: E402
 from thunder_core.engine.flame import opening_mm, width_mm  # noqa: E402
 from thunder_core.engine.speech.audio import read_sound  # noqa: E402
 from thunder_core.engine.speech.encoder import loudness  # noqa: E402
 from thunder_core.train.calibrate import aligned_phones  # noqa: E402
 from thunder_core.train.teacher import perform, Style  # noqa: E402
+
+
+def scored(lips: Path, folder: Path, split: str, baselines: bool) -> str:
+    """What the data's own score.py prints of the curves in a folder, paths taken out."""
+    command = [sys.executable, str(lips / "score.py"), str(folder), "--split", split, *([] if baselines else ["--no-baselines"])]
+    table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return table.replace(str(folder), folder.name).replace(str(lips), "lips").strip()
+
+
+def takes_compared(tables: list[str], split: str) -> list[str]:
+    """Lines: the figures weighted by seconds of the best take by score, of the average take, and of each take's own r."""
+    names = next(line for line in tables[0].splitlines() if line.startswith("clip ")).split()[1:]
+    rows = [[float(x) for x in line.split()[-len(names):]]
+            for table in tables for line in table.splitlines() if line.startswith("weighted by s")]
+    lines = [f"#### best take and average take, weighted by seconds, split {split}", f"{'':22s}" + "".join(f"{n:>8s}" for n in names)]
+    for name, row in (("best take by score", rows[0]), ("average take", np.mean(rows, 0))):
+        lines.append(f"{name:22s}" + "".join(f"{x:8.2f}" for x in row))
+    return [*lines, "r of the takes, best score first: " + " ".join(f"{row[0]:.2f}" for row in rows)]
 
 
 def main() -> None:
@@ -46,10 +64,11 @@ def main() -> None:
     p.add_argument("--weights", type=Path, help="folder of weights (default: the embedded ones)")
     p.add_argument("--results", type=Path, default=ROOT / "bench" / "results" / "lips.txt")
     args = p.parse_args()
-    lips = args.data / "lips"
+    lips = required(args.data / "lips", "the folder of clips with measured lips")
     engine = Engine.load(args.weights)
     phones = aligned_phones(lips)
-    folders = {name: args.out / name for name in ("take_01", "mean_of_takes", "teacher")}
+    ranked = [f"take_{number:02d}" for number in range(1, args.takes + 1)]
+    folders = {name: args.out / name for name in (*ranked, "mean_of_takes", "teacher")}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
     spent = heard = 0.0
@@ -58,7 +77,8 @@ def main() -> None:
         began = time.perf_counter()
         takes = engine.generate(speech, args.takes, args.seed, args.steps, args.guidance)
         spent, heard = spent + time.perf_counter() - began, heard + speech.seconds
-        np.savez(folders["take_01"] / f"{wav.stem}.npz", opening=takes[0].opening, width=takes[0].width)
+        for name, take in zip(ranked, takes):
+            np.savez(folders[name] / f"{wav.stem}.npz", opening=take.opening, width=take.width)
         mean = {k: np.mean([getattr(t, k) for t in takes], 0) for k in ("opening", "width")}
         np.savez(folders["mean_of_takes"] / f"{wav.stem}.npz", **mean)
         loud = loudness(torch.from_numpy(speech.samples), speech.frames).numpy()
@@ -70,12 +90,10 @@ def main() -> None:
         f"generated {args.takes} takes of {heard:.0f} s of speech in {spent:.1f} s",
     ]
     for split in ("check", "fit"):
-        for name, folder in folders.items():
-            table = subprocess.run(
-                [sys.executable, str(lips / "score.py"), str(folder), "--split", split]
-                + (["--no-baselines"] if name != "teacher" else []), capture_output=True, text=True, check=True,
-            ).stdout  # fmt: skip
-            lines += [f"\n#### {name}, split {split}", table.replace(str(folder), name).replace(str(lips), "lips").strip()]
+        tables = {name: scored(lips, folder, split, baselines=name == "teacher") for name, folder in folders.items()}
+        lines += ["", *takes_compared([tables[name] for name in ranked], split)]
+        for name in (ranked[0], "mean_of_takes", "teacher"):
+            lines += [f"\n#### {name}, split {split}", tables[name]]
     print(keep(args.results, lines))
 
 

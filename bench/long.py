@@ -6,7 +6,7 @@
 (Linux). A recording is assets/sample.wav again and again with pauses, 48 kHz stereo. Memory does not depend on the sampling
 steps; time does. Resident memory is read from /proc twice a second, the highest from VmHWM, which misses nothing. A bake that
 takes longer than --limit is ended, and what was seen until then is kept as such. Leaves bench/results/long.txt, long.json (each
-length is measured anew or kept from the last time) and docs/memory.png.
+length is measured anew or kept from the last time) and docs/pictures/memory.png.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def main() -> None:
         results.sort(key=lambda each: [each[name] for name in same])
         keep(target, [json.dumps(results)])
         print(keep(target.with_suffix(".txt"), table(results)), flush=True)
-    plot(max(results, key=lambda each: (each["minutes"], each["takes_keyed"])), ROOT / "docs" / "memory.png")
+    plot(max(results, key=lambda each: (each["minutes"], each["takes_keyed"])), ROOT / "docs" / "pictures" / "memory.png")
 
 
 if __name__ == "__main__":

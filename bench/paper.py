@@ -20,7 +20,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.tables import keep  # noqa: E402
+from bench.tables import keep, required  # noqa: E402
 from thunder_core.face.head import load_head  # noqa: E402
 from thunder_core.train.corpus import Corpus  # noqa: E402
 from thunder_core.train.evaluate import COLUMNS, load_performer, SAMPLES, table_row  # noqa: E402
@@ -37,6 +37,7 @@ def main() -> None:
     p.add_argument("--samples", type=int, default=SAMPLES)
     p.add_argument("--results", type=Path, default=ROOT / "bench" / "results" / "paper.txt")
     args = p.parse_args()
+    required(args.cache / "motions" / "rows.json", "the motions of a training cache (python -m thunder_core.train animate)")
     head = load_head()
     motions = MotionSet(Corpus(args.cache / "corpus"), args.cache / "motions")
     numbers = motions.of("test", 75)

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether the lip-sync score can tell: on held-out voices (or the shipped sample), right motions against spoiled ones.
 
-`python bench/ranking.py [--cache FOLDER]`. For 4 s stretches of unseen speakers the score of the teacher's motion and of a
+`python bench/ranking.py [--cache FOLDER]`; CACHE is a training cache. Without one the shipped sample is measured and the table
+is only printed. For 4 s stretches of unseen speakers the score of the teacher's motion and of a
 sampled take is compared with that of the same motion late, early, damped, exaggerated, never closing, smoothed, still, and
 of another sentence: AUC, medians per clip. Graded corruptions are ranked against LVE (Spearman). Also: the right tongue
-behind frozen lips must rank last. To stdout and bench/results/ranking.txt.
+behind frozen lips must rank last. To stdout and, with a cache, bench/results/ranking.txt.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import torch  # noqa: E402
 from scipy.ndimage import gaussian_filter1d  # noqa: E402
 from scipy.stats import rankdata  # noqa: E402
 
-from bench.tables import keep  # noqa: E402
+from bench.tables import report, results_file  # noqa: E402
 from thunder_core.engine.engine import Engine  # noqa: E402
 from thunder_core.engine.flame import opening_mm  # noqa: E402
 from thunder_core.engine.m2s.score import late  # noqa: E402
@@ -101,7 +102,7 @@ def main() -> None:
     p.add_argument("--weights", type=Path)
     p.add_argument("--clips", type=int, default=20)
     p.add_argument("--takes", type=int, default=4, help="of each clip")
-    p.add_argument("--results", type=Path, default=ROOT / "bench" / "results" / "ranking.txt")
+    p.add_argument("--results", type=Path, help="file for the table (default: bench/results, if there is a cache)")
     args = p.parse_args()
     engine = Engine.load(args.weights, device="cpu")
     measured = Measured(engine.head)
@@ -137,7 +138,7 @@ def main() -> None:
             near = np.mean(np.abs(clips - np.median(clips)) <= 5)
             lines.append(f"{name:26s} {v.mean():6.1f} {auc(right.ravel(), v.ravel()):6.3f} {np.mean(right > v):7.3f}   {clips.std():5.1f} {near:.2f}")
         lines.append(f"Spearman of 100 − score and LVE over all of a clip's corruptions: {np.mean(graded):.2f} (worst clip {np.min(graded):.2f})")
-    print(keep(args.results, lines))
+    report(results_file(args.results, "ranking.txt", cached), lines)
 
 
 if __name__ == "__main__":

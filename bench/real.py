@@ -26,7 +26,7 @@ import torch  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.tables import keep  # noqa: E402
+from bench.tables import report, required, results_file  # noqa: E402
 from thunder_core.engine.engine import Engine  # noqa: E402
 from thunder_core.engine.speech.audio import read_sound  # noqa: E402
 from thunder_core.engine.speech.encoder import loudness  # noqa: E402
@@ -93,9 +93,9 @@ def main() -> None:
     p.add_argument("--steps", type=int, default=20)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--weights", type=Path, default=ROOT / "weights")
-    p.add_argument("--results", type=Path, default=ROOT / "bench" / "results" / "real.txt")
+    p.add_argument("--results", type=Path, help="file for the table (default: bench/results, if all clips and takes are measured)")
     args = p.parse_args()
-    lips, head = args.data / "lips", load_head(args.weights / "head.npz")
+    lips, head = required(args.data / "lips", "the folder of clips with measured lips"), load_head(args.weights / "head.npz")
     names = args.clips or tomllib.loads((lips / "split.toml").read_text())["check"]
     missing = [n for n in names if not (args.solved / "check" / f"{n}.npz").exists()]
     if missing:
@@ -122,8 +122,7 @@ def main() -> None:
         *table("all", mean),
         *(line for name in clips for line in table(f"{name} ({weight[name]})", clips[name])),
     ]
-    keep(args.results, lines)
-    print("\n".join(lines[:12]))
+    report(results_file(args.results, "real.txt", not args.clips and args.takes > 0), lines)
 
 
 if __name__ == "__main__":

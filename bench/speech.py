@@ -5,7 +5,7 @@
 `python bench/speech.py [--cache CACHE] [--data DATA]`: the test speakers of a training cache (else the shipped sample), words
 from the transcripts of DATA (`speech/<corpus>/transcripts.tsv`). Every figure stands beside its ratio to natural speech,
 because the sentences, the recogniser and the voices are not the paper's. Measures whose package is missing are left out.
-The table goes to stdout and bench/results/speech.txt.
+The table goes to stdout and, with a cache, to bench/results/speech.txt.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import torchaudio  # noqa: E402
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.tables import keep  # noqa: E402
+from bench.tables import report, results_file  # noqa: E402
 from thunder_core.engine.engine import Engine  # noqa: E402
 from thunder_core.engine.m2s.model import MeshToSpeech  # noqa: E402
 from thunder_core.engine.m2s.mouth import SPACES, weights_name  # noqa: E402
@@ -271,7 +271,7 @@ def main() -> None:
     p.add_argument("--takes", type=int, default=8)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--sounds", type=Path, help="folder to write what was made into, to listen to")
-    p.add_argument("--results", type=Path, default=ROOT / "bench" / "results" / "speech.txt")
+    p.add_argument("--results", type=Path, help="file for the table (default: bench/results, if there is a cache)")
     args = p.parse_args()
 
     speaking = Speaking(args.weights, args.seed, args.takes, args.spaces)
@@ -308,7 +308,7 @@ def main() -> None:
         *(f"{what} left out: the package {name} is not installed" for name, what in PACKAGES.items() if not has(name)),
         "",
     ]
-    print(keep(args.results, [*about, *table(rows)]))
+    report(results_file(args.results, "speech.txt", cached), [*about, *table(rows)])
 
 
 if __name__ == "__main__":

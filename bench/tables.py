@@ -1,12 +1,38 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the benches leave their tables."""
+"""Where the benches leave their tables, and when they leave none."""
 
 from pathlib import Path
+
+RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def keep(path: Path, lines: list[str]) -> str:
     """Write lines to a file whose folder need not be there; the text."""
     text = "\n".join(lines) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return text
+
+
+def results_file(asked: Path | None, name: str, measured: bool) -> Path | None:
+    """Where a table goes: the file that was asked for, else results/NAME if the real data was `measured`, else nowhere.
+
+    A table of the shipped sample, or of no data, must not replace one of recordings.
+    """
+    return asked or (RESULTS / name if measured else None)
+
+
+def report(path: Path | None, lines: list[str]) -> None:
+    """Print a table, and write it to a file if there is one to write it to."""
+    print("\n".join(lines))
+    if path is None:
+        print("\nNot written to bench/results: this is not the data of the table there. Name a file with --results to keep it.")
+    else:
+        keep(path, lines)
+
+
+def required(path: Path, what: str) -> Path:
+    """A path that must exist. Raises SystemExit with a sentence that says what is missing, before any result is replaced."""
+    if not path.exists():
+        raise SystemExit(f"{path} is missing: {what}. Nothing was measured, and bench/results is as it was.")
+    return path

@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 
 from bench.languages import spoken  # noqa: E402
-from bench.tables import keep  # noqa: E402
+from bench.tables import keep, required  # noqa: E402
 from thunder_core.engine.engine import Engine  # noqa: E402
 from thunder_core.engine.flame import opening_mm, width_mm  # noqa: E402
 from thunder_core.engine.speech.encoder import loudness  # noqa: E402
@@ -82,6 +82,7 @@ def main() -> None:
     p.add_argument("--takes", type=int, default=4)
     p.add_argument("--results", type=Path, default=ROOT / "bench" / "results" / "voices.txt")
     args = p.parse_args()
+    required(args.cache / "corpus" / "clips.json", "the corpus of a training cache (python -m thunder_core.train corpus)")
     engine, corpus = Engine.load(args.weights, device="cpu"), Corpus(args.cache / "corpus")
     names = list(engine.head.expression_names)
     rest = float(width_mm(engine.head, Motion(np.zeros((1, len(names)), np.float32), np.zeros((1, 3), np.float32)))[0])

@@ -83,12 +83,48 @@ def named_pictures(page):
     return {(page.parent / (one or other)).resolve() for one, other in named if "://" not in (one or other)}
 
 
+def links(page):
+    """Files and folders of the repository that a page links to."""
+    targets = re.findall(r"\]\(([^)\s#]+)", page.read_text(encoding="utf-8"))
+    return {(page.parent / target).resolve() for target in targets if "://" not in target}
+
+
+def pages():
+    return [path for path in tracked() if path.suffix == ".md" and (path.parent == ROOT or ROOT / "docs" in path.parents)]
+
+
+def test_a_link_of_a_page_leads_somewhere():
+    for page in pages():
+        assert {path.name for path in links(page) if not path.exists()} == set(), page.relative_to(ROOT)
+
+
+def test_every_page_of_the_docs_is_reached_from_readme():
+    reached, next_ones = set(), {ROOT / "README.md"}
+    while next_ones:
+        reached |= next_ones
+        next_ones = {path for page in next_ones for path in links(page) if path.suffix == ".md"} - reached
+    assert {page.relative_to(ROOT) for page in pages() if page.is_relative_to(ROOT / "docs")} - {
+        page.relative_to(ROOT) for page in reached if page.is_relative_to(ROOT)} == set()
+
+
+def test_pictures_show_takes_of_the_shipped_weights():
+    folder = ROOT / "tests" / "gui"
+    pictures = next(ast.literal_eval(node.value.__class__(keys=node.value.keys, values=[v.elts[0] for v in node.value.values]))
+                    for node in ast.parse((folder / "pictures.py").read_text(encoding="utf-8")).body
+                    if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "PICTURES")
+    for scenario in {*pictures.values(), "picture_scenarios.film"}:
+        module, _, name = scenario.rpartition(".")
+        tree = ast.parse((folder / f"{module or 'scenarios'}.py").read_text(encoding="utf-8"))
+        act = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)
+        used = {node.id for node in ast.walk(act) if isinstance(node, ast.Name)}
+        assert not used & {"list_takes", "performance", "head_with_a_take"}, f"{scenario} shows made takes"
+
+
 def test_pages_and_pictures_know_each_other():
     files = tracked()
-    pages = [path for path in files if path.suffix == ".md" and (path.parent == ROOT or ROOT / "docs" in path.parents)]
-    pictures = {path.resolve() for path in files if ROOT / "docs" in path.parents and path.suffix == ".png"}
-    named = set().union(*map(named_pictures, pages))
-    assert len(pages) > 5 and len(pictures) > 10
+    pictures = {path.resolve() for path in files if ROOT / "docs" in path.parents and path.suffix in (".png", ".webp")}
+    named = set().union(*map(named_pictures, pages()))
+    assert len(pages()) > 5 and len(pictures) > 10
     assert {path.name for path in named if path not in pictures} == set(), "a page shows a picture that is not there"
     assert {path.name for path in pictures if path not in named} == set(), "a picture that no page shows"
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The line between Blender and the engine: its version, its sign of life, and what an event must hold to be used.
 
-Standard library only; both sides import it. docs/protocol.md describes the events.
+Standard library only; both sides import it. docs/reference/protocol.md describes the events.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def read_event(line: bytes) -> dict:
 
 
 def is_sound(event: dict, verb: str) -> bool:
-    """Whether an event of a request `verb` holds what docs/protocol.md says, of the right types."""
+    """Whether an event of a request `verb` holds what docs/reference/protocol.md says, of the right types."""
     kind = event["event"]
     if kind == "progress":
         return _holds({"fraction": _number, "message": _text})(event)

@@ -96,7 +96,7 @@ def tell(answer: dict) -> None:
 
 
 def told() -> dict | None:
-    """What the engine that runs now said of itself (docs/protocol.md, hello), None if it was not asked."""
+    """What the engine that runs now said of itself (docs/reference/protocol.md, hello), None if it was not asked."""
     if _told is None or _client is None or _client.pid != _told[0]:
         return None
     return _told[1]

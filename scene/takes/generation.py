@@ -56,7 +56,7 @@ def sampled(client: Client, sound: str, count: int, seed: int, sampling: Samplin
             **more) -> Iterator[Step | keying.Performance]:
     """Steps that sample takes of a sound file, and each take as soon as it is there, in the order of the seeds.
 
-    more: further arguments of the engine's “generate” (docs/protocol.md). Closing it cancels.
+    more: further arguments of the engine's “generate” (docs/reference/protocol.md). Closing it cancels.
     """
     arrived: deque = deque()
     seen: set[int] = set()

@@ -10,7 +10,7 @@ LARGEST_SEED = 2**31 - 1  # Blender's integers hold no more
 
 @dataclass(frozen=True)
 class Sampling:
-    """Arguments of the engine's “generate” (docs/protocol.md) that a take is sampled with, beside its seed."""
+    """Arguments of the engine's “generate” (docs/reference/protocol.md) that a take is sampled with, beside its seed."""
 
     steps: int = 20
     guidance: float = 1.0

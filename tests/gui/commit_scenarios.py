@@ -10,12 +10,12 @@ from take_scenarios import list_takes
 PATIENCE = 500  # seconds for the engine to wake, on two very busy cores
 
 
-def choices(hand):
+def choices(hand, takes=list_takes):
     """The panel of Commit in its states."""
     only_open("takes", "commit")
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
-    yield from list_takes(hand, count=2)
+    yield from takes(hand, count=2)
     scene.thunder.active_take = 0
     scene.frame_set(40)
     for to in ("COPY", "NEW", "STRIP"):
@@ -117,13 +117,13 @@ def lay(hand, area, kind):
     yield 1.2
 
 
-def draws_curves(hand):
+def draws_curves(hand, takes=list_takes):
     """The overlay over timeline, dope sheet and sequencer; how long a redraw takes; it goes with its switch and the add-on."""
     only_open("listen", "overlay")
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
     scene.thunder.live_score = False
-    yield from list_takes(hand, count=2)
+    yield from takes(hand, count=2)
     scene.thunder.active_take = 0
     yield 1.0
     hand.photograph("curves_panel")

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the pictures of docs/ that show a real window: acts out scenarios of this folder and cuts what the docs show out of their pictures.
+"""Makes the pictures of docs/pictures: acts out scenarios in a real window and crops what the window showed.
 
     BLENDER=/path/to/blender python tests/gui/pictures.py [NAME…]      (make docs-pictures)
 
-Without names all of PICTURES. Nothing is written where a scenario fails.
+Without names all of PICTURES and the film. What they show was made by the shipped weights; tests/test_repository.py checks
+that no scenario of a picture uses made takes. Nothing is written where a scenario fails.
 """
 
 import os
@@ -22,7 +23,7 @@ from conftest import (  # noqa: E402
     ROOT,
 )
 
-OUT = ROOT / "docs"
+OUT = ROOT / "docs" / "pictures"
 COLOURS = 224  # of a palette: a fourth of the size, and no difference is seen
 
 # What is cut out of the window's 1400 × 900 pixels: left, top, right, bottom.
@@ -32,26 +33,28 @@ SIDEBAR = (864, 80, 1122, 812)
 PREFERENCES = (278, 188, 972, 536)
 CHECKED = (288, 282, 962, 378)  # what the engine said of itself; the path of its Python is nobody's business
 SEQUENCER = (60, 668, 1151, 778)
+FILMED = (340, 80, 1124, 700)  # the face and the panel beside it
+FILM, FILM_WIDTH, FILM_QUALITY, FILM_BYTES = "film", 720, 62, 4_000_000
 
-PICTURES = {  # name in docs/ → (scenario, its picture, what is cut out)
+PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut out)
     "panel": ("generates_takes", "takes", VIEWPORT),
     "character": ("maps_a_character", "character", VIEWPORT),
-    "pictures/getting_started": ("day_scenarios.a_day", "getting_started", SIDEBAR),
-    "pictures/moving_face": ("day_scenarios.a_day", "a_moving_face", WINDOW),
-    "pictures/arriving": ("scene_scenarios.works_long", "arriving", WINDOW),
-    "pictures/dialogue": ("scene_scenarios.casts_dialogue", "cast", SIDEBAR),
-    "pictures/resync": ("scene_scenarios.moves_a_voice", "moved", SIDEBAR),
-    "pictures/engine_install": ("scene_scenarios.sets_up_the_engine", "absent", PREFERENCES),
-    "pictures/engine_installing": ("scene_scenarios.sets_up_the_engine", "installing", PREFERENCES),
-    "pictures/engine_checked": ("scene_scenarios.sets_up_the_engine", "checked", CHECKED),
-    "pictures/grid": ("take_scenarios.plays_all", "grid", VIEWPORT),
-    "pictures/shape": ("shape_scenarios.shapes", "animated", VIEWPORT),
-    "pictures/mix": ("shape_scenarios.mixes", "cuts", SIDEBAR),
-    "pictures/keep": ("shape_scenarios.keeps", "kept", SIDEBAR),
-    "pictures/commit": ("commit_scenarios.choices", "commit_copy", SIDEBAR),
-    "pictures/graph_editor_dense": ("commit_scenarios.graphs", "graph_dense", VIEWPORT),
-    "pictures/graph_editor_poses": ("commit_scenarios.graphs", "graph_poses", VIEWPORT),
-    "pictures/curves": ("commit_scenarios.draws_curves", "curves_sequencer", SEQUENCER),
+    "getting_started": ("day_scenarios.a_day", "getting_started", SIDEBAR),
+    "moving_face": ("day_scenarios.a_day", "a_moving_face", WINDOW),
+    "arriving": ("scene_scenarios.works_long", "arriving", WINDOW),
+    "dialogue": ("scene_scenarios.casts_dialogue", "cast", SIDEBAR),
+    "resync": ("picture_scenarios.moves_a_voice", "moved", SIDEBAR),
+    "engine_install": ("scene_scenarios.sets_up_the_engine", "absent", PREFERENCES),
+    "engine_installing": ("scene_scenarios.sets_up_the_engine", "installing", PREFERENCES),
+    "engine_checked": ("scene_scenarios.sets_up_the_engine", "checked", CHECKED),
+    "grid": ("picture_scenarios.plays_all", "grid", VIEWPORT),
+    "shape": ("picture_scenarios.shapes", "animated", VIEWPORT),
+    "mix": ("picture_scenarios.mixes", "cuts", SIDEBAR),
+    "keep": ("picture_scenarios.keeps", "kept", SIDEBAR),
+    "commit": ("picture_scenarios.commits", "commit_copy", SIDEBAR),
+    "graph_editor_dense": ("commit_scenarios.graphs", "graph_dense", VIEWPORT),
+    "graph_editor_poses": ("commit_scenarios.graphs", "graph_poses", VIEWPORT),
+    "curves": ("picture_scenarios.draws_curves", "curves_sequencer", SEQUENCER),
 }
 
 
@@ -69,19 +72,34 @@ def cut(path: Path, box: tuple, out: Path) -> None:
     picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(out, optimize=True)
 
 
+def film(folder: Path, durations: list[int], out: Path) -> None:
+    """Crop the pictures film_NNN.png of a folder and join them to an animated WebP; durations in milliseconds."""
+    height = round(FILM_WIDTH * (FILMED[3] - FILMED[1]) / (FILMED[2] - FILMED[0]))
+    frames = [Image.open(folder / f"film_{number:03d}.png").convert("RGB").crop(FILMED).resize((FILM_WIDTH, height), Image.Resampling.LANCZOS)
+              for number in range(len(durations))]
+    frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=FILM_QUALITY, method=6)
+    assert out.stat().st_size <= FILM_BYTES, f"the film is {out.stat().st_size / 1e6:.1f} MB"
+
+
 def make(blender: RealBlender, names: list[str]) -> None:
     made = {}
     for name in names:
+        if name == FILM:
+            print("· picture_scenarios.film", flush=True)
+            seen = blender.act("picture_scenarios.film", timeout=2400)
+            part = OUT / "film.part.webp"
+            film(TAKEN / "picture_scenarios.film", seen["film"], part)
+            os.replace(part, OUT / "film.webp")
+            continue
         scenario, picture, box = PICTURES[name]
         if scenario not in made:
             print(f"· {scenario}", flush=True)
             blender.act(scenario, timeout=2400)
             made[scenario] = TAKEN / scenario
         part = OUT / f"{name}.part.png"
-        part.parent.mkdir(parents=True, exist_ok=True)
         cut(made[scenario] / f"{picture}.png", box, part)
         os.replace(part, OUT / f"{name}.png")
-        print(f"  docs/{name}.png", flush=True)
+        print(f"  docs/pictures/{name}.png", flush=True)
 
 
 def main() -> int:
@@ -90,12 +108,12 @@ def main() -> int:
     if path is None:
         print("Name a real Blender: BLENDER=/path/to/blender make docs-pictures", file=sys.stderr)
         return 1
-    unknown = set(sys.argv[1:]) - set(PICTURES)
+    unknown = set(sys.argv[1:]) - {*PICTURES, FILM}
     if unknown:
-        print(f"There is no picture {', '.join(sorted(unknown))}: choose of {', '.join(PICTURES)}", file=sys.stderr)
+        print(f"There is no picture {', '.join(sorted(unknown))}: choose of {', '.join(PICTURES)}, {FILM}", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="pictures_") as scratch:
-        make(RealBlender(path, Path(scratch)), sys.argv[1:] or list(PICTURES))
+        make(RealBlender(path, Path(scratch)), sys.argv[1:] or [*PICTURES, FILM])
     return 0
 
 

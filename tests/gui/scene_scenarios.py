@@ -170,11 +170,11 @@ def casts_dialogue(hand):
     hand.photograph("all_done")
 
 
-def moves_a_voice(hand):
+def moves_a_voice(hand, takes=list_takes):
     """The strip of a take is moved, then trimmed: the panel says so, Re-sync mends it."""
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
-    yield from list_takes(hand, count=3)
+    yield from takes(hand, count=3)
     state, strip = room("scene.voice.fingerprint"), room("scene.voice.strip")
     found = strip.named(scene, "dialogue")
     for entry in scene.thunder.takes:

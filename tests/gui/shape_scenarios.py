@@ -35,12 +35,12 @@ def lips(scene, frame):
     return [float(core("face.closures").bundled_lips().opening(motion, names)[0]), float(motion.expression[0, names.index("browDownLeft")])]
 
 
-def shapes(hand):
+def shapes(hand, takes=list_takes):
     """Sliders, an emotion that grows, a closure by hand, and all of it undone."""
     only_open("shape")
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
-    yield from list_takes(hand, 2)
+    yield from takes(hand, 2)
     scene.thunder.active_take = 0
     entry = scene.thunder.takes[0]
     scene.frame_set(40)
@@ -92,12 +92,12 @@ def shapes(hand):
     hand.seen["undone"] = lips(scene, frame)[0]
 
 
-def mixes(hand):
+def mixes(hand, takes=list_takes):
     """Parts chosen, two cuts, the mix made, and undone."""
     only_open("mix")
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
-    yield from list_takes(hand, 4)
+    yield from takes(hand, 4)
     scene.thunder.active_take = 0
     yield 1.0
     hand.photograph("before")
@@ -123,12 +123,12 @@ def mixes(hand):
     hand.seen["undone"] = [entry.kind for entry in scene.thunder.takes]
 
 
-def keeps(hand):
+def keeps(hand, takes=list_takes):
     """Frames and a part of a take are kept; the panels as they open under the list."""
     only_open("keep")
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
-    yield from list_takes(hand, 1)
+    yield from takes(hand, 1)
     scene.thunder.active_take = 0
     yield 1.0
     hand.photograph("nothing_kept")

@@ -168,12 +168,12 @@ def debris(scene):
                   + [other.name for other in bpy.data.scenes if other != scene])
 
 
-def plays_all(hand):
+def plays_all(hand, takes=list_takes):
     """Play All: the heads beside each other, playing; one is clicked; Esc ends it. Then again, and an undo ends it."""
     only_open("takes")
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
-    yield from list_takes(hand)
+    yield from takes(hand)
     scene.thunder.active_take = 0
     scene.thunder.takes[1].star = True
     yield 0.5

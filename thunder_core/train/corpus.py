@@ -3,7 +3,7 @@
 
 A folder of recordings holds the sounds and, if there are any, `transcripts.tsv` (file, speaker, text) and `alignments.tsv`
 (file, phone, start_s, end_s; header line). Without alignments the texts are aligned by pocketsphinx; without texts the
-shipped encoder writes down what it hears. A folder of tracked performances (docs/tracked.md) brings real motion along. The
+shipped encoder writes down what it hears. A folder of tracked performances (docs/reference/tracked.md) brings real motion along. The
 corpus is written once and then only read: `samples.i16` (all clips one after another, 16 kHz), `phones.u8` (one label per
 10 ms), `tracked.f16` (captured motion at 25 fps) and `clips.json`.
 """

@@ -136,11 +136,12 @@ def train_denoiser(
             parts["m2s"] = said
         return {"total": total} | parts
 
-    test = SpeechBatches(motions, motions.of("test", FRAMES), FRAMES, BATCH, mel=False, waves=encoder is not None)
+    watched, test = (SpeechBatches(motions, rows, FRAMES, BATCH, mel=False, waves=encoder is not None)
+                     for rows in (motions.watched(FRAMES), motions.of("test", FRAMES)))
 
-    def validate(model: Performer) -> dict[str, float]:
+    def measured(model: Performer, held_out: SpeechBatches) -> dict[str, float]:
         """Reconstruction from pure noise in one step, which measures what the sound alone tells."""
-        item = {k: v.to(device) for k, v in test(np.random.default_rng(0)).items()}
+        item = {k: v.to(device) for k, v in held_out(np.random.default_rng(0)).items()}
         step = torch.full((BATCH,), STEPS - 1, device=device)
         noise = torch.randn(item["motion"].shape, generator=torch.Generator().manual_seed(0)).to(device)
         x0 = model.denoiser(noise, step, model.features(item))
@@ -149,11 +150,11 @@ def train_denoiser(
         gaps = [mouth(x[..., :channels], x[..., channels : channels + 3]) for x in (guess, truth)]
         worst = (gaps[0] - gaps[1]).norm(dim=-1).amax(-1).mean() * 1e3
         jaw = torch.stack([torch.corrcoef(torch.stack([g[:, channels], t[:, channels]]))[0, 1] for g, t in zip(guess, truth)])
-        return {"test_worst_vertex_mm": float(worst), "test_jaw_r": float(jaw.nanmean())}
+        return {"worst_vertex_mm": float(worst), "jaw_r": float(jaw.nanmean())}
 
-    fit(performer, batches, loss, schedule, folder, validate, device=device)
+    fit(performer, batches, loss, schedule, folder, lambda model: measured(model, watched), device=device)
     with torch.no_grad():
-        return performer, {k: round(v, 4) for k, v in validate(performer).items()}
+        return performer, {f"test_{k}": round(v, 4) for k, v in measured(performer, test).items()}
 
 
 def as_sampled(truth: Tensor, guess: Tensor, step: Tensor, alpha: Tensor, own: Tensor) -> Tensor:

@@ -149,6 +149,7 @@ def train_encoder(
         return {"total": ce + CTC_WEIGHT * ctc, "phones": ce, "ctc": ctc}
 
     test = corpus.of("test")
-    few = test[:: max(1, len(test) // 20)]
+    watched = corpus.of("validation") or test
+    few = watched[:: max(1, len(watched) // 20)]
     fit(encoder, batches, loss, schedule, folder, lambda m: {"accuracy": phone_accuracy(m, corpus, few)}, device=device)
     return encoder, {"phone_accuracy_test": round(phone_accuracy(encoder, corpus, test), 4)}

@@ -138,28 +138,25 @@ def train_judge(
             seen = prepare(item, rng, kinds)
         return {"total": F.smooth_l1_loss(opinion(model, seen).float(), seen["target"], beta=0.3)}
 
-    test = batches(motions.of("test", FRAMES + 2 * PAD), 24)
+    watched, test = (batches(rows, 24) for rows in (motions.watched(FRAMES + 2 * PAD), motions.of("test", FRAMES + 2 * PAD)))
 
-    def measured(model: Judge) -> dict[str, float]:
+    def measured(model: Judge, held_out: SpeechBatches) -> dict[str, float]:
         out = {}
         for kind in ("right", "off", "damped", "other"):
             rng = np.random.default_rng(3)
-            item = test(rng)
+            item = held_out(rng)
             seen = prepare(item, rng, [kind] * 24)
             loud = item["features"][:, PAD : PAD + FRAMES, -LOUDNESS:].to(device)
             told = [merits(o[None].float(), heard) for o, heard in zip(opinion(model, seen), loud)]
             out[kind] = float(torch.cat(told).mean())
         rng = np.random.default_rng(4)
-        seen = prepare(test(rng), rng, [str(k) for k in rng.choice(SPOILS, 24, p=ODDS)])
+        seen = prepare(held_out(rng), rng, [str(k) for k in rng.choice(SPOILS, 24, p=ODDS)])
         guess, truth = opinion(model, seen).mean(1).cpu().numpy(), seen["target"].mean(1).cpu().numpy()
         out["rank"] = float(spearmanr(guess, truth).statistic)
-        return out
+        return {k: round(v, 4) for k, v in out.items()}
 
-    def validate(model: Judge) -> dict[str, float]:
-        return {f"judge_{k}": v for k, v in measured(model).items()}
-
-    fit(judge, train, loss, schedule, folder, validate, device=device)
+    fit(judge, train, loss, schedule, folder, lambda model: measured(model, watched), device=device)
     with torch.no_grad():
-        figures = {k: round(v, 4) for k, v in validate(judge).items()}
-    judge.config = JudgeConfig(**(judge.settings() | {k: figures[f"judge_{k}"] for k in ("off", "damped", "right")}))
-    return judge, figures
+        scale, figures = measured(judge, watched), measured(judge, test)
+    judge.config = JudgeConfig(**(judge.settings() | {k: scale[k] for k in ("off", "damped", "right")}))
+    return judge, {f"judge_{k}": v for k, v in figures.items()}

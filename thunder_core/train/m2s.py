@@ -99,24 +99,24 @@ def train_m2s(
             seen = seen + show.shake * float(rng.random()) * torch.randn_like(seen)
         return speech_loss(*model(seen, item["voices"]), item)
 
-    test = SpeechBatches(motions, motions.of("test", FRAMES), FRAMES, 32)
+    watched, test = (SpeechBatches(motions, rows, FRAMES, 32) for rows in (motions.watched(FRAMES), motions.of("test", FRAMES)))
 
-    def validate(model: MeshToSpeech) -> dict[str, float]:
-        item = {k: v.to(device) for k, v in test(np.random.default_rng(0)).items()}
+    def measured(model: MeshToSpeech, held_out: SpeechBatches) -> dict[str, float]:
+        item = {k: v.to(device) for k, v in held_out(np.random.default_rng(0)).items()}
         logits, mel = model(see(item), item["voices"])
         true = torch.stack([evidence(g[None], u, model.unit_log_prior).mean() for g, u in zip(logits, item["units"])])
         other = torch.stack([evidence(g[None], u, model.unit_log_prior).mean() for g, u in zip(logits, item["units"].roll(1, 0))])
         terms = speech_loss(logits, mel, item)
         return {
-            "test_mel": float(terms["mel"]), "test_units": float(terms["units"]),
+            "mel": float(terms["mel"]), "units": float(terms["units"]),
             "evidence_true": float(true.mean()), "evidence_other": float(other.mean()),
             "prefers_own_sound": float((true[:, None] > other[None]).float().mean()),
         }  # fmt: skip
 
-    fit(model, batches, loss, schedule, folder, validate, device=device)
+    fit(model, batches, loss, schedule, folder, lambda m: measured(m, watched), device=device)
     with torch.no_grad():
-        figures = validate(model)
-    return model, {k: round(v, 4) for k, v in figures.items()}
+        figures = measured(model, test)
+    return model, {f"test_{k}": round(v, 4) for k, v in figures.items()}
 
 
 def _calibrate(model: MeshToSpeech, show: torch.nn.Module, batches: SpeechBatches, channels: int, motions: MotionSet) -> None:

@@ -169,6 +169,13 @@ class MotionSet:
         """Row numbers of a split, quiet clips included in training, that have at least `least_frames`."""
         return [i for i, r in enumerate(self.rows) if r.split == split and r.frames >= least_frames]
 
+    def watched(self, least_frames: int = 1) -> list[int]:
+        """Row numbers that a training run is judged on while decisions are still made: the validation speakers.
+
+        Where a set has none (a small folder of the user's own), the test rows.
+        """
+        return self.of("validation", least_frames) or self.of("test", least_frames)
+
     def samples(self, number: int, start: int, frames: int) -> np.ndarray:
         """float32 [frames · 640] of a row's sound from its animation frame `start`."""
         row, n = self.rows[number], frames * SAMPLES_PER_FRAME

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tracked performances from disk, so that a studio trains on its own captures: `.npz` motion with its sound beside it.
 
-The format is docs/tracked.md. Channels are read by name, in any order and of any number; coefficients without names are a
+The format is docs/reference/tracked.md. Channels are read by name, in any order and of any number; coefficients without names are a
 basis of their own (FLAME's) and need a retarget. Any frame rate becomes 25 fps. The public recordings of FACEGOOD, whose rig
 has channels of its own, are converted into the same format by `convert_facegood`.
 """
@@ -34,7 +34,7 @@ class BadTracking(ThunderError):
 
 
 def write_tracked(path: Path, motion: Motion, channels: list[str] | tuple[str, ...], speaker: str = "", measuring: bool = False, **more) -> None:
-    """Write a motion as a tracked sequence (docs/tracked.md); `more` arrays are kept beside it and ignored by the reader.
+    """Write a motion as a tracked sequence (docs/reference/tracked.md); `more` arrays are kept beside it and ignored by the reader.
 
     measuring: marks a face that may be measured against and looked at, but that no network is trained on.
     """
@@ -58,7 +58,7 @@ def _load(path: Path) -> dict[str, np.ndarray]:
 def _numbers(path: Path, data: dict, name: str, width: int | None, frames: int | None) -> np.ndarray:
     """float64 [T, width] of an array, checked."""
     if name not in data:
-        raise BadTracking(f"{path.name} lacks {name}. A tracked sequence has expression, jaw and fps; see docs/tracked.md.")
+        raise BadTracking(f"{path.name} lacks {name}. A tracked sequence has expression, jaw and fps; see docs/reference/tracked.md.")
     x = data[name]
     if x.dtype.kind not in "fiu" or x.ndim != 2 or not len(x) or (width and x.shape[1] != width) or (frames and len(x) != frames):
         wanted = f"{frames or 'frames'} × {width or 'channels'}"
@@ -78,7 +78,7 @@ def _channels(path: Path, data: dict, coefficients: np.ndarray, channels: list[s
             raise BadTracking(f"{path.name} names {len(set(names))} channels for {coefficients.shape[1]} columns. Name each column once.")
         known = [n for n in names if n in channels]
         if not known:
-            raise BadTracking(f"No channel of {path.name} ({', '.join(names[:3])} …) is one of the head's. Rename them; see docs/tracked.md.")
+            raise BadTracking(f"No channel of {path.name} ({', '.join(names[:3])} …) is one of the head's. Rename them; see docs/reference/tracked.md.")
         out = np.zeros((len(coefficients), len(channels)))
         for name in known:
             out[:, channels.index(name)] = coefficients[:, names.index(name)]
@@ -151,7 +151,7 @@ def tracked_clips(
     folder = Path(folder)
     paths = sorted(folder.rglob("*.npz"))
     if not paths:
-        raise BadTracking(f"There are no tracked sequences (.npz) in {folder.name}. See docs/tracked.md for their format.")
+        raise BadTracking(f"There are no tracked sequences (.npz) in {folder.name}. See docs/reference/tracked.md for their format.")
     for path in paths:
         motion, speaker, data = read_tracked(path, channels, retarget)
         if bool(np.asarray(data.get("measuring", False))) and not measuring:

@@ -175,10 +175,10 @@ def train_vocoder(
             terms["total"] = terms["total"] + _FOOLED * terms["fooled"] + _PICTURES * terms["pictures"] + terms["rivals"]
         return terms
 
-    test = SpeechBatches(motions, motions.of("test", FRAMES), FRAMES, 24, waves=True)
+    watched, test = (SpeechBatches(motions, rows, FRAMES, 24, waves=True) for rows in (motions.watched(FRAMES), motions.of("test", FRAMES)))
 
-    def validate(model: Contest) -> dict[str, float]:
-        item = {k: v.to(device) for k, v in test(np.random.default_rng(0)).items()}
+    def measured(model: Contest, held_out: SpeechBatches) -> dict[str, float]:
+        item = {k: v.to(device) for k, v in held_out(np.random.default_rng(0)).items()}
         hertz, voiced = track(item["waves"])
         inputs = {"true": (item["mel"], item["units"])}
         if m2s is not None:
@@ -190,15 +190,15 @@ def train_vocoder(
             guess = hertz_along(score, smooth_path(score.log_softmax(-1), 0.35))
             noise = model.vocoder.noise[: item["waves"].shape[1]].expand_as(item["waves"])
             made = model.vocoder.sound(amplitude, guess, turns(guess), noise)
-            figures[f"test_mel_{name}"] = float((ear.log_mel(made)[:, : mel.shape[1]] - item["mel"]).abs().mean())
+            figures[f"mel_{name}"] = float((ear.log_mel(made)[:, : mel.shape[1]] - item["mel"]).abs().mean())
             wrong = ((guess / hertz).log2().abs() > 0.2) & voiced
-            figures[f"test_pitch_wrong_{name}"] = float(wrong.sum() / voiced.sum().clamp_min(1))
+            figures[f"pitch_wrong_{name}"] = float(wrong.sum() / voiced.sum().clamp_min(1))
         return figures
 
-    fit(contest, batches, loss, schedule, folder, validate, device=device)
+    fit(contest, batches, loss, schedule, folder, lambda model: measured(model, watched), device=device)
     with torch.no_grad():
-        figures = validate(contest)
-    return contest.vocoder, {k: round(v, 4) for k, v in figures.items()}
+        figures = measured(contest, test)
+    return contest.vocoder, {f"test_{k}": round(v, 4) for k, v in figures.items()}
 
 
 def contend(rivals: Rivals, real: Tensor, made: Tensor) -> dict[str, Tensor]:

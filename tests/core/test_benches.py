@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A bench without its data replaces no result."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "bench" / "results"
+
+
+def bench(name):
+    spec = importlib.util.spec_from_file_location(f"bench_{name}", ROOT / "bench" / f"{name}.py")
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def results():
+    """The results as they are; what the test changed of them is an error."""
+    before = {path: path.read_bytes() for path in RESULTS.iterdir()}
+    yield before
+    assert {path: path.read_bytes() for path in RESULTS.iterdir()} == before
+
+
+@pytest.mark.parametrize("name, arguments", [
+    ("lips", ["{missing}"]), ("real", ["{missing}"]), ("commit", ["{missing}"]), ("voices", ["--cache", "{missing}"]),
+    ("paper", ["a=weights", "--cache", "{missing}"]),
+], ids=lambda value: value if isinstance(value, str) else "")
+def test_a_bench_ends_with_a_sentence_where_its_data_is_missing(results, tmp_path, monkeypatch, name, arguments):
+    module = bench(name)
+    monkeypatch.setattr(sys, "argv", [name, *(a.format(missing=tmp_path / "missing") for a in arguments)])
+    with pytest.raises(SystemExit, match="missing.*as it was"):
+        module.main()
+
+
+def test_a_table_of_the_shipped_sample_is_printed_and_not_kept(results, tmp_path, monkeypatch, capsys):
+    module = bench("ranking")
+    monkeypatch.setattr(module, "sample_stretches", lambda engine, every=module.sample_stretches: every(engine)[:1])
+    monkeypatch.setattr(sys, "argv", ["ranking", "--cache", str(tmp_path / "missing"), "--takes", "1"])
+    module.main()
+    told = capsys.readouterr().out
+    assert "of the shipped sample, a synthetic voice" in told and "Not written to bench/results" in told
+
+
+@pytest.mark.parametrize("asked, measured, kept", [(None, True, RESULTS / "x.txt"), (None, False, None), (Path("y"), False, Path("y"))])
+def test_only_real_data_replaces_a_result_unasked(asked, measured, kept):
+    sys.path.insert(0, str(ROOT))
+    from bench.tables import results_file
+
+    assert results_file(asked, "x.txt", measured) == kept
+
+
+def test_the_average_take_stands_beside_the_best():
+    module = bench("lips")
+    tables = [f"clip  r  lag  CCC\nen  0.1  0  0.1\nweighted by s  {r}  0  {r / 2}" for r in (0.4, 0.6, 0.8)]
+    lines = module.takes_compared(tables, "check")
+    assert [line.split()[-3:] for line in lines[2:4]] == [["0.40", "0.00", "0.20"], ["0.60", "0.00", "0.30"]]
+    assert lines[-1].endswith("0.40 0.60 0.80")

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the docs show: scenarios of this folder with takes of the shipped weights instead of made ones, and a film of the window."""
+
+import time
+
+import bpy
+import commit_scenarios
+import scene_scenarios
+import shape_scenarios
+import take_scenarios
+from scenarios import only_open, PATIENCE, room, scene_with_voice_and_head
+
+FILM_STEP = 2  # scene frames between two pictures of the film
+
+
+def sampled(hand, count=6):
+    """Steps that have the engine generate takes and wait for them; in place of `list_takes`."""
+    scene, work = hand.window.scene, room("scene.host.jobs")
+    scene.thunder.count = count
+    with hand.context():
+        assert bpy.ops.thunder.generate("INVOKE_DEFAULT", True) <= {"FINISHED", "RUNNING_MODAL"}
+    end = time.monotonic() + PATIENCE
+    while work.running is not None or len(scene.thunder.takes) < count:
+        assert time.monotonic() < end, "the takes do not come"
+        yield 0.1
+    yield 1.0
+
+
+def plays_all(hand):
+    yield from take_scenarios.plays_all(hand, sampled)
+
+
+def shapes(hand):
+    yield from shape_scenarios.shapes(hand, sampled)
+
+
+def mixes(hand):
+    yield from shape_scenarios.mixes(hand, sampled)
+
+
+def keeps(hand):
+    yield from shape_scenarios.keeps(hand, sampled)
+
+
+def commits(hand):
+    yield from commit_scenarios.choices(hand, sampled)
+
+
+def draws_curves(hand):
+    yield from commit_scenarios.draws_curves(hand, sampled)
+
+
+def moves_a_voice(hand):
+    yield from scene_scenarios.moves_a_voice(hand, sampled)
+
+
+def film(hand):
+    """Generate is clicked, takes arrive, the best one plays, then the last one; a picture of the window at every step.
+
+    Pictures are film_NNN.png in order; `hand.seen["film"]` has how long each is to be seen, milliseconds.
+    """
+    only_open("main", "takes")
+    yield from scene_with_voice_and_head(hand)
+    scene, work = hand.window.scene, room("scene.host.jobs")
+    view = hand.viewport.spaces.active
+    view.overlay.show_floor = view.overlay.show_axis_x = view.overlay.show_axis_y = view.overlay.show_text = False
+    view.shading.color_type = "MATERIAL"
+    view.show_gizmo = False
+    durations = hand.seen["film"] = []
+
+    def shot(milliseconds):
+        pixels = hand.photograph(f"film_{len(durations):03d}")
+        durations.append(milliseconds)
+        return pixels
+
+    yield 1.0
+    x, y = hand.main_button(shot(900))
+    yield from hand.click(x, y)
+    arrived, end = 0, time.monotonic() + PATIENCE
+    while work.running is not None or not arrived:
+        assert time.monotonic() < end, "the takes do not come"
+        if len(scene.thunder.takes) > arrived:
+            arrived = len(scene.thunder.takes)
+            shot(150)
+        yield 0.1
+    yield 1.5
+    shot(600)
+    middle = (scene.frame_start + scene.frame_end) // 2
+    for index, frames in ((None, range(scene.frame_start, middle)), (-1, range(middle, scene.frame_end + 1))):
+        if index is not None:
+            scene.thunder.active_take = len(scene.thunder.takes) + index
+        for frame in frames[::FILM_STEP]:
+            scene.frame_set(frame)
+            yield 0.25
+            shot(round(1000 * FILM_STEP / scene.render.fps))
