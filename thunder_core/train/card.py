@@ -34,7 +34,8 @@ TAIL = """
 
 Phones of the recordings are pocketsphinx alignments, those of the synthetic voices are exact. Speakers are in one
 split only; the ten LibriSpeech test-other speakers (533 367 3331 3080 3005 2609 2414 2033 1998 1688) train nothing and
-give every figure named `test` above. Motion is the teacher's (`thunder_core/train/teacher.py`), three performances a
+give all figures above. While these weights were trained, their progress was watched on the ten too, and the judge's common
+scale was set on them, so the figures are a little flattering. Motion is the teacher's (`thunder_core/train/teacher.py`), three performances a
 clip, each in a style of its own.
 
 The teacher's constants: `thunder_core/train/lip_kernels.json`, {count} numbers — how 40 phones within ±160 ms and
