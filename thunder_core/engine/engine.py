@@ -81,7 +81,7 @@ class Engine:
     def __init__(self, folder: Path, device: str):
         self.folder, self.device = folder, device
         self.head = _head_of(folder)
-        self.thunder = Thunder(folder, device, self.head.expression_names)
+        self.thunder = Thunder(folder, device, self.head)
         self.mouth = Mouth(self.head).to(device)
         self.m2s = MeshToSpeech.load(folder).to(device)
         self.judge = Judge.load(folder).to(device)

@@ -16,17 +16,18 @@ from functools import lru_cache
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
+from ..engine.diffusion.articulate import sounds_of
 from ..engine.speech.closures import closure, segments
-from ..engine.speech.phones import BILABIALS, LABIODENTALS, PHONES, SILENCE
+from ..engine.speech.phones import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS, SILENCE
+from ..errors import BadRequest
+from ..face.articulators import bundled_articulators, Shape
+from ..face.mechanics import jaw_of, Mechanics, rise_of
 from ..types import FPS, Motion
 from .calibrate import around, KERNELS, occupancy
 
 # The default head's response to its channels, millimetres (tests/face measures them).
-JAW_MM_PER_RADIAN = 92.0  # inner-lip gap per jaw rotation
-JAW_NARROW_MM_PER_RADIAN = 20.0  # the corners come in as the jaw opens
-LOWER_MM, UPPER_MM, FUNNEL_MM = 8.0, 7.0, 6.0  # gap at mouthLowerDown = 1, mouthUpperUp = 1, mouthFunnel = 1
+JAW_NARROW_MM = 0.14  # the corners come in as the incisors part by 1 mm
 PUCKER_MM, FUNNEL_NARROW_MM, STRETCH_MM = 16.0, 8.0, 9.0  # corner distance lost or gained at 1
-CLOSE_PER_RADIAN = 1 / 0.30  # mouthClose that keeps the lips together over an open jaw
 
 # One standard deviation of the measured curves, on this head (outer eye corners 90 mm apart, a lively speaker).
 OPENING_MM, WIDTH_MM = 3.6, 2.4
@@ -35,23 +36,26 @@ MEAN_OPENING = 1.4  # deviations above closed at which speech is on average
 # Rounding (lip protrusion) and tongue postures per phone, 0 … 1; phones not named are 0.
 ROUND = dict(UW=1.0, W=1.0, OW=0.8, OY=0.5, AO=0.55, UH=0.6, SH=0.75, ZH=0.75, CH=0.7, JH=0.65, R=0.45, ER=0.35, AW=0.2)
 TIP_UP = dict(L=1.0, N=0.9, T=0.85, D=0.85, TH=0.1, DH=0.1, R=0.5, S=0.35, Z=0.35)
-TIP_OUT = dict(TH=0.6, DH=0.45)
 BLADE_UP = dict(S=0.7, Z=0.7, SH=0.8, ZH=0.8, CH=0.8, JH=0.8, Y=0.7, IY=0.6, IH=0.3, EY=0.4)
 BACK_UP = dict(K=0.9, G=0.9, NG=0.9, AA=0.2, AO=0.4, OW=0.4, UW=0.5, W=0.4, ER=0.4)
-SIBILANTS = [PHONES.index(p) for p in "S Z SH ZH CH JH".split()]
+FORWARD = 0.3  # of jawForward on sibilants: the lower incisors come under the edges of the upper ones
+SIBILANT_GAP_MM = 5.0  # lips are no further apart on sibilants, whose jaw is nearly shut
+BITE_GAP_MM = (1.2, 1.8)  # of the lips on f and v: the upper teeth are seen between them
+DENTAL_GAP_MM = 3.2  # at least, of the lips on th: the tongue is seen between them
 
 
 @dataclass(frozen=True)
 class Style:
     """How one speaker performs one clip.
 
-    Shares, amplitudes and rates are those of the real people who calibrate the teacher, solved into the head's channels
-    (`solve`): the jaw makes two fifths of an opening, heads wander by 2 to 4 degrees, brows rise by a quarter.
+    Amplitudes and rates are those of the real people who calibrate the teacher, solved into the head's channels (`solve`):
+    heads wander by 2 to 4 degrees, brows rise by a quarter. Cameras understate jaws, so how much of an opening the jaw makes
+    is that of people scanned in 4D (`face.mechanics`).
     """
 
     strength: float = 1.0  # of opening
     spread: float = 1.0  # of width
-    jaw_share: float = 0.42  # of the opening that the jaw makes
+    lips: float = 1.0  # of the opening that the lips make, against most people
     smile: float = 0.0
     asymmetry: float = 0.0  # −1 right … 1 left
     brow: float = 0.5  # how much brows accent
@@ -64,7 +68,7 @@ class Style:
         return Style(
             strength=float(np.exp(rng.normal(0.0, 0.22))),
             spread=float(np.exp(rng.normal(0.0, 0.2))),
-            jaw_share=float(np.clip(rng.normal(0.42, 0.1), 0.2, 0.7)),
+            lips=float(np.clip(rng.normal(0.9, 0.12), 0.6, 1.1)),
             smile=float(max(0.0, rng.normal(0.02, 0.08))),
             asymmetry=float(np.clip(rng.normal(0, 0.08), -0.25, 0.25)),
             brow=float(rng.uniform(0, 1)),
@@ -129,6 +133,15 @@ def _accents(heard: np.ndarray, alive: np.ndarray, rng: np.random.Generator) -> 
     return [(i / FPS, float(rng.uniform(0.3, 1.0))) for i in np.flatnonzero(top) if rng.random() < 0.6]
 
 
+@lru_cache
+def _mechanics(channels: tuple[str, ...]) -> Mechanics:
+    """Of the default head, whose channels these must be."""
+    articulators = bundled_articulators()
+    if channels != tuple(articulators.names):
+        raise BadRequest("The teacher performs on the default head: give it that head's channels")
+    return Mechanics(articulators)
+
+
 def perform(
     phones: np.ndarray, heard: np.ndarray, channels: list[str], rng: np.random.Generator, style: Style | None = None
 ) -> Motion:
@@ -153,45 +166,39 @@ def perform(
 
     z = MEAN_OPENING + _curve("opening", shares, heard)
     gap = OPENING_MM * np.log1p(np.exp(4 * z)) / 4 * strength * alive  # softplus: lips touch, they do not pass
+    sounds = sounds_of(alive, *(np.isin(phones, kind) for kind in (SIBILANTS, LABIODENTALS, DENTALS, BILABIALS)))
+    gap += sounds.sibilant * (np.minimum(gap, SIBILANT_GAP_MM) - gap)
+    gap += sounds.dental * alive * (np.maximum(gap, DENTAL_GAP_MM) - gap)
     gap *= 1 - shut
-    gap = gap * (1 - bite) + np.minimum(gap, 1.6) * bite
+    gap += bite * alive * (np.clip(gap, *BITE_GAP_MM) - gap)
     wide = WIDTH_MM * style.spread * _curve("width", shares, heard) * alive
     rounded = _dominance(shares, ROUND) * alive * style.spread
 
     funnel = np.clip(rounded, 0, 1.2) * 0.45 * (1 - shut) * (1 - bite)
-
-    # The jaw leads, the lips finish. In closures the jaw keeps part of its neighbours' opening and mouthClose covers it.
-    sibilant = gaussian_filter1d(shares[:, SIBILANTS].sum(1), 0.8)
-    share = style.jaw_share * (1 - 0.5 * np.clip(sibilant, 0, 1))
-    flow = gaussian_filter1d(np.maximum(gap, 1.6 * alive * strength), 1.0)
-    jaw = np.where(gap < 0.5 * flow, 0.35 * flow, gap) * share / JAW_MM_PER_RADIAN
-    jaw = np.minimum(gaussian_filter1d(jaw, 0.6), 0.32)
-    from_jaw = jaw * JAW_MM_PER_RADIAN
-
     # Rounding: what narrows beyond the jaw's and the funnel's part is pucker, what widens is stretch.
-    wide = wide + JAW_NARROW_MM_PER_RADIAN * jaw
+    wide = wide + JAW_NARROW_MM * jaw_of(gap, style.lips)
     narrow = np.clip(-(wide + FUNNEL_NARROW_MM * funnel), 0, 12) / PUCKER_MM
     pucker = np.clip(narrow + 0.1 * rounded, 0, 1.0)
     stretch = np.clip(wide, 0, 8) / STRETCH_MM
-    over = np.clip(from_jaw + FUNNEL_MM * funnel - gap, 0, None)  # opening the lips must take back
-    lips = np.clip(gap - from_jaw - FUNNEL_MM * funnel, 0, None)
-    put("mouthClose", np.clip(over / JAW_MM_PER_RADIAN * CLOSE_PER_RADIAN, 0, 1))
-    put("mouthLowerDown", 0.65 * lips / LOWER_MM, style.asymmetry)
-    put("mouthUpperUp", 0.35 * lips / UPPER_MM + 0.12 * bite, style.asymmetry)
+    for name in ("mouthLowerDown", "mouthUpperUp"):  # how the sides share what the mechanics finds below
+        put(name, 0.5, style.asymmetry)
     put("mouthFunnel", funnel)
     put("mouthPucker", pucker * (1 - 0.4 * shut))
     put("mouthStretch", stretch * 0.7, style.asymmetry)
     put("mouthSmile", stretch * 0.3 + style.smile * (0.6 + 0.4 * alive), 2 * style.asymmetry)
     put("mouthPress", 0.45 * shut)
-    put("mouthRollLower", 0.18 * shut + 0.6 * bite)
+    put("mouthRollLower", 0.18 * shut)
     put("mouthRollUpper", 0.15 * shut)
     put("cheekSquint", 0.6 * style.smile, style.asymmetry)
     put("tongueTipUp", _dominance(shares, TIP_UP, 0.9) * alive)
-    # Between the teeth there is room for a tongue only when the jaw gives it.
-    room = np.clip((jaw - 0.02) / 0.04, 0, 1)
-    put("tongueOut", _dominance(shares, TIP_OUT, 0.9) * alive * room * room * (3 - 2 * room))
+    put("jawForward", FORWARD * sounds.sibilant * alive)
     put("tongueBladeUp", _dominance(shares, BLADE_UP, 1.0) * alive)
     put("tongueBack", _dominance(shares, BACK_UP, 1.1) * alive)
+
+    # The jaw leads, the lips finish.
+    aim = Shape(gap, rise_of(gap, style.lips), np.zeros(frames))
+    x, rotation = _mechanics(tuple(channels)).speak(x, np.zeros((frames, 3)), sounds, aim, style.lips)
+    rotation[:, 1] = 0.06 * style.asymmetry * rotation[:, 0]
 
     # Eyes alive: blinks (more often where speech pauses), saccades, brows and nods on accents.
     time = rng.uniform(0.3, style.blink_every)
@@ -224,8 +231,5 @@ def perform(
     eyes = gaussian_filter1d(gaze, 0.55, axis=0) - 0.7 * head  # the eyes stay on their target while the head moves
     eyes[:, 2] = 0
 
-    rotation = np.zeros((frames, 3))
-    rotation[:, 0] = jaw
-    rotation[:, 1] = 0.06 * style.asymmetry * jaw
     as32 = np.float32
     return Motion(np.clip(x, 0, 1.2).astype(as32), rotation.astype(as32), head.astype(as32), eyes.astype(as32))

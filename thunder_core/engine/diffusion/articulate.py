@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What no sampled performance may miss: lips that meet on m, b and p wherever the voice says one, a tongue that stays behind shut teeth."""
+"""What no sampled performance may miss: lips that meet on m, b and p, a jaw that speaks, teeth and tongue where sounds want them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...face.articulators import Articulators
+from ...face.mechanics import Mechanics, Sounds
 from ..speech.closures import closure, LABELS_PER_SECOND
 from ..speech.encoder import ENCODER_RATE
-from ..speech.phones import BILABIALS
+from ..speech.phones import BILABIALS, DENTALS, LABIODENTALS, SIBILANTS
 
 CLOSE_PER_RADIAN = 1 / 0.30  # mouthClose that keeps the default head's lips together over an open jaw
+_BEFORE, _AFTER = 0.11, 0.10  # seconds in which jaw and lip get to such a sound and leave it
+_LIKELY = 0.4  # the same for sounds that change less of a face than a closure does
 SURE = 0.6  # share of the encoder's belief above which a sound counts as a bilabial; real lips are met as often from 0.4 to 0.8
 _OPENING = ("mouthLowerDown", "mouthUpperUp", "mouthFunnel", "mouthShrugUpper", "tongueOut")
 _PRESS = 0.3
@@ -24,14 +28,41 @@ def demanded_closures(belief: np.ndarray, frames: int, sure: float = SURE) -> np
     return closure(np.repeat(bilabial > sure, int(LABELS_PER_SECOND / ENCODER_RATE)), frames)
 
 
-class Articulation:
-    """Corrects motions in the default head's channels where lips and tongue may not be; everything else about them stays."""
+def believed_sounds(belief: np.ndarray, spoken: np.ndarray) -> Sounds:
+    """What is said, for jaw, lip and tongue, from phone probabilities [N, 40] at 50 Hz and whether somebody speaks [frames]."""
+    def of(phones: tuple[int, ...]) -> np.ndarray:
+        return np.repeat(belief[:, list(phones)].sum(1) > _LIKELY, int(LABELS_PER_SECOND / ENCODER_RATE))
 
-    def __init__(self, channels: Sequence[str]):
+    return sounds_of(spoken, of(SIBILANTS), of(LABIODENTALS), of(DENTALS), of(BILABIALS))
+
+
+def sounds_of(
+    speech: np.ndarray, sibilant: np.ndarray, labiodental: np.ndarray, dental: np.ndarray, bilabial: np.ndarray
+) -> Sounds:  # fmt: skip
+    """Sounds over animation frames: speech [frames]; bool [M] at 100 Hz of each kind of sound.
+
+    Lips that close win over lips at the teeth, teeth together over teeth apart.
+    """
+    shut = closure(bilabial, len(speech))
+    s, f, th = (closure(labels, len(speech), _BEFORE, _AFTER) for labels in (sibilant, labiodental, dental))
+    s = s * (1 - shut)
+    return Sounds(np.asarray(speech, np.float64), s, f * (1 - shut), th * (1 - shut) * (1 - s))
+
+
+class Articulation:
+    """Corrects motions in a head's channels where lips, jaw and tongue may not be; everything else about them stays."""
+
+    def __init__(self, channels: Sequence[str], articulators: Articulators):
+        self.mechanics = Mechanics(articulators)
         self.opening = np.array([n.startswith(_OPENING) for n in channels])
         self.close = list(channels).index("mouthClose")
         self.tongue_out = list(channels).index("tongueOut")
         self.press = [i for i, n in enumerate(channels) if n.startswith("mouthPress")]
+
+    def perform(self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray, sounds: Sounds) -> tuple[np.ndarray, np.ndarray]:
+        """Expression [T, n] and jaw [T, 3] of a face that speaks: lips shut where `shut` [T] is 1, the rest as `sounds` want it."""
+        x = self.close_lips(self.hold_tongue(expression, jaw), jaw, shut)
+        return self.mechanics.speak(x, jaw, sounds)
 
     def close_lips(self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray) -> np.ndarray:
         """Expression [T, n] whose lips meet where `shut` [T] is 1, whatever the jaw [T, 3] does; the rest blends."""

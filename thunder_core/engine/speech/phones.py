@@ -7,6 +7,8 @@ PHONES = (
 SILENCE = 0
 BILABIALS = tuple(PHONES.index(p) for p in "B M P".split())
 LABIODENTALS = tuple(PHONES.index(p) for p in "F V".split())
+DENTALS = tuple(PHONES.index(p) for p in "DH TH".split())
+SIBILANTS = tuple(PHONES.index(p) for p in "S Z SH ZH CH JH".split())
 
 # Symbols that synthesisers and aligners use for what ARPABET calls otherwise.
 _ALIASES = {

@@ -11,9 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...face.articulators import Articulators
+from ...face.head import Head
+from ...face.mechanics import Sounds
 from ...types import Motion
 from ..cards import unusable
-from ..diffusion.articulate import Articulation, demanded_closures
+from ..diffusion.articulate import Articulation, believed_sounds, demanded_closures
 from ..diffusion.denoiser import Denoiser, DenoiserConfig
 from ..diffusion.guidance import SpeechGuidance
 from ..diffusion.sampling import in_windows, keeping, Kept, sample, seeded_noise
@@ -32,13 +35,14 @@ class Heard:
     """What the encoder makes of a sound over T animation frames.
 
     features: [T, d], speech features a.  units: int64 [2T].  spoken: [T] 0 … 1, whether somebody speaks.
-    shut: float64 [T] 0 … 1, how closed the lips must be for m, b and p.
+    shut: float64 [T] 0 … 1, how closed the lips must be for m, b and p.  sounds: what else jaw, lips and tongue must do.
     """
 
     features: Tensor
     units: Tensor
     spoken: Tensor
     shut: np.ndarray
+    sounds: Sounds
 
     @property
     def frames(self) -> int:
@@ -46,7 +50,8 @@ class Heard:
 
     def part(self, start: int, end: int) -> Heard:
         """Frames start … end of it."""
-        return Heard(self.features[start:end], self.units[2 * start : 2 * end], self.spoken[start:end], self.shut[start:end])
+        return Heard(self.features[start:end], self.units[2 * start : 2 * end], self.spoken[start:end], self.shut[start:end],
+                     self.sounds.at(slice(start, end)))
 
 
 class Thunder:
@@ -54,11 +59,12 @@ class Thunder:
 
     name = "thunder"
 
-    def __init__(self, folder: Path, device: str, channel_names: Sequence[str]):
+    def __init__(self, folder: Path, device: str, head: Head):
+        channel_names = head.expression_names
         self.device, self.channels = device, len(channel_names)
         # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may stay.
         self.speaking = np.array([n.startswith(("mouth", "jaw", "tongue")) and not n.startswith(_MOODS) for n in channel_names])
-        self.articulation = Articulation(channel_names)
+        self.articulation = Articulation(channel_names, Articulators.of(head))
         self.encoder = SpeechEncoder.load(folder).to(device)
         # THUNDER-T has an encoder of its own for the features; what is said is heard by the common one.
         self.ear = SpeechEncoder.load(folder, "encoder-t").to(device) if (folder / "encoder-t.json").exists() else None
@@ -74,9 +80,10 @@ class Thunder:
         samples = samples.to(self.device)
         hidden, logits = self.encoder.hear(samples, progress)
         felt = (hidden, logits) if self.ear is None else self.ear.hear(samples, progress)
+        belief, spoken = logits.float().softmax(-1).cpu().numpy(), presence(logits, frames)
         return Heard(
-            speech_features(*felt, samples, frames), self.units.over(hidden, frames), presence(logits, frames),
-            demanded_closures(logits.float().softmax(-1).cpu().numpy(), frames),
+            speech_features(*felt, samples, frames), self.units.over(hidden, frames), spoken,
+            demanded_closures(belief, frames), believed_sounds(belief, spoken.cpu().numpy()),
         )  # fmt: skip
 
     def pulled_by(self, m2s: MeshToSpeech, mouth: Mouth, heard: Heard, strength: float) -> SpeechGuidance:
@@ -131,8 +138,7 @@ class Thunder:
         expression = np.clip(x[:, :n], 0.0, 1.2) * np.where(self.speaking, alive, 1.0).astype(np.float32)
         jaw = x[:, n : n + 3] * alive
         jaw[:, 0] = np.maximum(jaw[:, 0], 0.0)
-        x[:, :n] = self.articulation.hold_tongue(self.articulation.close_lips(expression, jaw, heard.shut), jaw)
-        x[:, n : n + 3] = jaw
+        x[:, :n], x[:, n : n + 3] = self.articulation.perform(expression, jaw, heard.shut, heard.sounds)
         if kept is not None:
             x = np.where(kept.mask.numpy(), kept.values.numpy(), x)
         return Motion(x[:, :n].copy(), x[:, n : n + 3].copy(), x[:, n + 3 : n + 6].copy(), x[:, n + 6 : n + 9].copy())

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What speech moves, in millimetres: a head's inner lips, the edges of its incisors and its tongue's tip; numpy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ..errors import BadHead
+from ..rotation import rotvec_to_matrix
+from . import regions
+from .head import JAW, Head, load_head
+from .retarget import Points
+
+LIPS, TONGUE = 0, 3  # values of Head.mouth_parts
+INCISORS_MM = 9.0  # from the midline: the four front teeth of a row
+_EDGE_MM = 0.35  # the biting edge is what lies this near to a row's lowest (highest) point
+_GRID_MM = 0.5  # of the map of the upper teeth's front
+_FRONT_MM = 12.0  # how far above its edges the upper row is looked at
+_NEAR_MM = 8.0  # from the midline: the part of the lower lip that meets the incisors
+_SPLIT = 4  # parts of an edge of the lip's quads, so that distances are those of its surface
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Where speech's points are, each [T] millimetres over rest; rest is the head as it is, mouth shut.
+
+    gap: height between the inner lips' middles.  rise: height of the upper lip.  incisors: height between the incisors'
+    edges, more than at rest.  bare: how much more of the lower teeth the lower lip shows; gap = rise + incisors + bare.
+    """
+
+    gap: np.ndarray
+    rise: np.ndarray
+    incisors: np.ndarray
+
+    @property
+    def bare(self) -> np.ndarray:
+        return self.gap - self.rise - self.incisors
+
+
+@dataclass(frozen=True)
+class Articulators:
+    """Points of a head that speech is measured at.
+
+    points: of the head; in their order the upper and the lower inner lip, the tongue's tip, the edges of the upper and of the
+    lower incisors, and the surface of the lower lip's middle.  names: the head's channels.  upper_edge, lower_edge, lip: where
+    those are among the points.  overlap: millimetres by which the incisors' edges pass each other at rest.
+    front [X, Y]: how far forward the upper incisors stand (millimetres, −inf beside them) over `corner` [2] in steps of 0.5.
+    """
+
+    points: Points
+    names: tuple[str, ...]
+    upper_edge: slice
+    lower_edge: slice
+    lip: slice
+    overlap: float
+    front: np.ndarray
+    corner: np.ndarray
+
+    @classmethod
+    def of(cls, head: Head) -> Articulators:
+        """Those of a head in our layout. Raises BadHead if it has no teeth."""
+        v = 1e3 * head.v_template.astype(np.float64)
+        upper, lower = _incisors(head, v)
+        edges = [ids[_near_the_edge(v[ids, 1], side)] for ids, side in ((upper, -1), (lower, 1))]
+        tongue = head.mouth_vertices[head.mouth_parts == TONGUE]
+        if not len(tongue):
+            raise BadHead("This head has no tongue to speak with: use the bundled one")
+        singles = np.array([head.inner_lip_upper_mid, head.inner_lip_lower_mid, tongue[np.argmax(v[tongue, 2])]])
+        lip = _lower_lip(head, v)
+        ids = np.concatenate([singles, *edges])
+        points = Points.of(head, lambda values: np.concatenate([values[ids], np.einsum("kq,kq...->k...", lip[1], values[lip[0]])]))
+        ends = len(singles) + np.cumsum([0, len(edges[0]), len(edges[1])])
+        overlap = v[edges[1], 1].mean() - v[edges[0], 1].mean()
+        return cls(points, head.expression_names, slice(ends[0], ends[1]), slice(ends[1], ends[2]), slice(ends[2], None),
+                   float(overlap), *_front(head, v, upper))
+
+    def place(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
+        """Positions [T, K, 3] of the points in millimetres, at expression [T, n] and jaw rotation vectors [T, 3]."""
+        return 1e3 * self.points.place(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
+
+    def shape(self, expression: np.ndarray, jaw: np.ndarray) -> Shape:
+        """What the mouth does over a motion, expression columns in the head's own order."""
+        speaking = self._without_lip
+        moved = 1e3 * (speaking.place(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64))) - speaking.rest)
+        height = moved[..., 1]
+        upper, lower = height[:, self.upper_edge].mean(1), height[:, self.lower_edge].mean(1)
+        return Shape(height[:, 0] - height[:, 1], height[:, 0], upper - lower)
+
+    @property
+    def _without_lip(self) -> Points:
+        return _first(self.points, self.lip.start)
+
+    def tongue_between_teeth(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
+        """Millimetres [T] by which the tongue's tip is in front of the upper incisors' edges; minus infinity above or below them."""
+        placed = self.place(expression, jaw)
+        tip, upper, lower = placed[:, 2], placed[:, self.upper_edge].mean(1), placed[:, self.lower_edge].mean(1)
+        between = (tip[:, 1] < upper[:, 1]) & (tip[:, 1] > lower[:, 1] - 0.5)
+        return np.where(between, tip[:, 2] - upper[:, 2], -np.inf)
+
+    def lip_to_teeth(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
+        """How far the lower lip is from the upper incisors, [T] millimetres; negative where it is in them.
+
+        A lip that is higher than their edges is measured forward of their faces, one that is lower from the edges.
+        """
+        lip = self.place(expression, jaw)[:, self.lip]
+        cell = np.floor((lip[..., :2] - self.corner) / _GRID_MM).astype(int)
+        inside = ((cell >= 0) & (cell < self.front.shape)).all(-1)
+        cell = np.where(inside[..., None], cell, 0)
+        ahead = np.where(inside, lip[..., 2] - self.front[cell[..., 0], cell[..., 1]], np.inf)
+        edges = 1e3 * self.points.rest[self.upper_edge]
+        to_edge = np.linalg.norm(lip[:, :, None] - edges, axis=-1).min(-1)
+        return np.where(np.isfinite(ahead), ahead, to_edge).min(1)
+
+
+def _first(points: Points, count: int) -> Points:
+    """The first so many of some points."""
+    return Points(points.rest[:count], points.directions[:, :count], points.pull[:count], points.pivot, points.pivot_directions,
+                  points.correctives[:, :count])
+
+
+def _incisors(head: Head, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ids of the vertices of the upper and the lower front teeth."""
+    if "Teeth" not in head.material_names:
+        raise BadHead("This head has no teeth to speak with: use the bundled one")
+    ids = np.unique(head.polygons[head.polygon_material == head.material_names.index("Teeth")])
+    ids = ids[ids >= 0]
+    front = ids[(np.abs(v[ids, 0]) < INCISORS_MM) & (v[ids, 2] > v[ids, 2].max() - 2 * INCISORS_MM)]
+    moved = head.weights[front, JAW] > 0.5
+    return front[~moved], front[moved]
+
+
+def _near_the_edge(height: np.ndarray, side: int) -> np.ndarray:
+    return side * height > (side * height).max() - _EDGE_MM
+
+
+def _lower_lip(head: Head, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Surface points of the lower lip's middle, red to inside: vertex ids [K, 4] of the quad each lies in, and shares [K, 4]."""
+    rings = head.mouth_vertices[head.mouth_parts == LIPS].reshape(regions.LIP_RINGS, regions.LIP_AROUND)
+    lower = rings[regions.CONTACT_RING - 1:, regions.LOWER]
+    lower = lower[:, np.abs(v[lower[1], 0]) < _NEAR_MM]
+    quads = np.stack([lower[:-1, :-1], lower[1:, :-1], lower[1:, 1:], lower[:-1, 1:]], -1).reshape(-1, 4)
+    s, t = (x.ravel() for x in np.meshgrid(*2 * [np.arange(_SPLIT) / _SPLIT]))
+    shares = np.stack([(1 - s) * (1 - t), s * (1 - t), s * t, (1 - s) * t], 1)
+    return np.repeat(quads, len(shares), 0), np.tile(shares, (len(quads), 1))
+
+
+def _front(head: Head, v: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(front [X, Y], corner [2]) of the upper incisors: the foremost of their surface over a grid of x and y, millimetres."""
+    low = v[upper].min(0)[:2]
+    shape = (int(2 * INCISORS_MM / _GRID_MM) + 2, int(_FRONT_MM / _GRID_MM))
+    front = np.full(shape, -np.inf)
+    of_them = np.isin(head.f, upper).all(1)
+    a, b = np.meshgrid(*2 * [np.linspace(0, 1, 25)])
+    a, b = a[a + b <= 1 + 1e-9], b[a + b <= 1 + 1e-9]
+    corners = v[head.f[of_them]]
+    spread = np.einsum("kq,fqc->fkc", np.stack([1 - a - b, a, b], 1), corners).reshape(-1, 3)
+    cell = np.floor((spread[:, :2] - low) / _GRID_MM).astype(int)
+    inside = ((cell >= 0) & (cell < shape)).all(1)
+    np.maximum.at(front, tuple(cell[inside].T), spread[inside, 2])
+    return front, low
+
+
+@lru_cache(maxsize=1)
+def bundled_articulators() -> Articulators:
+    """Those of the bundled head."""
+    return Articulators.of(load_head())

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The jaw speaks, the lips finish: the same opening of the lips, made by the jaw as far as in people; numpy only.
+
+In 4D scans the jaw makes some .55 of an opening and more of a wide one, the upper lip about .2 and never more than 3 mm.
+Jaws are slow: between two vowels they stay half open and the lips close over them (Löfqvist and Gracco 1997); on sibilants
+the incisors come edge to edge, whatever the lips do. All is solved on what the head's own points do, not on its channels' names.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .articulators import Articulators, Shape
+
+# Millimetres that an opening g takes of upper lip and of lower lip beyond the lower teeth: g · share, bent towards the most.
+RISE_SHARE, RISE_MOST = 0.20, 2.5
+BARE_SHARE, BARE_MOST = 0.24, 2.6
+_BARE_LIMIT = 2.85  # never more of the lower teeth, however the jaw is smoothed
+SPEAKING_MM = 1.35  # the incisors are this much further apart than at rest as soon as somebody speaks
+SIBILANT_MM = 0.7  # edge to edge on s, sh, z …: this far apart
+DENTAL_MM = 2.7  # edges on th: a tongue's tip fits between
+TIP_MM, TIP_BELOW_MM = 1.5, 1.6  # and comes this far in front of the upper edges, its middle this far below them
+_TONGUE_MOST = 0.7
+CONTACT_MM = 0.15  # lower lip to upper teeth on f and v
+BITE_RISE_MM = 0.45  # the upper lip rises on f and v, so that the teeth are seen
+_HOLD, _HOLD_MOST = 0.5, 4.0  # share of the openings around that the jaw keeps where lips are nearer, and millimetres of it
+_HOLD_FRAMES, _EASE_FRAMES = 4, 2.0  # to either side, and deviation of the bell that eases it, frames of 40 ms
+_JAW_EASE = 0.8  # frames, of the jaw's own way
+_STEP = 1e-3
+_ROUNDS = 4
+_HALVINGS = 7
+_MOST = 1.2  # of a channel
+_TINY = 1e-6
+_LEANING = 0.01  # of a channel, from which on its sides are told apart
+_HARDLY = 0.02  # of a sound, below which nothing is done for it
+
+_CLOSE, _ROLL, _TONGUE, _TIP_UP = "mouthClose", "mouthRollLower", "tongueOut", "tongueTipUp"
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """What is said, as far as the jaw must know it: each [T], 0 … 1 and eased over time.
+
+    speech: whether somebody speaks.  sibilant: s, z, sh, zh, ch, jh.  labiodental: f, v.  dental: th, dh.
+    """
+
+    speech: np.ndarray
+    sibilant: np.ndarray
+    labiodental: np.ndarray
+    dental: np.ndarray
+
+    def at(self, rows) -> Sounds:
+        """Some of the frames."""
+        return Sounds(self.speech[rows], self.sibilant[rows], self.labiodental[rows], self.dental[rows])
+
+
+def bell(values: np.ndarray, deviation: float) -> np.ndarray:
+    """Values [T] under a bell of so many frames; ends are held."""
+    reach = int(np.ceil(3 * deviation))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    return np.convolve(np.pad(values, reach, mode="edge"), kernel / kernel.sum(), mode="valid")
+
+
+def _highest(values: np.ndarray, reach: int) -> np.ndarray:
+    """The largest of values [T] within so many frames."""
+    padded = np.pad(values, reach, mode="edge")
+    return np.max([padded[i:i + len(values)] for i in range(2 * reach + 1)], axis=0)
+
+
+def rise_of(gap: np.ndarray, lips: float = 1.0) -> np.ndarray:
+    """How much of an opening the upper lip makes, millimetres; lips: how much a person speaks with them, 1 as most do."""
+    return RISE_MOST * np.tanh(lips * RISE_SHARE / RISE_MOST * np.maximum(gap, 0.0))
+
+
+def jaw_of(gap: np.ndarray, lips: float = 1.0) -> np.ndarray:
+    """How much of an opening the jaw makes, millimetres between the incisors."""
+    gap = np.maximum(gap, 0.0)
+    return gap - rise_of(gap, lips) - BARE_MOST * np.tanh(lips * BARE_SHARE / BARE_MOST * gap)
+
+
+class Mechanics:
+    """Gives motions of one head to its jaw as far as speech does."""
+
+    def __init__(self, articulators: Articulators):
+        self.articulators = articulators
+        names = list(articulators.names)
+
+        def sides(stem):
+            return [names.index(name) for name in (stem, stem + "Left", stem + "Right") if name in names]
+
+        self.upper, self.lower = sides("mouthUpperUp"), sides("mouthLowerDown")
+        self.close, self.roll, self.tongue, self.tip_up = (names.index(name) for name in (_CLOSE, _ROLL, _TONGUE, _TIP_UP))
+        self.raised = [names.index(name) for name in (_TIP_UP, "tongueBladeUp", "tongueBack")]
+
+    def speak(self, expression: np.ndarray, jaw: np.ndarray, sounds: Sounds, aim: Shape | None = None, lips: float = 1.0
+              ) -> tuple[np.ndarray, np.ndarray]:
+        """Expression [T, n] and jaw [T, 3] with the lips as far apart as they are, the jaw as far open as people's.
+
+        Where lips are together they stay so; where nobody speaks nothing changes.  aim: the opening to be made, the upper
+        lip's most and the jaw's least part of it, in place of what the motion does.  lips: see `rise_of`.
+        """
+        x, turn = np.array(expression, np.float64), np.array(jaw, np.float64)
+        aim = self.articulators.shape(x, turn) if aim is None else aim
+        self._turn(x, turn, self._jaw(aim, sounds, lips))
+        self._tuck(x, turn, aim, sounds, lips)
+        self._lips(x, turn, aim, sounds, lips)
+        self._put_tongue_out(x, turn, sounds)
+        return x, turn
+
+    def _jaw(self, aim: Shape, sounds: Sounds, lips: float) -> np.ndarray:
+        """Millimetres [T] between the incisors, more than at rest."""
+        overlap = self.articulators.overlap
+        wanted = jaw_of(aim.gap, lips)
+        held = bell(_highest(wanted, _HOLD_FRAMES), _EASE_FRAMES) * _HOLD
+        wanted = np.maximum(wanted, np.maximum(np.minimum(held, _HOLD_MOST), SPEAKING_MM))
+        wanted = np.maximum(wanted, aim.incisors)
+        wanted += sounds.dental * np.maximum(DENTAL_MM + overlap - wanted, 0.0)
+        wanted -= sounds.sibilant * np.maximum(wanted - SIBILANT_MM - overlap, 0.0)
+        wanted = bell(wanted, _JAW_EASE)
+        wanted = np.maximum(wanted, aim.gap - np.minimum(aim.rise, rise_of(aim.gap, lips)) - _BARE_LIMIT)
+        return aim.incisors + sounds.speech * (wanted - aim.incisors)
+
+    def _turn(self, x, turn, wanted) -> None:
+        """Turn the jaw in place until the incisors are as far apart as wanted."""
+        for _ in range(_ROUNDS):
+            now = self.articulators.shape(x, turn).incisors
+            slope = (self.articulators.shape(x, turn + [_STEP, 0, 0]).incisors - now) / _STEP
+            turn[:, 0] = np.maximum(turn[:, 0] + (wanted - now) / slope, 0.0)
+
+    def _lips(self, x, turn, aim: Shape, sounds: Sounds, lips: float) -> None:
+        """Bring the lips in place to their gap: the upper lip by its part, the lower lip or mouthClose by the rest."""
+        bite = sounds.labiodental * np.minimum(BITE_RISE_MM, np.maximum(aim.gap, 0.0))
+        rise = np.maximum(np.minimum(aim.rise, rise_of(aim.gap, lips) + bite), bite)
+        rise = aim.rise + sounds.speech * (rise - aim.rise)
+        leans = [self._lean(x, columns) for columns in (self.upper, self.lower)]
+        x[:, [*self.lower, self.close]] = 0.0
+        self._amount(x, turn, self.upper, leans[0], "rise", rise)
+        self._amount(x, turn, self.lower, leans[1], "gap", aim.gap)
+        over = self.articulators.shape(x, turn).gap - aim.gap > _TINY
+        self._amount(x, turn, [self.close], np.ones((len(x), 1)), "gap", np.where(over, aim.gap, np.inf))
+
+    def _lean(self, x, columns) -> np.ndarray:
+        """How a channel's sides share a movement, [T, c] of mean 1; alike where there is too little to tell."""
+        mean = x[:, columns].mean(1, keepdims=True)
+        return np.where(mean > _LEANING, x[:, columns] / np.maximum(mean, _LEANING), 1.0)
+
+    def _amount(self, x, turn, columns, lean, measure: str, wanted) -> None:
+        """Set channels in place, each by its lean [T, c], so that a measure is as wanted [T], as far as 0 … 1.2 allows."""
+        amount = x[:, columns].mean(1)
+        for _ in range(2):
+            x[:, columns] = amount[:, None] * lean
+            now = getattr(self.articulators.shape(x, turn), measure)
+            x[:, columns] = (amount + _STEP)[:, None] * lean
+            slope = (getattr(self.articulators.shape(x, turn), measure) - now) / _STEP
+            step = np.where(np.isfinite(wanted), wanted, now) - now
+            amount = np.clip(amount + step / np.where(np.abs(slope) > _TINY, slope, np.inf), 0.0, _MOST)
+        x[:, columns] = np.clip(amount[:, None] * lean, 0.0, _MOST)
+
+    def _tuck(self, x, turn, aim: Shape, sounds: Sounds, lips: float) -> None:
+        """Roll the lower lip in place until it touches the upper teeth on f and v."""
+        rows = np.flatnonzero(sounds.labiodental * sounds.speech > _HARDLY)
+        if not len(rows):
+            return
+        some, angle, part = x[rows].copy(), turn[rows], sounds.at(rows)
+        self._lips(some, angle, Shape(aim.gap[rows], aim.rise[rows], aim.incisors[rows]), part, lips)
+        low, high = np.zeros(len(rows)), np.full(len(rows), _MOST)
+        for _ in range(_HALVINGS):
+            some[:, self.roll] = (low + high) / 2
+            apart = self.articulators.lip_to_teeth(some, angle) > CONTACT_MM
+            low, high = np.where(apart, some[:, self.roll], low), np.where(apart, high, some[:, self.roll])
+        x[rows, self.roll] += part.labiodental * part.speech * (low - x[rows, self.roll])
+
+    def _put_tongue_out(self, x, turn, sounds: Sounds) -> None:
+        """Bring the tongue's tip in place between the teeth on th, as high as the upper edges let it."""
+        share = sounds.dental * sounds.speech
+        rows = np.flatnonzero(share > _HARDLY)
+        if not len(rows):
+            return
+        some, angle, edges = x[rows].copy(), turn[rows], self.articulators.upper_edge
+
+        def tip(column, value):
+            some[:, column] = value
+            placed = self.articulators.place(some, angle)
+            return placed[:, 2, 1:] - placed[:, edges, 1:].mean(1)  # height and depth against the upper edges
+
+        some[:, self.raised] = 0.0
+        for _ in range(2):
+            near, far = tip(self.tongue, 0.2)[:, 1], tip(self.tongue, 0.5)[:, 1]
+            some[:, self.tongue] = np.clip(0.2 + 0.3 * (TIP_MM - near) / (far - near), 0.0, _TONGUE_MOST)
+            low, high = tip(self.tip_up, 0.0)[:, 0], tip(self.tip_up, 0.3)[:, 0]
+            some[:, self.tip_up] = np.clip(0.3 * (-TIP_BELOW_MM - low) / (high - low), 0.0, 1.0)
+        moved = [self.tongue, *self.raised]
+        x[np.ix_(rows, moved)] += share[rows, None] * (some[:, moved] - x[np.ix_(rows, moved)])
