@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from thunder_core.engine.flame import opening_mm, width_mm
-from thunder_core.engine.speech.closures import closure
+from thunder_core.engine.speech.closures import closure, segments
 from thunder_core.engine.speech.phones import phone_index, PHONES
+from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.head import load_head
 from thunder_core.train.calibrate import occupancy
 from thunder_core.train.teacher import perform, presence, Style
@@ -95,3 +96,76 @@ def test_nothing_jerks():
     _, motion = play(*"P AA T AE M IY F OW B UW S AA".split())
     assert np.abs(np.diff(motion.jaw[:, 0])).max() < 0.12
     assert np.abs(np.diff(opening_mm(HEAD, motion))).max() < 12
+
+
+# ---- jaw, lips and teeth as in people: the bars of bench/articulation.py, on sounds that are certainly said
+
+SENTENCE = "DH AH S EY F T IY AE P AA M OW V ER TH IH NG K SH UH B AW Z W IY L F AY N D JH UW".split()
+
+
+@pytest.fixture(scope="module")
+def performed():
+    """[(phones at 10 ms, motion, shape, articulators)] of a few people."""
+    own = bundled_articulators()
+    found = []
+    for seed in range(4):
+        labels, motion = play(*SENTENCE, seed=seed, style=Style.draw(np.random.default_rng(seed)), each=9)
+        found.append((labels, motion, own.shape(motion.expression, motion.jaw), own))
+    return found
+
+
+def frames_of(labels, symbols, frames):
+    """bool [T]: frames in the middle of one of these sounds."""
+    return np.isin(labels[(np.arange(frames) * 4).clip(0, len(labels) - 1)], [PHONES.index(s) for s in symbols])
+
+
+def made_on(performed, symbols, value, best):
+    """The best of a value [T] within every one of these sounds or a frame beside it."""
+    found = []
+    for labels, motion, shape, own in performed:
+        series = value(motion, shape, own)
+        for a, b in segments(np.isin(labels, [PHONES.index(s) for s in symbols])):
+            found.append(best(series[max(0, a // 4 - 1):b // 4 + 2]))
+    return np.array(found)
+
+
+def test_the_jaw_makes_half_of_an_opening_and_more_of_a_wide_one(performed):
+    gap, incisors, rise, bare = (np.concatenate([getattr(shape, name) for _, _, shape, _ in performed])
+                                 for name in ("gap", "incisors", "rise", "bare"))
+    open_, wide = gap > 3, gap > 10
+    assert (incisors[open_] / gap[open_]).mean() >= 0.5 and (incisors[wide] / gap[wide]).mean() >= 0.6
+    assert (rise[open_] / gap[open_]).mean() <= 0.25 and rise.max() <= 3
+    assert bare.max() <= 3
+
+
+def test_sibilants_bring_the_incisors_together_and_other_sounds_apart(performed):
+    edges = made_on(performed, "S Z SH ZH CH JH".split(), lambda motion, shape, own: np.abs(shape.incisors - own.overlap), np.min)
+    assert edges.max() <= 2
+    for labels, motion, shape, _ in performed:
+        speech = ~frames_of(labels, ["SIL"], motion.frames) & ~frames_of(labels, "S Z SH ZH CH JH".split(), motion.frames)
+        assert (shape.incisors[speech] >= 1).mean() >= 0.95
+        assert shape.incisors.min() >= -0.01, "never through each other"
+
+
+def test_f_and_v_touch_the_teeth_and_look_unlike_s(performed):
+    def lip(motion, shape, own):
+        return own.lip_to_teeth(motion.expression, motion.jaw)
+
+    touched, apart = made_on(performed, ["F", "V"], lip, np.min), made_on(performed, ["S", "Z"], lip, np.median)
+    assert touched.max() <= 0.5 and touched.min() >= -0.5 and np.median(apart) >= 1.5
+
+
+def test_th_shows_the_tongue(performed):
+    out = made_on(performed, ["TH", "DH"], lambda motion, shape, own: own.tongue_between_teeth(motion.expression, motion.jaw), np.max)
+    assert (out > 0).mean() >= 0.8
+
+
+def test_bilabials_press_over_a_jaw_that_stays_half_open(performed):
+    behind = []
+    for labels, motion, shape, _ in performed:
+        shut = closure(np.isin(labels, [PHONES.index(s) for s in "M B P".split()]), motion.frames) > 0.99
+        assert shape.gap[shut].max() < 0.3
+        pressed = motion.expression[:, HEAD.channel("mouthPressLeft")]
+        assert pressed[shut].min() > 0.3
+        behind.append(shape.incisors[shut])
+    assert np.median(np.concatenate(behind)) > 2

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import BadHead
 from ..rotation import rotvec_to_matrix
 from . import regions
-from .head import JAW, Head, load_head
+from .head import Head, JAW, load_head
 from .retarget import Points
 
 LIPS, TONGUE = 0, 3  # values of Head.mouth_parts

@@ -38,7 +38,6 @@ ROUND = dict(UW=1.0, W=1.0, OW=0.8, OY=0.5, AO=0.55, UH=0.6, SH=0.75, ZH=0.75, C
 TIP_UP = dict(L=1.0, N=0.9, T=0.85, D=0.85, TH=0.1, DH=0.1, R=0.5, S=0.35, Z=0.35)
 BLADE_UP = dict(S=0.7, Z=0.7, SH=0.8, ZH=0.8, CH=0.8, JH=0.8, Y=0.7, IY=0.6, IH=0.3, EY=0.4)
 BACK_UP = dict(K=0.9, G=0.9, NG=0.9, AA=0.2, AO=0.4, OW=0.4, UW=0.5, W=0.4, ER=0.4)
-FORWARD = 0.3  # of jawForward on sibilants: the lower incisors come under the edges of the upper ones
 SIBILANT_GAP_MM = 5.0  # lips are no further apart on sibilants, whose jaw is nearly shut
 BITE_GAP_MM = (1.2, 1.8)  # of the lips on f and v: the upper teeth are seen between them
 DENTAL_GAP_MM = 3.2  # at least, of the lips on th: the tongue is seen between them
@@ -191,7 +190,6 @@ def perform(
     put("mouthRollUpper", 0.15 * shut)
     put("cheekSquint", 0.6 * style.smile, style.asymmetry)
     put("tongueTipUp", _dominance(shares, TIP_UP, 0.9) * alive)
-    put("jawForward", FORWARD * sounds.sibilant * alive)
     put("tongueBladeUp", _dominance(shares, BLADE_UP, 1.0) * alive)
     put("tongueBack", _dominance(shares, BACK_UP, 1.1) * alive)
 

@@ -1,0 +1,359 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What jaw, lips, teeth and tongue do in speech: the teacher and takes, on the default head and on a realistic one.
+
+`python bench/articulation.py DATA [--takes FOLDER] [--quick]` in the engine's environment; DATA is a folder with `lips/` (voices
+with aligned phones) and `heads/ict_facekit`. A take of every voice is generated (seed 1; kept in FOLDER, outside of a
+repository), the teacher performs the aligned phones. The realistic head is driven by the names of its keys: as it is
+(ARKit's names), and with no more than what other naming conventions have: 15 visemes, 9, five vowels, a jaw alone. To
+stdout and bench/results/articulation.txt.
+
+Rest is the head as it is: mouth shut, the edges of the incisors past each other by the overlap that the table names. All
+heights are millimetres over rest. A sound counts as made where any of its frames, one to either side, makes it; the words of
+these voices were recognised, not given, so that some of the phones were never said: the second share of f, v and th is that
+of the phones that the engine's encoder hears too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bench.commit import generated, SILENT  # noqa: E402
+from bench.tables import keep  # noqa: E402
+from thunder_core.face import conventions, mapping  # noqa: E402
+from thunder_core.face.articulators import bundled_articulators, Shape  # noqa: E402
+from thunder_core.face.head import load_head  # noqa: E402
+from thunder_core.face.retarget import Points  # noqa: E402
+from thunder_core.rotation import rotvec_to_matrix  # noqa: E402
+from thunder_core.types import FPS, Motion  # noqa: E402
+
+SIBILANTS, LABIODENTALS, DENTALS, BILABIALS = "S Z SH ZH CH JH".split(), ["F", "V"], ["TH", "DH"], ["M", "B", "P"]
+TOUCH_MM = 0.3
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a face does over a motion.
+
+    shape: of the mouth.  edges [T]: between the incisors' edges, negative where they pass each other.  lip [T]: lower lip to
+    upper teeth.  tongue [T]: tip in front of the upper edges while between the rows.  corners [T]: their distance over rest.
+    points [T, K, 3]: of the lips, for how they jerk.
+    """
+
+    shape: Shape
+    edges: np.ndarray
+    lip: np.ndarray
+    tongue: np.ndarray
+    corners: np.ndarray
+    points: np.ndarray
+
+
+class DefaultHead:
+    """The bundled head."""
+
+    name = "default head"
+
+    def __init__(self):
+        head = load_head()
+        self.own = bundled_articulators()
+        lips = head.mouth_vertices[head.mouth_parts == 0]
+        corners = [head.mouth_corner_left, head.mouth_corner_right]
+        self.lips = Points.of(head, lambda values: values[np.concatenate([lips, corners])])
+        self.overlap = self.own.overlap
+
+    def measure(self, motion: Motion) -> Measured:
+        x, jaw = motion.expression, motion.jaw
+        shape = self.own.shape(x, jaw)
+        points = 1e3 * self.lips.place(np.asarray(x, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
+        apart = np.linalg.norm(points[:, -2] - points[:, -1], axis=1) - 1e3 * np.linalg.norm(self.lips.rest[-2] - self.lips.rest[-1])
+        return Measured(shape, shape.incisors - self.overlap, self.own.lip_to_teeth(x, jaw), self.own.tongue_between_teeth(x, jaw),
+                        apart, points[:, :-2])
+
+
+class KeyedHead:
+    """A mesh with shape keys, driven by a naming convention; millimetres.
+
+    vertices [V, 3], shapes {name: offsets [V, 3]}: a head with keys of ARKit's kind.  faces: of its skin and of its teeth.
+    convention: how the character's keys are named; its keys are made of the head's own.
+    """
+
+    def __init__(self, name, vertices, shapes, skin, teeth, convention, channels):
+        self.name, self.channels = name, list(channels)
+        full = conventions.find(tuple(shapes))
+        own = {channel: sum(weight * shapes[key] for key, weight in parts.items()) for channel, parts in full.shapes.items()
+               if channel not in full.stand_ins}
+        self.rules = convention(own)
+        jaw = own["jawOpen"]
+        self.parts = self._parts(vertices, skin, teeth, jaw, own)
+        self.rest = vertices[self.parts["all"]]
+        self.offsets = {source: moved[self.parts["all"]] for source, moved in self.rules.items()}
+        self.jaw = jaw
+        upper, lower = (self.rest[self.parts[part], 1].mean() for part in ("upper_edge", "lower_edge"))
+        self.overlap = float(lower - upper)
+
+    @staticmethod
+    def _parts(v, skin, teeth, jaw, own) -> dict:
+        """Places of the points that are measured among those that are kept ("all")."""
+        middle = skin[(np.abs(v[skin, 0]) < 0.5) & (np.abs(jaw[skin, 1]) > 0.5)]
+        follows = np.abs(jaw[middle, 1]) > np.abs(jaw[skin, 1]).max() / 2
+        upper, lower = middle[~follows], middle[follows]
+        pairs = np.linalg.norm(v[upper][:, None] - v[lower][None], axis=2)
+        front = v[upper, 2][:, None] + v[lower, 2][None]
+        one, other = np.unravel_index((pairs - 0.2 * front).argmin(), pairs.shape)
+        follows = np.abs(jaw[teeth, 1]) > np.abs(jaw[teeth, 1]).max() / 2
+        rows = []
+        for row, side in ((teeth[~follows], -1), (teeth[follows], 1)):
+            row = row[(np.abs(v[row, 0]) < 9) & (v[row, 2] > v[row, 2].max() - 12)]
+            rows.append(row)
+            rows.append(row[side * v[row, 1] > (side * v[row, 1]).max() - 0.35])
+        pucker = own["mouthPucker"]
+        around = skin[(np.abs(v[skin] - v[upper[one]]) < (32, 16, 30)).all(1)]
+        corners = [around[np.argmin(side * pucker[around, 0])] for side in (1, -1)]
+        lip = skin[(np.abs(v[skin, 0]) < 8) & (np.linalg.norm(v[skin] - v[lower[other]], axis=1) < 9)
+                   & (np.abs(jaw[skin, 1]) > np.abs(jaw[skin, 1]).max() / 2)]
+        groups = {"mids": np.array([upper[one], lower[other]]), "upper_edge": rows[1], "lower_edge": rows[3], "upper": rows[0],
+                  "corners": np.array(corners), "lip": lip}
+        ends = np.cumsum([0, *map(len, groups.values())])
+        return {"all": np.concatenate(list(groups.values())),
+                **{name: slice(a, b) for name, a, b in zip(groups, ends, ends[1:])}}
+
+    def measure(self, motion: Motion) -> Measured:
+        values = mapping.sources(motion, self.channels)
+        placed = np.tile(self.rest, (motion.frames, 1, 1))
+        for source, offset in self.offsets.items():
+            if source in values and np.abs(values[source]).max() > 0:
+                placed += np.asarray(values[source], np.float64)[:, None, None] * offset
+        height = (placed - self.rest)[..., 1]
+        mids = height[:, self.parts["mids"]]
+        upper, lower = (height[:, self.parts[part]].mean(1) for part in ("upper_edge", "lower_edge"))
+        shape = Shape(mids[:, 0] - mids[:, 1], mids[:, 0], upper - lower)
+        lip, teeth = placed[:, self.parts["lip"]], placed[:, self.parts["upper"]]
+        near = np.array([np.sqrt(((a[:, None] - b[None]) ** 2).sum(-1).min()) for a, b in zip(lip, teeth)])
+        ends = placed[:, self.parts["corners"]]
+        apart = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1) - np.linalg.norm(np.subtract(*self.rest[self.parts["corners"]]))
+        return Measured(shape, shape.incisors - self.overlap, near, np.full(motion.frames, -np.inf), apart, lip)
+
+
+def as_is(own: dict) -> dict:
+    """Every channel by the key of its name, and what stands in for those that are missing."""
+    return _by_keys({channel: {channel: 1.0} for channel in own}, own)
+
+
+def _by_keys(shapes: dict, offsets: dict) -> dict:
+    made, _ = conventions.stand_in(shapes)
+    return {channel: sum(weight * offsets[key] for key, weight in parts.items()) for channel, parts in made.items()}
+
+
+def _visemes(own: dict) -> dict:
+    """Keys as artists sculpt them for visemes, of a head's own channels: {viseme: offsets}."""
+    def pose(**amounts):
+        return sum(amount * sum(own[side] for side in (name, name + "Left", name + "Right") if side in own)
+                   for name, amount in amounts.items())
+
+    return {
+        "aa": pose(jawOpen=0.7, mouthLowerDown=0.2, mouthUpperUp=0.1),
+        "E": pose(jawOpen=0.3, mouthStretch=0.5, mouthLowerDown=0.3, mouthUpperUp=0.2),
+        "I": pose(jawOpen=0.2, mouthStretch=0.6, mouthSmile=0.2, mouthLowerDown=0.3), "O": pose(jawOpen=0.45, mouthFunnel=0.7),
+        "U": pose(jawOpen=0.2, mouthPucker=0.8, mouthFunnel=0.2), "PP": pose(mouthPress=0.6, mouthRollLower=0.3, mouthRollUpper=0.2),
+        "FF": pose(jawOpen=0.05, mouthRollLower=0.7, mouthUpperUp=0.2),
+        "TH": pose(jawOpen=0.15, mouthLowerDown=0.2),
+        "DD": pose(jawOpen=0.12, mouthLowerDown=0.3), "kk": pose(jawOpen=0.2, mouthLowerDown=0.2),
+        "CH": pose(jawOpen=0.05, mouthFunnel=0.6),
+        "SS": pose(jawOpen=0.05, mouthStretch=0.4, mouthLowerDown=0.4), "nn": pose(jawOpen=0.12, mouthLowerDown=0.2),
+        "RR": pose(jawOpen=0.15, mouthFunnel=0.4),
+    }  # fmt: skip
+
+
+def by_names(*names: str):
+    """A character with keys of these names alone, mapped as its naming convention says."""
+    def made(own: dict) -> dict:
+        sculpted = {f"viseme_{name}": offset for name, offset in _visemes(own).items()}
+        sculpted |= {name: offset for name, offset in _visemes(own).items() if len(name) <= 2}
+        sculpted |= {"jawOpen": own["jawOpen"]}
+        there = {name: sculpted[name] for name in names}
+        return _by_keys(conventions.find(tuple(there)).shapes, there)
+
+    return made
+
+
+VISEMES_15 = tuple("viseme_" + name for name in "sil PP FF TH DD kk CH SS nn RR aa E I O U".split()[1:])
+VISEMES_9 = tuple("viseme_" + name for name in "PP FF TH CH nn aa E O U".split())
+VOWELS = {"aa": "aa", "E": "E", "I": "I", "O": "O", "U": "U"}
+REDUCED = {
+    "15 visemes": by_names(*VISEMES_15), "9 visemes": by_names(*VISEMES_9),
+    "five vowels": lambda own: _vowels(own), "jaw bone alone": lambda own: _by_keys({"jawOpen": {"jawOpen": 1.0}}, own),
+}  # fmt: skip
+
+
+def _vowels(own: dict) -> dict:
+    sculpted = {f"Fcl_MTH_{mine}": _visemes(own)[name] for mine, name in zip("AEIOU", ("aa", "E", "I", "O", "U"))}
+    return _by_keys(conventions.find(tuple(sculpted)).shapes, sculpted)
+
+
+def realistic(data: Path, channels) -> list[KeyedHead]:
+    """ICT-FaceKit's head as it is, and with fewer keys; none if it is not there."""
+    path = data / "heads" / "ict_facekit" / "head.npz"
+    if not path.is_file():
+        return []
+    with np.load(path) as archive:
+        v, faces = 10.0 * archive["vertices"].astype(np.float64), archive["faces"]
+        shapes = {str(name): 10.0 * offset.astype(np.float64) for name, offset in zip(archive["names"], archive["shapes"])}
+    # Polygon and vertex ranges of the published mesh, as its documentation tells them.
+    skin, teeth = np.arange(9409), np.unique(faces[17006:21496])
+    teeth = teeth[teeth >= 0]
+    made = {"ICT-FaceKit": as_is, **{f"ICT, {name}": rules for name, rules in REDUCED.items()}}
+    return [KeyedHead(name, v, shapes, skin, teeth, rules, channels) for name, rules in made.items()]
+
+
+# ---- what was said
+
+
+@dataclass(frozen=True)
+class Said:
+    """Phones of a voice: (symbol, first frame, behind last) and the label of each frame."""
+
+    phones: list[tuple[str, int, int]]
+    labels: np.ndarray
+
+
+def said(lips: Path, frames: dict[str, int]) -> dict[str, Said]:
+    found: dict[str, list] = {clip: [] for clip in frames}
+    with open(lips / "phones.tsv", encoding="utf-8") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            if row["clip"] in found:
+                symbol = row["phone"] if row["phone"] not in SILENT else "SIL"
+                found[row["clip"]].append((symbol, float(row["start_s"]), float(row["end_s"])))
+    result = {}
+    for clip, rows in found.items():
+        labels = np.full(frames[clip], "SIL", "<U4")
+        phones = []
+        for symbol, start, end in rows:
+            labels[(np.arange(frames[clip]) >= start * FPS) & (np.arange(frames[clip]) < end * FPS)] = symbol
+            a, b = max(0, int(start * FPS) - 1), min(frames[clip], int(np.ceil(end * FPS)) + 1)
+            if b > a:
+                phones.append((symbol, a, b))
+        result[clip] = Said(phones, labels)
+    return result
+
+
+# ---- the table
+
+
+def rows_of(motions: dict[str, Motion], voices: dict[str, Said], head, heard: dict[str, np.ndarray] | None) -> dict[str, str]:
+    """{what is measured: figures} of motions of one kind on one head."""
+    found = {clip: head.measure(motion) for clip, motion in motions.items()}
+
+    def over(take) -> np.ndarray:
+        return np.concatenate([take(found[clip]) for clip in motions])
+
+    gap, rise, incisors, bare = (over(lambda m, name=name: getattr(m.shape, name)) for name in ("gap", "rise", "incisors", "bare"))
+    edges, corners = over(lambda m: m.edges), over(lambda m: m.corners)
+    labels = np.concatenate([voices[clip].labels for clip in motions])
+    speech, sibilant = labels != "SIL", np.isin(labels, SIBILANTS)
+
+    def share(low, high=1e9) -> float:
+        some = speech & (gap > low) & (gap <= high)
+        return float((incisors[some] / gap[some]).mean()) if some.any() else float("nan")
+
+    def instances(symbols, value, best=np.min, of_heard=False) -> np.ndarray:
+        rows = [best(value(found[clip])[a:b]) for clip in motions for symbol, a, b in voices[clip].phones if symbol in symbols
+                and (not of_heard or heard is None or heard[clip][a:b][:, [_PHONE[s] for s in symbols]].sum(1).max() > 0.4)]
+        return np.array(rows) if rows else np.array([np.nan])
+
+    def share_of(symbols, value, made, best=np.min) -> str:
+        alone = made(instances(symbols, value, best)).mean()
+        if heard is None:
+            return f"{alone:.0%}"
+        return f"{alone:.0%} ({made(instances(symbols, value, best, True)).mean():.0%})"
+
+    some, open_ = speech & ~sibilant, speech & (gap > 3)
+    lips_shut = np.isin(labels, BILABIALS) & (gap < TOUCH_MM)
+    jerk, speed = (np.concatenate([np.abs(np.diff(m.points, n, axis=0)).mean((1, 2)) for m in found.values()]) for n in (3, 1))
+    tongue = "no key" if isinstance(head, KeyedHead) else share_of(DENTALS, lambda m: m.tongue, lambda v: v > 0, np.max)
+    return {
+        "incisors past each other at rest": f"{head.overlap:.1f} mm",
+        "incisors' share of the gap, 3–6 mm": f"{share(3, 6):.2f}", "6–10 mm": f"{share(6, 10):.2f}",
+        "beyond 3 mm (≥ .5)": f"{share(3):.2f}", "beyond 10 mm (≥ .6)": f"{share(10):.2f}",
+        "upper lip's share, mean (≤ .25)": f"{(rise[open_] / gap[open_]).mean():.2f}", "its most (≤ 3 mm)": f"{rise[speech].max():.1f}",
+        "lower teeth bared more, most (≤ 3 mm)": f"{bare[speech].max():.1f}",
+        "sibilants with edges ≤ 2 mm": f"{(instances(SIBILANTS, lambda m: np.abs(m.edges)) <= 2).mean():.0%}",
+        "their lowest edges (≥ rest's)": f"{edges[sibilant].min() + head.overlap:+.1f} mm",
+        "other frames ≥ 1 mm over rest (≥ 95 %)": f"{(incisors[some] >= 1).mean():.1%}",
+        "f, v: lip to teeth ≤ .5 mm": share_of(LABIODENTALS, lambda m: m.lip, lambda v: v <= 0.5),
+        "its median, mm; of s, z": f"{np.median(instances(LABIODENTALS, lambda m: m.lip, np.min, True)):.1f}; "
+                                   f"{np.median(instances(['S', 'Z'], lambda m: m.lip)):.1f}",
+        "th: tongue between the teeth": tongue,
+        "m, b, p whose lips meet": f"{(instances(BILABIALS, lambda m: m.shape.gap) <= TOUCH_MM).mean():.0%}",
+        "incisors behind shut lips, median": f"{np.median(incisors[lips_shut]):.1f} mm" if lips_shut.any() else "–",
+        "corners in or out there, mean": f"{corners[lips_shut].mean():+.1f} mm" if lips_shut.any() else "–",
+        "jerk of the lips; over their speed": f"{jerk.mean():.3f}; {jerk.mean() / max(speed.mean(), 1e-9):.2f}",
+    }  # fmt: skip
+
+
+_PHONE: dict[str, int] = {}
+
+
+def performances(data: Path, takes: Path, quick: bool):
+    """(motions of takes, of the teacher, what the encoder believes [T, 40]) by voice."""
+    import torch
+
+    from thunder_core.engine.speech.audio import read_sound
+    from thunder_core.engine.speech.encoder import loudness, SpeechEncoder
+    from thunder_core.engine.speech.phones import PHONES
+    from thunder_core.engine.weights import SHIPPED
+    from thunder_core.train.calibrate import aligned_phones
+    from thunder_core.train.teacher import perform, Style
+
+    _PHONE.update({name: i for i, name in enumerate(PHONES)})
+    lips = data / "lips"
+    generated(lips, takes)
+    encoder, phones, channels = SpeechEncoder.load(SHIPPED), aligned_phones(lips), list(load_head().expression_names)
+    sampled, taught, heard = {}, {}, {}
+    for wav in sorted(lips.glob("*.wav")):
+        with np.load(takes / f"{wav.stem}.npz") as archive:
+            motion = Motion(archive["expression"], archive["jaw"])
+        if quick and motion.frames > 300:
+            continue
+        sound = torch.from_numpy(read_sound(wav).samples)
+        with torch.no_grad():
+            belief = encoder.hear(sound)[1].float().softmax(-1).numpy()
+        at = np.minimum(2 * np.arange(motion.frames)[:, None] + [0, 1], len(belief) - 1)
+        sampled[wav.stem], heard[wav.stem] = motion, belief[at].max(1)
+        taught[wav.stem] = perform(phones[wav.stem], loudness(sound, motion.frames).numpy(), channels, np.random.default_rng(1), Style())
+    return sampled, taught, heard
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("data", type=Path)
+    p.add_argument("--takes", type=Path, default=ROOT / "out" / "articulation", help="folder in which takes are kept")
+    p.add_argument("--quick", action="store_true", help="voices of up to 12 s only")
+    p.add_argument("--results", type=Path, default=ROOT / "bench" / "results" / "articulation.txt")
+    args = p.parse_args()
+    sampled, taught, heard = performances(args.data, args.takes, args.quick)
+    voices = said(args.data / "lips", {clip: motion.frames for clip, motion in sampled.items()})
+    heads = [DefaultHead(), *realistic(args.data, load_head().expression_names)]
+    columns = {}
+    for kind, motions, belief in (("teacher", taught, None), ("takes", sampled, heard)):
+        for head in heads[: 2 if kind == "teacher" else None]:
+            columns[f"{kind}, {head.name}"] = rows_of(motions, voices, head, belief)
+    lines = [f"{len(sampled)} voices, {sum(m.frames for m in sampled.values()) / FPS:.0f} s, one take each; f, v and th of takes: share of "
+             "the aligned phones (of those that the encoder hears too)", "",
+             "| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    lines += [f"| {what} | " + " | ".join(column[what] for column in columns.values()) + " |" for what in next(iter(columns.values()))]
+    print(keep(args.results, lines))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The jaw's share of speech: the same opening of the lips, made by jaw and lips as people do, on whatever head it is."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from thunder_core.face.articulators import Articulators
+from thunder_core.face.closures import bundled_lips, TOUCH_MM
+from thunder_core.face.head import load_head
+from thunder_core.face.mechanics import Mechanics, Sounds
+from thunder_core.types import Motion
+
+FRAMES = 100
+
+
+def stronger(head, **by):
+    """The head with some channels that move more, or less, than they do."""
+    directions = head.shapedirs.copy()
+    for i, name in enumerate(head.expression_names):
+        directions[:, :, i] *= next((factor for stem, factor in by.items() if name.startswith(stem)), 1.0)
+    return replace(head, shapedirs=directions)
+
+
+def long_chinned(head):
+    """The head with a jaw that turns about a point 15 mm further back: the same angle opens it more."""
+    still = ~np.any(head.shapedirs != 0, axis=(1, 2)) & (head.J_regressor[2] > 0)
+    points = head.v_template.copy()
+    points[still, 2] -= 0.015
+    return replace(head, v_template=points)
+
+
+HEADS = {
+    "bundled": lambda: load_head(),
+    "weak lower lip": lambda: stronger(load_head(), mouthLowerDown=0.6),
+    "strong upper lip": lambda: stronger(load_head(), mouthUpperUp=1.5, mouthFunnel=1.3),
+    "long chin": lambda: long_chinned(load_head()),
+}
+
+
+@pytest.fixture(scope="module", params=HEADS)
+def mechanics(request):
+    return Mechanics(Articulators.of(HEADS[request.param]()))
+
+
+def sounds(**at):
+    """Somebody speaks from frame 10 to 90; a sound is said around the frame given for it."""
+    frames = np.arange(FRAMES)
+    def ease(x):
+        x = np.clip(x, 0, 1)
+        return x * x * (3 - 2 * x)
+    made = {name: ease(1.6 - np.abs(frames - frame) / 2.5) for name, frame in at.items()}
+    still = np.zeros(FRAMES)
+    return Sounds(ease((40.5 - np.abs(frames - 50)) / 4), *(made.get(name, still) for name in ("sibilant", "labiodental", "dental")))
+
+
+def talking(mechanics, sounds):
+    """A mouth that opens and shuts with its lips, two fifths by the jaw, and rests at both ends."""
+    names = list(mechanics.articulators.names)
+    x, jaw = np.zeros((FRAMES, len(names))), np.zeros((FRAMES, 3))
+    open_ = np.clip(0.65 * np.sin(np.arange(FRAMES) / 2.5) + 0.35, 0, None) * sounds.speech * (1 - 0.7 * sounds.sibilant)
+    for name, most in (("mouthLowerDown", 0.8), ("mouthUpperUp", 0.5)):
+        for side, lean in (("Left", 1.1), ("Right", 0.9)):
+            x[:, names.index(name + side)] = most * lean * open_
+    jaw[:, 0] = 0.06 * open_
+    return x, jaw
+
+
+def shape(mechanics, motion):
+    return mechanics.articulators.shape(*motion)
+
+
+def test_the_lips_are_as_far_apart_as_before(mechanics):
+    said = sounds(sibilant=30, labiodental=55, dental=75)
+    before = talking(mechanics, said)
+    after = mechanics.speak(*before, said)
+    assert np.abs(shape(mechanics, after).gap - shape(mechanics, before).gap).max() < 0.1
+
+
+def test_lips_that_touch_go_on_touching_all_along():
+    mechanics, lips = Mechanics(Articulators.of(load_head())), bundled_lips()
+    said = sounds()
+    before = talking(mechanics, said)
+    after = mechanics.speak(*before, said)
+    was, now = (lips.gap(Motion(*motion), lips.names) for motion in (before, after))
+    shut = (was.max(1) <= 0.1)
+    assert shut.sum() > 15 and now[shut].max() <= TOUCH_MM and now.min() > -0.5
+
+
+def test_the_jaw_makes_most_of_an_opening_and_the_upper_lip_little(mechanics):
+    said = sounds()
+    before = talking(mechanics, said)
+    made = shape(mechanics, mechanics.speak(*before, said))
+    open_ = made.gap > 3
+    assert (shape(mechanics, before).incisors[open_] / made.gap[open_]).mean() < 0.45
+    assert (made.incisors[open_] / made.gap[open_]).mean() >= 0.5
+    wide = made.gap > 10
+    assert wide.any() and (made.incisors[wide] / made.gap[wide]).mean() >= 0.6
+    assert (made.rise[open_] / made.gap[open_]).mean() <= 0.25 and made.rise.max() <= 3
+    assert made.bare[said.speech > 0.99].max() <= 3
+
+
+def test_the_teeth_stay_apart_while_somebody_speaks_and_behind_shut_lips(mechanics):
+    said = sounds()
+    made = shape(mechanics, mechanics.speak(*talking(mechanics, said), said))
+    speaking = said.speech > 0.99
+    assert made.incisors[speaking].min() >= 1
+    shut = speaking & (made.gap < 0.1)
+    assert shut.any() and np.median(made.incisors[shut]) > 2, "the jaw stays half open behind m, b and p"
+
+
+def test_silence_stays_as_it_is(mechanics):
+    said = sounds(sibilant=4, labiodental=95, dental=97)
+    before = talking(mechanics, said)
+    x, jaw = mechanics.speak(*before, said)
+    silent = said.speech == 0
+    assert np.abs(x - before[0])[silent].max() < 1e-9 and np.abs(jaw - before[1])[silent].max() < 1e-9
+
+
+def test_sibilants_bring_the_teeth_edge_to_edge_and_not_through(mechanics):
+    said = sounds(sibilant=56)
+    made = shape(mechanics, mechanics.speak(*talking(mechanics, said), said))
+    edges = made.incisors - mechanics.articulators.overlap
+    assert abs(edges[56]) < 2 and made.incisors.min() > -0.01
+
+
+def test_f_and_v_put_the_lower_lip_to_the_upper_teeth_and_s_does_not(mechanics):
+    frame = 51
+    reached = {}
+    for name in ("labiodental", "sibilant"):
+        said = sounds(**{name: frame})
+        x, jaw = talking(mechanics, said)
+        x[frame - 3:frame + 4] *= 0.15
+        jaw[frame - 3:frame + 4] *= 0.15
+        reached[name] = mechanics.articulators.lip_to_teeth(*mechanics.speak(x, jaw, said))[frame]
+    assert -0.3 < reached["labiodental"] <= 0.5 and reached["sibilant"] > 1.5
+
+
+def test_th_shows_the_tongue_between_the_teeth(mechanics):
+    said = sounds(dental=56)
+    out = mechanics.articulators.tongue_between_teeth(*mechanics.speak(*talking(mechanics, said), said))
+    assert out[56] > 0.5 and out[25] < 0
+
+
+def test_doing_it_again_changes_little(mechanics):
+    said = sounds(sibilant=30, labiodental=55, dental=75)
+    once = mechanics.speak(*talking(mechanics, said), said)
+    again = mechanics.speak(*once, said)
+    one, other = shape(mechanics, once), shape(mechanics, again)
+    assert np.abs(one.gap - other.gap).max() < 0.01
+    assert np.abs(one.incisors - other.incisors).mean() < 0.15 and np.abs(one.rise - other.rise).mean() < 0.1
+
+
+def test_one_side_of_the_mouth_leads_as_before(mechanics):
+    said = sounds()
+    x, _ = mechanics.speak(*talking(mechanics, said), said)
+    names = list(mechanics.articulators.names)
+    left, right = (x[:, names.index("mouthLowerDown" + side)] for side in ("Left", "Right"))
+    used = right > 0.05
+    assert used.any() and np.abs(left[used] / right[used] - 1.1 / 0.9).max() < 0.02
