@@ -36,7 +36,8 @@ def committed(room, core, stage):  # noqa: F811
         clock = room("scene.animation.timing").Clock.of(scene, 21.0)
         entry = takes.add_to_list(scene, rig, key(room, rig, made, clock, "take"), made, "voice", clock)
         room("scene.animation.display").show(rig, entry)
-        had = {(c.data_path, c.array_index): c for c in room("scene.host.compat").all_curves(entry.action)}
+        parts = room("scene.animation.display").actions_of(entry)
+        had = {(c.data_path, c.array_index): c for part in parts for c in room("scene.host.compat").all_curves(part)}
         choose(scene, keys=way, error=error, to="NEW")
         committing = room("scene.takes.commit.committing")
         steps = committing.commit(rig, entry, "line", committing.chosen(scene, entry))
