@@ -118,6 +118,11 @@ def test_pictures_show_takes_of_the_shipped_weights():
         act = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)
         used = {node.id for node in ast.walk(act) if isinstance(node, ast.Name)}
         assert not used & {"list_takes", "performance", "head_with_a_take"}, f"{scenario} shows made takes"
+        assert module != "picture_scenarios" or name == "film" or "sampled" in used, f"{scenario} does not ask for sampled takes"
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 90
 
 
 def test_pages_and_pictures_know_each_other():

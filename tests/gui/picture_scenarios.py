@@ -26,6 +26,10 @@ def sampled(hand, count=6):
     yield 1.0
 
 
+def draws_a_sheet(hand):
+    yield from take_scenarios.draws_a_sheet(hand, sampled)
+
+
 def plays_all(hand):
     yield from take_scenarios.plays_all(hand, sampled)
 

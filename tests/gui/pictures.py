@@ -47,6 +47,7 @@ PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut ou
     "engine_install": ("scene_scenarios.sets_up_the_engine", "absent", PREFERENCES),
     "engine_installing": ("scene_scenarios.sets_up_the_engine", "installing", PREFERENCES),
     "engine_checked": ("scene_scenarios.sets_up_the_engine", "checked", CHECKED),
+    "takes": ("picture_scenarios.draws_a_sheet", "dialogue_takes", None),
     "grid": ("picture_scenarios.plays_all", "grid", VIEWPORT),
     "shape": ("picture_scenarios.shapes", "animated", VIEWPORT),
     "mix": ("picture_scenarios.mixes", "cuts", SIDEBAR),
@@ -58,8 +59,8 @@ PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut ou
 }
 
 
-def cut(path: Path, box: tuple, out: Path) -> None:
-    """Cut a box out of a PNG, as one of few colours; what lies under a sidebar's last panel is cut off too."""
+def cut(path: Path, box: tuple | None, out: Path) -> None:
+    """Cut a box out of a PNG, or take all of it, as one of few colours; what lies under a sidebar's last panel is cut off too."""
     picture = Image.open(path).convert("RGB").crop(box)
     if box == SIDEBAR:
         # Where no panel is, a row is of one colour but for the lines of the viewport's floor, which are hardly brighter.

@@ -303,12 +303,12 @@ def on_screen(hand, thing):
     return int(region.x + place.x), int(region.y + place.y)
 
 
-def draws_a_sheet(hand):
+def draws_a_sheet(hand, takes=list_takes):
     """A contact sheet from the button's operator, with its progress, shown in an editor."""
     only_open("takes")
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
-    yield from list_takes(hand, count=4)
+    yield from takes(hand, count=4)
     scene.thunder.active_take = 1
     scene.thunder.takes[0].star = True
     scene.frame_set(33)
