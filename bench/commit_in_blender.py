@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -120,7 +121,7 @@ def committed(room, path: Path, fps: float, way: str, error: float) -> dict:
 
 def main() -> None:
     package = bake.load_extension()
-    room = lambda name: bake.room(package, name)  # noqa: E731
+    room = lambda name: importlib.import_module(f"{package.__name__}.{name}")  # noqa: E731
     folder, fps, *errors = sys.argv[1:]
     for path in sorted(Path(folder).glob("*.npz")):
         for way in ("DENSE", "POSES"):

@@ -8,6 +8,7 @@ on a busy machine the clock counts what others do, and all cores together are wh
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -129,8 +130,8 @@ def exporting(room, core, folder):
 
 def main() -> None:
     package = bake.load_extension()
-    room = lambda name: bake.room(package, name)  # noqa: E731
-    core = lambda name: bake.room(package, f"thunder_core.{name}")  # noqa: E731
+    room = lambda name: importlib.import_module(f"{package.__name__}.{name}")  # noqa: E731
+    core = lambda name: room(f"thunder_core.{name}")  # noqa: E731
     with tempfile.TemporaryDirectory() as folder:
         told = {"blender": bpy.app.version_string, "building": building(room, sys.argv[1] if len(sys.argv) > 1 else ""),
                 "playing": playing(room, core), "exporting": exporting(room, core, folder)}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("operators", "panels", "scene")
+ROOMS = ("cli", "operators", "panels", "scene")
 ENGINE_SIDE = ("engine", "train")  # folders of thunder_core that may import torch and the rest of the engine's libraries
 SCULPTOR = "sculpt"  # files of thunder_core/face that make the bundled head, never imported inside Blender
 BLENDER_HAS = {"bpy", "bpy_extras", "mathutils", "addon_utils", "aud", "blf", "gpu", "gpu_extras", "numpy"}
@@ -119,7 +119,7 @@ def test_calls_that_one_system_lacks_are_made_in_one_module_alone():
     posix = {"killpg", "getuid", "geteuid", "getpgid", "setsid", "fork", "mkfifo", "SIGKILL", "SIGSTOP", "start_new_session", "preexec_fn",
              "CREATE_NO_WINDOW", "windll"}
     seen = {}
-    for folder in ("panels", "operators", "scene", "thunder_core", "bake.py", "demo.py"):
+    for folder in (*ROOMS, "thunder_core", "bake.py", "demo.py"):
         place = ROOT / folder
         for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

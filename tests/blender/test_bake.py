@@ -118,15 +118,12 @@ def test_a_stream_that_is_closed_or_full_does_not_change_how_a_bake_ends(tmp_pat
     assert "2>&-" in closed or done.stderr.startswith("bake.py: There is no file")
 
 
-def test_what_nobody_reads_any_more_stops_no_work():
-    sys.path.insert(0, str(ROOT))
-    from bake import say
-
+def test_what_nobody_reads_any_more_stops_no_work(room):
     read, write = os.pipe()
     with os.fdopen(write, "w") as stream:
         os.close(read)
         for _ in range(3):
-            say("10%", stream)
+            room("cli.script").say("10%", stream)
 
 
 @pytest.mark.parametrize("arguments, said", [

@@ -20,10 +20,12 @@ BAKED = ["line.blend", "report.json", "take_01.npz", "take_02.npz", "thunder-fil
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("bake_by_test", ROOT / "bake.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module("bl_ext.user_default.thunder.cli.script")
+
+
+@pytest.fixture(scope="module")
+def command():
+    return importlib.import_module("bl_ext.user_default.thunder.cli.bake")
 
 
 @pytest.fixture(autouse=True)
@@ -41,14 +43,14 @@ def voice(tmp_path):
 
 
 @pytest.fixture
-def bake(script, blender, voice, monkeypatch, capfd):
+def bake(script, command, blender, voice, monkeypatch, capfd):
     """Run bake.py in this process, with the voice and two takes unless other options say so: (exit code, sentence)."""
     def run(*arguments):
         blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
         given = ["--takes", "2", *map(str, arguments)]
         monkeypatch.setattr(sys, "argv", ["bake.py", *([] if "--audio" in given else ["--audio", voice]), *given])
         capfd.readouterr()
-        code = script.exit_code("bake.py", script.options, script.bake)
+        code = script.exit_code("bake.py", command.options, command.bake)
         output, complaints = capfd.readouterr()
         assert "Traceback" not in complaints
         sentences = [line for line in complaints.splitlines() if line.startswith("bake.py: ")]
@@ -181,20 +183,20 @@ def test_a_scene_that_blender_saves_incompletely_without_a_word_does_not_replace
 
 @pytest.mark.parametrize("arguments", [["--out", ""], ["--out", " "], ["--audio", "", "--out", "o"], ["--blend", "", "--out", "o"],
                                        ["--weights", "", "--out", "o"], ["--engine", "", "--out", "o"]])
-def test_an_empty_name_is_refused(script, tmp_path, monkeypatch, capfd, arguments):
+def test_an_empty_name_is_refused(command, tmp_path, monkeypatch, capfd, arguments):
     monkeypatch.chdir(tmp_path)
     before = sorted(os.listdir())
     with pytest.raises(SystemExit) as end:
-        script.options(["--audio", "line.wav", *arguments])
+        command.options(["--audio", "line.wav", *arguments])
     assert end.value.code == 2 and "the name is empty" in capfd.readouterr().err and sorted(os.listdir()) == before
 
 
 @pytest.mark.parametrize("option, value", [(option, value) for option in ("--start", "--guidance", "--speech-guidance")
                                            for value in ("nan", "inf", "-inf", "1e30", "-1e30")]
                          + [(option, value) for option in ("--takes", "--seed", "--steps") for value in ("nan", "1e3", "9" * 5000)])
-def test_an_absurd_number_is_refused(script, capfd, option, value):
+def test_an_absurd_number_is_refused(command, capfd, option, value):
     with pytest.raises(SystemExit) as end:
-        script.options(["--audio", "line.wav", "--out", "out", f"{option}={value}"])
+        command.options(["--audio", "line.wav", "--out", "out", f"{option}={value}"])
     assert end.value.code == 2 and f"argument {option}" in capfd.readouterr().err
 
 
@@ -253,20 +255,20 @@ def test_a_file_of_a_newer_blender_is_not_baked_in_without_a_word(bake, shot, tm
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not text")
 @pytest.mark.parametrize("option", ["--audio", "--out", "--blend", "--weights", "--engine", "--head"])
-def test_a_name_that_is_not_utf8_is_said(script, capfd, option):
+def test_a_name_that_is_not_utf8_is_said(command, capfd, option):
     with pytest.raises(SystemExit) as end:
-        script.options(["--audio", "line.wav", "--out", "out", option, os.fsdecode(b"caf\xe9")])
+        command.options(["--audio", "line.wav", "--out", "out", option, os.fsdecode(b"caf\xe9")])
     assert end.value.code == 2 and "caf\\xe9” is not valid UTF-8" in capfd.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not text")
-def test_a_current_folder_that_is_not_utf8_or_is_gone_is_said(script, tmp_path, monkeypatch, capfd):
+def test_a_current_folder_that_is_not_utf8_or_is_gone_is_said(command, tmp_path, monkeypatch, capfd):
     folder = tmp_path / os.fsdecode(b"caf\xe9")
     folder.mkdir()
     monkeypatch.chdir(folder)
     for words in ("is not valid UTF-8", "the current folder was removed"):
         with pytest.raises(SystemExit) as end:
-            script.options(["--audio", "line.wav", "--out", "out"])
+            command.options(["--audio", "line.wav", "--out", "out"])
         assert end.value.code == 2 and words in capfd.readouterr().err
         shutil.rmtree(folder, ignore_errors=True)
 

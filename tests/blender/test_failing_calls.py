@@ -23,8 +23,6 @@ from failing_calls import FailingCalls, sample  # noqa: E402
 from performances import key, read_wav, write_wav  # noqa: E402
 from played_engine import Asked  # noqa: E402
 
-import bake  # noqa: E402
-
 ROOT = Path(__file__).resolve().parents[2]
 ALL = bool(os.environ.get("THUNDER_ALL_CALLS"))
 
@@ -85,11 +83,10 @@ def baked(recorded, room, blender):
     sound, client = recorded
 
     def run(out, takes=2):
-        import bl_ext.user_default.thunder as package
-
+        bake = room("cli.bake")
         chosen = bake.options(["--audio", sound, "--takes", str(takes), "--npz", "--out", str(out)])
         with mock.patch.object(room("scene.engine.session"), "client", lambda *_: client):
-            return bake.bake(package, chosen)
+            return bake.bake(chosen)
 
     return run
 

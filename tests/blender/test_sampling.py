@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How takes are sampled reaches the engine from every button and from the command line; a seed made again goes by its own take."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -102,13 +100,11 @@ def test_a_seed_is_made_again_as_its_take_was_sampled(blender, room, core, scene
     assert asked(client) == [wanted]
 
 
-def test_a_bake_passes_its_options_on_and_reports_them(blender, client, voice, tmp_path):
-    spec = importlib.util.spec_from_file_location("bake_by_test", ROOT / "bake.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    chosen = script.options(["--audio", voice, "--out", str(tmp_path / "out"), "--takes", "2", "--steps", "35",
-                             "--guidance", "1.5", "--speech-guidance", "0.75"])
-    script.bake(sys.modules["bl_ext.user_default.thunder"], chosen)
+def test_a_bake_passes_its_options_on_and_reports_them(blender, room, client, voice, tmp_path):
+    bake = room("cli.bake")
+    chosen = bake.options(["--audio", voice, "--out", str(tmp_path / "out"), "--takes", "2", "--steps", "35",
+                           "--guidance", "1.5", "--speech-guidance", "0.75"])
+    bake.bake(chosen)
     assert asked(client) == [CHOSEN]
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert {name: report[name] for name in CHOSEN} == CHOSEN

@@ -290,14 +290,16 @@ SAVES = """
 import sys
 sys.path.insert(0, {root!r})
 import bpy, bake
-from thunder_core import files
+bake.load_package()
+from thunder.cli.bake import save_blend
+from thunder.thunder_core import files
 bpy.ops.wm.open_mainfile(filepath={path!r})
 print("saving", flush=True)
 for number in range(10000):
     bpy.context.scene.frame_end = 100 + number
     if {own}:
         with files.part_of({path!r}) as part:
-            bake.save_blend(part)
+            save_blend(part)
     else:
         bpy.ops.wm.save_mainfile()
 """

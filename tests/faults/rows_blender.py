@@ -25,13 +25,12 @@ HERE = "{here}"  # in an argument: the folder of the case
 
 def run(case: Case):
     """Run bake.py with the case's arguments; (exit code, what it said on stderr)."""
-    import bake
-
+    bake, script = case.session.room("cli.bake"), case.session.room("cli.script")
     given = [argument.replace(HERE, str(case.folder)) for argument in case.given]
     said = io.StringIO()
     with mock.patch.object(sys, "argv", ["bake.py", "--", *given]), contextlib.redirect_stderr(said), \
             contextlib.redirect_stdout(io.StringIO()), contextlib.chdir(case.folder):
-        code = bake.exit_code("bake.py", bake.options, bake.bake)
+        code = script.exit_code("bake.py", bake.options, bake.bake)
     return code, said.getvalue()
 
 

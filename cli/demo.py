@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole path in one command (`make demo`): a voice in the sequencer becomes takes on the bundled head, ranked,
+keyed, spoken back, filmed and laid out on a contact sheet.
+
+`python demo.py -- --audio a.wav --out out/demo` in a Python that has bpy, or `blender -b --python demo.py -- …`.
+Leaves scene.blend, best.mp4, takes.png, says.wav, take_01.npz …, report.json and thunder-files.json, a list of these
+files, in the folder `--out`: all of them, or none where anything fails. A file that an earlier run did not write, or
+that has changed since, is replaced only with --force, which keeps it (scene.blend as scene.blend1).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import time
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..scene.animation import display
+from ..scene.engine import session
+from ..scene.heads import head
+from ..scene.host import jobs
+from ..scene.media import studio
+from ..scene.review import listening
+from ..scene.takes import generation
+from ..scene.takes.sampling import Sampling
+from ..scene.voice import strip
+from ..thunder_core import files
+from ..thunder_core.client import find_engine_python
+from ..thunder_core.errors import NoEngine
+from . import bake
+from .script import file_path, quiet, run, say, takes_in_words, warn, whole
+
+ROOT = Path(__file__).resolve().parents[1]
+FPS = 25
+PRODUCTS = ("scene.blend", "best.mp4", "takes.png", "says.wav", "report.json")
+INSTANTS = 5  # frames of each take on the contact sheet
+FILM_PIXELS, STILL_PIXELS = 480, 200  # a frame of the film takes 0.2 s on two cores without a graphics card
+
+
+def options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="demo.py", description=__doc__.partition("\n")[0])
+    parser.add_argument("--audio", type=file_path, default=str(ROOT / "assets" / "sample.wav"), help="the voice, a sound file")
+    parser.add_argument("--out", type=file_path, default="out/demo", help="folder to write into, made if it is missing")
+    parser.add_argument("--takes", type=whole(1, 64), default=8, help="how many to sample (8)")
+    parser.add_argument("--seed", type=whole(0, 2**31 - 1), default=1, help="seed of the first take (1)")
+    parser.add_argument("--steps", type=whole(5, 1000), default=20, help="sampling steps (20)")
+    parser.add_argument("--engine", type=file_path, help="Python that runs the engine (default: as the add-on finds it)")
+    parser.add_argument("--force", action="store_true",
+                        help="also replace files in --out that no run wrote, or that have changed since; they are kept as NAME1")
+    return parser.parse_args(arguments)
+
+
+class Bar:
+    """Progress lines on the terminal, and how long each part took."""
+
+    def __init__(self):
+        self.started = self.part_started = time.monotonic()
+        self.part, self.last, self.seconds = "", "", {}
+        self.terminal = os.dup(1)
+
+    def begin(self, part: str) -> None:
+        self.end()
+        self.part, self.part_started = part, time.monotonic()
+        say(f"[{self.part_started - self.started:5.1f} s] {part}")
+
+    def end(self) -> None:
+        if self.part:
+            self.seconds[self.part] = round(time.monotonic() - self.part_started, 2)
+
+    def step(self, step) -> None:
+        line = f"          {step.fraction:4.0%}  {step.message}"
+        if line != self.last:
+            say(line)
+            self.last = line
+
+
+def demonstrate(chosen: argparse.Namespace) -> dict:
+    """Run the whole path; returns the report. Raises ThunderError."""
+    bar = Bar()
+    sound = os.path.abspath(chosen.audio)
+    npz = [f"take_{rank:02d}.npz" for rank in range(1, chosen.takes + 1)]
+    bake.check_engine(chosen.engine, None)
+    out = files.Transaction(chosen.out, chosen.force, [sound])
+    out.check([*PRODUCTS, *npz])
+
+    bar.begin("Setting the stage")
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    scene = bpy.context.scene
+    scene.render.fps, scene.render.fps_base = FPS, 1.0
+    scene.frame_start = 1
+    voice = strip.of_file(scene, sound)
+    if strip.has_audio():
+        line = strip.add(scene, sound, Path(sound).stem, 1)
+        scene.thunder.strip = line.name
+        voice = strip.of_strip(scene, line)
+    warnings = warn("demo.py", strip.warning(voice))
+    rig = head.build(scene.collection, bpy.context.view_layer)
+    scene.thunder.head, scene.thunder.count, scene.thunder.seed = rig.mesh, chosen.takes, chosen.seed
+    studio.dress(scene, rig)
+
+    bar.begin(f"Generating {takes_in_words(chosen.takes)}")
+    client = session.client(chosen.engine)
+    sampled: list = []
+    jobs.run_through("Generating takes", generation.generate(
+        client, voice, scene, rig, chosen.takes, chosen.seed, Sampling(chosen.steps),
+        keep=sampled), bar.step)
+    for rank, (take, entry) in enumerate(zip(sampled, scene.thunder.takes), start=1):
+        say(f"          {rank}  lip-sync {take.score:5.1f}  seed {take.seed:<10d} {entry.curve}")
+    best = scene.thunder.takes[0]
+    scene.frame_end = best.last + best.lead_out
+
+    npz = npz[:len(sampled)]
+    with out:
+        parts = {name: out.part(name) for name in (*npz, *PRODUCTS) if name != "report.json"}
+        for name, take in zip(npz, sampled):
+            bake.write_npz(parts[name], take)
+
+        bar.begin("Listening to the best take")
+        jobs.run_through("Listening", listening.speak(client, scene, rig, voice, best.first, best.last, parts["says.wav"]), bar.step)
+        if strip.has_audio():
+            says = listening.place(scene, parts["says.wav"], f"{strip.LISTEN_MARK} {rig.mesh.name}", best.first)
+            says.sound.filepath = "//says.wav"  # packed, so the file need not be there yet
+            line.sound.pack()  # the scene shall sound wherever it is copied to
+
+        bar.begin("Saving the scene")
+        scene.frame_set(scene.frame_start)
+        scene.sync_mode = "AUDIO_SYNC"
+        bake.save_blend(parts["scene.blend"])
+
+        bar.begin("Filming the best take")
+        with quiet(), film_progress(bar, scene):
+            studio.render_film(scene, parts["best.mp4"], FILM_PIXELS)
+
+        bar.begin("Drawing the contact sheet")
+        folder = os.path.join(client.folder, "stills")
+        os.makedirs(folder)
+        instants = telling_instants(sampled[0])
+        scene.camera = studio.close_up(scene, rig)
+        stills = []
+        for rank, entry in enumerate(scene.thunder.takes, start=1):
+            display.show(rig, entry)
+            stills.append([])
+            for number, seconds in enumerate(instants):
+                scene.frame_set(round(float(voice.clock.frame(seconds))))
+                stills[-1].append(os.path.join(folder, f"{rank:02d}_{number}.png"))
+                with quiet():
+                    studio.render_still(scene, stills[-1][-1], STILL_PIXELS)
+        sheet(client, {
+            "title": f"{takes_in_words(chosen.takes)} of “{Path(sound).stem}”",
+            "subtitle": "best lip-sync first; the frames are of the same instants in every take",
+            "sound": sound, "instants": instants,
+            "takes": [{"npz": parts[name], "score": take.score, "seed": take.seed, "frames": frames}
+                      for name, take, frames in zip(npz, sampled, stills)],
+        }, parts["takes.png"])
+        bar.end()
+
+        report = {
+            "audio": os.path.basename(sound), "audio_sha256": files.hash_of(sound),
+            "weights": sampled[0].provenance["weights"], "steps": chosen.steps, "warnings": warnings,
+            "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3)}
+                      for rank, take in enumerate(sampled, start=1)],
+            "sha256": {name: files.hash_of(parts[name]) for name in sorted(parts) if name.endswith((".npz", ".wav"))},
+            "seconds": bar.seconds | {"all": round(time.monotonic() - bar.started, 2)},
+            "versions": {"blender": bpy.app.version_string, "python": platform.python_version(),
+                         "system": platform.platform(), "cores": os.cpu_count()},
+        }
+        out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
+        out.remove(bake.TAKE_FILE)  # those of an earlier run with more takes
+    bake.say_kept(out)
+    say(f"[{report['seconds']['all']:5.1f} s] Done: {', '.join(sorted((*parts, 'report.json')))} in {out.folder}")
+    return report
+
+
+@contextlib.contextmanager
+def film_progress(bar: Bar, scene):
+    """Tell every tenth of a film's frames, past `quiet`."""
+    count = scene.frame_end - scene.frame_start + 1
+    with os.fdopen(os.dup(bar.terminal), "w") as terminal:
+        def told(rendered, *_):
+            done = rendered.frame_current - scene.frame_start + 1
+            if done % max(1, count // 10) == 0:
+                say(f"          {done / count:4.0%}  Frame {done} of {count}", terminal)
+
+        bpy.app.handlers.render_post.append(told)
+        try:
+            yield
+        finally:
+            bpy.app.handlers.render_post.remove(told)
+
+
+def telling_instants(take) -> list[float]:
+    """Times, s, that show a mouth at work: of INSTANTS equal parts of the line the widest open moment and, in
+    every other one, the moment of the narrowest lips."""
+    instants = []
+    for number, part in enumerate(np.array_split(np.arange(len(take.opening)), INSTANTS)):
+        if len(part):
+            at = np.argmin(take.width[part]) if number % 2 else np.argmax(take.opening[part])
+            instants.append(float(part[at] / take.motion.fps))
+    return instants
+
+
+def sheet(client, spec: dict, out: str) -> None:
+    """Draw the contact sheet in the engine's Python, which has the plotting library."""
+    path = os.path.join(client.folder, "sheet.json")
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(spec, file)
+    python = find_engine_python(client.python, client.venvs)
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    environment |= {"PYTHONPATH": str(ROOT), "PYTHONNOUSERSITE": "1", "MPLCONFIGDIR": client.folder}
+    done = subprocess.run([python, "-m", "thunder_core.engine.sheet", path, out], env=environment, cwd=client.folder,
+                          capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
+        raise NoEngine(f"The contact sheet could not be drawn ({last}): reinstall the engine")
+
+
+def main() -> None:
+    run("demo.py", options, demonstrate)

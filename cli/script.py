@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the commands share: types of arguments, output that survives a closed terminal, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import time
+import traceback
+
+import bpy
+
+from ..scene.engine import session
+from ..thunder_core.errors import ThunderError
+from ..thunder_core.private_folder import remove_blender_session
+
+PACKAGE = __package__.removesuffix(".cli")
+STANDALONE = "thunder"  # what the package is called where a command loads it itself, and not Blender
+CLEANING = 5.0  # seconds after Ctrl-C in which another one is ignored: the engine leaves, files are put back
+
+
+# ---- arguments
+
+
+def file_path(text: str) -> str:
+    """An option's type: the path of a file or folder, which must not be empty; with the folders above it it must be UTF-8."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the name is empty")
+    try:
+        utf8(os.path.abspath(text))
+    except FileNotFoundError:
+        raise argparse.ArgumentTypeError("the current folder was removed: change to another") from None
+    return text
+
+
+def utf8(text: str) -> str:
+    """An option's type: a name that is valid UTF-8."""
+    if not is_utf8(text):
+        raise argparse.ArgumentTypeError(f"the name “{printable(text)}” is not valid UTF-8: rename it")
+    return text
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a name from the system is valid: Python turns other bytes into lone surrogates, which nothing can store."""
+    try:
+        text.encode("utf-8")
+        return True
+    except UnicodeEncodeError:
+        return False
+
+
+def printable(text: str) -> str:
+    """A name from the system with the bytes that are not UTF-8 written as \\x.."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
+def whole(least: int, most: int):
+    """An option's type: a whole number from `least` to `most`."""
+    return between(least, most, int)
+
+
+def between(least: float, most: float, kind: type = float):
+    """An option's type: a number from `least` to `most`."""
+    def number(text: str):
+        value = kind(text)
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"{value} is not between {least} and {most}")
+        return value
+    return number
+
+
+def own_arguments() -> list[str]:
+    """A script's own arguments: those after `--` when Blender runs it, all of them otherwise."""
+    return sys.argv[sys.argv.index("--") + 1:] if "--" in sys.argv else sys.argv[1:]
+
+
+# ---- output
+
+
+def say(text: str, stream=None) -> None:
+    """Print a line on stdout or another stream. Where it can no longer be written (a closed pipe, a full disk), the work goes on."""
+    stream = stream or sys.stdout
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())  # also for what the stream still holds, and what Blender writes
+
+
+def warn(name: str, sentence: str) -> list[str]:
+    """Print a warning on stderr, if there is one; the list of warnings for the report."""
+    if sentence:
+        say(f"{name}: {sentence}", sys.stderr)
+    return [sentence] if sentence else []
+
+
+def takes_in_words(count: int) -> str:
+    """A number of takes as it is said."""
+    return "1 take" if count == 1 else f"{count} takes"
+
+
+@contextlib.contextmanager
+def quiet():
+    """Keep what Blender itself writes on the terminal off it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = [os.dup(number) for number in (1, 2)]
+    with open(os.devnull, "w") as nowhere:
+        try:
+            for number in (1, 2):
+                os.dup2(nowhere.fileno(), number)
+            yield
+        finally:
+            for number, copy in zip((1, 2), kept):
+                os.dup2(copy, number)
+                os.close(copy)
+
+
+# ---- running a command
+
+
+def run(name: str, options, action) -> None:
+    """Run `action(options)` as a command: exits with 0, or with another code and one sentence on stderr."""
+    stop_once()
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show “ or ä is no reason to fail
+    code = exit_code(name, options, action)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if not bpy.app.binary_path:
+        # As a Python module Blender frees its panels after Python is gone, and has crashed at that: the code would be lost.
+        remove_blender_session(bpy.app.tempdir, bpy.context.preferences.filepaths.temporary_directory)
+        os._exit(code)
+    if code:
+        sys.exit(code)
+
+
+def stop_once() -> None:
+    """Let Ctrl-C stop the work, also in Blender, which has a handler of its own; pressed again it does not disturb the cleaning up."""
+    stopped = -CLEANING
+
+    def stop(*_):
+        nonlocal stopped
+        if time.monotonic() - stopped >= CLEANING:
+            stopped = time.monotonic()
+            raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as in a job that a shell runs in the background
+        signal.signal(signal.SIGINT, stop)
+
+
+def exit_code(name: str, options, action) -> int:
+    """Run a command as `run` does; returns the code to exit with."""
+    try:
+        chosen = options(own_arguments())
+    except SystemExit as end:  # argparse has said what is wrong
+        return end.code
+    package = sys.modules[PACKAGE]
+    if PACKAGE == STANDALONE:
+        package.register()
+    try:
+        action(chosen)
+        return 0
+    except ThunderError as error:
+        say(f"{name}: {error}", sys.stderr)
+    except KeyboardInterrupt:
+        say(f"{name}: stopped", sys.stderr)
+        return 130
+    except Exception as error:
+        say(f"{traceback.format_exc()}{name}: unexpected error ({type(error).__name__}: {error})", sys.stderr)
+    finally:
+        if PACKAGE == STANDALONE:  # Blender 4.2 crashes at its end over classes that are still registered
+            package.unregister()
+        else:
+            session.stop()
+    return 1
