@@ -34,7 +34,7 @@ PREFERENCES = (278, 188, 972, 536)
 CHECKED = (288, 282, 962, 378)  # what the engine said of itself; the path of its Python is nobody's business
 SEQUENCER = (60, 668, 1151, 778)
 FILMED = (340, 80, 1124, 700)  # the face and the panel beside it
-FILM, FILM_WIDTH, FILM_QUALITY, FILM_BYTES = "film", 720, 62, 4_000_000
+FILM, FILM_WIDTH, FILM_QUALITY, FILM_BYTES = "film", 720, 85, 4_000_000
 
 PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut out)
     "panel": ("generates_takes", "takes", VIEWPORT),
@@ -78,7 +78,7 @@ def film(folder: Path, durations: list[int], out: Path) -> None:
     height = round(FILM_WIDTH * (FILMED[3] - FILMED[1]) / (FILMED[2] - FILMED[0]))
     frames = [Image.open(folder / f"film_{number:03d}.png").convert("RGB").crop(FILMED).resize((FILM_WIDTH, height), Image.Resampling.LANCZOS)
               for number in range(len(durations))]
-    frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=FILM_QUALITY, method=6)
+    frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=FILM_QUALITY, method=4)
     assert out.stat().st_size <= FILM_BYTES, f"the film is {out.stat().st_size / 1e6:.1f} MB"
 
 
