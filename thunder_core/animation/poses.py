@@ -49,7 +49,7 @@ _THINNED = (0.02, 0.1)  # of the allowed error that a key may be worth which its
 _KINK_WORTH = 0.5  # of the allowed error that a curve without a kink is worth
 _LEVEL = 0.05  # of the allowed error: keys next to each other that differ less have one value
 _LEAST = 1e-9
-_ROWS = 2000  # samples that are measured in one go
+_ROWS = 1000  # samples that are measured in one go
 
 
 @dataclass(frozen=True)
@@ -386,10 +386,15 @@ def _fit(curves: np.ndarray, keys: np.ndarray, level: tuple[bool, bool], flat: n
         value = np.clip(whole[:count] * scale, low, high)
         value[0], value[-1] = curves[0], curves[-1]
         out, into = _bounded(value, whole[count:count + parts] * scale, whole[count + parts:] * scale, slack, low, high)
-        off = _off((basis @ np.concatenate([value, out, into]) - curves).astype(np.float32) @ flat, strict)
+        yield
+        apart = (basis @ np.concatenate([value, out, into]) - curves).astype(np.float32)
+        off = np.empty(len(apart))
+        for start in range(0, len(apart), _ROWS):
+            some = slice(start, start + _ROWS)
+            off[some] = _off(apart[some] @ flat, strict[some])
+            yield
         if best is None or off.max() < best.off.max():
             best = _Fitted(value, out, into, off)
-        yield
         worst = best.off.max()
         if worst <= (1.0 if last_try else _GOOD) or (last_try and worst > _BETTERED[turn]):
             break
