@@ -17,6 +17,7 @@ def sampled(hand, count=6):
     """Steps that have the engine generate takes and wait for them; in place of `list_takes`."""
     scene, work = hand.window.scene, room("scene.host.jobs")
     scene.thunder.count = count
+    bpy.context.preferences.view.show_playback_fps = False  # in red where the window is drawn without a graphics card
     with hand.context():
         assert bpy.ops.thunder.generate("INVOKE_DEFAULT", True) <= {"FINISHED", "RUNNING_MODAL"}
     end = time.monotonic() + PATIENCE
