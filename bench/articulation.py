@@ -5,7 +5,7 @@
 `python bench/articulation.py DATA [--takes FOLDER] [--quick]` in the engine's environment; DATA is a folder with `lips/` (voices
 with aligned phones) and `heads/ict_facekit`. A take of every voice is generated (seed 1; kept in FOLDER, outside of a
 repository), the teacher performs the aligned phones. The realistic head is driven by the names of its keys: as it is
-(ARKit's names), and with no more than what other naming conventions have: 15 visemes, 9, five vowels, a jaw alone. To
+(ARKit's names), and with no more than what other naming conventions have: 15 visemes (silence among them), 9, five vowels, a jaw alone. To
 stdout and bench/results/articulation.txt.
 
 Rest is the head as it is: mouth shut, the edges of the incisors past each other by the overlap that the table names. All
@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 from bench.commit import generated, SILENT  # noqa: E402
 from bench.tables import keep  # noqa: E402
-from thunder_core.face import conventions, mapping  # noqa: E402
+from thunder_core.face import conventions, jaw_balance, mapping  # noqa: E402
 from thunder_core.face.articulators import bundled_articulators, Shape  # noqa: E402
 from thunder_core.face.head import load_head  # noqa: E402
 from thunder_core.face.retarget import Points  # noqa: E402
@@ -82,25 +82,45 @@ class DefaultHead:
 
 
 class KeyedHead:
-    """A mesh with shape keys, driven by a naming convention; millimetres.
+    """A mesh with shape keys, driven by the names of its keys as scene.heads.character does; millimetres.
 
-    vertices [V, 3], shapes {name: offsets [V, 3]}: a head with keys of ARKit's kind.  faces: of its skin and of its teeth.
-    convention: how the character's keys are named; its keys are made of the head's own.
+    vertices [V, 3], shapes {name: offsets [V, 3]}: a head with keys of ARKit's kind.  skin, teeth: ids of vertices.
+    keys: from the head's own channels {channel: offsets} to the keys of the character {name: offsets}.  Keys of artists
+    go from 0 up: what is driven below is at rest, as in Blender.
     """
 
-    def __init__(self, name, vertices, shapes, skin, teeth, convention, channels):
+    def __init__(self, name, vertices, shapes, skin, teeth, keys, channels):
         self.name, self.channels = name, list(channels)
         full = conventions.find(tuple(shapes))
         own = {channel: sum(weight * shapes[key] for key, weight in parts.items()) for channel, parts in full.shapes.items()
                if channel not in full.stand_ins}
-        self.rules = convention(own)
-        jaw = own["jawOpen"]
-        self.parts = self._parts(vertices, skin, teeth, jaw, own)
+        there = keys(own)
+        self.rules = self._rules(conventions.find(tuple(there)).shapes, there)
+        self.parts = self._parts(vertices, skin, teeth, own["jawOpen"], own)
         self.rest = vertices[self.parts["all"]]
-        self.offsets = {source: moved[self.parts["all"]] for source, moved in self.rules.items()}
-        self.jaw = jaw
+        self.offsets = {key: moved[self.parts["all"]] for key, moved in there.items()}
         upper, lower = (self.rest[self.parts[part], 1].mean() for part in ("upper_edge", "lower_edge"))
         self.overlap = float(lower - upper)
+
+    @staticmethod
+    def _rules(found: dict, keys: dict) -> list[tuple[str, str, float]]:
+        """(channel, key, weight): by name, then as the character's own keys need it."""
+        rules = [(channel, key, weight) for channel, parts in found.items() for key, weight in parts.items()]
+        (jaw, opens), = found["jawOpen"].items()
+
+        def does(*channels):
+            moved = [weight * keys[key] for channel, key, weight in rules if channel in channels and (channel == "jawOpen" or key != jaw)]
+            return sum(moved) if moved else None
+
+        closes = does("mouthClose")
+        per_close, _ = jaw_balance.response(does("jawOpen"), closes, does("mouthLowerDownLeft", "mouthLowerDownRight"))
+        made = [(channel, key, weight * (per_close if channel == "mouthClose" and closes is not None else 1.0))
+                for channel, key, weight in rules]
+        for channel in found:
+            if channel.startswith(jaw_balance.SHAPES_LIPS) and (shaped := does(channel)) is not None:
+                share = jaw_balance.jaw_in(shaped, does("jawOpen"))
+                made += [(channel, jaw, -share * opens)] if share >= 0.1 else []
+        return made
 
     @staticmethod
     def _parts(v, skin, teeth, jaw, own) -> dict:
@@ -129,11 +149,13 @@ class KeyedHead:
                 **{name: slice(a, b) for name, a, b in zip(groups, ends, ends[1:])}}
 
     def measure(self, motion: Motion) -> Measured:
-        values = mapping.sources(motion, self.channels)
+        given = mapping.sources(motion, self.channels)
         placed = np.tile(self.rest, (motion.frames, 1, 1))
-        for source, offset in self.offsets.items():
-            if source in values and np.abs(values[source]).max() > 0:
-                placed += np.asarray(values[source], np.float64)[:, None, None] * offset
+        for key, offset in self.offsets.items():
+            value = sum(weight * np.asarray(given[source], np.float64) for source, name, weight in self.rules
+                        if name == key and source in given)
+            if np.any(value):
+                placed += np.maximum(value, 0.0)[:, None, None] * offset
         height = (placed - self.rest)[..., 1]
         mids = height[:, self.parts["mids"]]
         upper, lower = (height[:, self.parts[part]].mean(1) for part in ("upper_edge", "lower_edge"))
@@ -146,13 +168,8 @@ class KeyedHead:
 
 
 def as_is(own: dict) -> dict:
-    """Every channel by the key of its name, and what stands in for those that are missing."""
-    return _by_keys({channel: {channel: 1.0} for channel in own}, own)
-
-
-def _by_keys(shapes: dict, offsets: dict) -> dict:
-    made, _ = conventions.stand_in(shapes)
-    return {channel: sum(weight * offsets[key] for key, weight in parts.items()) for channel, parts in made.items()}
+    """Every channel has a key of its name."""
+    return own
 
 
 def _visemes(own: dict) -> dict:
@@ -175,30 +192,21 @@ def _visemes(own: dict) -> dict:
     }  # fmt: skip
 
 
-def by_names(*names: str):
-    """A character with keys of these names alone, mapped as its naming convention says."""
-    def made(own: dict) -> dict:
-        sculpted = {f"viseme_{name}": offset for name, offset in _visemes(own).items()}
-        sculpted |= {name: offset for name, offset in _visemes(own).items() if len(name) <= 2}
-        sculpted |= {"jawOpen": own["jawOpen"]}
-        there = {name: sculpted[name] for name in names}
-        return _by_keys(conventions.find(tuple(there)).shapes, there)
-
-    return made
-
-
-VISEMES_15 = tuple("viseme_" + name for name in "sil PP FF TH DD kk CH SS nn RR aa E I O U".split()[1:])
-VISEMES_9 = tuple("viseme_" + name for name in "PP FF TH CH nn aa E O U".split())
-VOWELS = {"aa": "aa", "E": "E", "I": "I", "O": "O", "U": "U"}
-REDUCED = {
-    "15 visemes": by_names(*VISEMES_15), "9 visemes": by_names(*VISEMES_9),
-    "five vowels": lambda own: _vowels(own), "jaw bone alone": lambda own: _by_keys({"jawOpen": {"jawOpen": 1.0}}, own),
-}  # fmt: skip
+def _named(prefix: str, names: str):
+    """A character with some keys for visemes alone."""
+    return lambda own: {prefix + name: offset for name, offset in _visemes(own).items() if name in names.split()}
 
 
 def _vowels(own: dict) -> dict:
-    sculpted = {f"Fcl_MTH_{mine}": _visemes(own)[name] for mine, name in zip("AEIOU", ("aa", "E", "I", "O", "U"))}
-    return _by_keys(conventions.find(tuple(sculpted)).shapes, sculpted)
+    return {f"Fcl_MTH_{letter}": _visemes(own)[name] for letter, name in zip("AEIOU", ("aa", "E", "I", "O", "U"))}
+
+
+REDUCED = {
+    "15 visemes": _named("viseme_", "PP FF TH DD kk CH SS nn RR aa E I O U"),
+    "9 visemes": _named("viseme_", "PP FF TH CH nn aa E O U"),
+    "five vowels": _vowels,
+    "jaw alone": lambda own: {"jawOpen": own["jawOpen"]},
+}
 
 
 def realistic(data: Path, channels) -> list[KeyedHead]:
@@ -250,8 +258,13 @@ def said(lips: Path, frames: dict[str, int]) -> dict[str, Said]:
 # ---- the table
 
 
-def rows_of(motions: dict[str, Motion], voices: dict[str, Said], head, heard: dict[str, np.ndarray] | None) -> dict[str, str]:
-    """{what is measured: figures} of motions of one kind on one head."""
+def _slope(values: np.ndarray, reference: np.ndarray) -> float:
+    return float((values * reference).sum() / (reference**2).sum())
+
+
+def rows_of(motions: dict[str, Motion], voices: dict[str, Said], head, heard: dict[str, np.ndarray] | None, default) -> dict[str, str]:
+    """{what is measured: figures} of motions of one kind on one head; default: the bundled one."""
+    reference = None if head is default else np.concatenate([default.own.shape(m.expression, m.jaw).gap for m in motions.values()])
     found = {clip: head.measure(motion) for clip, motion in motions.items()}
 
     def over(take) -> np.ndarray:
@@ -282,6 +295,7 @@ def rows_of(motions: dict[str, Motion], voices: dict[str, Said], head, heard: di
     jerk, speed = (np.concatenate([np.abs(np.diff(m.points, n, axis=0)).mean((1, 2)) for m in found.values()]) for n in (3, 1))
     tongue = "no key" if isinstance(head, KeyedHead) else share_of(DENTALS, lambda m: m.tongue, lambda v: v > 0, np.max)
     return {
+        "opening against the default head's": f"{_slope(gap, reference):.2f}" if reference is not None else "1",
         "incisors past each other at rest": f"{head.overlap:.1f} mm",
         "incisors' share of the gap, 3–6 mm": f"{share(3, 6):.2f}", "6–10 mm": f"{share(6, 10):.2f}",
         "beyond 3 mm (≥ .5)": f"{share(3):.2f}", "beyond 10 mm (≥ .6)": f"{share(10):.2f}",
@@ -347,7 +361,7 @@ def main() -> None:
     columns = {}
     for kind, motions, belief in (("teacher", taught, None), ("takes", sampled, heard)):
         for head in heads[: 2 if kind == "teacher" else None]:
-            columns[f"{kind}, {head.name}"] = rows_of(motions, voices, head, belief)
+            columns[f"{kind}, {head.name}"] = rows_of(motions, voices, head, belief, heads[0])
     lines = [f"{len(sampled)} voices, {sum(m.frames for m in sampled.values()) / FPS:.0f} s, one take each; f, v and th of takes: share of "
              "the aligned phones (of those that the encoder hears too)", "",
              "| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]

@@ -123,6 +123,7 @@ class THUNDER_PT_character(_Tab, bpy.types.Panel):
         row = layout.row(align=True)
         row.prop(settings, "preview", toggle=True, icon="HIDE_OFF" if settings.preview else "HIDE_ON")
         row.prop(settings, "preview_amount", text="", slider=True)
+        layout.prop(settings, "balance", slider=True)
         layout.template_list("THUNDER_UL_mapping", "", settings, "table", settings, "table_index", rows=9)
         row = layout.row(align=True)  # below the list: beside it they would take a fifth of its names' room
         row.operator("thunder.add_rule", icon="ADD")

@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from ...thunder_core.face import mapping
+from ...thunder_core.face import jaw_balance, mapping
 from . import rna_paths
 
 DIRECTIONS = {"X": (1, 0, 0), "-X": (-1, 0, 0), "Y": (0, 1, 0), "-Y": (0, -1, 0), "Z": (0, 0, 1), "-Z": (0, 0, -1)}
@@ -31,6 +31,7 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     A rule that names no object moves every object that has its target; one that names an object which is not among
     them is taken as if it named none, so that a preset fits a character whose objects are called otherwise.
     """
+    plan = jaw_balance.balanced(plan)
     targets = list(first)
     numbers: dict[tuple[int, str, int], int] = {}  # (block, path, index) → track
     found: list[mapping.Track] = []

@@ -11,7 +11,7 @@ import numpy as np
 from mathutils import Vector
 
 from ...thunder_core.errors import BadHead
-from ...thunder_core.face import conventions
+from ...thunder_core.face import conventions, jaw_balance
 from ...thunder_core.face.mapping import JAW_OPEN_RADIANS, JointRule, Mapping, Rule, Target
 from . import binding, drivers, head_state, rna_paths
 
@@ -19,6 +19,8 @@ _NEAR = 0.25  # a part without a parent lies in the face's box, made larger by t
 _CACHE_MOST = 64
 _EDGE = 0.02  # share of the farthest movement, squared, under which a region fades into the head
 _SMOOTHINGS = 6
+_JAW_TOO = 0.1  # of jawOpen in a key for the lips, from which on it is a vowel's
+_AS_NAMED = 0.03  # a mouthClose that is this near to taking the jaw back is taken as it is
 _detected: dict = {}
 
 
@@ -177,7 +179,43 @@ def _detect(face, parts, rigs, names, properties, bones) -> Mapping:
     joints, more = _joints(found.convention if found else None, rigs, moved, parts, rules)
     forward, up = facing(rigs, joints)
     title = found.convention.title if found else "By Hand"
-    return Mapping(title, tuple(rules + more), joints, found.convention.name if found else "", (), forward, up)
+    plan = Mapping(title, tuple(rules + more), joints, found.convention.name if found else "", (), forward, up)
+    return _met_by_the_lips(plan, parts)
+
+
+def _met_by_the_lips(plan: Mapping, parts) -> Mapping:
+    """The mapping as this character's own keys need it, by what they do to its vertices.
+
+    mouthClose brings the lips together over the jaw, and no further: its key is given the weight that does. Keys that shape
+    the lips and open the jaw too, as those for vowels do, give the jaw's part back.
+    """
+    keyed = [rule for rule in plan.rules if rule.target.kind == "KEY"]
+    jaws = {rule.target.name for rule in keyed if rule.source == "jawOpen"}
+    having = [part for part in parts if len(jaws) == 1 and jaws <= set(key_names(part))]
+    if not having:
+        return plan
+    part = max(having, key=lambda part: len(part.data.vertices))
+    blocks, count = part.data.shape_keys.key_blocks, len(part.data.vertices)
+    rest = _points(part.data.shape_keys.reference_key, count)
+
+    def does(*sources):
+        """What channels do at 1, offsets [V, 3]; None where only the jaw's own key stands in for them."""
+        rules = [rule for rule in keyed if rule.source in sources and rule.target.name in blocks]
+        moved = [rule.weight * (_points(blocks[rule.target.name], count) - rest) for rule in rules
+                 if rule.source == "jawOpen" or rule.target.name not in jaws]
+        return sum(moved) if moved else None
+
+    opened, closes = does("jawOpen"), does("mouthClose")
+    per_close, per_lower = jaw_balance.response(opened, closes, does("mouthLowerDownLeft", "mouthLowerDownRight"))
+    rules = list(plan.rules)
+    if closes is not None and abs(per_close - 1.0) >= _AS_NAMED:
+        rules = [replace(rule, weight=round(per_close * rule.weight, 3)) if rule.source == "mouthClose" else rule for rule in rules]
+    for source in {rule.source: None for rule in keyed if rule.source.startswith(jaw_balance.SHAPES_LIPS)}:
+        shaped = does(source)
+        share = 0.0 if shaped is None else jaw_balance.jaw_in(shaped, opened)
+        if share >= _JAW_TOO:
+            rules += [Rule(source, rule.target, round(-share * rule.weight, 3)) for rule in keyed if rule.source == "jawOpen"]
+    return replace(plan, rules=tuple(rules), lower_per_jaw=round(per_lower, 3))
 
 
 def _rules_of_keys(found: conventions.Found, parts) -> list[Rule]:
@@ -234,8 +272,9 @@ def _joints(convention, rigs, moved: set[str], parts, found_rules) -> tuple[tupl
     if "jawOpen" not in moved and (places := usable("jaw")):
         rig, bone = places[0]
         joints.append(JointRule("jaw", bone, rig.name))
-        if "mouthClose" not in moved:
-            rules.append(Rule("mouthClose", Target("BONE", "", rig.name, bone, "rotation", 0), -JAW_OPEN_RADIANS))
+        for source, (other, weight) in conventions.STAND_INS.items():
+            if other == "jawOpen" and source not in moved:
+                rules.append(Rule(source, Target("BONE", "", rig.name, bone, "rotation", 0), weight * JAW_OPEN_RADIANS))
     looks = {rule.target.name for rule in found_rules if rule.source.startswith("eyeLook") and rule.target.kind == "KEY"}
     for joint in ("eye_left", "eye_right"):
         places = usable(joint)
@@ -422,11 +461,14 @@ def regions(character: Character) -> dict[str, tuple[tuple[str, ...], np.ndarray
     """How much each vertex of a character's meshes belongs to each region of the face: {object: (names, weights [R, V])}.
 
     A vertex belongs to what moves it: how far each channel moves it, as a part of the farthest that the channel moves
-    any, squared, tells how much it belongs to the channel's region. What nothing moves belongs to the head. Rows sum
-    to 1 per vertex.
+    any, squared, tells how much it belongs to the channel's region. A key that several channels move counts for those that
+    move it most. What nothing moves belongs to the head. Rows sum to 1 per vertex.
     """
     names = conventions.REGIONS
     driver, targets, found = character.bound.driver, character.bound.targets, {}
+    most: dict[int, float] = {}
+    for _, track, weight in driver.parts:
+        most[track] = max(most.get(track, 0.0), abs(weight))
     for thing in character.objects:
         keys = thing.data.shape_keys if thing.type == "MESH" else None
         if keys is None:
@@ -441,7 +483,7 @@ def regions(character: Character) -> dict[str, tuple[tuple[str, ...], np.ndarray
 
         for source, track, weight in driver.parts:
             at = driver.tracks[track]
-            if targets[at.block] == keys and weight:
+            if targets[at.block] == keys and weight and abs(weight) >= most[track] / 2:
                 owner, _, _ = rna_paths.split(at.path)
                 add(source, np.linalg.norm(_points(keys.path_resolve(owner), count) - rest, axis=1))
         for turn in driver.turns:

@@ -77,7 +77,8 @@ def fill(scene, thing: bpy.types.Object) -> None:
     global _filling
     channel_preview.end(scene)
     settings = scene.thunder
-    rows = rows_of(character.plan_of(thing), head.channel_names())
+    plan = character.plan_of(thing)
+    rows = rows_of(plan, head.channel_names())
     _filling = True
     try:
         settings.table.clear()
@@ -85,6 +86,7 @@ def fill(scene, thing: bpy.types.Object) -> None:
             row = settings.table.add()
             for name, value in values.items():
                 setattr(row, "target" if name == "name" else name, value)
+        settings.balance = plan.balance
         settings.table_head = thing
         settings.table_index = min(settings.table_index, len(rows) - 1)
         settings.table_text = head_state.mapping(thing)
@@ -110,14 +112,14 @@ def keep(scene) -> None:
         like = Mapping("By Hand")
     preview_on = settings.preview
     channel_preview.end(scene)
-    character.keep(thing, plan_of_rows(settings.table, like))
+    character.keep(thing, replace(plan_of_rows(settings.table, like), balance=settings.balance))
     settings.table_text = head_state.mapping(thing)
     if preview_on:
         settings.preview = True
 
 
 def edited(row, context) -> None:
-    """A cell of the table was changed."""
+    """A cell of the table, or what is set beside it, was changed."""
     if not _filling:
         keep(row.id_data)
 

@@ -308,6 +308,11 @@ class ThunderScene(bpy.types.PropertyGroup):
     table_head: PointerProperty(type=bpy.types.Object)
     table_text: StringProperty(description="The mapping that the table was filled from")
     table_index: IntProperty(name="Row", update=_show_row, description="Row of the mapping. With Preview on, its effect is shown")
+    balance: FloatProperty(
+        name="Jaw or Lips", default=0.0, min=-1.0, max=1.0, step=5, subtype="FACTOR", update=table.edited,
+        description="How much of an opening the jaw makes on this character: above 0 more jaw and less lips, below 0 more lips. "
+                    "The lips open as far, and close as before. Applies to takes you show or generate from now on",
+    )
     preview: BoolProperty(name="Preview", update=_switch_preview, options={"SKIP_SAVE"},
                           description="Show the selected row's channel on the character. The pose is restored afterwards")
     preview_amount: FloatProperty(name="At", default=1.0, min=-1.0, max=2.0, step=5, update=_show_row, subtype="FACTOR", soft_min=0.0,

@@ -436,12 +436,38 @@ def test_a_preset_fits_a_character_whose_objects_are_called_otherwise(blender, r
     settings.head = other
     blender.ops.thunder.load_mapping(name=presets.names()[0])
     rig = room("scene.heads.head").find(blender.context.scene)
-    assert rig.mesh == other and set(rig.channels) == {"mouthSmileLeft", "mouthClose"} - {"mouthClose"}
+    by_the_jaw = {name + side for name in ("mouthLowerDown", "mouthUpperUp") for side in ("Left", "Right")}  # for want of keys
+    assert rig.mesh == other and set(rig.channels) == {"mouthSmileLeft"} | by_the_jaw
     path = presets.folder() / "Wave smile_ 1_2.json"
     path.write_text(path.read_text()[:-40])
     with pytest.raises(RuntimeError, match="readable as JSON"):
         blender.ops.thunder.load_mapping(name=presets.names()[0])
     path.unlink()
+
+
+def test_the_balance_of_jaw_and_lips_is_kept_and_moves_the_keys(blender, room, core):
+    mesh = grid_mesh(blender, "Hero", ["jawOpen", "mouthClose", "mouthLowerDownLeft", "mouthLowerDownRight"])
+    settings = blender.context.scene.thunder
+    settings.head = mesh
+    blender.ops.thunder.show_mapping()
+    plain = [(row.source, row.target, row.weight) for row in settings.table]
+    names = room("scene.heads.head").channel_names()
+    motion = core("types").Motion(np.zeros((1, len(names)), np.float32), np.array([[0.15, 0, 0]], np.float32))
+
+    def driven():
+        rig = room("scene.heads.head").find(blender.context.scene)
+        values = rig.driver.drive(motion, names)[0]
+        return {track.path.split('"')[1]: value for track, value in zip(rig.driver.tracks, values) if '"' in track.path}
+
+    settings.balance = 1.0
+    assert driven() == pytest.approx({"jawOpen": 0.75, "mouthClose": 0.25, "mouthLowerDownLeft": 0, "mouthLowerDownRight": 0})
+    settings.balance = -0.5
+    lower = 0.125 * room("scene.heads.character").plan_of(mesh).lower_per_jaw
+    assert driven() == pytest.approx({"jawOpen": 0.375, "mouthClose": 0, "mouthLowerDownLeft": lower, "mouthLowerDownRight": lower})
+    assert [(row.source, row.target, row.weight) for row in settings.table] == plain, "the table shows the rules as they are"
+    settings.balance = 0.5
+    room("scene.heads.mapping_table").fill(blender.context.scene, mesh)
+    assert settings.balance == 0.5 and room("scene.heads.character").plan_of(mesh).balance == 0.5
 
 
 def test_a_pose_is_learnt_and_played(blender, room, core):

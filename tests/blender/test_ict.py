@@ -92,6 +92,12 @@ def test_a_real_face_moves_alike_under_every_convention(blender, room, core, ict
     g = np.random.default_rng(4)
     expression, jaw = np.zeros((6, len(names)), np.float32), np.zeros((6, 3), np.float32)
     jaw[:, 0] = g.uniform(0, 0.3, 6)
+    plan = room("scene.heads.character").plan_of(face)
+    if "mouthClose" in convention.keys:
+        named = convention.keys["mouthClose"][0].values()
+        close = sum(rule.weight for rule in plan.rules if rule.source == "mouthClose") / sum(named)
+        assert 0.75 < close < 0.9, "its mouthClose takes back more than its jawOpen opens"
+        offsets["mouthClose"] = close * offsets["mouthClose"]
     there = [channel for channel in convention.keys if channel in offsets and channel in names]
     for channel in there:
         if not channel.endswith("Right"):

@@ -17,8 +17,10 @@ FOLDER = Path(__file__).with_name("conventions")
 VERSION = 1  # of a convention's JSON
 
 # Where a channel has no shape: the nearest other that does part of its work, with a weight. A jaw that goes up again
-# closes the lips as well as mouthClose does, only that the chin goes with them.
-STAND_INS = {"mouthClose": ("jawOpen", -1.0), "mouthFunnel": ("mouthPucker", 0.6), "mouthPucker": ("mouthFunnel", 0.6)}
+# closes the lips as well as mouthClose does, only that the chin goes with them; what lips alone would open it opens too.
+STAND_INS = {"mouthClose": ("jawOpen", -1.0), "mouthFunnel": ("mouthPucker", 0.6), "mouthPucker": ("mouthFunnel", 0.6),
+             **{f"{name}{side}": ("jawOpen", weight) for name, weight in (("mouthLowerDown", 0.15), ("mouthUpperUp", 0.13))
+                for side in ("Left", "Right")}}
 
 # The vowels of some conventions are called by single letters, which mean nothing alone: so many of them must be there.
 _SHORT_LETTERS, _SHORT_ENOUGH = 2, 3

@@ -19,6 +19,9 @@ VERSION = 1  # of the JSON of a mapping
 _LONGEST = 2**22  # letters of that JSON: some ten thousand rules
 _LARGEST = 1e6  # of a rule's weight, either sign; beyond it curves of 32 bits become infinite
 
+LOWER_PER_JAW = 3.25  # on the bundled head; see Mapping
+_MOST_PER_JAW = 20.0
+
 # What a rotation is worth in ARKit's keys: the angle at which a key is 1.
 JAW_OPEN_RADIANS = 0.30
 JAW_SIDE_RADIANS = 0.12
@@ -365,6 +368,8 @@ class Mapping:
     name: what the animator calls it.  convention: the naming convention it was found by, "" for one made by hand.
     parts: names of the character's objects; empty means found by parent, armature and place.
     forward, up: where the character looks and where its top is, in its armature's own axes; empty means found.
+    balance: how much of an opening is the jaw's, −1 more of the lips … 1 more of the jaw; 0 as in the performance.
+    lower_per_jaw: how much of mouthLowerDown opens the lips as far as the whole jawOpen does, measured on the character.
     """
 
     name: str
@@ -374,6 +379,8 @@ class Mapping:
     parts: tuple[str, ...] = ()
     forward: str = ""
     up: str = ""
+    balance: float = 0.0
+    lower_per_jaw: float = LOWER_PER_JAW
 
     @cached_property
     def used(self) -> frozenset[str]:
@@ -386,6 +393,7 @@ class Mapping:
         data = {
             "thunder_mapping": VERSION, "name": self.name, "convention": self.convention, "parts": list(self.parts),
             "forward": self.forward, "up": self.up,
+            "balance": self.balance, "lower_per_jaw": self.lower_per_jaw,
             "rules": [{"source": rule.source, "weight": rule.weight, "target": short(rule.target)} for rule in self.rules],
             "joints": [short(rule) for rule in self.joints],
         }
@@ -413,8 +421,12 @@ class Mapping:
         forward, up = _text(data, "forward", "the mapping"), _text(data, "up", "the mapping")
         if forward not in FACINGS or up not in FACINGS or (forward and forward[-1:] == up[-1:]):
             raise BadHead("“forward” and “up” of the mapping must be different axes such as “-Y” and “Z”: map again")
+        balance = _number(data, "balance", "the mapping", 0.0)
+        lower_per_jaw = _number(data, "lower_per_jaw", "the mapping", LOWER_PER_JAW)
+        if abs(balance) > 1 or not 0 <= lower_per_jaw <= _MOST_PER_JAW:
+            raise BadHead("“balance” of the mapping is not between −1 and 1, or its “lower_per_jaw” is out of range: map again")
         return cls(_text(data, "name", "the mapping") or "Mapping", rules, joints, _text(data, "convention", "the mapping"),
-                   tuple(parts), forward, up)
+                   tuple(parts), forward, up, balance, lower_per_jaw)
 
 
 def _list(data: dict, name: str) -> list:
@@ -436,8 +448,8 @@ def _is_text(value) -> bool:
     return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
-def _number(data: dict, name: str, where: str) -> float:
-    value = data.get(name, 1.0)
+def _number(data: dict, name: str, where: str, otherwise: float = 1.0) -> float:
+    value = data.get(name, otherwise)
     # The comparison is false for NaN, and right for whole numbers that no float can hold.
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_LARGEST <= value <= _LARGEST:
         raise BadHead(f"“{name}” of {where} is no number: choose another file or map again")

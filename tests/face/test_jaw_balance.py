@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jaw against lips on a character: the opening stays, closed lips stay closed, and what was written can be read back."""
+
+import numpy as np
+import pytest
+
+from thunder_core.face.jaw_balance import balanced, jaw_in, response
+from thunder_core.face.mapping import JointRule, LOWER_PER_JAW, Mapping, Rule, Sum, Target, Track
+from thunder_core.types import Motion
+
+CHANNELS = ["mouthClose", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft"]
+KEYS = ["jawOpen", *CHANNELS]
+# Millimetres by which each key opens a mouth; mouthClose takes the jaw back.
+OPENS = dict(jawOpen=26.0, mouthClose=-26.0, mouthUpperUpLeft=3.0, mouthLowerDownLeft=13 / LOWER_PER_JAW,
+             mouthLowerDownRight=13 / LOWER_PER_JAW)
+PLAN = Mapping("Hero", tuple(Rule(name, Target("KEY", name)) for name in KEYS))
+
+
+def driver(plan):
+    plan = balanced(plan)
+    return Sum([Track(0, name) for name in KEYS], [(rule.source, KEYS.index(rule.target.name), rule.weight) for rule in plan.rules])
+
+
+def motion():
+    """Open by the jaw, by all, and shut over a half-open jaw."""
+    expression = np.array([[0, 0, 0, 0], [0, 0.4, 0.3, 0.2], [0.5, 0, 0, 0]], np.float32)
+    return Motion(expression, np.array([[0.15, 0, 0], [0.1, 0, 0], [0.15, 0, 0]], np.float32))
+
+
+@pytest.mark.parametrize("balance", [-1.0, -0.4, 0.3, 1.0])
+def test_the_lips_open_as_far_and_the_jaw_more_or_less(balance):
+    plain, other = (driver(Mapping("Hero", PLAN.rules, balance=b)).drive(motion(), CHANNELS) for b in (0.0, balance))
+    opens = np.array([OPENS[name] for name in KEYS])
+    assert np.allclose(plain @ opens, other @ opens, atol=1e-6)
+    assert np.allclose(other[:, 0], plain[:, 0] * (1 + balance / 2))
+    assert other.min() > -1e-6, "no key is driven below its rest"
+
+
+@pytest.mark.parametrize("balance", [-1.0, 1.0])
+def test_shut_lips_are_shut_by_mouth_close_alone(balance):
+    values = driver(Mapping("Hero", PLAN.rules, balance=balance)).drive(motion(), CHANNELS)[2]
+    assert values[1] == pytest.approx(values[0]) and np.abs(values[2:]).max() < 1e-6
+
+
+@pytest.mark.parametrize("balance", [-1.0, 0.3, 1.0])
+def test_a_balanced_animation_is_read_back(balance):
+    rig = driver(Mapping("Hero", PLAN.rules, balance=balance))
+    back = rig.read(rig.drive(motion(), CHANNELS), CHANNELS)
+    assert np.abs(back.expression - motion().expression).max() < 0.01 and np.abs(back.jaw - motion().jaw).max() < 0.003
+
+
+def test_a_jaw_of_bone_is_balanced_too():
+    plan = Mapping("Hero", PLAN.rules[1:], (JointRule("jaw", "Jaw"),), balance=1.0)
+    made = balanced(plan)
+    assert made.joints[0].scale == 1.5 and Rule("jawOpen", Target("KEY", "mouthClose"), 0.5) in made.rules
+
+
+def test_no_balance_changes_nothing_and_it_is_saved():
+    assert balanced(PLAN) is PLAN
+    kept = Mapping("Hero", PLAN.rules, balance=-0.25, lower_per_jaw=4.5)
+    assert Mapping.from_json(kept.to_json()) == kept
+
+
+def face():
+    """(lips and chin [V, 3] …): an upper lip, a lower lip, a chin, and a brow."""
+    return np.zeros((8, 3)), slice(0, 2), slice(2, 4), slice(4, 6)
+
+
+def test_what_a_characters_keys_do_is_measured():
+    rest, upper, lower, chin = face()
+    jaw, close, down = rest.copy(), rest.copy(), rest.copy()
+    jaw[lower, 1], jaw[chin, 1], jaw[upper, 1] = -32.0, -34.0, -2.0
+    close[lower, 1], close[upper, 1] = 24.0, -12.0
+    down[lower, 1] = -6.0
+    per_close, per_lower = response(jaw, close, down)
+    assert per_close == pytest.approx(30 / 36) and per_lower == pytest.approx(5.0)
+    assert response(jaw, None, None) == (1.0, LOWER_PER_JAW)
+    vowel = 0.45 * jaw
+    vowel[upper, 2] = 5.0
+    assert jaw_in(vowel, jaw) == pytest.approx(0.45) and jaw_in(close, jaw) < 0.1

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jaw against lips on a character: more of one for less of the other, the lips as far apart as they are; numpy only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from .mapping import LOWER_PER_JAW, Mapping, Rule
+
+MOST = 0.5  # share of the jaw's own movement that the balance gives or takes at 1 or −1
+_LIP = 0.93  # of a key's largest movement: what moves more is the lip that it is named after
+_FOLLOWS = 0.6  # of the jaw's largest movement: what moves more is below the mouth
+_CLOSE_RANGE, _LOWER_RANGE = (0.4, 2.5), (1.0, 12.0)  # beyond these a key is thought to mean something else
+# Channels that shape the lips and leave the jaw alone; where a key of theirs opens it too, as keys for vowels do, too much opens.
+SHAPES_LIPS = ("mouthFunnel", "mouthPucker", "mouthStretch", "mouthSmile", "mouthDimple", "mouthRoll", "mouthPress", "mouthFrown")
+_JAW, _CLOSE, _LOWER = "jawOpen", "mouthClose", "mouthLowerDown"
+
+
+def balanced(plan: Mapping) -> Mapping:
+    """A mapping whose rules do what its balance says; its own balance is none then.
+
+    A jaw that opens further is taken back by mouthClose, one that opens less is made up for by mouthLowerDown; what
+    mouthClose closes is closed by as much, so that lips that touch do so all along. The rules stay weighted sums of
+    sources, and can be read back.
+    """
+    if not plan.balance:
+        return plan
+    by = MOST * plan.balance
+    jaws = (_JAW, "jaw.x")
+    rules = [replace(rule, weight=rule.weight * (1 + by)) if rule.source in jaws else rule for rule in plan.rules]
+    joints = tuple(replace(rule, scale=rule.scale * (1 + by)) if rule.joint == "jaw" else rule for rule in plan.joints)
+    closing = [rule for rule in plan.rules if rule.source == _CLOSE]
+    if by > 0:
+        rules += [Rule(_JAW, rule.target, by * rule.weight) for rule in closing]
+    else:
+        rules = [replace(rule, weight=rule.weight * (1 + by)) if rule.source == _CLOSE else rule for rule in rules]
+        for rule in plan.rules:
+            if rule.source.startswith(_LOWER):
+                more = -by * plan.lower_per_jaw * rule.weight
+                rules += [Rule(_JAW, rule.target, more), Rule(_CLOSE, rule.target, -more)]
+    return replace(plan, rules=tuple(rules), joints=joints, balance=0.0)
+
+
+def response(jaw: np.ndarray, close: np.ndarray | None, lower: np.ndarray | None) -> tuple[float, float]:
+    """(how much of mouthClose takes the whole jawOpen back, how much of mouthLowerDown opens as far) on a character.
+
+    jaw, close, lower: offsets [V, 3] of its keys at 1, both sides together; None where there is no such key. Down is the
+    axis along which the jaw goes most. A key that does not do what its name says gives the usual value.
+    """
+    per_close, per_lower = 1.0, LOWER_PER_JAW
+    reach = np.linalg.norm(jaw, axis=1)
+    if reach.max(initial=0.0) <= 0:
+        return per_close, per_lower
+    way = jaw[reach > _FOLLOWS * reach.max()].mean(0)
+    up = np.eye(3)[np.abs(way).argmax()] * -np.sign(way[np.abs(way).argmax()])
+    down = -(jaw @ up)
+    below, least = down > _FOLLOWS * down.max(), 0.0
+    if close is not None and (rises := close @ up)[below].max() > 0:
+        lip = below & (rises > _LIP * rises[below].max())
+        upper = ~below & (rises < _LIP * min(rises[~below].min(initial=0.0), -1e-9))
+        least = down[upper].mean() if upper.any() else 0.0
+        comes = rises[lip].mean() - (rises[upper].mean() if upper.any() else 0.0)
+        per_close = float(np.clip((down[lip].mean() - least) / comes, *_CLOSE_RANGE))
+    if lower is not None and (sinks := -(lower @ up))[below].max() > 0:
+        lip = below & (sinks > _LIP * sinks[below].max())
+        per_lower = float(np.clip((down[lip].mean() - least) / sinks[lip].mean(), *_LOWER_RANGE))
+    return per_close, per_lower
+
+
+def jaw_in(key: np.ndarray, jaw: np.ndarray) -> float:
+    """How much of the whole jawOpen lies in another key, such as a vowel's, by what both do to the chin; offsets [V, 3]."""
+    reach = np.linalg.norm(jaw, axis=1)
+    chin = reach > _FOLLOWS * max(reach.max(initial=0.0), 1e-12)
+    force = float((jaw[chin] ** 2).sum())
+    return float((key[chin] * jaw[chin]).sum()) / force if force > 0 else 0.0
