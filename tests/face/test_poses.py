@@ -82,6 +82,19 @@ def test_lips_that_meet_are_met_on_the_frame_and_between_frames(made):
     assert {kinds[frame] for frame in runs[::2]} == {kinds[frame - 1] for frame in runs[1::2]} == {"CLOSURE"}
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_lips_that_just_meet_still_meet(seed):
+    """A hundredth of a millimetre below where lips count as apart leaves no room for an error of three hundredths."""
+    curves, gap = speech(seed)
+    drift = 0.2 * np.sin(np.arange(len(curves)) / 40 + seed)  # both lips move together: the gap stays
+    curves[:, CHANNELS.index("upper")] += 4 * drift
+    curves[:, CHANNELS.index("lower")] -= 3 * drift
+    gap = gap + CLOSED_MM - 0.01
+    now = shown(posed(curves, gap, 2.0), curves) @ measure().gap + CLOSED_MM - 0.01
+    closed = gap[::SAMPLES] < CLOSED_MM
+    assert closed.sum() >= 6 and (now[::SAMPLES][closed] < CLOSED_MM).all()
+
+
 def test_keys_of_regions_that_go_together_share_their_frames(made):
     _, _, found = made
     for together, columns in zip(TOGETHER, found.columns):

@@ -48,6 +48,7 @@ _ALIGNED = 0.02  # price of a kink at a key
 _THINNED = (0.02, 0.1)  # of the allowed error that a key may be worth which its curve then does without, one round each
 _KINK_WORTH = 0.5  # of the allowed error that a curve without a kink is worth
 _LEVEL = 0.05  # of the allowed error: keys next to each other that differ less have one value
+_ROOM = 0.8  # of what is left until lips count as apart
 _LEAST = 1e-9
 _ROWS = 1000  # samples that are measured in one go
 
@@ -786,7 +787,8 @@ def fit(curves: np.ndarray, regions: Sequence[str], measure: Measure, gap: np.nd
     curves = np.asarray(curves, float)
     frames = (len(curves) - 1) // SAMPLES + 1
     low, high = curves.min(0), curves.max(0)
-    strict = np.where(_met(gap, closed_mm), 1.0 / np.clip(closed_mm - gap, 0.3 * closed_off, closed_off), 0.0)
+    # A frame on which lips just meet leaves hardly any room; a part of that stays for what adding channels up in lines misses.
+    strict = np.where(_met(gap, closed_mm), 1.0 / np.clip(_ROOM * (closed_mm - gap), 0.03 * closed_off, closed_off), 0.0)
     strength = np.linalg.norm(measure.pull / measure.allowed[:, None], axis=2).max(1)
     most = np.linalg.norm(measure.pull, axis=2).max(1)
     moves = ((high - low) * strength > _STILL / 4) & ((high - low) * most > UNSEEN_MM)
