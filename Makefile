@@ -29,12 +29,13 @@ KILLS ?= 200
 VERSIONS ?= $(shell setup/python.sh environment.py versions 2>/dev/null)
 
 WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER_PYTHON="$$engine"
+WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
 .PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-window docs-pictures bench train-smoke engine package lint clean
 
 demo:
-	@$(WITH_ENGINE) && \
+	@$(WITH_DEVELOP) && \
 	set -- --audio "$(or $(AUDIO),assets/sample.wav)" --takes "$(TAKES)" --seed "$(SEED)" --out out/demo && \
 	if [ -n "$(BLENDER)" ]; then \
 		BLENDER_BIND="$$("$$engine" -c 'import sys; print(sys.base_prefix)') $$BLENDER_BIND"; export BLENDER_BIND; \
@@ -82,7 +83,7 @@ docs-pictures:
 	@$(WITH_TESTED_ENGINE) && "$$engine" tests/gui/pictures.py
 
 bench:
-	@$(WITH_ENGINE) && "$$engine" bench/engine.py && "$$engine" bench/heads.py && \
+	@$(WITH_TESTED_ENGINE) && "$$engine" bench/engine.py && "$$engine" bench/heads.py && \
 	"$$engine" bench/ranking.py && "$$engine" bench/speech.py && \
 	if [ -n "$$THUNDER_DATA" ]; then "$$engine" bench/lips.py "$$THUNDER_DATA" && "$$engine" bench/real.py "$$THUNDER_DATA"; \
 	else echo "real lips are left out: THUNDER_DATA names no folder of recordings"; fi

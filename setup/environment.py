@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes the virtual environments under .venv from the locked lists in requirements/, and checks what they need.
 
-    environment.py engine [--tests]     the engine (torch …), with --tests also what its tests need
+    environment.py engine [--develop | --tests]   the engine as every user has it (torch …); --develop: also what training,
+                                        the benches and the demo need; --tests: also that, the FLAME extra and test tools
     environment.py blender [VERSION]    Blender as a Python module; without VERSION the newest that a Python here fits
     environment.py versions             the Blender versions whose Python is here, and why not for the others
 
@@ -28,6 +29,7 @@ INSIDE = ("Scripts", "python.exe") if WINDOWS else ("bin", "python")
 
 BLENDERS = {"5.0": "3.11", "5.2": "3.13", "4.5": "3.11", "4.2": "3.11"}  # Blender → its Python, in order of preference
 ENGINE_PYTHONS = ("3.11", "3.13")
+MORE = {"develop": ("develop",), "tests": ("develop", "flame", "test")}  # option → lists beside the engine's
 STAMP = "thunder-locks"  # file in an environment that holds the hash of the lists it was made from
 
 # Shared library that bpy loads → Debian package that brings it.
@@ -43,9 +45,9 @@ class Missing(Exception):
     """Something the person at the keyboard must install; the message is the sentence they read."""
 
 
-def engine(tests: bool) -> Path:
-    """The engine's environment; returns its Python."""
-    locks = [LOCKS / "engine.txt"] + ([LOCKS / "test.txt"] if tests else [])
+def engine(lists: tuple[str, ...]) -> Path:
+    """The engine's environment with what more `lists` of requirements/ name; returns its Python."""
+    locks = [LOCKS / f"{name}.txt" for name in ("engine", *lists)]
     for version in ENGINE_PYTHONS:
         python = find_python(version)
         if python:
@@ -176,13 +178,15 @@ def say(text: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("engine").add_argument("--tests", action="store_true")
+    more = commands.add_parser("engine").add_mutually_exclusive_group()
+    for name in MORE:
+        more.add_argument(f"--{name}", dest="lists", action="store_const", const=MORE[name], default=())
     commands.add_parser("blender").add_argument("version", nargs="?", choices=sorted(BLENDERS))
     commands.add_parser("versions")
     options = parser.parse_args()
     try:
         if options.command == "engine":
-            print(engine(options.tests))
+            print(engine(options.lists))
         elif options.command == "blender":
             print(blender(options.version))
         else:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Puts the engine's packages into a virtual environment of its own; a script that any Python runs, standard library only.
 
-    python installer.py --folder DIR --lock requirements/engine.txt [--wheels DIR] [--online]
+    python installer.py --folder DIR --lock requirements/engine.txt [--extra] [--wheels DIR] [--online]
 
 Tells what it does as JSON lines on stdout: {"event": "progress", "fraction": 0…1, "message": str}, and last
 {"event": "done"} or {"event": "error", "message": str}. Ends when its stdin does: whoever started it may die. What it has
 started (pip) ends with it, however it ends. What is there already is kept, so that the same call resumes after an
 interruption and repairs what is damaged. The folder must be new, empty, or one that this script made: in any other it
-writes and removes nothing. Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 stdin ended, 130 interrupted.
+writes and removes nothing. With --extra the lock lists a few packages to add to an engine that is complete. Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 stdin ended, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ LINUX = sys.platform.startswith("linux")
 DOWNLOAD_BYTES = 2.9e9 if LINUX else 0.35e9  # about; with the graphics card's libraries on Linux alone
 DISK_BYTES = 6.0e9 if LINUX else 1.6e9
 ROOM_BYTES = DISK_BYTES + DOWNLOAD_BYTES  # while pip unpacks, both are there
+EXTRA_SHARE = 0.001  # of the engine's size, about: an extra has a few small packages
 _TICK = 0.25  # seconds between two looks at how far pip is
 _HERE = os.path.dirname(os.path.abspath(__file__))
 INVENTORY = os.path.join(_HERE, "inventory.py")
@@ -122,8 +123,8 @@ def _claimed(folder: str) -> str:
 # ---- in whichever Python makes it
 
 
-def install(folder: str, lock: str, wheels: str | None, online: bool) -> None:
-    """Make or complete the environment at `folder`. Raises Failed, OSError."""
+def install(folder: str, lock: str, wheels: str | None, online: bool, extra: bool = False) -> None:
+    """Make or complete the environment at `folder`; with `extra` add the lock's few packages to it. Raises Failed, OSError."""
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         raise Failed(f"The engine needs Python {_said(OLDEST)} to {_said(NEWEST)}, and “{sys.executable}” is "
                      f"{_said(sys.version_info[:2])}: choose another Python in the preferences")
@@ -131,6 +132,8 @@ def install(folder: str, lock: str, wheels: str | None, online: bool) -> None:
         raise Failed(f"There is no folder of wheels at “{wheels}”: choose another")
     _check_lock(lock)
     folder = _claimed(folder)
+    if extra and not _is_file(os.path.join(folder, STAMP)):
+        raise Failed("The engine is not installed completely: install it first, then the extra")
     progress(0.0, "Looking at what is there")
     os.makedirs(folder, exist_ok=True)
     with _Held(os.path.join(folder, LOCK)) as held:
@@ -140,6 +143,8 @@ def install(folder: str, lock: str, wheels: str | None, online: bool) -> None:
         if (packages is None or packages["wanting"]) and not (wheels or online):
             raise Failed("Packages are needed, the network may not be used, and no folder of wheels was named: allow online "
                          "access, or choose a folder of wheels")
+        if packages is None and extra:
+            raise Failed("The engine's Python does not run: repair the engine first, then install the extra")
         if packages is None:
             progress(0.01, "Making the engine's own Python")
             _make(folder)
@@ -147,18 +152,20 @@ def install(folder: str, lock: str, wheels: str | None, online: bool) -> None:
             if packages is None:
                 raise Failed(f"The Python at “{sys.executable}” makes no virtual environment that has pip: choose another Python")
         if packages["wanting"]:
-            if os.path.lexists(stamp):
+            if os.path.lexists(stamp) and not extra:
                 os.remove(stamp)  # not complete any more
-            _check_space(folder, len(packages["wanting"]) / len(packages["needed"]))
-            _pip(folder, packages, wheels, online)
+            share = EXTRA_SHARE if extra else len(packages["wanting"]) / len(packages["needed"])
+            _check_space(folder, share)
+            _pip(folder, packages, wheels, online, share)
             packages = _check(folder, lock)
             if packages is None or packages["wanting"]:
                 missing = ", ".join(packages["wanting"][:4]) if packages else "pip"
                 raise Failed(f"Some packages are still missing ({missing}): install again, what is there is kept")
-        complete = {"lock": hash_of(lock), "made": int(time.time()), "python": _said(sys.version_info[:3])}
-        _module("files").write_file(stamp, json.dumps(complete))
+        if not extra:
+            complete = {"lock": hash_of(lock), "made": int(time.time()), "python": _said(sys.version_info[:3])}
+            _module("files").write_file(stamp, json.dumps(complete))
         remove_from(folder, (DOWNLOADS,))
-    progress(1.0, "The engine is installed")
+    progress(1.0, "The extra is installed" if extra else "The engine is installed")
 
 
 def _module(name: str):
@@ -261,8 +268,8 @@ def _scale() -> float:
     return float(os.environ.get("THUNDER_INSTALL_SCALE", "1"))
 
 
-def _pip(folder: str, packages: dict, wheels: str | None, online: bool) -> None:
-    """Let pip install what is wanting, telling how far it is by what lies on the disk."""
+def _pip(folder: str, packages: dict, wheels: str | None, online: bool, share: float) -> None:
+    """Let pip install what is wanting, about this share of the engine, telling how far it is by what lies on the disk."""
     downloads, variables = os.path.join(folder, DOWNLOADS), _temporary(folder)
     temporary = variables["TMPDIR"]
     for known in _dists(folder):
@@ -284,7 +291,7 @@ def _pip(folder: str, packages: dict, wheels: str | None, online: bool) -> None:
         environment["PIP_CONFIG_FILE"] = os.devnull
     with _started(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
                   env=environment) as pip:
-        lines = _follow(pip, folder, temporary, packages)
+        lines = _follow(pip, folder, temporary, packages, share)
     shutil.rmtree(temporary, ignore_errors=True)
     for line in lines:
         print(line, file=sys.stderr)
@@ -292,12 +299,12 @@ def _pip(folder: str, packages: dict, wheels: str | None, online: bool) -> None:
         raise Failed(_why(lines, wheels, online))
 
 
-def _follow(pip, folder: str, temporary: str, packages: dict) -> list[str]:
+def _follow(pip, folder: str, temporary: str, packages: dict, share: float) -> list[str]:
     """Tell how far pip is, by what lies on the disk, until it ends; what it said last."""
     lines, doing = [], ["Asking for packages"]
     reading = threading.Thread(target=_read, args=(pip.stdout, lines, doing), daemon=True)
     reading.start()
-    share, count = len(packages["wanting"]) / len(packages["needed"]), len(packages["needed"])
+    count = len(packages["needed"])
     total = max(1.0, DOWNLOAD_BYTES * share * _scale())
     farthest = 0.02
     while pip.poll() is None:
@@ -459,12 +466,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="installer.py", description=__doc__.partition("\n")[0])
     parser.add_argument("--folder", required=True, help="of the environment: new, empty, or made by this script")
     parser.add_argument("--lock", required=True, help="the pinned and hashed list of packages")
+    parser.add_argument("--extra", action="store_true", help="the list's packages are added to a complete environment")
     parser.add_argument("--wheels", help="folder to take packages from")
     parser.add_argument("--online", action="store_true", help="the network may be asked")
     options = parser.parse_args()
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
-        install(options.folder, options.lock, options.wheels, options.online)
+        install(options.folder, options.lock, options.wheels, options.online, options.extra)
     except Failed as failed:
         tell("error", message=str(failed))
         return 1

@@ -24,6 +24,7 @@ from ..host import jobs
 
 PACKAGE = __package__.removesuffix(".scene.engine")  # the name Blender knows the extension by
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
+FLAME_LOCK = LOCK.with_name("flame.txt")
 DOWNLOAD_GB, DISK_GB = installer.DOWNLOAD_BYTES / 1e9, installer.DISK_BYTES / 1e9
 STOP_PATIENCE = 2.0  # seconds the installer has to end by itself
 _ASIDE = re.compile(r"engine\.removed-\d+")  # name of a folder that holds what is being removed
@@ -81,9 +82,14 @@ def _versions(place: str) -> dict:
     found = {}
     for info in Path(place).glob("lib/python*/site-packages/*.dist-info" if os.name != "nt" else "Lib/site-packages/*.dist-info"):
         name, _, version = info.name.removesuffix(".dist-info").partition("-")
-        if name in ("torch", "torchaudio", "transformers", "diffusers", "numpy"):
+        if name in ("torch", "torchaudio", "transformers", "diffusers", "numpy", "smplx"):
             found[name] = version
     return found
+
+
+def has_flame_extra() -> bool:
+    """Whether smplx is in this extension's own environment."""
+    return "smplx" in state().versions
 
 
 def may_download() -> bool:
@@ -97,8 +103,8 @@ def may_download() -> bool:
 class Installation:
     """An installation that goes on in a process of its own; a thread reads what it tells."""
 
-    def __init__(self, place: str, wheels: str | None, online: bool, lock: str | None = None):
-        self.place, self.wheels, self.online, self.lock = place, wheels, online, lock or str(LOCK)
+    def __init__(self, place: str, wheels: str | None, online: bool, lock: str | None = None, extra: bool = False):
+        self.place, self.wheels, self.online, self.lock, self.extra = place, wheels, online, lock or str(LOCK), extra
         self.fraction, self.message, self.error, self.log = 0.0, "Looking for a Python", "", []
         self.over = self.stopped = False
         self.pace = jobs.Pace()
@@ -145,6 +151,8 @@ class Installation:
             command += ["--wheels", self.wheels]
         if self.online:
             command += ["--online"]
+        if self.extra:
+            command += ["--extra"]
         with self._mutex:
             if self.stopped:
                 return
@@ -184,9 +192,18 @@ last_error = ""  # of the last installation, for the preferences to show
 
 def begin(wheels: str | None, online: bool) -> Installation:
     """Start installing, completing or repairing this extension's environment; the preferences show how far it is."""
+    return _begin(Installation(folder(), wheels, online))
+
+
+def begin_flame_extra(wheels: str | None, online: bool) -> Installation:
+    """Start adding smplx to this extension's environment, which must be complete; the preferences show how far it is."""
+    return _begin(Installation(folder(), wheels, online, str(FLAME_LOCK), extra=True))
+
+
+def _begin(installation: Installation) -> Installation:
     global running, last_error
     last_error = ""
-    running = Installation(folder(), wheels, online)
+    running = installation
     if not bpy.app.background:
         bpy.app.timers.register(_look, first_interval=LOOK_SECONDS)
     return running

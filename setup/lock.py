@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pins and hashes the lists of requirements/; needs the network, and `uv` on PATH. Installs nothing.
+
+    lock.py [LIST …]    X.in becomes X.txt; without LIST all of them. Versions that still fit are kept.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+LISTS = Path(__file__).resolve().parent.parent / "requirements"
+ORDER = ("engine", "develop", "flame", "test")  # a later list is constrained by the earlier ones
+NEEDS_313 = ("bpy-5.2",)  # the others are for Python 3.11
+# triton (0.6 GB) compiles models for graphics cards, which torch.compile asks for and the engine never does.
+# The packages that smplx asks for, torch and numpy, are the engine's.
+MORE = {"engine": ["--no-emit-package", "triton"], "flame": ["--no-deps"]}
+
+
+def command(uv: str, name: str) -> list[str]:
+    """What makes the lock of a list, run in the folder of the lists: the lock names its sources relative to it."""
+    return [uv, "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header", "--no-emit-index-url",
+            "--no-emit-find-links", "--python-version", "3.13" if name in NEEDS_313 else "3.11", *MORE.get(name, []),
+            f"{name}.in", "--output-file", f"{name}.txt"]
+
+
+def main() -> int:
+    uv = shutil.which("uv")
+    if uv is None:
+        print("There is no uv on PATH: install it (pip install uv) and run this again", file=sys.stderr)
+        return 1
+    names = sys.argv[1:] or [*ORDER, *sorted(path.stem for path in LISTS.glob("bpy-*.in"))]
+    for name in names:
+        if subprocess.run(command(uv, name), cwd=LISTS).returncode:
+            print(f"requirements/{name}.in could not be locked", file=sys.stderr)
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
