@@ -3,9 +3,12 @@
 
 import bpy
 
+from ..scene.engine import session
 from ..scene.heads import channel_preview, flame, head
+from ..scene.media import flame_check
 from ..thunder_core.face import mapping
 from .on_character import OnCharacter
+from .slices import SlicedWork
 
 
 def _channels(self, context, text):
@@ -77,5 +80,45 @@ class THUNDER_OT_fit_flame_bones(_OfFlameHead, bpy.types.Operator):
         return f"Bones moved by up to {1000 * moved:.1f} mm"
 
 
+class THUNDER_OT_check_with_smplx(SlicedWork, bpy.types.Operator):
+    """Compare this head on the current frame with the same FLAME file posed by smplx. Needs the FLAME extra"""
+
+    bl_idname = "thunder.check_with_smplx"
+    bl_label = "Check with smplx…"
+    bl_options = {"INTERNAL"}
+
+    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", description="FLAME model file that this head was made from")
+    filter_glob: bpy.props.StringProperty(default="*.pkl;*.npz", options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context):
+        if flame.chosen(context) is None:
+            cls.poll_message_set("No head from a FLAME file is selected: add one with Head from FLAME File")
+            return False
+        return super().poll(context)
+
+    def invoke(self, context, event):
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context):
+        if bpy.app.background or context.window is None:
+            return super().execute(context)
+        return super().invoke(context, None)  # the file is chosen: go on in slices
+
+    def begin(self, context):
+        model = flame_check.load_model(self.filepath)
+        return "Checking with smplx", self.check(context.scene, head.resolve(flame.chosen(context)), model)
+
+    def check(self, scene, rig, model):
+        answer = yield from flame_check.compare(session.client(), scene, rig, model)
+        self.text = (f"In this pose the head is off from smplx {answer['smplx']} by {answer['rig']:.3f} mm at most; "
+                     f"Thunder's skinning of the file by {answer['skinning']:.4f} mm")
+
+    def finish(self, context):
+        self.report({"INFO"}, self.text)
+        return {"FINISHED"}
+
+
 register, unregister = bpy.utils.register_classes_factory((
-    THUNDER_OT_preview_retarget, THUNDER_OT_measure_retarget, THUNDER_OT_fit_flame_bones))
+    THUNDER_OT_preview_retarget, THUNDER_OT_measure_retarget, THUNDER_OT_fit_flame_bones, THUNDER_OT_check_with_smplx))

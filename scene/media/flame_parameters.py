@@ -35,9 +35,13 @@ def export(scene, rig, first: int, last: int, path: str) -> None:
     if last < first:
         raise BadRequest(f"Frames {first} to {last} are none: choose a range that goes forward")
     clock = Clock.of(scene, first)
-    numbers = replace(rig, driver=_Numbers(rig.driver.rig))
-    *_, motion = reading.read(numbers, (), clock, (last - first + 1) / clock.fps, clock.fps)
+    *_, motion = reading.read(own_values(rig), (), clock, (last - first + 1) / clock.fps, clock.fps)
     parameters.write(path, parameters_of(motion.expression, rig.driver, rig.mesh, rig.armature, clock.fps))
+
+
+def own_values(rig):
+    """A FLAME rig of which `reading.read` gives the values of its own tracks, as the motion's expression [T, tracks]."""
+    return replace(rig, driver=_Numbers(rig.driver.rig))
 
 
 def parameters_of(values: np.ndarray, driver: retarget.RetargetDriver, mesh, armature, fps: float) -> parameters.Parameters:

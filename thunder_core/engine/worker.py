@@ -313,6 +313,16 @@ class Worker:
         write_sound(out, speech)
         return {"sound": out, "rate": int(speech.rate), "seconds": speech.seconds}
 
+    def _check_flame(self, args, progress):
+        files = args.get("arrays")
+        if not isinstance(files, dict):
+            raise BadRequest("The request lacks “arrays”: the extension and its engine differ in version")
+        arrays = {name: _array(files, name) for name in files}
+        progress(0.1, "Loading smplx")
+        from .flame_check import check
+
+        return check(arrays)
+
     def _release(self, args, progress):
         self.engine = None
         import gc
@@ -327,8 +337,8 @@ class Worker:
         return {}
 
     VERBS = {
-        "hello": _hello, "generate": _generate, "score": _score, "closures": _closures, "listen": _listen, "release": _release,
-        "quit": _quit,
+        "hello": _hello, "generate": _generate, "score": _score, "closures": _closures, "listen": _listen, "check_flame": _check_flame,
+        "release": _release, "quit": _quit,
     }
 
     def _folder_for_arrays(self, args):

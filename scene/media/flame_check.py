@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A FLAME head in the scene compared with what smplx makes of the same file in the same pose."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import bpy
+import numpy as np
+
+from ...thunder_core.client import Client
+from ...thunder_core.errors import BadHead
+from ...thunder_core.face.head import Head, load_head
+from ..animation import reading
+from ..animation.timing import Clock
+from ..heads import build, flame
+from ..host.jobs import Step
+from ..takes.generation import ask
+from . import flame_parameters
+
+
+def load_model(path: str) -> Head:
+    """The model in a FLAME file, read by our own restricted reader. Raises BadHead."""
+    model = load_head(bpy.path.abspath(path))
+    if not model.identity.shape[2]:
+        raise BadHead("This file holds a head of Thunder's own: choose the FLAME file that this head was made from")
+    return model
+
+
+def compare(client: Client, scene, rig, model: Head) -> Iterator[Step]:
+    """Steps that compare the head as it is seen on this frame with smplx; the value is the engine's answer to “check_flame”.
+
+    rig: what head.resolve gives for the head.  model: of the FLAME file it was made from; the engine is sent its arrays,
+    never the file's path, which smplx would unpickle. Raises ThunderError.
+    """
+    arrays = {name: getattr(model, name) for name in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "identity")}
+    for step in _pose(scene, rig):
+        if isinstance(step, dict):
+            arrays |= step
+        else:
+            yield Step(0.05 + 0.2 * step, "Reading the pose", busy=True)
+    betas = np.zeros(model.identity.shape[2], np.float32)
+    count = min(len(betas), len(arrays["betas"]))
+    betas[:count] = arrays["betas"][:count]
+    files = {}
+    try:
+        for name, array in (arrays | {"betas": betas}).items():
+            files[name] = client.put_array(array)
+            yield Step(0.28, "Writing the model")
+        answer = yield from ask(client, "check_flame", (0.3, 0.95), "Checking with smplx", arrays=files)
+    finally:
+        for file in files.values():
+            if os.path.exists(file):
+                os.remove(file)
+    return answer
+
+
+def _pose(scene, rig) -> Iterator[float | dict]:
+    """Fractions, at last the pose of this frame and the vertices that are seen, by the names of “check_flame”."""
+    clock = Clock.of(scene, scene.frame_current)
+    own = flame_parameters.own_values(rig)
+    for read in reading.read(own, (), clock, 1 / clock.fps, clock.fps):
+        if isinstance(read, float):
+            yield read
+    values = read.expression[:1]
+    pose = flame_parameters.parameters_of(values, rig.driver, rig.mesh, rig.armature, clock.fps)
+    yield {"expression": pose.expression[0], "betas": pose.betas[0], "jaw": pose.jaw_pose[0], "neck": pose.neck_pose[0],
+           "eyes": np.stack([pose.leye_pose[0], pose.reye_pose[0]]), "seen": _seen(rig)}
+
+
+def _seen(rig) -> np.ndarray:
+    """Vertices of the head as Blender shows them now, [V, 3] metres in the armature's space and FLAME's axes."""
+    graph = bpy.context.evaluated_depsgraph_get()
+    graph.update()
+    data = rig.mesh.evaluated_get(graph).data
+    points = np.empty(3 * len(data.vertices), np.float32)
+    data.vertices.foreach_get("co", points)
+    return build.blender_to_flame(points.reshape(-1, 3))

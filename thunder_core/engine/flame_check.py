@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A FLAME model posed by smplx, and how far our skinning and a rig in Blender are from that.
+
+smplx is the FLAME extra (requirements/flame.txt); its licence allows non-commercial research only. It is given arrays and
+never a path: of a file it would run whatever the pickle asks for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import metadata
+
+import numpy as np
+import torch
+
+from ..errors import BadRequest, NoEngine
+from ..face.head import Head, load_head
+from .flame import FlameLayer
+
+MODEL = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "identity")  # arrays of face.head.Head
+POSE = ("expression", "betas", "jaw", "neck", "eyes")
+RANDOM_POSES, SEED = 8, 0
+EXPRESSION_SPREAD, ROTATION_SPREAD = 1.0, 0.3  # of the random poses: standard deviations of the model, radians
+_PARENTS = (-1, 0, 1, 1, 1)  # of FLAME's joints: root, neck, jaw, left eye, right eye
+
+
+def check(arrays: dict[str, np.ndarray]) -> dict:
+    """Pose a model with smplx and measure the distance to others who pose it, mm at the worst vertex.
+
+    arrays: the model (MODEL, shapes as in face.head.Head), one pose (expression [n], betas [m], jaw, neck [3], eyes [2, 3];
+    rotation vectors in radians) and `seen` [V, 3], metres: the vertices that Blender shows in this pose.
+    Returns {"rig": mm by which `seen` is off, "skinning": the same of our FLAME layer in random poses, "smplx": version}.
+    Raises BadRequest when the arrays do not fit together, NoEngine when smplx is not installed.
+    """
+    head = _head(arrays)
+    pose = [_tensor(arrays[name])[None] for name in POSE]
+    rig = _smplx(head, *pose)[0] - _tensor(arrays["seen"])
+    expression, betas, jaw, neck, eyes = _random_poses(head)
+    with torch.no_grad():
+        ours = FlameLayer(head, dtype=torch.float64)(expression, jaw, neck, eyes)
+    skinning = ours - _smplx(head, expression, betas, jaw, neck, eyes)
+    return {"rig": _millimetres(rig), "skinning": _millimetres(skinning), "smplx": metadata.version("smplx")}
+
+
+def _head(arrays: dict[str, np.ndarray]) -> Head:
+    missing = [name for name in (*MODEL, *POSE, "seen") if name not in arrays]
+    if missing:
+        raise BadRequest(f"The request lacks “{missing[0]}”: the extension and its engine differ in version")
+    vertices, expression = len(arrays["v_template"]), arrays["shapedirs"].shape[-1]
+    identity = arrays["identity"].shape[-1]
+    shapes = {
+        "v_template": (vertices, 3), "shapedirs": (vertices, 3, expression), "posedirs": (vertices, 3, 36),
+        "J_regressor": (5, vertices), "weights": (vertices, 5), "identity": (vertices, 3, identity),
+        "expression": (expression,), "betas": (identity,), "jaw": (3,), "neck": (3,), "eyes": (2, 3),
+    }
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise BadRequest(f"“{name}” has the shape {list(arrays[name].shape)}, not {list(shape)}: choose the FLAME file again")
+    if arrays["seen"].shape != (vertices, 3):
+        raise BadRequest(f"The head in the scene has {len(arrays['seen'])} vertices and the file {vertices}: choose the FLAME file "
+                         "that it was made from")
+    if not all(np.isfinite(arrays[name]).all() for name in (*shapes, "seen")):
+        raise BadRequest("The head's pose is not finite: look for a broken driver or key")
+    return replace(load_head(), **{name: np.asarray(arrays[name], np.float32) for name in MODEL})
+
+
+def _smplx(head: Head, expression, betas, jaw, neck, eyes) -> torch.Tensor:
+    """Vertices [B, V, 3], metres, by smplx's linear blend skinning in double precision."""
+    try:
+        from smplx.lbs import lbs
+    except ImportError as error:
+        raise NoEngine("smplx is not installed: install the FLAME extra in the preferences") from error
+    pose = torch.cat([torch.zeros_like(jaw), neck, jaw, eyes[:, 0], eyes[:, 1]], 1)
+    directions = torch.cat([_tensor(head.identity), _tensor(head.shapedirs)], 2)
+    template = _tensor(head.v_template).expand(len(jaw), -1, -1)
+    correctives = _tensor(head.posedirs).reshape(-1, 36).T
+    with torch.no_grad():
+        vertices, _ = lbs(torch.cat([betas, expression], 1), pose, template, directions, correctives, _tensor(head.J_regressor),
+                          torch.tensor(_PARENTS), _tensor(head.weights))
+    return vertices
+
+
+def _random_poses(head: Head) -> tuple[torch.Tensor, ...]:
+    draw = np.random.default_rng(SEED).normal
+    expression = draw(0, EXPRESSION_SPREAD, (RANDOM_POSES, head.channels))
+    jaw, neck = (draw(0, ROTATION_SPREAD, (RANDOM_POSES, 3)) for _ in range(2))
+    eyes = draw(0, ROTATION_SPREAD, (RANDOM_POSES, 2, 3))
+    betas = np.zeros((RANDOM_POSES, head.identity.shape[2]))
+    return tuple(map(_tensor, (expression, betas, jaw, neck, eyes)))
+
+
+def _tensor(array) -> torch.Tensor:
+    return torch.as_tensor(np.asarray(array, np.float64))
+
+
+def _millimetres(difference: torch.Tensor) -> float:
+    return 1e3 * float(difference.norm(dim=-1).max())
