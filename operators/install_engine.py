@@ -26,6 +26,33 @@ def wheels_folder() -> str:
     return bpy.path.abspath(chosen.wheels) if chosen and chosen.wheels else ""
 
 
+def may_install(operator) -> bool:
+    """Whether packages can be installed now; if not, the operator's button says why."""
+    if install.folder() is None:
+        operator.poll_message_set("Thunder is not installed as an extension, so there is no folder for the engine")
+        return False
+    if install.running is not None:
+        operator.poll_message_set("The engine is being installed")
+        return False
+    if not nothing_runs(operator):
+        return False
+    if not install.may_download() and not os.path.isdir(wheels_folder()):
+        operator.poll_message_set("Turn on Allow Online Access in the System preferences, or choose a folder of wheels")
+        return False
+    return True
+
+
+def wait_in_background(operator, begun) -> set[str]:
+    """Without a window wait for the end of an installation; what the operator returns."""
+    if bpy.app.background:
+        begun.wait()
+        install.settle()
+        if install.last_error:
+            operator.report({"ERROR"}, install.last_error)
+            return {"CANCELLED"}
+    return {"FINISHED"}
+
+
 class THUNDER_OT_install_engine(bpy.types.Operator):
     """Install the engine into its own environment. Blender and other add-ons are not changed"""
 
@@ -35,18 +62,7 @@ class THUNDER_OT_install_engine(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if install.folder() is None:
-            cls.poll_message_set("Thunder is not installed as an extension, so there is no folder for the engine")
-            return False
-        if install.running is not None:
-            cls.poll_message_set("The engine is being installed")
-            return False
-        if not nothing_runs(cls):
-            return False
-        if not install.may_download() and not os.path.isdir(wheels_folder()):
-            cls.poll_message_set("Turn on Allow Online Access in the System preferences, or choose a folder of wheels")
-            return False
-        return True
+        return may_install(cls)
 
     @classmethod
     def description(cls, context, properties):
@@ -61,19 +77,59 @@ class THUNDER_OT_install_engine(bpy.types.Operator):
         size = f"About {install.DOWNLOAD_GB:.1f} GB to download" if not wheels_folder() else "Reads the folder of wheels"
         return context.window_manager.invoke_confirm(
             self, event, title=label(kind), confirm_text="Install",
-            message=f"{size}, {install.DISK_GB:.0f} GB of disk space. You can keep working, and cancel at any time")
+            message=f"{size}, {install.DISK_GB:.1f} GB of disk space, about {install.MINUTES} minutes. "
+                    "You can keep working, and cancel at any time")
 
     def execute(self, context):
         session.stop()  # a running engine would hold its files
         wheels = wheels_folder()
-        begun = install.begin(wheels or None, online=install.may_download() and not wheels)
-        if bpy.app.background:
-            begun.wait()
-            install.settle()
-            if install.last_error:
-                self.report({"ERROR"}, install.last_error)
-                return {"CANCELLED"}
-        return {"FINISHED"}
+        return wait_in_background(self, install.begin(wheels or None, online=install.may_download() and not wheels))
+
+
+FLAME_LICENCE = (
+    "smplx is the Max Planck Society's own program for FLAME and related models.",
+    "Its licence allows non-commercial scientific research, education and art only:",
+    "no commercial use of any kind, and no training of networks for commercial use.",
+    "The FLAME file that you have comes under a licence of its own.",
+    "Thunder does not need smplx: only “Check with smplx” uses it.",
+    "With “Accept and Install” you agree to the licence of smplx.",
+)
+
+
+class THUNDER_OT_install_flame_extra(bpy.types.Operator):
+    """Add smplx to the engine, to check heads from FLAME files. Its licence allows non-commercial research only and is shown first"""
+
+    bl_idname = "thunder.install_flame_extra"
+    bl_label = "Install FLAME Extra…"
+    bl_options = {"INTERNAL"}
+
+    accepted: bpy.props.BoolProperty(options={"HIDDEN", "SKIP_SAVE"}, description="The licence of smplx is accepted")
+
+    @classmethod
+    def poll(cls, context):
+        if not may_install(cls):
+            return False
+        if install.state().kind != "READY":
+            cls.poll_message_set("Install the engine first")
+            return False
+        return True
+
+    def invoke(self, context, event):
+        self.accepted = True
+        return context.window_manager.invoke_props_dialog(self, width=480, title="Licence of smplx", confirm_text="Accept and Install")
+
+    def draw(self, context):
+        column = self.layout.column(align=True)
+        for line in FLAME_LICENCE:
+            column.label(text=line)
+
+    def execute(self, context):
+        if not self.accepted:
+            self.report({"ERROR"}, "smplx is for non-commercial research only: accept its licence (accepted=True) to install it")
+            return {"CANCELLED"}
+        session.stop()
+        wheels = wheels_folder()
+        return wait_in_background(self, install.begin_flame_extra(wheels or None, online=install.may_download() and not wheels))
 
 
 class THUNDER_OT_stop_installation(bpy.types.Operator):
@@ -112,7 +168,7 @@ class THUNDER_OT_remove_engine(bpy.types.Operator):
     def invoke(self, context, event):
         return context.window_manager.invoke_confirm(
             self, event, title="Remove Engine", confirm_text="Remove",
-            message=f"Frees about {install.DISK_GB:.0f} GB. Reinstall it to generate takes")
+            message=f"Frees about {install.DISK_GB:.1f} GB. Reinstall it to generate takes")
 
     def execute(self, context):
         session.stop()
@@ -155,7 +211,8 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
         yield Step(1.0, "Engine is running")
 
 
-CLASSES = (THUNDER_OT_install_engine, THUNDER_OT_stop_installation, THUNDER_OT_remove_engine, THUNDER_OT_check_engine)
+CLASSES = (THUNDER_OT_install_engine, THUNDER_OT_install_flame_extra, THUNDER_OT_stop_installation, THUNDER_OT_remove_engine,
+           THUNDER_OT_check_engine)
 _register, _unregister = bpy.utils.register_classes_factory(CLASSES)
 
 

@@ -55,15 +55,24 @@ def _own(box, context, preferences) -> None:
             box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
         else:
             download = "" if preferences.wheels else f"About {install.DOWNLOAD_GB:.1f} GB to download, "
-            _fine_print(box, f"{download}{install.DISK_GB:.0f} GB of disk space, in its own folder",
+            _fine_print(box, f"{download}{install.DISK_GB:.1f} GB of disk space, about {install.MINUTES} minutes",
                         "Blender and other add-ons are not changed")
     if state.kind != "ABSENT":
         row = box.row()
         if state.kind == "READY":
             row.operator("thunder.install_engine", text="Repair", icon="TOOL_SETTINGS")
         row.operator("thunder.remove_engine", text="Remove", icon="TRASH")
+    if state.kind == "READY":
+        _flame_extra(box)
     if state.kind != "READY" or preferences.wheels:
         box.prop(preferences, "wheels")
+
+
+def _flame_extra(box) -> None:
+    if install.has_flame_extra():
+        _fine_print(box, f"FLAME extra: smplx {install.state().versions['smplx']}, for non-commercial research only")
+    else:
+        box.operator("thunder.install_flame_extra", icon="USER")
 
 
 def _other_python(box, preferences) -> None:

@@ -25,7 +25,7 @@ from ..host import jobs
 PACKAGE = __package__.removesuffix(".scene.engine")  # the name Blender knows the extension by
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
 FLAME_LOCK = LOCK.with_name("flame.txt")
-DOWNLOAD_GB, DISK_GB = installer.DOWNLOAD_BYTES / 1e9, installer.DISK_BYTES / 1e9
+DOWNLOAD_GB, DISK_GB, MINUTES = installer.DOWNLOAD_BYTES / 1e9, installer.DISK_BYTES / 1e9, installer.MINUTES
 STOP_PATIENCE = 2.0  # seconds the installer has to end by itself
 _ASIDE = re.compile(r"engine\.removed-\d+")  # name of a folder that holds what is being removed
 LOOK_SECONDS = 0.25  # between two looks at how far it is

@@ -3,6 +3,7 @@
 
 import os
 import pickle
+import re
 import time
 
 import numpy as np
@@ -13,13 +14,17 @@ from test_head import flame
 from timing import keeps
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A file in FLAME's layout (see made_flame) and what is in it."""
+def made_flame_from_bundled(**options):
     from pathlib import Path
 
     with np.load(Path(__file__).resolve().parents[2] / "weights" / "head.npz") as asset:
-        found = made_flame({name: asset[name] for name in asset.files}, seed=11, own=0.0004)
+        return made_flame({name: asset[name] for name in asset.files}, **options)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A file in FLAME's layout (see made_flame) and what is in it."""
+    found = made_flame_from_bundled(seed=11, own=0.0004)
     folder = tmp_path_factory.mktemp("flame")
     found.write(folder / "flame.npz")
     found.write(folder / "flame2020.pkl")
@@ -259,6 +264,51 @@ def test_parameters_are_exported_frame_by_frame(blender, room, core, made, tmp_p
     for name, bone in (("jaw_pose", "jaw"), ("neck_pose", "neck"), ("leye_pose", "eye_left"), ("reye_pose", "eye_right")):
         assert np.allclose(data[name], turns[bone], atol=1e-5), name
     assert not data["global_orient"].any() and not data["transl"].any()
+
+
+@pytest.fixture
+def checked(room, monkeypatch):
+    """What *Check with smplx* measured, by calls of the returned function."""
+    operator = room("operators.flame_head").THUNDER_OT_check_with_smplx
+    texts = []
+    monkeypatch.setattr(operator, "finish", lambda self, context: texts.append(self.text) or {"FINISHED"})
+
+    def check(blender, path):
+        assert blender.ops.thunder.check_with_smplx(filepath=str(path)) == {"FINISHED"}
+        numbers = re.fullmatch(r"In this pose the head is off from smplx 0\.1\.28 by ([\d.]+) mm at most; "
+                               r"Thunder's skinning of the file by ([\d.]+) mm", texts.pop())
+        return [float(number) for number in numbers.groups()]
+
+    return check
+
+
+def test_a_head_is_checked_with_smplx_on_the_frame_that_is_seen(blender, core, made, checked):
+    found, folder = made
+    mesh = add(blender, folder)
+    assert checked(blender, folder / "flame2020.pkl")[0] == 0.0, "at rest"
+    posed = pose(mesh, core, 1)
+    theirs = flame(parts(found.data), *posed, core("rotation"))
+    off = 1e3 * np.linalg.norm(evaluated(blender, mesh) - theirs, axis=1).max()
+    assert 0.01 < off < 1.0, "bones stay where they are, FLAME's joints move a little with expression"
+    rig, skinning = checked(blender, folder / "flame2020.pkl")
+    assert abs(rig - off) < 2e-3 and skinning < 1e-3
+    for point in mesh.data.shape_keys.key_blocks["expression001"].data:
+        point.co.z += 0.005
+    mesh.data.shape_keys.key_blocks["expression001"].value = 1.0
+    assert checked(blender, folder / "flame.npz")[0] > 3.0, "a key that was sculpted"
+
+
+def test_smplx_is_not_given_a_file_that_is_not_the_heads(blender, made, tmp_path):
+    _, folder = made
+    add(blender, folder)
+    path = tmp_path / "evil.pkl"
+    path.write_bytes(pickle.dumps({"v_template": Runs(tmp_path / "canary")}))
+    with pytest.raises(RuntimeError, match="nothing in it was run"):
+        blender.ops.thunder.check_with_smplx(filepath=str(path))
+    assert not (tmp_path / "canary").exists()
+    other = made_flame_from_bundled(seed=12, inner_mouth=True).write(tmp_path / "other.npz")
+    with pytest.raises(RuntimeError, match="choose the FLAME file that it was made from"):
+        blender.ops.thunder.check_with_smplx(filepath=str(other))
 
 
 class Runs:
