@@ -12,7 +12,9 @@
 #   make fuzz          new input for every parser for MINUTES=10; what goes wrong is written to out/fuzz/
 #   make train-smoke   every stage of training, a few steps each, on a corpus made for it (3 minutes)
 #   make engine        only the engine's environment
-#   make lint          ruff's checks of every Python file
+#   make lint          ruff's checks of every Python file, and types by mypy
+#   make locks         requirements/*.txt from requirements/*.in (needs uv)
+#   make licences      docs/reference/licences.md: the licences of everything a user installs
 #   make platforms     whether every locked package has a wheel for Linux, Windows and macOS (needs uv)
 #   make package       out/thunder-VERSION.zip, what Blender installs
 #   make clean         removes out/ and the environments
@@ -32,7 +34,7 @@ WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-window docs-pictures bench train-smoke engine package lint clean
+.PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-window docs-pictures bench train-smoke engine package lint licences locks clean
 
 demo:
 	@$(WITH_DEVELOP) && \
@@ -102,7 +104,13 @@ engine:
 	@setup/python.sh environment.py engine
 
 lint:
-	@$(WITH_TESTED_ENGINE) && "$$engine" -m ruff check .
+	@$(WITH_TESTED_ENGINE) && "$$engine" -m ruff check . && "$$engine" -m mypy
+
+licences:
+	@$(WITH_ENGINE) && "$$engine" setup/licences.py
+
+locks:
+	@setup/python.sh lock.py
 
 platforms:
 	@setup/python.sh platforms.py

@@ -108,9 +108,9 @@ class THUNDER_OT_check_with_smplx(SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         model = flame_check.load_model(self.filepath)
-        return "Checking with smplx", self.check(context.scene, head.resolve(flame.chosen(context)), model)
+        return "Checking with smplx", self.compare(context.scene, head.resolve(flame.chosen(context)), model)
 
-    def check(self, scene, rig, model):
+    def compare(self, scene, rig, model):
         answer = yield from flame_check.compare(session.client(), scene, rig, model)
         self.text = (f"In this pose the head is off from smplx {answer['smplx']} by {answer['rig']:.3f} mm at most; "
                      f"Thunder's skinning of the file by {answer['skinning']:.4f} mm")

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 NEEDED = {
-    "blender_manifest.toml", "__init__.py", "LICENSE", "bake.py", "cli/bake.py", "cli/script.py", "requirements/engine.txt", "thunder_core/engine/worker.py",
+    "blender_manifest.toml", "__init__.py", "LICENSE", "bake.py", "cli/bake.py", "cli/script.py", "requirements/engine.txt", "requirements/flame.txt", "thunder_core/engine/worker.py",
     "thunder_core/client.py", "thunder_core/engine/engine.py", "weights/README.md", "weights/head.npz", "weights/encoder.safetensors",
     "weights/m2s.safetensors", "weights/denoiser.safetensors", "assets/sample.wav",
 }
@@ -51,7 +51,7 @@ def test_the_package_holds_what_is_needed_and_nothing_else(package):
     tops = {name.split("/")[0] for name in names}
     assert not tops & UNWANTED, tops & UNWANTED
     assert not [name for name in names if name.split("/")[0].startswith(".") or "__pycache__" in name]
-    assert not [name for name in names if name.startswith("requirements/") and name != "requirements/engine.txt"]
+    assert not [name for name in names if name.startswith("requirements/") and name not in NEEDED | {"requirements/"}]
     assert {name for name in names if name.startswith("assets/") and not name.endswith("/")} == {"assets/sample.wav"}
     assert not [name for name in names - {"assets/sample.wav"} if name.endswith((".wav", ".mp3", ".flac", ".pt", ".ckpt", ".pkl"))]
 

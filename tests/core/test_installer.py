@@ -5,6 +5,7 @@ import ensurepip
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -52,14 +53,18 @@ def wheel(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def lock(wheel, tmp_path_factory):
-    path = tmp_path_factory.mktemp("lock") / "engine.txt"
-    path.write_text(f"torch==1.0 ; python_version > '3' \\\n    --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
-                    "    # via the tests\n")
+    return make_lock(tmp_path_factory.mktemp("lock") / "engine.txt", wheel)
+
+
+def make_lock(path, wheel):
+    name, version, *_ = wheel.name.split("-")
+    path.write_text(f"{name}=={version} ; python_version > '3' \\\n"
+                    f"    --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n    # via the tests\n")
     return path
 
 
-def begin(folder, lock, wheels=None, **options):
-    command = [sys.executable, "-I", SCRIPT, "--folder", str(folder), "--lock", str(lock)]
+def begin(folder, lock, wheels=None, extra=False, **options):
+    command = [sys.executable, "-I", SCRIPT, "--folder", str(folder), "--lock", str(lock), *["--extra"] * extra]
     return subprocess.Popen(command + (["--wheels", str(wheels)] if wheels else []), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, **options)
 
@@ -194,6 +199,39 @@ def test_a_package_that_pip_has_lost_track_of_is_installed_again(installed, lock
         (known / name).unlink(missing_ok=True)
     assert install(installed, lock, wheel.parent) == (0, {"event": "done"})
     assert (known / "RECORD").is_file()
+
+
+@pytest.fixture(scope="module")
+def extra(tmp_path_factory):
+    """A small package in place of smplx: (its lock, the folder of its wheel)."""
+    wheel = make_wheel(tmp_path_factory.mktemp("extra") / "wheels", "smplx", "0.1")
+    return make_lock(tmp_path_factory.mktemp("lock") / "flame.txt", wheel), wheel.parent
+
+
+def test_an_extra_is_added_to_a_complete_engine_which_stays_as_it_is(installed, lock, wheel, extra):
+    assert install(installed, lock, wheel.parent) == (0, {"event": "done"})
+    stamp, before = (installed / installer.STAMP).read_bytes(), contents(installed)
+    assert install(installed, extra[0], extra[1], extra=True) == (0, {"event": "done"})
+    assert (installed / installer.STAMP).read_bytes() == stamp and not (installed / installer.DOWNLOADS).exists()
+    added = {name for name in contents(installed).keys() - before.keys() if "__pycache__" not in name}
+    assert added and all("site-packages/smplx" in name for name in added)
+    (package,) = installed.rglob("site-packages/smplx/__init__.py")
+    package.unlink()
+    assert install(installed, extra[0], extra[1], extra=True) == (0, {"event": "done"}) and package.is_file()
+
+
+def test_an_extra_needs_an_engine(tmp_path, extra):
+    code, last = install(tmp_path / "engine", extra[0], extra[1], extra=True)
+    assert code == 1 and "install it first, then the extra" in last["message"] and not (tmp_path / "engine").exists()
+
+
+def test_an_extra_that_fails_leaves_the_engine_complete(installed, lock, wheel, extra, tmp_path):
+    assert install(installed, lock, wheel.parent) == (0, {"event": "done"})
+    for package in [*installed.rglob("site-packages/smplx*")]:
+        shutil.rmtree(package)
+    code, last = install(installed, extra[0], tmp_path, extra=True)
+    assert code == 1 and "no wheel of “smplx”" in last["message"]
+    assert (installed / installer.STAMP).is_file()
 
 
 def test_an_environment_of_an_earlier_version_is_known(installed, lock):

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What installing the engine takes: bytes to download, bytes on disk, seconds, and the largest packages.
+
+`python bench/install.py` downloads the wheels that requirements/engine.txt names for this system and Python, installs them
+with the add-on's own installer into a new temporary folder, prints the table, and writes bench/results/install.txt. Needs
+the network or a package index that pip is configured for, and 10 GB for a while; both folders are removed at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from thunder_core import installer  # noqa: E402
+
+LOCK = ROOT / "requirements" / "engine.txt"
+RESULTS = ROOT / "bench" / "results" / "install.txt"
+SHOWN = 12  # packages
+
+
+def run(command: list[str]) -> float:
+    """Seconds that a command takes. Raises RuntimeError with its last words when it fails."""
+    began = time.monotonic()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        words = process.stdout.read()  # stdin stays open: the installer ends when it is closed
+    if process.returncode:
+        raise RuntimeError(f"{command[0]} failed:\n{words[-2000:]}")
+    return time.monotonic() - began
+
+
+def bytes_of(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
+
+
+def bytes_by_package(folder: Path) -> Counter:
+    """Bytes on disk of each package in the environment at `folder`, by what its RECORD lists; NVIDIA's as one."""
+    code = ("import json; from importlib import metadata as m; print(json.dumps([[d.name, str(f.locate())] "
+            "for d in m.distributions() for f in d.files or []]))")
+    python = installer.python_in(str(folder))
+    listed = json.loads(subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True).stdout)
+    sizes: Counter = Counter()
+    for name, file in listed:
+        path = Path(file)
+        if path.is_file():
+            sizes["nvidia-* and cuda-*" if re.match("nvidia|cuda", name) else name] += path.stat().st_size
+    return sizes
+
+
+def measure() -> str:
+    with tempfile.TemporaryDirectory(prefix="thunder_bench_") as place:
+        wheels, engine = Path(place, "wheels"), Path(place, "engine")
+        download = run([sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps", "--require-hashes",
+                        "--only-binary", ":all:", "-r", str(LOCK), "-d", str(wheels)])
+        install = run([sys.executable, "-I", installer.__file__, "--folder", str(engine), "--lock", str(LOCK), "--wheels", str(wheels)])
+        disk = bytes_of(engine)
+        lines = [
+            f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, requirements/engine.txt", "",
+            f"download  {bytes_of(wheels) / 1e9:.2f} GB in {len(list(wheels.iterdir()))} wheels, {download:.0f} s",
+            f"disk      {disk / 1e9:.2f} GB",
+            f"install   {install:.0f} s from the downloaded wheels", "", "of the disk, MB",
+        ]
+        packages = bytes_by_package(engine)
+        lines += [f"{name:24}{size / 1e6:8.0f}" for name, size in packages.most_common(SHOWN)]
+        return "\n".join([*lines, f"{'the rest':24}{(disk - sum(s for _, s in packages.most_common(SHOWN))) / 1e6:8.0f}"]) + "\n"
+
+
+if __name__ == "__main__":
+    table = measure()
+    print(table, end="")
+    RESULTS.write_text(table, encoding="utf-8")

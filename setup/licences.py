@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The licences of everything a user installs (`make licences`): reads what the engine's packages say of themselves, writes
+docs/reference/licences.md. Runs in the engine's Python; fails when a licence is unknown or does not allow commercial use.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOCK = ROOT / "requirements" / "engine.txt"
+PAGE = ROOT / "docs" / "reference" / "licences.md"
+
+# SPDX ids of licences that let anybody use a package commercially.
+ALLOWED = frozenset({
+    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CNRI-Python", "ISC", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0",
+    "PSF-2.0", "Python-2.0", "Unlicense", "Zlib",
+})
+# What packages write where SPDX ids belong, or as a trove classifier, when only one licence can be meant.
+SPELLINGS = {
+    "Apache 2.0": "Apache-2.0", "Apache 2.0 License": "Apache-2.0", "Apache Software License": "Apache-2.0",
+    "BSD 3-Clause License": "BSD-3-Clause", "ISC License": "ISC", "MIT License": "MIT",
+}
+_NVIDIA = ("NVIDIA's own licence, whose file is in the wheel: no fee and no limit to non-commercial use, but no free software; Linux only, "
+           "for graphics cards")
+# Packages whose licence their metadata does not name by an SPDX id: what it is, and how we know or why it is accepted.
+EXCEPTIONS = {
+    "colorama": ("BSD-3-Clause", "says “BSD License”; its licence file has three clauses; Windows only"),
+    "cuda-toolkit": ("LicenseRef-NVIDIA-Proprietary", "an empty package that names the versions of the nvidia-* ones; Linux only"),
+    "jinja2": ("BSD-3-Clause", "says “BSD License”; its licence file has three clauses"),
+    "mpmath": ("BSD-3-Clause", "says “BSD”; its licence file has three clauses"),
+    "nvidia-cusparselt-cu13": ("LicenseRef-NVIDIA-Proprietary", "says “NVIDIA Proprietary Software” and carries no licence file; "
+                               "Linux only, for graphics cards"),
+    "nvidia-nvtx": ("Apache-2.0", "says “Apache 2.0” and, as a classifier, “Other/Proprietary License”"),
+    "scipy": ("BSD-3-Clause", "says “BSD License”; its licence file has three clauses"),
+    "sympy": ("BSD-3-Clause", "says “BSD”; its licence file has three clauses"),
+    "torchaudio": ("BSD-2-Clause", "says “BSD License”; its licence file has two clauses"),
+    **{f"nvidia-{name}": ("LicenseRef-NVIDIA-Proprietary", _NVIDIA) for name in (
+        "cublas", "cuda-cupti", "cuda-nvrtc", "cuda-runtime", "cudnn-cu13", "cufft", "cufile", "curand", "cusolver", "cusparse",
+        "nccl-cu13", "nvjitlink", "nvshmem-cu13")},
+}
+HOME_PAGES = ("homepage", "home", "repository", "source", "source code", "code")  # labels of project addresses, best first
+HEAD = """# Licences of what is installed
+
+The add-on and its weights are GPL-3.0-or-later. *Install Engine* downloads the packages below, unchanged, from where pip looks; none of them comes with the add-on. `make licences` writes this page from what the packages say of themselves; a test refuses a licence that is unknown or does not allow commercial use.
+
+Wheels carry libraries of others, whose licences lie beside them: soundfile libsndfile (LGPL-2.1-or-later, loaded at run time), numpy and scipy OpenBLAS (BSD) and the GCC runtime (GPL-3.0 with its runtime exception), Pillow image libraries, torch the parts its licence files name.
+
+The FLAME extra (smplx) is not among them: it is installed only by a person who accepts its licence, which allows non-commercial research alone.
+
+| package | version | licence | home page |
+|---|---|---|---|
+"""
+
+
+class Refused(Exception):
+    """A licence that is unknown, or does not allow commercial use."""
+
+
+@dataclass(frozen=True)
+class Package:
+    name: str
+    version: str
+    licence: str  # SPDX expression
+    home: str  # address, "" where the package names none
+    note: str  # why the licence is accepted where the metadata is not enough
+
+
+def locked(text: str) -> dict[str, list[str]]:
+    """name → versions of a lock's packages; what is needed on no system that Blender runs on is left out."""
+    packages: dict[str, list[str]] = {}
+    for name, version, marker in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)([^\\\n]*)", text, re.M):
+        if "sys_platform == 'emscripten'" not in marker:
+            packages.setdefault(name, []).append(version)
+    return packages
+
+
+def licence_of(name: str, about) -> tuple[str, str]:
+    """SPDX expression and note of a package. about: its metadata, None where it is not installed here. Raises Refused."""
+    if name in EXCEPTIONS:
+        return EXCEPTIONS[name]
+    if about is None:
+        raise Refused(f"{name} is not installed here: its licence cannot be read")
+    classifiers = [line.rpartition("::")[2].strip() for line in about.get_all("Classifier") or [] if line.startswith("License ::")]
+    said = [about.get("License-Expression"), (about.get("License") or "").strip(), *classifiers]
+    for text in filter(None, said):
+        expression = SPELLINGS.get(text, text)
+        if is_allowed(expression):
+            return expression, ""
+    raise Refused(f"{name}: {', '.join(text[:60] for text in said if text) or 'no licence'} is no licence known to allow commercial use")
+
+
+def is_allowed(expression: str) -> bool:
+    """Whether an SPDX expression of AND, OR and brackets permits commercial use: of alternatives one is enough."""
+    words = re.findall(r"[()]|[^\s()]+", expression)
+    try:
+        allowed = _either(words)
+    except IndexError:
+        return False
+    return allowed and not words
+
+
+def _either(words: list[str]) -> bool:
+    allowed = _both(words)
+    while words and words[0] == "OR":
+        words.pop(0)
+        allowed |= _both(words)
+    return allowed
+
+
+def _both(words: list[str]) -> bool:
+    allowed = _one(words)
+    while words and words[0] == "AND":
+        words.pop(0)
+        allowed &= _one(words)
+    return allowed
+
+
+def _one(words: list[str]) -> bool:
+    word = words.pop(0)
+    if word != "(":
+        return word in ALLOWED
+    allowed = _either(words)
+    return words.pop(0) == ")" and allowed
+
+
+def home_of(about) -> str:
+    """The home page that a package names, else "". about: its metadata."""
+    if about is None:
+        return ""
+    addresses = {label.strip().lower(): address.strip()
+                 for label, _, address in (line.partition(",") for line in about.get_all("Project-URL") or [])}
+    return about.get("Home-page") or next((addresses[label] for label in HOME_PAGES if label in addresses), "")
+
+
+def metadata_of(name: str):
+    try:
+        return metadata.metadata(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def packages() -> list[Package]:
+    """Everything that the engine's lock lists. Raises Refused."""
+    found = []
+    for name, versions in sorted(locked(LOCK.read_text(encoding="utf-8")).items()):
+        about = metadata_of(name)
+        licence, note = licence_of(name, about)
+        found.append(Package(name, " or ".join(versions), licence, home_of(about), note))
+    return found
+
+
+def page(listed: list[Package]) -> str:
+    rows = [f"| {each.name} | {each.version} | {each.licence} | {each.home or '–'} |" for each in listed]
+    noted: dict[str, list[str]] = {}
+    for each in listed:
+        if each.note:
+            noted.setdefault(each.note, []).append(each.name)
+    notes = [f"- {', '.join(names)}: {note}." for note, names in noted.items()]
+    return "\n".join([HEAD + "\n".join(rows), "", "Where the metadata is not enough:", "", *notes]) + "\n"
+
+
+def main() -> int:
+    try:
+        PAGE.write_text(page(packages()), encoding="utf-8")
+    except Refused as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

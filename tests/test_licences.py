@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every user installs may be used commercially, and docs/reference/licences.md lists it."""
+
+import re
+import sys
+from email.message import Message
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def licences():
+    """setup/licences.py, which is a script and no package."""
+    sys.path.insert(0, str(ROOT / "setup"))
+    try:
+        import licences
+    finally:
+        sys.path.remove(str(ROOT / "setup"))
+    return licences
+
+
+def about(**fields):
+    message = Message()
+    for name, value in fields.items():
+        message[name.replace("_", "-")] = value
+    return message
+
+
+def names_in(lock):
+    return set(re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "requirements" / f"{lock}.txt").read_text(encoding="utf-8"), re.M))
+
+
+def test_every_licence_of_the_engine_allows_commercial_use(licences):
+    listed = licences.locked(licences.LOCK.read_text(encoding="utf-8"))
+    assert len(listed) > 40
+    for name in listed:
+        if licences.metadata_of(name) is not None:  # of another system's packages the page has what was read there
+            licences.licence_of(name, licences.metadata_of(name))
+
+
+def test_the_page_lists_every_package_of_the_lock_with_its_version_and_licence(licences):
+    rows = dict(re.findall(r"^\| (\S+) \| (.+? \| .+?) \| ", licences.PAGE.read_text(encoding="utf-8").partition("|---")[2], re.M))
+    listed = licences.locked(licences.LOCK.read_text(encoding="utf-8"))
+    assert set(rows) == set(listed), "run make licences"
+    for name, versions in listed.items():
+        version, _, licence = rows[name].partition(" | ")
+        assert version == " or ".join(versions), f"{name}: run make licences"
+        if licences.metadata_of(name) is not None:
+            assert licence == licences.licence_of(name, licences.metadata_of(name))[0], f"{name}: run make licences"
+
+
+def test_no_exception_is_left_of_a_package_that_is_gone(licences):
+    assert set(licences.EXCEPTIONS) <= names_in("engine")
+
+
+@pytest.mark.parametrize("said", [
+    {"License_Expression": "MIT"}, {"License": "Apache 2.0 License"}, {"Classifier": "License :: OSI Approved :: MIT License"},
+    {"License_Expression": "GPL-3.0-only OR (MIT AND Zlib)"}, {"License": "the whole text of MIT …", "License_Expression": "MIT"}])
+def test_a_licence_that_allows_commercial_use_passes(licences, said):
+    licences.licence_of("new", about(**said))
+
+
+@pytest.mark.parametrize("said", [
+    {}, {"License": "UNKNOWN"}, {"License": "BSD"}, {"License_Expression": "CC-BY-NC-4.0"}, {"License_Expression": "AGPL-3.0-only"},
+    {"License_Expression": "MIT AND CC-BY-NC-4.0"}, {"License_Expression": "MIT)"}, {"License_Expression": "(MIT"}, {"License_Expression": "MIT OR"},
+    {"Classifier": "License :: Other/Proprietary License"}, {"Classifier": "Programming Language :: MIT License"},
+    {"License_Expression": "LicenseRef-NVIDIA-Proprietary"}])
+def test_a_licence_that_is_unknown_or_restricts_use_is_refused(licences, said):
+    with pytest.raises(licences.Refused, match="new: .* no licence known to allow commercial use"):
+        licences.licence_of("new", about(**said))
+
+
+def test_what_smplx_says_of_itself_would_be_refused(licences):
+    smplx = licences.metadata_of("smplx")
+    if smplx is None:
+        pytest.skip("the FLAME extra is not installed")
+    with pytest.raises(licences.Refused):
+        licences.licence_of("smplx", smplx)
+
+
+def test_only_the_extra_and_the_tests_bring_smplx_and_only_development_brings_plots():
+    assert names_in("flame") == {"smplx"}
+    assert not {"smplx", "matplotlib", "accelerate", "triton"} & names_in("engine")
+    assert {"matplotlib", "tqdm"} <= names_in("develop") and not {"smplx", "matplotlib"} & names_in("test")
+
+
+def test_versions_in_two_lists_are_the_same(licences):
+    engine = licences.locked(licences.LOCK.read_text(encoding="utf-8"))
+    for name in ("develop", "test"):
+        other = licences.locked((ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8"))
+        assert {package: other[package] for package in other if package in engine} == {
+            package: engine[package] for package in other if package in engine}
