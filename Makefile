@@ -119,5 +119,5 @@ package:
 	@setup/python.sh package.py
 
 clean:
-	rm -rf out .venv .pytest_cache .import_linter_cache
+	rm -rf out .venv .pytest_cache .import_linter_cache .ruff_cache .mypy_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

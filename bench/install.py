@@ -32,7 +32,7 @@ def run(command: list[str]) -> float:
     """Seconds that a command takes. Raises RuntimeError with its last words when it fails."""
     began = time.monotonic()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        words = process.stdout.read()  # stdin stays open: the installer ends when it is closed
+        words = process.stdout.read() if process.stdout else ""  # stdin stays open: the installer ends when it is closed
     if process.returncode:
         raise RuntimeError(f"{command[0]} failed:\n{words[-2000:]}")
     return time.monotonic() - began

@@ -35,7 +35,7 @@ class THUNDER_OT_preview_retarget(_OfFlameHead, bpy.types.Operator):
     bl_idname = "thunder.preview_retarget"
     bl_label = "Show Channel"
 
-    channel: bpy.props.StringProperty(name="Channel", default="jawOpen", search=_channels, 
+    channel: bpy.props.StringProperty(name="Channel", default="jawOpen", search=_channels,
                                       description="Channel to preview, with all others at rest")
     amount: bpy.props.FloatProperty(name="Amount", default=1.0, soft_min=0.0, soft_max=1.0, min=-2.0, max=2.0,
                                     description="Value of the channel; 0 resets the head")

@@ -19,7 +19,7 @@ LARGEST = 120  # MB; what an animator is willing to wait for
 def build(out: Path, tool: list[str]) -> Path:
     """The package that the extension tool `tool` builds in the folder `out`. Raises Missing with what went wrong."""
     manifest = (ROOT / "blender_manifest.toml").read_text(encoding="utf-8")
-    name, version = (re.search(rf'^{key} = "(.+)"', manifest, re.M).group(1) for key in ("id", "version"))
+    name, version = (re.findall(rf'^{key} = "(.+)"', manifest, re.M)[0] for key in ("id", "version"))
     package = out / f"{name}-{version}.zip"
     out.mkdir(parents=True, exist_ok=True)
     package.unlink(missing_ok=True)

@@ -175,6 +175,7 @@ def _module(name: str):
     if "thunder_core" not in sys.modules and not __package__:
         spec = importlib.util.spec_from_file_location("thunder_core", os.path.join(_HERE, "__init__.py"),
                                                       submodule_search_locations=[_HERE])
+        assert spec is not None and spec.loader is not None
         package = sys.modules["thunder_core"] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(package)
     return importlib.import_module(f"{__package__ or 'thunder_core'}.{name}")
@@ -303,7 +304,8 @@ def _pip(folder: str, packages: dict, wheels: str | None, online: bool, share: f
 
 def _follow(pip, folder: str, temporary: str, packages: dict, share: float) -> list[str]:
     """Tell how far pip is, by what lies on the disk, until it ends; what it said last."""
-    lines, doing = [], ["Asking for packages"]
+    lines: list[str] = []
+    doing = ["Asking for packages"]
     reading = threading.Thread(target=_read, args=(pip.stdout, lines, doing), daemon=True)
     reading.start()
     count = len(packages["needed"])
@@ -400,8 +402,9 @@ def _started(command: list[str], **options):
             _module("system_calls").kill_group(child)
             child.wait()
         _children.remove(child)
-        child.stdin.close()
-        child.stdout.close()
+        for stream in (child.stdin, child.stdout):
+            if stream is not None:
+                stream.close()
 
 
 def supervise(command: list[str]) -> int:

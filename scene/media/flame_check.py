@@ -14,7 +14,7 @@ from ...thunder_core.errors import BadHead
 from ...thunder_core.face.head import Head, load_head
 from ..animation import reading
 from ..animation.timing import Clock
-from ..heads import build, flame
+from ..heads import build
 from ..host.jobs import Step
 from ..takes.generation import ask
 from . import flame_parameters

@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 NEEDED = {
-    "blender_manifest.toml", "__init__.py", "LICENSE", "bake.py", "cli/bake.py", "cli/script.py", "requirements/engine.txt", "requirements/flame.txt", "thunder_core/engine/worker.py",
+    "blender_manifest.toml", "__init__.py", "LICENSE", "bake.py", "cli/bake.py", "cli/script.py",
+    "requirements/engine.txt", "requirements/flame.txt", "thunder_core/engine/worker.py",
     "thunder_core/client.py", "thunder_core/engine/engine.py", "weights/README.md", "weights/head.npz", "weights/encoder.safetensors",
     "weights/m2s.safetensors", "weights/denoiser.safetensors", "assets/sample.wav",
 }

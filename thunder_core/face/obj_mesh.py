@@ -37,7 +37,8 @@ def read(path: Path) -> ObjMesh:
     """The mesh of an OBJ file. Raises BadHead with a sentence."""
     data = _bytes(path)
     vertices = _vertices(path, data)
-    polygons, material, names, current = [], [], {}, -1
+    polygons, material, current = [], [], -1
+    names: dict[str, int] = {}
     if data.count(b"\nf ") > _MOST_FACES:
         raise BadHead(f"{path.name} has more than {_MOST_FACES:,} faces: choose a mesh made for animation")
     for line in io.BytesIO(data):
