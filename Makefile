@@ -11,7 +11,8 @@
 #   make faults        every row of the table of faults, every single call failing, KILLS=200 processes killed: bench/results/
 #   make fuzz          new input for every parser for MINUTES=10; what goes wrong is written to out/fuzz/
 #   make train-smoke   every stage of training, a few steps each, on a corpus made for it (3 minutes)
-#   make engine        only the engine's environment
+#   make engine        only the engine's environment, as users have it
+#   make develop       the same with what training, the benches and the demo need
 #   make lint          ruff's checks of every Python file, and types by mypy
 #   make locks         requirements/*.txt from requirements/*.in (needs uv)
 #   make licences      docs/reference/licences.md: the licences of everything a user installs
@@ -34,7 +35,7 @@ WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-window docs-pictures bench train-smoke engine package lint licences locks clean
+.PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-window docs-pictures bench train-smoke engine develop package lint licences locks clean
 
 demo:
 	@$(WITH_DEVELOP) && \
@@ -85,7 +86,7 @@ docs-pictures:
 	@$(WITH_TESTED_ENGINE) && "$$engine" tests/gui/pictures.py
 
 bench:
-	@$(WITH_TESTED_ENGINE) && "$$engine" bench/engine.py && "$$engine" bench/heads.py && \
+	@$(WITH_DEVELOP) && "$$engine" bench/engine.py && "$$engine" bench/heads.py && \
 	"$$engine" bench/ranking.py && "$$engine" bench/speech.py && \
 	if [ -n "$$THUNDER_DATA" ]; then "$$engine" bench/lips.py "$$THUNDER_DATA" && "$$engine" bench/real.py "$$THUNDER_DATA"; \
 	else echo "real lips are left out: THUNDER_DATA names no folder of recordings"; fi
@@ -102,6 +103,9 @@ train-smoke:
 
 engine:
 	@setup/python.sh environment.py engine
+
+develop:
+	@setup/python.sh environment.py engine --develop
 
 lint:
 	@$(WITH_TESTED_ENGINE) && "$$engine" -m ruff check . && "$$engine" -m mypy

@@ -2,8 +2,9 @@
 """What installing the engine takes: bytes to download, bytes on disk, seconds, and the largest packages.
 
 `python bench/install.py` downloads the wheels that requirements/engine.txt names for this system and Python, installs them
-with the add-on's own installer into a new temporary folder, prints the table, and writes bench/results/install.txt. Needs
-the network or a package index that pip is configured for, and 10 GB for a while; both folders are removed at the end.
+with the add-on's own installer into a new temporary folder, prints the table, and writes bench/results/install.txt. What the
+wheels of other systems take unpacked is measured by uv, where it is on PATH. Needs the network or a package index that pip is
+configured for, and 10 GB for a while; its folders are removed at the end.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +28,7 @@ from thunder_core import installer  # noqa: E402
 LOCK = ROOT / "requirements" / "engine.txt"
 RESULTS = ROOT / "bench" / "results" / "install.txt"
 SHOWN = 12  # packages
+ELSEWHERE = {"Linux": "x86_64-unknown-linux-gnu", "Windows": "x86_64-pc-windows-msvc", "Darwin": "aarch64-apple-darwin"}
 
 
 def run(command: list[str]) -> float:
@@ -74,7 +77,20 @@ def measure() -> str:
         return "\n".join([*lines, f"{'the rest':24}{(disk - sum(s for _, s in packages.most_common(SHOWN))) / 1e6:8.0f}"]) + "\n"
 
 
+def elsewhere() -> str:
+    """Bytes that the packages take unpacked on the other systems, a line each; without uv nothing."""
+    uv, lines = shutil.which("uv"), []
+    for system, target in ELSEWHERE.items():
+        if uv is None or system == platform.system():
+            continue
+        with tempfile.TemporaryDirectory(prefix="thunder_bench_") as place:
+            run([uv, "pip", "install", "--quiet", "--no-config", "--no-deps", "--require-hashes", "--only-binary", ":all:",
+                 "--python-platform", target, "--python-version", "3.11", "--target", place, "-r", str(LOCK)])
+            lines.append(f"{target:26}{bytes_of(Path(place)) / 1e9:8.2f} GB\n")
+    return "".join(["\nunpacked elsewhere, without pip\n", *lines]) if lines else ""
+
+
 if __name__ == "__main__":
-    table = measure()
+    table = measure() + elsewhere()
     print(table, end="")
     RESULTS.write_text(table, encoding="utf-8")

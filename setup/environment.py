@@ -30,6 +30,8 @@ INSIDE = ("Scripts", "python.exe") if WINDOWS else ("bin", "python")
 BLENDERS = {"5.0": "3.11", "5.2": "3.13", "4.5": "3.11", "4.2": "3.11"}  # Blender → its Python, in order of preference
 ENGINE_PYTHONS = ("3.11", "3.13")
 MORE = {"develop": ("develop",), "tests": ("develop", "flame", "test")}  # option → lists beside the engine's
+SIZES = (  # of the engine, by bench/install.py: elsewhere, and on Linux
+    "the engine: about 0.3 GB to download, 0.8 GB on disk, 2 minutes", "the engine: about 2.6 GB to download, 4.7 GB on disk, 8 minutes")
 STAMP = "thunder-locks"  # file in an environment that holds the hash of the lists it was made from
 
 # Shared library that bpy loads → Debian package that brings it.
@@ -51,7 +53,7 @@ def engine(lists: tuple[str, ...]) -> Path:
     for version in ENGINE_PYTHONS:
         python = find_python(version)
         if python:
-            return environment("engine", python, locks, "the engine: about 3 GB to download, 6 GB on disk, a few minutes")
+            return environment("engine", python, locks, SIZES[sys.platform == "linux"])
     raise Missing(f"The engine needs Python {' or '.join(ENGINE_PYTHONS)}: install one of them, or pyenv install 3.11")
 
 

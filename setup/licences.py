@@ -46,11 +46,16 @@ EXCEPTIONS = {
 HOME_PAGES = ("homepage", "home", "repository", "source", "source code", "code")  # labels of project addresses, best first
 HEAD = """# Licences of what is installed
 
-The add-on and its weights are GPL-3.0-or-later. *Install Engine* downloads the packages below, unchanged, from where pip looks; none of them comes with the add-on. `make licences` writes this page from what the packages say of themselves; a test refuses a licence that is unknown or does not allow commercial use.
+The add-on and its weights are GPL-3.0-or-later. *Install Engine* downloads the packages below, unchanged, from where pip looks; \
+none of them comes with the add-on. `make licences` writes this page from what the packages say of themselves; a test refuses a \
+licence that is unknown or does not allow commercial use.
 
-Wheels carry libraries of others, whose licences lie beside them: soundfile libsndfile (LGPL-2.1-or-later, loaded at run time), numpy and scipy OpenBLAS (BSD) and the GCC runtime (GPL-3.0 with its runtime exception), Pillow image libraries, torch the parts its licence files name.
+Wheels carry libraries of others, whose licences lie beside them: soundfile libsndfile (LGPL-2.1-or-later, loaded at run time), \
+numpy and scipy OpenBLAS (BSD) and the GCC runtime (GPL-3.0 with its runtime exception), Pillow image libraries, torch the parts its \
+licence files name.
 
-The FLAME extra (smplx) is not among them: it is installed only by a person who accepts its licence, which allows non-commercial research alone.
+The FLAME extra (smplx) is not among them: it is installed only by a person who accepts its licence, which allows non-commercial \
+research alone.
 
 | package | version | licence | home page |
 |---|---|---|---|

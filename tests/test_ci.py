@@ -36,7 +36,8 @@ def run(tmp_path):
         environment = os.environ | {"PATH": f"{tmp_path / 'clone' / 'bin'}{os.pathsep}{os.environ['PATH']}", "CALLS": str(calls),
                                     "BROKEN": broken or "nothing", "TWICE": "yes" if again else "no"}
         environment.pop("PYTEST_ADDOPTS", None)
-        done = subprocess.run(["bash", str(tmp_path / "clone" / ".ci" / "run")], env=environment, capture_output=True, text=True, timeout=60)
+        script = str(tmp_path / "clone" / ".ci" / "run")
+        done = subprocess.run(["bash", script], env=environment, capture_output=True, text=True, timeout=60)
         return done.returncode, done.stdout.splitlines(), calls.read_text().splitlines()
 
     return call

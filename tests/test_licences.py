@@ -65,7 +65,8 @@ def test_a_licence_that_allows_commercial_use_passes(licences, said):
 
 @pytest.mark.parametrize("said", [
     {}, {"License": "UNKNOWN"}, {"License": "BSD"}, {"License_Expression": "CC-BY-NC-4.0"}, {"License_Expression": "AGPL-3.0-only"},
-    {"License_Expression": "MIT AND CC-BY-NC-4.0"}, {"License_Expression": "MIT)"}, {"License_Expression": "(MIT"}, {"License_Expression": "MIT OR"},
+    {"License_Expression": "MIT AND CC-BY-NC-4.0"}, {"License_Expression": "MIT)"}, {"License_Expression": "(MIT"},
+    {"License_Expression": "MIT OR"},
     {"Classifier": "License :: Other/Proprietary License"}, {"Classifier": "Programming Language :: MIT License"},
     {"License_Expression": "LicenseRef-NVIDIA-Proprietary"}])
 def test_a_licence_that_is_unknown_or_restricts_use_is_refused(licences, said):

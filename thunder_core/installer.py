@@ -35,10 +35,10 @@ MARK = b"The engine of THUNDER for Blender was installed into this folder, which
 ENVIRONMENT = ("bin", "etc", "include", "lib", "lib64", "share", "Include", "Lib", "Scripts", "pyvenv.cfg", ".gitignore", STAMP)
 OURS = (*ENVIRONMENT, DOWNLOADS, LOCK)  # all that is ever removed from the folder; nothing else in it is touched
 LINUX = sys.platform.startswith("linux")
-# About, by bench/install.py; with the graphics card's libraries on Linux alone. Other systems: by the sizes of their wheels.
-DOWNLOAD_BYTES = 2.0e9 if LINUX else 0.35e9
-DISK_BYTES = 4.8e9 if LINUX else 1.6e9
-MINUTES = 8 if LINUX else 3  # with a connection of 100 Mbit/s
+# About, by bench/install.py; only on Linux torch brings libraries for graphics cards. Minutes at 100 Mbit/s, on two cores.
+DOWNLOAD_BYTES = 2.6e9 if LINUX else 0.25e9
+DISK_BYTES = 4.7e9 if LINUX else 0.8e9
+MINUTES = 8 if LINUX else 2
 ROOM_BYTES = DISK_BYTES + DOWNLOAD_BYTES  # while pip unpacks, both are there
 EXTRA_SHARE = 0.001  # of the engine's size, about: an extra has a few small packages
 _TICK = 0.25  # seconds between two looks at how far pip is

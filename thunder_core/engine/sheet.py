@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The contact sheet of a line: its waveform, and of each take the mouth's curve, frames at the same instants, the score.
 
-`python -m thunder_core.engine.sheet SPEC.json OUT.png`, in the engine's Python (matplotlib, soundfile). The specification:
+`python -m thunder_core.engine.sheet SPEC.json OUT.png`, in the engine's Python with matplotlib
+(requirements/develop.txt). The specification:
 {"title": str, "subtitle": str, "sound": wav, "instants": [seconds], "takes": [best first:
 {"npz": file with "opening" [T] mm at 25 fps, "score": 0..100, "seed": int, "frames": [png, one per instant]}]}.
 """
