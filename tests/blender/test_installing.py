@@ -12,6 +12,7 @@ import threading
 import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from timing import keeps
@@ -302,6 +303,50 @@ def test_the_operators_say_why_they_cannot(blender, room, installing, monkeypatc
     finally:
         preferences.wheels = ""
     assert not blender.ops.thunder.remove_engine.poll() and not blender.ops.thunder.stop_installation.poll()
+
+
+@pytest.fixture
+def extra(room, installing, monkeypatch, tmp_path):
+    """A small package in place of smplx, whose wheel lies in the folder that the preferences name."""
+    wheel = make_wheel(tmp_path, "smplx")
+    (tmp_path / "lock").mkdir()
+    monkeypatch.setattr(installing, "FLAME_LOCK", make_lock(tmp_path / "lock", [wheel]))
+    preferences = room("scene.engine.session").preferences()
+    preferences.wheels = str(tmp_path)
+    yield wheel
+    preferences.wheels = ""
+
+
+def test_the_flame_extra_is_installed_after_its_licence_was_accepted(blender, room, installing, installed, wheels, lock, extra, monkeypatch):
+    install(installing, installed, lock, wheels[0])
+    monkeypatch.setattr(installing, "folder", lambda: str(installed))
+    assert installing.state().kind == "READY" and not installing.has_flame_extra()
+    with pytest.raises(RuntimeError, match="non-commercial research only: accept its licence"):
+        blender.ops.thunder.install_flame_extra()
+    assert not installing.has_flame_extra() and not list(installed.rglob("smplx*"))
+    assert blender.ops.thunder.install_flame_extra(accepted=True) == {"FINISHED"}
+    assert installing.has_flame_extra() and installing.state().kind == "READY"
+    assert answer(installed, "import smplx, torch; print(smplx.__version__, torch.__version__)") == "1.0 1.0"
+
+
+def test_the_flame_extra_needs_an_engine(blender, installing, extra, monkeypatch, tmp_path):
+    monkeypatch.setattr(installing, "folder", lambda: str(tmp_path / "engine"))
+    assert not blender.ops.thunder.install_flame_extra.poll()
+
+
+def test_the_licence_is_shown_before_anything_is_installed(room):
+    text = " ".join(room("operators.install_engine").FLAME_LICENCE)
+    assert "non-commercial scientific research" in text and "no commercial use" in text and "no training of networks" in text
+    column, lines = SimpleNamespace(label=lambda text: lines.append(text)), []
+    shown = SimpleNamespace(layout=SimpleNamespace(column=lambda align: column))
+    room("operators.install_engine").THUNDER_OT_install_flame_extra.draw(shown, None)
+    assert " ".join(lines) == text
+    asked = []
+    manager = SimpleNamespace(invoke_props_dialog=lambda operator, **words: asked.append(words) or {"RUNNING_MODAL"})
+    operator = SimpleNamespace(accepted=False)
+    invoke = room("operators.install_engine").THUNDER_OT_install_flame_extra.invoke
+    assert invoke(operator, SimpleNamespace(window_manager=manager), None) == {"RUNNING_MODAL"}
+    assert asked[0]["title"] == "Licence of smplx" and asked[0]["confirm_text"] == "Accept and Install"
 
 
 def test_install_and_remove_as_buttons_do(blender, room, installing, installed, wheels, lock, monkeypatch):
