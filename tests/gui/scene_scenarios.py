@@ -262,6 +262,12 @@ def sets_up_the_engine(hand):
     session.find_engine_python = there
     yield from picture("ready")
     hand.seen["kind"] = installing.state().kind
+    with hand.context():
+        bpy.ops.thunder.install_flame_extra("INVOKE_DEFAULT")
+    yield from picture("flame_licence")
+    hand.press("ESC")
+    yield 0.5
+    hand.seen["nothing_installed"] = installing.running is None and not installing.has_flame_extra()
     installing.remove()
     preferences.engine_python = python
     yield from picture("own_python")
