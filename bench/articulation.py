@@ -113,9 +113,11 @@ class KeyedHead:
             return sum(moved) if moved else None
 
         closes = does("mouthClose")
-        per_close, _ = jaw_balance.response(does("jawOpen"), closes, does("mouthLowerDownLeft", "mouthLowerDownRight"))
-        made = [(channel, key, weight * (per_close if channel == "mouthClose" and closes is not None else 1.0))
-                for channel, key, weight in rules]
+        response = jaw_balance.response(does("jawOpen"), closes, does("mouthLowerDownLeft", "mouthLowerDownRight"), does("mouthFunnel"))
+        close = response.close if closes is not None else 1.0
+        made = [(channel, key, weight * (close if channel == "mouthClose" else 1.0)) for channel, key, weight in rules]
+        made += [("mouthFunnel", key, response.funnel * close * weight) for channel, key, weight in rules
+                 if channel == "mouthClose" and closes is not None]
         for channel in found:
             if channel.startswith(jaw_balance.SHAPES_LIPS) and (shaped := does(channel)) is not None:
                 share = jaw_balance.jaw_in(shaped, does("jawOpen"))

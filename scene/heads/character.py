@@ -186,8 +186,9 @@ def _detect(face, parts, rigs, names, properties, bones) -> Mapping:
 def _met_by_the_lips(plan: Mapping, parts) -> Mapping:
     """The mapping as this character's own keys need it, by what they do to its vertices.
 
-    mouthClose brings the lips together over the jaw, and no further: its key is given the weight that does. Keys that shape
-    the lips and open the jaw too, as those for vowels do, give the jaw's part back.
+    mouthClose brings the lips together over the jaw, and no further: its key is given the weight that does. A mouthFunnel that
+    parts the lips further than most has that taken back by mouthClose. Keys that shape the lips and open the jaw too, as those
+    for vowels do, give the jaw's part back.
     """
     keyed = [rule for rule in plan.rules if rule.target.kind == "KEY"]
     jaws = {rule.target.name for rule in keyed if rule.source == "jawOpen"}
@@ -206,16 +207,19 @@ def _met_by_the_lips(plan: Mapping, parts) -> Mapping:
         return sum(moved) if moved else None
 
     opened, closes = does("jawOpen"), does("mouthClose")
-    per_close, per_lower = jaw_balance.response(opened, closes, does("mouthLowerDownLeft", "mouthLowerDownRight"))
-    rules = list(plan.rules)
-    if closes is not None and abs(per_close - 1.0) >= _AS_NAMED:
-        rules = [replace(rule, weight=round(per_close * rule.weight, 3)) if rule.source == "mouthClose" else rule for rule in rules]
+    found = jaw_balance.response(opened, closes, does("mouthLowerDownLeft", "mouthLowerDownRight"), does("mouthFunnel"))
+    close = found.close if closes is not None and abs(found.close - 1.0) >= _AS_NAMED else 1.0
+    rules = [replace(rule, weight=round(close * rule.weight, 3)) if rule.source == "mouthClose" and close != 1.0 else rule
+             for rule in plan.rules]
+    if closes is not None and found.funnel >= _AS_NAMED:  # it goes on rounding the lips, but parts them no further than it should
+        rules += [Rule("mouthFunnel", rule.target, round(found.funnel * close * rule.weight, 3)) for rule in keyed
+                  if rule.source == "mouthClose"]
     for source in {rule.source: None for rule in keyed if rule.source.startswith(jaw_balance.SHAPES_LIPS)}:
         shaped = does(source)
         share = 0.0 if shaped is None else jaw_balance.jaw_in(shaped, opened)
         if share >= _JAW_TOO:
             rules += [Rule(source, rule.target, round(-share * rule.weight, 3)) for rule in keyed if rule.source == "jawOpen"]
-    return replace(plan, rules=tuple(rules), lower_per_jaw=round(per_lower, 3))
+    return replace(plan, rules=tuple(rules), lower_per_jaw=round(found.lower, 3))
 
 
 def _rules_of_keys(found: conventions.Found, parts) -> list[Rule]:

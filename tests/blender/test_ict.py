@@ -97,6 +97,10 @@ def test_a_real_face_moves_alike_under_every_convention(blender, room, core, ict
         named = convention.keys["mouthClose"][0].values()
         close = sum(rule.weight for rule in plan.rules if rule.source == "mouthClose") / sum(named)
         assert 0.75 < close < 0.9, "its mouthClose takes back more than its jawOpen opens"
+        less = sum(rule.weight for rule in plan.rules if rule.source == "mouthFunnel" and rule.target in
+                   [other.target for other in plan.rules if other.source == "mouthClose"]) / sum(named)
+        assert 0.05 < less < 0.25, "its mouthFunnel parts the lips more than it rounds them"
+        offsets["mouthFunnel"] = offsets["mouthFunnel"] + less * offsets["mouthClose"]
         offsets["mouthClose"] = close * offsets["mouthClose"]
     there = [channel for channel in convention.keys if channel in offsets and channel in names]
     for channel in there:

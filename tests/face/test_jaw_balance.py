@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from thunder_core.face.jaw_balance import balanced, jaw_in, response
+from thunder_core.face.jaw_balance import balanced, jaw_in, Response, response
 from thunder_core.face.mapping import JointRule, LOWER_PER_JAW, Mapping, Rule, Sum, Target, Track
 from thunder_core.types import Motion
 
@@ -72,9 +72,12 @@ def test_what_a_characters_keys_do_is_measured():
     jaw[lower, 1], jaw[chin, 1], jaw[upper, 1] = -32.0, -34.0, -2.0
     close[lower, 1], close[upper, 1] = 24.0, -12.0
     down[lower, 1] = -6.0
-    per_close, per_lower = response(jaw, close, down)
-    assert per_close == pytest.approx(30 / 36) and per_lower == pytest.approx(5.0)
-    assert response(jaw, None, None) == (1.0, LOWER_PER_JAW)
+    funnel = rest.copy()
+    funnel[lower, 1], funnel[upper, 1] = -6.0, 6.0
+    found = response(jaw, close, down, funnel)
+    assert found.close == pytest.approx(30 / 36) and found.lower == pytest.approx(5.0)
+    assert found.funnel == pytest.approx(12 / 30 - 0.23), "it parts the lips further than it should"
+    assert response(jaw) == Response()
     vowel = 0.45 * jaw
     vowel[upper, 2] = 5.0
     assert jaw_in(vowel, jaw) == pytest.approx(0.45) and jaw_in(close, jaw) < 0.1

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -89,9 +89,12 @@ class Articulators:
         upper, lower = height[:, self.upper_edge].mean(1), height[:, self.lower_edge].mean(1)
         return Shape(height[:, 0] - height[:, 1], height[:, 0], upper - lower)
 
-    @property
+    @cached_property
     def _without_lip(self) -> Points:
-        return _first(self.points, self.lip.start)
+        """The points before the lip's surface, for what is measured often."""
+        points, count = self.points, self.lip.start
+        return replace(points, rest=points.rest[:count], directions=np.ascontiguousarray(points.directions[:, :count]),
+                       pull=points.pull[:count], correctives=np.ascontiguousarray(points.correctives[:, :count]))
 
     def tongue_between_teeth(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
         """Millimetres [T] by which the tongue's tip is in front of the upper incisors' edges; minus infinity above or below them."""
@@ -111,14 +114,9 @@ class Articulators:
         cell = np.where(inside[..., None], cell, 0)
         ahead = np.where(inside, lip[..., 2] - self.front[cell[..., 0], cell[..., 1]], np.inf)
         edges = 1e3 * self.points.rest[self.upper_edge]
-        to_edge = np.linalg.norm(lip[:, :, None] - edges, axis=-1).min(-1)
+        squared = (lip**2).sum(-1)[..., None] - 2 * lip @ edges.T + (edges**2).sum(-1)
+        to_edge = np.sqrt(np.maximum(squared.min(-1), 0.0))
         return np.where(np.isfinite(ahead), ahead, to_edge).min(1)
-
-
-def _first(points: Points, count: int) -> Points:
-    """The first so many of some points."""
-    return Points(points.rest[:count], points.directions[:, :count], points.pull[:count], points.pivot, points.pivot_directions,
-                  points.correctives[:, :count])
 
 
 def _incisors(head: Head, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

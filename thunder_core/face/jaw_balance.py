@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from .mapping import LOWER_PER_JAW, Mapping, Rule
 MOST = 0.5  # share of the jaw's own movement that the balance gives or takes at 1 or −1
 _LIP = 0.93  # of a key's largest movement: what moves more is the lip that it is named after
 _FOLLOWS = 0.6  # of the jaw's largest movement: what moves more is below the mouth
+_FUNNEL_OPENS = 0.23  # of jawOpen's opening, on the bundled head
 _CLOSE_RANGE, _LOWER_RANGE = (0.4, 2.5), (1.0, 12.0)  # beyond these a key is thought to mean something else
 # Channels that shape the lips and leave the jaw alone; where a key of theirs opens it too, as keys for vowels do, too much opens.
 SHAPES_LIPS = ("mouthFunnel", "mouthPucker", "mouthStretch", "mouthSmile", "mouthDimple", "mouthRoll", "mouthPress", "mouthFrown")
@@ -43,30 +44,47 @@ def balanced(plan: Mapping) -> Mapping:
     return replace(plan, rules=tuple(rules), joints=joints, balance=0.0)
 
 
-def response(jaw: np.ndarray, close: np.ndarray | None, lower: np.ndarray | None) -> tuple[float, float]:
-    """(how much of mouthClose takes the whole jawOpen back, how much of mouthLowerDown opens as far) on a character.
+@dataclass(frozen=True)
+class Response:
+    """What a character's keys do, against its jaw.
 
-    jaw, close, lower: offsets [V, 3] of its keys at 1, both sides together; None where there is no such key. Down is the
-    axis along which the jaw goes most. A key that does not do what its name says gives the usual value.
+    close: how much of mouthClose takes the whole jawOpen back.  lower: how much of mouthLowerDown opens as far.  funnel: by
+    how much of jawOpen mouthFunnel parts the lips more than it does on most heads, 0 for no more.
     """
-    per_close, per_lower = 1.0, LOWER_PER_JAW
+
+    close: float = 1.0
+    lower: float = LOWER_PER_JAW
+    funnel: float = 0.0
+
+
+def response(jaw: np.ndarray, close: np.ndarray | None = None, lower: np.ndarray | None = None, funnel: np.ndarray | None = None
+             ) -> Response:
+    """The response of a character's keys, measured on its lips: offsets [V, 3] at 1, both sides together, None for no key.
+
+    Down is the axis along which the jaw goes most. A key that does not do what its name says gives the usual value.
+    """
     reach = np.linalg.norm(jaw, axis=1)
     if reach.max(initial=0.0) <= 0:
-        return per_close, per_lower
+        return Response()
     way = jaw[reach > _FOLLOWS * reach.max()].mean(0)
-    up = np.eye(3)[np.abs(way).argmax()] * -np.sign(way[np.abs(way).argmax()])
-    down = -(jaw @ up)
-    below, least = down > _FOLLOWS * down.max(), 0.0
-    if close is not None and (rises := close @ up)[below].max() > 0:
+    axis = int(np.abs(way).argmax())
+    down, sign = jaw[:, axis] * np.sign(way[axis]), np.sign(way[axis])
+    below, least, found = down > _FOLLOWS * down.max(), 0.0, Response()
+    if close is not None and (rises := -sign * close[:, axis])[below].max() > 0:
         lip = below & (rises > _LIP * rises[below].max())
         upper = ~below & (rises < _LIP * min(rises[~below].min(initial=0.0), -1e-9))
+
+        def opens(moved):
+            return moved[lip].mean() - (moved[upper].mean() if upper.any() else 0.0)
+
         least = down[upper].mean() if upper.any() else 0.0
-        comes = rises[lip].mean() - (rises[upper].mean() if upper.any() else 0.0)
-        per_close = float(np.clip((down[lip].mean() - least) / comes, *_CLOSE_RANGE))
-    if lower is not None and (sinks := -(lower @ up))[below].max() > 0:
+        found = replace(found, close=float(np.clip(opens(down) / opens(rises), *_CLOSE_RANGE)))
+        if funnel is not None:
+            found = replace(found, funnel=float(np.clip(opens(sign * funnel[:, axis]) / opens(down) - _FUNNEL_OPENS, 0.0, 1.0)))
+    if lower is not None and (sinks := sign * lower[:, axis])[below].max() > 0:
         lip = below & (sinks > _LIP * sinks[below].max())
-        per_lower = float(np.clip((down[lip].mean() - least) / sinks[lip].mean(), *_LOWER_RANGE))
-    return per_close, per_lower
+        found = replace(found, lower=float(np.clip((down[lip].mean() - least) / sinks[lip].mean(), *_LOWER_RANGE)))
+    return found
 
 
 def jaw_in(key: np.ndarray, jaw: np.ndarray) -> float:
