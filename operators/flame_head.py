@@ -6,6 +6,7 @@ import bpy
 from ..scene.engine import session
 from ..scene.heads import channel_preview, flame, head
 from ..scene.media import flame_check
+from ..thunder_core.errors import BadRequest
 from ..thunder_core.face import mapping
 from .on_character import OnCharacter
 from .slices import SlicedWork
@@ -84,11 +85,11 @@ class THUNDER_OT_check_with_smplx(SlicedWork, bpy.types.Operator):
     """Compare this head on the current frame with the same FLAME file posed by smplx. Needs the FLAME extra"""
 
     bl_idname = "thunder.check_with_smplx"
-    bl_label = "Check with smplx…"
+    bl_label = "Check with smplx"
     bl_options = {"INTERNAL"}
 
-    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", description="FLAME model file that this head was made from")
-    filter_glob: bpy.props.StringProperty(default="*.pkl;*.npz", options={"HIDDEN"})
+    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", options={"SKIP_SAVE"},
+                                       description="FLAME file that this head was made from; empty for the one in the preferences")
 
     @classmethod
     def poll(cls, context):
@@ -97,17 +98,12 @@ class THUNDER_OT_check_with_smplx(SlicedWork, bpy.types.Operator):
             return False
         return super().poll(context)
 
-    def invoke(self, context, event):
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
-
-    def execute(self, context):
-        if bpy.app.background or context.window is None:
-            return super().execute(context)
-        return super().invoke(context, None)  # the file is chosen: go on in slices
-
     def begin(self, context):
-        model = flame_check.load_model(self.filepath)
+        chosen = session.preferences()
+        path = self.filepath or (chosen.flame_file if chosen else "")
+        if not path:
+            raise BadRequest("No FLAME file is chosen: choose the one that this head was made from")
+        model = flame_check.load_model(path)
         return "Checking with smplx", self.compare(context.scene, head.resolve(flame.chosen(context)), model)
 
     def compare(self, scene, rig, model):

@@ -3,6 +3,7 @@
 
 import bpy
 
+from ..scene.engine import session
 from ..scene.heads import build, flame
 from .sidebar import _Tab, _wrapped
 
@@ -34,9 +35,11 @@ class THUNDER_PT_flame(_Tab, bpy.types.Panel):
         measured = armature.get(flame.MEASURED, "")
         if measured:
             _wrapped(layout, measured, context)
-        column = layout.column()
-        column.operator_context = "INVOKE_DEFAULT"
-        column.operator("thunder.check_with_smplx", icon="CHECKMARK")
+        chosen = session.preferences()
+        if chosen is not None:
+            column = layout.column(align=True)
+            column.prop(chosen, "flame_file", text="")
+            column.operator("thunder.check_with_smplx", icon="CHECKMARK")
         blocks = mesh.data.shape_keys.key_blocks if mesh.data.shape_keys else {}
         sliders = [name for i in range(SLIDERS_SHOWN) if (name := build.IDENTITY.format(i + 1)) in blocks]
         if sliders:

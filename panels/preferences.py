@@ -24,6 +24,10 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         name="Weights", subtype="DIR_PATH",
         description="Folder of model files that you trained yourself. Leave empty to use the bundled ones",
     )
+    flame_file: bpy.props.StringProperty(
+        name="FLAME File", subtype="FILE_PATH",
+        description="FLAME model file that your heads were made from, to check them with smplx",
+    )
     device: bpy.props.EnumProperty(
         name="Device",
         items=[("AUTO", "Automatic", "The graphics card if the engine can use it, else the processor"),

@@ -306,6 +306,8 @@ def test_smplx_is_not_given_a_file_that_is_not_the_heads(blender, made, tmp_path
     with pytest.raises(RuntimeError, match="nothing in it was run"):
         blender.ops.thunder.check_with_smplx(filepath=str(path))
     assert not (tmp_path / "canary").exists()
+    with pytest.raises(RuntimeError, match="No FLAME file is chosen"):
+        blender.ops.thunder.check_with_smplx()
     other = made_flame_from_bundled(seed=12, inner_mouth=True).write(tmp_path / "other.npz")
     with pytest.raises(RuntimeError, match="choose the FLAME file that it was made from"):
         blender.ops.thunder.check_with_smplx(filepath=str(other))

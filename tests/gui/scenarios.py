@@ -412,17 +412,11 @@ def adds_a_flame_head(hand):
     operator = room("operators.flame_head").THUNDER_OT_check_with_smplx
     finish, texts = operator.finish, []
     operator.finish = lambda self, context: texts.append(self.text) or finish(self, context)
-    with hand.context():
-        bpy.ops.thunder.check_with_smplx("INVOKE_DEFAULT", filepath=str(Path(hand.folder).parent / "flame.npz"))
-    yield 2.0
-    window = next(window for window in bpy.context.window_manager.windows
-                  if any(area.type == "FILE_BROWSER" for area in window.screen.areas))
-    area = next(area for area in window.screen.areas if area.type == "FILE_BROWSER")
+    room("scene.engine.session").preferences().flame_file = str(Path(hand.folder).parent / "flame.npz")
     jobs = room("scene.host.jobs")
     held = time_slices(jobs)
-    with bpy.context.temp_override(window=window, area=area):
-        bpy.ops.file.execute()
-    yield 0.2
+    with hand.context():
+        bpy.ops.thunder.check_with_smplx("INVOKE_DEFAULT")
     hand.seen["in_slices"] = jobs.running is not None
     while jobs.running is not None:
         yield 0.1
