@@ -50,6 +50,16 @@ def test_the_same_seed_gives_the_same_take_bit_for_bit(engine, speech, takes):
     assert all(same(a.motion, b.motion, 0.0) for a, b in zip(takes, again))
 
 
+def test_the_jaw_of_a_take_speaks(engine, takes):
+    """The bars of bench/articulation.py, on the shipped sample."""
+    own = engine.thunder.articulation.mechanics.articulators
+    shapes = [own.shape(take.motion.expression, take.motion.jaw) for take in takes]
+    gap, incisors, rise, bare = (np.concatenate([getattr(shape, name) for shape in shapes]) for name in ("gap", "incisors", "rise", "bare"))
+    assert (incisors[gap > 3] / gap[gap > 3]).mean() >= 0.5 and (incisors[gap > 10] / gap[gap > 10]).mean() >= 0.6
+    assert (rise[gap > 3] / gap[gap > 3]).mean() <= 0.25 and rise.max() <= 3 and bare.max() <= 3
+    assert incisors.min() >= -0.01
+
+
 def test_a_take_does_not_depend_on_how_many_were_asked_for(engine, speech, takes):
     (alone,) = engine.generate(speech, 1, 102)
     together = next(t for t in takes if t.seed == 102)

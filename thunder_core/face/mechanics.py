@@ -3,7 +3,7 @@
 
 In 4D scans the jaw makes some .55 of an opening and more of a wide one, the upper lip about .2 and never more than 3 mm.
 Jaws are slow: between two vowels they stay half open and the lips close over them (Löfqvist and Gracco 1997); on sibilants
-the incisors come edge to edge, whatever the lips do. All is solved on what the head's own points do, not on its channels' names.
+the incisors come edge to edge, whatever the lips do. How far a channel goes is solved on what it does to the head's own points.
 """
 
 from __future__ import annotations

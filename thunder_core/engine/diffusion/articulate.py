@@ -14,9 +14,9 @@ from ..speech.encoder import ENCODER_RATE
 from ..speech.phones import BILABIALS, DENTALS, LABIODENTALS, SIBILANTS
 
 CLOSE_PER_RADIAN = 1 / 0.30  # mouthClose that keeps the default head's lips together over an open jaw
-_BEFORE, _AFTER = 0.11, 0.10  # seconds in which jaw and lip get to such a sound and leave it
-_LIKELY = 0.4  # the same for sounds that change less of a face than a closure does
 SURE = 0.6  # share of the encoder's belief above which a sound counts as a bilabial; real lips are met as often from 0.4 to 0.8
+_LIKELY = 0.4  # the same for f, v, th and sibilants, which change less of a face than a closure does
+_BEFORE, _AFTER = 0.11, 0.10  # seconds in which jaw and lip get to one of these and leave it
 _OPENING = ("mouthLowerDown", "mouthUpperUp", "mouthFunnel", "mouthShrugUpper", "tongueOut")
 _PRESS = 0.3
 _TONGUE_ROOM = (0.02, 0.06)  # radians of jaw at which a tongue begins to fit through the teeth, and fits
