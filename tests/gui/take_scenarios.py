@@ -190,6 +190,8 @@ def plays_all(hand, takes=list_takes):
             yield 0.2
         yield 4.0
         if turn == "chosen":
+            scene.frame_set(104)  # in the middle of a sentence of the sample
+            yield 0.3
             hand.photograph("grid")
             hand.seen["heads"] = sum(thing.type == "ARMATURE" for thing in bpy.data.objects) - 1
             third = scene.thunder.takes[2].action.name
