@@ -69,6 +69,16 @@ class Hand:
         bpy.data.images.remove(image)
         return pixels
 
+    def settle(self, seconds=30):
+        """Steps that wait until two pictures in a row are the same: panels slide to their places, slowly on a busy machine."""
+        before, end = None, time.monotonic() + seconds
+        while time.monotonic() < end:
+            now = self.photograph("settling")
+            if before is not None and (before == now).all():
+                return
+            before = now
+            yield 0.7
+
     def main_button(self, pixels):
         """Centre of the tallest button of the sidebar in a picture, in the window's pixels (origin bottom left).
 

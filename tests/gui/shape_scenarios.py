@@ -109,7 +109,7 @@ def mixes(hand, takes=list_takes):
             scene.thunder.active_take = index
             scene.frame_set(frame)
             assert button(bpy.ops.thunder.add_cut, part=part) == ["FINISHED"]
-    yield 3.0  # until the panels have slid to their places
+    yield from hand.settle()
     hand.photograph("cuts")
     with hand.context():
         hand.seen["started"] = button(bpy.ops.thunder.mix_takes)
@@ -138,7 +138,7 @@ def keeps(hand, takes=list_takes):
         scene.frame_set(110)
         assert button(bpy.ops.thunder.keep_frames, which="AROUND") == ["FINISHED"]
     scene.thunder_keep.upper_face = scene.thunder_keep.selected = True
-    yield 3.0
+    yield from hand.settle()
     hand.photograph("kept")
     hand.seen["ranges"] = [(each.first, each.last) for each in scene.thunder_keep.ranges]
 
