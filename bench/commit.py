@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT))
 from bench.heads import blenders  # noqa: E402
 from bench.tables import keep, required  # noqa: E402
 
-FPS = 24
+SCENE_FPS = 24
 ERRORS = (0.3, 0.6, 2.0)  # mm
 BAR_ERROR = 0.6
 SILENT = ("SIL", "+SPN+", "+NSN+")
@@ -82,7 +82,7 @@ def confusion(rows: list[dict], phones: dict, late: float = 0.0) -> dict[str, di
     found: dict[str, dict[str, int]] = {name: {} for name in SOUNDS}
     for row in rows:
         for frame, label in row["labels"]:
-            said = sound_at(phones[row["voice"]], row["first_s"] + frame / FPS + late, label)
+            said = sound_at(phones[row["voice"]], row["first_s"] + frame / SCENE_FPS + late, label)
             found[label][said] = found[label].get(said, 0) + 1
     return found
 
@@ -108,7 +108,7 @@ def measured(folder: Path) -> list[dict]:
     """What commit_in_blender.py measures, in the newest Blender that is here."""
     *_, (version, python) = blenders().items()
     environment = {**os.environ, "THUNDER_PYTHON": sys.executable}
-    done = subprocess.run([python, ROOT / "bench" / "commit_in_blender.py", folder, str(FPS), *map(str, ERRORS)],
+    done = subprocess.run([python, ROOT / "bench" / "commit_in_blender.py", folder, str(SCENE_FPS), *map(str, ERRORS)],
                           capture_output=True, text=True, env=environment)
     if done.returncode:
         raise SystemExit(f"Blender {version}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -118,7 +118,7 @@ def measured(folder: Path) -> list[dict]:
 def with_speech(row: dict, spoken: list[tuple[float, float]]) -> dict:
     """A row with its seconds of speech, and the poses and the key frames of the mouth that lie in speech."""
     def lies_in(frame: int) -> bool:
-        return any(start - 0.5 / FPS <= frame / FPS <= end + 0.5 / FPS for start, end in spoken)
+        return any(start - 0.5 / SCENE_FPS <= frame / SCENE_FPS <= end + 0.5 / SCENE_FPS for start, end in spoken)
 
     poses = {number for frame, number in row.pop("poses") if lies_in(frame)}
     frames = row.pop("mouth_frames")
@@ -183,7 +183,7 @@ def main() -> None:
     rows = [with_speech(row, spoken[row["voice"]]) for row in measured(args.takes)]
     voices = sorted({row["voice"] for row in rows})
     seconds = sum(row["seconds"] for row in rows if row["way"] == "POSES" and row["error"] == BAR_ERROR)
-    lines = [f"{len(voices)} voices, {seconds:.0f} s at {FPS} fps, one take each, errors measured at eighths of frames", "",
+    lines = [f"{len(voices)} voices, {seconds:.0f} s at {SCENE_FPS} fps, one take each, errors measured at eighths of frames", "",
              *table(rows), "", *bars(rows), "", *label_table(rows, phones, fitted)]
     print(keep(args.results, lines))
     figures = [{name: value for name, value in row.items() if name not in ("labels", "first_s")} for row in rows]

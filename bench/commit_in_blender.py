@@ -75,7 +75,7 @@ def committed(room, path: Path, fps: float, way: str, error: float) -> dict:
         channels = tuple(map(str, take["channels"]))
         performance = room("scene.animation.keying").Performance(motion, channels, take["opening"], take["width"], 1, 0.0, {})
     clock = room("scene.animation.timing").Clock.of(scene, 1.0)
-    *_, actions = room("scene.animation.keying").key(rig, performance, clock, "take")
+    actions = room("thunder_core.progress").result(room("scene.animation.keying").key(rig, performance, clock, "take"))
     entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, performance, "voice", clock)
     room("scene.animation.display").show(rig, entry)
     first, last = entry.first, entry.last

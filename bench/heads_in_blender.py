@@ -85,7 +85,7 @@ def playing(room, core):
     still = np.full(made.frames, 5.0, np.float32)
     clock = room("scene.animation.timing").Clock.of(scene, 1)
     performance = room("scene.animation.keying").Performance(made, channels, still, still, 1, 50.0, {})
-    *_, actions = room("scene.animation.keying").key(rig, performance, clock, "played")
+    actions = room("thunder_core.progress").result(room("scene.animation.keying").key(rig, performance, clock, "played"))
     entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, performance, "played", clock)
     room("scene.animation.display").show(rig, entry)
     spent, processor = [], []

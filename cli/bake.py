@@ -81,13 +81,12 @@ def bake(chosen: argparse.Namespace) -> dict:
     rig = choose_head(scene, chosen.head)
     head.check_animatable(rig)
     client = session.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
-    performances: list = []
 
     def tell(step):
         say(f"{step.fraction:4.0%}  {step.message}")
 
-    jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, sampling,
-                                                   keep=performances), tell)
+    performances = jobs.run_through(
+        "Baking", generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, sampling), tell)
     if strip.has_audio():
         place_voice(scene, sound, voice)
     sampled = time.monotonic() - started

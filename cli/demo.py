@@ -38,7 +38,7 @@ from . import bake
 from .script import file_path, quiet, run, say, takes_in_words, warn, whole
 
 ROOT = Path(__file__).resolve().parents[1]
-FPS = 25
+SCENE_FPS = 25
 PRODUCTS = ("scene.blend", "best.mp4", "takes.png", "says.wav", "report.json")
 INSTANTS = 5  # frames of each take on the contact sheet
 FILM_PIXELS, STILL_PIXELS = 480, 200  # a frame of the film takes 0.2 s on two cores without a graphics card
@@ -93,7 +93,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     bar.begin("Setting the stage")
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     scene = bpy.context.scene
-    scene.render.fps, scene.render.fps_base = FPS, 1.0
+    scene.render.fps, scene.render.fps_base = SCENE_FPS, 1.0
     scene.frame_start = 1
     voice = strip.of_file(scene, sound)
     if strip.has_audio():
@@ -107,10 +107,8 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
 
     bar.begin(f"Generating {takes_in_words(chosen.takes)}")
     client = session.client(chosen.engine)
-    sampled: list = []
-    jobs.run_through("Generating takes", generation.generate(
-        client, voice, scene, rig, chosen.takes, chosen.seed, Sampling(chosen.steps),
-        keep=sampled), bar.step)
+    sampled = jobs.run_through("Generating takes", generation.generate(
+        client, voice, scene, rig, chosen.takes, chosen.seed, Sampling(chosen.steps)), bar.step)
     for rank, (take, entry) in enumerate(zip(sampled, scene.thunder.takes), start=1):
         say(f"          {rank}  lip-sync {take.score:5.1f}  seed {take.seed:<10d} {entry.curve}")
     best = scene.thunder.takes[0]

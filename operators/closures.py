@@ -16,7 +16,7 @@ class _Closure(NeedsShownTake, SlicedWork):
         entry, rig = shown(context)
         frame = context.scene.frame_current_final
         steps = self.steps(rig, entry, frame)
-        return self.bl_label, (jobs.Step(fraction, self.bl_label, busy=True) for fraction in steps)
+        return self.bl_label, jobs.stage(steps, self.bl_label)
 
 
 class THUNDER_OT_add_closure(_Closure, bpy.types.Operator):

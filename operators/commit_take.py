@@ -20,13 +20,10 @@ class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
         entry, rig = shown(context)
         head.check_animatable(rig)
         choice = committing.chosen(context.scene, entry)
-        return "Committing", self.told(committing.commit(rig, entry, entry.voice, choice))
+        return "Committing", committing.commit(rig, entry, entry.voice, choice)
 
-    def told(self, steps):
-        self.sentence = (yield from steps).sentence
-
-    def finish(self, context):
-        self.report({"INFO"}, self.sentence)
+    def finish(self, context, report):
+        self.report({"INFO"}, report.sentence)
         if not bpy.app.background:
             live_score.look()  # what is the animator's own now has no score yet
         return {"FINISHED"}
@@ -60,7 +57,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         self.report({"WARNING"}, f"Stopped: {self.done.sentence}")  # these lines are done, and are one step to undo
         return {"FINISHED"}
 
-    def finish(self, context):
+    def finish(self, context, value):
         self.report({"INFO"}, self.done.sentence)
         for sentence in self.done.left_out:
             self.report({"WARNING"}, f"Left out: {sentence}")

@@ -29,29 +29,28 @@ class THUNDER_OT_contact_sheet(SlicedWork, bpy.types.Operator):
         loudness = yield from _loudness(context, browsing.of_one_head(context)[0].voice)
         scene, listed = context.scene, browsing.of_one_head(context)  # only now: something may have been undone meanwhile
         rig = take_list.rig_of(scene, listed[0])
-        self.image = yield from contact_sheet.make(scene, rig, listed, contact_sheet.free_path(listed[0].voice), loudness)
+        return (yield from contact_sheet.make(scene, rig, listed, contact_sheet.free_path(listed[0].voice), loudness))
 
-    def finish(self, context):
-        image = bpy.data.images.get(getattr(self.image, "name", ""))
-        where = bpy.path.abspath(image.filepath) if image is not None else ""
-        if image is not None and not bpy.app.background:
+    def finish(self, context, image):
+        where = bpy.path.abspath(image.filepath)
+        if not bpy.app.background:
             _open(context, image)
         self.report({"INFO"}, f"Contact sheet saved to {where}")
         return {"FINISHED"}
 
 
 def _loudness(context, name: str):
-    """Steps that hear the voice of that name; the value is how loud it is per frame, None where it cannot be heard."""
+    """Steps that read the voice of that name. Returns how loud it is per frame, None where it cannot be read."""
     try:
         voice = strip.find(context)
     except ThunderError:
         return None
-    heard = voice_cache.read(context.scene, voice) if voice.name == name else None
-    while heard is not None and heard.reading:
+    cached = voice_cache.read(context.scene, voice) if voice.name == name else None
+    while cached is not None and cached.reading:
         yield Step(0.0, "Reading the voice")
-    if heard is None or heard.peaks is None:
+    if cached is None or cached.peaks is None:
         return None
-    return sheet_key_frames.loudness(heard.peaks, voice_cache.PEAKS_PER_SECOND)
+    return sheet_key_frames.loudness(cached.peaks, voice_cache.PEAKS_PER_SECOND)
 
 
 def _open(context, image) -> None:

@@ -7,7 +7,7 @@ from ..scene.engine import session
 from ..scene.heads import head
 from ..scene.takes import dialogue
 from ..scene.takes.sampling import Sampling
-from .generate import KeepsArrivals
+from .generate import PartialResults
 from .slices import SlicedWork
 
 _NOBODY = ("NOBODY", "No Speaker", "For music, sound effects and off-screen voices")
@@ -36,7 +36,7 @@ class THUNDER_OT_cast_strip(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class THUNDER_OT_generate_all(KeepsArrivals, SlicedWork, bpy.types.Operator):
+class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
     """Generate takes for every dialogue strip that has none yet, each on the head of its speaker"""
 
     bl_idname = "thunder.generate_all"
@@ -58,17 +58,17 @@ class THUNDER_OT_generate_all(KeepsArrivals, SlicedWork, bpy.types.Operator):
         client = session.client()
         client.start()
         self.warnings = dialogue.warnings(scene, todo)
-        self.arrived, self.left_out, self.asked, self.strips = [], [], settings.count * len(todo), len(todo)
+        self.takes, self.asked, self.strips = [], settings.count * len(todo), len(todo)
         return "Generating takes", dialogue.generate(client, scene, todo, settings.count, settings.seed, Sampling.of(settings),
-                                                     self.arrived, self.left_out)
+                                                     self.takes.append)
 
-    def finish(self, context):
-        done = self.strips - len(self.left_out)
-        takes = len(self.arrived)
+    def finish(self, context, left_out):
+        done = self.strips - len(left_out)
+        takes = len(self.takes)
         self.report({"INFO"}, f"Generated {takes} take{'' if takes == 1 else 's'} for {done} strip{'' if done == 1 else 's'}")
         for sentence in self.warnings:
             self.report({"WARNING"}, sentence)
-        for sentence in self.left_out:
+        for sentence in left_out:
             self.report({"WARNING"}, f"Skipped: {sentence}")
         return {"FINISHED"}
 

@@ -103,16 +103,12 @@ class THUNDER_OT_check_with_smplx(SlicedWork, bpy.types.Operator):
         path = self.filepath or (chosen.flame_file if chosen else "")
         if not path:
             raise BadRequest("No FLAME file is chosen: choose the one that this head was made from")
-        model = flame_check.load_model(path)
-        return "Checking with smplx", self.compare(context.scene, head.resolve(flame.chosen(context)), model)
+        rig, model = head.resolve(flame.chosen(context)), flame_check.load_model(path)
+        return "Checking with smplx", flame_check.compare(session.client(), context.scene, rig, model)
 
-    def compare(self, scene, rig, model):
-        answer = yield from flame_check.compare(session.client(), scene, rig, model)
-        self.text = (f"In this pose the head is off from smplx {answer['smplx']} by {answer['rig']:.3f} mm at most; "
-                     f"Thunder's skinning of the file by {answer['skinning']:.4f} mm")
-
-    def finish(self, context):
-        self.report({"INFO"}, self.text)
+    def finish(self, context, answer):
+        self.report({"INFO"}, f"In this pose the head is off from smplx {answer['smplx']} by {answer['rig']:.3f} mm at most; "
+                              f"Thunder's skinning of the file by {answer['skinning']:.4f} mm")
         return {"FINISHED"}
 
 

@@ -12,14 +12,14 @@ from ..thunder_core.errors import Cancelled, ThunderError
 from .slices import SlicedWork
 
 
-class KeepsArrivals:
-    """A SlicedWork that lists takes as they come, in `self.arrived`: stopped or failed, those that came stay."""
+class PartialResults:
+    """A SlicedWork that puts takes as they come in `self.takes`: stopped or failed, those stay in the list."""
 
     def fail(self, error: Exception):
-        arrived = len(getattr(self, "arrived", ()))
-        if not arrived:
+        count = len(getattr(self, "takes", ()))
+        if not count:
             return super().fail(error)
-        kept = f"{arrived} of {self.asked} take{'' if self.asked == 1 else 's'} kept in the list"
+        kept = f"{count} of {self.asked} take{'' if self.asked == 1 else 's'} kept in the list"
         if isinstance(error, Cancelled):
             self.report({"INFO"}, f"Stopped: {kept}")
         elif isinstance(error, ThunderError):
@@ -29,7 +29,7 @@ class KeepsArrivals:
         return {"FINISHED"}  # an undo step: the list has changed
 
 
-class THUNDER_OT_generate(KeepsArrivals, SlicedWork, bpy.types.Operator):
+class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
     """Generate takes of the voice, ranked by Lip-Sync"""
 
     bl_idname = "thunder.generate"
@@ -51,13 +51,13 @@ class THUNDER_OT_generate(KeepsArrivals, SlicedWork, bpy.types.Operator):
         head.check_animatable(rig)
         client = session.client()
         client.start()
-        self.arrived, self.asked, self.warning = [], settings.count, strip.warning(voice)
+        self.takes, self.asked, self.warning = [], settings.count, strip.warning(voice)
         steps = generation.generate(client, voice, context.scene, rig, settings.count, settings.seed, Sampling.of(settings),
-                                    keep=self.arrived)
+                                    self.takes.append)
         return "Generating takes", steps
 
-    def finish(self, context):
-        best = max(self.arrived, key=lambda take: take.score)
+    def finish(self, context, takes):
+        best = takes[0]
         name = next((f"{entry.name}, " for entry in context.scene.thunder.takes
                      if (entry.seed, entry.score) == (best.seed, best.score)), "")
         what = "Generated a take" if self.asked == 1 else f"Best of {self.asked} takes"

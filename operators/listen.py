@@ -34,13 +34,10 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
         client = session.client()
         client.start()
         edited = context.scene.thunder.listen_range == "EDITED"
-        return "Listening", self.told(listening.listen(client, context.scene, rig, voice, first, last, edited))
+        return "Listening", listening.listen(client, context.scene, rig, voice, first, last, edited)
 
-    def told(self, steps):
-        self.heard = yield from steps
-
-    def finish(self, context):
-        first, last = self.heard
+    def finish(self, context, frames):
+        first, last = frames
         self.report({"INFO"}, f"Generated speech for frames {first}–{last}")
         if not bpy.app.background and context.window is not None and context.scene.thunder.listen_play:
             self.play(context, first)

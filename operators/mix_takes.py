@@ -90,10 +90,10 @@ class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
         return True
 
     def begin(self, context):
-        return "Mixing takes", (jobs.Step(fraction, "Mixing takes", busy=True) for fraction in mix.mix(context))
+        return "Mixing takes", jobs.stage(mix.mix(context), "Mixing takes")
 
-    def finish(self, context):
-        self.report({"INFO"}, f"Created take “{context.scene.thunder.takes[-1].name}”")
+    def finish(self, context, entry):
+        self.report({"INFO"}, f"Created take “{entry.name}”")
         return {"FINISHED"}
 
 

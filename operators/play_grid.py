@@ -65,7 +65,7 @@ class THUNDER_OT_play_grid(SlicedWork, bpy.types.Operator):
         listed = browsing.of_one_head(context)
         return "Play All", grid.build(context.scene, take_list.rig_of(context.scene, listed[0]), listed)
 
-    def finish(self, context):
+    def finish(self, context, value):
         grid.enter(context)
         if bpy.app.background or context.window is None:
             return {"FINISHED"}

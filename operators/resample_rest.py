@@ -6,7 +6,7 @@ import bpy
 from ..scene.engine import session
 from ..scene.takes import keep
 from ..thunder_core.errors import BadRequest, ThunderError
-from .generate import KeepsArrivals
+from .generate import PartialResults
 from .on_shown_take import NeedsShownTake, OnShownTake, shown
 from .slices import SlicedWork
 
@@ -64,7 +64,7 @@ class THUNDER_OT_free_frames(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class THUNDER_OT_resample_rest(NeedsShownTake, KeepsArrivals, SlicedWork, bpy.types.Operator):
+class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
     """Resample everything of the shown take that is not kept. The results are new takes"""
 
     bl_idname = "thunder.resample_rest"
@@ -84,14 +84,13 @@ class THUNDER_OT_resample_rest(NeedsShownTake, KeepsArrivals, SlicedWork, bpy.ty
         keep.kept(context.scene, rig, entry, max(1, entry.last - entry.first))  # said before the engine is woken
         client = session.client()
         client.start()
-        self.arrived, self.asked = [], context.scene.thunder_keep.count
-        return "Resampling the rest", keep.resample(client, context, self.arrived)
+        self.takes, self.asked = [], context.scene.thunder_keep.count
+        return "Resampling the rest", keep.resample(client, context, self.takes.append)
 
-    def finish(self, context):
-        best = max(self.arrived, key=lambda take: take.score)
-        count = len(self.arrived)
-        found = f"{count} new takes around what you kept, the best" if count > 1 else "A new take around what you kept,"
-        self.report({"INFO"}, f"{found} with Lip-Sync {best.score:.0f}")
+    def finish(self, context, takes):
+        count = len(takes)
+        which = f"{count} new takes around what you kept, the best" if count > 1 else "A new take around what you kept,"
+        self.report({"INFO"}, f"{which} with Lip-Sync {takes[0].score:.0f}")
         return {"FINISHED"}
 
 

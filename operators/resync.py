@@ -31,11 +31,10 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
         if resync.needs_engine(context.scene):
             client = session.client()
             client.start()
-        self.changes = []
-        return "Re-syncing takes", resync.resync(client, context.scene, self.changes)
+        return "Re-syncing takes", resync.resync(client, context.scene)
 
-    def finish(self, context):
-        counts = [f"{self.changes.count(kind)} {done}" for kind, done in _DONE.items() if kind in self.changes]
+    def finish(self, context, changes):
+        counts = [f"{changes.count(kind)} {done}" for kind, done in _DONE.items() if kind in changes]
         self.report({"INFO"}, f"Re-synced takes: {', '.join(counts)}")
         return {"FINISHED"}
 

@@ -17,7 +17,7 @@ class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         entry, rig = shown(context)
-        return "Shaping", (jobs.Step(fraction, "Shaping the take", busy=True) for fraction in shape.apply(rig, entry))
+        return "Shaping", jobs.stage(shape.apply(rig, entry), "Shaping the take")
 
 
 class THUNDER_OT_reset_shape(OnShownTake, bpy.types.Operator):

@@ -24,7 +24,9 @@ def nothing_runs(operator) -> bool:
 
 
 class SlicedWork:
-    """An operator whose `begin(context)` gives (title, steps): modal in a window, in one go without one.
+    """An operator whose `begin(context)` gives (title, job): modal in a window, in one go without one.
+
+    job: a Generator[Step, None, T], whose value `finish(context, value)` gets.
 
     The whole is one undo step, made when the work is over; an error is one sentence and changes nothing.
     """
@@ -37,10 +39,10 @@ class SlicedWork:
 
     def execute(self, context):
         try:
-            jobs.run_through(*self.begin(context))
+            value = jobs.run_through(*self.begin(context))
         except Exception as error:
             return self.fail(error)
-        return self.finish(context)
+        return self.finish(context, value)
 
     def invoke(self, context, event):
         if bpy.app.background or context.window is None:
@@ -68,8 +70,9 @@ class SlicedWork:
             self.leave(context, None)
             return self.fail(error)
         if over:
+            value = jobs.running.value
             self.leave(context, None)
-            return self.finish(context)
+            return self.finish(context, value)
         self.show_progress(context)
         return {"RUNNING_MODAL" if jobs.running.step.busy else "PASS_THROUGH"}
 
@@ -109,5 +112,5 @@ class SlicedWork:
             self.report({"ERROR"}, f"Unexpected error ({type(error).__name__}): see the console or use Report a Problem")
         return {"CANCELLED"}
 
-    def finish(self, context):
+    def finish(self, context, value):
         return {"FINISHED"}

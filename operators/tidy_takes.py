@@ -127,11 +127,12 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
         if not found:
             raise BadRequest({"HIDDEN": "There are no hidden takes to delete", "LOST": "No takes are missing: there is nothing to remove",
                               "UNSTARRED": "Every take has a star, a note, a name or edited keys: there is nothing to delete"}[self.which])
-        self.count, self.kept = len(found), take_list.delete(context.scene, found)
+        return len(found), take_list.delete(context.scene, found)
 
-    def finish(self, context):
-        self.report({"INFO"}, f"{self.count} take{'s' * (self.count > 1)} deleted")
-        _report_kept(self, self.kept)
+    def finish(self, context, value):
+        count, kept = value
+        self.report({"INFO"}, f"{count} take{'s' * (count > 1)} deleted")
+        _report_kept(self, kept)
         return {"FINISHED"}
 
 

@@ -78,12 +78,11 @@ class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator
         entry, _ = shown(context)
         client = session.client()
         client.start()
-        self.told = []
-        return "Correcting closures", transcript.correct(client, context, entry, self.told)
+        return "Correcting closures", transcript.correct(client, context, entry)
 
-    def finish(self, context):
-        made, gone = self.told[-1]
-        self.report({"INFO"}, f"Added {made} lip closure{'s' * (made != 1)}, removed {gone}" if made or gone
+    def finish(self, context, changes):
+        added, removed = changes
+        self.report({"INFO"}, f"Added {added} lip closure{'s' * (added != 1)}, removed {removed}" if added or removed
                     else "The lip closures already match the transcript")
         return {"FINISHED"}
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import bpy
@@ -12,6 +12,7 @@ import numpy as np
 
 from ...thunder_core.animation.keys import Keys, reduce
 from ...thunder_core.face import reach
+from ...thunder_core.progress import scaled
 from ...thunder_core.types import Motion
 from ..heads import head
 from ..host import compat
@@ -19,7 +20,7 @@ from . import keyframes, reduction
 from .timing import at_scene_frames, Clock
 
 PROPERTY = "thunder"  # of an action: where a take comes from, enough to make it again
-PIECE = 400  # frames that are turned into a rig's numbers in one go: the window stays alive in between
+PIECE = 400  # frames that are turned into a rig's values in one go: the window stays alive in between
 PRINT_LENGTH = 16  # letters of a fingerprint
 STILL = 1e-6  # a channel that moves less than this gets a key at either end alone
 LONG_SECONDS = 600.0  # takes longer than this get few keys: eight of an hour with a key on every frame are 2.8 GB
@@ -48,7 +49,7 @@ class Performance:
 
 
 @dataclass(frozen=True)
-class Numbers:
+class TrackValues:
     """What a performance gives the tracks of a rig.
 
     frames: whole scene frames, int [S].  values: float64 [S, tracks].  reduced: of a long take the keys of each track in
@@ -65,13 +66,13 @@ def is_long(performance: Performance) -> bool:
     return performance.motion.frames / performance.motion.fps > LONG_SECONDS
 
 
-def numbers_of(rig: head.Rig, performance: Performance, clock: Clock) -> Iterator[float | Numbers]:
-    """What a performance gives the tracks of a rig: fractions, at last the Numbers. Blender's data is left alone meanwhile,
-    so that an animator may work, and undo, between two steps."""
+def values_of(rig: head.Rig, performance: Performance, clock: Clock) -> Generator[float, None, TrackValues]:
+    """Work out what a performance gives the tracks of a rig. Returns the TrackValues.
+
+    Blender's data is only read before the first step: an animator may work, and undo, between two steps."""
     frames = clock.take_frames(performance.motion.frames)
     values = np.empty((len(frames), len(rig.driver.tracks)))
-    for _ in getattr(rig.driver, "prepare", tuple)():
-        yield 0.0
+    yield from scaled(rig.driver.prepare(), 0.0, 0.0)
     share = 0.1 if is_long(performance) else 1.0
     for start in range(0, len(frames), PIECE):
         # One frame more on either side: a closure there may be nearer to that one than to its neighbour in this piece.
@@ -80,15 +81,10 @@ def numbers_of(rig: head.Rig, performance: Performance, clock: Clock) -> Iterato
         values[start : start + PIECE] = rig.driver.drive(motion, performance.channels)
         yield share * min(1.0, (start + PIECE) / len(frames))
     if not is_long(performance):
-        yield Numbers(frames, values, None)
-        return
-    for _ in reach.prepare():
-        yield share
-    per_unit = None
-    for told in reduction.pulls(rig):  # millimetres that a unit of each track moves
-        yield share
-        per_unit = told
-    most = (per_unit[1] / _LONG_PARTS).max(1)
+        return TrackValues(frames, values, None)
+    yield from scaled(reach.prepare(), share, share)
+    _, per_unit = yield from scaled(reduction.pulls(rig), share, share)  # millimetres that a unit of each track moves
+    most = (per_unit / _LONG_PARTS).max(1)
     still = 1e-3 * np.ptp(values, axis=0) + STILL
     allowed = np.where(most > 0, LONG_ERROR * _LONG_SHARE / np.maximum(most, 1e-12), still)
     reduced = []
@@ -99,40 +95,39 @@ def numbers_of(rig: head.Rig, performance: Performance, clock: Clock) -> Iterato
             if place % 4 == 3:
                 yield share + (1 - share) * (start + _LONG_PIECE * place / values.shape[1]) / len(frames)
         reduced.append(tuple(keys))
-    yield Numbers(frames, values, reduced)
+    return TrackValues(frames, values, reduced)
 
 
 def key(rig: head.Rig, performance: Performance, clock: Clock, name: str,
-        numbers: Numbers | None = None) -> Iterator[list[bpy.types.Action]]:
+        values: TrackValues | None = None) -> Generator[float, None, list[bpy.types.Action]]:
     """New actions (one from 4.4 on) that play a performance on a rig; nothing else in the file changes.
 
     Every take keys the same channels, on whole scene frames; the first sample of the sound is at clock.start, and the keys
     come from rest before it and return to rest after its end.
-    A generator that writes a curve and yields the actions so far, to the end; what it yields last is complete.
-    Closed before its end it removes them.  numbers: what `numbers_of` gave for this rig, if it was asked before.
+    Writes a curve from step to step and returns the actions; closed before its end it removes them.
+    values: what `values_of` returned for this rig, if it was run before.
     """
     actions, curves = compat.new_action(name, rig.targets)
     complete = False
     try:
-        if numbers is None:
-            for told in numbers_of(rig, performance, clock):
-                yield actions
-                numbers = told
+        if values is None:
+            values = yield from scaled(values_of(rig, performance, clock), 0.0, 0.4)
         for place, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(curves[track.block], track.path, track.index, track.group)
-            keyframes.write(curve, _keys(numbers, place))
-            yield actions
+            keyframes.write(curve, _keys(values, place))
+            yield 0.4 + 0.4 * (place + 1) / len(rig.driver.tracks)
         for action in actions:
             digest = hashlib.sha256()
             for curve in compat.all_curves(action):
                 add_to_print(digest, curve)
-                yield actions
+                yield 0.9
             action.use_fake_user = True
             action[PROPERTY] = performance.provenance | {
                 "seed": performance.seed, "score": performance.score, "checksum": _printed(digest),
             }
-        yield actions
+        yield 1.0
         complete = True  # closed at the last step too, nobody has listed them yet
+        return actions
     finally:
         if not complete:
             for action in actions:
@@ -150,13 +145,13 @@ def on_scene_frames(performance: Performance, clock: Clock, frames: np.ndarray) 
     return Motion(*np.split(resampled, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1), fps=clock.fps)
 
 
-def _keys(numbers: Numbers, place: int) -> dict[str, np.ndarray]:
+def _keys(of_tracks: TrackValues, place: int) -> dict[str, np.ndarray]:
     """The keys of one track."""
-    frames, values = numbers.frames, numbers.values[:, place]
+    frames, values = of_tracks.frames, of_tracks.values[:, place]
     if np.ptp(values) < STILL and len(frames) > 2:
         frames, values = frames[[0, -1]], values[[0, -1]]
-    elif numbers.reduced is not None:
-        return _joined([keys[place] for keys in numbers.reduced], frames)
+    elif of_tracks.reduced is not None:
+        return _joined([keys[place] for keys in of_tracks.reduced], frames)
     # Clamped handles never overshoot a key, so lips that close stay closed between frames as well.
     return keyframes.on_every_frame(frames, values)
 

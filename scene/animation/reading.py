@@ -3,43 +3,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import replace
 
 import bpy
 import numpy as np
 
-from ...thunder_core.types import Motion
+from ...thunder_core.progress import scaled
+from ...thunder_core.types import FPS, Motion
 from ..heads import head, rna_paths
 from ..host import compat
 from . import display
-from .timing import Clock, MOTION_FPS, motion_times
+from .timing import Clock, motion_times
 
-PIECE = 100  # frames whose numbers are read into a motion in one go
+PIECE = 100  # frames whose values are read into a motion in one go
 
 
 def read(rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float,
-         fps: float = MOTION_FPS) -> Iterator[Motion | float]:
-    """Read a stretch of animation that begins at clock.start; a generator that yields the fraction read and
-    at last the Motion [T, len(channels)] at `fps` frames per second.
+         fps: float = FPS) -> Generator[float, None, Motion]:
+    """Read so many seconds of animation from clock.start on. Returns the Motion [T, len(channels)] at `fps` frames per second.
 
     From the f-curves where those alone move the face. With an NLA, drivers, constraints or f-curves on the
     bones that something else overrides, the scene itself is stepped from frame to frame and put back.
     """
     frames = clock.frame(motion_times(seconds, fps))
-    for read in (_from_curves if _curves_say_all(rig, frames) else _from_scene)(rig, channels, frames):
-        yield replace(read, fps=fps) if isinstance(read, Motion) else read
+    motion = yield from (_from_curves if _curves_say_all(rig, frames) else _from_scene)(rig, channels, frames)
+    return replace(motion, fps=fps)
 
 
-def read_quietly(rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float) -> Iterator[Motion | float]:
-    """The same from f-curves alone, at 25 fps, with the scene left on its frame; no Motion comes where those do not tell all.
+def read_quietly(rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float) -> Generator[float, None, Motion | None]:
+    """The same from f-curves alone, at 25 fps, with the scene left on its frame. Returns None where more than those moves the face.
 
     Of a take that is shown its own curves are read, whatever plays around it.
     """
     frames = clock.frame(motion_times(seconds))
     if display.shown_action(rig) is None and not _curves_say_all(rig, frames):
-        return
-    yield from _from_curves(rig, channels, frames)
+        return None
+    return (yield from _from_curves(rig, channels, frames))
 
 
 def _curves_say_all(rig: head.Rig, frames: np.ndarray) -> bool:
@@ -70,31 +70,30 @@ def _covers(rig: head.Rig, target, frames: np.ndarray) -> bool:
     return all((track.path, track.index) in there for _, track in rig.tracks_of(target))
 
 
-def _told(rig: head.Rig, values: np.ndarray, channels: tuple[str, ...]) -> Iterator[Motion | float]:
-    """The motion that a rig's numbers [T, tracks] tell of, in pieces after each of which the window can stay alive."""
-    for _ in getattr(rig.driver, "prepare", tuple)():
-        yield 0.9
+def _motion(rig: head.Rig, values: np.ndarray, channels: tuple[str, ...]) -> Generator[float, None, Motion]:
+    """The motion of a rig's values [T, tracks], read in pieces that each take a slice."""
+    yield from scaled(rig.driver.prepare(), 0.0, 0.0)
     parts = []
     for start in range(0, len(values), PIECE):
         if start:
-            yield 0.9 + 0.1 * start / len(values)
+            yield start / len(values)
         parts.append(rig.driver.read(values[start:start + PIECE], channels))
-    yield Motion.joined(parts)
+    return Motion.joined(parts)
 
 
 # ---- from the f-curves
 
 
-def _from_curves(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) -> Iterator[Motion | float]:
-    yield from read_curves(rig, [compat.curves_for(target) for target in rig.targets], channels, frames)
+def _from_curves(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) -> Generator[float, None, Motion]:
+    return (yield from read_curves(rig, [compat.curves_for(target) for target in rig.targets], channels, frames))
 
 
-def read_curves(rig: head.Rig, found: list[list], channels: tuple[str, ...], frames: np.ndarray) -> Iterator[Motion | float]:
-    """What f-curves (`found`: a list for each of the rig's targets) say at scene frames [T]: fractions, at last the Motion.
+def read_curves(rig: head.Rig, of_targets: list[list], channels: tuple[str, ...], frames: np.ndarray) -> Generator[float, None, Motion]:
+    """Read f-curves (a list for each of the rig's targets) at scene frames [T]. Returns the Motion.
 
-    What no curve moves is taken as it stands.
+    Values that no curve animates are those that are set now.
     """
-    curves = [{(c.data_path, c.array_index): c for c in of_target if not c.mute} for of_target in found]
+    curves = [{(c.data_path, c.array_index): c for c in of_target if not c.mute} for of_target in of_targets]
     values = np.empty((len(frames), len(rig.driver.tracks)))
     for place, track in enumerate(rig.driver.tracks):
         target = rig.targets[track.block]
@@ -102,7 +101,7 @@ def read_curves(rig: head.Rig, found: list[list], channels: tuple[str, ...], fra
         curve = curves[track.block].get((track.path, track.index))
         values[:, place] = rna_paths.seen(target, _evaluate(curve, frames, still), track.path)
         yield 0.9 * (place + 1) / len(rig.driver.tracks)
-    yield from _told(rig, values, channels)
+    return (yield from scaled(_motion(rig, values, channels), 0.9, 1.0))
 
 
 def _evaluate(curve, frames: np.ndarray, otherwise: float) -> np.ndarray:
@@ -114,7 +113,7 @@ def _evaluate(curve, frames: np.ndarray, otherwise: float) -> np.ndarray:
 # ---- from the evaluated scene
 
 
-def _from_scene(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) -> Iterator[Motion | float]:
+def _from_scene(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) -> Generator[float, None, Motion]:
     scene = next((s for s in bpy.data.scenes if rig.mesh.name in s.objects
                   and s == bpy.context.scene), bpy.context.scene)
     kept, kept_fraction = scene.frame_current, scene.frame_subframe
@@ -128,7 +127,7 @@ def _from_scene(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) ->
             for target, wanted in asked:
                 places = [place for place, _ in wanted]
                 values[row, places] = rna_paths.evaluated(target, [(track.path, track.index) for _, track in wanted], depsgraph)
-            yield (row + 1) / len(frames)
+            yield 0.9 * (row + 1) / len(frames)
     finally:
         scene.frame_set(kept, subframe=kept_fraction)
-    yield from _told(rig, values, channels)
+    return (yield from scaled(_motion(rig, values, channels), 0.9, 1.0))

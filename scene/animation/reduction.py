@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ...thunder_core.animation.keys import Keys, reduce
 from ...thunder_core.face import reach
+from ...thunder_core.progress import result, scaled
 from ...thunder_core.types import Motion
 from ..heads import head, rna_paths
 from .timing import CLOSED_MM
@@ -56,35 +57,22 @@ def times_of(frames: np.ndarray) -> np.ndarray:
     return frames[0] + np.arange((len(frames) - 1) * SUBFRAMES + 1) / SUBFRAMES
 
 
-def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> Iterator[Fit | float]:
-    """Reduce a rig's values [S, tracks] at times_of(frames) to keys on whole scene frames [T]; a generator of the fraction
-    done and at last the Fit.
+def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> Generator[float, None, Fit]:
+    """Reduce a rig's values [S, tracks] at times_of(frames) to keys on whole scene frames [T]. Returns the Fit.
 
     error: millimetres that the lips may be off at any of these times.
     """
-    for _ in getattr(rig.driver, "prepare", tuple)():
-        yield 0.0
-    for _ in reach.prepare():
-        yield 0.0
-    slow = hasattr(rig.driver, "prepare")  # it solves every frame anew: lips are looked at on whole frames alone
+    yield from scaled(rig.driver.prepare(), 0.0, 0.0)
+    yield from scaled(reach.prepare(), 0.0, 0.0)
+    slow = rig.driver.is_slow  # lips are then measured on whole frames alone
     every = SUBFRAMES // _STRIDE  # samples in a frame while keys are chosen; whether they hold is looked at on all samples
     coarse, times = values[::_STRIDE], times_of(frames)
-    gap = None
-    for told in lip_gap(rig, coarse[::every] if slow else coarse):
-        if isinstance(told, float):
-            yield 0.15 * told
-        else:
-            gap = told
+    gap = yield from scaled(lip_gap(rig, coarse[::every] if slow else coarse), 0.0, 0.15)
     if slow:
         gap = np.interp(times[::_STRIDE], frames, gap)
     closed = gap < CLOSED_MM
     meeting = closures(gap[::every])
-    pull = None  # [tracks, places, 3] mm that a unit of each track moves each place
-    for told in pulls(rig):
-        if isinstance(told, float):
-            yield 0.15 + 0.1 * told
-        else:
-            pull, per_unit = told
+    pull, per_unit = yield from scaled(pulls(rig), 0.15, 0.25)
     values = without_noise(values, per_unit)
     coarse = values[::_STRIDE]
     needs = (per_unit / _ALLOWED).max(1) / error
@@ -103,11 +91,9 @@ def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> 
                 found[place] = reduce(times[::_STRIDE], coarse[:, place], tolerance, np.array(sorted(exact[place]), int), every)
                 reduced[:, place] = found[place].at(times[::_STRIDE])
                 yield 0.25 + 0.5 * (attempt + (turn + place / len(found)) / _ROUNDS) / _TRIES
-            for told in _added_up(reduced - coarse, pull):
-                if isinstance(told, float):
-                    yield 0.3 + 0.5 * (attempt + turn / _ROUNDS) / _TRIES
-                else:
-                    wrong = (told / (limit * _LINEAR)).max(1)
+            done = 0.3 + 0.5 * (attempt + turn / _ROUNDS) / _TRIES
+            added = yield from scaled(_added_up(reduced - coarse, pull), done, done)
+            wrong = (added / (limit * _LINEAR)).max(1)
             before, count = count, sum(len(keys.index) for keys in found)
             if wrong.max() <= 1.0 or (turn > _ROUNDS // 2 and count == before):  # no more keys to be had
                 break
@@ -116,15 +102,12 @@ def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> 
                 share[_around(np.flatnonzero(wrong > 1.0), every, len(share))] *= _SHRINK
                 waiting = set(range(len(found)))
         whole = [Keys(keys.index // every, keys.value, keys.slope) for keys in found]
-        for told in _measured(rig, values, whole, pull, _limits(error, _beside(closed)), slow):
-            if isinstance(told, float):
-                yield 0.8 + 0.2 * (attempt + told) / _TRIES
-            else:
-                off, beyond = told
+        measuring = _measured(rig, values, whole, pull, _limits(error, _beside(closed)), slow)
+        off, beyond = yield from scaled(measuring, 0.8 + 0.2 * attempt / _TRIES, 0.8 + 0.2 * (attempt + 1) / _TRIES)
         if slow or not len(beyond):
             break
         share[_around(beyond // _STRIDE, every, len(share))] *= _SHRINK  # as it is really seen it is too far off
-    yield Fit(tuple(whole), off, meeting)
+    return Fit(tuple(whole), off, meeting)
 
 
 def without_noise(values: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
@@ -137,10 +120,10 @@ def without_noise(values: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
     return np.where((moved > 0) & (moved < reach.UNSEEN_MM), line, values)
 
 
-def lip_gap(rig: head.Rig, values: np.ndarray) -> Iterator[float | np.ndarray]:
+def lip_gap(rig: head.Rig, values: np.ndarray) -> Generator[float, None, np.ndarray]:
     """The gap of the lips, [S] mm, that a rig's values [S, tracks] show on the bundled head."""
     channels, ruler = head.channel_names(), reach.ruler()
-    yield (yield from in_pieces(len(values), lambda rows: ruler.gap(ruler.points(rig.driver.read(values[rows], channels)))))
+    return (yield from in_pieces(len(values), lambda rows: ruler.gap(ruler.points(rig.driver.read(values[rows], channels)))))
 
 
 def _beside(closed: np.ndarray) -> np.ndarray:
@@ -151,27 +134,19 @@ def _beside(closed: np.ndarray) -> np.ndarray:
 
 
 def _measured(rig: head.Rig, values: np.ndarray, whole: list[Keys], pull: np.ndarray, limit: np.ndarray,
-              slow: bool) -> Iterator[float | tuple[float, np.ndarray]]:
+              slow: bool) -> Generator[float, None, tuple[float, np.ndarray]]:
     """How far keys on whole frames are from values [S, tracks]: (millimetres at the lips at most, samples that are beyond the
     limits [S, 4]). Errors are added up as if each track moved the face in a line; where that comes near the worst, the face
     itself is measured, unless that is slow."""
     samples = np.arange(len(values)) / SUBFRAMES
     off = np.stack([Keys(keys.index * SUBFRAMES, keys.value, keys.slope).at(samples) for keys in whole], 1) - values
     yield 0.0
-    for told in _added_up(off, pull):
-        if isinstance(told, float):
-            yield 0.5 * told
-        else:
-            added = told
+    added = yield from scaled(_added_up(off, pull), 0.0, 0.5)
     parts = (added / limit).max(1)
     look = np.flatnonzero(parts >= _LOOK * parts.max())
     if not slow:
-        for told in _apart(rig, values[look], off[look]):
-            if isinstance(told, float):
-                yield 0.5 + 0.5 * told
-            else:
-                added[look] = told
-    yield float(added[look, 0].max()), look[(added[look] > limit[look]).any(1)]
+        added[look] = yield from scaled(_apart(rig, values[look], off[look]), 0.5, 1.0)
+    return float(added[look, 0].max()), look[(added[look] > limit[look]).any(1)]
 
 
 def _around(samples: np.ndarray, every: int, count: int) -> np.ndarray:
@@ -191,11 +166,10 @@ def closures(gap: np.ndarray) -> np.ndarray:
 
 def reach_of(rig: head.Rig) -> np.ndarray:
     """Millimetres that a unit of each track moves the lips, the rest of the face, the head and the eyes, [tracks, 4]."""
-    *_, (_, per_unit) = pulls(rig)
-    return per_unit
+    return result(pulls(rig))[1]
 
 
-def pulls(rig: head.Rig) -> Iterator[float | tuple[np.ndarray, np.ndarray]]:
+def pulls(rig: head.Rig) -> Generator[float, None, tuple[np.ndarray, np.ndarray]]:
     """How a unit of each track moves each place, [tracks, places, 3] mm, and the most it moves each group, [tracks, 4].
 
     What a track does is what the rig's driver reads from it, shown on the bundled head, so it holds for any character.
@@ -208,15 +182,11 @@ def pulls(rig: head.Rig) -> Iterator[float | tuple[np.ndarray, np.ndarray]]:
     rest = np.array([track.rest for track in rig.driver.tracks], float)
     still = Motion(np.zeros((1, count)), *(np.zeros((1, 3)) for _ in range(3)))
     base = rig.driver.drive(still, channels)
-    driven = yield from in_pieces(len(turns), lambda rows: np.abs(rig.driver.drive(each.part(rows), channels) - base))
+    steps = in_pieces(len(turns), lambda rows: np.abs(rig.driver.drive(each.part(rows), channels) - base))
+    driven = yield from scaled(steps, 0.0, 0.5)
     span = driven.max(0)
     step = np.where(span > 1e-9, _PROBE * span, 1.0)
-    probed = None
-    for told in _places(rig, np.concatenate([rest[None], rest + np.diag(step)])):
-        if isinstance(told, float):
-            yield told
-        else:
-            probed = told
+    probed = yield from scaled(_places(rig, np.concatenate([rest[None], rest + np.diag(step)])), 0.5, 1.0)
     pull = (probed[1:] - probed[:1]) / step[:, None, None]
     per_unit = reach.grouped(pull)
     silent = ~per_unit.any(1) & (span > 1e-9)
@@ -230,11 +200,11 @@ def pulls(rig: head.Rig) -> Iterator[float | tuple[np.ndarray, np.ndarray]]:
         alike.setdefault((track.block, track.path) if turns_bone else place, []).append(place)
     for group in alike.values():
         per_unit[group] = per_unit[group].max(0)
-    yield pull, per_unit
+    return pull, per_unit
 
 
-def in_pieces(count: int, do) -> Iterator[float]:
-    """Do something with rows 0 … count in pieces of about a slice each, whatever it costs; the value is what came of it."""
+def in_pieces(count: int, do: Callable[[slice], np.ndarray]) -> Generator[float, None, np.ndarray]:
+    """Do something with rows 0 … count in pieces of about a slice each, whatever it costs. Returns all rows of the result."""
     parts, start, size = [], 0, _LEAST_ROWS
     while start < count:
         began = time.thread_time()
@@ -246,13 +216,13 @@ def in_pieces(count: int, do) -> Iterator[float]:
     return np.concatenate(parts)
 
 
-def _places(rig: head.Rig, values: np.ndarray) -> Iterator[float | np.ndarray]:
+def _places(rig: head.Rig, values: np.ndarray) -> Generator[float, None, np.ndarray]:
     """Where everything is that a rig's numbers [T, tracks] move, [T, places, 3] mm, on the bundled head."""
     channels = head.channel_names()
-    yield (yield from in_pieces(len(values), lambda rows: reach.places(rig.driver.read(values[rows], channels))))
+    return (yield from in_pieces(len(values), lambda rows: reach.places(rig.driver.read(values[rows], channels))))
 
 
-def _apart(rig: head.Rig, values: np.ndarray, off: np.ndarray) -> Iterator[float | np.ndarray]:
+def _apart(rig: head.Rig, values: np.ndarray, off: np.ndarray) -> Generator[float, None, np.ndarray]:
     """How far the face is moved when a rig's values [S, tracks] are off by so much [S, tracks]: [S, 4] mm."""
     channels = head.channel_names()
 
@@ -260,17 +230,17 @@ def _apart(rig: head.Rig, values: np.ndarray, off: np.ndarray) -> Iterator[float
         now, wanted = (reach.places(rig.driver.read(part, channels)) for part in (values[rows] + off[rows], values[rows]))
         return reach.grouped(now - wanted)
 
-    yield (yield from in_pieces(len(values), measure))
+    return (yield from in_pieces(len(values), measure))
 
 
-def _added_up(off: np.ndarray, pull: np.ndarray) -> Iterator[float | np.ndarray]:
+def _added_up(off: np.ndarray, pull: np.ndarray) -> Generator[float, None, np.ndarray]:
     """What errors of all tracks together [T, tracks] come to, [T, 4] mm."""
     flat = pull.reshape(len(pull), -1)
 
     def add(rows: slice) -> np.ndarray:
         return reach.grouped((off[rows] @ flat).reshape(-1, pull.shape[1], 3))
 
-    yield (yield from in_pieces(len(off), add))
+    return (yield from in_pieces(len(off), add))
 
 
 def _limits(error: float, closed: np.ndarray) -> np.ndarray:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MOTION_FPS = 25.0
+from ...thunder_core.types import FPS
+
 _BESIDE = 3  # frames on either side of a closure, one of which is the nearest to it
 LEAD_IN, LEAD_OUT = 0.4, 0.5  # seconds in which a take comes from rest before its sound and returns to it after
 CLOSED_MM = 0.6  # inner lips nearer than this are a closure: it must survive whatever the scene's rate
@@ -37,7 +38,7 @@ class Clock:
     def scene_frames(self, motion_frames: int) -> np.ndarray:
         """The whole scene frames during which a motion of so many frames runs, int [S]."""
         first = math.floor(self.start + 1e-6)
-        last = math.ceil(float(self.frame((motion_frames - 1) / MOTION_FPS)) - 1e-6)
+        last = math.ceil(float(self.frame((motion_frames - 1) / FPS)) - 1e-6)
         return np.arange(first, max(first, last) + 1)
 
     def take_frames(self, motion_frames: int) -> np.ndarray:
@@ -55,7 +56,7 @@ class Clock:
         A strip may be cut in the middle of a word; its mouth opens before the cut and closes after it.
         """
         seconds = self.seconds(frames)
-        before, after = -seconds / LEAD_IN, (seconds - (motion_frames - 1) / MOTION_FPS) / LEAD_OUT
+        before, after = -seconds / LEAD_IN, (seconds - (motion_frames - 1) / FPS) / LEAD_OUT
         x = 1.0 - np.clip(np.maximum(before, after), 0.0, 1.0)
         return x * x * (3.0 - 2.0 * x)
 
@@ -69,7 +70,7 @@ def at_scene_frames(clock: Clock, values: np.ndarray, frames: np.ndarray,
     pose itself; at 24 fps a closure one frame long would otherwise be averaged away. Only the part of the curves that
     the frames need is worked on, so a long take can be resampled in pieces.
     """
-    position, step = clock.seconds(frames) * MOTION_FPS, MOTION_FPS / clock.fps
+    position, step = clock.seconds(frames) * FPS, FPS / clock.fps
     around = math.ceil(step) + 3
     low = min(max(0, math.floor(position.min()) - around), len(values) - 1)
     part = slice(low, max(low + 1, math.ceil(position.max()) + around))
@@ -113,6 +114,6 @@ def monotone_cubic(values: np.ndarray, position: np.ndarray) -> np.ndarray:
             + t * t * (3 - 2 * t) * v1 + t * t * (t - 1) * m1)
 
 
-def motion_times(seconds: float, fps: float = MOTION_FPS) -> np.ndarray:
+def motion_times(seconds: float, fps: float = FPS) -> np.ndarray:
     """Times of the frames of a motion that covers a stretch of so many seconds, float64 [T], at least one."""
     return np.arange(max(1, round(seconds * fps))) / fps

@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Long work in slices: a generator that an operator's timer advances a little at a time, or runs through headless."""
+"""Long work in slices: a generator that an operator's timer advances a little at a time, or runs through headless.
+
+A job is a Generator[Step, None, T]: it yields Steps and returns its value. Parts of it that report only how far they are
+(thunder_core/progress.py) become Steps with `stage`.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import bpy
 
 from ...thunder_core.errors import Cancelled
+from ...thunder_core.progress import mapped
+
+T = TypeVar("T")
 
 PACE_SECONDS = 30.0  # over which the time left is guessed: waking the engine says nothing about sampling
 SLICE_SECONDS = 0.018  # of a timer call, and at most one step more: the window must not be held for more than 50 ms
@@ -26,6 +34,12 @@ class Step:
     fraction: float
     message: str
     busy: bool = False
+
+
+def stage(work: Generator[float, None, T], message: str, start: float = 0.0, end: float = 1.0,
+          busy: bool = True) -> Generator[Step, None, T]:
+    """Work that yields its progress 0 … 1 as Steps of that message from fraction `start` to `end`. Returns its value."""
+    return mapped(work, lambda fraction: Step(start + fraction * (end - start), message, busy))
 
 
 class Pace:
@@ -61,11 +75,15 @@ class Pace:
         return f"{minutes} min left" if minutes < 100 else f"{math.ceil(minutes / 60)} h left"
 
 
-class Work:
-    """One piece of long work; at most one runs in a session (`running`)."""
+class Job:
+    """A generator of Steps that is being run; at most one runs in a session (`running`).
 
-    def __init__(self, title: str, steps: Iterator[Step]):
+    value: what the generator returned, None until it has ended.
+    """
+
+    def __init__(self, title: str, steps: Generator[Step, None, object]):
         self.title, self.steps = title, steps
+        self.value: object = None
         self.step = Step(0.0, title)
         self.started = time.monotonic()
         self.pace = Pace()
@@ -78,8 +96,8 @@ class Work:
         return self.pace.time_left(self.step.fraction)
 
     def advance(self, seconds: float | None = None) -> bool:
-        """Go on for about so long, or as long as the window may be held; True when the work is over. Raises whatever the work
-        raises."""
+        """Go on for about so long, or as long as the window may be held; True when the job has ended, its `value` then set.
+        Raises whatever the job raises."""
         if seconds is None:
             seconds = max(SLICE_SECONDS, BUSY_SECONDS - self.longest) if self.step.busy else SLICE_SECONDS
         now = time.monotonic()
@@ -91,7 +109,8 @@ class Work:
             before = self.step
             try:
                 self.step = next(self.steps)
-            except StopIteration:
+            except StopIteration as stop:
+                self.value = stop.value
                 return True
             self.longest, now = max(self.longest, time.monotonic() - now), time.monotonic()
             self.pace.note(self.step.fraction)
@@ -105,16 +124,18 @@ class Work:
         self.steps.close()
 
 
-running: Work | None = None
+running: Job | None = None
 
 
-def begin(title: str, steps: Iterator[Step]) -> Work:
+def begin(title: str, steps: Generator[Step, None, object]) -> Job:
+    """Make a job the one that runs; `end` must follow, whatever happens."""
     global running
-    running = Work(title, steps)
+    running = Job(title, steps)
     return running
 
 
 def end() -> None:
+    """Close the job that runs, if there is one."""
     global running
     if running is not None:
         running.close()
@@ -122,16 +143,18 @@ def end() -> None:
     redraw()
 
 
-def run_through(title: str, steps: Iterator[Step], on_step=None) -> None:
-    """The same work in one go, for Blender without a window."""
-    work = begin(title, steps)
+def run_through(title: str, steps: Generator[Step, None, T], on_step: Callable[[Step], None] | None = None) -> T:
+    """Run a job in one go, for Blender without a window. on_step gets every step that differs from the one before.
+    Returns the job's value."""
+    job = begin(title, steps)
     try:
         last = None
-        while not work.advance(0.5):
-            if on_step is not None and work.step != last:
-                on_step(work.step)
-                last = work.step
-            time.sleep(0.0 if work.step.busy else 0.01)
+        while not job.advance(0.5):
+            if on_step is not None and job.step != last:
+                on_step(job.step)
+                last = job.step
+            time.sleep(0.0 if job.step.busy else 0.01)
+        return job.value
     finally:
         end()
 

@@ -9,7 +9,7 @@ import shutil
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import bpy
@@ -18,10 +18,10 @@ from mathutils import Matrix, Vector
 
 from ...thunder_core.errors import BadRequest, NoSpace
 from ...thunder_core.files import part_of
-from ..animation.timing import MOTION_FPS
+from ...thunder_core.types import FPS
 from ..heads import head
 from ..host import compat
-from ..host.jobs import Step
+from ..host.jobs import stage, Step
 from ..takes import provenance
 from . import puppets, sheet_key_frames
 
@@ -50,8 +50,8 @@ class _Row:
     start: float
 
 
-def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | None = None) -> Iterator[Step]:
-    """Steps that draw the sheet of takes of one head into a new PNG file and load it; the value is the image.
+def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | None = None) -> Generator[Step, None, bpy.types.Image]:
+    """Steps that draw the sheet of takes of one head into a new PNG file and load it. Returns the image.
 
     loudness: of the voice, per frame of the first take at 25 fps, or None.  The scene and what is shown in it stay as
     they are. Raises BadRequest when no take can be drawn, or NoSpace.
@@ -65,39 +65,38 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
         folder = tempfile.mkdtemp(prefix="thunder_sheet_", dir=bpy.app.tempdir)
     except OSError as error:
         raise NoSpace(f"No temporary folder can be made in “{bpy.app.tempdir}” ({error.strerror}): free some space") from error
-    stage = _Stage(scene, rig)
+    sheet = _SheetScene(scene, rig)
     parts = []
     try:
         steps = len(rows) * (len(chosen) + 1) + 1
         yield Step(0.0, "Setting the sheet up", busy=True)
         title = f"{entries[0].voice}  ·  {len(rows)} take{'s' * (len(rows) > 1)}"
-        stage.title(title, chosen)
-        parts.append(_pixels(stage.render(os.path.join(folder, "title.png"), HEAD_CELLS)))
+        sheet.title(title, chosen)
+        parts.append(_pixels(sheet.render(os.path.join(folder, "title.png"), HEAD_CELLS)))
         done = 1
         yield Step(done / steps, "Drawing the title", busy=True)
         for number, row in enumerate(rows, start=1):
             entry = next((e for e in scene.thunder.takes if e.action is not None and e.action.name == row.action), None)
             if entry is None:
                 raise BadRequest("A take was removed: make the contact sheet again")
-            stage.label(row, number)
-            puppets.play(stage.copy, rig, entry)
+            sheet.label(row, number)
+            puppets.play(sheet.copy, rig, entry)
             for column, (seconds, _) in enumerate(chosen):
-                stage.freeze(seconds * fps, column)
+                sheet.freeze(seconds * fps, column)
                 done += 1
                 yield Step(done / steps, f"Drawing take {number} of {len(rows)}", busy=True)
-            picture = stage.render(os.path.join(folder, f"{number}.png"), 1.0)
+            picture = sheet.render(os.path.join(folder, f"{number}.png"), 1.0)
             yield Step(done / steps, f"Drawing take {number} of {len(rows)}", busy=True)
             parts.append(_pixels(picture))
             done += 1
             yield Step(done / steps, f"Drawing take {number} of {len(rows)}", busy=True)
         _draw_curves(parts[1:], rows, chosen)
-        for _ in _write(np.concatenate(parts), path):
-            yield Step(1.0, "Writing the picture", busy=True)
+        yield from stage(_write(np.concatenate(parts), path), "Writing the picture", 1.0)
         image = bpy.data.images.load(path)
         image.name = os.path.splitext(os.path.basename(path))[0]
         return image
     finally:
-        stage.end()
+        sheet.end()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -121,14 +120,14 @@ def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float,
     length = len(rows[0].opening)
     together = np.zeros((len(rows), length))
     for place, row in enumerate(rows):
-        shift = round((row.start - start) * MOTION_FPS)
+        shift = round((row.start - start) * FPS)
         frames = np.arange(length) - shift
         inside = (frames >= 0) & (frames < len(row.opening))
         together[place, inside] = row.opening[frames[inside]]
-    return [(start + frame / MOTION_FPS, why) for frame, why in sheet_key_frames.choose(together, loudness, MOMENTS)]
+    return [(start + frame / FPS, why) for frame, why in sheet_key_frames.choose(together, loudness, MOMENTS)]
 
 
-class _Stage:
+class _SheetScene:
     """A scene of its own in which a row is set up and rendered: a copy of the rig, still faces of it, text, a camera.
 
     Its unit is the height of a row; x to the right, y up, from 0 at a row's lower left corner.
@@ -295,14 +294,14 @@ def _draw_curves(parts: list[np.ndarray], rows: list[_Row], chosen: list) -> Non
     left = round(LABEL_CELLS * ROW_PIXELS)
     wide = round((CURVE_CELLS - 0.15) * ROW_PIXELS)
     begin = min(row.start for row in rows)
-    end = max(row.start + len(row.opening) / MOTION_FPS for row in rows)
+    end = max(row.start + len(row.opening) / FPS for row in rows)
     top = max(1.0, max(float(row.opening.max()) for row in rows))
     seconds = begin + (np.arange(wide) + 0.5) / wide * (end - begin)
     for part, row in zip(parts, rows):
         height = len(part)
         part[:GUTTER] = part[-GUTTER:] = _shown(PAPER)
         base, tall = round(height * 0.88), round(height * 0.72)
-        times = row.start + np.arange(len(row.opening)) / MOTION_FPS
+        times = row.start + np.arange(len(row.opening)) / FPS
         level = np.interp(seconds, times, row.opening, left=0.0, right=0.0) / top * tall
         for moment, _ in chosen:
             column = left + int((moment - begin) / (end - begin) * wide)
@@ -321,8 +320,8 @@ def _shown(colour) -> tuple:
     return tuple(12.92 * c if c <= 0.0031308 else 1.055 * c ** (1 / 2.4) - 0.055 for c in colour)
 
 
-def _write(pixels: np.ndarray, path: str) -> Iterator[float]:
-    """Write [height, width, 3] of 0 … 1 into a PNG file, a band of rows at a time; yields the fraction written.
+def _write(pixels: np.ndarray, path: str) -> Generator[float, None, None]:
+    """Write [height, width, 3] of 0 … 1 into a PNG file, a band of rows at a time.
 
     The file gets its name when it is whole. Raises BadRequest where it cannot be written.
     """

@@ -15,6 +15,7 @@ import numpy as np
 from ...thunder_core.errors import BadRequest, NoSpace
 from ...thunder_core.face import livelink
 from ...thunder_core.files import part_of
+from ...thunder_core.progress import result
 from ...thunder_core.types import Motion
 from ..animation import reading
 from ..animation.timing import Clock
@@ -269,8 +270,7 @@ def motion_of(shot: Shot) -> Motion:
     """The animation of the head over its frames, at the shot's rate."""
     clock = Clock.of(shot.scene, shot.first)
     seconds = (shot.last - shot.first) / clock.fps + 1 / shot.rate  # a row at the last frame too
-    *_, motion = reading.read(shot.rig, head.channel_names(), clock, seconds, shot.rate)
-    return motion
+    return result(reading.read(shot.rig, head.channel_names(), clock, seconds, shot.rate))
 
 
 def _write_arkit(shot: Shot, path: str) -> list[str]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import bpy
 import numpy as np
@@ -15,7 +15,7 @@ from ...thunder_core.face.head import Head, load_head
 from ..animation import reading
 from ..animation.timing import Clock
 from ..heads import build
-from ..host.jobs import Step
+from ..host.jobs import stage, Step
 from ..takes.generation import ask
 from . import flame_parameters
 
@@ -28,18 +28,14 @@ def load_model(path: str) -> Head:
     return model
 
 
-def compare(client: Client, scene, rig, model: Head) -> Iterator[Step]:
-    """Steps that compare the head as it is seen on this frame with smplx; the value is the engine's answer to “check_flame”.
+def compare(client: Client, scene, rig, model: Head) -> Generator[Step, None, dict]:
+    """Steps that compare the head as it is seen on this frame with smplx. Returns the engine's answer to “check_flame”.
 
     rig: what head.resolve gives for the head.  model: of the FLAME file it was made from; the engine is sent its arrays,
     never the file's path, which smplx would unpickle. Raises ThunderError.
     """
     arrays = {name: getattr(model, name) for name in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "identity")}
-    for step in _pose(scene, rig):
-        if isinstance(step, dict):
-            arrays |= step
-        else:
-            yield Step(0.05 + 0.2 * step, "Reading the pose", busy=True)
+    arrays |= yield from stage(_pose(scene, rig), "Reading the pose", 0.05, 0.25)
     betas = np.zeros(model.identity.shape[2], np.float32)
     count = min(len(betas), len(arrays["betas"]))
     betas[:count] = arrays["betas"][:count]
@@ -56,17 +52,15 @@ def compare(client: Client, scene, rig, model: Head) -> Iterator[Step]:
     return answer
 
 
-def _pose(scene, rig) -> Iterator[float | dict]:
-    """Fractions, at last the pose of this frame and the vertices that are seen, by the names of “check_flame”."""
+def _pose(scene, rig) -> Generator[float, None, dict[str, np.ndarray]]:
+    """Returns the pose of this frame and the vertices that are seen, by the names of “check_flame”."""
     clock = Clock.of(scene, scene.frame_current)
     own = flame_parameters.own_values(rig)
-    for read in reading.read(own, (), clock, 1 / clock.fps, clock.fps):
-        if isinstance(read, float):
-            yield read
-    values = read.expression[:1]
+    motion = yield from reading.read(own, (), clock, 1 / clock.fps, clock.fps)
+    values = motion.expression[:1]
     pose = flame_parameters.parameters_of(values, rig.driver, rig.mesh, rig.armature, clock.fps)
-    yield {"expression": pose.expression[0], "betas": pose.betas[0], "jaw": pose.jaw_pose[0], "neck": pose.neck_pose[0],
-           "eyes": np.stack([pose.leye_pose[0], pose.reye_pose[0]]), "seen": _seen(rig)}
+    return {"expression": pose.expression[0], "betas": pose.betas[0], "jaw": pose.jaw_pose[0], "neck": pose.neck_pose[0],
+            "eyes": np.stack([pose.leye_pose[0], pose.reye_pose[0]]), "seen": _seen(rig)}
 
 
 def _seen(rig) -> np.ndarray:

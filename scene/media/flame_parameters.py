@@ -9,7 +9,8 @@ import numpy as np
 
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import parameters, retarget
-from ...thunder_core.face.mapping import rotation_vectors, Sum
+from ...thunder_core.face.mapping import Driver, rotation_vectors
+from ...thunder_core.progress import result
 from ...thunder_core.types import Motion
 from ..animation import reading
 from ..animation.timing import Clock
@@ -17,11 +18,11 @@ from ..heads import build, flame
 from ..heads.rna_paths import key_path
 
 
-class _Numbers:
-    """Reads a FLAME rig's own numbers: the motion's expression holds the values of all tracks of the rig's driver."""
+class _Plain(Driver):
+    """Reads a FLAME rig's values as they are: the motion's expression holds those of all tracks of the rig's driver."""
 
-    def __init__(self, rig: Sum):
-        self.tracks = rig.tracks
+    def __init__(self, driver: Driver):
+        self.tracks = driver.tracks
 
     def read(self, values: np.ndarray, channels) -> Motion:
         return Motion(np.asarray(values, np.float64), np.zeros((len(values), 3)))
@@ -35,13 +36,13 @@ def export(scene, rig, first: int, last: int, path: str) -> None:
     if last < first:
         raise BadRequest(f"Frames {first} to {last} are none: choose a range that goes forward")
     clock = Clock.of(scene, first)
-    *_, motion = reading.read(own_values(rig), (), clock, (last - first + 1) / clock.fps, clock.fps)
+    motion = result(reading.read(own_values(rig), (), clock, (last - first + 1) / clock.fps, clock.fps))
     parameters.write(path, parameters_of(motion.expression, rig.driver, rig.mesh, rig.armature, clock.fps))
 
 
 def own_values(rig):
     """A FLAME rig of which `reading.read` gives the values of its own tracks, as the motion's expression [T, tracks]."""
-    return replace(rig, driver=_Numbers(rig.driver.rig))
+    return replace(rig, driver=_Plain(rig.driver))
 
 
 def parameters_of(values: np.ndarray, driver: retarget.RetargetDriver, mesh, armature, fps: float) -> parameters.Parameters:
@@ -51,7 +52,7 @@ def parameters_of(values: np.ndarray, driver: retarget.RetargetDriver, mesh, arm
     for name in driver.names:
         expression[:, int(name[len("expression"):]) - 1] = values[:, places[key_path(name)]]
     poses = {}
-    for turn in driver.rig.turns:
+    for turn in driver.turns:
         local = rotation_vectors(values[:, turn.first:turn.first + turn.length], turn.mode)
         poses[turn.parts[0][0].partition(".")[0]] = local @ turn.basis
     still = np.zeros((len(values), 3))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 import bpy
@@ -49,7 +49,7 @@ def running() -> bool:
     return _grid is not None
 
 
-def build(scene, rig: head.Rig, entries: list) -> Iterator[Step]:
+def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
     """Steps that set up a head for each take, best at the top left. Raises BadRequest where there is none."""
     global _grid
     entries = [entry for entry in entries if entry.action is not None]

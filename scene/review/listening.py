@@ -5,19 +5,20 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import bpy
 import numpy as np
 
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest, BadSound, ThunderError
+from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, keying, reading
 from ..animation.timing import Clock
 from ..heads import head
 from ..host import compat
-from ..host.jobs import Step
+from ..host.jobs import stage, Step
 from ..takes import provenance, take_list
 from ..takes.generation import ask
 from ..voice import strip, voice_cache
@@ -77,35 +78,26 @@ def _of_take(context, rig: head.Rig) -> tuple[int, int]:
 
 
 def speak(client: Client, scene, rig: head.Rig, voice: strip.Voice | None, first: int, last: int,
-          out: str, edited: bool = False) -> Iterator[Step]:
+          out: str, edited: bool = False) -> Generator[Step, None, tuple[int, int]]:
     """Steps that read the animation of frames first … last and write what it says to the WAV file `out`.
 
     With a voice the sound has its speaker's colour. edited: only what was edited among these frames, with a little around
-    it; all of them if nothing was. The value is (first, last) of what is heard.
+    it; all of them if nothing was. Returns the first and last frame that are heard.
     """
     clock = Clock.of(scene, first)
     seconds = (last - first + 1) / clock.fps
-    whole = None
-    for read in reading.read(rig, head.channel_names(), clock, seconds):
-        if isinstance(read, Motion):
-            whole = read
-        else:
-            yield Step(0.3 * read, "Reading the animation", busy=True)
+    whole = yield from stage(reading.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.0, 0.3)
     key = display.animation_of(rig)
     motion = whole
     if edited:
-        found = since_heard(rig, whole, clock)
-        if found is None and key not in _heard:
-            for step in since_made(rig):
-                if isinstance(step, Step):
-                    yield step
-                else:
-                    found = step
-        found = _within(found, first, last) or _within(_last_edit.get(key), first, last)
-        if found is not None:
-            _last_edit[key] = found
-            start = max(0, math.floor((found[0] - first) / clock.fps * FPS))
-            end = min(whole.frames, math.ceil((found[1] + 1 - first) / clock.fps * FPS))
+        span = since_heard(rig, whole, clock)
+        if span is None and key not in _heard:
+            span = yield from stage(since_made(rig), "Looking for edits", 0.3, 0.3)
+        span = _within(span, first, last) or _within(_last_edit.get(key), first, last)
+        if span is not None:
+            _last_edit[key] = span
+            start = max(0, math.floor((span[0] - first) / clock.fps * FPS))
+            end = min(whole.frames, math.ceil((span[1] + 1 - first) / clock.fps * FPS))
             if (end - start) / FPS >= SHORTEST_SECONDS:
                 first = first + round(start / FPS * clock.fps)
                 last = min(last, first + math.ceil((end - start) / FPS * clock.fps) - 1)
@@ -140,22 +132,21 @@ def since_heard(rig: head.Rig, now: Motion, clock: Clock) -> tuple[int, int] | N
     return _around(float(clock.frame(rows[0] / FPS)), float(clock.frame(rows[-1] / FPS)), clock.fps) if len(rows) else None
 
 
-def since_made(rig: head.Rig) -> Iterator[Step | tuple[int, int]]:
-    """Steps that compare the take on a head with what its keys were when it was made; at last, if any of them changed,
-    the first and last scene frame that did."""
+def since_made(rig: head.Rig) -> Generator[float, None, tuple[int, int] | None]:
+    """Compare the take on a head with what its keys were when it was made. Returns the first and last scene frame that
+    changed, None if none did."""
     action = display.shown_action(rig)
     made = provenance.load(action) if action is not None else None
     if made is None:
-        return
+        return None
     clock = provenance.clock_of(action)
     frames = clock.scene_frames(made.motion.frames)
-    for _ in getattr(rig.driver, "prepare", tuple)():
-        yield Step(0.3, "Looking for edits", busy=True)
+    yield from scaled(rig.driver.prepare(), 0.0, 0.1)
     motion = keying.on_scene_frames(made, clock, frames)
     values = []
     for start in range(0, len(frames), keying.PIECE):
         values.append(rig.driver.drive(motion.part(slice(start, start + keying.PIECE)), made.channels))
-        yield Step(0.3, "Looking for edits", busy=True)
+        yield 0.1 + 0.4 * min(1.0, (start + keying.PIECE) / len(frames))
     values = np.concatenate(values)
     there = [{(curve.data_path, curve.array_index): curve for curve in compat.curves_for(target)} for target in rig.targets]
     changed = np.zeros(len(frames), bool)
@@ -164,10 +155,9 @@ def since_made(rig: head.Rig) -> Iterator[Step | tuple[int, int]]:
         if curve is not None:
             now = np.array([curve.evaluate(frame) for frame in frames.tolist()])
             changed |= np.abs(now - values[:, place]) > _EDITED * max(1.0, float(np.ptp(values[:, place])))
-        yield Step(0.3, "Looking for edits", busy=True)
+        yield 0.5 + 0.5 * (place + 1) / len(rig.driver.tracks)
     rows = np.flatnonzero(changed)
-    if len(rows):
-        yield _around(float(frames[rows[0]]), float(frames[rows[-1]]), clock.fps)
+    return _around(float(frames[rows[0]]), float(frames[rows[-1]]), clock.fps) if len(rows) else None
 
 
 def _around(first: float, last: float, fps: float) -> tuple[int, int]:
@@ -181,10 +171,10 @@ def _within(found: tuple[int, int] | None, first: int, last: int) -> tuple[int, 
 
 
 def listen(client: Client, scene, rig: head.Rig, voice: strip.Voice | None, first: int,
-           last: int, edited: bool = False) -> Iterator[Step]:
+           last: int, edited: bool = False) -> Generator[Step, None, tuple[int, int]]:
     """Steps that speak the animation and leave it in the sequencer as a muted strip, in place of the one
-    that an earlier Listen left for the same head. The sound is packed into the file: it needs no other. The value is
-    (first, last) of the frames that are heard."""
+    that an earlier Listen left for the same head. The sound is packed into the file: it needs no other. Returns the first and
+    last frame that are heard."""
     scene_name, name = scene.name if voice is None or not voice.strip else voice.scene, name_of(rig.mesh)
     out = os.path.join(client.folder, f"{bpy.path.clean_name(name)}.wav")
     try:

@@ -14,7 +14,8 @@ from bpy.app.handlers import persistent
 
 from ...thunder_core.errors import ThunderError
 from ...thunder_core.face import reach
-from ...thunder_core.types import FPS, Motion
+from ...thunder_core.progress import mapped
+from ...thunder_core.types import FPS
 from ..animation import display, reading
 from ..animation.timing import Clock
 from ..engine import session
@@ -143,11 +144,7 @@ def _begin(scene) -> Generator[bool, None, str | None]:
         seconds = seconds or (entry.last - entry.first) / clock.fps if entry is not None else seconds
     if seconds <= 0:
         return "nobody knows how long the voice is"
-    motion = None
-    for read in reading.read_quietly(rig, head.channel_names(), clock, seconds):
-        if isinstance(read, Motion):
-            motion = read
-        yield False
+    motion = yield from mapped(reading.read_quietly(rig, head.channel_names(), clock, seconds), lambda _: False)
     if motion is None:
         return "more than f-curves moves the head"
     key, uid = display.animation_of(rig), entry.action.session_uid if entry is not None else 0
@@ -170,9 +167,7 @@ def _begin(scene) -> Generator[bool, None, str | None]:
             if os.path.exists(file):
                 os.remove(file)
     total = float(pending.result["total"])
-    for _ in reach.prepare():
-        yield False
-    measure, gap = reach.ruler(), []
+    measure, gap = (yield from mapped(reach.prepare(), lambda _: False)), []
     for start in range(0, motion.frames, _MEASURED):
         gap.append(measure.gap(measure.points(motion.part(slice(start, start + _MEASURED)))))
         yield False

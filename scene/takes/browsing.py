@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from ...thunder_core.errors import BadRequest
-from ..animation.timing import MOTION_FPS
+from ...thunder_core.types import FPS
 from . import provenance, take_list
 
 SORTS = (
@@ -76,7 +76,7 @@ def spread(openings: list[tuple[float, np.ndarray] | None], keep: bool = False) 
     if not told:
         return untold, [math.inf] * len(untold)
     begin = min(openings[i][0] for i in told)
-    starts = [round((openings[i][0] - begin) * MOTION_FPS) for i in told]
+    starts = [round((openings[i][0] - begin) * FPS) for i in told]
     length = max(start + len(openings[i][1]) for i, start in zip(told, starts))
     rows = np.zeros((len(told), length), np.float32)
     for row, i, start in zip(rows, told, starts):

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import bpy
 
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadHead, BadSound, Cancelled, NoEngine, ThunderError, WorkerDied
+from ...thunder_core.progress import mapped
 from ..heads import head
 from ..host.jobs import Step
 from ..voice import fingerprint, strip
@@ -115,14 +116,14 @@ def warnings(scene, todo: list[Line]) -> list[str]:
     return list(dict.fromkeys(filter(None, map(strip.warning, voices))))
 
 
-def generate(client: Client, scene, todo: list[Line], count: int, seed: int, sampling: Sampling, keep: list,
-             left_out: list) -> Iterator[Step]:
+def generate(client: Client, scene, todo: list[Line], count: int, seed: int, sampling: Sampling,
+             on_take: generation.OnTake | None = None) -> Generator[Step, None, list[str]]:
     """Steps that sample takes for lines, one after the other.
 
-    keep receives the performances as they come, left_out the sentence of each line that failed: the others go on.
-    Raises ThunderError only where no line can go on.
+    on_take gets each take once it is listed. A line that fails is left out and the others go on; returns a sentence for each
+    of them. Raises ThunderError only where no line can go on.
     """
-    scene_name = scene.name
+    scene_name, left_out = scene.name, []
     todo = [(line.strip, line.speaker.name) for line in todo]
     for number, (name, mesh_name) in enumerate(todo):
         share = number / len(todo), (number + 1) / len(todo)
@@ -137,10 +138,10 @@ def generate(client: Client, scene, todo: list[Line], count: int, seed: int, sam
             _, rig = generation.again(scene_name, mesh_name)
             head.check_animatable(rig)
             earlier = {mesh for _, mesh in todo[:number]}  # a head goes on showing the first of its lines
-            for step in generation.generate(client, voice, scene, rig, count, seed, sampling, keep,
-                                            show=mesh_name not in earlier):
-                yield Step(share[0] + step.fraction * (share[1] - share[0]),
-                           f"Strip {number + 1} of {len(todo)}: {step.message[:1].lower()}{step.message[1:]}", step.busy)
+            steps = generation.generate(client, voice, scene, rig, count, seed, sampling, on_take, show=mesh_name not in earlier)
+            yield from mapped(steps, lambda step: Step(
+                share[0] + step.fraction * (share[1] - share[0]),
+                f"Strip {number + 1} of {len(todo)}: {step.message[:1].lower()}{step.message[1:]}", step.busy))
         except (Cancelled, NoEngine, WorkerDied):
             raise
         except ThunderError as error:
@@ -148,3 +149,4 @@ def generate(client: Client, scene, todo: list[Line], count: int, seed: int, sam
             yield Step(share[1], f"“{name}” is skipped")
     if len(left_out) == len(todo):
         raise BadSound(left_out[0])
+    return left_out

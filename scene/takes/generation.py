@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 
 import bpy
@@ -18,18 +18,20 @@ from ..animation.timing import Clock
 from ..engine import session
 from ..heads import head
 from ..host import handlers
-from ..host.jobs import Step
+from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip
 from . import take_list
 from .sampling import Sampling
 
 _SAMPLING = (0.05, 0.99)  # the part of the bar that the engine's own progress fills
+OnTake = Callable[[keying.Performance], None]  # gets each take as soon as it is there
 
 
-def ask(client: Client, verb: str, span: tuple[float, float], message: str, on_event=None, **args) -> Iterator[Step]:
-    """Send a request and wait for it in steps; the generator's value is the result. Closing it cancels.
+def ask(client: Client, verb: str, span: tuple[float, float], message: str, on_event: Callable[[dict], None] | None = None,
+        **args) -> Generator[Step, None, dict]:
+    """Send a request and wait for it in steps. Returns the engine's result; closing the generator cancels the request.
 
-    on_event gets every event that is neither progress nor the end.
+    on_event gets every event that is neither progress nor the end. Raises ThunderError.
     """
     pending = client.request(verb, **args)
     fraction = 0.0
@@ -52,9 +54,10 @@ def ask(client: Client, verb: str, span: tuple[float, float], message: str, on_e
     return pending.result
 
 
-def sampled(client: Client, sound: str, count: int, seed: int, sampling: Sampling,
-            **more) -> Iterator[Step | keying.Performance]:
-    """Steps that sample takes of a sound file, and each take as soon as it is there, in the order of the seeds.
+def sampled(client: Client, sound: str, count: int, seed: int, sampling: Sampling, on_take: OnTake,
+            **more) -> Generator[Step, None, None]:
+    """Steps that sample takes of a sound file. Before a step on_take gets a take that has come, one for each step, in the order
+    of the seeds: a caller that deals with it at that step has no two of them waiting in memory.
 
     more: further arguments of the engine's “generate” (docs/reference/protocol.md). Closing it cancels.
     """
@@ -66,34 +69,37 @@ def sampled(client: Client, sound: str, count: int, seed: int, sampling: Samplin
             seen.add(event["take"]["seed"])
             arrived.append(event)
 
+    step = Step(_SAMPLING[0], "Starting engine")
     folder = client.new_folder()
-    asking = ask(client, "generate", _SAMPLING, "Starting engine", meet, sound=sound, takes=count, seed=seed, folder=folder,
+    asking = ask(client, "generate", _SAMPLING, step.message, meet, sound=sound, takes=count, seed=seed, folder=folder,
                  **sampling.arguments, **more)
-    result = None
     try:
-        while result is None:
-            try:
-                step = next(asking)
-            except StopIteration as end:
-                result = end.value
+        running = True
+        while running:
+            before, step = step, next(asking, None)
+            running = step is not None
+            step = step or before
             while arrived:
-                yield _performance(client, arrived.popleft(), sampling)
-            if result is None:
+                on_take(_performance(client, arrived.popleft(), sampling))
+                yield before
+            if running:
                 yield step
     finally:
         asking.close()
         client.forget(folder)  # read or given up: the arrays would pile up until Blender ends
 
 
-def performances(client: Client, sound: str, count: int, seed: int, sampling: Sampling, **more) -> Iterator[Step]:
-    """Steps that sample takes of a sound file; the value is the list of keying.Performance, best first."""
-    found = []
-    for told in sampled(client, sound, count, seed, sampling, **more):
-        if isinstance(told, keying.Performance):
-            found.append(told)
-        else:
-            yield told
-    return sorted(found, key=lambda take: (-take.score, take.seed))
+def performances(client: Client, sound: str, count: int, seed: int, sampling: Sampling,
+                 **more) -> Generator[Step, None, list[keying.Performance]]:
+    """Steps that sample takes of a sound file. Returns them, best first."""
+    takes: list[keying.Performance] = []
+    yield from sampled(client, sound, count, seed, sampling, takes.append, **more)
+    return best_first(takes)
+
+
+def best_first(takes: list[keying.Performance]) -> list[keying.Performance]:
+    """Takes in the order of the list: by score, equal ones by seed."""
+    return sorted(takes, key=lambda take: (-take.score, take.seed))
 
 
 def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Performance:
@@ -111,34 +117,36 @@ def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Perf
 
 
 def generate(client: Client, voice: strip.Voice, scene: bpy.types.Scene, rig: head.Rig, count: int, seed: int,
-             sampling: Sampling, keep: list | None = None, show: bool = True) -> Iterator[Step]:
+             sampling: Sampling, on_take: OnTake | None = None,
+             show: bool = True) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a voice and list each, keyed as actions of its own, as soon as it is there.
 
     The first is shown when it comes, the best when all are there, unless the animator chose another meanwhile; then
     the list is put in order and what these takes replace goes. Stopped or failed before that, what has arrived stays.
-    keep, a list, receives the performances as they come and is put in the same order. Raises ThunderError.
+    on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
     """
-    arrivals = Arrivals(scene, rig, voice, show, keep)
+    collector = TakeCollector(scene, rig, voice, on_take, show)
     sound = ""
     try:
         sound = yield from mixdown.sound_for_engine(client, voice)
-        yield from arrivals.gather(client, sound, count, seed, sampling)
+        return (yield from collector.gather(client, sound, count, seed, sampling))
     finally:
-        arrivals.close()
+        collector.close()
         if sound and not voice.path and os.path.exists(sound):
             os.remove(sound)
 
 
-class Arrivals:
-    """The takes of one request that have been listed so far.
+class TakeCollector:
+    """Lists the takes of one request as they come.
 
     Everything is looked up anew whenever it is needed, actions by the id that they keep through undo: the animator
     goes on working meanwhile, and may undo. `close` it whatever happens.
     """
 
-    def __init__(self, scene, rig: head.Rig, voice: strip.Voice, show: bool = True, keep: list | None = None):
-        self.scene, self.mesh, self.voice, self.may_show, self.keep = scene.name, rig.mesh.name, voice, show, keep
+    def __init__(self, scene, rig: head.Rig, voice: strip.Voice, on_take: OnTake | None = None, show: bool = True):
+        self.scene, self.mesh, self.voice, self.on_take, self.may_show = scene.name, rig.mesh.name, voice, on_take, show
         self.made: dict[int, keying.Performance] = {}  # session id of a take's first action → its performance
+        self.takes: list[keying.Performance] = []  # all that have been listed, also those that the animator deleted since
         self.shown_before = _id(display.shown_action(rig))
         self.shown = None
         self.undone = False
@@ -156,46 +164,45 @@ class Arrivals:
         if scene is not None:
             self._order(scene)
 
-    def gather(self, client: Client, sound: str, count: int, seed: int, sampling: Sampling, **more) -> Iterator[Step]:
+    def gather(self, client: Client, sound: str, count: int, seed: int, sampling: Sampling,
+               **more) -> Generator[Step, None, list[keying.Performance]]:
         """Steps that sample takes of a sound file, list each as soon as it is there and put all in order at the end.
 
-        more: as for `sampled`.
+        more: as for `sampled`. Returns the takes, best first.
         """
-        fraction = _SAMPLING[0]
-        with closing(sampled(client, sound, count, seed, sampling, **more)) as telling:
-            for told in telling:
-                if isinstance(told, keying.Performance):
-                    yield from self.add(told, count, fraction)
-                    yield Step(fraction, f"Keyed {len(self.made)} of {count}")  # not busy, even if the next take waits already
+        waiting: list[keying.Performance] = []
+        with closing(sampled(client, sound, count, seed, sampling, waiting.append, **more)) as steps:
+            for step in steps:
+                if waiting:
+                    yield from self.add(waiting.pop(), count, step.fraction)
+                    yield Step(step.fraction, f"Keyed {len(self.made)} of {count}")  # not busy, even if the next take waits
                 else:
-                    fraction = told.fraction
-                    yield told
+                    yield step
         yield from self.settle(count)
-        if self.keep is not None:
-            self.keep.sort(key=lambda take: (-take.score, take.seed))
+        return best_first(self.takes)
 
-    def add(self, performance: keying.Performance, count: int, fraction: float) -> Iterator[Step]:
+    def add(self, performance: keying.Performance, count: int, fraction: float) -> Generator[Step, None, None]:
         """Steps that key a take and list it under those that came before."""
         message = f"Keying take {len(self.made) + 1} of {count}"
-        busy = Step(fraction, message, busy=True)
-        known = yield from self.prepare(performance, Step(fraction, message))
+        values = yield from stage(self.prepare(performance), message, fraction, fraction, busy=False)
         scene, rig = again(self.scene, self.mesh)
         head.check_animatable(rig)
-        for _ in self.enter(scene, rig, performance, known):
-            yield busy
+        yield from stage(self.enter(scene, rig, performance, values), message, fraction, fraction)
         entries = scene.thunder.takes
         action = entries[-1].action
         entries.move(len(entries) - 1, self._count(entries))
         self.made[_id(action)] = performance
-        if self.keep is not None and not any(kept is performance for kept in self.keep):  # twice here: an undo took it
-            self.keep.append(performance)
+        if not any(take is performance for take in self.takes):  # twice here: an undo took it
+            self.takes.append(performance)
+            if self.on_take is not None:
+                self.on_take(performance)
         if self.shown is None and self.may_show and _id(display.shown_action(rig)) == self.shown_before:
-            yield busy
+            yield Step(fraction, message, busy=True)
             self._show(scene, rig, action)
 
-    def prepare(self, performance: keying.Performance, step: Step) -> Iterator[Step]:
-        """Steps, none of them busy, that work out the few keys of a long take; the value is what `keying.numbers_of` gives,
-        None for other takes and where the head, its mapping or the scene's rate was changed meanwhile."""
+    def prepare(self, performance: keying.Performance) -> Generator[float, None, keying.TrackValues | None]:
+        """Work out the few keys of a long take; the file may change meanwhile. Returns what `keying.values_of` does, None for
+        other takes and where the head, its mapping or the scene's rate was changed meanwhile."""
         if not keying.is_long(performance):
             return None
 
@@ -204,27 +211,25 @@ class Arrivals:
             return rig, Clock.of(scene, self.voice.clock.start)
 
         rig, clock = state()
-        numbers = None
-        for numbers in keying.numbers_of(rig, performance, clock):
-            yield step
+        values = yield from keying.values_of(rig, performance, clock)
         then = rig.driver.tracks, clock
         rig, clock = state()
-        return numbers if (rig.driver.tracks, clock) == then else None
+        return values if (rig.driver.tracks, clock) == then else None
 
-    def enter(self, scene, rig: head.Rig, performance: keying.Performance, known: keying.Numbers | None = None) -> Iterator:
+    def enter(self, scene, rig: head.Rig, performance: keying.Performance,
+              values: keying.TrackValues | None = None) -> Generator[float, None, None]:
         """Key a take, a piece at a time, and list it last of all. Closed before its end it leaves nothing.
 
-        known: what was worked out before for a long take."""
+        values: what `prepare` returned."""
         clock = Clock.of(scene, self.voice.clock.start)
-        actions, number = [], take_list.next_number(scene, rig.mesh, self.voice.name)
-        for actions in keying.key(rig, performance, clock, f"{self.voice.name} · {take_list.numbered(number)}", known):
-            yield
+        number = take_list.next_number(scene, rig.mesh, self.voice.name)
+        actions = yield from keying.key(rig, performance, clock, f"{self.voice.name} · {take_list.numbered(number)}", values)
         take_list.add_to_list(scene, rig, actions, performance, self.voice.name, clock, number=number)
         fingerprint.remember(actions[0], self.strip_state)
         if not self.voice.path:
             strip.keep_speaker(scene, self.voice.name, rig.mesh)
 
-    def settle(self, count: int) -> Iterator[Step]:
+    def settle(self, count: int) -> Generator[Step, None, None]:
         """Steps for when all takes are there: what an undo took is made again, the best is shown, what was there goes."""
         if self.undone:
             there = {_id(action) for action in bpy.data.actions}
@@ -237,10 +242,9 @@ class Arrivals:
         best = next((entry for entry in scene.thunder.takes if _id(entry.action) in self.made), None)
         if best is not None and self.shown is not None and _id(display.shown_action(rig)) == self.shown != _id(best.action):
             self._show(scene, rig, best.action)
-        for _ in self.replace(scene, rig):
-            yield Step(_SAMPLING[1], "Removing earlier takes", busy=True)
+        yield from stage(self.replace(scene, rig), "Removing earlier takes", _SAMPLING[1])
 
-    def replace(self, scene, rig: head.Rig) -> Iterator:
+    def replace(self, scene, rig: head.Rig) -> Generator[float, None, None]:
         """Put away the takes that those which have come replace, one at a time."""
         kept = {entry.action.name for entry in scene.thunder.takes if _id(entry.action) in self.made}
         return take_list.forget_replaced(scene, rig, self.voice.name, kept)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import bpy
@@ -15,11 +15,12 @@ from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest, NoEngine
 from ...thunder_core.face.conventions import region_of
 from ...thunder_core.face.mixing import PART_OF, PARTS
-from ...thunder_core.types import Motion, pack
+from ...thunder_core.progress import scaled
+from ...thunder_core.types import FPS, Motion, pack
 from ..animation import keying
-from ..animation.timing import Clock, MOTION_FPS
+from ..animation.timing import Clock
 from ..heads import head
-from ..host.jobs import Step
+from ..host.jobs import stage, Step
 from ..voice import mixdown, strip
 from . import generation, mix, provenance, take_list, track_values
 from .sampling import LARGEST_SEED, Sampling
@@ -92,7 +93,7 @@ def marked_range(scene, entry) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Kept:
-    """keys: bool [S, tracks], which numbers of the take stay.  mask: bool [T, n + 9], which of its performance at 25 fps."""
+    """keys: bool [S, tracks], which values of the take stay.  mask: bool [T, n + 9], which of its performance at 25 fps."""
 
     keys: np.ndarray
     mask: np.ndarray
@@ -102,7 +103,7 @@ def columns_of(rig: head.Rig) -> list[np.ndarray]:
     """For each track of a rig, which columns of a packed motion it tells of: bool [n + 9] each."""
     channels = head.channel_names()
     n = len(channels)
-    driver = getattr(rig.driver, "rig", rig.driver)
+    driver = rig.driver
     found = [np.zeros(n + 9, bool) for _ in driver.tracks]
     for source, track, weight in driver.parts:
         if weight:
@@ -170,8 +171,8 @@ def kept(scene, rig: head.Rig, entry, frames: int) -> Kept:
 
 def _rows(clock: Clock, first: float, last: float, frames: int) -> slice:
     """The rows of a motion at 25 fps that the frames from first to last are made of."""
-    start = int(np.floor(float(clock.seconds(first)) * MOTION_FPS + 1e-6))
-    stop = int(np.ceil(float(clock.seconds(last)) * MOTION_FPS - 1e-6))
+    start = int(np.floor(float(clock.seconds(first)) * FPS + 1e-6))
+    stop = int(np.ceil(float(clock.seconds(last)) * FPS - 1e-6))
     return slice(max(0, min(start, frames)), max(0, min(stop + 1, frames)))
 
 
@@ -193,18 +194,21 @@ def selected_keys(rig: head.Rig, entry) -> dict[int, np.ndarray]:
 # ---- sampling the rest
 
 
-class _Around(generation.Arrivals):
-    """The takes listed so far that were sampled around what is kept of another, which stays."""
+class _Around(generation.TakeCollector):
+    """Lists takes that were sampled around what is kept of another, which stays."""
 
-    def __init__(self, scene, rig: head.Rig, voice: strip.Voice, lead, performance: keying.Performance, keep: list | None):
+    def __init__(self, scene, rig: head.Rig, voice: strip.Voice, lead, performance: keying.Performance,
+                 on_take: generation.OnTake | None):
         self.kept = kept(scene, rig, lead, performance.motion.frames)
-        super().__init__(scene, rig, voice, keep=keep)
+        super().__init__(scene, rig, voice, on_take)
         self.lead, self.performance = lead.action.session_uid, performance
 
-    def prepare(self, performance: keying.Performance, step: Step) -> Iterator[Step]:
-        return iter(())  # its keys are worked out from the other take's
+    def prepare(self, performance: keying.Performance) -> Generator[float, None, None]:
+        return  # its keys are worked out from the other take's
+        yield
 
-    def enter(self, scene, rig: head.Rig, performance: keying.Performance, known: keying.Numbers | None = None) -> Iterator:
+    def enter(self, scene, rig: head.Rig, performance: keying.Performance,
+              values: keying.TrackValues | None = None) -> Generator[float, None, None]:
         lead = next((entry for entry in scene.thunder.takes
                      if entry.action is not None and entry.action.session_uid == self.lead), None)
         if lead is None:
@@ -213,14 +217,16 @@ class _Around(generation.Arrivals):
         keep = scene.thunder_keep
         keep.seed = max(keep.seed, min(performance.seed + 1, LARGEST_SEED))  # pressed again, it samples others
 
-    def replace(self, scene, rig: head.Rig) -> Iterator:
-        return iter(())
+    def replace(self, scene, rig: head.Rig) -> Generator[float, None, None]:
+        return
+        yield
 
 
-def resample(client: Client, context, arrived: list | None = None) -> Iterator[Step]:
-    """Steps that sample the rest of the shown take and list each result as soon as it is there, as `performing.generate`.
+def resample(client: Client, context,
+             on_take: generation.OnTake | None = None) -> Generator[Step, None, list[keying.Performance]]:
+    """Steps that sample the rest of the shown take and list each result as soon as it is there, as `generation.generate`.
 
-    arrived, a list, receives the performances as they come. Raises ThunderError.
+    on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
     """
     scene = context.scene
     lead = take_list.shown_take(scene.thunder)
@@ -230,26 +236,23 @@ def resample(client: Client, context, arrived: list | None = None) -> Iterator[S
     if voice.name != lead.voice:
         raise BadRequest(f"“{lead.name}” is a take of “{lead.voice}”, but the chosen voice is “{voice.name}”: choose “{lead.voice}”")
     count, seed, sampling = scene.thunder_keep.count, scene.thunder_keep.seed, Sampling.of(scene.thunder)
-    performance = None
-    for performance in provenance.read(rig, lead):
-        if not isinstance(performance, keying.Performance):
-            yield Step(0.02 * performance, "Reading the take", busy=True)
-    arrivals = _Around(scene, rig, voice, lead, performance, arrived)
+    performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)
+    collector = _Around(scene, rig, voice, lead, performance, on_take)
     sound, files = "", []
     try:
         sound = yield from mixdown.sound_for_engine(client, voice)
-        for array in (pack(performance.motion), arrivals.kept.mask):
+        for array in (pack(performance.motion), collector.kept.mask):
             files.append(client.put_array(array))
-        yield from arrivals.gather(client, sound, count, seed, sampling, keep_motion=files[0], keep_mask=files[1])
+        return (yield from collector.gather(client, sound, count, seed, sampling, keep_motion=files[0], keep_mask=files[1]))
     finally:
-        arrivals.close()
+        collector.close()
         for path in [*files, *([sound] if sound and not voice.path else [])]:
             if os.path.exists(path):
                 os.remove(path)
 
 
-def put_in(scene, rig: head.Rig, lead, keep: Kept, old: keying.Performance, new: keying.Performance) -> Iterator[float]:
-    """List a performance that was sampled around what is kept of a take; fractions.
+def put_in(scene, rig: head.Rig, lead, keep: Kept, old: keying.Performance, new: keying.Performance) -> Generator[float, None, None]:
+    """List a performance that was sampled around what is kept of a take.
 
     Keys that are kept are the take's own, bit for bit; over a quarter of a second beside them what is new flows into
     them, in place and in speed. Raises NoEngine where the engine did not keep what it was told to.
@@ -262,15 +265,13 @@ def put_in(scene, rig: head.Rig, lead, keep: Kept, old: keying.Performance, new:
     curves = track_values.curves(rig, lead)
     was = track_values.values(rig, curves, frames)
     motion = keying.on_scene_frames(new, clock, frames)
-    values = None
-    for values in track_values.driven(rig, motion):
-        if not isinstance(values, np.ndarray):
-            yield 0.5 * values
-    values = flowing(values, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
+    driven = yield from scaled(track_values.driven(rig, motion), 0.0, 0.5)
+    values = flowing(driven, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
     about = {**new.provenance, "kept": lead.name}
     owner = np.where(keep.keys, 0, -1)
-    yield from mix.enter(scene, rig, lead, frames, values, owner, [curves], motion, about, "RESAMPLED",
-                            take_list.name_of_version(scene, lead), new.score, new.seed, new.drift, show=False, performance=new)
+    steps = mix.enter(scene, rig, lead, frames, values, owner, [curves], motion, about, "RESAMPLED",
+                      take_list.name_of_version(scene, lead), new.score, new.seed, new.drift, show=False, performance=new)
+    yield from scaled(steps, 0.5, 1.0)
 
 
 def _check(keep: Kept, old: Motion, new: Motion) -> None:
@@ -280,7 +281,7 @@ def _check(keep: Kept, old: Motion, new: Motion) -> None:
 
 
 def flowing(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) -> np.ndarray:
-    """Numbers [S, c] that are `was` where kept and flow into it where not, value and slope, over `ease` frames.
+    """Values [S, c] that are `was` where kept and flow into it where not, value and slope, over `ease` frames.
 
     In a gap shorter than two eases each side fades over half of it.
     """

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import closures
@@ -11,14 +11,14 @@ from ..heads import head
 from . import shape
 
 
-def close(rig: head.Rig, entry, frame: float) -> Iterator[float]:
-    """Close the lips of a take at a scene frame; fractions of the work. Raises BadRequest outside the take."""
+def close(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
+    """Close the lips of a take at a scene frame. Raises BadRequest outside the take."""
     _check(entry, frame)
     yield from shape.change(rig, entry, lambda motion, first: closures.close(motion, head.channel_names(), frame - first))
 
 
-def open_lips(rig: head.Rig, entry, frame: float) -> Iterator[float]:
-    """Take the closure at a scene frame away; fractions of the work. Raises BadRequest where there is none."""
+def open_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
+    """Take the closure at a scene frame away. Raises BadRequest where there is none."""
     _check(entry, frame)
     yield from shape.change(rig, entry, lambda motion, first: closures.part_lips(motion, head.channel_names(), frame - first))
 

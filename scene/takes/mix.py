@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import bpy
 import numpy as np
@@ -11,9 +11,10 @@ from bpy.props import CollectionProperty, EnumProperty, IntProperty, PointerProp
 
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import closures, mixing, mouth
-from ...thunder_core.types import Motion
+from ...thunder_core.progress import scaled
+from ...thunder_core.types import FPS, Motion
 from ..animation import display, keyframes, keying, timing
-from ..animation.timing import Clock, MOTION_FPS
+from ..animation.timing import Clock
 from ..heads import head
 from ..host import compat
 from ..voice import fingerprint
@@ -88,8 +89,8 @@ def add_cut(scene, frame: int, part: str, entry):
     return cuts[place]
 
 
-def mix(context) -> Iterator[float]:
-    """Put the chosen parts and cuts together as a new take, shown at once; fractions of the work.
+def mix(context) -> Generator[float, None, object]:
+    """Put the chosen parts and cuts together as a new take, shown at once. Returns its entry.
 
     Raises BadRequest where nothing is mixed. Nothing in the file changes before the end.
     """
@@ -116,60 +117,50 @@ def mix(context) -> Iterator[float]:
         weights[:, :, column] = mixing.comp(frames, there.index(parts[part].action), own, len(there), scene.thunder_mix.fade)
     about = {"mixed": {part: entry.name for part, entry in parts.items()},
              "cuts": [f"{cut.frame} {cut.part} {entry_of(scene, cut.take).name}" for cut in cuts]}
-    yield from _make(scene, rig, lead, entries, frames, weights, about)
+    return (yield from _make(scene, rig, lead, entries, frames, weights, about))
 
 
-def _make(scene, rig: head.Rig, lead, entries: list, frames: np.ndarray, weights: np.ndarray, about: dict) -> Iterator[float]:
-    told, motions, driven, curves = [], [], [], []
+def _make(scene, rig: head.Rig, lead, entries: list, frames: np.ndarray, weights: np.ndarray,
+          about: dict) -> Generator[float, None, object]:
+    keyed, motions, driven, curves = [], [], [], []
     fps = track_values.fps_of(lead)
     for number, entry in enumerate(entries):
-        share = number / (len(entries) + 1), 0.8 / (len(entries) + 1)
+        start, part = 0.8 * number / len(entries), 0.4 / len(entries)
         curves.append(track_values.curves(rig, entry))
-        told.append(track_values.values(rig, curves[-1], frames))
-        motion = values = None
-        for motion in track_values.motion(rig, told[-1], fps):
-            if not isinstance(motion, Motion):
-                yield share[0] + share[1] * 0.5 * motion
-        for values in track_values.driven(rig, motion):
-            if not isinstance(values, np.ndarray):
-                yield share[0] + share[1] * (0.5 + 0.5 * values)
-        motions.append(motion)
-        driven.append(values)
-        yield share[0] + share[1]
-    for _ in _bundled_head_known(motions[0]):
-        yield 0.8
+        keyed.append(track_values.values(rig, curves[-1], frames))
+        motions.append((yield from scaled(track_values.motion(rig, keyed[-1], fps), start, start + part)))
+        driven.append((yield from scaled(track_values.driven(rig, motions[-1]), start + part, start + 2 * part)))
+    yield from scaled(_load_bundled_head(motions[0]), 0.8, 0.8)
     mixed = mixing.mixed(motions, head.channel_names(), weights)
-    result = None
-    for result in track_values.driven(rig, mixed):
-        if not isinstance(result, np.ndarray):
-            yield 0.8 + 0.1 * result
+    result = yield from scaled(track_values.driven(rig, mixed), 0.8, 0.9)
     # What is one take's alone is that take's own keys.
     owner = np.full(result.shape, -1)
-    for number, (values, drives) in enumerate(zip(told, driven)):
+    for number, (values, drives) in enumerate(zip(keyed, driven)):
         alike = (np.abs(result - drives) < _SAME) & (owner < 0) & (weights[:, number].max(axis=1) > 0)[:, None]
         result = np.where(alike, values, result)
         owner[alike] = number
     yield 0.9
     provenance = {"engine": "thunder", "head": "thunder", **about}
-    yield from enter(scene, rig, lead, frames, result, owner, curves, mixed, provenance, "MIXED", "Mix", float("nan"), lead.seed)
+    return (yield from scaled(enter(scene, rig, lead, frames, result, owner, curves, mixed, provenance, "MIXED", "Mix",
+                                    float("nan"), lead.seed), 0.9, 1.0))
 
 
-def _bundled_head_known(motion: Motion) -> Iterator[None]:
-    """Ask what a mix must know of the bundled head, a thing at a time: each is read from its file when it is first asked for."""
+def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
+    """Have what a mix needs of the bundled head read from its file, one part in each step; each is cached."""
     mixing.shares(head.channel_names())
-    yield
+    yield 0.3
     closures.bundled_lips()
-    yield
+    yield 0.6
     mouth.opening_mm(motion.part(slice(0, 1)))
-    yield
+    yield 1.0
 
 
 def enter(scene, rig: head.Rig, lead, frames: np.ndarray, values: np.ndarray, owner: np.ndarray, curves: list, motion: Motion,
           provenance: dict, kind: str, name: str, score: float, seed: int, drift=None, show: bool = True,
-          performance: keying.Performance | None = None) -> Iterator[float]:
-    """Key numbers [S, tracks] as a new take beside `lead` and list it; fractions, the entry itself is the last of the list.
+          performance: keying.Performance | None = None) -> Generator[float, None, object]:
+    """Key values [S, tracks] as a new take beside `lead` and list it last. Returns the new entry.
 
-    owner: [S, tracks], which of `curves` (lists of each track's curve) a number's key is copied from, −1 for a new key.
+    owner: [S, tracks], which of `curves` (lists of each track's curve) a value's key is copied from, −1 for a new key.
     motion: at scene frames; performance: the same at 25 fps, if it is known. Closed before its end it leaves nothing.
     """
     actions, made = compat.new_action(f"{lead.voice} · {name}", rig.targets)
@@ -180,16 +171,16 @@ def enter(scene, rig: head.Rig, lead, frames: np.ndarray, values: np.ndarray, ow
             keys = _keys(frames, values[:, place], owner[:, place], [each[place] for each in curves])
             keyframes.write(compat.new_curve(made[track.block], track.path, track.index, track.group), keys)
             if place % 2:
-                yield 0.9 + 0.09 * place / len(rig.driver.tracks)
+                yield 0.9 * place / len(rig.driver.tracks)
         clock = _clock(lead)
         if performance is None:
-            yield 0.99
+            yield 0.9
             performance = _performance(motion, frames, clock, lead, provenance, score, seed, drift)
-            yield 0.99
+            yield 0.9
         for action in actions:
             action.use_fake_user = True
             action[keying.PROPERTY] = provenance | {"seed": seed, "score": score, "checksum": keying.checksum(action)}
-        yield 0.99
+        yield 0.9
         entry = take_list.add_to_list(scene, rig, actions, performance, lead.voice, clock, kind=kind, name=name)
         take_list.name_action(entry, None)
         entry.lead_in, entry.lead_out = leads
@@ -198,6 +189,7 @@ def enter(scene, rig: head.Rig, lead, frames: np.ndarray, values: np.ndarray, ow
         complete = True
         if show:
             display.show(rig, entry)
+        return entry
     finally:
         if not complete:
             for action in actions:
@@ -234,10 +226,10 @@ def _clock(entry) -> Clock:
 def _performance(motion: Motion, frames: np.ndarray, clock: Clock, lead, provenance: dict, score: float, seed: int, drift):
     """The performance at 25 fps that a motion at scene frames is."""
     opening = sources.opening_of(lead.action)
-    count = len(opening) if opening is not None else max(1, round((frames[-1] - frames[0]) / clock.fps * MOTION_FPS) + 1)
-    position = np.clip(clock.frame(np.arange(count) / MOTION_FPS) - frames[0], 0.0, len(frames) - 1.0)
+    count = len(opening) if opening is not None else max(1, round((frames[-1] - frames[0]) / clock.fps * FPS) + 1)
+    position = np.clip(clock.frame(np.arange(count) / FPS) - frames[0], 0.0, len(frames) - 1.0)
     lips, channels = closures.bundled_lips(), head.channel_names()
-    position = timing.snap_to_closures(position, lips.opening(motion, channels), clock.fps / MOTION_FPS)
+    position = timing.snap_to_closures(position, lips.opening(motion, channels), clock.fps / FPS)
     still = np.zeros_like(motion.jaw)
     parts = [motion.expression, motion.jaw, *(still if part is None else part for part in (motion.head, motion.eyes))]
     whole = timing.monotone_cubic(np.concatenate(parts, axis=1).astype(np.float64), position).astype(np.float32)

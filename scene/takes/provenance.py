@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 
 from ...thunder_core.face import mouth
-from ...thunder_core.types import Motion
+from ...thunder_core.types import FPS, Motion
 from ..animation import display, keying, reading
 from ..animation.keying import Performance
-from ..animation.timing import Clock, MOTION_FPS
+from ..animation.timing import Clock
 from ..heads import head
 from ..host import compat
 
@@ -102,31 +102,25 @@ def forget(action) -> None:
             del action[name]
 
 
-def read(rig: head.Rig, entry) -> Iterator[Performance | float]:
-    """What a take says now, whether it is shown or not: its source, or its keys where they were edited or it has none.
+def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
+    """Read a take as it is now, whether it is shown or not: its source, or its keys where they were edited or it has none.
 
-    A generator that yields the fraction read and at last the Performance; drift is None where keys were read.
+    Returns the Performance; its sync_per_frame is None where keys were read.
     """
     action = entry.action
     sampled = load(action)
     if sampled is not None and not is_edited(entry):
-        yield sampled
-        return
+        return sampled
     clock = clock_of(action) or Clock.of(entry.id_data, entry.first)
-    frames = max(1, round((entry.last - entry.first) / clock.fps * MOTION_FPS) + 1)
+    frames = max(1, round((entry.last - entry.first) / clock.fps * FPS) + 1)
     if sampled is not None:
         frames = sampled.motion.frames
     channels = head.channel_names()
     parts = [display.part_of(display.actions_of(entry), rig, index) for index in range(len(rig.targets))]
-    found = [compat.curves_of(action, slot) if action is not None else [] for action, slot in parts]
-    motion = None
-    for told in reading.read_curves(rig, found, channels, clock.frame(np.arange(frames) / MOTION_FPS)):
-        if isinstance(told, Motion):
-            motion = told
-        else:
-            yield told
+    curves = [compat.curves_of(action, slot) if action is not None else [] for action, slot in parts]
+    motion = yield from reading.read_curves(rig, curves, channels, clock.frame(np.arange(frames) / FPS))
     about = _about(action)
-    yield Performance(motion, channels, mouth.opening_mm(motion), mouth.width_mm(motion), int(about.pop("seed", entry.seed)),
+    return Performance(motion, channels, mouth.opening_mm(motion), mouth.width_mm(motion), int(about.pop("seed", entry.seed)),
                       float(about.pop("score", entry.score)), about)
 
 

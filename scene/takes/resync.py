@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import bpy
 import numpy as np
@@ -13,12 +13,13 @@ import numpy as np
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadSound
 from ...thunder_core.face import mouth
-from ...thunder_core.types import Motion, pack, unpack
+from ...thunder_core.progress import mapped
+from ...thunder_core.types import FPS, Motion, pack, unpack
 from ..animation import display, keying
-from ..animation.timing import Clock, monotone_cubic, MOTION_FPS
+from ..animation.timing import Clock, monotone_cubic
 from ..heads import head
 from ..host import compat
-from ..host.jobs import Step
+from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip
 from ..voice.fingerprint import Change, State
 from . import generation, provenance, shape, take_list
@@ -28,7 +29,7 @@ _FADE = 6  # motion frames over which what is sampled anew flows into what stays
 _LEAST_NEW = 2  # motion frames: less than this that was never sampled is held, not sampled
 
 
-def resync(client: Client | None, scene, told: list | None = None) -> Iterator[Step]:
+def resync(client: Client | None, scene) -> Generator[Step, None, list[str]]:
     """Steps that make every stale take of a scene fit its voice again.
 
     Moved: the keys move along, edited or not. Trimmed, or the scene's rate changed: keyed anew from the take's own
@@ -36,10 +37,10 @@ def resync(client: Client | None, scene, told: list | None = None) -> Iterator[S
     take's seed. Where more than a move is needed and keys were edited, or where a take was mixed and its seed cannot
     make it again, it stays as it is and the new one is listed beside it.
 
-    told, a list, receives the kind of each change. client may be None where nothing needs the
-    engine (`needs_engine`). Raises ThunderError.
+    client may be None where nothing needs the engine (`needs_engine`). Returns the kind of each change, as in
+    fingerprint.Change. Raises ThunderError.
     """
-    scene_name = scene.name
+    scene_name, kinds = scene.name, []
     todo = [entry.action.session_uid for entry, _ in fingerprint.stale(scene)]
     for number, uid in enumerate(todo):
         share = number / len(todo), (number + 1) / len(todo)
@@ -54,11 +55,10 @@ def resync(client: Client | None, scene, told: list | None = None) -> Iterator[S
         if changed.kind == "MOVED":
             _move(entry, fingerprint.remembered(entry.action), changed.now)
         else:
-            for step in _remake(client, scene, entry, changed):
-                fraction = share[0] + step.fraction * (share[1] - share[0])
-                yield Step(fraction, message if step.busy else step.message, step.busy)
-        if told is not None:
-            told.append(changed.kind)
+            yield from mapped(_remake(client, scene, entry, changed), lambda step: Step(
+                share[0] + step.fraction * (share[1] - share[0]), message if step.busy else step.message, step.busy))
+        kinds.append(changed.kind)
+    return kinds
 
 
 def needs_engine(scene) -> bool:
@@ -85,24 +85,19 @@ def _move(entry, then: State, now: State) -> None:
             target.update_tag()
 
 
-def _remake(client: Client | None, scene, entry, changed: Change) -> Iterator[Step]:
+def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[Step, None, None]:
     """Steps that key a take anew for the voice as it is now, and put it in the place of the one there was."""
     rig = take_list.rig_of(scene, entry)
     head.check_animatable(rig)
     uid, mesh_name, scene_name, entry_kind = entry.action.session_uid, rig.mesh.name, scene.name, entry.kind
     then, now = fingerprint.remembered(entry.action), changed.now
-    performance = None
-    for told in provenance.read(rig, entry):
-        if isinstance(told, keying.Performance):
-            performance = told
-        else:
-            yield Step(0.0, "Reading the take", busy=True)
+    performance = yield from stage(provenance.read(rig, entry), "Reading the take", 0.0, 0.0)
     voice, sampling = _voice(scene, now), Sampling.of_take(performance.provenance, scene.thunder)
     clock = Clock(float(now.first) if now.strip else voice.clock.start, now.fps)
     if now.sound == then.sound and now.retiming == then.retiming:
         offset = now.heard[0] - then.heard[0] if then.last else 0.0
-        length = (now.last - now.first) / now.fps if now.last else performance.motion.frames / MOTION_FPS
-        fitted, inside = fit(performance, offset, max(1, round(length * MOTION_FPS)))
+        length = (now.last - now.first) / now.fps if now.last else performance.motion.frames / FPS
+        fitted, inside = fit(performance, offset, max(1, round(length * FPS)))
         if (~inside).sum() >= _LEAST_NEW:
             sampled = yield from _sample(client, voice, sampling, performance, fitted, inside)
             fitted = joined(fitted, inside, sampled)
@@ -113,9 +108,7 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Iterator[St
     if scene is None:
         return
     _, rig = generation.again(scene_name, mesh_name)
-    actions = []
-    for actions in keying.key(rig, fitted, clock, _name(uid)):
-        yield Step(0.95, "Keying the take", busy=True)
+    actions = yield from stage(keying.key(rig, fitted, clock, _name(uid)), "Keying the take", 0.95, 0.95)
     _replace(scene, rig, uid, actions, fitted, clock, now, other)
 
 
@@ -134,8 +127,8 @@ def _name(uid: int) -> str:
 
 
 def _sample(client: Client, voice: strip.Voice, sampling: Sampling, performance: keying.Performance,
-            fitted: keying.Performance | None, inside: np.ndarray | None) -> Iterator[Step]:
-    """Steps that sample a take's seed again for a voice; what is `inside` is kept by the engine. The value is the take."""
+            fitted: keying.Performance | None, inside: np.ndarray | None) -> Generator[Step, None, keying.Performance]:
+    """Steps that sample a take's seed again for a voice; what is `inside` is kept by the engine. Returns the take."""
     more, files = {}, []
     sound = yield from mixdown.sound_for_engine(client, voice)
     try:
@@ -143,8 +136,8 @@ def _sample(client: Client, voice: strip.Voice, sampling: Sampling, performance:
             x = pack(fitted.motion)
             files = [client.put_array(x), client.put_array(np.repeat(inside[:, None], x.shape[1], axis=1))]
             more = {"keep_motion": files[0], "keep_mask": files[1]}
-        found = yield from generation.performances(client, sound, 1, performance.seed, sampling, **more)
-        return found[0]
+        takes = yield from generation.performances(client, sound, 1, performance.seed, sampling, **more)
+        return takes[0]
     finally:
         for file in (*files, *(() if voice.path else (sound,))):
             if os.path.exists(file):
@@ -158,7 +151,7 @@ def fit(performance: keying.Performance, offset: float, frames: int) -> tuple[ke
     copies them bit for bit.
     """
     motion = performance.motion
-    position = np.arange(frames) + offset * MOTION_FPS
+    position = np.arange(frames) + offset * FPS
     if abs(position[0] - round(position[0])) < 1e-3:
         position = np.round(position)
     inside = (position > -0.5) & (position < motion.frames - 0.5)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, fields
 
 import bpy
@@ -23,6 +23,7 @@ from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.face import closures, shaping
 from ...thunder_core.face.shaping import Shape
+from ...thunder_core.progress import result, scaled
 from ...thunder_core.types import Motion
 from ..animation import display, keyframes, keying, timing
 from ..heads import head
@@ -59,10 +60,10 @@ def follow(entry, settle: bool = False) -> None:
     settle: edits become part of the base where the sliders change nothing.
     """
     rig = take_list.rig_of(entry.id_data, entry)
-    if track_values.is_slow(rig) and not bpy.app.background:
+    if rig.driver.is_slow and not bpy.app.background:
         later(0.3)
     else:
-        track_values.last(apply(rig, entry, settle=settle))
+        result(apply(rig, entry, settle=settle))
 
 
 def _intensity(name: str, about: str):
@@ -90,7 +91,7 @@ class ThunderShape(bpy.types.PropertyGroup):
     strength: FloatProperty(name="Strength", default=0.5, min=0.0, max=1.0, step=5, subtype="FACTOR", update=_moved,
                             description="Strength of the emotion in the whole take")
 
-    def told(self) -> Shape:
+    def values(self) -> Shape:
         """The shape as the core knows it, without the offset."""
         return Shape(self.mouth, self.jaw, self.upper_face, self.head, self.blinks, self.smoothing,
                      "" if self.emotion == "NONE" else self.emotion, self.strength)
@@ -290,33 +291,28 @@ def _evaluated(keys: dict, curve, frames: np.ndarray) -> np.ndarray:
     return said
 
 
-def _base(rig: head.Rig, entry, keys: list, curves: list, frames: np.ndarray, mark: tuple) -> Iterator[Base | float]:
-    """The base in numbers, read once in a session as long as it stays what it is."""
+def _base(rig: head.Rig, entry, keys: list, curves: list, frames: np.ndarray, mark: tuple) -> Generator[float, None, Base]:
+    """Read the base into arrays, once in a session as long as it stays what it is. Returns it."""
     if mark in _bases:
-        yield _bases[mark]
-        return
+        return _bases[mark]
     said = _said(rig, keys, curves, frames)
     motion, drives = _as_sampled(rig, entry, frames), said
     if motion is None:
-        for motion in track_values.motion(rig, said, track_values.fps_of(entry)):
-            if not isinstance(motion, Motion):
-                yield 0.3 * motion
-        for drives in track_values.driven(rig, motion):
-            if not isinstance(drives, np.ndarray):
-                yield 0.3 + 0.3 * drives
+        motion = yield from scaled(track_values.motion(rig, said, track_values.fps_of(entry)), 0.0, 0.5)
+        drives = yield from scaled(track_values.driven(rig, motion), 0.5, 1.0)
     lips = closures.bundled_lips()
-    found = Base(frames, keys, said, motion, drives, lips.gap(motion, head.channel_names()))
+    base = Base(frames, keys, said, motion, drives, lips.gap(motion, head.channel_names()))
     while len(_bases) >= _KEPT_BASES:
         _bases.pop(next(iter(_bases)))
-    _bases[mark] = found
-    yield found
+    _bases[mark] = base
+    return base
 
 
 def _as_sampled(rig: head.Rig, entry, frames: np.ndarray) -> Motion | None:
     """The motion that a base was keyed from, where its numbers are slow to read and nobody has edited them; else None."""
     action = entry.action
     plain = not provenance.is_edited(entry) if STATE not in action else bool(action[STATE].get("plain", False))
-    if not track_values.is_slow(rig) or not plain:
+    if not rig.driver.is_slow or not plain:
         return None
     performance, clock = provenance.load(action), provenance.clock_of(action)
     return None if performance is None else keying.on_scene_frames(performance, clock, frames)
@@ -325,8 +321,8 @@ def _as_sampled(rig: head.Rig, entry, frames: np.ndarray) -> Motion | None:
 # ---- applying
 
 
-def apply(rig: head.Rig, entry, stored: tuple | None = None, settle: bool = False) -> Iterator[float]:
-    """Write a take's keys as its sliders say; fractions of the work. Nothing is written before the last step.
+def apply(rig: head.Rig, entry, stored: tuple | None = None, settle: bool = False) -> Generator[float, None, None]:
+    """Write a take's keys as its sliders say. Nothing is written before the last step.
 
     A minute on a head of ours takes less than a tenth of a second. stored: base and edits (as _stored gives them), where
     they are to be others than the take has.  settle: edits on a take without a shape become part of its base.
@@ -334,7 +330,7 @@ def apply(rig: head.Rig, entry, stored: tuple | None = None, settle: bool = Fals
     action = entry.action
     if action is None:
         raise BadRequest(f"The action of “{entry.name}” was deleted: generate the take again from seed {entry.seed}")
-    shape, offset = action.thunder_shape.told(), action.thunder_shape.offset
+    shape, offset = action.thunder_shape.values(), action.thunder_shape.offset
     curves = track_values.curves(rig, entry)
     neutral = shape.is_neutral and offset == 0.0
     if shape.emotion and strength_curve(rig, entry) is not None:
@@ -343,24 +339,19 @@ def apply(rig: head.Rig, entry, stored: tuple | None = None, settle: bool = Fals
         return
     now = _glances(curves)
     base_keys, edits, frames, mark = stored or _stored(rig, entry, curves, now)
-    base = None
-    for base in _base(rig, entry, base_keys, curves, frames, mark):
-        if not isinstance(base, Base):
-            yield base
+    base = yield from scaled(_base(rig, entry, base_keys, curves, frames, mark), 0.0, 0.6)
     whole = int(np.round(offset))
     strength = _strength(rig, entry, frames + whole)
-    told = shaping.shaped(base.motion, head.channel_names(), shape, strength, base.gap)
+    shaped = shaping.shaped(base.motion, head.channel_names(), shape, strength, base.gap)
     if offset != whole:
-        told = _later(told, base.gap[:, closures.bundled_lips().middle], offset - whole)
-    result = base.values
-    if told is not base.motion:
-        for result in track_values.driven(rig, told):
-            if not isinstance(result, np.ndarray):
-                yield 0.6 + 0.3 * result
-        result = base.values + (result - base.driven)
-    _write_take(rig, entry, curves, now, base, edits, result, whole, neutral and (settle or not edits), mark)
+        shaped = _later(shaped, base.gap[:, closures.bundled_lips().middle], offset - whole)
+    values = base.values
+    if shaped is not base.motion:
+        driven = yield from scaled(track_values.driven(rig, shaped), 0.6, 0.9)
+        values = base.values + (driven - base.driven)
+    _write_take(rig, entry, curves, now, base, edits, values, whole, neutral and (settle or not edits), mark)
     lips = closures.bundled_lips()
-    entry.curve = take_list.bars(lips.opening(told, head.channel_names()))
+    entry.curve = take_list.bars(lips.opening(shaped, head.channel_names()))
     yield 1.0
 
 
@@ -494,7 +485,7 @@ def is_behind(rig: head.Rig, entry) -> bool:
 # ---- changes of the performance under the shape
 
 
-def change(rig: head.Rig, entry, alter) -> Iterator[float]:
+def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, slice]]) -> Generator[float, None, None]:
     """Change a take's performance itself, under its shape: alter(motion, first frame) → (motion, rows that changed).
 
     Rows outside keep their keys bit for bit. Edits of the tracks that change give way within the rows.
@@ -502,15 +493,9 @@ def change(rig: head.Rig, entry, alter) -> Iterator[float]:
     curves = track_values.curves(rig, entry)
     now = _glances(curves)
     keys, edits, frames, mark = _stored(rig, entry, curves, now)
-    base = None
-    for base in _base(rig, entry, keys, curves, frames, mark):
-        if not isinstance(base, Base):
-            yield base
-    told, rows = alter(base.motion, float(frames[0]) + entry.action.thunder_shape.offset)
-    part = None
-    for part in track_values.driven(rig, told.part(rows)):
-        if not isinstance(part, np.ndarray):
-            yield 0.6
+    base = yield from scaled(_base(rig, entry, keys, curves, frames, mark), 0.0, 0.6)
+    altered, rows = alter(base.motion, float(frames[0]) + entry.action.thunder_shape.offset)
+    part = yield from scaled(track_values.driven(rig, altered.part(rows)), 0.6, 0.6)
     by = part - base.driven[rows]
     inside = frames[rows]
     changed = list(keys)
@@ -532,10 +517,10 @@ def change(rig: head.Rig, entry, alter) -> Iterator[float]:
                 track_values.write(curve, keys_then, keys_now)
         for target in rig.targets:
             target.update_tag()
-        entry.curve = take_list.bars(closures.bundled_lips().opening(told, head.channel_names()))
+        entry.curve = take_list.bars(closures.bundled_lips().opening(altered, head.channel_names()))
         yield 1.0
         return
-    yield from apply(rig, entry, (changed, edits, frames, (mark[0], _mark(changed), *mark[2:])))
+    yield from scaled(apply(rig, entry, (changed, edits, frames, (mark[0], _mark(changed), *mark[2:]))), 0.6, 1.0)
 
 
 def _said_in(keys: dict, inside: np.ndarray, frames: np.ndarray, said: np.ndarray, by: np.ndarray, rows: slice) -> dict:

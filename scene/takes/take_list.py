@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import bpy
 import numpy as np
@@ -133,7 +133,7 @@ def bars(opening: np.ndarray) -> str:
     return "".join(_BARS[i] for i in level)
 
 
-def forget_replaced(scene, rig: head.Rig, voice: str, kept: set[str]) -> Iterator[None]:
+def forget_replaced(scene, rig: head.Rig, voice: str, kept: set[str]) -> Generator[float, None, None]:
     """Drop earlier takes of the same voice on the same head, whose seeds can make them again, one at a time.
 
     A take that was edited, starred, named or noted, or that something else in the file uses, stays: in the list, or as
@@ -146,8 +146,8 @@ def forget_replaced(scene, rig: head.Rig, voice: str, kept: set[str]) -> Iterato
             takes.remove(index)
     earlier = [entry.action.name for entry in takes
                if entry.head == rig.mesh and entry.voice == voice and entry.action.name not in kept]
-    for name in earlier:
-        yield
+    for number, name in enumerate(earlier):
+        yield number / len(earlier)
         # Looked up anew: the animator may have changed the list meanwhile.
         index = next((i for i, entry in enumerate(takes) if entry.action is not None and entry.action.name == name), -1)
         if index < 0 or not is_replaceable(takes[index]) or display.is_shown(rig, takes[index]):

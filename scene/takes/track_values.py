@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The numbers of a take, shown or not: what its curves say on each of its frames, and keys that say something else."""
+"""Sample a take's f-curves, shown or not, and write changed keys."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 
+from ...thunder_core.progress import scaled
 from ...thunder_core.types import Motion
 from ..animation import display, keyframes
 from ..animation.timing import Clock
@@ -14,7 +15,7 @@ from ..heads import head, rna_paths
 from ..host import compat
 from . import provenance
 
-SLICE, SLOW_SLICE = 400, 12  # frames whose numbers are turned into a motion, or back, in one go
+SLICE, SLOW_SLICE = 400, 12  # frames whose values are turned into a motion, or back, in one go
 _SAME = 1e-7  # values nearer than this are one
 _NEAR = 1e-3  # frames nearer than this are one
 
@@ -68,46 +69,32 @@ def at(curve, frames: np.ndarray) -> np.ndarray:
     return np.array([curve.evaluate(float(frame)) for frame in frames])
 
 
-def motion(rig: head.Rig, told: np.ndarray, fps: float) -> Iterator[Motion | float]:
-    """The motion that a rig's numbers [S, tracks] tell of: fractions, at last the Motion, its columns head.channel_names()."""
-    seen = np.stack([rna_paths.seen(rig.targets[track.block], told[:, place], track.path)
+def motion(rig: head.Rig, values: np.ndarray, fps: float) -> Generator[float, None, Motion]:
+    """Returns the Motion, its columns head.channel_names(), of a rig's values [S, tracks]."""
+    seen = np.stack([rna_paths.seen(rig.targets[track.block], values[:, place], track.path)
                      for place, track in enumerate(rig.driver.tracks)], axis=1)
-    for _ in getattr(rig.driver, "prepare", tuple)():
-        yield 0.0
+    yield from scaled(rig.driver.prepare(), 0.0, 0.0)
     parts, channels = [], head.channel_names()
     size = _size(rig)
     for start in range(0, len(seen), size):
         parts.append(rig.driver.read(seen[start:start + size], channels))
         yield min(1.0, (start + size) / len(seen))
     whole = Motion.joined(parts)
-    yield Motion(whole.expression, whole.jaw, whole.head, whole.eyes, fps)
+    return Motion(whole.expression, whole.jaw, whole.head, whole.eyes, fps)
 
 
-def driven(rig: head.Rig, told: Motion) -> Iterator[np.ndarray | float]:
-    """A rig's numbers [S, tracks] of a motion: fractions, at last the numbers."""
+def driven(rig: head.Rig, motion: Motion) -> Generator[float, None, np.ndarray]:
+    """Returns a rig's values [S, tracks] of a motion whose columns are head.channel_names()."""
     parts = []
     size = _size(rig)
-    for start in range(0, told.frames, size):
-        parts.append(rig.driver.drive(told.part(slice(start, start + size)), head.channel_names()))
-        yield min(1.0, (start + size) / told.frames)
-    yield np.concatenate(parts)
-
-
-def is_slow(rig: head.Rig) -> bool:
-    """Whether turning numbers into a motion takes long enough to need slices: another head's basis is solved for."""
-    return hasattr(rig.driver, "retarget")
+    for start in range(0, motion.frames, size):
+        parts.append(rig.driver.drive(motion.part(slice(start, start + size)), head.channel_names()))
+        yield min(1.0, (start + size) / motion.frames)
+    return np.concatenate(parts)
 
 
 def _size(rig: head.Rig) -> int:
-    return SLOW_SLICE if is_slow(rig) else SLICE
-
-
-def last(steps: Iterator):
-    """What a generator yields last, all in one go."""
-    found = None
-    for found in steps:
-        pass
-    return found
+    return SLOW_SLICE if rig.driver.is_slow else SLICE
 
 
 # ---- keys that say something else

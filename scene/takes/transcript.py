@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import bpy
 from bpy.props import CollectionProperty, StringProperty
@@ -14,7 +14,7 @@ from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import closures
 from ..animation.timing import Clock
 from ..heads import head
-from ..host.jobs import Step
+from ..host.jobs import stage, Step
 from ..voice import mixdown, strip
 from . import generation, provenance, shape, take_list
 
@@ -42,10 +42,10 @@ def ensure(scene, voice: str):
     return found
 
 
-def correct(client: Client, context, entry, told: list | None = None) -> Iterator[Step]:
+def correct(client: Client, context, entry) -> Generator[Step, None, tuple[int, int]]:
     """Steps that close the lips of a take on the m, b and p of its voice's transcript and open them elsewhere.
 
-    told, a list, receives (closures made, closures taken away). Raises ThunderError; until the end nothing changes.
+    Returns how many closures were added and how many removed. Raises ThunderError; until the end nothing changes.
     """
     scene = context.scene
     said = of(scene, entry.voice)
@@ -76,21 +76,21 @@ def correct(client: Client, context, entry, told: list | None = None) -> Iterato
         raise BadRequest("The take was deleted: show another and try again")
     rig = take_list.rig_of(scene, entry)
     clock = provenance.clock_of(entry.action) or Clock.of(scene, entry.first)
-    offset = entry.action.thunder_shape.offset
+    offset, added, removed = entry.action.thunder_shape.offset, 0, 0
 
     def alter(motion, first):
+        nonlocal added, removed
+
         # The take's own time: an offset moves its lips against the sound on purpose.
         def row(seconds):
             return float(clock.frame(seconds)) - (first - offset)
 
-        changed, made, gone = closures.correct(motion, head.channel_names(), [row(seconds) for _, seconds, _ in found],
+        changed, added, removed = closures.correct(motion, head.channel_names(), [row(seconds) for _, seconds, _ in found],
                                                [(row(start), row(end)) for start, end in result["pauses"]])
-        if told is not None:
-            told.append((made, gone))
         return changed, slice(0, motion.frames)
 
-    for fraction in shape.change(rig, entry, alter):
-        yield Step(0.6 + 0.4 * fraction, "Closing lips", busy=True)
+    yield from stage(shape.change(rig, entry, alter), "Closing lips", 0.6, 1.0)
+    return added, removed
 
 
 def register():

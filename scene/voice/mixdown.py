@@ -9,14 +9,14 @@ import os
 import shutil
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import bpy
 
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadSound, is_full_disk, NoSpace
 from ..host import compat
-from ..host.jobs import Step
+from ..host.jobs import stage, Step
 from . import mixdown_fallback
 from .strip import lineage, move, named, Voice
 
@@ -27,7 +27,7 @@ _LARGEST = 2**32 - (1 << 20)  # bytes of sound that a WAV file can hold
 _ROUNDING = 4096  # bytes by which a piece may fall short of its length: Blender's buffers round it
 
 
-def mix_down(voice: Voice, path: str) -> Iterator[float]:
+def mix_down(voice: Voice, path: str) -> Generator[float, None, None]:
     """Write what is heard of a voice's strip alone to a WAV file, as a generator to be run to its end.
 
     Trim, offset, volume and pan with their animation, retiming and modifiers are Blender's own work: a copy
@@ -92,7 +92,7 @@ def mix_down(voice: Voice, path: str) -> Iterator[float]:
                 os.remove(leftover)
 
 
-def _mixed_plainly(voice: Voice, plan: mixdown_fallback.Plan, path: str) -> Iterator[float]:
+def _mixed_plainly(voice: Voice, plan: mixdown_fallback.Plan, path: str) -> Generator[float, None, None]:
     finished = False
     try:
         with plan.open(os.path.dirname(path)) as source:
@@ -175,7 +175,7 @@ def _no_space(path: str) -> NoSpace:
     return NoSpace(f"No space is left in “{os.path.dirname(path)}” for the sound: free some and try again")
 
 
-def _written(voice: Voice, path: str, expected: int, fraction: float) -> Iterator[float]:
+def _written(voice: Voice, path: str, expected: int, fraction: float) -> Generator[float, None, None]:
     """Wait until a WAV file of `expected` bytes of sound is complete."""
     size, grown = -1, time.monotonic()
     while True:
@@ -239,11 +239,10 @@ def _mix_error(voice: Voice, detail: str):
     return BadSound(f"The strip “{voice.strip}” could not be mixed down ({detail}): check its sound file")
 
 
-def sound_for_engine(client: Client, voice: Voice) -> Iterator[Step]:
-    """Steps that put the sound of a voice where the engine can read it; the value is the path."""
+def sound_for_engine(client: Client, voice: Voice) -> Generator[Step, None, str]:
+    """Steps that put the sound of a voice where the engine can read it. Returns the path."""
     if voice.path:
         return voice.path
     path = os.path.join(client.folder, f"voice_{time.monotonic_ns()}.wav")
-    for fraction in mix_down(voice, path):
-        yield Step(0.05 * fraction, "Mixing down the voice", busy=True)
+    yield from stage(mix_down(voice, path), "Mixing down the voice", 0.0, 0.05)
     return path

@@ -9,7 +9,7 @@ import struct
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 
@@ -87,8 +87,8 @@ def _remove(spoken: Spoken) -> None:
         os.remove(spoken.path)
 
 
-def sound(client: Client, scene, voice: strip.Voice) -> Iterator[Step]:
-    """Steps that give the path of a voice's sound for the engine, mixed down if it is not there yet. Leave the file be."""
+def sound(client: Client, scene, voice: strip.Voice) -> Generator[Step, None, str]:
+    """Steps that mix down a voice for the engine if it is not there yet. Returns the path; the caller must not delete the file."""
     if voice.path:
         return voice.path
     spoken = of(scene, voice)

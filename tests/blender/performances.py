@@ -66,5 +66,5 @@ def read_wav(path):
 
 def key(room, rig, made, clock, name="take"):
     """The actions of a performance keyed in one go."""
-    *_, actions = room("scene.animation.keying").key(rig, made, clock, name)
+    actions = room("thunder_core.progress").result(room("scene.animation.keying").key(rig, made, clock, name))
     return actions

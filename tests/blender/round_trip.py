@@ -29,7 +29,7 @@ def show(room, core, rig, scene, beyond=False, name="dialogue"):
     made = motion(core, channels, round((LAST - FIRST) / clock.fps * 25) + 1, beyond)
     still = np.full(made.frames, 5.0, np.float32)  # an open mouth: closures are not what is looked at
     performance = room("scene.animation.keying").Performance(made, channels, still, still, 1, 50.0, {})
-    *_, actions = room("scene.animation.keying").key(rig, performance, clock, name)
+    actions = room("thunder_core.progress").result(room("scene.animation.keying").key(rig, performance, clock, name))
     entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, performance, name, clock)
     room("scene.animation.display").show(rig, entry)
     return entry

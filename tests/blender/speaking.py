@@ -68,7 +68,7 @@ def values_of(room, rig, entry, frames):
 def opening_of(room, core, rig, entry, frames):
     """How far a take opens the lips at frames, millimetres."""
     numbers = room("scene.takes.track_values")
-    motion = numbers.last(numbers.motion(rig, values_of(room, rig, entry, frames), 24.0))
+    motion = room("thunder_core.progress").result(numbers.motion(rig, values_of(room, rig, entry, frames), 24.0))
     return core("face.closures").bundled_lips().opening(motion, room("scene.heads.head").channel_names())
 
 

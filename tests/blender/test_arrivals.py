@@ -23,11 +23,11 @@ def scene(blender, tmp_path):
     return scene
 
 
-def start(blender, room, scene, client, count=4, keep=None):
+def start(blender, room, scene, client, count=4, on_take=None):
     strip, head, performing = room("scene.voice.strip"), room("scene.heads.head"), room("scene.takes.generation")
     voice = strip.find(blender.context)
     return performing.generate(client, voice, scene, head.find(scene), count, 11,
-                               room("scene.takes.sampling").Sampling(), keep=keep)
+                               room("scene.takes.sampling").Sampling(), on_take=on_take)
 
 
 def test_each_take_is_listed_as_it_comes_and_all_are_ranked_at_the_end(blender, room, core, scene, tmp_path):
@@ -72,7 +72,7 @@ def test_what_the_animator_put_on_the_head_meanwhile_stays(blender, room, core, 
 
 def test_a_cancellation_keeps_what_has_arrived(blender, room, core, scene, tmp_path):
     client, kept = PlayedClient(room, core, tmp_path), []
-    steps = start(blender, room, scene, client, keep=kept)
+    steps = start(blender, room, scene, client, on_take=kept.append)
     listed(scene, 3, steps)
     steps.close()
     assert client.requests[0].cancelled

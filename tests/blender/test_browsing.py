@@ -423,7 +423,7 @@ def test_around_a_take_what_the_animator_does_not_key_stands_as_it_stood(blender
         assert seen(frame) == pytest.approx([0.5, 0.25, 0.0, 0.05], abs=1e-5), frame
     assert seen(110) == pytest.approx([0.0, 0.0, 0.3, 0.2], abs=1e-4)
     clock = room("scene.takes.provenance").clock_of(entry.action)
-    *_, motion = room("scene.animation.reading").read(rig, room("scene.heads.head").channel_names(), clock, 3.0)
+    motion = room("thunder_core.progress").result(room("scene.animation.reading").read(rig, room("scene.heads.head").channel_names(), clock, 3.0))
     assert motion.expression[10, room("scene.heads.head").channel_names().index("mouthPucker")] == pytest.approx(0.3, abs=1e-4)
     blender.ops.thunder.select_take(index=-1)
     assert sorted(action.name for action in blender.data.actions) == names

@@ -122,7 +122,8 @@ def take(room, core, blender, rig, **how):
 
 def read(room, blender, rig, seconds=3.0):
     clock = room("scene.animation.timing").Clock.of(blender.context.scene, 1.0)
-    return list(room("scene.animation.reading").read(rig, room("scene.heads.head").channel_names(), clock, seconds))[-1]
+    steps = room("scene.animation.reading").read(rig, room("scene.heads.head").channel_names(), clock, seconds)
+    return room("thunder_core.progress").result(steps)
 
 
 def test_several_meshes_are_driven_together_and_read_back_as_one(blender, room, core):

@@ -82,10 +82,9 @@ def test_a_line_that_fails_costs_only_itself(blender, room, core, shot, tmp_path
     dialogue.cast(scene, "music", None)
     todo = dialogue.wanting(scene)
     strips["one"].mute = True
-    kept, left_out = [], []
-    for _ in dialogue.generate(PlayedClient(room, core, tmp_path), scene, todo, 2, 1, room("scene.takes.sampling").Sampling(), kept,
-                               left_out):
-        pass
+    kept = []
+    left_out = room("thunder_core.progress").result(dialogue.generate(
+        PlayedClient(room, core, tmp_path), scene, todo, 2, 1, room("scene.takes.sampling").Sampling(), kept.append))
     assert len(left_out) == 1 and "muted" in left_out[0]
     assert {entry.voice for entry in scene.thunder.takes} == {"two"} and len(kept) == 2
 
@@ -177,7 +176,7 @@ def test_takes_are_the_same_in_metres_and_in_centimetres(blender, room, core, tm
         actions = key(room, rig, made, clock)
         entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "voice", clock)
         room("scene.animation.display").show(rig, entry)
-        read.append(list(room("scene.animation.reading").read(rig, room("scene.heads.head").channel_names(), clock, 2.0))[-1])
+        read.append(core("progress").result(room("scene.animation.reading").read(rig, room("scene.heads.head").channel_names(), clock, 2.0)))
     for part in ("expression", "jaw", "head", "eyes"):
         assert np.abs(getattr(read[0], part) - getattr(read[1], part)).max() < 1e-5
 
@@ -261,7 +260,7 @@ def test_a_line_stays_with_its_head_when_a_second_is_added(blender, room, core, 
     client = PlayedClient(room, core, tmp_path)
     voice = strip.of_strip(scene, strip.named(scene, "one"))
     rig, sampling = room("scene.heads.head").resolve(first), room("scene.takes.sampling").Sampling.of(scene.thunder)
-    for _ in room("scene.takes.generation").generate(client, voice, scene, rig, 1, 1, sampling, []):
+    for _ in room("scene.takes.generation").generate(client, voice, scene, rig, 1, 1, sampling):
         pass
     blender.ops.thunder.add_head()
     assert len(room("scene.heads.head").in_scene(scene)) == 2

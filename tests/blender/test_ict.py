@@ -121,7 +121,7 @@ def test_a_real_face_moves_alike_under_every_convention(blender, room, core, ict
         for channel in there:
             expected = expected + expression[frame, names.index(channel)] * offsets[channel]
         assert np.abs(evaluated(blender, face) - expected).max() < 2e-6
-    back = list(room("scene.animation.reading").read(rig, names, clock, 6 / 25))[-1]
+    back = room("thunder_core.progress").result(room("scene.animation.reading").read(rig, names, clock, 6 / 25))
     assert np.abs(back.jaw - jaw).max() < 1e-3
     found = [channel for channel in there if channel in rig.channels]
     assert len(found) == len(there)
@@ -228,7 +228,7 @@ def test_a_performance_plays_on_the_real_face(blender, room, core, folder):
     clock = room("scene.animation.timing").Clock.of(scene, 1.0)
     actions = key(room, rig, made, clock, "take")
     room("scene.animation.display").show(rig, room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "voice", clock))
-    back = list(room("scene.animation.reading").read(rig, made.channels, clock, 3.0))[-1]
+    back = room("thunder_core.progress").result(room("scene.animation.reading").read(rig, made.channels, clock, 3.0))
     for part in ("jaw", "head", "eyes"):
         assert np.abs(getattr(back, part) - getattr(made.motion, part)).max() < 1e-3
 

@@ -122,15 +122,11 @@ def run_until_asked(ranking, engine, times):
 
 def heard_frames(room, core, stage, engine, tmp_path, first=1, last=75, edited=True):
     scene, rig, _ = stage
-    listening, got = room("scene.review.listening"), []
+    listening = room("scene.review.listening")
     steps = listening.speak(engine, scene, rig, None, first, last, str(tmp_path / "out.wav"), edited)
-
-    def told():
-        got.append((yield from steps))
-
-    room("scene.host.jobs").run_through("Listening", told())
+    frames = room("scene.host.jobs").run_through("Listening", steps)
     assert engine.asked[-1][0] == "listen"
-    return got[0], len(engine.asked[-1][2])
+    return frames, len(engine.asked[-1][2])
 
 
 def test_an_untouched_take_is_heard_whole(blender, room, core, stage, engine, tmp_path):
@@ -224,13 +220,7 @@ def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(blender, ro
         folder = str(tmp_path)
 
     def path():
-        got = []
-
-        def told():
-            got.append((yield from spoken.sound(Client, scene, strip.find(blender.context))))
-
-        room("scene.host.jobs").run_through("Mixing", told())
-        return got[0]
+        return room("scene.host.jobs").run_through("Mixing", spoken.sound(Client, scene, strip.find(blender.context)))
 
     first = path()
     assert path() == first

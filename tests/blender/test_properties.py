@@ -37,7 +37,7 @@ def test_the_scene_frames_of_a_motion_hold_all_of_it_and_no_more(resample, rate,
     one = clock(resample, rate, start)
     frames = one.scene_frames(count)
     assert (np.diff(frames) == 1).all() and frames.dtype.kind == "i"
-    end = one.frame((count - 1) / resample.MOTION_FPS)
+    end = one.frame((count - 1) / resample.FPS)
     assert start - 1 < frames[0] <= start + 1e-5 and end - 1e-5 <= frames[-1] < max(end, frames[0]) + 1 + 1e-5
 
 
@@ -48,7 +48,7 @@ def test_resampled_curves_never_leave_what_they_lie_between(resample, rate, star
     one = clock(resample, rate, start)
     frames = one.scene_frames(count)
     made = resample.at_scene_frames(one, values, frames)
-    place = np.clip(one.seconds(frames) * resample.MOTION_FPS, 0, count - 1)
+    place = np.clip(one.seconds(frames) * resample.FPS, 0, count - 1)
     low, high = values[np.floor(place).astype(int)], values[np.ceil(place).astype(int)]
     assert (made >= np.minimum(low, high) - 1e-9).all() and (made <= np.maximum(low, high) + 1e-9).all()
     # in pieces as in one go
@@ -62,7 +62,7 @@ def test_resampled_curves_never_leave_what_they_lie_between(resample, rate, star
 @given(start=st.integers(-50, 50), multiple=st.sampled_from((1, 2, 4)), seed=st.integers(0, 2**32 - 1), count=st.integers(2, 60))
 def test_curves_come_back_from_a_scene_whose_rate_is_a_multiple_of_theirs(resample, start, multiple, seed, count):
     values = np.random.default_rng(seed).normal(size=(count, 2))
-    one = resample.Clock(float(start), multiple * resample.MOTION_FPS)
+    one = resample.Clock(float(start), multiple * resample.FPS)
     frames = one.scene_frames(count)
     made = resample.at_scene_frames(one, values, frames)
     assert np.abs(made[::multiple][:count] - values).max() < 1e-9

@@ -30,9 +30,9 @@ def stage(blender, room, core, tmp_path):
 @pytest.fixture
 def start(blender, room, core, stage, tmp_path):
     """Begins to resample the shown take with a played engine: (its steps, the client)."""
-    def begin(keep=None, **how):
+    def begin(**how):
         client = PlayedClient(room, core, tmp_path, **how)
-        return room("scene.takes.keep").resample(client, blender.context, keep), client
+        return room("scene.takes.keep").resample(client, blender.context), client
     return begin
 
 
@@ -43,19 +43,21 @@ def debris(blender, room):
     return [action.name for action in blender.data.actions if action not in known and "thunder" in action]
 
 
-def test_each_is_listed_as_it_comes_and_all_are_ranked_at_the_end(blender, stage, start):
-    keep = []
-    steps, client = start(keep)
+def test_each_is_listed_as_it_comes_and_all_are_ranked_at_the_end(core, stage, start):
+    steps, client = start()
     fractions, seen = [], []
-    for step in steps:
+
+    def note(step):
         fractions.append(step.fraction)
         if not seen or seen[-1] != seeds(stage):
             seen.append(seeds(stage))
+
+    takes = core("progress").result(core("progress").mapped(steps, note))
     seen.append(seeds(stage))
     assert seen == [[0], [1001, 0], [1001, 1002, 0], [1001, 1002, 1003, 0], [1001, 1002, 1003, 1004, 0], [1002, 1004, 1001, 1003, 0]]
     assert fractions == sorted(fractions)
     assert stage.thunder.active_take == 0 and stage.thunder_keep.seed == 1005
-    assert [take.seed for take in keep] == [1002, 1004, 1001, 1003]
+    assert [take.seed for take in takes] == [1002, 1004, 1001, 1003]
     assert [entry.kind for entry in stage.thunder.takes] == ["RESAMPLED"] * 4 + ["SAMPLED"]
 
 

@@ -43,10 +43,7 @@ def kinds(room, scene):
 
 
 def resync(room, scene, client):
-    told = []
-    for _ in room("scene.takes.resync").resync(client, scene, told):
-        pass
-    return told
+    return room("thunder_core.progress").result(room("scene.takes.resync").resync(client, scene))
 
 
 def jaw(room, entry):

@@ -91,7 +91,7 @@ def test_parts_are_mixed(blender, room, core, stage):
     told = []
     for entry in scene.thunder.takes:
         values = numbers.values(rig, numbers.curves(rig, entry), np.arange(1, 73))
-        told.append(numbers.last(numbers.motion(rig, values, 24.0)))
+        told.append(room("thunder_core.progress").result(numbers.motion(rig, values, 24.0)))
     names = room("scene.heads.head").channel_names()
     for name, index, loose in (("browInnerUp", 1, 0.08), ("mouthSmileLeft", 0, 0.08)):
         column = names.index(name)

@@ -106,7 +106,7 @@ def test_a_slice_of_busy_work_uses_the_time_that_the_window_may_be_held(room, mo
             yield work.Step(0.5, f"{clock[0]}", busy)
 
     def slices(lengths, busy=True):
-        running, held = work.Work("Committing", steps(lengths, busy)), []
+        running, held = work.Job("Committing", steps(lengths, busy)), []
         over = False
         while not over:
             began = clock[0]

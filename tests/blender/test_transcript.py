@@ -39,9 +39,7 @@ def stage(blender, room, core, tmp_path):
 
 
 def correct(blender, room, scene, ear):
-    told = []
-    list(room("scene.takes.transcript").correct(ear, blender.context, scene.thunder.takes[0], told))
-    return told[-1]
+    return room("thunder_core.progress").result(room("scene.takes.transcript").correct(ear, blender.context, scene.thunder.takes[0]))
 
 
 def test_lips_close_where_the_text_has_it_and_nowhere_else(blender, room, core, stage, tmp_path):

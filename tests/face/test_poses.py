@@ -6,6 +6,7 @@ import pytest
 
 from thunder_core.animation import poses
 from thunder_core.animation.poses import Measure, SAMPLES, SLACK, TOGETHER
+from thunder_core.progress import result
 
 ERROR, CLOSED_MM, CLOSED_OFF = 0.6, 0.6, 0.1
 CHANNELS = ("jaw", "lower", "upper", "pucker", "still", "brow", "turn", "tongue")
@@ -46,8 +47,7 @@ def measure(error=ERROR):
 
 
 def posed(curves, gap, error=ERROR):
-    *_, found = poses.fit(curves, REGIONS, measure(error), gap, CLOSED_MM, CLOSED_OFF)
-    return found
+    return result(poses.fit(curves, REGIONS, measure(error), gap, CLOSED_MM, CLOSED_OFF))
 
 
 @pytest.fixture(scope="module", params=[1])

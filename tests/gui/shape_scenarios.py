@@ -30,7 +30,7 @@ def lips(scene, frame):
     entry = settings.takes[settings.active_take]
     rig, numbers = room("scene.takes.take_list").rig_of(scene, entry), room("scene.takes.track_values")
     values = numbers.values(rig, numbers.curves(rig, entry), np.array([frame]))
-    motion = numbers.last(numbers.motion(rig, values, 25.0))
+    motion = room("thunder_core.progress").result(numbers.motion(rig, values, 25.0))
     names = room("scene.heads.head").channel_names()
     return [float(core("face.closures").bundled_lips().opening(motion, names)[0]), float(motion.expression[0, names.index("browDownLeft")])]
 

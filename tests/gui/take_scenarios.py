@@ -47,8 +47,14 @@ def list_takes(hand, count=6, seconds=None):
     seconds = seconds or (scene.frame_end - 1) / 25
     for number in range(count):
         made = performance(seconds, 7301 + number, 92.4 - 3.7 * number)
-        for actions in room("scene.animation.keying").key(rig, made, clock, f"dialogue · take {number + 1} · seed {made.seed}"):
-            if len(actions) and time.monotonic() % 1 < 0.01:
+        keying = room("scene.animation.keying").key(rig, made, clock, f"dialogue · take {number + 1} · seed {made.seed}")
+        actions = None
+        while actions is None:
+            try:
+                next(keying)
+            except StopIteration as end:
+                actions = end.value
+            if time.monotonic() % 1 < 0.01:
                 yield 0.01
         room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "dialogue", clock)
         yield 0.05

@@ -11,13 +11,14 @@ its region's frames has none there.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
 
 from ..face.reach import UNSEEN_MM
+from ..progress import scaled
 from .keys import handles, turning_points
 
 REGIONS = ("Brows", "Eyes", "Cheeks & Nose", "Mouth", "Jaw", "Tongue", "Head")
@@ -180,7 +181,8 @@ def _off(error: np.ndarray, strict: np.ndarray) -> np.ndarray:
 # ---- which frames
 
 
-def _segments(curves: np.ndarray, flat: np.ndarray, strict: np.ndarray, slack: np.ndarray, longest: int) -> Iterator[np.ndarray | None]:
+def _segments(curves: np.ndarray, flat: np.ndarray, strict: np.ndarray, slack: np.ndarray,
+              longest: int) -> Generator[float, None, np.ndarray]:
     """How far off a segment between each two frames is at best, its ends as they are; at last [longest + 1, T].
 
     Row l, column i: of the segment from frame i to frame i + l. Slopes at both ends are the best that keep every curve
@@ -214,17 +216,17 @@ def _segments(curves: np.ndarray, flat: np.ndarray, strict: np.ndarray, slack: n
             off = np.moveaxis(left, 1, 2).reshape(-1, left.shape[1]) @ flat
             off = _off(off, closed[start:start + rows, 1:-1].ravel())
             cost[length, start:start + len(part)] = off.reshape(len(part), -1).max(1)
-            yield None
-    yield cost
+            yield length / longest
+    return cost
 
 
-def _cheapest(cost: np.ndarray, price: np.ndarray, first: int, last: int, tolerance: float) -> Generator[None, None, list[int]]:
-    """The cheapest frames from first to last (both among them) between which no segment is off by more than the tolerance."""
+def _cheapest(cost: np.ndarray, price: np.ndarray, first: int, last: int, tolerance: float) -> Generator[float, None, list[int]]:
+    """Returns the cheapest frames from first to last (both among them) between which no segment is off by more than the tolerance."""
     longest = len(cost) - 1
     best, back = {first: 0.0}, {}
     for end in range(first + 1, last + 1):
         if (end - first) % 200 == 0:
-            yield
+            yield (end - first) / (last - first)
         least, source = np.inf, end - 1
         for start in range(max(first, end - longest), end):
             off = cost[end - start, start]
@@ -239,14 +241,14 @@ def _cheapest(cost: np.ndarray, price: np.ndarray, first: int, last: int, tolera
     return frames[::-1]
 
 
-def _holds(curves: np.ndarray, flat: np.ndarray) -> Iterator[list[tuple[int, int]] | None]:
-    """Stretches of frames (first, last) in which nothing of a region moves by more than `_STILL`; at last the list."""
+def _holds(curves: np.ndarray, flat: np.ndarray) -> Generator[float, None, list[tuple[int, int]]]:
+    """Returns the stretches of frames (first, last) in which nothing of a region moves by more than `_STILL`."""
     places = (curves[::SAMPLES] @ flat.astype(float))[:, :-3].reshape(len(curves[::SAMPLES]), -1, 3)
     found, first = [], 0
     low = high = places[0]
     for frame in range(1, len(places) + 1):
         if frame % 200 == 0:
-            yield None
+            yield frame / len(places)
         if frame < len(places):
             lower, higher = np.minimum(low, places[frame]), np.maximum(high, places[frame])
             if np.linalg.norm(higher - lower, axis=1).max() <= _STILL:
@@ -263,7 +265,7 @@ def _holds(curves: np.ndarray, flat: np.ndarray) -> Iterator[list[tuple[int, int
                 if np.linalg.norm(higher - lower, axis=1).max() > _STILL:
                     break
                 first, low, high = first - 1, lower, higher
-    yield found
+    return found
 
 
 def _on_used(hold: tuple[int, int], used: set[int]) -> tuple[int, int]:
@@ -329,7 +331,7 @@ def _bounded(value, out, into, slack, low, high):
 
 
 def _fit(curves: np.ndarray, keys: np.ndarray, level: tuple[bool, bool], flat: np.ndarray, strict: np.ndarray,
-         slack: np.ndarray, low: np.ndarray, high: np.ndarray, last_try: bool = False) -> Generator[None, None, _Fitted]:
+         slack: np.ndarray, low: np.ndarray, high: np.ndarray, last_try: bool = False) -> Generator[float, None, _Fitted]:
     """Values and slopes on keys [n] (frames of this piece) nearest to curves [N, C] at their worst sample.
 
     The outer keys keep the curves' values.  level: whether the curves leave the first key and reach the last level.  slack
@@ -387,13 +389,13 @@ def _fit(curves: np.ndarray, keys: np.ndarray, level: tuple[bool, bool], flat: n
         value = np.clip(whole[:count] * scale, low, high)
         value[0], value[-1] = curves[0], curves[-1]
         out, into = _bounded(value, whole[count:count + parts] * scale, whole[count + parts:] * scale, slack, low, high)
-        yield
+        yield turn / _REWEIGHTED
         apart = (basis @ np.concatenate([value, out, into]) - curves).astype(np.float32)
         off = np.empty(len(apart))
         for start in range(0, len(apart), _ROWS):
             some = slice(start, start + _ROWS)
             off[some] = _off(apart[some] @ flat, strict[some])
-            yield
+            yield (turn + min(1.0, (start + _ROWS) / len(apart))) / _REWEIGHTED
         if best is None or off.max() < best.off.max():
             best = _Fitted(value, out, into, off)
         worst = best.off.max()
@@ -428,7 +430,7 @@ class _Region:
         begins, ends = (_off(rises @ self.flat, np.zeros(2)) < _BEGINS_LEVEL).tolist()
         return begins, ends
 
-    def fit(self, keys: list[int], level: set[int], last_try: bool = False) -> Generator[None, None, _Fitted]:
+    def fit(self, keys: list[int], level: set[int], last_try: bool = False) -> Generator[float, None, _Fitted]:
         """The best values and slopes on frames `keys`, of which the outer ones keep their values.
 
         level: closed frames, beside which no curve may leave the range of its keys.  last_try: see _fit.
@@ -458,22 +460,17 @@ def _more(keys: list[int], off: np.ndarray) -> set[int]:
 
 
 def _piece(region: _Region, cost: np.ndarray, price: np.ndarray, first: int, last: int,
-           level: set[int]) -> Iterator[tuple[list[int], _Fitted] | None]:
-    """Keys from frame first to last, whose values stay as they are, and their fit: as few as the error allows."""
+           level: set[int]) -> Generator[float, None, tuple[list[int], _Fitted]]:
+    """Returns keys from frame first to last, whose values stay as they are, and their fit: as few as the error allows."""
     keys = yield from _cheapest(cost, price, first, last, _FIRST_TOLERANCE)
     if len(keys) > _MOST_KEYS:
         middle = keys[len(keys) // 2]
         parts = []
         for start, end in ((first, middle), (middle, last)):
-            for found in _piece(region, cost, price, start, end, level):
-                if found is None:
-                    yield None
-                else:
-                    parts.append(found)
+            parts.append((yield from _piece(region, cost, price, start, end, level)))
         (keys, one), (more, other) = parts
-        yield keys + more[1:], _Fitted(np.concatenate([one.value, other.value[1:]]), np.concatenate([one.out, other.out]),
-                                       np.concatenate([one.into, other.into]), np.concatenate([one.off, other.off[1:]]))
-        return
+        return keys + more[1:], _Fitted(np.concatenate([one.value, other.value[1:]]), np.concatenate([one.out, other.out]),
+                                        np.concatenate([one.into, other.into]), np.concatenate([one.off, other.off[1:]]))
     fitted = yield from region.fit(keys, level)
     for _ in range(_ADDING):
         if fitted.off.max() <= 1.0:
@@ -504,7 +501,7 @@ def _piece(region: _Region, cost: np.ndarray, price: np.ndarray, first: int, las
                     break
         if turn and len(keys) == before:
             break
-    yield keys, fitted
+    return keys, fitted
 
 
 class _Curve:
@@ -580,16 +577,16 @@ class _Thinning:
         self.off = np.empty(len(region.curves))
         self.shown = np.empty(region.curves.shape)
 
-    def measure(self) -> Iterator[None]:
+    def measure(self) -> Generator[float, None, None]:
         """Find how far off the curves are as they stand."""
         for channel, curve in enumerate(self.curves):
             self.shown[:, channel] = curve.samples()
-            yield
+            yield 0.5 * (channel + 1) / len(self.curves)
         for start in range(0, len(self.shown), _ROWS):
             rows = slice(start, start + _ROWS)
             self.apart[rows] = (self.shown[rows] - self.region.curves[rows]).astype(np.float32) @ self.region.flat
             self.off[rows] = _off(self.apart[rows], self.region.strict[rows])
-            yield
+            yield 0.5 + 0.5 * min(1.0, (start + _ROWS) / len(self.shown))
 
     def slack(self, channel: int, first: int, last: int) -> float:
         """How far a channel may leave the range of its keys on these frames."""
@@ -627,7 +624,7 @@ class _Thinning:
         curve.out[start:end], curve.into[start:end] = new.out, new.into
         return True
 
-    def even_out(self, channel: int, holds: list[tuple[int, int]]) -> Iterator[None]:
+    def even_out(self, channel: int, holds: list[tuple[int, int]]) -> Generator[float, None, None]:
         """Give neighbouring keys that hardly differ one value: the curve holds there. The outer keys keep theirs. Within holds of
         the region they may differ by more."""
         curve, near = self.curves[channel], _LEVEL / max(self.strength[channel], _LEAST)
@@ -643,7 +640,7 @@ class _Thinning:
                 same = curve.value[end if end == final else start]
                 value = curve.value[a:start] + [same] * (end - start + 1) + curve.value[end + 1:b + 1]
                 self.try_keys(channel, a, b, curve.frames[a:b + 1], value, np.inf)
-                yield
+                yield end / final
             start = end + 1 if end > start else start + 1
 
     def settle(self, channel: int) -> None:
@@ -656,16 +653,16 @@ class _Thinning:
             curve.out[place] = min(max(curve.out[place], out[0]), out[1])
             curve.into[place] = min(max(curve.into[place], into[0]), into[1])
 
-    def thin(self, channel: int, worth: float) -> Iterator[None]:
+    def thin(self, channel: int, worth: float) -> Generator[float, None, None]:
         """Take away the keys a curve can do without."""
         curve, place = self.curves[channel], 1
         while place < len(curve.frames) - 1:
             frames, value = [[part[place - 1], part[place + 1]] for part in (curve.frames, curve.value)]
             if not self.try_keys(channel, place - 1, place + 1, frames, value, worth):
                 place += 1
-            yield
+            yield min(1.0, place / len(curve.frames))
 
-    def align(self, channel: int) -> Iterator[None]:
+    def align(self, channel: int) -> Generator[float, None, None]:
         """Let curves pass through keys without a kink where the error allows it."""
         curve, region = self.curves[channel], self.region
         for place in range(1, len(curve.frames) - 1):
@@ -686,27 +683,18 @@ class _Thinning:
                 continue
             self.try_keys(channel, place - 1, place + 1, frames, value, _KINK_WORTH,
                           ([curve.out[place - 1], slope * after], [slope * before, curve.into[place]]))
-            yield
+            yield place / len(curve.frames)
 
 
-def _columns(region: _Region, closed: np.ndarray, used: set[int]) -> Iterator[float | tuple]:
-    """Frames of a region, their kinds, and its curves: fractions, at last (columns, list of PoseKeys, how far off)."""
+def _columns(region: _Region, closed: np.ndarray,
+             used: set[int]) -> Generator[float, None, tuple[tuple[Column, ...], list[PoseKeys], float]]:
+    """Choose the key frames of a region. Returns its columns, its curves' keys and how far off they are, in parts of what is
+    allowed."""
     frames = (len(region.curves) - 1) // SAMPLES + 1
-    cost = None
-    done = 0
-    for found in _segments(region.curves, region.flat, region.strict, region.slack, _LONGEST):
-        if found is None:
-            done += 1
-            yield 0.3 * (1 - 0.98**done)
-        else:
-            cost = found
+    cost = yield from scaled(_segments(region.curves, region.flat, region.strict, region.slack, _LONGEST), 0.0, 0.3)
     extremes = set(_extremes(region.curves, region.flat).tolist())
-    holds: list = []
-    for told in _holds(region.curves, region.flat):
-        if told is None:
-            yield 0.3
-        else:
-            holds = [_on_used(hold, used) for hold in told]
+    holds = yield from scaled(_holds(region.curves, region.flat), 0.3, 0.3)
+    holds = [_on_used(hold, used) for hold in holds]
     runs = [(int(run[0]), int(run[-1])) for run in np.split(closed, np.flatnonzero(np.diff(closed) > 1) + 1) if len(run)]
     level = {frame for run in runs for frame in run}
     price = np.ones(frames)
@@ -715,9 +703,8 @@ def _columns(region: _Region, closed: np.ndarray, used: set[int]) -> Iterator[fl
     pins = sorted({0, frames - 1, *level, *(frame for hold in holds for frame in hold)})
     keys, value, out, into = [0], [region.curves[0]], [], []
     for first, last in zip(pins[:-1], pins[1:]):
-        for found in _piece(region, cost, price, first, last, level):
-            yield 0.3 + 0.5 * first / frames
-        more, fitted = found
+        done = 0.3 + 0.5 * first / frames
+        more, fitted = yield from scaled(_piece(region, cost, price, first, last, level), done, done)
         keys += more[1:]
         value += list(fitted.value[1:])
         out += list(fitted.out)
@@ -725,24 +712,20 @@ def _columns(region: _Region, closed: np.ndarray, used: set[int]) -> Iterator[fl
     value, out, into = (np.array(part).reshape(-1, region.curves.shape[1]) for part in (value, out, into))
     curves = [_Curve(keys, value[:, c].tolist(), out[:, c].tolist(), into[:, c].tolist()) for c in range(value.shape[1])]
     thinning = _Thinning(region, curves, level)
-    for _ in thinning.measure():
-        yield 0.8
+    yield from scaled(thinning.measure(), 0.8, 0.8)
     order = np.argsort(thinning.strength * np.ptp(region.curves, axis=0))
     for number, channel in enumerate(order):
-        for _ in thinning.even_out(channel, holds):
-            yield 0.8 + 0.05 * number / len(order)
+        yield from scaled(thinning.even_out(channel, holds), 0.8 + 0.05 * number / len(order), 0.8 + 0.05 * (number + 1) / len(order))
     for turn, worth in enumerate(_THINNED):
         for number, channel in enumerate(order):
-            for _ in thinning.thin(channel, worth):
-                yield 0.85 + 0.1 * (turn + number / len(order)) / len(_THINNED)
+            start, end = ((turn + part / len(order)) / len(_THINNED) for part in (number, number + 1))
+            yield from scaled(thinning.thin(channel, worth), 0.85 + 0.1 * start, 0.85 + 0.1 * end)
     for number, channel in enumerate(order):
-        for _ in thinning.align(channel):
-            yield 0.95 + 0.05 * number / len(order)
+        yield from scaled(thinning.align(channel), 0.95 + 0.05 * number / len(order), 0.95 + 0.05 * (number + 1) / len(order))
         thinning.settle(channel)
-    for _ in thinning.measure():
-        yield 1.0
+    yield from scaled(thinning.measure(), 1.0, 1.0)
     used_frames = np.unique(np.concatenate([curve.frames for curve in curves]))
-    yield _kinds(used_frames, runs, holds, sorted(extremes)), [curve.keys() for curve in curves], float(thinning.off.max())
+    return _kinds(used_frames, runs, holds, sorted(extremes)), [curve.keys() for curve in curves], float(thinning.off.max())
 
 
 def _kinds(frames: np.ndarray, closures: list[tuple[int, int]], holds: list[tuple[int, int]], extremes: list[int]) -> tuple[Column, ...]:
@@ -778,8 +761,8 @@ def _met(gap: np.ndarray, closed_mm: float) -> np.ndarray:
 
 
 def fit(curves: np.ndarray, regions: Sequence[str], measure: Measure, gap: np.ndarray, closed_mm: float,
-        closed_off: float) -> Iterator[float | Poses]:
-    """Turn curves [S, C] into poses; a generator of the fraction done and at last the Poses.
+        closed_off: float) -> Generator[float, None, Poses]:
+    """Turn curves [S, C] into poses. Returns the Poses.
 
     S = (T − 1) · SAMPLES + 1 samples of T frames.  regions [C]: one of REGIONS for each channel.  gap [S]: the lips' gap in
     mm; lips nearer than closed_mm meet, and there the gap is off by closed_off mm at most.
@@ -803,14 +786,12 @@ def fit(curves: np.ndarray, regions: Sequence[str], measure: Measure, gap: np.nd
         region = _Region(curves[:, chosen], measure.flat(chosen), strict if mouth else np.zeros(len(curves)),
                          SLACK * (high - low)[chosen] / _BULGE, low[chosen], high[chosen])
         closed = np.flatnonzero(gap[::SAMPLES] < closed_mm) if mouth else np.zeros(0, int)
-        for told in _columns(region, closed, used):
-            if isinstance(told, float):
-                yield (0.8 * told if mouth else 0.8 + 0.2 * (number - 1 + told) / (len(TOGETHER) - 1))
-            else:
-                columns, keys, worst = told
+        rest = 0.2 / (len(TOGETHER) - 1)
+        start, end = (0.0, 0.8) if mouth else (0.8 + rest * (number - 1), 0.8 + rest * number)
+        columns, keys, worst = yield from scaled(_columns(region, closed, used), start, end)
         all_columns.append(columns)
         used |= {column.index for column in columns}
         off = max(off, worst)
         for channel, one in zip(chosen, keys):
             found[channel] = one if np.ptp(one.value) > 0 else None
-    yield Poses(tuple(found), tuple(all_columns), off)
+    return Poses(tuple(found), tuple(all_columns), off)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-FPS = 25.0
+from ..types import FPS
+
 PAPER, INK, FAINT, ACCENT, WAVE = "#16181d", "#e9e7e2", "#7d828d", "#ffb454", "#5f89b8"
 WIDTH_INCHES, ROW_INCHES, HEAD_INCHES, DPI = 15.0, 1.6, 1.75, 100
 CURVE_SHARE = 0.46  # of the width that the curves take; the frames have the rest

@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Protocol
 
 import numpy as np
 
@@ -136,16 +135,35 @@ class Track:
     rest: float = 0.0
 
 
-class Driver(Protocol):
-    """What turns a motion into the numbers of a rig and back; `tracks` says what the numbers are, in their order."""
+class Driver:
+    """What turns a motion into the values of a rig's tracks and back.
+
+    tracks: what is animated, in the order of the values.  parts, turns: how sources add up to them, as in Sum.
+    is_slow: whether a frame takes milliseconds, so that work with it needs small slices.
+    """
 
     tracks: tuple[Track, ...]
+    parts: tuple[tuple[str, int, float], ...] = ()
+    turns: tuple[Turn, ...] = ()
+    is_slow = False
+
+    @property
+    def used(self) -> set[str]:
+        """The sources that move something."""
+        raise NotImplementedError
+
+    def prepare(self) -> Generator[float, None, None]:
+        """Load what `drive` and `read` need, in steps; without it they load it themselves when they are first called."""
+        return
+        yield
 
     def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
         """Values [T, tracks], float64, of a motion (any rate) whose expression columns are `channels`."""
+        raise NotImplementedError
 
     def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
         """The motion, with expression columns `channels`, of values [T, tracks]."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -166,7 +184,7 @@ class Turn:
         return rotation_length(self.mode)
 
 
-class Sum:
+class Sum(Driver):
     """The general driver: every track is its rest value plus a weighted sum of sources, or part of such a turn.
 
     parts: (source, track, weight).  Reading is least squares over the parts, exact where one source has its

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import BadHead
+from ..progress import result
 from ..rotation import rotvec_to_matrix
 from ..types import Motion
 from .head import HEAD_FILE, JAW
@@ -61,27 +62,29 @@ _NEEDED = ("expression_names", "v_template", "mouth_vertices", "mouth_parts", "i
            "J_regressor", "shapedirs", "posedirs")
 
 
-def prepare() -> Iterator[None]:
-    """Read the bundled head, an array at a time: all at once is more than a window may be held. Raises BadHead."""
+def prepare() -> Generator[float, None, Ruler]:
+    """Read the bundled head, an array at a time: all at once is more than a window may be held. Returns the ruler.
+
+    Raises BadHead.
+    """
     if _known:
-        return
+        return _known[0]
     found = {}
     try:
         with np.load(HEAD_FILE, allow_pickle=False) as archive:
-            for name in _NEEDED:
+            for place, name in enumerate(_NEEDED):
                 found[name] = archive[name]
-                yield
+                yield (place + 1) / len(_NEEDED)
     except (OSError, ValueError, KeyError) as error:
         raise BadHead(f"The bundled head cannot be read ({HEAD_FILE.name}): reinstall the add-on") from error
     if not _known:
         _known.append(_made_of(found))
+    return _known[0]
 
 
 def ruler() -> Ruler:
     """The ruler of the bundled head; its expression columns are the head's. Raises BadHead if that cannot be read."""
-    for _ in prepare():
-        pass
-    return _known[0]
+    return result(prepare())
 
 
 def _made_of(head: dict[str, np.ndarray]) -> Ruler:

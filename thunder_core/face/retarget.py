@@ -8,7 +8,7 @@ jaw's angle given, both are linear in the coefficients.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -18,7 +18,7 @@ from ..rotation import rotvec_to_matrix
 from ..types import Motion
 from . import regions
 from .head import Head, JAW
-from .mapping import Sum, Track
+from .mapping import Driver, Sum
 
 MOST = 10.0  # largest coefficient, the end of a shape key's slider
 
@@ -375,35 +375,34 @@ def _turn_ratio(own: Points, other: Points, weight: np.ndarray, scale: float) ->
     return float(np.clip(ratio, *_TURN_RANGE))
 
 
-class RetargetDriver:
+class RetargetDriver(Driver):
     """Drives a rig that has another head's basis: keys named after its directions, bones for its joints.
 
     rig: the driver of the rig's own coefficients and joints; its sources are the other head's direction names.
     make: gives the retarget when it is first needed, for a rig is also looked at without being moved.
     """
 
+    is_slow = True  # each frame is solved for
+
     def __init__(self, make: Callable[[], Retarget], rig: Sum, names: Sequence[str]):
         self._make, self.rig, self.names = make, rig, tuple(names)
+        self.tracks, self.parts, self.turns = rig.tracks, rig.parts, rig.turns
 
     @cached_property
     def retarget(self) -> Retarget:
         return self._make()
 
-    def prepare(self) -> Iterator[None]:
+    def prepare(self) -> Generator[float, None, None]:
         """Make the retarget in two steps of a few tenths of a second, so that a window can stay alive in between."""
         regions.ours()
-        yield
+        yield 0.5
         self.retarget
-        yield
+        yield 1.0
 
     @property
     def used(self) -> set[str]:
         """The channels of the bundled head that move something: its basis is carried over as a whole."""
         return set(regions.ours().head.expression_names)
-
-    @property
-    def tracks(self) -> tuple[Track, ...]:
-        return self.rig.tracks
 
     def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
         """Values [T, tracks] of a motion of the bundled head whose expression columns are `channels`."""

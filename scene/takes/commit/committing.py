@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 
 import bpy
@@ -13,12 +13,13 @@ from ....thunder_core.animation.keys import Keys, through
 from ....thunder_core.animation.poses import Column, PoseKeys, poses_in
 from ....thunder_core.errors import BadRequest
 from ....thunder_core.face import mapping
+from ....thunder_core.progress import result as value_of
 from ....thunder_core.rotation import matrix_to_rotvec, rotvec_to_matrix
 from ...animation import display, keyframes, reduction
 from ...animation.keying import PROPERTY
 from ...heads import head, head_state, rna_paths as tracks
 from ...host import compat
-from ...host.jobs import Step
+from ...host.jobs import stage, Step
 from .. import provenance, shape, track_values
 from . import line_names, modifiers, placing, posing
 
@@ -116,8 +117,8 @@ def chosen(scene, entry) -> Choice:
                   wanted.markers)
 
 
-def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Iterator[Step]:
-    """Steps that make a take of a line of that name the animator's own animation; the value is the Report.
+def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, None, Report]:
+    """Steps that make a take of a line of that name the animator's own animation. Returns the Report.
 
     The animator's actions that were there stay in the file: unchanged, or, where the take went into one of them, as a copy
     of what it was. Nothing is put on the rig before the last step; closed earlier, everything is as it was.
@@ -139,8 +140,7 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Iterator[Step]:
         # an active action would hide the strips on all frames: the take becomes one of them
         choice, own = replace(choice, to="STRIP", how="ADD" if choice.how == "ADD" else "REPLACE"), [None] * len(own)
     over = [set()] * len(own) if choice.to == "STRIP" else [moved - set(curves) for moved, curves in zip(by_strips, had)]
-    for regions in posing.regions(rig):
-        yield Step(0.0, "Reading the take", busy=True)
+    regions = yield from stage(posing.regions(rig), "Reading the take", 0.0, 0.0)
     spoken = choice
     if not any(by_strips):
         tracks_of_take = [(had[track.block].get((track.path, track.index)), region) for track, region in zip(rig.driver.tracks, regions)
@@ -162,14 +162,10 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Iterator[Step]:
     fitted = posed = None
     if choice.error > 0:
         if choice.keys == "POSES":
-            fitting_steps, message = posing.fit(rig, frames, values, touched, regions, choice.error), "Finding poses"
+            steps, message = posing.fit(rig, frames, values, touched, regions, choice.error), "Finding poses"
         else:
-            fitting_steps, message = reduction.fit(rig, frames, values, choice.error), "Reducing keys"
-        for told in fitting_steps:
-            if isinstance(told, float):
-                yield Step(0.2 + 0.6 * told, message, busy=True)
-            else:
-                fitted = told
+            steps, message = reduction.fit(rig, frames, values, choice.error), "Reducing keys"
+        fitted = yield from stage(steps, message, 0.2, 0.8)
         posed = fitted if choice.keys == "POSES" else None
     alone = choice.to in ("NEW", "STRIP")
     horizon = _horizon(choice, [curve for curves in had for curve in curves.values()])
@@ -419,8 +415,8 @@ def _by_path(action, slot: str) -> dict:
 # ---- values at parts of frames
 
 
-def _sampled(rig: head.Rig, taken: list[dict], times: np.ndarray) -> Iterator[Step]:
-    """Steps that read the take's curves; the value is [S, tracks], rest where it has none, within a shape key's range."""
+def _sampled(rig: head.Rig, taken: list[dict], times: np.ndarray) -> Generator[Step, None, np.ndarray]:
+    """Steps that read the take's curves. Returns [S, tracks], rest where it has none, within a shape key's range."""
     values = np.empty((len(times), len(rig.driver.tracks)))
     for place, track in enumerate(rig.driver.tracks):
         values[:, place] = _in_range(rig, track, _evaluated(taken[track.block].get((track.path, track.index)), times, track.rest))
@@ -444,8 +440,8 @@ def _in_range(rig: head.Rig, track, values: np.ndarray) -> np.ndarray:
 
 
 def _added(rig: head.Rig, values: np.ndarray, moving: np.ndarray, had: list[dict], kept: list[dict],
-           times: np.ndarray) -> Iterator[Step]:
-    """Steps that add the take to what the animator has; the value is the sum [S, tracks]."""
+           times: np.ndarray) -> Generator[Step, None, np.ndarray]:
+    """Steps that add the take to what the animator has. Returns the sum [S, tracks]."""
     own = np.empty_like(values)
     for place, track in enumerate(rig.driver.tracks):
         own[:, place] = _evaluated(had[track.block].get((track.path, track.index)), times, _still(kept[track.block], track))
@@ -540,28 +536,27 @@ def _horizon(choice: Choice, curves: list) -> tuple[float, float]:
 # ---- where they go: each `_put_…` adds to `made` the actions it makes
 
 
-def _write(curves, wanted: list[_Curve], choice: Choice) -> Iterator[None]:
-    for one in wanted:
+def _write(curves, wanted: list[_Curve], choice: Choice) -> Generator[float, None, None]:
+    for number, one in enumerate(wanted):
         found = curves.find(one.path, index=one.index)
         if found is None:
             found = compat.new_curve(curves, one.path, one.index, one.group)
         modifiers.stop_at(found, choice.span, choice.how == "INSERT")
         times = one.keys["co"][:, 0]
         keyframes.write(found, one.keys, as_they_are=(times < choice.first - 0.5) | (times > choice.last + 0.5))
-        yield
+        yield (number + 1) / len(wanted)
 
 
-def _fresh(rig: head.Rig, written: list[list[_Curve]], choice: Choice, name: str, made: list) -> Iterator[Step]:
+def _fresh(rig: head.Rig, written: list[list[_Curve]], choice: Choice, name: str, made: list) -> Generator[Step, None, list]:
     """Steps that make an action (before 4.4 one for each target) of the take alone."""
     actions, curves = compat.new_action(name, rig.targets)
     made += actions
     for collection, wanted in zip(curves, written):
-        for _ in _write(collection, wanted, choice):
-            yield Step(0.95, "Writing keys", busy=True)
+        yield from stage(_write(collection, wanted, choice), "Writing keys", 0.95, 0.95)
     return actions
 
 
-def _put_in_copies(rig, choice, written, own, kept, naming, made) -> Iterator[Step]:
+def _put_in_copies(rig, choice, written, own, kept, naming, made) -> Generator[Step, None, list]:
     copies: dict = {}  # the animator's action → its copy
     for action in own:
         if action is not None and action not in copies:
@@ -584,8 +579,7 @@ def _put_in_copies(rig, choice, written, own, kept, naming, made) -> Iterator[St
         else:
             results.append((fresh[min(index, len(fresh) - 1)], ""))
             continue
-        for _ in _write(compat.curves_in(result, target, slot), written[index], choice):
-            yield Step(0.95, "Writing keys", busy=True)
+        yield from stage(_write(compat.curves_in(result, target, slot), written[index], choice), "Writing keys", 0.95, 0.95)
         results.append((result, slot))
     for action in own:
         if action is not None:
@@ -594,7 +588,7 @@ def _put_in_copies(rig, choice, written, own, kept, naming, made) -> Iterator[St
     return list(dict.fromkeys(action for action, _ in results))
 
 
-def _put_in_place(rig, choice, written, own, kept, naming, made) -> Iterator[Step]:
+def _put_in_place(rig, choice, written, own, kept, naming, made) -> Generator[Step, None, list]:
     for action in dict.fromkeys(filter(None, own)) if choice.backup else ():
         backup = action.copy()
         made.append(backup)
@@ -609,8 +603,7 @@ def _put_in_place(rig, choice, written, own, kept, naming, made) -> Iterator[Ste
             (action,), _ = compat.new_action(f"{naming.new} {target.id_type.title()}", [target])
         elif action is None:
             action, slot = first, ""
-        for _ in _write(compat.curves_in(action, target, slot), wanted, choice):
-            pass
+        value_of(_write(compat.curves_in(action, target, slot), wanted, choice))
         results.append((action, slot))
     for action in dict.fromkeys(filter(None, own)):
         if (name := naming.in_place(action.name)) != action.name:
@@ -619,13 +612,13 @@ def _put_in_place(rig, choice, written, own, kept, naming, made) -> Iterator[Ste
     return list(dict.fromkeys(action for action, _ in results))
 
 
-def _put_alone(rig, choice, written, own, kept, naming, made) -> Iterator[Step]:
+def _put_alone(rig, choice, written, own, kept, naming, made) -> Generator[Step, None, list]:
     actions = yield from _fresh(rig, written, choice, naming.new, made)
     _assign(rig, [(actions[min(index, len(actions) - 1)], "") for index in range(len(rig.targets))], kept)
     return actions
 
 
-def _put_as_strips(rig, choice, written, own, kept, naming, made) -> Iterator[Step]:
+def _put_as_strips(rig, choice, written, own, kept, naming, made) -> Generator[Step, None, list]:
     actions = yield from _fresh(rig, written, choice, naming.new, made)
     display.remove_base(rig)
     still = _still_poses(rig, choice, written, own, kept, made)

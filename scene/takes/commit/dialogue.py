@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 
 from ....thunder_core.errors import ThunderError
+from ....thunder_core.progress import mapped
 from ...animation import display
 from ...heads import head
 from ...host.jobs import Step
@@ -62,7 +63,7 @@ def why_none(scene) -> str:
     return "No line of the dialogue has takes: press Generate for All Dialogue Strips"
 
 
-def commit_all(scene, done: Done) -> Iterator[Step]:
+def commit_all(scene, done: Done) -> Generator[Step, None, None]:
     """Steps that commit a take for every line of a scene's dialogue as the Commit settings say.
 
     done receives what was committed and what was left out. A head's later lines go into the action of its first, so that
@@ -84,15 +85,10 @@ def commit_all(scene, done: Done) -> Iterator[Step]:
             choice = committing.chosen(scene, entry)
             if rig.owner.name in done.heads and choice.to != "STRIP":
                 choice = replace(choice, to="OWN", backup=False)
-            steps = committing.commit(rig, entry, entry.voice, choice)
-            while True:
-                try:
-                    step = next(steps)
-                except StopIteration as ended:
-                    done.reports.append(ended.value)
-                    done.heads.add(rig.owner.name)
-                    break
-                yield Step((number + step.fraction) / len(todo), f"Line {number + 1} of {len(todo)}: {step.message.lower()}", step.busy)
+            report = yield from mapped(committing.commit(rig, entry, entry.voice, choice), lambda step: Step(
+                (number + step.fraction) / len(todo), f"Line {number + 1} of {len(todo)}: {step.message.lower()}", step.busy))
+            done.reports.append(report)
+            done.heads.add(rig.owner.name)
         except ThunderError as failed:
             error = error or failed
             done.left_out.append(f"“{line.strip}”: {failed}")

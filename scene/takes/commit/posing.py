@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from ....thunder_core.animation import poses
 from ....thunder_core.animation.poses import Column, PoseKeys
 from ....thunder_core.face import reach
+from ....thunder_core.progress import scaled
 from ....thunder_core.types import Motion
 from ...animation import reduction
 from ...animation.timing import CLOSED_MM
@@ -63,13 +64,11 @@ def region_of(source: str) -> str:
     return next((region for start, region in _STARTS if source.startswith(start)), "Mouth")
 
 
-def regions(rig: head.Rig) -> Iterator[float | list[str]]:
-    """The region of each of a rig's tracks: that of the channel or joint which moves it most, in millimetres on the bundled
-    head. A generator of the fraction done and at last the list."""
-    for _ in getattr(rig.driver, "prepare", tuple)():
-        yield 0.0
-    for _ in reach.prepare():
-        yield 0.0
+def regions(rig: head.Rig) -> Generator[float, None, list[str]]:
+    """Returns the region of each of a rig's tracks: that of the channel or joint which moves it most, in millimetres on the
+    bundled head."""
+    yield from scaled(rig.driver.prepare(), 0.0, 0.0)
+    yield from scaled(reach.prepare(), 0.0, 0.0)
     channels = head.channel_names()
     count = len(channels)
     turns = np.concatenate([np.zeros((count, 9)), np.diag([0.15] * 3 + [0.1] * 6)])
@@ -79,31 +78,21 @@ def regions(rig: head.Rig) -> Iterator[float | list[str]]:
     driven = yield from reduction.in_pieces(len(turns), lambda rows: np.abs(rig.driver.drive(each.part(rows), channels) - at_rest))
     moved = reach.grouped(reach.places(each) - reach.places(still)).max(1)
     names = [*channels, *["jaw"] * 3, *["neck"] * 3, *["eye"] * 3]
-    yield [region_of(names[source]) for source in (driven / np.maximum(driven.max(0), 1e-9) * moved[:, None]).argmax(0)]
+    return [region_of(names[source]) for source in (driven / np.maximum(driven.max(0), 1e-9) * moved[:, None]).argmax(0)]
 
 
 def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, chosen: np.ndarray, of_tracks: list[str],
-        error: float) -> Iterator[PoseFit | float]:
-    """Turn a rig's values [S, tracks] at fitting.times_of(frames) into poses; a generator of the fraction done and at last the
-    PoseFit.
+        error: float) -> Generator[float, None, PoseFit]:
+    """Turn a rig's values [S, tracks] at reduction.times_of(frames) into poses. Returns the PoseFit.
 
     chosen [tracks]: the tracks that get keys.  of_tracks: the regions of all.  error: millimetres that the lips may be off at
     any of these times.
     """
-    slow = hasattr(rig.driver, "prepare")  # it solves every frame anew: lips are looked at on whole frames alone
-    gap = pull = per_unit = None
-    for told in reduction.lip_gap(rig, values[::reduction.SUBFRAMES] if slow else values):
-        if isinstance(told, float):
-            yield 0.05 * told
-        else:
-            gap = told
+    slow = rig.driver.is_slow  # lips are then measured on whole frames alone
+    gap = yield from scaled(reduction.lip_gap(rig, values[::reduction.SUBFRAMES] if slow else values), 0.0, 0.05)
     if slow:
         gap = np.interp(np.arange(len(values)) / reduction.SUBFRAMES, np.arange(len(frames)), gap)
-    for told in reduction.pulls(rig):
-        if isinstance(told, float):
-            yield 0.05 + 0.05 * told
-        else:
-            pull, per_unit = told
+    pull, per_unit = yield from scaled(reduction.pulls(rig), 0.05, 0.1)
     pull = _with_all(pull, per_unit)
     ruler = reach.ruler()
     places = np.flatnonzero(chosen)
@@ -111,24 +100,18 @@ def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, chosen: np.ndarra
     share, found, off = _LINEAR, None, None
     for attempt in range(_TRIES):
         measure = poses.Measure(pull[places], share * allowed, pull[places, ruler.upper, 1] - pull[places, ruler.lower, 1])
-        for told in poses.fit(values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM,
-                              min(_CLOSED_MM, _CLOSED_SHARE * error)):
-            if isinstance(told, float):
-                yield 0.1 + 0.8 * (attempt + told) / _TRIES if attempt else 0.1 + 0.8 * told
-            else:
-                found = told
-        for told in _measured(rig, values, places, found, pull, allowed, slow):
-            if isinstance(told, float):
-                yield 0.9 + 0.1 * told
-            else:
-                off, lips = told
+        steps = poses.fit(values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM,
+                          min(_CLOSED_MM, _CLOSED_SHARE * error))
+        start, end = (0.1 + 0.8 * attempt / _TRIES, 0.1 + 0.8 * (attempt + 1) / _TRIES) if attempt else (0.1, 0.9)
+        found = yield from scaled(steps, start, end)
+        off, lips = yield from scaled(_measured(rig, values, places, found, pull, allowed, slow), 0.9, 1.0)
         if slow or off <= 1.0:
             break
         share *= _SHRINK / max(off, 1.0) if attempt else 0.97 / off
     curves: list[PoseKeys | None] = [None] * len(rig.driver.tracks)
     for place, curve in zip(places, found.curves):
         curves[place] = curve
-    yield PoseFit(tuple(curves), found.columns, lips, per_unit)
+    return PoseFit(tuple(curves), found.columns, lips, per_unit)
 
 
 def _with_all(pull: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
@@ -153,7 +136,7 @@ def _allowed(error: float, tongue: bool) -> np.ndarray:
 
 
 def _measured(rig: head.Rig, values: np.ndarray, places: np.ndarray, found: poses.Poses, pull: np.ndarray, allowed: np.ndarray,
-              slow: bool) -> Iterator[float | tuple[float, float]]:
+              slow: bool) -> Generator[float, None, tuple[float, float]]:
     """How far poses are from values [S, tracks]: (in parts of what is allowed, millimetres at the lips). Errors are added up as
     if each track moved the face in a line; where that comes near the worst the face itself is measured, unless that is slow."""
     times, off = np.arange(len(values)) / reduction.SUBFRAMES, np.zeros_like(values)
@@ -176,7 +159,7 @@ def _measured(rig: head.Rig, values: np.ndarray, places: np.ndarray, found: pose
     if not slow:
         look = np.flatnonzero(added[:, 0] >= _LOOK * min(added[:, 0].max(), 1.0))
         added = yield from reduction.in_pieces(len(look), measure)
-    yield float(added[:, 0].max()), float(added[:, 1].max())
+    return float(added[:, 0].max()), float(added[:, 1].max())
 
 
 def is_seen(found: PoseFit, place: int, difference: np.ndarray, error: float) -> bool:

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Long work as a generator that yields how far it is, 0 … 1, and returns its value: Generator[float, None, T].
+
+`yield from` runs such a generator inside another one and gives its value; the functions here do the same with its progress
+changed, or without a caller that waits. Closing the outer generator closes the inner one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import TypeVar
+
+P = TypeVar("P")
+Q = TypeVar("Q")
+T = TypeVar("T")
+
+
+def mapped(work: Generator[P, None, T], change: Callable[[P], Q]) -> Generator[Q, None, T]:
+    """The same work, with what it yields passed through `change`. Returns the value of the work."""
+    try:
+        while True:
+            try:
+                progress = next(work)
+            except StopIteration as end:
+                return end.value
+            yield change(progress)
+    finally:
+        work.close()
+
+
+def scaled(work: Generator[float, None, T], start: float, end: float) -> Generator[float, None, T]:
+    """Work as a part of more: its progress 0 … 1 becomes start … end. Returns the value of the work."""
+    return mapped(work, lambda fraction: start + fraction * (end - start))
+
+
+def result(work: Generator[object, None, T]) -> T:
+    """Do all of the work at once and return its value."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
