@@ -29,14 +29,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.commit import generated, SILENT  # noqa: E402
-from bench.tables import keep  # noqa: E402
-from thunder_core.face import conventions, jaw_balance, mapping  # noqa: E402
-from thunder_core.face.articulators import bundled_articulators, Shape  # noqa: E402
-from thunder_core.face.head import load_head  # noqa: E402
-from thunder_core.face.retarget import Points  # noqa: E402
-from thunder_core.rotation import rotvec_to_matrix  # noqa: E402
-from thunder_core.types import FPS, Motion  # noqa: E402
+from bench.commit import generated, SILENT
+from bench.tables import keep
+from thunder_core.face import conventions, jaw_balance, mapping
+from thunder_core.face.articulators import bundled_articulators, Shape
+from thunder_core.face.head import load_head
+from thunder_core.face.retarget import Points
+from thunder_core.rotation import rotvec_to_matrix
+from thunder_core.types import FPS, Motion
 
 SIBILANTS, LABIODENTALS, DENTALS, BILABIALS = "S Z SH ZH CH JH".split(), ["F", "V"], ["TH", "DH"], ["M", "B", "P"]
 TOUCH_MM = 0.3

@@ -25,8 +25,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.heads import blenders  # noqa: E402
-from bench.tables import keep, required  # noqa: E402
+from bench.heads import blenders
+from bench.tables import keep, required
 
 SCENE_FPS = 24
 ERRORS = (0.3, 0.6, 2.0)  # mm

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -21,28 +20,37 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 RESOURCES = os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="thunder_bench_")  # read once, at import
 
-import bpy  # noqa: E402
-import numpy as np  # noqa: E402
+import bpy
+import numpy as np
 
-import bake  # noqa: E402
+import bake
+
+bake.load_extension()
+
+from thunder.scene.animation import display, keying, timing
+from thunder.scene.heads import head, rna_paths
+from thunder.scene.host import compat
+from thunder.scene.takes import take_list
+from thunder.scene.takes.commit import committing
+from thunder.thunder_core import progress, types
+from thunder.thunder_core.face import reach
 
 PARTS = 8  # of a frame, at which errors are measured
 CLOSED_MM = 0.6
 BEYOND = 1e-5  # single precision
 
 
-def shown(room, rig, times: np.ndarray) -> tuple[np.ndarray, list]:
+def shown(rig, times: np.ndarray) -> tuple[np.ndarray, list]:
     """Values of a rig's tracks at times [S], [S, tracks], and the curves it plays."""
-    compat, tracks = room("scene.host.compat"), room("scene.heads.rna_paths")
     curves = [{(curve.data_path, curve.array_index): curve for curve in compat.curves_for(target)} for target in rig.targets]
     values = np.empty((len(times), len(rig.driver.tracks)))
     for place, track in enumerate(rig.driver.tracks):
         curve = curves[track.block].get((track.path, track.index))
         target = rig.targets[track.block]
         if curve is None:
-            values[:, place] = tracks.value(target, track.path, track.index)
+            values[:, place] = rna_paths.value(target, track.path, track.index)
         else:
-            values[:, place] = tracks.seen(target, np.array([curve.evaluate(time) for time in times]), track.path)
+            values[:, place] = rna_paths.seen(target, np.array([curve.evaluate(time) for time in times]), track.path)
     return values, [curve for of_target in curves for curve in of_target.values()]
 
 
@@ -63,28 +71,27 @@ def overshoot(curves: list) -> float:
     return worst
 
 
-def committed(room, path: Path, fps: float, way: str, error: float) -> dict:
+def committed(path: Path, fps: float, way: str, error: float) -> dict:
     """Key a take, commit it to a new action and measure what the file has then."""
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     scene = bpy.context.scene
     scene.render.fps, scene.render.fps_base = round(fps), 1.0
     bpy.ops.thunder.add_head()
-    rig = room("scene.heads.head").find(scene)
+    rig = head.find(scene)
     with np.load(path) as take:
-        motion = room("thunder_core.types").Motion(*(take[name] for name in ("expression", "jaw", "head", "eyes")))
+        motion = types.Motion(*(take[name] for name in ("expression", "jaw", "head", "eyes")))
         channels = tuple(map(str, take["channels"]))
-        performance = room("scene.animation.keying").Performance(motion, channels, take["opening"], take["width"], 1, 0.0, {})
-    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
-    actions = room("thunder_core.progress").result(room("scene.animation.keying").key(rig, performance, clock, "take"))
-    entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, performance, "voice", clock)
-    room("scene.animation.display").show(rig, entry)
+        performance = keying.Performance(motion, channels, take["opening"], take["width"], 1, 0.0, {})
+    clock = timing.Clock.of(scene, 1.0)
+    actions = progress.result(keying.key(rig, performance, clock, "take"))
+    entry = take_list.add_to_list(scene, rig, actions, performance, "voice", clock)
+    display.show(rig, entry)
     first, last = entry.first, entry.last
     times = first + np.arange((last - first) * PARTS + 1) / PARTS
-    channels, reach = room("scene.heads.head").channel_names(), room("thunder_core.face.reach")
-    before, _ = shown(room, rig, times)
+    channels = head.channel_names()
+    before, _ = shown(rig, times)
     settings = scene.thunder.commit
     settings.to, settings.keys, settings.error, settings.markers = "NEW", way, error, True
-    committing = room("scene.takes.commit.committing")
     steps, began = committing.commit(rig, entry, "committed", committing.chosen(scene, entry)), time.process_time()
     while True:
         try:
@@ -93,7 +100,7 @@ def committed(room, path: Path, fps: float, way: str, error: float) -> dict:
             report = ended.value
             break
     spent = time.process_time() - began
-    after, curves = shown(room, rig, times)
+    after, curves = shown(rig, times)
     places = [reach.places(rig.driver.read(values, channels)) for values in (before, after)]
     off = reach.grouped(places[0] - places[1])
     gaps = [reach.ruler().gap(part) for part in places]
@@ -120,13 +127,11 @@ def committed(room, path: Path, fps: float, way: str, error: float) -> dict:
 
 
 def main() -> None:
-    package = bake.load_extension()
-    room = lambda name: importlib.import_module(f"{package.__name__}.{name}")  # noqa: E731
     folder, fps, *errors = sys.argv[1:]
     for path in sorted(Path(folder).glob("*.npz")):
         for way in ("DENSE", "POSES"):
             for error in map(float, errors):
-                print("\n" + json.dumps(committed(room, path, float(fps), way, error)), flush=True)
+                print("\n" + json.dumps(committed(path, float(fps), way, error)), flush=True)
     shutil.rmtree(RESOURCES, ignore_errors=True)
     os._exit(0)  # Blender 4.2 may crash at its own end, which says nothing of what was measured
 

@@ -19,18 +19,18 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import matplotlib  # noqa: E402
+import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
-import torch  # noqa: E402
+import matplotlib.pyplot as plt
+import torch
 
-from thunder_core.engine.engine import Engine  # noqa: E402
-from thunder_core.engine.flame import opening_mm, width_mm  # noqa: E402
-from thunder_core.engine.speech.audio import read_sound  # noqa: E402
-from thunder_core.engine.speech.encoder import loudness  # noqa: E402
-from thunder_core.train.label import best_path, segments  # noqa: E402
-from thunder_core.train.teacher import perform, Style  # noqa: E402
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.flame import opening_mm, width_mm
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.encoder import loudness
+from thunder_core.train.label import best_path, segments
+from thunder_core.train.teacher import perform, Style
 
 
 def main() -> None:

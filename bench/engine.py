@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the client starts the worker
-import torch  # noqa: E402
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.tables import keep  # noqa: E402
-from thunder_core.engine.engine import Engine  # noqa: E402
-from thunder_core.engine.speech.audio import read_sound  # noqa: E402
-from thunder_core.types import Motion, RATE, Speech  # noqa: E402
+from bench.tables import keep
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.types import Motion, RATE, Speech
 
 RESULTS = ROOT / "bench" / "results" / "engine.txt"
 

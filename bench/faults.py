@@ -20,10 +20,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "faults")]
 
-from harness import RESULTS, summary  # noqa: E402
-from kills import blender_python  # noqa: E402
+from harness import RESULTS, summary
+from kills import blender_python
 
-from thunder_core.files import write_file  # noqa: E402
+from thunder_core.files import write_file
 
 FOLDER = ROOT / "bench" / "results"
 

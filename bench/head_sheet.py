@@ -19,11 +19,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="thunder_sheet_")  # read once, at import
 
-import bpy  # noqa: E402
-import numpy as np  # noqa: E402
-from mathutils import Vector  # noqa: E402
+import bpy
+import numpy as np
+from mathutils import Vector
 
-import bake  # noqa: E402
+import bake
 
 # Title → channels (a name without Left or Right means both) and the jaw's angle [rad].
 POSES = {

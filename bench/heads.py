@@ -23,9 +23,9 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from bench.tables import keep  # noqa: E402
-from thunder_core.engine.flame import FlameLayer  # noqa: E402
-from thunder_core.face.head import HEAD_FILE, load_head  # noqa: E402
+from bench.tables import keep
+from thunder_core.engine.flame import FlameLayer
+from thunder_core.face.head import HEAD_FILE, load_head
 
 RESULTS = ROOT / "bench" / "results" / "heads.txt"
 WINDOW = ROOT / "out" / "window" / "plays"

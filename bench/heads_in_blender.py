@@ -8,7 +8,6 @@ on a busy machine the clock counts what others do, and all cores together are wh
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -22,11 +21,19 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "blender")]
 RESOURCES = os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="thunder_bench_")  # read once, at import
 
-import bpy  # noqa: E402
-import numpy as np  # noqa: E402
-import round_trip  # noqa: E402
+import bpy
+import numpy as np
 
-import bake  # noqa: E402
+import bake
+
+bake.load_extension()
+
+import round_trip
+from thunder.scene.animation import display, keying, timing
+from thunder.scene.heads import head
+from thunder.scene.media import export
+from thunder.scene.takes import take_list
+from thunder.thunder_core import progress
 
 RATE = (25, 1.0)
 PLAYED = 250  # frames
@@ -52,7 +59,7 @@ def seconds(deed, before=lambda: None, runs=RUNS):
     return statistics.median(clock), statistics.median(processor)
 
 
-def building(room, flame_file):
+def building(flame_file):
     """Seconds to build or find a head through each of the doors."""
     told = {"default head": seconds(lambda: bpy.ops.thunder.add_head(), empty)}
     if flame_file:
@@ -71,23 +78,23 @@ def building(room, flame_file):
         bpy.data.objects.remove(bpy.data.objects["Thunder Head Rig"])
         scene.thunder.head = mesh
 
-    told["own character, found and mapped"] = seconds(lambda: room("scene.heads.head").find(bpy.context.scene), character)
+    told["own character, found and mapped"] = seconds(lambda: head.find(bpy.context.scene), character)
     return told
 
 
-def playing(room, core):
+def playing():
     """Milliseconds of frame_set over a take that moves all keys and bones: medians, and what one frame in twenty exceeds."""
     scene = empty()
     bpy.ops.thunder.add_head()
-    rig = room("scene.heads.head").find(scene)
-    channels = room("scene.heads.head").channel_names()
-    made = round_trip.motion(core, channels, PLAYED)
+    rig = head.find(scene)
+    channels = head.channel_names()
+    made = round_trip.motion(channels, PLAYED)
     still = np.full(made.frames, 5.0, np.float32)
-    clock = room("scene.animation.timing").Clock.of(scene, 1)
-    performance = room("scene.animation.keying").Performance(made, channels, still, still, 1, 50.0, {})
-    actions = room("thunder_core.progress").result(room("scene.animation.keying").key(rig, performance, clock, "played"))
-    entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, performance, "played", clock)
-    room("scene.animation.display").show(rig, entry)
+    clock = timing.Clock.of(scene, 1)
+    performance = keying.Performance(made, channels, still, still, 1, 50.0, {})
+    actions = progress.result(keying.key(rig, performance, clock, "played"))
+    entry = take_list.add_to_list(scene, rig, actions, performance, "played", clock)
+    display.show(rig, entry)
     spent, processor = [], []
     for frame in [*range(1, PLAYED + 1)] * 2:
         began = time.perf_counter(), time.process_time()
@@ -101,24 +108,24 @@ def playing(room, core):
             "vertices": len(rig.mesh.data.vertices), "keys": len(rig.keys.key_blocks) - 1}
 
 
-def exporting(room, core, folder):
+def exporting(folder):
     """Per format and importer: largest error in mm, bytes, seconds."""
     told = {}
-    formats = room("scene.media.export").FORMATS
+    formats = export.FORMATS
     for key in round_trip.IMPORTS:
         for importer in round_trip.importers(bpy, key):
             scene = empty()
             bpy.ops.thunder.add_head()
-            rig = room("scene.heads.head").find(scene)
+            rig = head.find(scene)
             rig.owner.location, rig.owner.rotation_euler = (0.3, -0.2, 1.5), (0, 0, 0.4)
-            round_trip.show(room, core, rig, scene)
+            round_trip.show(rig, scene)
             round_trip.number_vertices([rig.mesh])
             before = round_trip.positions(bpy, scene, [rig.mesh])
-            shot = room("scene.media.export").Shot(
+            shot = export.Shot(
                 scene, bpy.context.view_layer, rig, round_trip.FIRST, round_trip.LAST)
             path = os.path.join(folder, f"head{formats[key].suffix}")
             began = time.perf_counter()
-            room("scene.media.export").export(shot, formats[key], path)
+            export.export(shot, formats[key], path)
             spent = time.perf_counter() - began
             scene = round_trip.bring_back(bpy, key, path, RATE, importer)
             meshes = [obj for obj in scene.objects if obj.type == "MESH"]
@@ -129,12 +136,9 @@ def exporting(room, core, folder):
 
 
 def main() -> None:
-    package = bake.load_extension()
-    room = lambda name: importlib.import_module(f"{package.__name__}.{name}")  # noqa: E731
-    core = lambda name: room(f"thunder_core.{name}")  # noqa: E731
     with tempfile.TemporaryDirectory() as folder:
-        told = {"blender": bpy.app.version_string, "building": building(room, sys.argv[1] if len(sys.argv) > 1 else ""),
-                "playing": playing(room, core), "exporting": exporting(room, core, folder)}
+        told = {"blender": bpy.app.version_string, "building": building(sys.argv[1] if len(sys.argv) > 1 else ""),
+                "playing": playing(), "exporting": exporting(folder)}
     print("\n" + json.dumps(told), flush=True)
     shutil.rmtree(RESOURCES, ignore_errors=True)
     os._exit(0)  # Blender 4.2 may crash at its own end, which says nothing of what was measured

@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from thunder_core import installer  # noqa: E402
+from thunder_core import installer
 
 LOCK = ROOT / "requirements" / "engine.txt"
 RESULTS = ROOT / "bench" / "results" / "install.txt"

@@ -20,18 +20,18 @@ from pathlib import Path
 import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the client starts the worker
-import torch  # noqa: E402
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.tables import keep, required  # noqa: E402
-from thunder_core.engine.engine import Engine  # noqa: E402
-from thunder_core.engine.flame import opening_mm, width_mm  # noqa: E402
-from thunder_core.engine.speech.audio import read_sound  # noqa: E402
-from thunder_core.engine.speech.encoder import loudness  # noqa: E402
-from thunder_core.train.calibrate import aligned_phones  # noqa: E402
-from thunder_core.train.teacher import perform, Style  # noqa: E402
+from bench.tables import keep, required
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.flame import opening_mm, width_mm
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.encoder import loudness
+from thunder_core.train.calibrate import aligned_phones
+from thunder_core.train.teacher import perform, Style
 
 
 def scored(lips: Path, folder: Path, split: str, baselines: bool) -> str:

@@ -28,7 +28,7 @@ import soundfile
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 
-from tables import keep  # noqa: E402
+from tables import keep
 
 RATE, EVERY = 48000, 0.5  # of the recordings, Hz; seconds between two looks
 PAUSES = (0.4, 1.7, 0.9, 6.0)  # seconds between the lines, in turn

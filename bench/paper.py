@@ -20,11 +20,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.tables import keep, required  # noqa: E402
-from thunder_core.face.head import load_head  # noqa: E402
-from thunder_core.train.corpus import Corpus  # noqa: E402
-from thunder_core.train.evaluate import COLUMNS, load_performer, SAMPLES, table_row  # noqa: E402
-from thunder_core.train.motions import MotionSet  # noqa: E402
+from bench.tables import keep, required
+from thunder_core.face.head import load_head
+from thunder_core.train.corpus import Corpus
+from thunder_core.train.evaluate import COLUMNS, load_performer, SAMPLES, table_row
+from thunder_core.train.motions import MotionSet
 
 LOWER_IS_BETTER = ("LVE", "DTW", "S-DIV-L", "T-DIV-L", "FDD-U", "FDD-L")
 

@@ -22,24 +22,24 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import torch  # noqa: E402
-from scipy.ndimage import gaussian_filter1d  # noqa: E402
-from scipy.stats import rankdata  # noqa: E402
+import torch
+from scipy.ndimage import gaussian_filter1d
+from scipy.stats import rankdata
 
-from bench.tables import report, results_file  # noqa: E402
-from thunder_core.engine.engine import Engine  # noqa: E402
-from thunder_core.engine.flame import opening_mm  # noqa: E402
-from thunder_core.engine.m2s.score import late  # noqa: E402
-from thunder_core.engine.speech.audio import read_sound  # noqa: E402
-from thunder_core.engine.speech.encoder import loudness  # noqa: E402
-from thunder_core.train.corpus import Corpus  # noqa: E402
-from thunder_core.train.evaluate import Measured  # noqa: E402
-from thunder_core.train.judge import without_closures  # noqa: E402
-from thunder_core.train.label import best_path  # noqa: E402
-from thunder_core.train.metrics import lip_vertex_error  # noqa: E402
-from thunder_core.train.motions import MotionSet  # noqa: E402
-from thunder_core.train.teacher import perform  # noqa: E402
-from thunder_core.types import FPS, pack, RATE, Speech, unpack  # noqa: E402
+from bench.tables import report, results_file
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.flame import opening_mm
+from thunder_core.engine.m2s.score import late
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.encoder import loudness
+from thunder_core.train.corpus import Corpus
+from thunder_core.train.evaluate import Measured
+from thunder_core.train.judge import without_closures
+from thunder_core.train.label import best_path
+from thunder_core.train.metrics import lip_vertex_error
+from thunder_core.train.motions import MotionSet
+from thunder_core.train.teacher import perform
+from thunder_core.types import FPS, pack, RATE, Speech, unpack
 
 FRAMES = 100  # 4 s
 SHIFTS = (2, 3, 5)  # frames of 40 ms

@@ -21,23 +21,23 @@ from pathlib import Path
 import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the client starts the worker
-import torch  # noqa: E402
+import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.tables import report, required, results_file  # noqa: E402
-from thunder_core.engine.engine import Engine  # noqa: E402
-from thunder_core.engine.speech.audio import read_sound  # noqa: E402
-from thunder_core.engine.speech.encoder import loudness  # noqa: E402
-from thunder_core.face.head import Head, load_head  # noqa: E402
-from thunder_core.train import metrics  # noqa: E402
-from thunder_core.train.calibrate import aligned_phones  # noqa: E402
-from thunder_core.train.evaluate import Measured  # noqa: E402
-from thunder_core.train.motions import pack  # noqa: E402
-from thunder_core.train.real_faces import solve_folder, solved_clips  # noqa: E402
-from thunder_core.train.teacher import perform, Style  # noqa: E402
-from thunder_core.types import Motion  # noqa: E402
+from bench.tables import report, required, results_file
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.encoder import loudness
+from thunder_core.face.head import Head, load_head
+from thunder_core.train import metrics
+from thunder_core.train.calibrate import aligned_phones
+from thunder_core.train.evaluate import Measured
+from thunder_core.train.motions import pack
+from thunder_core.train.real_faces import solve_folder, solved_clips
+from thunder_core.train.teacher import perform, Style
+from thunder_core.types import Motion
 
 COLUMNS = ("LVE", "L-CCC", "L-PCC", "DTW", "FDD-U", "FDD-L")
 LATE = 12  # frames, half a second

@@ -25,25 +25,25 @@ from pathlib import Path
 import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the client starts the worker
-import torch  # noqa: E402
-import torchaudio  # noqa: E402
+import torch
+import torchaudio
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.tables import report, results_file  # noqa: E402
-from thunder_core.engine.engine import Engine  # noqa: E402
-from thunder_core.engine.m2s.model import MeshToSpeech  # noqa: E402
-from thunder_core.engine.m2s.mouth import SPACES, weights_name  # noqa: E402
-from thunder_core.engine.m2s.vocoder import WINDOW  # noqa: E402
-from thunder_core.engine.speech.audio import read_sound, write_sound  # noqa: E402
-from thunder_core.engine.speech.encoder import loudness  # noqa: E402
-from thunder_core.engine.speech.mel import BINS, FLOOR, HOP, level, LogMel  # noqa: E402
-from thunder_core.engine.speech.phones import PHONES, SILENCE  # noqa: E402
-from thunder_core.train.corpus import Corpus, labels  # noqa: E402
-from thunder_core.train.label import best_path, Labeller  # noqa: E402
-from thunder_core.train.teacher import perform, Style  # noqa: E402
-from thunder_core.types import Motion, RATE, Speech  # noqa: E402
+from bench.tables import report, results_file
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.m2s.model import MeshToSpeech
+from thunder_core.engine.m2s.mouth import SPACES, weights_name
+from thunder_core.engine.m2s.vocoder import WINDOW
+from thunder_core.engine.speech.audio import read_sound, write_sound
+from thunder_core.engine.speech.encoder import loudness
+from thunder_core.engine.speech.mel import BINS, FLOOR, HOP, level, LogMel
+from thunder_core.engine.speech.phones import PHONES, SILENCE
+from thunder_core.train.corpus import Corpus, labels
+from thunder_core.train.label import best_path, Labeller
+from thunder_core.train.teacher import perform, Style
+from thunder_core.types import Motion, RATE, Speech
 
 SAMPLE_SAYS = (
     "my brother moves both big blue boxes from the front room who can forgive such a foolish thief and put up with his thunder"

@@ -23,17 +23,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import torch  # noqa: E402
+import torch
 
-from bench.languages import spoken  # noqa: E402
-from bench.tables import keep, required  # noqa: E402
-from thunder_core.engine.engine import Engine  # noqa: E402
-from thunder_core.engine.flame import opening_mm, width_mm  # noqa: E402
-from thunder_core.engine.speech.encoder import loudness  # noqa: E402
-from thunder_core.engine.speech.phones import PHONES, SILENCE  # noqa: E402
-from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP, labels  # noqa: E402
-from thunder_core.train.teacher import perform, Style  # noqa: E402
-from thunder_core.types import Motion, RATE, Speech  # noqa: E402
+from bench.languages import spoken
+from bench.tables import keep, required
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.flame import opening_mm, width_mm
+from thunder_core.engine.speech.encoder import loudness
+from thunder_core.engine.speech.phones import PHONES, SILENCE
+from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP, labels
+from thunder_core.train.teacher import perform, Style
+from thunder_core.types import Motion, RATE, Speech
 
 SHUT_MM = 0.6
 SECONDS = 6

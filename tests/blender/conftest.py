@@ -12,9 +12,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from extension import install_alias, NAME
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME = "bl_ext.user_default.thunder"
 _STATUS = pytest.StashKey[int]()
 
 sys.path.insert(0, str(Path(__file__).parent))  # performances.py, speaking.py
@@ -36,6 +36,7 @@ def _install() -> None:
         link.symlink_to(ROOT, target_is_directory=True)
     if addon_utils.enable(NAME, default_set=True) is None:
         raise RuntimeError(f"{NAME} could not be enabled: see the traceback above")
+    install_alias()
 
 
 def pytest_sessionstart(session):
@@ -68,18 +69,6 @@ def pytest_unconfigure(config):
 
 
 @pytest.fixture
-def core():
-    """A module of thunder_core by its dotted name, as the extension itself imports it."""
-    return lambda name: importlib.import_module(f"{NAME}.thunder_core.{name}")
-
-
-@pytest.fixture
-def room():
-    """A module of the extension's own rooms (scene, operators, panels) by its dotted name."""
-    return lambda name: importlib.import_module(f"{NAME}.{name}")
-
-
-@pytest.fixture
 def small_disk(tmp_path):
     """A disk of a few kilobytes for tests to fill: `small_disk(kilobytes)` gives its folder. Skips where none may be made.
 
@@ -109,9 +98,9 @@ def blender():
 
 
 @pytest.fixture
-def stage(blender, room):
+def stage(blender):
     """A scene at 24 fps with our head: (scene, rig)."""
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps = 24
-    return scene, room("scene.heads.head").find(scene)
+    return scene, importlib.import_module("thunder.scene.heads.head").find(scene)

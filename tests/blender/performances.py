@@ -4,11 +4,14 @@
 import wave
 
 import numpy as np
+from thunder.scene.animation import keying
+from thunder.scene.heads import head as head_module
+from thunder.thunder_core import progress, types
 
 
-def performance(room, core, seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False):
+def performance(seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False):
     """An open mouth (0.2 rad) that closes for a single 25 fps frame at the given times, brows waving."""
-    channels = room("scene.heads.head").channel_names()
+    channels = head_module.channel_names()
     count = round(seconds * 25)
     expression = np.zeros((count, len(channels)), np.float32)
     expression[:, channels.index("browInnerUp")] = 0.5 + 0.4 * np.sin(np.arange(count) / 5 + seed)
@@ -21,10 +24,10 @@ def performance(room, core, seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, s
     head[:, 1] = 0.1 * np.sin(np.arange(count) / 9)
     eyes = np.zeros((count, 3), np.float32)
     eyes[:, 0] = 0.05
-    motion = core("types").Motion(expression, jaw, head, eyes)
+    motion = types.Motion(expression, jaw, head, eyes)
     opening = jaw[:, 0] / 0.3 * 30
     provenance = {"engine": "thunder", "weights": "w", "audio": "a", "steps": 20, "guidance": 1.0, "head": "thunder"}
-    return room("scene.animation.keying").Performance(motion, channels, opening, np.full(count, 50, np.float32), seed, score,
+    return keying.Performance(motion, channels, opening, np.full(count, 50, np.float32), seed, score,
                                            provenance)
 
 
@@ -64,7 +67,7 @@ def read_wav(path):
     return samples.reshape(-1, int(channels)).mean(axis=1), int(rate)
 
 
-def key(room, rig, made, clock, name="take"):
+def key(rig, made, clock, name="take"):
     """The actions of a performance keyed in one go."""
-    actions = room("thunder_core.progress").result(room("scene.animation.keying").key(rig, made, clock, name))
+    actions = progress.result(keying.key(rig, made, clock, name))
     return actions

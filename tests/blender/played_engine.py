@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 from performances import performance
+from thunder.scene.heads import head
+from thunder.thunder_core import types
 
 
 def seconds_of(path):
@@ -48,8 +50,8 @@ class PlayedClient:
     The mouth of the take of a seed closes at a time of its own, so that takes can be told apart.
     """
 
-    def __init__(self, room, core, folder, scores=(80.0, 90.0, 70.0, 85.0), error=None, fails_after=1):
-        self.room, self.core, self.folder, self.scores = room, core, str(folder), scores
+    def __init__(self, folder, scores=(80.0, 90.0, 70.0, 85.0), error=None, fails_after=1):
+        self.folder, self.scores = str(folder), scores
         self.error, self.fails_after = error, fails_after
         self.arrays, self.asked, self.requests, self.folders, self.forgotten = {}, [], [], [], []
 
@@ -79,18 +81,17 @@ class PlayedClient:
         return asked
 
     def take(self, seconds, seed, score=80.0):
-        made = performance(self.room, self.core, seconds=seconds, closed_at=(0.2 + 0.04 * (seed % 10),), seed=seed, score=score)
+        made = performance(seconds=seconds, closed_at=(0.2 + 0.04 * (seed % 10),), seed=seed, score=score)
         return made
 
     def _around(self, made, motion, mask):
         """A take that keeps of a motion what it is told to, as the engine does."""
-        types = self.core("types")
         kept = types.unpack(np.where(mask, motion, types.pack(made.motion)[:len(mask)]), len(made.channels))
         return replace(made, motion=kept)
 
     def _generate(self, sound, takes, seed, steps, folder, guidance=1.0, speech_guidance=0.0, keep_motion=None, keep_mask=None):
         seconds = seconds_of(sound)
-        common = {"engine": "thunder", "fps": 25.0, "channels": list(self.room("scene.heads.head").channel_names()), "weights": "w",
+        common = {"engine": "thunder", "fps": 25.0, "channels": list(head.channel_names()), "weights": "w",
                   "audio": "a", "folder": folder}
         events = []
         for number in range(takes):

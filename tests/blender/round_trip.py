@@ -2,13 +2,17 @@
 """A performance that moves everything, its way through a file and back, and how far vertices are from where they were."""
 
 import numpy as np
+from thunder.scene.animation import display, keying, timing
+from thunder.scene.heads import head
+from thunder.scene.takes import take_list
+from thunder.thunder_core import progress, types
 
 FIRST, LAST = 11, 26
 FRAMES = (FIRST, 15, 20, LAST)  # that are looked at
 IDENTITY = "_ID"  # vertex attribute that tells who is who where an exporter splits or reorders vertices
 
 
-def motion(core, channels, frames=LAST - FIRST + 1, beyond=False):
+def motion(channels, frames=LAST - FIRST + 1, beyond=False):
     """Every channel, jaw, neck and eyes at work, within 0 … 1 unless `beyond`; a Motion at 25 fps."""
     t = np.arange(frames) / 25
     expression = np.stack([0.25 + 0.25 * np.sin(2 * np.pi * (1.7 + 0.05 * i) * t + i) for i in range(len(channels))], axis=1)
@@ -18,20 +22,20 @@ def motion(core, channels, frames=LAST - FIRST + 1, beyond=False):
     jaw = np.stack([0.1 + 0.08 * np.sin(t * 19), 0.04 * np.sin(t * 11), 0.02 * np.cos(t * 7)], axis=1)
     neck = np.stack([0.1 * np.sin(t * 8), 0.2 * np.sin(t * 5), 0.05 * np.cos(t * 6)], axis=1)
     eyes = np.stack([0.1 * np.cos(t * 9), 0.2 * np.sin(t * 12), 0 * t], axis=1)
-    return core("types").Motion(*(part.astype(np.float32) for part in (expression, jaw, neck, eyes)))
+    return types.Motion(*(part.astype(np.float32) for part in (expression, jaw, neck, eyes)))
 
 
-def show(room, core, rig, scene, beyond=False, name="dialogue"):
+def show(rig, scene, beyond=False, name="dialogue"):
     """Key the motion as a take of the scene from FIRST on and show it; returns its entry in the list."""
-    channels = room("scene.heads.head").channel_names()
+    channels = head.channel_names()
     # As many frames at 25 fps as cover the scene's frames at the scene's own rate.
-    clock = room("scene.animation.timing").Clock.of(scene, FIRST)
-    made = motion(core, channels, round((LAST - FIRST) / clock.fps * 25) + 1, beyond)
+    clock = timing.Clock.of(scene, FIRST)
+    made = motion(channels, round((LAST - FIRST) / clock.fps * 25) + 1, beyond)
     still = np.full(made.frames, 5.0, np.float32)  # an open mouth: closures are not what is looked at
-    performance = room("scene.animation.keying").Performance(made, channels, still, still, 1, 50.0, {})
-    actions = room("thunder_core.progress").result(room("scene.animation.keying").key(rig, performance, clock, name))
-    entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, performance, name, clock)
-    room("scene.animation.display").show(rig, entry)
+    performance = keying.Performance(made, channels, still, still, 1, 50.0, {})
+    actions = progress.result(keying.key(rig, performance, clock, name))
+    entry = take_list.add_to_list(scene, rig, actions, performance, name, clock)
+    display.show(rig, entry)
     return entry
 
 

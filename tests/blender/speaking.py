@@ -3,11 +3,16 @@
 
 import numpy as np
 from performances import key
+from thunder.scene.animation import display, keyframes, keying, timing
+from thunder.scene.heads import head as head_module
+from thunder.scene.takes import take_list, track_values
+from thunder.thunder_core import progress, types
+from thunder.thunder_core.face import closures
 
 
-def speak(room, core, seconds=4.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), rest=0.4):
+def speak(seconds=4.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), rest=0.4):
     """A performance in which many channels move and lips close over an open jaw; 25 fps."""
-    closures, names = core("face.closures"), room("scene.heads.head").channel_names()
+    names = head_module.channel_names()
     rng = np.random.default_rng(seed)
     count = round(seconds * 25)
     at = np.arange(count) / 25
@@ -27,30 +32,30 @@ def speak(room, core, seconds=4.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), res
     jaw = np.zeros((count, 3), np.float32)
     jaw[:, 0] = (0.06 + 0.2 * wave(2, 4)) * alive
     head, eyes = (0.1 * np.stack([wave(0.2, 0.6) for _ in range(3)], 1).astype(np.float32) - 0.05 for _ in range(2))
-    motion = core("types").Motion(expression, jaw, head, eyes)
+    motion = types.Motion(expression, jaw, head, eyes)
     for time in closed:
         motion, _ = closures.close(motion, names, time * 25)
-    motion = core("types").Motion(*(np.asarray(part, np.float32) for part in (motion.expression, motion.jaw, motion.head, motion.eyes)))
+    motion = types.Motion(*(np.asarray(part, np.float32) for part in (motion.expression, motion.jaw, motion.head, motion.eyes)))
     opening = closures.bundled_lips().opening(motion, names)
     about = {"engine": "thunder", "weights": "w", "audio": "a", "steps": 20, "guidance": 1.0, "head": "thunder"}
-    return room("scene.animation.keying").Performance(motion, names, opening, np.full(count, 50, np.float32), seed, 80.0, about)
+    return keying.Performance(motion, names, opening, np.full(count, 50, np.float32), seed, 80.0, about)
 
 
-def enter(room, core, stage, start=1.0, **how):
+def enter(stage, start=1.0, **how):
     """Key a speaking performance, list and show it; its entry."""
     scene, rig = stage
-    made = speak(room, core, **how)
-    clock = room("scene.animation.timing").Clock.of(scene, start)
-    actions = key(room, rig, made, clock, f"take {made.seed}")
-    room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "voice", clock)
+    made = speak(**how)
+    clock = timing.Clock.of(scene, start)
+    actions = key(rig, made, clock, f"take {made.seed}")
+    take_list.add_to_list(scene, rig, actions, made, "voice", clock)
     entry = scene.thunder.takes[-1]
-    room("scene.animation.display").show(rig, entry)
+    display.show(rig, entry)
     return entry
 
 
-def keys_of(room, rig, entry):
+def keys_of(rig, entry):
     """Every key of every track, all its parts, as plain arrays."""
-    return [None if curve is None else room("scene.animation.keyframes").read(curve) for curve in room("scene.takes.track_values").curves(rig, entry)]
+    return [None if curve is None else keyframes.read(curve) for curve in track_values.curves(rig, entry)]
 
 
 def same(one, other):
@@ -59,17 +64,15 @@ def same(one, other):
         a[part].shape == b[part].shape and (a[part] == b[part]).all() for part in a)) for a, b in zip(one, other))
 
 
-def values_of(room, rig, entry, frames):
+def values_of(rig, entry, frames):
     """What a take's curves say at frames: [S, tracks]."""
-    numbers = room("scene.takes.track_values")
-    return numbers.values(rig, numbers.curves(rig, entry), frames)
+    return track_values.values(rig, track_values.curves(rig, entry), frames)
 
 
-def opening_of(room, core, rig, entry, frames):
+def opening_of(rig, entry, frames):
     """How far a take opens the lips at frames, millimetres."""
-    numbers = room("scene.takes.track_values")
-    motion = room("thunder_core.progress").result(numbers.motion(rig, values_of(room, rig, entry, frames), 24.0))
-    return core("face.closures").bundled_lips().opening(motion, room("scene.heads.head").channel_names())
+    motion = progress.result(track_values.motion(rig, values_of(rig, entry, frames), 24.0))
+    return closures.bundled_lips().opening(motion, head_module.channel_names())
 
 
 def tracks(rig, *names):

@@ -7,6 +7,12 @@ import numpy as np
 import pytest
 from performances import write_wav
 from played_engine import listed, PlayedClient, seeds
+from thunder.scene.engine import session
+from thunder.scene.heads import head
+from thunder.scene.host import compat
+from thunder.scene.takes import generation, sampling
+from thunder.scene.voice import strip
+from thunder.thunder_core import errors
 
 VOICE_SECONDS = 2.0
 
@@ -23,15 +29,14 @@ def scene(blender, tmp_path):
     return scene
 
 
-def start(blender, room, scene, client, count=4, on_take=None):
-    strip, head, performing = room("scene.voice.strip"), room("scene.heads.head"), room("scene.takes.generation")
+def start(blender, scene, client, count=4, on_take=None):
     voice = strip.find(blender.context)
-    return performing.generate(client, voice, scene, head.find(scene), count, 11,
-                               room("scene.takes.sampling").Sampling(), on_take=on_take)
+    return generation.generate(client, voice, scene, head.find(scene), count, 11,
+                               sampling.Sampling(), on_take=on_take)
 
 
-def test_each_take_is_listed_as_it_comes_and_all_are_ranked_at_the_end(blender, room, core, scene, tmp_path):
-    steps = start(blender, room, scene, PlayedClient(room, core, tmp_path))
+def test_each_take_is_listed_as_it_comes_and_all_are_ranked_at_the_end(blender, scene, tmp_path):
+    steps = start(blender, scene, PlayedClient(tmp_path))
     fractions, seen = [], []
     for step in steps:
         fractions.append(step.fraction)
@@ -43,8 +48,8 @@ def test_each_take_is_listed_as_it_comes_and_all_are_ranked_at_the_end(blender, 
     assert scene.thunder.active_take == 0
 
 
-def test_the_first_is_shown_when_it_comes(blender, room, core, scene, tmp_path):
-    steps = start(blender, room, scene, PlayedClient(room, core, tmp_path))
+def test_the_first_is_shown_when_it_comes(blender, scene, tmp_path):
+    steps = start(blender, scene, PlayedClient(tmp_path))
     listed(scene, 2, steps)
     assert scene.thunder.active_take == 0 and scene.thunder.takes[0].seed == 11
     scene.frame_set(10)
@@ -52,8 +57,8 @@ def test_the_first_is_shown_when_it_comes(blender, room, core, scene, tmp_path):
     steps.close()
 
 
-def test_a_take_that_the_animator_chose_meanwhile_stays_on_the_head(blender, room, core, scene, tmp_path):
-    steps = start(blender, room, scene, PlayedClient(room, core, tmp_path))
+def test_a_take_that_the_animator_chose_meanwhile_stays_on_the_head(blender, scene, tmp_path):
+    steps = start(blender, scene, PlayedClient(tmp_path))
     listed(scene, 3, steps)
     scene.thunder.active_take = 2
     for _ in steps:
@@ -61,8 +66,8 @@ def test_a_take_that_the_animator_chose_meanwhile_stays_on_the_head(blender, roo
     assert scene.thunder.takes[scene.thunder.active_take].seed == 13
 
 
-def test_what_the_animator_put_on_the_head_meanwhile_stays(blender, room, core, scene, tmp_path):
-    steps = start(blender, room, scene, PlayedClient(room, core, tmp_path))
+def test_what_the_animator_put_on_the_head_meanwhile_stays(blender, scene, tmp_path):
+    steps = start(blender, scene, PlayedClient(tmp_path))
     listed(scene, 1, steps)
     blender.ops.thunder.select_take(index=-1)
     for _ in steps:
@@ -70,9 +75,9 @@ def test_what_the_animator_put_on_the_head_meanwhile_stays(blender, room, core, 
     assert scene.thunder.active_take == -1 and len(scene.thunder.takes) == 4
 
 
-def test_a_cancellation_keeps_what_has_arrived(blender, room, core, scene, tmp_path):
-    client, kept = PlayedClient(room, core, tmp_path), []
-    steps = start(blender, room, scene, client, on_take=kept.append)
+def test_a_cancellation_keeps_what_has_arrived(blender, scene, tmp_path):
+    client, kept = PlayedClient(tmp_path), []
+    steps = start(blender, scene, client, on_take=kept.append)
     listed(scene, 3, steps)
     steps.close()
     assert client.requests[0].cancelled
@@ -81,8 +86,8 @@ def test_a_cancellation_keeps_what_has_arrived(blender, room, core, scene, tmp_p
     assert len(kept) >= 2
 
 
-def test_a_cancellation_in_the_middle_of_keying_leaves_no_debris(blender, room, core, scene, tmp_path):
-    steps = start(blender, room, scene, PlayedClient(room, core, tmp_path))
+def test_a_cancellation_in_the_middle_of_keying_leaves_no_debris(blender, scene, tmp_path):
+    steps = start(blender, scene, PlayedClient(tmp_path))
     before = len(blender.data.actions)
     while True:
         if next(steps).busy and len(blender.data.actions) > before:
@@ -91,55 +96,55 @@ def test_a_cancellation_in_the_middle_of_keying_leaves_no_debris(blender, room, 
     assert len(blender.data.actions) == before and not scene.thunder.takes
 
 
-def test_a_cancellation_puts_no_earlier_take_away(blender, room, core, scene, tmp_path):
-    for _ in start(blender, room, scene, PlayedClient(room, core, tmp_path), count=2):
+def test_a_cancellation_puts_no_earlier_take_away(blender, scene, tmp_path):
+    for _ in start(blender, scene, PlayedClient(tmp_path), count=2):
         pass
     earlier = {entry.action.name for entry in scene.thunder.takes}
-    steps = start(blender, room, scene, PlayedClient(room, core, tmp_path))
+    steps = start(blender, scene, PlayedClient(tmp_path))
     listed(scene, 3, steps)
     steps.close()
     assert earlier <= {entry.action.name for entry in scene.thunder.takes}
 
 
-def test_a_worker_that_dies_costs_only_the_takes_that_had_not_come(blender, room, core, scene, tmp_path):
-    error = core("errors").WorkerDied("The engine was ended by signal 9 in the middle of its work: try again", "log")
-    steps = start(blender, room, scene, PlayedClient(room, core, tmp_path, error=error, fails_after=2))
-    with pytest.raises(core("errors").WorkerDied):
+def test_a_worker_that_dies_costs_only_the_takes_that_had_not_come(blender, scene, tmp_path):
+    error = errors.WorkerDied("The engine was ended by signal 9 in the middle of its work: try again", "log")
+    steps = start(blender, scene, PlayedClient(tmp_path, error=error, fails_after=2))
+    with pytest.raises(errors.WorkerDied):
         for _ in steps:
             pass
     assert seeds(scene) == [12, 11]
 
 
 @pytest.mark.parametrize("how", ["done", "cancelled", "failed", "unwritable"])
-def test_the_folder_of_a_request_goes_however_it_ends(blender, room, core, scene, tmp_path, how):
-    error = core("errors").WorkerDied("The engine was ended: try again", "log") if how == "failed" else None
-    client = PlayedClient(room, core, tmp_path, error=error, fails_after=2)
-    steps = start(blender, room, scene, client)
+def test_the_folder_of_a_request_goes_however_it_ends(blender, scene, tmp_path, how):
+    error = errors.WorkerDied("The engine was ended: try again", "log") if how == "failed" else None
+    client = PlayedClient(tmp_path, error=error, fails_after=2)
+    steps = start(blender, scene, client)
     listed(scene, 2, steps)
     assert client.folders and not client.forgotten
     if how == "cancelled":
         steps.close()
     elif how == "unwritable":
         blender.data.objects.remove(scene.thunder.head)
-    with pytest.raises(core("errors").ThunderError) if how in ("failed", "unwritable") else nullcontext():
+    with pytest.raises(errors.ThunderError) if how in ("failed", "unwritable") else nullcontext():
         for _ in steps:
             pass
     assert client.forgotten == client.folders
 
 
-def test_the_operator_says_what_it_kept(blender, room, core, scene, tmp_path, monkeypatch):
-    error = core("errors").WorkerDied("The engine was ended by signal 9 in the middle of its work: try again", "log")
-    client = PlayedClient(room, core, tmp_path, error=error, fails_after=2)
-    monkeypatch.setattr(room("scene.engine.session"), "client", lambda: client)
+def test_the_operator_says_what_it_kept(blender, scene, tmp_path, monkeypatch):
+    error = errors.WorkerDied("The engine was ended by signal 9 in the middle of its work: try again", "log")
+    client = PlayedClient(tmp_path, error=error, fails_after=2)
+    monkeypatch.setattr(session, "client", lambda: client)
     scene.thunder.count = 4
     with pytest.raises(RuntimeError, match="signal 9.*2 of 4 takes"):
         blender.ops.thunder.generate()
     assert len(scene.thunder.takes) == 2
 
 
-def test_the_operator_warns_of_a_voice_that_was_cut_and_counts_a_single_take(blender, room, core, scene, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(room("scene.engine.session"), "client", lambda: PlayedClient(room, core, tmp_path))
-    monkeypatch.setattr(room("scene.voice.strip"), "warning", lambda voice: f"“{voice.name}.wav” holds less than its header promises")
+def test_the_operator_warns_of_a_voice_that_was_cut_and_counts_a_single_take(blender, scene, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(session, "client", lambda: PlayedClient(tmp_path))
+    monkeypatch.setattr(strip, "warning", lambda voice: f"“{voice.name}.wav” holds less than its header promises")
     for count, says in ((1, "Generated a take: "), (2, "Best of 2 takes: ")):
         scene.thunder.count = count
         assert blender.ops.thunder.generate() == {"FINISHED"}
@@ -147,10 +152,10 @@ def test_the_operator_warns_of_a_voice_that_was_cut_and_counts_a_single_take(ble
         assert says in said and "Warning: “" in said and "holds less than its header promises" in said
 
 
-def test_an_undo_while_takes_arrive_costs_none_of_them(blender, room, core, scene, tmp_path):
+def test_an_undo_while_takes_arrive_costs_none_of_them(blender, scene, tmp_path):
     blender.context.preferences.edit.use_global_undo = True
     blender.ops.ed.undo_push(message="before")
-    steps = start(blender, room, scene, PlayedClient(room, core, tmp_path))
+    steps = start(blender, scene, PlayedClient(tmp_path))
     listed(scene, 2, steps)
     blender.ops.ed.undo_push(message="the animator's own deed")
     blender.ops.ed.undo()
@@ -163,11 +168,11 @@ def test_an_undo_while_takes_arrive_costs_none_of_them(blender, room, core, scen
     assert seeds(scene) == [12, 14, 11, 13]
     for entry in scene.thunder.takes:
         assert entry.action is not None
-        assert len(room("scene.host.compat").all_curves(entry.action)) > 10
+        assert len(compat.all_curves(entry.action)) > 10
 
 
-def test_a_deleted_take_does_not_come_back(blender, room, core, scene, tmp_path):
-    steps = start(blender, room, scene, PlayedClient(room, core, tmp_path))
+def test_a_deleted_take_does_not_come_back(blender, scene, tmp_path):
+    steps = start(blender, scene, PlayedClient(tmp_path))
     listed(scene, 3, steps)
     action = scene.thunder.takes[1].action
     scene.thunder.takes.remove(1)
@@ -177,11 +182,11 @@ def test_a_deleted_take_does_not_come_back(blender, room, core, scene, tmp_path)
     assert sorted(seeds(scene)) == [11, 13, 14]
 
 
-def test_a_head_that_is_removed_meanwhile_is_said(blender, room, core, scene, tmp_path):
-    steps = start(blender, room, scene, PlayedClient(room, core, tmp_path))
+def test_a_head_that_is_removed_meanwhile_is_said(blender, scene, tmp_path):
+    steps = start(blender, scene, PlayedClient(tmp_path))
     listed(scene, 1, steps)
     for thing in list(blender.data.objects):
         blender.data.objects.remove(thing)
-    with pytest.raises(core("errors").BadHead, match="removed during"):
+    with pytest.raises(errors.BadHead, match="removed during"):
         for _ in steps:
             pass

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from performances import read_wav, write_wav
+from thunder.cli import script
+from thunder.scene.voice import strip as strip_module
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "assets" / "sample.wav"
@@ -74,7 +76,7 @@ def test_a_bake_gives_the_same_numbers_every_time(short_voice, tmp_path, blender
     assert np.ptp(poses) > 1e-3 and len(scene.thunder.takes) == 3
 
 
-def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender, room):
+def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender):
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps, scene.frame_start = 60, 21
@@ -90,8 +92,8 @@ def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender,
     scene = blender.context.scene
     assert [thing.name for thing in scene.objects if thing.type == "MESH"] == ["Heroine"]
     assert scene.thunder.takes[0].first == 21 and scene.thunder.takes[0].last > 21 + 2.3 * 60
-    strips = room("scene.voice.strip").sound_strips(scene)
-    assert len(strips) == (1 if room("scene.voice.strip").has_audio() else 0)
+    strips = strip_module.sound_strips(scene)
+    assert len(strips) == (1 if strip_module.has_audio() else 0)
     for strip in strips:  # found from where the file lies now
         assert os.path.samefile(blender.path.abspath(strip.sound.filepath), short_voice)
 
@@ -118,12 +120,12 @@ def test_a_stream_that_is_closed_or_full_does_not_change_how_a_bake_ends(tmp_pat
     assert "2>&-" in closed or done.stderr.startswith("bake.py: There is no file")
 
 
-def test_what_nobody_reads_any_more_stops_no_work(room):
+def test_what_nobody_reads_any_more_stops_no_work():
     read, write = os.pipe()
     with os.fdopen(write, "w") as stream:
         os.close(read)
         for _ in range(3):
-            room("cli.script").say("10%", stream)
+            script.say("10%", stream)
 
 
 @pytest.mark.parametrize("arguments, said", [

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from performances import write_wav
 from played_engine import PlayedClient
+from thunder.scene.engine import session
+from thunder.thunder_core import files
 
 ROOT = Path(__file__).resolve().parents[2]
 BAKED = ["line.blend", "report.json", "take_01.npz", "take_02.npz", "thunder-files.json"]
@@ -29,11 +31,11 @@ def command():
 
 
 @pytest.fixture(autouse=True)
-def client(room, core, tmp_path, monkeypatch):
+def client(tmp_path, monkeypatch):
     folder = tmp_path / "engine"
     folder.mkdir()
-    played = PlayedClient(room, core, folder)
-    monkeypatch.setattr(room("scene.engine.session"), "client", lambda *_: played)
+    played = PlayedClient(folder)
+    monkeypatch.setattr(session, "client", lambda *_: played)
     return played
 
 
@@ -145,14 +147,14 @@ def test_a_linked_library_is_not_replaced(bake, blender, shot, tmp_path):
     assert code == 1 and "is read for this" in sentence and os.listdir(library.parent) == ["shot.blend"]
 
 
-def test_a_bake_that_fails_while_it_renames_leaves_the_earlier_one(bake, core, tmp_path, monkeypatch):
+def test_a_bake_that_fails_while_it_renames_leaves_the_earlier_one(bake, tmp_path, monkeypatch):
     out = tmp_path / "out"
     assert bake("--out", out, "--npz")[0] == 0
     before = content_of(out)
     replace = os.replace
 
     def full(source, target):
-        if os.path.basename(target) == "report.json" and core("files").is_part(os.path.basename(source)):
+        if os.path.basename(target) == "report.json" and files.is_part(os.path.basename(source)):
             raise OSError(28, "No space left on device")
         replace(source, target)
 

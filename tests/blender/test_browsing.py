@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Going through takes: the list's order and filters, stepping, flipping, and what becomes of a take and of its keys."""
 
+import importlib
 import time
 
 import numpy as np
 import pytest
 from performances import key, performance
+from thunder.panels import take_list as panels_take_list
+from thunder.scene.animation import display, reading, timing
+from thunder.scene.heads import head
+from thunder.scene.host import compat
+from thunder.scene.takes import browsing, edit_watch, mix, provenance, take_list as takes_take_list
+from thunder.thunder_core import progress
 from timing import keeps
 
 
@@ -15,18 +22,18 @@ def stage(stage):
     return stage
 
 
-def enter(room, core, stage, start=1.0, voice="voice", opening=None, **how):
+def enter(stage, start=1.0, voice="voice", opening=None, **how):
     scene, rig = stage
-    made = performance(room, core, **how)
+    made = performance(**how)
     if opening is not None:
         made = type(made)(**{**vars(made), "opening": np.full(made.motion.frames, opening, np.float32)})
-    clock = room("scene.animation.timing").Clock.of(scene, start)
-    return room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock, f"take {made.seed}"), made, voice, clock)
+    clock = timing.Clock.of(scene, start)
+    return takes_take_list.add_to_list(scene, rig, key(rig, made, clock, f"take {made.seed}"), made, voice, clock)
 
 
-def seeds(bpy, room):
+def seeds(bpy):
     entries = bpy.context.scene.thunder.takes
-    return [entries[place].seed for place in room("scene.takes.browsing").order(bpy.context)]
+    return [entries[place].seed for place in browsing.order(bpy.context)]
 
 
 def shown(bpy):
@@ -34,11 +41,11 @@ def shown(bpy):
     return settings.takes[settings.active_take].seed if settings.active_take >= 0 else None
 
 
-def keys(room, entry):
+def keys(entry):
     """All keys of a take, by what they move."""
     found = {}
-    for action in room("scene.animation.display").actions_of(entry):
-        for curve in room("scene.host.compat").all_curves(action):
+    for action in display.actions_of(entry):
+        for curve in compat.all_curves(action):
             values = np.empty(2 * len(curve.keyframe_points), np.float32)
             curve.keyframe_points.foreach_get("co", values)
             found[curve.data_path, curve.array_index] = values.tolist()
@@ -48,81 +55,81 @@ def keys(room, entry):
 # ---- order
 
 
-def test_the_list_is_sorted_by_score_by_difference_and_by_time(blender, room, core, stage):
+def test_the_list_is_sorted_by_score_by_difference_and_by_time(blender, stage):
     settings = stage[0].thunder
     for seed, (score, opening) in enumerate([(50, 2.0), (90, 1.0), (70, 1.2), (60, 9.0)], start=1):
-        enter(room, core, stage, seed=seed, score=score, opening=opening)
+        enter(stage, seed=seed, score=score, opening=opening)
     for place, entry in enumerate(settings.takes):
         entry.made = 1000 + (place * 7) % 4  # 0, 3, 2, 1
-    assert seeds(blender, room) == [2, 3, 4, 1]
+    assert seeds(blender) == [2, 3, 4, 1]
     settings.sort = "TIME"
-    assert seeds(blender, room) == [2, 3, 4, 1]
+    assert seeds(blender) == [2, 3, 4, 1]
     settings.takes[0].made = 2000
-    assert seeds(blender, room) == [1, 2, 3, 4]
+    assert seeds(blender) == [1, 2, 3, 4]
     settings.sort = "DIVERSITY"
     # from the best (1 mm): 9 mm is farthest, then 2 mm (1 from the first), then 1.2 mm
-    assert seeds(blender, room) == [2, 4, 1, 3]
-    order = room("scene.takes.browsing").order(blender.context)
-    apart = room("scene.takes.browsing").differences(settings.takes, order)
+    assert seeds(blender) == [2, 4, 1, 3]
+    order = browsing.order(blender.context)
+    apart = browsing.differences(settings.takes, order)
     assert [apart.get(place) for place in order] == [None, *(pytest.approx(mm, abs=1e-4) for mm in (8.0, 1.0, 0.2))]
 
 
-def test_mouths_of_takes_that_begin_elsewhere_are_compared_where_they_are_heard(room):
-    spread = room("scene.takes.browsing").spread
+def test_mouths_of_takes_that_begin_elsewhere_are_compared_where_they_are_heard():
+    spread = browsing.spread
     bump = np.r_[np.zeros(25), np.full(25, 6.0), np.zeros(25)].astype(np.float32)
     order, apart = spread([(0.0, bump), (1.0, bump[25:]), None, (0.0, np.zeros(75, np.float32))])
     assert order == [0, 3, 1, 2]
     assert apart[1] == pytest.approx(6.0 / np.sqrt(3)) and apart[2] == pytest.approx(0.0) and apart[0] == apart[3] == np.inf
 
 
-def test_a_take_without_a_score_yet_comes_last_and_one_without_a_source_is_listed(blender, room, core, stage):
-    enter(room, core, stage, seed=1, score=float("nan"))
-    enter(room, core, stage, seed=2, score=40)
-    room("scene.takes.provenance").forget(enter(room, core, stage, seed=3, score=30).action)
-    assert seeds(blender, room) == [2, 3, 1]
+def test_a_take_without_a_score_yet_comes_last_and_one_without_a_source_is_listed(blender, stage):
+    enter(stage, seed=1, score=float("nan"))
+    enter(stage, seed=2, score=40)
+    provenance.forget(enter(stage, seed=3, score=30).action)
+    assert seeds(blender) == [2, 3, 1]
     stage[0].thunder.sort = "DIVERSITY"
-    assert seeds(blender, room) == [2, 1, 3]
+    assert seeds(blender) == [2, 1, 3]
 
 
-def test_hidden_takes_and_those_without_a_star_are_left_out_on_demand(blender, room, core, stage):
+def test_hidden_takes_and_those_without_a_star_are_left_out_on_demand(blender, stage):
     settings = stage[0].thunder
     for seed in (1, 2, 3):
-        enter(room, core, stage, seed=seed, score=100 - seed)
+        enter(stage, seed=seed, score=100 - seed)
     settings.takes[0].hidden = settings.takes[1].star = True
-    assert seeds(blender, room) == [2, 3]
+    assert seeds(blender) == [2, 3]
     settings.show_hidden = True
-    assert seeds(blender, room) == [1, 2, 3]
+    assert seeds(blender) == [1, 2, 3]
     settings.only_starred = True
-    assert seeds(blender, room) == [2]
+    assert seeds(blender) == [2]
 
 
-def test_the_list_is_of_the_chosen_head_and_voice(blender, room, core, stage, tmp_path):
+def test_the_list_is_of_the_chosen_head_and_voice(blender, stage, tmp_path):
     scene, rig = stage
     for seed, voice in ((1, "first"), (2, "second")):
-        enter(room, core, stage, seed=seed, voice=voice)
+        enter(stage, seed=seed, voice=voice)
     scene.thunder.source = "FILE"
     for voice, listed in (("second", [2]), ("first", [1]), ("neither", [1, 2])):
         path = tmp_path / f"{voice}.wav"
         path.write_bytes(b"RIFF")
         scene.thunder.sound_file = str(path)
-        assert seeds(blender, room) == listed
+        assert seeds(blender) == listed
     scene.thunder.sound_file = ""
-    assert seeds(blender, room) == [1, 2]  # no voice: all there are
+    assert seeds(blender) == [1, 2]  # no voice: all there are
     blender.ops.thunder.add_head()
-    other = room("scene.heads.head").resolve(blender.context.object)
-    enter(room, core, (scene, other), seed=3)
+    other = head.resolve(blender.context.object)
+    enter((scene, other), seed=3)
     scene.thunder.head = other.mesh
-    assert seeds(blender, room) == [3]
+    assert seeds(blender) == [3]
     scene.thunder.head = rig.mesh
-    assert seeds(blender, room) == [1, 2]
+    assert seeds(blender) == [1, 2]
 
 
-def test_of_takes_on_two_heads_the_chosen_heads_counts_as_shown(blender, room, core, stage):
+def test_of_takes_on_two_heads_the_chosen_heads_counts_as_shown(blender, stage):
     scene, rig = stage
-    enter(room, core, stage, seed=1)
+    enter(stage, seed=1)
     blender.ops.thunder.add_head()
-    other = room("scene.heads.head").resolve(blender.context.object)
-    enter(room, core, (scene, other), seed=2)
+    other = head.resolve(blender.context.object)
+    enter((scene, other), seed=2)
     for index in (0, 1):
         blender.ops.thunder.select_take(index=index)
     for mesh, seed in ((rig.mesh, 1), (other.mesh, 2), (rig.mesh, 1)):
@@ -133,10 +140,10 @@ def test_of_takes_on_two_heads_the_chosen_heads_counts_as_shown(blender, room, c
 # ---- going through it
 
 
-def test_next_and_previous_follow_the_list_as_it_is_drawn(blender, room, core, stage):
+def test_next_and_previous_follow_the_list_as_it_is_drawn(blender, stage):
     settings = stage[0].thunder
     for seed, score in ((1, 10), (2, 90), (3, 50), (4, 70)):
-        enter(room, core, stage, seed=seed, score=score)
+        enter(stage, seed=seed, score=score)
     settings.takes[3].hidden = True
     visited = []
     for step in (1, 1, 1, 1, -1, -1):
@@ -148,9 +155,9 @@ def test_next_and_previous_follow_the_list_as_it_is_drawn(blender, room, core, s
     assert shown(blender) == 1
 
 
-def test_flip_goes_back_and_forth(blender, room, core, stage):
+def test_flip_goes_back_and_forth(blender, stage):
     for seed in (1, 2, 3):
-        enter(room, core, stage, seed=seed)
+        enter(stage, seed=seed)
     with pytest.raises(RuntimeError, match="nothing to flip to"):
         blender.ops.thunder.flip_take()
     visited = []
@@ -168,19 +175,19 @@ def test_flip_goes_back_and_forth(blender, room, core, stage):
     assert shown(blender) is None  # what was shown before is gone: the animator's own animation
 
 
-def test_showing_a_take_is_undone_and_redone_with_its_keys(blender, room, core, stage):
+def test_showing_a_take_is_undone_and_redone_with_its_keys(blender, stage):
     for seed in (1, 2):
-        enter(room, core, stage, seed=seed)
-    before = [keys(room, entry) for entry in stage[0].thunder.takes]
+        enter(stage, seed=seed)
+    before = [keys(entry) for entry in stage[0].thunder.takes]
     for index in (0, 1):
         blender.ops.thunder.select_take(index=index)
         blender.ops.ed.undo_push(message="show")
 
     def now():
         scene = blender.context.scene
-        rig = room("scene.heads.head").find(scene)
-        assert [keys(room, entry) for entry in scene.thunder.takes] == before
-        assert scene.thunder.active_take < 0 or room("scene.animation.display").is_shown(rig, scene.thunder.takes[scene.thunder.active_take])
+        rig = head.find(scene)
+        assert [keys(entry) for entry in scene.thunder.takes] == before
+        assert scene.thunder.active_take < 0 or display.is_shown(rig, scene.thunder.takes[scene.thunder.active_take])
         return shown(blender)
 
     blender.ops.ed.undo()
@@ -194,25 +201,24 @@ def test_showing_a_take_is_undone_and_redone_with_its_keys(blender, room, core, 
 # ---- what becomes of a take
 
 
-def test_a_duplicate_has_the_edits_and_leaves_the_original_alone(blender, room, core, stage):
+def test_a_duplicate_has_the_edits_and_leaves_the_original_alone(blender, stage):
     scene, rig = stage
-    entry = enter(room, core, stage, seed=7)
-    enter(room, core, stage, seed=8)
-    curve = next(c for c in room("scene.host.compat").all_curves(entry.action) if len(c.keyframe_points) > 5)
+    entry = enter(stage, seed=7)
+    enter(stage, seed=8)
+    curve = next(c for c in compat.all_curves(entry.action) if len(c.keyframe_points) > 5)
     curve.keyframe_points[5].co[1] = 0.777
     curve.update()
     scene.thunder.takes[0].note = "softer"
-    before = keys(room, scene.thunder.takes[0])
+    before = keys(scene.thunder.takes[0])
     blender.ops.thunder.duplicate_take(index=0)
     original, copy, other = scene.thunder.takes
     assert (original.seed, copy.seed, other.seed) == (7, 7, 8) and shown(blender) == 7 and scene.thunder.active_take == 1
     assert copy.kind == "DUPLICATED" and copy.name == "Take 1b" and copy.note == "softer" and copy.action != original.action
-    assert keys(room, copy) == before and copy.edited
-    sources = room("scene.takes.provenance")
-    assert (sources.load(copy.action).motion.jaw == sources.load(original.action).motion.jaw).all()
-    curve = next(c for c in room("scene.host.compat").all_curves(copy.action) if len(c.keyframe_points) > 5)
+    assert keys(copy) == before and copy.edited
+    assert (provenance.load(copy.action).motion.jaw == provenance.load(original.action).motion.jaw).all()
+    curve = next(c for c in compat.all_curves(copy.action) if len(c.keyframe_points) > 5)
     curve.keyframe_points[9].co[1] = 0.111
-    assert keys(room, original) == before
+    assert keys(original) == before
     blender.ops.thunder.duplicate_take(index=1)
     assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 1b", "Take 1c", "Take 2"]
     scene.thunder.takes[0].name = "Warm smile"
@@ -223,38 +229,38 @@ def test_a_duplicate_has_the_edits_and_leaves_the_original_alone(blender, room, 
     assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 1b", "Take 1c", "Take 2"]
 
 
-def test_deleting_the_shown_take_shows_the_next_and_undo_brings_it_back(blender, room, core, stage):
+def test_deleting_the_shown_take_shows_the_next_and_undo_brings_it_back(blender, stage):
     scene = stage[0]
     for seed, score in ((1, 90), (2, 80), (3, 70)):
-        enter(room, core, stage, seed=seed, score=score)
+        enter(stage, seed=seed, score=score)
     blender.ops.thunder.select_take(index=1)
     blender.ops.ed.undo_push(message="before")
     actions = sorted(action.name for action in blender.data.actions)
-    before = keys(room, scene.thunder.takes[1])
+    before = keys(scene.thunder.takes[1])
     blender.ops.thunder.delete_take()
     blender.ops.ed.undo_push(message="delete")
-    assert seeds(blender, room) == [1, 3] and shown(blender) == 3
+    assert seeds(blender) == [1, 3] and shown(blender) == 3
     assert len(blender.data.actions) == len(actions) * 2 // 3
     blender.ops.ed.undo()
     scene = blender.context.scene
     assert sorted(action.name for action in blender.data.actions) == actions
-    assert seeds(blender, room) == [1, 2, 3] and shown(blender) == 2 and keys(room, scene.thunder.takes[1]) == before
+    assert seeds(blender) == [1, 2, 3] and shown(blender) == 2 and keys(scene.thunder.takes[1]) == before
     blender.ops.ed.redo()
-    assert seeds(blender, room) == [1, 3] and shown(blender) == 3
+    assert seeds(blender) == [1, 3] and shown(blender) == 3
 
 
-def test_deleting_the_last_take_gives_the_head_back(blender, room, core, stage):
+def test_deleting_the_last_take_gives_the_head_back(blender, stage):
     scene, rig = stage
     rig.keys.key_blocks["browInnerUp"].value = 0.4
-    enter(room, core, stage, seed=1)
+    enter(stage, seed=1)
     blender.ops.thunder.select_take(index=0)
     blender.ops.thunder.delete_take()
     assert not scene.thunder.takes and not blender.data.actions
     assert rig.keys.key_blocks["browInnerUp"].value == pytest.approx(0.4)
 
 
-def test_an_action_that_something_else_uses_survives_its_take(blender, room, core, stage):
-    entry = enter(room, core, stage, seed=1)
+def test_an_action_that_something_else_uses_survives_its_take(blender, stage):
+    entry = enter(stage, seed=1)
     name = entry.action.name
     other = blender.data.objects.new("other", None)
     other.animation_data_create().nla_tracks.new().strips.new("used", 1, entry.action)
@@ -262,15 +268,15 @@ def test_an_action_that_something_else_uses_survives_its_take(blender, room, cor
     assert name in blender.data.actions and not stage[0].thunder.takes
 
 
-def test_deleting_many_spares_what_the_animator_touched(blender, room, core, stage):
+def test_deleting_many_spares_what_the_animator_touched(blender, stage):
     scene = stage[0]
     for seed in range(1, 7):
-        enter(room, core, stage, seed=seed, score=100 - seed)
+        enter(stage, seed=seed, score=100 - seed)
     entries = scene.thunder.takes
     entries[0].star = True
     entries[1].note = "calm"
     entries[2].name = "The one"
-    room("scene.host.compat").all_curves(entries[3].action)[0].keyframe_points[0].co[1] += 0.2
+    compat.all_curves(entries[3].action)[0].keyframe_points[0].co[1] += 0.2
     blender.ops.thunder.select_take(index=5)
     blender.ops.thunder.delete_takes(which="UNSTARRED")
     assert [entry.seed for entry in scene.thunder.takes] == [1, 2, 3, 4] and shown(blender) is None
@@ -279,19 +285,19 @@ def test_deleting_many_spares_what_the_animator_touched(blender, room, core, sta
     assert [entry.seed for entry in scene.thunder.takes] == [1, 2, 4]
 
 
-def test_hiding_the_shown_take_shows_the_next_and_loses_nothing(blender, room, core, stage):
+def test_hiding_the_shown_take_shows_the_next_and_loses_nothing(blender, stage):
     scene = stage[0]
     for seed, score in ((1, 90), (2, 80)):
-        enter(room, core, stage, seed=seed, score=score)
+        enter(stage, seed=seed, score=score)
     blender.ops.thunder.select_take(index=0)
     blender.ops.thunder.hide_take()
-    assert seeds(blender, room) == [2] and shown(blender) == 2 and len(scene.thunder.takes) == 2
+    assert seeds(blender) == [2] and shown(blender) == 2 and len(scene.thunder.takes) == 2
     blender.ops.thunder.hide_take(index=0)
-    assert seeds(blender, room) == [1, 2]
+    assert seeds(blender) == [1, 2]
 
 
-def test_a_name_goes_to_the_action_and_back_to_the_number(blender, room, core, stage):
-    entry = enter(room, core, stage, seed=5)
+def test_a_name_goes_to_the_action_and_back_to_the_number(blender, stage):
+    entry = enter(stage, seed=5)
     assert entry.name == "Take 1"
     entry.name = "Warm smile"
     assert entry.action.name == "voice · Warm smile"
@@ -299,68 +305,67 @@ def test_a_name_goes_to_the_action_and_back_to_the_number(blender, room, core, s
     assert entry.name == "Take 1" and entry.action.name == "voice · Take 1"
 
 
-def test_takes_are_numbered_for_each_head_and_voice_and_keep_their_numbers(blender, room, core, stage):
+def test_takes_are_numbered_for_each_head_and_voice_and_keep_their_numbers(blender, stage):
     scene, rig = stage
     for seed, voice in ((7, "one"), (8, "one"), (9, "two")):
-        enter(room, core, stage, seed=seed, voice=voice)
+        enter(stage, seed=seed, voice=voice)
     blender.ops.thunder.add_head()
-    other = room("scene.heads.head").resolve(blender.context.object)
-    enter(room, core, (scene, other), seed=7, voice="one")
+    other = head.resolve(blender.context.object)
+    enter((scene, other), seed=7, voice="one")
     assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 2", "Take 1", "Take 1"]
     scene.thunder.head = rig.mesh
     scene.thunder.takes[1].name = "Warm"
     blender.ops.thunder.delete_take(index=0)
-    assert enter(room, core, stage, seed=10, voice="one").name == "Take 3"
+    assert enter(stage, seed=10, voice="one").name == "Take 3"
     assert [entry.name for entry in scene.thunder.takes] == ["Warm", "Take 1", "Take 1", "Take 3"]
 
 
-def test_what_is_generated_anew_replaces_takes_without_names_of_their_own(blender, room, core, stage):
+def test_what_is_generated_anew_replaces_takes_without_names_of_their_own(blender, stage):
     """Also takes of files that called them by their seeds."""
     scene, rig = stage
-    takes = room("scene.takes.take_list")
     for seed in range(1, 7):
-        enter(room, core, stage, seed=seed)
+        enter(stage, seed=seed)
     entries = scene.thunder.takes
     for place, name in ((0, "1"), (1, "2.2"), (2, "Warm"), (3, "44")):  # as an earlier version has left them
         entries[place].number, entries[place].name = 0, name
     entries[4].name = "Take 4"
-    assert [takes.is_replaceable(entry) for entry in entries] == [True, True, False, False, False, True]
-    made = enter(room, core, stage, seed=1)
-    for _ in takes.forget_replaced(scene, rig, "voice", {made.action.name}):
+    assert [takes_take_list.is_replaceable(entry) for entry in entries] == [True, True, False, False, False, True]
+    made = enter(stage, seed=1)
+    for _ in takes_take_list.forget_replaced(scene, rig, "voice", {made.action.name}):
         pass
     assert [entry.name for entry in entries] == ["Warm", "44", "Take 4", "Take 7"]
     entries[0].name = ""
-    assert entries[0].name == "Take 8" and takes.is_replaceable(entries[0])
+    assert entries[0].name == "Take 8" and takes_take_list.is_replaceable(entries[0])
 
 
-def test_the_tooltip_of_a_take_tells_its_seed_and_what_was_done_with_it(blender, room, core, stage):
-    entry = enter(room, core, stage, seed=7301, score=83.26)
+def test_the_tooltip_of_a_take_tells_its_seed_and_what_was_done_with_it(blender, stage):
+    entry = enter(stage, seed=7301, score=83.26)
     entry.note = "softer"
     first, score, note = entry.tooltip.splitlines()
     assert first.startswith("Sampled from the voice, seed 7301") and score == "Lip-Sync 83.3 of 100" and note == "Note: softer"
     assert entry.action["thunder"]["seed"] == 7301
 
 
-def test_takes_that_are_listed_again_keep_the_names_they_were_given(blender, room, core, stage):
+def test_takes_that_are_listed_again_keep_the_names_they_were_given(blender, stage):
     scene, rig = stage
     for seed in (1, 2, 3):
-        enter(room, core, stage, seed=seed)
+        enter(stage, seed=seed)
     entries = scene.thunder.takes
     entries[0].name = "Warm smile"
     for entry in (entries[1], entries[2]):
-        room("scene.takes.take_list").name_action(entry, None)
+        takes_take_list.name_action(entry, None)
     entries[2].action.name = "voice · seed 3"  # as an earlier version called it
     entries.clear()
-    assert room("scene.takes.take_list").adopt(scene, rig) == 3
+    assert takes_take_list.adopt(scene, rig) == 3
     names = {entry.seed: entry.name for entry in entries}
     assert names.keys() == {1, 2, 3} and names[1] == "Warm smile" and names[2] != names[3]
     assert all(names[seed].startswith("Take ") for seed in (2, 3))
 
 
-def test_marks_survive_saving_and_undo(blender, room, core, stage, tmp_path):
+def test_marks_survive_saving_and_undo(blender, stage, tmp_path):
     scene = stage[0]
     for seed in (1, 2):
-        enter(room, core, stage, seed=seed)
+        enter(stage, seed=seed)
     blender.ops.ed.undo_push(message="before")
     blender.ops.thunder.star_take(index=1)
     blender.ops.ed.undo_push(message="star")
@@ -378,12 +383,12 @@ def test_marks_survive_saving_and_undo(blender, room, core, stage, tmp_path):
     assert [first.made, second.made] == made and blender.context.scene.thunder.sort == "TIME"
 
 
-def test_takes_come_along_with_an_appended_scene(blender, room, core, stage, tmp_path):
+def test_takes_come_along_with_an_appended_scene(blender, stage, tmp_path):
     scene, rig = stage
     for seed in (1, 2):
-        enter(room, core, stage, seed=seed)
+        enter(stage, seed=seed)
     scene.thunder.takes[1].star = True
-    before = keys(room, scene.thunder.takes[1])
+    before = keys(scene.thunder.takes[1])
     blender.ops.thunder.select_take(index=1)
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
@@ -391,16 +396,15 @@ def test_takes_come_along_with_an_appended_scene(blender, room, core, stage, tmp
         here.scenes = ["Scene"]
     appended = here.scenes[0]
     assert [entry.seed for entry in appended.thunder.takes] == [1, 2] and appended.thunder.takes[1].star
-    assert keys(room, appended.thunder.takes[1]) == before
-    assert room("scene.takes.provenance").load(appended.thunder.takes[0].action).motion.frames == 75
+    assert keys(appended.thunder.takes[1]) == before
+    assert provenance.load(appended.thunder.takes[0].action).motion.frames == 75
     blender.context.window_manager  # the file's only window keeps its own scene
-    takes = room("scene.takes.take_list")
-    assert takes.shown_index(appended.thunder) == 1
-    room("scene.animation.display").show(takes.rig_of(appended, appended.thunder.takes[0]), appended.thunder.takes[0])
-    assert takes.shown_index(appended.thunder) == 0
+    assert takes_take_list.shown_index(appended.thunder) == 1
+    display.show(takes_take_list.rig_of(appended, appended.thunder.takes[0]), appended.thunder.takes[0])
+    assert takes_take_list.shown_index(appended.thunder) == 0
 
 
-def test_around_a_take_what_the_animator_does_not_key_stands_as_it_stood(blender, room, core, stage):
+def test_around_a_take_what_the_animator_does_not_key_stands_as_it_stood(blender, stage):
     scene, rig = stage
     smile = rig.keys.key_blocks["mouthSmileLeft"]
     for frame, value in ((1, 0.0), (20, 0.5)):
@@ -409,7 +413,7 @@ def test_around_a_take_what_the_animator_does_not_key_stands_as_it_stood(blender
     rig.keys.key_blocks["mouthFunnel"].value = 0.25
     rig.armature.pose.bones["jaw"].rotation_euler[0] = 0.05
     rig.armature.keyframe_insert("location", frame=1)
-    entry = enter(room, core, stage, start=101.0, seed=1)
+    entry = enter(stage, start=101.0, seed=1)
     names = sorted(action.name for action in blender.data.actions)
     blender.ops.thunder.select_take(index=0)
 
@@ -422,21 +426,21 @@ def test_around_a_take_what_the_animator_does_not_key_stands_as_it_stood(blender
     for frame in (20, 80, 300):  # beyond the frames on which the take leads in and out
         assert seen(frame) == pytest.approx([0.5, 0.25, 0.0, 0.05], abs=1e-5), frame
     assert seen(110) == pytest.approx([0.0, 0.0, 0.3, 0.2], abs=1e-4)
-    clock = room("scene.takes.provenance").clock_of(entry.action)
-    motion = room("thunder_core.progress").result(room("scene.animation.reading").read(rig, room("scene.heads.head").channel_names(), clock, 3.0))
-    assert motion.expression[10, room("scene.heads.head").channel_names().index("mouthPucker")] == pytest.approx(0.3, abs=1e-4)
+    clock = provenance.clock_of(entry.action)
+    motion = progress.result(reading.read(rig, head.channel_names(), clock, 3.0))
+    assert motion.expression[10, head.channel_names().index("mouthPucker")] == pytest.approx(0.3, abs=1e-4)
     blender.ops.thunder.select_take(index=-1)
     assert sorted(action.name for action in blender.data.actions) == names
     assert not any(len(block.animation_data.nla_tracks) for block in rig.targets)
     assert seen(300) == pytest.approx([0.5, 0.25, 0.0, 0.05], abs=1e-5)
 
 
-def test_takes_appended_with_their_actions_are_listed_for_the_head_that_is_there(blender, room, core, stage, tmp_path):
+def test_takes_appended_with_their_actions_are_listed_for_the_head_that_is_there(blender, stage, tmp_path):
     scene, rig = stage
     for seed in (1, 2):
-        enter(room, core, stage, seed=seed, start=11.0)
-    wanted = [action.name for entry in scene.thunder.takes for action in room("scene.animation.display").actions_of(entry)]
-    before = [keys(room, entry) for entry in scene.thunder.takes]
+        enter(stage, seed=seed, start=11.0)
+    wanted = [action.name for entry in scene.thunder.takes for action in display.actions_of(entry)]
+    before = [keys(entry) for entry in scene.thunder.takes]
     assert not blender.ops.thunder.adopt_takes.poll()
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
@@ -447,10 +451,10 @@ def test_takes_appended_with_their_actions_are_listed_for_the_head_that_is_there
     entries = blender.context.scene.thunder.takes
     assert sorted(entry.seed for entry in entries) == [1, 2] and {entry.voice for entry in entries} == {"voice"}
     assert {(entry.first, entry.last) for entry in entries} == {(11, 85)}
-    assert [keys(room, entry) for entry in sorted(entries, key=lambda entry: entry.seed)] == before
+    assert [keys(entry) for entry in sorted(entries, key=lambda entry: entry.seed)] == before
     blender.ops.thunder.select_take(index=0)
     blender.context.scene.frame_set(30)
-    rig = room("scene.heads.head").find(blender.context.scene)
+    rig = head.find(blender.context.scene)
     assert rig.armature.pose.bones["jaw"].rotation_euler[0] == pytest.approx(0.2, abs=1e-4)
     assert not blender.ops.thunder.adopt_takes.poll()
 
@@ -458,14 +462,14 @@ def test_takes_appended_with_their_actions_are_listed_for_the_head_that_is_there
 # ---- speed, and what the list knows
 
 
-def test_switching_a_minute_takes_less_than_30_ms(blender, room, core, stage):
+def test_switching_a_minute_takes_less_than_30_ms(blender, stage):
     scene, rig = stage
     scene.render.fps = 30
     for seed in (1, 2):
-        made = performance(room, core, seconds=60.0, seed=seed)
+        made = performance(seconds=60.0, seed=seed)
         made.motion.expression[:] = np.random.default_rng(seed).random(made.motion.expression.shape) * 0.3
-        clock = room("scene.animation.timing").Clock.of(scene, 1.0)
-        room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock, f"take {seed}"), made, "voice", clock)
+        clock = timing.Clock.of(scene, 1.0)
+        takes_take_list.add_to_list(scene, rig, key(rig, made, clock, f"take {seed}"), made, "voice", clock)
     spent = []
     for turn in range(10):
         began = time.process_time()  # not the clock: on a busy machine that counts what others do
@@ -476,24 +480,23 @@ def test_switching_a_minute_takes_less_than_30_ms(blender, room, core, stage):
     keeps(0.03, sorted(spent)[5], "switching a minute, median")
 
 
-def test_the_list_learns_of_an_edit_when_it_is_quiet_and_in_small_pieces(blender, room, core, stage):
+def test_the_list_learns_of_an_edit_when_it_is_quiet_and_in_small_pieces(blender, stage):
     scene, rig = stage
-    edits = room("scene.takes.edit_watch")
-    entry = enter(room, core, stage, seed=1, seconds=20.0)
+    entry = enter(stage, seed=1, seconds=20.0)
     blender.ops.thunder.select_take(index=0)
     blender.context.view_layer.update()
-    settle(edits)
-    assert not edits.is_known(entry)
-    curve = next(c for c in room("scene.host.compat").all_curves(entry.action) if len(c.keyframe_points) > 5)
+    settle(edit_watch)
+    assert not edit_watch.is_known(entry)
+    curve = next(c for c in compat.all_curves(entry.action) if len(c.keyframe_points) > 5)
     was = curve.keyframe_points[4].co[1]
     for value, edited in ((0.9, True), (was, False)):
         curve.keyframe_points[4].co[1] = value
         curve.update()
         entry.action.update_tag()
         blender.context.view_layer.update()
-        assert edits._waiting  # seen, and left alone for now
-        keeps(0.05, settle(edits), "looking for edits")
-        assert edits.is_known(entry) == edited
+        assert edit_watch._waiting  # seen, and left alone for now
+        keeps(0.05, settle(edit_watch), "looking for edits")
+        assert edit_watch.is_known(entry) == edited
 
 
 def settle(edits):
@@ -508,16 +511,15 @@ def settle(edits):
     raise AssertionError("the watch does not end")
 
 
-def test_what_is_known_of_edits_is_not_carried_into_another_file(blender, room, core, stage, tmp_path):
-    edits = room("scene.takes.edit_watch")
-    entry = enter(room, core, stage, seed=1)
-    room("scene.host.compat").all_curves(entry.action)[0].keyframe_points[0].co[1] += 0.3
+def test_what_is_known_of_edits_is_not_carried_into_another_file(blender, stage, tmp_path):
+    entry = enter(stage, seed=1)
+    compat.all_curves(entry.action)[0].keyframe_points[0].co[1] += 0.3
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "edited.blend"))
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "edited.blend"))
     entry = blender.context.scene.thunder.takes[0]
-    assert not edits.is_known(entry)
-    settle(edits)
-    assert edits.is_known(entry)
+    assert not edit_watch.is_known(entry)
+    settle(edit_watch)
+    assert edit_watch.is_known(entry)
 
 
 # ---- which take is the shown one
@@ -530,50 +532,49 @@ def refused(blender, operator, **how):
     return str(failed.value)
 
 
-def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, room, core, stage):
+def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, stage):
     scene, rig = stage
-    enter(room, core, stage, seed=1)
+    enter(stage, seed=1)
     blender.ops.thunder.select_take(index=0)
     blender.ops.thunder.add_head()
-    other = room("scene.heads.head").resolve(blender.context.object)
-    enter(room, core, (scene, other), seed=2)
+    other = head.resolve(blender.context.object)
+    enter((scene, other), seed=2)
     scene.thunder.head = other.mesh
-    takes = room("scene.takes.take_list")
-    assert seeds(blender, room) == [2] and scene.thunder.active_take == -1 and takes.shown_take(scene.thunder) is None
+    assert seeds(blender) == [2] and scene.thunder.active_take == -1 and takes_take_list.shown_take(scene.thunder) is None
     actions = {action.name for action in blender.data.actions}
     for operator in ("commit_take", "reset_shape", "add_closure", "keep_frames", "resample_rest", "add_transcript", "add_cut"):
         assert "No take is shown: choose one in the list first" in refused(blender, operator), operator
     for operator in ("delete_take", "star_take", "duplicate_take", "hide_take"):
         assert "No take is shown" in refused(blender, operator)
     assert {action.name for action in blender.data.actions} == actions and [entry.seed for entry in scene.thunder.takes] == [1, 2]
-    assert takes.on_head(scene, rig.mesh).seed == 1 and takes.on_head(scene, other.mesh) is None
+    assert takes_take_list.on_head(scene, rig.mesh).seed == 1 and takes_take_list.on_head(scene, other.mesh) is None
     for panel in ("keep.THUNDER_PT_keep", "shape.THUNDER_PT_shape", "transcript.THUNDER_PT_transcript"):
         name, cls = panel.split(".")
-        assert not getattr(room(f"panels.{name}"), cls).poll(blender.context)
+        assert not getattr(importlib.import_module(f"thunder.panels.{name}"), cls).poll(blender.context)
     scene.thunder.head = rig.mesh
     assert shown(blender) == 1
 
 
-def test_a_take_of_another_voice_than_the_chosen_one_is_not_acted_on(blender, room, core, stage, tmp_path):
+def test_a_take_of_another_voice_than_the_chosen_one_is_not_acted_on(blender, stage, tmp_path):
     scene, rig = stage
     for seed, voice in ((1, "first"), (2, "second"), (3, "second")):
-        enter(room, core, stage, seed=seed, voice=voice)
+        enter(stage, seed=seed, voice=voice)
         (tmp_path / f"{voice}.wav").write_bytes(b"RIFF")
     scene.thunder.source, scene.thunder.sound_file = "FILE", str(tmp_path / "first.wav")
     blender.ops.thunder.select_take(index=0)
     assert shown(blender) == 1
     scene.thunder.sound_file = str(tmp_path / "second.wav")
-    assert shown(blender) is None and seeds(blender, room) == [2, 3]
+    assert shown(blender) is None and seeds(blender) == [2, 3]
     assert f"“{rig.mesh.name}” shows “{scene.thunder.takes[0].name}” of “first”, which is not in the list" in refused(blender, "commit_take")
-    assert [entry.seed for entry in room("scene.takes.mix").candidates(blender.context)] == [2, 3]
+    assert [entry.seed for entry in mix.candidates(blender.context)] == [2, 3]
     blender.ops.thunder.select_take(step=1)
     assert shown(blender) == 2
 
 
-def test_a_take_that_the_list_leaves_out_is_not_acted_on(blender, room, core, stage):
+def test_a_take_that_the_list_leaves_out_is_not_acted_on(blender, stage):
     scene, rig = stage
     for seed in (1, 2):
-        enter(room, core, stage, seed=seed)
+        enter(stage, seed=seed)
     blender.ops.thunder.select_take(index=0)
     scene.thunder.takes[1].star = True
     scene.thunder.only_starred = True
@@ -584,12 +585,12 @@ def test_a_take_that_the_list_leaves_out_is_not_acted_on(blender, room, core, st
     assert shown(blender) is None and "hidden and not in the list" in refused(blender, "commit_take")
 
 
-def test_several_heads_and_none_chosen_leaves_no_take_shown(blender, room, core, stage):
+def test_several_heads_and_none_chosen_leaves_no_take_shown(blender, stage):
     scene, rig = stage
-    enter(room, core, stage, seed=1)
+    enter(stage, seed=1)
     blender.ops.thunder.add_head()
-    other = room("scene.heads.head").resolve(blender.context.object)
-    enter(room, core, (scene, other), seed=2)
+    other = head.resolve(blender.context.object)
+    enter((scene, other), seed=2)
     for index in (0, 1):
         blender.ops.thunder.select_take(index=index)
     scene.thunder.head = None
@@ -599,11 +600,11 @@ def test_several_heads_and_none_chosen_leaves_no_take_shown(blender, room, core,
     assert shown(blender) == 2
 
 
-def test_an_empty_list_says_why_and_what_to_do(blender, room, core, stage):
+def test_an_empty_list_says_why_and_what_to_do(blender, stage):
     scene, _ = stage
-    why = room("scene.takes.browsing").why_empty
+    why = browsing.why_empty
     assert "Generate Takes" in why(blender.context)
-    enter(room, core, stage, seed=1)
+    enter(stage, seed=1)
     scene.thunder.only_starred = True
     assert "filter" in why(blender.context)
     scene.thunder.only_starred = False
@@ -611,8 +612,8 @@ def test_an_empty_list_says_why_and_what_to_do(blender, room, core, stage):
     assert "choose others" in why(blender.context)
 
 
-def test_scores_that_round_to_one_number_show_a_decimal(room):
-    tied = room("panels.take_list").tied
+def test_scores_that_round_to_one_number_show_a_decimal():
+    tied = panels_take_list.tied
     assert tied([77.42, 77.12, 64.0, float("nan")]) == {77}
     assert tied([77.42, 77.44, 64.0]) == set()  # a decimal tells nothing either
     assert tied([76.6, 77.4, 78.0]) == {77}

@@ -6,13 +6,19 @@ import re
 import numpy as np
 import pytest
 from performances import key, performance
+from thunder.scene.animation import display, reading, timing
+from thunder.scene.heads import character, drivers, head as head_module, mapping_table, presets
+from thunder.scene.host import compat
+from thunder.scene.takes import take_list
+from thunder.thunder_core import errors, progress, types
+from thunder.thunder_core.face import conventions, mapping
 
 SIDES = ("Left", "Right")
 
 
-def own_channels(room, core):
+def own_channels():
     """The 44 channels of a motion and ARKit's eleven derived keys."""
-    return (*room("scene.heads.head").channel_names(), *core("face.mapping").DERIVED)
+    return (*head_module.channel_names(), *mapping.DERIVED)
 
 
 def short(name):
@@ -70,8 +76,7 @@ def deform(mesh, armature):
     mesh.modifiers.new("Armature", "ARMATURE").object = armature
 
 
-def test_every_convention_is_found_by_its_own_names(blender, room, core):
-    conventions = core("face.conventions")
+def test_every_convention_is_found_by_its_own_names(blender):
     assert {c.name for c in conventions.conventions()} >= {
         "arkit", "ict_facekit", "faceit", "ready_player_me", "mpfb", "reallusion_cc3", "reallusion_cc3_explus", "reallusion_cc4",
         "metahuman", "vrm"}
@@ -84,11 +89,11 @@ def test_every_convention_is_found_by_its_own_names(blender, room, core):
 
 
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
-def test_arkit_is_found_in_its_common_spellings(blender, room, core, spell):
-    names = own_channels(room, core)
+def test_arkit_is_found_in_its_common_spellings(blender, spell):
+    names = own_channels()
     hero = grid_mesh(blender, "Hero", [spell(name) for name in names])
-    rig = room("scene.heads.head").find(blender.context.scene)
-    assert rig.mesh == hero and set(rig.channels) == set(room("scene.heads.head").channel_names())
+    rig = head_module.find(blender.context.scene)
+    assert rig.mesh == hero and set(rig.channels) == set(head_module.channel_names())
     assert rig.driver.used == set(names)
     by_source = {source: rig.driver.tracks[track].path for source, track, _ in rig.driver.parts}
     for name in names:
@@ -99,34 +104,34 @@ def test_arkit_is_found_in_its_common_spellings(blender, room, core, spell):
     (["Wave", "Key 1", "A", "b"], "no shape keys that Thunder knows"),
     (["mouthPucker", "eyeBlinkLeft"], "has no jaw"),
 ])
-def test_what_is_no_face_is_refused_with_a_reason(blender, room, core, names, said):
+def test_what_is_no_face_is_refused_with_a_reason(blender, names, said):
     blender.context.scene.thunder.head = grid_mesh(blender, "Hero", names)
-    with pytest.raises(core("errors").BadHead, match=said):
-        room("scene.heads.head").find(blender.context.scene)
+    with pytest.raises(errors.BadHead, match=said):
+        head_module.find(blender.context.scene)
 
 
 # ---- driven whole, and read back
 
 
-def take(room, core, blender, rig, **how):
+def take(blender, rig, **how):
     """A take keyed and shown on a rig at 25 fps from frame 1: (performance, entry)."""
     scene = blender.context.scene
     scene.render.fps = 25
-    made = performance(room, core, **how)
-    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
-    actions = key(room, rig, made, clock, f"take {made.seed}")
-    entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "voice", clock)
-    room("scene.animation.display").show(rig, entry)
+    made = performance(**how)
+    clock = timing.Clock.of(scene, 1.0)
+    actions = key(rig, made, clock, f"take {made.seed}")
+    entry = take_list.add_to_list(scene, rig, actions, made, "voice", clock)
+    display.show(rig, entry)
     return made, entry
 
 
-def read(room, blender, rig, seconds=3.0):
-    clock = room("scene.animation.timing").Clock.of(blender.context.scene, 1.0)
-    steps = room("scene.animation.reading").read(rig, room("scene.heads.head").channel_names(), clock, seconds)
-    return room("thunder_core.progress").result(steps)
+def read(blender, rig, seconds=3.0):
+    clock = timing.Clock.of(blender.context.scene, 1.0)
+    steps = reading.read(rig, head_module.channel_names(), clock, seconds)
+    return progress.result(steps)
 
 
-def test_several_meshes_are_driven_together_and_read_back_as_one(blender, room, core):
+def test_several_meshes_are_driven_together_and_read_back_as_one(blender):
     names = ["jawOpen", "mouthClose", "mouthPucker", "browInnerUp", "eyeBlinkLeft", "eyeBlinkRight"]
     face = grid_mesh(blender, "Face", names)
     teeth = grid_mesh(blender, "Teeth", ["jawOpen"], at=(0.0, 0.02, 0.0), size=0.05)
@@ -137,26 +142,26 @@ def test_several_meshes_are_driven_together_and_read_back_as_one(blender, room, 
     scene = blender.context.scene
     for chosen in (teeth, lashes, armature, face):
         scene.thunder.head = chosen
-        rig = room("scene.heads.head").find(scene)
+        rig = head_module.find(scene)
         assert rig.mesh == face
     assert {target.name for target in rig.targets} == {
         face.data.shape_keys.name, teeth.data.shape_keys.name, lashes.data.shape_keys.name, armature.name}
-    made, entry = take(room, core, blender, rig, closed_at=(1.0,))
+    made, entry = take(blender, rig, closed_at=(1.0,))
     scene.frame_set(11)
     opened = face.data.shape_keys.key_blocks["jawOpen"].value
     assert opened == pytest.approx(0.2 / 0.3, abs=1e-4)
     assert teeth.data.shape_keys.key_blocks["jawOpen"].value == pytest.approx(opened)
     assert abs(armature.pose.bones["Head"].matrix_basis.to_euler().z) + abs(armature.pose.bones["Head"].matrix_basis.to_euler().y) > 0.01
-    motion = read(room, blender, rig)
+    motion = read(blender, rig)
     assert np.abs(motion.jaw - made.motion.jaw).max() < 1e-4 and np.abs(motion.head - made.motion.head).max() < 1e-4
     column = made.channels.index("browInnerUp")
     assert np.abs(motion.expression[:, column] - made.motion.expression[:, column]).max() < 1e-4
-    room("scene.animation.display").show_own(rig)
+    display.show_own(rig)
     assert all(target.animation_data.action is None for target in rig.targets)
     assert teeth.data.shape_keys.key_blocks["jawOpen"].value == 0.0
 
 
-def test_a_take_on_several_meshes_is_committed_whole_and_undone(blender, room, core):
+def test_a_take_on_several_meshes_is_committed_whole_and_undone(blender):
     face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
     teeth = grid_mesh(blender, "Teeth", ["jawOpen"], size=0.05)
     parent = blender.data.objects.new("Hero", None)
@@ -167,18 +172,18 @@ def test_a_take_on_several_meshes_is_committed_whole_and_undone(blender, room, c
     own = teeth.data.shape_keys.animation_data.action
     scene = blender.context.scene
     scene.thunder.head = face
-    rig = room("scene.heads.head").find(scene)
-    take(room, core, blender, rig)
+    rig = head_module.find(scene)
+    take(blender, rig)
     blender.ops.thunder.commit_take()
     for keys in (face.data.shape_keys, teeth.data.shape_keys):
-        curves = {curve.data_path: curve for curve in room("scene.host.compat").curves_for(keys)}
+        curves = {curve.data_path: curve for curve in compat.curves_for(keys)}
         assert curves['key_blocks["jawOpen"].value'].evaluate(11) == pytest.approx(0.2 / 0.3, abs=0.02)
-    moved = {curve.data_path: curve for curve in room("scene.host.compat").curves_for(teeth.data.shape_keys)}
+    moved = {curve.data_path: curve for curve in compat.curves_for(teeth.data.shape_keys)}
     assert moved['key_blocks["jawOpen"].value'].evaluate(500) == pytest.approx(0.3)
     assert own.name in blender.data.actions and own != teeth.data.shape_keys.animation_data.action
 
 
-def test_a_jaw_of_bone_turns_about_the_heads_own_axes(blender, room, core):
+def test_a_jaw_of_bone_turns_about_the_heads_own_axes(blender):
     """Whichever way the bone lies: its tip goes down, and the motion is read back from it."""
     face = grid_mesh(blender, "Face", ["mouthPucker", "browInnerUp", "eyeBlinkLeft"])
     armature = rig_with(blender, {
@@ -187,41 +192,41 @@ def test_a_jaw_of_bone_turns_about_the_heads_own_axes(blender, room, core):
         "RightEye": ((-0.03, -0.08, 0.05), (-0.03, -0.1, 0.05), "Head")})
     deform(face, armature)
     blender.context.scene.thunder.head = face
-    rig = room("scene.heads.head").find(blender.context.scene)
-    plan = room("scene.heads.character").plan_of(face)
+    rig = head_module.find(blender.context.scene)
+    plan = character.plan_of(face)
     assert (plan.forward, plan.up) == ("-Y", "Z")
     assert {rule.joint for rule in plan.joints} == {"jaw", "neck", "eye_left", "eye_right"}
     before = (armature.matrix_world @ armature.pose.bones["Jaw"].tail).copy()
-    made, _ = take(room, core, blender, rig, closed_at=())
+    made, _ = take(blender, rig, closed_at=())
     blender.context.scene.frame_set(11)
     blender.context.view_layer.update()
     head = armature.pose.bones["Head"].matrix @ armature.data.bones["Head"].matrix_local.inverted()
     after = head.inverted() @ armature.pose.bones["Jaw"].tail
     assert after.z < before.z - 0.015 and abs(after.x - before.x) < 1e-6
-    motion = read(room, blender, rig)
+    motion = read(blender, rig)
     for part in ("jaw", "head", "eyes"):
         assert np.abs(getattr(motion, part) - getattr(made.motion, part)).max() < 1e-4
 
 
-def test_a_jaw_of_bone_closes_the_lips_where_no_shape_does(blender, room, core):
+def test_a_jaw_of_bone_closes_the_lips_where_no_shape_does(blender):
     face = grid_mesh(blender, "Face", ["mouthPucker", "browInnerUp"])
     armature = rig_with(blender, {"Head": ((0, 0, -0.1), (0, 0, 0.1), None), "jaw": ((0, 0, 0), (0, -0.1, 0), "Head")})
     deform(face, armature)
-    rig = room("scene.heads.head").find(blender.context.scene)
-    names = room("scene.heads.head").channel_names()
-    motion = core("types").Motion(np.zeros((2, len(names)), np.float32), np.array([[0.2, 0, 0]] * 2, np.float32))
+    rig = head_module.find(blender.context.scene)
+    names = head_module.channel_names()
+    motion = types.Motion(np.zeros((2, len(names)), np.float32), np.array([[0.2, 0, 0]] * 2, np.float32))
     motion.expression[1, names.index("mouthClose")] = 0.2 / 0.3
     values = rig.driver.drive(motion, names)
     turn = next(turn for turn in rig.driver.turns if rig.driver.tracks[turn.first].group == "jaw")
     angle = np.abs(values[:, turn.first:turn.first + turn.length] - np.array(
-        core("face.mapping").rotation_rest(turn.mode))).max(axis=1)
+        mapping.rotation_rest(turn.mode))).max(axis=1)
     assert angle[0] > 0.05 and angle[1] < 1e-6
     back = rig.driver.read(values, names)
     assert back.jaw[0, 0] == pytest.approx(0.2, abs=1e-4) and abs(back.jaw[1, 0]) < 1e-4
 
 
 @pytest.mark.parametrize("forward, up", [("-Y", "Z"), ("Z", "Y"), ("Y", "Z"), ("X", "Z")])
-def test_a_characters_facing_is_found_from_its_eyes(blender, room, forward, up):
+def test_a_characters_facing_is_found_from_its_eyes(blender, forward, up):
     axes = {"X": (1, 0, 0), "-X": (-1, 0, 0), "Y": (0, 1, 0), "-Y": (0, -1, 0), "Z": (0, 0, 1)}
     f, u = np.array(axes[forward], float), np.array(axes[up], float)
     left = np.cross(u, f)
@@ -234,7 +239,7 @@ def test_a_characters_facing_is_found_from_its_eyes(blender, room, forward, up):
         "eye.L": (at(0.03, 0.05, 0.08), at(0.03, 0.05, 0.1), "neck"), "eye.R": (at(-0.03, 0.05, 0.08), at(-0.03, 0.05, 0.1), "neck")})
     face = grid_mesh(blender, "Face", ["mouthPucker", "mouthClose"])
     deform(face, armature)
-    plan = room("scene.heads.character").plan_of(face)
+    plan = character.plan_of(face)
     assert (plan.forward, plan.up) == (forward, up)
 
 
@@ -266,60 +271,59 @@ def control_rig(blender, face):
     return controls
 
 
-def test_driven_keys_are_moved_by_the_controls_that_drive_them(blender, room, core):
+def test_driven_keys_are_moved_by_the_controls_that_drive_them(blender):
     face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker", "mouthSmileLeft", "mouthFrownLeft", "mouthClose"])
     controls = control_rig(blender, face)
     scene = blender.context.scene
     scene.thunder.head = face
-    rig = room("scene.heads.head").find(scene)
+    rig = head_module.find(scene)
     assert controls in rig.targets and face.data.shape_keys in rig.targets  # mouthClose moves freely
-    room("scene.heads.head").check_animatable(rig)
-    by_source = {rule.source: rule for rule in room("scene.heads.character").plan_of(face).rules}
+    head_module.check_animatable(rig)
+    by_source = {rule.source: rule for rule in character.plan_of(face).rules}
     assert by_source["jawOpen"].target.name == "jaw" and by_source["jawOpen"].weight == pytest.approx(10.0, rel=1e-3)
     assert by_source["mouthSmileLeft"].weight == pytest.approx(0.02, rel=1e-3)
     assert by_source["mouthFrownLeft"].weight == pytest.approx(-0.02, rel=1e-3)
-    made, _ = take(room, core, blender, rig, closed_at=())
+    made, _ = take(blender, rig, closed_at=())
     scene.frame_set(11)
     keys = face.data.shape_keys.evaluated_get(blender.context.evaluated_depsgraph_get()).key_blocks
     assert keys["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-3)
     assert keys["mouthPucker"].value == pytest.approx(0.3, abs=1e-3)
-    motion = read(room, blender, rig)
+    motion = read(blender, rig)
     assert np.abs(motion.jaw - made.motion.jaw).max() < 1e-3
     assert np.abs(motion.expression[:, made.channels.index("mouthPucker")] - 0.3).max() < 1e-3
 
 
-def test_properties_named_like_channels_are_a_control_rig(blender, room, core):
+def test_properties_named_like_channels_are_a_control_rig(blender):
     """A rig of sliders alone, whatever they drive."""
     rig_object = rig_with(blender, {"face": ((0, 0, 0), (0, 0, 0.1), None)}, "Sliders")
-    for name in own_channels(room, core):
+    for name in own_channels():
         rig_object.pose.bones["face"][short(name)] = 0.0
     blender.context.scene.thunder.head = rig_object
-    rig = room("scene.heads.head").find(blender.context.scene)
+    rig = head_module.find(blender.context.scene)
     assert rig.mesh == rig_object and len(rig.channels) == 44
-    take(room, core, blender, rig, closed_at=())
+    take(blender, rig, closed_at=())
     blender.context.scene.frame_set(11)
     assert rig_object.pose.bones["face"]["jawOpen"] == pytest.approx(0.2 / 0.3, abs=1e-4)
     assert rig_object.pose.bones["face"]["mouthPucker"] == pytest.approx(0.3, abs=1e-4)
-    room("scene.animation.display").show_own(rig)
+    display.show_own(rig)
     assert rig_object.pose.bones["face"]["jawOpen"] == 0.0
 
 
-def test_a_driver_that_cannot_be_followed_is_said(blender, room, core):
+def test_a_driver_that_cannot_be_followed_is_said(blender):
     face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
     curve = face.data.shape_keys.key_blocks["mouthPucker"].driver_add("value")
     curve.driver.expression = "sin(frame)"
     blender.context.scene.thunder.head = face
-    rig = room("scene.heads.head").find(blender.context.scene)
+    rig = head_module.find(blender.context.scene)
     assert "mouthPucker" not in rig.channels
-    lost = dict(core("face.conventions").missing(rig.driver.used, room("scene.heads.head").channel_names()))
+    lost = dict(conventions.missing(rig.driver.used, head_module.channel_names()))
     assert "“oo”" in lost["mouthPucker"]
 
 
-def test_a_drivers_expression_never_runs_as_code(blender, room):
+def test_a_drivers_expression_never_runs_as_code(blender):
     face = grid_mesh(blender, "Face", ["jawOpen"])
     controls = rig_with(blender, {"face": ((0, 0, 0), (0, 0, 0.1), None)}, "Controls")
     controls["jaw"] = 0.0
-    drivers = room("scene.heads.drivers")
     for expression in ("__import__('os').getcwd() and v", "v.__class__", "(lambda: v)()", "[v][0]", "v ** 10 ** 10"):
         curve = face.data.shape_keys.key_blocks["jawOpen"].driver_add("value")
         variable = curve.driver.variables.new()
@@ -333,7 +337,7 @@ def test_a_drivers_expression_never_runs_as_code(blender, room):
 
 
 @pytest.fixture
-def hero(blender, room):
+def hero(blender):
     """A character with a few ARKit keys, chosen, its mapping shown: (mesh, settings)."""
     mesh = grid_mesh(blender, "Hero", ["jawOpen", "mouthPucker", "mouthClose", "eyeBlink_L", "eyeBlink_R", "Wave"])
     settings = blender.context.scene.thunder
@@ -350,23 +354,23 @@ def values(mesh):
     return {block.name: round(block.value, 5) for block in mesh.data.shape_keys.key_blocks[1:]}
 
 
-def test_the_table_has_a_row_for_every_channel_and_an_edit_is_kept(blender, room, core, hero):
+def test_the_table_has_a_row_for_every_channel_and_an_edit_is_kept(blender, hero):
     mesh, settings = hero
     sources = [row.source for row in settings.table]
-    assert set(sources) >= set(own_channels(room, core)) and "neck" in sources and "jaw" not in sources
+    assert set(sources) >= set(own_channels()) and "neck" in sources and "jaw" not in sources
     row = settings.table[row_of(settings, "mouthSmileLeft")]
     assert row.kind == "NONE"
     row.target = "Wave"
     assert row.kind == "KEY"
     row.weight = 0.5
-    plan = room("scene.heads.character").plan_of(mesh)
+    plan = character.plan_of(mesh)
     rule = next(rule for rule in plan.rules if rule.source == "mouthSmileLeft")
     assert (rule.target.name, rule.weight, plan.name) == ("Wave", 0.5, "By Hand")
-    assert "mouthSmileLeft" in room("scene.heads.head").find(blender.context.scene).channels
-    assert room("scene.heads.mapping_table").is_current(blender.context.scene, mesh)
+    assert "mouthSmileLeft" in head_module.find(blender.context.scene).channels
+    assert mapping_table.is_current(blender.context.scene, mesh)
 
 
-def test_preview_shows_the_chosen_row_alone_and_gives_the_pose_back(blender, room, hero):
+def test_preview_shows_the_chosen_row_alone_and_gives_the_pose_back(blender, hero):
     mesh, settings = hero
     keys = mesh.data.shape_keys.key_blocks
     keys["mouthPucker"].value, keys["Wave"].value = 0.25, 0.4
@@ -383,10 +387,10 @@ def test_preview_shows_the_chosen_row_alone_and_gives_the_pose_back(blender, roo
     assert values(mesh) == before
 
 
-def test_preview_over_an_animation_gives_the_frame_back(blender, room, core, hero):
+def test_preview_over_an_animation_gives_the_frame_back(blender, hero):
     mesh, settings = hero
-    rig = room("scene.heads.head").find(blender.context.scene)
-    take(room, core, blender, rig, closed_at=())
+    rig = head_module.find(blender.context.scene)
+    take(blender, rig, closed_at=())
     blender.context.scene.frame_set(11)
     before = values(mesh)
     assert before["jawOpen"] == pytest.approx(0.2 / 0.3, abs=1e-4)
@@ -400,43 +404,41 @@ def test_preview_over_an_animation_gives_the_frame_back(blender, room, core, her
     assert values(mesh) == before
 
 
-def test_a_target_is_added_and_taken_away(blender, room, hero):
+def test_a_target_is_added_and_taken_away(blender, hero):
     mesh, settings = hero
     settings.table_index = row_of(settings, "jawOpen")
     blender.ops.thunder.add_rule()
     added = settings.table[settings.table_index]
     assert added.source == "jawOpen" and added.kind == "NONE"
     added.target, added.weight = "Wave", 0.2
-    plan = room("scene.heads.character").plan_of(mesh)
+    plan = character.plan_of(mesh)
     assert [(r.target.name, round(r.weight, 3)) for r in plan.rules if r.source == "jawOpen"] == [("jawOpen", 1.0), ("Wave", 0.2)]
     blender.ops.thunder.remove_rule()
-    plan = room("scene.heads.character").plan_of(mesh)
+    plan = character.plan_of(mesh)
     assert [r.target.name for r in plan.rules if r.source == "jawOpen"] == ["jawOpen"]
 
 
-def test_a_mapping_is_found_again_and_survives_the_file(blender, room, hero, tmp_path):
+def test_a_mapping_is_found_again_and_survives_the_file(blender, hero, tmp_path):
     mesh, settings = hero
     settings.table[row_of(settings, "mouthSmileLeft")].target = "Wave"
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "hero.blend"))
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "hero.blend"))
     mesh = blender.data.objects["Hero"]
-    character = room("scene.heads.character")
     assert any(rule.target.name == "Wave" for rule in character.plan_of(mesh).rules)
     blender.ops.thunder.find_mapping()
     assert not any(rule.target.name == "Wave" for rule in character.plan_of(mesh).rules)
 
 
-def test_a_preset_fits_a_character_whose_objects_are_called_otherwise(blender, room, core, hero):
+def test_a_preset_fits_a_character_whose_objects_are_called_otherwise(blender, hero):
     mesh, settings = hero
     settings.table[row_of(settings, "mouthSmileLeft")].target = "Wave"
     assert blender.ops.thunder.save_mapping(name="Wave smile: 1/2") == {"FINISHED"}
-    presets = room("scene.heads.presets")
     (presets.folder() / ".thunder_0-0-0.part.json").write_text("{")  # of a Blender that was killed
     assert presets.names() == ["Wave smile_ 1_2"]
     other = grid_mesh(blender, "Other", ["jawOpen", "Wave"], at=(5, 0, 0))
     settings.head = other
     blender.ops.thunder.load_mapping(name=presets.names()[0])
-    rig = room("scene.heads.head").find(blender.context.scene)
+    rig = head_module.find(blender.context.scene)
     by_the_jaw = {name + side for name in ("mouthLowerDown", "mouthUpperUp") for side in ("Left", "Right")}  # for want of keys
     assert rig.mesh == other and set(rig.channels) == {"mouthSmileLeft"} | by_the_jaw
     path = presets.folder() / "Wave smile_ 1_2.json"
@@ -446,32 +448,32 @@ def test_a_preset_fits_a_character_whose_objects_are_called_otherwise(blender, r
     path.unlink()
 
 
-def test_the_balance_of_jaw_and_lips_is_kept_and_moves_the_keys(blender, room, core):
+def test_the_balance_of_jaw_and_lips_is_kept_and_moves_the_keys(blender):
     mesh = grid_mesh(blender, "Hero", ["jawOpen", "mouthClose", "mouthLowerDownLeft", "mouthLowerDownRight"])
     settings = blender.context.scene.thunder
     settings.head = mesh
     blender.ops.thunder.show_mapping()
     plain = [(row.source, row.target, row.weight) for row in settings.table]
-    names = room("scene.heads.head").channel_names()
-    motion = core("types").Motion(np.zeros((1, len(names)), np.float32), np.array([[0.15, 0, 0]], np.float32))
+    names = head_module.channel_names()
+    motion = types.Motion(np.zeros((1, len(names)), np.float32), np.array([[0.15, 0, 0]], np.float32))
 
     def driven():
-        rig = room("scene.heads.head").find(blender.context.scene)
+        rig = head_module.find(blender.context.scene)
         values = rig.driver.drive(motion, names)[0]
         return {track.path.split('"')[1]: value for track, value in zip(rig.driver.tracks, values) if '"' in track.path}
 
     settings.balance = 1.0
     assert driven() == pytest.approx({"jawOpen": 0.75, "mouthClose": 0.25, "mouthLowerDownLeft": 0, "mouthLowerDownRight": 0})
     settings.balance = -0.5
-    lower = 0.125 * room("scene.heads.character").plan_of(mesh).lower_per_jaw
+    lower = 0.125 * character.plan_of(mesh).lower_per_jaw
     assert driven() == pytest.approx({"jawOpen": 0.375, "mouthClose": 0, "mouthLowerDownLeft": lower, "mouthLowerDownRight": lower})
     assert [(row.source, row.target, row.weight) for row in settings.table] == plain, "the table shows the rules as they are"
     settings.balance = 0.5
-    room("scene.heads.mapping_table").fill(blender.context.scene, mesh)
-    assert settings.balance == 0.5 and room("scene.heads.character").plan_of(mesh).balance == 0.5
+    mapping_table.fill(blender.context.scene, mesh)
+    assert settings.balance == 0.5 and character.plan_of(mesh).balance == 0.5
 
 
-def test_a_pose_is_learnt_and_played(blender, room, core):
+def test_a_pose_is_learnt_and_played(blender):
     """A face of bones and sliders alone, posed channel by channel."""
     armature = rig_with(blender, {
         "head": ((0, 0, 0), (0, 0, 0.1), None), "Kiefer": ((0, 0, 0), (0, -0.1, 0), "head"), "lip.T": ((0, -0.1, 0), (0, -0.12, 0), "head")},
@@ -480,7 +482,7 @@ def test_a_pose_is_learnt_and_played(blender, room, core):
     scene = blender.context.scene
     scene.thunder.head = armature
     with pytest.raises(Exception, match="no shape keys"):
-        room("scene.heads.head").find(scene)
+        head_module.find(scene)
     blender.ops.thunder.find_mapping()
     settings = scene.thunder
     jaw, lip = armature.pose.bones["Kiefer"], armature.pose.bones["lip.T"]
@@ -500,46 +502,45 @@ def test_a_pose_is_learnt_and_played(blender, room, core):
     lip.location[2] = 0.01
     armature.pose.bones["head"]["Lachen"] = 0.8
     learn("mouthPucker")
-    rig = room("scene.heads.head").find(scene)
+    rig = head_module.find(scene)
     assert rig.mesh == armature and rig.channels == ("mouthPucker",)
-    made, _ = take(room, core, blender, rig, closed_at=())
+    made, _ = take(blender, rig, closed_at=())
     scene.frame_set(11)
     assert jaw.rotation_quaternion.angle == pytest.approx(0.4 * 0.2 / 0.3, abs=1e-3)
     assert lip.location[2] == pytest.approx(0.01 * 0.3, abs=1e-5)
     assert armature.pose.bones["head"]["Lachen"] == pytest.approx(0.24, abs=1e-4)
-    motion = read(room, blender, rig)
+    motion = read(blender, rig)
     assert np.abs(motion.jaw[:, 0] - 0.2).max() < 1e-3
     assert np.abs(motion.expression[:, made.channels.index("mouthPucker")] - 0.3).max() < 1e-3
-    room("scene.animation.display").show_own(rig)
+    display.show_own(rig)
     assert jaw.rotation_quaternion.angle == pytest.approx(0.0, abs=1e-6) and lip.location[2] == 0.0
 
 
-def test_the_animators_choice_of_objects_is_kept(blender, room):
+def test_the_animators_choice_of_objects_is_kept(blender):
     face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
     near = grid_mesh(blender, "Teeth", ["jawOpen"], size=0.05)
     far = grid_mesh(blender, "Puppet", ["jawOpen"], at=(3, 0, 0))
     scene = blender.context.scene
     scene.thunder.head = face
-    head = room("scene.heads.head")
-    assert {thing.name for thing in head.find(scene).objects} == {"Face", "Teeth"}
+    assert {thing.name for thing in head_module.find(scene).objects} == {"Face", "Teeth"}
     for thing in (face, far):
         thing.select_set(True)
     near.select_set(False)
     blender.ops.thunder.use_objects()
-    assert {thing.name for thing in head.find(scene).objects} == {"Face", "Puppet"}
-    assert {target.name for target in head.find(scene).targets} == {face.data.shape_keys.name, far.data.shape_keys.name}
+    assert {thing.name for thing in head_module.find(scene).objects} == {"Face", "Puppet"}
+    assert {target.name for target in head_module.find(scene).targets} == {face.data.shape_keys.name, far.data.shape_keys.name}
     blender.ops.thunder.use_objects(by_place=True)
-    assert {thing.name for thing in head.find(scene).objects} == {"Face", "Teeth"}
+    assert {thing.name for thing in head_module.find(scene).objects} == {"Face", "Teeth"}
 
 
-def test_two_characters_side_by_side_are_two(blender, room, core):
+def test_two_characters_side_by_side_are_two(blender):
     for at, name in ((0.0, "Anna"), (0.5, "Bert")):
         grid_mesh(blender, name, ["jawOpen", "mouthPucker"], at=(at, 0, 0))
     scene = blender.context.scene
     blender.context.view_layer.objects.active = None
-    assert [thing.name for thing in room("scene.heads.head").in_scene(scene)] == ["Anna", "Bert"]
-    with pytest.raises(core("errors").BadHead, match="several heads"):
-        room("scene.heads.head").find(scene)
+    assert [thing.name for thing in head_module.in_scene(scene)] == ["Anna", "Bert"]
+    with pytest.raises(errors.BadHead, match="several heads"):
+        head_module.find(scene)
 
 
 # ---- JSON
@@ -562,17 +563,16 @@ def test_two_characters_side_by_side_are_two(blender, room, core):
     (lambda data: data | {"forward": "Z", "up": "-Z"}, "different axes"),
     (lambda data: data | {"parts": [1]}, "no object's name"),
 ])
-def test_a_malformed_mapping_is_refused_with_a_sentence(core, spoil, said):
+def test_a_malformed_mapping_is_refused_with_a_sentence(spoil, said):
     import json
 
-    mapping = core("face.mapping")
     plan = mapping.Mapping("Hero", (mapping.Rule("jawOpen", mapping.Target("KEY", "jawOpen"), 0.5),
                                     mapping.Rule("mouthPucker", mapping.Target("BONE", "", "Rig", "lip", "location", 2), -0.1)),
                            (mapping.JointRule("neck", "Head", "Rig", 0.5),), "arkit", ("Face",), "-Y", "Z")
     text = plan.to_json()
     assert mapping.Mapping.from_json(text) == plan
     spoilt = spoil(json.loads(text))
-    with pytest.raises(core("errors").BadHead, match=said):
+    with pytest.raises(errors.BadHead, match=said):
         mapping.Mapping.from_json(spoilt if isinstance(spoilt, str) else json.dumps(spoilt))
 
 
@@ -580,7 +580,7 @@ def test_a_malformed_mapping_is_refused_with_a_sentence(core, spoil, said):
 
 
 @pytest.fixture
-def library(blender, room, tmp_path):
+def library(blender, tmp_path):
     """A file with a character of two meshes and a rig in a collection, mapped by hand there; its path."""
     collection = blender.data.collections.new("Hero")
     blender.context.scene.collection.children.link(collection)
@@ -616,33 +616,33 @@ def link(blender, path, instance):
 
 
 @pytest.mark.parametrize("instance", [False, True], ids=["linked objects", "collection instance"])
-def test_a_linked_character_is_made_editable_and_plays(blender, room, core, library, instance, tmp_path):
+def test_a_linked_character_is_made_editable_and_plays(blender, library, instance, tmp_path):
     scene = blender.context.scene
     linked = link(blender, library, instance)
     if not instance:
         scene.thunder.head = linked
-        with pytest.raises(core("errors").BadHead, match="linked from another file"):
-            room("scene.heads.head").check_animatable(room("scene.heads.head").find(scene))
+        with pytest.raises(errors.BadHead, match="linked from another file"):
+            head_module.check_animatable(head_module.find(scene))
     assert blender.ops.thunder.make_editable() == {"FINISHED"}
-    rig = room("scene.heads.head").find(scene)
-    room("scene.heads.head").check_animatable(rig)
+    rig = head_module.find(scene)
+    head_module.check_animatable(rig)
     assert rig.mesh.library is None and rig.mesh.override_library is not None
     assert "mouthSmileLeft" in rig.channels  # the mapping came with the character
-    made, entry = take(room, core, blender, rig, closed_at=())
+    made, entry = take(blender, rig, closed_at=())
     saved = str(tmp_path / "shot.blend")
     blender.ops.wm.save_as_mainfile(filepath=saved)
     blender.ops.wm.open_mainfile(filepath=saved)
     scene = blender.context.scene
-    rig = room("scene.heads.head").find(scene)
+    rig = head_module.find(scene)
     assert scene.thunder.active_take == 0
     scene.frame_set(11)
     assert rig.keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-4)
-    assert np.abs(read(room, blender, rig).jaw - made.motion.jaw).max() < 1e-4
+    assert np.abs(read(blender, rig).jaw - made.motion.jaw).max() < 1e-4
     blender.ops.thunder.select_take(index=-1)
     assert scene.thunder.active_take == -1 and rig.keys.key_blocks["jawOpen"].value == 0.0
 
 
-def test_only_what_is_linked_is_made_editable(blender, room, library):
+def test_only_what_is_linked_is_made_editable(blender, library):
     make_editable, scene = blender.ops.thunder.make_editable, blender.context.scene
     assert not make_editable.poll()
     with pytest.raises(RuntimeError, match="Nothing here is linked"):
@@ -660,7 +660,7 @@ def test_only_what_is_linked_is_made_editable(blender, room, library):
         make_editable()
 
 
-def test_a_mapping_made_on_an_override_is_kept_in_the_shot(blender, room, library, tmp_path):
+def test_a_mapping_made_on_an_override_is_kept_in_the_shot(blender, library, tmp_path):
     link(blender, library, True)
     blender.ops.thunder.make_editable()
     settings = blender.context.scene.thunder
@@ -669,11 +669,11 @@ def test_a_mapping_made_on_an_override_is_kept_in_the_shot(blender, room, librar
     saved = str(tmp_path / "shot.blend")
     blender.ops.wm.save_as_mainfile(filepath=saved)
     blender.ops.wm.open_mainfile(filepath=saved)
-    rig = room("scene.heads.head").find(blender.context.scene)
+    rig = head_module.find(blender.context.scene)
     assert {"mouthSmileLeft", "mouthFrownLeft"} <= set(rig.channels)
 
 
-def test_an_overridden_control_rig_is_driven(blender, room, core, tmp_path):
+def test_an_overridden_control_rig_is_driven(blender, tmp_path):
     """The usual way of a studio: Blender's own override of the collection, keys on the control rig alone."""
     collection = blender.data.collections.new("Hero")
     blender.context.scene.collection.children.link(collection)
@@ -692,39 +692,39 @@ def test_an_overridden_control_rig_is_driven(blender, room, core, tmp_path):
     blender.data.collections["Hero"].override_hierarchy_create(scene, blender.context.view_layer, do_fully_editable=True)
     face = next(thing for thing in scene.objects if thing.type == "MESH")
     scene.thunder.head = face
-    rig = room("scene.heads.head").find(scene)
+    rig = head_module.find(scene)
     assert [target.name for target in rig.targets] == ["Controls"]
-    room("scene.heads.head").check_animatable(rig)
-    take(room, core, blender, rig, closed_at=())
+    head_module.check_animatable(rig)
+    take(blender, rig, closed_at=())
     scene.frame_set(11)
     keys = face.evaluated_get(blender.context.evaluated_depsgraph_get()).data.shape_keys
     keys = keys or face.data.shape_keys.evaluated_get(blender.context.evaluated_depsgraph_get())
     assert keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-3)
 
 
-def test_a_take_finds_its_targets_after_the_mapping_has_changed(blender, room, core):
+def test_a_take_finds_its_targets_after_the_mapping_has_changed(blender):
     """A mesh that was taken out of the character, or came in, leaves the others' curves where they belong."""
     face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
     teeth = grid_mesh(blender, "Teeth", ["jawOpen"], size=0.05)
     lashes = grid_mesh(blender, "Lashes", ["mouthPucker"], size=0.05)
     scene = blender.context.scene
     scene.thunder.head = face
-    made, entry = take(room, core, blender, room("scene.heads.head").find(scene), closed_at=())
-    room("scene.animation.display").show_own(room("scene.heads.head").find(scene))
+    made, entry = take(blender, head_module.find(scene), closed_at=())
+    display.show_own(head_module.find(scene))
     for thing in (face, teeth, lashes):
         thing.select_set(thing is not teeth)
     blender.ops.thunder.use_objects()
-    rig = room("scene.heads.head").find(scene)
+    rig = head_module.find(scene)
     assert {thing.name for thing in rig.objects} == {"Face", "Lashes"}
-    room("scene.animation.display").show(rig, entry)
+    display.show(rig, entry)
     scene.frame_set(11)
     assert face.data.shape_keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-4)
     assert lashes.data.shape_keys.key_blocks["mouthPucker"].value == pytest.approx(0.3, abs=1e-4)
     assert teeth.data.shape_keys.key_blocks["jawOpen"].value == 0.0
     late = grid_mesh(blender, "Brows", ["mouthPucker"], size=0.05)
     blender.ops.thunder.use_objects(by_place=True)
-    rig = room("scene.heads.head").find(scene)
-    room("scene.animation.display").show(rig, entry)  # the take knows nothing of the brows
+    rig = head_module.find(scene)
+    display.show(rig, entry)  # the take knows nothing of the brows
     scene.frame_set(11)
     assert late.data.shape_keys.key_blocks["mouthPucker"].value == 0.0
     assert teeth.data.shape_keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-4)
@@ -752,8 +752,8 @@ def ball(blender, names, mirrored=False, turned=0.0):
 
 
 @pytest.mark.parametrize("turned", [0.0, 1.2, np.pi])
-def test_a_character_that_means_the_viewers_left_is_noticed_and_swapped(blender, room, turned):
-    character, scene = room("scene.heads.character"), blender.context.scene
+def test_a_character_that_means_the_viewers_left_is_noticed_and_swapped(blender, turned):
+    scene = blender.context.scene
     names = ["jawOpen", "eyeBlink_L", "eyeBlink_R", "mouthSmile_L", "mouthSmile_R"]
     right = ball(blender, names, turned=turned)
     assert not character.is_mirrored(character.resolve(right))

@@ -6,6 +6,13 @@ import time
 import numpy as np
 import pytest
 from performances import key, performance
+from thunder.scene.animation import display, keying, reduction, timing
+from thunder.scene.heads import head as head_module
+from thunder.scene.host import compat
+from thunder.scene.takes import take_list, track_values
+from thunder.scene.takes.commit import committing
+from thunder.thunder_core import types
+from thunder.thunder_core.face import mouth as mouth_module, reach
 from timing import keeps
 
 CHANNELS = ("mouthPucker", "mouthFunnel", "mouthSmileLeft", "mouthSmileRight", "mouthRollLower", "mouthPressLeft",
@@ -15,18 +22,18 @@ CLOSED = (0.6, 1.4, 2.2)  # seconds at which the lips meet for two frames
 
 
 @pytest.fixture
-def stage(blender, room, core):
+def stage(blender):
     """A scene with our head at 24 fps, to which Dense Curves are committed: (scene, rig, takes module)."""
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps = 24
     scene.thunder.commit.keys, scene.thunder.commit.error = "DENSE", 0.3
-    return scene, room("scene.heads.head").find(scene), room("scene.takes.take_list")
+    return scene, head_module.find(scene), take_list
 
 
-def spoken(room, core, seconds=3.0, seed=5):
+def spoken(seconds=3.0, seed=5):
     """A performance with the bumps of speech on many channels, and shut lips at CLOSED."""
-    made = performance(room, core, seconds=seconds, closed_at=(), seed=seed)
+    made = performance(seconds=seconds, closed_at=(), seed=seed)
     rng = np.random.default_rng(seed)
     t = np.arange(made.motion.frames) / 25
     expression, jaw = made.motion.expression.copy(), made.motion.jaw.copy()
@@ -44,18 +51,18 @@ def spoken(room, core, seconds=3.0, seed=5):
     mouth = [i for i, name in enumerate(made.channels) if name.startswith(("mouth", "jaw"))]
     expression[:, mouth] *= (1 - shut[:, None])
     jaw *= 1 - shut[:, None]
-    motion = core("types").Motion(expression.astype(np.float32), jaw.astype(np.float32), made.motion.head, made.motion.eyes)
-    opening = core("face.mouth").opening_mm(motion)
-    return room("scene.animation.keying").Performance(motion, made.channels, opening, made.width, seed, 80.0, made.provenance)
+    motion = types.Motion(expression.astype(np.float32), jaw.astype(np.float32), made.motion.head, made.motion.eyes)
+    opening = mouth_module.opening_mm(motion)
+    return keying.Performance(motion, made.channels, opening, made.width, seed, 80.0, made.provenance)
 
 
-def show(room, core, stage, start=21.0, **how):
+def show(stage, start=21.0, **how):
     """Key a spoken performance, list it and show it; the entry."""
     scene, rig, takes = stage
-    made = spoken(room, core, **how)
-    clock = room("scene.animation.timing").Clock.of(scene, start)
-    entry = takes.add_to_list(scene, rig, key(room, rig, made, clock, f"take {made.seed}"), made, "voice", clock)
-    room("scene.animation.display").show(rig, entry)
+    made = spoken(**how)
+    clock = timing.Clock.of(scene, start)
+    entry = takes.add_to_list(scene, rig, key(rig, made, clock, f"take {made.seed}"), made, "voice", clock)
+    display.show(rig, entry)
     return entry
 
 
@@ -138,46 +145,45 @@ def seen(bpy, scene, frames):
     return np.array(rows)
 
 
-def numbers(room, rig, frames):
+def numbers(rig, frames):
     """What the rig's tracks are by their curves, [T, tracks], and the lips' gap over them in mm."""
-    compat, reach = room("scene.host.compat"), room("thunder_core.face.reach")
     curves = [{(c.data_path, c.array_index): c for c in compat.curves_for(target)} for target in rig.targets]
     values = np.array([[curves[track.block][track.path, track.index].evaluate(frame) for track in rig.driver.tracks]
                        for frame in frames])
-    motion = rig.driver.read(values, room("scene.heads.head").channel_names())
+    motion = rig.driver.read(values, head_module.channel_names())
     return values, motion, reach.ruler().gap(reach.ruler().points(motion))
 
 
 @pytest.mark.parametrize("fps", [24, 60])
 @pytest.mark.parametrize("error", [0.1, 0.3, 1.0])
-def test_a_commit_has_few_keys_and_the_lips_are_where_they_were(blender, room, core, stage, fps, error):
+def test_a_commit_has_few_keys_and_the_lips_are_where_they_were(blender, stage, fps, error):
     scene, rig, _ = stage
     scene.render.fps = fps
-    entry = show(room, core, stage)
+    entry = show(stage)
     frames = range(entry.first, entry.last + 1)
-    _, before, gap = numbers(room, rig, frames)
-    dense = sum(len(c.keyframe_points) for target in rig.targets for c in room("scene.host.compat").curves_for(target))
+    _, before, gap = numbers(rig, frames)
+    dense = sum(len(c.keyframe_points) for target in rig.targets for c in compat.curves_for(target))
     choose(scene, error=error)
     blender.ops.thunder.commit_take()
-    _, after, gap_now = numbers(room, rig, frames)
-    lips, face, head, eyes = room("thunder_core.face.reach").apart(before, after)
+    _, after, gap_now = numbers(rig, frames)
+    lips, face, head, eyes = reach.apart(before, after)
     assert lips.max() <= error * 1.001 and face.max() <= 2 * error * 1.001
     closed = gap < 0.6
     assert closed.sum() >= 2 * len(CLOSED)
     assert np.abs(gap_now - gap)[closed].max() < 0.1 and (gap_now[closed] < 0.6).all()
-    curves = [c for target in rig.targets for c in room("scene.host.compat").curves_for(target)]
+    curves = [c for target in rig.targets for c in compat.curves_for(target)]
     assert sum(len(c.keyframe_points) for c in curves) < dense * (0.5 if fps == 24 else 0.3)
-    exact = room("scene.animation.reduction").closures(gap) + entry.first
+    exact = reduction.closures(gap) + entry.first
     for curve in curves:
         if curve.data_path == 'key_blocks["mouthFunnel"].value':
             assert set(exact) <= {round(k.co[0]) for k in curve.keyframe_points}  # where lips meet there are keys
 
 
-def test_handles_are_aligned_and_the_curve_is_smooth(blender, room, core, stage):
+def test_handles_are_aligned_and_the_curve_is_smooth(blender, stage):
     scene, rig, _ = stage
-    show(room, core, stage)
+    show(stage)
     blender.ops.thunder.commit_take()
-    curve = next(c for c in room("scene.host.compat").curves_for(rig.keys) if "mouthFunnel" in c.data_path)
+    curve = next(c for c in compat.curves_for(rig.keys) if "mouthFunnel" in c.data_path)
     points = curve.keyframe_points
     assert len(points) > 4 and {k.interpolation for k in points} == {"BEZIER"}
     assert {k.handle_left_type for k in points} | {k.handle_right_type for k in points} == {"ALIGNED"}
@@ -188,28 +194,28 @@ def test_handles_are_aligned_and_the_curve_is_smooth(blender, room, core, stage)
         assert left == pytest.approx(right, abs=1e-4)
 
 
-def test_without_an_error_every_key_of_the_take_is_kept(blender, room, core, stage):
+def test_without_an_error_every_key_of_the_take_is_kept(blender, stage):
     scene, rig, _ = stage
-    entry = show(room, core, stage)
-    edited = next(c for c in room("scene.host.compat").curves_for(rig.keys) if "mouthFunnel" in c.data_path)
+    entry = show(stage)
+    edited = next(c for c in compat.curves_for(rig.keys) if "mouthFunnel" in c.data_path)
     edited.keyframe_points.insert(30.5, 0.9)
     wanted = [(tuple(k.co), tuple(k.handle_left), k.interpolation) for k in edited.keyframe_points]
     choose(scene, error=0.0)
     blender.ops.thunder.commit_take()
-    curve = next(c for c in room("scene.host.compat").curves_for(rig.keys) if "mouthFunnel" in c.data_path)
+    curve = next(c for c in compat.curves_for(rig.keys) if "mouthFunnel" in c.data_path)
     assert [(tuple(k.co), tuple(k.handle_left), k.interpolation) for k in curve.keyframe_points] == wanted
     assert len(wanted) == entry.lead_in + entry.last - entry.first + 2 + entry.lead_out
 
 
-def test_an_edited_key_is_committed(blender, room, core, stage):
+def test_an_edited_key_is_committed(blender, stage):
     scene, rig, _ = stage
-    show(room, core, stage)
-    curve = next(c for c in room("scene.host.compat").curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
+    show(stage)
+    curve = next(c for c in compat.curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
     point = min(curve.keyframe_points, key=lambda k: abs(k.co[0] - 50))
     point.co[1] = 0.95
     curve.update()
     blender.ops.thunder.commit_take()
-    curve = next(c for c in room("scene.host.compat").curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
+    curve = next(c for c in compat.curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
     assert curve.evaluate(50) == pytest.approx(0.95, abs=0.05)
 
 
@@ -218,10 +224,10 @@ WAYS = [("COPY", "REPLACE"), ("COPY", "ADD"), ("COPY", "INSERT"), ("OWN", "REPLA
 
 
 @pytest.mark.parametrize("to, how", WAYS)
-def test_undo_brings_back_everything_that_was_there(blender, room, core, stage, to, how):
+def test_undo_brings_back_everything_that_was_there(blender, stage, to, how):
     scene, rig, _ = stage
     animate(rig)
-    show(room, core, stage)
+    show(stage)
     choose(scene, to=to, how=how)
     blender.ops.ed.undo_push(message="before")
     before = everything(blender)
@@ -236,11 +242,11 @@ def test_undo_brings_back_everything_that_was_there(blender, room, core, stage, 
 
 
 @pytest.mark.parametrize("to, how", WAYS)
-def test_what_was_there_stays_in_the_file(blender, room, core, stage, to, how, tmp_path):
+def test_what_was_there_stays_in_the_file(blender, stage, to, how, tmp_path):
     scene, rig, _ = stage
     animate(rig)
     kept = {a[0]: a[4] for a in everything(blender)["actions"]}
-    entry = show(room, core, stage)
+    entry = show(stage)
     take = {a[0]: a[4] for a in everything(blender)["actions"]}[entry.action.name]
     name = entry.action.name
     choose(scene, to=to, how=how)
@@ -254,13 +260,13 @@ def test_what_was_there_stays_in_the_file(blender, room, core, stage, to, how, t
 
 
 @pytest.mark.parametrize("to", ["COPY", "OWN", "STRIP"])
-def test_frames_around_the_take_are_as_they_were(blender, room, core, stage, to):
+def test_frames_around_the_take_are_as_they_were(blender, stage, to):
     scene, rig, _ = stage
     animate(rig)
     scene.thunder.commit.to = to
     around = [*range(-5, 19), *range(97, 160)]  # the take runs from 21 to 93, and passes over in 3 frames
     own = seen(blender, scene, around)
-    entry = show(room, core, stage)
+    entry = show(stage)
     assert (entry.first, entry.last) == (21, 93)
     inside = range(entry.first, entry.last + 1)
     take = seen(blender, scene, inside)
@@ -273,13 +279,13 @@ def test_frames_around_the_take_are_as_they_were(blender, room, core, stage, to)
 
 @pytest.mark.parametrize("to", ["COPY", "STRIP"])
 @pytest.mark.parametrize("mode", ["XYZ", "QUATERNION"])
-def test_a_take_is_added_on_top(blender, room, core, stage, to, mode):
+def test_a_take_is_added_on_top(blender, stage, to, mode):
     scene, rig, takes = stage
     animate(rig, mode)
-    stage = scene, room("scene.heads.head").find(scene), takes  # a rig is found anew for every deed
+    stage = scene, head_module.find(scene), takes  # a rig is found anew for every deed
     inside = range(21, 94)
     own = seen(blender, scene, inside)
-    show(room, core, stage)
+    show(stage)
     take = seen(blender, scene, inside)
     choose(scene, to=to, how="ADD")
     blender.ops.thunder.commit_take()
@@ -291,12 +297,12 @@ def test_a_take_is_added_on_top(blender, room, core, stage, to, mode):
     assert np.abs(np.clip(both, None, 1.0) - np.clip(wanted, None, 1.0)).max() < 0.09  # what reducing leaves out of two together
 
 
-def test_an_insert_moves_what_is_there_behind_the_take(blender, room, core, stage):
+def test_an_insert_moves_what_is_there_behind_the_take(blender, stage):
     scene, rig, _ = stage
     animate(rig)
     before, later = list(range(-5, 19)), list(range(21, 150))
     own, own_later = seen(blender, scene, before), seen(blender, scene, later)
-    entry = show(room, core, stage)
+    entry = show(stage)
     inside = range(entry.first, entry.last + 1)
     take = seen(blender, scene, inside)
     choose(scene, how="INSERT")
@@ -310,12 +316,12 @@ def test_an_insert_moves_what_is_there_behind_the_take(blender, room, core, stag
     assert np.ptp(inside_now[3:-3, -1]) < 1e-4  # the body waits
 
 
-def test_only_the_preview_range_is_committed(blender, room, core, stage):
+def test_only_the_preview_range_is_committed(blender, stage):
     scene, rig, _ = stage
     animate(rig)
     frames = range(1, 150)
     own = seen(blender, scene, frames)
-    show(room, core, stage)
+    show(stage)
     take = seen(blender, scene, frames)
     choose(scene, range="PREVIEW")
     scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 50, 60
@@ -327,9 +333,9 @@ def test_only_the_preview_range_is_committed(blender, room, core, stage):
     assert np.abs(own - take)[49:60].max() > 0.3
 
 
-def test_a_preview_range_elsewhere_is_said_and_changes_nothing(blender, room, core, stage):
+def test_a_preview_range_elsewhere_is_said_and_changes_nothing(blender, stage):
     scene, rig, _ = stage
-    show(room, core, stage)
+    show(stage)
     choose(scene, range="PREVIEW")
     for used, message in ((False, "no preview range"), (True, "none of the take's frames")):
         scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = used, 500, 600
@@ -341,11 +347,10 @@ def test_a_preview_range_elsewhere_is_said_and_changes_nothing(blender, room, co
 
 
 @pytest.mark.parametrize("to", ["COPY", "OWN", "NEW", "STRIP"])
-def test_a_commit_that_is_broken_off_changes_nothing(blender, room, core, stage, to):
+def test_a_commit_that_is_broken_off_changes_nothing(blender, stage, to):
     scene, rig, _ = stage
     animate(rig)
-    entry = show(room, core, stage)
-    committing = room("scene.takes.commit.committing")
+    entry = show(stage)
     before = everything(blender)
     for stage in ("Reading the take", "Reducing keys", "Drawing handles", "Writing keys"):
         work = committing.commit(rig, entry, "broken", committing.Choice(entry.first, entry.last, to, error=0.3, keys="DENSE"))
@@ -356,13 +361,12 @@ def test_a_commit_that_is_broken_off_changes_nothing(blender, room, core, stage,
         assert everything(blender) == before
 
 
-def test_a_minute_is_committed_in_small_slices(blender, room, core, stage):
+def test_a_minute_is_committed_in_small_slices(blender, stage):
     """60 s at 60 fps onto an action of the same length: no step may hold the window for more than 50 ms."""
     scene, rig, _ = stage
     scene.render.fps = 60
-    committing = room("scene.takes.commit.committing")
     for turn in range(2):
-        entry = show(room, core, stage, start=1.0, seconds=60, seed=turn)
+        entry = show(stage, start=1.0, seconds=60, seed=turn)
         work = committing.commit(rig, entry, "long", committing.Choice(entry.first, entry.last, error=0.3, keys="DENSE"))
         spent, over = [], False
         while not over:
@@ -376,18 +380,18 @@ def test_a_minute_is_committed_in_small_slices(blender, room, core, stage):
     assert report.keys < 10 * 60 * len(rig.driver.tracks)  # ten a second on each curve
 
 
-def test_a_line_of_eight_seconds_is_committed_in_a_moment(blender, room, core, stage):
+def test_a_line_of_eight_seconds_is_committed_in_a_moment(blender, stage):
     scene, rig, _ = stage
     spent = []
     for seed in range(3):
-        show(room, core, stage, seconds=8, seed=seed)
+        show(stage, seconds=8, seed=seed)
         start = time.process_time()
         blender.ops.thunder.commit_take()
         spent.append(time.process_time() - start)
     keeps(0.3, min(spent), "committing eight seconds")
 
 
-def test_a_character_by_its_own_names_is_committed_within_the_error(blender, room, core):
+def test_a_character_by_its_own_names_is_committed_within_the_error(blender):
     """Keys and a property of another scale: tolerance follows from what each moves on the face."""
     mesh = blender.data.meshes.new("Hero")
     mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
@@ -396,62 +400,61 @@ def test_a_character_by_its_own_names_is_committed_within_the_error(blender, roo
     for name in ("Basis", "jawOpen", "mouthPucker", "mouthFunnel", "mouthSmileLeft", "browInnerUp", "eyeBlinkLeft"):
         hero.shape_key_add(name=name, from_mix=False)
     scene = blender.context.scene
-    stage = scene, room("scene.heads.head").find(scene), room("scene.takes.take_list")
+    stage = scene, head_module.find(scene), take_list
     rig = stage[1]
-    entry = show(room, core, stage)
+    entry = show(stage)
     frames = range(entry.first, entry.last + 1)
-    compat = room("scene.host.compat")
 
     def values():
         curves = {c.data_path: c for c in compat.curves_for(rig.keys)}
         return np.array([[curves[track.path].evaluate(frame) for track in rig.driver.tracks] for frame in frames])
 
-    before, names = values(), room("scene.heads.head").channel_names()
+    before, names = values(), head_module.channel_names()
     dense = sum(len(c.keyframe_points) for c in compat.curves_for(rig.keys))
     choose(scene, keys="DENSE", error=0.3)
     blender.ops.thunder.commit_take()
-    lips, *_ = room("thunder_core.face.reach").apart(rig.driver.read(before, names), rig.driver.read(values(), names))
+    lips, *_ = reach.apart(rig.driver.read(before, names), rig.driver.read(values(), names))
     assert lips.max() <= 0.301
     assert sum(len(c.keyframe_points) for c in compat.curves_for(rig.keys)) < 0.6 * dense
-    per_unit = room("scene.animation.reduction").reach_of(rig)
+    per_unit = reduction.reach_of(rig)
     by_name = {track.path: mm for track, mm in zip(rig.driver.tracks, per_unit)}
     assert by_name['key_blocks["jawOpen"].value'][0] > 15  # mm at the lips
     assert by_name['key_blocks["browInnerUp"].value'][0] < 0.5 < by_name['key_blocks["browInnerUp"].value'][1]
 
 
 @pytest.mark.slow
-def test_a_flame_head_is_committed_within_the_error(blender, room, core, tmp_path):
+def test_a_flame_head_is_committed_within_the_error(blender, tmp_path):
     from made_flame import made_flame
 
-    with np.load(room("scene.heads.head").ASSET) as asset:
+    with np.load(head_module.ASSET) as asset:
         made_flame({name: asset[name] for name in asset.files}, seed=11, own=0.0004).write(tmp_path / "flame.npz")
     blender.ops.thunder.add_flame_head(filepath=str(tmp_path / "flame.npz"))
     scene = blender.context.scene
     scene.render.fps = 24
-    stage = scene, room("scene.heads.head").find(scene), room("scene.takes.take_list")
+    stage = scene, head_module.find(scene), take_list
     rig = stage[1]
-    entry = show(room, core, stage, seconds=1.6)
+    entry = show(stage, seconds=1.6)
     frames = range(entry.first, entry.last + 1)
-    _, before, gap = numbers(room, rig, frames)
-    dense = sum(len(c.keyframe_points) for target in rig.targets for c in room("scene.host.compat").curves_for(target))
+    _, before, gap = numbers(rig, frames)
+    dense = sum(len(c.keyframe_points) for target in rig.targets for c in compat.curves_for(target))
     choose(scene, keys="DENSE", error=0.3)
     blender.ops.thunder.commit_take()
-    _, after, gap_now = numbers(room, rig, frames)
-    lips, *_ = room("thunder_core.face.reach").apart(before, after)
+    _, after, gap_now = numbers(rig, frames)
+    lips, *_ = reach.apart(before, after)
     assert lips.max() < 0.45  # errors are added up here as if all moved in lines
     assert np.abs(gap_now - gap)[gap < 0.6].max() < 0.15
-    assert sum(len(c.keyframe_points) for target in rig.targets for c in room("scene.host.compat").curves_for(target)) < 0.7 * dense
+    assert sum(len(c.keyframe_points) for target in rig.targets for c in compat.curves_for(target)) < 0.7 * dense
 
 
 def names(*lines, base="Thunder Head"):
     return f"{base} · {' + '.join(lines)}"
 
 
-def test_a_committed_action_is_named_after_all_its_lines(blender, room, core, stage):
+def test_a_committed_action_is_named_after_all_its_lines(blender, stage):
     scene, rig, takes = stage
 
     def commit(voice, start, **how):
-        entry = show(room, core, stage, start=float(start), seconds=1.0)
+        entry = show(stage, start=float(start), seconds=1.0)
         entry.voice = voice
         choose(scene, **how)
         blender.ops.thunder.commit_take()
@@ -469,14 +472,14 @@ def test_a_committed_action_is_named_after_all_its_lines(blender, room, core, st
     assert len(name.encode()) <= 60 and "more" in name and name.startswith("Thunder Head · first + ")
 
 
-def test_an_action_that_an_animator_named_keeps_its_name(blender, room, core, stage):
+def test_an_action_that_an_animator_named_keeps_its_name(blender, stage):
     scene, rig, takes = stage
     animate(rig)
     rig.armature.animation_data.action.name = "Scene 12"
-    stage = scene, room("scene.heads.head").find(scene), takes
+    stage = scene, head_module.find(scene), takes
     for voice, start, to, expected in (("one", 21, "OWN", "Scene 12"), ("two", 200, "COPY", "Scene 12 · one + two"),
                                        ("three", 300, "NEW", "Thunder Head · three")):
-        entry = show(room, core, stage, start=float(start), seconds=1.0)
+        entry = show(stage, start=float(start), seconds=1.0)
         entry.voice = voice
         choose(scene, to=to)
         blender.ops.thunder.commit_take()
@@ -493,11 +496,10 @@ def finished(steps):
 
 
 @pytest.mark.parametrize("to, how", [way for way in WAYS if way[0] != "STRIP"])
-def test_the_number_of_keys_in_the_message_is_that_in_the_file(blender, room, core, stage, to, how):
+def test_the_number_of_keys_in_the_message_is_that_in_the_file(blender, stage, to, how):
     scene, rig, takes = stage
     animate(rig)
-    stage = scene, room("scene.heads.head").find(scene), takes
-    compat, committing = room("scene.host.compat"), room("scene.takes.commit.committing")
+    stage = scene, head_module.find(scene), takes
 
     def keys():
         actions = {target.animation_data.action for target in rig.targets if target.animation_data}
@@ -505,7 +507,7 @@ def test_the_number_of_keys_in_the_message_is_that_in_the_file(blender, room, co
                 for c in compat.all_curves(action) for k in c.keyframe_points}
 
     before = keys()
-    entry = show(room, core, stage, start=160.0 if how == "INSERT" else 21.0, seconds=1.0)  # behind all keys none moves
+    entry = show(stage, start=160.0 if how == "INSERT" else 21.0, seconds=1.0)  # behind all keys none moves
     choice = committing.Choice(entry.first, entry.last, to, how, error=0.3, keys="DENSE")
     report = finished(committing.commit(rig, entry, "voice", choice))
     after = keys()
@@ -514,25 +516,24 @@ def test_the_number_of_keys_in_the_message_is_that_in_the_file(blender, room, co
     assert report.keys == len(after) - (0 if to == "NEW" else len(stayed))
 
 
-def test_keys_of_a_first_commit_are_those_of_the_message(blender, room, core, stage):
+def test_keys_of_a_first_commit_are_those_of_the_message(blender, stage):
     scene, rig, _ = stage
-    entry = show(room, core, stage)
-    committing = room("scene.takes.commit.committing")
+    entry = show(stage)
     report = finished(committing.commit(rig, entry, "voice", committing.Choice(entry.first, entry.last, error=0.3, keys="DENSE")))
-    written = sum(len(c.keyframe_points) for target in rig.targets for c in room("scene.host.compat").curves_for(target))
+    written = sum(len(c.keyframe_points) for target in rig.targets for c in compat.curves_for(target))
     assert report.keys == report.total == written and f": {written} keys" in report.sentence
 
 
 @pytest.mark.parametrize("to", ["COPY", "NEW", "OWN"])
-def test_lines_cut_in_mid_word_are_committed_with_their_leads(blender, room, core, stage, to):
+def test_lines_cut_in_mid_word_are_committed_with_their_leads(blender, stage, to):
     """Two lines whose jaw is open from the first sample to the last: rest before, between and after them."""
     scene, rig, takes = stage
     choose(scene, to=to)
     for start in (101.0, 301.0)[:1 if to == "NEW" else 2]:
-        made = performance(room, core, closed_at=())
-        clock = room("scene.animation.timing").Clock.of(scene, start)
-        entry = takes.add_to_list(scene, rig, key(room, rig, made, clock, f"take {start}"), made, f"line {start}", clock)
-        room("scene.animation.display").show(rig, entry)
+        made = performance(closed_at=())
+        clock = timing.Clock.of(scene, start)
+        entry = takes.add_to_list(scene, rig, key(rig, made, clock, f"take {start}"), made, f"line {start}", clock)
+        display.show(rig, entry)
         blender.ops.thunder.commit_take()
     lines = [(entry.first, entry.last, entry.lead_in, entry.lead_out) for entry in scene.thunder.takes]
     frames = range(1, 400)
@@ -547,22 +548,22 @@ def test_lines_cut_in_mid_word_are_committed_with_their_leads(blender, room, cor
 
 
 @pytest.mark.parametrize("regions", [None, ("mouth", "jaw")], ids=["another take", "the other regions"])
-def test_a_line_that_is_committed_again_brings_its_own_leads(blender, room, core, stage, regions):
+def test_a_line_that_is_committed_again_brings_its_own_leads(blender, stage, regions):
     """The leads of the first commit are not the animator's keys: the second replaces them."""
     scene, rig, takes = stage
     commit = scene.thunder.commit
-    switches = [name for name in room("scene.takes.commit.committing").REGION_SETTINGS.values()]
+    switches = [name for name in committing.REGION_SETTINGS.values()]
     for number, seed in enumerate((7, 8)):
-        entry = show(room, core, stage, start=101.0, seed=seed)
+        entry = show(stage, start=101.0, seed=seed)
         entry.voice = "line"
         for name in switches:
             setattr(commit, name, regions is None or (name in regions) == (number == 0))
         blender.ops.thunder.commit_take()
     begin, end = entry.first - entry.lead_in, entry.last + entry.lead_out
-    curves = room("scene.takes.track_values").curves(rig, entry)
+    curves = track_values.curves(rig, entry)
     neck = next(place for place, track in enumerate(rig.driver.tracks) if '"neck"' in track.path and track.index == 1)
     for frame in (begin, begin + 5, entry.first, entry.last, end - 6, end):
-        turned = next(c for target in rig.targets for c in room("scene.host.compat").curves_for(target)
+        turned = next(c for target in rig.targets for c in compat.curves_for(target)
                       if '"neck"' in c.data_path and c.array_index == 1).evaluate(frame)
         assert turned == pytest.approx(curves[neck].evaluate(frame), abs=0.012), frame
     assert abs(curves[neck].evaluate(entry.last)) > 0.03  # the head is turned where the lead out begins

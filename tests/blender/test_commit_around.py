@@ -5,23 +5,27 @@ keys the lips are where the take has them."""
 import numpy as np
 import pytest
 from test_commit import choose, numbers, seen, show, stage  # noqa: F401
+from thunder.scene.animation import keyframes
+from thunder.scene.heads import head
+from thunder.scene.host import compat
+from thunder.thunder_core.face import reach
 
 WINDOW = 12  # half a second at 24 fps
 
 
-def curves_of(room, rig):
-    return [curve for target in rig.targets for curve in room("scene.host.compat").curves_for(target)]
+def curves_of(rig):
+    return [curve for target in rig.targets for curve in compat.curves_for(target)]
 
 
-def values_of(room, rig, frames):
+def values_of(rig, frames):
     """What each curve that a rig plays says at frames, {(path, index): [T]}."""
-    return {(c.data_path, c.array_index): np.array([c.evaluate(float(f)) for f in frames]) for c in curves_of(room, rig)}
+    return {(c.data_path, c.array_index): np.array([c.evaluate(float(f)) for f in frames]) for c in curves_of(rig)}
 
 
-def commit(blender, room, core, stage, start, **how):
+def commit(blender, stage, start, **how):
     """Show a line of 1.6 s from a frame on and commit it; the first and last frame it may have keys on."""
     scene, rig, _ = stage
-    entry = show(room, core, stage, start=float(start), seconds=1.6, seed=abs(start))
+    entry = show(stage, start=float(start), seconds=1.6, seed=abs(start))
     first, last = entry.first, entry.last
     if scene.thunder.commit.how != "INSERT" and how.get("how") != "INSERT":
         first, last = first - entry.lead_in, last + entry.lead_out
@@ -32,17 +36,17 @@ def commit(blender, room, core, stage, start, **how):
 
 @pytest.mark.parametrize("starts, to, how", [((1, 300), "COPY", "REPLACE"), ((300, 1), "COPY", "REPLACE"), ((300, 1), "OWN", "ADD"),
                                              ((1, 300), "OWN", "INSERT"), ((300, 1), "COPY", "INSERT")])
-def test_the_face_holds_still_between_two_committed_lines(blender, room, core, stage, starts, to, how):  # noqa: F811
+def test_the_face_holds_still_between_two_committed_lines(blender, stage, starts, to, how):
     scene, rig, _ = stage
-    one = commit(blender, room, core, stage, starts[0])
-    before = values_of(room, rig, range(-50, 400))
-    first, last = commit(blender, room, core, stage, starts[1], to=to, how=how)
+    one = commit(blender, stage, starts[0])
+    before = values_of(rig, range(-50, 400))
+    first, last = commit(blender, stage, starts[1], to=to, how=how)
     early, late = sorted([one, (first, last)])
     gap = np.arange(early[1] + 3, late[0] - 2 + (late == one and how == "INSERT") * (last - first + 3))
     assert len(gap) > 100
-    for key, values in values_of(room, rig, gap).items():
+    for key, values in values_of(rig, gap).items():
         assert np.ptp(values) < 1e-4, key
-    after = values_of(room, rig, range(-50, 400))
+    after = values_of(rig, range(-50, 400))
     for key, values in after.items():  # and before the first line and after the last one
         assert np.ptp(values[:50 + early[0] - 3]) < 1e-4 and np.ptp(values[-8:]) < 1e-4, key
         if how != "INSERT":
@@ -55,7 +59,7 @@ KINDS = {"CONSTANT": "mouthSmileLeft", "LINEAR": "mouthSmileRight", "REPEAT": "m
 CLOSE = (1e-4, 3e-4)  # values that are one; where a cycle jumps it does so 0.02 frames late, Blender makes nearer keys one
 
 
-def own_work(room, rig):
+def own_work(rig):
     """Curves of the animator's own, of every kind: a few keys, and whatever it does between and beyond them."""
     for name in KINDS.values():
         for frame, value in ((1, 0.2), (13, 0.5), (29, 0.3)):
@@ -66,7 +70,7 @@ def own_work(room, rig):
     for frame, angle in ((1, 0.1), (13, -0.05), (29, 0.12)):
         neck.rotation_euler[1] = angle
         neck.keyframe_insert("rotation_euler", index=1, frame=frame)
-    by_path = {curve.data_path: curve for curve in curves_of(room, rig)}
+    by_path = {curve.data_path: curve for curve in curves_of(rig)}
     for kind, name in KINDS.items():
         curve = by_path[path_of(name)]
         if kind == "LINEAR":
@@ -104,15 +108,15 @@ def changed(kinds_of, before, after, frames, where):
 
 
 @pytest.mark.parametrize("start, to", [(-80, "OWN"), (10, "COPY"), (100, "OWN")], ids=["before", "among", "after"])
-def test_the_animators_curves_are_unchanged_around_the_take(blender, room, core, stage, start, to):  # noqa: F811
+def test_the_animators_curves_are_unchanged_around_the_take(blender, stage, start, to):
     scene, rig, takes = stage
-    own_work(room, rig)
-    stage = scene, room("scene.heads.head").find(scene), takes  # noqa: F811
+    own_work(rig)
+    stage = scene, head.find(scene), takes
     rig = stage[1]
     frames = np.arange(-200, 400, 0.25)
-    before = values_of(room, rig, frames)
-    first, last = commit(blender, room, core, stage, start, to=to)
-    after = values_of(room, rig, frames)
+    before = values_of(rig, frames)
+    first, last = commit(blender, stage, start, to=to)
+    after = values_of(rig, frames)
     outside = (frames <= first - 3) | (frames >= last + 3)
 
     def where(kind, frames):  # an easing that was cut is a key on every frame, straight in between
@@ -123,50 +127,49 @@ def test_the_animators_curves_are_unchanged_around_the_take(blender, room, core,
         assert np.abs(after[path_of(name), 0] - before[path_of(name), 0])[~outside].max() > 0.1, name
 
 
-def test_an_insert_moves_whatever_the_animators_curves_do(blender, room, core, stage):  # noqa: F811
+def test_an_insert_moves_whatever_the_animators_curves_do(blender, stage):
     scene, rig, takes = stage
-    own_work(room, rig)
-    stage = scene, room("scene.heads.head").find(scene), takes  # noqa: F811
+    own_work(rig)
+    stage = scene, head.find(scene), takes
     rig = stage[1]
     frames = np.arange(-100, 300.0)
-    before = values_of(room, rig, frames)
-    first, last = commit(blender, room, core, stage, 10, how="INSERT")
+    before = values_of(rig, frames)
+    first, last = commit(blender, stage, 10, how="INSERT")
     shift = last + 3 - first
     kinds = {path_of(name): kind for kind, name in KINDS.items()}
-    assert not changed(kinds, before, values_of(room, rig, frames), frames, lambda kind, at: at <= first - 3)
-    assert not changed(kinds, before, values_of(room, rig, frames + shift), frames,
+    assert not changed(kinds, before, values_of(rig, frames), frames, lambda kind, at: at <= first - 3)
+    assert not changed(kinds, before, values_of(rig, frames + shift), frames,
                        lambda kind, at: at >= first + (3 if kind == "NOISE" else 0))  # noise has to pass in
 
 
-def test_a_long_blend_ends_after_half_a_second(blender, room, core, stage):  # noqa: F811
+def test_a_long_blend_ends_after_half_a_second(blender, stage):
     scene, rig, takes = stage
-    own_work(room, rig)
-    stage = scene, room("scene.heads.head").find(scene), takes  # noqa: F811
+    own_work(rig)
+    stage = scene, head.find(scene), takes
     frames = np.arange(-100, 300)
-    before = values_of(room, stage[1], frames)
-    first, last = commit(blender, room, core, stage, 100, blend=60)
+    before = values_of(stage[1], frames)
+    first, last = commit(blender, stage, 100, blend=60)
     outside = (frames <= first - WINDOW) | (frames >= last + WINDOW)
     kinds = {path_of(name): kind for kind, name in KINDS.items()}
-    assert not changed(kinds, before, values_of(room, stage[1], frames), frames, lambda kind, at: outside)
+    assert not changed(kinds, before, values_of(stage[1], frames), frames, lambda kind, at: outside)
 
 
 @pytest.mark.parametrize("fps, error", [(24, 0.1), (24, 0.3), (24, 1.0), (60, 0.3)])
-def test_between_frames_the_lips_are_where_the_take_has_them(blender, room, core, stage, fps, error):  # noqa: F811
+def test_between_frames_the_lips_are_where_the_take_has_them(blender, stage, fps, error):
     scene, rig, _ = stage
     scene.render.fps = fps
-    entry = show(room, core, stage, seconds=2.4)
+    entry = show(stage, seconds=2.4)
     eighths = np.arange(8 * (entry.first - entry.lead_in), 8 * (entry.last + entry.lead_out) + 1) / 8
-    wanted, before, gap = numbers(room, rig, eighths)
+    wanted, before, gap = numbers(rig, eighths)
     choose(scene, error=error)
     blender.ops.thunder.commit_take()
-    now, after, gap_now = numbers(room, rig, eighths)
-    lips, *_ = room("thunder_core.face.reach").apart(before, after)
+    now, after, gap_now = numbers(rig, eighths)
+    lips, *_ = reach.apart(before, after)
     assert lips.max() <= error * 1.001
     closed = gap < 0.6
     assert closed.sum() > 16 and (gap_now[gap < 0.5] < 0.6).all() and np.abs(gap_now - gap)[closed].max() < 0.1  # shut stays shut
     span = np.ptp(wanted, axis=0)
     assert (now.min(0) >= wanted.min(0) - 1e-5).all() and (now.max(0) <= wanted.max(0) + 1e-5).all()  # no slider's range is left
-    compat = room("scene.host.compat")
     curves = [{(c.data_path, c.array_index): c for c in compat.curves_for(target)} for target in rig.targets]
     for place, track in enumerate(rig.driver.tracks):
         points = curves[track.block][track.path, track.index].keyframe_points
@@ -177,19 +180,18 @@ def test_between_frames_the_lips_are_where_the_take_has_them(blender, room, core
         assert beyond <= 0.02 * span[place] + 1e-5, track.path
 
 
-def test_a_sum_stays_within_the_sliders_range(blender, room, core, stage):  # noqa: F811
+def test_a_sum_stays_within_the_sliders_range(blender, stage):
     scene, rig, takes = stage
     for block in rig.keys.key_blocks[1:]:
         block.slider_min, block.slider_max = 0.0, 1.0
     rig.keys.key_blocks["mouthSmileLeft"].value = 0.9
     rig.keys.key_blocks["mouthSmileLeft"].keyframe_insert("value", frame=1)
-    first, last = commit(blender, room, core, stage, 20, how="ADD")
-    smile = values_of(room, rig, np.arange(first * 8, last * 8) / 8)['key_blocks["mouthSmileLeft"].value', 0]
+    first, last = commit(blender, stage, 20, how="ADD")
+    smile = values_of(rig, np.arange(first * 8, last * 8) / 8)['key_blocks["mouthSmileLeft"].value', 0]
     assert smile.max() <= 1.0 + 1e-6 and smile.min() >= 0.9 - 1e-4
 
 
-def test_keys_are_evaluated_as_blender_does(blender, room):
-    keyframes, compat = room("scene.animation.keyframes"), room("scene.host.compat")
+def test_keys_are_evaluated_as_blender_does(blender):
     thing = blender.data.objects.new("Thing", None)
     rng = np.random.default_rng(0)
     frames = np.linspace(-5, 65, 281)
@@ -211,9 +213,9 @@ def test_keys_are_evaluated_as_blender_does(blender, room):
         assert np.abs(keyframes.evaluate(keyframes.read(curve), frames) - said).max() < 2e-3
 
 
-def as_strip(room, target, name):
+def as_strip(target, name):
     """Let the active action of a data-block play as an NLA strip instead."""
-    compat, animation = room("scene.host.compat"), target.animation_data
+    animation = target.animation_data
     action, slot = animation.action, compat.slot_of(target)
     strip = animation.nla_tracks.new().strips.new(name, int(action.frame_range[0]), action)
     compat.set_strip_slot(strip, slot)
@@ -223,22 +225,22 @@ def as_strip(room, target, name):
 
 @pytest.mark.parametrize("own, to, how", [(True, "COPY", "REPLACE"), (False, "COPY", "REPLACE"), (True, "OWN", "ADD"),
                                           (False, "COPY", "ADD"), (True, "NEW", "REPLACE"), (True, "STRIP", "REPLACE")])
-def test_the_animators_strips_go_on_around_the_take(blender, room, core, stage, own, to, how):  # noqa: F811
+def test_the_animators_strips_go_on_around_the_take(blender, stage, own, to, how):
     scene, rig, takes = stage
     keys = rig.keys.key_blocks
     for frame in range(1, 161, 8):
         keys["browInnerUp"].value = keys["mouthSmileLeft"].value = 0.3 + 0.2 * np.sin(frame)
         for name in ("browInnerUp", "mouthSmileLeft"):
             keys[name].keyframe_insert("value", frame=frame)
-    as_strip(room, rig.keys, "Idle")
+    as_strip(rig.keys, "Idle")
     if own:
         for frame, value in ((1, 0.1), (90, 0.4), (150, 0.2)):
             keys["mouthPucker"].value = value
             keys["mouthPucker"].keyframe_insert("value", frame=frame)
-    stage = scene, room("scene.heads.head").find(scene), takes  # noqa: F811
+    stage = scene, head.find(scene), takes
     frames = [*range(-20, 38, 3), *range(82, 200, 3)]  # the line is on 40 … 79
     before, inside = seen(blender, scene, frames), range(42, 78, 4)
-    entry = show(room, core, stage, start=40.0, seconds=1.6)
+    entry = show(stage, start=40.0, seconds=1.6)
     assert 40 <= entry.first and entry.last <= 79
     take = seen(blender, scene, inside)
     choose(scene, to=to, how=how)
@@ -254,12 +256,12 @@ def test_the_animators_strips_go_on_around_the_take(blender, room, core, stage, 
         assert np.abs(seen(blender, scene, inside) - take).max() < 0.09
 
 
-def test_two_strips_leave_the_time_between_them_alone(blender, room, core, stage):  # noqa: F811
+def test_two_strips_leave_the_time_between_them_alone(blender, stage):
     scene, rig, _ = stage
     rig.keys.key_blocks["browInnerUp"].value = 0.4
     frames = range(-60, 400, 4)
     before = seen(blender, scene, frames)
-    lines = [commit(blender, room, core, stage, start, to="STRIP") for start in (1, 300)]
+    lines = [commit(blender, stage, start, to="STRIP") for start in (1, 300)]
     outside = [place for place, frame in enumerate(frames) if not any(first - 3 < frame < last + 3 for first, last in lines)]
     assert len(outside) > 50
     assert np.abs(seen(blender, scene, frames) - before)[outside].max() < 1e-4

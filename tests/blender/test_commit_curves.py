@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from performances import key
 from test_commit import choose, spoken, stage  # noqa: F401
+from thunder.scene.animation import display, timing
+from thunder.scene.host import compat
+from thunder.scene.takes.commit import committing
+from thunder.thunder_core import types
 from timing import keeps
 
 MINUTE_SECONDS = 10.0  # of processor time, on the machine that timing.py names
@@ -16,30 +20,29 @@ WAYS = pytest.mark.parametrize("way", ["POSES", "DENSE"])
 NOISE, DRIFT, TWITCH = "cheekPuff", "cheekSquintLeft", "noseSneerRight"
 
 
-def rough(room, core, seconds=2.0, seed=5):
+def rough(seconds=2.0, seed=5):
     """A spoken performance with what sampled takes have: a channel of noise, one that drifts by little, one that twitches."""
-    made = spoken(room, core, seconds=seconds, seed=seed)
+    made = spoken(seconds=seconds, seed=seed)
     expression = made.motion.expression.copy()
     rng, t = np.random.default_rng(seed), np.arange(len(expression)) / 25
     expression[:, made.channels.index(NOISE)] = 1e-4 + 1e-4 * rng.uniform(-1, 1, len(t))
     expression[:, made.channels.index(DRIFT)] = 0.004 + 0.003 * np.sin(t)
     expression[:, made.channels.index(TWITCH)] = 0.03 + 0.02 * np.sin(9 * t)
-    return replace(made, motion=core("types").Motion(expression, made.motion.jaw, made.motion.head, made.motion.eyes))
+    return replace(made, motion=types.Motion(expression, made.motion.jaw, made.motion.head, made.motion.eyes))
 
 
 @pytest.fixture
-def committed(room, core, stage):  # noqa: F811
+def committed(stage):
     """Commits a rough take to an action of its own: (the report, its curves by path and index, what the take had at a frame)."""
     def done(way, error=0.6):
         scene, rig, takes = stage
-        made = rough(room, core)
-        clock = room("scene.animation.timing").Clock.of(scene, 21.0)
-        entry = takes.add_to_list(scene, rig, key(room, rig, made, clock, "take"), made, "voice", clock)
-        room("scene.animation.display").show(rig, entry)
-        parts = room("scene.animation.display").actions_of(entry)
-        had = {(c.data_path, c.array_index): c for part in parts for c in room("scene.host.compat").all_curves(part)}
+        made = rough()
+        clock = timing.Clock.of(scene, 21.0)
+        entry = takes.add_to_list(scene, rig, key(rig, made, clock, "take"), made, "voice", clock)
+        display.show(rig, entry)
+        parts = display.actions_of(entry)
+        had = {(c.data_path, c.array_index): c for part in parts for c in compat.all_curves(part)}
         choose(scene, keys=way, error=error, to="NEW")
-        committing = room("scene.takes.commit.committing")
         steps = committing.commit(rig, entry, "line", committing.chosen(scene, entry))
         while True:
             try:
@@ -47,7 +50,7 @@ def committed(room, core, stage):  # noqa: F811
             except StopIteration as ended:
                 report = ended.value
                 break
-        curves = {(c.data_path, c.array_index): c for target in rig.targets for c in room("scene.host.compat").curves_for(target)}
+        curves = {(c.data_path, c.array_index): c for target in rig.targets for c in compat.curves_for(target)}
         return report, curves, lambda path, frame: had[path].evaluate(frame)
     return done
 
@@ -118,14 +121,14 @@ def test_handles_are_short_and_level_where_they_shape_nothing(committed, way):
 
 
 @pytest.mark.slow
-def test_a_minute_of_poses_keeps_its_time_and_its_error(blender, room, core, stage):  # noqa: F811
+def test_a_minute_of_poses_keeps_its_time_and_its_error(blender, stage):
     scene, rig, takes = stage
-    made = spoken(room, core, seconds=60.0)
-    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
-    entry = takes.add_to_list(scene, rig, key(room, rig, made, clock, "take"), made, "voice", clock)
-    room("scene.animation.display").show(rig, entry)
+    made = spoken(seconds=60.0)
+    clock = timing.Clock.of(scene, 1.0)
+    entry = takes.add_to_list(scene, rig, key(rig, made, clock, "take"), made, "voice", clock)
+    display.show(rig, entry)
     choose(scene, keys="POSES", error=0.6, to="NEW")
-    committing, spent, report = room("scene.takes.commit.committing"), [], None
+    spent, report = [], None
     work = committing.commit(rig, entry, "line", committing.chosen(scene, entry))
     while report is None:
         start = time.thread_time()

@@ -6,40 +6,46 @@ import numpy as np
 import pytest
 from performances import key, write_wav
 from test_commit import animate, choose, everything, seen, show, spoken, stage  # noqa: F401
+from thunder.scene.animation import display, timing
+from thunder.scene.heads import head as head_module, rna_paths
+from thunder.scene.host import compat
+from thunder.scene.takes import dialogue as takes_dialogue, take_list
+from thunder.scene.takes.commit import committing, dialogue as commit_dialogue, posing
+from thunder.scene.voice import strip
+from thunder.thunder_core.face import reach
 
 ERROR = 0.6
 
 
 @pytest.fixture
-def poses(stage):  # noqa: F811
+def poses(stage):
     """The stage of the commit tests, to which Poses are committed."""
     stage[0].thunder.commit.keys, stage[0].thunder.commit.error = "POSES", ERROR
     return stage
 
 
-def curves_of(room, rig):
-    return [curve for target in rig.targets for curve in room("scene.host.compat").curves_for(target)]
+def curves_of(rig):
+    return [curve for target in rig.targets for curve in compat.curves_for(target)]
 
 
 def key_frames(curve):
     return {round(point.co[0]) for point in curve.keyframe_points}
 
 
-def region_of(room, curve):
+def region_of(curve):
     """The region of a curve of our own head."""
-    return room("scene.takes.commit.posing").region_of(curve.data_path.partition('["')[2])
+    return posing.region_of(curve.data_path.partition('["')[2])
 
 
-def shown(room, rig, times):
+def shown(rig, times):
     """What the lips, the face, the head and the eyes do at times [S]: the motion and the lips' gap, mm."""
-    compat, reach, tracks = room("scene.host.compat"), room("thunder_core.face.reach"), room("scene.heads.rna_paths")
     curves = [{(c.data_path, c.array_index): c for c in compat.curves_for(target)} for target in rig.targets]
     values = np.empty((len(times), len(rig.driver.tracks)))
     for place, track in enumerate(rig.driver.tracks):
         curve = curves[track.block].get((track.path, track.index))
-        values[:, place] = (tracks.value(rig.targets[track.block], track.path, track.index) if curve is None
+        values[:, place] = (rna_paths.value(rig.targets[track.block], track.path, track.index) if curve is None
                             else [curve.evaluate(time) for time in times])
-    motion = rig.driver.read(values, room("scene.heads.head").channel_names())
+    motion = rig.driver.read(values, head_module.channel_names())
     return motion, reach.ruler().gap(reach.ruler().points(motion))
 
 
@@ -52,24 +58,23 @@ def value_of(steps):
             return ended.value
 
 
-def test_a_line_becomes_poses_within_the_error(blender, room, core, poses):
+def test_a_line_becomes_poses_within_the_error(blender, poses):
     scene, rig, _ = poses
-    entry = show(room, core, poses, seconds=2.4)
+    entry = show(poses, seconds=2.4)
     first, last, frames = entry.first, entry.last, entry.last - entry.first + 1
     eighths = first + np.arange((frames - 1) * 8 + 1) / 8
-    before, gap = shown(room, rig, eighths)
+    before, gap = shown(rig, eighths)
     choose(scene, keys="DENSE")
     blender.ops.ed.undo_push(message="take")
     blender.ops.thunder.commit_take()
-    dense = sum(len(curve.keyframe_points) for curve in curves_of(room, rig))
+    dense = sum(len(curve.keyframe_points) for curve in curves_of(rig))
     blender.ops.ed.undo_push(message="dense")
     blender.ops.ed.undo()
-    scene, rig = blender.context.scene, room("scene.heads.head").find(blender.context.scene)
+    scene, rig = blender.context.scene, head_module.find(blender.context.scene)
     choose(scene, keys="POSES", error=ERROR, to="NEW", markers=True)
-    committing, takes = room("scene.takes.commit.committing"), room("scene.takes.take_list")
-    entry = takes.shown_take(scene.thunder)
+    entry = take_list.shown_take(scene.thunder)
     report = value_of(committing.commit(rig, entry, "Poses", committing.chosen(scene, entry)))
-    curves = curves_of(room, rig)
+    curves = curves_of(rig)
     # the report is what the file has
     assert report.keys == sum(len(curve.keyframe_points) for curve in curves) == report.total
     carrying = set().union(*(key_frames(curve) for curve in curves))
@@ -78,8 +83,8 @@ def test_a_line_becomes_poses_within_the_error(blender, room, core, poses):
     assert report.keys < dense
     assert len(carrying) < 0.55 * report.frames  # this made take moves faster than speech does
     # lips, face, head and eyes are where the take had them, at parts of frames too
-    after, gap_now = shown(room, rig, eighths)
-    lips, _, head, eyes = room("thunder_core.face.reach").apart(before, after)
+    after, gap_now = shown(rig, eighths)
+    lips, _, head, eyes = reach.apart(before, after)
     assert lips.max() <= ERROR * 1.001 and head.max() <= 3 * ERROR * 1.001 and eyes.max() <= ERROR * 1.001
     assert lips.max() == pytest.approx(report.error, abs=0.03)
     # closures
@@ -89,8 +94,8 @@ def test_a_line_becomes_poses_within_the_error(blender, room, core, poses):
     assert (gap_now[between] < 0.6 + 0.1).all()
     # readable: groups by region, keys of the mouth on common frames, nothing that never moves
     for curve in curves:
-        assert curve.group.name == region_of(room, curve)
-    assert {curve.group.name for curve in curves} <= set(room("scene.takes.commit.posing").REGIONS)
+        assert curve.group.name == region_of(curve)
+    assert {curve.group.name for curve in curves} <= set(posing.REGIONS)
     names = {curve.data_path for curve in curves}
     assert not any("noseSneerLeft" in name for name in names)  # this take does not move it
     mouth = [key_frames(curve) for curve in curves if curve.group.name in ("Mouth", "Jaw")]
@@ -104,11 +109,11 @@ def test_a_line_becomes_poses_within_the_error(blender, room, core, poses):
             assert gap[(frame - first) * 8] < 0.6
 
 
-def test_a_curve_stays_within_the_range_of_its_keys(blender, room, core, poses):
+def test_a_curve_stays_within_the_range_of_its_keys(blender, poses):
     scene, rig, _ = poses
-    show(room, core, poses, seconds=1.6)
+    show(poses, seconds=1.6)
     blender.ops.thunder.commit_take()
-    for curve in curves_of(room, rig):
+    for curve in curves_of(rig):
         points = curve.keyframe_points
         if len(points) < 2:
             continue
@@ -120,19 +125,19 @@ def test_a_curve_stays_within_the_range_of_its_keys(blender, room, core, poses):
             assert min(inside) >= low - 0.02 * span - 1e-5 and max(inside) <= high + 0.02 * span + 1e-5, curve.data_path
 
 
-def test_only_the_chosen_regions_are_committed(blender, room, core, poses):
+def test_only_the_chosen_regions_are_committed(blender, poses):
     scene, rig, _ = poses
     animate(rig)
     rig.keys.key_blocks["browOuterUpLeft"].value = 0.4
-    own = {(c.data_path, c.array_index): everything_of(c) for c in curves_of(room, rig)}
+    own = {(c.data_path, c.array_index): everything_of(c) for c in curves_of(rig)}
     stood = {block.name: block.value for block in rig.keys.key_blocks}
-    show(room, core, poses, seconds=1.6)
+    show(poses, seconds=1.6)
     choose(scene, brows=False, eyes=False, head=False, tongue=False, cheeks=False)
     blender.ops.thunder.commit_take()
-    for curve in curves_of(room, rig):
-        if region_of(room, curve) not in ("Mouth", "Jaw"):
+    for curve in curves_of(rig):
+        if region_of(curve) not in ("Mouth", "Jaw"):
             assert everything_of(curve) == own[curve.data_path, curve.array_index]
-    paths = {curve.data_path for curve in curves_of(room, rig)}
+    paths = {curve.data_path for curve in curves_of(rig)}
     assert any("mouthFunnel" in path for path in paths) and not any("eyeBlink" in path for path in paths)
     scene.frame_set(40)
     for name in ("browInnerUp", "browOuterUpLeft", "eyeBlinkLeft", "tongueTipUp"):
@@ -143,23 +148,23 @@ def everything_of(curve):
     return [(tuple(p.co), tuple(p.handle_left), tuple(p.handle_right), p.interpolation) for p in curve.keyframe_points]
 
 
-def test_a_commit_of_no_region_is_refused(blender, room, core, poses):
+def test_a_commit_of_no_region_is_refused(blender, poses):
     scene, _, _ = poses
-    show(room, core, poses, seconds=1.0)
-    choose(scene, **dict.fromkeys(room("scene.takes.commit.committing").REGION_SETTINGS.values(), False))
+    show(poses, seconds=1.0)
+    choose(scene, **dict.fromkeys(committing.REGION_SETTINGS.values(), False))
     with pytest.raises(RuntimeError, match="No region is chosen"):
         blender.ops.thunder.commit_take()
 
 
-def test_a_still_channel_has_a_curve_only_where_it_would_stand_elsewhere(blender, room, core, poses):
+def test_a_still_channel_has_a_curve_only_where_it_would_stand_elsewhere(blender, poses):
     scene, rig, _ = poses
     rig.keys.key_blocks["noseSneerLeft"].value = 0.5  # the take has it at 0
     rig.keys.key_blocks["cheekPuff"].value = 0.3
     rig.keys.key_blocks["cheekPuff"].keyframe_insert("value", frame=200)  # the animator's own curve
-    entry = show(room, core, poses, seconds=1.6)
+    entry = show(poses, seconds=1.6)
     first, last = entry.first, entry.last
     blender.ops.thunder.commit_take()
-    curves = {curve.data_path: curve for curve in curves_of(room, rig)}
+    curves = {curve.data_path: curve for curve in curves_of(rig)}
     assert 'key_blocks["noseSneerRight"].value' not in curves
     for name, later in (("noseSneerLeft", 0.5), ("cheekPuff", 0.3)):
         curve = curves[f'key_blocks["{name}"].value']
@@ -169,40 +174,39 @@ def test_a_still_channel_has_a_curve_only_where_it_would_stand_elsewhere(blender
 
 
 @pytest.fixture
-def dialogue(blender, room, core, tmp_path):
+def dialogue(blender, tmp_path):
     """Two heads, three lines with two takes each, a fourth without any: (scene, heads)."""
-    strip = room("scene.voice.strip")
     if not strip.has_audio():
         pytest.skip("this bpy wheel was built without sound")
     for _ in range(2):
         blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps = 24
-    heads = room("scene.heads.head").in_scene(scene)
+    heads = head_module.in_scene(scene)
     silence = write_wav(tmp_path / "voice.wav", np.zeros(16000))
     lines = {"one": (1, 0), "two": (41, 1), "three": (81, 0), "four": (121, 1)}
     for number, (name, (start, head)) in enumerate(lines.items()):
         strip.add(scene, silence, name, start)
-        room("scene.takes.dialogue").cast(scene, name, heads[head])
+        takes_dialogue.cast(scene, name, heads[head])
         if name != "four":
-            rig = room("scene.heads.head").resolve(heads[head])
+            rig = head_module.resolve(heads[head])
             for take in range(2):
-                made = spoken(room, core, seconds=1.0, seed=10 * number + take)
-                clock = room("scene.animation.timing").Clock.of(scene, float(start))
-                entry = room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock, f"{name} {take}"), made, name, clock)
+                made = spoken(seconds=1.0, seed=10 * number + take)
+                clock = timing.Clock.of(scene, float(start))
+                entry = take_list.add_to_list(scene, rig, key(rig, made, clock, f"{name} {take}"), made, name, clock)
                 entry.score = 60.0 + 10 * take
     choose(scene, keys="DENSE", error=1.0)
     return scene, heads
 
 
-def test_all_dialogue_is_committed_in_one_step(blender, room, core, dialogue):
+def test_all_dialogue_is_committed_in_one_step(blender, dialogue):
     scene, heads = dialogue
-    showing, find = room("scene.animation.display"), room("scene.heads.head").resolve
-    showing.show(find(heads[0]), scene.thunder.takes[0])  # of line one the worse take is shown: that is the one
+    find = head_module.resolve
+    display.show(find(heads[0]), scene.thunder.takes[0])  # of line one the worse take is shown: that is the one
     wanted = {}
     for name, index in (("one", 0), ("two", 3), ("three", 5)):
         entry = scene.thunder.takes[index]
-        curve = next(c for c in room("scene.host.compat").all_curves(entry.action) if "mouthFunnel" in c.data_path)
+        curve = next(c for c in compat.all_curves(entry.action) if "mouthFunnel" in c.data_path)
         wanted[name] = {frame: curve.evaluate(frame) for frame in range(entry.first, entry.last + 1)}
     blender.ops.ed.undo_push(message="before")
     before = everything(blender)
@@ -210,20 +214,20 @@ def test_all_dialogue_is_committed_in_one_step(blender, room, core, dialogue):
     blender.ops.ed.undo_push(message="Commit All Dialogue")
     for head, lines in zip(heads, (("one", "three"), ("two",))):
         rig = find(head)
-        assert showing.shown_action(rig) is None
-        funnel = next(c for c in room("scene.host.compat").curves_for(rig.keys) if "mouthFunnel" in c.data_path)
+        assert display.shown_action(rig) is None
+        funnel = next(c for c in compat.curves_for(rig.keys) if "mouthFunnel" in c.data_path)
         for line in lines:
             assert max(abs(funnel.evaluate(f) - value) for f, value in wanted[line].items()) < 0.2
     actions = [a for a in blender.data.actions if a.name not in {take.action.name for take in scene.thunder.takes}]
-    assert len(actions) == (2 if room("scene.host.compat").HAS_SLOTS else 4)  # one for each head, both lines of the first in one
+    assert len(actions) == (2 if compat.HAS_SLOTS else 4)  # one for each head, both lines of the first in one
     blender.ops.ed.undo()
     assert everything(blender) == before
 
 
-def test_lines_that_cannot_be_committed_are_named_and_cost_only_themselves(blender, room, core, dialogue):
+def test_lines_that_cannot_be_committed_are_named_and_cost_only_themselves(blender, dialogue):
     scene, heads = dialogue
-    done = room("scene.takes.commit.dialogue").Done()
-    for _ in room("scene.takes.commit.dialogue").commit_all(scene, done):
+    done = commit_dialogue.Done()
+    for _ in commit_dialogue.commit_all(scene, done):
         pass
     assert len(done.reports) == 3 and len(done.heads) == 2
     assert done.left_out == ["“four” has no take that fits it: generate some first"]

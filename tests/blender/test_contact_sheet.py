@@ -6,6 +6,12 @@ import os
 import numpy as np
 import pytest
 from performances import key, performance
+from thunder.scene.animation import display, timing
+from thunder.scene.heads import head as head_module
+from thunder.scene.media import contact_sheet, puppets, sheet_key_frames
+from thunder.scene.takes import take_list
+from thunder.thunder_core import errors
+from thunder.thunder_core.face import mouth
 
 CELL = 150
 
@@ -16,15 +22,15 @@ def stage(stage):
     return stage
 
 
-def enter(room, core, stage, jaw, start=1.0, **how):
+def enter(stage, jaw, start=1.0, **how):
     """A take whose jaw is given, [T] radians."""
     scene, rig = stage
-    made = performance(room, core, seconds=len(jaw) / 25, closed_at=(), **how)
+    made = performance(seconds=len(jaw) / 25, closed_at=(), **how)
     made.motion.jaw[:, 0] = jaw
     made.motion.head[:] = made.motion.expression[:] = 0.0  # the jaw alone moves
-    made = type(made)(**{**vars(made), "opening": core("face.mouth").opening_mm(made.motion)})
-    clock = room("scene.animation.timing").Clock.of(scene, start)
-    return room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock, f"take {made.seed}"), made, "voice", clock)
+    made = type(made)(**{**vars(made), "opening": mouth.opening_mm(made.motion)})
+    clock = timing.Clock.of(scene, start)
+    return take_list.add_to_list(scene, rig, key(rig, made, clock, f"take {made.seed}"), made, "voice", clock)
 
 
 def syllables(phase=0.0, wide=0.3):
@@ -44,35 +50,34 @@ def picture(bpy):
     return image, pixels.reshape(image.size[1], image.size[0], image.channels)[::-1, :, :3]
 
 
-def test_moments_are_closures_the_loudest_and_the_widest(room):
-    moments = room("scene.media.sheet_key_frames")
+def test_moments_are_closures_the_loudest_and_the_widest():
     mean = np.full(100, 8.0)
     mean[[20, 60]] = 0.1
     mean[40], mean[80] = 16.0, 12.0
     loud = np.zeros(100)
     loud[50] = 1.0
-    chosen = moments.choose(np.stack([mean, mean]), loud, 6)
+    chosen = sheet_key_frames.choose(np.stack([mean, mean]), loud, 6)
     assert {(20, "closed"), (60, "closed"), (50, "loudest"), (40, "wide"), (80, "wide")} <= {
         (frame, {"loud": "loudest"}.get(why, why)) for frame, why in chosen}
     assert len(chosen) == 6 and [frame for frame, _ in chosen] == sorted(frame for frame, _ in chosen)
-    still = moments.choose(np.zeros((1, 50)), None, 6)
-    assert len(still) == 6 and min(np.diff([frame for frame, _ in still])) >= moments.APART
+    still = sheet_key_frames.choose(np.zeros((1, 50)), None, 6)
+    assert len(still) == 6 and min(np.diff([frame for frame, _ in still])) >= sheet_key_frames.APART
 
 
-def test_loudness_is_per_frame(room):
+def test_loudness_is_per_frame():
     peaks = np.zeros((200, 2), np.float32)
     peaks[100:104] = (-0.5, 0.5)
-    level = room("scene.media.sheet_key_frames").loudness(peaks, 100)
+    level = sheet_key_frames.loudness(peaks, 100)
     assert len(level) == 50 and np.argmax(level) == 25 and level[25] == pytest.approx(1.0) and level[24] == 0
 
 
 @pytest.mark.slow
-def test_the_sheet_has_a_row_for_each_take_and_a_face_in_each_cell(blender, room, core, stage, tmp_path):
+def test_the_sheet_has_a_row_for_each_take_and_a_face_in_each_cell(blender, stage, tmp_path):
     scene, rig = stage
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    scene, rig = stage = blender.context.scene, room("scene.heads.head").find(blender.context.scene)
+    scene, rig = stage = blender.context.scene, head_module.find(blender.context.scene)
     for seed, jaw in ((1, syllables()), (2, syllables(wide=0.15)), (3, np.zeros(50))):
-        enter(room, core, stage, jaw, seed=seed, score=90 - seed)
+        enter(stage, jaw, seed=seed, score=90 - seed)
     blender.ops.thunder.select_take(index=0)
     scene.frame_set(7)
     before = counts(blender)
@@ -81,10 +86,9 @@ def test_the_sheet_has_a_row_for_each_take_and_a_face_in_each_cell(blender, room
     assert scene.frame_current == 7 and scene.thunder.active_take == 0 and blender.context.scene == scene
     assert os.path.exists(tmp_path / "voice_takes.png")
     image, pixels = picture(blender)
-    sheet = room("scene.media.contact_sheet")
-    head = round(sheet.HEAD_CELLS * CELL)
+    head = round(contact_sheet.HEAD_CELLS * CELL)
     assert pixels.shape[0] == head + 3 * CELL
-    left = round((sheet.LABEL_CELLS + sheet.CURVE_CELLS) * CELL)
+    left = round((contact_sheet.LABEL_CELLS + contact_sheet.CURVE_CELLS) * CELL)
     cells = np.stack([[pixels[head + row * CELL:head + (row + 1) * CELL, left + column * CELL:left + (column + 1) * CELL]
                        for column in range(6)] for row in range(3)])
     assert (cells.std(axis=(2, 3, 4)) > 0.05).all()  # a face in each
@@ -96,30 +100,30 @@ def test_the_sheet_has_a_row_for_each_take_and_a_face_in_each_cell(blender, room
         for column in range(6):
             rows, columns = np.nonzero(faces[row, column])
             assert abs(columns.mean() - CELL / 2) < 12 and np.ptp(rows) > 0.9 * CELL  # in the middle, and close
-    curve = pixels[head:head + CELL, round(sheet.LABEL_CELLS * CELL):left]
-    flat = pixels[head + 2 * CELL:head + 3 * CELL, round(sheet.LABEL_CELLS * CELL):left]
+    curve = pixels[head:head + CELL, round(contact_sheet.LABEL_CELLS * CELL):left]
+    flat = pixels[head + 2 * CELL:head + 3 * CELL, round(contact_sheet.LABEL_CELLS * CELL):left]
     assert (np.abs(curve - pixels[2, 2]).max(axis=-1) > 0.1).sum() > 4 * (np.abs(flat - pixels[2, 2]).max(axis=-1) > 0.1).sum()
 
 
-def test_a_sheet_that_cannot_be_written_says_so_and_leaves_nothing(blender, room, core, stage, tmp_path):
+def test_a_sheet_that_cannot_be_written_says_so_and_leaves_nothing(blender, stage, tmp_path):
     scene, rig = stage
-    enter(room, core, stage, syllables(), seed=1)
+    enter(stage, syllables(), seed=1)
     before = counts(blender)
-    with pytest.raises(core("errors").BadRequest, match="cannot be written"):
-        for _ in room("scene.media.contact_sheet").make(scene, rig, list(scene.thunder.takes), str(tmp_path / "nowhere" / "sheet.png")):
+    with pytest.raises(errors.BadRequest, match="cannot be written"):
+        for _ in contact_sheet.make(scene, rig, list(scene.thunder.takes), str(tmp_path / "nowhere" / "sheet.png")):
             pass
     assert counts(blender) == before and not len(list(tmp_path.iterdir()))
 
 
-def test_links_that_somebody_laid_in_wait_are_not_followed(blender, room, core, stage, tmp_path):
+def test_links_that_somebody_laid_in_wait_are_not_followed(blender, stage, tmp_path):
     scene, rig = stage
-    enter(room, core, stage, syllables(), seed=1)
+    enter(stage, syllables(), seed=1)
     (tmp_path / "precious.txt").write_text("precious")
     links = [os.path.join(blender.app.tempdir, f"thunder_sheet_{number}.png") for number in (0, 1)] + [str(tmp_path / "sheet.png.part")]
     for link in links:
         os.symlink(tmp_path / "precious.txt", link)
     try:
-        for _ in room("scene.media.contact_sheet").make(scene, rig, list(scene.thunder.takes), str(tmp_path / "sheet.png")):
+        for _ in contact_sheet.make(scene, rig, list(scene.thunder.takes), str(tmp_path / "sheet.png")):
             pass
         assert (tmp_path / "precious.txt").read_text() == "precious" and (tmp_path / "sheet.png").stat().st_size > 1000
         assert sorted(os.listdir(tmp_path)) == ["precious.txt", "sheet.png", "sheet.png.part"]
@@ -129,21 +133,21 @@ def test_links_that_somebody_laid_in_wait_are_not_followed(blender, room, core, 
     assert not [name for name in os.listdir(blender.app.tempdir) if name.startswith("thunder_sheet")]
 
 
-def test_a_second_sheet_does_not_overwrite_the_first(blender, room, core, stage, tmp_path):
+def test_a_second_sheet_does_not_overwrite_the_first(blender, stage, tmp_path):
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    stage = blender.context.scene, room("scene.heads.head").find(blender.context.scene)
-    enter(room, core, stage, syllables(), seed=1)
+    stage = blender.context.scene, head_module.find(blender.context.scene)
+    enter(stage, syllables(), seed=1)
     for _ in range(2):
         blender.ops.thunder.contact_sheet()
     assert {name for name in os.listdir(tmp_path) if name.endswith(".png")} == {"voice_takes.png", "voice_takes_2.png"}
 
 
-def test_a_sheet_that_is_broken_off_leaves_nothing(blender, room, core, stage):
+def test_a_sheet_that_is_broken_off_leaves_nothing(blender, stage):
     scene, rig = stage
     for seed in (1, 2):
-        enter(room, core, stage, syllables(), seed=seed)
+        enter(stage, syllables(), seed=seed)
     before, images = counts(blender), len(blender.data.images)
-    steps = room("scene.media.contact_sheet").make(scene, rig, list(scene.thunder.takes), str(blender.app.tempdir) + "broken.png")
+    steps = contact_sheet.make(scene, rig, list(scene.thunder.takes), str(blender.app.tempdir) + "broken.png")
     for _ in range(4):
         next(steps)
     assert counts(blender) != before
@@ -153,18 +157,17 @@ def test_a_sheet_that_is_broken_off_leaves_nothing(blender, room, core, stage):
     assert not [name for name in os.listdir(blender.app.tempdir) if name.startswith("thunder_sheet")]
 
 
-def test_a_stand_in_moves_as_the_head_does_and_on_its_own(blender, room, core, stage):
+def test_a_stand_in_moves_as_the_head_does_and_on_its_own(blender, stage):
     from mathutils import Vector
 
     scene, rig = stage
     rig.mesh.modifiers.new("Smooth", "CORRECTIVE_SMOOTH").iterations = 0
-    enter(room, core, stage, syllables(), seed=1)
-    enter(room, core, stage, np.zeros(50), seed=2)
-    stand_ins, showing = room("scene.media.puppets"), room("scene.animation.display")
-    showing.show(rig, scene.thunder.takes[1])
+    enter(stage, syllables(), seed=1)
+    enter(stage, np.zeros(50), seed=2)
+    display.show(rig, scene.thunder.takes[1])
     before = counts(blender)
-    copy = stand_ins.add(rig, scene.collection, Vector((0.5, 0.0, 0.0)))
-    stand_ins.play(copy, rig, scene.thunder.takes[0])
+    copy = puppets.add(rig, scene.collection, Vector((0.5, 0.0, 0.0)))
+    puppets.play(copy, rig, scene.thunder.takes[0])
     scene.frame_set(6)  # a quarter of the first syllable's sine later it is wide open
     graph = blender.context.evaluated_depsgraph_get()
 
@@ -178,11 +181,11 @@ def test_a_stand_in_moves_as_the_head_does_and_on_its_own(blender, room, core, s
     mesh = next(thing for thing in copy.objects if thing.type == "MESH")
     apart = points(mesh) - points(rig.mesh) - np.array([0.5, 0.0, 0.0])
     assert np.linalg.norm(apart, axis=1).max() > 0.01  # the copy's mouth is open, the head's is shut
-    showing.show(rig, scene.thunder.takes[0])
+    display.show(rig, scene.thunder.takes[0])
     scene.frame_set(6)
     graph = blender.context.evaluated_depsgraph_get()
     apart = points(mesh) - points(rig.mesh) - np.array([0.5, 0.0, 0.0])
     assert np.linalg.norm(apart, axis=1).max() < 1e-5
-    assert room("scene.heads.head").find(scene).mesh == rig.mesh and len(room("scene.heads.head").in_scene(scene)) == 1
-    stand_ins.remove(copy)
+    assert head_module.find(scene).mesh == rig.mesh and len(head_module.in_scene(scene)) == 1
+    puppets.remove(copy)
     assert counts(blender) == before

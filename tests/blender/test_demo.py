@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from performances import read_wav, write_wav
+from thunder.scene.host import compat
+from thunder.scene.voice import strip as strip_module
+from thunder.thunder_core import client, errors
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "assets" / "sample.wav"
@@ -26,10 +29,10 @@ def test_a_demonstration_replaces_no_file_that_is_not_its_own(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_demonstration_keeps_its_promises(blender, room, core, tmp_path):
+def test_the_demonstration_keeps_its_promises(blender, tmp_path):
     try:
-        core("client").find_engine_python()
-    except core("errors").NoEngine as error:
+        client.find_engine_python()
+    except errors.NoEngine as error:
         pytest.skip(f"no engine to ask: {error}")
     samples, rate = read_wav(SAMPLE)
     voice = write_wav(tmp_path / "line.wav", samples[int(0.4 * rate):int(1.6 * rate)], rate)
@@ -47,8 +50,8 @@ def test_the_demonstration_keeps_its_promises(blender, room, core, tmp_path):
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "out" / "scene.blend"))
     scene = blender.context.scene
     assert len(scene.thunder.takes) == 2 and scene.thunder.active_take == 0 and scene.camera is not None
-    if room("scene.voice.strip").has_audio():
-        strips = room("scene.host.compat").strips(scene.sequence_editor)
+    if strip_module.has_audio():
+        strips = compat.strips(scene.sequence_editor)
         assert {strip.mute for strip in strips} == {True, False} and all(s.sound.packed_file for s in strips)
     jaw = scene.thunder.head.parent.pose.bones["jaw"]
     poses = []

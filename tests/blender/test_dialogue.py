@@ -5,6 +5,14 @@ import numpy as np
 import pytest
 from performances import write_wav
 from played_engine import PlayedClient
+from thunder.scene.animation import display, reading, timing
+from thunder.scene.engine import session
+from thunder.scene.heads import head
+from thunder.scene.host import compat
+from thunder.scene.takes import dialogue as takes_dialogue, generation, sampling as sampling_module, take_list
+from thunder.scene.takes.commit import dialogue as commit_dialogue
+from thunder.scene.voice import fingerprint, mixdown, strip
+from thunder.thunder_core import errors, progress
 
 
 def sound(tmp_path, name, seconds=2.0):
@@ -13,39 +21,36 @@ def sound(tmp_path, name, seconds=2.0):
 
 
 @pytest.fixture
-def shot(blender, room, tmp_path):
+def shot(blender, tmp_path):
     """Two heads and three strips: (scene, heads, strips by name)."""
-    strip = room("scene.voice.strip")
     if not strip.has_audio():
         pytest.skip("this bpy wheel was built without sound")
     for _ in range(2):
         blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps = 25
-    heads = room("scene.heads.head").in_scene(scene)
+    heads = head.in_scene(scene)
     starts = {"one": 1, "two": 61, "music": 1}
     strips = {name: strip.add(scene, sound(tmp_path, name), name, start) for name, start in starts.items()}
     return scene, heads, strips
 
 
-def test_each_head_finds_its_own_voice(blender, room, shot):
+def test_each_head_finds_its_own_voice(blender, shot):
     scene, heads, strips = shot
-    dialogue, strip = room("scene.takes.dialogue"), room("scene.voice.strip")
-    dialogue.cast(scene, "one", heads[0])
-    dialogue.cast(scene, "two", heads[1])
-    dialogue.cast(scene, "music", None)
+    takes_dialogue.cast(scene, "one", heads[0])
+    takes_dialogue.cast(scene, "two", heads[1])
+    takes_dialogue.cast(scene, "music", None)
     scene.sequence_editor.active_strip = strips["music"]
     for mesh, name in zip(heads, ("one", "two")):
         scene.thunder.head = mesh
         assert strip.find(blender.context).name == name
-    assert [line.strip for line in dialogue.lines(scene)] == ["one", "two"]
+    assert [line.strip for line in takes_dialogue.lines(scene)] == ["one", "two"]
 
 
-def test_a_heads_second_line_is_meant_when_the_first_is_over(blender, room, shot):
+def test_a_heads_second_line_is_meant_when_the_first_is_over(blender, shot):
     scene, heads, strips = shot
-    dialogue, strip = room("scene.takes.dialogue"), room("scene.voice.strip")
     for name in ("one", "two"):
-        dialogue.cast(scene, name, heads[0])
+        takes_dialogue.cast(scene, name, heads[0])
     scene.thunder.head = heads[0]
     scene.sequence_editor.active_strip = strips["music"]
     scene.frame_set(10)
@@ -54,10 +59,10 @@ def test_a_heads_second_line_is_meant_when_the_first_is_over(blender, room, shot
     assert strip.find(blender.context).name == "two"
 
 
-def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, room, core, shot, tmp_path, monkeypatch):
+def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, shot, tmp_path, monkeypatch):
     scene, heads, strips = shot
-    client = PlayedClient(room, core, tmp_path)
-    monkeypatch.setattr(room("scene.engine.session"), "client", lambda: client)
+    client = PlayedClient(tmp_path)
+    monkeypatch.setattr(session, "client", lambda: client)
     assert not blender.ops.thunder.generate_all.poll()  # nobody was chosen to speak anything
     blender.ops.thunder.cast_strip(strip="one", speaker=heads[0].name)
     blender.ops.thunder.cast_strip(strip="two", speaker=heads[1].name)
@@ -69,74 +74,71 @@ def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, room, core, 
     firsts = {entry.voice: entry.first for entry in scene.thunder.takes}
     assert firsts == {"one": 1, "two": 61}
     for mesh in heads:
-        assert room("scene.animation.display").shown_action(room("scene.heads.head").resolve(mesh)) is not None
+        assert display.shown_action(head.resolve(mesh)) is not None
     assert not blender.ops.thunder.generate_all.poll()
-    assert room("scene.takes.dialogue").wanting(scene) == []
+    assert takes_dialogue.wanting(scene) == []
 
 
-def test_a_line_that_fails_costs_only_itself(blender, room, core, shot, tmp_path):
+def test_a_line_that_fails_costs_only_itself(blender, shot, tmp_path):
     scene, heads, strips = shot
-    dialogue = room("scene.takes.dialogue")
-    dialogue.cast(scene, "one", heads[0])
-    dialogue.cast(scene, "two", heads[1])
-    dialogue.cast(scene, "music", None)
-    todo = dialogue.wanting(scene)
+    takes_dialogue.cast(scene, "one", heads[0])
+    takes_dialogue.cast(scene, "two", heads[1])
+    takes_dialogue.cast(scene, "music", None)
+    todo = takes_dialogue.wanting(scene)
     strips["one"].mute = True
     kept = []
-    left_out = room("thunder_core.progress").result(dialogue.generate(
-        PlayedClient(room, core, tmp_path), scene, todo, 2, 1, room("scene.takes.sampling").Sampling(), kept.append))
+    left_out = progress.result(takes_dialogue.generate(
+        PlayedClient(tmp_path), scene, todo, 2, 1, sampling_module.Sampling(), kept.append))
     assert len(left_out) == 1 and "muted" in left_out[0]
     assert {entry.voice for entry in scene.thunder.takes} == {"two"} and len(kept) == 2
 
 
-def test_the_only_head_speaks_what_nobody_was_chosen_for(blender, room, shot):
+def test_the_only_head_speaks_what_nobody_was_chosen_for(blender, shot):
     scene, heads, strips = shot
     for thing in (heads[1], heads[1].parent):
         blender.data.objects.remove(thing)
-    dialogue = room("scene.takes.dialogue")
-    assert {line.strip for line in dialogue.wanting(scene)} == {"one", "two", "music"}
-    dialogue.cast(scene, "music", None)
-    assert {line.strip for line in dialogue.wanting(scene)} == {"one", "two"}
+    assert {line.strip for line in takes_dialogue.wanting(scene)} == {"one", "two", "music"}
+    takes_dialogue.cast(scene, "music", None)
+    assert {line.strip for line in takes_dialogue.wanting(scene)} == {"one", "two"}
 
 
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (30, 1.0), (60, 1.0)])
-def test_only_the_preview_range_is_spoken_where_that_is_wanted(blender, room, core, shot, tmp_path, fps, base):
+def test_only_the_preview_range_is_spoken_where_that_is_wanted(blender, shot, tmp_path, fps, base):
     scene, heads, strips = shot
     scene.render.fps, scene.render.fps_base = fps, base
-    room("scene.takes.dialogue").cast(scene, "one", heads[0])
+    takes_dialogue.cast(scene, "one", heads[0])
     scene.thunder.head = heads[0]
     scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 11, 30
-    strip = room("scene.voice.strip")
     assert strip.find(blender.context).clock.start == 1
     scene.thunder.only_preview = True
     voice = strip.find(blender.context)
     assert (voice.clock.start, voice.last) == (11, 31)
-    client = PlayedClient(room, core, tmp_path)
-    for _ in room("scene.takes.generation").generate(client, voice, scene, room("scene.heads.head").find(scene), 1, 1,
-                                               room("scene.takes.sampling").Sampling()):
+    client = PlayedClient(tmp_path)
+    for _ in generation.generate(client, voice, scene, head.find(scene), 1, 1,
+                                               sampling_module.Sampling()):
         pass
     entry = scene.thunder.takes[0]
     assert entry.first == 11 and 28 <= entry.last <= 31
-    assert room("scene.voice.fingerprint").stale(scene) == []  # what was left out is not missed
-    room("scene.host.compat").trim_start(strips["one"], 2)
-    assert room("scene.voice.fingerprint").stale(scene) == []
+    assert fingerprint.stale(scene) == []  # what was left out is not missed
+    compat.trim_start(strips["one"], 2)
+    assert fingerprint.stale(scene) == []
     scene.frame_preview_end = 12
-    with pytest.raises(core("errors").BadSound, match="preview range"):
+    with pytest.raises(errors.BadSound, match="preview range"):
         strip.find(blender.context)
 
 
 @pytest.mark.parametrize("seconds", [0.0137, -0.021])
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (60, 1.0)])
-def test_a_sound_between_two_frames_is_spoken_where_it_is_heard(blender, room, core, shot, tmp_path, fps, base, seconds):
+def test_a_sound_between_two_frames_is_spoken_where_it_is_heard(blender, shot, tmp_path, fps, base, seconds):
     """Blender keeps strips on whole frames; what a camera recorded beside its picture begins a fraction of one off."""
     scene, heads, strips = shot
     scene.render.fps, scene.render.fps_base = fps, base
     if not hasattr(strips["one"], "sound_offset") or strips["one"].bl_rna.properties["sound_offset"].is_readonly:
         pytest.skip("this Blender's strips have no offset of their sound")
     strips["one"].sound_offset = seconds
-    voice = room("scene.voice.strip").of_strip(scene, strips["one"])
+    voice = strip.of_strip(scene, strips["one"])
     path = str(tmp_path / "heard.wav")
-    for _ in room("scene.voice.mixdown").mix_down(voice, path):
+    for _ in mixdown.mix_down(voice, path):
         pass
     from performances import read_wav
 
@@ -146,12 +148,11 @@ def test_a_sound_between_two_frames_is_spoken_where_it_is_heard(blender, room, c
     offsets = range(-rate // 20, rate // 20)
     fit = [float(np.dot(window, whole[rate // 2 - late:rate - late])) for late in offsets]
     assert offsets[int(np.argmax(fit))] / rate == pytest.approx(seconds, abs=1e-3)
-    state = room("scene.voice.fingerprint")
-    assert state.of_voice(scene, voice).origin == pytest.approx(1 + seconds * fps / base, abs=1e-4)
+    assert fingerprint.of_voice(scene, voice).origin == pytest.approx(1 + seconds * fps / base, abs=1e-4)
 
 
 @pytest.mark.parametrize("unit", [1.0, 0.01, 0.001])
-def test_a_head_has_its_size_in_the_scenes_units(blender, room, unit):
+def test_a_head_has_its_size_in_the_scenes_units(blender, unit):
     scene = blender.context.scene
     scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", unit
     blender.ops.thunder.add_head()
@@ -162,7 +163,7 @@ def test_a_head_has_its_size_in_the_scenes_units(blender, room, unit):
     assert 0.2 < height < 0.5  # metres, whatever a unit is
 
 
-def test_takes_are_the_same_in_metres_and_in_centimetres(blender, room, core, tmp_path):
+def test_takes_are_the_same_in_metres_and_in_centimetres(blender, tmp_path):
     """A take turns bones and slides keys: what is keyed and what is heard of it does not depend on a head's size."""
     from performances import key, performance
 
@@ -170,20 +171,19 @@ def test_takes_are_the_same_in_metres_and_in_centimetres(blender, room, core, tm
     for unit in (1.0, 0.01):
         scene.unit_settings.system, scene.unit_settings.scale_length = "METRIC", unit
         blender.ops.thunder.add_head()
-        rig = room("scene.heads.head").find(scene)
-        clock = room("scene.animation.timing").Clock.of(scene, 1.0)
-        made = performance(room, core, closed_at=())
-        actions = key(room, rig, made, clock)
-        entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "voice", clock)
-        room("scene.animation.display").show(rig, entry)
-        read.append(core("progress").result(room("scene.animation.reading").read(rig, room("scene.heads.head").channel_names(), clock, 2.0)))
+        rig = head.find(scene)
+        clock = timing.Clock.of(scene, 1.0)
+        made = performance(closed_at=())
+        actions = key(rig, made, clock)
+        entry = take_list.add_to_list(scene, rig, actions, made, "voice", clock)
+        display.show(rig, entry)
+        read.append(progress.result(reading.read(rig, head.channel_names(), clock, 2.0)))
     for part in ("expression", "jaw", "head", "eyes"):
         assert np.abs(getattr(read[0], part) - getattr(read[1], part)).max() < 1e-5
 
 
-def test_three_clicks_make_a_face_move(blender, room, core, tmp_path, monkeypatch):
-    client = PlayedClient(room, core, tmp_path)
-    session = room("scene.engine.session")
+def test_three_clicks_make_a_face_move(blender, tmp_path, monkeypatch):
+    client = PlayedClient(tmp_path)
     monkeypatch.setattr(session, "client", lambda: client)
     blender.ops.mesh.primitive_cube_add(size=2.0)
     scene = blender.context.scene
@@ -191,7 +191,7 @@ def test_three_clicks_make_a_face_move(blender, room, core, tmp_path, monkeypatc
     assert blender.ops.thunder.first_head() == {"FINISHED"}
     assert blender.ops.thunder.sample_voice() == {"FINISHED"}
     assert blender.ops.thunder.generate() == {"FINISHED"}
-    rig = room("scene.heads.head").find(scene)
+    rig = head.find(scene)
     assert rig.owner.matrix_world.translation.z > 1.2  # not inside the cube
     angles = []
     for frame in range(1, 40):
@@ -201,23 +201,22 @@ def test_three_clicks_make_a_face_move(blender, room, core, tmp_path, monkeypatc
     assert scene.frame_end >= scene.thunder.takes[0].last - 1
 
 
-def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, room, tmp_path):
+def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, tmp_path):
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     assert blender.ops.thunder.own_voice(filepath=sound(tmp_path, "mine")) == {"FINISHED"}
-    assert room("scene.voice.strip").find(blender.context).name.startswith("mine")
+    assert strip.find(blender.context).name.startswith("mine")
     with pytest.raises(RuntimeError, match="There is no file"):
         blender.ops.thunder.own_voice(filepath=str(tmp_path / "none.wav"))
-    if room("scene.voice.strip").has_audio():
+    if strip.has_audio():
         (tmp_path / "text.wav").write_text("no sound at all")
         with pytest.raises(RuntimeError):
             blender.ops.thunder.own_voice(filepath=str(tmp_path / "text.wav"))
         assert scene.thunder.strip.startswith("mine")
 
 
-def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, room, tmp_path):
+def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, tmp_path):
     scene = blender.context.scene
-    strip = room("scene.voice.strip")
     if not strip.has_audio():
         pytest.skip("this bpy wheel was built without sound")
     heads = []
@@ -228,62 +227,57 @@ def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, room
     path = sound(tmp_path, "line")
     for place, name in enumerate(("one", "two", "music")):
         strip.add(scene, path, name, 1 + 60 * place)
-    dialogue = room("scene.takes.dialogue")
     for name, speaker in (("one", heads[0]), ("two", heads[1]), ("music", None)):
-        dialogue.cast(scene, name, speaker)
-    strips = room("scene.host.compat").strips_all(scene.sequence_editor)
+        takes_dialogue.cast(scene, name, speaker)
+    strips = compat.strips_all(scene.sequence_editor)
     for name, speaker in (("two", heads[1]), ("one", heads[0]), ("music", heads[0])):
         scene.thunder.dialogue_index = [each.name for each in strips].index(name)
         assert scene.sequence_editor.active_strip.name == name
         assert [each.name for each in strips if each.select] == [name]
-        assert room("scene.heads.head").find(scene, blender.context.object).mesh == speaker
+        assert head.find(scene, blender.context.object).mesh == speaker
         assert strip.find(blender.context).name == ("one" if name == "music" else name)
         assert blender.context.object == speaker and speaker.select_get()
 
 
 @pytest.fixture
-def one_head(blender, room, tmp_path):
+def one_head(blender, tmp_path):
     """One head and two strips that nobody was chosen for: (scene, head)."""
-    strip = room("scene.voice.strip")
     if not strip.has_audio():
         pytest.skip("this bpy wheel was built without sound")
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     for name, start in (("one", 1), ("two", 61)):
         strip.add(scene, sound(tmp_path, name), name, start)
-    return scene, room("scene.heads.head").in_scene(scene)[0]
+    return scene, head.in_scene(scene)[0]
 
 
-def test_a_line_stays_with_its_head_when_a_second_is_added(blender, room, core, one_head, tmp_path):
+def test_a_line_stays_with_its_head_when_a_second_is_added(blender, one_head, tmp_path):
     scene, first = one_head
-    dialogue, strip = room("scene.takes.dialogue"), room("scene.voice.strip")
-    client = PlayedClient(room, core, tmp_path)
+    client = PlayedClient(tmp_path)
     voice = strip.of_strip(scene, strip.named(scene, "one"))
-    rig, sampling = room("scene.heads.head").resolve(first), room("scene.takes.sampling").Sampling.of(scene.thunder)
-    for _ in room("scene.takes.generation").generate(client, voice, scene, rig, 1, 1, sampling):
+    rig, sampling = head.resolve(first), sampling_module.Sampling.of(scene.thunder)
+    for _ in generation.generate(client, voice, scene, rig, 1, 1, sampling):
         pass
     blender.ops.thunder.add_head()
-    assert len(room("scene.heads.head").in_scene(scene)) == 2
-    assert dialogue.speaker_of(scene, "one") == first
-    assert dialogue.speaker_of(scene, "two") is None  # it has no takes: the animator chooses
-    assert dialogue.has_takes(scene, "one", first)
-    assert room("scene.takes.commit.dialogue").has_takes(scene)
+    assert len(head.in_scene(scene)) == 2
+    assert takes_dialogue.speaker_of(scene, "one") == first
+    assert takes_dialogue.speaker_of(scene, "two") is None  # it has no takes: the animator chooses
+    assert takes_dialogue.has_takes(scene, "one", first)
+    assert commit_dialogue.has_takes(scene)
     scene.thunder.head = first
     assert strip.find(blender.context).name == "one"
 
 
-def test_a_speaker_that_was_chosen_is_not_changed_by_takes(room, one_head):
+def test_a_speaker_that_was_chosen_is_not_changed_by_takes(one_head):
     scene, first = one_head
-    dialogue, strip = room("scene.takes.dialogue"), room("scene.voice.strip")
-    dialogue.cast(scene, "one", None)
+    takes_dialogue.cast(scene, "one", None)
     strip.keep_speaker(scene, "one", first)
     strip.keep_speaker(scene, "no such strip", first)
-    assert dialogue.is_silent(scene, "one") and len(scene.thunder.cast) == 1
+    assert takes_dialogue.is_silent(scene, "one") and len(scene.thunder.cast) == 1
 
 
 @pytest.mark.parametrize("unit", [1.0, 0.01])
-def test_a_head_is_added_beside_those_that_are_there(blender, room, unit):
-    head = room("scene.heads.head")
+def test_a_head_is_added_beside_those_that_are_there(blender, unit):
     blender.context.scene.unit_settings.scale_length = unit
     for _ in range(3):
         blender.ops.thunder.add_head()
@@ -301,16 +295,16 @@ def test_a_head_is_added_beside_those_that_are_there(blender, room, unit):
     assert head.owner_of(blender.context.scene.thunder.head).location.x == 0.0  # there is room: it stands at the cursor
 
 
-def test_commit_all_says_what_to_do_where_a_line_has_no_speaker(blender, room, core, one_head, tmp_path):
+def test_commit_all_says_what_to_do_where_a_line_has_no_speaker(blender, one_head, tmp_path):
     scene, first = one_head
-    why = room("scene.takes.commit.dialogue").why_none
+    why = commit_dialogue.why_none
     assert "Generate for All Dialogue Strips" in why(scene)
     blender.ops.thunder.add_head()
-    second = room("scene.heads.head").in_scene(scene)[1]
+    second = head.in_scene(scene)[1]
     takes = scene.thunder.takes
     entry = takes.add()
     entry.voice, entry.head, entry.action = "one", first, blender.data.actions.new("take")
     assert "“one”" in why(scene) and "choose its speaker" in why(scene)
     for name in ("one", "two"):
-        room("scene.takes.dialogue").cast(scene, name, second)
+        takes_dialogue.cast(scene, name, second)
     assert "other heads" in why(scene)

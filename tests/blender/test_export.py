@@ -11,6 +11,11 @@ import pytest
 import round_trip
 from made_flame import made_flame
 from round_trip import FIRST, LAST
+from thunder.scene.animation import display
+from thunder.scene.heads import head, library_override
+from thunder.scene.media import export as export_module
+from thunder.thunder_core import errors
+from thunder.thunder_core.face import mapping
 
 GEOMETRY = ("GLTF", "FBX", "USD", "USD_CACHE", "ALEMBIC")
 SLOW_GLTF = (pytest.param("GLTF", marks=pytest.mark.slow), *GEOMETRY[1:])  # Blender's glTF exporter takes many seconds
@@ -19,38 +24,37 @@ RATES = [(25, 1.0), (30, 1.001)]
 
 
 @pytest.fixture
-def shown(blender, room, core):
+def shown(blender):
     """The bundled head, turned and away from the origin, with one of two takes on it; (scene, rig, entry)."""
     def make(rate=RATES[0], beyond=False):
         scene = blender.context.scene
         scene.render.fps, scene.render.fps_base = rate
         blender.ops.thunder.add_head()
-        rig = room("scene.heads.head").find(scene)
+        rig = head.find(scene)
         rig.owner.location, rig.owner.rotation_euler = (0.3, -0.2, 1.5), (0, 0, 0.4)
-        round_trip.show(room, core, rig, scene, name="another")
-        return scene, rig, round_trip.show(room, core, rig, scene, beyond)
+        round_trip.show(rig, scene, name="another")
+        return scene, rig, round_trip.show(rig, scene, beyond)
     return make
 
 
-def shot(blender, room, scene, rig, **more):
-    return room("scene.media.export").Shot(scene, blender.context.view_layer, rig, FIRST, LAST, **more)
+def shot(blender, scene, rig, **more):
+    return export_module.Shot(scene, blender.context.view_layer, rig, FIRST, LAST, **more)
 
 
-def export(blender, room, scene, rig, key, folder, **more):
+def export(blender, scene, rig, key, folder, **more):
     """Path of the exported file and the notes."""
-    exporting = room("scene.media.export")
-    form = exporting.FORMATS[key]
+    form = export_module.FORMATS[key]
     path = folder / f"performance{form.suffix}"
-    return path, exporting.export(shot(blender, room, scene, rig, **more), form, str(path))
+    return path, export_module.export(shot(blender, scene, rig, **more), form, str(path))
 
 
-def there_and_back(blender, room, scene, rig, key, folder, importer=""):
+def there_and_back(blender, scene, rig, key, folder, importer=""):
     """The largest error, mm, of the head's meshes after export and import; and how far anything moved meanwhile, mm."""
-    meshes = [obj for obj in room("scene.media.export").objects_of(scene, rig) if obj.type == "MESH"]
+    meshes = [obj for obj in export_module.objects_of(scene, rig) if obj.type == "MESH"]
     round_trip.number_vertices(meshes)
     before = round_trip.positions(blender, scene, meshes)
     moved = max(np.abs(before[frame][0][1] - before[FIRST][0][1]).max() for frame in before) * 1e3
-    path, _ = export(blender, room, scene, rig, key, folder)
+    path, _ = export(blender, scene, rig, key, folder)
     rate = (scene.render.fps, scene.render.fps_base)
     scene = round_trip.bring_back(blender, key, path, rate, importer)
     meshes = [obj for obj in scene.objects if obj.type == "MESH"]
@@ -60,28 +64,28 @@ def there_and_back(blender, room, scene, rig, key, folder, importer=""):
 
 @pytest.mark.parametrize("rate", RATES, ids=["25 fps", "29.97 fps"])
 @pytest.mark.parametrize("key", GEOMETRY)
-def test_vertices_read_back_are_where_they_were(blender, room, shown, tmp_path, key, rate):
+def test_vertices_read_back_are_where_they_were(blender, shown, tmp_path, key, rate):
     for importer in round_trip.importers(blender, key):
         blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
         scene, rig, _ = shown(rate)
-        error, moved = there_and_back(blender, room, scene, rig, key, tmp_path, importer)
+        error, moved = there_and_back(blender, scene, rig, key, tmp_path, importer)
         assert error < TOLERANCE_MM, importer
         assert moved > 5
 
 
 @pytest.mark.parametrize("key", ["GLTF", "FBX", "USD"])
-def test_values_beyond_the_usual_arrive_too_and_are_told_of(blender, room, shown, tmp_path, key):
+def test_values_beyond_the_usual_arrive_too_and_are_told_of(blender, shown, tmp_path, key):
     scene, rig, _ = shown(beyond=True)
-    _, notes = export(blender, room, scene, rig, key, tmp_path)
+    _, notes = export(blender, scene, rig, key, tmp_path)
     assert any("mouthSmileLeft" in note and "browInnerUp" in note for note in notes)
-    error, _ = there_and_back(blender, room, scene, rig, key, tmp_path)
+    error, _ = there_and_back(blender, scene, rig, key, tmp_path)
     assert error < TOLERANCE_MM
 
 
 @pytest.mark.parametrize("key", SLOW_GLTF)
-def test_a_committed_performance_over_own_animation_is_exported_as_seen(blender, room, core, shown, tmp_path, key):
+def test_a_committed_performance_over_own_animation_is_exported_as_seen(blender, shown, tmp_path, key):
     scene, rig, entry = shown()
-    room("scene.animation.display").show_own(rig)
+    display.show_own(rig)
     rig.owner.location = (0, 0, 0)
     rig.owner.keyframe_insert("location", frame=1)
     rig.owner.location = (0.5, 0, 0)
@@ -89,13 +93,13 @@ def test_a_committed_performance_over_own_animation_is_exported_as_seen(blender,
     scene.thunder.active_take = 0
     scene.thunder.commit.error = 0.0
     assert blender.ops.thunder.commit_take() == {"FINISHED"}
-    error, moved = there_and_back(blender, room, scene, rig, key, tmp_path)
+    error, moved = there_and_back(blender, scene, rig, key, tmp_path)
     assert error < TOLERANCE_MM
     assert moved > 100  # the head's own walk is in it
 
 
 @pytest.mark.parametrize("key", SLOW_GLTF)
-def test_all_meshes_of_a_character_travel_and_drivers_with_them(blender, room, shown, tmp_path, key):
+def test_all_meshes_of_a_character_travel_and_drivers_with_them(blender, shown, tmp_path, key):
     scene, rig, _ = shown()
     # Hair hangs on the same skeleton without keys; a corrective of the face is driven by the jaw.
     hair = blender.data.meshes.new("Hair")
@@ -119,14 +123,14 @@ def test_all_meshes_of_a_character_travel_and_drivers_with_them(blender, room, s
     driver.expression = "open * 3"
     scene.frame_set(15)
     assert corrective.value > 0.1
-    meshes = [obj for obj in room("scene.media.export").objects_of(scene, rig) if obj.type == "MESH"]
+    meshes = [obj for obj in export_module.objects_of(scene, rig) if obj.type == "MESH"]
     assert set(meshes) == {rig.mesh, hair}
-    error, _ = there_and_back(blender, room, scene, rig, key, tmp_path)
+    error, _ = there_and_back(blender, scene, rig, key, tmp_path)
     assert error < TOLERANCE_MM
 
 
 @pytest.mark.parametrize("key", SLOW_GLTF)
-def test_an_override_of_a_linked_head_is_exported(blender, room, core, tmp_path, key):
+def test_an_override_of_a_linked_head_is_exported(blender, tmp_path, key):
     blender.ops.thunder.add_head()
     collection = blender.data.collections.new("Hero")
     for obj in blender.context.scene.objects:
@@ -140,13 +144,13 @@ def test_an_override_of_a_linked_head_is_exported(blender, room, core, tmp_path,
     instance = blender.data.objects.new("Hero", None)
     instance.instance_type, instance.instance_collection = "COLLECTION", wanted.collections[0]
     scene.collection.objects.link(instance)
-    face = room("scene.heads.library_override").make_editable(scene, blender.context.view_layer, instance)
+    face = library_override.make_editable(scene, blender.context.view_layer, instance)
     scene.thunder.head = face
-    rig = room("scene.heads.head").find(scene)
+    rig = head.find(scene)
     assert rig.mesh.override_library is not None
-    round_trip.show(room, core, rig, scene)
+    round_trip.show(rig, scene)
     before = round_trip.positions(blender, scene, [rig.mesh])
-    path, _ = export(blender, room, scene, rig, key, tmp_path)
+    path, _ = export(blender, scene, rig, key, tmp_path)
     scene = round_trip.bring_back(blender, key, path, RATES[0])
     found = [obj for obj in scene.objects if obj.type == "MESH" and len(obj.data.vertices) > 1000]
     after = round_trip.positions(blender, scene, found)
@@ -176,38 +180,38 @@ def flame_file(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", SLOW_GLTF)
-def test_a_flame_head_travels_with_its_correctives(blender, room, core, tmp_path, flame_file, key):
+def test_a_flame_head_travels_with_its_correctives(blender, tmp_path, flame_file, key):
     scene = blender.context.scene
     scene.render.fps, scene.render.fps_base = RATES[0]
     blender.ops.thunder.add_flame_head(filepath=flame_file, sliders=2)
-    rig = room("scene.heads.head").find(scene)
-    round_trip.show(room, core, rig, scene)
+    rig = head.find(scene)
+    round_trip.show(rig, scene)
     correctives = {curve.data_path for curve in rig.keys.animation_data.drivers}
     assert correctives
-    error, moved = there_and_back(blender, room, scene, rig, key, tmp_path)
+    error, moved = there_and_back(blender, scene, rig, key, tmp_path)
     assert error < TOLERANCE_MM
     assert moved > 5
 
 
-def test_a_gltf_holds_the_performance_and_not_every_take(blender, room, shown, tmp_path):
+def test_a_gltf_holds_the_performance_and_not_every_take(blender, shown, tmp_path):
     scene, rig, _ = shown()
-    path, _ = export(blender, room, scene, rig, "GLTF", tmp_path)
+    path, _ = export(blender, scene, rig, "GLTF", tmp_path)
     data = path.read_bytes()
     told = json.loads(data[20:20 + struct.unpack("<I", data[12:16])[0]])
     assert len(told["animations"]) == 1
-    assert set(told["meshes"][0]["extras"]["targetNames"]) >= set(room("scene.heads.head").channel_names())
+    assert set(told["meshes"][0]["extras"]["targetNames"]) >= set(head.channel_names())
     times = [told["accessors"][sampler["input"]] for sampler in told["animations"][0]["samplers"]]
     assert min(time["min"][0] for time in times) == pytest.approx(FIRST / 25)
     assert max(time["max"][0] for time in times) == pytest.approx(LAST / 25)
 
 
-def test_a_performance_may_begin_at_time_zero(blender, room, shown, tmp_path):
+def test_a_performance_may_begin_at_time_zero(blender, shown, tmp_path):
     scene, rig, _ = shown()
     round_trip.number_vertices([rig.mesh])
     before = round_trip.positions(blender, scene, [rig.mesh])
-    path, _ = export(blender, room, scene, rig, "ARKIT", tmp_path, from_zero=True)
+    path, _ = export(blender, scene, rig, "ARKIT", tmp_path, from_zero=True)
     assert rows_of(path)[1][0] == 0
-    path, _ = export(blender, room, scene, rig, "GLTF", tmp_path, from_zero=True)
+    path, _ = export(blender, scene, rig, "GLTF", tmp_path, from_zero=True)
     scene = round_trip.bring_back(blender, "GLTF", path, RATES[0])
     meshes = [obj for obj in scene.objects if obj.type == "MESH"]
     after = round_trip.positions(blender, scene, meshes, [frame - FIRST for frame in before])
@@ -215,7 +219,7 @@ def test_a_performance_may_begin_at_time_zero(blender, room, shown, tmp_path):
 
 
 @pytest.mark.parametrize("key", SLOW_GLTF)
-def test_the_scene_stays_as_it_was(blender, room, shown, tmp_path, key):
+def test_the_scene_stays_as_it_was(blender, shown, tmp_path, key):
     scene, rig, entry = shown()
     other = blender.data.objects.new("Prop", blender.data.meshes.new("Prop"))
     scene.collection.objects.link(other)
@@ -230,7 +234,7 @@ def test_the_scene_stays_as_it_was(blender, room, shown, tmp_path, key):
     blender.ops.object.mode_set(mode="POSE")
     blocks = {name: len(getattr(blender.data, name)) for name in ("actions", "objects", "meshes", "materials", "armatures")}
 
-    export(blender, room, scene, rig, key, tmp_path)
+    export(blender, scene, rig, key, tmp_path)
 
     assert blender.context.view_layer.objects.selected.keys() == ["Prop"]
     assert blender.context.view_layer.objects.active == rig.armature and rig.armature.mode == "POSE"
@@ -238,12 +242,12 @@ def test_the_scene_stays_as_it_was(blender, room, shown, tmp_path, key):
     assert (scene.frame_start, scene.frame_end, scene.use_preview_range) == (3, 77, True)
     assert (scene.frame_preview_start, scene.frame_preview_end) == (5, 6)
     assert scene.frame_current == 40 and scene.frame_subframe == pytest.approx(0.5)
-    assert room("scene.animation.display").is_shown(rig, entry)
+    assert display.is_shown(rig, entry)
     assert blocks == {name: len(getattr(blender.data, name)) for name in blocks}
-    assert [path.name for path in tmp_path.iterdir()] == [f"performance{room('scene.media.export').FORMATS[key].suffix}"]
+    assert [path.name for path in tmp_path.iterdir()] == [f"performance{export_module.FORMATS[key].suffix}"]
 
 
-def test_a_head_in_a_hidden_collection_is_refused_with_a_sentence(blender, room, core, shown, tmp_path):
+def test_a_head_in_a_hidden_collection_is_refused_with_a_sentence(blender, shown, tmp_path):
     scene, rig, _ = shown()
     collection = blender.data.collections.new("Set Aside")
     scene.collection.children.link(collection)
@@ -251,47 +255,47 @@ def test_a_head_in_a_hidden_collection_is_refused_with_a_sentence(blender, room,
         scene.collection.objects.unlink(obj)
         collection.objects.link(obj)
     blender.context.view_layer.layer_collection.children["Set Aside"].exclude = True
-    with pytest.raises(core("errors").BadRequest, match="hidden with its collection"):
-        export(blender, room, scene, rig, "GLTF", tmp_path)
+    with pytest.raises(errors.BadRequest, match="hidden with its collection"):
+        export(blender, scene, rig, "GLTF", tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_modifiers_that_cannot_travel_are_told_of(blender, room, shown, tmp_path):
+def test_modifiers_that_cannot_travel_are_told_of(blender, shown, tmp_path):
     scene, rig, _ = shown()
     rig.mesh.modifiers.new("Smoother", "SUBSURF")
-    _, notes = export(blender, room, scene, rig, "FBX", tmp_path)
+    _, notes = export(blender, scene, rig, "FBX", tmp_path)
     assert any("Smoother of Thunder Head" in note for note in notes)
 
 
-def test_without_the_exporters_add_on_a_sentence_says_so(blender, room, core, shown, tmp_path):
+def test_without_the_exporters_add_on_a_sentence_says_so(blender, shown, tmp_path):
     import addon_utils
 
     scene, rig, _ = shown()
     addon_utils.disable("io_scene_fbx")
     try:
-        with pytest.raises(core("errors").BadRequest, match="exporter for FBX is switched off"):
-            export(blender, room, scene, rig, "FBX", tmp_path)
+        with pytest.raises(errors.BadRequest, match="exporter for FBX is switched off"):
+            export(blender, scene, rig, "FBX", tmp_path)
     finally:
         addon_utils.enable("io_scene_fbx")
 
 
 @pytest.mark.parametrize("key", [*GEOMETRY, "ARKIT"])
-def test_a_full_disk_is_a_sentence_and_the_earlier_file_stays(blender, room, core, shown, small_disk, key):
+def test_a_full_disk_is_a_sentence_and_the_earlier_file_stays(blender, shown, small_disk, key):
     scene, rig, _ = shown()
     folder = small_disk(64 if key != "ARKIT" else 8)
-    path = folder / f"performance{room('scene.media.export').FORMATS[key].suffix}"
+    path = folder / f"performance{export_module.FORMATS[key].suffix}"
     path.write_bytes(b"earlier")
-    with pytest.raises(core("errors").NoSpace, match="performance"):
-        export(blender, room, scene, rig, key, folder)
+    with pytest.raises(errors.NoSpace, match="performance"):
+        export(blender, scene, rig, key, folder)
     assert path.read_bytes() == b"earlier"
     assert [found.name for found in folder.iterdir()] == [path.name]
 
 
-def test_a_link_that_somebody_laid_in_wait_is_not_followed(blender, room, shown, tmp_path):
+def test_a_link_that_somebody_laid_in_wait_is_not_followed(blender, shown, tmp_path):
     scene, rig, _ = shown()
     (tmp_path / "precious.txt").write_text("precious")
     (tmp_path / ".part_performance.csv").symlink_to(tmp_path / "precious.txt")
-    export(blender, room, scene, rig, "ARKIT", tmp_path)
+    export(blender, scene, rig, "ARKIT", tmp_path)
     assert (tmp_path / "precious.txt").read_text() == "precious"
     assert sorted(path.name for path in tmp_path.iterdir()) == [".part_performance.csv", "performance.csv", "precious.txt"]
 
@@ -310,9 +314,9 @@ def rows_of(path):
     return header[2:], seconds, np.array([[float(value) for value in row[2:]] for row in rows])
 
 
-def test_curves_have_live_links_columns(blender, room, shown, tmp_path):
+def test_curves_have_live_links_columns(blender, shown, tmp_path):
     scene, rig, _ = shown()
-    path, _ = export(blender, room, scene, rig, "ARKIT", tmp_path)
+    path, _ = export(blender, scene, rig, "ARKIT", tmp_path)
     names, seconds, values = rows_of(path)
     assert names[:3] == ["EyeBlinkLeft", "EyeLookDownLeft", "EyeLookInLeft"]
     assert names[14:19] == ["JawForward", "JawRight", "JawLeft", "JawOpen", "MouthClose"]
@@ -325,15 +329,15 @@ def test_curves_have_live_links_columns(blender, room, shown, tmp_path):
 
 
 @pytest.mark.parametrize("rate", RATES, ids=["25 fps", "29.97 fps"])
-def test_curves_read_back_are_the_motion(blender, room, core, shown, tmp_path, rate):
+def test_curves_read_back_are_the_motion(blender, shown, tmp_path, rate):
     scene, rig, _ = shown(rate)
     fps = rate[0] / rate[1]
-    path, _ = export(blender, room, scene, rig, "ARKIT", tmp_path, rate=fps)
+    path, _ = export(blender, scene, rig, "ARKIT", tmp_path, rate=fps)
     with open(path, newline="") as file:
         header, *rows = csv.reader(file)
     values = dict(zip([name[0].lower() + name[1:] for name in header[2:]], np.array(rows)[:, 2:].astype(float).T))
-    channels = room("scene.heads.head").channel_names()
-    back = core("face.mapping").motion_of(values, channels, len(rows))
+    channels = head.channel_names()
+    back = mapping.motion_of(values, channels, len(rows))
     assert len(rows) == LAST - FIRST + 1
     for row, frame in enumerate(range(FIRST, LAST + 1)):
         scene.frame_set(frame)
@@ -350,9 +354,9 @@ def test_curves_read_back_are_the_motion(blender, room, core, shown, tmp_path, r
             [-turn.y, -turn.x, -turn.z], abs=2e-4)
 
 
-def test_what_arkit_has_no_place_for_is_told(blender, room, shown, tmp_path):
+def test_what_arkit_has_no_place_for_is_told(blender, shown, tmp_path):
     scene, rig, _ = shown(beyond=True)
-    path, notes = export(blender, room, scene, rig, "ARKIT", tmp_path)
+    path, notes = export(blender, scene, rig, "ARKIT", tmp_path)
     assert any("MouthSmileLeft" in note and "BrowInnerUp" in note for note in notes)
     assert any("tongueTipUp" in note for note in notes)
     names, _, values = rows_of(path)
@@ -380,14 +384,13 @@ def test_the_operator_writes_the_frames_that_are_chosen(blender, shown, tmp_path
     assert not (tmp_path / "no.csv").exists()
 
 
-def test_a_blender_built_without_a_format_says_so(room, shown, monkeypatch):
-    exporting = room("scene.media.export")
+def test_a_blender_built_without_a_format_says_so(shown, monkeypatch):
     _, rig, _ = shown()
-    lacking = {key: exporting.missing(form, rig) for key, form in exporting.FORMATS.items()}
+    lacking = {key: export_module.missing(form, rig) for key, form in export_module.FORMATS.items()}
     assert [key for key in lacking if lacking[key]] == ["FLAME"] and "does not come from a FLAME file" in lacking["FLAME"]
-    monkeypatch.setattr(exporting, "_operator", lambda name: None)
-    assert "built without USD" in exporting.missing(exporting.FORMATS["USD"], rig)
-    assert not exporting.missing(exporting.FORMATS["ARKIT"], rig)
+    monkeypatch.setattr(export_module, "_operator", lambda name: None)
+    assert "built without USD" in export_module.missing(export_module.FORMATS["USD"], rig)
+    assert not export_module.missing(export_module.FORMATS["ARKIT"], rig)
 
 
 def test_without_a_head_there_is_nothing_to_export(blender):

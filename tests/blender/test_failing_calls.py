@@ -19,9 +19,18 @@ import pytest
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "faults")]  # bake.py; failing_calls.py
 
-from failing_calls import FailingCalls, sample  # noqa: E402
-from performances import key, read_wav, write_wav  # noqa: E402
-from played_engine import Asked  # noqa: E402
+from failing_calls import FailingCalls, sample
+from performances import key, read_wav, write_wav
+from played_engine import Asked
+from thunder.cli import bake
+from thunder.scene.animation import display, keyframes, timing
+from thunder.scene.engine import session
+from thunder.scene.heads import head, presets
+from thunder.scene.host import compat
+from thunder.scene.takes import take_list
+from thunder.scene.takes.commit import committing as committing_module
+from thunder.thunder_core import errors as errors_module, files
+from thunder.thunder_core.face import mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = bool(os.environ.get("THUNDER_ALL_CALLS"))
@@ -78,22 +87,20 @@ def recorded(tmp_path_factory):
 
 
 @pytest.fixture
-def baked(recorded, room, blender):
+def baked(recorded, blender):
     """Bakes the recorded takes into a folder, in this process."""
     sound, client = recorded
 
     def run(out, takes=2):
-        bake = room("cli.bake")
         chosen = bake.options(["--audio", sound, "--takes", str(takes), "--npz", "--out", str(out)])
-        with mock.patch.object(room("scene.engine.session"), "client", lambda *_: client):
+        with mock.patch.object(session, "client", lambda *_: client):
             return bake.bake(chosen)
 
     return run
 
 
-def is_whole(core, folder, takes):
+def is_whole(folder, takes):
     """Whether a folder holds a complete bake of so many takes: what its list of files says is what is there."""
-    files = core("files")
     listed = json.loads((folder / files.MANIFEST).read_text(encoding="utf-8"))
     hashes = next(value for value in listed.values() if isinstance(value, dict))
     there = {name: hashlib.sha256(data).hexdigest() for name, data in contents(folder).items() if name != files.MANIFEST}
@@ -103,14 +110,14 @@ def is_whole(core, folder, takes):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("earlier", [0, 3])
-def test_whichever_call_of_a_bake_fails(baked, core, tmp_path, earlier):
+def test_whichever_call_of_a_bake_fails(baked, tmp_path, earlier):
     folder = tmp_path / "count"
     if earlier:
         baked(folder, earlier)
     with FailingCalls(0, tmp_path) as calls:
         baked(folder)
-    assert is_whole(core, folder, 2) and len(calls.calls) > 20
-    old, errors = 0, (core("errors").ThunderError,)
+    assert is_whole(folder, 2) and len(calls.calls) > 20
+    old, errors = 0, (errors_module.ThunderError,)
     for k in sample(len(calls.calls), None if ALL else 7):
         folder = tmp_path / f"out{k}"
         if earlier:
@@ -124,16 +131,16 @@ def test_whichever_call_of_a_bake_fails(baked, core, tmp_path, earlier):
         assert failing.failed is not None
         after = contents(folder)
         old += after == before
-        assert after == before or is_whole(core, folder, 2), (failing.failed, sorted(after))
+        assert after == before or is_whole(folder, 2), (failing.failed, sorted(after))
         assert after or not folder.exists(), (failing.failed, "an empty folder was left")
     assert old
     baked(folder)  # the next one works
-    assert is_whole(core, folder, 2)
+    assert is_whole(folder, 2)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="the largest size of a file is limited as POSIX does it")
-def test_a_scene_that_blender_cannot_write_whole(baked, core, tmp_path):
+def test_a_scene_that_blender_cannot_write_whole(baked, tmp_path):
     import resource
 
     folder = tmp_path / "out"
@@ -144,20 +151,19 @@ def test_a_scene_that_blender_cannot_write_whole(baked, core, tmp_path):
     for most in np.linspace(100_000, 0.8 * size, 40 if ALL else 3).astype(int):  # the same scene is saved in ± 4 % of its size
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(most), limits[1]))
         try:
-            with pytest.raises(core("errors").ThunderError, match="cannot be written"):
+            with pytest.raises(errors_module.ThunderError, match="cannot be written"):
                 baked(folder)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert contents(folder) == before, most
     baked(folder)
-    assert is_whole(core, folder, 2)
+    assert is_whole(folder, 2)
 
 
 # ---- a preset
 
 
-def test_whichever_call_of_saving_a_preset_fails(room, core, tmp_path, monkeypatch):
-    presets, mapping, errors = room("scene.heads.presets"), core("face.mapping"), core("errors")
+def test_whichever_call_of_saving_a_preset_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(presets, "folder", lambda: tmp_path / "mappings")
     new = mapping.Mapping("New", tuple(mapping.Rule("jawOpen", mapping.Target("KEY", f"Key {i}")) for i in range(300)))
     for there in (False, True):
@@ -171,7 +177,7 @@ def test_whichever_call_of_saving_a_preset_fails(room, core, tmp_path, monkeypat
             with FailingCalls(k, tmp_path) as calls:
                 try:
                     presets.save(new, "Mine")
-                except errors.NoSpace as error:
+                except errors_module.NoSpace as error:
                     assert ": " in str(error)
             failed += calls.failed is not None
             after = contents(tmp_path / "mappings")
@@ -183,7 +189,7 @@ def test_whichever_call_of_saving_a_preset_fails(room, core, tmp_path, monkeypat
 
 
 @pytest.fixture
-def committing(stage, room, core):
+def committing(stage):
     """A shown take over an animation of the animator's own: (scene, rig, entry, commit(to))."""
     from performances import performance
 
@@ -195,23 +201,21 @@ def committing(stage, room, core):
         jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
         rig.keys.key_blocks["mouthSmileLeft"].value = angle * 4
         rig.keys.key_blocks["mouthSmileLeft"].keyframe_insert("value", frame=frame)
-    made = performance(room, core, seconds=1.0, closed_at=(0.4,))
-    clock = room("scene.animation.timing").Clock.of(scene, 21.0)
-    entry = room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock, "take"), made, "voice", clock)
-    room("scene.animation.display").show(rig, entry)
+    made = performance(seconds=1.0, closed_at=(0.4,))
+    clock = timing.Clock.of(scene, 21.0)
+    entry = take_list.add_to_list(scene, rig, key(rig, made, clock, "take"), made, "voice", clock)
+    display.show(rig, entry)
 
     def commit(to):
-        module = room("scene.takes.commit.committing")
-        choice = module.Choice(entry.first, entry.last, to=to, error=0.0)
-        for _ in module.commit(rig, entry, "Committed", choice):
+        choice = committing_module.Choice(entry.first, entry.last, to=to, error=0.0)
+        for _ in committing_module.commit(rig, entry, "Committed", choice):
             pass
 
     return scene, rig, entry, commit
 
 
-def animation(room, blender, rig):
+def animation(blender, rig):
     """Every action with its keys, and which one each part of a rig plays: what an animator would miss."""
-    compat = room("scene.host.compat")
     curves = {action.name: {(curve.data_path, curve.array_index, number): [tuple(point.co) for point in curve.keyframe_points]
                             for number, curve in enumerate(compat.all_curves(action))} for action in blender.data.actions}
     plays = [(data.animation_data and data.animation_data.action and data.animation_data.action.name,
@@ -222,9 +226,9 @@ def animation(room, blender, rig):
 class FailingWrites:
     """Lets the k-th call fail with which a commit writes Blender's data: new actions, curves, their keys, who plays them."""
 
-    def __init__(self, room, k):
+    def __init__(self, k):
         self.k, self.count, self.patches = k, 0, []
-        for module, names in ((room("scene.host.compat"), ("new_action", "new_curve", "assign_action")), (room("scene.animation.keyframes"), ("write",))):
+        for module, names in ((compat, ("new_action", "new_curve", "assign_action")), (keyframes, ("write",))):
             self.patches += [mock.patch.object(module, name, self._failing(getattr(module, name))) for name in names]
 
     def _failing(self, original):
@@ -246,23 +250,22 @@ class FailingWrites:
 
 
 @pytest.mark.parametrize("to", ["COPY", "NEW", "STRIP", "OWN"])
-def test_whichever_write_of_a_commit_fails(committing, room, blender, tmp_path, to):
+def test_whichever_write_of_a_commit_fails(committing, blender, tmp_path, to):
     scene, rig, entry, commit = committing
     file, name = str(tmp_path / "scene.blend"), rig.mesh.name
     blender.ops.wm.save_as_mainfile(filepath=file)
-    before = animation(room, blender, rig)
-    with FailingWrites(room, 0) as writes:
+    before = animation(blender, rig)
+    with FailingWrites(0) as writes:
         commit(to)
     assert writes.count > 10
     for k in sample(writes.count, None if ALL else 5):
         blender.ops.wm.open_mainfile(filepath=file)
         scene = blender.context.scene
-        rig = room("scene.heads.head").resolve(scene.objects[name])
-        module = room("scene.takes.commit.committing")
+        rig = head.resolve(scene.objects[name])
         entry = scene.thunder.takes[0]
-        with FailingWrites(room, k), pytest.raises(MemoryError):
-            for _ in module.commit(rig, entry, "Committed", module.Choice(entry.first, entry.last, to=to, error=0.0)):
+        with FailingWrites(k), pytest.raises(MemoryError):
+            for _ in committing_module.commit(rig, entry, "Committed", committing_module.Choice(entry.first, entry.last, to=to, error=0.0)):
                 pass
-        assert animation(room, blender, rig) == before, f"call {k} of {writes.count}"
+        assert animation(blender, rig) == before, f"call {k} of {writes.count}"
 
 

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tries every row of the table of faults that needs Blender; tests/faults/test_faults.py tries the others."""
 
-import importlib
 import sys
 from pathlib import Path
 
@@ -9,20 +8,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))  # harness.py, rows_blender.py
 
-import harness  # noqa: E402
-import rows_blender  # noqa: E402
-
-
-class Session(harness.Session):
-    """What these rows share: the modules of the enabled extension."""
-
-    @staticmethod
-    def room(name):
-        return importlib.import_module(f"bl_ext.user_default.thunder.{name}")
-
-    @staticmethod
-    def core(name):
-        return importlib.import_module(f"bl_ext.user_default.thunder.thunder_core.{name}")
+import harness
+import rows_blender
 
 
 def test_no_two_rows_have_the_same_name():
@@ -32,5 +19,5 @@ def test_no_two_rows_have_the_same_name():
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.name, marks=[pytest.mark.slow] * row.slow) for row in rows_blender.ROWS])
 def test_fault(row, tmp_path, blender):
-    outcome = harness.attempt(row, tmp_path, Session())
+    outcome = harness.attempt(row, tmp_path, harness.Session())
     assert outcome.right, "; ".join(outcome.wrong)

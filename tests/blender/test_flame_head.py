@@ -10,6 +10,13 @@ import pytest
 from made_flame import made_flame
 from performances import key, performance
 from test_head import flame
+from thunder.operators import flame_head
+from thunder.scene.animation import reading, timing
+from thunder.scene.heads import build, flame as flame_module, head as heads_head
+from thunder.scene.host import compat
+from thunder.scene.takes import take_list
+from thunder.thunder_core import errors, progress, rotation as rotation_module
+from thunder.thunder_core.face import head as face_head, regions, retarget
 from timing import keeps
 
 
@@ -52,9 +59,8 @@ def evaluated(blender, mesh):
     return np.stack([points[:, 0], points[:, 2], -points[:, 1]], 1)
 
 
-def pose(mesh, core, seed, spread=0.15, mode="XYZ"):
+def pose(mesh, seed, spread=0.15, mode="XYZ"):
     """A random pose on a FLAME rig; (expression, jaw, neck, eyes)."""
-    rotation = core("rotation")
     g = np.random.default_rng(seed)
     expression = g.normal(0, 0.7, 100)
     jaw, neck, eyes = (g.normal(0, spread, 3) for _ in range(3))
@@ -64,14 +70,14 @@ def pose(mesh, core, seed, spread=0.15, mode="XYZ"):
         pose_bone = mesh.parent.pose.bones[bone]
         pose_bone.rotation_mode = mode
         if mode == "QUATERNION":
-            pose_bone.rotation_quaternion = rotation.rotvec_to_quaternion(turn)
+            pose_bone.rotation_quaternion = rotation_module.rotvec_to_quaternion(turn)
         else:
-            pose_bone.rotation_euler = rotation.rotvec_to_euler(turn, mode)
+            pose_bone.rotation_euler = rotation_module.rotvec_to_euler(turn, mode)
     return expression, jaw, neck, eyes
 
 
 @pytest.mark.parametrize("name", ["flame.npz", "flame2020.pkl"])
-def test_a_flame_file_becomes_a_rig_within_a_second(blender, room, made, name):
+def test_a_flame_file_becomes_a_rig_within_a_second(blender, made, name):
     found, folder = made
     start = time.process_time()
     mesh = add(blender, folder, name)
@@ -84,21 +90,21 @@ def test_a_flame_file_becomes_a_rig_within_a_second(blender, room, made, name):
     bones = mesh.parent.data.bones
     assert [bone.name for bone in bones] == ["root", "neck", "jaw", "eye_left", "eye_right"]
     joints = data["J_regressor"] @ data["v_template"]
-    assert np.allclose([b.head_local for b in bones], room("scene.heads.build").flame_to_blender(joints), atol=1e-6)
+    assert np.allclose([b.head_local for b in bones], build.flame_to_blender(joints), atol=1e-6)
     assert len(mesh.data.vertices) == len(data["v_template"]) and len(mesh.data.polygons) == len(data["f"])
     assert np.abs(evaluated(blender, mesh) - data["v_template"]).max() < 1e-6
 
 
 @pytest.mark.parametrize("mode", ["XYZ", "QUATERNION", "ZXY"])
-def test_the_rig_moves_as_flame_does(blender, core, made, mode):
+def test_the_rig_moves_as_flame_does(blender, made, mode):
     found, folder = made
     mesh = add(blender, folder)
-    posed = pose(mesh, core, 1, mode=mode)
+    posed = pose(mesh, 1, mode=mode)
     asset = parts(found.data)
     still = asset | {"shapedirs": asset["shapedirs"]}
     seen = evaluated(blender, mesh)
-    theirs = flame(asset, *posed, core("rotation"))
-    bones_stay = flame_with_bones(still, *posed, core("rotation"))
+    theirs = flame(asset, *posed, rotation_module)
+    bones_stay = flame_with_bones(still, *posed, rotation_module)
     assert np.abs(theirs - found.data["v_template"]).max() > 0.02
     assert np.abs(seen - bones_stay).max() < 5e-6, "FLAME's formula with its joints at rest"
     assert np.abs(seen - theirs).max() < 1e-3, "FLAME moves the joints themselves a little with expression"
@@ -126,7 +132,7 @@ def test_correctives_are_driven_without_any_script(blender, made):
     assert all(curve.driver.is_simple_expression and curve.driver.is_valid for curve in drivers)
 
 
-def test_identity_sliders_make_another_person_whose_bones_can_follow(blender, core, made):
+def test_identity_sliders_make_another_person_whose_bones_can_follow(blender, made):
     found, folder = made
     mesh = add(blender, folder, sliders=20)
     keys = mesh.data.shape_keys.key_blocks
@@ -134,17 +140,17 @@ def test_identity_sliders_make_another_person_whose_bones_can_follow(blender, co
     betas[[0, 3, 19]] = 2.0, -1.5, 3.0
     for i in (0, 3, 19):
         keys[f"identity{i + 1:03d}"].value = betas[i]
-    posed = pose(mesh, core, 2)
+    posed = pose(mesh, 2)
     asset = parts(found.data)
     person = asset | {"v_template": asset["v_template"] + found.data["shapedirs"][:, :, :300] @ betas}
-    expected = flame_with_bones(person, *posed, core("rotation"))
+    expected = flame_with_bones(person, *posed, rotation_module)
     before = np.abs(evaluated(blender, mesh) - expected).max()
     assert blender.ops.thunder.fit_flame_bones() == {"FINISHED"}
     assert np.abs(evaluated(blender, mesh) - expected).max() < 1e-5 < before
     for i in (0, 3, 19):
         keys[f"identity{i + 1:03d}"].value = 0.0
     blender.ops.thunder.fit_flame_bones()
-    assert np.abs(evaluated(blender, mesh) - flame_with_bones(asset, *posed, core("rotation"))).max() < 1e-5
+    assert np.abs(evaluated(blender, mesh) - flame_with_bones(asset, *posed, rotation_module)).max() < 1e-5
 
 
 def opening(points, model):
@@ -152,66 +158,64 @@ def opening(points, model):
 
 
 @pytest.mark.slow
-def test_a_take_plays_on_it_and_is_read_back(blender, room, core, made):
+def test_a_take_plays_on_it_and_is_read_back(blender, made):
     found, folder = made
     mesh = add(blender, folder)
-    head = room("scene.heads.head")
-    rig = head.find(blender.context.scene)
+    rig = heads_head.find(blender.context.scene)
     assert rig.mesh == mesh and len(rig.channels) == 40 and not any(name.startswith("tongue") for name in rig.channels)
     blender.context.scene.render.fps = 25  # so that every frame of the scene is one of the motion's
-    done = performance(room, core, seconds=1.0, closed_at=(0.4,))
-    clock = room("scene.animation.timing").Clock.of(blender.context.scene, 1)
-    actions = key(room, rig, done, clock)
+    done = performance(seconds=1.0, closed_at=(0.4,))
+    clock = timing.Clock.of(blender.context.scene, 1)
+    actions = key(rig, done, clock)
     settings = blender.context.scene.thunder
-    room("scene.takes.take_list").add_to_list(blender.context.scene, rig, actions, done, "voice", clock)
+    take_list.add_to_list(blender.context.scene, rig, actions, done, "voice", clock)
     settings.active_take = 0
-    marked = core("face.regions").mark(core("face.head").load_head(folder / "flame.npz"))
-    ours = core("face.head").load_head()
+    marked = regions.mark(face_head.load_head(folder / "flame.npz"))
+    ours = face_head.load_head()
     wanted, seen = [], []
     rest = opening(found.data["v_template"], marked)
-    rotation = core("rotation")
     scene = blender.context.scene
     own = {name: getattr(ours, name) for name in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table")}
     for frame in range(1, 26, 2):
         scene.frame_set(frame)
         seen.append(opening(evaluated(blender, mesh), marked) - rest)
-        moved = flame(own, done.motion.expression[frame - 1], done.motion.jaw[frame - 1], np.zeros(3), np.zeros(3), rotation)
+        moved = flame(own, done.motion.expression[frame - 1], done.motion.jaw[frame - 1], np.zeros(3), np.zeros(3), rotation_module)
         wanted.append(found.scale * opening(moved, ours))
     assert max(wanted) > 10 and min(wanted) < 0.5
     assert np.abs(np.array(seen) - wanted).mean() < 0.5 and np.abs(np.array(seen) - wanted).max() < 1.0
-    motion = room("thunder_core.progress").result(room("scene.animation.reading").read(rig, head.channel_names(), clock, 1.0))
+    motion = progress.result(reading.read(rig, heads_head.channel_names(), clock, 1.0))
     assert motion.frames == 25 and motion.expression.shape == (25, 44)
     for name in ("jaw", "head", "eyes"):
         assert np.abs(getattr(motion, name) - getattr(done.motion, name)).max() < 1e-3, name
-    brow = head.channel_names().index("browInnerUp")
+    brow = heads_head.channel_names().index("browInnerUp")
     assert np.corrcoef(motion.expression[:, brow], done.motion.expression[:, brow])[0, 1] > 0.95
     settings.active_take = -1
     assert np.abs(evaluated(blender, mesh) - found.data["v_template"]).max() < 1e-6, "the head is given back as it was"
 
 
 @pytest.mark.slow
-def test_the_file_is_not_needed_again(blender, room, core, made, tmp_path):
+def test_the_file_is_not_needed_again(blender, made, tmp_path):
     found, folder = made
     copy = tmp_path / "mine.npz"
     copy.write_bytes((folder / "flame.npz").read_bytes())
     mesh = add(blender, tmp_path, "mine.npz")
     mesh.parent.location = (3, 2, 1)
     mesh.parent.rotation_euler = (0, 0, 1)
-    done = performance(room, core, seconds=0.4, closed_at=(0.2,))
-    rig = room("scene.heads.head").find(blender.context.scene)
+    done = performance(seconds=0.4, closed_at=(0.2,))
+    rig = heads_head.find(blender.context.scene)
     before = rig.driver.drive(done.motion, done.channels)
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
     copy.unlink()
-    room("scene.heads.flame")._KEPT.clear()
+    flame_module._KEPT.clear()
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
-    again = room("scene.heads.head").find(blender.context.scene)
+    again = heads_head.find(blender.context.scene)
     assert np.abs(again.driver.drive(done.motion, done.channels) - before).max() < 1e-4
-    straight = core("face.retarget").between(core("face.head").load_head(folder / "flame.npz"), joints_move=False)
+    straight = retarget.between(face_head.load_head(folder / "flame.npz"), joints_move=False)
     expected = straight.to(done.motion, done.channels).expression
     assert np.abs(before[:, :100] - expected).max() < 0.02, "the rig is the file's head"
 
 
-def test_a_channel_is_shown_and_put_back(blender, room, made):
+def test_a_channel_is_shown_and_put_back(blender, made):
     found, folder = made
     mesh = add(blender, folder)
     keys = mesh.data.shape_keys.key_blocks
@@ -226,17 +230,17 @@ def test_a_channel_is_shown_and_put_back(blender, room, made):
     assert not any(mesh.parent.pose.bones["eye_left"].rotation_euler)
 
 
-def test_what_is_lost_is_measured_in_words(blender, room, made):
+def test_what_is_lost_is_measured_in_words(blender, made):
     _, folder = made
     mesh = add(blender, folder)
     assert blender.ops.thunder.measure_retarget() == {"FINISHED"}
     assert "Lip opening off by" in mesh.parent["thunder_measured"]
-    found = room("scene.heads.flame").measure(mesh, mesh.parent)
+    found = flame_module.measure(mesh, mesh.parent)
     assert found.opening < 0.5 and found.closed < 0.3 and found.lips < 0.2 * found.travel
 
 
 @pytest.mark.parametrize("frames", [12, 13])
-def test_parameters_are_exported_frame_by_frame(blender, room, core, made, tmp_path, frames):
+def test_parameters_are_exported_frame_by_frame(blender, made, tmp_path, frames):
     found, folder = made
     mesh = add(blender, folder)
     scene = blender.context.scene
@@ -246,13 +250,13 @@ def test_parameters_are_exported_frame_by_frame(blender, room, core, made, tmp_p
     for frame, value in ((5, 0.0), (4 + frames, 2.0)):
         keys["expression003"].value = value
         keys["expression003"].keyframe_insert("value", frame=frame)
-    for curve in room("scene.host.compat").curves_for(mesh.data.shape_keys):
+    for curve in compat.curves_for(mesh.data.shape_keys):
         for point in curve.keyframe_points:
             point.interpolation = "LINEAR"
     bones = mesh.parent.pose.bones
     turns = {"jaw": (0.2, 0.05, 0.01), "neck": (0.1, -0.2, 0.05), "eye_left": (0.0, 0.3, 0.0), "eye_right": (0.1, -0.3, 0.0)}
     for bone, turn in turns.items():
-        bones[bone].rotation_euler = core("rotation").rotvec_to_euler(np.array(turn))
+        bones[bone].rotation_euler = rotation_module.rotvec_to_euler(np.array(turn))
     path = tmp_path / "take.npz"
     assert blender.ops.thunder.export_performance(filepath=str(path), form="FLAME", frames="SCENE") == {"FINISHED"}
     with np.load(path) as file:
@@ -266,9 +270,9 @@ def test_parameters_are_exported_frame_by_frame(blender, room, core, made, tmp_p
 
 
 @pytest.fixture
-def checked(room, monkeypatch):
+def checked(monkeypatch):
     """What *Check with smplx* measured, by calls of the returned function."""
-    operator = room("operators.flame_head").THUNDER_OT_check_with_smplx
+    operator = flame_head.THUNDER_OT_check_with_smplx
     answers = []
     monkeypatch.setattr(operator, "finish", lambda self, context, answer: answers.append(answer) or {"FINISHED"})
 
@@ -281,12 +285,12 @@ def checked(room, monkeypatch):
     return check
 
 
-def test_a_head_is_checked_with_smplx_on_the_frame_that_is_seen(blender, core, made, checked):
+def test_a_head_is_checked_with_smplx_on_the_frame_that_is_seen(blender, made, checked):
     found, folder = made
     mesh = add(blender, folder)
     assert checked(blender, folder / "flame2020.pkl")[0] < 1e-3, "at rest"
-    posed = pose(mesh, core, 1)
-    theirs = flame(parts(found.data), *posed, core("rotation"))
+    posed = pose(mesh, 1)
+    theirs = flame(parts(found.data), *posed, rotation_module)
     off = 1e3 * np.linalg.norm(evaluated(blender, mesh) - theirs, axis=1).max()
     assert 0.01 < off < 1.0, "bones stay where they are, FLAME's joints move a little with expression"
     rig, skinning = checked(blender, folder / "flame2020.pkl")
@@ -341,31 +345,30 @@ def test_what_is_no_flame_file_is_refused_and_leaves_nothing(blender, made, tmp_
     assert not (tmp_path / "canary").exists()
 
 
-def test_it_is_found_beside_other_heads(blender, room, core, made):
+def test_it_is_found_beside_other_heads(blender, made):
     _, folder = made
-    head = room("scene.heads.head")
     mesh = add(blender, folder)
     scene = blender.context.scene
-    assert head.in_scene(scene) == [mesh] and head.is_any_in(scene) and head.is_own(mesh)
+    assert heads_head.in_scene(scene) == [mesh] and heads_head.is_any_in(scene) and heads_head.is_own(mesh)
     scene.thunder.head = None
-    assert head.find(scene).mesh == mesh and head.resolve(mesh.parent).mesh == mesh
+    assert heads_head.find(scene).mesh == mesh and heads_head.resolve(mesh.parent).mesh == mesh
     blender.ops.thunder.add_head()
-    assert set(head.in_scene(scene)) == {mesh, scene.thunder.head}
-    head.check_animatable(head.resolve(mesh))
+    assert set(heads_head.in_scene(scene)) == {mesh, scene.thunder.head}
+    heads_head.check_animatable(heads_head.resolve(mesh))
 
 
-def test_a_head_that_lost_keys_goes_on_with_the_rest(blender, room, core, made):
+def test_a_head_that_lost_keys_goes_on_with_the_rest(blender, made):
     _, folder = made
     mesh = add(blender, folder)
     keys = mesh.data.shape_keys.key_blocks
     for i in range(61, 101):
         mesh.shape_key_remove(keys[f"expression{i:03d}"])
-    rig = room("scene.heads.head").find(blender.context.scene)
-    done = performance(room, core, seconds=0.4, closed_at=(0.2,))
+    rig = heads_head.find(blender.context.scene)
+    done = performance(seconds=0.4, closed_at=(0.2,))
     values = rig.driver.drive(done.motion, done.channels)
     assert values.shape[1] == 60 + 12 and np.abs(values[:, :60]).max() > 0.05
     for key_ in list(keys)[1:]:
         if key_.name.startswith("expression"):
             mesh.shape_key_remove(key_)
-    with pytest.raises(core("errors").BadHead, match="lost the shape keys"):
-        room("scene.heads.head").find(blender.context.scene)
+    with pytest.raises(errors.BadHead, match="lost the shape keys"):
+        heads_head.find(blender.context.scene)

@@ -13,6 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from performances import read_wav, write_wav
+from thunder.scene.engine import session as session_module
+from thunder.scene.heads import head
+from thunder.scene.host import compat, jobs
+from thunder.scene.review import listening
+from thunder.scene.takes import generation, sampling
+from thunder.scene.voice import strip as strip_module
+from thunder.thunder_core import client as client_module, errors
 from timing import keeps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,13 +27,13 @@ SAMPLE = str(ROOT / "assets" / "sample.wav")
 
 
 @pytest.fixture
-def session(room, core):
+def session():
     """The engine session, left running from test to test; skips where no engine is installed."""
     try:
-        core("client").find_engine_python()
-    except core("errors").NoEngine as error:
+        client_module.find_engine_python()
+    except errors.NoEngine as error:
         pytest.skip(f"no engine to ask: {error}")
-    return room("scene.engine.session")
+    return session_module
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,11 +51,10 @@ def scene(blender, session):
     return scene
 
 
-def speak(room, scene, path=SAMPLE, start=1):
+def speak(scene, path=SAMPLE, start=1):
     """Give the scene a voice: a strip where this Blender has sound, the file itself where it has none."""
-    strip = room("scene.voice.strip")
-    if strip.has_audio():
-        return strip.add(scene, path, "line", start)
+    if strip_module.has_audio():
+        return strip_module.add(scene, path, "line", start)
     scene.frame_start = start
     scene.thunder.source, scene.thunder.sound_file = "FILE", path
     return None
@@ -82,10 +88,9 @@ def is_alive(pid):
     return not (state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
-def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, room, scene, session):
-    strip, compat = room("scene.voice.strip"), room("scene.host.compat")
+def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, scene, session):
     scene.render.fps, scene.render.fps_base = 30, 1.001
-    speak(room, scene, start=41)
+    speak(scene, start=41)
     assert blender.ops.thunder.generate() == {"FINISHED"}
     listed = list(scene.thunder.takes)
     assert len(listed) == 2 and {entry.seed for entry in listed} == {11, 12}
@@ -94,7 +99,7 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, room, scene, s
     with wave.open(SAMPLE) as file:
         seconds = file.getnframes() / file.getframerate()
     assert listed[0].first == 41 and abs(listed[0].last - (41 + seconds * 30 / 1.001)) < 3
-    rig = room("scene.heads.head").find(scene)
+    rig = head.find(scene)
     angles = []
     for frame in range(listed[0].first, listed[0].last, 2):
         scene.frame_set(frame)
@@ -102,12 +107,12 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, room, scene, s
     assert np.ptp(angles) > 0.01  # the mouth moves
     for entry in listed:
         assert {"seed", "score", "weights", "audio", "steps"} <= set(entry.action["thunder"].keys())
-    if strip.has_audio():
+    if strip_module.has_audio():
         assert blender.ops.thunder.listen() == {"FINISHED"}
         spoken = next(s for s in compat.strips(scene.sequence_editor) if s.name.startswith("Thunder Listen"))
         first, last = compat.strip_span(spoken)
         assert spoken.mute and spoken.sound.packed_file and first == 41 and abs(last - listed[0].last) <= 2
-        assert [s.name for s in strip.sound_strips(scene)] == ["line"]
+        assert [s.name for s in strip_module.sound_strips(scene)] == ["line"]
     pid, folder = session._client.pid, session._client.folder
     kept = [name for name in os.listdir(folder) if name.endswith((".wav", ".npy"))]
     assert len(kept) <= 1 and all(name.startswith("spoken_") for name in kept)  # the voice, kept for the next time
@@ -116,8 +121,8 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, room, scene, s
 
 
 @pytest.mark.slow
-def test_the_same_seed_makes_the_same_keys(blender, room, scene, session):
-    speak(room, scene)
+def test_the_same_seed_makes_the_same_keys(blender, scene, session):
+    speak(scene)
     blender.ops.thunder.generate()
     first = {entry.seed: entry.action["thunder"]["checksum"] for entry in scene.thunder.takes}
     blender.ops.thunder.generate()
@@ -125,20 +130,19 @@ def test_the_same_seed_makes_the_same_keys(blender, room, scene, session):
     assert first == again and len(scene.thunder.takes) == 2  # the old ones were replaced, not piled up
 
 
-def test_listening_follows_an_edit(blender, room, scene, session, tmp_path):
-    head, listening = room("scene.heads.head"), room("scene.review.listening")
-    speak(room, scene)
+def test_listening_follows_an_edit(blender, scene, session, tmp_path):
+    speak(scene)
     blender.ops.thunder.generate()
     rig, client = head.find(scene), session.client()
 
     def heard(name):
         path = str(tmp_path / name)
-        room("scene.host.jobs").run_through("Listening", listening.speak(client, scene, rig, None, 1, 100, path))
+        jobs.run_through("Listening", listening.speak(client, scene, rig, None, 1, 100, path))
         return read_wav(path)[0]
 
     before = heard("before.wav")
     assert np.array_equal(before, heard("same.wav"))
-    for curve in room("scene.host.compat").curves_for(rig.armature):
+    for curve in compat.curves_for(rig.armature):
         if "jaw" in curve.data_path:
             for key in curve.keyframe_points:
                 key.co[1] = 0.0
@@ -147,10 +151,10 @@ def test_listening_follows_an_edit(blender, room, scene, session, tmp_path):
 
 
 @pytest.mark.parametrize("rate, channels", [(8000, 2), (44100, 1)])
-def test_any_rate_and_stereo_are_welcome(blender, room, scene, session, tmp_path, rate, channels):
+def test_any_rate_and_stereo_are_welcome(blender, scene, session, tmp_path, rate, channels):
     samples, original = read_wav(SAMPLE)
     samples = np.interp(np.arange(0, 2.0, 1 / rate), np.arange(len(samples)) / original, samples)
-    speak(room, scene, write_wav(tmp_path / "voice.wav", np.stack([samples] * channels, axis=1), rate))
+    speak(scene, write_wav(tmp_path / "voice.wav", np.stack([samples] * channels, axis=1), rate))
     scene.thunder.count = 1
     assert blender.ops.thunder.generate() == {"FINISHED"}
     assert len(scene.thunder.takes) == 1
@@ -172,13 +176,13 @@ def empty_file(folder):
 
 @pytest.mark.parametrize("make", [text_file, silent_file, empty_file])
 @pytest.mark.parametrize("source", ["STRIP", "FILE"])
-def test_a_bad_sound_is_said_and_changes_nothing(blender, room, scene, session, tmp_path, make, source):
+def test_a_bad_sound_is_said_and_changes_nothing(blender, scene, session, tmp_path, make, source):
     said = {text_file: "sound|lost|read", silent_file: "silent|silence|nothing", empty_file: "at least|or more"}[make]
     path = make(tmp_path)
     if source == "STRIP":
-        if not room("scene.voice.strip").has_audio():
+        if not strip_module.has_audio():
             pytest.skip("this bpy wheel was built without sound")
-        speak(room, scene, path)
+        speak(scene, path)
     else:
         scene.thunder.source, scene.thunder.sound_file = "FILE", path
     before = contents(blender)
@@ -186,7 +190,7 @@ def test_a_bad_sound_is_said_and_changes_nothing(blender, room, scene, session, 
         blender.ops.thunder.generate()
     one_sentence(caught)
     assert contents(blender) == before
-    assert room("scene.host.jobs").running is None
+    assert jobs.running is None
 
 
 def one_sentence(caught):
@@ -194,39 +198,39 @@ def one_sentence(caught):
     assert text.startswith("Error: ") and "\n" not in text and "Traceback" not in text and len(text) < 320
 
 
-def no_strip(bpy, room, scene):
+def no_strip(bpy, scene):
     pass
 
 
-def no_head(bpy, room, scene):
-    speak(room, scene)
+def no_head(bpy, scene):
+    speak(scene)
     scene.thunder.head = None
     for thing in list(bpy.data.objects):
         bpy.data.objects.remove(thing)
 
 
-def strange_head(bpy, room, scene):
-    speak(room, scene)
+def strange_head(bpy, scene):
+    speak(scene)
     scene.thunder.head = bpy.data.objects.new("Cube", bpy.data.meshes.new("Cube"))
     scene.collection.objects.link(scene.thunder.head)
 
 
-def wrong_engine(bpy, room, scene):
-    speak(room, scene)
-    room("scene.engine.session").preferences().engine_python = "/nowhere/python"
+def wrong_engine(bpy, scene):
+    speak(scene)
+    session_module.preferences().engine_python = "/nowhere/python"
 
 
-def other_python(bpy, room, scene):
-    speak(room, scene)
-    room("scene.engine.session").preferences().engine_python = sys.executable
+def other_python(bpy, scene):
+    speak(scene)
+    session_module.preferences().engine_python = sys.executable
 
 
 @pytest.mark.parametrize("spoil, said", [
     (no_strip, "no sound strip"), (no_head, "No head is selected"), (strange_head, "no shape keys that Thunder knows"),
     (wrong_engine, "no Python at"), (other_python, "engine|install"),
 ])
-def test_what_is_missing_is_said_and_changes_nothing(blender, room, scene, session, spoil, said):
-    spoil(blender, room, scene)
+def test_what_is_missing_is_said_and_changes_nothing(blender, scene, session, spoil, said):
+    spoil(blender, scene)
     before = contents(blender)
     try:
         with pytest.raises(RuntimeError, match=said) as caught:
@@ -237,26 +241,24 @@ def test_what_is_missing_is_said_and_changes_nothing(blender, room, scene, sessi
     assert contents(blender) == before
 
 
-def half_way(room, scene, session, context):
+def half_way(scene, session, context):
     """A generation that has begun to sample."""
-    strip, head = room("scene.voice.strip"), room("scene.heads.head")
-    performing, work = room("scene.takes.generation"), room("scene.host.jobs")
-    steps = performing.generate(session.client(), strip.find(context), scene, head.find(scene), 4, 1,
-                                room("scene.takes.sampling").Sampling(100))
-    running = work.begin("Generating takes", steps)
+    steps = generation.generate(session.client(), strip_module.find(context), scene, head.find(scene), 4, 1,
+                                sampling.Sampling(100))
+    running = jobs.begin("Generating takes", steps)
     while running.step.fraction < 0.2:
         assert not running.advance()
         time.sleep(0.01)
-    return running, work
+    return running, jobs
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_the_request_and_nothing_else(blender, room, core, scene, session):
-    speak(room, scene)
+def test_a_killed_worker_costs_the_request_and_nothing_else(blender, scene, session):
+    speak(scene)
     before = contents(blender)
-    running, work = half_way(room, scene, session, blender.context)
+    running, work = half_way(scene, session, blender.context)
     os.kill(session._client.pid, signal.SIGKILL)
-    with pytest.raises(core("errors").WorkerDied, match="signal 9"):
+    with pytest.raises(errors.WorkerDied, match="signal 9"):
         while not running.advance():
             time.sleep(0.01)
     work.end()
@@ -264,13 +266,13 @@ def test_a_killed_worker_costs_the_request_and_nothing_else(blender, room, core,
     assert blender.ops.thunder.generate() == {"FINISHED"}
 
 
-def test_cancelling_is_quick_and_changes_nothing(blender, room, core, scene, session):
-    speak(room, scene)
+def test_cancelling_is_quick_and_changes_nothing(blender, scene, session):
+    speak(scene)
     before = contents(blender)
-    running, work = half_way(room, scene, session, blender.context)
+    running, work = half_way(scene, session, blender.context)
     start = time.perf_counter()
     assert blender.ops.thunder.cancel() == {"FINISHED"}
-    with pytest.raises(core("errors").Cancelled):
+    with pytest.raises(errors.Cancelled):
         running.advance()
     work.end()
     keeps(0.5, time.perf_counter() - start, "cancelling")
@@ -280,16 +282,14 @@ def test_cancelling_is_quick_and_changes_nothing(blender, room, core, scene, ses
     assert blender.ops.thunder.generate() == {"FINISHED"}
 
 
-def test_no_slice_of_the_work_holds_the_window(blender, room, scene, session):
-    speak(room, scene)
+def test_no_slice_of_the_work_holds_the_window(blender, scene, session):
+    speak(scene)
     scene.thunder.count = 8
     blender.ops.thunder.generate()  # the engine is awake, Blender's caches are warm
-    performing, work = room("scene.takes.generation"), room("scene.host.jobs")
-    strip, head = room("scene.voice.strip"), room("scene.heads.head")
     start = time.thread_time()
-    voice, rig = strip.find(blender.context), head.find(scene)
-    steps = performing.generate(session.client(), voice, scene, rig, 8, 1, room("scene.takes.sampling").Sampling(5))
-    running = work.begin("Generating takes", steps)
+    voice, rig = strip_module.find(blender.context), head.find(scene)
+    steps = generation.generate(session.client(), voice, scene, rig, 8, 1, sampling.Sampling(5))
+    running = jobs.begin("Generating takes", steps)
     keeps(0.3, time.thread_time() - start, "beginning to generate")
     spent = []
     over = False
@@ -298,16 +298,16 @@ def test_no_slice_of_the_work_holds_the_window(blender, room, scene, session):
         over = running.advance()
         spent.append(time.thread_time() - start)
         time.sleep(0.01)
-    work.end()
+    jobs.end()
     keeps(0.05, spent, "steps of generating")
 
 
-def test_a_full_disk_is_said_and_changes_nothing(blender, room, core, scene, session, small_disk, monkeypatch):
+def test_a_full_disk_is_said_and_changes_nothing(blender, scene, session, small_disk, monkeypatch):
     tiny = small_disk(40)  # not even one take fits
     session.stop()
     try:
         monkeypatch.setattr(tempfile, "tempdir", str(tiny))
-        speak(room, scene)
+        speak(scene)
         before = contents(blender)
         with pytest.raises(RuntimeError, match="No space is left|no space") as caught:
             blender.ops.thunder.generate()
@@ -319,10 +319,10 @@ def test_a_full_disk_is_said_and_changes_nothing(blender, room, core, scene, ses
 
 
 @pytest.mark.slow
-def test_disabling_the_add_on_stops_the_engine(blender, room, scene, session):
+def test_disabling_the_add_on_stops_the_engine(blender, scene, session):
     import addon_utils
 
-    speak(room, scene)
+    speak(scene)
     blender.ops.thunder.generate()
     pid, folder = session._client.pid, session._client.folder
     name = "bl_ext.user_default.thunder"

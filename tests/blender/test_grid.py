@@ -5,21 +5,27 @@ import numpy as np
 import pytest
 from mathutils import Vector
 from performances import key, performance
+from thunder.operators import play_grid
+from thunder.scene.animation import timing
+from thunder.scene.heads import head
+from thunder.scene.host import jobs
+from thunder.scene.media import contact_sheet, grid, puppets
+from thunder.scene.takes import take_list
 
 
 @pytest.fixture
-def stage(room, stage):
+def stage(stage):
     stage[0].render.fps = 25
     yield stage
-    room("scene.media.grid").leave()
+    grid.leave()
 
 
-def enter(room, core, stage, angle, seed, start=1.0):
+def enter(stage, angle, seed, start=1.0):
     scene, rig = stage
-    made = performance(room, core, seconds=2.0, closed_at=(), seed=seed, score=100 - seed)
+    made = performance(seconds=2.0, closed_at=(), seed=seed, score=100 - seed)
     made.motion.jaw[:, 0] = angle
-    clock = room("scene.animation.timing").Clock.of(scene, start)
-    return room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock, f"take {seed}"), made, "voice", clock)
+    clock = timing.Clock.of(scene, start)
+    return take_list.add_to_list(scene, rig, key(rig, made, clock, f"take {seed}"), made, "voice", clock)
 
 
 def everything(bpy):
@@ -27,8 +33,8 @@ def everything(bpy):
         "objects", "meshes", "armatures", "actions", "scenes", "materials", "curves", "fonts", "shape_keys", "collections")}
 
 
-def copies(bpy, room):
-    mark = room("scene.heads.head").STAND_IN
+def copies(bpy):
+    mark = head.STAND_IN
     return [thing for thing in bpy.data.objects if mark in thing]
 
 
@@ -36,40 +42,39 @@ def from_left(things):
     return sorted(things, key=lambda thing: thing.matrix_world.translation.x)
 
 
-def jaws(bpy, room):
+def jaws(bpy):
     """How far each head of the grid opens its jaw now, from left to right."""
     graph = bpy.context.evaluated_depsgraph_get()
-    rigs = from_left(thing for thing in copies(bpy, room) if thing.type == "ARMATURE")
+    rigs = from_left(thing for thing in copies(bpy) if thing.type == "ARMATURE")
     return [rig.evaluated_get(graph).pose.bones["jaw"].matrix_basis.to_euler().x for rig in rigs]
 
 
-def test_every_take_has_a_head_of_its_own_that_plays_it(blender, room, core, stage):
+def test_every_take_has_a_head_of_its_own_that_plays_it(blender, stage):
     scene, rig = stage
     for seed, angle in ((1, 0.1), (2, 0.2), (3, 0.3)):
-        enter(room, core, stage, angle, seed)
+        enter(stage, angle, seed)
     before = everything(blender)
     blender.ops.thunder.select_take(index=2)
     assert blender.ops.thunder.play_grid() == {"FINISHED"}
     scene.frame_set(20)
-    assert jaws(blender, room) == pytest.approx([0.1, 0.2, 0.3], abs=1e-5)
-    assert scene.thunder.active_take == 2 and room("scene.heads.head").find(scene).mesh == rig.mesh
-    words = [thing.data.body for thing in copies(blender, room) if thing.type == "FONT"]
+    assert jaws(blender) == pytest.approx([0.1, 0.2, 0.3], abs=1e-5)
+    assert scene.thunder.active_take == 2 and head.find(scene).mesh == rig.mesh
+    words = [thing.data.body for thing in copies(blender) if thing.type == "FONT"]
     assert words == ["99  Take 1", "98  Take 2", "97  Take 3"]
-    meshes = [thing for thing in copies(blender, room) if thing.type == "MESH"]
+    meshes = [thing for thing in copies(blender) if thing.type == "MESH"]
     spans = sorted((min(corner), max(corner)) for corner in
                    [[(mesh.matrix_world @ Vector(c)).x for c in mesh.bound_box] for mesh in meshes])
     assert all(left[1] < right[0] for left, right in zip(spans, spans[1:]))  # beside each other
     assert blender.ops.thunder.play_grid() == {"FINISHED"}  # leaves
-    assert everything(blender) == before and not room("scene.media.grid").running()
+    assert everything(blender) == before and not grid.running()
 
 
-def test_the_take_whose_head_is_selected_is_shown(blender, room, core, stage):
+def test_the_take_whose_head_is_selected_is_shown(blender, stage):
     scene, rig = stage
     for seed in (1, 2, 3):
-        enter(room, core, stage, 0.1 * seed, seed)
+        enter(stage, 0.1 * seed, seed)
     blender.ops.thunder.play_grid()
-    chosen = from_left(thing for thing in copies(blender, room) if thing.type == "MESH")[1]
-    grid = room("scene.media.grid")
+    chosen = from_left(thing for thing in copies(blender) if thing.type == "MESH")[1]
     chosen.select_set(True)
     blender.context.view_layer.objects.active = chosen
     if not len(blender.context.window_manager.windows):  # a module of Blender has no window to click in: what leave reads there
@@ -81,12 +86,11 @@ def test_the_take_whose_head_is_selected_is_shown(blender, room, core, stage):
     assert scene.thunder.active_take == 1
 
 
-def test_it_goes_when_nothing_plays_whoever_stopped_it(blender, room, core, stage):
+def test_it_goes_when_nothing_plays_whoever_stopped_it(blender, stage):
     """No handler of Blender's is relied on: one that was lost, or that came too early, would leave the grid for good."""
-    enter(room, core, stage, 0.1, 1)
+    enter(stage, 0.1, 1)
     before = everything(blender)
     blender.ops.thunder.play_grid()
-    grid = room("scene.media.grid")
     if not len(blender.context.window_manager.windows):
         assert grid._leave_when_stopped() == grid.LOOK_SECONDS and grid.running()  # it looks again
         return
@@ -94,71 +98,69 @@ def test_it_goes_when_nothing_plays_whoever_stopped_it(blender, room, core, stag
     assert not grid.running() and everything(blender) == before and grid._leave_when_stopped() is None
 
 
-def key_press(blender, room, watches, kind):
+def key_press(blender, watches, kind):
     """What the operator answers to a key, and whether its work was asked to stop."""
     from types import SimpleNamespace
 
-    operator = room("operators.play_grid").THUNDER_OT_play_grid
+    operator = play_grid.THUNDER_OT_play_grid
     event = SimpleNamespace(type=kind, value="PRESS")
     context = SimpleNamespace(screen=SimpleNamespace(is_animation_playing=True), workspace=None)
     return operator.modal(SimpleNamespace(watches=watches), context, event)
 
 
-def test_escape_leaves_it_for_certain_and_other_keys_do_not(blender, room, core, stage):
-    enter(room, core, stage, 0.1, 1)
+def test_escape_leaves_it_for_certain_and_other_keys_do_not(blender, stage):
+    enter(stage, 0.1, 1)
     before = everything(blender)
     blender.ops.thunder.play_grid()
-    assert key_press(blender, room, True, "A") == {"PASS_THROUGH"} and room("scene.media.grid").running()
-    assert key_press(blender, room, True, "ESC") == {"FINISHED"}
-    assert not room("scene.media.grid").running() and everything(blender) == before
-    assert key_press(blender, room, True, "MOUSEMOVE") == {"FINISHED"}  # left in another way: nothing is watched any more
+    assert key_press(blender, True, "A") == {"PASS_THROUGH"} and grid.running()
+    assert key_press(blender, True, "ESC") == {"FINISHED"}
+    assert not grid.running() and everything(blender) == before
+    assert key_press(blender, True, "MOUSEMOVE") == {"FINISHED"}  # left in another way: nothing is watched any more
 
 
-def test_escape_while_the_heads_are_set_up_stops_that_even_if_something_plays(blender, room, core, stage):
+def test_escape_while_the_heads_are_set_up_stops_that_even_if_something_plays(blender, stage):
     scene, rig = stage
-    enter(room, core, stage, 0.1, 1)
+    enter(stage, 0.1, 1)
     before = everything(blender)
-    work = room("scene.host.jobs")
-    running = work.begin("Play All", room("scene.media.grid").build(scene, rig, list(scene.thunder.takes)))
+    running = jobs.begin("Play All", grid.build(scene, rig, list(scene.thunder.takes)))
     try:
         running.advance(0.0)
-        assert key_press(blender, room, False, "ESC") == {"RUNNING_MODAL"} and running.asked_to_stop
+        assert key_press(blender, False, "ESC") == {"RUNNING_MODAL"} and running.asked_to_stop
     finally:
-        work.end()
+        jobs.end()
     assert everything(blender) == before
 
 
-def test_it_is_never_saved(blender, room, core, stage, tmp_path):
+def test_it_is_never_saved(blender, stage, tmp_path):
     for seed in (1, 2):
-        enter(room, core, stage, 0.1, seed)
+        enter(stage, 0.1, seed)
     before = everything(blender)
     blender.ops.thunder.play_grid()
     assert everything(blender) != before
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "grid.blend"))
-    assert everything(blender) == before and not room("scene.media.grid").running()
+    assert everything(blender) == before and not grid.running()
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "grid.blend"))
     assert everything(blender) == before
 
 
-def test_undo_and_redo_leave_nothing_of_it(blender, room, core, stage):
+def test_undo_and_redo_leave_nothing_of_it(blender, stage):
     for seed in (1, 2):
-        enter(room, core, stage, 0.1, seed)
+        enter(stage, 0.1, seed)
     blender.ops.ed.undo_push(message="takes")
     before = everything(blender)
     blender.ops.thunder.play_grid()
     blender.context.scene.thunder.takes[0].star = True
     blender.ops.ed.undo_push(message="a star while it plays")
     blender.ops.ed.undo()
-    assert everything(blender) == before and not room("scene.media.grid").running()
+    assert everything(blender) == before and not grid.running()
     blender.ops.ed.redo()  # the step in which the heads were there
     assert everything(blender) == before and blender.context.scene.thunder.takes[0].star
 
 
-def test_a_file_that_was_recovered_with_it_is_cleaned(blender, room, core, stage, tmp_path):
-    enter(room, core, stage, 0.1, 1)
+def test_a_file_that_was_recovered_with_it_is_cleaned(blender, stage, tmp_path):
+    enter(stage, 0.1, 1)
     before = everything(blender)
     blender.ops.thunder.play_grid()
-    grid = room("scene.media.grid")
     grid._grid = None  # as if Blender had crashed: nobody knows of the heads
     handlers = blender.app.handlers.save_pre
     handlers.remove(grid._on_save)
@@ -166,25 +168,25 @@ def test_a_file_that_was_recovered_with_it_is_cleaned(blender, room, core, stage
         blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "crashed.blend"))
     finally:
         handlers.append(grid._on_save)
-    assert copies(blender, room)
+    assert copies(blender)
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "crashed.blend"))
     assert everything(blender) == before
 
 
-def test_a_failure_half_way_leaves_nothing(blender, room, core, stage):
+def test_a_failure_half_way_leaves_nothing(blender, stage):
     scene, rig = stage
     for seed in (1, 2, 3):
-        enter(room, core, stage, 0.1, seed)
+        enter(stage, 0.1, seed)
     before = everything(blender)
-    steps = room("scene.media.grid").build(scene, rig, list(scene.thunder.takes))
+    steps = grid.build(scene, rig, list(scene.thunder.takes))
     for _ in range(4):
         next(steps)
     assert everything(blender) != before
     steps.close()
-    assert everything(blender) == before and not room("scene.media.grid").running()
+    assert everything(blender) == before and not grid.running()
 
 
-def test_a_character_of_several_objects_with_drivers_is_copied_whole(blender, room, core):
+def test_a_character_of_several_objects_with_drivers_is_copied_whole(blender):
     """Meshes that share an armature by a modifier, an empty above all, a key that a bone drives, a constraint between them."""
     scene = blender.context.scene
     scene.render.fps = 25
@@ -223,13 +225,13 @@ def test_a_character_of_several_objects_with_drivers_is_copied_whole(blender, ro
     constraint.target = bones
     constraint.subtarget = "jaw"
     scene.thunder.head = things[0]
-    rig = room("scene.heads.head").find(scene)
+    rig = head.find(scene)
     stage = scene, rig
     for seed in (1, 2):
-        enter(room, core, stage, 0.15 * seed, seed)
+        enter(stage, 0.15 * seed, seed)
     before = everything(blender)
     blender.ops.thunder.play_grid()
-    made = copies(blender, room)
+    made = copies(blender)
     faces = [thing for thing in made if thing.type == "MESH" and thing.name.startswith("Face")]
     assert len(faces) == 2
     originals = {top, bones, *things}
@@ -252,7 +254,7 @@ def test_a_character_of_several_objects_with_drivers_is_copied_whole(blender, ro
 
 
 @pytest.mark.slow
-def test_a_head_from_a_flame_file_is_copied_with_its_correctives(blender, room, core, tmp_path):
+def test_a_head_from_a_flame_file_is_copied_with_its_correctives(blender, tmp_path):
     from pathlib import Path
 
     from made_flame import made_flame
@@ -262,12 +264,12 @@ def test_a_head_from_a_flame_file_is_copied_with_its_correctives(blender, room, 
     blender.ops.thunder.add_flame_head(filepath=str(tmp_path / "flame.npz"))
     scene = blender.context.scene
     scene.render.fps = 25
-    rig = room("scene.heads.head").find(scene)
+    rig = head.find(scene)
     rig.owner.location, rig.owner.rotation_euler, rig.owner.scale = (0.3, -0.2, 1.6), (0.1, 0.2, 2.5), (2.0, 2.0, 2.0)
-    made = performance(room, core, seconds=1.0, closed_at=(0.4,))
-    clock = room("scene.animation.timing").Clock.of(scene, 1)
+    made = performance(seconds=1.0, closed_at=(0.4,))
+    clock = timing.Clock.of(scene, 1)
     for seed in (1, 2):
-        room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock), made, "voice", clock)
+        take_list.add_to_list(scene, rig, key(rig, made, clock), made, "voice", clock)
     blender.context.view_layer.update()
     before = everything(blender)
     blender.ops.thunder.select_take(index=0)
@@ -283,13 +285,13 @@ def test_a_head_from_a_flame_file_is_copied_with_its_correctives(blender, room, 
         done.to_mesh_clear()
         return found.reshape(-1, 3)
 
-    faces = [thing for thing in copies(blender, room) if thing.type == "MESH"]
+    faces = [thing for thing in copies(blender) if thing.type == "MESH"]
     assert len(faces) == 2
     rest = np.empty(3 * len(rig.mesh.data.vertices), np.float32)
     rig.mesh.data.vertices.foreach_get("co", rest)
     shown = points(rig.mesh)
     assert np.abs(shown - rest.reshape(-1, 3)).max() > 0.005  # it moves, in its own space
-    frame, size = room("scene.media.puppets").face_frame(rig)
+    frame, size = puppets.face_frame(rig)
     apart = []
     for face in faces:
         assert np.abs(points(face) - shown).max() < 1e-6
@@ -300,14 +302,14 @@ def test_a_head_from_a_flame_file_is_copied_with_its_correctives(blender, room, 
     blender.ops.thunder.play_grid()
     assert everything(blender) == before
     path = str(tmp_path / "sheet.png")
-    for _ in room("scene.media.contact_sheet").make(scene, rig, list(scene.thunder.takes), path):
+    for _ in contact_sheet.make(scene, rig, list(scene.thunder.takes), path):
         pass
     assert everything(blender) == before
 
 
-def test_leaving_returns_the_playhead_to_where_it_was(blender, room, core, stage):
+def test_leaving_returns_the_playhead_to_where_it_was(blender, stage):
     scene, _ = stage
-    enter(room, core, stage, 0.1, 1)
+    enter(stage, 0.1, 1)
     scene.frame_set(33)
     blender.ops.thunder.play_grid()
     scene.frame_set(7)  # playing has moved it

@@ -5,6 +5,8 @@ import time
 
 import numpy as np
 import pytest
+from thunder.scene.heads import build, head
+from thunder.thunder_core import errors, rotation as rotation_module
 from timing import keeps
 
 
@@ -30,8 +32,8 @@ def flame(asset, expression, jaw, neck, eyes, rotation):
 
 
 @pytest.fixture
-def asset(room):
-    return dict(np.load(room("scene.heads.head").ASSET, allow_pickle=False))
+def asset():
+    return dict(np.load(head.ASSET, allow_pickle=False))
 
 
 def test_the_head_is_built_within_a_second(blender):
@@ -41,8 +43,7 @@ def test_the_head_is_built_within_a_second(blender):
     assert blender.context.scene.thunder.head.name == "Thunder Head"
 
 
-def test_the_skeleton_is_the_assets(blender, room, asset):
-    build = room("scene.heads.build")
+def test_the_skeleton_is_the_assets(blender, asset):
     blender.ops.thunder.add_head()
     bones = blender.data.objects["Thunder Head Rig"].data.bones
     joints = build.flame_to_blender(asset["J_regressor"].astype(float) @ asset["v_template"])
@@ -53,8 +54,7 @@ def test_the_skeleton_is_the_assets(blender, room, asset):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_rig_moves_as_flame_does(blender, room, core, asset, seed):
-    head, build, rotation = room("scene.heads.head"), room("scene.heads.build"), core("rotation")
+def test_the_rig_moves_as_flame_does(blender, asset, seed):
     blender.ops.thunder.add_head()
     rig = head.find(blender.context.scene)
     g = np.random.default_rng(seed)
@@ -63,18 +63,18 @@ def test_the_rig_moves_as_flame_does(blender, room, core, asset, seed):
     for name, value in zip(rig.channels, expression):
         rig.keys.key_blocks[name].value = value
     for bone, turn in (("jaw", jaw), ("neck", neck), ("eye_left", eyes), ("eye_right", eyes)):
-        rig.armature.pose.bones[bone].rotation_euler = rotation.rotvec_to_euler(turn)
+        rig.armature.pose.bones[bone].rotation_euler = rotation_module.rotvec_to_euler(turn)
     depsgraph = blender.context.evaluated_depsgraph_get()
     depsgraph.update()
     evaluated = rig.mesh.evaluated_get(depsgraph).data
     ours = np.empty(len(evaluated.vertices) * 3, np.float32)
     evaluated.vertices.foreach_get("co", ours)
-    expected = build.flame_to_blender(flame(asset, expression, jaw, neck, eyes, rotation))
+    expected = build.flame_to_blender(flame(asset, expression, jaw, neck, eyes, rotation_module))
     assert np.abs(expected - build.flame_to_blender(asset["v_template"])).max() > 0.005
     assert np.abs(ours.reshape(-1, 3) - expected).max() < 2e-6
 
 
-def test_two_heads_share_materials_and_can_be_told_apart(blender, room):
+def test_two_heads_share_materials_and_can_be_told_apart(blender):
     blender.ops.thunder.add_head()
     first = blender.context.scene.thunder.head
     materials = len(blender.data.materials)
@@ -84,11 +84,10 @@ def test_two_heads_share_materials_and_can_be_told_apart(blender, room):
     blender.context.scene.thunder.head = None
     blender.context.view_layer.objects.active = None
     with pytest.raises(Exception, match="several heads"):
-        room("scene.heads.head").find(blender.context.scene)
+        head.find(blender.context.scene)
 
 
-def test_the_rig_or_a_parent_stands_for_its_mesh(blender, room):
-    head = room("scene.heads.head")
+def test_the_rig_or_a_parent_stands_for_its_mesh(blender):
     blender.ops.thunder.add_head()
     mesh = blender.context.scene.thunder.head
     assert head.resolve(mesh.parent).mesh == mesh
@@ -109,8 +108,7 @@ def character(blender, names):
     return hero
 
 
-def test_a_character_with_arkit_keys_is_a_head(blender, room):
-    head = room("scene.heads.head")
+def test_a_character_with_arkit_keys_is_a_head(blender):
     hero = character(blender, ["jawOpen", "jawLeft", "mouthPucker", "mouthClose", "something"])
     rig = head.find(blender.context.scene)
     assert rig.mesh == hero and rig.armature is None
@@ -123,16 +121,16 @@ def test_a_character_with_arkit_keys_is_a_head(blender, room):
     (["smile", "Key 1"], "no shape keys that Thunder knows"),
     (["mouthPucker"], "jawOpen"),
 ])
-def test_a_mesh_without_our_keys_is_refused(blender, room, core, names, said):
+def test_a_mesh_without_our_keys_is_refused(blender, names, said):
     hero = character(blender, names)
     blender.context.scene.thunder.head = hero
-    with pytest.raises(core("errors").BadHead, match=said):
-        room("scene.heads.head").find(blender.context.scene)
+    with pytest.raises(errors.BadHead, match=said):
+        head.find(blender.context.scene)
 
 
-def test_no_head_is_said(blender, room, core):
-    with pytest.raises(core("errors").BadHead, match="No head is selected"):
-        room("scene.heads.head").find(blender.context.scene)
+def test_no_head_is_said(blender):
+    with pytest.raises(errors.BadHead, match="No head is selected"):
+        head.find(blender.context.scene)
 
 
 def spoil_driver(rig):
@@ -160,11 +158,10 @@ def spoil_single(rig):
     (spoil_driver, "has a driver"), (spoil_solo, "soloed"), (spoil_rest, "rest position"),
     (spoil_absolute, "absolute"), (spoil_single, "Solo"),
 ])
-def test_what_would_hide_a_take_is_said(blender, room, core, spoil, said):
-    head = room("scene.heads.head")
+def test_what_would_hide_a_take_is_said(blender, spoil, said):
     blender.ops.thunder.add_head()
     rig = head.find(blender.context.scene)
     head.check_animatable(rig)
     spoil(rig)
-    with pytest.raises(core("errors").BadHead, match=said):
+    with pytest.raises(errors.BadHead, match=said):
         head.check_animatable(rig)

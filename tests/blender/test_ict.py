@@ -8,6 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from performances import key, performance
+from thunder.scene.animation import display, keying, reading, timing
+from thunder.scene.heads import channel_preview, character, head, rna_paths
+from thunder.scene.takes import take_list
+from thunder.thunder_core import progress, types
+from thunder.thunder_core.face import conventions, mapping
 from timing import keeps
 
 pytestmark = pytest.mark.data
@@ -32,9 +37,9 @@ def ict():
         return archive["vertices"].astype(np.float64), shapes, archive["faces"]
 
 
-def channel_offsets(core, shapes):
+def channel_offsets(shapes):
     """What each of our channels is on the measured head: {channel: offsets}."""
-    found = core("face.conventions").find(tuple(shapes))
+    found = conventions.find(tuple(shapes))
     assert found.convention.name == "ict_facekit"
     return {channel: sum(weight * shapes[name] for name, weight in parts.items()) for channel, parts in found.shapes.items()}
 
@@ -75,24 +80,24 @@ PREFIXES = {"metahuman": "head_lod0_mesh__", "vrm": "Face.M_F00_000_00_", "arkit
 
 
 @pytest.mark.parametrize("name", CONVENTIONS)
-def test_a_real_face_moves_alike_under_every_convention(blender, room, core, ict, name):
+def test_a_real_face_moves_alike_under_every_convention(blender, ict, name):
     """Keys, curves, evaluation: the same vertices as the sum of the measured shapes, under whatever names."""
     points, shapes, _ = ict
-    offsets = channel_offsets(core, shapes)
-    convention = next(c for c in core("face.conventions").conventions() if c.name == name)
+    offsets = channel_offsets(shapes)
+    convention = next(c for c in conventions.conventions() if c.name == name)
     points, offsets = points * 0.01, {channel: offset * 0.01 for channel, offset in offsets.items()}
     face = add(blender, "Face", points, renamed(convention, offsets), PREFIXES.get(name, ""))
     for mark in convention.marks:  # what tells it from its neighbours lies there too
         if mark not in renamed(convention, offsets) and PREFIXES.get(name, "") + mark not in face.data.shape_keys.key_blocks:
             face.shape_key_add(name=mark.replace("*", "x"), from_mix=False).value = 0.0
     scene = blender.context.scene
-    rig = room("scene.heads.head").find(scene)
-    assert room("scene.heads.character").plan_of(face).convention == name
-    names = room("scene.heads.head").channel_names()
+    rig = head.find(scene)
+    assert character.plan_of(face).convention == name
+    names = head.channel_names()
     g = np.random.default_rng(4)
     expression, jaw = np.zeros((6, len(names)), np.float32), np.zeros((6, 3), np.float32)
     jaw[:, 0] = g.uniform(0, 0.3, 6)
-    plan = room("scene.heads.character").plan_of(face)
+    plan = character.plan_of(face)
     if "mouthClose" in convention.keys:
         named = convention.keys["mouthClose"][0].values()
         close = sum(rule.weight for rule in plan.rules if rule.source == "mouthClose") / sum(named)
@@ -109,19 +114,19 @@ def test_a_real_face_moves_alike_under_every_convention(blender, room, core, ict
             other = channel[:-4] + "Right"
             if channel.endswith("Left") and other in names:
                 expression[:, names.index(other)] = expression[:, names.index(channel)]
-    motion = core("types").Motion(expression, jaw)
-    made = room("scene.animation.keying").Performance(motion, names, jaw[:, 0] * 100, np.full(6, 50.0), 1, 80.0, {"seed": 1})
+    motion = types.Motion(expression, jaw)
+    made = keying.Performance(motion, names, jaw[:, 0] * 100, np.full(6, 50.0), 1, 80.0, {"seed": 1})
     scene.render.fps = 25
-    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
-    actions = key(room, rig, made, clock, "take")
-    room("scene.animation.display").show(rig, room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "voice", clock))
+    clock = timing.Clock.of(scene, 1.0)
+    actions = key(rig, made, clock, "take")
+    display.show(rig, take_list.add_to_list(scene, rig, actions, made, "voice", clock))
     for frame in (0, 3, 5):
         scene.frame_set(frame + 1)
         expected = points + jaw[frame, 0] / 0.3 * offsets["jawOpen"]
         for channel in there:
             expected = expected + expression[frame, names.index(channel)] * offsets[channel]
         assert np.abs(evaluated(blender, face) - expected).max() < 2e-6
-    back = room("thunder_core.progress").result(room("scene.animation.reading").read(rig, names, clock, 6 / 25))
+    back = progress.result(reading.read(rig, names, clock, 6 / 25))
     assert np.abs(back.jaw - jaw).max() < 1e-3
     found = [channel for channel in there if channel in rig.channels]
     assert len(found) == len(there)
@@ -157,11 +162,11 @@ def to_blender(points):
     return np.stack([points[:, 0], -points[:, 2], points[:, 1]], axis=1) * 0.01
 
 
-def test_a_folder_of_obj_files_becomes_a_character(blender, room, core, ict, folder):
+def test_a_folder_of_obj_files_becomes_a_character(blender, ict, folder):
     points, shapes, _ = ict
     assert blender.ops.thunder.add_ict_head(directory=str(folder)) == {"FINISHED"}
     scene = blender.context.scene
-    rig = room("scene.heads.head").find(scene)
+    rig = head.find(scene)
     assert {block.name for block in rig.keys.key_blocks[1:]} == set(SOME)  # no identities among the expressions
     kept = np.setdiff1d(np.arange(len(points)), np.arange(len(points))[SHELLS])
     assert len(rig.mesh.data.vertices) == len(kept)
@@ -170,42 +175,41 @@ def test_a_folder_of_obj_files_becomes_a_character(blender, room, core, ict, fol
     expected = to_blender(points[kept] - origin + 0.7 * shapes["jawOpen"][kept])
     assert np.abs(evaluated(blender, rig.mesh) - expected).max() < 2e-6
     rig.keys.key_blocks["jawOpen"].value = 0.0
-    assert room("scene.heads.character").plan_of(rig.mesh).convention == "ict_facekit"
+    assert character.plan_of(rig.mesh).convention == "ict_facekit"
     assert {material.name for material in rig.mesh.data.materials} >= {"ICT M_Face", "ICT M_Teeth"}
 
 
-def test_its_eyes_turn_and_its_lids_follow(blender, room, core, ict, folder):
+def test_its_eyes_turn_and_its_lids_follow(blender, ict, folder):
     points, shapes, _ = ict
     blender.ops.thunder.add_ict_head(directory=str(folder / "FaceXModel"))
     scene = blender.context.scene
-    rig = room("scene.heads.head").find(scene)
-    names = room("scene.heads.head").channel_names()
+    rig = head.find(scene)
+    names = head.channel_names()
     eyes = np.array([[0.0, 0.3, 0.0]] * 2, np.float32)  # to the head's left
-    motion = core("types").Motion(np.zeros((2, len(names)), np.float32), np.zeros((2, 3), np.float32), None, eyes)
-    room("scene.heads.channel_preview")  # what sets values is the driver
+    motion = types.Motion(np.zeros((2, len(names)), np.float32), np.zeros((2, 3), np.float32), None, eyes)
+    channel_preview  # what sets values is the driver
     for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, names)[0]):
-        room("scene.heads.rna_paths").put(rig.targets[track.block], track.path, track.index, value)
+        rna_paths.put(rig.targets[track.block], track.path, track.index, value)
     moved = evaluated(blender, rig.mesh)
     rest = to_blender(points - np.mean([points[ball].mean(axis=0) for ball in BALLS.values()], axis=0))
     for ball in BALLS.values():
         front = np.argmin(rest[ball, 1])
         assert moved[ball][front, 0] - rest[ball][front, 0] == pytest.approx(0.3 * 0.012, abs=2e-3)  # an eye's radius
-    assert rig.keys.key_blocks["eyeLookOut_L"].value == pytest.approx(0.3 / core("face.mapping").EYE_SIDE_RADIANS, abs=1e-5)
+    assert rig.keys.key_blocks["eyeLookOut_L"].value == pytest.approx(0.3 / mapping.EYE_SIDE_RADIANS, abs=1e-5)
     back = rig.driver.read(rig.driver.drive(motion, names), names)
     assert np.abs(back.eyes - eyes).max() < 1e-5
 
 
-def test_the_head_of_a_folder_takes_a_second(blender, room, folder):
+def test_the_head_of_a_folder_takes_a_second(blender, folder):
     start = time.thread_time()  # not the clock: on a busy machine that counts what others do
     blender.ops.thunder.add_ict_head(directory=str(folder))
     keeps(1.0, time.thread_time() - start, "a head from a folder of ICT-FaceKit")
 
 
-def test_regions_are_what_moves(blender, room, ict, folder):
+def test_regions_are_what_moves(blender, ict, folder):
     points, shapes, _ = ict
     blender.ops.thunder.add_ict_head(directory=str(folder))
-    mesh = room("scene.heads.head").find(blender.context.scene).mesh
-    character = room("scene.heads.character")
+    mesh = head.find(blender.context.scene).mesh
     names, weights = character.regions(character.resolve(mesh))[mesh.name]
     assert names == ("mouth", "jaw", "eyes", "upper_face", "head") and weights.shape == (5, len(mesh.data.vertices))
     assert np.abs(weights.sum(axis=0) - 1).max() < 1e-5 and weights.min() >= 0
@@ -219,16 +223,16 @@ def test_regions_are_what_moves(blender, room, ict, folder):
     assert np.quantile(step, 0.99) < 0.25
 
 
-def test_a_performance_plays_on_the_real_face(blender, room, core, folder):
+def test_a_performance_plays_on_the_real_face(blender, folder):
     blender.ops.thunder.add_ict_head(directory=str(folder))
     scene = blender.context.scene
     scene.render.fps = 25
-    rig = room("scene.heads.head").find(scene)
-    made = performance(room, core)
-    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
-    actions = key(room, rig, made, clock, "take")
-    room("scene.animation.display").show(rig, room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "voice", clock))
-    back = room("thunder_core.progress").result(room("scene.animation.reading").read(rig, made.channels, clock, 3.0))
+    rig = head.find(scene)
+    made = performance()
+    clock = timing.Clock.of(scene, 1.0)
+    actions = key(rig, made, clock, "take")
+    display.show(rig, take_list.add_to_list(scene, rig, actions, made, "voice", clock))
+    back = progress.result(reading.read(rig, made.channels, clock, 3.0))
     for part in ("jaw", "head", "eyes"):
         assert np.abs(getattr(back, part) - getattr(made.motion, part)).max() < 1e-3
 

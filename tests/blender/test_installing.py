@@ -15,6 +15,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from thunder.operators import install_engine
+from thunder.scene.engine import install as install_module, session
+from thunder.thunder_core import errors, installer
 from timing import keeps
 
 NAMES = ("torch", "diffusers", "soundfile")  # small packages of these names stand for the gigabytes
@@ -59,19 +62,18 @@ def lock(wheels, tmp_path_factory):
 
 
 @pytest.fixture
-def installing(room, lock, monkeypatch):
+def installing(lock, monkeypatch):
     """scene.engine.install that reckons with the small packages, and with no configuration of pip on this machine."""
-    module = room("scene.engine.install")
-    monkeypatch.setattr(module, "LOCK", lock)
-    module._hash.cache_clear()
-    module._versions.cache_clear()
+    monkeypatch.setattr(install_module, "LOCK", lock)
+    install_module._hash.cache_clear()
+    install_module._versions.cache_clear()
     for name in [name for name in os.environ if name.startswith("PIP_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("THUNDER_INSTALL_SCALE", "5e-4")
-    yield module
-    module.end()
-    module._hash.cache_clear()
+    yield install_module
+    install_module.end()
+    install_module._hash.cache_clear()
 
 
 def install(installing, place, lock, wheels=None, online=False, seconds=400):
@@ -135,8 +137,8 @@ def test_a_whole_environment_needs_neither_folder_nor_network(installing, instal
     assert begun.error == "" and installing.state(str(installed)).kind == "READY"
 
 
-def test_a_python_that_is_gone_is_seen_and_made_again(installing, installed, wheels, lock, core):
-    python = Path(core("installer").python_in(str(installed)))
+def test_a_python_that_is_gone_is_seen_and_made_again(installing, installed, wheels, lock):
+    python = Path(installer.python_in(str(installed)))
     for link in python.parent.glob("python*"):
         link.unlink()
     assert installing.state(str(installed)).kind == "BROKEN"
@@ -265,14 +267,14 @@ def test_a_download_is_cancelled_at_once_and_resumed_where_it_was(installing, in
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="processes are looked up as Linux lists them")
-def test_pip_ends_with_whoever_started_it(installing, installed, server, lock, core, monkeypatch):
+def test_pip_ends_with_whoever_started_it(installing, installed, server, lock, monkeypatch):
     """A Blender that is killed leaves no pip behind."""
     site = Path(answer(installed, "import diffusers; print(diffusers.__path__[0])")).parent
     (site / "torch" / "__init__.py").unlink()
     (site / "diffusers" / "__init__.py").unlink()
     python, _ = installing.fitting_python()
     process = subprocess.Popen(
-        [python, "-I", core("installer").__file__, "--folder", str(installed), "--lock", str(lock), "--online"],
+        [python, "-I", installer.__file__, "--folder", str(installed), "--lock", str(lock), "--online"],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         env=os.environ | {"PIP_INDEX_URL": server.url})
     until(lambda: len(server.asked) >= 2)
@@ -292,11 +294,11 @@ def _read(path):
         return b""
 
 
-def test_the_operators_say_why_they_cannot(blender, room, installing, monkeypatch, tmp_path):
+def test_the_operators_say_why_they_cannot(blender, installing, monkeypatch, tmp_path):
     monkeypatch.setattr(installing, "folder", lambda: str(tmp_path / "engine"))
     monkeypatch.setattr(installing, "may_download", lambda: False)
     assert not blender.ops.thunder.install_engine.poll()
-    preferences = room("scene.engine.session").preferences()
+    preferences = session.preferences()
     preferences.wheels = str(tmp_path)
     try:
         assert blender.ops.thunder.install_engine.poll()
@@ -306,18 +308,18 @@ def test_the_operators_say_why_they_cannot(blender, room, installing, monkeypatc
 
 
 @pytest.fixture
-def extra(room, installing, monkeypatch, tmp_path):
+def extra(installing, monkeypatch, tmp_path):
     """A small package in place of smplx, whose wheel lies in the folder that the preferences name."""
     wheel = make_wheel(tmp_path, "smplx")
     (tmp_path / "lock").mkdir()
     monkeypatch.setattr(installing, "FLAME_LOCK", make_lock(tmp_path / "lock", [wheel]))
-    preferences = room("scene.engine.session").preferences()
+    preferences = session.preferences()
     preferences.wheels = str(tmp_path)
     yield wheel
     preferences.wheels = ""
 
 
-def test_the_flame_extra_is_installed_after_its_licence_was_accepted(blender, room, installing, installed, wheels, lock, extra, monkeypatch):
+def test_the_flame_extra_is_installed_after_its_licence_was_accepted(blender, installing, installed, wheels, lock, extra, monkeypatch):
     install(installing, installed, lock, wheels[0])
     monkeypatch.setattr(installing, "folder", lambda: str(installed))
     assert installing.state().kind == "READY" and not installing.has_flame_extra()
@@ -334,47 +336,46 @@ def test_the_flame_extra_needs_an_engine(blender, installing, extra, monkeypatch
     assert not blender.ops.thunder.install_flame_extra.poll()
 
 
-def test_the_licence_is_shown_before_anything_is_installed(room):
-    text = " ".join(room("operators.install_engine").FLAME_LICENCE)
+def test_the_licence_is_shown_before_anything_is_installed():
+    text = " ".join(install_engine.FLAME_LICENCE)
     assert "non-commercial scientific research" in text and "no commercial use" in text and "no training of networks" in text
     column, lines = SimpleNamespace(label=lambda text: lines.append(text)), []
     shown = SimpleNamespace(layout=SimpleNamespace(column=lambda align: column))
-    room("operators.install_engine").THUNDER_OT_install_flame_extra.draw(shown, None)
+    install_engine.THUNDER_OT_install_flame_extra.draw(shown, None)
     assert " ".join(lines) == text
     asked = []
     manager = SimpleNamespace(invoke_props_dialog=lambda operator, **words: asked.append(words) or {"RUNNING_MODAL"})
     operator = SimpleNamespace(accepted=False)
-    invoke = room("operators.install_engine").THUNDER_OT_install_flame_extra.invoke
+    invoke = install_engine.THUNDER_OT_install_flame_extra.invoke
     assert invoke(operator, SimpleNamespace(window_manager=manager), None) == {"RUNNING_MODAL"}
     assert asked[0]["title"] == "Licence of smplx" and asked[0]["confirm_text"] == "Accept and Install"
 
 
-def test_install_and_remove_as_buttons_do(blender, room, installing, installed, wheels, lock, monkeypatch):
+def test_install_and_remove_as_buttons_do(blender, installing, installed, wheels, lock, monkeypatch):
     monkeypatch.setattr(installing, "folder", lambda: str(installed))
-    preferences = room("scene.engine.session").preferences()
+    preferences = session.preferences()
     preferences.wheels = str(wheels[0])
     try:
         assert blender.ops.thunder.install_engine() == {"FINISHED"}
-        assert installing.state().kind == "READY" and room("scene.engine.session").venvs() == (str(installed),)
+        assert installing.state().kind == "READY" and session.venvs() == (str(installed),)
         assert blender.ops.thunder.remove_engine() == {"FINISHED"}
         assert installing.state().kind == "ABSENT" and not installed.exists()
-        assert room("scene.engine.session").venvs() == ()
+        assert session.venvs() == ()
     finally:
         preferences.wheels = ""
     until(lambda: not list(installed.parent.glob("engine.removed-*")))
 
 
-def made_environment(core, place):
+def made_environment(place):
     """A folder that looks like an environment of the installer's."""
-    installer = core("installer")
     (place / "bin").mkdir(parents=True)
     (place / "bin" / "tool").write_text("x")
     (place / installer.LOCK).write_bytes(installer.MARK)
     return place
 
 
-def test_removing_takes_the_environment_and_leaves_what_else_lies_there(blender, core, installing, monkeypatch, tmp_path):
-    place = made_environment(core, tmp_path / "engine")
+def test_removing_takes_the_environment_and_leaves_what_else_lies_there(blender, installing, monkeypatch, tmp_path):
+    place = made_environment(tmp_path / "engine")
     (place / "notes.txt").write_text("mine")
     monkeypatch.setattr(installing, "folder", lambda: str(place))
     assert blender.ops.thunder.remove_engine() == {"FINISHED"}
@@ -391,8 +392,8 @@ def test_a_folder_that_is_not_ours_is_not_removed(blender, installing, monkeypat
     assert sorted(path.name for path in (tmp_path / "engine").iterdir()) == ["bin", "shot.blend"]
 
 
-def test_a_linked_environment_is_removed_with_its_link(core, installing, monkeypatch, tmp_path):
-    target = made_environment(core, tmp_path / "disk" / "thunder")
+def test_a_linked_environment_is_removed_with_its_link(installing, monkeypatch, tmp_path):
+    target = made_environment(tmp_path / "disk" / "thunder")
     (tmp_path / "engine").symlink_to(target)
     monkeypatch.setattr(installing, "folder", lambda: str(tmp_path / "engine"))
     installing.remove()
@@ -400,9 +401,9 @@ def test_a_linked_environment_is_removed_with_its_link(core, installing, monkeyp
     assert not (tmp_path / "engine").is_symlink() and list(target.iterdir()) == []
 
 
-def test_clearing_up_touches_only_what_a_removal_left(core, installing, monkeypatch, tmp_path):
+def test_clearing_up_touches_only_what_a_removal_left(installing, monkeypatch, tmp_path):
     monkeypatch.setattr(installing, "folder", lambda: str(tmp_path / "engine"))
-    left = made_environment(core, tmp_path / "engine.removed-123")
+    left = made_environment(tmp_path / "engine.removed-123")
     (tmp_path / "engine.removed-old").mkdir()
     (tmp_path / "engine.removed-old" / "bin").write_text("mine")
     (tmp_path / "engine.removed-77").symlink_to(tmp_path / "engine.removed-old")
@@ -433,12 +434,11 @@ def test_without_a_fitting_python_it_says_what_is_missing(installing, monkeypatc
     assert python is None and "ensurepip" in why
 
 
-def test_weights_of_ones_own_are_checked_before_the_engine_is_asked(room, core, tmp_path):
-    session = room("scene.engine.session")
+def test_weights_of_ones_own_are_checked_before_the_engine_is_asked(tmp_path):
     preferences = session.preferences()
     preferences.weights = str(tmp_path)
     try:
-        with pytest.raises(core("errors").BadWeights, match="lacks head.npz"):
+        with pytest.raises(errors.BadWeights, match="lacks head.npz"):
             session.client()
     finally:
         preferences.weights = ""
@@ -458,7 +458,7 @@ def unregister():
 '''
 
 
-def test_an_add_on_beside_ours_that_uses_numpy_notices_nothing(blender, room, core, tmp_path):
+def test_an_add_on_beside_ours_that_uses_numpy_notices_nothing(blender, tmp_path):
     import addon_utils
     import numpy as np
     from performances import write_wav

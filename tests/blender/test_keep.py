@@ -6,18 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from speaking import enter, keys_of, same, speak, tracks, values_of
+from thunder.scene.takes import keep as keep_module, provenance, track_values
+from thunder.thunder_core import errors, types
+from thunder.thunder_core.face import closures
 
 
-def keep_of(room, stage, entry):
-    frames = room("scene.takes.provenance").load(entry.action).motion.frames
-    return room("scene.takes.keep").kept(*stage, entry, frames)
+def keep_of(stage, entry):
+    frames = provenance.load(entry.action).motion.frames
+    return keep_module.kept(*stage, entry, frames)
 
 
-def as_an_engine_would(room, core, entry, keep, seed=50):
+def as_an_engine_would(entry, keep, seed=50):
     """Another performance of the same length that keeps what it must and flows into it over six of its frames."""
-    types, closures = core("types"), core("face.closures")
-    old = room("scene.takes.provenance").load(entry.action)
-    free = types.pack(speak(room, core, seed=seed, closed=(0.8, 2.0)).motion)
+    old = provenance.load(entry.action)
+    free = types.pack(speak(seed=seed, closed=(0.8, 2.0)).motion)
     kept, mask = types.pack(old.motion), keep.mask
     found = np.where(mask, kept, free)
     for column in range(found.shape[1]):
@@ -34,9 +36,9 @@ def as_an_engine_would(room, core, entry, keep, seed=50):
     return replace(old, motion=motion, opening=closures.bundled_lips().opening(motion, old.channels), seed=seed, score=77.0)
 
 
-def put_in(room, core, stage, entry, keep, new):
+def put_in(stage, entry, keep, new):
     scene, rig = stage
-    list(room("scene.takes.keep").put_in(scene, rig, entry, keep, room("scene.takes.provenance").load(entry.action), new))
+    list(keep_module.put_in(scene, rig, entry, keep, provenance.load(entry.action), new))
     return scene.thunder.takes[-1]
 
 
@@ -53,19 +55,18 @@ def flows(values, was, kept, most=1.6):
     return True
 
 
-def test_kept_frames_are_bit_for_bit_the_takes_own(blender, room, core, stage):
+def test_kept_frames_are_bit_for_bit_the_takes_own(blender, stage):
     scene, rig = stage
-    enter(room, core, stage)
+    enter(stage)
     entry = scene.thunder.takes[0]
-    keeping = room("scene.takes.keep")
-    keeping.add_range(scene, 30, 55)
-    before = keys_of(room, rig, entry)
-    keep = keep_of(room, stage, entry)
-    made = put_in(room, core, stage, entry, keep, as_an_engine_would(room, core, entry, keep))
+    keep_module.add_range(scene, 30, 55)
+    before = keys_of(rig, entry)
+    keep = keep_of(stage, entry)
+    made = put_in(stage, entry, keep, as_an_engine_would(entry, keep))
     entry = scene.thunder.takes[0]
     assert made.kind == "RESAMPLED" and made.score == pytest.approx(77.0) and len(scene.thunder.takes) == 2
-    now, frames = keys_of(room, rig, made), room("scene.takes.track_values").frames_of(entry)
-    was, is_now = (values_of(room, rig, each, frames) for each in (entry, made))
+    now, frames = keys_of(rig, made), track_values.frames_of(entry)
+    was, is_now = (values_of(rig, each, frames) for each in (entry, made))
     inside = (frames >= 30) & (frames <= 55)
     assert (was[inside] == is_now[inside]).all()
     changed = 0
@@ -75,27 +76,27 @@ def test_kept_frames_are_bit_for_bit_the_takes_own(blender, room, core, stage):
             changed += (a["co"][~inside] != b["co"][~inside]).any()
         assert flows(is_now[:, place], was[:, place], inside), rig.driver.tracks[place].path
     assert changed > 10  # and the rest is another performance
-    assert same(before, keys_of(room, rig, entry))
+    assert same(before, keys_of(rig, entry))
 
 
-def test_a_part_of_the_face_is_kept_all_along(blender, room, core, stage):
+def test_a_part_of_the_face_is_kept_all_along(blender, stage):
     scene, rig = stage
-    enter(room, core, stage)
+    enter(stage)
     entry = scene.thunder.takes[0]
     scene.thunder_keep.upper_face = scene.thunder_keep.head = True
-    before, keep = keys_of(room, rig, entry), keep_of(room, stage, entry)
-    made = put_in(room, core, stage, entry, keep, as_an_engine_would(room, core, entry, keep))
-    now = keys_of(room, rig, made)
+    before, keep = keys_of(rig, entry), keep_of(stage, entry)
+    made = put_in(stage, entry, keep, as_an_engine_would(entry, keep))
+    now = keys_of(rig, made)
     for place in tracks(rig, "brow", "noseSneer", '"neck"'):
         assert same([before[place]], [now[place]]), rig.driver.tracks[place].path
     assert not same([before[p] for p in tracks(rig, '"jaw"')], [now[p] for p in tracks(rig, '"jaw"')])
 
 
-def test_selected_keys_are_kept_and_the_rest_flows_into_them(blender, room, core, stage):
+def test_selected_keys_are_kept_and_the_rest_flows_into_them(blender, stage):
     scene, rig = stage
-    enter(room, core, stage)
+    enter(stage)
     entry = scene.thunder.takes[0]
-    curves = room("scene.takes.track_values").curves(rig, entry)
+    curves = track_values.curves(rig, entry)
     brow = tracks(rig, "browInnerUp")[0]
     for curve in curves:
         for point in curve.keyframe_points:
@@ -104,21 +105,20 @@ def test_selected_keys_are_kept_and_the_rest_flows_into_them(blender, room, core
     point.co[1], point.select_control_point = 0.95, True  # an accent set by hand
     curves[brow].update()
     scene.thunder_keep.selected = True
-    keeping = room("scene.takes.keep")
-    assert {place: list(times) for place, times in keeping.selected_keys(rig, entry).items()} == {brow: [45.0]}
-    keep = keep_of(room, stage, entry)
+    assert {place: list(times) for place, times in keep_module.selected_keys(rig, entry).items()} == {brow: [45.0]}
+    keep = keep_of(stage, entry)
     assert keep.keys.sum() == 1 and keep.keys[44 + entry.lead_in, brow] and 2 <= keep.mask.sum() <= 3
-    made = put_in(room, core, stage, entry, keep, as_an_engine_would(room, core, entry, keep))
-    values = values_of(room, rig, made, np.arange(1, 98))[:, brow]
+    made = put_in(stage, entry, keep, as_an_engine_would(entry, keep))
+    values = values_of(rig, made, np.arange(1, 98))[:, brow]
     assert values[44] == np.float32(0.95)
     assert np.abs(np.diff(values[38:52])).max() < 0.3  # no spike of one frame: the curve comes and goes
     blender.ops.thunder.keep_frames(which="SELECTED")
     assert [(each.first, each.last) for each in scene.thunder_keep.ranges] == [(45, 45)]
 
 
-def test_ranges_from_the_timeline(blender, room, core, stage):
+def test_ranges_from_the_timeline(blender, stage):
     scene, rig = stage
-    enter(room, core, stage)
+    enter(stage)
     scene.frame_set(40)
     with pytest.raises(RuntimeError, match="no markers"):
         blender.ops.thunder.keep_frames(which="MARKERS")
@@ -132,46 +132,46 @@ def test_ranges_from_the_timeline(blender, room, core, stage):
     blender.ops.thunder.keep_frames(which="PREVIEW")
     ranges = [(each.first, each.last) for each in scene.thunder_keep.ranges]
     assert ranges == [(35, 50), (70, 97)]
-    room("scene.takes.keep").add_range(scene, 48, 72)
+    keep_module.add_range(scene, 48, 72)
     assert [(each.first, each.last) for each in scene.thunder_keep.ranges] == [(35, 97)]
     blender.ops.thunder.free_frames(index=0)
     assert not scene.thunder_keep.ranges
 
 
-def test_nothing_kept_and_all_kept_are_refused(blender, room, core, stage):
+def test_nothing_kept_and_all_kept_are_refused(blender, stage):
     scene, rig = stage
-    entry = enter(room, core, stage)
-    error = core("errors").BadRequest
+    entry = enter(stage)
+    error = errors.BadRequest
     with pytest.raises(error, match="Nothing is kept"):
-        keep_of(room, stage, entry)
-    room("scene.takes.keep").add_range(scene, 1, 97)
+        keep_of(stage, entry)
+    keep_module.add_range(scene, 1, 97)
     with pytest.raises(error, match="The whole take"):
-        keep_of(room, stage, entry)
+        keep_of(stage, entry)
 
 
-def test_an_engine_that_keeps_nothing_is_found_out(blender, room, core, stage):
+def test_an_engine_that_keeps_nothing_is_found_out(blender, stage):
     scene, rig = stage
-    enter(room, core, stage)
+    enter(stage)
     entry = scene.thunder.takes[0]
-    room("scene.takes.keep").add_range(scene, 30, 55)
-    keep = keep_of(room, stage, entry)
+    keep_module.add_range(scene, 30, 55)
+    keep = keep_of(stage, entry)
     actions = len(blender.data.actions)
-    with pytest.raises(core("errors").NoEngine, match="older than this extension"):
-        put_in(room, core, stage, entry, keep, speak(room, core, seed=9))
+    with pytest.raises(errors.NoEngine, match="older than this extension"):
+        put_in(stage, entry, keep, speak(seed=9))
     assert len(scene.thunder.takes) == 1 and len(blender.data.actions) == actions
 
 
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (60, 1.0)])
 @pytest.mark.parametrize("start", [1.0, 10.37])
-def test_the_engine_keeps_all_that_kept_keys_are_made_of(blender, room, core, stage, fps, base, start):
+def test_the_engine_keeps_all_that_kept_keys_are_made_of(blender, stage, fps, base, start):
     """Whatever the rates: every kept frame lies between two kept frames of the performance."""
     scene, rig = stage
     scene.render.fps, scene.render.fps_base = fps, base
-    entry = enter(room, core, stage, start=start)
+    entry = enter(stage, start=start)
     first, last = entry.first + 20, entry.first + 33
-    room("scene.takes.keep").add_range(scene, first, last)
-    keep = keep_of(room, stage, entry)
-    clock = room("scene.takes.provenance").clock_of(entry.action)
+    keep_module.add_range(scene, first, last)
+    keep = keep_of(stage, entry)
+    clock = provenance.clock_of(entry.action)
     rows = np.flatnonzero(keep.mask.any(axis=1))
     at = clock.seconds(np.array([first, last])) * 25
     assert rows[0] <= at[0] + 1e-6 and rows[-1] >= at[1] - 1e-6 and rows[0] > at[0] - 1 and rows[-1] < at[1] + 1

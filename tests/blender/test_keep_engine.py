@@ -5,27 +5,29 @@ import numpy as np
 import pytest
 from speaking import keys_of, tracks, values_of
 from test_full_path import SAMPLE, scene, session, speak, stop_engine  # noqa: F401
+from thunder.scene.heads import head
+from thunder.scene.takes import keep
 
 SAID = "My brother moves both big blue boxes from the front room. Who can forgive such a foolish thief, and put up with his thunder?"
 
 
 @pytest.fixture
-def take(blender, room, scene):  # noqa: F811
+def take(blender, scene):
     """A sampled take of the sample, shown: (scene, rig, its entry)."""
-    speak(room, scene)
+    speak(scene)
     scene.thunder.count = 1
     assert blender.ops.thunder.generate() == {"FINISHED"}
-    return scene, room("scene.heads.head").find(scene), scene.thunder.takes[0]
+    return scene, head.find(scene), scene.thunder.takes[0]
 
 
 @pytest.mark.slow
-def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, room, core, take):
-    scene, rig, entry = take  # noqa: F811
+def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, take):
+    scene, rig, entry = take
     frames = np.arange(entry.first, entry.last + 1)
     action = entry.action.name
-    was, before = values_of(room, rig, entry, frames), keys_of(room, rig, entry)
+    was, before = values_of(rig, entry, frames), keys_of(rig, entry)
     scene.thunder_keep.count, scene.thunder_keep.head = 2, True
-    room("scene.takes.keep").add_range(scene, 70, 120)
+    keep.add_range(scene, 70, 120)
     assert blender.ops.thunder.resample_rest() == {"FINISHED"}
     assert [each.kind for each in scene.thunder.takes].count("RESAMPLED") == 2
     inside = (frames >= 70) & (frames <= 120)
@@ -34,9 +36,9 @@ def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, room, core, 
         if made.kind != "RESAMPLED":
             continue
         assert made.seed in (1001, 1002) and 0 <= made.score <= 100 and dict(made.action["thunder"])["kept"]
-        now = values_of(room, rig, made, frames)
+        now = values_of(rig, made, frames)
         assert (now[inside] == was[inside]).all()
-        keys = keys_of(room, rig, made)
+        keys = keys_of(rig, made)
         for place in tracks(rig, '"neck"'):
             assert (keys[place]["co"] == before[place]["co"]).all()
         assert np.abs(now - was)[~inside].max() > 0.05  # another performance
@@ -47,13 +49,13 @@ def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, room, core, 
             near = bend[at - 2:at + 2][:, moving].max(axis=0)
             free = np.abs(np.diff(now[~inside], 2, axis=0))[:, moving].max(axis=0)
             assert (near <= np.maximum(own[moving], free) + 0.02).all()
-    assert all((a["co"] == b["co"]).all() for a, b in zip(before, keys_of(room, rig, next(
+    assert all((a["co"] == b["co"]).all() for a, b in zip(before, keys_of(rig, next(
         each for each in scene.thunder.takes if each.action.name == action))))
     assert scene.thunder_keep.seed == 1003
 
 
 @pytest.mark.slow
-def test_the_engine_hears_where_a_text_closes_the_lips(blender, room, core, session):  # noqa: F811
+def test_the_engine_hears_where_a_text_closes_the_lips(blender, session):
     client = session.client()
     client.start()
     answer = client.request("closures", sound=SAMPLE, text=SAID).wait(timeout=300)

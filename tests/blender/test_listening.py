@@ -6,35 +6,42 @@ import time
 import numpy as np
 import pytest
 from performances import clicks, key, performance, read_wav
+from thunder.scene.animation import display, timing
+from thunder.scene.engine import session
+from thunder.scene.heads import head
+from thunder.scene.host import compat, jobs
+from thunder.scene.review import listening, live_score
+from thunder.scene.takes import provenance, take_list
+from thunder.scene.voice import mixdown, strip, voice_cache
 from timing import keeps
 
 SECONDS = 3.0
 
 
 @pytest.fixture
-def stage(blender, room, core, tmp_path):
+def stage(blender, tmp_path):
     """A scene at 25 fps with our head and a voice from a file: (scene, rig, takes module)."""
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps = 25
     scene.thunder.source, scene.thunder.sound_file = "FILE", clicks(tmp_path / "voice.wav", (0.5, 1.5), SECONDS)
-    room("scene.review.listening").forget()
-    return scene, room("scene.heads.head").find(scene), room("scene.takes.take_list")
+    listening.forget()
+    return scene, head.find(scene), take_list
 
 
-def show(room, core, stage, start=1.0, seconds=SECONDS, **how):
+def show(stage, start=1.0, seconds=SECONDS, **how):
     scene, rig, takes = stage
-    made = performance(room, core, seconds=seconds, **how)
-    clock = room("scene.animation.timing").Clock.of(scene, start)
-    entry = takes.add_to_list(scene, rig, key(room, rig, made, clock, f"take {made.seed}"), made, "voice", clock)
-    room("scene.animation.display").show(rig, entry)
+    made = performance(seconds=seconds, **how)
+    clock = timing.Clock.of(scene, start)
+    entry = takes.add_to_list(scene, rig, key(rig, made, clock, f"take {made.seed}"), made, "voice", clock)
+    display.show(rig, entry)
     return entry
 
 
-def edit(room, entry, first, last, to=0.6, channel="mouthPucker"):
+def edit(entry, first, last, to=0.6, channel="mouthPucker"):
     """Put a channel elsewhere on frames first … last, as a hand in the graph editor would."""
-    curve = next(c for action in room("scene.animation.display").actions_of(entry)
-                 for c in room("scene.host.compat").all_curves(action) if channel in c.data_path)
+    curve = next(c for action in display.actions_of(entry)
+                 for c in compat.all_curves(action) if channel in c.data_path)
     for frame in range(first, last + 1):
         curve.keyframe_points.insert(frame, to)
     for frame in (first - 1, last + 1):
@@ -86,11 +93,11 @@ class Engine:
 
 
 @pytest.fixture
-def engine(room, monkeypatch, tmp_path):
+def engine(monkeypatch, tmp_path):
     folder = tmp_path / "engine"
     folder.mkdir()
     engine = Engine(folder)
-    monkeypatch.setattr(room("scene.engine.session"), "client", lambda: engine)
+    monkeypatch.setattr(session, "client", lambda: engine)
     return engine
 
 
@@ -120,56 +127,55 @@ def run_until_asked(ranking, engine, times):
 # ---- what Listen speaks
 
 
-def heard_frames(room, core, stage, engine, tmp_path, first=1, last=75, edited=True):
+def heard_frames(stage, engine, tmp_path, first=1, last=75, edited=True):
     scene, rig, _ = stage
-    listening = room("scene.review.listening")
     steps = listening.speak(engine, scene, rig, None, first, last, str(tmp_path / "out.wav"), edited)
-    frames = room("scene.host.jobs").run_through("Listening", steps)
+    frames = jobs.run_through("Listening", steps)
     assert engine.asked[-1][0] == "listen"
     return frames, len(engine.asked[-1][2])
 
 
-def test_an_untouched_take_is_heard_whole(blender, room, core, stage, engine, tmp_path):
-    entry = show(room, core, stage)
-    assert heard_frames(room, core, stage, engine, tmp_path) == ((1, 75), 75)
+def test_an_untouched_take_is_heard_whole(blender, stage, engine, tmp_path):
+    entry = show(stage)
+    assert heard_frames(stage, engine, tmp_path) == ((1, 75), 75)
     assert entry.last == 75
 
 
-def test_the_edited_frames_are_heard_and_no_others(blender, room, core, stage, engine, tmp_path):
-    entry = show(room, core, stage)
-    edit(room, entry, 30, 34)
-    (first, last), frames = heard_frames(room, core, stage, engine, tmp_path)
+def test_the_edited_frames_are_heard_and_no_others(blender, stage, engine, tmp_path):
+    entry = show(stage)
+    edit(entry, 30, 34)
+    (first, last), frames = heard_frames(stage, engine, tmp_path)
     assert 17 <= first <= 21 and 43 <= last <= 48 and frames == last - first + 1
     # heard once, a later edit alone is heard the next time
-    edit(room, entry, 60, 61)
-    (first, last), _ = heard_frames(room, core, stage, engine, tmp_path)
+    edit(entry, 60, 61)
+    (first, last), _ = heard_frames(stage, engine, tmp_path)
     assert 47 <= first <= 51 and 70 <= last <= 75
     # and the same again where nothing was edited since
-    assert heard_frames(room, core, stage, engine, tmp_path)[0] == (first, last)
-    assert heard_frames(room, core, stage, engine, tmp_path, edited=False)[0] == (1, 75)
+    assert heard_frames(stage, engine, tmp_path)[0] == (first, last)
+    assert heard_frames(stage, engine, tmp_path, edited=False)[0] == (1, 75)
 
 
-def test_animation_of_the_animators_own_is_heard_where_it_was_edited(blender, room, core, stage, engine, tmp_path):
+def test_animation_of_the_animators_own_is_heard_where_it_was_edited(blender, stage, engine, tmp_path):
     scene, rig, _ = stage
     jaw = rig.armature.pose.bones["jaw"]
     for frame, angle in ((1, 0.0), (20, 0.2), (40, 0.05), (75, 0.1)):
         jaw.rotation_euler[0] = angle
         jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
-    assert heard_frames(room, core, stage, engine, tmp_path)[0] == (1, 75)  # the first time nobody knows what is new
-    curve = next(c for c in room("scene.host.compat").curves_for(rig.armature))
+    assert heard_frames(stage, engine, tmp_path)[0] == (1, 75)  # the first time nobody knows what is new
+    curve = next(c for c in compat.curves_for(rig.armature))
     for point in curve.keyframe_points:
         point.interpolation = "LINEAR"
-    heard_frames(room, core, stage, engine, tmp_path)
+    heard_frames(stage, engine, tmp_path)
     next(k for k in curve.keyframe_points if k.co[0] == 40).co[1] = 0.3
     curve.update()
-    first, last = heard_frames(room, core, stage, engine, tmp_path)[0]
+    first, last = heard_frames(stage, engine, tmp_path)[0]
     assert 8 <= first <= 12 and last == 75  # the segments on either side of the key
 
 
 @pytest.fixture
-def sequence(blender, room, stage, tmp_path):
+def sequence(blender, stage, tmp_path):
     """The scene with its voice as a strip, heard from frame 1: (scene, voice strip); skips without sound."""
-    strip, scene = room("scene.voice.strip"), stage[0]
+    scene = stage[0]
     if not strip.has_audio():
         pytest.skip("this bpy wheel was built without sound")
     voice = strip.add(scene, clicks(tmp_path / "line.wav", (0.5,), SECONDS), "voice", 1)
@@ -177,9 +183,9 @@ def sequence(blender, room, stage, tmp_path):
     return scene, voice
 
 
-def test_one_button_flips_between_the_original_and_what_was_heard(blender, room, core, stage, sequence, tmp_path):
+def test_one_button_flips_between_the_original_and_what_was_heard(blender, stage, sequence, tmp_path):
     scene, voice = sequence
-    listening, strip, rig = room("scene.review.listening"), room("scene.voice.strip"), stage[1]
+    rig = stage[1]
     assert not blender.ops.thunder.original.poll()
     heard = listening.place(scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4)
     assert (heard.mute, voice.mute) == (True, False)
@@ -187,7 +193,7 @@ def test_one_button_flips_between_the_original_and_what_was_heard(blender, room,
     assert (heard.mute, voice.mute) == (False, True)
     assert strip.find(blender.context).strip == "voice"  # it stays the voice: takes can be generated
     path = str(tmp_path / "mixed.wav")
-    for _ in room("scene.voice.mixdown").mix_down(strip.find(blender.context), path):
+    for _ in mixdown.mix_down(strip.find(blender.context), path):
         pass
     assert np.abs(read_wav(path)[0]).max() > 0.3  # and is heard by the engine
     blender.ops.thunder.original()
@@ -199,28 +205,27 @@ def test_one_button_flips_between_the_original_and_what_was_heard(blender, room,
     assert not voice.mute  # a new Listen begins with the original
 
 
-def test_a_voice_that_the_animator_muted_stays_muted(blender, room, core, stage, sequence, tmp_path):
+def test_a_voice_that_the_animator_muted_stays_muted(blender, stage, sequence, tmp_path):
     scene, voice = sequence
-    listening, rig = room("scene.review.listening"), stage[1]
+    rig = stage[1]
     heard = listening.place(scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4)
     voice.mute = True
     blender.ops.thunder.original()
     blender.ops.thunder.original()
     assert voice.mute and heard.mute
     with pytest.raises(Exception, match="is muted"):
-        room("scene.voice.strip").find(blender.context)
+        strip.find(blender.context)
 
 
-def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(blender, room, core, stage, sequence, tmp_path):
+def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(blender, stage, sequence, tmp_path):
     scene, voice = sequence
-    spoken, strip, compat = room("scene.voice.voice_cache"), room("scene.voice.strip"), room("scene.host.compat")
-    spoken.forget()
+    voice_cache.forget()
 
     class Client:
         folder = str(tmp_path)
 
     def path():
-        return room("scene.host.jobs").run_through("Mixing", spoken.sound(Client, scene, strip.find(blender.context)))
+        return jobs.run_through("Mixing", voice_cache.sound(Client, scene, strip.find(blender.context)))
 
     first = path()
     assert path() == first
@@ -229,172 +234,167 @@ def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(blender, ro
     compat.trim_start(voice, 20)
     second = path()
     assert second != first and len(read_wav(second)[0]) < len(read_wav(first)[0])
-    told = spoken.read(scene, strip.find(blender.context))
+    told = voice_cache.read(scene, strip.find(blender.context))
     told.thread.join()
     assert told.failed == "" and len(told.peaks) == pytest.approx((SECONDS - 20 / 25) * 100, abs=2)
-    spoken.forget()
+    voice_cache.forget()
 
 
 # ---- scores that follow edits
 
 
-def test_an_edit_is_scored_when_it_is_quiet(blender, room, core, stage, engine):
+def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
     scene, rig, _ = stage
-    ranking, sources = room("scene.review.live_score"), room("scene.takes.provenance")
-    entry = show(room, core, stage, score=80.0)
-    edit(room, entry, 30, 34)
-    before = ranking.version
-    ranking.look()
-    assert 0 < ranking._tick() <= ranking.QUIET_SECONDS and not engine.asked  # while a key is dragged nothing is scored
-    run(ranking)
-    assert ranking.version == before + 1 and [verb for verb, *_ in engine.asked] == ["score"]
+    entry = show(stage, score=80.0)
+    edit(entry, 30, 34)
+    before = live_score.version
+    live_score.look()
+    assert 0 < live_score._tick() <= live_score.QUIET_SECONDS and not engine.asked  # while a key is dragged nothing is scored
+    run(live_score)
+    assert live_score.version == before + 1 and [verb for verb, *_ in engine.asked] == ["score"]
     assert entry.score == pytest.approx(71.5)
-    drift = sources.drift_of(entry.action)
+    drift = provenance.drift_of(entry.action)
     assert len(drift) == 75 and drift[22] == pytest.approx(30)
     scored = engine.asked[0][2]
-    column = room("scene.heads.head").channel_names().index("mouthPucker")
+    column = head.channel_names().index("mouthPucker")
     assert scored[31, column] == pytest.approx(0.6, abs=0.01) and scored[10, column] == pytest.approx(0.3, abs=0.01)
-    assert ranking.opening(entry.action)[1].shape == (75,)
-    assert sources.is_edited(entry)  # the score is not an edit, and hides none
+    assert live_score.opening(entry.action)[1].shape == (75,)
+    assert provenance.is_edited(entry)  # the score is not an edit, and hides none
     assert [name for name in __import__("os").listdir(engine.folder) if name.startswith("array")] == []
 
 
-def test_a_score_survives_saving_and_is_no_undo_step(blender, room, core, stage, engine, tmp_path):
-    entry = show(room, core, stage, score=80.0)
+def test_a_score_survives_saving_and_is_no_undo_step(blender, stage, engine, tmp_path):
+    entry = show(stage, score=80.0)
     blender.ops.ed.undo_push(message="shown")
-    edit(room, entry, 30, 34)
+    edit(entry, 30, 34)
     blender.ops.ed.undo_push(message="edit")
-    room("scene.review.live_score").look()
-    run(room("scene.review.live_score"))
+    live_score.look()
+    run(live_score)
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scored.blend"), copy=True)
     blender.ops.ed.undo()
     assert blender.context.scene.thunder.takes[0].score == pytest.approx(80.0)  # of the take before the edit
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "scored.blend"))
     entry = blender.context.scene.thunder.takes[0]
-    assert entry.score == pytest.approx(71.5) and room("scene.takes.provenance").drift_of(entry.action)[22] == pytest.approx(30)
+    assert entry.score == pytest.approx(71.5) and provenance.drift_of(entry.action)[22] == pytest.approx(30)
 
 
-def test_an_undo_or_an_edit_breaks_the_scoring_off(blender, room, core, stage, engine):
-    ranking = room("scene.review.live_score")
-    entry = show(room, core, stage, score=80.0)
+def test_an_undo_or_an_edit_breaks_the_scoring_off(blender, stage, engine):
+    entry = show(stage, score=80.0)
     engine.delay = 10**6
-    ranking.look()
-    run_until_asked(ranking, engine, 1)
-    assert ranking.is_running()
-    ranking._on_undo()
-    assert not ranking.is_running() and engine.cancelled == 1 and entry.score == pytest.approx(80.0)
-    ranking.look()
-    run_until_asked(ranking, engine, 2)
-    ranking.look()  # a further edit
-    assert engine.cancelled == 2 and ranking._tick() > 0
-    ranking.stop()
+    live_score.look()
+    run_until_asked(live_score, engine, 1)
+    assert live_score.is_running()
+    live_score._on_undo()
+    assert not live_score.is_running() and engine.cancelled == 1 and entry.score == pytest.approx(80.0)
+    live_score.look()
+    run_until_asked(live_score, engine, 2)
+    live_score.look()  # a further edit
+    assert engine.cancelled == 2 and live_score._tick() > 0
+    live_score.stop()
 
 
-def test_scoring_takes_small_slices(blender, room, core, stage, engine, tmp_path):
+def test_scoring_takes_small_slices(blender, stage, engine, tmp_path):
     scene, rig, _ = stage
     scene.render.fps = 60
     scene.thunder.sound_file = clicks(tmp_path / "long.wav", (0.5,), 60.0)
-    show(room, core, stage, seconds=60)
-    ranking = room("scene.review.live_score")
-    ranking.look()
-    spent = run(ranking)
+    show(stage, seconds=60)
+    live_score.look()
+    spent = run(live_score)
     assert len(engine.asked) == 1 and len(engine.asked[0][2]) == 1500
     keeps(0.05, spent, "steps of scoring a minute")
 
 
-def test_the_animators_own_animation_has_a_standing_too(blender, room, core, stage, engine):
+def test_the_animators_own_animation_has_a_standing_too(blender, stage, engine):
     scene, rig, _ = stage
-    ranking = room("scene.review.live_score")
     jaw = rig.armature.pose.bones["jaw"]
     for frame, angle in ((1, 0.0), (20, 0.2), (40, 0.05)):
         jaw.rotation_euler[0] = angle
         jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
-    assert ranking.standing(scene, rig) is None
-    ranking.look()
-    run(ranking)
-    found = ranking.standing(scene, rig)
+    assert live_score.standing(scene, rig) is None
+    live_score.look()
+    run(live_score)
+    found = live_score.standing(scene, rig)
     assert found.total == pytest.approx(71.5) and found.drifts() == [(21, 28, 21)]
 
 
-def test_the_scene_is_not_stepped_behind_the_animators_back(blender, room, core, stage, engine):
+def test_the_scene_is_not_stepped_behind_the_animators_back(blender, stage, engine):
     """With an NLA or constraints only the scene itself tells the pose: that is for Listen, on demand."""
     scene, rig, _ = stage
     rig.armature.pose.bones["neck"].constraints.new("LIMIT_SCALE")
     jaw = rig.armature.pose.bones["jaw"]
     jaw.keyframe_insert("rotation_euler", index=0, frame=1)
     scene.frame_set(33)
-    room("scene.review.live_score").look()
-    run(room("scene.review.live_score"))
+    live_score.look()
+    run(live_score)
     assert scene.frame_current == 33 and not engine.asked
 
 
-def test_switched_off_nothing_is_scored(blender, room, core, stage, engine):
+def test_switched_off_nothing_is_scored(blender, stage, engine):
     scene, rig, _ = stage
-    show(room, core, stage)
+    show(stage)
     scene.thunder.live_score = False
-    room("scene.review.live_score").look()
-    run(room("scene.review.live_score"))
+    live_score.look()
+    run(live_score)
     assert not engine.asked
 
 
-def test_an_edit_alone_never_wakes_an_engine_where_no_takes_are(blender, room, core, stage, engine):
+def test_an_edit_alone_never_wakes_an_engine_where_no_takes_are(blender, stage, engine):
     scene, rig, _ = stage
     engine.running = False
     rig.armature.pose.bones["jaw"].keyframe_insert("rotation_euler", index=0, frame=1)
-    room("scene.review.live_score").look()
-    run(room("scene.review.live_score"))
+    live_score.look()
+    run(live_score)
     assert not engine.running and not engine.asked
 
 
-def test_what_scoring_itself_touches_does_not_break_it_off(room, monkeypatch):
-    ranking = room("scene.review.live_score")
+def test_what_scoring_itself_touches_does_not_break_it_off(monkeypatch):
 
     def scoring():
-        ranking.look()  # as Blender tells of a change while a step runs
+        live_score.look()  # as Blender tells of a change while a step runs
         yield True
 
     job = scoring()
-    monkeypatch.setattr(ranking, "_job", job)
-    assert next(job) and ranking._job is job
+    monkeypatch.setattr(live_score, "_job", job)
+    assert next(job) and live_score._job is job
 
 
 # ---- drifts
 
 
-def drifting(room, core, stage, per_frame, total=85.0, start=11.0):
-    entry = show(room, core, stage, start=start, score=total)
-    room("scene.takes.provenance").keep_drift(entry.action, np.asarray(per_frame, np.float32))
+def drifting(stage, per_frame, total=85.0, start=11.0):
+    entry = show(stage, start=start, score=total)
+    provenance.keep_drift(entry.action, np.asarray(per_frame, np.float32))
     return entry
 
 
-def test_drifts_are_found_bridged_and_in_scene_frames(blender, room, core, stage):
+def test_drifts_are_found_bridged_and_in_scene_frames(blender, stage):
     per_frame = np.full(75, 90.0)
     per_frame[10:14] = [60, 50, 40, 60]
     per_frame[17:19] = 55  # three good frames between: the same drift
     per_frame[50:52] = 30
     per_frame[65] = 5  # one frame alone is none
-    drifting(room, core, stage, per_frame)
-    assert room("scene.review.live_score").standing(stage[0]).drifts() == [(21, 29, 23), (61, 62, 61)]
+    drifting(stage, per_frame)
+    assert live_score.standing(stage[0]).drifts() == [(21, 29, 23), (61, 62, 61)]
 
 
-def test_a_bad_take_is_not_one_long_drift(blender, room, core, stage):
-    drifting(room, core, stage, np.full(75, 50.0) + np.arange(75) % 3, total=51.0)
-    assert room("scene.review.live_score").standing(stage[0]).drifts() == []
+def test_a_bad_take_is_not_one_long_drift(blender, stage):
+    drifting(stage, np.full(75, 50.0) + np.arange(75) % 3, total=51.0)
+    assert live_score.standing(stage[0]).drifts() == []
     assert not blender.ops.thunder.jump_to_drift.poll()
 
 
-def test_lips_that_say_something_else_are_one_long_drift(blender, room, core, stage):
-    drifting(room, core, stage, np.arange(75) % 3, total=0.0)
-    assert room("scene.review.live_score").standing(stage[0]).drifts() == [(11, 85, 11)]
+def test_lips_that_say_something_else_are_one_long_drift(blender, stage):
+    drifting(stage, np.arange(75) % 3, total=0.0)
+    assert live_score.standing(stage[0]).drifts() == [(11, 85, 11)]
     assert blender.ops.thunder.jump_to_drift.poll()
 
 
-def test_jumps_go_round(blender, room, core, stage):
+def test_jumps_go_round(blender, stage):
     scene = stage[0]
     per_frame = np.full(75, 90.0)
     for place, value in ((10, 40), (30, 20), (50, 30)):
         per_frame[place:place + 3] = value
-    drifting(room, core, stage, per_frame)
+    drifting(stage, per_frame)
     scene.frame_set(1)
     visited = []
     for to in ("NEXT", "NEXT", "NEXT", "NEXT", "PREVIOUS", "PREVIOUS", "WORST"):

@@ -5,32 +5,36 @@ import numpy as np
 import pytest
 from performances import key, performance, write_wav
 from played_engine import PlayedClient
+from thunder.scene.animation import display, keying, timing
+from thunder.scene.host import compat
+from thunder.scene.takes import generation, provenance, sampling, track_values
+from thunder.scene.voice import strip
+from thunder.thunder_core import progress
+from thunder.thunder_core.face import mouth, reach
 
 
 @pytest.fixture
-def long(room, monkeypatch):
+def long(monkeypatch):
     """What is long enough for few keys is a few seconds here."""
-    keying = room("scene.animation.keying")
     monkeypatch.setattr(keying, "LONG_SECONDS", 4.0)
     monkeypatch.setattr(keying, "_LONG_PIECE", 50)
     return keying
 
 
-def said(room, rig, action, frames):
+def said(rig, action, frames):
     """The motion and number of keys of an action."""
-    numbers, compat = room("scene.takes.track_values"), room("scene.host.compat")
     found = []
     for index in range(len(rig.targets)):
-        part, slot = room("scene.animation.display").part_of(action, rig, index)
+        part, slot = display.part_of(action, rig, index)
         found.append({(c.data_path, c.array_index): c for c in compat.curves_of(part, slot)})
     curves = [found[track.block][track.path, track.index] for track in rig.driver.tracks]
-    values = numbers.values(rig, curves, frames)
-    return room("thunder_core.progress").result(numbers.motion(rig, values, 24.0)), sum(len(curve.keyframe_points) for curve in curves)
+    values = track_values.values(rig, curves, frames)
+    return progress.result(track_values.motion(rig, values, 24.0)), sum(len(curve.keyframe_points) for curve in curves)
 
 
-def speaking(room, core, seconds):
+def speaking(seconds):
     """A performance in which everything moves, as irregularly as speech."""
-    made = performance(room, core, seconds=seconds, closed_at=(1.0, 2.04, 5.0, 7.32))
+    made = performance(seconds=seconds, closed_at=(1.0, 2.04, 5.0, 7.32))
     rng, count = np.random.default_rng(0), made.motion.frames
 
     def wander(channels, period, most):
@@ -47,29 +51,28 @@ def speaking(room, core, seconds):
 
 
 @pytest.mark.parametrize("fps", [24, 60])
-def test_few_keys_move_the_lips_as_many_do(room, core, stage, long, monkeypatch, fps):
+def test_few_keys_move_the_lips_as_many_do(stage, long, monkeypatch, fps):
     scene, rig = stage
-    made = speaking(room, core, 9.0)
-    clock = room("scene.animation.timing").Clock(1.0, float(fps))
+    made = speaking(9.0)
+    clock = timing.Clock(1.0, float(fps))
     frames = clock.scene_frames(made.motion.frames)
-    few, few_keys = said(room, rig, key(room, rig, made, clock), frames)
+    few, few_keys = said(rig, key(rig, made, clock), frames)
     monkeypatch.setattr(long, "LONG_SECONDS", 600.0)
-    many, many_keys = said(room, rig, key(room, rig, made, clock), frames)
+    many, many_keys = said(rig, key(rig, made, clock), frames)
     assert few_keys < many_keys / 2
-    off = core("face.reach").apart(few, many)
+    off = reach.apart(few, many)
     assert off[0].max() <= long.LONG_ERROR + 1e-3, "at the lips"
     assert off[1].max() <= 2 * long.LONG_ERROR + 1e-3 and off[2].max() <= 3 * long.LONG_ERROR + 1e-3
-    mouth = core("face.mouth")
     shut = mouth.opening_mm(many) < 0.1
     assert shut.any() and (mouth.opening_mm(few)[shut] < 0.15).all()
 
 
-def test_pieces_join_on_one_key_without_a_jump(room, core, stage, long):
+def test_pieces_join_on_one_key_without_a_jump(stage, long):
     scene, rig = stage
-    made = performance(room, core, seconds=9.0)
-    clock = room("scene.animation.timing").Clock(1.0, 24.0)
-    for action in key(room, rig, made, clock):
-        for curve in room("scene.host.compat").all_curves(action):
+    made = performance(seconds=9.0)
+    clock = timing.Clock(1.0, 24.0)
+    for action in key(rig, made, clock):
+        for curve in compat.all_curves(action):
             frames = np.array([point.co[0] for point in curve.keyframe_points])
             assert (np.diff(frames) > 0.5).all(), f"{curve.data_path} has two keys on a frame"
             fine = np.array([curve.evaluate(f) for f in np.arange(45, 57, 0.1)])  # the first seam is on frame 51
@@ -77,13 +80,13 @@ def test_pieces_join_on_one_key_without_a_jump(room, core, stage, long):
             assert step.max() <= 10 * np.median(step) + 0.02
 
 
-def test_the_animator_can_work_while_long_takes_are_reduced(blender, room, core, stage, long, tmp_path):
+def test_the_animator_can_work_while_long_takes_are_reduced(blender, stage, long, tmp_path):
     scene, rig = stage
     path = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(16000 * 6))
     scene.thunder.source, scene.thunder.sound_file = "FILE", path
-    voice = room("scene.voice.strip").find(blender.context)
-    steps = room("scene.takes.generation").generate(PlayedClient(room, core, tmp_path), voice, scene, rig, 2, 11,
-                                              room("scene.takes.sampling").Sampling())
+    voice = strip.find(blender.context)
+    steps = generation.generate(PlayedClient(tmp_path), voice, scene, rig, 2, 11,
+                                              sampling.Sampling())
     free, busy = 0, 0
     for step in steps:
         if step.message.startswith("Keying take") and not len(blender.data.actions):
@@ -94,35 +97,34 @@ def test_the_animator_can_work_while_long_takes_are_reduced(blender, room, core,
     assert len(scene.thunder.takes) == 2
     for entry in scene.thunder.takes:
         assert not entry.edited
-        read = room("thunder_core.progress").result(room("scene.takes.provenance").read(rig, entry))
+        read = progress.result(provenance.read(rig, entry))
         assert read.motion.frames == 150
 
 
-def test_a_take_is_worked_out_again_when_the_frame_rate_changed_meanwhile(blender, room, core, stage, long, tmp_path):
+def test_a_take_is_worked_out_again_when_the_frame_rate_changed_meanwhile(blender, stage, long, tmp_path):
     scene, rig = stage
     path = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(16000 * 6))
     scene.thunder.source, scene.thunder.sound_file = "FILE", path
-    voice = room("scene.voice.strip").find(blender.context)
-    steps = room("scene.takes.generation").generate(PlayedClient(room, core, tmp_path), voice, scene, rig, 1, 11,
-                                              room("scene.takes.sampling").Sampling())
+    voice = strip.find(blender.context)
+    steps = generation.generate(PlayedClient(tmp_path), voice, scene, rig, 1, 11,
+                                              sampling.Sampling())
     for step in steps:
         if step.message.startswith("Keying take"):
             scene.render.fps = 30
     entry, = scene.thunder.takes
     assert entry.last - entry.first == pytest.approx(6 * 30, abs=2)
-    curves = room("scene.host.compat").all_curves(entry.action)
+    curves = compat.all_curves(entry.action)
     assert max(curve.keyframe_points[-1].co[0] for curve in curves) == entry.last + entry.lead_out
 
 
-def test_long_curves_are_resampled_in_pieces_as_in_one_go(room):
-    resample = room("scene.animation.timing")
+def test_long_curves_are_resampled_in_pieces_as_in_one_go():
     rng = np.random.default_rng(0)
     values, opening = rng.standard_normal((500, 3)), rng.uniform(0, 3, 500)
     for fps in (12.0, 24.0, 60.0):
-        clock = resample.Clock(3.3, fps)
+        clock = timing.Clock(3.3, fps)
         frames = clock.scene_frames(500)
-        whole = resample.at_scene_frames(clock, values, frames, opening)
+        whole = timing.at_scene_frames(clock, values, frames, opening)
         for start in range(0, len(frames), 37):
             low, high = max(0, start - 1), start + 38
-            piece = resample.at_scene_frames(clock, values, frames[low:high], opening)[start - low:][:37]
+            piece = timing.at_scene_frames(clock, values, frames[low:high], opening)[start - low:][:37]
             assert np.array_equal(piece, whole[start:start + 37])

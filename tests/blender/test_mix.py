@@ -4,13 +4,14 @@
 import numpy as np
 import pytest
 from speaking import enter, keys_of, opening_of, same, tracks, values_of
+from thunder.scene.takes import mix, provenance, shape, track_values
 
 
 @pytest.fixture
-def three(room, core, stage):
+def three(stage):
     """The scene, the rig, and its list of three takes, the first of them shown; the second is at another place in the list."""
     for seed in range(3):
-        enter(room, core, stage, seed=seed, closed=((0.6, 1.3, 2.4), (0.9, 1.3, 2.9), (1.3, 2.0))[seed])
+        enter(stage, seed=seed, closed=((0.6, 1.3, 2.4), (0.9, 1.3, 2.9), (1.3, 2.0))[seed])
     scene, rig = stage
     scene.thunder.active_take = 0
     return scene, rig, scene.thunder.takes
@@ -21,9 +22,9 @@ def choose(blender, entries, **parts):
         blender.ops.thunder.choose_part(part=part, take=entries[index].action.name)
 
 
-def test_each_part_is_of_the_take_that_was_chosen(blender, room, core, three):
+def test_each_part_is_of_the_take_that_was_chosen(blender, three):
     scene, rig, entries = three
-    before = [keys_of(room, rig, entry) for entry in entries]
+    before = [keys_of(rig, entry) for entry in entries]
     choose(blender, entries, mouth=0, upper_face=1, eyes=2, head=1)
     assert blender.ops.thunder.mix_takes() == {"FINISHED"}
     assert len(entries) == 4 and scene.thunder.active_take == 3
@@ -31,37 +32,37 @@ def test_each_part_is_of_the_take_that_was_chosen(blender, room, core, three):
     assert made.kind == "MIXED" and made.name == "Mix" and made.head == rig.mesh and made.voice == "voice"
     assert dict(made.action["thunder"]["mixed"]) == {
         "mouth": "Take 1", "upper_face": "Take 2", "eyes": "Take 3", "head": "Take 2"}
-    now = keys_of(room, rig, made)
+    now = keys_of(rig, made)
     for names, of in ((("mouthSmile", "mouthClose", "mouthPucker", '"jaw"'), 0), (("browInnerUp", "browDown", '"neck"'), 1),
                       (("eyeBlink", "eye_left", "eye_right"), 2)):
         for place in tracks(rig, *names):
             assert same([now[place]], [before[of][place]]), rig.driver.tracks[place].path
     sneer = tracks(rig, "noseSneerLeft")[0]
     frames = np.arange(made.first, made.last + 1)
-    parts = [values_of(room, rig, entries[i], frames)[:, sneer] for i in (0, 1)]
-    mixed = values_of(room, rig, made, frames)[:, sneer]
+    parts = [values_of(rig, entries[i], frames)[:, sneer] for i in (0, 1)]
+    mixed = values_of(rig, made, frames)[:, sneer]
     assert ((mixed >= np.minimum(*parts) - 1e-6) & (mixed <= np.maximum(*parts) + 1e-6)).all()
     assert not same([now[sneer]], [before[0][sneer]]) and not same([now[sneer]], [before[1][sneer]])
     # The takes it is made of are as they were.
-    assert all(same(keys, keys_of(room, rig, entry)) for keys, entry in zip(before, entries))
+    assert all(same(keys, keys_of(rig, entry)) for keys, entry in zip(before, entries))
     # A take like any other: its source says what its keys say.
-    source = room("scene.takes.provenance").load(made.action)
-    assert not room("scene.takes.provenance").is_edited(made)
+    source = provenance.load(made.action)
+    assert not provenance.is_edited(made)
     brow = source.channels.index("browInnerUp")
-    told = room("scene.takes.provenance").load(entries[1].action).motion.expression[:, brow]
+    told = provenance.load(entries[1].action).motion.expression[:, brow]
     assert np.abs(source.motion.expression[:, brow] - told)[2:-2].max() < 0.02
 
 
-def test_a_cut_goes_from_take_to_take(blender, room, core, three):
+def test_a_cut_goes_from_take_to_take(blender, three):
     scene, rig, entries = three
-    before = [keys_of(room, rig, entry) for entry in entries]
+    before = [keys_of(rig, entry) for entry in entries]
     choose(blender, entries, mouth=0, upper_face=0, eyes=0, head=0)
     for frame, index in ((40, 1), (70, 2)):
         scene.thunder.active_take = index
         scene.frame_set(frame)
         assert blender.ops.thunder.add_cut(part="ALL") == {"FINISHED"}
     assert blender.ops.thunder.mix_takes() == {"FINISHED"}
-    now = keys_of(room, rig, entries[3])
+    now = keys_of(rig, entries[3])
     jaw = next(p for p in tracks(rig, '"jaw"') if rig.driver.tracks[p].index == 0)
     for place in (jaw, *tracks(rig, "browInnerUp", "mouthSmileLeft")):
         for of, first, last in ((0, 1, 37), (1, 43, 67), (2, 73, 97)):
@@ -71,27 +72,27 @@ def test_a_cut_goes_from_take_to_take(blender, room, core, three):
     # Over the fade the curve goes from one to the other without a step.
     brow = tracks(rig, "browInnerUp")[0]
     frames = np.arange(36, 46)
-    mixed = values_of(room, rig, entries[3], frames)[:, brow]
-    ends = [values_of(room, rig, entries[i], frames)[:, brow] for i in (0, 1)]
+    mixed = values_of(rig, entries[3], frames)[:, brow]
+    ends = [values_of(rig, entries[i], frames)[:, brow] for i in (0, 1)]
     assert ((mixed >= np.minimum(*ends) - 1e-6) & (mixed <= np.maximum(*ends) + 1e-6)).all()
     assert np.abs(np.diff(mixed)).max() < 0.6 * np.abs(ends[1][5] - ends[0][4]) + 0.05
 
 
 @pytest.mark.parametrize("frame", [32, 30, 34, 58])
-def test_a_fade_opens_no_lips_that_both_takes_close(blender, room, core, three, frame):
+def test_a_fade_opens_no_lips_that_both_takes_close(blender, three, frame):
     """All three close at 1.3 s, frame 32."""
     scene, rig, entries = three
     choose(blender, entries, mouth=0, upper_face=0, eyes=0, head=0)
-    room("scene.takes.mix").add_cut(scene, frame, "mouth", entries[1])
+    mix.add_cut(scene, frame, "mouth", entries[1])
     scene.thunder_mix.fade = 8
     blender.ops.thunder.mix_takes()
     frames = np.arange(1, 98)
-    gaps = [opening_of(room, core, rig, entries[i], frames) for i in (0, 1, 3)]
+    gaps = [opening_of(rig, entries[i], frames) for i in (0, 1, 3)]
     both = (gaps[0] <= 0.3) & (gaps[1] <= 0.3)
     assert both[31] and gaps[2][both].max() <= 0.3 + 1e-4
 
 
-def test_a_mix_of_one_take_is_none(blender, room, core, three):
+def test_a_mix_of_one_take_is_none(blender, three):
     scene, rig, entries = three
     choose(blender, entries, mouth=1, upper_face=1, eyes=1, head=1)
     actions = len(blender.data.actions)
@@ -100,26 +101,25 @@ def test_a_mix_of_one_take_is_none(blender, room, core, three):
     assert len(entries) == 3 and len(blender.data.actions) == actions
 
 
-def test_cuts_stay_in_order_and_one_at_a_frame(blender, room, core, three):
+def test_cuts_stay_in_order_and_one_at_a_frame(blender, three):
     scene, rig, entries = three
-    mixing = room("scene.takes.mix")
     for frame, index in ((70, 0), (20, 1), (45, 2), (20, 2)):
-        mixing.add_cut(scene, frame, "ALL", entries[index])
+        mix.add_cut(scene, frame, "ALL", entries[index])
     cuts = scene.thunder_mix.cuts
     assert [cut.frame for cut in cuts] == [20, 45, 70] and cuts[0].take == entries[2].action
     blender.ops.thunder.remove_cut(index=1)
     assert [cut.frame for cut in cuts] == [20, 70]
 
 
-def test_a_shaped_and_edited_take_is_mixed_as_it_is_seen(blender, room, core, three):
+def test_a_shaped_and_edited_take_is_mixed_as_it_is_seen(blender, three):
     scene, rig, entries = three
     scene.thunder.active_take = 1
     entries[1].action.thunder_shape.upper_face = 2.0
     brow = tracks(rig, "browInnerUp")[0]
-    curve = room("scene.takes.track_values").curves(rig, entries[1])[brow]
+    curve = track_values.curves(rig, entries[1])[brow]
     curve.keyframe_points[50].co[1] = 0.99
     curve.update()
     choose(blender, entries, mouth=0, upper_face=1, eyes=0, head=0)
     blender.ops.thunder.mix_takes()
-    assert same([keys_of(room, rig, entries[3])[brow]], [keys_of(room, rig, entries[1])[brow]])
-    assert not room("scene.takes.shape").is_shaped(entries[3].action)
+    assert same([keys_of(rig, entries[3])[brow]], [keys_of(rig, entries[1])[brow]])
+    assert not shape.is_shaped(entries[3].action)

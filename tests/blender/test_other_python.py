@@ -5,14 +5,15 @@ import os
 
 import pytest
 from test_full_path import session, stop_engine  # noqa: F401
+from thunder.thunder_core import client
 
 
 @pytest.fixture
-def environment(core, session, tmp_path):  # noqa: F811
+def environment(session, tmp_path):
     """The folder of an environment whose Python is the engine's and leaves a mark when it is run."""
     python = tmp_path / "env" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    real = core("client").find_engine_python()
+    real = client.find_engine_python()
     python.write_text(f'#!/bin/sh\ntouch "{tmp_path}/was_run"\nexec "{real}" "$@"\n')
     python.chmod(0o755)
     session.stop()
@@ -23,7 +24,7 @@ def environment(core, session, tmp_path):  # noqa: F811
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script stands for the Python")
 @pytest.mark.parametrize("named", ["{}", "{}/bin/python", "//env"], ids=["environment", "executable", "beside the file"])
-def test_the_python_that_is_named_runs_the_engine(blender, session, environment, named):  # noqa: F811
+def test_the_python_that_is_named_runs_the_engine(blender, session, environment, named):
     if named.startswith("//") and blender.app.version >= (5, 0):
         pytest.skip("from 5.0 on Blender offers no path beside the file here")
     blender.ops.wm.save_as_mainfile(filepath=str(environment.parent / "shot.blend"))

@@ -8,6 +8,12 @@ import pytest
 from hypothesis import assume, given, HealthCheck, Phase, settings, strategies as st
 from performances import key, performance, write_wav
 from test_commit import everything
+from thunder.scene.animation import display, keying, timing
+from thunder.scene.heads import head
+from thunder.scene.host import compat
+from thunder.scene.takes import provenance, take_list
+from thunder.scene.voice import strip
+from thunder.thunder_core import errors
 
 many = settings(derandomize=True, database=None, deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 in_blender = settings(many, phases=(Phase.explicit, Phase.generate))  # to shrink what fails there takes minutes
@@ -70,18 +76,17 @@ def test_curves_come_back_from_a_scene_whose_rate_is_a_multiple_of_theirs(resamp
 
 
 @pytest.fixture
-def sequencer(blender, room, tmp_path):
+def sequencer(blender, tmp_path):
     """A scene and the file of four seconds of sound."""
-    if not room("scene.voice.strip").has_audio():
+    if not strip.has_audio():
         pytest.skip("this Blender was built without sound")
     return blender.context.scene, write_wav(tmp_path / "voice.wav", 0.3 * np.sin(np.arange(64_000) * 0.05))
 
 
 @settings(in_blender, max_examples=10)
 @given(rate=RATES, start=st.integers(-200, 5000), left=st.integers(0, 60), right=st.integers(0, 60), preview=st.tuples(st.integers(-300, 5100), st.integers(0, 400)))
-def test_a_strips_voice_is_what_lies_between_its_handles(sequencer, room, core, rate, start, left, right, preview):
+def test_a_strips_voice_is_what_lies_between_its_handles(sequencer, rate, start, left, right, preview):
     scene, path = sequencer
-    strip, compat = room("scene.voice.strip"), room("scene.host.compat")
     scene.render.fps, scene.render.fps_base = rate
     for old in strip.sound_strips(scene):
         compat.strips(scene.sequence_editor).remove(old)
@@ -105,7 +110,7 @@ def test_a_strips_voice_is_what_lies_between_its_handles(sequencer, room, core, 
         assert (part.clock.start, part.last, part.clock.fps) == (low, high, voice.clock.fps)
         assert strip.within(part, preview[0], sum(preview)) == part
     elif high - low < 2:
-        with pytest.raises(core("errors").BadSound):
+        with pytest.raises(errors.BadSound):
             strip.within(voice, preview[0], sum(preview))
 
 
@@ -116,48 +121,47 @@ ODD = st.sampled_from((None, 0, -1, 10**6, 1.5, float("nan"), float("inf"), "", 
 @given(changes=st.dictionaries(st.sampled_from(
     ("channels", "motion_fps", "start", "fps", "frames", "voice", "expression", "opening", "width", "jaw", "head", "eyes")), ODD, min_size=1, max_size=3),
     about=ODD, drift=ODD)  # fmt: skip
-def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(blender, room, core, changes, about, drift):
-    sources, keying = room("scene.takes.provenance"), room("scene.animation.keying")
+def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(blender, changes, about, drift):
     action = blender.data.actions.get("damaged") or blender.data.actions.new("damaged")
-    made = performance(room, core, seconds=0.4, closed_at=())
-    sources.store(action, made, room("scene.animation.timing").Clock(1.0, 24.0))
-    assert sources.kept(action) is not None
+    made = performance(seconds=0.4, closed_at=())
+    provenance.store(action, made, timing.Clock(1.0, 24.0))
+    assert provenance.kept(action) is not None
     for name, value in changes.items():
         if value is None:
-            action[sources.SOURCE].pop(name)
+            action[provenance.SOURCE].pop(name)
         else:
-            action[sources.SOURCE][name] = value
-    for name, value in ((keying.PROPERTY, {"seed": about, "score": about} if about is not None else None), (sources.DRIFT, drift)):
+            action[provenance.SOURCE][name] = value
+    for name, value in ((keying.PROPERTY, {"seed": about, "score": about} if about is not None else None), (provenance.DRIFT, drift)):
         if value is not None:
             action[name] = value
-    loaded, clock, opening = sources.load(action), sources.clock_of(action), sources.opening_of(action)
-    assert (clock is None) == (opening is None) == (sources.kept(action) is None)
+    loaded, clock, opening = provenance.load(action), provenance.clock_of(action), provenance.opening_of(action)
+    assert (clock is None) == (opening is None) == (provenance.kept(action) is None)
     assert loaded is None or (clock is not None and loaded.motion.expression.shape == (len(opening), len(loaded.channels)))
     if loaded is not None:
         assert np.isfinite(loaded.motion.expression).all() and clock.fps > 0 and loaded.score == loaded.score
         assert len(clock.scene_frames(loaded.motion.frames)) >= 1
-    assert room("scene.takes.take_list").unlisted(blender.context.scene) == ([action] if clock is not None else [])
+    assert take_list.unlisted(blender.context.scene) == ([action] if clock is not None else [])
 
 
 @pytest.mark.slow
 @settings(in_blender, max_examples=4)
 @given(fps=st.sampled_from((24, 30, 60)), start=st.integers(-20, 60), seed=st.integers(0, 100), error=st.sampled_from((0.0, 0.3, 1.0)),
        to=st.integers(0, 9), how=st.integers(0, 9), own=st.booleans())
-def test_a_commit_that_is_undone_leaves_everything_as_it_was(blender, room, core, fps, start, seed, error, to, how, own):
+def test_a_commit_that_is_undone_leaves_everything_as_it_was(blender, fps, start, seed, error, to, how, own):
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     blender.context.preferences.edit.use_global_undo = True
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps = fps
-    rig = room("scene.heads.head").find(scene)
+    rig = head.find(scene)
     if own:  # the animator's own keys on the same head
         for frame, value in ((1, 0.0), (30, 0.6), (90, 0.1)):
             rig.keys.key_blocks["mouthSmileLeft"].value = value
             rig.keys.key_blocks["mouthSmileLeft"].keyframe_insert("value", frame=frame)
-    made = performance(room, core, seconds=1.5, closed_at=(0.4,), seed=seed)
-    when = room("scene.animation.timing").Clock.of(scene, start)
-    entry = room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, when, "take"), made, "voice", when)
-    room("scene.animation.display").show(rig, entry)
+    made = performance(seconds=1.5, closed_at=(0.4,), seed=seed)
+    when = timing.Clock.of(scene, start)
+    entry = take_list.add_to_list(scene, rig, key(rig, made, when, "take"), made, "voice", when)
+    display.show(rig, entry)
     settings_of = scene.thunder.commit
     settings_of.error = error
     for name, number in (("to", to), ("how", how)):

@@ -6,6 +6,8 @@ import threading
 
 import addon_utils
 import pytest
+from thunder.scene.review import live_score
+from thunder.scene.takes import edit_watch, shape
 
 NAME = "bl_ext.user_default.thunder"
 MENUS = ("TOPBAR_MT_file_export", "DOPESHEET_HT_header", "SEQUENCER_HT_header")
@@ -36,12 +38,12 @@ def is_ours_module(module):
 
 
 @pytest.fixture
-def disabled(blender, room):
+def disabled(blender):
     """The add-on disabled in the middle of things: a head, and timers that wait for their moment."""
     blender.ops.thunder.add_head()
-    room("scene.takes.edit_watch").look_at([1])
-    room("scene.review.live_score").look()
-    room("scene.takes.shape").later(5.0)
+    edit_watch.look_at([1])
+    live_score.look()
+    shape.later(5.0)
     addon_utils.disable(NAME)
     yield blender
     if not addon_utils.check(NAME)[1]:

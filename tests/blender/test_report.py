@@ -7,28 +7,33 @@ import re
 import socket
 
 import pytest
+from thunder.scene.animation import timing
+from thunder.scene.engine import session
+from thunder.scene.heads import head
+from thunder.scene.review import problem_report
+from thunder.scene.takes import transcript
 
 PRIVATE = ("SecretHero", "Zorbax", "confidential", "UnreleasedFilm", "annabel", "whispered", "murdermystery", "quokka")
 
 
 @pytest.fixture
-def private_file(blender, room, core, stage, tmp_path):
+def private_file(blender, stage, tmp_path):
     """A file in which everything has a name that must not be told."""
     scene, rig = stage
     folder = tmp_path / "annabel" / "The UnreleasedFilm Project"
     folder.mkdir(parents=True)
     blender.ops.wm.save_as_mainfile(filepath=str(folder / "quokka shot.blend"))
     scene = blender.context.scene
-    rig = room("scene.heads.head").find(scene)
+    rig = head.find(scene)
     rig.mesh.name = "SecretHero Face"
     blender.data.objects.new("Zorbax", None)
     scene.name = "murdermystery"
     scene.thunder.source, scene.thunder.sound_file = "FILE", str(folder / "confidential line.wav")
-    room("scene.takes.transcript").ensure(scene, "confidential line").text = "whispered words"
+    transcript.ensure(scene, "confidential line").text = "whispered words"
     entry = scene.thunder.takes.add()
     entry.name, entry.voice, entry.note = "annabel likes it", "confidential line", "ask annabel"
     yield scene, folder
-    room("scene.review.problem_report").forget()
+    problem_report.forget()
 
 
 def report_of(blender, **how):
@@ -54,51 +59,50 @@ LEAKS = (
 
 
 @pytest.mark.parametrize("leak", LEAKS)
-def test_nothing_private_is_told(blender, room, private_file, leak):
+def test_nothing_private_is_told(blender, private_file, leak):
     scene, folder = private_file
-    room("scene.review.problem_report").note("Generate Takes", RuntimeError(leak.format(folder=folder)))
+    problem_report.note("Generate Takes", RuntimeError(leak.format(folder=folder)))
     words = report_of(blender)
     assert "Generate Takes" in words and "RuntimeError" in words
     for name in (*PRIVATE, str(folder), os.path.expanduser("~")):
         assert name.lower() not in words.lower(), f"{name} in:\n{words}"
 
 
-def test_the_engines_log_is_told_without_names(blender, room, private_file, monkeypatch):
+def test_the_engines_log_is_told_without_names(blender, private_file, monkeypatch):
     scene, folder = private_file
     log = f"reading {folder}/confidential line.wav\nmodel loaded in 2.1 s\nuser {getpass.getuser()}x on {socket.gethostname()}\n"
-    monkeypatch.setattr(room("scene.engine.session"), "log", lambda: log * 50)
+    monkeypatch.setattr(session, "log", lambda: log * 50)
     words = report_of(blender)
     assert "model loaded in 2.1 s" in words and words.count("model loaded") <= 21
     assert not [name for name in PRIVATE if name in words] and not re.search(rf"\b{re.escape(socket.gethostname())}\b", words)
 
 
-def test_names_are_told_where_they_are_ticked(blender, room, private_file):
+def test_names_are_told_where_they_are_ticked(blender, private_file):
     scene, folder = private_file
-    room("scene.review.problem_report").note("Generate Takes", ValueError(f"cannot read {folder}/confidential line.wav"))
+    problem_report.note("Generate Takes", ValueError(f"cannot read {folder}/confidential line.wav"))
     words = report_of(blender, names=True)
     assert f"ValueError: cannot read {folder}/confidential line.wav" in words and "with names and paths" in words
     assert words == blender.data.texts["Thunder Report"].as_string() and "confidential" not in report_of(blender)
 
 
-def test_it_tells_versions_settings_and_where_our_own_code_failed(blender, room, stage):
-    report = room("scene.review.problem_report")
-    report.forget()
+def test_it_tells_versions_settings_and_where_our_own_code_failed(blender, stage):
+    problem_report.forget()
     words = report_of(blender)
     assert "Add-on: 0." in words and f"Blender: {blender.app.version_string}" in words and "System: " in words
     assert "none in this session" in words and "commit." in words and "steps: 20" in words and "Head: bundled, 44 channels" in words
     try:
-        room("scene.animation.timing").Clock.of(None, 1)
+        timing.Clock.of(None, 1)
     except AttributeError as error:
-        report.note("Listen", error)
+        problem_report.note("Listen", error)
     words = report_of(blender)
     assert 'File <add-on>/scene/animation/timing.py' in words.replace('"', "") and "AttributeError" in words
-    report.forget()
+    problem_report.forget()
 
 
-def test_an_error_of_an_operator_is_the_last_error(blender, room, stage):
-    room("scene.review.problem_report").forget()
+def test_an_error_of_an_operator_is_the_last_error(blender, stage):
+    problem_report.forget()
     with pytest.raises(RuntimeError):
         blender.ops.thunder.generate()
     words = report_of(blender)
     assert "Generate Takes, " in words and "BadSound: There is no sound strip" in words
-    room("scene.review.problem_report").forget()
+    problem_report.forget()

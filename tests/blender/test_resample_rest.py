@@ -6,12 +6,18 @@ import pytest
 from performances import key, write_wav
 from played_engine import listed, PlayedClient, seeds
 from speaking import speak
+from thunder.scene.animation import display
+from thunder.scene.engine import session
+from thunder.scene.heads import head
+from thunder.scene.takes import keep, take_list
+from thunder.scene.voice import strip
+from thunder.thunder_core import errors, progress
 
 VOICE_SECONDS = 4.0
 
 
 @pytest.fixture
-def stage(blender, room, core, tmp_path):
+def stage(blender, tmp_path):
     """A scene with the bundled head, a voice of four seconds and a take of it that is shown, some frames of it kept."""
     blender.ops.thunder.add_head()
     scene = blender.context.scene
@@ -19,31 +25,31 @@ def stage(blender, room, core, tmp_path):
     rng = np.random.default_rng(0)
     scene.thunder.source = "FILE"
     scene.thunder.sound_file = write_wav(tmp_path / "line.wav", 0.3 * rng.standard_normal(int(16000 * VOICE_SECONDS)))
-    rig, voice = room("scene.heads.head").find(scene), room("scene.voice.strip").find(blender.context)
-    made = speak(room, core, seconds=VOICE_SECONDS)
-    actions = key(room, rig, made, voice.clock, "kept")
-    room("scene.animation.display").show(rig, room("scene.takes.take_list").add_to_list(scene, rig, actions, made, voice.name, voice.clock))
-    room("scene.takes.keep").add_range(scene, 30, 55)
+    rig, voice = head.find(scene), strip.find(blender.context)
+    made = speak(seconds=VOICE_SECONDS)
+    actions = key(rig, made, voice.clock, "kept")
+    display.show(rig, take_list.add_to_list(scene, rig, actions, made, voice.name, voice.clock))
+    keep.add_range(scene, 30, 55)
     return scene
 
 
 @pytest.fixture
-def start(blender, room, core, stage, tmp_path):
+def start(blender, stage, tmp_path):
     """Begins to resample the shown take with a played engine: (its steps, the client)."""
     def begin(**how):
-        client = PlayedClient(room, core, tmp_path, **how)
-        return room("scene.takes.keep").resample(client, blender.context), client
+        client = PlayedClient(tmp_path, **how)
+        return keep.resample(client, blender.context), client
     return begin
 
 
-def debris(blender, room):
+def debris(blender):
     """Actions that no list knows."""
     known = [action for scene in blender.data.scenes for entry in scene.thunder.takes
-             for action in room("scene.animation.display").actions_of(entry)]
+             for action in display.actions_of(entry)]
     return [action.name for action in blender.data.actions if action not in known and "thunder" in action]
 
 
-def test_each_is_listed_as_it_comes_and_all_are_ranked_at_the_end(core, stage, start):
+def test_each_is_listed_as_it_comes_and_all_are_ranked_at_the_end(stage, start):
     steps, client = start()
     fractions, seen = [], []
 
@@ -52,7 +58,7 @@ def test_each_is_listed_as_it_comes_and_all_are_ranked_at_the_end(core, stage, s
         if not seen or seen[-1] != seeds(stage):
             seen.append(seeds(stage))
 
-    takes = core("progress").result(core("progress").mapped(steps, note))
+    takes = progress.result(progress.mapped(steps, note))
     seen.append(seeds(stage))
     assert seen == [[0], [1001, 0], [1001, 1002, 0], [1001, 1002, 1003, 0], [1001, 1002, 1003, 1004, 0], [1002, 1004, 1001, 1003, 0]]
     assert fractions == sorted(fractions)
@@ -61,16 +67,16 @@ def test_each_is_listed_as_it_comes_and_all_are_ranked_at_the_end(core, stage, s
     assert [entry.kind for entry in stage.thunder.takes] == ["RESAMPLED"] * 4 + ["SAMPLED"]
 
 
-def test_a_cancellation_keeps_what_has_arrived(blender, room, stage, start):
+def test_a_cancellation_keeps_what_has_arrived(blender, stage, start):
     steps, client = start()
     listed(stage, 3, steps)
     steps.close()
     assert client.requests[0].cancelled
     assert seeds(stage) == [1002, 1001, 0] and stage.thunder_keep.seed == 1003
-    assert all(entry.action is not None for entry in stage.thunder.takes) and debris(blender, room) == []
+    assert all(entry.action is not None for entry in stage.thunder.takes) and debris(blender) == []
 
 
-def test_a_cancellation_at_any_step_leaves_whole_takes_and_no_debris(blender, room, stage, start):
+def test_a_cancellation_at_any_step_leaves_whole_takes_and_no_debris(blender, stage, start):
     count = 0
     while True:
         steps, client = start()
@@ -81,7 +87,7 @@ def test_a_cancellation_at_any_step_leaves_whole_takes_and_no_debris(blender, ro
         if next(steps, None) is None:
             break
         steps.close()
-        assert debris(blender, room) == []
+        assert debris(blender) == []
         assert set(client.folders) == set(client.forgotten)
         while len(stage.thunder.takes) > before:
             blender.ops.thunder.delete_take(index=0)
@@ -90,10 +96,10 @@ def test_a_cancellation_at_any_step_leaves_whole_takes_and_no_debris(blender, ro
     assert count > 30
 
 
-def test_an_engine_that_dies_costs_only_the_takes_that_had_not_come(blender, core, room, stage, tmp_path, monkeypatch):
-    error = core("errors").WorkerDied("The engine was ended by signal 9 in the middle of its work: try again", "log")
-    client = PlayedClient(room, core, tmp_path, error=error, fails_after=2)
-    monkeypatch.setattr(room("scene.engine.session"), "client", lambda: client)
+def test_an_engine_that_dies_costs_only_the_takes_that_had_not_come(blender, stage, tmp_path, monkeypatch):
+    error = errors.WorkerDied("The engine was ended by signal 9 in the middle of its work: try again", "log")
+    client = PlayedClient(tmp_path, error=error, fails_after=2)
+    monkeypatch.setattr(session, "client", lambda: client)
     with pytest.raises(RuntimeError, match="signal 9.*2 of 4 takes"):
         blender.ops.thunder.resample_rest()
     assert seeds(stage) == [1002, 1001, 0]
@@ -125,11 +131,11 @@ def test_an_undo_meanwhile_costs_none_of_them(blender, stage, start):
     assert scene.thunder_keep.seed == 1005
 
 
-def test_a_take_that_is_deleted_meanwhile_is_said_and_the_new_ones_stay(blender, core, stage, start):
+def test_a_take_that_is_deleted_meanwhile_is_said_and_the_new_ones_stay(blender, stage, start):
     steps, _ = start()
     listed(stage, 2, steps)
     blender.ops.thunder.delete_take(index=1)
-    with pytest.raises(core("errors").BadRequest, match="was deleted during"):
+    with pytest.raises(errors.BadRequest, match="was deleted during"):
         for _ in steps:
             pass
     assert seeds(stage) == [1001]

@@ -6,6 +6,7 @@ import itertools
 import mathutils
 import numpy as np
 import pytest
+from thunder.thunder_core import rotation
 
 ORDERS = ["".join(p) for p in itertools.permutations("XYZ")]
 
@@ -16,8 +17,7 @@ def _rotvecs(scale, count=50):
 
 
 @pytest.mark.parametrize("scale", [1e-10, 1e-3, 0.5, 3.1])
-def test_every_form_returns_to_the_same_rotation_vector(core, scale):
-    rotation = core("rotation")
+def test_every_form_returns_to_the_same_rotation_vector(scale):
     r = _rotvecs(scale)
     assert np.allclose(rotation.matrix_to_rotvec(rotation.rotvec_to_matrix(r)), r, atol=1e-9)
     assert np.allclose(rotation.quaternion_to_rotvec(rotation.rotvec_to_quaternion(r)), r, atol=1e-9)
@@ -26,8 +26,7 @@ def test_every_form_returns_to_the_same_rotation_vector(core, scale):
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_euler_orders_are_blenders(core, order):
-    rotation = core("rotation")
+def test_euler_orders_are_blenders(order):
     r = _rotvecs(1.3)
     for vector, euler in zip(r, rotation.rotvec_to_euler(r, order)):
         ours = mathutils.Euler(euler, order).to_matrix()
@@ -35,8 +34,7 @@ def test_euler_orders_are_blenders(core, order):
         assert np.allclose(np.array(ours), np.array(theirs), atol=1e-5)
 
 
-def test_the_middle_of_a_half_turn_is_exact(core):
-    rotation = core("rotation")
+def test_the_middle_of_a_half_turn_is_exact():
     half_turns = np.pi * np.eye(3)
     back = rotation.matrix_to_rotvec(rotation.rotvec_to_matrix(half_turns))
     assert np.allclose(np.abs(back), half_turns, atol=1e-6)

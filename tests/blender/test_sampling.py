@@ -8,6 +8,12 @@ import numpy as np
 import pytest
 from performances import key, performance, write_wav
 from played_engine import PlayedClient
+from thunder.cli import bake
+from thunder.scene.animation import display
+from thunder.scene.engine import session
+from thunder.scene.heads import head
+from thunder.scene.takes import sampling, take_list
+from thunder.scene.voice import fingerprint, strip
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 2.0
@@ -15,10 +21,10 @@ CHOSEN = {"steps": 35, "guidance": 1.5, "speech_guidance": 0.75}
 
 
 @pytest.fixture
-def client(room, core, tmp_path, monkeypatch):
+def client(tmp_path, monkeypatch):
     """The engine that every button asks."""
-    played = PlayedClient(room, core, tmp_path)
-    monkeypatch.setattr(room("scene.engine.session"), "client", lambda *_: played)
+    played = PlayedClient(tmp_path)
+    monkeypatch.setattr(session, "client", lambda *_: played)
     return played
 
 
@@ -39,16 +45,16 @@ def scene(blender, voice):
     return scene
 
 
-def enter(room, core, blender, scene, **about):
+def enter(blender, scene, **about):
     """List a take of the scene's voice that says of itself what is given."""
-    rig, voice = room("scene.heads.head").find(scene), room("scene.voice.strip").find(blender.context)
-    made = performance(room, core, seconds=SECONDS)
+    rig, voice = head.find(scene), strip.find(blender.context)
+    made = performance(seconds=SECONDS)
     made.provenance.clear()
     made.provenance.update(about)
-    actions = key(room, rig, made, voice.clock)
-    entry = room("scene.takes.take_list").add_to_list(scene, rig, actions, made, voice.name, voice.clock)
-    room("scene.voice.fingerprint").remember(entry.action, room("scene.voice.fingerprint").of_voice(scene, voice))
-    room("scene.animation.display").show(rig, entry)
+    actions = key(rig, made, voice.clock)
+    entry = take_list.add_to_list(scene, rig, actions, made, voice.name, voice.clock)
+    fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
+    display.show(rig, entry)
     return entry
 
 
@@ -65,13 +71,12 @@ def test_generate_samples_as_the_settings_say(blender, scene, client):
         assert {name: about[name] for name in CHOSEN} == CHOSEN
 
 
-def test_the_settings_leave_a_new_file_as_it_was_sampled_before(blender, room):
+def test_the_settings_leave_a_new_file_as_it_was_sampled_before(blender):
     settings = blender.context.scene.thunder
-    assert room("scene.takes.sampling").Sampling.of(settings) == room("scene.takes.sampling").Sampling(20, 1.0, 0.0)
+    assert sampling.Sampling.of(settings) == sampling.Sampling(20, 1.0, 0.0)
 
 
-def test_the_dialogue_is_sampled_as_the_settings_say(blender, room, scene, client, voice):
-    strip = room("scene.voice.strip")
+def test_the_dialogue_is_sampled_as_the_settings_say(blender, scene, client, voice):
     if not strip.has_audio():
         pytest.skip("this bpy wheel was built without sound")
     scene.thunder.source = "STRIP"
@@ -81,8 +86,8 @@ def test_the_dialogue_is_sampled_as_the_settings_say(blender, room, scene, clien
     assert asked(client) == [CHOSEN, CHOSEN]
 
 
-def test_the_rest_is_resampled_as_the_settings_say(blender, room, core, scene, client):
-    enter(room, core, blender, scene, steps=11, guidance=1.0, speech_guidance=0.0)
+def test_the_rest_is_resampled_as_the_settings_say(blender, scene, client):
+    enter(blender, scene, steps=11, guidance=1.0, speech_guidance=0.0)
     scene.thunder_keep.upper_face = True
     assert blender.ops.thunder.resample_rest() == {"FINISHED"}
     assert asked(client) == [CHOSEN]
@@ -93,15 +98,14 @@ def test_the_rest_is_resampled_as_the_settings_say(blender, room, core, scene, c
     ({"steps": 11, "guidance": 1.0}, {"steps": 11, "guidance": 1.0, "speech_guidance": 0.0}),  # before there was a pull
     ({"engine": "thunder"}, CHOSEN),
 ])
-def test_a_seed_is_made_again_as_its_take_was_sampled(blender, room, core, scene, client, tmp_path, about, wanted):
-    enter(room, core, blender, scene, **about)
+def test_a_seed_is_made_again_as_its_take_was_sampled(blender, scene, client, tmp_path, about, wanted):
+    enter(blender, scene, **about)
     write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(2).standard_normal(int(16000 * SECONDS)))
     assert blender.ops.thunder.resync() == {"FINISHED"}
     assert asked(client) == [wanted]
 
 
-def test_a_bake_passes_its_options_on_and_reports_them(blender, room, client, voice, tmp_path):
-    bake = room("cli.bake")
+def test_a_bake_passes_its_options_on_and_reports_them(blender, client, voice, tmp_path):
     chosen = bake.options(["--audio", voice, "--out", str(tmp_path / "out"), "--takes", "2", "--steps", "35",
                            "--guidance", "1.5", "--speech-guidance", "0.75"])
     bake.bake(chosen)

@@ -14,37 +14,43 @@ from pathlib import Path
 import numpy as np
 import pytest
 from speaking import keys_of, same
+from thunder.scene.animation import display
+from thunder.scene.heads import head, head_state
+from thunder.scene.host import compat
+from thunder.scene.takes import provenance, shape, take_list, track_values
+from thunder.scene.takes.commit import line_names
+from thunder.scene.voice import fingerprint
+from thunder.thunder_core.face import mapping
 
 JAW = 'key_blocks["jawOpen"].value'
 SAVED = Path(__file__).resolve().parents[1] / "fixtures" / "saved_0_1_0.blend.xz"
 
 
 @pytest.fixture
-def saved(blender, room, tmp_path):
+def saved(blender, tmp_path):
     """The file opened: (scene, rig)."""
     path = tmp_path / "saved.blend"
     path.write_bytes(lzma.decompress(SAVED.read_bytes()))
     blender.ops.wm.open_mainfile(filepath=str(path))
     scene = blender.context.scene
-    return scene, room("scene.heads.head").find(scene)
+    return scene, head.find(scene)
 
 
-def test_the_list_of_takes_is_complete(saved, room):
+def test_the_list_of_takes_is_complete(saved):
     scene, rig = saved
     one, two = scene.thunder.takes
     assert [(take.name, take.seed, take.star, take.note) for take in (one, two)] == [
         ("Take 1", 1, True, "the good one"), ("Take 2", 2, False, "")]
     assert [(take.first, take.last) for take in (one, two)] == [(1, 49), (1, 49)]
-    assert room("scene.takes.take_list").shown_take(scene.thunder) == two
+    assert take_list.shown_take(scene.thunder) == two
 
 
-def test_a_take_plays_on_keys_and_bones(saved, room):
+def test_a_take_plays_on_keys_and_bones(saved):
     scene, rig = saved
-    display = room("scene.animation.display")
     neck = scene.objects["Rig"].pose.bones["neck"]
     for entry in scene.thunder.takes:
         display.show(rig, entry)
-        curves = room("scene.takes.track_values").curves(rig, entry)
+        curves = track_values.curves(rig, entry)
         assert len(curves) == len(rig.driver.tracks) and None not in curves
         scene.frame_set(30)
         assert neck.rotation_quaternion.angle > 0.01
@@ -52,35 +58,34 @@ def test_a_take_plays_on_keys_and_bones(saved, room):
         assert abs(rig.keys.key_blocks["jawOpen"].value - jaw.evaluate(30)) < 1e-5
 
 
-def test_the_animators_own_animation_comes_back(blender, saved, room):
+def test_the_animators_own_animation_comes_back(blender, saved):
     scene, rig = saved
-    room("scene.animation.display").show_own(rig)
+    display.show_own(rig)
     assert rig.keys.animation_data.action == blender.data.actions["Hero own · voice"]
     scene.frame_set(85)
     assert abs(rig.keys.key_blocks["jawOpen"].value - 0.4) < 1e-4
 
 
-def test_takes_that_are_in_no_list_are_listed_again_whole(blender, saved, room):
+def test_takes_that_are_in_no_list_are_listed_again_whole(blender, saved):
     scene, rig = saved
-    room("scene.animation.display").show_own(rig)
+    display.show_own(rig)
     scene.thunder.takes.clear()
     assert blender.ops.thunder.adopt_takes() == {"FINISHED"}
     assert sorted(entry.seed for entry in scene.thunder.takes) == [1, 2]
     for entry in scene.thunder.takes:
-        assert None not in room("scene.takes.track_values").curves(rig, entry)
+        assert None not in track_values.curves(rig, entry)
 
 
-def test_the_stored_mapping_is_used(saved, room, core):
+def test_the_stored_mapping_is_used(saved):
     scene, rig = saved
-    plan = core("face.mapping").Mapping.from_json(room("scene.heads.head_state").mapping(rig.mesh))
+    plan = mapping.Mapping.from_json(head_state.mapping(rig.mesh))
     assert {"jawOpen", "mouthClose", "browInnerUp", "neck"} <= plan.used
     assert {source.split(".")[0] for source in rig.driver.used} == plan.used
     assert set(rig.channels) > {"mouthPucker", "eyeBlinkLeft"}
 
 
-def test_a_take_knows_what_it_was_made_from(saved, room):
+def test_a_take_knows_what_it_was_made_from(saved):
     scene, rig = saved
-    provenance, fingerprint = room("scene.takes.provenance"), room("scene.voice.fingerprint")
     one = scene.thunder.takes[0]
     performance = provenance.load(one.action)
     assert (performance.seed, performance.score, performance.motion.frames) == (1, 80.0, 50)
@@ -91,25 +96,24 @@ def test_a_take_knows_what_it_was_made_from(saved, room):
     assert fingerprint.remembered(one.action).strip == "voice" and fingerprint.change(scene, one).kind == "GONE"
 
 
-def test_the_shape_comes_off_a_take_and_back_on(blender, saved, room):
+def test_the_shape_comes_off_a_take_and_back_on(blender, saved):
     scene, rig = saved
-    shape, provenance = room("scene.takes.shape"), room("scene.takes.provenance")
     two = scene.thunder.takes[1]
-    shaped = keys_of(room, rig, two)
+    shaped = keys_of(rig, two)
     assert shape.is_shaped(two.action) and two.action.thunder_shape.jaw == 1.5
     assert blender.ops.thunder.reset_shape() == {"FINISHED"}
-    plain = keys_of(room, rig, two)
+    plain = keys_of(rig, two)
     assert not shape.is_shaped(two.action) and not same(plain, shaped)
     assert not provenance.is_edited(two)  # the base is bit for bit what was sampled
     two.action.thunder_shape.jaw, two.action.thunder_shape.mouth = 1.5, 0.5
-    again = keys_of(room, rig, two)
+    again = keys_of(rig, two)
     assert max(np.abs(a["co"] - b["co"]).max() for a, b in zip(again, shaped) if a is not None) < 1e-5
 
 
-def test_an_edit_on_the_shaped_take_survives_its_sliders(saved, room):
+def test_an_edit_on_the_shaped_take_survives_its_sliders(saved):
     scene, rig = saved
     two = scene.thunder.takes[1]
-    curve = next(c for c in room("scene.takes.track_values").curves(rig, two) if c is not None and "browInnerUp" in c.data_path)
+    curve = next(c for c in track_values.curves(rig, two) if c is not None and "browInnerUp" in c.data_path)
     point = curve.keyframe_points[20]
     before = point.co[1]
     point.co[1] = before + 0.2
@@ -119,9 +123,8 @@ def test_an_edit_on_the_shaped_take_survives_its_sliders(saved, room):
     assert abs(curve.keyframe_points[20].co[1] - before - 0.2) < 1e-5
 
 
-def test_the_committed_line_is_known_and_another_take_replaces_it(blender, saved, room):
+def test_the_committed_line_is_known_and_another_take_replaces_it(blender, saved):
     scene, rig = saved
-    line_names, compat = room("scene.takes.commit.line_names"), room("scene.host.compat")
 
     def lines(action):
         return [(line.name, line.first, line.last) for line in line_names.of(action).lines]

@@ -6,14 +6,19 @@ import time
 import numpy as np
 import pytest
 from speaking import enter, keys_of, opening_of, same
+from thunder.scene.animation import display
+from thunder.scene.heads import head as heads_head
+from thunder.scene.host import compat
+from thunder.scene.takes import provenance, shape as shape_module, track_values
+from thunder.thunder_core.face import head as face_head
 from timing import keeps
 
 SLIDERS = ("mouth", "jaw", "upper_face", "head", "blinks")
 
 
-def gap_on_the_mesh(bpy, scene, rig, core, frame):
+def gap_on_the_mesh(bpy, scene, rig, frame):
     """Height of the gap between the inner lips' middles on the evaluated mesh, as the head stands, millimetres."""
-    head = core("face.head").load_head()
+    head = face_head.load_head()
     scene.frame_set(int(frame))
     mesh = rig.mesh.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
     up, low = (np.array(mesh.vertices[i].co) for i in (head.inner_lip_upper_mid, head.inner_lip_lower_mid))
@@ -22,83 +27,83 @@ def gap_on_the_mesh(bpy, scene, rig, core, frame):
     return 1e3 * abs(float((turned.T @ (up - low))[2]))
 
 
-def curve_of(room, rig, entry, path, index=0):
-    return next(c for c in room("scene.takes.track_values").curves(rig, entry) if c is not None and c.data_path == path and c.array_index == index)
+def curve_of(rig, entry, path, index=0):
+    return next(c for c in track_values.curves(rig, entry) if c is not None and c.data_path == path and c.array_index == index)
 
 
 @pytest.mark.parametrize("name", SLIDERS)
-def test_a_slider_to_zero_and_back_restores_every_key(blender, room, core, stage, name):
-    entry = enter(room, core, stage)
+def test_a_slider_to_zero_and_back_restores_every_key(blender, stage, name):
+    entry = enter(stage)
     rig, shape = stage[1], entry.action.thunder_shape
-    before = keys_of(room, rig, entry)
+    before = keys_of(rig, entry)
     for amount in (0.0, 0.37, 2.0):
         setattr(shape, name, amount)
-        assert not same(before, keys_of(room, rig, entry))
+        assert not same(before, keys_of(rig, entry))
     setattr(shape, name, 1.0)
-    assert same(before, keys_of(room, rig, entry))
-    assert not room("scene.takes.shape").is_shaped(entry.action) and not room("scene.takes.provenance").is_edited(entry)
+    assert same(before, keys_of(rig, entry))
+    assert not shape_module.is_shaped(entry.action) and not provenance.is_edited(entry)
 
 
-def test_hand_edited_keys_survive_all_sliders(blender, room, core, stage):
+def test_hand_edited_keys_survive_all_sliders(blender, stage):
     """Keys moved, added, removed, handles pulled: before the take is shaped, they are of the base."""
-    entry = enter(room, core, stage)
+    entry = enter(stage)
     rig, shape = stage[1], entry.action.thunder_shape
-    jaw = curve_of(room, rig, entry, 'pose.bones["jaw"].rotation_euler')
+    jaw = curve_of(rig, entry, 'pose.bones["jaw"].rotation_euler')
     jaw.keyframe_points[30].co[1] = 0.31
     point = jaw.keyframe_points[31]
     point.handle_left_type = point.handle_right_type = "FREE"
     point.handle_right = (point.co[0] + 0.4, 0.02)
-    smile = curve_of(room, rig, entry, 'key_blocks["mouthSmileLeft"].value')
+    smile = curve_of(rig, entry, 'key_blocks["mouthSmileLeft"].value')
     for _ in range(9):
         smile.keyframe_points.remove(smile.keyframe_points[40])
     smile.keyframe_points.insert(44.5, 0.9)
     smile.keyframe_points[5].interpolation = "CONSTANT"
     for curve in (jaw, smile):
         curve.update()
-    before = keys_of(room, rig, entry)
+    before = keys_of(rig, entry)
     for step in ({"jaw": 0.0}, {"mouth": 0.0}, {"smoothing": 5}, {"offset": 3.4}, {"emotion": "JOY"}, {"jaw": 1.7, "mouth": 0.2}):
         for name, value in step.items():
             setattr(shape, name, value)
     blender.ops.thunder.reset_shape()
-    assert same(before, keys_of(room, rig, entry))
+    assert same(before, keys_of(rig, entry))
     assert (entry.first, entry.last) == (1, 97)
 
 
-def test_keys_edited_on_a_shaped_take_come_back_exactly(blender, room, core, stage):
-    entry = enter(room, core, stage)
+def test_keys_edited_on_a_shaped_take_come_back_exactly(blender, stage):
+    entry = enter(stage)
     rig, shape = stage[1], entry.action.thunder_shape
-    plain = keys_of(room, rig, entry)
+    plain = keys_of(rig, entry)
     shape.jaw = 0.5
-    jaw = curve_of(room, rig, entry, 'pose.bones["jaw"].rotation_euler')
-    brow = curve_of(room, rig, entry, 'key_blocks["browInnerUp"].value')
+    jaw = curve_of(rig, entry, 'pose.bones["jaw"].rotation_euler')
+    brow = curve_of(rig, entry, 'key_blocks["browInnerUp"].value')
     jaw.keyframe_points[30].co[1] += 0.1
     jaw.update()
     brow.keyframe_points.insert(20.5, 0.77)
     brow.keyframe_points.remove(brow.keyframe_points[50])
     brow.update()
-    edited = keys_of(room, rig, entry)
+    edited = keys_of(rig, entry)
     for amount in (0.0, 2.0, 0.0, 1.3):
         shape.jaw = amount
         shape.upper_face = 2.0 - amount
     shape.jaw, shape.upper_face = 0.5, 1.0
-    assert same(edited, keys_of(room, rig, entry))
+    assert same(edited, keys_of(rig, entry))
     # With the sliders where they were the take is itself again, and the edits lie on it.
     blender.ops.thunder.reset_shape()
-    now = keys_of(room, rig, entry)
+    now = keys_of(rig, entry)
     places = [i for i, (a, b) in enumerate(zip(plain, now)) if not same([a], [b])]
     assert len(places) == 2
-    jaw = curve_of(room, rig, entry, 'pose.bones["jaw"].rotation_euler')
+    jaw = curve_of(rig, entry, 'pose.bones["jaw"].rotation_euler')
     track = next(i for i, t in enumerate(rig.driver.tracks) if t.path.endswith('"jaw"].rotation_euler') and t.index == 0)
     was = plain[track]["co"][:, 1].astype(float)
     moved = now[track]["co"][:, 1].astype(float) - was
     assert moved[30] == pytest.approx(0.1, abs=1e-6) and np.abs(np.delete(moved, 30)).max() < 1e-6
 
 
-def test_an_edit_where_the_slider_is_at_zero_is_not_lost(blender, room, core, stage):
-    entry = enter(room, core, stage)
+def test_an_edit_where_the_slider_is_at_zero_is_not_lost(blender, stage):
+    entry = enter(stage)
     rig, shape = stage[1], entry.action.thunder_shape
     shape.upper_face = 0.0
-    brow = curve_of(room, rig, entry, 'key_blocks["browInnerUp"].value')
+    brow = curve_of(rig, entry, 'key_blocks["browInnerUp"].value')
     assert brow.evaluate(40) == pytest.approx(0.0, abs=1e-6)
     brow.keyframe_points[39 + entry.lead_in].co[1] = 0.25
     brow.update()
@@ -110,31 +115,31 @@ def test_an_edit_where_the_slider_is_at_zero_is_not_lost(blender, room, core, st
 @pytest.mark.parametrize("values", [{"jaw": 2.0, "mouth": 2.0}, {"jaw": 0.0}, {"jaw": 0.4, "mouth": 1.8}, {"mouth": 0.0}, {"smoothing": 4},
                                     {"emotion": "DISGUST", "strength": 1.0}, {"emotion": "SURPRISE", "strength": 1.0, "jaw": 1.5},
                                     {"offset": 0.45, "mouth": 1.5}, {"offset": -2.3}], ids=str)
-def test_closed_lips_stay_closed_on_the_mesh(blender, room, core, stage, values):
+def test_closed_lips_stay_closed_on_the_mesh(blender, stage, values):
     scene, rig = stage
-    entry = enter(room, core, stage)
+    entry = enter(stage)
     # Where to look is told by the numbers; that it is shut, by the mesh.
     frames = np.arange(entry.first, entry.last + 1)
-    opening = opening_of(room, core, rig, entry, frames)
+    opening = opening_of(rig, entry, frames)
     frames = frames[(opening < 0.4) & (frames > 12) & (frames < 85)]
-    was = np.array([gap_on_the_mesh(blender, scene, rig, core, frame) for frame in frames])
+    was = np.array([gap_on_the_mesh(blender, scene, rig, frame) for frame in frames])
     for name, value in values.items():
         setattr(entry.action.thunder_shape, name, value)
     later = values.get("offset", 0.0)
     closed = frames[was <= 0.3]
     assert len(closed) >= 5 and opening.max() > 8
     if not later:
-        now = [gap_on_the_mesh(blender, scene, rig, core, frame) for frame in closed]
+        now = [gap_on_the_mesh(blender, scene, rig, frame) for frame in closed]
         assert max(now) <= 0.3
         return
     # Later by a fraction: every closure is shut on the frame next to it.
     for frame in closed:
-        assert min(gap_on_the_mesh(blender, scene, rig, core, f(frame + later)) for f in (np.floor, np.ceil)) <= 0.3
+        assert min(gap_on_the_mesh(blender, scene, rig, f(frame + later)) for f in (np.floor, np.ceil)) <= 0.3
 
 
-def test_intensity_scales_what_is_seen(blender, room, core, stage):
+def test_intensity_scales_what_is_seen(blender, stage):
     scene, rig = stage
-    entry = enter(room, core, stage)
+    entry = enter(stage)
     brow = rig.keys.key_blocks["browInnerUp"]
     neck = rig.armature.pose.bones["neck"]
     scene.frame_set(33)
@@ -146,101 +151,100 @@ def test_intensity_scales_what_is_seen(blender, room, core, stage):
     assert np.abs(np.array(neck.rotation_euler)).max() < 1e-6 < np.abs(was[1]).max()
 
 
-def test_an_offset_moves_the_take(blender, room, core, stage):
+def test_an_offset_moves_the_take(blender, stage):
     scene, rig = stage
-    entry = enter(room, core, stage)
-    before = keys_of(room, rig, entry)
+    entry = enter(stage)
+    before = keys_of(rig, entry)
     entry.action.thunder_shape.offset = 5.0
     assert (entry.first, entry.last) == (6, 102)
-    for a, b in zip(before, keys_of(room, rig, entry)):
+    for a, b in zip(before, keys_of(rig, entry)):
         assert (b["co"][:, 0] == a["co"][:, 0] + 5).all() and (b["co"][:, 1] == a["co"][:, 1]).all()
     entry.action.thunder_shape.offset = 5.4
-    now = keys_of(room, rig, entry)
+    now = keys_of(rig, entry)
     assert all((each["co"][:, 0] % 1 == 0).all() for each in now)  # keys stay on whole frames
     entry.action.thunder_shape.offset = 0.0
-    assert same(before, keys_of(room, rig, entry))
+    assert same(before, keys_of(rig, entry))
 
 
-def test_the_shape_goes_with_the_file(blender, room, core, stage, tmp_path):
-    entry = enter(room, core, stage)
+def test_the_shape_goes_with_the_file(blender, stage, tmp_path):
+    entry = enter(stage)
     rig = stage[1]
-    plain = keys_of(room, rig, entry)
+    plain = keys_of(rig, entry)
     entry.action.thunder_shape.jaw = 0.3
     entry.action.thunder_shape.emotion = "FEAR"
-    jaw = curve_of(room, rig, entry, 'pose.bones["jaw"].rotation_euler')
+    jaw = curve_of(rig, entry, 'pose.bones["jaw"].rotation_euler')
     jaw.keyframe_points[30].co[1] += 0.1
     jaw.update()
-    edited = keys_of(room, rig, entry)
+    edited = keys_of(rig, entry)
     path = str(tmp_path / "shaped.blend")
     blender.ops.wm.save_as_mainfile(filepath=path)
     blender.ops.wm.open_mainfile(filepath=path)
     scene = blender.context.scene
-    rig, entry = room("scene.heads.head").find(scene), scene.thunder.takes[0]
-    assert same(edited, keys_of(room, rig, entry))
+    rig, entry = heads_head.find(scene), scene.thunder.takes[0]
+    assert same(edited, keys_of(rig, entry))
     assert entry.action.thunder_shape.jaw == pytest.approx(0.3)
     entry.action.thunder_shape.jaw = 1.0
     blender.ops.thunder.reset_shape()
-    now = keys_of(room, rig, entry)
+    now = keys_of(rig, entry)
     assert sum(not same([a], [b]) for a, b in zip(plain, now)) == 1
 
 
-def test_undo_takes_a_shape_back(blender, room, core, stage):
-    entry = enter(room, core, stage)
+def test_undo_takes_a_shape_back(blender, stage):
+    entry = enter(stage)
     rig = stage[1]
     blender.ops.ed.undo_push(message="before")
-    before = keys_of(room, rig, entry)
+    before = keys_of(rig, entry)
     entry.action.thunder_shape.jaw = 0.2
     blender.ops.ed.undo_push(message="shaped")
-    shaped = keys_of(room, rig, entry)
+    shaped = keys_of(rig, entry)
     assert not same(before, shaped)
     blender.ops.ed.undo()
     scene = blender.context.scene
-    rig, entry = room("scene.heads.head").find(scene), scene.thunder.takes[0]
-    assert same(before, keys_of(room, rig, entry)) and entry.action.thunder_shape.jaw == 1.0
+    rig, entry = heads_head.find(scene), scene.thunder.takes[0]
+    assert same(before, keys_of(rig, entry)) and entry.action.thunder_shape.jaw == 1.0
     entry.action.thunder_shape.jaw = 0.5  # another way from here
     entry.action.thunder_shape.jaw = 1.0
-    assert same(before, keys_of(room, rig, entry))
+    assert same(before, keys_of(rig, entry))
     blender.ops.ed.redo()
 
 
 # ---- emotion
 
 
-def test_an_emotions_strength_is_a_curve_of_the_take(blender, room, core, stage):
+def test_an_emotions_strength_is_a_curve_of_the_take(blender, stage):
     scene, rig = stage
-    shaping = room("scene.takes.shape")
     for seed in (1, 2):
-        enter(room, core, stage, seed=seed)
-    room("scene.animation.display").show(rig, scene.thunder.takes[0])
+        enter(stage, seed=seed)
+    display.show(rig, scene.thunder.takes[0])
     entry = scene.thunder.takes[0]
-    plain = keys_of(room, rig, entry)
+    plain = keys_of(rig, entry)
     entry.action.thunder_shape.emotion = "ANGER"
     blender.ops.thunder.animate_emotion()
-    curve = shaping.strength_curve(rig, entry)
+    curve = shape_module.strength_curve(rig, entry)
     # As an animator keys it: on the property itself.
     for frame, strength in ((1, 0.0), (48, 0.0), (72, 1.0), (97, 1.0)):
         rig.targets[0].thunder_emotion = strength
-        assert rig.targets[0].keyframe_insert(shaping.STRENGTH, frame=frame)
-    curve = shaping.strength_curve(rig, entry)
-    assert len(curve.keyframe_points) == 4 and shaping.is_behind(rig, entry)
+        assert rig.targets[0].keyframe_insert(shape_module.STRENGTH, frame=frame)
+    curve = shape_module.strength_curve(rig, entry)
+    assert len(curve.keyframe_points) == 4 and shape_module.is_behind(rig, entry)
     blender.ops.thunder.apply_shape()
-    assert not shaping.is_behind(rig, entry)
+    assert not shape_module.is_behind(rig, entry)
     brow = next(i for i, t in enumerate(rig.driver.tracks) if "browDownLeft" in t.path)
-    now = keys_of(room, rig, entry)
+    now = keys_of(rig, entry)
     added = now[brow]["co"][:, 1] - plain[brow]["co"][:, 1]
     assert np.abs(added[:47]).max() < 1e-6 and added[75:].min() > 0.5
     # The other take has neither the emotion nor its curve; the curve comes back with its take.
-    room("scene.animation.display").show(rig, scene.thunder.takes[1])
-    assert shaping.strength_curve(rig, scene.thunder.takes[1]) is None
-    room("scene.animation.display").show(rig, scene.thunder.takes[0])
-    assert len(shaping.strength_curve(rig, scene.thunder.takes[0]).keyframe_points) == 4
+    display.show(rig, scene.thunder.takes[1])
+    assert shape_module.strength_curve(rig, scene.thunder.takes[1]) is None
+    display.show(rig, scene.thunder.takes[0])
+    assert len(shape_module.strength_curve(rig, scene.thunder.takes[0]).keyframe_points) == 4
     entry.action.thunder_shape.emotion = "NONE"
-    assert same(plain, keys_of(room, rig, entry))
-    assert len(shaping.strength_curve(rig, entry).keyframe_points) == 4  # it survives, for another emotion
+    assert same(plain, keys_of(rig, entry))
+    assert len(shape_module.strength_curve(rig, entry).keyframe_points) == 4  # it survives, for another emotion
     entry.action.thunder_shape.emotion = "ANGER"
     blender.ops.thunder.still_emotion()
-    assert shaping.strength_curve(rig, entry) is None
-    now = keys_of(room, rig, entry)
+    assert shape_module.strength_curve(rig, entry) is None
+    now = keys_of(rig, entry)
     assert (now[brow]["co"][:, 1] - plain[brow]["co"][:, 1]).min() > 0.2
 
 
@@ -252,48 +256,48 @@ def frame_of(scene, frame):
 
 
 @pytest.mark.parametrize("shape", [{}, {"jaw": 1.6, "mouth": 1.4}, {"jaw": 0.5, "offset": 3.0}], ids=str)
-def test_a_closure_is_added_and_taken_away_at_a_frame(blender, room, core, stage, shape):
+def test_a_closure_is_added_and_taken_away_at_a_frame(blender, stage, shape):
     scene, rig = stage
-    entry = enter(room, core, stage, closed=(1.5,))
-    before = keys_of(room, rig, entry)
+    entry = enter(stage, closed=(1.5,))
+    before = keys_of(rig, entry)
     for name, value in shape.items():
         setattr(entry.action.thunder_shape, name, value)
     frame = 62
-    assert gap_on_the_mesh(blender, scene, rig, core, frame) > 2
+    assert gap_on_the_mesh(blender, scene, rig, frame) > 2
     assert blender.ops.thunder.add_closure() == {"FINISHED"}
-    assert gap_on_the_mesh(blender, scene, rig, core, frame) <= 0.3
+    assert gap_on_the_mesh(blender, scene, rig, frame) <= 0.3
     entry.action.thunder_shape.jaw = 2.0
-    assert gap_on_the_mesh(blender, scene, rig, core, frame) <= 0.3  # it is of the take: no slider opens it
+    assert gap_on_the_mesh(blender, scene, rig, frame) <= 0.3  # it is of the take: no slider opens it
     entry.action.thunder_shape.jaw = shape.get("jaw", 1.0)
     assert blender.ops.thunder.remove_closure() == {"FINISHED"}
-    assert gap_on_the_mesh(blender, scene, rig, core, frame) > 1.0
+    assert gap_on_the_mesh(blender, scene, rig, frame) > 1.0
     blender.ops.thunder.reset_shape() if shape else None
-    after = keys_of(room, rig, entry)
+    after = keys_of(rig, entry)
     far = np.abs(before[0]["co"][:, 0] + shape.get("offset", 0) - frame) > 16
     for a, b in zip(before, after):
         if len(a["co"]) == len(b["co"]) == len(far):
             assert (a["co"][far] == b["co"][far]).all()
 
 
-def test_where_there_is_nothing_to_open_it_says_so(blender, room, core, stage):
+def test_where_there_is_nothing_to_open_it_says_so(blender, stage):
     scene, rig = stage
-    entry = enter(room, core, stage, closed=())
-    before = keys_of(room, rig, entry)
+    entry = enter(stage, closed=())
+    before = keys_of(rig, entry)
     scene.frame_set(50)
     with pytest.raises(RuntimeError, match="do not close"):
         blender.ops.thunder.remove_closure()
     scene.frame_set(300)
     with pytest.raises(RuntimeError, match="outside the take"):
         blender.ops.thunder.add_closure()
-    assert same(before, keys_of(room, rig, entry))
+    assert same(before, keys_of(rig, entry))
 
 
 # ---- speed
 
 
-def test_a_minute_follows_a_slider_in_a_tenth_of_a_second(blender, room, core, stage):
+def test_a_minute_follows_a_slider_in_a_tenth_of_a_second(blender, stage):
     scene, rig = stage
-    entry = enter(room, core, stage, seconds=60.0, closed=np.arange(1, 58, 0.8))
+    entry = enter(stage, seconds=60.0, closed=np.arange(1, 58, 0.8))
     shape, took = entry.action.thunder_shape, []
     shape.jaw = 1.1
     for amount in (1.2, 1.3, 1.4, 1.5, 1.6):
@@ -304,25 +308,25 @@ def test_a_minute_follows_a_slider_in_a_tenth_of_a_second(blender, room, core, s
 
 
 @pytest.mark.parametrize("frames", [12.0, -3.0, 7.4])
-def test_a_shaped_take_that_moves_with_its_sound_is_still_shaped(blender, room, core, stage, frames):
+def test_a_shaped_take_that_moves_with_its_sound_is_still_shaped(blender, stage, frames):
     """As Re-sync moves it: its keys, and before them what the sliders need."""
     scene, rig = stage
-    entry = enter(room, core, stage)
-    plain = keys_of(room, rig, entry)
+    entry = enter(stage)
+    plain = keys_of(rig, entry)
     entry.action.thunder_shape.jaw = 0.4
-    curve = curve_of(room, rig, entry, 'key_blocks["browInnerUp"].value')
+    curve = curve_of(rig, entry, 'key_blocks["browInnerUp"].value')
     curve.keyframe_points[30].co[1] = 0.9
     curve.update()
-    for action in room("scene.animation.display").actions_of(entry):
-        room("scene.takes.shape").shift(action, frames)
-        room("scene.host.compat").shift(action, frames)
+    for action in display.actions_of(entry):
+        shape_module.shift(action, frames)
+        compat.shift(action, frames)
     entry.first, entry.last = round(entry.first + frames), round(entry.last + frames)
-    moved = keys_of(room, rig, entry)
+    moved = keys_of(rig, entry)
     entry.action.thunder_shape.jaw = 1.5
     entry.action.thunder_shape.jaw = 0.4
-    assert all(np.abs(a["co"] - b["co"]).max() < 1e-5 for a, b in zip(moved, keys_of(room, rig, entry)))
+    assert all(np.abs(a["co"] - b["co"]).max() < 1e-5 for a, b in zip(moved, keys_of(rig, entry)))
     blender.ops.thunder.reset_shape()
-    for track, a, b in zip(rig.driver.tracks, plain, keys_of(room, rig, entry)):
+    for track, a, b in zip(rig.driver.tracks, plain, keys_of(rig, entry)):
         off = np.abs(a["co"] + np.array([frames, 0], np.float32) - b["co"])
         if "browInnerUp" in track.path:
             assert off[30, 1] > 0.1 and np.delete(off, 30, axis=0).max() < 1e-4  # the edit is there
@@ -330,15 +334,15 @@ def test_a_shaped_take_that_moves_with_its_sound_is_still_shaped(blender, room, 
             assert off.max() < 1e-4, track.path
 
 
-def test_a_copy_of_a_shaped_take_has_sliders_of_its_own(blender, room, core, stage):
+def test_a_copy_of_a_shaped_take_has_sliders_of_its_own(blender, stage):
     scene, rig = stage
-    entry = enter(room, core, stage)
+    entry = enter(stage)
     entry.action.thunder_shape.jaw = 0.5
-    shaped = keys_of(room, rig, entry)
+    shaped = keys_of(rig, entry)
     assert blender.ops.thunder.duplicate_take() == {"FINISHED"}
     copy = next(each for each in scene.thunder.takes if each.kind == "DUPLICATED")
     first = next(each for each in scene.thunder.takes if each.kind == "SAMPLED")
     copy.action.thunder_shape.jaw = 2.0
-    assert same(shaped, keys_of(room, rig, first)) and not same(shaped, keys_of(room, rig, copy))
+    assert same(shaped, keys_of(rig, first)) and not same(shaped, keys_of(rig, copy))
     copy.action.thunder_shape.jaw = 0.5
-    assert same(shaped, keys_of(room, rig, copy))
+    assert same(shaped, keys_of(rig, copy))

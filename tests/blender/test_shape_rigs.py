@@ -8,107 +8,108 @@ import pytest
 from made_flame import made_flame
 from speaking import enter, keys_of, opening_of, same, tracks
 from test_character import grid_mesh, own_channels
+from thunder.scene.heads import head
+from thunder.scene.takes import keep as keep_module, provenance, track_values
+from thunder.thunder_core import progress
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def own_character(blender, room, core, folder):
+def own_character(blender, folder):
     """A face of shape keys with ARKit's names that stop at 1, as most do; the jaw and the eyes are keys too."""
-    hero = grid_mesh(blender, "Hero", [name for name in own_channels(room, core) if not name.startswith("tongue")])
+    hero = grid_mesh(blender, "Hero", [name for name in own_channels() if not name.startswith("tongue")])
     for block in hero.data.shape_keys.key_blocks:
         block.slider_min, block.slider_max = 0.0, 1.0
 
 
-def flame_head(blender, room, core, folder):
+def flame_head(blender, folder):
     with np.load(ROOT / "weights" / "head.npz") as asset:
         made_flame({name: asset[name] for name in asset.files}, seed=11, own=0.0004).write(folder / "flame.npz")
     blender.ops.thunder.add_flame_head(filepath=str(folder / "flame.npz"))
 
 
 @pytest.fixture(params=[own_character, pytest.param(flame_head, marks=pytest.mark.slow)], ids=["own", "flame"])
-def stage(request, blender, room, core, tmp_path):
-    request.param(blender, room, core, tmp_path)
+def stage(request, blender, tmp_path):
+    request.param(blender, tmp_path)
     scene = blender.context.scene
     scene.render.fps = 24
-    return scene, room("scene.heads.head").find(scene)
+    return scene, head.find(scene)
 
 
-def closed_and_open(room, core, rig, entry):
+def closed_and_open(rig, entry):
     frames = np.arange(entry.first, entry.last + 1)
-    gap = opening_of(room, core, rig, entry, frames)
+    gap = opening_of(rig, entry, frames)
     return gap, gap <= 0.3
 
 
-def test_sliders_restore_every_key_and_open_no_lips(blender, room, core, stage):
+def test_sliders_restore_every_key_and_open_no_lips(blender, stage):
     scene, rig = stage
-    entry = enter(room, core, stage, seconds=3.0, closed=(0.8, 1.5, 2.2))
-    before = keys_of(room, rig, entry)
-    gap, closed = closed_and_open(room, core, rig, entry)
+    entry = enter(stage, seconds=3.0, closed=(0.8, 1.5, 2.2))
+    before = keys_of(rig, entry)
+    gap, closed = closed_and_open(rig, entry)
     assert closed.sum() > 5 and gap.max() > 8
     shape = entry.action.thunder_shape
     for values in ({"jaw": 1.8}, {"jaw": 0.4, "mouth": 1.6, "emotion": "DISGUST"}):
         for name, value in values.items():
             setattr(shape, name, value)
-        now, _ = closed_and_open(room, core, rig, entry)
+        now, _ = closed_and_open(rig, entry)
         assert now[closed].max() <= 0.35, values
         assert np.abs(now - gap).max() > 1
     blender.ops.thunder.reset_shape()
-    assert same(before, keys_of(room, rig, entry))
+    assert same(before, keys_of(rig, entry))
 
 
-def test_keys_of_a_character_stay_within_its_sliders_at_closures(blender, room, core, stage):
+def test_keys_of_a_character_stay_within_its_sliders_at_closures(blender, stage):
     scene, rig = stage
     if rig.mesh.name != "Hero":
         pytest.skip("FLAME's own directions have no ends that a face has")
-    entry = enter(room, core, stage, seconds=3.0, closed=(0.8, 1.5, 2.2))
-    _, closed = closed_and_open(room, core, rig, entry)
+    entry = enter(stage, seconds=3.0, closed=(0.8, 1.5, 2.2))
+    _, closed = closed_and_open(rig, entry)
     entry.action.thunder_shape.jaw = 2.0
-    close = keys_of(room, rig, entry)[tracks(rig, "mouthClose")[0]]["co"][entry.lead_in:, 1]
+    close = keys_of(rig, entry)[tracks(rig, "mouthClose")[0]]["co"][entry.lead_in:, 1]
     assert close[:len(closed)][closed].max() <= 1.0 + 1e-5  # a slider that stops at 1 would leave the lips open
 
 
-def test_closures_by_hand(blender, room, core, stage):
+def test_closures_by_hand(blender, stage):
     scene, rig = stage
-    entry = enter(room, core, stage, seconds=3.0, closed=())
-    gap, _ = closed_and_open(room, core, rig, entry)
+    entry = enter(stage, seconds=3.0, closed=())
+    gap, _ = closed_and_open(rig, entry)
     frame = int(np.argmax(gap[15:55])) + 15 + entry.first
     scene.frame_set(frame)
     assert blender.ops.thunder.add_closure() == {"FINISHED"}
-    assert closed_and_open(room, core, rig, entry)[0][frame - entry.first] <= 0.3
+    assert closed_and_open(rig, entry)[0][frame - entry.first] <= 0.3
     assert blender.ops.thunder.remove_closure() == {"FINISHED"}
-    assert closed_and_open(room, core, rig, entry)[0][frame - entry.first] > 1.0
+    assert closed_and_open(rig, entry)[0][frame - entry.first] > 1.0
 
 
-def test_parts_are_mixed(blender, room, core, stage):
+def test_parts_are_mixed(blender, stage):
     scene, rig = stage
     for seed in (0, 1):
-        enter(room, core, stage, seconds=3.0, seed=seed, closed=(0.8, 1.5, 2.2))
+        enter(stage, seconds=3.0, seed=seed, closed=(0.8, 1.5, 2.2))
     entries = scene.thunder.takes
     for part, index in (("mouth", 0), ("upper_face", 1), ("eyes", 1), ("head", 1)):
         blender.ops.thunder.choose_part(part=part, take=entries[index].action.name)
     assert blender.ops.thunder.mix_takes() == {"FINISHED"}
-    numbers = room("scene.takes.track_values")
     told = []
     for entry in scene.thunder.takes:
-        values = numbers.values(rig, numbers.curves(rig, entry), np.arange(1, 73))
-        told.append(room("thunder_core.progress").result(numbers.motion(rig, values, 24.0)))
-    names = room("scene.heads.head").channel_names()
+        values = track_values.values(rig, track_values.curves(rig, entry), np.arange(1, 73))
+        told.append(progress.result(track_values.motion(rig, values, 24.0)))
+    names = head.channel_names()
     for name, index, loose in (("browInnerUp", 1, 0.08), ("mouthSmileLeft", 0, 0.08)):
         column = names.index(name)
         assert np.abs(told[2].expression[:, column] - told[index].expression[:, column]).max() < loose, name
         assert np.abs(told[2].expression[:, column] - told[1 - index].expression[:, column]).max() > loose, name
-    gap, closed = closed_and_open(room, core, rig, scene.thunder.takes[0])
-    assert closed_and_open(room, core, rig, scene.thunder.takes[2])[0][closed].max() <= 0.35
+    gap, closed = closed_and_open(rig, scene.thunder.takes[0])
+    assert closed_and_open(rig, scene.thunder.takes[2])[0][closed].max() <= 0.35
 
 
-def test_a_part_is_kept(blender, room, core, stage):
+def test_a_part_is_kept(blender, stage):
     scene, rig = stage
-    entry = enter(room, core, stage, seconds=2.0, closed=(0.8,))
+    entry = enter(stage, seconds=2.0, closed=(0.8,))
     scene.thunder_keep.upper_face = True
-    keeping = room("scene.takes.keep")
-    frames = room("scene.takes.provenance").load(entry.action).motion.frames
-    keep = keeping.kept(scene, rig, entry, frames)
-    columns = keeping.part_columns()["upper_face"]
+    frames = provenance.load(entry.action).motion.frames
+    keep = keep_module.kept(scene, rig, entry, frames)
+    columns = keep_module.part_columns()["upper_face"]
     assert keep.mask[:, columns].all() and not keep.mask[:, ~columns].any()
     if rig.mesh.name == "Hero":
         assert keep.keys[:, tracks(rig, "browInnerUp")].all() and not keep.keys[:, tracks(rig, "mouthSmileLeft")].any()

@@ -6,55 +6,58 @@ import time
 import numpy as np
 import pytest
 from performances import key, performance
+from thunder.scene.animation import display, timing
+from thunder.scene.host import compat
+from thunder.scene.takes import provenance, take_list
+from thunder.thunder_core import progress
+from thunder.thunder_core.face import mouth
 from timing import keeps
 
 PARTS = ("expression", "jaw", "head", "eyes")
 
 
-def enter(room, core, stage, start=1.0, **how):
+def enter(stage, start=1.0, **how):
     scene, rig = stage
-    made = performance(room, core, **how)
-    clock = room("scene.animation.timing").Clock.of(scene, start)
-    return made, room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock, "line"), made, "voice", clock)
+    made = performance(**how)
+    clock = timing.Clock.of(scene, start)
+    return made, take_list.add_to_list(scene, rig, key(rig, made, clock, "line"), made, "voice", clock)
 
 
 def same(a, b, tolerance=0.0):
     return all(np.abs(getattr(a, part) - getattr(b, part)).max() <= tolerance for part in PARTS)
 
 
-def test_a_take_gives_back_what_was_sampled(blender, room, core, stage):
-    made, entry = enter(room, core, stage, start=3.25)
-    loaded = room("scene.takes.provenance").load(entry.action)
+def test_a_take_gives_back_what_was_sampled(blender, stage):
+    made, entry = enter(stage, start=3.25)
+    loaded = provenance.load(entry.action)
     assert same(loaded.motion, made.motion) and loaded.channels == made.channels and loaded.motion.fps == 25
     assert (loaded.opening == made.opening).all() and (loaded.width == made.width).all() and loaded.drift is None
     assert (loaded.seed, loaded.score, loaded.provenance) == (made.seed, made.score, made.provenance)
-    assert room("scene.takes.provenance").clock_of(entry.action) == room("scene.animation.timing").Clock(3.25, 24.0)
+    assert provenance.clock_of(entry.action) == timing.Clock(3.25, 24.0)
     assert entry.kind == "SAMPLED" and abs(entry.made - time.time()) < 60 and not entry.edited
 
 
-def test_what_a_take_was_made_from_survives_saving_and_appending(blender, room, core, stage, tmp_path):
-    made, entry = enter(room, core, stage)
-    room("scene.takes.provenance").keep_drift(entry.action, np.linspace(0, 100, 75))
+def test_what_a_take_was_made_from_survives_saving_and_appending(blender, stage, tmp_path):
+    made, entry = enter(stage)
+    provenance.keep_drift(entry.action, np.linspace(0, 100, 75))
     name, path = entry.action.name, str(tmp_path / "line.blend")
     blender.ops.wm.save_as_mainfile(filepath=path)
     blender.ops.wm.open_mainfile(filepath=path)
-    sources = room("scene.takes.provenance")
-    assert same(sources.load(blender.data.actions[name]).motion, made.motion)
+    assert same(provenance.load(blender.data.actions[name]).motion, made.motion)
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     with blender.data.libraries.load(path) as (there, here):
         here.actions = [name]
-    loaded = sources.load(blender.data.actions[name])
+    loaded = provenance.load(blender.data.actions[name])
     assert same(loaded.motion, made.motion)
     assert loaded.drift == pytest.approx(np.linspace(0, 100, 75), abs=1e-4)
 
 
-def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, room, core, stage):
+def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, stage):
     scene, rig = stage
-    made, entry = enter(room, core, stage, start=5.0, closed_at=())
-    sources, compat, showing = room("scene.takes.provenance"), room("scene.host.compat"), room("scene.animation.display")
-    unedited = room("thunder_core.progress").result(sources.read(rig, entry))
+    made, entry = enter(stage, start=5.0, closed_at=())
+    unedited = progress.result(provenance.read(rig, entry))
     assert same(unedited.motion, made.motion)
-    action, slot = showing.part_of(showing.actions_of(entry), rig, 1)
+    action, slot = display.part_of(display.actions_of(entry), rig, 1)
     brow = next(c for c in compat.curves_of(action, slot) if "browInnerUp" in c.data_path)
     values = np.empty(2 * len(brow.keyframe_points), np.float32)
     brow.keyframe_points.foreach_get("co", values)
@@ -63,32 +66,30 @@ def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, room,
     brow.update()
     assert entry.edited
     pieces = []
-    now = core("progress").result(core("progress").mapped(sources.read(rig, entry), pieces.append))
+    now = progress.result(progress.mapped(provenance.read(rig, entry), pieces.append))
     column = made.channels.index("browInnerUp")
     assert now.motion.expression[:, column] == pytest.approx(0.125, abs=1e-5)
     others = [i for i in range(len(made.channels)) if i != column]
     assert np.abs(now.motion.expression - made.motion.expression)[2:-2, others].max() < 5e-3
     assert now.motion.frames == made.motion.frames and now.drift is None
-    assert now.opening == pytest.approx(core("face.mouth").opening_mm(now.motion))
+    assert now.opening == pytest.approx(mouth.opening_mm(now.motion))
     assert len(pieces) > 40 and scene.thunder.active_take == -1  # in pieces; the head was left alone
 
 
-def test_a_take_without_a_source_is_read_from_its_keys(blender, room, core, stage):
+def test_a_take_without_a_source_is_read_from_its_keys(blender, stage):
     scene, rig = stage
-    made, entry = enter(room, core, stage, start=5.0, closed_at=())
-    sources = room("scene.takes.provenance")
-    sources.forget(entry.action)
-    assert sources.load(entry.action) is None and sources.clock_of(entry.action) is None
-    read = room("thunder_core.progress").result(sources.read(rig, entry))
+    made, entry = enter(stage, start=5.0, closed_at=())
+    provenance.forget(entry.action)
+    assert provenance.load(entry.action) is None and provenance.clock_of(entry.action) is None
+    read = progress.result(provenance.read(rig, entry))
     assert abs(read.motion.frames - made.motion.frames) <= 1
     inside = slice(2, made.motion.frames - 2)
     assert np.abs(read.motion.expression[inside] - made.motion.expression[inside]).max() < 5e-3
 
 
-def test_the_source_of_a_minute_costs_milliseconds(blender, room, core, stage):
-    made, entry = enter(room, core, stage, seconds=60.0)
-    sources = room("scene.takes.provenance")
-    clock = sources.clock_of(entry.action)
+def test_the_source_of_a_minute_costs_milliseconds(blender, stage):
+    made, entry = enter(stage, seconds=60.0)
+    clock = provenance.clock_of(entry.action)
 
     def least(deed):
         return min(_timed(deed) for _ in range(5))
@@ -98,5 +99,5 @@ def test_the_source_of_a_minute_costs_milliseconds(blender, room, core, stage):
         deed()
         return time.perf_counter() - began
 
-    keeps(0.02, least(lambda: sources.store(entry.action, made, clock)), "storing the source of a minute")
-    keeps(0.02, least(lambda: sources.load(entry.action)), "loading the source of a minute")
+    keeps(0.02, least(lambda: provenance.store(entry.action, made, clock)), "storing the source of a minute")
+    keeps(0.02, least(lambda: provenance.load(entry.action)), "loading the source of a minute")

@@ -4,6 +4,9 @@
 from types import SimpleNamespace
 
 import pytest
+from thunder.operators import slices as slices_module
+from thunder.scene.host import jobs
+from thunder.thunder_core import errors
 
 TICK, ESC = SimpleNamespace(type="TIMER", value="NOTHING"), SimpleNamespace(type="ESC", value="PRESS")
 
@@ -18,28 +21,27 @@ def window():
 
 
 @pytest.fixture
-def begin(blender, room, monkeypatch):
+def begin(blender, monkeypatch):
     """Begins work of the given steps; gives the operator that advances it, a step a tick, each shown."""
-    monkeypatch.setattr(room("operators.slices"), "SHOW_SECONDS", 0.0)
-    work = room("scene.host.jobs")
+    monkeypatch.setattr(slices_module, "SHOW_SECONDS", 0.0)
 
-    class Operator(room("operators.slices").SlicedWork):
+    class Operator(slices_module.SlicedWork):
         timer, bl_label = object(), "Generate Takes"
 
         def report(self, kind, text):
             self.said = (kind, text)
 
     def started(steps):
-        running = work.begin("Generating takes", (step for step in steps))
+        running = jobs.begin("Generating takes", (step for step in steps))
         monkeypatch.setattr(running, "advance", lambda: type(running).advance(running, 0.0))
         return Operator()
 
     yield started
-    work.end()
+    jobs.end()
 
 
-def test_it_says_what_is_done_and_how_far_it_is(room, window, begin):
-    step = room("scene.host.jobs").Step
+def test_it_says_what_is_done_and_how_far_it_is(window, begin):
+    step = jobs.Step
     operator = begin([step(0.25, "Sampling 8 takes"), step(0.25, "Sampling 8 takes"), step(0.5, "4 of 8 takes sampled")])
     for _ in range(3):
         assert operator.modal(window, TICK) == {"PASS_THROUGH"}
@@ -47,11 +49,10 @@ def test_it_says_what_is_done_and_how_far_it_is(room, window, begin):
                             "Generating takes: 4 of 8 takes sampled (50%) · Esc cancels"]
 
 
-def test_it_says_how_long_it_will_take_as_soon_as_that_is_known(room, window, begin, monkeypatch):
-    work = room("scene.host.jobs")
+def test_it_says_how_long_it_will_take_as_soon_as_that_is_known(window, begin, monkeypatch):
     left = iter([None, 12.0, 150.0])
-    monkeypatch.setattr(work.Pace, "seconds_left", lambda self, fraction: next(left))
-    operator = begin([work.Step(part, "Sampling 8 takes") for part in (0.1, 0.2, 0.3)])
+    monkeypatch.setattr(jobs.Pace, "seconds_left", lambda self, fraction: next(left))
+    operator = begin([jobs.Step(part, "Sampling 8 takes") for part in (0.1, 0.2, 0.3)])
     for _ in range(3):
         operator.modal(window, TICK)
     assert window.texts == ["Generating takes: Sampling 8 takes (10%) · Esc cancels",
@@ -62,11 +63,11 @@ def test_it_says_how_long_it_will_take_as_soon_as_that_is_known(room, window, be
 @pytest.mark.parametrize("how, result, said", [
     ("done", {"FINISHED"}, None), ("cancelled", {"CANCELLED"}, ({"INFO"}, "Generating takes was cancelled")),
     ("failed", {"CANCELLED"}, ({"ERROR"}, "The engine was ended: try again"))])
-def test_it_is_blenders_own_again_when_the_work_is_over(room, core, window, begin, how, result, said):
+def test_it_is_blenders_own_again_when_the_work_is_over(window, begin, how, result, said):
     def steps():
-        yield room("scene.host.jobs").Step(0.5, "Sampling 8 takes")
+        yield jobs.Step(0.5, "Sampling 8 takes")
         if how == "failed":
-            raise core("errors").WorkerDied("The engine was ended: try again", "log")
+            raise errors.WorkerDied("The engine was ended: try again", "log")
 
     operator = begin(steps())
     operator.modal(window, TICK)
@@ -74,39 +75,37 @@ def test_it_is_blenders_own_again_when_the_work_is_over(room, core, window, begi
         operator.modal(window, ESC)
     assert window.texts[-1] is not None
     assert operator.modal(window, TICK) == result
-    assert window.texts[-1] is None and room("scene.host.jobs").running is None
+    assert window.texts[-1] is None and jobs.running is None
     assert getattr(operator, "said", None) == said
 
 
-def test_numbers_alone_are_drawn_a_few_times_a_second(room, window, begin, monkeypatch):
+def test_numbers_alone_are_drawn_a_few_times_a_second(window, begin, monkeypatch):
     """Each text redraws the window: of a commit's hundred fractions that took longer than the commit."""
-    slices, work = room("operators.slices"), room("scene.host.jobs")
-    monkeypatch.setattr(slices, "SHOW_SECONDS", 0.25)
+    monkeypatch.setattr(slices_module, "SHOW_SECONDS", 0.25)
     clock = [0.0]
-    monkeypatch.setattr(slices.time, "monotonic", lambda: clock[0])
-    operator = begin([*(work.Step(number / 40, "Finding poses", busy=True) for number in range(40)),
-                      work.Step(1.0, "Writing keys", busy=True)])
+    monkeypatch.setattr(slices_module.time, "monotonic", lambda: clock[0])
+    operator = begin([*(jobs.Step(number / 40, "Finding poses", busy=True) for number in range(40)),
+                      jobs.Step(1.0, "Writing keys", busy=True)])
     operator.timer = None
     for _ in range(41):
         operator.modal(window, TICK)
-        clock[0] += slices.TICK_SECONDS
+        clock[0] += slices_module.TICK_SECONDS
     assert len(window.texts) <= 41 * 0.05 / 0.25 + 2
     assert window.texts[-1].startswith("Generating takes: Writing keys")  # what is new in words comes at once
 
 
-def test_a_slice_of_busy_work_uses_the_time_that_the_window_may_be_held(room, monkeypatch):
+def test_a_slice_of_busy_work_uses_the_time_that_the_window_may_be_held(monkeypatch):
     """Short steps fill 40 ms; after a step of 30 ms they no longer do, or another such step would make it 70."""
-    work = room("scene.host.jobs")
     clock = [0.0]
-    monkeypatch.setattr(work.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: clock[0])
 
     def steps(lengths, busy):
         for length in lengths:
             clock[0] += length
-            yield work.Step(0.5, f"{clock[0]}", busy)
+            yield jobs.Step(0.5, f"{clock[0]}", busy)
 
     def slices(lengths, busy=True):
-        running, held = work.Job("Committing", steps(lengths, busy)), []
+        running, held = jobs.Job("Committing", steps(lengths, busy)), []
         over = False
         while not over:
             began = clock[0]

@@ -7,17 +7,23 @@ import os
 import numpy as np
 import pytest
 from performances import clicks, key, performance, read_wav, write_wav
+from thunder.scene.animation import display
+from thunder.scene.heads import head
+from thunder.scene.host import compat as compat_module
+from thunder.scene.review import listening
+from thunder.scene.takes import dialogue, take_list
+from thunder.scene.voice import fingerprint, mixdown_fallback, strip as strip_module, voice_cache
+from thunder.thunder_core import errors
 
 RATES = [(24, 1.0), (25, 1.0), (30, 1.001), (60, 1.0)]
 
 
 @pytest.fixture
-def sequencer(blender, room):
+def sequencer(blender):
     """(scene, compat, strip module), for Blenders that have sound."""
-    strip = room("scene.voice.strip")
-    if not strip.has_audio():
+    if not strip_module.has_audio():
         pytest.skip("this bpy wheel was built without sound")
-    return blender.context.scene, room("scene.host.compat"), strip
+    return blender.context.scene, compat_module, strip_module
 
 
 def place(sequencer, path, start=1, channel=1):
@@ -44,7 +50,7 @@ def onsets(samples, rate):
 
 @pytest.mark.parametrize("fps, base", RATES)
 @pytest.mark.parametrize("rate", [16000, 48000])
-def test_a_trimmed_offset_strip_and_its_keys_land_on_the_same_frame(blender, room, core, sequencer, tmp_path, fps,
+def test_a_trimmed_offset_strip_and_its_keys_land_on_the_same_frame(blender, sequencer, tmp_path, fps,
                                                                     base, rate):
     scene, compat, strip = sequencer
     scene.render.fps, scene.render.fps_base = fps, base
@@ -61,10 +67,10 @@ def test_a_trimmed_offset_strip_and_its_keys_land_on_the_same_frame(blender, roo
     assert np.abs(frames - expected).max() < 0.05
     # Lips that close where the clicks are heard close on the scene frame nearest to them.
     blender.ops.thunder.add_head()
-    rig, takes = room("scene.heads.head").find(scene), room("scene.takes.take_list")
+    rig = head.find(scene)
     seconds = len(samples) / rate
-    made = performance(room, core, seconds=seconds, closed_at=heard)
-    room("scene.animation.display").show(rig, takes.add_to_list(scene, rig, key(room, rig, made, voice.clock, "t"), made, "v", voice.clock))
+    made = performance(seconds=seconds, closed_at=heard)
+    display.show(rig, take_list.add_to_list(scene, rig, key(rig, made, voice.clock, "t"), made, "v", voice.clock))
     for exact, time in zip(expected, heard):
         angles = {}
         for frame in range(int(exact) - 3, int(exact) + 5):
@@ -101,7 +107,7 @@ def test_the_whole_scene_sounds_the_same_there(blender, sequencer, tmp_path, rat
         assert max(alike) > 0.9  # Blender starts a piece up to two samples (40 µs) early or late
 
 
-def test_the_plain_mix_is_what_blender_mixes(blender, room, sequencer, tmp_path):
+def test_the_plain_mix_is_what_blender_mixes(blender, sequencer, tmp_path):
     """The way round for Blenders that mix down once only: the same sound, to Blender's own rounding."""
     scene, compat, strip = sequencer
     scene.render.fps, scene.render.fps_base = 24, 1.001
@@ -119,7 +125,7 @@ def test_the_plain_mix_is_what_blender_mixes(blender, room, sequencer, tmp_path)
         voice = strip.of_strip(scene, line)
         mix, rate = mixed(sequencer, voice, tmp_path)
         first, last = compat.strip_span(line)
-        plan = room("scene.voice.mixdown_fallback").plan_of(scene, line, first, last, voice.clock.fps)
+        plan = mixdown_fallback.plan_of(scene, line, first, last, voice.clock.fps)
         with plan.open(str(tmp_path)) as source:
             plain, plain_rate = np.concatenate(list(plan.blocks(source))).mean(axis=1), source.rate
         count = min(len(mix), len(plain)) - 32
@@ -201,20 +207,20 @@ def test_a_packed_sound_needs_no_file(blender, sequencer, tmp_path):
     assert onsets(samples, rate) == pytest.approx([0.5], abs=0.01)
 
 
-def test_no_room_for_the_sound_is_said_and_leaves_nothing(blender, sequencer, core, tmp_path):
+def test_no_room_for_the_sound_is_said_and_leaves_nothing(blender, sequencer, tmp_path):
     scene, _, strip = sequencer
     voice = strip.of_strip(scene, place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0)))
-    with pytest.raises(core("errors").ThunderError, match="could not be mixed down|No space"):
+    with pytest.raises(errors.ThunderError, match="could not be mixed down|No space"):
         for _ in mixdown().mix_down(voice, str(tmp_path / "nowhere" / "mixed.wav")):
             pass
     assert len(blender.data.scenes) == 1
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(blender, sequencer, core, tmp_path, small_disk):
+def test_a_full_disk_is_said_and_leaves_nothing(blender, sequencer, tmp_path, small_disk):
     tiny = small_disk(64)
     scene, _, strip = sequencer
     voice = strip.of_strip(scene, place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 20.0)))
-    with pytest.raises(core("errors").NoSpace, match="No space is left"):
+    with pytest.raises(errors.NoSpace, match="No space is left"):
         for _ in mixdown().mix_down(voice, str(tiny / "mixed.wav")):
             pass
     assert len(blender.data.scenes) == 1 and os.listdir(tiny) == []
@@ -241,61 +247,61 @@ def remove(line, scene, tmp_path):
     (mute, "is muted"), (mute_channel, "channel of the strip .* is muted"), (lose_file, "is missing"),
     (remove, "no sound strip"),
 ])
-def test_a_voice_that_is_not_heard_is_said(blender, sequencer, core, tmp_path, spoil, said):
+def test_a_voice_that_is_not_heard_is_said(blender, sequencer, tmp_path, spoil, said):
     scene, _, strip = sequencer
     line = place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0))
     assert strip.find(blender.context).name == "line"
     spoil(line, scene, tmp_path)
-    with pytest.raises(core("errors").BadSound, match=said):
+    with pytest.raises(errors.BadSound, match=said):
         strip.find(blender.context)
 
 
-def test_a_chosen_strip_that_is_gone_is_said(blender, sequencer, core, tmp_path):
+def test_a_chosen_strip_that_is_gone_is_said(blender, sequencer, tmp_path):
     scene, _, strip = sequencer
     place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0))
     scene.thunder.strip = "another"
-    with pytest.raises(core("errors").BadSound, match="no longer in the sequencer"):
+    with pytest.raises(errors.BadSound, match="no longer in the sequencer"):
         strip.find(blender.context)
 
 
-def test_of_several_strips_the_active_one_is_meant(blender, sequencer, core, tmp_path):
+def test_of_several_strips_the_active_one_is_meant(blender, sequencer, tmp_path):
     scene, _, strip = sequencer
     place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0), channel=1)
     other = place(sequencer, clicks(tmp_path / "b.wav", (0.5,), 2.0), channel=2)
     scene.sequence_editor.active_strip = None
-    with pytest.raises(core("errors").BadSound, match="several sound strips"):
+    with pytest.raises(errors.BadSound, match="several sound strips"):
         strip.find(blender.context)
     scene.sequence_editor.active_strip = other
     assert strip.find(blender.context).strip == other.name
 
 
-def test_a_sound_file_is_a_voice_from_the_first_frame(blender, room, core, tmp_path):
-    strip, scene = room("scene.voice.strip"), blender.context.scene
+def test_a_sound_file_is_a_voice_from_the_first_frame(blender, tmp_path):
+    scene = blender.context.scene
     scene.frame_start = 5
     scene.thunder.source = "FILE"
-    with pytest.raises(core("errors").BadSound, match="No sound file is chosen"):
-        strip.find(blender.context)
+    with pytest.raises(errors.BadSound, match="No sound file is chosen"):
+        strip_module.find(blender.context)
     scene.thunder.sound_file = str(tmp_path / "none.wav")
-    with pytest.raises(core("errors").BadSound, match="There is no file"):
-        strip.find(blender.context)
+    with pytest.raises(errors.BadSound, match="There is no file"):
+        strip_module.find(blender.context)
     scene.thunder.sound_file = clicks(tmp_path / "a.wav", (0.5,), 2.0)
-    voice = strip.find(blender.context)
+    voice = strip_module.find(blender.context)
     assert voice.path.endswith("a.wav") and voice.clock.start == 5
 
 
-def test_what_is_no_file_is_named_as_what_it_is(blender, room, core, tmp_path):
-    strip, scene = room("scene.voice.strip"), blender.context.scene
-    with pytest.raises(core("errors").BadSound, match="is a folder, not a file: choose another sound file"):
-        strip.of_file(scene, str(tmp_path))
+def test_what_is_no_file_is_named_as_what_it_is(blender, tmp_path):
+    scene = blender.context.scene
+    with pytest.raises(errors.BadSound, match="is a folder, not a file: choose another sound file"):
+        strip_module.of_file(scene, str(tmp_path))
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(core("errors").BadSound, match="is a pipe or a device, not a file: choose another sound file"):
-            strip.of_file(scene, str(tmp_path / "pipe"))
+        with pytest.raises(errors.BadSound, match="is a pipe or a device, not a file: choose another sound file"):
+            strip_module.of_file(scene, str(tmp_path / "pipe"))
     with pytest.raises(RuntimeError, match="is a folder, not a file: choose a recording"):
         blender.ops.thunder.own_voice(filepath=str(tmp_path))
 
 
-def test_a_voice_whose_file_was_cut_is_warned_about(blender, room, sequencer, tmp_path):
+def test_a_voice_whose_file_was_cut_is_warned_about(blender, sequencer, tmp_path):
     scene, compat, strip = sequencer
     whole, cut = clicks(tmp_path / "whole.wav", (0.5,), 2.0), tmp_path / "cut.wav"
     data = open(whole, "rb").read()
@@ -306,15 +312,13 @@ def test_a_voice_whose_file_was_cut_is_warned_about(blender, room, sequencer, tm
     line = place(sequencer, str(cut))
     voice = strip.of_strip(scene, line)
     assert strip.warning(voice).startswith(says)
-    dialogue = room("scene.takes.dialogue")
     assert dialogue.warnings(scene, [dialogue.Line(line.name, None, "")] * 2) == [strip.warning(voice)]
     line.sound.pack()
     assert strip.warning(voice) == ""
 
 
-def test_the_spoken_strip_is_muted_packed_and_replaced(blender, room, sequencer, tmp_path):
+def test_the_spoken_strip_is_muted_packed_and_replaced(blender, sequencer, tmp_path):
     scene, compat, strip = sequencer
-    listening = room("scene.review.listening")
     place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0), start=1, channel=1)
     for start in (4, 9):
         path = clicks(tmp_path / "Thunder Listen Head.wav", (0.25,), 1.0)
@@ -337,11 +341,10 @@ def test_the_spoken_strip_is_muted_packed_and_replaced(blender, room, sequencer,
 
 
 @pytest.fixture
-def plain(room, monkeypatch):
+def plain(monkeypatch):
     """The reading of a strip's file, in blocks of a second."""
-    plain = room("scene.voice.mixdown_fallback")
-    monkeypatch.setattr(plain, "BLOCK", 1)
-    return plain
+    monkeypatch.setattr(mixdown_fallback, "BLOCK", 1)
+    return mixdown_fallback
 
 
 def test_a_packed_sound_is_not_unpacked_into_the_current_folder(plain, tmp_path, monkeypatch):
@@ -370,22 +373,21 @@ def test_blocks_of_a_sound_join_to_all_of_it(plain, tmp_path, begin):
     assert np.abs(heard - whole[start:start + len(heard)] * volume).max() < 1e-4
 
 
-def test_peaks_of_blocks_are_those_of_all_of_it(plain, room, tmp_path):
+def test_peaks_of_blocks_are_those_of_all_of_it(plain, tmp_path):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, 4 * 11025 + 17)
     path = write_wav(tmp_path / "noise.wav", samples, 11025)
-    spoken = room("scene.voice.voice_cache")
     plan = plain.Plan("noise", path, None, 0.0, 0.0, True, np.ones(2, np.float32))
-    peaks, _ = spoken._peaks_of_sound(plan, "")
-    exact = spoken._peaks((np.round(samples * 32767) / 32768).astype(np.float32), 11025)
+    peaks, _ = voice_cache._peaks_of_sound(plan, "")
+    exact = voice_cache._peaks((np.round(samples * 32767) / 32768).astype(np.float32), 11025)
     assert peaks.shape == exact.shape and np.abs(peaks - exact).max() < 1e-4
 
 
-def test_a_pipe_is_neither_read_nor_waited_for(room, plain, tmp_path):
+def test_a_pipe_is_neither_read_nor_waited_for(plain, tmp_path):
     if not hasattr(os, "mkfifo"):
         pytest.skip("this system has no named pipes")
     path = str(tmp_path / "voice.wav")
     os.mkfifo(path)
-    assert room("scene.voice.fingerprint")._of_file(path) == ""
+    assert fingerprint._of_file(path) == ""
     with pytest.raises(Exception, match="cannot be read as sound"):
         with plain.Plan("voice", path, None, 0.0, 0.0, True, np.ones(2, np.float32)).open(""):
             pass

@@ -8,6 +8,12 @@ import time
 import numpy as np
 import pytest
 from performances import write_wav
+from thunder.scene.engine import session as session_module
+from thunder.scene.heads import head
+from thunder.scene.host import jobs
+from thunder.scene.takes import generation, sampling
+from thunder.scene.voice import strip as strip_module
+from thunder.thunder_core import client as client_module, errors, protocol
 from timing import keeps
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the engines are POSIX scripts")
@@ -22,17 +28,16 @@ work = json.loads(sys.stdin.readline())
 
 
 @pytest.fixture
-def session(room):
-    module = room("scene.engine.session")
-    module.stop()
-    yield module
-    module.stop()
+def session():
+    session_module.stop()
+    yield session_module
+    session_module.stop()
 
 
 @pytest.fixture
-def begin(blender, room, core, session, tmp_path, monkeypatch):
+def begin(blender, session, tmp_path, monkeypatch):
     """Starts generating with an engine that does what a piece of Python says; gives the client and the operators' work."""
-    monkeypatch.setattr(core("client"), "STOP_PATIENCE", 0.2)
+    monkeypatch.setattr(client_module, "STOP_PATIENCE", 0.2)
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     voice = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(32000))
@@ -40,15 +45,15 @@ def begin(blender, room, core, session, tmp_path, monkeypatch):
 
     def start(code):
         program = tmp_path / "python"
-        program.write_text(ENGINE.format(python=sys.executable, protocol=core("protocol").PROTOCOL, code=code))
+        program.write_text(ENGINE.format(python=sys.executable, protocol=protocol.PROTOCOL, code=code))
         program.chmod(0o755)
         client = session.client(str(program))
-        rig, strip = room("scene.heads.head").find(scene), room("scene.voice.strip").find(blender.context)
-        steps = room("scene.takes.generation").generate(client, strip, scene, rig, 2, 1, room("scene.takes.sampling").Sampling())
-        return client, room("scene.host.jobs").begin("Generating takes", steps)
+        rig, strip = head.find(scene), strip_module.find(blender.context)
+        steps = generation.generate(client, strip, scene, rig, 2, 1, sampling.Sampling())
+        return client, jobs.begin("Generating takes", steps)
 
     yield start
-    room("scene.host.jobs").end()
+    jobs.end()
     session.stop()
 
 
@@ -59,13 +64,13 @@ def until(condition, seconds=60.0):
         time.sleep(0.01)
 
 
-def test_cancel_frees_the_window_at_once_and_the_stuck_engine_is_replaced(blender, room, core, begin):
+def test_cancel_frees_the_window_at_once_and_the_stuck_engine_is_replaced(blender, begin):
     client, work = begin("say(id=work['id'], event='progress', fraction=0.3, message='At work')\ntime.sleep(600)\n")
     until(lambda: work.advance() or work.step.message == "At work")
     stuck = client._process
     work.asked_to_stop = True
     started = time.monotonic()
-    with pytest.raises(core("errors").Cancelled):
+    with pytest.raises(errors.Cancelled):
         work.advance()
     keeps(0.1, time.monotonic() - started, "Cancel in the window, of an engine that hangs")
     until(lambda: not client.running)
@@ -78,17 +83,17 @@ def test_cancel_frees_the_window_at_once_and_the_stuck_engine_is_replaced(blende
 @pytest.mark.parametrize("event", [
     {"event": "done", "result": 7}, {"event": "take", "take": {"seed": "one"}}, {"event": "error", "kind": 5, "message": None},
 ])
-def test_an_answer_that_makes_no_sense_is_a_sentence_in_the_window(blender, core, begin, event):
+def test_an_answer_that_makes_no_sense_is_a_sentence_in_the_window(blender, begin, event):
     _, work = begin(f"say(id=work['id'], event='progress', fraction='x', message=3)\nsay(id=work['id'], **{event!r})\ntime.sleep(600)")
-    with pytest.raises(core("errors").ThunderError, match="cannot be read"):
+    with pytest.raises(errors.ThunderError, match="cannot be read"):
         until(work.advance)
     assert not len(blender.context.scene.thunder.takes)
 
 
-def test_an_engine_or_weights_that_do_not_exist_are_named_at_once(core, session, tmp_path):
-    with pytest.raises(core("errors").NoEngine, match=f"no Python at “{tmp_path / 'python'}”"):
+def test_an_engine_or_weights_that_do_not_exist_are_named_at_once(session, tmp_path):
+    with pytest.raises(errors.NoEngine, match=f"no Python at “{tmp_path / 'python'}”"):
         session.client(str(tmp_path / "python"))
-    with pytest.raises(core("errors").BadWeights, match="no folder of weights"):
+    with pytest.raises(errors.BadWeights, match="no folder of weights"):
         session.client(None, str(tmp_path / "weights"))
-    with pytest.raises(core("errors").BadWeights, match="lacks head.npz"):
+    with pytest.raises(errors.BadWeights, match="lacks head.npz"):
         session.client(None, str(tmp_path))

@@ -6,25 +6,30 @@ import time
 import numpy as np
 import pytest
 from performances import key, performance
+from thunder.scene.animation import display, keying, reading, timing
+from thunder.scene.heads import head
+from thunder.scene.host import compat
+from thunder.scene.takes import take_list, track_values
+from thunder.thunder_core import progress
 from timing import keeps
 
 RATES = [(24, 1.0), (25, 1.0), (30, 1.001), (60, 1.0)]
 
 
 @pytest.fixture
-def stage(blender, room, core):
+def stage(blender):
     """A scene with our head: (scene, rig, takes module)."""
     blender.ops.thunder.add_head()
     scene = blender.context.scene
-    return scene, room("scene.heads.head").find(scene), room("scene.takes.take_list")
+    return scene, head.find(scene), take_list
 
 
-def enter(room, core, stage, start=1.0, **how):
+def enter(stage, start=1.0, **how):
     """Key a performance and list it; the entry."""
     scene, rig, takes = stage
-    made = performance(room, core, **how)
-    clock = room("scene.animation.timing").Clock.of(scene, start)
-    actions = key(room, rig, made, clock, f"take {made.seed}")
+    made = performance(**how)
+    clock = timing.Clock.of(scene, start)
+    actions = key(rig, made, clock, f"take {made.seed}")
     return takes.add_to_list(scene, rig, actions, made, "voice", clock)
 
 
@@ -59,11 +64,11 @@ def animate(bpy, rig):
 
 @pytest.mark.parametrize("fps, base", RATES)
 @pytest.mark.parametrize("start", [1.0, -12.0, 101.37])
-def test_a_closure_lands_on_the_frame_of_its_sound(blender, room, core, stage, fps, base, start):
+def test_a_closure_lands_on_the_frame_of_its_sound(blender, stage, fps, base, start):
     scene, rig, takes = stage
     scene.render.fps, scene.render.fps_base = fps, base
-    entry = enter(room, core, stage, start=start, closed_at=(1.0, 2.2))
-    room("scene.animation.display").show(rig, entry)
+    entry = enter(stage, start=start, closed_at=(1.0, 2.2))
+    display.show(rig, entry)
     for seconds in (1.0, 2.2):
         exact = start + seconds * fps / base
         near = np.arange(int(exact) - 2, int(exact) + 4)
@@ -78,12 +83,12 @@ def test_a_closure_lands_on_the_frame_of_its_sound(blender, room, core, stage, f
 
 
 @pytest.mark.parametrize("fps, base", RATES)
-def test_keys_are_on_whole_frames_and_cover_the_motion(blender, room, core, stage, fps, base):
+def test_keys_are_on_whole_frames_and_cover_the_motion(blender, stage, fps, base):
     scene, rig, takes = stage
     scene.render.fps, scene.render.fps_base = fps, base
-    entry = enter(room, core, stage, start=10.4)
-    curves = {(c.data_path, c.array_index): c for a in room("scene.animation.display").actions_of(entry)
-              for c in room("scene.host.compat").all_curves(a)}
+    entry = enter(stage, start=10.4)
+    curves = {(c.data_path, c.array_index): c for a in display.actions_of(entry)
+              for c in compat.all_curves(a)}
     brow = [key.co[0] for key in curves['key_blocks["browInnerUp"].value', 0].keyframe_points]
     last = int(np.ceil(10.4 + 74 / 25 * fps / base))
     lead_in, lead_out = int(np.ceil(0.4 * fps / base)), int(np.ceil(0.5 * fps / base))
@@ -93,17 +98,17 @@ def test_keys_are_on_whole_frames_and_cover_the_motion(blender, room, core, stag
 
 
 @pytest.mark.parametrize("fps, base", RATES)
-def test_a_take_cut_in_mid_word_comes_from_rest_and_returns_to_it(blender, room, core, stage, fps, base):
+def test_a_take_cut_in_mid_word_comes_from_rest_and_returns_to_it(blender, stage, fps, base):
     scene, rig, takes = stage
     scene.render.fps, scene.render.fps_base = fps, base
-    entry = enter(room, core, stage, start=172.0, closed_at=())  # its jaw is at 0.2 from the first sample to the last
-    room("scene.animation.display").show(rig, entry)
+    entry = enter(stage, start=172.0, closed_at=())  # its jaw is at 0.2 from the first sample to the last
+    display.show(rig, entry)
     first, last = entry.first, entry.last
     begin, end = first - entry.lead_in, last + entry.lead_out
     assert first == 172 and begin < first and last < end
     track = next(place for place, track in enumerate(rig.driver.tracks) if '"jaw"' in track.path and track.index == 0)
     frames = np.arange(1, end + 100)
-    values = room("scene.takes.track_values").values(rig, room("scene.takes.track_values").curves(rig, entry), frames)
+    values = track_values.values(rig, track_values.curves(rig, entry), frames)
     assert np.abs(values[(frames <= begin) | (frames >= end)]).max() < 1e-6  # rest, from the scene's first frame on
     jaw = values[:, track]
     assert jaw[(frames >= first) & (frames < last)] == pytest.approx(0.2, abs=1e-6)
@@ -114,15 +119,15 @@ def test_a_take_cut_in_mid_word_comes_from_rest_and_returns_to_it(blender, room,
 
 
 @pytest.mark.parametrize("fps, base", RATES)
-def test_what_is_keyed_is_read_back(blender, room, core, stage, fps, base):
+def test_what_is_keyed_is_read_back(blender, stage, fps, base):
     scene, rig, takes = stage
     scene.render.fps, scene.render.fps_base = fps, base
-    entry = enter(room, core, stage, start=5.0, closed_at=())
-    room("scene.animation.display").show(rig, entry)
-    clock = room("scene.animation.timing").Clock.of(scene, 5.0)
-    steps = room("scene.animation.reading").read(rig, room("scene.heads.head").channel_names(), clock, 3.0)
-    motion = room("thunder_core.progress").result(steps)
-    made = performance(room, core, closed_at=()).motion
+    entry = enter(stage, start=5.0, closed_at=())
+    display.show(rig, entry)
+    clock = timing.Clock.of(scene, 5.0)
+    steps = reading.read(rig, head.channel_names(), clock, 3.0)
+    motion = progress.result(steps)
+    made = performance(closed_at=()).motion
     assert motion.frames == made.frames
     inside = slice(2, -2)
     assert np.abs(motion.expression - made.expression)[inside].max() < 5e-3
@@ -131,85 +136,84 @@ def test_what_is_keyed_is_read_back(blender, room, core, stage, fps, base):
 
 
 @pytest.mark.parametrize("mode", ["QUATERNION", "AXIS_ANGLE", "ZYX", "YXZ"])
-def test_the_animators_rotation_mode_is_kept(blender, room, core, stage, mode):
+def test_the_animators_rotation_mode_is_kept(blender, stage, mode):
     scene, rig, takes = stage
     scene.render.fps = 25
     for bone in rig.armature.pose.bones:
         bone.rotation_mode = mode
-    stage = scene, rig, takes = scene, room("scene.heads.head").find(scene), takes  # a rig is found anew for every deed
-    entry = enter(room, core, stage, start=1.0)
+    stage = scene, rig, takes = scene, head.find(scene), takes  # a rig is found anew for every deed
+    entry = enter(stage, start=1.0)
     kind = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(mode, "rotation_euler")
-    curves = [c for a in room("scene.animation.display").actions_of(entry) for c in room("scene.host.compat").all_curves(a)]
+    curves = [c for a in display.actions_of(entry) for c in compat.all_curves(a)]
     assert {c.data_path.rpartition(".")[2] for c in curves if c.data_path.startswith("pose.")} == {kind}
-    room("scene.animation.display").show(rig, entry)
+    display.show(rig, entry)
     assert {bone.rotation_mode for bone in rig.armature.pose.bones} == {mode}
-    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
-    read = room("scene.animation.reading").read
-    motion = room("thunder_core.progress").result(read(rig, room("scene.heads.head").channel_names(), clock, 3.0))
-    assert np.abs(motion.head - performance(room, core).motion.head).max() < 1e-4
-    assert np.abs(motion.jaw - performance(room, core).motion.jaw).max() < 1e-4
+    clock = timing.Clock.of(scene, 1.0)
+    read = reading.read
+    motion = progress.result(read(rig, head.channel_names(), clock, 3.0))
+    assert np.abs(motion.head - performance().motion.head).max() < 1e-4
+    assert np.abs(motion.jaw - performance().motion.jaw).max() < 1e-4
 
 
-def test_the_evaluated_scene_and_the_curves_agree(blender, room, core, stage):
+def test_the_evaluated_scene_and_the_curves_agree(blender, stage):
     scene, rig, takes = stage
-    room("scene.animation.display").show(rig, enter(room, core, stage, start=3.3))
-    clock = room("scene.animation.timing").Clock.of(scene, 3.0)
-    curves, names = room("scene.animation.reading"), room("scene.heads.head").channel_names()
+    display.show(rig, enter(stage, start=3.3))
+    clock = timing.Clock.of(scene, 3.0)
+    names = head.channel_names()
     scene.frame_set(17)
-    quick = room("thunder_core.progress").result(curves.read(rig, names, clock, 2.0))
+    quick = progress.result(reading.read(rig, names, clock, 2.0))
     rig.armature.pose.bones["neck"].constraints.new("LIMIT_SCALE")
     steps = []
-    slow = room("thunder_core.progress").result(room("thunder_core.progress").mapped(curves.read(rig, names, clock, 2.0), steps.append))
+    slow = progress.result(progress.mapped(reading.read(rig, names, clock, 2.0), steps.append))
     assert len(steps) == 50 and scene.frame_current == 17
     for part in ("expression", "jaw", "head", "eyes"):
         assert np.abs(getattr(quick, part) - getattr(slow, part)).max() < 1e-5
 
 
-def test_an_nla_strip_and_an_edited_key_are_heard(blender, room, core, stage):
+def test_an_nla_strip_and_an_edited_key_are_heard(blender, stage):
     scene, rig, takes = stage
     scene.render.fps = 25
-    entry = enter(room, core, stage, start=1.0, closed_at=())
-    room("scene.animation.display").show(rig, entry)
-    curve = next(c for c in room("scene.host.compat").all_curves(entry.action)
+    entry = enter(stage, start=1.0, closed_at=())
+    display.show(rig, entry)
+    curve = next(c for c in compat.all_curves(entry.action)
                  if "jaw" in c.data_path and c.array_index == 0)
     whole = [key.co[1] for key in curve.keyframe_points]
     assert whole[10:-13] == pytest.approx([0.2] * (len(whole) - 23))  # it stands still, but for its leads
     curve.keyframe_points.insert(26, 0.05)
-    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
-    names = room("scene.heads.head").channel_names()
-    edited = room("thunder_core.progress").result(room("scene.animation.reading").read(rig, names, clock, 2.0))
+    clock = timing.Clock.of(scene, 1.0)
+    names = head.channel_names()
+    edited = progress.result(reading.read(rig, names, clock, 2.0))
     assert [key.co[1] for key in curve.keyframe_points] == pytest.approx([*whole[:35], 0.05, *whole[36:]], abs=1e-6)
     assert edited.jaw[25, 0] == pytest.approx(0.05, abs=1e-5)
     track = rig.keys.animation_data.nla_tracks.new()
-    compat = room("scene.host.compat")
     _, (curves,) = compat.new_action("over", [rig.keys])
     compat.new_curve(curves, 'key_blocks["mouthFunnel"].value', 0, "").keyframe_points.insert(1, 0.6)
     strip = track.strips.new("over", 1, blender.data.actions["over"])
     if compat.HAS_SLOTS and strip.action_slot is None:
         strip.action_slot = strip.action.slots[0]
-    layered = room("thunder_core.progress").result(room("scene.animation.reading").read(rig, names, clock, 2.0))
+    layered = progress.result(reading.read(rig, names, clock, 2.0))
     assert layered.jaw[25, 0] == pytest.approx(0.05, abs=1e-4)
     # The take keys this channel too and lies over the track: what is seen is what is heard.
     assert layered.expression[10, names.index("mouthFunnel")] == pytest.approx(0.0, abs=1e-5)
-    room("scene.animation.display").show_own(rig)
-    under = room("thunder_core.progress").result(room("scene.animation.reading").read(rig, names, clock, 2.0))
+    display.show_own(rig)
+    under = progress.result(reading.read(rig, names, clock, 2.0))
     assert under.expression[10, names.index("mouthFunnel")] == pytest.approx(0.6, abs=1e-5)
 
 
-def test_showing_takes_leaves_the_animators_own_animation_untouched(blender, room, core, stage):
+def test_showing_takes_leaves_the_animators_own_animation_untouched(blender, stage):
     scene, rig, takes = stage
     animate(blender, rig)
     before = [everything(blender, block) for block in rig.targets]
     scene.frame_set(20)
     pose = (rig.armature.pose.bones["jaw"].rotation_euler[0], rig.keys.key_blocks["browInnerUp"].value)
-    first = enter(room, core, stage, seed=1)
-    enter(room, core, stage, seed=2)
-    room("scene.animation.display").show(rig, scene.thunder.takes[0])
-    assert room("scene.animation.display").is_shown(rig, scene.thunder.takes[0]) and scene.thunder.active_take == 0
+    first = enter(stage, seed=1)
+    enter(stage, seed=2)
+    display.show(rig, scene.thunder.takes[0])
+    assert display.is_shown(rig, scene.thunder.takes[0]) and scene.thunder.active_take == 0
     assert rig.keys.key_blocks["browInnerUp"].value != pytest.approx(0.7)
-    room("scene.animation.display").show(rig, scene.thunder.takes[1])
+    display.show(rig, scene.thunder.takes[1])
     assert scene.thunder.active_take == 1 and first.action.users >= 1
-    room("scene.animation.display").show_own(rig)
+    display.show_own(rig)
     assert scene.thunder.active_take == -1
     assert [everything(blender, block) for block in rig.targets] == before
     scene.frame_set(20)
@@ -217,22 +221,22 @@ def test_showing_takes_leaves_the_animators_own_animation_untouched(blender, roo
         pytest.approx(pose[0]), pytest.approx(pose[1]))
 
 
-def test_no_pose_leaks_from_one_take_to_the_next_or_to_the_bare_head(blender, room, core, stage):
+def test_no_pose_leaks_from_one_take_to_the_next_or_to_the_bare_head(blender, stage):
     scene, rig, takes = stage
-    room("scene.animation.display").show(rig, enter(room, core, stage, closed_at=()))
+    display.show(rig, enter(stage, closed_at=()))
     scene.frame_set(30)
     assert rig.armature.pose.bones["jaw"].rotation_euler[0] == pytest.approx(0.2, abs=1e-4)
-    room("scene.animation.display").show_own(rig)
+    display.show_own(rig)
     scene.frame_set(31)
     assert [name for name in rig.channels if rig.keys.key_blocks[name].value != 0] == []
     assert all(abs(angle) == 0 for bone in rig.armature.pose.bones for angle in bone.rotation_euler)
     assert all(block.animation_data.action is None for block in rig.targets)
 
 
-def test_switching_takes_is_instant(blender, room, core, stage):
+def test_switching_takes_is_instant(blender, stage):
     scene, rig, takes = stage
     for seed in range(8):
-        enter(room, core, stage, seconds=20, seed=seed)
+        enter(stage, seconds=20, seed=seed)
     spent = []
     for index in (*range(8), -1, 3):
         start = time.thread_time()  # not the clock: on a busy machine that counts what others do
@@ -241,12 +245,12 @@ def test_switching_takes_is_instant(blender, room, core, stage):
     keeps(0.03, spent, "switching takes")
 
 
-def test_a_long_take_is_keyed_and_read_in_small_slices(blender, room, core, stage):
+def test_a_long_take_is_keyed_and_read_in_small_slices(blender, stage):
     """A minute at 60 fps: no step may hold the window for more than 50 ms."""
     scene, rig, takes = stage
     scene.render.fps = 60
-    made = performance(room, core, seconds=60)
-    clock = room("scene.animation.timing").Clock.of(scene, 1)
+    made = performance(seconds=60)
+    clock = timing.Clock.of(scene, 1)
 
     def steps(work):
         spent, value, over = [], None, False
@@ -260,15 +264,15 @@ def test_a_long_take_is_keyed_and_read_in_small_slices(blender, room, core, stag
         keeps(0.05, spent, "steps with a long take")
         return value
 
-    actions = steps(room("scene.animation.keying").key(rig, made, clock, "long"))
-    room("scene.animation.display").show(rig, takes.add_to_list(scene, rig, actions, made, "voice", clock))
-    motion = steps(room("scene.animation.reading").read(rig, room("scene.heads.head").channel_names(), clock, 60))
+    actions = steps(keying.key(rig, made, clock, "long"))
+    display.show(rig, takes.add_to_list(scene, rig, actions, made, "voice", clock))
+    motion = steps(reading.read(rig, head.channel_names(), clock, 60))
     assert motion.frames == 1500
 
 
-def test_keying_that_is_broken_off_leaves_no_action(blender, room, core, stage):
+def test_keying_that_is_broken_off_leaves_no_action(blender, stage):
     scene, rig, _ = stage
-    work = room("scene.animation.keying").key(rig, performance(room, core), room("scene.animation.timing").Clock.of(scene, 1), "broken")
+    work = keying.key(rig, performance(), timing.Clock.of(scene, 1), "broken")
     for _ in range(20):
         next(work)
     assert len(blender.data.actions) > 0
@@ -276,33 +280,33 @@ def test_keying_that_is_broken_off_leaves_no_action(blender, room, core, stage):
     assert len(blender.data.actions) == 0
 
 
-def test_an_action_assigned_by_hand_over_a_take_counts_as_the_animators(blender, room, core, stage):
+def test_an_action_assigned_by_hand_over_a_take_counts_as_the_animators(blender, stage):
     scene, rig, takes = stage
-    room("scene.animation.display").show(rig, enter(room, core, stage, seed=1))
-    enter(room, core, stage, seed=2)
+    display.show(rig, enter(stage, seed=1))
+    enter(stage, seed=2)
     by_hand = blender.data.actions.new("By hand")
     for block in rig.targets:
         block.animation_data.action = by_hand if block is not rig.keys else None
     assert scene.thunder.active_take == -1
-    room("scene.animation.display").show(rig, scene.thunder.takes[1])
-    room("scene.animation.display").show_own(rig)
+    display.show(rig, scene.thunder.takes[1])
+    display.show_own(rig)
     assert rig.armature.animation_data.action == by_hand
 
 
-def test_provenance_is_enough_to_make_a_take_again(blender, room, core, stage):
-    entry = enter(room, core, stage, seed=31, score=66.5)
-    for action in room("scene.animation.display").actions_of(entry):
+def test_provenance_is_enough_to_make_a_take_again(blender, stage):
+    entry = enter(stage, seed=31, score=66.5)
+    for action in display.actions_of(entry):
         assert {"seed", "score", "engine", "weights", "audio", "steps", "guidance"} <= set(action["thunder"].keys())
         assert action["thunder"]["seed"] == 31 and action.use_fake_user
 
 
-def test_commit_keeps_the_previous_action_and_the_take(blender, room, core, stage):
+def test_commit_keeps_the_previous_action_and_the_take(blender, stage):
     scene, rig, takes = stage
     animate(blender, rig)
     own = [block.animation_data.action for block in rig.targets]
     before = [everything(blender, block)[-1] for block in rig.targets]
-    entry = enter(room, core, stage, seed=5)
-    room("scene.animation.display").show(rig, entry)
+    entry = enter(stage, seed=5)
+    display.show(rig, entry)
     blender.ops.thunder.commit_take()
     now = [block.animation_data.action for block in rig.targets]
     assert scene.thunder.active_take == -1 and len(scene.thunder.takes) == 1
@@ -313,22 +317,22 @@ def test_commit_keeps_the_previous_action_and_the_take(blender, room, core, stag
     assert [everything(blender, block)[-1] for block in rig.targets] == before
 
 
-def test_the_committed_animation_comes_back_after_another_take(blender, room, core, stage):
+def test_the_committed_animation_comes_back_after_another_take(blender, stage):
     scene, rig, takes = stage
-    room("scene.animation.display").show(rig, enter(room, core, stage, seed=1, closed_at=(1.0,)))
+    display.show(rig, enter(stage, seed=1, closed_at=(1.0,)))
     blender.ops.thunder.commit_take()
     committed = rig.keys.animation_data.action
-    enter(room, core, stage, seed=2)
+    enter(stage, seed=2)
     blender.ops.thunder.select_take(index=1)
     assert rig.keys.animation_data.action != committed
     blender.ops.thunder.select_take(index=-1)
     assert rig.keys.animation_data.action == committed
 
 
-def test_undo_after_commit_brings_everything_back(blender, room, core, stage):
+def test_undo_after_commit_brings_everything_back(blender, stage):
     scene, rig, takes = stage
     animate(blender, rig)
-    room("scene.animation.display").show(rig, enter(room, core, stage, seed=1))
+    display.show(rig, enter(stage, seed=1))
     blender.ops.ed.undo_push(message="before")
     names = sorted(action.name for action in blender.data.actions)
     shown = rig.keys.animation_data.action.name
@@ -337,55 +341,55 @@ def test_undo_after_commit_brings_everything_back(blender, room, core, stage):
     assert sorted(action.name for action in blender.data.actions) != names
     blender.ops.ed.undo()
     scene = blender.context.scene
-    rig = room("scene.heads.head").find(scene)
+    rig = head.find(scene)
     assert sorted(action.name for action in blender.data.actions) == names
     assert rig.keys.animation_data.action.name == shown and scene.thunder.active_take == 0
     blender.ops.thunder.select_take(index=-1)
     assert rig.armature.animation_data.action.name not in [t.action.name for t in scene.thunder.takes]
 
 
-def test_new_takes_replace_old_ones_but_not_edited_ones(blender, room, core, stage):
+def test_new_takes_replace_old_ones_but_not_edited_ones(blender, stage):
     scene, rig, takes = stage
     for seed in (1, 2, 3):
-        enter(room, core, stage, seed=seed)
+        enter(stage, seed=seed)
     kept, used = scene.thunder.takes[1], scene.thunder.takes[2]
-    curve = room("scene.host.compat").all_curves(kept.action)[0]
+    curve = compat.all_curves(kept.action)[0]
     curve.keyframe_points.insert(12, 0.33)
     user = blender.data.objects.new("user", None)
     user.animation_data_create().nla_tracks.new().strips.new("pushed down", 1, used.action)
     used_name = used.action.name
-    fresh = enter(room, core, stage, seed=9)
+    fresh = enter(stage, seed=9)
     for _ in takes.forget_replaced(scene, rig, "voice", {fresh.action.name}):
         pass
     assert [entry.seed for entry in scene.thunder.takes] == [2, 9]
     assert used_name in blender.data.actions and "take 1" not in blender.data.actions
 
 
-def test_a_deleted_action_is_said(blender, room, core, stage):
-    entry = enter(room, core, stage, seed=4)
-    for action in room("scene.animation.display").actions_of(entry):
+def test_a_deleted_action_is_said(blender, stage):
+    entry = enter(stage, seed=4)
+    for action in display.actions_of(entry):
         blender.data.actions.remove(action)
     with pytest.raises(RuntimeError, match="was deleted"):
         blender.ops.thunder.select_take(index=0)
 
 
-def test_takes_survive_saving(blender, room, core, stage, tmp_path):
+def test_takes_survive_saving(blender, stage, tmp_path):
     scene, rig, takes = stage
     animate(blender, rig)
     own = rig.armature.animation_data.action.name
     for seed in (1, 2):
-        enter(room, core, stage, seed=seed)
-    room("scene.animation.display").show(rig, scene.thunder.takes[1])
+        enter(stage, seed=seed)
+    display.show(rig, scene.thunder.takes[1])
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
     scene = blender.context.scene
     assert [entry.seed for entry in scene.thunder.takes] == [1, 2] and scene.thunder.active_take == 1
     blender.ops.thunder.select_take(index=-1)
-    rig = room("scene.heads.head").find(scene)
+    rig = head.find(scene)
     assert rig.armature.animation_data.action.name == own
 
 
-def test_a_character_without_our_bones_is_keyed_by_name(blender, room, core):
+def test_a_character_without_our_bones_is_keyed_by_name(blender):
     mesh = blender.data.meshes.new("Hero")
     mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
     hero = blender.data.objects.new("Hero", mesh)
@@ -394,15 +398,15 @@ def test_a_character_without_our_bones_is_keyed_by_name(blender, room, core):
         hero.shape_key_add(name=name, from_mix=False)
     scene = blender.context.scene
     scene.render.fps = 25
-    stage = scene, room("scene.heads.head").find(scene), room("scene.takes.take_list")
-    room("scene.animation.display").show(stage[1], enter(room, core, stage, start=1.0))
+    stage = scene, head.find(scene), take_list
+    display.show(stage[1], enter(stage, start=1.0))
     scene.frame_set(10)
     assert mesh.shape_keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-4)
     assert mesh.shape_keys.key_blocks["mouthPucker"].value == pytest.approx(0.3, abs=1e-4)
-    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
-    steps = room("scene.animation.reading").read(stage[1], room("scene.heads.head").channel_names(), clock, 3.0)
-    motion = room("thunder_core.progress").result(steps)
-    assert np.abs(motion.jaw - performance(room, core).motion.jaw).max() < 1e-4
+    clock = timing.Clock.of(scene, 1.0)
+    steps = reading.read(stage[1], head.channel_names(), clock, 3.0)
+    motion = progress.result(steps)
+    assert np.abs(motion.jaw - performance().motion.jaw).max() < 1e-4
 
 
 def pose_at(scene, rig, frame):
@@ -418,40 +422,38 @@ def move_about(rig):
         rig.armature.keyframe_insert("location", index=2, frame=frame)
 
 
-def test_the_animators_animation_goes_on_around_a_take(blender, room, core, stage):
+def test_the_animators_animation_goes_on_around_a_take(blender, stage):
     scene, rig, _ = stage
     scene.render.fps = 25
     animate(blender, rig)
     rig.keys.animation_data.action_influence = 1.0
     move_about(rig)
-    compat, showing = room("scene.host.compat"), room("scene.animation.display")
     height = next(c for c in compat.curves_for(rig.armature) if c.data_path == "location" and c.array_index == 2)
     height.modifiers.new("CYCLES").mode_after = "REPEAT_OFFSET"
     frames = [-20, 5, 13, 39, 40, 500]
     before = {frame: pose_at(scene, rig, frame) for frame in frames}
-    showing.show(rig, enter(room, core, stage, start=101.0, closed_at=()))
+    display.show(rig, enter(stage, start=101.0, closed_at=()))
     for frame in frames:  # before and after the take: as it was
         assert pose_at(scene, rig, frame) == pytest.approx(before[frame], abs=1e-4)
     jaw, smile, risen = pose_at(scene, rig, 130)
     assert jaw == pytest.approx(0.2, abs=1e-4) and smile == pytest.approx(0.0, abs=1e-5)
     assert risen == pytest.approx(129 / 24, abs=1e-3)  # the take does not move the body
-    showing.show_own(rig)
+    display.show_own(rig)
     assert not any(len(block.animation_data.nla_tracks) for block in rig.targets)
     for frame in frames:
         assert pose_at(scene, rig, frame) == pytest.approx(before[frame], abs=1e-6)
 
 
-def test_a_second_line_is_committed_beside_the_first(blender, room, core, stage):
+def test_a_second_line_is_committed_beside_the_first(blender, stage):
     scene, rig, _ = stage
     scene.render.fps = 25
     move_about(rig)
-    showing = room("scene.animation.display")
-    showing.show(rig, enter(room, core, stage, start=1.0, seed=1, closed_at=(1.0,)))
+    display.show(rig, enter(stage, start=1.0, seed=1, closed_at=(1.0,)))
     blender.ops.thunder.commit_take()
     first = [everything(blender, block)[-1] for block in rig.targets]
     line = {frame: pose_at(scene, rig, frame) for frame in (1, 26, 50, 75)}
     names = {action.name for action in blender.data.actions}
-    showing.show(rig, enter(room, core, stage, start=101.0, seed=2, closed_at=(2.0,)))
+    display.show(rig, enter(stage, start=101.0, seed=2, closed_at=(2.0,)))
     for frame, pose in line.items():
         assert pose_at(scene, rig, frame) == pytest.approx(pose, abs=1e-4)
     blender.ops.thunder.commit_take()
@@ -462,22 +464,22 @@ def test_a_second_line_is_committed_beside_the_first(blender, room, core, stage)
     assert names <= {action.name for action in blender.data.actions}  # nothing that was there is gone
     assert not any(len(block.animation_data.nla_tracks) for block in rig.targets)
     assert [everything(blender, block)[-1] for block in rig.targets] != first
-    if room("scene.host.compat").HAS_SLOTS:
+    if compat.HAS_SLOTS:
         assert rig.armature.animation_data.action == rig.keys.animation_data.action
 
 
-def test_committing_again_over_the_same_frames_replaces_those_keys_alone(blender, room, core, stage):
+def test_committing_again_over_the_same_frames_replaces_those_keys_alone(blender, stage):
     scene, rig, _ = stage
     scene.render.fps = 25
     animate(blender, rig)
     rig.keys.animation_data.action_influence = 1.0
     for start, seed in ((21.0, 1), (31.0, 2)):
-        room("scene.animation.display").show(rig, enter(room, core, stage, start=start, seed=seed, seconds=1.0, closed_at=()))
+        display.show(rig, enter(stage, start=start, seed=seed, seconds=1.0, closed_at=()))
         blender.ops.thunder.commit_take()
         blender.data.orphans_purge(do_local_ids=True, do_linked_ids=True, do_recursive=True)
-    curve = next(c for c in room("scene.host.compat").curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
+    curve = next(c for c in compat.curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
     keys = {round(key.co[0]): key.co[1] for key in curve.keyframe_points}
     assert keys[1] == 0.0 and keys[20] == pytest.approx(0.6)  # the animator's own, before the takes
     assert keys[21] == 0.0 and keys[31] == 0.0 and sorted(keys) == [1, 20, 21, 28, 31, 55, 58, 61]  # 28, 58: the second blends; 61: the first's lead out
-    brow = next(c for c in room("scene.host.compat").curves_for(rig.keys) if "browInnerUp" in c.data_path)
+    brow = next(c for c in compat.curves_for(rig.keys) if "browInnerUp" in c.data_path)
     assert brow.range()[:] == (18, 61) and len(brow.keyframe_points) < 20  # it passes from and to what stood there

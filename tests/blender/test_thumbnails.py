@@ -3,13 +3,15 @@
 
 import numpy as np
 from performances import key, performance
+from thunder.scene.animation import timing
+from thunder.scene.takes import provenance, take_list, thumbnails
 
 
-def enter(room, core, stage, seed=1, **how):
+def enter(stage, seed=1, **how):
     scene, rig = stage
-    made = performance(room, core, seed=seed, **how)
-    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
-    return room("scene.takes.take_list").add_to_list(scene, rig, key(room, rig, made, clock), made, "voice", clock), made
+    made = performance(seed=seed, **how)
+    clock = timing.Clock.of(scene, 1.0)
+    return take_list.add_to_list(scene, rig, key(rig, made, clock), made, "voice", clock), made
 
 
 def of_colour(image, colour):
@@ -17,9 +19,8 @@ def of_colour(image, colour):
     return (np.abs(image[:, :, :3] - np.float32(colour)).max(axis=2) < 1e-3).sum(axis=0)
 
 
-def test_a_picture_shows_brows_mouth_and_head_where_they_move(room, core, stage):
-    thumbnails = room("scene.takes.thumbnails")
-    _, made = enter(room, core, stage)
+def test_a_picture_shows_brows_mouth_and_head_where_they_move(stage):
+    _, made = enter(stage)
     motion, brow = made.motion, made.channels.index("browInnerUp")
     half = motion.frames // 2
     motion.expression[:] = 0.0
@@ -37,23 +38,21 @@ def test_a_picture_shows_brows_mouth_and_head_where_they_move(room, core, stage)
     assert (head[:width // 4 - 4] == 7).all() and not head[width // 4 + 4:].any()
 
 
-def test_every_take_has_tiles_of_its_own_that_stay(blender, room, core, stage):
-    thumbnails = room("scene.takes.thumbnails")
-    entries = [enter(room, core, stage, seed=seed)[0] for seed in (1, 2)]
+def test_every_take_has_tiles_of_its_own_that_stay(blender, stage):
+    entries = [enter(stage, seed=seed)[0] for seed in (1, 2)]
     entries = list(stage[0].thunder.takes)
     one, other = (thumbnails.icons(entry) for entry in entries)
     assert len(one) == len(other) == thumbnails.TILES  # numbers that are all 0 where there is no window to draw them in
     assert thumbnails.icons(entries[0]) == one and len(thumbnails._collection) == 2 * thumbnails.TILES
     tiles = [thumbnails._collection[f"{entries[0].action.session_uid}.{tile}"] for tile in range(thumbnails.TILES)]
     whole = np.concatenate([np.reshape(tile.icon_pixels_float[:], (thumbnails.SIZE, thumbnails.SIZE, 4)) for tile in tiles], axis=1)
-    wanted = thumbnails.picture(*thumbnails.activity(room("scene.takes.provenance").load(entries[0].action)))
+    wanted = thumbnails.picture(*thumbnails.activity(provenance.load(entries[0].action)))
     assert np.abs(whole - wanted).max() < 0.01
-    room("scene.takes.provenance").forget(entries[1].action)
+    provenance.forget(entries[1].action)
     thumbnails.forget()
     assert len(thumbnails.icons(entries[0])) == thumbnails.TILES and thumbnails.icons(entries[1]) == ()
 
 
-def test_a_short_take_has_a_picture_too(room, core, stage):
-    thumbnails = room("scene.takes.thumbnails")
-    _, made = enter(room, core, stage, seconds=0.2, closed_at=())
+def test_a_short_take_has_a_picture_too(stage):
+    _, made = enter(stage, seconds=0.2, closed_at=())
     assert all(len(values) == thumbnails.BARS and np.isfinite(values).all() for values in thumbnails.activity(made))

@@ -5,6 +5,10 @@ import numpy as np
 import pytest
 from performances import clicks
 from speaking import enter, keys_of, opening_of, same
+from thunder.scene.heads import head
+from thunder.scene.takes import take_list, transcript
+from thunder.scene.voice import strip
+from thunder.thunder_core import errors, progress
 
 
 class Ear:
@@ -25,50 +29,50 @@ class Ear:
 
 
 @pytest.fixture
-def stage(blender, room, core, tmp_path):
+def stage(blender, tmp_path):
     """Our head, a take that closes at 1.3 and 2.4 s, and its voice in a file."""
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps = 24
     scene.thunder.source = "FILE"
     scene.thunder.sound_file = clicks(tmp_path / "voice.wav", (1.0,), 4.0)
-    stage = scene, room("scene.heads.head").find(scene)
-    enter(room, core, stage, closed=(1.3, 2.4))
-    scene.thunder.takes[0].voice = room("scene.voice.strip").find(blender.context).name
+    stage = scene, head.find(scene)
+    enter(stage, closed=(1.3, 2.4))
+    scene.thunder.takes[0].voice = strip.find(blender.context).name
     return stage
 
 
-def correct(blender, room, scene, ear):
-    return room("thunder_core.progress").result(room("scene.takes.transcript").correct(ear, blender.context, scene.thunder.takes[0]))
+def correct(blender, scene, ear):
+    return progress.result(transcript.correct(ear, blender.context, scene.thunder.takes[0]))
 
 
-def test_lips_close_where_the_text_has_it_and_nowhere_else(blender, room, core, stage, tmp_path):
+def test_lips_close_where_the_text_has_it_and_nowhere_else(blender, stage, tmp_path):
     scene, rig = stage
     entry = scene.thunder.takes[0]
     blender.ops.thunder.add_transcript()
-    room("scene.takes.transcript").of(scene, entry.voice).text = "a bump"
+    transcript.of(scene, entry.voice).text = "a bump"
     ear = Ear(tmp_path, [["b", 1.32, 0.9], ["mp", 3.0, 0.7]])
     frames = np.arange(1, 98)
-    before = opening_of(room, core, rig, entry, frames)
+    before = opening_of(rig, entry, frames)
     assert before[round(2.4 * 24)] <= 0.3 < before[round(3.0 * 24)]
-    assert correct(blender, room, scene, ear)[0] == 1
+    assert correct(blender, scene, ear)[0] == 1
     assert ear.asked[0][0] == "closures" and ear.asked[0][1]["text"] == "a bump"
-    now = opening_of(room, core, rig, scene.thunder.takes[0], frames)
+    now = opening_of(rig, scene.thunder.takes[0], frames)
     assert now[round(1.3 * 24)] <= 0.3 and now[round(3.0 * 24)] <= 0.3 and now[round(2.4 * 24)] > 1.0
-    keys = keys_of(room, rig, scene.thunder.takes[0])
-    assert correct(blender, room, scene, ear) == (0, 0)
-    assert same(keys, keys_of(room, rig, scene.thunder.takes[0]))
+    keys = keys_of(rig, scene.thunder.takes[0])
+    assert correct(blender, scene, ear) == (0, 0)
+    assert same(keys, keys_of(rig, scene.thunder.takes[0]))
 
 
 @pytest.mark.parametrize("text, found, said", [
     ("  ", [], "no transcript"), ("oh", [], "no m, b or p"), ("mama", [["m", 1.0, 0.1], ["m", 2.0, 0.05]], "does not seem to match")])
-def test_what_cannot_be_corrected_says_why_and_changes_nothing(blender, room, core, stage, tmp_path, text, found, said):
+def test_what_cannot_be_corrected_says_why_and_changes_nothing(blender, stage, tmp_path, text, found, said):
     scene, rig = stage
-    room("scene.takes.transcript").ensure(scene, scene.thunder.takes[0].voice).text = text
-    before = keys_of(room, rig, scene.thunder.takes[0])
-    with pytest.raises(core("errors").BadRequest, match=said):
-        correct(blender, room, scene, Ear(tmp_path, found))
-    assert same(before, keys_of(room, rig, scene.thunder.takes[0]))
+    transcript.ensure(scene, scene.thunder.takes[0].voice).text = text
+    before = keys_of(rig, scene.thunder.takes[0])
+    with pytest.raises(errors.BadRequest, match=said):
+        correct(blender, scene, Ear(tmp_path, found))
+    assert same(before, keys_of(rig, scene.thunder.takes[0]))
 
 
 class Undoing(Ear):
@@ -84,17 +88,17 @@ class Undoing(Ear):
         return []
 
 
-def test_an_undo_while_the_voice_is_listened_to_costs_nothing(blender, room, core, stage, tmp_path):
+def test_an_undo_while_the_voice_is_listened_to_costs_nothing(blender, stage, tmp_path):
     scene, _ = stage
     blender.ops.thunder.add_transcript()
-    room("scene.takes.transcript").of(scene, scene.thunder.takes[0].voice).text = "a bump"
+    transcript.of(scene, scene.thunder.takes[0].voice).text = "a bump"
     blender.ops.ed.undo_push(message="Transcript")
     scene.thunder.takes[0].note = "to be undone"
     blender.ops.ed.undo_push(message="Note")
     del stage, scene, _  # what undo brings back is other data
-    assert correct(blender, room, blender.context.scene, Undoing(tmp_path, [["b", 1.32, 0.9], ["mp", 3.0, 0.7]])) == (1, 1)
+    assert correct(blender, blender.context.scene, Undoing(tmp_path, [["b", 1.32, 0.9], ["mp", 3.0, 0.7]])) == (1, 1)
     entry = blender.context.scene.thunder.takes[0]
     assert entry.note == ""
-    rig = room("scene.takes.take_list").rig_of(blender.context.scene, entry)
-    now = opening_of(room, core, rig, entry, np.arange(1, 98))
+    rig = take_list.rig_of(blender.context.scene, entry)
+    now = opening_of(rig, entry, np.arange(1, 98))
     assert now[round(3.0 * 24)] <= 0.3 and now[round(2.4 * 24)] > 1.0

@@ -10,9 +10,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))  # rows_sounds.py
 
-from rows_sounds import pcm, voice, wav  # noqa: E402
+from rows_sounds import pcm, voice, wav
 
-from thunder_core.wav import missing_end  # noqa: E402
+from thunder_core.wav import missing_end
 
 SOUND = pcm(voice(1.0))
 

@@ -216,7 +216,7 @@ def test_smplx_opens_the_mouth_alike(bundled, ours, tmp_path):
     motion, _ = performance(ours.expression_names, 50)
     out = retarget.between(head).to(motion)
     data = made.data
-    tensor = lambda value: torch.as_tensor(np.asarray(value, dtype=np.float64))  # noqa: E731
+    tensor = lambda value: torch.as_tensor(np.asarray(value, dtype=np.float64))
     pose = np.zeros((50, 15))
     pose[:, 6:9] = out.jaw
     theirs, _ = lbs(

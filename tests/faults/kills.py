@@ -28,11 +28,11 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).parent)]
 
-from harness import alive, children_of, ROOT, SAMPLE  # noqa: E402
+from harness import alive, children_of, ROOT, SAMPLE
 
-from thunder_core import files, private_folder  # noqa: E402
-from thunder_core.client import Client  # noqa: E402
-from thunder_core.errors import WorkerDied  # noqa: E402
+from thunder_core import files, private_folder
+from thunder_core.client import Client
+from thunder_core.errors import WorkerDied
 
 SHARES = {"worker": 50, "bake": 24, "installer": 46, "blender": 80}  # of 200 kills
 PATIENCE = 20.0  # seconds in which the last process must have ended; a busy machine gets there late

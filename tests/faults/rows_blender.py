@@ -17,6 +17,10 @@ import sys
 from unittest import mock
 
 from harness import Case, Fault, ROOT, SAMPLE
+from thunder.cli import bake, script
+from thunder.scene.engine import install
+from thunder.scene.heads import presets
+from thunder.thunder_core.face import mapping
 
 sys.path.insert(0, str(ROOT))
 
@@ -25,7 +29,6 @@ HERE = "{here}"  # in an argument: the folder of the case
 
 def run(case: Case):
     """Run bake.py with the case's arguments; (exit code, what it said on stderr)."""
-    bake, script = case.session.room("cli.bake"), case.session.room("cli.script")
     given = [argument.replace(HERE, str(case.folder)) for argument in case.given]
     said = io.StringIO()
     with mock.patch.object(sys, "argv", ["bake.py", "--", *given]), contextlib.redirect_stderr(said), \
@@ -208,13 +211,11 @@ _SOUNDS = [
 
 
 def load_preset(case: Case):
-    presets = case.session.room("scene.heads.presets")
     with mock.patch.object(presets, "folder", lambda: case.folder):
         return presets.load(case.given)
 
 
 def save_preset(case: Case):
-    presets, mapping = case.session.room("scene.heads.presets"), case.session.core("face.mapping")
     with mock.patch.object(presets, "folder", lambda: case.folder / "mappings"):
         return presets.save(mapping.Mapping("Mine"), case.given)
 
@@ -258,7 +259,7 @@ def stays_inside(case: Case, path) -> str | None:
 
 def look(case: Case):
     """What the preferences say of an environment; it must be one of the states they know."""
-    return case.session.room("scene.engine.install").state(str(case.given))
+    return install.state(str(case.given))
 
 
 def environment(stamp):

@@ -17,11 +17,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # harness.py, failing_calls.py
 
-import harness  # noqa: E402
-from failing_calls import FailingCalls, sample  # noqa: E402
+import harness
+from failing_calls import FailingCalls, sample
 
-from thunder_core import files, installer  # noqa: E402
-from thunder_core.errors import ThunderError  # noqa: E402
+from thunder_core import files, installer
+from thunder_core.errors import ThunderError
 
 ROOT = harness.ROOT
 ALL = bool(os.environ.get("THUNDER_ALL_CALLS"))

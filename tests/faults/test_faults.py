@@ -8,13 +8,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # harness.py, rows_*.py
 
-import harness  # noqa: E402
-import rows_disk  # noqa: E402
-import rows_heads  # noqa: E402
-import rows_installer  # noqa: E402
-import rows_sounds  # noqa: E402
-import rows_weights  # noqa: E402
-import rows_worker  # noqa: E402
+import harness
+import rows_disk
+import rows_heads
+import rows_installer
+import rows_sounds
+import rows_weights
+import rows_worker
 
 ROWS = [*rows_sounds.ROWS, *rows_weights.ROWS, *rows_heads.ROWS, *rows_worker.ROWS, *rows_installer.ROWS, *rows_disk.ROWS]
 

@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # kills.py
 
-import kills  # noqa: E402
+import kills
 
 
 @pytest.mark.slow

@@ -4,8 +4,11 @@
 import time
 
 import bpy
-from scenarios import only_open, room, scene_with_voice_and_head, time_slices
+from scenarios import only_open, scene_with_voice_and_head, time_slices
 from take_scenarios import list_takes
+from thunder.scene.heads import head
+from thunder.scene.host import compat, jobs
+from thunder.scene.review import listening, live_score, overlay
 
 PATIENCE = 500  # seconds for the engine to wake, on two very busy cores
 
@@ -27,19 +30,19 @@ def choices(hand, takes=list_takes):
     scene.thunder.commit.to = "COPY"
     scene.thunder.commit.how = "REPLACE"
     before = sorted(action.name for action in bpy.data.actions)
-    held = time_slices(room("scene.host.jobs"))
+    held = time_slices(jobs)
     with hand.context():
         bpy.ops.ed.undo_push(message="Takes")  # they were made behind the window's back
         hand.seen["answer"] = sorted(bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True))
     end = time.monotonic() + 60
-    while room("scene.host.jobs").running is not None:
+    while jobs.running is not None:
         assert time.monotonic() < end
         yield 0.05
     yield 1.0
     hand.seen["held"] = held
     hand.seen["made"] = sorted({action.name for action in bpy.data.actions} - set(before))
     hand.seen["curves"] = {curve.data_path: len(curve.keyframe_points)
-                           for curve in room("scene.host.compat").all_curves(bpy.data.actions[hand.seen["made"][0]])}
+                           for curve in compat.all_curves(bpy.data.actions[hand.seen["made"][0]])}
     hand.photograph("committed")
     hand.press("Z", ctrl=True)
     yield 1.5
@@ -49,7 +52,7 @@ def choices(hand, takes=list_takes):
 
 def until_done():
     """Steps that wait for the work that runs."""
-    jobs, end = room("scene.host.jobs"), time.monotonic() + PATIENCE
+    end = time.monotonic() + PATIENCE
     while jobs.running is not None:
         assert time.monotonic() < end
         yield 0.05
@@ -60,13 +63,13 @@ def graphs(hand):
     """The mouth of one take in the Graph Editor: as a take, committed as Dense Curves, and committed as Poses."""
     only_open("takes")
     yield from scene_with_voice_and_head(hand)
-    scene, compat = hand.window.scene, room("scene.host.compat")
+    scene = hand.window.scene
     scene.render.fps, scene.thunder.count = 24, 1
     with hand.context():
         bpy.ops.thunder.generate("INVOKE_DEFAULT")
     yield from until_done()
     assert len(scene.thunder.takes) == 1
-    rig, area = room("scene.heads.head").find(scene), hand.viewport
+    rig, area = head.find(scene), hand.viewport
     scene.thunder.commit.to = "NEW"
     for way in ("DENSE", "POSES"):
         area.type = "VIEW_3D"
@@ -133,7 +136,6 @@ def draws_curves(hand, takes=list_takes):
     yield from lay(hand, area, "SEQUENCE_EDITOR")
     area.spaces.active.timeline_overlay.show_strip_source = False  # where the sample lies is nobody's business
     yield 0.5
-    overlay = room("scene.review.overlay")
     hand.seen["plain"] = count_red(hand.photograph("curves_sequencer"))
     spent, draw = [], overlay.draw
 
@@ -185,9 +187,9 @@ def rescores(hand):
     scene = hand.window.scene
     yield from list_takes(hand, count=1)
     scene.thunder.active_take = 0
-    entry, ranking = scene.thunder.takes[0], room("scene.review.live_score")
+    entry = scene.thunder.takes[0]
     hand.seen["before"] = entry.score
-    held, tick = [], ranking._tick
+    held, tick = [], live_score._tick
 
     def timed():
         before = time.thread_time()
@@ -198,39 +200,38 @@ def rescores(hand):
 
     if bpy.app.timers.is_registered(tick):
         bpy.app.timers.unregister(tick)
-    ranking._tick = timed
+    live_score._tick = timed
     yield 0.5
-    version = ranking.version
+    version = live_score.version
     edit(entry)
     end = time.monotonic() + PATIENCE
-    while ranking.version == version:
-        assert time.monotonic() < end, f"never scored: {ranking.latest}"
-        if ranking.is_running() and "running" not in hand.seen:
+    while live_score.version == version:
+        assert time.monotonic() < end, f"never scored: {live_score.latest}"
+        if live_score.is_running() and "running" not in hand.seen:
             hand.seen["running"] = True
         yield 0.1
     yield 1.0
-    hand.seen["after"], hand.seen["drifts"] = entry.score, len(ranking.standing(scene).drifts())
+    hand.seen["after"], hand.seen["drifts"] = entry.score, len(live_score.standing(scene).drifts())
     hand.seen["held"] = held
     hand.photograph("scored")
     # a second edit with the engine awake: a moment
-    version, began = ranking.version, time.monotonic()
+    version, began = live_score.version, time.monotonic()
     edit(entry)
-    while ranking.version == version:
-        assert time.monotonic() < end, f"never scored: {ranking.latest}"
+    while live_score.version == version:
+        assert time.monotonic() < end, f"never scored: {live_score.latest}"
         yield 0.05
     hand.seen["seconds"] = time.monotonic() - began
     with hand.context():
         hand.seen["jump"] = sorted(bpy.ops.thunder.jump_to_drift("INVOKE_DEFAULT", True, to="WORST"))
-    hand.seen["jumped"], hand.seen["worst"] = scene.frame_current, ranking.standing(scene).worst()
+    hand.seen["jumped"], hand.seen["worst"] = scene.frame_current, live_score.standing(scene).worst()
     scene.thunder.listen_range, scene.thunder.listen_play = "EDITED", False
     with hand.context():
         bpy.ops.thunder.listen("INVOKE_DEFAULT", True)
     end = time.monotonic() + PATIENCE
-    while room("scene.host.jobs").running is not None:
+    while jobs.running is not None:
         assert time.monotonic() < end
         yield 0.05
     yield 1.0
-    listening = room("scene.review.listening")
     with hand.context():
         _, heard = listening.heard_strip(bpy.context)
         voice = scene.sequence_editor.strips_all["dialogue"]
@@ -248,7 +249,7 @@ def rescores(hand):
 
 def edit(entry):
     """Open the jaw wide over half a second of a take, as a hand in the graph editor would."""
-    curve = next(c for c in room("scene.host.compat").all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
+    curve = next(c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
     for point in curve.keyframe_points:
         if 60 <= point.co[0] <= 72:
             point.co[1] = 0.35 + 0.05 * (point.co[0] % 2)

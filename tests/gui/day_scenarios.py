@@ -5,15 +5,18 @@ import time
 
 import bpy
 import numpy as np
-from scenarios import only_open, PATIENCE, room, time_slices
+from scenarios import only_open, PATIENCE, time_slices
 from shape_scenarios import button, done
+from thunder.scene.heads import head
+from thunder.scene.host import jobs
+from thunder.scene.review import listening, live_score
 
 
 def a_day(hand):
     """Head, voice, takes, a star, a mix, kept frames, a slider, commit, listen; then all of it undone again."""
     only_open("first_steps", "main", "takes", "commit", "listen")
     yield from hand.open_tab("Thunder")
-    held = time_slices(room("scene.host.jobs"))
+    held = time_slices(jobs)
     yield from first_steps(hand)
     yield from choose(hand)
     yield from rework(hand)
@@ -41,12 +44,12 @@ def first_steps(hand):
     x, y = hand.main_button(hand.photograph("a_voice"))
     yield from hand.click(x, y)
     end = time.monotonic() + 20  # a busy machine answers a click late
-    while room("scene.host.jobs").running is None and time.monotonic() < end:
+    while jobs.running is None and time.monotonic() < end:
         yield 0.1
-    hand.seen["started"] = room("scene.host.jobs").running is not None
+    hand.seen["started"] = jobs.running is not None
     yield from done(PATIENCE)
     scene = hand.window.scene
-    rig = room("scene.heads.head").find(scene)
+    rig = head.find(scene)
     frames = range(scene.frame_start, scene.frame_start + 190, 3)  # all of the sample
     angles = []
     for frame in frames:
@@ -109,9 +112,9 @@ def finish(hand):
         button(bpy.ops.thunder.listen)
     yield from done(PATIENCE)
     with hand.context():
-        hand.seen["heard"] = room("scene.review.listening").heard_strip(bpy.context)[1] is not None
+        hand.seen["heard"] = listening.heard_strip(bpy.context)[1] is not None
     end = time.monotonic() + 20
-    while room("scene.review.live_score").is_running() and time.monotonic() < end:
+    while live_score.is_running() and time.monotonic() < end:
         yield 0.2
     yield 2.0
     hand.photograph("heard")

@@ -18,7 +18,6 @@ from pathlib import Path
 import bpy
 
 HERE = Path(__file__).resolve().parent
-MODULE = "bl_ext.user_default.thunder"
 SCENARIO, FOLDER = sys.argv[sys.argv.index("--") + 1:][:2]
 
 bpy.context.preferences.view.show_splash = False  # before it opens: it would swallow the first clicks
@@ -131,10 +130,14 @@ def main():
     import addon_utils
 
     sys.path.insert(0, str(HERE))
+    sys.path.insert(1, str(HERE.parent))
+    from extension import install_alias, NAME
+
+    addon_utils.enable(NAME, default_set=True)
+    install_alias()  # scenarios import the extension's modules by name
     module, _, name = SCENARIO.rpartition(".")  # of scenarios.py, or of another file named before a dot
     hand = Hand()
     steps = getattr(importlib.import_module(module or "scenarios"), name)(hand)
-    addon_utils.enable(MODULE, default_set=True)
 
     def tick():
         try:

@@ -8,20 +8,21 @@ import commit_scenarios
 import scene_scenarios
 import shape_scenarios
 import take_scenarios
-from scenarios import only_open, PATIENCE, room, scene_with_voice_and_head
+from scenarios import only_open, PATIENCE, scene_with_voice_and_head
+from thunder.scene.host import jobs
 
 FILM_STEP = 2  # scene frames between two pictures of the film
 
 
 def sampled(hand, count=6):
     """Steps that have the engine generate takes and wait for them; in place of `list_takes`."""
-    scene, work = hand.window.scene, room("scene.host.jobs")
+    scene = hand.window.scene
     scene.thunder.count = count
     bpy.context.preferences.view.show_playback_fps = False  # in red where the window is drawn without a graphics card
     with hand.context():
         assert bpy.ops.thunder.generate("INVOKE_DEFAULT", True) <= {"FINISHED", "RUNNING_MODAL"}
     end = time.monotonic() + PATIENCE
-    while work.running is not None or len(scene.thunder.takes) < count:
+    while jobs.running is not None or len(scene.thunder.takes) < count:
         assert time.monotonic() < end, "the takes do not come"
         yield 0.1
     yield 1.0
@@ -66,7 +67,7 @@ def film(hand):
     """
     only_open("main", "takes")
     yield from scene_with_voice_and_head(hand)
-    scene, work = hand.window.scene, room("scene.host.jobs")
+    scene = hand.window.scene
     view = hand.viewport.spaces.active
     view.overlay.show_floor = view.overlay.show_axis_x = view.overlay.show_axis_y = view.overlay.show_text = False
     view.shading.color_type = "MATERIAL"
@@ -82,7 +83,7 @@ def film(hand):
     x, y = hand.main_button(shot(900))
     yield from hand.click(x, y)
     arrived, end = 0, time.monotonic() + PATIENCE
-    while work.running is not None or not arrived:
+    while jobs.running is not None or not arrived:
         assert time.monotonic() < end, "the takes do not come"
         if len(scene.thunder.takes) > arrived:
             arrived = len(scene.thunder.takes)

@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from conftest import (  # noqa: E402
-    PICTURES as TAKEN,  # noqa: E402
+from conftest import (
+    PICTURES as TAKEN,
     RealBlender,
     ROOT,
 )

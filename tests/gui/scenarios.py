@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an animator does in a window, step by step: each yields the seconds to wait, and notes in `hand.seen` what it saw."""
 
-import importlib
 import time
 from pathlib import Path
 
 import bpy
+from thunder.operators import flame_head
+from thunder.scene.engine import session
+from thunder.scene.heads import character, head
+from thunder.scene.host import jobs
+from thunder.scene.media import export
+from thunder.scene.voice import strip as strip_module
+from thunder.thunder_core.face import conventions
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = str(ROOT / "assets" / "sample.wav")
 MODULE = "bl_ext.user_default.thunder"
 PATIENCE = 240  # seconds for the takes of the sample, on two busy cores
 TAKES, SEED = 8, 11
-
-
-def room(name):
-    return importlib.import_module(f"{MODULE}.{name}")
 
 
 def only_open(*names):
@@ -67,19 +69,18 @@ def takes_of(scene):
 
 def generate(hand):
     """Steps that click the main button and wait until nothing runs any more, noting how long the window was held."""
-    work = room("scene.host.jobs")
-    held = time_slices(work)
+    held = time_slices(jobs)
     x, y = hand.main_button(hand.photograph("ready"))
     yield from hand.click(x, y)
     end = time.monotonic() + PATIENCE
-    while work.running is None:
+    while jobs.running is None:
         assert time.monotonic() < end, "the click started nothing"
         yield 0.1
-    hand.seen["pid"] = room("scene.engine.session").client().pid
+    hand.seen["pid"] = session.client().pid
     messages, half_way = [], False
-    while work.running is not None:
-        assert time.monotonic() < end, f"still at {work.running.step}"
-        step = work.running.step
+    while jobs.running is not None:
+        assert time.monotonic() < end, f"still at {jobs.running.step}"
+        step = jobs.running.step
         if not messages or messages[-1] != step.message:
             messages.append(step.message)
         if step.fraction > 0.4 and not half_way:
@@ -139,19 +140,19 @@ def generates_takes(hand):
 
 def cancels_with_escape(hand):
     yield from scene_with_voice_and_head(hand)
-    scene, work = hand.window.scene, room("scene.host.jobs")
+    scene = hand.window.scene
     before = {name: len(getattr(bpy.data, name)) for name in ("actions", "objects", "sounds", "scenes")}
     scene.thunder.count, scene.thunder.steps = 64, 100  # minutes, if nobody stopped it
     x, y = hand.main_button(hand.photograph("ready"))
     yield from hand.click(x, y)
     end = time.monotonic() + PATIENCE
-    while work.running is None or work.running.step.fraction < 0.06:
+    while jobs.running is None or jobs.running.step.fraction < 0.06:
         assert time.monotonic() < end, "the click started nothing"
         yield 0.1
-    hand.seen["pid"] = room("scene.engine.session").client().pid
+    hand.seen["pid"] = session.client().pid
     pressed = time.monotonic()
     hand.press("ESC")
-    while work.running is not None:
+    while jobs.running is not None:
         assert time.monotonic() < pressed + 20, "Esc was not heard"
         yield 0.02
     hand.seen["seconds_to_stop"] = time.monotonic() - pressed
@@ -187,8 +188,8 @@ def head_with_a_take(hand):
 
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
-    rig = room("scene.heads.head").find(scene)
-    round_trip.show(room, lambda name: room(f"thunder_core.{name}"), rig, scene)
+    rig = head.find(scene)
+    round_trip.show(rig, scene)
     yield 0.3
     return scene, rig
 
@@ -215,8 +216,7 @@ def exports(hand):
         bpy.ops.file.execute()
     yield 1.5
     hand.seen["files"] = sorted(path.name for path in folder.iterdir() if path.name.startswith("line"))
-    exporting = room("scene.media.export")
-    hand.seen["missing"] = [form for form in exporting.FORMATS if exporting.missing(exporting.FORMATS[form], rig)]
+    hand.seen["missing"] = [form for form in export.FORMATS if export.missing(export.FORMATS[form], rig)]
     for form in ("GLTF", "FBX", "USD", "USD_CACHE", "ALEMBIC"):
         if form in hand.seen["missing"]:  # Debian builds Blender without USD and Alembic
             continue
@@ -290,7 +290,7 @@ def mara(hand):
     rig = face.parent
     for key in [name for name in rig.keys() if name.startswith("thunder")]:
         del rig[key]
-    convention = next(c for c in room("thunder_core.face.conventions").conventions() if c.name == "reallusion_cc4")
+    convention = next(c for c in conventions.conventions() if c.name == "reallusion_cc4")
     for block in list(face.data.shape_keys.key_blocks)[1:]:
         names = convention.keys.get(block.name, ())
         if not names or "Sneer" in block.name or block.name in ("tongueTipUp", "tongueBladeUp"):
@@ -328,11 +328,11 @@ def maps_a_character(hand):
     only_open("character")
     face = yield from mara(hand)
     scene = hand.window.scene
-    room("scene.voice.strip").add(scene, SAMPLE, "dialogue", 1)
+    strip_module.add(scene, SAMPLE, "dialogue", 1)
     yield from hand.open_tab("Thunder")
-    rig = room("scene.heads.head").find(scene)
+    rig = head.find(scene)
     hand.seen["channels"] = len(rig.channels)
-    hand.seen["plan"] = room("scene.heads.character").plan_of(face).name
+    hand.seen["plan"] = character.plan_of(face).name
     hand.seen["meshes"] = sorted(obj.name for obj in scene.objects if obj.type == "MESH" and obj.data.shape_keys in rig.targets)
     with hand.context():
         assert bpy.ops.thunder.show_mapping() == {"FINISHED"}
@@ -351,7 +351,7 @@ def maps_a_character(hand):
     scene.thunder.preview = False
     yield 0.5
     hand.seen["rest_mm"] = moved(face, rest)
-    hand.seen["kept"] = [rule.weight for rule in room("scene.heads.character").plan_of(face).rules if rule.source == "mouthFunnel"]
+    hand.seen["kept"] = [rule.weight for rule in character.plan_of(face).rules if rule.source == "mouthFunnel"]
 
 
 def lips(face):
@@ -394,7 +394,7 @@ def adds_a_flame_head(hand):
     hand.seen["processor_seconds"] = time.process_time() - began
     mesh = scene.thunder.head
     hand.seen["head"], hand.seen["keys"] = mesh.name, len(mesh.data.shape_keys.key_blocks)
-    hand.seen["channels"] = len(room("scene.heads.head").find(scene).channels)
+    hand.seen["channels"] = len(head.find(scene).channels)
     with hand.context():
         bpy.ops.view3d.view_axis(type="FRONT")
         bpy.ops.view3d.view_selected()
@@ -409,11 +409,10 @@ def adds_a_flame_head(hand):
     yield 1.5
     hand.seen["preview_mm"] = moved(mesh, rest)
     hand.photograph("flame")
-    operator = room("operators.flame_head").THUNDER_OT_check_with_smplx
+    operator = flame_head.THUNDER_OT_check_with_smplx
     finish, texts = operator.finish, []
     operator.finish = lambda self, context: texts.append(self.text) or finish(self, context)
-    room("scene.engine.session").preferences().flame_file = str(Path(hand.folder).parent / "flame.npz")
-    jobs = room("scene.host.jobs")
+    session.preferences().flame_file = str(Path(hand.folder).parent / "flame.npz")
     held = time_slices(jobs)
     with hand.context():
         bpy.ops.thunder.check_with_smplx("INVOKE_DEFAULT")

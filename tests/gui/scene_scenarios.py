@@ -8,8 +8,13 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from scenarios import only_open, PATIENCE, room, SAMPLE, scene_with_voice_and_head, time_slices
+from scenarios import only_open, PATIENCE, SAMPLE, scene_with_voice_and_head, time_slices
 from take_scenarios import list_takes
+from thunder.scene.engine import install, session
+from thunder.scene.heads import head
+from thunder.scene.host import jobs
+from thunder.scene.voice import fingerprint, strip
+from thunder.thunder_core import errors, installer
 
 
 def empty(hand):
@@ -20,10 +25,9 @@ def empty(hand):
 
 def work_off(seconds=PATIENCE):
     """Steps that wait until nothing runs any more."""
-    work = room("scene.host.jobs")
     end = time.monotonic() + seconds
-    while work.running is not None:
-        assert time.monotonic() < end, f"still at {work.running.step}"
+    while jobs.running is not None:
+        assert time.monotonic() < end, f"still at {jobs.running.step}"
         yield 0.05
 
 
@@ -52,7 +56,7 @@ def gaps_of(log):
 def works_long(hand):
     """16 takes of a minute, while the animator scrubs; a timer that asks for the window every 10 ms notes when it gets it."""
     empty(hand)
-    scene, work = hand.window.scene, room("scene.host.jobs")
+    scene = hand.window.scene
     scene.render.fps = 25
     with hand.context():
         assert bpy.ops.thunder.first_head() == {"FINISHED"}
@@ -61,7 +65,7 @@ def works_long(hand):
     only_open("main", "takes")
     yield from hand.open_tab("Thunder")
     yield 0.5
-    held, log, watching = time_slices(work), [], [True]
+    held, log, watching = time_slices(jobs), [], [True]
     x, y = hand.main_button(hand.photograph("ready"))
 
     def tick():
@@ -76,23 +80,23 @@ def works_long(hand):
     log.clear()
     yield from hand.click(x, y)
     started = time.monotonic()
-    while work.running is None:
+    while jobs.running is None:
         assert time.monotonic() < started + 60, "the click started nothing"
         yield 0.05
     arrivals, left, frames, messages, seen_half = [], [], set(), [], False
-    while work.running is not None:
-        assert time.monotonic() < started + 900, f"still at {work.running.step}"
+    while jobs.running is not None:
+        assert time.monotonic() < started + 900, f"still at {jobs.running.step}"
         scene = hand.window.scene
         while len(arrivals) < len(scene.thunder.takes):
             arrivals.append(round(time.monotonic() - started, 2))
-        if work.running.time_left and (not left or left[-1] != work.running.time_left):
-            left.append(work.running.time_left)
-        if not messages or messages[-1] != work.running.step.message:
-            messages.append(work.running.step.message)
+        if jobs.running.time_left and (not left or left[-1] != jobs.running.time_left):
+            left.append(jobs.running.time_left)
+        if not messages or messages[-1] != jobs.running.step.message:
+            messages.append(jobs.running.step.message)
         if len(arrivals) >= 5 and not seen_half:
             seen_half = True
             hand.photograph("arriving")
-        if not work.running.step.busy:
+        if not jobs.running.step.busy:
             hand.press("RIGHT_ARROW")  # the animator goes on working
         frames.add(scene.frame_current)
         yield 0.25
@@ -111,15 +115,15 @@ def works_long(hand):
         bpy.ops.thunder.generate("INVOKE_DEFAULT", True)
     end = time.monotonic() + 600
     while len(hand.window.scene.thunder.takes) < before + 2:
-        assert time.monotonic() < end and work.running is not None
+        assert time.monotonic() < end and jobs.running is not None
         yield 0.05
-    while work.running.step.busy:
+    while jobs.running.step.busy:
         yield 0.01
-        assert work.running is not None, "the work was over before anything could be clicked"
+        assert jobs.running is not None, "the work was over before anything could be clicked"
     pressed = time.monotonic()
     with hand.context():
         bpy.ops.thunder.cancel("INVOKE_DEFAULT")
-    while work.running is not None:
+    while jobs.running is not None:
         assert time.monotonic() < pressed + 20
         yield 0.01
     hand.seen["seconds_to_stop"] = time.monotonic() - pressed
@@ -142,10 +146,9 @@ def casts_dialogue(hand):
         bpy.ops.object.select_all(action="SELECT")
         bpy.ops.view3d.view_selected()
         bpy.ops.object.select_all(action="DESELECT")
-    heads = room("scene.heads.head").in_scene(scene)
+    heads = head.in_scene(scene)
     for thing, name in zip(heads, ("Anna", "Ben")):
         thing.name = name
-    strip = room("scene.voice.strip")
     for name, start in (("Anna asks", 1), ("Ben answers", 100), ("Rain", 1)):
         strip.add(scene, SAMPLE, name, start)
     scene.thunder.head = heads[0]
@@ -175,10 +178,9 @@ def moves_a_voice(hand, takes=list_takes):
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
     yield from takes(hand, count=3)
-    state, strip = room("scene.voice.fingerprint"), room("scene.voice.strip")
     found = strip.named(scene, "dialogue")
     for entry in scene.thunder.takes:
-        state.remember(entry.action, state.of_voice(scene, strip.of_strip(scene, found)))
+        fingerprint.remember(entry.action, fingerprint.of_voice(scene, strip.of_strip(scene, found)))
     scene.thunder.active_take = 0
     only_open("main", "takes")
     strip.move(found, 13)
@@ -186,14 +188,14 @@ def moves_a_voice(hand, takes=list_takes):
         bpy.ops.ed.undo_push(message="The animator moves the strip")
     yield 2.0  # until the panels have slid to their places
     hand.photograph("moved")
-    hand.seen["before"] = [(changed.kind, entry.first) for entry, changed in state.stale(scene)]
+    hand.seen["before"] = [(changed.kind, entry.first) for entry, changed in fingerprint.stale(scene)]
     with hand.context():
         bpy.ops.thunder.resync("INVOKE_DEFAULT", True)
     yield 0.5
     yield from work_off(60)
     scene = hand.window.scene
     hand.seen["after"] = [entry.first for entry in scene.thunder.takes]
-    hand.seen["stale"] = len(state.stale(scene))
+    hand.seen["stale"] = len(fingerprint.stale(scene))
     yield 0.5
     hand.photograph("resynced")
     hand.press("Z", ctrl=True)
@@ -215,12 +217,11 @@ class _Pretended:
 
 def sets_up_the_engine(hand):
     """The preferences with the engine in each of its states."""
-    session, installing = room("scene.engine.session"), room("scene.engine.install")
     python = os.environ.pop("THUNDER_PYTHON", "")
     there = session.find_engine_python
 
     def nothing(*_):
-        raise room("thunder_core.errors").NoEngine("The engine is not installed: install it in the preferences")
+        raise errors.NoEngine("The engine is not installed: install it in the preferences")
 
     session.find_engine_python = nothing
     yield from hand.open_tab("Thunder")
@@ -242,33 +243,32 @@ def sets_up_the_engine(hand):
     yield from picture("absent_offline")
     bpy.context.preferences.system.use_online_access = True
     yield from picture("absent")
-    installing.running = _Pretended()
+    install.running = _Pretended()
     yield from picture("installing")
     hand.seen["refused_meanwhile"] = not bpy.ops.thunder.install_engine.poll()
-    installing.running = None
-    place = Path(installing.folder())
+    install.running = None
+    place = Path(install.folder())
     (place / "bin").mkdir(parents=True)
-    installer = room("thunder_core.installer")
     (place / installer.LOCK).write_bytes(installer.MARK)  # as the installer marks a folder of its own
-    installing.last_error = ("The packages cannot be reached: check the connection and install again, "
+    install.last_error = ("The packages cannot be reached: check the connection and install again, "
                              "downloads are kept")
     yield from picture("unfinished")
-    installing.last_error = ""
+    install.last_error = ""
     (place / "bin" / "python").write_text("")
-    (place / "thunder-engine.json").write_text(f'{{"lock": "{installing._hash(0)}", "python": "3.13.2"}}')
+    (place / "thunder-engine.json").write_text(f'{{"lock": "{install._hash(0)}", "python": "3.13.2"}}')
     info = place / "lib" / "python3.13" / "site-packages" / "torch-2.11.0.dist-info"
     info.mkdir(parents=True)
-    installing._versions.cache_clear()
+    install._versions.cache_clear()
     session.find_engine_python = there
     yield from picture("ready")
-    hand.seen["kind"] = installing.state().kind
+    hand.seen["kind"] = install.state().kind
     with hand.context():
         bpy.ops.thunder.install_flame_extra("INVOKE_DEFAULT")
     yield from picture("flame_licence")
     hand.press("ESC")
     yield 0.5
-    hand.seen["nothing_installed"] = installing.running is None and not installing.has_flame_extra()
-    installing.remove()
+    hand.seen["nothing_installed"] = install.running is None and not install.has_flame_extra()
+    install.remove()
     preferences.engine_python = python
     yield from picture("own_python")
     with bpy.context.temp_override(window=window, area=area):

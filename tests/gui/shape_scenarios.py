@@ -5,8 +5,13 @@ import time
 
 import bpy
 import numpy as np
-from scenarios import only_open, room, scene_with_voice_and_head
-from take_scenarios import core, list_takes
+from scenarios import only_open, scene_with_voice_and_head
+from take_scenarios import list_takes
+from thunder.scene.heads import head
+from thunder.scene.host import jobs
+from thunder.scene.takes import shape as shape_module, take_list, track_values, transcript
+from thunder.thunder_core import progress
+from thunder.thunder_core.face import closures
 
 
 def button(op, *arguments, **options):
@@ -16,10 +21,10 @@ def button(op, *arguments, **options):
 
 def done(patience=120):
     """Steps that wait until nothing runs any more."""
-    work, end = room("scene.host.jobs"), time.monotonic() + patience
+    end = time.monotonic() + patience
     yield 0.3
-    while work.running is not None:
-        assert time.monotonic() < end, f"still at {work.running.step}"
+    while jobs.running is not None:
+        assert time.monotonic() < end, f"still at {jobs.running.step}"
         yield 0.1
     yield 0.3
 
@@ -28,11 +33,11 @@ def lips(scene, frame):
     """How far the lips of the shown take are apart at a frame, millimetres, and how far its brows are down."""
     settings = scene.thunder
     entry = settings.takes[settings.active_take]
-    rig, numbers = room("scene.takes.take_list").rig_of(scene, entry), room("scene.takes.track_values")
-    values = numbers.values(rig, numbers.curves(rig, entry), np.array([frame]))
-    motion = room("thunder_core.progress").result(numbers.motion(rig, values, 25.0))
-    names = room("scene.heads.head").channel_names()
-    return [float(core("face.closures").bundled_lips().opening(motion, names)[0]), float(motion.expression[0, names.index("browDownLeft")])]
+    rig = take_list.rig_of(scene, entry)
+    values = track_values.values(rig, track_values.curves(rig, entry), np.array([frame]))
+    motion = progress.result(track_values.motion(rig, values, 25.0))
+    names = head.channel_names()
+    return [float(closures.bundled_lips().opening(motion, names)[0]), float(motion.expression[0, names.index("browDownLeft")])]
 
 
 def shapes(hand, takes=list_takes):
@@ -60,17 +65,17 @@ def shapes(hand, takes=list_takes):
     with hand.context():
         hand.seen["animated"] = button(bpy.ops.thunder.animate_emotion)
     yield 0.5
-    rig = room("scene.takes.take_list").rig_of(scene, entry)
+    rig = take_list.rig_of(scene, entry)
     before = lips(scene, 80)
     for frame, strength in ((1, 0.0), (40, 0.0), (60, 1.0)):
         rig.targets[0].thunder_emotion = strength
         rig.targets[0].keyframe_insert("thunder_emotion", frame=frame)
     # Nobody presses anything: the take follows the curve by itself.
     end = time.monotonic() + 20
-    while room("scene.takes.shape").is_behind(rig, scene.thunder.takes[0]) and time.monotonic() < end:
+    while shape_module.is_behind(rig, scene.thunder.takes[0]) and time.monotonic() < end:
         yield 0.3
     yield 1.0
-    hand.seen["behind"] = room("scene.takes.shape").is_behind(rig, scene.thunder.takes[0])
+    hand.seen["behind"] = shape_module.is_behind(rig, scene.thunder.takes[0])
     hand.seen["brows"] = [lips(scene, frame)[1] for frame in (20, 80)]
     hand.seen["brow_before"] = before[1]
     scene.frame_set(70)
@@ -157,7 +162,7 @@ def writes(hand):
         hand.seen["ready_without_words"] = bpy.ops.thunder.correct_closures.poll()
     yield 1.0
     hand.photograph("empty")
-    room("scene.takes.transcript").of(scene, scene.thunder.takes[0].voice).text = "My brother moves both big blue boxes from the front room."
+    transcript.of(scene, scene.thunder.takes[0].voice).text = "My brother moves both big blue boxes from the front room."
     yield 1.0
     hand.photograph("written")
     with hand.context():

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from scenarios import MODULE, only_open, room, ROOT, scene_with_voice_and_head, time_slices
-
-
-def core(name):
-    return room(f"thunder_core.{name}")
+from scenarios import MODULE, only_open, ROOT, scene_with_voice_and_head, time_slices
+from thunder.scene.animation import keying as keying_module, timing
+from thunder.scene.heads import head
+from thunder.scene.host import compat, jobs
+from thunder.scene.media import grid
+from thunder.scene.takes import edit_watch, take_list
+from thunder.thunder_core.face import mouth
 
 
 def performance(seconds, seed, score):
@@ -19,7 +21,7 @@ def performance(seconds, seed, score):
     sys.path.append(str(ROOT / "tests" / "blender"))
     import performances
 
-    made = performances.performance(room, core, seconds=seconds, seed=seed, score=score, closed_at=())
+    made = performances.performance(seconds=seconds, seed=seed, score=score, closed_at=())
     rng = np.random.default_rng(seed)
     count = made.motion.frames
     smooth = np.hanning(7) / np.hanning(7).sum()
@@ -33,7 +35,6 @@ def performance(seconds, seed, score):
                        ("browInnerUp", 0.9), ("mouthStretchLeft", 0.4), ("mouthStretchRight", 0.4)):
         made.motion.expression[:, made.channels.index(name)] = wander(-0.3 * high, high, 4).clip(0)
     made.motion.head[:, 1] = wander(-0.15, 0.15, 12)
-    mouth = core("face.mouth")
     drift = 100 - 60 * np.convolve(rng.random(count) > 0.93, np.hanning(9), "same").clip(0, 1)
     return type(made)(**{**vars(made), "opening": mouth.opening_mm(made.motion), "width": mouth.width_mm(made.motion),
                          "drift": drift.astype(np.float32)})
@@ -42,12 +43,12 @@ def performance(seconds, seed, score):
 def list_takes(hand, count=6, seconds=None):
     """Steps that key and list takes made here on the head of the scene, a slice at a time."""
     scene = hand.window.scene
-    rig = room("scene.heads.head").find(scene)
-    clock = room("scene.animation.timing").Clock.of(scene, 1.0)
+    rig = head.find(scene)
+    clock = timing.Clock.of(scene, 1.0)
     seconds = seconds or (scene.frame_end - 1) / 25
     for number in range(count):
         made = performance(seconds, 7301 + number, 92.4 - 3.7 * number)
-        keying = room("scene.animation.keying").key(rig, made, clock, f"dialogue · take {number + 1} · seed {made.seed}")
+        keying = keying_module.key(rig, made, clock, f"dialogue · take {number + 1} · seed {made.seed}")
         actions = None
         while actions is None:
             try:
@@ -56,7 +57,7 @@ def list_takes(hand, count=6, seconds=None):
                 actions = end.value
             if time.monotonic() % 1 < 0.01:
                 yield 0.01
-        room("scene.takes.take_list").add_to_list(scene, rig, actions, made, "dialogue", clock)
+        take_list.add_to_list(scene, rig, actions, made, "dialogue", clock)
         yield 0.05
 
 
@@ -113,15 +114,15 @@ def browses(hand):
     entries[4].hidden = True
     with hand.context():
         bpy.ops.thunder.duplicate_take("INVOKE_DEFAULT", True, index=0)
-    curve = next(c for c in room("scene.host.compat").all_curves(scene.thunder.takes[1].action) if len(c.keyframe_points) > 20)
+    curve = next(c for c in compat.all_curves(scene.thunder.takes[1].action) if len(c.keyframe_points) > 20)
     curve.keyframe_points[20].co[1] += 0.2
     curve.update()
     scene.thunder.takes[1].action.update_tag()
     scene.thunder.sort, scene.thunder.show_hidden = "DIVERSITY", True
     began = time.monotonic()
-    while not room("scene.takes.edit_watch").is_known(scene.thunder.takes[1]) and time.monotonic() - began < 60:
+    while not edit_watch.is_known(scene.thunder.takes[1]) and time.monotonic() - began < 60:
         yield 0.2
-    hand.seen["edit_noticed"] = room("scene.takes.edit_watch").is_known(scene.thunder.takes[1])
+    hand.seen["edit_noticed"] = edit_watch.is_known(scene.thunder.takes[1])
     yield 1.0
     hand.photograph("marked")
     scene.thunder.show_hidden, scene.thunder.only_starred, scene.thunder.sort = False, True, "SCORE"
@@ -139,8 +140,7 @@ def browses(hand):
     with hand.context():
         bpy.ops.screen.animation_cancel()
         bpy.ops.thunder.delete_takes("INVOKE_DEFAULT", True, which="UNSTARRED")
-    work = room("scene.host.jobs")
-    while work.running is not None:
+    while jobs.running is not None:
         yield 0.1
     yield 0.5
     hand.seen["spared"] = [entry.name for entry in scene.thunder.takes]
@@ -163,12 +163,12 @@ def measures_switching(hand):
         spent.append(time.process_time() - began)
         yield 0.2
     hand.seen["switching"] = spent
-    hand.seen["curves"] = len(room("scene.host.compat").all_curves(scene.thunder.takes[0].action))
+    hand.seen["curves"] = len(compat.all_curves(scene.thunder.takes[0].action))
 
 
 def debris(scene):
     """Names of what must not be left after a grid or a sheet."""
-    mark = room("scene.heads.head").STAND_IN
+    mark = head.STAND_IN
     return sorted([thing.name for thing in bpy.data.objects if mark in thing]
                   + [group.name for group in bpy.data.collections if mark in group]
                   + [other.name for other in bpy.data.scenes if other != scene])
@@ -185,12 +185,11 @@ def plays_all(hand, takes=list_takes):
     yield 0.5
     view = hand.viewport.spaces.active.region_3d
     before = [*view.view_location, view.view_distance, *view.view_rotation]
-    held = time_slices(room("scene.host.jobs"))
+    held = time_slices(jobs)
     for turn in ("chosen", "undone"):
         began = time.monotonic()
         with hand.context():
             bpy.ops.thunder.play_grid("INVOKE_DEFAULT")
-        grid = room("scene.media.grid")
         while not grid.running() or not hand.window.screen.is_animation_playing:
             assert time.monotonic() - began < 240, "the grid does not come"
             yield 0.2
@@ -234,13 +233,12 @@ def leaves_the_grid(hand):
     scene = hand.window.scene
     yield from list_takes(hand, count=10)
     scene.thunder.active_take = 0
-    grid, work = room("scene.media.grid"), room("scene.host.jobs")
     with hand.context():
         bpy.ops.thunder.generate("INVOKE_DEFAULT")
     yield 1.0
     hand.press("ESC")
     began = time.monotonic()
-    while work.running is not None:
+    while jobs.running is not None:
         assert time.monotonic() - began < 60, "Generate is not cancelled"
         yield 0.1
     hand.seen["ended"] = {}
@@ -321,15 +319,14 @@ def draws_a_sheet(hand, takes=list_takes):
     scene.thunder.takes[0].star = True
     scene.frame_set(33)
     yield 0.5
-    work = room("scene.host.jobs")
-    held = time_slices(work)
+    held = time_slices(jobs)
     bpy.ops.wm.save_as_mainfile(filepath=str(Path(hand.folder) / "shot.blend"))
     with hand.context():
         bpy.ops.thunder.contact_sheet("INVOKE_DEFAULT")
     began, pictured = time.monotonic(), False
-    while work.running is not None:
-        assert time.monotonic() - began < 400, work.running.step
-        if work.running.step.fraction > 0.3 and not pictured:
+    while jobs.running is not None:
+        assert time.monotonic() - began < 400, jobs.running.step
+        if jobs.running.step.fraction > 0.3 and not pictured:
             pictured = True
             hand.photograph("drawing")
         yield 0.1
