@@ -62,10 +62,10 @@ def describe(mesh):
     """The mesh as arrays with what the rig and the shapes need to know of every vertex.
 
     points [V, 3] mm, part [V], ring [V] (mouth ring or −1), u [V] (−1..1 along the lips), up [V] (+1 upper lip,
-    −1 lower), along_tongue [V] (0 tip … 1 root), mirror [V] (vertex on the other side), index (key → vertex).
+    −1 lower), along_tongue [V] (0 tip … 1 root), lid_ring [V] (ring about an eye or −1), mirror [V] (vertex on the other side), index (key → vertex).
     """
     n = len(mesh.keys)
-    ring, u, up, along = np.full(n, -1.0), np.zeros(n), np.zeros(n), np.zeros(n)
+    ring, u, up, along, lid_ring = np.full(n, -1.0), np.zeros(n), np.zeros(n), np.zeros(n), np.full(n, -1.0)
     mirror = np.empty(n, int)
     for i, key in enumerate(mesh.keys):
         on_skin = key[0] in "gcme"
@@ -73,6 +73,8 @@ def describe(mesh):
         if key[0] == "m":
             ring[i] = key[1]
             u[i], up[i] = sculpt_muzzle.ring_position(key[2])
+        if key[0] == "e":
+            lid_ring[i] = key[2]
         if key[0] == "tongue":
             last = sculpt_parts.TONGUE_RINGS - 1
             along[i] = {"tip": 0.0, "root": 1.0}.get(key[2], key[2] / last if key[2] not in ("tip", "root") else 0)
@@ -81,8 +83,8 @@ def describe(mesh):
     a, b = edges(mesh.polygons)
     count = np.maximum(np.bincount(a, minlength=n), 1)
     return SimpleNamespace(
-        points=points, part=np.array(mesh.parts), ring=ring, u=u, up=up, along_tongue=along, mirror=mirror,
-        index=mesh.index, neighbour_mean=lambda values: np.bincount(a, values[b], n) / count,
+        points=points, part=np.array(mesh.parts), ring=ring, u=u, up=up, along_tongue=along, lid_ring=lid_ring,
+        mirror=mirror, index=mesh.index, neighbour_mean=lambda values: np.bincount(a, values[b], n) / count,
     )
 
 

@@ -78,14 +78,36 @@ def distance(p, nose=True):
     near = drawn > 0
     if near.any():
         d[near] += drawn[near] * (0.85 * (p[near, 2] - ground(p[near, 0], p[near, 1])) - d[near])
-    return d
+    groove, cheek = fold(p)
+    return d + 0.8 * groove - 0.7 * cheek
+
+
+_FOLD = np.array(((18.6, -43.0), (26.0, -51.0), (33.0, -60.0), (38.5, -70.0), (41.0, -82.0)))
+
+
+def fold(p):
+    """Where points [n, 3] lie about the left nasolabial fold, from the nose's wing past the mouth corner: (in its groove, on
+    the cheek's side of it), each [n] 0..1; x counts as positive."""
+    at = np.stack([np.abs(p[:, 0]), p[:, 1]], 1)
+    a, b = _FOLD[:-1], _FOLD[1:]
+    span = b - a
+    t = np.clip(((at[:, None] - a) * span).sum(2) / (span * span).sum(1), 0, 1)
+    away = at[:, None] - (a + t[..., None] * span)
+    far = np.linalg.norm(away, axis=2)
+    row, nearest = np.arange(len(at)), far.argmin(1)
+    outwards = away[row, nearest, 0] * -span[nearest, 1] + away[row, nearest, 1] * span[nearest, 0]
+    side = np.copysign(far[row, nearest], outwards)
+    length = np.concatenate([[0], np.cumsum(np.linalg.norm(span, axis=1))])
+    along = (length[nearest] + t[row, nearest] * np.diff(length)[nearest]) / length[-1]
+    here = smooth_step(0.0, 0.18, along) * (1 - smooth_step(0.62, 1.0, along)) * smooth_step(40, 60, p[:, 2])
+    return here * np.exp(-((side / 2.8) ** 2)), here * np.exp(-(((side - 7.0) / 5.0) ** 2))
 
 
 def _muzzle_share(p):
     """How much the drawn surface of sculpt_muzzle rules at points [n, 3]."""
     narrow = np.interp(p[:, 1], (-106, -84), (14, 30))  # the chin is drawn, the jaw's sides are not
     share = (1 - smooth_step(0, 18, np.abs(p[:, 0]) - narrow)) * smooth_step(45, 65, p[:, 2])
-    return share * (1 - smooth_step(-48, -38, p[:, 1])) * smooth_step(-114, -104, p[:, 1])
+    return share * (1 - smooth_step(-50, -36, p[:, 1])) * smooth_step(-114, -104, p[:, 1])
 
 
 def gradient(p, step=0.05):

@@ -11,24 +11,32 @@ from __future__ import annotations
 import numpy as np
 
 from .sculpt_mesh import bump, smooth_step
-from .sculpt_muzzle import CONTACT, lip_line, MOUTH_WIDTH
+from .sculpt_muzzle import CONTACT, LINE, lip_line, MOUTH_WIDTH
 from .sculpt_rig import corner_fade, JAW, JOINTS, lip_fade
 
 CLOSE_ANGLE = 0.30  # jaw angle [rad] that mouthClose = 1 stands for
 
 _PLUMP = ((1, 0.2, 0), (2, 0.7, 0), (3, 1.5, 0.3), (4, 2.3, 0.9), (5, 1.1, 2.0), (6, 0.2, 1.4), (7, 0, 0))
-_FLARE = ((0, 0.2, 0.2), (1, 0.6, 0.6), (2, 1.3, 1.4), (4, 2.6, 3.0), (5, 2.9, 3.4), (6, 3.0, 3.0), (7, 3.0, 2.2),
-          (8, 3.0, 1.6), (9, 2.4, 0.9), (10, 0.8, 0.3), (11, 0, 0))
-_ROLL = ((0, 0.0, 0.0), (1, -0.8, -0.5), (2, -2.3, -1.2), (3, -4.8, -2.6), (4, -6.9, -4.2), (5, -4.6, -8.6),
-         (6, -1.4, -9.0), (7, -0.1, -6.9), (8, 0.3, -3.3), (9, 0.4, -2.5), (10, 0.2, -0.6), (11, 0, 0))
+_FLARE = ((0, 0.2, 0.2), (1, 0.7, 0.3), (2, 1.8, 1.0), (4, 3.8, 3.1), (5, 3.4, 3.5), (6, 3.1, 3.1), (7, 3.0, 2.2),
+          (8, 3.0, 1.3), (9, 2.4, 0.7), (10, 0.8, 0.3), (11, 0, 0))
+_FLARE_LOWER = ((0, 0.5, 0.2), (1, 1.1, 0.3), (2, 2.2, 0.4), (4, 4.4, 3.2), (5, 3.8, 3.7), (6, 3.3, 3.2), (7, 3.0, 2.2),
+                (8, 3.0, 1.3), (9, 2.4, 0.7), (10, 0.8, 0.3), (11, 0, 0))  # its red turns out further
+_ROLL = ((0, 0.0, 0.0), (1, -0.8, -0.5), (2, -2.3, -1.2), (3, -4.8, -2.6), (4, -6.9, -4.2), (5, -5.0, -8.6),
+         (6, -1.7, -9.0), (7, -0.1, -6.9), (8, -0.2, -3.3), (9, 0.5, -2.5), (10, 0.2, -0.6), (11, 0, 0))
 _ROLL_UPPER = ((0, -0.2, 0.0), (1, -0.9, -0.6), (2, -2.0, -1.6), (3, -3.4, -3.4), (4, -4.6, -5.2), (5, -2.9, -8.2),
                (6, -1.0, -8.6), (7, -0.1, -6.9), (8, 0, -3.3), (9, -0.4, -1.5), (10, -0.4, -0.2), (11, 0, 0))
 _POUT_LOWER = ((2, 0.4, 0.6), (4, 0.2, 1.8), (5, -0.1, 2.0), (6, 0, 1.2), (7, 0, 0))
 _POUT_UPPER = ((2, 0.3, 0.8), (4, 0.4, 2.0), (5, 0.2, 2.2), (6, 0, 1.4), (7, 0, 0))
-_PUFF = ((0, 0, 0.8), (1, 0, 1.8), (2, 0, 2.6), (4, -0.3, 2.4), (5, -0.4, 2.0), (6, 0, 1.6), (7, 0, 1.2), (8, 0, 0.8),
-         (9, 0, 0.4), (10, 0, 0))
-_PRESS = ((0, -0.2, 0.2), (1, -0.8, 0.1), (2, -1.6, -0.2), (3, -2.4, -0.8), (4, -3.1, -1.4), (5, -2.2, -3.0),
-          (6, -0.8, -3.2), (7, 0, -2.0), (8, 0, -0.8), (9, 0, 0))
+_PUFF = ((0, 0.5, 0.4), (1, 0.6, 0.8), (2, 0.8, 1.2), (4, 0.2, 1.4), (5, -0.2, 1.2), (6, 0, 1.0), (7, 0, 0.8), (8, 0, 0.6),
+         (9, 0, 0.3), (10, 0, 0))
+_PRESS = ((0, -0.2, 0.4), (1, -0.8, 0.6), (2, -1.4, 1.0), (3, -2.2, 0.8), (4, -2.4, -0.8), (5, -1.8, -1.8),
+          (6, -0.7, -1.9), (7, 0, -1.6), (8, 0, -0.8), (9, 0, 0))
+# mouthLeft beyond the lips: its own corner goes up, cheek, nose and chin come along
+_SIDEWAYS = (
+    ((30, -64, 78), (42, 42, 60), (-0.6, 3.4, -1.2)), ((40, -38, 70), (36, 32, 46), (0.6, 1.6, 1.4)),
+    ((0, -38, 102), (22, 24, 36), (2.0, 0.5, 0.0)), ((0, -93, 90), (40, 30, 54), (2.6, 0.4, -1.8)),
+    ((-46, -62, 58), (48, 50, 62), (2.6, 0.3, 0.4)), ((54, -72, 48), (42, 46, 60), (2.4, 1.6, 0.3)),
+)
 _JAW_NARROWS = 10.0  # how far each corner comes in per sine of the jaw's angle [mm]
 
 
@@ -59,7 +67,7 @@ def mouth_shapes(clay, jaw):
     for side, tag in ((1, "Left"), (-1, "Right")):
         share = smooth_step(-9, 9, side * clay.points[:, 0])
         shapes["mouthPress" + tag] = turned_rings(clay, _PRESS, across) * share[:, None]
-    shapes["cheekPuff"] = _puff(clay, depth)
+    shapes["cheekPuff"] = turned_rings(clay, _PUFF, np.where(clay.ring >= 2, 0.5 + 0.5 * _fade(clay), 1.0))
     shapes["mouthClose"] = _close(clay, jaw)
     return shapes
 
@@ -70,7 +78,7 @@ def outside(clay):
     return np.where(clay.part == "bag", np.interp(clay.ring, (8, 9, 10, 11), (0.9, 0.7, 0.35, 0.0)), 1.0) * face
 
 
-def _gates(clay):
+def lip_gates(clay):
     """(upper, lower) [V]: which lip a vertex belongs to, 0 at the mouth corners and away from the face."""
     p, x = clay.points, np.abs(clay.points[:, 0])
     above = p[:, 1] - lip_line(x)
@@ -115,15 +123,17 @@ def _round(clay, depth):
     """Pucker and funnel: the corners come together, the lips come forward; the funnel also parts them."""
     p = clay.points
     mid, corner = clay.index["m", CONTACT, 10], clay.index["m", CONTACT, 0]
-    narrow = _along(0, -p[:, 0] * _around_mouth(p) * depth)
+    # in proportion between the corners, where it is most, and less beyond them
+    drawn = p[:, 0] / (1 + (p[:, 0] / 24) ** 4) ** 0.25 / (1 + ((p[:, 1] - LINE) / 30) ** 2)
+    narrow = _along(0, -drawn * _around_mouth(p) * depth)
     ahead = _along(2, bump(p, (0, -70, 90), (56, 34, 70)) * depth)
-    sides = _along(2, sum(bump(p, (s * 25, -71, 84), (26, 26, 50)) for s in (1, -1)) * depth)
+    round_ahead = _along(2, bump(p, (0, -70, 90), (50, 20, 70)) * depth)
     flare = np.where(clay.ring >= 2, _fade(clay), 1 - np.abs(clay.u))
-    plump = turned_rings(clay, _PLUMP, _fade(clay))
+    plump = turned_rings(clay, _PLUMP, corner_fade(clay.u, 0.25) * (clay.ring >= 2))
     return {
-        "mouthPucker": _scaled(narrow, corner, 0, -8.0) + _scaled(ahead, mid, 2, 6.0) + 4.0 * sides + plump,
-        "mouthFunnel": _scaled(narrow, corner, 0, -4.0) + _scaled(ahead, mid, 2, 3.4) + 2.6 * sides
-        + turned_rings(clay, _FLARE, flare),
+        "mouthPucker": _scaled(narrow, corner, 0, -8.0) + _scaled(ahead, mid, 2, 6.0) + plump,
+        "mouthFunnel": _scaled(narrow, corner, 0, -4.0) + _scaled(round_ahead, mid, 2, 3.4)
+        + turned_rings(clay, _FLARE, flare * (clay.up > 0)) + turned_rings(clay, _FLARE_LOWER, flare * (clay.up < 0)),
     }
 
 
@@ -131,31 +141,35 @@ def _sideways(clay, depth):
     p = clay.points
     shapes = {}
     for name, sign in (("mouthLeft", 1), ("mouthRight", -1)):
-        field = _along(0, sign * bump(p, (0, -72, 84), (62, 44, 64)) * depth)
+        lead = smooth_step(-34, 34, sign * p[:, 0])  # the side that leads is pushed together
+        field = _along(0, sign * bump(p, (0, -70, 84), (80, 56, 70)) * (1.35 - 0.7 * lead) * depth)
         trails = np.sign(p[:, 0]) * sign < 0  # the side that is drawn over the teeth
-        field[:, 2] = -np.where(trails, 0.45, 0.25) * field[:, 0] * np.sign(p[:, 0]) * np.minimum(np.abs(p[:, 0]) / 16, 1)
-        shapes[name] = _scaled(field, clay.index["m", CONTACT, 10], 0, sign * 7.5)
+        field[:, 2] -= np.where(trails, 0.45, 0.25) * field[:, 0] * np.sign(p[:, 0]) * np.minimum(np.abs(p[:, 0]) / 16, 1)
+        field = _scaled(field, clay.index["m", CONTACT, 10], 0, sign * 7.5)
+        for centre, radii, vector in _SIDEWAYS:
+            field += (bump(p * [sign, 1, 1], centre, radii) * depth)[:, None] * (np.array(vector) * [sign, 1, 1])
+        shapes[name] = field
     return shapes
 
 
 def _shrug(clay, depth):
     """The chin pushes both lips up; the upper lip lifts and pouts, the lower follows to stay in touch."""
     p, fade = clay.points, _fade(clay)
-    push = _along(1, bump(p, (0, -86, 88), (34, 30, 60)) * depth)
-    push[:, 2] = 0.35 * push[:, 1]
-    lift = _along(1, bump(p, (0, -62, 92), (30, 24, 60)) * depth)
+    push = _along(1, bump(p, (0, -86, 88), (38, 31, 60)) * depth)
+    push[:, 2] = 0.4 * push[:, 1]
+    lift = _along(1, bump(p, (0, -61, 92), (32, 26, 60)) * depth)
     return {
-        "mouthShrugLower": push * 4.6 + turned_rings(clay, _POUT_LOWER, fade * (clay.up < 0)),
-        "mouthShrugUpper": lift * 3.2 + turned_rings(clay, _POUT_UPPER, fade * (clay.up > 0)),
+        "mouthShrugLower": push * 4.8 + turned_rings(clay, _POUT_LOWER, fade * (clay.up < 0)),
+        "mouthShrugUpper": lift * 3.6 + turned_rings(clay, _POUT_UPPER, fade * (clay.up > 0)),
     }
 
 
 def _part(clay):
     """One lip moves, the other stays: upper up, lower down, left and right shares that sum to the whole."""
     p = clay.points
-    upper, lower = _gates(clay)
+    upper, lower = lip_gates(clay)
     up = _along(1, upper * bump(p, (0, -66, 90), (54, 34, 70)))
-    up[:, 2] = 0.15 * up[:, 1]
+    up[:, 2] = 0.11 * up[:, 1]
     up = _scaled(up, clay.index["m", CONTACT, 10], 1, 7.0)
     down = _along(1, -lower * bump(p, (0, -76, 90), (56, 42, 70)))
     down[:, 2] = 0.2 * down[:, 1]
@@ -165,17 +179,6 @@ def _part(clay):
         share = smooth_step(-9, 9, side * p[:, 0])[:, None]
         shapes["mouthUpperUp" + tag], shapes["mouthLowerDown" + tag] = up * share, down * share
     return shapes
-
-
-def _puff(clay, depth):
-    """Air in the cheeks: outwards at the sides, forward around the lips."""
-    p = clay.points
-    hill = sum(bump(p, (s * 42, -64, 58), (40, 44, 62)) for s in (1, -1)) * depth * (clay.part != "bag")
-    side = np.sign(p[:, 0]) * smooth_step(22, 38, np.abs(p[:, 0]))
-    out = smooth_step(0, 30, p[:, 2])[:, None] * np.stack([side * 0.75, 0 * side, 0 * side + 0.65], 1)
-    hill = hill + 0.5 * sum(bump(p, (s * 52, -62, 48), (24, 36, 40)) for s in (1, -1)) * (clay.part == "skin")
-    around = np.where(clay.ring >= 2, 0.5 + 0.5 * _fade(clay), 1.0)
-    return out * (9.0 * hill)[:, None] + turned_rings(clay, _PUFF, around)
 
 
 def _close(clay, jaw):

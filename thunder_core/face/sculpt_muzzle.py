@@ -2,7 +2,7 @@
 """The muzzle: the skin between nose and chin as a drawn surface, and the rings of the lips laid onto it.
 
 Rings run around the mouth, 40 places each: k = 0 at the left corner, 1–19 over the upper lip, 20 at the right
-corner, 21–39 under the lower lip. Ring 2 and 3 lie on the skin, 4 is the border of the red, 5 the bulge, 6 the red,
+corner, 21–39 under the lower lip. Rings 0–1.5 are skin towards the cheeks; ring 2 and 3 lie on the skin, 4 is the border of the red, 5 the bulge, 6 the red,
 7 where the lips meet, 8 where they part inside, 9–13 line the mouth. Half rings only round the red off.
 Millimetres in the axes of sculpt_form.
 """
@@ -18,21 +18,21 @@ RING = 40
 MOUTH_WIDTH = 25.0  # half the distance of the mouth corners
 LIP_RINGS = range(2, 9)  # near skin, near skin, border, bulge, red, contact, inner contact
 CONTACT, INNER = 7, 8
-RINGS = (0, 1, 2, 3, 4, 4.5, 5, 5.5, 6, 6.5, 7, 8, 9, 10, 11, 12, 13)
+RINGS = (0, 0.5, 1, 1.5, 2, 2.5, 3, 4, 4.5, 5, 5.5, 6, 6.5, 7, 8, 9, 10, 11, 12, 13)
 LINE = -70.0  # height of the line where the lips meet
 
 # Depth z of the skin without the lips' red, rows by height, columns by lateral place.
 _ACROSS = (0.0, 7.0, 14.0, 21.0, 28.0, 36.0, 44.0, 52.0)
 _DRAWN = {
-    -34.0: (98.0, 97.0, 93.5, 88.6, 84.6, 80.6, 75.0, 67.0),
-    -42.0: (97.0, 95.6, 92.0, 88.0, 84.4, 79.8, 73.6, 65.2),
-    -49.0: (95.4, 94.4, 91.6, 87.9, 84.0, 78.6, 71.8, 63.0),
-    -56.0: (95.4, 94.7, 91.9, 87.9, 83.5, 77.4, 70.2, 60.8),
-    -62.0: (97.2, 96.4, 93.2, 88.4, 82.9, 76.4, 68.8, 59.0),
-    -70.0: (97.0, 96.0, 92.6, 87.2, 82.0, 75.4, 67.3, 57.0),
+    -34.0: (98.0, 97.0, 93.5, 88.6, 85.4, 84.2, 82.4, 78.0),
+    -42.0: (97.0, 95.6, 92.0, 88.0, 84.9, 82.4, 79.6, 74.4),
+    -49.0: (95.4, 94.4, 91.6, 87.9, 84.3, 80.8, 77.0, 70.6),
+    -56.0: (95.4, 94.7, 91.9, 87.9, 83.7, 79.0, 74.4, 66.8),
+    -62.0: (97.2, 96.4, 93.2, 88.4, 83.1, 77.6, 71.6, 63.2),
+    -70.0: (97.0, 96.0, 92.6, 87.2, 82.0, 75.9, 68.8, 59.4),
     -78.0: (95.6, 94.8, 91.6, 86.6, 81.4, 74.4, 65.6, 54.8),
-    -83.0: (92.3, 91.8, 89.8, 85.8, 80.4, 73.1, 64.0, 52.7),
-    -89.0: (90.2, 89.9, 88.3, 84.7, 79.1, 71.2, 61.6, 49.7),
+    -83.0: (91.8, 91.4, 89.6, 85.8, 80.4, 73.1, 64.0, 52.7),
+    -89.0: (89.5, 89.3, 88.0, 84.7, 79.1, 71.2, 61.6, 49.7),
     -95.0: (91.1, 90.6, 88.5, 84.0, 77.6, 68.8, 58.3, 45.6),
     -102.0: (92.6, 91.6, 88.1, 82.4, 74.5, 64.3, 52.4, 38.4),
     -109.0: (91.0, 89.7, 85.5, 78.6, 69.2, 57.4, 43.5, 27.5),
@@ -92,6 +92,10 @@ _BEYOND = {2: 8.0, 3: 3.4, 4: 1.2, 5: 0.5, 6: 0.2, 7: 0.0, 8: -0.4, 9: 0.6, 10: 
 
 def lip_ring(ring):
     """Points [40, 3] of one mouth ring, 2 … 13; half rings lie on the curve through their neighbours."""
+    if ring == 2.5:
+        points = 0.5 * (lip_ring(2) + lip_ring(3))
+        points[:, 2] += 0.5 * (ground(*points[:, :2].T) - points[:, 2])
+        return points
     if ring != int(ring):
         a, b, c, d = (lip_ring(int(ring) + i) for i in (-1, 0, 1, 2))
         return (9 * (b + c) - a - d) / 16
@@ -120,9 +124,9 @@ def lip_ring(ring):
     at_line = ground(x, line)
     full = arch**0.9
     if ring <= 4:
-        z = ground(x, y) + {2: 0.0, 3: 0.3, 4: 0.3}[ring] * full - {2: 0.0, 3: 0.4, 4: 1.2}[ring] * a**6
+        z = ground(x, y) + {2: 0.0, 3: 0.5, 4: 0.8}[ring] * full - {2: 0.0, 3: 0.4, 4: 1.2}[ring] * a**6
     elif ring <= 6:
-        bulge = np.where(above, {5: 1.9, 6: 1.5}[ring] + 0.5 * tubercle, {5: 2.8, 6: 2.1}[ring])
+        bulge = np.where(above, {5: 2.5, 6: 2.0}[ring] + 0.6 * tubercle, {5: 3.5, 6: 2.6}[ring])
         bulge = bulge - 0.5 * np.exp(-((u * MOUTH_WIDTH / 3.0) ** 2)) * (up < 0)  # the lower lip's faint cleft
         z = at_line + bulge * full - {5: 1.6, 6: 2.0}[ring] * a**4
     elif ring <= 10:

@@ -16,8 +16,8 @@ from .sculpt_form import EYE, EYE_RADIUS, surface_z
 _UPPER = ((8.6, 10.2), (6.6, 9.0), (7.6, 9.8), (6.9, 8.2), (6.7, 7.8), (9.8, 7.2), (9.4, 6.8))
 _LOWER = ((5.3, 8.8), (5.8, 9.0), (6.8, 9.8), (6.9, 8.4), (7.0, 7.9), (10.6, 7.2), (10.2, 6.8))
 ARCH_FRONT = 88.0  # depth z of the outer face of the upper front teeth
-EDGE_UPPER = -72.6  # height of the biting edges at rest: the upper teeth stand before the lower and overlap them
-EDGE_LOWER = -71.5
+EDGE_UPPER = -72.1  # height of the biting edges at rest: a slack jaw holds the teeth apart, a little behind the lips' edges
+EDGE_LOWER = -72.1
 LOWER_BEHIND = 3.2
 TONGUE_RINGS, TONGUE_AROUND = 23, 24
 _TOOTH_AROUND = 8
@@ -50,7 +50,7 @@ def add_teeth(mesh):
             outward = np.array([-along[1], along[0]])
             thick = 4.6 if n < 3 else (6.6 if n < 5 else 8.8)
             centre = centre - outward * thick / 2
-            bite = edge + jaw * (0.0, 0.9, -0.2, 0.4, 0.7, 0.9, 1.0)[n]
+            bite = edge + jaw * (0.0, 0.5, -0.2, 0.4, 0.7, 0.9, 1.0)[n]
             _add_tooth(mesh, jaw, n, part, centre, along, outward, width, thick, bite, height)
             gum.append((centre, outward, thick, bite + jaw * (height - 1.6)))
         _add_gum(mesh, jaw, part, gum, front)

@@ -7,8 +7,9 @@ import numpy as np
 
 from .sculpt_form import EYE
 from .sculpt_mesh import bump, smooth_step
-from .sculpt_mouth import mouth_shapes, outside, turned_rings
+from .sculpt_mouth import lip_gates, mouth_shapes, outside, turned_rings
 from .sculpt_muzzle import CONTACT
+from .sculpt_riders import riders
 from .sculpt_rig import lip_fade
 from .sculpt_skin import EYE_RING, MARGIN
 
@@ -28,10 +29,11 @@ def expression_basis(clay, jaw):
 
     clay: the sculpted mesh with its attributes.  jaw: [V] jaw skinning weights, which mouthClose undoes.
     """
-    shapes = mouth_shapes(clay, jaw) | _corners(clay) | _cheeks_and_nose(clay) | _brows(clay)
-    shapes |= _eyes(clay) | _tongue(clay)
+    shapes = mouth_shapes(clay, jaw) | _corners(clay) | _eyes(clay) | _tongue(clay)
     shapes["jawForward"] = jaw[:, None] * np.array([0, -0.6, 6.5])
-    return np.stack([shapes[name] for name in CHANNELS])
+    carried = riders(clay, outside(clay), *lip_gates(clay))
+    nothing = np.zeros(clay.points.shape)
+    return np.stack([shapes.get(name, nothing) + carried.get(name, nothing) for name in CHANNELS])
 
 
 def _moved(clay, side, hills, share):
@@ -43,7 +45,7 @@ def _moved(clay, side, hills, share):
     return field
 
 
-_THIN = ((1, -0.2, 0), (2, -0.6, -0.2), (3, -1.0, -0.4), (4, -1.4, -0.7), (5, -0.8, -1.2), (6, -0.2, -0.9), (7, 0, 0))
+_THIN = ((1, -0.2, 0), (2, -0.5, -0.2), (3, -0.8, -0.4), (4, -1.0, -0.7), (5, -0.6, -1.2), (6, -0.2, -0.9), (7, 0, 0))
 
 
 def _corners(clay):
@@ -56,30 +58,27 @@ def _corners(clay):
         corner = clay.index["m", CONTACT, 0 if side > 0 else 20]
         pull = _pulled(p, side)[:, None] * share[:, None]
         x = np.minimum(np.abs(p[:, 0]) / 25, 1.25)
-        bow = 0.28 + 0.72 * np.minimum(x, 1.0) ** 2.1  # the line of the lips bends up as one arc
+        back = 1 - 0.75 * smooth_step(32, 62, np.abs(p[:, 0]))  # the cheek slides over the teeth, not into them
+        bow = 0.39 + 0.61 * np.minimum(x, 1.0) ** 2.1  # the line of the lips bends up as one arc
         thin = turned_rings(clay, _THIN, lip_fade(clay)) * smooth_step(-9, 9, side * p[:, 0])[:, None]
-        smile = pull * np.stack([side * x, 7.4 * bow, -1.2 - 4.4 * np.minimum(x, 1.1) ** 2], 1) + thin
-        cheek = [((46, -32, 64), (34, 32, 46), (0.8, 3.6, 2.2))]
-        smile += _moved(clay, side, cheek, share * (clay.part != "bag"))
-        fold = [((43, -42, 66), (34, 36, 44), (0.7, 1.6, 1.7)), ((28, -50, 82), (16, 15, 26), (0.3, 0.4, -0.8))]
-        smile += _moved(clay, side, fold, share * (clay.part == "skin"))
-        stretch = pull * np.stack([side * x, -1.8 * np.minimum(x, 1) ** 2, -0.8 - 3.4 * np.minimum(x, 1.1) ** 2], 1)
+        smile = pull * np.stack([side * x, 7.4 * bow, (-0.9 - 4.4 * np.minimum(x, 1.1) ** 2) * back], 1) + thin
+        stretch = pull * np.stack([side * x, -1.8 * np.minimum(x, 1) ** 2, (-0.8 - 3.5 * np.minimum(x, 1.1) ** 2) * back], 1)
         stretch += 0.6 * thin
-        dimple = _moved(clay, side, [(at, (32, 28, 60), (3.2, 1.4, -5.0))], share)
-        frown = [(at, (38, 34, 60), (-0.4, -7.0, -0.6)), ((20, -96, 78), (26, 24, 40), (0, -1.5, 0))]
+        dimple = _moved(clay, side, [(at, (30, 28, 60), (2.0, 0.6, -2.6))], share)
+        frown = [(at, (38, 34, 60), (0.4, -5.7, -0.6))]
         shapes["mouthSmile" + tag] = _with_width(smile, corner, side * 5.0)
         shapes["mouthStretch" + tag] = _with_width(stretch, corner, side * 4.5)
-        shapes["mouthDimple" + tag] = _with_width(dimple, corner, side * 3.2)
+        shapes["mouthDimple" + tag] = _with_width(dimple, corner, side * 1.5)
         shapes["mouthFrown" + tag] = _moved(clay, side, frown, share)
     return shapes
 
 
 def _pulled(p, side):
-    """How much a pull on one mouth corner reaches points p, [V]: all of the lips, fading over cheek and chin."""
+    """How much a pull on one mouth corner reaches points p, [V]: all of the lips, fading over cheek, jaw and chin."""
     x, y = side * p[:, 0], p[:, 1] + 71
-    over = 1 - smooth_step(6, 42, y)
-    under = 1 - smooth_step(4, 36, -y)
-    return (1 - smooth_step(24, 66, x)) * over * under * smooth_step(20, 50, p[:, 2])
+    over = 1 - smooth_step(6, 46, y)
+    under = 1 - smooth_step(8, 56, -y)
+    return (1 - smooth_step(26, 78, x)) * over * under * smooth_step(5, 45, p[:, 2])
 
 
 def _with_width(field, corner, value):
@@ -87,42 +86,6 @@ def _with_width(field, corner, value):
     field = field.copy()
     field[:, 0] *= value / field[corner, 0]
     return field
-
-
-def _cheeks_and_nose(clay):
-    p, depth = clay.points, outside(clay)
-    sneer = [
-        ((14, -40, 92), (15, 20, 26), (0.8, 4.6, 0.4)),
-        ((10, -10, 84), (16, 20, 30), (-1.2, 2.0, 0.6)),
-        ((14, -58, 92), (20, 20, 40), (0, 2.0, 0.2)),
-        ((3, -38, 104), (15, 15, 24), (0, 2.2, 0.4)),
-    ]
-    shapes = {}
-    for side, tag in ((1, "Left"), (-1, "Right")):
-        half = smooth_step(-9, 9, side * p[:, 0])
-        cheek = [((44, -26, 62), (32, 26, 46), (0.4, 4.4, 1.8))]
-        shapes["cheekSquint" + tag] = _moved(clay, side, cheek, half * depth * (clay.part == "skin"))
-        wing = [((15, -37, 92), (13, 13, 22), (1.0, 3.4, 0.6)), ((10, -4, 86), (12, 14, 20), (-0.6, -0.8, 1.0))]
-        shapes["noseSneer" + tag] = _moved(clay, side, sneer, depth * (clay.part != "bag") * half)
-        shapes["noseSneer" + tag] += _moved(clay, side, wing, (clay.part == "skin") * half)
-    return shapes
-
-
-def _brows(clay):
-    """Brows and the skin around them; what lies below the lids' crease stays."""
-    p = clay.points
-    high = np.isin(clay.part, ("skin", "brow", "lid")) * smooth_step(4, 14, p[:, 1])
-    high = high * np.where(clay.part == "lid", smooth_step(4, 14, p[:, 1]), 1.0)
-    shapes, inner = {}, []
-    for side, tag in ((1, "Left"), (-1, "Right")):
-        share = smooth_step(-6, 6, side * p[:, 0]) * high
-        down = [((20, 20, 84), (42, 27, 60), (-2.0, -7.0, 0.8))]
-        outer = [((44, 22, 70), (34, 38, 60), (0, 8.0, -1.4))]
-        shapes["browDown" + tag] = _moved(clay, side, down, share)
-        shapes["browOuterUp" + tag] = _moved(clay, side, outer, share)
-        inner.append(_moved(clay, side, [((10, 21, 84), (32, 36, 60), (0, 8.5, -0.8))], share))
-    shapes["browInnerUp"] = inner[0] + inner[1]
-    return shapes
 
 
 # how much of the lid margin's turn each lid ring takes, from the crease (2) to the fold behind the lid (6)
@@ -158,7 +121,6 @@ def _eyes(clay):
                     for shape, turn in ((blink, 1 - _LOWER_RISE), (squint, 0.2), (wide, -0.22)):
                         shape[i] = _turned(p[i] - centre, gap * turn)
         soft = np.isin(clay.part, ("skin",))
-        squint[soft] += bump(p[soft], (side * 34, -18, 72), (30, 16, 40))[:, None] * np.array([0, 2.0, 0.6])
         crease = bump(p[soft], (side * 31, 14, 76), (26, 11, 30))
         wide[soft] += crease[:, None] * np.array([0, 1.2, 0.3])
         shapes["eyeBlink" + tag], shapes["eyeSquint" + tag], shapes["eyeWide" + tag] = blink, squint, wide

@@ -18,6 +18,7 @@ from .sculpt_muzzle import lip_ring, LIP_RINGS, RING, RINGS
 
 HALF = 32  # columns from the face's midline to the back's
 ROWS = 60
+PLACES = tuple(sorted({*range(ROWS), 4.5, 5.5, 6.5, 7.5}))  # rows of the grid: closer where the forehead folds
 MOUTH_ROWS, MOUTH_COLUMNS = (24, 32), 6
 EYE_ROWS, EYE_COLUMNS = (8, 16), (2, 10)
 EYE_RING = 32
@@ -122,7 +123,7 @@ def build_skin(mesh):
     for row in range(EYE_ROWS[0] + 1, EYE_ROWS[1]):
         for c in range(EYE_COLUMNS[0] + 1, EYE_COLUMNS[1]):
             hidden |= {grid_key(row, c), grid_key(row, -c)}
-    for row in range(ROWS):
+    for row in PLACES:
         for column in range(-HALF + 1, HALF + 1):
             if grid_key(row, column) not in hidden:
                 mesh.add(grid_key(row, column), _grid_point(row, column), "skin")
@@ -138,7 +139,7 @@ def build_skin(mesh):
         rings = [border] + [[("e", side, r, k) for k in range(EYE_RING)] for r in range(FOLD + 1)]
         mesh.rings(rings if side > 0 else [r[::-1] for r in rings], "Skin")
     _add_mouth(mesh)
-    for row in range(ROWS - 1):
+    for row, below in zip(PLACES[:-1], PLACES[1:]):
         for column in range(-HALF, HALF):
             in_mouth = MOUTH_ROWS[0] <= row < MOUTH_ROWS[1] and -MOUTH_COLUMNS <= column < MOUTH_COLUMNS
             eye = EYE_ROWS[0] <= row < EYE_ROWS[1]
@@ -146,7 +147,7 @@ def build_skin(mesh):
                                  < max(s * EYE_COLUMNS[0], s * EYE_COLUMNS[1]) for s in (1, -1))
             if not (in_mouth or in_eye):
                 a, b = grid_key(row, column), grid_key(row, column + 1)
-                c, d = grid_key(row + 1, column + 1), grid_key(row + 1, column)
+                c, d = grid_key(below, column + 1), grid_key(below, column)
                 mesh.face((a, d, c, b), "Skin")
     _relax(mesh)
 
@@ -186,7 +187,7 @@ def _add_mouth(mesh):
     outer = np.array([mesh.points[mesh.index[k]] for k in border])
     first = lip_ring(2)
     for ring in RINGS:
-        points = (0.64, 0.32)[ring] * (outer - first) + first if ring < 2 else lip_ring(ring)
+        points = (0.64 - 0.32 * ring) * (outer - first) + first if ring < 2 else lip_ring(ring)
         part = "skin" if ring < 2 else ("lips" if ring <= LIP_RINGS[-1] else "bag")
         for k in range(RING):
             mesh.add(("m", ring, k), points[k], part)
@@ -227,7 +228,13 @@ def _relax(mesh, rounds=24):
     nose_ids, nose_points = list(nose), np.array(list(nose.values()))
     free[nose_ids] = False
     points[nose_ids] = nose_points
+    # the rings between the lips and the grid lie evenly between them: relaxed, they and their border would shrink onto the lips
+    border = mouth_border()
+    around, inner, outer, reach = (np.array(values) for values in zip(*(
+        (mesh.index["m", ring, k], mesh.index["m", 2, k], mesh.index[border[k]], 0.64 - 0.32 * ring)
+        for ring in RINGS if ring < 2 for k in range(RING))))
     points[free] = drop_onto(points[free], 10)
+    free[outer] = False
     rim = np.array([k[0] == "g" and k[1] == ROWS - 1 for k in mesh.keys])
     for _ in range(6):
         points[rim] = drop_onto(points[rim], 1) * [1, 0, 1] + points[rim] * [0, 1, 0]
@@ -238,6 +245,7 @@ def _relax(mesh, rounds=24):
     for _ in range(rounds):
         mean = np.stack([np.bincount(a, points[b, i], n) / np.maximum(count, 1) for i in range(3)], 1)
         points[free] += 0.5 * (mean - points)[free]
+        points[around] = points[inner] + reach[:, None] * (points[outer] - points[inner])
         points[free] = drop_onto(points[free], 2)
         points = 0.5 * (points + points[mirror] * [-1, 1, 1])
     points[free] = drop_onto(points[free], 4)
