@@ -78,7 +78,8 @@ def mixed(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarra
     Where all the mouths that are heard of a frame are closed the result is closed; where one fades in its gap does.
     """
     of = shares(tuple(channels))
-    expression = sum(motion.expression * (weights[:, take] @ of.T) for take, motion in enumerate(motions))
+    # rounded, so that what is one take's alone is that take's to the last bit
+    expression = sum(motion.expression * np.round(weights[:, take] @ of.T, 12) for take, motion in enumerate(motions))
     mouth, _, gaze, head = (weights[:, :, part] for part in range(len(PARTS)))
 
     def turned(name, share):
