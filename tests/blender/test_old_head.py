@@ -23,7 +23,7 @@ def saved(blender, room, tmp_path):
     path.write_bytes(lzma.decompress(SAVED.read_bytes()))
     blender.ops.wm.open_mainfile(filepath=str(path))
     scene = blender.context.scene
-    return scene, room("scene.head").find(scene)
+    return scene, room("scene.heads.head").find(scene)
 
 
 def gap_mm(blender, scene, rig, frame):
@@ -34,7 +34,7 @@ def gap_mm(blender, scene, rig, frame):
 
 def test_the_saved_head_is_resolved_with_all_its_channels(saved, room):
     scene, rig = saved
-    assert rig.armature is not None and rig.channels == room("scene.head").channel_names()
+    assert rig.armature is not None and rig.channels == room("scene.heads.head").channel_names()
     assert len(rig.keys.key_blocks) == KEYS + 1
 
 
@@ -43,7 +43,7 @@ def test_saved_takes_play_and_can_be_switched(blender, saved, room):
     by_seed = {entry.seed: entry for entry in scene.thunder.takes}
     assert sorted(by_seed) == [7, 8]
     for seed, closed, opened in ((8, 25, 13), (7, 13, 25)):  # the frames of 1.0 s and 0.5 s
-        room("scene.showing").show(rig, by_seed[seed])
+        room("scene.animation.display").show(rig, by_seed[seed])
         assert gap_mm(blender, scene, rig, closed) < 0.6
         assert gap_mm(blender, scene, rig, opened) > 10.0
 
@@ -58,5 +58,5 @@ def test_a_saved_take_is_committed_onto_the_saved_head(blender, saved, room):
 def test_a_new_head_stands_beside_the_saved_one(blender, saved, room):
     scene, rig = saved
     blender.ops.thunder.add_head()
-    assert len(room("scene.head").in_scene(scene)) == 2
+    assert len(room("scene.heads.head").in_scene(scene)) == 2
     assert gap_mm(blender, scene, rig, 13) > 10.0
