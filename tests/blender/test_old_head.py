@@ -8,7 +8,6 @@ small) and two takes of 1.5 s at 24 fps, seeds 7 and 8, whose jaw is 0.2 rad ope
 import lzma
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 SAVED = Path(__file__).resolve().parents[1] / "fixtures" / "head_of_2026_11.blend.xz"

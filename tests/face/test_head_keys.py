@@ -47,16 +47,16 @@ def test_the_corners_ride_along_with_the_upper_lip(face, key):
 
 @pytest.mark.parametrize("key", APEX)
 def test_a_key_fades_out_and_has_no_edge(face, key):
-    """Along no edge of the skin but the upper lid's crease, which closes over it, does a movement change by 0.4 of its largest."""
+    """Along no edge of the skin but the upper lid's crease, which closes over it, does a movement change by 0.45 of its largest."""
     moved = np.linalg.norm(face.key(key), axis=1)
     assert moved.max() > APEX[key] * 0.9
     head = head_keys.load_head()
     names = np.array(head.material_names)[head.polygon_material]
     quads = head.polygons[(names == "Skin") & (head.polygons[:, 3] >= 0)]
-    crease = (np.abs(np.abs(face.points[:, 0]) - 31) < 18) & (np.abs(face.points[:, 1] - 9) < 8)
+    crease = (np.abs(np.abs(face.points[:, 0]) - 31) < 20) & (np.abs(face.points[:, 1] - 10) < 10)
     quads = quads[~crease[quads].any(1)]
     steps = np.concatenate([np.abs(moved[quads[:, i]] - moved[quads[:, (i + 1) % 4]]) for i in range(4)])
-    assert steps.max() < 0.4 * moved.max()
+    assert steps.max() < 0.45 * moved.max()
 
 
 @pytest.mark.parametrize("key", [k for k in REACH if not k.startswith("eye")])

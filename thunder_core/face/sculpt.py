@@ -62,7 +62,8 @@ def describe(mesh):
     """The mesh as arrays with what the rig and the shapes need to know of every vertex.
 
     points [V, 3] mm, part [V], ring [V] (mouth ring or −1), u [V] (−1..1 along the lips), up [V] (+1 upper lip,
-    −1 lower), along_tongue [V] (0 tip … 1 root), lid_ring [V] (ring about an eye or −1), mirror [V] (vertex on the other side), index (key → vertex).
+    −1 lower), along_tongue [V] (0 tip … 1 root), lid_ring [V] (ring about an eye or −1),
+    mirror [V] (vertex on the other side), index (key → vertex).
     """
     n = len(mesh.keys)
     ring, u, up, along, lid_ring = np.full(n, -1.0), np.zeros(n), np.zeros(n), np.zeros(n), np.full(n, -1.0)

@@ -273,4 +273,5 @@ def _gates(clay, outside, upper, lower):
     low = np.interp(np.abs(p[:, 0]), (10, 18), (-14, 4))
     high = smooth_step(low, low + 10, p[:, 1]) * np.isin(part, ("skin", "brow", "lid"))
     high = np.where(part == "lid", high * smooth_step(4, 14, p[:, 1]), high)
-    return {"face": outside, "skin": skin, "upper": upper * on_lid, "lower": lower, "above": upper * on_lid * on_mouth, "curl": upper * curled, "brow": high}
+    return {"face": outside, "skin": skin, "upper": upper * on_lid, "lower": lower, "above": upper * on_lid * on_mouth,
+            "curl": upper * curled, "brow": high}
