@@ -7,6 +7,7 @@ import json
 
 import bpy
 
+from ...thunder_core import records
 from ...thunder_core.errors import BadRequest
 from ..heads import channel_preview, head, head_state, rna_paths
 from ..host import compat
@@ -200,7 +201,8 @@ def own_actions(rig: head.Rig) -> list:
 def own_targets(rig: head.Rig) -> list[dict]:
     """Slot and blending of each of them."""
     remembered = head_state.of(rig.owner)
-    kept = json.loads(remembered.own_state or "{}").get("targets", []) if remembered is not None else []
+    record = json.loads(remembered.own_state or "{}") if remembered is not None else {}
+    kept = record.get("targets", []) if records.is_readable(record) else []
     if len(kept) != len(rig.targets):
         return [{}] * len(rig.targets)
     for state, action, target in zip(kept, own_actions(rig), rig.targets):
@@ -223,7 +225,7 @@ def remember_own(rig: head.Rig) -> None:
             "action_influence": animation.action_influence, "action_extrapolation": animation.action_extrapolation,
         })
         kept[-1] |= _still(rig, target)
-    remembered.own_state = json.dumps({"targets": kept})
+    remembered.own_state = json.dumps({records.KEY: records.VERSION, "targets": kept})
 
 
 def _still(rig: head.Rig, target) -> dict:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
+from ...thunder_core import records
 from ...thunder_core.animation.keys import Keys, reduce
 from ...thunder_core.face import reach
 from ...thunder_core.progress import scaled
@@ -123,7 +124,7 @@ def key(rig: head.Rig, performance: Performance, clock: Clock, name: str,
                 yield 0.9
             action.use_fake_user = True
             action[PROPERTY] = performance.provenance | {
-                "seed": performance.seed, "score": performance.score, "checksum": _printed(digest),
+                records.KEY: records.VERSION, "seed": performance.seed, "score": performance.score, "checksum": _printed(digest),
             }
         yield 1.0
         complete = True  # closed at the last step too, nobody has listed them yet

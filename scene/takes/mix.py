@@ -9,6 +9,7 @@ import bpy
 import numpy as np
 from bpy.props import CollectionProperty, EnumProperty, IntProperty, PointerProperty
 
+from ...thunder_core import records
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import closures, mixing, mouth
 from ...thunder_core.progress import scaled
@@ -179,7 +180,8 @@ def enter(scene, rig: head.Rig, lead, frames: np.ndarray, values: np.ndarray, ow
             yield 0.9
         for action in actions:
             action.use_fake_user = True
-            action[keying.PROPERTY] = provenance | {"seed": seed, "score": score, "checksum": keying.checksum(action)}
+            action[keying.PROPERTY] = provenance | {records.KEY: records.VERSION, "seed": seed, "score": score,
+                                                    "checksum": keying.checksum(action)}
         yield 0.9
         entry = take_list.add_to_list(scene, rig, actions, performance, lead.voice, clock, kind=kind, name=name)
         take_list.name_action(entry, None)

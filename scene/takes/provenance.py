@@ -8,6 +8,7 @@ from collections.abc import Generator
 
 import numpy as np
 
+from ...thunder_core import records
 from ...thunder_core.face import mouth
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, keying, reading
@@ -25,7 +26,7 @@ def store(action, performance: Performance, clock: Clock, voice: str = "") -> No
     """Keep a performance on an action, the scene frame and rate its first sample is heard at, and its voice's name."""
     motion = performance.motion
     kept = {
-        "channels": "\n".join(performance.channels), "motion_fps": float(motion.fps), "start": float(clock.start),
+        records.KEY: records.VERSION, "channels": "\n".join(performance.channels), "motion_fps": float(motion.fps), "start": float(clock.start),
         "fps": float(clock.fps), "frames": int(motion.frames), "voice": voice or _voice_of(action),
         "expression": _flat(motion.expression), "opening": _flat(performance.opening), "width": _flat(performance.width),
     }
@@ -38,12 +39,12 @@ def store(action, performance: Performance, clock: Clock, voice: str = "") -> No
 def kept(action):
     """The properties that an action carries of its performance; None if it carries none, or none that hold together.
 
-    A file of another program, or a damaged one, may carry anything under the same name.
+    A file of another program or of a later version, or a damaged one, may carry anything under the same name.
     """
     found = action.get(SOURCE)
     try:
         frames, channels, rates = found["frames"], len(found["channels"].split("\n")), (found["fps"], found["motion_fps"])
-        sound = isinstance(frames, int) and frames >= 1 and isinstance(found.get("voice", ""), str)
+        sound = records.is_readable(found) and isinstance(frames, int) and frames >= 1 and isinstance(found.get("voice", ""), str)
         sound = sound and all(math.isfinite(rate) and rate > 0 for rate in rates) and math.isfinite(found["start"])
         sizes = {"expression": frames * channels, "opening": frames, "width": frames} | {name: 3 * frames for name in _ROTATIONS if name in found}
         sound = sound and "jaw" in sizes and all(found[name].typecode in "fd" and len(found[name]) == size for name, size in sizes.items())
@@ -134,7 +135,8 @@ def _about(action) -> dict:
     """Provenance of a take's action, without what tells of its keys."""
     found = action.get(keying.PROPERTY)
     about = found.to_dict() if hasattr(found, "to_dict") else {}
-    about.pop("checksum", None)
+    for name in (records.KEY, "checksum"):  # of the keys, not of what they were made from
+        about.pop(name, None)
     return about
 
 

@@ -20,6 +20,7 @@ import bpy
 import numpy as np
 from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 
+from ...thunder_core import records
 from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.face import closures, shaping
 from ...thunder_core.face.shaping import Shape
@@ -242,7 +243,7 @@ def shift(action, frames: float) -> None:
 
     What it is without its shape, and the edits on it, are moved along, so that the sliders go on working.
     """
-    if not is_shaped(action):
+    if not is_shaped(action) or not records.is_readable(action[STATE]):
         return
     entry = _entry_of(action)
     now = _glances(track_values.curves(take_list.rig_of(entry.id_data, entry), entry))
@@ -365,6 +366,8 @@ def _stored(rig: head.Rig, entry, curves: list, now: list):
     if state is None:
         keys = [None if curve is None else keyframes.read(curve) for curve in curves]
         return keys, {}, track_values.frames_of(entry), (action.session_uid, _mark(now), entry.first, entry.last)
+    if not records.is_readable(state):
+        raise BadRequest(f"“{entry.name}” was shaped with a later version of Thunder: update Thunder to change its shape")
     first, count, shift = float(state["first"]), int(state["count"]), int(state["shift"])
     times = first + np.arange(count)
     mark = (action.session_uid, int(state["mark"]), first, first + count)
@@ -448,7 +451,7 @@ def _write_take(rig, entry, curves, now, base: Base, edits: dict, result, shift:
             del action[STATE]
     else:
         if STATE not in action or int(action[STATE]["mark"]) != mark[1]:
-            action[STATE] = {"base": _pack(base.keys), "first": float(base.frames[0]), "count": len(base.frames),
+            action[STATE] = {records.KEY: records.VERSION, "base": _pack(base.keys), "first": float(base.frames[0]), "count": len(base.frames),
                              "mark": mark[1], "plain": plain}
         state = action[STATE]
         state["shift"], state["strength"] = shift, _strength_print(rig, entry)

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 import bpy
 
+from ...thunder_core import records
 from ..animation.timing import Clock
 from ..host import compat
 from . import strip
@@ -78,7 +79,7 @@ def of_voice(scene, voice: strip.Voice) -> State | None:
 def remember(action, state: State | None) -> None:
     """Note on a take's action how its voice was heard."""
     if state is not None:
-        action[STATE] = json.dumps(dataclasses.asdict(state))
+        action[STATE] = json.dumps({records.KEY: records.VERSION, **dataclasses.asdict(state)})
 
 
 def forget(action) -> None:
@@ -90,7 +91,19 @@ def forget(action) -> None:
 def remembered(action) -> State | None:
     """How the voice of a take was heard when it was made, None if its action does not tell."""
     kept = action.get(STATE) if action is not None else None
-    return State(**json.loads(kept)) if kept else None
+    return _read(kept) if kept else None
+
+
+def _read(text: str) -> State | None:
+    """The state in a record; None where it is of a later version or no such record."""
+    try:
+        record = json.loads(text)
+        if not records.is_readable(record):
+            return None
+        record.pop(records.KEY, None)
+        return State(**record)
+    except (ValueError, TypeError, AttributeError):
+        return None
 
 
 def change(scene, entry) -> Change | None:
@@ -111,7 +124,8 @@ def stale(scene) -> list[tuple]:
         if not kept:
             continue
         if kept not in known:
-            known[kept] = _change(scene, State(**json.loads(kept)))
+            then = _read(kept)
+            known[kept] = None if then is None else _change(scene, then)
         if known[kept] is not None and known[kept].kind != "GONE":
             found.append((entry, known[kept]))
     return found

@@ -8,18 +8,21 @@ takes of 2 s that begin on frame 1: take 1 (seed 1, star, note, sync from 50 to 
 per data-block, and actions have no slots.
 """
 
+import json
 import lzma
 from pathlib import Path
 
 import numpy as np
 import pytest
-from speaking import keys_of, same
+from speaking import enter, keys_of, same
 from thunder.scene.animation import display
 from thunder.scene.heads import head, head_state
 from thunder.scene.host import compat
 from thunder.scene.takes import provenance, shape, take_list, track_values
 from thunder.scene.takes.commit import line_names
 from thunder.scene.voice import fingerprint
+from thunder.thunder_core import records
+from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face import mapping
 
 JAW = 'key_blocks["jawOpen"].value'
@@ -141,3 +144,46 @@ def test_the_committed_line_is_known_and_another_take_replaces_it(blender, saved
     played = compat.curves_for(rig.keys)
     assert np.abs(jaw(played, range(1, 49)) - before).max() > 0.05
     assert np.abs(jaw(played, (80, 85, 90)) - (0.0, 0.4, 0.0)).max() < 1e-4  # the animator's own keys beside it
+
+
+# ---- what is stored today
+
+
+def stored(rig, action):
+    """Every record of a shaped take and its head, by name, as a dict."""
+    return {"provenance": action["thunder"].to_dict(), "source": action["thunder_source"].to_dict(),
+            "shape": action["thunder_shaped"].to_dict(), "voice": json.loads(action["thunder_strip"]),
+            "own": json.loads(head_state.of(rig.owner).own_state)}
+
+
+@pytest.fixture
+def own(stage):
+    """A shaped and remembered take on our head: (scene, rig, entry)."""
+    scene, rig = stage
+    entry = enter(stage, seconds=2.0, closed=(1.0,))
+    fingerprint.remember(entry.action, fingerprint.State("voice", "", "0", "", 1.0, 1, 49, 24.0))
+    entry.action.thunder_shape.jaw = 1.5
+    return scene, rig, entry
+
+
+def test_every_record_carries_the_version(blender, own):
+    scene, rig, entry = own
+    assert {name: record.get("version") for name, record in stored(rig, entry.action).items()} == dict.fromkeys(
+        ("provenance", "source", "shape", "voice", "own"), records.VERSION)
+    assert blender.ops.thunder.commit_take() == {"FINISHED"}
+    committed = [action for action in blender.data.actions if "thunder_lines" in action]
+    assert committed and all(json.loads(action["thunder_lines"])["version"] == records.VERSION for action in committed)
+    assert "version" not in provenance.load(entry.action).provenance
+
+
+def test_records_of_a_later_version_are_left_alone(own):
+    scene, rig, entry = own
+    later, action = records.VERSION + 1, entry.action
+    keys = keys_of(rig, entry)
+    action["thunder_shaped"]["version"] = action["thunder_source"]["version"] = later
+    action["thunder_strip"] = json.dumps({**json.loads(action["thunder_strip"]), "version": later, "more": "unknown"})
+    assert provenance.load(action) is None and provenance.clock_of(action) is None
+    assert fingerprint.remembered(action) is None and fingerprint.stale(scene) == []
+    with pytest.raises(BadRequest, match="later version of Thunder"):
+        shape.follow(entry)
+    assert same(keys, keys_of(rig, entry)) and action["thunder_shaped"]["version"] == later

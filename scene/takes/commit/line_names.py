@@ -7,6 +7,8 @@ import json
 import re
 from dataclasses import dataclass, replace
 
+from ....thunder_core import records
+
 PROPERTY = "thunder_lines"  # of an action: the lines that were committed to it
 _LONGEST = 60  # bytes of a name; Blender cuts longer ones, before 5.0 at 63
 _LONGEST_PART = 24  # of them for the first part, and for each line where there are several
@@ -70,16 +72,18 @@ def of(action) -> Lines | None:
         return None
     try:
         kept = json.loads(action[PROPERTY])
+        if not records.is_readable(kept):
+            return None
         return Lines(str(kept["base"]), tuple(
             Line(str(name), *map(int, frames[:4]), frozenset(map(str, frames[4]))) if len(frames) == 5 else Line(str(name), *map(int, frames))
             for name, *frames in kept["lines"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None  # written by something else: it is as if no line were known
 
 
 def remember(action, lines: Lines) -> None:
     """Note the lines of an action in it."""
-    action[PROPERTY] = json.dumps({"base": lines.base, "lines": [
+    action[PROPERTY] = json.dumps({records.KEY: records.VERSION, "base": lines.base, "lines": [
         [line.name, line.first, line.last, line.start, line.end, sorted(line.regions)] for line in lines.lines]})
 
 

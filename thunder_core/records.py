@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The version of what is stored in a .blend: a number in each record, so that a later Thunder can read what an earlier wrote.
+
+A record is a dict, or a group of custom properties, of its own format. One without a version was written by 0.1.0. Whoever
+changes the format of any record raises VERSION and keeps reading the earlier ones (tests/blender/test_saved_files.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+KEY = "version"
+VERSION = 1
+
+
+def version_of(record: Any) -> int:
+    """The version that a record was written in; 0 if it carries none, or no number."""
+    version = record.get(KEY, 0)
+    return version if isinstance(version, int) and not isinstance(version, bool) and version > 0 else 0
+
+
+def is_readable(record: Any) -> bool:
+    """Whether a record is of this version or an earlier one."""
+    return version_of(record) <= VERSION
