@@ -8,13 +8,13 @@ from ..scene.review import live_score
 from ..thunder_core.errors import ThunderError
 
 
-def standing(context):
+def shown_score(context):
     """How what is on the head says its voice, None where nobody has measured it."""
     try:
         rig = head.find(context.scene, context.object)
     except ThunderError:
         rig = None
-    return live_score.standing(context.scene, rig)
+    return live_score.shown_score(context.scene, rig)
 
 
 class THUNDER_OT_jump_to_drift(bpy.types.Operator):
@@ -38,7 +38,7 @@ class THUNDER_OT_jump_to_drift(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        found = standing(context) if context.scene is not None else None
+        found = shown_score(context) if context.scene is not None else None
         if found is None or found.per_frame is None:
             cls.poll_message_set("No Lip-Sync score yet: show a take or press Listen")
             return False
@@ -48,7 +48,7 @@ class THUNDER_OT_jump_to_drift(bpy.types.Operator):
         return True
 
     def execute(self, context):
-        scene, found = context.scene, standing(context)
+        scene, found = context.scene, shown_score(context)
         now = scene.frame_current
         moments = sorted(worst for _, _, worst in found.drifts())
         if self.to == "WORST":

@@ -39,7 +39,7 @@ class THUNDER_PT_listen(_Tab, bpy.types.Panel):
             rig = head.find(context.scene, context.object)
         except ThunderError:
             return
-        score = live_score.standing(context.scene, rig)
+        score = live_score.shown_score(context.scene, rig)
         known = score is not None and score.is_known
         row = layout.row(align=True)
         row.label(text=(f"Lip-Sync {score.total:.0f}" if known else "Lip-Sync") + (" …" if live_score.is_running() else ""))

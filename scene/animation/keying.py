@@ -36,7 +36,7 @@ class Performance:
     """A sampled take as it comes from the engine: motion at 25 fps and what is known of it.
 
     opening, width: float32 [T], millimetres.  provenance: seed, score, engine, weights, audio, settings.
-    drift: float32 [T], how well each frame says the sound, 0 … 100, or None where nobody has measured it.
+    sync_per_frame: float32 [T], how well each frame says the sound, 0 … 100, or None where nobody has measured it.
     """
 
     motion: Motion
@@ -46,7 +46,7 @@ class Performance:
     seed: int
     score: float
     provenance: dict
-    drift: np.ndarray | None = None
+    sync_per_frame: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

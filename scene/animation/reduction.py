@@ -78,7 +78,7 @@ def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> 
     needs = (per_unit / _ALLOWED).max(1) / error
     lips = per_unit[:, 0] * np.ptp(values, axis=0) > 0.02
     limit = _limits(error, closed)
-    found, reduced = [None] * values.shape[1], np.empty(coarse.shape)
+    curves, reduced = [None] * values.shape[1], np.empty(coarse.shape)
     share = np.full(len(coarse), _SHARE)  # of the limits, that one track alone may use up at each sample
     exact = [set((meeting * every).tolist()) if on_lips else set() for on_lips in lips]
     for attempt in range(_TRIES):
@@ -88,20 +88,20 @@ def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> 
                 still = 1e-3 * float(np.ptp(values[:, place])) + 1e-6
                 allowed = share / needs[place] if needs[place] > 0 else np.full(len(coarse), still)
                 tolerance = np.where(closed, allowed * _tighter(error), allowed) if lips[place] else allowed
-                found[place] = reduce(times[::_STRIDE], coarse[:, place], tolerance, np.array(sorted(exact[place]), int), every)
-                reduced[:, place] = found[place].at(times[::_STRIDE])
-                yield 0.25 + 0.5 * (attempt + (turn + place / len(found)) / _ROUNDS) / _TRIES
+                curves[place] = reduce(times[::_STRIDE], coarse[:, place], tolerance, np.array(sorted(exact[place]), int), every)
+                reduced[:, place] = curves[place].at(times[::_STRIDE])
+                yield 0.25 + 0.5 * (attempt + (turn + place / len(curves)) / _ROUNDS) / _TRIES
             done = 0.3 + 0.5 * (attempt + turn / _ROUNDS) / _TRIES
             added = yield from scaled(_added_up(reduced - coarse, pull), done, done)
             wrong = (added / (limit * _LINEAR)).max(1)
-            before, count = count, sum(len(keys.index) for keys in found)
+            before, count = count, sum(len(keys.index) for keys in curves)
             if wrong.max() <= 1.0 or (turn > _ROUNDS // 2 and count == before):  # no more keys to be had
                 break
             waiting = _blame(wrong, np.abs(reduced - coarse) * needs, exact, every)
             if turn >= _ROUNDS // 2 or not waiting:
                 share[_around(np.flatnonzero(wrong > 1.0), every, len(share))] *= _SHRINK
-                waiting = set(range(len(found)))
-        whole = [Keys(keys.index // every, keys.value, keys.slope) for keys in found]
+                waiting = set(range(len(curves)))
+        whole = [Keys(keys.index // every, keys.value, keys.slope) for keys in curves]
         measuring = _measured(rig, values, whole, pull, _limits(error, _beside(closed)), slow)
         off, beyond = yield from scaled(measuring, 0.8 + 0.2 * attempt / _TRIES, 0.8 + 0.2 * (attempt + 1) / _TRIES)
         if slow or not len(beyond):
@@ -157,11 +157,11 @@ def _around(samples: np.ndarray, every: int, count: int) -> np.ndarray:
 def closures(gap: np.ndarray) -> np.ndarray:
     """Of a gap [T] in mm, the frames that make its closures: the first and last that are closed, and the closest one."""
     closed = np.flatnonzero(gap < CLOSED_MM)
-    found = []
+    frames = []
     for run in np.split(closed, np.flatnonzero(np.diff(closed) > 1) + 1):
         if len(run):
-            found += [run[0], run[-1], run[gap[run].argmin()]]
-    return np.unique(np.array(found, int))
+            frames += [run[0], run[-1], run[gap[run].argmin()]]
+    return np.unique(np.array(frames, int))
 
 
 def reach_of(rig: head.Rig) -> np.ndarray:

@@ -224,26 +224,26 @@ def heard_strip(context):
     except ThunderError:
         return None, None
     for scene in dict.fromkeys((context.scene, compat.sequencer_scene(context))):
-        found = strip.named(scene, name)
-        if found is not None:
-            return scene, found
+        speech = strip.named(scene, name)
+        if speech is not None:
+            return scene, speech
     return None, None
 
 
 def is_heard(context) -> bool:
     """Whether what Listen left is heard now, and not the original."""
-    _, found = heard_strip(context)
-    return found is not None and not found.mute
+    _, speech = heard_strip(context)
+    return speech is not None and not speech.mute
 
 
 def flip(context, heard: bool) -> None:
     """Let what Listen left be heard in place of the voice (heard), or the voice again. Raises BadRequest."""
-    scene, found = heard_strip(context)
-    if found is None:
+    scene, speech = heard_strip(context)
+    if speech is None:
         raise BadRequest("There is no generated speech yet: press Listen first")
     voices = [s for s in strip.sound_strips(scene) if strip.FLIPPED in s]
     if not heard:
-        found.mute = True
+        speech.mute = True
         for voice in voices:
             strip.flip_back(voice)
         return
@@ -252,6 +252,6 @@ def flip(context, heard: bool) -> None:
     except BadSound:
         voice = None
     original = strip.named(scene, voice.strip) if voice is not None and voice.strip and voice.scene == scene.name else None
-    found.mute = False
+    speech.mute = False
     if original is not None and not original.mute:
         strip.flip_away(original)

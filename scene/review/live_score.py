@@ -36,7 +36,7 @@ _SHORTEST_DRIFT, _BRIDGE = 2, 5  # motion frames: shorter is a blink of the ear,
 
 
 @dataclass(frozen=True)
-class Standing:
+class SyncScore:
     """How well an animation says its voice.
 
     total: 0 … 100.  per_frame: [T] at 25 fps from scene frame clock.start on, None where nobody has measured it.
@@ -70,7 +70,7 @@ class Standing:
         return self.frame(int(np.argmin(self.per_frame))) if self.drifts() else None
 
 
-_own: dict[tuple, Standing] = {}  # of animation that is no take: by head and action, for this session
+_own: dict[tuple, SyncScore] = {}  # of animation that is no take: by head and action, for this session
 _changed_at = 0.0
 _waiting = False  # something was edited since it was scored
 _job: Generator | None = None
@@ -85,20 +85,20 @@ def is_running() -> bool:
     return _job is not None or _waiting
 
 
-def standing(scene, rig: head.Rig | None = None) -> Standing | None:
+def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
     """How well what is on the head now says its voice, as far as it is known. Cheap enough to be asked at every redraw."""
     entry = take_list.shown_take(scene.thunder) if rig is None else take_list.on_head(scene, rig.mesh)
     if entry is not None:
-        return standing_of(scene, entry)
+        return score_of_take(scene, entry)
     return None if rig is None else _own.get(display.animation_of(rig))
 
 
-def standing_of(scene, entry) -> Standing:
+def score_of_take(scene, entry) -> SyncScore:
     """How well a take says its voice."""
-    return Standing(entry.score, provenance.drift_of(entry.action), provenance.clock_of(entry.action) or Clock.of(scene, entry.first))
+    return SyncScore(entry.score, provenance.sync_of(entry.action), provenance.clock_of(entry.action) or Clock.of(scene, entry.first))
 
 
-def of_own(action) -> Standing | None:
+def of_own(action) -> SyncScore | None:
     """How well animation of the animator's own says the voice, None where it was not scored in this session."""
     return next((found for (_, uid), found in _own.items() if uid == action.session_uid), None)
 
@@ -130,17 +130,17 @@ def _begin(scene) -> Generator[bool, None, str | None]:
         if not session.found_now()[0] or not len(scene.thunder.takes):
             return "no engine runs"
         client.start()
-    told = voice_cache.read(scene, voice, client.folder)
-    while told is not None and told.reading:
+    cached = voice_cache.read(scene, voice, client.folder)
+    while cached is not None and cached.reading:
         yield True
-    path = voice.path or (told.path if told is not None else "")
+    path = voice.path or (cached.path if cached is not None else "")
     if not path:
-        return told.failed if told is not None else "the voice is gone"
+        return cached.failed if cached is not None else "the voice is gone"
     clock = Clock.of(scene, voice.clock.start)
     if voice.last is not None:
         seconds = (voice.last - voice.clock.start) / clock.fps
     else:
-        seconds = len(told.peaks) / voice_cache.PEAKS_PER_SECOND if told is not None and told.peaks is not None else 0.0
+        seconds = len(cached.peaks) / voice_cache.PEAKS_PER_SECOND if cached is not None and cached.peaks is not None else 0.0
         seconds = seconds or (entry.last - entry.first) / clock.fps if entry is not None else seconds
     if seconds <= 0:
         return "nobody knows how long the voice is"
@@ -173,7 +173,7 @@ def _begin(scene) -> Generator[bool, None, str | None]:
         yield False
     _openings[key[1]] = clock.start, np.maximum(np.concatenate(gap), 0).astype(np.float32)
     if entry is None:
-        _own[key] = Standing(total, per_frame, clock)
+        _own[key] = SyncScore(total, per_frame, clock)
     else:
         if kept is not None:  # on the take's own frames, wherever its voice lies now
             place = np.arange(frames) + round((kept.start - clock.start) / clock.fps * FPS)
@@ -200,7 +200,7 @@ def write() -> bool:
         for entry in scene.thunder.takes:
             if entry.action is not None and entry.action.session_uid == uid:
                 entry.score = total
-                provenance.keep_drift(entry.action, per_frame)
+                provenance.store_sync(entry.action, per_frame)
                 return True
     return False
 
@@ -285,19 +285,19 @@ def _on_change(scene, depsgraph):
 
 def _actions_on_heads(scene) -> set[int]:
     """Session ids of the actions that heads play now."""
-    found = set()
+    actions = set()
     for kept in scene.thunder.heads:
         if kept.shown is not None:
-            found.add(kept.shown.session_uid)
+            actions.add(kept.shown.session_uid)
         for own in kept.own:
             if own.action is not None:
-                found.add(own.action.session_uid)
+                actions.add(own.action.session_uid)
     for obj in scene.objects:
         for block in (obj, obj.data.shape_keys if obj.type == "MESH" else None):
             animation = block.animation_data if block is not None else None
             if animation is not None and animation.action is not None:
-                found.add(animation.action.session_uid)
-    return found
+                actions.add(animation.action.session_uid)
+    return actions
 
 
 @persistent

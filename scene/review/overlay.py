@@ -45,7 +45,7 @@ class _Content:
     peaks_at: float
     opening: np.ndarray | None
     opening_at: float
-    standing: live_score.Standing | None
+    score: live_score.SyncScore | None
     fps: float
 
 
@@ -60,27 +60,27 @@ def _content(context) -> _Content | None:
     if chosen.waveform:
         try:
             voice = strip.of_take(context, entry)
-            told = voice_cache.read(scene, voice)
-            if told is not None:
-                peaks, peaks_at, voice_key = told.peaks, voice.clock.start, id(told)
-                if told.reading:
+            cached = voice_cache.read(scene, voice)
+            if cached is not None:
+                peaks, peaks_at, voice_key = cached.peaks, voice.clock.start, id(cached)
+                if cached.reading:
                     _look_again()
         except ThunderError:
             pass
-    opening, opening_at, standing = None, 0.0, None
+    opening, opening_at, score = None, 0.0, None
     if action is None:
         action = _own_action(scene)
     if action is not None:
-        standing = live_score.standing_of(scene, entry) if entry is not None else live_score.of_own(action)
+        score = live_score.score_of_take(scene, entry) if entry is not None else live_score.of_own(action)
         if chosen.opening and (found := live_score.opening(action)) is not None:
             opening_at, opening = found
     if not chosen.drift:
-        standing = None
-    if peaks is None and opening is None and standing is None:
+        score = None
+    if peaks is None and opening is None and score is None:
         return None
     key = (voice_key, peaks is None, peaks_at, action.session_uid if action is not None else 0, live_score.version, opening_at,
-           None if standing is None else (standing.total, standing.clock), chosen.waveform, chosen.opening, chosen.drift, fps)
-    return _Content(key, peaks, peaks_at, opening, opening_at, standing, fps)
+           None if score is None else (score.total, score.clock), chosen.waveform, chosen.opening, chosen.drift, fps)
+    return _Content(key, peaks, peaks_at, opening, opening_at, score, fps)
 
 
 def _shown_action(scene):
@@ -119,25 +119,25 @@ class _Picture:
         self.batches = []
         self.per_frame = width / (end - start)
         self.start, self.width, self.height = start, width, height
-        low = SYNC_HEIGHT * scale if content.standing is not None and content.standing.per_frame is not None else 0.0
+        low = SYNC_HEIGHT * scale if content.score is not None and content.score.per_frame is not None else 0.0
         if height < LOWEST * scale:  # a timeline of one line: the colours alone
             if low:
-                self._sync(content.standing, low)
+                self._sync(content.score, low)
             self.text = ""
             return
         self._add("TRIS", _quad(0, 0, width, self.height), _BAND)
-        if content.standing is not None:
-            for begin, stop, _ in content.standing.drifts():
+        if content.score is not None:
+            for begin, stop, _ in content.score.drifts():
                 self._add("TRIS", _quad(self._x(begin - 0.5), low, self._x(stop + 0.5), self.height), _DRIFT_FILL)
         if content.peaks is not None:
             self._voice(content, low)
         if content.opening is not None:
             self._mouth(content, low, scale)
         if low:
-            self._sync(content.standing, low)
-        known = content.standing is not None and content.standing.is_known
+            self._sync(content.score, low)
+        known = content.score is not None and content.score.is_known
         known &= height > 2 * LOWEST * scale
-        self.text = f"Lip-Sync {content.standing.total:.0f}" if known else ""
+        self.text = f"Lip-Sync {content.score.total:.0f}" if known else ""
 
     def _add(self, kind, points, color) -> None:
         if len(points):
@@ -194,9 +194,9 @@ class _Picture:
         across = np.stack([-rise / length, run / length], 1) * half
         self._add("TRI_STRIP", np.stack([line - across, line + across], 1).reshape(-1, 2), _MOUTH_LINE)
 
-    def _sync(self, standing: live_score.Standing, high: float) -> None:
-        values = np.asarray(standing.per_frame, float)
-        x = self._x(standing.clock.frame(np.arange(len(values)) / FPS))
+    def _sync(self, score: live_score.SyncScore, high: float) -> None:
+        values = np.asarray(score.per_frame, float)
+        x = self._x(score.clock.frame(np.arange(len(values)) / FPS))
         colors = np.stack([np.interp(values, _SCALE, column) for column in _COLORS.T] + [np.full(len(values), 0.95)], 1)
         points = np.stack([np.stack([x, np.zeros(len(x))], 1), np.stack([x, np.full(len(x), high)], 1)], 1).reshape(-1, 2)
         if len(points) < 4:

@@ -71,25 +71,25 @@ def spread(openings: list[tuple[float, np.ndarray] | None], keep: bool = False) 
     keep: leave the order as it is. Returns (order, distance of each to the nearest before it: the root of the mean
     square difference in mm; infinite for the first).
     """
-    told = [i for i, opening in enumerate(openings) if opening is not None]
-    untold = [i for i, opening in enumerate(openings) if opening is None]
-    if not told:
-        return untold, [math.inf] * len(untold)
-    begin = min(openings[i][0] for i in told)
-    starts = [round((openings[i][0] - begin) * FPS) for i in told]
-    length = max(start + len(openings[i][1]) for i, start in zip(told, starts))
-    rows = np.zeros((len(told), length), np.float32)
-    for row, i, start in zip(rows, told, starts):
+    known = [i for i, opening in enumerate(openings) if opening is not None]
+    unknown = [i for i, opening in enumerate(openings) if opening is None]
+    if not known:
+        return unknown, [math.inf] * len(unknown)
+    begin = min(openings[i][0] for i in known)
+    starts = [round((openings[i][0] - begin) * FPS) for i in known]
+    length = max(start + len(openings[i][1]) for i, start in zip(known, starts))
+    rows = np.zeros((len(known), length), np.float32)
+    for row, i, start in zip(rows, known, starts):
         row[start:start + len(openings[i][1])] = openings[i][1]
-    nearest = np.full(len(told), np.inf)
-    chosen, apart, left = [], [], list(range(len(told)))
+    nearest = np.full(len(known), np.inf)
+    chosen, apart, left = [], [], list(range(len(known)))
     while left:
         best = left[0] if keep or not chosen else max(left, key=lambda i: nearest[i])
         left.remove(best)
         chosen.append(best)
         apart.append(float(nearest[best]))
         nearest = np.minimum(nearest, np.sqrt(np.mean((rows - rows[best]) ** 2, axis=1)))
-    return [told[i] for i in chosen] + untold, apart + [math.inf] * len(untold)
+    return [known[i] for i in chosen] + unknown, apart + [math.inf] * len(unknown)
 
 
 def _opening(entry) -> tuple[float, np.ndarray] | None:

@@ -33,8 +33,8 @@ class Line:
 
 def cast(scene, name: str, speaker: bpy.types.Object | None) -> None:
     """Let a head speak the strip of that name; None: nobody does."""
-    found = next((part for part in scene.thunder.cast if part.strip == name), None) or scene.thunder.cast.add()
-    found.strip, found.head, found.silent = name, speaker, speaker is None
+    row = next((part for part in scene.thunder.cast if part.strip == name), None) or scene.thunder.cast.add()
+    row.strip, row.head, row.silent = name, speaker, speaker is None
 
 
 def speaker_of(scene, name: str, heads: list | None = None) -> bpy.types.Object | None:
@@ -53,7 +53,7 @@ def is_silent(scene, name: str) -> bool:
 
 def lines(scene) -> list[Line]:
     """The dialogue of a scene in order of time, without what nobody speaks."""
-    heads, found = head.in_scene(scene), []
+    heads, listed = head.in_scene(scene), []
     for each in strip.sound_strips(scene):
         if is_silent(scene, each.name):
             continue
@@ -65,8 +65,8 @@ def lines(scene) -> list[Line]:
                 strip.meant(scene, each)
             except BadSound as error:
                 why = str(error)
-        found.append(Line(each.name, speaker, why))
-    return found
+        listed.append(Line(each.name, speaker, why))
+    return listed
 
 
 def has_takes(scene, name: str, speaker: bpy.types.Object | None) -> bool:
@@ -79,11 +79,11 @@ def has_takes(scene, name: str, speaker: bpy.types.Object | None) -> bool:
 def select(context, name: str) -> None:
     """Make a strip of the dialogue the voice and who speaks it the head, selected in their editors too."""
     scene = context.scene
-    settings, found, speaker = scene.thunder, strip.named(scene, name), speaker_of(scene, name)
-    if found is not None:
+    settings, chosen, speaker = scene.thunder, strip.named(scene, name), speaker_of(scene, name)
+    if chosen is not None:
         for other in strip.sound_strips(scene):
-            other.select = other == found
-        scene.sequence_editor.active_strip = found
+            other.select = other == chosen
+        scene.sequence_editor.active_strip = chosen
     if speaker is None:  # nobody's: there is no voice to choose
         return
     if context.mode == "OBJECT" and speaker.name in context.view_layer.objects:
@@ -131,10 +131,10 @@ def generate(client: Client, scene, todo: list[Line], count: int, seed: int, sam
         if scene is None:
             raise BadHead("The scene was removed during generation: generate again")
         try:
-            found = strip.named(scene, name)
-            if found is None:
+            sound = strip.named(scene, name)
+            if sound is None:
                 raise BadSound(f"The strip “{name}” is no longer in the sequencer")
-            voice = strip.meant(scene, found)
+            voice = strip.meant(scene, sound)
             _, rig = generation.again(scene_name, mesh_name)
             head.check_animatable(rig)
             earlier = {mesh for _, mesh in todo[:number]}  # a head goes on showing the first of its lines

@@ -55,10 +55,10 @@ class ThunderKeep(bpy.types.PropertyGroup):
 def ranges_of(scene) -> list[tuple[int, int]]:
     """The ranges of frames that are kept, both ends included."""
     keep = scene.thunder_keep
-    found = [(min(each.first, each.last), max(each.first, each.last)) for each in keep.ranges]
+    kept_ranges = [(min(each.first, each.last), max(each.first, each.last)) for each in keep.ranges]
     if keep.preview and scene.use_preview_range:
-        found.append((scene.frame_preview_start, scene.frame_preview_end))
-    return found
+        kept_ranges.append((scene.frame_preview_start, scene.frame_preview_end))
+    return kept_ranges
 
 
 def add_range(scene, first: int, last: int):
@@ -104,31 +104,31 @@ def columns_of(rig: head.Rig) -> list[np.ndarray]:
     channels = head.channel_names()
     n = len(channels)
     driver = rig.driver
-    found = [np.zeros(n + 9, bool) for _ in driver.tracks]
+    columns = [np.zeros(n + 9, bool) for _ in driver.tracks]
     for source, track, weight in driver.parts:
         if weight:
-            found[track] |= _columns(source, channels)
+            columns[track] |= _columns(source, channels)
     for turn in driver.turns:
         for source, _, weight in turn.parts:
             if weight:
                 for place in range(turn.first, turn.first + turn.length):
-                    found[place] |= _columns(source, channels)
-    return found
+                    columns[place] |= _columns(source, channels)
+    return columns
 
 
 def _columns(source: str, channels) -> np.ndarray:
-    found, n = np.zeros(len(channels) + 9, bool), len(channels)
+    columns, n = np.zeros(len(channels) + 9, bool), len(channels)
     if source in channels:
-        found[channels.index(source)] = True
+        columns[channels.index(source)] = True
     elif source.startswith("jaw"):
-        found[n:n + 3] = True
+        columns[n:n + 3] = True
     elif source.startswith("neck"):
-        found[n + 3:n + 6] = True
+        columns[n + 3:n + 6] = True
     elif source.startswith("eye"):
-        found[n + 6:n + 9] = True
+        columns[n + 6:n + 9] = True
     else:
-        found[:n] = True  # another head's direction: all of the face has a part in it
-    return found
+        columns[:n] = True  # another head's direction: all of the face has a part in it
+    return columns
 
 
 def part_columns() -> dict[str, np.ndarray]:
@@ -178,7 +178,7 @@ def _rows(clock: Clock, first: float, last: float, frames: int) -> slice:
 
 def selected_keys(rig: head.Rig, entry) -> dict[int, np.ndarray]:
     """The frames of the selected keys of a take by track, those of tracks without any left out."""
-    found = {}
+    frames = {}
     for place, curve in enumerate(track_values.curves(rig, entry)):
         if curve is None or curve.hide:
             continue
@@ -187,8 +187,8 @@ def selected_keys(rig: head.Rig, entry) -> dict[int, np.ndarray]:
         points.foreach_get("select_control_point", chosen)
         points.foreach_get("co", co)
         if chosen.any():
-            found[place] = co[::2][chosen]
-    return found
+            frames[place] = co[::2][chosen]
+    return frames
 
 
 # ---- sampling the rest
@@ -270,7 +270,7 @@ def put_in(scene, rig: head.Rig, lead, keep: Kept, old: keying.Performance, new:
     about = {**new.provenance, "kept": lead.name}
     owner = np.where(keep.keys, 0, -1)
     steps = mix.enter(scene, rig, lead, frames, values, owner, [curves], motion, about, "RESAMPLED",
-                      take_list.name_of_version(scene, lead), new.score, new.seed, new.drift, show=False, performance=new)
+                      take_list.name_of_version(scene, lead), new.score, new.seed, new.sync_per_frame, show=False, performance=new)
     yield from scaled(steps, 0.5, 1.0)
 
 

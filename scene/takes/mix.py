@@ -64,10 +64,10 @@ def entry_of(scene, action):
 
 def chosen(context, part: str):
     """The take that a part of the face is of: the one chosen for it, else the one shown, else the first; None without takes."""
-    found = entry_of(context.scene, getattr(context.scene.thunder_mix, part))
+    entry = entry_of(context.scene, getattr(context.scene.thunder_mix, part))
     there = candidates(context)
-    if found is not None and found in there:
-        return found
+    if entry is not None and entry in there:
+        return entry
     shown = take_list.shown_take(context.scene.thunder)
     return shown if shown is not None and shown in there else next(iter(there), None)
 
@@ -80,9 +80,9 @@ def cuts_of(scene) -> list:
 def add_cut(scene, frame: int, part: str, entry):
     """Let a take in from a frame on; a cut of that part at that frame is replaced."""
     cuts = scene.thunder_mix.cuts
-    found = next((cut for cut in cuts if cut.frame == frame and cut.part == part), None) or cuts.add()
-    found.frame, found.part, found.take = frame, part, entry.action
-    place = next(index for index, cut in enumerate(cuts) if cut == found)
+    added = next((cut for cut in cuts if cut.frame == frame and cut.part == part), None) or cuts.add()
+    added.frame, added.part, added.take = frame, part, entry.action
+    place = next(index for index, cut in enumerate(cuts) if cut == added)
     while place > 0 and cuts[place - 1].frame > frame:
         cuts.move(place, place - 1)
         place -= 1
@@ -157,7 +157,7 @@ def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
 
 
 def enter(scene, rig: head.Rig, lead, frames: np.ndarray, values: np.ndarray, owner: np.ndarray, curves: list, motion: Motion,
-          provenance: dict, kind: str, name: str, score: float, seed: int, drift=None, show: bool = True,
+          provenance: dict, kind: str, name: str, score: float, seed: int, sync_per_frame=None, show: bool = True,
           performance: keying.Performance | None = None) -> Generator[float, None, object]:
     """Key values [S, tracks] as a new take beside `lead` and list it last. Returns the new entry.
 
@@ -176,7 +176,7 @@ def enter(scene, rig: head.Rig, lead, frames: np.ndarray, values: np.ndarray, ow
         clock = _clock(lead)
         if performance is None:
             yield 0.9
-            performance = _performance(motion, frames, clock, lead, provenance, score, seed, drift)
+            performance = _performance(motion, frames, clock, lead, provenance, score, seed, sync_per_frame)
             yield 0.9
         for action in actions:
             action.use_fake_user = True
@@ -225,7 +225,7 @@ def _clock(entry) -> Clock:
     return sources.clock_of(entry.action) or Clock.of(entry.id_data, entry.first)
 
 
-def _performance(motion: Motion, frames: np.ndarray, clock: Clock, lead, provenance: dict, score: float, seed: int, drift):
+def _performance(motion: Motion, frames: np.ndarray, clock: Clock, lead, provenance: dict, score: float, seed: int, sync_per_frame):
     """The performance at 25 fps that a motion at scene frames is."""
     opening = sources.opening_of(lead.action)
     count = len(opening) if opening is not None else max(1, round((frames[-1] - frames[0]) / clock.fps * FPS) + 1)
@@ -235,8 +235,8 @@ def _performance(motion: Motion, frames: np.ndarray, clock: Clock, lead, provena
     still = np.zeros_like(motion.jaw)
     parts = [motion.expression, motion.jaw, *(still if part is None else part for part in (motion.head, motion.eyes))]
     whole = timing.monotone_cubic(np.concatenate(parts, axis=1).astype(np.float64), position).astype(np.float32)
-    found = Motion(*np.split(whole, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1))
-    return keying.Performance(found, channels, mouth.opening_mm(found), mouth.width_mm(found), seed, score, provenance, drift)
+    made = Motion(*np.split(whole, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1))
+    return keying.Performance(made, channels, mouth.opening_mm(made), mouth.width_mm(made), seed, score, provenance, sync_per_frame)
 
 
 CLASSES = (ThunderCut, ThunderMix)

@@ -18,7 +18,7 @@ from ..heads import head
 from ..host import compat
 
 SOURCE = "thunder_source"  # of a take's first action: the motion and where its sound lies
-DRIFT = "thunder_drift"  # of the same: how well the lips say each frame, 0 … 100, 25 fps
+SYNC = "thunder_drift"  # of the same: how well the lips say each frame, 0 … 100, 25 fps
 _ROTATIONS = ("jaw", "head", "eyes")
 
 
@@ -32,8 +32,8 @@ def store(action, performance: Performance, clock: Clock, voice: str = "") -> No
     }
     kept |= {name: _flat(getattr(motion, name)) for name in _ROTATIONS if getattr(motion, name) is not None}
     action[SOURCE] = kept
-    if performance.drift is not None:
-        keep_drift(action, performance.drift)
+    if performance.sync_per_frame is not None:
+        store_sync(action, performance.sync_per_frame)
 
 
 def kept(action):
@@ -41,64 +41,64 @@ def kept(action):
 
     A file of another program or of a later version, or a damaged one, may carry anything under the same name.
     """
-    found = action.get(SOURCE)
+    record = action.get(SOURCE)
     try:
-        frames, channels, rates = found["frames"], len(found["channels"].split("\n")), (found["fps"], found["motion_fps"])
-        sound = records.is_readable(found) and isinstance(frames, int) and frames >= 1 and isinstance(found.get("voice", ""), str)
-        sound = sound and all(math.isfinite(rate) and rate > 0 for rate in rates) and math.isfinite(found["start"])
-        sizes = {"expression": frames * channels, "opening": frames, "width": frames} | {name: 3 * frames for name in _ROTATIONS if name in found}
-        sound = sound and "jaw" in sizes and all(found[name].typecode in "fd" and len(found[name]) == size for name, size in sizes.items())
+        frames, channels, rates = record["frames"], len(record["channels"].split("\n")), (record["fps"], record["motion_fps"])
+        valid = records.is_readable(record) and isinstance(frames, int) and frames >= 1 and isinstance(record.get("voice", ""), str)
+        valid = valid and all(math.isfinite(rate) and rate > 0 for rate in rates) and math.isfinite(record["start"])
+        sizes = {"expression": frames * channels, "opening": frames, "width": frames} | {name: 3 * frames for name in _ROTATIONS if name in record}
+        valid = valid and "jaw" in sizes and all(record[name].typecode in "fd" and len(record[name]) == size for name, size in sizes.items())
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    return found if sound else None
+    return record if valid else None
 
 
 def _voice_of(action) -> str:
-    found = kept(action)
-    return "" if found is None else found.get("voice", "")
+    record = kept(action)
+    return "" if record is None else record.get("voice", "")
 
 
 def load(action) -> Performance | None:
     """The performance that an action was keyed from, None if it carries none. About a millisecond for a minute."""
-    found = kept(action)
-    if found is None:
+    record = kept(action)
+    if record is None:
         return None
-    frames, channels = found["frames"], tuple(found["channels"].split("\n"))
-    rotations = {name: _array(found[name]).reshape(frames, 3) if name in found else None for name in _ROTATIONS}
-    motion = Motion(_array(found["expression"]).reshape(frames, len(channels)), **rotations, fps=float(found["motion_fps"]))
+    frames, channels = record["frames"], tuple(record["channels"].split("\n"))
+    rotations = {name: _array(record[name]).reshape(frames, 3) if name in record else None for name in _ROTATIONS}
+    motion = Motion(_array(record["expression"]).reshape(frames, len(channels)), **rotations, fps=float(record["motion_fps"]))
     if not all(np.isfinite(part).all() for part in (motion.expression, motion.jaw, motion.head, motion.eyes) if part is not None):
         return None
     about = _about(action)
-    return Performance(motion, channels, _array(found["opening"]), _array(found["width"]), int(_number(about.pop("seed", 0))),
-                       _number(about.pop("score", 0.0)), about, drift_of(action))
+    return Performance(motion, channels, _array(record["opening"]), _array(record["width"]), int(_number(about.pop("seed", 0))),
+                       _number(about.pop("score", 0.0)), about, sync_of(action))
 
 
 def clock_of(action) -> Clock | None:
     """Where the sound of a take lay when it was keyed, None if its action does not tell."""
-    found = kept(action)
-    return None if found is None else Clock(float(found["start"]), float(found["fps"]))
+    record = kept(action)
+    return None if record is None else Clock(float(record["start"]), float(record["fps"]))
 
 
 def opening_of(action) -> np.ndarray | None:
     """Mouth opening of a take as it was made, float32 [T] in mm at 25 fps, None if its action does not tell."""
-    found = kept(action)
-    return None if found is None else _array(found["opening"])
+    record = kept(action)
+    return None if record is None else _array(record["opening"])
 
 
-def keep_drift(action, per_frame: np.ndarray) -> None:
+def store_sync(action, per_frame: np.ndarray) -> None:
     """Keep how well each frame (25 fps) of a take says its sound, [T] of 0 … 100."""
-    action[DRIFT] = _flat(per_frame)
+    action[SYNC] = _flat(per_frame)
 
 
-def drift_of(action) -> np.ndarray | None:
+def sync_of(action) -> np.ndarray | None:
     """How well each frame of a take says its sound, float32 [T] at 25 fps, None where nobody has measured it."""
-    found = action.get(DRIFT)
-    return _array(found) if getattr(found, "typecode", "") in ("f", "d") else None
+    values = action.get(SYNC)
+    return _array(values) if getattr(values, "typecode", "") in ("f", "d") else None
 
 
 def forget(action) -> None:
     """Drop what an action that is no take (any more) carries of one."""
-    for name in (SOURCE, DRIFT):
+    for name in (SOURCE, SYNC):
         if name in action:
             del action[name]
 
@@ -133,8 +133,8 @@ def is_edited(entry) -> bool:
 
 def _about(action) -> dict:
     """Provenance of a take's action, without what tells of its keys."""
-    found = action.get(keying.PROPERTY)
-    about = found.to_dict() if hasattr(found, "to_dict") else {}
+    record = action.get(keying.PROPERTY)
+    about = record.to_dict() if hasattr(record, "to_dict") else {}
     for name in (records.KEY, "checksum"):  # of the keys, not of what they were made from
         about.pop(name, None)
     return about

@@ -46,10 +46,10 @@ def resync(client: Client | None, scene) -> Generator[Step, None, list[str]]:
         share = number / len(todo), (number + 1) / len(todo)
         # Looked up anew: the animator goes on working meanwhile.
         scene = bpy.data.scenes.get(scene_name)
-        found = next((pair for pair in fingerprint.stale(scene) if pair[0].action.session_uid == uid), None) if scene else None
-        if found is None:
+        stale = fingerprint.stale(scene) if scene else ()
+        entry, changed = next(((entry, changed) for entry, changed in stale if entry.action.session_uid == uid), (None, None))
+        if entry is None:
             continue
-        entry, changed = found
         message = f"Re-syncing take {number + 1} of {len(todo)}"
         yield Step(share[0], message, busy=True)
         if changed.kind == "MOVED":
@@ -116,10 +116,10 @@ def _voice(scene, now: State) -> strip.Voice:
     """A voice as it is heard now, from its first frame to its last."""
     if not now.strip:
         return strip.of_file(scene, now.path)
-    found = strip.named(scene, now.strip)
-    if found is None:
+    member = strip.named(scene, now.strip)
+    if member is None:
         raise BadSound(f"The strip “{now.strip}” is no longer in the sequencer: choose another voice and generate again")
-    return strip.within(strip.of_strip(scene, found), now.first, now.last)
+    return strip.within(strip.of_strip(scene, member), now.first, now.last)
 
 
 def _name(uid: int) -> str:
@@ -166,9 +166,10 @@ def fit(performance: keying.Performance, offset: float, frames: int) -> tuple[ke
         return monotone_cubic(flat.astype(np.float64), position).reshape(len(position), *values.shape[1:]).astype(np.float32)
 
     fitted = Motion(*(taken(part) for part in (motion.expression, motion.jaw, motion.head, motion.eyes)), fps=motion.fps)
-    drift = taken(performance.drift) if performance.drift is not None and len(performance.drift) == motion.frames else None
+    sync = performance.sync_per_frame
+    sync = taken(sync) if sync is not None and len(sync) == motion.frames else None
     return dataclasses.replace(performance, motion=fitted, opening=taken(performance.opening), width=taken(performance.width),
-                               drift=drift), inside
+                               sync_per_frame=sync), inside
 
 
 def joined(old: keying.Performance, inside: np.ndarray, new: keying.Performance) -> keying.Performance:
@@ -182,8 +183,9 @@ def joined(old: keying.Performance, inside: np.ndarray, new: keying.Performance)
             near = near * near * (3.0 - 2.0 * near)
             b[places] += near[:, None] * (a[edge] - b[edge])
     motion = unpack(np.where(inside[:, None], a, b), old.motion.expression.shape[1])
-    drift = None if old.drift is None or new.drift is None else np.where(inside, old.drift[:frames], new.drift[:frames])
-    return dataclasses.replace(new, motion=motion, opening=mouth.opening_mm(motion), width=mouth.width_mm(motion), drift=drift)
+    sync = [old.sync_per_frame, new.sync_per_frame]
+    sync = None if any(part is None for part in sync) else np.where(inside, sync[0][:frames], sync[1][:frames])
+    return dataclasses.replace(new, motion=motion, opening=mouth.opening_mm(motion), width=mouth.width_mm(motion), sync_per_frame=sync)
 
 
 def _replace(scene, rig: head.Rig, uid: int, actions: list, performance: keying.Performance, clock: Clock, now: State,

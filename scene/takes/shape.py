@@ -167,9 +167,9 @@ def still_strength(rig: head.Rig, entry) -> None:
     """Take the curve over time away: the emotion is as strong as the slider says, all along."""
     action, slot = display.part_of(display.actions_of(entry), rig, 0)
     curves = compat.curves_in(action, rig.targets[0], slot)
-    found = curves.find(STRENGTH)
-    if found is not None:
-        curves.remove(found)
+    curve = curves.find(STRENGTH)
+    if curve is not None:
+        curves.remove(curve)
 
 
 def _strength(rig: head.Rig, entry, frames: np.ndarray) -> np.ndarray | None:
@@ -224,7 +224,7 @@ def _unpack(packed) -> list:
 
 def _prints(keys: list) -> np.ndarray:
     """A fingerprint of the keys of each track, int32 [tracks]; handles that Blender places itself are not of it."""
-    found = np.zeros(len(keys), np.uint32)
+    prints = np.zeros(len(keys), np.uint32)
     for place, each in enumerate(keys):
         if each is not None:
             crc = 1
@@ -234,8 +234,8 @@ def _prints(keys: list) -> np.ndarray:
                 free = track_values.by_hand(each[side + "_type"][:, 0])
                 if free.any():
                     crc = zlib.crc32(np.ascontiguousarray(each[side][free]), crc)
-            found[place] = crc
-    return found.view(np.int32)
+            prints[place] = crc
+    return prints.view(np.int32)
 
 
 def shift(action, frames: float) -> None:

@@ -210,11 +210,11 @@ def duplicate(scene, index: int) -> int:
 
 def unlisted(scene) -> list[bpy.types.Action]:
     """The first actions of takes that no scene of the file lists: appended from another file, or left by a list that is gone."""
-    found = [action for action in bpy.data.actions if action.library is None and provenance.kept(action) is not None]
-    if not found:
+    with_source = [action for action in bpy.data.actions if action.library is None and provenance.kept(action) is not None]
+    if not with_source:
         return []
     listed = {action for other in bpy.data.scenes for entry in other.thunder.takes for action in actions_of(entry)}
-    return [action for action in found if action not in listed]
+    return [action for action in with_source if action not in listed]
 
 
 def adopt(scene, rig: head.Rig) -> int:
@@ -379,9 +379,9 @@ def chosen_mesh(context):
 
 def active_object(context):
     """The active object, None where the context has none to tell of, as in a timer."""
-    found = getattr(context, "object", None)
+    chosen = getattr(context, "object", None)
     layer = getattr(context, "view_layer", None)
-    return found if found is not None or layer is None else layer.objects.active
+    return chosen if chosen is not None or layer is None else layer.objects.active
 
 
 def show_index(settings, index: int) -> None:

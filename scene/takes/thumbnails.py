@@ -75,13 +75,13 @@ def _put(uid: int, image: np.ndarray) -> tuple[int, ...]:
     if len(_icons) >= MOST_KEPT:
         forget()
         _collection = bpy.utils.previews.new()
-    found = []
+    icons = []
     for tile in range(TILES):
         preview = _collection.new(f"{uid}.{tile}")
         preview.icon_size = (SIZE, SIZE)
         preview.icon_pixels_float.foreach_set(np.ascontiguousarray(image[:, tile * SIZE:(tile + 1) * SIZE]).ravel())
-        found.append(preview.icon_id)
-    return tuple(found)
+        icons.append(preview.icon_id)
+    return tuple(icons)
 
 
 def forget() -> None:

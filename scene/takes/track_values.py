@@ -33,18 +33,18 @@ def fps_of(entry) -> float:
 
 def curves(rig: head.Rig, entry) -> list:
     """The f-curve of each of the rig's tracks in a take, None where it has none."""
-    actions, found = display.actions_of(entry), []
+    actions, of_targets = display.actions_of(entry), []
     for index in range(len(rig.targets)):
         action, slot = display.part_of(actions, rig, index)
         there = compat.curves_of(action, slot) if action is not None else []
-        found.append({(curve.data_path, curve.array_index): curve for curve in there})
-    return [found[track.block].get((track.path, track.index)) for track in rig.driver.tracks]
+        of_targets.append({(curve.data_path, curve.array_index): curve for curve in there})
+    return [of_targets[track.block].get((track.path, track.index)) for track in rig.driver.tracks]
 
 
-def values(rig: head.Rig, found: list, frames: np.ndarray) -> np.ndarray:
+def values(rig: head.Rig, of_tracks: list, frames: np.ndarray) -> np.ndarray:
     """What curves (one for each track, or None) say at scene frames [S]: float64 [S, tracks]. A track without one rests."""
     result = np.empty((len(frames), len(rig.driver.tracks)))
-    for place, (track, curve) in enumerate(zip(rig.driver.tracks, found)):
+    for place, (track, curve) in enumerate(zip(rig.driver.tracks, of_tracks)):
         result[:, place] = track.rest if curve is None or curve.mute else at(curve, frames)
     return result
 
@@ -63,9 +63,9 @@ def at(curve, frames: np.ndarray) -> np.ndarray:
             return np.full(len(frames), points[0, 1])
         held = curve.extrapolation == "CONSTANT" or (frames.min() >= points[0, 0] - _NEAR and frames.max() <= points[-1, 0] + _NEAR)
         if held and len(frames) > count:  # reading the keys costs less than asking for so many frames one by one
-            found = keyframes.evaluate(keyframes.read(curve), frames)
-            if found is not None:
-                return found
+            values = keyframes.evaluate(keyframes.read(curve), frames)
+            if values is not None:
+                return values
     return np.array([curve.evaluate(float(frame)) for frame in frames])
 
 
@@ -132,12 +132,12 @@ _KINDS = ("interpolation", "handle_left_type", "handle_right_type")
 
 def glance(curve) -> dict[str, np.ndarray]:
     """Of a curve's keys what tells them from others: where they are, of which kinds, and handles that were placed by hand."""
-    points, found = curve.keyframe_points, {}
+    points, keys = curve.keyframe_points, {}
     for part in ("co", *_KINDS):
-        found[part] = _part(points, part)
-    if by_hand(found["handle_left_type"]).any() or by_hand(found["handle_right_type"]).any():
-        found |= {part: _part(points, part) for part in ("handle_left", "handle_right")}
-    return found
+        keys[part] = _part(points, part)
+    if by_hand(keys["handle_left_type"]).any() or by_hand(keys["handle_right_type"]).any():
+        keys |= {part: _part(points, part) for part in ("handle_left", "handle_right")}
+    return keys
 
 
 def by_hand(types: np.ndarray) -> np.ndarray:

@@ -35,11 +35,11 @@ def of(scene, voice: str):
 
 def ensure(scene, voice: str):
     """The transcript of a voice, made empty if it has none."""
-    found = of(scene, voice)
-    if found is None:
-        found = scene.thunder_transcripts.add()
-        found.voice = voice
-    return found
+    transcript = of(scene, voice)
+    if transcript is None:
+        transcript = scene.thunder_transcripts.add()
+        transcript.voice = voice
+    return transcript
 
 
 def correct(client: Client, context, entry) -> Generator[Step, None, tuple[int, int]]:
@@ -63,10 +63,10 @@ def correct(client: Client, context, entry) -> Generator[Step, None, tuple[int, 
     finally:
         if sound and not voice.path and os.path.exists(sound):
             os.remove(sound)
-    found = result["closures"]
-    if not found:
+    closed = result["closures"]
+    if not closed:
         raise BadRequest("The transcript has no m, b or p: there is nothing to correct")
-    if sorted(sure for _, _, sure in found)[len(found) // 2] < _SURE:
+    if sorted(sure for _, _, sure in closed)[len(closed) // 2] < _SURE:
         raise BadRequest("The transcript does not seem to match the voice: check its words and the strip")
     # The animator went on working meanwhile, and may have undone what was found before.
     scene = bpy.data.scenes.get(scene_name)
@@ -85,7 +85,7 @@ def correct(client: Client, context, entry) -> Generator[Step, None, tuple[int, 
         def row(seconds):
             return float(clock.frame(seconds)) - (first - offset)
 
-        changed, added, removed = closures.correct(motion, head.channel_names(), [row(seconds) for _, seconds, _ in found],
+        changed, added, removed = closures.correct(motion, head.channel_names(), [row(seconds) for _, seconds, _ in closed],
                                                [(row(start), row(end)) for start, end in result["pauses"]])
         return changed, slice(0, motion.frames)
 

@@ -62,18 +62,18 @@ def mix_down(voice: Voice, path: str) -> Generator[float, None, None]:
     shift = max(0, -first)  # Blender cannot mix down what lies before frame 0, though it plays it
     bounds = [bound + shift for bound in bounds]
     first, last = first + shift, last + shift
-    spoken = _alone(scene, strip, shift)
+    alone = _alone(scene, strip, shift)
     finished = False
     try:
         yield 0.0  # a copy of the scene is enough for one slice
         with open(path, "wb") as file:
             file.write(wav_header(channels, rate, (sample(last) - sample(first)) * channels * _BYTES))
             for start, end in zip(bounds, bounds[1:]):
-                spoken.frame_start, spoken.frame_end = start, end - 1
+                alone.frame_start, alone.frame_end = start, end - 1
                 size = (sample(end) - sample(start)) * channels * _BYTES
                 try:
-                    with bpy.context.temp_override(scene=spoken, view_layer=spoken.view_layers[0],
-                                                   **_sequencer(spoken)):
+                    with bpy.context.temp_override(scene=alone, view_layer=alone.view_layers[0],
+                                                   **_sequencer(alone)):
                         bpy.ops.sound.mixdown(filepath=piece_path, check_existing=False, container="WAV",
                                               codec="PCM", format="F32", channels=layout, mixrate=rate)
                 except RuntimeError as error:
@@ -86,7 +86,7 @@ def mix_down(voice: Voice, path: str) -> Generator[float, None, None]:
     except OSError as error:
         raise _no_space(path) from error
     finally:
-        _forget(spoken, scene)
+        _forget(alone, scene)
         for leftover in (piece_path, *(() if finished else (path,))):
             if os.path.exists(leftover):
                 os.remove(leftover)

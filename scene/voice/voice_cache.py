@@ -22,7 +22,7 @@ PEAKS_PER_SECOND = 100  # of a waveform
 MOST_KEPT = 4  # voices of a session whose sound is kept
 
 
-class Spoken:
+class CachedVoice:
     """What is known of a voice's sound.
 
     path: a file the engine can read, "" while there is none.  peaks: float32 [n, 2], lowest and highest sample of each
@@ -40,19 +40,19 @@ class Spoken:
         return self.thread is not None and self.thread.is_alive()
 
 
-_kept: OrderedDict[tuple, Spoken] = OrderedDict()
+_kept: OrderedDict[tuple, CachedVoice] = OrderedDict()
 
 
 def is_reading() -> bool:
     """Whether any voice is being read."""
-    return any(spoken.reading for spoken in _kept.values())
+    return any(cached.reading for cached in _kept.values())
 
 
 def forget() -> None:
     """Drop all that is kept; waits for what is being read."""
-    for spoken in _kept.values():
-        if spoken.reading:
-            spoken.thread.join()
+    for cached in _kept.values():
+        if cached.reading:
+            cached.thread.join()
     _kept.clear()
 
 
@@ -66,83 +66,83 @@ def _key(scene, voice: strip.Voice) -> tuple | None:
             () if found is None else (found.name, round(found.volume, 4), len(found.modifiers)))
 
 
-def of(scene, voice: strip.Voice) -> Spoken | None:
+def of(scene, voice: strip.Voice) -> CachedVoice | None:
     """What is kept of a voice, empty at first; None for a voice that is gone."""
     key = _key(scene, voice)
     if key is None:
         return None
-    spoken = _kept.get(key)
-    if spoken is None:
-        spoken = _kept[key] = Spoken()
+    cached = _kept.get(key)
+    if cached is None:
+        cached = _kept[key] = CachedVoice()
         for old in [k for k, kept in _kept.items() if not kept.reading][:max(0, len(_kept) - MOST_KEPT)]:
             _remove(_kept.pop(old))
     _kept.move_to_end(key)
-    if spoken.path and not os.path.isfile(spoken.path):  # the engine ended, and its folder with it
-        spoken.path = ""
-    return spoken
+    if cached.path and not os.path.isfile(cached.path):  # the engine ended, and its folder with it
+        cached.path = ""
+    return cached
 
 
-def _remove(spoken: Spoken) -> None:
-    if spoken.path and os.path.basename(spoken.path).startswith("spoken_") and os.path.exists(spoken.path):
-        os.remove(spoken.path)
+def _remove(cached: CachedVoice) -> None:
+    if cached.path and os.path.basename(cached.path).startswith("voice_cache_") and os.path.exists(cached.path):
+        os.remove(cached.path)
 
 
 def sound(client: Client, scene, voice: strip.Voice) -> Generator[Step, None, str]:
     """Steps that mix down a voice for the engine if it is not there yet. Returns the path; the caller must not delete the file."""
     if voice.path:
         return voice.path
-    spoken = of(scene, voice)
-    if spoken is not None and spoken.path:
-        return spoken.path
+    cached = of(scene, voice)
+    if cached is not None and cached.path:
+        return cached.path
     path = yield from mixdown.sound_for_engine(client, voice)
-    spoken = of(scene, voice)
-    if spoken is None:
+    cached = of(scene, voice)
+    if cached is None:
         return path
-    kept = os.path.join(os.path.dirname(path), f"spoken_{time.monotonic_ns()}.wav")
+    kept = os.path.join(os.path.dirname(path), f"voice_cache_{time.monotonic_ns()}.wav")
     os.replace(path, kept)
-    spoken.path = kept
+    cached.path = kept
     return kept
 
 
-def read(scene, voice: strip.Voice, folder: str = "") -> Spoken | None:
+def read(scene, voice: strip.Voice, folder: str = "") -> CachedVoice | None:
     """What is known of a voice, its reading begun in a thread where it is not: Blender's data is left alone.
 
     With a folder a file for the engine is written there as well. None for a voice that is gone; `failed` tells of one that
     only Blender's own mix-down can tell how it sounds.
     """
-    spoken = of(scene, voice)
-    if spoken is None or spoken.reading or spoken.failed:
-        return spoken
-    if spoken.peaks is not None and (spoken.path or voice.path or not folder):
-        return spoken
-    if spoken.path:
-        work = (_peaks_of_file, spoken.path)
+    cached = of(scene, voice)
+    if cached is None or cached.reading or cached.failed:
+        return cached
+    if cached.peaks is not None and (cached.path or voice.path or not folder):
+        return cached
+    if cached.path:
+        reading = (_peaks_of_file, cached.path)
     elif voice.path:
-        work = (_peaks_of_sound, mixdown_fallback.Plan(voice.name, voice.path, None, 0.0, 0.0, True, np.ones(2, np.float32)))
+        reading = (_peaks_of_sound, mixdown_fallback.Plan(voice.name, voice.path, None, 0.0, 0.0, True, np.ones(2, np.float32)))
     else:
         found = strip.named(scene, voice.strip)
         plan = mixdown_fallback.plan_of(scene, found, int(voice.clock.start), int(voice.last), voice.clock.fps)
         if plan is None:
-            spoken.failed = "Retimed strips and strips with modifiers are read when Listen is pressed"
-            return spoken
-        work = (_peaks_of_sound, plan)
-    spoken.thread = threading.Thread(target=_read, args=(spoken, folder, *work), name="thunder voice", daemon=True)
-    spoken.thread.start()
-    return spoken
+            cached.failed = "Retimed strips and strips with modifiers are read when Listen is pressed"
+            return cached
+        reading = (_peaks_of_sound, plan)
+    cached.thread = threading.Thread(target=_read, args=(cached, folder, *reading), name="thunder voice", daemon=True)
+    cached.thread.start()
+    return cached
 
 
-def _read(spoken: Spoken, folder: str, how, what) -> None:
+def _read(cached: CachedVoice, folder: str, how, what) -> None:
     try:
-        spoken.peaks, path = how(what, folder)
-        spoken.path = path or spoken.path
+        cached.peaks, path = how(what, folder)
+        cached.path = path or cached.path
     except (ThunderError, OSError, ImportError, ValueError) as error:
-        spoken.failed = str(error) or type(error).__name__
+        cached.failed = str(error) or type(error).__name__
 
 
 def _peaks_of_sound(plan: mixdown_fallback.Plan, folder: str):
     """Peaks of a plan's sound, which is written to a file in a folder as well, if there is one; and that file's path."""
     whole = bool(folder and plan.seconds)
-    path = os.path.join(folder, f"spoken_{time.monotonic_ns()}.wav") if whole else ""
+    path = os.path.join(folder, f"voice_cache_{time.monotonic_ns()}.wav") if whole else ""
     with plan.open(folder if whole else "") as source, open(path, "wb") if whole else contextlib.nullcontext() as file:
         if whole:
             channels = plan.channels(source)

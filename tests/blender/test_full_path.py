@@ -115,7 +115,7 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, scene, session
         assert [s.name for s in strip_module.sound_strips(scene)] == ["line"]
     pid, folder = session._client.pid, session._client.folder
     kept = [name for name in os.listdir(folder) if name.endswith((".wav", ".npy"))]
-    assert len(kept) <= 1 and all(name.startswith("spoken_") for name in kept)  # the voice, kept for the next time
+    assert len(kept) <= 1 and all(name.startswith("voice_cache_") for name in kept)  # the voice, kept for the next time
     session.stop()
     assert not os.path.exists(folder) and not is_alive(pid)
 

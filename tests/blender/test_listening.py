@@ -253,7 +253,7 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
     run(live_score)
     assert live_score.version == before + 1 and [verb for verb, *_ in engine.asked] == ["score"]
     assert entry.score == pytest.approx(71.5)
-    drift = provenance.drift_of(entry.action)
+    drift = provenance.sync_of(entry.action)
     assert len(drift) == 75 and drift[22] == pytest.approx(30)
     scored = engine.asked[0][2]
     column = head.channel_names().index("mouthPucker")
@@ -275,7 +275,7 @@ def test_a_score_survives_saving_and_is_no_undo_step(blender, stage, engine, tmp
     assert blender.context.scene.thunder.takes[0].score == pytest.approx(80.0)  # of the take before the edit
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "scored.blend"))
     entry = blender.context.scene.thunder.takes[0]
-    assert entry.score == pytest.approx(71.5) and provenance.drift_of(entry.action)[22] == pytest.approx(30)
+    assert entry.score == pytest.approx(71.5) and provenance.sync_of(entry.action)[22] == pytest.approx(30)
 
 
 def test_an_undo_or_an_edit_breaks_the_scoring_off(blender, stage, engine):
@@ -304,16 +304,16 @@ def test_scoring_takes_small_slices(blender, stage, engine, tmp_path):
     keeps(0.05, spent, "steps of scoring a minute")
 
 
-def test_the_animators_own_animation_has_a_standing_too(blender, stage, engine):
+def test_the_animators_own_animation_has_a_score_too(blender, stage, engine):
     scene, rig, _ = stage
     jaw = rig.armature.pose.bones["jaw"]
     for frame, angle in ((1, 0.0), (20, 0.2), (40, 0.05)):
         jaw.rotation_euler[0] = angle
         jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
-    assert live_score.standing(scene, rig) is None
+    assert live_score.shown_score(scene, rig) is None
     live_score.look()
     run(live_score)
-    found = live_score.standing(scene, rig)
+    found = live_score.shown_score(scene, rig)
     assert found.total == pytest.approx(71.5) and found.drifts() == [(21, 28, 21)]
 
 
@@ -363,7 +363,7 @@ def test_what_scoring_itself_touches_does_not_break_it_off(monkeypatch):
 
 def drifting(stage, per_frame, total=85.0, start=11.0):
     entry = show(stage, start=start, score=total)
-    provenance.keep_drift(entry.action, np.asarray(per_frame, np.float32))
+    provenance.store_sync(entry.action, np.asarray(per_frame, np.float32))
     return entry
 
 
@@ -374,18 +374,18 @@ def test_drifts_are_found_bridged_and_in_scene_frames(blender, stage):
     per_frame[50:52] = 30
     per_frame[65] = 5  # one frame alone is none
     drifting(stage, per_frame)
-    assert live_score.standing(stage[0]).drifts() == [(21, 29, 23), (61, 62, 61)]
+    assert live_score.shown_score(stage[0]).drifts() == [(21, 29, 23), (61, 62, 61)]
 
 
 def test_a_bad_take_is_not_one_long_drift(blender, stage):
     drifting(stage, np.full(75, 50.0) + np.arange(75) % 3, total=51.0)
-    assert live_score.standing(stage[0]).drifts() == []
+    assert live_score.shown_score(stage[0]).drifts() == []
     assert not blender.ops.thunder.jump_to_drift.poll()
 
 
 def test_lips_that_say_something_else_are_one_long_drift(blender, stage):
     drifting(stage, np.arange(75) % 3, total=0.0)
-    assert live_score.standing(stage[0]).drifts() == [(11, 85, 11)]
+    assert live_score.shown_score(stage[0]).drifts() == [(11, 85, 11)]
     assert blender.ops.thunder.jump_to_drift.poll()
 
 

@@ -119,9 +119,9 @@ ODD = st.sampled_from((None, 0, -1, 10**6, 1.5, float("nan"), float("inf"), "", 
 
 @settings(in_blender, max_examples=60)
 @given(changes=st.dictionaries(st.sampled_from(
-    ("channels", "motion_fps", "start", "fps", "frames", "voice", "expression", "opening", "width", "jaw", "head", "eyes")), ODD, min_size=1, max_size=3),
-    about=ODD, drift=ODD)  # fmt: skip
-def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(blender, changes, about, drift):
+    ("version", "channels", "motion_fps", "start", "fps", "frames", "voice", "expression", "opening", "width", "jaw", "head", "eyes")), ODD, min_size=1, max_size=3),
+    about=ODD, sync=ODD)  # fmt: skip
+def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(blender, changes, about, sync):
     action = blender.data.actions.get("damaged") or blender.data.actions.new("damaged")
     made = performance(seconds=0.4, closed_at=())
     provenance.store(action, made, timing.Clock(1.0, 24.0))
@@ -131,7 +131,7 @@ def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(blender, c
             action[provenance.SOURCE].pop(name)
         else:
             action[provenance.SOURCE][name] = value
-    for name, value in ((keying.PROPERTY, {"seed": about, "score": about} if about is not None else None), (provenance.DRIFT, drift)):
+    for name, value in ((keying.PROPERTY, {"seed": about, "score": about} if about is not None else None), (provenance.SYNC, sync)):
         if value is not None:
             action[name] = value
     loaded, clock, opening = provenance.load(action), provenance.clock_of(action), provenance.opening_of(action)

@@ -93,7 +93,7 @@ def test_a_take_knows_what_it_was_made_from(saved):
     performance = provenance.load(one.action)
     assert (performance.seed, performance.score, performance.motion.frames) == (1, 80.0, 50)
     assert performance.provenance["steps"] == 20
-    assert np.allclose(provenance.drift_of(one.action), np.linspace(50, 90, 50))
+    assert np.allclose(provenance.sync_of(one.action), np.linspace(50, 90, 50))
     assert provenance.clock_of(one.action).start == 1.0 and provenance.clock_of(one.action).fps == 24.0
     assert not provenance.is_edited(one)
     assert fingerprint.remembered(one.action).strip == "voice" and fingerprint.change(scene, one).kind == "GONE"

@@ -31,7 +31,7 @@ def test_a_take_gives_back_what_was_sampled(blender, stage):
     made, entry = enter(stage, start=3.25)
     loaded = provenance.load(entry.action)
     assert same(loaded.motion, made.motion) and loaded.channels == made.channels and loaded.motion.fps == 25
-    assert (loaded.opening == made.opening).all() and (loaded.width == made.width).all() and loaded.drift is None
+    assert (loaded.opening == made.opening).all() and (loaded.width == made.width).all() and loaded.sync_per_frame is None
     assert (loaded.seed, loaded.score, loaded.provenance) == (made.seed, made.score, made.provenance)
     assert provenance.clock_of(entry.action) == timing.Clock(3.25, 24.0)
     assert entry.kind == "SAMPLED" and abs(entry.made - time.time()) < 60 and not entry.edited
@@ -39,7 +39,7 @@ def test_a_take_gives_back_what_was_sampled(blender, stage):
 
 def test_what_a_take_was_made_from_survives_saving_and_appending(blender, stage, tmp_path):
     made, entry = enter(stage)
-    provenance.keep_drift(entry.action, np.linspace(0, 100, 75))
+    provenance.store_sync(entry.action, np.linspace(0, 100, 75))
     name, path = entry.action.name, str(tmp_path / "line.blend")
     blender.ops.wm.save_as_mainfile(filepath=path)
     blender.ops.wm.open_mainfile(filepath=path)
@@ -49,7 +49,7 @@ def test_what_a_take_was_made_from_survives_saving_and_appending(blender, stage,
         here.actions = [name]
     loaded = provenance.load(blender.data.actions[name])
     assert same(loaded.motion, made.motion)
-    assert loaded.drift == pytest.approx(np.linspace(0, 100, 75), abs=1e-4)
+    assert loaded.sync_per_frame == pytest.approx(np.linspace(0, 100, 75), abs=1e-4)
 
 
 def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, stage):
@@ -71,7 +71,7 @@ def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, stage
     assert now.motion.expression[:, column] == pytest.approx(0.125, abs=1e-5)
     others = [i for i in range(len(made.channels)) if i != column]
     assert np.abs(now.motion.expression - made.motion.expression)[2:-2, others].max() < 5e-3
-    assert now.motion.frames == made.motion.frames and now.drift is None
+    assert now.motion.frames == made.motion.frames and now.sync_per_frame is None
     assert now.opening == pytest.approx(mouth.opening_mm(now.motion))
     assert len(pieces) > 40 and scene.thunder.active_take == -1  # in pieces; the head was left alone
 

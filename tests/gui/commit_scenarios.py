@@ -211,7 +211,7 @@ def rescores(hand):
             hand.seen["running"] = True
         yield 0.1
     yield 1.0
-    hand.seen["after"], hand.seen["drifts"] = entry.score, len(live_score.standing(scene).drifts())
+    hand.seen["after"], hand.seen["drifts"] = entry.score, len(live_score.shown_score(scene).drifts())
     hand.seen["held"] = held
     hand.photograph("scored")
     # a second edit with the engine awake: a moment
@@ -223,7 +223,7 @@ def rescores(hand):
     hand.seen["seconds"] = time.monotonic() - began
     with hand.context():
         hand.seen["jump"] = sorted(bpy.ops.thunder.jump_to_drift("INVOKE_DEFAULT", True, to="WORST"))
-    hand.seen["jumped"], hand.seen["worst"] = scene.frame_current, live_score.standing(scene).worst()
+    hand.seen["jumped"], hand.seen["worst"] = scene.frame_current, live_score.shown_score(scene).worst()
     scene.thunder.listen_range, scene.thunder.listen_play = "EDITED", False
     with hand.context():
         bpy.ops.thunder.listen("INVOKE_DEFAULT", True)

@@ -141,7 +141,7 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
         choice, own = replace(choice, to="STRIP", how="ADD" if choice.how == "ADD" else "REPLACE"), [None] * len(own)
     over = [set()] * len(own) if choice.to == "STRIP" else [moved - set(curves) for moved, curves in zip(by_strips, had)]
     regions = yield from stage(posing.regions(rig), "Reading the take", 0.0, 0.0)
-    spoken = choice
+    of_line = choice
     if not any(by_strips):
         tracks_of_take = [(had[track.block].get((track.path, track.index)), region) for track, region in zip(rig.driver.tracks, regions)
                           if (track.path, track.index) in taken[track.block] and region in choice.regions]
@@ -217,7 +217,7 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
                     written[block].append(_Curve(path, index, "", _opened(choice, curve, horizon)))
     source = display.actions_of(entry)[0]
     about = source[PROPERTY].to_dict() if PROPERTY in source else {}
-    naming = _naming(rig, line, spoken, choice, own)
+    naming = _naming(rig, line, of_line, choice, own)
     put = {"OWN": _put_in_place, "COPY": _put_in_copies, "NEW": _put_alone, "STRIP": _put_as_strips}[choice.to]
     made: list = []  # what is new so far
     before = _Before([(action, action.name, action.use_fake_user) for action in dict.fromkeys(filter(None, own))],
@@ -299,13 +299,13 @@ def _named_after(choice: Choice, own: list):
     return next(filter(None, own), None) if choice.to in ("COPY", "OWN") else None
 
 
-def _naming(rig: head.Rig, line: str, spoken: Choice, choice: Choice, own: list) -> _Naming:
-    """spoken: the frames of the line itself.  choice: with the leads that it got."""
+def _naming(rig: head.Rig, line: str, of_line: Choice, choice: Choice, own: list) -> _Naming:
+    """of_line: the frames of the line itself.  choice: with the leads that it got."""
     there = _named_after(choice, own)
     before = line_names.of(there)
     base = before or line_names.Lines(line_names.unnumbered(there.name) if there is not None else rig.mesh.name)
     regions = choice.regions.union(*(old.regions for old in base.lines if (old.start, old.end) == (choice.first, choice.last)))
-    new = line_names.Line(line, spoken.first, spoken.last, choice.first, choice.last, regions)
+    new = line_names.Line(line, of_line.first, of_line.last, choice.first, choice.last, regions)
     lines = base.with_line(new, choice.how, choice.span.end - choice.first)
     return _Naming(before, lines)
 
