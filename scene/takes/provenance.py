@@ -44,10 +44,13 @@ def kept(action):
     record = action.get(SOURCE)
     try:
         frames, channels, rates = record["frames"], len(record["channels"].split("\n")), (record["fps"], record["motion_fps"])
-        valid = records.is_readable(record) and isinstance(frames, int) and frames >= 1 and isinstance(record.get("voice", ""), str)
+        valid = records.is_readable(record) and isinstance(frames, int) and frames >= 1
+        valid = valid and isinstance(record.get("voice", ""), str)
         valid = valid and all(math.isfinite(rate) and rate > 0 for rate in rates) and math.isfinite(record["start"])
-        sizes = {"expression": frames * channels, "opening": frames, "width": frames} | {name: 3 * frames for name in _ROTATIONS if name in record}
-        valid = valid and "jaw" in sizes and all(record[name].typecode in "fd" and len(record[name]) == size for name, size in sizes.items())
+        sizes = {"expression": frames * channels, "opening": frames, "width": frames}
+        sizes |= {name: 3 * frames for name in _ROTATIONS if name in record}
+        valid = valid and "jaw" in sizes
+        valid = valid and all(record[name].typecode in "fd" and len(record[name]) == size for name, size in sizes.items())
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
     return record if valid else None
