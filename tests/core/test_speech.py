@@ -231,3 +231,18 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path):
         assert torch.equal(SpeechEncoder.load(tmp_path / "w").hear(sound)[0], hidden)
     with pytest.raises(BadWeights, match="choose its folder"):
         SpeechEncoder.adopt(tmp_path)
+
+
+def test_a_sound_that_is_hard_to_read_off_any_lips_is_no_drift():
+    usual = torch.zeros(50)
+    usual[20:30] = 1.2  # where every performance is thought worse
+    scale = Scale(SCALE.merits, usual=usual, start=0)
+    opinion = -torch.full((2, 50), 1.7)
+    opinion[:, 20:30] += 1.2
+    opinion[1, 35:45] += 1.2  # where this one alone is
+    loud = torch.zeros(50, 2)
+    usually, drifting = (score.per_frame for score in grade(opinion, loud, scale))
+    assert usually == pytest.approx(np.full(50, usually[0]), abs=0.01)
+    assert drifting[35:45].max() < 30 < 70 < drifting[20:30].min()
+    assert grade(opinion, loud, SCALE)[0].per_frame[20:30].max() < 30
+    assert Scale(SCALE.merits, usual=usual, start=40).expected(50)[40:].tolist() == usual[:10].tolist()

@@ -21,7 +21,7 @@ from .flame import opening_mm, width_mm
 from .m2s.judge import Judge
 from .m2s.model import MeshToSpeech
 from .m2s.mouth import Mouth
-from .m2s.score import DAMPED, evidence, grade, late, merits, OFF_FRAMES, Scale, voiced
+from .m2s.score import DAMPED, evidence, grade, late, merits, OFF_FRAMES, Scale, smoothed, voiced
 from .m2s.vocoder import Vocoder
 from .speech import transcript
 from .speech.audio import sound_hash
@@ -240,8 +240,10 @@ class Engine:
                 faults["off"].append(unpack(np.where(self._speaking, late(x, shift), x), self.head.channels))
             faults["damped"].append(unpack(np.where(self._speaking, DAMPED * x, x), self.head.channels))
             faults["usual"].append(motion)
-        found = [float(self._merits(motions, part).mean()) for motions in faults.values()]
-        return Scale((found[0], found[1], found[2]))
+        off, damped, usual = (float(self._merits(motions, part).mean()) for motions in faults.values())
+        opinion = torch.stack([self._opinion(motion, part)[0].float().cpu() for motion in faults["usual"]]).mean(0)
+        loud = voiced(part.features[: len(opinion), -LOUDNESS:]).float().cpu()
+        return Scale((off, damped, usual), usual=smoothed(opinion + usual, loud), start=start)
 
     def _opinion(self, motion: Motion, heard: Heard) -> Tensor:
         """The judge's opinion [1, T] of a motion that starts with a sound."""

@@ -44,6 +44,10 @@ class Scale:
 
     merits: tuple[float, float, float]
     points: tuple[float, float, float] = (8.0, 45.0, 75.0)  # 120 ms off, damped to 60 %, usual
+    # By how much the usual performances are thought worse at a frame than on average, [T] from frame `start` on: some sounds are
+    # hard to read off any lips, and that is no drift.
+    usual: Tensor | None = None
+    start: int = 0
 
     def __call__(self, merit: Tensor) -> Tensor:
         """Points 0 … 100 of merits of any shape."""
@@ -56,6 +60,23 @@ class Scale:
         x = torch.where(merit < middle, below, above).clamp_min(0) / 100
         # Bends towards 100 from 70 on: a hard limit there would make all very good takes equal, and lose their order.
         return 100 * torch.where(x < 0.7, x, 0.7 + 0.3 * torch.tanh((x - 0.7) / 0.3))
+
+
+    def expected(self, frames: int) -> Tensor:
+        """`usual` for the first frames of the sound, [frames]; 0 where no performance was looked at."""
+        expected = torch.zeros(frames)
+        if self.usual is not None and self.start < frames:
+            known = self.usual[: frames - self.start]
+            expected[self.start : self.start + len(known)] = known
+        return expected
+
+
+def smoothed(values: Tensor, weight: Tensor) -> Tensor:
+    """Values [T] averaged over half a second of the frames that count, weight [T] of 0 or 1; 0 where none does."""
+    kernel = torch.hann_window(SMOOTH + 2, periodic=False, device=values.device)[1:-1].to(values)[None, None]
+    half = SMOOTH // 2
+    sums = F.conv1d(F.pad(torch.stack([values * weight, weight])[:, None], (half, half)), kernel)[:, 0]
+    return torch.where(sums[1] > 1e-6, sums[0] / sums[1].clamp_min(1e-6), torch.zeros_like(values))
 
 
 def voiced(loudness: Tensor) -> Tensor:
@@ -80,5 +101,5 @@ def grade(opinion: Tensor, loudness: Tensor, scale: Scale) -> list[LipSyncScore]
     near = F.conv1d(F.pad(weight[None, None], (half, half)), kernel)[0, 0, :frames]
     total = scale(merits(opinion, loudness))
     # Where nobody speaks nothing can drift: those frames carry the clip's own score.
-    drift = torch.where(near > 0.5, scale(-opinion), total[:, None])
+    drift = torch.where(near > 0.5, scale(scale.expected(frames).to(opinion) - opinion), total[:, None])
     return [LipSyncScore(float(t), d.cpu().numpy()) for t, d in zip(total, drift)]
