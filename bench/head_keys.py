@@ -3,7 +3,8 @@
 """What single keys at 1 do on the bundled head, in millimetres, beside the same keys of a scanned face.
 
 `python bench/head_keys.py [--data FOLDER]` in the engine's environment. FOLDER (or THUNDER_DATA) holds heads/ict_facekit/head.npz;
-without it our figures stand alone. Both heads are scaled to 62.7 mm between the eyes; keys of both sides are added. The share is
+without it our figures stand alone
+and are not kept. Both heads are scaled to 62.7 mm between the eyes; keys of both sides are added. The share is
 of the face's area (brow line to chin, without ears, skull and neck) that moves more than 1 mm. A figure is marked `!` where it
 misses its bar: a share below 0.6 of the other's, a corner or midline figure off by more than 40 % and more than 1 mm.
 The table goes to stdout and bench/results/head_keys.txt.
@@ -22,10 +23,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.tables import keep  # noqa: E402
+from bench.tables import report, results_file  # noqa: E402
 from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, load_head  # noqa: E402
 
-RESULTS = ROOT / "bench" / "results" / "head_keys.txt"
 EYES_APART = 62.7  # mm
 MOVES = 1.0  # mm: less is not counted as movement
 SHARE, OFF, OFF_MM = 0.6, 0.4, 1.0  # the bars
@@ -144,11 +144,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default=os.environ.get("THUNDER_DATA", ""), help="folder with heads/ict_facekit/head.npz")
     parser.add_argument("--head", default=None, help="another head file of the same format")
+    parser.add_argument("--results", type=Path)
     options = parser.parse_args()
-    lines = table(ours(options.head), theirs(options.data))
-    print("\n".join(lines))
-    if options.head is None:
-        keep(RESULTS, lines)
+    beside = theirs(options.data)
+    report(results_file(options.results, "head_keys.txt", beside is not None and options.head is None), table(ours(options.head), beside))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import lzma
 from pathlib import Path
 
 import pytest
+from thunder.scene.animation import display
+from thunder.scene.heads import head
 
 SAVED = Path(__file__).resolve().parents[1] / "fixtures" / "head_of_2026_11.blend.xz"
 UPPER_LIP, LOWER_LIP = 4748, 4768  # the inner lips' middles, by the old head's numbers
@@ -16,13 +18,13 @@ KEYS = 45  # channels and the jaw's corrective, as saved
 
 
 @pytest.fixture
-def saved(blender, room, tmp_path):
+def saved(blender, tmp_path):
     """The file opened: (scene, rig)."""
     path = tmp_path / "saved.blend"
     path.write_bytes(lzma.decompress(SAVED.read_bytes()))
     blender.ops.wm.open_mainfile(filepath=str(path))
     scene = blender.context.scene
-    return scene, room("scene.heads.head").find(scene)
+    return scene, head.find(scene)
 
 
 def gap_mm(blender, scene, rig, frame):
@@ -31,31 +33,31 @@ def gap_mm(blender, scene, rig, frame):
     return 1e3 * (mesh.vertices[UPPER_LIP].co - mesh.vertices[LOWER_LIP].co).length
 
 
-def test_the_saved_head_is_resolved_with_all_its_channels(saved, room):
+def test_the_saved_head_is_resolved_with_all_its_channels(saved):
     scene, rig = saved
-    assert rig.armature is not None and rig.channels == room("scene.heads.head").channel_names()
+    assert rig.armature is not None and rig.channels == head.channel_names()
     assert len(rig.keys.key_blocks) == KEYS + 1
 
 
-def test_saved_takes_play_and_can_be_switched(blender, saved, room):
+def test_saved_takes_play_and_can_be_switched(blender, saved):
     scene, rig = saved
     by_seed = {entry.seed: entry for entry in scene.thunder.takes}
     assert sorted(by_seed) == [7, 8]
     for seed, closed, opened in ((8, 25, 13), (7, 13, 25)):  # the frames of 1.0 s and 0.5 s
-        room("scene.animation.display").show(rig, by_seed[seed])
+        display.show(rig, by_seed[seed])
         assert gap_mm(blender, scene, rig, closed) < 0.6
         assert gap_mm(blender, scene, rig, opened) > 10.0
 
 
-def test_a_saved_take_is_committed_onto_the_saved_head(blender, saved, room):
+def test_a_saved_take_is_committed_onto_the_saved_head(blender, saved):
     scene, rig = saved
     scene.thunder.active_take = 0
     assert blender.ops.thunder.commit_take() == {"FINISHED"}
     assert gap_mm(blender, scene, rig, 13) < 0.8 and gap_mm(blender, scene, rig, 25) > 10.0
 
 
-def test_a_new_head_stands_beside_the_saved_one(blender, saved, room):
+def test_a_new_head_stands_beside_the_saved_one(blender, saved):
     scene, rig = saved
     blender.ops.thunder.add_head()
-    assert len(room("scene.heads.head").in_scene(scene)) == 2
+    assert len(head.in_scene(scene)) == 2
     assert gap_mm(blender, scene, rig, 13) > 10.0
