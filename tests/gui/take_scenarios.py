@@ -37,7 +37,7 @@ def performance(seconds, seed, score):
     made.motion.head[:, 1] = wander(-0.15, 0.15, 12)
     drift = 100 - 60 * np.convolve(rng.random(count) > 0.93, np.hanning(9), "same").clip(0, 1)
     return type(made)(**{**vars(made), "opening": mouth.opening_mm(made.motion), "width": mouth.width_mm(made.motion),
-                         "drift": drift.astype(np.float32)})
+                         "sync_per_frame": drift.astype(np.float32)})
 
 
 def list_takes(hand, count=6, seconds=None):
