@@ -49,8 +49,16 @@ def generated(lips: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for wav in missing:
         (take,) = engine.generate(read_sound(wav), 1, 1)
-        np.savez(folder / f"{wav.stem}.npz", expression=take.motion.expression, jaw=take.motion.jaw, head=take.motion.head,
-                 eyes=take.motion.eyes, opening=take.opening, width=take.width, channels=np.array(engine.head.expression_names))
+        np.savez(
+            folder / f"{wav.stem}.npz",
+            expression=take.motion.expression,
+            jaw=take.motion.jaw,
+            head=take.motion.head,
+            eyes=take.motion.eyes,
+            opening=take.opening,
+            width=take.width,
+            channels=np.array(engine.head.expression_names),
+        )
         print(f"generated {wav.stem}", flush=True)
 
 
@@ -70,10 +78,15 @@ def speaking(phones: dict) -> dict[str, list[tuple[float, float]]]:
 
 def sound_at(phones: list[tuple[float, float, str]], second: float, label: str) -> str:
     """What is said at a time: the label itself if a phone of its is near, else the nearest phone's label, “other” or “silence”."""
-    near = sorted((max(start - second, second - end, 0.0), phone) for start, end, phone in phones
-                  if start - NEAR_SECONDS <= second <= end + NEAR_SECONDS)
-    said = ["silence" if phone in SILENT else next((name for name, some in SOUNDS.items() if phone in some.split()), "other")
-            for _, phone in near]
+    near = sorted(
+        (max(start - second, second - end, 0.0), phone)
+        for start, end, phone in phones
+        if start - NEAR_SECONDS <= second <= end + NEAR_SECONDS
+    )
+    said = [
+        "silence" if phone in SILENT else next((name for name, some in SOUNDS.items() if phone in some.split()), "other")
+        for _, phone in near
+    ]
     return label if label in said else said[0] if said else "silence"
 
 
@@ -92,15 +105,21 @@ def label_table(rows: list[dict], phones: dict, fitted: set[str]) -> list[str]:
     poses = [row for row in rows if row["way"] == "POSES" and row["error"] == BAR_ERROR]
     parts = {"set on": [row for row in poses if row["voice"] in fitted], "others": [row for row in poses if row["voice"] not in fitted]}
     columns = [*SOUNDS, "other", "silence"]
-    lines = [f"Label Poses: what is said within {1e3 * NEAR_SECONDS:.0f} ms of a label. The thresholds were set on the voices “set on”.", "",
-             f"| voices | label | {' | '.join(columns)} | agree | by chance |", "|" + "---|" * (len(columns) + 4)]
+    lines = [
+        f"Label Poses: what is said within {1e3 * NEAR_SECONDS:.0f} ms of a label. The thresholds were set on the voices “set on”.",
+        "",
+        f"| voices | label | {' | '.join(columns)} | agree | by chance |",
+        "|" + "---|" * (len(columns) + 4),
+    ]
     for name, some in parts.items():
         now, by_chance = confusion(some, phones), [confusion(some, phones, late) for late in CHANCE_SECONDS]
         for label in SOUNDS:
             count = max(sum(now[label].values()), 1)
             chance = sum(each[label].get(label, 0) for each in by_chance) / count / len(by_chance)
-            lines.append(f"| {name} | {label} | {' | '.join(str(now[label].get(said, 0)) for said in columns)} "
-                         f"| {now[label].get(label, 0) / count:.0%} | {chance:.0%} |")
+            lines.append(
+                f"| {name} | {label} | {' | '.join(str(now[label].get(said, 0)) for said in columns)} "
+                f"| {now[label].get(label, 0) / count:.0%} | {chance:.0%} |"
+            )
     return lines
 
 
@@ -108,8 +127,12 @@ def measured(folder: Path) -> list[dict]:
     """What commit_in_blender.py measures, in the newest Blender that is here."""
     *_, (version, python) = blenders().items()
     environment = {**os.environ, "THUNDER_PYTHON": sys.executable}
-    done = subprocess.run([python, ROOT / "bench" / "commit_in_blender.py", folder, str(SCENE_FPS), *map(str, ERRORS)],
-                          capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [python, ROOT / "bench" / "commit_in_blender.py", folder, str(SCENE_FPS), *map(str, ERRORS)],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
     if done.returncode:
         raise SystemExit(f"Blender {version}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"voice"')]
@@ -117,33 +140,51 @@ def measured(folder: Path) -> list[dict]:
 
 def with_speech(row: dict, spoken: list[tuple[float, float]]) -> dict:
     """A row with its seconds of speech, and the poses and the key frames of the mouth that lie in speech."""
+
     def lies_in(frame: int) -> bool:
         return any(start - 0.5 / SCENE_FPS <= frame / SCENE_FPS <= end + 0.5 / SCENE_FPS for start, end in spoken)
 
     poses = {number for frame, number in row.pop("poses") if lies_in(frame)}
     frames = row.pop("mouth_frames")
-    return row | {"speech_s": sum(end - start for start, end in spoken), "mouth_poses": len(poses),
-                  "mouth_key_frames": sum(map(lies_in, frames))}
+    return row | {
+        "speech_s": sum(end - start for start, end in spoken),
+        "mouth_poses": len(poses),
+        "mouth_key_frames": sum(map(lies_in, frames)),
+    }
 
 
 def table(rows: list[dict]) -> list[str]:
-    lines = ["| way | max lip error | keys | keys a second | frames with a key | mouth poses a second of speech "
-             "| mouth key frames a second of speech | lips off, most | closed frames met | gap off there, most "
-             "| leaves keys' range by |",
-             "|---|---|---|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "| way | max lip error | keys | keys a second | frames with a key | mouth poses a second of speech "
+        "| mouth key frames a second of speech | lips off, most | closed frames met | gap off there, most "
+        "| leaves keys' range by |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
     for way in ("DENSE", "POSES"):
         for error in ERRORS:
             some = [row for row in rows if row["way"] == way and row["error"] == error]
-            total = {name: sum(row[name] for row in some) for name in
-                     ("keys", "seconds", "key_frames", "frames", "mouth_poses", "mouth_key_frames", "speech_s", "closed_frames",
-                      "closed_met")}
+            total = {
+                name: sum(row[name] for row in some)
+                for name in (
+                    "keys",
+                    "seconds",
+                    "key_frames",
+                    "frames",
+                    "mouth_poses",
+                    "mouth_key_frames",
+                    "speech_s",
+                    "closed_frames",
+                    "closed_met",
+                )
+            }
             most = {name: max(row[name] for row in some) for name in ("lips_mm", "gap_off_mm", "overshoot")}
             poses = f"{total['mouth_poses'] / total['speech_s']:.1f}" if way == "POSES" else "–"
             lines.append(
                 f"| {'Poses' if way == 'POSES' else 'Dense Curves'} | {error:g} mm | {total['keys']} "
                 f"| {total['keys'] / total['seconds']:.0f} | {total['key_frames'] / total['frames']:.0%} | {poses} "
                 f"| {total['mouth_key_frames'] / total['speech_s']:.1f} | {most['lips_mm']:.2f} mm "
-                f"| {total['closed_met']} of {total['closed_frames']} | {most['gap_off_mm']:.2f} mm | {most['overshoot']:.1%} |")
+                f"| {total['closed_met']} of {total['closed_frames']} | {most['gap_off_mm']:.2f} mm | {most['overshoot']:.1%} |"
+            )
     return lines
 
 
@@ -183,8 +224,15 @@ def main() -> None:
     rows = [with_speech(row, spoken[row["voice"]]) for row in measured(args.takes)]
     voices = sorted({row["voice"] for row in rows})
     seconds = sum(row["seconds"] for row in rows if row["way"] == "POSES" and row["error"] == BAR_ERROR)
-    lines = [f"{len(voices)} voices, {seconds:.0f} s at {SCENE_FPS} fps, one take each, errors measured at eighths of frames", "",
-             *table(rows), "", *bars(rows), "", *label_table(rows, phones, fitted)]
+    lines = [
+        f"{len(voices)} voices, {seconds:.0f} s at {SCENE_FPS} fps, one take each, errors measured at eighths of frames",
+        "",
+        *table(rows),
+        "",
+        *bars(rows),
+        "",
+        *label_table(rows, phones, fitted),
+    ]
     print(keep(args.results, lines))
     figures = [{name: value for name, value in row.items() if name not in ("labels", "first_s")} for row in rows]
     keep(args.results.with_suffix(".json"), [json.dumps(figures, indent=1)])

@@ -45,8 +45,10 @@ def mouths() -> str:
             layer(expression, jaw)
             spent.append(1e3 * (time.thread_time() - began))
     torch.set_num_threads(threads)
-    return (f"mouth vertices of {TAKES} takes × {FRAMES} frames ({len(head.mouth_vertices)} vertices, {head.channels} channels), "
-            f"one core: {np.median(spent):.1f} ms median, {min(spent):.1f} least")
+    return (
+        f"mouth vertices of {TAKES} takes × {FRAMES} frames ({len(head.mouth_vertices)} vertices, {head.channels} channels), "
+        f"one core: {np.median(spent):.1f} ms median, {min(spent):.1f} least"
+    )
 
 
 def blenders() -> dict[str, Path]:
@@ -87,10 +89,16 @@ def window() -> str:
     """The frame rate of a real window that plays the head, beside one that plays an empty scene."""
     if not os.environ.get("BLENDER"):
         return "a real window's frame rate: not measured, BLENDER names no Blender"
-    subprocess.run([sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "gui" / "test_heads.py"), "-k", "plays"],
-                   cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "gui" / "test_heads.py"), "-k", "plays"],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     seen = json.loads((WINDOW / "result.json").read_text())["seen"]
-    lines = [f"a real window of {seen['size'][0]} × {seen['size'][1]} that plays as fast as it can, Blender {seen['version']}, {seen['renderer']}:"]
+    lines = [
+        f"a real window of {seen['size'][0]} × {seen['size'][1]}, playing as fast as it can, Blender {seen['version']}, {seen['renderer']}:"
+    ]
     for what, name in (("empty", "an empty scene"), ("head_solid", "the head, one colour"), ("head", "the head, its materials' colours")):
         lines.append(f"  {name:34s} {seen[what]['fps']:6.1f} frames a second, {seen[what]['processor_ms']:6.1f} ms of processor a frame")
     return "\n".join(lines)
@@ -106,11 +114,16 @@ def main() -> None:
             print(f"… Blender {version}", flush=True)
             told[version] = measured(python, flame_file)
     any_played = next(iter(told.values()))["playing"]
-    more = table("seconds to build a head: processor (clock), medians of 5", {v: t["building"] for v, t in told.items()},
-                 lambda s: f"{s[1]:.2f} ({s[0]:.2f})")
-    more += table(f"frame_set with all {any_played['keys']} keys and 4 bones of the default head ({any_played['vertices']} vertices), ms",
-                  {v: {k: t["playing"][k] for k in ("clock, median", "clock, 19 of 20 frames below", "processor, median")}
-                   for v, t in told.items()}, lambda ms: f"{ms:.1f}")
+    more = table(
+        "seconds to build a head: processor (clock), medians of 5",
+        {v: t["building"] for v, t in told.items()},
+        lambda s: f"{s[1]:.2f} ({s[0]:.2f})",
+    )
+    more += table(
+        f"frame_set with all {any_played['keys']} keys and 4 bones of the default head ({any_played['vertices']} vertices), ms",
+        {v: {k: t["playing"][k] for k in ("clock, median", "clock, 19 of 20 frames below", "processor, median")} for v, t in told.items()},
+        lambda ms: f"{ms:.1f}",
+    )
     exported = {v: t["exporting"] for v, t in told.items()}
     more += table("largest error of a vertex after export and import, mm", exported, lambda row: f"{row['error_mm']:.5f}")
     more += table("megabytes of 16 frames", exported, lambda row: f"{row['bytes'] / 1e6:.1f}")

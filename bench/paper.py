@@ -50,7 +50,7 @@ def main() -> None:
         print(name, np.round(found[name].mean(0), 4).tolist(), flush=True)
     first = next(iter(found))
     lines = [
-        f"{len(numbers)} clips of unseen speakers, up to 5 s each, {args.samples} samples; cm, DIV in degrees; ± is the spread between seeds",
+        f"{len(numbers)} clips of unseen speakers, up to 5 s each, {args.samples} samples; cm, DIV in degrees; ± is the spread between seeds",  # noqa: E501
         f"{'':22s}" + "".join(f"{c:>16s}" for c in COLUMNS),
     ]
     for name, values in found.items():

@@ -136,8 +136,12 @@ def main() -> None:
             v = np.array(values)
             clips = np.median(v, 1)
             near = np.mean(np.abs(clips - np.median(clips)) <= 5)
-            lines.append(f"{name:26s} {v.mean():6.1f} {auc(right.ravel(), v.ravel()):6.3f} {np.mean(right > v):7.3f}   {clips.std():5.1f} {near:.2f}")
-        lines.append(f"Spearman of 100 − score and LVE over all of a clip's corruptions: {np.mean(graded):.2f} (worst clip {np.min(graded):.2f})")
+            lines.append(
+                f"{name:26s} {v.mean():6.1f} {auc(right.ravel(), v.ravel()):6.3f} {np.mean(right > v):7.3f}   {clips.std():5.1f} {near:.2f}"
+            )
+        lines.append(
+            f"Spearman of 100 − score and LVE over all of a clip's corruptions: {np.mean(graded):.2f} (worst clip {np.min(graded):.2f})"
+        )
     report(results_file(args.results, "ranking.txt", cached), lines)
 
 

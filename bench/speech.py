@@ -45,9 +45,7 @@ from thunder_core.train.label import best_path, Labeller
 from thunder_core.train.teacher import perform, Style
 from thunder_core.types import Motion, RATE, Speech
 
-SAMPLE_SAYS = (
-    "my brother moves both big blue boxes from the front room who can forgive such a foolish thief and put up with his thunder"
-)
+SAMPLE_SAYS = "my brother moves both big blue boxes from the front room who can forgive such a foolish thief and put up with his thunder"
 MEASURES = ("STOI", "ESTOI", "PESQ-WB", "PESQ-NB", "phone error", "word error")
 # §5, Table 1: its own data and recogniser (Whisper); no phone error is given.
 PAPER = {
@@ -100,8 +98,7 @@ def test_lines(cache: Path, data: Path | None, count: int, shortest: float, long
             of.setdefault(clip.speaker, []).append(clip)
     turns = [clips[i] for i in range(max(map(len, of.values()), default=0)) for _, clips in sorted(of.items()) if i < len(clips)]
     return [
-        Line(c.name, c.speaker, levelled(corpus.samples(c)), corpus.phones(c), words.get((c.corpus, c.name), ""))
-        for c in turns[:count]
+        Line(c.name, c.speaker, levelled(corpus.samples(c)), corpus.phones(c), words.get((c.corpus, c.name), "")) for c in turns[:count]
     ]
 
 
@@ -119,7 +116,9 @@ def sample_lines(weights: Path) -> list[Line]:
 
 def griffin_lim(mel: torch.Tensor) -> torch.Tensor:
     """Log-mel [N, 80] at 100 Hz → waveform [160 N] without any network: what a user would pick instead of the vocoder."""
-    filters = torchaudio.functional.melscale_fbanks(WINDOW // 2 + 1, 0.0, RATE / 2, BINS, RATE, norm="slaney", mel_scale="slaney").to(mel.device)
+    filters = torchaudio.functional.melscale_fbanks(WINDOW // 2 + 1, 0.0, RATE / 2, BINS, RATE, norm="slaney", mel_scale="slaney").to(
+        mel.device
+    )
     amplitude = mel.float().exp()
     amplitude = torch.where(amplitude <= 1.5 * FLOOR, torch.zeros_like(amplitude), amplitude)  # the logarithm's floor is silence, not hiss
     linear = (amplitude @ torch.linalg.pinv(filters)).clamp_min(0).T
@@ -303,7 +302,7 @@ def main() -> None:
     about = [
         f"machine: {platform.processor() or platform.machine()}, device {engine.device}; weights {engine.weights}; seed {args.seed}",
         f"{len(lines)} utterances, {seconds:.0f} s, {len({line.speaker for line in lines})} unseen speakers, "
-        f"{sum(bool(line.words) for line in lines)} with words{'' if cached else ' (the shipped sample, a synthetic voice)'}; in brackets the ratio to natural speech",
+        f"{sum(bool(line.words) for line in lines)} with words{'' if cached else ' (the shipped sample, a synthetic voice)'}; in brackets the ratio to natural speech",  # noqa: E501
         f"vocoder: {speaking.spoken / speaking.spent:.0f} × real time (processor time, all threads together)",
         *(f"{what} left out: the package {name} is not installed" for name, what in PACKAGES.items() if not has(name)),
         "",

@@ -117,15 +117,20 @@ def main() -> None:
                     if around.stop <= curves.shape[1]:
                         met += list(curves[:, around].min(1) <= SHUT_MM)
         teachers, ours = np.sum(narrow, 0)
-        lines.append(f"{group:30s} {len(clips):5d} {np.mean(named):7.2f} {np.nanmean(alone):8.2f} {np.nanmean(mean):8.2f} "
-                     f"{ours / teachers:9.2f} {np.mean(met):11.2f}")
+        lines.append(
+            f"{group:30s} {len(clips):5d} {np.mean(named):7.2f} {np.nanmean(alone):8.2f} {np.nanmean(mean):8.2f} "
+            f"{ours / teachers:9.2f} {np.mean(met):11.2f}"
+        )
         print(lines[-1], flush=True)
     lines.append(f"\n{'phone':6s} {'frames':>7s} {'right':>6s}   most often taken for")
     share = confused / confused.sum(1, keepdims=True).clip(1)
     for i in np.argsort(np.diag(share)):
         if confused[i].sum() >= 100:
             others = [j for j in np.argsort(-share[i]) if j != i][:3]
-            lines.append(f"{PHONES[i]:6s} {confused[i].sum():7.0f} {share[i, i]:6.2f}   " + ", ".join(f"{PHONES[j]} {share[i, j]:.2f}" for j in others))
+            lines.append(
+                f"{PHONES[i]:6s} {confused[i].sum():7.0f} {share[i, i]:6.2f}   "
+                + ", ".join(f"{PHONES[j]} {share[i, j]:.2f}" for j in others)
+            )
     print(keep(args.results, lines))
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks that every locked package has a wheel for each platform; needs the network, and `uv` on PATH. Installs nothing.
 
-    platforms.py        a line for each list in requirements/ and platform; exit code 1 if one lacks a wheel
+platforms.py        a line for each list in requirements/ and platform; exit code 1 if one lacks a wheel
 """
 
 from __future__ import annotations
@@ -26,12 +26,32 @@ def main() -> int:
     for lock in sorted(LOCKS.glob("*.txt")):
         for platform in PLATFORMS:
             with tempfile.TemporaryDirectory() as target:
-                command = [uv, "pip", "install", "--dry-run", "--quiet", "--no-config", "--no-deps", "--require-hashes", "--only-binary", ":all:",
-                           "--python-platform", platform, "--python-version", "3.13" if lock.stem in NEEDS_313 else "3.11",
-                           "--target", target, "-r", str(lock)]
+                command = [
+                    uv,
+                    "pip",
+                    "install",
+                    "--dry-run",
+                    "--quiet",
+                    "--no-config",
+                    "--no-deps",
+                    "--require-hashes",
+                    "--only-binary",
+                    ":all:",
+                    "--python-platform",
+                    platform,
+                    "--python-version",
+                    "3.13" if lock.stem in NEEDS_313 else "3.11",
+                    "--target",
+                    target,
+                    "-r",
+                    str(lock),
+                ]
                 done = subprocess.run(command, capture_output=True, text=True)
             lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-            print(f"{lock.stem:10} {platform:26} {'a wheel of every package' if done.returncode == 0 else lines[-1] if lines else 'failed'}", flush=True)
+            print(
+                f"{lock.stem:10} {platform:26} {'a wheel of every package' if done.returncode == 0 else lines[-1] if lines else 'failed'}",
+                flush=True,
+            )
             failed |= done.returncode != 0
     return int(failed)
 

@@ -30,7 +30,11 @@ def lint(folder):
     """What import-linter says of the extension in `folder`, seen as the package “thunder”."""
     return subprocess.run(
         [Path(sys.executable).parent / "lint-imports", "--no-cache", "--config", ROOT / "pyproject.toml"],
-        cwd=folder, capture_output=True, text=True, timeout=120, env={"PYTHONPATH": str(folder), "PATH": ""},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={"PYTHONPATH": str(folder), "PATH": ""},
     )
 
 
@@ -71,7 +75,9 @@ def test_a_dependency_the_other_way_is_noticed(tmp_path, file, line):
 
 def test_the_core_outside_the_engine_needs_only_the_standard_library_and_numpy():
     core = ROOT / "thunder_core"
-    files = [file for file in core.rglob("*.py") if file.relative_to(core).parts[0] not in ENGINE_SIDE and not file.stem.startswith(SCULPTOR)]
+    files = [
+        file for file in core.rglob("*.py") if file.relative_to(core).parts[0] not in ENGINE_SIDE and not file.stem.startswith(SCULPTOR)
+    ]
     assert len(files) > 30
     for file in files:
         folder = file.relative_to(core).parts[:-1]
@@ -80,7 +86,9 @@ def test_the_core_outside_the_engine_needs_only_the_standard_library_and_numpy()
                 target = (*folder[: len(folder) - level + 1], *module.split("."))
                 assert target[0] not in ENGINE_SIDE and not target[-1].startswith(SCULPTOR), f"{file.relative_to(ROOT)} imports {module}"
             else:
-                allowed = sys.stdlib_module_names | {"pip" if file.name == "inventory.py" else "numpy"}  # inventory runs in any Python that has pip
+                allowed = sys.stdlib_module_names | {
+                    "pip" if file.name == "inventory.py" else "numpy"
+                }  # inventory runs in any Python that has pip
                 assert module.partition(".")[0] in allowed, f"{file.relative_to(ROOT)} imports {module}"
 
 
@@ -116,8 +124,21 @@ def test_the_worker_starts_with_the_standard_library_alone():
 
 def test_calls_that_one_system_lacks_are_made_in_one_module_alone():
     lacking = {"fcntl", "msvcrt", "resource", "pwd", "grp"}
-    posix = {"killpg", "getuid", "geteuid", "getpgid", "setsid", "fork", "mkfifo", "SIGKILL", "SIGSTOP", "start_new_session", "preexec_fn",
-             "CREATE_NO_WINDOW", "windll"}
+    posix = {
+        "killpg",
+        "getuid",
+        "geteuid",
+        "getpgid",
+        "setsid",
+        "fork",
+        "mkfifo",
+        "SIGKILL",
+        "SIGSTOP",
+        "start_new_session",
+        "preexec_fn",
+        "CREATE_NO_WINDOW",
+        "windll",
+    }
     seen = {}
     for folder in (*ROOMS, "thunder_core", "bake.py", "demo.py"):
         place = ROOT / folder

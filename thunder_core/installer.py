@@ -7,7 +7,8 @@ Tells what it does as JSON lines on stdout: {"event": "progress", "fraction": 0�
 {"event": "done"} or {"event": "error", "message": str}. Ends when its stdin does: whoever started it may die. What it has
 started (pip) ends with it, however it ends. What is there already is kept, so that the same call resumes after an
 interruption and repairs what is damaged. The folder must be new, empty, or one that this script made: in any other it
-writes and removes nothing. With --extra the lock lists a few packages to add to an engine that is complete. Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 stdin ended, 130 interrupted.
+writes and removes nothing. With --extra the lock lists a few packages to add to an engine that is complete.
+Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 stdin ended, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -117,8 +118,9 @@ def _claimed(folder: str) -> str:
     if os.path.lexists(place) and not os.path.isdir(place):
         raise Failed(f"“{place}” is not a folder: name a new or an empty one for the engine")
     if os.path.isdir(place) and not set(os.listdir(place)) <= {LOCK} and not is_ours(place):
-        raise Failed(f"The folder “{place}” holds files that are not the engine's, and they stay as they are: choose a new or "
-                     "an empty folder")
+        raise Failed(
+            f"The folder “{place}” holds files that are not the engine's, and they stay as they are: choose a new or an empty folder"
+        )
     return place
 
 
@@ -128,8 +130,10 @@ def _claimed(folder: str) -> str:
 def install(folder: str, lock: str, wheels: str | None, online: bool, extra: bool = False) -> None:
     """Make or complete the environment at `folder`; with `extra` add the lock's few packages to it. Raises Failed, OSError."""
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
-        raise Failed(f"The engine needs Python {_said(OLDEST)} to {_said(NEWEST)}, and “{sys.executable}” is "
-                     f"{_said(sys.version_info[:2])}: choose another Python in the preferences")
+        raise Failed(
+            f"The engine needs Python {_said(OLDEST)} to {_said(NEWEST)}, and “{sys.executable}” is "
+            f"{_said(sys.version_info[:2])}: choose another Python in the preferences"
+        )
     if wheels and not os.path.isdir(wheels):
         raise Failed(f"There is no folder of wheels at “{wheels}”: choose another")
     _check_lock(lock)
@@ -143,8 +147,10 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
         stamp = os.path.join(folder, STAMP)
         packages = _check(folder, lock)
         if (packages is None or packages["wanting"]) and not (wheels or online):
-            raise Failed("Packages are needed, the network may not be used, and no folder of wheels was named: allow online "
-                         "access, or choose a folder of wheels")
+            raise Failed(
+                "Packages are needed, the network may not be used, and no folder of wheels was named: allow online "
+                "access, or choose a folder of wheels"
+            )
         if packages is None and extra:
             raise Failed("The engine's Python does not run: repair the engine first, then install the extra")
         if packages is None:
@@ -173,8 +179,9 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
 def _module(name: str):
     """A module of this package, whose others are not imported, also where this file runs as a script."""
     if "thunder_core" not in sys.modules and not __package__:
-        spec = importlib.util.spec_from_file_location("thunder_core", os.path.join(_HERE, "__init__.py"),
-                                                      submodule_search_locations=[_HERE])
+        spec = importlib.util.spec_from_file_location(
+            "thunder_core", os.path.join(_HERE, "__init__.py"), submodule_search_locations=[_HERE]
+        )
         assert spec is not None and spec.loader is not None
         package = sys.modules["thunder_core"] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(package)
@@ -187,14 +194,13 @@ def _check_lock(lock: str) -> None:
         with open(lock, encoding="utf-8") as file:
             text = file.read()
     except (OSError, ValueError) as error:
-        raise Failed(f"The list of the engine's packages, “{lock}”, cannot be read ({_brief(error)}): reinstall the "
-                     "extension") from error
+        raise Failed(f"The list of the engine's packages, “{lock}”, cannot be read ({_brief(error)}): reinstall the extension") from error
     lines = [line.partition("#")[0].strip() for line in text.replace("\\\n", " ").splitlines()]
     entries = [line.split("--hash=") for line in lines if line]
-    if not entries or not all(hashes and re.match(_PINNED, package) and all(re.fullmatch(_HASH, each.strip()) for each in hashes)
-                              for package, *hashes in entries):
-        raise Failed(f"The list of the engine's packages, “{lock}”, is damaged: reinstall the extension, what is installed "
-                     "is kept")
+    if not entries or not all(
+        hashes and re.match(_PINNED, package) and all(re.fullmatch(_HASH, each.strip()) for each in hashes) for package, *hashes in entries
+    ):
+        raise Failed(f"The list of the engine's packages, “{lock}”, is damaged: reinstall the extension, what is installed is kept")
 
 
 def _said(version) -> str:
@@ -213,8 +219,10 @@ def _check(folder: str, lock: str) -> dict | None:
     except ValueError:
         return None
     if "failed" in packages:  # the environment may be sound: nothing is taken from it
-        raise Failed(f"The engine's packages cannot be looked through ({packages['failed']}): try again, or reinstall the "
-                     "extension; what is installed is kept")
+        raise Failed(
+            f"The engine's packages cannot be looked through ({packages['failed']}): try again, or reinstall the "
+            "extension; what is installed is kept"
+        )
     return None if "broken" in packages else packages
 
 
@@ -224,22 +232,32 @@ def _make(folder: str) -> None:
         import ensurepip  # noqa: F401
         import venv
     except ImportError as error:
-        raise Failed(f"The Python at “{sys.executable}” lacks “{error.name}”, which makes virtual environments: install it "
-                     "(Debian calls it python3-venv) or choose another Python in the preferences") from error
+        raise Failed(
+            f"The Python at “{sys.executable}” lacks “{error.name}”, which makes virtual environments: install it "
+            "(Debian calls it python3-venv) or choose another Python in the preferences"
+        ) from error
     try:
         remove_from(folder, ENVIRONMENT)  # what was downloaded and the lock stay
         venv.EnvBuilder(symlinks=not _WINDOWS).create(folder)
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
-        raise Failed(f"No virtual environment can be made in “{folder}” ({_brief(error)}): free some space or choose "
-                     "another Python in the preferences") from error
+        raise Failed(
+            f"No virtual environment can be made in “{folder}” ({_brief(error)}): free some space or choose "
+            "another Python in the preferences"
+        ) from error
     # Not by EnvBuilder, whose ensurepip would outlive this process.
-    with _started([python_in(folder), "-I", "-m", "ensurepip", "--upgrade", "--default-pip"],
-                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={**os.environ, **_temporary(folder)}) as child:
+    with _started(
+        [python_in(folder), "-I", "-m", "ensurepip", "--upgrade", "--default-pip"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **_temporary(folder)},
+    ) as child:
         said = child.stdout.read().decode("utf-8", "replace").strip()
     if child.returncode:
         print(said, file=sys.stderr)
-        raise Failed(f"No virtual environment can be made in “{folder}” ({said.splitlines()[-1][:160] if said else 'no pip'}): "
-                     "free some space or choose another Python in the preferences")
+        raise Failed(
+            f"No virtual environment can be made in “{folder}” ({said.splitlines()[-1][:160] if said else 'no pip'}): "
+            "free some space or choose another Python in the preferences"
+        )
 
 
 def _temporary(folder: str) -> dict[str, str]:
@@ -262,8 +280,10 @@ def _brief(error) -> str:
 def _check_space(folder: str, share: float) -> None:
     free = shutil.disk_usage(folder).free
     if free < share * ROOM_BYTES * _scale():
-        raise Failed(f"The engine needs {share * ROOM_BYTES / 1e9:.0f} GB for a while and the disk of “{folder}” has "
-                     f"{free / 1e9:.1f} GB left: free some and install again")
+        raise Failed(
+            f"The engine needs {share * ROOM_BYTES / 1e9:.0f} GB for a while and the disk of “{folder}” has "
+            f"{free / 1e9:.1f} GB left: free some and install again"
+        )
 
 
 def _scale() -> float:
@@ -281,9 +301,27 @@ def _pip(folder: str, packages: dict, wheels: str | None, online: bool, share: f
     listed = os.path.join(downloads, "wanting.txt")
     with open(listed, "w", encoding="utf-8") as file:
         file.writelines(packages["lines"][name].rstrip() + "\n" for name in packages["wanting"])
-    command = [python_in(folder), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-color",
-               "--progress-bar", "off", "--require-hashes", "--no-deps", "--force-reinstall", "--only-binary", ":all:",
-               "--cache-dir", os.path.join(downloads, "cache"), "-r", listed]
+    command = [
+        python_in(folder),
+        "-I",
+        "-m",
+        "pip",
+        "install",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--no-color",
+        "--progress-bar",
+        "off",
+        "--require-hashes",
+        "--no-deps",
+        "--force-reinstall",
+        "--only-binary",
+        ":all:",
+        "--cache-dir",
+        os.path.join(downloads, "cache"),
+        "-r",
+        listed,
+    ]
     if wheels:
         command += ["--find-links", wheels]
     if not online:
@@ -292,8 +330,9 @@ def _pip(folder: str, packages: dict, wheels: str | None, online: bool, share: f
     if not online:  # nobody's configuration may lead it into the network either
         environment = {name: value for name, value in environment.items() if not name.startswith("PIP_")}
         environment["PIP_CONFIG_FILE"] = os.devnull
-    with _started(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace",
-                  env=environment) as pip:
+    with _started(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", env=environment
+    ) as pip:
         lines = _follow(pip, folder, temporary, packages, share)
     shutil.rmtree(temporary, ignore_errors=True)
     for line in lines:
@@ -344,8 +383,7 @@ def _why(lines: list, wheels: str | None, online: bool) -> str:
     errors = [line for line in lines if line.startswith("ERROR")]
     last = (errors or lines or ["pip said nothing"])[-1].removeprefix("ERROR:").strip()
     if "THESE PACKAGES DO NOT MATCH THE HASHES" in text:
-        return ("A downloaded package is not the one that was locked: try again, and if it stays so, trust neither it nor "
-                "its server")
+        return "A downloaded package is not the one that was locked: try again, and if it stays so, trust neither it nor its server"
     if "No space left" in text or "not enough space" in text:
         return "The disk is full: free some space and install again, downloads are kept"
     unreachable = re.search(r"Connection|Temporary failure|timed? ?out|Max retries|SSLError|ProxyError|resolve", text)
@@ -354,8 +392,7 @@ def _why(lines: list, wheels: str | None, online: bool) -> str:
         what = f"“{name.group(1)}”" if name else "a package"
         if wheels:
             return f"The folder “{wheels}” has no wheel of {what} for this system: add it to the folder and install again"
-        return (f"There is no wheel of {what} for this system where pip looks: try again later, or choose a folder of wheels "
-                "that has it")
+        return f"There is no wheel of {what} for this system where pip looks: try again later, or choose a folder of wheels that has it"
     if unreachable:
         return "The packages cannot be reached: check the connection and install again, downloads are kept"
     return f"The packages could not be installed ({last[:200]}): install again, see the log"
@@ -391,8 +428,12 @@ def _started(command: list[str], **options):
 
     It runs below this script's `supervise`, which notices by its stdin that we are gone: do not close that before.
     """
-    child = subprocess.Popen([sys.executable, "-I", os.path.abspath(__file__), SUPERVISE, *command], stdin=subprocess.PIPE,
-                             **options, **_module("system_calls").own_group())
+    child = subprocess.Popen(
+        [sys.executable, "-I", os.path.abspath(__file__), SUPERVISE, *command],
+        stdin=subprocess.PIPE,
+        **options,
+        **_module("system_calls").own_group(),
+    )
     _children.append(child)
     try:
         yield child
@@ -482,8 +523,10 @@ def main() -> int:
         tell("error", message=str(failed))
         return 1
     except OSError as error:
-        tell("error", message=f"The engine's folder “{options.folder}” cannot be written ({_brief(error)}): free some space "
-                              "or choose another")
+        tell(
+            "error",
+            message=f"The engine's folder “{options.folder}” cannot be written ({_brief(error)}): free some space or choose another",
+        )
         return 1
     except KeyboardInterrupt:
         tell("error", message="The installation was stopped: install again, downloads are kept")

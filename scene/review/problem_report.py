@@ -29,11 +29,33 @@ TEXT = "Thunder Report"
 LOG_LINES = 60
 _SHORTEST_NAME = 3  # letters: shorter ones tell nothing, and would be found in every word
 _PLAIN = {"BOOLEAN", "INT", "FLOAT", "ENUM"}  # kinds of settings that hold no names
-_NAMED = ("actions", "armatures", "cameras", "collections", "curves", "images", "lights", "materials", "meshes", "movieclips",
-          "node_groups", "objects", "scenes", "shape_keys", "sounds", "speakers", "texts", "textures", "worlds")  # that people give names to
+_NAMED = (
+    "actions",
+    "armatures",
+    "cameras",
+    "collections",
+    "curves",
+    "images",
+    "lights",
+    "materials",
+    "meshes",
+    "movieclips",
+    "node_groups",
+    "objects",
+    "scenes",
+    "shape_keys",
+    "sounds",
+    "speakers",
+    "texts",
+    "textures",
+    "worlds",
+)  # that people give names to
 _OWN_NAMES = {"thunder", "scene", "take", "frames", "engine", "action", "python"}  # words of the report itself
-_FILE = re.compile(r"[^\s“”\"'/\\]+\.(?:wav|mp3|flac|ogg|m4a|aac|aiff?|mp4|mov|mkv|avi|blend\d*|npz|npy|pkl|obj|fbx|glb|gltf|usd[acz]?|"
-                   r"abc|csv|json|toml|txt|srt|png|jpe?g|exr)\b", re.I)
+_FILE = re.compile(
+    r"[^\s“”\"'/\\]+\.(?:wav|mp3|flac|ogg|m4a|aac|aiff?|mp4|mov|mkv|avi|blend\d*|npz|npy|pkl|obj|fbx|glb|gltf|usd[acz]?|"
+    r"abc|csv|json|toml|txt|srt|png|jpe?g|exr)\b",
+    re.I,
+)
 _QUOTED_PATH = re.compile(r"([\"'])(?=[^\"'\n]*[/\\])[^\"'\n]*\1")
 _ABSOLUTE = re.compile(r"(?<![\w<>])(?:[A-Za-z]:[\\/]|\\\\|~[\\/]|//?(?=[\w.~-]))[^\n]*")
 _WITH_SLASH = re.compile(r"[^\s<>“”]*[\w.~-][\\/]+[\w.~-][^\s<>“”]*")
@@ -57,8 +79,14 @@ def forget() -> None:
 def text(context, names: bool = False) -> str:
     """The report as plain text. names: leave names and paths as they are."""
     clean = (lambda words: words) if names else redacted
-    parts = [("Versions", _versions()), ("Engine", _engine()), ("Scene", _scene(context)), ("Settings", _settings(context)),
-             ("Last Error", clean(_error())), ("Engine Log", clean(_log()))]
+    parts = [
+        ("Versions", _versions()),
+        ("Engine", _engine()),
+        ("Scene", _scene(context)),
+        ("Settings", _settings(context)),
+        ("Last Error", clean(_error())),
+        ("Engine Log", clean(_log())),
+    ]
     about = "with names and paths" if names else "names and paths are taken out"
     return f"Report of THUNDER for Blender, {about}\n" + "".join(f"\n{title}\n{body.rstrip()}\n" for title, body in parts)
 
@@ -69,8 +97,13 @@ def text(context, names: bool = False) -> str:
 def _versions() -> str:
     with open(os.path.join(ROOT, "blender_manifest.toml"), "rb") as file:
         version = tomllib.load(file)["version"]
-    lines = {"Add-on": version, "Blender": f"{bpy.app.version_string} ({bpy.app.build_hash.decode(errors='replace')})",
-             "System": platform.platform(), "Processor": f"{platform.machine()}, {os.cpu_count()} threads", "Graphics": _graphics()}
+    lines = {
+        "Add-on": version,
+        "Blender": f"{bpy.app.version_string} ({bpy.app.build_hash.decode(errors='replace')})",
+        "System": platform.platform(),
+        "Processor": f"{platform.machine()}, {os.cpu_count()} threads",
+        "Graphics": _graphics(),
+    }
     return _lines(lines)
 
 
@@ -89,10 +122,14 @@ def _engine() -> str:
     there, place = session.found_now()
     told = session.told() or {}
     chosen = session.preferences()
-    lines = {"State": state.kind, "Found": "yes" if there else "no",
-             "Own Python": "yes" if (chosen and chosen.engine_python) or os.environ.get("THUNDER_PYTHON") else "no",
-             "Device": f"{told.get('device', 'not known')} (chosen: {chosen.device if chosen else 'AUTO'})",
-             "Weights": told.get("weights", "not known"), "Own Weights": "yes" if chosen and chosen.weights else "no"}
+    lines = {
+        "State": state.kind,
+        "Found": "yes" if there else "no",
+        "Own Python": "yes" if (chosen and chosen.engine_python) or os.environ.get("THUNDER_PYTHON") else "no",
+        "Device": f"{told.get('device', 'not known')} (chosen: {chosen.device if chosen else 'AUTO'})",
+        "Weights": told.get("weights", "not known"),
+        "Own Weights": "yes" if chosen and chosen.weights else "no",
+    }
     versions = {**state.versions, **told.get("versions", {}), **(_packages(place) if there else {})}
     return _lines(lines) + "Packages: " + (", ".join(f"{name} {versions[name]}" for name in sorted(versions)) or "not known")
 
@@ -111,9 +148,14 @@ def _packages(python: str) -> dict[str, str]:
 
 def _scene(context) -> str:
     scene = context.scene
-    lines = {"Frame Rate": f"{scene.render.fps} / {scene.render.fps_base:g}", "Frames": f"{scene.frame_start} to {scene.frame_end}",
-             "Unit Scale": f"{scene.unit_settings.scale_length:g}", "Sound Strips": len(strip.sound_strips(scene)),
-             "Takes": len(scene.thunder.takes), "Heads": len(head.in_scene(scene))}
+    lines = {
+        "Frame Rate": f"{scene.render.fps} / {scene.render.fps_base:g}",
+        "Frames": f"{scene.frame_start} to {scene.frame_end}",
+        "Unit Scale": f"{scene.unit_settings.scale_length:g}",
+        "Sound Strips": len(strip.sound_strips(scene)),
+        "Takes": len(scene.thunder.takes),
+        "Heads": len(head.in_scene(scene)),
+    }
     try:
         rig = head.find(scene, getattr(context, "object", None))
         kind = "FLAME" if flame.is_flame(rig.armature) else "bundled" if rig.armature is not None else "own character"
@@ -132,10 +174,21 @@ def _scene(context) -> str:
 
 def _settings(context) -> str:
     scene = context.scene
-    groups = {"": scene.thunder, "commit.": scene.thunder.commit, "overlay.": scene.thunder.overlay, "keep.": scene.thunder_keep,
-              "mix.": scene.thunder_mix}
-    return _lines({f"{prefix}{prop.identifier}": _value(getattr(group, prop.identifier)) for prefix, group in groups.items()
-                   for prop in group.bl_rna.properties if prop.type in _PLAIN and prop.identifier != "rna_type"})
+    groups = {
+        "": scene.thunder,
+        "commit.": scene.thunder.commit,
+        "overlay.": scene.thunder.overlay,
+        "keep.": scene.thunder_keep,
+        "mix.": scene.thunder_mix,
+    }
+    return _lines(
+        {
+            f"{prefix}{prop.identifier}": _value(getattr(group, prop.identifier))
+            for prefix, group in groups.items()
+            for prop in group.bl_rna.properties
+            if prop.type in _PLAIN and prop.identifier != "rna_type"
+        }
+    )
 
 
 def _value(value) -> str:
@@ -228,5 +281,10 @@ def _names() -> set[str]:
             person.add(tell())
         except (OSError, KeyError, ImportError):
             pass  # a system that does not know it cannot tell it
-    return person - {""} | {name for name in found if len(name) >= _SHORTEST_NAME and name.lower() not in _OWN_NAMES
-            and not re.fullmatch(r"(?i)take \d+|lib|usr|home|tmp|bin|users|python[\d.]*|site-packages", name)}
+    return person - {""} | {
+        name
+        for name in found
+        if len(name) >= _SHORTEST_NAME
+        and name.lower() not in _OWN_NAMES
+        and not re.fullmatch(r"(?i)take \d+|lib|usr|home|tmp|bin|users|python[\d.]*|site-packages", name)
+    }

@@ -26,9 +26,16 @@ def store(action, performance: Performance, clock: Clock, voice: str = "") -> No
     """Keep a performance on an action, the scene frame and rate its first sample is heard at, and its voice's name."""
     motion = performance.motion
     kept = {
-        records.KEY: records.VERSION, "channels": "\n".join(performance.channels), "motion_fps": float(motion.fps), "start": float(clock.start),
-        "fps": float(clock.fps), "frames": int(motion.frames), "voice": voice or _voice_of(action),
-        "expression": _flat(motion.expression), "opening": _flat(performance.opening), "width": _flat(performance.width),
+        records.KEY: records.VERSION,
+        "channels": "\n".join(performance.channels),
+        "motion_fps": float(motion.fps),
+        "start": float(clock.start),
+        "fps": float(clock.fps),
+        "frames": int(motion.frames),
+        "voice": voice or _voice_of(action),
+        "expression": _flat(motion.expression),
+        "opening": _flat(performance.opening),
+        "width": _flat(performance.width),
     }
     kept |= {name: _flat(getattr(motion, name)) for name in _ROTATIONS if getattr(motion, name) is not None}
     action[SOURCE] = kept
@@ -72,8 +79,16 @@ def load(action) -> Performance | None:
     if not all(np.isfinite(part).all() for part in (motion.expression, motion.jaw, motion.head, motion.eyes) if part is not None):
         return None
     about = _about(action)
-    return Performance(motion, channels, _array(record["opening"]), _array(record["width"]), int(_number(about.pop("seed", 0))),
-                       _number(about.pop("score", 0.0)), about, sync_of(action))
+    return Performance(
+        motion,
+        channels,
+        _array(record["opening"]),
+        _array(record["width"]),
+        int(_number(about.pop("seed", 0))),
+        _number(about.pop("score", 0.0)),
+        about,
+        sync_of(action),
+    )
 
 
 def clock_of(action) -> Clock | None:
@@ -124,14 +139,23 @@ def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
     curves = [compat.curves_of(action, slot) if action is not None else [] for action, slot in parts]
     motion = yield from reading.read_curves(rig, curves, channels, clock.frame(np.arange(frames) / FPS))
     about = _about(action)
-    return Performance(motion, channels, mouth.opening_mm(motion), mouth.width_mm(motion), int(about.pop("seed", entry.seed)),
-                      float(about.pop("score", entry.score)), about)
+    return Performance(
+        motion,
+        channels,
+        mouth.opening_mm(motion),
+        mouth.width_mm(motion),
+        int(about.pop("seed", entry.seed)),
+        float(about.pop("score", entry.score)),
+        about,
+    )
 
 
 def is_edited(entry) -> bool:
     """Whether the animator changed the keys of a take since it was made. Reads them all: some milliseconds."""
-    return any(action.get(keying.PROPERTY) is None or action[keying.PROPERTY].get("checksum") != keying.checksum(action)
-               for action in display.actions_of(entry))
+    return any(
+        action.get(keying.PROPERTY) is None or action[keying.PROPERTY].get("checksum") != keying.checksum(action)
+        for action in display.actions_of(entry)
+    )
 
 
 def _about(action) -> dict:

@@ -68,8 +68,7 @@ def follow(entry, settle: bool = False) -> None:
 
 
 def _intensity(name: str, about: str):
-    return FloatProperty(name=name, default=1.0, min=0.0, max=shaping.MOST, step=5, subtype="FACTOR", update=_moved,
-                         description=about)
+    return FloatProperty(name=name, default=1.0, min=0.0, max=shaping.MOST, step=5, subtype="FACTOR", update=_moved, description=about)
 
 
 class ThunderShape(bpy.types.PropertyGroup):
@@ -80,22 +79,58 @@ class ThunderShape(bpy.types.PropertyGroup):
     upper_face: _intensity("Upper Face", "How strongly brows, lids and nose move")
     head: _intensity("Head", "How far the head moves")
     blinks: _intensity("Blinks", "How far blinks close the eyes")
-    smoothing: IntProperty(name="Smooth", default=0, min=0, max=12, update=_moved,
-                           description="Frames to either side over which movement is smoothed; closed lips stay closed"
-                                       ", blinks stay quick")
-    offset: FloatProperty(name="Offset", default=0.0, soft_min=-12.0, soft_max=12.0, min=-1000.0, max=1000.0, step=10, precision=2,
-                          update=_moved, description="Frames by which the take plays later, or earlier below zero")
+    smoothing: IntProperty(
+        name="Smooth",
+        default=0,
+        min=0,
+        max=12,
+        update=_moved,
+        description="Frames to either side over which movement is smoothed; closed lips stay closed, blinks stay quick",
+    )
+    offset: FloatProperty(
+        name="Offset",
+        default=0.0,
+        soft_min=-12.0,
+        soft_max=12.0,
+        min=-1000.0,
+        max=1000.0,
+        step=10,
+        precision=2,
+        update=_moved,
+        description="Frames by which the take plays later, or earlier below zero",
+    )
     emotion: EnumProperty(
-        name="Emotion", update=_moved, description="Emotion on top of the take",
-        items=[("NONE", "No Emotion", "No emotion on top of the take"),
-               *((name, name.title(), f"{name.title()} on top of the take") for name in shaping.EMOTIONS)])
-    strength: FloatProperty(name="Strength", default=0.5, min=0.0, max=1.0, step=5, subtype="FACTOR", update=_moved,
-                            description="Strength of the emotion in the whole take")
+        name="Emotion",
+        update=_moved,
+        description="Emotion on top of the take",
+        items=[
+            ("NONE", "No Emotion", "No emotion on top of the take"),
+            *((name, name.title(), f"{name.title()} on top of the take") for name in shaping.EMOTIONS),
+        ],
+    )
+    strength: FloatProperty(
+        name="Strength",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        step=5,
+        subtype="FACTOR",
+        update=_moved,
+        description="Strength of the emotion in the whole take",
+    )
 
     def values(self) -> Shape:
         """The shape as the core knows it, without the offset."""
-        return Shape(self.mouth, self.jaw, self.upper_face, self.head, self.blinks, self.smoothing,
-                     "" if self.emotion == "NONE" else self.emotion, self.strength)
+        return Shape(
+            self.mouth,
+            self.jaw,
+            self.upper_face,
+            self.head,
+            self.blinks,
+            self.smoothing,
+            "" if self.emotion == "NONE" else self.emotion,
+            self.strength,
+        )
 
 
 def _entry_of(action):
@@ -145,8 +180,14 @@ def strength_curve(rig: head.Rig, entry):
     action, slot = display.part_of(display.actions_of(entry), rig, 0)
     if action is None:
         return None
-    return next((curve for curve in compat.curves_of(action, slot) if curve.data_path == STRENGTH and not curve.mute
-                 and len(curve.keyframe_points)), None)
+    return next(
+        (
+            curve
+            for curve in compat.curves_of(action, slot)
+            if curve.data_path == STRENGTH and not curve.mute and len(curve.keyframe_points)
+        ),
+        None,
+    )
 
 
 def animate_strength(rig: head.Rig, entry) -> None:
@@ -219,7 +260,7 @@ def _unpack(packed) -> list:
     for part in _PACKED:
         length, whole = keyframes.PARTS[part][1], np.array(packed[part])
         parts[part] = (np.full(total * length, whole[0]) if len(whole) == 1 else whole).reshape(total, length)
-    return [None if count < 0 else {part: parts[part][end - count:end] for part in _PACKED} for count, end in zip(counts, ends)]
+    return [None if count < 0 else {part: parts[part][end - count : end] for part in _PACKED} for count, end in zip(counts, ends)]
 
 
 def _prints(keys: list) -> np.ndarray:
@@ -250,8 +291,12 @@ def shift(action, frames: float) -> None:
     state = action[STATE]
     known = np.array(state["prints"], np.int32) == _prints(now)
     shift_ = np.array([frames, 0], np.float32)
-    moved = _prints([None if keys is None else keys | {part: keys[part] + shift_ for part in ("co", "handle_left", "handle_right")
-                                                       if part in keys} for keys in now])
+    moved = _prints(
+        [
+            None if keys is None else keys | {part: keys[part] + shift_ for part in ("co", "handle_left", "handle_right") if part in keys}
+            for keys in now
+        ]
+    )
     state["prints"] = np.where(known, moved, ~moved).astype(np.int32)  # what was edited since goes on differing
     for kept in ("base", "edits"):
         packed = state[kept]
@@ -451,16 +496,24 @@ def _write_take(rig, entry, curves, now, base: Base, edits: dict, result, shift:
             del action[STATE]
     else:
         if STATE not in action or int(action[STATE]["mark"]) != mark[1]:
-            action[STATE] = {records.KEY: records.VERSION, "base": _pack(base.keys), "first": float(base.frames[0]), "count": len(base.frames),
-                             "mark": mark[1], "plain": plain}
+            action[STATE] = {
+                records.KEY: records.VERSION,
+                "base": _pack(base.keys),
+                "first": float(base.frames[0]),
+                "count": len(base.frames),
+                "mark": mark[1],
+                "plain": plain,
+            }
         state = action[STATE]
         state["shift"], state["strength"] = shift, _strength_print(rig, entry)
         # A count of edits of its own: arrays of a file are never empty.
         state["edited"] = json.dumps(sorted(edits))
         state["edits"] = _pack([edits[place] for place in sorted(edits)]) if edits else {}
         # Handles placed by hand are read back: Blender may have straightened one against the other.
-        there = [None if curve is None else keys if keys is not None and _is_placed(keys) else track_values.glance(curve)
-                 for curve, keys in zip(curves, wanted)]
+        there = [
+            None if curve is None else keys if keys is not None and _is_placed(keys) else track_values.glance(curve)
+            for curve, keys in zip(curves, wanted)
+        ]
         state["written"], state["prints"] = np.ascontiguousarray(written).ravel(), _prints(there)
     for target in rig.targets:
         target.update_tag()
@@ -509,8 +562,12 @@ def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, 
         if place in edits:
             within = (edits[place]["co"][:, 0] >= inside[0]) & (edits[place]["co"][:, 0] <= inside[-1])
             on = {part: values[~within] for part, values in edits[place].items()}
-            new = _relative(keyframes.on_every_frame(inside.astype(float), base.values[rows, place] + by[:, place]), inside,
-                            base.values[rows, place] + by[:, place], 0)
+            new = _relative(
+                keyframes.on_every_frame(inside.astype(float), base.values[rows, place] + by[:, place]),
+                inside,
+                base.values[rows, place] + by[:, place],
+                0,
+            )
             both = {part: np.concatenate([on[part], new[part]]) for part in on}
             order = np.argsort(both["co"][:, 0], kind="stable")
             edits[place] = {part: values[order] for part, values in both.items()}
@@ -538,11 +595,14 @@ def _said_in(keys: dict, inside: np.ndarray, frames: np.ndarray, said: np.ndarra
         return result
     # Between few keys: one on every frame of the change and of its neighbours, which stay what they were.
     start = max(rows.start - 1, 0)
-    guard, values = frames[start:rows.stop + 1], said[start:rows.stop + 1].copy()
-    values[rows.start - start:rows.start - start + len(inside)] = wanted
+    guard, values = frames[start : rows.stop + 1], said[start : rows.stop + 1].copy()
+    values[rows.start - start : rows.start - start + len(inside)] = wanted
     times = keys["co"][:, 0]
-    return keyframes.joined(keyframes.some(keys, times < guard[0]), keyframes.on_every_frame(guard.astype(float), values),
-                            keyframes.some(keys, times > guard[-1]))
+    return keyframes.joined(
+        keyframes.some(keys, times < guard[0]),
+        keyframes.on_every_frame(guard.astype(float), values),
+        keyframes.some(keys, times > guard[-1]),
+    )
 
 
 # ---- keeping up with the strength curve
@@ -599,8 +659,14 @@ def _was_undone(*_):
 
 
 def _strength_property():
-    return FloatProperty(name="Emotion", default=0.5, min=0.0, max=1.0, subtype="FACTOR",
-                         description="Strength of the take's emotion at this frame. It can be keyed")
+    return FloatProperty(
+        name="Emotion",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        description="Strength of the take's emotion at this frame. It can be keyed",
+    )
 
 
 _HANDLERS = (("depsgraph_update_post", _curve_was_edited), ("undo_post", _was_undone), ("redo_post", _was_undone))

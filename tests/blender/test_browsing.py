@@ -420,8 +420,12 @@ def test_around_a_take_what_the_animator_does_not_key_stands_as_it_stood(blender
     def seen(frame):
         scene.frame_set(frame)
         blocks = rig.keys.key_blocks
-        return [blocks["mouthSmileLeft"].value, blocks["mouthFunnel"].value, blocks["mouthPucker"].value,
-                rig.armature.pose.bones["jaw"].rotation_euler[0]]
+        return [
+            blocks["mouthSmileLeft"].value,
+            blocks["mouthFunnel"].value,
+            blocks["mouthPucker"].value,
+            rig.armature.pose.bones["jaw"].rotation_euler[0],
+        ]
 
     for frame in (20, 80, 300):  # beyond the frames on which the take leads in and out
         assert seen(frame) == pytest.approx([0.5, 0.25, 0.0, 0.05], abs=1e-5), frame
@@ -565,7 +569,9 @@ def test_a_take_of_another_voice_than_the_chosen_one_is_not_acted_on(blender, st
     assert shown(blender) == 1
     scene.thunder.sound_file = str(tmp_path / "second.wav")
     assert shown(blender) is None and seeds(blender) == [2, 3]
-    assert f"“{rig.mesh.name}” shows “{scene.thunder.takes[0].name}” of “first”, which is not in the list" in refused(blender, "commit_take")
+    assert f"“{rig.mesh.name}” shows “{scene.thunder.takes[0].name}” of “first”, which is not in the list" in refused(
+        blender, "commit_take"
+    )
     assert [entry.seed for entry in mix.candidates(blender.context)] == [2, 3]
     blender.ops.thunder.select_take(step=1)
     assert shown(blender) == 2

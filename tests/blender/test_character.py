@@ -78,8 +78,17 @@ def deform(mesh, armature):
 
 def test_every_convention_is_found_by_its_own_names(blender):
     assert {c.name for c in conventions.conventions()} >= {
-        "arkit", "ict_facekit", "faceit", "ready_player_me", "mpfb", "reallusion_cc3", "reallusion_cc3_explus", "reallusion_cc4",
-        "metahuman", "vrm"}
+        "arkit",
+        "ict_facekit",
+        "faceit",
+        "ready_player_me",
+        "mpfb",
+        "reallusion_cc3",
+        "reallusion_cc3_explus",
+        "reallusion_cc4",
+        "metahuman",
+        "vrm",
+    }
     for convention in conventions.conventions():
         names = list(dict.fromkeys(name for alternatives in convention.keys.values() for name in alternatives[0]))
         marks = tuple(mark.replace("*", "x") for mark in convention.marks)
@@ -100,10 +109,13 @@ def test_arkit_is_found_in_its_common_spellings(blender, spell):
         assert spell(name) in by_source[name]
 
 
-@pytest.mark.parametrize("names, said", [
-    (["Wave", "Key 1", "A", "b"], "no shape keys that Thunder knows"),
-    (["mouthPucker", "eyeBlinkLeft"], "has no jaw"),
-])
+@pytest.mark.parametrize(
+    "names, said",
+    [
+        (["Wave", "Key 1", "A", "b"], "no shape keys that Thunder knows"),
+        (["mouthPucker", "eyeBlinkLeft"], "has no jaw"),
+    ],
+)
 def test_what_is_no_face_is_refused_with_a_reason(blender, names, said):
     blender.context.scene.thunder.head = grid_mesh(blender, "Hero", names)
     with pytest.raises(errors.BadHead, match=said):
@@ -145,7 +157,11 @@ def test_several_meshes_are_driven_together_and_read_back_as_one(blender):
         rig = head_module.find(scene)
         assert rig.mesh == face
     assert {target.name for target in rig.targets} == {
-        face.data.shape_keys.name, teeth.data.shape_keys.name, lashes.data.shape_keys.name, armature.name}
+        face.data.shape_keys.name,
+        teeth.data.shape_keys.name,
+        lashes.data.shape_keys.name,
+        armature.name,
+    }
     made, entry = take(blender, rig, closed_at=(1.0,))
     scene.frame_set(11)
     opened = face.data.shape_keys.key_blocks["jawOpen"].value
@@ -186,10 +202,16 @@ def test_a_take_on_several_meshes_is_committed_whole_and_undone(blender):
 def test_a_jaw_of_bone_turns_about_the_heads_own_axes(blender):
     """Whichever way the bone lies: its tip goes down, and the motion is read back from it."""
     face = grid_mesh(blender, "Face", ["mouthPucker", "browInnerUp", "eyeBlinkLeft"])
-    armature = rig_with(blender, {
-        "spine": ((0, 0, -0.5), (0, 0, -0.2), None), "Head": ((0, 0, -0.1), (0, 0, 0.1), "spine"),
-        "Jaw": ((0, 0, 0), (0.0, -0.1, -0.02), "Head"), "LeftEye": ((0.03, -0.08, 0.05), (0.03, -0.1, 0.05), "Head"),
-        "RightEye": ((-0.03, -0.08, 0.05), (-0.03, -0.1, 0.05), "Head")})
+    armature = rig_with(
+        blender,
+        {
+            "spine": ((0, 0, -0.5), (0, 0, -0.2), None),
+            "Head": ((0, 0, -0.1), (0, 0, 0.1), "spine"),
+            "Jaw": ((0, 0, 0), (0.0, -0.1, -0.02), "Head"),
+            "LeftEye": ((0.03, -0.08, 0.05), (0.03, -0.1, 0.05), "Head"),
+            "RightEye": ((-0.03, -0.08, 0.05), (-0.03, -0.1, 0.05), "Head"),
+        },
+    )
     deform(face, armature)
     blender.context.scene.thunder.head = face
     rig = head_module.find(blender.context.scene)
@@ -218,8 +240,7 @@ def test_a_jaw_of_bone_closes_the_lips_where_no_shape_does(blender):
     motion.expression[1, names.index("mouthClose")] = 0.2 / 0.3
     values = rig.driver.drive(motion, names)
     turn = next(turn for turn in rig.driver.turns if rig.driver.tracks[turn.first].group == "jaw")
-    angle = np.abs(values[:, turn.first:turn.first + turn.length] - np.array(
-        mapping.rotation_rest(turn.mode))).max(axis=1)
+    angle = np.abs(values[:, turn.first : turn.first + turn.length] - np.array(mapping.rotation_rest(turn.mode))).max(axis=1)
     assert angle[0] > 0.05 and angle[1] < 1e-6
     back = rig.driver.read(values, names)
     assert back.jaw[0, 0] == pytest.approx(0.2, abs=1e-4) and abs(back.jaw[1, 0]) < 1e-4
@@ -234,9 +255,15 @@ def test_a_characters_facing_is_found_from_its_eyes(blender, forward, up):
     def at(x, y, z):
         return tuple(x * left + y * u + z * f)
 
-    armature = rig_with(blender, {
-        "neck": (at(0, -0.1, 0), at(0, 0, 0), None), "jaw": (at(0, 0, 0), at(0, -0.02, 0.1), "neck"),
-        "eye.L": (at(0.03, 0.05, 0.08), at(0.03, 0.05, 0.1), "neck"), "eye.R": (at(-0.03, 0.05, 0.08), at(-0.03, 0.05, 0.1), "neck")})
+    armature = rig_with(
+        blender,
+        {
+            "neck": (at(0, -0.1, 0), at(0, 0, 0), None),
+            "jaw": (at(0, 0, 0), at(0, -0.02, 0.1), "neck"),
+            "eye.L": (at(0.03, 0.05, 0.08), at(0.03, 0.05, 0.1), "neck"),
+            "eye.R": (at(-0.03, 0.05, 0.08), at(-0.03, 0.05, 0.1), "neck"),
+        },
+    )
     face = grid_mesh(blender, "Face", ["mouthPucker", "mouthClose"])
     deform(face, armature)
     plan = character.plan_of(face)
@@ -245,8 +272,15 @@ def test_a_characters_facing_is_found_from_its_eyes(blender, forward, up):
 
 def control_rig(blender, face):
     """A control rig: sliders as custom properties and as bones that slide, which drive the keys of a face."""
-    controls = rig_with(blender, {"face": ((0, 0, 0), (0, 0, 0.1), None), "smile.L": ((0.1, 0, 0), (0.1, 0, 0.1), None),
-                                  "corner.L": ((0.2, 0, 0), (0.2, 0, 0.1), None)}, "Controls")
+    controls = rig_with(
+        blender,
+        {
+            "face": ((0, 0, 0), (0, 0, 0.1), None),
+            "smile.L": ((0.1, 0, 0), (0.1, 0, 0.1), None),
+            "corner.L": ((0.2, 0, 0), (0.2, 0, 0.1), None),
+        },
+        "Controls",
+    )
     board = controls.pose.bones["face"]
     for name in ("jaw", "pucker"):
         board[name] = 0.0
@@ -475,9 +509,15 @@ def test_the_balance_of_jaw_and_lips_is_kept_and_moves_the_keys(blender):
 
 def test_a_pose_is_learnt_and_played(blender):
     """A face of bones and sliders alone, posed channel by channel."""
-    armature = rig_with(blender, {
-        "head": ((0, 0, 0), (0, 0, 0.1), None), "Kiefer": ((0, 0, 0), (0, -0.1, 0), "head"), "lip.T": ((0, -0.1, 0), (0, -0.12, 0), "head")},
-        "Gesicht")
+    armature = rig_with(
+        blender,
+        {
+            "head": ((0, 0, 0), (0, 0, 0.1), None),
+            "Kiefer": ((0, 0, 0), (0, -0.1, 0), "head"),
+            "lip.T": ((0, -0.1, 0), (0, -0.12, 0), "head"),
+        },
+        "Gesicht",
+    )
     armature.pose.bones["head"]["Lachen"] = 0.0
     scene = blender.context.scene
     scene.thunder.head = armature
@@ -546,29 +586,44 @@ def test_two_characters_side_by_side_are_two(blender):
 # ---- JSON
 
 
-@pytest.mark.parametrize("spoil, said", [
-    (lambda data: "{", "readable as JSON"),
-    (lambda data: "[]", "no mapping"),
-    (lambda data: data | {"thunder_mapping": 99}, "version 99"),
-    (lambda data: data | {"rules": {}}, "no list"),
-    (lambda data: data | {"rules": [{"source": "jawOpen"}]}, "no target"),
-    (lambda data: data | {"rules": [{"source": "jawOpen", "target": {"kind": "LAMP", "name": "x"}}]}, "LAMP"),
-    (lambda data: data | {"rules": [{"source": "jawOpen", "weight": "much", "target": {"kind": "KEY", "name": "x"}}]}, "no number"),
-    (lambda data: data | {"rules": [{"source": "jawOpen", "weight": float("nan"), "target": {"kind": "KEY", "name": "x"}}]}, "no number"),
-    (lambda data: data | {"rules": [{"source": "", "target": {"kind": "KEY", "name": "x"}}]}, "no source"),
-    (lambda data: data | {"rules": [{"source": "a", "target": {"kind": "BONE", "bone": "b", "path": "hide"}}]}, "no channel of a bone"),
-    (lambda data: data | {"rules": [{"source": "a", "target": {"kind": "KEY", "name": 3}}]}, "no text"),
-    (lambda data: data | {"joints": [{"joint": "knee", "bone": "b"}]}, "none of neck"),
-    (lambda data: data | {"joints": [{"joint": "jaw"}]}, "has no bone"),
-    (lambda data: data | {"forward": "Z", "up": "-Z"}, "different axes"),
-    (lambda data: data | {"parts": [1]}, "no object's name"),
-])
+@pytest.mark.parametrize(
+    "spoil, said",
+    [
+        (lambda data: "{", "readable as JSON"),
+        (lambda data: "[]", "no mapping"),
+        (lambda data: data | {"thunder_mapping": 99}, "version 99"),
+        (lambda data: data | {"rules": {}}, "no list"),
+        (lambda data: data | {"rules": [{"source": "jawOpen"}]}, "no target"),
+        (lambda data: data | {"rules": [{"source": "jawOpen", "target": {"kind": "LAMP", "name": "x"}}]}, "LAMP"),
+        (lambda data: data | {"rules": [{"source": "jawOpen", "weight": "much", "target": {"kind": "KEY", "name": "x"}}]}, "no number"),
+        (
+            lambda data: data | {"rules": [{"source": "jawOpen", "weight": float("nan"), "target": {"kind": "KEY", "name": "x"}}]},
+            "no number",
+        ),
+        (lambda data: data | {"rules": [{"source": "", "target": {"kind": "KEY", "name": "x"}}]}, "no source"),
+        (lambda data: data | {"rules": [{"source": "a", "target": {"kind": "BONE", "bone": "b", "path": "hide"}}]}, "no channel of a bone"),
+        (lambda data: data | {"rules": [{"source": "a", "target": {"kind": "KEY", "name": 3}}]}, "no text"),
+        (lambda data: data | {"joints": [{"joint": "knee", "bone": "b"}]}, "none of neck"),
+        (lambda data: data | {"joints": [{"joint": "jaw"}]}, "has no bone"),
+        (lambda data: data | {"forward": "Z", "up": "-Z"}, "different axes"),
+        (lambda data: data | {"parts": [1]}, "no object's name"),
+    ],
+)
 def test_a_malformed_mapping_is_refused_with_a_sentence(spoil, said):
     import json
 
-    plan = mapping.Mapping("Hero", (mapping.Rule("jawOpen", mapping.Target("KEY", "jawOpen"), 0.5),
-                                    mapping.Rule("mouthPucker", mapping.Target("BONE", "", "Rig", "lip", "location", 2), -0.1)),
-                           (mapping.JointRule("neck", "Head", "Rig", 0.5),), "arkit", ("Face",), "-Y", "Z")
+    plan = mapping.Mapping(
+        "Hero",
+        (
+            mapping.Rule("jawOpen", mapping.Target("KEY", "jawOpen"), 0.5),
+            mapping.Rule("mouthPucker", mapping.Target("BONE", "", "Rig", "lip", "location", 2), -0.1),
+        ),
+        (mapping.JointRule("neck", "Head", "Rig", 0.5),),
+        "arkit",
+        ("Face",),
+        "-Y",
+        "Z",
+    )
     text = plan.to_json()
     assert mapping.Mapping.from_json(text) == plan
     spoilt = spoil(json.loads(text))

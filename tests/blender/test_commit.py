@@ -15,9 +15,23 @@ from thunder.thunder_core import types
 from thunder.thunder_core.face import mouth as mouth_module, reach
 from timing import keeps
 
-CHANNELS = ("mouthPucker", "mouthFunnel", "mouthSmileLeft", "mouthSmileRight", "mouthRollLower", "mouthPressLeft",
-            "mouthPressRight", "mouthUpperUpLeft", "mouthUpperUpRight", "mouthLowerDownLeft", "mouthLowerDownRight", "eyeBlinkLeft", "eyeBlinkRight",
-            "browDownLeft", "jawForward")
+CHANNELS = (
+    "mouthPucker",
+    "mouthFunnel",
+    "mouthSmileLeft",
+    "mouthSmileRight",
+    "mouthRollLower",
+    "mouthPressLeft",
+    "mouthPressRight",
+    "mouthUpperUpLeft",
+    "mouthUpperUpRight",
+    "mouthLowerDownLeft",
+    "mouthLowerDownRight",
+    "eyeBlinkLeft",
+    "eyeBlinkRight",
+    "browDownLeft",
+    "jawForward",
+)
 CLOSED = (0.6, 1.4, 2.2)  # seconds at which the lips meet for two frames
 
 
@@ -49,7 +63,7 @@ def spoken(seconds=3.0, seed=5):
     for closed in (*CLOSED, *(c + 1 / 25 for c in CLOSED)):
         shut = np.maximum(shut, np.clip(1.6 - np.abs(t - closed) / 0.06, 0, 1))
     mouth = [i for i, name in enumerate(made.channels) if name.startswith(("mouth", "jaw"))]
-    expression[:, mouth] *= (1 - shut[:, None])
+    expression[:, mouth] *= 1 - shut[:, None]
     jaw *= 1 - shut[:, None]
     motion = types.Motion(expression.astype(np.float32), jaw.astype(np.float32), made.motion.head, made.motion.eyes)
     opening = mouth_module.opening_mm(motion)
@@ -93,34 +107,78 @@ def animate(rig, mode="XYZ"):
 def everything(bpy):
     """All that an animator could lose of a file's animation, as plain values: every action, slot, curve, key and handle,
     and what each data-block plays."""
-    parts = ("co", "handle_left", "handle_right", "interpolation", "easing", "handle_left_type", "handle_right_type", "type",
-             "back", "period", "amplitude")
+    parts = (
+        "co",
+        "handle_left",
+        "handle_right",
+        "interpolation",
+        "easing",
+        "handle_left_type",
+        "handle_right_type",
+        "type",
+        "back",
+        "period",
+        "amplitude",
+    )
 
     def plain(value):
         return tuple(value) if hasattr(value, "__len__") and not isinstance(value, str) else value
 
     def curve(c):
-        return (c.data_path, c.array_index, c.mute, c.extrapolation, c.group.name if c.group else "",
-                [m.type for m in c.modifiers], [[plain(getattr(k, part)) for part in parts] for k in c.keyframe_points])
+        return (
+            c.data_path,
+            c.array_index,
+            c.mute,
+            c.extrapolation,
+            c.group.name if c.group else "",
+            [m.type for m in c.modifiers],
+            [[plain(getattr(k, part)) for part in parts] for k in c.keyframe_points],
+        )
 
     def action(a):
         if hasattr(a, "slots"):
-            bags = [(bag.slot.identifier, [curve(c) for c in bag.fcurves])
-                    for layer in a.layers for strip in layer.strips for bag in strip.channelbags]
+            bags = [
+                (bag.slot.identifier, [curve(c) for c in bag.fcurves])
+                for layer in a.layers
+                for strip in layer.strips
+                for bag in strip.channelbags
+            ]
         else:
             bags = [curve(c) for c in a.fcurves]
         return a.name, a.use_fake_user, a.users, sorted(a.keys()), bags
 
     def strip(s):
         slot = getattr(s, "action_slot", None)
-        return (s.name, s.action and s.action.name, slot and slot.identifier, s.frame_start, s.frame_end, s.action_frame_start,
-                s.action_frame_end, s.blend_type, s.extrapolation, s.blend_in, s.blend_out, s.influence, s.use_animated_influence)
+        return (
+            s.name,
+            s.action and s.action.name,
+            slot and slot.identifier,
+            s.frame_start,
+            s.frame_end,
+            s.action_frame_start,
+            s.action_frame_end,
+            s.blend_type,
+            s.extrapolation,
+            s.blend_in,
+            s.blend_out,
+            s.influence,
+            s.use_animated_influence,
+        )
 
     def animation(block):
         data, slot = block.animation_data, getattr(block.animation_data, "action_slot", None)
-        return None if data is None else (
-            data.action and data.action.name, slot and slot.identifier, data.action_blend_type, data.action_influence,
-            data.action_extrapolation, [(t.name, t.mute, [strip(s) for s in t.strips]) for t in data.nla_tracks])
+        return (
+            None
+            if data is None
+            else (
+                data.action and data.action.name,
+                slot and slot.identifier,
+                data.action_blend_type,
+                data.action_influence,
+                data.action_extrapolation,
+                [(t.name, t.mute, [strip(s) for s in t.strips]) for t in data.nla_tracks],
+            )
+        )
 
     return {
         "actions": sorted(action(a) for a in bpy.data.actions),
@@ -148,8 +206,7 @@ def seen(bpy, scene, frames):
 def numbers(rig, frames):
     """What the rig's tracks are by their curves, [T, tracks], and the lips' gap over them in mm."""
     curves = [{(c.data_path, c.array_index): c for c in compat.curves_for(target)} for target in rig.targets]
-    values = np.array([[curves[track.block][track.path, track.index].evaluate(frame) for track in rig.driver.tracks]
-                       for frame in frames])
+    values = np.array([[curves[track.block][track.path, track.index].evaluate(frame) for track in rig.driver.tracks] for frame in frames])
     motion = rig.driver.read(values, head_module.channel_names())
     return values, motion, reach.ruler().gap(reach.ruler().points(motion))
 
@@ -219,8 +276,17 @@ def test_an_edited_key_is_committed(blender, stage):
     assert curve.evaluate(50) == pytest.approx(0.95, abs=0.05)
 
 
-WAYS = [("COPY", "REPLACE"), ("COPY", "ADD"), ("COPY", "INSERT"), ("OWN", "REPLACE"), ("OWN", "ADD"), ("OWN", "INSERT"),
-        ("NEW", "REPLACE"), ("STRIP", "REPLACE"), ("STRIP", "ADD")]
+WAYS = [
+    ("COPY", "REPLACE"),
+    ("COPY", "ADD"),
+    ("COPY", "INSERT"),
+    ("OWN", "REPLACE"),
+    ("OWN", "ADD"),
+    ("OWN", "INSERT"),
+    ("NEW", "REPLACE"),
+    ("STRIP", "REPLACE"),
+    ("STRIP", "ADD"),
+]
 
 
 @pytest.mark.parametrize("to, how", WAYS)
@@ -477,8 +543,11 @@ def test_an_action_that_an_animator_named_keeps_its_name(blender, stage):
     animate(rig)
     rig.armature.animation_data.action.name = "Scene 12"
     stage = scene, head_module.find(scene), takes
-    for voice, start, to, expected in (("one", 21, "OWN", "Scene 12"), ("two", 200, "COPY", "Scene 12 · one + two"),
-                                       ("three", 300, "NEW", "Thunder Head · three")):
+    for voice, start, to, expected in (
+        ("one", 21, "OWN", "Scene 12"),
+        ("two", 200, "COPY", "Scene 12 · one + two"),
+        ("three", 300, "NEW", "Thunder Head · three"),
+    ):
         entry = show(stage, start=float(start), seconds=1.0)
         entry.voice = voice
         choose(scene, to=to)
@@ -503,8 +572,13 @@ def test_the_number_of_keys_in_the_message_is_that_in_the_file(blender, stage, t
 
     def keys():
         actions = {target.animation_data.action for target in rig.targets if target.animation_data}
-        return {(action.name, c.data_path, c.array_index, round(k.co[0], 2)) for action in actions if action
-                for c in compat.all_curves(action) for k in c.keyframe_points}
+        return {
+            (action.name, c.data_path, c.array_index, round(k.co[0], 2))
+            for action in actions
+            if action
+            for c in compat.all_curves(action)
+            for k in c.keyframe_points
+        }
 
     before = keys()
     entry = show(stage, start=160.0 if how == "INSERT" else 21.0, seconds=1.0)  # behind all keys none moves
@@ -529,7 +603,7 @@ def test_lines_cut_in_mid_word_are_committed_with_their_leads(blender, stage, to
     """Two lines whose jaw is open from the first sample to the last: rest before, between and after them."""
     scene, rig, takes = stage
     choose(scene, to=to)
-    for start in (101.0, 301.0)[:1 if to == "NEW" else 2]:
+    for start in (101.0, 301.0)[: 1 if to == "NEW" else 2]:
         made = performance(closed_at=())
         clock = timing.Clock.of(scene, start)
         entry = takes.add_to_list(scene, rig, key(rig, made, clock, f"take {start}"), made, f"line {start}", clock)
@@ -563,7 +637,8 @@ def test_a_line_that_is_committed_again_brings_its_own_leads(blender, stage, reg
     curves = track_values.curves(rig, entry)
     neck = next(place for place, track in enumerate(rig.driver.tracks) if '"neck"' in track.path and track.index == 1)
     for frame in (begin, begin + 5, entry.first, entry.last, end - 6, end):
-        turned = next(c for target in rig.targets for c in compat.curves_for(target)
-                      if '"neck"' in c.data_path and c.array_index == 1).evaluate(frame)
+        turned = next(
+            c for target in rig.targets for c in compat.curves_for(target) if '"neck"' in c.data_path and c.array_index == 1
+        ).evaluate(frame)
         assert turned == pytest.approx(curves[neck].evaluate(frame), abs=0.012), frame
     assert abs(curves[neck].evaluate(entry.last)) > 0.03  # the head is turned where the lead out begins

@@ -481,8 +481,10 @@ def test_an_add_on_beside_ours_that_uses_numpy_notices_nothing(blender, tmp_path
         scene.thunder.source, scene.thunder.sound_file = "FILE", voice
         found = importlib.import_module(f"{name}.scene.voice.strip").find(blender.context)
         rig = importlib.import_module(f"{name}.scene.heads.head").find(scene)
-        fresh_room = lambda each: importlib.import_module(f"{name}.{each}")
-        fresh_core = lambda each: importlib.import_module(f"{name}.thunder_core.{each}")
+        def fresh_room(each):
+            return importlib.import_module(f"{name}.{each}")
+        def fresh_core(each):
+            return importlib.import_module(f"{name}.thunder_core.{each}")
         played = PlayedClient(fresh_room, fresh_core, tmp_path)
         for _ in fresh_room("scene.takes.generation").generate(played, found, scene, rig, 1, 1,
                                                          fresh_room("scene.takes.sampling").Sampling()):

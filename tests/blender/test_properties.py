@@ -84,7 +84,13 @@ def sequencer(blender, tmp_path):
 
 
 @settings(in_blender, max_examples=10)
-@given(rate=RATES, start=st.integers(-200, 5000), left=st.integers(0, 60), right=st.integers(0, 60), preview=st.tuples(st.integers(-300, 5100), st.integers(0, 400)))
+@given(
+    rate=RATES,
+    start=st.integers(-200, 5000),
+    left=st.integers(0, 60),
+    right=st.integers(0, 60),
+    preview=st.tuples(st.integers(-300, 5100), st.integers(0, 400)),
+)
 def test_a_strips_voice_is_what_lies_between_its_handles(sequencer, rate, start, left, right, preview):
     scene, path = sequencer
     scene.render.fps, scene.render.fps_base = rate
@@ -114,12 +120,14 @@ def test_a_strips_voice_is_what_lies_between_its_handles(sequencer, rate, start,
             strip.within(voice, preview[0], sum(preview))
 
 
-ODD = st.sampled_from((None, 0, -1, 10**6, 1.5, float("nan"), float("inf"), "", "a\nb", "x" * 300, [1.0], [], [1, 2, 3], [0.5] * 60, {"a": 1}, True))
+ODD = st.sampled_from(
+    (None, 0, -1, 10**6, 1.5, float("nan"), float("inf"), "", "a\nb", "x" * 300, [1.0], [], [1, 2, 3], [0.5] * 60, {"a": 1}, True)
+)
 
 
 @settings(in_blender, max_examples=60)
 @given(changes=st.dictionaries(st.sampled_from(
-    ("version", "channels", "motion_fps", "start", "fps", "frames", "voice", "expression", "opening", "width", "jaw", "head", "eyes")), ODD, min_size=1, max_size=3),
+    ("version", "channels", "motion_fps", "start", "fps", "frames", "voice", "expression", "opening", "width", "jaw", "head", "eyes")), ODD, min_size=1, max_size=3),  # noqa: E501
     about=ODD, sync=ODD)  # fmt: skip
 def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(blender, changes, about, sync):
     action = blender.data.actions.get("damaged") or blender.data.actions.new("damaged")
@@ -145,8 +153,15 @@ def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(blender, c
 
 @pytest.mark.slow
 @settings(in_blender, max_examples=4)
-@given(fps=st.sampled_from((24, 30, 60)), start=st.integers(-20, 60), seed=st.integers(0, 100), error=st.sampled_from((0.0, 0.3, 1.0)),
-       to=st.integers(0, 9), how=st.integers(0, 9), own=st.booleans())
+@given(
+    fps=st.sampled_from((24, 30, 60)),
+    start=st.integers(-20, 60),
+    seed=st.integers(0, 100),
+    error=st.sampled_from((0.0, 0.3, 1.0)),
+    to=st.integers(0, 9),
+    how=st.integers(0, 9),
+    own=st.booleans(),
+)
 def test_a_commit_that_is_undone_leaves_everything_as_it_was(blender, fps, start, seed, error, to, how, own):
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     blender.context.preferences.edit.use_global_undo = True

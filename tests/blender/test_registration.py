@@ -11,8 +11,16 @@ from thunder.scene.takes import edit_watch, shape
 
 NAME = "bl_ext.user_default.thunder"
 MENUS = ("TOPBAR_MT_file_export", "DOPESHEET_HT_header", "SEQUENCER_HT_header")
-PROPERTIES = (("Scene", "thunder"), ("Scene", "thunder_mix"), ("Scene", "thunder_keep"), ("Scene", "thunder_transcripts"),
-              ("Object", "thunder"), ("Object", "thunder_emotion"), ("Key", "thunder_emotion"), ("Action", "thunder_shape"))
+PROPERTIES = (
+    ("Scene", "thunder"),
+    ("Scene", "thunder_mix"),
+    ("Scene", "thunder_keep"),
+    ("Scene", "thunder_transcripts"),
+    ("Object", "thunder"),
+    ("Object", "thunder_emotion"),
+    ("Key", "thunder_emotion"),
+    ("Action", "thunder_shape"),
+)
 
 
 def is_ours(function):
@@ -25,11 +33,18 @@ def left_of_ours(blender):
     lists = {name: getattr(handlers, name) for name in dir(handlers) if isinstance(getattr(handlers, name), list)}
     assert len(lists) > 20
     found = [f"handler {name}: {each.__module__}.{each.__name__}" for name, there in lists.items() for each in there if is_ours(each)]
-    found += [f"menu {name}: {each.__module__}" for name in MENUS for each in getattr(blender.types, name).draw._draw_funcs if is_ours(each)]
+    found += [
+        f"menu {name}: {each.__module__}" for name in MENUS for each in getattr(blender.types, name).draw._draw_funcs if is_ours(each)
+    ]
     found += [f"property {owner}.{name}" for owner, name in PROPERTIES if hasattr(getattr(blender.types, owner), name)]
     found += [f"class {name}" for name in dir(blender.types) if "THUNDER_" in name]
-    found += [f"timer {each.__module__}.{name}" for module in list(sys.modules.values()) if is_ours_module(module)
-              for name, each in vars(module).items() if callable(each) and is_ours(each) and blender.app.timers.is_registered(each)]
+    found += [
+        f"timer {each.__module__}.{name}"
+        for module in list(sys.modules.values())
+        if is_ours_module(module)
+        for name, each in vars(module).items()
+        if callable(each) and is_ours(each) and blender.app.timers.is_registered(each)
+    ]
     return found + [f"thread {thread.name}" for thread in threading.enumerate() if thread.name.startswith("thunder")]
 
 
@@ -57,8 +72,13 @@ def test_nothing_of_it_stays_when_it_is_disabled(disabled):
 def test_all_of_it_is_there_again(disabled):
     addon_utils.enable(NAME)
     found = left_of_ours(disabled)
-    for kind in ("handler depsgraph_update_post", "handler load_post", "menu TOPBAR_MT_file_export", "property Scene.thunder_mix",
-                 "class THUNDER_PT_main"):
+    for kind in (
+        "handler depsgraph_update_post",
+        "handler load_post",
+        "menu TOPBAR_MT_file_export",
+        "property Scene.thunder_mix",
+        "class THUNDER_PT_main",
+    ):
         assert any(line.startswith(kind) for line in found), kind
     assert len(found) == len(set(found))  # and nothing twice
     assert disabled.ops.thunder.add_head() == {"FINISHED"}

@@ -35,17 +35,34 @@ def enter(stage, start=1.0, **how):
 
 def everything(bpy, block):
     """All that an animator could lose of a data-block's animation, as plain values."""
+
     def keys(action):
         from_action = getattr(action, "fcurves", None)
-        curves = list(from_action) if from_action is not None else [
-            c for layer in action.layers for strip in layer.strips for bag in strip.channelbags for c in bag.fcurves]
-        return [(c.data_path, c.array_index, c.mute, [(tuple(k.co), tuple(k.handle_left), tuple(k.handle_right),
-                 k.interpolation) for k in c.keyframe_points]) for c in curves]
+        curves = (
+            list(from_action)
+            if from_action is not None
+            else [c for layer in action.layers for strip in layer.strips for bag in strip.channelbags for c in bag.fcurves]
+        )
+        return [
+            (
+                c.data_path,
+                c.array_index,
+                c.mute,
+                [(tuple(k.co), tuple(k.handle_left), tuple(k.handle_right), k.interpolation) for k in c.keyframe_points],
+            )
+            for c in curves
+        ]
 
     animation = block.animation_data
     slot = getattr(animation, "action_slot", None)
-    return (animation.action.name, slot and slot.identifier, animation.action_blend_type, animation.action_influence,
-            animation.action_extrapolation, keys(animation.action))
+    return (
+        animation.action.name,
+        slot and slot.identifier,
+        animation.action_blend_type,
+        animation.action_influence,
+        animation.action_extrapolation,
+        keys(animation.action),
+    )
 
 
 def animate(bpy, rig):
@@ -87,8 +104,7 @@ def test_keys_are_on_whole_frames_and_cover_the_motion(blender, stage, fps, base
     scene, rig, takes = stage
     scene.render.fps, scene.render.fps_base = fps, base
     entry = enter(stage, start=10.4)
-    curves = {(c.data_path, c.array_index): c for a in display.actions_of(entry)
-              for c in compat.all_curves(a)}
+    curves = {(c.data_path, c.array_index): c for a in display.actions_of(entry) for c in compat.all_curves(a)}
     brow = [key.co[0] for key in curves['key_blocks["browInnerUp"].value', 0].keyframe_points]
     last = int(np.ceil(10.4 + 74 / 25 * fps / base))
     lead_in, lead_out = int(np.ceil(0.4 * fps / base)), int(np.ceil(0.5 * fps / base))
@@ -175,8 +191,7 @@ def test_an_nla_strip_and_an_edited_key_are_heard(blender, stage):
     scene.render.fps = 25
     entry = enter(stage, start=1.0, closed_at=())
     display.show(rig, entry)
-    curve = next(c for c in compat.all_curves(entry.action)
-                 if "jaw" in c.data_path and c.array_index == 0)
+    curve = next(c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
     whole = [key.co[1] for key in curve.keyframe_points]
     assert whole[10:-13] == pytest.approx([0.2] * (len(whole) - 23))  # it stands still, but for its leads
     curve.keyframe_points.insert(26, 0.05)
@@ -218,7 +233,9 @@ def test_showing_takes_leaves_the_animators_own_animation_untouched(blender, sta
     assert [everything(blender, block) for block in rig.targets] == before
     scene.frame_set(20)
     assert (rig.armature.pose.bones["jaw"].rotation_euler[0], rig.keys.key_blocks["browInnerUp"].value) == (
-        pytest.approx(pose[0]), pytest.approx(pose[1]))
+        pytest.approx(pose[0]),
+        pytest.approx(pose[1]),
+    )
 
 
 def test_no_pose_leaks_from_one_take_to_the_next_or_to_the_bare_head(blender, stage):
@@ -411,8 +428,7 @@ def test_a_character_without_our_bones_is_keyed_by_name(blender):
 
 def pose_at(scene, rig, frame):
     scene.frame_set(frame)
-    return (rig.armature.pose.bones["jaw"].rotation_euler[0], rig.keys.key_blocks["mouthSmileLeft"].value,
-            rig.armature.location[2])
+    return (rig.armature.pose.bones["jaw"].rotation_euler[0], rig.keys.key_blocks["mouthSmileLeft"].value, rig.armature.location[2])
 
 
 def move_about(rig):
@@ -480,6 +496,8 @@ def test_committing_again_over_the_same_frames_replaces_those_keys_alone(blender
     curve = next(c for c in compat.curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
     keys = {round(key.co[0]): key.co[1] for key in curve.keyframe_points}
     assert keys[1] == 0.0 and keys[20] == pytest.approx(0.6)  # the animator's own, before the takes
-    assert keys[21] == 0.0 and keys[31] == 0.0 and sorted(keys) == [1, 20, 21, 28, 31, 55, 58, 61]  # 28, 58: the second blends; 61: the first's lead out
+    assert (
+        keys[21] == 0.0 and keys[31] == 0.0 and sorted(keys) == [1, 20, 21, 28, 31, 55, 58, 61]
+    )  # 28, 58: the second blends; 61: the first's lead out
     brow = next(c for c in compat.curves_for(rig.keys) if "browInnerUp" in c.data_path)
     assert brow.range()[:] == (18, 61) and len(brow.keyframe_points) < 20  # it passes from and to what stood there

@@ -49,8 +49,10 @@ def wrong(where, title, tooltip):
         yield f"{where} is told of as {tooltip!r}"
 
 
-@pytest.mark.parametrize("title, right", [
-    ("Head from FLAME File…", True), ("Keep and Resample", True), ("NLA Strip", True), ("glTF", True), ("Sound file", False), ("", False)])
+@pytest.mark.parametrize(
+    "title, right",
+    [("Head from FLAME File…", True), ("Keep and Resample", True), ("NLA Strip", True), ("glTF", True), ("Sound file", False), ("", False)],
+)
 def test_a_title_is_known_from_others(title, right):
     assert is_title(title) is right
 
@@ -64,21 +66,44 @@ def test_operators_are_titled_and_told_of(blender):
 
 
 def test_settings_are_titled_and_told_of(blender):
-    bad = [line for cls in classes(blender) if issubclass(cls, (blender.types.PropertyGroup, blender.types.AddonPreferences))
-           for line in of_properties(cls.bl_rna, cls.__annotations__)]
+    bad = [
+        line
+        for cls in classes(blender)
+        if issubclass(cls, (blender.types.PropertyGroup, blender.types.AddonPreferences))
+        for line in of_properties(cls.bl_rna, cls.__annotations__)
+    ]
     assert not bad, "\n".join(bad)
 
 
 def test_panels_and_menus_are_titled(blender):
-    bad = [f"{cls.__name__} is titled {cls.bl_label!r}" for cls in classes(blender)
-           if issubclass(cls, (blender.types.Panel, blender.types.Menu)) and not is_title(cls.bl_label)]
+    bad = [
+        f"{cls.__name__} is titled {cls.bl_label!r}"
+        for cls in classes(blender)
+        if issubclass(cls, (blender.types.Panel, blender.types.Menu)) and not is_title(cls.bl_label)
+    ]
     assert not bad, "\n".join(bad)
 
 
 def test_what_changes_the_file_can_be_undone(blender):
     """All but those that say why not: the work itself, the engine, the preferences, files outside, the grid that is never kept."""
-    allowed = {"cancel", "check_engine", "check_with_smplx", "export_performance", "install_engine", "install_flame_extra", "keep_score", "leave_grid", "open_preferences",
-               "play_grid", "remove_engine", "save_mapping", "stop_installation"}
-    found = {cls.bl_idname.partition(".")[2] for cls in classes(blender) if issubclass(cls, blender.types.Operator)
-             and not {"UNDO", "UNDO_GROUPED"} & set(cls.bl_options)}
+    allowed = {
+        "cancel",
+        "check_engine",
+        "check_with_smplx",
+        "export_performance",
+        "install_engine",
+        "install_flame_extra",
+        "keep_score",
+        "leave_grid",
+        "open_preferences",
+        "play_grid",
+        "remove_engine",
+        "save_mapping",
+        "stop_installation",
+    }
+    found = {
+        cls.bl_idname.partition(".")[2]
+        for cls in classes(blender)
+        if issubclass(cls, blender.types.Operator) and not {"UNDO", "UNDO_GROUPED"} & set(cls.bl_options)
+    }
     assert found == allowed

@@ -227,7 +227,12 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path):
         encoder = SpeechEncoder.adopt(tmp_path / name).eval()
         hidden, logits = encoder.hear(sound)
         assert hidden.shape == (250, 32) and logits.shape == (250, 40)
-        save_weights(tmp_path / "w" / "encoder", {k: v for k, v in encoder.state_dict().items() if not k.startswith("log_mel.")}, encoder.settings(), {})
+        save_weights(
+            tmp_path / "w" / "encoder",
+            {k: v for k, v in encoder.state_dict().items() if not k.startswith("log_mel.")},
+            encoder.settings(),
+            {},
+        )
         assert torch.equal(SpeechEncoder.load(tmp_path / "w").hear(sound)[0], hidden)
     with pytest.raises(BadWeights, match="choose its folder"):
         SpeechEncoder.adopt(tmp_path)

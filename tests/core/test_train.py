@@ -30,7 +30,6 @@ from thunder_core.types import Motion, Speech
 ROOT = Path(__file__).resolve().parents[2]
 
 
-
 def test_own_estimates_take_the_truths_place_where_asked_and_only_under_noise():
     truth, guess = torch.zeros(2, 3, 4), torch.ones(2, 3, 4)
     own = torch.tensor([True, False])[:, None, None] & torch.tensor([True, True, False, False])
@@ -108,7 +107,10 @@ def trained(tmp_path_factory):
         soundfile.write(voices / f"{speaker}.wav", hum.astype(np.float32), 16000)
         transcripts.append(f"{speaker}.wav\t{speaker}\tba ba ba")
         for beat in range(13):
-            alignments += [f"{speaker}.wav\t{p}\t{beat / 2 + a:.2f}\t{beat / 2 + b:.2f}" for p, a, b in (("B", 0, 0.1), ("AA", 0.1, 0.25), ("SIL", 0.25, 0.5))]
+            alignments += [
+                f"{speaker}.wav\t{p}\t{beat / 2 + a:.2f}\t{beat / 2 + b:.2f}"
+                for p, a, b in (("B", 0, 0.1), ("AA", 0.1, 0.25), ("SIL", 0.25, 0.5))
+            ]
     (voices / "transcripts.tsv").write_text("\n".join(transcripts) + "\n")
     (voices / "alignments.tsv").write_text("\n".join(alignments) + "\n")
     weights = folder / "weights"
@@ -168,7 +170,9 @@ def test_a_captured_performance_is_what_is_learned_and_the_teacher_fills_in_what
     assert clip.speaker == "Ada" and (corpus.phones(clip)[50:150] == corpus.phones(clip)[100]).all()
     assert np.allclose(corpus.tracked(clip, n + 9)[:, pucker], motion.expression[:, pucker], atol=1e-3)
     (tmp_path / "set").mkdir()
-    (tmp_path / "set" / "rows.json").write_text(json.dumps({"width": 1, "rows": [dict(start=0, frames=50, split="train", speaker="Ada", clip=0)]}))
+    (tmp_path / "set" / "rows.json").write_text(
+        json.dumps({"width": 1, "rows": [dict(start=0, frames=50, split="train", speaker="Ada", clip=0)]})
+    )
     animate(corpus, names, tmp_path / "set")
     learned = np.memmap(tmp_path / "set" / "motions.f16", np.float16, "r").reshape(VARIANTS, 50, n + 9)
     assert np.allclose(learned[:, :, pucker], motion.expression[:, pucker], atol=1e-3)

@@ -68,7 +68,9 @@ def test_a_bilabial_that_the_ear_missed_is_still_placed():
 
 
 def test_letters_that_are_silent_or_another_sound_close_no_lips():
-    said = "".join(letter.text for letter in letters("A psychic's debt, a phone & a tomb — Émile!") if letter.closes and not letter.may_be_silent)
+    said = "".join(
+        letter.text for letter in letters("A psychic's debt, a phone & a tomb — Émile!") if letter.closes and not letter.may_be_silent
+    )
     assert said == "mm"  # of “tomb” and of “Émile”
     assert [letter.text for letter in letters("puppy")] == [" ", "p", "u", "p", "y", " "]
 

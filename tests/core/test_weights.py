@@ -85,37 +85,43 @@ def test_a_spread_of_zero_or_less_is_refused(tmp_path, name, key):
     refused(write(tmp_path, name, {key: -tensor}), name, "spread that is not positive")
 
 
-@pytest.mark.parametrize(("name", "config", "says"), [
-    ("denoiser", {"width": "128"}, "wrong kind of “width”"),
-    ("denoiser", {"width": 128.0}, "wrong kind of “width”"),
-    ("denoiser", {"heads": True}, "wrong kind of “heads”"),
-    ("denoiser", {"heads": 5}, "128 for 5 heads"),
-    ("denoiser", {"heads": 0}, "128 for 0 heads"),
-    ("denoiser", {"layers": -1}, "negative “layers”"),
-    ("denoiser", {"layers": 10**9}, r"denoiser\.json .*has a “layers” that makes no sense"),
-    ("denoiser", {"dropout": float("nan")}, "has a “dropout” that makes no sense"),
-    ("denoiser", {"colour": 1}, r"denoiser\.json .*unknown “colour”"),
-    ("denoiser", {"width": [1]}, "wrong kind of “width”"),
-    ("denoiser", {"motion": 10**40}, "has a “motion” that makes no sense"),
-    ("denoiser", {"width": 60_000}, "larger network than the file"),
-    ("units", {"count": 65_000, "width": 65_000}, "larger network than the file"),
-    ("units", {"count": None}, "wrong kind of “count”"),
-    ("m2s", {"inputs": 65_000}, "larger network than the file|does not fit"),
-    ("m2s", {"space": ["mouth"]}, "wrong kind of “space”"),
-    ("judge", {"dilations": [1, 2, "4", 1]}, "wrong kind of “dilations”"),
-    ("judge", {"dilations": [1, 2, -4, 1]}, "wrong kind of “dilations”"),
-    ("judge", {"dilations": 3}, "wrong kind of “dilations”"),
-    ("vocoder", {"kernel": 65_536}, "larger network than the file|does not fit"),
-    ("encoder", {"body": {"model_type": "bert"}}, "does not fit"),
-    ("encoder", {"body": {"model_type": "wav2vec2", "hidden_size": 192, "num_hidden_layers": 5000}}, "“num_hidden_layers”"),
-    ("encoder", {"body": {"model_type": "wav2vec2", "hidden_size": 65_000}}, "larger network than the file"),
-    ("encoder", {"body": {"a": {"b": {"c": {"d": {"e": 1}}}}}}, "makes no sense"),
-])
+@pytest.mark.parametrize(
+    ("name", "config", "says"),
+    [
+        ("denoiser", {"width": "128"}, "wrong kind of “width”"),
+        ("denoiser", {"width": 128.0}, "wrong kind of “width”"),
+        ("denoiser", {"heads": True}, "wrong kind of “heads”"),
+        ("denoiser", {"heads": 5}, "128 for 5 heads"),
+        ("denoiser", {"heads": 0}, "128 for 0 heads"),
+        ("denoiser", {"layers": -1}, "negative “layers”"),
+        ("denoiser", {"layers": 10**9}, r"denoiser\.json .*has a “layers” that makes no sense"),
+        ("denoiser", {"dropout": float("nan")}, "has a “dropout” that makes no sense"),
+        ("denoiser", {"colour": 1}, r"denoiser\.json .*unknown “colour”"),
+        ("denoiser", {"width": [1]}, "wrong kind of “width”"),
+        ("denoiser", {"motion": 10**40}, "has a “motion” that makes no sense"),
+        ("denoiser", {"width": 60_000}, "larger network than the file"),
+        ("units", {"count": 65_000, "width": 65_000}, "larger network than the file"),
+        ("units", {"count": None}, "wrong kind of “count”"),
+        ("m2s", {"inputs": 65_000}, "larger network than the file|does not fit"),
+        ("m2s", {"space": ["mouth"]}, "wrong kind of “space”"),
+        ("judge", {"dilations": [1, 2, "4", 1]}, "wrong kind of “dilations”"),
+        ("judge", {"dilations": [1, 2, -4, 1]}, "wrong kind of “dilations”"),
+        ("judge", {"dilations": 3}, "wrong kind of “dilations”"),
+        ("vocoder", {"kernel": 65_536}, "larger network than the file|does not fit"),
+        ("encoder", {"body": {"model_type": "bert"}}, "does not fit"),
+        ("encoder", {"body": {"model_type": "wav2vec2", "hidden_size": 192, "num_hidden_layers": 5000}}, "“num_hidden_layers”"),
+        ("encoder", {"body": {"model_type": "wav2vec2", "hidden_size": 65_000}}, "larger network than the file"),
+        ("encoder", {"body": {"a": {"b": {"c": {"d": {"e": 1}}}}}}, "makes no sense"),
+    ],
+)
 def test_a_configuration_that_cannot_be_meant_is_refused_before_it_costs_memory(tmp_path, name, config, says):
     refused(write(tmp_path, name, config=config), name, says)
 
 
-@pytest.mark.parametrize("card", ["[]", "3", "null", "{}", '{"config": []}', '{"config": null}', "[" * 100_000, '{"config": {"width": ' + "9" * 5000 + "}}", "\xff"])
+@pytest.mark.parametrize(
+    "card",
+    ["[]", "3", "null", "{}", '{"config": []}', '{"config": null}', "[" * 100_000, '{"config": {"width": ' + "9" * 5000 + "}}", "\xff"],
+)
 def test_a_card_that_is_none_is_refused(tmp_path, card):
     write(tmp_path, "denoiser")
     (tmp_path / "denoiser.json").write_text(card, encoding="latin1")
@@ -169,8 +175,10 @@ def test_a_damaged_card_is_reported_before_the_engine_is_imported(tmp_path, monk
     monkeypatch.setattr(worker, "import_engine", lambda: pytest.fail("the engine was imported"))
     with pytest.raises(BadWeights, match="judge.json"):
         worker.Worker(None, None, None, str(tmp_path), "cpu")._loaded(lambda *_: None)
-    code = ("import pathlib, sys, thunder_core.engine.cards as cards\n"
-            f"cards.check_cards(pathlib.Path({str(SHIPPED)!r}))\nprint('torch' in sys.modules)")
+    code = (
+        "import pathlib, sys, thunder_core.engine.cards as cards\n"
+        f"cards.check_cards(pathlib.Path({str(SHIPPED)!r}))\nprint('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=SHIPPED.parent, capture_output=True, text=True).stdout == "False\n"
 
 

@@ -55,8 +55,12 @@ def warm():
 
 def bare_worker(*arguments, **environment):
     return subprocess.Popen(
-        [sys.executable, "-m", "thunder_core.engine.worker", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        [sys.executable, "-m", "thunder_core.engine.worker", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
     )
 
 
@@ -119,7 +123,11 @@ def test_takes_come_best_first_with_their_arrays(warm):
     for take in result["takes"]:
         shapes = {name: warm.get_array(result, take[name]).shape for name in ("expression", "jaw", "opening", "width", "drift")}
         assert shapes == {
-            "expression": (frames, 44), "jaw": (frames, 3), "opening": (frames,), "width": (frames,), "drift": (frames,),
+            "expression": (frames, 44),
+            "jaw": (frames, 3),
+            "opening": (frames,),
+            "width": (frames,),
+            "drift": (frames,),
         }
         assert all(np.isfinite(warm.get_array(result, take[name])).all() for name in shapes)
     assert len({take["seed"] for take in result["takes"]}) == 3
@@ -136,10 +144,12 @@ def test_takes_arrive_before_the_last_is_done(warm):
     for event in arrived:
         assert by_seed[event["take"]["seed"]] == event["take"]
         assert {name: event[name] for name in ("fps", "channels", "folder", "weights", "audio")} == {
-            name: result[name] for name in ("fps", "channels", "folder", "weights", "audio")}
+            name: result[name] for name in ("fps", "channels", "folder", "weights", "audio")
+        }
     first, last = seen.index(arrived[0]), seen.index(arrived[-1])
-    assert any(event["event"] == "progress" and "Sampl" in event["message"] or "sampled" in event.get("message", "")
-               for event in seen[first:last])
+    assert any(
+        event["event"] == "progress" and "Sampl" in event["message"] or "sampled" in event.get("message", "") for event in seen[first:last]
+    )
     warm.forget(result["folder"])
 
 
@@ -165,7 +175,7 @@ def test_a_folder_that_goes_with_a_cancellation_is_no_fault(warm):
     with pytest.raises(errors.Cancelled):
         pending.wait(timeout=60)
     assert warm.request("hello").wait(timeout=60)["device"]
-    assert "FileNotFoundError" not in warm.log[len(log):] and not os.path.exists(folder)
+    assert "FileNotFoundError" not in warm.log[len(log) :] and not os.path.exists(folder)
 
 
 def test_the_score_of_a_take_is_the_one_it_came_with(warm):
@@ -326,13 +336,16 @@ def test_the_engine_is_looked_for_in_the_promised_order(tmp_path, monkeypatch):
 
 
 def test_missing_weights_are_named(tmp_path, temporary_folder):
-    with Client(sys.executable, weights=str(tmp_path)) as client, pytest.raises(
-        (errors.BadWeights, errors.BadHead), match="missing|no file|not there"
+    with (
+        Client(sys.executable, weights=str(tmp_path)) as client,
+        pytest.raises((errors.BadWeights, errors.BadHead), match="missing|no file|not there"),
     ):
         client.request("hello").wait(timeout=120)
 
 
-@pytest.mark.parametrize("name", ["denoiser.safetensors", *(pytest.param(name, marks=pytest.mark.slow) for name in ("m2s.safetensors", "head.npz"))])
+@pytest.mark.parametrize(
+    "name", ["denoiser.safetensors", *(pytest.param(name, marks=pytest.mark.slow) for name in ("m2s.safetensors", "head.npz"))]
+)
 def test_truncated_weights_are_refused(tmp_path, name):
     for file in (ROOT / "weights").iterdir():
         (tmp_path / file.name).symlink_to(file)
@@ -454,7 +467,10 @@ def test_nothing_outlives_a_killed_client(temporary_folder):
         "print(c.pid, c.folder, flush=True); time.sleep(600)\n"
     )
     host = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, text=True,
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
     )
     pid, folder = host.stdout.readline().split()
     assert os.path.isdir(folder) and alive(pid)
@@ -470,7 +486,10 @@ def test_a_client_that_only_ends_takes_its_worker_along(temporary_folder):
         "c = Client(sys.executable); c.request('release').wait(timeout=60); print(c.pid, flush=True)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=60,
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=60,
     )
     assert done.returncode == 0
     until(lambda: not alive(done.stdout.split()[0].decode()))

@@ -49,7 +49,7 @@ def test_four_megabytes_of_npz_that_claim_five_gigabytes_are_refused(tmp_path):
 def test_arrays_that_share_their_bytes_are_refused(tmp_path):
     content = made_zip([(b"a.npy", *zeros(8)), (b"b.npy", *zeros(1))])
     end, at = content.index(b"PK\x01\x02"), content.rindex(b"PK\x01\x02")
-    shared = content[:at + 42] + struct.pack("<I", 0) + content[at + 46:]  # the second entry lies where the first does
+    shared = content[: at + 42] + struct.pack("<I", 0) + content[at + 46 :]  # the second entry lies where the first does
     assert end < at
     refused(tmp_path / "shared.npz", shared, "share the same bytes")
     refused(tmp_path / "twice.npz", made_zip([(b"a.npy", *zeros(1))], [0, 0]), "twice")
@@ -68,13 +68,16 @@ def test_a_member_that_unpacks_to_more_than_it_says_costs_no_more_than_it_says(t
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize(("name", "says", "members"), [
-    ("header", "length and shape disagree", lambda: [(b"a.npy", 0, npy((2**20,)), len(npy((2**20,))), zlib.crc32(npy((2**20,))))]),
-    ("dimensions", "not an array of numbers", lambda: [(b"a.npy", 0, npy((2**90,)), len(npy((2**90,))), zlib.crc32(npy((2**90,))))]),
-    ("denser", "claims more for “a” than it holds", lambda: [(b"a.npy", 8, packed(npy((9,))), 2**31, 0)]),
-    ("packing", "a way that numpy does not use", lambda: [(b"a.npy", 14, b"x" * 20, 20, 0)]),
-    ("empty", "lacks v_template", lambda: []),
-])
+@pytest.mark.parametrize(
+    ("name", "says", "members"),
+    [
+        ("header", "length and shape disagree", lambda: [(b"a.npy", 0, npy((2**20,)), len(npy((2**20,))), zlib.crc32(npy((2**20,))))]),
+        ("dimensions", "not an array of numbers", lambda: [(b"a.npy", 0, npy((2**90,)), len(npy((2**90,))), zlib.crc32(npy((2**90,))))]),
+        ("denser", "claims more for “a” than it holds", lambda: [(b"a.npy", 8, packed(npy((9,))), 2**31, 0)]),
+        ("packing", "a way that numpy does not use", lambda: [(b"a.npy", 14, b"x" * 20, 20, 0)]),
+        ("empty", "lacks v_template", lambda: []),
+    ],
+)
 def test_an_npz_that_lies_is_refused(tmp_path, name, says, members):
     refused(tmp_path / f"{name}.npz", made_zip(members()), says, 4 * MEGABYTE)
 
@@ -109,8 +112,9 @@ def test_a_kilobyte_of_pickle_with_sparse_matrices_is_refused(tmp_path):
 def test_one_long_text_behind_a_thousand_arrays_is_counted_each_time(tmp_path):
     text = "x" * MEGABYTE
     array = (
-        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01J" + struct.pack("<i", len(text)) +
-        b"\x85cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R\x89h\x00tb"
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01J"
+        + struct.pack("<i", len(text))
+        + b"\x85cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R\x89h\x00tb"
     )
     named = b"".join(b"U\x04%04d" % i + array for i in range(1000))
     content = b"\x80\x02X" + struct.pack("<I", len(text)) + text.encode() + b"q\x000}(" + named + b"u."
@@ -148,7 +152,8 @@ def test_lists_in_lists_are_not_unfolded(tmp_path):
 
 def test_a_shape_of_enormous_numbers_is_refused_at_once(tmp_path):
     array = (
-        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01(" + 500 * (b"\x8b\x00\x10\x00\x00" + b"\x7f" * 4096) +
-        b"tcnumpy\ndtype\nU\x02f8K\x00K\x01\x87RNU\x00tb"
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01("
+        + 500 * (b"\x8b\x00\x10\x00\x00" + b"\x7f" * 4096)
+        + b"tcnumpy\ndtype\nU\x02f8K\x00K\x01\x87RNU\x00tb"
     )
     refused(tmp_path / "shape.pkl", b"\x80\x02}U\x01a" + array + b"s.", "impossible size")

@@ -68,7 +68,9 @@ def ours():
     return load_head()
 
 
-@pytest.fixture(scope="module", params=[pytest.param(made, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, made in CASES.items()])
+@pytest.fixture(
+    scope="module", params=[pytest.param(made, id=name, marks=() if name in QUICK else pytest.mark.slow) for name, made in CASES.items()]
+)
 def case(request, bundled, ours, tmp_path_factory):
     """A made file, its head, the retarget to it, a performance, what becomes of it, and the vertices then."""
     made = made_flame(bundled, **request.param)
@@ -216,12 +218,19 @@ def test_smplx_opens_the_mouth_alike(bundled, ours, tmp_path):
     motion, _ = performance(ours.expression_names, 50)
     out = retarget.between(head).to(motion)
     data = made.data
-    tensor = lambda value: torch.as_tensor(np.asarray(value, dtype=np.float64))
+    def tensor(value):
+        return torch.as_tensor(np.asarray(value, dtype=np.float64))
     pose = np.zeros((50, 15))
     pose[:, 6:9] = out.jaw
     theirs, _ = lbs(
-        tensor(out.expression), tensor(pose), tensor(data["v_template"])[None].expand(50, -1, -1), tensor(data["shapedirs"])[:, :, 300:],
-        tensor(data["posedirs"]).reshape(-1, 36).T, tensor(data["J_regressor"]), torch.tensor([-1, 0, 1, 1, 1]), tensor(data["weights"]),
+        tensor(out.expression),
+        tensor(pose),
+        tensor(data["v_template"])[None].expand(50, -1, -1),
+        tensor(data["shapedirs"])[:, :, 300:],
+        tensor(data["posedirs"]).reshape(-1, 36).T,
+        tensor(data["J_regressor"]),
+        torch.tensor([-1, 0, 1, 1, 1]),
+        tensor(data["weights"]),
     )
     assert np.abs(vertices(head, out) - theirs.numpy()).max() < 2e-6
 

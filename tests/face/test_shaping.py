@@ -18,9 +18,20 @@ from thunder_core.rotation import rotvec_to_matrix
 
 NAMES = channels()
 SHAPES = [
-    Shape(mouth=0.0), Shape(mouth=2.0), Shape(jaw=0.0), Shape(jaw=0.5), Shape(jaw=2.0), Shape(mouth=2.0, jaw=2.0), Shape(mouth=2.0, jaw=0.0),
-    Shape(mouth=0.0, jaw=2.0), Shape(mouth=0.3, jaw=1.7), Shape(smoothing=1), Shape(smoothing=3), Shape(smoothing=8),
-    Shape(mouth=1.6, jaw=1.4, smoothing=4, emotion="DISGUST"), *(Shape(emotion=name) for name in EMOTIONS),
+    Shape(mouth=0.0),
+    Shape(mouth=2.0),
+    Shape(jaw=0.0),
+    Shape(jaw=0.5),
+    Shape(jaw=2.0),
+    Shape(mouth=2.0, jaw=2.0),
+    Shape(mouth=2.0, jaw=0.0),
+    Shape(mouth=0.0, jaw=2.0),
+    Shape(mouth=0.3, jaw=1.7),
+    Shape(smoothing=1),
+    Shape(smoothing=3),
+    Shape(smoothing=8),
+    Shape(mouth=1.6, jaw=1.4, smoothing=4, emotion="DISGUST"),
+    *(Shape(emotion=name) for name in EMOTIONS),
 ]
 
 
@@ -37,7 +48,9 @@ def lip_vertices():
     head = load_head()
     rings = head.mouth_vertices[head.mouth_parts == 0].reshape(7, 40)
     ids = np.concatenate([rings[5, 1:20], rings[5, 39:20:-1]])
-    return [part[ids].astype(float) for part in (head.v_template, head.shapedirs, head.posedirs[:, :, 9:18], head.weights[:, 2])], head.joints[2]
+    return [
+        part[ids].astype(float) for part in (head.v_template, head.shapedirs, head.posedirs[:, :, 9:18], head.weights[:, 2])
+    ], head.joints[2]
 
 
 def vertices_gap(motion):
@@ -161,7 +174,7 @@ def test_a_closure_made_by_hand_is_shut_all_along(fps):
             gap = vertices_gap(found)
             assert gap[round(at)].max() <= 0.3 and gap[round(at)].min() > -0.3
             assert rows.stop - rows.start <= 0.32 * fps + 2
-            outside = np.r_[0:rows.start, rows.stop:motion.frames]
+            outside = np.r_[0 : rows.start, rows.stop : motion.frames]
             assert (found.expression[outside] == motion.expression[outside]).all() and (found.jaw[outside] == motion.jaw[outside]).all()
             # Natural: lips fall together within a tenth of a second, not from one frame to the next.
             was = vertices_gap(motion)[:, 9]
@@ -181,7 +194,7 @@ def test_a_closure_is_taken_away(seed):
         found, rows = closures.part_lips(motion, NAMES, frame)
         gap = vertices_gap(found)[:, 9]
         assert gap[rows].min() > 1.4
-        outside = np.r_[0:rows.start, rows.stop:motion.frames]
+        outside = np.r_[0 : rows.start, rows.stop : motion.frames]
         assert (found.jaw[outside] == motion.jaw[outside]).all()
         assert np.abs(np.diff(gap)).max() < 1.2 * np.abs(np.diff(vertices_gap(motion)[:, 9])).max()
 

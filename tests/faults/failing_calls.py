@@ -17,7 +17,14 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-ERRORS = {"open": errno.ENOSPC, "write": errno.ENOSPC, "flush": errno.EIO, "rename": errno.EACCES, "folder": errno.ENOSPC, "process": errno.EAGAIN}
+ERRORS = {
+    "open": errno.ENOSPC,
+    "write": errno.ENOSPC,
+    "flush": errno.EIO,
+    "rename": errno.EACCES,
+    "folder": errno.ENOSPC,
+    "process": errno.EAGAIN,
+}
 
 
 class FailingCalls:
@@ -34,10 +41,14 @@ class FailingCalls:
 
     def __enter__(self) -> FailingCalls:
         for owner, name, replacement in (
-            (builtins, "open", self._open), (io, "open", self._open), (os, "open", self._counted("open", os.open)),
-            (os, "write", self._by_handle("write", os.write)), (os, "fsync", self._by_handle("flush", os.fsync)),
+            (builtins, "open", self._open),
+            (io, "open", self._open),
+            (os, "open", self._counted("open", os.open)),
+            (os, "write", self._by_handle("write", os.write)),
+            (os, "fsync", self._by_handle("flush", os.fsync)),
             *((os, name, self._counted("rename", getattr(os, name))) for name in ("replace", "rename", "link", "symlink")),
-            (os, "mkdir", self._counted("folder", os.mkdir)), (subprocess, "Popen", self._popen()),
+            (os, "mkdir", self._counted("folder", os.mkdir)),
+            (subprocess, "Popen", self._popen()),
         ):
             self._patches.append(mock.patch.object(owner, name, replacement))
             self._patches[-1].start()
@@ -66,6 +77,7 @@ class FailingCalls:
             if kind == "rename" and args and not self._is_inside(path):
                 self.count(kind, args[0])
             return original(path, *args, **options)
+
         return call
 
     def _by_handle(self, kind, original):
@@ -74,6 +86,7 @@ class FailingCalls:
             if path:
                 self.count(kind, path)
             return original(handle, *args)
+
         return call
 
     @staticmethod

@@ -105,8 +105,13 @@ class Line:
 
     def __init__(self):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "thunder_core.engine.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+            [sys.executable, "-m", "thunder_core.engine.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
         self.pid = self.process.pid
         self.number = 10**6
         self._until(lambda answer: answer.get("event") == "ready")
@@ -150,8 +155,12 @@ class Outcome:
     def line(self) -> dict:
         fault = self.fault
         return {
-            "group": fault.group, "broken": fault.broken, "expected": fault.kind or ("exit " + str(fault.code) if fault.code else "survived"),
-            "right": self.right, "wrong": self.wrong, "sentence": self.sentence,
+            "group": fault.group,
+            "broken": fault.broken,
+            "expected": fault.kind or ("exit " + str(fault.code) if fault.code else "survived"),
+            "right": self.right,
+            "wrong": self.wrong,
+            "sentence": self.sentence,
         }
 
 
@@ -260,6 +269,7 @@ def _hash(path) -> str:
 
 def changes(before: dict, after: dict, allowed: tuple[str, ...] = ()) -> list[str]:
     """What became of files, in words; those that match an allowed pattern may be new or changed, but not gone."""
+
     def free(name):
         return any(Path(name).match(pattern) for pattern in allowed)
 

@@ -223,8 +223,10 @@ def kill_installers(count: int, draw: random.Random, place: Path, tally: Tally) 
 
     wheels = place / "wheels"
     wheels.mkdir()
-    lines = [f"{path.name.split('-')[0]}==1.0 \\\n    --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
-             for path in (wheel(wheels, "alpha"), wheel(wheels, "beta"))]
+    lines = [
+        f"{path.name.split('-')[0]}==1.0 \\\n    --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+        for path in (wheel(wheels, "alpha"), wheel(wheels, "beta"))
+    ]
     lock = wheels / "engine.txt"
     lock.write_text("".join(lines))
 
@@ -232,8 +234,23 @@ def kill_installers(count: int, draw: random.Random, place: Path, tally: Tally) 
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
         environment |= {"PIP_CONFIG_FILE": os.devnull, "THUNDER_INSTALL_SCALE": "1e-4", "TMPDIR": tempfile.gettempdir()}
         return subprocess.Popen(
-            [sys.executable, "-I", str(ROOT / "thunder_core" / "installer.py"), "--folder", str(folder), "--lock", str(lock),
-             "--wheels", str(wheels)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+            [
+                sys.executable,
+                "-I",
+                str(ROOT / "thunder_core" / "installer.py"),
+                "--folder",
+                str(folder),
+                "--lock",
+                str(lock),
+                "--wheels",
+                str(wheels),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+        )
 
     def finish(folder):
         process = start(folder)
@@ -346,8 +363,14 @@ def kill_blenders(count: int, draw: random.Random, place: Path, tally: Tally) ->
             command, what = [real, "-b", "--factory-startup", "--python", str(script)], "Blender"
         else:
             command, what = [python, "-c", code], "Blender as a module"
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
-                                   env=os.environ | {"TMPDIR": str(temporary), "BLENDER_BIND": f"{ROOT} {place}"})
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+            env=os.environ | {"TMPDIR": str(temporary), "BLENDER_BIND": f"{ROOT} {place}"},
+        )
         for line in process.stdout:
             if line.startswith("saving"):
                 break
@@ -376,8 +399,10 @@ def kill_blenders(count: int, draw: random.Random, place: Path, tally: Tally) ->
 
 def blender_python() -> str:
     """The Python of an environment that holds Blender as a module."""
-    found = os.environ.get("BPY_PYTHON") or next((str(path) for version in ("5.0", "5.2", "4.5", "4.2")
-                                                  if (path := ROOT / ".venv" / f"bpy-{version}" / "bin" / "python").exists()), None)
+    found = os.environ.get("BPY_PYTHON") or next(
+        (str(path) for version in ("5.0", "5.2", "4.5", "4.2") if (path := ROOT / ".venv" / f"bpy-{version}" / "bin" / "python").exists()),
+        None,
+    )
     if found is None:
         raise SystemExit("kills.py: there is no Blender as a module: run setup/environment.py blender, or set BPY_PYTHON")
     return found
@@ -405,8 +430,10 @@ def campaign(kills: int, seed: int, of: list[str]) -> dict[str, Tally]:
 
 
 def counted(tallies: dict[str, Tally], seed: int) -> dict[str, dict]:
-    return {name: {"seed": seed, "kills": tally.kills, "moments": dict(tally.moments.most_common()), "wrong": tally.wrong}
-            for name, tally in tallies.items()}
+    return {
+        name: {"seed": seed, "kills": tally.kills, "moments": dict(tally.moments.most_common()), "wrong": tally.wrong}
+        for name, tally in tallies.items()
+    }
 
 
 def table(counts: dict[str, dict]) -> list[str]:
@@ -414,7 +441,9 @@ def table(counts: dict[str, dict]) -> list[str]:
     for name, found in counts.items():
         lines.append(f"{name:10}  {found['kills']:5d}  {len(found['wrong']):5d}   seed {found['seed']}")
         lines += [f"{'':12}{count:4d}  {moment}" for moment, count in found["moments"].items()]
-    lines.append(f"{'all':10}  {sum(found['kills'] for found in counts.values()):5d}  {sum(len(found['wrong']) for found in counts.values()):5d}")
+    lines.append(
+        f"{'all':10}  {sum(found['kills'] for found in counts.values()):5d}  {sum(len(found['wrong']) for found in counts.values()):5d}"
+    )
     return lines + [f"wrong: {text}" for found in counts.values() for text in found["wrong"]]
 
 
@@ -423,7 +452,9 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200, help="how many in all (200)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--of", default=",".join(VICTIMS), help="which victims, with commas between them")
-    parser.add_argument("--results", help="folder for kills.txt and kills.json; victims of an earlier run that this one leaves out stay in them")
+    parser.add_argument(
+        "--results", help="folder for kills.txt and kills.json; victims of an earlier run that this one leaves out stay in them"
+    )
     options = parser.parse_args()
     counts = counted(campaign(options.kills, options.seed, options.of.split(",")), options.seed)
     code = int(any(found["wrong"] for found in counts.values()))

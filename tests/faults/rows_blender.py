@@ -31,36 +31,57 @@ def run(case: Case):
     """Run bake.py with the case's arguments; (exit code, what it said on stderr)."""
     given = [argument.replace(HERE, str(case.folder)) for argument in case.given]
     said = io.StringIO()
-    with mock.patch.object(sys, "argv", ["bake.py", "--", *given]), contextlib.redirect_stderr(said), \
-            contextlib.redirect_stdout(io.StringIO()), contextlib.chdir(case.folder):
+    with (
+        mock.patch.object(sys, "argv", ["bake.py", "--", *given]),
+        contextlib.redirect_stderr(said),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.chdir(case.folder),
+    ):
         code = script.exit_code("bake.py", bake.options, bake.bake)
     return code, said.getvalue()
 
 
 def arguments(*more: str, files=None, audio=str(SAMPLE), out=HERE + "/out"):
     """Makes files {name: bytes} and the arguments of a bake."""
+
     def make(folder):
         for name, content in (files or {}).items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
         given = (["--audio", audio] if audio is not None else []) + (["--out", out] if out is not None else [])
         return [*given, *more]
+
     return make
 
 
 _ERROR = "bake.py: error:"
 _WRONG_OPTIONS = [
-    *((f"{name} {value or 'of nothing'}", arguments(name, value)) for name, values in (
-        ("--takes", ("0", "65", "many", "1.5", "-1", "")), ("--seed", ("-1", "2147483648", "x", "1e5")),
-        ("--steps", ("0", "1001", "x")), ("--guidance", ("0.9", "3.1", "nan", "inf", "x")),
-        ("--speech-guidance", ("-0.1", "2.1", "nan")), ("--start", ("nan", "inf", "-inf", "1e30", "x", "")),
-        ("--blend", ("", " ")), ("--engine", ("",)), ("--weights", ("",)),
-    ) for value in values),
-    ("--audio of nothing", arguments(audio="")), ("--out of nothing", arguments(out="")), ("--out of a blank", arguments(out=" ")),
-    ("no options", lambda folder: []), ("no --audio", arguments(audio=None)), ("no --out", arguments(out=None)),
-    ("an option nobody knows", arguments("--magic")), ("a word that belongs to no option", arguments("magic")),
+    *(
+        (f"{name} {value or 'of nothing'}", arguments(name, value))
+        for name, values in (
+            ("--takes", ("0", "65", "many", "1.5", "-1", "")),
+            ("--seed", ("-1", "2147483648", "x", "1e5")),
+            ("--steps", ("0", "1001", "x")),
+            ("--guidance", ("0.9", "3.1", "nan", "inf", "x")),
+            ("--speech-guidance", ("-0.1", "2.1", "nan")),
+            ("--start", ("nan", "inf", "-inf", "1e30", "x", "")),
+            ("--blend", ("", " ")),
+            ("--engine", ("",)),
+            ("--weights", ("",)),
+        )
+        for value in values
+    ),
+    ("--audio of nothing", arguments(audio="")),
+    ("--out of nothing", arguments(out="")),
+    ("--out of a blank", arguments(out=" ")),
+    ("no options", lambda folder: []),
+    ("no --audio", arguments(audio=None)),
+    ("no --out", arguments(out=None)),
+    ("an option nobody knows", arguments("--magic")),
+    ("a word that belongs to no option", arguments("magic")),
     ("--takes without a number", arguments("--takes")),
-    ("--out that is not UTF-8", arguments(out=HERE + "/\udcff")), ("--audio that is not UTF-8", arguments(audio=HERE + "/\udce9.wav")),
+    ("--out that is not UTF-8", arguments(out=HERE + "/\udcff")),
+    ("--audio that is not UTF-8", arguments(audio=HERE + "/\udce9.wav")),
 ]
 
 _OWN = {"out/report.json": b"mine", "out/take_01.npz": b"mine", "out/notes.txt": b"mine"}
@@ -68,6 +89,7 @@ _OWN = {"out/report.json": b"mine", "out/take_01.npz": b"mine", "out/notes.txt":
 
 def _blend(*change, more=(), name="shot.blend", out=HERE + "/out"):
     """Makes a scene with our head, changed by functions of (bpy, folder), saved beside the output; bakes in it."""
+
     def make(folder):
         import bpy
 
@@ -80,6 +102,7 @@ def _blend(*change, more=(), name="shot.blend", out=HERE + "/out"):
         bpy.ops.wm.save_as_mainfile(filepath=str(folder / name), copy=True)
         bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
         return ["--audio", str(SAMPLE), "--out", out, "--blend", str(folder / name), *more]
+
     return make
 
 
@@ -87,8 +110,9 @@ def _cut(share: float):
     def make(folder):
         given = _blend()(folder)
         data = (folder / "shot.blend").read_bytes()
-        (folder / "shot.blend").write_bytes(data[:int(len(data) * share)])
+        (folder / "shot.blend").write_bytes(data[: int(len(data) * share)])
         return given
+
     return make
 
 
@@ -152,6 +176,7 @@ def _pipe(option):
         os.mkfifo(folder / "pipe")
         sound = HERE + "/pipe" if option == "--audio" else str(SAMPLE)
         return ["--audio", sound, "--out", HERE + "/out", *([option, HERE + "/pipe"] if option != "--audio" else [])]
+
     return make
 
 
@@ -170,10 +195,16 @@ _REFUSED = [
     ("a folder of links that leads nowhere as output", _dangling_out, "."),
     ("an engine that is not there", arguments("--engine", HERE + "/python"), "no Python at.*--engine"),
     ("a folder that is no engine", arguments("--engine", HERE), "no Python at.*--engine"),
-    ("text for an engine", arguments("--engine", HERE + "/python", files={"python": b"text"}),
-     "cannot be run.*: name another with --engine$"),
-    ("a program that is no Python for an engine", arguments("--engine", shutil.which("false") or "false"),
-     "false” cannot run the engine: name another with --engine$"),
+    (
+        "text for an engine",
+        arguments("--engine", HERE + "/python", files={"python": b"text"}),
+        "cannot be run.*: name another with --engine$",
+    ),
+    (
+        "a program that is no Python for an engine",
+        arguments("--engine", shutil.which("false") or "false"),
+        "false” cannot run the engine: name another with --engine$",
+    ),
     ("weights that are not there", arguments("--weights", HERE + "/none"), "--weights"),
     ("a file in place of weights", arguments("--weights", HERE + "/w", files={"w": b"x"}), "--weights"),
     ("a .blend that is not there", arguments("--blend", HERE + "/none.blend"), "There is no file"),
@@ -184,9 +215,21 @@ _REFUSED = [
     ("a .blend of text", arguments("--blend", HERE + "/a.blend", files={"a.blend": b"text " * 500}), "cannot be opened"),
     ("a .blend of random bytes", arguments("--blend", HERE + "/a.blend", files={"a.blend": os.urandom(9000)}), "cannot be opened"),
     ("a .blend that is a header alone", arguments("--blend", HERE + "/a.blend", files={"a.blend": b"BLENDER-v402"}), "cannot be opened"),
-    ("a .blend of compressed rubbish", arguments("--blend", HERE + "/a.blend", files={"a.blend": gzip.compress(b"text " * 500)}), "cannot be opened"),
-    ("a .blend of Blender 9.9", arguments("--blend", HERE + "/a.blend", files={"a.blend": b"BLENDER17-01v0909" + b"\0" * 999}), "cannot be opened|newer"),
-    ("a picture called .blend", arguments("--blend", HERE + "/a.blend", files={"a.blend": b"\x89PNG\r\n\x1a\n" + b"\0" * 999}), "cannot be opened"),
+    (
+        "a .blend of compressed rubbish",
+        arguments("--blend", HERE + "/a.blend", files={"a.blend": gzip.compress(b"text " * 500)}),
+        "cannot be opened",
+    ),
+    (
+        "a .blend of Blender 9.9",
+        arguments("--blend", HERE + "/a.blend", files={"a.blend": b"BLENDER17-01v0909" + b"\0" * 999}),
+        "cannot be opened|newer",
+    ),
+    (
+        "a picture called .blend",
+        arguments("--blend", HERE + "/a.blend", files={"a.blend": b"\x89PNG\r\n\x1a\n" + b"\0" * 999}),
+        "cannot be opened",
+    ),
     ("a .blend whose header is damaged", _flip_header, "cannot be opened"),
     ("a .blend cut after a tenth", _cut(0.1), "cannot be opened"),
     ("a .blend cut in half", _cut(0.5), "cannot be opened"),
@@ -225,6 +268,7 @@ def preset(content, name="Mine"):
         if content is not None:
             (folder / "Mine.json").write_bytes(content)
         return name
+
     return make
 
 
@@ -268,6 +312,7 @@ def environment(stamp):
         if stamp is not None:
             (folder / "engine" / "thunder-engine.json").write_bytes(stamp)
         return folder / "engine"
+
     return make
 
 
@@ -276,8 +321,13 @@ def is_known(case: Case, state) -> str | None:
 
 
 _STAMPS = [
-    ("no stamp", None), ("a stamp of no bytes", b""), ("a stamp of a list", b"[]"), ("a stamp of a number", b"5"),
-    ("a stamp that is not UTF-8", b"\xff\xfe"), ("a stamp of 10000 brackets", b"[" * 10000), ("a stamp without its Python", b"{}"),
+    ("no stamp", None),
+    ("a stamp of no bytes", b""),
+    ("a stamp of a list", b"[]"),
+    ("a stamp of a number", b"5"),
+    ("a stamp that is not UTF-8", b"\xff\xfe"),
+    ("a stamp of 10000 brackets", b"[" * 10000),
+    ("a stamp without its Python", b"{}"),
     ("a stamp whose lock is a list", json.dumps({"lock": []}).encode()),
 ]
 
@@ -286,7 +336,16 @@ ROWS = [
     *(Fault("bake.py", broken, make, run, code=1, says=f"bake.py: .*({says})") for broken, make, says in _REFUSED),
     *(Fault("bake.py", broken, make, run, code=1, says=f"bake.py: .*({says})", slow=True) for broken, make, says in _SOUNDS),
     *(Fault("presets", broken, make, act, kind, says, leaves=("mappings",)) for broken, make, act, kind, says in _PRESETS),
-    *(Fault("presets", f"a name like {name!r}", lambda folder, name=name: name, save_preset, check=stays_inside, leaves=("mappings", "mappings/*.json"))
-      for name in _NAMES),
+    *(
+        Fault(
+            "presets",
+            f"a name like {name!r}",
+            lambda folder, name=name: name,
+            save_preset,
+            check=stays_inside,
+            leaves=("mappings", "mappings/*.json"),
+        )
+        for name in _NAMES
+    ),
     *(Fault("installation seen by Blender", broken, environment(stamp), look, check=is_known) for broken, stamp in _STAMPS),
 ]

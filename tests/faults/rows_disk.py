@@ -15,6 +15,7 @@ from harness import Case, Fault, SAMPLE
 
 def disk(kilobytes: int = 512, inodes: int = 0, fill: bool = False, read_only: bool = False):
     """Makes a disk of its own below the case's folder, with a file of the animator's on it; skips where none may be made."""
+
     def make(folder):
         place = folder / "disk"
         place.mkdir()
@@ -28,6 +29,7 @@ def disk(kilobytes: int = 512, inodes: int = 0, fill: bool = False, read_only: b
         if read_only:
             _run("mount", "-o", "remount,ro", str(place))
         return place
+
     return make
 
 
@@ -85,15 +87,19 @@ def takes(case: Case):
 
 
 _DISKS = {
-    "full": disk(fill=True), "too small": disk(256), "without room for more files": disk(inodes=2), "that may not be written": disk(read_only=True),
+    "full": disk(fill=True),
+    "too small": disk(256),
+    "without room for more files": disk(inodes=2),
+    "that may not be written": disk(read_only=True),
 }
 _DOORS = [
     ("files of a bake", transaction, "NoSpace", "cannot be written"),
     ("an array for the engine", array, "NoSpace", "space|temporary folder"),
 ]
 
-ROWS = [Fault("disk", f"{what} on a disk {kind}", make, act, error, says)
-        for kind, make in _DISKS.items() for what, act, error, says in _DOORS]
+ROWS = [
+    Fault("disk", f"{what} on a disk {kind}", make, act, error, says) for kind, make in _DISKS.items() for what, act, error, says in _DOORS
+]
 ROWS += [
     Fault("disk", "a file replaced on a disk too small for both", disk(), replaced, "NoSpace", "cannot be written"),
     Fault("disk", "a disk that may not be written, before any work", disk(read_only=True), checked, "NoSpace", "cannot be written"),

@@ -30,6 +30,7 @@ def _flame():
 
 def flame(change=None, form: str = "pkl", **values):
     """Makes a FLAME file, with some of its arrays replaced and others changed by `change(data)`."""
+
     def build(folder):
         data = dict(_flame()) | values
         data = (change(data) if change else None) or data
@@ -40,6 +41,7 @@ def flame(change=None, form: str = "pkl", **values):
             # Protocol 4: FLAME files have 2, which writes these arrays ten times as slowly; test_flame.py reads that.
             path.write_bytes(pickle.dumps({name: value for name, value in data.items() if value is not None}, 4))
         return path
+
     return build
 
 
@@ -48,6 +50,7 @@ def raw(content, name="head.pkl"):
         path = folder / name
         path.write_bytes(content() if callable(content) else content)
         return path
+
     return make
 
 
@@ -64,6 +67,7 @@ def _set(name, index, value):
             array = array.astype(np.float64 if isinstance(value, float) else np.int64)
         array[index] = value
         data[name] = array
+
     return change
 
 
@@ -89,6 +93,7 @@ def _sparse_bomb() -> bytes:
 
 def _bomb(megabytes: int = 3000) -> bytes:
     """An npz of one array of zeros, deflated to a thousandth: its blocks repeat one that was compressed."""
+
     def header(file):
         np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": (megabytes * 2**17,)})
 
@@ -137,8 +142,7 @@ _HEADS = [
     ("a call of os.system", raw(_hostile("os", "system", _CANARY)), "asks for os.system.*nothing in it was run"),
     ("a call of eval", raw(_hostile("builtins", "eval", "1/0")), "asks for builtins.eval"),
     ("a call of a runner in numpy", raw(_hostile("numpy.testing._private.utils", "runstring", "1")), "asks for"),
-    ("a call hidden in an array of objects",
-     raw(lambda: pickle.dumps({"v_template": np.array([_Call(print, "run"), 1], object)}, 2)), "."),
+    ("a call hidden in an array of objects", raw(lambda: pickle.dumps({"v_template": np.array([_Call(print, "run"), 1], object)}, 2)), "."),
     ("an object kept elsewhere", raw(b"Pnose\n."), "outside the file"),
     ("an extension code", raw(b"\x80\x02\x82\x01."), "extension"),
     ("a sparse matrix of 16 GB in a kilobyte", raw(_sparse_bomb), "."),
@@ -225,8 +229,15 @@ def mapping(case: Case):
 
 
 def _plan(**changes) -> str:
-    plan = {"thunder_mapping": 1, "name": "Heroine", "rules": [{"source": "jawOpen", "weight": 1.0, "target": {"kind": "KEY", "name": "A"}}],
-            "joints": [{"joint": "jaw", "bone": "Jaw"}], "parts": [], "forward": "-Y", "up": "Z"}
+    plan = {
+        "thunder_mapping": 1,
+        "name": "Heroine",
+        "rules": [{"source": "jawOpen", "weight": 1.0, "target": {"kind": "KEY", "name": "A"}}],
+        "joints": [{"joint": "jaw", "bone": "Jaw"}],
+        "parts": [],
+        "forward": "-Y",
+        "up": "Z",
+    }
     return json.dumps(plan | changes)
 
 

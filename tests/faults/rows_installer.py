@@ -16,6 +16,7 @@ LOCK = f"alpha==1.0 \\\n    --hash=sha256:{HASH}\n"
 
 def setting(lock=LOCK, folder="engine", wheels="wheels", files=(), lock_name="engine.txt", more=()):
     """Makes what the installer is given: a list of packages, a folder of wheels, and files that are there already."""
+
     def make(place):
         (place / "wheels").mkdir()
         if lock is not None:
@@ -26,6 +27,7 @@ def setting(lock=LOCK, folder="engine", wheels="wheels", files=(), lock_name="en
         where = folder if folder is None or os.path.isabs(folder) or not folder.strip() else str(place / folder)
         command = ["--folder", where, "--lock", str(place / lock_name)] + (["--wheels", str(place / wheels)] if wheels else [])
         return command + list(more)
+
     return make
 
 
@@ -34,8 +36,15 @@ def install(case: Case):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     stdin, held = os.pipe()
     try:
-        done = subprocess.run([sys.executable, "-I", str(ROOT / "thunder_core" / "installer.py"), *case.given], stdin=stdin, timeout=120,
-                              capture_output=True, text=True, env=environment | {"PIP_CONFIG_FILE": os.devnull}, cwd=case.folder)
+        done = subprocess.run(
+            [sys.executable, "-I", str(ROOT / "thunder_core" / "installer.py"), *case.given],
+            stdin=stdin,
+            timeout=120,
+            capture_output=True,
+            text=True,
+            env=environment | {"PIP_CONFIG_FILE": os.devnull},
+            cwd=case.folder,
+        )
     finally:
         os.close(stdin)
         os.close(held)
@@ -76,7 +85,11 @@ _INSTALLATIONS = [
     ("a file in place of the folder", setting(files=["engine"]), "not a folder"),
     ("a folder below a file", setting(folder="a/engine", files=["a"]), "."),
     ("a folder that holds somebody's work", setting(files=["engine/shots/sq010.blend"]), "holds files that are not the engine's"),
-    ("somebody's own virtual environment", setting(files=["engine/pyvenv.cfg", "engine/bin/tool"]), "holds files that are not the engine's"),
+    (
+        "somebody's own virtual environment",
+        setting(files=["engine/pyvenv.cfg", "engine/bin/tool"]),
+        "holds files that are not the engine's",
+    ),
     ("a stamp of ours beside somebody's work", setting(files=["engine/thunder-engine.json", "engine/shot.blend"]), "not the engine's"),
     ("a link to somebody's work", _link, "not the engine's"),
     ("a link in place of our mark", _damaged_mark, "not the engine's|cannot be written"),
@@ -133,6 +146,7 @@ _ENVIRONMENTS = [
 
 def temporary(change):
     """Start the engine's process where temporary files cannot be made as usual."""
+
     def act(case: Case):
         import tempfile
         from unittest import mock
@@ -142,6 +156,7 @@ def temporary(change):
         with mock.patch.object(tempfile, "tempdir", str(change(case.folder))):
             with Client(sys.executable) as client:
                 return client.request("release").wait(timeout=30)
+
     return act
 
 
@@ -162,11 +177,13 @@ _TEMPORARY = [
 
 def limited(kilobytes: int):
     """Makes a program that runs the engine's Python with so much memory and no more."""
+
     def make(place):
         path = place / "python"
-        path.write_text(f"#!/bin/sh\nulimit -v {kilobytes}\nexec {sys.executable} \"$@\"\n")
+        path.write_text(f'#!/bin/sh\nulimit -v {kilobytes}\nexec {sys.executable} "$@"\n')
         path.chmod(0o755)
         return path
+
     return make
 
 
@@ -178,11 +195,24 @@ def hello(case: Case):
 
 
 ROWS = [
-    *(Fault("installer", broken, make, install, code=1, says=says, leaves=("engine", "engine/thunder-installing")) for broken, make, says in _INSTALLATIONS),
+    *(
+        Fault("installer", broken, make, install, code=1, says=says, leaves=("engine", "engine/thunder-installing"))
+        for broken, make, says in _INSTALLATIONS
+    ),
     *(Fault("environment", broken, make, start) for broken, make in _ENVIRONMENTS),
-    *(Fault("environment", broken, lambda place: place, temporary(change), "NoSpace", "temporary folder", leaves=("tmp",))
-      for broken, change in _TEMPORARY),
-    *(Fault("memory", f"the engine's process may have {megabytes} MB", limited(1024 * megabytes), hello,
-            "OutOfMemory", "memory.*: close other programs")
-      for megabytes in (20, 150, 600, 1200)),
+    *(
+        Fault("environment", broken, lambda place: place, temporary(change), "NoSpace", "temporary folder", leaves=("tmp",))
+        for broken, change in _TEMPORARY
+    ),
+    *(
+        Fault(
+            "memory",
+            f"the engine's process may have {megabytes} MB",
+            limited(1024 * megabytes),
+            hello,
+            "OutOfMemory",
+            "memory.*: close other programs",
+        )
+        for megabytes in (20, 150, 600, 1200)
+    ),
 ]

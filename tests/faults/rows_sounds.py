@@ -50,10 +50,12 @@ def flipped(data: bytes, every: int = 37, start: int = 60) -> bytes:
 
 def file(content, name: str = "voice.wav"):
     """Makes a file of bytes, or of what a function returns; its path."""
+
     def make(folder):
         path = folder / name
         path.write_bytes(content() if callable(content) else content)
         return path
+
     return make
 
 
@@ -114,11 +116,13 @@ def _odd_name(name: bytes):
         with open(path, "wb") as file:
             file.write(wav(pcm(voice())))
         return os.fsdecode(path)
+
     return make
 
 
 def _hour(rate: int, minutes: float):
     """A quiet file of so many minutes, most of which is a hole on the disk."""
+
     def make(folder):
         path, size = folder / "long.wav", int(60 * minutes * rate)
         with open(path, "wb") as file:
@@ -126,6 +130,7 @@ def _hour(rate: int, minutes: float):
             file.write((128 + 100 * voice(1.0)).astype(np.uint8).tobytes())
             file.truncate(44 + size)
         return path
+
     return make
 
 
@@ -199,8 +204,11 @@ _FILES = [
     ("a header that claims samples of 7 bits", file(wav(pcm(voice()), bits=7)), "", ""),
     ("a format nobody knows", file(wav(pcm(voice()), tag=0xBEEF)), "BadSound", _NO_SOUND),
     ("a format chunk of 4 GB", file(b"RIFF\xff\xff\xff\xffWAVEfmt \xff\xff\xff\xff" + pcm(voice())), "BadSound", "."),
-    ("20000 empty chunks before the sound", file(wav(pcm(voice()), before=b"junk\0\0\0\0" * 20000)),
-     *(("", "") if shutil.which("ffmpeg") else ("BadSound", _NO_SOUND))),  # libsndfile gives up after some hundreds of chunks
+    (
+        "20000 empty chunks before the sound",
+        file(wav(pcm(voice()), before=b"junk\0\0\0\0" * 20000)),
+        *(("", "") if shutil.which("ffmpeg") else ("BadSound", _NO_SOUND)),
+    ),  # libsndfile gives up after some hundreds of chunks
     ("a size that is too large", file(wav(pcm(voice()), claimed=2**32 - 1, riff=2**32 - 1)), "", ""),
     ("a size of 0, as streams have it", file(wav(pcm(voice()), riff=0)), "", ""),
     ("cut in the middle of a sample", file(wav(pcm(voice()))[:-2501]), "", ""),
@@ -210,8 +218,12 @@ _FILES = [
     ("an OGG with bits turned over", file(lambda: flipped(encoded("OGG")), "voice.ogg"), "BadSound", "."),
     ("an OGG cut in its header", file(lambda: encoded("OGG")[:100], "voice.ogg"), "BadSound", "."),
     ("an MP3 cut in half", file(lambda: encoded("MP3")[:3000], "voice.mp3"), "", ""),
-    ("an AIFF whose header claims 2³² frames",
-     file(lambda: encoded("AIFF").replace(struct.pack(">I", RATE), b"\xff" * 4, 1), "voice.aiff"), "", ""),
+    (
+        "an AIFF whose header claims 2³² frames",
+        file(lambda: encoded("AIFF").replace(struct.pack(">I", RATE), b"\xff" * 4, 1), "voice.aiff"),
+        "",
+        "",
+    ),
     ("silence of zeros", file(wav(pcm(np.zeros(RATE)))), "NoVoice", "silent"),
     ("silence with an offset", file(wav(pcm(np.full(RATE, 0.4)))), "NoVoice", "silent"),
     ("numbers too small for any ear", file(wav(np.full(RATE, 1e-40, "<f4").tobytes(), tag=3, bits=32)), "NoVoice", "silent"),
@@ -243,4 +255,6 @@ def _long_flac(folder):
 
 
 ROWS.append(Fault("sounds", "61 minutes", _hour(4000, 61), read, "BadSound", "longer than 60 minutes", slow=True))
-ROWS.append(Fault("sounds", "fifteen minutes at 192 kHz in a fifth of a megabyte", _long_flac, read, check=is_sound, megabytes=300, slow=True))
+ROWS.append(
+    Fault("sounds", "fifteen minutes at 192 kHz in a fifth of a megabyte", _long_flac, read, check=is_sound, megabytes=300, slow=True)
+)

@@ -22,9 +22,11 @@ WAIT = 60  # seconds that an answer may take; far more than any of these needs
 
 def request(verb: str, **args):
     """Sends a request; a value that is a function gets the case's folder first."""
+
     def act(case: Case):
         filled = {name: value(case.folder) if callable(value) else value for name, value in args.items()}
         return case.session.client.request(verb, **filled).wait(timeout=WAIT)
+
     return act
 
 
@@ -34,9 +36,11 @@ def nothing(folder):
 
 def array(values, name="array.npy", dtype=np.float32):
     """The path of an array that is written into the case's folder."""
+
     def make(folder):
         np.save(folder / name, np.asarray(values, dtype), allow_pickle=dtype is object)
         return str(folder / name)
+
     return make
 
 
@@ -44,6 +48,7 @@ def content(data, name="array.npy"):
     def make(folder):
         (folder / name).write_bytes(data)
         return str(folder / name)
+
     return make
 
 
@@ -99,46 +104,116 @@ _REQUESTS = [
     ("generate", "a negative pull", {"sound": S, "speech_guidance": -1, **_INSIDE}, "BadRequest", "“speech_guidance”"),
     ("generate", "a folder that is gone", {"sound": S, "folder": place("gone")}, "BadRequest", "is not there"),
     ("generate", "a file in place of the folder", {"sound": S, "folder": array([1.0], "file.npy")}, "BadRequest", "is not there"),
-    ("generate", "a kept motion without a mask", {"sound": S, "keep_motion": array(np.zeros((9, 53))), **_INSIDE}, "BadRequest", "keep_mask"),
-    ("generate", "a mask of another shape",
-     {"sound": S, "keep_motion": array(np.zeros((9, 53))), "keep_mask": array(np.zeros((8, 53)), "m.npy"), **_INSIDE}, "BadRequest", "shapes"),
-    ("generate", "a kept motion of another length",
-     {"sound": S, "takes": 1, "keep_motion": array(np.zeros((9, 53))), "keep_mask": array(np.ones((9, 53)), "m.npy"), **_INSIDE},
-     "BadRequest", "has 9 frames"),
-    ("generate", "a kept motion that is not a number",
-     {"sound": S, "keep_motion": array(np.full((9, 53), np.nan)), "keep_mask": array(np.ones((9, 53)), "m.npy"), **_INSIDE},
-     "BadRequest", "not numbers"),
+    (
+        "generate",
+        "a kept motion without a mask",
+        {"sound": S, "keep_motion": array(np.zeros((9, 53))), **_INSIDE},
+        "BadRequest",
+        "keep_mask",
+    ),
+    (
+        "generate",
+        "a mask of another shape",
+        {"sound": S, "keep_motion": array(np.zeros((9, 53))), "keep_mask": array(np.zeros((8, 53)), "m.npy"), **_INSIDE},
+        "BadRequest",
+        "shapes",
+    ),
+    (
+        "generate",
+        "a kept motion of another length",
+        {"sound": S, "takes": 1, "keep_motion": array(np.zeros((9, 53))), "keep_mask": array(np.ones((9, 53)), "m.npy"), **_INSIDE},
+        "BadRequest",
+        "has 9 frames",
+    ),
+    (
+        "generate",
+        "a kept motion that is not a number",
+        {"sound": S, "keep_motion": array(np.full((9, 53), np.nan)), "keep_mask": array(np.ones((9, 53)), "m.npy"), **_INSIDE},
+        "BadRequest",
+        "not numbers",
+    ),
     ("score", "no motion", {"sound": S, **_INSIDE}, "BadRequest", "“expression”"),
-    ("score", "a motion that is gone", {"sound": S, "expression": place("none.npy"), "jaw": place("none.npy"), **_INSIDE}, "BadRequest",
-     "cannot be read"),
+    (
+        "score",
+        "a motion that is gone",
+        {"sound": S, "expression": place("none.npy"), "jaw": place("none.npy"), **_INSIDE},
+        "BadRequest",
+        "cannot be read",
+    ),
     ("score", "an array of no bytes", {"sound": S, **_STILL, "jaw": content(b""), **_INSIDE}, "BadRequest", "cannot be read"),
     ("score", "an array that is text", {"sound": S, **_STILL, "jaw": content(b"text"), **_INSIDE}, "BadRequest", "cannot be read"),
-    ("score", "an array cut in half", {"sound": S, **_STILL, "jaw": content(_header((25, 3))[:90]), **_INSIDE}, "BadRequest", "cannot be read"),
-    ("score", "an array that claims 40 GB", {"sound": S, **_STILL, "jaw": content(_header((10**10, 1))), **_INSIDE}, "BadRequest|OutOfMemory", "."),
+    (
+        "score",
+        "an array cut in half",
+        {"sound": S, **_STILL, "jaw": content(_header((25, 3))[:90]), **_INSIDE},
+        "BadRequest",
+        "cannot be read",
+    ),
+    (
+        "score",
+        "an array that claims 40 GB",
+        {"sound": S, **_STILL, "jaw": content(_header((10**10, 1))), **_INSIDE},
+        "BadRequest|OutOfMemory",
+        ".",
+    ),
     ("score", "an array of objects with a call", {"sound": S, **_STILL, "jaw": _hostile, **_INSIDE}, "BadRequest", "cannot be read"),
-    ("score", "no frames", {"sound": S, "expression": array(np.zeros((0, 44)), "e.npy"), "jaw": array(np.zeros((0, 3))), **_INSIDE},
-     "BadRequest", "at least one frame"),
+    (
+        "score",
+        "no frames",
+        {"sound": S, "expression": array(np.zeros((0, 44)), "e.npy"), "jaw": array(np.zeros((0, 3))), **_INSIDE},
+        "BadRequest",
+        "at least one frame",
+    ),
     ("score", "jaws of four numbers", {"sound": S, **_STILL, "jaw": array(np.zeros((25, 4))), **_INSIDE}, "BadRequest", "shapes"),
     ("score", "fewer jaws than mouths", {"sound": S, **_STILL, "jaw": array(np.zeros((24, 3))), **_INSIDE}, "BadRequest", "shapes"),
-    ("score", "channels of another head", {"sound": S, **_STILL, "expression": array(np.zeros((25, 52))), **_INSIDE}, "BadRequest", "44 channels"),
-    ("score", "a jaw that is not a number", {"sound": S, **_STILL, "jaw": array(np.full((25, 3), np.nan)), **_INSIDE}, "BadRequest",
-     "not numbers"),
-    ("score", "an infinite expression", {"sound": S, **_STILL, "expression": array(np.full((25, 44), np.inf)), **_INSIDE}, "BadRequest",
-     "not numbers"),
+    (
+        "score",
+        "channels of another head",
+        {"sound": S, **_STILL, "expression": array(np.zeros((25, 52))), **_INSIDE},
+        "BadRequest",
+        "44 channels",
+    ),
+    (
+        "score",
+        "a jaw that is not a number",
+        {"sound": S, **_STILL, "jaw": array(np.full((25, 3), np.nan)), **_INSIDE},
+        "BadRequest",
+        "not numbers",
+    ),
+    (
+        "score",
+        "an infinite expression",
+        {"sound": S, **_STILL, "expression": array(np.full((25, 44), np.inf)), **_INSIDE},
+        "BadRequest",
+        "not numbers",
+    ),
     ("closures", "no text", {"sound": S}, "BadRequest", "No transcript"),
     ("closures", "a text that is a number", {"sound": S, "text": 5}, "BadRequest", "No transcript"),
     ("listen", "nowhere to write to", {**_STILL}, "BadRequest", "“out”"),
-    ("listen", "a folder to write to that is gone", {**_STILL, "voice": None, "out": place("gone/says.wav")}, "ThunderError|BadRequest|NoSpace", "."),
+    (
+        "listen",
+        "a folder to write to that is gone",
+        {**_STILL, "voice": None, "out": place("gone/says.wav")},
+        "ThunderError|BadRequest|NoSpace",
+        ".",
+    ),
     ("listen", "a folder in place of the file to write", {**_STILL, "voice": None, "out": place()}, "ThunderError|BadRequest|NoSpace", "."),
     ("listen", "a voice that is gone", {**_STILL, "voice": "/none.wav", "out": place("says.wav")}, "BadSound", "no sound file"),
 ]
 
 _ASKED = [
     ("generate", "one frame of sound more than none", {"takes": 1, "steps": 1, "sound": lambda folder: _short(folder), **_INSIDE}),
-    ("score", "a motion longer than its sound",
-     {"sound": S, "expression": array(np.zeros((900, 44)), "e.npy"), "jaw": array(np.zeros((900, 3)), "j.npy"), **_INSIDE}),
+    (
+        "score",
+        "a motion longer than its sound",
+        {"sound": S, "expression": array(np.zeros((900, 44)), "e.npy"), "jaw": array(np.zeros((900, 3)), "j.npy"), **_INSIDE},
+    ),
     ("score", "an expression of 10⁶", {"sound": S, **_STILL, "expression": array(np.full((25, 44), 1e6), "e.npy"), **_INSIDE}),
-    ("listen", "a jaw that turns a hundred times", {**_STILL, "jaw": array(np.full((25, 3), 628.0), "j.npy"), "voice": None, "out": place("says.wav")}),
+    (
+        "listen",
+        "a jaw that turns a hundred times",
+        {**_STILL, "jaw": array(np.full((25, 3), 628.0), "j.npy"), "voice": None, "out": place("says.wav")},
+    ),
     ("closures", "a text of 1000 words for a short sound", {"sound": S, "text": "mamba " * 1000}),
     ("closures", "a text of nothing", {"sound": S, "text": ""}),
     ("closures", "a text of signs", {"sound": S, "text": "\0 \ud83d\ude00 <?php ?> \u202e"}),
@@ -167,8 +242,10 @@ def answered(case: Case, result) -> str | None:
 
 def say(line: bytes):
     """Sends a raw line; the answers to it, after which the worker must still answer."""
+
     def act(case: Case):
         return case.session.line.say(line)
+
     return act
 
 
@@ -182,13 +259,22 @@ def silent(case: Case, answers) -> str | None:
 
 
 _LINES = [
-    ("no JSON", b"{not json", refused), ("a list", b"[1, 2]", refused), ("a number", b"5", refused), ("null", b"null", refused),
-    ("an object without a verb", b'{"id": 1}', refused), ("an id of text", b'{"id": "1", "verb": "release"}', refused),
-    ("an id of half", b'{"id": 0.5, "verb": "release"}', refused), ("args that are a list", b'{"id": 1, "verb": "x", "args": [1]}', refused),
-    ("a verb that is a number", b'{"id": 1, "verb": 5}', refused), ("bytes that are not UTF-8", b"\xff\xfe{}", refused),
-    ("a line of a megabyte", b'"' + b"x" * 2**20 + b'"', refused), ("100000 brackets", b"[" * 100_000, refused),
+    ("no JSON", b"{not json", refused),
+    ("a list", b"[1, 2]", refused),
+    ("a number", b"5", refused),
+    ("null", b"null", refused),
+    ("an object without a verb", b'{"id": 1}', refused),
+    ("an id of text", b'{"id": "1", "verb": "release"}', refused),
+    ("an id of half", b'{"id": 0.5, "verb": "release"}', refused),
+    ("args that are a list", b'{"id": 1, "verb": "x", "args": [1]}', refused),
+    ("a verb that is a number", b'{"id": 1, "verb": 5}', refused),
+    ("bytes that are not UTF-8", b"\xff\xfe{}", refused),
+    ("a line of a megabyte", b'"' + b"x" * 2**20 + b'"', refused),
+    ("100000 brackets", b"[" * 100_000, refused),
     ("a number of 5000 digits", b'{"id": ' + b"9" * 5000 + b', "verb": "release"}', refused),
-    ("zero bytes", b"\0" * 64, refused), ("an empty line", b"", silent), ("blanks", b"   \t ", silent),
+    ("zero bytes", b"\0" * 64, refused),
+    ("an empty line", b"", silent),
+    ("blanks", b"   \t ", silent),
 ]
 
 
@@ -197,11 +283,13 @@ _LINES = [
 
 def program(text: str):
     """Makes an executable that stands in for the engine's Python; its path."""
+
     def make(folder):
         path = folder / "python"
         path.write_text(text.replace("PYTHON", sys.executable))
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
         return path
+
     return make
 
 
@@ -256,24 +344,50 @@ _SURVIVED = [
 
 _ANSWERS = [
     ("an answer without a result", talks(_READY, '{"id": 1, "event": "done"}'), "WorkerDied|BadRequest|NoEngine|ThunderError", "."),
-    ("an error of a kind nobody knows", talks(_READY, '{"id": 1, "event": "error", "kind": "Strange", "message": "It broke: ask again"}'),
-     "ThunderError", "It broke"),
+    (
+        "an error of a kind nobody knows",
+        talks(_READY, '{"id": 1, "event": "error", "kind": "Strange", "message": "It broke: ask again"}'),
+        "ThunderError",
+        "It broke",
+    ),
     ("an error without a message", talks(_READY, '{"id": 1, "event": "error"}'), "WorkerDied|BadRequest|NoEngine|ThunderError", "."),
     ("an engine of another protocol", talks('{"id": null, "event": "ready", "protocol": 99}'), "NoEngine|BadRequest", "version|protocol"),
-    ("an engine that stops in the middle of a line", talks(_READY, then="sys.stdout.write('{\"id\": 1, \"ev'); sys.stdout.flush()"),
-     "WorkerDied", "."),
-    ("an engine that closes its answers and stays", talks(_READY, then="sys.stdout.close(); import os; os.close(1); time.sleep(600)"),
-     "WorkerDied", "."),
-    ("an engine that OpenBLAS ends for lack of memory",
-     _ends("OpenBLAS error: Memory allocation still failed after 10 retries, giving up."),
-     "OutOfMemory", "memory ran out: close other programs"),
-    ("an engine that crashes for lack of memory and writes its stack",
-     _ends("terminate called after throwing an instance of 'std::bad_alloc'", "Fatal Python error: Aborted", 'File "worker.py", line 1'),
-     "OutOfMemory", "memory ran out: close other programs"),
-    ("an engine whose threads cannot start", _ends("libgomp: Thread creation failed: Resource temporarily unavailable"),
-     "OutOfMemory", "memory ran out: close other programs"),
-    ("an engine that the system kills", talks(_READY, then="import os; os.kill(os.getpid(), 9)"),
-     "WorkerDied", r"killed \(signal 9\).*memory runs out: close other programs"),
+    (
+        "an engine that stops in the middle of a line",
+        talks(_READY, then='sys.stdout.write(\'{"id": 1, "ev\'); sys.stdout.flush()'),
+        "WorkerDied",
+        ".",
+    ),
+    (
+        "an engine that closes its answers and stays",
+        talks(_READY, then="sys.stdout.close(); import os; os.close(1); time.sleep(600)"),
+        "WorkerDied",
+        ".",
+    ),
+    (
+        "an engine that OpenBLAS ends for lack of memory",
+        _ends("OpenBLAS error: Memory allocation still failed after 10 retries, giving up."),
+        "OutOfMemory",
+        "memory ran out: close other programs",
+    ),
+    (
+        "an engine that crashes for lack of memory and writes its stack",
+        _ends("terminate called after throwing an instance of 'std::bad_alloc'", "Fatal Python error: Aborted", 'File "worker.py", line 1'),
+        "OutOfMemory",
+        "memory ran out: close other programs",
+    ),
+    (
+        "an engine whose threads cannot start",
+        _ends("libgomp: Thread creation failed: Resource temporarily unavailable"),
+        "OutOfMemory",
+        "memory ran out: close other programs",
+    ),
+    (
+        "an engine that the system kills",
+        talks(_READY, then="import os; os.kill(os.getpid(), 9)"),
+        "WorkerDied",
+        r"killed \(signal 9\).*memory runs out: close other programs",
+    ),
 ]
 
 
@@ -292,9 +406,14 @@ def _bytes(folder):
 
 
 ROWS = [
-    *(Fault("requests", f"{verb or 'nothing'}: {broken}", nothing, request(verb, **args), kind, says, leaves=_WRITES)
-      for verb, broken, args, kind, says in _REQUESTS),
-    *(Fault("requests", f"{verb}: {broken}", nothing, request(verb, **args), check=answered, leaves=_WRITES) for verb, broken, args in _ASKED),
+    *(
+        Fault("requests", f"{verb or 'nothing'}: {broken}", nothing, request(verb, **args), kind, says, leaves=_WRITES)
+        for verb, broken, args, kind, says in _REQUESTS
+    ),
+    *(
+        Fault("requests", f"{verb}: {broken}", nothing, request(verb, **args), check=answered, leaves=_WRITES)
+        for verb, broken, args in _ASKED
+    ),
     *(Fault("lines to the worker", broken, nothing, say(line), check=check) for broken, line, check in _LINES),
     *(Fault("engines that are none", broken, make, ask, kind, says) for broken, make, kind, says in _PROGRAMS + _ANSWERS),
     *(Fault("engines that are none", broken, make, ask) for broken, make in _SURVIVED),

@@ -87,7 +87,9 @@ def test_several_files_are_replaced_together_or_not_at_all(tmp_path, earlier):
                 pass
         failed += calls.failed is not None
         after = what_is_there(folder)
-        assert after in (before, what_is_there(new) | {name: data for name, data in before.items() if name not in what_is_there(new)}), calls.failed
+        assert after in (before, what_is_there(new) | {name: data for name, data in before.items() if name not in what_is_there(new)}), (
+            calls.failed
+        )
         assert not [name for name in after if files.is_part(name)], calls.failed
         write(folder, "new", 3)  # the next run works
     assert failed > 20
@@ -98,8 +100,11 @@ def test_several_files_are_replaced_together_or_not_at_all(tmp_path, earlier):
 
 def wheel(folder, name):
     path, info = folder / f"{name}-1.0-py3-none-any.whl", f"{name}-1.0.dist-info"
-    parts = {f"{name}/__init__.py": b"", f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
-             f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
+    parts = {
+        f"{name}/__init__.py": b"",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
+        f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
     with zipfile.ZipFile(path, "w") as archive:
         for part, data in parts.items():
             archive.writestr(part, data)
@@ -111,21 +116,40 @@ def wheel(folder, name):
 def packages(tmp_path_factory):
     """(folder of wheels, lock) of two small packages in place of the engine's."""
     folder = tmp_path_factory.mktemp("wheels")
-    lines = [f"{path.name.split('-')[0]}==1.0 \\\n    --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
-             for path in (wheel(folder, "alpha"), wheel(folder, "beta"))]
+    lines = [
+        f"{path.name.split('-')[0]}==1.0 \\\n    --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+        for path in (wheel(folder, "alpha"), wheel(folder, "beta"))
+    ]
     (folder / "engine.txt").write_text("".join(lines))
     return folder, folder / "engine.txt"
 
 
 def install(folder, packages, k=0, **more):
     """The installer in a process of its own, in which the k-th call fails: (exit code, its last event, calls, stderr)."""
-    command = [sys.executable, str(ROOT / "tests" / "faults" / "failing_calls.py"), str(k), str(folder), installer.__file__,
-               "--folder", str(folder), "--lock", str(packages[1]), "--wheels", str(packages[0])]
+    command = [
+        sys.executable,
+        str(ROOT / "tests" / "faults" / "failing_calls.py"),
+        str(k),
+        str(folder),
+        installer.__file__,
+        "--folder",
+        str(folder),
+        "--lock",
+        str(packages[1]),
+        "--wheels",
+        str(packages[0]),
+    ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
     stdin, held = os.pipe()  # the installer ends when its stdin does
     try:
-        done = subprocess.run(command, capture_output=True, text=True, stdin=stdin, timeout=300,
-                              env=environment | {"PIP_CONFIG_FILE": os.devnull, "THUNDER_INSTALL_SCALE": "1e-4"})
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            stdin=stdin,
+            timeout=300,
+            env=environment | {"PIP_CONFIG_FILE": os.devnull, "THUNDER_INSTALL_SCALE": "1e-4"},
+        )
     finally:
         os.close(stdin)
         os.close(held)

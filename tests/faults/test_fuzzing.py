@@ -41,7 +41,9 @@ from thunder_core.types import LipSyncScore, Motion, Speech, Take
 MEGABYTE = 2**20
 SECONDS = 10  # of processor time that one input may cost
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 0))  # inputs for each parser, set by fuzz.py; 0: the ordinary run
-ordinary = settings(derandomize=not EXAMPLES, database=None, deadline=None, max_examples=EXAMPLES or 40, suppress_health_check=list(HealthCheck))
+ordinary = settings(
+    derandomize=not EXAMPLES, database=None, deadline=None, max_examples=EXAMPLES or 40, suppress_health_check=list(HealthCheck)
+)
 
 
 @contextlib.contextmanager
@@ -89,12 +91,12 @@ def damaged(draw, content: bytes, places=(), words=(), most=6):
         elif what == "flip" and at < len(data):
             data[at] ^= 1 << draw(st.integers(0, 7))
         elif what == "remove":
-            del data[at:at + draw(st.integers(1, 40))]
+            del data[at : at + draw(st.integers(1, 40))]
         elif what == "repeat":
-            data[at:at] = data[at:at + draw(st.integers(1, 200))]
+            data[at:at] = data[at : at + draw(st.integers(1, 200))]
         else:
             piece = draw(pieces)
-            data[at:at + (len(piece) if what == "overwrite" else 0)] = piece
+            data[at : at + (len(piece) if what == "overwrite" else 0)] = piece
     return bytes(data)
 
 
@@ -146,7 +148,7 @@ def small_flame() -> dict:
     """A FLAME model of eight vertices."""
     joints = [[0, -0.17, -0.03], [0, -0.1, -0.03], [0, -0.02, 0], [0.032, 0, 0.06], [-0.032, 0, 0.06]]
     return {
-        "f": np.array([[0, 1, 2], [3, 4, 5], [5, 6, 7]], np.uint32), "v_template": np.array([*joints, [0, 0, 0.1], [0, 0.1, 0], [0.1, 0, 0]]),
+        "f": np.array([[0, 1, 2], [3, 4, 5], [5, 6, 7]], np.uint32), "v_template": np.array([*joints, [0, 0, 0.1], [0, 0.1, 0], [0.1, 0, 0]]),  # noqa: E501
         "J_regressor": np.eye(5, 8), "weights": np.full((8, 5), 0.2), "bs_type": "lrotmin",
         "kintree_table": np.array([[2**32 - 1, 0, 1, 1, 1], [0, 1, 2, 3, 4]], np.uint32),
         "posedirs": np.zeros((8, 3, 36)), "shapedirs": np.zeros((8, 3, 302)),
@@ -169,9 +171,9 @@ def pickled(data, protocol):
 
 PICKLES = [pickled(small_flame(), protocol) for protocol in (2, 4)]
 PICKLE_WORDS = (
-    b"cnumpy\nndarray\n", b"cnumpy\ndtype\n", b"ccopy_reg\n_reconstructor\n", b"c_codecs\nencode\n", b"c__builtin__\nset\n", b"cscipy.sparse\ncsc_matrix\n",
-    b"cchumpy\nCh\n", b"cnumpy.core.multiarray\n_reconstruct\n", b"cnumpy.core.multiarray\nscalar\n", b"c__builtin__\nbytes\n", b"(", b")", b"]", b"}",
-    b"N", b"0", b"1", b"2", b"t", b"\x85", b"\x86", b"\x87", b"R", b"b", b"s", b"u", b"a", b"e", b"q\0", b"h\0", b"\x8f", b"\x90", b"\x91", b"\x81",
+    b"cnumpy\nndarray\n", b"cnumpy\ndtype\n", b"ccopy_reg\n_reconstructor\n", b"c_codecs\nencode\n", b"c__builtin__\nset\n", b"cscipy.sparse\ncsc_matrix\n",  # noqa: E501
+    b"cchumpy\nCh\n", b"cnumpy.core.multiarray\n_reconstruct\n", b"cnumpy.core.multiarray\nscalar\n", b"c__builtin__\nbytes\n", b"(", b")", b"]", b"}",  # noqa: E501
+    b"N", b"0", b"1", b"2", b"t", b"\x85", b"\x86", b"\x87", b"R", b"b", b"s", b"u", b"a", b"e", b"q\0", b"h\0", b"\x8f", b"\x90", b"\x91", b"\x81",  # noqa: E501
     b"\x92", b"d", b"l", b"o", b".", b"\x94", b"K\x02", b"U\x01b", b"U\x02f8", b"X\1\0\0\0x", b"\x8a\x01\x7f", b"\x96" + b"\xff" * 8,
     b"\x8e" + b"\xff" * 7 + b"\0", b"\x95\x10" + b"\0" * 7, b"I01\n", b"F1e9\n",
 )  # fmt: skip
@@ -199,10 +201,12 @@ def _npz() -> bytes:
 
 
 NPZ = _npz()
-NPZ_PLACES = sorted(at for mark in (b"PK\1\2", b"PK\3\4", b"PK\5\6", b"\x93NUMPY", b"'shape'") for at in range(len(NPZ)) if NPZ.startswith(mark, at))
+NPZ_PLACES = sorted(
+    at for mark in (b"PK\1\2", b"PK\3\4", b"PK\5\6", b"\x93NUMPY", b"'shape'") for at in range(len(NPZ)) if NPZ.startswith(mark, at)
+)
 HEADERS = st.builds(
     lambda descr, order, shape: f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}",
-    st.sampled_from(("'<f8'", "'<f4'", "'|O'", "'<U9'", "'<U100000000'", "'|S0'", "'|V8'", "[('a', '<f8')]", "'f8,f8'", "'<M8[s]'", "1", "'<c16'")),
+    st.sampled_from(("'<f8'", "'<f4'", "'|O'", "'<U9'", "'<U100000000'", "'|S0'", "'|V8'", "[('a', '<f8')]", "'f8,f8'", "'<M8[s]'", "1", "'<c16'")),  # noqa: E501
     st.sampled_from(("False", "True", "1", "None")),
     st.one_of(st.tuples(st.sampled_from(TELLING), st.integers(-1, 9)).map(str),
               st.sampled_from(("()", "(8, 3)", "[8, 3]", "8", "(True, 3)", "(1,) * 9", "(1,1,1,1,1,1,1,1,1)", "(" * 90 + ")" * 90))),
@@ -251,7 +255,7 @@ KINDS_OF_ARRAY = ("f8", "f4", "f2", "i4", "u4", "u8", "i8", "?", "U2", "S2", "c8
 @ordinary
 @given(name=st.sampled_from(sorted(small_flame())), value=st.one_of(
     st.builds(_array, st.lists(st.integers(0, 8), max_size=4).map(tuple), st.sampled_from(KINDS_OF_ARRAY), st.integers(0, 9)),
-    st.builds(_with_one, st.sampled_from(sorted(small_flame())), st.sampled_from((np.nan, np.inf, 1e300, -1, 0.5, 2.0**31, 2.0**32, 2.0**64))),
+    st.builds(_with_one, st.sampled_from(sorted(small_flame())), st.sampled_from((np.nan, np.inf, 1e300, -1, 0.5, 2.0**31, 2.0**32, 2.0**64))),  # noqa: E501
 ))  # fmt: skip
 @example(name="v_template", value=np.zeros((8, 2)))
 @example(name="f", value=np.array([[0, 1, 2**32]]))  # was vertex 0
@@ -262,15 +266,15 @@ def test_arrays_of_a_flame_file(folder, name, value):
         check_head(load_head(path))
 
 
-OBJ = b"mtllib x.mtl\nv 0.0 0.0 0.0\nv 1.5 0.0 0.0\nv 1.0 1.0 -2.25\nv 0.0 1.0 0.5\nvt 0 0\nusemtl Skin\nf 1/1 2/1 3/1\nusemtl Teeth\nf -1 -2 -4 2\n"
+OBJ = b"mtllib x.mtl\nv 0.0 0.0 0.0\nv 1.5 0.0 0.0\nv 1.0 1.0 -2.25\nv 0.0 1.0 0.5\nvt 0 0\nusemtl Skin\nf 1/1 2/1 3/1\nusemtl Teeth\nf -1 -2 -4 2\n"  # noqa: E501
 OBJ_WORDS = (
-    b"f \n", b"f", b"\nusemtl \n", b"\nusemtl\n", b"v ", b"\nv 1 2 3\n", b"nan", b"inf", b"1e999", b"-", b".", b"\r\n", b"\r", b"\0", b"/", b"//", b"1_0",
+    b"f \n", b"f", b"\nusemtl \n", b"\nusemtl\n", b"v ", b"\nv 1 2 3\n", b"nan", b"inf", b"1e999", b"-", b".", b"\r\n", b"\r", b"\0", b"/", b"//", b"1_0",  # noqa: E501
     b"1234567890123456789012345.0", b"0x1", b"+1", b"\xc2\xb2", b"\n# \n", b" " * 40, b"\nvn 0 0 1\n", b"999999999999999999999999",
 )  # fmt: skip
 
 
 @ordinary
-@given(content=damaged(OBJ, [at for at in range(len(OBJ)) if OBJ[at:at + 1] == b"\n"], OBJ_WORDS))
+@given(content=damaged(OBJ, [at for at in range(len(OBJ)) if OBJ[at : at + 1] == b"\n"], OBJ_WORDS))
 @example(content=OBJ + b"f \n")
 @example(content=OBJ + b"usemtl \n")
 @example(content=b"v 1000000000000000000000001.5 -0.25 0.5\n" + OBJ[13:])
@@ -288,14 +292,14 @@ def test_obj_files(folder, content):
 
 # ---- JSON
 
-PLAN = Mapping("Hero", (Rule("jawOpen", Target("KEY", "jawOpen"), 0.5), Rule("tongueOut", Target("BONE", "", "Rig", "lip", "location", 2), -0.1)),
+PLAN = Mapping("Hero", (Rule("jawOpen", Target("KEY", "jawOpen"), 0.5), Rule("tongueOut", Target("BONE", "", "Rig", "lip", "location", 2), -0.1)),  # noqa: E501
                (JointRule("neck", "Head", "Rig", 0.5),), "arkit", ("Face",), "-Y", "Z")  # fmt: skip
 JSON_WORDS = (b"{", b"[", b'"', b"NaN", b"1e999", b"\\ud800", b"9" * 400, b"-", b"null", b"true", b",")
 
 
 @ordinary
 @given(text=st.one_of(
-    changed(json.loads(PLAN.to_json())).map(json.dumps), damaged(PLAN.to_json().encode(), (), JSON_WORDS).map(lambda raw: raw.decode("utf-8", "replace")),
+    changed(json.loads(PLAN.to_json())).map(json.dumps), damaged(PLAN.to_json().encode(), (), JSON_WORDS).map(lambda raw: raw.decode("utf-8", "replace")),  # noqa: E501
 ))  # fmt: skip
 @example(text=PLAN.to_json().replace("0.5", "1" + "0" * 400))
 def test_mappings_and_presets(text):
@@ -317,7 +321,9 @@ def units_files(draw):
     if what == "file":
         return draw(damaged(tensors, (0, 8, 20, 40, 60), (b'"F32"', b'"I64"', b'"BF16"', b"[4,3]", b"[0,48]", b"}", b"\0\0\xc0\x7f"))), card
     if what == "card":
-        return tensors, draw(st.one_of(changed(UNITS_CARD).map(json.dumps), damaged(card.encode(), (), JSON_WORDS).map(lambda raw: raw.decode("latin1"))))
+        return tensors, draw(
+            st.one_of(changed(UNITS_CARD).map(json.dumps), damaged(card.encode(), (), JSON_WORDS).map(lambda raw: raw.decode("latin1")))
+        )
     kind = draw(st.sampled_from((torch.float16, torch.bfloat16, torch.float64, torch.int8, torch.int64, torch.bool, torch.uint8)))
     name, shape = draw(st.sampled_from(("centroids", "other", ""))), draw(st.lists(st.integers(0, 5), max_size=3))
     return save({name: torch.zeros(shape, dtype=kind)}), card
@@ -403,7 +409,9 @@ def requests(draw):
     verb, args = draw(st.sampled_from(REQUESTS))
     args = dict(args)
     for name in draw(st.lists(st.sampled_from(sorted(args)), max_size=2, unique=True)) if args else ():
-        args[name] = draw(ODD if name in ("out", "text", "takes", "seed", "steps") else st.one_of(ODD, st.sampled_from(NAMES), st.sampled_from(NAMES)))
+        args[name] = draw(
+            ODD if name in ("out", "text", "takes", "seed", "steps") else st.one_of(ODD, st.sampled_from(NAMES), st.sampled_from(NAMES))
+        )
     request = {"id": 5, "verb": verb, "args": args}
     return draw(st.one_of(st.just(request), st.just(request), changed(request, 1)))
 
@@ -499,7 +507,7 @@ class Ended:
 @given(lines=st.lists(st.one_of(
     st.sampled_from(EVENTS).flatmap(lambda event: changed(event, 2)).map(lambda event: json.dumps(event).encode() + b"\n"),
     st.sampled_from(EVENTS).map(lambda event: json.dumps(event).encode() + b"\n"),
-    st.sampled_from(EVENTS).flatmap(lambda event: damaged(json.dumps(event).encode(), most=2)).map(lambda raw: raw.replace(b"\n", b"") + b"\n"),
+    st.sampled_from(EVENTS).flatmap(lambda event: damaged(json.dumps(event).encode(), most=2)).map(lambda raw: raw.replace(b"\n", b"") + b"\n"),  # noqa: E501
 ), max_size=5))  # fmt: skip
 @example(lines=[b"[]\n"])
 @example(lines=[b'{"event": "ready", "protocol": 1}\n', b'{"id": 1, "event": "done"}\n'])
@@ -523,13 +531,22 @@ def test_answers_of_the_engine(folder, lines, monkeypatch):
 def wav(rate=16000, channels=1, bits=16, kind=1, seconds=0.5):
     tone = (9000 * np.sin(np.arange(int(min(rate, 48000) * seconds)) * 0.05)).astype("<i2").tobytes()
     form = struct.pack("<HHIIHH", kind, channels, rate, rate * channels * bits // 8 % 2**32, channels * bits // 8 % 2**16, bits)
-    return b"RIFF" + struct.pack("<I", 36 + len(tone)) + b"WAVEfmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", len(tone)) + tone
+    return (
+        b"RIFF"
+        + struct.pack("<I", 36 + len(tone))
+        + b"WAVEfmt "
+        + struct.pack("<I", 16)
+        + form
+        + b"data"
+        + struct.pack("<I", len(tone))
+        + tone
+    )
 
 
 @ordinary
 @given(content=st.one_of(
     damaged(wav(), (0, 4, 12, 16, 20, 22, 24, 28, 32, 34, 36, 40), (b"LIST", b"fact", b"RF64", b"RIFX", b"data", b"fmt ", b"\0\0\xc0\x7f")),
-    st.builds(wav, st.sampled_from((1, 3999, 4000, 8000, 44100, 192000, 768000, 768001, 2**31, 2**32 - 1)), st.sampled_from((0, 1, 2, 3, 255, 1024, 65535)),
+    st.builds(wav, st.sampled_from((1, 3999, 4000, 8000, 44100, 192000, 768000, 768001, 2**31, 2**32 - 1)), st.sampled_from((0, 1, 2, 3, 255, 1024, 65535)),  # noqa: E501
               st.sampled_from((0, 1, 8, 12, 16, 24, 32, 64, 65535)), st.sampled_from((0, 1, 2, 3, 6, 7, 0x11, 0x31, 0x55, 0xFFFE))),
 ))  # fmt: skip
 def test_headers_of_sounds(folder, content, monkeypatch):
@@ -552,4 +569,6 @@ BELIEF = np.random.default_rng(0).dirichlet(np.full(len(PHONES), 0.1), 60)
 def test_texts(text):
     with bounded():
         for closure in transcript.closures(BELIEF, text):
-            assert 0 <= closure.seconds <= len(BELIEF) / 50 + 0.1 and 0 <= closure.sure <= 1 and set(closure.text) <= set(transcript.BILABIALS)
+            assert (
+                0 <= closure.seconds <= len(BELIEF) / 50 + 0.1 and 0 <= closure.sure <= 1 and set(closure.text) <= set(transcript.BILABIALS)
+            )

@@ -122,8 +122,13 @@ def test_a_mix_of_one_take_is_the_take(motion, cuts, fade):
 
 
 @settings(many, max_examples=30)
-@given(motion=motions(channels=6), weights=numbers((6,), 0.1, 3.0), rest=numbers((6,), -1, 1), joint=st.sampled_from(JOINTS),
-       mode=st.sampled_from((*ORDERS, "QUATERNION", "AXIS_ANGLE")))
+@given(
+    motion=motions(channels=6),
+    weights=numbers((6,), 0.1, 3.0),
+    rest=numbers((6,), -1, 1),
+    joint=st.sampled_from(JOINTS),
+    mode=st.sampled_from((*ORDERS, "QUATERNION", "AXIS_ANGLE")),
+)
 def test_what_a_rig_is_driven_with_is_read_from_it(motion, weights, rest, joint, mode):
     names = CHANNELS[:6]
     tracks = [Track(0, f"key {i}", rest=rest[i]) for i in range(6)]
@@ -165,7 +170,7 @@ TARGETS = st.builds(
 )  # fmt: skip
 WEIGHTS = st.floats(-1e6, 1e6)
 PLANS = st.builds(
-    Mapping, TEXTS.filter(bool), st.lists(st.builds(Rule, st.sampled_from((*CHANNELS, *DERIVED, *COMPONENTS)), TARGETS, WEIGHTS), max_size=5).map(tuple),
+    Mapping, TEXTS.filter(bool), st.lists(st.builds(Rule, st.sampled_from((*CHANNELS, *DERIVED, *COMPONENTS)), TARGETS, WEIGHTS), max_size=5).map(tuple),  # noqa: E501
     st.lists(st.builds(JointRule, st.sampled_from(JOINTS), TEXTS.filter(bool), TEXTS, WEIGHTS), max_size=4).map(tuple), TEXTS,
     st.lists(TEXTS, max_size=3).map(tuple), *[st.sampled_from(FACINGS)] * 2,
 ).filter(lambda plan: not plan.forward or plan.forward[-1:] != plan.up[-1:])  # fmt: skip
@@ -180,7 +185,7 @@ def test_every_mapping_comes_back_from_its_json(plan):
 @many
 @given(held=st.dictionaries(
     st.text("abcdefgh_123", min_size=1, max_size=8),
-    st.sampled_from(("f8", "f4", "i4", "u1", "?", "U5", ">f4")).flatmap(lambda kind: arrays.arrays(kind, arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))),
+    st.sampled_from(("f8", "f4", "i4", "u1", "?", "U5", ">f4")).flatmap(lambda kind: arrays.arrays(kind, arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4))),  # noqa: E501
     max_size=4), packed=st.booleans())  # fmt: skip
 def test_every_array_comes_back_from_an_npz(tmp_path_factory, held, packed):
     path = tmp_path_factory.getbasetemp() / "arrays.npz"
@@ -196,15 +201,21 @@ class Broke(Exception):
 
 
 @many
-@given(steps=st.lists(st.tuples(st.sampled_from(("bytes", "text", "writer", "fails", "part", "part fails")), st.binary(max_size=40)), max_size=8))
+@given(
+    steps=st.lists(
+        st.tuples(st.sampled_from(("bytes", "text", "writer", "fails", "part", "part fails")), st.binary(max_size=40)), max_size=8
+    )
+)
 def test_a_file_is_what_was_last_written_in_full(tmp_path_factory, steps):
     folder = tmp_path_factory.mktemp("file")
     path, expected = folder / "kept ä.txt", None
     for how, content in steps:
+
         def writer(file, content=content):
             file.write(content)
             if how == "fails":
                 raise Broke
+
         try:
             if how == "bytes":
                 write_file(path, content)

@@ -76,8 +76,10 @@ def cut(path: Path, box: tuple | None, out: Path) -> None:
 def film(folder: Path, durations: list[int], out: Path) -> None:
     """Crop the pictures film_NNN.png of a folder and join them to an animated WebP; durations in milliseconds."""
     height = round(FILM_WIDTH * (FILMED[3] - FILMED[1]) / (FILMED[2] - FILMED[0]))
-    frames = [Image.open(folder / f"film_{number:03d}.png").convert("RGB").crop(FILMED).resize((FILM_WIDTH, height), Image.Resampling.LANCZOS)
-              for number in range(len(durations))]
+    frames = [
+        Image.open(folder / f"film_{number:03d}.png").convert("RGB").crop(FILMED).resize((FILM_WIDTH, height), Image.Resampling.LANCZOS)
+        for number in range(len(durations))
+    ]
     frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=FILM_QUALITY, method=4)
     assert out.stat().st_size <= FILM_BYTES, f"the film is {out.stat().st_size / 1e6:.1f} MB"
 

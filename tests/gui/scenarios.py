@@ -23,8 +23,10 @@ TAKES, SEED = 8, 11
 def only_open(*names):
     """Leave the panels of these names open, and those they stand in, and fold the others, as clicks on their headers would."""
     # All are registered anew, parents first: a panel whose parent goes stands beside it from then on.
-    panels = sorted((getattr(bpy.types, name) for name in dir(bpy.types) if name.startswith("THUNDER_PT_")),
-                    key=lambda panel: hasattr(panel, "bl_parent_id"))
+    panels = sorted(
+        (getattr(bpy.types, name) for name in dir(bpy.types) if name.startswith("THUNDER_PT_")),
+        key=lambda panel: hasattr(panel, "bl_parent_id"),
+    )
     wanted = {f"THUNDER_PT_{name}" for name in names}
     wanted |= {panel.bl_parent_id for panel in panels if panel.bl_idname in wanted and hasattr(panel, "bl_parent_id")}
     for panel in reversed(panels):
@@ -201,8 +203,9 @@ def exports(hand):
     with hand.context():
         bpy.ops.thunder.export_performance("INVOKE_DEFAULT", filepath=str(folder / "line"), form="GLTF")
     yield 2.0
-    window = next(window for window in bpy.context.window_manager.windows
-                  if any(area.type == "FILE_BROWSER" for area in window.screen.areas))
+    window = next(
+        window for window in bpy.context.window_manager.windows if any(area.type == "FILE_BROWSER" for area in window.screen.areas)
+    )
     area = next(area for area in window.screen.areas if area.type == "FILE_BROWSER")
     hand.seen["offered"] = area.spaces.active.params.filename
     area.spaces.active.show_region_tool_props = True
@@ -224,8 +227,7 @@ def exports(hand):
             done = bpy.ops.thunder.export_performance(filepath=str(folder / form), form=form)
         assert done == {"FINISHED"}, form
         yield 0.3
-    hand.seen["sizes"] = {path.name: path.stat().st_size for path in folder.iterdir()
-                          if path.suffix in (".glb", ".fbx", ".usdc", ".abc")}
+    hand.seen["sizes"] = {path.name: path.stat().st_size for path in folder.iterdir() if path.suffix in (".glb", ".fbx", ".usdc", ".abc")}
 
 
 def plays(hand):
@@ -297,7 +299,12 @@ def mara(hand):
             face.shape_key_remove(block)
         else:
             block.name = next(iter(names[0]))
-    for ours, theirs in (("jaw", "CC_Base_JawRoot"), ("neck", "CC_Base_Head"), ("eye_left", "CC_Base_L_Eye"), ("eye_right", "CC_Base_R_Eye")):
+    for ours, theirs in (
+        ("jaw", "CC_Base_JawRoot"),
+        ("neck", "CC_Base_Head"),
+        ("eye_left", "CC_Base_L_Eye"),
+        ("eye_right", "CC_Base_R_Eye"),
+    ):
         rig.data.bones[ours].name = theirs
     rig.name, face.name = "Mara Rig", "Mara"
     with hand.context():
@@ -384,8 +391,9 @@ def adds_a_flame_head(hand):
     with hand.context():
         bpy.ops.thunder.add_flame_head("INVOKE_DEFAULT", filepath=str(Path(hand.folder).parent / "flame.npz"))
     yield 2.0
-    window = next(window for window in bpy.context.window_manager.windows
-                  if any(area.type == "FILE_BROWSER" for area in window.screen.areas))
+    window = next(
+        window for window in bpy.context.window_manager.windows if any(area.type == "FILE_BROWSER" for area in window.screen.areas)
+    )
     area = next(area for area in window.screen.areas if area.type == "FILE_BROWSER")
     began = time.process_time()
     with bpy.context.temp_override(window=window, area=area):

@@ -18,35 +18,57 @@ VERSION = 1  # of a convention's JSON
 
 # Where a channel has no shape: the nearest other that does part of its work, with a weight. A jaw that goes up again
 # closes the lips as well as mouthClose does, only that the chin goes with them; what lips alone would open it opens too.
-STAND_INS = {"mouthClose": ("jawOpen", -1.0), "mouthFunnel": ("mouthPucker", 0.6), "mouthPucker": ("mouthFunnel", 0.6),
-             **{f"{name}{side}": ("jawOpen", weight) for name, weight in (("mouthLowerDown", 0.15), ("mouthUpperUp", 0.13))
-                for side in ("Left", "Right")}}
+STAND_INS = {
+    "mouthClose": ("jawOpen", -1.0),
+    "mouthFunnel": ("mouthPucker", 0.6),
+    "mouthPucker": ("mouthFunnel", 0.6),
+    **{
+        f"{name}{side}": ("jawOpen", weight)
+        for name, weight in (("mouthLowerDown", 0.15), ("mouthUpperUp", 0.13))
+        for side in ("Left", "Right")
+    },
+}
 
 # The vowels of some conventions are called by single letters, which mean nothing alone: so many of them must be there.
 _SHORT_LETTERS, _SHORT_ENOUGH = 2, 3
 
 _LOST = {
     "jawOpen": "the mouth does not open: no speech is possible",
-    "jawLeft": "the jaw does not swing to the side", "jawForward": "the chin does not come forward on “sh” and in anger",
+    "jawLeft": "the jaw does not swing to the side",
+    "jawForward": "the chin does not come forward on “sh” and in anger",
     "mouthClose": "the lips do not meet while the jaw is open: P, B and M are said with the whole jaw",
     "mouthFunnel": "the lips do not funnel: “sh”, “ch” and an open “o” look flat",
     "mouthPucker": "the lips do not come together in front: “oo” and “w” look like “ah”",
     "mouthRollLower": "the lower lip does not go under the teeth: F and V are not seen",
-    "mouthRollUpper": "the upper lip does not roll in on M and P", "mouthShrugLower": "the chin does not push the lower lip up",
-    "mouthShrugUpper": "the upper lip is not pushed up with the lower", "mouthLeft": "the mouth does not shift to the side",
-    "mouthDimple": "no dimples beside the mouth", "mouthFrown": "the corners do not go down: no sadness",
-    "mouthLowerDown": "the lower teeth do not show: S, Z and “ee” look tight", "mouthPress": "P, B and M close without pressure",
-    "mouthSmile": "the corners do not go up: no smile", "mouthStretch": "the mouth does not widen: “ee” looks like “eh”",
+    "mouthRollUpper": "the upper lip does not roll in on M and P",
+    "mouthShrugLower": "the chin does not push the lower lip up",
+    "mouthShrugUpper": "the upper lip is not pushed up with the lower",
+    "mouthLeft": "the mouth does not shift to the side",
+    "mouthDimple": "no dimples beside the mouth",
+    "mouthFrown": "the corners do not go down: no sadness",
+    "mouthLowerDown": "the lower teeth do not show: S, Z and “ee” look tight",
+    "mouthPress": "P, B and M close without pressure",
+    "mouthSmile": "the corners do not go up: no smile",
+    "mouthStretch": "the mouth does not widen: “ee” looks like “eh”",
     "mouthUpperUp": "the upper lip does not rise: F, V and S look closed, no disgust",
-    "browInnerUp": "no worry: the inner brows stay", "browDown": "no frown: the brows do not go down",
-    "browOuterUp": "the outer brows do not rise: less surprise and stress", "cheekPuff": "the cheeks do not fill on P and B",
-    "cheekSquint": "the cheeks do not rise: a smile does not reach the eyes", "noseSneer": "the nose does not wrinkle",
-    "eyeBlink": "no blinks", "eyeSquint": "the lids do not narrow", "eyeWide": "the lids do not widen",
-    "eyeLook": "the eyes do not turn by these keys", "tongueOut": "the tongue does not come out: “th” is not seen",
-    "tongueTipUp": "the tip of the tongue does not rise on T, D, N and L", "tongueBladeUp": "the tongue stays down on “sh”, “ch” and “y”",
+    "browInnerUp": "no worry: the inner brows stay",
+    "browDown": "no frown: the brows do not go down",
+    "browOuterUp": "the outer brows do not rise: less surprise and stress",
+    "cheekPuff": "the cheeks do not fill on P and B",
+    "cheekSquint": "the cheeks do not rise: a smile does not reach the eyes",
+    "noseSneer": "the nose does not wrinkle",
+    "eyeBlink": "no blinks",
+    "eyeSquint": "the lids do not narrow",
+    "eyeWide": "the lids do not widen",
+    "eyeLook": "the eyes do not turn by these keys",
+    "tongueOut": "the tongue does not come out: “th” is not seen",
+    "tongueTipUp": "the tip of the tongue does not rise on T, D, N and L",
+    "tongueBladeUp": "the tongue stays down on “sh”, “ch” and “y”",
     "tongueBack": "the back of the tongue stays down on K and G",
-    "neck": "the head keeps still", "jaw": "the mouth does not open: no speech is possible",
-    "eye_left": "the left eye does not turn", "eye_right": "the right eye does not turn",
+    "neck": "the head keeps still",
+    "jaw": "the mouth does not open: no speech is possible",
+    "eye_left": "the left eye does not turn",
+    "eye_right": "the right eye does not turn",
 }
 
 
@@ -96,8 +118,10 @@ def _load(path: Path) -> Convention:
         data = json.loads(path.read_text(encoding="utf-8"))
         if data["thunder_convention"] != VERSION:
             raise ValueError(f"version {data['thunder_convention']}")
-        keys = {channel: tuple(_alternative(item) for item in (value if isinstance(value, list) else [value]))
-                for channel, value in data["keys"].items()}
+        keys = {
+            channel: tuple(_alternative(item) for item in (value if isinstance(value, list) else [value]))
+            for channel, value in data["keys"].items()
+        }
         bones = {joint: tuple(names) for joint, names in data.get("bones", {}).items() if joint in JOINTS}
         return Convention(data["name"], data["title"], data["about"], int(data["order"]), keys, bones, tuple(data.get("marks", ())))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -243,7 +267,7 @@ def stand_in(shapes: dict[str, dict[str, float]]) -> tuple[dict[str, dict[str, f
 def loss(channel: str) -> str:
     """What is lost without a channel, a derived key or a joint, in an animator's words."""
     stem = re.sub(r"(Left|Right)$", "", channel) if channel not in _LOST else channel
-    side = {"Left": "on the left, ", "Right": "on the right, "}.get(channel[len(stem):], "")
+    side = {"Left": "on the left, ", "Right": "on the right, "}.get(channel[len(stem) :], "")
     if channel.startswith("eyeLook"):
         stem, side = "eyeLook", ""
     elif channel in ("jawRight", "mouthRight"):
@@ -272,13 +296,31 @@ def missing(used, channels: Sequence[str]) -> list[tuple[str, str]]:
     return rows
 
 
-_IMPORTANT = ("mouthClose", "mouthPucker", "mouthFunnel", "mouthRollLower", "mouthUpperUpLeft", "mouthUpperUpRight",
-              "mouthLowerDownLeft", "mouthLowerDownRight", "mouthStretchLeft", "mouthStretchRight", "mouthPressLeft",
-              "mouthPressRight", "eyeBlinkLeft", "eyeBlinkRight")
+_IMPORTANT = (
+    "mouthClose",
+    "mouthPucker",
+    "mouthFunnel",
+    "mouthRollLower",
+    "mouthUpperUpLeft",
+    "mouthUpperUpRight",
+    "mouthLowerDownLeft",
+    "mouthLowerDownRight",
+    "mouthStretchLeft",
+    "mouthStretchRight",
+    "mouthPressLeft",
+    "mouthPressRight",
+    "eyeBlinkLeft",
+    "eyeBlinkRight",
+)
 
 # Which part of the face a source belongs to.
-_REGIONS = (("mouth", ("mouth", "tongue", "cheekPuff")), ("jaw", ("jaw",)), ("eyes", ("eyeBlink", "eyeLook", "eyeSquint", "eyeWide", "eye_")),
-            ("upper_face", ("brow", "nose", "cheekSquint")), ("head", ("neck",)))
+_REGIONS = (
+    ("mouth", ("mouth", "tongue", "cheekPuff")),
+    ("jaw", ("jaw",)),
+    ("eyes", ("eyeBlink", "eyeLook", "eyeSquint", "eyeWide", "eye_")),
+    ("upper_face", ("brow", "nose", "cheekSquint")),
+    ("head", ("neck",)),
+)
 REGIONS = tuple(name for name, _ in _REGIONS)
 
 

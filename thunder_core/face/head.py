@@ -19,7 +19,10 @@ FLAME_SHAPE_DIRECTIONS = 300  # FLAME files keep identity directions first, then
 _EYES_APART = (0.035, 0.12)  # metres: a newborn's and a troll's
 # Parts of a FLAME file and their linear colours; an iris is 11.7 mm wide on a ball of 24, a pupil 4.
 _FLAME_LOOK = {
-    "Skin": (0.72, 0.5, 0.4, 1.0), "Eye White": (0.7, 0.68, 0.65, 1.0), "Iris": (0.1, 0.19, 0.21, 1.0), "Pupil": (0.004, 0.004, 0.004, 1.0),
+    "Skin": (0.72, 0.5, 0.4, 1.0),
+    "Eye White": (0.7, 0.68, 0.65, 1.0),
+    "Iris": (0.1, 0.19, 0.21, 1.0),
+    "Pupil": (0.004, 0.004, 0.004, 1.0),
 }
 _IRIS_COSINE, _PUPIL_COSINE = 0.873, 0.986
 
@@ -240,7 +243,12 @@ def _eyes_of_flame(fields):
     """Material of every triangle of a FLAME file: skin, and on the eyeballs white, iris and pupil by the angle from ahead."""
     faces, weights, points = fields["f"], fields["weights"], fields["v_template"].astype(np.float64)
     count = len(points)
-    if weights.shape != (count, 5) or fields["J_regressor"].shape != (5, count) or not faces.size or not 0 <= faces.min() <= faces.max() < count:
+    if (
+        weights.shape != (count, 5)
+        or fields["J_regressor"].shape != (5, count)
+        or not faces.size
+        or not 0 <= faces.min() <= faces.max() < count
+    ):
         return np.zeros(len(faces), np.int32)  # refused by the check that follows
     joints = fields["J_regressor"].astype(np.float64) @ points
     result = np.zeros(len(faces), np.int32)
@@ -319,8 +327,12 @@ def _check(path, head):
                 "choose a FLAME model with five joints (root, neck, jaw, eyes)"
             )
     landmarks = [getattr(head, name) for name in _LANDMARKS]
-    for name, ids in (("f", head.f), ("polygons", head.polygons), ("mouth_vertices", head.mouth_vertices),
-                      ("landmarks", np.array(landmarks))):
+    for name, ids in (
+        ("f", head.f),
+        ("polygons", head.polygons),
+        ("mouth_vertices", head.mouth_vertices),
+        ("landmarks", np.array(landmarks)),
+    ):
         lowest = -1 if name in ("polygons", "landmarks") else 0
         if ids.size and (ids.min() < lowest or ids.max() >= count):
             raise BadHead(f"{name} in {path.name} names vertices that do not exist: get the file again")
@@ -331,9 +343,7 @@ def _check(path, head):
             raise BadHead(f"{name} in {path.name} has faces with fewer than three different corners: get the file again")
     if count == 0 or len(head.f) == 0:
         raise BadHead(f"{path.name} has no mesh: choose another file")
-    if len(head.polygon_material) and (
-        head.polygon_material.min() < 0 or head.polygon_material.max() >= len(head.material_names)
-    ):
+    if len(head.polygon_material) and (head.polygon_material.min() < 0 or head.polygon_material.max() >= len(head.material_names)):
         raise BadHead(f"polygon_material in {path.name} names materials that do not exist: get the file again")
     if list(head.parents) != [-1, 0, 1, 1, 1]:
         raise BadHead(f"The joints of {path.name} are not FLAME's (root, neck, jaw, two eyes): choose a FLAME model")

@@ -46,7 +46,7 @@ def read(path: Path) -> ObjMesh:
             polygons.append(_corners(path, line, len(vertices)))
             material.append(current)
         elif line.startswith(b"usemtl"):
-            current = names.setdefault(line[len(b"usemtl"):].decode("utf-8", "replace").strip(), len(names))
+            current = names.setdefault(line[len(b"usemtl") :].decode("utf-8", "replace").strip(), len(names))
     if not polygons:
         raise BadHead(f"{path.name} has no faces: choose the folder with the whole mesh")
     return ObjMesh(vertices, tuple(polygons), np.array(material, np.int32), tuple(names))
@@ -83,8 +83,10 @@ def _vertices(path: Path, data: bytes) -> np.ndarray:
     if not data.startswith(b"v ", start):
         raise BadHead(f"{path.name} has no vertices: choose the folder of OBJ files")
     # Vertices stand together; what follows them begins with another letter, or is vt or vn.
-    ends = [at for letter in (b"\nvt", b"\nvn", b"\nf ", b"\ng ", b"\no ", b"\ns ", b"\nu", b"\n#") if (at := data.find(letter, start)) >= 0]
-    block = data[start:min(ends, default=len(data))]
+    ends = [
+        at for letter in (b"\nvt", b"\nvn", b"\nf ", b"\ng ", b"\no ", b"\ns ", b"\nu", b"\n#") if (at := data.find(letter, start)) >= 0
+    ]
+    block = data[start : min(ends, default=len(data))]
     lines = block.count(b"\nv ") + 1
     if lines > _MOST_VERTICES:
         raise BadHead(f"{path.name} has more than {_MOST_VERTICES:,} vertices: choose a mesh made for animation")

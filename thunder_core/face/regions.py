@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where things are on a FLAME-format head nobody has marked: the bundled head is laid over it and its marks are carried across; numpy only."""
+"""Where lips, eyes and other parts are on an unmarked FLAME-format head: marks are carried over from the bundled one; numpy only."""
 
 from __future__ import annotations
 
@@ -94,11 +94,13 @@ def study(head: Head) -> Face:
     chin = band[head.weights[band, JAW] > 0.8 * seam.lower_pull.max()]
     if not len(nose) or not len(chin):
         raise BadHead("No nose or chin was found on this head where a face has them: choose a FLAME model, unchanged")
-    places = np.concatenate([
-        joints[[EYE_LEFT, EYE_RIGHT]],
-        seam.along(np.linspace(-1, 1, 17)),
-        points[[nose[points[nose, 2].argmax()], chin[(points[chin, 2] - points[chin, 1]).argmax()]]],
-    ])
+    places = np.concatenate(
+        [
+            joints[[EYE_LEFT, EYE_RIGHT]],
+            seam.along(np.linspace(-1, 1, 17)),
+            points[[nose[points[nose, 2].argmax()], chin[(points[chin, 2] - points[chin, 1]).argmax()]]],
+        ]
+    )
     return Face(head, seam, points, skin, places, unit)
 
 
@@ -131,7 +133,7 @@ def lay_over(source: Face, target: Face) -> Warp:
     for stiffness, farthest in _ROUNDS:
         here, there = pairs(warp, farthest)
         stiff = np.full(len(here), stiffness * source.unit)
-        stiff[:len(source.places)] = _PLACES_STIFF * source.unit
+        stiff[: len(source.places)] = _PLACES_STIFF * source.unit
         warp = base.bend(here, there, stiff)
     return warp
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A performance for the bundled head becomes one for a head with another expression basis, lips closed where they were, and back; numpy only.
+"""Retargets a performance between the bundled head and one with another expression basis, lips closed alike; numpy only.
 
 Corresponding points of lips and face are moved alike: per frame the coefficients are the most likely ones (least
 squares with a prior), then changed by the least that makes the gap between the lips exactly what it was. With the
@@ -67,7 +67,7 @@ class Points:
             take(head.weights[:, JAW].astype(np.float64)),
             head.joints[JAW],
             moved * joints_move,
-            np.ascontiguousarray(np.moveaxis(take(head.posedirs[:, :, 9 * (JAW - 1):9 * JAW]), 2, 0), np.float64),
+            np.ascontiguousarray(np.moveaxis(take(head.posedirs[:, :, 9 * (JAW - 1) : 9 * JAW]), 2, 0), np.float64),
         )
 
     @cached_property
@@ -269,7 +269,7 @@ class Retarget:
         parts = [np.zeros((0, len(self.other.points.directions)))]
         for start in range(0, motion.frames, _FRAMES):
             piece = motion.part(slice(start, start + _FRAMES))
-            parts.append(self.other.solve(self.wanted(piece, channels), jaw[start:start + _FRAMES]))
+            parts.append(self.other.solve(self.wanted(piece, channels), jaw[start : start + _FRAMES]))
         return replace(motion, expression=np.concatenate(parts).astype(np.float32), jaw=jaw.astype(np.float32))
 
     def back(self, motion: Motion) -> Motion:
@@ -358,8 +358,11 @@ def measure(found: Retarget) -> Measure:
     lips, count = regions.LIP_RINGS * regions.LIP_AROUND, int((fit.weight > 0).sum())
     touching = (asked < 0.3).all(1)
     return Measure(
-        float(np.abs(gap - asked).mean()), float(np.abs(gap - asked).max()),
-        float(np.maximum(gap - asked, 0)[touching].max(initial=0.0)), float(off[:, :lips].mean()), float(off[:, lips:count].mean()),
+        float(np.abs(gap - asked).mean()),
+        float(np.abs(gap - asked).max()),
+        float(np.maximum(gap - asked, 0)[touching].max(initial=0.0)),
+        float(off[:, :lips].mean()),
+        float(off[:, lips:count].mean()),
         float(1e3 * np.linalg.norm(wanted - points.rest, axis=2)[:, :lips].mean()),
     )
 

@@ -48,21 +48,74 @@ class Shape:
 
 # Offsets of channels at full strength, after the action units of each (Ekman and Friesen 1978); jaw in radians, head too.
 EMOTIONS: dict[str, dict[str, float]] = {
-    "JOY": {"mouthSmile": 0.62, "cheekSquint": 0.55, "eyeSquint": 0.22, "mouthDimple": 0.12, "mouthUpperUp": 0.08,
-            "browOuterUp": 0.1, "head.x": -0.02},
-    "SADNESS": {"browInnerUp": 0.75, "browDown": 0.12, "mouthFrown": 0.5, "mouthShrugLower": 0.25, "eyeSquint": 0.15,
-                "eyeBlink": 0.12, "mouthStretch": 0.08, "head.x": 0.07},
-    "ANGER": {"browDown": 0.85, "eyeSquint": 0.35, "eyeWide": 0.2, "noseSneer": 0.4, "mouthPress": 0.3, "mouthFrown": 0.18,
-              "mouthLowerDown": 0.12, "jawForward": 0.2, "head.x": 0.03},
+    "JOY": {
+        "mouthSmile": 0.62,
+        "cheekSquint": 0.55,
+        "eyeSquint": 0.22,
+        "mouthDimple": 0.12,
+        "mouthUpperUp": 0.08,
+        "browOuterUp": 0.1,
+        "head.x": -0.02,
+    },
+    "SADNESS": {
+        "browInnerUp": 0.75,
+        "browDown": 0.12,
+        "mouthFrown": 0.5,
+        "mouthShrugLower": 0.25,
+        "eyeSquint": 0.15,
+        "eyeBlink": 0.12,
+        "mouthStretch": 0.08,
+        "head.x": 0.07,
+    },
+    "ANGER": {
+        "browDown": 0.85,
+        "eyeSquint": 0.35,
+        "eyeWide": 0.2,
+        "noseSneer": 0.4,
+        "mouthPress": 0.3,
+        "mouthFrown": 0.18,
+        "mouthLowerDown": 0.12,
+        "jawForward": 0.2,
+        "head.x": 0.03,
+    },
     "SURPRISE": {"browInnerUp": 0.8, "browOuterUp": 0.8, "eyeWide": 0.75, "jaw": 0.07, "head.x": -0.04},
-    "FEAR": {"browInnerUp": 0.85, "browOuterUp": 0.35, "browDown": 0.3, "eyeWide": 0.7, "mouthStretch": 0.45, "mouthFrown": 0.12,
-             "jaw": 0.03, "head.x": -0.03},
-    "DISGUST": {"noseSneer": 0.75, "mouthUpperUp": 0.3, "browDown": 0.4, "eyeSquint": 0.4, "cheekSquint": 0.25, "mouthFrown": 0.3,
-                "mouthShrugLower": 0.2, "head.x": -0.03},
-    "CONTEMPT": {"mouthDimpleLeft": 0.55, "mouthSmileLeft": 0.3, "eyeSquint": 0.2, "browDownLeft": 0.2, "browOuterUpRight": 0.15,
-                 "head.x": -0.04},
-    "DOUBT": {"browInnerUp": 0.2, "browDownLeft": 0.45, "browOuterUpRight": 0.6, "eyeSquintLeft": 0.3, "mouthFrown": 0.25,
-              "mouthPress": 0.15, "mouthLeft": 0.12},
+    "FEAR": {
+        "browInnerUp": 0.85,
+        "browOuterUp": 0.35,
+        "browDown": 0.3,
+        "eyeWide": 0.7,
+        "mouthStretch": 0.45,
+        "mouthFrown": 0.12,
+        "jaw": 0.03,
+        "head.x": -0.03,
+    },
+    "DISGUST": {
+        "noseSneer": 0.75,
+        "mouthUpperUp": 0.3,
+        "browDown": 0.4,
+        "eyeSquint": 0.4,
+        "cheekSquint": 0.25,
+        "mouthFrown": 0.3,
+        "mouthShrugLower": 0.2,
+        "head.x": -0.03,
+    },
+    "CONTEMPT": {
+        "mouthDimpleLeft": 0.55,
+        "mouthSmileLeft": 0.3,
+        "eyeSquint": 0.2,
+        "browDownLeft": 0.2,
+        "browOuterUpRight": 0.15,
+        "head.x": -0.04,
+    },
+    "DOUBT": {
+        "browInnerUp": 0.2,
+        "browDownLeft": 0.45,
+        "browOuterUpRight": 0.6,
+        "eyeSquintLeft": 0.3,
+        "mouthFrown": 0.25,
+        "mouthPress": 0.15,
+        "mouthLeft": 0.12,
+    },
 }
 
 
@@ -80,17 +133,20 @@ def slider_of(channel: str) -> str:
     return region if region in ("mouth", "jaw", "upper_face") else ""
 
 
-def shaped(motion: Motion, channels: Sequence[str], shape: Shape, strength: np.ndarray | None = None,
-           gap: np.ndarray | None = None) -> Motion:
+def shaped(
+    motion: Motion, channels: Sequence[str], shape: Shape, strength: np.ndarray | None = None, gap: np.ndarray | None = None
+) -> Motion:
     """A performance with a shape: motion [T] at any rate, expression columns `channels`; double precision.
 
-    strength: [T] of the emotion over time, in place of shape.strength.  gap: [T, P] of the motion's lips, if known. Lips that touch go on touching; a neutral shape
+    strength: [T] of the emotion over time, in place of shape.strength.  gap: [T, P] of the motion's lips, if known. Lips that
+    touch go on touching; a neutral shape
     gives the motion itself.
     """
     if (shape if strength is None else replace(shape, strength=float(np.abs(strength).max()))).is_neutral:
         return motion
-    expression, jaw, head, eyes = (None if part is None else np.array(part, np.float64)
-                                   for part in (motion.expression, motion.jaw, motion.head, motion.eyes))
+    expression, jaw, head, eyes = (
+        None if part is None else np.array(part, np.float64) for part in (motion.expression, motion.jaw, motion.head, motion.eyes)
+    )
     head = np.zeros_like(jaw) if head is None and "head.x" in EMOTIONS.get(shape.emotion, {}) else head
     if shape.smoothing:
         steady = [i for i, name in enumerate(channels) if not name.startswith(_BLINKS)]
@@ -123,7 +179,7 @@ def smooth(values: np.ndarray, radius: int) -> np.ndarray:
     padded = np.pad(values, ((radius, radius), (0, 0)), mode="edge")
     found = np.zeros(values.shape)
     for place, weight in enumerate(kernel):
-        found += weight * padded[place:place + len(values)]
+        found += weight * padded[place : place + len(values)]
     return found
 
 
@@ -139,6 +195,7 @@ def _strengthened(values: np.ndarray, by: float, knee: float, limit: float) -> n
 
 def _feel(expression, jaw, head, channels: list[str], offsets: dict[str, float], share: np.ndarray) -> None:
     """Add an emotion in place; a mouth that is busy with a rounded sound smiles and stretches less."""
+
     def of(name):
         return expression[:, channels.index(name)] if name in channels else np.zeros(len(share))
 

@@ -51,7 +51,9 @@ def _card(what: str, data: str, schedule: Schedule | None, figures: dict) -> dic
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(prog="python -m thunder_core.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(
+        prog="python -m thunder_core.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     p.add_argument("--cache", type=Path, default=ROOT / "cache", help="corpus and features (not for version control)")
     p.add_argument("--runs", type=Path, default=ROOT / "runs", help="checkpoints and logs; a stage found there is resumed")
     p.add_argument("--weights", type=Path, default=ROOT / "weights", help="where stages read and export weights")
@@ -131,19 +133,34 @@ def main(words: list[str] | None = None) -> None:
     elif args.stage == "speaker":
         network = import_resemblyzer(args.checkpoint)
         tensors = {k: v for k, v in network.state_dict().items() if not k.startswith("mel.")}
-        save_weights(weights / "speaker", tensors, {}, _card("GE2E speaker embedding", "Resemblyzer 0.1.4 (Apache-2.0), its own checkpoint, converted", None, {}))
+        save_weights(
+            weights / "speaker",
+            tensors,
+            {},
+            _card("GE2E speaker embedding", "Resemblyzer 0.1.4 (Apache-2.0), its own checkpoint, converted", None, {}),
+        )
     elif args.stage == "encoder":
         schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=args.seed)
         config = EncoderConfig(body=SMALL_WAVE) if args.wave else EncoderConfig()
         network, figures = train_encoder(Corpus(corpus_folder), args.runs / "encoder", schedule, config, args.adopt, args.device)
         tensors = {k: v for k, v in network.state_dict().items() if not k.startswith("log_mel.")}
-        save_weights(weights / "encoder", tensors, network.settings(), _card("speech encoder, frame-wise phones", "corpus, training voices", schedule, figures))
+        save_weights(
+            weights / "encoder",
+            tensors,
+            network.settings(),
+            _card("speech encoder, frame-wise phones", "corpus, training voices", schedule, figures),
+        )
         print(figures)
     elif args.stage == "hear":
         speaker, encoder = SpeakerEncoder.load(weights), SpeechEncoder.load(weights)
         units = hear(Corpus(corpus_folder), encoder, speaker, set_folder, args.seed, args.quiet_clips, args.share)
         config = {"count": units.count, "width": units.centroids.shape[1]}
-        save_weights(weights / "units", units.state_dict(), config, _card("speech units, k-means of encoder features", "corpus, training voices", None, {}))
+        save_weights(
+            weights / "units",
+            units.state_dict(),
+            config,
+            _card("speech units, k-means of encoder features", "corpus, training voices", None, {}),
+        )
     elif args.stage == "animate":
         animate(Corpus(corpus_folder), channels, set_folder, args.seed)
     elif args.stage == "m2s":
@@ -163,13 +180,22 @@ def main(words: list[str] | None = None) -> None:
         start = load_weights(weights / "vocoder")[0] if args.adversarial else None
         network, figures = train_vocoder(motions, head, folder, schedule, args.device, m2s, args.adversarial, start)
         what = "vocoder, pulses and noise through an inverse STFT" + (", with rivals" if args.adversarial else "")
-        save_weights(weights / "vocoder", network.state_dict(), network.settings(), _card(what, "corpus, training voices", schedule, figures))
+        save_weights(
+            weights / "vocoder", network.state_dict(), network.settings(), _card(what, "corpus, training voices", schedule, figures)
+        )
         print(figures)
     elif args.stage == "judge":
         schedule = Schedule(steps=args.steps, rate=1e-3, average=0.995, seed=args.seed)
         motions = MotionSet(Corpus(corpus_folder), set_folder)
-        network, figures = train_judge(motions, MeshToSpeech.load(weights), Mouth(head), channels, args.runs / "judge", schedule, args.device)
-        save_weights(weights / "judge", network.state_dict(), network.settings(), _card("judge of lip-sync", "teacher's motions over the corpus, spoiled", schedule, figures))
+        network, figures = train_judge(
+            motions, MeshToSpeech.load(weights), Mouth(head), channels, args.runs / "judge", schedule, args.device
+        )
+        save_weights(
+            weights / "judge",
+            network.state_dict(),
+            network.settings(),
+            _card("judge of lip-sync", "teacher's motions over the corpus, spoiled", schedule, figures),
+        )
         print(figures)
     elif args.stage == "denoiser":
         motions = MotionSet(Corpus(corpus_folder), set_folder)

@@ -63,7 +63,7 @@ Every stage resumes where it was stopped. m2s and the denoiser did not start fro
 before: m2s 2200 steps on an earlier encoder's features and an earlier head, the denoiser 4960 steps of which the last 2330 on
 80 % of the corpus; its steps named above saw all of it, m2s and judge 80 %. The first 2000 of them learned from the true
 motion alone, the last {denoiser} from the model's own estimates too. All on two CPU cores, in about six hours.
-"""
+"""  # noqa: E501
 
 
 def write_card(weights: Path) -> Path:

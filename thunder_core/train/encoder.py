@@ -122,7 +122,12 @@ SMALL_WAVE = dict(
 
 
 def train_encoder(
-    corpus: Corpus, folder: Path, schedule: Schedule, config: EncoderConfig = EncoderConfig(), adopt: Path | None = None, device: str = "cpu"
+    corpus: Corpus,
+    folder: Path,
+    schedule: Schedule,
+    config: EncoderConfig = EncoderConfig(),
+    adopt: Path | None = None,
+    device: str = "cpu",
 ):
     """Train on the corpus' training voices; of a pretrained network in the folder `adopt` only the phone heads.
 

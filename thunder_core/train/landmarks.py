@@ -282,7 +282,9 @@ def correspondence(head: Head, neutral: np.ndarray, known: Spots | None = None) 
     """
     known = known or contours(head)
     skin = Front(head, _HAIR, without_eyes=True)
-    warp = RBFInterpolator(known.seen(neutral)[:, :2], known.of(head.v_template.astype(float))[:, :2], smoothing=1e-6, kernel="thin_plate_spline")
+    warp = RBFInterpolator(
+        known.seen(neutral)[:, :2], known.of(head.v_template.astype(float))[:, :2], smoothing=1e-6, kernel="thin_plate_spline"
+    )
     rows = []
     for group, ids in (("chin", CHIN_POINTS), ("cheeks", CHEEK_POINTS), ("nose", NOSE_POINTS)):
         for landmark in ids:

@@ -43,7 +43,7 @@ def _head(axes, head: Head, vertices: np.ndarray) -> None:
 
 
 def draw(head: Head, solved: Solved, path: Path, title: str = "", count: int = 6) -> None:
-    """Write a PNG: for each of `count` telling frames the person's tracked spots (blue) and solved ones (red), and the head (not turned)."""
+    """Write a PNG: for each of `count` telling frames the person's tracked spots (blue) and solved ones (red), and the head (not turned)."""  # noqa: E501
     import matplotlib
 
     matplotlib.use("Agg")

@@ -117,7 +117,7 @@ def solve_folder(lips: Path, out: Path, head: Head, names: list[str] | None = No
         rows[name], people[name] = fit_figures(head, solved, measured), habits(head, solved.motion)
         folder = out / splits.get(name, "all")
         write_tracked(folder / f"{name}.npz", solved.motion, head.expression_names, speaker=name, measuring=True,
-                      seen=solved.seen, facing=solved.facing.astype(np.float32), residual_mm=solved.residual.astype(np.float32))  # fmt: skip
+                      seen=solved.seen, facing=solved.facing.astype(np.float32), residual_mm=solved.residual.astype(np.float32))  # fmt: skip  # noqa: E501
         for sound in (lips / f"{name}{s}" for s in SOUNDS):
             if sound.exists():
                 shutil.copyfile(sound, folder / sound.name)

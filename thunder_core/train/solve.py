@@ -37,7 +37,7 @@ _PULL_OF = {  # of channels that one camera sees badly or that others can stand 
 }  # fmt: skip
 _STIFF = 25.0  # mm² per (unit per frame)²: pull of neighbouring frames to each other
 _STIFF_OF = {
-    "eyeBlink": 3.0, "brow": 120.0, "cheek": 120.0, "nose": 120.0, "jawForward": 200.0, "mouthDimple": 80.0, "mouthLeft": 80.0, "mouthRight": 80.0,
+    "eyeBlink": 3.0, "brow": 120.0, "cheek": 120.0, "nose": 120.0, "jawForward": 200.0, "mouthDimple": 80.0, "mouthLeft": 80.0, "mouthRight": 80.0,  # noqa: E501
 }  # fmt: skip
 _EVEN, _EVEN_OF = 12.0, {"eye": 60.0, "brow": 25.0}  # mm² per unit²: pull of a left channel and its right one to each other
 _UNSEEN = ("tongue",)  # channels no landmark speaks of
@@ -171,7 +171,6 @@ def resting_face(still: np.ndarray) -> np.ndarray:
         neutral[ids] = np.median(still[apart >= np.median(apart)][:, ids], 0)
     neutral[_BROW_LANDMARKS] = np.median(still[:, _BROW_LANDMARKS], 0)
     return neutral
-
 
 
 def _lids(still: np.ndarray, neutral: np.ndarray, ours: np.ndarray, spots: Spots) -> list[tuple[list[int], list[int], float]]:
@@ -399,6 +398,8 @@ def solve(head: Head, points: np.ndarray, known: Spots | None = None, rounds: in
     eyes = _gaze(still, neutral, blink)
     moved = face.at(u) - face.rest
     as32 = np.float32
-    motion = Motion(_filled(expression, seen).astype(as32), _filled(jaw, seen).astype(as32), nod.astype(as32), _filled(eyes, seen).astype(as32))
+    motion = Motion(
+        _filled(expression, seen).astype(as32), _filled(jaw, seen).astype(as32), nod.astype(as32), _filled(eyes, seen).astype(as32)
+    )
     residual = np.linalg.norm((moved - target)[:, :, :2], axis=2)
     return Solved(motion, seen, mean.as_rotvec(), spots, residual, target + rest, moved + rest, rest)

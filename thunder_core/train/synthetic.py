@@ -26,11 +26,11 @@ IPA = {
     "p": "P", "b": "B", "t": "T", "d": "D", "k": "K", "ɡ": "G", "g": "G", "q": "K", "ʔ": "SIL", "m": "M", "n": "N", "ɲ": "N", "ŋ": "NG",
     "ɱ": "M", "ɳ": "N", "f": "F", "v": "V", "ʋ": "V", "θ": "TH", "ð": "DH", "s": "S", "z": "Z", "ʃ": "SH", "ʒ": "ZH", "ʂ": "SH", "ʐ": "ZH",
     "ɕ": "SH", "ʑ": "ZH", "ç": "HH", "x": "HH", "χ": "HH", "ɣ": "G", "h": "HH", "ɦ": "HH", "ɧ": "SH", "ʝ": "Y", "β": "V", "ɸ": "F",
-    "tʃ": "CH", "dʒ": "JH", "tɕ": "CH", "dʑ": "JH", "tʂ": "CH", "dʐ": "JH", "ts": "T S", "dz": "D Z", "pf": "P F", "l": "L", "ɫ": "L", "ʎ": "L",
+    "tʃ": "CH", "dʒ": "JH", "tɕ": "CH", "dʑ": "JH", "tʂ": "CH", "dʐ": "JH", "ts": "T S", "dz": "D Z", "pf": "P F", "l": "L", "ɫ": "L", "ʎ": "L",  # noqa: E501
     "ɭ": "L", "ɹ": "R", "r": "R", "ɾ": "D", "ʁ": "R", "ʀ": "R", "ɽ": "R", "ɻ": "R", "j": "Y", "w": "W", "ɥ": "W", "ʈ": "T", "ɖ": "D",
     "i": "IY", "ɪ": "IH", "e": "EY", "ɛ": "EH", "æ": "AE", "a": "AA", "ɑ": "AA", "ɐ": "AH", "ʌ": "AH", "ə": "AH", "ɜ": "ER", "ɚ": "ER",
     "ɝ": "ER", "ɔ": "AO", "o": "OW", "ɒ": "AO", "u": "UW", "ʊ": "UH", "ɯ": "IH", "ɨ": "IH", "ʉ": "UW", "y": "UW", "ʏ": "UH", "ø": "UH",
-    "œ": "ER", "ɵ": "UH", "ɤ": "AH", "ɘ": "AH", "aɪ": "AY", "aʊ": "AW", "eɪ": "EY", "oʊ": "OW", "əʊ": "OW", "ʌʊ": "OW", "ɔɪ": "OY", "ɔø": "OY",
+    "œ": "ER", "ɵ": "UH", "ɤ": "AH", "ɘ": "AH", "aɪ": "AY", "aʊ": "AW", "eɪ": "EY", "oʊ": "OW", "əʊ": "OW", "ʌʊ": "OW", "ɔɪ": "OY", "ɔø": "OY",  # noqa: E501
     "ɑɹ": "AA R", "ɔɹ": "AO R", "oɹ": "AO R", "ɪɹ": "IH R", "ɛɹ": "EH R", "ʊɹ": "UH R", "aɪɚ": "AY ER", "iə": "IH AH", "eə": "EH AH",
     "ʊə": "UH AH", "aɪə": "AY AH", "əl": "AH L", "aʊɚ": "AW ER",
 }  # fmt: skip
@@ -89,7 +89,9 @@ def _espeak() -> tuple[ctypes.CDLL, int]:
     try:
         library = ctypes.CDLL("libespeak-ng.so.1")
     except OSError as error:
-        raise RuntimeError("espeak-ng is not installed. Install the package espeak-ng, or build the corpus without synthetic voices.") from error
+        raise RuntimeError(
+            "espeak-ng is not installed. Install the package espeak-ng, or build the corpus without synthetic voices."
+        ) from error
     return library, library.espeak_Initialize(_RETRIEVAL, 500, None, _PHONEME_EVENTS | _IPA)
 
 

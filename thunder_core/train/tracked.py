@@ -33,7 +33,9 @@ class BadTracking(ThunderError):
     """A tracked sequence cannot be used; the message names the file and says what to change."""
 
 
-def write_tracked(path: Path, motion: Motion, channels: list[str] | tuple[str, ...], speaker: str = "", measuring: bool = False, **more) -> None:
+def write_tracked(
+    path: Path, motion: Motion, channels: list[str] | tuple[str, ...], speaker: str = "", measuring: bool = False, **more
+) -> None:
     """Write a motion as a tracked sequence (docs/reference/tracked.md); `more` arrays are kept beside it and ignored by the reader.
 
     measuring: marks a face that may be measured against and looked at, but that no network is trained on.
@@ -52,7 +54,9 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as data:
             return {name: data[name] for name in data.files}
     except Exception as error:  # zip, header and object-array errors all mean the same to the user
-        raise BadTracking(f"{path.name} cannot be read as a tracked sequence ({error}). Save it with numpy.savez, plain arrays only.") from None
+        raise BadTracking(
+            f"{path.name} cannot be read as a tracked sequence ({error}). Save it with numpy.savez, plain arrays only."
+        ) from None
 
 
 def _numbers(path: Path, data: dict, name: str, width: int | None, frames: int | None) -> np.ndarray:
@@ -78,7 +82,9 @@ def _channels(path: Path, data: dict, coefficients: np.ndarray, channels: list[s
             raise BadTracking(f"{path.name} names {len(set(names))} channels for {coefficients.shape[1]} columns. Name each column once.")
         known = [n for n in names if n in channels]
         if not known:
-            raise BadTracking(f"No channel of {path.name} ({', '.join(names[:3])} …) is one of the head's. Rename them; see docs/reference/tracked.md.")
+            raise BadTracking(
+                f"No channel of {path.name} ({', '.join(names[:3])} …) is one of the head's. Rename them; see docs/reference/tracked.md."
+            )
         out = np.zeros((len(coefficients), len(channels)))
         for name in known:
             out[:, channels.index(name)] = coefficients[:, names.index(name)]
@@ -117,7 +123,9 @@ def read_tracked(path: Path, channels: list[str], retarget: Retarget | None = No
     turns = {part: next((_numbers(path, data, n, 3, frames) for n in names if n in data), None) for part, names in _ROTATIONS.items()}
     for name, x in (("jaw", jaw), *turns.items()):
         if x is not None and np.abs(x).max() > _MOST_RADIANS:
-            raise BadTracking(f"{name} in {path.name} turns by {np.abs(x).max():.1f}, too far for radians. Save rotation vectors in radians.")
+            raise BadTracking(
+                f"{name} in {path.name} turns by {np.abs(x).max():.1f}, too far for radians. Save rotation vectors in radians."
+            )
     expression = _channels(path, data, coefficients, channels, retarget)
     still = {part: None if x is None else resample(x, fps, rotations=True).astype(np.float32) for part, x in turns.items()}
     motion = Motion(
@@ -178,7 +186,7 @@ FACEGOOD = {
     "mouth_chinRaise_d": ("mouthShrugLower", 1.0), "mouth_chinRaise_u": ("mouthShrugUpper", 1.0), "mouth_dimple_": ("mouthDimple", 1.0),
     "mouth_funnel_dl": ("mouthFunnel", 0.25), "mouth_funnel_dr": ("mouthFunnel", 0.25),
     "mouth_funnel_ul": ("mouthFunnel", 0.25), "mouth_funnel_ur": ("mouthFunnel", 0.25),
-    "mouth_lipCornerDepress_": ("mouthFrown", 1.0), "mouth_lipCornerPull_": ("mouthSmile", 1.0), "mouth_lipCornerPullOpen_": ("mouthSmile", 1.0),
+    "mouth_lipCornerDepress_": ("mouthFrown", 1.0), "mouth_lipCornerPull_": ("mouthSmile", 1.0), "mouth_lipCornerPullOpen_": ("mouthSmile", 1.0),  # noqa: E501
     "mouth_lipStretch_": ("mouthStretch", 1.0), "mouth_lipStretchOpen_": ("mouthStretch", 1.0),
     "mouth_lowerLipDepress_": ("mouthLowerDown", 1.0), "mouth_upperLipRaise_": ("mouthUpperUp", 1.0),
     "mouth_lowerLipProtrude_c": ("mouthShrugLower", 0.5), "mouth_oh_c": ("mouthFunnel", 0.5), "mouth_oo_c": ("mouthPucker", 0.8),

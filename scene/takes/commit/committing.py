@@ -334,9 +334,9 @@ def _take_back(rig: head.Rig, entry, choice: Choice, before: _Before, made: list
     else:
         for action, _, kept in before.actions:
             action.use_fake_user = kept
-    for target, tracks in zip(rig.targets, before.tracks):
+    for target, nla_tracks in zip(rig.targets, before.tracks):
         for track in list(target.animation_data.nla_tracks) if target.animation_data else ():
-            if track.as_pointer() not in tracks:
+            if track.as_pointer() not in nla_tracks:
                 target.animation_data.nla_tracks.remove(track)
     for index, target in enumerate(rig.targets):  # show_own does nothing where no take is shown
         compat.assign_action(target, *display.part_of(display.actions_of(entry), rig, index))

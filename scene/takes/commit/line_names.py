@@ -75,7 +75,7 @@ def of(action) -> Lines | None:
         if not records.is_readable(kept):
             return None
         return Lines(str(kept["base"]), tuple(
-            Line(str(name), *map(int, frames[:4]), frozenset(map(str, frames[4]))) if len(frames) == 5 else Line(str(name), *map(int, frames))
+            Line(str(name), *map(int, frames[:4]), frozenset(map(str, frames[4]))) if len(frames) == 5 else Line(str(name), *map(int, frames))  # noqa: E501
             for name, *frames in kept["lines"]))
     except (ValueError, TypeError, KeyError, AttributeError):
         return None  # written by something else: it is as if no line were known

@@ -19,7 +19,9 @@ class SpeechGuidance:
     weight [T]: 0 where nobody speaks.  mean, std [C]: how x̂_0 is standardised.  channels: n of the expression basis.
     """
 
-    def __init__(self, m2s: MeshToSpeech, mouth: Mouth, units: Tensor, weight: Tensor, mean: Tensor, std: Tensor, channels: int, strength: float):
+    def __init__(
+        self, m2s: MeshToSpeech, mouth: Mouth, units: Tensor, weight: Tensor, mean: Tensor, std: Tensor, channels: int, strength: float
+    ):
         self.m2s, self.mouth, self.units, self.weight = m2s, mouth, units, weight
         self.mean, self.std, self.channels, self.strength = mean, std, channels, strength
 

@@ -100,7 +100,11 @@ class SpeechEncoder(nn.Module):
         if not getattr(body.config, "conv_stride", None) or math.prod(body.config.conv_stride) != 2 * HOP:
             raise BadWeights(f"“{folder}” does not read the waveform in steps of 20 ms: choose a Wav2Vec2, HuBERT or WavLM network")
         body.config.apply_spec_augment = False
-        encoder = cls(EncoderConfig(width=body.config.hidden_size, body={"model_type": config["model_type"]} | json.loads(body.config.to_json_string())))
+        encoder = cls(
+            EncoderConfig(
+                width=body.config.hidden_size, body={"model_type": config["model_type"]} | json.loads(body.config.to_json_string())
+            )
+        )
         encoder.body.load_state_dict(body.state_dict())
         return encoder
 
