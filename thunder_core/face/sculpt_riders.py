@@ -226,7 +226,7 @@ def riders(clay, outside, upper, lower) -> dict[str, np.ndarray]:
     """
     gates = _gates(clay, outside, upper, lower)
     groove, cheek = (share * gates["skin"] for share in fold(clay.points))
-    fields = {}
+    fields: dict[str, np.ndarray] = {}
     for name, parts in RIDERS.items():
         sides = {tag: _ridden(clay, side, parts, gates) for side, tag in ((1, "Left"), (-1, "Right"))}
         if name in FOLDS:
