@@ -96,7 +96,7 @@ def generate(hand):
 
 def time_slices(work):
     """Lets every slice of our work be timed; the list fills with (processor seconds, message)."""
-    held, advance = [], work.Work.advance
+    held, advance = [], work.Job.advance
 
     def timed(self, *arguments):
         before = time.thread_time()  # not the clock: on a busy machine that counts what others do
@@ -105,7 +105,7 @@ def time_slices(work):
         finally:
             held.append((time.thread_time() - before, self.step.message))
 
-    work.Work.advance = timed
+    work.Job.advance = timed
     return held
 
 
