@@ -19,7 +19,7 @@ from ..thunder_core.private_folder import remove_blender_session
 
 PACKAGE = __package__.removesuffix(".cli")
 STANDALONE = "thunder"  # what the package is called where a command loads it itself, and not Blender
-CLEANING = 5.0  # seconds after Ctrl-C in which another one is ignored: the engine leaves, files are put back
+CLEANING = 5.0  # seconds after Ctrl-C or SIGTERM in which another one is ignored: the engine leaves, files are put back
 
 
 # ---- arguments
@@ -124,7 +124,7 @@ def quiet():
 
 def run(name: str, options, action) -> None:
     """Run `action(options)` as a command: exits with 0, or with another code and one sentence on stderr."""
-    stop_once()
+    handle_signals()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show “ or ä is no reason to fail
     code = exit_code(name, options, action)
@@ -138,18 +138,24 @@ def run(name: str, options, action) -> None:
         sys.exit(code)
 
 
-def stop_once() -> None:
-    """Let Ctrl-C stop the work, also in Blender, which has a handler of its own; pressed again it does not disturb the cleaning up."""
+def handle_signals() -> None:
+    """Let Ctrl-C and SIGTERM stop the work, also in Blender, which has a handler of its own; a closed terminal does not stop it.
+
+    A second signal does not disturb the cleaning up. KeyboardInterrupt is raised with the number of the signal.
+    """
     stopped = -CLEANING
 
-    def stop(*_):
+    def stop(number, _frame):
         nonlocal stopped
         if time.monotonic() - stopped >= CLEANING:
             stopped = time.monotonic()
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
 
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as in a job that a shell runs in the background
-        signal.signal(signal.SIGINT, stop)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as in a job that a shell runs in the background
+            signal.signal(number, stop)
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def exit_code(name: str, options, action) -> int:
@@ -166,9 +172,9 @@ def exit_code(name: str, options, action) -> int:
         return 0
     except ThunderError as error:
         say(f"{name}: {error}", sys.stderr)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         say(f"{name}: stopped", sys.stderr)
-        return 130
+        return 128 + (stop.args[0] if stop.args else signal.SIGINT)  # as shells count: 130, and 143 for SIGTERM
     except Exception as error:
         say(f"{traceback.format_exc()}{name}: unexpected error ({type(error).__name__}: {error})", sys.stderr)
     finally:

@@ -187,13 +187,14 @@ def workers_of(parent):
 
 
 def hears_ctrl_c():
-    """For a child: SIGINT as in a terminal, even where these tests run in the background, where shells ignore it."""
+    """For a child: signals as in a terminal, even where these tests run in the background, where shells ignore them."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up as Linux lists them")
-@pytest.mark.parametrize("how, code", [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+@pytest.mark.parametrize("how, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])
 def test_a_bake_that_is_stopped_leaves_neither_process_nor_file(tmp_path, how, code):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -206,12 +207,15 @@ def test_a_bake_that_is_stopped_leaves_neither_process_nor_file(tmp_path, how, c
             break
     workers = workers_of(process.pid)
     assert len(workers) == 1
+    process.send_signal(signal.SIGHUP)  # the terminal is closed: that alone ends nothing
+    assert process.stdout.readline() and process.poll() is None
     process.send_signal(how)
-    if how == signal.SIGINT:  # again and again, as people do: it must not end the cleaning up
+    if how != signal.SIGKILL:  # again and again, as people do: it must not end the cleaning up
         time.sleep(0.05)
         process.send_signal(how)
     _, said = process.communicate(timeout=60)
     assert process.returncode == code and "Traceback" not in said
+    assert how == signal.SIGKILL or said.splitlines()[-1] == "bake.py: stopped"
     end = time.monotonic() + 20
     while (Path(f"/proc/{workers[0]}").exists() or os.listdir(temporary)) and time.monotonic() < end:
         time.sleep(0.1)
