@@ -4,7 +4,8 @@
 Also `python bake.py …` in any Python that has bpy. Without a file the scene is empty but for the head. Writes into
 the folder `--out`: the file with the sound, the head and its takes (NAME.blend), report.json, with --npz the numbers of
 each take in rank order, and thunder-files.json, a list of these files. A file that an earlier bake did not write, or that
-has changed since, is replaced only with --force, which keeps it (shot.blend as shot.blend1).
+has changed since, is replaced only with --force, which keeps it (shot.blend as shot.blend1). A file that the bake reads
+is never replaced.
 Ends with code 0, or with 1 (2 for a wrong option) and one sentence on stderr.
 """
 
@@ -72,9 +73,10 @@ def bake(chosen: argparse.Namespace) -> dict:
     sound = os.path.abspath(chosen.audio)
     name = Path(bpy.data.filepath).stem or Path(sound).stem
     takes = [f"take_{rank:02d}.npz" for rank in range(1, chosen.takes + 1)] if chosen.npz else []
-    libraries = [bpy.path.abspath(library.filepath) for library in bpy.data.libraries]
-    out = files.Transaction(chosen.out, chosen.force, [sound, *filter(None, [bpy.data.filepath]), *libraries])
+    inputs = [sound, *filter(None, [bpy.data.filepath]), *bpy.utils.blend_paths(absolute=True)]
+    out = files.Transaction(chosen.out, chosen.force, inputs)
     out.check([f"{name}.blend", "report.json", *takes])
+    say_repaired(out)
     start = scene.frame_start if chosen.start is None else chosen.start
     voice = strip.of_file(scene, sound, start)
     warnings = warn("bake.py", strip.warning(voice))
@@ -144,6 +146,32 @@ def check_file(allow_newer: bool) -> None:
         raise BadRequest(
             f"“{os.path.basename(path)}” was saved by a newer Blender ({version}, this is {own}), and what this one does not "
             f"know would be missing: bake with Blender {saved[0]}.{saved[1]}, or use --allow-newer")
+    check_linked()
+
+
+def check_linked() -> None:
+    """Raise BadRequest where something that the open file links is missing: Blender opens it with empty data in its place."""
+    for library in bpy.data.libraries:
+        path = os.path.normpath(bpy.path.abspath(library.filepath))
+        is_packed = library.packed_file or getattr(library, "is_archive", False)  # the latter since Blender 5.0
+        if not is_packed and (problem := files.not_a_file(path)):
+            raise BadRequest(f"{problem}, which the scene links: put the file there, or save the scene without it")
+    for name in dir(bpy.data):
+        collection = getattr(bpy.data, name)
+        if not isinstance(collection, bpy.types.bpy_prop_collection):
+            continue
+        for block in collection:
+            if getattr(block, "is_missing", False) and block.library is not None:
+                path = os.path.normpath(bpy.path.abspath(block.library.filepath))
+                raise BadRequest(f"“{block.name}” is missing in “{path}”, from where the scene links it: link it again, or save the "
+                                 "scene without it")
+
+
+def say_repaired(out) -> None:
+    """Print which files were put back where an earlier bake into the folder was killed while it replaced them."""
+    names = ", ".join(f"“{name}”" for name in out.repaired if name != files.MANIFEST)
+    if names:
+        say(f"      An earlier run was interrupted in “{out.folder}”; repaired to what was there before it: {names}")
 
 
 def say_kept(out) -> None:

@@ -89,6 +89,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     bake.check_engine(chosen.engine, None)
     out = files.Transaction(chosen.out, chosen.force, [sound])
     out.check([*PRODUCTS, *npz])
+    bake.say_repaired(out)
 
     bar.begin("Setting the stage")
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)

@@ -154,8 +154,9 @@ class Transaction:
     are replaced. MANIFEST in the folder lists them. Any other file is refused; with `force` it is kept under a new name
     (shot.blend as shot.blend1).
 
-    inputs: paths of files that are read for what is written; they count as the animator's, whoever wrote them.
+    inputs: paths of files that are read for what is written; they are never replaced, whoever wrote them and whatever `force` is.
     kept: of each file that `force` replaced, the name it has now. Known after the block.
+    repaired: names of the files whose earlier state was restored after another process died. Known after `check`.
     """
 
     def __init__(self, folder: str, force: bool = False, inputs: Iterable[str] = ()):
@@ -163,6 +164,7 @@ class Transaction:
             raise BadRequest("The folder to write into has no name: name one")
         self.folder, self.force, self.inputs = os.path.abspath(folder), force, list(inputs)
         self.kept: dict[str, str] = {}
+        self.repaired: list[str] = []
         self._parts: dict[str, str] = {}
         self._removals: list[str] = []
         self._made: list[str] = []
@@ -237,12 +239,11 @@ class Transaction:
     def _refuse(self, name: str, files: dict[str, str] | None) -> None:
         """Raise BadRequest where a file must not be replaced."""
         path = self._path(name)
-        if self.force or not _has_entry(path):
+        if not _has_entry(path):
             return
         if self._is_input(path):
-            raise BadRequest(f"“{path}” is read for this and would be replaced: choose another folder, or use --force "
-                             f"to keep it as “{self._free_name(name)}”")
-        if not self._is_ours(name, files):
+            raise BadRequest(f"“{path}” is read for this and would be replaced: choose another folder")
+        if not self.force and not self._is_ours(name, files):
             raise BadRequest(f"“{path}” is a file of yours or has changed since it was written: choose another folder, or "
                              f"use --force to keep it as “{self._free_name(name)}”")
 
@@ -305,7 +306,7 @@ class Transaction:
         self._refuse(name, files)
         if not os.path.lexists(path):
             return None
-        if self._is_ours(name, files) and not self._is_input(path):
+        if self._is_ours(name, files):
             return _part_name()
         self.kept[name] = self._free_name(name)
         return self.kept[name]
@@ -339,11 +340,12 @@ class Transaction:
                     replacements = [_Replacement(**entry) for entry in json.load(file)]
                 except (ValueError, TypeError, RecursionError):
                     replacements = []
-            self._undo([replacement for replacement in replacements if replacement.is_valid()])
+            self.repaired += self._undo([replacement for replacement in replacements if replacement.is_valid()])
         remove_leftovers(self.folder)
 
-    def _undo(self, replacements: list[_Replacement]) -> None:
-        """Restore the earlier files, whatever has been replaced of them. May be repeated."""
+    def _undo(self, replacements: list[_Replacement]) -> list[str]:
+        """Restore the earlier files, whatever has been replaced of them; returns their names. May be repeated."""
+        restored = []
         for replacement in replacements:
             path = self._path(replacement.name)
             part = self._path(replacement.part) if replacement.part else None
@@ -351,19 +353,23 @@ class Transaction:
             if old is not None and os.path.lexists(old):
                 if not os.path.lexists(path):
                     os.rename(old, path)
+                    restored.append(replacement.name)
                 elif os.path.samestat(os.lstat(old), os.lstat(path)):
                     os.remove(old)  # renaming one name of a file to another does nothing
                 elif _has_hash(path, replacement.sha256):
                     os.replace(old, path)
+                    restored.append(replacement.name)
                 elif is_part(replacement.old):  # somebody has written the file since: both stay
                     os.rename(old, self._path(self._free_name(replacement.name)))
             elif old is None and part is not None and not os.path.lexists(part) and _has_hash(path, replacement.sha256):
                 os.remove(path)
+                restored.append(replacement.name)
             if part is not None and os.path.lexists(part):
                 os.remove(part)
         sync(self.folder)
         with contextlib.suppress(FileNotFoundError):
             os.remove(self._path(JOURNAL))
+        return restored
 
     # ---- the folder
 

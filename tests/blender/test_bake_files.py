@@ -128,13 +128,14 @@ def test_the_file_that_is_baked_is_not_replaced(bake, blender, shot, tmp_path, m
     code, sentence = bake("--blend", blend, "--out", out)
     assert code == 1 and "is read for this and would be replaced" in sentence
     assert os.listdir(shot.parent) == ["shot.blend"] and shot.read_bytes() == before
-    assert bake("--blend", blend, "--out", out, "--force")[0] == 0
-    assert (shot.parent / "shot.blend1").read_bytes() == before != shot.read_bytes()
-    blender.ops.wm.open_mainfile(filepath=str(shot))
-    assert len(blender.context.scene.thunder.takes) == 2
+    code, sentence = bake("--blend", blend, "--out", out, "--force")
+    assert code == 1 and "is read for this and would be replaced: choose another folder" in sentence
+    assert os.listdir(shot.parent) == ["shot.blend"] and shot.read_bytes() == before
 
 
-def test_a_linked_library_is_not_replaced(bake, blender, shot, tmp_path):
+@pytest.fixture
+def library(blender, shot, tmp_path):
+    """A library of the same file name as the shot, which links an object from it."""
     library = tmp_path / "library" / "shot.blend"
     library.parent.mkdir()
     shutil.copy(shot, library)
@@ -143,8 +144,64 @@ def test_a_linked_library_is_not_replaced(bake, blender, shot, tmp_path):
         here.objects = [name for name in there.objects if "Rig" not in name][:1]
     blender.context.scene.collection.objects.link(blender.data.objects[0])
     blender.ops.wm.save_as_mainfile(filepath=str(shot))
-    code, sentence = bake("--blend", shot, "--out", library.parent)
-    assert code == 1 and "is read for this" in sentence and os.listdir(library.parent) == ["shot.blend"]
+    return library
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_a_linked_library_is_not_replaced(bake, shot, library, force):
+    before = library.read_bytes()
+    code, sentence = bake("--blend", shot, "--out", library.parent, *force)
+    assert code == 1 and "is read for this" in sentence
+    assert os.listdir(library.parent) == ["shot.blend"] and library.read_bytes() == before
+
+
+def test_a_file_that_the_scene_uses_is_not_replaced(bake, blender, shot, tmp_path):
+    blender.ops.wm.open_mainfile(filepath=str(shot))
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "report.json").write_text("a caption")
+    text = blender.data.images.new("caption", 1, 1)
+    text.source, text.filepath, text.use_fake_user = "FILE", str(out / "report.json"), True
+    blender.ops.wm.save_mainfile()
+    code, sentence = bake("--blend", shot, "--out", out, "--force")
+    assert code == 1 and "report.json” is read for this" in sentence and content_of(out) == {"report.json": b"a caption"}
+
+
+def test_a_missing_library_is_refused_before_sampling(bake, client, shot, library, tmp_path):
+    library.unlink()
+    code, sentence = bake("--blend", shot, "--out", tmp_path / "out")
+    assert code == 1 and f"There is no file “{library}”, which the scene links" in sentence
+    assert client.asked == [] and not (tmp_path / "out").exists()
+
+
+def test_a_linked_object_that_its_library_no_longer_has_is_refused(bake, blender, client, shot, library, tmp_path):
+    blender.ops.wm.open_mainfile(filepath=str(shot))
+    name = next(thing.name for thing in blender.data.objects if thing.library)
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    blender.ops.wm.save_as_mainfile(filepath=str(library))
+    code, sentence = bake("--blend", shot, "--out", tmp_path / "out")
+    assert code == 1 and f"“{name}” is missing in “{library}”" in sentence
+    assert client.asked == [] and not (tmp_path / "out").exists()
+
+
+def test_files_that_an_interrupted_bake_left_are_repaired_and_named(bake, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    assert "was interrupted in" not in bake("--out", out)[1]
+    before = content_of(out)
+    replace, undo = os.replace, files.Transaction._undo
+
+    def die(source, target):
+        if os.path.basename(target) == "report.json":
+            raise OSError(5, "as if it had been killed here")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", die)
+    monkeypatch.setattr(files.Transaction, "_undo", lambda *_: None)
+    assert bake("--out", out, "--seed", 9)[0] == 1 and (out / "line.blend").read_bytes() != before["line.blend"]
+    monkeypatch.setattr(os, "replace", replace)
+    monkeypatch.setattr(files.Transaction, "_undo", undo)
+    code, output = bake("--out", out)
+    assert code == 0 and f"An earlier run was interrupted in “{out}”" in output and "before it: “line.blend”\n" in output
 
 
 def test_a_bake_that_fails_while_it_renames_leaves_the_earlier_one(bake, tmp_path, monkeypatch):

@@ -102,7 +102,7 @@ def test_when_any_call_fails_all_of_the_old_or_all_of_the_new_is_there(tmp_path,
 
 
 def test_after_a_death_at_any_call_the_next_run_restores_one_state(tmp_path, act_as_dead, count):
-    states = []
+    states, repaired = [], set()
     for number in range(1, count + 1):
         folder = tmp_path / str(number)
         write(folder, OLD)
@@ -112,12 +112,18 @@ def test_after_a_death_at_any_call_the_next_run_restores_one_state(tmp_path, act
                 write(folder, NEW)
             except Killed:
                 pass
-        files.Transaction(str(folder)).check(["other.txt"])
+        found = {path.name: path.read_bytes() for path in folder.iterdir()}
+        transaction = files.Transaction(str(folder))
+        transaction.check(["other.txt"])
         left = content_of(folder)
         assert left in (OLD, NEW), (number, left)
+        changed = {name for name in {**OLD, **NEW} if found.get(name) != left.get(name)}
+        assert set(transaction.repaired) - {files.MANIFEST} == changed, "the files that were restored are named"
+        repaired |= changed
         states.append(left == NEW)
         write(folder, NEW)
         assert content_of(folder) == NEW
+    assert repaired >= set(NEW)
     assert states[0] is False and states[-1] is True and states == sorted(states)
 
 
@@ -212,8 +218,9 @@ def test_an_input_is_not_replaced_however_it_is_named(tmp_path, monkeypatch, kin
     with pytest.raises(BadRequest, match="is read for this"):
         write(tmp_path, {"shot.blend": b"new"}, inputs=[given])
     assert (tmp_path / "shot.blend").read_bytes() == b"scene"
-    assert write(tmp_path, {"shot.blend": b"new"}, inputs=[given], force=True).kept == {"shot.blend": "shot.blend1"}
-    assert (tmp_path / "shot.blend1").read_bytes() == b"scene"
+    with pytest.raises(BadRequest, match="is read for this.*choose another folder$"):
+        write(tmp_path, {"shot.blend": b"new"}, inputs=[given], force=True)
+    assert (tmp_path / "shot.blend").read_bytes() == b"scene" and not (tmp_path / "shot.blend1").exists()
 
 
 def test_links_in_the_folder_are_not_followed(tmp_path):
