@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import bpy
 
@@ -12,6 +14,10 @@ from ...thunder_core.errors import BadHead, BadRequest, is_full_disk, NoSpace
 from ...thunder_core.face.mapping import Mapping
 from ...thunder_core.files import is_part, write_file
 from ..engine.session import PACKAGE
+
+# What a file's name cannot hold on some system, or not at its beginning or end; "%" since it begins what replaces them.
+_UNSAFE = re.compile(r'[<>:"/\\|?*%\x00-\x1f\x7f]|^[ .]|[ .]$')
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])[ ]*(\.|$)", re.IGNORECASE)  # on Windows
 
 
 def folder() -> Path:
@@ -24,15 +30,30 @@ def folder() -> Path:
 
 def names() -> list[str]:
     """Names of all presets, in order."""
-    return sorted((path.stem for path in folder().glob("*.json") if not is_part(path.name)), key=str.lower)
+    return sorted({_name_of(path.stem) for path in folder().glob("*.json") if not is_part(path.name)}, key=str.lower)
+
+
+def _stem_of(name: str) -> str:
+    """The file name, without its ending, of a preset: unsafe characters as %XX, so that no two names have one file.
+
+    Names that differ in upper and lower case alone have one file on a disk that does not tell them apart.
+    """
+    stem = _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", name)
+    return f"%{ord(stem[0]):02X}{stem[1:]}" if _DEVICE.match(stem) else stem
+
+
+def _name_of(stem: str) -> str:
+    """The name of the preset in a file; the file's own name where `save` would not have named it so (older presets)."""
+    name = unquote(stem)
+    return name if name and _stem_of(name) == stem else stem
 
 
 def save(plan: Mapping, name: str) -> Path:
     """Write a mapping as a preset, replacing one of that name. Raises BadRequest or NoSpace."""
-    stem = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name).strip(" .")
-    if not stem:
+    name = name.strip()
+    if not name.strip(" ."):
         raise BadRequest("The preset has no name: give it one")
-    path = folder() / f"{stem}.json"
+    path = folder() / f"{_stem_of(name)}.json"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_file(path, plan.to_json())
@@ -44,8 +65,11 @@ def save(plan: Mapping, name: str) -> Path:
 
 def load(name: str) -> Mapping:
     """The mapping of a preset. Raises BadHead if it is gone or damaged."""
+    path = folder() / f"{_stem_of(name)}.json"
+    if not os.path.exists(path) and Path(name).name == name:
+        path = folder() / f"{name}.json"  # of an older version, which kept "%" as it is
     try:
-        text = (folder() / f"{name}.json").read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadHead(f"The preset “{name}” cannot be read ({type(error).__name__}): save it again") from error
     return Mapping.from_json(text)
