@@ -87,6 +87,9 @@ def bake(chosen: argparse.Namespace) -> dict:
     def tell(step):
         say(f"{step.fraction:4.0%}  {step.message}")
 
+    engine = jobs.run_through("Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell)
+    if engine["weights_origin"] == "changed":  # weights of one's own are meant
+        warnings += warn("bake.py", engine["weights_note"])
     performances = jobs.run_through(
         "Baking", generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, sampling), tell)
     if strip.has_audio():

@@ -53,6 +53,7 @@ class PlayedClient:
     def __init__(self, folder, scores=(80.0, 90.0, 70.0, 85.0), error=None, fails_after=1):
         self.folder, self.scores = str(folder), scores
         self.error, self.fails_after = error, fails_after
+        self.origin, self.note = "shipped", ""  # of the weights
         self.arrays, self.asked, self.requests, self.folders, self.forgotten = {}, [], [], [], []
 
     def start(self):
@@ -75,6 +76,8 @@ class PlayedClient:
         self.forgotten.append(folder)
 
     def request(self, verb, **args):
+        if verb == "hello":
+            return Asked([{"event": "done", "result": {"weights_origin": self.origin, "weights_note": self.note}}])
         self.asked.append((verb, args))
         asked = Asked(self._generate(**args))
         self.requests.append(asked)

@@ -280,6 +280,16 @@ def test_an_engine_or_weights_that_do_not_exist_are_noticed_before_anything_else
     assert code == 1 and words in sentence and option in sentence and not (tmp_path / "out").exists()
 
 
+def test_changed_weights_are_warned_of_and_own_ones_are_not(script, command, voice, client, tmp_path, monkeypatch, capfd):
+    note = "The weights in “w” differ from the SHA256SUMS beside them"
+    for origin, warnings in (("own", []), ("changed", [note])):
+        client.origin, client.note = origin, note
+        monkeypatch.setattr(sys, "argv", ["bake.py", "--audio", str(voice), "--takes", "1", "--out", str(tmp_path / "out")])
+        assert script.exit_code("bake.py", command.options, command.bake) == 0
+        assert [line for line in capfd.readouterr().err.splitlines() if note in line] == [f"bake.py: {note}" for _ in warnings]
+        assert json.loads((tmp_path / "out" / "report.json").read_text())["warnings"] == warnings
+
+
 def damaged(data):
     """Damaged versions of a .blend file."""
     flipped = bytearray(data)

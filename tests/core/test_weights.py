@@ -3,6 +3,7 @@
 
 import copy
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -214,12 +215,44 @@ def test_the_list_of_sums_is_current():
 
 def test_weights_of_ones_own_are_said_to_be_no_more_than_that(tmp_path, capfd):
     for path in SHIPPED.iterdir():
-        shutil.copy(path, tmp_path / path.name)
+        if path.name != SUMS:
+            shutil.copy(path, tmp_path / path.name)
     write(tmp_path, "units", {"centroids": FILES["units"][0]["centroids"].flip(0)})
     own = Engine.load(tmp_path, device="cpu")
     assert own.identity.origin == "own" and own.identity.different == ("units.json", "units.safetensors")
     assert own.info()["weights_origin"] == "own" and own.info()["weights_note"] == "These are not the shipped weights"
     assert "These are not the shipped weights" in capfd.readouterr().err
+
+
+def test_weights_that_differ_from_the_list_beside_them_are_said_by_name(tmp_path):
+    write(tmp_path, "units", {"centroids": FILES["units"][0]["centroids"].flip(0)})
+    write(tmp_path, "speaker")
+    write_sums(tmp_path)
+    assert identify(tmp_path).origin == "own" and identify(tmp_path).unlike == ()
+    write(tmp_path, "units")
+    (tmp_path / "speaker.json").unlink()
+    assert identify(tmp_path).origin == "changed" and identify(tmp_path).unlike == ("speaker.json", "units.safetensors")
+    assert identify(tmp_path).sentence == (
+        f"The weights in “{tmp_path}” differ from the SHA256SUMS beside them (speaker.json, units.safetensors): copy them again, "
+        "or list them anew")
+    for damage in (b"", b"\xff\xfe", b"one\n", b"x" * 2**21):
+        (tmp_path / SUMS).write_bytes(damage)
+        assert identify(tmp_path).origin == "own"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes among files")
+@pytest.mark.parametrize("name", ["units.json", "units.safetensors", "head.npz", "more.json", SUMS])
+@pytest.mark.parametrize("make, says", [(lambda path: os.mkfifo(path), "is a pipe or a device"), (os.mkdir, "is a folder"),
+                                        (lambda path: os.symlink("/dev/zero", path), "is a pipe or a device")])
+def test_a_pipe_or_folder_among_the_weights_is_refused_before_it_is_opened(tmp_path, monkeypatch, name, make, says):
+    write(tmp_path, "units")
+    (tmp_path / name).unlink(missing_ok=True)
+    make(tmp_path / name)
+    monkeypatch.setattr(worker, "import_engine", lambda: pytest.fail("the engine was imported"))
+    for load in (lambda: worker.Worker(None, None, None, str(tmp_path), "cpu")._loaded(lambda *_: None),
+                 lambda: Engine.load(tmp_path, device="cpu")):
+        with pytest.raises(BadWeights, match=f"{name}” {says}.*choose another folder of weights"):
+            load()
 
 
 def test_a_changed_file_in_the_shipped_folder_is_said_by_name(tmp_path, monkeypatch):

@@ -6,11 +6,15 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 from ..errors import BadWeights
+from ..files import not_a_file
 
 SHIPPED = Path(__file__).resolve().parents[2] / "weights"
+SUMS = "SHA256SUMS"  # of the weights in a folder, in the format of sha256sum
+ENDINGS = (".safetensors", ".json", ".npz")  # of the files of weights
 _LONGEST_CARD = 2**20  # bytes
 _WIDEST, _DEEPEST = 2**16, 100  # of a network's numbers in general, and of its layers
 _LONGEST_REASON = 120  # letters of what a library says
@@ -36,8 +40,16 @@ def damaged(path: Path, error: Exception) -> BadWeights:
     return unusable(path, f"is damaged ({reason})" if reason else "is damaged")
 
 
+def check_regular(folder: Path) -> None:
+    """Raise BadWeights where a file of the weights is a folder, a pipe or a device: opening a pipe would wait for ever."""
+    for name in sorted(os.listdir(folder)) if folder.is_dir() else []:
+        if (name.endswith(ENDINGS) or name == SUMS) and (problem := not_a_file(folder / name)):
+            raise BadWeights(f"{problem}: {advice(folder)}")
+
+
 def check_cards(folder: Path) -> None:
     """Read the JSON of every network in a folder. Raises BadWeights for the first that is missing or damaged."""
+    check_regular(folder)
     for weights in sorted(folder.glob("*.safetensors")):
         read_config(weights.with_suffix(".json"))
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..errors import BadHead, BadRequest, BadWeights
 from ..face.head import Head, read_head
 from ..types import FPS, Keep, LipSyncScore, Motion, pack, RATE, Speech, Take, unpack
-from .cards import advice, unusable
+from .cards import advice, check_regular, unusable
 from .diffusion.sampling import Kept, WINDOW
 from .flame import opening_mm, width_mm
 from .m2s.judge import Judge
@@ -80,6 +80,7 @@ class Engine:
 
     def __init__(self, folder: Path, device: str):
         self.folder, self.device = folder, device
+        check_regular(folder)
         self.head = _head_of(folder)
         self.thunder = Thunder(folder, device, self.head)
         self.mouth = Mouth(self.head).to(device)

@@ -19,10 +19,9 @@ from torch.overrides import TorchFunctionMode
 
 from ..errors import BadWeights
 from ..files import part_of, write_file
-from .cards import damaged, read_config, SHIPPED, unusable
+from .cards import damaged, ENDINGS, read_config, SHIPPED, SUMS, unusable
 
-SUMS = "SHA256SUMS"  # of the shipped weights, in the format of sha256sum
-_ENDINGS = (".safetensors", ".json", ".npz")
+_LONGEST_SUMS = 2**20  # bytes
 _LARGEST = 1e6  # of a weight; ours stay below 100, and far larger ones end in infinity
 _SPARE = 2**26  # bytes that a network may make beside what its file holds (filter banks, windows, noise)
 
@@ -157,17 +156,23 @@ class Identity:
 
     fingerprint: first 16 hexadecimal digits of the SHA-256 over every weights file, in name order.
     origin: "shipped" (every file is as it was released), "own" (another folder, other weights: nothing wrong with that) or
-    "changed" (the extension's own folder differs from what was released).
+    "changed" (the folder differs from its own SHA256SUMS, or the extension's folder from what was released).
     different: names of the files that differ from the released ones, or are missing.
+    folder: the folder.  unlike: names of the files that differ from those that its own SHA256SUMS lists, or are missing.
     """
 
     fingerprint: str
     origin: str
     different: tuple[str, ...] = ()
+    folder: str = ""
+    unlike: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:
         """What to say of it, "" for shipped weights."""
+        if self.unlike:
+            names = ", ".join(self.unlike[:3]) + (" …" if len(self.unlike) > 3 else "")
+            return f"The weights in “{self.folder}” differ from the {SUMS} beside them ({names}): copy them again, or list them anew"
         if self.origin == "changed":
             return f"The weights that came with the extension were changed ({', '.join(self.different)}): install it again"
         return "These are not the shipped weights" if self.origin == "own" else ""
@@ -181,17 +186,23 @@ def identify(folder: Path) -> Identity:
         whole.update(path.name.encode())
         whole.update(content)
         sums[path.name] = hashlib.sha256(content).hexdigest()
-    released = released_sums()
+    released = _sums_in(SHIPPED)
     different = tuple(sorted(name for name in sums.keys() | released.keys() if sums.get(name) != released.get(name)))
     own = folder.resolve() != SHIPPED
-    return Identity(whole.hexdigest()[:16], ("own" if own else "changed") if different else "shipped", different)
+    unlike = tuple(sorted(name for name, digest in _sums_in(folder).items() if sums.get(name) != digest)) if own else ()
+    origin = ("changed" if unlike or not own else "own") if different or unlike else "shipped"
+    return Identity(whole.hexdigest()[:16], origin, different, str(folder), unlike)
 
 
-def released_sums() -> dict[str, str]:
-    """Name → SHA-256 of each file of the shipped weights, as released; empty where the list is missing or damaged."""
+def _sums_in(folder: Path) -> dict[str, str]:
+    """Name → SHA-256 of each file of weights that a folder's SHA256SUMS lists; empty where the list is missing or damaged."""
     try:
-        rows = [line.split(maxsplit=1) for line in (SHIPPED / SUMS).read_text(encoding="utf-8").splitlines()]
-        return {name.lstrip("*"): digest for digest, name in rows}
+        path = folder / SUMS
+        if not path.is_file() or path.stat().st_size > _LONGEST_SUMS:
+            return {}
+        rows = [line.split(maxsplit=1) for line in path.read_text(encoding="utf-8").splitlines()]
+        sums = {name.strip().lstrip("*").removeprefix("./"): digest.lower() for digest, name in rows}
+        return {name: digest for name, digest in sums.items() if name.endswith(ENDINGS)}
     except (OSError, ValueError):
         return {}
 
@@ -204,4 +215,4 @@ def write_sums(folder: Path) -> Path:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix in _ENDINGS and path.is_file())
+    return sorted(path for path in folder.iterdir() if path.suffix in ENDINGS and path.is_file())
