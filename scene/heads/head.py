@@ -21,6 +21,7 @@ from .build import build as _build, MARK
 ASSET = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
 STAND_IN = "thunder_stand_in"  # of an object that is a copy for a while: never taken for a head of the animator's
 _BESIDE = 0.1  # of a head's width, between a head that is added and the one beside it
+_SET = 20.0  # head widths: a mesh that is wider is a set, in which heads are
 _UNREADABLE = f"The bundled head cannot be read ({ASSET.name}): reinstall the add-on"
 
 
@@ -102,18 +103,32 @@ def fit_to_units(scene, mesh: bpy.types.Object) -> None:
 
 
 def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
-    """Move a head that was just added to the right until it is in no other head of the scene."""
+    """Move a head that was just added to the right until it is in no other head of the scene.
+
+    One that was added at the world's origin, where no place was chosen for it, goes beside the nearest of the other heads, at
+    the height of its top, and into no mesh that is in sight.
+    """
     view_layer.update()
-    taken = [_extent(other) for other in in_scene(scene) if other != mesh and owner_of(other) != owner_of(mesh)]
+    owner = owner_of(mesh)
+    taken = [_extent(other) for other in in_scene(scene) if other != mesh and owner_of(other) != owner]
+    if not taken:
+        return
     low, high = _extent(mesh)
-    gap = _BESIDE * (high[0] - low[0])
-    shift = 0.0
+    gap, shift = _BESIDE * (high[0] - low[0]), np.zeros(3)
+    if owner.parent is None and owner.location.length < 1e-6:
+        middle = (low + high) / 2
+        nearest = min(taken, key=lambda box: np.linalg.norm(sum(box) / 2 - middle))
+        shift = sum(nearest) / 2 - middle
+        shift[2] = nearest[1][2] - high[2]
+        own = {mesh, owner, *owner.children_recursive}
+        taken += [box for obj in view_layer.objects if obj.type == "MESH" and obj not in own and obj.visible_get(view_layer=view_layer)
+                  and (box := _extent(obj))[1][0] - box[0][0] < _SET * (high[0] - low[0])]
     for _ in taken:
         for least, most in taken:
-            if (np.minimum(high + [shift, 0, 0], most) > np.maximum(low + [shift, 0, 0], least)).all():
-                shift = most[0] - low[0] + gap
-    if shift:
-        owner_of(mesh).location.x += shift
+            if (np.minimum(high + shift, most) > np.maximum(low + shift, least)).all():
+                shift[0] = most[0] - low[0] + gap
+    if shift.any():
+        owner.location = owner.location + Vector(shift)
         view_layer.update()
 
 
