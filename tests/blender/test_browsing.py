@@ -11,7 +11,7 @@ from thunder.panels import take_list as panels_take_list
 from thunder.scene.animation import display, reading, timing
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import browsing, edit_watch, mix, provenance, take_list as takes_take_list
+from thunder.scene.takes import browsing, dialogue, edit_watch, mix, provenance, take_list as takes_take_list
 from thunder.thunder_core import progress
 from timing import keeps
 
@@ -575,6 +575,21 @@ def test_a_take_of_another_voice_than_the_chosen_one_is_not_acted_on(blender, st
     assert [entry.seed for entry in mix.candidates(blender.context)] == [2, 3]
     blender.ops.thunder.select_take(step=1)
     assert shown(blender) == 2
+
+
+def test_a_take_whose_line_another_head_speaks_now_says_who(blender, stage, tmp_path):
+    scene, rig = stage
+    enter(stage, seed=1, voice="first")
+    enter(stage, seed=2, voice="second")
+    blender.ops.thunder.select_take(index=0)
+    blender.ops.thunder.add_head()
+    other = scene.thunder.head
+    scene.thunder.head = rig.mesh
+    (tmp_path / "second.wav").write_bytes(b"RIFF")
+    scene.thunder.source, scene.thunder.sound_file = "FILE", str(tmp_path / "second.wav")
+    dialogue.cast(scene, "first", other)
+    said = refused(blender, "commit_take")
+    assert f"“{rig.mesh.name}” shows “{scene.thunder.takes[0].name}” of “first”, which “{other.name}” speaks now" in said
 
 
 def test_a_take_that_the_list_leaves_out_is_not_acted_on(blender, stage):
