@@ -109,6 +109,21 @@ def test_a_line_becomes_poses_within_the_error(blender, poses):
             assert gap[(frame - first) * 8] < 0.6
 
 
+def test_lips_that_merely_rest_are_not_labelled(blender, poses):
+    """Shut lips are a label only where they met from an open mouth, and not in the leads."""
+    scene, rig, _ = poses
+    entry = show(poses, seconds=2.4)
+    frames = range(entry.first - entry.lead_in, entry.last + entry.lead_out + 1)
+    _, gap = shown(rig, frames)
+    choose(scene, to="NEW", markers=True)
+    blender.ops.thunder.commit_take()
+    marks = [marker.frame for marker in rig.targets[0].animation_data.action.pose_markers if marker.name == "M B P"]
+    assert marks
+    for frame in marks:
+        assert entry.first <= frame <= entry.last
+        assert max(gap[max(frame - frames[0] - 6, 0):frame - frames[0] + 1]) > 1.0, frame  # a quarter of a second
+
+
 def test_a_curve_stays_within_the_range_of_its_keys(blender, poses):
     scene, rig, _ = poses
     show(poses, seconds=1.6)

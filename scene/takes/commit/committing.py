@@ -241,7 +241,8 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
         shape.forget(action)
     if posed and choice.markers and "Mouth" in choice.regions:
         scene = bpy.context.scene
-        _mark(actions[0], posing.labels(rig, frames, values, posed.columns[0], scene.render.fps / scene.render.fps_base))
+        _mark(actions[0], posing.labels(rig, frames, values, posed.columns[0], scene.render.fps / scene.render.fps_base,
+                                        (of_line.first, of_line.last)))
     for track, stood in as_it_was:
         if tracks.exists(rig.targets[track.block], track.path):
             tracks.put(rig.targets[track.block], track.path, track.index, stood)

@@ -11,7 +11,7 @@ import numpy as np
 from ....thunder_core.animation import poses
 from ....thunder_core.animation.poses import Column, PoseKeys
 from ....thunder_core.face import reach
-from ....thunder_core.progress import scaled
+from ....thunder_core.progress import result as value_of, scaled
 from ....thunder_core.types import Motion
 from ...animation import reduction
 from ...animation.timing import CLOSED_MM
@@ -36,6 +36,7 @@ _SHAPES = ((TEETH, ("mouthRollLower",), 0.35), (ROUND, ("mouthPucker", "mouthFun
            (WIDE, ("mouthStretchLeft", "mouthStretchRight", "mouthSmileLeft", "mouthSmileRight"), 0.15))
 _OPEN_MM = 5.0
 _REST_SECONDS = 0.17  # lips that are closed for longer say nothing: an m lasts 0.1
+_PARTED_MM, _PARTED_SECONDS = 1.5, 0.25  # lips that were not this far apart so shortly before they met merely rest
 _CLEAR = 0.55  # of the most that a take has of a shape, from which on it is named (set on voices that are not measured with)
 
 
@@ -167,11 +168,12 @@ def is_seen(found: PoseFit, place: int, difference: np.ndarray, error: float) ->
     return bool((np.abs(difference).max() * found.reach[place] / (_ALLOWED * error)).max() > _UNSEEN)
 
 
-def labels(rig: head.Rig, frames: np.ndarray, values: np.ndarray, columns: tuple[Column, ...], fps: float) -> list[tuple[int, str]]:
+def labels(rig: head.Rig, frames: np.ndarray, values: np.ndarray, columns: tuple[Column, ...], fps: float,
+           line: tuple[int, int]) -> list[tuple[int, str]]:
     """Scene frames of the mouth's poses and what a mouth of their shape says; poses of no clear shape have no label.
 
-    values [S, tracks] at fitting.times_of(frames).  A closure is labelled once, at its first frame, unless it is so long that
-    the mouth rests.
+    values [S, tracks] at reduction.times_of(frames).  line: first and last scene frame of the line without its leads.  A closure
+    is labelled once, at its first frame, if it is in the line and the mouth was open shortly before; a long one is a rest.
     """
     if not columns:
         return []
@@ -181,12 +183,15 @@ def labels(rig: head.Rig, frames: np.ndarray, values: np.ndarray, columns: tuple
     motion = rig.driver.read(values[[column.index * reduction.SUBFRAMES for column in columns]], channels)
     shape = {name: motion.expression[:, [channels.index(channel) for channel in wanted]].mean(1) for name, wanted, _ in _SHAPES}
     gap, found, named = reach.ruler().gap(reach.ruler().points(motion)), [], set()
+    every_gap = value_of(reduction.lip_gap(rig, values[::reduction.SUBFRAMES]))
     for column in columns:
         if column.pose < 0 or column.pose in named or column.kind == "HOLD":
             continue
         named.add(column.pose)
         if column.kind == "CLOSURE":
-            if ends[column.pose] - column.index < _REST_SECONDS * fps:
+            before = every_gap[max(column.index - round(_PARTED_SECONDS * fps), 0):column.index + 1]
+            in_line = line[0] <= frames[column.index] <= line[1]
+            if in_line and before.max() > _PARTED_MM and ends[column.pose] - column.index < _REST_SECONDS * fps:
                 found.append((int(frames[column.index]), CLOSED))
             continue
         strength = {name: shape[name][rows[column.index]] / max(float(shape[name].max()), least) for name, _, least in _SHAPES
