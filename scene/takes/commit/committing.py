@@ -21,7 +21,7 @@ from ...heads import head, head_state, rna_paths as tracks
 from ...host import compat
 from ...host.jobs import stage, Step
 from .. import provenance, shape, track_values
-from . import line_names, modifiers, placing, posing
+from . import line_names, modifiers, placing, posing, put_keys
 
 STILL_POSE = "Thunder: Still Pose"  # NLA track and action of what stands still under a committed strip
 _STILL = 1e-5  # a number nearer to another than this has not moved
@@ -88,12 +88,56 @@ class Report:
 
 @dataclass(frozen=True)
 class _Curve:
-    """Keys for one curve of a target."""
+    """Keys for one curve of a target. span: the frames of those that the take puts; inner: these alone."""
 
     path: str
     index: int
     group: str
     keys: dict
+    span: placing.Span
+    inner: dict | None = None
+
+
+@dataclass(frozen=True)
+class _Own:
+    """A curve of the animator's as a commit uses it. keys: those that stay; dropped: how many an earlier commit of the same line
+    put, which its next commit replaces."""
+
+    curve: object
+    keys: dict
+    dropped: int = 0
+
+    def at(self, frames: np.ndarray) -> np.ndarray:
+        """Its values [T] without the keys that are dropped."""
+        if self.dropped:
+            return keyframes.evaluate(self.keys, frames) if len(self.keys["co"]) else np.zeros(len(frames))
+        return np.array([self.curve.evaluate(float(frame)) for frame in frames])
+
+    def shape(self, horizon: tuple[float, float]) -> placing.Shape:
+        """It without the keys that are dropped; one key at least must be left."""
+        if self.dropped:
+            return placing.Shape(self.keys, lambda frame: float(keyframes.evaluate(self.keys, np.array([frame]))[0]))
+        return modifiers.shape_of(self.curve, *horizon)
+
+
+def _earlier(line: str, choice: Choice, entry, lines: line_names.Lines | None) -> list[line_names.Line]:
+    """Earlier commits of a line that a whole take of it replaces: those on some of its frames, leads included. One elsewhere is
+    the line said twice."""
+    first, last = choice.first - entry.lead_in, choice.last + entry.lead_out
+    return [old for old in (lines.lines if lines is not None else ()) if old.name == line and old.start <= last and old.end >= first]
+
+
+def _own_curve(curve, put: put_keys.Put | None, name: str, earlier: list[line_names.Line]) -> _Own:
+    """put: what earlier commits of the line put.  earlier: those of them that are replaced."""
+    keys = keyframes.read(curve)
+    if put is None or not earlier or len(curve.modifiers) or curve.extrapolation != "CONSTANT":
+        return _Own(curve, keys)
+    times = keys["co"][:, 0]
+    again = put.has(name, keys) & np.any([(times > old.start - 0.5) & (times < old.end + 0.5) for old in earlier], axis=0)
+    left = keyframes.some(keys, ~again)
+    if not again.any() or (len(left["co"]) and keyframes.evaluate(left, left["co"][:1, 0].astype(float)) is None):
+        return _Own(curve, keys)  # the latter: what eases between its keys cannot be evaluated without Blender's curve
+    return _Own(curve, left, int(again.sum()))
 
 
 def chosen(scene, entry) -> Choice:
@@ -141,13 +185,20 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
         choice, own = replace(choice, to="STRIP", how="ADD" if choice.how == "ADD" else "REPLACE"), [None] * len(own)
     over = [set()] * len(own) if choice.to == "STRIP" else [moved - set(curves) for moved, curves in zip(by_strips, had)]
     regions = yield from stage(posing.regions(rig), "Reading the take", 0.0, 0.0)
-    of_line = choice
+    of_line, spans = choice, {}
+    into = _named_after(choice, own)
+    puts, earlier = put_keys.of(into), []
+    if choice.how == "REPLACE" and (choice.first, choice.last) == (entry.first, entry.last):  # of a part, the other parts stay
+        earlier = _earlier(line, choice, entry, line_names.of(into)) if line in puts else []
+    owned = [{key: _own_curve(curve, puts.get(line), put_keys.name_of(block, *key), earlier) for key, curve in curves.items()}
+             for block, curves in enumerate(had)]
     if not any(by_strips):
-        tracks_of_take = [(had[track.block].get((track.path, track.index)), region) for track, region in zip(rig.driver.tracks, regions)
-                          if (track.path, track.index) in taken[track.block] and region in choice.regions]
-        beside = [(curve, region) for curve, region in tracks_of_take if curve is not None and choice.to != "NEW"]  # what goes on
-        choice = _with_leads(choice, entry, beside,
-                             line_names.of(_named_after(choice, own)))
+        goes_on = choice.to != "NEW"
+        tracks_of_take = {(track.block, track.path, track.index):
+                          (owned[track.block].get((track.path, track.index)) if goes_on else None, region)
+                          for track, region in zip(rig.driver.tracks, regions)
+                          if (track.path, track.index) in taken[track.block] and region in choice.regions}
+        choice, spans = _with_leads(choice, entry, tracks_of_take, line_names.of(into))
     frames = np.arange(choice.first, choice.last + 1)
     times = reduction.times_of(frames)
 
@@ -174,12 +225,14 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
     there = 0 if alone else _key_count(own)  # keys of the animator's own that stay
     done, as_it_was = set(), []  # tracks that get no curve: they stand as they stood
     for place, track in enumerate(rig.driver.tracks):
-        found = had[track.block].get((track.path, track.index))
+        found = owned[track.block].get((track.path, track.index))
+        span = spans.get((track.block, track.path, track.index), choice.span)
         stood = _still(kept[track.block], track)
         if not touched[place]:
             as_it_was.append((track, stood))
             continue
-        ends, by_strip = values[[0, -1], place], (track.path, track.index) in by_strips[track.block]
+        ends = values[[(frame - choice.first) * reduction.SUBFRAMES for frame in (span.first, span.last)], place]
+        by_strip = (track.path, track.index) in by_strips[track.block]
         unseen = posed and posed.curves[place] is None and not posing.is_seen(posed, place, ends - stood, choice.error)
         if unseen and found is None and not by_strip:
             as_it_was.append((track, stood))
@@ -191,13 +244,14 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
             inner = _inner(choice, frames, values[::reduction.SUBFRAMES, place], fitted and fitted.keys[place], curve)
         done.add((track.block, track.path, track.index))
         if (track.path, track.index) in over[track.block]:
-            strips[track.block].append(_Curve(track.path, track.index, regions[place], inner))
+            strips[track.block].append(_Curve(track.path, track.index, regions[place], inner, choice.span))
             continue
         found = None if alone else found
         still = None if alone or not any(own) else stood
-        there -= _replaced(choice, found)
-        keys = _placed(choice, inner, found, still, horizon)
-        written[track.block].append(_Curve(track.path, track.index, regions[place], keys))
+        there -= _replaced(choice, span, found)
+        inner = _trimmed(inner, span, taken[track.block].get((track.path, track.index)))
+        keys = _placed(choice, span, inner, found, still, horizon)
+        written[track.block].append(_Curve(track.path, track.index, regions[place], keys, span, inner))
         if place % 2 == 0:
             yield Step(0.85, "Drawing handles", busy=True)
     for block in range(len(rig.targets)):  # what the take moves besides, such as a curve the animator put in by hand
@@ -206,18 +260,19 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
                 continue  # how strong the take's emotion is: it is in the take's keys already
             if not any(path == track.path and index == track.index for _, track in rig.tracks_of(rig.targets[block])):
                 inner = _part(curve, choice.first, choice.last)
-                found = None if alone else had[block].get((path, index))
-                there -= _replaced(choice, found)
-                keys = _placed(choice, inner, found, None, horizon)
-                written[block].append(_Curve(path, index, curve.group.name if curve.group else "", keys))
+                found = None if alone else owned[block].get((path, index))
+                there -= _replaced(choice, choice.span, found)
+                keys = _placed(choice, choice.span, inner, found, None, horizon)
+                written[block].append(_Curve(path, index, curve.group.name if curve.group else "", keys, choice.span, inner))
                 done.add((block, path, index))
         if choice.how == "INSERT" and not alone:
             for (path, index), curve in had[block].items():
                 if (block, path, index) not in done:
-                    written[block].append(_Curve(path, index, "", _opened(choice, curve, horizon)))
+                    written[block].append(_Curve(path, index, "", _opened(choice, curve, horizon), choice.span))
     source = display.actions_of(entry)[0]
     about = source[PROPERTY].to_dict() if PROPERTY in source else {}
-    naming = _naming(rig, line, of_line, choice, own)
+    naming = _naming(rig, line, of_line, choice, own, earlier)
+    puts = _puts(puts, line, naming, choice, written)
     put = {"OWN": _put_in_place, "COPY": _put_in_copies, "NEW": _put_alone, "STRIP": _put_as_strips}[choice.to]
     made: list = []  # what is new so far
     before = _Before([(action, action.name, action.use_fake_user) for action in dict.fromkeys(filter(None, own))],
@@ -237,6 +292,7 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
     for action in actions:
         action[PROPERTY] = about
         line_names.remember(action, naming.lines)
+        put_keys.remember(action, puts)
         provenance.forget(action)
         shape.forget(action)
     if posed and choice.markers and "Mouth" in choice.regions:
@@ -300,13 +356,32 @@ def _named_after(choice: Choice, own: list):
     return next(filter(None, own), None) if choice.to in ("COPY", "OWN") else None
 
 
-def _naming(rig: head.Rig, line: str, of_line: Choice, choice: Choice, own: list) -> _Naming:
-    """of_line: the frames of the line itself.  choice: with the leads that it got."""
+def _puts(before: dict[str, put_keys.Put], line: str, naming: _Naming, choice: Choice,
+          written: list[list[_Curve]]) -> dict[str, put_keys.Put]:
+    """What each line put, after this commit."""
+    puts = dict(before)
+    if choice.how == "INSERT":
+        puts.pop(line, None)
+        shift = choice.span.end - choice.first
+        later = {old.name for old in naming.before.lines if old.first >= choice.first} if naming.before else set()
+        puts = {name: put.later(shift) if name in later else put for name, put in puts.items()}
+    none = keyframes.on_every_frame(np.zeros(0), np.zeros(0))
+    # A sum has the animator's own keys in it: it is not the line's alone.
+    new = {put_keys.name_of(block, one.path, one.index): (one.keys, none if choice.how == "ADD" else one.inner)
+           for block, curves in enumerate(written) for one in curves if one.inner is not None}
+    puts[line] = puts.get(line, put_keys.Put()).with_keys(new)
+    return puts
+
+
+def _naming(rig: head.Rig, line: str, of_line: Choice, choice: Choice, own: list,
+            earlier: list[line_names.Line]) -> _Naming:
+    """of_line: the frames of the line itself.  choice: with the leads that it got.  earlier: commits of it that are replaced."""
     there = _named_after(choice, own)
     before = line_names.of(there)
     base = before or line_names.Lines(line_names.unnumbered(there.name) if there is not None else rig.mesh.name)
     regions = choice.regions.union(*(old.regions for old in base.lines if (old.start, old.end) == (choice.first, choice.last)))
     new = line_names.Line(line, of_line.first, of_line.last, choice.first, choice.last, regions)
+    base = base.without(earlier, regions)
     lines = base.with_line(new, choice.how, choice.span.end - choice.first)
     return _Naming(before, lines)
 
@@ -352,45 +427,54 @@ def _key_count(actions) -> int:
     return sum(len(curve.keyframe_points) for action in dict.fromkeys(filter(None, actions)) for curve in compat.all_curves(action))
 
 
-def _replaced(choice: Choice, own) -> int:
+def _replaced(choice: Choice, span: placing.Span, own: _Own | None) -> int:
     """How many keys of a curve of the animator's own the take replaces."""
     if own is None or choice.how == "INSERT":
         return 0
-    times = keyframes.read(own)["co"][:, 0]
-    return int(((times >= choice.first - 0.5) & (times <= choice.last + 0.5)).sum())
+    times = own.keys["co"][:, 0]
+    return own.dropped + int(((times >= span.first - 0.5) & (times <= span.last + 0.5)).sum())
 
 
-def _with_leads(choice: Choice, entry, own: list[tuple], before: line_names.Lines | None) -> Choice:
-    """The choice with the take's lead in and lead out, where the animator's curves stand still there and have no keys.
+def _with_leads(choice: Choice, entry, tracks_of_take: dict, before: line_names.Lines | None) -> tuple[Choice, dict]:
+    """The choice with the take's lead in and lead out, and the span of each curve that does without one of them: the animator's
+    curve moves there or has keys.
 
-    own: (curve of the animator's, its region) of what the take moves in the chosen regions.  before: lines that were committed to
-    the same action: the leads of one that began or ended on the same frame are replaced with it.
+    tracks_of_take: (block, path, index) → (curve of the animator's or None, its region) of what the take moves in the chosen
+    regions.  before: lines that were committed to the same action: the leads of one that began or ended on the same frame are
+    replaced with it.
     """
     if choice.how == "INSERT":
-        return choice
+        return choice, {}
     lines = before.lines if before is not None else ()
 
-    def is_free(start: int, end: int, replaced: list) -> bool:
+    def busy(start: int, end: int, replaced: list) -> set:
         regions = frozenset().union(*(line.regions for line in replaced))
-        return not any(region not in regions and len(curve.keyframe_points) and _moves(curve, start, end) for curve, region in own)
+        return {key for key, (own, region) in tracks_of_take.items()
+                if own is not None and region not in regions and len(own.keys["co"]) and _moves(own, start, end)}
 
-    first, last = choice.first, choice.last
-    if first == entry.first and is_free(first - entry.lead_in - choice.blend, first,
-                                        [line for line in lines if line.first == first and line.start < first]):
-        first -= entry.lead_in
-    if last == entry.last and is_free(last, last + entry.lead_out + choice.blend,
-                                      [line for line in lines if line.last == last and line.end > last]):
-        last += entry.lead_out
-    return replace(choice, first=first, last=last)
+    def is_room(kept: set) -> bool:  # a strip covers all that is under it: there the whole face goes without
+        return not kept or (choice.to != "STRIP" and len(kept) < len(tracks_of_take))
+
+    first, last, kept_in, kept_out = choice.first, choice.last, set(), set()
+    if first == entry.first:
+        kept_in = busy(first - entry.lead_in - choice.blend, first, [line for line in lines if line.first == first and line.start < first])
+        if is_room(kept_in):
+            first -= entry.lead_in
+    if last == entry.last:
+        kept_out = busy(last, last + entry.lead_out + choice.blend, [line for line in lines if line.last == last and line.end > last])
+        if is_room(kept_out):
+            last += entry.lead_out
+    spans = {key: placing.Span(choice.first if key in kept_in else first, choice.last if key in kept_out else last, choice.blend)
+             for key in kept_in | kept_out}
+    return replace(choice, first=first, last=last), spans
 
 
-def _moves(curve, start: int, end: int) -> bool:
+def _moves(own: _Own, start: int, end: int) -> bool:
     """Whether a curve has a key from one frame to another, or changes between them."""
-    keys = keyframes.read(curve)["co"][:, 0]
+    keys = own.keys["co"][:, 0]
     if ((keys > start - 0.5) & (keys < end + 0.5)).any():
         return True
-    values = [curve.evaluate(frame) for frame in range(start, end + 1)]
-    return max(values) - min(values) > _STILL
+    return bool(np.ptp(own.at(np.arange(start, end + 1, dtype=float))) > _STILL)
 
 
 def _check_own(own: list) -> None:
@@ -501,13 +585,23 @@ def _part(curve, first: int, last: int) -> dict:
     return keyframes.after(keyframes.before(keys, last), first)
 
 
-def _placed(choice: Choice, inner: dict, own, still: float | None, horizon: tuple[float, float]) -> dict:
+def _trimmed(keys: dict, span: placing.Span, curve) -> dict:
+    """Keys of a take's curve, cut to a span."""
+    if len(keys["co"]) < 2 or (keys["co"][0, 0] >= span.first - 0.5 and keys["co"][-1, 0] <= span.last + 0.5):
+        return keys
+    for frame in (span.first, span.last):
+        keys = keyframes.cut(keys, frame, curve.evaluate)
+    return keyframes.after(keyframes.before(keys, span.last), span.first)
+
+
+def _placed(choice: Choice, span: placing.Span, inner: dict, own: _Own | None, still: float | None,
+            horizon: tuple[float, float]) -> dict:
     """The take's keys of one curve with the animator's around them. still: where no curve stood, the value that did, in
     an action that goes on before and after the take."""
-    if own is not None and len(own.keyframe_points):
-        return placing.placed(choice.span, inner, modifiers.shape_of(own, *horizon), choice.how == "INSERT")
-    if still is not None:
-        return placing.held(choice.span, inner, still, still)
+    if own is not None and len(own.keys["co"]):
+        return placing.placed(span, inner, own.shape(horizon), choice.how == "INSERT")
+    if still is not None and not (own is not None and own.dropped):
+        return placing.held(span, inner, still, still)
     return keyframes.some(inner, np.arange(1)) if _is_still(inner) else inner
 
 
@@ -542,9 +636,9 @@ def _write(curves, wanted: list[_Curve], choice: Choice) -> Generator[float, Non
         found = curves.find(one.path, index=one.index)
         if found is None:
             found = compat.new_curve(curves, one.path, one.index, one.group)
-        modifiers.stop_at(found, choice.span, choice.how == "INSERT")
+        modifiers.stop_at(found, one.span, choice.how == "INSERT")
         times = one.keys["co"][:, 0]
-        keyframes.write(found, one.keys, as_they_are=(times < choice.first - 0.5) | (times > choice.last + 0.5))
+        keyframes.write(found, one.keys, as_they_are=(times < one.span.first - 0.5) | (times > one.span.last + 0.5))
         yield (number + 1) / len(wanted)
 
 
@@ -651,7 +745,8 @@ def _still_poses(rig, choice, written, own, kept, made: list) -> list:
         for curve in curves:
             track = ours.get((curve.path, curve.index))
             if track is not None and (curve.path, curve.index) not in there:
-                wanted[-1].append(_Curve(curve.path, curve.index, curve.group, placing.level(1, _still(kept[index], track))))
+                wanted[-1].append(_Curve(curve.path, curve.index, curve.group, placing.level(1, _still(kept[index], track)),
+                                         choice.span))
     if not any(wanted):
         return [None] * len(rig.targets)
     actions, collections = compat.new_action(STILL_POSE, rig.targets)

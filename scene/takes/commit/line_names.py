@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ....thunder_core import records
@@ -64,6 +65,11 @@ class Lines:
         elif how == "INSERT":
             kept = tuple(old if old.first < line.first else old.later(shift) for old in kept)
         return Lines(self.base, (*kept, line))
+
+    def without(self, again: Sequence[Line], regions: frozenset[str]) -> Lines:
+        """These lines without those that are committed again in some regions; elsewhere they stay."""
+        kept = (replace(old, regions=old.regions - regions) if old in again else old for old in self.lines)
+        return Lines(self.base, tuple(old for old, was in zip(kept, self.lines) if was not in again or old.regions))
 
 
 def of(action) -> Lines | None:
