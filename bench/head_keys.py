@@ -4,8 +4,8 @@
 
 `python bench/head_keys.py [--data FOLDER]` in the engine's environment. FOLDER (or THUNDER_DATA) holds heads/ict_facekit/head.npz;
 without it our figures stand alone and are not kept. Both heads are scaled to 62.7 mm between the eyes; keys of both sides are
-added. The share is
-of the face's area (brow line to chin, without ears, skull and neck) that moves more than 1 mm. A figure is marked `!` where it
+added. The share is of the
+face's area (brow line to chin, without ears, skull and neck) that moves more than 1 mm. A figure is marked `!` where it
 misses its bar: a share below 0.6 of the other's, a corner or midline figure off by more than 40 % and more than 1 mm.
 The table goes to stdout and bench/results/head_keys.txt.
 """

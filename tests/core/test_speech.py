@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from thunder_core.engine.cards import SHIPPED
 from thunder_core.engine.flame import opening_mm, width_mm
-from thunder_core.engine.m2s.mouth import Mouth
+from thunder_core.engine.m2s.model import MeshToSpeech
+from thunder_core.engine.m2s.mouth import Mouth, save_trained_mouth, trained_mouth
 from thunder_core.engine.m2s.score import evidence, grade, late, Scale
 from thunder_core.engine.speech import encoder as encoder_module, mel
 from thunder_core.engine.speech.encoder import at_frames, EncoderConfig, loudness, presence, SpeechEncoder
@@ -194,6 +196,19 @@ def test_mouth_offsets_are_zero_at_rest_and_only_lips_move_with_a_lip_channel():
     offsets = mouth(moved, still[1])[0, 0].norm(dim=-1)
     assert offsets[~mouth.inner].max() > 0.004
     assert offsets[mouth.inner].max() < 1e-6
+
+
+def test_mouth2s_listens_to_the_mouth_it_learned(tmp_path):
+    """Moved by the same channels, whatever has become of the head since; the embedded one fits the embedded network."""
+    head = load_head()
+    save_trained_mouth(tmp_path, head)
+    own, kept = Mouth(head), Mouth(trained_mouth(tmp_path))
+    expression, jaw = torch.rand(2, 3, head.channels), 0.2 * torch.rand(2, 3, 3)
+    assert torch.equal(own(expression, jaw), kept(expression, jaw))
+    assert torch.equal(own.shape(own(expression, jaw)), kept.shape(kept(expression, jaw))) and torch.equal(own.inner, kept.inner)
+    assert trained_mouth(tmp_path / "nowhere") is None
+    embedded = MeshToSpeech.load(SHIPPED)
+    assert embedded.mouth.expression_names == head.expression_names and Mouth(embedded.mouth).size == embedded.config.inputs
 
 
 def test_gap_and_width_are_those_of_the_lips_and_can_be_learned_from():

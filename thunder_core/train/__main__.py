@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from ..engine.m2s.model import MeshToSpeech
-from ..engine.m2s.mouth import Mouth, SPACES, weights_name
+from ..engine.m2s.mouth import Mouth, save_trained_mouth, SPACES, weights_name
 from ..engine.speech.encoder import EncoderConfig, SpeechEncoder
 from ..engine.speech.speaker import SpeakerEncoder
 from ..engine.weights import load_weights, save_weights, write_sums
@@ -171,6 +171,8 @@ def main(words: list[str] | None = None) -> None:
         network, figures = train_m2s(motions, head, args.runs / name, schedule, args.space, args.device, start)
         about = _card(f"{args.space}2s mesh-to-speech", "teacher's motions over the corpus", schedule, figures)
         save_weights(weights / name, network.state_dict(), network.settings(), about)
+        if args.space == "mouth":
+            save_trained_mouth(weights, head)
         print(figures)
     elif args.stage == "vocoder":
         schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=args.seed)
@@ -187,8 +189,9 @@ def main(words: list[str] | None = None) -> None:
     elif args.stage == "judge":
         schedule = Schedule(steps=args.steps, rate=1e-3, average=0.995, seed=args.seed)
         motions = MotionSet(Corpus(corpus_folder), set_folder)
+        m2s = MeshToSpeech.load(weights)
         network, figures = train_judge(
-            motions, MeshToSpeech.load(weights), Mouth(head), channels, args.runs / "judge", schedule, args.device
+            motions, m2s, Mouth(m2s.mouth or head), channels, args.runs / "judge", schedule, args.device
         )
         save_weights(
             weights / "judge",

@@ -7,6 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from ..engine.m2s.mouth import TRAINED_MOUTH
 from .calibrate import KERNELS
 
 HEAD = """# Weights
@@ -81,6 +82,9 @@ def write_card(weights: Path) -> Path:
     head = weights / "head.npz"
     digest = hashlib.sha256(head.read_bytes()).hexdigest()[:16]
     lines.append(f"| `head.npz` | default head, sha256 {digest}… | {head.stat().st_size / 1e6:.1f} | | | | |")
+    heard = weights / TRAINED_MOUTH
+    if heard.is_file():
+        lines.append(f"| `{TRAINED_MOUTH}` | the mouth whose movements mouth2s learned | {heard.stat().st_size / 1e6:.1f} | | | | |")
     kernels = json.loads(KERNELS.read_text())
     count = sum(len(row) for k in ("opening", "width") for part in ("phones", "loudness") for row in kernels[k][part])
     figures = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in kernels["figures"].items())

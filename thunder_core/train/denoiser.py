@@ -84,7 +84,7 @@ def train_denoiser(
     show = mouth
     if m2s is not None:
         m2s = m2s.to(device).eval().requires_grad_(False)
-        show = mouth if m2s.config.space == "mouth" else SPACES[m2s.config.space](head).to(device)
+        show = SPACES[m2s.config.space](m2s.mouth or head).to(device)
     if encoder is not None:
         encoder = encoder.requires_grad_(True)
         encoder.ctc_head.requires_grad_(False)

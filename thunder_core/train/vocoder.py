@@ -130,7 +130,7 @@ def train_vocoder(
         _calibrate(vocoder, batches)
     contest, ear = Contest(vocoder, adversarial), Ear().to(device)
     if m2s is not None:
-        m2s, show, channels = m2s.to(device), SPACES[m2s.config.space](head).to(device), head.channels
+        m2s, show, channels = m2s.to(device), SPACES[m2s.config.space](m2s.mouth or head).to(device), head.channels
 
     def drawn(item: dict[str, Tensor], rows: slice) -> tuple[Tensor, Tensor]:
         x = item["motion"][rows]

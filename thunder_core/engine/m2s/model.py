@@ -11,8 +11,10 @@ import torch.nn.functional as F
 import torchaudio
 from torch import nn, Tensor
 
+from ...face.head import Head
 from ..speech.mel import BINS
 from ..weights import load_network, typed
+from .mouth import trained_mouth
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class MeshToSpeech(nn.Module):
     def __init__(self, config: MeshToSpeechConfig):
         super().__init__()
         self.config = config
+        self.mouth: Head | None = None  # whose movements it learned, if not the current head's
         w = config.width
         # Inputs are brought to unit spread by one number, so that directions keep their relative size.
         self.register_buffer("scale", torch.tensor(0.003))
@@ -57,7 +60,9 @@ class MeshToSpeech(nn.Module):
     @classmethod
     def load(cls, folder: Path, name: str = "m2s") -> MeshToSpeech:
         """A network among the weights of a folder, the embedded mouth2s unless another is named. Raises BadWeights."""
-        return load_network(folder / name, lambda config: cls(typed(MeshToSpeechConfig, config)))
+        network = load_network(folder / name, lambda config: cls(typed(MeshToSpeechConfig, config)))
+        network.mouth = trained_mouth(folder) if network.config.space == "mouth" else None
+        return network
 
     def settings(self) -> dict:
         return asdict(self.config)

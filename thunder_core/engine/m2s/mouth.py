@@ -4,15 +4,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn, Tensor
 
-from ...face.head import Head
+from ...errors import BadHead
+from ...face.head import Head, read_head
+from ...files import part_of
+from ..cards import unusable
 from ..flame import FlameLayer
 
 LIPS, UPPER_TEETH, LOWER_TEETH, TONGUE = range(4)  # values of Head.mouth_parts
+TRAINED_MOUTH = "m2s_mouth.npz"  # beside mouth2s' weights: the mouth whose movements it learned
+
+
+def trained_mouth(folder: Path) -> Head | None:
+    """The mouth that the mouth2s in a folder learned from; None where it is the folder's head's own. Raises BadWeights.
+
+    A head that is sculpted again moves its lips a little otherwise. A network goes on listening to the mouth it knows, moved by
+    the same channels, until it is trained anew.
+    """
+    path = folder / TRAINED_MOUTH
+    if not path.is_file():
+        return None
+    try:
+        return read_head(path)
+    except BadHead as error:
+        raise unusable(path, f"is damaged ({error.reason})") from error
+
+
+def save_trained_mouth(folder: Path, head: Head) -> None:
+    """Write the mouth of a head, as a head of its mouth's vertices [n_m] and one vertex for each of the five joints."""
+    ids, joints = head.mouth_vertices, len(head.joints)
+    count = len(ids)
+    place = {int(vertex): number for number, vertex in enumerate(ids)}
+
+    def padded(values):
+        return np.concatenate([values[ids], np.zeros((joints, *values.shape[1:]), values.dtype)])
+
+    template, weights = padded(head.v_template), padded(head.weights)
+    template[count:], weights[count:, 0] = head.joints, 1.0
+    regressor = np.zeros((joints, count + joints), np.float32)
+    regressor[:, count:] = np.eye(joints)
+    landmarks = ("inner_lip_upper_mid", "inner_lip_lower_mid", "mouth_corner_left", "mouth_corner_right")
+    folder.mkdir(parents=True, exist_ok=True)
+    with part_of(folder / TRAINED_MOUTH) as part, open(part, "wb") as file:
+        np.savez_compressed(
+            file, v_template=template, shapedirs=padded(head.shapedirs), posedirs=padded(head.posedirs), J_regressor=regressor,
+            weights=weights, kintree_table=head.kintree_table, f=np.array([[0, 1, 2]], np.int32),
+            polygons=np.array([[0, 1, 2, -1]], np.int32), polygon_material=np.zeros(1, np.int32),
+            material_names=np.array(head.material_names[:1]), material_colors=head.material_colors[:1],
+            expression_names=np.array(head.expression_names), mouth_vertices=np.arange(count, dtype=np.int32),
+            mouth_parts=head.mouth_parts, region_names=np.array(["mouth"]), regions=np.ones((1, count + joints), np.float32),
+            **{name: np.int32(place[getattr(head, name)]) for name in landmarks},
+        )
 
 
 class _Vertices(nn.Module):
