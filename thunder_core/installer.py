@@ -21,6 +21,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -506,6 +507,17 @@ class _Held:
         self.file.close()
 
 
+_interrupted: list = []  # signals that came: an exception raised in a destructor, say, is swallowed
+
+
+def _interrupt(number, frame) -> None:
+    """End what runs and stop; `main` looks at _interrupted too."""
+    _interrupted.append(number)
+    for child in list(_children):
+        _module("system_calls").kill_group(child)
+    raise KeyboardInterrupt
+
+
 def main() -> int:
     if sys.argv[1:2] == [SUPERVISE]:
         return supervise(sys.argv[2:])
@@ -517,8 +529,16 @@ def main() -> int:
     parser.add_argument("--online", action="store_true", help="the network may be asked")
     options = parser.parse_args()
     threading.Thread(target=_end_with_stdin, daemon=True).start()
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     try:
-        install(options.folder, options.lock, options.wheels, options.online, options.extra)
+        try:
+            install(options.folder, options.lock, options.wheels, options.online, options.extra)
+        except Failed:
+            if not _interrupted:  # else it failed because its process was ended
+                raise
+        if _interrupted:
+            raise KeyboardInterrupt
     except Failed as failed:
         tell("error", message=str(failed))
         return 1

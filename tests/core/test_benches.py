@@ -37,6 +37,7 @@ def test_a_bench_ends_with_a_sentence_where_its_data_is_missing(results, tmp_pat
         module.main()
 
 
+@pytest.mark.slow
 def test_a_table_of_the_shipped_sample_is_printed_and_not_kept(results, tmp_path, monkeypatch, capsys):
     module = bench("ranking")
     monkeypatch.setattr(module, "sample_stretches", lambda engine, every=module.sample_stretches: every(engine)[:1])

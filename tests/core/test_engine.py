@@ -117,7 +117,7 @@ def test_the_mouth_rests_when_nobody_speaks(engine, sound):
         assert take.opening.mean() < 0.5
 
 
-@pytest.mark.parametrize("decibels, spike", [(-60, 0), (-60, 5000)])
+@pytest.mark.parametrize("decibels, spike", [(-60, 0), pytest.param(-60, 5000, marks=pytest.mark.slow)])
 def test_a_quiet_voice_moves_the_lips_as_far(engine, speech, tmp_path, decibels, spike):
     samples = speech.samples * np.float32(10 ** (decibels / 20))
     samples[60_000] += spike
@@ -224,6 +224,7 @@ def test_progress_can_cancel(engine, speech):
     assert seen == sorted(seen)
 
 
+@pytest.mark.slow
 def test_a_long_sound_can_be_cancelled_inside_a_step(engine, speech):
     long = Speech(np.tile(speech.samples, 3))
     seen = []
@@ -233,6 +234,7 @@ def test_a_long_sound_can_be_cancelled_inside_a_step(engine, speech):
     assert seen == sorted(seen, key=lambda each: each[0])
 
 
+@pytest.mark.slow
 def test_features_of_long_sounds_do_not_pile_up(engine, speech, monkeypatch):
     monkeypatch.setattr(engine_module, "_REMEMBERED_FRAMES", speech.frames)
     engine._known.clear()
@@ -294,6 +296,7 @@ def test_keeping_another_sounds_take_is_refused(engine, speech, takes):
         engine.generate(speech, 1, 1, keep=Keep(short, np.zeros((20, engine.head.channels + 9), bool)))
 
 
+@pytest.mark.slow
 def test_guidance_by_mesh_to_speech_pulls_takes_to_what_was_said(engine, speech, takes):
     heard = engine.thunder.hear(engine._samples(speech), speech.frames)
     plain = [take.motion for take in takes if take.seed < 102]
