@@ -16,13 +16,13 @@ from ...thunder_core.errors import ThunderError
 from ...thunder_core.face import reach
 from ...thunder_core.progress import mapped
 from ...thunder_core.types import FPS
-from ..animation import display, reading
+from ..animation import display, keying, reading
 from ..animation.timing import Clock
 from ..engine import session
 from ..heads import head
 from ..host import handlers, jobs
 from ..takes import provenance, take_list
-from ..voice import strip, voice_cache
+from ..voice import fingerprint, strip, voice_cache
 from . import listening
 
 QUIET_SECONDS = 0.7  # after the last edit: while a key is dragged nothing is scored
@@ -124,6 +124,8 @@ def _begin(scene) -> Generator[bool, None, str | None]:
     """
     rig = head.find(scene, take_list.active_object(bpy.context))
     entry = take_list.on_head(scene, rig.mesh)
+    if entry is not None and _is_as_made(scene, entry):
+        return None
     voice = strip.of_take(bpy.context, entry)
     client = session.client()
     if not client.running:
@@ -179,6 +181,15 @@ def _begin(scene) -> Generator[bool, None, str | None]:
             place = np.arange(frames) + round((kept.start - clock.start) / clock.fps * FPS)
             per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
         _keep(uid, total, per_frame)
+
+
+def _is_as_made(scene, entry) -> bool:
+    """Whether a take has the engine's own score and nothing of it or of its voice was changed since: read back from keys on
+    whole frames it would score a little less, and the list would mix two kinds of scores."""
+    made = entry.action.get(keying.PROPERTY)
+    if made is None or provenance.sync_of(entry.action) is None or abs(float(made.get("score", -1.0)) - entry.score) > 1e-3:
+        return False
+    return not provenance.is_edited(entry) and all(other.action != entry.action for other, _ in fingerprint.stale(scene))
 
 
 def _keep(uid: int, total: float, per_frame: np.ndarray) -> None:

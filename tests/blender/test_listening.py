@@ -263,6 +263,19 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
     assert [name for name in __import__("os").listdir(engine.folder) if name.startswith("array")] == []
 
 
+def test_a_take_that_nobody_edited_keeps_the_score_it_was_made_with(blender, stage, engine):
+    """Read back from its keys it would score a little less, and fall in the list because somebody looked at it."""
+    entry = show(stage, score=80.0)
+    provenance.keep_sync(entry.action, np.full(75, 80.0, np.float32))
+    live_score.look()
+    run(live_score)
+    assert not engine.asked and entry.score == pytest.approx(80.0)
+    edit(entry, 30, 34)
+    live_score.look()
+    run(live_score)
+    assert [verb for verb, *_ in engine.asked] == ["score"] and entry.score == pytest.approx(71.5)
+
+
 def test_a_score_survives_saving_and_is_no_undo_step(blender, stage, engine, tmp_path):
     entry = show(stage, score=80.0)
     blender.ops.ed.undo_push(message="shown")
