@@ -266,7 +266,7 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
 def test_a_take_that_nobody_edited_keeps_the_score_it_was_made_with(blender, stage, engine):
     """Read back from its keys it would score a little less, and fall in the list because somebody looked at it."""
     entry = show(stage, score=80.0)
-    provenance.keep_sync(entry.action, np.full(75, 80.0, np.float32))
+    provenance.store_sync(entry.action, np.full(75, 80.0, np.float32))
     live_score.look()
     run(live_score)
     assert not engine.asked and entry.score == pytest.approx(80.0)

@@ -496,8 +496,8 @@ def test_committing_again_over_the_same_frames_replaces_those_keys_alone(blender
     curve = next(c for c in compat.curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
     keys = {round(key.co[0]): key.co[1] for key in curve.keyframe_points}
     assert keys[1] == 0.0 and keys[20] == pytest.approx(0.6)  # the animator's own, before the takes
-    assert (
-        keys[21] == 0.0 and keys[31] == 0.0 and sorted(keys) == [1, 20, 21, 28, 31, 55, 58, 61]
-    )  # 28, 58: the second blends; 61: the first's lead out
+    # The line is committed again ten frames later: what it put before is gone. 28, 58: it blends in and out.
+    assert keys[31] == 0.0 and sorted(keys) == [1, 20, 28, 31, 55, 58, 61]
     brow = next(c for c in compat.curves_for(rig.keys) if "browInnerUp" in c.data_path)
-    assert brow.range()[:] == (18, 61) and len(brow.keyframe_points) < 20  # it passes from and to what stood there
+    assert len(brow.keyframe_points) < 20  # it passes from and to what stood there
+    assert [brow.evaluate(frame) for frame in (8, 13, 18, 58, 61)] == pytest.approx([0.7] * 5)
