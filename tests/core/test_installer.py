@@ -293,6 +293,8 @@ def until(condition, seconds=60.0):
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, None], ids=["kill", "term", "int", "stdin"])
 def test_what_it_started_ends_with_it(tmp_path, lock, wheel, end):
     """Ended while ensurepip runs, which starts pip in a further process."""
+    if end == signal.SIGINT and signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        pytest.skip("a shell that runs these tests in the background has SIGINT ignored")
     folder = tmp_path / "engine"
     process = begin(folder, lock, wheel.parent)
     until(lambda: sum(b"ensurepip" in b" ".join(command) for command in below(folder).values()) >= 2)
