@@ -418,8 +418,8 @@ def adds_a_flame_head(hand):
     hand.seen["preview_mm"] = moved(mesh, rest)
     hand.photograph("flame")
     operator = flame_head.THUNDER_OT_check_with_smplx
-    finish, texts = operator.finish, []
-    operator.finish = lambda self, context: texts.append(self.text) or finish(self, context)
+    finish, answers = operator.finish, []
+    operator.finish = lambda self, context, answer: answers.append(answer) or finish(self, context, answer)
     session.preferences().flame_file = str(Path(hand.folder).parent / "flame.npz")
     held = time_slices(jobs)
     with hand.context():
@@ -429,5 +429,5 @@ def adds_a_flame_head(hand):
         yield 0.1
     operator.finish = finish
     hand.seen["longest"] = max(held)
-    hand.seen["checked"] = texts
+    hand.seen["checked"] = answers
     hand.photograph("flame_checked")
