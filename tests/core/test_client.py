@@ -197,12 +197,13 @@ while True:
 
 
 def test_a_worker_that_leaves_its_cancelled_work_stays(play, monkeypatch):
-    monkeypatch.setattr(client_module, "STUCK_DEADLINE", 0.2)
+    monkeypatch.setattr(client_module, "STUCK_DEADLINE", 0.5)
     client = play(STUCK + """
 say(id=None, event="alive", working=None)
 late = next(asked)
-time.sleep(0.6)
+time.sleep(1.2)
 say(id=late["id"], event="done", result={})
+time.sleep(600)
 """)
     left = client.request("work")
     left.cancel()
