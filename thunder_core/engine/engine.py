@@ -241,19 +241,16 @@ class Engine:
                 faults["off"].append(unpack(np.where(self._speaking, late(x, shift), x), self.head.channels))
             faults["damped"].append(unpack(np.where(self._speaking, DAMPED * x, x), self.head.channels))
             faults["usual"].append(motion)
-        off, damped, usual = (float(self._merits(motions, part).mean()) for motions in faults.values())
-        opinion = torch.stack([self._opinion(motion, part)[0].float().cpu() for motion in faults["usual"]]).mean(0)
-        loud = voiced(part.features[: len(opinion), -LOUDNESS:]).float().cpu()
-        return Scale((off, damped, usual), usual=smoothed(opinion + usual, loud), start=start)
+        opinions = {name: [self._opinion(motion, part).float() for motion in motions] for name, motions in faults.items()}
+        loudness = part.features[: faults["usual"][0].frames, -LOUDNESS:]
+        off, damped, usual = (float(torch.cat([merits(each, loudness) for each in of_fault]).mean()) for of_fault in opinions.values())
+        opinion = torch.cat(opinions["usual"]).cpu().mean(0)
+        return Scale((off, damped, usual), usual=smoothed(opinion + usual, voiced(loudness).float().cpu()), start=start)
 
     def _opinion(self, motion: Motion, heard: Heard) -> Tensor:
         """The judge's opinion [1, T] of a motion that starts with a sound."""
         felt, lips, nats = self._look(motion, heard)
         return self.judge(felt, heard.features[None, : motion.frames], lips, nats)
-
-    def _merits(self, motions: list[Motion], heard: Heard) -> Tensor:
-        loud = heard.features[: motions[0].frames, -LOUDNESS:]
-        return torch.cat([merits(self._opinion(motion, heard).float(), loud) for motion in motions])
 
     @torch.no_grad()
     def _grade(self, motions: list[Motion], heard: Heard, scale: Scale, progress: Progress = _quiet) -> list[LipSyncScore]:
