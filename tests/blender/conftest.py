@@ -3,6 +3,7 @@
 
 import atexit
 import importlib
+import lzma
 import os
 import shutil
 import subprocess
@@ -95,6 +96,19 @@ def blender():
     """An empty file with the extension enabled; yields bpy."""
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     yield bpy
+
+
+@pytest.fixture
+def open_saved(blender, tmp_path):
+    """Opens the file of that name in tests/fixtures: (scene, rig)."""
+    def opened(name):
+        path = tmp_path / "saved.blend"
+        path.write_bytes(lzma.decompress((ROOT / "tests" / "fixtures" / f"{name}.blend.xz").read_bytes()))
+        blender.ops.wm.open_mainfile(filepath=str(path))
+        scene = blender.context.scene
+        return scene, importlib.import_module("thunder.scene.heads.head").find(scene)
+
+    return opened
 
 
 @pytest.fixture

@@ -5,26 +5,19 @@ The fixture is a Blender 4.2 file with the head as it was in November 2026 (coor
 small) and two takes of 1.5 s at 24 fps, seeds 7 and 8, whose jaw is 0.2 rad open but for one closure, at 0.5 s and 1.0 s.
 """
 
-import lzma
-from pathlib import Path
 
 import pytest
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 
-SAVED = Path(__file__).resolve().parents[1] / "fixtures" / "head_of_2026_11.blend.xz"
 UPPER_LIP, LOWER_LIP = 4748, 4768  # the inner lips' middles, by the old head's numbers
 KEYS = 45  # channels and the jaw's corrective, as saved
 
 
 @pytest.fixture
-def saved(blender, tmp_path):
+def saved(open_saved):
     """The file opened: (scene, rig)."""
-    path = tmp_path / "saved.blend"
-    path.write_bytes(lzma.decompress(SAVED.read_bytes()))
-    blender.ops.wm.open_mainfile(filepath=str(path))
-    scene = blender.context.scene
-    return scene, head.find(scene)
+    return open_saved("head_of_2026_11")
 
 
 def gap_mm(blender, scene, rig, frame):

@@ -9,14 +9,12 @@ per data-block, and actions have no slots.
 """
 
 import json
-import lzma
-from pathlib import Path
 
 import numpy as np
 import pytest
 from speaking import enter, keys_of, same
 from thunder.scene.animation import display
-from thunder.scene.heads import head, head_state
+from thunder.scene.heads import head_state
 from thunder.scene.host import compat
 from thunder.scene.takes import provenance, shape, take_list, track_values
 from thunder.scene.takes.commit import line_names
@@ -26,17 +24,12 @@ from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face import mapping
 
 JAW = 'key_blocks["jawOpen"].value'
-SAVED = Path(__file__).resolve().parents[1] / "fixtures" / "saved_0_1_0.blend.xz"
 
 
 @pytest.fixture
-def saved(blender, tmp_path):
+def saved(open_saved):
     """The file opened: (scene, rig)."""
-    path = tmp_path / "saved.blend"
-    path.write_bytes(lzma.decompress(SAVED.read_bytes()))
-    blender.ops.wm.open_mainfile(filepath=str(path))
-    scene = blender.context.scene
-    return scene, head.find(scene)
+    return open_saved("saved_0_1_0")
 
 
 def test_the_list_of_takes_is_complete(saved):
