@@ -27,13 +27,13 @@ class NeedsShownTake:
 
 
 class OnShownTake(NeedsShownTake):
-    """An operator that is done at once; its `deed(context)` may raise ThunderError and then has changed nothing."""
+    """An operator that is done at once; its `perform(context)` may raise ThunderError and then has changed nothing."""
 
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context):
         try:
-            self.deed(context)
+            self.perform(context)
         except ThunderError as error:
             problem_report.note(self.bl_label, error)
             self.report({"ERROR"}, str(error))

@@ -24,7 +24,7 @@ class THUNDER_OT_keep_frames(OnShownTake, bpy.types.Operator):
                ("MARKERS", "Between Markers", "From the marker before the current frame to the one after it"),
                ("SELECTED", "From Selected Keys", "From the first to the last of the selected keys")])
 
-    def deed(self, context):
+    def perform(self, context):
         scene = context.scene
         entry, rig = shown(context)
         if self.which == "PREVIEW":

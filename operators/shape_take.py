@@ -35,7 +35,7 @@ class THUNDER_OT_reset_shape(OnShownTake, bpy.types.Operator):
             return False
         return True
 
-    def deed(self, context):
+    def perform(self, context):
         entry, _ = shown(context)
         shape.reset(entry)
 
@@ -46,7 +46,7 @@ class THUNDER_OT_animate_emotion(OnShownTake, bpy.types.Operator):
     bl_idname = "thunder.animate_emotion"
     bl_label = "Animate Strength"
 
-    def deed(self, context):
+    def perform(self, context):
         entry, rig = shown(context)
         shape.animate_strength(rig, entry)
 
@@ -57,7 +57,7 @@ class THUNDER_OT_still_emotion(OnShownTake, bpy.types.Operator):
     bl_idname = "thunder.still_emotion"
     bl_label = "Remove Strength Curve"
 
-    def deed(self, context):
+    def perform(self, context):
         entry, rig = shown(context)
         shape.still_strength(rig, entry)
         shape.follow(entry)

@@ -20,7 +20,7 @@ class THUNDER_OT_add_transcript(OnShownTake, bpy.types.Operator):
     bl_idname = "thunder.add_transcript"
     bl_label = "Add Transcript"
 
-    def deed(self, context):
+    def perform(self, context):
         entry, _ = shown(context)
         transcript.ensure(context.scene, entry.voice)
 
