@@ -17,7 +17,7 @@ NEEDED = {
     "thunder_core/client.py", "thunder_core/engine/engine.py", "weights/README.md", "weights/head.npz", "weights/encoder.safetensors",
     "weights/m2s.safetensors", "weights/denoiser.safetensors", "assets/sample.wav",
 }
-UNWANTED = {"tests", "bench", "docs", "setup", "out", "cache", "runs", "Makefile", "pyproject.toml", "demo.py"}
+UNWANTED = {"tests", "bench", "docs", "setup", "out", "cache", "runs", "tools", "Makefile", "pyproject.toml", "demo.py"}
 
 
 @pytest.fixture(scope="module")

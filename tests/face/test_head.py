@@ -9,9 +9,10 @@ import torch
 
 from thunder_core.engine.flame import FlameLayer, opening_mm, width_mm
 from thunder_core.errors import BadHead
-from thunder_core.face import head as head_module, sculpt
+from thunder_core.face import head as head_module
 from thunder_core.face.head import HEAD_FILE, load_head
-from thunder_core.face.sculpt_form import EYE, EYE_RADIUS
+from tools.sculpt import head as sculptor
+from tools.sculpt.form import EYE, EYE_RADIUS
 
 RINGS, AROUND = 7, 40  # the lips among mouth_vertices: rings from outside in, each from the left corner over the top
 UPPER, LOWER = np.arange(1, 20), np.arange(39, 20, -1)  # opposite each other
@@ -57,7 +58,7 @@ def lips(head):
 
 def test_every_array_regenerates_bit_for_bit(tmp_path):
     """The arrays, not the file: how a zip's headers are written differs from one Python to the next."""
-    sculpt.main(tmp_path / "head.npz")
+    sculptor.main(tmp_path / "head.npz")
     with np.load(tmp_path / "head.npz") as new, np.load(HEAD_FILE) as shipped:
         assert new.files == shipped.files
         for name in new.files:
@@ -157,7 +158,7 @@ def test_is_of_human_size(head):
 def test_weights_and_regressor_sum_to_one_and_give_the_joints(head):
     assert np.abs(head.weights.sum(1) - 1).max() < 1e-6 and head.weights.min() >= 0
     assert np.abs(head.J_regressor.sum(1) - 1).max() < 1e-6 and head.J_regressor.min() >= 0
-    from thunder_core.face.sculpt_rig import JOINTS
+    from tools.sculpt.rig import JOINTS
 
     assert np.abs(head.joints * 1e3 - JOINTS).max() < 0.05
 

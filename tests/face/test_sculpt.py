@@ -8,7 +8,7 @@ from scipy.spatial import ConvexHull
 
 from thunder_core.engine.flame import FlameLayer
 from thunder_core.face.head import JAW, load_head
-from thunder_core.face.sculpt_form import EYE
+from tools.sculpt.form import EYE
 
 RINGS, AROUND = 7, 40
 UPPER, LOWER = np.arange(1, 20), np.arange(39, 20, -1)

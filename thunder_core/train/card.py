@@ -14,7 +14,7 @@ HEAD = """# Weights
 
 Made by `python -m thunder_core.train`, stage by stage; nothing pretrained but the speaker network. Files are
 safetensors beside a JSON with configuration and card; reading them runs no code. `head.npz` is the default head in
-FLAME layout, every array regenerated bit for bit by `python -m thunder_core.face.sculpt`.
+FLAME layout, every array regenerated bit for bit by `python -m tools.sculpt`.
 `SHA256SUMS` lists what was released (`python -m thunder_core.train card` writes it): the engine says where a file of
 this folder differs.
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .sculpt_form import EYE
-from .sculpt_mesh import bump, smooth_step
-from .sculpt_mouth import lip_gates, mouth_shapes, outside, turned_rings
-from .sculpt_muzzle import CONTACT
-from .sculpt_riders import riders
-from .sculpt_rig import lip_fade
-from .sculpt_skin import EYE_RING, MARGIN
+from .form import EYE
+from .mesh import bump, smooth_step
+from .mouth import lip_gates, mouth_shapes, outside, turned_rings
+from .muzzle import CONTACT
+from .riders import riders
+from .rig import lip_fade
+from .skin import EYE_RING, MARGIN
 
 CHANNELS = tuple(
     "browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft "

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sculpts the bundled head: `python -m thunder_core.face.sculpt` writes weights/head.npz again, bit for bit."""
+"""Puts the bundled head together: skin, lips, lids, teeth, tongue, eyes, then its rig and its shapes, as the arrays of weights/head.npz."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 
-from . import sculpt_ears, sculpt_mouth, sculpt_muzzle, sculpt_parts, sculpt_rig, sculpt_shapes, sculpt_skin
-from .sculpt_mesh import COLORS, edges, MATERIALS, Mesh, triangulate
+from . import ears, mouth, muzzle, parts, rig, shapes, skin
+from .mesh import COLORS, edges, MATERIALS, Mesh, triangulate
 
 HEAD_FILE = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
 GRAIN = 1e-7  # metres; coordinates are rounded to it so that the last bits of a libm do not matter
@@ -19,42 +18,41 @@ GRAIN = 1e-7  # metres; coordinates are rounded to it so that the last bits of a
 def sculpt():
     """All arrays of the head file, in metres."""
     mesh = Mesh()
-    sculpt_skin.build_skin(mesh)
-    for add in (sculpt_parts.add_teeth, sculpt_parts.add_tongue, sculpt_parts.add_eyeballs, sculpt_parts.add_brows,
-                sculpt_ears.add_ears):
+    skin.build_skin(mesh)
+    for add in (parts.add_teeth, parts.add_tongue, parts.add_eyeballs, parts.add_brows, ears.add_ears):
         add(mesh)
-    lid = [mesh.points[mesh.index["e", 1, sculpt_skin.MARGIN, k]] for k in range(sculpt_skin.EYE_RING)]
-    sculpt_parts.add_lashes(mesh, lid)
+    lid = [mesh.points[mesh.index["e", 1, skin.MARGIN, k]] for k in range(skin.EYE_RING)]
+    parts.add_lashes(mesh, lid)
     clay = describe(mesh)
-    weights = sculpt_rig.skin_weights(clay)
+    weights = rig.skin_weights(clay)
     weights = 0.5 * (weights + weights[clay.mirror][:, [0, 1, 2, 4, 3]])
-    shapes = sculpt_shapes.expression_basis(clay, weights[:, sculpt_rig.JAW])
-    moved = np.abs(shapes).max((0, 2)) > 0
-    regressor = sculpt_rig.joint_regressor(clay, moved)
+    basis = shapes.expression_basis(clay, weights[:, rig.JAW])
+    moved = np.abs(basis).max((0, 2)) > 0
+    regressor = rig.joint_regressor(clay, moved)
     polygons = np.array(mesh.polygons, np.int32)
-    mouth, parts = mouth_vertices(clay)
+    mouth_ids, mouth_parts = mouth_vertices(clay)
     index = clay.index
     return {
         "v_template": _metres(clay.points),
-        "shapedirs": np.ascontiguousarray(_metres(shapes.transpose(1, 2, 0))),
-        "posedirs": _metres(sculpt_mouth.pose_correctives(clay)),
+        "shapedirs": np.ascontiguousarray(_metres(basis.transpose(1, 2, 0))),
+        "posedirs": _metres(mouth.pose_correctives(clay)),
         "J_regressor": np.round(regressor, 9).astype(np.float32),
         "weights": _unit_rows(weights),
-        "kintree_table": sculpt_rig.PARENTS,
+        "kintree_table": rig.PARENTS,
         "f": triangulate(polygons),
         "polygons": polygons,
         "polygon_material": np.array(mesh.materials, np.int32),
         "material_names": np.array(MATERIALS),
         "material_colors": np.array(COLORS, np.float32),
-        "expression_names": np.array(sculpt_shapes.CHANNELS),
-        "mouth_vertices": mouth,
-        "mouth_parts": parts,
-        "inner_lip_upper_mid": np.int32(index[("m", sculpt_muzzle.CONTACT, 10)]),
-        "inner_lip_lower_mid": np.int32(index[("m", sculpt_muzzle.CONTACT, 30)]),
-        "mouth_corner_left": np.int32(index[("m", sculpt_muzzle.CONTACT, 0)]),
-        "mouth_corner_right": np.int32(index[("m", sculpt_muzzle.CONTACT, 20)]),
-        "region_names": np.array(sculpt_rig.REGIONS),
-        "regions": np.round(sculpt_rig.regions(clay), 7).astype(np.float32),
+        "expression_names": np.array(shapes.CHANNELS),
+        "mouth_vertices": mouth_ids,
+        "mouth_parts": mouth_parts,
+        "inner_lip_upper_mid": np.int32(index[("m", muzzle.CONTACT, 10)]),
+        "inner_lip_lower_mid": np.int32(index[("m", muzzle.CONTACT, 30)]),
+        "mouth_corner_left": np.int32(index[("m", muzzle.CONTACT, 0)]),
+        "mouth_corner_right": np.int32(index[("m", muzzle.CONTACT, 20)]),
+        "region_names": np.array(rig.REGIONS),
+        "regions": np.round(rig.regions(clay), 7).astype(np.float32),
     }
 
 
@@ -70,14 +68,14 @@ def describe(mesh):
     mirror = np.empty(n, int)
     for i, key in enumerate(mesh.keys):
         on_skin = key[0] in "gcme"
-        mirror[i] = mesh.index[sculpt_skin.mirror_key(key) if on_skin else sculpt_parts.mirror_part(key)]
+        mirror[i] = mesh.index[skin.mirror_key(key) if on_skin else parts.mirror_part(key)]
         if key[0] == "m":
             ring[i] = key[1]
-            u[i], up[i] = sculpt_muzzle.ring_position(key[2])
+            u[i], up[i] = muzzle.ring_position(key[2])
         if key[0] == "e":
             lid_ring[i] = key[2]
         if key[0] == "tongue":
-            last = sculpt_parts.TONGUE_RINGS - 1
+            last = parts.TONGUE_RINGS - 1
             along[i] = {"tip": 0.0, "root": 1.0}.get(key[2], key[2] / last if key[2] not in ("tip", "root") else 0)
     points = np.array(mesh.points)
     points = 0.5 * (points + points[mirror] * [-1, 1, 1])
@@ -94,13 +92,13 @@ def mouth_vertices(clay):
 
     parts: 0 lips and skin, 1 upper teeth, 2 lower teeth, 3 tongue.
     """
-    lips = [clay.index[("m", r, k)] for r in sculpt_muzzle.LIP_RINGS for k in range(sculpt_muzzle.RING)]
+    lips = [clay.index[("m", r, k)] for r in muzzle.LIP_RINGS for k in range(muzzle.RING)]
     teeth = {jaw: [clay.index[("tooth", side, jaw, n, 1, 1)] for side in (1, -1) for n in range(5)] for jaw in (1, -1)}
     tongue = [clay.index[("tongue", 0, r, k)] for r in (0, 2, 6, 10, 14) for k in (0, 4, 12, 20)]
     tongue += [clay.index[("tongue", 0, "tip")]]
     ids = lips + teeth[1] + teeth[-1] + tongue
-    parts = [0] * len(lips) + [1] * len(teeth[1]) + [2] * len(teeth[-1]) + [3] * len(tongue)
-    return np.array(ids, np.int32), np.array(parts, np.int32)
+    kinds = [0] * len(lips) + [1] * len(teeth[1]) + [2] * len(teeth[-1]) + [3] * len(tongue)
+    return np.array(ids, np.int32), np.array(kinds, np.int32)
 
 
 def _metres(millimetres):
@@ -120,7 +118,3 @@ def main(path=None):
     n, p = len(head["v_template"]), len(head["polygons"])
     print(f"{path}: {n} vertices, {p} polygons, {len(head['expression_names'])} channels, "
           f"{len(head['mouth_vertices'])} mouth vertices")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:2])

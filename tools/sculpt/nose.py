@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .sculpt_form import surface_z
+from .form import surface_z
 
 # Row of the grid → points (x, y, z) of columns 0, 1, 2, 3, 4; z None lies in the crease beside it.
 _TABLE = {

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .sculpt_mesh import smooth_step
-from .sculpt_muzzle import ground
+from .mesh import smooth_step
+from .muzzle import ground
 
 EYE = np.array([31.5, 0.0, 61.0])  # centre of the left eyeball
 EYE_RADIUS = 12.6
@@ -71,7 +71,7 @@ def distance(p, nose=True):
     socket = ellipsoid(p, (31.5, 1, 86), (20, 12.5, 15))
     d = smooth_max(d, -socket, 12)
     if nose:
-        d = smooth_min(d, capsule(p, (0, 8, 80), (0, -36, 100), 5.6, 9.0), 14)  # bridge; the rest is in sculpt_nose
+        d = smooth_min(d, capsule(p, (0, 8, 80), (0, -36, 100), 5.6, 9.0), 14)  # bridge; the rest is in nose.py
     ball = np.sqrt(((p - EYE) ** 2).sum(1)) - LID_RADIUS
     d = smooth_min(d, ball, 6)
     drawn = _muzzle_share(p)
@@ -104,7 +104,7 @@ def fold(p):
 
 
 def _muzzle_share(p):
-    """How much the drawn surface of sculpt_muzzle rules at points [n, 3]."""
+    """How much the drawn surface of muzzle.py rules at points [n, 3]."""
     narrow = np.interp(p[:, 1], (-106, -84), (14, 30))  # the chin is drawn, the jaw's sides are not
     share = (1 - smooth_step(0, 18, np.abs(p[:, 0]) - narrow)) * smooth_step(45, 65, p[:, 2])
     return share * (1 - smooth_step(-50, -36, p[:, 1])) * smooth_step(-114, -104, p[:, 1])

@@ -4,7 +4,7 @@
 Rings run around the mouth, 40 places each: k = 0 at the left corner, 1–19 over the upper lip, 20 at the right
 corner, 21–39 under the lower lip. Rings 0–1.5 are skin towards the cheeks, 2 and 3 skin beside the lips, 4 is the border of the
 red, 5 the bulge, 6 the red, 7 where the lips meet, 8 where they part inside, 9–13 line the mouth. Half rings round these off.
-Millimetres in the axes of sculpt_form.
+Millimetres in the axes of form.py.
 """
 
 from __future__ import annotations

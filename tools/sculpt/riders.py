@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .sculpt_form import fold
-from .sculpt_mesh import bump, smooth_step
+from .form import fold
+from .mesh import bump, smooth_step
 
 # Channel → (gate, hills). Names without Left or Right are both sides' if the channel has sides.
 RIDERS = {

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import sculpt_nose
-from .sculpt_form import drop_onto, EYE, EYE_RADIUS, LID_RADIUS
-from .sculpt_mesh import edges
-from .sculpt_muzzle import lip_ring, LIP_RINGS, RING, RINGS
+from . import nose as nose_table
+from .form import drop_onto, EYE, EYE_RADIUS, LID_RADIUS
+from .mesh import edges
+from .muzzle import lip_ring, LIP_RINGS, RING, RINGS
 
 HALF = 32  # columns from the face's midline to the back's
 ROWS = 60
@@ -224,7 +224,7 @@ def _relax(mesh, rounds=24):
     a, b = edges(mesh.polygons)
     count = np.bincount(a, minlength=n).astype(float)
     mirror = np.array([mesh.index[mirror_key(k)] for k in mesh.keys])
-    nose = {mesh.index[key]: point for key, point in sculpt_nose.points().items()}
+    nose = {mesh.index[key]: point for key, point in nose_table.points().items()}
     nose_ids, nose_points = list(nose), np.array(list(nose.values()))
     free[nose_ids] = False
     points[nose_ids] = nose_points

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Joints of the sculpted head: skinning weights, joint regressor, regions; millimetres as in sculpt_form."""
+"""Joints of the sculpted head: skinning weights, joint regressor, regions; millimetres as in form.py."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import nnls
 
-from .sculpt_form import EYE
-from .sculpt_mesh import bump, smooth_step
-from .sculpt_muzzle import lip_line
+from .form import EYE
+from .mesh import bump, smooth_step
+from .muzzle import lip_line
 
 # FLAME's order: root, neck, jaw, left eye, right eye.
 JOINTS = np.array([[0, -172, -32], [0, -100, -30], [0, -14, -2], EYE, EYE * [-1, 1, 1]], float)

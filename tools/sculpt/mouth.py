@@ -3,16 +3,16 @@
 
 A field of position alone keeps touching lips touching; fields that part the lips fade to zero at the mouth
 corners, where the lips are attached. Ring tables give (ring, away from the lip line, forward) per mouth ring of
-sculpt_skin: 2 near skin, 4 border of the red, 5 bulge, 7 contact, 8 inner contact, 9 and more inside the mouth.
+skin.py: 2 near skin, 4 border of the red, 5 bulge, 7 contact, 8 inner contact, 9 and more inside the mouth.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .sculpt_mesh import bump, smooth_step
-from .sculpt_muzzle import CONTACT, LINE, lip_line, MOUTH_WIDTH
-from .sculpt_rig import corner_fade, JAW, JOINTS, lip_fade
+from .mesh import bump, smooth_step
+from .muzzle import CONTACT, LINE, lip_line, MOUTH_WIDTH
+from .rig import corner_fade, JAW, JOINTS, lip_fade
 
 CLOSE_ANGLE = 0.30  # jaw angle [rad] that mouthClose = 1 stands for
 

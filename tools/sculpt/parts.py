@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .sculpt_form import EYE, EYE_RADIUS, surface_z
+from .form import EYE, EYE_RADIUS, surface_z
 
 # Widths of the teeth from the midline back, millimetres (upper, lower), and heights of the crowns.
 _UPPER = ((8.6, 10.2), (6.6, 9.0), (7.6, 9.8), (6.9, 8.2), (6.7, 7.8), (9.8, 7.2), (9.4, 6.8))
