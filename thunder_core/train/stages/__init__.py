@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stages of training, one module each: its HELP, `add_arguments(parser)`, and `run(workspace, args)`, which returns what to print."""
+
+from __future__ import annotations
+
+from . import adapt, animate, calibrate, card, corpus, denoiser, encoder, facegood, hear, judge, m2s, solve, speaker, vocoder
+
+# In the order in which they are run from the beginning; what follows `denoiser` stands alone.
+STAGES = {
+    "corpus": corpus, "speaker": speaker, "encoder": encoder, "calibrate": calibrate, "hear": hear, "animate": animate, "m2s": m2s,
+    "vocoder": vocoder, "judge": judge, "denoiser": denoiser, "card": card, "adapt": adapt, "solve": solve, "facegood": facegood,
+}  # fmt: skip

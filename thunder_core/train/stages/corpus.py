@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stage `corpus`: recordings and synthetic voices with phone times in one memory-mapped file."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ..corpus import build
+from ..label import Labeller
+from .workspace import Workspace
+
+HELP = "gather recordings with phone times, add synthetic voices (needs flite and espeak-ng)"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--synthetic-minutes", type=float, default=60.0)
+
+
+def run(workspace: Workspace, args: Namespace) -> str:
+    label = Labeller(workspace.weights)
+    corpus = build(workspace.corpus_folder, args.folders, args.synthetic_minutes, label=label, channels=workspace.channels)
+    return f"{len(corpus.clips)} clips → {workspace.corpus_folder}"

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stage `encoder`: the speech encoder, on phones per frame and CTC."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ...engine.speech.encoder import EncoderConfig
+from ..encoder import SMALL_WAVE, train_encoder
+from ..loop import Schedule
+from .workspace import add_optimisation, without_buffers, Workspace
+
+HELP = "train the speech encoder"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    add_optimisation(parser, 3600, 1.2e-3)
+    parser.add_argument("--wave", action="store_true", help="a Wav2Vec2Model of the waveform instead of filter banks and a conformer")
+    parser.add_argument("--adopt", type=Path, help="local folder of a pretrained Wav2Vec2, HuBERT or WavLM network to take its place")
+
+
+def run(workspace: Workspace, args: Namespace) -> dict:
+    schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=workspace.seed)
+    config = EncoderConfig(body=SMALL_WAVE) if args.wave else EncoderConfig()
+    network, figures = train_encoder(workspace.corpus(), workspace.runs / "encoder", schedule, config, args.adopt, workspace.device)
+    workspace.export(
+        "encoder", without_buffers(network.state_dict()), network.settings(),
+        "speech encoder, frame-wise phones", "corpus, training voices", schedule, figures,
+    )  # fmt: skip
+    return figures

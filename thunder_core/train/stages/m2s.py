@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stage `m2s`: mesh-to-speech of one of its input spaces."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ...engine.m2s.mouth import save_trained_mouth, SPACES, weights_name
+from ...engine.weights import load_weights
+from ..loop import Schedule
+from ..m2s import train_m2s
+from .workspace import add_optimisation, Workspace
+
+HELP = "train mesh-to-speech"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    add_optimisation(parser, 4000, 1e-3)
+    parser.add_argument("--start", type=Path, help="weights folder to start from instead of from nothing")
+    parser.add_argument("--space", choices=tuple(SPACES), default="mouth", help="mouth2s, face2s or exp2s")
+
+
+def run(workspace: Workspace, args: Namespace) -> dict:
+    name, head = weights_name(args.space), workspace.head
+    schedule = Schedule(steps=args.steps, rate=args.rate, seed=workspace.seed)
+    start = load_weights(args.start / "m2s")[0] if args.start else None
+    network, figures = train_m2s(workspace.motions(), head, workspace.runs / name, schedule, args.space, workspace.device, start)
+    what = f"{args.space}2s mesh-to-speech"
+    workspace.export(name, network.state_dict(), network.settings(), what, "teacher's motions over the corpus", schedule, figures)
+    if args.space == "mouth":
+        save_trained_mouth(workspace.weights, head)
+    return figures

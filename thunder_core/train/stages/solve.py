@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stage `solve`: tracked real faces as sequences of the head."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ..real_faces import solve_folder
+from .workspace import Workspace
+
+HELP = "follow tracked real faces with the head: sequences to measure against (docs/reference/tracked.md)"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("lips", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--clips", nargs="+", help="only these")
+
+
+def run(workspace: Workspace, args: Namespace) -> object:
+    return solve_folder(args.lips, args.out, workspace.head, args.clips)

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stage `speaker`: Resemblyzer's speaker network as our weights."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from ..speaker import import_resemblyzer
+from .workspace import without_buffers, Workspace
+
+HELP = "import Resemblyzer's speaker network"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("checkpoint", type=Path)
+
+
+def run(workspace: Workspace, args: Namespace) -> str:
+    tensors = without_buffers(import_resemblyzer(args.checkpoint).state_dict())
+    workspace.export("speaker", tensors, {}, "GE2E speaker embedding", "Resemblyzer 0.1.4 (Apache-2.0), its own checkpoint, converted")
+    return f"{args.checkpoint} → {workspace.weights / 'speaker.safetensors'}"

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stage `vocoder`: sound from mel and units."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from ...engine.m2s.model import MeshToSpeech
+from ...engine.weights import load_weights
+from ..loop import Schedule
+from ..vocoder import train_vocoder
+from .workspace import add_optimisation, Workspace
+
+HELP = "train the vocoder; learns to forgive the exported mesh-to-speech, if there is one"
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    add_optimisation(parser, 4000, 1e-3)
+    parser.add_argument("--adversarial", action="store_true", help="against discriminators, from the exported vocoder (wants a GPU)")
+
+
+def run(workspace: Workspace, args: Namespace) -> dict:
+    weights, head = workspace.weights, workspace.head
+    schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=workspace.seed)
+    m2s = MeshToSpeech.load(weights) if (weights / "m2s.safetensors").exists() else None
+    start = load_weights(weights / "vocoder")[0] if args.adversarial else None
+    folder = workspace.runs / ("vocoder-adversarial" if args.adversarial else "vocoder")
+    network, figures = train_vocoder(workspace.motions(), head, folder, schedule, workspace.device, m2s, args.adversarial, start)
+    what = "vocoder, pulses and noise through an inverse STFT" + (", adversarial" if args.adversarial else "")
+    workspace.export("vocoder", network.state_dict(), network.settings(), what, "corpus, training voices", schedule, figures)
+    return figures

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where training reads and writes, and how a trained network is exported with its card."""
+
+from __future__ import annotations
+
+import subprocess
+from argparse import ArgumentParser
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from torch import Tensor
+
+from ...engine.weights import save_weights
+from ...face.head import Head, load_head
+from ..corpus import Corpus
+from ..loop import Schedule
+from ..motions import MotionSet
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """cache: corpus and features.  runs: checkpoints and logs.  weights: what stages read and export."""
+
+    cache: Path
+    runs: Path
+    weights: Path
+    seed: int
+    device: str
+
+    @property
+    def corpus_folder(self) -> Path:
+        return self.cache / "corpus"
+
+    @property
+    def motions_folder(self) -> Path:
+        return self.cache / "motions"
+
+    @cached_property
+    def head(self) -> Head:
+        return load_head(self.weights / "head.npz")
+
+    @property
+    def channels(self) -> list[str]:
+        return list(self.head.expression_names)
+
+    def corpus(self) -> Corpus:
+        return Corpus(self.corpus_folder)
+
+    def motions(self) -> MotionSet:
+        return MotionSet(self.corpus(), self.motions_folder)
+
+    def export(
+        self, name: str, tensors: dict[str, Tensor], config: dict, what: str, data: str,
+        schedule: Schedule | None = None, figures: dict | None = None, folder: Path | None = None,
+    ) -> None:  # fmt: skip
+        """Write `name`.safetensors and .json with a card: what it is, the data, commit, steps, seed and figures."""
+        card = {"what": what, "data": data, "commit": _commit(), "figures": figures or {}}
+        if schedule:
+            card |= {"steps": schedule.steps, "seed": schedule.seed, "rate": schedule.rate}
+        save_weights((folder or self.weights) / name, tensors, config, card)
+
+
+def add_optimisation(parser: ArgumentParser, steps: int, rate: float | None = None) -> None:
+    """--steps and, unless the stage has a fixed one, --rate."""
+    parser.add_argument("--steps", type=int, default=steps, help="optimiser steps; the learning rate falls to nothing over them")
+    if rate is not None:
+        parser.add_argument("--rate", type=float, default=rate, help="highest learning rate")
+
+
+def without_buffers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A speech network's tensors without its mel filters, which are made again from the configuration."""
+    return {name: tensor for name, tensor in tensors.items() if not name.startswith(("log_mel.", "mel."))}
+
+
+def _commit() -> str:
+    done = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
