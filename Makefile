@@ -13,7 +13,7 @@
 #   make train-smoke   every stage of training, a few steps each, on a corpus made for it (3 minutes)
 #   make engine        only the engine's environment, as users have it
 #   make develop       the same with what training, the benches and the demo need
-#   make lint          ruff's checks of every Python file, and types by mypy
+#   make lint          ruff's checks and layout of every Python file, and types by mypy
 #   make locks         requirements/*.txt from requirements/*.in (needs uv)
 #   make licences      docs/reference/licences.md: the licences of everything a user installs
 #   make platforms     whether every locked package has a wheel for Linux, Windows and macOS (needs uv)
@@ -109,7 +109,7 @@ develop:
 	@setup/python.sh environment.py engine --develop
 
 lint:
-	@$(WITH_TESTED_ENGINE) && "$$engine" -m ruff check . && "$$engine" -m mypy
+	@$(WITH_TESTED_ENGINE) && "$$engine" -m ruff check . && "$$engine" -m ruff format --check . && "$$engine" -m mypy
 
 licences:
 	@$(WITH_ENGINE) && "$$engine" setup/licences.py

@@ -77,8 +77,14 @@ class DefaultHead:
         shape = self.own.shape(x, jaw)
         points = 1e3 * self.lips.place(np.asarray(x, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
         apart = np.linalg.norm(points[:, -2] - points[:, -1], axis=1) - 1e3 * np.linalg.norm(self.lips.rest[-2] - self.lips.rest[-1])
-        return Measured(shape, shape.incisors - self.overlap, self.own.lip_to_teeth(x, jaw), self.own.tongue_between_teeth(x, jaw),
-                        apart, points[:, :-2])
+        return Measured(
+            shape,
+            shape.incisors - self.overlap,
+            self.own.lip_to_teeth(x, jaw),
+            self.own.tongue_between_teeth(x, jaw),
+            apart,
+            points[:, :-2],
+        )
 
 
 class KeyedHead:
@@ -92,8 +98,11 @@ class KeyedHead:
     def __init__(self, name, vertices, shapes, skin, teeth, keys, channels):
         self.name, self.channels = name, list(channels)
         full = conventions.find(tuple(shapes))
-        own = {channel: sum(weight * shapes[key] for key, weight in parts.items()) for channel, parts in full.shapes.items()
-               if channel not in full.stand_ins}
+        own = {
+            channel: sum(weight * shapes[key] for key, weight in parts.items())
+            for channel, parts in full.shapes.items()
+            if channel not in full.stand_ins
+        }
         there = keys(own)
         self.rules = self._rules(conventions.find(tuple(there)).shapes, there)
         self.parts = self._parts(vertices, skin, teeth, own["jawOpen"], own)
@@ -106,7 +115,7 @@ class KeyedHead:
     def _rules(found: dict, keys: dict) -> list[tuple[str, str, float]]:
         """(channel, key, weight): by name, then as the character's own keys need it."""
         rules = [(channel, key, weight) for channel, parts in found.items() for key, weight in parts.items()]
-        (jaw, opens), = found["jawOpen"].items()
+        ((jaw, opens),) = found["jawOpen"].items()
 
         def does(*channels):
             moved = [weight * keys[key] for channel, key, weight in rules if channel in channels and (channel == "jawOpen" or key != jaw)]
@@ -116,8 +125,11 @@ class KeyedHead:
         response = jaw_balance.response(does("jawOpen"), closes, does("mouthLowerDownLeft", "mouthLowerDownRight"), does("mouthFunnel"))
         close = response.close if closes is not None else 1.0
         made = [(channel, key, weight * (close if channel == "mouthClose" else 1.0)) for channel, key, weight in rules]
-        made += [("mouthFunnel", key, response.funnel * close * weight) for channel, key, weight in rules
-                 if channel == "mouthClose" and closes is not None]
+        made += [
+            ("mouthFunnel", key, response.funnel * close * weight)
+            for channel, key, weight in rules
+            if channel == "mouthClose" and closes is not None
+        ]
         for channel in found:
             if channel.startswith(jaw_balance.SHAPES_LIPS) and (shaped := does(channel)) is not None:
                 share = jaw_balance.jaw_in(shaped, does("jawOpen"))
@@ -142,20 +154,29 @@ class KeyedHead:
         pucker = own["mouthPucker"]
         around = skin[(np.abs(v[skin] - v[upper[one]]) < (32, 16, 30)).all(1)]
         corners = [around[np.argmin(side * pucker[around, 0])] for side in (1, -1)]
-        lip = skin[(np.abs(v[skin, 0]) < 8) & (np.linalg.norm(v[skin] - v[lower[other]], axis=1) < 9)
-                   & (np.abs(jaw[skin, 1]) > np.abs(jaw[skin, 1]).max() / 2)]
-        groups = {"mids": np.array([upper[one], lower[other]]), "upper_edge": rows[1], "lower_edge": rows[3], "upper": rows[0],
-                  "corners": np.array(corners), "lip": lip}
+        lip = skin[
+            (np.abs(v[skin, 0]) < 8)
+            & (np.linalg.norm(v[skin] - v[lower[other]], axis=1) < 9)
+            & (np.abs(jaw[skin, 1]) > np.abs(jaw[skin, 1]).max() / 2)
+        ]
+        groups = {
+            "mids": np.array([upper[one], lower[other]]),
+            "upper_edge": rows[1],
+            "lower_edge": rows[3],
+            "upper": rows[0],
+            "corners": np.array(corners),
+            "lip": lip,
+        }
         ends = np.cumsum([0, *map(len, groups.values())])
-        return {"all": np.concatenate(list(groups.values())),
-                **{name: slice(a, b) for name, a, b in zip(groups, ends, ends[1:])}}
+        return {"all": np.concatenate(list(groups.values())), **{name: slice(a, b) for name, a, b in zip(groups, ends, ends[1:])}}
 
     def measure(self, motion: Motion) -> Measured:
         given = mapping.sources(motion, self.channels)
         placed = np.tile(self.rest, (motion.frames, 1, 1))
         for key, offset in self.offsets.items():
-            value = sum(weight * np.asarray(given[source], np.float64) for source, name, weight in self.rules
-                        if name == key and source in given)
+            value = sum(
+                weight * np.asarray(given[source], np.float64) for source, name, weight in self.rules if name == key and source in given
+            )
             if np.any(value):
                 placed += np.maximum(value, 0.0)[:, None, None] * offset
         height = (placed - self.rest)[..., 1]
@@ -176,9 +197,11 @@ def as_is(own: dict) -> dict:
 
 def _visemes(own: dict) -> dict:
     """Keys as artists sculpt them for visemes, of a head's own channels: {viseme: offsets}."""
+
     def pose(**amounts):
-        return sum(amount * sum(own[side] for side in (name, name + "Left", name + "Right") if side in own)
-                   for name, amount in amounts.items())
+        return sum(
+            amount * sum(own[side] for side in (name, name + "Left", name + "Right") if side in own) for name, amount in amounts.items()
+        )
 
     return {
         "aa": pose(jawOpen=0.7, mouthLowerDown=0.2, mouthUpperUp=0.1),
@@ -282,8 +305,12 @@ def rows_of(motions: dict[str, Motion], voices: dict[str, Said], head, heard: di
         return float((incisors[some] / gap[some]).mean()) if some.any() else float("nan")
 
     def instances(symbols, value, best=np.min, of_heard=False) -> np.ndarray:
-        rows = [best(value(found[clip])[a:b]) for clip in motions for symbol, a, b in voices[clip].phones if symbol in symbols
-                and (not of_heard or heard is None or heard[clip][a:b][:, [_PHONE[s] for s in symbols]].sum(1).max() > 0.4)]
+        rows = [
+            best(value(found[clip])[a:b])
+            for clip in motions
+            for symbol, a, b in voices[clip].phones
+            if symbol in symbols and (not of_heard or heard is None or heard[clip][a:b][:, [_PHONE[s] for s in symbols]].sum(1).max() > 0.4)
+        ]
         return np.array(rows) if rows else np.array([np.nan])
 
     def share_of(symbols, value, made, best=np.min) -> str:
@@ -364,9 +391,13 @@ def main() -> None:
     for kind, motions, belief in (("teacher", taught, None), ("takes", sampled, heard)):
         for head in heads[: 2 if kind == "teacher" else None]:
             columns[f"{kind}, {head.name}"] = rows_of(motions, voices, head, belief, heads[0])
-    lines = [f"{len(sampled)} voices, {sum(m.frames for m in sampled.values()) / FPS:.0f} s, one take each; f, v and th of takes: share of "
-             "the aligned phones (of those that the encoder hears too)", "",
-             "| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    lines = [
+        f"{len(sampled)} voices, {sum(m.frames for m in sampled.values()) / FPS:.0f} s, one take each; f, v and th of takes: share of "
+        "the aligned phones (of those that the encoder hears too)",
+        "",
+        "| | " + " | ".join(columns) + " |",
+        "|---|" + "---|" * len(columns),
+    ]
     lines += [f"| {what} | " + " | ".join(column[what] for column in columns.values()) + " |" for what in next(iter(columns.values()))]
     print(keep(args.results, lines))
 

@@ -114,15 +114,28 @@ def committed(path: Path, fps: float, way: str, error: float) -> dict:
     poses = {} if report.poses is None else {column.index + report.first: column.pose for column in report.poses if column.pose >= 0}
     marks = [marker for name in report.actions for marker in bpy.data.actions[name].pose_markers]
     return {
-        "voice": path.stem, "way": way, "error": error, "frames": report.frames, "seconds": report.frames / fps,
-        "keys": sum(map(len, keys)), "keys_in_message": report.keys, "curves": len(curves),
-        "key_frames": len(set().union(*map(set, keys))), "mouth_frames": [frame - first for frame in mouth],
+        "voice": path.stem,
+        "way": way,
+        "error": error,
+        "frames": report.frames,
+        "seconds": report.frames / fps,
+        "keys": sum(map(len, keys)),
+        "keys_in_message": report.keys,
+        "curves": len(curves),
+        "key_frames": len(set().union(*map(set, keys))),
+        "mouth_frames": [frame - first for frame in mouth],
         "poses": [[frame - first, number] for frame, number in poses.items()],
-        "labels": [[marker.frame - first, marker.name] for marker in marks], "first_s": (first - 1) / fps,
-        "lips_mm": float(off[:, 0].max()), "lips_in_message": report.error, "face_mm": float(off[:, 1].max()),
-        "closed_frames": int(closed.sum()), "closed_met": int((gaps[1][::PARTS][closed] < CLOSED_MM).sum()),
+        "labels": [[marker.frame - first, marker.name] for marker in marks],
+        "first_s": (first - 1) / fps,
+        "lips_mm": float(off[:, 0].max()),
+        "lips_in_message": report.error,
+        "face_mm": float(off[:, 1].max()),
+        "closed_frames": int(closed.sum()),
+        "closed_met": int((gaps[1][::PARTS][closed] < CLOSED_MM).sum()),
         "gap_off_mm": float(np.abs(gaps[0] - gaps[1])[::PARTS][closed].max(initial=0.0)),
-        "gap_between_mm": float(np.abs(gaps[0] - gaps[1])[between].max(initial=0.0)), "overshoot": overshoot(curves), "processor_s": spent,
+        "gap_between_mm": float(np.abs(gaps[0] - gaps[1])[between].max(initial=0.0)),
+        "overshoot": overshoot(curves),
+        "processor_s": spent,
     }
 
 

@@ -63,13 +63,16 @@ def keep(rows: list[dict]) -> int:
 def calls() -> int:
     """Let every single call fail; 0 if all went right."""
     every = {"THUNDER_ALL_CALLS": "1", "THUNDER_PYTHON": sys.executable}
-    return max(tests(sys.executable, "tests/faults/test_failing_calls.py", "--timeout", "7200", **every),
-               tests(blender_python(), "tests/blender/test_failing_calls.py", "--timeout", "7200", **every))
+    return max(
+        tests(sys.executable, "tests/faults/test_failing_calls.py", "--timeout", "7200", **every),
+        tests(blender_python(), "tests/blender/test_failing_calls.py", "--timeout", "7200", **every),
+    )
 
 
 def kills(count: int) -> int:
-    return subprocess.run([sys.executable, str(ROOT / "tests" / "faults" / "kills.py"), "--kills", str(count),
-                           "--results", str(FOLDER)], cwd=ROOT).returncode
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tests" / "faults" / "kills.py"), "--kills", str(count), "--results", str(FOLDER)], cwd=ROOT
+    ).returncode
 
 
 def main() -> int:

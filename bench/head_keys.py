@@ -30,9 +30,11 @@ EYES_APART = 62.7  # mm
 MOVES = 1.0  # mm: less is not counted as movement
 SHARE, OFF, OFF_MM = 0.6, 0.4, 1.0  # the bars
 SKIN_OF_ICT = 9409  # its first vertices are the face; teeth, eyes and lashes follow
-KEYS = ("mouthPucker mouthFunnel mouthSmile mouthStretch mouthFrown mouthDimple mouthLeft mouthUpperUp mouthLowerDown mouthRollLower "
-        "mouthRollUpper mouthShrugLower mouthShrugUpper mouthPress cheekPuff cheekSquint noseSneer browInnerUp browOuterUp browDown "
-        "eyeBlink eyeWide eyeSquint jawForward").split()
+KEYS = (
+    "mouthPucker mouthFunnel mouthSmile mouthStretch mouthFrown mouthDimple mouthLeft mouthUpperUp mouthLowerDown mouthRollLower "
+    "mouthRollUpper mouthShrugLower mouthShrugUpper mouthPress cheekPuff cheekSquint noseSneer browInnerUp browOuterUp browDown "
+    "eyeBlink eyeWide eyeSquint jawForward"
+).split()
 FIGURES = ("width", "corner up", "corner fwd", "mid fwd", "mid back", "mid up", "mid down", "largest", "share")
 
 
@@ -60,8 +62,17 @@ class Face:
             return None
         left, right = self.corners
         middle, far = moved[self.middle], np.linalg.norm(moved, axis=1)[self.skin]
-        values = (moved[left, 0] - moved[right, 0], moved[left, 1], moved[left, 2], middle[:, 2].max(), middle[:, 2].min(),
-                  middle[:, 1].max(), middle[:, 1].min(), far.max(), self.area[self.skin][far > MOVES].sum() / self.area.sum())
+        values = (
+            moved[left, 0] - moved[right, 0],
+            moved[left, 1],
+            moved[left, 2],
+            middle[:, 2].max(),
+            middle[:, 2].min(),
+            middle[:, 1].max(),
+            middle[:, 1].min(),
+            far.max(),
+            self.area[self.skin][far > MOVES].sum() / self.area.sum(),
+        )
         return dict(zip(FIGURES, values))
 
 

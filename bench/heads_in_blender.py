@@ -103,9 +103,14 @@ def playing():
         processor.append(1e3 * (time.process_time() - began[1]))
     before = round_trip.positions(bpy, scene, [rig.mesh], (20, 60))
     moved = float(np.abs(before[20][0][1] - before[60][0][1]).max() * 1e3)  # it was not an empty scene that was fast
-    return {"clock, median": statistics.median(spent), "clock, 19 of 20 frames below": float(np.percentile(spent, 95)),
-            "processor, median": statistics.median(processor), "moved_mm": moved,
-            "vertices": len(rig.mesh.data.vertices), "keys": len(rig.keys.key_blocks) - 1}
+    return {
+        "clock, median": statistics.median(spent),
+        "clock, 19 of 20 frames below": float(np.percentile(spent, 95)),
+        "processor, median": statistics.median(processor),
+        "moved_mm": moved,
+        "vertices": len(rig.mesh.data.vertices),
+        "keys": len(rig.keys.key_blocks) - 1,
+    }
 
 
 def exporting(folder):
@@ -121,8 +126,7 @@ def exporting(folder):
             round_trip.show(rig, scene)
             round_trip.number_vertices([rig.mesh])
             before = round_trip.positions(bpy, scene, [rig.mesh])
-            shot = export.Shot(
-                scene, bpy.context.view_layer, rig, round_trip.FIRST, round_trip.LAST)
+            shot = export.Shot(scene, bpy.context.view_layer, rig, round_trip.FIRST, round_trip.LAST)
             path = os.path.join(folder, f"head{formats[key].suffix}")
             began = time.perf_counter()
             export.export(shot, formats[key], path)
@@ -131,14 +135,21 @@ def exporting(folder):
             meshes = [obj for obj in scene.objects if obj.type == "MESH"]
             after = round_trip.positions(bpy, scene, meshes)
             told[" ".join([formats[key].name, importer]).strip()] = {
-                "error_mm": float(round_trip.farthest_mm(before, after)), "bytes": os.path.getsize(path), "seconds": spent}
+                "error_mm": float(round_trip.farthest_mm(before, after)),
+                "bytes": os.path.getsize(path),
+                "seconds": spent,
+            }
     return told
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        told = {"blender": bpy.app.version_string, "building": building(sys.argv[1] if len(sys.argv) > 1 else ""),
-                "playing": playing(), "exporting": exporting(folder)}
+        told = {
+            "blender": bpy.app.version_string,
+            "building": building(sys.argv[1] if len(sys.argv) > 1 else ""),
+            "playing": playing(),
+            "exporting": exporting(folder),
+        }
     print("\n" + json.dumps(told), flush=True)
     shutil.rmtree(RESOURCES, ignore_errors=True)
     os._exit(0)  # Blender 4.2 may crash at its own end, which says nothing of what was measured

@@ -47,8 +47,10 @@ def bytes_of(folder: Path) -> int:
 
 def bytes_by_package(folder: Path) -> Counter:
     """Bytes on disk of each package in the environment at `folder`, by what its RECORD lists; NVIDIA's as one."""
-    code = ("import json; from importlib import metadata as m; print(json.dumps([[d.name, str(f.locate())] "
-            "for d in m.distributions() for f in d.files or []]))")
+    code = (
+        "import json; from importlib import metadata as m; print(json.dumps([[d.name, str(f.locate())] "
+        "for d in m.distributions() for f in d.files or []]))"
+    )
     python = installer.python_in(str(folder))
     listed = json.loads(subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True).stdout)
     sizes: Counter = Counter()
@@ -62,15 +64,18 @@ def bytes_by_package(folder: Path) -> Counter:
 def measure() -> str:
     with tempfile.TemporaryDirectory(prefix="thunder_bench_") as place:
         wheels, engine = Path(place, "wheels"), Path(place, "engine")
-        download = run([sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--no-deps", "--require-hashes",
-                        "--only-binary", ":all:", "-r", str(LOCK), "-d", str(wheels)])
+        pip = [sys.executable, *"-m pip download --quiet --no-input --no-deps --require-hashes --only-binary :all:".split()]
+        download = run([*pip, "-r", str(LOCK), "-d", str(wheels)])
         install = run([sys.executable, "-I", installer.__file__, "--folder", str(engine), "--lock", str(LOCK), "--wheels", str(wheels)])
         disk = bytes_of(engine)
         lines = [
-            f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, requirements/engine.txt", "",
+            f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, requirements/engine.txt",
+            "",
             f"download  {bytes_of(wheels) / 1e9:.2f} GB in {len(list(wheels.iterdir()))} wheels, {download:.0f} s",
             f"disk      {disk / 1e9:.2f} GB",
-            f"install   {install:.0f} s from the downloaded wheels", "", "of the disk, MB",
+            f"install   {install:.0f} s from the downloaded wheels",
+            "",
+            "of the disk, MB",
         ]
         packages = bytes_by_package(engine)
         lines += [f"{name:24}{size / 1e6:8.0f}" for name, size in packages.most_common(SHOWN)]
@@ -84,8 +89,8 @@ def elsewhere() -> str:
         if uv is None or system == platform.system():
             continue
         with tempfile.TemporaryDirectory(prefix="thunder_bench_") as place:
-            run([uv, "pip", "install", "--quiet", "--no-config", "--no-deps", "--require-hashes", "--only-binary", ":all:",
-                 "--python-platform", target, "--python-version", "3.11", "--target", place, "-r", str(LOCK)])
+            command = [uv, *"pip install --quiet --no-config --no-deps --require-hashes --only-binary :all:".split()]
+            run([*command, "--python-platform", target, "--python-version", "3.11", "--target", place, "-r", str(LOCK)])
             lines.append(f"{target:26}{bytes_of(Path(place)) / 1e9:8.2f} GB\n")
     return "".join(["\nunpacked elsewhere, without pip\n", *lines]) if lines else ""
 

@@ -44,8 +44,12 @@ def scored(lips: Path, folder: Path, split: str, baselines: bool) -> str:
 def takes_compared(tables: list[str], split: str) -> list[str]:
     """Lines: the figures weighted by seconds of the best take by score, of the average take, and of each take's own r."""
     names = next(line for line in tables[0].splitlines() if line.startswith("clip ")).split()[1:]
-    rows = [[float(x) for x in line.split()[-len(names):]]
-            for table in tables for line in table.splitlines() if line.startswith("weighted by s")]
+    rows = [
+        [float(x) for x in line.split()[-len(names) :]]
+        for table in tables
+        for line in table.splitlines()
+        if line.startswith("weighted by s")
+    ]
     lines = [f"#### best take and average take, weighted by seconds, split {split}", f"{'':22s}" + "".join(f"{n:>8s}" for n in names)]
     for name, row in (("best take by score", rows[0]), ("average take", np.mean(rows, 0))):
         lines.append(f"{name:22s}" + "".join(f"{x:8.2f}" for x in row))

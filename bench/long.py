@@ -157,8 +157,12 @@ def plot(result: dict, path: Path) -> None:
     axes.axhline(BAR, color="0.6", linestyle="--", label=f"bar, {BAR} GB")
     for at, number in result["keyed"]:
         axes.axvline(at / 60, color="0.9", zorder=0)
-    axes.set(xlabel="minutes of work", ylabel="resident memory, GB", ylim=(0, BAR * 1.1),
-             title=f"{result['minutes']:g} minutes of voice, {result['takes_keyed']} takes (grey: one is keyed), {result['steps']} steps")
+    axes.set(
+        xlabel="minutes of work",
+        ylabel="resident memory, GB",
+        ylim=(0, BAR * 1.1),
+        title=f"{result['minutes']:g} minutes of voice, {result['takes_keyed']} takes (grey: one is keyed), {result['steps']} steps",
+    )
     axes.legend(loc="lower right")
     figure.savefig(path, dpi=110)
 

@@ -43,21 +43,31 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--takes", type=whole(1, 64), default=8, help="how many to sample (8)")
     parser.add_argument("--seed", type=whole(0, 2**31 - 1), default=1, help="seed of the first take (1)")
     parser.add_argument("--steps", type=whole(1, 1000), default=20, help="sampling steps (20)")
-    parser.add_argument("--guidance", type=between(1.0, 3.0), default=1.0,
-                        help="how closely takes keep to the voice, 1 to 3; above 1 twice the time (1)")
-    parser.add_argument("--speech-guidance", type=between(0.0, 2.0), default=0.0,
-                        help="how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times the time (0)")
+    parser.add_argument(
+        "--guidance", type=between(1.0, 3.0), default=1.0, help="how closely takes keep to the voice, 1 to 3; above 1 twice the time (1)"
+    )
+    parser.add_argument(
+        "--speech-guidance",
+        type=between(0.0, 2.0),
+        default=0.0,
+        help="how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times the time (0)",
+    )
     parser.add_argument("--npz", action="store_true", help="also write take_01.npz … in rank order")
     parser.add_argument("--blend", type=file_path, help="file to bake in, where none is open")
     parser.add_argument("--head", type=utf8, help="object to animate (default: the scene's head, or a new one)")
-    parser.add_argument("--start", type=between(-LAST_FRAME, LAST_FRAME),
-                        help="scene frame of the sound's first sample (the scene's first)")
+    parser.add_argument(
+        "--start", type=between(-LAST_FRAME, LAST_FRAME), help="scene frame of the sound's first sample (the scene's first)"
+    )
     parser.add_argument("--weights", type=file_path, help="folder of model files (default: as the preferences say)")
     parser.add_argument("--engine", type=file_path, help="Python that runs the engine (default: as the add-on finds it)")
-    parser.add_argument("--force", action="store_true",
-                        help="also replace files in --out that no bake wrote, or that have changed since; they are kept as NAME1")
-    parser.add_argument("--allow-newer", action="store_true",
-                        help="bake in a file of a newer Blender, without what this Blender does not know")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="also replace files in --out that no bake wrote, or that have changed since; they are kept as NAME1",
+    )
+    parser.add_argument(
+        "--allow-newer", action="store_true", help="bake in a file of a newer Blender, without what this Blender does not know"
+    )
     return parser.parse_args(arguments)
 
 
@@ -90,16 +100,23 @@ def bake(chosen: argparse.Namespace) -> dict:
     engine = jobs.run_through("Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell)
     if engine["weights_origin"] == "changed":  # weights of one's own are meant
         warnings += warn("bake.py", engine["weights_note"])
-    performances = jobs.run_through(
-        "Baking", generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, sampling), tell)
+    performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, sampling), tell)
     if strip.has_audio():
         place_voice(scene, sound, voice)
     sampled = time.monotonic() - started
     report = {
-        "audio": sound, "sha256": files.hash_of(sound), "seed": chosen.seed, **sampling.arguments,
-        "blender": bpy.app.version_string, "blend": f"{name}.blend", "weights": performances[0].provenance["weights"], "warnings": warnings,
-        "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3), "action": entry.action.name}
-                  for rank, (take, entry) in enumerate(zip(performances, scene.thunder.takes), start=1)],
+        "audio": sound,
+        "sha256": files.hash_of(sound),
+        "seed": chosen.seed,
+        **sampling.arguments,
+        "blender": bpy.app.version_string,
+        "blend": f"{name}.blend",
+        "weights": performances[0].provenance["weights"],
+        "warnings": warnings,
+        "takes": [
+            {"rank": rank, "seed": take.seed, "score": round(take.score, 3), "action": entry.action.name}
+            for rank, (take, entry) in enumerate(zip(performances, scene.thunder.takes), start=1)
+        ],
     }
     with out:
         for file, take, entry in zip(takes, performances, report["takes"]):
@@ -112,8 +129,10 @@ def bake(chosen: argparse.Namespace) -> dict:
         out.remove(TAKE_FILE)  # those of an earlier bake that this one does not replace: they are of other takes
     say_kept(out)
     best = performances[0]
-    say(f"100%  {name}.blend and {takes_in_words(len(performances))} in {chosen.out}; the best has lip-sync {best.score:.1f}, "
-        f"seed {best.seed}")
+    say(
+        f"100%  {name}.blend and {takes_in_words(len(performances))} in {chosen.out}; the best has lip-sync {best.score:.1f}, "
+        f"seed {best.seed}"
+    )
     return report
 
 
@@ -148,7 +167,8 @@ def check_file(allow_newer: bool) -> None:
         version, own = (".".join(map(str, numbers)) for numbers in (saved, running))
         raise BadRequest(
             f"“{os.path.basename(path)}” was saved by a newer Blender ({version}, this is {own}), and what this one does not "
-            f"know would be missing: bake with Blender {saved[0]}.{saved[1]}, or use --allow-newer")
+            f"know would be missing: bake with Blender {saved[0]}.{saved[1]}, or use --allow-newer"
+        )
     check_linked()
 
 
@@ -166,8 +186,9 @@ def check_linked() -> None:
         for block in collection:
             if getattr(block, "is_missing", False) and block.library is not None:
                 path = os.path.normpath(bpy.path.abspath(block.library.filepath))
-                raise BadRequest(f"“{block.name}” is missing in “{path}”, from where the scene links it: link it again, or save the "
-                                 "scene without it")
+                raise BadRequest(
+                    f"“{block.name}” is missing in “{path}”, from where the scene links it: link it again, or save the scene without it"
+                )
 
 
 def say_repaired(out) -> None:
@@ -188,8 +209,7 @@ def choose_head(scene, name: str | None):
     if name is not None:
         found = scene.objects.get(name)
         if found is None:
-            raise BadHead(
-                f"There is no object “{name}” in the scene “{scene.name}”: name another with --head")
+            raise BadHead(f"There is no object “{name}” in the scene “{scene.name}”: name another with --head")
         scene.thunder.head = found
     elif scene.thunder.head is None and not head.in_scene(scene):
         scene.thunder.head = head.build(scene.collection, bpy.context.view_layer).mesh
@@ -211,8 +231,15 @@ def place_voice(scene, sound: str, voice) -> None:
 def write_npz(path: str, take) -> None:
     """Write the values of a take at 25 fps from the sound's first sample; the same take gives the same bytes."""
     with open(path, "wb") as file:
-        np.savez(file, expression=take.motion.expression, jaw=take.motion.jaw, opening=take.opening,
-                 width=take.width, score=np.float32(take.score), seed=np.int64(take.seed))
+        np.savez(
+            file,
+            expression=take.motion.expression,
+            jaw=take.motion.jaw,
+            opening=take.opening,
+            width=take.width,
+            score=np.float32(take.score),
+            seed=np.int64(take.seed),
+        )
 
 
 def save_blend(path: str) -> None:

@@ -52,8 +52,11 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=whole(0, 2**31 - 1), default=1, help="seed of the first take (1)")
     parser.add_argument("--steps", type=whole(5, 1000), default=20, help="sampling steps (20)")
     parser.add_argument("--engine", type=file_path, help="Python that runs the engine (default: as the add-on finds it)")
-    parser.add_argument("--force", action="store_true",
-                        help="also replace files in --out that no run wrote, or that have changed since; they are kept as NAME1")
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="also replace files in --out that no run wrote, or that have changed since; they are kept as NAME1",
+    )
     return parser.parse_args(arguments)
 
 
@@ -108,14 +111,15 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
 
     bar.begin(f"Generating {takes_in_words(chosen.takes)}")
     client = session.client(chosen.engine)
-    sampled = jobs.run_through("Generating takes", generation.generate(
-        client, voice, scene, rig, chosen.takes, chosen.seed, Sampling(chosen.steps)), bar.step)
+    sampled = jobs.run_through(
+        "Generating takes", generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, Sampling(chosen.steps)), bar.step
+    )
     for rank, (take, entry) in enumerate(zip(sampled, scene.thunder.takes), start=1):
         say(f"          {rank}  lip-sync {take.score:5.1f}  seed {take.seed:<10d} {entry.curve}")
     best = scene.thunder.takes[0]
     scene.frame_end = best.last + best.lead_out
 
-    npz = npz[:len(sampled)]
+    npz = npz[: len(sampled)]
     with out:
         parts = {name: out.part(name) for name in (*npz, *PRODUCTS) if name != "report.json"}
         for name, take in zip(npz, sampled):
@@ -151,24 +155,37 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
                 stills[-1].append(os.path.join(folder, f"{rank:02d}_{number}.png"))
                 with quiet():
                     studio.render_still(scene, stills[-1][-1], STILL_PIXELS)
-        sheet(client, {
-            "title": f"{takes_in_words(chosen.takes)} of “{Path(sound).stem}”",
-            "subtitle": "best lip-sync first; the frames are of the same instants in every take",
-            "sound": sound, "instants": instants,
-            "takes": [{"npz": parts[name], "score": take.score, "seed": take.seed, "frames": frames}
-                      for name, take, frames in zip(npz, sampled, stills)],
-        }, parts["takes.png"])
+        sheet(
+            client,
+            {
+                "title": f"{takes_in_words(chosen.takes)} of “{Path(sound).stem}”",
+                "subtitle": "best lip-sync first; the frames are of the same instants in every take",
+                "sound": sound,
+                "instants": instants,
+                "takes": [
+                    {"npz": parts[name], "score": take.score, "seed": take.seed, "frames": frames}
+                    for name, take, frames in zip(npz, sampled, stills)
+                ],
+            },
+            parts["takes.png"],
+        )
         bar.end()
 
         report = {
-            "audio": os.path.basename(sound), "audio_sha256": files.hash_of(sound),
-            "weights": sampled[0].provenance["weights"], "steps": chosen.steps, "warnings": warnings,
-            "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3)}
-                      for rank, take in enumerate(sampled, start=1)],
+            "audio": os.path.basename(sound),
+            "audio_sha256": files.hash_of(sound),
+            "weights": sampled[0].provenance["weights"],
+            "steps": chosen.steps,
+            "warnings": warnings,
+            "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3)} for rank, take in enumerate(sampled, start=1)],
             "sha256": {name: files.hash_of(parts[name]) for name in sorted(parts) if name.endswith((".npz", ".wav"))},
             "seconds": bar.seconds | {"all": round(time.monotonic() - bar.started, 2)},
-            "versions": {"blender": bpy.app.version_string, "python": platform.python_version(),
-                         "system": platform.platform(), "cores": os.cpu_count()},
+            "versions": {
+                "blender": bpy.app.version_string,
+                "python": platform.python_version(),
+                "system": platform.platform(),
+                "cores": os.cpu_count(),
+            },
         }
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
         out.remove(bake.TAKE_FILE)  # those of an earlier run with more takes
@@ -182,6 +199,7 @@ def film_progress(bar: Bar, scene):
     """Tell every tenth of a film's frames, past `quiet`."""
     count = scene.frame_end - scene.frame_start + 1
     with os.fdopen(os.dup(bar.terminal), "w") as terminal:
+
         def told(rendered, *_):
             done = rendered.frame_current - scene.frame_start + 1
             if done % max(1, count // 10) == 0:
@@ -213,8 +231,9 @@ def sheet(client, spec: dict, out: str) -> None:
     python = find_engine_python(client.python, client.venvs)
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     environment |= {"PYTHONPATH": str(ROOT), "PYTHONNOUSERSITE": "1", "MPLCONFIGDIR": client.folder}
-    done = subprocess.run([python, "-m", "thunder_core.engine.sheet", path, out], env=environment, cwd=client.folder,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [python, "-m", "thunder_core.engine.sheet", path, out], env=environment, cwd=client.folder, capture_output=True, text=True
+    )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
         raise NoEngine(f"The contact sheet could not be drawn ({last}): reinstall the engine")

@@ -64,17 +64,19 @@ def whole(least: int, most: int):
 
 def between(least: float, most: float, kind: type = float):
     """An option's type: a number from `least` to `most`."""
+
     def number(text: str):
         value = kind(text)
         if not least <= value <= most:
             raise argparse.ArgumentTypeError(f"{value} is not between {least} and {most}")
         return value
+
     return number
 
 
 def own_arguments() -> list[str]:
     """A script's own arguments: those after `--` when Blender runs it, all of them otherwise."""
-    return sys.argv[sys.argv.index("--") + 1:] if "--" in sys.argv else sys.argv[1:]
+    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
 
 
 # ---- output

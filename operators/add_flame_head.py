@@ -15,8 +15,9 @@ class THUNDER_OT_add_flame_head(AddsHeadFrom, bpy.types.Operator):
 
     filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", description="FLAME model file, as downloaded")
     filter_glob: bpy.props.StringProperty(default="*.pkl;*.npz", options={"HIDDEN"})
-    sliders: bpy.props.IntProperty(name="Identity Sliders", default=10, min=0, max=300,
-                                   description="Number of identity shape keys to create")
+    sliders: bpy.props.IntProperty(
+        name="Identity Sliders", default=10, min=0, max=300, description="Number of identity shape keys to create"
+    )
 
     def add(self, context, collection):
         return flame.add(self.filepath, collection, context.view_layer, context.scene.cursor.location, self.sliders)

@@ -34,8 +34,10 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
 
     bl_idname = "thunder.commit_all"
     bl_label = "Commit All Dialogue"
-    bl_description = ("Commit a take of every line of the dialogue, in order of time: the one its head shows, else the best starred "
-                      "one, else the best by lip-sync")
+    bl_description = (
+        "Commit a take of every line of the dialogue, in order of time: the one its head shows, else the best starred "
+        "one, else the best by lip-sync"
+    )
 
     @classmethod
     def poll(cls, context):

@@ -26,23 +26,31 @@ class THUNDER_OT_export_performance(bpy.types.Operator):
     filter_glob: bpy.props.StringProperty(default=";".join(f"*{suffix}" for suffix in sorted(_SUFFIXES)), options={"HIDDEN"})
     check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     form: bpy.props.EnumProperty(
-        name="Format", items=[(key, form.name, form.carries) for key, form in export.FORMATS.items()],
+        name="Format",
+        items=[(key, form.name, form.carries) for key, form in export.FORMATS.items()],
         description="File format",
     )
     frames: bpy.props.EnumProperty(
         name="Frames",
-        items=[("TAKE", "Take", "The frames of the take, or of the voice"),
-               ("PREVIEW", "Preview Range", "The scene's preview range"),
-               ("SCENE", "Scene", "The scene's frame range")],
+        items=[
+            ("TAKE", "Take", "The frames of the take, or of the voice"),
+            ("PREVIEW", "Preview Range", "The scene's preview range"),
+            ("SCENE", "Scene", "The scene's frame range"),
+        ],
         description="Frames to export",
     )
     rate: bpy.props.FloatProperty(
-        name="Rows per Second", default=60.0, min=1.0, max=240.0, precision=3,
+        name="Rows per Second",
+        default=60.0,
+        min=1.0,
+        max=240.0,
+        precision=3,
         description="Sampling rate of the curves. Live Link Face records 60 rows per second, which most importers expect",
     )
 
     from_zero: bpy.props.BoolProperty(
-        name="Start at Zero", default=True,
+        name="Start at Zero",
+        default=True,
         description="Start the file at time 0 instead of the frame's time in the scene",
     )
 

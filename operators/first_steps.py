@@ -132,4 +132,5 @@ class THUNDER_OT_open_preferences(bpy.types.Operator):
 
 
 register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_OT_first_head, THUNDER_OT_sample_voice, THUNDER_OT_own_voice, THUNDER_OT_open_preferences))
+    (THUNDER_OT_first_head, THUNDER_OT_sample_voice, THUNDER_OT_own_voice, THUNDER_OT_open_preferences)
+)

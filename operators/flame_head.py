@@ -36,10 +36,12 @@ class THUNDER_OT_preview_retarget(_OfFlameHead, bpy.types.Operator):
     bl_idname = "thunder.preview_retarget"
     bl_label = "Show Channel"
 
-    channel: bpy.props.StringProperty(name="Channel", default="jawOpen", search=_channels,
-                                      description="Channel to preview, with all others at rest")
-    amount: bpy.props.FloatProperty(name="Amount", default=1.0, soft_min=0.0, soft_max=1.0, min=-2.0, max=2.0,
-                                    description="Value of the channel; 0 resets the head")
+    channel: bpy.props.StringProperty(
+        name="Channel", default="jawOpen", search=_channels, description="Channel to preview, with all others at rest"
+    )
+    amount: bpy.props.FloatProperty(
+        name="Amount", default=1.0, soft_min=0.0, soft_max=1.0, min=-2.0, max=2.0, description="Value of the channel; 0 resets the head"
+    )
 
     def change(self, context, rig):
         if self.amount == 0.0:
@@ -56,9 +58,11 @@ class THUNDER_OT_measure_retarget(_OfFlameHead, bpy.types.Operator):
 
     def change(self, context, rig):
         found = flame.measure(rig.mesh, rig.armature)
-        text = (f"Lip opening off by {found.opening:.2f} mm on average, {found.worst:.1f} mm at most; "
-                f"lips that should touch are at most {found.closed:.2f} mm apart; "
-                f"lip shape off by {found.lips:.1f} of {found.travel:.1f} mm")
+        text = (
+            f"Lip opening off by {found.opening:.2f} mm on average, {found.worst:.1f} mm at most; "
+            f"lips that should touch are at most {found.closed:.2f} mm apart; "
+            f"lip shape off by {found.lips:.1f} of {found.travel:.1f} mm"
+        )
         rig.armature[flame.MEASURED] = text
         return text
 
@@ -88,8 +92,12 @@ class THUNDER_OT_check_with_smplx(SlicedWork, bpy.types.Operator):
     bl_label = "Check with smplx"
     bl_options = {"INTERNAL"}
 
-    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", options={"SKIP_SAVE"},
-                                       description="FLAME file that this head was made from; empty for the one in the preferences")
+    filepath: bpy.props.StringProperty(
+        name="File",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+        description="FLAME file that this head was made from; empty for the one in the preferences",
+    )
 
     @classmethod
     def poll(cls, context):
@@ -107,10 +115,14 @@ class THUNDER_OT_check_with_smplx(SlicedWork, bpy.types.Operator):
         return "Checking with smplx", flame_check.compare(session.client(), context.scene, rig, model)
 
     def finish(self, context, answer):
-        self.report({"INFO"}, f"In this pose the head is off from smplx {answer['smplx']} by {answer['rig']:.3f} mm at most; "
-                              f"Thunder's skinning of the file by {answer['skinning']:.4f} mm")
+        self.report(
+            {"INFO"},
+            f"In this pose the head is off from smplx {answer['smplx']} by {answer['rig']:.3f} mm at most; "
+            f"Thunder's skinning of the file by {answer['skinning']:.4f} mm",
+        )
         return {"FINISHED"}
 
 
-register, unregister = bpy.utils.register_classes_factory((
-    THUNDER_OT_preview_retarget, THUNDER_OT_measure_retarget, THUNDER_OT_fit_flame_bones, THUNDER_OT_check_with_smplx))
+register, unregister = bpy.utils.register_classes_factory(
+    (THUNDER_OT_preview_retarget, THUNDER_OT_measure_retarget, THUNDER_OT_fit_flame_bones, THUNDER_OT_check_with_smplx)
+)

@@ -52,14 +52,16 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         client = session.client()
         client.start()
         self.takes, self.asked, self.warning = [], settings.count, strip.warning(voice)
-        steps = generation.generate(client, voice, context.scene, rig, settings.count, settings.seed, Sampling.of(settings),
-                                    self.takes.append)
+        steps = generation.generate(
+            client, voice, context.scene, rig, settings.count, settings.seed, Sampling.of(settings), self.takes.append
+        )
         return "Generating takes", steps
 
     def finish(self, context, takes):
         best = takes[0]
-        name = next((f"{entry.name}, " for entry in context.scene.thunder.takes
-                     if (entry.seed, entry.score) == (best.seed, best.score)), "")
+        name = next(
+            (f"{entry.name}, " for entry in context.scene.thunder.takes if (entry.seed, entry.score) == (best.seed, best.score)), ""
+        )
         what = "Generated a take" if self.asked == 1 else f"Best of {self.asked} takes"
         self.report({"INFO"}, f"{what}: {name}Lip-Sync {best.score:.0f}")
         if self.warning:

@@ -11,8 +11,13 @@ from ..scene.takes import generation
 from ..thunder_core.errors import ThunderError
 from .slices import nothing_runs, SlicedWork
 
-_LABELS = {"ABSENT": "Install Engine", "UNFINISHED": "Resume Installation", "BROKEN": "Repair Engine",
-           "OUTDATED": "Update Engine", "READY": "Repair Engine"}
+_LABELS = {
+    "ABSENT": "Install Engine",
+    "UNFINISHED": "Resume Installation",
+    "BROKEN": "Repair Engine",
+    "OUTDATED": "Update Engine",
+    "READY": "Repair Engine",
+}
 
 
 def label(kind: str) -> str:
@@ -76,9 +81,13 @@ class THUNDER_OT_install_engine(bpy.types.Operator):
             return self.execute(context)
         size = f"About {install.DOWNLOAD_GB:.1f} GB to download" if not wheels_folder() else "Reads the folder of wheels"
         return context.window_manager.invoke_confirm(
-            self, event, title=label(kind), confirm_text="Install",
+            self,
+            event,
+            title=label(kind),
+            confirm_text="Install",
             message=f"{size}, {install.DISK_GB:.1f} GB of disk space, about {install.MINUTES} minutes. "
-                    "You can keep working, and cancel at any time")
+            "You can keep working, and cancel at any time",
+        )
 
     def execute(self, context):
         session.stop()  # a running engine would hold its files
@@ -167,8 +176,12 @@ class THUNDER_OT_remove_engine(bpy.types.Operator):
 
     def invoke(self, context, event):
         return context.window_manager.invoke_confirm(
-            self, event, title="Remove Engine", confirm_text="Remove",
-            message=f"Frees about {install.DISK_GB:.1f} GB. Reinstall it to generate takes")
+            self,
+            event,
+            title="Remove Engine",
+            confirm_text="Remove",
+            message=f"Frees about {install.DISK_GB:.1f} GB. Reinstall it to generate takes",
+        )
 
     def execute(self, context):
         session.stop()
@@ -211,8 +224,13 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
         yield Step(1.0, "Engine is running")
 
 
-CLASSES = (THUNDER_OT_install_engine, THUNDER_OT_install_flame_extra, THUNDER_OT_stop_installation, THUNDER_OT_remove_engine,
-           THUNDER_OT_check_engine)
+CLASSES = (
+    THUNDER_OT_install_engine,
+    THUNDER_OT_install_flame_extra,
+    THUNDER_OT_stop_installation,
+    THUNDER_OT_remove_engine,
+    THUNDER_OT_check_engine,
+)
 _register, _unregister = bpy.utils.register_classes_factory(CLASSES)
 
 

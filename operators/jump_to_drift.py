@@ -26,15 +26,23 @@ class THUNDER_OT_jump_to_drift(bpy.types.Operator):
     bl_undo_group = "Frame Change"
 
     to: bpy.props.EnumProperty(
-        name="Go To", options={"SKIP_SAVE"}, description="Place to go to",
-        items=[("NEXT", "Next Drift", "Next in time"), ("PREVIOUS", "Previous Drift", "Previous in time"),
-               ("WORST", "Worst Moment", "Where the lips deviate most")])
+        name="Go To",
+        options={"SKIP_SAVE"},
+        description="Place to go to",
+        items=[
+            ("NEXT", "Next Drift", "Next in time"),
+            ("PREVIOUS", "Previous Drift", "Previous in time"),
+            ("WORST", "Worst Moment", "Where the lips deviate most"),
+        ],
+    )
 
     @classmethod
     def description(cls, context, properties):
-        return {"NEXT": "Go to the next place where the lips drift from the voice",
-                "PREVIOUS": "Go to the previous place where the lips drift from the voice",
-                "WORST": "Go to the frame where the lips deviate most from the voice"}[properties.to]
+        return {
+            "NEXT": "Go to the next place where the lips drift from the voice",
+            "PREVIOUS": "Go to the previous place where the lips drift from the voice",
+            "WORST": "Go to the frame where the lips deviate most from the voice",
+        }[properties.to]
 
     @classmethod
     def poll(cls, context):

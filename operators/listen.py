@@ -62,14 +62,22 @@ class THUNDER_OT_original(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     to: bpy.props.EnumProperty(
-        name="Hear", options={"SKIP_SAVE"}, description="Sound to hear",
-        items=[("FLIP", "The Other", "Whichever is muted now"), ("ORIGINAL", "Original", "The voice"),
-               ("HEARD", "Animation", "Speech generated from the animation")])
+        name="Hear",
+        options={"SKIP_SAVE"},
+        description="Sound to hear",
+        items=[
+            ("FLIP", "The Other", "Whichever is muted now"),
+            ("ORIGINAL", "Original", "The voice"),
+            ("HEARD", "Animation", "Speech generated from the animation"),
+        ],
+    )
 
     @classmethod
     def description(cls, context, properties):
-        return {"ORIGINAL": "Hear the original voice and mute the generated speech",
-                "HEARD": "Hear the generated speech and mute the original voice"}.get(properties.to, cls.__doc__)
+        return {
+            "ORIGINAL": "Hear the original voice and mute the generated speech",
+            "HEARD": "Hear the generated speech and mute the original voice",
+        }.get(properties.to, cls.__doc__)
 
     @classmethod
     def poll(cls, context):

@@ -103,12 +103,12 @@ class THUNDER_OT_use_objects(OnCharacter, bpy.types.Operator):
     bl_idname = "thunder.use_objects"
     bl_label = "Use Selected Objects"
 
-    by_place: bpy.props.BoolProperty(name="Find Automatically", options={"SKIP_SAVE"},
-                                      description="Find the objects by armature, parent and place")
+    by_place: bpy.props.BoolProperty(
+        name="Find Automatically", options={"SKIP_SAVE"}, description="Find the objects by armature, parent and place"
+    )
 
     def change(self, context, thing):
-        chosen = () if self.by_place else tuple(
-            other.name for other in context.selected_objects if other.type in ("MESH", "ARMATURE"))
+        chosen = () if self.by_place else tuple(other.name for other in context.selected_objects if other.type in ("MESH", "ARMATURE"))
         if thing.name not in chosen and not self.by_place:
             chosen = (thing.name, *chosen)
         mapping_table.keep_plan(context.scene, thing, character.with_parts(character.plan_of(thing), chosen))
@@ -127,6 +127,14 @@ class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):
         mapping_table.keep_plan(context.scene, thing, replace(character.mirrored(plan), name=plan.name))
 
 
-register, unregister = bpy.utils.register_classes_factory((
-    THUNDER_OT_find_mapping, THUNDER_OT_show_mapping, THUNDER_OT_add_rule, THUNDER_OT_remove_rule, THUNDER_OT_learn_channel,
-    THUNDER_OT_use_objects, THUNDER_OT_swap_sides))
+register, unregister = bpy.utils.register_classes_factory(
+    (
+        THUNDER_OT_find_mapping,
+        THUNDER_OT_show_mapping,
+        THUNDER_OT_add_rule,
+        THUNDER_OT_remove_rule,
+        THUNDER_OT_learn_channel,
+        THUNDER_OT_use_objects,
+        THUNDER_OT_swap_sides,
+    )
+)

@@ -11,8 +11,11 @@ _items: list = []  # Blender keeps no reference to the texts of a dynamic list
 
 
 def _takes(self, context):
-    found = [(entry.action.name, entry.name, entry.tooltip, place)
-             for place, entry in enumerate(mix.candidates(context))] if context is not None else []
+    found = (
+        [(entry.action.name, entry.name, entry.tooltip, place) for place, entry in enumerate(mix.candidates(context))]
+        if context is not None
+        else []
+    )
     _items[:] = found
     return _items
 
@@ -98,4 +101,5 @@ class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
 
 
 register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_OT_choose_part, THUNDER_OT_add_cut, THUNDER_OT_remove_cut, THUNDER_OT_mix_takes))
+    (THUNDER_OT_choose_part, THUNDER_OT_add_cut, THUNDER_OT_remove_cut, THUNDER_OT_mix_takes)
+)

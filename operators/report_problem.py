@@ -14,8 +14,10 @@ class THUNDER_OT_report_problem(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     names: bpy.props.BoolProperty(
-        name="Include Names and Paths", options={"SKIP_SAVE"},
-        description="Leave names of files, folders, strips and objects in the errors and the log; without this they are taken out")
+        name="Include Names and Paths",
+        options={"SKIP_SAVE"},
+        description="Leave names of files, folders, strips and objects in the errors and the log; without this they are taken out",
+    )
 
     @classmethod
     def poll(cls, context):
@@ -26,8 +28,11 @@ class THUNDER_OT_report_problem(bpy.types.Operator):
 
     def draw(self, context):
         column = self.layout.column(align=True)
-        for line in ("Copies versions, settings, the engine's log and the last error.", "No sounds are included, and nothing is sent.",
-                     "Read the text before you paste it into an issue."):
+        for line in (
+            "Copies versions, settings, the engine's log and the last error.",
+            "No sounds are included, and nothing is sent.",
+            "Read the text before you paste it into an issue.",
+        ):
             column.label(text=line)
         self.layout.prop(self, "names")
 

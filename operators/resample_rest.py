@@ -18,11 +18,15 @@ class THUNDER_OT_keep_frames(OnShownTake, bpy.types.Operator):
     bl_label = "Keep Frames"
 
     which: bpy.props.EnumProperty(
-        name="Frames", description="Which frames",
-        items=[("AROUND", "Around Current Frame", "Half a second around the current frame"),
-               ("PREVIEW", "Preview Range", "The scene's current preview range"),
-               ("MARKERS", "Between Markers", "From the marker before the current frame to the one after it"),
-               ("SELECTED", "From Selected Keys", "From the first to the last of the selected keys")])
+        name="Frames",
+        description="Which frames",
+        items=[
+            ("AROUND", "Around Current Frame", "Half a second around the current frame"),
+            ("PREVIEW", "Preview Range", "The scene's current preview range"),
+            ("MARKERS", "Between Markers", "From the marker before the current frame to the one after it"),
+            ("SELECTED", "From Selected Keys", "From the first to the last of the selected keys"),
+        ],
+    )
 
     def perform(self, context):
         scene = context.scene
@@ -94,5 +98,4 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
         return {"FINISHED"}
 
 
-register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_OT_keep_frames, THUNDER_OT_free_frames, THUNDER_OT_resample_rest))
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_keep_frames, THUNDER_OT_free_frames, THUNDER_OT_resample_rest))

@@ -27,8 +27,9 @@ class THUNDER_OT_select_take(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     index: bpy.props.IntProperty(name="Take", default=-1, min=-1, description="Index in the list; −1 for your own animation")
-    step: bpy.props.IntProperty(name="Step", default=0, options={"SKIP_SAVE"},
-                                description="Number of takes to move on from the shown one, ignoring Take")
+    step: bpy.props.IntProperty(
+        name="Step", default=0, options={"SKIP_SAVE"}, description="Number of takes to move on from the shown one, ignoring Take"
+    )
 
     @classmethod
     def poll(cls, context):

@@ -64,4 +64,5 @@ class THUNDER_OT_still_emotion(OnShownTake, bpy.types.Operator):
 
 
 register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_OT_apply_shape, THUNDER_OT_reset_shape, THUNDER_OT_animate_emotion, THUNDER_OT_still_emotion))
+    (THUNDER_OT_apply_shape, THUNDER_OT_reset_shape, THUNDER_OT_animate_emotion, THUNDER_OT_still_emotion)
+)

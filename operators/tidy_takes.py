@@ -17,8 +17,9 @@ class _OnTake:
 
     bl_options = {"REGISTER", "UNDO"}
 
-    index: bpy.props.IntProperty(name="Take", default=-1, min=-1, options={"SKIP_SAVE"},
-                                 description="Index in the list; −1 for the shown take")
+    index: bpy.props.IntProperty(
+        name="Take", default=-1, min=-1, options={"SKIP_SAVE"}, description="Index in the list; −1 for the shown take"
+    )
 
     @classmethod
     def poll(cls, context):
@@ -95,10 +96,14 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
     bl_label = "Delete Takes"
 
     which: bpy.props.EnumProperty(
-        name="Takes", items=[("HIDDEN", "Hidden", "Takes that are hidden"),
-                             ("UNSTARRED", "Without a Star", "Takes without a star, a note, edited keys or a name of their own"),
-                             ("LOST", "Missing", "Takes whose actions were deleted")],
-        description="Takes to delete")
+        name="Takes",
+        items=[
+            ("HIDDEN", "Hidden", "Takes that are hidden"),
+            ("UNSTARRED", "Without a Star", "Takes without a star, a note, edited keys or a name of their own"),
+            ("LOST", "Missing", "Takes whose actions were deleted"),
+        ],
+        description="Takes to delete",
+    )
 
     @classmethod
     def poll(cls, context):
@@ -106,18 +111,22 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
 
     @classmethod
     def description(cls, context, properties):
-        return {"HIDDEN": "Delete the takes of this head and voice that are hidden",
-                "UNSTARRED": "Delete the takes of this head and voice without a star. Edited, named and noted ones are kept",
-                "LOST": "Remove takes whose actions were deleted"}[properties.which]
+        return {
+            "HIDDEN": "Delete the takes of this head and voice that are hidden",
+            "UNSTARRED": "Delete the takes of this head and voice without a star. Edited, named and noted ones are kept",
+            "LOST": "Remove takes whose actions were deleted",
+        }[properties.which]
 
     def begin(self, context):
         return "Deleting Takes", self._steps(context)
 
     def _steps(self, context):
         entries = context.scene.thunder.takes
-        wanted = {"HIDDEN": lambda entry: entry.hidden,
-                  "UNSTARRED": lambda entry: entry.action is None or take_list.is_replaceable(entry),
-                  "LOST": lambda entry: entry.action is None}[self.which]
+        wanted = {
+            "HIDDEN": lambda entry: entry.hidden,
+            "UNSTARRED": lambda entry: entry.action is None or take_list.is_replaceable(entry),
+            "LOST": lambda entry: entry.action is None,
+        }[self.which]
         places = list(range(len(entries)) if self.which == "LOST" else take_list.of_voice(context))
         found = []
         for number, place in enumerate(places):  # to tell an edited take from another all its keys are read
@@ -125,8 +134,13 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
                 found.append(place)
             yield Step((number + 1) / len(places), "Checking takes", busy=True)
         if not found:
-            raise BadRequest({"HIDDEN": "There are no hidden takes to delete", "LOST": "No takes are missing: there is nothing to remove",
-                              "UNSTARRED": "Every take has a star, a note, a name or edited keys: there is nothing to delete"}[self.which])
+            raise BadRequest(
+                {
+                    "HIDDEN": "There are no hidden takes to delete",
+                    "LOST": "No takes are missing: there is nothing to remove",
+                    "UNSTARRED": "Every take has a star, a note, a name or edited keys: there is nothing to delete",
+                }[self.which]
+            )
         return len(found), take_list.delete(context.scene, found)
 
     def finish(self, context, value):
@@ -180,11 +194,21 @@ def _show(context, index: int) -> None:
 
 def _report_kept(operator, kept: list[str]) -> None:
     if kept:
-        operator.report({"INFO"}, f"{'The action' if len(kept) == 1 else 'Actions'} “{'”, “'.join(kept)}” of it "
-                                  f"{'stays' if len(kept) == 1 else 'stay'} in the file: something else uses "
-                                  f"{'it' if len(kept) == 1 else 'them'}")
+        operator.report(
+            {"INFO"},
+            f"{'The action' if len(kept) == 1 else 'Actions'} “{'”, “'.join(kept)}” of it "
+            f"{'stays' if len(kept) == 1 else 'stay'} in the file: something else uses "
+            f"{'it' if len(kept) == 1 else 'them'}",
+        )
 
 
-register, unregister = bpy.utils.register_classes_factory((
-    THUNDER_OT_star_take, THUNDER_OT_hide_take, THUNDER_OT_duplicate_take, THUNDER_OT_delete_take, THUNDER_OT_delete_takes,
-    THUNDER_OT_adopt_takes))
+register, unregister = bpy.utils.register_classes_factory(
+    (
+        THUNDER_OT_star_take,
+        THUNDER_OT_hide_take,
+        THUNDER_OT_duplicate_take,
+        THUNDER_OT_delete_take,
+        THUNDER_OT_delete_takes,
+        THUNDER_OT_adopt_takes,
+    )
+)

@@ -14,6 +14,7 @@ from .slices import SlicedWork
 
 WIDTH, LETTERS = 640, 100  # pixels of the wide field, and letters that fit on a line of it
 
+
 class THUNDER_OT_add_transcript(OnShownTake, bpy.types.Operator):
     """Enter what the voice of the shown take says"""
 
@@ -82,10 +83,15 @@ class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator
 
     def finish(self, context, changes):
         added, removed = changes
-        self.report({"INFO"}, f"Added {added} lip closure{'s' * (added != 1)}, removed {removed}" if added or removed
-                    else "The lip closures already match the transcript")
+        self.report(
+            {"INFO"},
+            f"Added {added} lip closure{'s' * (added != 1)}, removed {removed}"
+            if added or removed
+            else "The lip closures already match the transcript",
+        )
         return {"FINISHED"}
 
 
 register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_OT_add_transcript, THUNDER_OT_edit_transcript, THUNDER_OT_correct_closures))
+    (THUNDER_OT_add_transcript, THUNDER_OT_edit_transcript, THUNDER_OT_correct_closures)
+)

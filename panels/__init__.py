@@ -26,6 +26,22 @@ def modules() -> tuple:
     )
 
     return (
-        preferences, take_list, first_steps, sidebar, sampling, dialogue, takes, commit, mix, keep, shape, transcript, listen, overlay,
-        character, flame, export, keymap,
+        preferences,
+        take_list,
+        first_steps,
+        sidebar,
+        sampling,
+        dialogue,
+        takes,
+        commit,
+        mix,
+        keep,
+        shape,
+        transcript,
+        listen,
+        overlay,
+        character,
+        flame,
+        export,
+        keymap,
     )

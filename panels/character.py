@@ -33,8 +33,7 @@ class THUNDER_UL_mapping(bpy.types.UIList):
     def filter_items(self, context, data, property_name):
         rows = getattr(data, property_name)
         wanted = self.filter_name.lower()
-        flags = [self.bitflag_filter_item if not wanted or wanted in f"{row.source} {row.target} {row.bone}".lower() else 0
-                 for row in rows]
+        flags = [self.bitflag_filter_item if not wanted or wanted in f"{row.source} {row.target} {row.bone}".lower() else 0 for row in rows]
         return flags, []
 
 
@@ -110,11 +109,16 @@ class THUNDER_PT_character(_Tab, bpy.types.Panel):
             return
         settings = context.scene.thunder
         row = layout.row(align=True)
-        row.prop(settings, "show_losses", icon="TRIA_DOWN" if settings.show_losses else "TRIA_RIGHT", emboss=False,
-                 text=f"{len(lost)} missing")
+        row.prop(
+            settings, "show_losses", icon="TRIA_DOWN" if settings.show_losses else "TRIA_RIGHT", emboss=False, text=f"{len(lost)} missing"
+        )
         if not settings.show_losses:
-            _wrapped(layout, ", ".join(name for name, _ in lost[:LOSSES_SHOWN]) + (" …" if len(lost) > LOSSES_SHOWN else ""),
-                     context, icon="REMOVE")
+            _wrapped(
+                layout,
+                ", ".join(name for name, _ in lost[:LOSSES_SHOWN]) + (" …" if len(lost) > LOSSES_SHOWN else ""),
+                context,
+                icon="REMOVE",
+            )
             return
         for name, words in lost:
             _wrapped(layout, f"{name}: {words}", context, icon="REMOVE")

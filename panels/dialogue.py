@@ -50,15 +50,22 @@ class THUNDER_PT_dialogue(_Tab, bpy.types.Panel):
     @classmethod
     def poll(cls, context):
         settings = context.scene.thunder
-        return (settings.source == "STRIP" and head.is_any_in(context.scene)
-                and len(strip.sound_strips(context.scene)) > 1)
+        return settings.source == "STRIP" and head.is_any_in(context.scene) and len(strip.sound_strips(context.scene)) > 1
 
     def draw(self, context):
         layout, scene = self.layout, context.scene
         editor = scene.sequence_editor
         count = len(strip.sound_strips(scene))
-        layout.template_list("THUNDER_UL_dialogue", "", editor, compat.strips_all_name(editor), scene.thunder, "dialogue_index",
-                             rows=min(6, max(2, count)), sort_lock=True)
+        layout.template_list(
+            "THUNDER_UL_dialogue",
+            "",
+            editor,
+            compat.strips_all_name(editor),
+            scene.thunder,
+            "dialogue_index",
+            rows=min(6, max(2, count)),
+            sort_lock=True,
+        )
         todo = len(dialogue.wanting(scene))
         column = layout.column()
         column.scale_y = 1.2

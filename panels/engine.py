@@ -50,13 +50,15 @@ def _own(box, context, preferences) -> None:
         column.scale_y = 1.5
         column.operator("thunder.install_engine", text=install_engine.label(state.kind), icon="IMPORT")
         if offline:
-            _sentence(box, "Online access is disabled: turn on Allow Online Access, or choose a folder of wheels",
-                      context)
+            _sentence(box, "Online access is disabled: turn on Allow Online Access, or choose a folder of wheels", context)
             box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
         else:
             download = "" if preferences.wheels else f"About {install.DOWNLOAD_GB:.1f} GB to download, "
-            _fine_print(box, f"{download}{install.DISK_GB:.1f} GB of disk space, about {install.MINUTES} minutes",
-                        "Blender and other add-ons are not changed")
+            _fine_print(
+                box,
+                f"{download}{install.DISK_GB:.1f} GB of disk space, about {install.MINUTES} minutes",
+                "Blender and other add-ons are not changed",
+            )
     if state.kind != "ABSENT":
         row = box.row()
         if state.kind == "READY":

@@ -46,7 +46,7 @@ class THUNDER_PT_flame(_Tab, bpy.types.Panel):
             column = layout.column(align=True)
             column.label(text="Identity")
             for name in sliders:
-                column.prop(blocks[name], "value", text=name[len("identity"):].lstrip("0"), slider=True)
+                column.prop(blocks[name], "value", text=name[len("identity") :].lstrip("0"), slider=True)
             column.operator("thunder.fit_flame_bones", icon="BONE_DATA")
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator("thunder.export_performance", text="Export FLAME Parameters…", icon="EXPORT").form = "FLAME"

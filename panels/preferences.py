@@ -11,28 +11,32 @@ class ThunderPreferences(bpy.types.AddonPreferences):
     bl_idname = session.PACKAGE
 
     engine_python: bpy.props.StringProperty(
-        name="Other Python", subtype="FILE_PATH",
-        description="Python or virtual environment that already has the engine's packages. "
-                    "Leave empty to use the engine installed here",
+        name="Other Python",
+        subtype="FILE_PATH",
+        description="Python or virtual environment that already has the engine's packages. Leave empty to use the engine installed here",
     )
     wheels: bpy.props.StringProperty(
-        name="Folder of Wheels", subtype="DIR_PATH",
-        description="Install offline from this folder. "
-                    "It needs a wheel of every package in requirements/engine.txt",
+        name="Folder of Wheels",
+        subtype="DIR_PATH",
+        description="Install offline from this folder. It needs a wheel of every package in requirements/engine.txt",
     )
     weights: bpy.props.StringProperty(
-        name="Weights", subtype="DIR_PATH",
+        name="Weights",
+        subtype="DIR_PATH",
         description="Folder of model files that you trained yourself. Leave empty to use the bundled ones",
     )
     flame_file: bpy.props.StringProperty(
-        name="FLAME File", subtype="FILE_PATH",
+        name="FLAME File",
+        subtype="FILE_PATH",
         description="FLAME model file that your heads were made from, to check them with smplx",
     )
     device: bpy.props.EnumProperty(
         name="Device",
-        items=[("AUTO", "Automatic", "The graphics card if the engine can use it, else the processor"),
-               ("CPU", "Processor", "Slower, with the same takes on every machine of its kind"),
-               ("CUDA", "Graphics Card", "The first NVIDIA graphics card")],
+        items=[
+            ("AUTO", "Automatic", "The graphics card if the engine can use it, else the processor"),
+            ("CPU", "Processor", "Slower, with the same takes on every machine of its kind"),
+            ("CUDA", "Graphics Card", "The first NVIDIA graphics card"),
+        ],
         description="Device that the engine runs on",
     )
 

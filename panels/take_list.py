@@ -57,8 +57,11 @@ class THUNDER_UL_takes(bpy.types.UIList):
         settings = context.scene.thunder
         order = browsing.order(context)
         _drawn["stale"] = {entry.as_pointer() for entry, _ in fingerprint.stale(context.scene)}
-        _drawn.update(sort=settings.sort, marked=any(mark_of(entries[place]) != "BLANK1" for place in order), apart=(
-            browsing.differences(entries, order) if settings.sort == "DIVERSITY" else {}))
+        _drawn.update(
+            sort=settings.sort,
+            marked=any(mark_of(entries[place]) != "BLANK1" for place in order),
+            apart=(browsing.differences(entries, order) if settings.sort == "DIVERSITY" else {}),
+        )
         _drawn["tied"] = tied([entries[place].score for place in order])
         flags = [0] * len(entries)
         for place in order:

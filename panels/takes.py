@@ -18,11 +18,9 @@ class THUNDER_MT_takes(bpy.types.Menu):
         index = take_list.shown_index(settings)
         column = layout.column()
         column.enabled = index >= 0
-        column.operator("thunder.star_take", icon="SOLO_ON",
-                        text="Remove Star" if index >= 0 and settings.takes[index].star else "Star")
+        column.operator("thunder.star_take", icon="SOLO_ON", text="Remove Star" if index >= 0 and settings.takes[index].star else "Star")
         column.operator("thunder.duplicate_take", icon="DUPLICATE")
-        column.operator("thunder.hide_take", icon="HIDE_ON",
-                        text="Unhide" if index >= 0 and settings.takes[index].hidden else "Hide")
+        column.operator("thunder.hide_take", icon="HIDE_ON", text="Unhide" if index >= 0 and settings.takes[index].hidden else "Hide")
         column.operator("thunder.delete_take", icon="TRASH")
         layout.separator()
         layout.prop(settings, "only_starred")
@@ -56,8 +54,9 @@ class THUNDER_PT_takes(_Tab, bpy.types.Panel):
         shown = take_list.shown_index(settings)
         layout.row(align=True).prop(settings, "sort", expand=True)
         draw_header(layout, settings)
-        layout.template_list("THUNDER_UL_takes", "", settings, "takes", settings, "active_take", item_dyntip_propname="tooltip",
-                             rows=4, maxrows=8)
+        layout.template_list(
+            "THUNDER_UL_takes", "", settings, "takes", settings, "active_take", item_dyntip_propname="tooltip", rows=4, maxrows=8
+        )
         row = layout.row(align=True)
         row.operator("thunder.select_take", text="", icon="TRIA_UP").step = -1
         row.operator("thunder.select_take", text="", icon="TRIA_DOWN").step = 1

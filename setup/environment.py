@@ -31,14 +31,23 @@ BLENDERS = {"5.0": "3.11", "5.2": "3.13", "4.5": "3.11", "4.2": "3.11"}  # Blend
 ENGINE_PYTHONS = ("3.11", "3.13")
 MORE = {"develop": ("develop",), "tests": ("develop", "flame", "test")}  # option → lists beside the engine's
 SIZES = (  # of the engine, by bench/install.py: elsewhere, and on Linux
-    "the engine: about 0.3 GB to download, 0.8 GB on disk, 2 minutes", "the engine: about 2.6 GB to download, 4.7 GB on disk, 8 minutes")
+    "the engine: about 0.3 GB to download, 0.8 GB on disk, 2 minutes",
+    "the engine: about 2.6 GB to download, 4.7 GB on disk, 8 minutes",
+)
 STAMP = "thunder-locks"  # file in an environment that holds the hash of the lists it was made from
 
 # Shared library that bpy loads → Debian package that brings it.
 LIBRARIES = {
-    "libX11.so.6": "libx11-6", "libXfixes.so.3": "libxfixes3", "libXi.so.6": "libxi6",
-    "libxkbcommon.so.0": "libxkbcommon0", "libXrender.so.1": "libxrender1", "libXxf86vm.so.1": "libxxf86vm1",
-    "libSM.so.6": "libsm6", "libICE.so.6": "libice6", "libgomp.so.1": "libgomp1", "libGL.so.1": "libgl1",
+    "libX11.so.6": "libx11-6",
+    "libXfixes.so.3": "libxfixes3",
+    "libXi.so.6": "libxi6",
+    "libxkbcommon.so.0": "libxkbcommon0",
+    "libXrender.so.1": "libxrender1",
+    "libXxf86vm.so.1": "libxxf86vm1",
+    "libSM.so.6": "libsm6",
+    "libICE.so.6": "libice6",
+    "libgomp.so.1": "libgomp1",
+    "libGL.so.1": "libgl1",
     "libEGL.so.1": "libegl1",
 }
 
@@ -90,8 +99,19 @@ def environment(name: str, base: str, locks: list[Path], what: str) -> Path:
     say(f"installing {what}")
     for lock in todo:
         command = [
-            str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--quiet",
-            "--progress-bar", "off", "--require-hashes", "--no-deps", "-r", str(lock),
+            str(python),
+            "-m",
+            "pip",
+            "install",
+            "--disable-pip-version-check",
+            "--no-input",
+            "--quiet",
+            "--progress-bar",
+            "off",
+            "--require-hashes",
+            "--no-deps",
+            "-r",
+            str(lock),
         ]
         run(command, f"Installing requirements/{lock.name} failed: look at pip's words above, then run the same again")
         written[lock.name] = hashes[lock.name]

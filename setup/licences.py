@@ -16,32 +16,40 @@ LOCK = ROOT / "requirements" / "engine.txt"
 PAGE = ROOT / "docs" / "reference" / "licences.md"
 
 # SPDX ids of licences that let anybody use a package commercially.
-ALLOWED = frozenset({
-    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CNRI-Python", "ISC", "MIT", "MIT-0", "MIT-CMU", "MPL-2.0",
-    "PSF-2.0", "Python-2.0", "Unlicense", "Zlib",
-})
+ALLOWED = frozenset(
+    "0BSD Apache-2.0 BSD-2-Clause BSD-3-Clause CC0-1.0 CNRI-Python ISC MIT MIT-0 MIT-CMU MPL-2.0 PSF-2.0 Python-2.0 Unlicense Zlib".split()
+)
 # What packages write where SPDX ids belong, or as a trove classifier, when only one licence can be meant.
 SPELLINGS = {
-    "Apache 2.0": "Apache-2.0", "Apache 2.0 License": "Apache-2.0", "Apache Software License": "Apache-2.0",
-    "BSD 3-Clause License": "BSD-3-Clause", "ISC License": "ISC", "MIT License": "MIT",
+    "Apache 2.0": "Apache-2.0",
+    "Apache 2.0 License": "Apache-2.0",
+    "Apache Software License": "Apache-2.0",
+    "BSD 3-Clause License": "BSD-3-Clause",
+    "ISC License": "ISC",
+    "MIT License": "MIT",
 }
-_NVIDIA = ("NVIDIA's own licence, whose file is in the wheel: no fee and no limit to non-commercial use, but no free software; Linux only, "
-           "for graphics cards")
+_NVIDIA_PACKAGES = (
+    "cublas cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse nccl-cu13 nvjitlink nvshmem-cu13"
+)
+_NVIDIA = (
+    "NVIDIA's own licence, whose file is in the wheel: no fee and no limit to non-commercial use, but no free software; Linux only, "
+    "for graphics cards"
+)
 # Packages whose licence their metadata does not name by an SPDX id: what it is, and how we know or why it is accepted.
 EXCEPTIONS = {
     "colorama": ("BSD-3-Clause", "says “BSD License”; its licence file has three clauses; Windows only"),
     "cuda-toolkit": ("LicenseRef-NVIDIA-Proprietary", "an empty package that names the versions of the nvidia-* ones; Linux only"),
     "jinja2": ("BSD-3-Clause", "says “BSD License”; its licence file has three clauses"),
     "mpmath": ("BSD-3-Clause", "says “BSD”; its licence file has three clauses"),
-    "nvidia-cusparselt-cu13": ("LicenseRef-NVIDIA-Proprietary", "says “NVIDIA Proprietary Software” and carries no licence file; "
-                               "Linux only, for graphics cards"),
+    "nvidia-cusparselt-cu13": (
+        "LicenseRef-NVIDIA-Proprietary",
+        "says “NVIDIA Proprietary Software” and carries no licence file; Linux only, for graphics cards",
+    ),
     "nvidia-nvtx": ("Apache-2.0", "says “Apache 2.0” and, as a classifier, “Other/Proprietary License”"),
     "scipy": ("BSD-3-Clause", "says “BSD License”; its licence file has three clauses"),
     "sympy": ("BSD-3-Clause", "says “BSD”; its licence file has three clauses"),
     "torchaudio": ("BSD-2-Clause", "says “BSD License”; its licence file has two clauses"),
-    **{f"nvidia-{name}": ("LicenseRef-NVIDIA-Proprietary", _NVIDIA) for name in (
-        "cublas", "cuda-cupti", "cuda-nvrtc", "cuda-runtime", "cudnn-cu13", "cufft", "cufile", "curand", "cusolver", "cusparse",
-        "nccl-cu13", "nvjitlink", "nvshmem-cu13")},
+    **{f"nvidia-{name}": ("LicenseRef-NVIDIA-Proprietary", _NVIDIA) for name in _NVIDIA_PACKAGES.split()},
 }
 HOME_PAGES = ("homepage", "home", "repository", "source", "source code", "code")  # labels of project addresses, best first
 HEAD = """# Licences of what is installed
@@ -137,8 +145,9 @@ def home_of(about) -> str:
     """The home page that a package names, else "". about: its metadata."""
     if about is None:
         return ""
-    addresses = {label.strip().lower(): address.strip()
-                 for label, _, address in (line.partition(",") for line in about.get_all("Project-URL") or [])}
+    addresses = {
+        label.strip().lower(): address.strip() for label, _, address in (line.partition(",") for line in about.get_all("Project-URL") or [])
+    }
     return about.get("Home-page") or next((addresses[label] for label in HOME_PAGES if label in addresses), "")
 
 

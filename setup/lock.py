@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pins and hashes the lists of requirements/; needs the network, and `uv` on PATH. Installs nothing.
 
-    lock.py [LIST …]    X.in becomes X.txt; without LIST all of them. Versions that still fit are kept.
+Usage: `lock.py [LIST …]` makes X.txt from X.in; without LIST all of them. Versions that still fit are kept.
 """
 
 from __future__ import annotations
@@ -21,9 +21,23 @@ MORE = {"engine": ["--no-emit-package", "triton"], "flame": ["--no-deps"]}
 
 def command(uv: str, name: str) -> list[str]:
     """What makes the lock of a list, run in the folder of the lists: the lock names its sources relative to it."""
-    return [uv, "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-header", "--no-emit-index-url",
-            "--no-emit-find-links", "--python-version", "3.13" if name in NEEDS_313 else "3.11", *MORE.get(name, []),
-            f"{name}.in", "--output-file", f"{name}.txt"]
+    return [
+        uv,
+        "pip",
+        "compile",
+        "--quiet",
+        "--universal",
+        "--generate-hashes",
+        "--no-header",
+        "--no-emit-index-url",
+        "--no-emit-find-links",
+        "--python-version",
+        "3.13" if name in NEEDS_313 else "3.11",
+        *MORE.get(name, []),
+        f"{name}.in",
+        "--output-file",
+        f"{name}.txt",
+    ]
 
 
 def main() -> int:

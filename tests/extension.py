@@ -17,7 +17,7 @@ class _Alias(MetaPathFinder, Loader):
         return ModuleSpec(name, self) if name == ALIAS or name.startswith(ALIAS + ".") else None
 
     def create_module(self, spec):
-        module = importlib.import_module(NAME + spec.name[len(ALIAS):])
+        module = importlib.import_module(NAME + spec.name[len(ALIAS) :])
         self.own = module.__spec__
         return module
 

@@ -80,8 +80,9 @@ def barycentre(points, target, softness):
     return start * (1 + system.T @ np.linalg.solve((system * start) @ system.T, [0, 0, 0, 1] - system @ start))
 
 
-def made_flame(asset, seed=0, scale=1.12, offset=(0.01, -0.03, 0.02), inner_mouth=False, correctives=0.002,
-               strength=1.0, other_face=0.0, own=0.0):
+def made_flame(
+    asset, seed=0, scale=1.12, offset=(0.01, -0.03, 0.02), inner_mouth=False, correctives=0.002, strength=1.0, other_face=0.0, own=0.0
+):
     """A model in FLAME's layout: the bundled head's skin and eyes, resampled on the dual of its mesh.
 
     asset: the arrays of the bundled head by name.  inner_mouth: keep the mouth's inside, which FLAME lacks.

@@ -25,16 +25,23 @@ exit 0
 @pytest.fixture
 def run(tmp_path):
     """The script beside a `make` that only notes its calls: run(what fails, whether again) gives exit code, lines, calls."""
-    for path, text in ((".ci/run", (ROOT / ".ci" / "run").read_text(encoding="utf-8")), ("bin/make", MAKE),
-                       ("setup/python.sh", "#!/bin/sh\ntrue\n")):
+    for path, text in (
+        (".ci/run", (ROOT / ".ci" / "run").read_text(encoding="utf-8")),
+        ("bin/make", MAKE),
+        ("setup/python.sh", "#!/bin/sh\ntrue\n"),
+    ):
         (tmp_path / "clone" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "clone" / path).write_text(text)
         (tmp_path / "clone" / path).chmod(0o755)
 
     def call(broken="", again=False):
         calls = tmp_path / "calls"
-        environment = os.environ | {"PATH": f"{tmp_path / 'clone' / 'bin'}{os.pathsep}{os.environ['PATH']}", "CALLS": str(calls),
-                                    "BROKEN": broken or "nothing", "TWICE": "yes" if again else "no"}
+        environment = os.environ | {
+            "PATH": f"{tmp_path / 'clone' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "CALLS": str(calls),
+            "BROKEN": broken or "nothing",
+            "TWICE": "yes" if again else "no",
+        }
         environment.pop("PYTEST_ADDOPTS", None)
         script = str(tmp_path / "clone" / ".ci" / "run")
         done = subprocess.run(["bash", script], env=environment, capture_output=True, text=True, timeout=60)
@@ -52,13 +59,17 @@ def test_all_parts_are_run_and_nothing_failed(run):
 def test_a_window_test_that_failed_once_is_counted_and_named(run):
     code, lines, calls = run("test-window")
     assert code == 0 and "make test-window [--last-failed]" in calls
-    assert lines[-4:] == ["Window tests that failed at their first try: 2", "  tests/gui/test_x.py::test_click[two words]",
-                          "  tests/gui/test_y.py::test_key", "All parts passed"]
+    assert lines[-4:] == [
+        "Window tests that failed at their first try: 2",
+        "  tests/gui/test_x.py::test_click[two words]",
+        "  tests/gui/test_y.py::test_key",
+        "All parts passed",
+    ]
 
 
 def test_a_window_part_that_ended_without_a_result_is_counted_too(run, tmp_path):
     make = tmp_path / "clone" / "bin" / "make"
-    make.write_text(make.read_text().replace("echo \"FAILED", "true \"FAILED").replace("echo \"ERROR", "true \"ERROR"))
+    make.write_text(make.read_text().replace('echo "FAILED', 'true "FAILED').replace('echo "ERROR', 'true "ERROR'))
     code, lines, _ = run("test-window")
     assert code == 0 and lines[-3:-1] == ["Window tests that failed at their first try: 1", "  all of them: no test was named"]
 

@@ -56,19 +56,37 @@ def test_no_exception_is_left_of_a_package_that_is_gone(licences):
     assert set(licences.EXCEPTIONS) <= names_in("engine")
 
 
-@pytest.mark.parametrize("said", [
-    {"License_Expression": "MIT"}, {"License": "Apache 2.0 License"}, {"Classifier": "License :: OSI Approved :: MIT License"},
-    {"License_Expression": "GPL-3.0-only OR (MIT AND Zlib)"}, {"License": "the whole text of MIT …", "License_Expression": "MIT"}])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"License_Expression": "MIT"},
+        {"License": "Apache 2.0 License"},
+        {"Classifier": "License :: OSI Approved :: MIT License"},
+        {"License_Expression": "GPL-3.0-only OR (MIT AND Zlib)"},
+        {"License": "the whole text of MIT …", "License_Expression": "MIT"},
+    ],
+)
 def test_a_licence_that_allows_commercial_use_passes(licences, said):
     licences.licence_of("new", about(**said))
 
 
-@pytest.mark.parametrize("said", [
-    {}, {"License": "UNKNOWN"}, {"License": "BSD"}, {"License_Expression": "CC-BY-NC-4.0"}, {"License_Expression": "AGPL-3.0-only"},
-    {"License_Expression": "MIT AND CC-BY-NC-4.0"}, {"License_Expression": "MIT)"}, {"License_Expression": "(MIT"},
-    {"License_Expression": "MIT OR"},
-    {"Classifier": "License :: Other/Proprietary License"}, {"Classifier": "Programming Language :: MIT License"},
-    {"License_Expression": "LicenseRef-NVIDIA-Proprietary"}])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"License": "UNKNOWN"},
+        {"License": "BSD"},
+        {"License_Expression": "CC-BY-NC-4.0"},
+        {"License_Expression": "AGPL-3.0-only"},
+        {"License_Expression": "MIT AND CC-BY-NC-4.0"},
+        {"License_Expression": "MIT)"},
+        {"License_Expression": "(MIT"},
+        {"License_Expression": "MIT OR"},
+        {"Classifier": "License :: Other/Proprietary License"},
+        {"Classifier": "Programming Language :: MIT License"},
+        {"License_Expression": "LicenseRef-NVIDIA-Proprietary"},
+    ],
+)
 def test_a_licence_that_is_unknown_or_restricts_use_is_refused(licences, said):
     with pytest.raises(licences.Refused, match="new: .* no licence known to allow commercial use"):
         licences.licence_of("new", about(**said))
@@ -93,4 +111,5 @@ def test_versions_in_two_lists_are_the_same(licences):
     for name in ("develop", "test"):
         other = licences.locked((ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8"))
         assert {package: other[package] for package in other if package in engine} == {
-            package: engine[package] for package in other if package in engine}
+            package: engine[package] for package in other if package in engine
+        }

@@ -48,9 +48,17 @@ def test_every_list_has_its_lock():
 
 def test_no_file_names_a_machine_or_a_server_of_ours():
     # Put together from pieces, so that this file does not name them either.
-    private = re.compile("|".join((
-        r"(?<![\w./])/" + "work/", "/" + r"opt/(pypi|wheels|blender)", "/" + r"root/", "/" + r"home/\w+/", r"\.pyenv/versions/3\.",
-    )))
+    private = re.compile(
+        "|".join(
+            (
+                r"(?<![\w./])/" + "work/",
+                "/" + r"opt/(pypi|wheels|blender)",
+                "/" + r"root/",
+                "/" + r"home/\w+/",
+                r"\.pyenv/versions/3\.",
+            )
+        )
+    )
     for path in tracked():
         if path.suffix not in TEXT:
             continue
@@ -104,14 +112,17 @@ def test_every_page_of_the_docs_is_reached_from_readme():
         reached |= next_ones
         next_ones = {path for page in next_ones for path in links(page) if path.suffix == ".md"} - reached
     assert {page.relative_to(ROOT) for page in pages() if page.is_relative_to(ROOT / "docs")} - {
-        page.relative_to(ROOT) for page in reached if page.is_relative_to(ROOT)} == set()
+        page.relative_to(ROOT) for page in reached if page.is_relative_to(ROOT)
+    } == set()
 
 
 def test_pictures_show_takes_of_the_shipped_weights():
     folder = ROOT / "tests" / "gui"
-    pictures = next(ast.literal_eval(node.value.__class__(keys=node.value.keys, values=[v.elts[0] for v in node.value.values]))
-                    for node in ast.parse((folder / "pictures.py").read_text(encoding="utf-8")).body
-                    if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "PICTURES")
+    pictures = next(
+        ast.literal_eval(node.value.__class__(keys=node.value.keys, values=[v.elts[0] for v in node.value.values]))
+        for node in ast.parse((folder / "pictures.py").read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "PICTURES"
+    )
     for scenario in {*pictures.values(), "picture_scenarios.film"}:
         module, _, name = scenario.rpartition(".")
         tree = ast.parse((folder / f"{module or 'scenarios'}.py").read_text(encoding="utf-8"))
@@ -136,7 +147,10 @@ def test_pages_and_pictures_know_each_other():
 
 def test_the_workflow_names_every_blender_with_its_python():
     tree = ast.parse((ROOT / "setup" / "environment.py").read_text(encoding="utf-8"))
-    blenders = next(ast.literal_eval(node.value) for node in tree.body
-                    if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "BLENDERS")
+    blenders = next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "BLENDERS"
+    )
     workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text(encoding="utf-8")
     assert dict(re.findall(r'version: "([\d.]+)", python: "([\d.]+)"', workflow)) == blenders

@@ -62,11 +62,11 @@ def _check_directory(file, size: int) -> None:
     file.seek(max(0, size - _END_LENGTH - _COMMENT))
     tail = file.read()
     at = len(tail) - _END_LENGTH
-    if at < 0 or not (tail[at:at + 4] == _END and tail[-2:] == b"\0\0"):  # with a comment at its end, or no zip
+    if at < 0 or not (tail[at : at + 4] == _END and tail[-2:] == b"\0\0"):  # with a comment at its end, or no zip
         at = tail.rfind(_END)
     if at < 0 or len(tail) - at < _END_LENGTH:
         raise Unreadable("is no .npz file")
-    if tail[max(0, at - 20):at].startswith(b"PK\x06\x07"):
+    if tail[max(0, at - 20) : at].startswith(b"PK\x06\x07"):
         raise Unreadable("is a zip for more than four gigabytes")
     if struct.unpack_from("<I", tail, at + 12)[0] > _DIRECTORY:
         raise Unreadable(f"holds more than {_MOST_MEMBERS} arrays")

@@ -150,9 +150,15 @@ class Pending:
         return event
 
     def _fail(self, error: ThunderError) -> None:
-        self._events.put({
-            "id": self.number, "event": "error", "kind": error.kind, "message": str(error), "_error": error,
-        })
+        self._events.put(
+            {
+                "id": self.number,
+                "event": "error",
+                "kind": error.kind,
+                "message": str(error),
+                "_error": error,
+            }
+        )
 
 
 class Client:
@@ -218,8 +224,9 @@ class Client:
     def _start(self) -> None:
         python = find_engine_python(self.python, self.venvs, self.option)
         if self.weights and not os.path.isdir(self.weights):
-            raise BadWeights(f"There is no folder of weights at “{self.weights}”: choose another, or leave it empty to use the "
-                             "bundled ones")
+            raise BadWeights(
+                f"There is no folder of weights at “{self.weights}”: choose another, or leave it empty to use the bundled ones"
+            )
         command = [python, "-m", __package__.rpartition(".")[2] + ".engine.worker", "--folder", self.folder]
         if self.weights:
             command += ["--weights", os.path.abspath(self.weights)]
@@ -336,15 +343,22 @@ class _Process:
         self.python, self.advice = command[0], advice
         try:  # Ctrl-C in a terminal is for the client, which then stops the worker
             self.popen = subprocess.Popen(
-                command, cwd=folder, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, **system_calls.own_group(),
+                command,
+                cwd=folder,
+                env=_environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                **system_calls.own_group(),
             )
         except OSError as error:
             raise NoEngine(f"“{self.python}” cannot be run ({error.strerror or error}): {advice}") from error
         self.threads = [
             threading.Thread(target=target, name=f"thunder {name}", daemon=True)
             for name, target in (
-                ("log", self._read_log), ("replies", self._read_replies), ("requests", self._write_requests),
+                ("log", self._read_log),
+                ("replies", self._read_replies),
+                ("requests", self._write_requests),
                 ("deadlines", self._watch),
             )
         ]
@@ -442,7 +456,8 @@ class _Process:
                 if event.get("protocol") != PROTOCOL:
                     self.refusal = NoEngine(
                         f"The engine of “{self.python}” is of another version than this add-on (protocol {event.get('protocol')!r:.20}, "
-                        f"not {PROTOCOL}): reinstall the engine and the extension")
+                        f"not {PROTOCOL}): reinstall the engine and the extension"
+                    )
                     self._kill()
                 return
             if kind == "alive":
@@ -513,17 +528,25 @@ class _Process:
         if self.cancelled.get(self.working, 0.0) >= STUCK_DEADLINE and all(not each.begun for each in self.owed.values()):
             return self._give_up(WorkerDied("The engine did not leave its cancelled work and was ended: try again", self.log), again=True)
         if not self.ready and self.age >= READY_DEADLINE:
-            self._give_up(NoEngine(
-                f"The Python at “{self.python}” was started but the engine did not answer within {READY_DEADLINE:.0f} s: {self.advice}"))
+            self._give_up(
+                NoEngine(
+                    f"The Python at “{self.python}” was started but the engine did not answer within {READY_DEADLINE:.0f} s: {self.advice}"
+                )
+            )
         elif self.silence >= SILENCE_DEADLINE:
-            self._give_up(WorkerDied(
-                f"The engine gave no sign of life for {SILENCE_DEADLINE / 60:.0f} minutes and was ended: try again", self.log))
+            self._give_up(
+                WorkerDied(f"The engine gave no sign of life for {SILENCE_DEADLINE / 60:.0f} minutes and was ended: try again", self.log)
+            )
         elif self.silence >= self.shown:
             for pending in self.owed.values():
-                pending._events.put({
-                    "id": pending.number, "event": "progress", "fraction": pending.fraction,
-                    "message": f"The engine has not answered for {self.silence:.0f} s: wait, or cancel to restart it",
-                })
+                pending._events.put(
+                    {
+                        "id": pending.number,
+                        "event": "progress",
+                        "fraction": pending.fraction,
+                        "message": f"The engine has not answered for {self.silence:.0f} s: wait, or cancel to restart it",
+                    }
+                )
             self.shown += SILENCE_SHOWN
         return []
 
@@ -572,8 +595,11 @@ class _Process:
             return NoEngine(f"The Python at “{self.python}” cannot run the engine{reason}: {self.advice}")
         if code is not None and code < 0:
             if code == _KILLED:
-                return WorkerDied("The engine was killed (signal 9) in the middle of its work, as systems do when memory runs out: "
-                                  "close other programs, or ask for fewer takes", self.log)
+                return WorkerDied(
+                    "The engine was killed (signal 9) in the middle of its work, as systems do when memory runs out: "
+                    "close other programs, or ask for fewer takes",
+                    self.log,
+                )
             how = f"was ended by signal {-code}"
         else:
             how = f"ended with code {code}"
@@ -601,8 +627,15 @@ def _environment() -> dict[str, str]:
     led_astray_by = ("PYTHONHOME", "PYTHONSTARTUP", "PYTHONPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
     environment = {name: value for name, value in os.environ.items() if name not in led_astray_by}
     environment.update(
-        PYTHONPATH=ROOT, PYTHONNOUSERSITE="1", PYTHONSAFEPATH="1", PYTHONUTF8="1", PYTHONUNBUFFERED="1",
-        PYTHONDONTWRITEBYTECODE="1", HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", TOKENIZERS_PARALLELISM="false",
+        PYTHONPATH=ROOT,
+        PYTHONNOUSERSITE="1",
+        PYTHONSAFEPATH="1",
+        PYTHONUTF8="1",
+        PYTHONUNBUFFERED="1",
+        PYTHONDONTWRITEBYTECODE="1",
+        HF_HUB_OFFLINE="1",
+        TRANSFORMERS_OFFLINE="1",
+        TOKENIZERS_PARALLELISM="false",
     )
     # Threads that spin while they wait take the processor from Blender, and with both at work the engine itself
     # becomes several times slower.

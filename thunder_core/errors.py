@@ -35,10 +35,22 @@ def says_memory_ran_out(text: str) -> bool:
 
 _WINDOWS_MEMORY = (8, 14, 1455)  # not enough memory, out of memory, the paging file is too small
 _MEMORY_WORDS = (
-    "cannot allocate memory", "can't allocate memory", "failed to map segment", "cannot create shared object descriptor",
-    "not enough memory", "out of memory", "memoryerror", "bad_alloc", "bad allocation", "paging file is too small",
-    "unable to mmap", "can't start new thread", "alloc_failed",
-    "memory allocation still failed", "blas_thread_init: pthread_create failed", "thread creation failed",  # OpenBLAS, OpenMP
+    "cannot allocate memory",
+    "can't allocate memory",
+    "failed to map segment",
+    "cannot create shared object descriptor",
+    "not enough memory",
+    "out of memory",
+    "memoryerror",
+    "bad_alloc",
+    "bad allocation",
+    "paging file is too small",
+    "unable to mmap",
+    "can't start new thread",
+    "alloc_failed",
+    "memory allocation still failed",
+    "blas_thread_init: pthread_create failed",
+    "thread creation failed",  # OpenBLAS, OpenMP
 )
 
 
@@ -106,8 +118,17 @@ class BadRequest(ThunderError):
 KINDS = {
     cls.__name__: cls
     for cls in (
-        ThunderError, BadSound, NoVoice, NoEngine, WorkerDied, Cancelled,
-        OutOfMemory, NoSpace, BadHead, BadWeights, BadRequest,
+        ThunderError,
+        BadSound,
+        NoVoice,
+        NoEngine,
+        WorkerDied,
+        Cancelled,
+        OutOfMemory,
+        NoSpace,
+        BadHead,
+        BadWeights,
+        BadRequest,
     )
 }
 

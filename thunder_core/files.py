@@ -195,8 +195,9 @@ class Transaction:
     def remove(self, pattern: re.Pattern) -> None:
         """Remove files of an earlier transaction whose names match and that are not written now, if they are unchanged."""
         files = self._files_of_ours()
-        self._removals += [name for name in files or () if pattern.fullmatch(name) and name not in self._parts
-                           and self._is_ours(name, files)]
+        self._removals += [
+            name for name in files or () if pattern.fullmatch(name) and name not in self._parts and self._is_ours(name, files)
+        ]
 
     def __enter__(self) -> Transaction:
         try:
@@ -244,8 +245,10 @@ class Transaction:
         if self._is_input(path):
             raise BadRequest(f"“{path}” is read for this and would be replaced: choose another folder")
         if not self.force and not self._is_ours(name, files):
-            raise BadRequest(f"“{path}” is a file of yours or has changed since it was written: choose another folder, or "
-                             f"use --force to keep it as “{self._free_name(name)}”")
+            raise BadRequest(
+                f"“{path}” is a file of yours or has changed since it was written: choose another folder, or "
+                f"use --force to keep it as “{self._free_name(name)}”"
+            )
 
     def _is_ours(self, name: str, files: dict[str, str] | None) -> bool:
         """Whether a file is as an earlier transaction wrote it. files: names and hashes, of _files_of_ours."""
@@ -262,8 +265,7 @@ class Transaction:
                 return None
             with open(path, encoding="utf-8") as file:
                 files = json.load(file)[_HEADING]
-            return {name: digest for name, digest in files.items()
-                    if os.path.basename(name) == name and os.path.lexists(self._path(name))}
+            return {name: digest for name, digest in files.items() if os.path.basename(name) == name and os.path.lexists(self._path(name))}
         except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return None
 
@@ -280,8 +282,10 @@ class Transaction:
             hashes[name] = hash_of(part)
         self.write(MANIFEST, json.dumps({_HEADING: hashes}, indent=1, ensure_ascii=False))
         _finish(self._parts[MANIFEST], self._path(MANIFEST))
-        replacements = [_Replacement(name, os.path.basename(part), self._place_for_old(name, files),
-                                     hashes[name] if name in hashes else hash_of(part)) for name, part in self._parts.items()]
+        replacements = [
+            _Replacement(name, os.path.basename(part), self._place_for_old(name, files), hashes[name] if name in hashes else hash_of(part))
+            for name, part in self._parts.items()
+        ]
         replacements += [_Replacement(name, None, _part_name(), None) for name in self._removals]
         try:
             write_file(self._path(JOURNAL), json.dumps([asdict(replacement) for replacement in replacements]))

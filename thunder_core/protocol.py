@@ -69,16 +69,31 @@ def _holds(fields: dict):
     return lambda value: isinstance(value, dict) and all(check(value.get(name)) for name, check in fields.items())
 
 
-_TAKE = _holds({
-    "seed": _whole, "score": _number, "provenance": _mapping, "expression": _text, "jaw": _text,
-    **dict.fromkeys(("head", "eyes", "opening", "width", "drift"), _optional(_text)),
-})
+_TAKE = _holds(
+    {
+        "seed": _whole,
+        "score": _number,
+        "provenance": _mapping,
+        "expression": _text,
+        "jaw": _text,
+        **dict.fromkeys(("head", "eyes", "opening", "width", "drift"), _optional(_text)),
+    }
+)
 _ABOUT_TAKES = {**dict.fromkeys(("engine", "audio", "weights", "device", "folder"), _text), "fps": _number, "channels": _list(_text)}
 _RESULTS = {
-    "hello": _holds({
-        "protocol": _whole, "engine": _text, "device": _text, "weights": _text, "channels": _list(_text), "versions": _mapping,
-        "memory": _optional(_whole), "weights_origin": _text, "weights_note": _text,
-    }),
+    "hello": _holds(
+        {
+            "protocol": _whole,
+            "engine": _text,
+            "device": _text,
+            "weights": _text,
+            "channels": _list(_text),
+            "versions": _mapping,
+            "memory": _optional(_whole),
+            "weights_origin": _text,
+            "weights_note": _text,
+        }
+    ),
     "generate": _holds({**_ABOUT_TAKES, "sound_seconds": _number, "seconds": _number, "takes": _list(_TAKE)}),
     "score": _holds({"total": _number, "per_frame": _text}),
     "closures": _holds({"closures": _list(_row(_text, _number, _number)), "pauses": _list(_row(_number, _number))}),

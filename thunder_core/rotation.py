@@ -51,12 +51,15 @@ def matrix_to_rotvec(matrix: np.ndarray) -> np.ndarray:
     d = np.stack([t, m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]], axis=-1)
     s = np.stack([m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]], axis=-1)
     p = np.stack([m[..., 1, 0] + m[..., 0, 1], m[..., 2, 0] + m[..., 0, 2], m[..., 2, 1] + m[..., 1, 2]], axis=-1)
-    candidates = np.stack([
-        np.stack([1 + t, s[..., 0], s[..., 1], s[..., 2]], axis=-1),
-        np.stack([s[..., 0], 1 + 2 * d[..., 1] - t, p[..., 0], p[..., 1]], axis=-1),
-        np.stack([s[..., 1], p[..., 0], 1 + 2 * d[..., 2] - t, p[..., 2]], axis=-1),
-        np.stack([s[..., 2], p[..., 1], p[..., 2], 1 + 2 * d[..., 3] - t], axis=-1),
-    ], axis=-2)
+    candidates = np.stack(
+        [
+            np.stack([1 + t, s[..., 0], s[..., 1], s[..., 2]], axis=-1),
+            np.stack([s[..., 0], 1 + 2 * d[..., 1] - t, p[..., 0], p[..., 1]], axis=-1),
+            np.stack([s[..., 1], p[..., 0], 1 + 2 * d[..., 2] - t, p[..., 2]], axis=-1),
+            np.stack([s[..., 2], p[..., 1], p[..., 2], 1 + 2 * d[..., 3] - t], axis=-1),
+        ],
+        axis=-2,
+    )
     best = np.argmax(d, axis=-1)[..., None, None]
     return quaternion_to_rotvec(np.take_along_axis(candidates, best, axis=-2)[..., 0, :])
 

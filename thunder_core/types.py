@@ -53,8 +53,9 @@ class Motion:
 
     def part(self, rows: slice) -> Motion:
         """Some of the frames."""
-        return Motion(*(None if values is None else values[rows] for values in (self.expression, self.jaw, self.head, self.eyes)),
-                      fps=self.fps)
+        return Motion(
+            *(None if values is None else values[rows] for values in (self.expression, self.jaw, self.head, self.eyes)), fps=self.fps
+        )
 
     @staticmethod
     def joined(parts: list[Motion]) -> Motion:

@@ -107,8 +107,11 @@ def _hold_still(rig: head.Rig) -> None:
         moved = {(curve.data_path, curve.array_index) for curve in compat.curves_for(target)}
         for strip in (strip for track in animation.nla_tracks for strip in track.strips if strip.action is not None):
             moved |= {(curve.data_path, curve.array_index) for curve in compat.curves_of(strip.action, compat.strip_slot(strip))}
-        wanted[-1] = [(track.path, track.index, rna_paths.value(target, track.path, track.index))
-                      for _, track in rig.tracks_of(target) if (track.path, track.index) not in moved]
+        wanted[-1] = [
+            (track.path, track.index, rna_paths.value(target, track.path, track.index))
+            for _, track in rig.tracks_of(target)
+            if (track.path, track.index) not in moved
+        ]
     if not any(wanted):
         return
     actions, collections = compat.new_action(STILL, rig.targets)
@@ -220,10 +223,16 @@ def remember_own(rig: head.Rig) -> None:
     for target in rig.targets:
         animation = target.animation_data
         remembered.own.add().action = animation.action if animation else None
-        kept.append({} if animation is None else {
-            "slot": compat.slot_of(target), "action_blend_type": animation.action_blend_type,
-            "action_influence": animation.action_influence, "action_extrapolation": animation.action_extrapolation,
-        })
+        kept.append(
+            {}
+            if animation is None
+            else {
+                "slot": compat.slot_of(target),
+                "action_blend_type": animation.action_blend_type,
+                "action_influence": animation.action_influence,
+                "action_extrapolation": animation.action_extrapolation,
+            }
+        )
         kept[-1] |= _still(rig, target)
     remembered.own_state = json.dumps({records.KEY: records.VERSION, "targets": kept})
 

@@ -11,9 +11,16 @@ from ..host import compat
 
 # What makes up a key, with the type and the length that foreach_get wants.
 PARTS = {
-    "co": (np.float32, 2), "handle_left": (np.float32, 2), "handle_right": (np.float32, 2),
-    "interpolation": (np.int32, 1), "easing": (np.int32, 1), "handle_left_type": (np.int32, 1),
-    "handle_right_type": (np.int32, 1), "amplitude": (np.float32, 1), "back": (np.float32, 1), "period": (np.float32, 1),
+    "co": (np.float32, 2),
+    "handle_left": (np.float32, 2),
+    "handle_right": (np.float32, 2),
+    "interpolation": (np.int32, 1),
+    "easing": (np.int32, 1),
+    "handle_left_type": (np.int32, 1),
+    "handle_right_type": (np.int32, 1),
+    "amplitude": (np.float32, 1),
+    "back": (np.float32, 1),
+    "period": (np.float32, 1),
     "type": (np.int32, 1),
 }
 _BACK = 1.70158  # how far Blender's own new keys overshoot with the interpolation of that name

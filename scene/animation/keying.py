@@ -99,8 +99,9 @@ def values_of(rig: head.Rig, performance: Performance, clock: Clock) -> Generato
     return TrackValues(frames, values, reduced)
 
 
-def key(rig: head.Rig, performance: Performance, clock: Clock, name: str,
-        values: TrackValues | None = None) -> Generator[float, None, list[bpy.types.Action]]:
+def key(
+    rig: head.Rig, performance: Performance, clock: Clock, name: str, values: TrackValues | None = None
+) -> Generator[float, None, list[bpy.types.Action]]:
     """New actions (one from 4.4 on) that play a performance on a rig; nothing else in the file changes.
 
     Every take keys the same channels, on whole scene frames; the first sample of the sound is at clock.start, and the keys
@@ -124,7 +125,10 @@ def key(rig: head.Rig, performance: Performance, clock: Clock, name: str,
                 yield 0.9
             action.use_fake_user = True
             action[PROPERTY] = performance.provenance | {
-                records.KEY: records.VERSION, "seed": performance.seed, "score": performance.score, "checksum": _printed(digest),
+                records.KEY: records.VERSION,
+                "seed": performance.seed,
+                "score": performance.score,
+                "checksum": _printed(digest),
             }
         yield 1.0
         complete = True  # closed at the last step too, nobody has listed them yet
@@ -139,8 +143,12 @@ def on_scene_frames(performance: Performance, clock: Clock, frames: np.ndarray) 
     """The motion as it stands at scene frames, double precision; it comes from rest before its sound and returns after it."""
     motion = performance.motion
     still = np.zeros_like(motion.jaw)
-    parts = [motion.expression, motion.jaw, motion.head if motion.head is not None else still,
-             motion.eyes if motion.eyes is not None else still]
+    parts = [
+        motion.expression,
+        motion.jaw,
+        motion.head if motion.head is not None else still,
+        motion.eyes if motion.eyes is not None else still,
+    ]
     resampled = at_scene_frames(clock, np.concatenate(parts, axis=1), frames, performance.opening)
     resampled *= clock.presence(frames, motion.frames)[:, None]
     return Motion(*np.split(resampled, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1), fps=clock.fps)

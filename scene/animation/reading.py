@@ -19,8 +19,7 @@ from .timing import Clock, motion_times
 PIECE = 100  # frames whose values are read into a motion in one go
 
 
-def read(rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float,
-         fps: float = FPS) -> Generator[float, None, Motion]:
+def read(rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float, fps: float = FPS) -> Generator[float, None, Motion]:
     """Read so many seconds of animation from clock.start on. Returns the Motion [T, len(channels)] at `fps` frames per second.
 
     From the f-curves where those alone move the face. With an NLA, drivers, constraints or f-curves on the
@@ -77,7 +76,7 @@ def _motion(rig: head.Rig, values: np.ndarray, channels: tuple[str, ...]) -> Gen
     for start in range(0, len(values), PIECE):
         if start:
             yield start / len(values)
-        parts.append(rig.driver.read(values[start:start + PIECE], channels))
+        parts.append(rig.driver.read(values[start : start + PIECE], channels))
     return Motion.joined(parts)
 
 
@@ -114,8 +113,7 @@ def _evaluate(curve, frames: np.ndarray, otherwise: float) -> np.ndarray:
 
 
 def _from_scene(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) -> Generator[float, None, Motion]:
-    scene = next((s for s in bpy.data.scenes if rig.mesh.name in s.objects
-                  and s == bpy.context.scene), bpy.context.scene)
+    scene = next((s for s in bpy.data.scenes if rig.mesh.name in s.objects and s == bpy.context.scene), bpy.context.scene)
     kept, kept_fraction = scene.frame_current, scene.frame_subframe
     values = np.empty((len(frames), len(rig.driver.tracks)))
     asked = [(target, rig.tracks_of(target)) for target in rig.targets]

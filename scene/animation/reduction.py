@@ -128,13 +128,14 @@ def lip_gap(rig: head.Rig, values: np.ndarray) -> Generator[float, None, np.ndar
 
 def _beside(closed: np.ndarray) -> np.ndarray:
     """Of a mask of every _STRIDE-th sample one of all samples; those in between count as closed if one beside them is."""
-    fine = np.repeat(closed, _STRIDE)[:(len(closed) - 1) * _STRIDE + 1]
+    fine = np.repeat(closed, _STRIDE)[: (len(closed) - 1) * _STRIDE + 1]
     fine[:-1] |= np.repeat(closed[1:], _STRIDE)
     return fine
 
 
-def _measured(rig: head.Rig, values: np.ndarray, whole: list[Keys], pull: np.ndarray, limit: np.ndarray,
-              slow: bool) -> Generator[float, None, tuple[float, np.ndarray]]:
+def _measured(
+    rig: head.Rig, values: np.ndarray, whole: list[Keys], pull: np.ndarray, limit: np.ndarray, slow: bool
+) -> Generator[float, None, tuple[float, np.ndarray]]:
     """How far keys on whole frames are from values [S, tracks]: (millimetres at the lips at most, samples that are beyond the
     limits [S, 4]). Errors are added up as if each track moved the face in a line; where that comes near the worst, the face
     itself is measured, unless that is slow."""

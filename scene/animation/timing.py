@@ -61,8 +61,7 @@ class Clock:
         return x * x * (3.0 - 2.0 * x)
 
 
-def at_scene_frames(clock: Clock, values: np.ndarray, frames: np.ndarray,
-                    opening: np.ndarray | None = None) -> np.ndarray:
+def at_scene_frames(clock: Clock, values: np.ndarray, frames: np.ndarray, opening: np.ndarray | None = None) -> np.ndarray:
     """Curves at 25 fps (values [T, c]) as they stand at scene frames (frames [S]); returns float64 [S, c].
 
     Monotone cubics between the model's frames: no overshoot, so lips that meet do not pass through each
@@ -110,8 +109,7 @@ def monotone_cubic(values: np.ndarray, position: np.ndarray) -> np.ndarray:
     index = np.clip(np.floor(position).astype(int), 0, count - 2)
     t = (position - index)[:, None]
     v0, v1, m0, m1 = values[index], values[index + 1], slope[index], slope[index + 1]
-    return ((1 + 2 * t) * (1 - t) ** 2 * v0 + t * (1 - t) ** 2 * m0
-            + t * t * (3 - 2 * t) * v1 + t * t * (t - 1) * m1)
+    return (1 + 2 * t) * (1 - t) ** 2 * v0 + t * (1 - t) ** 2 * m0 + t * t * (3 - 2 * t) * v1 + t * t * (t - 1) * m1
 
 
 def motion_times(seconds: float, fps: float = FPS) -> np.ndarray:

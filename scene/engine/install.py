@@ -156,8 +156,14 @@ class Installation:
         with self._mutex:
             if self.stopped:
                 return
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                             env=_environment(), **system_calls.own_group())
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=_environment(),
+                **system_calls.own_group(),
+            )
         reading = threading.Thread(target=self._read_log, name="thunder install log", daemon=True)
         reading.start()
         ended = False
@@ -243,8 +249,9 @@ def remove() -> None:
     if place is None or not os.path.isdir(place):
         return
     if not installer.is_ours(place):
-        raise ThunderError(f"The folder “{place}” was not made by this add-on and stays as it is: look at what it holds, and remove "
-                           "it yourself")
+        raise ThunderError(
+            f"The folder “{place}” was not made by this add-on and stays as it is: look at what it holds, and remove it yourself"
+        )
     aside = f"{os.path.realpath(place)}.removed-{time.time_ns()}"  # on the same disk, also where `place` is a link
     os.mkdir(aside)
     for name in (name for name in installer.OURS if os.path.lexists(os.path.join(place, name))):
@@ -294,18 +301,31 @@ def fitting_python() -> tuple[str | None, str]:
     version = ".".join(map(str, own["version"]))
     oldest, newest = (".".join(map(str, bound)) for bound in (installer.OLDEST, installer.NEWEST))
     if installer.OLDEST <= tuple(own["version"]) <= installer.NEWEST:
-        return None, (f"Blender's Python {version} has no ensurepip, which makes environments: install Python {oldest} to "
-                      f"{newest} with its venv package, then try again")
-    return None, (f"The engine needs Python {oldest} to {newest} and Blender's is {version}: install one of these with its venv "
-                  "package, then try again")
+        return None, (
+            f"Blender's Python {version} has no ensurepip, which makes environments: install Python {oldest} to "
+            f"{newest} with its venv package, then try again"
+        )
+    return None, (
+        f"The engine needs Python {oldest} to {newest} and Blender's is {version}: install one of these with its venv "
+        "package, then try again"
+    )
 
 
 def _ask(python: str) -> dict | None:
-    code = ("import json, sys, importlib.util as u; print(json.dumps({'version': sys.version_info[:2], "
-            "'venv': bool(u.find_spec('venv') and u.find_spec('ensurepip'))}))")
+    code = (
+        "import json, sys, importlib.util as u; print(json.dumps({'version': sys.version_info[:2], "
+        "'venv': bool(u.find_spec('venv') and u.find_spec('ensurepip'))}))"
+    )
     try:
-        done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL,
-                              env=_environment(), **system_calls.own_group())
+        done = subprocess.run(
+            [python, "-I", "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            stdin=subprocess.DEVNULL,
+            env=_environment(),
+            **system_calls.own_group(),
+        )
         return json.loads(done.stdout) if done.returncode == 0 else None
     except (OSError, subprocess.SubprocessError, ValueError):
         return None

@@ -48,8 +48,7 @@ def checked_weights(place: str) -> str:
     if not os.path.isdir(place):
         raise BadWeights(f"There is no folder of weights at “{place}”: choose another, or leave it empty to use the bundled ones")
     if lacking := missing_weights(place):
-        raise BadWeights(f"The folder of weights “{place}” lacks {', '.join(lacking)}: choose another, or none for those of the "
-                         "extension")
+        raise BadWeights(f"The folder of weights “{place}” lacks {', '.join(lacking)}: choose another, or none for those of the extension")
     return place
 
 

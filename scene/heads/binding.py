@@ -87,7 +87,8 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
         for thing in _meant(rule.object, objects):
             if thing.type == "ARMATURE" and rule.bone in thing.pose.bones:
                 turns.setdefault((block(thing), rule.bone), []).extend(
-                    (f"{rule.joint}.{axis}", i, rule.scale) for i, axis in enumerate("xyz"))
+                    (f"{rule.joint}.{axis}", i, rule.scale) for i, axis in enumerate("xyz")
+                )
                 met = True
         if not met:
             unmet.append(rule)

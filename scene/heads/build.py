@@ -40,8 +40,9 @@ def blender_to_flame(points: np.ndarray) -> np.ndarray:
     return np.stack([points[..., 0], points[..., 2], -points[..., 1]], axis=-1)
 
 
-def build(model: Head, name: str, collection: bpy.types.Collection, view_layer: bpy.types.ViewLayer,
-          location=(0.0, 0.0, 0.0), identity: int = 0) -> tuple[bpy.types.Object, bpy.types.Object]:
+def build(
+    model: Head, name: str, collection: bpy.types.Collection, view_layer: bpy.types.ViewLayer, location=(0.0, 0.0, 0.0), identity: int = 0
+) -> tuple[bpy.types.Object, bpy.types.Object]:
     """Add a head to a collection: a mesh with a key per expression direction, its armature, weights, materials.
 
     Pose correctives are keys that the bones drive. identity: how many of the directions in which people differ become

@@ -44,9 +44,20 @@ def show(scene, rig: head.Rig, source: str, amount: float) -> None:
     """Show a channel on a character; what stood there is kept in the scene until `end`."""
     settings = scene.thunder
     if not settings.preview_kept:
-        settings.preview_kept = json.dumps({"head": rig.mesh.name, "values": [
-            [rig.targets[track.block].name, track.path, track.index,
-             rna_paths.value(rig.targets[track.block], track.path, track.index)] for track in rig.driver.tracks]})
+        settings.preview_kept = json.dumps(
+            {
+                "head": rig.mesh.name,
+                "values": [
+                    [
+                        rig.targets[track.block].name,
+                        track.path,
+                        track.index,
+                        rna_paths.value(rig.targets[track.block], track.path, track.index),
+                    ]
+                    for track in rig.driver.tracks
+                ],
+            }
+        )
     for track, value in zip(rig.driver.tracks, pose(rig, source, amount)):
         rna_paths.put(rig.targets[track.block], track.path, track.index, value)
     for target in rig.targets:

@@ -49,8 +49,11 @@ def face_of(obj: bpy.types.Object) -> bpy.types.Object | None:
     mapped = [thing for thing in family if head_state.mapping(thing)]
     if mapped:
         return mapped[0]
-    ranked = [(len(found), len(thing.data.vertices), thing) for thing in family if thing.type == "MESH"
-              and (found := conventions.find(key_names(thing))) is not None]
+    ranked = [
+        (len(found), len(thing.data.vertices), thing)
+        for thing in family
+        if thing.type == "MESH" and (found := conventions.find(key_names(thing))) is not None
+    ]
     if ranked:
         return max(ranked, key=lambda rank: rank[:2])[2]
     # Bones and properties alone: the armature stands for them.
@@ -154,8 +157,7 @@ def detect(face: bpy.types.Object, anew: bool = False) -> Mapping:
     names = tuple(dict.fromkeys(name for part in parts for name in key_names(part)))
     properties = _property_names(rigs + parts)
     bones = tuple(bone.name for rig in rigs for bone in rig.data.bones)
-    driven = tuple(len(thing.data.shape_keys.animation_data.drivers) if thing.data.shape_keys.animation_data else 0
-                   for thing in parts)
+    driven = tuple(len(thing.data.shape_keys.animation_data.drivers) if thing.data.shape_keys.animation_data else 0 for thing in parts)
     signature = (face.session_uid, face.name_full, tuple(thing.name_full for thing in family), names, properties, bones, driven)
     if anew or signature not in _detected:
         while len(_detected) >= _CACHE_MOST:
@@ -202,18 +204,23 @@ def _met_by_the_lips(plan: Mapping, parts) -> Mapping:
     def does(*sources):
         """What channels do at 1, offsets [V, 3]; None where only the jaw's own key stands in for them."""
         rules = [rule for rule in keyed if rule.source in sources and rule.target.name in blocks]
-        moved = [rule.weight * (_points(blocks[rule.target.name], count) - rest) for rule in rules
-                 if rule.source == "jawOpen" or rule.target.name not in jaws]
+        moved = [
+            rule.weight * (_points(blocks[rule.target.name], count) - rest)
+            for rule in rules
+            if rule.source == "jawOpen" or rule.target.name not in jaws
+        ]
         return sum(moved) if moved else None
 
     opened, closes = does("jawOpen"), does("mouthClose")
     found = jaw_balance.response(opened, closes, does("mouthLowerDownLeft", "mouthLowerDownRight"), does("mouthFunnel"))
     close = found.close if closes is not None and abs(found.close - 1.0) >= _AS_NAMED else 1.0
-    rules = [replace(rule, weight=round(close * rule.weight, 3)) if rule.source == "mouthClose" and close != 1.0 else rule
-             for rule in plan.rules]
+    rules = [
+        replace(rule, weight=round(close * rule.weight, 3)) if rule.source == "mouthClose" and close != 1.0 else rule for rule in plan.rules
+    ]
     if closes is not None and found.funnel >= _AS_NAMED:  # it goes on rounding the lips, but parts them no further than it should
-        rules += [Rule("mouthFunnel", rule.target, round(found.funnel * close * rule.weight, 3)) for rule in keyed
-                  if rule.source == "mouthClose"]
+        rules += [
+            Rule("mouthFunnel", rule.target, round(found.funnel * close * rule.weight, 3)) for rule in keyed if rule.source == "mouthClose"
+        ]
     for source in {rule.source: None for rule in keyed if rule.source.startswith(jaw_balance.SHAPES_LIPS)}:
         shaped = does(source)
         share = 0.0 if shaped is None else jaw_balance.jaw_in(shaped, opened)
@@ -244,8 +251,11 @@ def _rules_of_properties(found: conventions.Found, things) -> list[Rule]:
         for name, weight in shapes.items():
             for thing in things:
                 owners = [(thing, ""), *((bone, bone.name) for bone in (thing.pose.bones if thing.type == "ARMATURE" else ()))]
-                rules += [Rule(channel, Target("PROPERTY", name, thing.name, bone), weight)
-                          for owner, bone in owners if isinstance(owner.get(name), (int, float))]
+                rules += [
+                    Rule(channel, Target("PROPERTY", name, thing.name, bone), weight)
+                    for owner, bone in owners
+                    if isinstance(owner.get(name), (int, float))
+                ]
     return rules
 
 
@@ -267,8 +277,13 @@ def _joints(convention, rigs, moved: set[str], parts, found_rules) -> tuple[tupl
     def usable(joint):
         for each in order:
             there = conventions.match(each.bones.get(joint, ()), [bone.name for rig in rigs for bone in rig.data.bones])
-            places = [(rig, name) for wanted in each.bones.get(joint, ()) for name in there.get(wanted, ())
-                      for rig in rigs if name in rig.pose.bones and _is_free(rig, name)]
+            places = [
+                (rig, name)
+                for wanted in each.bones.get(joint, ())
+                for name in there.get(wanted, ())
+                for rig in rigs
+                if name in rig.pose.bones and _is_free(rig, name)
+            ]
             if places:
                 return places
         return []
@@ -320,8 +335,12 @@ def _is_free(rig, bone: str) -> bool:
 
 def facing(rigs, joints) -> tuple[str, str]:
     """Where a character looks and where its top is, in its armature's own axes: by its eyes, else by its height."""
-    place = {joint.joint: rig.data.bones[joint.bone].head_local for joint in joints for rig in rigs
-             if rig.name == joint.object and joint.bone in rig.data.bones}
+    place = {
+        joint.joint: rig.data.bones[joint.bone].head_local
+        for joint in joints
+        for rig in rigs
+        if rig.name == joint.object and joint.bone in rig.data.bones
+    }
     rig = next((rig for rig in rigs if joints and rig.name == joints[0].object), None)
     if rig is None:
         return "", ""
@@ -368,8 +387,7 @@ def resolve(obj: bpy.types.Object) -> Character:
     """The character that an object belongs to. Raises BadHead with the reason if Thunder cannot move it."""
     face = face_of(obj)
     if face is None:
-        raise BadHead(f"“{obj.name}” has no shape keys that Thunder knows: choose another object, map it by hand, "
-                      "or press Add Head")
+        raise BadHead(f"“{obj.name}” has no shape keys that Thunder knows: choose another object, map it by hand, or press Add Head")
     plan = plan_of(face)
     objects = objects_of(face, plan)
     keys = face.data.shape_keys if face.type == "MESH" else None
@@ -391,7 +409,8 @@ def used(plan: Mapping, bound: binding.Binding) -> set[str]:
     """Names of the channels, keys and joints that truly move something."""
     unmet = set(bound.unmet)
     return {rule.source for rule in plan.rules if rule not in unmet and rule.weight} | {
-        rule.joint for rule in plan.joints if rule not in unmet and rule.scale}
+        rule.joint for rule in plan.joints if rule not in unmet and rule.scale
+    }
 
 
 def with_parts(plan: Mapping, names: tuple[str, ...]) -> Mapping:
@@ -448,14 +467,18 @@ def _blinks_the_other(face, left, right) -> bool:
 
 def mirrored(plan: Mapping) -> Mapping:
     """The same mapping with left and right exchanged."""
+
     def other(source: str) -> str:
         for one, two in (("Left", "Right"), ("Right", "Left"), ("_left", "_right"), ("_right", "_left")):
             if source.endswith(one):
-                return source[:-len(one)] + two
+                return source[: -len(one)] + two
         return source
 
-    return replace(plan, rules=tuple(replace(rule, source=other(rule.source)) for rule in plan.rules),
-                   joints=tuple(replace(rule, joint=other(rule.joint)) for rule in plan.joints))
+    return replace(
+        plan,
+        rules=tuple(replace(rule, source=other(rule.source)) for rule in plan.rules),
+        joints=tuple(replace(rule, joint=other(rule.joint)) for rule in plan.joints),
+    )
 
 
 # ---- regions

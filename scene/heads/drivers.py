@@ -17,12 +17,35 @@ from . import rna_paths
 _STEPS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 _SEEN = 0.01  # change of the key that counts
 
-_OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-              ast.Pow: operator.pow, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
-              ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.USub: operator.neg, ast.UAdd: operator.pos}
-_FUNCTIONS = {"min": min, "max": max, "abs": abs, "sqrt": math.sqrt, "sin": math.sin, "cos": math.cos, "tan": math.tan,
-              "pow": pow, "degrees": math.degrees, "radians": math.radians, "fabs": math.fabs,
-              "clamp": lambda x, low=0.0, high=1.0: min(max(x, low), high)}
+_OPERATORS = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
+}
+_FUNCTIONS = {
+    "min": min,
+    "max": max,
+    "abs": abs,
+    "sqrt": math.sqrt,
+    "sin": math.sin,
+    "cos": math.cos,
+    "tan": math.tan,
+    "pow": pow,
+    "degrees": math.degrees,
+    "radians": math.radians,
+    "fabs": math.fabs,
+    "clamp": lambda x, low=0.0, high=1.0: min(max(x, low), high),
+}
 
 
 @dataclass(frozen=True)
@@ -70,8 +93,12 @@ def _value(curve, inputs: dict[str, float]) -> float:
     if driver.type == "SCRIPTED":
         value = float(_calculate(ast.parse(driver.expression, mode="eval").body, inputs))
     else:
-        value = {"AVERAGE": lambda: sum(numbers) / len(numbers), "SUM": lambda: sum(numbers),
-                 "MIN": lambda: min(numbers), "MAX": lambda: max(numbers)}[driver.type]()
+        value = {
+            "AVERAGE": lambda: sum(numbers) / len(numbers),
+            "SUM": lambda: sum(numbers),
+            "MIN": lambda: min(numbers),
+            "MAX": lambda: max(numbers),
+        }[driver.type]()
     return curve.evaluate(value) if len(curve.keyframe_points) or len(curve.modifiers) else value
 
 
@@ -120,13 +147,13 @@ def _input(variable):
         return _bone(source.id, channel[1], channel[2], int(channel[3]) if channel[3] else "xyz".index(channel[4]))
     owner, name, custom = rna_paths.split(source.data_path)
     if source.id.id_type == "KEY" and owner.startswith("key_blocks"):
-        return source.id, Target("KEY", owner[len('key_blocks["'):-2]), 0.0
+        return source.id, Target("KEY", owner[len('key_blocks["') : -2]), 0.0
     if not custom or source.id.id_type != "OBJECT" or not rna_paths.exists(source.id, source.data_path):
         return None
     from .binding import resting
 
     holder = source.id.path_resolve(owner) if owner else source.id
-    bone = owner[len('pose.bones["'):-2] if owner.startswith("pose.bones") else ""
+    bone = owner[len('pose.bones["') : -2] if owner.startswith("pose.bones") else ""
     return source.id, Target("PROPERTY", name, source.id.name, bone), resting(holder, name)
 
 

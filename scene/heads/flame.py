@@ -65,8 +65,11 @@ def bind(mesh: bpy.types.Object, armature: bpy.types.Object) -> tuple[tuple, ret
     names = names_of(mesh, armature)
     if not names:
         raise BadHead(f"“{mesh.name}” has lost the shape keys of its FLAME file: add the head from the file again")
-    plan = Mapping("FLAME", tuple(Rule(name, Target("KEY", name)) for name in names),
-                   tuple(JointRule(joint, joint) for joint in ("neck", "jaw", "eye_left", "eye_right")))
+    plan = Mapping(
+        "FLAME",
+        tuple(Rule(name, Target("KEY", name)) for name in names),
+        tuple(JointRule(joint, joint) for joint in ("neck", "jaw", "eye_left", "eye_right")),
+    )
     bound = binding.bind(plan, [mesh, armature], (armature, mesh.data.shape_keys))
     return bound.targets, retarget.RetargetDriver(lambda: _retarget(mesh, armature), bound.driver, names)
 
@@ -113,8 +116,7 @@ def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
     # the file's coordinates are the armature's, whatever its own place and size
     return Head(
         v_template=template.astype(np.float32),
-        shapedirs=np.ascontiguousarray(
-            np.stack([build.blender_to_flame(offsets(blocks[name])) for name in names], 2), np.float32),
+        shapedirs=np.ascontiguousarray(np.stack([build.blender_to_flame(offsets(blocks[name])) for name in names], 2), np.float32),
         posedirs=posedirs,
         J_regressor=_regressor(template, build.blender_to_flame(joints)),
         weights=_weights(mesh, count),
@@ -127,7 +129,10 @@ def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
         expression_names=names,
         mouth_vertices=np.zeros(0, np.int32),
         mouth_parts=np.zeros(0, np.int32),
-        inner_lip_upper_mid=-1, inner_lip_lower_mid=-1, mouth_corner_left=-1, mouth_corner_right=-1,
+        inner_lip_upper_mid=-1,
+        inner_lip_lower_mid=-1,
+        mouth_corner_left=-1,
+        mouth_corner_right=-1,
         region_names=(),
         regions=np.zeros((0, count), np.float32),
         identity=np.zeros((count, 3, 0), np.float32),
@@ -169,14 +174,15 @@ def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) ->
     """
     stored = np.array(armature.get(build.SHIFTS, ()), np.float64).reshape(-1, 5, 3)
     blocks = mesh.data.shape_keys.key_blocks
-    values = [blocks[name].value if (name := build.IDENTITY.format(i + 1)) in blocks and not blocks[name].mute else 0.0
-              for i in range(len(stored))]
+    values = [
+        blocks[name].value if (name := build.IDENTITY.format(i + 1)) in blocks and not blocks[name].mute else 0.0
+        for i in range(len(stored))
+    ]
     shift = np.einsum("n,njc->jc", values, stored)
     if "thunder_joints" not in armature:
         armature["thunder_joints"] = [float(x) for name in build.JOINTS for x in armature.data.bones[name].head_local]
     wanted = np.array(armature["thunder_joints"]).reshape(5, 3) + shift
-    moved = max(float(np.linalg.norm(np.array(armature.data.bones[name].head_local) - place))
-                for name, place in zip(build.JOINTS, wanted))
+    moved = max(float(np.linalg.norm(np.array(armature.data.bones[name].head_local) - place)) for name, place in zip(build.JOINTS, wanted))
     kept, selected = view_layer.objects.active, armature.select_get(view_layer=view_layer)
     view_layer.objects.active = armature
     bpy.ops.object.mode_set(mode="EDIT")

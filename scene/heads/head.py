@@ -121,8 +121,14 @@ def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
         shift = sum(nearest) / 2 - middle
         shift[2] = nearest[1][2] - high[2]
         own = {mesh, owner, *owner.children_recursive}
-        taken += [box for obj in view_layer.objects if obj.type == "MESH" and obj not in own and obj.visible_get(view_layer=view_layer)
-                  and (box := _extent(obj))[1][0] - box[0][0] < _SET * (high[0] - low[0])]
+        taken += [
+            box
+            for obj in view_layer.objects
+            if obj.type == "MESH"
+            and obj not in own
+            and obj.visible_get(view_layer=view_layer)
+            and (box := _extent(obj))[1][0] - box[0][0] < _SET * (high[0] - low[0])
+        ]
     for _ in taken:
         for least, most in taken:
             if (np.minimum(high + shift, most) > np.maximum(low + shift, least)).all():
@@ -167,8 +173,7 @@ def is_any_in(scene) -> bool:
 def armature_of(mesh: bpy.types.Object) -> bpy.types.Object | None:
     """The armature of ours that deforms a mesh, or None."""
     candidates = [m.object for m in mesh.modifiers if m.type == "ARMATURE"] + [mesh.parent]
-    return next((a for a in candidates if a is not None and a.type == "ARMATURE" and MARK in a
-                 and "jaw" in a.pose.bones), None)
+    return next((a for a in candidates if a is not None and a.type == "ARMATURE" and MARK in a and "jaw" in a.pose.bones), None)
 
 
 def _known_keys(mesh: bpy.types.Object) -> list[str]:
@@ -181,8 +186,7 @@ def _known_keys(mesh: bpy.types.Object) -> list[str]:
 def _own_mesh(obj: bpy.types.Object) -> bpy.types.Object | None:
     """The mesh of a head of ours that is meant by a mesh, the rig above it, or any empty in between; None for others."""
     meshes = [obj] if obj.type == "MESH" else [child for child in obj.children_recursive if child.type == "MESH"]
-    own = [mesh for mesh in meshes if (armature := armature_of(mesh)) is not None
-           and (_known_keys(mesh) or flame.is_flame(armature))]
+    own = [mesh for mesh in meshes if (armature := armature_of(mesh)) is not None and (_known_keys(mesh) or flame.is_flame(armature))]
     return max(own, key=lambda mesh: len(_known_keys(mesh)), default=None)
 
 
@@ -215,8 +219,11 @@ def _without_tongue() -> tuple[str, ...]:
 @lru_cache(maxsize=4)
 def _own_mapping(channels: tuple[str, ...]) -> Mapping:
     """How a head of ours is driven: channels by their names, joints by our bones."""
-    return Mapping("Thunder", tuple(Rule(name, Target("KEY", name)) for name in channels),
-                   tuple(JointRule(joint, joint) for joint in ("neck", "jaw", "eye_left", "eye_right")))
+    return Mapping(
+        "Thunder",
+        tuple(Rule(name, Target("KEY", name)) for name in channels),
+        tuple(JointRule(joint, joint) for joint in ("neck", "jaw", "eye_left", "eye_right")),
+    )
 
 
 def owner_of(mesh: bpy.types.Object) -> bpy.types.Object:
@@ -245,8 +252,11 @@ def find(scene, active: bpy.types.Object | None = None) -> Rig:
     chosen = chosen or guess(scene, active)
     if chosen is None:
         many = len(in_scene(scene)) > 1
-        raise BadHead("There are several heads in this scene: choose one in the Thunder tab" if many
-                      else "No head is selected: choose one in the Thunder tab or press Add Head")
+        raise BadHead(
+            "There are several heads in this scene: choose one in the Thunder tab"
+            if many
+            else "No head is selected: choose one in the Thunder tab or press Add Head"
+        )
     return resolve(chosen)
 
 
@@ -267,8 +277,10 @@ def check_animatable(rig: Rig) -> None:
         driven = {(curve.data_path, curve.array_index) for curve in block.animation_data.drivers} if block.animation_data else ()
         for _, track in rig.tracks_of(block) if driven else ():
             if (track.path, track.index) in driven:
-                raise BadHead(f"{_said(track.path)} of “{name}” has a driver, which would override every take: "
-                              "remove the driver or choose another head")
+                raise BadHead(
+                    f"{_said(track.path)} of “{name}” has a driver, which would override every take: "
+                    "remove the driver or choose another head"
+                )
     for block in rig.targets:
         animation = block.animation_data
         if animation is None:
@@ -283,6 +295,6 @@ def _said(path: str) -> str:
     """What a path leads to, in an animator's words."""
     owner, name, custom = rna_paths.split(path)
     if owner.startswith("key_blocks"):
-        return f"The shape key “{owner[len('key_blocks') + 2:-2]}”"
+        return f"The shape key “{owner[len('key_blocks') + 2 : -2]}”"
     bone = rna_paths.bone_of(path)
     return f"The bone “{bone[0]}”" if bone else f"The property “{name}”"

@@ -24,8 +24,16 @@ _SHELLS = ("lacrimalfluid", "eyeblend", "eyeocclusion", "eyelashes")
 _EYES = {"eye_left": ("scleraleft", "irisleft"), "eye_right": ("scleraright", "irisright")}
 # Of an eye of 24 mm, an iris of 11.7 and a pupil of 4: cosines of the angles from its middle.
 _LIMBUS, _PUPIL = 0.873, 0.986
-_COLOURS = {"face": (0.55, 0.33, 0.25), "backhead": (0.55, 0.33, 0.25), "gumstongue": (0.45, 0.12, 0.12), "teeth": (0.8, 0.76, 0.68),
-            "sclera": (0.7, 0.68, 0.65), "iris": (0.12, 0.07, 0.04), "pupil": (0.005, 0.005, 0.005), "eyewhite": (0.7, 0.68, 0.65)}
+_COLOURS = {
+    "face": (0.55, 0.33, 0.25),
+    "backhead": (0.55, 0.33, 0.25),
+    "gumstongue": (0.45, 0.12, 0.12),
+    "teeth": (0.8, 0.76, 0.68),
+    "sclera": (0.7, 0.68, 0.65),
+    "iris": (0.12, 0.07, 0.04),
+    "pupil": (0.005, 0.005, 0.005),
+    "eyewhite": (0.7, 0.68, 0.65),
+}
 
 # Places on the published mesh, centimetres in its own axes: where the neck turns, and between which heights it bends.
 _NECK, _NECK_LOW, _NECK_HIGH = (0.0, -8.5, 1.0), -15.0, -9.0

@@ -20,18 +20,32 @@ def rows_of(plan: Mapping, channels) -> list[dict]:
     by_source: dict[str, list[dict]] = {}
     for rule in plan.rules:
         target = rule.target
-        by_source.setdefault(rule.source, []).append({
-            "source": rule.source, "kind": target.kind, "object": target.object, "name": target.name, "bone": target.bone,
-            "path": target.path or "location", "index": "XYZ"[target.index], "weight": rule.weight})
+        by_source.setdefault(rule.source, []).append(
+            {
+                "source": rule.source,
+                "kind": target.kind,
+                "object": target.object,
+                "name": target.name,
+                "bone": target.bone,
+                "path": target.path or "location",
+                "index": "XYZ"[target.index],
+                "weight": rule.weight,
+            }
+        )
     for rule in plan.joints:
-        by_source.setdefault(rule.joint, []).append({
-            "source": rule.joint, "kind": "JOINT", "object": rule.object, "bone": rule.bone, "weight": rule.scale})
+        by_source.setdefault(rule.joint, []).append(
+            {"source": rule.joint, "kind": "JOINT", "object": rule.object, "bone": rule.bone, "weight": rule.scale}
+        )
     order = list(dict.fromkeys(("jaw", *conventions.all_sources(channels), *mapping.JOINTS)))
     order += [source for source in by_source if source not in order]  # of a newer version, or a slip of the pen
     rows = []
     for source in order:
-        rows += by_source.get(source, [] if _is_needless(source, by_source) else [
-            {"source": source, "kind": "JOINT" if source in mapping.JOINTS else "NONE", "weight": 1.0}])
+        rows += by_source.get(
+            source,
+            []
+            if _is_needless(source, by_source)
+            else [{"source": source, "kind": "JOINT" if source in mapping.JOINTS else "NONE", "weight": 1.0}],
+        )
     return rows
 
 

@@ -31,9 +31,9 @@ def split(path: str) -> tuple[str, str, bool]:
     """(path of what has the property, name of the property, whether it is a custom one)."""
     if path.endswith('"]'):
         start = path.rfind('["')
-        return path[:start], bpy.utils.unescape_identifier(path[start + 2:-2]), True
+        return path[:start], bpy.utils.unescape_identifier(path[start + 2 : -2]), True
     start = path.rfind("].")
-    return (path[:start + 1], path[start + 2:], False) if start >= 0 else ("", path, False)
+    return (path[: start + 1], path[start + 2 :], False) if start >= 0 else ("", path, False)
 
 
 def _owner(block, path: str):
@@ -76,7 +76,7 @@ def bone_of(path: str) -> tuple[str, str] | None:
     owner, name, custom = split(path)
     if custom or not owner.startswith('pose.bones["'):
         return None
-    return bpy.utils.unescape_identifier(owner[len('pose.bones["'):-len('"]')]), name
+    return bpy.utils.unescape_identifier(owner[len('pose.bones["') : -len('"]')]), name
 
 
 def rest(block, path: str, index: int, number: float) -> None:

@@ -92,8 +92,7 @@ def new_action(name: str, targets: list) -> tuple[list[bpy.types.Action], list]:
             slot = action.slots.new(id_type=target.id_type, name=target.name)
             curves.append(strip.channelbag(slot, ensure=True).fcurves)
         return [action], curves
-    actions = [bpy.data.actions.new(name if i == 0 else f"{name} {target.id_type.title()}")
-               for i, target in enumerate(targets)]
+    actions = [bpy.data.actions.new(name if i == 0 else f"{name} {target.id_type.title()}") for i, target in enumerate(targets)]
     for action, target in zip(actions, targets):
         action.id_root = target.id_type
         action[TARGET] = target.name
@@ -117,8 +116,7 @@ def all_curves(action) -> list:
     """Every f-curve of an action, whatever its slots."""
     if not HAS_SLOTS:
         return list(action.fcurves)
-    return [curve for layer in action.layers for strip in layer.strips for bag in strip.channelbags
-            for curve in bag.fcurves]
+    return [curve for layer in action.layers for strip in layer.strips for bag in strip.channelbags for curve in bag.fcurves]
 
 
 def shift(action, frames: float) -> None:
@@ -150,8 +148,9 @@ def curves_of(action, slot: str) -> list:
     chosen = action.slots.get(slot)
     if chosen is None:
         return []
-    return [curve for layer in action.layers for strip in layer.strips
-            if (bag := strip.channelbag(chosen)) is not None for curve in bag.fcurves]
+    return [
+        curve for layer in action.layers for strip in layer.strips if (bag := strip.channelbag(chosen)) is not None for curve in bag.fcurves
+    ]
 
 
 def curves_in(action, data_block, slot: str = ""):

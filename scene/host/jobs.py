@@ -36,8 +36,9 @@ class Step:
     busy: bool = False
 
 
-def stage(work: Generator[float, None, T], message: str, start: float = 0.0, end: float = 1.0,
-          busy: bool = True) -> Generator[Step, None, T]:
+def stage(
+    work: Generator[float, None, T], message: str, start: float = 0.0, end: float = 1.0, busy: bool = True
+) -> Generator[Step, None, T]:
     """Work that yields its progress 0 … 1 as Steps of that message from fraction `start` to `end`. Returns its value."""
     return mapped(work, lambda fraction: Step(start + fraction * (end - start), message, busy))
 

@@ -110,8 +110,14 @@ def free_path(voice: str) -> str:
 
 def _row(entry) -> _Row:
     opening, clock = provenance.opening_of(entry.action), provenance.clock_of(entry.action)
-    return _Row(entry.name, entry.action.name, entry.score, entry.star, np.zeros(2, np.float32) if opening is None else opening,
-                0.0 if clock is None else clock.start / clock.fps)
+    return _Row(
+        entry.name,
+        entry.action.name,
+        entry.score,
+        entry.star,
+        np.zeros(2, np.float32) if opening is None else opening,
+        0.0 if clock is None else clock.start / clock.fps,
+    )
 
 
 def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float, str]]:
@@ -286,7 +292,7 @@ def _pixels(path: str) -> np.ndarray:
     words = round((LABEL_CELLS + CURVE_CELLS) * ROW_PIXELS)
     step = SPREAD * ROW_PIXELS
     starts = [words + round((column + 0.5) * step - ROW_PIXELS / 2) for column in range(round((whole.shape[1] - words) / step))]
-    return np.concatenate([whole[:, :words], *(whole[:, start:start + ROW_PIXELS] for start in starts)], axis=1)
+    return np.concatenate([whole[:, :words], *(whole[:, start : start + ROW_PIXELS] for start in starts)], axis=1)
 
 
 def _draw_curves(parts: list[np.ndarray], rows: list[_Row], chosen: list) -> None:
@@ -305,14 +311,14 @@ def _draw_curves(parts: list[np.ndarray], rows: list[_Row], chosen: list) -> Non
         level = np.interp(seconds, times, row.opening, left=0.0, right=0.0) / top * tall
         for moment, _ in chosen:
             column = left + int((moment - begin) / (end - begin) * wide)
-            part[round(height * 0.1):base + 2:4, min(column, left + wide - 1)] = _shown(FAINT)
+            part[round(height * 0.1) : base + 2 : 4, min(column, left + wide - 1)] = _shown(FAINT)
         colour = np.array(_shown(ACCENT if row.star else INK), np.float32)
         for x, y in enumerate(level):
-            filled = part[base - int(y):base, left + x]
+            filled = part[base - int(y) : base, left + x]
             filled[:] = filled * 0.7 + colour * 0.3
             joined = sorted((int(level[max(0, x - 1)]), int(y)))
-            part[base - joined[1] - 1:base - joined[0] + 1, left + x] = colour
-        part[base, left:left + wide] = _shown(FAINT)
+            part[base - joined[1] - 1 : base - joined[0] + 1, left + x] = colour
+        part[base, left : left + wide] = _shown(FAINT)
 
 
 def _shown(colour) -> tuple:
@@ -328,6 +334,7 @@ def _write(pixels: np.ndarray, path: str) -> Generator[float, None, None]:
     height, width, _ = pixels.shape
     try:
         with part_of(path) as part, open(part, "wb") as file:
+
             def chunk(kind: bytes, body: bytes) -> None:
                 file.write(struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)))
 
@@ -335,7 +342,7 @@ def _write(pixels: np.ndarray, path: str) -> Generator[float, None, None]:
             chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
             packed = zlib.compressobj(6)
             for start in range(0, height, BAND):
-                band = np.round(pixels[start:start + BAND].clip(0, 1) * 255).astype(np.uint8).reshape(-1, 3 * width)
+                band = np.round(pixels[start : start + BAND].clip(0, 1) * 255).astype(np.uint8).reshape(-1, 3 * width)
                 # each row's first byte says that it is stored as it is
                 data = packed.compress(np.concatenate([np.zeros((len(band), 1), np.uint8), band], axis=1).tobytes())
                 if data:
@@ -344,5 +351,6 @@ def _write(pixels: np.ndarray, path: str) -> Generator[float, None, None]:
             chunk(b"IDAT", packed.flush())
             chunk(b"IEND", b"")
     except OSError as error:
-        raise BadRequest(f"The contact sheet cannot be written to “{path}” ({error.strerror}): "
-                         "save the scene where you may write") from error
+        raise BadRequest(
+            f"The contact sheet cannot be written to “{path}” ({error.strerror}): save the scene where you may write"
+        ) from error

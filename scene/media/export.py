@@ -111,8 +111,9 @@ def _check_space(shot: Shot, form: Format, folder: str, name: str) -> None:
             need += len(obj.data.vertices) * (8 + len(keys.key_blocks) if keys else 8) * _BYTES_KEYED
     free = shutil.disk_usage(folder).free
     if free < need:
-        raise NoSpace(f"“{name}” may need {need / 1e6:.0f} MB and its disk has {free / 1e6:.0f} MB left: "
-                      "free some space or choose another folder")
+        raise NoSpace(
+            f"“{name}” may need {need / 1e6:.0f} MB and its disk has {free / 1e6:.0f} MB left: free some space or choose another folder"
+        )
 
 
 # ---- what belongs to a head
@@ -131,8 +132,11 @@ def objects_of(scene, rig: head.Rig) -> list[bpy.types.Object]:
                 found.append(parent)
             parent = parent.parent
     skeletons = {obj for obj in found if obj.type == "ARMATURE"}
-    found += [obj for obj in scene.objects if obj.type == "MESH" and obj.visible_get()
-              and any(m.type == "ARMATURE" and m.object in skeletons for m in obj.modifiers)]
+    found += [
+        obj
+        for obj in scene.objects
+        if obj.type == "MESH" and obj.visible_get() and any(m.type == "ARMATURE" and m.object in skeletons for m in obj.modifiers)
+    ]
     return [obj for obj in dict.fromkeys(found) if obj.name in scene.objects]
 
 
@@ -223,32 +227,78 @@ def _run(name: str, **settings) -> None:
 def _write_gltf(shot: Shot, path: str) -> list[str]:
     # Mode SCENE bakes what is seen, whatever it comes from (takes, NLA, drivers, constraints), as one animation;
     # the others would write every take in the file.
-    _run("export_scene.gltf", filepath=path, check_existing=False, export_format="GLB",
-         use_selection=True, use_active_scene=True, export_yup=True, export_apply=False, export_attributes=True,
-         export_animations=True, export_animation_mode="SCENE", export_anim_scene_split_object=False,
-         export_frame_range=True, export_frame_step=1, export_force_sampling=True, export_negative_frame="CROP",
-         export_anim_slide_to_zero=shot.from_zero,
-         export_optimize_animation_size=True, export_current_frame=False, export_rest_position_armature=True,
-         export_skins=True, export_def_bones=False, export_all_influences=True,
-         export_morph=True, export_morph_normal=True, export_morph_animation=True,
-         export_cameras=False, export_lights=False, export_extras=False)
+    _run(
+        "export_scene.gltf",
+        filepath=path,
+        check_existing=False,
+        export_format="GLB",
+        use_selection=True,
+        use_active_scene=True,
+        export_yup=True,
+        export_apply=False,
+        export_attributes=True,
+        export_animations=True,
+        export_animation_mode="SCENE",
+        export_anim_scene_split_object=False,
+        export_frame_range=True,
+        export_frame_step=1,
+        export_force_sampling=True,
+        export_negative_frame="CROP",
+        export_anim_slide_to_zero=shot.from_zero,
+        export_optimize_animation_size=True,
+        export_current_frame=False,
+        export_rest_position_armature=True,
+        export_skins=True,
+        export_def_bones=False,
+        export_all_influences=True,
+        export_morph=True,
+        export_morph_normal=True,
+        export_morph_animation=True,
+        export_cameras=False,
+        export_lights=False,
+        export_extras=False,
+    )
     return _gltf_notes(shot)
 
 
 def _write_fbx(shot: Shot, path: str) -> list[str]:
     # A simplify factor above 0 drops keys, leaf bones are of use to one program alone.
-    _run("export_scene.fbx", filepath=path, check_existing=False, use_selection=True,
-         object_types={"ARMATURE", "MESH", "EMPTY"}, use_mesh_modifiers=False, mesh_smooth_type="FACE",
-         add_leaf_bones=False, bake_anim=True, bake_anim_use_all_bones=True, bake_anim_use_nla_strips=False,
-         bake_anim_use_all_actions=False, bake_anim_force_startend_keying=True, bake_anim_step=1.0,
-         bake_anim_simplify_factor=0.0, path_mode="COPY", embed_textures=True)
+    _run(
+        "export_scene.fbx",
+        filepath=path,
+        check_existing=False,
+        use_selection=True,
+        object_types={"ARMATURE", "MESH", "EMPTY"},
+        use_mesh_modifiers=False,
+        mesh_smooth_type="FACE",
+        add_leaf_bones=False,
+        bake_anim=True,
+        bake_anim_use_all_bones=True,
+        bake_anim_use_nla_strips=False,
+        bake_anim_use_all_actions=False,
+        bake_anim_force_startend_keying=True,
+        bake_anim_step=1.0,
+        bake_anim_simplify_factor=0.0,
+        path_mode="COPY",
+        embed_textures=True,
+    )
     return _rig_notes(shot)
 
 
 def _write_usd(shot: Shot, path: str, cached: bool = False) -> list[str]:
-    _run("wm.usd_export", filepath=path, check_existing=False, selected_objects_only=True,
-         export_animation=True, export_armatures=not cached, export_shapekeys=not cached, only_deform_bones=False,
-         export_materials=True, export_custom_properties=False, evaluation_mode="RENDER")
+    _run(
+        "wm.usd_export",
+        filepath=path,
+        check_existing=False,
+        selected_objects_only=True,
+        export_animation=True,
+        export_armatures=not cached,
+        export_shapekeys=not cached,
+        only_deform_bones=False,
+        export_materials=True,
+        export_custom_properties=False,
+        evaluation_mode="RENDER",
+    )
     return [] if cached else _rig_notes(shot)
 
 
@@ -257,9 +307,20 @@ def _write_usd_cache(shot: Shot, path: str) -> list[str]:
 
 
 def _write_alembic(shot: Shot, path: str) -> list[str]:
-    _run("wm.alembic_export", filepath=path, check_existing=False, selected=True,
-         start=shot.first, end=shot.last, as_background_job=False, init_scene_frame_range=False,
-         uvs=True, normals=True, face_sets=True, evaluation_mode="RENDER")
+    _run(
+        "wm.alembic_export",
+        filepath=path,
+        check_existing=False,
+        selected=True,
+        start=shot.first,
+        end=shot.last,
+        as_background_job=False,
+        init_scene_frame_range=False,
+        uvs=True,
+        normals=True,
+        face_sets=True,
+        evaluation_mode="RENDER",
+    )
     return []
 
 
@@ -281,11 +342,10 @@ def _write_arkit(shot: Shot, path: str) -> list[str]:
     with open(path, "w", encoding="ascii", newline="\n") as file:
         livelink.write(file, rows, start, shot.rate)
     notes = []
-    cut = [name for name, values in zip(livelink.COLUMNS, rows.T[:livelink.SHAPES]) if _is_beyond(values)]
+    cut = [name for name, values in zip(livelink.COLUMNS, rows.T[: livelink.SHAPES]) if _is_beyond(values)]
     if cut:
         notes.append(f"Values outside ARKit's range of 0 to 1 were clipped: {_said(cut)}")
-    lost = [name for name, values in zip(channels, motion.expression.T)
-            if name not in livelink.NAMES and np.abs(values).max() > _BEYOND]
+    lost = [name for name, values in zip(channels, motion.expression.T) if name not in livelink.NAMES and np.abs(values).max() > _BEYOND]
     if lost:
         notes.append(f"ARKit has no name for {_said(lost)}: left out")
     return notes
@@ -308,8 +368,12 @@ def _said(names: list[str], most: int = 3) -> str:
 def _rig_notes(shot: Shot) -> list[str]:
     """Of files that hold shape keys and bones."""
     notes = []
-    dropped = [f"{modifier.name} of {obj.name}" for obj in _meshes(shot) for modifier in obj.modifiers
-               if modifier.type != "ARMATURE" and modifier.show_viewport]
+    dropped = [
+        f"{modifier.name} of {obj.name}"
+        for obj in _meshes(shot)
+        for modifier in obj.modifiers
+        if modifier.type != "ARMATURE" and modifier.show_viewport
+    ]
     if dropped:
         notes.append(f"Modifiers are left out, since shape keys cannot pass them: {_said(dropped)}")
     beyond = keys_beyond(shot)
@@ -320,9 +384,11 @@ def _rig_notes(shot: Shot) -> list[str]:
 
 def _gltf_notes(shot: Shot) -> list[str]:
     notes = _rig_notes(shot)
-    crowded = [obj.name for obj in _meshes(shot)
-               if any(m.type == "ARMATURE" for m in obj.modifiers)
-               and any(len(vertex.groups) > _JOINTS_EVERYWHERE for vertex in obj.data.vertices)]
+    crowded = [
+        obj.name
+        for obj in _meshes(shot)
+        if any(m.type == "ARMATURE" for m in obj.modifiers) and any(len(vertex.groups) > _JOINTS_EVERYWHERE for vertex in obj.data.vertices)
+    ]
     if crowded:
         notes.append(f"More than {_JOINTS_EVERYWHERE} bones move a vertex, which some programs ignore: {_said(crowded)}")
     if shot.first < 0 and not shot.from_zero:
@@ -351,33 +417,68 @@ def _is_beyond(values: np.ndarray) -> bool:
 
 FORMATS = {
     "GLTF": Format(
-        "glTF", ".glb", "Mesh, shape keys, bones, skin, materials and textures in one file for game engines and the web",
+        "glTF",
+        ".glb",
+        "Mesh, shape keys, bones, skin, materials and textures in one file for game engines and the web",
         "Modifiers other than the armature's are left out; control rigs arrive as what they do to shape keys and bones",
-        "export_scene.gltf", _write_gltf, timed=True),
+        "export_scene.gltf",
+        _write_gltf,
+        timed=True,
+    ),
     "FBX": Format(
-        "FBX", ".fbx", "Mesh, shape keys, bones and skin for Unreal, Unity, Maya and MotionBuilder",
+        "FBX",
+        ".fbx",
+        "Mesh, shape keys, bones and skin for Unreal, Unity, Maya and MotionBuilder",
         "Modifiers other than the armature's are left out, materials arrive as plain colours and textures. "
         "Blender itself imports an FBX one frame late: set its Animation Offset to 0",
-        "export_scene.fbx", _write_fbx),
+        "export_scene.fbx",
+        _write_fbx,
+    ),
     "USD": Format(
-        "USD", ".usdc", "Mesh, blend shapes, skeleton and materials for film pipelines and Omniverse",
+        "USD",
+        ".usdc",
+        "Mesh, blend shapes, skeleton and materials for film pipelines and Omniverse",
         "Modifiers other than the armature's are left out; control rigs arrive as what they do to shape keys and bones",
-        "wm.usd_export", _write_usd),
+        "wm.usd_export",
+        _write_usd,
+    ),
     "USD_CACHE": Format(
-        "USD Point Cache", ".usdc", "The vertices of every frame: whatever moves them arrives exactly",
+        "USD Point Cache",
+        ".usdc",
+        "The vertices of every frame: whatever moves them arrives exactly",
         "No shape keys and no bones: the animation cannot be edited further",
-        "wm.usd_export", _write_usd_cache, cached=True),
+        "wm.usd_export",
+        _write_usd_cache,
+        cached=True,
+    ),
     "ALEMBIC": Format(
-        "Alembic", ".abc", "The vertices of every frame: whatever moves them arrives exactly",
+        "Alembic",
+        ".abc",
+        "The vertices of every frame: whatever moves them arrives exactly",
         "No shape keys, no bones and no materials: the animation cannot be edited further",
-        "wm.alembic_export", _write_alembic, cached=True),
+        "wm.alembic_export",
+        _write_alembic,
+        cached=True,
+    ),
     "ARKIT": Format(
-        "ARKit Curves", ".csv", "52 blend shapes, head and eye angles a row, as Live Link Face records them",
-        "No mesh; tongue shapes other than Tongue Out have no ARKit name; both eyes look the same way; "
-        "values end at 0 and 1",
-        "", _write_arkit, geometry=False, rated=True, timed=True),
+        "ARKit Curves",
+        ".csv",
+        "52 blend shapes, head and eye angles a row, as Live Link Face records them",
+        "No mesh; tongue shapes other than Tongue Out have no ARKit name; both eyes look the same way; values end at 0 and 1",
+        "",
+        _write_arkit,
+        geometry=False,
+        rated=True,
+        timed=True,
+    ),
     "FLAME": Format(
-        "FLAME Parameters", ".npz", "Expression, jaw, neck, eyes and identity of every frame as smplx and other FLAME programs take them",
+        "FLAME Parameters",
+        ".npz",
+        "Expression, jaw, neck, eyes and identity of every frame as smplx and other FLAME programs take them",
         "No mesh; only for heads from FLAME files; where the head stands in the scene is left out",
-        "", _write_flame, geometry=False, flame=True),
+        "",
+        _write_flame,
+        geometry=False,
+        flame=True,
+    ),
 }

@@ -59,8 +59,14 @@ def _pose(scene, rig) -> Generator[float, None, dict[str, np.ndarray]]:
     motion = yield from reading.read(own, (), clock, 1 / clock.fps, clock.fps)
     values = motion.expression[:1]
     pose = flame_parameters.parameters_of(values, rig.driver, rig.mesh, rig.armature, clock.fps)
-    return {"expression": pose.expression[0], "betas": pose.betas[0], "jaw": pose.jaw_pose[0], "neck": pose.neck_pose[0],
-            "eyes": np.stack([pose.leye_pose[0], pose.reye_pose[0]]), "seen": _seen(rig)}
+    return {
+        "expression": pose.expression[0],
+        "betas": pose.betas[0],
+        "jaw": pose.jaw_pose[0],
+        "neck": pose.neck_pose[0],
+        "eyes": np.stack([pose.leye_pose[0], pose.reye_pose[0]]),
+        "seen": _seen(rig),
+    }
 
 
 def _seen(rig) -> np.ndarray:

@@ -50,15 +50,17 @@ def parameters_of(values: np.ndarray, driver: retarget.RetargetDriver, mesh, arm
     expression = np.zeros((len(values), int(armature[flame.COUNT])))
     places = {track.path: place for place, track in enumerate(driver.tracks)}
     for name in driver.names:
-        expression[:, int(name[len("expression"):]) - 1] = values[:, places[key_path(name)]]
+        expression[:, int(name[len("expression") :]) - 1] = values[:, places[key_path(name)]]
     poses = {}
     for turn in driver.turns:
-        local = rotation_vectors(values[:, turn.first:turn.first + turn.length], turn.mode)
+        local = rotation_vectors(values[:, turn.first : turn.first + turn.length], turn.mode)
         poses[turn.parts[0][0].partition(".")[0]] = local @ turn.basis
     still = np.zeros((len(values), 3))
     blocks = mesh.data.shape_keys.key_blocks
-    betas = [blocks[name].value if (name := build.IDENTITY.format(i + 1)) in blocks and not blocks[name].mute else 0.0
-             for i in range(parameters.SHAPE)]
+    betas = [
+        blocks[name].value if (name := build.IDENTITY.format(i + 1)) in blocks and not blocks[name].mute else 0.0
+        for i in range(parameters.SHAPE)
+    ]
     return parameters.Parameters(
-        expression, *(poses.get(joint, still) for joint in ("jaw", "neck", "eye_left", "eye_right")),
-        np.tile(betas, (len(values), 1)), fps)
+        expression, *(poses.get(joint, still) for joint in ("jaw", "neck", "eye_left", "eye_right")), np.tile(betas, (len(values), 1)), fps
+    )

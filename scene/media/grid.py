@@ -141,8 +141,12 @@ def enter(context) -> None:
 
 def _keep_view(space) -> None:
     view = space.region_3d
-    _grid.view = {"view_rotation": view.view_rotation.copy(), "view_location": view.view_location.copy(),
-                  "view_distance": view.view_distance, "view_perspective": view.view_perspective}
+    _grid.view = {
+        "view_rotation": view.view_rotation.copy(),
+        "view_location": view.view_location.copy(),
+        "view_distance": view.view_distance,
+        "view_perspective": view.view_perspective,
+    }
     if view.view_perspective == "CAMERA":
         view.view_perspective = "PERSP"
 

@@ -178,7 +178,7 @@ def _moving(rig: head.Rig) -> np.ndarray:
     blocks = [block for block in keys.key_blocks if rna_paths.split(rna_paths.key_path(block.name))[0] in wanted]
     rest = _points(keys.reference_key.data)
     moved = np.zeros(len(rest), bool)
-    for block in blocks[::max(1, len(blocks) // KEYS_LOOKED_AT)]:
+    for block in blocks[:: max(1, len(blocks) // KEYS_LOOKED_AT)]:
         base = rest if block.relative_key == keys.reference_key else _points(block.relative_key.data)
         far = np.linalg.norm(_points(block.data) - base, axis=1)
         moved |= far > MOVED * max(far.max(), 1e-9)

@@ -41,8 +41,8 @@ def _closures(mean: np.ndarray) -> list[int]:
     """Frames of local minima that are deep against their surroundings, the deepest first."""
     found = []
     for i in range(1, len(mean) - 1):
-        around = mean[max(0, i - _AROUND):i + _AROUND + 1]
-        before, after = mean[max(0, i - _AROUND):i + 1].max(), mean[i:i + _AROUND + 1].max()
+        around = mean[max(0, i - _AROUND) : i + _AROUND + 1]
+        before, after = mean[max(0, i - _AROUND) : i + 1].max(), mean[i : i + _AROUND + 1].max()
         if mean[i] == around.min() and mean[i] <= _CLOSED_SHARE * min(before, after) and min(before, after) > 0:
             found.append((mean[i] / min(before, after), -min(before, after), i))
     return [i for _, _, i in sorted(found)]

@@ -26,8 +26,11 @@ def dress(scene, rig: head.Rig) -> None:
     _aim(camera, origin + LOOK_AT + CAMERA_FROM_FACE, origin + LOOK_AT)
     scene.collection.objects.link(camera)
     scene.camera = camera
-    for name, place, watts, size in (("Key", (-0.7, -0.8, 0.5), 9.0, 0.5), ("Fill", (0.9, -0.6, 0.1), 3.0, 0.8),
-                                     ("Rim", (0.3, 0.9, 0.6), 8.0, 0.4)):
+    for name, place, watts, size in (
+        ("Key", (-0.7, -0.8, 0.5), 9.0, 0.5),
+        ("Fill", (0.9, -0.6, 0.1), 3.0, 0.8),
+        ("Rim", (0.3, 0.9, 0.6), 8.0, 0.4),
+    ):
         lamp = bpy.data.objects.new(f"Thunder {name}", bpy.data.lights.new(f"Thunder {name}", "AREA"))
         lamp.data.energy, lamp.data.size = watts, size
         _aim(lamp, origin + Vector(place), origin + LOOK_AT)

@@ -46,8 +46,9 @@ def _targets(self, context, text):
     """Names of the shape keys, or of the custom properties, that a row may move."""
     things = _family(self)
     if self.kind == "PROPERTY":
-        owners = [thing for thing in things] + [bone for thing in things if thing.type == "ARMATURE" for bone in thing.pose.bones
-                                                if not self.bone or bone.name == self.bone]
+        owners = [thing for thing in things] + [
+            bone for thing in things if thing.type == "ARMATURE" for bone in thing.pose.bones if not self.bone or bone.name == self.bone
+        ]
         return list(dict.fromkeys(name for owner in owners for name in owner.keys() if isinstance(owner.get(name), (int, float))))
     return list(dict.fromkeys(name for thing in things for name in character.key_names(thing)[1:]))
 
@@ -84,30 +85,51 @@ def _switch_preview(self, context):
 class ThunderRow(bpy.types.PropertyGroup):
     """A row of the mapping table: what moves, what is moved, how far."""
 
-    source: StringProperty(name="Channel", search=_sources, update=table.edited,
-                           description="Channel of the motion, key derived from its rotations, or joint")
+    source: StringProperty(
+        name="Channel", search=_sources, update=table.edited, description="Channel of the motion, key derived from its rotations, or joint"
+    )
     kind: EnumProperty(
         name="Target",
-        items=[("NONE", "Nothing", "The channel moves nothing", "DOT", 0),
-               ("KEY", "Shape Key", "A shape key", "SHAPEKEY_DATA", 1),
-               ("BONE", "Bone Channel", "Location, rotation or scale of a bone along one axis", "BONE_DATA", 2),
-               ("PROPERTY", "Property", "A custom property of an object or a bone", "PROPERTIES", 3),
-               ("JOINT", "Bone Rotation", "A bone that rotates with the joint", "ORIENTATION_GIMBAL", 4)],
-        update=table.edited, description="What the channel moves")
-    object: StringProperty(name="Object", search=_objects, update=table.edited,
-                           description="Object with the target. Leave empty to move every object of the character that has it")
+        items=[
+            ("NONE", "Nothing", "The channel moves nothing", "DOT", 0),
+            ("KEY", "Shape Key", "A shape key", "SHAPEKEY_DATA", 1),
+            ("BONE", "Bone Channel", "Location, rotation or scale of a bone along one axis", "BONE_DATA", 2),
+            ("PROPERTY", "Property", "A custom property of an object or a bone", "PROPERTIES", 3),
+            ("JOINT", "Bone Rotation", "A bone that rotates with the joint", "ORIENTATION_GIMBAL", 4),
+        ],
+        update=table.edited,
+        description="What the channel moves",
+    )
+    object: StringProperty(
+        name="Object",
+        search=_objects,
+        update=table.edited,
+        description="Object with the target. Leave empty to move every object of the character that has it",
+    )
     target: StringProperty(name="Name", search=_targets, update=_take_up_kind, description="Shape key or custom property to move")
     bone: StringProperty(name="Bone", search=_bones, update=table.edited, description="Bone to move, or bone with the property")
     path: EnumProperty(
         name="Channel",
-        items=[("location", "Location", "Along the bone's own axis"),
-               ("rotation", "Rotation", "About the head's axis (X to its left, Y up, Z out of the face), in any rotation mode, radians"),
-               ("rotation_euler", "Euler", "The bone's own Euler angle, radians"), ("scale", "Scale", "Along the bone's own axis")],
-        update=table.edited, description="Transform channel of the bone")
-    index: EnumProperty(name="Axis", items=_AXES, update=table.edited,
-                        description="Axis of the movement")
-    weight: FloatProperty(name="Amount", default=1.0, soft_min=-2.0, soft_max=2.0, step=5, precision=3, update=table.edited,
-                          description="Value of the target when the channel is at 1")
+        items=[
+            ("location", "Location", "Along the bone's own axis"),
+            ("rotation", "Rotation", "About the head's axis (X to its left, Y up, Z out of the face), in any rotation mode, radians"),
+            ("rotation_euler", "Euler", "The bone's own Euler angle, radians"),
+            ("scale", "Scale", "Along the bone's own axis"),
+        ],
+        update=table.edited,
+        description="Transform channel of the bone",
+    )
+    index: EnumProperty(name="Axis", items=_AXES, update=table.edited, description="Axis of the movement")
+    weight: FloatProperty(
+        name="Amount",
+        default=1.0,
+        soft_min=-2.0,
+        soft_max=2.0,
+        step=5,
+        precision=3,
+        update=table.edited,
+        description="Value of the target when the channel is at 1",
+    )
 
 
 class ThunderAction(bpy.types.PropertyGroup):
@@ -138,10 +160,15 @@ class ThunderTake(bpy.types.PropertyGroup):
     hidden: BoolProperty(name="Hidden", description="Leave the take out of the list without deleting it")
     made: IntProperty(name="Made", description="When it was made, seconds since 1970")
     kind: EnumProperty(
-        name="Kind", description="How the take was made",
-        items=[("SAMPLED", "Sampled", "Sampled from the voice"), ("MIXED", "Mixed", "Mixed from other takes"),
-               ("RESAMPLED", "Resampled", "Resampled around the kept parts of another take"),
-               ("DUPLICATED", "Duplicated", "A copy of another take")])
+        name="Kind",
+        description="How the take was made",
+        items=[
+            ("SAMPLED", "Sampled", "Sampled from the voice"),
+            ("MIXED", "Mixed", "Mixed from other takes"),
+            ("RESAMPLED", "Resampled", "Resampled around the kept parts of another take"),
+            ("DUPLICATED", "Duplicated", "A copy of another take"),
+        ],
+    )
 
     @property
     def edited(self) -> bool:
@@ -169,30 +196,43 @@ class ThunderCommit(bpy.types.PropertyGroup):
 
     to: EnumProperty(
         name="Commit To",
-        items=[("COPY", "Copy of My Action", "Put the take into a copy of your action. Your action is kept unchanged"),
-               ("OWN", "My Action", "Put the take into your action. A copy of its previous state is kept"),
-               ("NEW", "New Action", "A new action with only the take. Your action is kept"),
-               ("STRIP", "NLA Strip", "An NLA strip with the take on its own track, above your animation")],
+        items=[
+            ("COPY", "Copy of My Action", "Put the take into a copy of your action. Your action is kept unchanged"),
+            ("OWN", "My Action", "Put the take into your action. A copy of its previous state is kept"),
+            ("NEW", "New Action", "A new action with only the take. Your action is kept"),
+            ("STRIP", "NLA Strip", "An NLA strip with the take on its own track, above your animation"),
+        ],
         description="Where the take goes",
     )
     how: EnumProperty(
         name="Method",
-        items=[("REPLACE", "Replace", "Replace the keys in the take's frames. Everything before and after stays"),
-               ("ADD", "Add", "Add the take on top of your animation"),
-               ("INSERT", "Insert", "Move your keys from the take's first frame on later, and insert the take")],
+        items=[
+            ("REPLACE", "Replace", "Replace the keys in the take's frames. Everything before and after stays"),
+            ("ADD", "Add", "Add the take on top of your animation"),
+            ("INSERT", "Insert", "Move your keys from the take's first frame on later, and insert the take"),
+        ],
         description="What happens to your keys in these frames",
     )
     range: EnumProperty(
         name="Frames",
-        items=[("TAKE", "Whole Take", "All of the take's frames"),
-               ("PREVIEW", "Preview Range", "Only the take's frames in the scene's preview range")],
+        items=[
+            ("TAKE", "Whole Take", "All of the take's frames"),
+            ("PREVIEW", "Preview Range", "Only the take's frames in the scene's preview range"),
+        ],
         description="Frames to commit",
     )
     keys: EnumProperty(
         name="Keys",
-        items=[("POSES", "Poses", "Keys on frames that all curves of a region share, as an animator sets them: closures, extremes, "
-                                  "holds and breakdowns", "POSE_HLT", 0),
-               ("DENSE", "Dense Curves", "Each curve gets the keys it needs, on frames of its own", "FCURVE", 1)],
+        items=[
+            (
+                "POSES",
+                "Poses",
+                "Keys on frames that all curves of a region share, as an animator sets them: closures, extremes, holds and breakdowns",
+                "POSE_HLT",
+                0,
+            ),
+            ("DENSE", "Dense Curves", "Each curve gets the keys it needs, on frames of its own", "FCURVE", 1),
+        ],
         description="Where keys are set",
     )
     brows: _region("Brows", "Brows")
@@ -203,25 +243,39 @@ class ThunderCommit(bpy.types.PropertyGroup):
     tongue: _region("Tongue", "The tongue; off saves its keys")
     head: _region("Head", "The turn of the head")
     markers: BoolProperty(
-        name="Label Poses", default=False,
+        name="Label Poses",
+        default=False,
         description="Add pose markers to the action that say what the mouth does: M B P where lips close, OO W, EE S, F V, AH",
     )
     error: FloatProperty(
-        name="Max Lip Error", default=0.6, min=0.0, soft_max=2.0, max=10.0, step=5, precision=2,
+        name="Max Lip Error",
+        default=0.6,
+        min=0.0,
+        soft_max=2.0,
+        max=10.0,
+        step=5,
+        precision=2,
         description="How far the lips may deviate, in millimetres, to save keys. Closed lips stay closed; 0 keeps the take's own keys",
     )
     blend: IntProperty(
-        name="Blend", default=3, min=1, soft_max=25, max=250,
+        name="Blend",
+        default=3,
+        min=1,
+        soft_max=25,
+        max=250,
         description="Frames before and after the take over which your animation blends into it, half a second at most. "
-                    "Your keys there are kept",
+        "Your keys there are kept",
     )
 
 
 class ThunderOverlay(bpy.types.PropertyGroup):
     """What is drawn over the timeline and the sequencer."""
 
-    show: BoolProperty(name="Curves in the Timeline", default=True,
-                       description="Draw voice, mouth and lip-sync of the shown take over the timeline, dope sheet and sequencer")
+    show: BoolProperty(
+        name="Curves in the Timeline",
+        default=True,
+        description="Draw voice, mouth and lip-sync of the shown take over the timeline, dope sheet and sequencer",
+    )
     waveform: BoolProperty(name="Voice", default=True, description="The sound of the voice")
     opening: BoolProperty(name="Mouth", default=True, description="How far the mouth of the shown take is open")
     drift: BoolProperty(name="Lip-Sync", default=True, description="How well the lips match the voice, from red to green")
@@ -246,51 +300,81 @@ class ThunderScene(bpy.types.PropertyGroup):
     """Per-scene settings of the Thunder tab, and its takes."""
 
     source: EnumProperty(
-        name="Voice From", description="Where the voice is",
-        items=[("STRIP", "Strip", "A sound strip of the sequencer, as it is heard"),
-               ("FILE", "File", "A sound file, from the scene's first frame")],
+        name="Voice From",
+        description="Where the voice is",
+        items=[
+            ("STRIP", "Strip", "A sound strip of the sequencer, as it is heard"),
+            ("FILE", "File", "A sound file, from the scene's first frame"),
+        ],
     )
     strip: StringProperty(
-        name="Voice", search=_strip_names,
+        name="Voice",
+        search=_strip_names,
         description="Sound strip to generate takes for. Leave empty to use the active strip, or the only one",
     )
     sound_file: StringProperty(
-        name="Sound File", subtype="FILE_PATH",
+        name="Sound File",
+        subtype="FILE_PATH",
         description="Sound file to generate takes for, starting at the scene's first frame",
     )
     head: PointerProperty(
-        name="Head", type=bpy.types.Object, poll=_may_be_head,
+        name="Head",
+        type=bpy.types.Object,
+        poll=_may_be_head,
         description="Head to animate. Leave empty to use the selected head, or the only one",
     )
-    count: IntProperty(name="Takes", default=8, min=1, max=MOST_TAKES,
-                       description="Number of takes to generate")
-    seed: IntProperty(name="Seed", default=1, min=0, max=LARGEST_SEED,
-                      description="Seed of the first take; the same seed makes the same take again")
-    steps: IntProperty(name="Steps", default=20, min=5, max=100,
-                       description="Sampling steps per take. More steps are slightly more precise and take longer")
+    count: IntProperty(name="Takes", default=8, min=1, max=MOST_TAKES, description="Number of takes to generate")
+    seed: IntProperty(
+        name="Seed", default=1, min=0, max=LARGEST_SEED, description="Seed of the first take; the same seed makes the same take again"
+    )
+    steps: IntProperty(
+        name="Steps",
+        default=20,
+        min=5,
+        max=100,
+        description="Sampling steps per take. More steps are slightly more precise and take longer",
+    )
     guidance: FloatProperty(
-        name="Follow the Voice", default=1.0, min=1.0, max=3.0, step=10, precision=2,
+        name="Follow the Voice",
+        default=1.0,
+        min=1.0,
+        max=3.0,
+        step=10,
+        precision=2,
         description="How much more of the voice goes into takes than they were taught (classifier-free guidance): above 1 they "
-                    "take twice the time and differ less from each other; 1 is off",
+        "take twice the time and differ less from each other; 1 is off",
     )
     speech_guidance: FloatProperty(
-        name="Lip-Sync Pull", default=0.0, min=0.0, max=2.0, step=10, precision=2,
+        name="Lip-Sync Pull",
+        default=0.0,
+        min=0.0,
+        max=2.0,
+        step=10,
+        precision=2,
         description="How strongly mesh-to-speech pulls takes to where it hears the voice in them: 1 makes the lips say it "
-                    "clearer, for about three times the time; 0 is off",
+        "clearer, for about three times the time; 0 is off",
     )
     listen_range: EnumProperty(
-        name="Frames", default="EDITED",
-        items=[("EDITED", "Edited Frames", "Frames edited since Listen was last pressed, or since the take was made; "
-                "the whole take if nothing was edited", "NONE", 3),
-               ("TAKE", "Take", "The frames of the take, or of the voice", "NONE", 0),
-               ("PREVIEW", "Preview Range", "The scene's preview range", "NONE", 1),
-               ("SCENE", "Scene", "The scene's frame range", "NONE", 2)],
+        name="Frames",
+        default="EDITED",
+        items=[
+            (
+                "EDITED",
+                "Edited Frames",
+                "Frames edited since Listen was last pressed, or since the take was made; the whole take if nothing was edited",
+                "NONE",
+                3,
+            ),
+            ("TAKE", "Take", "The frames of the take, or of the voice", "NONE", 0),
+            ("PREVIEW", "Preview Range", "The scene's preview range", "NONE", 1),
+            ("SCENE", "Scene", "The scene's frame range", "NONE", 2),
+        ],
         description="Frames to generate speech for",
     )
-    listen_play: BoolProperty(name="Play", default=True,
-                              description="Play the result right away in place of the original")
-    live_score: BoolProperty(name="Auto-Update Scores", default=True,
-                             description="Update the Lip-Sync score a moment after you stop editing keys")
+    listen_play: BoolProperty(name="Play", default=True, description="Play the result right away in place of the original")
+    live_score: BoolProperty(
+        name="Auto-Update Scores", default=True, description="Update the Lip-Sync score a moment after you stop editing keys"
+    )
     commit: PointerProperty(type=ThunderCommit)
     overlay: PointerProperty(type=ThunderOverlay)
     takes: CollectionProperty(type=ThunderTake)
@@ -300,27 +384,53 @@ class ThunderScene(bpy.types.PropertyGroup):
     play_shown: BoolProperty(name="Play When Shown", description="Play a take from its first frame as soon as it is shown")
     heads: CollectionProperty(type=ThunderHead)
     cast: CollectionProperty(type=ThunderPart)
-    dialogue_index: IntProperty(name="Strip", update=_select_strip,
-                                description="Strip of the dialogue. Click a row to use its strip as the voice and select its speaker")
-    only_preview: BoolProperty(name="Preview Range Only", default=False,
-                               description="Use only the part of the voice in the scene's preview range")
+    dialogue_index: IntProperty(
+        name="Strip",
+        update=_select_strip,
+        description="Strip of the dialogue. Click a row to use its strip as the voice and select its speaker",
+    )
+    only_preview: BoolProperty(
+        name="Preview Range Only", default=False, description="Use only the part of the voice in the scene's preview range"
+    )
     table: CollectionProperty(type=ThunderRow)
     table_head: PointerProperty(type=bpy.types.Object)
     table_text: StringProperty(description="The mapping that the table was filled from")
     table_index: IntProperty(name="Row", update=_show_row, description="Row of the mapping. With Preview on, its effect is shown")
     balance: FloatProperty(
-        name="Jaw or Lips", default=0.0, min=-1.0, max=1.0, step=5, subtype="FACTOR", update=table.edited,
+        name="Jaw or Lips",
+        default=0.0,
+        min=-1.0,
+        max=1.0,
+        step=5,
+        subtype="FACTOR",
+        update=table.edited,
         description="How much of an opening the jaw makes on this character: above 0 more jaw and less lips, below 0 more lips. "
-                    "The lips open as far, and close as before. Applies to takes you show or generate from now on",
+        "The lips open as far, and close as before. Applies to takes you show or generate from now on",
     )
-    preview: BoolProperty(name="Preview", update=_switch_preview, options={"SKIP_SAVE"},
-                          description="Show the selected row's channel on the character. The pose is restored afterwards")
-    preview_amount: FloatProperty(name="At", default=1.0, min=-1.0, max=2.0, step=5, update=_show_row, subtype="FACTOR", soft_min=0.0,
-                                  soft_max=1.0, description="Value of the channel in the preview")
+    preview: BoolProperty(
+        name="Preview",
+        update=_switch_preview,
+        options={"SKIP_SAVE"},
+        description="Show the selected row's channel on the character. The pose is restored afterwards",
+    )
+    preview_amount: FloatProperty(
+        name="At",
+        default=1.0,
+        min=-1.0,
+        max=2.0,
+        step=5,
+        update=_show_row,
+        subtype="FACTOR",
+        soft_min=0.0,
+        soft_max=1.0,
+        description="Value of the channel in the preview",
+    )
     show_losses: BoolProperty(name="Show All", description="List all missing channels and what is lost without them")
     preview_kept: StringProperty(description="What stood on the character before the preview")
     active_take: IntProperty(
-        name="Shown Take", get=takes.shown_index, set=takes.show_index,
+        name="Shown Take",
+        get=takes.shown_index,
+        set=takes.show_index,
         description="Take that is on the head now; −1 is your own animation",
     )
 

@@ -77,8 +77,9 @@ def _of_take(context, rig: head.Rig) -> tuple[int, int]:
     return math.floor(min(span[0] for span in spans)), math.ceil(max(span[1] for span in spans))
 
 
-def speak(client: Client, scene, rig: head.Rig, voice: strip.Voice | None, first: int, last: int,
-          out: str, edited: bool = False) -> Generator[Step, None, tuple[int, int]]:
+def speak(
+    client: Client, scene, rig: head.Rig, voice: strip.Voice | None, first: int, last: int, out: str, edited: bool = False
+) -> Generator[Step, None, tuple[int, int]]:
     """Steps that read the animation of frames first … last and write what it says to the WAV file `out`.
 
     With a voice the sound has its speaker's colour. edited: only what was edited among these frames, with a little around
@@ -170,8 +171,9 @@ def _within(found: tuple[int, int] | None, first: int, last: int) -> tuple[int, 
     return max(found[0], first), min(found[1], last)
 
 
-def listen(client: Client, scene, rig: head.Rig, voice: strip.Voice | None, first: int,
-           last: int, edited: bool = False) -> Generator[Step, None, tuple[int, int]]:
+def listen(
+    client: Client, scene, rig: head.Rig, voice: strip.Voice | None, first: int, last: int, edited: bool = False
+) -> Generator[Step, None, tuple[int, int]]:
     """Steps that speak the animation and leave it in the sequencer as a muted strip, in place of the one
     that an earlier Listen left for the same head. The sound is packed into the file: it needs no other. Returns the first and
     last frame that are heard."""

@@ -62,8 +62,11 @@ class SyncScore:
         usual = (self.total if self.is_known else 100.0) - _BELOW_TOTAL
         low = np.flatnonzero(self.per_frame < max(WRONG, min(DRIFTING, usual)))
         runs = np.split(low, np.flatnonzero(np.diff(low) > _BRIDGE) + 1)
-        return [(self.frame(run[0]), self.frame(run[-1]), self.frame(run[self.per_frame[run].argmin()]))
-                for run in runs if len(run) >= _SHORTEST_DRIFT]
+        return [
+            (self.frame(run[0]), self.frame(run[-1]), self.frame(run[self.per_frame[run].argmin()]))
+            for run in runs
+            if len(run) >= _SHORTEST_DRIFT
+        ]
 
     def worst(self) -> int | None:
         """Scene frame of the worst moment of all drifts."""
@@ -334,8 +337,14 @@ def _on_load(*_):
     listening.forget()
 
 
-_HANDLERS = (("depsgraph_update_post", _on_change), ("undo_pre", _on_undo), ("redo_pre", _on_undo), ("undo_post", _after_undo),
-             ("redo_post", _after_undo), ("load_pre", _on_load))
+_HANDLERS = (
+    ("depsgraph_update_post", _on_change),
+    ("undo_pre", _on_undo),
+    ("redo_pre", _on_undo),
+    ("undo_post", _after_undo),
+    ("redo_post", _after_undo),
+    ("load_pre", _on_load),
+)
 
 
 def register():

@@ -78,8 +78,19 @@ def _content(context) -> _Content | None:
         score = None
     if peaks is None and opening is None and score is None:
         return None
-    key = (voice_key, peaks is None, peaks_at, action.session_uid if action is not None else 0, live_score.version, opening_at,
-           None if score is None else (score.total, score.clock), chosen.waveform, chosen.opening, chosen.drift, fps)
+    key = (
+        voice_key,
+        peaks is None,
+        peaks_at,
+        action.session_uid if action is not None else 0,
+        live_score.version,
+        opening_at,
+        None if score is None else (score.total, score.clock),
+        chosen.waveform,
+        chosen.opening,
+        chosen.drift,
+        fps,
+    )
     return _Content(key, peaks, peaks_at, opening, opening_at, score, fps)
 
 
@@ -98,8 +109,16 @@ def _shown_action(scene):
 
 def _own_action(scene):
     """The animator's own animation on a head, if it was scored."""
-    return next((action for kept in scene.thunder.heads if kept.object is not None for action in _played(kept.object)
-                 if live_score.of_own(action) is not None), None)
+    return next(
+        (
+            action
+            for kept in scene.thunder.heads
+            if kept.object is not None
+            for action in _played(kept.object)
+            if live_score.of_own(action) is not None
+        ),
+        None,
+    )
 
 
 def _played(owner) -> list:
@@ -178,7 +197,7 @@ class _Picture:
         seen = np.flatnonzero((x > -self.per_frame * 4) & (x < self.width + self.per_frame * 4))
         if len(seen) < 2:
             return
-        x, opening = x[seen[0]:seen[-1] + 1], opening[seen[0]:seen[-1] + 1]
+        x, opening = x[seen[0] : seen[-1] + 1], opening[seen[0] : seen[-1] + 1]
         top = max(WIDEST_MM, float(np.max(content.opening)))
         y = low + opening / top * (self.height - low) * 0.94
         if len(x) > 2 * self.width:  # more samples than pixels: the widest of each

@@ -80,7 +80,7 @@ def spread(openings: list[tuple[float, np.ndarray] | None], keep: bool = False) 
     length = max(start + len(openings[i][1]) for i, start in zip(known, starts))
     rows = np.zeros((len(known), length), np.float32)
     for row, i, start in zip(rows, known, starts):
-        row[start:start + len(openings[i][1])] = openings[i][1]
+        row[start : start + len(openings[i][1])] = openings[i][1]
     nearest = np.full(len(known), np.inf)
     chosen, apart, left = [], [], list(range(len(known)))
     while left:

@@ -71,9 +71,13 @@ def lines(scene) -> list[Line]:
 
 def has_takes(scene, name: str, speaker: bpy.types.Object | None) -> bool:
     """Whether a head has takes of a strip that fit the strip as it is."""
-    return any(entry.voice == name and entry.head == speaker and entry.action is not None
-               and ((changed := fingerprint.change(scene, entry)) is None or changed.kind != "CHANGED")
-               for entry in scene.thunder.takes)
+    return any(
+        entry.voice == name
+        and entry.head == speaker
+        and entry.action is not None
+        and ((changed := fingerprint.change(scene, entry)) is None or changed.kind != "CHANGED")
+        for entry in scene.thunder.takes
+    )
 
 
 def select(context, name: str) -> None:
@@ -116,8 +120,9 @@ def warnings(scene, todo: list[Line]) -> list[str]:
     return list(dict.fromkeys(filter(None, map(strip.warning, voices))))
 
 
-def generate(client: Client, scene, todo: list[Line], count: int, seed: int, sampling: Sampling,
-             on_take: generation.OnTake | None = None) -> Generator[Step, None, list[str]]:
+def generate(
+    client: Client, scene, todo: list[Line], count: int, seed: int, sampling: Sampling, on_take: generation.OnTake | None = None
+) -> Generator[Step, None, list[str]]:
     """Steps that sample takes for lines, one after the other.
 
     on_take gets each take once it is listed. A line that fails is left out and the others go on; returns a sentence for each
@@ -139,9 +144,14 @@ def generate(client: Client, scene, todo: list[Line], count: int, seed: int, sam
             head.check_animatable(rig)
             earlier = {mesh for _, mesh in todo[:number]}  # a head goes on showing the first of its lines
             steps = generation.generate(client, voice, scene, rig, count, seed, sampling, on_take, show=mesh_name not in earlier)
-            yield from mapped(steps, lambda step: Step(
-                share[0] + step.fraction * (share[1] - share[0]),
-                f"Strip {number + 1} of {len(todo)}: {step.message[:1].lower()}{step.message[1:]}", step.busy))
+            yield from mapped(
+                steps,
+                lambda step: Step(
+                    share[0] + step.fraction * (share[1] - share[0]),
+                    f"Strip {number + 1} of {len(todo)}: {step.message[:1].lower()}{step.message[1:]}",
+                    step.busy,
+                ),
+            )
         except (Cancelled, NoEngine, WorkerDied):
             raise
         except ThunderError as error:

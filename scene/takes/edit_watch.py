@@ -46,8 +46,9 @@ class _Look:
 
 
 def _of_takes() -> dict[int, bpy.types.Action]:
-    return {action.session_uid: action for scene in bpy.data.scenes for entry in scene.thunder.takes
-            for action in display.actions_of(entry)}
+    return {
+        action.session_uid: action for scene in bpy.data.scenes for entry in scene.thunder.takes for action in display.actions_of(entry)
+    }
 
 
 def look_at(uids) -> None:
@@ -81,7 +82,7 @@ def _tick():
         _look = None
     elif _look.advance(action, SLICE_SECONDS):
         about = action.get(keying.PROPERTY)
-        now = about is None or about.get("checksum") != _look.digest.hexdigest()[:keying.PRINT_LENGTH]
+        now = about is None or about.get("checksum") != _look.digest.hexdigest()[: keying.PRINT_LENGTH]
         if _edited.get(_look.uid, False) != now:
             _edited[_look.uid] = now
             jobs.redraw()

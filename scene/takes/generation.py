@@ -27,8 +27,9 @@ _SAMPLING = (0.05, 0.99)  # the part of the bar that the engine's own progress f
 OnTake = Callable[[keying.Performance], None]  # gets each take as soon as it is there
 
 
-def ask(client: Client, verb: str, span: tuple[float, float], message: str, on_event: Callable[[dict], None] | None = None,
-        **args) -> Generator[Step, None, dict]:
+def ask(
+    client: Client, verb: str, span: tuple[float, float], message: str, on_event: Callable[[dict], None] | None = None, **args
+) -> Generator[Step, None, dict]:
     """Send a request and wait for it in steps. Returns the engine's result; closing the generator cancels the request.
 
     on_event gets every event that is neither progress nor the end. Raises ThunderError.
@@ -54,8 +55,7 @@ def ask(client: Client, verb: str, span: tuple[float, float], message: str, on_e
     return pending.result
 
 
-def sampled(client: Client, sound: str, count: int, seed: int, sampling: Sampling, on_take: OnTake,
-            **more) -> Generator[Step, None, None]:
+def sampled(client: Client, sound: str, count: int, seed: int, sampling: Sampling, on_take: OnTake, **more) -> Generator[Step, None, None]:
     """Steps that sample takes of a sound file. Before a step on_take gets a take that has come, one for each step, in the order
     of the seeds: a caller that deals with it at that step has no two of them waiting in memory.
 
@@ -71,8 +71,9 @@ def sampled(client: Client, sound: str, count: int, seed: int, sampling: Samplin
 
     step = Step(_SAMPLING[0], "Starting engine")
     folder = client.new_folder()
-    asking = ask(client, "generate", _SAMPLING, step.message, meet, sound=sound, takes=count, seed=seed, folder=folder,
-                 **sampling.arguments, **more)
+    asking = ask(
+        client, "generate", _SAMPLING, step.message, meet, sound=sound, takes=count, seed=seed, folder=folder, **sampling.arguments, **more
+    )
     try:
         running = True
         while running:
@@ -89,8 +90,9 @@ def sampled(client: Client, sound: str, count: int, seed: int, sampling: Samplin
         client.forget(folder)  # read or given up: the arrays would pile up until Blender ends
 
 
-def performances(client: Client, sound: str, count: int, seed: int, sampling: Sampling,
-                 **more) -> Generator[Step, None, list[keying.Performance]]:
+def performances(
+    client: Client, sound: str, count: int, seed: int, sampling: Sampling, **more
+) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a sound file. Returns them, best first."""
     takes: list[keying.Performance] = []
     yield from sampled(client, sound, count, seed, sampling, takes.append, **more)
@@ -105,20 +107,31 @@ def best_first(takes: list[keying.Performance]) -> list[keying.Performance]:
 def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Performance:
     """The take that an event of the engine brings."""
     take = event["take"]
-    array = {name: client.get_array(event, take.get(name))
-             for name in ("expression", "jaw", "head", "eyes", "opening", "width", "drift")}
+    array = {name: client.get_array(event, take.get(name)) for name in ("expression", "jaw", "head", "eyes", "opening", "width", "drift")}
     motion = Motion(array["expression"], array["jaw"], array["head"], array["eyes"], float(event["fps"]))
     about = {
-        "engine": event.get("engine", "thunder"), "weights": event.get("weights", ""),
-        "audio": event.get("audio", ""), "head": "thunder", **sampling.arguments,
+        "engine": event.get("engine", "thunder"),
+        "weights": event.get("weights", ""),
+        "audio": event.get("audio", ""),
+        "head": "thunder",
+        **sampling.arguments,
     }
-    return keying.Performance(motion, tuple(event["channels"]), array["opening"], array["width"], int(take["seed"]),
-                              float(take["score"]), about, array["drift"])
+    return keying.Performance(
+        motion, tuple(event["channels"]), array["opening"], array["width"], int(take["seed"]), float(take["score"]), about, array["drift"]
+    )
 
 
-def generate(client: Client, voice: strip.Voice, scene: bpy.types.Scene, rig: head.Rig, count: int, seed: int,
-             sampling: Sampling, on_take: OnTake | None = None,
-             show: bool = True) -> Generator[Step, None, list[keying.Performance]]:
+def generate(
+    client: Client,
+    voice: strip.Voice,
+    scene: bpy.types.Scene,
+    rig: head.Rig,
+    count: int,
+    seed: int,
+    sampling: Sampling,
+    on_take: OnTake | None = None,
+    show: bool = True,
+) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a voice and list each, keyed as actions of its own, as soon as it is there.
 
     The first is shown when it comes, the best when all are there, unless the animator chose another meanwhile; then
@@ -164,8 +177,9 @@ class TakeCollector:
         if scene is not None:
             self._order(scene)
 
-    def gather(self, client: Client, sound: str, count: int, seed: int, sampling: Sampling,
-               **more) -> Generator[Step, None, list[keying.Performance]]:
+    def gather(
+        self, client: Client, sound: str, count: int, seed: int, sampling: Sampling, **more
+    ) -> Generator[Step, None, list[keying.Performance]]:
         """Steps that sample takes of a sound file, list each as soon as it is there and put all in order at the end.
 
         more: as for `sampled`. Returns the takes, best first.
@@ -216,8 +230,9 @@ class TakeCollector:
         rig, clock = state()
         return values if (rig.driver.tracks, clock) == then else None
 
-    def enter(self, scene, rig: head.Rig, performance: keying.Performance,
-              values: keying.TrackValues | None = None) -> Generator[float, None, None]:
+    def enter(
+        self, scene, rig: head.Rig, performance: keying.Performance, values: keying.TrackValues | None = None
+    ) -> Generator[float, None, None]:
         """Key a take, a piece at a time, and list it last of all. Closed before its end it leaves nothing.
 
         values: what `prepare` returned."""

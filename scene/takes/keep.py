@@ -43,8 +43,7 @@ class ThunderKeep(bpy.types.PropertyGroup):
     upper_face: BoolProperty(name="Upper Face", description="Keep brows, nose and cheeks in the whole take")
     eyes: BoolProperty(name="Eyes", description="Keep lids and gaze in the whole take")
     head: BoolProperty(name="Head", description="Keep the head's movement in the whole take")
-    selected: BoolProperty(name="Selected Keys",
-                           description="Keep the keys that are selected in the dope sheet or the graph editor")
+    selected: BoolProperty(name="Selected Keys", description="Keep the keys that are selected in the dope sheet or the graph editor")
     preview: BoolProperty(name="Preview Range", description="Keep the scene's preview range (P in the timeline sets one)")
     ranges: CollectionProperty(type=ThunderKeepRange)
     range_index: IntProperty(name="Frames", description="A range of frames that is kept")
@@ -121,11 +120,11 @@ def _columns(source: str, channels) -> np.ndarray:
     if source in channels:
         columns[channels.index(source)] = True
     elif source.startswith("jaw"):
-        columns[n:n + 3] = True
+        columns[n : n + 3] = True
     elif source.startswith("neck"):
-        columns[n + 3:n + 6] = True
+        columns[n + 3 : n + 6] = True
     elif source.startswith("eye"):
-        columns[n + 6:n + 9] = True
+        columns[n + 6 : n + 9] = True
     else:
         columns[:n] = True  # another head's direction: all of the face has a part in it
     return columns
@@ -160,8 +159,8 @@ def kept(scene, rig: head.Rig, entry, frames: int) -> Kept:
                 keys[(scene_frames >= np.floor(at)) & (scene_frames <= np.ceil(at)), place] = True
                 mask[_rows(clock, at, at, frames)] |= columns[place]
     # The leads go with the frames beside them.
-    keys[:entry.lead_in] |= keys[entry.lead_in]
-    keys[len(keys) - entry.lead_out:] |= keys[len(keys) - entry.lead_out - 1]
+    keys[: entry.lead_in] |= keys[entry.lead_in]
+    keys[len(keys) - entry.lead_out :] |= keys[len(keys) - entry.lead_out - 1]
     if not mask.any():
         raise BadRequest("Nothing is kept: keep some frames, a part of the face or selected keys, or generate new takes instead")
     if mask.all():
@@ -197,8 +196,7 @@ def selected_keys(rig: head.Rig, entry) -> dict[int, np.ndarray]:
 class _Around(generation.TakeCollector):
     """Lists takes that were sampled around what is kept of another, which stays."""
 
-    def __init__(self, scene, rig: head.Rig, voice: strip.Voice, lead, performance: keying.Performance,
-                 on_take: generation.OnTake | None):
+    def __init__(self, scene, rig: head.Rig, voice: strip.Voice, lead, performance: keying.Performance, on_take: generation.OnTake | None):
         self.kept = kept(scene, rig, lead, performance.motion.frames)
         super().__init__(scene, rig, voice, on_take)
         self.lead, self.performance = lead.action.session_uid, performance
@@ -207,10 +205,10 @@ class _Around(generation.TakeCollector):
         return  # its keys are worked out from the other take's
         yield
 
-    def enter(self, scene, rig: head.Rig, performance: keying.Performance,
-              values: keying.TrackValues | None = None) -> Generator[float, None, None]:
-        lead = next((entry for entry in scene.thunder.takes
-                     if entry.action is not None and entry.action.session_uid == self.lead), None)
+    def enter(
+        self, scene, rig: head.Rig, performance: keying.Performance, values: keying.TrackValues | None = None
+    ) -> Generator[float, None, None]:
+        lead = next((entry for entry in scene.thunder.takes if entry.action is not None and entry.action.session_uid == self.lead), None)
         if lead is None:
             raise BadRequest("The take was deleted during resampling: show another and resample again")
         yield from put_in(scene, rig, lead, self.kept, self.performance, performance)
@@ -222,8 +220,7 @@ class _Around(generation.TakeCollector):
         yield
 
 
-def resample(client: Client, context,
-             on_take: generation.OnTake | None = None) -> Generator[Step, None, list[keying.Performance]]:
+def resample(client: Client, context, on_take: generation.OnTake | None = None) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample the rest of the shown take and list each result as soon as it is there, as `generation.generate`.
 
     on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
@@ -269,8 +266,24 @@ def put_in(scene, rig: head.Rig, lead, keep: Kept, old: keying.Performance, new:
     values = flowing(driven, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
     about = {**new.provenance, "kept": lead.name}
     owner = np.where(keep.keys, 0, -1)
-    steps = mix.enter(scene, rig, lead, frames, values, owner, [curves], motion, about, "RESAMPLED",
-                      take_list.name_of_version(scene, lead), new.score, new.seed, new.sync_per_frame, show=False, performance=new)
+    steps = mix.enter(
+        scene,
+        rig,
+        lead,
+        frames,
+        values,
+        owner,
+        [curves],
+        motion,
+        about,
+        "RESAMPLED",
+        take_list.name_of_version(scene, lead),
+        new.score,
+        new.seed,
+        new.sync_per_frame,
+        show=False,
+        performance=new,
+    )
     yield from scaled(steps, 0.5, 1.0)
 
 

@@ -46,15 +46,17 @@ class ThunderMix(bpy.types.PropertyGroup):
     head: PointerProperty(type=bpy.types.Action)
     cuts: CollectionProperty(type=ThunderCut)
     cut_index: IntProperty(name="Cut", description="A cut of the mix")
-    fade: IntProperty(name="Cross-Fade", default=4, min=0, max=48,
-                      description="Frames over which one take fades into the next at a cut")
+    fade: IntProperty(name="Cross-Fade", default=4, min=0, max=48, description="Frames over which one take fades into the next at a cut")
 
 
 def candidates(context) -> list:
     """The takes that may be mixed now: those of the chosen head and voice that are not hidden."""
     entries = context.scene.thunder.takes
-    return [entry for entry in (entries[place] for place in take_list.of_voice(context))
-            if entry.action is not None and not entry.hidden and entry.head is not None]
+    return [
+        entry
+        for entry in (entries[place] for place in take_list.of_voice(context))
+        if entry.action is not None and not entry.hidden and entry.head is not None
+    ]
 
 
 def entry_of(scene, action):
@@ -116,13 +118,16 @@ def mix(context) -> Generator[float, None, object]:
     for column, part in enumerate(mixing.PARTS):
         own = [(cut.frame, there.index(cut.take)) for cut in cuts if cut.part in (ALL, part)]
         weights[:, :, column] = mixing.comp(frames, there.index(parts[part].action), own, len(there), scene.thunder_mix.fade)
-    about = {"mixed": {part: entry.name for part, entry in parts.items()},
-             "cuts": [f"{cut.frame} {cut.part} {entry_of(scene, cut.take).name}" for cut in cuts]}
+    about = {
+        "mixed": {part: entry.name for part, entry in parts.items()},
+        "cuts": [f"{cut.frame} {cut.part} {entry_of(scene, cut.take).name}" for cut in cuts],
+    }
     return (yield from _make(scene, rig, lead, entries, frames, weights, about))
 
 
-def _make(scene, rig: head.Rig, lead, entries: list, frames: np.ndarray, weights: np.ndarray,
-          about: dict) -> Generator[float, None, object]:
+def _make(
+    scene, rig: head.Rig, lead, entries: list, frames: np.ndarray, weights: np.ndarray, about: dict
+) -> Generator[float, None, object]:
     keyed, motions, driven, curves = [], [], [], []
     fps = track_values.fps_of(lead)
     for number, entry in enumerate(entries):
@@ -142,8 +147,11 @@ def _make(scene, rig: head.Rig, lead, entries: list, frames: np.ndarray, weights
         owner[alike] = number
     yield 0.9
     provenance = {"engine": "thunder", "head": "thunder", **about}
-    return (yield from scaled(enter(scene, rig, lead, frames, result, owner, curves, mixed, provenance, "MIXED", "Mix",
-                                    float("nan"), lead.seed), 0.9, 1.0))
+    return (
+        yield from scaled(
+            enter(scene, rig, lead, frames, result, owner, curves, mixed, provenance, "MIXED", "Mix", float("nan"), lead.seed), 0.9, 1.0
+        )
+    )
 
 
 def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
@@ -156,9 +164,24 @@ def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
     yield 1.0
 
 
-def enter(scene, rig: head.Rig, lead, frames: np.ndarray, values: np.ndarray, owner: np.ndarray, curves: list, motion: Motion,
-          provenance: dict, kind: str, name: str, score: float, seed: int, sync_per_frame=None, show: bool = True,
-          performance: keying.Performance | None = None) -> Generator[float, None, object]:
+def enter(
+    scene,
+    rig: head.Rig,
+    lead,
+    frames: np.ndarray,
+    values: np.ndarray,
+    owner: np.ndarray,
+    curves: list,
+    motion: Motion,
+    provenance: dict,
+    kind: str,
+    name: str,
+    score: float,
+    seed: int,
+    sync_per_frame=None,
+    show: bool = True,
+    performance: keying.Performance | None = None,
+) -> Generator[float, None, object]:
     """Key values [S, tracks] as a new take beside `lead` and list it last. Returns the new entry.
 
     owner: [S, tracks], which of `curves` (lists of each track's curve) a value's key is copied from, −1 for a new key.
@@ -180,8 +203,12 @@ def enter(scene, rig: head.Rig, lead, frames: np.ndarray, values: np.ndarray, ow
             yield 0.9
         for action in actions:
             action.use_fake_user = True
-            action[keying.PROPERTY] = provenance | {records.KEY: records.VERSION, "seed": seed, "score": score,
-                                                    "checksum": keying.checksum(action)}
+            action[keying.PROPERTY] = provenance | {
+                records.KEY: records.VERSION,
+                "seed": seed,
+                "score": score,
+                "checksum": keying.checksum(action),
+            }
         yield 0.9
         entry = take_list.add_to_list(scene, rig, actions, performance, lead.voice, clock, kind=kind, name=name)
         take_list.name_action(entry, None)

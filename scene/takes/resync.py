@@ -55,8 +55,10 @@ def resync(client: Client | None, scene) -> Generator[Step, None, list[str]]:
         if changed.kind == "MOVED":
             _move(entry, fingerprint.remembered(entry.action), changed.now)
         else:
-            yield from mapped(_remake(client, scene, entry, changed), lambda step: Step(
-                share[0] + step.fraction * (share[1] - share[0]), message if step.busy else step.message, step.busy))
+            yield from mapped(
+                _remake(client, scene, entry, changed),
+                lambda step: Step(share[0] + step.fraction * (share[1] - share[0]), message if step.busy else step.message, step.busy),
+            )
         kinds.append(changed.kind)
     return kinds
 
@@ -126,8 +128,14 @@ def _name(uid: int) -> str:
     return next((action.name for action in bpy.data.actions if action.session_uid == uid), "take")
 
 
-def _sample(client: Client, voice: strip.Voice, sampling: Sampling, performance: keying.Performance,
-            fitted: keying.Performance | None, inside: np.ndarray | None) -> Generator[Step, None, keying.Performance]:
+def _sample(
+    client: Client,
+    voice: strip.Voice,
+    sampling: Sampling,
+    performance: keying.Performance,
+    fitted: keying.Performance | None,
+    inside: np.ndarray | None,
+) -> Generator[Step, None, keying.Performance]:
     """Steps that sample a take's seed again for a voice; what is `inside` is kept by the engine. Returns the take."""
     more, files = {}, []
     sound = yield from mixdown.sound_for_engine(client, voice)
@@ -168,8 +176,9 @@ def fit(performance: keying.Performance, offset: float, frames: int) -> tuple[ke
     fitted = Motion(*(taken(part) for part in (motion.expression, motion.jaw, motion.head, motion.eyes)), fps=motion.fps)
     sync = performance.sync_per_frame
     sync = taken(sync) if sync is not None and len(sync) == motion.frames else None
-    return dataclasses.replace(performance, motion=fitted, opening=taken(performance.opening), width=taken(performance.width),
-                               sync_per_frame=sync), inside
+    return dataclasses.replace(
+        performance, motion=fitted, opening=taken(performance.opening), width=taken(performance.width), sync_per_frame=sync
+    ), inside
 
 
 def joined(old: keying.Performance, inside: np.ndarray, new: keying.Performance) -> keying.Performance:
@@ -188,8 +197,9 @@ def joined(old: keying.Performance, inside: np.ndarray, new: keying.Performance)
     return dataclasses.replace(new, motion=motion, opening=mouth.opening_mm(motion), width=mouth.width_mm(motion), sync_per_frame=sync)
 
 
-def _replace(scene, rig: head.Rig, uid: int, actions: list, performance: keying.Performance, clock: Clock, now: State,
-             beside: bool) -> None:
+def _replace(
+    scene, rig: head.Rig, uid: int, actions: list, performance: keying.Performance, clock: Clock, now: State, beside: bool
+) -> None:
     """List a take made anew in the place of the one of that id; beside it where that is meant or the animator edited its keys."""
     entries = scene.thunder.takes
     place = next((i for i, entry in enumerate(entries) if entry.action is not None and entry.action.session_uid == uid), None)

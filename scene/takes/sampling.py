@@ -26,8 +26,11 @@ class Sampling:
         """As a take was sampled, so that its seed makes it again; as the settings say where the take does not tell."""
         if "steps" not in provenance:
             return cls.of(settings)
-        values = {name: kind(provenance[name]) for name, kind in (("steps", int), ("guidance", float), ("speech_guidance", float))
-                  if name in provenance}
+        values = {
+            name: kind(provenance[name])
+            for name, kind in (("steps", int), ("guidance", float), ("speech_guidance", float))
+            if name in provenance
+        }
         return cls(**values)
 
     @property

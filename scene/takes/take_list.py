@@ -27,8 +27,17 @@ _OF_ITS_OWN = ("name", "number", "action", "star", "hidden", "kind", "made")  # 
 LATEST = 2**31 - 1  # what an integer property holds
 
 
-def add_to_list(scene, rig: head.Rig, actions: list, performance: keying.Performance, voice: str, clock: Clock,
-                kind: str = "SAMPLED", name: str = "", number: int = 0):
+def add_to_list(
+    scene,
+    rig: head.Rig,
+    actions: list,
+    performance: keying.Performance,
+    voice: str,
+    clock: Clock,
+    kind: str = "SAMPLED",
+    name: str = "",
+    number: int = 0,
+):
     """Enter a keyed take in the scene's list, its source kept on its action; returns the entry.
 
     kind: of ThunderTake.  name: what the list calls it, made different from the others'; without one it is called by its
@@ -144,8 +153,7 @@ def forget_replaced(scene, rig: head.Rig, voice: str, kept: set[str]) -> Generat
     for index in reversed(range(len(takes))):
         if takes[index].action is None:
             takes.remove(index)
-    earlier = [entry.action.name for entry in takes
-               if entry.head == rig.mesh and entry.voice == voice and entry.action.name not in kept]
+    earlier = [entry.action.name for entry in takes if entry.head == rig.mesh and entry.voice == voice and entry.action.name not in kept]
     for number, name in enumerate(earlier):
         yield number / len(earlier)
         # Looked up anew: the animator may have changed the list meanwhile.
@@ -224,9 +232,18 @@ def adopt(scene, rig: head.Rig) -> int:
         performance, clock, about = provenance.load(action), provenance.clock_of(action), provenance.kept(action)
         if performance is None:  # its numbers are no numbers
             continue
-        more = [] if compat.TARGET not in action else [  # one action per data-block, as before 4.4
-            other for other in bpy.data.actions if other != action and other.name.startswith(f"{action.name} ")
-            and keying.PROPERTY in other and provenance.SOURCE not in other]
+        more = (
+            []
+            if compat.TARGET not in action
+            else [  # one action per data-block, as before 4.4
+                other
+                for other in bpy.data.actions
+                if other != action
+                and other.name.startswith(f"{action.name} ")
+                and keying.PROPERTY in other
+                and provenance.SOURCE not in other
+            ]
+        )
         frames = clock.scene_frames(performance.motion.frames)
         voice = about.get("voice", "")
         number = next_number(scene, rig.mesh, voice)
@@ -299,8 +316,11 @@ def of_voice(context) -> list[int]:
 def listed(context) -> list[int]:
     """Places of the takes that the list shows now, in no particular order."""
     settings = context.scene.thunder
-    return [place for place in of_voice(context) if (settings.show_hidden or not settings.takes[place].hidden)
-            and (not settings.only_starred or settings.takes[place].star)]
+    return [
+        place
+        for place in of_voice(context)
+        if (settings.show_hidden or not settings.takes[place].hidden) and (not settings.only_starred or settings.takes[place].star)
+    ]
 
 
 def shown_index(settings) -> int:

@@ -43,16 +43,16 @@ def activity(performance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How much brows, mouth and head do in each bar of a take, [BARS] of 0 … 1 each."""
     motion, channels = performance.motion, performance.channels
     brows = np.abs(motion.expression[:, [i for i, name in enumerate(channels) if name.startswith("brow")]]).max(axis=1, initial=0.0)
-    head = np.zeros(motion.frames) if motion.head is None else np.degrees(
-        np.linalg.norm(motion.head - np.median(motion.head, axis=0), axis=1))
-    return tuple(_bars(values, full) for values, full in (
-        (brows, _FULL_BROWS), (performance.opening, _FULL_MM), (head, _FULL_DEGREES)))
+    head = (
+        np.zeros(motion.frames) if motion.head is None else np.degrees(np.linalg.norm(motion.head - np.median(motion.head, axis=0), axis=1))
+    )
+    return tuple(_bars(values, full) for values, full in ((brows, _FULL_BROWS), (performance.opening, _FULL_MM), (head, _FULL_DEGREES)))
 
 
 def _bars(values: np.ndarray, full: float) -> np.ndarray:
     """The greatest value in each of BARS equal parts, as a share of what fills a bar."""
     edges = np.linspace(0, len(values), BARS + 1)
-    return np.array([values[int(a):max(int(a) + 1, int(np.ceil(b)))].max() for a, b in zip(edges, edges[1:])]).clip(0, full) / full
+    return np.array([values[int(a) : max(int(a) + 1, int(np.ceil(b)))].max() for a, b in zip(edges, edges[1:])]).clip(0, full) / full
 
 
 def picture(brows: np.ndarray, mouth: np.ndarray, head: np.ndarray) -> np.ndarray:
@@ -64,7 +64,7 @@ def picture(brows: np.ndarray, mouth: np.ndarray, head: np.ndarray) -> np.ndarra
         low, high = _ROWS[name]
         for bar, value in enumerate(values):
             top = low + round(float(value) * (high - low))
-            image[low:top, bar * wide:(bar + 1) * wide, :3] = colour
+            image[low:top, bar * wide : (bar + 1) * wide, :3] = colour
     return image
 
 
@@ -79,7 +79,7 @@ def _put(uid: int, image: np.ndarray) -> tuple[int, ...]:
     for tile in range(TILES):
         preview = _collection.new(f"{uid}.{tile}")
         preview.icon_size = (SIZE, SIZE)
-        preview.icon_pixels_float.foreach_set(np.ascontiguousarray(image[:, tile * SIZE:(tile + 1) * SIZE]).ravel())
+        preview.icon_pixels_float.foreach_set(np.ascontiguousarray(image[:, tile * SIZE : (tile + 1) * SIZE]).ravel())
         icons.append(preview.icon_id)
     return tuple(icons)
 

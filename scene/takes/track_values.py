@@ -71,13 +71,14 @@ def at(curve, frames: np.ndarray) -> np.ndarray:
 
 def motion(rig: head.Rig, values: np.ndarray, fps: float) -> Generator[float, None, Motion]:
     """Returns the Motion, its columns head.channel_names(), of a rig's values [S, tracks]."""
-    seen = np.stack([rna_paths.seen(rig.targets[track.block], values[:, place], track.path)
-                     for place, track in enumerate(rig.driver.tracks)], axis=1)
+    seen = np.stack(
+        [rna_paths.seen(rig.targets[track.block], values[:, place], track.path) for place, track in enumerate(rig.driver.tracks)], axis=1
+    )
     yield from scaled(rig.driver.prepare(), 0.0, 0.0)
     parts, channels = [], head.channel_names()
     size = _size(rig)
     for start in range(0, len(seen), size):
-        parts.append(rig.driver.read(seen[start:start + size], channels))
+        parts.append(rig.driver.read(seen[start : start + size], channels))
         yield min(1.0, (start + size) / len(seen))
     whole = Motion.joined(parts)
     return Motion(whole.expression, whole.jaw, whole.head, whole.eyes, fps)
@@ -159,7 +160,8 @@ def write(curve, keys: dict[str, np.ndarray], there: dict[str, np.ndarray]) -> N
         return
     handles = "handle_left" in there
     if np.array_equal(there["co"], keys["co"]) and not (
-            handles and any(not np.array_equal(there[part], keys[part]) for part in ("handle_left", "handle_right"))):
+        handles and any(not np.array_equal(there[part], keys[part]) for part in ("handle_left", "handle_right"))
+    ):
         return
     for part in ("co", "handle_left", "handle_right") if handles else ("co",):
         curve.keyframe_points.foreach_set(part, np.ascontiguousarray(keys[part]).ravel())

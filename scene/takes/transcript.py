@@ -70,8 +70,9 @@ def correct(client: Client, context, entry) -> Generator[Step, None, tuple[int, 
         raise BadRequest("The transcript does not seem to match the voice: check its words and the strip")
     # The animator went on working meanwhile, and may have undone what was found before.
     scene = bpy.data.scenes.get(scene_name)
-    entry = next((each for each in (scene.thunder.takes if scene else ())
-                  if each.action is not None and each.action.session_uid == uid), None)
+    entry = next(
+        (each for each in (scene.thunder.takes if scene else ()) if each.action is not None and each.action.session_uid == uid), None
+    )
     if entry is None:
         raise BadRequest("The take was deleted: show another and try again")
     rig = take_list.rig_of(scene, entry)
@@ -85,8 +86,12 @@ def correct(client: Client, context, entry) -> Generator[Step, None, tuple[int, 
         def row(seconds):
             return float(clock.frame(seconds)) - (first - offset)
 
-        changed, added, removed = closures.correct(motion, head.channel_names(), [row(seconds) for _, seconds, _ in closed],
-                                               [(row(start), row(end)) for start, end in result["pauses"]])
+        changed, added, removed = closures.correct(
+            motion,
+            head.channel_names(),
+            [row(seconds) for _, seconds, _ in closed],
+            [(row(start), row(end)) for start, end in result["pauses"]],
+        )
         return changed, slice(0, motion.frames)
 
     yield from stage(shape.change(rig, entry, alter), "Closing lips", 0.6, 1.0)

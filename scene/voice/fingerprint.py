@@ -200,7 +200,7 @@ def _of_sound(sound) -> str:
 @lru_cache(maxsize=64)
 def _of_packed(session_uid: int, size: int) -> str:
     data = next(sound.packed_file.data for sound in bpy.data.sounds if sound.session_uid == session_uid)
-    return _fingerprint(size, lambda place: data[place:place + _PIECE_BYTES])
+    return _fingerprint(size, lambda place: data[place : place + _PIECE_BYTES])
 
 
 def _of_file(path: str) -> str:
@@ -217,6 +217,7 @@ def _of_file(path: str) -> str:
 @lru_cache(maxsize=256)
 def _of_contents(path: str, size: int, changed: int) -> str:
     with open(path, "rb") as file:
+
         def read(place):
             file.seek(place)
             return file.read(_PIECE_BYTES)

@@ -72,10 +72,16 @@ def mix_down(voice: Voice, path: str) -> Generator[float, None, None]:
                 alone.frame_start, alone.frame_end = start, end - 1
                 size = (sample(end) - sample(start)) * channels * _BYTES
                 try:
-                    with bpy.context.temp_override(scene=alone, view_layer=alone.view_layers[0],
-                                                   **_sequencer(alone)):
-                        bpy.ops.sound.mixdown(filepath=piece_path, check_existing=False, container="WAV",
-                                              codec="PCM", format="F32", channels=layout, mixrate=rate)
+                    with bpy.context.temp_override(scene=alone, view_layer=alone.view_layers[0], **_sequencer(alone)):
+                        bpy.ops.sound.mixdown(
+                            filepath=piece_path,
+                            check_existing=False,
+                            container="WAV",
+                            codec="PCM",
+                            format="F32",
+                            channels=layout,
+                            mixrate=rate,
+                        )
                 except RuntimeError as error:
                     raise _mix_error(voice, str(error)) from error
                 yield from _written(voice, piece_path, size, (start - first) / (last - first))
@@ -202,7 +208,7 @@ def _data_of(path: str) -> tuple[int, int, int] | None:
     at = head.find(b"data")
     if at < 0 or len(head) < at + 8:
         return None
-    return at + 8, struct.unpack("<I", head[at + 4:at + 8])[0], length - at - 8
+    return at + 8, struct.unpack("<I", head[at + 4 : at + 8])[0], length - at - 8
 
 
 def _sound_bytes(path: str) -> int | None:
@@ -229,9 +235,11 @@ def bytes_of(count: int, channels: int) -> int:
 def wav_header(channels: int, rate: int, size: int) -> bytes:
     """Header of a WAV file of 32-bit float samples."""
     frame = channels * _BYTES
-    return (struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE")
-            + struct.pack("<4sIHHIIHH", b"fmt ", 16, 3, channels, rate, rate * frame, frame, 8 * _BYTES)
-            + struct.pack("<4sI", b"data", size))
+    return (
+        struct.pack("<4sI4s", b"RIFF", 36 + size, b"WAVE")
+        + struct.pack("<4sIHHIIHH", b"fmt ", 16, 3, channels, rate, rate * frame, frame, 8 * _BYTES)
+        + struct.pack("<4sI", b"data", size)
+    )
 
 
 def _mix_error(voice: Voice, detail: str):

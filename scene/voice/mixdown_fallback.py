@@ -142,6 +142,7 @@ def _opened_wave(path: str) -> Iterator[Source]:
         with wave.open(path) as file:
             if file.getsampwidth() != 2:
                 raise wave.Error
+
             def read(first: int, last: int) -> np.ndarray:
                 file.setpos(first)
                 samples = np.frombuffer(file.readframes(last - first), "<i2").astype(np.float32) / 32768
@@ -159,9 +160,15 @@ def plan_of(scene, strip, first: int, last: int, fps: float) -> Plan | None:
         return None
     sound = strip.sound
     begin = (first - compat.content_start(strip)) / fps - strip.sound_offset
-    return Plan(strip.name, bpy.path.abspath(sound.filepath, library=sound.library),
-                None if sound.packed_file is None else bytes(sound.packed_file.data), begin, (last - first) / fps,
-                sound.use_mono, _volume(scene, strip, first, last))
+    return Plan(
+        strip.name,
+        bpy.path.abspath(sound.filepath, library=sound.library),
+        None if sound.packed_file is None else bytes(sound.packed_file.data),
+        begin,
+        (last - first) / fps,
+        sound.use_mono,
+        _volume(scene, strip, first, last),
+    )
 
 
 def needed(scene, strip, first: int, last: int, fps: float) -> Plan:
@@ -172,8 +179,10 @@ def needed(scene, strip, first: int, last: int, fps: float) -> Plan:
     """
     plan = plan_of(scene, strip, first, last, fps)
     if plan is None:
-        raise BadSound(f"The strip “{strip.name}” is retimed or has modifiers, which Blender {bpy.app.version_string} "
-                       "cannot mix down without a window: open a window, or use 5.2.3")
+        raise BadSound(
+            f"The strip “{strip.name}” is retimed or has modifiers, which Blender {bpy.app.version_string} "
+            "cannot mix down without a window: open a window, or use 5.2.3"
+        )
     return plan
 
 

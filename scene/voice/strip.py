@@ -41,8 +41,7 @@ def sound_strips(scene) -> list:
     """The sound strips of a scene that may be a voice, those in metas included, in order of time."""
     if scene is None or scene.sequence_editor is None:
         return []
-    found = [s for s in compat.strips_all(scene.sequence_editor)
-             if s.type == "SOUND" and not s.name.startswith(LISTEN_MARK)]
+    found = [s for s in compat.strips_all(scene.sequence_editor) if s.type == "SOUND" and not s.name.startswith(LISTEN_MARK)]
     return sorted(found, key=lambda strip: (compat.strip_span(strip)[0], strip.channel))
 
 
@@ -138,16 +137,17 @@ def of_strip(scene, strip) -> Voice:
     if sound is None:
         raise BadSound(f"The strip “{strip.name}” has lost its sound: choose its file again in the sequencer")
     if sound.packed_file is None and not os.path.isfile(bpy.path.abspath(sound.filepath, library=sound.library)):
-        raise BadSound(f"The file of the strip “{strip.name}” is missing ({sound.filepath}): "
-                       "find it with File › External Data, or choose another voice")
+        raise BadSound(
+            f"The file of the strip “{strip.name}” is missing ({sound.filepath}): "
+            "find it with File › External Data, or choose another voice"
+        )
     if sound.samplerate == 0:
         raise BadSound(f"The file of the strip “{strip.name}” cannot be read as sound: choose another voice")
     first, last = compat.strip_span(strip)
     clock = Clock.of(scene, first)
     # Blender itself aborts when it mixes down a single frame.
     if last - first < 2 or (last - first) / clock.fps < SHORTEST_SECONDS:
-        raise BadSound(f"The strip “{strip.name}” is too short or empty: "
-                       f"it needs {SHORTEST_SECONDS} s or more")
+        raise BadSound(f"The strip “{strip.name}” is too short or empty: it needs {SHORTEST_SECONDS} s or more")
     return Voice(strip.name, scene.name, strip.name, "", clock, last)
 
 
@@ -225,8 +225,11 @@ def add(scene, path: str, name: str, start: int, channel: int | None = None):
     strip = members.new_sound(name, path, channel or 1, start)
     if channel is None:
         first, last = compat.strip_span(strip)
-        taken = {other.channel for other in members if other != strip
-                 and compat.strip_span(other)[0] < last and compat.strip_span(other)[1] > first}
+        taken = {
+            other.channel
+            for other in members
+            if other != strip and compat.strip_span(other)[0] < last and compat.strip_span(other)[1] > first
+        }
         # new_sound moves a strip that would overlap upwards; where it may lie is for us to say.
         strip.channel = next(number for number in range(1, 129) if number not in taken)
         if compat.content_start(strip) != start:

@@ -62,8 +62,14 @@ def _key(scene, voice: strip.Voice) -> tuple | None:
     if state is None:
         return None
     begin, end = state.heard if state.last else (0.0, 0.0)  # where it lies in the scene does not change how it sounds
-    return (state.sound, state.retiming, round(begin, 4), round(end, 4), voice.path,
-            () if found is None else (found.name, round(found.volume, 4), len(found.modifiers)))
+    return (
+        state.sound,
+        state.retiming,
+        round(begin, 4),
+        round(end, 4),
+        voice.path,
+        () if found is None else (found.name, round(found.volume, 4), len(found.modifiers)),
+    )
 
 
 def of(scene, voice: strip.Voice) -> CachedVoice | None:
@@ -74,7 +80,7 @@ def of(scene, voice: strip.Voice) -> CachedVoice | None:
     cached = _kept.get(key)
     if cached is None:
         cached = _kept[key] = CachedVoice()
-        for old in [k for k, kept in _kept.items() if not kept.reading][:max(0, len(_kept) - MOST_KEPT)]:
+        for old in [k for k, kept in _kept.items() if not kept.reading][: max(0, len(_kept) - MOST_KEPT)]:
             _remove(_kept.pop(old))
     _kept.move_to_end(key)
     if cached.path and not os.path.isfile(cached.path):  # the engine ended, and its folder with it
@@ -163,7 +169,7 @@ def _peaks_of_file(path: str, folder: str):
         file.seek(head.find(b"data") + 8)
         found = []
         while data := file.read(mixdown_fallback.BLOCK * rate * channels * 4):
-            samples = np.frombuffer(data[:len(data) // (4 * channels) * 4 * channels], np.float32)
+            samples = np.frombuffer(data[: len(data) // (4 * channels) * 4 * channels], np.float32)
             found.append(_peaks(samples.reshape(-1, channels).mean(axis=1), rate))
     return np.concatenate(found) if found else np.zeros((1, 2), np.float32), path
 

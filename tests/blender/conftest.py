@@ -101,6 +101,7 @@ def blender():
 @pytest.fixture
 def open_saved(blender, tmp_path):
     """Opens the file of that name in tests/fixtures: (scene, rig)."""
+
     def opened(name):
         path = tmp_path / "saved.blend"
         path.write_bytes(lzma.decompress((ROOT / "tests" / "fixtures" / f"{name}.blend.xz").read_bytes()))

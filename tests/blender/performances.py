@@ -27,8 +27,7 @@ def performance(seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False):
     motion = types.Motion(expression, jaw, head, eyes)
     opening = jaw[:, 0] / 0.3 * 30
     provenance = {"engine": "thunder", "weights": "w", "audio": "a", "steps": 20, "guidance": 1.0, "head": "thunder"}
-    return keying.Performance(motion, channels, opening, np.full(count, 50, np.float32), seed, score,
-                                           provenance)
+    return keying.Performance(motion, channels, opening, np.full(count, 50, np.float32), seed, score, provenance)
 
 
 def write_wav(path, samples, rate=16000):
@@ -47,7 +46,7 @@ def clicks(path, times, seconds, rate=16000):
     samples = np.zeros(int(seconds * rate))
     for time in times:
         start = int(round(time * rate))
-        samples[start:start + rate // 500] = 0.8
+        samples[start : start + rate // 500] = 0.8
     return write_wav(path, samples, rate)
 
 
@@ -57,8 +56,8 @@ def read_wav(path):
         data = file.read()
     kind, channels, rate, _, _, bits = np.frombuffer(data[20:36], np.dtype("<u2,<u2,<u4,<u4,<u2,<u2"))[0]
     at = data.find(b"data")
-    size = int.from_bytes(data[at + 4:at + 8], "little")
-    body = data[at + 8:at + 8 + size]
+    size = int.from_bytes(data[at + 4 : at + 8], "little")
+    body = data[at + 8 : at + 8 + size]
     if kind == 1:
         samples = np.frombuffer(body, "<i2") / 32768.0
     else:

@@ -19,7 +19,7 @@ def seconds_of(path):
         data = open(path, "rb").read()
         rate, bytes_a_second = np.frombuffer(data[24:32], "<u4")
         at = data.find(b"data")
-        return int.from_bytes(data[at + 4:at + 8], "little") / float(bytes_a_second)
+        return int.from_bytes(data[at + 4 : at + 8], "little") / float(bytes_a_second)
 
 
 class Asked:
@@ -89,13 +89,12 @@ class PlayedClient:
 
     def _around(self, made, motion, mask):
         """A take that keeps of a motion what it is told to, as the engine does."""
-        kept = types.unpack(np.where(mask, motion, types.pack(made.motion)[:len(mask)]), len(made.channels))
+        kept = types.unpack(np.where(mask, motion, types.pack(made.motion)[: len(mask)]), len(made.channels))
         return replace(made, motion=kept)
 
     def _generate(self, sound, takes, seed, steps, folder, guidance=1.0, speech_guidance=0.0, keep_motion=None, keep_mask=None):
         seconds = seconds_of(sound)
-        common = {"engine": "thunder", "fps": 25.0, "channels": list(head.channel_names()), "weights": "w",
-                  "audio": "a", "folder": folder}
+        common = {"engine": "thunder", "fps": 25.0, "channels": list(head.channel_names()), "weights": "w", "audio": "a", "folder": folder}
         events = []
         for number in range(takes):
             told = {"event": "progress", "fraction": number / takes, "message": f"Sampling {takes} takes"}
@@ -106,9 +105,15 @@ class PlayedClient:
             if keep_motion is not None:
                 made = self._around(made, self.arrays[keep_motion], self.arrays[keep_mask] > 0.5)
             told = {"seed": made.seed, "score": made.score}
-            for name, array in (("expression", made.motion.expression), ("jaw", made.motion.jaw), ("head", made.motion.head),
-                                ("eyes", made.motion.eyes), ("opening", made.opening), ("width", made.width),
-                                ("drift", np.full(len(made.opening), made.score, np.float32))):
+            for name, array in (
+                ("expression", made.motion.expression),
+                ("jaw", made.motion.jaw),
+                ("head", made.motion.head),
+                ("eyes", made.motion.eyes),
+                ("opening", made.opening),
+                ("width", made.width),
+                ("drift", np.full(len(made.opening), made.score, np.float32)),
+            ):
                 told[name] = f"{len(self.arrays)}_{name}"
                 self.arrays[told[name]] = array
             events.append({"event": "take", "take": told, **common})

@@ -80,8 +80,10 @@ def _of(evaluated):
 IMPORTS = {
     "GLTF": {"": ("export_scene.gltf", "import_scene.gltf", {})},
     # Blender's importer moves an FBX by a frame unless told not to.
-    "FBX": {"": ("export_scene.fbx", "import_scene.fbx", {"anim_offset": 0.0}),
-            "new importer": ("export_scene.fbx", "wm.fbx_import", {"anim_offset": 0.0})},
+    "FBX": {
+        "": ("export_scene.fbx", "import_scene.fbx", {"anim_offset": 0.0}),
+        "new importer": ("export_scene.fbx", "wm.fbx_import", {"anim_offset": 0.0}),
+    },
     "USD": {"": ("wm.usd_export", "wm.usd_import", {})},
     "USD_CACHE": {"": ("wm.usd_export", "wm.usd_import", {})},
     "ALEMBIC": {"": ("wm.alembic_export", "wm.alembic_import", {"as_background_job": False})},

@@ -60,8 +60,11 @@ def keys_of(rig, entry):
 
 def same(one, other):
     """Whether two lists of keys are bit for bit the same."""
-    return all((a is None and b is None) or (a is not None and b is not None and all(
-        a[part].shape == b[part].shape and (a[part] == b[part]).all() for part in a)) for a, b in zip(one, other))
+    return all(
+        (a is None and b is None)
+        or (a is not None and b is not None and all(a[part].shape == b[part].shape and (a[part] == b[part]).all() for part in a))
+        for a, b in zip(one, other)
+    )
 
 
 def values_of(rig, entry, frames):

@@ -31,8 +31,7 @@ def scene(blender, tmp_path):
 
 def start(blender, scene, client, count=4, on_take=None):
     voice = strip.find(blender.context)
-    return generation.generate(client, voice, scene, head.find(scene), count, 11,
-                               sampling.Sampling(), on_take=on_take)
+    return generation.generate(client, voice, scene, head.find(scene), count, 11, sampling.Sampling(), on_take=on_take)
 
 
 def test_each_take_is_listed_as_it_comes_and_all_are_ranked_at_the_end(blender, scene, tmp_path):

@@ -22,7 +22,7 @@ SAMPLE = ROOT / "assets" / "sample.wav"
 @pytest.fixture(scope="module")
 def short_voice(tmp_path_factory):
     samples, rate = read_wav(SAMPLE)
-    return write_wav(tmp_path_factory.mktemp("voice") / "short.wav", samples[:int(2.5 * rate)], rate)
+    return write_wav(tmp_path_factory.mktemp("voice") / "short.wav", samples[: int(2.5 * rate)], rate)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,8 +38,13 @@ def engine():
 
 
 def bake(*arguments, timeout=150, **environment):
-    return subprocess.run([sys.executable, str(ROOT / "bake.py"), *map(str, arguments)], capture_output=True, text=True,
-                          timeout=timeout, env=os.environ | environment)
+    return subprocess.run(
+        [sys.executable, str(ROOT / "bake.py"), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env=os.environ | environment,
+    )
 
 
 @pytest.mark.slow
@@ -82,8 +87,22 @@ def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender)
     scene.render.fps, scene.frame_start = 60, 21
     scene.thunder.head.name = "Heroine"
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    done = bake("--blend", tmp_path / "shot.blend", "--audio", short_voice, "--takes", 1, "--steps", 5, "--guidance", 1.5,
-                "--speech-guidance", 0.5, "--out", tmp_path / "o")
+    done = bake(
+        "--blend",
+        tmp_path / "shot.blend",
+        "--audio",
+        short_voice,
+        "--takes",
+        1,
+        "--steps",
+        5,
+        "--guidance",
+        1.5,
+        "--speech-guidance",
+        0.5,
+        "--out",
+        tmp_path / "o",
+    )
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "o" / "report.json").read_text())
     assert (report["steps"], report["guidance"], report["speech_guidance"]) == (5, 1.5, 0.5)
@@ -100,12 +119,13 @@ def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender)
 
 def test_a_sound_shorter_than_its_header_says_is_baked_with_a_warning(short_voice, tmp_path):
     data = Path(short_voice).read_bytes()
-    (tmp_path / "cut.wav").write_bytes(data[:44 + (len(data) - 44) // 2])
+    (tmp_path / "cut.wav").write_bytes(data[: 44 + (len(data) - 44) // 2])
     done = bake("--audio", tmp_path / "cut.wav", "--takes", 1, "--steps", 5, "--out", tmp_path / "o")
     assert done.returncode == 0
     lines = [line for line in done.stderr.splitlines() if line]
-    assert lines == ["bake.py: “cut.wav” holds 1.25 s of the 2.50 s that its header promises: copy or export it again if its end is "
-                     "missing"]
+    assert lines == [
+        "bake.py: “cut.wav” holds 1.25 s of the 2.50 s that its header promises: copy or export it again if its end is missing"
+    ]
     assert json.loads((tmp_path / "o" / "report.json").read_text())["warnings"] == [lines[0].removeprefix("bake.py: ")]
     assert f"cut.blend and 1 take in {tmp_path / 'o'};" in done.stdout.splitlines()[-1]
     assert ".thunder_" not in done.stdout and "Saved copy" not in done.stdout
@@ -128,15 +148,18 @@ def test_what_nobody_reads_any_more_stops_no_work():
             script.say("10%", stream)
 
 
-@pytest.mark.parametrize("arguments, said", [
-    (["--audio", "{text}"], "sound"),
-    (["--audio", "{here}/none.wav"], "There is no file"),
-    (["--audio", "{silent}"], "sil"),
-    (["--audio", "{voice}", "--engine", "/nowhere/python"], "no Python at “/nowhere/python”: name another with --engine"),
-    (["--audio", "{voice}", "--weights", "/nowhere"], "no folder “/nowhere”"),
-    (["--audio", "{voice}", "--blend", "{here}/none.blend"], "There is no file"),
-    (["--audio", "{voice}", "--head", "Nobody"], "no object “Nobody”"),
-])
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["--audio", "{text}"], "sound"),
+        (["--audio", "{here}/none.wav"], "There is no file"),
+        (["--audio", "{silent}"], "sil"),
+        (["--audio", "{voice}", "--engine", "/nowhere/python"], "no Python at “/nowhere/python”: name another with --engine"),
+        (["--audio", "{voice}", "--weights", "/nowhere"], "no folder “/nowhere”"),
+        (["--audio", "{voice}", "--blend", "{here}/none.blend"], "There is no file"),
+        (["--audio", "{voice}", "--head", "Nobody"], "no object “Nobody”"),
+    ],
+)
 def test_a_failed_bake_says_why_and_leaves_nothing(short_voice, tmp_path, arguments, said):
     (tmp_path / "text.wav").write_text("not a sound")
     write_wav(tmp_path / "silent.wav", np.zeros(32000))
@@ -147,8 +170,10 @@ def test_a_failed_bake_says_why_and_leaves_nothing(short_voice, tmp_path, argume
     assert "Traceback" not in done.stderr and not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("arguments", [["--takes", "0"], ["--takes", "many"], ["--seed", "-1"], ["--guidance", "9"],
-                                       ["--speech-guidance", "-1"], ["--unknown"], []])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--takes", "0"], ["--takes", "many"], ["--seed", "-1"], ["--guidance", "9"], ["--speech-guidance", "-1"], ["--unknown"], []],
+)
 def test_a_wrong_option_is_said(tmp_path, arguments):
     extra = ["--audio", str(SAMPLE), "--out", str(tmp_path / "out")] if arguments else []
     done = bake(*extra, *arguments)
@@ -199,9 +224,13 @@ def test_a_bake_that_is_stopped_leaves_neither_process_nor_file(tmp_path, how, c
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "bake.py"), "--audio", str(SAMPLE), "--takes", "32", "--steps", "1000",
-         "--out", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env=os.environ | {"TMPDIR": str(temporary)}, preexec_fn=hears_ctrl_c)
+        [sys.executable, str(ROOT / "bake.py"), "--audio", str(SAMPLE), "--takes", "32", "--steps", "1000", "--out", str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(temporary)},
+        preexec_fn=hears_ctrl_c,
+    )
     for line in process.stdout:
         if "Sampling" in line:
             break

@@ -47,6 +47,7 @@ def voice(tmp_path):
 @pytest.fixture
 def bake(script, command, blender, voice, monkeypatch, capfd):
     """Run bake.py in this process, with the voice and two takes unless other options say so: (exit code, sentence)."""
+
     def run(*arguments):
         blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
         given = ["--takes", "2", *map(str, arguments)]
@@ -58,6 +59,7 @@ def bake(script, command, blender, voice, monkeypatch, capfd):
         sentences = [line for line in complaints.splitlines() if line.startswith("bake.py: ")]
         assert len(sentences) == (1 if code else 0), complaints
         return code, sentences[0] if code else output
+
     return run
 
 
@@ -240,8 +242,17 @@ def test_a_scene_that_blender_saves_incompletely_without_a_word_does_not_replace
     assert content_of(out) == before
 
 
-@pytest.mark.parametrize("arguments", [["--out", ""], ["--out", " "], ["--audio", "", "--out", "o"], ["--blend", "", "--out", "o"],
-                                       ["--weights", "", "--out", "o"], ["--engine", "", "--out", "o"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--out", ""],
+        ["--out", " "],
+        ["--audio", "", "--out", "o"],
+        ["--blend", "", "--out", "o"],
+        ["--weights", "", "--out", "o"],
+        ["--engine", "", "--out", "o"],
+    ],
+)
 def test_an_empty_name_is_refused(command, tmp_path, monkeypatch, capfd, arguments):
     monkeypatch.chdir(tmp_path)
     before = sorted(os.listdir())
@@ -250,9 +261,11 @@ def test_an_empty_name_is_refused(command, tmp_path, monkeypatch, capfd, argumen
     assert end.value.code == 2 and "the name is empty" in capfd.readouterr().err and sorted(os.listdir()) == before
 
 
-@pytest.mark.parametrize("option, value", [(option, value) for option in ("--start", "--guidance", "--speech-guidance")
-                                           for value in ("nan", "inf", "-inf", "1e30", "-1e30")]
-                         + [(option, value) for option in ("--takes", "--seed", "--steps") for value in ("nan", "1e3", "9" * 5000)])
+@pytest.mark.parametrize(
+    "option, value",
+    [(option, value) for option in ("--start", "--guidance", "--speech-guidance") for value in ("nan", "inf", "-inf", "1e30", "-1e30")]
+    + [(option, value) for option in ("--takes", "--seed", "--steps") for value in ("nan", "1e3", "9" * 5000)],
+)
 def test_an_absurd_number_is_refused(command, capfd, option, value):
     with pytest.raises(SystemExit) as end:
         command.options(["--audio", "line.wav", "--out", "out", f"{option}={value}"])
@@ -294,8 +307,14 @@ def damaged(data):
     """Damaged versions of a .blend file."""
     flipped = bytearray(data)
     flipped[data.rindex(b"DNA1")] ^= 0x10
-    return {"empty": b"", "junk": bytes(range(256)) * 40, "cut in its header": data[:12], "cut in the middle": data[:len(data) // 2],
-            "cut at its end": data[:-len(data) // 10], "a bit flipped": bytes(flipped)}
+    return {
+        "empty": b"",
+        "junk": bytes(range(256)) * 40,
+        "cut in its header": data[:12],
+        "cut in the middle": data[: len(data) // 2],
+        "cut at its end": data[: -len(data) // 10],
+        "a bit flipped": bytes(flipped),
+    }
 
 
 def test_a_damaged_file_is_said(bake, shot, tmp_path):
@@ -311,7 +330,7 @@ def newer(data):
     """A .blend file as a Blender of two years later would have saved it."""
     old = b"v0" if data[7:8].isdigit() else b"v"
     at = data.index(old, 7) + len(old)
-    return data[:at] + b"799" + data[at + 3:]
+    return data[:at] + b"799" + data[at + 3 :]
 
 
 def test_a_file_of_a_newer_blender_is_not_baked_in_without_a_word(bake, shot, tmp_path):
@@ -352,6 +371,10 @@ def test_files_with_such_names_in_the_folder_do_no_harm(bake, tmp_path):
 
 
 def test_a_terminal_of_another_encoding_is_no_reason_to_fail(tmp_path):
-    done = subprocess.run([sys.executable, str(ROOT / "bake.py"), "--audio", str(tmp_path / "häßlich.wav"), "--out", str(tmp_path / "out")],
-                          capture_output=True, env=os.environ | {"PYTHONIOENCODING": "ascii"}, timeout=100)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "bake.py"), "--audio", str(tmp_path / "häßlich.wav"), "--out", str(tmp_path / "out")],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        timeout=100,
+    )
     assert done.returncode == 1 and b"There is no file" in done.stderr and b"Traceback" not in done.stderr

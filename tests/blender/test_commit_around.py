@@ -34,8 +34,16 @@ def commit(blender, stage, start, **how):
     return first, last
 
 
-@pytest.mark.parametrize("starts, to, how", [((1, 300), "COPY", "REPLACE"), ((300, 1), "COPY", "REPLACE"), ((300, 1), "OWN", "ADD"),
-                                             ((1, 300), "OWN", "INSERT"), ((300, 1), "COPY", "INSERT")])
+@pytest.mark.parametrize(
+    "starts, to, how",
+    [
+        ((1, 300), "COPY", "REPLACE"),
+        ((300, 1), "COPY", "REPLACE"),
+        ((300, 1), "OWN", "ADD"),
+        ((1, 300), "OWN", "INSERT"),
+        ((300, 1), "COPY", "INSERT"),
+    ],
+)
 def test_the_face_holds_still_between_two_committed_lines(blender, stage, starts, to, how):
     scene, rig, _ = stage
     one = commit(blender, stage, starts[0])
@@ -48,14 +56,22 @@ def test_the_face_holds_still_between_two_committed_lines(blender, stage, starts
         assert np.ptp(values) < 1e-4, key
     after = values_of(rig, range(-50, 400))
     for key, values in after.items():  # and before the first line and after the last one
-        assert np.ptp(values[:50 + early[0] - 3]) < 1e-4 and np.ptp(values[-8:]) < 1e-4, key
+        assert np.ptp(values[: 50 + early[0] - 3]) < 1e-4 and np.ptp(values[-8:]) < 1e-4, key
         if how != "INSERT":
             outside = [f + 50 for f in range(-50, 400) if not first - WINDOW <= f <= last + WINDOW]
             assert np.abs(values - before[key])[outside].max() < 1e-4, key
 
 
-KINDS = {"CONSTANT": "mouthSmileLeft", "LINEAR": "mouthSmileRight", "REPEAT": "mouthPucker", "REPEAT_OFFSET": "mouthFunnel",
-         "MIRROR": "mouthRollLower", "NOISE": "mouthPressLeft", "EASED": "mouthUpperUpLeft", "OVERLAPPING": "mouthLowerDownLeft"}
+KINDS = {
+    "CONSTANT": "mouthSmileLeft",
+    "LINEAR": "mouthSmileRight",
+    "REPEAT": "mouthPucker",
+    "REPEAT_OFFSET": "mouthFunnel",
+    "MIRROR": "mouthRollLower",
+    "NOISE": "mouthPressLeft",
+    "EASED": "mouthUpperUpLeft",
+    "OVERLAPPING": "mouthLowerDownLeft",
+}
 CLOSE = (1e-4, 3e-4)  # values that are one; where a cycle jumps it does so 0.02 frames late, Blender makes nearer keys one
 
 
@@ -138,8 +154,9 @@ def test_an_insert_moves_whatever_the_animators_curves_do(blender, stage):
     shift = last + 3 - first
     kinds = {path_of(name): kind for kind, name in KINDS.items()}
     assert not changed(kinds, before, values_of(rig, frames), frames, lambda kind, at: at <= first - 3)
-    assert not changed(kinds, before, values_of(rig, frames + shift), frames,
-                       lambda kind, at: at >= first + (3 if kind == "NOISE" else 0))  # noise has to pass in
+    assert not changed(
+        kinds, before, values_of(rig, frames + shift), frames, lambda kind, at: at >= first + (3 if kind == "NOISE" else 0)
+    )  # noise has to pass in
 
 
 def test_a_long_blend_ends_after_half_a_second(blender, stage):
@@ -200,7 +217,7 @@ def test_keys_are_evaluated_as_blender_does(blender):
         for frame in np.sort(rng.choice(np.arange(1, 60), rng.integers(1, 10), replace=False)):
             thing.location[0] = rng.normal()
             thing.keyframe_insert("location", index=0, frame=float(frame))
-        curve, = compat.curves_for(thing)
+        (curve,) = compat.curves_for(thing)
         for point in curve.keyframe_points:
             point.interpolation = str(rng.choice(["BEZIER", "BEZIER", "LINEAR", "CONSTANT"]))
             kind = str(rng.choice(["FREE", "ALIGNED", "AUTO", "AUTO_CLAMPED", "VECTOR"]))
@@ -223,8 +240,17 @@ def as_strip(target, name):
     return strip
 
 
-@pytest.mark.parametrize("own, to, how", [(True, "COPY", "REPLACE"), (False, "COPY", "REPLACE"), (True, "OWN", "ADD"),
-                                          (False, "COPY", "ADD"), (True, "NEW", "REPLACE"), (True, "STRIP", "REPLACE")])
+@pytest.mark.parametrize(
+    "own, to, how",
+    [
+        (True, "COPY", "REPLACE"),
+        (False, "COPY", "REPLACE"),
+        (True, "OWN", "ADD"),
+        (False, "COPY", "ADD"),
+        (True, "NEW", "REPLACE"),
+        (True, "STRIP", "REPLACE"),
+    ],
+)
 def test_the_animators_strips_go_on_around_the_take(blender, stage, own, to, how):
     scene, rig, takes = stage
     keys = rig.keys.key_blocks

@@ -34,6 +34,7 @@ def rough(seconds=2.0, seed=5):
 @pytest.fixture
 def committed(stage):
     """Commits a rough take to an action of its own: (the report, its curves by path and index, what the take had at a frame)."""
+
     def done(way, error=0.6):
         scene, rig, takes = stage
         made = rough()
@@ -52,6 +53,7 @@ def committed(stage):
                 break
         curves = {(c.data_path, c.array_index): c for target in rig.targets for c in compat.curves_for(target)}
         return report, curves, lambda path, frame: had[path].evaluate(frame)
+
     return done
 
 

@@ -43,8 +43,11 @@ def shown(rig, times):
     values = np.empty((len(times), len(rig.driver.tracks)))
     for place, track in enumerate(rig.driver.tracks):
         curve = curves[track.block].get((track.path, track.index))
-        values[:, place] = (rna_paths.value(rig.targets[track.block], track.path, track.index) if curve is None
-                            else [curve.evaluate(time) for time in times])
+        values[:, place] = (
+            rna_paths.value(rig.targets[track.block], track.path, track.index)
+            if curve is None
+            else [curve.evaluate(time) for time in times]
+        )
     motion = rig.driver.read(values, head_module.channel_names())
     return motion, reach.ruler().gap(reach.ruler().points(motion))
 
@@ -121,7 +124,7 @@ def test_lips_that_merely_rest_are_not_labelled(blender, poses):
     assert marks
     for frame in marks:
         assert entry.first <= frame <= entry.last
-        assert max(gap[max(frame - frames[0] - 6, 0):frame - frames[0] + 1]) > 1.0, frame  # a quarter of a second
+        assert max(gap[max(frame - frames[0] - 6, 0) : frame - frames[0] + 1]) > 1.0, frame  # a quarter of a second
 
 
 def test_a_curve_stays_within_the_range_of_its_keys(blender, poses):

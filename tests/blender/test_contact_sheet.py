@@ -38,9 +38,25 @@ def syllables(phase=0.0, wide=0.3):
 
 
 def counts(bpy):
-    return {name: len(getattr(bpy.data, name)) for name in (
-        "objects", "meshes", "armatures", "actions", "scenes", "worlds", "cameras", "materials", "curves", "fonts", "shape_keys",
-        "collections", "node_groups", "texts")}
+    return {
+        name: len(getattr(bpy.data, name))
+        for name in (
+            "objects",
+            "meshes",
+            "armatures",
+            "actions",
+            "scenes",
+            "worlds",
+            "cameras",
+            "materials",
+            "curves",
+            "fonts",
+            "shape_keys",
+            "collections",
+            "node_groups",
+            "texts",
+        )
+    }
 
 
 def picture(bpy):
@@ -58,7 +74,8 @@ def test_moments_are_closures_the_loudest_and_the_widest():
     loud[50] = 1.0
     chosen = sheet_key_frames.choose(np.stack([mean, mean]), loud, 6)
     assert {(20, "closed"), (60, "closed"), (50, "loudest"), (40, "wide"), (80, "wide")} <= {
-        (frame, {"loud": "loudest"}.get(why, why)) for frame, why in chosen}
+        (frame, {"loud": "loudest"}.get(why, why)) for frame, why in chosen
+    }
     assert len(chosen) == 6 and [frame for frame, _ in chosen] == sorted(frame for frame, _ in chosen)
     still = sheet_key_frames.choose(np.zeros((1, 50)), None, 6)
     assert len(still) == 6 and min(np.diff([frame for frame, _ in still])) >= sheet_key_frames.APART
@@ -89,8 +106,12 @@ def test_the_sheet_has_a_row_for_each_take_and_a_face_in_each_cell(blender, stag
     head = round(contact_sheet.HEAD_CELLS * CELL)
     assert pixels.shape[0] == head + 3 * CELL
     left = round((contact_sheet.LABEL_CELLS + contact_sheet.CURVE_CELLS) * CELL)
-    cells = np.stack([[pixels[head + row * CELL:head + (row + 1) * CELL, left + column * CELL:left + (column + 1) * CELL]
-                       for column in range(6)] for row in range(3)])
+    cells = np.stack(
+        [
+            [pixels[head + row * CELL : head + (row + 1) * CELL, left + column * CELL : left + (column + 1) * CELL] for column in range(6)]
+            for row in range(3)
+        ]
+    )
     assert (cells.std(axis=(2, 3, 4)) > 0.05).all()  # a face in each
     # the heads are the same at a moment but for the mouth, and the take that stays shut looks the same all the time
     shut, moving = np.abs(np.diff(cells[2], axis=0)).mean(axis=(1, 2, 3)), np.abs(np.diff(cells[0], axis=0)).mean(axis=(1, 2, 3))
@@ -100,8 +121,8 @@ def test_the_sheet_has_a_row_for_each_take_and_a_face_in_each_cell(blender, stag
         for column in range(6):
             rows, columns = np.nonzero(faces[row, column])
             assert abs(columns.mean() - CELL / 2) < 12 and np.ptp(rows) > 0.9 * CELL  # in the middle, and close
-    curve = pixels[head:head + CELL, round(contact_sheet.LABEL_CELLS * CELL):left]
-    flat = pixels[head + 2 * CELL:head + 3 * CELL, round(contact_sheet.LABEL_CELLS * CELL):left]
+    curve = pixels[head : head + CELL, round(contact_sheet.LABEL_CELLS * CELL) : left]
+    flat = pixels[head + 2 * CELL : head + 3 * CELL, round(contact_sheet.LABEL_CELLS * CELL) : left]
     assert (np.abs(curve - pixels[2, 2]).max(axis=-1) > 0.1).sum() > 4 * (np.abs(flat - pixels[2, 2]).max(axis=-1) > 0.1).sum()
 
 

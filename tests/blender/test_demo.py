@@ -22,8 +22,9 @@ def test_a_demonstration_replaces_no_file_that_is_not_its_own(tmp_path):
     mine = {"takes.png": b"mine", "take_05.npz": b"mine"}
     for name, content in mine.items():
         (tmp_path / name).write_bytes(content)
-    done = subprocess.run([sys.executable, str(ROOT / "demo.py"), "--takes", "2", "--out", str(tmp_path)],
-                          capture_output=True, text=True, timeout=100)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "demo.py"), "--takes", "2", "--out", str(tmp_path)], capture_output=True, text=True, timeout=100
+    )
     assert done.returncode == 1 and "takes.png” is a file of yours" in done.stderr and "--force" in done.stderr, done.stderr
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == mine
 
@@ -35,17 +36,21 @@ def test_the_demonstration_keeps_its_promises(blender, tmp_path):
     except errors.NoEngine as error:
         pytest.skip(f"no engine to ask: {error}")
     samples, rate = read_wav(SAMPLE)
-    voice = write_wav(tmp_path / "line.wav", samples[int(0.4 * rate):int(1.6 * rate)], rate)
+    voice = write_wav(tmp_path / "line.wav", samples[int(0.4 * rate) : int(1.6 * rate)], rate)
     hashes = []
     for _ in range(2):
-        done = subprocess.run([sys.executable, str(ROOT / "demo.py"), "--", "--audio", voice, "--takes", "2", "--steps",
-                               "5", "--out", str(tmp_path / "out")], capture_output=True, text=True, timeout=290)
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "demo.py"), "--", "--audio", voice, "--takes", "2", "--steps", "5", "--out", str(tmp_path / "out")],
+            capture_output=True,
+            text=True,
+            timeout=290,
+        )
         assert done.returncode == 0, done.stderr
         hashes.append(json.loads((tmp_path / "out" / "report.json").read_text())["sha256"])
     assert hashes[0] == hashes[1] and set(hashes[0]) == {"says.wav", "take_01.npz", "take_02.npz"}
     assert sorted(os.listdir(tmp_path / "out")) == sorted(
-        ["best.mp4", "report.json", "says.wav", "scene.blend", "take_01.npz", "take_02.npz", "takes.png",
-         "thunder-files.json"])
+        ["best.mp4", "report.json", "says.wav", "scene.blend", "take_01.npz", "take_02.npz", "takes.png", "thunder-files.json"]
+    )
     assert (tmp_path / "out" / "best.mp4").stat().st_size > 10_000
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "out" / "scene.blend"))
     scene = blender.context.scene

@@ -87,8 +87,7 @@ def test_a_line_that_fails_costs_only_itself(blender, shot, tmp_path):
     todo = takes_dialogue.wanting(scene)
     strips["one"].mute = True
     kept = []
-    left_out = progress.result(takes_dialogue.generate(
-        PlayedClient(tmp_path), scene, todo, 2, 1, sampling_module.Sampling(), kept.append))
+    left_out = progress.result(takes_dialogue.generate(PlayedClient(tmp_path), scene, todo, 2, 1, sampling_module.Sampling(), kept.append))
     assert len(left_out) == 1 and "muted" in left_out[0]
     assert {entry.voice for entry in scene.thunder.takes} == {"two"} and len(kept) == 2
 
@@ -114,8 +113,7 @@ def test_only_the_preview_range_is_spoken_where_that_is_wanted(blender, shot, tm
     voice = strip.find(blender.context)
     assert (voice.clock.start, voice.last) == (11, 31)
     client = PlayedClient(tmp_path)
-    for _ in generation.generate(client, voice, scene, head.find(scene), 1, 1,
-                                               sampling_module.Sampling()):
+    for _ in generation.generate(client, voice, scene, head.find(scene), 1, 1, sampling_module.Sampling()):
         pass
     entry = scene.thunder.takes[0]
     assert entry.first == 11 and 28 <= entry.last <= 31
@@ -144,9 +142,9 @@ def test_a_sound_between_two_frames_is_spoken_where_it_is_heard(blender, shot, t
 
     heard, rate = read_wav(path)
     whole, _ = read_wav(tmp_path / "one.wav")
-    window = heard[rate // 2:rate]
+    window = heard[rate // 2 : rate]
     offsets = range(-rate // 20, rate // 20)
-    fit = [float(np.dot(window, whole[rate // 2 - late:rate - late])) for late in offsets]
+    fit = [float(np.dot(window, whole[rate // 2 - late : rate - late])) for late in offsets]
     assert offsets[int(np.argmax(fit))] / rate == pytest.approx(seconds, abs=1e-3)
     assert fingerprint.of_voice(scene, voice).origin == pytest.approx(1 + seconds * fps / base, abs=1e-4)
 

@@ -26,6 +26,7 @@ RATES = [(25, 1.0), (30, 1.001)]
 @pytest.fixture
 def shown(blender):
     """The bundled head, turned and away from the origin, with one of two takes on it; (scene, rig, entry)."""
+
     def make(rate=RATES[0], beyond=False):
         scene = blender.context.scene
         scene.render.fps, scene.render.fps_base = rate
@@ -34,6 +35,7 @@ def shown(blender):
         rig.owner.location, rig.owner.rotation_euler = (0.3, -0.2, 1.5), (0, 0, 0.4)
         round_trip.show(rig, scene, name="another")
         return scene, rig, round_trip.show(rig, scene, beyond)
+
     return make
 
 
@@ -197,7 +199,7 @@ def test_a_gltf_holds_the_performance_and_not_every_take(blender, shown, tmp_pat
     scene, rig, _ = shown()
     path, _ = export(blender, scene, rig, "GLTF", tmp_path)
     data = path.read_bytes()
-    told = json.loads(data[20:20 + struct.unpack("<I", data[12:16])[0]])
+    told = json.loads(data[20 : 20 + struct.unpack("<I", data[12:16])[0]])
     assert len(told["animations"]) == 1
     assert set(told["meshes"][0]["extras"]["targetNames"]) >= set(head.channel_names())
     times = [told["accessors"][sampler["input"]] for sampler in told["animations"][0]["samplers"]]
@@ -350,8 +352,7 @@ def test_curves_read_back_are_the_motion(blender, shown, tmp_path, rate):
         assert back.eyes[row, :2] == pytest.approx(eyes[:2], abs=2e-4)
         # The app counts the head's angles the other way round than a right-handed turn about up, left and out.
         turn = rig.armature.pose.bones["neck"].matrix_basis.to_3x3().to_euler("ZXY")
-        assert [values[f"head{angle}"][row] for angle in ("Yaw", "Pitch", "Roll")] == pytest.approx(
-            [-turn.y, -turn.x, -turn.z], abs=2e-4)
+        assert [values[f"head{angle}"][row] for angle in ("Yaw", "Pitch", "Roll")] == pytest.approx([-turn.y, -turn.x, -turn.z], abs=2e-4)
 
 
 def test_what_arkit_has_no_place_for_is_told(blender, shown, tmp_path):

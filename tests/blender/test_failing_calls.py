@@ -60,8 +60,9 @@ class RecordedClient:
 
     def request(self, verb, **args):
         assert verb == "generate"
-        return Asked([*(dict(event) for event in self.events if event["event"] == "take")][:args["takes"]]
-                     + [{"event": "done", "result": {}}])
+        return Asked(
+            [*(dict(event) for event in self.events if event["event"] == "take")][: args["takes"]] + [{"event": "done", "result": {}}]
+        )
 
 
 @pytest.fixture(scope="module")
@@ -216,10 +217,20 @@ def committing(stage):
 
 def animation(blender, rig):
     """Every action with its keys, and which one each part of a rig plays: what an animator would miss."""
-    curves = {action.name: {(curve.data_path, curve.array_index, number): [tuple(point.co) for point in curve.keyframe_points]
-                            for number, curve in enumerate(compat.all_curves(action))} for action in blender.data.actions}
-    plays = [(data.animation_data and data.animation_data.action and data.animation_data.action.name,
-              [track.name for track in data.animation_data.nla_tracks] if data.animation_data else []) for data in rig.targets]
+    curves = {
+        action.name: {
+            (curve.data_path, curve.array_index, number): [tuple(point.co) for point in curve.keyframe_points]
+            for number, curve in enumerate(compat.all_curves(action))
+        }
+        for action in blender.data.actions
+    }
+    plays = [
+        (
+            data.animation_data and data.animation_data.action and data.animation_data.action.name,
+            [track.name for track in data.animation_data.nla_tracks] if data.animation_data else [],
+        )
+        for data in rig.targets
+    ]
     return curves, plays
 
 
@@ -237,6 +248,7 @@ class FailingWrites:
             if self.count == self.k:
                 raise MemoryError("made to fail")
             return original(*args, **options)
+
         return call
 
     def __enter__(self):
@@ -267,5 +279,3 @@ def test_whichever_write_of_a_commit_fails(committing, blender, tmp_path, to):
             for _ in committing_module.commit(rig, entry, "Committed", committing_module.Choice(entry.first, entry.last, to=to, error=0.0)):
                 pass
         assert animation(blender, rig) == before, f"call {k} of {writes.count}"
-
-

@@ -39,8 +39,14 @@ def made(tmp_path_factory):
 
 def parts(data):
     """The arrays of a made file as the formula wants them, expression alone."""
-    return {"v_template": data["v_template"], "shapedirs": data["shapedirs"][:, :, 300:], "posedirs": data["posedirs"],
-            "J_regressor": data["J_regressor"], "weights": data["weights"], "kintree_table": np.array([[-1, 0, 1, 1, 1]])}
+    return {
+        "v_template": data["v_template"],
+        "shapedirs": data["shapedirs"][:, :, 300:],
+        "posedirs": data["posedirs"],
+        "J_regressor": data["J_regressor"],
+        "weights": data["weights"],
+        "kintree_table": np.array([[-1, 0, 1, 1, 1]]),
+    }
 
 
 def add(blender, folder, name="flame.npz", **options):
@@ -324,9 +330,15 @@ class Runs:
         return os.system, (f"touch {self.path}",)
 
 
-@pytest.mark.parametrize("content, said", [
-    ("hostile", "nothing in it was run"), ("noise", "damaged or not a pickle"), ("ours", "press Add Head"), ("nowhere", "no head file"),
-])
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        ("hostile", "nothing in it was run"),
+        ("noise", "damaged or not a pickle"),
+        ("ours", "press Add Head"),
+        ("nowhere", "no head file"),
+    ],
+)
 def test_what_is_no_flame_file_is_refused_and_leaves_nothing(blender, made, tmp_path, content, said):
     path = tmp_path / "evil.pkl"
     if content == "hostile":

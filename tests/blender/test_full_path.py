@@ -65,8 +65,11 @@ def contents(bpy):
     kinds = ("scenes", "objects", "meshes", "actions", "armatures", "materials", "sounds", "shape_keys", "worlds")
     names = {kind: sorted(block.name for block in getattr(bpy.data, kind)) for kind in kinds}
     names["takes"] = [entry.name for entry in bpy.context.scene.thunder.takes]
-    names["animated"] = sorted((block.name, block.animation_data.action and block.animation_data.action.name)
-                               for block in (*bpy.data.objects, *bpy.data.shape_keys) if block.animation_data)
+    names["animated"] = sorted(
+        (block.name, block.animation_data.action and block.animation_data.action.name)
+        for block in (*bpy.data.objects, *bpy.data.shape_keys)
+        if block.animation_data
+    )
     scene = bpy.context.scene
     names["frames"] = (scene.frame_current, scene.frame_start, scene.frame_end)
     editor = scene.sequence_editor
@@ -225,10 +228,16 @@ def other_python(bpy, scene):
     session_module.preferences().engine_python = sys.executable
 
 
-@pytest.mark.parametrize("spoil, said", [
-    (no_strip, "no sound strip"), (no_head, "No head is selected"), (strange_head, "no shape keys that Thunder knows"),
-    (wrong_engine, "no Python at"), (other_python, "engine|install"),
-])
+@pytest.mark.parametrize(
+    "spoil, said",
+    [
+        (no_strip, "no sound strip"),
+        (no_head, "No head is selected"),
+        (strange_head, "no shape keys that Thunder knows"),
+        (wrong_engine, "no Python at"),
+        (other_python, "engine|install"),
+    ],
+)
 def test_what_is_missing_is_said_and_changes_nothing(blender, scene, session, spoil, said):
     spoil(blender, scene)
     before = contents(blender)
@@ -243,8 +252,7 @@ def test_what_is_missing_is_said_and_changes_nothing(blender, scene, session, sp
 
 def half_way(scene, session, context):
     """A generation that has begun to sample."""
-    steps = generation.generate(session.client(), strip_module.find(context), scene, head.find(scene), 4, 1,
-                                sampling.Sampling(100))
+    steps = generation.generate(session.client(), strip_module.find(context), scene, head.find(scene), 4, 1, sampling.Sampling(100))
     running = jobs.begin("Generating takes", steps)
     while running.step.fraction < 0.2:
         assert not running.advance()

@@ -29,8 +29,10 @@ def enter(stage, angle, seed, start=1.0):
 
 
 def everything(bpy):
-    return {name: sorted(block.name for block in getattr(bpy.data, name)) for name in (
-        "objects", "meshes", "armatures", "actions", "scenes", "materials", "curves", "fonts", "shape_keys", "collections")}
+    return {
+        name: sorted(block.name for block in getattr(bpy.data, name))
+        for name in ("objects", "meshes", "armatures", "actions", "scenes", "materials", "curves", "fonts", "shape_keys", "collections")
+    }
 
 
 def copies(bpy):
@@ -62,8 +64,9 @@ def test_every_take_has_a_head_of_its_own_that_plays_it(blender, stage):
     words = [thing.data.body for thing in copies(blender) if thing.type == "FONT"]
     assert words == ["99  Take 1", "98  Take 2", "97  Take 3"]
     meshes = [thing for thing in copies(blender) if thing.type == "MESH"]
-    spans = sorted((min(corner), max(corner)) for corner in
-                   [[(mesh.matrix_world @ Vector(c)).x for c in mesh.bound_box] for mesh in meshes])
+    spans = sorted(
+        (min(corner), max(corner)) for corner in [[(mesh.matrix_world @ Vector(c)).x for c in mesh.bound_box] for mesh in meshes]
+    )
     assert all(left[1] < right[0] for left, right in zip(spans, spans[1:]))  # beside each other
     assert blender.ops.thunder.play_grid() == {"FINISHED"}  # leaves
     assert everything(blender) == before and not grid.running()

@@ -118,11 +118,14 @@ def test_a_character_with_arkit_keys_is_a_head(blender):
     assert rig.driver.used == set(rig.channels) | {"jawOpen", "jawLeft"}
 
 
-@pytest.mark.parametrize("names, said", [
-    ([], "no shape keys that Thunder knows"),
-    (["smile", "Key 1"], "no shape keys that Thunder knows"),
-    (["mouthPucker"], "jawOpen"),
-])
+@pytest.mark.parametrize(
+    "names, said",
+    [
+        ([], "no shape keys that Thunder knows"),
+        (["smile", "Key 1"], "no shape keys that Thunder knows"),
+        (["mouthPucker"], "jawOpen"),
+    ],
+)
 def test_a_mesh_without_our_keys_is_refused(blender, names, said):
     hero = character(blender, names)
     blender.context.scene.thunder.head = hero
@@ -177,10 +180,16 @@ def spoil_single(rig):
     rig.mesh.show_only_shape_key = True
 
 
-@pytest.mark.parametrize("spoil, said", [
-    (spoil_driver, "has a driver"), (spoil_solo, "soloed"), (spoil_rest, "rest position"),
-    (spoil_absolute, "absolute"), (spoil_single, "Solo"),
-])
+@pytest.mark.parametrize(
+    "spoil, said",
+    [
+        (spoil_driver, "has a driver"),
+        (spoil_solo, "soloed"),
+        (spoil_rest, "rest position"),
+        (spoil_absolute, "absolute"),
+        (spoil_single, "Solo"),
+    ],
+)
 def test_what_would_hide_a_take_is_said(blender, spoil, said):
     blender.ops.thunder.add_head()
     rig = head.find(blender.context.scene)

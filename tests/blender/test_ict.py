@@ -18,9 +18,20 @@ from timing import keeps
 pytestmark = pytest.mark.data
 
 # Polygon ranges of the published mesh, as its README tells them, by the material that they have in the files.
-MATERIALS = ((0, "M_Face"), (9230, "M_BackHead"), (14034, "M_GumsTongue"), (17006, "M_Teeth"), (21496, "M_ScleraLeft"),
-             (22296, "M_IrisLeft"), (23094, "M_ScleraRight"), (23894, "M_IrisRight"), (24692, "M_LacrimalFluid"),
-             (25018, "M_EyeBlend"), (25048, "M_EyeOcclusion"), (25304, "M_EyeLashes"))
+MATERIALS = (
+    (0, "M_Face"),
+    (9230, "M_BackHead"),
+    (14034, "M_GumsTongue"),
+    (17006, "M_Teeth"),
+    (21496, "M_ScleraLeft"),
+    (22296, "M_IrisLeft"),
+    (23094, "M_ScleraRight"),
+    (23894, "M_IrisRight"),
+    (24692, "M_LacrimalFluid"),
+    (25018, "M_EyeBlend"),
+    (25048, "M_EyeOcclusion"),
+    (25304, "M_EyeLashes"),
+)
 SHELLS, BALLS = slice(24591, 26719), {"eye_left": slice(21451, 23021), "eye_right": slice(23021, 24591)}
 SOME = ("jawOpen", "mouthClose", "mouthPucker", "eyeBlink_L", "eyeBlink_R", "eyeLookOut_L", "eyeLookIn_R", "browInnerUp_L", "browInnerUp_R")
 
@@ -74,8 +85,18 @@ def evaluated(blender, obj):
     return buffer.reshape(-1, 3).astype(np.float64)
 
 
-CONVENTIONS = ("arkit", "ict_facekit", "faceit", "ready_player_me", "mpfb", "reallusion_cc3", "reallusion_cc3_explus",
-               "reallusion_cc4", "metahuman", "vrm")
+CONVENTIONS = (
+    "arkit",
+    "ict_facekit",
+    "faceit",
+    "ready_player_me",
+    "mpfb",
+    "reallusion_cc3",
+    "reallusion_cc3_explus",
+    "reallusion_cc4",
+    "metahuman",
+    "vrm",
+)
 PREFIXES = {"metahuman": "head_lod0_mesh__", "vrm": "Face.M_F00_000_00_", "arkit": "blendShape1."}
 
 
@@ -102,8 +123,11 @@ def test_a_real_face_moves_alike_under_every_convention(blender, ict, name):
         named = convention.keys["mouthClose"][0].values()
         close = sum(rule.weight for rule in plan.rules if rule.source == "mouthClose") / sum(named)
         assert 0.75 < close < 0.9, "its mouthClose takes back more than its jawOpen opens"
-        less = sum(rule.weight for rule in plan.rules if rule.source == "mouthFunnel" and rule.target in
-                   [other.target for other in plan.rules if other.source == "mouthClose"]) / sum(named)
+        less = sum(
+            rule.weight
+            for rule in plan.rules
+            if rule.source == "mouthFunnel" and rule.target in [other.target for other in plan.rules if other.source == "mouthClose"]
+        ) / sum(named)
         assert 0.05 < less < 0.25, "its mouthFunnel parts the lips more than it rounds them"
         offsets["mouthFunnel"] = offsets["mouthFunnel"] + less * offsets["mouthClose"]
         offsets["mouthClose"] = close * offsets["mouthClose"]
@@ -249,8 +273,13 @@ def test_a_folder_that_is_none_is_refused_and_nothing_is_added(blender, ict, fol
     neutral.write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
     refused(tmp_path, "no expressions")
     shape = tmp_path / "jawOpen.obj"
-    for text, said in (("v 0 0 0\nv 1 0 0\n", "has 2 vertices"), ("v 0 0 0\nv 1 0 x\nv 0 1 0\n", "no number"), ("", "no vertices"),
-                       ("v 0 0\nv 1 0\nv 0 1\n", "not three numbers"), ("v 0 0 0\nv 1 0 nan\nv 0 1 0\n", "not three numbers")):
+    for text, said in (
+        ("v 0 0 0\nv 1 0 0\n", "has 2 vertices"),
+        ("v 0 0 0\nv 1 0 x\nv 0 1 0\n", "no number"),
+        ("", "no vertices"),
+        ("v 0 0\nv 1 0\nv 0 1\n", "not three numbers"),
+        ("v 0 0 0\nv 1 0 nan\nv 0 1 0\n", "not three numbers"),
+    ):
         shape.write_text(text)
         refused(tmp_path, said)
     shape.write_text("v 0 0 0\nv 1 0 0\nv 0 -1 0\n")

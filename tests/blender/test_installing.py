@@ -29,7 +29,8 @@ def make_wheel(folder, name, version="1.0", weight=0):
     path = folder / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
     files = {
-        f"{name}/__init__.py": f"__version__ = '{version}'\n".encode(), f"{name}/ballast.bin": os.urandom(weight),
+        f"{name}/__init__.py": f"__version__ = '{version}'\n".encode(),
+        f"{name}/ballast.bin": os.urandom(weight),
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
@@ -42,8 +43,11 @@ def make_wheel(folder, name, version="1.0", weight=0):
 
 
 def make_lock(folder, wheels):
-    lines = [f"{wheel.name.split('-')[0]}=={wheel.name.split('-')[1]} \\\n    --hash=sha256:"
-             f"{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n    # via the tests\n" for wheel in wheels]
+    lines = [
+        f"{wheel.name.split('-')[0]}=={wheel.name.split('-')[1]} \\\n    --hash=sha256:"
+        f"{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n    # via the tests\n"
+        for wheel in wheels
+    ]
     lines.append("winonly==9.0 ; sys_platform == 'nowhere' \\\n    --hash=sha256:" + "0" * 64 + "\n")
     path = folder / "engine.txt"
     path.write_text("".join(lines))
@@ -195,7 +199,7 @@ class Server:
                 self.send_header("Cache-Control", "max-age=31536000")
                 self.end_headers()
                 for start in range(0, len(data), 20_000):
-                    self.wfile.write(data[start:start + 20_000])
+                    self.wfile.write(data[start : start + 20_000])
                     if server.slow and len(server.asked) > 1:
                         time.sleep(1.0)
 
@@ -275,8 +279,11 @@ def test_pip_ends_with_whoever_started_it(installing, installed, server, lock, m
     python, _ = installing.fitting_python()
     process = subprocess.Popen(
         [python, "-I", installer.__file__, "--folder", str(installed), "--lock", str(lock), "--online"],
-        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        env=os.environ | {"PIP_INDEX_URL": server.url})
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PIP_INDEX_URL": server.url},
+    )
     until(lambda: len(server.asked) >= 2)
     process.stdin.close()
     process.wait(20)
@@ -415,8 +422,16 @@ def test_clearing_up_touches_only_what_a_removal_left(installing, monkeypatch, t
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in is a POSIX script")
 def test_lines_of_the_installer_that_make_no_sense_are_passed_over(installing, monkeypatch, tmp_path):
     program = tmp_path / "python"
-    lines = ["[1]", "7", '{"event": 3}', '{"event": "progress", "fraction": "much"}', '{"event": "progress"}', "[" * 5000,
-             '{"event": "progress", "fraction": 0.5, "message": 4}', '{"event": "done"}']
+    lines = [
+        "[1]",
+        "7",
+        '{"event": 3}',
+        '{"event": "progress", "fraction": "much"}',
+        '{"event": "progress"}',
+        "[" * 5000,
+        '{"event": "progress", "fraction": 0.5, "message": 4}',
+        '{"event": "done"}',
+    ]
     program.write_text(f"#!/bin/sh\ncat {tmp_path / 'lines'}\n")
     program.chmod(0o755)
     (tmp_path / "lines").write_text("\n".join(lines) + "\n")
@@ -444,7 +459,7 @@ def test_weights_of_ones_own_are_checked_before_the_engine_is_asked(tmp_path):
         preferences.weights = ""
 
 
-OTHER = '''
+OTHER = """
 bl_info = {"name": "Neighbour", "blender": (4, 2, 0), "category": "Animation"}
 import bpy, numpy, sys
 seen = []
@@ -455,7 +470,7 @@ def register():
     bpy.app.handlers.frame_change_post.append(look)
 def unregister():
     bpy.app.handlers.frame_change_post.remove(look)
-'''
+"""
 
 
 def test_an_add_on_beside_ours_that_uses_numpy_notices_nothing(blender, tmp_path):
@@ -481,13 +496,17 @@ def test_an_add_on_beside_ours_that_uses_numpy_notices_nothing(blender, tmp_path
         scene.thunder.source, scene.thunder.sound_file = "FILE", voice
         found = importlib.import_module(f"{name}.scene.voice.strip").find(blender.context)
         rig = importlib.import_module(f"{name}.scene.heads.head").find(scene)
+
         def fresh_room(each):
             return importlib.import_module(f"{name}.{each}")
+
         def fresh_core(each):
             return importlib.import_module(f"{name}.thunder_core.{each}")
+
         played = PlayedClient(fresh_room, fresh_core, tmp_path)
-        for _ in fresh_room("scene.takes.generation").generate(played, found, scene, rig, 1, 1,
-                                                         fresh_room("scene.takes.sampling").Sampling()):
+        for _ in fresh_room("scene.takes.generation").generate(
+            played, found, scene, rig, 1, 1, fresh_room("scene.takes.sampling").Sampling()
+        ):
             pass
         scene.frame_set(5)
         before, after = neighbour.seen[0], neighbour.seen[-1]

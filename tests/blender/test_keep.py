@@ -49,7 +49,7 @@ def flows(values, was, kept, most=1.6):
     """
     wild = max(np.abs(np.diff(was, 2)).max(), np.abs(np.diff(values[~kept], 2)).max() if (~kept).sum() > 2 else 0.0, 0.01)
     for at in np.flatnonzero(np.diff(kept.astype(int))):
-        near = values[max(at - 1, 0):at + 3]
+        near = values[max(at - 1, 0) : at + 3]
         if np.abs(np.diff(near, 2)).max(initial=0) > most * wild:
             return False
     return True

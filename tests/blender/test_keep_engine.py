@@ -46,11 +46,13 @@ def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, take):
         bend, own = np.abs(np.diff(now, 2, axis=0)), np.abs(np.diff(was, 2, axis=0)).max(axis=0)
         for border in (70, 120):
             at = border - entry.first
-            near = bend[at - 2:at + 2][:, moving].max(axis=0)
+            near = bend[at - 2 : at + 2][:, moving].max(axis=0)
             free = np.abs(np.diff(now[~inside], 2, axis=0))[:, moving].max(axis=0)
             assert (near <= np.maximum(own[moving], free) + 0.02).all()
-    assert all((a["co"] == b["co"]).all() for a, b in zip(before, keys_of(rig, next(
-        each for each in scene.thunder.takes if each.action.name == action))))
+    assert all(
+        (a["co"] == b["co"]).all()
+        for a, b in zip(before, keys_of(rig, next(each for each in scene.thunder.takes if each.action.name == action)))
+    )
     assert scene.thunder_keep.seed == 1003
 
 

@@ -40,8 +40,7 @@ def show(stage, start=1.0, seconds=SECONDS, **how):
 
 def edit(entry, first, last, to=0.6, channel="mouthPucker"):
     """Put a channel elsewhere on frames first … last, as a hand in the graph editor would."""
-    curve = next(c for action in display.actions_of(entry)
-                 for c in compat.all_curves(action) if channel in c.data_path)
+    curve = next(c for action in display.actions_of(entry) for c in compat.all_curves(action) if channel in c.data_path)
     for frame in range(first, last + 1):
         curve.keyframe_points.insert(frame, to)
     for frame in (first - 1, last + 1):
@@ -406,7 +405,7 @@ def test_jumps_go_round(blender, stage):
     scene = stage[0]
     per_frame = np.full(75, 90.0)
     for place, value in ((10, 40), (30, 20), (50, 30)):
-        per_frame[place:place + 3] = value
+        per_frame[place : place + 3] = value
     drifting(stage, per_frame)
     scene.frame_set(1)
     visited = []

@@ -85,8 +85,7 @@ def test_the_animator_can_work_while_long_takes_are_reduced(blender, stage, long
     path = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(16000 * 6))
     scene.thunder.source, scene.thunder.sound_file = "FILE", path
     voice = strip.find(blender.context)
-    steps = generation.generate(PlayedClient(tmp_path), voice, scene, rig, 2, 11,
-                                              sampling.Sampling())
+    steps = generation.generate(PlayedClient(tmp_path), voice, scene, rig, 2, 11, sampling.Sampling())
     free, busy = 0, 0
     for step in steps:
         if step.message.startswith("Keying take") and not len(blender.data.actions):
@@ -106,12 +105,11 @@ def test_a_take_is_worked_out_again_when_the_frame_rate_changed_meanwhile(blende
     path = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(16000 * 6))
     scene.thunder.source, scene.thunder.sound_file = "FILE", path
     voice = strip.find(blender.context)
-    steps = generation.generate(PlayedClient(tmp_path), voice, scene, rig, 1, 11,
-                                              sampling.Sampling())
+    steps = generation.generate(PlayedClient(tmp_path), voice, scene, rig, 1, 11, sampling.Sampling())
     for step in steps:
         if step.message.startswith("Keying take"):
             scene.render.fps = 30
-    entry, = scene.thunder.takes
+    (entry,) = scene.thunder.takes
     assert entry.last - entry.first == pytest.approx(6 * 30, abs=2)
     curves = compat.all_curves(entry.action)
     assert max(curve.keyframe_points[-1].co[0] for curve in curves) == entry.last + entry.lead_out
@@ -126,5 +124,5 @@ def test_long_curves_are_resampled_in_pieces_as_in_one_go():
         whole = timing.at_scene_frames(clock, values, frames, opening)
         for start in range(0, len(frames), 37):
             low, high = max(0, start - 1), start + 38
-            piece = timing.at_scene_frames(clock, values, frames[low:high], opening)[start - low:][:37]
-            assert np.array_equal(piece, whole[start:start + 37])
+            piece = timing.at_scene_frames(clock, values, frames[low:high], opening)[start - low :][:37]
+            assert np.array_equal(piece, whole[start : start + 37])

@@ -30,11 +30,13 @@ def test_each_part_is_of_the_take_that_was_chosen(blender, three):
     assert len(entries) == 4 and scene.thunder.active_take == 3
     made = entries[3]
     assert made.kind == "MIXED" and made.name == "Mix" and made.head == rig.mesh and made.voice == "voice"
-    assert dict(made.action["thunder"]["mixed"]) == {
-        "mouth": "Take 1", "upper_face": "Take 2", "eyes": "Take 3", "head": "Take 2"}
+    assert dict(made.action["thunder"]["mixed"]) == {"mouth": "Take 1", "upper_face": "Take 2", "eyes": "Take 3", "head": "Take 2"}
     now = keys_of(rig, made)
-    for names, of in ((("mouthSmile", "mouthClose", "mouthPucker", '"jaw"'), 0), (("browInnerUp", "browDown", '"neck"'), 1),
-                      (("eyeBlink", "eye_left", "eye_right"), 2)):
+    for names, of in (
+        (("mouthSmile", "mouthClose", "mouthPucker", '"jaw"'), 0),
+        (("browInnerUp", "browDown", '"neck"'), 1),
+        (("eyeBlink", "eye_left", "eye_right"), 2),
+    ):
         for place in tracks(rig, *names):
             assert same([now[place]], [before[of][place]]), rig.driver.tracks[place].path
     sneer = tracks(rig, "noseSneerLeft")[0]

@@ -5,7 +5,6 @@ The fixture is a Blender 4.2 file with the head as it was in November 2026 (coor
 small) and two takes of 1.5 s at 24 fps, seeds 7 and 8, whose jaw is 0.2 rad open but for one closure, at 0.5 s and 1.0 s.
 """
 
-
 import pytest
 from thunder.scene.animation import display
 from thunder.scene.heads import head

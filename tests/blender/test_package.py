@@ -12,10 +12,23 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 NEEDED = {
-    "blender_manifest.toml", "__init__.py", "LICENSE", "bake.py", "cli/bake.py", "cli/script.py",
-    "requirements/engine.txt", "requirements/flame.txt", "thunder_core/engine/worker.py",
-    "thunder_core/client.py", "thunder_core/engine/engine.py", "weights/README.md", "weights/head.npz", "weights/encoder.safetensors",
-    "weights/m2s.safetensors", "weights/denoiser.safetensors", "assets/sample.wav",
+    "blender_manifest.toml",
+    "__init__.py",
+    "LICENSE",
+    "bake.py",
+    "cli/bake.py",
+    "cli/script.py",
+    "requirements/engine.txt",
+    "requirements/flame.txt",
+    "thunder_core/engine/worker.py",
+    "thunder_core/client.py",
+    "thunder_core/engine/engine.py",
+    "weights/README.md",
+    "weights/head.npz",
+    "weights/encoder.safetensors",
+    "weights/m2s.safetensors",
+    "weights/denoiser.safetensors",
+    "assets/sample.wav",
 }
 UNWANTED = {"tests", "bench", "docs", "setup", "out", "cache", "runs", "tools", "Makefile", "pyproject.toml", "demo.py"}
 
@@ -75,7 +88,12 @@ print("keys", sum(len(key.key_blocks) for key in bpy.data.shape_keys))
 """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120,
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "keys 46" in done.stdout  # 44 channels, the basis and the jaw's corrective

@@ -95,7 +95,7 @@ def test_it_tells_versions_settings_and_where_our_own_code_failed(blender, stage
     except AttributeError as error:
         problem_report.note("Listen", error)
     words = report_of(blender)
-    assert 'File <add-on>/scene/animation/timing.py' in words.replace('"', "") and "AttributeError" in words
+    assert "File <add-on>/scene/animation/timing.py" in words.replace('"', "") and "AttributeError" in words
     problem_report.forget()
 
 

@@ -36,16 +36,17 @@ def stage(blender, tmp_path):
 @pytest.fixture
 def start(blender, stage, tmp_path):
     """Begins to resample the shown take with a played engine: (its steps, the client)."""
+
     def begin(**how):
         client = PlayedClient(tmp_path, **how)
         return keep.resample(client, blender.context), client
+
     return begin
 
 
 def debris(blender):
     """Actions that no list knows."""
-    known = [action for scene in blender.data.scenes for entry in scene.thunder.takes
-             for action in display.actions_of(entry)]
+    known = [action for scene in blender.data.scenes for entry in scene.thunder.takes for action in display.actions_of(entry)]
     return [action.name for action in blender.data.actions if action not in known and "thunder" in action]
 
 

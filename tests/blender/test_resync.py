@@ -185,7 +185,7 @@ def test_what_is_heard_in_addition_alone_is_sampled(line):
     compat.trim_end(found, 0)
     assert kinds(scene) == ["CHANGED"] and resync_module.needs_engine(scene)
     assert resync(scene, client) == ["CHANGED"]
-    (verb, asked), = client.asked
+    ((verb, asked),) = client.asked
     assert verb == "generate" and asked["seed"] == 3 and asked["takes"] == 1
     mask = client.arrays[asked["keep_mask"]]
     assert mask.shape == (100, 53) and mask[:50].all() and not mask[50:].any()
@@ -196,7 +196,7 @@ def test_what_is_heard_in_addition_alone_is_sampled(line):
     assert np.array_equal(after[1][:kept], before[1][:kept])  # bit for bit
     brow = next(c for c in compat.all_curves(entry.action) if "browInnerUp" in c.data_path)
     values = np.array([k.co[1] for k in brow.keyframe_points])
-    assert np.abs(np.diff(values))[LEAD_IN + 45:LEAD_IN + 60].max() < 0.15  # no jump where the new part begins
+    assert np.abs(np.diff(values))[LEAD_IN + 45 : LEAD_IN + 60].max() < 0.15  # no jump where the new part begins
     assert kinds(scene) == []
 
 
@@ -275,8 +275,10 @@ def test_a_file_that_is_the_voice_is_watched_as_well(blender, tmp_path):
 
 def test_the_operator_asks_the_engine_only_where_it_must(blender, line, monkeypatch):
     scene, _, found, client = line
+
     def nobody():
         raise AssertionError("the engine was asked")
+
     monkeypatch.setattr(session, "client", nobody)
     assert not blender.ops.thunder.resync.poll()
     strip.move(found, 20)

@@ -93,11 +93,14 @@ def test_the_rest_is_resampled_as_the_settings_say(blender, scene, client):
     assert asked(client) == [CHOSEN]
 
 
-@pytest.mark.parametrize("about, wanted", [
-    ({"steps": 11, "guidance": 2.0, "speech_guidance": 0.5}, {"steps": 11, "guidance": 2.0, "speech_guidance": 0.5}),
-    ({"steps": 11, "guidance": 1.0}, {"steps": 11, "guidance": 1.0, "speech_guidance": 0.0}),  # before there was a pull
-    ({"engine": "thunder"}, CHOSEN),
-])
+@pytest.mark.parametrize(
+    "about, wanted",
+    [
+        ({"steps": 11, "guidance": 2.0, "speech_guidance": 0.5}, {"steps": 11, "guidance": 2.0, "speech_guidance": 0.5}),
+        ({"steps": 11, "guidance": 1.0}, {"steps": 11, "guidance": 1.0, "speech_guidance": 0.0}),  # before there was a pull
+        ({"engine": "thunder"}, CHOSEN),
+    ],
+)
 def test_a_seed_is_made_again_as_its_take_was_sampled(blender, scene, client, tmp_path, about, wanted):
     enter(blender, scene, **about)
     write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(2).standard_normal(int(16000 * SECONDS)))
@@ -106,8 +109,22 @@ def test_a_seed_is_made_again_as_its_take_was_sampled(blender, scene, client, tm
 
 
 def test_a_bake_passes_its_options_on_and_reports_them(blender, client, voice, tmp_path):
-    chosen = bake.options(["--audio", voice, "--out", str(tmp_path / "out"), "--takes", "2", "--steps", "35",
-                           "--guidance", "1.5", "--speech-guidance", "0.75"])
+    chosen = bake.options(
+        [
+            "--audio",
+            voice,
+            "--out",
+            str(tmp_path / "out"),
+            "--takes",
+            "2",
+            "--steps",
+            "35",
+            "--guidance",
+            "1.5",
+            "--speech-guidance",
+            "0.75",
+        ]
+    )
     bake.bake(chosen)
     assert asked(client) == [CHOSEN]
     report = json.loads((tmp_path / "out" / "report.json").read_text())

@@ -36,7 +36,9 @@ def test_the_list_of_takes_is_complete(saved):
     scene, rig = saved
     one, two = scene.thunder.takes
     assert [(take.name, take.seed, take.star, take.note) for take in (one, two)] == [
-        ("Take 1", 1, True, "the good one"), ("Take 2", 2, False, "")]
+        ("Take 1", 1, True, "the good one"),
+        ("Take 2", 2, False, ""),
+    ]
     assert [(take.first, take.last) for take in (one, two)] == [(1, 49), (1, 49)]
     assert take_list.shown_take(scene.thunder) == two
 
@@ -145,9 +147,13 @@ def test_the_committed_line_is_known_and_another_take_replaces_it(blender, saved
 
 def stored(rig, action):
     """Every record of a shaped take and its head, by name, as a dict."""
-    return {"provenance": action["thunder"].to_dict(), "source": action["thunder_source"].to_dict(),
-            "shape": action["thunder_shaped"].to_dict(), "voice": json.loads(action["thunder_strip"]),
-            "own": json.loads(head_state.of(rig.owner).own_state)}
+    return {
+        "provenance": action["thunder"].to_dict(),
+        "source": action["thunder_source"].to_dict(),
+        "shape": action["thunder_shaped"].to_dict(),
+        "voice": json.loads(action["thunder_strip"]),
+        "own": json.loads(head_state.of(rig.owner).own_state),
+    }
 
 
 @pytest.fixture
@@ -163,7 +169,8 @@ def own(stage):
 def test_every_record_carries_the_version(blender, own):
     scene, rig, entry = own
     assert {name: record.get("version") for name, record in stored(rig, entry.action).items()} == dict.fromkeys(
-        ("provenance", "source", "shape", "voice", "own"), records.VERSION)
+        ("provenance", "source", "shape", "voice", "own"), records.VERSION
+    )
     assert blender.ops.thunder.commit_take() == {"FINISHED"}
     committed = [action for action in blender.data.actions if "thunder_lines" in action]
     assert committed and all(json.loads(action["thunder_lines"])["version"] == records.VERSION for action in committed)

@@ -112,9 +112,21 @@ def test_an_edit_where_the_slider_is_at_zero_is_not_lost(blender, stage):
     assert brow.evaluate(40) == pytest.approx(0.25, abs=1e-6) and brow.evaluate(50) == pytest.approx(0.0, abs=1e-6)
 
 
-@pytest.mark.parametrize("values", [{"jaw": 2.0, "mouth": 2.0}, {"jaw": 0.0}, {"jaw": 0.4, "mouth": 1.8}, {"mouth": 0.0}, {"smoothing": 4},
-                                    {"emotion": "DISGUST", "strength": 1.0}, {"emotion": "SURPRISE", "strength": 1.0, "jaw": 1.5},
-                                    {"offset": 0.45, "mouth": 1.5}, {"offset": -2.3}], ids=str)
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"jaw": 2.0, "mouth": 2.0},
+        {"jaw": 0.0},
+        {"jaw": 0.4, "mouth": 1.8},
+        {"mouth": 0.0},
+        {"smoothing": 4},
+        {"emotion": "DISGUST", "strength": 1.0},
+        {"emotion": "SURPRISE", "strength": 1.0, "jaw": 1.5},
+        {"offset": 0.45, "mouth": 1.5},
+        {"offset": -2.3},
+    ],
+    ids=str,
+)
 def test_closed_lips_stay_closed_on_the_mesh(blender, stage, values):
     scene, rig = stage
     entry = enter(stage)

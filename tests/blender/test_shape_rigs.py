@@ -66,8 +66,8 @@ def test_keys_of_a_character_stay_within_its_sliders_at_closures(blender, stage)
     entry = enter(stage, seconds=3.0, closed=(0.8, 1.5, 2.2))
     _, closed = closed_and_open(rig, entry)
     entry.action.thunder_shape.jaw = 2.0
-    close = keys_of(rig, entry)[tracks(rig, "mouthClose")[0]]["co"][entry.lead_in:, 1]
-    assert close[:len(closed)][closed].max() <= 1.0 + 1e-5  # a slider that stops at 1 would leave the lips open
+    close = keys_of(rig, entry)[tracks(rig, "mouthClose")[0]]["co"][entry.lead_in :, 1]
+    assert close[: len(closed)][closed].max() <= 1.0 + 1e-5  # a slider that stops at 1 would leave the lips open
 
 
 def test_closures_by_hand(blender, stage):

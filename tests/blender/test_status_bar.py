@@ -16,8 +16,11 @@ def window():
     """A window as long work sees it; `window.texts` is what its status bar has shown, None for Blender's own."""
     texts = []
     return SimpleNamespace(
-        texts=texts, workspace=SimpleNamespace(status_text_set=texts.append), screen=SimpleNamespace(is_animation_playing=False),
-        window_manager=SimpleNamespace(event_timer_remove=lambda timer: None))
+        texts=texts,
+        workspace=SimpleNamespace(status_text_set=texts.append),
+        screen=SimpleNamespace(is_animation_playing=False),
+        window_manager=SimpleNamespace(event_timer_remove=lambda timer: None),
+    )
 
 
 @pytest.fixture
@@ -45,8 +48,10 @@ def test_it_says_what_is_done_and_how_far_it_is(window, begin):
     operator = begin([step(0.25, "Sampling 8 takes"), step(0.25, "Sampling 8 takes"), step(0.5, "4 of 8 takes sampled")])
     for _ in range(3):
         assert operator.modal(window, TICK) == {"PASS_THROUGH"}
-    assert window.texts == ["Generating takes: Sampling 8 takes (25%) · Esc cancels",  # drawn once: nothing is new at the second tick
-                            "Generating takes: 4 of 8 takes sampled (50%) · Esc cancels"]
+    assert window.texts == [
+        "Generating takes: Sampling 8 takes (25%) · Esc cancels",  # drawn once: nothing is new at the second tick
+        "Generating takes: 4 of 8 takes sampled (50%) · Esc cancels",
+    ]
 
 
 def test_it_says_how_long_it_will_take_as_soon_as_that_is_known(window, begin, monkeypatch):
@@ -55,14 +60,21 @@ def test_it_says_how_long_it_will_take_as_soon_as_that_is_known(window, begin, m
     operator = begin([jobs.Step(part, "Sampling 8 takes") for part in (0.1, 0.2, 0.3)])
     for _ in range(3):
         operator.modal(window, TICK)
-    assert window.texts == ["Generating takes: Sampling 8 takes (10%) · Esc cancels",
-                            "Generating takes: Sampling 8 takes (20%, 15 s left) · Esc cancels",
-                            "Generating takes: Sampling 8 takes (30%, 3 min left) · Esc cancels"]
+    assert window.texts == [
+        "Generating takes: Sampling 8 takes (10%) · Esc cancels",
+        "Generating takes: Sampling 8 takes (20%, 15 s left) · Esc cancels",
+        "Generating takes: Sampling 8 takes (30%, 3 min left) · Esc cancels",
+    ]
 
 
-@pytest.mark.parametrize("how, result, said", [
-    ("done", {"FINISHED"}, None), ("cancelled", {"CANCELLED"}, ({"INFO"}, "Generating takes was cancelled")),
-    ("failed", {"CANCELLED"}, ({"ERROR"}, "The engine was ended: try again"))])
+@pytest.mark.parametrize(
+    "how, result, said",
+    [
+        ("done", {"FINISHED"}, None),
+        ("cancelled", {"CANCELLED"}, ({"INFO"}, "Generating takes was cancelled")),
+        ("failed", {"CANCELLED"}, ({"ERROR"}, "The engine was ended: try again")),
+    ],
+)
 def test_it_is_blenders_own_again_when_the_work_is_over(window, begin, how, result, said):
     def steps():
         yield jobs.Step(0.5, "Sampling 8 takes")
@@ -84,8 +96,9 @@ def test_numbers_alone_are_drawn_a_few_times_a_second(window, begin, monkeypatch
     monkeypatch.setattr(slices_module, "SHOW_SECONDS", 0.25)
     clock = [0.0]
     monkeypatch.setattr(slices_module.time, "monotonic", lambda: clock[0])
-    operator = begin([*(jobs.Step(number / 40, "Finding poses", busy=True) for number in range(40)),
-                      jobs.Step(1.0, "Writing keys", busy=True)])
+    operator = begin(
+        [*(jobs.Step(number / 40, "Finding poses", busy=True) for number in range(40)), jobs.Step(1.0, "Writing keys", busy=True)]
+    )
     operator.timer = None
     for _ in range(41):
         operator.modal(window, TICK)

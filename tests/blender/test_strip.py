@@ -50,8 +50,7 @@ def onsets(samples, rate):
 
 @pytest.mark.parametrize("fps, base", RATES)
 @pytest.mark.parametrize("rate", [16000, 48000])
-def test_a_trimmed_offset_strip_and_its_keys_land_on_the_same_frame(blender, sequencer, tmp_path, fps,
-                                                                    base, rate):
+def test_a_trimmed_offset_strip_and_its_keys_land_on_the_same_frame(blender, sequencer, tmp_path, fps, base, rate):
     scene, compat, strip = sequencer
     scene.render.fps, scene.render.fps_base = fps, base
     line = place(sequencer, clicks(tmp_path / "c.wav", (0.4, 1.3, 2.2), 3.5, rate), start=37)
@@ -96,14 +95,15 @@ def test_the_whole_scene_sounds_the_same_there(blender, sequencer, tmp_path, rat
     assert len(samples) == (last - first) * rate // 25
     scene.frame_start, scene.frame_end = first, last - 1
     path = str(tmp_path / "scene.wav")
-    blender.ops.sound.mixdown(filepath=path, check_existing=False, container="WAV", codec="PCM", format="F32",
-                              channels="MONO", mixrate=rate)
+    blender.ops.sound.mixdown(
+        filepath=path, check_existing=False, container="WAV", codec="PCM", format="F32", channels="MONO", mixrate=rate
+    )
     whole, _ = read_wav(path)
     if rate == 16000:  # the rate that the engine hears: sample for sample
-        assert np.abs(samples - whole[:len(samples)]).max() < 1e-6
+        assert np.abs(samples - whole[: len(samples)]).max() < 1e-6
     for start in range(1000, len(samples) - 3000, rate // 2):
-        part = samples[start:start + 1000]
-        alike = [np.corrcoef(part, whole[start + lag:start + lag + 1000])[0, 1] for lag in range(-2, 3)]
+        part = samples[start : start + 1000]
+        alike = [np.corrcoef(part, whole[start + lag : start + lag + 1000])[0, 1] for lag in range(-2, 3)]
         assert max(alike) > 0.9  # Blender starts a piece up to two samples (40 µs) early or late
 
 
@@ -129,7 +129,7 @@ def test_the_plain_mix_is_what_blender_mixes(blender, sequencer, tmp_path):
         with plan.open(str(tmp_path)) as source:
             plain, plain_rate = np.concatenate(list(plan.blocks(source))).mean(axis=1), source.rate
         count = min(len(mix), len(plain)) - 32
-        alike = [np.corrcoef(mix[16:count], plain[16 + lag:count + lag])[0, 1] for lag in range(-2, 3)]
+        alike = [np.corrcoef(mix[16:count], plain[16 + lag : count + lag])[0, 1] for lag in range(-2, 3)]
         assert plain_rate == rate and abs(len(mix) - len(plain)) <= 2 and max(alike) > 0.995
         assert np.abs(plain[-3000:]).max() == pytest.approx(np.abs(mix[-3000:]).max(), rel=0.1)
     assert sorted(os.listdir(tmp_path)) == ["mixed.wav", "n.wav"]
@@ -243,10 +243,15 @@ def remove(line, scene, tmp_path):
     strips.remove(line)
 
 
-@pytest.mark.parametrize("spoil, said", [
-    (mute, "is muted"), (mute_channel, "channel of the strip .* is muted"), (lose_file, "is missing"),
-    (remove, "no sound strip"),
-])
+@pytest.mark.parametrize(
+    "spoil, said",
+    [
+        (mute, "is muted"),
+        (mute_channel, "channel of the strip .* is muted"),
+        (lose_file, "is missing"),
+        (remove, "no sound strip"),
+    ],
+)
 def test_a_voice_that_is_not_heard_is_said(blender, sequencer, tmp_path, spoil, said):
     scene, _, strip = sequencer
     line = place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0))
@@ -305,7 +310,7 @@ def test_a_voice_whose_file_was_cut_is_warned_about(blender, sequencer, tmp_path
     scene, compat, strip = sequencer
     whole, cut = clicks(tmp_path / "whole.wav", (0.5,), 2.0), tmp_path / "cut.wav"
     data = open(whole, "rb").read()
-    cut.write_bytes(data[:44 + (len(data) - 44) // 2])
+    cut.write_bytes(data[: 44 + (len(data) - 44) // 2])
     assert strip.warning(strip.of_file(scene, whole)) == ""
     says = "“cut.wav” holds 1.00 s of the 2.00 s"
     assert strip.warning(strip.of_file(scene, str(cut))).startswith(says)
@@ -370,7 +375,7 @@ def test_blocks_of_a_sound_join_to_all_of_it(plain, tmp_path, begin):
     start = 11025 + round(begin * 11025)
     volume = np.linspace(1.0, 0.5, len(heard))[:, None]
     assert len(blocks) == 4 and len(heard) == round(3.5 * 11025)
-    assert np.abs(heard - whole[start:start + len(heard)] * volume).max() < 1e-4
+    assert np.abs(heard - whole[start : start + len(heard)] * volume).max() < 1e-4
 
 
 def test_peaks_of_blocks_are_those_of_all_of_it(plain, tmp_path):

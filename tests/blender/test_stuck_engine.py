@@ -80,9 +80,14 @@ def test_cancel_frees_the_window_at_once_and_the_stuck_engine_is_replaced(blende
     assert not len(blender.context.scene.thunder.takes)
 
 
-@pytest.mark.parametrize("event", [
-    {"event": "done", "result": 7}, {"event": "take", "take": {"seed": "one"}}, {"event": "error", "kind": 5, "message": None},
-])
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event": "done", "result": 7},
+        {"event": "take", "take": {"seed": "one"}},
+        {"event": "error", "kind": 5, "message": None},
+    ],
+)
 def test_an_answer_that_makes_no_sense_is_a_sentence_in_the_window(blender, begin, event):
     _, work = begin(f"say(id=work['id'], event='progress', fraction='x', message=3)\nsay(id=work['id'], **{event!r})\ntime.sleep(600)")
     with pytest.raises(errors.ThunderError, match="cannot be read"):

@@ -26,16 +26,16 @@ def test_a_picture_shows_brows_mouth_and_head_where_they_move(stage):
     motion.expression[:] = 0.0
     motion.expression[half:, brow] = 0.5
     motion.head[:] = 0.0
-    motion.head[:half // 2, 1] = np.radians(20.0)
+    motion.head[: half // 2, 1] = np.radians(20.0)
     made.opening[:] = 0.0
     made.opening[-5:] = 30.0
     image = thumbnails.picture(*thumbnails.activity(made))
     assert image.shape == (thumbnails.SIZE, thumbnails.TILES * thumbnails.SIZE, 4) and (image[:, :, 3] == 1.0).all()
     width = image.shape[1]
     brows, mouth, head = (of_colour(image, colour) for colour in (thumbnails.BROWS, thumbnails.MOUTH, thumbnails.HEAD))
-    assert (brows[width // 2 + 2:] == 7).all() and not brows[:width // 2 - 2].any()
+    assert (brows[width // 2 + 2 :] == 7).all() and not brows[: width // 2 - 2].any()
     assert mouth[-4:].min() == 16 and not mouth[:-16].any()
-    assert (head[:width // 4 - 4] == 7).all() and not head[width // 4 + 4:].any()
+    assert (head[: width // 4 - 4] == 7).all() and not head[width // 4 + 4 :].any()
 
 
 def test_every_take_has_tiles_of_its_own_that_stay(blender, stage):

@@ -64,8 +64,10 @@ def test_lips_close_where_the_text_has_it_and_nowhere_else(blender, stage, tmp_p
     assert same(keys, keys_of(rig, scene.thunder.takes[0]))
 
 
-@pytest.mark.parametrize("text, found, said", [
-    ("  ", [], "no transcript"), ("oh", [], "no m, b or p"), ("mama", [["m", 1.0, 0.1], ["m", 2.0, 0.05]], "does not seem to match")])
+@pytest.mark.parametrize(
+    "text, found, said",
+    [("  ", [], "no transcript"), ("oh", [], "no m, b or p"), ("mama", [["m", 1.0, 0.1], ["m", 2.0, 0.05]], "does not seem to match")],
+)
 def test_what_cannot_be_corrected_says_why_and_changes_nothing(blender, stage, tmp_path, text, found, said):
     scene, rig = stage
     transcript.ensure(scene, scene.thunder.takes[0].voice).text = text

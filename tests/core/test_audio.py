@@ -201,7 +201,9 @@ def test_what_is_no_file_is_refused(tmp_path):
 def test_ffmpeg_reads_what_libsndfile_does_not(tmp_path):
     soundfile.write(tmp_path / "tone.wav", np.stack([tone(rate=48000)] * 2, axis=1), 48000)
     made = subprocess.run(
-        ["ffmpeg", "-v", "error", "-i", "tone.wav", "-c:a", "aac", "-b:a", "192k", "tone.m4a"], cwd=tmp_path, timeout=60,
+        ["ffmpeg", "-v", "error", "-i", "tone.wav", "-c:a", "aac", "-b:a", "192k", "tone.m4a"],
+        cwd=tmp_path,
+        timeout=60,
     )
     assert made.returncode == 0
     hertz, rms = as_heard(read_sound(tmp_path / "tone.m4a"))

@@ -26,10 +26,17 @@ def results():
     assert {path: path.read_bytes() for path in RESULTS.iterdir()} == before
 
 
-@pytest.mark.parametrize("name, arguments", [
-    ("lips", ["{missing}"]), ("real", ["{missing}"]), ("commit", ["{missing}"]), ("voices", ["--cache", "{missing}"]),
-    ("paper", ["a=weights", "--cache", "{missing}"]),
-], ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    "name, arguments",
+    [
+        ("lips", ["{missing}"]),
+        ("real", ["{missing}"]),
+        ("commit", ["{missing}"]),
+        ("voices", ["--cache", "{missing}"]),
+        ("paper", ["a=weights", "--cache", "{missing}"]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
 def test_a_bench_ends_with_a_sentence_where_its_data_is_missing(results, tmp_path, monkeypatch, name, arguments):
     module = bench(name)
     monkeypatch.setattr(sys, "argv", [name, *(a.format(missing=tmp_path / "missing") for a in arguments)])

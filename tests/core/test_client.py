@@ -182,11 +182,14 @@ say(id=work["id"], event="error", kind="Cancelled", message="Cancelled")
 
 def test_a_worker_that_does_not_leave_its_cancelled_work_is_replaced(play, monkeypatch):
     monkeypatch.setattr(client_module, "STUCK_DEADLINE", 0.5)
-    client = play(STUCK + """
+    client = play(
+        STUCK
+        + """
 while True:
     say(id=None, event="alive", working=work["id"])
     time.sleep(0.05)
-""")
+"""
+    )
     stuck = client.request("work")
     first = client.pid
     stuck.cancel()
@@ -198,13 +201,16 @@ while True:
 
 def test_a_worker_that_leaves_its_cancelled_work_stays(play, monkeypatch):
     monkeypatch.setattr(client_module, "STUCK_DEADLINE", 0.5)
-    client = play(STUCK + """
+    client = play(
+        STUCK
+        + """
 say(id=None, event="alive", working=None)
 late = next(asked)
 time.sleep(1.2)
 say(id=late["id"], event="done", result={})
 time.sleep(600)
-""")
+"""
+    )
     left = client.request("work")
     left.cancel()
     with pytest.raises(errors.Cancelled):
@@ -303,21 +309,24 @@ TAKE = {"seed": 1, "score": 50.0, "provenance": {}, "expression": "a.npy", "jaw"
 ABOUT = {"engine": "thunder", "fps": 25, "channels": ["jawOpen"], "audio": "x", "weights": "y", "device": "cpu", "folder": "/tmp"}
 
 
-@pytest.mark.parametrize("verb, event", [
-    ("generate", {"event": "done", "result": [1]}),
-    ("generate", {"event": "done"}),
-    ("generate", {"event": "done", "result": {**ABOUT, "sound_seconds": 1, "seconds": 1, "takes": [{**TAKE, "score": "high"}]}}),
-    ("generate", {"event": "take", "take": TAKE, **ABOUT, "fps": None}),
-    ("generate", {"event": "take", "take": {**TAKE, "seed": None}, **ABOUT}),
-    ("generate", {"event": "take", "take": [TAKE], **ABOUT}),
-    ("generate", {"event": "take", "take": TAKE, **ABOUT, "channels": "jawOpen"}),
-    ("hello", {"event": "done", "result": {"protocol": protocol.PROTOCOL}}),
-    ("score", {"event": "done", "result": {"total": float("nan"), "per_frame": "p.npy"}}),
-    ("listen", {"event": "done", "result": {"sound": 3, "rate": 16000, "seconds": 1.0}}),
-    ("closures", {"event": "done", "result": {"closures": [["m", 1.0]], "pauses": []}}),
-    ("score", {"event": "error", "kind": ["BadSound"], "message": "no"}),
-    ("score", {"event": "error", "kind": "BadSound", "message": 7}),
-])
+@pytest.mark.parametrize(
+    "verb, event",
+    [
+        ("generate", {"event": "done", "result": [1]}),
+        ("generate", {"event": "done"}),
+        ("generate", {"event": "done", "result": {**ABOUT, "sound_seconds": 1, "seconds": 1, "takes": [{**TAKE, "score": "high"}]}}),
+        ("generate", {"event": "take", "take": TAKE, **ABOUT, "fps": None}),
+        ("generate", {"event": "take", "take": {**TAKE, "seed": None}, **ABOUT}),
+        ("generate", {"event": "take", "take": [TAKE], **ABOUT}),
+        ("generate", {"event": "take", "take": TAKE, **ABOUT, "channels": "jawOpen"}),
+        ("hello", {"event": "done", "result": {"protocol": protocol.PROTOCOL}}),
+        ("score", {"event": "done", "result": {"total": float("nan"), "per_frame": "p.npy"}}),
+        ("listen", {"event": "done", "result": {"sound": 3, "rate": 16000, "seconds": 1.0}}),
+        ("closures", {"event": "done", "result": {"closures": [["m", 1.0]], "pauses": []}}),
+        ("score", {"event": "error", "kind": ["BadSound"], "message": "no"}),
+        ("score", {"event": "error", "kind": "BadSound", "message": 7}),
+    ],
+)
 def test_an_answer_of_the_wrong_types_ends_its_request_with_a_sentence(play, verb, event):
     client = play(f"""
 ready()
@@ -347,14 +356,23 @@ say(id=number, event="done", result={})
 
 JSON = strategies.recursive(
     strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats() | strategies.text(),
-    lambda inner: strategies.lists(inner, max_size=3) | strategies.dictionaries(
-        strategies.sampled_from(("id", "event", "fraction", "message", "take", "result", "kind", "seed", "takes")), inner, max_size=6),
-    max_leaves=8)
+    lambda inner: (
+        strategies.lists(inner, max_size=3)
+        | strategies.dictionaries(
+            strategies.sampled_from(("id", "event", "fraction", "message", "take", "result", "kind", "seed", "takes")), inner, max_size=6
+        )
+    ),
+    max_leaves=8,
+)
 
 
 @settings(max_examples=100, deadline=None)
-@given(JSON, strategies.sampled_from(("generate", "hello", "score", "closures", "listen", "release")),
-       strategies.sampled_from(("progress", "take", "done", "error", "alive", "ready")), strategies.booleans())
+@given(
+    JSON,
+    strategies.sampled_from(("generate", "hello", "score", "closures", "listen", "release")),
+    strategies.sampled_from(("progress", "take", "done", "error", "alive", "ready")),
+    strategies.booleans(),
+)
 def test_whatever_a_line_holds_is_an_event_or_refused(value, verb, kind, whole):
     if isinstance(value, dict) and whole:
         value |= {"event": kind, "id": 1}
@@ -386,9 +404,11 @@ def test_a_crash_is_not_blamed_on_memory_that_ran_out_for_an_earlier_request(tmp
     answer = {"id": 1, "event": "error", "kind": "OutOfMemory", "message": "There is too little memory for this: ask for fewer takes"}
     engine = tmp_path / "python"
     ready = {"id": None, "event": "ready", "protocol": protocol.PROTOCOL}
-    engine.write_text(f"#!{sys.executable}\nimport sys\nprint('{json.dumps(ready)}', flush=True)\n"
-                      "sys.stdin.readline()\nprint('MemoryError', file=sys.stderr, flush=True)\n"
-                      f"sys.stdin.readline()\nprint('{json.dumps(answer)}', flush=True)\nsys.exit(1)\n")
+    engine.write_text(
+        f"#!{sys.executable}\nimport sys\nprint('{json.dumps(ready)}', flush=True)\n"
+        "sys.stdin.readline()\nprint('MemoryError', file=sys.stderr, flush=True)\n"
+        f"sys.stdin.readline()\nprint('{json.dumps(answer)}', flush=True)\nsys.exit(1)\n"
+    )
     engine.chmod(0o755)
     with Client(str(engine)) as client:
         first, end = client.request("release"), time.monotonic() + 30
@@ -401,12 +421,17 @@ def test_a_crash_is_not_blamed_on_memory_that_ran_out_for_an_earlier_request(tmp
             second.wait(timeout=30)
 
 
-@pytest.mark.parametrize("error", [
-    ImportError("libtorch_cpu.so: failed to map segment from shared object"),
-    ImportError("DLL load failed while importing _C: The paging file is too small for this operation to complete."),
-    OSError(12, "Cannot allocate memory"), RuntimeError("std::bad_alloc"),
-    RuntimeError("unable to mmap 4096 bytes from file <m2s.safetensors>: Cannot allocate memory (12)"), MemoryError(),
-])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        ImportError("DLL load failed while importing _C: The paging file is too small for this operation to complete."),
+        OSError(12, "Cannot allocate memory"),
+        RuntimeError("std::bad_alloc"),
+        RuntimeError("unable to mmap 4096 bytes from file <m2s.safetensors>: Cannot allocate memory (12)"),
+        MemoryError(),
+    ],
+)
 def test_memory_that_ran_out_is_known_by_its_words(error):
     caused = RuntimeError("the models could not be loaded")
     caused.__cause__ = error
@@ -414,10 +439,13 @@ def test_memory_that_ran_out_is_known_by_its_words(error):
         assert worker.explain(each, "generate").kind == "OutOfMemory"
 
 
-@pytest.mark.parametrize("error", [
-    ModuleNotFoundError("No module named 'torch'", name="torch"),
-    ImportError("libgomp.so.1: cannot allocate memory in static TLS block"),
-    ImportError("libcudart.so.12: cannot open shared object file: No such file or directory"),
-])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModuleNotFoundError("No module named 'torch'", name="torch"),
+        ImportError("libgomp.so.1: cannot allocate memory in static TLS block"),
+        ImportError("libcudart.so.12: cannot open shared object file: No such file or directory"),
+    ],
+)
 def test_what_is_missing_or_broken_is_still_said_to_be_that(error):
     assert worker.explain(error, "generate").kind == "NoEngine"

@@ -320,9 +320,16 @@ def test_the_score_hears_size_and_closures(engine, speech, takes, change):
         assert engine.score(speech, unpack(bad, n)).total < take.score.total - 5
 
 
-@pytest.mark.parametrize("takes, frames, device, sizes", [
-    (8, 202, "cpu", [4, 4]), (16, 1500, "cpu", [2] * 8), (3, 1500, "cpu", [1, 2]), (1, 20, "cpu", [1]), (20, 1500, "cuda:0", [10, 10]),
-])
+@pytest.mark.parametrize(
+    "takes, frames, device, sizes",
+    [
+        (8, 202, "cpu", [4, 4]),
+        (16, 1500, "cpu", [2] * 8),
+        (3, 1500, "cpu", [1, 2]),
+        (1, 20, "cpu", [1]),
+        (20, 1500, "cuda:0", [10, 10]),
+    ],
+)
 def test_takes_are_sampled_in_portions_that_let_the_first_come_early(takes, frames, device, sizes):
     seeds = list(range(7, 7 + takes))
     found = portions(seeds, frames, device)

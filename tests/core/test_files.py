@@ -54,6 +54,7 @@ def failing(patch, number, error, until_end):
             if len(calls) == number or (until_end and len(calls) > number):
                 raise error() if until_end else error(28, "No space left on device")
             return function(*arguments, **options)
+
         return call
 
     for module, name in CALLS:
@@ -138,12 +139,14 @@ def dead_process():
 @pytest.fixture
 def act_as_dead(monkeypatch, dead_process):
     """Let files be written as by a process that is dead afterwards: `with act_as_dead() as patch`."""
+
     @contextlib.contextmanager
     def context():
         with monkeypatch.context() as patch:
             patch.setattr(os, "getpid", lambda: dead_process)
             patch.setattr(files.system_calls, "is_running", lambda process: True)
             yield patch
+
     return context
 
 
@@ -200,8 +203,13 @@ def test_only_unchanged_files_of_an_earlier_run_are_removed(tmp_path):
     (tmp_path / "take_03.npz").write_bytes(b"changed")
     (tmp_path / "take_05.npz").write_bytes(b"foreign")
     write(tmp_path, {"take_01.npz": b"one"})
-    assert content_of(tmp_path) == {"shot.blend": b"old scene", "report.json": b"old report", "take_01.npz": b"one",
-                                    "take_03.npz": b"changed", "take_05.npz": b"foreign"}
+    assert content_of(tmp_path) == {
+        "shot.blend": b"old scene",
+        "report.json": b"old report",
+        "take_01.npz": b"one",
+        "take_03.npz": b"changed",
+        "take_05.npz": b"foreign",
+    }
     write(tmp_path, {"shot.blend": b"again"})  # still known as ours
     assert content_of(tmp_path)["shot.blend"] == b"again"
 
@@ -252,9 +260,13 @@ def test_a_journal_that_somebody_made_up_reaches_no_other_file(tmp_path):
     (tmp_path / "out").mkdir()
     digest = files.hash_of(tmp_path / "precious.txt")
     (tmp_path / "out" / "mine.txt").write_text("precious")
-    made_up = [{"name": "../precious.txt", "part": None, "old": None, "sha256": digest},
-               {"name": "x", "part": "../precious.txt", "old": None, "sha256": digest},
-               {"name": "x", "part": None, "old": "mine.txt", "sha256": digest}, {"names": 5}, 7]
+    made_up = [
+        {"name": "../precious.txt", "part": None, "old": None, "sha256": digest},
+        {"name": "x", "part": "../precious.txt", "old": None, "sha256": digest},
+        {"name": "x", "part": None, "old": "mine.txt", "sha256": digest},
+        {"names": 5},
+        7,
+    ]
     for journal in (json.dumps(made_up[:3]), json.dumps(made_up), "junk", "[" * 100000, ""):
         (tmp_path / "out" / files.JOURNAL).write_text(journal)
         files.Transaction(str(tmp_path / "out")).check(["one.txt"])

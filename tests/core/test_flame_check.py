@@ -36,8 +36,9 @@ def test_a_rig_that_moves_as_flame_does_is_off_by_less_than_a_micrometre(request
     assert answer["rig"] < 1e-3 and answer["skinning"] < 1e-3 and answer["smplx"] == "0.1.28"
 
 
-@pytest.mark.parametrize(("name", "change", "millimetres"), [
-    ("seen", 0.002, (1.999, 3.5)), ("jaw", 0.05, (1.0, 20.0)), ("betas", 1.0, (1.0, 200.0))])
+@pytest.mark.parametrize(
+    ("name", "change", "millimetres"), [("seen", 0.002, (1.999, 3.5)), ("jaw", 0.05, (1.0, 20.0)), ("betas", 1.0, (1.0, 200.0))]
+)
 def test_a_rig_that_moves_otherwise_is_measured(request_arrays, name, change, millimetres):
     answer = flame_check.check(request_arrays | {name: request_arrays[name] + change})
     assert millimetres[0] < answer["rig"] < millimetres[1] and answer["skinning"] < 1e-3

@@ -58,15 +58,22 @@ def lock(wheel, tmp_path_factory):
 
 def make_lock(path, wheel):
     name, version, *_ = wheel.name.split("-")
-    path.write_text(f"{name}=={version} ; python_version > '3' \\\n"
-                    f"    --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n    # via the tests\n")
+    path.write_text(
+        f"{name}=={version} ; python_version > '3' \\\n"
+        f"    --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n    # via the tests\n"
+    )
     return path
 
 
 def begin(folder, lock, wheels=None, extra=False, **options):
     command = [sys.executable, "-I", SCRIPT, "--folder", str(folder), "--lock", str(lock), *["--extra"] * extra]
-    return subprocess.Popen(command + (["--wheels", str(wheels)] if wheels else []), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, **options)
+    return subprocess.Popen(
+        command + (["--wheels", str(wheels)] if wheels else []),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
 
 
 def install(folder, lock, wheels=None, **options):
@@ -88,8 +95,12 @@ def installed(wheel, lock, tmp_path_factory):
     """An environment that the tests below may damage; with a pip that is unpacked here, which is quicker than ensurepip."""
     folder = tmp_path_factory.mktemp("extension") / "engine"
     venv.EnvBuilder(symlinks=os.name != "nt").create(folder)
-    site = subprocess.run([installer.python_in(str(folder)), "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"],
-                          capture_output=True, text=True, check=True).stdout.strip()
+    site = subprocess.run(
+        [installer.python_in(str(folder)), "-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
     with zipfile.ZipFile(next(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))) as pip:
         pip.extractall(site)
     (folder / installer.LOCK).write_bytes(installer.MARK)
@@ -108,12 +119,15 @@ def contents(folder):
 # -- whose folder it is ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("files", [
-    ["notes.txt", "shots/sq010.blend"],
-    ["bin/tool", "lib/python3.11/site-packages/mine.py", "pyvenv.cfg"],  # a virtual environment of somebody's own
-    ["thunder-engine.json", "shot.blend"],
-    [".config/app.ini"],
-])
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["notes.txt", "shots/sq010.blend"],
+        ["bin/tool", "lib/python3.11/site-packages/mine.py", "pyvenv.cfg"],  # a virtual environment of somebody's own
+        ["thunder-engine.json", "shot.blend"],
+        [".config/app.ini"],
+    ],
+)
 def test_a_folder_that_holds_something_else_is_refused_and_left_as_it_is(tmp_path, lock, wheel, files):
     folder = tmp_path / "project"
     for file in files:
@@ -166,10 +180,19 @@ def test_a_folder_below_home_may_be_named_with_a_tilde(tmp_path, lock, monkeypat
     assert code == 1 and str(tmp_path / "home" / "project") in last["message"] and not (tmp_path / "~").exists()
 
 
-@pytest.mark.parametrize("damage", [
-    b"", b"\xff\xfe\x00", b"torch==1.0 \\\n", b"torch==1.0 \\\n    --hash=sha256:12ab", b"<html>404</html>\n", b"torch>=1.0\n",
-    b"torch==1.0 ; this is no marker \\\n    --hash=sha256:" + b"0" * 64 + b"\n", None,
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"\xff\xfe\x00",
+        b"torch==1.0 \\\n",
+        b"torch==1.0 \\\n    --hash=sha256:12ab",
+        b"<html>404</html>\n",
+        b"torch>=1.0\n",
+        b"torch==1.0 ; this is no marker \\\n    --hash=sha256:" + b"0" * 64 + b"\n",
+        None,
+    ],
+)
 def test_a_damaged_list_of_packages_takes_nothing_from_a_good_environment(installed, tmp_path, wheel, lock, damage):
     damaged = tmp_path / "engine.txt"
     if damage is not None:
@@ -255,13 +278,27 @@ def test_a_folder_of_wheels_that_is_not_there_is_said_at_once(tmp_path, lock):
     assert code == 1 and "no folder of wheels" in last["message"] and not (tmp_path / "engine").exists()
 
 
-@pytest.mark.parametrize("said, wheels, online, sentence", [
-    (["ERROR: Could not find a version that satisfies the requirement torch==1.0", "ERROR: No matching distribution found for torch"],
-     "/w", False, "The folder “/w” has no wheel of “torch”"),
-    (["WARNING: Retrying after connection broken by NewConnectionError", "ERROR: No matching distribution found for torch==1.0"],
-     None, True, "check the connection"),
-    (["ERROR: No matching distribution found for torch==1.0"], None, True, "no wheel of “torch” for this system"),
-])
+@pytest.mark.parametrize(
+    "said, wheels, online, sentence",
+    [
+        (
+            [
+                "ERROR: Could not find a version that satisfies the requirement torch==1.0",
+                "ERROR: No matching distribution found for torch",
+            ],
+            "/w",
+            False,
+            "The folder “/w” has no wheel of “torch”",
+        ),
+        (
+            ["WARNING: Retrying after connection broken by NewConnectionError", "ERROR: No matching distribution found for torch==1.0"],
+            None,
+            True,
+            "check the connection",
+        ),
+        (["ERROR: No matching distribution found for torch==1.0"], None, True, "no wheel of “torch” for this system"),
+    ],
+)
 def test_pips_words_become_the_right_sentence(said, wheels, online, sentence):
     assert sentence in installer._why(said, wheels, online)
 

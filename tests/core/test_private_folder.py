@@ -57,8 +57,10 @@ def test_a_folder_of_another_person_is_left_alone(temporary, monkeypatch):
     assert not remove_blender_session(str(folder)) and (folder / "quit.blend").is_file()
 
 
-@pytest.mark.parametrize("name, mode, removed", [("thunder-a1b2c3d4", 0o700, True), ("thunder-a1b2c3d4", 0o755, False),
-                                                 ("thunder-shots", 0o700, False), ("shots", 0o700, False)])
+@pytest.mark.parametrize(
+    "name, mode, removed",
+    [("thunder-a1b2c3d4", 0o700, True), ("thunder-a1b2c3d4", 0o755, False), ("thunder-shots", 0o700, False), ("shots", 0o700, False)],
+)
 def test_a_worker_removes_the_folder_of_a_dead_client_and_no_other(tmp_path, monkeypatch, name, mode, removed):
     monkeypatch.chdir(tmp_path)
     folder = session(tmp_path, name, mode)

@@ -53,7 +53,9 @@ def test_lips_follow_real_lips_better_than_loudness_does(data, tmp_path):
         np.savez(tmp_path / f"{clip}.npz", opening=best.opening, width=best.width)
     table = tmp_path / "table.json"
     subprocess.run(
-        [sys.executable, lips / "score.py", tmp_path, "--split", "check", "--json", table], check=True, timeout=120,
+        [sys.executable, lips / "score.py", tmp_path, "--split", "check", "--json", table],
+        check=True,
+        timeout=120,
         capture_output=True,
     )
     scores = json.loads(table.read_text())

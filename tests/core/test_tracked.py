@@ -18,13 +18,16 @@ CHANNELS = list(load_head().expression_names)
 def capture(folder, name="line", frames=120, fps=60.0, seconds=None, rate=16000, says_fps=..., **changes):
     """A made capture: a sine on two named channels, a nodding head; `changes` (and `says_fps`) replace arrays, None drops them."""
     t = np.arange(frames) / fps
-    arrays = dict(
-        expression=np.stack([0.5 - 0.5 * np.cos(2 * np.pi * t), np.full(frames, 0.25)], 1),
-        channels=np.array(["mouthPucker", "browInnerUp"]),
-        jaw=np.stack([0.1 * np.sin(np.pi * t) ** 2, 0 * t, 0 * t], 1),
-        head=np.stack([0.05 * np.sin(2 * np.pi * t), 0 * t, 0 * t], 1),
-        fps=fps if says_fps is ... else says_fps,
-    ) | changes
+    arrays = (
+        dict(
+            expression=np.stack([0.5 - 0.5 * np.cos(2 * np.pi * t), np.full(frames, 0.25)], 1),
+            channels=np.array(["mouthPucker", "browInnerUp"]),
+            jaw=np.stack([0.1 * np.sin(np.pi * t) ** 2, 0 * t, 0 * t], 1),
+            head=np.stack([0.05 * np.sin(2 * np.pi * t), 0 * t, 0 * t], 1),
+            fps=fps if says_fps is ... else says_fps,
+        )
+        | changes
+    )
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / f"{name}.npz", **{k: v for k, v in arrays.items() if v is not None})
     sound = 0.1 * np.sin(np.arange(int((seconds or frames / fps) * rate)) * 0.05)

@@ -24,19 +24,44 @@ def says(folder, data, name="line.wav"):
 
 def test_a_file_cut_in_the_middle_is_reported_with_both_lengths(tmp_path):
     sentence = "“line.wav” holds 0.60 s of the 1.00 s that its header promises: copy or export it again if its end is missing"
-    assert says(tmp_path, wav(SOUND)[:44 + 2 * 9600]) == sentence
-    assert says(tmp_path, wav(SOUND[:2 * 9600], claimed=32000)) == sentence
-    assert says(tmp_path, wav(SOUND, before=b"LIST" + struct.pack("<I", 3) + b"abc\0")[:56 + 2 * 9600]) == sentence
+    assert says(tmp_path, wav(SOUND)[: 44 + 2 * 9600]) == sentence
+    assert says(tmp_path, wav(SOUND[: 2 * 9600], claimed=32000)) == sentence
+    assert says(tmp_path, wav(SOUND, before=b"LIST" + struct.pack("<I", 3) + b"abc\0")[: 56 + 2 * 9600]) == sentence
     stereo = np.repeat(np.frombuffer(SOUND, "<i2"), 2).tobytes()
-    assert "0.60 s of the 1.00 s" in says(tmp_path, wav(stereo, channels=2)[:44 + 4 * 9600])
+    assert "0.60 s of the 1.00 s" in says(tmp_path, wav(stereo, channels=2)[: 44 + 4 * 9600])
 
 
-@pytest.mark.parametrize("data", [
-    wav(SOUND), wav(SOUND, after=b"LIST\4\0\0\0abcd"), wav(SOUND, claimed=0), wav(SOUND, claimed=2**32 - 1, riff=2**32 - 1),
-    wav(SOUND, claimed=0x7FFFF000), wav(SOUND)[:-2], wav(SOUND, rate=0), wav(b""), b"RIFF", b"", b"fLaC" + SOUND,
-    wav(SOUND, before=b"junk\0\0\0\0" * 20000),
-], ids=["whole", "a list behind it", "of a stream", "of a stream, all ones", "of a stream, signed", "a sample short", "no rate", "empty",
-        "cut header", "no bytes", "a FLAC", "chunks without end"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        wav(SOUND),
+        wav(SOUND, after=b"LIST\4\0\0\0abcd"),
+        wav(SOUND, claimed=0),
+        wav(SOUND, claimed=2**32 - 1, riff=2**32 - 1),
+        wav(SOUND, claimed=0x7FFFF000),
+        wav(SOUND)[:-2],
+        wav(SOUND, rate=0),
+        wav(b""),
+        b"RIFF",
+        b"",
+        b"fLaC" + SOUND,
+        wav(SOUND, before=b"junk\0\0\0\0" * 20000),
+    ],
+    ids=[
+        "whole",
+        "a list behind it",
+        "of a stream",
+        "of a stream, all ones",
+        "of a stream, signed",
+        "a sample short",
+        "no rate",
+        "empty",
+        "cut header",
+        "no bytes",
+        "a FLAC",
+        "chunks without end",
+    ],
+)
 def test_whole_files_streams_and_other_files_are_not_reported(tmp_path, data):
     assert says(tmp_path, data) == ""
 

@@ -234,7 +234,8 @@ def test_weights_that_differ_from_the_list_beside_them_are_said_by_name(tmp_path
     assert identify(tmp_path).origin == "changed" and identify(tmp_path).unlike == ("speaker.json", "units.safetensors")
     assert identify(tmp_path).sentence == (
         f"The weights in “{tmp_path}” differ from the SHA256SUMS beside them (speaker.json, units.safetensors): copy them again, "
-        "or list them anew")
+        "or list them anew"
+    )
     for damage in (b"", b"\xff\xfe", b"one\n", b"x" * 2**21):
         (tmp_path / SUMS).write_bytes(damage)
         assert identify(tmp_path).origin == "own"
@@ -242,15 +243,23 @@ def test_weights_that_differ_from_the_list_beside_them_are_said_by_name(tmp_path
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes among files")
 @pytest.mark.parametrize("name", ["units.json", "units.safetensors", "head.npz", "more.json", SUMS])
-@pytest.mark.parametrize("make, says", [(lambda path: os.mkfifo(path), "is a pipe or a device"), (os.mkdir, "is a folder"),
-                                        (lambda path: os.symlink("/dev/zero", path), "is a pipe or a device")])
+@pytest.mark.parametrize(
+    "make, says",
+    [
+        (lambda path: os.mkfifo(path), "is a pipe or a device"),
+        (os.mkdir, "is a folder"),
+        (lambda path: os.symlink("/dev/zero", path), "is a pipe or a device"),
+    ],
+)
 def test_a_pipe_or_folder_among_the_weights_is_refused_before_it_is_opened(tmp_path, monkeypatch, name, make, says):
     write(tmp_path, "units")
     (tmp_path / name).unlink(missing_ok=True)
     make(tmp_path / name)
     monkeypatch.setattr(worker, "import_engine", lambda: pytest.fail("the engine was imported"))
-    for load in (lambda: worker.Worker(None, None, None, str(tmp_path), "cpu")._loaded(lambda *_: None),
-                 lambda: Engine.load(tmp_path, device="cpu")):
+    for load in (
+        lambda: worker.Worker(None, None, None, str(tmp_path), "cpu")._loaded(lambda *_: None),
+        lambda: Engine.load(tmp_path, device="cpu"),
+    ):
         with pytest.raises(BadWeights, match=f"{name}” {says}.*choose another folder of weights"):
             load()
 

@@ -47,8 +47,10 @@ def smplx_vertices(data, expression, jaw, head, eyes):
 
 def random_pose(channels, scale=0.6, seed=3):
     torch.manual_seed(seed)
+
     def draw(*shape):
         return torch.randn(*shape, dtype=torch.float64)
+
     return draw(BATCH, channels), scale * draw(BATCH, 3), scale * draw(BATCH, 3), scale * draw(BATCH, 2, 3)
 
 

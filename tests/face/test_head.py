@@ -338,18 +338,21 @@ def _normals(v, quads):
     return n / np.maximum(np.linalg.norm(n, axis=1, keepdims=True), 1e-9)
 
 
-@pytest.mark.parametrize(("change", "says"), [
-    (lambda a: {"polygons": np.concatenate([a["polygons"], [[1, 2, -1, -1]]])[-len(a["polygons"]):]}, "polygons .* fewer than three"),
-    (lambda a: {"polygons": np.concatenate([a["polygons"], [[1, 2, 3, 3]]])[-len(a["polygons"]):]}, "polygons .* fewer than three"),
-    (lambda a: {"polygons": a["polygons"] + 0.5}, "polygons .* fractions"),
-    (lambda a: {"polygons": a["polygons"].astype(np.int64) + 2**32}, "polygons .* too large"),
-    (lambda a: {"mouth_vertices": a["mouth_vertices"] + 0.25}, "mouth_vertices .* fractions"),
-    (lambda a: {"mouth_parts": a["mouth_parts"] + 4}, "mouth_parts .* 0 to 3"),
-    (lambda a: {"polygon_material": a["polygon_material"] + 2.0**40}, "polygon_material .* too large"),
-    (lambda a: {"inner_lip_upper_mid": np.float64(3.5)}, "inner_lip_upper_mid .* fractions"),
-    (lambda a: {"expression_names": np.append(a["expression_names"][1:], a["expression_names"][-1:])}, "repeated names"),
-    (lambda a: {"material_names": np.array(["a\nb", *a["material_names"][1:]])}, "unreadable"),
-])
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda a: {"polygons": np.concatenate([a["polygons"], [[1, 2, -1, -1]]])[-len(a["polygons"]) :]}, "polygons .* fewer than three"),
+        (lambda a: {"polygons": np.concatenate([a["polygons"], [[1, 2, 3, 3]]])[-len(a["polygons"]) :]}, "polygons .* fewer than three"),
+        (lambda a: {"polygons": a["polygons"] + 0.5}, "polygons .* fractions"),
+        (lambda a: {"polygons": a["polygons"].astype(np.int64) + 2**32}, "polygons .* too large"),
+        (lambda a: {"mouth_vertices": a["mouth_vertices"] + 0.25}, "mouth_vertices .* fractions"),
+        (lambda a: {"mouth_parts": a["mouth_parts"] + 4}, "mouth_parts .* 0 to 3"),
+        (lambda a: {"polygon_material": a["polygon_material"] + 2.0**40}, "polygon_material .* too large"),
+        (lambda a: {"inner_lip_upper_mid": np.float64(3.5)}, "inner_lip_upper_mid .* fractions"),
+        (lambda a: {"expression_names": np.append(a["expression_names"][1:], a["expression_names"][-1:])}, "repeated names"),
+        (lambda a: {"material_names": np.array(["a\nb", *a["material_names"][1:]])}, "unreadable"),
+    ],
+)
 def test_a_broken_head_of_ours_is_refused_with_a_sentence(tmp_path, bundled, change, says):
     np.savez(tmp_path / "head.npz", **bundled | change(bundled))
     with pytest.raises(BadHead, match=says):

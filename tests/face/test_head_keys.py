@@ -14,10 +14,29 @@ from bench import head_keys  # noqa: E402
 
 # Key → least share of the face's area that moves more than 1 mm at 1: 0.6 of what it is on a scanned face (bench/head_keys.py).
 REACH = {
-    "mouthPucker": 0.31, "mouthFunnel": 0.30, "mouthSmile": 0.37, "mouthStretch": 0.23, "mouthFrown": 0.16, "mouthDimple": 0.20,
-    "mouthLeft": 0.36, "mouthUpperUp": 0.23, "mouthLowerDown": 0.08, "mouthRollLower": 0.05, "mouthRollUpper": 0.06,
-    "mouthShrugLower": 0.13, "mouthShrugUpper": 0.03, "mouthPress": 0.20, "cheekPuff": 0.36, "cheekSquint": 0.29, "noseSneer": 0.46,
-    "browInnerUp": 0.13, "browOuterUp": 0.15, "browDown": 0.17, "eyeBlink": 0.018, "eyeWide": 0.012, "eyeSquint": 0.06,
+    "mouthPucker": 0.31,
+    "mouthFunnel": 0.30,
+    "mouthSmile": 0.37,
+    "mouthStretch": 0.23,
+    "mouthFrown": 0.16,
+    "mouthDimple": 0.20,
+    "mouthLeft": 0.36,
+    "mouthUpperUp": 0.23,
+    "mouthLowerDown": 0.08,
+    "mouthRollLower": 0.05,
+    "mouthRollUpper": 0.06,
+    "mouthShrugLower": 0.13,
+    "mouthShrugUpper": 0.03,
+    "mouthPress": 0.20,
+    "cheekPuff": 0.36,
+    "cheekSquint": 0.29,
+    "noseSneer": 0.46,
+    "browInnerUp": 0.13,
+    "browOuterUp": 0.15,
+    "browDown": 0.17,
+    "eyeBlink": 0.018,
+    "eyeWide": 0.012,
+    "eyeSquint": 0.06,
     "jawForward": 0.24,
 }
 APEX = {"mouthSmileLeft": 11, "browDownLeft": 4, "noseSneerLeft": 6, "mouthUpperUpLeft": 6}  # mm, where a key moves the face most

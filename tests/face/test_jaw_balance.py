@@ -11,8 +11,9 @@ from thunder_core.types import Motion
 CHANNELS = ["mouthClose", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft"]
 KEYS = ["jawOpen", *CHANNELS]
 # Millimetres by which each key opens a mouth; mouthClose takes the jaw back.
-OPENS = dict(jawOpen=26.0, mouthClose=-26.0, mouthUpperUpLeft=3.0, mouthLowerDownLeft=13 / LOWER_PER_JAW,
-             mouthLowerDownRight=13 / LOWER_PER_JAW)
+OPENS = dict(
+    jawOpen=26.0, mouthClose=-26.0, mouthUpperUpLeft=3.0, mouthLowerDownLeft=13 / LOWER_PER_JAW, mouthLowerDownRight=13 / LOWER_PER_JAW
+)
 PLAN = Mapping("Hero", tuple(Rule(name, Target("KEY", name)) for name in KEYS))
 
 

@@ -73,8 +73,9 @@ def between(curve: np.ndarray, every: int = 4) -> tuple[np.ndarray, np.ndarray]:
     """A curve at parts of frames, as a monotone curve through its frames goes: (times, values)."""
     slope = np.gradient(curve)
     rise = np.diff(curve)
-    slope[1:-1] = np.where(rise[:-1] * rise[1:] > 0, np.sign(rise[1:]) * np.minimum(np.abs(slope[1:-1]),
-                                                                                  2 * np.minimum(abs(rise[:-1]), abs(rise[1:]))), 0.0)
+    slope[1:-1] = np.where(
+        rise[:-1] * rise[1:] > 0, np.sign(rise[1:]) * np.minimum(np.abs(slope[1:-1]), 2 * np.minimum(abs(rise[:-1]), abs(rise[1:]))), 0.0
+    )
     times = np.arange((len(curve) - 1) * every + 1) / every
     k = np.minimum(times.astype(int), len(curve) - 2)
     x = times - k

@@ -47,9 +47,11 @@ def mechanics(request):
 def sounds(**at):
     """Somebody speaks from frame 10 to 90; a sound is said around the frame given for it."""
     frames = np.arange(FRAMES)
+
     def ease(x):
         x = np.clip(x, 0, 1)
         return x * x * (3 - 2 * x)
+
     made = {name: ease(1.6 - np.abs(frames - frame) / 2.5) for name, frame in at.items()}
     still = np.zeros(FRAMES)
     return Sounds(ease((40.5 - np.abs(frames - 50)) / 4), *(made.get(name, still) for name in ("sibilant", "labiodental", "dental")))
@@ -84,7 +86,7 @@ def test_lips_that_touch_go_on_touching_all_along():
     before = talking(mechanics, said)
     after = mechanics.speak(*before, said)
     was, now = (lips.gap(Motion(*motion), lips.names) for motion in (before, after))
-    shut = (was.max(1) <= 0.1)
+    shut = was.max(1) <= 0.1
     assert shut.sum() > 15 and now[shut].max() <= TOUCH_MM and now.min() > -0.5
 
 
@@ -131,8 +133,8 @@ def test_f_and_v_put_the_lower_lip_to_the_upper_teeth_and_s_does_not(mechanics):
     for name in ("labiodental", "sibilant"):
         said = sounds(**{name: frame})
         x, jaw = talking(mechanics, said)
-        x[frame - 3:frame + 4] *= 0.15
-        jaw[frame - 3:frame + 4] *= 0.15
+        x[frame - 3 : frame + 4] *= 0.15
+        jaw[frame - 3 : frame + 4] *= 0.15
         reached[name] = mechanics.articulators.lip_to_teeth(*mechanics.speak(x, jaw, said))[frame]
     assert -0.3 < reached["labiodental"] <= 0.5 and reached["sibilant"] > 1.5
 

@@ -18,8 +18,11 @@ FRAMES = 5
 
 def some(rng, expression=100):
     return parameters.Parameters(
-        rng.normal(0, 1, (FRAMES, expression)), *(rng.normal(0, 0.2, (FRAMES, 3)) for _ in range(4)),
-        np.tile(rng.normal(0, 1, 300), (FRAMES, 1)), 24.0)
+        rng.normal(0, 1, (FRAMES, expression)),
+        *(rng.normal(0, 0.2, (FRAMES, 3)) for _ in range(4)),
+        np.tile(rng.normal(0, 1, 300), (FRAMES, 1)),
+        24.0,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +51,8 @@ def test_smplx_takes_the_file_as_it_is(made, tmp_path):
     with torch.no_grad():
         eyes = torch.stack([arrays["leye_pose"], arrays["reye_pose"]], 1).double()
         ours = FlameLayer(person, dtype=torch.float64)(
-            arrays["expression"].double(), arrays["jaw_pose"].double(), arrays["neck_pose"].double(), eyes).numpy()
+            arrays["expression"].double(), arrays["jaw_pose"].double(), arrays["neck_pose"].double(), eyes
+        ).numpy()
     assert np.abs(theirs - made.data["v_template"]).max() > 0.01
     assert np.abs(theirs - ours).max() < 5e-6
 

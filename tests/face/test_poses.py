@@ -58,8 +58,9 @@ def made(request):
 
 def shown(found, curves):
     times = np.arange(len(curves)) / SAMPLES
-    return np.stack([one.at(times) if one is not None else np.full(len(times), curves[0, channel])
-                     for channel, one in enumerate(found.curves)], 1)
+    return np.stack(
+        [one.at(times) if one is not None else np.full(len(times), curves[0, channel]) for channel, one in enumerate(found.curves)], 1
+    )
 
 
 def test_nothing_is_further_off_than_allowed_at_eighths_of_frames(made):
@@ -73,7 +74,7 @@ def test_lips_that_meet_are_met_on_the_frame_and_between_frames(made):
     curves, gap, found = made
     now = shown(found, curves) @ measure().gap
     closed = gap[::SAMPLES] < CLOSED_MM
-    assert closed[:4 * FPS].sum() >= 6
+    assert closed[: 4 * FPS].sum() >= 6
     assert np.abs(now - gap)[::SAMPLES][closed].max() <= CLOSED_OFF * 1.001
     between = np.append(np.repeat(closed[:-1] & closed[1:], SAMPLES), False)
     assert (now[between] < CLOSED_MM + CLOSED_OFF).all()
@@ -157,8 +158,12 @@ def test_handles_show_the_curve_that_was_fitted(made):
     x = np.linspace(0, 1, 9)
     for k in range(len(one) - 1):
         p = np.array([[frames[one.index[k]], one.value[k]], right[k], left[k + 1], [frames[one.index[k + 1]], one.value[k + 1]]])
-        bezier = ((1 - x)**3)[:, None] * p[0] + (3 * x * (1 - x)**2)[:, None] * p[1] + (3 * x * x * (1 - x))[:, None] * p[2] \
+        bezier = (
+            ((1 - x) ** 3)[:, None] * p[0]
+            + (3 * x * (1 - x) ** 2)[:, None] * p[1]
+            + (3 * x * x * (1 - x))[:, None] * p[2]
             + (x**3)[:, None] * p[3]
+        )
         assert np.allclose(one.at(bezier[:, 0] - 101), bezier[:, 1], atol=1e-9)
     assert one.aligned.mean() > 0.5
 
@@ -166,7 +171,7 @@ def test_handles_show_the_curve_that_was_fitted(made):
 @pytest.mark.parametrize("frames", [1, 2, 3])
 def test_a_take_of_few_frames(frames):
     curves, gap = speech(4, 2)
-    curves, gap = curves[60:60 + (frames - 1) * SAMPLES + 1], gap[60:60 + (frames - 1) * SAMPLES + 1]
+    curves, gap = curves[60 : 60 + (frames - 1) * SAMPLES + 1], gap[60 : 60 + (frames - 1) * SAMPLES + 1]
     found = posed(curves, gap)
     if frames > 1:
         off = np.einsum("sc,cpi->spi", shown(found, curves) - curves, measure().pull)

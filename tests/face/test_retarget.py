@@ -218,8 +218,10 @@ def test_smplx_opens_the_mouth_alike(bundled, ours, tmp_path):
     motion, _ = performance(ours.expression_names, 50)
     out = retarget.between(head).to(motion)
     data = made.data
+
     def tensor(value):
         return torch.as_tensor(np.asarray(value, dtype=np.float64))
+
     pose = np.zeros((50, 15))
     pose[:, 6:9] = out.jaw
     theirs, _ = lbs(

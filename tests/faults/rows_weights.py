@@ -14,8 +14,12 @@ import thunder_core.engine.weights  # noqa: F401 — imports torch first, so tha
 
 # file without suffix → where its network is loaded
 NETWORKS = {
-    "encoder": ("speech.encoder", "SpeechEncoder"), "units": ("speech.units", "Units"), "speaker": ("speech.speaker", "SpeakerEncoder"),
-    "m2s": ("m2s.model", "MeshToSpeech"), "judge": ("m2s.judge", "Judge"), "vocoder": ("m2s.vocoder", "Vocoder"),
+    "encoder": ("speech.encoder", "SpeechEncoder"),
+    "units": ("speech.units", "Units"),
+    "speaker": ("speech.speaker", "SpeakerEncoder"),
+    "m2s": ("m2s.model", "MeshToSpeech"),
+    "judge": ("m2s.judge", "Judge"),
+    "vocoder": ("m2s.vocoder", "Vocoder"),
     "denoiser": ("diffusion.denoiser", "Denoiser"),
 }
 
@@ -35,6 +39,7 @@ def load(case: Case):
 
 def changed(name: str, change):
     """Makes the files of a network, their content changed by `change(tensors, config)`."""
+
     def make(folder):
         from safetensors.torch import load_file, save_file
 
@@ -44,18 +49,23 @@ def changed(name: str, change):
         save_file(tensors, folder / f"{name}.safetensors")
         (folder / f"{name}.json").write_text(json.dumps(card))
         return name
+
     return make
 
 
 def written(name: str, weights=lambda data: data, card=lambda text: text):
     """Makes the files of a network, their bytes changed; None writes no file."""
+
     def make(folder):
-        for suffix, change, content in (("safetensors", weights, (ROOT / "weights" / f"{name}.safetensors").read_bytes()),
-                                        ("json", card, (ROOT / "weights" / f"{name}.json").read_bytes())):
+        for suffix, change, content in (
+            ("safetensors", weights, (ROOT / "weights" / f"{name}.safetensors").read_bytes()),
+            ("json", card, (ROOT / "weights" / f"{name}.json").read_bytes()),
+        ):
             content = change(content)
             if content is not None:
                 (folder / f"{name}.{suffix}").write_bytes(content)
         return name
+
     return make
 
 
@@ -90,7 +100,7 @@ def _more(tensors, config):
 
 
 def _cut(data):
-    return data[:len(data) // 2]
+    return data[: len(data) // 2]
 
 
 def _header(size):
@@ -102,6 +112,7 @@ def _configured(**values):
         card = json.loads(text)
         card["config"].update(values)
         return json.dumps(card).encode()
+
     return change
 
 
@@ -115,24 +126,44 @@ def _rows():
         yield Fault("weights", f"{name}: a number that is not one", changed(name, _nan), load, "BadWeights", name)
     for name in ("units", "judge"):  # the smallest, for what every network's files go through
         for what, make in (
-            ("an infinite number", changed(name, _infinite)), ("whole numbers", changed(name, _whole)),
-            ("another shape", changed(name, _misshapen)), ("a tensor that is missing", changed(name, _lacking)),
-            ("a tensor nobody knows", changed(name, _more)), ("half of the file", written(name, weights=_cut)),
+            ("an infinite number", changed(name, _infinite)),
+            ("whole numbers", changed(name, _whole)),
+            ("another shape", changed(name, _misshapen)),
+            ("a tensor that is missing", changed(name, _lacking)),
+            ("a tensor nobody knows", changed(name, _more)),
+            ("half of the file", written(name, weights=_cut)),
         ):
             yield Fault("weights", f"{name}: {what}", make, load, "BadWeights", _named(f"{name}.safetensors"))
         yield Fault("weights", f"{name}: no card", written(name, card=lambda text: None), load, "BadWeights", _named(f"{name}.json"))
-    yield Fault("weights", "units: no file", written("units", weights=lambda data: None), load, "BadWeights",
-                _named("units.safetensors", "is missing"))
+    yield Fault(
+        "weights",
+        "units: no file",
+        written("units", weights=lambda data: None),
+        load,
+        "BadWeights",
+        _named("units.safetensors", "is missing"),
+    )
     yield Fault("weights", "units: no bytes", written("units", weights=lambda data: b""), load, "BadWeights", "units")
     yield Fault("weights", "units: a header of 2⁶³ bytes", written("units", weights=_header(2**63)), load, "BadWeights", "units")
-    yield Fault("weights", "units: a pickle in its place", written("units", weights=lambda data: b"\x80\x04cos\nsystem\n(S'exit 3'\ntR."),
-                load, "BadWeights", "units")
+    yield Fault(
+        "weights",
+        "units: a pickle in its place",
+        written("units", weights=lambda data: b"\x80\x04cos\nsystem\n(S'exit 3'\ntR."),
+        load,
+        "BadWeights",
+        "units",
+    )
     for what, card in (
-        ("is not JSON", lambda text: b"{"), ("is a list", lambda text: b"[]"), ("has no configuration", lambda text: b"{}"),
-        ("is not UTF-8", lambda text: b"\xff\xfe{"), ("is nested 100000 times", lambda text: b"[" * 100000),
+        ("is not JSON", lambda text: b"{"),
+        ("is a list", lambda text: b"[]"),
+        ("has no configuration", lambda text: b"{}"),
+        ("is not UTF-8", lambda text: b"\xff\xfe{"),
+        ("is nested 100000 times", lambda text: b"[" * 100000),
         ("has a configuration that is a number", lambda text: b'{"config": 5}'),
-        ("has an entry nobody knows", _configured(unknown=1)), ("has a width of text", _configured(width="wide")),
-        ("has a negative width", _configured(width=-4)), ("has a width of a terabyte", _configured(width=2**40)),
+        ("has an entry nobody knows", _configured(unknown=1)),
+        ("has a width of text", _configured(width="wide")),
+        ("has a negative width", _configured(width=-4)),
+        ("has a width of a terabyte", _configured(width=2**40)),
         ("has a width for a larger network", _configured(width=60_000)),
     ):
         yield Fault("weights", f"judge: a card that {what}", written("judge", card=card), load, "BadWeights", _named("judge.json"))

@@ -41,8 +41,9 @@ def choices(hand, takes=list_takes):
     yield 1.0
     hand.seen["held"] = held
     hand.seen["made"] = sorted({action.name for action in bpy.data.actions} - set(before))
-    hand.seen["curves"] = {curve.data_path: len(curve.keyframe_points)
-                           for curve in compat.all_curves(bpy.data.actions[hand.seen["made"][0]])}
+    hand.seen["curves"] = {
+        curve.data_path: len(curve.keyframe_points) for curve in compat.all_curves(bpy.data.actions[hand.seen["made"][0]])
+    }
     hand.photograph("committed")
     hand.press("Z", ctrl=True)
     yield 1.5

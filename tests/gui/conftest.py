@@ -31,8 +31,11 @@ class RealBlender:
         # What a wrapped Blender must see of this system: the extension, the engine's Python, these tests' files.
         visible = [ROOT, sys.base_prefix, sys.prefix, self.scratch]
         return {
-            **os.environ, "BLENDER_USER_RESOURCES": str(self.resources), "BLENDER_HOME": str(self.scratch / "home"),
-            "BLENDER_BIND": " ".join(map(str, visible)), "THUNDER_PYTHON": sys.executable,
+            **os.environ,
+            "BLENDER_USER_RESOURCES": str(self.resources),
+            "BLENDER_HOME": str(self.scratch / "home"),
+            "BLENDER_BIND": " ".join(map(str, visible)),
+            "THUNDER_PYTHON": sys.executable,
             "TMPDIR": str(self.temporary),
         }
 
@@ -43,15 +46,27 @@ class RealBlender:
     def run(self, *arguments, timeout=120):
         """Blender without a window; the finished process with its output as text."""
         return subprocess.run(
-            [self.path, "-b", "--factory-startup", *map(str, arguments)], cwd=ROOT, env=self.environment(),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout,
+            [self.path, "-b", "--factory-startup", *map(str, arguments)],
+            cwd=ROOT,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
         )
 
     def start(self, *arguments):
         """Blender without a window, in a process group of its own; its output can be read as text while it runs."""
         return subprocess.Popen(
-            [self.path, "-b", "--factory-startup", *map(str, arguments)], cwd=ROOT, env=self.environment(), start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            [self.path, "-b", "--factory-startup", *map(str, arguments)],
+            cwd=ROOT,
+            env=self.environment(),
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     def act(self, scenario, timeout=400):
@@ -64,15 +79,36 @@ class RealBlender:
         folder.mkdir()
         blender = ["blender"] if self.wrapped else [self.path]
         command = [
-            "bash", HERE / "window.sh", timeout, *blender, "--factory-startup", "--gpu-backend", "opengl",
-            "--enable-event-simulate", "--window-geometry", 0, 0, 1400, 900, "--python", HERE / "in_blender.py", "--",
-            scenario, folder,
+            "bash",
+            HERE / "window.sh",
+            timeout,
+            *blender,
+            "--factory-startup",
+            "--gpu-backend",
+            "opengl",
+            "--enable-event-simulate",
+            "--window-geometry",
+            0,
+            0,
+            1400,
+            900,
+            "--python",
+            HERE / "in_blender.py",
+            "--",
+            scenario,
+            folder,
         ]
         if self.wrapped:
             command = [self.path, "--exec", *command]
         done = subprocess.run(
-            list(map(str, command)), cwd=ROOT, env=self.environment(), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout + 60,
+            list(map(str, command)),
+            cwd=ROOT,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout + 60,
         )
         kept = PICTURES / scenario
         shutil.rmtree(kept, ignore_errors=True)

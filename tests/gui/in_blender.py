@@ -18,7 +18,7 @@ from pathlib import Path
 import bpy
 
 HERE = Path(__file__).resolve().parent
-SCENARIO, FOLDER = sys.argv[sys.argv.index("--") + 1:][:2]
+SCENARIO, FOLDER = sys.argv[sys.argv.index("--") + 1 :][:2]
 
 bpy.context.preferences.view.show_splash = False  # before it opens: it would swallow the first clicks
 

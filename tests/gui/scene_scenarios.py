@@ -48,9 +48,15 @@ def long_voice(hand, seconds=60):
 def gaps_of(log):
     """Of (clock, processor seconds of this thread) at each tick of a timer: how long it had to wait for the window."""
     gaps, spent = (np.diff(column) for column in np.transpose(log))
-    return {"count": len(gaps), "median": float(np.median(gaps)), "p99": float(np.percentile(gaps, 99)), "max": float(gaps.max()),
-            "processor_median": float(np.median(spent)), "processor_max": float(spent.max()),
-            "processor_max_at": float(log[int(spent.argmax())][0] - log[0][0])}
+    return {
+        "count": len(gaps),
+        "median": float(np.median(gaps)),
+        "p99": float(np.percentile(gaps, 99)),
+        "max": float(gaps.max()),
+        "processor_median": float(np.median(spent)),
+        "processor_max": float(spent.max()),
+        "processor_max_at": float(log[int(spent.argmax())][0] - log[0][0]),
+    }
 
 
 def works_long(hand):
@@ -101,8 +107,14 @@ def works_long(hand):
         frames.add(scene.frame_current)
         yield 0.25
     arrivals += [round(time.monotonic() - started, 2)] * (len(hand.window.scene.thunder.takes) - len(arrivals))  # with the end
-    hand.seen |= {"arrivals": arrivals, "left": left, "scrubbed": len(frames), "messages": messages, "held": held,
-                  "seconds": time.monotonic() - started}
+    hand.seen |= {
+        "arrivals": arrivals,
+        "left": left,
+        "scrubbed": len(frames),
+        "messages": messages,
+        "held": held,
+        "seconds": time.monotonic() - started,
+    }
     hand.seen["gaps"] = gaps_of(log)
     yield 1.0
     hand.seen["scores"] = [entry.score for entry in hand.window.scene.thunder.takes]
@@ -250,8 +262,7 @@ def sets_up_the_engine(hand):
     place = Path(install.folder())
     (place / "bin").mkdir(parents=True)
     (place / installer.LOCK).write_bytes(installer.MARK)  # as the installer marks a folder of its own
-    install.last_error = ("The packages cannot be reached: check the connection and install again, "
-                             "downloads are kept")
+    install.last_error = "The packages cannot be reached: check the connection and install again, downloads are kept"
     yield from picture("unfinished")
     install.last_error = ""
     (place / "bin" / "python").write_text("")

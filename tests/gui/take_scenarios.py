@@ -31,13 +31,26 @@ def performance(seconds, seed, score):
         return low + (high - low) * np.convolve(values, smooth, "same")
 
     made.motion.jaw[:, 0] = wander(-0.08, 0.3, 3).clip(0)
-    for name, high in (("mouthPucker", 0.8), ("mouthFunnel", 0.5), ("mouthSmileLeft", 0.6), ("mouthSmileRight", 0.6),
-                       ("browInnerUp", 0.9), ("mouthStretchLeft", 0.4), ("mouthStretchRight", 0.4)):
+    for name, high in (
+        ("mouthPucker", 0.8),
+        ("mouthFunnel", 0.5),
+        ("mouthSmileLeft", 0.6),
+        ("mouthSmileRight", 0.6),
+        ("browInnerUp", 0.9),
+        ("mouthStretchLeft", 0.4),
+        ("mouthStretchRight", 0.4),
+    ):
         made.motion.expression[:, made.channels.index(name)] = wander(-0.3 * high, high, 4).clip(0)
     made.motion.head[:, 1] = wander(-0.15, 0.15, 12)
     drift = 100 - 60 * np.convolve(rng.random(count) > 0.93, np.hanning(9), "same").clip(0, 1)
-    return type(made)(**{**vars(made), "opening": mouth.opening_mm(made.motion), "width": mouth.width_mm(made.motion),
-                         "sync_per_frame": drift.astype(np.float32)})
+    return type(made)(
+        **{
+            **vars(made),
+            "opening": mouth.opening_mm(made.motion),
+            "width": mouth.width_mm(made.motion),
+            "sync_per_frame": drift.astype(np.float32),
+        }
+    )
 
 
 def list_takes(hand, count=6, seconds=None):
@@ -64,7 +77,7 @@ def list_takes(hand, count=6, seconds=None):
 def under_the_shown_row(hand, pixels):
     """Middle of the row under the highlighted one of the list, in the window's pixels (origin bottom left)."""
     region, height, scale = hand.sidebar, hand.window.height, bpy.context.preferences.system.ui_scale
-    column = pixels[height - region.y - region.height:height - region.y, region.x + round(130 * scale)]
+    column = pixels[height - region.y - region.height : height - region.y, region.x + round(130 * scale)]
     blue = np.flatnonzero((column[:, 2] > 0.55) & (column[:, 0] < 0.4))
     runs = np.split(blue, np.flatnonzero(np.diff(blue) > 1) + 1)
     tall = [run for run in runs if len(run) > 10 * scale]
@@ -169,9 +182,11 @@ def measures_switching(hand):
 def debris(scene):
     """Names of what must not be left after a grid or a sheet."""
     mark = head.STAND_IN
-    return sorted([thing.name for thing in bpy.data.objects if mark in thing]
-                  + [group.name for group in bpy.data.collections if mark in group]
-                  + [other.name for other in bpy.data.scenes if other != scene])
+    return sorted(
+        [thing.name for thing in bpy.data.objects if mark in thing]
+        + [group.name for group in bpy.data.collections if mark in group]
+        + [other.name for other in bpy.data.scenes if other != scene]
+    )
 
 
 def plays_all(hand, takes=list_takes):
@@ -334,8 +349,12 @@ def draws_a_sheet(hand, takes=list_takes):
     hand.seen["held"], hand.seen["debris"] = held, debris(scene)
     hand.seen["frame"], hand.seen["shown"] = scene.frame_current, shown(scene)
     hand.seen["files"] = sorted(path.name for path in Path(hand.folder).iterdir() if "takes" in path.name)
-    hand.seen["editors"] = [area.spaces.active.image.name for window in bpy.context.window_manager.windows
-                            for area in window.screen.areas if area.type == "IMAGE_EDITOR" and area.spaces.active.image]
+    hand.seen["editors"] = [
+        area.spaces.active.image.name
+        for window in bpy.context.window_manager.windows
+        for area in window.screen.areas
+        if area.type == "IMAGE_EDITOR" and area.spaces.active.image
+    ]
     yield 1.0
     hand.photograph("sheet")
 

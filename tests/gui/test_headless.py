@@ -18,7 +18,20 @@ SAMPLE = ROOT / "assets" / "sample.wav"
 def test_bake_writes_takes_best_first(real_blender):
     out = real_blender.scratch / "baked"
     done = real_blender.run(
-        "--python", "bake.py", "--", "--audio", SAMPLE, "--takes", 2, "--seed", 5, "--steps", 5, "--npz", "--out", out,
+        "--python",
+        "bake.py",
+        "--",
+        "--audio",
+        SAMPLE,
+        "--takes",
+        2,
+        "--seed",
+        5,
+        "--steps",
+        5,
+        "--npz",
+        "--out",
+        out,
         timeout=300,
     )
     assert done.returncode == 0, done.stdout

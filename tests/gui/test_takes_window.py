@@ -83,5 +83,9 @@ def test_the_sheet_opens_and_nothing_else_has_changed(windowed):
 
 def test_the_keys_are_in_the_users_own_configuration(windowed):
     seen = windowed.act("take_scenarios.shows_keys", timeout=400)
-    assert seen["keys"] == [["thunder.flip_take", "X", 1], ["thunder.select_take", "DOWN_ARROW", 1],
-                            ["thunder.select_take", "UP_ARROW", 1], ["thunder.star_take", "Y", 1]]
+    assert seen["keys"] == [
+        ["thunder.flip_take", "X", 1],
+        ["thunder.select_take", "DOWN_ARROW", 1],
+        ["thunder.select_take", "UP_ARROW", 1],
+        ["thunder.star_take", "Y", 1],
+    ]

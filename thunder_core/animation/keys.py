@@ -109,8 +109,9 @@ def _fit(times: np.ndarray, curve: np.ndarray, index: np.ndarray, weight: np.nda
     return Keys(index, value, slope), left - c * slope[k] - d * slope[k + 1]
 
 
-def _slope_limits(times: np.ndarray, value: np.ndarray, least: float, most: float,
-                  beyond: float = _BEYOND) -> tuple[np.ndarray, np.ndarray]:
+def _slope_limits(
+    times: np.ndarray, value: np.ndarray, least: float, most: float, beyond: float = _BEYOND
+) -> tuple[np.ndarray, np.ndarray]:
     """The least and greatest slope [K] at keys with which both segments beside each stay between the values of their keys,
     but for that part of the range least … most of the whole curve, and within that range."""
     run, beyond = np.diff(times), beyond * (most - least)
@@ -120,8 +121,7 @@ def _slope_limits(times: np.ndarray, value: np.ndarray, least: float, most: floa
     above = np.minimum(beyond, (most - np.maximum(value[:-1], value[1:])) / 2) / (_BULGE * run)
     # A segment dips below its keys where it leaves too steeply downward or arrives too steeply upward, and the reverse.
     starts, ends = (low - below, high + above), (low - above, high + below)
-    return (np.maximum(np.r_[-np.inf, ends[0]], np.r_[starts[0], -np.inf]),
-            np.minimum(np.r_[np.inf, ends[1]], np.r_[starts[1], np.inf]))
+    return (np.maximum(np.r_[-np.inf, ends[0]], np.r_[starts[0], -np.inf]), np.minimum(np.r_[np.inf, ends[1]], np.r_[starts[1], np.inf]))
 
 
 def _within(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -196,8 +196,7 @@ def through(values: np.ndarray, every: int) -> np.ndarray:
     return keys.at(np.arange(index[-1] + 1) / every)
 
 
-def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float | np.ndarray, exact: np.ndarray | None = None,
-           every: int = 1) -> Keys:
+def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float | np.ndarray, exact: np.ndarray | None = None, every: int = 1) -> Keys:
     """The few keys whose curve stays within `tolerance` of curve [T] at all of times [T] (frames, ascending).
 
     tolerance: one for all samples, or of each [T]. exact: indices of samples that must be keys, such as the frames on
@@ -215,8 +214,10 @@ def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float | np.ndarray, 
         return Keys(ends, curve[ends], np.full(len(ends), rise))
     weight = (least / allowed) ** 2
     index = np.union1d(every * turning_points(curve[::every], 2 * allowed[::every]), exact).astype(int)
-    level = (abs(curve[min(every, len(curve) - 1)] - curve[0]) <= _BEGINS_LEVEL * allowed[0],
-             abs(curve[-1 - min(every, len(curve) - 1)] - curve[-1]) <= _BEGINS_LEVEL * allowed[-1])
+    level = (
+        abs(curve[min(every, len(curve) - 1)] - curve[0]) <= _BEGINS_LEVEL * allowed[0],
+        abs(curve[-1 - min(every, len(curve) - 1)] - curve[-1]) <= _BEGINS_LEVEL * allowed[-1],
+    )
     keys, error = _fit(times, curve, index, weight, level)
     for _ in range(_ROUNDS):
         off = np.abs(error) / allowed

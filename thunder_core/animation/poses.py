@@ -181,8 +181,9 @@ def _off(error: np.ndarray, strict: np.ndarray) -> np.ndarray:
 # ---- which frames
 
 
-def _segments(curves: np.ndarray, flat: np.ndarray, strict: np.ndarray, slack: np.ndarray,
-              longest: int) -> Generator[float, None, np.ndarray]:
+def _segments(
+    curves: np.ndarray, flat: np.ndarray, strict: np.ndarray, slack: np.ndarray, longest: int
+) -> Generator[float, None, np.ndarray]:
     """How far off a segment between each two frames is at best, its ends as they are; at last [longest + 1, T].
 
     Row l, column i: of the segment from frame i to frame i + l. Slopes at both ends are the best that keep every curve
@@ -203,7 +204,7 @@ def _segments(curves: np.ndarray, flat: np.ndarray, strict: np.ndarray, slack: n
         closed = np.lib.stride_tricks.sliding_window_view(strict, count + 1)[::2]
         rows = max(1, 400_000 // (count * flat.shape[1]))
         for start in range(0, len(windows), rows):
-            part = windows[start:start + rows]
+            part = windows[start : start + rows]
             first, last = part[..., 0], part[..., -1]
             left = part[..., 1:-1] - a * first[..., None] - b * last[..., None]
             low, high = np.minimum(last - first, 0) - slack, np.maximum(last - first, 0) + slack
@@ -214,8 +215,8 @@ def _segments(curves: np.ndarray, flat: np.ndarray, strict: np.ndarray, slack: n
                 into = np.clip((q - gram[0, 1] * out) / gram[1, 1], low, high)
             left -= out[..., None] * slopes[:, 0] + into[..., None] * slopes[:, 1]
             off = np.moveaxis(left, 1, 2).reshape(-1, left.shape[1]) @ flat
-            off = _off(off, closed[start:start + rows, 1:-1].ravel())
-            cost[length, start:start + len(part)] = off.reshape(len(part), -1).max(1)
+            off = _off(off, closed[start : start + rows, 1:-1].ravel())
+            cost[length, start : start + len(part)] = off.reshape(len(part), -1).max(1)
             yield length / longest
     return cost
 
@@ -330,8 +331,17 @@ def _bounded(value, out, into, slack, low, high):
     return sign * np.clip(sign * out, -behind, size + ahead), sign * np.clip(sign * into, -ahead, size + behind)
 
 
-def _fit(curves: np.ndarray, keys: np.ndarray, level: tuple[bool, bool], flat: np.ndarray, strict: np.ndarray,
-         slack: np.ndarray, low: np.ndarray, high: np.ndarray, last_try: bool = False) -> Generator[float, None, _Fitted]:
+def _fit(
+    curves: np.ndarray,
+    keys: np.ndarray,
+    level: tuple[bool, bool],
+    flat: np.ndarray,
+    strict: np.ndarray,
+    slack: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    last_try: bool = False,
+) -> Generator[float, None, _Fitted]:
     """Values and slopes on keys [n] (frames of this piece) nearest to curves [N, C] at their worst sample.
 
     The outer keys keep the curves' values.  level: whether the curves leave the first key and reach the last level.  slack
@@ -388,7 +398,7 @@ def _fit(curves: np.ndarray, keys: np.ndarray, level: tuple[bool, bool], flat: n
         whole[free] += x
         value = np.clip(whole[:count] * scale, low, high)
         value[0], value[-1] = curves[0], curves[-1]
-        out, into = _bounded(value, whole[count:count + parts] * scale, whole[count + parts:] * scale, slack, low, high)
+        out, into = _bounded(value, whole[count : count + parts] * scale, whole[count + parts :] * scale, slack, low, high)
         yield turn / _REWEIGHTED
         apart = (basis @ np.concatenate([value, out, into]) - curves).astype(np.float32)
         off = np.empty(len(apart))
@@ -441,8 +451,9 @@ class _Region:
         slack = np.where(near[:, None], 0.0, self.slack)
         begins, ends = self.level_ends
         flat_ends = begins and first == 0, ends and rows.stop == len(self.curves)
-        return _fit(self.curves[rows], np.array(keys) - first, flat_ends, self.flat, self.strict[rows], slack, self.low, self.high,
-                    last_try)
+        return _fit(
+            self.curves[rows], np.array(keys) - first, flat_ends, self.flat, self.strict[rows], slack, self.low, self.high, last_try
+        )
 
 
 def _more(keys: list[int], off: np.ndarray) -> set[int]:
@@ -459,8 +470,9 @@ def _more(keys: list[int], off: np.ndarray) -> set[int]:
     return found
 
 
-def _piece(region: _Region, cost: np.ndarray, price: np.ndarray, first: int, last: int,
-           level: set[int]) -> Generator[float, None, tuple[list[int], _Fitted]]:
+def _piece(
+    region: _Region, cost: np.ndarray, price: np.ndarray, first: int, last: int, level: set[int]
+) -> Generator[float, None, tuple[list[int], _Fitted]]:
     """Returns keys from frame first to last, whose values stay as they are, and their fit: as few as the error allows."""
     keys = yield from _cheapest(cost, price, first, last, _FIRST_TOLERANCE)
     if len(keys) > _MOST_KEYS:
@@ -469,8 +481,12 @@ def _piece(region: _Region, cost: np.ndarray, price: np.ndarray, first: int, las
         for start, end in ((first, middle), (middle, last)):
             parts.append((yield from _piece(region, cost, price, start, end, level)))
         (keys, one), (more, other) = parts
-        return keys + more[1:], _Fitted(np.concatenate([one.value, other.value[1:]]), np.concatenate([one.out, other.out]),
-                                        np.concatenate([one.into, other.into]), np.concatenate([one.off, other.off[1:]]))
+        return keys + more[1:], _Fitted(
+            np.concatenate([one.value, other.value[1:]]),
+            np.concatenate([one.out, other.out]),
+            np.concatenate([one.into, other.into]),
+            np.concatenate([one.off, other.off[1:]]),
+        )
     fitted = yield from region.fit(keys, level)
     for _ in range(_ADDING):
         if fitted.off.max() <= 1.0:
@@ -534,8 +550,9 @@ def _of_length(count: int):
     return a, b, slopes, (slopes.T @ slopes).tolist()
 
 
-def _slopes(wanted: np.ndarray, start: float, end: float, slack: float, low: float, high: float,
-            level: tuple[bool, bool]) -> tuple[float, float]:
+def _slopes(
+    wanted: np.ndarray, start: float, end: float, slack: float, low: float, high: float, level: tuple[bool, bool]
+) -> tuple[float, float]:
     """Slopes, in thirds, of the segment from start to end nearest to samples wanted [N] that keeps within its range. It holds
     where both are one value. level: whether it leaves and arrives level."""
     if start == end:
@@ -593,8 +610,16 @@ class _Thinning:
         touched = self.closed_before[last + 1] > self.closed_before[first]
         return 0.0 if touched else float(self.region.slack[channel])
 
-    def try_keys(self, channel: int, start: int, end: int, frames: list[int], value: list[float], worth: float,
-                 slopes: tuple[list[float], list[float]] | None = None) -> bool:
+    def try_keys(
+        self,
+        channel: int,
+        start: int,
+        end: int,
+        frames: list[int],
+        value: list[float],
+        worth: float,
+        slopes: tuple[list[float], list[float]] | None = None,
+    ) -> bool:
         """Put other keys in place of those from number start to end, if that makes nothing worse by more than `worth`.
 
         slopes: out of and into each segment, in thirds; the best ones if none are given.
@@ -605,22 +630,31 @@ class _Thinning:
         low, high = region.low[channel], region.high[channel]
         if slopes is None:
             begins, ends = region.level_ends
-            pairs = [_slopes(region.curves[a * SAMPLES:b * SAMPLES + 1, channel], v, w, self.slack(channel, a, b), low, high,
-                             (begins and a == 0, ends and b == curve.frames[-1]))
-                     for a, b, v, w in zip(frames[:-1], frames[1:], value[:-1], value[1:])]
+            pairs = [
+                _slopes(
+                    region.curves[a * SAMPLES : b * SAMPLES + 1, channel],
+                    v,
+                    w,
+                    self.slack(channel, a, b),
+                    low,
+                    high,
+                    (begins and a == 0, ends and b == curve.frames[-1]),
+                )
+                for a, b, v, w in zip(frames[:-1], frames[1:], value[:-1], value[1:])
+            ]
             slopes = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
         new = _Curve(frames, value, *slopes)
         samples = new.samples()
         change = (samples - self.shown[rows, channel]).astype(np.float32)
         worst = int(np.abs(change).argmax())
         for some in (slice(first * SAMPLES + worst, first * SAMPLES + worst + 1), rows):  # where it changes most tells enough, mostly
-            here = change[worst:worst + 1] if some is not rows else change
+            here = change[worst : worst + 1] if some is not rows else change
             apart = self.apart[some] + here[:, None] * region.flat[channel]
             off, before = _off(apart, region.strict[some]), self.off[some]
             if (off > np.maximum(1.0, before)).any() or (off - before).max() > worth:
                 return False
         self.apart[rows], self.off[rows], self.shown[rows, channel] = apart, off, samples
-        curve.frames[start:end + 1], curve.value[start:end + 1] = new.frames, new.value
+        curve.frames[start : end + 1], curve.value[start : end + 1] = new.frames, new.value
         curve.out[start:end], curve.into[start:end] = new.out, new.into
         return True
 
@@ -633,13 +667,14 @@ class _Thinning:
             hold = next((hold for hold in holds if hold[0] <= curve.frames[start] < hold[1]), (0, -1))
             end = start
             while end < final and (one := abs(curve.value[end + 1] - curve.value[start])) < near * (
-                    1 if curve.frames[end + 1] > hold[1] else _STILL / _LEVEL):
+                1 if curve.frames[end + 1] > hold[1] else _STILL / _LEVEL
+            ):
                 end += 1
             if end > start and (start > 0 or end < final or one == 0.0):
                 a, b = max(start - 1, 0), min(end + 1, final)
                 same = curve.value[end if end == final else start]
-                value = curve.value[a:start] + [same] * (end - start + 1) + curve.value[end + 1:b + 1]
-                self.try_keys(channel, a, b, curve.frames[a:b + 1], value, np.inf)
+                value = curve.value[a:start] + [same] * (end - start + 1) + curve.value[end + 1 : b + 1]
+                self.try_keys(channel, a, b, curve.frames[a : b + 1], value, np.inf)
                 yield end / final
             start = end + 1 if end > start else start + 1
 
@@ -648,8 +683,8 @@ class _Thinning:
         curve, before = self.curves[channel], self.region.slack[channel]
         slack = before * np.ptp(curve.value) / max(self.region.high[channel] - self.region.low[channel], _LEAST)
         for place in range(len(curve.frames) - 1):
-            room = min(slack, self.slack(channel, *curve.frames[place:place + 2]))
-            out, into = _slope_limits(*curve.value[place:place + 2], room, self.region.low[channel], self.region.high[channel])
+            room = min(slack, self.slack(channel, *curve.frames[place : place + 2]))
+            out, into = _slope_limits(*curve.value[place : place + 2], room, self.region.low[channel], self.region.high[channel])
             curve.out[place] = min(max(curve.out[place], out[0]), out[1])
             curve.into[place] = min(max(curve.into[place], into[0]), into[1])
 
@@ -681,13 +716,21 @@ class _Thinning:
             slope = min(max(slope, least / after), most / after)
             if least_before > slope * before or slope * before > most_before:
                 continue
-            self.try_keys(channel, place - 1, place + 1, frames, value, _KINK_WORTH,
-                          ([curve.out[place - 1], slope * after], [slope * before, curve.into[place]]))
+            self.try_keys(
+                channel,
+                place - 1,
+                place + 1,
+                frames,
+                value,
+                _KINK_WORTH,
+                ([curve.out[place - 1], slope * after], [slope * before, curve.into[place]]),
+            )
             yield place / len(curve.frames)
 
 
-def _columns(region: _Region, closed: np.ndarray,
-             used: set[int]) -> Generator[float, None, tuple[tuple[Column, ...], list[PoseKeys], float]]:
+def _columns(
+    region: _Region, closed: np.ndarray, used: set[int]
+) -> Generator[float, None, tuple[tuple[Column, ...], list[PoseKeys], float]]:
     """Choose the key frames of a region. Returns its columns, its curves' keys and how far off they are, in parts of what is
     allowed."""
     frames = (len(region.curves) - 1) // SAMPLES + 1
@@ -760,8 +803,9 @@ def _met(gap: np.ndarray, closed_mm: float) -> np.ndarray:
     return met
 
 
-def fit(curves: np.ndarray, regions: Sequence[str], measure: Measure, gap: np.ndarray, closed_mm: float,
-        closed_off: float) -> Generator[float, None, Poses]:
+def fit(
+    curves: np.ndarray, regions: Sequence[str], measure: Measure, gap: np.ndarray, closed_mm: float, closed_off: float
+) -> Generator[float, None, Poses]:
     """Turn curves [S, C] into poses. Returns the Poses.
 
     S = (T − 1) · SAMPLES + 1 samples of T frames.  regions [C]: one of REGIONS for each channel.  gap [S]: the lips' gap in
@@ -783,8 +827,14 @@ def fit(curves: np.ndarray, regions: Sequence[str], measure: Measure, gap: np.nd
             all_columns.append(())
             continue
         mouth = "Mouth" in together
-        region = _Region(curves[:, chosen], measure.flat(chosen), strict if mouth else np.zeros(len(curves)),
-                         SLACK * (high - low)[chosen] / _BULGE, low[chosen], high[chosen])
+        region = _Region(
+            curves[:, chosen],
+            measure.flat(chosen),
+            strict if mouth else np.zeros(len(curves)),
+            SLACK * (high - low)[chosen] / _BULGE,
+            low[chosen],
+            high[chosen],
+        )
         closed = np.flatnonzero(gap[::SAMPLES] < closed_mm) if mouth else np.zeros(0, int)
         rest = 0.2 / (len(TOGETHER) - 1)
         start, end = (0.0, 0.8) if mouth else (0.8 + rest * (number - 1), 0.8 + rest * number)

@@ -122,8 +122,10 @@ class Engine:
             ("vocoder and speaker", self.vocoder.config.speaker, SPEAKER),
         ):
             if one != other:
-                raise BadWeights(f"In the weights in “{self.folder}”, {what} were not trained together: take all files from one "
-                                 f"training, or {advice(self.folder)}")
+                raise BadWeights(
+                    f"In the weights in “{self.folder}”, {what} were not trained together: take all files from one "
+                    f"training, or {advice(self.folder)}"
+                )
 
     def info(self) -> dict:
         """What hello answers: engine, device, fingerprint and origin of the weights, channel names, library versions."""
@@ -162,9 +164,7 @@ class Engine:
             sampling = f"{len(found)} of {of} sampled" if found else f"Sampling {of}"
             motions = self.thunder.perform(heard, seeds, steps, guidance, lambda x: tell(0.9 * x, sampling), kept, pull)
             for m, s, score in zip(motions, seeds, self._grade(motions, heard, scale, tell)):
-                found.append(
-                    Take(m, s, score, opening_mm(self.head, m), width_mm(self.head, m), about | {"seed": s, "score": score.total})
-                )
+                found.append(Take(m, s, score, opening_mm(self.head, m), width_mm(self.head, m), about | {"seed": s, "score": score.total}))
                 arrived(found[-1])
         return sorted(found, key=lambda t: (-t.score.total, t.seed))
 
@@ -213,6 +213,7 @@ class Engine:
         progress(0.0)
         key = sound_hash(speech)
         if key not in self._known:
+
             def frames() -> int:
                 return sum(heard.frames for heard, _ in self._known.values()) + speech.frames
 

@@ -49,16 +49,25 @@ def _head(arrays: dict[str, np.ndarray]) -> Head:
     vertices, expression = len(arrays["v_template"]), arrays["shapedirs"].shape[-1]
     identity = arrays["identity"].shape[-1]
     shapes = {
-        "v_template": (vertices, 3), "shapedirs": (vertices, 3, expression), "posedirs": (vertices, 3, 36),
-        "J_regressor": (5, vertices), "weights": (vertices, 5), "identity": (vertices, 3, identity),
-        "expression": (expression,), "betas": (identity,), "jaw": (3,), "neck": (3,), "eyes": (2, 3),
+        "v_template": (vertices, 3),
+        "shapedirs": (vertices, 3, expression),
+        "posedirs": (vertices, 3, 36),
+        "J_regressor": (5, vertices),
+        "weights": (vertices, 5),
+        "identity": (vertices, 3, identity),
+        "expression": (expression,),
+        "betas": (identity,),
+        "jaw": (3,),
+        "neck": (3,),
+        "eyes": (2, 3),
     }
     for name, shape in shapes.items():
         if arrays[name].shape != shape:
             raise BadRequest(f"“{name}” has the shape {list(arrays[name].shape)}, not {list(shape)}: choose the FLAME file again")
     if arrays["seen"].shape != (vertices, 3):
-        raise BadRequest(f"The head in the scene has {len(arrays['seen'])} vertices and the file {vertices}: choose the FLAME file "
-                         "that it was made from")
+        raise BadRequest(
+            f"The head in the scene has {len(arrays['seen'])} vertices and the file {vertices}: choose the FLAME file that it was made from"
+        )
     if not all(np.isfinite(arrays[name]).all() for name in (*shapes, "seen")):
         raise BadRequest("The head's pose is not finite: look for a broken driver or key")
     return replace(load_head(), **{name: np.asarray(arrays[name], np.float32) for name in MODEL})
@@ -75,8 +84,16 @@ def _smplx(head: Head, expression, betas, jaw, neck, eyes) -> torch.Tensor:
     template = _tensor(head.v_template).expand(len(jaw), -1, -1)
     correctives = _tensor(head.posedirs).reshape(-1, 36).T
     with torch.no_grad():
-        vertices, _ = lbs(torch.cat([betas, expression], 1), pose, template, directions, correctives, _tensor(head.J_regressor),
-                          torch.tensor(_PARENTS), _tensor(head.weights))
+        vertices, _ = lbs(
+            torch.cat([betas, expression], 1),
+            pose,
+            template,
+            directions,
+            correctives,
+            _tensor(head.J_regressor),
+            torch.tensor(_PARENTS),
+            _tensor(head.weights),
+        )
     return vertices
 
 

@@ -38,8 +38,16 @@ def draw(spec: dict, out: str) -> None:
     instants = spec["instants"]
     top = max(1.0, max(float(take["opening"].max()) for take in takes)) * 1.08
     height = HEAD_INCHES + ROW_INCHES * len(takes) + 0.3
-    plt.rcParams.update({"font.family": "DejaVu Sans", "text.color": INK, "axes.edgecolor": FAINT,
-                         "xtick.color": FAINT, "ytick.color": FAINT, "font.size": 9})
+    plt.rcParams.update(
+        {
+            "font.family": "DejaVu Sans",
+            "text.color": INK,
+            "axes.edgecolor": FAINT,
+            "xtick.color": FAINT,
+            "ytick.color": FAINT,
+            "font.size": 9,
+        }
+    )
     figure = plt.figure(figsize=(WIDTH_INCHES, height), dpi=DPI, facecolor=PAPER)
 
     def place(left, top_inches, wide, tall):
@@ -55,14 +63,19 @@ def draw(spec: dict, out: str) -> None:
 
     cell = (1 - CURVE_SHARE - 0.012) / max(1, len(instants))
     for column, instant in enumerate(instants):
-        figure.text(CURVE_SHARE + 0.008 + cell * (column + 0.5), 1 - (HEAD_INCHES - 0.16) / height,
-                    f"{instant:.2f} s", color=FAINT, ha="center", va="center")
+        figure.text(
+            CURVE_SHARE + 0.008 + cell * (column + 0.5),
+            1 - (HEAD_INCHES - 0.16) / height,
+            f"{instant:.2f} s",
+            color=FAINT,
+            ha="center",
+            va="center",
+        )
     for row, take in enumerate(takes):
         at = HEAD_INCHES + ROW_INCHES * row
         colour = ACCENT if row == 0 else INK
         middle = 1 - (at + ROW_INCHES / 2) / height
-        figure.text(0.012, middle + 0.14 / height, f"{take['score']:.1f}", fontsize=19, fontweight="bold",
-                    color=colour, va="center")
+        figure.text(0.012, middle + 0.14 / height, f"{take['score']:.1f}", fontsize=19, fontweight="bold", color=colour, va="center")
         figure.text(0.012, middle - 0.25 / height, f"seed {take['seed']}", fontsize=8, color=FAINT, va="center")
         curve = place(left, at + 0.14, wide, ROW_INCHES - 0.28)
         times = np.arange(len(take["opening"])) / FPS

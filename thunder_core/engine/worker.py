@@ -231,8 +231,14 @@ class Worker:
     def _hello(self, args, progress):
         info = dict(self._loaded(progress).info())
         return {
-            "protocol": PROTOCOL, "engine": "thunder", "device": "cpu", "weights": "",
-            "channels": [], **info, "versions": {**_versions(), **info.get("versions", {})}, "memory": memory_used(),
+            "protocol": PROTOCOL,
+            "engine": "thunder",
+            "device": "cpu",
+            "weights": "",
+            "channels": [],
+            **info,
+            "versions": {**_versions(), **info.get("versions", {})},
+            "memory": memory_used(),
         }
 
     def _generate(self, args, progress):
@@ -257,11 +263,20 @@ class Worker:
             progress.give({"event": "take", "take": answers[take.seed], **about})
 
         found = engine.generate(
-            speech, takes, seed, steps=steps, guidance=guidance, speech_guidance=speech_guidance, keep=keep, progress=progress,
+            speech,
+            takes,
+            seed,
+            steps=steps,
+            guidance=guidance,
+            speech_guidance=speech_guidance,
+            keep=keep,
+            progress=progress,
             arrived=arrived,
         )
         return {
-            **about, "sound_seconds": speech.seconds, "takes": [answers[take.seed] for take in found],
+            **about,
+            "sound_seconds": speech.seconds,
+            "takes": [answers[take.seed] for take in found],
             "seconds": time.monotonic() - started,
         }
 
@@ -272,8 +287,12 @@ class Worker:
 
         info = engine.info()
         return {
-            "engine": info.get("engine", "thunder"), "fps": FPS, "channels": list(info.get("channels", [])),
-            "audio": sound_hash(speech), "weights": info.get("weights", ""), "device": str(info.get("device", "cpu")),
+            "engine": info.get("engine", "thunder"),
+            "fps": FPS,
+            "channels": list(info.get("channels", [])),
+            "audio": sound_hash(speech),
+            "weights": info.get("weights", ""),
+            "device": str(info.get("device", "cpu")),
             "folder": folder,
         }
 
@@ -337,8 +356,14 @@ class Worker:
         return {}
 
     VERBS = {
-        "hello": _hello, "generate": _generate, "score": _score, "closures": _closures, "listen": _listen, "check_flame": _check_flame,
-        "release": _release, "quit": _quit,
+        "hello": _hello,
+        "generate": _generate,
+        "score": _score,
+        "closures": _closures,
+        "listen": _listen,
+        "check_flame": _check_flame,
+        "release": _release,
+        "quit": _quit,
     }
 
     def _folder_for_arrays(self, args):
@@ -392,10 +417,14 @@ class _Progress:
         if now - self.last[0] < PROGRESS_EVERY and message == self.last[1]:
             return
         self.last = (now, message)
-        self.worker._send({
-            "id": self.number, "event": "progress", "fraction": min(1.0, max(0.0, float(fraction))),
-            "message": str(message),
-        })
+        self.worker._send(
+            {
+                "id": self.number,
+                "event": "progress",
+                "fraction": min(1.0, max(0.0, float(fraction))),
+                "message": str(message),
+            }
+        )
 
     def reading(self, fraction):
         """How much of the sound is read; the first hundredths of the work."""
@@ -412,8 +441,13 @@ def _save_take(take, folder, number):
     """Writes a take's arrays as files of their own; what the client is told of it."""
     motion, arrays = take.motion, {}
     for name, array in (
-        ("expression", motion.expression), ("jaw", motion.jaw), ("head", motion.head), ("eyes", motion.eyes),
-        ("opening", take.opening), ("width", take.width), ("drift", take.score.per_frame),
+        ("expression", motion.expression),
+        ("jaw", motion.jaw),
+        ("head", motion.head),
+        ("eyes", motion.eyes),
+        ("opening", take.opening),
+        ("width", take.width),
+        ("drift", take.score.per_frame),
     ):
         arrays[name] = None
         if array is not None:

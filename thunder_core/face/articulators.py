@@ -74,8 +74,15 @@ class Articulators:
         points = Points.of(head, lambda values: np.concatenate([values[ids], np.einsum("kq,kq...->k...", lip[1], values[lip[0]])]))
         ends = len(singles) + np.cumsum([0, len(edges[0]), len(edges[1])])
         overlap = v[edges[1], 1].mean() - v[edges[0], 1].mean()
-        return cls(points, head.expression_names, slice(ends[0], ends[1]), slice(ends[1], ends[2]), slice(ends[2], None),
-                   float(overlap), *_front(head, v, upper))
+        return cls(
+            points,
+            head.expression_names,
+            slice(ends[0], ends[1]),
+            slice(ends[1], ends[2]),
+            slice(ends[2], None),
+            float(overlap),
+            *_front(head, v, upper),
+        )
 
     def place(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
         """Positions [T, K, 3] of the points in millimetres, at expression [T, n] and jaw rotation vectors [T, 3]."""
@@ -93,8 +100,13 @@ class Articulators:
     def _without_lip(self) -> Points:
         """The points before the lip's surface, for what is measured often."""
         points, count = self.points, self.lip.start
-        return replace(points, rest=points.rest[:count], directions=np.ascontiguousarray(points.directions[:, :count]),
-                       pull=points.pull[:count], correctives=np.ascontiguousarray(points.correctives[:, :count]))
+        return replace(
+            points,
+            rest=points.rest[:count],
+            directions=np.ascontiguousarray(points.directions[:, :count]),
+            pull=points.pull[:count],
+            correctives=np.ascontiguousarray(points.correctives[:, :count]),
+        )
 
     def tongue_between_teeth(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
         """Millimetres [T] by which the tongue's tip is in front of the upper incisors' edges; minus infinity above or below them."""
@@ -137,7 +149,7 @@ def _near_the_edge(height: np.ndarray, side: int) -> np.ndarray:
 def _lower_lip(head: Head, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Surface points of the lower lip's middle, red to inside: vertex ids [K, 4] of the quad each lies in, and shares [K, 4]."""
     rings = head.mouth_vertices[head.mouth_parts == LIPS].reshape(regions.LIP_RINGS, regions.LIP_AROUND)
-    lower = rings[regions.CONTACT_RING - 1:, regions.LOWER]
+    lower = rings[regions.CONTACT_RING - 1 :, regions.LOWER]
     lower = lower[:, np.abs(v[lower[1], 0]) < _NEAR_MM]
     quads = np.stack([lower[:-1, :-1], lower[1:, :-1], lower[1:, 1:], lower[:-1, 1:]], -1).reshape(-1, 4)
     s, t = (x.ravel() for x in np.meshgrid(*2 * [np.arange(_SPLIT) / _SPLIT]))

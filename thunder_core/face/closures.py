@@ -62,8 +62,13 @@ class Lips:
     @cached_property
     def _middle_points(self) -> Points:
         points, ends = self.points, [self.middle, self.middle + len(self.points.pull) // 2]
-        return replace(points, rest=points.rest[ends], directions=np.ascontiguousarray(points.directions[:, ends]),
-                       pull=points.pull[ends], correctives=np.ascontiguousarray(points.correctives[:, ends]))
+        return replace(
+            points,
+            rest=points.rest[ends],
+            directions=np.ascontiguousarray(points.directions[:, ends]),
+            pull=points.pull[ends],
+            correctives=np.ascontiguousarray(points.correctives[:, ends]),
+        )
 
     def opening(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
         """The gap in the middle, [T] millimetres, never below zero."""
@@ -185,8 +190,8 @@ def _as_before(lips: Lips, before: Motion, after: Motion, names: list[str], was:
     steps[rows] = low
     # Neighbours come along a little, so that one frame does not jump; none comes less far than it must.
     padded = np.pad(steps, 2, mode="edge")
-    least = np.min([padded[i:i + len(steps) + 2] for i in range(3)], axis=0)
-    eased = np.mean([least[i:i + len(steps)] for i in range(3)], axis=0)
+    least = np.min([padded[i : i + len(steps) + 2] for i in range(3)], axis=0)
+    eased = np.mean([least[i : i + len(steps)] for i in range(3)], axis=0)
     return _drawn(before, after, mouth, np.minimum(eased, steps), everything)
 
 
@@ -286,7 +291,7 @@ def unseal(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, 
     lips, names = bundled_lips(), list(channels)
     gap = lips.middle_gap(motion, channels)
     left, right = _closure_at(gap, at, motion.fps)
-    closed = np.arange(left, right + 1)[gap[left:right + 1] <= TOUCH_MM]
+    closed = np.arange(left, right + 1)[gap[left : right + 1] <= TOUCH_MM]
     frames = np.arange(motion.frames)
     away = np.maximum(closed[0] - frames, frames - closed[-1]).clip(0) / motion.fps
     x = np.clip(1 - away / _UNSEALED_SECONDS, 0.0, 1.0)
@@ -296,8 +301,9 @@ def unseal(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, 
     return _put(motion, bring(lips, motion.part(rows), names, wanted[rows]), rows), rows
 
 
-def correct(motion: Motion, channels: Sequence[str], wanted: Sequence[float], pauses: Sequence[tuple[float, float]] = ()
-            ) -> tuple[Motion, int, int]:
+def correct(
+    motion: Motion, channels: Sequence[str], wanted: Sequence[float], pauses: Sequence[tuple[float, float]] = ()
+) -> tuple[Motion, int, int]:
     """The motion whose lips close for speech at the wanted frames (indices, with fractions) and nowhere else.
 
     pauses: stretches of frames in which nobody speaks; what the lips do there is left alone, as is a mouth that rests.

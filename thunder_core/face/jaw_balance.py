@@ -57,8 +57,9 @@ class Response:
     funnel: float = 0.0
 
 
-def response(jaw: np.ndarray, close: np.ndarray | None = None, lower: np.ndarray | None = None, funnel: np.ndarray | None = None
-             ) -> Response:
+def response(
+    jaw: np.ndarray, close: np.ndarray | None = None, lower: np.ndarray | None = None, funnel: np.ndarray | None = None
+) -> Response:
     """The response of a character's keys, measured on its lips: offsets [V, 3] at 1, both sides together, None for no key.
 
     Down is the axis along which the jaw goes most. A key that does not do what its name says gives the usual value.

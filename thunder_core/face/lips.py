@@ -96,7 +96,7 @@ def _solid(triangles):
 def _breaks(view, points, triangles, pull):
     """Per column the row above and the row below the break with the largest jump of the jaw's pull; −1 for none."""
     tri = view.triangle
-    parted = (tri[:-1] != tri[1:])
+    parted = tri[:-1] != tri[1:]
     rows, columns = np.nonzero(parted)
     a, b = tri[rows, columns], tri[rows + 1, columns]
     there = (a >= 0) & (b >= 0)
@@ -143,7 +143,7 @@ def _longest_run(above, view, middle):
     run = max(runs, key=len)
     # the lips' line is smooth: a column whose break lies elsewhere is not of the mouth
     rows = above[run]
-    smooth = np.array([np.median(rows[max(0, i - 6):i + 7]) for i in range(len(run))])
+    smooth = np.array([np.median(rows[max(0, i - 6) : i + 7]) for i in range(len(run))])
     run = run[np.abs(rows - smooth) <= round(0.05 / _PIXEL)]
     return run if len(run) and abs(view.x[run].mean() - middle) < 0.3 * np.ptp(view.x) else None
 
@@ -171,7 +171,7 @@ def _corner(points, view, triangles, columns, above, below, end):
     last = columns[end]
     step = -1 if end == 0 else 1
     here = np.unique(triangles[view.triangle[[above[last], below[last]], last]])
-    beyond = view.triangle[max(above[last] - _REACH, 0):below[last] + _REACH, min(max(last + step, 0), len(view.x) - 1)]
+    beyond = view.triangle[max(above[last] - _REACH, 0) : below[last] + _REACH, min(max(last + step, 0), len(view.x) - 1)]
     shared = np.intersect1d(np.unique(triangles[np.unique(beyond[beyond >= 0])]), here)
     x, y = view.x[last], (view.y[above[last]] + view.y[below[last]]) / 2
     outward = shared[(points[shared, 0] - x) * step > -1e-9]

@@ -48,7 +48,7 @@ def table(motion: Motion, channels: Sequence[str]) -> np.ndarray:
         if turn is not None:
             first = SHAPES + 3 * place
             x, y, z = matrix_to_euler(rotvec_to_matrix(turn), "ZXY").T
-            rows[:, first:first + 3] = sign * np.stack([y, x, z], axis=1)
+            rows[:, first : first + 3] = sign * np.stack([y, x, z], axis=1)
     return rows
 
 

@@ -34,11 +34,16 @@ COMPONENTS = tuple(f"{joint}.{axis}" for joint in JOINTS for axis in _AXES)
 
 # Derived key → (rotation, axis, sign, radians at 1). A key holds the part of its own sign; its opposite the other.
 _DERIVED = {
-    "jawLeft": ("jaw", 1, 1, JAW_SIDE_RADIANS), "jawRight": ("jaw", 1, -1, JAW_SIDE_RADIANS),
-    "eyeLookUpLeft": ("eyes", 0, -1, EYE_UP_RADIANS), "eyeLookUpRight": ("eyes", 0, -1, EYE_UP_RADIANS),
-    "eyeLookDownLeft": ("eyes", 0, 1, EYE_DOWN_RADIANS), "eyeLookDownRight": ("eyes", 0, 1, EYE_DOWN_RADIANS),
-    "eyeLookOutLeft": ("eyes", 1, 1, EYE_SIDE_RADIANS), "eyeLookInRight": ("eyes", 1, 1, EYE_SIDE_RADIANS),
-    "eyeLookInLeft": ("eyes", 1, -1, EYE_SIDE_RADIANS), "eyeLookOutRight": ("eyes", 1, -1, EYE_SIDE_RADIANS),
+    "jawLeft": ("jaw", 1, 1, JAW_SIDE_RADIANS),
+    "jawRight": ("jaw", 1, -1, JAW_SIDE_RADIANS),
+    "eyeLookUpLeft": ("eyes", 0, -1, EYE_UP_RADIANS),
+    "eyeLookUpRight": ("eyes", 0, -1, EYE_UP_RADIANS),
+    "eyeLookDownLeft": ("eyes", 0, 1, EYE_DOWN_RADIANS),
+    "eyeLookDownRight": ("eyes", 0, 1, EYE_DOWN_RADIANS),
+    "eyeLookOutLeft": ("eyes", 1, 1, EYE_SIDE_RADIANS),
+    "eyeLookInRight": ("eyes", 1, 1, EYE_SIDE_RADIANS),
+    "eyeLookInLeft": ("eyes", 1, -1, EYE_SIDE_RADIANS),
+    "eyeLookOutRight": ("eyes", 1, -1, EYE_SIDE_RADIANS),
 }
 DERIVED = ("jawOpen", *_DERIVED)
 
@@ -71,8 +76,11 @@ def rotations(values: dict[str, np.ndarray], frames: int) -> tuple[np.ndarray, n
     # Both eyes' keys tell of one rotation: the mean of those that are there.
     for what, axis in (("jaw", 1), ("eyes", 0), ("eyes", 1)):
         for sign in (1, -1):
-            parts = [np.asarray(values[name]) * sign * radians for name, (w, a, s, radians) in _DERIVED.items()
-                     if (w, a, s) == (what, axis, sign) and name in values]
+            parts = [
+                np.asarray(values[name]) * sign * radians
+                for name, (w, a, s, radians) in _DERIVED.items()
+                if (w, a, s) == (what, axis, sign) and name in values
+            ]
             if parts:
                 found[what][:, axis] += np.mean(parts, axis=0)
     has_eyes = any(name.startswith("eyeLook") for name in values)
@@ -198,7 +206,8 @@ class Sum(Driver):
     def used(self) -> set[str]:
         """The sources that move something."""
         return {source for source, _, weight in self.parts if weight} | {
-            source for turn in self.turns for source, _, weight in turn.parts if weight}
+            source for turn in self.turns for source, _, weight in turn.parts if weight
+        }
 
     def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
         given = sources(motion, channels)
@@ -212,7 +221,7 @@ class Sum(Driver):
                 if source in given:
                     rotvec[:, axis] += weight * given[source]
             local = rotvec @ turn.basis.T if (turn.basis != np.eye(3)).any() else rotvec
-            values[:, turn.first:turn.first + turn.length] = rotation_values(local, turn.mode)
+            values[:, turn.first : turn.first + turn.length] = rotation_values(local, turn.mode)
         return values
 
     def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
@@ -225,7 +234,7 @@ class Sum(Driver):
             columns.append(values[:, track] - self.tracks[track].rest)
             parts.append(added)
         for turn in self.turns:
-            local = rotation_vectors(values[:, turn.first:turn.first + turn.length], turn.mode)
+            local = rotation_vectors(values[:, turn.first : turn.first + turn.length], turn.mode)
             rotvec = local @ turn.basis if (turn.basis != np.eye(3)).any() else local
             for axis in range(3):
                 added = [(source, weight) for source, a, weight in turn.parts if a == axis]
@@ -409,9 +418,14 @@ class Mapping:
         """The mapping as JSON text with a version number."""
         short = lambda thing: {key: value for key, value in asdict(thing).items() if value != ""}  # noqa: E731
         data = {
-            "thunder_mapping": VERSION, "name": self.name, "convention": self.convention, "parts": list(self.parts),
-            "forward": self.forward, "up": self.up,
-            "balance": self.balance, "lower_per_jaw": self.lower_per_jaw,
+            "thunder_mapping": VERSION,
+            "name": self.name,
+            "convention": self.convention,
+            "parts": list(self.parts),
+            "forward": self.forward,
+            "up": self.up,
+            "balance": self.balance,
+            "lower_per_jaw": self.lower_per_jaw,
             "rules": [{"source": rule.source, "weight": rule.weight, "target": short(rule.target)} for rule in self.rules],
             "joints": [short(rule) for rule in self.joints],
         }
@@ -443,8 +457,17 @@ class Mapping:
         lower_per_jaw = _number(data, "lower_per_jaw", "the mapping", LOWER_PER_JAW)
         if abs(balance) > 1 or not 0 <= lower_per_jaw <= _MOST_PER_JAW:
             raise BadHead("“balance” of the mapping is not between −1 and 1, or its “lower_per_jaw” is out of range: map again")
-        return cls(_text(data, "name", "the mapping") or "Mapping", rules, joints, _text(data, "convention", "the mapping"),
-                   tuple(parts), forward, up, balance, lower_per_jaw)
+        return cls(
+            _text(data, "name", "the mapping") or "Mapping",
+            rules,
+            joints,
+            _text(data, "convention", "the mapping"),
+            tuple(parts),
+            forward,
+            up,
+            balance,
+            lower_per_jaw,
+        )
 
 
 def _list(data: dict, name: str) -> list:

@@ -66,7 +66,7 @@ def bell(values: np.ndarray, deviation: float) -> np.ndarray:
 def _highest(values: np.ndarray, reach: int) -> np.ndarray:
     """The largest of values [T] within so many frames."""
     padded = np.pad(values, reach, mode="edge")
-    return np.max([padded[i:i + len(values)] for i in range(2 * reach + 1)], axis=0)
+    return np.max([padded[i : i + len(values)] for i in range(2 * reach + 1)], axis=0)
 
 
 def rise_of(gap: np.ndarray, lips: float = 1.0) -> np.ndarray:
@@ -94,8 +94,9 @@ class Mechanics:
         self.close, self.roll, self.tongue, self.tip_up = (names.index(name) for name in (_CLOSE, _ROLL, _TONGUE, _TIP_UP))
         self.raised = [names.index(name) for name in (_TIP_UP, "tongueBladeUp", "tongueBack")]
 
-    def speak(self, expression: np.ndarray, jaw: np.ndarray, sounds: Sounds, aim: Shape | None = None, lips: float = 1.0
-              ) -> tuple[np.ndarray, np.ndarray]:
+    def speak(
+        self, expression: np.ndarray, jaw: np.ndarray, sounds: Sounds, aim: Shape | None = None, lips: float = 1.0
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Expression [T, n] and jaw [T, 3] with the lips as far apart as they are, the jaw as far open as people's.
 
         Where lips are together they stay so; where nobody speaks nothing changes.  aim: the opening to be made, the upper

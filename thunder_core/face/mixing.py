@@ -63,7 +63,7 @@ def comp(frames: np.ndarray, first: int, cuts: Sequence[tuple[float, int]], take
     found[:, first] = 1.0
     places = list(at)
     for number, (frame, take) in enumerate(at.items()):
-        around = [abs(frame - other) for other in (places[number - 1:number] + places[number + 1:number + 2])]
+        around = [abs(frame - other) for other in (places[number - 1 : number] + places[number + 1 : number + 2])]
         width = min([fade, *around])
         x = np.clip((frames - frame) / width + 0.5, 0.0, 1.0) if width > 0 else (frames >= frame).astype(float)
         x = x * x * (3 - 2 * x)
@@ -89,16 +89,22 @@ def mixed(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarra
             return None
         return sum((still if part is None else part) * share[:, take, None] for take, part in enumerate(parts))
 
-    result = Motion(np.asarray(expression, np.float64), np.asarray(turned("jaw", mouth), np.float64), turned("head", head),
-                    turned("eyes", gaze), motions[0].fps)
+    result = Motion(
+        np.asarray(expression, np.float64),
+        np.asarray(turned("jaw", mouth), np.float64),
+        turned("head", head),
+        turned("eyes", gaze),
+        motions[0].fps,
+    )
     fading = np.flatnonzero((mouth > 0).sum(axis=1) > 1)  # elsewhere no mouth is a mixture: lips are as they were
     for run in np.split(fading, np.flatnonzero(np.diff(fading) > 2 * _AROUND) + 1) if len(fading) else ():
         _close_as_they_do(result, motions, channels, mouth, slice(max(run[0] - _AROUND, 0), run[-1] + _AROUND + 1), run)
     return result
 
 
-def _close_as_they_do(result: Motion, motions: Sequence[Motion], channels: Sequence[str], mouth: np.ndarray, rows: slice,
-                      fading: np.ndarray) -> None:
+def _close_as_they_do(
+    result: Motion, motions: Sequence[Motion], channels: Sequence[str], mouth: np.ndarray, rows: slice, fading: np.ndarray
+) -> None:
     """Keep lips together, in place, on the fading frames of a stretch of rows whose takes all close them."""
     parts, share, lips = [motion.part(rows) for motion in motions], mouth[rows], closures.bundled_lips()
     gaps = np.stack([lips.gap(part, channels) for part in parts], axis=1)  # [T, takes, P]

@@ -35,8 +35,14 @@ class Parameters:
         frames = len(self.expression)
         still = np.zeros((frames, 3))
         named = {
-            "betas": self.betas, "expression": self.expression, "global_orient": still, "transl": still,
-            "neck_pose": self.neck_pose, "jaw_pose": self.jaw_pose, "leye_pose": self.leye_pose, "reye_pose": self.reye_pose,
+            "betas": self.betas,
+            "expression": self.expression,
+            "global_orient": still,
+            "transl": still,
+            "neck_pose": self.neck_pose,
+            "jaw_pose": self.jaw_pose,
+            "leye_pose": self.leye_pose,
+            "reye_pose": self.reye_pose,
         }
         return {name: np.ascontiguousarray(value, np.float32) for name, value in named.items()} | {"fps": np.float64(self.fps)}
 

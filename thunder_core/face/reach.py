@@ -58,8 +58,18 @@ class Ruler:
 
 
 _known: list[Ruler] = []
-_NEEDED = ("expression_names", "v_template", "mouth_vertices", "mouth_parts", "inner_lip_upper_mid", "inner_lip_lower_mid", "weights",
-           "J_regressor", "shapedirs", "posedirs")
+_NEEDED = (
+    "expression_names",
+    "v_template",
+    "mouth_vertices",
+    "mouth_parts",
+    "inner_lip_upper_mid",
+    "inner_lip_lower_mid",
+    "weights",
+    "J_regressor",
+    "shapedirs",
+    "posedirs",
+)
 
 
 def prepare() -> Generator[float, None, Ruler]:
@@ -105,7 +115,9 @@ def _made_of(head: dict[str, np.ndarray]) -> Ruler:
         weight=head["weights"][ids, JAW].astype(np.float64),
         joint=regress @ head["v_template"].astype(np.float64),
         joint_basis=np.einsum("v,vcn->nc", regress[near], head["shapedirs"][near].astype(np.float64)),
-        lips=2 + len(lips), upper=0, lower=1,
+        lips=2 + len(lips),
+        upper=0,
+        lower=1,
     )
 
 

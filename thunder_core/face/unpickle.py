@@ -46,8 +46,7 @@ def unpickle(path: str | Path) -> dict:
         raise BadHead(f"{path.name} cannot be opened ({problem.strerror}): choose a file you may read") from None
     except Exception as problem:  # a damaged pickle can fail in any way while it is parsed
         raise BadHead(
-            f"{path.name} is damaged or not a pickle ({type(problem).__name__}), and nothing in it was run: "
-            "get the file again"
+            f"{path.name} is damaged or not a pickle ({type(problem).__name__}), and nothing in it was run: get the file again"
         ) from None
 
 
@@ -112,8 +111,11 @@ def _check_keys(keys):
 
 
 _CHECKS = {
-    pickle.SETITEM[0]: _plain_key, pickle.SETITEMS[0]: _plain_keys, pickle.DICT[0]: _plain_keys,
-    pickle.ADDITEMS[0]: _plain_items, pickle.FROZENSET[0]: _plain_items,
+    pickle.SETITEM[0]: _plain_key,
+    pickle.SETITEMS[0]: _plain_keys,
+    pickle.DICT[0]: _plain_keys,
+    pickle.ADDITEMS[0]: _plain_items,
+    pickle.FROZENSET[0]: _plain_items,
 }
 
 
@@ -216,7 +218,8 @@ def _holders(budget):
         ("numpy", "_reconstruct"): reconstruct,
         ("numpy", "_frombuffer"): frombuffer,
         ("_codecs", "encode"): encode,
-        ("__builtin__", "bytes"): no_bytes, ("builtins", "bytes"): no_bytes,
+        ("__builtin__", "bytes"): no_bytes,
+        ("builtins", "bytes"): no_bytes,
         ("chumpy", "Ch"): chumpy,
     }
     for name in ("csc_matrix", "csr_matrix", "csc_array", "csr_array"):

@@ -136,8 +136,10 @@ def train_denoiser(
             parts["m2s"] = said
         return {"total": total} | parts
 
-    watched, test = (SpeechBatches(motions, rows, FRAMES, BATCH, mel=False, waves=encoder is not None)
-                     for rows in (motions.watched(FRAMES), motions.of("test", FRAMES)))
+    watched, test = (
+        SpeechBatches(motions, rows, FRAMES, BATCH, mel=False, waves=encoder is not None)
+        for rows in (motions.watched(FRAMES), motions.of("test", FRAMES))
+    )
 
     def measured(model: Performer, held_out: SpeechBatches) -> dict[str, float]:
         """Reconstruction from pure noise in one step, which measures what the sound alone tells."""

@@ -141,9 +141,7 @@ def _mechanics(channels: tuple[str, ...]) -> Mechanics:
     return Mechanics(articulators)
 
 
-def perform(
-    phones: np.ndarray, heard: np.ndarray, channels: list[str], rng: np.random.Generator, style: Style | None = None
-) -> Motion:
+def perform(phones: np.ndarray, heard: np.ndarray, channels: list[str], rng: np.random.Generator, style: Style | None = None) -> Motion:
     """Animate phones (10 ms labels [M]) with loudness `heard` [T, 2] (see `encoder.loudness`) → Motion of T frames."""
     style = style or Style.draw(rng)
     frames = len(heard)

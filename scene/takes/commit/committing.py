@@ -26,8 +26,15 @@ from . import line_names, modifiers, placing, posing, put_keys
 STILL_POSE = "Thunder: Still Pose"  # NLA track and action of what stands still under a committed strip
 _STILL = 1e-5  # a number nearer to another than this has not moved
 _LONGEST_BLEND = 0.5  # seconds before and after a take in which the animator's animation passes into it
-REGION_SETTINGS = {"Brows": "brows", "Eyes": "eyes", "Cheeks & Nose": "cheeks", "Mouth": "mouth", "Jaw": "jaw",
-                   "Tongue": "tongue", "Head": "head"}  # region → the setting that switches it on
+REGION_SETTINGS = {
+    "Brows": "brows",
+    "Eyes": "eyes",
+    "Cheeks & Nose": "cheeks",
+    "Mouth": "mouth",
+    "Jaw": "jaw",
+    "Tongue": "tongue",
+    "Head": "head",
+}  # region → the setting that switches it on
 _LONGEST_NAME = 32  # bytes of an action's name in a message
 _MARGIN_SECONDS = 10.0  # of cycles beyond the scene that become keys
 
@@ -157,8 +164,7 @@ def chosen(scene, entry) -> Choice:
     regions = frozenset(region for region, name in REGION_SETTINGS.items() if getattr(wanted, name))
     if not regions:
         raise BadRequest("No region is chosen: choose at least one in the Commit panel")
-    return Choice(first, last, wanted.to, how, wanted.error, max(1, min(wanted.blend, half_a_second)), wanted.keys, regions,
-                  wanted.markers)
+    return Choice(first, last, wanted.to, how, wanted.error, max(1, min(wanted.blend, half_a_second)), wanted.keys, regions, wanted.markers)
 
 
 def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, None, Report]:
@@ -190,21 +196,25 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
     puts, earlier = put_keys.of(into), []
     if choice.how == "REPLACE" and (choice.first, choice.last) == (entry.first, entry.last):  # of a part, the other parts stay
         earlier = _earlier(line, choice, entry, line_names.of(into)) if line in puts else []
-    owned = [{key: _own_curve(curve, puts.get(line), put_keys.name_of(block, *key), earlier) for key, curve in curves.items()}
-             for block, curves in enumerate(had)]
+    owned = [
+        {key: _own_curve(curve, puts.get(line), put_keys.name_of(block, *key), earlier) for key, curve in curves.items()}
+        for block, curves in enumerate(had)
+    ]
     if not any(by_strips):
         goes_on = choice.to != "NEW"
-        tracks_of_take = {(track.block, track.path, track.index):
-                          (owned[track.block].get((track.path, track.index)) if goes_on else None, region)
-                          for track, region in zip(rig.driver.tracks, regions)
-                          if (track.path, track.index) in taken[track.block] and region in choice.regions}
+        tracks_of_take = {
+            (track.block, track.path, track.index): (owned[track.block].get((track.path, track.index)) if goes_on else None, region)
+            for track, region in zip(rig.driver.tracks, regions)
+            if (track.path, track.index) in taken[track.block] and region in choice.regions
+        }
         choice, spans = _with_leads(choice, entry, tracks_of_take, line_names.of(into))
     frames = np.arange(choice.first, choice.last + 1)
     times = reduction.times_of(frames)
 
     values = yield from _sampled(rig, taken, times)
-    touched = np.array([(track.path, track.index) in taken[track.block] and region in choice.regions
-                        for track, region in zip(rig.driver.tracks, regions)])
+    touched = np.array(
+        [(track.path, track.index) in taken[track.block] and region in choice.regions for track, region in zip(rig.driver.tracks, regions)]
+    )
     if choice.how == "ADD" and choice.to != "STRIP":
         above = np.array([(track.path, track.index) in over[track.block] for track in rig.driver.tracks])
         moving = touched & (np.abs(values - [track.rest for track in rig.driver.tracks]).max(0) > _STILL) & ~above
@@ -241,7 +251,7 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
             inner = _pose_keys(posed, place, regions[place], frames, ends)
         else:
             curve = taken[track.block].get((track.path, track.index))
-            inner = _inner(choice, frames, values[::reduction.SUBFRAMES, place], fitted and fitted.keys[place], curve)
+            inner = _inner(choice, frames, values[:: reduction.SUBFRAMES, place], fitted and fitted.keys[place], curve)
         done.add((track.block, track.path, track.index))
         if (track.path, track.index) in over[track.block]:
             strips[track.block].append(_Curve(track.path, track.index, regions[place], inner, choice.span))
@@ -275,8 +285,10 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
     puts = _puts(puts, line, naming, choice, written)
     put = {"OWN": _put_in_place, "COPY": _put_in_copies, "NEW": _put_alone, "STRIP": _put_as_strips}[choice.to]
     made: list = []  # what is new so far
-    before = _Before([(action, action.name, action.use_fake_user) for action in dict.fromkeys(filter(None, own))],
-                     [_tracks_of(target) for target in rig.targets])
+    before = _Before(
+        [(action, action.name, action.use_fake_user) for action in dict.fromkeys(filter(None, own))],
+        [_tracks_of(target) for target in rig.targets],
+    )
     try:
         above = (yield from _fresh(rig, strips, choice, naming.new, made)) if any(strips) else []
         actions = yield from put(rig, choice, written, own, kept, naming, made)
@@ -297,8 +309,10 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
         shape.forget(action)
     if posed and choice.markers and "Mouth" in choice.regions:
         scene = bpy.context.scene
-        _mark(actions[0], posing.labels(rig, frames, values, posed.columns[0], scene.render.fps / scene.render.fps_base,
-                                        (of_line.first, of_line.last)))
+        _mark(
+            actions[0],
+            posing.labels(rig, frames, values, posed.columns[0], scene.render.fps / scene.render.fps_base, (of_line.first, of_line.last)),
+        )
     for track, stood in as_it_was:
         if tracks.exists(rig.targets[track.block], track.path):
             tracks.put(rig.targets[track.block], track.path, track.index, stood)
@@ -307,9 +321,16 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
     times = np.concatenate([np.zeros(0), *(curve.keys["co"][:, 0] for curves in written + strips for curve in curves)])
     on_take = times[(times > choice.first - 0.5) & (times < choice.last + 0.5)]
     total = _key_count(actions)
-    return Report(tuple(action.name for action in actions), total - there, total, len(np.unique(np.rint(on_take))), choice.first,
-                  len(frames), posed.columns[0] if posed and "Mouth" in choice.regions else None,
-                  fitted.error if fitted is not None and choice.regions & {"Mouth", "Jaw"} else None)
+    return Report(
+        tuple(action.name for action in actions),
+        total - there,
+        total,
+        len(np.unique(np.rint(on_take))),
+        choice.first,
+        len(frames),
+        posed.columns[0] if posed and "Mouth" in choice.regions else None,
+        fitted.error if fitted is not None and choice.regions & {"Mouth", "Jaw"} else None,
+    )
 
 
 def _mark(action, labels: list[tuple[int, str]]) -> None:
@@ -324,8 +345,8 @@ def _pose_keys(posed: posing.PoseFit, place: int, region: str, frames: np.ndarra
     """The keys of one track, from the take's first frame to its last; ends [2]: its values there if nobody sees it move."""
     curve = posed.curves[place]
     if curve is None:
-        index = np.array([0, len(frames) - 1][:len(frames)])
-        curve = PoseKeys(index, ends[:len(index)], np.zeros(len(index)), np.zeros(len(index)))
+        index = np.array([0, len(frames) - 1][: len(frames)])
+        curve = PoseKeys(index, ends[: len(index)], np.zeros(len(index)), np.zeros(len(index)))
     return keyframes.of_poses(curve, frames.astype(float), posed.kind_of(region))
 
 
@@ -356,8 +377,9 @@ def _named_after(choice: Choice, own: list):
     return next(filter(None, own), None) if choice.to in ("COPY", "OWN") else None
 
 
-def _puts(before: dict[str, put_keys.Put], line: str, naming: _Naming, choice: Choice,
-          written: list[list[_Curve]]) -> dict[str, put_keys.Put]:
+def _puts(
+    before: dict[str, put_keys.Put], line: str, naming: _Naming, choice: Choice, written: list[list[_Curve]]
+) -> dict[str, put_keys.Put]:
     """What each line put, after this commit."""
     puts = dict(before)
     if choice.how == "INSERT":
@@ -367,14 +389,17 @@ def _puts(before: dict[str, put_keys.Put], line: str, naming: _Naming, choice: C
         puts = {name: put.later(shift) if name in later else put for name, put in puts.items()}
     none = keyframes.on_every_frame(np.zeros(0), np.zeros(0))
     # A sum has the animator's own keys in it: it is not the line's alone.
-    new = {put_keys.name_of(block, one.path, one.index): (one.keys, none if choice.how == "ADD" else one.inner)
-           for block, curves in enumerate(written) for one in curves if one.inner is not None}
+    new = {
+        put_keys.name_of(block, one.path, one.index): (one.keys, none if choice.how == "ADD" else one.inner)
+        for block, curves in enumerate(written)
+        for one in curves
+        if one.inner is not None
+    }
     puts[line] = puts.get(line, put_keys.Put()).with_keys(new)
     return puts
 
 
-def _naming(rig: head.Rig, line: str, of_line: Choice, choice: Choice, own: list,
-            earlier: list[line_names.Line]) -> _Naming:
+def _naming(rig: head.Rig, line: str, of_line: Choice, choice: Choice, own: list, earlier: list[line_names.Line]) -> _Naming:
     """of_line: the frames of the line itself.  choice: with the leads that it got.  earlier: commits of it that are replaced."""
     there = _named_after(choice, own)
     before = line_names.of(there)
@@ -449,8 +474,11 @@ def _with_leads(choice: Choice, entry, tracks_of_take: dict, before: line_names.
 
     def busy(start: int, end: int, replaced: list) -> set:
         regions = frozenset().union(*(line.regions for line in replaced))
-        return {key for key, (own, region) in tracks_of_take.items()
-                if own is not None and region not in regions and len(own.keys["co"]) and _moves(own, start, end)}
+        return {
+            key
+            for key, (own, region) in tracks_of_take.items()
+            if own is not None and region not in regions and len(own.keys["co"]) and _moves(own, start, end)
+        }
 
     def is_room(kept: set) -> bool:  # a strip covers all that is under it: there the whole face goes without
         return not kept or (choice.to != "STRIP" and len(kept) < len(tracks_of_take))
@@ -464,8 +492,10 @@ def _with_leads(choice: Choice, entry, tracks_of_take: dict, before: line_names.
         kept_out = busy(last, last + entry.lead_out + choice.blend, [line for line in lines if line.last == last and line.end > last])
         if is_room(kept_out):
             last += entry.lead_out
-    spans = {key: placing.Span(choice.first if key in kept_in else first, choice.last if key in kept_out else last, choice.blend)
-             for key in kept_in | kept_out}
+    spans = {
+        key: placing.Span(choice.first if key in kept_in else first, choice.last if key in kept_out else last, choice.blend)
+        for key in kept_in | kept_out
+    }
     return replace(choice, first=first, last=last), spans
 
 
@@ -486,9 +516,14 @@ def _check_own(own: list) -> None:
 def _moved_by_strips(target) -> set[tuple[str, int]]:
     """The curves (path, index) that the animator's own NLA strips move on a target."""
     tracks_there = target.animation_data.nla_tracks if target.animation_data else ()
-    return {key for track in tracks_there if not track.mute and not track.name.startswith(display.TRACK)
-            for strip in track.strips if strip.action is not None and not strip.mute
-            for key in _by_path(strip.action, compat.strip_slot(strip))}
+    return {
+        key
+        for track in tracks_there
+        if not track.mute and not track.name.startswith(display.TRACK)
+        for strip in track.strips
+        if strip.action is not None and not strip.mute
+        for key in _by_path(strip.action, compat.strip_slot(strip))
+    }
 
 
 def _by_path(action, slot: str) -> dict:
@@ -521,11 +556,12 @@ def _in_range(rig: head.Rig, track, values: np.ndarray) -> np.ndarray:
         return values
     key = target.path_resolve(tracks.split(track.path)[0])
     clamped = np.clip(values, key.slider_min, key.slider_max)
-    return values if (clamped == values).all() else through(clamped[::reduction.SUBFRAMES], reduction.SUBFRAMES)
+    return values if (clamped == values).all() else through(clamped[:: reduction.SUBFRAMES], reduction.SUBFRAMES)
 
 
-def _added(rig: head.Rig, values: np.ndarray, moving: np.ndarray, had: list[dict], kept: list[dict],
-           times: np.ndarray) -> Generator[Step, None, np.ndarray]:
+def _added(
+    rig: head.Rig, values: np.ndarray, moving: np.ndarray, had: list[dict], kept: list[dict], times: np.ndarray
+) -> Generator[Step, None, np.ndarray]:
     """Steps that add the take to what the animator has. Returns the sum [S, tracks]."""
     own = np.empty_like(values)
     for place, track in enumerate(rig.driver.tracks):
@@ -594,8 +630,7 @@ def _trimmed(keys: dict, span: placing.Span, curve) -> dict:
     return keyframes.after(keyframes.before(keys, span.last), span.first)
 
 
-def _placed(choice: Choice, span: placing.Span, inner: dict, own: _Own | None, still: float | None,
-            horizon: tuple[float, float]) -> dict:
+def _placed(choice: Choice, span: placing.Span, inner: dict, own: _Own | None, still: float | None, horizon: tuple[float, float]) -> dict:
     """The take's keys of one curve with the animator's around them. still: where no curve stood, the value that did, in
     an action that goes on before and after the take."""
     if own is not None and len(own.keys["co"]):
@@ -745,8 +780,7 @@ def _still_poses(rig, choice, written, own, kept, made: list) -> list:
         for curve in curves:
             track = ours.get((curve.path, curve.index))
             if track is not None and (curve.path, curve.index) not in there:
-                wanted[-1].append(_Curve(curve.path, curve.index, curve.group, placing.level(1, _still(kept[index], track)),
-                                         choice.span))
+                wanted[-1].append(_Curve(curve.path, curve.index, curve.group, placing.level(1, _still(kept[index], track)), choice.span))
     if not any(wanted):
         return [None] * len(rig.targets)
     actions, collections = compat.new_action(STILL_POSE, rig.targets)

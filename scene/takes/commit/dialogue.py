@@ -28,7 +28,7 @@ class Done:
     def sentence(self) -> str:
         """What the animator is told."""
         lines, heads, keys = len(self.reports), len(self.heads), sum(report.keys for report in self.reports)
-        said = (f"{lines} line{'' if lines == 1 else 's'} committed on {heads} head{'' if heads == 1 else 's'}: {keys} keys")
+        said = f"{lines} line{'' if lines == 1 else 's'} committed on {heads} head{'' if heads == 1 else 's'}: {keys} keys"
         errors = [report.error for report in self.reports if report.error is not None]
         return f"{said}, lips off by {max(errors):.2f} mm at most" if errors else said
 
@@ -38,17 +38,26 @@ def take_of(scene, line: dialogue.Line):
 
     None if it has none that fits the line as it is.
     """
-    fitting = [entry for entry in scene.thunder.takes
-               if entry.voice == line.strip and entry.head == line.speaker and entry.action is not None and not entry.hidden
-               and ((changed := fingerprint.change(scene, entry)) is None or changed.kind != "CHANGED")]
+    fitting = [
+        entry
+        for entry in scene.thunder.takes
+        if entry.voice == line.strip
+        and entry.head == line.speaker
+        and entry.action is not None
+        and not entry.hidden
+        and ((changed := fingerprint.change(scene, entry)) is None or changed.kind != "CHANGED")
+    ]
     shown = display.shown_action(head.resolve(line.speaker)) if fitting else None
     return max(fitting, key=lambda entry: (entry.action == shown, entry.star, entry.score), default=None)
 
 
 def has_takes(scene) -> bool:
     """Whether any line of the dialogue has takes; a quick look, for a button."""
-    return any(entry.action is not None and entry.voice == line.strip and entry.head == line.speaker
-               for line in dialogue.lines(scene) for entry in scene.thunder.takes)
+    return any(
+        entry.action is not None and entry.voice == line.strip and entry.head == line.speaker
+        for line in dialogue.lines(scene)
+        for entry in scene.thunder.takes
+    )
 
 
 def why_none(scene) -> str:
@@ -85,8 +94,12 @@ def commit_all(scene, done: Done) -> Generator[Step, None, None]:
             choice = committing.chosen(scene, entry)
             if rig.owner.name in done.heads and choice.to != "STRIP":
                 choice = replace(choice, to="OWN", backup=False)
-            report = yield from mapped(committing.commit(rig, entry, entry.voice, choice), lambda step: Step(
-                (number + step.fraction) / len(todo), f"Line {number + 1} of {len(todo)}: {step.message.lower()}", step.busy))
+            report = yield from mapped(
+                committing.commit(rig, entry, entry.voice, choice),
+                lambda step: Step(
+                    (number + step.fraction) / len(todo), f"Line {number + 1} of {len(todo)}: {step.message.lower()}", step.busy
+                ),
+            )
             done.reports.append(report)
             done.heads.add(rig.owner.name)
         except ThunderError as failed:

@@ -80,17 +80,28 @@ def of(action) -> Lines | None:
         kept = json.loads(action[PROPERTY])
         if not records.is_readable(kept):
             return None
-        return Lines(str(kept["base"]), tuple(
-            Line(str(name), *map(int, frames[:4]), frozenset(map(str, frames[4]))) if len(frames) == 5 else Line(str(name), *map(int, frames))  # noqa: E501
-            for name, *frames in kept["lines"]))
+        return Lines(
+            str(kept["base"]),
+            tuple(
+                Line(str(name), *map(int, frames[:4]), frozenset(map(str, frames[4])))
+                if len(frames) == 5
+                else Line(str(name), *map(int, frames))  # noqa: E501
+                for name, *frames in kept["lines"]
+            ),
+        )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None  # written by something else: it is as if no line were known
 
 
 def remember(action, lines: Lines) -> None:
     """Note the lines of an action in it."""
-    action[PROPERTY] = json.dumps({records.KEY: records.VERSION, "base": lines.base, "lines": [
-        [line.name, line.first, line.last, line.start, line.end, sorted(line.regions)] for line in lines.lines]})
+    action[PROPERTY] = json.dumps(
+        {
+            records.KEY: records.VERSION,
+            "base": lines.base,
+            "lines": [[line.name, line.first, line.last, line.start, line.end, sorted(line.regions)] for line in lines.lines],
+        }
+    )
 
 
 def unnumbered(name: str) -> str:
@@ -102,7 +113,7 @@ def renamed(name: str, before: Lines | None, now: Lines) -> str | None:
     """What an action is called now that was called `name` while it had the lines `before`; None if an animator named it."""
     if before is None or not name.startswith(before.name):
         return None
-    return now.name + unnumbered(name[len(before.name):])
+    return now.name + unnumbered(name[len(before.name) :])
 
 
 def _length(text: str) -> int:
@@ -113,4 +124,4 @@ def cut(text: str, most: int) -> str:
     """Text of so many bytes at most."""
     if _length(text) <= most:
         return text
-    return text.encode()[:most - len("…".encode())].decode(errors="ignore").rstrip() + "…"
+    return text.encode()[: most - len("…".encode())].decode(errors="ignore").rstrip() + "…"

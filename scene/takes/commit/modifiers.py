@@ -64,8 +64,10 @@ def _repeated(keys: dict, repeat, low: float, high: float, curve) -> dict:
     for place in range(len(times)):
         keyframes.fix_handles(keys, place)
     whole = keys
-    for side, mode, most, reach in ((-1, repeat.mode_before, repeat.cycles_before, times[0] - low),
-                                    (1, repeat.mode_after, repeat.cycles_after, high - times[-1])):
+    for side, mode, most, reach in (
+        (-1, repeat.mode_before, repeat.cycles_before, times[0] - low),
+        (1, repeat.mode_after, repeat.cycles_after, high - times[-1]),
+    ):
         count = min(int(np.ceil(max(reach, 0.0) / period)) + 1, most or _MOST_CYCLES) if mode != "NONE" else 0
         for number in range(1, count + 1):
             copy = _mirrored(keys) if mode == "MIRROR" and number % 2 else keys
@@ -105,8 +107,9 @@ def _in_a_row(first: dict, second: dict, late: int) -> dict:
         for key, by, side in ((last, -_APART * (1 - late), "handle_right"), (start, _APART * late, "handle_left")):
             for part in ("co", side):
                 key[part] = key[part] + np.array([by, 0.0], np.float32)
-        return keyframes.joined(keyframes.some(first, np.arange(len(first["co"]) - 1)), last, start,
-                                keyframes.some(second, np.arange(1, len(second["co"]))))
+        return keyframes.joined(
+            keyframes.some(first, np.arange(len(first["co"]) - 1)), last, start, keyframes.some(second, np.arange(1, len(second["co"])))
+        )
     seam = keyframes.some(second, np.arange(1))
     seam["co"], seam["handle_left"] = first["co"][-1:].copy(), first["handle_left"][-1:].copy()
     keyframes.fix_handles(seam, 0)

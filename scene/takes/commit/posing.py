@@ -18,8 +18,16 @@ from ...animation.timing import CLOSED_MM
 from ...heads import head
 
 REGIONS = poses.REGIONS
-_STARTS = (("brow", "Brows"), ("eye", "Eyes"), ("cheek", "Cheeks & Nose"), ("nose", "Cheeks & Nose"), ("mouth", "Mouth"),
-           ("jaw", "Jaw"), ("tongue", "Tongue"), ("neck", "Head"))
+_STARTS = (
+    ("brow", "Brows"),
+    ("eye", "Eyes"),
+    ("cheek", "Cheeks & Nose"),
+    ("nose", "Cheeks & Nose"),
+    ("mouth", "Mouth"),
+    ("jaw", "Jaw"),
+    ("tongue", "Tongue"),
+    ("neck", "Head"),
+)
 # What may be off of the error that is allowed at the lips: lips, the rest of the face, head, eyes, and the tongue, which is
 # hardly seen.
 _ALLOWED = np.array([1.0, 2.0, 3.0, 1.0])
@@ -32,8 +40,11 @@ _UNSEEN = 0.05  # of the error: a track that shows less than this from where it 
 
 # Labels of poses: what a mouth of that shape says.
 CLOSED, TEETH, ROUND, WIDE, OPEN = "M B P", "F V", "OO W", "EE S", "AH"
-_SHAPES = ((TEETH, ("mouthRollLower",), 0.35), (ROUND, ("mouthPucker", "mouthFunnel"), 0.08),
-           (WIDE, ("mouthStretchLeft", "mouthStretchRight", "mouthSmileLeft", "mouthSmileRight"), 0.15))
+_SHAPES = (
+    (TEETH, ("mouthRollLower",), 0.35),
+    (ROUND, ("mouthPucker", "mouthFunnel"), 0.08),
+    (WIDE, ("mouthStretchLeft", "mouthStretchRight", "mouthSmileLeft", "mouthSmileRight"), 0.15),
+)
 _OPEN_MM = 5.0
 _REST_SECONDS = 0.17  # lips that are closed for longer say nothing: an m lasts 0.1
 _PARTED_MM, _PARTED_SECONDS = 1.5, 0.25  # lips that were not this far apart so shortly before they met merely rest
@@ -82,15 +93,16 @@ def regions(rig: head.Rig) -> Generator[float, None, list[str]]:
     return [region_of(names[source]) for source in (driven / np.maximum(driven.max(0), 1e-9) * moved[:, None]).argmax(0)]
 
 
-def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, chosen: np.ndarray, of_tracks: list[str],
-        error: float) -> Generator[float, None, PoseFit]:
+def fit(
+    rig: head.Rig, frames: np.ndarray, values: np.ndarray, chosen: np.ndarray, of_tracks: list[str], error: float
+) -> Generator[float, None, PoseFit]:
     """Turn a rig's values [S, tracks] at reduction.times_of(frames) into poses. Returns the PoseFit.
 
     chosen [tracks]: the tracks that get keys.  of_tracks: the regions of all.  error: millimetres that the lips may be off at
     any of these times.
     """
     slow = rig.driver.is_slow  # lips are then measured on whole frames alone
-    gap = yield from scaled(reduction.lip_gap(rig, values[::reduction.SUBFRAMES] if slow else values), 0.0, 0.05)
+    gap = yield from scaled(reduction.lip_gap(rig, values[:: reduction.SUBFRAMES] if slow else values), 0.0, 0.05)
     if slow:
         gap = np.interp(np.arange(len(values)) / reduction.SUBFRAMES, np.arange(len(frames)), gap)
     pull, per_unit = yield from scaled(reduction.pulls(rig), 0.05, 0.1)
@@ -101,8 +113,9 @@ def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, chosen: np.ndarra
     share, found, off = _LINEAR, None, None
     for attempt in range(_TRIES):
         measure = poses.Measure(pull[places], share * allowed, pull[places, ruler.upper, 1] - pull[places, ruler.lower, 1])
-        steps = poses.fit(values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM,
-                          min(_CLOSED_MM, _CLOSED_SHARE * error))
+        steps = poses.fit(
+            values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM, min(_CLOSED_MM, _CLOSED_SHARE * error)
+        )
         start, end = (0.1 + 0.8 * attempt / _TRIES, 0.1 + 0.8 * (attempt + 1) / _TRIES) if attempt else (0.1, 0.9)
         found = yield from scaled(steps, start, end)
         off, lips = yield from scaled(_measured(rig, values, places, found, pull, allowed, slow), 0.9, 1.0)
@@ -129,15 +142,16 @@ def _allowed(error: float, tongue: bool) -> np.ndarray:
     """Millimetres that each of reach.places may be off. Without the tongue's curves it may be anywhere."""
     ruler, channels = reach.ruler(), head.channel_names()
     allowed = np.full(len(ruler.rest) + 2, _ALLOWED[1])
-    allowed[:ruler.lips], allowed[-2:] = _ALLOWED[0], _ALLOWED[2:]
+    allowed[: ruler.lips], allowed[-2:] = _ALLOWED[0], _ALLOWED[2:]
     moved = np.linalg.norm(ruler.basis.reshape(len(channels), -1, 3), axis=2)[[name.startswith("tongue") for name in channels]]
     inside = np.append(moved.max(0) > 0.05 * moved.max(), [False, False])
     allowed[inside] = _TONGUE if tongue else np.inf
     return error * allowed
 
 
-def _measured(rig: head.Rig, values: np.ndarray, places: np.ndarray, found: poses.Poses, pull: np.ndarray, allowed: np.ndarray,
-              slow: bool) -> Generator[float, None, tuple[float, float]]:
+def _measured(
+    rig: head.Rig, values: np.ndarray, places: np.ndarray, found: poses.Poses, pull: np.ndarray, allowed: np.ndarray, slow: bool
+) -> Generator[float, None, tuple[float, float]]:
     """How far poses are from values [S, tracks]: (in parts of what is allowed, millimetres at the lips). Errors are added up as
     if each track moved the face in a line; where that comes near the worst the face itself is measured, unless that is slow."""
     times, off = np.arange(len(values)) / reduction.SUBFRAMES, np.zeros_like(values)
@@ -168,8 +182,9 @@ def is_seen(found: PoseFit, place: int, difference: np.ndarray, error: float) ->
     return bool((np.abs(difference).max() * found.reach[place] / (_ALLOWED * error)).max() > _UNSEEN)
 
 
-def labels(rig: head.Rig, frames: np.ndarray, values: np.ndarray, columns: tuple[Column, ...], fps: float,
-           line: tuple[int, int]) -> list[tuple[int, str]]:
+def labels(
+    rig: head.Rig, frames: np.ndarray, values: np.ndarray, columns: tuple[Column, ...], fps: float, line: tuple[int, int]
+) -> list[tuple[int, str]]:
     """Scene frames of the mouth's poses and what a mouth of their shape says; poses of no clear shape have no label.
 
     values [S, tracks] at reduction.times_of(frames).  line: first and last scene frame of the line without its leads.  A closure
@@ -183,19 +198,22 @@ def labels(rig: head.Rig, frames: np.ndarray, values: np.ndarray, columns: tuple
     motion = rig.driver.read(values[[column.index * reduction.SUBFRAMES for column in columns]], channels)
     shape = {name: motion.expression[:, [channels.index(channel) for channel in wanted]].mean(1) for name, wanted, _ in _SHAPES}
     gap, found, named = reach.ruler().gap(reach.ruler().points(motion)), [], set()
-    every_gap = value_of(reduction.lip_gap(rig, values[::reduction.SUBFRAMES]))
+    every_gap = value_of(reduction.lip_gap(rig, values[:: reduction.SUBFRAMES]))
     for column in columns:
         if column.pose < 0 or column.pose in named or column.kind == "HOLD":
             continue
         named.add(column.pose)
         if column.kind == "CLOSURE":
-            before = every_gap[max(column.index - round(_PARTED_SECONDS * fps), 0):column.index + 1]
+            before = every_gap[max(column.index - round(_PARTED_SECONDS * fps), 0) : column.index + 1]
             in_line = line[0] <= frames[column.index] <= line[1]
             if in_line and before.max() > _PARTED_MM and ends[column.pose] - column.index < _REST_SECONDS * fps:
                 found.append((int(frames[column.index]), CLOSED))
             continue
-        strength = {name: shape[name][rows[column.index]] / max(float(shape[name].max()), least) for name, _, least in _SHAPES
-                    if shape[name][rows[column.index]] >= _CLEAR * least}
+        strength = {
+            name: shape[name][rows[column.index]] / max(float(shape[name].max()), least)
+            for name, _, least in _SHAPES
+            if shape[name][rows[column.index]] >= _CLEAR * least
+        }
         strength[OPEN] = gap[rows[column.index]] / max(float(gap.max()), _OPEN_MM)
         best = max(strength, key=strength.get)
         if strength[best] >= _CLEAR:

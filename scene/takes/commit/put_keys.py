@@ -62,14 +62,25 @@ def of(action) -> dict[str, Put]:
         kept = json.loads(action[PROPERTY])
         if not records.is_readable(kept):
             return {}
-        return {str(name): Put(int(shift), {str(curve): frozenset(sums[at:at + _DIGITS] for at in range(0, len(sums), _DIGITS))
-                                            for curve, sums in curves.items()})
-                for name, (shift, curves) in kept["lines"].items()}
+        return {
+            str(name): Put(
+                int(shift),
+                {str(curve): frozenset(sums[at : at + _DIGITS] for at in range(0, len(sums), _DIGITS)) for curve, sums in curves.items()},
+            )
+            for name, (shift, curves) in kept["lines"].items()
+        }
     except (ValueError, TypeError, KeyError, AttributeError):
         return {}  # written by something else
 
 
 def remember(action, lines: dict[str, Put]) -> None:
     """Note in an action what lines put into it."""
-    action[PROPERTY] = json.dumps({records.KEY: records.VERSION, "lines": {
-        name: [put.shift, {curve: "".join(sorted(sums)) for curve, sums in (put.curves or {}).items()}] for name, put in lines.items()}})
+    action[PROPERTY] = json.dumps(
+        {
+            records.KEY: records.VERSION,
+            "lines": {
+                name: [put.shift, {curve: "".join(sorted(sums)) for curve, sums in (put.curves or {}).items()}]
+                for name, put in lines.items()
+            },
+        }
+    )

@@ -52,12 +52,23 @@ def save_trained_mouth(folder: Path, head: Head) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with part_of(folder / TRAINED_MOUTH) as part, open(part, "wb") as file:
         np.savez_compressed(
-            file, v_template=template, shapedirs=padded(head.shapedirs), posedirs=padded(head.posedirs), J_regressor=regressor,
-            weights=weights, kintree_table=head.kintree_table, f=np.array([[0, 1, 2]], np.int32),
-            polygons=np.array([[0, 1, 2, -1]], np.int32), polygon_material=np.zeros(1, np.int32),
-            material_names=np.array(head.material_names[:1]), material_colors=head.material_colors[:1],
-            expression_names=np.array(head.expression_names), mouth_vertices=np.arange(count, dtype=np.int32),
-            mouth_parts=head.mouth_parts, region_names=np.array(["mouth"]), regions=np.ones((1, count + joints), np.float32),
+            file,
+            v_template=template,
+            shapedirs=padded(head.shapedirs),
+            posedirs=padded(head.posedirs),
+            J_regressor=regressor,
+            weights=weights,
+            kintree_table=head.kintree_table,
+            f=np.array([[0, 1, 2]], np.int32),
+            polygons=np.array([[0, 1, 2, -1]], np.int32),
+            polygon_material=np.zeros(1, np.int32),
+            material_names=np.array(head.material_names[:1]),
+            material_colors=head.material_colors[:1],
+            expression_names=np.array(head.expression_names),
+            mouth_vertices=np.arange(count, dtype=np.int32),
+            mouth_parts=head.mouth_parts,
+            region_names=np.array(["mouth"]),
+            regions=np.ones((1, count + joints), np.float32),
             **{name: np.int32(place[getattr(head, name)]) for name in landmarks},
         )
 

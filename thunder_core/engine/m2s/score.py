@@ -61,7 +61,6 @@ class Scale:
         # Bends towards 100 from 70 on: a hard limit there would make all very good takes equal, and lose their order.
         return 100 * torch.where(x < 0.7, x, 0.7 + 0.3 * torch.tanh((x - 0.7) / 0.3))
 
-
     def expected(self, frames: int) -> Tensor:
         """`usual` for the first frames of the sound, [frames]; 0 where no performance was looked at."""
         expected = torch.zeros(frames)

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The phone alphabet: 39 ARPABET phones and silence, as labels of the encoder and cues of the teacher."""
 
-PHONES = (
-    "SIL AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH"
-).split()
+PHONES = ("SIL AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW V W Y Z ZH").split()
 SILENCE = 0
 BILABIALS = tuple(PHONES.index(p) for p in "B M P".split())
 LABIODENTALS = tuple(PHONES.index(p) for p in "F V".split())

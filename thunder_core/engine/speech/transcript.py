@@ -20,11 +20,31 @@ from .phones import PHONES, SILENCE
 RATE = 50.0  # rows of the encoder's phones per second
 _VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()
 _READ = {
-    "a": _VOWELS, "e": _VOWELS, "i": [*_VOWELS, "Y"], "o": [*_VOWELS, "W"], "u": [*_VOWELS, "Y", "W"], "y": [*_VOWELS, "Y"],
-    "b": ["B", "P"], "p": ["P", "B"], "m": ["M"], "f": ["F", "V"], "v": ["V", "F"], "w": ["W", "V", "UW", "AW", "OW"],
-    "t": ["T", "D", "CH", "TH", "DH", "SH"], "d": ["D", "T", "DH", "JH"], "n": ["N", "NG"], "l": ["L"], "r": ["R", "ER"],
-    "s": ["S", "Z", "SH", "ZH"], "z": ["Z", "S", "ZH"], "c": ["K", "S", "CH", "SH"], "k": ["K", "G"], "q": ["K"],
-    "g": ["G", "JH", "K", "NG", "ZH"], "j": ["JH", "Y", "ZH", "HH"], "h": ["HH", "TH", "DH", "SH", "CH"],
+    "a": _VOWELS,
+    "e": _VOWELS,
+    "i": [*_VOWELS, "Y"],
+    "o": [*_VOWELS, "W"],
+    "u": [*_VOWELS, "Y", "W"],
+    "y": [*_VOWELS, "Y"],
+    "b": ["B", "P"],
+    "p": ["P", "B"],
+    "m": ["M"],
+    "f": ["F", "V"],
+    "v": ["V", "F"],
+    "w": ["W", "V", "UW", "AW", "OW"],
+    "t": ["T", "D", "CH", "TH", "DH", "SH"],
+    "d": ["D", "T", "DH", "JH"],
+    "n": ["N", "NG"],
+    "l": ["L"],
+    "r": ["R", "ER"],
+    "s": ["S", "Z", "SH", "ZH"],
+    "z": ["Z", "S", "ZH"],
+    "c": ["K", "S", "CH", "SH"],
+    "k": ["K", "G"],
+    "q": ["K"],
+    "g": ["G", "JH", "K", "NG", "ZH"],
+    "j": ["JH", "Y", "ZH", "HH"],
+    "h": ["HH", "TH", "DH", "SH", "CH"],
     "x": ["K", "S", "Z", "G"],
 }
 _ANY = tuple(range(1, len(PHONES)))
@@ -71,9 +91,9 @@ def letters(text: str) -> list[Letter]:
             continue
         if place and plain[place - 1] == letter:
             continue
-        if letter == "h" and plain[place - 1:place] == "p":
+        if letter == "h" and plain[place - 1 : place] == "p":
             continue
-        if letter == "p" and plain[place + 1:place + 2] == "h":  # “phone”, and rarely “haphazard”
+        if letter == "p" and plain[place + 1 : place + 2] == "h":  # “phone”, and rarely “haphazard”
             found.append(Letter("ph", _indices("F", "V", "P"), False, False))
             continue
         closes = letter in BILABIALS
@@ -174,7 +194,7 @@ def closures(belief: np.ndarray, text: str) -> list[Closure]:
 
 def said_between(before: Closure, seconds: float, belief: np.ndarray) -> list[str]:
     """The likeliest phones between a closure and a later time."""
-    rows = belief[int(before.seconds * RATE) + 1:max(int(seconds * RATE), int(before.seconds * RATE) + 2)]
+    rows = belief[int(before.seconds * RATE) + 1 : max(int(seconds * RATE), int(before.seconds * RATE) + 2)]
     return [PHONES[i] for i in rows.argmax(axis=1)]
 
 

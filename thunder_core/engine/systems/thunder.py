@@ -50,8 +50,13 @@ class Heard:
 
     def part(self, start: int, end: int) -> Heard:
         """Frames start … end of it."""
-        return Heard(self.features[start:end], self.units[2 * start : 2 * end], self.spoken[start:end], self.shut[start:end],
-                     self.sounds.at(slice(start, end)))
+        return Heard(
+            self.features[start:end],
+            self.units[2 * start : 2 * end],
+            self.spoken[start:end],
+            self.shut[start:end],
+            self.sounds.at(slice(start, end)),
+        )
 
 
 class Thunder:
@@ -69,9 +74,7 @@ class Thunder:
         # THUNDER-T has an encoder of its own for the features; what is said is heard by the common one.
         self.ear = SpeechEncoder.load(folder, "encoder-t").to(device) if (folder / "encoder-t.json").exists() else None
         self.units = Units.load(folder).to(device)
-        self.denoiser: Denoiser = load_network(
-            folder / "denoiser", lambda config: Denoiser(typed(DenoiserConfig, config))
-        ).to(device)
+        self.denoiser: Denoiser = load_network(folder / "denoiser", lambda config: Denoiser(typed(DenoiserConfig, config))).to(device)
         if self.denoiser.config.motion != self.channels + 9:
             raise unusable(folder / "denoiser.safetensors", "was made for another head")
 
