@@ -83,3 +83,52 @@ def test_standardisation_is_undone():
     x = torch.randn(2, 4, 6)
     assert torch.allclose(model.restore(model.standardise(x)), x, atol=1e-6)
     assert math.isfinite(F.mse_loss(model(x, torch.tensor([1, 2]), torch.randn(2, 4, 5)), x).item())
+
+
+def styled() -> Denoiser:
+    torch.manual_seed(2)
+    return Denoiser(DenoiserConfig(motion=6, audio=5, style=3, width=32, layers=2, heads=4, feedforward=64)).eval()
+
+
+def test_a_model_that_learns_styles_starts_as_the_one_that_knew_none():
+    plain, model = small(), styled()
+    model.load_state_dict(plain.state_dict(), strict=False)
+    x, step, audio = torch.randn(2, 9, 6), torch.tensor([10, 700]), torch.randn(2, 9, 5)
+    assert torch.equal(model(x, step, audio, style=torch.randn(2, 1, 3)), plain(x, step, audio))
+
+
+def taught() -> Denoiser:
+    model = styled()
+    torch.nn.init.normal_(model.style_in[-1].weight, std=0.3)
+    model.style_mean.normal_()
+    model.style_std.uniform_(0.5, 2)
+    model.no_style.data.normal_()
+    return model
+
+
+def test_free_rows_have_any_style_and_the_others_their_own():
+    model, x, step, audio = taught(), torch.randn(2, 9, 6), torch.tensor([10, 700]), torch.randn(2, 9, 5)
+    style, free = torch.randn(2, 1, 3), torch.tensor([True, False])
+    y = model(x, step, audio, style=style, free=free)
+    assert torch.allclose(y[0], model(x, step, audio)[0], atol=1e-6)
+    assert torch.allclose(y[1], model(x, step, audio, style=style)[1], atol=1e-6)
+    assert (y[1] - model(x, step, audio)[1]).abs().max() > 1e-3
+
+
+def test_a_style_may_change_within_a_line():
+    """What changes late in a line moves the frames before it less."""
+    model, x, step, audio = taught(), torch.randn(1, 9, 6), torch.tensor([500]), torch.randn(1, 9, 5)
+    held = torch.zeros(1, 9, 3)
+    assert torch.allclose(model(x, step, audio, style=held), model(x, step, audio, style=held[:, :1]), atol=1e-6)
+    changed = held.clone()
+    changed[0, 6:] += 1
+    moved = (model(x, step, audio, style=held) - model(x, step, audio, style=changed)).abs().amax(-1)[0]
+    assert moved[6:].min() > moved[:3].max() > 0
+
+
+def test_takes_of_several_styles_do_not_see_each_other():
+    model, x, audio, style = taught(), torch.randn(5, 9, 6), torch.randn(1, 9, 5), torch.randn(5, 1, 3)
+    step = torch.full((1,), 300)
+    together = model(x, step, audio, style=style)
+    alone = torch.cat([model(x[i : i + 1], step, audio, style=style[i : i + 1]) for i in range(5)])
+    assert torch.allclose(together, alone, atol=1e-5)

@@ -20,6 +20,7 @@ from torch import nn, Tensor
 class DenoiserConfig:
     motion: int  # channels of x: expression, jaw, head, eyes
     audio: int  # width of the speech features a
+    style: int = 0  # numbers that say how a performance is played; 0: the model knows no styles
     width: int = 128
     layers: int = 8
     heads: int = 4
@@ -118,6 +119,11 @@ class Denoiser(nn.Module):
         self.audio_in = nn.Linear(config.audio, config.width)
         self.step_in = nn.Sequential(nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, config.width))
         self.no_audio = nn.Parameter(torch.zeros(config.audio))  # what is heard when guidance hides the sound
+        if config.style:
+            self.no_style = nn.Parameter(torch.zeros(config.style))  # any style: what a performance without a direction gets
+            self.style_in = nn.Sequential(nn.Linear(config.style, config.width), nn.SiLU(), nn.Linear(config.width, 3 * config.width))
+            nn.init.zeros_(self.style_in[-1].weight)  # a model that learns styles starts as one that knows none
+            nn.init.zeros_(self.style_in[-1].bias)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.motion_out = nn.Linear(config.width, config.motion)
@@ -127,22 +133,40 @@ class Denoiser(nn.Module):
         self.register_buffer("motion_std", torch.ones(config.motion))
         self.register_buffer("audio_mean", torch.zeros(config.audio))
         self.register_buffer("audio_std", torch.ones(config.audio))
+        if config.style:
+            self.register_buffer("style_mean", torch.zeros(config.style))
+            self.register_buffer("style_std", torch.ones(config.style))
 
     def settings(self) -> dict:
         return asdict(self.config)
 
-    def forward(self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None) -> Tensor:
-        """`silent` bool [B]: rows whose audio is replaced by the learned vector ∅ (classifier-free guidance)."""
+    def forward(
+        self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None, style: Tensor | None = None,
+        free: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """silent: bool [B], rows whose audio is replaced by the learned vector ∅ (classifier-free guidance).
+
+        style: [B, T, style], or of length 1 where it is broadcast; None: any style, like the rows where `free` [B] is true.
+        """
         audio = (audio - self.audio_mean) / self.audio_std
         if silent is not None:
             audio = torch.where(silent[:, None, None], self.no_audio, audio)
-        heard = self.audio_in(audio)
+        features, y = self.audio_in(audio), self.motion_in(x)
         token = self.step_in(step_embedding(step, self.config.width))
+        if self.config.style:
+            # The style scales and shifts what the sound says (FiLM, Perez et al. 2018), and is known to the motion itself.
+            scale, shift, own = self.style_in(self._standard_style(style, free)).chunk(3, -1)
+            features, y = features * (1 + scale) + shift, y + own
         bias = alibi_bias(x.shape[1], self.slopes)
-        y = self.motion_in(x)
         for layer in self.layers:
-            y = layer(y, heard, token, bias)
+            y = layer(y, features, token, bias)
         return self.motion_out(self.norm(y))
+
+    def _standard_style(self, style: Tensor | None, free: Tensor | None) -> Tensor:
+        if style is None:
+            return self.no_style[None, None]
+        style = (style - self.style_mean) / self.style_std
+        return style if free is None else torch.where(free[:, None, None], self.no_style, style)
 
     def standardise(self, motion: Tensor) -> Tensor:
         return (motion - self.motion_mean) / self.motion_std
