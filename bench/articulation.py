@@ -351,12 +351,13 @@ def performances(data: Path, takes: Path, quick: bool):
     """(motions of takes, of the teacher, what the encoder believes [T, 40]) by voice."""
     import torch
 
+    from thunder_core.direction import Direction
     from thunder_core.engine.speech.audio import read_sound
     from thunder_core.engine.speech.encoder import loudness, SpeechEncoder
     from thunder_core.engine.speech.phones import PHONES
     from thunder_core.engine.weights import SHIPPED
     from thunder_core.train.calibrate import aligned_phones
-    from thunder_core.train.teacher import perform, Style
+    from thunder_core.train.teacher import perform
 
     _PHONE.update({name: i for i, name in enumerate(PHONES)})
     lips = data / "lips"
@@ -373,7 +374,8 @@ def performances(data: Path, takes: Path, quick: bool):
             belief = encoder.hear(sound)[1].float().softmax(-1).numpy()
         at = np.minimum(2 * np.arange(motion.frames)[:, None] + [0, 1], len(belief) - 1)
         sampled[wav.stem], heard[wav.stem] = motion, belief[at].max(1)
-        taught[wav.stem] = perform(phones[wav.stem], loudness(sound, motion.frames).numpy(), channels, np.random.default_rng(1), Style())
+        loud = loudness(sound, motion.frames).numpy()
+        taught[wav.stem] = perform(phones[wav.stem], loud, channels, np.random.default_rng(1), Direction())
     return sampled, taught, heard
 
 

@@ -25,12 +25,13 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import torch
 
+from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.flame import opening_mm, width_mm
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.train.label import best_path, segments
-from thunder_core.train.teacher import perform, Style
+from thunder_core.train.teacher import perform
 
 
 def main() -> None:
@@ -44,7 +45,7 @@ def main() -> None:
     path = best_path(engine.thunder.encoder.hear(sound)[1])
     heard = loudness(sound, speech.frames).numpy()
     phones = np.repeat(path, 2).astype(np.uint8)
-    teacher = perform(phones, heard, list(engine.head.expression_names), np.random.default_rng(1), Style())
+    teacher = perform(phones, heard, list(engine.head.expression_names), np.random.default_rng(1), Direction())
     takes = engine.generate(speech, 8, 1)
     at = np.arange(speech.frames) / 25
     figure, axes = plt.subplots(4, 1, figsize=(11, 6), sharex=True, height_ratios=(1, 2, 2, 1), layout="constrained")

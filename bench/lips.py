@@ -26,12 +26,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.tables import keep, required
+from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.flame import opening_mm, width_mm
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.train.calibrate import aligned_phones
-from thunder_core.train.teacher import perform, Style
+from thunder_core.train.teacher import perform
 
 
 def scored(lips: Path, folder: Path, split: str, baselines: bool) -> str:
@@ -84,7 +85,7 @@ def main() -> None:
         mean = {k: np.mean([getattr(t, k) for t in takes], 0) for k in ("opening", "width")}
         np.savez(folders["mean_of_takes"] / f"{wav.stem}.npz", **mean)
         loud = loudness(torch.from_numpy(speech.samples), speech.frames).numpy()
-        motion = perform(phones[wav.stem], loud, list(engine.head.expression_names), np.random.default_rng(1), Style())
+        motion = perform(phones[wav.stem], loud, list(engine.head.expression_names), np.random.default_rng(1), Direction())
         np.savez(folders["teacher"] / f"{wav.stem}.npz", opening=opening_mm(engine.head, motion), width=width_mm(engine.head, motion))
     lines = [
         f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, device {engine.device}; "

@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.tables import report, required, results_file
+from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
@@ -36,7 +37,7 @@ from thunder_core.train.calibrate import aligned_phones
 from thunder_core.train.evaluate import Measured
 from thunder_core.train.motions import pack
 from thunder_core.train.real_faces import solve_folder, solved_clips
-from thunder_core.train.teacher import perform, Style
+from thunder_core.train.teacher import perform
 from thunder_core.types import Motion
 
 COLUMNS = ("LVE", "L-CCC", "L-PCC", "DTW", "FDD-U", "FDD-L")
@@ -64,7 +65,7 @@ def performances(
     """Every system's packed motions [T, C] of one clip, cut or held to the real one's T frames."""
     speech, frames = read_sound(wav), len(real)
     heard = loudness(torch.from_numpy(speech.samples), speech.frames).numpy()
-    teacher = perform(labels, heard, list(head.expression_names), np.random.default_rng(args.seed), Style())
+    teacher = perform(labels, heard, list(head.expression_names), np.random.default_rng(args.seed), Direction())
     still = Motion(np.zeros((1, head.channels)), np.zeros((1, 3)))
     found = {"teacher": [teacher], "still": [still]}
     if engine:

@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.tables import report, results_file
+from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.model import MeshToSpeech
 from thunder_core.engine.m2s.mouth import SPACES, weights_name
@@ -42,7 +43,7 @@ from thunder_core.engine.speech.mel import BINS, FLOOR, HOP, level, LogMel
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.train.corpus import Corpus, labels
 from thunder_core.train.label import best_path, Labeller
-from thunder_core.train.teacher import perform, Style
+from thunder_core.train.teacher import perform
 from thunder_core.types import Motion, RATE, Speech
 
 SAMPLE_SAYS = "my brother moves both big blue boxes from the front room who can forgive such a foolish thief and put up with his thunder"
@@ -163,7 +164,7 @@ class Speaking:
         """The teacher's performance of a line: the true motion of the data that mesh-to-speech is trained on."""
         frames = len(line.samples) // 640
         heard = loudness(torch.from_numpy(line.samples), frames).numpy()
-        return perform(line.phones, heard, list(self.engine.head.expression_names), np.random.default_rng([self.seed, number]), Style())
+        return perform(line.phones, heard, list(self.engine.head.expression_names), np.random.default_rng([self.seed, number]), Direction())
 
     @torch.no_grad()
     def ways(self, lines: list[Line]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:

@@ -27,12 +27,13 @@ import torch
 
 from bench.languages import spoken
 from bench.tables import keep, required
+from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.flame import opening_mm, width_mm
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP, labels
-from thunder_core.train.teacher import perform, Style
+from thunder_core.train.teacher import perform
 from thunder_core.types import Motion, RATE, Speech
 
 SHUT_MM = 0.6
@@ -100,7 +101,7 @@ def main() -> None:
             if group in GROUPS.values():  # the phones of other languages are only the nearest of the 40
                 np.add.at(confused, (phones[:n], guess[:n]), 1)
             heard = loudness(torch.from_numpy(samples), speech.frames).numpy()
-            truth = [perform(phones, heard, names, np.random.default_rng(s), Style()) for s in range(4)]
+            truth = [perform(phones, heard, names, np.random.default_rng(s), Direction()) for s in range(4)]
             widths = np.mean([width_mm(engine.head, m)[: speech.frames] for m in truth], 0)
             truth = np.mean([opening_mm(engine.head, m)[: speech.frames] for m in truth], 0)
             takes = engine.generate(speech, args.takes, 1)

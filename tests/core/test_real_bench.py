@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from thunder_core.direction import Direction
 from thunder_core.engine.speech.phones import phone_index
 from thunder_core.face.head import load_head
 from thunder_core.train.evaluate import Measured
 from thunder_core.train.motions import pack
-from thunder_core.train.teacher import perform, Style
+from thunder_core.train.teacher import perform
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = load_head()
@@ -30,7 +31,7 @@ def bench():
 def spoken():
     labels = np.repeat([phone_index(p) for p in "SIL AA M IY P OW F AE SIL".split()], 24).astype(np.uint8)
     loud = np.full((len(labels) // 4, 2), 0.4, np.float32)
-    return pack(perform(labels, loud, list(HEAD.expression_names), np.random.default_rng(0), Style()))
+    return pack(perform(labels, loud, list(HEAD.expression_names), np.random.default_rng(0), Direction()))
 
 
 def test_the_truth_is_perfect_and_a_still_face_is_not(bench, spoken):

@@ -4,13 +4,15 @@
 import numpy as np
 import pytest
 
+from thunder_core.direction import Direction, Style
 from thunder_core.engine.flame import opening_mm, width_mm
 from thunder_core.engine.speech.closures import closure, segments
 from thunder_core.engine.speech.phones import phone_index, PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.head import load_head
 from thunder_core.train.calibrate import occupancy
-from thunder_core.train.teacher import perform, presence, Style
+from thunder_core.train.teacher import perform
+from thunder_core.train.teacher_timing import presence
 from thunder_core.types import pack, unpack
 
 HEAD = load_head()
@@ -25,16 +27,16 @@ def say(*phones, each=8):
     return labels, loud
 
 
-def play(*phones, seed=0, style=Style(), each=8):
+def play(*phones, seed=0, direction=Direction(), each=8):
     labels, loud = say(*phones, each=each)
-    return labels, perform(labels, loud, CHANNELS, np.random.default_rng(seed), style)
+    return labels, perform(labels, loud, CHANNELS, np.random.default_rng(seed), direction)
 
 
 @pytest.mark.parametrize("lips", "B M P".split())
 @pytest.mark.parametrize("seed", range(4))
 def test_bilabials_close_the_lips_in_any_style(lips, seed):
-    style = Style.draw(np.random.default_rng(seed))
-    labels, motion = play("AA", lips, "AE", lips, "IY", seed=seed, style=style)
+    direction = Direction(Style.of_speaker(str(seed)))
+    labels, motion = play("AA", lips, "AE", lips, "IY", seed=seed, direction=direction)
     shut = closure(labels == PHONES.index(lips), motion.frames) > 0.99
     assert shut.sum() >= 2
     assert opening_mm(HEAD, motion)[shut].max() < 0.3
@@ -71,7 +73,7 @@ def test_silence_is_rest():
 
 
 def test_eyes_are_alive_in_silence():
-    motion = perform(np.zeros(4000, np.uint8), np.full((1000, 2), -1, np.float32), CHANNELS, np.random.default_rng(0))
+    motion = perform(np.zeros(4000, np.uint8), np.full((1000, 2), -1, np.float32), CHANNELS, np.random.default_rng(0), Direction())
     blink = motion.expression[:, HEAD.channel("eyeBlinkLeft")]
     blinks = ((blink[1:] > 0.5) & (blink[:-1] <= 0.5)).sum()
     assert 5 <= blinks <= 30  # in 40 s
@@ -79,7 +81,7 @@ def test_eyes_are_alive_in_silence():
 
 
 def test_the_same_generator_gives_the_same_performance_and_another_does_not():
-    first, again, other = (play("HH", "EH", "L", "OW", seed=s, style=None)[1] for s in (5, 5, 6))
+    first, again, other = (play("HH", "EH", "L", "OW", seed=s, direction=None)[1] for s in (5, 5, 6))
     assert np.array_equal(pack(first), pack(again))
     assert not np.array_equal(pack(first), pack(other))
 
@@ -109,7 +111,7 @@ def performed():
     own = bundled_articulators()
     found = []
     for seed in range(4):
-        labels, motion = play(*SENTENCE, seed=seed, style=Style.draw(np.random.default_rng(seed)), each=9)
+        labels, motion = play(*SENTENCE, seed=seed, direction=Direction(Style.of_speaker(str(seed))), each=9)
         found.append((labels, motion, own.shape(motion.expression, motion.jaw), own))
     return found
 

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a line is to be performed: a style of named numbers, and a mood; numpy only.
+
+The teacher plays a direction, the corpus keeps it as a label of every performance, the diffusion model is conditioned on its
+vector, and the Direction panel shows its sliders: all by the names that are listed here.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from types import MappingProxyType
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One number of a style: what it means, and how it varies.
+
+    usual: what most people do.  least, most: its range.  speakers, readings: its deviation between people, and between
+    readings of one person; of the logarithm where it is a `factor` of what people usually do.  slider: shown in the panel.
+    """
+
+    name: str
+    label: str
+    description: str
+    usual: float
+    speakers: float
+    readings: float
+    least: float
+    most: float
+    factor: bool = True
+    slider: bool = False
+
+    def deviations(self, value: float) -> float:
+        """How many deviations between speakers a value is above the usual one."""
+        return (float(np.log(value / self.usual)) if self.factor else value - self.usual) / self.speakers
+
+    def value(self, deviations: float) -> float:
+        """The value that is so many deviations above the usual one, within the range."""
+        by = deviations * self.speakers
+        return float(np.clip(self.usual * np.exp(by) if self.factor else self.usual + by, self.least, self.most))
+
+
+AXES = (
+    Axis("energy", "Energy", "How far and how fast the mouth opens", 1.0, 0.25, 0.14, 0.35, 2.0, slider=True),
+    Axis("jaw", "Jaw", "How much of an opening the jaw makes, the lips make the rest", 1.0, 0.12, 0.05, 0.7, 1.35, slider=True),
+    Axis("articulation", "Articulation", "How much sounds differ on the lips, mumbled to exact", 1.0, 0.2, 0.1, 0.5, 1.6, slider=True),
+    Axis("smile", "Smile", "Corners of the mouth up, or down", 0.0, 0.25, 0.1, -1.0, 1.0, factor=False, slider=True),
+    Axis("brows", "Brows", "How much brows move on accents", 1.0, 0.4, 0.2, 0.1, 2.5, slider=True),
+    Axis("head", "Head", "How much the head moves", 1.0, 0.35, 0.2, 0.1, 2.5, slider=True),
+    Axis("eyes", "Eyes", "How often eyes blink and look elsewhere", 1.0, 0.35, 0.2, 0.25, 2.5, slider=True),
+    Axis("width", "Width", "How far corners spread on wide sounds", 1.0, 0.18, 0.07, 0.5, 1.7),
+    Axis("rounding", "Rounding", "How far lips round on oo, w, sh", 1.0, 0.2, 0.07, 0.5, 1.7),
+    Axis("asymmetry", "Asymmetry", "Which side moves more: below 0 the right, above 0 the left", 0.0, 0.3, 0.08, -1.0, 1.0, factor=False),
+    Axis("tension", "Tension", "Slack or tight lips and corners", 0.0, 0.3, 0.12, -1.0, 1.0, factor=False),
+    Axis("frown", "Frown", "Brows drawn together, or apart", 0.0, 0.3, 0.12, -1.0, 1.0, factor=False),
+)
+SLIDERS = tuple(axis.name for axis in AXES if axis.slider)
+_FURTHEST = 2.5  # deviations that speakers and readings reach
+
+
+@dataclass(frozen=True)
+class Style:
+    """How somebody speaks: a number for each of AXES."""
+
+    energy: float = 1.0
+    jaw: float = 1.0
+    articulation: float = 1.0
+    smile: float = 0.0
+    brows: float = 1.0
+    head: float = 1.0
+    eyes: float = 1.0
+    width: float = 1.0
+    rounding: float = 1.0
+    asymmetry: float = 0.0
+    tension: float = 0.0
+    frown: float = 0.0
+
+    def vector(self) -> np.ndarray:
+        """float32 [len(AXES)]: deviations between speakers above what is usual."""
+        return np.array([axis.deviations(getattr(self, axis.name)) for axis in AXES], np.float32)
+
+    @staticmethod
+    def of_vector(deviations: np.ndarray) -> Style:
+        """The style at so many deviations [len(AXES)], held within the axes' ranges."""
+        return Style(**{axis.name: axis.value(float(by)) for axis, by in zip(AXES, deviations, strict=True)})
+
+    @staticmethod
+    def of_speaker(name: str) -> Style:
+        """The usual style of a person, who is known by name: the same name has the same style on any machine."""
+        drawn = [np.random.default_rng([zlib.crc32(name.encode()), zlib.crc32(axis.name.encode())]).standard_normal() for axis in AXES]
+        return Style.of_vector(np.clip(drawn, -_FURTHEST, _FURTHEST))
+
+    def reading(self, rng: np.random.Generator) -> Style:
+        """The same person reading once, a little different every time."""
+        by = rng.standard_normal(len(AXES)).clip(-_FURTHEST, _FURTHEST)
+        return Style.of_vector(self.vector() + by * [axis.readings / axis.speakers for axis in AXES])
+
+    def moved(self, deviations: Mapping[str, float], strength: float = 1.0) -> Style:
+        """The style so many deviations away along the named axes, times a strength."""
+        return replace(self, **{name: _AXIS[name].value(_AXIS[name].deviations(getattr(self, name)) + strength * by)
+                                for name, by in deviations.items()})  # fmt: skip
+
+    def values(self) -> dict[str, float]:
+        """The numbers by name."""
+        return asdict(self)
+
+
+_AXIS = {axis.name: axis for axis in AXES}
+assert [field.name for field in fields(Style)] == list(_AXIS)
+
+
+@dataclass(frozen=True)
+class Mood:
+    """A frame of mind.
+
+    changes: what it does to a style at full strength, deviations along AXES.  tempo: how quick movements are, 1 as usual.
+    Which channels it moves beyond that is the teacher's: `train.teacher_mouth` and `train.teacher_upper_face`.
+    """
+
+    name: str
+    label: str
+    description: str
+    changes: Mapping[str, float]
+    tempo: float = 1.0
+
+
+def _mood(name: str, label: str, description: str, tempo: float = 1.0, **changes: float) -> Mood:
+    return Mood(name, label, description, MappingProxyType(changes), tempo)
+
+
+NEUTRAL = "neutral"
+MOODS: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in (
+    _mood(NEUTRAL, "Neutral", "No mood"),
+    _mood("warm", "Warm", "Friendly, smiling with the eyes", smile=1.6, brows=0.5, head=0.5, tension=-0.5),
+    _mood("amused", "Amused", "Close to laughing", energy=0.6, smile=2.4, brows=0.8, head=1.2, width=0.8),
+    _mood("sad", "Sad", "Slow, with drooping corners", 0.75, energy=-1.2, articulation=-0.8, smile=-1.8, head=-0.8, eyes=-0.6, width=-0.8),
+    _mood("tense", "Tense", "Held back, lips pressed", 1.1, energy=-0.6, jaw=-1.0, tension=2.4, head=-1.2, eyes=1.0, frown=0.6),
+    _mood("angry", "Angry", "Loud lips, teeth shown", 1.25, energy=1.2, articulation=1.0, smile=-0.6, tension=1.2, head=0.8, frown=2.2),
+    _mood("afraid", "Afraid", "Stretched lips, trembling", 1.2, energy=-0.3, tension=1.4, width=1.4, head=0.4, eyes=1.6, frown=0.4),
+    _mood("surprised", "Surprised", "Wide open", 1.1, energy=1.0, jaw=1.0, brows=1.8, head=0.4, frown=-1.0),
+    _mood("disgusted", "Disgusted", "Upper lip and nose drawn up", 0.95, articulation=-0.3, smile=-1.0, rounding=-0.6, head=0.2, frown=1.2),
+    _mood("contemptuous", "Contemptuous", "One corner tight", 0.9, energy=-0.7, asymmetry=1.4, tension=0.8, brows=-0.4, head=-0.6),
+    _mood("doubtful", "Doubtful", "Lips pushed up and aside", 0.9, energy=-0.3, asymmetry=-0.6, smile=-0.6, brows=0.8, head=0.6, eyes=0.6),
+    _mood("bored", "Bored", "Slow, small, unclear", 0.7, energy=-1.4, articulation=-1.6, tension=-1.2, brows=-1.2, head=-1.0, eyes=-0.6),
+)})  # fmt: skip
+_SHARE_OF_NEUTRAL = 0.35  # of the corpus
+_LEAST_STRENGTH = 0.25  # of a mood in the corpus
+
+DIRECTION_NAMES = (*_AXIS, *(f"mood.{name}" for name in MOODS if name != NEUTRAL))
+
+
+@dataclass(frozen=True)
+class Direction:
+    """What a performance is asked to be. strength: of the mood, 0 … 1."""
+
+    style: Style = Style()
+    mood: str = NEUTRAL
+    strength: float = 1.0
+
+    @property
+    def played(self) -> Style:
+        """The style as the mood changes it."""
+        return self.style.moved(MOODS[self.mood].changes, self.strength)
+
+    @property
+    def tempo(self) -> float:
+        """How quick movements are, 1 as usual."""
+        return MOODS[self.mood].tempo ** self.strength
+
+    def share(self, mood: str) -> float:
+        """The strength of a mood of MOODS, 0 where it is another."""
+        return self.strength if mood == self.mood else 0.0
+
+    def vector(self) -> np.ndarray:
+        """float32 [len(DIRECTION_NAMES)]: the style's deviations, then every mood's strength."""
+        moods = [self.share(name) for name in MOODS if name != NEUTRAL]
+        return np.concatenate([self.style.vector(), np.array(moods, np.float32)])
+
+    @staticmethod
+    def of_vector(vector: np.ndarray) -> Direction:
+        """The direction that a vector describes; of several moods the strongest."""
+        moods = dict(zip([name for name in MOODS if name != NEUTRAL], np.asarray(vector, float)[len(AXES) :], strict=True))
+        strongest = max(moods, key=lambda name: moods[name])
+        some = moods[strongest] > 0
+        return Direction(Style.of_vector(vector[: len(AXES)]), strongest if some else NEUTRAL, moods[strongest] if some else 1.0)
+
+    @staticmethod
+    def of_clip(speaker: str, rng: np.random.Generator) -> Direction:
+        """A reading of one clip by a person of this name, in a mood drawn from the generator."""
+        style = Style.of_speaker(speaker).reading(rng)
+        if rng.random() < _SHARE_OF_NEUTRAL:
+            return Direction(style)
+        moods = [name for name in MOODS if name != NEUTRAL]
+        return Direction(style, moods[rng.integers(len(moods))], float(rng.uniform(_LEAST_STRENGTH, 1.0)))

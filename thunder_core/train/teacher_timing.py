@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a face moves: who speaks, where accents are, and the shapes of small movements over time."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
+
+from ..engine.speech.closures import segments
+from ..engine.speech.phones import SILENCE
+from ..types import FPS
+
+
+def presence(phones: np.ndarray, frames: int) -> np.ndarray:
+    """How much the face speaks [T]: 1 in speech, 0 in pauses over a quarter of a second, eased in ahead of the sound.
+
+    phones: 10 ms labels [M].
+    """
+    quiet = phones == SILENCE
+    for a, b in segments(quiet):
+        if b - a < 25 and a > 0 and b < len(phones):
+            quiet[a:b] = False
+    active = (~quiet).astype(float)
+    active = maximum_filter1d(active, 13, origin=-1) if len(active) > 13 else active
+    active = gaussian_filter1d(np.pad(active, 40, mode="edge"), 6.0)[40:-40]
+    at = (np.arange(frames) * 4).clip(0, len(active) - 1)
+    x = np.clip((active[at] - 0.08) / 0.84, 0, 1)
+    return x * x * (3 - 2 * x)
+
+
+def wander(frames: int, rng: np.random.Generator, hertz: float) -> np.ndarray:
+    """Slow smooth noise [T] of unit deviation around `hertz`."""
+    pad = int(2 * FPS / hertz)
+    x = gaussian_filter1d(rng.standard_normal(frames + 2 * pad), FPS / (2 * np.pi * hertz))
+    return (x / (x.std() + 1e-9))[pad : pad + frames]
+
+
+def pulse(frames: int, at: float, rise: float, fall: float) -> np.ndarray:
+    """A bump [T] that peaks at `at` s, rising over `rise` s and falling over `fall` s."""
+    t = np.arange(frames) / FPS - at
+    x = np.clip(np.where(t < 0, 1 + t / rise, 1 - t / fall), 0, 1)
+    return x * x * (3 - 2 * x)
+
+
+def accents(heard: np.ndarray, alive: np.ndarray) -> np.ndarray:
+    """Frames [A] of loudness peaks that a face may mark; heard: loudness [T, 2], alive: `presence` [T]."""
+    smooth = gaussian_filter1d(heard[:, 0] * alive, 2.0)
+    return np.flatnonzero((smooth == maximum_filter1d(smooth, 15)) & (smooth > np.quantile(smooth, 0.6)) & (alive > 0.8))
