@@ -34,10 +34,10 @@ def register():
 
 def unregister():
     atexit.unregister(_leave)
-    from .scene.engine import session
     from .scene.host import jobs
+    from .scene.host.session import session
 
     jobs.end()
-    session.stop()
+    session.close()
     for module in reversed(_modules()):
         module.unregister()

@@ -21,7 +21,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ..scene.engine import session
+from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import compat, jobs
 from ..scene.takes import generation
@@ -92,7 +92,7 @@ def bake(chosen: argparse.Namespace) -> dict:
     warnings = warn("bake.py", strip.warning(voice))
     rig = choose_head(scene, chosen.head)
     head.check_animatable(rig)
-    client = session.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
+    client = connection.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
 
     def tell(step):
         say(f"{step.fraction:4.0%}  {step.message}")

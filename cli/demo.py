@@ -23,7 +23,7 @@ import bpy
 import numpy as np
 
 from ..scene.animation import display
-from ..scene.engine import session
+from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.media import studio
@@ -110,7 +110,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     studio.dress(scene, rig)
 
     bar.begin(f"Generating {takes_in_words(chosen.takes)}")
-    client = session.client(chosen.engine)
+    client = connection.client(chosen.engine)
     sampled = jobs.run_through(
         "Generating takes", generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, Sampling(chosen.steps)), bar.step
     )

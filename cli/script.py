@@ -13,7 +13,7 @@ import traceback
 
 import bpy
 
-from ..scene.engine import session
+from ..scene.engine import connection
 from ..thunder_core.errors import ThunderError
 from ..thunder_core.private_folder import remove_blender_session
 
@@ -183,5 +183,5 @@ def exit_code(name: str, options, action) -> int:
         if PACKAGE == STANDALONE:  # Blender 4.2 crashes at its end over classes that are still registered
             package.unregister()
         else:
-            session.stop()
+            connection.stop()
     return 1

@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene.host import jobs
+from ..scene.host.session import session
 
 
 class THUNDER_OT_cancel(bpy.types.Operator):
@@ -15,13 +15,13 @@ class THUNDER_OT_cancel(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if jobs.running is None:
+        if session.job is None:
             cls.poll_message_set("Nothing is running")
             return False
         return True
 
     def execute(self, context):
-        jobs.running.asked_to_stop = True
+        session.job.asked_to_stop = True
         return {"FINISHED"}
 
 

@@ -25,7 +25,7 @@ class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
     def finish(self, context, report):
         self.report({"INFO"}, report.sentence)
         if not bpy.app.background:
-            live_score.look()  # what is the animator's own now has no score yet
+            live_score.live.look()  # what is the animator's own now has no score yet
         return {"FINISHED"}
 
 
@@ -64,7 +64,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         for sentence in self.done.left_out:
             self.report({"WARNING"}, f"Left out: {sentence}")
         if not bpy.app.background:
-            live_score.look()
+            live_score.live.look()
         return {"FINISHED"}
 
 

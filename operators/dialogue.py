@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene.engine import session
+from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.takes import dialogue
 from ..scene.takes.sampling import Sampling
@@ -55,7 +55,7 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
     def begin(self, context):
         scene, settings = context.scene, context.scene.thunder
         todo = dialogue.wanting(scene)
-        client = session.client()
+        client = connection.client()
         client.start()
         self.warnings = dialogue.warnings(scene, todo)
         self.takes, self.asked, self.strips = [], settings.count * len(todo), len(todo)

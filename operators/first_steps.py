@@ -6,7 +6,7 @@ import os
 import bpy
 from mathutils import Vector
 
-from ..scene.engine import session
+from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.voice import strip
 from ..thunder_core.client import ROOT
@@ -124,7 +124,7 @@ class THUNDER_OT_open_preferences(bpy.types.Operator):
 
     def execute(self, context):
         try:
-            bpy.ops.preferences.addon_show(module=session.PACKAGE)
+            bpy.ops.preferences.addon_show(module=connection.PACKAGE)
         except RuntimeError as error:
             self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
             return {"CANCELLED"}

@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene.engine import session
+from ..scene.engine import connection
 from ..scene.heads import channel_preview, flame, head
 from ..scene.media import flame_check
 from ..thunder_core.errors import BadRequest
@@ -107,12 +107,12 @@ class THUNDER_OT_check_with_smplx(SlicedWork, bpy.types.Operator):
         return super().poll(context)
 
     def begin(self, context):
-        chosen = session.preferences()
+        chosen = connection.preferences()
         path = self.filepath or (chosen.flame_file if chosen else "")
         if not path:
             raise BadRequest("No FLAME file is chosen: choose the one that this head was made from")
         rig, model = head.resolve(flame.chosen(context)), flame_check.load_model(path)
-        return "Checking with smplx", flame_check.compare(session.client(), context.scene, rig, model)
+        return "Checking with smplx", flame_check.compare(connection.client(), context.scene, rig, model)
 
     def finish(self, context, answer):
         self.report(

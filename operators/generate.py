@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene.engine import session
+from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.takes import generation
 from ..scene.takes.sampling import Sampling
@@ -49,7 +49,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         voice = strip.find(context)
         rig = head.find(context.scene, context.object)
         head.check_animatable(rig)
-        client = session.client()
+        client = connection.client()
         client.start()
         self.takes, self.asked, self.warning = [], settings.count, strip.warning(voice)
         steps = generation.generate(

@@ -5,7 +5,7 @@ import os
 
 import bpy
 
-from ..scene.engine import install, session
+from ..scene.engine import connection, install
 from ..scene.host.jobs import Step
 from ..scene.takes import generation
 from ..thunder_core.errors import ThunderError
@@ -27,7 +27,7 @@ def label(kind: str) -> str:
 
 def wheels_folder() -> str:
     """The folder of wheels that the preferences name, "" for none."""
-    chosen = session.preferences()
+    chosen = connection.preferences()
     return bpy.path.abspath(chosen.wheels) if chosen and chosen.wheels else ""
 
 
@@ -36,7 +36,7 @@ def may_install(operator) -> bool:
     if install.folder() is None:
         operator.poll_message_set("Thunder is not installed as an extension, so there is no folder for the engine")
         return False
-    if install.running is not None:
+    if install.installing.running is not None:
         operator.poll_message_set("The engine is being installed")
         return False
     if not nothing_runs(operator):
@@ -52,8 +52,8 @@ def wait_in_background(operator, begun) -> set[str]:
     if bpy.app.background:
         begun.wait()
         install.settle()
-        if install.last_error:
-            operator.report({"ERROR"}, install.last_error)
+        if install.installing.error:
+            operator.report({"ERROR"}, install.installing.error)
             return {"CANCELLED"}
     return {"FINISHED"}
 
@@ -90,7 +90,7 @@ class THUNDER_OT_install_engine(bpy.types.Operator):
         )
 
     def execute(self, context):
-        session.stop()  # a running engine would hold its files
+        connection.stop()  # a running engine would hold its files
         wheels = wheels_folder()
         return wait_in_background(self, install.begin(wheels or None, online=install.may_download() and not wheels))
 
@@ -136,7 +136,7 @@ class THUNDER_OT_install_flame_extra(bpy.types.Operator):
         if not self.accepted:
             self.report({"ERROR"}, "smplx is for non-commercial research only: accept its licence (accepted=True) to install it")
             return {"CANCELLED"}
-        session.stop()
+        connection.stop()
         wheels = wheels_folder()
         return wait_in_background(self, install.begin_flame_extra(wheels or None, online=install.may_download() and not wheels))
 
@@ -150,13 +150,13 @@ class THUNDER_OT_stop_installation(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if install.running is None:
+        if install.installing.running is None:
             cls.poll_message_set("The engine is not being installed now")
             return False
         return True
 
     def execute(self, context):
-        install.running.stop()
+        install.installing.running.stop()
         return {"FINISHED"}
 
 
@@ -169,7 +169,7 @@ class THUNDER_OT_remove_engine(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if install.running is not None or install.state().kind == "ABSENT":
+        if install.installing.running is not None or install.state().kind == "ABSENT":
             cls.poll_message_set("This add-on has no engine to remove")
             return False
         return True
@@ -184,7 +184,7 @@ class THUNDER_OT_remove_engine(bpy.types.Operator):
         )
 
     def execute(self, context):
-        session.stop()
+        connection.stop()
         try:
             install.remove()
         except ThunderError as error:
@@ -207,10 +207,10 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
     def poll(cls, context):
         if not super().poll(context):
             return False
-        if install.running is not None:
+        if install.installing.running is not None:
             cls.poll_message_set("The engine is being installed")
             return False
-        there, text = session.found_now()
+        there, text = connection.found_now()
         if not there:
             cls.poll_message_set(text)
         return there
@@ -219,8 +219,8 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
         return "Checking the engine", self.ask()
 
     def ask(self):
-        answer = yield from generation.ask(session.client(), "hello", (0.1, 1.0), "Starting engine")
-        session.tell(answer)
+        answer = yield from generation.ask(connection.client(), "hello", (0.1, 1.0), "Starting engine")
+        connection.tell(answer)
         yield Step(1.0, "Engine is running")
 
 
@@ -231,14 +231,9 @@ CLASSES = (
     THUNDER_OT_remove_engine,
     THUNDER_OT_check_engine,
 )
-_register, _unregister = bpy.utils.register_classes_factory(CLASSES)
+_register, unregister = bpy.utils.register_classes_factory(CLASSES)
 
 
 def register():
     _register()
     install.sweep()
-
-
-def unregister():
-    install.end()
-    _unregister()

@@ -69,15 +69,4 @@ class THUNDER_OT_jump_to_drift(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class THUNDER_OT_keep_score(bpy.types.Operator):
-    """Save the updated score with its take"""
-
-    bl_idname = "thunder.keep_score"
-    bl_label = "Keep Score"
-    bl_options = {"INTERNAL"}  # no undo step: whoever undoes an edit undoes its score with it
-
-    def execute(self, context):
-        return {"FINISHED"} if live_score.write() else {"CANCELLED"}
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_jump_to_drift, THUNDER_OT_keep_score))
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_jump_to_drift,))

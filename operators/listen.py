@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene.engine import session
+from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.review import listening
 from ..scene.voice import strip
@@ -31,7 +31,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
             voice = strip.find(context)
         except BadSound:
             voice = None  # without a voice the sound is nobody's in particular
-        client = session.client()
+        client = connection.client()
         client.start()
         edited = context.scene.thunder.listen_range == "EDITED"
         return "Listening", listening.listen(client, context.scene, rig, voice, first, last, edited)

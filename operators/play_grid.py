@@ -3,13 +3,23 @@
 
 import bpy
 
-from ..scene.animation import display
-from ..scene.host import jobs, playback
+from ..scene.host import playback
+from ..scene.host.session import session
 from ..scene.media import grid
 from ..scene.takes import browsing, take_list
 from ..thunder_core.errors import BadRequest, ThunderError
 from .select_take import there_are_takes
 from .slices import SlicedWork
+
+
+def _leave(operator):
+    """Leave the grid, and say which take that has shown."""
+    try:
+        if name := grid.leave_and_show():
+            operator.report({"INFO"}, f"Showing {name}")
+    except ThunderError as error:
+        operator.report({"ERROR"}, str(error))
+    return {"FINISHED"}
 
 
 class THUNDER_OT_play_grid(SlicedWork, bpy.types.Operator):
@@ -30,7 +40,7 @@ class THUNDER_OT_play_grid(SlicedWork, bpy.types.Operator):
     def invoke(self, context, event):
         if grid.running():
             playback.stop()
-            return bpy.ops.thunder.leave_grid()
+            return _leave(self)
         self.watches = False
         return super().invoke(context, event)
 
@@ -43,10 +53,9 @@ class THUNDER_OT_play_grid(SlicedWork, bpy.types.Operator):
             if not escape:
                 return {"PASS_THROUGH"}
             playback.stop()
-            bpy.ops.thunder.leave_grid()
-            return {"FINISHED"}
-        if escape and jobs.running is not None:
-            jobs.running.asked_to_stop = True  # what plays meanwhile goes on
+            return _leave(self)
+        if escape and session.job is not None:
+            session.job.asked_to_stop = True  # what plays meanwhile goes on
             return {"RUNNING_MODAL"}
         return super().modal(context, event)
 
@@ -56,7 +65,7 @@ class THUNDER_OT_play_grid(SlicedWork, bpy.types.Operator):
 
     def execute(self, context):
         if grid.running():
-            return bpy.ops.thunder.leave_grid()
+            return _leave(self)
         return super().execute(context)
 
     def begin(self, context):
@@ -73,35 +82,4 @@ class THUNDER_OT_play_grid(SlicedWork, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
 
-class THUNDER_OT_leave_grid(bpy.types.Operator):
-    """Leave the grid of takes"""
-
-    bl_idname = "thunder.leave_grid"
-    bl_label = "Leave Grid"
-    bl_options = {"INTERNAL"}
-
-    @classmethod
-    def poll(cls, context):
-        if not grid.running():
-            cls.poll_message_set("The grid is not shown")
-            return False
-        return True
-
-    def execute(self, context):
-        action = grid.leave()
-        entries = context.scene.thunder.takes
-        names = [entry.action.name if entry.action is not None else "" for entry in entries]
-        place = names.index(action) if action and action in names else -1
-        if place < 0:
-            return {"FINISHED"}
-        try:
-            display.show(take_list.rig_of(context.scene, entries[place]), entries[place])
-        except ThunderError as error:
-            self.report({"ERROR"}, str(error))
-            return {"FINISHED"}
-        bpy.ops.ed.undo_push(message="Show Take")  # leaving alone is no step, choosing is
-        self.report({"INFO"}, f"Showing {entries[place].name}")
-        return {"FINISHED"}
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_play_grid, THUNDER_OT_leave_grid))
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_play_grid,))

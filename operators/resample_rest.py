@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene.engine import session
+from ..scene.engine import connection
 from ..scene.takes import keep
 from ..thunder_core.errors import BadRequest, ThunderError
 from .generate import PartialResults
@@ -86,7 +86,7 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
     def begin(self, context):
         entry, rig = shown(context)
         keep.kept(context.scene, rig, entry, max(1, entry.last - entry.first))  # said before the engine is woken
-        client = session.client()
+        client = connection.client()
         client.start()
         self.takes, self.asked = [], context.scene.thunder_keep.count
         return "Resampling the rest", keep.resample(client, context, self.takes.append)

@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene.engine import session
+from ..scene.engine import connection
 from ..scene.takes import resync
 from ..scene.voice import fingerprint
 from .slices import SlicedWork
@@ -29,7 +29,7 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
     def begin(self, context):
         client = None
         if resync.needs_engine(context.scene):
-            client = session.client()
+            client = connection.client()
             client.start()
         return "Re-syncing takes", resync.resync(client, context.scene)
 

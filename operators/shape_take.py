@@ -63,6 +63,25 @@ class THUNDER_OT_still_emotion(OnShownTake, bpy.types.Operator):
         shape.follow(entry)
 
 
-register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_OT_apply_shape, THUNDER_OT_reset_shape, THUNDER_OT_animate_emotion, THUNDER_OT_still_emotion)
-)
+CLASSES = (THUNDER_OT_apply_shape, THUNDER_OT_reset_shape, THUNDER_OT_animate_emotion, THUNDER_OT_still_emotion)
+_register, unregister = bpy.utils.register_classes_factory(CLASSES)
+
+
+def _update() -> float | None:
+    """Write the shown take: a timer's own changes would be no undo step, an operator's are one."""
+    manager = bpy.context.window_manager
+    window = manager.windows[0] if manager is not None and manager.windows else None
+    if window is None:
+        return None
+    busy = [op.bl_idname for op in getattr(window, "modal_operators", ())]
+    if any(not name.startswith(("SCREEN_OT_animation", "THUNDER_OT")) for name in busy):
+        return shape.UPDATE_SECONDS
+    with bpy.context.temp_override(window=window):
+        if bpy.ops.thunder.apply_shape.poll():
+            bpy.ops.thunder.apply_shape("INVOKE_DEFAULT", True)
+    return None
+
+
+def register():
+    _register()
+    shape.update.step = _update

@@ -9,6 +9,7 @@ import traceback
 import bpy
 
 from ..scene.host import jobs
+from ..scene.host.session import session
 from ..scene.review import problem_report
 from ..thunder_core.errors import Cancelled, ThunderError
 
@@ -18,9 +19,9 @@ SHOW_SECONDS = 0.25  # between two texts of the status bar that differ in number
 
 def nothing_runs(operator) -> bool:
     """Whether an operator can be called, as far as other work goes; if not, its button says why."""
-    if jobs.running is not None:
+    if session.job is not None:
         operator.poll_message_set("Another Thunder operation is running: wait for it or cancel it")
-    return jobs.running is None
+    return session.job is None
 
 
 class SlicedWork:
@@ -56,25 +57,25 @@ class SlicedWork:
         return {"RUNNING_MODAL"}
 
     def modal(self, context, event):
-        if jobs.running is None:  # the add-on was disabled meanwhile
+        if session.job is None:  # the add-on was disabled meanwhile
             return self.leave(context, {"CANCELLED"})
         if event.type == "ESC" and event.value == "PRESS" and not context.screen.is_animation_playing:
-            jobs.running.asked_to_stop = True
+            session.job.asked_to_stop = True
             return {"RUNNING_MODAL"}
         if event.type != "TIMER":
             # While the work holds data between two slices, an undo in between would pull it from under it.
-            return {"RUNNING_MODAL" if jobs.running.step.busy else "PASS_THROUGH"}
+            return {"RUNNING_MODAL" if session.job.step.busy else "PASS_THROUGH"}
         try:
-            over = jobs.running.advance()
+            over = session.job.advance()
         except Exception as error:
             self.leave(context, None)
             return self.fail(error)
         if over:
-            value = jobs.running.value
+            value = session.job.value
             self.leave(context, None)
             return self.finish(context, value)
         self.show_progress(context)
-        return {"RUNNING_MODAL" if jobs.running.step.busy else "PASS_THROUGH"}
+        return {"RUNNING_MODAL" if session.job.step.busy else "PASS_THROUGH"}
 
     def cancel(self, context):
         """Blender ends the operator itself: another file is opened or the window closes."""
@@ -90,11 +91,11 @@ class SlicedWork:
         return result
 
     def show_progress(self, context):
-        step, left = jobs.running.step, jobs.running.time_left
-        now, message = time.monotonic(), (jobs.running.title, step.message)
+        step, left = session.job.step, session.job.time_left
+        now, message = time.monotonic(), (session.job.title, step.message)
         if message == getattr(self, "shown_message", None) and now - self.shown_at < SHOW_SECONDS:
             return
-        text = f"{jobs.running.title}: {step.message} ({step.fraction:.0%}{', ' if left else ''}{left}) · Esc cancels"
+        text = f"{session.job.title}: {step.message} ({step.fraction:.0%}{', ' if left else ''}{left}) · Esc cancels"
         if text != getattr(self, "shown_text", None):  # drawing costs the animator time: only when there is something new
             self.shown_text, self.shown_message, self.shown_at = text, message, now
             context.workspace.status_text_set(text)

@@ -5,7 +5,7 @@ import textwrap
 
 import bpy
 
-from ..scene.engine import session
+from ..scene.engine import connection
 from ..scene.takes import take_list, transcript
 from ..scene.voice import strip
 from ..thunder_core.errors import ThunderError
@@ -77,7 +77,7 @@ class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator
 
     def begin(self, context):
         entry, _ = shown(context)
-        client = session.client()
+        client = connection.client()
         client.start()
         return "Correcting closures", transcript.correct(client, context, entry)
 

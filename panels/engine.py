@@ -4,8 +4,8 @@
 import os
 
 from ..operators import install_engine
-from ..scene.engine import install, session
-from ..scene.host import jobs
+from ..scene.engine import connection, install
+from ..scene.host.session import session
 from .sidebar import in_lines
 
 _ICONS = {"READY": "CHECKMARK", "OUTDATED": "INFO", "UNFINISHED": "ERROR", "BROKEN": "ERROR", "ABSENT": "INFO"}
@@ -13,13 +13,13 @@ _ICONS = {"READY": "CHECKMARK", "OUTDATED": "INFO", "UNFINISHED": "ERROR", "BROK
 
 def draw(layout, context, preferences) -> None:
     box = layout.box()
-    if install.running is not None:
-        _installing(box, install.running)
+    if install.installing.running is not None:
+        _installing(box, install.installing.running)
     elif preferences.engine_python or os.environ.get("THUNDER_PYTHON"):
         _other_python(box, preferences)
     else:
         _own(box, context, preferences)
-    if install.running is None:
+    if install.installing.running is None:
         _running(box)
     box.operator("thunder.report_problem", icon="HELP")
 
@@ -36,14 +36,14 @@ def _installing(box, running) -> None:
 def _own(box, context, preferences) -> None:
     """The environment that this add-on makes."""
     state = install.state()
-    there, found = session.found("")
+    there, found = connection.found("")
     if state.kind == "ABSENT" and there:  # beside the add-on's folder, as in a checkout
         box.label(text="Engine found", icon="CHECKMARK")
         _fine_print(box, found)
         return
     box.label(text=state.text + _versions(state.versions), icon=_ICONS[state.kind])
-    if install.last_error:
-        _sentence(box, install.last_error, context)
+    if install.installing.error:
+        _sentence(box, install.installing.error, context)
     offline = not install.may_download() and not preferences.wheels
     if state.kind != "READY":
         column = box.column()
@@ -78,7 +78,7 @@ def _flame_extra(box) -> None:
 
 
 def _other_python(box, preferences) -> None:
-    there, text = session.found_now()
+    there, text = connection.found_now()
     box.label(text="Using a custom Python environment" if there else text, icon="CHECKMARK" if there else "ERROR")
     if there:
         _fine_print(box, text)
@@ -86,23 +86,23 @@ def _other_python(box, preferences) -> None:
 
 def _running(box) -> None:
     """What the engine said of itself, if it was asked."""
-    said = session.told()
+    said = connection.told()
     if said is not None:
         device = "processor" if said["device"] == "cpu" else f"graphics card ({said['device']})"
         grid = box.column(align=True)
         grid.scale_y = 0.8
         versions = said["versions"]
         told = " · ".join(f"{name} {versions[name]}" for name in ("python", "torch") if versions.get(name))
-        memory = _gigabytes(session.memory_used())
+        memory = _gigabytes(connection.memory_used())
         for name, value in (("Runs on", device), ("Memory", memory), ("Weights", said["weights"]), ("Versions", told)):
             split = grid.split(factor=0.25)
             split.label(text=name)
             split.label(text=value)
         if said.get("weights_note"):
             box.label(text=said["weights_note"], icon="ERROR" if said.get("weights_origin") == "changed" else "INFO")
-    if jobs.running is not None:
-        box.progress(factor=jobs.running.step.fraction, text=jobs.running.step.message)
-    elif session.found_now()[0]:
+    if session.job is not None:
+        box.progress(factor=session.job.step.fraction, text=session.job.step.message)
+    elif connection.found_now()[0]:
         box.operator("thunder.check_engine", text="Check Again" if said else "Check Engine", icon="VIEWZOOM")
 
 

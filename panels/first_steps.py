@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene.engine import install, session
+from ..scene.engine import connection, install
 from ..scene.heads import head
 from .sidebar import _Tab, _wrapped, has_voice, is_beginning
 
@@ -19,10 +19,10 @@ class THUNDER_PT_first_steps(_Tab, bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
-        there = session.found_now()[0]
+        there = connection.found_now()[0]
         done = (head.is_any_in(context.scene), has_voice(context))
         if not there:
-            running = install.running
+            running = install.installing.running
             if running is not None:
                 layout.progress(factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}")
             else:

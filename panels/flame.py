@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene.engine import session
+from ..scene.engine import connection
 from ..scene.heads import build, flame
 from .sidebar import _Tab, _wrapped
 
@@ -35,7 +35,7 @@ class THUNDER_PT_flame(_Tab, bpy.types.Panel):
         measured = armature.get(flame.MEASURED, "")
         if measured:
             _wrapped(layout, measured, context)
-        chosen = session.preferences()
+        chosen = connection.preferences()
         if chosen is not None:
             column = layout.column(align=True)
             column.prop(chosen, "flame_file", text="")

@@ -42,7 +42,7 @@ class THUNDER_PT_listen(_Tab, bpy.types.Panel):
         score = live_score.shown_score(context.scene, rig)
         known = score is not None and score.is_known
         row = layout.row(align=True)
-        row.label(text=(f"Lip-Sync {score.total:.0f}" if known else "Lip-Sync") + (" …" if live_score.is_running() else ""))
+        row.label(text=(f"Lip-Sync {score.total:.0f}" if known else "Lip-Sync") + (" …" if live_score.live.is_running else ""))
         row.prop(context.scene.thunder, "live_score", text="", icon="FILE_REFRESH")
         drifts = score.drifts() if known else []
         if not drifts:

@@ -3,12 +3,12 @@
 
 import bpy
 
-from ..scene.engine import session
+from ..scene.engine import connection
 from . import engine, keymap
 
 
 class ThunderPreferences(bpy.types.AddonPreferences):
-    bl_idname = session.PACKAGE
+    bl_idname = connection.PACKAGE
 
     engine_python: bpy.props.StringProperty(
         name="Other Python",
@@ -49,7 +49,7 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         layout.prop(self, "engine_python")
         layout.prop(self, "weights")
         if self.weights:
-            lacking = session.missing_weights(bpy.path.abspath(self.weights))
+            lacking = connection.missing_weights(bpy.path.abspath(self.weights))
             row = layout.row()
             row.alert = bool(lacking)
             more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""

@@ -5,9 +5,9 @@ import textwrap
 
 import bpy
 
-from ..scene.engine import session
+from ..scene.engine import connection
 from ..scene.heads import head, library_override
-from ..scene.host import jobs
+from ..scene.host.session import session
 from ..scene.takes import take_list
 from ..scene.voice import fingerprint, strip
 from ..thunder_core.errors import ThunderError
@@ -45,9 +45,9 @@ def has_voice(context) -> bool:
 
 def is_beginning(context) -> bool:
     """Whether there are neither takes nor all that it needs to generate some: Getting Started says then what to do."""
-    if context.scene.thunder.takes or jobs.running is not None:
+    if context.scene.thunder.takes or session.job is not None:
         return False
-    return not (head.is_any_in(context.scene) and has_voice(context) and session.found_now()[0])
+    return not (head.is_any_in(context.scene) and has_voice(context) and connection.found_now()[0])
 
 
 class THUNDER_PT_main(_Tab, bpy.types.Panel):
@@ -68,8 +68,8 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
         row = layout.row(align=True)
         row.prop(settings, "count")
         row.prop(settings, "seed")
-        if jobs.running is None:
-            there, text = session.found_now()
+        if session.job is None:
+            there, text = connection.found_now()
             column = layout.column()
             column.scale_y = 1.5
             column.active = ready and there  # greyed, and a click or the tooltip says why
@@ -78,7 +78,7 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
                 _wrapped(layout, text, context)
                 layout.operator("thunder.open_preferences", icon="IMPORT")
         else:
-            _progress(layout, jobs.running)
+            _progress(layout, session.job)
 
     def _voice(self, layout, context, settings):
         row = layout.row(align=True)
@@ -110,7 +110,7 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
     def _stale(self, layout, context):
         """What became of the voice since takes were made, and the button that makes them fit it again."""
         stale = fingerprint.stale(context.scene)
-        if not stale or jobs.running is not None:
+        if not stale or session.job is not None:
             return
         _wrapped(layout, stale[0][1].sentence, context, icon="FILE_REFRESH")
         count = len(stale)

@@ -87,7 +87,7 @@ def mark_of(item) -> str:
         return "HIDE_ON"
     if item.as_pointer() in _drawn.get("stale", ()):
         return "FILE_REFRESH"
-    if edit_watch.is_known(item):
+    if edit_watch.watch.is_known(item):
         return "GREASEPENCIL"
     if item.note:
         return "TEXT"

@@ -4,9 +4,10 @@
 
 def modules() -> tuple:
     """The modules here that register properties, handlers or drawing, in order."""
+    from .host import session
     from .media import grid
     from .properties import settings
     from .review import live_score, overlay
-    from .takes import edit_watch, keep, mix, shape, thumbnails, transcript
+    from .takes import edit_watch, keep, mix, shape, transcript
 
-    return settings, shape, mix, keep, transcript, edit_watch, grid, live_score, overlay, thumbnails
+    return session, settings, shape, mix, keep, transcript, edit_watch, grid, live_score, overlay

@@ -170,3 +170,27 @@ def test_the_picture_of_the_folders_of_scene_is_true():
                     edges.add((folder[1], target[1]))
     page = (ROOT / "docs" / "development" / "architecture.md").read_text(encoding="utf-8")
     assert edges == set(re.findall(r"^  (\w+) --> (\w+)$", page, re.M))
+
+
+def nodes(folders):
+    """(path, node) of every node of the Python files in these folders."""
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                yield path.relative_to(ROOT).as_posix(), node
+
+
+def test_scene_calls_no_operator_of_ours():
+    """What an operator does is a function in scene; only operators and panels know the operators."""
+    calls = [
+        f"{path}:{node.lineno}"
+        for path, node in nodes(["scene"])
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "bpy.ops.thunder"
+    ]
+    assert calls == []
+
+
+def test_no_function_rebinds_a_global():
+    """State between events is a part of the session (scene/host/session.py)."""
+    places = [f"{path}:{node.lineno}" for path, node in nodes([*ROOMS, "thunder_core"]) if isinstance(node, ast.Global)]
+    assert places == []

@@ -20,7 +20,8 @@ import bpy
 
 from ...thunder_core import installer, system_calls
 from ...thunder_core.errors import ThunderError
-from ..host import jobs
+from ..host import idle, jobs
+from ..host.session import Part, session
 
 PACKAGE = __package__.removesuffix(".scene.engine")  # the name Blender knows the extension by
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
@@ -192,8 +193,22 @@ class Installation:
             del self.log[:-400]
 
 
-running: Installation | None = None
-last_error = ""  # of the last installation, for the preferences to show
+class _Installing(Part):
+    """The installation that goes on.  error: what the last one ended with, for the preferences to show."""
+
+    def __init__(self):
+        self.running: Installation | None = None
+        self.error = ""
+
+    def close(self) -> None:
+        """Stop what goes on and wait for its end."""
+        if self.running is not None:
+            self.running.stop()
+            self.running.wait(STOP_PATIENCE + 1.0)
+            self.running = None
+
+
+installing = session.add(_Installing())
 
 
 def begin(wheels: str | None, online: bool) -> Installation:
@@ -207,39 +222,28 @@ def begin_flame_extra(wheels: str | None, online: bool) -> Installation:
 
 
 def _begin(installation: Installation) -> Installation:
-    global running, last_error
-    last_error = ""
-    running = installation
+    installing.running, installing.error = installation, ""
     if not bpy.app.background:
-        bpy.app.timers.register(_look, first_interval=LOOK_SECONDS)
-    return running
+        _progress.start(LOOK_SECONDS)
+    return installation
 
 
-def end() -> None:
-    """Stop what goes on and wait for its end: the add-on is taken down."""
-    global running
-    if running is not None:
-        running.stop()
-        running.wait(STOP_PATIENCE + 1.0)
-        running = None
-    if bpy.app.timers.is_registered(_look):
-        bpy.app.timers.unregister(_look)
-
-
-def _look():
-    """Timer: lets the panels show how far it is. It writes no Blender data."""
+def _look() -> float | None:
+    """Let the panels show how far it is."""
     finished = settle()
     jobs.redraw()
     return None if finished else LOOK_SECONDS
 
 
+_progress = idle.Task(_look, any_time=True, any_file=True)
+
+
 def settle() -> bool:
     """Take in the end of an installation; whether none goes on."""
-    global running, last_error
-    if running is not None and running.over:
-        last_error = running.error
-        running = None
-    return running is None
+    if installing.running is not None and installing.running.over:
+        installing.error = installing.running.error
+        installing.running = None
+    return installing.running is None
 
 
 def remove() -> None:

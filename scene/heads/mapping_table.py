@@ -10,9 +10,10 @@ import bpy
 from ...thunder_core.errors import BadHead, ThunderError
 from ...thunder_core.face import conventions, mapping
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
+from ..host.own_changes import OwnChanges
 from . import channel_preview, character, head, head_state
 
-_filling = False  # rows that we write ourselves are no edits
+_filling = OwnChanges()  # rows that we write ourselves are no edits
 
 
 def rows_of(plan: Mapping, channels) -> list[dict]:
@@ -88,13 +89,11 @@ def face(scene, active=None) -> bpy.types.Object:
 
 def fill(scene, thing: bpy.types.Object) -> None:
     """Write a character's mapping into the table."""
-    global _filling
     channel_preview.end(scene)
     settings = scene.thunder
     plan = character.plan_of(thing)
     rows = rows_of(plan, head.channel_names())
-    _filling = True
-    try:
+    with _filling:
         settings.table.clear()
         for values in rows:
             row = settings.table.add()
@@ -104,8 +103,6 @@ def fill(scene, thing: bpy.types.Object) -> None:
         settings.table_head = thing
         settings.table_index = min(settings.table_index, len(rows) - 1)
         settings.table_text = head_state.mapping(thing)
-    finally:
-        _filling = False
 
 
 def is_current(scene, thing: bpy.types.Object) -> bool:
@@ -134,7 +131,7 @@ def keep(scene) -> None:
 
 def edited(row, context) -> None:
     """A cell of the table, or what is set beside it, was changed."""
-    if not _filling:
+    if not _filling.active:
         keep(row.id_data)
 
 

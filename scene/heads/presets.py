@@ -13,7 +13,7 @@ import bpy
 from ...thunder_core.errors import BadHead, BadRequest, is_full_disk, NoSpace
 from ...thunder_core.face.mapping import Mapping
 from ...thunder_core.files import is_part, write_file
-from ..engine.session import PACKAGE
+from ..engine.connection import PACKAGE
 
 # What a file's name cannot hold on some system, or not at its beginning or end; "%" since it begins what replaces them.
 _UNSAFE = re.compile(r'[<>:"/\\|?*%\x00-\x1f\x7f]|^[ .]|[ .]$')

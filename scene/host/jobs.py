@@ -18,6 +18,7 @@ import bpy
 
 from ...thunder_core.errors import Cancelled
 from ...thunder_core.progress import mapped
+from .session import session
 
 T = TypeVar("T")
 
@@ -77,7 +78,7 @@ class Pace:
 
 
 class Job:
-    """A generator of Steps that is being run; at most one runs in a session (`running`).
+    """A generator of Steps that is being run; at most one runs in a session (session.job).
 
     value: what the generator returned, None until it has ended.
     """
@@ -125,22 +126,17 @@ class Job:
         self.steps.close()
 
 
-running: Job | None = None
-
-
 def begin(title: str, steps: Generator[Step, None, object]) -> Job:
-    """Make a job the one that runs; `end` must follow, whatever happens."""
-    global running
-    running = Job(title, steps)
-    return running
+    """Make a job the one that runs (session.job); `end` must follow, whatever happens."""
+    session.job = Job(title, steps)
+    return session.job
 
 
 def end() -> None:
     """Close the job that runs, if there is one."""
-    global running
-    if running is not None:
-        running.close()
-    running = None
+    if session.job is not None:
+        session.job.close()
+    session.job = None
     redraw()
 
 

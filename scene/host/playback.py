@@ -18,7 +18,8 @@ def start(scene, frame: int) -> None:
 
 def is_on() -> bool:
     """Whether any window plays."""
-    return any(window.screen.is_animation_playing for window in bpy.context.window_manager.windows)
+    manager = getattr(bpy.context, "window_manager", None)  # there is none while Blender starts or ends
+    return any(window.screen.is_animation_playing for window in manager.windows) if manager else False
 
 
 def stop() -> None:

@@ -12,10 +12,13 @@ from bpy.app.handlers import persistent
 from bpy_extras import view3d_utils
 from mathutils import Matrix, Vector
 
-from ...thunder_core.errors import BadRequest
+from ...thunder_core.errors import BadRequest, ThunderError
+from ..animation import display
 from ..heads import head
-from ..host import handlers, playback
+from ..host import handlers, idle, jobs, playback
 from ..host.jobs import Step
+from ..host.session import Part, session
+from ..takes import take_list
 from . import puppets
 
 NAME = "Thunder Grid"
@@ -41,17 +44,31 @@ class _Grid:
     view: dict = field(default_factory=dict)
 
 
-_grid: _Grid | None = None
+class _Shown(Part):
+    """The grid that is there now, None for none."""
+
+    def __init__(self):
+        self.grid: _Grid | None = None
+
+    def file_opened(self) -> None:
+        self.grid = None
+        puppets.remove_marked()  # of a file that was recovered
+
+    def close(self) -> None:
+        if self.grid is not None:
+            leave()
+
+
+shown = session.add(_Shown())
 
 
 def running() -> bool:
     """Whether the grid is there now."""
-    return _grid is not None
+    return shown.grid is not None
 
 
 def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
     """Steps that set up a head for each take, best at the top left. Raises BadRequest where there is none."""
-    global _grid
     entries = [entry for entry in entries if entry.action is not None]
     if not entries:
         raise BadRequest("There are no takes to play: generate some first")
@@ -87,7 +104,7 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
             yield Step((number + 1) / len(chosen), f"Setting up take {number + 1} of {len(chosen)}", busy=True)
         size = Vector((columns * wide, rows * tall, high.z - low.z))
         middle = frame.inverted() @ ((low + high) / 2 + Vector((0.0, -LABEL / 2 * (high.y - low.y), 0.0)))
-        _grid = _Grid(scene.name, made, first, axes, middle, size, (scene.frame_current, scene.frame_subframe))
+        shown.grid = _Grid(scene.name, made, first, axes, middle, size, (scene.frame_current, scene.frame_subframe))
         complete = True
     finally:
         if not complete:
@@ -113,59 +130,56 @@ def _label(group, words: str, place: Vector, axes: Matrix, size: float) -> str:
 def enter(context) -> None:
     """Look at the grid alone in a 3D viewport, from the front, and play."""
     area = viewport(context)
-    scene = bpy.data.scenes[_grid.scene]
+    grid = shown.grid
+    scene = bpy.data.scenes[grid.scene]
     if area is None:
         return
-    if not bpy.app.timers.is_registered(_leave_when_stopped):
-        bpy.app.timers.register(_leave_when_stopped, first_interval=LOOK_SECONDS)
+    _leaving.start(LOOK_SECONDS)
     layer = context.window.view_layer
-    _grid.selected = [thing.name for thing in layer.objects.selected]
-    _grid.active = layer.objects.active.name if layer.objects.active is not None else ""
+    grid.selected = [thing.name for thing in layer.objects.selected]
+    grid.active = layer.objects.active.name if layer.objects.active is not None else ""
     space, region = area.spaces.active, next(region for region in area.regions if region.type == "WINDOW")
-    _grid.space = space.as_pointer()
+    grid.space = space.as_pointer()
     with context.temp_override(window=context.window, area=area, region=region):
         if context.mode != "OBJECT":
             bpy.ops.object.mode_set(mode="OBJECT")
         if space.local_view is not None:
             bpy.ops.view3d.localview(frame_selected=False)
         for thing in layer.objects:
-            thing.select_set(thing.name in _grid.takes and thing.visible_get())
-        _keep_view(space)
+            thing.select_set(thing.name in grid.takes and thing.visible_get())
+        grid.view = _front_view(space.region_3d)
         bpy.ops.view3d.localview(frame_selected=False)
         for thing in layer.objects.selected:
             thing.select_set(False)
         layer.objects.active = None
-        _look(area, region, space.region_3d)
-        playback.start(scene, _grid.first)
+        _look(grid, area, region, space.region_3d)
+        playback.start(scene, grid.first)
 
 
-def _keep_view(space) -> None:
-    view = space.region_3d
-    _grid.view = {
-        "view_rotation": view.view_rotation.copy(),
-        "view_location": view.view_location.copy(),
-        "view_distance": view.view_distance,
-        "view_perspective": view.view_perspective,
-    }
+def _front_view(view) -> dict:
+    """Leave the camera; how the view was before."""
+    kept = {name: getattr(view, name) for name in ("view_perspective", "view_distance")}
+    kept |= {name: getattr(view, name).copy() for name in ("view_rotation", "view_location")}
     if view.view_perspective == "CAMERA":
         view.view_perspective = "PERSP"
+    return kept
 
 
-def _look(area, region, view) -> None:
+def _look(grid: _Grid, area, region, view) -> None:
     """Turn a view to the grid's front, all of it beside the sidebar."""
     view.view_perspective = "ORTHO"
-    view.view_rotation = _grid.axes.to_quaternion()
-    view.view_location, view.view_distance = _grid.middle, 1.0
+    view.view_rotation = grid.axes.to_quaternion()
+    view.view_location, view.view_distance = grid.middle, 1.0
     view.update()
-    ends = [view3d_utils.region_2d_to_location_3d(region, view, (x, region.height / 2), _grid.middle) for x in (0, region.width)]
+    ends = [view3d_utils.region_2d_to_location_3d(region, view, (x, region.height / 2), grid.middle) for x in (0, region.width)]
     per_pixel = (ends[1] - ends[0]).length / max(1, region.width)
     left, right = 0, 0
     if bpy.context.preferences.system.use_region_overlap:
         left, right = (sum(other.width for other in area.regions if other.type == kind and other.width > 1) for kind in ("TOOLS", "UI"))
     room = max(50, region.width - left - right)
-    distance = max(_grid.size.x / room, _grid.size.y / max(50, region.height * 0.88)) * 1.04 / per_pixel
+    distance = max(grid.size.x / room, grid.size.y / max(50, region.height * 0.88)) * 1.04 / per_pixel
     view.view_distance = distance
-    view.view_location = _grid.middle + _grid.axes @ Vector(((right - left) / 2 * per_pixel * distance, 0.0, 0.0))
+    view.view_location = grid.middle + grid.axes @ Vector(((right - left) / 2 * per_pixel * distance, 0.0, 0.0))
 
 
 def viewport(context):
@@ -181,8 +195,7 @@ def viewport(context):
 def leave() -> str:
     """Take the grid away; the view, the selection, the current frame and the file are as before. The action of the take whose head the
     animator clicked meanwhile, "" for none."""
-    global _grid
-    grid, _grid = _grid, None
+    grid, shown.grid = shown.grid, None
     if grid is None:
         puppets.remove_marked()
         return ""
@@ -220,43 +233,50 @@ def _look_away(window, area, grid: _Grid) -> None:
         setattr(space.region_3d, name, value)
 
 
+def leave_and_show() -> str:
+    """Take the grid away and show the take whose head the animator clicked, as an undo step; its name, "" for none.
+
+    Raises ThunderError where that take cannot be shown; the grid is gone then too.
+    """
+    scene = bpy.data.scenes.get(shown.grid.scene) if shown.grid is not None else None
+    action = leave()
+    entry = next((e for e in scene.thunder.takes if e.action is not None and e.action.name == action), None) if action and scene else None
+    if entry is None:
+        return ""
+    display.show(take_list.rig_of(scene, entry), entry)
+    bpy.ops.ed.undo_push(message="Show Take")  # leaving alone is no step, choosing is
+    return entry.name
+
+
 # ---- it goes by itself
 
 
-def _leave_when_stopped():
+def leave_when_stopped() -> float | None:
     """Looks again and again, so that no stop is missed, whatever stopped the playing and however slow the window draws."""
-    if _grid is None:
+    if shown.grid is None:
         return None
-    if playback.is_on():
-        return LOOK_SECONDS
     windows = bpy.context.window_manager.windows
-    if not len(windows):
+    if playback.is_on() or not len(windows):
         return LOOK_SECONDS
     with bpy.context.temp_override(window=windows[0]):
-        bpy.ops.thunder.leave_grid()
+        try:
+            leave_and_show()
+        except ThunderError as error:
+            jobs.complain(str(error))
     return None
 
 
+_leaving = idle.Task(leave_when_stopped, any_time=True)
+
+
 @persistent
-def _on_save(*_):
-    if _grid is not None or any(head.STAND_IN in group for group in bpy.data.collections):
+def leave_for_file(*_):
+    """Nothing of the grid is saved, or left by an undo step in which it was there."""
+    if shown.grid is not None or any(head.STAND_IN in group for group in bpy.data.collections):
         leave()
 
 
-@persistent
-def _on_undo(*_):
-    if _grid is not None or any(head.STAND_IN in group for group in bpy.data.collections):
-        leave()
-
-
-@persistent
-def _on_load(*_):
-    global _grid
-    _grid = None
-    puppets.remove_marked()  # of a file that was recovered
-
-
-_HANDLERS = (("save_pre", _on_save), ("undo_post", _on_undo), ("redo_post", _on_undo), ("load_post", _on_load))
+_HANDLERS = (("save_pre", leave_for_file), ("undo_post", leave_for_file), ("redo_post", leave_for_file))
 
 
 def register():
@@ -264,8 +284,4 @@ def register():
 
 
 def unregister():
-    if bpy.app.timers.is_registered(_leave_when_stopped):
-        bpy.app.timers.unregister(_leave_when_stopped)
-    if _grid is not None:
-        leave()
     handlers.remove(_HANDLERS)

@@ -19,6 +19,7 @@ from ..animation.timing import Clock
 from ..heads import head
 from ..host import compat
 from ..host.jobs import stage, Step
+from ..host.session import Part, session
 from ..takes import provenance, take_list
 from ..takes.generation import ask
 from ..voice import strip, voice_cache
@@ -27,14 +28,23 @@ SHORTEST_SECONDS = 0.3  # under this there is nothing to hear
 AROUND_SECONDS = 0.4  # heard before and after what was edited: a syllable
 _EDITED = 1e-3  # of a channel, of a radian of the jaw, or of a track's range: less is no edit
 
-_heard: dict[tuple, tuple[float, Motion]] = {}  # what Listen last spoke of an animation: scene frame of its start, motion
-_last_edit: dict[tuple, tuple[int, int]] = {}  # and the frames it found edited
+
+class _Listened(Part):
+    """What Listen did with an animation (its head and action).
+
+    spoken: scene frame of the start and motion it spoke last.  edited: the frames it took for edited then.
+    """
+
+    def __init__(self):
+        self.spoken: dict[tuple, tuple[float, Motion]] = {}
+        self.edited: dict[tuple, tuple[int, int]] = {}
+
+    def file_opened(self) -> None:
+        self.spoken.clear()
+        self.edited.clear()
 
 
-def forget() -> None:
-    """Drop what is remembered of what was heard."""
-    _heard.clear()
-    _last_edit.clear()
+_listened = session.add(_Listened())
 
 
 def frame_range(context, rig: head.Rig) -> tuple[int, int]:
@@ -92,11 +102,11 @@ def speak(
     motion = whole
     if edited:
         span = since_heard(rig, whole, clock)
-        if span is None and key not in _heard:
+        if span is None and key not in _listened.spoken:
             span = yield from stage(since_made(rig), "Looking for edits", 0.3, 0.3)
-        span = _within(span, first, last) or _within(_last_edit.get(key), first, last)
+        span = _within(span, first, last) or _within(_listened.edited.get(key), first, last)
         if span is not None:
-            _last_edit[key] = span
+            _listened.edited[key] = span
             start = max(0, math.floor((span[0] - first) / clock.fps * FPS))
             end = min(whole.frames, math.ceil((span[1] + 1 - first) / clock.fps * FPS))
             if (end - start) / FPS >= SHORTEST_SECONDS:
@@ -114,7 +124,7 @@ def speak(
         for file in files:
             if os.path.exists(file):
                 os.remove(file)
-    _heard[key] = (clock.start, whole)
+    _listened.spoken[key] = (clock.start, whole)
     return first, last
 
 
@@ -123,7 +133,7 @@ def since_heard(rig: head.Rig, now: Motion, clock: Clock) -> tuple[int, int] | N
 
     now: the motion from clock.start on.
     """
-    start, before = _heard.get(display.animation_of(rig), (0.0, None))
+    start, before = _listened.spoken.get(display.animation_of(rig), (0.0, None))
     if before is None or abs(start - clock.start) > 1e-6:
         return None
     count = min(before.frames, now.frames)

@@ -18,15 +18,14 @@ from ...thunder_core.progress import mapped
 from ...thunder_core.types import FPS
 from ..animation import display, keying, reading
 from ..animation.timing import Clock
-from ..engine import session
+from ..engine import connection
 from ..heads import head
-from ..host import handlers, jobs
+from ..host import handlers, idle, jobs
+from ..host.session import Part, session
 from ..takes import provenance, take_list
 from ..voice import fingerprint, strip, voice_cache
-from . import listening
 
 QUIET_SECONDS = 0.7  # after the last edit: while a key is dragged nothing is scored
-SLICE_SECONDS = 0.02
 PAUSE_SECONDS = 0.05
 DRIFTING = 65.0  # of 100: frames under this drift, where the take as a whole does not
 _BELOW_TOTAL = 12.0
@@ -73,27 +72,12 @@ class SyncScore:
         return self.frame(int(np.argmin(self.per_frame))) if self.drifts() else None
 
 
-_own: dict[tuple, SyncScore] = {}  # of animation that is no take: by head and action, for this session
-_changed_at = 0.0
-_waiting = False  # something was edited since it was scored
-_job: Generator | None = None
-_scored: tuple[int, float, np.ndarray] | None = None  # take action's session id, total, per frame: for the operator
-_openings: dict[int, tuple[float, np.ndarray]] = {}  # by action: mouth opening as last read, from which scene frame on
-latest = ""  # why the last attempt came to nothing
-version = 0  # counts what was scored: whoever draws scores looks whether it went on
-
-
-def is_running() -> bool:
-    """Whether an edit waits to be scored or is being scored."""
-    return _job is not None or _waiting
-
-
 def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
     """How well what is on the head now says its voice, as far as it is known. Cheap enough to be asked at every redraw."""
     entry = take_list.shown_take(scene.thunder) if rig is None else take_list.on_head(scene, rig.mesh)
     if entry is not None:
         return score_of_take(scene, entry)
-    return None if rig is None else _own.get(display.animation_of(rig))
+    return None if rig is None else live.own.get(display.animation_of(rig))
 
 
 def score_of_take(scene, entry) -> SyncScore:
@@ -103,12 +87,12 @@ def score_of_take(scene, entry) -> SyncScore:
 
 def of_own(action) -> SyncScore | None:
     """How well animation of the animator's own says the voice, None where it was not scored in this session."""
-    return next((found for (_, uid), found in _own.items() if uid == action.session_uid), None)
+    return next((found for (_, uid), found in live.own.items() if uid == action.session_uid), None)
 
 
 def opening(action) -> tuple[float, np.ndarray] | None:
     """Mouth opening of an animation in mm at 25 fps, and the scene frame it begins on: as last read, else as it was made."""
-    read = _openings.get(action.session_uid)
+    read = live.openings.get(action.session_uid)
     if read is not None:
         return read
     made, clock = provenance.opening_of(action), provenance.clock_of(action)
@@ -130,9 +114,9 @@ def _begin(scene) -> Generator[bool, None, str | None]:
     if entry is not None and _is_as_made(scene, entry):
         return None
     voice = strip.of_take(bpy.context, entry)
-    client = session.client()
+    client = connection.client()
     if not client.running:
-        if not session.found_now()[0] or not len(scene.thunder.takes):
+        if not connection.found_now()[0] or not len(scene.thunder.takes):
             return "no engine runs"
         client.start()
     cached = voice_cache.read(scene, voice, client.folder)
@@ -176,9 +160,9 @@ def _begin(scene) -> Generator[bool, None, str | None]:
     for start in range(0, motion.frames, _MEASURED):
         gap.append(measure.gap(measure.points(motion.part(slice(start, start + _MEASURED)))))
         yield False
-    _openings[key[1]] = clock.start, np.maximum(np.concatenate(gap), 0).astype(np.float32)
+    live.openings[key[1]] = clock.start, np.maximum(np.concatenate(gap), 0).astype(np.float32)
     if entry is None:
-        _own[key] = SyncScore(total, per_frame, clock)
+        live.own[key] = SyncScore(total, per_frame, clock)
     else:
         if kept is not None:  # on the take's own frames, wherever its voice lies now
             place = np.arange(frames) + round((kept.start - clock.start) / clock.fps * FPS)
@@ -196,86 +180,85 @@ def _is_as_made(scene, entry) -> bool:
 
 
 def _keep(uid: int, total: float, per_frame: np.ndarray) -> None:
-    """Have an operator write a take's new score: what a timer writes, Blender's undo does not know."""
-    global _scored
-    _scored = uid, total, per_frame
-    try:
-        bpy.ops.thunder.keep_score()
-    finally:
-        _scored = None
-
-
-def write() -> bool:
-    """Write the score that was found last to its take; False if there is none."""
-    if _scored is None:
-        return False
-    uid, total, per_frame = _scored
+    """Give the take of an action its new score. No undo step: whoever undoes an edit undoes its score with it."""
     for scene in bpy.data.scenes:
         for entry in scene.thunder.takes:
             if entry.action is not None and entry.action.session_uid == uid:
                 entry.score = total
                 provenance.store_sync(entry.action, per_frame)
-                return True
-    return False
+                return
 
 
 # ---- when
 
 
-def look() -> None:
-    """Have what is on the head scored when it is quiet."""
-    global _changed_at, _waiting
-    if _job is not None and _job.gi_running:
-        return  # what scoring itself touches: nobody edits in the middle of a step
-    stop()
-    _changed_at, _waiting = time.monotonic(), True
-    if not bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.register(_tick, first_interval=QUIET_SECONDS)
+class LiveScore(Part):
+    """Scores of what is on the heads, and the scoring that goes on.
 
+    version: counts what was scored; whoever draws scores looks whether it went on.  latest: why the last attempt came to nothing.
+    """
 
-def stop() -> None:
-    """Break off what is being scored."""
-    global _job, _waiting
-    job, _job, _waiting = _job, None, False
-    if job is not None:
-        job.close()
+    def __init__(self):
+        self.own: dict[tuple, SyncScore] = {}  # of animation that is no take: by head and action
+        self.openings: dict[int, tuple[float, np.ndarray]] = {}  # by action: mouth opening as last read, from which scene frame on
+        self.job: Generator[bool, None, str | None] | None = None
+        self.task = idle.Task(self.step)
+        self.latest = ""
+        self.version = 0
 
+    @property
+    def is_running(self) -> bool:
+        """Whether an edit waits to be scored or is being scored."""
+        return self.job is not None or self.task.due is not None
 
-def _tick():
-    global _job, _waiting, latest, version
-    quiet = QUIET_SECONDS - (time.monotonic() - _changed_at)
-    if _job is None and quiet > 0:
-        return quiet
-    scene = bpy.context.scene
-    if scene is None or not scene.thunder.live_score:
-        stop()
+    def look(self) -> None:
+        """Have what is on the head scored when it is quiet."""
+        if self.job is not None and self.job.gi_running:
+            return  # what scoring itself touches: nobody edits in the middle of a step
+        self.stop()
+        self.task.postpone(QUIET_SECONDS)
+
+    def stop(self) -> None:
+        """Break off what is being scored."""
+        job, self.job = self.job, None
+        self.task.stop()
+        if job is not None:
+            job.close()
+
+    def step(self) -> float | None:
+        """Score a little."""
+        scene = bpy.context.scene
+        if scene is None or not scene.thunder.live_score:
+            self.stop()
+            return None
+        try:
+            if self.job is None:
+                self.job = _begin(scene)
+            end = time.monotonic() + idle.STEP_SECONDS
+            while time.monotonic() < end:
+                if next(self.job):
+                    break
+            return PAUSE_SECONDS
+        except StopIteration as end:
+            self.latest = end.value or ""
+            if not self.latest:
+                self.version += 1
+            redraw()
+        except (ThunderError, OSError) as error:
+            self.latest = str(error)
+        self.job = None
         return None
-    if jobs.running is not None or _is_playing():  # their turn
-        return QUIET_SECONDS
-    try:
-        if _job is None:
-            if not _waiting:
-                return None
-            _waiting, _job = False, _begin(scene)
-        end = time.monotonic() + SLICE_SECONDS
-        while time.monotonic() < end:
-            if next(_job):
-                break
-    except StopIteration as end:
-        _job, latest = None, end.value or ""
-        if not latest:
-            version += 1
-        redraw()
-        return PAUSE_SECONDS if _waiting else None
-    except (ThunderError, OSError) as error:
-        _job, latest = None, str(error)
-        return PAUSE_SECONDS if _waiting else None
-    return PAUSE_SECONDS
+
+    def file_opened(self) -> None:
+        self.own.clear()
+        self.openings.clear()
+
+    def close(self) -> None:
+        self.stop()
+        self.file_opened()
 
 
-def _is_playing() -> bool:
-    manager = getattr(bpy.context, "window_manager", None)
-    return any(window.screen.is_animation_playing for window in manager.windows) if manager else False
+live = session.add(LiveScore())
 
 
 def redraw() -> None:
@@ -294,7 +277,7 @@ def _on_change(scene, depsgraph):
         return
     edited = {update.id.original.session_uid for update in depsgraph.updates if isinstance(update.id, bpy.types.Action)}
     if edited and edited & _actions_on_heads(scene):
-        look()
+        live.look()
 
 
 def _actions_on_heads(scene) -> set[int]:
@@ -315,8 +298,8 @@ def _actions_on_heads(scene) -> set[int]:
 
 
 @persistent
-def _on_undo(*_):
-    stop()
+def _stop(*_):
+    live.stop()
 
 
 @persistent
@@ -324,26 +307,17 @@ def _after_undo(*_):
     scene = bpy.context.scene
     if bpy.app.background or scene is None or not scene.thunder.live_score or not len(scene.thunder.takes):
         return
-    if session.client().running:  # an undo alone wakes nobody
-        look()
-
-
-@persistent
-def _on_load(*_):
-    stop()
-    _own.clear()
-    _openings.clear()
-    voice_cache.forget()
-    listening.forget()
+    if connection.client().running:  # an undo alone wakes nobody
+        live.look()
 
 
 _HANDLERS = (
     ("depsgraph_update_post", _on_change),
-    ("undo_pre", _on_undo),
-    ("redo_pre", _on_undo),
+    ("undo_pre", _stop),
+    ("redo_pre", _stop),
+    ("load_pre", _stop),  # scoring holds data-blocks
     ("undo_post", _after_undo),
     ("redo_post", _after_undo),
-    ("load_pre", _on_load),
 )
 
 
@@ -352,11 +326,4 @@ def register():
 
 
 def unregister():
-    stop()
     handlers.remove(_HANDLERS)
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
-    _own.clear()
-    _openings.clear()
-    voice_cache.forget()
-    listening.forget()

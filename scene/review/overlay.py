@@ -13,6 +13,7 @@ from gpu_extras.batch import batch_for_shader
 
 from ...thunder_core.errors import ThunderError
 from ...thunder_core.types import FPS
+from ..host import idle
 from ..voice import strip, voice_cache
 from . import live_score
 
@@ -30,6 +31,8 @@ _TEXT = (0.9, 0.9, 0.9, 0.85)
 _SCALE = np.array([0.0, 45.0, 65.0, 80.0, 100.0])
 _COLORS = np.array([[0.78, 0.12, 0.12], [0.9, 0.25, 0.15], [0.93, 0.72, 0.18], [0.45, 0.75, 0.3], [0.25, 0.72, 0.4]])
 _SPACES = ("SpaceDopeSheetEditor", "SpaceSequenceEditor")
+
+LOOK_SECONDS = 0.1  # until it is looked again whether the voice has been read
 
 _handles: list = []
 _drawn: dict = {}  # by space: what was built for it, and what for
@@ -64,7 +67,7 @@ def _content(context) -> _Content | None:
             if cached is not None:
                 peaks, peaks_at, voice_key = cached.peaks, voice.clock.start, id(cached)
                 if cached.reading:
-                    _look_again()
+                    _reading.start(LOOK_SECONDS)
         except ThunderError:
             pass
     opening, opening_at, score = None, 0.0, None
@@ -83,7 +86,7 @@ def _content(context) -> _Content | None:
         peaks is None,
         peaks_at,
         action.session_uid if action is not None else 0,
-        live_score.version,
+        live_score.live.version,
         opening_at,
         None if score is None else (score.total, score.clock),
         chosen.waveform,
@@ -272,17 +275,14 @@ def draw(name: str) -> None:
         blf.draw(0, picture.text)
 
 
-def _look_again() -> None:
-    """Draw once more when the voice has been read."""
-    if not bpy.app.timers.is_registered(_redraw_when_read):
-        bpy.app.timers.register(_redraw_when_read, first_interval=0.1)
-
-
-def _redraw_when_read():
-    if voice_cache.is_reading():
-        return 0.1
+def _redraw_when_read() -> float | None:
+    if voice_cache.cache.is_reading():
+        return LOOK_SECONDS
     live_score.redraw()
     return None
+
+
+_reading = idle.Task(_redraw_when_read, any_time=True)  # draws once more when the voice has been read
 
 
 def register():
@@ -298,5 +298,3 @@ def unregister():
         space.draw_handler_remove(handle, "WINDOW")
     _handles.clear()
     _drawn.clear()
-    if bpy.app.timers.is_registered(_redraw_when_read):
-        bpy.app.timers.unregister(_redraw_when_read)

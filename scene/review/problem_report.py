@@ -21,8 +21,9 @@ import bpy
 
 from ...thunder_core import errors
 from ...thunder_core.client import ROOT
-from ..engine import install, session
+from ..engine import connection, install
 from ..heads import flame, head
+from ..host.session import Part, session
 from ..voice import strip
 
 TEXT = "Thunder Report"
@@ -60,20 +61,24 @@ _QUOTED_PATH = re.compile(r"([\"'])(?=[^\"'\n]*[/\\])[^\"'\n]*\1")
 _ABSOLUTE = re.compile(r"(?<![\w<>])(?:[A-Za-z]:[\\/]|\\\\|~[\\/]|//?(?=[\w.~-]))[^\n]*")
 _WITH_SLASH = re.compile(r"[^\s<>“”]*[\w.~-][\\/]+[\w.~-][^\s<>“”]*")
 
-_last: dict | None = None  # the last error: when, what was done, its kind, sentence and traceback
+
+class _LastError(Part):
+    """The last error: when it came, what was done, its kind, sentence and traceback. None before the first."""
+
+    def __init__(self):
+        self.error: dict | None = None
+
+    def close(self) -> None:
+        self.error = None
+
+
+last_error = session.add(_LastError())
 
 
 def note(doing: str, error: Exception) -> None:
     """Remember the last error for a report. doing: the label of what was asked for."""
-    global _last
     lines = "".join(traceback.format_exception(error)) if not isinstance(error, errors.ThunderError) else ""
-    _last = {"when": time.time(), "doing": doing, "kind": type(error).__name__, "sentence": str(error), "traceback": lines}
-
-
-def forget() -> None:
-    """Drop the last error."""
-    global _last
-    _last = None
+    last_error.error = {"when": time.time(), "doing": doing, "kind": type(error).__name__, "sentence": str(error), "traceback": lines}
 
 
 def text(context, names: bool = False) -> str:
@@ -119,9 +124,9 @@ def _graphics() -> str:
 
 def _engine() -> str:
     state = install.state()
-    there, place = session.found_now()
-    told = session.told() or {}
-    chosen = session.preferences()
+    there, place = connection.found_now()
+    told = connection.told() or {}
+    chosen = connection.preferences()
     lines = {
         "State": state.kind,
         "Found": "yes" if there else "no",
@@ -197,16 +202,16 @@ def _value(value) -> str:
 
 def _error() -> str:
     parts = []
-    if _last is not None:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(_last["when"]))
-        parts.append(f"{_last['doing']}, {when}\n{_last['kind']}: {_last['sentence']}\n{_last['traceback']}")
-    if install.last_error:
-        parts.append(f"Installation: {install.last_error}")
+    if (last := last_error.error) is not None:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last["when"]))
+        parts.append(f"{last['doing']}, {when}\n{last['kind']}: {last['sentence']}\n{last['traceback']}")
+    if install.installing.error:
+        parts.append(f"Installation: {install.installing.error}")
     return "\n".join(parts) or "none in this session"
 
 
 def _log() -> str:
-    log = session.log()
+    log = connection.log()
     return "\n".join(log.splitlines()[-LOG_LINES:]) or "empty"
 
 
@@ -243,7 +248,7 @@ def _is_ours(quoted: str) -> bool:
 
 def _places() -> list[tuple[str, str]]:
     """Folders whose files everybody has: the add-on's own and Python's packages; what lies in them may be told."""
-    there, python = session.found_now()
+    there, python = connection.found_now()
     places = [(place, "add-on") for place in (ROOT, os.path.realpath(ROOT), str(Path(__file__).parents[2]))]
     places.append((os.path.dirname(os.__file__), "python"))
     if there:
@@ -268,7 +273,7 @@ def _names() -> set[str]:
         paths.append(settings.sound_file)
         found |= {each.name for each in strip.sound_strips(scene)}
         found |= {said.text for said in getattr(scene, "thunder_transcripts", ())}
-    chosen = session.preferences()
+    chosen = connection.preferences()
     if chosen is not None:
         paths += [chosen.engine_python, chosen.wheels, chosen.weights]
     for path in paths:

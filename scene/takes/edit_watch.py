@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which takes were edited, found out a little at a time after an edit, so that the list can show it at no cost."""
+"""Which takes were edited, worked out a little at a time after an edit, so that the list can show it at no cost."""
 
 from __future__ import annotations
 
@@ -10,21 +10,11 @@ import bpy
 from bpy.app.handlers import persistent
 
 from ..animation import display, keying
-from ..host import compat, handlers, jobs
+from ..host import compat, handlers, idle, jobs
+from ..host.session import Part, session
 
 QUIET_SECONDS = 0.6  # after the last edit: while a key is dragged nothing is looked at
-SLICE_SECONDS = 0.02
 PAUSE_SECONDS = 0.08
-
-_edited: dict[int, bool] = {}  # by the action's session id
-_waiting: dict[int, None] = {}  # actions to look at, in order
-_look: _Look | None = None
-_changed_at = 0.0
-
-
-def is_known(entry) -> bool:
-    """Whether a take is known to be edited: what the list shows. False until somebody has looked."""
-    return any(_edited.get(action.session_uid, False) for action in display.actions_of(entry))
 
 
 class _Look:
@@ -45,76 +35,86 @@ class _Look:
         return self.place >= len(curves)
 
 
+class EditWatch(Part):
+    """What is known of the takes' actions, each by its session id."""
+
+    def __init__(self):
+        self.edited: dict[int, bool] = {}
+        self.waiting: dict[int, None] = {}  # actions to look at, in order
+        self.look: _Look | None = None
+        self.task = idle.Task(self.step)
+
+    def is_known(self, entry) -> bool:
+        """Whether a take is known to be edited: what the list shows. False until somebody has looked."""
+        return any(self.edited.get(action.session_uid, False) for action in display.actions_of(entry))
+
+    def look_at(self, uids) -> None:
+        """Have actions looked at when it is quiet."""
+        for uid in uids:
+            self.waiting.pop(uid, None)
+            self.waiting[uid] = None
+            if self.look is not None and self.look.uid == uid:
+                self.look = None
+        if self.waiting:
+            self.task.postpone(QUIET_SECONDS)
+
+    def step(self) -> float | None:
+        """Look at some curves."""
+        if self.look is None:
+            if not self.waiting:
+                return None
+            uid = next(iter(self.waiting))
+            del self.waiting[uid]
+            self.look = _Look(uid)
+        look = self.look
+        action = _of_takes().get(look.uid)
+        if action is None:  # gone, or no take
+            self.edited.pop(look.uid, None)
+            self.look = None
+        elif look.advance(action, idle.STEP_SECONDS):
+            about = action.get(keying.PROPERTY)
+            now = about is None or about.get("checksum") != look.digest.hexdigest()[: keying.PRINT_LENGTH]
+            if self.edited.get(look.uid, False) != now:
+                self.edited[look.uid] = now
+                jobs.redraw()
+            self.look = None
+        return PAUSE_SECONDS if self.waiting or self.look is not None else None
+
+    def close(self) -> None:
+        self.edited.clear()
+        self.waiting.clear()
+        self.look = None
+
+    def file_opened(self) -> None:
+        self.close()
+        self.look_at(_of_takes())
+
+
+watch = session.add(EditWatch())
+
+
 def _of_takes() -> dict[int, bpy.types.Action]:
     return {
         action.session_uid: action for scene in bpy.data.scenes for entry in scene.thunder.takes for action in display.actions_of(entry)
     }
 
 
-def look_at(uids) -> None:
-    """Have actions looked at when it is quiet."""
-    global _changed_at, _look
-    for uid in uids:
-        _waiting.pop(uid, None)
-        _waiting[uid] = None
-        if _look is not None and _look.uid == uid:
-            _look = None
-    _changed_at = time.monotonic()
-    if _waiting and not bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.register(_tick, first_interval=QUIET_SECONDS)
-
-
-def _tick():
-    global _look
-    quiet = QUIET_SECONDS - (time.monotonic() - _changed_at)
-    if quiet > 0:
-        return quiet
-    if not _waiting and _look is None:
-        return None
-    there = _of_takes()
-    if _look is None:
-        uid = next(iter(_waiting))
-        del _waiting[uid]
-        _look = _Look(uid)
-    action = there.get(_look.uid)
-    if action is None:  # gone, or no take
-        _edited.pop(_look.uid, None)
-        _look = None
-    elif _look.advance(action, SLICE_SECONDS):
-        about = action.get(keying.PROPERTY)
-        now = about is None or about.get("checksum") != _look.digest.hexdigest()[: keying.PRINT_LENGTH]
-        if _edited.get(_look.uid, False) != now:
-            _edited[_look.uid] = now
-            jobs.redraw()
-        _look = None
-    return PAUSE_SECONDS if _waiting or _look is not None else None
-
-
 @persistent
 def _on_change(scene, depsgraph):
     uids = [update.id.original.session_uid for update in depsgraph.updates if isinstance(update.id, bpy.types.Action)]
     if uids:
-        there = _of_takes()
-        look_at([uid for uid in uids if uid in there])
+        takes = _of_takes()
+        watch.look_at([uid for uid in uids if uid in takes])
 
 
 @persistent
 def _on_undo(*_):
-    there = _of_takes()
+    takes = _of_takes()
     shown = [head.shown.session_uid for scene in bpy.data.scenes for head in scene.thunder.heads if head.shown is not None]
-    look_at([uid for uid in (*shown, *_edited) if uid in there])
+    watch.look_at([uid for uid in (*shown, *watch.edited) if uid in takes])
 
 
-@persistent
-def _on_load(*_):
-    global _look
-    _edited.clear()
-    _waiting.clear()
-    _look = None
-    look_at(_of_takes())
-
-
-_HANDLERS = (("depsgraph_update_post", _on_change), ("undo_post", _on_undo), ("redo_post", _on_undo), ("load_post", _on_load))
+_HANDLERS = (("depsgraph_update_post", _on_change), ("undo_post", _on_undo), ("redo_post", _on_undo))
 
 
 def register():
@@ -122,10 +122,4 @@ def register():
 
 
 def unregister():
-    global _look
     handlers.remove(_HANDLERS)
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
-    _edited.clear()
-    _waiting.clear()
-    _look = None

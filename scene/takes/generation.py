@@ -15,7 +15,7 @@ from ...thunder_core.errors import BadHead, WorkerDied
 from ...thunder_core.types import Motion
 from ..animation import display, keying
 from ..animation.timing import Clock
-from ..engine import session
+from ..engine import connection
 from ..heads import head
 from ..host import handlers
 from ..host.jobs import stage, Step
@@ -50,7 +50,7 @@ def ask(
             pending.cancel()
     if pending.error is not None:
         if isinstance(pending.error, WorkerDied):
-            session.keep_log(pending.error.log)
+            connection.keep_log(pending.error.log)
         raise pending.error
     return pending.result
 

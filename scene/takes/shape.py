@@ -28,16 +28,33 @@ from ...thunder_core.progress import result, scaled
 from ...thunder_core.types import Motion
 from ..animation import display, keyframes, keying, timing
 from ..heads import head
-from ..host import compat, handlers, jobs
+from ..host import compat, handlers, idle, jobs
+from ..host.own_changes import OwnChanges
+from ..host.session import Part, session
 from . import provenance, take_list, track_values
 
 STATE = "thunder_shaped"  # of a take's first action, while it has a shape: its base, its edits, what was written last
 STRENGTH = "thunder_emotion"  # of the first of a rig's data-blocks: how strong the emotion is, for a curve over time
 _PACKED = tuple(keyframes.PARTS)
-_KEPT_BASES = 4  # of a session, read into numbers
-_bases: dict = {}
-_left_behind: dict = {}  # of actions that undo has put behind their strength curve: what that curve was
-_silent = False  # while we set sliders ourselves
+UPDATE_SECONDS = 0.3  # from a slider or an edited curve until the take is written, where that is not done at once
+_KEPT_BASES = 4  # of a session, read into arrays
+_own_changes = OwnChanges()  # of the sliders
+
+
+class _Known(Part):
+    """bases: as they were read, by what tells one from others.  left_behind: by the session id of an action that undo has put
+    behind its strength curve, what that curve was."""
+
+    def __init__(self):
+        self.bases: dict[tuple, Base] = {}
+        self.left_behind: dict[int, int] = {}
+
+    def close(self) -> None:
+        self.bases.clear()
+        self.left_behind.clear()
+
+
+_known = session.add(_Known())
 
 
 # ---- the sliders
@@ -45,7 +62,7 @@ _silent = False  # while we set sliders ourselves
 
 def _moved(self, context) -> None:
     """A slider was moved."""
-    if _silent:
+    if _own_changes.active:
         return
     try:
         follow(_entry_of(self.id_data))
@@ -62,7 +79,7 @@ def follow(entry, settle: bool = False) -> None:
     """
     rig = take_list.rig_of(entry.id_data, entry)
     if rig.driver.is_slow and not bpy.app.background:
-        later(0.3)
+        update.start(UPDATE_SECONDS)
     else:
         result(apply(rig, entry, settle=settle))
 
@@ -148,28 +165,21 @@ def is_shaped(action) -> bool:
 
 def forget(action) -> None:
     """Drop what an action that is no take (any more) carries of a take's shape; its keys stay as they are."""
-    global _silent
     if STATE in action:
         del action[STATE]
-    _silent = True
-    try:
-        for name in (*(field.name for field in fields(Shape)), "offset"):
-            action.thunder_shape.property_unset(name)
-    finally:
-        _silent = False
+    _unset(action.thunder_shape)
 
 
 def reset(entry) -> None:
     """Put all sliders of a take back where they change nothing, and its keys with them."""
-    global _silent
-    shape = entry.action.thunder_shape
-    _silent = True
-    try:
+    _unset(entry.action.thunder_shape)
+    follow(entry, settle=True)
+
+
+def _unset(shape) -> None:
+    with _own_changes:
         for name in (*(field.name for field in fields(Shape)), "offset"):
             shape.property_unset(name)
-    finally:
-        _silent = False
-    follow(entry, settle=True)
 
 
 # ---- the strength of an emotion over time
@@ -339,8 +349,8 @@ def _evaluated(keys: dict, curve, frames: np.ndarray) -> np.ndarray:
 
 def _base(rig: head.Rig, entry, keys: list, curves: list, frames: np.ndarray, mark: tuple) -> Generator[float, None, Base]:
     """Read the base into arrays, once in a session as long as it stays what it is. Returns it."""
-    if mark in _bases:
-        return _bases[mark]
+    if mark in _known.bases:
+        return _known.bases[mark]
     said = _said(rig, keys, curves, frames)
     motion, drives = _as_sampled(rig, entry, frames), said
     if motion is None:
@@ -348,9 +358,9 @@ def _base(rig: head.Rig, entry, keys: list, curves: list, frames: np.ndarray, ma
         drives = yield from scaled(track_values.driven(rig, motion), 0.5, 1.0)
     lips = closures.bundled_lips()
     base = Base(frames, keys, said, motion, drives, lips.gap(motion, head.channel_names()))
-    while len(_bases) >= _KEPT_BASES:
-        _bases.pop(next(iter(_bases)))
-    _bases[mark] = base
+    while len(_known.bases) >= _KEPT_BASES:
+        _known.bases.pop(next(iter(_known.bases)))
+    _known.bases[mark] = base
     return base
 
 
@@ -416,7 +426,7 @@ def _stored(rig: head.Rig, entry, curves: list, now: list):
     first, count, shift = float(state["first"]), int(state["count"]), int(state["shift"])
     times = first + np.arange(count)
     mark = (action.session_uid, int(state["mark"]), first, first + count)
-    base_keys = _bases[mark].keys if mark in _bases else _unpack(state["base"])
+    base_keys = _known.bases[mark].keys if mark in _known.bases else _unpack(state["base"])
     places = json.loads(state["edited"])
     edits = dict(zip(places, _unpack(state["edits"]))) if places else {}
     changed = np.flatnonzero(_prints(now) != np.array(state["prints"], np.int32))
@@ -608,25 +618,11 @@ def _said_in(keys: dict, inside: np.ndarray, frames: np.ndarray, said: np.ndarra
 # ---- keeping up with the strength curve
 
 
-def later(seconds: float) -> None:
-    """Have the shown take written by its operator in a moment, when nothing else is being dragged."""
-    if not bpy.app.timers.is_registered(_catch_up):
-        bpy.app.timers.register(_catch_up, first_interval=seconds)
+def _nothing() -> None:
+    """Until the operator is registered that writes the take: a timer's own changes would be no undo step."""
 
 
-def _catch_up():
-    """Timers write nothing: the operator does, as an undo step of its own."""
-    manager = bpy.context.window_manager
-    window = manager.windows[0] if manager is not None and manager.windows else None
-    if window is None:
-        return None
-    busy = [op.bl_idname for op in getattr(window, "modal_operators", ())]
-    if any(not name.startswith(("SCREEN_OT_animation", "THUNDER_OT")) for name in busy):
-        return 0.3
-    with bpy.context.temp_override(window=window):
-        if bpy.ops.thunder.apply_shape.poll():
-            bpy.ops.thunder.apply_shape("INVOKE_DEFAULT", True)
-    return None
+update = idle.Task(_nothing, any_time=True)  # has the shown take written in a moment, when nothing else is being dragged
 
 
 @bpy.app.handlers.persistent
@@ -639,8 +635,8 @@ def _curve_was_edited(scene, depsgraph):
         return
     try:
         rig = take_list.rig_of(scene, entry)
-        if is_behind(rig, entry) and _left_behind.get(entry.action.session_uid) != _strength_print(rig, entry):
-            later(0.3)
+        if is_behind(rig, entry) and _known.left_behind.get(entry.action.session_uid) != _strength_print(rig, entry):
+            update.start(UPDATE_SECONDS)
     except ThunderError:
         pass  # the head is gone: there is nothing to write
 
@@ -648,12 +644,12 @@ def _curve_was_edited(scene, depsgraph):
 @bpy.app.handlers.persistent
 def _was_undone(*_):
     """A take that undo has put behind its curve stays there: writing it again would be a step that undo never gets past."""
-    _left_behind.clear()
+    _known.left_behind.clear()
     for scene in bpy.data.scenes:
         entry = take_list.shown_take(scene.thunder)
         if entry is not None:
             try:
-                _left_behind[entry.action.session_uid] = _strength_print(take_list.rig_of(scene, entry), entry)
+                _known.left_behind[entry.action.session_uid] = _strength_print(take_list.rig_of(scene, entry), entry)
             except ThunderError:
                 pass
 
@@ -683,11 +679,7 @@ def register():
 
 def unregister():
     handlers.remove(_HANDLERS)
-    if bpy.app.timers.is_registered(_catch_up):
-        bpy.app.timers.unregister(_catch_up)
     del bpy.types.Key.thunder_emotion
     del bpy.types.Object.thunder_emotion
     del bpy.types.Action.thunder_shape
     bpy.utils.unregister_class(ThunderShape)
-    _bases.clear()
-    _left_behind.clear()

@@ -122,7 +122,7 @@ def described(entry) -> str:
     lines = [f"{kind}, seed {entry.seed}" + (f", {time.strftime('%d %b %H:%M', time.localtime(entry.made))}" if entry.made else "")]
     if math.isfinite(entry.score):
         lines.append(f"Lip-Sync {entry.score:.1f} of 100")
-    if edit_watch.is_known(entry):
+    if edit_watch.watch.is_known(entry):
         lines.append("Its keys were edited")
     if entry.note:
         lines.append(f"Note: {entry.note}")

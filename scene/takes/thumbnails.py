@@ -10,9 +10,8 @@ from __future__ import annotations
 import bpy
 import bpy.utils.previews
 import numpy as np
-from bpy.app.handlers import persistent
 
-from ..host import handlers
+from ..host.session import Part, session
 from . import provenance
 
 TILES = 6
@@ -24,8 +23,37 @@ _GROUND = (0.09, 0.10, 0.12)
 _ROWS = {"head": (0, 7), "mouth": (8, 24), "brows": (25, 32)}  # of the picture, from below
 _FULL_MM, _FULL_BROWS, _FULL_DEGREES = 14.0, 0.5, 10.0  # what fills a bar; what goes further fills it too
 
-_collection = None
-_icons: dict[int, tuple[int, ...]] = {}  # by the session id of a take's action
+
+class Thumbnails(Part):
+    """The pictures that were drawn, by the session id of a take's action: the icons of each and Blender's collection of them."""
+
+    def __init__(self):
+        self.icons: dict[int, tuple[int, ...]] = {}
+        self.collection = None
+
+    def add(self, uid: int, image: np.ndarray) -> None:
+        """Cut a picture into tiles. All others are freed where there are too many."""
+        if len(self.icons) >= MOST_KEPT:
+            self.file_opened()
+        if self.collection is None:
+            self.collection = bpy.utils.previews.new()
+        icons = []
+        for tile in range(TILES):
+            preview = self.collection.new(f"{uid}.{tile}")
+            preview.icon_size = (SIZE, SIZE)
+            preview.icon_pixels_float.foreach_set(np.ascontiguousarray(image[:, tile * SIZE : (tile + 1) * SIZE]).ravel())
+            icons.append(preview.icon_id)
+        self.icons[uid] = tuple(icons)
+
+    def file_opened(self) -> None:
+        """Free all pictures; they are drawn again when they are wanted."""
+        self.icons.clear()
+        if self.collection is not None:
+            bpy.utils.previews.remove(self.collection)
+            self.collection = None
+
+
+thumbnails = session.add(Thumbnails())
 
 
 def icons(entry) -> tuple[int, ...]:
@@ -33,10 +61,13 @@ def icons(entry) -> tuple[int, ...]:
     if entry.action is None:
         return ()
     uid = entry.action.session_uid
-    if uid not in _icons:
+    if uid not in thumbnails.icons:
         performance = provenance.load(entry.action)
-        _icons[uid] = () if performance is None else _put(uid, picture(*activity(performance)))
-    return _icons[uid]
+        if performance is None:
+            thumbnails.icons[uid] = ()
+        else:
+            thumbnails.add(uid, picture(*activity(performance)))
+    return thumbnails.icons[uid]
 
 
 def activity(performance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -66,45 +97,3 @@ def picture(brows: np.ndarray, mouth: np.ndarray, head: np.ndarray) -> np.ndarra
             top = low + round(float(value) * (high - low))
             image[low:top, bar * wide : (bar + 1) * wide, :3] = colour
     return image
-
-
-def _put(uid: int, image: np.ndarray) -> tuple[int, ...]:
-    global _collection
-    if _collection is None:
-        _collection = bpy.utils.previews.new()
-    if len(_icons) >= MOST_KEPT:
-        forget()
-        _collection = bpy.utils.previews.new()
-    icons = []
-    for tile in range(TILES):
-        preview = _collection.new(f"{uid}.{tile}")
-        preview.icon_size = (SIZE, SIZE)
-        preview.icon_pixels_float.foreach_set(np.ascontiguousarray(image[:, tile * SIZE : (tile + 1) * SIZE]).ravel())
-        icons.append(preview.icon_id)
-    return tuple(icons)
-
-
-def forget() -> None:
-    """Free all pictures; they are drawn again when they are wanted."""
-    global _collection
-    _icons.clear()
-    if _collection is not None:
-        bpy.utils.previews.remove(_collection)
-        _collection = None
-
-
-@persistent
-def _on_load(*_):
-    forget()
-
-
-_HANDLERS = (("load_post", _on_load),)
-
-
-def register():
-    handlers.add(_HANDLERS)
-
-
-def unregister():
-    handlers.remove(_HANDLERS)
-    forget()

@@ -16,6 +16,7 @@ import numpy as np
 from ...thunder_core.client import Client
 from ...thunder_core.errors import ThunderError
 from ..host.jobs import Step
+from ..host.session import Part, session
 from . import fingerprint, mixdown, mixdown_fallback, strip
 
 PEAKS_PER_SECOND = 100  # of a waveform
@@ -40,20 +41,25 @@ class CachedVoice:
         return self.thread is not None and self.thread.is_alive()
 
 
-_kept: OrderedDict[tuple, CachedVoice] = OrderedDict()
+class VoiceCache(Part):
+    """The voices whose sound is kept, the one used last at the end."""
+
+    def __init__(self):
+        self.kept: OrderedDict[tuple, CachedVoice] = OrderedDict()
+
+    def is_reading(self) -> bool:
+        """Whether any voice is being read."""
+        return any(cached.reading for cached in self.kept.values())
+
+    def file_opened(self) -> None:
+        """Waits for what is being read."""
+        for cached in self.kept.values():
+            if cached.reading:
+                cached.thread.join()
+        self.kept.clear()
 
 
-def is_reading() -> bool:
-    """Whether any voice is being read."""
-    return any(cached.reading for cached in _kept.values())
-
-
-def forget() -> None:
-    """Drop all that is kept; waits for what is being read."""
-    for cached in _kept.values():
-        if cached.reading:
-            cached.thread.join()
-    _kept.clear()
+cache = session.add(VoiceCache())
 
 
 def _key(scene, voice: strip.Voice) -> tuple | None:
@@ -77,12 +83,12 @@ def of(scene, voice: strip.Voice) -> CachedVoice | None:
     key = _key(scene, voice)
     if key is None:
         return None
-    cached = _kept.get(key)
+    cached = cache.kept.get(key)
     if cached is None:
-        cached = _kept[key] = CachedVoice()
-        for old in [k for k, kept in _kept.items() if not kept.reading][: max(0, len(_kept) - MOST_KEPT)]:
-            _remove(_kept.pop(old))
-    _kept.move_to_end(key)
+        cached = cache.kept[key] = CachedVoice()
+        for old in [k for k, kept in cache.kept.items() if not kept.reading][: max(0, len(cache.kept) - MOST_KEPT)]:
+            _remove(cache.kept.pop(old))
+    cache.kept.move_to_end(key)
     if cached.path and not os.path.isfile(cached.path):  # the engine ended, and its folder with it
         cached.path = ""
     return cached

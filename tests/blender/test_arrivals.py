@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from performances import write_wav
 from played_engine import listed, PlayedClient, seeds
-from thunder.scene.engine import session
+from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import generation, sampling
@@ -134,7 +134,7 @@ def test_the_folder_of_a_request_goes_however_it_ends(blender, scene, tmp_path, 
 def test_the_operator_says_what_it_kept(blender, scene, tmp_path, monkeypatch):
     error = errors.WorkerDied("The engine was ended by signal 9 in the middle of its work: try again", "log")
     client = PlayedClient(tmp_path, error=error, fails_after=2)
-    monkeypatch.setattr(session, "client", lambda: client)
+    monkeypatch.setattr(connection, "client", lambda: client)
     scene.thunder.count = 4
     with pytest.raises(RuntimeError, match="signal 9.*2 of 4 takes"):
         blender.ops.thunder.generate()
@@ -142,7 +142,7 @@ def test_the_operator_says_what_it_kept(blender, scene, tmp_path, monkeypatch):
 
 
 def test_the_operator_warns_of_a_voice_that_was_cut_and_counts_a_single_take(blender, scene, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(session, "client", lambda: PlayedClient(tmp_path))
+    monkeypatch.setattr(connection, "client", lambda: PlayedClient(tmp_path))
     monkeypatch.setattr(strip, "warning", lambda voice: f"“{voice.name}.wav” holds less than its header promises")
     for count, says in ((1, "Generated a take: "), (2, "Best of 2 takes: ")):
         scene.thunder.count = count

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from performances import write_wav
 from played_engine import PlayedClient
-from thunder.scene.engine import session
+from thunder.scene.engine import connection
 from thunder.thunder_core import files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ def client(tmp_path, monkeypatch):
     folder = tmp_path / "engine"
     folder.mkdir()
     played = PlayedClient(folder)
-    monkeypatch.setattr(session, "client", lambda *_: played)
+    monkeypatch.setattr(connection, "client", lambda *_: played)
     return played
 
 

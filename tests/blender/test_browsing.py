@@ -10,7 +10,7 @@ from performances import key, performance
 from thunder.panels import take_list as panels_take_list
 from thunder.scene.animation import display, reading, timing
 from thunder.scene.heads import head
-from thunder.scene.host import compat
+from thunder.scene.host import compat, idle
 from thunder.scene.takes import browsing, dialogue, edit_watch, mix, provenance, take_list as takes_take_list
 from thunder.thunder_core import progress
 from timing import keeps
@@ -489,8 +489,8 @@ def test_the_list_learns_of_an_edit_when_it_is_quiet_and_in_small_pieces(blender
     entry = enter(stage, seed=1, seconds=20.0)
     blender.ops.thunder.select_take(index=0)
     blender.context.view_layer.update()
-    settle(edit_watch)
-    assert not edit_watch.is_known(entry)
+    settle()
+    assert not edit_watch.watch.is_known(entry)
     curve = next(c for c in compat.all_curves(entry.action) if len(c.keyframe_points) > 5)
     was = curve.keyframe_points[4].co[1]
     for value, edited in ((0.9, True), (was, False)):
@@ -498,20 +498,21 @@ def test_the_list_learns_of_an_edit_when_it_is_quiet_and_in_small_pieces(blender
         curve.update()
         entry.action.update_tag()
         blender.context.view_layer.update()
-        assert edit_watch._waiting  # seen, and left alone for now
-        keeps(0.05, settle(edit_watch), "looking for edits")
-        assert edit_watch.is_known(entry) == edited
+        assert edit_watch.watch.waiting and 0.0 < idle.tick() <= edit_watch.QUIET_SECONDS  # seen, and left alone for now
+        keeps(0.05, settle(), "looking for edits")
+        assert edit_watch.watch.is_known(entry) == edited
 
 
-def settle(edits):
-    """Let the watch for edits come to an end, as its timer would; the longest processor time of a call."""
-    edits._changed_at -= edits.QUIET_SECONDS
+def settle():
+    """Let the watch for edits come to an end, as the timer does when it is quiet; the longest processor time of a step."""
+    edit_watch.watch.task.stop()
     longest = 0.0
     for _ in range(1000):
         began = time.process_time()
-        if edits._tick() is None:
-            return max(longest, time.process_time() - began)
+        wait = edit_watch.watch.step()
         longest = max(longest, time.process_time() - began)
+        if wait is None:
+            return longest
     raise AssertionError("the watch does not end")
 
 
@@ -521,9 +522,9 @@ def test_what_is_known_of_edits_is_not_carried_into_another_file(blender, stage,
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "edited.blend"))
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "edited.blend"))
     entry = blender.context.scene.thunder.takes[0]
-    assert not edit_watch.is_known(entry)
-    settle(edit_watch)
-    assert edit_watch.is_known(entry)
+    assert not edit_watch.watch.is_known(entry)
+    settle()
+    assert edit_watch.watch.is_known(entry)
 
 
 # ---- which take is the shown one

@@ -6,7 +6,7 @@ import pytest
 from performances import write_wav
 from played_engine import PlayedClient
 from thunder.scene.animation import display, reading, timing
-from thunder.scene.engine import session
+from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue as takes_dialogue, generation, sampling as sampling_module, take_list
@@ -62,7 +62,7 @@ def test_a_heads_second_line_is_meant_when_the_first_is_over(blender, shot):
 def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, shot, tmp_path, monkeypatch):
     scene, heads, strips = shot
     client = PlayedClient(tmp_path)
-    monkeypatch.setattr(session, "client", lambda: client)
+    monkeypatch.setattr(connection, "client", lambda: client)
     assert not blender.ops.thunder.generate_all.poll()  # nobody was chosen to speak anything
     blender.ops.thunder.cast_strip(strip="one", speaker=heads[0].name)
     blender.ops.thunder.cast_strip(strip="two", speaker=heads[1].name)
@@ -182,7 +182,7 @@ def test_takes_are_the_same_in_metres_and_in_centimetres(blender, tmp_path):
 
 def test_three_clicks_make_a_face_move(blender, tmp_path, monkeypatch):
     client = PlayedClient(tmp_path)
-    monkeypatch.setattr(session, "client", lambda: client)
+    monkeypatch.setattr(connection, "client", lambda: client)
     blender.ops.mesh.primitive_cube_add(size=2.0)
     scene = blender.context.scene
     scene.thunder.count = 2

@@ -24,7 +24,7 @@ from performances import key, read_wav, write_wav
 from played_engine import Asked
 from thunder.cli import bake
 from thunder.scene.animation import display, keyframes, timing
-from thunder.scene.engine import session
+from thunder.scene.engine import connection
 from thunder.scene.heads import head, presets
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list
@@ -94,7 +94,7 @@ def baked(recorded, blender):
 
     def run(out, takes=2):
         chosen = bake.options(["--audio", sound, "--takes", str(takes), "--npz", "--out", str(out)])
-        with mock.patch.object(session, "client", lambda *_: client):
+        with mock.patch.object(connection, "client", lambda *_: client):
             return bake.bake(chosen)
 
     return run

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from performances import read_wav, write_wav
-from thunder.scene.engine import session as session_module
+from thunder.scene.engine import connection as connection_module
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
+from thunder.scene.host.session import session
 from thunder.scene.review import listening
 from thunder.scene.takes import generation, sampling
 from thunder.scene.voice import strip as strip_module
@@ -27,23 +28,23 @@ SAMPLE = str(ROOT / "assets" / "sample.wav")
 
 
 @pytest.fixture
-def session():
-    """The engine session, left running from test to test; skips where no engine is installed."""
+def connection():
+    """The engine connection, left running from test to test; skips where no engine is installed."""
     try:
         client_module.find_engine_python()
     except errors.NoEngine as error:
         pytest.skip(f"no engine to ask: {error}")
-    return session_module
+    return connection_module
 
 
 @pytest.fixture(scope="module", autouse=True)
 def stop_engine():
     yield
-    importlib.import_module("bl_ext.user_default.thunder.scene.engine.session").stop()
+    importlib.import_module("bl_ext.user_default.thunder.scene.engine.connection").stop()
 
 
 @pytest.fixture
-def scene(blender, session):
+def scene(blender, connection):
     """A scene with the bundled head, two takes to be made."""
     blender.ops.thunder.add_head()
     scene = blender.context.scene
@@ -91,7 +92,7 @@ def is_alive(pid):
     return not (state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
-def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, scene, session):
+def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, scene, connection):
     scene.render.fps, scene.render.fps_base = 30, 1.001
     speak(scene, start=41)
     assert blender.ops.thunder.generate() == {"FINISHED"}
@@ -116,15 +117,15 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, scene, session
         first, last = compat.strip_span(spoken)
         assert spoken.mute and spoken.sound.packed_file and first == 41 and abs(last - listed[0].last) <= 2
         assert [s.name for s in strip_module.sound_strips(scene)] == ["line"]
-    pid, folder = session._client.pid, session._client.folder
+    pid, folder = connection.client().pid, connection.client().folder
     kept = [name for name in os.listdir(folder) if name.endswith((".wav", ".npy"))]
     assert len(kept) <= 1 and all(name.startswith("voice_cache_") for name in kept)  # the voice, kept for the next time
-    session.stop()
+    connection.stop()
     assert not os.path.exists(folder) and not is_alive(pid)
 
 
 @pytest.mark.slow
-def test_the_same_seed_makes_the_same_keys(blender, scene, session):
+def test_the_same_seed_makes_the_same_keys(blender, scene, connection):
     speak(scene)
     blender.ops.thunder.generate()
     first = {entry.seed: entry.action["thunder"]["checksum"] for entry in scene.thunder.takes}
@@ -133,10 +134,10 @@ def test_the_same_seed_makes_the_same_keys(blender, scene, session):
     assert first == again and len(scene.thunder.takes) == 2  # the old ones were replaced, not piled up
 
 
-def test_listening_follows_an_edit(blender, scene, session, tmp_path):
+def test_listening_follows_an_edit(blender, scene, connection, tmp_path):
     speak(scene)
     blender.ops.thunder.generate()
-    rig, client = head.find(scene), session.client()
+    rig, client = head.find(scene), connection.client()
 
     def heard(name):
         path = str(tmp_path / name)
@@ -154,7 +155,7 @@ def test_listening_follows_an_edit(blender, scene, session, tmp_path):
 
 
 @pytest.mark.parametrize("rate, channels", [(8000, 2), (44100, 1)])
-def test_any_rate_and_stereo_are_welcome(blender, scene, session, tmp_path, rate, channels):
+def test_any_rate_and_stereo_are_welcome(blender, scene, connection, tmp_path, rate, channels):
     samples, original = read_wav(SAMPLE)
     samples = np.interp(np.arange(0, 2.0, 1 / rate), np.arange(len(samples)) / original, samples)
     speak(scene, write_wav(tmp_path / "voice.wav", np.stack([samples] * channels, axis=1), rate))
@@ -179,7 +180,7 @@ def empty_file(folder):
 
 @pytest.mark.parametrize("make", [text_file, silent_file, empty_file])
 @pytest.mark.parametrize("source", ["STRIP", "FILE"])
-def test_a_bad_sound_is_said_and_changes_nothing(blender, scene, session, tmp_path, make, source):
+def test_a_bad_sound_is_said_and_changes_nothing(blender, scene, connection, tmp_path, make, source):
     said = {text_file: "sound|lost|read", silent_file: "silent|silence|nothing", empty_file: "at least|or more"}[make]
     path = make(tmp_path)
     if source == "STRIP":
@@ -193,7 +194,7 @@ def test_a_bad_sound_is_said_and_changes_nothing(blender, scene, session, tmp_pa
         blender.ops.thunder.generate()
     one_sentence(caught)
     assert contents(blender) == before
-    assert jobs.running is None
+    assert session.job is None
 
 
 def one_sentence(caught):
@@ -220,12 +221,12 @@ def strange_head(bpy, scene):
 
 def wrong_engine(bpy, scene):
     speak(scene)
-    session_module.preferences().engine_python = "/nowhere/python"
+    connection_module.preferences().engine_python = "/nowhere/python"
 
 
 def other_python(bpy, scene):
     speak(scene)
-    session_module.preferences().engine_python = sys.executable
+    connection_module.preferences().engine_python = sys.executable
 
 
 @pytest.mark.parametrize(
@@ -238,21 +239,21 @@ def other_python(bpy, scene):
         (other_python, "engine|install"),
     ],
 )
-def test_what_is_missing_is_said_and_changes_nothing(blender, scene, session, spoil, said):
+def test_what_is_missing_is_said_and_changes_nothing(blender, scene, connection, spoil, said):
     spoil(blender, scene)
     before = contents(blender)
     try:
         with pytest.raises(RuntimeError, match=said) as caught:
             blender.ops.thunder.generate()
     finally:
-        session.preferences().engine_python = ""
+        connection.preferences().engine_python = ""
     one_sentence(caught)
     assert contents(blender) == before
 
 
-def half_way(scene, session, context):
+def half_way(scene, connection, context):
     """A generation that has begun to sample."""
-    steps = generation.generate(session.client(), strip_module.find(context), scene, head.find(scene), 4, 1, sampling.Sampling(100))
+    steps = generation.generate(connection.client(), strip_module.find(context), scene, head.find(scene), 4, 1, sampling.Sampling(100))
     running = jobs.begin("Generating takes", steps)
     while running.step.fraction < 0.2:
         assert not running.advance()
@@ -261,11 +262,11 @@ def half_way(scene, session, context):
 
 
 @pytest.mark.slow
-def test_a_killed_worker_costs_the_request_and_nothing_else(blender, scene, session):
+def test_a_killed_worker_costs_the_request_and_nothing_else(blender, scene, connection):
     speak(scene)
     before = contents(blender)
-    running, work = half_way(scene, session, blender.context)
-    os.kill(session._client.pid, signal.SIGKILL)
+    running, work = half_way(scene, connection, blender.context)
+    os.kill(connection.client().pid, signal.SIGKILL)
     with pytest.raises(errors.WorkerDied, match="signal 9"):
         while not running.advance():
             time.sleep(0.01)
@@ -274,29 +275,29 @@ def test_a_killed_worker_costs_the_request_and_nothing_else(blender, scene, sess
     assert blender.ops.thunder.generate() == {"FINISHED"}
 
 
-def test_cancelling_is_quick_and_changes_nothing(blender, scene, session):
+def test_cancelling_is_quick_and_changes_nothing(blender, scene, connection):
     speak(scene)
     before = contents(blender)
-    running, work = half_way(scene, session, blender.context)
+    running, work = half_way(scene, connection, blender.context)
     start = time.perf_counter()
     assert blender.ops.thunder.cancel() == {"FINISHED"}
     with pytest.raises(errors.Cancelled):
         running.advance()
     work.end()
     keeps(0.5, time.perf_counter() - start, "cancelling")
-    assert contents(blender) == before and session._client.running
-    files = [name for name in os.listdir(session._client.folder) if name.endswith(".wav") or name.startswith("request")]
+    assert contents(blender) == before and connection.client().running
+    files = [name for name in os.listdir(connection.client().folder) if name.endswith(".wav") or name.startswith("request")]
     assert files == []
     assert blender.ops.thunder.generate() == {"FINISHED"}
 
 
-def test_no_slice_of_the_work_holds_the_window(blender, scene, session):
+def test_no_slice_of_the_work_holds_the_window(blender, scene, connection):
     speak(scene)
     scene.thunder.count = 8
     blender.ops.thunder.generate()  # the engine is awake, Blender's caches are warm
     start = time.thread_time()
     voice, rig = strip_module.find(blender.context), head.find(scene)
-    steps = generation.generate(session.client(), voice, scene, rig, 8, 1, sampling.Sampling(5))
+    steps = generation.generate(connection.client(), voice, scene, rig, 8, 1, sampling.Sampling(5))
     running = jobs.begin("Generating takes", steps)
     keeps(0.3, time.thread_time() - start, "beginning to generate")
     spent = []
@@ -310,9 +311,9 @@ def test_no_slice_of_the_work_holds_the_window(blender, scene, session):
     keeps(0.05, spent, "steps of generating")
 
 
-def test_a_full_disk_is_said_and_changes_nothing(blender, scene, session, small_disk, monkeypatch):
+def test_a_full_disk_is_said_and_changes_nothing(blender, scene, connection, small_disk, monkeypatch):
     tiny = small_disk(40)  # not even one take fits
-    session.stop()
+    connection.stop()
     try:
         monkeypatch.setattr(tempfile, "tempdir", str(tiny))
         speak(scene)
@@ -322,17 +323,17 @@ def test_a_full_disk_is_said_and_changes_nothing(blender, scene, session, small_
         one_sentence(caught)
         assert contents(blender) == before
     finally:
-        session.stop()
+        connection.stop()
         assert os.listdir(tiny) == []
 
 
 @pytest.mark.slow
-def test_disabling_the_add_on_stops_the_engine(blender, scene, session):
+def test_disabling_the_add_on_stops_the_engine(blender, scene, connection):
     import addon_utils
 
     speak(scene)
     blender.ops.thunder.generate()
-    pid, folder = session._client.pid, session._client.folder
+    pid, folder = connection.client().pid, connection.client().folder
     name = "bl_ext.user_default.thunder"
     addon_utils.disable(name)
     try:

@@ -81,11 +81,11 @@ def test_the_take_whose_head_is_selected_is_shown(blender, stage):
     chosen.select_set(True)
     blender.context.view_layer.objects.active = chosen
     if not len(blender.context.window_manager.windows):  # a module of Blender has no window to click in: what leave reads there
-        action = grid._grid.takes[chosen.name]
+        action = grid.shown.grid.takes[chosen.name]
         assert action == scene.thunder.takes[1].action.name
         grid.leave()
         return
-    blender.ops.thunder.leave_grid()
+    blender.ops.thunder.play_grid()  # leaves
     assert scene.thunder.active_take == 1
 
 
@@ -95,10 +95,10 @@ def test_it_goes_when_nothing_plays_whoever_stopped_it(blender, stage):
     before = everything(blender)
     blender.ops.thunder.play_grid()
     if not len(blender.context.window_manager.windows):
-        assert grid._leave_when_stopped() == grid.LOOK_SECONDS and grid.running()  # it looks again
+        assert grid.leave_when_stopped() == grid.LOOK_SECONDS and grid.running()  # it looks again
         return
-    assert grid._leave_when_stopped() is None
-    assert not grid.running() and everything(blender) == before and grid._leave_when_stopped() is None
+    assert grid.leave_when_stopped() is None
+    assert not grid.running() and everything(blender) == before and grid.leave_when_stopped() is None
 
 
 def key_press(blender, watches, kind):
@@ -164,13 +164,13 @@ def test_a_file_that_was_recovered_with_it_is_cleaned(blender, stage, tmp_path):
     enter(stage, 0.1, 1)
     before = everything(blender)
     blender.ops.thunder.play_grid()
-    grid._grid = None  # as if Blender had crashed: nobody knows of the heads
+    grid.shown.grid = None  # as if Blender had crashed: nobody knows of the heads
     handlers = blender.app.handlers.save_pre
-    handlers.remove(grid._on_save)
+    handlers.remove(grid.leave_for_file)
     try:
         blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "crashed.blend"))
     finally:
-        handlers.append(grid._on_save)
+        handlers.append(grid.leave_for_file)
     assert copies(blender)
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "crashed.blend"))
     assert everything(blender) == before
@@ -316,5 +316,5 @@ def test_leaving_returns_the_playhead_to_where_it_was(blender, stage):
     scene.frame_set(33)
     blender.ops.thunder.play_grid()
     scene.frame_set(7)  # playing has moved it
-    blender.ops.thunder.leave_grid()
+    blender.ops.thunder.play_grid()  # leaves
     assert scene.frame_current == 33

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 from thunder.operators import install_engine
-from thunder.scene.engine import install as install_module, session
+from thunder.scene.engine import connection, install as install_module
 from thunder.thunder_core import errors, installer
 from timing import keeps
 
@@ -305,7 +305,7 @@ def test_the_operators_say_why_they_cannot(blender, installing, monkeypatch, tmp
     monkeypatch.setattr(installing, "folder", lambda: str(tmp_path / "engine"))
     monkeypatch.setattr(installing, "may_download", lambda: False)
     assert not blender.ops.thunder.install_engine.poll()
-    preferences = session.preferences()
+    preferences = connection.preferences()
     preferences.wheels = str(tmp_path)
     try:
         assert blender.ops.thunder.install_engine.poll()
@@ -320,7 +320,7 @@ def extra(installing, monkeypatch, tmp_path):
     wheel = make_wheel(tmp_path, "smplx")
     (tmp_path / "lock").mkdir()
     monkeypatch.setattr(installing, "FLAME_LOCK", make_lock(tmp_path / "lock", [wheel]))
-    preferences = session.preferences()
+    preferences = connection.preferences()
     preferences.wheels = str(tmp_path)
     yield wheel
     preferences.wheels = ""
@@ -360,14 +360,14 @@ def test_the_licence_is_shown_before_anything_is_installed():
 
 def test_install_and_remove_as_buttons_do(blender, installing, installed, wheels, lock, monkeypatch):
     monkeypatch.setattr(installing, "folder", lambda: str(installed))
-    preferences = session.preferences()
+    preferences = connection.preferences()
     preferences.wheels = str(wheels[0])
     try:
         assert blender.ops.thunder.install_engine() == {"FINISHED"}
-        assert installing.state().kind == "READY" and session.venvs() == (str(installed),)
+        assert installing.state().kind == "READY" and connection.venvs() == (str(installed),)
         assert blender.ops.thunder.remove_engine() == {"FINISHED"}
         assert installing.state().kind == "ABSENT" and not installed.exists()
-        assert session.venvs() == ()
+        assert connection.venvs() == ()
     finally:
         preferences.wheels = ""
     until(lambda: not list(installed.parent.glob("engine.removed-*")))
@@ -450,11 +450,11 @@ def test_without_a_fitting_python_it_says_what_is_missing(installing, monkeypatc
 
 
 def test_weights_of_ones_own_are_checked_before_the_engine_is_asked(tmp_path):
-    preferences = session.preferences()
+    preferences = connection.preferences()
     preferences.weights = str(tmp_path)
     try:
         with pytest.raises(errors.BadWeights, match="lacks head.npz"):
-            session.client()
+            connection.client()
     finally:
         preferences.weights = ""
 

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from speaking import keys_of, tracks, values_of
-from test_full_path import SAMPLE, scene, session, speak, stop_engine  # noqa: F401
+from test_full_path import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401
 from thunder.scene.heads import head
 from thunder.scene.takes import keep
 
@@ -57,8 +57,8 @@ def test_the_rest_is_resampled_and_flows_into_what_is_kept(blender, take):
 
 
 @pytest.mark.slow
-def test_the_engine_hears_where_a_text_closes_the_lips(blender, session):
-    client = session.client()
+def test_the_engine_hears_where_a_text_closes_the_lips(blender, connection):
+    client = connection.client()
     client.start()
     answer = client.request("closures", sound=SAMPLE, text=SAID).wait(timeout=300)
     found = answer["closures"]

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from performances import clicks, key, performance, read_wav
 from thunder.scene.animation import display, timing
-from thunder.scene.engine import session
+from thunder.scene.engine import connection
 from thunder.scene.heads import head
-from thunder.scene.host import compat, jobs
+from thunder.scene.host import compat, idle, jobs
+from thunder.scene.host.session import session
 from thunder.scene.review import listening, live_score
 from thunder.scene.takes import provenance, take_list
 from thunder.scene.voice import mixdown, strip, voice_cache
@@ -25,7 +26,7 @@ def stage(blender, tmp_path):
     scene = blender.context.scene
     scene.render.fps = 25
     scene.thunder.source, scene.thunder.sound_file = "FILE", clicks(tmp_path / "voice.wav", (0.5, 1.5), SECONDS)
-    listening.forget()
+    session.file_opened()
     return scene, head.find(scene), take_list
 
 
@@ -96,29 +97,28 @@ def engine(monkeypatch, tmp_path):
     folder = tmp_path / "engine"
     folder.mkdir()
     engine = Engine(folder)
-    monkeypatch.setattr(session, "client", lambda: engine)
+    monkeypatch.setattr(connection, "client", lambda: engine)
     return engine
 
 
-def run(ranking):
-    """Ticks of the timer, the first when it is quiet; processor seconds of each."""
-    ranking._changed_at -= 10
+def run():
+    """Steps of the scoring as the timer takes them when it is quiet; processor seconds of each."""
     spent, end = [], time.monotonic() + 60
     while True:
         start = time.thread_time()  # not the process's: the voice is read in a thread of its own
-        wait = ranking._tick()
+        wait = live_score.live.step()
         spent.append(time.thread_time() - start)
         if wait is None:
+            live_score.live.task.stop()
             return spent
-        assert time.monotonic() < end, ranking.latest
+        assert time.monotonic() < end, live_score.live.latest
         time.sleep(0.005)
 
 
-def run_until_asked(ranking, engine, times):
-    ranking._changed_at -= 10
+def run_until_asked(engine, times):
     end = time.monotonic() + 60
     while len(engine.asked) < times:
-        ranking._tick()
+        live_score.live.step()
         assert time.monotonic() < end
         time.sleep(0.005)
 
@@ -218,7 +218,7 @@ def test_a_voice_that_the_animator_muted_stays_muted(blender, stage, sequence, t
 
 def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(blender, stage, sequence, tmp_path):
     scene, voice = sequence
-    voice_cache.forget()
+    voice_cache.cache.file_opened()
 
     class Client:
         folder = str(tmp_path)
@@ -236,7 +236,7 @@ def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(blender, st
     told = voice_cache.read(scene, strip.find(blender.context))
     told.thread.join()
     assert told.failed == "" and len(told.peaks) == pytest.approx((SECONDS - 20 / 25) * 100, abs=2)
-    voice_cache.forget()
+    voice_cache.cache.file_opened()
 
 
 # ---- scores that follow edits
@@ -246,11 +246,11 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
     scene, rig, _ = stage
     entry = show(stage, score=80.0)
     edit(entry, 30, 34)
-    before = live_score.version
-    live_score.look()
-    assert 0 < live_score._tick() <= live_score.QUIET_SECONDS and not engine.asked  # while a key is dragged nothing is scored
-    run(live_score)
-    assert live_score.version == before + 1 and [verb for verb, *_ in engine.asked] == ["score"]
+    before = live_score.live.version
+    live_score.live.look()
+    assert 0 < idle.tick() <= live_score.QUIET_SECONDS and not engine.asked  # while a key is dragged nothing is scored
+    run()
+    assert live_score.live.version == before + 1 and [verb for verb, *_ in engine.asked] == ["score"]
     assert entry.score == pytest.approx(71.5)
     drift = provenance.sync_of(entry.action)
     assert len(drift) == 75 and drift[22] == pytest.approx(30)
@@ -266,12 +266,12 @@ def test_a_take_that_nobody_edited_keeps_the_score_it_was_made_with(blender, sta
     """Read back from its keys it would score a little less, and fall in the list because somebody looked at it."""
     entry = show(stage, score=80.0)
     provenance.store_sync(entry.action, np.full(75, 80.0, np.float32))
-    live_score.look()
-    run(live_score)
+    live_score.live.look()
+    run()
     assert not engine.asked and entry.score == pytest.approx(80.0)
     edit(entry, 30, 34)
-    live_score.look()
-    run(live_score)
+    live_score.live.look()
+    run()
     assert [verb for verb, *_ in engine.asked] == ["score"] and entry.score == pytest.approx(71.5)
 
 
@@ -280,8 +280,8 @@ def test_a_score_survives_saving_and_is_no_undo_step(blender, stage, engine, tmp
     blender.ops.ed.undo_push(message="shown")
     edit(entry, 30, 34)
     blender.ops.ed.undo_push(message="edit")
-    live_score.look()
-    run(live_score)
+    live_score.live.look()
+    run()
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scored.blend"), copy=True)
     blender.ops.ed.undo()
     assert blender.context.scene.thunder.takes[0].score == pytest.approx(80.0)  # of the take before the edit
@@ -293,16 +293,16 @@ def test_a_score_survives_saving_and_is_no_undo_step(blender, stage, engine, tmp
 def test_an_undo_or_an_edit_breaks_the_scoring_off(blender, stage, engine):
     entry = show(stage, score=80.0)
     engine.delay = 10**6
-    live_score.look()
-    run_until_asked(live_score, engine, 1)
-    assert live_score.is_running()
-    live_score._on_undo()
-    assert not live_score.is_running() and engine.cancelled == 1 and entry.score == pytest.approx(80.0)
-    live_score.look()
-    run_until_asked(live_score, engine, 2)
-    live_score.look()  # a further edit
-    assert engine.cancelled == 2 and live_score._tick() > 0
-    live_score.stop()
+    live_score.live.look()
+    run_until_asked(engine, 1)
+    assert live_score.live.is_running
+    live_score.live.stop()  # as before each undo
+    assert not live_score.live.is_running and engine.cancelled == 1 and entry.score == pytest.approx(80.0)
+    live_score.live.look()
+    run_until_asked(engine, 2)
+    live_score.live.look()  # a further edit
+    assert engine.cancelled == 2 and idle.tick() > 0
+    live_score.live.stop()
 
 
 def test_scoring_takes_small_slices(blender, stage, engine, tmp_path):
@@ -310,8 +310,8 @@ def test_scoring_takes_small_slices(blender, stage, engine, tmp_path):
     scene.render.fps = 60
     scene.thunder.sound_file = clicks(tmp_path / "long.wav", (0.5,), 60.0)
     show(stage, seconds=60)
-    live_score.look()
-    spent = run(live_score)
+    live_score.live.look()
+    spent = run()
     assert len(engine.asked) == 1 and len(engine.asked[0][2]) == 1500
     keeps(0.05, spent, "steps of scoring a minute")
 
@@ -323,8 +323,8 @@ def test_the_animators_own_animation_has_a_score_too(blender, stage, engine):
         jaw.rotation_euler[0] = angle
         jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
     assert live_score.shown_score(scene, rig) is None
-    live_score.look()
-    run(live_score)
+    live_score.live.look()
+    run()
     found = live_score.shown_score(scene, rig)
     assert found.total == pytest.approx(71.5) and found.drifts() == [(21, 28, 21)]
 
@@ -336,8 +336,8 @@ def test_the_scene_is_not_stepped_behind_the_animators_back(blender, stage, engi
     jaw = rig.armature.pose.bones["jaw"]
     jaw.keyframe_insert("rotation_euler", index=0, frame=1)
     scene.frame_set(33)
-    live_score.look()
-    run(live_score)
+    live_score.live.look()
+    run()
     assert scene.frame_current == 33 and not engine.asked
 
 
@@ -345,8 +345,8 @@ def test_switched_off_nothing_is_scored(blender, stage, engine):
     scene, rig, _ = stage
     show(stage)
     scene.thunder.live_score = False
-    live_score.look()
-    run(live_score)
+    live_score.live.look()
+    run()
     assert not engine.asked
 
 
@@ -354,20 +354,20 @@ def test_an_edit_alone_never_wakes_an_engine_where_no_takes_are(blender, stage, 
     scene, rig, _ = stage
     engine.running = False
     rig.armature.pose.bones["jaw"].keyframe_insert("rotation_euler", index=0, frame=1)
-    live_score.look()
-    run(live_score)
+    live_score.live.look()
+    run()
     assert not engine.running and not engine.asked
 
 
 def test_what_scoring_itself_touches_does_not_break_it_off(monkeypatch):
 
     def scoring():
-        live_score.look()  # as Blender tells of a change while a step runs
+        live_score.live.look()  # as Blender tells of a change while a step runs
         yield True
 
     job = scoring()
-    monkeypatch.setattr(live_score, "_job", job)
-    assert next(job) and live_score._job is job
+    monkeypatch.setattr(live_score.live, "job", job)
+    assert next(job) and live_score.live.job is job
 
 
 # ---- drifts

@@ -4,31 +4,31 @@
 import os
 
 import pytest
-from test_full_path import session, stop_engine  # noqa: F401
+from test_full_path import connection, stop_engine  # noqa: F401
 from thunder.thunder_core import client
 
 
 @pytest.fixture
-def environment(session, tmp_path):
+def environment(connection, tmp_path):
     """The folder of an environment whose Python is the engine's and leaves a mark when it is run."""
     python = tmp_path / "env" / "bin" / "python"
     python.parent.mkdir(parents=True)
     real = client.find_engine_python()
     python.write_text(f'#!/bin/sh\ntouch "{tmp_path}/was_run"\nexec "{real}" "$@"\n')
     python.chmod(0o755)
-    session.stop()
+    connection.stop()
     yield tmp_path / "env"
-    session.preferences().engine_python = ""
-    session.stop()
+    connection.preferences().engine_python = ""
+    connection.stop()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell script stands for the Python")
 @pytest.mark.parametrize("named", ["{}", "{}/bin/python", "//env"], ids=["environment", "executable", "beside the file"])
-def test_the_python_that_is_named_runs_the_engine(blender, session, environment, named):
+def test_the_python_that_is_named_runs_the_engine(blender, connection, environment, named):
     if named.startswith("//") and blender.app.version >= (5, 0):
         pytest.skip("from 5.0 on Blender offers no path beside the file here")
     blender.ops.wm.save_as_mainfile(filepath=str(environment.parent / "shot.blend"))
-    session.preferences().engine_python = named.format(environment)
-    assert session.found_now() == (True, str(environment / "bin" / "python"))
+    connection.preferences().engine_python = named.format(environment)
+    assert connection.found_now() == (True, str(environment / "bin" / "python"))
     assert blender.ops.thunder.check_engine() == {"FINISHED"}
-    assert session.told()["device"] and (environment.parent / "was_run").exists()
+    assert connection.told()["device"] and (environment.parent / "was_run").exists()

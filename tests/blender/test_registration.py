@@ -56,9 +56,9 @@ def is_ours_module(module):
 def disabled(blender):
     """The add-on disabled in the middle of things: a head, and timers that wait for their moment."""
     blender.ops.thunder.add_head()
-    edit_watch.look_at([1])
-    live_score.look()
-    shape.later(5.0)
+    edit_watch.watch.look_at([1])
+    live_score.live.look()
+    shape.update.start(5.0)
     addon_utils.disable(NAME)
     yield blender
     if not addon_utils.check(NAME)[1]:

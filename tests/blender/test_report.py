@@ -8,7 +8,7 @@ import socket
 
 import pytest
 from thunder.scene.animation import timing
-from thunder.scene.engine import session
+from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.review import problem_report
 from thunder.scene.takes import transcript
@@ -33,7 +33,7 @@ def private_file(blender, stage, tmp_path):
     entry = scene.thunder.takes.add()
     entry.name, entry.voice, entry.note = "annabel likes it", "confidential line", "ask annabel"
     yield scene, folder
-    problem_report.forget()
+    problem_report.last_error.close()
 
 
 def report_of(blender, **how):
@@ -71,7 +71,7 @@ def test_nothing_private_is_told(blender, private_file, leak):
 def test_the_engines_log_is_told_without_names(blender, private_file, monkeypatch):
     scene, folder = private_file
     log = f"reading {folder}/confidential line.wav\nmodel loaded in 2.1 s\nuser {getpass.getuser()}x on {socket.gethostname()}\n"
-    monkeypatch.setattr(session, "log", lambda: log * 50)
+    monkeypatch.setattr(connection, "log", lambda: log * 50)
     words = report_of(blender)
     assert "model loaded in 2.1 s" in words and words.count("model loaded") <= 21
     assert not [name for name in PRIVATE if name in words] and not re.search(rf"\b{re.escape(socket.gethostname())}\b", words)
@@ -86,7 +86,7 @@ def test_names_are_told_where_they_are_ticked(blender, private_file):
 
 
 def test_it_tells_versions_settings_and_where_our_own_code_failed(blender, stage):
-    problem_report.forget()
+    problem_report.last_error.close()
     words = report_of(blender)
     assert "Add-on: 0." in words and f"Blender: {blender.app.version_string}" in words and "System: " in words
     assert "none in this session" in words and "commit." in words and "steps: 20" in words and "Head: bundled, 44 channels" in words
@@ -96,13 +96,13 @@ def test_it_tells_versions_settings_and_where_our_own_code_failed(blender, stage
         problem_report.note("Listen", error)
     words = report_of(blender)
     assert "File <add-on>/scene/animation/timing.py" in words.replace('"', "") and "AttributeError" in words
-    problem_report.forget()
+    problem_report.last_error.close()
 
 
 def test_an_error_of_an_operator_is_the_last_error(blender, stage):
-    problem_report.forget()
+    problem_report.last_error.close()
     with pytest.raises(RuntimeError):
         blender.ops.thunder.generate()
     words = report_of(blender)
     assert "Generate Takes, " in words and "BadSound: There is no sound strip" in words
-    problem_report.forget()
+    problem_report.last_error.close()

@@ -7,7 +7,7 @@ from performances import key, write_wav
 from played_engine import listed, PlayedClient, seeds
 from speaking import speak
 from thunder.scene.animation import display
-from thunder.scene.engine import session
+from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.takes import keep, take_list
 from thunder.scene.voice import strip
@@ -100,7 +100,7 @@ def test_a_cancellation_at_any_step_leaves_whole_takes_and_no_debris(blender, st
 def test_an_engine_that_dies_costs_only_the_takes_that_had_not_come(blender, stage, tmp_path, monkeypatch):
     error = errors.WorkerDied("The engine was ended by signal 9 in the middle of its work: try again", "log")
     client = PlayedClient(tmp_path, error=error, fails_after=2)
-    monkeypatch.setattr(session, "client", lambda: client)
+    monkeypatch.setattr(connection, "client", lambda: client)
     with pytest.raises(RuntimeError, match="signal 9.*2 of 4 takes"):
         blender.ops.thunder.resample_rest()
     assert seeds(stage) == [1002, 1001, 0]

@@ -6,7 +6,7 @@ import pytest
 from performances import key, performance, write_wav
 from played_engine import PlayedClient
 from thunder.scene.animation import display, keying
-from thunder.scene.engine import session
+from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import provenance, resync as resync_module, shape, take_list
@@ -279,7 +279,7 @@ def test_the_operator_asks_the_engine_only_where_it_must(blender, line, monkeypa
     def nobody():
         raise AssertionError("the engine was asked")
 
-    monkeypatch.setattr(session, "client", nobody)
+    monkeypatch.setattr(connection, "client", nobody)
     assert not blender.ops.thunder.resync.poll()
     strip.move(found, 20)
     assert blender.ops.thunder.resync() == {"FINISHED"}

@@ -10,7 +10,7 @@ from performances import key, performance, write_wav
 from played_engine import PlayedClient
 from thunder.cli import bake
 from thunder.scene.animation import display
-from thunder.scene.engine import session
+from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.takes import sampling, take_list
 from thunder.scene.voice import fingerprint, strip
@@ -24,7 +24,7 @@ CHOSEN = {"steps": 35, "guidance": 1.5, "speech_guidance": 0.75}
 def client(tmp_path, monkeypatch):
     """The engine that every button asks."""
     played = PlayedClient(tmp_path)
-    monkeypatch.setattr(session, "client", lambda *_: played)
+    monkeypatch.setattr(connection, "client", lambda *_: played)
     return played
 
 

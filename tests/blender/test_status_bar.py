@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from thunder.operators import slices as slices_module
 from thunder.scene.host import jobs
+from thunder.scene.host.session import session
 from thunder.thunder_core import errors
 
 TICK, ESC = SimpleNamespace(type="TIMER", value="NOTHING"), SimpleNamespace(type="ESC", value="PRESS")
@@ -87,7 +88,7 @@ def test_it_is_blenders_own_again_when_the_work_is_over(window, begin, how, resu
         operator.modal(window, ESC)
     assert window.texts[-1] is not None
     assert operator.modal(window, TICK) == result
-    assert window.texts[-1] is None and jobs.running is None
+    assert window.texts[-1] is None and session.job is None
     assert getattr(operator, "said", None) == said
 
 

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 from performances import write_wav
-from thunder.scene.engine import session as session_module
+from thunder.scene.engine import connection as connection_module
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
 from thunder.scene.takes import generation, sampling
@@ -28,14 +28,14 @@ work = json.loads(sys.stdin.readline())
 
 
 @pytest.fixture
-def session():
-    session_module.stop()
-    yield session_module
-    session_module.stop()
+def connection():
+    connection_module.stop()
+    yield connection_module
+    connection_module.stop()
 
 
 @pytest.fixture
-def begin(blender, session, tmp_path, monkeypatch):
+def begin(blender, connection, tmp_path, monkeypatch):
     """Starts generating with an engine that does what a piece of Python says; gives the client and the operators' work."""
     monkeypatch.setattr(client_module, "STOP_PATIENCE", 0.2)
     blender.ops.thunder.add_head()
@@ -47,14 +47,14 @@ def begin(blender, session, tmp_path, monkeypatch):
         program = tmp_path / "python"
         program.write_text(ENGINE.format(python=sys.executable, protocol=protocol.PROTOCOL, code=code))
         program.chmod(0o755)
-        client = session.client(str(program))
+        client = connection.client(str(program))
         rig, strip = head.find(scene), strip_module.find(blender.context)
         steps = generation.generate(client, strip, scene, rig, 2, 1, sampling.Sampling())
         return client, jobs.begin("Generating takes", steps)
 
     yield start
     jobs.end()
-    session.stop()
+    connection.stop()
 
 
 def until(condition, seconds=60.0):
@@ -95,10 +95,10 @@ def test_an_answer_that_makes_no_sense_is_a_sentence_in_the_window(blender, begi
     assert not len(blender.context.scene.thunder.takes)
 
 
-def test_an_engine_or_weights_that_do_not_exist_are_named_at_once(session, tmp_path):
+def test_an_engine_or_weights_that_do_not_exist_are_named_at_once(connection, tmp_path):
     with pytest.raises(errors.NoEngine, match=f"no Python at “{tmp_path / 'python'}”"):
-        session.client(str(tmp_path / "python"))
+        connection.client(str(tmp_path / "python"))
     with pytest.raises(errors.BadWeights, match="no folder of weights"):
-        session.client(None, str(tmp_path / "weights"))
+        connection.client(None, str(tmp_path / "weights"))
     with pytest.raises(errors.BadWeights, match="lacks head.npz"):
-        session.client(None, str(tmp_path))
+        connection.client(None, str(tmp_path))

@@ -43,13 +43,13 @@ def test_every_take_has_tiles_of_its_own_that_stay(blender, stage):
     entries = list(stage[0].thunder.takes)
     one, other = (thumbnails.icons(entry) for entry in entries)
     assert len(one) == len(other) == thumbnails.TILES  # numbers that are all 0 where there is no window to draw them in
-    assert thumbnails.icons(entries[0]) == one and len(thumbnails._collection) == 2 * thumbnails.TILES
-    tiles = [thumbnails._collection[f"{entries[0].action.session_uid}.{tile}"] for tile in range(thumbnails.TILES)]
+    assert thumbnails.icons(entries[0]) == one and len(thumbnails.thumbnails.collection) == 2 * thumbnails.TILES
+    tiles = [thumbnails.thumbnails.collection[f"{entries[0].action.session_uid}.{tile}"] for tile in range(thumbnails.TILES)]
     whole = np.concatenate([np.reshape(tile.icon_pixels_float[:], (thumbnails.SIZE, thumbnails.SIZE, 4)) for tile in tiles], axis=1)
     wanted = thumbnails.picture(*thumbnails.activity(provenance.load(entries[0].action)))
     assert np.abs(whole - wanted).max() < 0.01
     provenance.forget(entries[1].action)
-    thumbnails.forget()
+    thumbnails.thumbnails.file_opened()
     assert len(thumbnails.icons(entries[0])) == thumbnails.TILES and thumbnails.icons(entries[1]) == ()
 
 

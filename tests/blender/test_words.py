@@ -93,8 +93,6 @@ def test_what_changes_the_file_can_be_undone(blender):
         "export_performance",
         "install_engine",
         "install_flame_extra",
-        "keep_score",
-        "leave_grid",
         "open_preferences",
         "play_grid",
         "remove_engine",

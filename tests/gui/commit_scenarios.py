@@ -7,7 +7,8 @@ import bpy
 from scenarios import only_open, scene_with_voice_and_head, time_slices
 from take_scenarios import list_takes
 from thunder.scene.heads import head
-from thunder.scene.host import compat, jobs
+from thunder.scene.host import compat
+from thunder.scene.host.session import session
 from thunder.scene.review import listening, live_score, overlay
 
 PATIENCE = 500  # seconds for the engine to wake, on two very busy cores
@@ -30,12 +31,12 @@ def choices(hand, takes=list_takes):
     scene.thunder.commit.to = "COPY"
     scene.thunder.commit.how = "REPLACE"
     before = sorted(action.name for action in bpy.data.actions)
-    held = time_slices(jobs)
+    held = time_slices()
     with hand.context():
         bpy.ops.ed.undo_push(message="Takes")  # they were made behind the window's back
         hand.seen["answer"] = sorted(bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True))
     end = time.monotonic() + 60
-    while jobs.running is not None:
+    while session.job is not None:
         assert time.monotonic() < end
         yield 0.05
     yield 1.0
@@ -54,7 +55,7 @@ def choices(hand, takes=list_takes):
 def until_done():
     """Steps that wait for the work that runs."""
     end = time.monotonic() + PATIENCE
-    while jobs.running is not None:
+    while session.job is not None:
         assert time.monotonic() < end
         yield 0.05
     yield 1.0
@@ -190,25 +191,23 @@ def rescores(hand):
     scene.thunder.active_take = 0
     entry = scene.thunder.takes[0]
     hand.seen["before"] = entry.score
-    held, tick = [], live_score._tick
+    held, step = [], live_score.live.step
 
     def timed():
         before = time.thread_time()
         try:
-            return tick()
+            return step()
         finally:
             held.append(time.thread_time() - before)
 
-    if bpy.app.timers.is_registered(tick):
-        bpy.app.timers.unregister(tick)
-    live_score._tick = timed
+    live_score.live.task.step = timed
     yield 0.5
-    version = live_score.version
+    version = live_score.live.version
     edit(entry)
     end = time.monotonic() + PATIENCE
-    while live_score.version == version:
-        assert time.monotonic() < end, f"never scored: {live_score.latest}"
-        if live_score.is_running() and "running" not in hand.seen:
+    while live_score.live.version == version:
+        assert time.monotonic() < end, f"never scored: {live_score.live.latest}"
+        if live_score.live.is_running and "running" not in hand.seen:
             hand.seen["running"] = True
         yield 0.1
     yield 1.0
@@ -216,10 +215,10 @@ def rescores(hand):
     hand.seen["held"] = held
     hand.photograph("scored")
     # a second edit with the engine awake: a moment
-    version, began = live_score.version, time.monotonic()
+    version, began = live_score.live.version, time.monotonic()
     edit(entry)
-    while live_score.version == version:
-        assert time.monotonic() < end, f"never scored: {live_score.latest}"
+    while live_score.live.version == version:
+        assert time.monotonic() < end, f"never scored: {live_score.live.latest}"
         yield 0.05
     hand.seen["seconds"] = time.monotonic() - began
     with hand.context():
@@ -229,7 +228,7 @@ def rescores(hand):
     with hand.context():
         bpy.ops.thunder.listen("INVOKE_DEFAULT", True)
     end = time.monotonic() + PATIENCE
-    while jobs.running is not None:
+    while session.job is not None:
         assert time.monotonic() < end
         yield 0.05
     yield 1.0

@@ -8,7 +8,7 @@ import numpy as np
 from scenarios import only_open, PATIENCE, time_slices
 from shape_scenarios import button, done
 from thunder.scene.heads import head
-from thunder.scene.host import jobs
+from thunder.scene.host.session import session
 from thunder.scene.review import listening, live_score
 
 
@@ -16,7 +16,7 @@ def a_day(hand):
     """Head, voice, takes, a star, a mix, kept frames, a slider, commit, listen; then all of it undone again."""
     only_open("first_steps", "main", "takes", "commit", "listen")
     yield from hand.open_tab("Thunder")
-    held = time_slices(jobs)
+    held = time_slices()
     yield from first_steps(hand)
     yield from choose(hand)
     yield from rework(hand)
@@ -44,9 +44,9 @@ def first_steps(hand):
     x, y = hand.main_button(hand.photograph("a_voice"))
     yield from hand.click(x, y)
     end = time.monotonic() + 20  # a busy machine answers a click late
-    while jobs.running is None and time.monotonic() < end:
+    while session.job is None and time.monotonic() < end:
         yield 0.1
-    hand.seen["started"] = jobs.running is not None
+    hand.seen["started"] = session.job is not None
     yield from done(PATIENCE)
     scene = hand.window.scene
     rig = head.find(scene)
@@ -114,7 +114,7 @@ def finish(hand):
     with hand.context():
         hand.seen["heard"] = listening.heard_strip(bpy.context)[1] is not None
     end = time.monotonic() + 20
-    while live_score.is_running() and time.monotonic() < end:
+    while live_score.live.is_running and time.monotonic() < end:
         yield 0.2
     yield 2.0
     hand.photograph("heard")

@@ -9,7 +9,7 @@ import scene_scenarios
 import shape_scenarios
 import take_scenarios
 from scenarios import only_open, PATIENCE, scene_with_voice_and_head
-from thunder.scene.host import jobs
+from thunder.scene.host.session import session
 
 FILM_STEP = 2  # scene frames between two pictures of the film
 
@@ -22,7 +22,7 @@ def sampled(hand, count=6):
     with hand.context():
         assert bpy.ops.thunder.generate("INVOKE_DEFAULT", True) <= {"FINISHED", "RUNNING_MODAL"}
     end = time.monotonic() + PATIENCE
-    while jobs.running is not None or len(scene.thunder.takes) < count:
+    while session.job is not None or len(scene.thunder.takes) < count:
         assert time.monotonic() < end, "the takes do not come"
         yield 0.1
     yield 1.0
@@ -83,7 +83,7 @@ def film(hand):
     x, y = hand.main_button(shot(900))
     yield from hand.click(x, y)
     arrived, end = 0, time.monotonic() + PATIENCE
-    while jobs.running is not None or not arrived:
+    while session.job is not None or not arrived:
         assert time.monotonic() < end, "the takes do not come"
         if len(scene.thunder.takes) > arrived:
             arrived = len(scene.thunder.takes)

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import bpy
 from thunder.operators import flame_head
-from thunder.scene.engine import session
+from thunder.scene.engine import connection
 from thunder.scene.heads import character, head
 from thunder.scene.host import jobs
+from thunder.scene.host.session import session
 from thunder.scene.media import export
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core.face import conventions
@@ -71,18 +72,18 @@ def takes_of(scene):
 
 def generate(hand):
     """Steps that click the main button and wait until nothing runs any more, noting how long the window was held."""
-    held = time_slices(jobs)
+    held = time_slices()
     x, y = hand.main_button(hand.photograph("ready"))
     yield from hand.click(x, y)
     end = time.monotonic() + PATIENCE
-    while jobs.running is None:
+    while session.job is None:
         assert time.monotonic() < end, "the click started nothing"
         yield 0.1
-    hand.seen["pid"] = session.client().pid
+    hand.seen["pid"] = connection.client().pid
     messages, half_way = [], False
-    while jobs.running is not None:
-        assert time.monotonic() < end, f"still at {jobs.running.step}"
-        step = jobs.running.step
+    while session.job is not None:
+        assert time.monotonic() < end, f"still at {session.job.step}"
+        step = session.job.step
         if not messages or messages[-1] != step.message:
             messages.append(step.message)
         if step.fraction > 0.4 and not half_way:
@@ -94,9 +95,9 @@ def generate(hand):
     yield 1.0
 
 
-def time_slices(work):
+def time_slices():
     """Lets every slice of our work be timed; the list fills with (processor seconds, message)."""
-    held, advance = [], work.Job.advance
+    held, advance = [], jobs.Job.advance
 
     def timed(self, *arguments):
         before = time.thread_time()  # not the clock: on a busy machine that counts what others do
@@ -105,7 +106,7 @@ def time_slices(work):
         finally:
             held.append((time.thread_time() - before, self.step.message))
 
-    work.Job.advance = timed
+    jobs.Job.advance = timed
     return held
 
 
@@ -148,13 +149,13 @@ def cancels_with_escape(hand):
     x, y = hand.main_button(hand.photograph("ready"))
     yield from hand.click(x, y)
     end = time.monotonic() + PATIENCE
-    while jobs.running is None or jobs.running.step.fraction < 0.06:
+    while session.job is None or session.job.step.fraction < 0.06:
         assert time.monotonic() < end, "the click started nothing"
         yield 0.1
-    hand.seen["pid"] = session.client().pid
+    hand.seen["pid"] = connection.client().pid
     pressed = time.monotonic()
     hand.press("ESC")
-    while jobs.running is not None:
+    while session.job is not None:
         assert time.monotonic() < pressed + 20, "Esc was not heard"
         yield 0.02
     hand.seen["seconds_to_stop"] = time.monotonic() - pressed
@@ -420,12 +421,12 @@ def adds_a_flame_head(hand):
     operator = flame_head.THUNDER_OT_check_with_smplx
     finish, answers = operator.finish, []
     operator.finish = lambda self, context, answer: answers.append(answer) or finish(self, context, answer)
-    session.preferences().flame_file = str(Path(hand.folder).parent / "flame.npz")
-    held = time_slices(jobs)
+    connection.preferences().flame_file = str(Path(hand.folder).parent / "flame.npz")
+    held = time_slices()
     with hand.context():
         bpy.ops.thunder.check_with_smplx("INVOKE_DEFAULT")
-    hand.seen["in_slices"] = jobs.running is not None
-    while jobs.running is not None:
+    hand.seen["in_slices"] = session.job is not None
+    while session.job is not None:
         yield 0.1
     operator.finish = finish
     hand.seen["longest"] = max(held)

@@ -10,9 +10,9 @@ import bpy
 import numpy as np
 from scenarios import only_open, PATIENCE, SAMPLE, scene_with_voice_and_head, time_slices
 from take_scenarios import list_takes
-from thunder.scene.engine import install, session
+from thunder.scene.engine import connection, install
 from thunder.scene.heads import head
-from thunder.scene.host import jobs
+from thunder.scene.host.session import session
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import errors, installer
 
@@ -26,8 +26,8 @@ def empty(hand):
 def work_off(seconds=PATIENCE):
     """Steps that wait until nothing runs any more."""
     end = time.monotonic() + seconds
-    while jobs.running is not None:
-        assert time.monotonic() < end, f"still at {jobs.running.step}"
+    while session.job is not None:
+        assert time.monotonic() < end, f"still at {session.job.step}"
         yield 0.05
 
 
@@ -71,7 +71,7 @@ def works_long(hand):
     only_open("main", "takes")
     yield from hand.open_tab("Thunder")
     yield 0.5
-    held, log, watching = time_slices(jobs), [], [True]
+    held, log, watching = time_slices(), [], [True]
     x, y = hand.main_button(hand.photograph("ready"))
 
     def tick():
@@ -86,23 +86,23 @@ def works_long(hand):
     log.clear()
     yield from hand.click(x, y)
     started = time.monotonic()
-    while jobs.running is None:
+    while session.job is None:
         assert time.monotonic() < started + 60, "the click started nothing"
         yield 0.05
     arrivals, left, frames, messages, seen_half = [], [], set(), [], False
-    while jobs.running is not None:
-        assert time.monotonic() < started + 900, f"still at {jobs.running.step}"
+    while session.job is not None:
+        assert time.monotonic() < started + 900, f"still at {session.job.step}"
         scene = hand.window.scene
         while len(arrivals) < len(scene.thunder.takes):
             arrivals.append(round(time.monotonic() - started, 2))
-        if jobs.running.time_left and (not left or left[-1] != jobs.running.time_left):
-            left.append(jobs.running.time_left)
-        if not messages or messages[-1] != jobs.running.step.message:
-            messages.append(jobs.running.step.message)
+        if session.job.time_left and (not left or left[-1] != session.job.time_left):
+            left.append(session.job.time_left)
+        if not messages or messages[-1] != session.job.step.message:
+            messages.append(session.job.step.message)
         if len(arrivals) >= 5 and not seen_half:
             seen_half = True
             hand.photograph("arriving")
-        if not jobs.running.step.busy:
+        if not session.job.step.busy:
             hand.press("RIGHT_ARROW")  # the animator goes on working
         frames.add(scene.frame_current)
         yield 0.25
@@ -127,15 +127,15 @@ def works_long(hand):
         bpy.ops.thunder.generate("INVOKE_DEFAULT", True)
     end = time.monotonic() + 600
     while len(hand.window.scene.thunder.takes) < before + 2:
-        assert time.monotonic() < end and jobs.running is not None
+        assert time.monotonic() < end and session.job is not None
         yield 0.05
-    while jobs.running.step.busy:
+    while session.job.step.busy:
         yield 0.01
-        assert jobs.running is not None, "the work was over before anything could be clicked"
+        assert session.job is not None, "the work was over before anything could be clicked"
     pressed = time.monotonic()
     with hand.context():
         bpy.ops.thunder.cancel("INVOKE_DEFAULT")
-    while jobs.running is not None:
+    while session.job is not None:
         assert time.monotonic() < pressed + 20
         yield 0.01
     hand.seen["seconds_to_stop"] = time.monotonic() - pressed
@@ -230,12 +230,12 @@ class _Pretended:
 def sets_up_the_engine(hand):
     """The preferences with the engine in each of its states."""
     python = os.environ.pop("THUNDER_PYTHON", "")
-    there = session.find_engine_python
+    there = connection.find_engine_python
 
     def nothing(*_):
         raise errors.NoEngine("The engine is not installed: install it in the preferences")
 
-    session.find_engine_python = nothing
+    connection.find_engine_python = nothing
     yield from hand.open_tab("Thunder")
     hand.photograph("sidebar_without_engine")
     with hand.context():
@@ -243,7 +243,7 @@ def sets_up_the_engine(hand):
     yield 1.5
     window = next(w for w in bpy.context.window_manager.windows if any(a.type == "PREFERENCES" for a in w.screen.areas))
     area = next(a for a in window.screen.areas if a.type == "PREFERENCES")
-    preferences = session.preferences()
+    preferences = connection.preferences()
 
     def picture(name):
         for region in area.regions:
@@ -255,22 +255,22 @@ def sets_up_the_engine(hand):
     yield from picture("absent_offline")
     bpy.context.preferences.system.use_online_access = True
     yield from picture("absent")
-    install.running = _Pretended()
+    install.installing.running = _Pretended()
     yield from picture("installing")
     hand.seen["refused_meanwhile"] = not bpy.ops.thunder.install_engine.poll()
-    install.running = None
+    install.installing.running = None
     place = Path(install.folder())
     (place / "bin").mkdir(parents=True)
     (place / installer.LOCK).write_bytes(installer.MARK)  # as the installer marks a folder of its own
-    install.last_error = "The packages cannot be reached: check the connection and install again, downloads are kept"
+    install.installing.error = "The packages cannot be reached: check the connection and install again, downloads are kept"
     yield from picture("unfinished")
-    install.last_error = ""
+    install.installing.error = ""
     (place / "bin" / "python").write_text("")
     (place / "thunder-engine.json").write_text(f'{{"lock": "{install._hash(0)}", "python": "3.13.2"}}')
     info = place / "lib" / "python3.13" / "site-packages" / "torch-2.11.0.dist-info"
     info.mkdir(parents=True)
     install._versions.cache_clear()
-    session.find_engine_python = there
+    connection.find_engine_python = there
     yield from picture("ready")
     hand.seen["kind"] = install.state().kind
     with hand.context():
@@ -278,7 +278,7 @@ def sets_up_the_engine(hand):
     yield from picture("flame_licence")
     hand.press("ESC")
     yield 0.5
-    hand.seen["nothing_installed"] = install.running is None and not install.has_flame_extra()
+    hand.seen["nothing_installed"] = install.installing.running is None and not install.has_flame_extra()
     install.remove()
     preferences.engine_python = python
     yield from picture("own_python")
@@ -286,7 +286,7 @@ def sets_up_the_engine(hand):
         bpy.ops.thunder.check_engine("INVOKE_DEFAULT")
     yield 0.5
     yield from work_off()
-    hand.seen["told"], hand.seen["memory"] = session.told(), session.memory_used()
+    hand.seen["told"], hand.seen["memory"] = connection.told(), connection.memory_used()
     yield from picture("checked")
     preferences.weights = hand.folder
     yield from picture("weights")

@@ -8,7 +8,7 @@ import numpy as np
 from scenarios import only_open, scene_with_voice_and_head
 from take_scenarios import list_takes
 from thunder.scene.heads import head
-from thunder.scene.host import jobs
+from thunder.scene.host.session import session
 from thunder.scene.takes import shape as shape_module, take_list, track_values, transcript
 from thunder.thunder_core import progress
 from thunder.thunder_core.face import closures
@@ -23,8 +23,8 @@ def done(patience=120):
     """Steps that wait until nothing runs any more."""
     end = time.monotonic() + patience
     yield 0.3
-    while jobs.running is not None:
-        assert time.monotonic() < end, f"still at {jobs.running.step}"
+    while session.job is not None:
+        assert time.monotonic() < end, f"still at {session.job.step}"
         yield 0.1
     yield 0.3
 

@@ -10,7 +10,8 @@ import numpy as np
 from scenarios import MODULE, only_open, ROOT, scene_with_voice_and_head, time_slices
 from thunder.scene.animation import keying as keying_module, timing
 from thunder.scene.heads import head
-from thunder.scene.host import compat, jobs
+from thunder.scene.host import compat
+from thunder.scene.host.session import session
 from thunder.scene.media import grid
 from thunder.scene.takes import edit_watch, take_list
 from thunder.thunder_core.face import mouth
@@ -133,9 +134,9 @@ def browses(hand):
     scene.thunder.takes[1].action.update_tag()
     scene.thunder.sort, scene.thunder.show_hidden = "DIVERSITY", True
     began = time.monotonic()
-    while not edit_watch.is_known(scene.thunder.takes[1]) and time.monotonic() - began < 60:
+    while not edit_watch.watch.is_known(scene.thunder.takes[1]) and time.monotonic() - began < 60:
         yield 0.2
-    hand.seen["edit_noticed"] = edit_watch.is_known(scene.thunder.takes[1])
+    hand.seen["edit_noticed"] = edit_watch.watch.is_known(scene.thunder.takes[1])
     yield 1.0
     hand.photograph("marked")
     scene.thunder.show_hidden, scene.thunder.only_starred, scene.thunder.sort = False, True, "SCORE"
@@ -153,7 +154,7 @@ def browses(hand):
     with hand.context():
         bpy.ops.screen.animation_cancel()
         bpy.ops.thunder.delete_takes("INVOKE_DEFAULT", True, which="UNSTARRED")
-    while jobs.running is not None:
+    while session.job is not None:
         yield 0.1
     yield 0.5
     hand.seen["spared"] = [entry.name for entry in scene.thunder.takes]
@@ -200,7 +201,7 @@ def plays_all(hand, takes=list_takes):
     yield 0.5
     view = hand.viewport.spaces.active.region_3d
     before = [*view.view_location, view.view_distance, *view.view_rotation]
-    held = time_slices(jobs)
+    held = time_slices()
     for turn in ("chosen", "undone"):
         began = time.monotonic()
         with hand.context():
@@ -215,7 +216,7 @@ def plays_all(hand, takes=list_takes):
             hand.photograph("grid")
             hand.seen["heads"] = sum(thing.type == "ARMATURE" for thing in bpy.data.objects) - 1
             third = scene.thunder.takes[2].action.name
-            mesh = next(thing for thing in bpy.data.objects if grid._grid.takes.get(thing.name) == third and thing.type == "MESH")
+            mesh = next(thing for thing in bpy.data.objects if grid.shown.grid.takes.get(thing.name) == third and thing.type == "MESH")
             x, y = on_screen(hand, mesh)
             yield from hand.click(x, y)
             yield 1.0
@@ -253,7 +254,7 @@ def leaves_the_grid(hand):
     yield 1.0
     hand.press("ESC")
     began = time.monotonic()
-    while jobs.running is not None:
+    while session.job is not None:
         assert time.monotonic() - began < 60, "Generate is not cancelled"
         yield 0.1
     hand.seen["ended"] = {}
@@ -334,14 +335,14 @@ def draws_a_sheet(hand, takes=list_takes):
     scene.thunder.takes[0].star = True
     scene.frame_set(33)
     yield 0.5
-    held = time_slices(jobs)
+    held = time_slices()
     bpy.ops.wm.save_as_mainfile(filepath=str(Path(hand.folder) / "shot.blend"))
     with hand.context():
         bpy.ops.thunder.contact_sheet("INVOKE_DEFAULT")
     began, pictured = time.monotonic(), False
-    while jobs.running is not None:
-        assert time.monotonic() - began < 400, jobs.running.step
-        if jobs.running.step.fraction > 0.3 and not pictured:
+    while session.job is not None:
+        assert time.monotonic() - began < 400, session.job.step
+        if session.job.step.fraction > 0.3 and not pictured:
             pictured = True
             hand.photograph("drawing")
         yield 0.1

@@ -10,6 +10,7 @@ import bpy
 
 from ...thunder_core.client import Client, find_engine_python, ROOT
 from ...thunder_core.errors import BadWeights, NoEngine
+from ..host.session import Part, session
 from . import install
 
 PACKAGE = __package__.removesuffix(".scene.engine")  # the name Blender knows the extension by
@@ -18,9 +19,23 @@ DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0"}
 
 WEIGHTS = os.path.join(ROOT, "weights")  # that come with the add-on
 
-_client: Client | None = None
-_ended_log = ""  # of the client before
-_told: tuple[int, dict] | None = None  # process that answered, and what it said of itself
+
+class _Engine(Part):
+    """The engine's client, and what is known of the process.
+
+    log: what the client before this one left.  answer: the process that answered last, and what it said of itself.
+    """
+
+    def __init__(self):
+        self.client: Client | None = None
+        self.log = ""
+        self.answer: tuple[int, dict] | None = None
+
+    def close(self) -> None:
+        stop()
+
+
+_engine = session.add(_Engine())
 
 
 def preferences():
@@ -69,7 +84,6 @@ def client(python: str | None = None, folder: str | None = None) -> Client:
     python, folder (of weights): of the command line, instead of what the preferences say. Raises BadWeights, and NoEngine
     when `python` is none.
     """
-    global _client
     option = "--engine" if python else ""
     if python is not None:
         find_engine_python(python, option=option)
@@ -79,31 +93,30 @@ def client(python: str | None = None, folder: str | None = None) -> Client:
     python = python or _other_python() or None
     device = DEVICES[chosen.device] if chosen else None
     folder = folder or weights()
-    if _client is not None and (_client.python, _client.device, _client.weights) != (python, device, folder):
+    if _engine.client is not None and (_engine.client.python, _engine.client.device, _engine.client.weights) != (python, device, folder):
         stop()
-    if _client is None:
-        _client = Client(python, venvs=venvs(), weights=folder, device=device, option=option)
-    _client.venvs = venvs()  # the engine may have been installed since
-    return _client
+    if _engine.client is None:
+        _engine.client = Client(python, venvs=venvs(), weights=folder, device=device, option=option)
+    _engine.client.venvs = venvs()  # the engine may have been installed since
+    return _engine.client
 
 
 def tell(answer: dict) -> None:
     """Note what a running engine said of itself."""
-    global _told
-    if _client is not None and _client.pid is not None:
-        _told = (_client.pid, answer)
+    if _engine.client is not None and _engine.client.pid is not None:
+        _engine.answer = (_engine.client.pid, answer)
 
 
 def told() -> dict | None:
     """What the engine that runs now said of itself (docs/reference/protocol.md, hello), None if it was not asked."""
-    if _told is None or _client is None or _client.pid != _told[0]:
+    if _engine.answer is None or _engine.client is None or _engine.client.pid != _engine.answer[0]:
         return None
-    return _told[1]
+    return _engine.answer[1]
 
 
 def memory_used() -> int | None:
     """Bytes of main memory the engine uses now, None where the system does not tell."""
-    pid = _client.pid if _client is not None else None
+    pid = _engine.client.pid if _engine.client is not None else None
     if pid is None:
         return None
     try:
@@ -135,16 +148,15 @@ def _other_python() -> str:
 
 def stop() -> None:
     """End the engine's process and remove its temporary files."""
-    global _client, _ended_log
-    if _client is not None:
-        _client.stop()
-        _ended_log = _client.log
-        _client = None
+    if _engine.client is not None:
+        _engine.client.stop()
+        _engine.log = _engine.client.log
+        _engine.client = None
 
 
 def log() -> str:
     """The last lines that the engine, or the one before it, wrote for people who mend it; "" for none."""
-    return _client.log if _client is not None else _ended_log
+    return _engine.client.log if _engine.client is not None else _engine.log
 
 
 def keep_log(log: str) -> None:
