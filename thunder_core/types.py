@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The few types that cross rooms: speech, motion, takes and their scores."""
+"""The few types that both processes share: speech, motion, takes and their scores."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from .channels import Columns
 
 FPS = 25.0  # frames per second of every Motion; scene rates are met once, in scene/
 RATE = 16000  # samples per second of every Speech the models see
@@ -111,6 +113,5 @@ def pack(motion: Motion) -> np.ndarray:
 
 def unpack(x: np.ndarray, channels: int) -> Motion:
     """Inverse of `pack` for an expression basis of `channels`."""
-    x = np.ascontiguousarray(x, np.float32)
-    n = channels
-    return Motion(x[:, :n], x[:, n : n + 3], x[:, n + 3 : n + 6], x[:, n + 6 : n + 9])
+    x, columns = np.ascontiguousarray(x, np.float32), Columns(channels)
+    return Motion(x[:, columns.expression], x[:, columns.jaw], x[:, columns.head], x[:, columns.eyes])

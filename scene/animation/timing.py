@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...thunder_core.easing import hermite, smoothstep
 from ...thunder_core.types import FPS
 
 _BESIDE = 3  # frames on either side of a closure, one of which is the nearest to it
@@ -58,7 +59,7 @@ class Clock:
         seconds = self.seconds(frames)
         before, after = -seconds / LEAD_IN, (seconds - (motion_frames - 1) / FPS) / LEAD_OUT
         x = 1.0 - np.clip(np.maximum(before, after), 0.0, 1.0)
-        return x * x * (3.0 - 2.0 * x)
+        return smoothstep(x)
 
 
 def at_scene_frames(clock: Clock, values: np.ndarray, frames: np.ndarray, opening: np.ndarray | None = None) -> np.ndarray:
@@ -108,8 +109,8 @@ def monotone_cubic(values: np.ndarray, position: np.ndarray) -> np.ndarray:
     slope[0], slope[-1] = delta[0], delta[-1]
     index = np.clip(np.floor(position).astype(int), 0, count - 2)
     t = (position - index)[:, None]
-    v0, v1, m0, m1 = values[index], values[index + 1], slope[index], slope[index + 1]
-    return (1 + 2 * t) * (1 - t) ** 2 * v0 + t * (1 - t) ** 2 * m0 + t * t * (3 - 2 * t) * v1 + t * t * (t - 1) * m1
+    v0, v1, m0, m1 = hermite(t)
+    return v0 * values[index] + m0 * slope[index] + v1 * values[index + 1] + m1 * slope[index + 1]
 
 
 def motion_times(seconds: float, fps: float = FPS) -> np.ndarray:

@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
+from ...thunder_core.easing import smoothstep
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import conventions, jaw_balance
 from ...thunder_core.face.mapping import JAW_OPEN_RADIANS, JointRule, Mapping, Rule, Target
@@ -522,8 +523,7 @@ def regions(character: Character) -> dict[str, tuple[tuple[str, ...], np.ndarray
                     if conventions.region_of(source) != "head":
                         add(source, arm * _group(thing, group.index, count))
         total = moved.sum(axis=0)
-        moving = np.clip(total / _EDGE, 0.0, 1.0)
-        moving = moving * moving * (3 - 2 * moving)
+        moving = smoothstep(np.clip(total / _EDGE, 0.0, 1.0))
         weights = moved / np.maximum(total, 1e-12) * moving
         weights[names.index("head")] += 1.0 - moving
         found[thing.name] = (names, _smooth(thing.data, weights).astype(np.float32))

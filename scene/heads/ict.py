@@ -9,6 +9,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ...thunder_core.easing import smoothstep
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import obj_mesh
 from .build import flame_to_blender, place_bone, SLIDER
@@ -199,7 +200,7 @@ def _bones(rig, places: dict[str, np.ndarray], view_layer) -> None:
 def _weights(head, rest: np.ndarray, eyes: dict[str, np.ndarray]) -> None:
     """The head turns with the neck, fading out down the throat; the eyes with their own bones."""
     rise = np.clip((rest[:, 1] - _NECK_LOW) / (_NECK_HIGH - _NECK_LOW), 0.0, 1.0)
-    neck = np.round(rise * rise * (3 - 2 * rise), 2)
+    neck = np.round(smoothstep(rise), 2)
     for name, ids in eyes.items():
         head.vertex_groups.new(name=name).add(ids.tolist(), 1.0, "REPLACE")
         neck[ids] = -1.0

@@ -12,6 +12,7 @@ import numpy as np
 from bpy.props import BoolProperty, CollectionProperty, IntProperty, PointerProperty
 
 from ...thunder_core.client import Client
+from ...thunder_core.easing import smoothstep
 from ...thunder_core.errors import BadRequest, NoEngine
 from ...thunder_core.face.conventions import region_of
 from ...thunder_core.face.mixing import PART_OF, PARTS
@@ -314,8 +315,7 @@ def flowing(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) ->
                 slope = (missed[border, column] - missed[inner, column]) if 0 <= inner < count and on[inner] else 0.0
                 away = np.abs(np.arange(start, end) - border)
                 x = np.clip(away / max(reach, 1e-9), 0.0, 1.0)
-                fade = 1 - x * x * (3 - 2 * x)
-                result[start:end, column] += fade * (missed[border, column] + slope * away)
+                result[start:end, column] += (1 - smoothstep(x)) * (missed[border, column] + slope * away)
     return result
 
 

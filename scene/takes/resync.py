@@ -11,6 +11,7 @@ import bpy
 import numpy as np
 
 from ...thunder_core.client import Client
+from ...thunder_core.easing import smoothstep
 from ...thunder_core.errors import BadSound
 from ...thunder_core.face import mouth
 from ...thunder_core.progress import mapped
@@ -188,8 +189,7 @@ def joined(old: keying.Performance, inside: np.ndarray, new: keying.Performance)
     kept = np.flatnonzero(inside)
     if len(kept):
         for edge, places in ((kept[0], np.arange(kept[0])), (kept[-1], np.arange(kept[-1] + 1, frames))):
-            near = (1.0 - np.abs(places - edge) / _FADE).clip(0.0, 1.0)
-            near = near * near * (3.0 - 2.0 * near)
+            near = smoothstep((1.0 - np.abs(places - edge) / _FADE).clip(0.0, 1.0))
             b[places] += near[:, None] * (a[edge] - b[edge])
     motion = unpack(np.where(inside[:, None], a, b), old.motion.expression.shape[1])
     sync = [old.sync_per_frame, new.sync_per_frame]

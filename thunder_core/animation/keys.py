@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..easing import hermite
+
 LONGEST_HANDLE = 3.0  # frames of a handle that shapes nothing: beyond the outer keys, and where the curve holds
 _ROUNDS = 24  # keys are added where the curve is off, at most so often
 _RIDGE = 1e-9
@@ -79,8 +81,8 @@ def _basis(times: np.ndarray, index: np.ndarray):
     k = np.repeat(np.arange(len(index) - 1), lengths)
     h = np.diff(knots)[k]
     x = np.clip((t - knots[k]) / h, 0.0, 1.0)
-    y = 1 - x
-    return k, (1 + 2 * x) * y * y, x * x * (3 - 2 * x), h * x * y * y, -h * x * x * y
+    before, after, slope_before, slope_after = hermite(x)
+    return k, before, after, h * slope_before, h * slope_after
 
 
 def _fit(times: np.ndarray, curve: np.ndarray, index: np.ndarray, weight: np.ndarray, level: tuple[bool, bool]) -> tuple[Keys, np.ndarray]:

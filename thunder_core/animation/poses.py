@@ -17,6 +17,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from ..easing import hermite
 from ..face.reach import UNSEEN_MM
 from ..progress import scaled
 from .keys import handles, turning_points
@@ -84,7 +85,7 @@ class PoseKeys:
         knots = self.index.astype(float)
         k = np.clip(np.searchsorted(knots, t, side="right") - 1, 0, len(knots) - 2)
         h = knots[k + 1] - knots[k]
-        a, b, c, d = _hermite(np.clip((t - knots[k]) / h, 0.0, 1.0))
+        a, b, c, d = hermite(np.clip((t - knots[k]) / h, 0.0, 1.0))
         return a * self.value[k] + b * self.value[k + 1] + h * (c * self.right[k] + d * self.left[k + 1])
 
     def handles(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -162,12 +163,6 @@ class Measure:
         return np.concatenate([scaled, gap], 1).reshape(len(scaled), -1).astype(np.float32)
 
 
-def _hermite(x: np.ndarray):
-    """What the values at both ends and the slopes there (times the segment's length) add at x, 0 … 1."""
-    y = 1 - x
-    return (1 + 2 * x) * y * y, x * x * (3 - 2 * x), x * y * y, -x * x * y
-
-
 def _off(error: np.ndarray, strict: np.ndarray) -> np.ndarray:
     """How far off each sample is, [N], from displacements [N, 3 (P + 1)]; 1 is just allowed.
 
@@ -196,7 +191,7 @@ def _segments(
     cost[1] = 0.0
     for length in range(2, min(longest, frames - 1) + 1):
         count = 2 * length
-        a, b, c, d = _hermite(np.arange(1, count) / count)
+        a, b, c, d = hermite(np.arange(1, count) / count)
         a, b = a.astype(np.float32), b.astype(np.float32)
         slopes = 3 * np.stack([c, d], 1).astype(np.float32)  # of slopes in units of a third of the segment
         gram = slopes.T @ slopes
@@ -352,7 +347,7 @@ def _fit(
     time = np.arange(len(curves)) / SAMPLES
     k = np.clip(np.searchsorted(keys, time, side="right") - 1, 0, parts - 1)
     h = np.diff(keys).astype(float)
-    a, b, c, d = _hermite((time - keys[k]) / h[k])
+    a, b, c, d = hermite((time - keys[k]) / h[k])
     rows = np.arange(len(curves))
     basis = np.zeros((len(curves), count + 2 * parts))
     basis[rows, k] += a
@@ -545,7 +540,7 @@ class _Curve:
 @lru_cache(maxsize=256)
 def _of_length(count: int):
     """Of a segment of so many samples: what its ends' values add, what its slopes (in thirds) add, their normal matrix."""
-    a, b, c, d = _hermite(np.arange(count) / (count - 1))
+    a, b, c, d = hermite(np.arange(count) / (count - 1))
     slopes = 3 * np.stack([c, d], 1)
     return a, b, slopes, (slopes.T @ slopes).tolist()
 

@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from ..easing import smoothstep
 from ..errors import BadRequest
 from ..rotation import rotvec_to_matrix
 from ..types import Motion
@@ -111,7 +112,7 @@ def bundled_lips() -> Lips:
 def near(gap: np.ndarray) -> np.ndarray:
     """How much a gap in millimetres counts as a closure: 1 where lips touch, eased to 0 where they are well apart."""
     x = np.clip((gap - TOUCH_MM) / (PARTED_MM - TOUCH_MM), 0.0, 1.0)
-    return 1 - x * x * (3 - 2 * x)
+    return 1 - smoothstep(x)
 
 
 def hold(before: Motion, after: Motion, channels: Sequence[str], gap: np.ndarray | None = None) -> Motion:
@@ -219,7 +220,7 @@ def close(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, s
     release = np.clip((away - SHUT / 2) / RELEASE, 0.0, 1.0)
     x = np.maximum(onset, release)
     # Lips move on a straight line in the middle and are slow at both ends.
-    shut = 1 - x * x * (3 - 2 * x)
+    shut = 1 - smoothstep(x)
     shut[np.argmin(np.abs(away))] = 1.0
     rows = np.flatnonzero(shut > 0)
     rows = slice(int(rows[0]), int(rows[-1]) + 1)
@@ -248,7 +249,7 @@ def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motio
     rows = slice(left + 1, right)
     part = motion.part(rows)
     x = (np.arange(left + 1, right) - left) / (right - left)
-    ease = (x * x * (3 - 2 * x))[:, None]
+    ease = smoothstep(x)[:, None]
     expression, jaw = part.expression.astype(np.float64), part.jaw.astype(np.float64)
     mouth = np.array([name.startswith(("mouth", "jaw", "tongue", "cheekPuff")) for name in names])
     ends = motion.expression[[left, right]][:, mouth].astype(np.float64)
@@ -295,7 +296,7 @@ def unseal(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, 
     frames = np.arange(motion.frames)
     away = np.maximum(closed[0] - frames, frames - closed[-1]).clip(0) / motion.fps
     x = np.clip(1 - away / _UNSEALED_SECONDS, 0.0, 1.0)
-    wanted = np.maximum(gap, min(_LEAST_MM, gap[left], gap[right]) * x * x * (3 - 2 * x))
+    wanted = np.maximum(gap, min(_LEAST_MM, gap[left], gap[right]) * smoothstep(x))
     changed = np.flatnonzero(wanted > gap)
     rows = slice(int(changed[0]), int(changed[-1]) + 1)
     return _put(motion, bring(lips, motion.part(rows), names, wanted[rows]), rows), rows

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from ..channels import region_of
 from ..errors import BadHead
 from .mapping import DERIVED, JOINTS
 
@@ -312,21 +313,6 @@ _IMPORTANT = (
     "eyeBlinkLeft",
     "eyeBlinkRight",
 )
-
-# Which part of the face a source belongs to.
-_REGIONS = (
-    ("mouth", ("mouth", "tongue", "cheekPuff")),
-    ("jaw", ("jaw",)),
-    ("eyes", ("eyeBlink", "eyeLook", "eyeSquint", "eyeWide", "eye_")),
-    ("upper_face", ("brow", "nose", "cheekSquint")),
-    ("head", ("neck",)),
-)
-REGIONS = tuple(name for name, _ in _REGIONS)
-
-
-def region_of(source: str) -> str:
-    """The region (mouth, jaw, upper_face, eyes, head) that a channel, derived key or joint belongs to."""
-    return next((name for name, starts in _REGIONS if source.startswith(starts)), "head")
 
 
 def all_sources(channels: Sequence[str]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..channels import EYE_DOWN_RADIANS, EYE_SIDE_RADIANS, EYE_UP_RADIANS, GAZE, JAW_OPEN_RADIANS, JAW_SIDE_RADIANS
 from ..errors import BadHead
 from ..rotation import euler_to_rotvec, matrix_to_euler, quaternion_to_rotvec, rotvec_to_matrix, rotvec_to_quaternion
 from ..types import Motion
@@ -20,13 +21,6 @@ _LARGEST = 1e6  # of a rule's weight, either sign; beyond it curves of 32 bits b
 
 LOWER_PER_JAW = 3.25  # on the bundled head; see Mapping
 _MOST_PER_JAW = 20.0
-
-# What a rotation is worth in ARKit's keys: the angle at which a key is 1.
-JAW_OPEN_RADIANS = 0.30
-JAW_SIDE_RADIANS = 0.12
-EYE_SIDE_RADIANS = 0.60
-EYE_UP_RADIANS = 0.45
-EYE_DOWN_RADIANS = 0.45
 
 JOINTS = ("neck", "jaw", "eye_left", "eye_right")
 _AXES = "xyz"  # of the head: x to its left, y up, z out of the face
@@ -83,7 +77,7 @@ def rotations(values: dict[str, np.ndarray], frames: int) -> tuple[np.ndarray, n
             ]
             if parts:
                 found[what][:, axis] += np.mean(parts, axis=0)
-    has_eyes = any(name.startswith("eyeLook") for name in values)
+    has_eyes = any(name.startswith(GAZE) for name in values)
     return found["jaw"], found["eyes"] if has_eyes else None
 
 

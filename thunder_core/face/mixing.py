@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..easing import smoothstep
 from ..types import Motion
 from . import closures
 from .conventions import region_of
@@ -66,7 +67,7 @@ def comp(frames: np.ndarray, first: int, cuts: Sequence[tuple[float, int]], take
         around = [abs(frame - other) for other in (places[number - 1 : number] + places[number + 1 : number + 2])]
         width = min([fade, *around])
         x = np.clip((frames - frame) / width + 0.5, 0.0, 1.0) if width > 0 else (frames >= frame).astype(float)
-        x = x * x * (3 - 2 * x)
+        x = smoothstep(x)
         found *= (1 - x)[:, None]
         found[:, take] += x
     return found

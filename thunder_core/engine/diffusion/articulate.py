@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...easing import smoothstep
 from ...face.articulators import Articulators
 from ...face.mechanics import Mechanics, Sounds
 from ..speech.closures import closure, LABELS_PER_SECOND
@@ -80,5 +81,5 @@ class Articulation:
         """Expression [T, n] whose tongue comes out only where the jaw [T, 3] gives it room."""
         x = expression.copy()
         room = ((jaw[:, 0] - _TONGUE_ROOM[0]) / (_TONGUE_ROOM[1] - _TONGUE_ROOM[0])).clip(0, 1)
-        x[:, self.tongue_out] *= room * room * (3 - 2 * room)
+        x[:, self.tongue_out] *= smoothstep(room)
         return x

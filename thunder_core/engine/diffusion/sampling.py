@@ -10,6 +10,8 @@ import torch
 from diffusers import DPMSolverMultistepScheduler
 from torch import Tensor
 
+from ...easing import smoothstep
+
 STEPS = 1000  # D of the paper
 BETA = (1e-4, 0.02)  # linear schedule of the paper
 
@@ -104,7 +106,7 @@ def keeping(denoise: Denoise, kept: Kept) -> Denoise:
 
     def fade(distance: Tensor, there: Tensor) -> Tensor:
         x = (distance / span.clamp_min(1e-6)).clamp(0, 1)
-        return torch.where(there & ~mask, 1 - x * x * (3 - 2 * x), torch.zeros_like(x))
+        return torch.where(there & ~mask, 1 - smoothstep(x), torch.zeros_like(x))
 
     from_left, from_right = fade((t - before).float(), before >= 0), fade((after - t).float(), after < frames)
     left, right = before.clamp_min(0), after.clamp_max(frames - 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...easing import smoothstep
 from ...types import FPS
 
 LABELS_PER_SECOND = 100
@@ -27,8 +28,7 @@ def closure(demanded: np.ndarray, frames: int, before: float = 0.07, after: floa
     for a, b in segments(demanded):
         start, end = a / LABELS_PER_SECOND - 0.01, max(b / LABELS_PER_SECOND - 0.02, a / LABELS_PER_SECOND + 0.02)
         ramp = np.where(t < start, 1 - (start - t) / before, np.where(t > end, 1 - (t - end) / after, 1.0))
-        ramp = np.clip(ramp, 0, 1)
-        ramp = ramp * ramp * (3 - 2 * ramp)
+        ramp = smoothstep(np.clip(ramp, 0, 1))
         nearest = int(np.clip(round((start + end) / 2 * FPS), 0, frames - 1))
         ramp[nearest] = 1.0
         shut = np.maximum(shut, ramp)

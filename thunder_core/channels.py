@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a motion's channels are: their columns when packed, the groups of them that speak, the angles that ARKit's keys stand for.
+
+Groups are beginnings of ARKit's names (`name.startswith(SPEECH)`, or `in_group` for many). Every set of channels that “speak”
+is one of these or derived from one here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+TURNS = ("jaw", "head", "eyes")  # the rotation vectors of a motion, in the order of its packed columns
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a packed motion x [..., n + 9] (`types.pack`): expression, then the rotation vectors of jaw, head and eyes.
+
+    channels: n of the expression basis.
+    """
+
+    channels: int
+
+    @property
+    def expression(self) -> slice:
+        return slice(0, self.channels)
+
+    @property
+    def jaw(self) -> slice:
+        return self._turn(0)
+
+    @property
+    def head(self) -> slice:
+        return self._turn(1)
+
+    @property
+    def eyes(self) -> slice:
+        return self._turn(2)
+
+    @property
+    def count(self) -> int:
+        """How many columns there are: n + 9."""
+        return self.channels + 3 * len(TURNS)
+
+    def _turn(self, place: int) -> slice:
+        start = self.channels + 3 * place
+        return slice(start, start + 3)
+
+
+# ---- groups
+
+SPEECH = ("mouth", "jaw", "tongue")  # what sounds are made with; all other sets of channels that speak are derived from it
+MOUTH = (*SPEECH, "cheekPuff")  # all that moves with the lips: cheeks are filled behind lips that are shut
+MOODS = ("mouthSmile", "mouthFrown", "mouthDimple")  # of SPEECH what may stay while nobody speaks
+TONGUE = ("tongue",)
+BLINKS = ("eyeBlink",)
+LIDS = ("eyeSquint", "eyeWide")
+GAZE = ("eyeLook",)
+LIP_CLOSE = "mouthClose"  # keeps the lips together over an open jaw
+LIP_OPENERS = ("mouthLowerDown", "mouthUpperUp", "mouthFunnel", "mouthShrugUpper", "tongueOut")  # step back where lips close
+LIP_PRESS = ("mouthPress",)
+
+# Which part of the face a channel, a derived key or a joint belongs to.
+_REGIONS = (
+    ("mouth", ("mouth", "tongue", "cheekPuff")),
+    ("jaw", ("jaw",)),
+    ("eyes", (*BLINKS, *GAZE, *LIDS, "eye_")),
+    ("upper_face", ("brow", "nose", "cheekSquint")),
+    ("head", ("neck",)),
+)
+REGIONS = tuple(name for name, _ in _REGIONS)
+
+
+def in_group(names: Sequence[str], group: tuple[str, ...], but: tuple[str, ...] = ()) -> np.ndarray:
+    """Which names belong to a group and to none of `but`: bool [n]."""
+    return np.array([name.startswith(group) and not (but and name.startswith(but)) for name in names], bool)
+
+
+def region_of(source: str) -> str:
+    """The region (mouth, jaw, upper_face, eyes, head) that a channel, derived key or joint belongs to."""
+    return next((name for name, starts in _REGIONS if source.startswith(starts)), "head")
+
+
+# ---- angles: what a rotation is worth in ARKit's keys, the radians at which a key is 1
+
+JAW_OPEN_RADIANS = 0.30
+JAW_SIDE_RADIANS = 0.12
+EYE_SIDE_RADIANS = 0.60
+EYE_UP_RADIANS = 0.45
+EYE_DOWN_RADIANS = 0.45
