@@ -24,11 +24,12 @@ import numpy as np
 from mathutils import Vector
 
 import bake
+from thunder_core.channels import JAW_OPEN_RADIANS
 
 # Title → channels (a name without Left or Right means both) and the jaw's angle [rad].
 POSES = {
     "neutral": {},
-    "jawOpen": dict(jaw=0.30),
+    "jawOpen": dict(jaw=JAW_OPEN_RADIANS),
     "mouthSmile": dict(mouthSmile=1),
     "mouthPucker": dict(mouthPucker=1),
     "mouthFunnel": dict(mouthFunnel=1),

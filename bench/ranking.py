@@ -27,6 +27,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.stats import rankdata
 
 from bench.tables import report, results_file
+from thunder_core.channels import in_group, SPEECH, TONGUE
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.flame import opening_mm
 from thunder_core.engine.m2s.score import late
@@ -48,8 +49,8 @@ SHIFTS = (2, 3, 5)  # frames of 40 ms
 def spoiled(engine: Engine, x: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
     n = engine.head.channels
     names = engine.head.expression_names
-    tongue = np.array([name.startswith("tongue") for name in names] + [False] * 9)
-    mouth = np.array([name.startswith(("mouth", "jaw", "tongue")) for name in names] + [True] * 3 + [False] * 6)
+    tongue = np.append(in_group(names, TONGUE), [False] * 9)
+    mouth = np.append(in_group(names, SPEECH), [True] * 3 + [False] * 6)
     opening = opening_mm(engine.head, unpack(x, n))
     made = {"as it is": x}
     for s in SHIFTS:

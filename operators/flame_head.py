@@ -6,6 +6,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import channel_preview, flame, head
 from ..scene.media import flame_check
+from ..thunder_core.channels import TONGUE
 from ..thunder_core.errors import BadRequest
 from ..thunder_core.face import mapping
 from .on_character import OnCharacter
@@ -13,7 +14,7 @@ from .slices import SlicedWork
 
 
 def _channels(self, context, text):
-    return [name for name in (*mapping.DERIVED, *head.channel_names()) if not name.startswith("tongue")]
+    return [name for name in (*mapping.DERIVED, *head.channel_names()) if not name.startswith(TONGUE)]
 
 
 class _OfFlameHead(OnCharacter):

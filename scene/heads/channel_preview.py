@@ -8,12 +8,11 @@ import json
 import bpy
 import numpy as np
 
+from ...thunder_core.channels import JAW_OPEN_RADIANS
 from ...thunder_core.errors import ThunderError
 from ...thunder_core.face import mapping
 from ...thunder_core.types import Motion
 from . import head, rna_paths
-
-TURN_RADIANS = 0.30  # how far a joint turns in a preview: what opens a jaw
 
 
 def pose(rig: head.Rig, source: str, amount: float) -> list[float]:
@@ -30,11 +29,11 @@ def motion(source: str, amount: float) -> Motion:
         turned_jaw, turned_eyes = mapping.rotations({source: np.array([amount])}, 1)
         jaw, eyes = turned_jaw, eyes if turned_eyes is None else turned_eyes
     elif source == "jaw":
-        jaw[0, 0] = amount * TURN_RADIANS
+        jaw[0, 0] = amount * JAW_OPEN_RADIANS
     elif source in ("eye_left", "eye_right"):
-        eyes[0, 1] = amount * TURN_RADIANS
+        eyes[0, 1] = amount * JAW_OPEN_RADIANS
     elif source == "neck":
-        neck[0, 1] = amount * TURN_RADIANS
+        neck[0, 1] = amount * JAW_OPEN_RADIANS
     else:
         expression[0, 0] = amount
     return Motion(expression, jaw, neck, eyes)

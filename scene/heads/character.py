@@ -10,10 +10,11 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
+from ...thunder_core.channels import GAZE, JAW_OPEN_RADIANS, region_of, REGIONS
 from ...thunder_core.easing import smoothstep
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import conventions, jaw_balance
-from ...thunder_core.face.mapping import JAW_OPEN_RADIANS, JointRule, Mapping, Rule, Target
+from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from . import binding, drivers, head_state, rna_paths
 
 _NEAR = 0.25  # a part without a parent lies in the face's box, made larger by this much of its longest side
@@ -295,10 +296,10 @@ def _joints(convention, rigs, moved: set[str], parts, found_rules) -> tuple[tupl
         for source, (other, weight) in conventions.STAND_INS.items():
             if other == "jawOpen" and source not in moved:
                 rules.append(Rule(source, Target("BONE", "", rig.name, bone, "rotation", 0), weight * JAW_OPEN_RADIANS))
-    looks = {rule.target.name for rule in found_rules if rule.source.startswith("eyeLook") and rule.target.kind == "KEY"}
+    looks = {rule.target.name for rule in found_rules if rule.source.startswith(GAZE) and rule.target.kind == "KEY"}
     for joint in ("eye_left", "eye_right"):
         places = usable(joint)
-        by_keys = any(source.startswith("eyeLook") for source in moved)
+        by_keys = any(source.startswith(GAZE) for source in moved)
         if places and (not by_keys or _only_lids(places[0][1], looks, parts)):
             joints.append(JointRule(joint, places[0][1], places[0][0].name))
     if places := usable("neck"):
@@ -492,7 +493,7 @@ def regions(character: Character) -> dict[str, tuple[tuple[str, ...], np.ndarray
     any, squared, tells how much it belongs to the channel's region. A key that several channels move counts for those that
     move it most. What nothing moves belongs to the head. Rows sum to 1 per vertex.
     """
-    names = conventions.REGIONS
+    names = REGIONS
     driver, targets, found = character.bound.driver, character.bound.targets, {}
     most: dict[int, float] = {}
     for _, track, weight in driver.parts:
@@ -506,7 +507,7 @@ def regions(character: Character) -> dict[str, tuple[tuple[str, ...], np.ndarray
         moved = np.zeros((len(names), count))
 
         def add(source, lengths, moved=moved):
-            row = names.index(conventions.region_of(source))
+            row = names.index(region_of(source))
             moved[row] = np.maximum(moved[row], (lengths / max(float(lengths.max()), 1e-9)) ** 2)
 
         for source, track, weight in driver.parts:
@@ -520,7 +521,7 @@ def regions(character: Character) -> dict[str, tuple[tuple[str, ...], np.ndarray
             if group is not None and _deforms(targets[at.block], thing):
                 arm = np.linalg.norm(rest - _joint_place(thing, targets[at.block], at.group), axis=1)
                 for source, _, _ in turn.parts:
-                    if conventions.region_of(source) != "head":
+                    if region_of(source) != "head":
                         add(source, arm * _group(thing, group.index, count))
         total = moved.sum(axis=0)
         moving = smoothstep(np.clip(total / _EDGE, 0.0, 1.0))

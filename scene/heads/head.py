@@ -12,6 +12,7 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
+from ...thunder_core.channels import TONGUE
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.head import load_head
 from ...thunder_core.face.mapping import Driver, JointRule, Mapping, Rule, Target, Track
@@ -213,7 +214,7 @@ def resolve(obj: bpy.types.Object) -> Rig:
 @lru_cache(maxsize=1)
 def _without_tongue() -> tuple[str, ...]:
     """The channels that a head of FLAME's can show: it has no tongue."""
-    return tuple(name for name in channel_names() if not name.startswith("tongue"))
+    return tuple(name for name in channel_names() if not name.startswith(TONGUE))
 
 
 @lru_cache(maxsize=4)

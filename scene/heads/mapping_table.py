@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import bpy
 
+from ...thunder_core.channels import GAZE
 from ...thunder_core.errors import BadHead, ThunderError
 from ...thunder_core.face import conventions, mapping
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
@@ -56,9 +57,9 @@ def _is_needless(source: str, there) -> bool:
         return "jaw" in there
     if source == "jaw":
         return "jawOpen" in there
-    if source.startswith("eyeLook"):
+    if source.startswith(GAZE):
         return "eye_left" in there or "eye_right" in there
-    return source in ("eye_left", "eye_right") and any(name.startswith("eyeLook") for name in there)
+    return source in ("eye_left", "eye_right") and any(name.startswith(GAZE) for name in there)
 
 
 def plan_of_rows(rows, like: Mapping) -> Mapping:

@@ -11,10 +11,10 @@ import bpy
 import numpy as np
 from bpy.props import BoolProperty, CollectionProperty, IntProperty, PointerProperty
 
+from ...thunder_core.channels import Columns, region_of
 from ...thunder_core.client import Client
 from ...thunder_core.easing import smoothstep
 from ...thunder_core.errors import BadRequest, NoEngine
-from ...thunder_core.face.conventions import region_of
 from ...thunder_core.face.mixing import PART_OF, PARTS
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion, pack
@@ -102,9 +102,8 @@ class Kept:
 def columns_of(rig: head.Rig) -> list[np.ndarray]:
     """For each track of a rig, which columns of a packed motion it tells of: bool [n + 9] each."""
     channels = head.channel_names()
-    n = len(channels)
     driver = rig.driver
-    columns = [np.zeros(n + 9, bool) for _ in driver.tracks]
+    columns = [np.zeros(Columns(len(channels)).count, bool) for _ in driver.tracks]
     for source, track, weight in driver.parts:
         if weight:
             columns[track] |= _columns(source, channels)
@@ -117,18 +116,19 @@ def columns_of(rig: head.Rig) -> list[np.ndarray]:
 
 
 def _columns(source: str, channels) -> np.ndarray:
-    columns, n = np.zeros(len(channels) + 9, bool), len(channels)
+    columns = Columns(len(channels))
+    result = np.zeros(columns.count, bool)
     if source in channels:
-        columns[channels.index(source)] = True
+        result[channels.index(source)] = True
     elif source.startswith("jaw"):
-        columns[n : n + 3] = True
+        result[columns.jaw] = True
     elif source.startswith("neck"):
-        columns[n + 3 : n + 6] = True
+        result[columns.head] = True
     elif source.startswith("eye"):
-        columns[n + 6 : n + 9] = True
+        result[columns.eyes] = True
     else:
-        columns[:n] = True  # another head's direction: all of the face has a part in it
-    return columns
+        result[columns.expression] = True  # another head's direction: all of the face has a part in it
+    return result
 
 
 def part_columns() -> dict[str, np.ndarray]:

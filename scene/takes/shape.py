@@ -21,6 +21,7 @@ import numpy as np
 from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 
 from ...thunder_core import records
+from ...thunder_core.channels import in_group, SPEECH
 from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.face import closures, shaping
 from ...thunder_core.face.shaping import Shape
@@ -472,7 +473,7 @@ def _later(motion: Motion, gap: np.ndarray, by: float) -> Motion:
     plain = np.clip(np.arange(motion.frames) - by, 0.0, motion.frames - 1.0)
     nearest = np.round(plain).astype(int)
     held = np.where(gap[nearest] <= closures.TOUCH_MM, nearest, plain)
-    lips = [name.startswith(("mouth", "jaw", "tongue")) for name in head.channel_names()]
+    lips = in_group(head.channel_names(), SPEECH)
 
     def at(values, position):
         return None if values is None else timing.monotone_cubic(np.asarray(values, np.float64), position)

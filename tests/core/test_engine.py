@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from timing import keeps
 
+from thunder_core.channels import in_group, SPEECH
 from thunder_core.engine import engine as engine_module
 from thunder_core.engine.diffusion.sampling import windows
 from thunder_core.engine.engine import Engine, portions
@@ -315,7 +316,7 @@ def test_the_score_hears_size_and_closures(engine, speech, takes, change):
     for take in takes[:2]:
         x = pack(take.motion)
         n = engine.head.channels
-        mouth = np.array([name.startswith(("mouth", "jaw", "tongue")) for name in engine.head.expression_names] + [True] * 3 + [False] * 6)
+        mouth = np.append(in_group(engine.head.expression_names, SPEECH), [True] * 3 + [False] * 6)
         bad = np.where(mouth, 0.3 * x if change == "damped" else without_closures(x, take.opening), x).astype(np.float32)
         assert engine.score(speech, unpack(bad, n)).total < take.score.total - 5
 

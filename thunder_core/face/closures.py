@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
+from ..channels import in_group, MOUTH
 from ..easing import smoothstep
 from ..errors import BadRequest
 from ..rotation import rotvec_to_matrix
@@ -181,7 +182,7 @@ def _as_before(lips: Lips, before: Motion, after: Motion, names: list[str], was:
     rows = np.flatnonzero(parted(after, everything))
     if not len(rows):
         return after
-    mouth = np.array([name.startswith(("mouth", "jaw", "tongue", "cheekPuff")) for name in names])
+    mouth = in_group(names, MOUTH)
     steps = np.ones(after.frames)
     low, high = np.zeros(len(rows)), np.ones(len(rows))
     for _ in range(_HALVINGS):
@@ -251,7 +252,7 @@ def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motio
     x = (np.arange(left + 1, right) - left) / (right - left)
     ease = smoothstep(x)[:, None]
     expression, jaw = part.expression.astype(np.float64), part.jaw.astype(np.float64)
-    mouth = np.array([name.startswith(("mouth", "jaw", "tongue", "cheekPuff")) for name in names])
+    mouth = in_group(names, MOUTH)
     ends = motion.expression[[left, right]][:, mouth].astype(np.float64)
     expression[:, mouth] = ends[0] + ease * (ends[1] - ends[0])
     jaw = motion.jaw[left] + ease * (motion.jaw[right] - motion.jaw[left])

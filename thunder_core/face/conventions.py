@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from ..channels import region_of
+from ..channels import GAZE, region_of
 from ..errors import BadHead
 from .mapping import DERIVED, JOINTS
 
@@ -269,7 +269,7 @@ def loss(channel: str) -> str:
     """What is lost without a channel, a derived key or a joint, in an animator's words."""
     stem = re.sub(r"(Left|Right)$", "", channel) if channel not in _LOST else channel
     side = {"Left": "on the left, ", "Right": "on the right, "}.get(channel[len(stem) :], "")
-    if channel.startswith("eyeLook"):
+    if channel.startswith(GAZE):
         stem, side = "eyeLook", ""
     elif channel in ("jawRight", "mouthRight"):
         stem, side = stem + "Left", ""
@@ -290,7 +290,7 @@ def missing(used, channels: Sequence[str]) -> list[tuple[str, str]]:
     rows += [(name, loss(name)) for name in channels if name not in used and name not in _IMPORTANT]
     if "jaw" not in used and not {"jawLeft", "jawRight"} <= set(used):
         rows.append(("jawLeft", loss("jawLeft")))
-    eyes = any(name.startswith("eyeLook") for name in used)
+    eyes = any(name.startswith(GAZE) for name in used)
     rows += [(joint, loss(joint)) for joint in ("eye_left", "eye_right") if joint not in used and not eyes]
     if "neck" not in used:
         rows.append(("neck", loss("neck")))
@@ -317,6 +317,6 @@ _IMPORTANT = (
 
 def all_sources(channels: Sequence[str]) -> tuple[str, ...]:
     """All that a mapping may take from, in the order a table shows it: jaw first, then mouth, eyes, brows, head."""
-    names = ("jawOpen", "jawLeft", "jawRight", *channels, *(name for name in DERIVED if name.startswith("eyeLook")))
+    names = ("jawOpen", "jawLeft", "jawRight", *channels, *(name for name in DERIVED if name.startswith(GAZE)))
     order = {"jaw": 0, "mouth": 1, "eyes": 2, "upper_face": 3, "head": 4}
     return tuple(sorted(dict.fromkeys(names), key=lambda name: order[region_of(name)]))

@@ -8,17 +8,17 @@ from functools import lru_cache
 
 import numpy as np
 
+from ..channels import BLINKS, GAZE, region_of, SPEECH
 from ..easing import smoothstep
 from ..types import Motion
 from . import closures
-from .conventions import region_of
 from .head import load_head
 
 # Parts of the face that a take is chosen for; lips and jaw say one word together.
 PARTS = ("mouth", "upper_face", "eyes", "head")
 PART_OF = {"mouth": "mouth", "jaw": "mouth", "upper_face": "upper_face", "eyes": "eyes", "head": "head"}
 # Half a blink of one take and half of another would be two half-closed eyes; half a gaze looks at nothing.
-_WHOLE = ("eyeBlink", "eyeLook", "mouth", "jaw", "tongue")
+_WHOLE = (*BLINKS, *GAZE, *SPEECH)
 _AROUND = 3  # frames beside a fade that its lips are looked at with
 _FAINT = 0.12  # of what a channel moves: a part with less has no say
 

@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..channels import JAW_OPEN_RADIANS
 from ..rotation import rotvec_to_matrix
 from ..types import Motion
 from . import regions
@@ -346,7 +347,7 @@ def measure(found: Retarget) -> Measure:
                 if channel is not None:
                     row[channel] = 0.5
                 if closed and "mouthClose" in names:
-                    row[names.index("mouthClose")] = angle / 0.30
+                    row[names.index("mouthClose")] = angle / JAW_OPEN_RADIANS
                 rows.append(row)
                 jaws.append([angle, 0.0, 0.0])
     motion = Motion(np.array(rows, np.float32), np.array(jaws, np.float32))

@@ -8,18 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..channels import BLINKS, GAZE, LIDS, LIP_CLOSE, region_of
 from ..types import Motion
 from . import closures
-from .conventions import region_of
 
 MOST = 2.0  # of an intensity
 _KNEE, _LIMIT = 0.9, 1.2  # where a strengthened channel bends, and what it never goes beyond: faces have no more
 _JAW_KNEE, _JAW_LIMIT = 0.30, 0.40  # radians
 
-# Which slider strengthens a channel. Lids narrow and widen with the brows; blinks are a deed of their own.
-_BLINKS = ("eyeBlink",)
-_LIDS = ("eyeSquint", "eyeWide")
-_GAZE = ("eyeLook",)
 _SPREADING = ("mouthSmile", "mouthStretch", "mouthDimple", "mouthFrown")  # what a rounded mouth cannot do as well
 
 
@@ -120,14 +116,17 @@ EMOTIONS: dict[str, dict[str, float]] = {
 
 
 def slider_of(channel: str) -> str:
-    """The field of Shape that strengthens a channel, "" for one that none does: gaze stays on what it looks at."""
-    if channel.startswith(_BLINKS):
+    """The field of Shape that strengthens a channel, "" for one that none does: gaze stays on what it looks at.
+
+    Lids narrow and widen with the brows; blinks have a slider of their own.
+    """
+    if channel.startswith(BLINKS):
         return "blinks"
-    if channel.startswith(_LIDS):
+    if channel.startswith(LIDS):
         return "upper_face"
-    if channel.startswith(_GAZE):
+    if channel.startswith(GAZE):
         return ""
-    if channel == "mouthClose":
+    if channel == LIP_CLOSE:
         return "jaw"  # it keeps lips together over an open jaw: half the jaw needs half of it
     region = region_of(channel)
     return region if region in ("mouth", "jaw", "upper_face") else ""
@@ -149,7 +148,7 @@ def shaped(
     )
     head = np.zeros_like(jaw) if head is None and "head.x" in EMOTIONS.get(shape.emotion, {}) else head
     if shape.smoothing:
-        steady = [i for i, name in enumerate(channels) if not name.startswith(_BLINKS)]
+        steady = [i for i, name in enumerate(channels) if not name.startswith(BLINKS)]
         expression[:, steady] = smooth(expression[:, steady], shape.smoothing)
         jaw = smooth(jaw, shape.smoothing)
         head = None if head is None else smooth(head, shape.smoothing)
@@ -157,7 +156,7 @@ def shaped(
     for column, name in enumerate(channels):
         slider = slider_of(name)
         if slider:
-            most = 1.0 if name.startswith(_BLINKS) else _LIMIT
+            most = 1.0 if name.startswith(BLINKS) else _LIMIT
             expression[:, column] = _strengthened(expression[:, column], getattr(shape, slider), min(_KNEE, most), most)
     jaw[:, 1:] *= shape.jaw
     jaw[:, 0] = _strengthened(jaw[:, 0], shape.jaw, _JAW_KNEE, _JAW_LIMIT)
@@ -211,5 +210,5 @@ def _feel(expression, jaw, head, channels: list[str], offsets: dict[str, float],
                 column = channels.index(each)
                 more = share * amount * (free if each.startswith(_SPREADING) else 1.0)
                 was = expression[:, column]
-                most = 1.0 if each.startswith(_BLINKS) else _LIMIT
+                most = 1.0 if each.startswith(BLINKS) else _LIMIT
                 expression[:, column] = np.maximum(was, np.minimum(was + more, most))

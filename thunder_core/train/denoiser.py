@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
+from ..channels import Columns, in_group, MOUTH
 from ..engine.diffusion.denoiser import Denoiser, DenoiserConfig
 from ..engine.diffusion.sampling import alpha_bar, noisy, STEPS
 from ..engine.m2s.model import MeshToSpeech
@@ -70,7 +71,7 @@ def train_denoiser(
     With an `encoder` that is trained too (THUNDER-T). Returns (performer, figures on the unseen test voices).
     """
     torch.manual_seed(schedule.seed)
-    channels, mouth = head.channels, Mouth(head).to(device)
+    columns, mouth = Columns(head.channels), Mouth(head).to(device)
     width = motions.features.shape[1]
     denoiser = Denoiser(DenoiserConfig(motion=motions.motions.shape[2], audio=width))
     batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, BATCH, mel=m2s is not None, waves=encoder is not None)
@@ -81,23 +82,23 @@ def train_denoiser(
     if not fits:  # from nothing, or with another encoder's features
         standardise(denoiser, batches)
     alpha = alpha_bar()
-    show = mouth
+    view = mouth
     if m2s is not None:
         m2s = m2s.to(device).eval().requires_grad_(False)
-        show = SPACES[m2s.config.space](m2s.mouth or head).to(device)
+        view = SPACES[m2s.config.space](m2s.mouth or head).to(device)
     if encoder is not None:
         encoder = encoder.requires_grad_(True)
         encoder.ctc_head.requires_grad_(False)
     performer = Performer(denoiser, encoder)
     # Of brows, eyes and head, which the voice does not tell, variety is worth more than fidelity.
     names = [*head.expression_names, *["jaw"] * 3, *[""] * 6]
-    speaking = torch.tensor([name.startswith(("mouth", "jaw", "cheekPuff", "tongue")) for name in names], device=device)
-    spread = _spreads(batches, mouth, channels, denoiser)
+    speaking = torch.tensor(in_group(names, MOUTH), device=device)
+    spread = _spreads(batches, mouth, denoiser)
 
     def terms(model: Denoiser, x0: Tensor, truth: Tensor, vertices: Tensor) -> dict[str, Tensor]:
         """Every quantity in units of its own spread: channels, jaw, mouth vertices, gap and width, and their velocities."""
         guess = model.restore(x0)
-        moved = mouth(guess[..., :channels], guess[..., channels : channels + 3])
+        moved = mouth.of_packed(guess)
         error, mesh, shape = x0 - truth, (moved - vertices).flatten(2), mouth.shape(moved) - mouth.shape(vertices)
         parts = {"rec": 0.0, "vel": 0.0}
         for kind, e, m, g, (s_x, s_v, s_g) in (
@@ -105,7 +106,7 @@ def train_denoiser(
             ("vel", error.diff(dim=1), mesh.diff(dim=1), shape.diff(dim=1), spread["vel"]),
         ):
             e = e.square() / s_x
-            parts[kind] = e[..., :channels].mean() + e[..., channels : channels + 3].mean() + e[..., channels + 3 :].mean()
+            parts[kind] = e[..., columns.expression].mean() + e[..., columns.jaw].mean() + e[..., columns.jaw.stop :].mean()
             parts[kind] = parts[kind] + m.square().mean() / s_v + (g.square() / s_g).mean()
         return parts | {"moved": moved, "guess": guess}
 
@@ -125,12 +126,12 @@ def train_denoiser(
         x0 = denoiser(noisy(seen, noise, step, alpha), step, audio, silent).float()
         with torch.autocast(torch.device(device).type, enabled=False):
             with torch.no_grad():
-                vertices = mouth(item["motion"][..., :channels], item["motion"][..., channels : channels + 3])
+                vertices = mouth.of_packed(item["motion"])
             parts = terms(denoiser, x0, truth, vertices)
         moved, guess = parts.pop("moved"), parts.pop("guess")
         total = parts["rec"] + 0.5 * parts["vel"]
         if m2s is not None:
-            seen = moved if show is mouth else show(guess[..., :channels], guess[..., channels : channels + 3])
+            seen = moved if view is mouth else view.of_packed(guess)
             said = speech_loss(*m2s(seen, item["voices"]), item)["total"]
             total = total + m2s_weight * said
             parts["m2s"] = said
@@ -149,9 +150,11 @@ def train_denoiser(
         x0 = model.denoiser(noise, step, model.features(item))
         guess = model.denoiser.restore(x0)
         truth = item["motion"]
-        gaps = [mouth(x[..., :channels], x[..., channels : channels + 3]) for x in (guess, truth)]
+        gaps = [mouth.of_packed(x) for x in (guess, truth)]
         worst = (gaps[0] - gaps[1]).norm(dim=-1).amax(-1).mean() * 1e3
-        jaw = torch.stack([torch.corrcoef(torch.stack([g[:, channels], t[:, channels]]))[0, 1] for g, t in zip(guess, truth)])
+        jaw = torch.stack(
+            [torch.corrcoef(torch.stack([g[:, columns.jaw.start], t[:, columns.jaw.start]]))[0, 1] for g, t in zip(guess, truth)]
+        )
         return {"worst_vertex_mm": float(worst), "jaw_r": float(jaw.nanmean())}
 
     fit(performer, batches, loss, schedule, folder, lambda model: measured(model, watched), device=device)
@@ -171,14 +174,14 @@ def as_sampled(truth: Tensor, guess: Tensor, step: Tensor, alpha: Tensor, own: T
     return truth + share * own * (guess - truth)
 
 
-def _spreads(batches: SpeechBatches, mouth: Mouth, channels: int, denoiser: Denoiser) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
+def _spreads(batches: SpeechBatches, mouth: Mouth, denoiser: Denoiser) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
     """Variances of standardised motion [C], of mouth vertices (one number), of gap and width [2], and of their frame differences."""
     rng = np.random.default_rng(2)
     x = torch.cat([batches(rng)["motion"] for _ in range(12)])
     device = denoiser.motion_mean.device
     x = x.to(device)
     truth = denoiser.standardise(x)
-    vertices = mouth(x[..., :channels], x[..., channels : channels + 3])
+    vertices = mouth.of_packed(x)
     shape = mouth.shape(vertices)
     rec = (torch.ones(x.shape[-1], device=device), vertices.flatten(2).var(), shape.var((0, 1)))
     change = truth.diff(dim=1).square().mean((0, 1)).clamp_min(1e-2)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..channels import Columns
 from ..engine.diffusion.denoiser import Denoiser, DenoiserConfig
 from ..engine.diffusion.sampling import sample, seeded_noise
 from ..engine.flame import FlameLayer
@@ -28,7 +29,7 @@ class Measured:
     """Lip and upper-face vertices of a head, for motions packed as [T, n + 9]; the neck is held still."""
 
     def __init__(self, head: Head):
-        self.channels = head.channels
+        self.columns = Columns(head.channels)
         lips = head.mouth_vertices[head.mouth_parts == LIPS]
         upper = np.flatnonzero(head.regions[head.region_names.index("upper_face")] > 0.5)
         middles = np.array([head.inner_lip_upper_mid, head.inner_lip_lower_mid])
@@ -40,9 +41,9 @@ class Measured:
     @torch.no_grad()
     def vertices(self, x: np.ndarray) -> np.ndarray:
         """Positions [..., T, m, 3] metres of packed motions [..., T, n + 9]."""
-        n, shape = self.channels, x.shape[:-1]
+        columns, shape = self.columns, x.shape[:-1]
         flat = torch.from_numpy(np.ascontiguousarray(x, np.float32)).reshape(-1, x.shape[-1])
-        return self.layer(flat[:, :n], flat[:, n : n + 3]).numpy().reshape(*shape, -1, 3)
+        return self.layer(flat[:, columns.expression], flat[:, columns.jaw]).numpy().reshape(*shape, -1, 3)
 
 
 def load_performer(folder: Path) -> Performer:
@@ -78,7 +79,6 @@ def table_row(performer: Performer, motions: MotionSet, head: Head, numbers: lis
         guess_x = perform(performer, motions, row, number, frames, samples, steps)
         truth, guess = seen.vertices(truth_x), seen.vertices(guess_x)
         onsets = metrics.sound_onsets(motions.samples(number, 0, frames))
-        n = head.channels
         for s in range(samples):
             lips, true = guess[s, :, seen.lips], truth[:, seen.lips]
             gap = [np.linalg.norm(v[:, -2] - v[:, -1], axis=1) for v in (guess[s], truth)]
@@ -87,10 +87,10 @@ def table_row(performer: Performer, motions: MotionSet, head: Head, numbers: lis
                 ("L-PCC", metrics.lip_pearson(lips, true)), ("DTW", metrics.lip_warp(*gap)),
                 ("FDD-U", metrics.dynamics_deviation(guess[s, :, seen.upper], truth[:, seen.upper], seen.rest[seen.upper])),
                 ("FDD-L", metrics.dynamics_deviation(lips, true, seen.rest[seen.lips])),
-                ("BA", metrics.beat_alignment(guess_x[s, :, n + 3 : n + 6], onsets)),
+                ("BA", metrics.beat_alignment(guess_x[s, :, seen.columns.head], onsets)),
             ):  # fmt: skip
                 per_clip[column].append(value)
-        per_clip["DIV"].append(metrics.pose_diversity(guess_x[:, :, n + 3 : n + 6]))
+        per_clip["DIV"].append(metrics.pose_diversity(guess_x[:, :, seen.columns.head]))
         for which, part in (("U", seen.upper), ("L", seen.lips)):
             apart[which].append(metrics.distances(guess[:, :, part], truth[:, part]).astype(np.float32))
     found = {c: float(np.nanmean(v)) for c, v in per_clip.items() if v}

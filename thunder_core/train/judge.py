@@ -12,6 +12,7 @@ from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 from scipy.stats import spearmanr
 from torch import Tensor
 
+from ..channels import in_group, SPEECH
 from ..engine.m2s.judge import FLOOR, Judge, JudgeConfig
 from ..engine.m2s.model import MeshToSpeech
 from ..engine.m2s.mouth import Mouth
@@ -81,8 +82,7 @@ def train_judge(
 ):
     """Train on the teacher's motions with a frozen `m2s`; returns (judge with its scale set, figures on unseen test voices)."""
     torch.manual_seed(schedule.seed)
-    n = len(channel_names)
-    speaking = np.array([i for i, name in enumerate(channel_names) if name.startswith(("mouth", "jaw", "tongue"))] + [n, n + 1, n + 2])
+    speaking = np.flatnonzero(np.append(in_group(channel_names, SPEECH), [True] * 3))
     judge = Judge(JudgeConfig(heard=m2s.config.width, speech=motions.features.shape[1]))
     m2s, mouth = m2s.to(device).eval().requires_grad_(False), mouth.to(device)
     lip = (~mouth.inner).to(device)
@@ -96,7 +96,7 @@ def train_judge(
     judge.speech_std.copy_(some.std(0).clamp_min(1e-3))
 
     def see(x: Tensor) -> Tensor:
-        return mouth(x[..., :n], x[..., n : n + 3])
+        return mouth.of_packed(x)
 
     def prepare(item: dict[str, Tensor], rng: np.random.Generator, kinds: list[str]) -> dict[str, Tensor]:
         x = item["motion"]

@@ -75,19 +75,19 @@ def train_m2s(
     Returns (model, figures on the unseen test voices).
     """
     torch.manual_seed(schedule.seed)
-    show, channels = SPACES[space](head), head.channels
-    model = MeshToSpeech(MeshToSpeechConfig(inputs=show.size, space=space, units=UNITS))
+    view = SPACES[space](head)
+    model = MeshToSpeech(MeshToSpeechConfig(inputs=view.size, space=space, units=UNITS))
     if start:
         mine = model.state_dict()
         model.load_state_dict({k: start[k] if k in start and start[k].shape == v.shape else v for k, v in mine.items()})
         model.unit_head.reset_parameters()  # units are numbered anew with every encoder
     batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, BATCH)
-    _calibrate(model, show, batches, channels, motions)
-    show = show.to(device)
+    _calibrate(model, view, batches, motions)
+    view = view.to(device)
 
     def see(item: dict[str, Tensor]) -> Tensor:
         x = item["motion"]
-        return show(x[..., :channels], x[..., channels : channels + 3])
+        return view.of_packed(x)
 
     def loss(model: MeshToSpeech, item, rng) -> dict[str, Tensor]:
         item = {k: v.to(device) for k, v in item.items()}
@@ -95,8 +95,8 @@ def train_m2s(
             seen = see(item)
             if space == "mouth":
                 hidden = torch.from_numpy(rng.random(len(seen)) < HIDE_INNER).to(device)
-                seen = seen * ~(hidden[:, None, None] & show.inner)[..., None]
-            seen = seen + show.shake * float(rng.random()) * torch.randn_like(seen)
+                seen = seen * ~(hidden[:, None, None] & view.inner)[..., None]
+            seen = seen + view.shake * float(rng.random()) * torch.randn_like(seen)
         return speech_loss(*model(seen, item["voices"]), item)
 
     watched, test = (SpeechBatches(motions, rows, FRAMES, 32) for rows in (motions.watched(FRAMES), motions.of("test", FRAMES)))
@@ -119,12 +119,12 @@ def train_m2s(
     return model, {f"test_{k}": round(v, 4) for k, v in figures.items()}
 
 
-def _calibrate(model: MeshToSpeech, show: torch.nn.Module, batches: SpeechBatches, channels: int, motions: MotionSet) -> None:
+def _calibrate(model: MeshToSpeech, view: torch.nn.Module, batches: SpeechBatches, motions: MotionSet) -> None:
     """Set the fixed scales of inputs and outputs, and how often each unit is said."""
     rng = np.random.default_rng(0)
     items = [batches(rng) for _ in range(8)]
     x = torch.cat([i["motion"] for i in items])
-    model.scale.copy_(show(x[..., :channels], x[..., channels : channels + 3]).std())
+    model.scale.copy_(view.of_packed(x).std())
     mels = torch.cat([i["mel"] for i in items]).flatten(0, 1)
     model.mel_mean.copy_(mels.mean(0))
     model.mel_std.copy_(mels.std(0))

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..channels import Columns, in_group, MOUTH, TONGUE
 from ..engine.speech.encoder import loudness, speech_features, SpeechEncoder
 from ..engine.speech.phones import SILENCE
 from ..engine.speech.speaker import SpeakerEncoder
@@ -114,7 +115,7 @@ def animate(corpus: Corpus, channels: list[str], folder: Path, seed: int = 1) ->
     """
     rows = [Row(**r) for r in json.loads((folder / "rows.json").read_text())["rows"]]
     total = rows[-1].start + rows[-1].frames
-    out = np.memmap(folder / "motions.f16", np.float16, "w+", shape=(VARIANTS, total, len(channels) + 9))
+    out = np.memmap(folder / "motions.f16", np.float16, "w+", shape=(VARIANTS, total, Columns(len(channels)).count))
     for number, row in enumerate(tqdm(rows, desc="animating the corpus", mininterval=10)):
         captured = None
         if row.clip < 0:
@@ -123,7 +124,7 @@ def animate(corpus: Corpus, channels: list[str], folder: Path, seed: int = 1) ->
             clip = corpus.clips[row.clip]
             phones = corpus.phones(clip)
             heard = loudness(torch.from_numpy(corpus.samples(clip)), row.frames).numpy()
-            captured = corpus.tracked(clip, len(channels) + 9)
+            captured = corpus.tracked(clip, Columns(len(channels)).count)
         for variant in range(VARIANTS):
             rng = np.random.default_rng([seed, number, variant])
             x = pack(perform(phones, heard, channels, rng))
@@ -134,18 +135,17 @@ def animate(corpus: Corpus, channels: list[str], folder: Path, seed: int = 1) ->
 
 
 # What captures leave out together: a rig for the mouth has no lids, a head that was clamped does not turn.
-_TOGETHER = (("mouth", "jaw", "cheekPuff"), ("tongue",), ("brow", "nose", "cheekSquint"), ("eye",))
+_TOGETHER = (MOUTH, TONGUE, ("brow", "nose", "cheekSquint"), ("eye",))
 
 
 def completed(captured: np.ndarray, performed: np.ndarray, channels: list[str]) -> np.ndarray:
     """A captured motion [T, C] with a `performed` one's [T, C] parts where it holds still from beginning to end."""
-    n = len(channels)
-    groups = [[i for i, name in enumerate(channels) if name.startswith(begin)] for begin in _TOGETHER]
-    groups[0] += [n, n + 1, n + 2]
-    x = performed.copy()
-    for columns in (*groups, [n + 3, n + 4, n + 5], [n + 6, n + 7, n + 8]):
-        if np.abs(captured[:, columns]).max() > 0:
-            x[:, columns] = captured[:, columns]
+    names = [*channels, *["jaw"] * 3]  # the jaw's rotation belongs to the mouth
+    groups = [np.flatnonzero(in_group(names, group, but=TONGUE if group is MOUTH else ())) for group in _TOGETHER]
+    x, columns = performed.copy(), Columns(len(channels))
+    for group in (*groups, columns.head, columns.eyes):
+        if np.abs(captured[:, group]).max() > 0:
+            x[:, group] = captured[:, group]
     return x
 
 

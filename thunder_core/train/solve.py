@@ -16,13 +16,13 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
+from ..channels import in_group, JAW_OPEN_RADIANS, TONGUE
 from ..engine.flame import FlameLayer
 from ..errors import ThunderError
 from ..face.head import Head
 from ..types import Motion
 from .landmarks import BROWS, CHIN, contours, correspondence, INNER_LIPS, IRISES, LID_ACROSS, MM, NOSE_TIP, OUTER_EYES, POINTS, RIGID, Spots
 
-JAW_UNIT = 0.30  # rad: jaw rotations are solved in this unit, an open mouth, so that they weigh like channels
 _GROUP_WEIGHT = {  # how much a millimetre counts in x, y and z; depth from one camera is a guess
     "lips_outer": (1.0, 1.0, 0.3), "lips_inner": (1.0, 1.2, 0.3), "lids": (0.1, 1.3, 0.0), "brows": (0.35, 0.9, 0.1),
     "chin": (0.45, 0.8, 0.15), "cheeks": (0.3, 0.3, 0.1), "nose": (0.35, 0.4, 0.1),
@@ -40,7 +40,6 @@ _STIFF_OF = {
     "eyeBlink": 3.0, "brow": 120.0, "cheek": 120.0, "nose": 120.0, "jawForward": 200.0, "mouthDimple": 80.0, "mouthLeft": 80.0, "mouthRight": 80.0,  # noqa: E501
 }  # fmt: skip
 _EVEN, _EVEN_OF = 12.0, {"eye": 60.0, "brow": 25.0}  # mm² per unit²: pull of a left channel and its right one to each other
-_UNSEEN = ("tongue",)  # channels no landmark speaks of
 _LIPS_THAT_MEET = ("mouthClose", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight")
 _PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))  # inner lips, upper and lower
 _BROW_LANDMARKS = [i for pairs in BROWS.values() for pair in pairs for i in pair]
@@ -204,7 +203,7 @@ class _Face:
         ids, place = np.unique(spots.vertices, return_inverse=True)
         self.layer = FlameLayer(head, ids, torch.float64)
         self.place, self.shares = place.reshape(spots.vertices.shape).T, spots.shares.T[:, :, None]  # by corner of the triangle
-        self.used = np.array([i for i, n in enumerate(head.expression_names) if not n.startswith(_UNSEEN)])
+        self.used = np.flatnonzero(~in_group(head.expression_names, TONGUE))  # no landmark shows the tongue
         names = [head.expression_names[i] for i in self.used]
         self.count = len(names) + 2
         self.pull = np.array([_named(_PULL_OF, n, _PULL) for n in names] + [_PULL, 60.0])
@@ -229,7 +228,7 @@ class _Face:
         """Unknowns [T, K] → expression [T, n], jaw [T, 3]."""
         expression, jaw = np.zeros((len(u), self.head.channels)), np.zeros((len(u), 3))
         expression[:, self.used] = u[:, :-2]
-        jaw[:, :2] = JAW_UNIT * u[:, -2:]
+        jaw[:, :2] = JAW_OPEN_RADIANS * u[:, -2:]  # so that rotations weigh like channels
         return expression, jaw
 
     def at(self, u: np.ndarray) -> np.ndarray:

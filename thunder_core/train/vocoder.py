@@ -130,11 +130,11 @@ def train_vocoder(
         _calibrate(vocoder, batches)
     contest, ear = Contest(vocoder, adversarial), Ear().to(device)
     if m2s is not None:
-        m2s, show, channels = m2s.to(device), SPACES[m2s.config.space](m2s.mouth or head).to(device), head.channels
+        m2s, view = m2s.to(device), SPACES[m2s.config.space](m2s.mouth or head).to(device)
 
     def drawn(item: dict[str, Tensor], rows: slice) -> tuple[Tensor, Tensor]:
         x = item["motion"][rows]
-        logits, mel = m2s(show(x[..., :channels], x[..., channels : channels + 3]), item["voices"][rows])
+        logits, mel = m2s(view.of_packed(x), item["voices"][rows])
         return mel.float(), logits.argmax(-1)
 
     @torch.no_grad()

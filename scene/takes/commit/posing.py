@@ -10,6 +10,7 @@ import numpy as np
 
 from ....thunder_core.animation import poses
 from ....thunder_core.animation.poses import Column, PoseKeys
+from ....thunder_core.channels import in_group, TONGUE
 from ....thunder_core.face import reach
 from ....thunder_core.progress import result as value_of, scaled
 from ....thunder_core.types import Motion
@@ -143,7 +144,7 @@ def _allowed(error: float, tongue: bool) -> np.ndarray:
     ruler, channels = reach.ruler(), head.channel_names()
     allowed = np.full(len(ruler.rest) + 2, _ALLOWED[1])
     allowed[: ruler.lips], allowed[-2:] = _ALLOWED[0], _ALLOWED[2:]
-    moved = np.linalg.norm(ruler.basis.reshape(len(channels), -1, 3), axis=2)[[name.startswith("tongue") for name in channels]]
+    moved = np.linalg.norm(ruler.basis.reshape(len(channels), -1, 3), axis=2)[in_group(channels, TONGUE)]
     inside = np.append(moved.max(0) > 0.05 * moved.max(), [False, False])
     allowed[inside] = _TONGUE if tongue else np.inf
     return error * allowed

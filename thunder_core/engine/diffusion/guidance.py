@@ -16,22 +16,19 @@ STEP = 0.03  # standard deviations that an average channel moves per sampling st
 class SpeechGuidance:
     """Gradient of the evidence for the spoken units [2T] with respect to x̂_0, in steps of known size.
 
-    weight [T]: 0 where nobody speaks.  mean, std [C]: how x̂_0 is standardised.  channels: n of the expression basis.
+    weight [T]: 0 where nobody speaks.  mean, std [C]: how x̂_0 is standardised.
     """
 
-    def __init__(
-        self, m2s: MeshToSpeech, mouth: Mouth, units: Tensor, weight: Tensor, mean: Tensor, std: Tensor, channels: int, strength: float
-    ):
+    def __init__(self, m2s: MeshToSpeech, mouth: Mouth, units: Tensor, weight: Tensor, mean: Tensor, std: Tensor, strength: float):
         self.m2s, self.mouth, self.units, self.weight = m2s, mouth, units, weight
-        self.mean, self.std, self.channels, self.strength = mean, std, channels, strength
+        self.mean, self.std, self.strength = mean, std, strength
 
     def __call__(self, x0: Tensor, a: int, b: int) -> Tensor:
         """x̂_0 [B, b − a, C] of the frames a … b, pulled."""
-        n = self.channels
         with torch.enable_grad():
             x = x0.detach().requires_grad_()
             motion = x * self.std + self.mean
-            _, twice = self.m2s.hear(self.mouth(motion[..., :n], motion[..., n : n + 3]))
+            _, twice = self.m2s.hear(self.mouth.of_packed(motion))
             units = self.units[2 * a : 2 * b].expand(len(x), -1)
             miss = F.cross_entropy(self.m2s.unit_head(twice).float().transpose(1, 2), units, reduction="none")
             weight = self.weight[a:b].repeat_interleave(2)

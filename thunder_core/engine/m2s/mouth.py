@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
+from ...channels import Columns
 from ...errors import BadHead
 from ...face.head import Head, read_head
 from ...files import part_of
@@ -73,7 +74,18 @@ def save_trained_mouth(folder: Path, head: Head) -> None:
         )
 
 
-class _Vertices(nn.Module):
+class _Space(nn.Module):
+    """What mesh-to-speech may look at: a function of expression and jaw. channels: n of the expression basis."""
+
+    channels: int
+
+    def of_packed(self, x: Tensor) -> Tensor:
+        """The same of packed motions x [B, T, n + 9]."""
+        columns = Columns(self.channels)
+        return self(x[..., columns.expression], x[..., columns.jaw])
+
+
+class _Vertices(_Space):
     """Expression [B, T, n] and jaw [B, T, 3] → offsets of some vertices [B, T, m, 3], metres from the rest pose.
 
     The head's own turning is left out: a mouth says the same when the head nods.
@@ -89,7 +101,7 @@ class _Vertices(nn.Module):
 
     @property
     def size(self) -> int:
-        """Numbers per frame."""
+        """Values per frame."""
         return 3 * len(self.rest)
 
     def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
@@ -123,7 +135,7 @@ class Face(_Vertices):
         super().__init__(head, np.arange(len(head.v_template)))
 
 
-class Coefficients(nn.Module):
+class Coefficients(_Space):
     """`exp2s`: x = [ψ | θ_jaw] [B, T, n + 3], each in units of about its own spread."""
 
     shake = 0.1
@@ -141,7 +153,7 @@ class Coefficients(nn.Module):
         return torch.cat([expression, jaw], -1) / self.unit
 
 
-SPACES: dict[str, Callable[[Head], nn.Module]] = {"mouth": Mouth, "face": Face, "exp": Coefficients}
+SPACES: dict[str, Callable[[Head], _Space]] = {"mouth": Mouth, "face": Face, "exp": Coefficients}
 
 
 def weights_name(space: str) -> str:

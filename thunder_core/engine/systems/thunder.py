@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ...channels import Columns, in_group, MOODS, SPEECH
 from ...face.articulators import Articulators
 from ...face.head import Head
 from ...face.mechanics import Sounds
-from ...types import Motion
+from ...types import Motion, unpack
 from ..cards import unusable
 from ..diffusion.articulate import Articulation, believed_sounds, demanded_closures
 from ..diffusion.denoiser import Denoiser, DenoiserConfig
@@ -26,7 +27,6 @@ from ..speech.encoder import presence, speech_features, SpeechEncoder
 from ..speech.units import Units
 from ..weights import load_network, typed
 
-_MOODS = ("mouthSmile", "mouthFrown", "mouthDimple")
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 
 
@@ -66,16 +66,16 @@ class Thunder:
 
     def __init__(self, folder: Path, device: str, head: Head):
         channel_names = head.expression_names
-        self.device, self.channels = device, len(channel_names)
+        self.device, self.channels, self.columns = device, len(channel_names), Columns(len(channel_names))
         # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may stay.
-        self.speaking = np.array([n.startswith(("mouth", "jaw", "tongue")) and not n.startswith(_MOODS) for n in channel_names])
+        self.speaking = in_group(channel_names, SPEECH, but=MOODS)
         self.articulation = Articulation(channel_names, Articulators.of(head))
         self.encoder = SpeechEncoder.load(folder).to(device)
         # THUNDER-T has an encoder of its own for the features; what is said is heard by the common one.
         self.ear = SpeechEncoder.load(folder, "encoder-t").to(device) if (folder / "encoder-t.json").exists() else None
         self.units = Units.load(folder).to(device)
         self.denoiser: Denoiser = load_network(folder / "denoiser", lambda config: Denoiser(typed(DenoiserConfig, config))).to(device)
-        if self.denoiser.config.motion != self.channels + 9:
+        if self.denoiser.config.motion != self.columns.count:
             raise unusable(folder / "denoiser.safetensors", "was made for another head")
 
     def hear(self, samples: Tensor, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> Heard:
@@ -92,7 +92,7 @@ class Thunder:
     def pulled_by(self, m2s: MeshToSpeech, mouth: Mouth, heard: Heard, strength: float) -> SpeechGuidance:
         """The pull of mesh-to-speech for `perform`."""
         d = self.denoiser
-        return SpeechGuidance(m2s, mouth, heard.units, heard.spoken, d.motion_mean, d.motion_std, self.channels, strength)
+        return SpeechGuidance(m2s, mouth, heard.units, heard.spoken, d.motion_mean, d.motion_std, strength)
 
     @torch.no_grad()
     def perform(
@@ -134,14 +134,14 @@ class Thunder:
         return motions
 
     def _motion(self, x: np.ndarray, heard: Heard, kept: Kept | None) -> Motion:
-        n = self.channels
+        columns = self.columns
         x = x.astype(np.float32)
         alive = heard.spoken.cpu().numpy()[:, None]
         # Channels are muscles: they pull or rest, and a jaw does not close past its teeth.
-        expression = np.clip(x[:, :n], 0.0, 1.2) * np.where(self.speaking, alive, 1.0).astype(np.float32)
-        jaw = x[:, n : n + 3] * alive
+        expression = np.clip(x[:, columns.expression], 0.0, 1.2) * np.where(self.speaking, alive, 1.0).astype(np.float32)
+        jaw = x[:, columns.jaw] * alive
         jaw[:, 0] = np.maximum(jaw[:, 0], 0.0)
-        x[:, :n], x[:, n : n + 3] = self.articulation.perform(expression, jaw, heard.shut, heard.sounds)
+        x[:, columns.expression], x[:, columns.jaw] = self.articulation.perform(expression, jaw, heard.shut, heard.sounds)
         if kept is not None:
             x = np.where(kept.mask.numpy(), kept.values.numpy(), x)
-        return Motion(x[:, :n].copy(), x[:, n : n + 3].copy(), x[:, n + 3 : n + 6].copy(), x[:, n + 6 : n + 9].copy())
+        return unpack(x, self.channels)
