@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any
 
-Values = TypeVar("Values")  # a float, a numpy array or a torch tensor
+Values = Any  # a float, a numpy array or a torch tensor
 
 
 def smoothstep(x: Values) -> Values:
