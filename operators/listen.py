@@ -5,7 +5,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.review import listening
+from ..scene.review import listening, live_score
 from ..scene.voice import strip
 from ..thunder_core.errors import BadSound, ThunderError
 from .slices import SlicedWork
@@ -34,7 +34,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
         client = connection.client()
         client.start()
         edited = context.scene.thunder.listen_range == "EDITED"
-        return "Listening", listening.listen(client, context.scene, rig, voice, first, last, edited)
+        return "Listening", live_score.listen(client, context.scene, rig, voice, first, last, edited)
 
     def finish(self, context, frames):
         first, last = frames

@@ -23,14 +23,16 @@ class _OnTake:
 
     @classmethod
     def poll(cls, context):
-        return there_are_takes(cls, context)
+        if not there_are_takes(cls, context):
+            return False
+        if take_list.shown_index(context.scene.thunder) < 0:
+            cls.poll_message_set(take_list.why_none(context))
+            return False
+        return True
 
     def execute(self, context):
         settings = context.scene.thunder
         index = take_list.shown_index(settings) if self.index < 0 else self.index
-        if index < 0:
-            self.report({"ERROR"}, take_list.why_none(context))
-            return {"CANCELLED"}
         if index >= len(settings.takes):
             self.report({"ERROR"}, f"There is no take {index + 1}: the list has {len(settings.takes)}")
             return {"CANCELLED"}

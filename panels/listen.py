@@ -6,7 +6,7 @@ import bpy
 from ..scene.heads import head
 from ..scene.review import listening, live_score
 from ..thunder_core.errors import ThunderError
-from .sidebar import _Tab
+from .sidebar import _Tab, _wrapped
 
 
 class THUNDER_PT_listen(_Tab, bpy.types.Panel):
@@ -41,9 +41,16 @@ class THUNDER_PT_listen(_Tab, bpy.types.Panel):
             return
         score = live_score.shown_score(context.scene, rig)
         known = score is not None and score.is_known
+        if not known:
+            live_score.ask(context.scene, rig)
+        text = f"Lip-Sync {score.total:.0f}" if known else "Lip-Sync"
+        line = live_score.committed_line(context, rig)
         row = layout.row(align=True)
-        row.label(text=(f"Lip-Sync {score.total:.0f}" if known else "Lip-Sync") + (" …" if live_score.live.is_running else ""))
+        row.label(text=text + (f" · {line}" if known and line else "") + (" …" if live_score.live.is_running else ""))
         row.prop(context.scene.thunder, "live_score", text="", icon="FILE_REFRESH")
+        why = "" if known else live_score.why_none(rig)
+        if why:
+            _wrapped(layout, why, context)
         drifts = score.drifts() if known else []
         if not drifts:
             return

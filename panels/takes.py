@@ -17,7 +17,6 @@ class THUNDER_MT_takes(bpy.types.Menu):
         settings = context.scene.thunder
         index = take_list.shown_index(settings)
         column = layout.column()
-        column.enabled = index >= 0
         column.operator("thunder.star_take", icon="SOLO_ON", text="Remove Star" if index >= 0 and settings.takes[index].star else "Star")
         column.operator("thunder.duplicate_take", icon="DUPLICATE")
         column.operator("thunder.hide_take", icon="HIDE_ON", text="Unhide" if index >= 0 and settings.takes[index].hidden else "Hide")
@@ -27,7 +26,9 @@ class THUNDER_MT_takes(bpy.types.Menu):
         layout.prop(settings, "show_hidden")
         layout.separator()
         layout.operator_context = "INVOKE_DEFAULT"
-        layout.operator("thunder.delete_takes", text="Delete Hidden Takes").which = "HIDDEN"
+        row = layout.row()
+        row.enabled = any(settings.takes[place].hidden for place in take_list.of_voice(context))
+        row.operator("thunder.delete_takes", text="Delete Hidden Takes").which = "HIDDEN"
         layout.operator("thunder.delete_takes", text="Delete Takes Without a Star").which = "UNSTARRED"
         if any(entry.action is None for entry in settings.takes):
             layout.operator("thunder.delete_takes", text="Remove Missing Takes").which = "LOST"

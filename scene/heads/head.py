@@ -232,6 +232,13 @@ def owner_of(mesh: bpy.types.Object) -> bpy.types.Object:
     return (armature_of(mesh) if mesh.type == "MESH" else None) or mesh
 
 
+def active_object(context):
+    """The active object, None where the context has none to tell of, as in a timer."""
+    chosen = getattr(context, "object", None)
+    layer = getattr(context, "view_layer", None)
+    return chosen if chosen is not None or layer is None else layer.objects.active
+
+
 def guess(scene, active: bpy.types.Object | None) -> bpy.types.Object | None:
     """The object meant when none is chosen: the active one if it is a head, or the only head of the scene."""
     if active is not None and active.name in scene.objects and STAND_IN not in active:

@@ -289,13 +289,6 @@ class ThunderPart(bpy.types.PropertyGroup):
     silent: BoolProperty(name="No Speaker", description="For music, sound effects and off-screen voices")
 
 
-def _select_strip(settings, context):
-    editor = settings.id_data.sequence_editor
-    strips = compat.strips_all(editor) if editor is not None else ()
-    if context.scene == settings.id_data and 0 <= settings.dialogue_index < len(strips):
-        dialogue.select(context, strips[settings.dialogue_index].name)
-
-
 class ThunderScene(bpy.types.PropertyGroup):
     """Per-scene settings of the Thunder tab, and its takes."""
 
@@ -386,7 +379,8 @@ class ThunderScene(bpy.types.PropertyGroup):
     cast: CollectionProperty(type=ThunderPart)
     dialogue_index: IntProperty(
         name="Strip",
-        update=_select_strip,
+        get=dialogue.chosen_index,
+        set=dialogue.choose_index,
         description="Strip of the dialogue. Click a row to use its strip as the voice and select its speaker",
     )
     only_preview: BoolProperty(

@@ -12,18 +12,21 @@ import bpy
 import numpy as np
 from bpy.app.handlers import persistent
 
-from ...thunder_core.errors import ThunderError
+from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.face import reach
 from ...thunder_core.progress import mapped
-from ...thunder_core.types import FPS
+from ...thunder_core.types import FPS, Motion
 from ..animation import display, keying, reading
 from ..animation.timing import Clock
 from ..engine import connection
 from ..heads import head
-from ..host import handlers, idle, jobs
+from ..host import compat, handlers, idle, jobs
+from ..host.jobs import Step
 from ..host.session import Part, session
-from ..takes import provenance, take_list
+from ..takes import generation, provenance, take_list
+from ..takes.commit import line_names, line_scores
 from ..voice import fingerprint, strip, voice_cache
+from . import listening
 
 QUIET_SECONDS = 0.7  # after the last edit: while a key is dragged nothing is scored
 PAUSE_SECONDS = 0.05
@@ -77,7 +80,10 @@ def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
     entry = take_list.shown_take(scene.thunder) if rig is None else take_list.on_head(scene, rig.mesh)
     if entry is not None:
         return score_of_take(scene, entry)
-    return None if rig is None else live.own.get(display.animation_of(rig))
+    if rig is None:
+        return None
+    action = own_action(rig)
+    return None if action is None else live.own.get((*display.animation_of(rig), line_of(bpy.context, action)))
 
 
 def score_of_take(scene, entry) -> SyncScore:
@@ -85,9 +91,62 @@ def score_of_take(scene, entry) -> SyncScore:
     return SyncScore(entry.score, provenance.sync_of(entry.action), provenance.clock_of(entry.action) or Clock.of(scene, entry.first))
 
 
-def of_own(action) -> SyncScore | None:
-    """How well animation of the animator's own says the voice, None where it was not scored in this session."""
-    return next((found for (_, uid), found in live.own.items() if uid == action.session_uid), None)
+def own_action(rig: head.Rig):
+    """The action of the animator's own that a head plays, None for none."""
+    animation = rig.targets[0].animation_data
+    return animation.action if animation is not None else None
+
+
+def line_of(context, action) -> str:
+    """Name of the line that the score of an animator's action is about: the voice that is meant, or, where the action holds
+    other lines than that one, the one of these that is nearest to the current frame. "" where no voice is meant."""
+    committed = line_names.of(action)
+    try:
+        meant = strip.find(context).name
+    except ThunderError:
+        meant = ""
+    if committed is None or not committed.lines or meant in {line.name for line in committed.lines}:
+        return meant
+    now = context.scene.frame_current
+    return min(committed.lines, key=lambda line: max(line.first - now, now - line.last, 0)).name
+
+
+def committed_line(context, rig: head.Rig) -> str:
+    """Name of the line whose score is shown, where the animation on a head is an action with several committed lines or with
+    another one than is meant; else ""."""
+    action = own_action(rig)
+    committed = line_names.of(action) if action is not None and take_list.on_head(context.scene, rig.mesh) is None else None
+    if committed is None:
+        return ""
+    name = line_of(context, action)
+    try:
+        return "" if len(committed.lines) < 2 and strip.find(context).name == name else name
+    except ThunderError:
+        return name
+
+
+def why_none(rig: head.Rig) -> str:
+    """Why the animator's own animation on a head has no score though one was asked for, "" where it has one or waits for it."""
+    action = own_action(rig)
+    key = (*display.animation_of(rig), line_of(bpy.context, action)) if action is not None else None
+    return live.latest if key in live.tried and key not in live.own and not live.is_running else ""
+
+
+def of_own(scene, mesh, action) -> SyncScore | None:
+    """How well animation of the animator's own on a head says the line that is meant, None where it was not scored in this
+    session."""
+    return live.own.get((mesh.session_uid, action.session_uid, line_of(bpy.context, action)))
+
+
+def ask(scene, rig: head.Rig) -> None:
+    """Have the animator's own animation on a head scored if the line that is meant has no score yet. Quick: for panels."""
+    action = own_action(rig)
+    if not scene.thunder.live_score or action is None or take_list.on_head(scene, rig.mesh) is not None:
+        return
+    key = (*display.animation_of(rig), line_of(bpy.context, action))
+    if key not in live.own and key not in live.tried and not live.is_running and connection.client().running:
+        live.look()
+        live.tried.add(key)
 
 
 def opening(action) -> tuple[float, np.ndarray] | None:
@@ -109,33 +168,86 @@ def _begin(scene) -> Generator[bool, None, str | None]:
     Its value is why nothing was scored, None if it was. It holds data-blocks between its steps, so whatever changes or
     undoes something must close it first.
     """
-    rig = head.find(scene, take_list.active_object(bpy.context))
+    rig = head.find(scene, head.active_object(bpy.context))
     entry = take_list.on_head(scene, rig.mesh)
     if entry is not None and _is_as_made(scene, entry):
         return None
-    voice = strip.of_take(bpy.context, entry)
+    voice = _voice(scene, rig, entry)
     client = connection.client()
     if not client.running:
         if not connection.found_now()[0] or not len(scene.thunder.takes):
-            return "no engine runs"
+            return "The engine is not running"
         client.start()
     cached = voice_cache.read(scene, voice, client.folder)
     while cached is not None and cached.reading:
         yield True
     path = voice.path or (cached.path if cached is not None else "")
     if not path:
-        return cached.failed if cached is not None else "the voice is gone"
+        return cached.failed if cached is not None else "The voice is gone"
     clock = Clock.of(scene, voice.clock.start)
-    if voice.last is not None:
-        seconds = (voice.last - voice.clock.start) / clock.fps
-    else:
-        seconds = len(cached.peaks) / voice_cache.PEAKS_PER_SECOND if cached is not None and cached.peaks is not None else 0.0
-        seconds = seconds or (entry.last - entry.first) / clock.fps if entry is not None else seconds
+    peaks = cached.peaks if cached is not None else None
+    seconds = _seconds_of(voice, clock, len(peaks) / voice_cache.PEAKS_PER_SECOND if peaks is not None else 0.0, entry)
     if seconds <= 0:
-        return "nobody knows how long the voice is"
+        return "The length of the voice is not known"
     motion = yield from mapped(reading.read_quietly(rig, head.channel_names(), clock, seconds), lambda _: False)
     if motion is None:
-        return "more than f-curves moves the head"
+        return "The head is moved by more than keys (NLA strips, drivers or constraints): press Listen to score it"
+    yield from _score(client, scene, rig, entry, voice, path, clock, motion)
+
+
+def _voice(scene, rig: head.Rig, entry) -> strip.Voice:
+    """The voice that what is on a head is scored against. Raises BadSound."""
+    action = own_action(rig)
+    if entry is None and action is not None:
+        name = line_of(bpy.context, action)
+        for each in dict.fromkeys((scene, compat.sequencer_scene(bpy.context))):
+            found = strip.named(each, name) if name else None
+            if found is not None and found.type == "SOUND":
+                return strip.of_strip(each, found)
+    return strip.of_take(bpy.context, entry)
+
+
+def _seconds_of(voice: strip.Voice, clock: Clock, read: float, entry) -> float:
+    """How long a voice is. read: seconds of its file, 0 where it was not read yet."""
+    if voice.last is not None:
+        return (voice.last - voice.clock.start) / clock.fps
+    return read or ((entry.last - entry.first) / clock.fps if entry is not None else 0.0)
+
+
+def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[Step, None, None]:
+    """Steps of a job that score what is on a head now, whatever moves it. voice: what is meant, already read for `client`.
+
+    A take that nobody edited keeps its score.
+    """
+    entry = take_list.on_head(scene, rig.mesh)
+    if entry is not None and _is_as_made(scene, entry):
+        return
+    voice = _voice(scene, rig, entry) if entry is not None or own_action(rig) is not None else voice
+    path = yield from mapped(voice_cache.sound(client, scene, voice), lambda step: Step(0.96, "Scoring", step.busy))
+    clock = Clock.of(scene, voice.clock.start)
+    seconds = _seconds_of(voice, clock, 0.0, entry)
+    if seconds <= 0:
+        return
+    motion = yield from mapped(reading.read(rig, head.channel_names(), clock, seconds), lambda _: Step(0.97, "Scoring", True))
+    yield from mapped(_score(client, scene, rig, entry, voice, path, clock, motion), lambda waits: Step(0.98, "Scoring", not waits))
+
+
+def listen(
+    client, scene, rig: head.Rig, voice: strip.Voice | None, first: int, last: int, edited: bool = False
+) -> Generator[Step, None, tuple[int, int]]:
+    """Steps as listening.listen that score what is heard too, while it is there to be read; returns the same."""
+    names = scene.name, rig.mesh.name
+    frames = yield from listening.listen(client, scene, rig, voice, first, last, edited)
+    if voice is not None:
+        try:
+            yield from score_steps(client, *generation.again(*names), voice)
+        except BadRequest:  # what was heard stays, with a score or without
+            pass
+    return frames
+
+
+def _score(client, scene, rig: head.Rig, entry, voice: strip.Voice, path: str, clock: Clock, motion: Motion) -> Generator[bool, None, None]:
+    """Ask the engine for the score of a motion and keep it; yields whether it only waits. entry: the take it is of, None for none."""
     key, uid = display.animation_of(rig), entry.action.session_uid if entry is not None else 0
     kept = provenance.clock_of(entry.action) if entry is not None else None
     frames = len(provenance.opening_of(entry.action)) if kept is not None else motion.frames
@@ -161,13 +273,34 @@ def _begin(scene) -> Generator[bool, None, str | None]:
         gap.append(measure.gap(measure.points(motion.part(slice(start, start + _MEASURED)))))
         yield False
     live.openings[key[1]] = clock.start, np.maximum(np.concatenate(gap), 0).astype(np.float32)
+    live.version += 1
     if entry is None:
-        live.own[key] = SyncScore(total, per_frame, clock)
-    else:
-        if kept is not None:  # on the take's own frames, wherever its voice lies now
-            place = np.arange(frames) + round((kept.start - clock.start) / clock.fps * FPS)
-            per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
-        _keep(uid, total, per_frame)
+        total, per_frame = _of_line(rig, voice.name, total, per_frame)
+        live.own[(*key, voice.name)] = SyncScore(total, per_frame, clock)
+        return
+    if kept is not None:  # on the take's own frames, wherever its voice lies now
+        place = np.arange(frames) + round((kept.start - clock.start) / clock.fps * FPS)
+        per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
+    _keep(uid, "", total, per_frame)
+
+
+def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> tuple[float, np.ndarray]:
+    """The score to show of a line that is committed to the action a head plays; of other animation the same."""
+    action = own_action(rig)
+    known = line_scores.of(action, line) if action is not None else None
+    if known is None:
+        return total, per_frame
+    if known.made is None:
+        curves = {
+            (block, curve.data_path, curve.array_index): curve
+            for block, target in enumerate(rig.targets)
+            for curve in compat.curves_for(target)
+        }
+        if not line_scores.is_as_committed(action, line, curves):
+            return total, per_frame
+        _keep(action.session_uid, line, total, per_frame)
+        known = known.measured(total, per_frame)
+    return known.corrected(total, per_frame)
 
 
 def _is_as_made(scene, entry) -> bool:
@@ -179,8 +312,15 @@ def _is_as_made(scene, entry) -> bool:
     return not provenance.is_edited(entry) and all(other.action != entry.action for other, _ in fingerprint.stale(scene))
 
 
-def _keep(uid: int, total: float, per_frame: np.ndarray) -> None:
-    """Give the take of an action its new score. No undo step: whoever undoes an edit undoes its score with it."""
+def _keep(uid: int, line: str, total: float, per_frame: np.ndarray) -> None:
+    """Give the take of an action its new score, or a committed line of it (line: "" for a take) what its keys score as they were
+    committed. No undo step: whoever undoes an edit undoes its score with it."""
+    if line:
+        action = next((action for action in bpy.data.actions if action.session_uid == uid), None)
+        known = line_scores.of(action, line) if action is not None else None
+        if known is not None:
+            line_scores.remember(action, line, known.measured(total, per_frame))
+        return
     for scene in bpy.data.scenes:
         for entry in scene.thunder.takes:
             if entry.action is not None and entry.action.session_uid == uid:
@@ -199,7 +339,8 @@ class LiveScore(Part):
     """
 
     def __init__(self):
-        self.own: dict[tuple, SyncScore] = {}  # of animation that is no take: by head and action
+        self.own: dict[tuple, SyncScore] = {}  # of animation that is no take: by head, action and voice
+        self.tried: set[tuple] = set()  # the same, of which scores were asked for since the last edit
         self.openings: dict[int, tuple[float, np.ndarray]] = {}  # by action: mouth opening as last read, from which scene frame on
         self.job: Generator[bool, None, str | None] | None = None
         self.task = idle.Task(self.step)
@@ -216,6 +357,7 @@ class LiveScore(Part):
         if self.job is not None and self.job.gi_running:
             return  # what scoring itself touches: nobody edits in the middle of a step
         self.stop()
+        self.tried.clear()
         self.task.postpone(QUIET_SECONDS)
 
     def stop(self) -> None:
@@ -241,16 +383,16 @@ class LiveScore(Part):
             return PAUSE_SECONDS
         except StopIteration as end:
             self.latest = end.value or ""
-            if not self.latest:
-                self.version += 1
             redraw()
         except (ThunderError, OSError) as error:
             self.latest = str(error)
+            redraw()
         self.job = None
         return None
 
     def file_opened(self) -> None:
         self.own.clear()
+        self.tried.clear()
         self.openings.clear()
 
     def close(self) -> None:

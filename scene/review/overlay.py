@@ -13,6 +13,7 @@ from gpu_extras.batch import batch_for_shader
 
 from ...thunder_core.errors import ThunderError
 from ...thunder_core.types import FPS
+from ..heads import head, head_state
 from ..host import idle
 from ..voice import strip, voice_cache
 from . import live_score
@@ -57,7 +58,7 @@ def _content(context) -> _Content | None:
     scene = context.scene
     chosen = scene.thunder.overlay
     fps = scene.render.fps / scene.render.fps_base
-    action = _shown_action(scene)
+    mesh, action = _head_and_action(context)
     entry = next((e for e in scene.thunder.takes if e.action == action), None) if action is not None else None
     peaks, peaks_at, voice_key = None, 0.0, None
     if chosen.waveform:
@@ -71,10 +72,8 @@ def _content(context) -> _Content | None:
         except ThunderError:
             pass
     opening, opening_at, score = None, 0.0, None
-    if action is None:
-        action = _own_action(scene)
     if action is not None:
-        score = live_score.score_of_take(scene, entry) if entry is not None else live_score.of_own(action)
+        score = live_score.score_of_take(scene, entry) if entry is not None else live_score.of_own(scene, mesh, action)
         if chosen.opening and (found := live_score.opening(action)) is not None:
             opening_at, opening = found
     if not chosen.drift:
@@ -97,31 +96,18 @@ def _content(context) -> _Content | None:
     return _Content(key, peaks, peaks_at, opening, opening_at, score, fps)
 
 
-def _shown_action(scene):
-    """The take that is on the chosen or active head, else on another of the scene. Without working out any rig."""
-    meant = scene.thunder.head or (bpy.context.view_layer.objects.active if bpy.context.view_layer else None)
-    found = None
-    for kept in scene.thunder.heads:
-        owner = kept.object
-        if owner is None or kept.shown is None or kept.shown not in _played(owner):
-            continue
-        if found is None or owner == meant or (meant is not None and meant.parent == owner):
-            found = kept.shown
-    return found
-
-
-def _own_action(scene):
-    """The animator's own animation on a head, if it was scored."""
-    return next(
-        (
-            action
-            for kept in scene.thunder.heads
-            if kept.object is not None
-            for action in _played(kept.object)
-            if live_score.of_own(action) is not None
-        ),
-        None,
-    )
+def _head_and_action(context):
+    """The head that is meant and the action it plays, a take's or the animator's own; (None, None) where none is meant. Without
+    working out any rig."""
+    scene = context.scene
+    mesh = head.guess(scene, scene.thunder.head or head.active_object(context))
+    if mesh is None:
+        return None, None
+    kept = head_state.of(head.owner_of(mesh))
+    played = _played(head.owner_of(mesh))
+    if kept is not None and kept.shown is not None and kept.shown in played:
+        return mesh, kept.shown
+    return mesh, next((action for action in played if live_score.of_own(scene, mesh, action) is not None), None)
 
 
 def _played(owner) -> list:

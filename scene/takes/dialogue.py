@@ -12,6 +12,7 @@ from ...thunder_core.client import Client
 from ...thunder_core.errors import BadHead, BadSound, Cancelled, NoEngine, ThunderError, WorkerDied
 from ...thunder_core.progress import mapped
 from ..heads import head
+from ..host import compat
 from ..host.jobs import Step
 from ..voice import fingerprint, strip
 from . import generation
@@ -100,6 +101,26 @@ def select(context, name: str) -> None:
         settings.head = speaker
     if settings.strip or not _is_voice(context, name):  # an empty field goes on following the active strip
         settings.strip = name
+
+
+def chosen_index(settings) -> int:
+    """Place, among all strips of the sequencer, of the one that is the voice now: what the dialogue list highlights; −1 for none."""
+    scene = settings.id_data
+    if scene != bpy.context.scene or scene.sequence_editor is None:
+        return -1
+    try:
+        name = strip.find(bpy.context).strip
+    except ThunderError:
+        return -1
+    return next((place for place, each in enumerate(compat.strips_all(scene.sequence_editor)) if each.name == name), -1)
+
+
+def choose_index(settings, index: int) -> None:
+    """Select the strip at a place among all strips of the sequencer, as `select`."""
+    scene = settings.id_data
+    strips = compat.strips_all(scene.sequence_editor) if scene.sequence_editor is not None else ()
+    if bpy.context.scene == scene and 0 <= index < len(strips):
+        select(bpy.context, strips[index].name)
 
 
 def _is_voice(context, name: str) -> bool:

@@ -396,16 +396,9 @@ def _is_on(entry) -> bool:
 def chosen_mesh(context):
     """Mesh of the head that the settings mean now, None when there is none."""
     try:
-        return head.find(context.scene, active_object(context)).mesh
+        return head.find(context.scene, head.active_object(context)).mesh
     except ThunderError:
         return None
-
-
-def active_object(context):
-    """The active object, None where the context has none to tell of, as in a timer."""
-    chosen = getattr(context, "object", None)
-    layer = getattr(context, "view_layer", None)
-    return chosen if chosen is not None or layer is None else layer.objects.active
 
 
 def show_index(settings, index: int) -> None:
@@ -418,7 +411,7 @@ def show_index(settings, index: int) -> None:
             if settings.play_shown:
                 playback.start(scene, entry.first)
         else:
-            display.show_own(shown_rig(settings) or head.find(scene, active_object(bpy.context)))
+            display.show_own(shown_rig(settings) or head.find(scene, head.active_object(bpy.context)))
     except ThunderError as error:
         if bpy.app.background:
             raise

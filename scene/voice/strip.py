@@ -94,7 +94,7 @@ def of_take(context, entry) -> Voice:
 def _of_head(context, strips: list) -> list:
     """The strips that the head that is meant speaks: those given to it; the scene's only head also speaks those given to nobody."""
     scene = context.scene
-    mesh = scene.thunder.head or head.guess(scene, context.object)
+    mesh = scene.thunder.head or head.guess(scene, head.active_object(context))
     given = {part.strip: part for part in scene.thunder.cast if part.silent or part.head is not None}
     own = {name for name, part in given.items() if part.head is not None and part.head == mesh}
     if mesh is not None and len(head.in_scene(scene)) == 1:

@@ -210,6 +210,7 @@ def test_a_duplicate_has_the_edits_and_leaves_the_original_alone(blender, stage)
     curve.update()
     scene.thunder.takes[0].note = "softer"
     before = keys(scene.thunder.takes[0])
+    blender.ops.thunder.select_take(index=0)
     blender.ops.thunder.duplicate_take(index=0)
     original, copy, other = scene.thunder.takes
     assert (original.seed, copy.seed, other.seed) == (7, 7, 8) and shown(blender) == 7 and scene.thunder.active_take == 1
@@ -264,6 +265,7 @@ def test_an_action_that_something_else_uses_survives_its_take(blender, stage):
     name = entry.action.name
     other = blender.data.objects.new("other", None)
     other.animation_data_create().nla_tracks.new().strips.new("used", 1, entry.action)
+    blender.ops.thunder.select_take(index=0)
     blender.ops.thunder.delete_take(index=0)
     assert name in blender.data.actions and not stage[0].thunder.takes
 
@@ -315,6 +317,7 @@ def test_takes_are_numbered_for_each_head_and_voice_and_keep_their_numbers(blend
     assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 2", "Take 1", "Take 1"]
     scene.thunder.head = rig.mesh
     scene.thunder.takes[1].name = "Warm"
+    blender.ops.thunder.select_take(index=0)
     blender.ops.thunder.delete_take(index=0)
     assert enter(stage, seed=10, voice="one").name == "Take 3"
     assert [entry.name for entry in scene.thunder.takes] == ["Warm", "Take 1", "Take 1", "Take 3"]
@@ -366,6 +369,7 @@ def test_marks_survive_saving_and_undo(blender, stage, tmp_path):
     scene = stage[0]
     for seed in (1, 2):
         enter(stage, seed=seed)
+    blender.ops.thunder.select_take(index=0)
     blender.ops.ed.undo_push(message="before")
     blender.ops.thunder.star_take(index=1)
     blender.ops.ed.undo_push(message="star")
@@ -551,6 +555,7 @@ def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, sta
         assert "No take is shown: choose one in the list first" in refused(blender, operator), operator
     for operator in ("delete_take", "star_take", "duplicate_take", "hide_take"):
         assert "No take is shown" in refused(blender, operator)
+        assert not getattr(blender.ops.thunder, operator).poll()  # the buttons are grey
     assert {action.name for action in blender.data.actions} == actions and [entry.seed for entry in scene.thunder.takes] == [1, 2]
     assert takes_take_list.on_head(scene, rig.mesh).seed == 1 and takes_take_list.on_head(scene, other.mesh) is None
     for panel in ("keep.THUNDER_PT_keep", "shape.THUNDER_PT_shape", "transcript.THUNDER_PT_transcript"):

@@ -235,6 +235,24 @@ def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, tmp_
         assert head.find(scene, blender.context.object).mesh == speaker
         assert strip.find(blender.context).name == ("one" if name == "music" else name)
         assert blender.context.object == speaker and speaker.select_get()
+        if name != "music":
+            assert strips[scene.thunder.dialogue_index].name == name
+
+
+def test_the_dialogue_highlights_the_line_of_the_strip_or_head_that_is_selected(blender, shot):
+    scene, heads, strips = shot
+    listed = compat.strips_all(scene.sequence_editor)
+    for name, speaker in (("one", heads[0]), ("two", heads[1]), ("music", None)):
+        takes_dialogue.cast(scene, name, speaker)
+    scene.thunder.head = None
+    for chosen, name in ((1, "two"), (0, "one"), (1, "two")):
+        blender.context.view_layer.objects.active = heads[chosen]
+        assert listed[scene.thunder.dialogue_index].name == name
+    takes_dialogue.cast(scene, "two", heads[0])
+    blender.context.view_layer.objects.active = heads[0]
+    for name in ("two", "one", "two"):  # of one head the strip that is active in the sequencer
+        scene.sequence_editor.active_strip = strips[name]
+        assert listed[scene.thunder.dialogue_index].name == name
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from ...heads import head, head_state, rna_paths as tracks
 from ...host import compat
 from ...host.jobs import stage, Step
 from .. import provenance, shape, track_values
-from . import line_names, modifiers, placing, posing, put_keys
+from . import line_names, line_scores, modifiers, placing, posing, put_keys
 
 STILL_POSE = "Thunder: Still Pose"  # NLA track and action of what stands still under a committed strip
 _STILL = 1e-5  # a number nearer to another than this has not moved
@@ -283,6 +283,9 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
     about = source[PROPERTY].to_dict() if PROPERTY in source else {}
     naming = _naming(rig, line, of_line, choice, own, earlier)
     puts = _puts(puts, line, naming, choice, written)
+    score = None  # of a line whose lips are the take's alone
+    if choice.how != "ADD" and {"Mouth", "Jaw"} <= choice.regions and (of_line.first, of_line.last) == (entry.first, entry.last):
+        score = line_scores.of_take(entry.score, provenance.sync_of(source), choice.error)
     put = {"OWN": _put_in_place, "COPY": _put_in_copies, "NEW": _put_alone, "STRIP": _put_as_strips}[choice.to]
     made: list = []  # what is new so far
     before = _Before(
@@ -305,6 +308,8 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
         action[PROPERTY] = about
         line_names.remember(action, naming.lines)
         put_keys.remember(action, puts)
+        if choice.regions & {"Mouth", "Jaw"}:
+            line_scores.remember(action, line, score)
         provenance.forget(action)
         shape.forget(action)
     if posed and choice.markers and "Mouth" in choice.regions:
