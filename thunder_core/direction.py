@@ -196,3 +196,16 @@ class Direction:
             return Direction(style)
         moods = [name for name in MOODS if name != NEUTRAL]
         return Direction(style, moods[rng.integers(len(moods))], float(rng.uniform(_LEAST_STRENGTH, 1.0)))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the takes of a batch are asked to be.
+
+    vectors: float32 [1 or T, DIRECTION_NAMES], one direction for the line or one for every frame.
+    spread: 0 … 1, how far takes go from it.  as_asked: whether the first take is played just as asked, without spread.
+    """
+
+    vectors: np.ndarray
+    spread: float = 0.5
+    as_asked: bool = True

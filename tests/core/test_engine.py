@@ -2,6 +2,7 @@
 """The embedded engine's promises: same seed same take, rest in silence, a score that prefers the right motion."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from safetensors.torch import load_file, save_file
 from timing import keeps
 
 from thunder_core.channels import in_group, SPEECH
+from thunder_core.direction import Asked, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import engine as engine_module
+from thunder_core.engine.diffusion.denoiser import Denoiser
 from thunder_core.engine.diffusion.sampling import windows
 from thunder_core.engine.engine import Engine, portions
 from thunder_core.engine.speech.audio import read_sound
@@ -79,6 +82,46 @@ def test_a_take_is_the_same_bit_for_bit_in_a_batch_of_any_size(engine, speech, s
     together = perform(8)
     for takes in (1, 2, 3, 5, 6, 7):
         assert all(same(a, b, 0.0) for a, b in zip(perform(takes), together))
+
+
+@pytest.fixture(scope="module")
+def directed():
+    """The shipped engine with a denoiser that takes styles; what they do to a motion is random, nobody trained it."""
+    engine = Engine.load(device="cpu")
+    known = engine.thunder.denoiser
+    torch.manual_seed(3)
+    taught = Denoiser(replace(known.config, style=len(DIRECTION_NAMES))).eval()
+    taught.load_state_dict(known.state_dict(), strict=False)
+    torch.nn.init.normal_(taught.style_in[-1].weight, std=0.03)
+    engine.thunder.denoiser = taught
+    return engine
+
+
+def test_a_directed_take_depends_on_its_seed_and_the_direction_alone(directed, speech):
+    part = Speech(speech.samples[: 2 * RATE], RATE)
+    asked = Asked(Direction(Style(energy=1.3)).vector()[None], 0.5)
+    first, *_ = takes = sorted(directed.generate(part, 3, 7, 4, asked=asked), key=lambda take: take.seed)
+    (alone,) = directed.generate(part, 1, 8, 4, asked=replace(asked, as_asked=False))
+    assert same(alone.motion, takes[1].motion, 0.0) and alone.provenance["reading"] == takes[1].provenance["reading"]
+    assert first.provenance["as_asked"] and first.provenance["reading"] == pytest.approx(asked.vectors[0].tolist(), abs=1e-4)
+    (calm,) = directed.generate(part, 1, 7, 4, asked=Asked(Direction(Style(energy=0.7)).vector()[None]))
+    assert not same(calm.motion, first.motion, 1e-3)
+
+
+def test_a_direction_held_for_every_frame_is_the_same_as_one_for_the_line(directed, speech):
+    part = Speech(speech.samples[: 2 * RATE], RATE)
+    line = Direction(Style(jaw=1.2), "sad", 0.5).vector()[None]
+    one, every = (directed.generate(part, 1, 7, 4, asked=Asked(v))[0] for v in (line, line.repeat(part.frames, 0)))
+    assert same(one.motion, every.motion, 1e-4)
+
+
+def test_a_direction_that_does_not_fit_is_refused_in_a_sentence(engine, directed, speech):
+    usual = Direction().vector()[None]
+    for vectors, words in ((usual[:, :3], "shape"), (usual.repeat(5, 0), "frames"), (usual * np.nan, "not numbers")):
+        with pytest.raises(BadRequest, match=words):
+            directed.generate(speech, 1, 1, 2, asked=Asked(vectors))
+    with pytest.raises(BadRequest, match="without styles"):
+        engine.generate(speech, 1, 1, 2, asked=Asked(usual))
 
 
 def test_a_take_pulled_by_mesh_to_speech_is_the_same_but_for_rounding(engine, speech):

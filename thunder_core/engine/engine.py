@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..direction import Asked, DIRECTION_NAMES
 from ..errors import BadHead, BadRequest, BadWeights
 from ..face.head import Head, read_head
 from ..types import FPS, Keep, LipSyncScore, Motion, pack, RATE, Speech, Take, unpack
@@ -23,6 +24,7 @@ from .m2s.model import MeshToSpeech
 from .m2s.mouth import Mouth
 from .m2s.score import DAMPED, evidence, grade, late, merits, OFF_FRAMES, Scale, smoothed, voiced
 from .m2s.vocoder import Vocoder
+from .readings import reading
 from .speech import transcript
 from .speech.audio import sound_hash
 from .speech.encoder import LOUDNESS
@@ -57,6 +59,11 @@ def _head_of(folder: Path) -> Head:
 
 def _unmet(take: Take) -> None:
     """A take that nobody waits for before all are there."""
+
+
+def _rounded(styles: np.ndarray) -> list[float]:
+    """The mean of a reading over its line, for a take's provenance."""
+    return [round(float(x), 4) for x in styles.mean(0)]
 
 
 def portions(seeds: list[int], frames: int, device: str) -> list[list[int]]:
@@ -141,12 +148,13 @@ class Engine:
 
     def generate(
         self, speech: Speech, takes: int, seed: int, steps: int = 20, guidance: float = 1.0, speech_guidance: float = 0.0,
-        keep: Keep | None = None, progress: Progress = _quiet, arrived: Callable[[Take], None] = _unmet,
+        keep: Keep | None = None, asked: Asked | None = None, progress: Progress = _quiet, arrived: Callable[[Take], None] = _unmet,
     ) -> list[Take]:  # fmt: skip
         """Sample `takes` performances of a sound, best lip-sync first; take i has seed `seed` + i.
 
         guidance: s_a of classifier-free guidance.  speech_guidance: strength of the pull of mesh-to-speech, 0 … 2.
-        keep: what is fixed while the rest is sampled so that it flows into it.  `progress` is called with (0 … 1, what is
+        keep: what is fixed while the rest is sampled so that it flows into it.  asked: how the takes are to be played; None:
+        in any style.  `progress` is called with (0 … 1, what is
         going on) before each step and may raise to cancel.  `arrived` gets every take as soon as it is sampled and scored,
         in the order of the seeds.
         """
@@ -158,15 +166,28 @@ class Engine:
             "engine": self.thunder.name, "weights": self.weights, "weights_origin": self.identity.origin, "audio": sound_hash(speech),
             "steps": steps, "guidance": guidance, "speech_guidance": speech_guidance,
         }  # fmt: skip
+        readings = {} if asked is None else self._readings(asked, takes, seed, speech.frames)
         found = []
         for seeds in portions([seed + i for i in range(takes)], speech.frames, self.device):
             tell = _portion(progress, len(found), len(seeds), takes)
             sampling = f"{len(found)} of {of} sampled" if found else f"Sampling {of}"
-            motions = self.thunder.perform(heard, seeds, steps, guidance, lambda x: tell(0.9 * x, sampling), kept, pull)
+            styles = [readings[s] for s in seeds] if readings else None
+            motions = self.thunder.perform(heard, seeds, steps, guidance, lambda x: tell(0.9 * x, sampling), kept, pull, styles)
             for m, s, score in zip(motions, seeds, self._grade(motions, heard, scale, tell)):
-                found.append(Take(m, s, score, opening_mm(self.head, m), width_mm(self.head, m), about | {"seed": s, "score": score.total}))
+                made = about | {"seed": s, "score": score.total}
+                if asked is not None:
+                    made |= {"spread": asked.spread, "as_asked": asked.as_asked and s == seed, "reading": _rounded(readings[s])}
+                found.append(Take(m, s, score, opening_mm(self.head, m), width_mm(self.head, m), made))
                 arrived(found[-1])
         return sorted(found, key=lambda t: (-t.score.total, t.seed))
+
+    def _readings(self, asked: Asked, takes: int, seed: int, frames: int) -> dict[int, np.ndarray]:
+        """How the take of each seed is played. Raises BadRequest where a direction does not fit the sound."""
+        if asked.vectors.ndim != 2 or asked.vectors.shape[1] != len(DIRECTION_NAMES) or len(asked.vectors) not in (1, frames):
+            raise BadRequest(f"A direction of the shape {list(asked.vectors.shape)} does not fit a sound of {frames} frames")
+        if not np.isfinite(asked.vectors).all():
+            raise BadRequest("The direction holds values that are not numbers: look at the keys of its sliders")
+        return {s: reading(asked.vectors, s, 0.0 if asked.as_asked and s == seed else asked.spread) for s in range(seed, seed + takes)}
 
     def score(self, speech: Speech, motion: Motion) -> LipSyncScore:
         """How well a motion says a sound. Both start together; the shorter of the two is compared."""

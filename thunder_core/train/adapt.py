@@ -78,8 +78,8 @@ def adapt(
     start, m2s = load_weights(weights / "denoiser")[0], MeshToSpeech.load(weights)
     runs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="before_", dir=runs) as folder:  # a new one, since training resumes what a folder holds
-        _, before = train_denoiser(motions, head, Path(folder), replace(schedule, steps=0), start=start, device=device)
-    performer, after = train_denoiser(motions, head, runs / "denoiser", schedule, m2s, start, device=device)
+        _, before = train_denoiser(motions, head, Path(folder), replace(schedule, steps=0), start=start, device=device, directed=False)
+    performer, after = train_denoiser(motions, head, runs / "denoiser", schedule, m2s, start, device=device, directed=False)
     out.mkdir(parents=True, exist_ok=True)
     for path in weights.iterdir():
         if path.suffix in (".safetensors", ".json", ".npz") and path.resolve().parent != out.resolve():

@@ -14,6 +14,7 @@ import torch
 from torch import nn, Tensor
 
 from ..channels import Columns, in_group, MOUTH
+from ..direction import DIRECTION_NAMES
 from ..engine.diffusion.denoiser import Denoiser, DenoiserConfig
 from ..engine.diffusion.sampling import alpha_bar, noisy, STEPS
 from ..engine.m2s.model import MeshToSpeech
@@ -28,6 +29,8 @@ FRAMES = 70  # as in the paper
 BATCH = 48
 OWN = 0.5  # share of a batch in which the mouth is the model's own estimate
 HIDE_AUDIO = 0.2  # p of classifier-free guidance, as in the paper
+HIDE_STYLE = 0.2  # likewise, so that the model also samples without a direction
+LEAST_STYLE_SPREAD = 0.1  # a mood that the corpus hardly has is not blown up
 M2S_WEIGHT = 0.5  # of L_m2s, unless told otherwise: of 0.05, 0.5 and 1.5 the one with the least lip error
 LEAST_SPREAD = 0.02  # channels that hardly move are not blown up to unit variance
 
@@ -43,6 +46,11 @@ def standardise(denoiser: Denoiser, batches: SpeechBatches) -> None:
         x = torch.cat([i[name] for i in items]).flatten(0, 1)
         mean.copy_(x.mean(0))
         std.copy_(x.std(0).clamp_min(least))
+    played = torch.cat([i["direction"] for i in items]).flatten(0, 1)
+    played = played[played.isfinite().all(1)]
+    if denoiser.config.style and len(played) > 1:
+        denoiser.style_mean.copy_(played.mean(0))
+        denoiser.style_std.copy_(played.std(0).clamp_min(LEAST_STYLE_SPREAD))
 
 
 class Performer(nn.Module):
@@ -65,15 +73,19 @@ class Performer(nn.Module):
 def train_denoiser(
     motions: MotionSet, head: Head, folder: Path, schedule: Schedule, m2s: MeshToSpeech | None = None,
     start: dict[str, Tensor] | None = None, encoder: SpeechEncoder | None = None, device: str = "cpu", m2s_weight: float = M2S_WEIGHT,
+    directed: bool = True,
 ):  # fmt: skip
     """Train on the teacher's motions, with L_m2s if a frozen `m2s` is given, from `start` weights where their shapes fit.
 
-    With an `encoder` that is trained too (THUNDER-T). Returns (performer, figures on the unseen test voices).
+    With an `encoder` that is trained too (THUNDER-T). Unless `directed`, styles are learned only if `start` knows them.
+    Returns (performer, figures on the unseen test voices).
     """
     torch.manual_seed(schedule.seed)
     columns, mouth = Columns(head.channels), Mouth(head).to(device)
     width = motions.features.shape[1]
-    denoiser = Denoiser(DenoiserConfig(motion=motions.motions.shape[2], audio=width))
+    # Weights that know no styles may be adapted as they are; with styles to learn they would be standardised anew.
+    style = len(DIRECTION_NAMES) if directed or start is None or "no_style" in start else 0
+    denoiser = Denoiser(DenoiserConfig(motion=motions.motions.shape[2], audio=width, style=style))
     batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, BATCH, mel=m2s is not None, waves=encoder is not None)
     mine = denoiser.state_dict()
     fits = start is not None and all(k in start and start[k].shape == v.shape for k, v in mine.items())
@@ -116,14 +128,17 @@ def train_denoiser(
         truth = denoiser.standardise(item["motion"])
         step = torch.from_numpy(rng.integers(0, STEPS, len(truth))).to(device)
         silent = torch.from_numpy(rng.random(len(truth)) < HIDE_AUDIO).to(device)
+        free = torch.from_numpy(rng.random(len(truth)) < HIDE_STYLE).to(device) | item["direction"].isnan().any(2)[:, 0]
+        style = item["direction"].nan_to_num()
         noise, audio = torch.randn_like(truth), model.features(item)
         own, seen = torch.from_numpy(rng.random(len(truth)) < OWN).to(device), truth
         if own.any():
             seen = truth.clone()
             with torch.no_grad():
-                guess = denoiser(noisy(truth[own], noise[own], step[own], alpha), step[own], audio[own], silent[own]).float()
+                mixed = noisy(truth[own], noise[own], step[own], alpha)
+                guess = denoiser(mixed, step[own], audio[own], silent[own], style[own], free[own]).float()
             seen[own] = as_sampled(truth[own], guess, step[own], alpha, speaking)
-        x0 = denoiser(noisy(seen, noise, step, alpha), step, audio, silent).float()
+        x0 = denoiser(noisy(seen, noise, step, alpha), step, audio, silent, style, free).float()
         with torch.autocast(torch.device(device).type, enabled=False):
             with torch.no_grad():
                 vertices = mouth.of_packed(item["motion"])
@@ -143,11 +158,12 @@ def train_denoiser(
     )
 
     def measured(model: Performer, held_out: SpeechBatches) -> dict[str, float]:
-        """Reconstruction from pure noise in one step, which measures what the sound alone tells."""
+        """Reconstruction from pure noise in one step, which measures what the sound and the direction tell."""
         item = {k: v.to(device) for k, v in held_out(np.random.default_rng(0)).items()}
         step = torch.full((BATCH,), STEPS - 1, device=device)
         noise = torch.randn(item["motion"].shape, generator=torch.Generator().manual_seed(0)).to(device)
-        x0 = model.denoiser(noise, step, model.features(item))
+        style, free = item["direction"].nan_to_num(), item["direction"].isnan().any(2)[:, 0]
+        x0 = model.denoiser(noise, step, model.features(item), style=style, free=free)
         guess = model.denoiser.restore(x0)
         truth = item["motion"]
         gaps = [mouth.of_packed(x) for x in (guess, truth)]

@@ -19,6 +19,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..channels import Columns, in_group, MOUTH, TONGUE
+from ..direction import Direction, DIRECTION_NAMES
 from ..engine.speech.encoder import loudness, speech_features, SpeechEncoder
 from ..engine.speech.phones import SILENCE
 from ..engine.speech.speaker import SpeakerEncoder
@@ -109,13 +110,17 @@ def hear(
 
 
 def animate(corpus: Corpus, channels: list[str], folder: Path, seed: int = 1) -> None:
-    """Write `motions.f16` [VARIANTS, F, channels + 9]: performances of every clip heard before.
+    """Write `motions.f16` [VARIANTS, F, channels + 9], performances of every clip heard before, and `directions.npy`
+    [VARIANTS, clips, DIRECTION_NAMES], how each was played.
 
-    They are the teacher's; where a clip's motion was captured, the captured one, with the teacher's for what was not.
+    They are the teacher's; where a clip's motion was captured, the captured one, with the teacher's for what was not. How
+    that was played nobody knows: its direction is NaN.
     """
     rows = [Row(**r) for r in json.loads((folder / "rows.json").read_text())["rows"]]
     total = rows[-1].start + rows[-1].frames
     out = np.memmap(folder / "motions.f16", np.float16, "w+", shape=(VARIANTS, total, Columns(len(channels)).count))
+    out = np.memmap(folder / "motions.f16", np.float16, "w+", shape=(VARIANTS, total, len(channels) + 9))
+    directions = np.full((VARIANTS, len(rows), len(DIRECTION_NAMES)), np.nan, np.float32)
     for number, row in enumerate(tqdm(rows, desc="animating the corpus", mininterval=10)):
         captured = None
         if row.clip < 0:
@@ -127,11 +132,15 @@ def animate(corpus: Corpus, channels: list[str], folder: Path, seed: int = 1) ->
             captured = corpus.tracked(clip, Columns(len(channels)).count)
         for variant in range(VARIANTS):
             rng = np.random.default_rng([seed, number, variant])
-            x = pack(perform(phones, heard, channels, rng))
-            if captured is not None:
+            direction = Direction.of_clip(row.speaker, rng)
+            x = pack(perform(phones, heard, channels, rng, direction))
+            if captured is None:
+                directions[variant, number] = direction.vector()
+            else:
                 x = completed(captured, x, channels)
             out[variant, row.start : row.start + row.frames] = x
     out.flush()
+    np.save(folder / "directions.npy", directions)
 
 
 # What captures leave out together: a rig for the mouth has no lids, a head that was clamped does not turn.
@@ -160,6 +169,7 @@ class MotionSet:
         self.features = np.memmap(folder / "features.f16", np.float16, "r").reshape(total, about["width"])
         self.units = np.memmap(folder / "units.u8", np.uint8, "r").reshape(total, 2)
         self.motions = np.memmap(folder / "motions.f16", np.float16, "r").reshape(VARIANTS, total, -1)
+        self.directions = np.load(folder / "directions.npy")
         self.voices = np.load(folder / "voices.npy")
         quiet = folder / "quiet.i16"
         self._quiet = np.memmap(quiet, "<i2", "r") if quiet.stat().st_size else np.empty(0, "<i2")  # no map of an empty file

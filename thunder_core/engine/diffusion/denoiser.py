@@ -153,9 +153,12 @@ class Denoiser(nn.Module):
             audio = torch.where(silent[:, None, None], self.no_audio, audio)
         features, y = self.audio_in(audio), self.motion_in(x)
         token = self.step_in(step_embedding(step, self.config.width))
-        if self.config.style:
+        if self.config.style:  # else a style has nothing to say
             # The style scales and shifts what the sound says (FiLM, Perez et al. 2018), and is known to the motion itself.
-            scale, shift, own = self.style_in(self._standard_style(style, free)).chunk(3, -1)
+            # Per frame even where it is the same for all: a matrix of one row is rounded otherwise than one of several, and a take
+            # would depend on how many takes are sampled with it.
+            known = self._standard_style(style, free)
+            scale, shift, own = self.style_in(known.expand(-1, x.shape[1], -1)).chunk(3, -1)
             features, y = features * (1 + scale) + shift, y + own
         bias = alibi_bias(x.shape[1], self.slopes)
         for layer in self.layers:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...channels import Columns, in_group, MOODS, SPEECH
+from ...errors import BadRequest
 from ...face.articulators import Articulators
 from ...face.head import Head
 from ...face.mechanics import Sounds
@@ -97,9 +98,11 @@ class Thunder:
     @torch.no_grad()
     def perform(
         self, heard: Heard, seeds: Sequence[int], steps: int, guidance: float, progress: Callable[[float], None],
-        kept: Kept | None = None, pull: Callable[[Tensor, int, int], Tensor] | None = None,
+        kept: Kept | None = None, pull: Callable[[Tensor, int, int], Tensor] | None = None, styles: Sequence[np.ndarray] | None = None,
     ) -> list[Motion]:  # fmt: skip
         """One Motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
+
+        styles: how each seed's motion is played, [1 or T, style]; None: in any style.
 
         kept: what of the motion [T, channels + 9] is fixed (not standardised; comes out bit for bit).  pull(x̂_0, a, b):
         moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
@@ -111,6 +114,9 @@ class Thunder:
         if kept is not None:
             fixed = Kept(kept.mask.to(self.device), self.denoiser.standardise(kept.values.to(self.device)))
 
+        if styles is not None and not self.denoiser.config.style:
+            raise BadRequest("These weights were trained without styles and take no direction: choose the extension's own weights")
+        played = None if styles is None else torch.from_numpy(np.stack(styles).astype(np.float32)).to(self.device)
         at = {"step": 0, "before": 0, "takes": 0}  # the step; takes that are done, takes in work
 
         def count(step: int, _: int) -> None:
@@ -119,9 +125,11 @@ class Thunder:
         def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
             progress((at["before"] + (at["step"] + a / frames) / steps * at["takes"]) / len(seeds))
             audio, step = heard.features[None, a:b], step[:1]  # the same for all: computed once, in one way for any number of takes
-            x0 = self.denoiser(x, step, audio)
+            style = None if played is None else played[at["before"] : at["before"] + len(x)]
+            style = style if style is None or style.shape[1] == 1 else style[:, a:b]
+            x0 = self.denoiser(x, step, audio, style=style)
             if guidance != 1.0:
-                x0 = guidance * x0 + (1 - guidance) * self.denoiser(x, step, audio, hide)
+                x0 = guidance * x0 + (1 - guidance) * self.denoiser(x, step, audio, hide, style)
             return x0 if pull is None else pull(x0, a, b)
 
         for start in range(0, len(seeds), _BATCH):
