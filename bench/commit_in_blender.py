@@ -27,12 +27,13 @@ import bake
 
 bake.load_extension()
 
-from thunder.scene.animation import display, keying, timing
+from thunder.scene.animation import display, keying
 from thunder.scene.heads import head, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list
 from thunder.scene.takes.commit import committing
 from thunder.thunder_core import progress, types
+from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import reach
 
 PARTS = 8  # of a frame, at which errors are measured

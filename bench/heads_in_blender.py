@@ -29,11 +29,12 @@ import bake
 bake.load_extension()
 
 import round_trip
-from thunder.scene.animation import display, keying, timing
+from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.media import export
 from thunder.scene.takes import take_list
 from thunder.thunder_core import progress
+from thunder.thunder_core.animation import timing
 
 RATE = (25, 1.0)
 PLAYED = 250  # frames

@@ -4,9 +4,10 @@
 import bpy
 
 from ..scene.host.jobs import Step
-from ..scene.media import contact_sheet, sheet_key_frames
+from ..scene.media import contact_sheet
 from ..scene.takes import browsing, take_list
 from ..scene.voice import strip, voice_cache
+from ..thunder_core.animation import sheet_frames
 from ..thunder_core.errors import ThunderError
 from .select_take import there_are_takes
 from .slices import SlicedWork
@@ -50,7 +51,7 @@ def _loudness(context, name: str):
         yield Step(0.0, "Reading the voice")
     if cached is None or cached.peaks is None:
         return None
-    return sheet_key_frames.loudness(cached.peaks, voice_cache.PEAKS_PER_SECOND)
+    return sheet_frames.loudness(cached.peaks, voice_cache.PEAKS_PER_SECOND)
 
 
 def _open(context, image) -> None:

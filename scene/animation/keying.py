@@ -11,14 +11,15 @@ import bpy
 import numpy as np
 
 from ...thunder_core import records
+from ...thunder_core.animation import keyframes
 from ...thunder_core.animation.keys import Keys, reduce
+from ...thunder_core.animation.timing import at_scene_frames, Clock
 from ...thunder_core.face import reach
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import Motion
 from ..heads import head
 from ..host import compat
-from . import keyframes, reduction
-from .timing import at_scene_frames, Clock
+from . import fcurves, reduction
 
 PROPERTY = "thunder"  # of an action: where a take comes from, enough to make it again
 PIECE = 400  # frames that are turned into a rig's values in one go: the window stays alive in between
@@ -116,7 +117,7 @@ def key(
             values = yield from scaled(values_of(rig, performance, clock), 0.0, 0.4)
         for place, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(curves[track.block], track.path, track.index, track.group)
-            keyframes.write(curve, _keys(values, place))
+            fcurves.write(curve, _keys(values, place))
             yield 0.4 + 0.4 * (place + 1) / len(rig.driver.tracks)
         for action in actions:
             digest = hashlib.sha256()
@@ -176,7 +177,7 @@ def _joined(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
         if done:
             before = done[-1]
             before["handle_right"][-1] = these["handle_right"][0]
-            before["handle_left_type"][-1] = before["handle_right_type"][-1] = compat.FREE
+            before["handle_left_type"][-1] = before["handle_right_type"][-1] = keyframes.FREE
             these = keyframes.some(these, np.arange(1, len(these["co"])))
         done.append(these)
     return keyframes.joined(*done)

@@ -9,12 +9,12 @@ from dataclasses import replace
 import bpy
 import numpy as np
 
+from ...thunder_core.animation.timing import Clock, motion_times
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion
 from ..heads import head, rna_paths
 from ..host import compat
 from . import display
-from .timing import Clock, motion_times
 
 PIECE = 100  # frames whose values are read into a motion in one go
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...thunder_core.animation.keys import Keys, reduce
+from ...thunder_core.animation.timing import CLOSED_MM
 from ...thunder_core.face import reach
 from ...thunder_core.progress import result, scaled
 from ...thunder_core.types import Motion
 from ..heads import head, rna_paths
-from .timing import CLOSED_MM
 
 SUBFRAMES = 8  # parts of a frame at which a take is read and its error measured: motion blur and retiming see them
 _STRIDE = 2  # of these parts, those that are looked at while keys are chosen

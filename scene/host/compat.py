@@ -11,12 +11,6 @@ _LAYERED_ONLY = bpy.app.version >= (5, 0, 0)  # Action.fcurves is gone
 
 TARGET = "thunder_target"  # of an action without slots: name of the data-block it was made for
 
-# What keyframe_points.foreach_set wants for the enums of a key (DNA values, stable since 2.8).
-BEZIER, AUTO_CLAMPED = 2, 4
-CONSTANT, LINEAR = 0, 1
-FREE, AUTO, VECTOR, ALIGNED = 0, 1, 2, 3
-KEYFRAME, EXTREME, BREAKDOWN = 0, 1, 2  # types of keys, which the dope sheet draws apart
-
 
 # ---- sequencer
 

@@ -16,6 +16,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
+from ...thunder_core.animation import sheet_frames
 from ...thunder_core.errors import BadRequest, NoSpace
 from ...thunder_core.files import part_of
 from ...thunder_core.types import FPS
@@ -23,7 +24,7 @@ from ..heads import head
 from ..host import compat
 from ..host.jobs import stage, Step
 from ..takes import provenance
-from . import puppets, sheet_key_frames
+from . import puppets
 
 NAME = "Thunder Contact Sheet"  # of the scene it is made in, which is gone afterwards
 MOMENTS = 6
@@ -35,7 +36,7 @@ SPREAD = 1.8  # how far faces stand apart when they are rendered, in cells: what
 FACE = 0.84  # of the square that shows the whole face: lips are what is compared
 LOWER = 0.07  # cells by which the picture's middle lies under the face's: chins go down when mouths open
 PAPER, INK, FAINT, ACCENT = (0.0085, 0.0095, 0.0125), (0.8, 0.78, 0.74), (0.22, 0.235, 0.27), (1.0, 0.45, 0.09)  # linear
-WORDS = {sheet_key_frames.CLOSED: "closed", sheet_key_frames.WIDE: "wide", sheet_key_frames.LOUD: "loudest"}
+WORDS = {sheet_frames.CLOSED: "closed", sheet_frames.WIDE: "wide", sheet_frames.LOUD: "loudest"}
 
 
 @dataclass
@@ -130,7 +131,7 @@ def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float,
         frames = np.arange(length) - shift
         inside = (frames >= 0) & (frames < len(row.opening))
         together[place, inside] = row.opening[frames[inside]]
-    return [(start + frame / FPS, why) for frame, why in sheet_key_frames.choose(together, loudness, MOMENTS)]
+    return [(start + frame / FPS, why) for frame, why in sheet_frames.choose(together, loudness, MOMENTS)]
 
 
 class _SheetScene:

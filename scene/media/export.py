@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
+from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest, NoSpace
 from ...thunder_core.face import livelink
 from ...thunder_core.files import part_of
 from ...thunder_core.progress import result
 from ...thunder_core.types import Motion
 from ..animation import reading
-from ..animation.timing import Clock
 from ..heads import flame as flame_rig, head
 from ..host import compat
 from . import flame_parameters

@@ -9,11 +9,11 @@ from collections.abc import Generator
 import bpy
 import numpy as np
 
+from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.head import Head, load_head
 from ..animation import reading
-from ..animation.timing import Clock
 from ..heads import build
 from ..host.jobs import stage, Step
 from ..takes.generation import ask

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import parameters, retarget
 from ...thunder_core.face.mapping import Driver, rotation_vectors
 from ...thunder_core.progress import result
 from ...thunder_core.types import Motion
 from ..animation import reading
-from ..animation.timing import Clock
 from ..heads import build, flame
 from ..heads.rna_paths import key_path
 

@@ -10,12 +10,12 @@ from collections.abc import Generator
 import bpy
 import numpy as np
 
+from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest, BadSound, ThunderError
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, keying, reading
-from ..animation.timing import Clock
 from ..heads import head
 from ..host import compat
 from ..host.jobs import stage, Step

@@ -12,12 +12,12 @@ import bpy
 import numpy as np
 from bpy.app.handlers import persistent
 
+from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.face import reach
 from ...thunder_core.progress import mapped
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, keying, reading
-from ..animation.timing import Clock
 from ..engine import connection
 from ..heads import head
 from ..host import compat, handlers, idle, jobs

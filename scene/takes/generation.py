@@ -10,11 +10,11 @@ from contextlib import closing
 
 import bpy
 
+from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadHead, WorkerDied
 from ...thunder_core.types import Motion
 from ..animation import display, keying
-from ..animation.timing import Clock
 from ..engine import connection
 from ..heads import head
 from ..host import handlers

@@ -11,6 +11,7 @@ import bpy
 import numpy as np
 from bpy.props import BoolProperty, CollectionProperty, IntProperty, PointerProperty
 
+from ...thunder_core.animation.timing import Clock
 from ...thunder_core.channels import Columns, region_of
 from ...thunder_core.client import Client
 from ...thunder_core.easing import smoothstep
@@ -19,7 +20,6 @@ from ...thunder_core.face.mixing import PART_OF, PARTS
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion, pack
 from ..animation import keying
-from ..animation.timing import Clock
 from ..heads import head
 from ..host.jobs import stage, Step
 from ..voice import mixdown, strip

@@ -10,12 +10,13 @@ import numpy as np
 from bpy.props import CollectionProperty, EnumProperty, IntProperty, PointerProperty
 
 from ...thunder_core import records
+from ...thunder_core.animation import keyframes, timing
+from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import closures, mixing, mouth
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion
-from ..animation import display, keyframes, keying, timing
-from ..animation.timing import Clock
+from ..animation import display, fcurves, keying
 from ..heads import head
 from ..host import compat
 from ..voice import fingerprint
@@ -193,7 +194,7 @@ def enter(
     try:
         for place, track in enumerate(rig.driver.tracks):
             keys = _keys(frames, values[:, place], owner[:, place], [each[place] for each in curves])
-            keyframes.write(compat.new_curve(made[track.block], track.path, track.index, track.group), keys)
+            fcurves.write(compat.new_curve(made[track.block], track.path, track.index, track.group), keys)
             if place % 2:
                 yield 0.9 * place / len(rig.driver.tracks)
         clock = _clock(lead)
@@ -240,7 +241,7 @@ def _keys(frames: np.ndarray, values: np.ndarray, owner: np.ndarray, curves: lis
 def _copied(curve, frames: np.ndarray, whole: bool) -> dict | None:
     if curve is None or curve.mute or len(curve.modifiers) or not len(curve.keyframe_points):
         return None
-    keys = keyframes.read(curve)
+    keys = fcurves.read(curve)
     if whole:
         return keys
     times = keys["co"][:, 0]

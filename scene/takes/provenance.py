@@ -9,11 +9,11 @@ from collections.abc import Generator
 import numpy as np
 
 from ...thunder_core import records
+from ...thunder_core.animation.timing import Clock
 from ...thunder_core.face import mouth
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, keying, reading
 from ..animation.keying import Performance
-from ..animation.timing import Clock
 from ..heads import head
 from ..host import compat
 

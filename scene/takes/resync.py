@@ -10,6 +10,7 @@ from collections.abc import Generator
 import bpy
 import numpy as np
 
+from ...thunder_core.animation.timing import Clock, monotone_cubic
 from ...thunder_core.client import Client
 from ...thunder_core.easing import smoothstep
 from ...thunder_core.errors import BadSound
@@ -17,7 +18,6 @@ from ...thunder_core.face import mouth
 from ...thunder_core.progress import mapped
 from ...thunder_core.types import FPS, Motion, pack, unpack
 from ..animation import display, keying
-from ..animation.timing import Clock, monotone_cubic
 from ..heads import head
 from ..host import compat
 from ..host.jobs import stage, Step

@@ -21,13 +21,14 @@ import numpy as np
 from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 
 from ...thunder_core import records
+from ...thunder_core.animation import keyframes, timing
 from ...thunder_core.channels import in_group, SPEECH
 from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.face import closures, shaping
 from ...thunder_core.face.shaping import Shape
 from ...thunder_core.progress import result, scaled
 from ...thunder_core.types import Motion
-from ..animation import display, keyframes, keying, timing
+from ..animation import display, fcurves, keying
 from ..heads import head
 from ..host import compat, handlers, idle, jobs
 from ..host.own_changes import OwnChanges
@@ -211,7 +212,7 @@ def animate_strength(rig: head.Rig, entry) -> None:
     strength = entry.action.thunder_shape.strength
     curve = compat.new_curve(compat.curves_in(action, rig.targets[0], slot), STRENGTH, 0, "Thunder Emotion")
     ends = np.array([entry.first, entry.last], np.float64)
-    keyframes.write(curve, keyframes.on_every_frame(ends, np.full(2, strength)))
+    fcurves.write(curve, keyframes.on_every_frame(ends, np.full(2, strength)))
     setattr(rig.targets[0], STRENGTH, strength)
 
 
@@ -339,12 +340,12 @@ def _said(rig: head.Rig, keys: list, curves: list, frames: np.ndarray) -> np.nda
 def _evaluated(keys: dict, curve, frames: np.ndarray) -> np.ndarray:
     if curve is None or np.ptp(keys["co"][:, 1]) == 0:
         return np.interp(frames, keys["co"][:, 0], keys["co"][:, 1])
-    now = keyframes.read(curve)
+    now = fcurves.read(curve)
     if _prints([now])[0] == _prints([keys])[0]:
         return np.array([curve.evaluate(float(frame)) for frame in frames])
-    keyframes.write(curve, keys)
+    fcurves.write(curve, keys)
     said = np.array([curve.evaluate(float(frame)) for frame in frames])
-    keyframes.write(curve, now)
+    fcurves.write(curve, now)
     return said
 
 
@@ -420,7 +421,7 @@ def _stored(rig: head.Rig, entry, curves: list, now: list):
     action = entry.action
     state = action.get(STATE)
     if state is None:
-        keys = [None if curve is None else keyframes.read(curve) for curve in curves]
+        keys = [None if curve is None else fcurves.read(curve) for curve in curves]
         return keys, {}, track_values.frames_of(entry), (action.session_uid, _mark(now), entry.first, entry.last)
     if not records.is_readable(state):
         raise BadRequest(f"“{entry.name}” was shaped with a later version of Thunder: update Thunder to change its shape")
@@ -437,7 +438,7 @@ def _stored(rig: head.Rig, entry, curves: list, now: list):
         if now[place] is None:
             edits[int(place)] = {part: np.zeros((0, length), np.float64) for part, (_, length) in keyframes.PARTS.items()}
         else:
-            edits[int(place)] = _relative(keyframes.read(curves[place]), times, written[:, place], shift)
+            edits[int(place)] = _relative(fcurves.read(curves[place]), times, written[:, place], shift)
     return base_keys, edits, times, mark
 
 
@@ -537,7 +538,7 @@ def _is_placed(keys: dict) -> bool:
 
 def _strength_print(rig: head.Rig, entry) -> int:
     curve = strength_curve(rig, entry)
-    return 0 if curve is None else int(_prints([keyframes.read(curve)])[0])
+    return 0 if curve is None else int(_prints([fcurves.read(curve)])[0])
 
 
 def is_behind(rig: head.Rig, entry) -> bool:

@@ -11,10 +11,10 @@ from collections.abc import Generator
 import bpy
 import numpy as np
 
+from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest, ThunderError
 from ..animation import display, keying
 from ..animation.display import actions_of
-from ..animation.timing import Clock
 from ..heads import head, head_state
 from ..host import compat, jobs, playback
 from ..voice import strip

@@ -7,10 +7,11 @@ from collections.abc import Generator
 
 import numpy as np
 
+from ...thunder_core.animation import keyframes
+from ...thunder_core.animation.timing import Clock
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import Motion
-from ..animation import display, keyframes
-from ..animation.timing import Clock
+from ..animation import display, fcurves
 from ..heads import head, rna_paths
 from ..host import compat
 from . import provenance
@@ -63,7 +64,7 @@ def at(curve, frames: np.ndarray) -> np.ndarray:
             return np.full(len(frames), points[0, 1])
         held = curve.extrapolation == "CONSTANT" or (frames.min() >= points[0, 0] - _NEAR and frames.max() <= points[-1, 0] + _NEAR)
         if held and len(frames) > count:  # reading the keys costs less than asking for so many frames one by one
-            values = keyframes.evaluate(keyframes.read(curve), frames)
+            values = keyframes.evaluate(fcurves.read(curve), frames)
             if values is not None:
                 return values
     return np.array([curve.evaluate(float(frame)) for frame in frames])
@@ -143,7 +144,7 @@ def glance(curve) -> dict[str, np.ndarray]:
 
 def by_hand(types: np.ndarray) -> np.ndarray:
     """Which handles are where somebody put them, and not where Blender does."""
-    return (types == compat.FREE) | (types == compat.ALIGNED)
+    return (types == keyframes.FREE) | (types == keyframes.ALIGNED)
 
 
 def _part(points, part: str) -> np.ndarray:
@@ -156,7 +157,7 @@ def _part(points, part: str) -> np.ndarray:
 def write(curve, keys: dict[str, np.ndarray], there: dict[str, np.ndarray]) -> None:
     """Give a curve keys; `there` are those it has (a glance is enough): where only values differ, only those are written."""
     if len(there["co"]) != len(keys["co"]) or any(not np.array_equal(there[part], keys[part]) for part in _KINDS):
-        keyframes.write(curve, keys)
+        fcurves.write(curve, keys)
         return
     handles = "handle_left" in there
     if np.array_equal(there["co"], keys["co"]) and not (

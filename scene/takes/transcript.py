@@ -9,10 +9,10 @@ from collections.abc import Generator
 import bpy
 from bpy.props import CollectionProperty, StringProperty
 
+from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import closures
-from ..animation.timing import Clock
 from ..heads import head
 from ..host.jobs import stage, Step
 from ..voice import mixdown, strip

@@ -15,7 +15,7 @@ from functools import lru_cache
 import bpy
 
 from ...thunder_core import records
-from ..animation.timing import Clock
+from ...thunder_core.animation.timing import Clock
 from ..host import compat
 from . import strip
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import bpy
 
+from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadSound
 from ...thunder_core.files import not_a_file
 from ...thunder_core.wav import missing_end
-from ..animation.timing import Clock
 from ..heads import head
 from ..host import compat
 

@@ -2,10 +2,11 @@
 """A performance that moves everything, its way through a file and back, and how far vertices are from where they were."""
 
 import numpy as np
-from thunder.scene.animation import display, keying, timing
+from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.takes import take_list
 from thunder.thunder_core import progress, types
+from thunder.thunder_core.animation import timing
 
 FIRST, LAST = 11, 26
 FRAMES = (FIRST, 15, 20, LAST)  # that are looked at

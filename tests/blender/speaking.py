@@ -3,10 +3,11 @@
 
 import numpy as np
 from performances import key
-from thunder.scene.animation import display, keyframes, keying, timing
+from thunder.scene.animation import display, fcurves, keying
 from thunder.scene.heads import head as head_module
 from thunder.scene.takes import take_list, track_values
 from thunder.thunder_core import progress, types
+from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import closures
 
 
@@ -55,7 +56,7 @@ def enter(stage, start=1.0, **how):
 
 def keys_of(rig, entry):
     """Every key of every track, all its parts, as plain arrays."""
-    return [None if curve is None else keyframes.read(curve) for curve in track_values.curves(rig, entry)]
+    return [None if curve is None else fcurves.read(curve) for curve in track_values.curves(rig, entry)]
 
 
 def same(one, other):

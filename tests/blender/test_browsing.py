@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from performances import key, performance
 from thunder.panels import take_list as panels_take_list
-from thunder.scene.animation import display, reading, timing
+from thunder.scene.animation import display, reading
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle
 from thunder.scene.takes import browsing, dialogue, edit_watch, mix, provenance, take_list as takes_take_list
 from thunder.thunder_core import progress
+from thunder.thunder_core.animation import timing
 from timing import keeps
 
 

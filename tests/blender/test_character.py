@@ -7,11 +7,12 @@ import re
 import numpy as np
 import pytest
 from performances import key, performance
-from thunder.scene.animation import display, reading, timing
+from thunder.scene.animation import display, reading
 from thunder.scene.heads import character, drivers, head as head_module, mapping_table, presets
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list
 from thunder.thunder_core import errors, progress, types
+from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import conventions, mapping
 
 SIDES = ("Left", "Right")

@@ -6,12 +6,13 @@ import time
 import numpy as np
 import pytest
 from performances import key, performance
-from thunder.scene.animation import display, keying, reduction, timing
+from thunder.scene.animation import display, keying, reduction
 from thunder.scene.heads import head as head_module
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list, track_values
 from thunder.scene.takes.commit import committing, line_names
 from thunder.thunder_core import types
+from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import mouth as mouth_module, reach
 from timing import keeps
 

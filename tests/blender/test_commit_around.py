@@ -5,9 +5,10 @@ keys the lips are where the take has them."""
 import numpy as np
 import pytest
 from test_commit import choose, numbers, seen, show, stage  # noqa: F401
-from thunder.scene.animation import keyframes
+from thunder.scene.animation import fcurves
 from thunder.scene.heads import head
 from thunder.scene.host import compat
+from thunder.thunder_core.animation import keyframes
 from thunder.thunder_core.face import reach
 
 WINDOW = 12  # half a second at 24 fps
@@ -227,7 +228,7 @@ def test_keys_are_evaluated_as_blender_does(blender):
                 point.handle_right = (point.co[0] + rng.uniform(0.5, 20), rng.normal())
         curve.update()
         said = np.array([curve.evaluate(float(frame)) for frame in frames])
-        assert np.abs(keyframes.evaluate(keyframes.read(curve), frames) - said).max() < 2e-3
+        assert np.abs(keyframes.evaluate(fcurves.read(curve), frames) - said).max() < 2e-3
 
 
 def as_strip(target, name):

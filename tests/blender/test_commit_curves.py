@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from performances import key
 from test_commit import choose, spoken, stage  # noqa: F401
-from thunder.scene.animation import display, timing
+from thunder.scene.animation import display
 from thunder.scene.host import compat
 from thunder.scene.takes.commit import committing
 from thunder.thunder_core import types
+from thunder.thunder_core.animation import timing
 from timing import keeps
 
 MINUTE_SECONDS = 10.0  # of processor time, on the machine that timing.py names

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from performances import key, write_wav
 from test_commit import animate, choose, everything, seen, show, spoken, stage  # noqa: F401
-from thunder.scene.animation import display, timing
+from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue as takes_dialogue, take_list
 from thunder.scene.takes.commit import committing, dialogue as commit_dialogue, posing
 from thunder.scene.voice import strip
+from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import reach
 
 ERROR = 0.6

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from performances import write_wav
 from played_engine import PlayedClient
-from thunder.scene.animation import display, reading, timing
+from thunder.scene.animation import display, reading
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -13,6 +13,7 @@ from thunder.scene.takes import dialogue as takes_dialogue, generation, sampling
 from thunder.scene.takes.commit import dialogue as commit_dialogue
 from thunder.scene.voice import fingerprint, mixdown, strip
 from thunder.thunder_core import errors, progress
+from thunder.thunder_core.animation import timing
 
 
 def sound(tmp_path, name, seconds=2.0):

@@ -23,13 +23,14 @@ from failing_calls import FailingCalls, sample
 from performances import key, read_wav, write_wav
 from played_engine import Asked
 from thunder.cli import bake
-from thunder.scene.animation import display, keyframes, timing
+from thunder.scene.animation import display
 from thunder.scene.engine import connection
 from thunder.scene.heads import head, presets
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list
 from thunder.scene.takes.commit import committing as committing_module
 from thunder.thunder_core import errors as errors_module, files
+from thunder.thunder_core.animation import keyframes, timing
 from thunder.thunder_core.face import mapping
 
 ROOT = Path(__file__).resolve().parents[2]

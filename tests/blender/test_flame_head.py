@@ -11,11 +11,12 @@ from made_flame import made_flame
 from performances import key, performance
 from test_head import flame
 from thunder.operators import flame_head
-from thunder.scene.animation import reading, timing
+from thunder.scene.animation import reading
 from thunder.scene.heads import build, flame as flame_module, head as heads_head
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list
 from thunder.thunder_core import errors, progress, rotation as rotation_module
+from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import head as face_head, regions, retarget
 from timing import keeps
 

@@ -6,11 +6,11 @@ import pytest
 from mathutils import Vector
 from performances import key, performance
 from thunder.operators import play_grid
-from thunder.scene.animation import timing
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
 from thunder.scene.media import contact_sheet, grid, puppets
 from thunder.scene.takes import take_list
+from thunder.thunder_core.animation import timing
 
 
 @pytest.fixture

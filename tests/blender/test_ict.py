@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from performances import key, performance
-from thunder.scene.animation import display, keying, reading, timing
+from thunder.scene.animation import display, keying, reading
 from thunder.scene.heads import channel_preview, character, head, rna_paths
 from thunder.scene.takes import take_list
 from thunder.thunder_core import progress, types
+from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import conventions, mapping
 from timing import keeps
 

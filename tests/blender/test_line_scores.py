@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from performances import clicks
 from test_listening import edit, Engine, run
-from thunder.scene.animation import display, timing
+from thunder.scene.animation import display
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
@@ -14,6 +14,7 @@ from thunder.scene.takes import dialogue, provenance, take_list
 from thunder.scene.takes.commit import committing, line_scores
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
+from thunder.thunder_core.animation import timing
 
 SECONDS = 3.0
 

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 from performances import clicks, key, performance, read_wav
-from thunder.scene.animation import display, timing
+from thunder.scene.animation import display
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle, jobs
@@ -14,6 +14,7 @@ from thunder.scene.host.session import session
 from thunder.scene.review import listening, live_score
 from thunder.scene.takes import provenance, take_list
 from thunder.scene.voice import mixdown, strip, voice_cache
+from thunder.thunder_core.animation import timing
 from timing import keeps
 
 SECONDS = 3.0

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from performances import key, performance, write_wav
 from played_engine import PlayedClient
-from thunder.scene.animation import display, keying, timing
+from thunder.scene.animation import display, keying
 from thunder.scene.host import compat
 from thunder.scene.takes import generation, provenance, sampling, track_values
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
+from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import mouth, reach
 
 

@@ -1,78 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What must hold for any scene, tried on many: frames and seconds, resampling, strips, and a commit that is undone."""
 
-import importlib
-
 import numpy as np
 import pytest
 from hypothesis import assume, given, HealthCheck, Phase, settings, strategies as st
 from performances import key, performance, write_wav
 from test_commit import everything
-from thunder.scene.animation import display, keying, timing
+from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import provenance, take_list
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors
+from thunder.thunder_core.animation import timing
 
 many = settings(derandomize=True, database=None, deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 in_blender = settings(many, phases=(Phase.explicit, Phase.generate))  # to shrink what fails there takes minutes
 RATES = st.tuples(st.sampled_from((12, 24, 25, 30, 48, 60, 120)), st.sampled_from((1.0, 1.001, 0.5, 1.25)))  # fps, fps_base
-
-
-@pytest.fixture(scope="module")
-def resample():
-    return importlib.import_module("bl_ext.user_default.thunder.scene.animation.timing")
-
-
-def clock(resample, rate, start):
-    return resample.Clock(start, rate[0] / rate[1])
-
-
-@many
-@given(rate=RATES, start=st.floats(-1000, 100_000), frame=st.floats(-1e5, 1e6))
-def test_a_frame_comes_back_from_its_second(resample, rate, start, frame):
-    one = clock(resample, rate, start)
-    assert abs(one.frame(one.seconds(frame)) - frame) < 1e-6
-    assert one.seconds(one.start) == 0.0 and abs(one.seconds(one.start + one.fps) - 1.0) < 1e-6
-
-
-@many
-@given(rate=RATES, start=st.floats(-100, 1000), count=st.integers(1, 400))
-def test_the_scene_frames_of_a_motion_hold_all_of_it_and_no_more(resample, rate, start, count):
-    one = clock(resample, rate, start)
-    frames = one.scene_frames(count)
-    assert (np.diff(frames) == 1).all() and frames.dtype.kind == "i"
-    end = one.frame((count - 1) / resample.FPS)
-    assert start - 1 < frames[0] <= start + 1e-5 and end - 1e-5 <= frames[-1] < max(end, frames[0]) + 1 + 1e-5
-
-
-@many
-@given(rate=RATES, start=st.floats(-50, 50), seed=st.integers(0, 2**32 - 1), count=st.integers(1, 80))
-def test_resampled_curves_never_leave_what_they_lie_between(resample, rate, start, seed, count):
-    values = np.random.default_rng(seed).normal(size=(count, 3))
-    one = clock(resample, rate, start)
-    frames = one.scene_frames(count)
-    made = resample.at_scene_frames(one, values, frames)
-    place = np.clip(one.seconds(frames) * resample.FPS, 0, count - 1)
-    low, high = values[np.floor(place).astype(int)], values[np.ceil(place).astype(int)]
-    assert (made >= np.minimum(low, high) - 1e-9).all() and (made <= np.maximum(low, high) + 1e-9).all()
-    # in pieces as in one go
-    cut = len(frames) // 2
-    if cut:
-        pieces = [resample.at_scene_frames(one, values, part) for part in (frames[:cut], frames[cut:])]
-        assert np.abs(np.concatenate(pieces) - made).max() < 1e-9
-
-
-@many
-@given(start=st.integers(-50, 50), multiple=st.sampled_from((1, 2, 4)), seed=st.integers(0, 2**32 - 1), count=st.integers(2, 60))
-def test_curves_come_back_from_a_scene_whose_rate_is_a_multiple_of_theirs(resample, start, multiple, seed, count):
-    values = np.random.default_rng(seed).normal(size=(count, 2))
-    one = resample.Clock(float(start), multiple * resample.FPS)
-    frames = one.scene_frames(count)
-    made = resample.at_scene_frames(one, values, frames)
-    assert np.abs(made[::multiple][:count] - values).max() < 1e-9
-    assert len(frames) == multiple * (count - 1) + 1
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import re
 import socket
 
 import pytest
-from thunder.scene.animation import timing
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.review import problem_report
 from thunder.scene.takes import transcript
+from thunder.thunder_core.animation import timing
 
 PRIVATE = ("SecretHero", "Zorbax", "confidential", "UnreleasedFilm", "annabel", "whispered", "murdermystery", "quokka")
 
@@ -95,7 +95,7 @@ def test_it_tells_versions_settings_and_where_our_own_code_failed(blender, stage
     except AttributeError as error:
         problem_report.note("Listen", error)
     words = report_of(blender)
-    assert "File <add-on>/scene/animation/timing.py" in words.replace('"', "") and "AttributeError" in words
+    assert "File <add-on>/thunder_core/animation/timing.py" in words.replace('"', "") and "AttributeError" in words
     problem_report.last_error.close()
 
 

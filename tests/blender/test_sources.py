@@ -6,10 +6,11 @@ import time
 import numpy as np
 import pytest
 from performances import key, performance
-from thunder.scene.animation import display, timing
+from thunder.scene.animation import display
 from thunder.scene.host import compat
 from thunder.scene.takes import provenance, take_list
 from thunder.thunder_core import progress
+from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import mouth
 from timing import keeps
 

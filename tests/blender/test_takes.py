@@ -6,11 +6,12 @@ import time
 import numpy as np
 import pytest
 from performances import key, performance
-from thunder.scene.animation import display, keying, reading, timing
+from thunder.scene.animation import display, keying, reading
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list, track_values
 from thunder.thunder_core import progress
+from thunder.thunder_core.animation import timing
 from timing import keeps
 
 RATES = [(24, 1.0), (25, 1.0), (30, 1.001), (60, 1.0)]

@@ -3,8 +3,8 @@
 
 import numpy as np
 from performances import key, performance
-from thunder.scene.animation import timing
 from thunder.scene.takes import provenance, take_list, thumbnails
+from thunder.thunder_core.animation import timing
 
 
 def enter(stage, seed=1, **how):

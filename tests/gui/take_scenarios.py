@@ -8,12 +8,13 @@ from pathlib import Path
 import bpy
 import numpy as np
 from scenarios import MODULE, only_open, ROOT, scene_with_voice_and_head, time_slices
-from thunder.scene.animation import keying as keying_module, timing
+from thunder.scene.animation import keying as keying_module
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.host.session import session
 from thunder.scene.media import grid
 from thunder.scene.takes import edit_watch, take_list
+from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import mouth
 
 

@@ -9,19 +9,20 @@ from dataclasses import dataclass, replace
 import bpy
 import numpy as np
 
+from ....thunder_core.animation import keyframes, placing
 from ....thunder_core.animation.keys import Keys, through
 from ....thunder_core.animation.poses import Column, PoseKeys, poses_in
 from ....thunder_core.errors import BadRequest
 from ....thunder_core.face import mapping
 from ....thunder_core.progress import result as value_of
 from ....thunder_core.rotation import matrix_to_rotvec, rotvec_to_matrix
-from ...animation import display, keyframes, reduction
+from ...animation import display, fcurves, reduction
 from ...animation.keying import PROPERTY
 from ...heads import head, head_state, rna_paths as tracks
 from ...host import compat
 from ...host.jobs import stage, Step
 from .. import provenance, shape, track_values
-from . import line_names, line_scores, modifiers, placing, posing, put_keys
+from . import line_names, line_scores, modifiers, posing, put_keys
 
 STILL_POSE = "Thunder: Still Pose"  # NLA track and action of what stands still under a committed strip
 _STILL = 1e-5  # a number nearer to another than this has not moved
@@ -136,7 +137,7 @@ def _earlier(line: str, choice: Choice, entry, lines: line_names.Lines | None) -
 
 def _own_curve(curve, put: put_keys.Put | None, name: str, earlier: list[line_names.Line]) -> _Own:
     """put: what earlier commits of the line put.  earlier: those of them that are replaced."""
-    keys = keyframes.read(curve)
+    keys = fcurves.read(curve)
     if put is None or not earlier or len(curve.modifiers) or curve.extrapolation != "CONSTANT":
         return _Own(curve, keys)
     times = keys["co"][:, 0]
@@ -620,7 +621,7 @@ def _inner(choice: Choice, frames: np.ndarray, values: np.ndarray, reduced: Keys
 
 def _part(curve, first: int, last: int) -> dict:
     """A curve's own keys from a frame to another, cut there."""
-    keys = keyframes.read(curve)
+    keys = fcurves.read(curve)
     for frame in (first, last):
         keys = keyframes.cut(keys, frame, curve.evaluate)
     return keyframes.after(keyframes.before(keys, last), first)
@@ -654,7 +655,7 @@ def _is_still(keys: dict) -> bool:
 def _opened(choice: Choice, own, horizon: tuple[float, float]) -> dict:
     """The keys of a curve that the take does not move, with room for the take in which it stands still."""
     if not len(own.keyframe_points):
-        return keyframes.read(own)
+        return fcurves.read(own)
     return placing.opened(choice.span, modifiers.shape_of(own, *horizon))
 
 
@@ -678,7 +679,7 @@ def _write(curves, wanted: list[_Curve], choice: Choice) -> Generator[float, Non
             found = compat.new_curve(curves, one.path, one.index, one.group)
         modifiers.stop_at(found, one.span, choice.how == "INSERT")
         times = one.keys["co"][:, 0]
-        keyframes.write(found, one.keys, as_they_are=(times < one.span.first - 0.5) | (times > one.span.last + 0.5))
+        fcurves.write(found, one.keys, as_they_are=(times < one.span.first - 0.5) | (times > one.span.last + 0.5))
         yield (number + 1) / len(wanted)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ....thunder_core import records
-from ...animation import keyframes
+from ...animation import fcurves
 from . import put_keys
 
 PROPERTY = "thunder_line_scores"  # of an action: for each line that was committed to it, its take's score and its own
@@ -107,6 +107,6 @@ def is_as_committed(action, line: str, curves: dict) -> bool:
         return False
     there = {put_keys.name_of(*key): curve for key, curve in curves.items()}
     for name, sums in put.curves.items():
-        if sums and (name not in there or int(put.has(name, keyframes.read(there[name])).sum()) < len(sums)):
+        if sums and (name not in there or int(put.has(name, fcurves.read(there[name])).sum()) < len(sums)):
             return False
     return True

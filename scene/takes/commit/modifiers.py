@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from ...animation import keyframes
-from ...host import compat
-from .placing import Shape, Span
+from ....thunder_core.animation import keyframes
+from ....thunder_core.animation.placing import Shape, Span
+from ...animation import fcurves
 
 _FAR = 1_000_000.0  # frames: a modifier that is restricted to here is not restricted
 _SAME = 1e-5  # values nearer than this are one
@@ -19,7 +19,7 @@ _MOST_CYCLES = 10_000
 
 def shape_of(curve, low: float, high: float) -> Shape:
     """A curve as it was, without modifiers but with its cycles as keys from frame `low` to `high` at least."""
-    keys, repeat = keyframes.read(curve), cycles(curve)
+    keys, repeat = fcurves.read(curve), cycles(curve)
     if repeat is not None:
         keys = _repeated(keys, repeat, low, high, curve)
     if not any(_works(modifier) for modifier in curve.modifiers):
@@ -81,7 +81,7 @@ def _sampled(curve, low: float, high: float) -> dict:
     frames = np.arange(np.floor(low), np.ceil(high) + 1)
     with _cycles_alone(curve):
         keys = keyframes.on_every_frame(frames, np.array([curve.evaluate(float(frame)) for frame in frames]))
-    keys["interpolation"][:] = compat.LINEAR
+    keys["interpolation"][:] = keyframes.LINEAR
     return keys
 
 
@@ -103,7 +103,7 @@ def _in_a_row(first: dict, second: dict, late: int) -> dict:
     the frame itself belongs to the first (late 1) or to the second (late 0)."""
     if abs(first["co"][-1, 1] - second["co"][0, 1]) > _SAME:
         last, start = keyframes.some(first, np.array([-1])), keyframes.some(second, np.arange(1))
-        last["interpolation"][:] = compat.CONSTANT
+        last["interpolation"][:] = keyframes.CONSTANT
         for key, by, side in ((last, -_APART * (1 - late), "handle_right"), (start, _APART * late, "handle_left")):
             for part in ("co", side):
                 key[part] = key[part] + np.array([by, 0.0], np.float32)

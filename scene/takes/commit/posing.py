@@ -10,12 +10,12 @@ import numpy as np
 
 from ....thunder_core.animation import poses
 from ....thunder_core.animation.poses import Column, PoseKeys
+from ....thunder_core.animation.timing import CLOSED_MM
 from ....thunder_core.channels import in_group, TONGUE
 from ....thunder_core.face import reach
 from ....thunder_core.progress import result as value_of, scaled
 from ....thunder_core.types import Motion
 from ...animation import reduction
-from ...animation.timing import CLOSED_MM
 from ...heads import head
 
 REGIONS = poses.REGIONS

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The keys of a curve as arrays: read, cut in two without a change of shape, moved, joined and written back."""
+"""The keys of a curve as arrays, [count, length] for each of PARTS: made, cut without a change of shape, moved, joined, evaluated."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ...thunder_core.animation.keys import Keys
-from ...thunder_core.animation.poses import PoseKeys
-from ..host import compat
+from .keys import Keys
+from .poses import PoseKeys
+
+# Blender's enums of a key, as foreach_get and foreach_set have them (DNA values, stable since 2.8).
+CONSTANT, LINEAR, BEZIER = 0, 1, 2  # interpolation
+FREE, AUTO, VECTOR, ALIGNED, AUTO_CLAMPED = 0, 1, 2, 3, 4  # types of handles
+KEYFRAME, EXTREME, BREAKDOWN = 0, 1, 2  # types of keys, which the dope sheet draws apart
 
 # What makes up a key, with the type and the length that foreach_get wants.
 PARTS = {
@@ -30,49 +34,12 @@ _NEWTON, _HALVINGS = 8, 40  # steps at most to find where a Bézier segment is a
 _ON_TIME = 1e-7  # frames: nearer than this it is there
 
 
-def read(curve) -> dict[str, np.ndarray]:
-    """The keys of a curve, [count, length] for each part of a key."""
-    count, keys = len(curve.keyframe_points), {}
-    for part, (kind, length) in PARTS.items():
-        buffer = np.empty(count * length, kind)
-        curve.keyframe_points.foreach_get(part, buffer)
-        keys[part] = buffer.reshape(count, length)
-    return keys
-
-
-def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = None) -> None:
-    """Give a curve exactly these keys.
-
-    as_they_are: a mask of keys whose handles must stay where they are; Blender places automatic ones by what is beside them,
-    so those that it would move are made aligned or free.
-    """
-    points = curve.keyframe_points
-    points.clear()
-    points.add(len(keys["co"]))
-    _set(curve, keys)
-    if as_they_are is None or not as_they_are.any():
-        return
-    now = read(curve)
-    went = sum(np.abs(now[side] - keys[side]).max(1) for side in ("handle_left", "handle_right")) > _IN_LINE
-    if (went & as_they_are).any():
-        keys = keys | {side: keys[side].copy() for side in ("handle_left_type", "handle_right_type")}
-        for place in np.flatnonzero(went & as_they_are):
-            fix_handles(keys, place)
-        _set(curve, keys)
-
-
-def _set(curve, keys: dict[str, np.ndarray]) -> None:
-    for part, values in keys.items():
-        curve.keyframe_points.foreach_set(part, np.ascontiguousarray(values).ravel())
-    curve.update()
-
-
 def made(points: np.ndarray, left: np.ndarray, right: np.ndarray, handles: int) -> dict[str, np.ndarray]:
     """Bézier keys at points [K, 2] (frame, value) with handles [K, 2] of one type."""
     count = len(points)
     keys = {part: np.zeros((count, length), kind) for part, (kind, length) in PARTS.items()}
     keys["co"][:], keys["handle_left"][:], keys["handle_right"][:] = points, left, right
-    keys["interpolation"][:] = compat.BEZIER
+    keys["interpolation"][:] = BEZIER
     keys["handle_left_type"][:] = keys["handle_right_type"][:] = handles
     keys["back"][:] = _BACK
     return keys
@@ -81,7 +48,7 @@ def made(points: np.ndarray, left: np.ndarray, right: np.ndarray, handles: int) 
 def of(reduced: Keys, frames: np.ndarray) -> dict[str, np.ndarray]:
     """Reduced keys of samples at frames [T], with aligned handles but for ends that are not level."""
     left, right = reduced.handles(frames)
-    keys = made(np.stack([frames[reduced.index], reduced.value], 1), left, right, compat.ALIGNED)
+    keys = made(np.stack([frames[reduced.index], reduced.value], 1), left, right, ALIGNED)
     for end in (0, -1):
         fix_handles(keys, end)
     return keys
@@ -91,18 +58,18 @@ def of_poses(posed: PoseKeys, frames: np.ndarray, kinds: dict[int, str]) -> dict
     """Keys of poses on scene frames [T]: handles aligned but for kinks. kinds: index of a frame → what its pose is there for;
     closures and breakdowns are drawn as such."""
     left, right = posed.handles(frames)
-    keys = made(np.stack([frames[posed.index], posed.value], 1), left, right, compat.ALIGNED)
+    keys = made(np.stack([frames[posed.index], posed.value], 1), left, right, ALIGNED)
     for side in ("handle_left_type", "handle_right_type"):
-        keys[side][~posed.aligned] = compat.FREE
-    drawn = {"CLOSURE": compat.EXTREME, "BREAKDOWN": compat.BREAKDOWN}
-    keys["type"][:, 0] = [drawn.get(kinds.get(index, ""), compat.KEYFRAME) for index in posed.index.tolist()]
+        keys[side][~posed.aligned] = FREE
+    drawn = {"CLOSURE": EXTREME, "BREAKDOWN": BREAKDOWN}
+    keys["type"][:, 0] = [drawn.get(kinds.get(index, ""), KEYFRAME) for index in posed.index.tolist()]
     return keys
 
 
 def on_every_frame(frames: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
     """A key on each frame [T], its handles clamped so that nothing overshoots."""
     points = np.stack([frames, values], 1)
-    return made(points, points - [1 / 3, 0], points + [1 / 3, 0], compat.AUTO_CLAMPED)
+    return made(points, points - [1 / 3, 0], points + [1 / 3, 0], AUTO_CLAMPED)
 
 
 def some(keys: dict[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndarray]:
@@ -133,11 +100,11 @@ def joined(*pieces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def fix_handles(keys, place: int) -> None:
     """Keep a key's handles where they are, whatever happens beside it: aligned if they lie on one line, else free."""
-    if keys["handle_left_type"][place] == keys["handle_right_type"][place] == compat.FREE:
+    if keys["handle_left_type"][place] == keys["handle_right_type"][place] == FREE:
         return
     left, right = ((keys[side][place] - keys["co"][place]).astype(float) for side in ("handle_left", "handle_right"))
     in_line = left[0] < 0 < right[0] and abs(left[1] / left[0] - right[1] / right[0]) * max(-left[0], right[0]) < _IN_LINE
-    kind = compat.ALIGNED if in_line else compat.FREE
+    kind = ALIGNED if in_line else FREE
     keys["handle_left_type"][place] = keys["handle_right_type"][place] = kind
 
 
@@ -152,13 +119,13 @@ def cut(keys: dict[str, np.ndarray], frame: float, value_at) -> dict[str, np.nda
         return keys
     keys = {part: values.copy() for part, values in keys.items()}
     kind = int(keys["interpolation"][place, 0])
-    if kind == compat.BEZIER:
+    if kind == BEZIER:
         return _cut_bezier(keys, place, frame)
     frames = np.array([frame])
-    if kind not in (compat.CONSTANT, compat.LINEAR):  # an easing has no half: frame by frame it is the same to the eye
+    if kind not in (CONSTANT, LINEAR):  # an easing has no half: frame by frame it is the same to the eye
         inner = np.arange(np.floor(times[place]) + 1, np.ceil(times[place + 1]))
         frames = np.union1d(inner, frames)
-        keys["interpolation"][place] = compat.LINEAR
+        keys["interpolation"][place] = LINEAR
     new = on_every_frame(frames, np.array([value_at(float(f)) for f in frames]))
     new["interpolation"][:] = keys["interpolation"][place]
     return joined(some(keys, np.arange(place + 1)), new, some(keys, np.arange(place + 1, len(times))))
@@ -175,14 +142,14 @@ def evaluate(keys: dict[str, np.ndarray], frames: np.ndarray) -> np.ndarray | No
     segment = np.clip(np.searchsorted(points[:, 0], frames, side="right") - 1, 0, max(len(points) - 2, 0))
     if len(points) == 1:
         return np.full(len(frames), points[0, 1])
-    if not np.isin(kind[:-1], (compat.CONSTANT, compat.LINEAR, compat.BEZIER)).all():
+    if not np.isin(kind[:-1], (CONSTANT, LINEAR, BEZIER)).all():
         return None
     first, last = points[segment], points[segment + 1]
     whole = np.maximum(last[:, 0] - first[:, 0], 1e-9)
     part = np.clip((frames - first[:, 0]) / whole, 0.0, 1.0)
     kind = kind[segment]
-    values = first[:, 1] + np.where(kind == compat.CONSTANT, part >= 1.0, part) * (last[:, 1] - first[:, 1])
-    curved = np.flatnonzero((kind == compat.BEZIER) & (part > 0.0) & (part < 1.0))
+    values = first[:, 1] + np.where(kind == CONSTANT, part >= 1.0, part) * (last[:, 1] - first[:, 1])
+    curved = np.flatnonzero((kind == BEZIER) & (part > 0.0) & (part < 1.0))
     if len(curved):
         at = segment[curved]
         corners = np.stack([points[at], keys["handle_right"][at], keys["handle_left"][at + 1], points[at + 1]]).astype(float)
@@ -235,6 +202,6 @@ def _cut_bezier(keys, place: int, frame: float) -> dict[str, np.ndarray]:
     keys["handle_right"][place], keys["handle_left"][place + 1] = a, c
     for neighbour in (place, place + 1):
         fix_handles(keys, neighbour)
-    new = made(np.array([[frame, middle[1]]]), d[None], e[None], compat.ALIGNED)
+    new = made(np.array([[frame, middle[1]]]), d[None], e[None], ALIGNED)
     count = len(keys["co"])
     return joined(some(keys, np.arange(place + 1)), new, some(keys, np.arange(place + 1, count)))

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....thunder_core.animation.keys import steepest
-from ...animation import keyframes
-from ...host import compat
+from . import keyframes
+from .keys import steepest
 
 _NEAR = 1e-4  # values nearer than this are one to the eye
 _FURTHER = 1000.0  # frames over which the slope of a curve beyond its keys is read: a line, and single precision
@@ -70,7 +69,7 @@ class Shape:
         value = self.value_at(frame)
         point, step = np.array([[frame, value]]), np.array([[1.0, (self.value_at(frame + further) - value) / further]])
         # free: however little Blender turned aligned ones, the line would be far off in the distance
-        return keyframes.made(point, point - step, point + step, compat.FREE if step[0, 1] else compat.ALIGNED)
+        return keyframes.made(point, point - step, point + step, keyframes.FREE if step[0, 1] else keyframes.ALIGNED)
 
 
 def placed(span: Span, inner: dict, own: Shape, insert: bool = False) -> dict:
@@ -114,7 +113,7 @@ def opened(span: Span, own: Shape) -> dict:
 
 def level(frame: float, value: float) -> dict:
     """One key with level handles."""
-    return keyframes.made(np.array([[frame, value]]), np.array([[frame - 1, value]]), np.array([[frame + 1, value]]), compat.ALIGNED)
+    return keyframes.made(np.array([[frame, value]]), np.array([[frame - 1, value]]), np.array([[frame + 1, value]]), keyframes.ALIGNED)
 
 
 def joined(first: dict, second: dict, slope_out: float | None, slope_in: float | None) -> dict:
@@ -133,7 +132,7 @@ def joined(first: dict, second: dict, slope_out: float | None, slope_in: float |
     third = run / 3
     keys["handle_right"][a] = keys["co"][a] + np.array([third, out * third])
     keys["handle_left"][a + 1] = keys["co"][a + 1] - np.array([third, into * third])
-    keys["interpolation"][a] = compat.BEZIER
+    keys["interpolation"][a] = keyframes.BEZIER
     for place in (a, a + 1):
         keyframes.fix_handles(keys, place)
     return keys

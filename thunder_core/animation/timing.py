@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...thunder_core.easing import hermite, smoothstep
-from ...thunder_core.types import FPS
+from ..easing import hermite, smoothstep
+from ..types import FPS
 
 _BESIDE = 3  # frames on either side of a closure, one of which is the nearest to it
 LEAD_IN, LEAD_OUT = 0.4, 0.5  # seconds in which a take comes from rest before its sound and returns to it after

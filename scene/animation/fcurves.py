@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The keys of a Blender f-curve as arrays (thunder_core/animation/keyframes.py): read, and written back exactly."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...thunder_core.animation.keyframes import fix_handles, PARTS
+
+_IN_PLACE = 3e-5  # of a value: a handle that Blender moved by less stays where it was
+
+
+def read(curve) -> dict[str, np.ndarray]:
+    """The keys of a curve, [count, length] for each part of a key."""
+    count, keys = len(curve.keyframe_points), {}
+    for part, (kind, length) in PARTS.items():
+        buffer = np.empty(count * length, kind)
+        curve.keyframe_points.foreach_get(part, buffer)
+        keys[part] = buffer.reshape(count, length)
+    return keys
+
+
+def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = None) -> None:
+    """Give a curve exactly these keys.
+
+    as_they_are: a mask of keys whose handles must stay where they are; Blender places automatic ones by what is beside them,
+    so those that it would move are made aligned or free.
+    """
+    points = curve.keyframe_points
+    points.clear()
+    points.add(len(keys["co"]))
+    _set(curve, keys)
+    if as_they_are is None or not as_they_are.any():
+        return
+    now = read(curve)
+    went = sum(np.abs(now[side] - keys[side]).max(1) for side in ("handle_left", "handle_right")) > _IN_PLACE
+    if (went & as_they_are).any():
+        keys = keys | {side: keys[side].copy() for side in ("handle_left_type", "handle_right_type")}
+        for place in np.flatnonzero(went & as_they_are):
+            fix_handles(keys, place)
+        _set(curve, keys)
+
+
+def _set(curve, keys: dict[str, np.ndarray]) -> None:
+    for part, values in keys.items():
+        curve.keyframe_points.foreach_set(part, np.ascontiguousarray(values).ravel())
+    curve.update()

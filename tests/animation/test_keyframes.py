@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keys as arrays: cutting and joining leave the curve as it was, and new keys pass into old ones within their span."""
+
+import numpy as np
+import pytest
+
+from thunder_core.animation import keyframes, placing
+from thunder_core.animation.keys import reduce
+
+FRAMES = np.arange(1.0, 61.0)
+
+
+def curve(seed=3):
+    """Keys, a few of them, of a curve on FRAMES that goes up and down."""
+    rng = np.random.default_rng(seed)
+    values = sum(rng.uniform(-0.5, 0.5) * np.exp(-0.5 * ((FRAMES - at) / 4) ** 2) for at in (10, 22, 35, 50))
+    return keyframes.of(reduce(FRAMES, values, 0.01), FRAMES)
+
+
+def value_at(keys):
+    return lambda frame: float(keyframes.evaluate(keys, np.array([frame]))[0])
+
+
+@pytest.mark.parametrize("frame", [7.0, 15.5, 31.25, 59.0])
+def test_a_cut_adds_one_key_and_leaves_the_curve_as_it_was(frame):
+    keys = curve()
+    cut = keyframes.cut(keys, frame, value_at(keys))
+    assert len(cut["co"]) == len(keys["co"]) + 1 and frame in cut["co"][:, 0]
+    fine = np.linspace(1, 60, 500)
+    assert np.ptp(keyframes.evaluate(keys, fine)) > 0.2
+    assert np.abs(keyframes.evaluate(cut, fine) - keyframes.evaluate(keys, fine)).max() < 1e-4
+
+
+def test_both_halves_of_a_cut_say_what_the_whole_said():
+    keys = curve()
+    cut = keyframes.cut(keys, 30.0, value_at(keys))
+    left, right = keyframes.before(cut, 30.0), keyframes.after(cut, 30.0)
+    assert left["co"][-1, 0] == right["co"][0, 0] == 30.0
+    for half, fine in ((left, np.linspace(1, 30, 200)), (right, np.linspace(30, 60, 200))):
+        assert np.abs(keyframes.evaluate(half, fine) - keyframes.evaluate(keys, fine)).max() < 1e-4
+
+
+def test_an_unknown_interpolation_is_not_evaluated():
+    keys = curve()
+    keys["interpolation"][1] = 9
+    assert keyframes.evaluate(keys, FRAMES) is None
+
+
+@pytest.mark.parametrize("insert", [False, True])
+def test_placed_keys_leave_the_curve_alone_outside_their_span(insert):
+    own, span = curve(), placing.Span(25, 35, 4)
+    new = keyframes.on_every_frame(np.arange(25.0, 36.0), np.full(11, 2.0))
+    keys = placing.placed(span, new, placing.Shape(own, value_at(own)), insert)
+    before, inside = np.linspace(1, span.start, 100), np.linspace(span.first, span.last, 50)
+    assert np.abs(keyframes.evaluate(keys, before) - keyframes.evaluate(own, before)).max() < 1e-4
+    assert np.abs(keyframes.evaluate(keys, inside) - 2.0).max() < 1e-6
+    if insert:  # what came from the first frame on comes when the new keys have ended
+        later = np.linspace(span.first, 60, 100)
+        moved = keyframes.evaluate(keys, later + span.end - span.first)
+    else:
+        later = np.linspace(span.end, 60, 100)
+        moved = keyframes.evaluate(keys, later)
+    assert np.abs(moved - keyframes.evaluate(own, later)).max() < 1e-4
+
+
+def test_held_values_get_a_key_only_where_they_differ():
+    inner = keyframes.on_every_frame(np.array([10.0, 11.0]), np.array([0.0, 1.0]))
+    keys = placing.held(placing.Span(10, 11, 3), inner, 0.0, 0.0)
+    assert keys["co"][:, 0].tolist() == [10.0, 11.0, 14.0] and keys["co"][-1, 1] == 0.0
+    assert np.ptp(keyframes.evaluate(keys, np.linspace(0, 10, 20))) == 0.0
+
+
+def test_an_opened_curve_stands_still_in_the_gap_and_goes_on_after_it():
+    own, span = curve(), placing.Span(20, 30, 2)
+    keys = placing.opened(span, placing.Shape(own, value_at(own)))
+    gap = keyframes.evaluate(keys, np.linspace(span.first, span.end, 50))
+    assert np.ptp(gap) < 1e-5 and gap[0] == pytest.approx(value_at(own)(20.0), abs=1e-5)
+    later = np.linspace(20, 60, 100)
+    assert np.abs(keyframes.evaluate(keys, later + span.end - span.first) - keyframes.evaluate(own, later)).max() < 1e-4
