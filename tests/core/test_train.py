@@ -22,7 +22,7 @@ from thunder_core.train import __main__ as train
 from thunder_core.train.adapt import pieces
 from thunder_core.train.corpus import build, Clip, Corpus, split_of
 from thunder_core.train.denoiser import as_sampled
-from thunder_core.train.loop import fit, learning_rate, Schedule
+from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
 from thunder_core.train.motions import animate, VARIANTS
 from thunder_core.train.tracked import write_tracked
 from thunder_core.types import Motion, Speech
@@ -50,6 +50,16 @@ def test_learning_rate_warms_up_and_falls():
     schedule = Schedule(steps=1000, rate=1.0, warmup=100)
     rates = [learning_rate(schedule, s) for s in range(1000)]
     assert rates[0] < 0.02 and max(rates) == rates[99] == 1.0 and rates[-1] < 0.02
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_half_precision_is_used_only_where_it_is_faster(monkeypatch, supported):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    with half_precision("cpu"):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == (torch.bfloat16 if supported else torch.float32)
+    with half_precision("cpu", wanted=False):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
 def small_fit(folder, steps, checkpoint_every=5):

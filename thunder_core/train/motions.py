@@ -27,6 +27,7 @@ from ..engine.speech.units import fit_units, Units
 from ..types import FPS, pack, RATE
 from .augment import noise
 from .corpus import Corpus
+from .loop import half_precision
 from .teacher import perform
 
 VARIANTS = 3  # performances per clip
@@ -63,7 +64,7 @@ def hear(
     def hear_one(samples: Tensor) -> tuple[Tensor, Tensor]:
         if not hasattr(mine, "encoder"):
             mine.encoder = copy.deepcopy(encoder)
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        with torch.no_grad(), half_precision("cpu"):
             hidden, logits = mine.encoder.hear(samples)
         return hidden.float(), logits.float()
 
