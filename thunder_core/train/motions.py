@@ -120,7 +120,6 @@ def animate(corpus: Corpus, channels: list[str], folder: Path, seed: int = 1) ->
     rows = [Row(**r) for r in json.loads((folder / "rows.json").read_text())["rows"]]
     total = rows[-1].start + rows[-1].frames
     out = np.memmap(folder / "motions.f16", np.float16, "w+", shape=(VARIANTS, total, Columns(len(channels)).count))
-    out = np.memmap(folder / "motions.f16", np.float16, "w+", shape=(VARIANTS, total, len(channels) + 9))
     directions = np.full((VARIANTS, len(rows), len(DIRECTION_NAMES)), np.nan, np.float32)
     for number, row in enumerate(tqdm(rows, desc="animating the corpus", mininterval=10)):
         captured = None
