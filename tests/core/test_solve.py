@@ -13,8 +13,9 @@ from scipy.spatial.transform import Rotation
 from thunder_core.engine.flame import FlameLayer, opening_mm, width_mm
 from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, load_head
 from thunder_core.train import landmarks as table
+from thunder_core.train.habits import habits
 from thunder_core.train.landmarks import aperture, contours, correspondence, Front, lip_rings
-from thunder_core.train.real_faces import fit_figures, habits, solve_folder, solved_clips
+from thunder_core.train.real_faces import fit_figures, solve_folder, solved_clips
 from thunder_core.train.solve import BadLandmarks, meet_gap, read_landmarks, solve
 from thunder_core.types import Motion
 

@@ -28,6 +28,7 @@ from ..types import FPS, pack, RATE
 from .augment import noise
 from .corpus import Corpus
 from .loop import half_precision
+from .prosody import semitones
 from .teacher import perform
 
 VARIANTS = 3  # performances per clip
@@ -125,15 +126,17 @@ def animate(corpus: Corpus, channels: list[str], folder: Path, seed: int = 1) ->
         captured = None
         if row.clip < 0:
             phones, heard = np.full(4 * row.frames, SILENCE, np.uint8), np.full((row.frames, 2), -1.0, np.float32)
+            pitch = None
         else:
             clip = corpus.clips[row.clip]
             phones = corpus.phones(clip)
-            heard = loudness(torch.from_numpy(corpus.samples(clip)), row.frames).numpy()
+            samples = corpus.samples(clip)
+            heard, pitch = loudness(torch.from_numpy(samples), row.frames).numpy(), semitones(samples, row.frames)
             captured = corpus.tracked(clip, Columns(len(channels)).count)
         for variant in range(VARIANTS):
             rng = np.random.default_rng([seed, number, variant])
             direction = Direction.of_clip(row.speaker, rng)
-            x = pack(perform(phones, heard, channels, rng, direction))
+            x = pack(perform(phones, heard, channels, rng, direction, pitch))
             if captured is None:
                 directions[variant, number] = direction.vector()
             else:

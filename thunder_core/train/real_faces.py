@@ -19,18 +19,13 @@ import numpy as np
 from ..engine.flame import opening_mm, width_mm
 from ..face.head import Head
 from ..types import FPS, Motion
+from .habits import correlation, habits
 from .landmarks import contours, INNER_LIPS
-from .metrics import angular_speed
 from .overlay import draw
 from .solve import read_landmarks, solve, Solved
 from .tracked import read_tracked, resample, SOUNDS, write_tracked
 
 _GROUPS = ("lips_outer", "lips_inner", "lids", "brows", "chin", "cheeks", "nose")
-
-
-def _correlation(x: np.ndarray, y: np.ndarray) -> float:
-    ok = np.isfinite(x) & np.isfinite(y)
-    return float(np.corrcoef(x[ok], y[ok])[0, 1]) if ok.sum() > 10 and x[ok].std() > 0 and y[ok].std() > 0 else float("nan")
 
 
 def fit_figures(head: Head, solved: Solved, measured: dict[str, np.ndarray]) -> dict[str, float]:
@@ -49,45 +44,13 @@ def fit_figures(head: Head, solved: Solved, measured: dict[str, np.ndarray]) -> 
         real, ours = measured["opening"][:n].astype(float), gap[:n]
         ok = np.isfinite(real) & np.isfinite(ours)
         low = ok & (real < np.percentile(real[ok], 15))
-        figures["opening_r"], figures["kept"] = _correlation(ours, real), float((ours[low] <= np.percentile(ours[ok], 25) + 0.1).mean())
-        figures["width_r"] = _correlation(width[:n], measured["width"][:n].astype(float))
+        figures["opening_r"], figures["kept"] = correlation(ours, real), float((ours[low] <= np.percentile(ours[ok], 25) + 0.1).mean())
+        figures["width_r"] = correlation(width[:n], measured["width"][:n].astype(float))
     a, b = (solved.spots.landmarks.index((i,)) for i in INNER_LIPS)
     told = np.linalg.norm(solved.target[:, a] - solved.target[:, b], axis=1)
     shut = told < np.quantile(told, 0.05) + 0.3
     figures["shut_mm"] = float(np.quantile(gap[solved.seen][shut], 0.95)) if shut.any() else float("nan")
     return figures
-
-
-def habits(head: Head, motion: Motion) -> dict[str, float]:
-    """What a face does besides speaking, in numbers (rad, mm, s, per minute)."""
-    x = {n: motion.expression[:, i].astype(float) for i, n in enumerate(head.expression_names)}
-    seconds = motion.frames / FPS
-    blink = (x["eyeBlinkLeft"] + x["eyeBlinkRight"]) / 2
-    shut = np.flatnonzero(np.diff((blink > 0.5).astype(int), prepend=0) == 1)
-    lasting = [int(np.argmin(np.append(blink[a:] > 0.3, False))) / FPS for a in shut]
-    brow = np.mean([x["browInnerUp"], x["browOuterUpLeft"], x["browOuterUpRight"]], 0)
-    raised = np.flatnonzero(np.diff((brow - np.median(brow) > 0.1).astype(int), prepend=0) == 1)
-    gap, width = opening_mm(head, motion).astype(float), width_mm(head, motion).astype(float)
-    jaw_mm = opening_mm(head, Motion(np.zeros_like(motion.expression), motion.jaw)).astype(float)
-    turn, look = np.degrees(angular_speed(motion.head)), np.degrees(angular_speed(motion.eyes))
-    return {
-        "seconds": seconds,
-        "blinks_per_minute": 60 * len(shut) / seconds,
-        "blink_seconds": float(np.median(lasting)) if lasting else float("nan"),
-        "brow_deviation": float(brow.std()),
-        "brow_raises_per_minute": 60 * len(raised) / seconds,
-        "brow_raise_height": float(np.quantile(brow, 0.98) - np.median(brow)),
-        **{f"head_deviation_{a}": float(motion.head[:, k].std()) for k, a in enumerate("xyz")},
-        "head_degrees_per_second": float(turn.mean()),
-        **{f"gaze_deviation_{a}": float(motion.eyes[:, k].std()) for k, a in enumerate("xy")},
-        "saccades_per_minute": 60 * int((np.diff((look > 40).astype(int), prepend=0) == 1).sum()) / seconds,
-        "opening_mean_mm": float(gap.mean()),
-        "opening_deviation_mm": float(gap.std()),
-        "opening_mm_per_second": float(np.abs(np.diff(gap)).mean() * FPS),
-        "width_deviation_mm": float(width.std()),
-        "jaw_share": float(np.polyfit(gap, jaw_mm, 1)[0]) if gap.std() > 0.1 else float("nan"),
-        "jaw_follows_opening_r": _correlation(jaw_mm, gap),
-    }
 
 
 def _split(lips: Path) -> dict[str, str]:

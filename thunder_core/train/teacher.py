@@ -10,27 +10,36 @@ from __future__ import annotations
 import numpy as np
 
 from ..direction import Direction
+from ..engine.speech.closures import closure
+from ..engine.speech.phones import BILABIALS, SILENCE
 from ..types import Motion
+from .prosody import prosody
 from .teacher_mouth import mouth
 from .teacher_timing import presence
 from .teacher_upper_face import upper_face
 
 
 def perform(
-    phones: np.ndarray, heard: np.ndarray, channels: list[str], rng: np.random.Generator, direction: Direction | None = None
-) -> Motion:
+    phones: np.ndarray, heard: np.ndarray, channels: list[str], rng: np.random.Generator, direction: Direction | None = None,
+    pitch: np.ndarray | None = None, listens: bool = False,
+) -> Motion:  # fmt: skip
     """Animate phones (10 ms labels [M]) with loudness `heard` [T, 2] (see `encoder.loudness`) → Motion of T frames.
 
-    Without a direction one is drawn, of a speaker of its own. Raises BadRequest unless `channels` are the default head's.
+    pitch [T]: see `prosody.semitones`; accents are better known with it.  listens: the voice is another's, whose accents and
+    phrase ends are answered with a shut mouth.  Without a direction one is drawn, of a speaker of its own. Raises BadRequest
+    unless `channels` are the default head's.
     """
     of_mouth, of_upper_face, of_direction = rng.spawn(3)
     if direction is None:
         direction = Direction.of_clip(str(of_direction.integers(1 << 32)), of_direction)
-    alive = presence(phones, len(heard))
-    expression, jaw = mouth(phones, heard, alive, channels, direction, of_mouth)
-    upper, head, eyes = upper_face(heard, alive, direction, of_upper_face)
+    voice = prosody(phones, heard, pitch)
+    if listens:
+        phones = np.full_like(phones, SILENCE)
+    expression, jaw = mouth(phones, heard, presence(phones, len(heard)), channels, direction, of_mouth)
+    upper, head, eyes, breath = upper_face(voice, direction, of_upper_face, listens)
     for name, values in upper.items():
         for side in (name,) if name in channels else (name + "Left", name + "Right"):
             column = expression[:, channels.index(side)]
             column[:] = np.clip(column + values, 0, 1.2)
+    jaw[:, 0] = np.maximum(jaw[:, 0], breath * (1 - closure(np.isin(phones, BILABIALS), len(heard))))
     return Motion(*(values.astype(np.float32) for values in (expression, jaw, head, eyes)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a face moves: who speaks, where accents are, and the shapes of small movements over time."""
+"""When a mouth moves: how much it speaks, and slow noise that keeps it from doing the same twice."""
 
 from __future__ import annotations
 
@@ -33,16 +33,3 @@ def wander(frames: int, rng: np.random.Generator, hertz: float) -> np.ndarray:
     pad = int(2 * FPS / hertz)
     x = gaussian_filter1d(rng.standard_normal(frames + 2 * pad), FPS / (2 * np.pi * hertz))
     return (x / (x.std() + 1e-9))[pad : pad + frames]
-
-
-def pulse(frames: int, at: float, rise: float, fall: float) -> np.ndarray:
-    """A bump [T] that peaks at `at` s, rising over `rise` s and falling over `fall` s."""
-    t = np.arange(frames) / FPS - at
-    x = np.clip(np.where(t < 0, 1 + t / rise, 1 - t / fall), 0, 1)
-    return x * x * (3 - 2 * x)
-
-
-def accents(heard: np.ndarray, alive: np.ndarray) -> np.ndarray:
-    """Frames [A] of loudness peaks that a face may mark; heard: loudness [T, 2], alive: `presence` [T]."""
-    smooth = gaussian_filter1d(heard[:, 0] * alive, 2.0)
-    return np.flatnonzero((smooth == maximum_filter1d(smooth, 15)) & (smooth > np.quantile(smooth, 0.6)) & (alive > 0.8))

@@ -1,59 +1,196 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The teacher's upper face: lids, brows, gaze and head while somebody speaks, listens or is silent."""
+"""The teacher's upper face: lids, brows, gaze, neck and breath while somebody speaks, listens or is silent.
+
+The neck drifts by a noise whose clock runs with the voice, so that in a pause it goes on slowly from where it is and never
+returns to a neutral pose; it takes new poses on critically damped springs and marks accents by minimum-jerk strokes. Eyes
+jump where they look and stay there while the head moves; lids follow the eyes.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+from scipy.interpolate import CubicSpline
+from scipy.ndimage import gaussian_filter1d, minimum_filter1d
+from scipy.signal import lfilter
 
 from ..direction import Direction
 from ..types import FPS
-from .teacher_timing import accents, pulse, wander
+from .prosody import Prosody
+from .teacher_manner import Manner, manner_of
+from .teacher_plan import listening, Look, Nod, Plan, Raise, speaking
 
-BLINK_EVERY = 3.5  # s
+_FINE = 4  # steps per frame in which the neck is moved
+_SWAY = ((0.16, (1.0, 2.6, 1.7)), (0.5, (0.35, 3.1, 2.2)), (1.2, (0.1, 1.1, 0.75)))  # Hz, and degrees of nod, turn and tilt
+_IDLE_CLOCK, _PAUSE_CLOCK = 0.3, 0.04  # how fast the drift goes on in long silence and in a pause
+_CLOCK_EASE, _CLOCK_AHEAD = 2.5, 7  # frames
+_BREATHS_PER_SECOND, _BREATH_DEGREES = 0.26, 0.25
+_UNREST = 0.16  # degrees that a head moves even where it rests
+_WITH_VOICE = (0.9, 0.9)  # degrees that it nods, and turns and tilts, with the loudness of syllables
+_INHALE = 0.35  # degrees that a head rises as it draws breath
+_SPRING = 9.0  # 1/s, of poses and of what the head follows
+_EYES_STAY = 0.95  # share of the head's turn that eyes make good
+_FURTHEST_LOOK = 24.0  # degrees of an eye in its socket
+_LID_DOWN, _LID_UP = 0.016, 0.02  # of a channel per degree that the gaze is lowered or raised
+_MOST_DROOP = 0.38  # of a blink, that lids come down without blinking
+_BROW_REST, _STIR = 0.04, 0.022  # of a channel: where brows are between raises, and how they stir there
+_BREATH_JAW, _BREATH_RISE, _BREATH_FALL = 0.026, 0.22, 0.3  # radians; s
+
+
+def _eased(u: np.ndarray) -> np.ndarray:
+    """0 … 1 with minimum jerk (Flash & Hogan 1985) of u, which is cut to 0 … 1."""
+    u = np.clip(u, 0, 1)
+    return u * u * u * (10 - 15 * u + 6 * u * u)
+
+
+def _damped(target: np.ndarray, rate: float, hertz: float) -> np.ndarray:
+    """[N, c] on critically damped springs of `rate` 1/s towards a target [N, c] at `hertz`, at rest on the first."""
+    a = np.exp(-rate / hertz)
+    first = target[:1]
+    moved = target - first
+    for _ in range(2):
+        moved = lfilter([1 - a], [1, -a], moved, axis=0)
+    return moved + first
+
+
+def _drift(clock: np.ndarray, hertz: float, rng: np.random.Generator) -> np.ndarray:
+    """Smooth noise [T] of about unit deviation around `hertz`, read at the times of a clock [T], s."""
+    step = 1 / (8 * hertz)
+    count = int((clock[-1] - clock[0]) / step) + 24
+    values = gaussian_filter1d(rng.standard_normal(count), 8 / (2 * np.pi)) * np.sqrt(2 * np.sqrt(np.pi) * 8 / (2 * np.pi))
+    return CubicSpline(np.arange(count), values)((clock - clock[0]) / step + 10)
+
+
+def _clock(voice: Prosody, tempo: float) -> np.ndarray:
+    """Time [T], s, that runs as usual in speech, hardly in pauses, slowly in long silence."""
+    t = np.arange(voice.frames) / FPS
+    rate = np.where(minimum_filter1d(voice.spoken.astype(float), _CLOCK_AHEAD) > 0, 1.0, _PAUSE_CLOCK)  # phrases end slowly
+    edges = [0.0, *(t for phrase in voice.phrases for t in phrase), voice.seconds]
+    for a, b in zip(edges[::2], edges[1::2]):
+        rate[(t > a + 1.5) & (t < b - 0.3)] = _IDLE_CLOCK
+    return np.cumsum(gaussian_filter1d(rate, _CLOCK_EASE, mode="nearest")) / FPS * tempo
+
+
+def _neck(plan: Plan, voice: Prosody, manner: Manner, presence_of_mood: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Degrees [T, 3] that the head nods, turns and tilts."""
+    frames, hertz = voice.frames, FPS * _FINE
+    t, fine = np.arange(frames) / FPS, np.arange(frames * _FINE) / hertz
+    head = np.zeros((frames, 3))
+    clock = _clock(voice, manner.tempo)
+    for axis in range(3):
+        for rate, sizes in _SWAY:
+            head[:, axis] += manner.sway * sizes[axis] * _drift(clock, rate, rng)
+        head[:, axis] += _UNREST * _drift(t + 1e-9, 0.35, rng)
+    side = rng.choice([-1.0, 1.0]) * _WITH_VOICE[1]
+    head += (manner.nods * gaussian_filter1d(voice.level, 1.0))[:, None] * np.array([_WITH_VOICE[0], side, 0.6 * side])
+
+    target = np.tile(plan.poses[0].degrees, (len(fine), 1)) if plan.poses else np.zeros((len(fine), 3))
+    for before, pose in zip(plan.poses, plan.poses[1:]):
+        target += _eased((fine - pose.at) / pose.lasts)[:, None] * (pose.degrees - before.degrees)
+    gaze = np.zeros((len(fine), 2))
+    for look in plan.looks:
+        gaze[fine >= look.at] = look.follow * look.degrees
+    target[:, 1] += gaze[:, 0]
+    target[:, 0] += gaze[:, 1]
+    head += _damped(target, _SPRING * manner.tempo, hertz)[::_FINE]
+
+    for nod in plan.nods:
+        head += _stroke(nod, t)[:, None] * nod.degrees
+    for at in plan.breaths:  # up with the air, and down again slowly
+        head[:, 0] -= _INHALE * (_eased((t - at) / 0.4) - _eased((t - at - 0.45) / 1.8))
+    head[:, 0] += _BREATH_DEGREES * np.sin(2 * np.pi * (_BREATHS_PER_SECOND * t + rng.random()))
+
+    head += presence_of_mood[:, None] * np.array(manner.pose)
+    if manner.tremble > 0:
+        quick = gaussian_filter1d(rng.standard_normal((frames, 3)), 1.0, axis=0) * 1.9
+        head += manner.tremble * presence_of_mood[:, None] * quick
+    if manner.shake > 0:
+        bursts = np.clip(_drift(clock, 0.12, rng) - 0.4, 0, 1.2)
+        head[:, 1] += manner.shake * bursts * presence_of_mood * np.sin(2 * np.pi * 1.5 * manner.tempo * clock / max(manner.tempo, 0.1))
+    return head
+
+
+def _stroke(nod: Nod, t: np.ndarray) -> np.ndarray:
+    """How far a nod is [T], 0 … 1."""
+    return _eased((t - nod.at + nod.down) / nod.down) - _eased((t - max(nod.at, nod.until)) / nod.back)
+
+
+def _bump(event: Raise, t: np.ndarray) -> np.ndarray:
+    """How high brows are [T], 0 … 1; they rise fastest at its time."""
+    top = event.at + event.rise / 2
+    return _eased((t - top + event.rise) / event.rise) - _eased((t - top - event.hold) / event.fall)
+
+
+def _brows(events: list[Raise], t: np.ndarray, most: float) -> np.ndarray:
+    """All raises together [T, 3], inner, outer left and outer right: they add up where they are small and give way to `most`."""
+    total = np.zeros((len(t), 3))
+    for event in events:
+        parts = np.array([1.0, event.outer * (1 + event.lean), event.outer * (1 - event.lean)])
+        total += event.height * _bump(event, t)[:, None] * parts
+    return most * np.tanh(total / most)
+
+
+def _blink(at: float, length: float, t: np.ndarray) -> np.ndarray:
+    """How shut lids are [T]: down in a tenth of a second, shut for a frame, up in twice as long."""
+    hold = 0.045 * length
+    return _eased((t - at + 0.1) / 0.1) - _eased((t - at - hold) / (0.2 * length))
+
+
+def _gaze(looks: list[Look], frames: int) -> np.ndarray:
+    """Degrees [T, 2] by which the gaze in the world is turned and lowered: jumps as fast as eyes make them."""
+    t, gaze, now = np.arange(frames) / FPS, np.zeros((frames, 2)), np.zeros(2)
+    for look in looks:
+        jump = look.degrees - now
+        gaze += _eased((t - look.at) / (0.021 + 0.0022 * np.linalg.norm(jump)))[:, None] * jump
+        now = look.degrees
+    return gaze
 
 
 def upper_face(
-    heard: np.ndarray, alive: np.ndarray, direction: Direction, rng: np.random.Generator
-) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """({channel: [T]}, head [T, 3], eyes [T, 3]) of loudness [T, 2] and how much the face speaks [T].
+    voice: Prosody, direction: Direction, rng: np.random.Generator, listens: bool = False
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
+    """({channel: [T]}, head [T, 3], eyes [T, 3], breath [T]) of one who says what a voice says, or `listens` to it.
 
-    A channel without a side stands for both. Rotation vectors in radians.
+    A channel without a side stands for both. Rotation vectors in radians; breath: radians by which the jaw opens for air.
     """
-    frames, style = len(heard), direction.played
-    nod, brow = min(1.5, 0.5 * style.head), min(1.5, 0.5 * style.brows)
-    every = BLINK_EVERY / style.eyes
+    frames, manner = voice.frames, manner_of(direction)
+    t = np.arange(frames) / FPS
+    plan = (listening if listens else speaking)(voice, manner, rng)
+    # A mood comes and goes: more of it while somebody speaks, never all or none.
+    active = gaussian_filter1d(voice.spoken.astype(float), 12.0, mode="nearest")
+    felt = np.clip(0.62 + 0.28 * active + 0.2 * _drift(t + 1e-9, 0.13, rng), 0.25, 1.2)
 
-    blink = np.zeros(frames)
-    time = rng.uniform(0.3, every)
-    pauses = alive < 0.5
-    while time < frames / FPS:
-        blink += np.clip(pulse(frames, time, 0.09, 0.2) * rng.uniform(0.92, 1.0), 0, 1)
-        time += max(0.5, rng.gamma(3.0, every / 3.0)) * (0.7 if pauses[min(frames - 1, int(time * FPS))] else 1.0)
-    marked = [(i / FPS, float(rng.uniform(0.3, 1.0))) for i in accents(heard, alive) if rng.random() < 0.6]
-    raised = sum((w * pulse(frames, t, 0.18, 0.35) for t, w in marked), np.zeros(frames)) * brow * 0.6
-    drift = 0.06 * wander(frames, rng, 0.15) * brow
-    frown = max(0.0, 0.4 * style.frown)
+    head = _neck(plan, voice, manner, felt, rng)
+    gaze = _gaze(plan.looks, frames)
+    # Where a mood lowers or turns the head the eyes stay on whom they look at.
+    eyes = np.stack([gaze[:, 1] - _EYES_STAY * head[:, 0], gaze[:, 0] - _EYES_STAY * head[:, 1], np.zeros(frames)], 1)
+    eyes = np.clip(eyes, -_FURTHEST_LOOK, _FURTHEST_LOOK)
+
+    raised, knit = _brows(plan.raises, t, 1.0), _brows(plan.knits, t, 0.8)[:, 0]
+    stir = _STIR * np.stack([0.7 * _drift(t + 1e-9, 0.2, rng) + 0.5 * _drift(t + 1e-9, 0.6, rng) for _ in range(3)], 1)
+    lean = float(np.clip(manner.one_sided + rng.normal(0, 0.15), -1, 1))
+    left, right = 1 + 0.6 * min(0.0, lean) + 0.3 * max(0.0, lean), 1 - 0.6 * max(0.0, lean) - 0.3 * min(0.0, lean)
+    brows = raised + _BROW_REST + stir + felt[:, None] * [manner.inner, manner.outer, manner.outer]
+    brows *= np.array([1.0, left, right])
+    down = manner.down * felt + knit + 0.01 + 0.02 * _drift(t + 1e-9, 0.25, rng)
+
+    shut = np.zeros(frames)
+    for at, length in plan.blinks:
+        shut = np.maximum(shut, _blink(at, length, t))
+    lowered = np.clip(_LID_DOWN * eyes[:, 0], -0.2, 0.3)
+    droop = np.clip(manner.droop * felt + np.maximum(lowered, 0) * (1 - min(1.0, manner.wide)), 0, _MOST_DROOP)
+    wide = manner.wide * felt + 0.3 * raised.mean(1) + _LID_UP * np.maximum(-eyes[:, 0], 0)
+    squint = manner.squint * felt * (0.8 + 0.2 * active) + 0.25 * knit + 0.02 * (1 + _drift(t + 1e-9, 0.3, rng))
     channels = {
-        "eyeBlink": np.clip(blink, 0, 1),
-        "browInnerUp": np.clip(raised + drift, 0, 1),
-        "browOuterUp": np.clip(0.7 * raised + 0.5 * drift, 0, 1),
-        "browDown": np.clip(frown + 0.05 * wander(frames, rng, 0.2), 0, 0.6),
-        "eyeWide": 0.25 * np.clip(raised, 0, 1),
-        "eyeSquint": np.full(frames, 0.3 * max(0.0, style.smile) + 0.15 * frown),
+        "browInnerUp": np.clip(brows[:, 0], 0, 1),
+        "browOuterUpLeft": np.clip(brows[:, 1], 0, 1),
+        "browOuterUpRight": np.clip(brows[:, 2], 0, 1),
+        "browDownLeft": np.clip((2 - left) * down, 0, 0.9),
+        "browDownRight": np.clip((2 - right) * down, 0, 0.9),
+        "eyeBlink": np.clip(droop + (1 - droop) * shut, 0, 1),
+        "eyeWide": np.clip(wide * (1 - shut), 0, 0.9),
+        "eyeSquint": np.clip(squint, 0, 0.9),
     }
-
-    head = np.stack([wander(frames, rng, f) * a for f, a in ((0.35, 0.030), (0.25, 0.050), (0.3, 0.040))], 1)
-    head *= (0.25 + 0.75 * alive)[:, None] * (0.4 + nod)
-    head[:, 0] += sum((w * pulse(frames, t + 0.04, 0.16, 0.3) for t, w in marked), np.zeros(frames)) * 0.05 * nod
-
-    gaze = np.zeros((frames, 3))
-    look, time = np.zeros(2), 0.0
-    while time < frames / FPS:
-        gaze[int(time * FPS) :, :2] = look
-        time += rng.gamma(2.0, 0.55 / style.eyes) + 0.2
-        away = rng.random() < 0.2
-        look = rng.normal(0, (0.03, 0.05)) * (2.0 if away else 0.6)
-    eyes = gaussian_filter1d(gaze, 0.55, axis=0) - 0.7 * head  # the eyes stay on their target while the head moves
-    eyes[:, 2] = 0
-    return channels, head, eyes
+    breath = np.zeros(frames)
+    for at in plan.breaths:
+        breath = np.maximum(breath, _eased((t - at) / _BREATH_RISE) - _eased((t - at - _BREATH_RISE) / _BREATH_FALL))
+    return channels, np.radians(head), np.radians(eyes), _BREATH_JAW * breath

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a face does besides speaking, measured alike on real people, on the teacher and on takes.
+
+`habits` puts a performance in numbers; the other measures say whether movements belong to what is said: strokes of brows and
+head to accents, gaze shifts to phrase boundaries, and what happens in pauses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
+
+from ..engine.flame import opening_mm, width_mm
+from ..face.head import Head
+from ..types import FPS, Motion
+from .metrics import angular_speed
+from .prosody import inside, Prosody
+
+SACCADE = 40.0  # degrees per second, from which on eyes shift
+NOD, RAISE = 5.0, 0.35  # degrees and brow units per second, from which on a stroke counts
+ACCENT_REACH, BOUNDARY_REACH = 4, 5  # frames (.16 and .20 s) within which a movement belongs to an accent, to a boundary
+PAUSES = (0.4, 2.0)  # s
+REST_DEGREES, FASTEST = 1.5, 40.0  # what a head may turn over a pause, and how fast, degrees per second and axis
+BREATH = 0.5  # s before a phrase in which lips may open
+OPEN_MM = 0.25  # from which on lips count as open
+
+
+def correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """Pearson's r of the frames where both are numbers; NaN where there are too few or one does not change."""
+    ok = np.isfinite(x) & np.isfinite(y)
+    return float(np.corrcoef(x[ok], y[ok])[0, 1]) if ok.sum() > 10 and x[ok].std() > 0 and y[ok].std() > 0 else float("nan")
+
+
+def lids(head: Head, motion: Motion) -> np.ndarray:
+    """How shut the eyes are [T], 0 … 1."""
+    return motion.expression[:, [head.channel("eyeBlinkLeft"), head.channel("eyeBlinkRight")]].mean(1).astype(float)
+
+
+def brow(head: Head, motion: Motion) -> np.ndarray:
+    """How high the brows are [T]."""
+    return motion.expression[:, [head.channel(n) for n in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight")]].mean(1).astype(float)
+
+
+def starts(active: np.ndarray) -> np.ndarray:
+    """Frames at which runs of True in [T] begin."""
+    return np.flatnonzero(np.diff(np.asarray(active).astype(int), prepend=0) == 1)
+
+
+def habits(head: Head, motion: Motion) -> dict[str, float]:
+    """What a face does besides speaking, in numbers (rad, mm, s, per minute)."""
+    seconds = motion.frames / FPS
+    blink, raised = lids(head, motion), brow(head, motion)
+    shut = starts(blink > 0.5)
+    lasting = [int(np.argmin(np.append(blink[a:] > 0.3, False))) / FPS for a in shut]
+    gap, width = opening_mm(head, motion).astype(float), width_mm(head, motion).astype(float)
+    jaw_mm = opening_mm(head, Motion(np.zeros_like(motion.expression), motion.jaw)).astype(float)
+    turn = np.degrees(angular_speed(motion.head))
+    return {
+        "seconds": seconds,
+        "blinks_per_minute": 60 * len(shut) / seconds,
+        "blink_seconds": float(np.median(lasting)) if lasting else float("nan"),
+        "brow_deviation": float(raised.std()),
+        "brow_raises_per_minute": 60 * len(starts(raised - np.median(raised) > 0.1)) / seconds,
+        "brow_raise_height": float(np.quantile(raised, 0.98) - np.median(raised)),
+        **{f"head_deviation_{a}": float(motion.head[:, k].std()) for k, a in enumerate("xyz")},
+        "head_degrees_per_second": float(turn.mean()),
+        **{f"gaze_deviation_{a}": float(motion.eyes[:, k].std()) for k, a in enumerate("xy")},
+        "gaze_shifts_per_minute": 60 * len(shifts(motion)) / seconds,
+        "opening_mean_mm": float(gap.mean()),
+        "opening_deviation_mm": float(gap.std()),
+        "opening_mm_per_second": float(np.abs(np.diff(gap)).mean() * FPS),
+        "width_deviation_mm": float(width.std()),
+        "jaw_share": float(np.polyfit(gap, jaw_mm, 1)[0]) if gap.std() > 0.1 else float("nan"),
+        "jaw_follows_opening_r": correlation(jaw_mm, gap),
+    }
+
+
+def strokes(values: np.ndarray, least: float) -> np.ndarray:
+    """Frames at which a curve [T] rises fastest, wherever it rises by at least `least` per second."""
+    speed = np.gradient(gaussian_filter1d(np.asarray(values, float), 1.0)) * FPS
+    return find_peaks(np.pad(speed, 1), height=least, distance=5)[0] - 1
+
+
+def nods(motion: Motion) -> np.ndarray:
+    """Frames of the strokes with which the head nods down."""
+    return strokes(np.degrees(motion.head[:, 0]), NOD)
+
+
+def raises(head: Head, motion: Motion) -> np.ndarray:
+    """Frames of the strokes with which brows rise."""
+    return strokes(brow(head, motion), RAISE)
+
+
+def shifts(motion: Motion) -> np.ndarray:
+    """Frames at which the gaze shifts in the world: eyes that only make good what the head turns do not count."""
+    return starts(np.degrees(angular_speed(motion.eyes + motion.head)) > SACCADE)
+
+
+@dataclass(frozen=True)
+class Coherence:
+    """Of movements with marks in time: how many lie at one, and how many would if they were shuffled; sums over clips add up."""
+
+    hits: float = 0.0
+    expected: float = 0.0
+
+    def __add__(self, other: Coherence) -> Coherence:
+        return Coherence(self.hits + other.hits, self.expected + other.expected)
+
+    @property
+    def ratio(self) -> float:
+        """1 where movements know nothing of the marks; NaN where there are none."""
+        return self.hits / self.expected if self.expected > 0 else float("nan")
+
+
+def coherence(events: np.ndarray, marks: np.ndarray, among: np.ndarray, reach: int) -> Coherence:
+    """How many events (frames) lie within `reach` frames of a mark (s), among the frames `among` bool [T].
+
+    Shuffled, an event falls on any of these frames alike: the share of them that is near a mark is what is expected.
+    """
+    near = np.zeros(len(among), bool)
+    for mark in np.round(np.asarray(marks) * FPS).astype(int):
+        near[max(0, mark - reach) : max(0, mark + reach + 1)] = True
+    events = np.asarray(events, int)
+    events = events[among[events]]
+    if not among.any() or not len(events):
+        return Coherence()
+    return Coherence(float(near[events].sum()), float(len(events) * near[among].mean()))
+
+
+def timing(head: Head, motion: Motion, voice: Prosody) -> dict[str, Coherence]:
+    """Coherence of nods and brow raises with accents (in speech), of gaze shifts and blinks with phrase boundaries (everywhere)."""
+    frames = min(motion.frames, voice.frames)
+    motion, everywhere = motion.part(slice(0, frames)), np.ones(frames, bool)
+    marks = voice.boundaries
+    return {
+        "nods with accents": coherence(nods(motion), voice.accents, voice.spoken[:frames], ACCENT_REACH),
+        "brows with accents": coherence(raises(head, motion), voice.accents, voice.spoken[:frames], ACCENT_REACH),
+        "gaze with boundaries": coherence(shifts(motion), marks, everywhere, BOUNDARY_REACH),
+        "blinks with boundaries": coherence(starts(lids(head, motion) > 0.5), marks, everywhere, BOUNDARY_REACH),
+    }
+
+
+def spans(voice: Prosody) -> list[slice]:
+    """Frames of the pauses as long as PAUSES say, from the last frame of the phrase before to the first of the one after."""
+    found = [slice(int(np.floor(a * FPS)), int(np.ceil(b * FPS)) + 1) for a, b in voice.pauses if PAUSES[0] <= b - a <= PAUSES[1]]
+    return [span for span in found if span.stop <= voice.frames]
+
+
+@dataclass(frozen=True)
+class Pause:
+    """What a face does in one pause.
+
+    turned: degrees between the head's pose at its end and at its start.  fastest: degrees per second of the fastest axis.
+    blinks, looks: how many.  moved: degrees of the head's path.
+    """
+
+    turned: float
+    fastest: float
+    blinks: int
+    looks: int
+    moved: float
+
+
+def pauses(head: Head, motion: Motion, voice: Prosody) -> list[Pause]:
+    """Every pause of a performance that `spans` knows."""
+    shut, looked, found = starts(lids(head, motion) > 0.5), shifts(motion), []
+    for span in spans(voice):
+        pose = np.degrees(motion.head[span].astype(float))
+        if len(pose) < 3:
+            continue
+        speed = np.diff(pose, axis=0)
+        found.append(Pause(
+            float(np.linalg.norm(pose[-1] - pose[0])), float(np.abs(speed).max() * FPS),
+            int(((shut >= span.start) & (shut < span.stop)).sum()), int(((looked >= span.start) & (looked < span.stop)).sum()),
+            float(np.linalg.norm(speed, axis=1).sum()),
+        ))  # fmt: skip
+    return found
+
+
+def pose_spread(motions: list[Motion], voice: Prosody) -> tuple[float, float]:
+    """Mean angle, degrees, between the heads of two performances of one sound: in its pauses, and in its speech; NaN without pauses."""
+    frames = min([voice.frames, *(m.frames for m in motions)])
+    poses = np.degrees(np.stack([m.head[:frames].astype(float) for m in motions]))
+    first, second = np.triu_indices(len(poses), 1)
+    apart = np.linalg.norm(poses[first] - poses[second], axis=2).mean(0)
+    quiet = np.zeros(frames, bool)
+    for span in spans(voice):
+        quiet[span] = True
+    spoken = voice.spoken[:frames] & ~quiet
+    return tuple(float(apart[some].mean()) if some.any() else float("nan") for some in (quiet, spoken))  # type: ignore[return-value]
+
+
+def breaths(head: Head, motion: Motion, voice: Prosody) -> tuple[int, int]:
+    """(phrases before which lips part, phrases) of those that follow a silence of at least as long as a pause that counts."""
+    gap, taken, count, before = opening_mm(head, motion), 0, 0, 0.0
+    for start, end in voice.phrases:
+        if start - before >= PAUSES[0]:
+            window = gap[max(0, int((start - BREATH) * FPS)) : max(1, int((start - 0.08) * FPS))]
+            count += 1
+            taken += bool(len(window) and window.max() > OPEN_MM)
+        before = end
+    return taken, count
+
+
+def silent_opening(head: Head, motion: Motion, voice: Prosody, margin: float = 0.4) -> np.ndarray:
+    """Opening, mm, of the frames in silence: from `margin` s behind a phrase to where breath may begin before the next."""
+    near = inside([(start - BREATH - 1 / FPS, end + margin) for start, end in voice.phrases], motion.frames)
+    return opening_mm(head, motion)[~near]

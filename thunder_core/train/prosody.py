@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a voice does besides saying words: its accents, its phrases, its pauses and its pitch, at animation frames.
+
+The teacher moves brows, head, lids and eyes by it, and the measures of habits compare movements with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
+
+from ..engine.speech.closures import LABELS_PER_SECOND, segments
+from ..engine.speech.mel import level
+from ..engine.speech.phones import SILENCE
+from ..types import FPS
+from .pitch import track
+
+PAUSE = 0.25  # s of silence that part phrases
+HELD = 0.35  # s that a sound lasts at least where a speaker hesitates
+_SMOOTH = 2.0  # frames
+_APART = 9  # frames between accents
+_PROMINENT = 0.45  # deviations by which an accent rises above what is around it
+_PITCH_SHARE = 0.6  # of an accent, against loudness
+_MOST_SEMITONES = 8.0
+
+
+@dataclass(frozen=True)
+class Prosody:
+    """Of one sound over T animation frames.
+
+    phrases [(start, end)]: stretches of speech, s, with pauses of PAUSE or longer between them.  spoken bool [T]: inside of
+    one.  accents [k] and weights [k]: times, s, of the syllables that stand out, and how much, 0 … 1.  hesitations: times, s,
+    at which a sound within a phrase begins that is drawn out.  level [T]: how loud speech is, smoothed over syllables, 0 … 1.
+    """
+
+    frames: int
+    phrases: list[tuple[float, float]]
+    spoken: np.ndarray
+    accents: np.ndarray
+    weights: np.ndarray
+    hesitations: list[float]
+    level: np.ndarray
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / FPS
+
+    @property
+    def pauses(self) -> list[tuple[float, float]]:
+        """(start, end), s, of the silences between phrases."""
+        return [(end, start) for (_, end), (start, _) in zip(self.phrases, self.phrases[1:])]
+
+    @property
+    def boundaries(self) -> np.ndarray:
+        """Times, s, at which phrases start and end."""
+        return np.array(sorted(t for phrase in self.phrases for t in phrase))
+
+
+def semitones(samples: np.ndarray, frames: int) -> np.ndarray:
+    """Pitch [frames] of float32 samples at 16 kHz: semitones above the voice's median, 0 where nothing is voiced."""
+    if len(samples) < 1600:
+        return np.zeros(frames)
+    hertz, voiced = (x[0].numpy() for x in track(level(torch.from_numpy(np.ascontiguousarray(samples, np.float32))[None])))
+    if not voiced.any():
+        return np.zeros(frames)
+    above = 12 * np.log2(hertz / np.median(hertz[voiced]))
+    above = np.where(voiced, np.clip(above, -_MOST_SEMITONES, _MOST_SEMITONES), 0.0)
+    at = np.minimum(np.arange(frames) * int(LABELS_PER_SECOND / FPS), len(above) - 1)
+    return gaussian_filter1d(above, 2.0)[at]
+
+
+def phrases_of(phones: np.ndarray, pause: float = PAUSE) -> list[tuple[float, float]]:
+    """(start, end), s, of stretches of speech in 10 ms labels [M] that no silence as long as a pause interrupts."""
+    found: list[tuple[float, float]] = []
+    for a, b in segments(np.asarray(phones) != SILENCE):
+        start, end = a / LABELS_PER_SECOND, b / LABELS_PER_SECOND
+        if found and start - found[-1][1] < pause:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found
+
+
+def inside(spans: list[tuple[float, float]], frames: int) -> np.ndarray:
+    """bool [frames]: which animation frames lie in spans of (start, end), s."""
+    t = np.arange(frames) / FPS
+    within = np.zeros(frames, bool)
+    for start, end in spans:
+        within |= (t >= start) & (t < end)
+    return within
+
+
+def prosody(phones: np.ndarray, loudness: np.ndarray, pitch: np.ndarray | None = None) -> Prosody:
+    """Prosody of 10 ms labels [M], loudness [T, 2] (`encoder.loudness`) and, if known, pitch [T] (`semitones`)."""
+    frames = len(loudness)
+    phrases = phrases_of(phones)
+    spoken = inside(phrases, frames)
+    accents, weights = _accents(loudness[:, 0], pitch, spoken)
+    held = []
+    for a, b in zip(*_runs(np.asarray(phones))):
+        if phones[a] != SILENCE and (b - a) / LABELS_PER_SECOND >= HELD:
+            held.append(a / LABELS_PER_SECOND)
+    level = gaussian_filter1d(np.clip((loudness[:, 0].astype(float) + 1) / 2, 0, 1) * spoken, _SMOOTH)
+    return Prosody(frames, phrases, spoken, accents, weights, held, level)
+
+
+def _runs(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First and behind-last index of every run of equal labels [M]."""
+    edges = np.flatnonzero(np.diff(labels.astype(int))) + 1
+    return np.concatenate([[0], edges]), np.concatenate([edges, [len(labels)]])
+
+
+def _accents(loud: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Times, s, and weights of the peaks of loudness [T] and pitch [T] within speech."""
+    if spoken.sum() < 5:
+        return np.zeros(0), np.zeros(0)
+    smooth = gaussian_filter1d(loud.astype(float), _SMOOTH)
+    standing = (smooth - smooth[spoken].mean()) / (smooth[spoken].std() + 0.05)
+    if pitch is not None and np.abs(pitch[spoken]).max() > 0:
+        high = gaussian_filter1d(pitch, _SMOOTH)
+        standing = (1 - _PITCH_SHARE / 2) * standing + _PITCH_SHARE * (high - high[spoken].mean()) / (high[spoken].std() + 0.5)
+    standing = np.where(spoken, standing, standing[spoken].min())
+    peaks, about = find_peaks(np.pad(standing, 1, constant_values=standing.min()), distance=_APART, prominence=_PROMINENT)
+    keep = spoken[peaks - 1] & (standing[peaks - 1] > 0)
+    weights = np.clip((about["prominences"][keep] - _PROMINENT) / 3.0, 0, 1)
+    return (peaks[keep] - 1) / FPS, weights

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How an upper face behaves under a direction: sizes and rates of nods, raises, blinks and looks, and what each mood makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+from ..direction import Direction, NEUTRAL
+
+
+@dataclass(frozen=True)
+class Manner:
+    """Sizes, rates and postures of one performance.
+
+    Factors, 1 as usual: tempo (quickness of movements), sway, nods, raises, looks (how often the gaze leaves), linger (for how
+    long), restless (how often it moves where it is), blinks, blink_length.  Channels at their most, which a mood brings in and
+    out over time: inner, outer, down, wide, squint, droop.  knits: brows drawn together on accents, 0 … 1.  upward: share of
+    accents on which the head jerks up.  one_sided: −1 … 1, how much more the left brow does.  pose: degrees that the head
+    nods, turns and tilts on average.  aside: degrees that the gaze turns and lowers where it leaves.  tremble, shake: degrees
+    of quick trembling and of slow shaking of the head.
+    """
+
+    tempo: float = 1.0
+    sway: float = 1.0
+    nods: float = 1.0
+    raises: float = 1.0
+    looks: float = 1.0
+    linger: float = 1.0
+    restless: float = 1.0
+    blinks: float = 1.0
+    blink_length: float = 1.0
+    inner: float = 0.0
+    outer: float = 0.0
+    down: float = 0.0
+    wide: float = 0.0
+    squint: float = 0.0
+    droop: float = 0.0
+    knits: float = 0.0
+    upward: float = 0.08
+    one_sided: float = 0.0
+    pose: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    aside: tuple[float, float] = (0.0, 0.0)
+    tremble: float = 0.0
+    shake: float = 0.0
+
+
+USUAL = Manner()
+_HELD = ("nods", "raises", "knits", "inner", "outer", "down", "wide", "squint", "droop")  # never below 0
+
+# Every mood at full strength. Sizes of sliders that a mood moves too (`direction.MOODS`) come on top.
+MOODS: dict[str, Manner] = {
+    NEUTRAL: USUAL,
+    "warm": Manner(raises=1.15, looks=0.7, linger=0.8, inner=0.08, squint=0.28, pose=(-0.5, 0.0, 3.0), blink_length=1.1),
+    "amused": Manner(raises=1.3, restless=1.2, inner=0.06, outer=0.12, squint=0.45, upward=0.3, pose=(-1.5, 0.0, 1.5), shake=1.2),
+    "sad": Manner(nods=0.8, raises=0.6, looks=1.5, linger=1.8, restless=0.6, blink_length=1.5, inner=0.5, down=0.08, droop=0.22,
+                  pose=(4.0, 0.0, 2.0), aside=(0.0, 9.0)),
+    "tense": Manner(sway=0.7, looks=0.7, restless=1.6, blinks=1.1, down=0.28, squint=0.25, wide=0.05, knits=0.25, upward=0.05,
+                    tremble=0.06),
+    "angry": Manner(nods=1.35, raises=0.35, looks=0.4, linger=0.6, restless=0.7, blinks=0.75, down=0.5, wide=0.2, squint=0.3, knits=0.8,
+                    upward=0.03, pose=(2.5, 0.0, 0.0)),
+    "afraid": Manner(sway=0.8, raises=0.7, looks=1.8, linger=0.5, restless=2.0, blinks=1.2, inner=0.55, outer=0.25, down=0.18, wide=0.5,
+                     pose=(-2.0, 0.0, 0.0), aside=(4.0, 0.0), tremble=0.16),
+    "surprised": Manner(raises=1.4, looks=0.6, restless=1.1, blinks=0.9, inner=0.4, outer=0.45, wide=0.5, upward=0.5,
+                        pose=(-2.5, 0.0, 0.0)),
+    "disgusted": Manner(raises=0.4, looks=1.3, down=0.42, squint=0.45, knits=0.5, upward=0.3, pose=(-2.5, 4.0, 1.5), aside=(6.0, 3.0),
+                        shake=0.8),
+    "contemptuous": Manner(raises=0.7, looks=1.2, linger=1.3, restless=0.6, blinks=0.8, blink_length=1.3, outer=0.22, droop=0.2, upward=0.3,
+                           one_sided=0.9, pose=(-4.5, 2.0, 3.0), aside=(7.0, 2.0)),
+    "doubtful": Manner(raises=1.2, looks=1.4, linger=1.2, outer=0.2, down=0.15, squint=0.2, one_sided=-0.9, pose=(0.5, 0.0, -4.5),
+                       aside=(5.0, -4.0), shake=1.6),
+    "bored": Manner(nods=0.6, raises=0.5, looks=2.0, linger=2.2, restless=0.5, blinks=0.9, blink_length=1.7, droop=0.3,
+                    pose=(2.0, 1.0, 4.0), aside=(4.0, 3.0)),
+}  # fmt: skip
+
+
+def _blend(usual, other, share: float):
+    if isinstance(usual, tuple):
+        return tuple(_blend(a, b, share) for a, b in zip(usual, other))
+    return usual + share * (other - usual)
+
+
+def manner_of(direction: Direction) -> Manner:
+    """The manner of a direction: its mood's, as strong as it is, with the style's sliders."""
+    style, mood = direction.played, MOODS[direction.mood]
+    made = Manner(**{f.name: _blend(getattr(USUAL, f.name), getattr(mood, f.name), direction.strength) for f in fields(Manner)})
+    frown = max(0.0, style.frown)
+    made = replace(
+        made,
+        tempo=made.tempo * direction.tempo,
+        sway=made.sway * style.head * style.energy**0.3,
+        nods=made.nods * style.head,
+        raises=made.raises * style.brows,
+        looks=made.looks * style.eyes,
+        restless=made.restless * style.eyes**0.5,
+        blinks=made.blinks * style.eyes**0.8,
+        down=made.down + 0.22 * frown,
+        knits=made.knits + 0.3 * frown,
+        squint=made.squint + 0.12 * max(0.0, style.smile) + 0.06 * frown,
+        one_sided=made.one_sided + 0.6 * style.asymmetry,
+    )
+    return replace(made, **{name: max(0.0, getattr(made, name)) for name in _HELD})

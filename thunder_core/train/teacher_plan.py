@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an upper face does and when: nods, poses, raised and knit brows, looks, blinks and breaths, of one who speaks or listens.
+
+Plans are lists of events in seconds and degrees; `teacher_upper_face` moves the face by them. A speaker marks accents, looks
+away while thinking and comes back, blinks where phrases end; a listener answers the other's accents and phrase ends.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .prosody import Prosody
+from .teacher_manner import Manner
+
+BLINKS_PER_MINUTE = 22.5
+_BLINK_SPREAD = 0.6  # deviation of the logarithm of an interval between blinks
+_BLINK_APART = 0.55  # s at least
+_BLINK_DRAWN = 0.6  # s from which on a blink waits for a better moment
+_LONG = 2.0  # s of silence, from which on a face is idle
+_LARGEST_NOD = 10.0  # degrees
+_PHRASE_FINAL = 0.55  # s before a phrase's end in which a nod stays down
+_AWAY = (9.0, 3.0)  # degrees, mean and deviation, by which a gaze leaves
+_POSE, _HOME = np.array([1.2, 3.4, 2.2]), np.array([0.8, 1.4, 1.2])  # degrees that poses differ, and that whole readings do
+
+
+@dataclass(frozen=True)
+class Nod:
+    """A stroke of the head and back. at: s of its furthest point.  degrees [3]: nod, turn, tilt.  down, back: s.
+
+    until: s at which it begins to go back; as long as it takes if that is later than `at`.
+    """
+
+    at: float
+    degrees: np.ndarray
+    down: float
+    back: float
+    until: float
+
+
+@dataclass(frozen=True)
+class Raise:
+    """Brows up (or knit) and back. at: s at which they rise fastest.  height: of a channel.  rise, hold, fall: s.
+
+    lean: how much more the left brow does it than the right one, as a share.  outer: how much of it the outer brow does.
+    """
+
+    at: float
+    height: float
+    rise: float
+    hold: float
+    fall: float
+    lean: float = 0.0
+    outer: float = 0.8
+
+
+@dataclass(frozen=True)
+class Look:
+    """Where the eyes go at a time. degrees [2]: turned and lowered, of the gaze in the world.  follow: the head's share of it."""
+
+    at: float
+    degrees: np.ndarray
+    follow: float
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where the head goes. at: s at which it sets off.  degrees [3].  lasts: s of its way."""
+
+    at: float
+    degrees: np.ndarray
+    lasts: float
+
+
+@dataclass
+class Plan:
+    """Everything an upper face does; each list in order of time."""
+
+    poses: list[Pose] = field(default_factory=list)
+    nods: list[Nod] = field(default_factory=list)
+    raises: list[Raise] = field(default_factory=list)
+    knits: list[Raise] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
+    blinks: list[tuple[float, float]] = field(default_factory=list)  # (s of shutting, length against a usual one)
+    breaths: list[float] = field(default_factory=list)  # s at which air begins to be drawn in
+
+
+def _silences(voice: Prosody) -> list[tuple[float, float]]:
+    """(start, end), s, of everything between phrases, before the first and behind the last."""
+    edges = [0.0, *(t for phrase in voice.phrases for t in phrase), voice.seconds]
+    return [(a, b) for a, b in zip(edges[::2], edges[1::2]) if b > a]
+
+
+def _about(rng: np.random.Generator, spread: float) -> float:
+    return float(np.exp(rng.normal(0.0, spread)))
+
+
+def speaking(voice: Prosody, manner: Manner, rng: np.random.Generator) -> Plan:
+    """The plan of somebody who says what a voice says; without a word, of somebody who is idle."""
+    plan = Plan()
+    home = rng.normal(0, _HOME) * manner.sway
+    _mark_accents(plan, voice, manner, rng)
+    _take_poses(plan, voice, home, manner, rng)
+    _hold_brows(plan, voice, manner, rng)
+    _look(plan, voice, manner, rng)
+    for start, end in _silences(voice):
+        if end - start > _LONG:
+            _idle(plan, start, end, home, manner, rng)
+    before = 0.0
+    for start, end in voice.phrases:
+        if start - before >= 0.3 and rng.random() < 0.9:
+            plan.breaths.append(max(0.0, start - min(0.42, 0.85 * (start - before)) - rng.uniform(0, 0.04)))
+        before = end
+    return _finished(plan, voice, [end for _, end in voice.phrases], manner, rng)
+
+
+def listening(voice: Prosody, manner: Manner, rng: np.random.Generator) -> Plan:
+    """The plan of somebody who listens to what a voice says: nods and brows answer its accents and phrase ends, a while later."""
+    plan = Plan()
+    home = rng.normal(0, _HOME) * manner.sway + [0.0, 0.0, rng.normal(0, 1.5)]
+    plan.poses.append(Pose(-9.0, home, 1.0))
+    for start, end in voice.phrases:
+        late = float(np.clip(rng.normal(0.3, 0.1), 0.1, 0.6))
+        if end - start > 0.5 and rng.random() < 0.75 * manner.nods**0.5:  # one to three nods that die away
+            size, at = manner.nods * rng.uniform(2.0, 4.5), end + late
+            for _ in range(rng.integers(1, 4)):
+                down = rng.uniform(0.16, 0.22) / manner.tempo
+                plan.nods.append(Nod(at, np.array([size, 0.2 * rng.normal(), 0.2 * rng.normal()]), down, 1.3 * down, at))
+                at, size = at + 2.2 * down, 0.62 * size
+        if rng.random() < 0.35:
+            plan.poses.append(Pose(end + late, home + rng.normal(0, 0.8 * _POSE) * manner.sway, rng.uniform(0.7, 1.3) / manner.tempo))
+        if rng.random() < 0.3 * manner.looks and end - start > 1.2:
+            _leave(plan, start + 0.4 * (end - start), end + late, 0.15, manner, rng)
+    for t, w in zip(voice.accents, voice.weights):
+        late = float(np.clip(rng.normal(0.28, 0.07), 0.12, 0.5))
+        if rng.random() < (0.1 + 0.4 * w) * manner.raises**0.5:
+            plan.raises.append(_raise(t + late, manner.raises * (0.12 + 0.2 * w), manner, rng))
+        if rng.random() < 0.22 * w * manner.nods:
+            down = rng.uniform(0.15, 0.2) / manner.tempo
+            plan.nods.append(Nod(t + late, np.array([manner.nods * rng.uniform(1.0, 2.2), 0, 0]), down, 1.4 * down, t + late))
+    for start, end in _silences(voice):
+        if end - start > _LONG:
+            _idle(plan, start, end, home, manner, rng)
+    return _finished(plan, voice, [end + rng.uniform(0.1, 0.5) for _, end in voice.phrases], manner, rng)
+
+
+def _mark_accents(plan: Plan, voice: Prosody, manner: Manner, rng: np.random.Generator) -> None:
+    """Nods, raised and knit brows on accents; which of them a reading marks differs."""
+    lively = _about(rng, 0.3)
+    ends = [end for _, end in voice.phrases]
+    for t, w in zip(voice.accents, voice.weights):
+        end = next((e for e in ends if e >= t), voice.seconds)
+        nods = rng.random() < (0.6 + 0.4 * w) * min(1.3, manner.nods**0.4)
+        if nods:
+            turned = _gesture(min(_LARGEST_NOD, lively * manner.nods * (2.6 + 4.8 * w) * _about(rng, 0.35)), manner, rng)
+            slower = (0.75 + 0.06 * float(np.linalg.norm(turned))) / manner.tempo  # the further, the longer
+            down, back = slower * rng.uniform(0.15, 0.21), slower * rng.uniform(0.26, 0.55)
+            after = min((s for s, _ in voice.phrases if s > t), default=None)
+            at = t + rng.uniform(-0.01, 0.05)
+            if at > end - _PHRASE_FINAL:  # what ends a phrase stays until the next, or sinks back slowly
+                plan.nods.append(Nod(at, 0.6 * turned, down, 2.2 * back, at + 2.5 if after is None else after - 0.05))
+            else:
+                plan.nods.append(Nod(at, turned, down, back, at + rng.uniform(0, 0.06)))
+        if rng.random() < (0.28 + 0.5 * w) * min(1.3, manner.raises**0.5) * (1.2 if nods else 0.8):
+            plan.raises.append(_raise(t - 0.03, lively * manner.raises * (0.09 + 0.15 * w), manner, rng))
+        if rng.random() < manner.knits:
+            plan.knits.append(_raise(t - 0.03, min(1.0, manner.knits) * (0.15 + 0.3 * w), manner, rng))
+
+
+def _raise(at: float, height: float, manner: Manner, rng: np.random.Generator) -> Raise:
+    rise, hold, fall = rng.uniform(0.14, 0.22) / manner.tempo, rng.uniform(0.04, 0.25), rng.uniform(0.3, 0.7) / manner.tempo
+    outer = float(np.clip(rng.normal(0.8, 0.25), 0.2, 1.3))
+    return Raise(at, height * _about(rng, 0.35), rise, hold, fall, float(rng.normal(0, 0.14)), outer)
+
+
+def _gesture(size: float, manner: Manner, rng: np.random.Generator) -> np.ndarray:
+    """Degrees [3] of what a head does on an accent: most often a nod, or a turn or tilt with little of it, or up."""
+    kind, side = rng.random(), rng.choice([-1.0, 1.0])
+    if kind < manner.upward:
+        shares = (-0.6, 0.3 * rng.normal(), 0.25 * rng.normal())
+    elif kind < manner.upward + 0.28:
+        shares = (0.45, side * rng.uniform(0.4, 0.9), side * rng.uniform(-0.3, 0.6))
+    else:
+        shares = (1.0, 0.3 * rng.normal(), 0.25 * rng.normal())
+    return size * np.array(shares)
+
+
+def _take_poses(plan: Plan, voice: Prosody, home: np.ndarray, manner: Manner, rng: np.random.Generator) -> None:
+    """A pose for most phrases, taken as it starts, and another at an accent within a long one."""
+    plan.poses.append(Pose(-9.0, home + rng.normal(0, _POSE) * manner.sway, 1.0))
+    for start, end in voice.phrases:
+        if start > 0.1 and rng.random() < 0.75:
+            lasts = rng.uniform(0.5, 1.0) / manner.tempo
+            plan.poses.append(Pose(start - 0.1, home + rng.normal(0, _POSE) * manner.sway, lasts))
+        at = start + rng.uniform(1.0, 2.6)
+        while at < end - 1.3:
+            lasts = rng.uniform(0.4, 0.8) / manner.tempo
+            plan.poses.append(Pose(at, home + rng.normal(0, _POSE) * manner.sway, lasts))
+            at += lasts + rng.uniform(0.6, 2.4)
+
+
+def _hold_brows(plan: Plan, voice: Prosody, manner: Manner, rng: np.random.Generator) -> None:
+    """Brows that stay up over a phrase, and that knit while somebody thinks."""
+    for start, end in voice.phrases:
+        if end - start > 0.8 and rng.random() < 0.22 * min(2.0, manner.raises):
+            first = next((t for t in voice.accents if start <= t < end), start)
+            held = max(0.3, rng.uniform(0.5, 1.0) * (end - first))
+            plan.raises.append(
+                Raise(first - 0.03, manner.raises * rng.uniform(0.05, 0.14), 0.2 / manner.tempo, held, rng.uniform(0.5, 1.0))
+            )
+    for start, end in voice.pauses:
+        if rng.random() < 0.35:
+            plan.knits.append(Raise(start + 0.15, rng.uniform(0.06, 0.18), 0.25, max(0.1, end - start - 0.1), 0.5))
+
+
+def _leave(plan: Plan, away: float, back: float, follow: float, manner: Manner, rng: np.random.Generator) -> None:
+    """The gaze leaves, stays for one or two looks, and comes back."""
+    side = np.sign(rng.normal(0.5 * manner.one_sided, 1.0)) or 1.0
+    far = max(4.0, rng.normal(*_AWAY))
+    angle = np.radians(rng.choice([25.0, -20.0, 5.0, 55.0], p=[0.3, 0.3, 0.25, 0.15]) + rng.normal(0, 10))  # down, up, aside, far down
+    where = np.array([side * far * np.cos(angle) + side * manner.aside[0], far * np.sin(angle) + manner.aside[1]])
+    plan.looks.append(Look(away, where, follow))
+    if back - away > 0.7 and rng.random() < 0.5:
+        plan.looks.append(Look(away + rng.uniform(0.3, 0.6) * (back - away), where + rng.normal(0, (3.0, 2.0)), follow))
+    plan.looks.append(Look(back, rng.normal(0, (0.8, 0.5)), follow))
+
+
+def _look(plan: Plan, voice: Prosody, manner: Manner, rng: np.random.Generator) -> None:
+    """The gaze leaves on hesitation and where a phrase is thought of, and comes back as it is said or ends."""
+    often, free = min(1.6, manner.looks), 0.0  # s until which the eyes are away
+    for (start, end), (a, b) in zip([*voice.pauses, (voice.seconds, voice.seconds)], voice.phrases):
+        if a > 0.1 and rng.random() < 0.2 * often and a > free:  # as a phrase begins
+            back = min(b, a + rng.uniform(0.4, 1.1) * manner.linger)
+            _leave(plan, a - rng.uniform(0.0, 0.15), back, 0.2, manner, rng)
+            free = back
+        for t in (t for t in voice.hesitations if a <= t < b and t > free):
+            if rng.random() < 0.5 * often:
+                back = min(b, t + rng.uniform(0.5, 1.0) * manner.linger)
+                _leave(plan, t + rng.uniform(0.05, 0.15), back, 0.2, manner, rng)
+                free = back
+        t = a + rng.exponential(20.0 / often)
+        while t < b - 0.8:  # now and then, for no reason that one hears
+            if t > free:
+                free = min(b, t + rng.uniform(0.4, 0.9) * manner.linger)
+                _leave(plan, t, free, 0.2, manner, rng)
+            t += rng.exponential(20.0 / often) + 0.8
+        if end > start and b > free and rng.random() < 0.6 * often:  # in the pause behind it
+            away = b + rng.uniform(-0.08, 0.15)
+            free = min(end + rng.uniform(-0.1, 0.2), away + 2.2 * manner.linger)
+            _leave(plan, away, max(away + 0.25, free), 0.05, manner, rng)
+
+
+def _idle(plan: Plan, start: float, end: float, home: np.ndarray, manner: Manner, rng: np.random.Generator) -> None:
+    """A long silence: the head comes to rest slowly and shifts now and then, eyes wander and come back, brows stir."""
+    at, first = start + rng.uniform(0.8, 1.5), True
+    while at < end - 1.0:
+        lasts = rng.uniform(1.6, 2.8) / manner.tempo if first else rng.uniform(0.9, 1.8) / manner.tempo
+        plan.poses.append(Pose(at, home + rng.normal(0, 0.75 * _POSE) * manner.sway, min(lasts, end - at)))
+        at, first = at + lasts + rng.uniform(1.2, 4.5), False
+    at = start + rng.uniform(0.4, 2.0)
+    while at < end - 0.6:
+        back = min(end, at + rng.uniform(0.5, 1.8) * manner.linger)
+        _leave(plan, at, back, 0.3, manner, rng)
+        at = back + rng.exponential(2.6 / manner.looks) + 0.6
+    at = start + rng.exponential(4.0)
+    while at < end - 0.5:
+        plan.raises.append(_raise(at, manner.raises * rng.uniform(0.04, 0.12), manner, rng))
+        at += rng.exponential(5.0) + 1.0
+
+
+def _finished(plan: Plan, voice: Prosody, moments: list[float], manner: Manner, rng: np.random.Generator) -> Plan:
+    """The plan in order of time, with small looks between the large ones and blinks at good moments."""
+    plan.looks.sort(key=lambda look: look.at)
+    small, at, large = [], 0.0, [look.at for look in plan.looks]
+    centre = Look(-9.0, np.zeros(2), 0.0)
+    while at < voice.seconds:  # of what the eyes rest on, one point and then another
+        at += 0.25 + rng.lognormal(-0.35, 0.5) / manner.restless
+        resting = max((look for look in plan.looks if look.at <= at), key=lambda look: look.at, default=centre)
+        if all(abs(at - t) > 0.25 for t in large):
+            small.append(Look(at, resting.degrees + rng.normal(0, (0.75, 0.5)), resting.follow))
+    shifted = [look.at for look in plan.looks]
+    plan.looks = sorted([*plan.looks, *small], key=lambda look: look.at)
+    good = sorted([*(t + rng.normal(0.06, 0.05) for t in moments), *(t + 0.02 for t in shifted)])
+    every = 60.0 / (BLINKS_PER_MINUTE * manner.blinks * _about(rng, 0.22))
+    centre_of = np.log(every) - _BLINK_SPREAD**2 / 2
+    at, last = float(rng.uniform(0, 1)) * rng.lognormal(centre_of, _BLINK_SPREAD), -9.0
+    while at < voice.seconds + _BLINK_DRAWN:
+        near = [t for t in good if abs(t - at) < _BLINK_DRAWN and t - last > _BLINK_APART]
+        when = min(near, key=lambda t: abs(t - at)) if near and rng.random() < 0.85 else max(at, last + _BLINK_APART)
+        plan.blinks.append((when, manner.blink_length * _about(rng, 0.15)))
+        last = when
+        at = max(at, when) + max(0.3, rng.lognormal(centre_of, _BLINK_SPREAD))
+    for events in (plan.poses, plan.nods, plan.raises, plan.knits):
+        events.sort(key=lambda event: event.at)
+    return plan
