@@ -34,12 +34,12 @@ from bench.tables import keep
 from thunder_core.face import conventions, jaw_balance, mapping
 from thunder_core.face.articulators import bundled_articulators, Shape
 from thunder_core.face.head import load_head
-from thunder_core.face.retarget import Points
+from thunder_core.face.lips import TOUCH_MM
+from thunder_core.face.skinning import SkinnedPoints
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import FPS, Motion
 
 SIBILANTS, LABIODENTALS, DENTALS, BILABIALS = "S Z SH ZH CH JH".split(), ["F", "V"], ["TH", "DH"], ["M", "B", "P"]
-TOUCH_MM = 0.3
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class DefaultHead:
         self.own = bundled_articulators()
         lips = head.mouth_vertices[head.mouth_parts == 0]
         corners = [head.mouth_corner_left, head.mouth_corner_right]
-        self.lips = Points.of(head, lambda values: values[np.concatenate([lips, corners])])
+        self.lips = SkinnedPoints.of(head, lambda values: values[np.concatenate([lips, corners])])
         self.overlap = self.own.overlap
 
     def measure(self, motion: Motion) -> Measured:

@@ -34,10 +34,10 @@ from thunder.scene.takes import take_list
 from thunder.scene.takes.commit import committing
 from thunder.thunder_core import progress, types
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face import reach
+from thunder.thunder_core.face import displacement
+from thunder.thunder_core.face.lips import CLOSED_MM
 
 PARTS = 8  # of a frame, at which errors are measured
-CLOSED_MM = 0.6
 BEYOND = 1e-5  # single precision
 
 
@@ -102,9 +102,9 @@ def committed(path: Path, fps: float, way: str, error: float) -> dict:
             break
     spent = time.process_time() - began
     after, curves = shown(rig, times)
-    places = [reach.places(rig.driver.read(values, channels)) for values in (before, after)]
-    off = reach.grouped(places[0] - places[1])
-    gaps = [reach.ruler().gap(part) for part in places]
+    places = [displacement.places(rig.driver.read(values, channels)) for values in (before, after)]
+    off = displacement.grouped(places[0] - places[1])
+    gaps = [displacement.face_meter().gap(part) for part in places]
     closed = gaps[0][::PARTS] < CLOSED_MM
     between = np.append(np.repeat(closed[:-1] & closed[1:], PARTS), closed[-1])
     keys = [[round(point.co[0]) for point in curve.keyframe_points] for curve in curves]

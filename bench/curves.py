@@ -27,9 +27,9 @@ import torch
 
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.flame import opening_mm, width_mm
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
+from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.train.label import best_path, segments
 from thunder_core.train.teacher import perform
 
@@ -59,12 +59,12 @@ def main() -> None:
                     axis.axvspan(start, end, color="tab:red", alpha=0.10, linewidth=0)
     axes[0].set_ylim(-1, 1)
     axes[0].set_yticks([])
-    for axis, curve, motion, label in (
+    for axis, curve, measure, label in (
         (axes[1], "opening", opening_mm, "opening, mm"), (axes[2], "width", width_mm, "width, mm"),
     ):  # fmt: skip
         for take in takes[1:]:
             axis.plot(at, getattr(take, curve), color="0.75", linewidth=0.8)
-        axis.plot(at, motion(engine.head, teacher)[: len(at)], color="tab:red", linewidth=1.2, label="teacher")
+        axis.plot(at, measure(teacher, engine.head)[: len(at)], color="tab:red", linewidth=1.2, label="teacher")
         axis.plot(at, getattr(takes[0], curve), color="black", linewidth=1.4, label="best of 8 takes")
         axis.set_ylabel(label)
     axes[1].legend(loc="upper right", fontsize=8, frameon=False)

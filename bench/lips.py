@@ -28,9 +28,9 @@ sys.path.insert(0, str(ROOT))
 from bench.tables import keep, required
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.flame import opening_mm, width_mm
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
+from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.train.calibrate import aligned_phones
 from thunder_core.train.teacher import perform
 
@@ -86,7 +86,7 @@ def main() -> None:
         np.savez(folders["mean_of_takes"] / f"{wav.stem}.npz", **mean)
         loud = loudness(torch.from_numpy(speech.samples), speech.frames).numpy()
         motion = perform(phones[wav.stem], loud, list(engine.head.expression_names), np.random.default_rng(1), Direction())
-        np.savez(folders["teacher"] / f"{wav.stem}.npz", opening=opening_mm(engine.head, motion), width=width_mm(engine.head, motion))
+        np.savez(folders["teacher"] / f"{wav.stem}.npz", opening=opening_mm(motion, engine.head), width=width_mm(motion, engine.head))
     lines = [
         f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, device {engine.device}; "
         f"weights {engine.weights}; {args.takes} takes, {args.steps} steps, guidance {args.guidance}, seed {args.seed}",

@@ -29,10 +29,10 @@ from scipy.stats import rankdata
 from bench.tables import report, results_file
 from thunder_core.channels import in_group, SPEECH, TONGUE
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.flame import opening_mm
 from thunder_core.engine.m2s.score import late
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
+from thunder_core.face.lips import opening_mm
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.evaluate import Measured
 from thunder_core.train.judge import without_closures
@@ -51,7 +51,7 @@ def spoiled(engine: Engine, x: np.ndarray, other: np.ndarray) -> dict[str, np.nd
     names = engine.head.expression_names
     tongue = np.append(in_group(names, TONGUE), [False] * 9)
     mouth = np.append(in_group(names, SPEECH), [True] * 3 + [False] * 6)
-    opening = opening_mm(engine.head, unpack(x, n))
+    opening = opening_mm(unpack(x, n), engine.head)
     made = {"as it is": x}
     for s in SHIFTS:
         made[f"{40 * s} ms late"], made[f"{40 * s} ms early"] = late(x, s), late(x, -s)

@@ -29,14 +29,13 @@ from bench.languages import spoken
 from bench.tables import keep, required
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.flame import opening_mm, width_mm
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.engine.speech.phones import PHONES, SILENCE
+from thunder_core.face.lips import CLOSED_MM, opening_mm, width_mm
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP, labels
 from thunder_core.train.teacher import perform
 from thunder_core.types import Motion, RATE, Speech
 
-SHUT_MM = 0.6
 SECONDS = 6
 LIPS = [PHONES.index(p) for p in ("P", "B", "M")]
 ROUND = [PHONES.index(p) for p in ("UW", "OW", "W")]
@@ -86,7 +85,7 @@ def main() -> None:
     required(args.cache / "corpus" / "clips.json", "the corpus of a training cache (python -m thunder_core.train corpus)")
     engine, corpus = Engine.load(args.weights, device="cpu"), Corpus(args.cache / "corpus")
     names = list(engine.head.expression_names)
-    rest = float(width_mm(engine.head, Motion(np.zeros((1, len(names)), np.float32), np.zeros((1, 3), np.float32)))[0])
+    rest = float(width_mm(Motion(np.zeros((1, len(names)), np.float32), np.zeros((1, 3), np.float32)), engine.head)[0])
     confused = np.zeros((len(PHONES), len(PHONES)))
     lines = [f"weights {engine.weights}; up to {args.clips} clips of {SECONDS} s a group, {args.takes} takes each, no best one chosen",
              f"{'':30s} {'clips':>5s} {'phones':>7s} {'r, take':>8s} {'r, mean':>8s} {'rounding':>9s} {'P/B/M meet':>11s}"]  # fmt: skip
@@ -102,8 +101,8 @@ def main() -> None:
                 np.add.at(confused, (phones[:n], guess[:n]), 1)
             heard = loudness(torch.from_numpy(samples), speech.frames).numpy()
             truth = [perform(phones, heard, names, np.random.default_rng(s), Direction()) for s in range(4)]
-            widths = np.mean([width_mm(engine.head, m)[: speech.frames] for m in truth], 0)
-            truth = np.mean([opening_mm(engine.head, m)[: speech.frames] for m in truth], 0)
+            widths = np.mean([width_mm(m, engine.head)[: speech.frames] for m in truth], 0)
+            truth = np.mean([opening_mm(m, engine.head)[: speech.frames] for m in truth], 0)
             takes = engine.generate(speech, args.takes, 1)
             curves = np.stack([t.opening for t in takes])
             k = min(curves.shape[1], len(truth), len(phones[2::4]))
@@ -116,7 +115,7 @@ def main() -> None:
                 if phones[a] in LIPS:
                     around = slice(max(0, a // 4 - 1), b // 4 + 2)
                     if around.stop <= curves.shape[1]:
-                        met += list(curves[:, around].min(1) <= SHUT_MM)
+                        met += list(curves[:, around].min(1) <= CLOSED_MM)
         teachers, ours = np.sum(narrow, 0)
         lines.append(
             f"{group:30s} {len(clips):5d} {np.mean(named):7.2f} {np.nanmean(alone):8.2f} {np.nanmean(mean):8.2f} "

@@ -79,6 +79,18 @@ def in_group(names: Sequence[str], group: tuple[str, ...], but: tuple[str, ...] 
     return np.array([name.startswith(group) and not (but and name.startswith(but)) for name in names], bool)
 
 
+def reordered(expression: np.ndarray, channels: Sequence[str], names: Sequence[str]) -> np.ndarray:
+    """Expression [T, len(names)], float64, of one [T, len(channels)] with other columns; names it lacks are 0."""
+    if tuple(channels) == tuple(names):
+        return np.asarray(expression, np.float64)
+    places = {name: column for column, name in enumerate(names)}
+    result = np.zeros((len(expression), len(places)))
+    for column, name in enumerate(channels):
+        if name in places:
+            result[:, places[name]] = expression[:, column]
+    return result
+
+
 def region_of(source: str) -> str:
     """The region (mouth, jaw, upper_face, eyes, head) that a channel, derived key or joint belongs to."""
     return next((name for name, starts in _REGIONS if source.startswith(starts)), "head")

@@ -14,7 +14,7 @@ from ...thunder_core import records
 from ...thunder_core.animation import keyframes
 from ...thunder_core.animation.keys import Keys, reduce
 from ...thunder_core.animation.timing import at_scene_frames, Clock
-from ...thunder_core.face import reach
+from ...thunder_core.face import displacement
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import Motion
 from ..heads import head
@@ -84,7 +84,7 @@ def values_of(rig: head.Rig, performance: Performance, clock: Clock) -> Generato
         yield share * min(1.0, (start + PIECE) / len(frames))
     if not is_long(performance):
         return TrackValues(frames, values, None)
-    yield from scaled(reach.prepare(), share, share)
+    yield from scaled(displacement.prepare(), share, share)
     _, per_unit = yield from scaled(reduction.pulls(rig), share, share)  # millimetres that a unit of each track moves
     most = (per_unit / _LONG_PARTS).max(1)
     still = 1e-3 * np.ptp(values, axis=0) + STILL

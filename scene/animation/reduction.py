@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...thunder_core.animation.keys import Keys, reduce
-from ...thunder_core.animation.timing import CLOSED_MM
-from ...thunder_core.face import reach
+from ...thunder_core.face import displacement
+from ...thunder_core.face.lips import CLOSED_MM
 from ...thunder_core.progress import result, scaled
 from ...thunder_core.types import Motion
 from ..heads import head, rna_paths
@@ -63,7 +63,7 @@ def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> 
     error: millimetres that the lips may be off at any of these times.
     """
     yield from scaled(rig.driver.prepare(), 0.0, 0.0)
-    yield from scaled(reach.prepare(), 0.0, 0.0)
+    yield from scaled(displacement.prepare(), 0.0, 0.0)
     slow = rig.driver.is_slow  # lips are then measured on whole frames alone
     every = SUBFRAMES // _STRIDE  # samples in a frame while keys are chosen; whether they hold is looked at on all samples
     coarse, times = values[::_STRIDE], times_of(frames)
@@ -117,13 +117,13 @@ def without_noise(values: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
     """
     moved = per_unit.max(1) * np.ptp(values, axis=0)
     line = np.linspace(values[0], values[-1], len(values))
-    return np.where((moved > 0) & (moved < reach.UNSEEN_MM), line, values)
+    return np.where((moved > 0) & (moved < displacement.UNSEEN_MM), line, values)
 
 
 def lip_gap(rig: head.Rig, values: np.ndarray) -> Generator[float, None, np.ndarray]:
     """The gap of the lips, [S] mm, that a rig's values [S, tracks] show on the bundled head."""
-    channels, ruler = head.channel_names(), reach.ruler()
-    return (yield from in_pieces(len(values), lambda rows: ruler.gap(ruler.points(rig.driver.read(values[rows], channels)))))
+    channels, meter = head.channel_names(), displacement.face_meter()
+    return (yield from in_pieces(len(values), lambda rows: meter.gap(meter.points(rig.driver.read(values[rows], channels)))))
 
 
 def _beside(closed: np.ndarray) -> np.ndarray:
@@ -189,10 +189,10 @@ def pulls(rig: head.Rig) -> Generator[float, None, tuple[np.ndarray, np.ndarray]
     step = np.where(span > 1e-9, _PROBE * span, 1.0)
     probed = yield from scaled(_places(rig, np.concatenate([rest[None], rest + np.diag(step)])), 0.5, 1.0)
     pull = (probed[1:] - probed[:1]) / step[:, None, None]
-    per_unit = reach.grouped(pull)
+    per_unit = displacement.grouped(pull)
     silent = ~per_unit.any(1) & (span > 1e-9)
     if silent.any():  # read from others: at least what the channels that drive it do
-        done = reach.grouped(reach.places(each) - reach.places(still))
+        done = displacement.grouped(displacement.places(each) - displacement.places(still))
         per_unit[silent] = (driven[:, silent].T[:, :, None] * done[None]).max(1) / (span[silent, None] ** 2)
     alike: dict = {}  # the numbers of one rotation are one movement
     for place, track in enumerate(rig.driver.tracks):
@@ -220,7 +220,7 @@ def in_pieces(count: int, do: Callable[[slice], np.ndarray]) -> Generator[float,
 def _places(rig: head.Rig, values: np.ndarray) -> Generator[float, None, np.ndarray]:
     """Where everything is that a rig's numbers [T, tracks] move, [T, places, 3] mm, on the bundled head."""
     channels = head.channel_names()
-    return (yield from in_pieces(len(values), lambda rows: reach.places(rig.driver.read(values[rows], channels))))
+    return (yield from in_pieces(len(values), lambda rows: displacement.places(rig.driver.read(values[rows], channels))))
 
 
 def _apart(rig: head.Rig, values: np.ndarray, off: np.ndarray) -> Generator[float, None, np.ndarray]:
@@ -228,8 +228,8 @@ def _apart(rig: head.Rig, values: np.ndarray, off: np.ndarray) -> Generator[floa
     channels = head.channel_names()
 
     def measure(rows: slice) -> np.ndarray:
-        now, wanted = (reach.places(rig.driver.read(part, channels)) for part in (values[rows] + off[rows], values[rows]))
-        return reach.grouped(now - wanted)
+        now, wanted = (displacement.places(rig.driver.read(part, channels)) for part in (values[rows] + off[rows], values[rows]))
+        return displacement.grouped(now - wanted)
 
     return (yield from in_pieces(len(values), measure))
 
@@ -239,7 +239,7 @@ def _added_up(off: np.ndarray, pull: np.ndarray) -> Generator[float, None, np.nd
     flat = pull.reshape(len(pull), -1)
 
     def add(rows: slice) -> np.ndarray:
-        return reach.grouped((off[rows] @ flat).reshape(-1, pull.shape[1], 3))
+        return displacement.grouped((off[rows] @ flat).reshape(-1, pull.shape[1], 3))
 
     return (yield from in_pieces(len(off), add))
 

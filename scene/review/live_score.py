@@ -14,7 +14,7 @@ from bpy.app.handlers import persistent
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest, ThunderError
-from ...thunder_core.face import reach
+from ...thunder_core.face import displacement
 from ...thunder_core.progress import mapped
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, keying, reading
@@ -268,7 +268,7 @@ def _score(client, scene, rig: head.Rig, entry, voice: strip.Voice, path: str, c
             if os.path.exists(file):
                 os.remove(file)
     total = float(pending.result["total"])
-    measure, gap = (yield from mapped(reach.prepare(), lambda _: False)), []
+    measure, gap = (yield from mapped(displacement.prepare(), lambda _: False)), []
     for start in range(0, motion.frames, _MEASURED):
         gap.append(measure.gap(measure.points(motion.part(slice(start, start + _MEASURED)))))
         yield False

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.face import closures
+from ...thunder_core.face import lip_closures
 from ..heads import head
 from . import shape
 
@@ -14,13 +14,13 @@ from . import shape
 def close(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
     """Close the lips of a take at a scene frame. Raises BadRequest outside the take."""
     _check(entry, frame)
-    yield from shape.change(rig, entry, lambda motion, first: closures.close(motion, head.channel_names(), frame - first))
+    yield from shape.change(rig, entry, lambda motion, first: lip_closures.close(motion, head.channel_names(), frame - first))
 
 
 def open_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
     """Take the closure at a scene frame away. Raises BadRequest where there is none."""
     _check(entry, frame)
-    yield from shape.change(rig, entry, lambda motion, first: closures.part_lips(motion, head.channel_names(), frame - first))
+    yield from shape.change(rig, entry, lambda motion, first: lip_closures.part_lips(motion, head.channel_names(), frame - first))
 
 
 def _check(entry, frame: float) -> None:

@@ -13,7 +13,8 @@ from ...thunder_core import records
 from ...thunder_core.animation import keyframes, timing
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.face import closures, mixing, mouth
+from ...thunder_core.face import mixing
+from ...thunder_core.face.lips import bundled_lips, opening_mm, width_mm
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
@@ -159,9 +160,9 @@ def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
     """Have what a mix needs of the bundled head read from its file, one part in each step; each is cached."""
     mixing.shares(head.channel_names())
     yield 0.3
-    closures.bundled_lips()
+    bundled_lips()
     yield 0.6
-    mouth.opening_mm(motion.part(slice(0, 1)))
+    opening_mm(motion.part(slice(0, 1)))
     yield 1.0
 
 
@@ -258,13 +259,13 @@ def _performance(motion: Motion, frames: np.ndarray, clock: Clock, lead, provena
     opening = sources.opening_of(lead.action)
     count = len(opening) if opening is not None else max(1, round((frames[-1] - frames[0]) / clock.fps * FPS) + 1)
     position = np.clip(clock.frame(np.arange(count) / FPS) - frames[0], 0.0, len(frames) - 1.0)
-    lips, channels = closures.bundled_lips(), head.channel_names()
+    lips, channels = bundled_lips(), head.channel_names()
     position = timing.snap_to_closures(position, lips.opening(motion, channels), clock.fps / FPS)
     still = np.zeros_like(motion.jaw)
     parts = [motion.expression, motion.jaw, *(still if part is None else part for part in (motion.head, motion.eyes))]
     whole = timing.monotone_cubic(np.concatenate(parts, axis=1).astype(np.float64), position).astype(np.float32)
     made = Motion(*np.split(whole, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1))
-    return keying.Performance(made, channels, mouth.opening_mm(made), mouth.width_mm(made), seed, score, provenance, sync_per_frame)
+    return keying.Performance(made, channels, opening_mm(made), width_mm(made), seed, score, provenance, sync_per_frame)
 
 
 CLASSES = (ThunderCut, ThunderMix)

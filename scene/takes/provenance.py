@@ -10,7 +10,7 @@ import numpy as np
 
 from ...thunder_core import records
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.face import mouth
+from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, keying, reading
 from ..animation.keying import Performance
@@ -142,8 +142,8 @@ def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
     return Performance(
         motion,
         channels,
-        mouth.opening_mm(motion),
-        mouth.width_mm(motion),
+        opening_mm(motion),
+        width_mm(motion),
         int(about.pop("seed", entry.seed)),
         float(about.pop("score", entry.score)),
         about,

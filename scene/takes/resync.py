@@ -14,7 +14,7 @@ from ...thunder_core.animation.timing import Clock, monotone_cubic
 from ...thunder_core.client import Client
 from ...thunder_core.easing import smoothstep
 from ...thunder_core.errors import BadSound
-from ...thunder_core.face import mouth
+from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.progress import mapped
 from ...thunder_core.types import FPS, Motion, pack, unpack
 from ..animation import display, keying
@@ -194,7 +194,7 @@ def joined(old: keying.Performance, inside: np.ndarray, new: keying.Performance)
     motion = unpack(np.where(inside[:, None], a, b), old.motion.expression.shape[1])
     sync = [old.sync_per_frame, new.sync_per_frame]
     sync = None if any(part is None for part in sync) else np.where(inside, sync[0][:frames], sync[1][:frames])
-    return dataclasses.replace(new, motion=motion, opening=mouth.opening_mm(motion), width=mouth.width_mm(motion), sync_per_frame=sync)
+    return dataclasses.replace(new, motion=motion, opening=opening_mm(motion), width=width_mm(motion), sync_per_frame=sync)
 
 
 def _replace(

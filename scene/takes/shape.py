@@ -24,7 +24,8 @@ from ...thunder_core import records
 from ...thunder_core.animation import keyframes, timing
 from ...thunder_core.channels import in_group, SPEECH
 from ...thunder_core.errors import BadRequest, ThunderError
-from ...thunder_core.face import closures, shaping
+from ...thunder_core.face import shaping
+from ...thunder_core.face.lips import bundled_lips, TOUCH_MM
 from ...thunder_core.face.shaping import Shape
 from ...thunder_core.progress import result, scaled
 from ...thunder_core.types import Motion
@@ -358,7 +359,7 @@ def _base(rig: head.Rig, entry, keys: list, curves: list, frames: np.ndarray, ma
     if motion is None:
         motion = yield from scaled(track_values.motion(rig, said, track_values.fps_of(entry)), 0.0, 0.5)
         drives = yield from scaled(track_values.driven(rig, motion), 0.5, 1.0)
-    lips = closures.bundled_lips()
+    lips = bundled_lips()
     base = Base(frames, keys, said, motion, drives, lips.gap(motion, head.channel_names()))
     while len(_known.bases) >= _KEPT_BASES:
         _known.bases.pop(next(iter(_known.bases)))
@@ -402,13 +403,13 @@ def apply(rig: head.Rig, entry, stored: tuple | None = None, settle: bool = Fals
     strength = _strength(rig, entry, frames + whole)
     shaped = shaping.shaped(base.motion, head.channel_names(), shape, strength, base.gap)
     if offset != whole:
-        shaped = _later(shaped, base.gap[:, closures.bundled_lips().middle], offset - whole)
+        shaped = _later(shaped, base.gap[:, bundled_lips().middle], offset - whole)
     values = base.values
     if shaped is not base.motion:
         driven = yield from scaled(track_values.driven(rig, shaped), 0.6, 0.9)
         values = base.values + (driven - base.driven)
     _write_take(rig, entry, curves, now, base, edits, values, whole, neutral and (settle or not edits), mark)
-    lips = closures.bundled_lips()
+    lips = bundled_lips()
     entry.curve = take_list.bars(lips.opening(shaped, head.channel_names()))
     yield 1.0
 
@@ -473,7 +474,7 @@ def _later(motion: Motion, gap: np.ndarray, by: float) -> Motion:
     """A motion a fraction of a frame later, still on whole frames; the frame next to a closed one [S, mm] is as closed."""
     plain = np.clip(np.arange(motion.frames) - by, 0.0, motion.frames - 1.0)
     nearest = np.round(plain).astype(int)
-    held = np.where(gap[nearest] <= closures.TOUCH_MM, nearest, plain)
+    held = np.where(gap[nearest] <= TOUCH_MM, nearest, plain)
     lips = in_group(head.channel_names(), SPEECH)
 
     def at(values, position):
@@ -589,7 +590,7 @@ def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, 
                 track_values.write(curve, keys_then, keys_now)
         for target in rig.targets:
             target.update_tag()
-        entry.curve = take_list.bars(closures.bundled_lips().opening(altered, head.channel_names()))
+        entry.curve = take_list.bars(bundled_lips().opening(altered, head.channel_names()))
         yield 1.0
         return
     yield from scaled(apply(rig, entry, (changed, edits, frames, (mark[0], _mark(changed), *mark[2:]))), 0.6, 1.0)

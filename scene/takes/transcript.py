@@ -12,7 +12,7 @@ from bpy.props import CollectionProperty, StringProperty
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.face import closures
+from ...thunder_core.face import lip_closures
 from ..heads import head
 from ..host.jobs import stage, Step
 from ..voice import mixdown, strip
@@ -86,7 +86,7 @@ def correct(client: Client, context, entry) -> Generator[Step, None, tuple[int, 
         def row(seconds):
             return float(clock.frame(seconds)) - (first - offset)
 
-        changed, added, removed = closures.correct(
+        changed, added, removed = lip_closures.correct(
             motion,
             head.channel_names(),
             [row(seconds) for _, seconds, _ in closed],

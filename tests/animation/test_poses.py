@@ -6,9 +6,10 @@ import pytest
 
 from thunder_core.animation import poses
 from thunder_core.animation.poses import Measure, SAMPLES, SLACK, TOGETHER
+from thunder_core.face.lips import CLOSED_MM
 from thunder_core.progress import result
 
-ERROR, CLOSED_MM, CLOSED_OFF = 0.6, 0.6, 0.1
+ERROR, CLOSED_OFF = 0.6, 0.1
 CHANNELS = ("jaw", "lower", "upper", "pucker", "still", "brow", "turn", "tongue")
 REGIONS = ("Jaw", "Mouth", "Mouth", "Mouth", "Mouth", "Brows", "Head", "Tongue")
 SECONDS, FPS = 5, 24

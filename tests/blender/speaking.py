@@ -8,7 +8,8 @@ from thunder.scene.heads import head as head_module
 from thunder.scene.takes import take_list, track_values
 from thunder.thunder_core import progress, types
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face import closures
+from thunder.thunder_core.face import lip_closures
+from thunder.thunder_core.face.lips import bundled_lips
 
 
 def speak(seconds=4.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), rest=0.4):
@@ -35,9 +36,9 @@ def speak(seconds=4.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), rest=0.4):
     head, eyes = (0.1 * np.stack([wave(0.2, 0.6) for _ in range(3)], 1).astype(np.float32) - 0.05 for _ in range(2))
     motion = types.Motion(expression, jaw, head, eyes)
     for time in closed:
-        motion, _ = closures.close(motion, names, time * 25)
+        motion, _ = lip_closures.close(motion, names, time * 25)
     motion = types.Motion(*(np.asarray(part, np.float32) for part in (motion.expression, motion.jaw, motion.head, motion.eyes)))
-    opening = closures.bundled_lips().opening(motion, names)
+    opening = bundled_lips().opening(motion, names)
     about = {"engine": "thunder", "weights": "w", "audio": "a", "steps": 20, "guidance": 1.0, "head": "thunder"}
     return keying.Performance(motion, names, opening, np.full(count, 50, np.float32), seed, 80.0, about)
 
@@ -76,7 +77,7 @@ def values_of(rig, entry, frames):
 def opening_of(rig, entry, frames):
     """How far a take opens the lips at frames, millimetres."""
     motion = progress.result(track_values.motion(rig, values_of(rig, entry, frames), 24.0))
-    return closures.bundled_lips().opening(motion, head_module.channel_names())
+    return bundled_lips().opening(motion, head_module.channel_names())
 
 
 def tracks(rig, *names):

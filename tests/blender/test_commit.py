@@ -13,7 +13,8 @@ from thunder.scene.takes import take_list, track_values
 from thunder.scene.takes.commit import committing, line_names
 from thunder.thunder_core import types
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face import mouth as mouth_module, reach
+from thunder.thunder_core.face import displacement
+from thunder.thunder_core.face.lips import opening_mm
 from timing import keeps
 
 CHANNELS = (
@@ -67,7 +68,7 @@ def spoken(seconds=3.0, seed=5):
     expression[:, mouth] *= 1 - shut[:, None]
     jaw *= 1 - shut[:, None]
     motion = types.Motion(expression.astype(np.float32), jaw.astype(np.float32), made.motion.head, made.motion.eyes)
-    opening = mouth_module.opening_mm(motion)
+    opening = opening_mm(motion)
     return keying.Performance(motion, made.channels, opening, made.width, seed, 80.0, made.provenance)
 
 
@@ -209,7 +210,7 @@ def numbers(rig, frames):
     curves = [{(c.data_path, c.array_index): c for c in compat.curves_for(target)} for target in rig.targets]
     values = np.array([[curves[track.block][track.path, track.index].evaluate(frame) for track in rig.driver.tracks] for frame in frames])
     motion = rig.driver.read(values, head_module.channel_names())
-    return values, motion, reach.ruler().gap(reach.ruler().points(motion))
+    return values, motion, displacement.face_meter().gap(displacement.face_meter().points(motion))
 
 
 @pytest.mark.parametrize("fps", [24, 60])
@@ -224,7 +225,7 @@ def test_a_commit_has_few_keys_and_the_lips_are_where_they_were(blender, stage, 
     choose(scene, error=error)
     blender.ops.thunder.commit_take()
     _, after, gap_now = numbers(rig, frames)
-    lips, face, head, eyes = reach.apart(before, after)
+    lips, face, head, eyes = displacement.apart(before, after)
     assert lips.max() <= error * 1.001 and face.max() <= 2 * error * 1.001
     closed = gap < 0.6
     assert closed.sum() >= 2 * len(CLOSED)
@@ -485,7 +486,7 @@ def test_a_character_by_its_own_names_is_committed_within_the_error(blender):
     dense = sum(len(c.keyframe_points) for c in compat.curves_for(rig.keys))
     choose(scene, keys="DENSE", error=0.3)
     blender.ops.thunder.commit_take()
-    lips, *_ = reach.apart(rig.driver.read(before, names), rig.driver.read(values(), names))
+    lips, *_ = displacement.apart(rig.driver.read(before, names), rig.driver.read(values(), names))
     assert lips.max() <= 0.301
     assert sum(len(c.keyframe_points) for c in compat.curves_for(rig.keys)) < 0.6 * dense
     per_unit = reduction.reach_of(rig)
@@ -512,7 +513,7 @@ def test_a_flame_head_is_committed_within_the_error(blender, tmp_path):
     choose(scene, keys="DENSE", error=0.3)
     blender.ops.thunder.commit_take()
     _, after, gap_now = numbers(rig, frames)
-    lips, *_ = reach.apart(before, after)
+    lips, *_ = displacement.apart(before, after)
     assert lips.max() < 0.45  # errors are added up here as if all moved in lines
     assert np.abs(gap_now - gap)[gap < 0.6].max() < 0.15
     assert sum(len(c.keyframe_points) for target in rig.targets for c in compat.curves_for(target)) < 0.7 * dense

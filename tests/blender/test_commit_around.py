@@ -9,7 +9,7 @@ from thunder.scene.animation import fcurves
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.thunder_core.animation import keyframes
-from thunder.thunder_core.face import reach
+from thunder.thunder_core.face import displacement
 
 WINDOW = 12  # half a second at 24 fps
 
@@ -182,7 +182,7 @@ def test_between_frames_the_lips_are_where_the_take_has_them(blender, stage, fps
     choose(scene, error=error)
     blender.ops.thunder.commit_take()
     now, after, gap_now = numbers(rig, eighths)
-    lips, *_ = reach.apart(before, after)
+    lips, *_ = displacement.apart(before, after)
     assert lips.max() <= error * 1.001
     closed = gap < 0.6
     assert closed.sum() > 16 and (gap_now[gap < 0.5] < 0.6).all() and np.abs(gap_now - gap)[closed].max() < 0.1  # shut stays shut

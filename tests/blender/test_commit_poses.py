@@ -13,7 +13,7 @@ from thunder.scene.takes import dialogue as takes_dialogue, take_list
 from thunder.scene.takes.commit import committing, dialogue as commit_dialogue, posing
 from thunder.scene.voice import strip
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face import reach
+from thunder.thunder_core.face import displacement
 
 ERROR = 0.6
 
@@ -50,7 +50,7 @@ def shown(rig, times):
             else [curve.evaluate(time) for time in times]
         )
     motion = rig.driver.read(values, head_module.channel_names())
-    return motion, reach.ruler().gap(reach.ruler().points(motion))
+    return motion, displacement.face_meter().gap(displacement.face_meter().points(motion))
 
 
 def value_of(steps):
@@ -88,7 +88,7 @@ def test_a_line_becomes_poses_within_the_error(blender, poses):
     assert len(carrying) < 0.55 * report.frames  # this made take moves faster than speech does
     # lips, face, head and eyes are where the take had them, at parts of frames too
     after, gap_now = shown(rig, eighths)
-    lips, _, head, eyes = reach.apart(before, after)
+    lips, _, head, eyes = displacement.apart(before, after)
     assert lips.max() <= ERROR * 1.001 and head.max() <= 3 * ERROR * 1.001 and eyes.max() <= ERROR * 1.001
     assert lips.max() == pytest.approx(report.error, abs=0.03)
     # closures

@@ -12,7 +12,7 @@ from thunder.scene.media import contact_sheet, puppets
 from thunder.scene.takes import take_list
 from thunder.thunder_core import errors
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face import mouth
+from thunder.thunder_core.face.lips import opening_mm
 
 CELL = 150
 
@@ -29,7 +29,7 @@ def enter(stage, jaw, start=1.0, **how):
     made = performance(seconds=len(jaw) / 25, closed_at=(), **how)
     made.motion.jaw[:, 0] = jaw
     made.motion.head[:] = made.motion.expression[:] = 0.0  # the jaw alone moves
-    made = type(made)(**{**vars(made), "opening": mouth.opening_mm(made.motion)})
+    made = type(made)(**{**vars(made), "opening": opening_mm(made.motion)})
     clock = timing.Clock.of(scene, start)
     return take_list.add_to_list(scene, rig, key(rig, made, clock, f"take {made.seed}"), made, "voice", clock)
 

@@ -8,7 +8,7 @@ import pytest
 from speaking import enter, keys_of, same, speak, tracks, values_of
 from thunder.scene.takes import keep as keep_module, provenance, track_values
 from thunder.thunder_core import errors, types
-from thunder.thunder_core.face import closures
+from thunder.thunder_core.face.lips import bundled_lips
 
 
 def keep_of(stage, entry):
@@ -33,7 +33,7 @@ def as_an_engine_would(entry, keep, seed=50):
                     x = away / 7
                     found[row, column] += (1 - x * x * (3 - 2 * x)) * (off + slope * away)
     motion = types.unpack(found, len(old.channels))
-    return replace(old, motion=motion, opening=closures.bundled_lips().opening(motion, old.channels), seed=seed, score=77.0)
+    return replace(old, motion=motion, opening=bundled_lips().opening(motion, old.channels), seed=seed, score=77.0)
 
 
 def put_in(stage, entry, keep, new):

@@ -11,7 +11,8 @@ from thunder.scene.takes import generation, provenance, sampling, track_values
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face import mouth, reach
+from thunder.thunder_core.face import displacement
+from thunder.thunder_core.face.lips import opening_mm
 
 
 @pytest.fixture
@@ -61,11 +62,11 @@ def test_few_keys_move_the_lips_as_many_do(stage, long, monkeypatch, fps):
     monkeypatch.setattr(long, "LONG_SECONDS", 600.0)
     many, many_keys = said(rig, key(rig, made, clock), frames)
     assert few_keys < many_keys / 2
-    off = reach.apart(few, many)
+    off = displacement.apart(few, many)
     assert off[0].max() <= long.LONG_ERROR + 1e-3, "at the lips"
     assert off[1].max() <= 2 * long.LONG_ERROR + 1e-3 and off[2].max() <= 3 * long.LONG_ERROR + 1e-3
-    shut = mouth.opening_mm(many) < 0.1
-    assert shut.any() and (mouth.opening_mm(few)[shut] < 0.15).all()
+    shut = opening_mm(many) < 0.1
+    assert shut.any() and (opening_mm(few)[shut] < 0.15).all()
 
 
 def test_pieces_join_on_one_key_without_a_jump(stage, long):

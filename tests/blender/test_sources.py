@@ -11,7 +11,7 @@ from thunder.scene.host import compat
 from thunder.scene.takes import provenance, take_list
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face import mouth
+from thunder.thunder_core.face.lips import opening_mm
 from timing import keeps
 
 PARTS = ("expression", "jaw", "head", "eyes")
@@ -73,7 +73,7 @@ def test_an_edited_take_is_read_from_its_keys_without_being_shown(blender, stage
     others = [i for i in range(len(made.channels)) if i != column]
     assert np.abs(now.motion.expression - made.motion.expression)[2:-2, others].max() < 5e-3
     assert now.motion.frames == made.motion.frames and now.sync_per_frame is None
-    assert now.opening == pytest.approx(mouth.opening_mm(now.motion))
+    assert now.opening == pytest.approx(opening_mm(now.motion))
     assert len(pieces) > 40 and scene.thunder.active_take == -1  # in pieces; the head was left alone
 
 

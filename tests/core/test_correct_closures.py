@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.face import closures
+from thunder_core.face import lip_closures
 from thunder_core.types import FPS
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
@@ -37,7 +37,7 @@ def scores():
         silent = [(start * FPS, end * FPS) for start, end in pauses]
         result = []
         for take in engine.generate(speech, takes=3, seed=1, steps=10):
-            corrected, made, removed = closures.correct(take.motion, engine.head.expression_names, rows, silent)
+            corrected, made, removed = lip_closures.correct(take.motion, engine.head.expression_names, rows, silent)
             if made + removed:
                 result.append((take.score.total, engine.score(speech, corrected).total))
         return np.array(result)

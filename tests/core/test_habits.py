@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from thunder_core.direction import Direction, MOODS, NEUTRAL, Style
-from thunder_core.engine.flame import opening_mm
 from thunder_core.engine.speech.phones import phone_index, SILENCE
 from thunder_core.face.head import load_head
+from thunder_core.face.lips import opening_mm
 from thunder_core.train import habits as measures
 from thunder_core.train.habits import Coherence, coherence
 from thunder_core.train.prosody import phrases_of, Prosody, prosody, semitones
@@ -295,7 +295,7 @@ def test_a_listener_answers_the_voice_with_a_shut_mouth():
     heard = played(listens=True)
     nods = {"after": 0, "before": 0}
     for voice, motion in heard:
-        assert opening_mm(HEAD, motion).max() < 0.3
+        assert opening_mm(motion, HEAD).max() < 0.3
         events = measures.nods(motion)
         for _, end in voice.phrases:
             nods["after"] += bool(((events > (end - 0.05) * FPS) & (events < (end + 0.75) * FPS)).any())
@@ -311,7 +311,7 @@ def test_an_idle_face_lives():
         told = measures.habits(HEAD, motion)
         assert 8 <= told["blinks_per_minute"] <= 40 and told["gaze_shifts_per_minute"] > 8
         assert 0.3 < told["head_degrees_per_second"] < 8 and motion.head.std(0).max() > np.radians(0.4)
-        assert opening_mm(HEAD, motion).max() < 0.05
+        assert opening_mm(motion, HEAD).max() < 0.05
 
 
 def test_a_voice_too_short_to_say_anything_is_performed():

@@ -10,8 +10,9 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from thunder_core.engine.flame import FlameLayer, opening_mm, width_mm
+from thunder_core.engine.flame import FlameLayer
 from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, load_head
+from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.train import landmarks as table
 from thunder_core.train.habits import habits
 from thunder_core.train.landmarks import aperture, contours, correspondence, Front, lip_rings
@@ -95,10 +96,10 @@ def r(x, y):
 def test_the_mouth_is_found_again(found):
     true, shut, solved = found
     ok = solved.seen
-    gap, real = opening_mm(HEAD, solved.motion), opening_mm(HEAD, true)
+    gap, real = opening_mm(solved.motion, HEAD), opening_mm(true, HEAD)
     # the stranger's eyes are 6 % further apart than ours, and all is measured by them
     assert np.abs(1.06 * gap - real)[ok].mean() < 0.8 and r(gap[ok], real[ok]) > 0.98
-    width, real = width_mm(HEAD, solved.motion), width_mm(HEAD, true)
+    width, real = width_mm(solved.motion, HEAD), width_mm(true, HEAD)
     assert r(width[ok], real[ok]) > 0.95
     assert r(solved.motion.jaw[ok, 0], true.jaw[ok, 0]) > 0.9
     slope = np.polyfit(true.jaw[ok, 0], solved.motion.jaw[ok, 0], 1)[0]
@@ -107,7 +108,7 @@ def test_the_mouth_is_found_again(found):
 
 def test_lips_that_met_meet(found):
     _, shut, solved = found
-    assert opening_mm(HEAD, solved.motion)[shut & solved.seen].max() < 0.3
+    assert opening_mm(solved.motion, HEAD)[shut & solved.seen].max() < 0.3
 
 
 def test_blinks_brows_gaze_and_head_are_found_again(found):
@@ -141,7 +142,7 @@ def test_residuals_are_as_small_as_the_noise_allows(found):
 def test_a_resting_face_stays_at_rest(known):
     still = Motion(np.zeros((40, len(NAMES))), np.zeros((40, 3)), np.zeros((40, 3)), np.zeros((40, 3)))
     solved = solve(HEAD, tracked(still, known, noise_mm=0.15), known)
-    assert opening_mm(HEAD, solved.motion).max() < 0.8  # the tracker's noise
+    assert opening_mm(solved.motion, HEAD).max() < 0.8  # the tracker's noise
     assert solved.motion.expression.mean() < 0.03 and np.abs(solved.motion.jaw[:, 0]).max() < 0.02
 
 
@@ -151,7 +152,7 @@ def test_meeting_a_gap_changes_little_and_meets_it():
     jaw[:, 0] = np.linspace(0.02, 0.2, 30)
     wanted = np.where(np.arange(30) % 3 == 0, 0.0, np.linspace(1, 12, 30))
     y = meet_gap(HEAD, x, jaw, wanted)
-    assert np.abs(opening_mm(HEAD, Motion(y, jaw)) - wanted).max() < 0.3
+    assert np.abs(opening_mm(Motion(y, jaw), HEAD) - wanted).max() < 0.3
     changed = np.abs(y - x).max(0) > 0
     assert {n for n, c in zip(NAMES, changed) if c} <= {"mouthClose"} | {
         n for n in NAMES if n.startswith(("mouthLowerDown", "mouthUpperUp"))

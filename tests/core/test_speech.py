@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from thunder_core.engine.cards import SHIPPED
-from thunder_core.engine.flame import opening_mm, width_mm
 from thunder_core.engine.m2s.model import MeshToSpeech
 from thunder_core.engine.m2s.mouth import Mouth, save_trained_mouth, trained_mouth
 from thunder_core.engine.m2s.score import evidence, grade, late, Scale
@@ -17,6 +16,7 @@ from thunder_core.engine.speech.phones import phone_index, PHONES
 from thunder_core.engine.speech.speaker import SpeakerEncoder
 from thunder_core.engine.speech.units import fit_units, Units
 from thunder_core.face.head import load_head
+from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.types import Motion, RATE
 
 
@@ -219,8 +219,8 @@ def test_gap_and_width_are_those_of_the_lips_and_can_be_learned_from():
     motion.expression[:, head.channel("mouthPucker")] = np.linspace(0.8, 0, frames)
     expression = torch.from_numpy(motion.expression).requires_grad_()
     gap, width = mouth.shape(mouth(expression[None], torch.from_numpy(motion.jaw)[None]))[0].T
-    assert np.allclose(width.detach().numpy() * 1e3, width_mm(head, motion), atol=1e-3)
-    assert np.corrcoef(gap.detach().numpy(), opening_mm(head, motion))[0, 1] > 0.99 and float(gap[0].detach()) < 2e-3
+    assert np.allclose(width.detach().numpy() * 1e3, width_mm(motion, head), atol=1e-3)
+    assert np.corrcoef(gap.detach().numpy(), opening_mm(motion, head))[0, 1] > 0.99 and float(gap[0].detach()) < 2e-3
     (gap.square().sum() + width.square().sum()).backward()
     assert torch.isfinite(expression.grad).all() and expression.grad.abs().max() > 0
 

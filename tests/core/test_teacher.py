@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from thunder_core.direction import Direction, Style
-from thunder_core.engine.flame import opening_mm, width_mm
-from thunder_core.engine.speech.closures import closure, segments
+from thunder_core.engine.speech.closure_envelope import closure, segments
 from thunder_core.engine.speech.phones import phone_index, PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.head import load_head
+from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.train.calibrate import occupancy
 from thunder_core.train.teacher import perform
 from thunder_core.train.teacher_timing import presence
@@ -39,24 +39,24 @@ def test_bilabials_close_the_lips_in_any_style(lips, seed):
     labels, motion = play("AA", lips, "AE", lips, "IY", seed=seed, direction=direction)
     shut = closure(labels == PHONES.index(lips), motion.frames) > 0.99
     assert shut.sum() >= 2
-    assert opening_mm(HEAD, motion)[shut].max() < 0.3
+    assert opening_mm(motion, HEAD)[shut].max() < 0.3
 
 
 def test_bilabial_shorter_than_a_frame_still_closes():
     labels, motion = play("AA", "B", "AA", each=3)
     frame = round(0.545 * 25)
-    assert opening_mm(HEAD, motion)[frame - 1 : frame + 2].min() < 0.3
+    assert opening_mm(motion, HEAD)[frame - 1 : frame + 2].min() < 0.3
 
 
 def test_open_vowels_open_more_than_close_ones_and_consonants():
-    gap = {p: opening_mm(HEAD, play(p, p, p)[1]).max() for p in ("AA", "AE", "UW", "F", "S")}
+    gap = {p: opening_mm(play(p, p, p)[1], HEAD).max() for p in ("AA", "AE", "UW", "F", "S")}
     assert min(gap["AA"], gap["AE"]) > 1.5 * max(gap["UW"], gap["F"], gap["S"])
 
 
 def test_oo_is_round_and_ee_is_wide():
-    rest = width_mm(HEAD, play("SIL")[1]).mean()
-    assert width_mm(HEAD, play("UW", "UW", "UW")[1]).min() < rest - 3
-    assert width_mm(HEAD, play("IY", "IY", "IY")[1]).max() > rest + 1
+    rest = width_mm(play("SIL")[1], HEAD).mean()
+    assert width_mm(play("UW", "UW", "UW")[1], HEAD).min() < rest - 3
+    assert width_mm(play("IY", "IY", "IY")[1], HEAD).max() > rest + 1
 
 
 def test_lower_lip_tucks_on_f():
@@ -67,7 +67,7 @@ def test_lower_lip_tucks_on_f():
 def test_silence_is_rest():
     labels = np.zeros(400, np.uint8)
     motion = perform(labels, np.full((100, 2), -1, np.float32), CHANNELS, np.random.default_rng(0))
-    assert opening_mm(HEAD, motion).max() < 0.05
+    assert opening_mm(motion, HEAD).max() < 0.05
     assert np.abs(motion.jaw).max() < 1e-3
     assert presence(labels, 100).max() < 1e-6
 
@@ -97,7 +97,7 @@ def test_nothing_jerks():
     """No channel of the lips or the jaw jumps by more than a mouth can in 40 ms."""
     _, motion = play(*"P AA T AE M IY F OW B UW S AA".split())
     assert np.abs(np.diff(motion.jaw[:, 0])).max() < 0.12
-    assert np.abs(np.diff(opening_mm(HEAD, motion))).max() < 12
+    assert np.abs(np.diff(opening_mm(motion, HEAD))).max() < 12
 
 
 # ---- jaw, lips and teeth as in people: the bars of bench/articulation.py, on sounds that are certainly said

@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from thunder_core.face import closures
+from thunder_core.face import lip_closures
 from thunder_core.face.head import load_head
 from thunder_core.types import Motion
 
@@ -40,5 +40,5 @@ def spoken(seconds=4.0, fps=25.0, seed=0, closed=(0.6, 1.3, 1.5, 2.4, 3.3), rest
     motion = Motion(expression, jaw, head, eyes, fps)
     for at in closed:
         if at < seconds - rest:
-            motion, _ = closures.close(motion, names, at * fps)
+            motion, _ = lip_closures.close(motion, names, at * fps)
     return motion, [round(at * fps) for at in closed if at < seconds - rest]

@@ -10,9 +10,10 @@ import pytest
 import torch
 from timing import keeps
 
-from thunder_core.engine.flame import BLOCK, FlameLayer, opening_mm, rotation_matrix, width_mm
+from thunder_core.engine.flame import BLOCK, FlameLayer, rotation_matrix
 from thunder_core.errors import BadHead
 from thunder_core.face.head import load_head
+from thunder_core.face.lips import opening_mm, width_mm
 
 BATCH = 4
 
@@ -203,7 +204,7 @@ def test_measuring_a_mouth_nobody_has_marked_is_refused(model):
     motion = SimpleNamespace(expression=np.zeros((1, head.channels)), jaw=np.zeros((1, 3)))
     for measure in (opening_mm, width_mm):
         with pytest.raises(BadHead, match="bundled head"):
-            measure(head, motion)
+            measure(motion, head)
 
 
 JOINTS_TURNED = np.zeros((60, 3))  # a head that lies on its back

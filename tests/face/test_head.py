@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from thunder_core.engine.flame import FlameLayer, opening_mm, width_mm
+from thunder_core.engine.flame import FlameLayer
 from thunder_core.errors import BadHead
 from thunder_core.face import head as head_module
 from thunder_core.face.head import HEAD_FILE, load_head
+from thunder_core.face.lips import opening_mm, width_mm
 from tools.sculpt import head as sculptor
 from tools.sculpt.form import EYE, EYE_RADIUS
 
@@ -45,11 +46,11 @@ def posed(head, layer, **pose):
 
 
 def opening(head, **pose):
-    return float(opening_mm(head, motion(head, **pose))[0])
+    return float(opening_mm(motion(head, **pose), head)[0])
 
 
 def width(head, **pose):
-    return float(width_mm(head, motion(head, **pose))[0])
+    return float(width_mm(motion(head, **pose), head)[0])
 
 
 def lips(head):

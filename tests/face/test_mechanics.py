@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from thunder_core.face.articulators import Articulators
-from thunder_core.face.closures import bundled_lips, TOUCH_MM
 from thunder_core.face.head import load_head
+from thunder_core.face.lips import bundled_lips, TOUCH_MM
 from thunder_core.face.mechanics import Mechanics, Sounds
 from thunder_core.types import Motion
 

@@ -11,8 +11,9 @@ from spoken import channels, spoken
 from timing import keeps
 
 from thunder_core.errors import BadRequest
-from thunder_core.face import closures, mixing
+from thunder_core.face import lip_closures, mixing
 from thunder_core.face.head import load_head
+from thunder_core.face.lips import bundled_lips
 from thunder_core.face.shaping import EMOTIONS, Shape, shaped
 from thunder_core.rotation import rotvec_to_matrix
 
@@ -73,7 +74,7 @@ def performance(request):
 
 def test_the_gap_is_that_of_the_vertices():
     motion, _ = spoken(seed=9)
-    assert np.abs(closures.bundled_lips().gap(motion, NAMES) - vertices_gap(motion)).max() < 1e-3
+    assert np.abs(bundled_lips().gap(motion, NAMES) - vertices_gap(motion)).max() < 1e-3
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -101,7 +102,7 @@ def test_intensity_scales_what_it_says_and_nothing_else(performance):
 
 def test_a_stronger_mouth_opens_further_and_never_breaks(performance):
     motion, _ = performance
-    lips = closures.bundled_lips()
+    lips = bundled_lips()
     was = lips.opening(motion, NAMES)
     for amount, more in ((0.5, False), (1.5, True)):
         now = lips.opening(shaped(motion, NAMES, Shape(mouth=amount, jaw=amount)), NAMES)
@@ -120,7 +121,7 @@ def test_a_neutral_shape_is_the_motion_itself(performance):
 
 def test_smoothing_smooths_and_has_no_jumps_at_closures(performance):
     motion, closed = performance
-    lips = closures.bundled_lips()
+    lips = bundled_lips()
 
     def jerk(m):
         return np.abs(np.diff(m.jaw[:, 0], 3)).mean()
@@ -170,7 +171,7 @@ def test_a_closure_made_by_hand_is_shut_all_along(fps):
         motion, _ = spoken(seed=seed, fps=fps, closed=())
         for at in (1.0 * fps, 2.3 * fps + 0.4):
             assert vertices_gap(motion)[round(at), 9] > 1.0
-            found, rows = closures.close(motion, NAMES, at)
+            found, rows = lip_closures.close(motion, NAMES, at)
             gap = vertices_gap(found)
             assert gap[round(at)].max() <= 0.3 and gap[round(at)].min() > -0.3
             assert rows.stop - rows.start <= 0.32 * fps + 2
@@ -178,7 +179,7 @@ def test_a_closure_made_by_hand_is_shut_all_along(fps):
             assert (found.expression[outside] == motion.expression[outside]).all() and (found.jaw[outside] == motion.jaw[outside]).all()
             # Natural: lips fall together within a tenth of a second, not from one frame to the next.
             was = vertices_gap(motion)[:, 9]
-            assert np.abs(np.diff(gap[:, 9])).max() * fps < 1.5 * was.max() / closures.ONSET + np.abs(np.diff(was)).max() * fps
+            assert np.abs(np.diff(gap[:, 9])).max() * fps < 1.5 * was.max() / lip_closures.ONSET + np.abs(np.diff(was)).max() * fps
             brow = NAMES.index("browInnerUp")
             assert (found.expression[:, brow] == motion.expression[:, brow]).all()
 
@@ -190,8 +191,8 @@ def test_a_closure_is_taken_away(seed):
         frame = round(25 * at)
         if vertices_gap(open_)[frame, 9] < 5:
             continue
-        motion, _ = closures.close(open_, NAMES, frame)
-        found, rows = closures.part_lips(motion, NAMES, frame)
+        motion, _ = lip_closures.close(open_, NAMES, frame)
+        found, rows = lip_closures.part_lips(motion, NAMES, frame)
         gap = vertices_gap(found)[:, 9]
         assert gap[rows].min() > 1.4
         outside = np.r_[0 : rows.start, rows.stop : motion.frames]
@@ -202,10 +203,10 @@ def test_a_closure_is_taken_away(seed):
 def test_resting_lips_are_not_torn_open():
     motion, _ = spoken(rest=1.2)
     with pytest.raises(BadRequest, match="rest together"):
-        closures.part_lips(motion, NAMES, 5)
+        lip_closures.part_lips(motion, NAMES, 5)
     open_, _ = spoken(closed=())
     with pytest.raises(BadRequest, match="do not close"):
-        closures.part_lips(open_, NAMES, int(np.argmax(vertices_gap(open_)[:, 9])))
+        lip_closures.part_lips(open_, NAMES, int(np.argmax(vertices_gap(open_)[:, 9])))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -214,15 +215,15 @@ def test_closures_are_corrected_to_those_that_are_wanted(seed):
     wanted = [1.4 * 25 + 1, 3.0 * 25]  # one is there, one is missing, two are too many
     gap = vertices_gap(motion)[:, 9]
     too_many = [f for f in closed if f not in (35,) and min(gap[f - 5], gap[f + 5]) > 4]
-    found, made, gone = closures.correct(motion, NAMES, wanted)
+    found, made, gone = lip_closures.correct(motion, NAMES, wanted)
     now = vertices_gap(found)[:, 9]
     assert made == 1 and gone >= len(too_many)
     assert now[[35, 75]].max() <= 0.3 and all(1 < now[f] < 2.5 for f in too_many)  # parted, not torn open
     rest = np.r_[0:8, 92:100]  # a mouth that rests goes on resting
     assert (found.jaw[rest] == motion.jaw[rest]).all()
-    again, made, gone = closures.correct(found, NAMES, wanted)
+    again, made, gone = lip_closures.correct(found, NAMES, wanted)
     assert (made, gone) == (0, 0) and (again.jaw == found.jaw).all()
-    kept, _, gone = closures.correct(motion, NAMES, wanted, pauses=[(0.0, 99.0)])
+    kept, _, gone = lip_closures.correct(motion, NAMES, wanted, pauses=[(0.0, 99.0)])
     assert gone == 0
 
 

@@ -11,7 +11,7 @@ from thunder.scene.heads import head
 from thunder.scene.host.session import session
 from thunder.scene.takes import shape as shape_module, take_list, track_values, transcript
 from thunder.thunder_core import progress
-from thunder.thunder_core.face import closures
+from thunder.thunder_core.face.lips import bundled_lips
 
 
 def button(op, *arguments, **options):
@@ -37,7 +37,7 @@ def lips(scene, frame):
     values = track_values.values(rig, track_values.curves(rig, entry), np.array([frame]))
     motion = progress.result(track_values.motion(rig, values, 25.0))
     names = head.channel_names()
-    return [float(closures.bundled_lips().opening(motion, names)[0]), float(motion.expression[0, names.index("browDownLeft")])]
+    return [float(bundled_lips().opening(motion, names)[0]), float(motion.expression[0, names.index("browDownLeft")])]
 
 
 def shapes(hand, takes=list_takes):

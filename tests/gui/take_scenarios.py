@@ -15,7 +15,7 @@ from thunder.scene.host.session import session
 from thunder.scene.media import grid
 from thunder.scene.takes import edit_watch, take_list
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face import mouth
+from thunder.thunder_core.face.lips import opening_mm, width_mm
 
 
 def performance(seconds, seed, score):
@@ -48,8 +48,8 @@ def performance(seconds, seed, score):
     return type(made)(
         **{
             **vars(made),
-            "opening": mouth.opening_mm(made.motion),
-            "width": mouth.width_mm(made.motion),
+            "opening": opening_mm(made.motion),
+            "width": width_mm(made.motion),
             "sync_per_frame": drift.astype(np.float32),
         }
     )

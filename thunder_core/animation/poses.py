@@ -18,7 +18,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from ..easing import hermite
-from ..face.reach import UNSEEN_MM
+from ..face.displacement import UNSEEN_MM
 from ..progress import scaled
 from .keys import handles, turning_points
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..easing import hermite, smoothstep
+from ..face.lips import CLOSED_MM
 from ..types import FPS
 
 _BESIDE = 3  # frames on either side of a closure, one of which is the nearest to it
 LEAD_IN, LEAD_OUT = 0.4, 0.5  # seconds in which a take comes from rest before its sound and returns to it after
-CLOSED_MM = 0.6  # inner lips nearer than this are a closure: it must survive whatever the scene's rate
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from torch import Tensor
 from ..direction import Asked, DIRECTION_NAMES
 from ..errors import BadHead, BadRequest, BadWeights
 from ..face.head import Head, read_head
+from ..face.lips import opening_mm, width_mm
 from ..types import FPS, Keep, LipSyncScore, Motion, pack, RATE, Speech, Take, unpack
 from .cards import advice, check_regular, unusable
 from .diffusion.sampling import Kept, WINDOW
-from .flame import opening_mm, width_mm
 from .m2s.judge import Judge
 from .m2s.model import MeshToSpeech
 from .m2s.mouth import Mouth
@@ -177,7 +177,7 @@ class Engine:
                 made = about | {"seed": s, "score": score.total}
                 if asked is not None:
                     made |= {"spread": asked.spread, "as_asked": asked.as_asked and s == seed, "reading": _rounded(readings[s])}
-                found.append(Take(m, s, score, opening_mm(self.head, m), width_mm(self.head, m), made))
+                found.append(Take(m, s, score, opening_mm(m, self.head), width_mm(m, self.head), made))
                 arrived(found[-1])
         return sorted(found, key=lambda t: (-t.score.total, t.seed))
 

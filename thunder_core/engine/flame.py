@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import BadHead
 from ..face.head import EYE_LEFT, EYE_RIGHT, Head, JAW, NECK
 
 BLOCK = 120_000  # vertices worked on at a time: what lies in a core's cache (measured: three times as fast as all at once)
@@ -126,33 +125,3 @@ class FlameLayer(nn.Module):
 
 def _turn(matrix, point):
     return (matrix @ point[..., None])[..., 0]
-
-
-def _apart_mm(head, motion, first, second):
-    """Vector [T, 3] in millimetres from one vertex to another over a motion, and the same [3] at rest; neck still."""
-    if min(first, second) < 0:
-        raise BadHead("The position of this head's lips is not known: use the bundled head to measure a mouth")
-    layer = FlameLayer(head, np.array([first, second]), torch.float64)
-    with torch.no_grad():
-        points = layer(
-            torch.as_tensor(np.asarray(motion.expression), dtype=torch.float64),
-            torch.as_tensor(np.asarray(motion.jaw), dtype=torch.float64),
-        ).numpy()
-    rest = head.v_template[[first, second]].astype(np.float64)
-    return 1e3 * (points[:, 1] - points[:, 0]), 1e3 * (rest[1] - rest[0])
-
-
-def opening_mm(head: Head, motion) -> np.ndarray:
-    """Gap of the inner lips, float32 [T], millimetres above its value at rest, never negative.
-
-    Measured along the face's height, as it is seen from the front: a lip rolled in over the teeth is not an open mouth.
-    motion: anything with expression [T, n] and jaw [T, 3]. Raises BadHead if the head's lips are unknown.
-    """
-    now, rest = _apart_mm(head, motion, head.inner_lip_lower_mid, head.inner_lip_upper_mid)
-    return np.maximum(now[:, 1] - rest[1], 0.0).astype(np.float32)
-
-
-def width_mm(head: Head, motion) -> np.ndarray:
-    """Distance of the mouth corners, float32 [T], millimetres; the rest as opening_mm."""
-    now, _ = _apart_mm(head, motion, head.mouth_corner_left, head.mouth_corner_right)
-    return np.linalg.norm(now, axis=1).astype(np.float32)

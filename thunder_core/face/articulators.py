@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -12,7 +12,8 @@ from ..errors import BadHead
 from ..rotation import rotvec_to_matrix
 from . import regions
 from .head import Head, JAW, load_head
-from .retarget import Points
+from .lips import height_gap
+from .skinning import SkinnedPoints
 
 LIPS, TONGUE = 0, 3  # values of Head.mouth_parts
 INCISORS_MM = 9.0  # from the midline: the four front teeth of a row
@@ -50,7 +51,7 @@ class Articulators:
     front [X, Y]: how far forward the upper incisors stand (millimetres, −inf beside them) over `corner` [2] in steps of 0.5.
     """
 
-    points: Points
+    points: SkinnedPoints
     names: tuple[str, ...]
     upper_edge: slice
     lower_edge: slice
@@ -71,7 +72,7 @@ class Articulators:
         singles = np.array([head.inner_lip_upper_mid, head.inner_lip_lower_mid, tongue[np.argmax(v[tongue, 2])]])
         lip = _lower_lip(head, v)
         ids = np.concatenate([singles, *edges])
-        points = Points.of(head, lambda values: np.concatenate([values[ids], np.einsum("kq,kq...->k...", lip[1], values[lip[0]])]))
+        points = SkinnedPoints.of(head, lambda values: np.concatenate([values[ids], np.einsum("kq,kq...->k...", lip[1], values[lip[0]])]))
         ends = len(singles) + np.cumsum([0, len(edges[0]), len(edges[1])])
         overlap = v[edges[1], 1].mean() - v[edges[0], 1].mean()
         return cls(
@@ -94,19 +95,12 @@ class Articulators:
         moved = 1e3 * (speaking.place(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64))) - speaking.rest)
         height = moved[..., 1]
         upper, lower = height[:, self.upper_edge].mean(1), height[:, self.lower_edge].mean(1)
-        return Shape(height[:, 0] - height[:, 1], height[:, 0], upper - lower)
+        return Shape(height_gap(moved[:, 0], moved[:, 1]), height[:, 0], upper - lower)
 
     @cached_property
-    def _without_lip(self) -> Points:
+    def _without_lip(self) -> SkinnedPoints:
         """The points before the lip's surface, for what is measured often."""
-        points, count = self.points, self.lip.start
-        return replace(
-            points,
-            rest=points.rest[:count],
-            directions=np.ascontiguousarray(points.directions[:, :count]),
-            pull=points.pull[:count],
-            correctives=np.ascontiguousarray(points.correctives[:, :count]),
-        )
+        return self.points.part(slice(self.lip.start))
 
     def tongue_between_teeth(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
         """Millimetres [T] by which the tongue's tip is in front of the upper incisors' edges; minus infinity above or below them."""

@@ -1,179 +1,126 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the lips of a FLAME-format head meet, found by its geometry: the seam across which the jaw's pull jumps; numpy only."""
+"""How far a motion opens a head's lips, how wide the mouth is, and what counts as closed; numpy only."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 
+from ..channels import reordered
 from ..errors import BadHead
-from . import surface
-from .head import EYE_LEFT, EYE_RIGHT, Head, JAW
+from ..rotation import rotvec_to_matrix
+from ..types import Motion
+from . import regions
+from .head import Head, load_head
+from .skinning import SkinnedPoints
 
-# All in distances between the eyes (62 mm in an adult): the window in which a mouth is looked for, and its pixels.
-_WIDE, _BELOW, _ABOVE = 0.75, 1.75, -0.6
-_PIXEL = 1 / 192
-_MERGE = 0.1  # breaks of one column closer than this belong to one mouth
-_REACH = 4  # pixels by which the line climbs or falls from one column to the next
-_JUMP = 0.04  # smallest difference of the jaw's pull across lips; across skin there is none
-_NARROWEST, _WIDEST = 0.35, 1.3
+# Two thresholds, both of the inner lips' gap. What was measured or made exactly is asked whether it touches. What was sampled 25
+# times a second and put on a scene's frames is asked whether it was a closure: its least gap may lie between two frames.
+TOUCH_MM = 0.3  # inner lips nearer than this touch: nothing is seen between them
+CLOSED_MM = 0.6  # inner lips nearer than this are a closure, which must survive whatever the scene's rate
+
+
+def height_gap(upper, lower):
+    """Height of the upper point over the lower one [...], of positions [..., 3] in the head's axes: arrays or tensors.
+
+    Measured along the face's height, as it is seen from the front: a lip rolled in over the teeth is not an open mouth.
+    """
+    return upper[..., 1] - lower[..., 1]
 
 
 @dataclass(frozen=True)
-class Seam:
-    """The line on which closed lips meet, from the head's right to its left corner.
+class Lips:
+    """The margins of a head's lips: P pairs of points that face each other, from its left corner to its right.
 
-    upper, lower: the lips' margins [M] that meet.  x: [M] metres.  left, right: [3], the mouth's corners.
-    upper_pull, lower_pull: [M], how much the margins follow the jaw.
+    points: 2P of them, upper before lower, then the left and the right corner of the mouth.  names: the head's channels.
+    middle: which pair is in the middle.
     """
 
-    upper: surface.Spots
-    lower: surface.Spots
-    x: np.ndarray
-    middle: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    upper_pull: np.ndarray
-    lower_pull: np.ndarray
+    points: SkinnedPoints
+    names: tuple[str, ...]
+    middle: int
 
-    def along(self, u: np.ndarray) -> np.ndarray:
-        """Points [K, 3] of the line at u [K]: −1 is the right corner, 1 the left."""
-        x = np.concatenate([[self.right[0]], self.x, [self.left[0]]])
-        points = np.concatenate([self.right[None], self.middle, self.left[None]])
-        at = self.right[0] + (np.asarray(u) + 1) / 2 * (self.left[0] - self.right[0])
-        return np.stack([np.interp(at, x, points[:, i]) for i in range(3)], 1)
+    @classmethod
+    def of(cls, head: Head) -> Lips:
+        """Those of a head: all along where its lips are known as rings (ours), else only the middle pair.
 
-    def index(self, u: np.ndarray) -> np.ndarray:
-        """Numbers [K] of the margins' points nearest to u [K]."""
-        at = self.right[0] + (np.asarray(u) + 1) / 2 * (self.left[0] - self.right[0])
-        return np.abs(self.x[None] - at[:, None]).argmin(1)
+        Raises BadHead if the position of the lips is not known.
+        """
+        corners = [head.mouth_corner_left, head.mouth_corner_right]
+        upper, lower = np.array([head.inner_lip_upper_mid]), np.array([head.inner_lip_lower_mid])
+        if min(*upper, *lower, *corners) < 0:
+            raise BadHead("The position of this head's lips is not known: use the bundled head to measure a mouth")
+        skin = head.mouth_vertices[head.mouth_parts == 0]
+        if len(skin) == regions.LIP_RINGS * regions.LIP_AROUND:
+            ring = skin.reshape(regions.LIP_RINGS, regions.LIP_AROUND)[regions.CONTACT_RING]
+            upper, lower = ring[regions.UPPER], ring[regions.LOWER]
+        vertices = np.concatenate([upper, lower, corners])
+        return cls(SkinnedPoints.of(head, lambda values: values[vertices]), head.expression_names, len(upper) // 2)
 
-    @property
-    def width(self) -> float:
-        """Distance of the corners, metres."""
-        return float(np.linalg.norm(self.left - self.right))
+    @cached_property
+    def _along(self) -> SkinnedPoints:
+        return self.points.part(slice(0, -2))
 
+    @cached_property
+    def _middle(self) -> SkinnedPoints:
+        return self._along.part([self.middle, self.middle + len(self._along.rest) // 2])
 
-def find_seam(head: Head) -> Seam:
-    """The seam of a head at rest. Raises BadHead if its front shows no mouth with an upper and a lower lip."""
-    points, joints = head.v_template.astype(np.float64), head.joints
-    eyes = joints[[EYE_LEFT, EYE_RIGHT]]
-    apart = float(np.linalg.norm(eyes[0] - eyes[1]))
-    middle = eyes.mean(0)
-    low = middle[:2] + apart * np.array([-_WIDE, -_BELOW])
-    high = middle[:2] + apart * np.array([_WIDE, _ABOVE])
-    triangles = _solid(head.f)
-    try:
-        view = surface.front_view(points, triangles, low, high, apart * _PIXEL)
-    except ValueError:
-        raise BadHead(_LOST) from None
-    above, below = _breaks(view, points, triangles, head.weights[:, JAW].astype(np.float64))
-    columns = _longest_run(above, view, middle[0])
-    if columns is None or not _NARROWEST < np.ptp(view.x[columns]) / apart < _WIDEST:
-        raise BadHead(_LOST)
-    columns = _to_the_corners(columns, above, below, view, triangles)
-    rows_above, rows_below = above[columns], below[columns]
-    x = view.x[columns]
-    upper = surface.spots_seen(points, triangles, view.triangle[rows_above, columns], x, view.y[rows_above])
-    lower = surface.spots_seen(points, triangles, view.triangle[rows_below, columns], x, view.y[rows_below])
-    pull = head.weights[:, JAW].astype(np.float64)
-    line = (upper.of(points) + lower.of(points)) / 2
-    right, left = (_corner(points, view, triangles, columns, above, below, end) for end in (0, -1))
-    return Seam(upper, lower, x, line, left, right, upper.of(pull), lower.of(pull))
+    @cached_property
+    def _corners(self) -> SkinnedPoints:
+        return self.points.part(slice(-2, None))
 
+    def coefficients(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
+        """Expression [T, n] in the head's own order of channels, double precision. channels: the motion's (None: the head's own)."""
+        return reordered(motion.expression, channels or self.names, self.names)
 
-_LOST = (
-    "No lips were found on this head (seen from the front, nothing below its eyes parts when the jaw opens): "
-    "choose a FLAME model, unchanged and with a closed mouth"
-)
+    def gap(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
+        """How far the lips are apart along them, [T, P] millimetres; below zero they are through each other."""
+        return self._gap(self._along, motion, channels)
 
+    def middle_gap(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
+        """The same in their middle alone, [T], in a fraction of the time."""
+        return self._gap(self._middle, motion, channels)[:, 0]
 
-def _solid(triangles):
-    return triangles[(triangles[:, 0] != triangles[:, 1]) & (triangles[:, 1] != triangles[:, 2]) & (triangles[:, 2] != triangles[:, 0])]
+    def _gap(self, points: SkinnedPoints, motion: Motion, channels: Sequence[str] | None) -> np.ndarray:
+        turn = rotvec_to_matrix(np.asarray(motion.jaw, np.float64))
+        upper, lower = np.split(points.heights(self.coefficients(motion, channels), turn), 2, axis=1)
+        return 1e3 * (upper - lower)
 
+    def opening(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
+        """The gap in the middle beyond what it is at rest, float64 [T] millimetres, never below zero."""
+        at_rest = 1e3 * height_gap(*self._middle.rest)
+        return np.maximum(self.middle_gap(motion, channels) - at_rest, 0.0)
 
-def _breaks(view, points, triangles, pull):
-    """Per column the row above and the row below the break with the largest jump of the jaw's pull; −1 for none."""
-    tri = view.triangle
-    parted = tri[:-1] != tri[1:]
-    rows, columns = np.nonzero(parted)
-    a, b = tri[rows, columns], tri[rows + 1, columns]
-    there = (a >= 0) & (b >= 0)
-    joined = np.zeros(len(a), bool)
-    joined[there] = _hang_together(triangles, len(points), a[there], b[there])
-    rows, columns = rows[~joined], columns[~joined]
-    above, below = np.full(tri.shape[1], -1), np.full(tri.shape[1], -1)
-    jump = np.full(tri.shape[1], _JUMP)
-    merge = round(_MERGE / _PIXEL)
-    order = np.lexsort((rows, columns))
-    rows, columns = rows[order], columns[order]
-    if not len(rows):
-        return above, below
-    start = np.r_[True, (np.diff(columns) != 0) | (np.diff(rows) > merge)]
-    firsts, lasts = np.flatnonzero(start), np.r_[np.flatnonzero(start)[1:] - 1, len(rows) - 1]
-    share = pull[triangles].mean(1)
-    for first, last in zip(firsts, lasts):
-        column, row, after = columns[first], rows[first], rows[last] + 1
-        if tri[row, column] < 0 or tri[after, column] < 0:
-            continue
-        here = share[tri[after, column]] - share[tri[row, column]]
-        if here > jump[column]:
-            jump[column], above[column], below[column] = here, row, after
-    return above, below
+    def width(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
+        """Distance of the mouth's corners, float64 [T] millimetres."""
+        turn = rotvec_to_matrix(np.asarray(motion.jaw, np.float64))
+        left, right = np.moveaxis(self._corners.place(self.coefficients(motion, channels), turn), 1, 0)
+        return 1e3 * np.linalg.norm(left - right, axis=1)
+
+    def slope(self, name: str, jaw: np.ndarray) -> np.ndarray:
+        """Millimetres by which one channel parts the lips' middle per unit, [T], at jaw rotation vectors [T, 3]."""
+        upper, lower = self._middle.height_slope(self.names.index(name), rotvec_to_matrix(jaw.astype(np.float64))).T
+        return 1e3 * (upper - lower)
 
 
-def _hang_together(triangles, count, a, b):
-    """Whether the triangles a and b [K] share a vertex or have vertices that an edge joins."""
-    edges = surface.edges_of(triangles)
-    keys = np.sort(edges[:, 0] * count + edges[:, 1])
-    one, other = triangles[a].astype(np.int64), triangles[b].astype(np.int64)  # [K, 3]
-    p, q = np.repeat(one, 3, axis=1), np.tile(other, (1, 3))
-    pair = np.minimum(p, q) * count + np.maximum(p, q)
-    place = np.searchsorted(keys, pair).clip(0, len(keys) - 1)
-    return ((p == q) | (keys[place] == pair)).any(1)
+@lru_cache(maxsize=1)
+def bundled_lips() -> Lips:
+    """The lips of the bundled head."""
+    return Lips.of(load_head())
 
 
-def _longest_run(above, view, middle):
-    """The columns of the run that has a break and is nearest the middle; short losses inside are bridged."""
-    have = np.flatnonzero(above >= 0)
-    if not len(have):
-        return None
-    runs = np.split(have, np.flatnonzero(np.diff(have) > 4) + 1)
-    run = max(runs, key=len)
-    # the lips' line is smooth: a column whose break lies elsewhere is not of the mouth
-    rows = above[run]
-    smooth = np.array([np.median(rows[max(0, i - 6) : i + 7]) for i in range(len(run))])
-    run = run[np.abs(rows - smooth) <= round(0.05 / _PIXEL)]
-    return run if len(run) and abs(view.x[run].mean() - middle) < 0.3 * np.ptp(view.x) else None
+def opening_mm(motion: Motion, head: Head | None = None) -> np.ndarray:
+    """Gap of the inner lips, float32 [T], millimetres above its value at rest, never negative.
+
+    The motion's expression columns are the head's channels, in their order; None: the bundled head's. Raises BadHead if the
+    head's lips are unknown.
+    """
+    return (bundled_lips() if head is None else Lips.of(head)).opening(motion).astype(np.float32)
 
 
-def _to_the_corners(columns, above, below, view, triangles):
-    """The columns with those beyond their ends where the margins come close, but share no vertex yet; fills above and below."""
-    tri, found = view.triangle, list(columns)
-    for end, step in ((0, -1), (-1, 1)):
-        while 0 < found[end] + step < tri.shape[1] - 1:
-            last, column = found[end], found[end] + step
-            rows = np.arange(max(above[last] - _REACH, 0), min(below[last] + _REACH, tri.shape[0] - 1))
-            a, b = tri[rows, column], tri[rows + 1, column]
-            apart = (a != b) & (a >= 0) & (b >= 0)
-            apart[apart] = ~(triangles[a[apart]][:, :, None] == triangles[b[apart]][:, None, :]).any((1, 2))
-            if not apart.any():
-                break
-            row = rows[apart][np.abs(rows[apart] - above[last]).argmin()]
-            above[column], below[column] = row, row + 1
-            found.insert(0 if end == 0 else len(found), column)
-    return np.array(found)
-
-
-def _corner(points, view, triangles, columns, above, below, end):
-    """Where the lips grow together: the vertex that the triangles beyond the line's end share, near the end; [3]."""
-    last = columns[end]
-    step = -1 if end == 0 else 1
-    here = np.unique(triangles[view.triangle[[above[last], below[last]], last]])
-    beyond = view.triangle[max(above[last] - _REACH, 0) : below[last] + _REACH, min(max(last + step, 0), len(view.x) - 1)]
-    shared = np.intersect1d(np.unique(triangles[np.unique(beyond[beyond >= 0])]), here)
-    x, y = view.x[last], (view.y[above[last]] + view.y[below[last]]) / 2
-    outward = shared[(points[shared, 0] - x) * step > -1e-9]
-    shared = outward if len(outward) else here
-    return points[shared[np.hypot(points[shared, 0] - x, points[shared, 1] - y).argmin()]]
+def width_mm(motion: Motion, head: Head | None = None) -> np.ndarray:
+    """Distance of the mouth's corners, float32 [T], millimetres; the rest as opening_mm."""
+    return (bundled_lips() if head is None else Lips.of(head)).width(motion).astype(np.float32)

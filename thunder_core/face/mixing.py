@@ -11,8 +11,9 @@ import numpy as np
 from ..channels import BLINKS, GAZE, region_of, SPEECH
 from ..easing import smoothstep
 from ..types import Motion
-from . import closures
+from . import lip_closures
 from .head import load_head
+from .lips import bundled_lips
 
 # Parts of the face that a take is chosen for; lips and jaw say one word together.
 PARTS = ("mouth", "upper_face", "eyes", "head")
@@ -107,9 +108,9 @@ def _close_as_they_do(
     result: Motion, motions: Sequence[Motion], channels: Sequence[str], mouth: np.ndarray, rows: slice, fading: np.ndarray
 ) -> None:
     """Keep lips together, in place, on the fading frames of a stretch of rows whose takes all close them."""
-    parts, share, lips = [motion.part(rows) for motion in motions], mouth[rows], closures.bundled_lips()
+    parts, share, lips = [motion.part(rows) for motion in motions], mouth[rows], bundled_lips()
     gaps = np.stack([lips.gap(part, channels) for part in parts], axis=1)  # [T, takes, P]
     leading, places = share.argmax(axis=1), np.arange(len(share))
     before = Motion(*(np.stack([getattr(part, name) for part in parts])[leading, places] for name in ("expression", "jaw")))
-    held = closures.hold(before, result.part(rows), channels, (gaps * share[:, :, None]).sum(1))
+    held = lip_closures.preserve_contacts(before, result.part(rows), channels, (gaps * share[:, :, None]).sum(1))
     result.expression[fading], result.jaw[fading] = held.expression[fading - rows.start], held.jaw[fading - rows.start]

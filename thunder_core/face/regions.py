@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import BadHead
 from . import surface
 from .head import EYE_LEFT, EYE_RIGHT, Head, JAW, load_head
-from .lips import find_seam, Seam
+from .seam import find_seam, Seam
 
 # Mouth vertices of the bundled head: its lips come first, rings from the skin inwards, each from the left corner over the top.
 LIP_RINGS, LIP_AROUND, CONTACT_RING = 7, 40, 5

@@ -14,12 +14,14 @@ from functools import cached_property
 
 import numpy as np
 
-from ..channels import JAW_OPEN_RADIANS
+from ..channels import JAW_OPEN_RADIANS, reordered
 from ..rotation import rotvec_to_matrix
 from ..types import Motion
 from . import regions
 from .head import Head, JAW
+from .lips import TOUCH_MM
 from .mapping import Driver, Sum
+from .skinning import SkinnedPoints
 
 MOST = 10.0  # largest coefficient, the end of a shape key's slider
 
@@ -41,64 +43,6 @@ _TURN_RANGE = (0.6, 1.6)
 
 
 @dataclass(frozen=True)
-class Points:
-    """Points of a head that expression and jaw move: all that a retarget knows of it.
-
-    rest [K, 3] metres · directions [n, K, 3] · pull [K], how much each follows the jaw · pivot [3], the jaw's joint,
-    and pivot_directions [n, 3], how expression moves it · correctives [9, K, 3], per element of the jaw's rotation.
-    """
-
-    rest: np.ndarray
-    directions: np.ndarray
-    pull: np.ndarray
-    pivot: np.ndarray
-    pivot_directions: np.ndarray
-    correctives: np.ndarray
-
-    @classmethod
-    def of(cls, head: Head, take, joints_move: bool = True) -> Points:
-        """Points of a head; take: from values [V, …] of its vertices to the points', [K, …].
-
-        joints_move: expression moves the jaw's joint, as FLAME's formula has it; a rig's bones stay.
-        """
-        moved = np.einsum("v,vcn->nc", head.J_regressor[JAW].astype(np.float64), head.shapedirs, optimize=True)
-        return cls(
-            take(head.v_template.astype(np.float64)),
-            np.ascontiguousarray(np.moveaxis(take(head.shapedirs), 2, 0), np.float64),
-            take(head.weights[:, JAW].astype(np.float64)),
-            head.joints[JAW],
-            moved * joints_move,
-            np.ascontiguousarray(np.moveaxis(take(head.posedirs[:, :, 9 * (JAW - 1) : 9 * JAW]), 2, 0), np.float64),
-        )
-
-    @cached_property
-    def lever(self) -> np.ndarray:
-        """Directions against the joint, [n, K, 3]: what the jaw's rotation turns of them."""
-        return self.directions - self.pivot_directions[:, None]
-
-    def place(self, coefficients: np.ndarray, turn: np.ndarray) -> np.ndarray:
-        """Positions [T, K, 3] at coefficients [T, n] and jaw rotation matrices [T, 3, 3], neck still."""
-        frames, n = coefficients.shape
-        more = turn - np.eye(3)
-        moved = (coefficients @ self.directions.reshape(n, -1)).reshape(frames, -1, 3)
-        moved += (more.reshape(frames, 9) @ self.correctives.reshape(9, -1)).reshape(moved.shape)
-        shaped = self.rest + moved
-        arm = shaped - self.pivot - (coefficients @ self.pivot_directions)[:, None]
-        return shaped + self.pull[:, None] * (arm @ more.transpose(0, 2, 1))
-
-    def slope(self, turn: np.ndarray) -> np.ndarray:
-        """How coefficients move the points at one jaw rotation [3, 3]: [n, K, 3]."""
-        return self.directions + self.pull[:, None] * (self.lever @ (turn - np.eye(3)).T)
-
-    def transposed(self, force: np.ndarray, turn: np.ndarray) -> np.ndarray:
-        """The slope's transpose at each frame's turn [T, 3, 3] applied to forces [T, K, 3]: [T, n]."""
-        n = len(self.directions)
-        turned = self.pull[:, None] * (force @ (turn - np.eye(3)))
-        both = (force + turned).reshape(len(force), -1) @ self.directions.reshape(n, -1).T
-        return both - turned.sum(1) @ self.pivot_directions.T
-
-
-@dataclass(frozen=True)
 class Fit:
     """Finds the coefficients of a head's basis that bring its points where they are wanted.
 
@@ -107,7 +51,7 @@ class Fit:
     coefficient is expected to be.  low, high: its bounds.
     """
 
-    points: Points
+    points: SkinnedPoints
     weight: np.ndarray
     upper: np.ndarray
     lower: np.ndarray
@@ -226,7 +170,7 @@ class Fit:
     def _lift(self):
         """How coefficients change the height of the gaps: still [n, P], and per element of the turn's middle row [3, n·P]."""
         points = self.points
-        still, turned = self.gap(points.directions)[..., 1], self.gap(points.pull[:, None] * points.lever)  # [n, P], [n, P, 3]
+        still, turned = self.gap(points.directions)[..., 1], self.gap(points.jaw_weight[:, None] * points.lever)  # [n, P], [n, P, 3]
         return still, np.moveaxis(turned, 2, 0).reshape(3, -1)
 
     def _slope(self, turn):
@@ -256,13 +200,7 @@ class Retarget:
         return self.other.points.rest + self.scale * (placed - own.rest)
 
     def _own(self, motion, channels):
-        if channels is None or tuple(channels) == self.own_channels:
-            return motion.expression.astype(np.float64)
-        expression = np.zeros((motion.frames, len(self.own_channels)))
-        for column, name in enumerate(channels):
-            if name in self.own_channels:
-                expression[:, self.own_channels.index(name)] = motion.expression[:, column]
-        return expression
+        return reordered(motion.expression, channels or self.own_channels, self.own_channels)
 
     def to(self, motion: Motion, channels: Sequence[str] | None = None) -> Motion:
         """The motion of the other head, in its own basis; channels: names of the motion's columns, ours by default."""
@@ -303,9 +241,9 @@ def between(head: Head, joints_move: bool = True) -> Retarget:
     upper, lower, middle = upper[parted], lower[parted], int(parted[:middle].sum())
     # Lips meet as the mesh has them: an edge's middle is the average of its ends where they are, not a skinned point.
     ends = np.concatenate([upper, lower])
-    own = Points.of(ours.head, lambda values: values[np.concatenate([found.own, np.repeat(found.own[ends], 3)])])
+    own = SkinnedPoints.of(ours.head, lambda values: values[np.concatenate([found.own, np.repeat(found.own[ends], 3)])])
     corners = found.spots.vertices[ends].ravel()
-    other = Points.of(head, lambda values: np.concatenate([found.spots.of(values), values[corners]]), joints_move)
+    other = SkinnedPoints.of(head, lambda values: np.concatenate([found.spots.of(values), values[corners]]), joints_move)
     weight = np.concatenate([found.weight, np.zeros(len(corners))])
     numbers = len(found.own) + np.arange(len(corners)).reshape(-1, 3)
     shares = found.spots.shares[ends]
@@ -357,7 +295,7 @@ def measure(found: Retarget) -> Measure:
     gap, asked = 1e3 * fit.opening(placed), 1e3 * fit.opening(wanted)
     off = 1e3 * np.linalg.norm(placed - wanted, axis=2)
     lips, count = regions.LIP_RINGS * regions.LIP_AROUND, int((fit.weight > 0).sum())
-    touching = (asked < 0.3).all(1)
+    touching = (asked < TOUCH_MM).all(1)
     return Measure(
         float(np.abs(gap - asked).mean()),
         float(np.abs(gap - asked).max()),
@@ -368,13 +306,13 @@ def measure(found: Retarget) -> Measure:
     )
 
 
-def _turn_ratio(own: Points, other: Points, weight: np.ndarray, scale: float) -> float:
+def _turn_ratio(own: SkinnedPoints, other: SkinnedPoints, weight: np.ndarray, scale: float) -> float:
     """By how much more the other jaw has to turn for the same opening, least squares over what follows the jaw."""
     turn = rotvec_to_matrix(np.array([[0.15, 0.0, 0.0]]))
     ours = scale * (own.place(np.zeros((1, len(own.directions))), turn)[0] - own.rest)
     plain = replace(other, correctives=np.zeros_like(other.correctives))
     theirs = plain.place(np.zeros((1, len(other.directions))), turn)[0] - other.rest
-    weight = weight * (own.pull > 0.5)
+    weight = weight * (own.jaw_weight > 0.5)
     ratio = (weight[:, None] * ours * theirs).sum() / max((weight[:, None] * theirs**2).sum(), 1e-12)
     return float(np.clip(ratio, *_TURN_RANGE))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..channels import BLINKS, GAZE, LIDS, LIP_CLOSE, region_of
 from ..types import Motion
-from . import closures
+from . import lip_closures
 
 MOST = 2.0  # of an intensity
 _KNEE, _LIMIT = 0.9, 1.2  # where a strengthened channel bends, and what it never goes beyond: faces have no more
@@ -165,7 +165,7 @@ def shaped(
     if shape.emotion:
         share = np.full(motion.frames, shape.strength) if strength is None else np.asarray(strength, np.float64)
         _feel(expression, jaw, head, list(channels), EMOTIONS[shape.emotion], share)
-    return closures.hold(motion, replace(motion, expression=expression, jaw=jaw, head=head, eyes=eyes), channels, gap)
+    return lip_closures.preserve_contacts(motion, replace(motion, expression=expression, jaw=jaw, head=head, eyes=eyes), channels, gap)
 
 
 def smooth(values: np.ndarray, radius: int) -> np.ndarray:

@@ -13,8 +13,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
-from ..engine.flame import opening_mm, width_mm
 from ..face.head import Head
+from ..face.lips import opening_mm, width_mm
 from ..types import FPS, Motion
 from .metrics import angular_speed
 from .prosody import inside, Prosody
@@ -55,8 +55,8 @@ def habits(head: Head, motion: Motion) -> dict[str, float]:
     blink, raised = lids(head, motion), brow(head, motion)
     shut = starts(blink > 0.5)
     lasting = [int(np.argmin(np.append(blink[a:] > 0.3, False))) / FPS for a in shut]
-    gap, width = opening_mm(head, motion).astype(float), width_mm(head, motion).astype(float)
-    jaw_mm = opening_mm(head, Motion(np.zeros_like(motion.expression), motion.jaw)).astype(float)
+    gap, width = opening_mm(motion, head).astype(float), width_mm(motion, head).astype(float)
+    jaw_mm = opening_mm(Motion(np.zeros_like(motion.expression), motion.jaw), head).astype(float)
     turn = np.degrees(angular_speed(motion.head))
     return {
         "seconds": seconds,
@@ -195,7 +195,7 @@ def pose_spread(motions: list[Motion], voice: Prosody) -> tuple[float, float]:
 
 def breaths(head: Head, motion: Motion, voice: Prosody) -> tuple[int, int]:
     """(phrases before which lips part, phrases) of those that follow a silence of at least as long as a pause that counts."""
-    gap, taken, count, before = opening_mm(head, motion), 0, 0, 0.0
+    gap, taken, count, before = opening_mm(motion, head), 0, 0, 0.0
     for start, end in voice.phrases:
         if start - before >= PAUSES[0]:
             window = gap[max(0, int((start - BREATH) * FPS)) : max(1, int((start - 0.08) * FPS))]
@@ -208,4 +208,4 @@ def breaths(head: Head, motion: Motion, voice: Prosody) -> tuple[int, int]:
 def silent_opening(head: Head, motion: Motion, voice: Prosody, margin: float = 0.4) -> np.ndarray:
     """Opening, mm, of the frames in silence: from `margin` s behind a phrase to where breath may begin before the next."""
     near = inside([(start - BREATH - 1 / FPS, end + margin) for start, end in voice.phrases], motion.frames)
-    return opening_mm(head, motion)[~near]
+    return opening_mm(motion, head)[~near]

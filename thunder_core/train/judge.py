@@ -18,6 +18,7 @@ from ..engine.m2s.model import MeshToSpeech
 from ..engine.m2s.mouth import Mouth
 from ..engine.m2s.score import DAMPED, evidence, late, merits, OFF_FRAMES, SMOOTH
 from ..engine.speech.encoder import LOUDNESS
+from ..face.lips import CLOSED_MM, height_gap
 from .loop import fit, Schedule
 from .m2s import SpeechBatches
 from .motions import MotionSet
@@ -38,7 +39,7 @@ def _shifted(x: np.ndarray, frames: float) -> np.ndarray:
 
 def without_closures(x: np.ndarray, opening: np.ndarray) -> np.ndarray:
     """Closures removed: where the lips meet between open frames, the motion glides over it."""
-    shut = (opening < 0.6) & (minimum_filter1d(-opening, 9) < -2.0)
+    shut = (opening < CLOSED_MM) & (minimum_filter1d(-opening, 9) < -2.0)
     if not shut.any():
         return x
     keep = np.flatnonzero(~np.convolve(shut, np.ones(5), "same").astype(bool))
@@ -101,7 +102,7 @@ def train_judge(
     def prepare(item: dict[str, Tensor], rng: np.random.Generator, kinds: list[str]) -> dict[str, Tensor]:
         x = item["motion"]
         true = see(x.to(device))
-        gap = ((true[:, :, mouth.lips[0], 1] - true[:, :, mouth.lips[1], 1]) * 1e3).cpu().numpy()
+        gap = (height_gap(true[:, :, mouth.lips[0]], true[:, :, mouth.lips[1]]) * 1e3).cpu().numpy()
         bad = x.clone()
         for row, kind in enumerate(kinds):
             y = x[row, :, speaking].numpy()

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..engine.flame import FlameLayer, opening_mm, width_mm
+from ..engine.flame import FlameLayer
 from ..face.head import Head
+from ..face.lips import opening_mm, width_mm
 from .landmarks import MM
 from .solve import Solved
 
@@ -19,7 +20,7 @@ _LINES = ("outer_upper", "outer_lower", "inner_upper", "inner_lower")
 def telling_frames(head: Head, solved: Solved, count: int = 6) -> list[tuple[str, int]]:
     """(why, frame) of the extremes: shut and open, wide and narrow mouth, a blink, raised brows; only frames with a face."""
     m = solved.motion
-    gap, width = opening_mm(head, m), width_mm(head, m)
+    gap, width = opening_mm(m, head), width_mm(m, head)
     blink = m.expression[:, [head.channel("eyeBlinkLeft"), head.channel("eyeBlinkRight")]].mean(1)
     brow = m.expression[:, [head.channel("browInnerUp"), head.channel("browOuterUpLeft"), head.channel("browOuterUpRight")]].mean(1)
     ids = np.flatnonzero(solved.seen)

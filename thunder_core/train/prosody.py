@@ -13,7 +13,7 @@ import torch
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
-from ..engine.speech.closures import LABELS_PER_SECOND, segments
+from ..engine.speech.closure_envelope import LABELS_PER_SECOND, segments
 from ..engine.speech.mel import level
 from ..engine.speech.phones import SILENCE
 from ..types import FPS

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engine.flame import opening_mm, width_mm
 from ..face.head import Head
+from ..face.lips import opening_mm, width_mm
 from ..types import FPS, Motion
 from .habits import correlation, habits
 from .landmarks import contours, INNER_LIPS
@@ -37,7 +37,7 @@ def fit_figures(head: Head, solved: Solved, measured: dict[str, np.ndarray]) -> 
     """
     figures = {g: float(np.sqrt((solved.residual[:, solved.spots.where(g)] ** 2).mean())) for g in _GROUPS}
     figures["worst_frames"] = float(np.quantile(solved.residual.mean(1), 0.95))
-    gap, width = opening_mm(head, solved.motion).astype(float), width_mm(head, solved.motion).astype(float)
+    gap, width = opening_mm(solved.motion, head).astype(float), width_mm(solved.motion, head).astype(float)
     gap[~solved.seen] = width[~solved.seen] = np.nan
     if "opening" in measured:
         n = min(len(gap), len(measured["opening"]))

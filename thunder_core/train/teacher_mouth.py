@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from ..direction import Direction
 from ..engine.diffusion.articulate import sounds_of
-from ..engine.speech.closures import closure
+from ..engine.speech.closure_envelope import closure
 from ..engine.speech.phones import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
 from ..errors import BadRequest
 from ..face.articulators import bundled_articulators, Shape

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
-from ..engine.speech.closures import segments
+from ..engine.speech.closure_envelope import segments
 from ..engine.speech.phones import SILENCE
 from ..types import FPS
 

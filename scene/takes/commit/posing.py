@@ -10,9 +10,9 @@ import numpy as np
 
 from ....thunder_core.animation import poses
 from ....thunder_core.animation.poses import Column, PoseKeys
-from ....thunder_core.animation.timing import CLOSED_MM
 from ....thunder_core.channels import in_group, TONGUE
-from ....thunder_core.face import reach
+from ....thunder_core.face import displacement
+from ....thunder_core.face.lips import CLOSED_MM
 from ....thunder_core.progress import result as value_of, scaled
 from ....thunder_core.types import Motion
 from ...animation import reduction
@@ -81,7 +81,7 @@ def regions(rig: head.Rig) -> Generator[float, None, list[str]]:
     """Returns the region of each of a rig's tracks: that of the channel or joint which moves it most, in millimetres on the
     bundled head."""
     yield from scaled(rig.driver.prepare(), 0.0, 0.0)
-    yield from scaled(reach.prepare(), 0.0, 0.0)
+    yield from scaled(displacement.prepare(), 0.0, 0.0)
     channels = head.channel_names()
     count = len(channels)
     turns = np.concatenate([np.zeros((count, 9)), np.diag([0.15] * 3 + [0.1] * 6)])
@@ -89,7 +89,7 @@ def regions(rig: head.Rig) -> Generator[float, None, list[str]]:
     still = Motion(np.zeros((1, count)), *(np.zeros((1, 3)) for _ in range(3)))
     at_rest = rig.driver.drive(still, channels)
     driven = yield from reduction.in_pieces(len(turns), lambda rows: np.abs(rig.driver.drive(each.part(rows), channels) - at_rest))
-    moved = reach.grouped(reach.places(each) - reach.places(still)).max(1)
+    moved = displacement.grouped(displacement.places(each) - displacement.places(still)).max(1)
     names = [*channels, *["jaw"] * 3, *["neck"] * 3, *["eye"] * 3]
     return [region_of(names[source]) for source in (driven / np.maximum(driven.max(0), 1e-9) * moved[:, None]).argmax(0)]
 
@@ -108,12 +108,12 @@ def fit(
         gap = np.interp(np.arange(len(values)) / reduction.SUBFRAMES, np.arange(len(frames)), gap)
     pull, per_unit = yield from scaled(reduction.pulls(rig), 0.05, 0.1)
     pull = _with_all(pull, per_unit)
-    ruler = reach.ruler()
+    meter = displacement.face_meter()
     places = np.flatnonzero(chosen)
     allowed = _allowed(error, any(of_tracks[place] == "Tongue" for place in places))
     share, found, off = _LINEAR, None, None
     for attempt in range(_TRIES):
-        measure = poses.Measure(pull[places], share * allowed, pull[places, ruler.upper, 1] - pull[places, ruler.lower, 1])
+        measure = poses.Measure(pull[places], share * allowed, pull[places, meter.upper, 1] - pull[places, meter.lower, 1])
         steps = poses.fit(
             values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM, min(_CLOSED_MM, _CLOSED_SHARE * error)
         )
@@ -134,17 +134,17 @@ def _with_all(pull: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
     read from other tracks, move nothing by themselves."""
     silent = ~pull.any((1, 2)) & per_unit.any(1)
     pull = pull.copy()
-    for group, place in enumerate((0, reach.ruler().lips, -2, -1)):
+    for group, place in enumerate((0, displacement.face_meter().lips, -2, -1)):
         pull[silent, place, 2] = per_unit[silent, group]
     return pull
 
 
 def _allowed(error: float, tongue: bool) -> np.ndarray:
-    """Millimetres that each of reach.places may be off. Without the tongue's curves it may be anywhere."""
-    ruler, channels = reach.ruler(), head.channel_names()
-    allowed = np.full(len(ruler.rest) + 2, _ALLOWED[1])
-    allowed[: ruler.lips], allowed[-2:] = _ALLOWED[0], _ALLOWED[2:]
-    moved = np.linalg.norm(ruler.basis.reshape(len(channels), -1, 3), axis=2)[in_group(channels, TONGUE)]
+    """Millimetres that each of displacement.places may be off. Without the tongue's curves it may be anywhere."""
+    meter, channels = displacement.face_meter(), head.channel_names()
+    allowed = np.full(len(meter.skinned.rest) + 2, _ALLOWED[1])
+    allowed[: meter.lips], allowed[-2:] = _ALLOWED[0], _ALLOWED[2:]
+    moved = np.linalg.norm(meter.skinned.directions, axis=2)[in_group(channels, TONGUE)]
     inside = np.append(moved.max(0) > 0.05 * moved.max(), [False, False])
     allowed[inside] = _TONGUE if tongue else np.inf
     return error * allowed
@@ -160,7 +160,7 @@ def _measured(
         if curve is not None:
             off[:, place] = curve.at(times) - values[:, place]
             yield 0.0
-    lips, flat, channels = reach.ruler().lips, pull.reshape(len(pull), -1), head.channel_names()
+    lips, flat, channels = displacement.face_meter().lips, pull.reshape(len(pull), -1), head.channel_names()
 
     def parts(apart: np.ndarray) -> np.ndarray:
         far = np.linalg.norm(apart, axis=2)
@@ -168,7 +168,7 @@ def _measured(
 
     def measure(rows: slice) -> np.ndarray:
         some = look[rows]
-        now, wanted = (reach.places(rig.driver.read(part, channels)) for part in (values[some] + off[some], values[some]))
+        now, wanted = (displacement.places(rig.driver.read(part, channels)) for part in (values[some] + off[some], values[some]))
         return parts(now - wanted)
 
     added = yield from reduction.in_pieces(len(off), lambda rows: parts((off[rows] @ flat).reshape(-1, pull.shape[1], 3)))
@@ -198,7 +198,7 @@ def labels(
     rows = {column.index: row for row, column in enumerate(columns)}
     motion = rig.driver.read(values[[column.index * reduction.SUBFRAMES for column in columns]], channels)
     shape = {name: motion.expression[:, [channels.index(channel) for channel in wanted]].mean(1) for name, wanted, _ in _SHAPES}
-    gap, found, named = reach.ruler().gap(reach.ruler().points(motion)), [], set()
+    gap, found, named = displacement.face_meter().gap(displacement.face_meter().points(motion)), [], set()
     every_gap = value_of(reduction.lip_gap(rig, values[:: reduction.SUBFRAMES]))
     for column in columns:
         if column.pose < 0 or column.pose in named or column.kind == "HOLD":

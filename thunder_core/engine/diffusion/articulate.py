@@ -7,19 +7,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...channels import JAW_OPEN_RADIANS, LIP_CLOSE
 from ...easing import smoothstep
 from ...face.articulators import Articulators
+from ...face.lip_closures import press_together
 from ...face.mechanics import Mechanics, Sounds
-from ..speech.closures import closure, LABELS_PER_SECOND
+from ..speech.closure_envelope import closure, LABELS_PER_SECOND
 from ..speech.encoder import ENCODER_RATE
 from ..speech.phones import BILABIALS, DENTALS, LABIODENTALS, SIBILANTS
 
-CLOSE_PER_RADIAN = 1 / 0.30  # mouthClose that keeps the default head's lips together over an open jaw
 SURE = 0.6  # share of the encoder's belief above which a sound counts as a bilabial; real lips are met as often from 0.4 to 0.8
 _LIKELY = 0.4  # the same for f, v, th and sibilants, which change less of a face than a closure does
 _BEFORE, _AFTER = 0.11, 0.10  # seconds in which jaw and lip get to one of these and leave it
-_OPENING = ("mouthLowerDown", "mouthUpperUp", "mouthFunnel", "mouthShrugUpper", "tongueOut")
-_PRESS = 0.3
 _TONGUE_ROOM = (0.02, 0.06)  # radians of jaw at which a tongue begins to fit through the teeth, and fits
 
 
@@ -56,10 +55,9 @@ class Articulation:
 
     def __init__(self, channels: Sequence[str], articulators: Articulators):
         self.mechanics = Mechanics(articulators)
-        self.opening = np.array([n.startswith(_OPENING) for n in channels])
-        self.close = list(channels).index("mouthClose")
-        self.tongue_out = list(channels).index("tongueOut")
-        self.press = [i for i, n in enumerate(channels) if n.startswith("mouthPress")]
+        self.channels = tuple(channels)
+        self.close = self.channels.index(LIP_CLOSE)
+        self.tongue_out = self.channels.index("tongueOut")
 
     def perform(self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray, sounds: Sounds) -> tuple[np.ndarray, np.ndarray]:
         """Expression [T, n] and jaw [T, 3] of a face that speaks: lips shut where `shut` [T] is 1, the rest as `sounds` want it."""
@@ -69,12 +67,10 @@ class Articulation:
     def close_lips(self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray) -> np.ndarray:
         """Expression [T, n] whose lips meet where `shut` [T] is 1, whatever the jaw [T, 3] does; the rest blends."""
         x = expression.copy()
-        shut = shut[:, None].astype(x.dtype)
-        x[:, self.opening] *= 1 - shut
-        covers = (jaw[:, 0] * CLOSE_PER_RADIAN).clip(0, 1)
-        x[:, self.close] += shut[:, 0] * (covers - x[:, self.close])
-        for i in self.press:
-            x[:, i] = np.maximum(x[:, i], _PRESS * shut[:, 0])
+        shut = shut.astype(x.dtype)
+        press_together(x, self.channels, shut)
+        covers = (jaw[:, 0] * (1 / JAW_OPEN_RADIANS)).clip(0, 1)  # mouthClose that keeps lips together over an open jaw
+        x[:, self.close] += shut * (covers - x[:, self.close])
         return x
 
     def hold_tongue(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:

@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 
-from thunder_core.engine.flame import opening_mm
+from thunder_core.face.displacement import apart, EYE_LEVER_MM, face_meter, NECK_LEVER_MM
 from thunder_core.face.head import load_head
-from thunder_core.face.reach import apart, EYE_LEVER_MM, NECK_LEVER_MM, ruler
+from thunder_core.face.lips import opening_mm
 from thunder_core.types import Motion
 
 
@@ -18,15 +18,15 @@ def motion(seed=0, frames=60):
 
 
 def test_the_gap_is_the_opening():
-    measure = ruler()
+    measure = face_meter()
     gap = measure.gap(measure.points(motion()))
-    assert np.maximum(gap, 0) == pytest.approx(opening_mm(load_head(), motion()), abs=1e-3)
+    assert np.maximum(gap, 0) == pytest.approx(opening_mm(motion(), load_head()), abs=1e-3)
     assert gap.max() > 5
 
 
 def test_rest_is_a_closed_mouth():
     still = Motion(np.zeros((1, load_head().channels)), np.zeros((1, 3)))
-    assert ruler().gap(ruler().points(still)) == pytest.approx([0.0])
+    assert face_meter().gap(face_meter().points(still)) == pytest.approx([0.0])
 
 
 @pytest.mark.parametrize("channel, place", [("mouthPucker", 0), ("browInnerUp", 1)])

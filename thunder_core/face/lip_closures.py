@@ -4,24 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import replace
 
 import numpy as np
 
-from ..channels import in_group, MOUTH
+from ..channels import in_group, LIP_CLOSE, LIP_OPENERS, LIP_PRESS, MOUTH
 from ..easing import smoothstep
 from ..errors import BadRequest
-from ..rotation import rotvec_to_matrix
 from ..types import Motion
-from . import regions
-from .head import load_head
-from .retarget import Points
+from .lips import bundled_lips, Lips, TOUCH_MM
 
-TOUCH_MM = 0.3  # inner lips nearer than this touch
-PARTED_MM = 3.0  # beyond this what happens to the gap is nobody's business
-_CLOSE, _OPENERS = "mouthClose", ("mouthLowerDown", "mouthUpperUp", "mouthFunnel", "mouthShrugUpper", "tongueOut")
-_PRESS, _PRESSED = ("mouthPressLeft", "mouthPressRight"), 0.3
+PARTED_MM = 3.0  # wider gaps are not constrained
+_PRESSED = 0.3  # of mouthPress on shut lips
 _ROUNDS = 6  # of Newton for the jaw's angle: its gap is nearly straight
 _HALVINGS = 10
 
@@ -34,89 +28,23 @@ _LEAST_MM = 1.5  # how open a mouth is at least where a closure was taken away
 _UNSEALED_SECONDS = 0.1  # to either side of a closure within which lips that only come close differ from lips that touched
 
 
-@dataclass(frozen=True)
-class Lips:
-    """The margins of the bundled head's lips: P pairs of points that face each other, from its left corner to its right.
+def press_together(expression: np.ndarray, channels: Sequence[str], shut: np.ndarray) -> None:
+    """Take back in place what opens lips, and press them, on frames that are shut: expression [T, n], shut [T] 0 … 1.
 
-    points: 2P of them, upper before lower.  names: the head's channels.  middle: which pair is in the middle.
+    This alone does not make the lips meet over an open jaw: mouthClose does (`set_gap`, or its share of the jaw's angle).
     """
-
-    points: Points
-    names: tuple[str, ...]
-    middle: int
-
-    def coefficients(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
-        """Expression [T, n] in the head's own order of channels, double precision."""
-        found = np.zeros((motion.frames, len(self.names)))
-        for column, name in enumerate(channels):
-            if name in self.names:
-                found[:, self.names.index(name)] = motion.expression[:, column]
-        return found
-
-    def gap(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
-        """How far the lips are apart along them, [T, P] millimetres; below zero they are through each other."""
-        return _gap(self.points, self.coefficients(motion, channels), motion.jaw)
-
-    def middle_gap(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
-        """The same in their middle alone, [T], in a fraction of the time."""
-        return _gap(self._middle_points, self.coefficients(motion, channels), motion.jaw)[:, 0]
-
-    @cached_property
-    def _middle_points(self) -> Points:
-        points, ends = self.points, [self.middle, self.middle + len(self.points.pull) // 2]
-        return replace(
-            points,
-            rest=points.rest[ends],
-            directions=np.ascontiguousarray(points.directions[:, ends]),
-            pull=points.pull[ends],
-            correctives=np.ascontiguousarray(points.correctives[:, ends]),
-        )
-
-    def opening(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
-        """The gap in the middle, [T] millimetres, never below zero."""
-        return np.maximum(self.middle_gap(motion, channels), 0.0)
-
-    def slope(self, name: str, jaw: np.ndarray) -> np.ndarray:
-        """Millimetres by which one channel parts the lips' middle per unit, [T], at jaw rotation vectors [T, 3]."""
-        lever = self.points.lever[self.names.index(name)]
-        more = rotvec_to_matrix(jaw.astype(np.float64))[:, 1] - np.eye(3)[1]  # the row that tells of height
-        ends = []
-        for point in (self.middle, self.middle + len(lever) // 2):
-            straight = self.points.directions[self.names.index(name), point, 1]
-            ends.append(straight + self.points.pull[point] * (more @ lever[point]))
-        return 1e3 * (ends[0] - ends[1])
+    expression[:, in_group(channels, LIP_OPENERS)] *= 1 - shut[:, None]
+    for column in np.flatnonzero(in_group(channels, LIP_PRESS)):
+        expression[:, column] = np.maximum(expression[:, column], _PRESSED * shut)
 
 
-def _gap(points: Points, coefficients: np.ndarray, jaw: np.ndarray) -> np.ndarray:
-    """Height of the first half of the points over the second, [T, P] millimetres; Points.place for heights alone."""
-    more = rotvec_to_matrix(np.asarray(jaw, np.float64)) - np.eye(3)
-    frames, count = len(coefficients), len(points.pull)
-    shaped = (coefficients @ points.directions.reshape(len(points.directions), -1)).reshape(frames, count, 3)
-    shaped += (more.reshape(frames, 9) @ points.correctives.reshape(9, -1)).reshape(shaped.shape)
-    shaped += points.rest
-    hinge = points.pivot + coefficients @ points.pivot_directions
-    turned = np.einsum("tkc,tc->tk", shaped, more[:, 1]) - (hinge * more[:, 1]).sum(1)[:, None]
-    upper, lower = np.split(shaped[..., 1] + points.pull * turned, 2, axis=1)
-    return 1e3 * (upper - lower)
-
-
-@lru_cache(maxsize=1)
-def bundled_lips() -> Lips:
-    """The lips of the bundled head."""
-    head = load_head()
-    rings = head.mouth_vertices[head.mouth_parts == 0].reshape(regions.LIP_RINGS, regions.LIP_AROUND)
-    upper, lower = rings[regions.CONTACT_RING, regions.UPPER], rings[regions.CONTACT_RING, regions.LOWER]
-    vertices = np.concatenate([upper, lower])
-    return Lips(Points.of(head, lambda values: values[vertices]), head.expression_names, len(upper) // 2)
-
-
-def near(gap: np.ndarray) -> np.ndarray:
+def contact(gap: np.ndarray) -> np.ndarray:
     """How much a gap in millimetres counts as a closure: 1 where lips touch, eased to 0 where they are well apart."""
     x = np.clip((gap - TOUCH_MM) / (PARTED_MM - TOUCH_MM), 0.0, 1.0)
     return 1 - smoothstep(x)
 
 
-def hold(before: Motion, after: Motion, channels: Sequence[str], gap: np.ndarray | None = None) -> Motion:
+def preserve_contacts(before: Motion, after: Motion, channels: Sequence[str], gap: np.ndarray | None = None) -> Motion:
     """A changed motion whose lips touch wherever they did, all along, and go no further through each other.
 
     before, after: motions [T] of one length and the same channels.  gap: [T, P] millimetres that count as before's, if
@@ -126,32 +54,32 @@ def hold(before: Motion, after: Motion, channels: Sequence[str], gap: np.ndarray
     """
     lips, names = bundled_lips(), list(channels)
     was = lips.gap(before, channels) if gap is None else gap
-    hold_middle = near(was[:, lips.middle])
+    share = contact(was[:, lips.middle])
     expression, jaw = after.expression.astype(np.float64), after.jaw.astype(np.float64)
     for column, name in enumerate(names):
-        if name.startswith(_OPENERS):
+        if name.startswith(LIP_OPENERS):
             less = np.minimum(expression[:, column], before.expression[:, column])
-            expression[:, column] += hold_middle * (less - expression[:, column])
-    found = _meet(lips, replace(after, expression=expression, jaw=jaw), names, before, was, hold_middle)
-    return _as_before(lips, before, found, names, was, hold_middle)
+            expression[:, column] += share * (less - expression[:, column])
+    met = _meet(lips, replace(after, expression=expression, jaw=jaw), names, before, was, share)
+    return _as_before(lips, before, met, names, was, share)
 
 
 def _meet(lips: Lips, motion: Motion, names: list[str], before: Motion, was: np.ndarray, share: np.ndarray) -> Motion:
     """The motion whose lips' middle is as far apart as it was, as far as share [T] says, by mouthClose and then the jaw."""
     is_now, was = lips.middle_gap(motion, names), was[:, lips.middle]
     wanted = is_now + share * (was - is_now)
-    return bring(lips, motion, names, np.maximum(wanted, np.minimum(was, 0.0)), before)
+    return set_gap(lips, motion, names, np.maximum(wanted, np.minimum(was, 0.0)), before)
 
 
-def bring(lips: Lips, motion: Motion, names: Sequence[str], wanted: np.ndarray, before: Motion | None = None) -> Motion:
+def set_gap(lips: Lips, motion: Motion, names: Sequence[str], wanted: np.ndarray, before: Motion | None = None) -> Motion:
     """The motion with the lips' middle at a gap [T] of so many millimetres; frames that have it are not touched."""
     names = list(names)
     expression, jaw = motion.expression.astype(np.float64), motion.jaw.astype(np.float64)
     off = wanted - lips.middle_gap(motion, names)
-    if _CLOSE in names:
-        column = names.index(_CLOSE)
+    if LIP_CLOSE in names:
+        column = names.index(LIP_CLOSE)
         most = np.maximum(1.0, expression[:, column] if before is None else before.expression[:, column])
-        needed = expression[:, column] + off / lips.slope(_CLOSE, jaw)
+        needed = expression[:, column] + off / lips.slope(LIP_CLOSE, jaw)
         needed = np.clip(needed, np.minimum(expression[:, column], 0.0), np.maximum(most, 0.0))
         expression[:, column] = np.where(np.abs(off) > 1e-6, needed, expression[:, column])
     found = replace(motion, expression=expression, jaw=jaw)
@@ -228,13 +156,9 @@ def close(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, s
     part, u = motion.part(rows), shut[rows]
     expression, jaw = part.expression.astype(np.float64), part.jaw.astype(np.float64)
     wanted = (1 - u) * lips.middle_gap(part, names)
-    for column, name in enumerate(names):
-        if name.startswith(_OPENERS):
-            expression[:, column] *= 1 - u
-        elif name in _PRESS:
-            expression[:, column] = np.maximum(expression[:, column], _PRESSED * u)
+    press_together(expression, names, u)
     jaw[:, 0] *= 1 - _JAW_RISES * u
-    found = bring(lips, Motion(expression, jaw, part.head, part.eyes, motion.fps), names, wanted)
+    found = set_gap(lips, Motion(expression, jaw, part.head, part.eyes, motion.fps), names, wanted)
     return _put(motion, found, rows), rows
 
 
@@ -258,7 +182,7 @@ def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motio
     jaw = motion.jaw[left] + ease * (motion.jaw[right] - motion.jaw[left])
     found = Motion(expression, jaw, part.head, part.eyes, motion.fps)
     is_now = lips.middle_gap(found, names)
-    found = bring(lips, found, names, np.maximum(is_now, min(_LEAST_MM, gap[left], gap[right])))
+    found = set_gap(lips, found, names, np.maximum(is_now, min(_LEAST_MM, gap[left], gap[right])))
     return _put(motion, found, rows), rows
 
 
@@ -300,7 +224,7 @@ def unseal(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, 
     wanted = np.maximum(gap, min(_LEAST_MM, gap[left], gap[right]) * smoothstep(x))
     changed = np.flatnonzero(wanted > gap)
     rows = slice(int(changed[0]), int(changed[-1]) + 1)
-    return _put(motion, bring(lips, motion.part(rows), names, wanted[rows]), rows), rows
+    return _put(motion, set_gap(lips, motion.part(rows), names, wanted[rows]), rows), rows
 
 
 def correct(

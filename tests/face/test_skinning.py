@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Our skinning in numpy, and the lips measured with it, are FLAME's: checked against smplx in double precision."""
+
+import numpy as np
+import pytest
+import torch
+
+from thunder_core.face.head import load_head
+from thunder_core.face.lips import bundled_lips, opening_mm, width_mm
+from thunder_core.face.skinning import SkinnedPoints
+from thunder_core.rotation import rotvec_to_matrix
+from thunder_core.types import Motion
+
+FRAMES = 30
+
+
+def smplx_vertices(head, motion):
+    """What smplx makes of a head and a motion, neck and eyes still, [T, V, 3] metres."""
+    from smplx.lbs import lbs
+
+    def tensor(value):
+        return torch.as_tensor(np.asarray(value, dtype=np.float64))
+
+    pose = np.zeros((motion.frames, 15))
+    pose[:, 6:9] = motion.jaw
+    vertices, _ = lbs(
+        tensor(motion.expression), tensor(pose), tensor(head.v_template)[None].expand(motion.frames, -1, -1), tensor(head.shapedirs),
+        tensor(head.posedirs).reshape(-1, 36).T, tensor(head.J_regressor), torch.tensor([-1, 0, 1, 1, 1]), tensor(head.weights),
+    )  # fmt: skip
+    return vertices.numpy()
+
+
+def performance(head, largest):
+    rng = np.random.default_rng(4)
+    jaw = np.stack([rng.uniform(-0.02, 0.35, FRAMES), rng.uniform(-0.1, 0.1, FRAMES), np.zeros(FRAMES)], 1)
+    return Motion(rng.uniform(0, largest, (FRAMES, head.channels)), jaw)
+
+
+@pytest.fixture(scope="module", params=["bundled", "random"])
+def case(request, tmp_path_factory, flame_file):
+    """(head, motion, smplx's vertices) of the bundled head, and of a FLAME file with random numbers in every part."""
+    if request.param == "bundled":
+        head = load_head()
+    else:
+        path = tmp_path_factory.mktemp("flame") / "flame.npz"
+        np.savez(path, **flame_file(0))
+        head = load_head(path)
+    motion = performance(head, 0.8)
+    return head, motion, smplx_vertices(head, motion)
+
+
+def test_points_are_where_smplx_has_them(case):
+    head, motion, vertices = case
+    ids = np.arange(0, len(head.v_template), 7)
+    points = SkinnedPoints.of(head, lambda values: values[ids])
+    placed = points.of_motion(motion)
+    assert np.abs(placed - vertices[:, ids]).max() < 1e-6  # weights in single precision do not add up to 1 exactly
+    turn = rotvec_to_matrix(motion.jaw)
+    assert np.abs(points.heights(motion.expression, turn) - vertices[:, ids, 1]).max() < 1e-6
+    assert np.array_equal(points.part(slice(2, 5)).of_motion(motion), placed[:, 2:5])
+
+
+def test_slopes_are_differences_of_positions(case):
+    head, motion, _ = case
+    points, turn = SkinnedPoints.of(head, lambda values: values[:40]), rotvec_to_matrix(motion.jaw)
+    for channel in range(0, head.channels, 9):
+        further = motion.expression + np.eye(head.channels)[channel]
+        moved = points.place(further, turn) - points.place(motion.expression, turn)  # linear in the channels: exact
+        assert np.abs(points.height_slope(channel, turn) - moved[..., 1]).max() < 1e-9
+        assert np.abs(points.slope(turn[3])[channel] - moved[3]).max() < 1e-9
+
+
+def test_opening_and_width_are_smplx_s():
+    head = load_head()
+    motion = performance(head, 0.8)
+    vertices = 1e3 * smplx_vertices(head, motion)
+    upper, lower, left, right = (
+        vertices[:, vertex]
+        for vertex in (head.inner_lip_upper_mid, head.inner_lip_lower_mid, head.mouth_corner_left, head.mouth_corner_right)
+    )
+    rest = 1e3 * (head.v_template[head.inner_lip_upper_mid, 1] - head.v_template[head.inner_lip_lower_mid, 1])
+    for given in (None, head):
+        assert opening_mm(motion, given) == pytest.approx(np.maximum(upper[:, 1] - lower[:, 1] - rest, 0), abs=1e-4)
+        assert width_mm(motion, given) == pytest.approx(np.linalg.norm(left - right, axis=1), abs=1e-4)
+    assert opening_mm(motion).max() > 5 and width_mm(motion).min() > 30  # millimetres
+    assert opening_mm(Motion(np.zeros((2, head.channels)), np.zeros((2, 3)))).max() == 0
+
+
+def test_the_gap_along_the_lips_is_that_of_their_middle_there():
+    lips, motion = bundled_lips(), performance(load_head(), 0.5)
+    assert lips.middle_gap(motion) == pytest.approx(lips.gap(motion)[:, lips.middle], abs=1e-9)
+    shuffled = np.random.default_rng(1).permutation(len(lips.names))
+    names = [lips.names[i] for i in shuffled]
+    assert lips.gap(Motion(motion.expression[:, shuffled], motion.jaw), names) == pytest.approx(lips.gap(motion), abs=1e-9)
