@@ -32,6 +32,7 @@ from thunder.scene.heads import head, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list
 from thunder.scene.takes.commit import committing
+from thunder.scene.takes.commit.choice import chosen
 from thunder.thunder_core import progress, types
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import displacement
@@ -93,7 +94,7 @@ def committed(path: Path, fps: float, way: str, error: float) -> dict:
     before, _ = shown(rig, times)
     settings = scene.thunder.commit
     settings.to, settings.keys, settings.error, settings.markers = "NEW", way, error, True
-    steps, began = committing.commit(rig, entry, "committed", committing.chosen(scene, entry)), time.process_time()
+    steps, began = committing.commit(rig, entry, "committed", chosen(scene, entry)), time.process_time()
     while True:
         try:
             next(steps)

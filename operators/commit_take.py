@@ -6,6 +6,7 @@ import bpy
 from ..scene.heads import head
 from ..scene.review import live_score
 from ..scene.takes.commit import committing, dialogue
+from ..scene.takes.commit.choice import chosen
 from .on_shown_take import NeedsShownTake, shown
 from .slices import SlicedWork
 
@@ -19,7 +20,7 @@ class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
     def begin(self, context):
         entry, rig = shown(context)
         head.check_animatable(rig)
-        choice = committing.chosen(context.scene, entry)
+        choice = chosen(context.scene, entry)
         return "Committing", committing.commit(rig, entry, entry.voice, choice)
 
     def finish(self, context, report):

@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene.takes.commit import committing
+from ..scene.takes.commit.choice import REGION_SETTINGS
 from .sidebar import _Tab
 
 
@@ -46,7 +46,7 @@ class THUNDER_PT_commit_regions(_Tab, bpy.types.Panel):
     def draw(self, context):
         layout, chosen = self.layout, context.scene.thunder.commit
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
-        for setting in committing.REGION_SETTINGS.values():
+        for setting in REGION_SETTINGS.values():
             grid.prop(chosen, setting, toggle=True)
         row = layout.row()
         row.active = chosen.keys == "POSES" and chosen.mouth

@@ -11,6 +11,7 @@ from thunder.scene.heads import head as head_module
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list, track_values
 from thunder.scene.takes.commit import committing, line_names
+from thunder.scene.takes.commit.choice import Choice, REGION_SETTINGS
 from thunder.thunder_core import types
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import displacement
@@ -425,7 +426,7 @@ def test_a_commit_that_is_broken_off_changes_nothing(blender, stage, to):
     entry = show(stage)
     before = everything(blender)
     for stage in ("Reading the take", "Reducing keys", "Drawing handles", "Writing keys"):
-        work = committing.commit(rig, entry, "broken", committing.Choice(entry.first, entry.last, to, error=0.3, keys="DENSE"))
+        work = committing.commit(rig, entry, "broken", Choice(entry.first, entry.last, to, error=0.3, keys="DENSE"))
         while next(work).message != stage:
             pass
         next(work)
@@ -439,7 +440,7 @@ def test_a_minute_is_committed_in_small_slices(blender, stage):
     scene.render.fps = 60
     for turn in range(2):
         entry = show(stage, start=1.0, seconds=60, seed=turn)
-        work = committing.commit(rig, entry, "long", committing.Choice(entry.first, entry.last, error=0.3, keys="DENSE"))
+        work = committing.commit(rig, entry, "long", Choice(entry.first, entry.last, error=0.3, keys="DENSE"))
         spent, over = [], False
         while not over:
             start = time.thread_time()  # not the clock: on a busy machine that counts what others do
@@ -589,7 +590,7 @@ def test_the_number_of_keys_in_the_message_is_that_in_the_file(blender, stage, t
 
     before = keys()
     entry = show(stage, start=160.0 if how == "INSERT" else 21.0, seconds=1.0)  # behind all keys none moves
-    choice = committing.Choice(entry.first, entry.last, to, how, error=0.3, keys="DENSE")
+    choice = Choice(entry.first, entry.last, to, how, error=0.3, keys="DENSE")
     report = finished(committing.commit(rig, entry, "voice", choice))
     after = keys()
     assert report.total == len(after) and f"{report.keys} " in report.sentence and f"{report.total} " in report.sentence
@@ -600,7 +601,7 @@ def test_the_number_of_keys_in_the_message_is_that_in_the_file(blender, stage, t
 def test_keys_of_a_first_commit_are_those_of_the_message(blender, stage):
     scene, rig, _ = stage
     entry = show(stage)
-    report = finished(committing.commit(rig, entry, "voice", committing.Choice(entry.first, entry.last, error=0.3, keys="DENSE")))
+    report = finished(committing.commit(rig, entry, "voice", Choice(entry.first, entry.last, error=0.3, keys="DENSE")))
     written = sum(len(c.keyframe_points) for target in rig.targets for c in compat.curves_for(target))
     assert report.keys == report.total == written and f": {written} keys" in report.sentence
 
@@ -633,7 +634,7 @@ def test_a_line_that_is_committed_again_brings_its_own_leads(blender, stage, reg
     """The leads of the first commit are not the animator's keys: the second replaces them."""
     scene, rig, takes = stage
     commit = scene.thunder.commit
-    switches = [name for name in committing.REGION_SETTINGS.values()]
+    switches = [name for name in REGION_SETTINGS.values()]
     for number, seed in enumerate((7, 8)):
         entry = show(stage, start=101.0, seed=seed)
         entry.voice = "line"

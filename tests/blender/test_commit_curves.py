@@ -11,6 +11,7 @@ from test_commit import choose, spoken, stage  # noqa: F401
 from thunder.scene.animation import display
 from thunder.scene.host import compat
 from thunder.scene.takes.commit import committing
+from thunder.scene.takes.commit.choice import chosen
 from thunder.thunder_core import types
 from thunder.thunder_core.animation import timing
 from timing import keeps
@@ -45,7 +46,7 @@ def committed(stage):
         parts = display.actions_of(entry)
         had = {(c.data_path, c.array_index): c for part in parts for c in compat.all_curves(part)}
         choose(scene, keys=way, error=error, to="NEW")
-        steps = committing.commit(rig, entry, "line", committing.chosen(scene, entry))
+        steps = committing.commit(rig, entry, "line", chosen(scene, entry))
         while True:
             try:
                 next(steps)
@@ -132,7 +133,7 @@ def test_a_minute_of_poses_keeps_its_time_and_its_error(blender, stage):
     display.show(rig, entry)
     choose(scene, keys="POSES", error=0.6, to="NEW")
     spent, report = [], None
-    work = committing.commit(rig, entry, "line", committing.chosen(scene, entry))
+    work = committing.commit(rig, entry, "line", chosen(scene, entry))
     while report is None:
         start = time.thread_time()
         try:

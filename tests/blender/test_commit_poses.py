@@ -11,6 +11,7 @@ from thunder.scene.heads import head as head_module, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue as takes_dialogue, take_list
 from thunder.scene.takes.commit import committing, dialogue as commit_dialogue, posing
+from thunder.scene.takes.commit.choice import chosen, REGION_SETTINGS
 from thunder.scene.voice import strip
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import displacement
@@ -77,7 +78,7 @@ def test_a_line_becomes_poses_within_the_error(blender, poses):
     scene, rig = blender.context.scene, head_module.find(blender.context.scene)
     choose(scene, keys="POSES", error=ERROR, to="NEW", markers=True)
     entry = take_list.shown_take(scene.thunder)
-    report = value_of(committing.commit(rig, entry, "Poses", committing.chosen(scene, entry)))
+    report = value_of(committing.commit(rig, entry, "Poses", chosen(scene, entry)))
     curves = curves_of(rig)
     # the report is what the file has
     assert report.keys == sum(len(curve.keyframe_points) for curve in curves) == report.total
@@ -170,7 +171,7 @@ def everything_of(curve):
 def test_a_commit_of_no_region_is_refused(blender, poses):
     scene, _, _ = poses
     show(poses, seconds=1.0)
-    choose(scene, **dict.fromkeys(committing.REGION_SETTINGS.values(), False))
+    choose(scene, **dict.fromkeys(REGION_SETTINGS.values(), False))
     with pytest.raises(RuntimeError, match="No region is chosen"):
         blender.ops.thunder.commit_take()
 

@@ -12,6 +12,7 @@ from thunder.scene.host import jobs
 from thunder.scene.review import listening, live_score, overlay
 from thunder.scene.takes import dialogue, provenance, take_list
 from thunder.scene.takes.commit import committing, line_scores
+from thunder.scene.takes.commit.choice import chosen
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
@@ -52,7 +53,7 @@ def lines(blender, tmp_path):
 
 def commit(scene, rig, entry, to="NEW"):
     scene.thunder.commit.to = to
-    return progress.result(committing.commit(rig, entry, entry.voice, committing.chosen(scene, entry)))
+    return progress.result(committing.commit(rig, entry, entry.voice, chosen(scene, entry)))
 
 
 def score(scene, rig):

@@ -14,13 +14,14 @@ from ...host.jobs import Step
 from ...voice import fingerprint
 from .. import dialogue
 from . import committing
+from .choice import chosen, Report
 
 
 @dataclass
 class Done:
     """What was committed so far: the reports, how many heads they are on, and a sentence for each line that was left out."""
 
-    reports: list[committing.Report] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
     heads: set[str] = field(default_factory=set)
     left_out: list[str] = field(default_factory=list)
 
@@ -91,7 +92,7 @@ def commit_all(scene, done: Done) -> Generator[Step, None, None]:
         try:
             rig = head.resolve(line.speaker)
             head.check_animatable(rig)
-            choice = committing.chosen(scene, entry)
+            choice = chosen(scene, entry)
             if rig.owner.name in done.heads and choice.to != "STRIP":
                 choice = replace(choice, to="OWN", backup=False)
             report = yield from mapped(

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the animator chose for a commit, and what is said when it is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ....thunder_core.animation import placing
+from ....thunder_core.animation.poses import Column, poses_in
+from ....thunder_core.errors import BadRequest
+from . import line_names, posing
+
+_LONGEST_BLEND = 0.5  # seconds before and after a take in which the animator's animation passes into it
+_LONGEST_NAME = 32  # bytes of an action's name in a message
+REGION_SETTINGS = {
+    "Brows": "brows",
+    "Eyes": "eyes",
+    "Cheeks & Nose": "cheeks",
+    "Mouth": "mouth",
+    "Jaw": "jaw",
+    "Tongue": "tongue",
+    "Head": "head",
+}  # region → the setting that switches it on
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the animator chose: see ThunderCommit. first, last: scene frames of the take that are committed.
+
+    regions: those of posing.REGIONS that are committed; what is left out stays as the animator has it.  backup: whether
+    My Action is copied first.
+    """
+
+    first: int
+    last: int
+    to: str = "COPY"
+    how: str = "REPLACE"
+    error: float = 0.6
+    blend: int = 3
+    keys: str = "POSES"
+    regions: frozenset[str] = frozenset(posing.REGIONS)
+    markers: bool = False
+    backup: bool = True
+
+    @property
+    def span(self) -> placing.Span:
+        """The frames of the take, and those around it in which what was there passes into it."""
+        return placing.Span(self.first, self.last, self.blend)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a commit made.
+
+    actions: their names.  keys: those that are new, in all.  total: keys of the actions, with those that were there.
+    key_frames: frames that carry a key of it; first, frames: the first of its frames and how many there are.  poses: the mouth's,
+    counted from the first frame, None unless keys are poses and the mouth is committed.  error: millimetres by which the lips are
+    off at most, None where no key was left out or the mouth is not committed.
+    """
+
+    actions: tuple[str, ...]
+    keys: int
+    total: int
+    key_frames: int
+    first: int
+    frames: int
+    poses: tuple[Column, ...] | None
+    error: float | None
+
+    @property
+    def sentence(self) -> str:
+        """What the animator is told: short, or the status bar cuts it off."""
+        keys = f"{self.keys} keys" if self.keys == self.total else f"{self.keys} new keys ({self.total} in all)"
+        said = f"Committed to “{line_names.cut(self.actions[0], _LONGEST_NAME)}”: {keys} on {self.key_frames} of {self.frames} frames"
+        if self.poses:
+            said += f", {poses_in(self.poses)} mouth poses"
+        return said if self.error is None else f"{said}, lips within {self.error:.2f} mm"
+
+
+def chosen(scene, entry) -> Choice:
+    """What a scene's settings say of committing a take. Raises BadRequest."""
+    wanted = scene.thunder.commit
+    first, last = entry.first, entry.last
+    if wanted.range == "PREVIEW":
+        if not scene.use_preview_range:
+            raise BadRequest("This scene has no preview range: set one in the timeline (P) or commit the whole take")
+        first, last = max(first, scene.frame_preview_start), min(last, scene.frame_preview_end)
+        if first >= last:
+            raise BadRequest(f"The preview range holds none of the take's frames ({entry.first} to {entry.last}): move it there")
+    how = wanted.how
+    if wanted.to == "NEW" or (wanted.to == "STRIP" and how == "INSERT"):
+        how = "REPLACE"
+    half_a_second = int(_LONGEST_BLEND * scene.render.fps / scene.render.fps_base)
+    regions = frozenset(region for region, name in REGION_SETTINGS.items() if getattr(wanted, name))
+    if not regions:
+        raise BadRequest("No region is chosen: choose at least one in the Commit panel")
+    return Choice(first, last, wanted.to, how, wanted.error, max(1, min(wanted.blend, half_a_second)), wanted.keys, regions, wanted.markers)

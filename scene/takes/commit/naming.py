@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the actions of a commit are called, and which keys each line has put."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ....thunder_core.animation import keyframes
+from ...heads import head
+from . import line_names, put_keys
+from .choice import Choice
+from .new_keys import NewCurve
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What the actions of a commit are called: the lines of the action it goes into before it (None: an animator's own), and
+    with the new line."""
+
+    before: line_names.Lines | None
+    lines: line_names.Lines
+
+    @property
+    def new(self) -> str:
+        """Name of a new action."""
+        return self.lines.name
+
+    def of_copy(self, name: str) -> str:
+        """Name of the copy of an action of that name."""
+        return line_names.renamed(name, self.before, self.lines) or self.lines.name
+
+    def in_place(self, name: str) -> str:
+        """Name of an action that was called so: what an animator called it, it stays."""
+        return line_names.renamed(name, self.before, self.lines) or name
+
+
+def named_after(choice: Choice, own: list):
+    """The animator's action whose lines a commit adds to, None where it begins a new one."""
+    return next(filter(None, own), None) if choice.to in ("COPY", "OWN") else None
+
+
+def naming_of(rig: head.Rig, line: str, of_line: Choice, choice: Choice, own: list, earlier: list[line_names.Line]) -> Naming:
+    """of_line: the frames of the line itself.  choice: with the leads that it got.  earlier: commits of it that are replaced."""
+    there = named_after(choice, own)
+    before = line_names.of(there)
+    base = before or line_names.Lines(line_names.unnumbered(there.name) if there is not None else rig.mesh.name)
+    regions = choice.regions.union(*(old.regions for old in base.lines if (old.start, old.end) == (choice.first, choice.last)))
+    new = line_names.Line(line, of_line.first, of_line.last, choice.first, choice.last, regions)
+    base = base.without(earlier, regions)
+    lines = base.with_line(new, choice.how, choice.span.end - choice.first)
+    return Naming(before, lines)
+
+
+def puts_after(
+    before: dict[str, put_keys.Put], line: str, naming: Naming, choice: Choice, written: list[list[NewCurve]]
+) -> dict[str, put_keys.Put]:
+    """What each line put, after this commit."""
+    puts = dict(before)
+    if choice.how == "INSERT":
+        puts.pop(line, None)
+        shift = choice.span.end - choice.first
+        later = {old.name for old in naming.before.lines if old.first >= choice.first} if naming.before else set()
+        puts = {name: put.later(shift) if name in later else put for name, put in puts.items()}
+    none = keyframes.on_every_frame(np.zeros(0), np.zeros(0))
+    # A sum has the animator's own keys in it: it is not the line's alone.
+    new = {
+        put_keys.name_of(block, one.path, one.index): (one.keys, none if choice.how == "ADD" else one.inner)
+        for block, curves in enumerate(written)
+        for one in curves
+        if one.inner is not None
+    }
+    puts[line] = puts.get(line, put_keys.Put()).with_keys(new)
+    return puts

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The keys that a commit gives one curve: the take's, and the animator's around them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from ....thunder_core.animation import keyframes, placing
+from ....thunder_core.animation.keys import Keys
+from ....thunder_core.animation.poses import PoseKeys
+from ...animation import fcurves
+from . import modifiers, posing
+from .choice import Choice
+from .own_curves import OwnCurve, STILL
+
+_MARGIN_SECONDS = 10.0  # of cycles beyond the scene that become keys
+
+
+@dataclass(frozen=True)
+class NewCurve:
+    """Keys for one curve of a target. span: the frames of those that the take puts; inner: these alone."""
+
+    path: str
+    index: int
+    group: str
+    keys: dict
+    span: placing.Span
+    inner: dict | None = None
+
+
+def inner_keys(choice: Choice, frames: np.ndarray, values: np.ndarray, reduced: Keys | None, curve) -> dict:
+    """The keys that the take gives one curve, from its first frame to its last."""
+    if reduced is None:
+        if choice.how == "ADD" and choice.to != "STRIP":
+            return keyframes.on_every_frame(frames, values)
+        return part_of(curve, choice.first, choice.last)
+    if len(reduced.index) == 1:  # it stands still: from end to end, or its neighbours would reach into it
+        ends = np.array([0, len(frames) - 1])
+        reduced = Keys(ends, np.repeat(reduced.value, 2), np.zeros(2))
+    return keyframes.of(reduced, frames.astype(float))
+
+
+def pose_keys(posed: posing.PoseFit, place: int, region: str, frames: np.ndarray, ends: np.ndarray) -> dict:
+    """The keys of one track, from the take's first frame to its last; ends [2]: its values there if nobody sees it move."""
+    curve = posed.curves[place]
+    if curve is None:
+        index = np.array([0, len(frames) - 1][: len(frames)])
+        curve = PoseKeys(index, ends[: len(index)], np.zeros(len(index)), np.zeros(len(index)))
+    return keyframes.of_poses(curve, frames.astype(float), posed.kind_of(region))
+
+
+def part_of(curve, first: int, last: int) -> dict:
+    """A curve's own keys from a frame to another, cut there."""
+    keys = fcurves.read(curve)
+    for frame in (first, last):
+        keys = keyframes.cut(keys, frame, curve.evaluate)
+    return keyframes.after(keyframes.before(keys, last), first)
+
+
+def trimmed(keys: dict, span: placing.Span, curve) -> dict:
+    """Keys of a take's curve, cut to a span."""
+    if len(keys["co"]) < 2 or (keys["co"][0, 0] >= span.first - 0.5 and keys["co"][-1, 0] <= span.last + 0.5):
+        return keys
+    for frame in (span.first, span.last):
+        keys = keyframes.cut(keys, frame, curve.evaluate)
+    return keyframes.after(keyframes.before(keys, span.last), span.first)
+
+
+def placed(
+    choice: Choice, span: placing.Span, inner: dict, own: OwnCurve | None, still: float | None, horizon: tuple[float, float]
+) -> dict:
+    """The take's keys of one curve with the animator's around them. still: where no curve stood, the value that did, in
+    an action that goes on before and after the take."""
+    if own is not None and len(own.keys["co"]):
+        return placing.placed(span, inner, own.shape(horizon), choice.how == "INSERT")
+    if still is not None and not (own is not None and own.dropped):
+        return placing.held(span, inner, still, still)
+    return keyframes.some(inner, np.arange(1)) if _is_still(inner) else inner
+
+
+def _is_still(keys: dict) -> bool:
+    """Whether keys say one value only."""
+    values = np.concatenate([keys[part][:, 1] for part in ("co", "handle_left", "handle_right")])
+    return bool(np.ptp(values) < STILL)
+
+
+def opened(choice: Choice, own, horizon: tuple[float, float]) -> dict:
+    """The keys of a curve that the take does not move, with room for the take in which it stands still."""
+    if not len(own.keyframe_points):
+        return fcurves.read(own)
+    return placing.opened(choice.span, modifiers.shape_of(own, *horizon))
+
+
+def replaced(choice: Choice, span: placing.Span, own: OwnCurve | None) -> int:
+    """How many keys of a curve of the animator's own the take replaces."""
+    if own is None or choice.how == "INSERT":
+        return 0
+    times = own.keys["co"][:, 0]
+    return own.dropped + int(((times >= span.first - 0.5) & (times <= span.last + 0.5)).sum())
+
+
+def horizon_of(choice: Choice, curves: list) -> tuple[float, float]:
+    """Frames that cycles of the animator's curves must cover once they are keys: all of the scene, of its animation and of
+    the take, and more on both sides."""
+    scene = bpy.context.scene
+    ends = [edge for curve in curves if len(curve.keyframe_points) for edge in curve.range()]
+    margin = _MARGIN_SECONDS * scene.render.fps / scene.render.fps_base
+    low = min([scene.frame_start, choice.span.start, *ends]) - margin
+    return low, max([scene.frame_end, choice.span.end, *ends]) + margin

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts the curves of a commit into the animator's actions, copies of them, new actions or NLA strips, and takes them out again."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import bpy
+
+from ....thunder_core.animation import placing
+from ....thunder_core.progress import result as value_of
+from ...animation import display, fcurves
+from ...heads import head
+from ...host import compat
+from ...host.jobs import stage, Step
+from . import modifiers
+from .choice import Choice
+from .naming import Naming
+from .new_keys import NewCurve
+from .own_curves import by_path
+from .values import still_value
+
+STILL_POSE = "Thunder: Still Pose"  # NLA track and action of what stands still under a committed strip
+
+
+class Putting:
+    """The way of one commit into the file.
+
+    rig, entry: of the take that is shown.  own, kept: of each target the animator's action or None, and what is remembered of
+    how it played.  made: the actions that are new so far.
+    """
+
+    def __init__(self, rig: head.Rig, entry, choice: Choice, own: list, kept: list[dict], naming: Naming):
+        self.rig, self.entry, self.choice, self.own, self.kept, self.naming = rig, entry, choice, own, kept, naming
+        self.made: list = []
+        self.was = [(action, action.name, action.use_fake_user) for action in dict.fromkeys(filter(None, own))]
+        self.tracks = [_tracks_of(target) for target in rig.targets]
+
+    def put(self, written: list[list[NewCurve]], strips: list[list[NewCurve]]) -> Generator[Step, None, list]:
+        """Steps that put curves of each target where the animator chose, and others above the animator's strips. Returns the
+        actions they are in. Where it fails or is closed, everything is as it was."""
+        way = {"OWN": self._in_place, "COPY": self._in_copies, "NEW": self._alone, "STRIP": self._as_strips}[self.choice.to]
+        try:
+            above = (yield from self._fresh(strips)) if any(strips) else []
+            actions = yield from way(written)
+        except BaseException:  # a cancel too
+            self._take_back()
+            raise
+        for index, target in enumerate(self.rig.targets):
+            if strips[index]:
+                self._lay(target, above[min(index, len(above) - 1)], index)
+        return actions + above
+
+    def _fresh(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:
+        """Steps that make an action (before 4.4 one for each target) of the take alone."""
+        actions, curves = compat.new_action(self.naming.new, self.rig.targets)
+        self.made += actions
+        for collection, wanted in zip(curves, written):
+            yield from stage(self._write(collection, wanted), "Writing keys", 0.95, 0.95)
+        return actions
+
+    def _in_copies(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:
+        copies: dict = {}  # the animator's action → its copy
+        for action in self.own:
+            if action is not None and action not in copies:
+                copies[action] = action.copy()
+                self.made.append(copies[action])
+                copies[action].name, copies[action].use_fake_user = self.naming.of_copy(action.name), False
+                yield Step(0.9, "Writing keys", busy=True)
+        if not copies:
+            fresh = yield from self._fresh(written)
+        results = []
+        for index, (target, action, state) in enumerate(zip(self.rig.targets, self.own, self.kept)):
+            slot = state.get("slot", "")
+            if action is not None:
+                result = copies[action]
+            elif copies and compat.HAS_SLOTS:
+                result, slot = next(iter(copies.values())), ""
+            elif copies:  # before 4.4 an action is one data-block's
+                (result,), (curves,) = compat.new_action(f"{self.naming.new} {target.id_type.title()}", [target])
+                self.made.append(result)
+            else:
+                results.append((fresh[min(index, len(fresh) - 1)], ""))
+                continue
+            yield from stage(self._write(compat.curves_in(result, target, slot), written[index]), "Writing keys", 0.95, 0.95)
+            results.append((result, slot))
+        for action in self.own:
+            if action is not None:
+                action.use_fake_user = True  # without a user the next save would drop it
+        self._assign(results)
+        return list(dict.fromkeys(action for action, _ in results))
+
+    def _in_place(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:
+        for action in dict.fromkeys(filter(None, self.own)) if self.choice.backup else ():
+            backup = action.copy()
+            self.made.append(backup)
+            backup.name, backup.use_fake_user = f"{action.name} · before Commit", True
+            yield Step(0.95, "Writing keys", busy=True)
+        # From here on in one go: the animator's own action is never seen half written.
+        first = next(action for action in self.own if action is not None)
+        results = []
+        for target, action, state, wanted in zip(self.rig.targets, self.own, self.kept, written):
+            slot = state.get("slot", "")
+            if action is None and not compat.HAS_SLOTS:
+                (action,), _ = compat.new_action(f"{self.naming.new} {target.id_type.title()}", [target])
+            elif action is None:
+                action, slot = first, ""
+            value_of(self._write(compat.curves_in(action, target, slot), wanted))
+            results.append((action, slot))
+        for action in dict.fromkeys(filter(None, self.own)):
+            if (name := self.naming.in_place(action.name)) != action.name:
+                action.name = name
+        self._assign(results)
+        return list(dict.fromkeys(action for action, _ in results))
+
+    def _alone(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:
+        actions = yield from self._fresh(written)
+        self._assign([(actions[min(index, len(actions) - 1)], "") for index in range(len(self.rig.targets))])
+        return actions
+
+    def _as_strips(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:
+        actions = yield from self._fresh(written)
+        display.remove_base(self.rig)
+        still = self._still_poses(written)
+        for index, (target, action, state) in enumerate(zip(self.rig.targets, self.own, self.kept)):
+            if still[index] is not None:
+                _lay_still(target, still[index], index)
+            if action is not None:
+                _push_down(target, action, state)
+            compat.assign_action(target, None)
+            if written[index]:
+                self._lay(target, actions[min(index, len(actions) - 1)], index)
+        return actions
+
+    def _still_poses(self, written: list[list[NewCurve]]) -> list:
+        """For each target the action of a still pose that lies under all strips, None where nothing needs one.
+
+        Around a strip of the NLA Blender puts what no other strip moves at the property's default, and that of a shape key
+        is 1: whatever the take alone moves gets a strip that holds what stood there.
+        """
+        wanted: list[list[NewCurve]] = []
+        for index, (target, curves) in enumerate(zip(self.rig.targets, written)):
+            there = set(by_path(self.own[index], self.kept[index].get("slot", "")))
+            for track in target.animation_data.nla_tracks if target.animation_data else ():
+                for strip in filter(lambda strip: strip.action is not None, track.strips):
+                    there |= set(by_path(strip.action, compat.strip_slot(strip)))
+            ours = {(track.path, track.index): track for _, track in self.rig.tracks_of(target)}
+            wanted.append([])
+            for curve in curves:
+                track = ours.get((curve.path, curve.index))
+                if track is not None and (curve.path, curve.index) not in there:
+                    wanted[-1].append(
+                        NewCurve(
+                            curve.path, curve.index, curve.group, placing.level(1, still_value(self.kept[index], track)), self.choice.span
+                        )
+                    )
+        if not any(wanted):
+            return [None] * len(self.rig.targets)
+        actions, collections = compat.new_action(STILL_POSE, self.rig.targets)
+        self.made += actions
+        for collection, curves in zip(collections, wanted):
+            for _ in self._write(collection, curves):
+                pass
+        for action in actions:
+            action.use_fake_user = False
+        return [actions[min(index, len(actions) - 1)] if wanted[index] else None for index in range(len(self.rig.targets))]
+
+    def _write(self, curves, wanted: list[NewCurve]) -> Generator[float, None, None]:
+        for number, one in enumerate(wanted):
+            found = curves.find(one.path, index=one.index)
+            if found is None:
+                found = compat.new_curve(curves, one.path, one.index, one.group)
+            modifiers.stop_at(found, one.span, self.choice.how == "INSERT")
+            times = one.keys["co"][:, 0]
+            fcurves.write(found, one.keys, as_they_are=(times < one.span.first - 0.5) | (times > one.span.last + 0.5))
+            yield (number + 1) / len(wanted)
+
+    def _lay(self, target, action, index: int) -> None:
+        """Put a take's action above everything else on a target, blending in and out beside its frames."""
+        animation = target.animation_data or target.animation_data_create()
+        track = animation.nla_tracks.new()
+        track.name = self.naming.new
+        start, end = self.choice.first - self.choice.blend, self.choice.last + self.choice.blend
+        strip = track.strips.new(self.naming.new, start, action)
+        if compat.HAS_SLOTS:
+            compat.set_strip_slot(strip, compat.slot_for(action, target, index))
+        strip.action_frame_start, strip.action_frame_end = start, end
+        strip.frame_start_ui = start
+        strip.extrapolation = "NOTHING"
+        if self.choice.how == "ADD":  # combining takes a property's default off, and that of a shape key is 1
+            strip.blend_type = "ADD" if target.id_type == "KEY" else "COMBINE"
+        else:
+            strip.blend_type = "REPLACE"
+        strip.use_auto_blend = False
+        strip.blend_in = strip.blend_out = self.choice.blend
+
+    def _assign(self, results: list) -> None:
+        display.remove_base(self.rig)
+        for target, (action, slot), state in zip(self.rig.targets, results, self.kept):
+            compat.assign_action(target, action, slot)
+            target.animation_data.action_extrapolation = state.get("action_extrapolation", "HOLD")
+
+    def _take_back(self) -> None:
+        """Restore what was there before a commit that was cancelled or has failed, whichever of its steps it came to."""
+        if self.choice.to == "OWN" and len(self.made) >= len(self.was):  # they may be half written, and have copies
+            for (action, name, had_user), copy in zip(self.was, list(self.made)):
+                action.user_remap(copy)
+                bpy.data.actions.remove(action)
+                copy.name, copy.use_fake_user = name, had_user
+                self.made.remove(copy)
+        else:
+            for action, _, had_user in self.was:
+                action.use_fake_user = had_user
+        for target, nla_tracks in zip(self.rig.targets, self.tracks):
+            for track in list(target.animation_data.nla_tracks) if target.animation_data else ():
+                if track.as_pointer() not in nla_tracks:
+                    target.animation_data.nla_tracks.remove(track)
+        for index, target in enumerate(self.rig.targets):  # show_own does nothing where no take is shown
+            compat.assign_action(target, *display.part_of(display.actions_of(self.entry), self.rig, index))
+        display.show_own(self.rig)
+        for action in self.made:
+            bpy.data.actions.remove(action)
+        display.show(self.rig, self.entry)
+
+
+def _tracks_of(target) -> set[int]:
+    return {track.as_pointer() for track in target.animation_data.nla_tracks} if target.animation_data else set()
+
+
+def _lay_still(target, action, index: int) -> None:
+    animation = target.animation_data or target.animation_data_create()
+    track = animation.nla_tracks.new()
+    track.name = STILL_POSE
+    strip = track.strips.new(STILL_POSE, 1, action)
+    if compat.HAS_SLOTS:
+        compat.set_strip_slot(strip, compat.slot_for(action, target, index))
+    strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"
+
+
+def _push_down(target, action, state: dict) -> None:
+    """Let the animator's action play as an NLA strip, as it played as the active action."""
+    track = target.animation_data.nla_tracks.new()
+    track.name = action.name
+    start, end = action.frame_range
+    strip = track.strips.new(action.name, int(start), action)
+    compat.set_strip_slot(strip, state.get("slot", ""))
+    extrapolation = state.get("action_extrapolation", "HOLD")
+    if extrapolation == "HOLD" and _goes_on(action):
+        strip.action_frame_start, strip.action_frame_end = -display.FAR, display.FAR
+        strip.frame_start_ui = -display.FAR
+    strip.extrapolation = extrapolation
+    strip.blend_type = state.get("action_blend_type", "REPLACE")
+    if state.get("action_influence", 1.0) != 1.0:
+        strip.use_animated_influence = True
+        strip.influence = state["action_influence"]
+
+
+def _goes_on(action) -> bool:
+    """Whether an action moves beyond its keys: cycles, noise, or curves that run on in a line."""
+    return any(len(curve.modifiers) or curve.extrapolation != "CONSTANT" for curve in compat.all_curves(action))

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A take's values at parts of frames, alone or added to the animator's own."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+
+import numpy as np
+
+from ....thunder_core.animation.keys import through
+from ....thunder_core.face import mapping
+from ....thunder_core.rotation import matrix_to_rotvec, rotvec_to_matrix
+from ...animation import reduction
+from ...heads import head, rna_paths
+from ...host.jobs import Step
+from .. import track_values
+
+
+def sampled(rig: head.Rig, taken: list[dict], times: np.ndarray) -> Generator[Step, None, np.ndarray]:
+    """Steps that read the take's curves. Returns [S, tracks], rest where it has none, within a shape key's range."""
+    values = np.empty((len(times), len(rig.driver.tracks)))
+    for place, track in enumerate(rig.driver.tracks):
+        values[:, place] = _in_range(rig, track, _evaluated(taken[track.block].get((track.path, track.index)), times, track.rest))
+        yield Step(0.15 * place / values.shape[1], "Reading the take", busy=True)
+    return values
+
+
+def _evaluated(curve, times: np.ndarray, otherwise: float) -> np.ndarray:
+    return np.full(len(times), otherwise) if curve is None else track_values.at(curve, times)
+
+
+def _in_range(rig: head.Rig, track, values: np.ndarray) -> np.ndarray:
+    """Values [S] of a track; those of a shape key clamped to its slider's range as Blender shows them, without the corners
+    between frames at which no key could be."""
+    target = rig.targets[track.block]
+    if target.id_type != "KEY" or not rna_paths.exists(target, track.path):
+        return values
+    key = target.path_resolve(rna_paths.split(track.path)[0])
+    clamped = np.clip(values, key.slider_min, key.slider_max)
+    return values if (clamped == values).all() else through(clamped[:: reduction.SUBFRAMES], reduction.SUBFRAMES)
+
+
+def added(
+    rig: head.Rig, values: np.ndarray, moving: np.ndarray, had: list[dict], kept: list[dict], times: np.ndarray
+) -> Generator[Step, None, np.ndarray]:
+    """Steps that add the take to what the animator has. Returns the sum [S, tracks]."""
+    own = np.empty_like(values)
+    for place, track in enumerate(rig.driver.tracks):
+        own[:, place] = _evaluated(had[track.block].get((track.path, track.index)), times, still_value(kept[track.block], track))
+        yield Step(0.2, "Reading your animation", busy=True)
+    rest = np.array([track.rest for track in rig.driver.tracks])
+    summed = np.where(moving, own + values - rest, own)
+    for places, mode in _rotations(rig):
+        if moving[places].any() and mode in ("QUATERNION", "AXIS_ANGLE"):
+            turns = [rotvec_to_matrix(mapping.rotation_vectors(part[:, places], mode)) for part in (own, values)]
+            summed[:, places] = mapping.rotation_values(matrix_to_rotvec(turns[0] @ turns[1]), mode)
+            moving[places] = True
+    for place in np.flatnonzero(moving):
+        summed[:, place] = _in_range(rig, rig.driver.tracks[place], summed[:, place])
+    return summed
+
+
+def _rotations(rig: head.Rig) -> Iterator[tuple[list[int], str]]:
+    """The rotations among a rig's tracks: (places of their numbers, rotation mode)."""
+    groups: dict = {}
+    for place, track in enumerate(rig.driver.tracks):
+        bone = rna_paths.bone_of(track.path)
+        if bone is not None and bone[1].startswith("rotation"):
+            groups.setdefault((track.block, track.path), []).append(place)
+    for (block, path), places in groups.items():
+        mode = rig.targets[block].pose.bones[rna_paths.bone_of(path)[0]].rotation_mode
+        if len(places) == mapping.rotation_length(mode):
+            yield places, mode
+
+
+def still_value(state: dict, track) -> float:
+    """What stood on a track before a take was shown."""
+    values = state.get("values", ())
+    return next((value for path, index, value in values if path == track.path and index == track.index), track.rest)
