@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from bench.tables import keep
+from thunder_core import installer
 from thunder_core.engine.flame import FlameLayer
 from thunder_core.face.head import HEAD_FILE, load_head
 
@@ -53,9 +54,8 @@ def mouths() -> str:
 
 def blenders() -> dict[str, Path]:
     """Version → Python of the Blenders that are installed as modules, oldest first."""
-    inside = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
-    found = {folder.name.removeprefix("bpy-"): folder.joinpath(*inside) for folder in (ROOT / ".venv").glob("bpy-*")}
-    return dict(sorted((version, python) for version, python in found.items() if python.is_file()))
+    pythons = {folder.name.removeprefix("bpy-"): Path(installer.python_in(str(folder))) for folder in (ROOT / ".venv").glob("bpy-*")}
+    return dict(sorted((version, python) for version, python in pythons.items() if python.is_file()))
 
 
 def measured(python: Path, flame_file: str) -> dict:

@@ -22,10 +22,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from thunder_core.installer import python_in  # noqa: E402
+
 VENVS = ROOT / ".venv"
 LOCKS = ROOT / "requirements"
 WINDOWS = os.name == "nt"
-INSIDE = ("Scripts", "python.exe") if WINDOWS else ("bin", "python")
 
 BLENDERS = {"5.0": "3.11", "5.2": "3.13", "4.5": "3.11", "4.2": "3.11"}  # Blender → its Python, in order of preference
 ENGINE_PYTHONS = ("3.11", "3.13")
@@ -83,7 +86,7 @@ def blender(version: str | None) -> Path:
 def environment(name: str, base: str, locks: list[Path], what: str) -> Path:
     """The virtual environment .venv/`name` holding what `locks` list, made or completed if it does not yet."""
     folder = VENVS / name
-    python = folder.joinpath(*INSIDE)
+    python = Path(python_in(str(folder)))
     stamp = folder / STAMP
     hashes = {lock.name: hashlib.sha256(lock.read_bytes()).hexdigest() for lock in locks}
     written = dict(line.split() for line in stamp.read_text().splitlines()) if stamp.is_file() else {}
@@ -125,7 +128,7 @@ def find_python(version: str) -> str | None:
     candidates += [found for name in (f"python{version}", "python3", "python") if (found := shutil.which(name))]
     for home in (os.environ.get("PYENV_ROOT"), os.path.expanduser("~/.pyenv")):
         if home:
-            pattern = os.path.join(home, "versions", version + ".*", *INSIDE)
+            pattern = python_in(os.path.join(home, "versions", version + ".*"))
             candidates += sorted(glob.glob(pattern), reverse=True)
     for candidate in candidates:
         if version_of(candidate) == version:

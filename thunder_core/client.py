@@ -34,6 +34,7 @@ from .errors import (
     ThunderError,
     WorkerDied,
 )
+from .installer import python_in
 from .private_folder import PrivateFolder, sweep
 from .protocol import is_sound, LONGEST_LINE, PROTOCOL, read_event
 
@@ -615,10 +616,9 @@ def _python_of(place: str) -> str | None:
     place = os.path.expanduser(place)
     if os.path.isfile(place):
         return os.path.abspath(place)
-    for inside in (("bin", "python"), ("bin", "python3"), ("Scripts", "python.exe")):
-        found = os.path.join(place, *inside)
-        if os.path.isfile(found):
-            return os.path.abspath(found)
+    for python in (python_in(place), os.path.join(place, "bin", "python3")):
+        if os.path.isfile(python):
+            return os.path.abspath(python)
     return None if os.sep in place or os.path.isdir(place) else shutil.which(place)
 
 

@@ -15,6 +15,7 @@ from ...thunder_core.easing import smoothstep
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import conventions, jaw_balance
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
+from ...thunder_core.recent import Recent
 from . import binding, drivers, head_state, rna_paths
 
 _NEAR = 0.25  # a part without a parent lies in the face's box, made larger by this much of its longest side
@@ -23,7 +24,8 @@ _EDGE = 0.02  # share of the farthest movement, squared, under which a region fa
 _SMOOTHINGS = 6
 _JAW_TOO = 0.1  # of jawOpen in a key for the lips, from which on it is a vowel's
 _AS_NAMED = 0.03  # a mouthClose that is this near to taking the jaw back is taken as it is
-_detected: dict = {}
+_detected: Recent = Recent(_CACHE_MOST)  # mappings by what tells one face from others
+_mirrored: Recent = Recent(_CACHE_MOST)
 
 
 # ---- which objects
@@ -162,8 +164,6 @@ def detect(face: bpy.types.Object, anew: bool = False) -> Mapping:
     driven = tuple(len(thing.data.shape_keys.animation_data.drivers) if thing.data.shape_keys.animation_data else 0 for thing in parts)
     signature = (face.session_uid, face.name_full, tuple(thing.name_full for thing in family), names, properties, bones, driven)
     if anew or signature not in _detected:
-        while len(_detected) >= _CACHE_MOST:
-            _detected.pop(next(iter(_detected)))
         _detected[signature] = _detect(face, parts, rigs, names, properties, bones)
     return _detected[signature]
 
@@ -438,13 +438,8 @@ def is_mirrored(character: Character) -> bool:
         return False
     signature = (face.session_uid, left.name, right.name, len(face.data.vertices))
     if signature not in _mirrored:
-        while len(_mirrored) >= _CACHE_MOST:
-            _mirrored.pop(next(iter(_mirrored)))
         _mirrored[signature] = _blinks_the_other(face, blocks[left.name], blocks[right.name])
     return _mirrored[signature]
-
-
-_mirrored: dict = {}
 
 
 def _blinks_the_other(face, left, right) -> bool:

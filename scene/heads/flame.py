@@ -12,13 +12,13 @@ from ...thunder_core.errors import BadHead
 from ...thunder_core.face import retarget
 from ...thunder_core.face.head import Head, load_head
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
+from ...thunder_core.recent import Recent
 from . import binding, build
 
 MEASURED = "thunder_measured"  # of the armature: what Measure found, a sentence
 COUNT = "thunder_flame"  # custom property of the armature: how many expression directions its mesh has as keys
 NAME = "expression{:03d}"
-_KEPT: dict = {}  # retargets by what they were made from; a few rigs of a session
-_MOST_KEPT = 4
+_retargets: Recent = Recent(4)  # by what they were made from; a few rigs of a session
 
 
 def add(path: str, collection, view_layer, location=(0.0, 0.0, 0.0), sliders: int = 10) -> bpy.types.Object:
@@ -76,14 +76,12 @@ def bind(mesh: bpy.types.Object, armature: bpy.types.Object) -> tuple[tuple, ret
 
 def _retarget(mesh, armature) -> retarget.Retarget:
     model = model_of(mesh, armature)
-    print_ = zlib.crc32(model.v_template.tobytes() + model.joints.tobytes())
+    checksum = zlib.crc32(model.v_template.tobytes() + model.joints.tobytes())
     for part in (model.shapedirs, model.posedirs, model.weights):
-        print_ = zlib.crc32(np.ascontiguousarray(part).tobytes(), print_)
-    if print_ not in _KEPT:
-        while len(_KEPT) >= _MOST_KEPT:
-            _KEPT.pop(next(iter(_KEPT)))
-        _KEPT[print_] = retarget.between(model, joints_move=False)
-    return _KEPT[print_]
+        checksum = zlib.crc32(np.ascontiguousarray(part).tobytes(), checksum)
+    if checksum not in _retargets:
+        _retargets[checksum] = retarget.between(model, joints_move=False)
+    return _retargets[checksum]
 
 
 def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:

@@ -12,6 +12,7 @@ import numpy as np
 from gpu_extras.batch import batch_for_shader
 
 from ...thunder_core.errors import ThunderError
+from ...thunder_core.recent import Recent
 from ...thunder_core.types import FPS
 from ..heads import head, head_state
 from ..host import idle
@@ -36,8 +37,7 @@ _SPACES = ("SpaceDopeSheetEditor", "SpaceSequenceEditor")
 LOOK_SECONDS = 0.1  # until it is looked again whether the voice has been read
 
 _handles: list = []
-_drawn: dict = {}  # by space: what was built for it, and what for
-_MOST_DRAWN = 8
+_drawn: Recent = Recent(8)  # by space: what was built for it, and what for
 
 
 @dataclass(frozen=True)
@@ -244,8 +244,6 @@ def draw(name: str) -> None:
     place = region.as_pointer()
     kept = _drawn.get(place)
     if kept is None or kept[0] != key:
-        while len(_drawn) >= _MOST_DRAWN:
-            _drawn.pop(next(iter(_drawn)))
         kept = _drawn[place] = key, _Picture(content, start, end, region.width, height, scale)
     picture = kept[1]
     gpu.state.blend_set("ALPHA")

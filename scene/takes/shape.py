@@ -28,6 +28,7 @@ from ...thunder_core.face import shaping
 from ...thunder_core.face.lips import bundled_lips, TOUCH_MM
 from ...thunder_core.face.shaping import Shape
 from ...thunder_core.progress import result, scaled
+from ...thunder_core.recent import Recent
 from ...thunder_core.types import Motion
 from ..animation import display, fcurves, keying
 from ..heads import head
@@ -49,7 +50,7 @@ class _Known(Part):
     behind its strength curve, what that curve was."""
 
     def __init__(self):
-        self.bases: dict[tuple, Base] = {}
+        self.bases: Recent[tuple, Base] = Recent(_KEPT_BASES)
         self.left_behind: dict[int, int] = {}
 
     def close(self) -> None:
@@ -361,8 +362,6 @@ def _base(rig: head.Rig, entry, keys: list, curves: list, frames: np.ndarray, ma
         drives = yield from scaled(track_values.driven(rig, motion), 0.5, 1.0)
     lips = bundled_lips()
     base = Base(frames, keys, said, motion, drives, lips.gap(motion, head.channel_names()))
-    while len(_known.bases) >= _KEPT_BASES:
-        _known.bases.pop(next(iter(_known.bases)))
     _known.bases[mark] = base
     return base
 
