@@ -14,13 +14,13 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import torch
 
 from ..engine.speech.encoder import loudness, SpeechEncoder
 from ..engine.speech.phones import phone_index, PHONES
 from ..types import FPS
 from .label import best_path
+from .recording import read_recording
 
 REACH = 4  # frames of 40 ms to either side
 TAPS = 2 * REACH + 1
@@ -76,8 +76,7 @@ def _clips(lips: Path, encoder: SpeechEncoder | None):
     """(name, phone shares [T, 40] by each way of labelling, loudness [T, 2], measured curves) of every clip."""
     for name, labels in aligned_phones(lips).items():
         data = np.load(lips / f"{name}.npz", allow_pickle=False)
-        samples, _ = soundfile.read(lips / f"{name}.wav", dtype="float32")
-        sound, frames = torch.from_numpy(samples), len(data["opening"])
+        sound, frames = torch.from_numpy(read_recording(lips / f"{name}.wav")), len(data["opening"])
         shares = [occupancy(labels, frames)]
         if encoder is not None:
             # The words of these clips were recognised, not given: phones as the encoder hears them are often nearer the truth.

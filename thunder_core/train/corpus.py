@@ -18,13 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import torch
-import torchaudio
 from tqdm import tqdm
 
 from ..engine.speech.phones import phone_index, SILENCE
 from ..types import pack, RATE
+from .recording import read_recording
 from .synthetic import synthesise
 from .tracked import SOUNDS, tracked_clips
 
@@ -91,12 +89,6 @@ class Corpus:
         return [c for c in self.clips if c.split in splits]
 
 
-def _read(path: Path) -> np.ndarray:
-    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    mono = torch.from_numpy(samples.mean(1))
-    return torchaudio.functional.resample(mono, rate, RATE).numpy() if rate != RATE else mono.numpy()
-
-
 def labels(phones: list[tuple[str, float, float]], n: int) -> np.ndarray:
     """uint8 [n], one phone index per 10 ms, of [(phone, start s, end s)]; what none covers is silence."""
     found = np.full(n, SILENCE, np.uint8)
@@ -133,7 +125,7 @@ def _folder_clips(folder: Path, least_score: float, label) -> Iterator[tuple]:
         return
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUNDS):
         name = str(path.relative_to(folder))
-        yield name, speaker.get(name, f"{folder.name}/{name}"), path, label(_read(path), text.get(name, "")), text.get(name, "")
+        yield name, speaker.get(name, f"{folder.name}/{name}"), path, label(read_recording(path), text.get(name, "")), text.get(name, "")
 
 
 def build(
@@ -175,7 +167,7 @@ def build(
                     add(name, source.name, speaker, samples, label(samples, ""), motion)
                 continue
             for name, speaker, path, phones, text in tqdm(list(_folder_clips(source, least_score, label)), desc=source.name):
-                add(name, source.name, speaker, _read(path), phones)
+                add(name, source.name, speaker, read_recording(path), phones)
                 if split_of(speaker) == "train" and 20 < len(text) < 160:
                     texts.append(text)
         rng = np.random.default_rng(1)

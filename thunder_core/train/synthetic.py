@@ -11,11 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import soundfile
-import torch
-import torchaudio
 
-from ..types import RATE
+from .recording import at_rate, read_recording
 
 FLITE_VOICES = ("slt", "rms", "awb", "kal16")
 ESPEAK_LANGUAGES = ("en-us", "en-gb-x-rp", "en-gb-scotland", "fr", "de", "es", "it", "pt", "nl", "pl", "tr", "sv")
@@ -48,24 +45,19 @@ def phones_of(symbol: str) -> list[str]:
     return [p for c in bare if c in IPA for p in IPA[c].split()]
 
 
-def _at_rate(samples: np.ndarray, rate: int) -> np.ndarray:
-    x = torch.from_numpy(np.ascontiguousarray(samples, np.float32))
-    return torchaudio.functional.resample(x, rate, RATE).numpy() if rate != RATE else x.numpy()
-
-
 def speak_flite(text: str, voice: str, stretch: float = 1.0) -> tuple[np.ndarray, list]:
     """`text` by flite: (float32 samples at 16 kHz, [(phone, start s, end s)] exact by construction)."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "speech.wav"
         command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch:.3f}", "-psdur", "-t", text, "-o", str(out)]
         said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
-        samples, rate = soundfile.read(out, dtype="float32")
+        samples = read_recording(out)
     phones, start = [], 0.0
     for word in said.split():
         symbol, _, end = word.rpartition(":")
         phones.append((symbol, start, float(end)))
         start = float(end)
-    return _at_rate(samples, rate), phones
+    return samples, phones
 
 
 class _Event(ctypes.Structure):
@@ -130,7 +122,7 @@ def speak_espeak(text: str, voice: str, speed: int = 170, pitch: int = 50, span:
     for (names, start), end in zip(sounds, ends):
         step = (end - start) / len(names)
         phones += [(name, start + i * step, start + (i + 1) * step) for i, name in enumerate(names)]
-    return _at_rate(samples, rate), phones
+    return at_rate(samples, rate), phones
 
 
 def synthesise(texts: list[str], rng: np.random.Generator) -> tuple[str, np.ndarray, list]:

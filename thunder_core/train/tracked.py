@@ -13,14 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
-import torchaudio
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation, Slerp
 
 from ..errors import ThunderError
 from ..files import write_file
 from ..types import FPS, Motion, RATE
+from .recording import read_recording
 
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 Retarget = Callable[[np.ndarray], np.ndarray]  # coefficients [T, b] of another basis → the head's channels [T, n]
@@ -140,11 +139,9 @@ def _sound(path: Path) -> np.ndarray:
     if not found:
         raise BadTracking(f"{path.name} has no sound beside it. Put {path.stem}.wav (or .flac) into the same folder.")
     try:
-        samples, rate = soundfile.read(found[0], dtype="float32", always_2d=True)
+        return read_recording(found[0])
     except (soundfile.LibsndfileError, OSError) as error:
         raise BadTracking(f"{found[0].name} cannot be read as sound ({error}). Save it as WAV.") from None
-    mono = torch.from_numpy(samples.mean(1))
-    return torchaudio.functional.resample(mono, rate, RATE).numpy() if rate != RATE else mono.numpy()
 
 
 def tracked_clips(
