@@ -357,6 +357,7 @@ def performances(data: Path, takes: Path, quick: bool):
     from thunder_core.engine.speech.phones import PHONES
     from thunder_core.engine.weights import SHIPPED
     from thunder_core.train.calibrate import aligned_phones
+    from thunder_core.train.lip_kernels import map_features
     from thunder_core.train.teacher import perform
 
     _PHONE.update({name: i for i, name in enumerate(PHONES)})
@@ -374,8 +375,8 @@ def performances(data: Path, takes: Path, quick: bool):
             belief = encoder.hear(sound)[1].float().softmax(-1).numpy()
         at = np.minimum(2 * np.arange(motion.frames)[:, None] + [0, 1], len(belief) - 1)
         sampled[wav.stem], heard[wav.stem] = motion, belief[at].max(1)
-        loud = loudness(sound, motion.frames).numpy()
-        taught[wav.stem] = perform(phones[wav.stem], loud, channels, np.random.default_rng(1), Direction())
+        loud, features = loudness(sound, motion.frames).numpy(), map_features(encoder, sound, motion.frames)
+        taught[wav.stem] = perform(phones[wav.stem], loud, channels, np.random.default_rng(1), Direction(), features=features)
     return sampled, taught, heard
 
 
@@ -390,11 +391,11 @@ def main() -> None:
     voices = said(args.data / "lips", {clip: motion.frames for clip, motion in sampled.items()})
     heads = [DefaultHead(), *realistic(args.data, load_head().expression_names)]
     columns = {}
-    for kind, motions, belief in (("teacher", taught, None), ("takes", sampled, heard)):
+    for kind, motions in (("teacher", taught), ("takes", sampled)):
         for head in heads[: 2 if kind == "teacher" else None]:
-            columns[f"{kind}, {head.name}"] = rows_of(motions, voices, head, belief, heads[0])
+            columns[f"{kind}, {head.name}"] = rows_of(motions, voices, head, heard, heads[0])
     lines = [
-        f"{len(sampled)} voices, {sum(m.frames for m in sampled.values()) / FPS:.0f} s, one take each; f, v and th of takes: share of "
+        f"{len(sampled)} voices, {sum(m.frames for m in sampled.values()) / FPS:.0f} s, one take each; f, v and th: share of "
         "the aligned phones (of those that the encoder hears too)",
         "",
         "| | " + " | ".join(columns) + " |",

@@ -32,6 +32,7 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.train.calibrate import aligned_phones
+from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.teacher import perform
 
 
@@ -84,8 +85,9 @@ def main() -> None:
             np.savez(folders[name] / f"{wav.stem}.npz", opening=take.opening, width=take.width)
         mean = {k: np.mean([getattr(t, k) for t in takes], 0) for k in ("opening", "width")}
         np.savez(folders["mean_of_takes"] / f"{wav.stem}.npz", **mean)
-        loud = loudness(torch.from_numpy(speech.samples), speech.frames).numpy()
-        motion = perform(phones[wav.stem], loud, list(engine.head.expression_names), np.random.default_rng(1), Direction())
+        sound, channels = torch.from_numpy(speech.samples), list(engine.head.expression_names)
+        loud, features = loudness(sound, speech.frames).numpy(), map_features(engine.thunder.encoder, sound, speech.frames)
+        motion = perform(phones[wav.stem], loud, channels, np.random.default_rng(1), Direction(), features=features)
         np.savez(folders["teacher"] / f"{wav.stem}.npz", opening=opening_mm(motion, engine.head), width=width_mm(motion, engine.head))
     lines = [
         f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, device {engine.device}; "

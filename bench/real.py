@@ -30,11 +30,12 @@ from bench.tables import report, required, results_file
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import loudness
+from thunder_core.engine.speech.encoder import loudness, SpeechEncoder
 from thunder_core.face.head import Head, load_head
 from thunder_core.train import metrics
 from thunder_core.train.calibrate import aligned_phones
 from thunder_core.train.evaluate import Measured
+from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.motions import pack
 from thunder_core.train.real_faces import solve_folder, solved_clips
 from thunder_core.train.teacher import perform
@@ -64,8 +65,10 @@ def performances(
 ) -> dict[str, list[np.ndarray]]:
     """Every system's packed motions [T, C] of one clip, cut or held to the real one's T frames."""
     speech, frames = read_sound(wav), len(real)
-    heard = loudness(torch.from_numpy(speech.samples), speech.frames).numpy()
-    teacher = perform(labels, heard, list(head.expression_names), np.random.default_rng(args.seed), Direction())
+    sound = torch.from_numpy(speech.samples)
+    heard = loudness(sound, speech.frames).numpy()
+    features = map_features(SpeechEncoder.load(args.weights), sound, speech.frames)
+    teacher = perform(labels, heard, list(head.expression_names), np.random.default_rng(args.seed), Direction(), features=features)
     still = Motion(np.zeros((1, head.channels)), np.zeros((1, 3)))
     found = {"teacher": [teacher], "still": [still]}
     if engine:

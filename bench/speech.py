@@ -43,6 +43,7 @@ from thunder_core.engine.speech.mel import BINS, FLOOR, HOP, level, LogMel
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.train.corpus import Corpus, labels
 from thunder_core.train.label import best_path, Labeller
+from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.teacher import perform
 from thunder_core.types import Motion, RATE, Speech
 
@@ -163,8 +164,9 @@ class Speaking:
     def performed(self, line: Line, number: int) -> Motion:
         """The teacher's performance of a line: the true motion of the data that mesh-to-speech is trained on."""
         frames = len(line.samples) // 640
-        heard = loudness(torch.from_numpy(line.samples), frames).numpy()
-        return perform(line.phones, heard, list(self.engine.head.expression_names), np.random.default_rng([self.seed, number]), Direction())
+        sound, channels = torch.from_numpy(line.samples), list(self.engine.head.expression_names)
+        heard, features = loudness(sound, frames).numpy(), map_features(self.engine.thunder.encoder, sound, frames)
+        return perform(line.phones, heard, channels, np.random.default_rng([self.seed, number]), Direction(), features=features)
 
     @torch.no_grad()
     def ways(self, lines: list[Line]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:

@@ -33,6 +33,7 @@ from thunder_core.engine.speech.encoder import loudness
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.face.lips import CLOSED_MM, opening_mm, width_mm
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP, labels
+from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.teacher import perform
 from thunder_core.types import Motion, RATE, Speech
 
@@ -99,8 +100,9 @@ def main() -> None:
             named.append(float((guess[:n] == phones[:n])[said].mean()))
             if group in GROUPS.values():  # the phones of other languages are only the nearest of the 40
                 np.add.at(confused, (phones[:n], guess[:n]), 1)
-            heard = loudness(torch.from_numpy(samples), speech.frames).numpy()
-            truth = [perform(phones, heard, names, np.random.default_rng(s), Direction()) for s in range(4)]
+            sound = torch.from_numpy(samples)
+            heard, features = loudness(sound, speech.frames).numpy(), map_features(engine.thunder.encoder, sound, speech.frames)
+            truth = [perform(phones, heard, names, np.random.default_rng(s), Direction(), features=features) for s in range(4)]
             widths = np.mean([width_mm(m, engine.head)[: speech.frames] for m in truth], 0)
             truth = np.mean([opening_mm(m, engine.head)[: speech.frames] for m in truth], 0)
             takes = engine.generate(speech, args.takes, 1)

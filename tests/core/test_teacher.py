@@ -10,7 +10,7 @@ from thunder_core.engine.speech.phones import phone_index, PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
-from thunder_core.train.calibrate import occupancy
+from thunder_core.train.lip_kernels import occupancy
 from thunder_core.train.teacher import perform
 from thunder_core.train.teacher_timing import presence
 from thunder_core.types import pack, unpack

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calibration of the teacher: how phones and loudness move real lips, as kernels of a few hundred named constants.
+"""Calibration of the teacher on measured lips: phone kernels, and a map of the speech encoder's features.
 
 Mouth opening and width of real talking faces (25 fps, z-scored per clip) are regressed on which phone is spoken within
-±160 ms and on loudness, by ridge regression towards a phonetic prior. What comes out is a dominance function per phone,
-with its own onset, decay and overshoot, as Cohen & Massaro draw by hand.
+±160 ms and on loudness, by ridge regression towards a phonetic prior; what comes out is a dominance function per phone,
+with its own onset, decay and overshoot, as Cohen & Massaro draw by hand. A second ridge regression reads the encoder's
+features within ±80 ms, of the clips and of copies played faster, slower, in noise and in rooms. How much the map counts
+beside the kernels is what predicts a clip best that was left out; where the kernels do better alone, there is no map.
 """
 
 from __future__ import annotations
@@ -11,20 +13,19 @@ from __future__ import annotations
 import csv
 import json
 import tomllib
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from ..engine.speech.encoder import loudness, SpeechEncoder
-from ..engine.speech.phones import phone_index, PHONES
+from ..engine.speech.phones import phone_index, PHONES, SILENCE
 from ..types import FPS
-from .label import best_path
+from .augment import augment, change_speed
+from .lip_kernels import around, believed, identity, KERNELS, MAP_REACH, MAP_TAPS, occupancy, REACH, TAPS
 from .recording import read_recording
-
-REACH = 4  # frames of 40 ms to either side
-TAPS = 2 * REACH + 1
-KERNELS = Path(__file__).with_name("lip_kernels.json")
 
 # Phonetic prior: how open (0 … 1) and how wide (−1 round … 1 spread) the lips are for each phone, from articulation.
 OPEN = dict(
@@ -37,25 +38,16 @@ WIDE = dict(
     F=0.1, G=0.15, HH=0.1, IH=0.35, IY=0.6, JH=-0.35, K=0.15, L=0.1, M=0.0, N=0.15, NG=0.2, OW=-0.7, OY=-0.45, P=0.0, R=-0.4,
     S=0.25, SH=-0.45, T=0.15, TH=0.1, UH=-0.45, UW=-0.9, V=0.1, W=-1.0, Y=0.3, Z=0.25, ZH=-0.45,
 )  # fmt: skip
+_PRIORS = {"opening": OPEN, "width": WIDE}
 _PRIOR_WIDTH = 1.5  # frames, standard deviation of the prior's kernel
-_PULL = {"opening": (100.0, 30.0), "width": (300.0, 300.0)}  # ridge strength on phones, on loudness
 
-
-def occupancy(phones: np.ndarray, frames: int) -> np.ndarray:
-    """10 ms labels → share [frames, 40] of each animation frame (±20 ms around t/25 s) that each phone fills."""
-    at = (np.arange(frames)[:, None] * 4 + np.arange(-2, 2)[None]).clip(0, len(phones) - 1)
-    return np.eye(len(PHONES), dtype=np.float32)[phones[at]].mean(1)
-
-
-def around(x: np.ndarray) -> np.ndarray:
-    """[T, c] → [T, 9·c]: the frames within ±160 ms of each, edges repeated."""
-    padded = np.pad(x, ((REACH, REACH), (0, 0)), mode="edge")
-    return np.concatenate([padded[k : k + len(x)] for k in range(TAPS)], 1)
-
-
-def _prior(table: dict[str, float]) -> np.ndarray:
-    g = np.exp(-0.5 * (np.arange(-REACH, REACH + 1) / _PRIOR_WIDTH) ** 2)
-    return np.outer(g / g.sum(), [table[p] for p in PHONES]).ravel()
+# Chosen on the clips that calibrate, each left out in turn.
+_PULL = {"opening": (300.0, 100.0), "width": (1000.0, 3000.0)}  # ridge strength on phones, on loudness
+_MAP_PULL = 2000.0
+_SPEEDS = (0.85, 0.92, 1.08, 1.17)  # of the copies
+_NOISY = 4  # copies in noise and rooms
+_SHARES = (0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0)  # of the map, that are tried
+_WORTH = 0.005  # r that a map must bring
 
 
 def aligned_phones(lips: Path) -> dict[str, np.ndarray]:
@@ -72,68 +64,185 @@ def aligned_phones(lips: Path) -> dict[str, np.ndarray]:
     return phones
 
 
-def _clips(lips: Path, encoder: SpeechEncoder | None):
-    """(name, phone shares [T, 40] by each way of labelling, loudness [T, 2], measured curves) of every clip."""
+@dataclass(frozen=True)
+class Version:
+    """A clip as the encoder hears it once: features [T, d], and the measured curves [T] at the same times."""
+
+    features: np.ndarray
+    curves: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A talking face: phone shares [T, 40] as aligned and as believed by the encoder, loudness [T, 2], and its versions.
+
+    The first version is the clip itself.
+    """
+
+    name: str
+    shares: tuple[np.ndarray, np.ndarray]
+    loudness: np.ndarray
+    versions: list[Version]
+
+    @property
+    def curves(self) -> dict[str, np.ndarray]:
+        return self.versions[0].curves
+
+    @property
+    def features(self) -> np.ndarray:
+        return self.versions[0].features
+
+    @cached_property
+    def phone_inputs(self) -> list[np.ndarray]:
+        """[T, 9 · 42] of each labelling."""
+        return [np.hstack([around(shares), around(self.loudness)]) for shares in self.shares]
+
+    def seen(self, what: str) -> np.ndarray:
+        """Frames with a measured face, bool [T]."""
+        return np.isfinite(self.curves[what])
+
+
+def read_clips(lips: Path, encoder: SpeechEncoder, seed: int = 1) -> dict[str, Clip]:
+    """Every clip of a folder of measured lips by name, with the copies that the map is fitted to."""
+    clips, rng = {}, np.random.default_rng(seed)
     for name, labels in aligned_phones(lips).items():
         data = np.load(lips / f"{name}.npz", allow_pickle=False)
         sound, frames = torch.from_numpy(read_recording(lips / f"{name}.wav")), len(data["opening"])
-        shares = [occupancy(labels, frames)]
-        if encoder is not None:
-            # The words of these clips were recognised, not given: phones as the encoder hears them are often nearer the truth.
-            path = best_path(encoder.hear(sound)[1], change=2.0)
-            shares.append(occupancy(np.repeat(path, 2).astype(np.uint8), frames))
         curves = {"opening": data["opening"].astype(float)}
         if bool(data["width_reliable"]):
             curves["width"] = data["width"].astype(float)
-        yield name, shares, loudness(sound, frames).numpy(), curves
+        versions = [Version(encoder.features(sound, frames).numpy(), curves)]
+        for speed in _SPEEDS:
+            at = np.arange(round(frames / speed)) * speed
+            faster = {what: np.interp(at, np.arange(frames), curve) for what, curve in curves.items()}
+            versions.append(Version(encoder.features(change_speed(sound, round(len(sound) / speed)), len(at)).numpy(), faster))
+        versions += [Version(encoder.features(augment(sound, rng), frames).numpy(), curves) for _ in range(_NOISY)]
+        shares = (occupancy(labels, frames), believed(versions[0].features))
+        clips[name] = Clip(name, shares, loudness(sound, frames).numpy(), versions)
+    return clips
 
 
-def calibrate(lips: Path, encoder: SpeechEncoder | None = None) -> dict:
-    """Fit the kernels on the `fit` clips of a folder of measured lips, write them, and return r on both splits.
+def _prior(table: dict[str, float]) -> np.ndarray:
+    g = np.exp(-0.5 * (np.arange(-REACH, REACH + 1) / _PRIOR_WIDTH) ** 2)
+    return np.outer(g / g.sum(), [table[p] for p in PHONES]).ravel()
 
-    With an encoder each clip counts twice, by its aligned phones and by those that the encoder hears.
+
+class _Fit:
+    """Regressions of one curve on any of its clips, from normal equations that are worked out once per clip."""
+
+    def __init__(self, clips: dict[str, Clip], names: list[str], what: str):
+        self.clips, self.what = clips, what
+        self.names = [name for name in names if what in clips[name].curves]
+        features = np.concatenate([clips[name].features for name in self.names])
+        self.mean, self.deviation = features.mean(0), features.std(0) + 1e-6
+        self._phones, self._map = {}, {}
+        for name in self.names:
+            clip, seen = clips[name], clips[name].seen(what)
+            y = clip.curves[what][seen]
+            mean, deviation = y.mean(), y.std()
+            pairs = [(x[seen] - x[seen].mean(0), (y - mean) / deviation) for x in clip.phone_inputs]
+            self._phones[name] = self._equations(pairs)
+            pairs = []
+            for version in clip.versions:
+                seen = np.isfinite(version.curves[what])
+                pairs.append((self._standard(version.features)[seen], (version.curves[what][seen] - mean) / deviation))
+            self._map[name] = self._equations(pairs)
+
+    @staticmethod
+    def _equations(pairs: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of X'X and X'y over versions of a clip."""
+        return sum(x.T @ x for x, _ in pairs) / len(pairs), sum(x.T @ y for x, y in pairs) / len(pairs)
+
+    def _standard(self, features: np.ndarray) -> np.ndarray:
+        return around((features - self.mean) / self.deviation, MAP_REACH)
+
+    def phone_kernels(self, names: list[str]) -> np.ndarray:
+        """[9 · 42]: phones first, then loudness."""
+        a, b = (sum(self._phones[name][i] for name in names) for i in (0, 1))
+        prior = _prior(_PRIORS[self.what])
+        n = len(prior)
+        start = np.zeros(len(b))
+        start[:n] = prior * (prior @ b[:n]) / (prior @ a[:n, :n] @ prior)
+        pull = np.concatenate([np.full(n, _PULL[self.what][0]), np.full(len(b) - n, _PULL[self.what][1])])
+        return start + np.linalg.solve(a + np.diag(pull), b - a @ start)
+
+    def feature_map(self, names: list[str]) -> np.ndarray:
+        """[5 · d] for features as they are."""
+        a, b = (sum(self._map[name][i] for name in names) for i in (0, 1))
+        return np.linalg.solve(a + _MAP_PULL * np.eye(len(b)), b) / np.tile(self.deviation, MAP_TAPS)
+
+    def of_phones(self, name: str, kernels: np.ndarray) -> np.ndarray:
+        """[T] by the mean of both labellings."""
+        return np.mean(self.clips[name].phone_inputs, 0) @ kernels
+
+    def of_map(self, name: str, weights: np.ndarray) -> np.ndarray:
+        """[T]."""
+        return around(self.clips[name].features, MAP_REACH) @ weights
+
+    def r(self, guesses: dict[str, np.ndarray]) -> float:
+        """Correlation with the measured curves, mean over clips weighted by seconds."""
+        rows, weights = [], []
+        for name, guess in guesses.items():
+            seen = self.clips[name].seen(self.what)
+            rows.append(np.corrcoef(guess[seen], self.clips[name].curves[self.what][seen])[0, 1])
+            weights.append(seen.sum())
+        return float(np.average(rows, weights=weights))
+
+    def left_out(self) -> dict[float, float]:
+        """{share of the map: r of clips that were left out}."""
+        phones, maps = {}, {}
+        for name in self.names:
+            others = [other for other in self.names if other != name]
+            phones[name] = self.of_phones(name, self.phone_kernels(others))
+            maps[name] = self.of_map(name, self.feature_map(others))
+        return {s: self.r({n: (1 - s) * phones[n] + s * maps[n] for n in self.names}) for s in _SHARES}
+
+
+def _rounded(values: np.ndarray) -> list:
+    """Four digits of each, nested as the array is."""
+    return [_rounded(row) if row.ndim else float(f"{row:.4g}") for row in values]
+
+
+def calibrate(lips: Path, encoder: SpeechEncoder, everybody: bool = False, out: Path = KERNELS) -> dict:
+    """Fit the constants on the `fit` clips of a folder of measured lips, write them, and return r on both splits.
+
+    everybody: fit on all clips; figures of the split `check` are of clips that were fitted then.
     """
     split = tomllib.loads((lips / "split.toml").read_text())
-    clips = {name: rest for name, *rest in _clips(lips, encoder)}
-    kernels, figures = {}, {}
-    for what, table in (("opening", OPEN), ("width", WIDE)):
-        inputs, outputs, spreads = [], [], []
-        for name in split["fit"]:
-            shares, heard, curves = clips[name]
-            if what not in curves:
-                continue
-            y = curves[what]
-            seen = np.isfinite(y)
-            spreads.append((y[seen].std(), seen.sum()))
-            for labelled in shares:
-                x = np.hstack([around(labelled), around(heard)])[seen]
-                inputs.append((x - x.mean(0)) / np.sqrt(len(shares)))
-                outputs.append((y[seen] - y[seen].mean()) / y[seen].std() / np.sqrt(len(shares)))
-        x, y = np.vstack(inputs), np.concatenate(outputs)
-        prior = _prior(table)
-        n = len(prior)
-        guess = x[:, :n] @ prior
-        start = np.concatenate([prior * (guess @ y) / (guess @ guess), np.zeros(x.shape[1] - n)])
-        pull = np.concatenate([np.full(n, _PULL[what][0]), np.full(x.shape[1] - n, _PULL[what][1])])
-        k = start + np.linalg.solve(x.T @ x + np.diag(pull), x.T @ (y - x @ start))
-        # A regression predicts the mean and is too calm; the teacher moves as much as people do.
-        k = np.round(k / ((x @ k).std() / y.std()), 3)
-        spoken = [(np.hstack([around(sh[-1]), around(he)]) @ k)[sh[-1][:, 0] < 0.5] for sh, he, _ in (clips[n] for n in split["fit"])]
-        kernels[what] = {
-            "mean_spoken": round(float(np.concatenate(spoken).mean()), 3),
-            "phones": k[:n].reshape(TAPS, len(PHONES)).tolist(),
-            "loudness": k[n:].reshape(TAPS, 2).tolist(),
-            "spread_of_eye_distance": round(float(np.average([s for s, _ in spreads], weights=[w for _, w in spreads])), 4),
-        }
+    clips = read_clips(lips, encoder)
+    names = sorted(clips) if everybody else split["fit"]
+    constants, figures = {}, {}
+    for what in _PRIORS:
+        fit = _Fit(clips, names, what)
+        left_out = fit.left_out()
+        best = max(left_out, key=lambda share: left_out[share])
+        share = best if left_out[best] > left_out[0.0] + _WORTH else 0.0
+        phones = fit.phone_kernels(fit.names)
+        weights = fit.feature_map(fit.names)
+        blend = {n: (1 - share) * fit.of_phones(n, phones) + share * fit.of_map(n, weights) for n in clips if what in clips[n].curves}
+        of_phones = {n: clips[n].phone_inputs[0] @ phones for n in blend}
+        spoken = {n: clips[n].shares[0][:, SILENCE] < 0.5 for n in blend}
+        deviation = np.mean([clips[n].curves[what][clips[n].seen(what)].std() for n in fit.names])
+
+        def over_speech(curves: dict[str, np.ndarray]) -> tuple[float, float]:
+            # A regression predicts the mean and is too calm; the teacher moves as much as people do.
+            values = np.concatenate([curves[n] - curves[n].mean() for n in fit.names])
+            return float(np.concatenate([curves[n][spoken[n]] for n in fit.names]).mean()), float(values.std())
+
+        (mean_phones, deviation_phones), (mean_both, deviation_both) = over_speech(of_phones), over_speech(blend)
+        n = TAPS * len(PHONES)
+        constants[what] = {
+            "phones": _rounded(phones[:n].reshape(TAPS, len(PHONES))),
+            "loudness": _rounded(phones[n:].reshape(TAPS, 2)),
+            "map": _rounded(weights.reshape(MAP_TAPS, -1)) if share else None,
+            "share": share,
+            **{name: round(value, 4) for name, value in (("mean_phones", mean_phones), ("deviation_phones", deviation_phones),
+                                                         ("mean_both", mean_both), ("deviation_both", deviation_both))},
+        }  # fmt: skip
+        figures |= {f"{what}_share_of_map": share, f"{what}_deviation_of_eye_distance": round(float(deviation), 4)}
+        figures |= {f"{what}_r_left_out": round(left_out[share], 3), f"{what}_r_left_out_phones_alone": round(left_out[0.0], 3)}
         for part in ("fit", "check"):
-            r, w = [], []
-            for name in split[part]:
-                shares, heard, curves = clips[name]
-                if what in curves:
-                    seen = np.isfinite(curves[what])
-                    guess = np.hstack([around(shares[-1]), around(heard)]) @ k
-                    r.append(np.corrcoef(guess[seen], curves[what][seen])[0, 1])
-                    w.append(seen.sum())
-            figures[f"{what}_r_{part}"] = round(float(np.average(r, weights=w)), 3)
-    KERNELS.write_text(json.dumps({"phones": PHONES, "fps": FPS, "figures": figures} | kernels) + "\n")
+            figures[f"{what}_r_{part}"] = round(fit.r({n: blend[n] for n in split[part] if n in blend}), 3)
+    about = {"phones": PHONES, "fps": FPS, "encoder": identity(encoder), "fitted_on": "all clips" if everybody else "fit"}
+    out.write_text(json.dumps(about | {"figures": figures} | constants) + "\n")
     return figures

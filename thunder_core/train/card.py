@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from ..engine.m2s.mouth import TRAINED_MOUTH
-from .calibrate import KERNELS
+from .lip_kernels import count, KERNELS
 
 HEAD = """# Weights
 
@@ -39,9 +39,9 @@ give all figures above. While these weights were trained, their progress was wat
 scale was set on them, so the figures are a little flattering. Motion is the teacher's (`thunder_core/train/teacher.py`), three performances a
 clip, each in a style of its own.
 
-The teacher's constants: `thunder_core/train/lip_kernels.json`, {count} numbers — how 40 phones within ±160 ms and
-loudness move mouth opening and width — fitted by ridge regression to measured curves of six clips of real speakers
-(99 s); with aligned phones they explain {figures}. No network was trained on footage.
+The teacher's constants: `thunder_core/train/lip_kernels.json`, {count} numbers — how 40 phones within ±160 ms, loudness and the
+encoder's features within ±80 ms move mouth opening and width — fitted by ridge regression to measured curves of short clips of
+real speakers ({fitted_on} of 13): {figures}. No network was trained on footage.
 
 ## Make them again
 
@@ -86,9 +86,9 @@ def write_card(weights: Path) -> Path:
     if heard.is_file():
         lines.append(f"| `{TRAINED_MOUTH}` | the mouth whose movements mouth2s learned | {heard.stat().st_size / 1e6:.1f} | | | | |")
     kernels = json.loads(KERNELS.read_text())
-    count = sum(len(row) for k in ("opening", "width") for part in ("phones", "loudness") for row in kernels[k][part])
     figures = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in kernels["figures"].items())
-    tail = TAIL.format(count=count, figures=figures, **{k: steps.get(k, "") for k in ("encoder", "m2s", "judge", "vocoder", "denoiser")})
+    of_stages = {k: steps.get(k, "") for k in ("encoder", "m2s", "judge", "vocoder", "denoiser")}
+    tail = TAIL.format(count=count(), fitted_on=kernels["fitted_on"], figures=figures, **of_stages)
     out = weights / "README.md"
     out.write_text(HEAD + "\n".join(lines) + "\n" + tail)
     return out

@@ -21,21 +21,23 @@ from .teacher_upper_face import upper_face
 
 def perform(
     phones: np.ndarray, heard: np.ndarray, channels: list[str], rng: np.random.Generator, direction: Direction | None = None,
-    pitch: np.ndarray | None = None, listens: bool = False,
+    pitch: np.ndarray | None = None, listens: bool = False, features: np.ndarray | None = None,
 ) -> Motion:  # fmt: skip
     """Animate phones (10 ms labels [M]) with loudness `heard` [T, 2] (see `encoder.loudness`) → Motion of T frames.
 
     pitch [T]: see `prosody.semitones`; accents are better known with it.  listens: the voice is another's, whose accents and
-    phrase ends are answered with a shut mouth.  Without a direction one is drawn, of a speaker of its own. Raises BadRequest
-    unless `channels` are the default head's.
+    phrase ends are answered with a shut mouth.  features [T, d]: of the speech encoder that `lip_kernels` were fitted to; without
+    them lips follow the phones alone.  Without a direction one is drawn, of a speaker of its own. Raises BadRequest unless
+    `channels` are the default head's.
     """
     of_mouth, of_upper_face, of_direction = rng.spawn(3)
     if direction is None:
         direction = Direction.of_clip(str(of_direction.integers(1 << 32)), of_direction)
     voice = prosody(phones, heard, pitch)
     if listens:
-        phones = np.full_like(phones, SILENCE)
-    expression, jaw = mouth(phones, heard, presence(phones, len(heard)), channels, direction, of_mouth)
+        phones, features = np.full_like(phones, SILENCE), None
+    accents = list(zip(voice.accents, 0.4 + 0.6 * voice.weights))
+    expression, jaw = mouth(phones, heard, presence(phones, len(heard)), channels, direction, of_mouth, accents, features)
     upper, head, eyes, breath = upper_face(voice, direction, of_upper_face, listens)
     for name, values in upper.items():
         for side in (name,) if name in channels else (name + "Left", name + "Right"):

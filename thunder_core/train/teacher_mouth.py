@@ -8,20 +8,20 @@ the lips to their neighbours, a true rest pose in silence.
 
 from __future__ import annotations
 
-import json
 from functools import lru_cache
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from ..direction import Direction
 from ..engine.diffusion.articulate import sounds_of
-from ..engine.speech.closure_envelope import closure
+from ..engine.speech.closure_envelope import closure, segments
 from ..engine.speech.phones import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
 from ..errors import BadRequest
 from ..face.articulators import bundled_articulators, Shape
 from ..face.mechanics import jaw_of, Mechanics, rise_of
-from .calibrate import around, KERNELS, occupancy
+from .lip_kernels import believed, kernels, occupancy
+from .teacher_gestures import ASYMMETRY, Cues, gestures, sides
 from .teacher_timing import wander
 
 # The default head's response to its channels, millimetres (tests/face measures them).
@@ -29,7 +29,8 @@ JAW_NARROW_MM = 0.14  # the corners come in as the incisors part by 1 mm
 PUCKER_MM, FUNNEL_NARROW_MM, STRETCH_MM = 16.0, 8.0, 9.0  # corner distance lost or gained at 1
 
 # One standard deviation of the measured curves, on this head (outer eye corners 90 mm apart, a lively speaker).
-OPENING_MM, WIDTH_MM = 3.6, 2.4
+OPENING_MM, WIDTH_MM = 4.3, 2.4
+EASY_MM, MOST_OPEN_MM = 12.0, 24.0  # openings beyond the first cost effort, beyond the second there are none
 MEAN_OPENING = 1.4  # deviations above closed at which speech is on average
 
 # Rounding (lip protrusion) and tongue postures per phone, 0 … 1; phones not named are 0.
@@ -41,25 +42,20 @@ SIBILANT_GAP_MM = 5.0  # lips are no further apart on sibilants, whose jaw is ne
 BITE_GAP_MM = (1.2, 1.8)  # of the lips on f and v: the upper teeth are seen between them
 DENTAL_GAP_MM = 3.2  # at least, of the lips on th: the tongue is seen between them
 
-SMILE, ASYMMETRY = 0.5, 0.25  # of a channel, at 1 of the style's
+FUNNEL = 0.16  # of the channel, on the roundest sound
+JAW_WAITS = 0.75  # share of what the jaw does within _JAW_SLOW frames that it keeps where lips are nearer
+_JAW_SLOW = 2.0
+JAW_ASIDE = 0.006  # radians that a jaw turns aside, deviation
+DOUBTED, SURE = 0.04, 0.55  # belief in a sound below which a label is not performed, above which it is performed without one
+_NEAR = 6  # labels of 10 ms to either side in which it is looked for
+_SLACK, _CRISP = 2.5, 1.5  # frames, of `paced`
+
 _JAW_SHARE, _LIP_SHARE = 0.6, 0.44  # of an opening: the jaw's usual part, and the lips' of those who use them as most do
 
 
 def lips_of(jaw: float) -> float:
     """How much somebody speaks with the lips (`face.mechanics`), whose jaw makes `jaw` times its usual part of an opening."""
     return float(np.clip((1 - _JAW_SHARE * jaw) / _LIP_SHARE, 0.4, 1.15))
-
-
-@lru_cache
-def _kernels() -> dict[str, tuple[np.ndarray, np.ndarray, float]]:
-    data = json.loads(KERNELS.read_text())
-    return {k: (np.array(d["phones"]), np.array(d["loudness"]), d["mean_spoken"]) for k in ("opening", "width") for d in [data[k]]}
-
-
-def _curve(what: str, shares: np.ndarray, heard: np.ndarray) -> np.ndarray:
-    """Measured curve [T] in standard deviations, zero on average over speech."""
-    phones, loud, mean = _kernels()[what]
-    return around(shares) @ phones.ravel() + around(heard) @ loud.ravel() - mean
 
 
 def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) -> np.ndarray:
@@ -79,59 +75,109 @@ def _mechanics(channels: tuple[str, ...]) -> Mechanics:
     return Mechanics(articulators)
 
 
+def demanded(phones: np.ndarray, kind: tuple[int, ...], belief: np.ndarray | None) -> np.ndarray:
+    """Where a kind of sound is said, bool [M] at 100 Hz: where labels say so and the encoder's belief [T, 40] does not rule it
+    out, and where the encoder is sure. What cannot be heard cannot be learned; labels may be misplaced."""
+    labelled = np.isin(phones, kind)
+    if belief is None:
+        return labelled
+    heard = np.interp(np.arange(len(phones)) / 4, np.arange(len(belief)), belief[:, list(kind)].sum(1))
+    near = maximum_filter1d(heard, 2 * _NEAR + 1)
+    kept = labelled.copy()
+    for a, b in segments(labelled):
+        if near[a:b].max() < DOUBTED:
+            kept[a:b] = False
+    return kept | (heard > SURE)
+
+
+def bounded(gap: np.ndarray) -> np.ndarray:
+    """Openings [T] in millimetres that a mouth can make: the wider, the harder."""
+    wide = MOST_OPEN_MM - EASY_MM
+    return np.where(gap > EASY_MM, EASY_MM + wide * np.tanh((gap - EASY_MM) / wide), gap)
+
+
+def paced(curve: np.ndarray, tempo: float) -> np.ndarray:
+    """A curve [T] whose movements are quicker or slower than they are: sharpened, or smoothed; its mean stays."""
+    if tempo < 1:
+        return gaussian_filter1d(curve, _SLACK * (1 / tempo - 1), mode="nearest")
+    return curve + (tempo - 1) * (curve - gaussian_filter1d(curve, _CRISP, mode="nearest"))
+
+
+def opening(z: np.ndarray, alive: np.ndarray, articulation: float) -> np.ndarray:
+    """Millimetres [T] of a curve in deviations above the mean of speech; sounds differ more or less, equally open on average."""
+
+    def millimetres(z: np.ndarray) -> np.ndarray:
+        return OPENING_MM * np.log1p(np.exp(4 * (MEAN_OPENING + z))) / 4 * alive  # softplus: lips touch, they do not pass
+
+    usual, asked = millimetres(z), millimetres(articulation * z)
+    return asked * usual.mean() / max(asked.mean(), 1e-6)
+
+
 def mouth(
-    phones: np.ndarray, heard: np.ndarray, alive: np.ndarray, channels: list[str], direction: Direction, rng: np.random.Generator
+    phones: np.ndarray, heard: np.ndarray, alive: np.ndarray, channels: list[str], direction: Direction, rng: np.random.Generator,
+    accents: list[tuple[float, float]], features: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """(expression [T, n], jaw [T, 3]) of 10 ms labels [M], loudness [T, 2] and how much the face speaks [T]."""
-    style, frames = direction.played, len(heard)
+    """(expression [T, n], jaw [T, 3]) of 10 ms labels [M], loudness [T, 2] and how much the face speaks [T].
+
+    accents: (s, weight) that gestures mark.  features [T, d]: of the encoder that `lip_kernels` were fitted to.
+    """
+    style, frames, tempo = direction.played, len(heard), direction.tempo
     index = {name: i for i, name in enumerate(channels)}
     x = np.zeros((frames, len(channels)))
-    smile, asymmetry, lips = SMILE * max(0.0, style.smile), ASYMMETRY * style.asymmetry, lips_of(style.jaw)
+    asymmetry, lips = ASYMMETRY * style.asymmetry, lips_of(style.jaw)
 
     def put(name: str, value, side_bias: float = 0.0) -> None:
-        if name in index:
-            x[:, index[name]] += value
-        else:
-            x[:, index[name + "Left"]] += value * (1 + side_bias)
-            x[:, index[name + "Right"]] += value * (1 - side_bias)
+        both = sides(name, channels)
+        for side, factor in zip(both, (1 + side_bias, 1 - side_bias) if len(both) == 2 else (1.0,)):
+            x[:, index[side]] += value * factor
 
+    belief = None if features is None else believed(features)
     shares = occupancy(phones, frames)
-    shut = closure(np.isin(phones, BILABIALS), frames)
-    bite = closure(np.isin(phones, LABIODENTALS), frames) * (1 - shut)
-    strength = style.energy * (1 + 0.12 * wander(frames, rng, 0.25))
+    both = shares if belief is None else (shares + belief) / 2
+    bilabial, labiodental, sibilant, dental = (demanded(phones, kind, belief) for kind in (BILABIALS, LABIODENTALS, SIBILANTS, DENTALS))
+    shut = closure(bilabial, frames)
+    bite = closure(labiodental, frames) * (1 - shut)
+    sounds = sounds_of(alive, sibilant, labiodental, dental, bilabial)
 
-    z = MEAN_OPENING + _curve("opening", shares, heard)
-    gap = OPENING_MM * np.log1p(np.exp(4 * z)) / 4 * strength * alive  # softplus: lips touch, they do not pass
-    sounds = sounds_of(alive, *(np.isin(phones, kind) for kind in (SIBILANTS, LABIODENTALS, DENTALS, BILABIALS)))
+    spoken, curves = alive > 0.5, kernels()
+    pace = tempo * min(1.0, style.articulation) ** 0.5  # who mumbles is slow to get anywhere
+    z = paced(curves["opening"].curve(shares, heard, spoken, features), pace)
+    gap = bounded(opening(z, alive, style.articulation) * style.energy * (1 + 0.12 * wander(frames, rng, 0.25)))
     gap += sounds.sibilant * (np.minimum(gap, SIBILANT_GAP_MM) - gap)
     gap += sounds.dental * alive * (np.maximum(gap, DENTAL_GAP_MM) - gap)
     gap *= 1 - shut
     gap += bite * alive * (np.clip(gap, *BITE_GAP_MM) - gap)
-    wide = WIDTH_MM * style.width * _curve("width", shares, heard) * alive
-    rounded = _dominance(shares, ROUND) * alive * style.rounding
+    wide = paced(curves["width"].curve(shares, heard, spoken, features), pace) * alive * WIDTH_MM * style.articulation
+    wide = np.where(wide > 0, style.width, style.rounding) * wide
+    rounded = _dominance(both, ROUND) * alive * style.rounding
 
-    funnel = np.clip(rounded, 0, 1.2) * 0.45 * (1 - shut) * (1 - bite)
+    cues = Cues.of(phones, alive, gap, wide, rounded, shut, sounds.sibilant, bite, accents, tempo, rng)
+    for name, values in gestures(cues, channels, direction, rng).items():
+        x[:, index[name]] += values
+
+    funnel = np.clip(rounded, 0, 1.2) * FUNNEL * (1 - shut) * (1 - bite)
     # Rounding: what narrows beyond the jaw's and the funnel's part is pucker, what widens is stretch.
     wide = wide + JAW_NARROW_MM * jaw_of(gap, lips)
-    narrow = np.clip(-(wide + FUNNEL_NARROW_MM * funnel), 0, 12) / PUCKER_MM
+    narrow = np.clip(-(wide + FUNNEL_NARROW_MM * funnel), 0, 14) / PUCKER_MM
     pucker = np.clip(narrow + 0.1 * rounded, 0, 1.0)
     stretch = np.clip(wide, 0, 8) / STRETCH_MM
     for name in ("mouthLowerDown", "mouthUpperUp"):  # how the sides share what the mechanics finds below
         put(name, 0.5, asymmetry)
     put("mouthFunnel", funnel)
     put("mouthPucker", pucker * (1 - 0.4 * shut))
-    put("mouthStretch", stretch * 0.7, asymmetry)
-    put("mouthSmile", stretch * 0.3 + smile * (0.6 + 0.4 * alive), 2 * asymmetry)
-    put("mouthPress", 0.45 * shut)
-    put("mouthRollLower", 0.18 * shut)
+    put("mouthStretch", stretch * 0.75, asymmetry)
+    put("mouthSmile", stretch * 0.25, 2 * asymmetry)
+    put("mouthPress", 0.38 * shut)
+    put("mouthRollLower", 0.16 * shut)
     put("mouthRollUpper", 0.15 * shut)
-    put("cheekSquint", 0.6 * smile, asymmetry)
     put("tongueTipUp", _dominance(shares, TIP_UP, 0.9) * alive)
     put("tongueBladeUp", _dominance(shares, BLADE_UP, 1.0) * alive)
     put("tongueBack", _dominance(shares, BACK_UP, 1.1) * alive)
 
-    # The jaw leads, the lips finish.
-    aim = Shape(gap, rise_of(gap, lips), np.zeros(frames))
-    x, rotation = _mechanics(tuple(channels)).speak(x, np.zeros((frames, 3)), sounds, aim, lips)
-    rotation[:, 1] = 0.06 * asymmetry * rotation[:, 0]
+    # The jaw leads, the lips finish; it is slow, and stays half open behind lips that close.
+    jaw_waits = JAW_WAITS * gaussian_filter1d(jaw_of(gap, lips), _JAW_SLOW) * alive * (1 - bite)
+    aim = Shape(gap, rise_of(gap, lips), jaw_waits)
+    x, rotation = _mechanics(tuple(channels)).speak(np.clip(x, 0, 1.2), np.zeros((frames, 3)), sounds, aim, lips)
+    aside = 0.25 * style.asymmetry * rotation[:, 0] + JAW_ASIDE * wander(frames, rng, 0.5) * rotation[:, 0] / 0.06
+    rotation[:, 1] = np.clip(aside, -0.03, 0.03)
     return np.clip(x, 0, 1.2), rotation

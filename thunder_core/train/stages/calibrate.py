@@ -7,7 +7,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from ...engine.speech.encoder import SpeechEncoder
-from ..calibrate import calibrate, KERNELS
+from ..calibrate import calibrate
+from ..lip_kernels import KERNELS
 from .workspace import Workspace
 
 HELP = "fit the teacher's lip kernels to measured lips"
@@ -15,7 +16,8 @@ HELP = "fit the teacher's lip kernels to measured lips"
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("lips", type=Path)
+    parser.add_argument("--everybody", action="store_true", help="fit to all clips, those of the split `check` too")
 
 
 def run(workspace: Workspace, args: Namespace) -> str:
-    return f"{calibrate(args.lips, SpeechEncoder.load(workspace.weights))} → {KERNELS}"
+    return f"{calibrate(args.lips, SpeechEncoder.load(workspace.weights), args.everybody)} → {KERNELS}"

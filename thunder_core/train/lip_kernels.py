@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far lips are open and wide at every moment of speech, by constants measured on real faces (`calibrate`).
+
+Two sources are blended. Phone kernels say what every phone within ±160 ms and loudness do; they need labels alone. A linear
+map of the speech encoder's own features within ±80 ms knows what labels leave out: how this vowel was said by this voice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from ..engine.speech.encoder import LOUDNESS, SpeechEncoder
+from ..engine.speech.phones import PHONES
+
+REACH, MAP_REACH = 4, 2  # frames of 40 ms to either side, of phones and loudness, and of encoder features
+TAPS, MAP_TAPS = 2 * REACH + 1, 2 * MAP_REACH + 1
+KERNELS = Path(__file__).with_name("lip_kernels.json")
+LONG = 100  # frames of speech from which on a clip's own mean and deviation count as much as those of the measured clips
+_LEAST_DEVIATION, _MOST_DEVIATION = 0.5, 2.0  # of a clip's curve against the measured ones
+
+
+def occupancy(phones: np.ndarray, frames: int) -> np.ndarray:
+    """10 ms labels → share [frames, 40] of each animation frame (±20 ms around t/25 s) that each phone fills."""
+    at = (np.arange(frames)[:, None] * 4 + np.arange(-2, 2)[None]).clip(0, len(phones) - 1)
+    return np.eye(len(PHONES), dtype=np.float32)[phones[at]].mean(1)
+
+
+def around(x: np.ndarray, reach: int = REACH) -> np.ndarray:
+    """[T, c] → [T, (2 · reach + 1) · c]: the frames to either side of each, edges repeated."""
+    padded = np.pad(x, ((reach, reach), (0, 0)), mode="edge")
+    return np.concatenate([padded[k : k + len(x)] for k in range(2 * reach + 1)], 1)
+
+
+def believed(features: np.ndarray) -> np.ndarray:
+    """How likely each phone is [T, 40], of speech features [T, d] (`encoder.speech_features`)."""
+    return features[:, -LOUDNESS - len(PHONES) : -LOUDNESS]
+
+
+def identity(encoder: SpeechEncoder) -> str:
+    """A short name of an encoder's weights: a map fitted to one says nothing of another's features."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(encoder.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Constants of one curve, in standard deviations of the measured one.
+
+    phones [9, 40], loudness [9, 2]: kernels.  map [5, d]: of encoder features, None where phones do better alone.
+    share: of the map in the blend.  mean_phones, deviation_phones: of the kernels' curve over measured speech; mean_both,
+    deviation_both: of the blend before it is brought to unit deviation.
+    """
+
+    phones: np.ndarray
+    loudness: np.ndarray
+    map: np.ndarray | None
+    share: float
+    mean_phones: float
+    deviation_phones: float
+    mean_both: float
+    deviation_both: float
+
+    @staticmethod
+    def load(data: dict) -> Kernels:
+        """From what `calibrate` wrote of one curve."""
+        arrays = {name: np.array(data[name]) if data[name] is not None else None for name in ("phones", "loudness", "map")}
+        return Kernels(**arrays, **{name: data[name] for name in data if name not in arrays})
+
+    def of_phones(self, shares: list[np.ndarray], loudness: np.ndarray) -> np.ndarray:
+        """The kernels' curve [T] of phone shares [T, 40], the mean of several labellings, and loudness [T, 2]."""
+        return around(np.mean(shares, 0)) @ self.phones.ravel() + around(loudness) @ self.loudness.ravel()
+
+    def curve(self, shares: np.ndarray, loudness: np.ndarray, speech: np.ndarray, features: np.ndarray | None = None) -> np.ndarray:
+        """How far above the mean of speech [T], in deviations, of aligned phones' shares [T, 40] and loudness [T, 2].
+
+        speech: bool [T].  features: of the encoder that the map was fitted to [T, d]; without them phones speak alone.
+        The mean and deviation over a clip's own speech count the more the longer it is, so that rooms, microphones and voices
+        which the encoder hears at another level open as far, and a short clip of one loud vowel stays one.
+        """
+        if features is None:
+            z = (self.of_phones([shares], loudness) - self.mean_phones) / self.deviation_phones
+        else:
+            z = self.of_phones([shares, believed(features)], loudness)
+            if self.map is not None:
+                z = (1 - self.share) * z + self.share * (around(features, MAP_REACH) @ self.map.ravel())
+            z = (z - self.mean_both) / self.deviation_both
+        count = int(speech.sum())
+        if count < 2:
+            return z
+        own = count / (count + LONG)
+        z = z - own * z[speech].mean()
+        deviation = np.clip(z[speech].std(), _LEAST_DEVIATION, _MOST_DEVIATION)
+        return z / (1 + own * (deviation - 1))
+
+
+@lru_cache
+def kernels(path: Path = KERNELS) -> dict[str, Kernels]:
+    """The constants of `opening` and `width`."""
+    data = json.loads(path.read_text())
+    return {what: Kernels.load(data[what]) for what in ("opening", "width")}
+
+
+def fitted_to(path: Path = KERNELS) -> str:
+    """The identity of the encoder whose features the map reads."""
+    return json.loads(path.read_text())["encoder"]
+
+
+def map_features(encoder: SpeechEncoder, samples: Tensor, frames: int) -> np.ndarray | None:
+    """Speech features [frames, d] of a sound [samples] that the map can read; None of an encoder that it was not fitted to."""
+    if identity(encoder) != fitted_to():
+        return None
+    return encoder.features(samples.to(next(encoder.parameters()).device), frames).cpu().numpy()
+
+
+def count(path: Path = KERNELS) -> int:
+    """How many numbers measured on real faces there are."""
+    data = json.loads(path.read_text())
+    return sum(np.size(value) for what in ("opening", "width") for value in data[what].values() if value is not None)
