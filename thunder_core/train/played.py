@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a motion is played, read off the head's vertices: one measure for each slider of a direction.
+
+Energy, jaw and articulation are factors and measured as logarithms, so that a slider's deviations are proportional to them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..direction import SLIDERS
+from ..face.articulators import Articulators
+from ..face.head import Head
+from ..face.retarget import Points
+from ..rotation import rotvec_to_matrix
+from ..types import FPS, Motion
+from .habits import lids, shifts, starts
+from .metrics import angular_speed
+
+_OPEN_MM = 3.0  # inner-lip gap beyond which the jaw's share is read
+_SHARE_MM = 8.0  # the opening at which it is read: it grows with the opening
+_BROW_POINTS = 24  # vertices that brows move most
+
+
+def _at(gap: float, gaps: np.ndarray, values: np.ndarray) -> float:
+    """What a value is at an opening, by the straight line through all frames; their mean where they are too few or too alike."""
+    if len(gaps) < 10 or gaps.std() < 0.1:
+        return float(values.mean()) if len(values) else 0.0
+    slope, start = np.polyfit(gaps, values, 1)
+    return float(start + slope * gap)
+
+
+@dataclass(frozen=True)
+class Played:
+    """Points of a head that the measures need.
+
+    skin: the corners of the mouth, then the vertices that brows move most.
+    """
+
+    head: Head
+    articulators: Articulators
+    skin: Points
+
+    @classmethod
+    def of(cls, head: Head) -> Played:
+        brows = [i for i, name in enumerate(head.expression_names) if name.startswith(("browInnerUp", "browOuterUp"))]
+        lifted = head.shapedirs[:, 1, brows].sum(1)
+        ids = np.concatenate([[head.mouth_corner_left, head.mouth_corner_right], np.argsort(lifted)[-_BROW_POINTS:]])
+        return cls(head, Articulators.of(head), Points.of(head, lambda values: values[ids]))
+
+    def measure(self, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
+        """{slider: number} of a motion in whose frames `speaking`, bool [T], somebody speaks.
+
+        energy: log mm/s of the opening.  jaw: log of the incisors' share of an opening of 8 mm.  articulation: log of the
+        opening's deviation over its mean.  smile: mm that the corners stand over rest with the lips together.  brows: mm/s.
+        head: °/s.  eyes: blinks and gaze shifts a second.
+        """
+        shape = self.articulators.shape(motion.expression, motion.jaw)
+        skin = 1e3 * (self.skin.place(motion.expression.astype(float), rotvec_to_matrix(motion.jaw.astype(float))) - self.skin.rest)
+        gap = np.maximum(shape.gap, 0)
+        open_ = speaking & (gap > _OPEN_MM)
+        corners = skin[:, :2, 1].mean(1)
+        events = len(starts(lids(self.head, motion) > 0.5)) + len(shifts(motion))
+        values = {
+            "energy": np.log(max(1e-3, np.abs(np.diff(gap))[speaking[1:]].mean() * FPS)),
+            "jaw": np.log(max(0.05, _at(_SHARE_MM, gap[open_], shape.incisors[open_]) / _SHARE_MM)),
+            "articulation": np.log(max(1e-3, gap[speaking].std() / max(1e-3, gap[speaking].mean()))),
+            "smile": _at(0.0, gap[speaking], corners[speaking]),
+            "brows": np.abs(np.diff(skin[:, 2:, 1].mean(1))).mean() * FPS,
+            "head": np.degrees(angular_speed(motion.head)).mean(),
+            "eyes": events / (motion.frames / FPS),
+        }
+        return {name: float(values[name]) for name in SLIDERS}
+
+
+def agreement(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndarray:
+    """Pearson's r [sliders, sliders] of what is asked [N, sliders] (rows) with what is got [N, sliders] (columns), within voices.
+
+    voices [N]: whose line each performance is; what a voice itself does to a measure is taken away.
+    """
+    asked, got = (np.array(x, float) for x in (asked, got))
+    for voice in np.unique(voices):
+        own = voices == voice
+        asked[own] -= asked[own].mean(0)
+        got[own] -= got[own].mean(0)
+    asked, got = (x / np.maximum(1e-9, np.linalg.norm(x, axis=0)) for x in (asked, got))
+    return asked.T @ got
