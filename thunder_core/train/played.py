@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .. import Points
 from ..direction import SLIDERS
 from ..face.articulators import Articulators
 from ..face.head import Head
-from ..face.retarget import Points
 from ..rotation import rotvec_to_matrix
 from ..types import FPS, Motion
 from .habits import lids, shifts, starts
