@@ -23,7 +23,8 @@ from thunder_core.train.adapt import pieces
 from thunder_core.train.corpus import build, Clip, Corpus, split_of
 from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
-from thunder_core.train.motions import animate, VARIANTS
+from thunder_core.train.motions import VARIANTS
+from thunder_core.train.performances import animate
 from thunder_core.train.tracked import write_tracked
 from thunder_core.types import Motion, Speech
 

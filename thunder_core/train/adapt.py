@@ -26,7 +26,8 @@ from .corpus import build, Clip
 from .denoiser import train_denoiser
 from .label import Labeller
 from .loop import Schedule
-from .motions import animate, hear, MotionSet, SAMPLES_PER_FRAME
+from .motions import hear, MotionSet, SAMPLES_PER_FRAME
+from .performances import animate
 
 PIECE, SLACK = 250, 50  # animation frames: 10 s, and how far around a cut may look for a quiet place
 HOLD_OUT = 8  # every eighth piece is measured on

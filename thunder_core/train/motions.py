@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the models on top learn from: for every clip, speech features, units, voice and performances of the teacher.
 
-Computed once per encoder and teacher and memory-mapped; one row per 25 fps animation frame, units two per row.
+Computed once per encoder (`hear`) and teacher (`performances.animate`) and memory-mapped; one row per 25 fps animation frame,
+units two per row.
 """
 
 from __future__ import annotations
@@ -18,18 +19,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..channels import Columns, in_group, MOUTH, TONGUE
-from ..direction import Direction, DIRECTION_NAMES
-from ..engine.speech.encoder import loudness, speech_features, SpeechEncoder
-from ..engine.speech.phones import SILENCE
+from ..engine.speech.encoder import speech_features, SpeechEncoder
 from ..engine.speech.speaker import SpeakerEncoder
 from ..engine.speech.units import fit_units, Units
-from ..types import FPS, pack, RATE
+from ..types import FPS, RATE
 from .augment import noise
 from .corpus import Corpus
+from .lip_kernels import identity
 from .loop import half_precision
-from .prosody import semitones
-from .teacher import perform
 
 VARIANTS = 3  # performances per clip
 QUIET_CLIPS = 160  # clips of silence, hum and noise over a resting mouth
@@ -107,58 +104,9 @@ def hear(
             cursor += frames
     torch.set_num_threads(threads)
     np.save(folder / "voices.npy", np.stack(voices))
-    (folder / "rows.json").write_text(json.dumps({"width": encoder.feature_width, "rows": rows}))
+    about = {"width": encoder.feature_width, "encoder": identity(encoder), "rows": rows}
+    (folder / "rows.json").write_text(json.dumps(about))
     return units
-
-
-def animate(corpus: Corpus, channels: list[str], folder: Path, seed: int = 1) -> None:
-    """Write `motions.f16` [VARIANTS, F, channels + 9], performances of every clip heard before, and `directions.npy`
-    [VARIANTS, clips, DIRECTION_NAMES], how each was played.
-
-    They are the teacher's; where a clip's motion was captured, the captured one, with the teacher's for what was not. How
-    that was played nobody knows: its direction is NaN.
-    """
-    rows = [Row(**r) for r in json.loads((folder / "rows.json").read_text())["rows"]]
-    total = rows[-1].start + rows[-1].frames
-    out = np.memmap(folder / "motions.f16", np.float16, "w+", shape=(VARIANTS, total, Columns(len(channels)).count))
-    directions = np.full((VARIANTS, len(rows), len(DIRECTION_NAMES)), np.nan, np.float32)
-    for number, row in enumerate(tqdm(rows, desc="animating the corpus", mininterval=10)):
-        captured = None
-        if row.clip < 0:
-            phones, heard = np.full(4 * row.frames, SILENCE, np.uint8), np.full((row.frames, 2), -1.0, np.float32)
-            pitch = None
-        else:
-            clip = corpus.clips[row.clip]
-            phones = corpus.phones(clip)
-            samples = corpus.samples(clip)
-            heard, pitch = loudness(torch.from_numpy(samples), row.frames).numpy(), semitones(samples, row.frames)
-            captured = corpus.tracked(clip, Columns(len(channels)).count)
-        for variant in range(VARIANTS):
-            rng = np.random.default_rng([seed, number, variant])
-            direction = Direction.of_clip(row.speaker, rng)
-            x = pack(perform(phones, heard, channels, rng, direction, pitch))
-            if captured is None:
-                directions[variant, number] = direction.vector()
-            else:
-                x = completed(captured, x, channels)
-            out[variant, row.start : row.start + row.frames] = x
-    out.flush()
-    np.save(folder / "directions.npy", directions)
-
-
-# What captures leave out together: a rig for the mouth has no lids, a head that was clamped does not turn.
-_TOGETHER = (MOUTH, TONGUE, ("brow", "nose", "cheekSquint"), ("eye",))
-
-
-def completed(captured: np.ndarray, performed: np.ndarray, channels: list[str]) -> np.ndarray:
-    """A captured motion [T, C] with a `performed` one's [T, C] parts where it holds still from beginning to end."""
-    names = [*channels, *["jaw"] * 3]  # the jaw's rotation belongs to the mouth
-    groups = [np.flatnonzero(in_group(names, group, but=TONGUE if group is MOUTH else ())) for group in _TOGETHER]
-    x, columns = performed.copy(), Columns(len(channels))
-    for group in (*groups, columns.head, columns.eyes):
-        if np.abs(captured[:, group]).max() > 0:
-            x[:, group] = captured[:, group]
-    return x
 
 
 class MotionSet:

@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
+import os
 from argparse import ArgumentParser, Namespace
 
-from ..motions import animate
+from ..performances import animate
 from .workspace import Workspace
 
 HELP = "the teacher performs the corpus"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    pass
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that perform, each on one core")
 
 
 def run(workspace: Workspace, args: Namespace) -> str:
-    animate(workspace.corpus(), workspace.channels, workspace.motions_folder, workspace.seed)
+    animate(workspace.corpus(), workspace.channels, workspace.motions_folder, workspace.seed, args.workers)
     return f"performances → {workspace.motions_folder}"

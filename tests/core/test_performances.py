@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The performed corpus: labels kept with the motion, the same on any number of processes, resumed where it was stopped."""
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import soundfile
+
+from thunder_core.channels import Columns
+from thunder_core.direction import DIRECTION_NAMES, Style
+from thunder_core.face.head import load_head
+from thunder_core.train import performances
+from thunder_core.train.corpus import build
+from thunder_core.train.lip_kernels import fitted_to
+from thunder_core.train.motions import Row, VARIANTS
+from thunder_core.train.performances import animate, DIRECTIONS, MOTIONS, STATE
+
+CHANNELS = list(load_head().expression_names)
+WIDTH = 234
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Three recordings of two speakers, one second each."""
+    source = tmp_path / "recordings"
+    source.mkdir()
+    rng = np.random.default_rng(0)
+    names = ("first.wav", "second.wav", "third.wav")
+    for name in names:
+        soundfile.write(source / name, 0.1 * rng.standard_normal(16000), 16000)
+    rows = [f"{name}\t{speaker}\thello" for name, speaker in zip(names, ("Ada", "Ada", "Bob"))]
+    (source / "transcripts.tsv").write_text("\n".join(["file\tspeaker\ttext", *rows]) + "\n")
+    return build(tmp_path / "corpus", [source], 0, label=lambda samples, text: [("AA", 0.2, 0.5), ("M", 0.5, 0.6), ("IY", 0.6, 0.9)])
+
+
+def heard(corpus, folder, encoder=""):
+    """A folder as `hear` leaves it, with a quiet clip at the end."""
+    folder.mkdir()
+    rows = [Row(25 * i, 25, "train", clip.speaker, i) for i, clip in enumerate(corpus.clips)]
+    rows.append(Row(25 * len(rows), 25, "train", "quiet", -1))
+    np.random.default_rng(1).standard_normal((25 * len(rows), WIDTH)).astype(np.float16).tofile(folder / "features.f16")
+    (folder / "rows.json").write_text(json.dumps({"width": WIDTH, "encoder": encoder, "rows": [asdict(row) for row in rows]}))
+    return folder
+
+
+def read(folder):
+    return np.fromfile(folder / MOTIONS, np.float16), np.load(folder / DIRECTIONS)
+
+
+def test_labels_are_kept_with_every_performance_and_speakers_are_themselves(corpus, tmp_path):
+    folder = heard(corpus, tmp_path / "set")
+    animate(corpus, CHANNELS, folder)
+    motions, directions = read(folder)
+    assert motions.size == VARIANTS * 100 * Columns(len(CHANNELS)).count
+    assert directions.shape == (VARIANTS, 4, len(DIRECTION_NAMES)) and np.isfinite(directions).all()
+    width = len(Style().vector())
+    for clip, speaker in enumerate(("Ada", "Ada", "Bob")):
+        usual = Style.of_speaker(speaker).vector()
+        assert np.abs(directions[:, clip, :width] - usual).mean() < 0.6, "a reading is near what its speaker does"
+
+
+def test_a_stopped_run_goes_on_where_it_was_and_ends_as_an_uninterrupted_one(corpus, tmp_path, monkeypatch):
+    whole = heard(corpus, tmp_path / "whole")
+    animate(corpus, CHANNELS, whole)
+    part = heard(corpus, tmp_path / "part")
+    perform, asked = performances.perform, []
+
+    def until_the_third_clip(*given, **more):
+        asked.append(1)
+        if len(asked) > 2 * VARIANTS:
+            raise KeyboardInterrupt
+        return perform(*given, **more)
+
+    monkeypatch.setattr(performances, "_TOGETHER_SAVED", 1)
+    monkeypatch.setattr(performances, "perform", until_the_third_clip)
+    with pytest.raises(KeyboardInterrupt):
+        animate(corpus, CHANNELS, part)
+    assert json.loads((part / STATE).read_text())["clips"] == 2
+    asked.clear()
+    monkeypatch.setattr(performances, "perform", lambda *given, **more: asked.append(1) or perform(*given, **more))
+    animate(corpus, CHANNELS, part)
+    assert len(asked) == 2 * VARIANTS, "what was done is not done again"
+    for one, other in zip(read(whole), read(part)):
+        assert np.array_equal(one, other)
+
+
+def test_another_seed_begins_again(corpus, tmp_path):
+    folder = heard(corpus, tmp_path / "set")
+    animate(corpus, CHANNELS, folder, seed=1)
+    first = read(folder)[0]
+    animate(corpus, CHANNELS, folder, seed=2)
+    assert not np.array_equal(first, read(folder)[0])
+
+
+def test_several_processes_write_what_one_does(corpus, tmp_path):
+    one, two = heard(corpus, tmp_path / "one"), heard(corpus, tmp_path / "two")
+    animate(corpus, CHANNELS, one)
+    animate(corpus, CHANNELS, two, workers=2)
+    for a, b in zip(read(one), read(two)):
+        assert np.array_equal(a, b)
+
+
+def test_features_are_read_only_of_the_encoder_that_lips_were_calibrated_with(corpus, tmp_path):
+    calibrated, another = heard(corpus, tmp_path / "calibrated", fitted_to()), heard(corpus, tmp_path / "another", "another encoder")
+    bare = heard(corpus, tmp_path / "bare")
+    for folder in (calibrated, another, bare):
+        animate(corpus, CHANNELS, folder)
+    assert np.array_equal(read(another)[0], read(bare)[0])
+    assert not np.array_equal(read(calibrated)[0], read(bare)[0])

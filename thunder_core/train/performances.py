@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The teacher performs the corpus: motions, and how each was played, on several processes and resumed where it was stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ..channels import Columns, in_group, MOUTH, TONGUE
+from ..direction import Direction, DIRECTION_NAMES
+from ..engine.speech.encoder import loudness
+from ..engine.speech.phones import SILENCE
+from ..types import pack
+from .corpus import Corpus
+from .lip_kernels import fitted_to, KERNELS
+from .motions import Row, VARIANTS
+from .prosody import semitones
+from .teacher import perform
+
+STATE, MOTIONS, DIRECTIONS = "performed.json", "motions.f16", "directions.npy"
+_TOGETHER_SAVED = 100  # clips between two savings of how far it is
+_TEACHER = ("direction.py", "face/mechanics.py", "train/performances.py", "train/prosody.py", "train/lip_kernels.py")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a process needs to perform any clip of a set; paths only, so that it can be sent to one."""
+
+    corpus: Path
+    folder: Path
+    channels: tuple[str, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Set:
+    corpus: Corpus
+    rows: list[Row]
+    features: np.ndarray | None  # [F, d], None where the teacher cannot read them
+
+
+def animate(corpus: Corpus, channels: list[str], folder: Path, seed: int = 1, workers: int = 1) -> None:
+    """Write `motions.f16` [VARIANTS, F, channels + 9], performances of every clip heard before, and `directions.npy`
+    [VARIANTS, clips, DIRECTION_NAMES], how each was played.
+
+    They are the teacher's; where a clip's motion was captured, the captured one, with the teacher's for what was not. How
+    that was played nobody knows: its direction is NaN. `performed.json` says how many clips are done and by which teacher, and
+    the next call goes on there; another teacher, seed or set begins again. What is written does not depend on `workers`.
+    """
+    job = Job(corpus.folder, Path(folder), tuple(channels), seed)
+    rows = _open(job).rows
+    shape = (VARIANTS, rows[-1].start + rows[-1].frames, Columns(len(channels)).count)
+    made_by, done = _made_by(job), _done(job)
+    fresh = not done
+    if fresh:
+        (folder / STATE).unlink(missing_ok=True)
+    motions = np.memmap(folder / MOTIONS, np.float16, "w+" if fresh else "r+", shape=shape)
+    directions = np.full((VARIANTS, len(rows), len(DIRECTION_NAMES)), np.nan, np.float32) if fresh else np.load(folder / DIRECTIONS)
+
+    def save(count: int) -> None:
+        motions.flush()
+        np.save(folder / DIRECTIONS, directions)
+        (folder / STATE).write_text(json.dumps({"made_by": made_by, "clips": count}))
+
+    bar = tqdm(total=len(rows), initial=done, desc="animating the corpus", mininterval=10)
+    for number, performed in zip(range(done, len(rows)), _performed(job, range(done, len(rows)), workers)):
+        row = rows[number]
+        motions[:, row.start : row.start + row.frames], directions[:, number] = performed
+        bar.update()
+        if (number + 1) % _TOGETHER_SAVED == 0:
+            save(number + 1)
+    save(len(rows))
+    bar.close()
+
+
+def _made_by(job: Job) -> str:
+    """What the performances depend on, in short: set, seed, and the teacher's sources and constants."""
+    digest = hashlib.sha256(repr((job.channels, job.seed, VARIANTS)).encode())
+    digest.update((job.folder / "rows.json").read_bytes())
+    core = Path(__file__).resolve().parents[1]
+    for path in (*sorted(Path(__file__).parent.glob("teacher*.py")), *(core / name for name in _TEACHER), KERNELS):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _done(job: Job) -> int:
+    """How many clips are performed already, by this very teacher."""
+    state = job.folder / STATE
+    if not all((job.folder / name).exists() for name in (STATE, MOTIONS, DIRECTIONS)):
+        return 0
+    about = json.loads(state.read_text())
+    return about["clips"] if about["made_by"] == _made_by(job) else 0
+
+
+def _open(job: Job) -> _Set:
+    about = json.loads((job.folder / "rows.json").read_text())
+    rows = [Row(**r) for r in about["rows"]]
+    features = None
+    if about.get("encoder") == fitted_to():
+        features = np.memmap(job.folder / "features.f16", np.float16, "r").reshape(rows[-1].start + rows[-1].frames, about["width"])
+    return _Set(Corpus(job.corpus), rows, features)
+
+
+def _performed(job: Job, numbers: range, workers: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each clip's performances, in order of `numbers`."""
+    if workers <= 1 or len(numbers) < 2:
+        yield from map(partial(_perform, job, _open(job)), numbers)
+        return
+    kept = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    os.environ.update(dict.fromkeys(kept, "1"))  # what a process inherits: its libraries start no threads of their own
+    try:
+        with multiprocessing.get_context("spawn").Pool(min(workers, len(numbers)), _begin, (job,)) as pool:
+            yield from pool.imap(_perform_here, numbers, chunksize=4)
+    finally:
+        for name, value in kept.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def _begin(job: Job) -> None:
+    """In a process of the pool: open the set once."""
+    torch.set_num_threads(1)
+    _HERE["job"], _HERE["set"] = job, _open(job)
+
+
+def _perform_here(number: int) -> tuple[np.ndarray, np.ndarray]:
+    return _perform(_HERE["job"], _HERE["set"], number)
+
+
+_HERE: dict = {}  # of a process of the pool
+
+
+def _perform(job: Job, given: _Set, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """(motions float16 [VARIANTS, frames, channels + 9], directions [VARIANTS, DIRECTION_NAMES]) of a clip."""
+    row, channels = given.rows[number], list(job.channels)
+    captured = pitch = features = None
+    speaker = row.speaker
+    if row.clip < 0:
+        phones, heard = np.full(4 * row.frames, SILENCE, np.uint8), np.full((row.frames, 2), -1.0, np.float32)
+        speaker = f"{speaker} {number}"  # nobody speaks: a face at rest, of another person every time
+    else:
+        clip = given.corpus.clips[row.clip]
+        phones, samples = given.corpus.phones(clip), given.corpus.samples(clip)
+        heard, pitch = loudness(torch.from_numpy(samples), row.frames).numpy(), semitones(samples, row.frames)
+        captured = given.corpus.tracked(clip, Columns(len(channels)).count)
+        if given.features is not None:
+            features = given.features[row.start : row.start + row.frames].astype(np.float32)
+    motions, directions = [], []
+    for variant in range(VARIANTS):
+        rng = np.random.default_rng([job.seed, number, variant])
+        direction = Direction.of_clip(speaker, rng)
+        x = pack(perform(phones, heard, channels, rng, direction, pitch, features=features))
+        motions.append((x if captured is None else completed(captured, x, channels)).astype(np.float16))
+        directions.append(direction.vector() if captured is None else np.full(len(DIRECTION_NAMES), np.nan, np.float32))
+    return np.stack(motions), np.stack(directions)
+
+
+# What captures leave out together: a rig for the mouth has no lids, a head that was clamped does not turn.
+_TOGETHER = (MOUTH, TONGUE, ("brow", "nose", "cheekSquint"), ("eye",))
+
+
+def completed(captured: np.ndarray, performed: np.ndarray, channels: list[str]) -> np.ndarray:
+    """A captured motion [T, C] with a `performed` one's [T, C] parts where it holds still from beginning to end."""
+    names = [*channels, *["jaw"] * 3]  # the jaw's rotation belongs to the mouth
+    groups = [np.flatnonzero(in_group(names, group, but=TONGUE if group is MOUTH else ())) for group in _TOGETHER]
+    x, columns = performed.copy(), Columns(len(channels))
+    for group in (*groups, columns.head, columns.eyes):
+        if np.abs(captured[:, group]).max() > 0:
+            x[:, group] = captured[:, group]
+    return x
