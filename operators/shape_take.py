@@ -4,7 +4,9 @@
 import bpy
 
 from ..scene.host import jobs
-from ..scene.takes import shape, take_list
+from ..scene.takes import take_list
+from ..scene.takes.shape import applying, sliders, strength
+from ..scene.takes.shape.stored import is_shaped
 from .on_shown_take import NeedsShownTake, OnShownTake, shown
 from .slices import SlicedWork
 
@@ -17,7 +19,7 @@ class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         entry, rig = shown(context)
-        return "Shaping", jobs.stage(shape.apply(rig, entry), "Shaping the take")
+        return "Shaping", jobs.stage(applying.apply(rig, entry), "Shaping the take")
 
 
 class THUNDER_OT_reset_shape(OnShownTake, bpy.types.Operator):
@@ -30,14 +32,14 @@ class THUNDER_OT_reset_shape(OnShownTake, bpy.types.Operator):
     def poll(cls, context):
         if not super().poll(context):
             return False
-        if not shape.is_shaped(take_list.shown_take(context.scene.thunder).action):
+        if not is_shaped(take_list.shown_take(context.scene.thunder).action):
             cls.poll_message_set("The take is not shaped: move one of the sliders first")
             return False
         return True
 
     def perform(self, context):
         entry, _ = shown(context)
-        shape.reset(entry)
+        sliders.reset(entry)
 
 
 class THUNDER_OT_animate_emotion(OnShownTake, bpy.types.Operator):
@@ -48,7 +50,7 @@ class THUNDER_OT_animate_emotion(OnShownTake, bpy.types.Operator):
 
     def perform(self, context):
         entry, rig = shown(context)
-        shape.animate_strength(rig, entry)
+        strength.animate_strength(rig, entry)
 
 
 class THUNDER_OT_still_emotion(OnShownTake, bpy.types.Operator):
@@ -59,8 +61,8 @@ class THUNDER_OT_still_emotion(OnShownTake, bpy.types.Operator):
 
     def perform(self, context):
         entry, rig = shown(context)
-        shape.still_strength(rig, entry)
-        shape.follow(entry)
+        strength.still_strength(rig, entry)
+        sliders.follow(entry)
 
 
 CLASSES = (THUNDER_OT_apply_shape, THUNDER_OT_reset_shape, THUNDER_OT_animate_emotion, THUNDER_OT_still_emotion)
@@ -75,7 +77,7 @@ def _update() -> float | None:
         return None
     busy = [op.bl_idname for op in getattr(window, "modal_operators", ())]
     if any(not name.startswith(("SCREEN_OT_animation", "THUNDER_OT")) for name in busy):
-        return shape.UPDATE_SECONDS
+        return strength.UPDATE_SECONDS
     with bpy.context.temp_override(window=window):
         if bpy.ops.thunder.apply_shape.poll():
             bpy.ops.thunder.apply_shape("INVOKE_DEFAULT", True)
@@ -84,4 +86,4 @@ def _update() -> float | None:
 
 def register():
     _register()
-    shape.update.step = _update
+    strength.update.step = _update

@@ -3,7 +3,8 @@
 
 import bpy
 
-from ..scene.takes import shape as shaping, take_list
+from ..scene.takes import take_list
+from ..scene.takes.shape import strength
 from ..thunder_core.errors import ThunderError
 from .sidebar import _OfShownTake
 
@@ -40,13 +41,13 @@ class THUNDER_PT_shape(_OfShownTake, bpy.types.Panel):
         except ThunderError:
             return
         row = column.row(align=True)
-        if shaping.strength_curve(rig, entry) is None:
+        if strength.strength_curve(rig, entry) is None:
             row.prop(shape, "strength", slider=True)
             row.operator("thunder.animate_emotion", text="Animate", icon="DECORATE_ANIMATE")
             return
-        row.prop(rig.targets[0], shaping.STRENGTH, text="Strength", slider=True)
+        row.prop(rig.targets[0], strength.STRENGTH, text="Strength", slider=True)
         row.operator("thunder.still_emotion", text="", icon="X")
-        if shaping.is_behind(rig, entry):
+        if strength.is_behind(rig, entry):
             column.operator("thunder.apply_shape", text="Update", icon="FILE_REFRESH")
 
 

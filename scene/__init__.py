@@ -8,6 +8,7 @@ def modules() -> tuple:
     from .media import grid
     from .properties import settings
     from .review import live_score, overlay
-    from .takes import edit_watch, keep, mix, shape, transcript
+    from .takes import edit_watch, keep, mix, transcript
+    from .takes.shape import sliders
 
-    return session, settings, shape, mix, keep, transcript, edit_watch, grid, live_score, overlay
+    return session, settings, sliders, mix, keep, transcript, edit_watch, grid, live_score, overlay

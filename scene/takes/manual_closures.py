@@ -8,19 +8,19 @@ from collections.abc import Generator
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import lip_closures
 from ..heads import head
-from . import shape
+from .shape.applying import change
 
 
 def close(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
     """Close the lips of a take at a scene frame. Raises BadRequest outside the take."""
     _check(entry, frame)
-    yield from shape.change(rig, entry, lambda motion, first: lip_closures.close(motion, head.channel_names(), frame - first))
+    yield from change(rig, entry, lambda motion, first: lip_closures.close(motion, head.channel_names(), frame - first))
 
 
 def open_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
     """Take the closure at a scene frame away. Raises BadRequest where there is none."""
     _check(entry, frame)
-    yield from shape.change(rig, entry, lambda motion, first: lip_closures.part_lips(motion, head.channel_names(), frame - first))
+    yield from change(rig, entry, lambda motion, first: lip_closures.part_lips(motion, head.channel_names(), frame - first))
 
 
 def _check(entry, frame: float) -> None:

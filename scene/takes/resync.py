@@ -23,8 +23,9 @@ from ..host import compat
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip
 from ..voice.fingerprint import Change, State
-from . import generation, provenance, shape, take_list
+from . import generation, provenance, take_list
 from .sampling import Sampling
+from .shape.stored import shift
 
 _FADE = 6  # motion frames over which what is sampled anew flows into what stays
 _LEAST_NEW = 2  # motion frames: less than this that was never sampled is held, not sampled
@@ -73,7 +74,7 @@ def _move(entry, then: State, now: State) -> None:
     """Shift a take's keys, and all that tells where they lie, along with its voice."""
     frames = now.origin - then.origin
     edited = provenance.is_edited(entry)
-    shape.shift(entry.action, frames)
+    shift(entry.action, frames)
     for action in display.actions_of(entry):
         compat.shift(action, frames)
         if not edited:

@@ -137,14 +137,9 @@ def glance(curve) -> dict[str, np.ndarray]:
     points, keys = curve.keyframe_points, {}
     for part in ("co", *_KINDS):
         keys[part] = _part(points, part)
-    if by_hand(keys["handle_left_type"]).any() or by_hand(keys["handle_right_type"]).any():
+    if keyframes.by_hand(keys["handle_left_type"]).any() or keyframes.by_hand(keys["handle_right_type"]).any():
         keys |= {part: _part(points, part) for part in ("handle_left", "handle_right")}
     return keys
-
-
-def by_hand(types: np.ndarray) -> np.ndarray:
-    """Which handles are where somebody put them, and not where Blender does."""
-    return (types == keyframes.FREE) | (types == keyframes.ALIGNED)
 
 
 def _part(points, part: str) -> np.ndarray:

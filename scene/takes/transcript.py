@@ -16,7 +16,8 @@ from ...thunder_core.face import lip_closures
 from ..heads import head
 from ..host.jobs import stage, Step
 from ..voice import mixdown, strip
-from . import generation, provenance, shape, take_list
+from . import generation, provenance, take_list
+from .shape.applying import change
 
 _SURE = 0.3  # of half of a text's closures: a voice that says something else is less sure of them
 
@@ -94,7 +95,7 @@ def correct(client: Client, context, entry) -> Generator[Step, None, tuple[int, 
         )
         return changed, slice(0, motion.frames)
 
-    yield from stage(shape.change(rig, entry, alter), "Closing lips", 0.6, 1.0)
+    yield from stage(change(rig, entry, alter), "Closing lips", 0.6, 1.0)
     return added, removed
 
 

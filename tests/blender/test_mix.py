@@ -4,7 +4,8 @@
 import numpy as np
 import pytest
 from speaking import enter, keys_of, opening_of, same, tracks, values_of
-from thunder.scene.takes import mix, provenance, shape, track_values
+from thunder.scene.takes import mix, provenance, track_values
+from thunder.scene.takes.shape.stored import is_shaped
 
 
 @pytest.fixture
@@ -124,4 +125,4 @@ def test_a_shaped_and_edited_take_is_mixed_as_it_is_seen(blender, three):
     choose(blender, entries, mouth=0, upper_face=1, eyes=0, head=0)
     blender.ops.thunder.mix_takes()
     assert same([keys_of(rig, entries[3])[brow]], [keys_of(rig, entries[1])[brow]])
-    assert not shape.is_shaped(entries[3].action)
+    assert not is_shaped(entries[3].action)

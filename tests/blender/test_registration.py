@@ -7,7 +7,8 @@ import threading
 import addon_utils
 import pytest
 from thunder.scene.review import live_score
-from thunder.scene.takes import edit_watch, shape
+from thunder.scene.takes import edit_watch
+from thunder.scene.takes.shape import strength
 
 NAME = "bl_ext.user_default.thunder"
 MENUS = ("TOPBAR_MT_file_export", "DOPESHEET_HT_header", "SEQUENCER_HT_header")
@@ -58,7 +59,7 @@ def disabled(blender):
     blender.ops.thunder.add_head()
     edit_watch.watch.look_at([1])
     live_score.live.look()
-    shape.update.start(5.0)
+    strength.update.start(5.0)
     addon_utils.disable(NAME)
     yield blender
     if not addon_utils.check(NAME)[1]:

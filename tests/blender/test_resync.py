@@ -9,7 +9,8 @@ from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import provenance, resync as resync_module, shape, take_list
+from thunder.scene.takes import provenance, resync as resync_module, take_list
+from thunder.scene.takes.shape.stored import is_shaped
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
 
@@ -98,7 +99,7 @@ def test_the_sliders_of_a_shaped_take_go_on_working_after_a_move(line):
     neutral = jaw(entry)
     entry.action.thunder_shape.jaw = 0.5
     halved = jaw(entry)
-    assert shape.is_shaped(entry.action) and np.abs(halved[1]).max() < 0.75 * np.abs(neutral[1]).max()
+    assert is_shaped(entry.action) and np.abs(halved[1]).max() < 0.75 * np.abs(neutral[1]).max()
     strip.move(found, 41)
     assert resync(scene, client) == ["MOVED", "MOVED"]
     moved = jaw(entry)

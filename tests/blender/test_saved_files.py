@@ -16,8 +16,10 @@ from speaking import enter, keys_of, same
 from thunder.scene.animation import display
 from thunder.scene.heads import head_state
 from thunder.scene.host import compat
-from thunder.scene.takes import provenance, shape, take_list, track_values
+from thunder.scene.takes import provenance, take_list, track_values
 from thunder.scene.takes.commit import line_names
+from thunder.scene.takes.shape import sliders
+from thunder.scene.takes.shape.stored import is_shaped
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core import records
 from thunder.thunder_core.errors import BadRequest
@@ -98,10 +100,10 @@ def test_the_shape_comes_off_a_take_and_back_on(blender, saved):
     scene, rig = saved
     two = scene.thunder.takes[1]
     shaped = keys_of(rig, two)
-    assert shape.is_shaped(two.action) and two.action.thunder_shape.jaw == 1.5
+    assert is_shaped(two.action) and two.action.thunder_shape.jaw == 1.5
     assert blender.ops.thunder.reset_shape() == {"FINISHED"}
     plain = keys_of(rig, two)
-    assert not shape.is_shaped(two.action) and not same(plain, shaped)
+    assert not is_shaped(two.action) and not same(plain, shaped)
     assert not provenance.is_edited(two)  # the base is bit for bit what was sampled
     two.action.thunder_shape.jaw, two.action.thunder_shape.mouth = 1.5, 0.5
     again = keys_of(rig, two)
@@ -186,5 +188,5 @@ def test_records_of_a_later_version_are_left_alone(own):
     assert provenance.load(action) is None and provenance.clock_of(action) is None
     assert fingerprint.remembered(action) is None and fingerprint.stale(scene) == []
     with pytest.raises(BadRequest, match="later version of Thunder"):
-        shape.follow(entry)
+        sliders.follow(entry)
     assert same(keys, keys_of(rig, entry)) and action["thunder_shaped"]["version"] == later

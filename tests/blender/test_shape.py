@@ -9,7 +9,9 @@ from speaking import enter, keys_of, opening_of, same
 from thunder.scene.animation import display
 from thunder.scene.heads import head as heads_head
 from thunder.scene.host import compat
-from thunder.scene.takes import provenance, shape as shape_module, track_values
+from thunder.scene.takes import provenance, track_values
+from thunder.scene.takes.shape import strength
+from thunder.scene.takes.shape.stored import is_shaped, shift
 from thunder.thunder_core.face import head as face_head
 from timing import keeps
 
@@ -41,7 +43,7 @@ def test_a_slider_to_zero_and_back_restores_every_key(blender, stage, name):
         assert not same(before, keys_of(rig, entry))
     setattr(shape, name, 1.0)
     assert same(before, keys_of(rig, entry))
-    assert not shape_module.is_shaped(entry.action) and not provenance.is_edited(entry)
+    assert not is_shaped(entry.action) and not provenance.is_edited(entry)
 
 
 def test_hand_edited_keys_survive_all_sliders(blender, stage):
@@ -232,30 +234,30 @@ def test_an_emotions_strength_is_a_curve_of_the_take(blender, stage):
     plain = keys_of(rig, entry)
     entry.action.thunder_shape.emotion = "ANGER"
     blender.ops.thunder.animate_emotion()
-    curve = shape_module.strength_curve(rig, entry)
+    curve = strength.strength_curve(rig, entry)
     # As an animator keys it: on the property itself.
-    for frame, strength in ((1, 0.0), (48, 0.0), (72, 1.0), (97, 1.0)):
-        rig.targets[0].thunder_emotion = strength
-        assert rig.targets[0].keyframe_insert(shape_module.STRENGTH, frame=frame)
-    curve = shape_module.strength_curve(rig, entry)
-    assert len(curve.keyframe_points) == 4 and shape_module.is_behind(rig, entry)
+    for frame, value in ((1, 0.0), (48, 0.0), (72, 1.0), (97, 1.0)):
+        rig.targets[0].thunder_emotion = value
+        assert rig.targets[0].keyframe_insert(strength.STRENGTH, frame=frame)
+    curve = strength.strength_curve(rig, entry)
+    assert len(curve.keyframe_points) == 4 and strength.is_behind(rig, entry)
     blender.ops.thunder.apply_shape()
-    assert not shape_module.is_behind(rig, entry)
+    assert not strength.is_behind(rig, entry)
     brow = next(i for i, t in enumerate(rig.driver.tracks) if "browDownLeft" in t.path)
     now = keys_of(rig, entry)
     added = now[brow]["co"][:, 1] - plain[brow]["co"][:, 1]
     assert np.abs(added[:47]).max() < 1e-6 and added[75:].min() > 0.5
     # The other take has neither the emotion nor its curve; the curve comes back with its take.
     display.show(rig, scene.thunder.takes[1])
-    assert shape_module.strength_curve(rig, scene.thunder.takes[1]) is None
+    assert strength.strength_curve(rig, scene.thunder.takes[1]) is None
     display.show(rig, scene.thunder.takes[0])
-    assert len(shape_module.strength_curve(rig, scene.thunder.takes[0]).keyframe_points) == 4
+    assert len(strength.strength_curve(rig, scene.thunder.takes[0]).keyframe_points) == 4
     entry.action.thunder_shape.emotion = "NONE"
     assert same(plain, keys_of(rig, entry))
-    assert len(shape_module.strength_curve(rig, entry).keyframe_points) == 4  # it survives, for another emotion
+    assert len(strength.strength_curve(rig, entry).keyframe_points) == 4  # it survives, for another emotion
     entry.action.thunder_shape.emotion = "ANGER"
     blender.ops.thunder.still_emotion()
-    assert shape_module.strength_curve(rig, entry) is None
+    assert strength.strength_curve(rig, entry) is None
     now = keys_of(rig, entry)
     assert (now[brow]["co"][:, 1] - plain[brow]["co"][:, 1]).min() > 0.2
 
@@ -330,7 +332,7 @@ def test_a_shaped_take_that_moves_with_its_sound_is_still_shaped(blender, stage,
     curve.keyframe_points[30].co[1] = 0.9
     curve.update()
     for action in display.actions_of(entry):
-        shape_module.shift(action, frames)
+        shift(action, frames)
         compat.shift(action, frames)
     entry.first, entry.last = round(entry.first + frames), round(entry.last + frames)
     moved = keys_of(rig, entry)

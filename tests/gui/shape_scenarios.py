@@ -9,7 +9,7 @@ from scenarios import only_open, scene_with_voice_and_head
 from take_scenarios import list_takes
 from thunder.scene.heads import head
 from thunder.scene.host.session import session
-from thunder.scene.takes import shape as shape_module, take_list, track_values, transcript
+from thunder.scene.takes import take_list, track_values, transcript
 from thunder.thunder_core import progress
 from thunder.thunder_core.face.lips import bundled_lips
 
@@ -72,10 +72,10 @@ def shapes(hand, takes=list_takes):
         rig.targets[0].keyframe_insert("thunder_emotion", frame=frame)
     # Nobody presses anything: the take follows the curve by itself.
     end = time.monotonic() + 20
-    while shape_module.is_behind(rig, scene.thunder.takes[0]) and time.monotonic() < end:
+    while strength.is_behind(rig, scene.thunder.takes[0]) and time.monotonic() < end:
         yield 0.3
     yield 1.0
-    hand.seen["behind"] = shape_module.is_behind(rig, scene.thunder.takes[0])
+    hand.seen["behind"] = strength.is_behind(rig, scene.thunder.takes[0])
     hand.seen["brows"] = [lips(scene, frame)[1] for frame in (20, 80)]
     hand.seen["brow_before"] = before[1]
     scene.frame_set(70)

@@ -98,6 +98,11 @@ def joined(*pieces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {part: np.concatenate([piece[part] for piece in pieces]) for part in PARTS}
 
 
+def by_hand(types: np.ndarray) -> np.ndarray:
+    """Which handles are where somebody put them, and not where Blender does."""
+    return (types == FREE) | (types == ALIGNED)
+
+
 def fix_handles(keys, place: int) -> None:
     """Keep a key's handles where they are, whatever happens beside it: aligned if they lie on one line, else free."""
     if keys["handle_left_type"][place] == keys["handle_right_type"][place] == FREE:

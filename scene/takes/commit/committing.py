@@ -13,7 +13,9 @@ from ...animation import display, reduction
 from ...animation.keying import PROPERTY
 from ...heads import head, head_state, rna_paths
 from ...host.jobs import stage, Step
-from .. import provenance, shape
+from .. import provenance
+from ..shape import sliders
+from ..shape.strength import STRENGTH
 from . import line_names, line_scores, naming, new_keys, own_curves, posing, put_keys, values
 from .choice import Choice, Report
 from .new_keys import NewCurve
@@ -193,7 +195,7 @@ class _Commit:
             of_rig = {(track.path, track.index) for _, track in self.rig.tracks_of(target)}
             for (path, index), curve in self.taken[block].items():
                 # How strong the take's emotion is stays out: it is in the take's keys already.
-                if path != shape.STRENGTH and (path, index) not in of_rig:
+                if path != STRENGTH and (path, index) not in of_rig:
                     inner = new_keys.part_of(curve, self.choice.first, self.choice.last)
                     one = NewCurve(path, index, "", inner, self.choice.span)
                     self._add(block, one, curve.group.name if curve.group else "", inner, self.choice.span, None)
@@ -228,7 +230,7 @@ class _Commit:
             if choice.regions & {"Mouth", "Jaw"}:
                 line_scores.remember(action, self.line, score)
             provenance.forget(action)
-            shape.forget(action)
+            sliders.forget(action)
         if self.posed and choice.markers and "Mouth" in choice.regions:
             self._mark(actions[0])
         for track, stood in self.as_it_was:

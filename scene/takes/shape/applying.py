@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes a take as its sliders say, and changes the performance under its shape."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from dataclasses import replace
+
+import numpy as np
+
+from ....thunder_core import records
+from ....thunder_core.animation import keyframes, layered, timing
+from ....thunder_core.channels import in_group, SPEECH
+from ....thunder_core.errors import BadRequest
+from ....thunder_core.face import shaping
+from ....thunder_core.face.lips import bundled_lips, TOUCH_MM
+from ....thunder_core.progress import scaled
+from ....thunder_core.types import Motion
+from ...animation import fcurves, keying
+from ...heads import head
+from .. import provenance, take_list, track_values
+from . import strength
+from .stored import Base, bases, is_shaped, STATE, Stored, stored, TakeCurves
+
+
+def apply(rig: head.Rig, entry, under: Stored | None = None, settle: bool = False) -> Generator[float, None, None]:
+    """Write a take's keys as its sliders say. Nothing is written before the last step.
+
+    A minute on a head of ours takes less than a tenth of a second. under: base and edits where they are to be others than
+    the take has.  settle: edits on a take without a shape become part of its base.
+    """
+    action = entry.action
+    if action is None:
+        raise BadRequest(f"The action of “{entry.name}” was deleted: generate the take again from seed {entry.seed}")
+    shape, offset = action.thunder_shape.values(), action.thunder_shape.offset
+    neutral = shape.is_neutral and offset == 0.0
+    if shape.emotion and strength.strength_curve(rig, entry) is not None:
+        neutral = False
+    if neutral and not is_shaped(action):
+        return
+    take = TakeCurves.of(rig, entry)
+    under = under or stored(take)
+    base = yield from scaled(_base(rig, entry, take.curves, under), 0.0, 0.6)
+    whole = int(np.round(offset))
+    over_time = strength.strength_at(rig, entry, under.frames + whole)
+    shaped = shaping.shaped(base.motion, head.channel_names(), shape, over_time, base.gap)
+    if offset != whole:
+        shaped = _later(shaped, base.gap[:, bundled_lips().middle], offset - whole)
+    values = base.values
+    if shaped is not base.motion:
+        driven = yield from scaled(track_values.driven(rig, shaped), 0.6, 0.9)
+        values = base.values + (driven - base.driven)
+    _write(take, base, under, values, whole, neutral and (settle or not under.edits))
+    entry.curve = take_list.bars(bundled_lips().opening(shaped, head.channel_names()))
+    yield 1.0
+
+
+def _write(take: TakeCurves, base: Base, under: Stored, values: np.ndarray, shift: int, done: bool) -> None:
+    """Write the curves of a take and what has to be known to take it all back; nothing is left to take back where it is done."""
+    entry, edits = take.entry, under.edits
+    action = entry.action
+    written = values.astype(np.float32)
+    # Asked before the keys are written: whether the base is what was sampled, for rigs that are slow to read.
+    plain = STATE not in action and not provenance.is_edited(entry)
+    wanted = []
+    for place, keys in enumerate(base.keys):
+        if place in edits:
+            keys = layered.absolute(edits[place], base.frames, written[:, place], shift)
+        elif keys is not None:
+            keys = track_values.shifted(keys, base.frames, base.values[:, place], values[:, place] - base.values[:, place])
+            if shift:
+                keys = keyframes.moved(keys, shift)
+        wanted.append(keys)
+    for place, (curve, keys) in enumerate(zip(take.curves, wanted)):
+        if curve is not None and keys is not None:
+            track_values.write(curve, keys, take.now[place])
+    entry.first = int(np.floor(base.frames[0])) + entry.lead_in + shift
+    entry.last = int(np.ceil(base.frames[-1])) - entry.lead_out + shift
+    if done:
+        if STATE in action:
+            del action[STATE]
+    else:
+        if STATE not in action or int(action[STATE]["mark"]) != under.mark[1]:
+            action[STATE] = {
+                records.KEY: records.VERSION,
+                "base": layered.pack(base.keys),
+                "first": float(base.frames[0]),
+                "count": len(base.frames),
+                "mark": under.mark[1],
+                "plain": plain,
+            }
+        state = action[STATE]
+        state["shift"], state["strength"] = shift, strength.strength_print(take.rig, entry)
+        # A count of edits of its own: arrays of a file are never empty.
+        state["edited"] = json.dumps(sorted(edits))
+        state["edits"] = layered.pack([edits[place] for place in sorted(edits)]) if edits else {}
+        # Handles placed by hand are read back: Blender may have straightened one against the other.
+        there = [
+            None if curve is None else keys if keys is not None and layered.is_placed(keys) else track_values.glance(curve)
+            for curve, keys in zip(take.curves, wanted)
+        ]
+        state["written"], state["prints"] = np.ascontiguousarray(written).ravel(), layered.prints_of(there)
+    for target in take.rig.targets:
+        target.update_tag()
+
+
+def _later(motion: Motion, gap: np.ndarray, by: float) -> Motion:
+    """A motion a fraction of a frame later, still on whole frames; the frame next to a closed one [S, mm] is as closed."""
+    plain = np.clip(np.arange(motion.frames) - by, 0.0, motion.frames - 1.0)
+    nearest = np.round(plain).astype(int)
+    held = np.where(gap[nearest] <= TOUCH_MM, nearest, plain)
+    lips = in_group(head.channel_names(), SPEECH)
+
+    def at(values, position):
+        return None if values is None else timing.monotone_cubic(np.asarray(values, np.float64), position)
+
+    expression = np.where(lips, at(motion.expression, held), at(motion.expression, plain))
+    return Motion(expression, at(motion.jaw, held), at(motion.head, plain), at(motion.eyes, plain), motion.fps)
+
+
+def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, slice]]) -> Generator[float, None, None]:
+    """Change a take's performance itself, under its shape: alter(motion, first frame) → (motion, rows that changed).
+
+    Rows outside keep their keys bit for bit. Edits of the tracks that change give way within the rows.
+    """
+    take = TakeCurves.of(rig, entry)
+    under = stored(take)
+    keys, edits, frames = under.keys, under.edits, under.frames
+    base = yield from scaled(_base(rig, entry, take.curves, under), 0.0, 0.6)
+    altered, rows = alter(base.motion, float(frames[0]) + entry.action.thunder_shape.offset)
+    part = yield from scaled(track_values.driven(rig, altered.part(rows)), 0.6, 0.6)
+    by = part - base.driven[rows]
+    inside = frames[rows]
+    changed = list(keys)
+    for place in np.flatnonzero(np.abs(by).max(axis=0) > 1e-7):
+        if keys[place] is None:
+            continue
+        changed[place] = layered.with_values(keys[place], inside, frames, base.values[:, place], by[:, place], rows)
+        if place in edits:
+            within = (edits[place]["co"][:, 0] >= inside[0]) & (edits[place]["co"][:, 0] <= inside[-1])
+            on = {part: values[~within] for part, values in edits[place].items()}
+            new = layered.relative(
+                keyframes.on_every_frame(inside.astype(float), base.values[rows, place] + by[:, place]),
+                inside,
+                base.values[rows, place] + by[:, place],
+                0,
+            )
+            both = {part: np.concatenate([on[part], new[part]]) for part in on}
+            order = np.argsort(both["co"][:, 0], kind="stable")
+            edits[place] = {part: values[order] for part, values in both.items()}
+    if not is_shaped(entry.action):
+        for curve, keys_now, keys_then in zip(take.curves, take.now, changed):
+            if curve is not None and keys_then is not keys_now:
+                track_values.write(curve, keys_then, keys_now)
+        for target in rig.targets:
+            target.update_tag()
+        entry.curve = take_list.bars(bundled_lips().opening(altered, head.channel_names()))
+        yield 1.0
+        return
+    yield from scaled(
+        apply(rig, entry, replace(under, keys=changed, mark=(under.mark[0], layered.mark_of(changed), *under.mark[2:]))), 0.6, 1.0
+    )
+
+
+def _base(rig: head.Rig, entry, curves: list, under: Stored) -> Generator[float, None, Base]:
+    """Read the base into arrays, once in a session as long as it stays what it is. Returns it."""
+    if under.mark in bases.kept:
+        return bases.kept[under.mark]
+    said = _said(rig, under.keys, curves, under.frames)
+    motion, drives = _as_sampled(rig, entry, under.frames), said
+    if motion is None:
+        motion = yield from scaled(track_values.motion(rig, said, track_values.fps_of(entry)), 0.0, 0.5)
+        drives = yield from scaled(track_values.driven(rig, motion), 0.5, 1.0)
+    lips = bundled_lips()
+    base = Base(under.frames, under.keys, said, motion, drives, lips.gap(motion, head.channel_names()))
+    bases.kept[under.mark] = base
+    return base
+
+
+def _said(rig: head.Rig, keys: list, curves: list, frames: np.ndarray) -> np.ndarray:
+    """What base keys say at their frames; those on every frame are read off, others asked of a curve that has them now."""
+    result = np.empty((len(frames), len(keys)))
+    for place, (track, each) in enumerate(zip(rig.driver.tracks, keys)):
+        if each is None or not len(each["co"]):
+            result[:, place] = track.rest
+        elif track_values.is_on(each, frames):
+            result[:, place] = each["co"][:, 1]
+        else:
+            result[:, place] = _evaluated(each, curves[place], frames)
+    return result
+
+
+def _evaluated(keys: dict, curve, frames: np.ndarray) -> np.ndarray:
+    if curve is None or np.ptp(keys["co"][:, 1]) == 0:
+        return np.interp(frames, keys["co"][:, 0], keys["co"][:, 1])
+    now = fcurves.read(curve)
+    if layered.prints_of([now])[0] == layered.prints_of([keys])[0]:
+        return np.array([curve.evaluate(float(frame)) for frame in frames])
+    fcurves.write(curve, keys)
+    said = np.array([curve.evaluate(float(frame)) for frame in frames])
+    fcurves.write(curve, now)
+    return said
+
+
+def _as_sampled(rig: head.Rig, entry, frames: np.ndarray) -> Motion | None:
+    """The motion that a base was keyed from, where its numbers are slow to read and nobody has edited them; else None."""
+    action = entry.action
+    plain = not provenance.is_edited(entry) if STATE not in action else bool(action[STATE].get("plain", False))
+    if not rig.driver.is_slow or not plain:
+        return None
+    performance, clock = provenance.load(action), provenance.clock_of(action)
+    return None if performance is None else keying.on_scene_frames(performance, clock, frames)

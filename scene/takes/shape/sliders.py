@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sliders of a take's shape, and what follows when one is moved."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import bpy
+from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
+
+from ....thunder_core.errors import ThunderError
+from ....thunder_core.face import shaping
+from ....thunder_core.face.shaping import Shape
+from ....thunder_core.progress import result
+from ...host import jobs
+from ...host.own_changes import OwnChanges
+from .. import take_list
+from . import strength
+from .applying import apply
+from .stored import entry_of, STATE
+
+_own_changes = OwnChanges()
+
+
+def _moved(self, context) -> None:
+    """A slider was moved."""
+    if _own_changes.active:
+        return
+    try:
+        follow(entry_of(self.id_data))
+    except ThunderError as error:
+        if bpy.app.background:
+            raise
+        jobs.complain(str(error))
+
+
+def follow(entry, settle: bool = False) -> None:
+    """Write a take as its sliders say, at once; where that takes longer its operator does it in a moment, in slices.
+
+    settle: edits become part of the base where the sliders change nothing.
+    """
+    rig = take_list.rig_of(entry.id_data, entry)
+    if rig.driver.is_slow and not bpy.app.background:
+        strength.update.start(strength.UPDATE_SECONDS)
+    else:
+        result(apply(rig, entry, settle=settle))
+
+
+def _intensity(name: str, about: str):
+    return FloatProperty(name=name, default=1.0, min=0.0, max=shaping.MOST, step=5, subtype="FACTOR", update=_moved, description=about)
+
+
+class ThunderShape(bpy.types.PropertyGroup):
+    """How a take is shaped; on its first action, so that it goes with the take."""
+
+    mouth: _intensity("Mouth", "How strongly lips, cheeks and tongue move; closed lips stay closed")
+    jaw: _intensity("Jaw", "How far the jaw opens; closed lips stay closed")
+    upper_face: _intensity("Upper Face", "How strongly brows, lids and nose move")
+    head: _intensity("Head", "How far the head moves")
+    blinks: _intensity("Blinks", "How far blinks close the eyes")
+    smoothing: IntProperty(
+        name="Smooth",
+        default=0,
+        min=0,
+        max=12,
+        update=_moved,
+        description="Frames to either side over which movement is smoothed; closed lips stay closed, blinks stay quick",
+    )
+    offset: FloatProperty(
+        name="Offset",
+        default=0.0,
+        soft_min=-12.0,
+        soft_max=12.0,
+        min=-1000.0,
+        max=1000.0,
+        step=10,
+        precision=2,
+        update=_moved,
+        description="Frames by which the take plays later, or earlier below zero",
+    )
+    emotion: EnumProperty(
+        name="Emotion",
+        update=_moved,
+        description="Emotion on top of the take",
+        items=[
+            ("NONE", "No Emotion", "No emotion on top of the take"),
+            *((name, name.title(), f"{name.title()} on top of the take") for name in shaping.EMOTIONS),
+        ],
+    )
+    strength: FloatProperty(
+        name="Strength",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        step=5,
+        subtype="FACTOR",
+        update=_moved,
+        description="Strength of the emotion in the whole take",
+    )
+
+    def values(self) -> Shape:
+        """The shape as the core knows it, without the offset."""
+        return Shape(
+            self.mouth,
+            self.jaw,
+            self.upper_face,
+            self.head,
+            self.blinks,
+            self.smoothing,
+            "" if self.emotion == "NONE" else self.emotion,
+            self.strength,
+        )
+
+
+def forget(action) -> None:
+    """Drop what an action that is no take (any more) carries of a take's shape; its keys stay as they are."""
+    if STATE in action:
+        del action[STATE]
+    _unset(action.thunder_shape)
+
+
+def reset(entry) -> None:
+    """Put all sliders of a take back where they change nothing, and its keys with them."""
+    _unset(entry.action.thunder_shape)
+    follow(entry, settle=True)
+
+
+def _unset(shape) -> None:
+    with _own_changes:
+        for name in (*(field.name for field in fields(Shape)), "offset"):
+            shape.property_unset(name)
+
+
+def register():
+    bpy.utils.register_class(ThunderShape)
+    bpy.types.Action.thunder_shape = PointerProperty(type=ThunderShape)
+    strength.register()
+
+
+def unregister():
+    strength.unregister()
+    del bpy.types.Action.thunder_shape
+    bpy.utils.unregister_class(ThunderShape)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an action stores of its take's shape: the base under it, the edits on it, and what was written last."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from ....thunder_core import records
+from ....thunder_core.animation import keyframes, layered
+from ....thunder_core.errors import BadRequest
+from ....thunder_core.recent import Recent
+from ....thunder_core.types import Motion
+from ...animation import fcurves
+from ...heads import head
+from ...host.session import Part, session
+from .. import take_list, track_values
+
+STATE = "thunder_shaped"  # of a take's first action, while it has a shape: its base, its edits, what was written last
+
+
+@dataclass(frozen=True)
+class TakeCurves:
+    """A take as it is now: of each of the rig's tracks the curve and a glance at its keys, None where it has none."""
+
+    rig: head.Rig
+    entry: object
+    curves: list
+    now: list
+
+    @classmethod
+    def of(cls, rig: head.Rig, entry) -> TakeCurves:
+        curves = track_values.curves(rig, entry)
+        return cls(rig, entry, curves, [None if curve is None else track_values.glance(curve) for curve in curves])
+
+
+@dataclass(frozen=True)
+class Base:
+    """A take as it is without its shape, read into arrays.
+
+    frames [S].  keys: of each track, None where it has no curve.  values [S, tracks] and motion [S]: what they say.
+    driven [S, tracks]: what the rig makes of the motion.  gap [S, P]: of the lips, all along, millimetres.
+    """
+
+    frames: np.ndarray
+    keys: list
+    values: np.ndarray
+    motion: Motion
+    driven: np.ndarray
+    gap: np.ndarray
+
+
+class _Bases(Part):
+    """Bases that were read into arrays, by what tells one from others."""
+
+    def __init__(self):
+        self.kept: Recent[tuple, Base] = Recent(4)
+
+    def close(self) -> None:
+        self.kept.clear()
+
+
+bases = session.add(_Bases())
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a take is without its shape.
+
+    keys: of each track, None where it has no curve.  edits: by track, as distances (thunder_core/animation/layered.py).
+    frames [S]: of the base.  mark: what tells this base from others.
+    """
+
+    keys: list
+    edits: dict[int, dict]
+    frames: np.ndarray
+    mark: tuple
+
+
+def is_shaped(action) -> bool:
+    """Whether a take is not as its base is."""
+    return STATE in action
+
+
+def entry_of(action):
+    """The list entry of an action's take. Raises BadRequest."""
+    for scene in bpy.data.scenes:
+        for entry in scene.thunder.takes:
+            if entry.action == action:
+                return entry
+    raise BadRequest(f"“{action.name}” is not in a list of takes: show a listed take to shape it")
+
+
+def stored(take: TakeCurves) -> Stored:
+    """What is stored of a take and its shape.
+
+    Keys that were changed since they were written become edits: their distance from what was written. Raises BadRequest.
+    """
+    entry, curves, now = take.entry, take.curves, take.now
+    action = entry.action
+    state = action.get(STATE)
+    if state is None:
+        keys = [None if curve is None else fcurves.read(curve) for curve in curves]
+        return Stored(keys, {}, track_values.frames_of(entry), (action.session_uid, layered.mark_of(now), entry.first, entry.last))
+    if not records.is_readable(state):
+        raise BadRequest(f"“{entry.name}” was shaped with a later version of Thunder: update Thunder to change its shape")
+    first, count, shift = float(state["first"]), int(state["count"]), int(state["shift"])
+    times = first + np.arange(count)
+    mark = (action.session_uid, int(state["mark"]), first, first + count)
+    base_keys = bases.kept[mark].keys if mark in bases.kept else layered.unpack(state["base"])
+    places = json.loads(state["edited"])
+    edits = dict(zip(places, layered.unpack(state["edits"]))) if places else {}
+    changed = np.flatnonzero(layered.prints_of(now) != np.array(state["prints"], np.int32))
+    if len(changed):
+        written = np.array(state["written"], np.float32).reshape(count, -1).astype(np.float64)
+    for place in changed:
+        if now[place] is None:
+            edits[int(place)] = {part: np.zeros((0, length), np.float64) for part, (_, length) in keyframes.PARTS.items()}
+        else:
+            edits[int(place)] = layered.relative(fcurves.read(curves[place]), times, written[:, place], shift)
+    return Stored(base_keys, edits, times, mark)
+
+
+def shift(action, frames: float) -> None:
+    """Prepare a shaped take for its keys being moved by so many frames: to be called before they are.
+
+    What it is without its shape, and the edits on it, are moved along, so that the sliders go on working.
+    """
+    if not is_shaped(action) or not records.is_readable(action[STATE]):
+        return
+    entry = entry_of(action)
+    now = TakeCurves.of(take_list.rig_of(entry.id_data, entry), entry).now
+    state = action[STATE]
+    known = np.array(state["prints"], np.int32) == layered.prints_of(now)
+    by = np.array([frames, 0], np.float32)
+    moved = layered.prints_of(
+        [
+            None if keys is None else keys | {part: keys[part] + by for part in ("co", "handle_left", "handle_right") if part in keys}
+            for keys in now
+        ]
+    )
+    state["prints"] = np.where(known, moved, ~moved).astype(np.int32)  # what was edited since goes on differing
+    for kept in ("base", "edits"):
+        packed = state[kept]
+        for part in ("co", "handle_left", "handle_right") if "co" in packed else ():
+            flat = np.array(packed[part])
+            flat[::2] += np.array(frames, flat.dtype)
+            packed[part] = flat
+    state["first"] = float(state["first"]) + frames
+    state["mark"] = (int(state["mark"]) + 1 + zlib.crc32(repr(frames).encode())) & 0x7FFFFFFF

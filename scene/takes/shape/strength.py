@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How strong the emotion of a take is over time: a curve of the take's own action, which the take follows."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+from bpy.props import FloatProperty
+
+from ....thunder_core.animation import keyframes
+from ....thunder_core.animation.layered import prints_of
+from ....thunder_core.errors import BadRequest, ThunderError
+from ...animation import display, fcurves
+from ...heads import head
+from ...host import compat, handlers, idle
+from ...host.session import Part, session
+from .. import take_list, track_values
+from .stored import STATE
+
+STRENGTH = "thunder_emotion"  # of the first of a rig's data-blocks: how strong the emotion is, for a curve over time
+UPDATE_SECONDS = 0.3  # from a slider or an edited curve until the take is written, where that is not done at once
+
+
+class _LeftBehind(Part):
+    """Actions that undo has put behind their strength curve: by session id, what that curve was."""
+
+    def __init__(self):
+        self.prints: dict[int, int] = {}
+
+    def close(self) -> None:
+        self.prints.clear()
+
+
+_left_behind = session.add(_LeftBehind())
+
+
+def strength_curve(rig: head.Rig, entry):
+    """The curve of a take that says how strong its emotion is over time, None where it has none."""
+    action, slot = display.part_of(display.actions_of(entry), rig, 0)
+    if action is None:
+        return None
+    return next(
+        (
+            curve
+            for curve in compat.curves_of(action, slot)
+            if curve.data_path == STRENGTH and not curve.mute and len(curve.keyframe_points)
+        ),
+        None,
+    )
+
+
+def animate_strength(rig: head.Rig, entry) -> None:
+    """Give a take's emotion a curve over time: one key at either end, as strong as it is now."""
+    if strength_curve(rig, entry) is not None:
+        return
+    action, slot = display.part_of(display.actions_of(entry), rig, 0)
+    if action is None:
+        raise BadRequest(f"The action of “{entry.name}” was deleted: generate the take again from seed {entry.seed}")
+    strength = entry.action.thunder_shape.strength
+    curve = compat.new_curve(compat.curves_in(action, rig.targets[0], slot), STRENGTH, 0, "Thunder Emotion")
+    ends = np.array([entry.first, entry.last], np.float64)
+    fcurves.write(curve, keyframes.on_every_frame(ends, np.full(2, strength)))
+    setattr(rig.targets[0], STRENGTH, strength)
+
+
+def still_strength(rig: head.Rig, entry) -> None:
+    """Take the curve over time away: the emotion is as strong as the slider says, all along."""
+    action, slot = display.part_of(display.actions_of(entry), rig, 0)
+    curves = compat.curves_in(action, rig.targets[0], slot)
+    curve = curves.find(STRENGTH)
+    if curve is not None:
+        curves.remove(curve)
+
+
+def strength_at(rig: head.Rig, entry, frames: np.ndarray) -> np.ndarray | None:
+    curve = strength_curve(rig, entry)
+    return None if curve is None else np.clip(track_values.at(curve, frames), 0.0, 1.0)
+
+
+def strength_print(rig: head.Rig, entry) -> int:
+    curve = strength_curve(rig, entry)
+    return 0 if curve is None else int(prints_of([fcurves.read(curve)])[0])
+
+
+def is_behind(rig: head.Rig, entry) -> bool:
+    """Whether the curve of an emotion's strength was edited since the take was written."""
+    state = entry.action.get(STATE)
+    if entry.action.thunder_shape.emotion == "NONE":
+        return False
+    known = 0 if state is None else int(state["strength"])
+    return known != strength_print(rig, entry)
+
+
+def _nothing() -> None:
+    """Until the operator is registered that writes the take: a timer's own changes would be no undo step."""
+
+
+update = idle.Task(_nothing, any_time=True)  # has the shown take written in a moment, when nothing else is being dragged
+
+
+@bpy.app.handlers.persistent
+def _curve_was_edited(scene, depsgraph):
+    """Notes that the strength of a shown take's emotion was edited; the take follows when the edit is over."""
+    if bpy.app.background or not any(isinstance(update.id, bpy.types.Action) for update in depsgraph.updates):
+        return
+    entry = take_list.shown_take(scene.thunder)
+    if entry is None or entry.action.thunder_shape.emotion == "NONE":
+        return
+    try:
+        rig = take_list.rig_of(scene, entry)
+        if is_behind(rig, entry) and _left_behind.prints.get(entry.action.session_uid) != strength_print(rig, entry):
+            update.start(UPDATE_SECONDS)
+    except ThunderError:
+        pass  # the head is gone: there is nothing to write
+
+
+@bpy.app.handlers.persistent
+def _was_undone(*_):
+    """A take that undo has put behind its curve stays there: writing it again would be a step that undo never gets past."""
+    _left_behind.prints.clear()
+    for scene in bpy.data.scenes:
+        entry = take_list.shown_take(scene.thunder)
+        if entry is not None:
+            try:
+                _left_behind.prints[entry.action.session_uid] = strength_print(take_list.rig_of(scene, entry), entry)
+            except ThunderError:
+                pass
+
+
+def _strength_property():
+    return FloatProperty(
+        name="Emotion",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        description="Strength of the take's emotion at this frame. It can be keyed",
+    )
+
+
+_HANDLERS = (("depsgraph_update_post", _curve_was_edited), ("undo_post", _was_undone), ("redo_post", _was_undone))
+
+
+def register():
+    # On what a take's first curves animate, so that the strength over time is a curve of the take.
+    bpy.types.Object.thunder_emotion = _strength_property()
+    bpy.types.Key.thunder_emotion = _strength_property()
+    handlers.add(_HANDLERS)
+
+
+def unregister():
+    handlers.remove(_HANDLERS)
+    del bpy.types.Key.thunder_emotion
+    del bpy.types.Object.thunder_emotion

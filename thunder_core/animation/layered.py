@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keys of many tracks: packed into flat arrays, told apart by fingerprints, and edits kept as distances from a curve."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+from .keyframes import by_hand, joined, on_every_frame, PARTS, some
+
+
+def pack(keys: list) -> dict:
+    """Keys of all tracks as flat arrays; what is the same in all of them is stored once."""
+    counts = np.array([-1 if each is None else len(each["co"]) for each in keys], np.int32)
+    packed = {"counts": counts}
+    there = [each for each in keys if each is not None]
+    for part in PARTS:
+        kind, length = PARTS[part]
+        kind = there[0][part].dtype if there else kind  # edits are in double precision
+        whole = np.concatenate([each[part].ravel() for each in there]) if there else np.zeros(0, kind)
+        if len(whole) > 1 and (whole == whole[0]).all():
+            whole = whole[:1]
+        packed[part] = np.ascontiguousarray(whole)
+    return packed
+
+
+def unpack(packed) -> list:
+    counts = np.array(packed["counts"], np.int32)
+    ends = np.cumsum(np.maximum(counts, 0))
+    total = int(ends[-1]) if len(ends) else 0
+    parts = {}
+    for part in PARTS:
+        length, whole = PARTS[part][1], np.array(packed[part])
+        parts[part] = (np.full(total * length, whole[0]) if len(whole) == 1 else whole).reshape(total, length)
+    return [None if count < 0 else {part: parts[part][end - count : end] for part in PARTS} for count, end in zip(counts, ends)]
+
+
+def prints_of(keys: list) -> np.ndarray:
+    """A fingerprint of the keys of each track, int32 [tracks]; handles that Blender places itself are not of it."""
+    prints = np.zeros(len(keys), np.uint32)
+    for place, each in enumerate(keys):
+        if each is not None:
+            crc = 1
+            for part in ("co", "interpolation", "handle_left_type", "handle_right_type"):
+                crc = zlib.crc32(np.ascontiguousarray(each[part]), crc)
+            for side in ("handle_left", "handle_right"):
+                free = by_hand(each[side + "_type"][:, 0])
+                if free.any():
+                    crc = zlib.crc32(np.ascontiguousarray(each[side][free]), crc)
+            prints[place] = crc
+    return prints.view(np.int32)
+
+
+def mark_of(keys: list) -> int:
+    return int(np.int32(zlib.crc32(prints_of(keys)) & 0x7FFFFFFF))
+
+
+def relative(keys: dict, times: np.ndarray, said: np.ndarray, shift: int) -> dict:
+    """Keys against a curve `said` at times: values and handles as distances from it, double precision, unshifted."""
+    result = {part: values.astype(np.float64) for part, values in keys.items()}
+    under = np.interp(result["co"][:, 0] - shift, times, said)
+    for part in ("co", "handle_left", "handle_right"):
+        result[part][:, 0] -= shift
+        result[part][:, 1] -= under
+    return result
+
+
+def absolute(edit: dict, times: np.ndarray, said: np.ndarray, shift: int) -> dict:
+    """Edited keys on a curve `said`: the inverse of relative."""
+    under = np.interp(edit["co"][:, 0], times, said.astype(np.float32).astype(np.float64))
+    result = {}
+    for part, values in edit.items():
+        values = values.copy()
+        if part in ("co", "handle_left", "handle_right"):
+            values[:, 0] += shift
+            values[:, 1] += under
+        result[part] = values.astype(PARTS[part][0])
+    return result
+
+
+def is_placed(keys: dict) -> bool:
+    """Whether Blender puts all handles where they belong."""
+    return not any(by_hand(keys[side]).any() for side in ("handle_left_type", "handle_right_type"))
+
+
+def with_values(keys: dict, inside: np.ndarray, frames: np.ndarray, said: np.ndarray, by: np.ndarray, rows: slice) -> dict:
+    """Keys that say said + by at the frames inside, and what they said elsewhere."""
+    wanted = said[rows] + by
+    place = np.searchsorted(keys["co"][:, 0], inside)
+    if len(keys["co"]) > place.max() and (keys["co"][place, 0] == inside).all():
+        result = {part: values.copy() for part, values in keys.items()}
+        for part in ("handle_left", "handle_right", "co"):
+            result[part][place, 1] += (wanted - keys["co"][place, 1]).astype(np.float32)
+        result["co"][place, 1] = wanted.astype(np.float32)
+        return result
+    # Between few keys: one on every frame of the change and of its neighbours, which stay what they were.
+    start = max(rows.start - 1, 0)
+    guard, values = frames[start : rows.stop + 1], said[start : rows.stop + 1].copy()
+    values[rows.start - start : rows.start - start + len(inside)] = wanted
+    times = keys["co"][:, 0]
+    return joined(
+        some(keys, times < guard[0]),
+        on_every_frame(guard.astype(float), values),
+        some(keys, times > guard[-1]),
+    )
