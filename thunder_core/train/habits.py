@@ -25,6 +25,7 @@ ACCENT_REACH, BOUNDARY_REACH = 4, 5  # frames (.16 and .20 s) within which a mov
 PAUSES = (0.4, 2.0)  # s
 REST_DEGREES, FASTEST = 1.5, 40.0  # what a head may turn over a pause, and how fast, degrees per second and axis
 BREATH = 0.5  # s before a phrase in which lips may open
+ONSET = 0.2  # s before a phrase in which lips open for its first sound
 OPEN_MM = 0.25  # from which on lips count as open
 
 
@@ -198,7 +199,7 @@ def breaths(head: Head, motion: Motion, voice: Prosody) -> tuple[int, int]:
     gap, taken, count, before = opening_mm(motion, head), 0, 0, 0.0
     for start, end in voice.phrases:
         if start - before >= PAUSES[0]:
-            window = gap[max(0, int((start - BREATH) * FPS)) : max(1, int((start - 0.08) * FPS))]
+            window = gap[max(0, int((start - BREATH) * FPS)) : max(1, int((start - ONSET) * FPS))]
             count += 1
             taken += bool(len(window) and window.max() > OPEN_MM)
         before = end

@@ -20,7 +20,6 @@ _BLINK_APART = 0.55  # s at least
 _BLINK_DRAWN = 0.6  # s from which on a blink waits for a better moment
 _LONG = 2.0  # s of silence, from which on a face is idle
 _LARGEST_NOD = 10.0  # degrees
-_PHRASE_FINAL = 0.55  # s before a phrase's end in which a nod stays down
 _AWAY = (9.0, 3.0)  # degrees, mean and deviation, by which a gaze leaves
 _POSE, _HOME = np.array([1.2, 3.4, 2.2]), np.array([0.8, 1.4, 1.2])  # degrees that poses differ, and that whole readings do
 
@@ -148,22 +147,21 @@ def listening(voice: Prosody, manner: Manner, rng: np.random.Generator) -> Plan:
 def _mark_accents(plan: Plan, voice: Prosody, manner: Manner, rng: np.random.Generator) -> None:
     """Nods, raised and knit brows on accents; which of them a reading marks differs."""
     lively = _about(rng, 0.3)
-    ends = [end for _, end in voice.phrases]
     for t, w in zip(voice.accents, voice.weights):
-        end = next((e for e in ends if e >= t), voice.seconds)
+        start, end = next(((a, b) for a, b in voice.phrases if b >= t), (0.0, voice.seconds))
         nods = rng.random() < (0.6 + 0.4 * w) * min(1.3, manner.nods**0.4)
         if nods:
             turned = _gesture(min(_LARGEST_NOD, lively * manner.nods * (2.6 + 4.8 * w) * _about(rng, 0.35)), manner, rng)
             slower = (0.75 + 0.06 * float(np.linalg.norm(turned))) / manner.tempo  # the further, the longer
             down, back = slower * rng.uniform(0.15, 0.21), slower * rng.uniform(0.26, 0.55)
             after = min((s for s, _ in voice.phrases if s > t), default=None)
-            at = t + rng.uniform(-0.01, 0.05)
-            if at > end - _PHRASE_FINAL:  # what ends a phrase stays until the next, or sinks back slowly
+            at = max(start + down, min(end - 0.06, t + rng.uniform(-0.01, 0.05)))  # within its phrase, as far as it goes
+            if at + 0.06 + back > end:  # what ends a phrase stays until the next, or sinks back slowly
                 plan.nods.append(Nod(at, 0.6 * turned, down, 2.2 * back, at + 2.5 if after is None else after - 0.05))
             else:
                 plan.nods.append(Nod(at, turned, down, back, at + rng.uniform(0, 0.06)))
         if rng.random() < (0.28 + 0.5 * w) * min(1.3, manner.raises**0.5) * (1.2 if nods else 0.8):
-            plan.raises.append(_raise(t - 0.03, lively * manner.raises * (0.09 + 0.15 * w), manner, rng))
+            plan.raises.append(_raise(t - 0.03, lively * manner.raises * (0.085 + 0.14 * w), manner, rng))
         if rng.random() < manner.knits:
             plan.knits.append(_raise(t - 0.03, min(1.0, manner.knits) * (0.15 + 0.3 * w), manner, rng))
 

@@ -8,6 +8,8 @@ jump where they look and stay there while the head moves; lids follow the eyes.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d, minimum_filter1d
@@ -20,7 +22,8 @@ from .teacher_manner import Manner, manner_of
 from .teacher_plan import listening, Look, Nod, Plan, Raise, speaking
 
 _FINE = 4  # steps per frame in which the neck is moved
-_SWAY = ((0.16, (1.0, 2.6, 1.7)), (0.5, (0.35, 3.1, 2.2)), (1.2, (0.1, 1.1, 0.75)))  # Hz, and degrees of nod, turn and tilt
+_SWAY = ((0.16, (1.1, 2.0, 1.3)), (0.6, (0.35, 2.8, 2.0)), (1.4, (0.12, 1.2, 0.9)))  # Hz, and degrees of nod, turn and tilt
+_LISTENER_SWAY = 0.4  # of a speaker's
 _IDLE_CLOCK, _PAUSE_CLOCK = 0.3, 0.04  # how fast the drift goes on in long silence and in a pause
 _CLOCK_EASE, _CLOCK_AHEAD = 2.5, 7  # frames
 _BREATHS_PER_SECOND, _BREATH_DEGREES = 0.26, 0.25
@@ -31,7 +34,7 @@ _SPRING = 9.0  # 1/s, of poses and of what the head follows
 _EYES_STAY = 0.95  # share of the head's turn that eyes make good
 _FURTHEST_LOOK = 24.0  # degrees of an eye in its socket
 _LID_DOWN, _LID_UP = 0.016, 0.02  # of a channel per degree that the gaze is lowered or raised
-_MOST_DROOP = 0.38  # of a blink, that lids come down without blinking
+_MOST_DROOP = 0.44  # of a blink, that lids come down without blinking
 _BROW_REST, _STIR = 0.04, 0.022  # of a channel: where brows are between raises, and how they stir there
 _BREATH_JAW, _BREATH_RISE, _BREATH_FALL = 0.026, 0.22, 0.3  # radians; s
 
@@ -70,8 +73,8 @@ def _clock(voice: Prosody, tempo: float) -> np.ndarray:
     return np.cumsum(gaussian_filter1d(rate, _CLOCK_EASE, mode="nearest")) / FPS * tempo
 
 
-def _neck(plan: Plan, voice: Prosody, manner: Manner, presence_of_mood: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Degrees [T, 3] that the head nods, turns and tilts."""
+def _neck(plan: Plan, voice: Prosody, manner: Manner, felt: np.ndarray, rng: np.random.Generator, listens: bool) -> np.ndarray:
+    """Degrees [T, 3] that the head nods, turns and tilts; felt [T]: how much of a mood is there."""
     frames, hertz = voice.frames, FPS * _FINE
     t, fine = np.arange(frames) / FPS, np.arange(frames * _FINE) / hertz
     head = np.zeros((frames, 3))
@@ -81,7 +84,8 @@ def _neck(plan: Plan, voice: Prosody, manner: Manner, presence_of_mood: np.ndarr
             head[:, axis] += manner.sway * sizes[axis] * _drift(clock, rate, rng)
         head[:, axis] += _UNREST * _drift(t + 1e-9, 0.35, rng)
     side = rng.choice([-1.0, 1.0]) * _WITH_VOICE[1]
-    head += (manner.nods * gaussian_filter1d(voice.level, 1.0))[:, None] * np.array([_WITH_VOICE[0], side, 0.6 * side])
+    if not listens:
+        head += (manner.nods * gaussian_filter1d(voice.level, 1.0))[:, None] * np.array([_WITH_VOICE[0], side, 0.6 * side])
 
     target = np.tile(plan.poses[0].degrees, (len(fine), 1)) if plan.poses else np.zeros((len(fine), 3))
     for before, pose in zip(plan.poses, plan.poses[1:]):
@@ -99,13 +103,13 @@ def _neck(plan: Plan, voice: Prosody, manner: Manner, presence_of_mood: np.ndarr
         head[:, 0] -= _INHALE * (_eased((t - at) / 0.4) - _eased((t - at - 0.45) / 1.8))
     head[:, 0] += _BREATH_DEGREES * np.sin(2 * np.pi * (_BREATHS_PER_SECOND * t + rng.random()))
 
-    head += presence_of_mood[:, None] * np.array(manner.pose)
+    head += felt[:, None] * np.array(manner.pose)
     if manner.tremble > 0:
         quick = gaussian_filter1d(rng.standard_normal((frames, 3)), 1.0, axis=0) * 1.9
-        head += manner.tremble * presence_of_mood[:, None] * quick
+        head += manner.tremble * felt[:, None] * quick
     if manner.shake > 0:
         bursts = np.clip(_drift(clock, 0.12, rng) - 0.4, 0, 1.2)
-        head[:, 1] += manner.shake * bursts * presence_of_mood * np.sin(2 * np.pi * 1.5 * manner.tempo * clock / max(manner.tempo, 0.1))
+        head[:, 1] += manner.shake * bursts * felt * np.sin(2 * np.pi * 1.5 * manner.tempo * clock / max(manner.tempo, 0.1))
     return head
 
 
@@ -154,12 +158,14 @@ def upper_face(
     """
     frames, manner = voice.frames, manner_of(direction)
     t = np.arange(frames) / FPS
+    if listens:
+        manner = replace(manner, sway=_LISTENER_SWAY * manner.sway)
     plan = (listening if listens else speaking)(voice, manner, rng)
     # A mood comes and goes: more of it while somebody speaks, never all or none.
     active = gaussian_filter1d(voice.spoken.astype(float), 12.0, mode="nearest")
-    felt = np.clip(0.62 + 0.28 * active + 0.2 * _drift(t + 1e-9, 0.13, rng), 0.25, 1.2)
+    felt = np.clip(0.68 + 0.26 * active + 0.17 * _drift(t + 1e-9, 0.13, rng), 0.3, 1.2)
 
-    head = _neck(plan, voice, manner, felt, rng)
+    head = _neck(plan, voice, manner, felt, rng, listens)
     gaze = _gaze(plan.looks, frames)
     # Where a mood lowers or turns the head the eyes stay on whom they look at.
     eyes = np.stack([gaze[:, 1] - _EYES_STAY * head[:, 0], gaze[:, 0] - _EYES_STAY * head[:, 1], np.zeros(frames)], 1)
