@@ -17,6 +17,7 @@ IDENTITY_SLIDER = 5.0  # standard deviations between people
 BONE_METRES = 0.03
 IDENTITY = "identity{:03d}"  # names of the keys that make another person
 CORRECTIVE = "corrective_{}_{}{}"  # of a joint, by row and column of its rotation
+COMBINATION = "corrective_{}_{}"  # of two keys, each a channel or a joint
 SHIFTS = "thunder_joint_shifts"  # of the armature: how each identity key moves the joints, [keys, 5, 3] metres in Blender's axes
 
 _STILL = 1e-6  # metres: correctives that move less are none
@@ -45,7 +46,7 @@ def build(
 ) -> tuple[bpy.types.Object, bpy.types.Object]:
     """Add a head to a collection: a mesh with a key per expression direction, its armature, weights, materials.
 
-    Pose correctives are keys that the bones drive. identity: how many of the directions in which people differ become
+    Correctives are keys that bones and other keys drive. identity: how many of the directions in which people differ become
     sliders. Leaves the mesh active and selected; needs object mode. Returns (mesh object, armature object).
     """
     mesh = _mesh(model, name)
@@ -60,6 +61,7 @@ def build(
     _keys(mesh, model)
     _identity(mesh, armature, model, identity)
     _correctives(mesh, armature, model)
+    _combinations(mesh, armature, model)
     mesh.parent = armature
     modifier = mesh.modifiers.new(f"{name} Rig", "ARMATURE")
     modifier.object = armature
@@ -128,15 +130,42 @@ def _correctives(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head
         driver = key.driver_add("value").driver
         driver.type = "SCRIPTED"
         for axis in "xyz":
-            if f"({axis})" not in _ELEMENTS[row][column]:
+            if f"({axis})" in _ELEMENTS[row][column]:
+                _add_turn(driver, axis, armature, joint, axis)
+        driver.expression = _ELEMENTS[row][column]
+
+
+def _add_turn(driver, name: str, armature: bpy.types.Object, joint: str, axis: str) -> None:
+    """A variable of a driver: a bone's own turn against its rest, constraints included, whatever its rotation mode."""
+    variable = driver.variables.new()
+    variable.name, variable.type = name, "TRANSFORMS"
+    target = variable.targets[0]
+    target.id, target.bone_target = armature, joint
+    target.transform_type, target.transform_space, target.rotation_mode = f"ROT_{axis.upper()}", "LOCAL_SPACE", "XYZ"
+
+
+def _combinations(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head) -> None:
+    """The shapes where two keys meet, one key each, driven by the product of both: also of values that an animator keys."""
+    if not model.corrective_pairs:
+        return
+    rest = flame_to_blender(model.v_template.astype(np.float64))
+    names = [COMBINATION.format(*pair) for pair in model.corrective_pairs]
+    for key, pair in zip(_add_keys(mesh, rest, names, model.correctives, 2.0), model.corrective_pairs):
+        driver = key.driver_add("value").driver
+        driver.type, factors = "SCRIPTED", []
+        for number, part in enumerate(pair):
+            if part in JOINTS:
+                for axis in "xy":
+                    _add_turn(driver, f"{axis}{number}", armature, part, axis)
+                factors.append(f"sin(x{number})*cos(y{number})")
                 continue
             variable = driver.variables.new()
-            variable.name, variable.type = axis, "TRANSFORMS"
+            variable.name, variable.type = f"v{number}", "SINGLE_PROP"
             target = variable.targets[0]
-            target.id, target.bone_target = armature, joint
-            # the bone's own turn against its rest, constraints included, whatever its rotation mode
-            target.transform_type, target.transform_space, target.rotation_mode = f"ROT_{axis.upper()}", "LOCAL_SPACE", "XYZ"
-        driver.expression = _ELEMENTS[row][column]
+            target.id_type, target.id = "KEY", mesh.data.shape_keys
+            target.data_path = f'key_blocks["{part}"].value'
+            factors.append(f"min(max(v{number},0),1)")
+        driver.expression = "*".join(factors)
 
 
 def _bones(armature: bpy.types.Object, model: Head, view_layer) -> None:

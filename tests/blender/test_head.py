@@ -11,11 +11,14 @@ from timing import keeps
 
 
 def flame(asset, expression, jaw, neck, eyes, rotation):
-    """FLAME's linear blend skinning (Li et al. 2017, eq. 2) in plain numpy; vertices [V, 3] in FLAME's axes."""
+    """FLAME's linear blend skinning (Li et al. 2017, eq. 2) in plain numpy, and the shapes of two keys; vertices [V, 3] in its axes."""
     shaped = asset["v_template"] + asset["shapedirs"] @ expression
     joints = asset["J_regressor"] @ shaped
     turns = rotation.rotvec_to_matrix(np.array([np.zeros(3), neck, jaw, eyes, eyes]))
     shaped = shaped + asset["posedirs"] @ (turns[1:] - np.eye(3)).ravel()
+    keys = dict(zip(asset["expression_names"].tolist(), np.clip(expression, 0, 1))) | dict(zip(build.JOINTS, turns[:, 2, 1]))
+    for number, (one, other) in enumerate(asset["corrective_pairs"].tolist()):
+        shaped = shaped + keys[one] * keys[other] * asset["correctives"][:, :, number]
     worlds = []
     for joint, parent in enumerate(asset["kintree_table"][0]):
         local = np.eye(4)

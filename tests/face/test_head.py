@@ -351,6 +351,9 @@ def _normals(v, quads):
         (lambda a: {"polygon_material": a["polygon_material"] + 2.0**40}, "polygon_material .* too large"),
         (lambda a: {"inner_lip_upper_mid": np.float64(3.5)}, "inner_lip_upper_mid .* fractions"),
         (lambda a: {"expression_names": np.append(a["expression_names"][1:], a["expression_names"][-1:])}, "repeated names"),
+        (lambda a: {"corrective_pairs": np.array([["jaw", "nobody"]])}, "corrective_pairs .* channels or joints"),
+        (lambda a: {"correctives": a["correctives"][:, :, :1]}, "correctives .* has shape"),
+        (lambda a: {"corrective_pairs": a["corrective_pairs"][:, 0]}, "corrective_pairs .* channels or joints"),
         (lambda a: {"material_names": np.array(["a\nb", *a["material_names"][1:]])}, "unreadable"),
     ],
 )

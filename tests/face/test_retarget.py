@@ -100,7 +100,7 @@ def test_lips_correspond(case, ours):
     found = regions.match(regions.ours(), regions.study(head))
     back = found.spots.of(made.resample(ours.v_template.astype(float)))
     away = np.linalg.norm(back - ours.v_template[found.own], axis=1)
-    assert away[:280].mean() < 0.0025 and away.max() < 0.012
+    assert away[:280].mean() < 0.0025 and away.max() < 0.014
     rings = regions.LIP_AROUND * np.arange(regions.LIP_RINGS)[:, None]
     pull = head.weights[:, 2].astype(float)
     assert found.spots.of(pull)[rings + regions.UPPER[2:-2]].max() < 0.5 < found.spots.of(pull)[rings + regions.LOWER[2:-2]].min()

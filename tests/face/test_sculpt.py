@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What an animator would see at once if it were wrong: lips through teeth, lids that miss the eye, torn corners, messy loops."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from scipy.spatial import ConvexHull
 
 from thunder_core.engine.flame import FlameLayer
 from thunder_core.face.head import JAW, load_head
-from tools.sculpt.form import EYE
+from tools.sculpt.form import EYE, EYE_RADIUS
 
 RINGS, AROUND = 7, 40
 UPPER, LOWER = np.arange(1, 20), np.arange(39, 20, -1)
@@ -207,3 +209,44 @@ def test_loops_are_clean(head):
     assert (count[count > 0] <= 5).mean() > 0.99
     for ring in head.mouth_vertices[head.mouth_parts == 0].reshape(RINGS, AROUND).tolist():
         assert all(frozenset(e) in edges for e in zip(ring, ring[1:] + ring[:1]))
+
+
+@pytest.mark.parametrize("look", [0.15, 0.3])
+def test_lids_follow_a_look_down_and_a_blink_on_top_of_it_only_shuts_them(head, look):
+    layer = FlameLayer(head, dtype=torch.float64)
+    rest = head.v_template.astype(float) * 1e3
+    ball = EYE + 0.0
+    lid = (np.abs(head.shapedirs[:, :, head.channel("eyeBlinkLeft")]).max(1) > 0) & (np.linalg.norm(rest - ball, axis=1) > EYE_RADIUS + 1)
+
+    def seen(blink, angle):
+        expression = torch.zeros(1, head.channels, dtype=torch.float64)
+        expression[0, head.channel("eyeBlinkLeft")] = blink
+        eyes = torch.tensor([[angle, 0.0, 0.0]], dtype=torch.float64)
+        return 1e3 * layer(expression, torch.zeros(1, 3, dtype=torch.float64), eyes=eyes)[0].numpy()
+
+    open_lid = lid & (rest[:, 1] > 4) & (np.abs(rest[:, 0] - EYE[0]) < 4)
+    assert (seen(0.0, 0.0) - seen(0.0, look))[open_lid, 1].max() > 8 * np.sin(look)
+    for blink in (0.0, 0.5, 1.0):
+        assert np.linalg.norm(seen(blink, look) - ball, axis=1)[lid].min() > EYE_RADIUS + 0.4
+    lower = (seen(1.0, 0.0) - seen(1.0, look))[open_lid, 1]
+    assert 0 < lower.max() < 6 * np.sin(look), "the shut upper lid goes with the lower one"
+
+
+def test_correctives_move_nothing_where_the_lips_meet_or_in_the_mouth(head):
+    still = {i for p in faces(head, "Teeth", "Gums", "Tongue", "Mouth", "Eye White") for i in p}
+    contact = head.mouth_vertices[head.mouth_parts == 0].reshape(RINGS, AROUND)[5:].ravel()
+    assert len(head.corrective_pairs) >= 5 and np.abs(head.correctives).max() > 1e-3
+    assert not head.correctives[contact].any() and not head.correctives[sorted(still)].any()
+
+
+def test_correctives_come_in_with_the_product_of_both_keys(head):
+    blink, look = 0.7, 0.2
+    place = head.corrective_pairs.index(("eyeBlinkLeft", "eye_left"))
+    expression = torch.zeros(1, head.channels, dtype=torch.float64)
+    expression[0, head.channel("eyeBlinkLeft")] = blink
+    seen = []
+    for model in (head, replace(head, corrective_pairs=(), correctives=np.zeros((0, 3, 0), np.float32))):
+        layer = FlameLayer(model, dtype=torch.float64)
+        eyes = torch.tensor([[look, 0.0, 0.0]], dtype=torch.float64)
+        seen.append(1e3 * layer(expression, torch.zeros(1, 3, dtype=torch.float64), eyes=eyes)[0].numpy())
+    assert np.allclose(seen[0] - seen[1], blink * np.sin(look) * 1e3 * head.correctives[:, :, place], atol=1e-4)

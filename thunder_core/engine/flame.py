@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..face.head import EYE_LEFT, EYE_RIGHT, Head, JAW, NECK
+from ..face.head import EYE_LEFT, EYE_RIGHT, Head, JAW, JOINT_NAMES, NECK
 
 BLOCK = 120_000  # vertices worked on at a time: what lies in a core's cache (measured: three times as fast as all at once)
 
@@ -62,6 +62,12 @@ class FlameLayer(nn.Module):
         keep("joint_directions", np.einsum("jv,vcn->njc", regressor, shapedirs).reshape(head.channels, -1))
         keep("correctives", correctives[used[~of_jaw]].reshape(-1, 3 * len(weights)))
         keep("weights", weights.T)  # [5, m]
+        pairs = np.moveaxis(head.correctives[ids], (0, 1, 2), (2, 1, 0)) if head.corrective_pairs else np.zeros((0, 3, len(weights)))
+        moving = np.flatnonzero(pairs.any(axis=(1, 2)))
+        # where a factor of each product stands among the channels and then the joints
+        places = [*head.expression_names, *JOINT_NAMES]
+        self.pairs = [tuple(places.index(name) for name in head.corrective_pairs[number]) for number in moving]
+        keep("products", pairs[moving].reshape(-1, 3 * len(weights)))
 
     def forward(
         self,
@@ -92,6 +98,8 @@ class FlameLayer(nn.Module):
         if self.jaw_features:
             amounts = torch.cat([expression, turn.reshape(batch, 9)[:, self.jaw_features]], 1)
         shaped = torch.addmm(self.template, amounts, self.directions)
+        if self.pairs:
+            shaped = torch.addmm(shaped, self._products(expression, turn, eyes), self.products)
         joints = self.joints + (expression @ self.joint_directions).reshape(batch, 5, 3)
         if head is None and eyes is None:
             # only the jaw turns: the other joints' matrices are the identity and the weights sum to 1
@@ -121,6 +129,17 @@ class FlameLayer(nn.Module):
                 shift = _turn(neck, joints[:, joint]) + neck_shift - _turn(spin, joints[:, joint])
             moved = torch.addcmul(moved, self.weights[joint], torch.baddbmm(shift[..., None], spin, shaped))
         return moved
+
+    def _products(self, expression, turn, eyes) -> torch.Tensor:
+        """Weights [B, c] of the shapes of two keys. turn: the jaw's matrix less the identity [B, 3, 3]."""
+        sines = torch.zeros(len(expression), len(JOINT_NAMES), dtype=expression.dtype, device=expression.device)
+        sines[:, JAW] = turn[:, 2, 1]
+        if eyes is not None:
+            pair = rotation_matrix(eyes if eyes.dim() == 3 else eyes[:, None].expand(-1, 2, 3))[:, :, 2, 1]
+            sines[:, EYE_LEFT], sines[:, EYE_RIGHT] = pair.unbind(1)
+        factors = torch.cat([expression.clamp(0.0, 1.0), sines], 1)
+        first, second = (list(side) for side in zip(*self.pairs))
+        return factors[:, first] * factors[:, second]
 
 
 def _turn(matrix, point):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,9 @@ class Head:
     mouth_vertices [n_m] ids that mesh-to-speech listens to, mouth_parts [n_m] (0 lips and skin, 1 upper teeth,
     2 lower teeth, 3 tongue) · inner_lip_upper_mid, inner_lip_lower_mid, mouth_corner_left, mouth_corner_right:
     vertex ids, −1 where unknown · region_names, regions [R, V] f32, sum 1 per vertex; R = 0 where unknown
-    (`regions.mark` finds both on a FLAME head) · identity [V, 3, m] f32, the directions in which people differ.
+    (`regions.mark` finds both on a FLAME head) · identity [V, 3, m] f32, the directions in which people differ ·
+    corrective_pairs, correctives [V, 3, c] f32: shapes that come in with the product of two keys' weights. A channel's weight is
+    its value within 0 … 1, a joint's the sine of its turn about x. They move nothing where the lips meet.
     Joints in FLAME's order: root, neck, jaw, left eye, right eye.
     """
 
@@ -65,6 +67,8 @@ class Head:
     region_names: tuple[str, ...]
     regions: np.ndarray
     identity: np.ndarray
+    corrective_pairs: tuple[tuple[str, str], ...] = ()
+    correctives: np.ndarray = field(default_factory=lambda: np.zeros((0, 3, 0), np.float32))
 
     @property
     def channels(self) -> int:
@@ -205,6 +209,12 @@ def _ours(path, data):
         if value.size != 1:
             raise BadHead(f"{name} in {path.name} is not one vertex number: choose another file")
         fields[name] = int(value.ravel()[0])
+    if "corrective_pairs" in data:
+        pairs, names = np.asarray(data["corrective_pairs"]), {*fields["expression_names"], *JOINT_NAMES}
+        if pairs.dtype.kind != "U" or pairs.ndim != 2 or pairs.shape[1] != 2 or not set(pairs.ravel().tolist()) <= names:
+            raise BadHead(f"corrective_pairs in {path.name} are not pairs of its channels or joints: choose another file")
+        fields["corrective_pairs"] = tuple((str(a), str(b)) for a, b in pairs)
+        fields["correctives"] = _array(path, data, "correctives")
     return Head(**fields, identity=np.zeros((len(fields["v_template"]), 3, 0), np.float32))
 
 
@@ -313,6 +323,7 @@ def _check(path, head):
         "weights": (count, 5),
         "kintree_table": (2, 5),
         "f": (len(head.f), 3),
+        "correctives": (count if head.corrective_pairs else 0, 3, len(head.corrective_pairs)),
         "polygons": (len(head.polygons), 4),
         "polygon_material": (len(head.polygons),),
         "mouth_parts": (len(head.mouth_vertices),),

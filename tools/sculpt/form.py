@@ -15,7 +15,7 @@ from .muzzle import ground
 
 EYE = np.array([31.5, 0.0, 61.0])  # centre of the left eyeball
 EYE_RADIUS = 12.6
-LID_RADIUS = 14.4  # outside of the lids, over the eyeball
+LID_RADIUS = 14.8  # outside of the lids, over the eyeball; the form has none, it is hollow there
 
 
 def smooth_min(a, b, k):
@@ -61,19 +61,17 @@ def distance(p, nose=True):
     d = smooth_min(d, ellipsoid(p, (0, -74, 26), (52, 34, 48)), 30)  # jaw
     d = smooth_min(d, capsule(p, (36, -71, 6), (20, -98, 55), 12, 13), 30)  # jaw line
     d = smooth_min(d, ellipsoid(p, (0, -104, 66), (20, 13, 18)), 24)  # chin
-    d = smooth_min(d, capsule(p, (0, -50, -22), (0, -240, -48), 50, 54, (1.0, 1.0, 1.14)), 34)  # neck
-    d = smooth_min(d, capsule(p, (38, -50, -18), (12, -190, 12), 9, 7), 22)  # the muscle from behind the ear
+    d = smooth_min(d, capsule(p, (0, -50, -25), (0, -240, -48), 47, 53, (1.0, 1.0, 1.12)), 34)  # neck
+    d = smooth_min(d, capsule(p, (57, -40, -24), (9, -204, 22), 9.5, 6), 13)  # the muscle from behind the ear to the breastbone
     d = smooth_min(d, ellipsoid(p, (0, -254, -36), (122, 64, 68)), 44)  # chest
     d = smooth_min(d, capsule(p, (26, -182, -60), (138, -236, -52), 22, 34), 44)  # shoulders
     d = smooth_min(d, capsule(p, (13, -199, 26), (104, -195, -10), 2.5, 4), 18)  # collar bones
     d = smooth_min(d, capsule(p, (8, 18, 80), (45, 17, 60), 6.2, 6.5), 22)  # brow ridge
     d = smooth_min(d, ellipsoid(p, (0, -68, 62), (34, 27, 29)), 18)  # dental arch
-    socket = ellipsoid(p, (31.5, 1, 86), (20, 12.5, 15))
-    d = smooth_max(d, -socket, 12)
+    socket = ellipsoid(p, (31.5, 5, 88), (21, 13, 17))
+    d = smooth_max(d, -socket, 18)
     if nose:
         d = smooth_min(d, capsule(p, (0, 8, 80), (0, -36, 100), 5.6, 9.0), 14)  # bridge; the rest is in nose.py
-    ball = np.sqrt(((p - EYE) ** 2).sum(1)) - LID_RADIUS
-    d = smooth_min(d, ball, 6)
     drawn = _muzzle_share(p)
     near = drawn > 0
     if near.any():

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from . import ears, mouth, muzzle, parts, rig, shapes, skin
+from . import correctives, ears, mouth, muzzle, parts, rig, shapes, skin
 from .mesh import COLORS, edges, MATERIALS, Mesh, triangulate
 
 HEAD_FILE = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
@@ -30,12 +30,13 @@ def sculpt():
     moved = np.abs(basis).max((0, 2)) > 0
     regressor = rig.joint_regressor(clay, moved)
     polygons = np.array(mesh.polygons, np.int32)
+    pairs = correctives.correctives(clay)
     mouth_ids, mouth_parts = mouth_vertices(clay)
     index = clay.index
     return {
         "v_template": _metres(clay.points),
         "shapedirs": np.ascontiguousarray(_metres(basis.transpose(1, 2, 0))),
-        "posedirs": _metres(mouth.pose_correctives(clay)),
+        "posedirs": _metres(pose_correctives(clay)),
         "J_regressor": np.round(regressor, 9).astype(np.float32),
         "weights": _unit_rows(weights),
         "kintree_table": rig.PARENTS,
@@ -45,6 +46,8 @@ def sculpt():
         "material_names": np.array(MATERIALS),
         "material_colors": np.array(COLORS, np.float32),
         "expression_names": np.array(shapes.CHANNELS),
+        "corrective_pairs": np.array(list(pairs)),
+        "correctives": np.ascontiguousarray(_metres(np.stack(list(pairs.values()), 2))),
         "mouth_vertices": mouth_ids,
         "mouth_parts": mouth_parts,
         "inner_lip_upper_mid": np.int32(index[("m", muzzle.CONTACT, 10)]),
@@ -85,6 +88,18 @@ def describe(mesh):
         points=points, part=np.array(mesh.parts), ring=ring, u=u, up=up, along_tongue=along, lid_ring=lid_ring,
         mirror=mirror, index=mesh.index, neighbour_mean=lambda values: np.bincount(a, values[b], n) / count,
     )
+
+
+def pose_correctives(clay):
+    """FLAME's pose directions [V, 3, 36], mm per entry of (rotation − identity) of neck, jaw, left and right eye.
+
+    Three entries are used, each the sine of a turn about x: the jaw's and both eyes'.
+    """
+    directions = np.zeros((len(clay.points), 3, 36))
+    lids = shapes.lids_follow(clay)
+    for joint, field in ((rig.JAW, mouth.drawn_in(clay)), (rig.EYE_LEFT, lids[1]), (rig.EYE_RIGHT, lids[-1])):
+        directions[:, :, 9 * (joint - 1) + 3 * 2 + 1] = field
+    return directions
 
 
 def mouth_vertices(clay):

@@ -11,12 +11,14 @@ from __future__ import annotations
 import numpy as np
 
 from .mesh import bump, smooth_step
-from .muzzle import CONTACT, LINE, lip_line, MOUTH_WIDTH
+from .muzzle import CONTACT, LINE, lip_line, MOUTH_WIDTH, red_height
 from .rig import corner_fade, JAW, JOINTS, lip_fade
 
 CLOSE_ANGLE = 0.30  # jaw angle [rad] that mouthClose = 1 stands for
 
-_PLUMP = ((1, 0.2, 0), (2, 0.7, 0), (3, 1.5, 0.3), (4, 2.3, 0.9), (5, 1.1, 2.0), (6, 0.2, 1.4), (7, 0, 0))
+_PLUMP = ((0, 0, 0), (1, 0.1, 0), (2, 0.3, 0.2), (3, 0.7, 0.7), (4, 1.0, 1.5), (5, 0.6, 2.6), (6, 0.2, 2.0), (7, 0, 0.4), (8, 0, 0))
+_ROUNDER = ((0, 0.05), (1, 0.3), (2, 0.55), (3, 0.85), (4, 1.0), (5, 0.62), (6, 0.25), (7, 0.0))  # ring, share of the red's new height
+_ROUND_RED = {1: 9.0, -1: 10.2}  # height of the red of lips that are drawn round, upper and lower, in the middle [mm]
 _FLARE = ((0, 0.2, 0.2), (1, 0.7, 0.3), (2, 1.8, 1.0), (4, 3.8, 3.1), (5, 3.4, 3.5), (6, 3.1, 3.1), (7, 3.0, 2.2),
           (8, 3.0, 1.3), (9, 2.4, 0.7), (10, 0.8, 0.3), (11, 0, 0))
 _FLARE_LOWER = ((0, 0.5, 0.2), (1, 1.1, 0.3), (2, 2.2, 0.4), (4, 4.4, 3.2), (5, 3.8, 3.7), (6, 3.3, 3.2), (7, 3.0, 2.2),
@@ -24,7 +26,7 @@ _FLARE_LOWER = ((0, 0.5, 0.2), (1, 1.1, 0.3), (2, 2.2, 0.4), (4, 4.4, 3.2), (5, 
 _ROLL = ((0, 0.0, 0.0), (1, -0.8, -0.5), (2, -2.3, -1.2), (3, -4.8, -2.6), (4, -6.9, -4.2), (5, -5.0, -8.6),
          (6, -1.7, -9.0), (7, -0.1, -6.9), (8, -0.2, -3.3), (9, 0.5, -2.5), (10, 0.2, -0.6), (11, 0, 0))
 _ROLL_UPPER = ((0, -0.2, 0.0), (1, -0.9, -0.6), (2, -2.0, -1.6), (3, -3.4, -3.4), (4, -4.6, -5.2), (5, -2.9, -8.2),
-               (6, -1.0, -8.6), (7, -0.1, -6.9), (8, 0, -3.3), (9, -0.4, -1.5), (10, -0.4, -0.2), (11, 0, 0))
+               (6, -1.0, -8.6), (7, -0.1, -6.9), (8, 2.6, -1.8), (9, 1.2, -1.2), (10, 0.2, -0.2), (11, 0, 0))
 _POUT_LOWER = ((2, 0.4, 0.6), (4, 0.2, 1.8), (5, -0.1, 2.0), (6, 0, 1.2), (7, 0, 0))
 _POUT_UPPER = ((2, 0.3, 0.8), (4, 0.4, 2.0), (5, 0.2, 2.2), (6, 0, 1.4), (7, 0, 0))
 _PUFF = ((0, 0.5, 0.4), (1, 0.6, 0.8), (2, 0.8, 1.2), (4, 0.2, 1.4), (5, -0.2, 1.2), (6, 0, 1.0), (7, 0, 0.8), (8, 0, 0.6),
@@ -40,15 +42,9 @@ _SIDEWAYS = (
 _JAW_NARROWS = 10.0  # how far each corner comes in per sine of the jaw's angle [mm]
 
 
-def pose_correctives(clay):
-    """FLAME's pose directions [V, 3, 36], mm per entry of (rotation − identity) of neck, jaw, left and right eye.
-
-    One entry is used: the sine of the jaw's turn about x. An opening mouth draws its corners in.
-    """
-    p = clay.points
-    directions = np.zeros((len(p), 3, 36))
-    directions[:, 0, 9 + 3 * 2 + 1] = -_JAW_NARROWS / MOUTH_WIDTH * p[:, 0] * _around_mouth(p) * outside(clay)
-    return directions
+def drawn_in(clay):
+    """Displacements [V, 3] per sine of the jaw's turn, mm: an opening mouth draws its corners in."""
+    return _along(0, -_JAW_NARROWS / MOUTH_WIDTH * clay.points[:, 0] * _around_mouth(clay.points) * outside(clay))
 
 
 def _around_mouth(p):
@@ -127,14 +123,27 @@ def _round(clay, depth):
     drawn = p[:, 0] / (1 + (p[:, 0] / 24) ** 4) ** 0.25 / (1 + ((p[:, 1] - LINE) / 30) ** 2)
     narrow = _along(0, -drawn * _around_mouth(p) * depth)
     ahead = _along(2, bump(p, (0, -70, 90), (56, 34, 70)) * depth)
-    round_ahead = _along(2, bump(p, (0, -70, 90), (50, 20, 70)) * depth)
-    flare = np.where(clay.ring >= 2, _fade(clay), 1 - np.abs(clay.u))
-    plump = turned_rings(clay, _PLUMP, corner_fade(clay.u, 0.25) * (clay.ring >= 2))
+    round_ahead = _along(2, bump(p, (0, -70, 90), (50, 18, 70)) * depth)
+    # the red's outline round; where the lips meet as every channel parts them, so that they can be closed again
+    outline = np.maximum(1 - np.abs(clay.u) ** np.interp(clay.ring, (5, 7), (3.0, 2.0)), 0) ** np.interp(clay.ring, (5, 7), (0.5, 0.45))
+    flare = np.where(clay.ring >= 2, outline, 1 - clay.u**2)
+    plump = turned_rings(clay, _PLUMP, corner_fade(clay.u, 0.25))
+    round_red = _rounded(clay)
     return {
-        "mouthPucker": _scaled(narrow, corner, 0, -8.0) + _scaled(ahead, mid, 2, 6.0) + plump,
+        "mouthPucker": _scaled(narrow, corner, 0, -8.0) + _scaled(ahead, mid, 2, 6.0) + plump + round_red,
         "mouthFunnel": _scaled(narrow, corner, 0, -4.0) + _scaled(round_ahead, mid, 2, 3.4)
-        + turned_rings(clay, _FLARE, flare * (clay.up > 0)) + turned_rings(clay, _FLARE_LOWER, flare * (clay.up < 0)),
+        + turned_rings(clay, _FLARE, flare * (clay.up > 0)) + turned_rings(clay, _FLARE_LOWER, flare * (clay.up < 0))
+        + 0.6 * round_red,
     }
+
+
+def _rounded(clay):
+    """The red's outline from two arcs that meet in a point at the corners to one round of even height, [V, 3]."""
+    rows = np.array(_ROUNDER)
+    share = np.interp(clay.ring, rows[:, 0], rows[:, 1], left=0, right=0) * (clay.ring >= 0)
+    a = np.abs(clay.u)
+    high = np.where(clay.up > 0, _ROUND_RED[1] * np.maximum(1 - a**2.4, 0) ** 0.62, _ROUND_RED[-1] * np.maximum(1 - a**3.4, 0) ** 0.62)
+    return _along(1, clay.up * share * (high - red_height(clay.u, clay.up)))
 
 
 def _sideways(clay, depth):
@@ -146,6 +155,8 @@ def _sideways(clay, depth):
         trails = np.sign(p[:, 0]) * sign < 0  # the side that is drawn over the teeth
         field[:, 2] -= np.where(trails, 0.45, 0.25) * field[:, 0] * np.sign(p[:, 0]) * np.minimum(np.abs(p[:, 0]) / 16, 1)
         field = _scaled(field, clay.index["m", CONTACT, 10], 0, sign * 7.5)
+        # along the teeth's arch, less so where the lips meet: what goes back there opens them when the jaw is down
+        field[:, 2] -= 2.7 * bump(p, (0, -70, 92), (30, 24, 50)) * depth * np.interp(clay.ring, (4, 7), (1.0, 0.25))
         for centre, radii, vector in _SIDEWAYS:
             field += (bump(p * [sign, 1, 1], centre, radii) * depth)[:, None] * (np.array(vector) * [sign, 1, 1])
         shapes[name] = field

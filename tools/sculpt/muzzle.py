@@ -25,10 +25,10 @@ LINE = -70.0  # height of the line where the lips meet
 _ACROSS = (0.0, 7.0, 14.0, 21.0, 28.0, 36.0, 44.0, 52.0)
 _DRAWN = {
     -34.0: (98.0, 97.0, 93.5, 88.6, 85.4, 84.2, 82.4, 78.0),
-    -42.0: (97.0, 95.6, 92.0, 88.0, 84.9, 82.4, 79.6, 74.4),
-    -49.0: (95.4, 94.4, 91.6, 87.9, 84.3, 80.8, 77.0, 70.6),
-    -56.0: (95.4, 94.7, 91.9, 87.9, 83.7, 79.0, 74.4, 66.8),
-    -62.0: (97.2, 96.4, 93.2, 88.4, 83.1, 77.6, 71.6, 63.2),
+    -42.0: (97.2, 95.9, 92.3, 88.0, 84.9, 82.4, 79.6, 74.4),
+    -49.0: (95.7, 94.7, 92.0, 87.9, 84.3, 80.8, 77.0, 70.6),
+    -56.0: (94.9, 94.2, 91.6, 87.8, 83.7, 79.0, 74.4, 66.8),
+    -62.0: (97.7, 96.9, 93.4, 88.4, 83.1, 77.6, 71.6, 63.2),
     -70.0: (97.0, 96.0, 92.6, 87.2, 82.0, 75.9, 68.8, 59.4),
     -78.0: (95.6, 94.8, 91.6, 86.6, 81.4, 74.4, 65.6, 54.8),
     -83.0: (91.8, 91.4, 89.6, 85.8, 80.4, 73.1, 64.0, 52.7),
@@ -56,8 +56,9 @@ def ground(x, y):
     along = np.exp(-(((y + 55.0) / 6.5) ** 4))
     ridge = 4.4 + 0.10 * np.maximum(-50.0 - y, 0)
     z = z + along * (0.75 * np.exp(-(((x - ridge) / 2.0) ** 2)) - 0.75 * np.exp(-((x / 2.6) ** 2)))
-    # the muscle knot beside the corner, and the hollow between it and the chin
-    z = z + 0.9 * np.exp(-(((x - 32.5) / 5.0) ** 2) - ((y + 71.0) / 8.0) ** 2)
+    # the muscle knot beside the corner, the dimple of the corner itself, and the hollow between it and the chin
+    z = z + 1.2 * np.exp(-(((x - 32.5) / 5.0) ** 2) - ((y + 71.0) / 8.0) ** 2)
+    z = z - 0.9 * np.exp(-(((x - 26.0) / 3.2) ** 2) - ((y + 71.2) / 3.4) ** 2)
     z = z - 0.6 * np.exp(-(((x - 22.0) / 7.0) ** 2) - ((y + 82.0) / 5.0) ** 2)
     return z
 
@@ -76,7 +77,7 @@ def lip_line(x):
     return LINE - 1.0 * u**2 - 0.6 * np.exp(-((x / 5.5) ** 2)) + 0.5 * np.exp(-((np.abs(x) - 11) / 6) ** 2)
 
 
-def _red(u, up):
+def red_height(u, up):
     """Height [n] of the red over (or under) the lip line: cupid's bow above, a fuller oval below."""
     a = np.abs(u)
     x = a * MOUTH_WIDTH
@@ -87,7 +88,7 @@ def _red(u, up):
 
 
 # Ring → how far it reaches beyond the corner [mm].
-_BEYOND = {2: 8.0, 3: 3.4, 4: 1.2, 5: 0.5, 6: 0.2, 7: 0.0, 8: -0.4, 9: 0.6, 10: 3.5, 11: 6.5, 12: 8.0, 13: 2.0}
+_BEYOND = {2: 8.0, 3: 3.4, 4: 1.4, 5: 0.5, 6: 0.2, 7: 0.0, 8: -0.4, 9: 0.6, 10: 3.5, 11: 6.5, 12: 8.0, 13: 2.0}
 
 
 def lip_ring(ring):
@@ -103,10 +104,10 @@ def lip_ring(ring):
     above, a = up > 0, np.abs(u)
     line = lip_line(u * MOUTH_WIDTH)
     arch = np.sqrt(np.maximum(1 - u * u, 0))
-    red = _red(u, up)
+    red = red_height(u, up)
     tubercle = np.exp(-((u * MOUTH_WIDTH / 4.0) ** 2)) * above
     away = {
-        2: red + 1.9 + 5.4 * arch,
+        2: red + 1.9 + np.where(above, 3.6, 5.4) * arch,
         3: red + 0.8 + 1.9 * arch,
         4: red,
         5: np.where(above, 0.56 - 0.08 * tubercle, 0.60) * red,
@@ -124,9 +125,9 @@ def lip_ring(ring):
     at_line = ground(x, line)
     full = arch**0.9
     if ring <= 4:
-        z = ground(x, y) + {2: 0.0, 3: 0.5, 4: 0.8}[ring] * full - {2: 0.0, 3: 0.4, 4: 1.2}[ring] * a**6
+        z = ground(x, y) + {2: 0.0, 3: 0.5, 4: 1.5}[ring] * full - {2: 0.0, 3: 0.7, 4: 1.6}[ring] * a**6
     elif ring <= 6:
-        bulge = np.where(above, {5: 2.5, 6: 2.0}[ring] + 0.6 * tubercle, {5: 3.5, 6: 2.6}[ring])
+        bulge = np.where(above, {5: 3.3, 6: 1.9}[ring] + {5: 0.6, 6: 0.3}[ring] * tubercle, {5: 3.9, 6: 3.0}[ring])
         bulge = bulge - 0.5 * np.exp(-((u * MOUTH_WIDTH / 3.0) ** 2)) * (up < 0)  # the lower lip's faint cleft
         z = at_line + bulge * full - {5: 1.6, 6: 2.0}[ring] * a**4
     elif ring <= 10:

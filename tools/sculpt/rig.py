@@ -39,8 +39,8 @@ def jaw_weights(clay):
     reach = np.hypot(p[:, 1] - j[1], p[:, 2] - j[2])
     w *= smooth_step(22, 62, reach)
     # the throat stays with the neck: fade from the chin's underside backwards and down
-    w *= smooth_step(18, 66, p[:, 2] + 0.55 * np.maximum(p[:, 1] + 118, -40))
-    w *= smooth_step(-166, -116, p[:, 1])
+    w *= smooth_step(-8, 62, p[:, 2] + 0.55 * np.maximum(p[:, 1] + 118, -40))
+    w *= smooth_step(-178, -114, p[:, 1])
     return np.where(clay.ring >= 2, 0.5 - 0.5 * clay.up * lip_fade(clay), w)
 
 
@@ -80,7 +80,7 @@ def joint_regressor(clay, moved):
         ids = np.flatnonzero(clay.part == part)
         regressor[joint, ids] = _barycentre(clay.points[ids], JOINTS[joint], 400.0)
     still = np.flatnonzero((clay.part == "skin") & ~moved)
-    for joint, reach in ((ROOT, 75.0), (NECK, 95.0), (JAW, 95.0)):
+    for joint, reach in ((ROOT, 75.0), (NECK, 125.0), (JAW, 95.0)):
         ids = still[np.linalg.norm(clay.points[still] - JOINTS[joint], axis=1) < reach]
         weights = _barycentre(clay.points[ids], JOINTS[joint], 40.0)
         regressor[joint, ids] += 0.5 * weights

@@ -33,7 +33,17 @@ def expression_basis(clay, jaw):
     shapes["jawForward"] = jaw[:, None] * np.array([0, -0.6, 6.5])
     carried = riders(clay, outside(clay), *lip_gates(clay))
     nothing = np.zeros(clay.points.shape)
-    return np.stack([shapes.get(name, nothing) + carried.get(name, nothing) for name in CHANNELS])
+    basis = np.stack([shapes.get(name, nothing) + carried.get(name, nothing) for name in CHANNELS])
+    return np.stack([_even(clay, field) for field in basis])
+
+
+def _even(clay, field, rounds=5):
+    """A field [V, 3] whose steps over the skin it moves are evened out; lips, lids and what is not skin keep theirs."""
+    free = ((clay.part == "skin") & (clay.ring < 2) & field.any(1))[:, None]
+    for _ in range(rounds):
+        mean = np.stack([clay.neighbour_mean(field[:, i]) for i in range(3)], 1)
+        field = np.where(free, 0.5 * (field + mean), field)
+    return field
 
 
 def _moved(clay, side, hills, share):
@@ -88,9 +98,9 @@ def _with_width(field, corner, value):
     return field
 
 
-# how much of the lid margin's turn each lid ring takes, from the crease (2) to the fold behind the lid (6)
-_LID_SLIDE = {2: 0.16, 3: 0.70, 4: 1.0, 5: 1.0, 6: 0.9}
-_LID_LIFT = {2: 0.3, 3: 0.6, 4: 1.0, 5: 1.0, 6: 1.0}
+# how much of the lid margin's turn each lid ring takes, from the skin above the crease (1.5) to the fold behind the lid (6)
+_LID_SLIDE = {1.5: 0.05, 2: 0.2, 2.5: 0.45, 3: 0.72, 3.5: 0.9, 4: 1.0, 5: 1.0, 6: 0.9}
+_LID_LIFT = {1.5: 0.3, 2: 0.5, 2.5: 0.7, 3: 0.85, 3.5: 0.95, 4: 1.0, 5: 1.0, 6: 1.0}
 _LOWER_RISE = 0.14  # share of the gap that the lower lid closes in a blink
 
 
@@ -121,10 +131,31 @@ def _eyes(clay):
                     for shape, turn in ((blink, 1 - _LOWER_RISE), (squint, 0.2), (wide, -0.22)):
                         shape[i] = _turned(p[i] - centre, gap * turn)
         soft = np.isin(clay.part, ("skin",))
-        crease = bump(p[soft], (side * 31, 14, 76), (26, 11, 30))
+        crease = bump(p[soft], (side * 31, 14, 76), (28, 13, 30))
         wide[soft] += crease[:, None] * np.array([0, 1.2, 0.3])
         shapes["eyeBlink" + tag], shapes["eyeSquint" + tag], shapes["eyeWide" + tag] = blink, squint, wide
     return shapes
+
+
+_LOOK = 0.35  # eye angle [rad] at which the lids lie on the ball again: a direction is straight, a lid's way is not
+_FOLLOWS = {1: 0.75, -1: 0.32}  # share of the eye's turn that the upper and the lower lid take
+
+
+def lids_follow(clay):
+    """Displacements [V, 3] per sine of an eye's turn down, mm, by side (+1 left, −1 right): lids go where the eye looks."""
+    p, follow = clay.points, {}
+    for side in (1, -1):
+        centre, field = EYE * [side, 1, 1], np.zeros((len(clay.points), 3))
+        for k in range(EYE_RING):
+            up = 1 if 0 < k < 16 else -1
+            at = 1 - (k if k <= 16 else EYE_RING - k) / 8.0
+            turn = -_LOOK * _FOLLOWS[up] * (1 - at**2) ** 0.5
+            moving = [(clay.index["e", side, ring, k], slide if up > 0 or ring > 2 else 0.0) for ring, slide in _LID_SLIDE.items()]
+            moving += [(clay.index["lash", side, row, k], 1.0) for row in range(3) if ("lash", side, row, k) in clay.index]
+            for i, slide in moving:
+                field[i] = _turned(p[i] - centre, turn * slide) / np.sin(_LOOK)
+        follow[side] = _even(clay, field)
+    return follow
 
 
 def _pitch(offset):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import nose as nose_table
-from .form import drop_onto, EYE, EYE_RADIUS, LID_RADIUS
+from .form import drop_onto, EYE, EYE_RADIUS, LID_RADIUS, surface_z
 from .mesh import edges
 from .muzzle import lip_ring, LIP_RINGS, RING, RINGS
 
@@ -22,7 +22,8 @@ PLACES = tuple(sorted({*range(ROWS), 4.5, 5.5, 6.5, 7.5}))  # rows of the grid: 
 MOUTH_ROWS, MOUTH_COLUMNS = (24, 32), 6
 EYE_ROWS, EYE_COLUMNS = (8, 16), (2, 10)
 EYE_RING = 32
-MARGIN, FOLD = 4, 6  # eyelid rings: outer edge of the lid, fold behind it
+EYE_RINGS = (0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6)  # from the grid inwards: skin, the fold above the crease, crease, lid, its edges
+MARGIN = 4  # the lid's outer edge; 5 is its inner edge, 6 lies behind it
 
 # front (y, z) | side (y, x, z) | back (y, z) of a row; rows in between are interpolated
 _ROWS = {
@@ -74,6 +75,28 @@ def mouth_border():
     return [grid_key(r, c) for r, c in keys]
 
 
+# (x, y) of the left half of the mouth block's border, from above the lips to below them: under the nose's wing, down the
+# nasolabial fold, past the corner and across the chin.
+_AROUND_MOUTH = ((0, -50.2), (5.2, -50.1), (10.4, -50.9), (16.4, -53.2), (22.6, -55.6), (29.4, -57.8), (36.6, -60.4), (41.0, -63.4),
+                 (43.6, -66.8), (45.0, -70.2), (45.2, -74.4), (44.4, -79.0), (42.4, -83.6), (39.4, -88.0), (35.0, -91.8), (29.0, -94.2),
+                 (22.2, -95.6), (14.8, -96.4), (7.4, -96.8), (0, -97.0))
+
+
+def _border_points():
+    """Grid key → (x, y) of the mouth block's border, both sides."""
+    table = {}
+    border = mouth_border()
+    # the ring starts at the left corner: its first quarter runs up to the midline, its last one comes from below
+    left = border[RING // 4::-1] + border[:3 * RING // 4 - 1:-1]
+    places = np.array(_AROUND_MOUTH)
+    for n, key in enumerate(left):
+        at = n / (len(left) - 1) * (len(places) - 1)
+        x, y = (np.interp(at, range(len(places)), places[:, i]) for i in (0, 1))
+        table[key] = (x, y)
+        table[grid_key(key[1], -key[2])] = (-x, y)
+    return table
+
+
 def eye_border(side):
     (r0, r1), (c0, c1) = EYE_ROWS, EYE_COLUMNS
     mid = (r0 + r1) // 2
@@ -90,12 +113,21 @@ def lid_margin(k):
     t = 0.6 * t + 0.4 * np.sin(np.pi * t / 2)
     tilt = 1.0 * t
     if up > 0:
-        y = 5.3 * max(1 - abs(t + 0.04) ** 2.4, 0)
+        y = 5.7 * max(1 - abs(t + 0.04) ** 2.4, 0)
     else:
-        y = -4.7 * max(1 - abs(t - 0.08) ** 2.2, 0)
+        y = -5.0 * max(1 - abs(t - 0.08) ** 2.2, 0)
     if k % 16 == 0:
         y = 0.0
     return 31.0 + 14.0 * t, y + tilt - 0.3, t
+
+
+# Lid ring → how far it lies beyond the lid's edge [mm]: sideways at the corners, up on the upper lid, down on the lower.
+_LID_RINGS = {1.5: (7.0, 7.6, 8.2), 2: (4.8, 6.3, 5.8), 2.5: (2.8, 4.4, 3.8), 3: (1.6, 2.6, 2.2), 3.5: (0.7, 1.0, 0.9), 4: (0, 0, 0),
+              5: (-0.5, -0.9, -1.0), 6: (-0.5, 5.0, 5.0)}
+# Lid ring → how far it stands out, up on the upper lid and down on the lower [mm]: skin hangs over the crease
+_LID_DEPTH = {1.5: (0.8, 0.0), 2: (-1.8, -0.2), 2.5: (-0.6, 0.0)}
+# Lid ring → how much of its depth is the form's: the others lie on the eyeball
+_LID_ON_FORM = {1.5: 1.0, 2: 0.62, 2.5: 0.25, 3: 0.05}
 
 
 def _eye_ring(ring):
@@ -105,10 +137,10 @@ def _eye_ring(ring):
         x, y, t = lid_margin(k)
         up = 0 if k % 16 == 0 else (1 if k < 16 else -1)
         arch = np.sqrt(max(1 - t * t, 0))
-        out = {2: (5.5, 7.2, 6.0), 3: (1.8, 2.0, 2.8), 4: (0, 0, 0), 5: (-0.3, -0.5, -0.5), 6: (-0.5, 5.0, 5.0)}[ring]
+        out = _LID_RINGS[ring]
         x = x + t * out[0]
         y = y + up * arch * (out[1] if up > 0 else out[2])
-        radius = {2: LID_RADIUS, 3: LID_RADIUS, 4: LID_RADIUS - 0.2, 5: EYE_RADIUS + 0.5, 6: EYE_RADIUS + 0.45}[ring]
+        radius = {4: LID_RADIUS - 0.25, 5: EYE_RADIUS + 0.35, 6: EYE_RADIUS + 0.35}.get(ring, LID_RADIUS)
         flat = (x - EYE[0]) ** 2 + (y - EYE[1]) ** 2
         z = EYE[2] + np.sqrt(max(radius**2 - flat, 3.6**2 if ring >= 4 else 4.2**2))
         points.append((x, y, z - (2.0 if ring == 6 else 0)))
@@ -130,13 +162,13 @@ def build_skin(mesh):
     _add_cap(mesh)
     for side in (1, -1):
         border = eye_border(side)
-        crease = _eye_ring(2)
+        crease = _eye_ring(1.5)
         outer = np.array([mesh.points[mesh.index[k]] for k in border]) * [side, 1, 1]
-        for ring in range(FOLD + 1):
-            points = (0.66, 0.33)[ring] * (outer - crease) + crease if ring < 2 else _eye_ring(ring)
+        for ring in EYE_RINGS:
+            points = (0.8 - 0.5 * ring) * (outer - crease) + crease if ring < 1.5 else _eye_ring(ring)
             for k in range(EYE_RING):
                 mesh.add(("e", side, ring, k), points[k] * [side, 1, 1], "lid" if ring >= 2 else "skin")
-        rings = [border] + [[("e", side, r, k) for k in range(EYE_RING)] for r in range(FOLD + 1)]
+        rings = [border] + [[("e", side, r, k) for k in range(EYE_RING)] for r in EYE_RINGS]
         mesh.rings(rings if side > 0 else [r[::-1] for r in rings], "Skin")
     _add_mouth(mesh)
     for row, below in zip(PLACES[:-1], PLACES[1:]):
@@ -219,8 +251,8 @@ def _relax(mesh, rounds=24):
     n = len(points)
     free = np.zeros(n, bool)
     for i, key in enumerate(mesh.keys):
-        free[i] = (key[0] == "g" and key[1] < ROWS - 1) or key[0] == "c" or (key[0] in "me" and key[-2] < 2)
-    crease = np.array([k[0] == "e" and k[-2] in (2, 3) for k in mesh.keys])
+        free[i] = ((key[0] == "g" and key[1] < ROWS - 1) or key[0] == "c"
+                   or (key[0] in "me" and key[-2] < {"m": 2, "e": 1.5}[key[0]]))
     a, b = edges(mesh.polygons)
     count = np.bincount(a, minlength=n).astype(float)
     mirror = np.array([mesh.index[mirror_key(k)] for k in mesh.keys])
@@ -228,20 +260,30 @@ def _relax(mesh, rounds=24):
     nose_ids, nose_points = list(nose), np.array(list(nose.values()))
     free[nose_ids] = False
     points[nose_ids] = nose_points
-    # the rings between the lips and the grid lie evenly between them: relaxed, they and their border would shrink onto the lips
+    # the rings between the grid and the lips or lids lie evenly between them: relaxed, they and their border would shrink onto these
     border = mouth_border()
-    around, inner, outer, reach = (np.array(values) for values in zip(*(
-        (mesh.index["m", ring, k], mesh.index["m", 2, k], mesh.index[border[k]], 0.64 - 0.32 * ring)
-        for ring in RINGS if ring < 2 for k in range(RING))))
+    between = [(mesh.index["m", ring, k], mesh.index["m", 2, k], mesh.index[border[k]], 0.64 - 0.32 * ring)
+               for ring in RINGS if ring < 2 for k in range(RING)]
+    for side in (1, -1):
+        between += [(mesh.index["e", side, ring, k], mesh.index["e", side, 1.5, k], mesh.index[eye_border(side)[k]], 0.75 - 0.5 * ring)
+                    for ring in EYE_RINGS if ring < 1.5 for k in range(EYE_RING)]
+    around, inner, outer, reach = (np.array(values) for values in zip(*between))
     points[free] = drop_onto(points[free], 10)
-    free[outer] = False
+    free[[mesh.index[key] for key in border]] = False
+    rim_of_mouth = _border_points()
+    ids = [mesh.index[key] for key in rim_of_mouth]
+    places = np.array(list(rim_of_mouth.values()))
+    points[ids] = np.stack([*places.T, surface_z(*places.T)], 1)
     rim = np.array([k[0] == "g" and k[1] == ROWS - 1 for k in mesh.keys])
     for _ in range(6):
         points[rim] = drop_onto(points[rim], 1) * [1, 0, 1] + points[rim] * [0, 1, 0]
-    points[crease] = drop_onto(points[crease], 4, 2.0)
     for side in (1, -1):
-        for k in range(1, 16):  # the upper lid folds in under the skin of the brow
-            points[mesh.index["e", side, 2, k]] -= [0, 0, 1.3 * (1 - lid_margin(k)[2] ** 2)]
+        for ring, share in _LID_ON_FORM.items():
+            ids = [mesh.index["e", side, ring, k] for k in range(EYE_RING)]
+            points[ids, 2] += share * (surface_z(*points[ids, :2].T) - points[ids, 2])
+        for ring, depths in _LID_DEPTH.items():  # the upper lid folds in under the skin of the brow
+            for k in range(EYE_RING):
+                points[mesh.index["e", side, ring, k], 2] += depths[k >= 16] * (1 - lid_margin(k)[2] ** 2)
     for _ in range(rounds):
         mean = np.stack([np.bincount(a, points[b, i], n) / np.maximum(count, 1) for i in range(3)], 1)
         points[free] += 0.5 * (mean - points)[free]

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shapes of two keys come in by themselves, whoever moves the keys: the animator's sliders, keyed values, a take."""
+
+import bpy
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def mesh():
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    bpy.ops.thunder.add_head()
+    return bpy.context.scene.thunder.head
+
+
+def value(mesh, name):
+    bpy.context.view_layer.update()
+    return mesh.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.shape_keys.key_blocks[name].value
+
+
+def test_an_animators_keys_bring_it_in(mesh):
+    blocks, jaw = mesh.data.shape_keys.key_blocks, mesh.parent.pose.bones["jaw"]
+    blocks["mouthPucker"].value = 0.5
+    assert value(mesh, "corrective_jaw_mouthPucker") == pytest.approx(0.0, abs=1e-6)
+    jaw.rotation_euler.x = 0.2
+    assert value(mesh, "corrective_jaw_mouthPucker") == pytest.approx(0.5 * np.sin(0.2), abs=1e-5)
+    blocks["mouthPucker"].value = -0.5
+    assert value(mesh, "corrective_jaw_mouthPucker") == pytest.approx(0.0, abs=1e-6)
+
+
+def test_no_script_is_run_for_it(mesh):
+    drivers = [curve.driver for curve in mesh.data.shape_keys.animation_data.drivers]
+    assert len(drivers) == 10 and all(driver.is_valid and driver.is_simple_expression for driver in drivers)
+
+
+def test_it_follows_keyed_values(mesh):
+    block, jaw = mesh.data.shape_keys.key_blocks["mouthSmileLeft"], mesh.parent.pose.bones["jaw"]
+    jaw.rotation_euler.x = 0.3
+    for frame, smile in ((1, 0.0), (11, 1.0)):
+        block.value = smile
+        block.keyframe_insert("value", frame=frame)
+    for frame in (1, 6, 11):
+        bpy.context.scene.frame_set(frame)
+        assert value(mesh, "corrective_jaw_mouthSmileLeft") == pytest.approx(block.value * np.sin(0.3), abs=1e-5)
