@@ -24,7 +24,7 @@ import numpy as np
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import compat, jobs
-from ..scene.takes import generation
+from ..scene.takes import generation, take_list
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
@@ -130,7 +130,7 @@ def bake(chosen: argparse.Namespace) -> dict:
     say_kept(out)
     best = performances[0]
     say(
-        f"100%  {name}.blend and {takes_in_words(len(performances))} in {chosen.out}; the best has lip-sync {best.score:.1f}, "
+        f"100%  {name}.blend and {takes_in_words(len(performances))} in {chosen.out}; the best has lip-sync {take_list.points(best.score)}, "
         f"seed {best.seed}"
     )
     return report

@@ -28,7 +28,7 @@ from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.media import studio
 from ..scene.review import listening
-from ..scene.takes import generation
+from ..scene.takes import generation, take_list
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
@@ -115,7 +115,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
         "Generating takes", generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, Sampling(chosen.steps)), bar.step
     )
     for rank, (take, entry) in enumerate(zip(sampled, scene.thunder.takes), start=1):
-        say(f"          {rank}  lip-sync {take.score:5.1f}  seed {take.seed:<10d} {entry.curve}")
+        say(f"          {rank}  lip-sync {take_list.points(take.score):>3}  seed {take.seed:<10d} {entry.curve}")
     best = scene.thunder.takes[0]
     scene.frame_end = best.last + best.lead_out
 

@@ -5,7 +5,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.takes import generation
+from ..scene.takes import generation, take_list
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core.errors import Cancelled, ThunderError
@@ -63,7 +63,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
             (f"{entry.name}, " for entry in context.scene.thunder.takes if (entry.seed, entry.score) == (best.seed, best.score)), ""
         )
         what = "Generated a take" if self.asked == 1 else f"Best of {self.asked} takes"
-        self.report({"INFO"}, f"{what}: {name}Lip-Sync {best.score:.0f}")
+        self.report({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}")
         if self.warning:
             self.report({"WARNING"}, self.warning)
         return {"FINISHED"}

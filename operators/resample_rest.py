@@ -4,7 +4,7 @@
 import bpy
 
 from ..scene.engine import connection
-from ..scene.takes import keep
+from ..scene.takes import keep, take_list
 from ..thunder_core.errors import BadRequest, ThunderError
 from .generate import PartialResults
 from .on_shown_take import NeedsShownTake, OnShownTake, shown
@@ -94,7 +94,7 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
     def finish(self, context, takes):
         count = len(takes)
         which = f"{count} new takes around what you kept, the best" if count > 1 else "A new take around what you kept,"
-        self.report({"INFO"}, f"{which} with Lip-Sync {takes[0].score:.0f}")
+        self.report({"INFO"}, f"{which} with Lip-Sync {take_list.points(takes[0].score)}")
         return {"FINISHED"}
 
 

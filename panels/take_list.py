@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The list of takes: star, picture of brows, mouth and head, lip-sync score and name of each, and what was done with it."""
 
-import math
-
 import bpy
 
-from ..scene.takes import browsing, edit_watch, thumbnails
+from ..scene.takes import browsing, edit_watch, take_list, thumbnails
 from ..scene.voice import fingerprint
 
 _KINDS = {"MIXED": "NODE_COMPOSITING", "RESAMPLED": "LOOP_FORWARDS", "DUPLICATED": "DUPLICATE"}
-DECIMAL = 0.4  # more for scores with a decimal
 TILE, SCORE = 0.8, 1.5  # widths in buttons: an icon without the gap around it, and a number of up to three digits
 _drawn: dict = {}  # what the rows of the list being drawn show of the whole list: filled when it is filtered
 
@@ -31,7 +28,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         for tile in icons or (0,) * thumbnails.TILES:
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
         score = row.row(align=True)
-        score.ui_units_x = SCORE + DECIMAL * bool(_drawn.get("tied"))
+        score.ui_units_x = SCORE
         score.alignment = "RIGHT"
         score.label(text=self._measure(item, index))
         row.prop(item, "name", text="", emboss=False)
@@ -42,9 +39,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         if _drawn.get("sort") == "DIVERSITY":
             apart = _drawn["apart"].get(index)
             return "" if apart is None else f"{apart:.1f}" if apart < 9.95 else f"{apart:.0f}"
-        if not math.isfinite(item.score):
-            return "…"
-        return f"{item.score:.1f}" if round(item.score) in _drawn.get("tied", ()) else f"{item.score:.0f}"
+        return take_list.points(item.score)
 
     def draw_filter(self, context, layout):
         settings = context.scene.thunder
@@ -62,7 +57,6 @@ class THUNDER_UL_takes(bpy.types.UIList):
             marked=any(mark_of(entries[place]) != "BLANK1" for place in order),
             apart=(browsing.differences(entries, order) if settings.sort == "DIVERSITY" else {}),
         )
-        _drawn["tied"] = tied([entries[place].score for place in order])
         flags = [0] * len(entries)
         for place in order:
             flags[place] = self.bitflag_filter_item
@@ -72,13 +66,6 @@ class THUNDER_UL_takes(bpy.types.UIList):
         for row, place in enumerate(rows):
             places[place] = row
         return flags, places
-
-
-def tied(scores: list[float]) -> set[int]:
-    """Those whole scores that several takes round to though they differ by a tenth at least."""
-    tenths = {round(score, 1) for score in scores if math.isfinite(score)}
-    whole = [round(score) for score in tenths]
-    return {score for score in whole if whole.count(score) > 1}
 
 
 def mark_of(item) -> str:

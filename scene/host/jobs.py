@@ -71,9 +71,11 @@ class Pace:
         seconds = self.seconds_left(fraction)
         if seconds is None:
             return ""
-        if seconds < 60:
-            return f"{max(1, round(seconds)) if seconds < 10 else 5 * math.ceil(seconds / 5)} s left"
-        minutes = math.ceil(seconds / 60)
+        if seconds < 10:
+            return f"{max(1, round(seconds))} s left"
+        if seconds < 100:
+            return f"{5 * math.ceil(seconds / 5) if seconds < 60 else 10 * round(seconds / 10)} s left"
+        minutes = round(seconds / 60)
         return f"{minutes} min left" if minutes < 100 else f"{math.ceil(minutes / 60)} h left"
 
 

@@ -23,7 +23,7 @@ from ...thunder_core.types import FPS
 from ..heads import head
 from ..host import compat
 from ..host.jobs import stage, Step
-from ..takes import provenance
+from ..takes import provenance, take_list
 from . import puppets
 
 NAME = "Thunder Contact Sheet"  # of the scene it is made in, which is gone afterwards
@@ -211,7 +211,7 @@ class _SheetScene:
     def label(self, row: _Row, number: int) -> None:
         """Set a row's words up: score, rank and name."""
         ink = "accent" if row.star else "ink"
-        self._write("…" if not math.isfinite(row.score) else f"{row.score:.0f}", 0.1, 0.62, 0.36, ink)
+        self._write(take_list.points(row.score), 0.1, 0.62, 0.36, ink)
         self._write(f"{number}", 1.02, 0.66, 0.15, "faint", "RIGHT")
         name = row.name if len(row.name) <= 16 else row.name[:15] + "…"
         self._write(name, 0.1, 0.26, 0.14, "faint")

@@ -112,7 +112,7 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
 
 
 def _said(entry) -> str:
-    score = f"{entry.score:.0f}  " if math.isfinite(entry.score) else ""
+    score = f"{take_list.points(entry.score)}  " if math.isfinite(entry.score) else ""
     return f"{score}{entry.name}" + (" ★" if entry.star else "")
 
 

@@ -116,12 +116,17 @@ def name_action(entry, context) -> None:
         action.name = name if place == 0 else f"{name} {action.id_root.title()}"  # before 4.4, as compat.new_action names them
 
 
+def points(score: float) -> str:
+    """A lip-sync score as it is shown everywhere: a whole number, halves upwards; "…" while a take is still being ranked."""
+    return str(math.floor(score + 0.5)) if math.isfinite(score) else "…"
+
+
 def described(entry) -> str:
     """What the tooltip of a take in the list says: how it was made, its seed, its score, what was done with it."""
     kind = entry.bl_rna.properties["kind"].enum_items[entry.kind].description
     lines = [f"{kind}, seed {entry.seed}" + (f", {time.strftime('%d %b %H:%M', time.localtime(entry.made))}" if entry.made else "")]
     if math.isfinite(entry.score):
-        lines.append(f"Lip-Sync {entry.score:.1f} of 100")
+        lines.append(f"Lip-Sync {points(entry.score)} of 100")
     if edit_watch.watch.is_known(entry):
         lines.append("Its keys were edited")
     if entry.note:

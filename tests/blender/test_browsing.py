@@ -640,8 +640,7 @@ def test_an_empty_list_says_why_and_what_to_do(blender, stage):
     assert "choose others" in why(blender.context)
 
 
-def test_scores_that_round_to_one_number_show_a_decimal():
-    tied = panels_take_list.tied
-    assert tied([77.42, 77.12, 64.0, float("nan")]) == {77}
-    assert tied([77.42, 77.44, 64.0]) == set()  # a decimal tells nothing either
-    assert tied([76.6, 77.4, 78.0]) == {77}
+def test_scores_are_whole_numbers_rounded_the_same_way_everywhere():
+    points = takes_take_list.points
+    assert [points(score) for score in (73.49, 73.5, 74.3, 74.5, 99.6, 0.2)] == ["73", "74", "74", "75", "100", "0"]
+    assert points(float("nan")) == "…"

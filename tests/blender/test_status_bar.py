@@ -56,7 +56,7 @@ def test_it_says_what_is_done_and_how_far_it_is(window, begin):
 
 
 def test_it_says_how_long_it_will_take_as_soon_as_that_is_known(window, begin, monkeypatch):
-    left = iter([None, 12.0, 150.0])
+    left = iter([None, 12.0, 170.0])
     monkeypatch.setattr(jobs.Pace, "seconds_left", lambda self, fraction: next(left))
     operator = begin([jobs.Step(part, "Sampling 8 takes") for part in (0.1, 0.2, 0.3)])
     for _ in range(3):
@@ -66,6 +66,15 @@ def test_it_says_how_long_it_will_take_as_soon_as_that_is_known(window, begin, m
         "Generating takes: Sampling 8 takes (20%, 15 s left) · Esc cancels",
         "Generating takes: Sampling 8 takes (30%, 3 min left) · Esc cancels",
     ]
+
+
+@pytest.mark.parametrize(
+    "seconds, said",
+    [(0.2, "1 s"), (9.4, "9 s"), (41, "45 s"), (81, "80 s"), (97, "100 s"), (104, "2 min"), (140, "2 min"), (200, "3 min"), (7000, "2 h")],
+)
+def test_the_time_that_is_left_is_rounded_as_one_would_say_it(monkeypatch, seconds, said):
+    monkeypatch.setattr(jobs.Pace, "seconds_left", lambda self, fraction: seconds)
+    assert jobs.Pace().time_left(0.5) == f"{said} left"
 
 
 @pytest.mark.parametrize(

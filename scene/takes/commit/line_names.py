@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an action is called after the lines that were committed to it: its character or its own name, then the lines."""
+"""What an action is called after the lines that were committed to it: the lines, after its own name if an animator gave it one."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from ....thunder_core import records
@@ -13,7 +13,8 @@ from ....thunder_core import records
 PROPERTY = "thunder_lines"  # of an action: the lines that were committed to it
 _LONGEST = 60  # bytes of a name; Blender cuts longer ones, before 5.0 at 63
 _LONGEST_PART = 24  # of them for the first part, and for each line where there are several
-_NUMBER = re.compile(r"\.\d{3,}$")  # what Blender appends to a name that is taken
+_BLENDERS_NUMBER = re.compile(r"\.\d{3,}$")  # what Blender appends to a name that is taken
+_NUMBER = re.compile(r"(\.\d{3,}| \d+)$")  # the same, or what is appended here
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,19 @@ class Line:
 
 @dataclass(frozen=True)
 class Lines:
-    """The lines of an action in order of time, after its own name or its character's."""
+    """The lines of an action in order of time.
 
-    base: str
+    base: what an animator called the action before, "" for nothing (in files of earlier versions the character's name).
+    """
+
+    base: str = ""
     lines: tuple[Line, ...] = ()
 
     @property
     def name(self) -> str:
-        """“base · one + two”; where many lines make that too long, “base · one + two + 7 more”."""
+        """“one + two”, after an action's own name “Scene 12 · one + two”; too many lines for a name are “one + two + 7 more”."""
         names = list(dict.fromkeys(line.name for line in sorted(self.lines, key=lambda line: line.first)))
-        start = f"{cut(self.base, _LONGEST_PART)} · "
+        start = f"{cut(self.base, _LONGEST_PART)} · " if self.base else ""
         for shown in range(len(names), 0, -1):
             more = len(names) - shown
             rest = f" + {more} more" if more else ""
@@ -106,14 +110,19 @@ def remember(action, lines: Lines) -> None:
 
 def unnumbered(name: str) -> str:
     """A name without the number that Blender appended."""
-    return _NUMBER.sub("", name)
+    return _BLENDERS_NUMBER.sub("", name)
+
+
+def free(name: str, taken: Collection[str]) -> str:
+    """A name, with a number behind it if it is taken: “line one”, “line one 2”, “line one 3”."""
+    return next(free for free in (name, *(f"{name} {number}" for number in range(2, len(taken) + 3))) if free not in taken)
 
 
 def renamed(name: str, before: Lines | None, now: Lines) -> str | None:
     """What an action is called now that was called `name` while it had the lines `before`; None if an animator named it."""
     if before is None or not name.startswith(before.name):
         return None
-    return now.name + unnumbered(name[len(before.name) :])
+    return now.name + _NUMBER.sub("", name[len(before.name) :])
 
 
 def _length(text: str) -> int:

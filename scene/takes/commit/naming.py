@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import bpy
 import numpy as np
 
 from ....thunder_core.animation import keyframes
-from ...heads import head
 from . import line_names, put_keys
 from .choice import Choice
 from .new_keys import NewCurve
@@ -36,16 +36,21 @@ class Naming:
         return line_names.renamed(name, self.before, self.lines) or name
 
 
+def free_name(name: str, action=None) -> str:
+    """A name that no other action than `action` has."""
+    return line_names.free(name, {other.name for other in bpy.data.actions if other != action})
+
+
 def named_after(choice: Choice, own: list):
     """The animator's action whose lines a commit adds to, None where it begins a new one."""
     return next(filter(None, own), None) if choice.to in ("COPY", "OWN") else None
 
 
-def naming_of(rig: head.Rig, line: str, of_line: Choice, choice: Choice, own: list, earlier: list[line_names.Line]) -> Naming:
+def naming_of(line: str, of_line: Choice, choice: Choice, own: list, earlier: list[line_names.Line]) -> Naming:
     """of_line: the frames of the line itself.  choice: with the leads that it got.  earlier: commits of it that are replaced."""
     there = named_after(choice, own)
     before = line_names.of(there)
-    base = before or line_names.Lines(line_names.unnumbered(there.name) if there is not None else rig.mesh.name)
+    base = before or line_names.Lines(line_names.unnumbered(there.name) if there is not None else "")
     regions = choice.regions.union(*(old.regions for old in base.lines if (old.start, old.end) == (choice.first, choice.last)))
     new = line_names.Line(line, of_line.first, of_line.last, choice.first, choice.last, regions)
     base = base.without(earlier, regions)

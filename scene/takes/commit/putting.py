@@ -15,7 +15,7 @@ from ...host import compat
 from ...host.jobs import stage, Step
 from . import modifiers
 from .choice import Choice
-from .naming import Naming
+from .naming import free_name, Naming
 from .new_keys import NewCurve
 from .own_curves import by_path
 from .values import still_value
@@ -53,7 +53,7 @@ class Putting:
 
     def _fresh(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:
         """Steps that make an action (before 4.4 one for each target) of the take alone."""
-        actions, curves = compat.new_action(self.naming.new, self.rig.targets)
+        actions, curves = compat.new_action(free_name(self.naming.new), self.rig.targets)
         self.made += actions
         for collection, wanted in zip(curves, written):
             yield from stage(self._write(collection, wanted), "Writing keys", 0.95, 0.95)
@@ -65,7 +65,8 @@ class Putting:
             if action is not None and action not in copies:
                 copies[action] = action.copy()
                 self.made.append(copies[action])
-                copies[action].name, copies[action].use_fake_user = self.naming.of_copy(action.name), False
+                copies[action].name = free_name(self.naming.of_copy(action.name), copies[action])
+                copies[action].use_fake_user = False
                 yield Step(0.9, "Writing keys", busy=True)
         if not copies:
             fresh = yield from self._fresh(written)
@@ -77,7 +78,7 @@ class Putting:
             elif copies and compat.HAS_SLOTS:
                 result, slot = next(iter(copies.values())), ""
             elif copies:  # before 4.4 an action is one data-block's
-                (result,), (curves,) = compat.new_action(f"{self.naming.new} {target.id_type.title()}", [target])
+                (result,), (curves,) = compat.new_action(free_name(f"{self.naming.new} {target.id_type.title()}"), [target])
                 self.made.append(result)
             else:
                 results.append((fresh[min(index, len(fresh) - 1)], ""))
@@ -94,7 +95,7 @@ class Putting:
         for action in dict.fromkeys(filter(None, self.own)) if self.choice.backup else ():
             backup = action.copy()
             self.made.append(backup)
-            backup.name, backup.use_fake_user = f"{action.name} · before Commit", True
+            backup.name, backup.use_fake_user = free_name(f"{action.name} · before Commit", backup), True
             yield Step(0.95, "Writing keys", busy=True)
         # From here on in one go: the animator's own action is never seen half written.
         first = next(action for action in self.own if action is not None)
@@ -102,14 +103,14 @@ class Putting:
         for target, action, state, wanted in zip(self.rig.targets, self.own, self.kept, written):
             slot = state.get("slot", "")
             if action is None and not compat.HAS_SLOTS:
-                (action,), _ = compat.new_action(f"{self.naming.new} {target.id_type.title()}", [target])
+                (action,), _ = compat.new_action(free_name(f"{self.naming.new} {target.id_type.title()}"), [target])
             elif action is None:
                 action, slot = first, ""
             value_of(self._write(compat.curves_in(action, target, slot), wanted))
             results.append((action, slot))
         for action in dict.fromkeys(filter(None, self.own)):
             if (name := self.naming.in_place(action.name)) != action.name:
-                action.name = name
+                action.name = free_name(name, action)
         self._assign(results)
         return list(dict.fromkeys(action for action, _ in results))
 
