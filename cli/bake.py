@@ -130,7 +130,8 @@ def bake(chosen: argparse.Namespace) -> dict:
     say_kept(out)
     best = performances[0]
     say(
-        f"100%  {name}.blend and {takes_in_words(len(performances))} in {chosen.out}; the best has lip-sync {take_list.points(best.score)}, "
+        f"100%  {name}.blend and {takes_in_words(len(performances))} in {chosen.out}; the best has "
+        f"lip-sync {take_list.points(best.score)}, "
         f"seed {best.seed}"
     )
     return report

@@ -36,8 +36,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
     bl_idname = "thunder.commit_all"
     bl_label = "Commit All Dialogue"
     bl_description = (
-        "Commit a take of every line of the dialogue, in order of time: the one its head shows, else the best starred "
-        "one, else the best by lip-sync"
+        "Commit one take of every line of the dialogue: the one that is shown, else the best with a star, else the best by Lip-Sync"
     )
 
     @classmethod

@@ -14,7 +14,7 @@ from .slices import SlicedWork
 
 
 class THUNDER_OT_contact_sheet(SlicedWork, bpy.types.Operator):
-    """Render the listed takes side by side, at the moments that tell them apart, into an image"""
+    """Render the listed takes side by side into an image, at the moments where they differ most"""
 
     bl_idname = "thunder.contact_sheet"
     bl_label = "Contact Sheet"

@@ -118,7 +118,7 @@ class THUNDER_OT_check_with_smplx(SlicedWork, bpy.types.Operator):
     def finish(self, context, answer):
         self.report(
             {"INFO"},
-            f"In this pose the head is off from smplx {answer['smplx']} by {answer['rig']:.3f} mm at most; "
+            f"In this pose the head differs from smplx {answer['smplx']} by {answer['rig']:.3f} mm at most; "
             f"Thunder's skinning of the file by {answer['skinning']:.4f} mm",
         )
         return {"FINISHED"}

@@ -104,7 +104,7 @@ class THUNDER_OT_use_objects(OnCharacter, bpy.types.Operator):
     bl_label = "Use Selected Objects"
 
     by_place: bpy.props.BoolProperty(
-        name="Find Automatically", options={"SKIP_SAVE"}, description="Find the objects by armature, parent and place"
+        name="Find Automatically", options={"SKIP_SAVE"}, description="Find the objects by armature, parent and position"
     )
 
     def change(self, context, thing):
@@ -113,7 +113,7 @@ class THUNDER_OT_use_objects(OnCharacter, bpy.types.Operator):
             chosen = (thing.name, *chosen)
         mapping_table.keep_plan(context.scene, thing, character.with_parts(character.plan_of(thing), chosen))
         head.resolve(thing)
-        return "The character's objects are found by armature, parent and place" if self.by_place else f"{len(chosen)} objects are used"
+        return "The character's objects are found by armature, parent and position" if self.by_place else f"{len(chosen)} objects are used"
 
 
 class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):

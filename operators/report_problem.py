@@ -16,7 +16,7 @@ class THUNDER_OT_report_problem(bpy.types.Operator):
     names: bpy.props.BoolProperty(
         name="Include Names and Paths",
         options={"SKIP_SAVE"},
-        description="Leave names of files, folders, strips and objects in the errors and the log; without this they are taken out",
+        description="Keep the names of files, folders, strips and objects in the errors and the log. When off, they are removed",
     )
 
     @classmethod

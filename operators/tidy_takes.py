@@ -198,8 +198,8 @@ def _report_kept(operator, kept: list[str]) -> None:
     if kept:
         operator.report(
             {"INFO"},
-            f"{'The action' if len(kept) == 1 else 'Actions'} “{'”, “'.join(kept)}” of it "
-            f"{'stays' if len(kept) == 1 else 'stay'} in the file: something else uses "
+            f"{'The action' if len(kept) == 1 else 'Actions'} “{'”, “'.join(kept)}” "
+            f"{'stays' if len(kept) == 1 else 'stay'} in the file because something else uses "
             f"{'it' if len(kept) == 1 else 'them'}",
         )
 

@@ -4,7 +4,7 @@
 import bpy
 
 from ..scene.takes import mix
-from .sidebar import _Tab
+from .sidebar import _OfShownTake
 
 _ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
 
@@ -25,16 +25,15 @@ class THUNDER_UL_cuts(bpy.types.UIList):
         row.operator("thunder.remove_cut", text="", icon="X", emboss=False).index = index
 
 
-class THUNDER_PT_mix(_Tab, bpy.types.Panel):
+class THUNDER_PT_mix(_OfShownTake, bpy.types.Panel):
     bl_label = "Mix"
     bl_idname = "THUNDER_PT_mix"
-    bl_parent_id = "THUNDER_PT_takes"
     bl_order = 0
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context):
-        return len(mix.candidates(context)) > 1
+        return super().poll(context) and len(mix.candidates(context)) > 1
 
     def draw(self, context):
         layout = self.layout

@@ -34,7 +34,7 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         name="Device",
         items=[
             ("AUTO", "Automatic", "The graphics card if the engine can use it, else the processor"),
-            ("CPU", "Processor", "Slower, with the same takes on every machine of its kind"),
+            ("CPU", "Processor", "Slower. The same seed gives the same take on every machine of its kind"),
             ("CUDA", "Graphics Card", "The first NVIDIA graphics card"),
         ],
         description="Device that the engine runs on",

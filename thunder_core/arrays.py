@@ -52,7 +52,7 @@ def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
             raise
         raise Unreadable(f"is damaged ({error})") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, struct.error) as error:
-        raise Unreadable(f"is no sound .npz file ({str(error)[:100]})") from error
+        raise Unreadable(f"is not a valid .npz file ({str(error)[:100]})") from error
     except Exception as error:  # a damaged header can fail in any way while it is parsed
         raise Unreadable(f"is damaged ({type(error).__name__})") from error
 

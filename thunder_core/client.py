@@ -211,7 +211,7 @@ class Client:
                 self._private = PrivateFolder()
             except OSError as error:
                 raise NoSpace(
-                    f"No temporary folder can be made in “{tempfile.gettempdir()}” ({error.strerror}): free some space"
+                    f"No temporary folder can be created in “{tempfile.gettempdir()}” ({error.strerror}): free some space"
                 ) from error
             atexit.register(self.stop)
         return self._private.path
@@ -225,9 +225,7 @@ class Client:
     def _start(self) -> None:
         python = find_engine_python(self.python, self.venvs, self.option)
         if self.weights and not os.path.isdir(self.weights):
-            raise BadWeights(
-                f"There is no folder of weights at “{self.weights}”: choose another, or leave it empty to use the bundled ones"
-            )
+            raise BadWeights(f"There is no weights folder at “{self.weights}”: choose another, or leave it empty to use the bundled ones")
         command = [python, "-m", __package__.rpartition(".")[2] + ".engine.worker", "--folder", self.folder]
         if self.weights:
             command += ["--weights", os.path.abspath(self.weights)]
@@ -527,7 +525,7 @@ class _Process:
             if not any(each.begun and each.number not in self.cancelled for each in self.owed.values()):
                 return self._give_up(WorkerDied("The engine did not answer to Cancel and was ended: try again", self.log), again=True)
         if self.cancelled.get(self.working, 0.0) >= STUCK_DEADLINE and all(not each.begun for each in self.owed.values()):
-            return self._give_up(WorkerDied("The engine did not leave its cancelled work and was ended: try again", self.log), again=True)
+            return self._give_up(WorkerDied("The engine did not stop the cancelled work and was ended: try again", self.log), again=True)
         if not self.ready and self.age >= READY_DEADLINE:
             self._give_up(
                 NoEngine(
@@ -536,7 +534,7 @@ class _Process:
             )
         elif self.silence >= SILENCE_DEADLINE:
             self._give_up(
-                WorkerDied(f"The engine gave no sign of life for {SILENCE_DEADLINE / 60:.0f} minutes and was ended: try again", self.log)
+                WorkerDied(f"The engine did not respond for {SILENCE_DEADLINE / 60:.0f} minutes and was ended: try again", self.log)
             )
         elif self.silence >= self.shown:
             for pending in self.owed.values():
@@ -597,14 +595,14 @@ class _Process:
         if code is not None and code < 0:
             if code == _KILLED:
                 return WorkerDied(
-                    "The engine was killed (signal 9) in the middle of its work, as systems do when memory runs out: "
+                    "The engine was killed (signal 9) while it was working, which happens when memory runs out: "
                     "close other programs, or ask for fewer takes",
                     self.log,
                 )
             how = f"was ended by signal {-code}"
         else:
             how = f"ended with code {code}"
-        return WorkerDied(f"The engine {how} in the middle of its work: try again, see the log", self.log)
+        return WorkerDied(f"The engine {how} while it was working: try again, see the log", self.log)
 
 
 def _stopped(log: str) -> WorkerDied:

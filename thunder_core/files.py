@@ -277,7 +277,7 @@ class Transaction:
         hashes = {name: digest for name, digest in (files or {}).items() if name not in self._removals}
         for name, part in self._parts.items():
             if not os.path.getsize(part):
-                raise OSError(f"“{name}” came out empty")  # as some writers leave it on a full disk without a word
+                raise OSError(f"“{name}” is empty")  # as some writers leave it on a full disk without a word
             _finish(part, self._path(name))
             hashes[name] = hash_of(part)
         self.write(MANIFEST, json.dumps({_HEADING: hashes}, indent=1, ensure_ascii=False))

@@ -384,7 +384,7 @@ def _why(lines: list, wheels: str | None, online: bool) -> str:
     errors = [line for line in lines if line.startswith("ERROR")]
     last = (errors or lines or ["pip said nothing"])[-1].removeprefix("ERROR:").strip()
     if "THESE PACKAGES DO NOT MATCH THE HASHES" in text:
-        return "A downloaded package is not the one that was locked: try again, and if it stays so, trust neither it nor its server"
+        return "A downloaded package is not the one that was locked: try again, and if it stays so, do not trust it or its server"
     if "No space left" in text or "not enough space" in text:
         return "The disk is full: free some space and install again, downloads are kept"
     unreachable = re.search(r"Connection|Temporary failure|timed? ?out|Max retries|SSLError|ProxyError|resolve", text)

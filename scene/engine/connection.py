@@ -61,9 +61,9 @@ def weights() -> str | None:
 def checked_weights(place: str) -> str:
     """A folder of weights that holds all model files. Raises BadWeights."""
     if not os.path.isdir(place):
-        raise BadWeights(f"There is no folder of weights at “{place}”: choose another, or leave it empty to use the bundled ones")
+        raise BadWeights(f"There is no weights folder at “{place}”: choose another, or leave it empty to use the bundled ones")
     if lacking := missing_weights(place):
-        raise BadWeights(f"The folder of weights “{place}” lacks {', '.join(lacking)}: choose another, or none for those of the extension")
+        raise BadWeights(f"The weights folder “{place}” lacks {', '.join(lacking)}: choose another, or none for those of the extension")
     return place
 
 

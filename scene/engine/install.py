@@ -185,7 +185,7 @@ class Installation:
         reading.join(STOP_PATIENCE)
         self._process.stdin.close()
         if not ended and not self.stopped:
-            self.error = "The installation was ended from outside: install again, downloads are kept"
+            self.error = "The installation was interrupted: install again, downloads are kept"
 
     def _read_log(self) -> None:
         for line in self._process.stderr:
@@ -254,7 +254,7 @@ def remove() -> None:
         return
     if not installer.is_ours(place):
         raise ThunderError(
-            f"The folder “{place}” was not made by this add-on and stays as it is: look at what it holds, and remove it yourself"
+            f"The folder “{place}” was not created by this add-on and is left alone: check what is in it and delete it yourself"
         )
     aside = f"{os.path.realpath(place)}.removed-{time.time_ns()}"  # on the same disk, also where `place` is a link
     os.mkdir(aside)

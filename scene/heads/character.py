@@ -396,7 +396,7 @@ def resolve(obj: bpy.types.Object) -> Character:
     moves_face = keys is not None and any(rule.target.kind == "KEY" and rule.target.name in keys.key_blocks for rule in plan.rules)
     bound = binding.bind(plan, objects, (keys,) if moves_face else ())
     if not bound.targets:
-        raise BadHead(f"The mapping of “{face.name}” fits none of its objects: find it again or map it by hand")
+        raise BadHead(f"The mapping of “{face.name}” fits none of its objects: press Find by Names again or map it by hand")
     if not {"jawOpen", "jaw.x"} & bound.driver.used:
         raise BadHead(f"“{face.name}” has no jaw: it needs a shape key such as “jawOpen” or a jaw bone, map one by hand")
     return Character(face, plan, objects, bound)

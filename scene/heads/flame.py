@@ -25,7 +25,7 @@ def add(path: str, collection, view_layer, location=(0.0, 0.0, 0.0), sliders: in
     """Add the head of a FLAME file to a collection; its mesh object. Raises BadHead if the file is no FLAME model."""
     model = load_head(bpy.path.abspath(path))
     if not model.identity.shape[2]:
-        raise BadHead("This file holds a head of Thunder's own: press Add Head for it, and choose a FLAME model here")
+        raise BadHead("This file is Thunder's own head, not a FLAME model: press Add Head to add it, or choose a FLAME model")
     name = bpy.path.display_name_from_filepath(path)
     mesh, armature = build.build(model, name, collection, view_layer, location, identity=sliders)
     armature[COUNT] = model.channels

@@ -58,14 +58,14 @@ def build(path: str, collection: bpy.types.Collection, view_layer, location=(0.0
     mesh = obj_mesh.read(folder / NEUTRAL)
     files = [file for file in sorted(folder.glob("*.obj")) if file.name != NEUTRAL and not file.stem.startswith(_IDENTITY)]
     if not files:
-        raise BadHead(f"“{folder.name}” has no expressions beside {NEUTRAL}: choose the whole folder FaceXModel")
+        raise BadHead(f"“{folder.name}” has no expressions next to {NEUTRAL}: choose the whole folder FaceXModel")
     kept, polygons, material = _without_shells(mesh)
     shapes = {}
     with ThreadPoolExecutor(max_workers=8) as readers:  # numpy lets go of Python while it computes
         found = list(readers.map(obj_mesh.read_vertices, files))
     for file, points in zip(files, found):
         if points.shape != mesh.vertices.shape:
-            raise BadHead(f"{file.name} has {len(points)} vertices where {NEUTRAL} has {len(mesh.vertices)}: get the folder again")
+            raise BadHead(f"{file.name} has {len(points)} vertices where {NEUTRAL} has {len(mesh.vertices)}: download the folder again")
         shapes[file.stem] = points[kept]
     rest = mesh.vertices[kept]
     eyes = {bone: _vertices_of(mesh, polygons, material, words) for bone, words in _EYES.items()}

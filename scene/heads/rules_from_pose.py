@@ -31,7 +31,7 @@ def rules_of_pose(source: str, plan: Mapping, objects: list, amount: float = 1.0
             rules += _of_bone(source, plan, thing, pose, amount)
             rules += _of_properties(source, thing, pose, pose.name, amount)
     if not rules:
-        raise BadRequest(f"Everything is at rest: pose the face as “{source}” at its strongest, then press Learn again")
+        raise BadRequest(f"Nothing is posed: pose the face as “{source}” at its strongest, then press Learn again")
     return list({(rule.target): rule for rule in rules}.values())
 
 

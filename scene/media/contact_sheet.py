@@ -65,12 +65,12 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
     try:  # Blender's temporary folder may be everybody's, where names must not be guessed
         folder = tempfile.mkdtemp(prefix="thunder_sheet_", dir=bpy.app.tempdir)
     except OSError as error:
-        raise NoSpace(f"No temporary folder can be made in “{bpy.app.tempdir}” ({error.strerror}): free some space") from error
+        raise NoSpace(f"No temporary folder can be created in “{bpy.app.tempdir}” ({error.strerror}): free some space") from error
     sheet = _SheetScene(scene, rig)
     parts = []
     try:
         steps = len(rows) * (len(chosen) + 1) + 1
-        yield Step(0.0, "Setting the sheet up", busy=True)
+        yield Step(0.0, "Setting up the sheet", busy=True)
         title = f"{entries[0].voice}  ·  {len(rows)} take{'s' * (len(rows) > 1)}"
         sheet.title(title, chosen)
         parts.append(_pixels(sheet.render(os.path.join(folder, "title.png"), HEAD_CELLS)))
@@ -245,7 +245,7 @@ class _SheetScene:
         self.camera.location = (self.width / 2, height / 2, 50.0)
         self.camera.data.clip_end = 100.0
         if bpy.app.is_job_running("RENDER"):
-            raise BadRequest("Blender renders something else: draw the contact sheet when it is done")
+            raise BadRequest("Blender is rendering: make the contact sheet when it is done")
         bpy.ops.render.render(write_still=True, scene=self.scene.name)
         self._clear()
         return path
@@ -353,5 +353,5 @@ def _write(pixels: np.ndarray, path: str) -> Generator[float, None, None]:
             chunk(b"IEND", b"")
     except OSError as error:
         raise BadRequest(
-            f"The contact sheet cannot be written to “{path}” ({error.strerror}): save the scene where you may write"
+            f"The contact sheet cannot be written to “{path}” ({error.strerror}): save the scene in a folder that you can write to"
         ) from error

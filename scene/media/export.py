@@ -80,7 +80,7 @@ def export(shot: Shot, form: Format, path: str) -> list[str]:
     if lacking:
         raise BadRequest(lacking)
     if shot.last < shot.first:
-        raise BadRequest(f"Frames {shot.first} to {shot.last} are none: choose a range that goes forward")
+        raise BadRequest(f"Frames {shot.first} to {shot.last} are not a range: the first frame must come before the last")
     folder, name = os.path.split(os.path.abspath(path))
     try:
         os.makedirs(folder, exist_ok=True)
@@ -89,7 +89,7 @@ def export(shot: Shot, form: Format, path: str) -> list[str]:
             with _alone(shot) if form.geometry else contextlib.nullcontext():
                 notes = form.write(shot, part)
             if not os.path.getsize(part):
-                raise OSError("the file came out empty")
+                raise OSError("the file is empty")
     except (OSError, RuntimeError) as error:
         # An exporter that is an add-on gives its traceback as the message, whose last line says what happened.
         lines = str(getattr(error, "strerror", None) or error).strip().splitlines() or ["no reason was given"]
@@ -197,7 +197,7 @@ def _alone(shot: Shot) -> Iterator[None]:
 def missing(form: Format, rig: head.Rig) -> str:
     """Why this Blender cannot write a format for a head, and what to do, in a sentence; empty if it can."""
     if form.flame and not flame_rig.is_flame(rig.armature):
-        return f"“{rig.mesh.name}” does not come from a FLAME file, whose numbers these are: choose another format or head"
+        return f"“{rig.mesh.name}” does not come from a FLAME file, as this format needs: choose another format or head"
     if not form.exporter or _operator(form.exporter) is not None:
         return ""
     if form.exporter.startswith("wm."):
@@ -375,7 +375,7 @@ def _rig_notes(shot: Shot) -> list[str]:
         if modifier.type != "ARMATURE" and modifier.show_viewport
     ]
     if dropped:
-        notes.append(f"Modifiers are left out, since shape keys cannot pass them: {_said(dropped)}")
+        notes.append(f"Modifiers are left out because a mesh with shape keys cannot apply them: {_said(dropped)}")
     beyond = keys_beyond(shot)
     if beyond:
         notes.append(f"Shape keys go beyond 0 to 1, where some programs clip them: {_said(beyond)}")
@@ -420,7 +420,7 @@ FORMATS = {
         "glTF",
         ".glb",
         "Mesh, shape keys, bones, skin, materials and textures in one file for game engines and the web",
-        "Modifiers other than the armature's are left out; control rigs arrive as what they do to shape keys and bones",
+        "Modifiers other than the armature's are left out; control rigs are baked to shape keys and bones",
         "export_scene.gltf",
         _write_gltf,
         timed=True,
@@ -438,7 +438,7 @@ FORMATS = {
         "USD",
         ".usdc",
         "Mesh, blend shapes, skeleton and materials for film pipelines and Omniverse",
-        "Modifiers other than the armature's are left out; control rigs arrive as what they do to shape keys and bones",
+        "Modifiers other than the armature's are left out; control rigs are baked to shape keys and bones",
         "wm.usd_export",
         _write_usd,
     ),

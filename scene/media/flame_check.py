@@ -24,7 +24,7 @@ def load_model(path: str) -> Head:
     """The model in a FLAME file, read by our own restricted reader. Raises BadHead."""
     model = load_head(bpy.path.abspath(path))
     if not model.identity.shape[2]:
-        raise BadHead("This file holds a head of Thunder's own: choose the FLAME file that this head was made from")
+        raise BadHead("This file is Thunder's own head, not a FLAME model: choose the FLAME file that this head was made from")
     return model
 
 

@@ -34,7 +34,7 @@ def export(scene, rig, first: int, last: int, path: str) -> None:
     rig: what head.resolve gives for the head. As it is seen now: NLA, drivers and constraints included.
     """
     if last < first:
-        raise BadRequest(f"Frames {first} to {last} are none: choose a range that goes forward")
+        raise BadRequest(f"Frames {first} to {last} are not a range: the first frame must come before the last")
     clock = Clock.of(scene, first)
     motion = result(reading.read(own_values(rig), (), clock, (last - first + 1) / clock.fps, clock.fps))
     parameters.write(path, parameters_of(motion.expression, rig.driver, rig.mesh, rig.armature, clock.fps))

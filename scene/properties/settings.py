@@ -188,7 +188,7 @@ class ThunderHead(bpy.types.PropertyGroup):
 
 
 def _region(name: str, what: str):
-    return BoolProperty(name=name, default=True, description=f"{what} of the take; what is left out stays as your animation has it")
+    return BoolProperty(name=name, default=True, description=f"Commit {what}. When off, your own animation there is kept")
 
 
 class ThunderCommit(bpy.types.PropertyGroup):
@@ -209,7 +209,7 @@ class ThunderCommit(bpy.types.PropertyGroup):
         items=[
             ("REPLACE", "Replace", "Replace the keys in the take's frames. Everything before and after stays"),
             ("ADD", "Add", "Add the take on top of your animation"),
-            ("INSERT", "Insert", "Move your keys from the take's first frame on later, and insert the take"),
+            ("INSERT", "Insert", "Move your keys after the take's first frame later to make room, and insert the take"),
         ],
         description="What happens to your keys in these frames",
     )
@@ -235,13 +235,13 @@ class ThunderCommit(bpy.types.PropertyGroup):
         ],
         description="Where keys are set",
     )
-    brows: _region("Brows", "Brows")
-    eyes: _region("Eyes", "Lids and gaze")
-    cheeks: _region("Cheeks & Nose", "Cheeks and nose")
-    mouth: _region("Mouth", "Lips")
-    jaw: _region("Jaw", "The jaw")
-    tongue: _region("Tongue", "The tongue; off saves its keys")
-    head: _region("Head", "The turn of the head")
+    brows: _region("Brows", "the brows")
+    eyes: _region("Eyes", "eyelids and gaze")
+    cheeks: _region("Cheeks & Nose", "cheeks and nose")
+    mouth: _region("Mouth", "the lips")
+    jaw: _region("Jaw", "the jaw")
+    tongue: _region("Tongue", "the tongue")
+    head: _region("Head", "the movement of the head")
     markers: BoolProperty(
         name="Label Poses",
         default=False,
@@ -334,8 +334,8 @@ class ThunderScene(bpy.types.PropertyGroup):
         max=3.0,
         step=10,
         precision=2,
-        description="How much more of the voice goes into takes than they were taught (classifier-free guidance): above 1 they "
-        "take twice the time and differ less from each other; 1 is off",
+        description="How closely takes follow the voice (classifier-free guidance). Above 1 they follow it more, differ less from "
+        "each other and take twice as long; 1 is off",
     )
     speech_guidance: FloatProperty(
         name="Lip-Sync Pull",
@@ -344,8 +344,8 @@ class ThunderScene(bpy.types.PropertyGroup):
         max=2.0,
         step=10,
         precision=2,
-        description="How strongly mesh-to-speech pulls takes to where it hears the voice in them: 1 makes the lips say it "
-        "clearer, for about three times the time; 0 is off",
+        description="How strongly mesh-to-speech corrects the lips while takes are generated. 1 makes them clearer and takes about "
+        "three times as long; 0 is off",
     )
     listen_range: EnumProperty(
         name="Frames",
@@ -398,8 +398,8 @@ class ThunderScene(bpy.types.PropertyGroup):
         step=5,
         subtype="FACTOR",
         update=table.edited,
-        description="How much of an opening the jaw makes on this character: above 0 more jaw and less lips, below 0 more lips. "
-        "The lips open as far, and close as before. Applies to takes you show or generate from now on",
+        description="How much the jaw contributes to opening the mouth: above 0 more jaw and less lips, below 0 the reverse. "
+        "The mouth opens as far and closes as before. Applies to takes you show or generate from now on",
     )
     preview: BoolProperty(
         name="Preview",

@@ -183,7 +183,7 @@ def _begin(scene) -> Generator[bool, None, str | None]:
         yield True
     path = voice.path or (cached.path if cached is not None else "")
     if not path:
-        return cached.failed if cached is not None else "The voice is gone"
+        return cached.failed if cached is not None else "The voice was removed"
     clock = Clock.of(scene, voice.clock.start)
     peaks = cached.peaks if cached is not None else None
     seconds = _seconds_of(voice, clock, len(peaks) / voice_cache.PEAKS_PER_SECOND if peaks is not None else 0.0, entry)

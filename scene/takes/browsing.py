@@ -13,7 +13,7 @@ from . import provenance, take_list
 
 SORTS = (
     ("SCORE", "Lip-Sync", "Best lip-sync first"),
-    ("DIVERSITY", "Diversity", "The best, then always the take whose mouth differs most from those above it"),
+    ("DIVERSITY", "Diversity", "The best first, then always the take whose mouth differs most from those above it"),
     ("TIME", "Newest", "Latest made first"),
 )
 

@@ -371,11 +371,11 @@ def why_none(context) -> str:
     entry, places = on[0], of_voice(context)
     if any(settings.takes[place] == entry for place in places):
         which = "hidden" if entry.hidden and not settings.show_hidden else "without a star"
-        return f"The shown take “{entry.name}” is {which} and not in the list: choose another or change what the list shows"
+        return f"The shown take “{entry.name}” is {which}, so it is not in the list: choose another or change what the list shows"
     shown = f"“{entry.head.name}” shows “{entry.name}” of “{entry.voice}”, which"
     part = next((part for part in context.scene.thunder.cast if part.strip == entry.voice), None)
     if part is not None and part.head is not None and part.head != entry.head:
-        return f"{shown} “{part.head.name}” speaks now: choose a take in the list or cast “{entry.head.name}” again"
+        return f"{shown} “{part.head.name}” speaks now: choose a take in the list or choose “{entry.head.name}” as its speaker again"
     return f"{shown} is not in the list: choose a take or that voice"
 
 

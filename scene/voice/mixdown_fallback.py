@@ -150,7 +150,7 @@ def _opened_wave(path: str) -> Iterator[Source]:
 
             yield Source(file.getframerate(), file.getnchannels(), file.getnframes(), read)
     except (wave.Error, EOFError) as error:
-        raise BadSound(f"“{path}” is no 16-bit WAV, all that this Blender can read: save it as one") from error
+        raise BadSound(f"“{path}” is not a 16-bit WAV, the only format this Blender can read: save it as one") from error
 
 
 def plan_of(scene, strip, first: int, last: int, fps: float) -> Plan | None:

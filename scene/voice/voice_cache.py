@@ -135,7 +135,7 @@ def read(scene, voice: strip.Voice, folder: str = "") -> CachedVoice | None:
         found = strip.named(scene, voice.strip)
         plan = mixdown_fallback.plan_of(scene, found, int(voice.clock.start), int(voice.last), voice.clock.fps)
         if plan is None:
-            cached.failed = "Retimed strips and strips with modifiers are read when Listen is pressed"
+            cached.failed = "This strip is retimed or has modifiers: press Listen to score it"
             return cached
         reading = (_peaks_of_sound, plan)
     cached.thread = threading.Thread(target=_read, args=(cached, folder, *reading), name="thunder voice", daemon=True)

@@ -7,7 +7,6 @@ import time
 import numpy as np
 import pytest
 from performances import key, performance
-from thunder.panels import take_list as panels_take_list
 from thunder.scene.animation import display, reading
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle
@@ -606,11 +605,11 @@ def test_a_take_that_the_list_leaves_out_is_not_acted_on(blender, stage):
     blender.ops.thunder.select_take(index=0)
     scene.thunder.takes[1].star = True
     scene.thunder.only_starred = True
-    assert shown(blender) is None and "without a star and not in the list" in refused(blender, "commit_take")
+    assert shown(blender) is None and "without a star, so it is not in the list" in refused(blender, "commit_take")
     scene.thunder.only_starred = False
     assert shown(blender) == 1
     scene.thunder.takes[0].hidden = True
-    assert shown(blender) is None and "hidden and not in the list" in refused(blender, "commit_take")
+    assert shown(blender) is None and "hidden, so it is not in the list" in refused(blender, "commit_take")
 
 
 def test_several_heads_and_none_chosen_leaves_no_take_shown(blender, stage):

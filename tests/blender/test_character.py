@@ -617,7 +617,7 @@ def test_two_characters_side_by_side_are_two(blender):
     "spoil, said",
     [
         (lambda data: "{", "readable as JSON"),
-        (lambda data: "[]", "no mapping"),
+        (lambda data: "[]", "not a Thunder mapping"),
         (lambda data: data | {"thunder_mapping": 99}, "version 99"),
         (lambda data: data | {"rules": {}}, "no list"),
         (lambda data: data | {"rules": [{"source": "jawOpen"}]}, "no target"),

@@ -250,5 +250,5 @@ def test_lines_that_cannot_be_committed_are_named_and_cost_only_themselves(blend
     for _ in commit_dialogue.commit_all(scene, done):
         pass
     assert len(done.reports) == 3 and len(done.heads) == 2
-    assert done.left_out == ["“four” has no take that fits it: generate some first"]
+    assert done.left_out == ["“four” has no take that matches it: generate some first"]
     assert done.sentence.startswith(f"3 lines committed on 2 heads: {sum(report.keys for report in done.reports)} keys")

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes are mixed by parts of the face and by cuts over time; what is one take's alone is that take's own keys."""
 
+import importlib
+
 import numpy as np
 import pytest
 from speaking import enter, keys_of, opening_of, same, tracks, values_of
@@ -126,3 +128,10 @@ def test_a_shaped_and_edited_take_is_mixed_as_it_is_seen(blender, three):
     blender.ops.thunder.mix_takes()
     assert same([keys_of(rig, entries[3])[brow]], [keys_of(rig, entries[1])[brow]])
     assert not is_shaped(entries[3].action)
+
+
+def test_the_mix_goes_with_the_take_that_is_shown(blender, three):
+    panel = importlib.import_module("thunder.panels.mix").THUNDER_PT_mix
+    assert panel.poll(blender.context)
+    blender.ops.thunder.select_take(index=-1)  # My Animation: nothing to mix with, as for the other panels of a take
+    assert not panel.poll(blender.context)

@@ -98,7 +98,7 @@ def test_an_answer_that_makes_no_sense_is_a_sentence_in_the_window(blender, begi
 def test_an_engine_or_weights_that_do_not_exist_are_named_at_once(connection, tmp_path):
     with pytest.raises(errors.NoEngine, match=f"no Python at “{tmp_path / 'python'}”"):
         connection.client(str(tmp_path / "python"))
-    with pytest.raises(errors.BadWeights, match="no folder of weights"):
+    with pytest.raises(errors.BadWeights, match="no weights folder"):
         connection.client(None, str(tmp_path / "weights"))
     with pytest.raises(errors.BadWeights, match="lacks head.npz"):
         connection.client(None, str(tmp_path))

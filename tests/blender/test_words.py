@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is read on buttons and in tooltips keeps to Blender's own rules: titles in title case, tooltips without a final period."""
 
+import re
+
 import pytest
 
 NAME = "bl_ext.user_default.thunder"
@@ -72,6 +74,25 @@ def test_settings_are_titled_and_told_of(blender):
         if issubclass(cls, (blender.types.PropertyGroup, blender.types.AddonPreferences))
         for line in of_properties(cls.bl_rna, cls.__annotations__)
     ]
+    assert not bad, "\n".join(bad)
+
+
+NOT_SAID = (
+    r"\bis no [a-z]|\bare none\b|\btaught\b|\bpulls\b|\bhears?\b.* in them|of the take; |\bthe turn of\b|\bof it stays?\b"
+    r"|\bwhere you may\b|\bthing\b|\banew\b|\bas few\b|\bfolder of weights\b"
+)
+
+
+def test_nothing_is_said_on_the_screen_that_nobody_says_aloud(blender):
+    said = [(rna.identifier, rna.description) for rna in operators(blender)]
+    said += [(f"{rna.identifier}.{prop.identifier}", prop.description) for rna in operators(blender) for prop in rna.properties]
+    for cls in classes(blender):
+        if issubclass(cls, (blender.types.PropertyGroup, blender.types.AddonPreferences)):
+            for prop in cls.bl_rna.properties:
+                said.append((f"{cls.__name__}.{prop.identifier}", prop.description))
+                said += [(f"{cls.__name__}.{prop.identifier}", item.description) for item in getattr(prop, "enum_items", ())]
+    assert len(said) > 200
+    bad = [f"{where}: {text}" for where, text in said if re.search(NOT_SAID, text)]
     assert not bad, "\n".join(bad)
 
 

@@ -224,7 +224,7 @@ def test_silence_is_told_and_ends_at_last(play, monkeypatch):
     monkeypatch.setattr(client_module, "SILENCE_DEADLINE", 0.7)
     client = play("ready()\ntime.sleep(600)\n")
     seen = []
-    with pytest.raises(errors.WorkerDied, match="no sign of life"):
+    with pytest.raises(errors.WorkerDied, match="did not respond for"):
         client.request("work").wait(on_event=seen.append, timeout=60)
     assert any("has not answered" in event.get("message", "") for event in seen if event["event"] == "progress")
     assert not client.running
@@ -284,7 +284,7 @@ def test_another_protocol_is_refused(play, said):
 
 def test_a_folder_of_weights_that_is_not_there_is_said_at_once(tmp_path):
     with Client(sys.executable, weights=str(tmp_path / "weights")) as client:
-        with pytest.raises(errors.BadWeights, match="no folder of weights"):
+        with pytest.raises(errors.BadWeights, match="no weights folder"):
             client.request("hello")
         assert client.pid is None
 

@@ -159,7 +159,7 @@ def test_a_new_folder_that_cannot_be_filled_is_removed_again(tmp_path):
 
 def test_a_file_that_came_out_empty_is_a_failure(tmp_path):
     write(tmp_path, OLD)
-    with pytest.raises(NoSpace, match="“report.json” came out empty"):
+    with pytest.raises(NoSpace, match="“report.json” is empty"):
         write(tmp_path, NEW | {"report.json": b""})
     assert content_of(tmp_path) == OLD
 

@@ -47,7 +47,7 @@ def refused(folder, name, says):
     with pytest.raises(BadWeights, match=says) as caught:
         LOADERS[name](folder)
     assert f"The weights file {name}." in str(caught.value)
-    assert str(caught.value).endswith(": choose another folder of weights") and str(folder) in str(caught.value)
+    assert str(caught.value).endswith(": choose another weights folder") and str(folder) in str(caught.value)
 
 
 def largest(name):
@@ -163,7 +163,7 @@ def test_only_the_weights_of_the_extension_are_to_be_reinstalled(tmp_path, monke
 def test_a_head_that_cannot_be_used_is_named_as_a_file_of_the_weights(tmp_path, monkeypatch, content, says):
     if content is not None:
         (tmp_path / "head.npz").write_bytes(content)
-    with pytest.raises(BadWeights, match=f"^The weights file head.npz in “[^”]+” {says}.*: choose another folder of weights$"):
+    with pytest.raises(BadWeights, match=f"^The weights file head.npz in “[^”]+” {says}.*: choose another weights folder$"):
         Engine.load(tmp_path, device="cpu")
     monkeypatch.setattr(cards, "SHIPPED", tmp_path.resolve())
     with pytest.raises(BadWeights, match=": reinstall the extension$"):
@@ -260,7 +260,7 @@ def test_a_pipe_or_folder_among_the_weights_is_refused_before_it_is_opened(tmp_p
         lambda: worker.Worker(None, None, None, str(tmp_path), "cpu")._loaded(lambda *_: None),
         lambda: Engine.load(tmp_path, device="cpu"),
     ):
-        with pytest.raises(BadWeights, match=f"{name}” {says}.*choose another folder of weights"):
+        with pytest.raises(BadWeights, match=f"{name}” {says}.*choose another weights folder"):
             load()
 
 

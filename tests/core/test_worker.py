@@ -207,7 +207,7 @@ def test_a_face_is_heard_for_as_long_as_it_moves(warm, tmp_path):
         ({"sound": SAMPLE, "takes": 10**6}, errors.BadRequest, "from 1 to 256"),
         ({"sound": SAMPLE, "seed": -1}, errors.BadRequest, "“seed” is -1"),
         ({"sound": SAMPLE, "guidance": float("inf")}, errors.BadRequest, "“guidance”"),
-        ({"sound": SAMPLE, "folder": "/nowhere"}, errors.BadRequest, "is not there"),
+        ({"sound": SAMPLE, "folder": "/nowhere"}, errors.BadRequest, "is missing"),
     ],
 )
 def test_a_bad_request_is_a_sentence_and_harms_nothing(warm, args, error, sentence):

@@ -235,7 +235,7 @@ JOINTS_TURNED[:5] = [[0, 0.03, -0.17], [0, 0.03, -0.1], [0, 0, 0.1], [0.032, -0.
         ({"v_template": np.zeros((60, 3), complex)}, "not an array of numbers"),
         ({"kintree_table": np.array([[-1, 0, 0, 0, 0], range(5)])}, "joints"),
         ({"joint_names": np.array(["pelvis", "left_hip", "right_hip", "spine", "knee"])}, "are called pelvis"),
-        ({"v_template": np.random.default_rng(0).normal(0, 9, (60, 3))}, "no person's in metres"),
+        ({"v_template": np.random.default_rng(0).normal(0, 9, (60, 3))}, "fits no person in metres"),
         ({"v_template": JOINTS_TURNED}, "do not lie as FLAME's do"),
     ],
 )

@@ -27,7 +27,7 @@ def spoilt(**changed):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (spoilt(joints=[{"joint": "neck", "bone": "Head", "scale": 10**400}]), "“scale” of joint 1 of the mapping is no number"),
+        (spoilt(joints=[{"joint": "neck", "bone": "Head", "scale": 10**400}]), "“scale” of joint 1 of the mapping is not a number"),
         (spoilt(joints=[{"joint": "neck", "bone": "Head", "scale": -(10**400)}]), "“scale” of joint 1"),
         (spoilt(rules=[{"source": "a", "weight": 1e300, "target": {"kind": "KEY", "name": "x"}}]), "“weight” of rule 1"),
         (spoilt(rules=[{"source": "a", "weight": float("nan"), "target": {"kind": "KEY", "name": "x"}}]), "“weight” of rule 1"),
@@ -35,7 +35,7 @@ def spoilt(**changed):
         (spoilt(thunder_mapping=True), "version true"),
         (spoilt(thunder_mapping=[["x" * 1000]]), "version"),
         (spoilt(thunder_mapping=10**400), "version 1000"),
-        (spoilt(name="\ud800"), "“name” of the mapping is no text"),
+        (spoilt(name="\ud800"), "“name” of the mapping is not text"),
         (spoilt(parts=["\udfff"]), "no object's name"),
         ("9" * 5000, "not readable as JSON"),
         ("[" * 100_000, "not readable as JSON"),

@@ -118,7 +118,7 @@ def _configured(**values):
 
 def _named(file, says=""):
     """The pattern of a sentence that names the damaged file and its folder, and what to do about a folder of one's own."""
-    return rf"^The weights file {re.escape(file)} in “/[^”]+” .*{says}.*: choose another folder of weights$"
+    return rf"^The weights file {re.escape(file)} in “/[^”]+” .*{says}.*: choose another weights folder$"
 
 
 def _rows():

@@ -102,8 +102,8 @@ _REQUESTS = [
     ("generate", "a guidance of 10⁹", {"sound": S, "guidance": 1e9, **_INSIDE}, "BadRequest", "“guidance”"),
     ("generate", "a guidance of text", {"sound": S, "guidance": "much", **_INSIDE}, "BadRequest", "“guidance”"),
     ("generate", "a negative pull", {"sound": S, "speech_guidance": -1, **_INSIDE}, "BadRequest", "“speech_guidance”"),
-    ("generate", "a folder that is gone", {"sound": S, "folder": place("gone")}, "BadRequest", "is not there"),
-    ("generate", "a file in place of the folder", {"sound": S, "folder": array([1.0], "file.npy")}, "BadRequest", "is not there"),
+    ("generate", "a folder that is gone", {"sound": S, "folder": place("gone")}, "BadRequest", "is missing"),
+    ("generate", "a file in place of the folder", {"sound": S, "folder": array([1.0], "file.npy")}, "BadRequest", "is missing"),
     (
         "generate",
         "a kept motion without a mask",

@@ -22,7 +22,7 @@ _LONGEST_REASON = 120  # letters of what a library says
 
 def advice(folder: Path) -> str:
     """What to do about weights of a folder that cannot be used, as the end of a sentence."""
-    return "reinstall the extension" if folder.resolve() == SHIPPED else "choose another folder of weights"
+    return "reinstall the extension" if folder.resolve() == SHIPPED else "choose another weights folder"
 
 
 def unusable(path: Path, reason: str) -> BadWeights:

@@ -303,7 +303,7 @@ class Engine:
     def _kept(self, keep: Keep, frames: int) -> Kept:
         x, mask = pack(self._checked(keep.motion)), np.asarray(keep.mask, bool)
         if mask.shape != x.shape or len(x) != frames:
-            raise BadRequest(f"What is to be kept has {len(x)} frames, the sound {frames}: choose the take of this sound")
+            raise BadRequest(f"The kept part has {len(x)} frames, the sound {frames}: choose the take of this sound")
         return Kept(torch.from_numpy(mask), torch.from_numpy(x))
 
     def _samples(self, speech: Speech) -> Tensor:

@@ -174,7 +174,7 @@ class Identity:
             names = ", ".join(self.unlike[:3]) + (" …" if len(self.unlike) > 3 else "")
             return f"The weights in “{self.folder}” differ from the {SUMS} beside them ({names}): copy them again, or list them anew"
         if self.origin == "changed":
-            return f"The weights that came with the extension were changed ({', '.join(self.different)}): install it again"
+            return f"The bundled weights were changed ({', '.join(self.different)}): install it again"
         return "These are not the shipped weights" if self.origin == "own" else ""
 
 

@@ -188,7 +188,7 @@ class Worker:
                     raise
                 # Nothing of the failed attempt may stay referenced, or its memory is not given back.
                 error.__traceback__ = None
-                progress(0.0, "The graphics card has too little memory: going on with the processor")
+                progress(0.0, "The graphics card has too little memory: using the processor instead")
                 self.device = "cpu"
                 self._release({}, progress)
                 result = deed(self, args, progress)
@@ -369,7 +369,7 @@ class Worker:
     def _folder_for_arrays(self, args):
         folder = args.get("folder") or self.folder
         if not folder or not os.path.isdir(folder):
-            raise BadRequest(f"The folder for the results, “{folder}”, is not there: start the engine again")
+            raise BadRequest(f"The folder for the results, “{folder}”, is missing: start the engine again")
         return folder
 
     def _keep(self, args):
@@ -382,9 +382,9 @@ class Worker:
             return None
         motion, mask = (_array(args, name) for name in ("keep_motion", "keep_mask"))
         if motion.ndim != 2 or motion.shape != mask.shape or motion.shape[1] < 10:
-            raise BadRequest(f"What is to be kept has the shapes {list(motion.shape)} and {list(mask.shape)}: choose the frames again")
+            raise BadRequest(f"The kept part has the shapes {list(motion.shape)} and {list(mask.shape)}: choose the frames again")
         if not np.isfinite(motion).all():
-            raise BadRequest("What is to be kept holds values that are not numbers: look at the keys and drivers of the head")
+            raise BadRequest("The kept part holds values that are not numbers: look at the keys and drivers of the head")
         return Keep(unpack(motion, motion.shape[1] - 9), mask > 0.5)
 
     def _motion(self, args):

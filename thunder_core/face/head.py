@@ -162,9 +162,9 @@ def _whole(path, data, name):
     limits = np.iinfo(np.int32)
     if value.size:
         if value.dtype.kind == "f" and not (np.isfinite(value).all() and (value == np.trunc(value)).all()):
-            raise BadHead(f"{name} in {path.name} holds fractions where it must name vertices by whole numbers: get the file again")
+            raise BadHead(f"{name} in {path.name} holds fractions where it must name vertices by whole numbers: download the file again")
         if value.min() < limits.min or value.max() > limits.max:
-            raise BadHead(f"{name} in {path.name} holds numbers too large to name anything in it: get the file again")
+            raise BadHead(f"{name} in {path.name} holds numbers too large to name anything in it: download the file again")
     return np.ascontiguousarray(value, dtype=np.int32)
 
 
@@ -296,13 +296,13 @@ def _in_metres(path, head):
     unit = next((unit for unit in (1.0, 0.01, 0.001) if _EYES_APART[0] <= apart * unit <= _EYES_APART[1]), None)
     if unit is None:
         raise BadHead(
-            f"The eyes of {path.name} are {apart:.3g} apart, which is no person's in metres, centimetres or millimetres: "
+            f"The eyes of {path.name} are {apart:.3g} apart, which fits no person in metres, centimetres or millimetres: "
             "choose a FLAME model, unchanged"
         )
     if left[0] - right[0] < 0.8 * apart or min(left[1], right[1]) < joints[JAW, 1] or min(left[2], right[2]) < joints[JAW, 2]:
         raise BadHead(
             f"The joints of {path.name} do not lie as FLAME's do (left eye towards +x, eyes above and before the jaw's hinge): "
-            "choose a FLAME model, unturned"
+            "choose a FLAME model that was not rotated"
         )
     if unit == 1.0:
         return head
@@ -346,20 +346,20 @@ def _check(path, head):
     ):
         lowest = -1 if name in ("polygons", "landmarks") else 0
         if ids.size and (ids.min() < lowest or ids.max() >= count):
-            raise BadHead(f"{name} in {path.name} names vertices that do not exist: get the file again")
+            raise BadHead(f"{name} in {path.name} names vertices that do not exist: download the file again")
     if not np.isin(head.mouth_parts, range(4)).all():
-        raise BadHead(f"mouth_parts in {path.name} holds other numbers than 0 to 3: get the file again")
+        raise BadHead(f"mouth_parts in {path.name} holds other numbers than 0 to 3: download the file again")
     for name, corners in (("f", head.f), ("polygons", head.polygons)):
         if _has_repeated_corners(corners):
-            raise BadHead(f"{name} in {path.name} has faces with fewer than three different corners: get the file again")
+            raise BadHead(f"{name} in {path.name} has faces with fewer than three different corners: download the file again")
     if count == 0 or len(head.f) == 0:
         raise BadHead(f"{path.name} has no mesh: choose another file")
     if len(head.polygon_material) and (head.polygon_material.min() < 0 or head.polygon_material.max() >= len(head.material_names)):
-        raise BadHead(f"polygon_material in {path.name} names materials that do not exist: get the file again")
+        raise BadHead(f"polygon_material in {path.name} names materials that do not exist: download the file again")
     if list(head.parents) != [-1, 0, 1, 1, 1]:
         raise BadHead(f"The joints of {path.name} are not FLAME's (root, neck, jaw, two eyes): choose a FLAME model")
     if np.abs(head.weights.sum(1) - 1).max() > 1e-3:
-        raise BadHead(f"The skinning weights of {path.name} do not sum to 1: get the file again")
+        raise BadHead(f"The skinning weights of {path.name} do not sum to 1: download the file again")
     return head
 
 

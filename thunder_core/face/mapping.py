@@ -435,7 +435,7 @@ class Mapping:
         except (ValueError, RecursionError) as error:
             raise BadHead(f"The mapping is not readable as JSON ({str(error)[:100]}): choose another file or map again") from None
         if not isinstance(data, dict) or "thunder_mapping" not in data:
-            raise BadHead("The JSON holds no mapping of Thunder's: choose a file that Save Mapping wrote")
+            raise BadHead("The JSON is not a Thunder mapping: choose a file that Save Mapping wrote")
         version = data["thunder_mapping"]
         if isinstance(version, bool) or version != VERSION:
             raise BadHead(f"The mapping is of version {json.dumps(version)[:20]} where {VERSION} is known: update Thunder or map again")
@@ -467,14 +467,14 @@ class Mapping:
 def _list(data: dict, name: str) -> list:
     value = data.get(name, [])
     if not isinstance(value, list):
-        raise BadHead(f"“{name}” of the mapping is no list: choose another file or map again")
+        raise BadHead(f"“{name}” of the mapping is not a list: choose another file or map again")
     return value
 
 
 def _text(data: dict, name: str, where: str) -> str:
     value = data.get(name, "")
     if not _is_text(value):
-        raise BadHead(f"“{name}” of {where} is no text: choose another file or map again")
+        raise BadHead(f"“{name}” of {where} is not text: choose another file or map again")
     return value
 
 
@@ -487,7 +487,7 @@ def _number(data: dict, name: str, where: str, otherwise: float = 1.0) -> float:
     value = data.get(name, otherwise)
     # The comparison is false for NaN, and right for whole numbers that no float can hold.
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_LARGEST <= value <= _LARGEST:
-        raise BadHead(f"“{name}” of {where} is no number: choose another file or map again")
+        raise BadHead(f"“{name}” of {where} is not a number: choose another file or map again")
     return float(value)
 
 

@@ -59,12 +59,12 @@ def _corners(path: Path, line: bytes, count: int) -> tuple[int, ...]:
     try:
         numbers = [int(corner.partition(b"/")[0]) for corner in line.split()[1:]]
     except ValueError:
-        raise BadHead(f"{path.name} has a face that is no list of vertices: get the file again") from None
+        raise BadHead(f"{path.name} has a face that is not a list of vertices: download the file again") from None
     corners = tuple(i - 1 if i > 0 else count + i for i in numbers)
     if not all(0 <= i < count for i in corners):
-        raise BadHead(f"{path.name} has faces of vertices that do not exist: get the file again")
+        raise BadHead(f"{path.name} has faces of vertices that do not exist: download the file again")
     if len(set(corners)) < max(3, len(corners)):
-        raise BadHead(f"{path.name} has a face with fewer than three different corners, or one corner twice: get the file again")
+        raise BadHead(f"{path.name} has a face with fewer than three different corners, or one corner twice: download the file again")
     return corners
 
 
@@ -96,7 +96,7 @@ def _vertices(path: Path, data: bytes) -> np.ndarray:
     with np.errstate(over="ignore"):  # Blender keeps 32 bits: what is too large for them becomes infinite there
         finite = np.isfinite(numbers.astype(np.float32)).all()
     if not finite or len(numbers) % lines or len(numbers) // lines < 3:
-        raise BadHead(f"{path.name} has vertices that are not three numbers each: get the file again")
+        raise BadHead(f"{path.name} has vertices that are not three numbers each: download the file again")
     return numbers.reshape(lines, -1)[:, :3]  # colours may follow the coordinates
 
 
@@ -109,7 +109,7 @@ def _numbers(path: Path, block: bytes, lines: int) -> np.ndarray:
             raise ValueError
         return np.array(block.replace(b"v ", b" ").split(), np.float64)
     except ValueError:
-        raise BadHead(f"{path.name} has a vertex that is no number: get the file again") from None
+        raise BadHead(f"{path.name} has a vertex that is not a number: download the file again") from None
 
 
 _DOT, _MINUS, _ZERO, _SPACE = (ord(letter) for letter in ".-0 ")

@@ -38,15 +38,15 @@ def unpickle(path: str | Path) -> dict:
         with open(path, "rb") as file:
             data = _FlameUnpickler(_Bounded(file, size), budget).load()
         if not isinstance(data, dict):
-            raise _Refused("holds no dictionary of arrays, so it is not a FLAME model")
+            raise _Refused("has no dictionary of arrays, so it is not a FLAME model")
         return {_text(key, budget): _plain(value, budget) for key, value in data.items() if isinstance(key, (str, bytes))}
     except _Refused as reason:
-        raise BadHead(f"{path.name} {reason}, and nothing in it was run: choose the .pkl of a FLAME download") from None
+        raise BadHead(f"{path.name} {reason}, and nothing in it was run: choose the .pkl file of a FLAME download") from None
     except OSError as problem:
         raise BadHead(f"{path.name} cannot be opened ({problem.strerror}): choose a file you may read") from None
     except Exception as problem:  # a damaged pickle can fail in any way while it is parsed
         raise BadHead(
-            f"{path.name} is damaged or not a pickle ({type(problem).__name__}), and nothing in it was run: get the file again"
+            f"{path.name} is damaged or not a pickle ({type(problem).__name__}), and nothing in it was run: download the file again"
         ) from None
 
 

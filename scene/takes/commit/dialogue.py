@@ -31,7 +31,7 @@ class Done:
         lines, heads, keys = len(self.reports), len(self.heads), sum(report.keys for report in self.reports)
         said = f"{lines} line{'' if lines == 1 else 's'} committed on {heads} head{'' if heads == 1 else 's'}: {keys} keys"
         errors = [report.error for report in self.reports if report.error is not None]
-        return f"{said}, lips off by {max(errors):.2f} mm at most" if errors else said
+        return f"{said}, lips within {max(errors):.2f} mm" if errors else said
 
 
 def take_of(scene, line: dialogue.Line):
@@ -84,7 +84,7 @@ def commit_all(scene, done: Done) -> Generator[Step, None, None]:
         if line.why_not:
             done.left_out.append(f"“{line.strip}”: {line.why_not}")
         elif (entry := take_of(scene, line)) is None:
-            done.left_out.append(f"“{line.strip}” has no take that fits it: generate some first")
+            done.left_out.append(f"“{line.strip}” has no take that matches it: generate some first")
         else:
             todo.append((line, entry))
     error: ThunderError | None = None

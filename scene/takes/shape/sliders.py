@@ -64,7 +64,7 @@ class ThunderShape(bpy.types.PropertyGroup):
         min=0,
         max=12,
         update=_moved,
-        description="Frames to either side over which movement is smoothed; closed lips stay closed, blinks stay quick",
+        description="Smooth movement over this many frames on either side. Closed lips stay closed, blinks stay quick",
     )
     offset: FloatProperty(
         name="Offset",
@@ -76,7 +76,7 @@ class ThunderShape(bpy.types.PropertyGroup):
         step=10,
         precision=2,
         update=_moved,
-        description="Frames by which the take plays later, or earlier below zero",
+        description="Play the take this many frames later, or earlier if negative",
     )
     emotion: EnumProperty(
         name="Emotion",

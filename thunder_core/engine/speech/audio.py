@@ -72,7 +72,7 @@ def read_sound(path: str | os.PathLike, progress: Progress = _quiet) -> Speech:
     if not stat.S_ISREG(kind):
         raise BadSound(f"“{name}” is a pipe or a device, not a file: save the sound as a file")
     if not os.access(path, os.R_OK):
-        raise BadSound(f"“{name}” may not be read: change its permissions or copy it elsewhere")
+        raise BadSound(f"“{name}” cannot be read: change its permissions or copy it elsewhere")
 
     sound = _read_with_soundfile(path, name, progress)
     if sound is None:
