@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Small pictures of takes for the list: brows, mouth and head over the length of each, drawn as a row of icons.
 
+Takes of one line do much the same at the same time, so each is drawn against the others: bars fill their row where few
+takes of the line do more, what a take does more than the takes of its line on average is bright, and what it does
+less leaves a gap under a thin line.
+
 A list's row draws icons in squares of a fixed size, at any width of the sidebar, where text would be cut off. So the
 picture is cut into square tiles, which stand beside each other without a gap.
 """
 
 from __future__ import annotations
+
+import time
 
 import bpy
 import bpy.utils.previews
@@ -19,21 +25,40 @@ SIZE = 32  # pixels of a tile's side: an icon's at twice the usual scale
 BARS = TILES * SIZE // 2  # over the whole picture: a pixel each at the usual scale
 MOST_KEPT = 400  # takes with a picture in memory
 BROWS, MOUTH, HEAD = (0.80, 0.64, 1.0), (1.0, 0.72, 0.30), (0.45, 0.80, 0.45)
+DIM = 0.38  # of a colour: what the takes of a line do on average
 _GROUND = (0.09, 0.10, 0.12)
-_ROWS = {"head": (0, 7), "mouth": (8, 24), "brows": (25, 32)}  # of the picture, from below
-_FULL_MM, _FULL_BROWS, _FULL_DEGREES = 14.0, 0.5, 10.0  # what fills a bar; what goes further fills it too
+_ROWS = ((25, 32, BROWS), (8, 24, MOUTH), (0, 7, HEAD))  # of the picture, from below: first row, row after the last, colour
+_LEAST_FULL = np.array([0.15, 5.0, 2.0])  # of brows, mouth (mm) and head (degrees): less does not fill a bar, however still a line is
+_FULL = (0.93, 0.97, 0.93)  # share of the bars of all takes of a line, track by track, that are not higher than one that fills its row
+_BUDGET = 0.015  # seconds in which the other takes of a line are read while the list is drawn; the rest follows at the next drawing
 
 
 class Thumbnails(Part):
-    """The pictures that were drawn, by the session id of a take's action: the icons of each and Blender's collection of them."""
+    """The pictures that were drawn, by the session id of a take's action.
+
+    icons: of each, with the takes of its line that it was drawn against.  activities: what each take does, None where its action
+    does not tell.  collection: Blender's, of all icons.
+    """
 
     def __init__(self):
-        self.icons: dict[int, tuple[int, ...]] = {}
+        self.icons: dict[int, tuple[frozenset[int], tuple[int, ...]]] = {}
+        self.activities: dict[int, np.ndarray | None] = {}
         self.collection = None
 
-    def add(self, uid: int, image: np.ndarray) -> None:
+    def activity(self, entry) -> np.ndarray | None:
+        """What a take does, as `activity`; None where its action does not tell."""
+        uid = entry.action.session_uid
+        if uid not in self.activities:
+            performance = provenance.load(entry.action)
+            self.activities[uid] = None if performance is None else activity(performance)
+        return self.activities[uid]
+
+    def add(self, uid: int, line: frozenset[int], image: np.ndarray) -> None:
         """Cut a picture into tiles. All others are freed where there are too many."""
-        if len(self.icons) >= MOST_KEPT:
+        if uid in self.icons:
+            for tile in range(TILES):
+                self.collection.pop(f"{uid}.{tile}", None)
+        elif len(self.icons) >= MOST_KEPT:
             self.file_opened()
         if self.collection is None:
             self.collection = bpy.utils.previews.new()
@@ -43,11 +68,12 @@ class Thumbnails(Part):
             preview.icon_size = (SIZE, SIZE)
             preview.icon_pixels_float.foreach_set(np.ascontiguousarray(image[:, tile * SIZE : (tile + 1) * SIZE]).ravel())
             icons.append(preview.icon_id)
-        self.icons[uid] = tuple(icons)
+        self.icons[uid] = line, tuple(icons)
 
     def file_opened(self) -> None:
         """Free all pictures; they are drawn again when they are wanted."""
         self.icons.clear()
+        self.activities.clear()
         if self.collection is not None:
             bpy.utils.previews.remove(self.collection)
             self.collection = None
@@ -60,40 +86,64 @@ def icons(entry) -> tuple[int, ...]:
     """Icons of a take's picture from left to right; none where its action does not tell what it was made from."""
     if entry.action is None:
         return ()
-    uid = entry.action.session_uid
-    if uid not in thumbnails.icons:
-        performance = provenance.load(entry.action)
-        if performance is None:
-            thumbnails.icons[uid] = ()
-        else:
-            thumbnails.add(uid, picture(*activity(performance)))
-    return thumbnails.icons[uid]
+    uid, own = entry.action.session_uid, thumbnails.activity(entry)
+    if own is None:
+        return ()
+    line, others = _line(entry)
+    drawn = thumbnails.icons.get(uid)
+    if drawn is None or drawn[0] != line:
+        thumbnails.add(uid, line, picture(own, others))
+    return thumbnails.icons[uid][1]
 
 
-def activity(performance) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """How much brows, mouth and head do in each bar of a take, [BARS] of 0 … 1 each."""
+def _line(entry) -> tuple[frozenset[int], list[np.ndarray]]:
+    """The takes of a take's line (its head and voice) that are known by now, itself among them: ids and what each does."""
+    end, ids, known = time.monotonic() + _BUDGET, [], []
+    for other in entry.id_data.thunder.takes:
+        if other.action is None or other.head != entry.head or other.voice != entry.voice:
+            continue
+        if other.action.session_uid not in thumbnails.activities and time.monotonic() > end:
+            continue
+        does = thumbnails.activity(other)
+        if does is not None:
+            ids.append(other.action.session_uid)
+            known.append(does)
+    return frozenset(ids), known
+
+
+def activity(performance) -> np.ndarray:
+    """How much brows (0 … 1), mouth (mm it is open) and head (degrees from its middle pose) do in each bar, [3, BARS]."""
     motion, channels = performance.motion, performance.channels
     brows = np.abs(motion.expression[:, [i for i, name in enumerate(channels) if name.startswith("brow")]]).max(axis=1, initial=0.0)
     head = (
         np.zeros(motion.frames) if motion.head is None else np.degrees(np.linalg.norm(motion.head - np.median(motion.head, axis=0), axis=1))
     )
-    return tuple(_bars(values, full) for values, full in ((brows, _FULL_BROWS), (performance.opening, _FULL_MM), (head, _FULL_DEGREES)))
+    return np.stack([_bars(values) for values in (brows, performance.opening, head)])
 
 
-def _bars(values: np.ndarray, full: float) -> np.ndarray:
-    """The greatest value in each of BARS equal parts, as a share of what fills a bar."""
+def _bars(values: np.ndarray) -> np.ndarray:
+    """The greatest value in each of BARS equal parts."""
     edges = np.linspace(0, len(values), BARS + 1)
-    return np.array([values[int(a) : max(int(a) + 1, int(np.ceil(b)))].max() for a, b in zip(edges, edges[1:])]).clip(0, full) / full
+    return np.array([values[int(a) : max(int(a) + 1, int(np.ceil(b)))].max() for a, b in zip(edges, edges[1:])])
 
 
-def picture(brows: np.ndarray, mouth: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """The picture of three tracks of bars, [SIZE, TILES · SIZE, 4] of 0 … 1, first row at the bottom as Blender has it."""
+def picture(own: np.ndarray, line: list[np.ndarray]) -> np.ndarray:
+    """The picture of a take among those of its line, [SIZE, TILES · SIZE, 4] of 0 … 1, first row at the bottom as Blender has it.
+
+    own: what it does, as `activity`; line: what all takes of the line do, itself among them.
+    """
     image = np.ones((SIZE, TILES * SIZE, 4), np.float32)
     image[:, :, :3] = _GROUND
-    wide = image.shape[1] // BARS
-    for name, values, colour in (("head", head, HEAD), ("mouth", mouth, MOUTH), ("brows", brows, BROWS)):
-        low, high = _ROWS[name]
-        for bar, value in enumerate(values):
-            top = low + round(float(value) * (high - low))
-            image[low:top, bar * wide : (bar + 1) * wide, :3] = colour
+    wide, takes = image.shape[1] // BARS, np.stack(line)
+    full = np.maximum([np.quantile(takes[:, track], share) for track, share in enumerate(_FULL)], _LEAST_FULL)
+    usual = takes.mean(axis=0)
+    rows = np.arange(SIZE)[:, None]
+    for track, (low, high, colour) in enumerate(_ROWS):
+        tops, usual_tops = (low + np.round((values[track] / full[track]).clip(0, 1) * (high - low)).astype(int) for values in (own, usual))
+        tops, usual_tops = np.repeat(tops, wide), np.repeat(usual_tops, wide)
+        inside = (rows >= low) & (rows < tops)
+        image[inside, :3] = np.float32(colour)
+        if len(line) > 1:
+            image[inside & (rows < usual_tops), :3] = np.float32(colour) * DIM
+            image[(rows == usual_tops - 1) & (usual_tops > tops) & (rows >= low), :3] = np.float32(colour) * DIM
     return image

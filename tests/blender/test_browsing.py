@@ -345,7 +345,7 @@ def test_the_tooltip_of_a_take_tells_its_seed_and_what_was_done_with_it(blender,
     entry = enter(stage, seed=7301, score=83.26)
     entry.note = "softer"
     first, score, note = entry.tooltip.splitlines()
-    assert first.startswith("Sampled from the voice, seed 7301") and score == "Lip-Sync 83.3 of 100" and note == "Note: softer"
+    assert first.startswith("Sampled from the voice, seed 7301") and score == "Lip-Sync 83 of 100" and note == "Note: softer"
     assert entry.action["thunder"]["seed"] == 7301
 
 

@@ -562,7 +562,7 @@ def test_a_pose_is_learnt_and_played(blender):
             bone.location, bone.rotation_quaternion, bone.scale = (0, 0, 0), (1, 0, 0, 0), (1, 1, 1)
         armature.pose.bones["head"]["Lachen"] = 0.0
 
-    with pytest.raises(RuntimeError, match="at rest"):
+    with pytest.raises(RuntimeError, match="Nothing is posed"):
         blender.ops.thunder.learn_channel()
     jaw.rotation_quaternion = (np.cos(0.2), np.sin(0.2), 0.0, 0.0)
     learn("jawOpen")
@@ -619,17 +619,17 @@ def test_two_characters_side_by_side_are_two(blender):
         (lambda data: "{", "readable as JSON"),
         (lambda data: "[]", "not a Thunder mapping"),
         (lambda data: data | {"thunder_mapping": 99}, "version 99"),
-        (lambda data: data | {"rules": {}}, "no list"),
+        (lambda data: data | {"rules": {}}, "not a list"),
         (lambda data: data | {"rules": [{"source": "jawOpen"}]}, "no target"),
         (lambda data: data | {"rules": [{"source": "jawOpen", "target": {"kind": "LAMP", "name": "x"}}]}, "LAMP"),
-        (lambda data: data | {"rules": [{"source": "jawOpen", "weight": "much", "target": {"kind": "KEY", "name": "x"}}]}, "no number"),
+        (lambda data: data | {"rules": [{"source": "jawOpen", "weight": "much", "target": {"kind": "KEY", "name": "x"}}]}, "not a number"),
         (
             lambda data: data | {"rules": [{"source": "jawOpen", "weight": float("nan"), "target": {"kind": "KEY", "name": "x"}}]},
-            "no number",
+            "not a number",
         ),
         (lambda data: data | {"rules": [{"source": "", "target": {"kind": "KEY", "name": "x"}}]}, "no source"),
         (lambda data: data | {"rules": [{"source": "a", "target": {"kind": "BONE", "bone": "b", "path": "hide"}}]}, "no channel of a bone"),
-        (lambda data: data | {"rules": [{"source": "a", "target": {"kind": "KEY", "name": 3}}]}, "no text"),
+        (lambda data: data | {"rules": [{"source": "a", "target": {"kind": "KEY", "name": 3}}]}, "not text"),
         (lambda data: data | {"joints": [{"joint": "knee", "bone": "b"}]}, "none of neck"),
         (lambda data: data | {"joints": [{"joint": "jaw"}]}, "has no bone"),
         (lambda data: data | {"forward": "Z", "up": "-Z"}, "different axes"),

@@ -29,7 +29,8 @@ def test_a_picture_shows_brows_mouth_and_head_where_they_move(stage):
     motion.head[: half // 2, 1] = np.radians(20.0)
     made.opening[:] = 0.0
     made.opening[-5:] = 30.0
-    image = thumbnails.picture(*thumbnails.activity(made))
+    does = thumbnails.activity(made)
+    image = thumbnails.picture(does, [does])
     assert image.shape == (thumbnails.SIZE, thumbnails.TILES * thumbnails.SIZE, 4) and (image[:, :, 3] == 1.0).all()
     width = image.shape[1]
     brows, mouth, head = (of_colour(image, colour) for colour in (thumbnails.BROWS, thumbnails.MOUTH, thumbnails.HEAD))
@@ -46,7 +47,8 @@ def test_every_take_has_tiles_of_its_own_that_stay(blender, stage):
     assert thumbnails.icons(entries[0]) == one and len(thumbnails.thumbnails.collection) == 2 * thumbnails.TILES
     tiles = [thumbnails.thumbnails.collection[f"{entries[0].action.session_uid}.{tile}"] for tile in range(thumbnails.TILES)]
     whole = np.concatenate([np.reshape(tile.icon_pixels_float[:], (thumbnails.SIZE, thumbnails.SIZE, 4)) for tile in tiles], axis=1)
-    wanted = thumbnails.picture(*thumbnails.activity(provenance.load(entries[0].action)))
+    does = [thumbnails.activity(provenance.load(entry.action)) for entry in entries]
+    wanted = thumbnails.picture(does[0], does)
     assert np.abs(whole - wanted).max() < 0.01
     provenance.forget(entries[1].action)
     thumbnails.thumbnails.file_opened()
@@ -55,4 +57,37 @@ def test_every_take_has_tiles_of_its_own_that_stay(blender, stage):
 
 def test_a_short_take_has_a_picture_too(stage):
     _, made = enter(stage, seconds=0.2, closed_at=())
-    assert all(len(values) == thumbnails.BARS and np.isfinite(values).all() for values in thumbnails.activity(made))
+    does = thumbnails.activity(made)
+    assert does.shape == (3, thumbnails.BARS) and np.isfinite(does).all()
+
+
+def test_a_take_is_drawn_against_the_others_of_its_line():
+    """Takes that do nearly the same have pictures that tell them apart; where one does more than usual it is bright."""
+    usual = np.full((3, thumbnails.BARS), 0.5) * thumbnails._LEAST_FULL[:, None]
+    livelier = usual.copy()
+    livelier[1, 10:20] *= 1.3  # the mouth opens wider for a moment
+    calmer = usual.copy()
+    calmer[0, 40:50] = 0.0
+    line = [usual, livelier, calmer]
+    pictures = [thumbnails.picture(does, line) for does in line]
+    bright = [of_colour(image, thumbnails.MOUTH) > 0 for image in pictures]
+    assert bright[1][20:40].all() and not bright[1][:20].any() and not bright[1][40:].any()
+    assert not bright[0].any() and not bright[2].any()
+    dim = [of_colour(image, np.array(thumbnails.BROWS) * thumbnails.DIM) for image in pictures]
+    assert dim[2][80:100].max() == 1 < dim[0][80:100].min()  # a line where the others are, and nothing under it
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert (np.abs(pictures[one] - pictures[other]).max(axis=2) > 0.1).sum() >= 20
+
+
+def test_pictures_are_drawn_again_when_takes_of_the_line_come_and_go(blender, stage):
+    for seed in (1, 2):
+        enter(stage, seed=seed)
+    entries, drawn = stage[0].thunder.takes, []
+    for change in (None, lambda: enter(stage, seed=3), lambda: setattr(entries[2], "voice", "another")):
+        if change is not None:
+            change()
+        thumbnails.icons(entries[0])
+        line, icons = thumbnails.thumbnails.icons[entries[0].action.session_uid]
+        drawn.append(len(line))
+        assert len(icons) == thumbnails.TILES
+    assert drawn == [2, 3, 2]

@@ -60,7 +60,7 @@ def test_lips_close_where_the_text_has_it_and_nowhere_else(blender, stage, tmp_p
     now = opening_of(rig, scene.thunder.takes[0], frames)
     assert now[round(1.3 * 24)] <= 0.3 and now[round(3.0 * 24)] <= 0.3 and now[round(2.4 * 24)] > 1.0
     keys = keys_of(rig, scene.thunder.takes[0])
-    assert correct(blender, scene, ear) == (0, 0)
+    assert correct(blender, scene, ear) == (0, 0, 0)
     assert same(keys, keys_of(rig, scene.thunder.takes[0]))
 
 
@@ -74,6 +74,19 @@ def test_what_cannot_be_corrected_says_why_and_changes_nothing(blender, stage, t
     before = keys_of(rig, scene.thunder.takes[0])
     with pytest.raises(errors.BadRequest, match=said):
         correct(blender, scene, Ear(tmp_path, found))
+    assert same(before, keys_of(rig, scene.thunder.takes[0]))
+
+
+def test_a_closure_that_the_voice_does_not_say_is_left_out(blender, stage, tmp_path):
+    scene, rig = stage
+    transcript.ensure(scene, scene.thunder.takes[0].voice).text = "a bump"
+    frames = np.arange(1, 98)
+    assert correct(blender, scene, Ear(tmp_path, [["b", 1.32, 0.9], ["m", 2.4, 0.8], ["p", 3.0, 0.05]])) == (0, 0, 1)
+    assert opening_of(rig, scene.thunder.takes[0], frames)[round(3.0 * 24)] > 0.6
+    # where a part of the words is another's, nothing is changed
+    before = keys_of(rig, scene.thunder.takes[0])
+    with pytest.raises(errors.BadRequest, match="does not seem to match"):
+        correct(blender, scene, Ear(tmp_path, [["b", 1.32, 0.9], ["m", 2.0, 0.8], ["p", 3.0, 0.05], ["m", 3.2, 0.9], ["p", 3.4, 0.01]]))
     assert same(before, keys_of(rig, scene.thunder.takes[0]))
 
 
@@ -98,7 +111,7 @@ def test_an_undo_while_the_voice_is_listened_to_costs_nothing(blender, stage, tm
     scene.thunder.takes[0].note = "to be undone"
     blender.ops.ed.undo_push(message="Note")
     del stage, scene, _  # what undo brings back is other data
-    assert correct(blender, blender.context.scene, Undoing(tmp_path, [["b", 1.32, 0.9], ["mp", 3.0, 0.7]])) == (1, 1)
+    assert correct(blender, blender.context.scene, Undoing(tmp_path, [["b", 1.32, 0.9], ["mp", 3.0, 0.7]])) == (1, 1, 0)
     entry = blender.context.scene.thunder.takes[0]
     assert entry.note == ""
     rig = take_list.rig_of(blender.context.scene, entry)
