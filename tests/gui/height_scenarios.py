@@ -4,7 +4,6 @@
 import bpy
 from scenarios import only_open, scene_with_voice_and_head
 from take_scenarios import list_takes
-from thunder.scene.animation import timing
 from thunder.scene.voice import strip
 
 DAY = ("main", "dialogue", "takes", "mix", "keep", "shape", "transcript", "listen", "commit", "commit_regions")

@@ -214,7 +214,7 @@ class _Commit:
         rig, choice = self.rig, self.choice
         source = display.actions_of(self.entry)[0]
         about = source[PROPERTY].to_dict() if PROPERTY in source else {}
-        names = naming.naming_of(rig, self.line, self.of_line, choice, self.own, self.earlier)
+        names = naming.naming_of(self.line, self.of_line, choice, self.own, self.earlier)
         puts = naming.puts_after(self.puts, self.line, names, choice, self.written)
         score = None  # of a line whose lips are the take's alone
         whole = (self.of_line.first, self.of_line.last) == (self.entry.first, self.entry.last)
