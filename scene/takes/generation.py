@@ -239,7 +239,7 @@ class TakeCollector:
         clock = Clock.of(scene, self.voice.clock.start)
         number = take_list.next_number(scene, rig.mesh, self.voice.name)
         actions = yield from keying.key(rig, performance, clock, f"{self.voice.name} · {take_list.numbered(number)}", values)
-        take_list.add_to_list(scene, rig, actions, performance, self.voice.name, clock, number=number)
+        take_list.add_to_list(scene, rig, actions, performance, self.voice.name, clock)
         fingerprint.remember(actions[0], self.strip_state)
         if not self.voice.path:
             strip.keep_speaker(scene, self.voice.name, rig.mesh)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import bpy
 import numpy as np
@@ -265,26 +265,9 @@ def put_in(scene, rig: head.Rig, lead, keep: Kept, old: keying.Performance, new:
     motion = keying.on_scene_frames(new, clock, frames)
     driven = yield from scaled(track_values.driven(rig, motion), 0.0, 0.5)
     values = flowing(driven, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
-    about = {**new.provenance, "kept": lead.name}
-    owner = np.where(keep.keys, 0, -1)
-    steps = mix.enter(
-        scene,
-        rig,
-        lead,
-        frames,
-        values,
-        owner,
-        [curves],
-        motion,
-        about,
-        "RESAMPLED",
-        take_list.name_of_version(scene, lead),
-        new.score,
-        new.seed,
-        new.sync_per_frame,
-        show=False,
-        performance=new,
-    )
+    made = replace(new, provenance={**new.provenance, "kept": lead.name})
+    keyed = mix.Keyed(frames, values, np.where(keep.keys, 0, -1), [curves])
+    steps = mix.enter(scene, rig, lead, keyed, made, "RESAMPLED", take_list.name_of_version(scene, lead), show=False)
     yield from scaled(steps, 0.5, 1.0)
 
 

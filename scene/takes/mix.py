@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 
 import bpy
 import numpy as np
@@ -148,12 +149,11 @@ def _make(
         result = np.where(alike, values, result)
         owner[alike] = number
     yield 0.9
-    provenance = {"engine": "thunder", "head": "thunder", **about}
-    return (
-        yield from scaled(
-            enter(scene, rig, lead, frames, result, owner, curves, mixed, provenance, "MIXED", "Mix", float("nan"), lead.seed), 0.9, 1.0
-        )
-    )
+    about = {"engine": "thunder", "head": "thunder", **about}
+    performance = _performance(mixed, frames, lead, about)
+    yield 0.9
+    keyed_values = Keyed(frames, result, owner, curves)
+    return (yield from scaled(enter(scene, rig, lead, keyed_values, performance, "MIXED", "Mix"), 0.9, 1.0))
 
 
 def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
@@ -166,56 +166,53 @@ def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
     yield 1.0
 
 
-def enter(
-    scene,
-    rig: head.Rig,
-    lead,
-    frames: np.ndarray,
-    values: np.ndarray,
-    owner: np.ndarray,
-    curves: list,
-    motion: Motion,
-    provenance: dict,
-    kind: str,
-    name: str,
-    score: float,
-    seed: int,
-    sync_per_frame=None,
-    show: bool = True,
-    performance: keying.Performance | None = None,
-) -> Generator[float, None, object]:
-    """Key values [S, tracks] as a new take beside `lead` and list it last. Returns the new entry.
+@dataclass(frozen=True)
+class Keyed:
+    """What becomes the keys of a new take.
 
-    owner: [S, tracks], which of `curves` (lists of each track's curve) a value's key is copied from, −1 for a new key.
-    motion: at scene frames; performance: the same at 25 fps, if it is known. Closed before its end it leaves nothing.
+    frames [S].  values [S, tracks].  owner [S, tracks]: which of `curves` (lists of each track's curve) a value's key is copied
+    from, −1 for a new key.
+    """
+
+    frames: np.ndarray
+    values: np.ndarray
+    owner: np.ndarray
+    curves: list
+
+    def of_track(self, place: int) -> dict:
+        """The keys of a track."""
+        return _keys(self.frames, self.values[:, place], self.owner[:, place], [each[place] for each in self.curves])
+
+
+def enter(
+    scene, rig: head.Rig, lead, keyed: Keyed, performance: keying.Performance, kind: str, name: str, show: bool = True
+) -> Generator[float, None, object]:
+    """Key a new take beside `lead` and list it last. Returns the new entry.
+
+    performance: what the keys say, at 25 fps.  Closed before its end it leaves nothing.
     """
     actions, made = compat.new_action(f"{lead.voice} · {name}", rig.targets)
     # Adding an item invalidates `lead`: what is needed of it later is read here.
-    complete, lead_action, leads = False, lead.action, (lead.lead_in, lead.lead_out)
+    complete, lead_action, leads, voice, clock = False, lead.action, (lead.lead_in, lead.lead_out), lead.voice, _clock(lead)
     try:
         for place, track in enumerate(rig.driver.tracks):
-            keys = _keys(frames, values[:, place], owner[:, place], [each[place] for each in curves])
-            fcurves.write(compat.new_curve(made[track.block], track.path, track.index, track.group), keys)
+            fcurves.write(compat.new_curve(made[track.block], track.path, track.index, track.group), keyed.of_track(place))
             if place % 2:
                 yield 0.9 * place / len(rig.driver.tracks)
-        clock = _clock(lead)
-        if performance is None:
-            yield 0.9
-            performance = _performance(motion, frames, clock, lead, provenance, score, seed, sync_per_frame)
-            yield 0.9
+        yield 0.9
         for action in actions:
             action.use_fake_user = True
-            action[keying.PROPERTY] = provenance | {
+            action[keying.PROPERTY] = performance.provenance | {
                 records.KEY: records.VERSION,
-                "seed": seed,
-                "score": score,
+                "seed": performance.seed,
+                "score": performance.score,
                 "checksum": keying.checksum(action),
             }
         yield 0.9
-        entry = take_list.add_to_list(scene, rig, actions, performance, lead.voice, clock, kind=kind, name=name)
+        entry = take_list.add_to_list(scene, rig, actions, performance, voice, clock, kind=kind, name=name)
         take_list.name_action(entry, None)
         entry.lead_in, entry.lead_out = leads
-        entry.first, entry.last = int(frames[0]) + entry.lead_in, int(frames[-1]) - entry.lead_out
+        entry.first, entry.last = int(keyed.frames[0]) + entry.lead_in, int(keyed.frames[-1]) - entry.lead_out
         fingerprint.remember(actions[0], fingerprint.remembered(lead_action))
         complete = True
         if show:
@@ -254,9 +251,9 @@ def _clock(entry) -> Clock:
     return sources.clock_of(entry.action) or Clock.of(entry.id_data, entry.first)
 
 
-def _performance(motion: Motion, frames: np.ndarray, clock: Clock, lead, provenance: dict, score: float, seed: int, sync_per_frame):
+def _performance(motion: Motion, frames: np.ndarray, lead, provenance: dict) -> keying.Performance:
     """The performance at 25 fps that a motion at scene frames is."""
-    opening = sources.opening_of(lead.action)
+    clock, opening = _clock(lead), sources.opening_of(lead.action)
     count = len(opening) if opening is not None else max(1, round((frames[-1] - frames[0]) / clock.fps * FPS) + 1)
     position = np.clip(clock.frame(np.arange(count) / FPS) - frames[0], 0.0, len(frames) - 1.0)
     lips, channels = bundled_lips(), head.channel_names()
@@ -265,7 +262,7 @@ def _performance(motion: Motion, frames: np.ndarray, clock: Clock, lead, provena
     parts = [motion.expression, motion.jaw, *(still if part is None else part for part in (motion.head, motion.eyes))]
     whole = timing.monotone_cubic(np.concatenate(parts, axis=1).astype(np.float64), position).astype(np.float32)
     made = Motion(*np.split(whole, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1))
-    return keying.Performance(made, channels, opening_mm(made), width_mm(made), seed, score, provenance, sync_per_frame)
+    return keying.Performance(made, channels, opening_mm(made), width_mm(made), lead.seed, float("nan"), provenance)
 
 
 CLASSES = (ThunderCut, ThunderMix)

@@ -36,16 +36,13 @@ def add_to_list(
     clock: Clock,
     kind: str = "SAMPLED",
     name: str = "",
-    number: int = 0,
 ):
     """Enter a keyed take in the scene's list, its source kept on its action; returns the entry.
 
-    kind: of ThunderTake.  name: what the list calls it, made different from the others'; without one it is called by its
-    number, `next_number` unless one is given.
+    kind: of ThunderTake.  name: what the list calls it, made different from the others'; without one it gets the next number.
     """
     frames, leads = clock.scene_frames(performance.motion.frames), clock.leads()
-    if not name:
-        number = number or next_number(scene, rig.mesh, voice)
+    number = 0 if name else next_number(scene, rig.mesh, voice)
     name = free_name(scene, name or numbered(number), rig.mesh, voice)
     entry = scene.thunder.takes.add()
     entry.name, entry.number = name, number

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from thunder_core.animation import poses
-from thunder_core.animation.poses import Measure, SAMPLES, SLACK, TOGETHER
+from thunder_core.animation.pose_keys import Measure, SAMPLES
+from thunder_core.animation.poses import SLACK, TOGETHER
 from thunder_core.face.lips import CLOSED_MM
 from thunder_core.progress import result
 

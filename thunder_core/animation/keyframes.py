@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from .keys import Keys
-from .poses import PoseKeys
+from .pose_keys import PoseKeys
 
 # Blender's enums of a key, as foreach_get and foreach_set have them (DNA values, stable since 2.8).
 CONSTANT, LINEAR, BEZIER = 0, 1, 2  # interpolation

@@ -43,17 +43,17 @@ def prints_of(keys: list) -> np.ndarray:
         if each is not None:
             crc = 1
             for part in ("co", "interpolation", "handle_left_type", "handle_right_type"):
-                crc = zlib.crc32(np.ascontiguousarray(each[part]), crc)
+                crc = zlib.crc32(each[part].tobytes(), crc)
             for side in ("handle_left", "handle_right"):
                 free = by_hand(each[side + "_type"][:, 0])
                 if free.any():
-                    crc = zlib.crc32(np.ascontiguousarray(each[side][free]), crc)
+                    crc = zlib.crc32(each[side][free].tobytes(), crc)
             prints[place] = crc
     return prints.view(np.int32)
 
 
 def mark_of(keys: list) -> int:
-    return int(np.int32(zlib.crc32(prints_of(keys)) & 0x7FFFFFFF))
+    return int(np.int32(zlib.crc32(prints_of(keys).tobytes()) & 0x7FFFFFFF))
 
 
 def relative(keys: dict, times: np.ndarray, said: np.ndarray, shift: int) -> dict:

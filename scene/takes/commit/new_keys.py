@@ -10,7 +10,7 @@ import numpy as np
 
 from ....thunder_core.animation import keyframes, placing
 from ....thunder_core.animation.keys import Keys
-from ....thunder_core.animation.poses import PoseKeys
+from ....thunder_core.animation.pose_keys import PoseKeys
 from ...animation import fcurves
 from . import modifiers, posing
 from .choice import Choice

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....thunder_core.animation import poses
-from ....thunder_core.animation.poses import Column, PoseKeys
+from ....thunder_core.animation.pose_keys import Measure, PoseKeys
+from ....thunder_core.animation.poses import Column
 from ....thunder_core.channels import in_group, TONGUE
 from ....thunder_core.face import displacement
 from ....thunder_core.face.lips import CLOSED_MM
@@ -113,7 +114,7 @@ def fit(
     allowed = _allowed(error, any(of_tracks[place] == "Tongue" for place in places))
     share, found, off = _LINEAR, None, None
     for attempt in range(_TRIES):
-        measure = poses.Measure(pull[places], share * allowed, pull[places, meter.upper, 1] - pull[places, meter.lower, 1])
+        measure = Measure(pull[places], share * allowed, pull[places, meter.upper, 1] - pull[places, meter.lower, 1])
         steps = poses.fit(
             values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM, min(_CLOSED_MM, _CLOSED_SHARE * error)
         )

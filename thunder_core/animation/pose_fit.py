@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Values and slopes on chosen frames that come nearest to a region's curves."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..easing import hermite
+from .pose_keys import BULGE, LEAST, ROWS, SAMPLES, share_off
+
+_REWEIGHTED, _ITERATIONS, _PENALTY = 4, 20, 0.3  # of the fit
+_BETTERED = (1.25, 1.1, 1.05, 0.0)  # times the allowed error from which on no further round brings a fit within it
+_GOOD = 0.9  # of the allowed error: a fit that is nearer is good enough
+_SETTLED = 1e-3  # of a curve's range: a fit whose values and slopes are this near to their limits has settled
+_ALIGNED = 0.02  # price of a kink at a key
+
+
+def _within(wanted: np.ndarray, slack: np.ndarray) -> np.ndarray:
+    """The nearest segments (change of value, slopes at both ends in units of a third, [3, …]) that keep within their ends' range."""
+    both = np.stack([wanted, -wanted])  # as they rise and as they fall
+    d, slopes = both[:, 0], both[:, 1:]
+    more, less = slopes.max(1) - slack, slopes.min(1) - slack
+    near = np.where(more > d, (d + more) / 2, d)
+    near = np.where((more > d) & (less > near), (d + more + less) / 3, near)
+    near = np.maximum(near, 0.0)
+    result = np.concatenate([near[:, None], np.minimum(np.maximum(slopes, -slack), (near + slack)[:, None])], 1)
+    far = np.square(result - both).sum(1)
+    return np.where(far[0] <= far[1], result[0], -result[1])
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Values [n, C] on n frames, slopes out of and into each segment [n − 1, C] in units of a third of it, how far off [N]."""
+
+    value: np.ndarray
+    out: np.ndarray
+    into: np.ndarray
+    off: np.ndarray
+
+
+def bounded_slopes(value, out, into, slack, low, high):
+    """Slopes so that no curve leaves the range of its segments' ends by more than slack, nor low … high."""
+    change = np.diff(value, axis=0)
+    up = change >= 0
+    sign = np.where(up, 1.0, -1.0)
+    behind = np.where(up, value[:-1] - low, high - value[:-1]) / BULGE
+    ahead = np.where(up, high - value[1:], value[1:] - low) / BULGE
+    behind, ahead = (np.minimum(slack, np.maximum(room, 0.0)) for room in (behind, ahead))
+    size = np.abs(change)
+    return sign * np.clip(sign * out, -behind, size + ahead), sign * np.clip(sign * into, -ahead, size + behind)
+
+
+def _matrices(samples: int, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What values at keys [n], and slopes out of and into the segments between them, make of the curve: basis [samples, 3n − 2];
+    of each segment's change of value and slopes: limits [3n − 3, 3n − 2]; of the kinks at inner keys: [n − 2, 3n − 2]."""
+    count, parts = len(keys), len(keys) - 1
+    time = np.arange(samples) / SAMPLES
+    k = np.clip(np.searchsorted(keys, time, side="right") - 1, 0, parts - 1)
+    h = np.diff(keys).astype(float)
+    a, b, c, d = hermite((time - keys[k]) / h[k])
+    rows = np.arange(samples)
+    basis = np.zeros((samples, count + 2 * parts))
+    basis[rows, k] += a
+    basis[rows, k + 1] += b
+    basis[rows, count + k] += 3 * c
+    basis[rows, count + parts + k] += 3 * d
+    each = np.arange(parts)
+    limits = np.zeros((3 * parts, count + 2 * parts))
+    limits[each, each], limits[each, each + 1] = -1, 1
+    limits[parts + each, count + each] = limits[2 * parts + each, count + parts + each] = 1
+    kinks = np.zeros((max(parts - 1, 0), count + 2 * parts))
+    inner = np.arange(parts - 1)
+    kinks[inner, count + parts + inner], kinks[inner, count + inner + 1] = 1, -h[:-1] / h[1:]
+    return basis, limits, kinks
+
+
+def fit_values(
+    curves: np.ndarray,
+    keys: np.ndarray,
+    level: tuple[bool, bool],
+    flat: np.ndarray,
+    strict: np.ndarray,
+    bounds: tuple[np.ndarray, np.ndarray, np.ndarray],
+    last_try: bool = False,
+) -> Generator[float, None, Fitted]:
+    """Values and slopes on keys [n] (frames of this piece) nearest to curves [N, C] at their worst sample.
+
+    The outer keys keep the curves' values.  level: whether the curves leave the first key and reach the last level.  bounds: slack
+    [n − 1, C] in units of a third, lowest and highest value [C].  last_try: nothing is asked but whether it comes within what is
+    allowed.  Alternating direction method of multipliers (Boyd et al. 2011), least squares reweighted towards the worst sample
+    (Lawson 1961).
+    """
+    count, parts, (slack, low, high) = len(keys), len(keys) - 1, bounds
+    basis, limits, kinks = _matrices(len(curves), keys)
+    scale = np.maximum(high - low, LEAST)
+    wanted, slack_scaled = curves / scale, slack / scale
+    is_free = np.ones(count + 2 * parts, bool)
+    is_free[[0, count - 1]] = False
+    is_free[[count, -1]] = np.logical_not(level)
+    free = np.flatnonzero(is_free)
+    fixed = np.zeros((count + 2 * parts, curves.shape[1]))
+    fixed[0], fixed[count - 1] = wanted[0], wanted[-1]
+    wanted = wanted - basis @ fixed
+    still = limits @ fixed
+    basis_free, limits_free, kinks_free = basis[:, free], limits[:, free], kinks[:, free]
+    weight, penalty = np.ones(len(curves)), _PENALTY * SAMPLES
+    smooth = _ALIGNED * SAMPLES * kinks_free.T @ kinks_free + 1e-6 * np.eye(len(free))
+    best, x, dual = None, None, 0.0
+    for turn in range(_REWEIGHTED):
+        weighted = basis_free.T * weight
+        normal = weighted @ basis_free + smooth
+        right = weighted @ wanted
+        if x is None:
+            x = np.linalg.solve(normal, right)
+        inverse = np.linalg.inv(normal + penalty * (limits_free.T @ limits_free))
+        for _ in range(_ITERATIONS):
+            raw = limits_free @ x + still + dual
+            near = _within(raw.reshape(3, parts, -1), slack_scaled).reshape(raw.shape)
+            before, dual = dual, raw - near
+            x = inverse @ (right + penalty * (limits_free.T @ (near - dual - still)))
+            if np.abs(dual - before).max() < _SETTLED:
+                break
+        whole = fixed.copy()
+        whole[free] += x
+        value = np.clip(whole[:count] * scale, low, high)
+        value[0], value[-1] = curves[0], curves[-1]
+        out, into = bounded_slopes(value, whole[count : count + parts] * scale, whole[count + parts :] * scale, slack, low, high)
+        yield turn / _REWEIGHTED
+        apart = (basis @ np.concatenate([value, out, into]) - curves).astype(np.float32)
+        off = np.empty(len(apart))
+        for start in range(0, len(apart), ROWS):
+            some = slice(start, start + ROWS)
+            off[some] = share_off(apart[some] @ flat, strict[some])
+            yield (turn + min(1.0, (start + ROWS) / len(apart))) / _REWEIGHTED
+        if best is None or off.max() < best.off.max():
+            best = Fitted(value, out, into, off)
+        worst = best.off.max()
+        if worst <= (1.0 if last_try else _GOOD) or (last_try and worst > _BETTERED[turn]):
+            break
+        weight = weight * (off / max(off.max(), LEAST) + 0.03)
+        weight /= weight.mean()
+    return best

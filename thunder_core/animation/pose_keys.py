@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The keys of one curve of a pose, and how far curves are off in millimetres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..easing import hermite
+from .keys import handles
+
+SAMPLES = 8  # of a frame, at which curves are fitted
+STILL = 0.2  # a region that moves by less than this part of the error holds
+BULGE = 0.75  # a slope beyond its limit by s (times a third of the segment) makes the curve leave its range by less than this
+LEAST = 1e-9
+ROWS = 1000  # samples that are measured in one go
+
+
+@dataclass(frozen=True)
+class PoseKeys:
+    """Keys of one curve on whole frames.
+
+    index [K] of the frames; value [K]; left, right [K]: slopes per frame on either side. Between two keys the curve is a
+    cubic Hermite polynomial: a Bézier segment with its handles at a third. Beyond the outer keys it is level.
+    """
+
+    index: np.ndarray
+    value: np.ndarray
+    left: np.ndarray
+    right: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def holds(self) -> np.ndarray:
+        """Whether the curve stands still from each key to the next, bool [K]; the last one's is False."""
+        level = (np.diff(self.value) == 0) & (self.right[:-1] == 0) & (self.left[1:] == 0)
+        return np.append(level, False)
+
+    def at(self, frames: np.ndarray) -> np.ndarray:
+        """The curve at frames [N], any numbers."""
+        t = np.asarray(frames, float)
+        if len(self.index) == 1:
+            return np.full(len(t), float(self.value[0]))
+        knots = self.index.astype(float)
+        k = np.clip(np.searchsorted(knots, t, side="right") - 1, 0, len(knots) - 2)
+        h = knots[k + 1] - knots[k]
+        a, b, c, d = hermite(np.clip((t - knots[k]) / h, 0.0, 1.0))
+        return a * self.value[k] + b * self.value[k + 1] + h * (c * self.right[k] + d * self.left[k + 1])
+
+    def handles(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Left and right handles [K, 2] (frame, value) for keys on scene frames [T]; the outer ones are level."""
+        return handles(np.asarray(frames, float)[self.index], self.value, self.left, self.right)
+
+    @property
+    def aligned(self) -> np.ndarray:
+        """Which keys have the same slope on either side, bool [K]."""
+        return np.abs(self.left - self.right) <= 1e-9 + 1e-6 * np.abs(self.right)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What values of channels come to in millimetres, and how far off they may be.
+
+    pull [C, P, 3]: millimetres that a unit of each channel moves each point.  allowed [P]: millimetres a point may be off.
+    gap [C]: millimetres that a unit of each channel opens the lips.
+    """
+
+    pull: np.ndarray
+    allowed: np.ndarray
+    gap: np.ndarray
+
+    def flat(self, chosen: np.ndarray) -> np.ndarray:
+        """[chosen, 3 (P + 1)]: displacement of the points that these channels move, in units of what is allowed; the last
+        is the lips' gap in mm. Single precision, as it is what takes the time."""
+        scaled = self.pull[chosen] / self.allowed[:, None]
+        most = np.linalg.norm(scaled, axis=2).max(0)
+        scaled = scaled[:, most > 0.01 * most.max()]
+        gap = np.zeros((len(scaled), 1, 3))
+        gap[:, 0, 0] = self.gap[chosen]
+        return np.concatenate([scaled, gap], 1).reshape(len(scaled), -1).astype(np.float32)
+
+
+def share_off(error: np.ndarray, strict: np.ndarray) -> np.ndarray:
+    """How far off each sample is, [N], from displacements [N, 3 (P + 1)]; 1 is just allowed.
+
+    strict [N]: 1 / mm of what the lips' gap may be off at each sample, 0 where lips are apart.
+    """
+    by_point = error.reshape(len(error), -1, 3)
+    far = np.sqrt(np.einsum("npi,npi->np", by_point[:, :-1], by_point[:, :-1]).max(1))
+    return np.maximum(far, np.abs(by_point[:, -1, 0]) * strict)

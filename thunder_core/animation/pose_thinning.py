@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The poses of one group of regions: a piece at a time, then thinned out, evened and aligned."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from ..easing import hermite
+from .pose_fit import fit_values, Fitted
+from .pose_frames import cheapest_path
+from .pose_keys import BULGE, LEAST, PoseKeys, ROWS, SAMPLES, share_off, STILL
+
+_MOST_KEYS = 16  # fitted at once: where there are more, one in their middle keeps the value it has
+_FIRST_TOLERANCE = 1.3  # times the allowed error with values as they are: fitted values come nearer
+_ADDING, _REMOVING = 10, 2  # rounds
+_HOPELESS = 1.5  # times the allowed error: no fit mends that
+_BEGINS_LEVEL = 0.25  # of the allowed error a frame: curves that are slower than this at an end are level there
+_KINK_WORTH = 0.5  # of the allowed error that a curve without a kink is worth
+_LEVEL = 0.05  # of the allowed error: keys next to each other that differ less have one value
+
+
+@dataclass(frozen=True)
+class Region:
+    """What the regions that are keyed together come to.
+
+    curves [S, C] of their channels that move; flat [C, 3 (P + 1)]; strict [S]; slack, low, high [C].
+    """
+
+    curves: np.ndarray
+    flat: np.ndarray
+    strict: np.ndarray
+    slack: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    @cached_property
+    def level_ends(self) -> tuple[bool, bool]:
+        """Whether the curves begin and end level."""
+        rises = np.stack([self.curves[1] - self.curves[0], self.curves[-1] - self.curves[-2]]) * SAMPLES
+        begins, ends = (share_off(rises @ self.flat, np.zeros(2)) < _BEGINS_LEVEL).tolist()
+        return begins, ends
+
+    def fit(self, keys: list[int], level: set[int], last_try: bool = False) -> Generator[float, None, Fitted]:
+        """The best values and slopes on frames `keys`, of which the outer ones keep their values.
+
+        level: closed frames, beside which no curve may leave the range of its keys.  last_try: see fit_values.
+        """
+        first, last = keys[0], keys[-1]
+        rows = slice(first * SAMPLES, last * SAMPLES + 1)
+        near = np.array([a in level or b in level for a, b in zip(keys[:-1], keys[1:])])
+        slack = np.where(near[:, None], 0.0, self.slack)
+        begins, ends = self.level_ends
+        flat_ends = begins and first == 0, ends and rows.stop == len(self.curves)
+        bounds = slack, self.low, self.high
+        return fit_values(self.curves[rows], np.array(keys) - first, flat_ends, self.flat, self.strict[rows], bounds, last_try)
+
+
+def _more(keys: list[int], off: np.ndarray) -> set[int]:
+    """Further frames for keys between which samples are too far off, one for each stretch."""
+    local = np.array(keys) - keys[0]
+    segment = np.clip(np.searchsorted(local, np.arange(len(off)) / SAMPLES, side="right") - 1, 0, len(keys) - 2)
+    found = set()
+    for wrong in np.unique(segment[off > 1.0]):
+        worst = np.where(segment == wrong, off, 0.0).argmax() / SAMPLES
+        for beside in (wrong, wrong - 1, wrong + 1):
+            if 0 <= beside < len(local) - 1 and local[beside + 1] - local[beside] > 1:
+                found.add(int(np.clip(round(worst), local[beside] + 1, local[beside + 1] - 1)) + keys[0])
+                break
+    return found
+
+
+def fit_piece(
+    region: Region, cost: np.ndarray, price: np.ndarray, first: int, last: int, level: set[int]
+) -> Generator[float, None, tuple[list[int], Fitted]]:
+    """Returns keys from frame first to last, whose values stay as they are, and their fit: as few as the error allows."""
+    keys = yield from cheapest_path(cost, price, first, last, _FIRST_TOLERANCE)
+    if len(keys) > _MOST_KEYS:
+        middle = keys[len(keys) // 2]
+        parts = []
+        for start, end in ((first, middle), (middle, last)):
+            parts.append((yield from fit_piece(region, cost, price, start, end, level)))
+        (keys, one), (more, other) = parts
+        return keys + more[1:], Fitted(
+            np.concatenate([one.value, other.value[1:]]),
+            np.concatenate([one.out, other.out]),
+            np.concatenate([one.into, other.into]),
+            np.concatenate([one.off, other.off[1:]]),
+        )
+    fitted = yield from region.fit(keys, level)
+    for _ in range(_ADDING):
+        if fitted.off.max() <= 1.0:
+            break
+        wanted = sorted({*keys, *_more(keys, fitted.off)})
+        if len(wanted) == len(keys):
+            break
+        keys, fitted = wanted, (yield from region.fit(wanted, level))
+    for turn in range(_REMOVING):
+        before = len(keys)
+        for key in sorted(keys[1:-1], key=lambda frame: -price[frame]):
+            if key not in keys:
+                continue
+            place = keys.index(key)
+            a, b = keys[place - 1], keys[place + 1]
+            if b - a >= len(cost) or cost[b - a, a] > _HOPELESS:
+                continue
+            fewer = [frame for frame in keys if frame != key]
+            tries = [fewer]
+            if turn:  # and with the key before or after it moved towards the gap
+                tries += [sorted({*fewer, to} - {frame}) for frame, to in ((a, a + 1), (b, b - 1)) if frame not in (first, last)]
+            for wanted in tries:
+                if len(wanted) != len(fewer):
+                    continue
+                found = yield from region.fit(wanted, level, last_try=True)
+                if found.off.max() <= 1.0:
+                    keys, fitted = wanted, found
+                    break
+        if turn and len(keys) == before:
+            break
+    return keys, fitted
+
+
+class Curve:
+    """Keys of one channel of a region while some are taken away: frames, values, slopes out of and into segments (thirds)."""
+
+    def __init__(self, frames: list[int], value: np.ndarray, out: np.ndarray, into: np.ndarray):
+        self.frames, self.value, self.out, self.into = list(frames), list(value), list(out), list(into)
+
+    def segment(self, place: int) -> np.ndarray:
+        """Samples of the curve from key `place` to the next, both included."""
+        a, b, slopes, _ = _of_length((self.frames[place + 1] - self.frames[place]) * SAMPLES + 1)
+        return a * self.value[place] + b * self.value[place + 1] + slopes @ (self.out[place], self.into[place])
+
+    def samples(self) -> np.ndarray:
+        """The whole curve."""
+        return np.concatenate([*(self.segment(place)[:-1] for place in range(len(self.frames) - 1)), self.value[-1:]])
+
+    def keys(self) -> PoseKeys:
+        """As a curve's keys, level at both ends."""
+        gaps = np.diff(self.frames) / 3
+        right, left = np.append(np.array(self.out) / gaps, 0.0), np.append(0.0, np.array(self.into) / gaps)
+        return PoseKeys(np.array(self.frames), np.array(self.value, float), left, right)
+
+
+@lru_cache(maxsize=256)
+def _of_length(count: int):
+    """Of a segment of so many samples: what its ends' values add, what its slopes (in thirds) add, their normal matrix."""
+    a, b, c, d = hermite(np.arange(count) / (count - 1))
+    slopes = 3 * np.stack([c, d], 1)
+    return a, b, slopes, (slopes.T @ slopes).tolist()
+
+
+def _slopes(
+    wanted: np.ndarray, start: float, end: float, slack: float, low: float, high: float, level: tuple[bool, bool]
+) -> tuple[float, float]:
+    """Slopes, in thirds, of the segment from start to end nearest to samples wanted [N] that keeps within its range. It holds
+    where both are one value. level: whether it leaves and arrives level."""
+    if start == end:
+        return 0.0, 0.0
+    a, b, slopes, ((g, e), (_, f)) = _of_length(len(wanted))
+    p, q = ((wanted - a * start - b * end) @ slopes).tolist()
+    out, into = (p * f - q * e) / (g * f - e * e), (q * g - p * e) / (g * f - e * e)
+    (least_out, most_out), (least_into, most_into) = _slope_limits(start, end, slack, low, high)
+    if level[0]:
+        out = least_out = most_out = 0.0
+    if level[1]:
+        into = least_into = most_into = 0.0
+    for _ in range(3):
+        out = min(max(out, least_out), most_out)
+        into = min(max((q - e * out) / f, least_into), most_into)
+        out = min(max((p - e * into) / g, least_out), most_out)
+    return out, into
+
+
+def _slope_limits(start: float, end: float, slack: float, low: float, high: float):
+    """Least and most slope out of and into a segment, in thirds: `bounded_slopes` for one."""
+    up = end >= start
+    behind, ahead = (start - low, high - end) if up else (high - start, end - low)
+    behind, ahead = (min(slack, max(room, 0.0) / BULGE) for room in (behind, ahead))
+    size = abs(end - start)
+    return ((-behind, size + ahead), (-ahead, size + behind)) if up else ((-size - ahead, behind), (-size - behind, ahead))
+
+
+class Thinning:
+    """A region's curves, and how far off everything is while their keys change."""
+
+    def __init__(self, region: Region, curves: list[Curve], level: set[int]):
+        self.region, self.curves = region, curves
+        closed = np.zeros(len(region.curves) // SAMPLES + 1, int)
+        closed[list(level)] = 1
+        self.closed_before = np.append(0, np.cumsum(closed)).tolist()
+        self.strength = np.linalg.norm(region.flat.reshape(len(region.flat), -1, 3)[:, :-1], axis=2).max(1)
+        self.apart = np.empty((len(region.curves), region.flat.shape[1]), np.float32)
+        self.off = np.empty(len(region.curves))
+        self.shown = np.empty(region.curves.shape)
+
+    def measure(self) -> Generator[float, None, None]:
+        """Find how far off the curves are as they stand."""
+        for channel, curve in enumerate(self.curves):
+            self.shown[:, channel] = curve.samples()
+            yield 0.5 * (channel + 1) / len(self.curves)
+        for start in range(0, len(self.shown), ROWS):
+            rows = slice(start, start + ROWS)
+            self.apart[rows] = (self.shown[rows] - self.region.curves[rows]).astype(np.float32) @ self.region.flat
+            self.off[rows] = share_off(self.apart[rows], self.region.strict[rows])
+            yield 0.5 + 0.5 * min(1.0, (start + ROWS) / len(self.shown))
+
+    def slack(self, channel: int, first: int, last: int) -> float:
+        """How far a channel may leave the range of its keys on these frames."""
+        touched = self.closed_before[last + 1] > self.closed_before[first]
+        return 0.0 if touched else float(self.region.slack[channel])
+
+    def try_keys(
+        self,
+        channel: int,
+        start: int,
+        end: int,
+        frames: list[int],
+        value: list[float],
+        worth: float,
+        slopes: tuple[list[float], list[float]] | None = None,
+    ) -> bool:
+        """Put other keys in place of those from number start to end, if that makes nothing worse by more than `worth`.
+
+        slopes: out of and into each segment, in thirds; the best ones if none are given.
+        """
+        curve, region = self.curves[channel], self.region
+        first, last = frames[0], frames[-1]
+        rows = slice(first * SAMPLES, last * SAMPLES + 1)
+        low, high = region.low[channel], region.high[channel]
+        if slopes is None:
+            begins, ends = region.level_ends
+            pairs = [
+                _slopes(
+                    region.curves[a * SAMPLES : b * SAMPLES + 1, channel],
+                    v,
+                    w,
+                    self.slack(channel, a, b),
+                    low,
+                    high,
+                    (begins and a == 0, ends and b == curve.frames[-1]),
+                )
+                for a, b, v, w in zip(frames[:-1], frames[1:], value[:-1], value[1:])
+            ]
+            slopes = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        new = Curve(frames, value, *slopes)
+        samples = new.samples()
+        change = (samples - self.shown[rows, channel]).astype(np.float32)
+        worst = int(np.abs(change).argmax())
+        for some in (slice(first * SAMPLES + worst, first * SAMPLES + worst + 1), rows):  # where it changes most tells enough, mostly
+            here = change[worst : worst + 1] if some is not rows else change
+            apart = self.apart[some] + here[:, None] * region.flat[channel]
+            off, before = share_off(apart, region.strict[some]), self.off[some]
+            if (off > np.maximum(1.0, before)).any() or (off - before).max() > worth:
+                return False
+        self.apart[rows], self.off[rows], self.shown[rows, channel] = apart, off, samples
+        curve.frames[start : end + 1], curve.value[start : end + 1] = new.frames, new.value
+        curve.out[start:end], curve.into[start:end] = new.out, new.into
+        return True
+
+    def even_out(self, channel: int, holds: list[tuple[int, int]]) -> Generator[float, None, None]:
+        """Give neighbouring keys that hardly differ one value: the curve holds there. The outer keys keep theirs. Within holds of
+        the region they may differ by more."""
+        curve, near = self.curves[channel], _LEVEL / max(self.strength[channel], LEAST)
+        start, final = 0, len(curve.frames) - 1
+        while start < final:
+            hold = next((hold for hold in holds if hold[0] <= curve.frames[start] < hold[1]), (0, -1))
+            end = start
+            while end < final and (one := abs(curve.value[end + 1] - curve.value[start])) < near * (
+                1 if curve.frames[end + 1] > hold[1] else STILL / _LEVEL
+            ):
+                end += 1
+            if end > start and (start > 0 or end < final or one == 0.0):
+                a, b = max(start - 1, 0), min(end + 1, final)
+                same = curve.value[end if end == final else start]
+                value = curve.value[a:start] + [same] * (end - start + 1) + curve.value[end + 1 : b + 1]
+                self.try_keys(channel, a, b, curve.frames[a : b + 1], value, np.inf)
+                yield end / final
+            start = end + 1 if end > start else start + 1
+
+    def settle(self, channel: int) -> None:
+        """Bound slopes by the range the curve moves through now: fewer keys may have made that smaller."""
+        curve, before = self.curves[channel], self.region.slack[channel]
+        slack = before * np.ptp(curve.value) / max(self.region.high[channel] - self.region.low[channel], LEAST)
+        for place in range(len(curve.frames) - 1):
+            room = min(slack, self.slack(channel, *curve.frames[place : place + 2]))
+            out, into = _slope_limits(*curve.value[place : place + 2], room, self.region.low[channel], self.region.high[channel])
+            curve.out[place] = min(max(curve.out[place], out[0]), out[1])
+            curve.into[place] = min(max(curve.into[place], into[0]), into[1])
+
+    def thin(self, channel: int, worth: float) -> Generator[float, None, None]:
+        """Take away the keys a curve can do without."""
+        curve, place = self.curves[channel], 1
+        while place < len(curve.frames) - 1:
+            frames, value = [[part[place - 1], part[place + 1]] for part in (curve.frames, curve.value)]
+            if not self.try_keys(channel, place - 1, place + 1, frames, value, worth):
+                place += 1
+            yield min(1.0, place / len(curve.frames))
+
+    def align(self, channel: int) -> Generator[float, None, None]:
+        """Let curves pass through keys without a kink where the error allows it."""
+        curve, region = self.curves[channel], self.region
+        for place in range(1, len(curve.frames) - 1):
+            before, after = (curve.frames[i + 1] - curve.frames[i] for i in (place - 1, place))
+            left, right = curve.into[place - 1] / before, curve.out[place] / after
+            if left == right:
+                continue
+            three = slice(place - 1, place + 2)
+            frames, value = curve.frames[three], curve.value[three]
+            holds = curve.value[place] in (curve.value[place - 1], curve.value[place + 1])
+            slope = 0.0 if holds else (left * after + right * before) / (before + after)  # the shorter side counts more
+            room = (region.low[channel], region.high[channel])
+            _, (least_before, most_before) = _slope_limits(*value[:2], self.slack(channel, *frames[:2]), *room)
+            slope = min(max(slope, least_before / before), most_before / before)
+            (least, most), _ = _slope_limits(*value[1:], self.slack(channel, *frames[1:]), *room)
+            slope = min(max(slope, least / after), most / after)
+            if least_before > slope * before or slope * before > most_before:
+                continue
+            self.try_keys(
+                channel,
+                place - 1,
+                place + 1,
+                frames,
+                value,
+                _KINK_WORTH,
+                ([curve.out[place - 1], slope * after], [slope * before, curve.into[place]]),
+            )
+            yield place / len(curve.frames)
