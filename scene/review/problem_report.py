@@ -28,7 +28,9 @@ from ..voice import strip
 
 TEXT = "Thunder Report"
 LOG_LINES = 60
+_PACKAGES = ("python", "torch", "numpy", "smplx")  # that problems depend on; all others are locked
 _SHORTEST_NAME = 3  # letters: shorter ones tell nothing, and would be found in every word
+_NO_SETTINGS = {"active_take", "dialogue_index", "table_index", "range_index", "cut_index"}  # the row of a list that is chosen
 _PLAIN = {"BOOLEAN", "INT", "FLOAT", "ENUM"}  # kinds of settings that hold no names
 _NAMED = (
     "actions",
@@ -88,11 +90,11 @@ def text(context, names: bool = False) -> str:
         ("Versions", _versions()),
         ("Engine", _engine()),
         ("Scene", _scene(context)),
-        ("Settings", _settings(context)),
+        ("Settings Changed From Their Defaults", _settings(context)),
         ("Last Error", clean(_error())),
         ("Engine Log", clean(_log())),
     ]
-    about = "with names and paths" if names else "names and paths are taken out"
+    about = "with names and paths" if names else "names and paths are removed"
     return f"Report of THUNDER for Blender, {about}\n" + "".join(f"\n{title}\n{body.rstrip()}\n" for title, body in parts)
 
 
@@ -127,27 +129,25 @@ def _engine() -> str:
     there, place = connection.found_now()
     told = connection.told() or {}
     chosen = connection.preferences()
+    custom = (chosen and chosen.engine_python) or os.environ.get("THUNDER_PYTHON")
+    versions = {**state.versions, **(_packages(place) if there else {}), **told.get("versions", {})}
     lines = {
-        "State": state.kind,
-        "Found": "yes" if there else "no",
-        "Own Python": "yes" if (chosen and chosen.engine_python) or os.environ.get("THUNDER_PYTHON") else "no",
-        "Device": f"{told.get('device', 'not known')} (chosen: {chosen.device if chosen else 'AUTO'})",
-        "Weights": told.get("weights", "not known"),
-        "Own Weights": "yes" if chosen and chosen.weights else "no",
+        "State": "A custom Python environment" if custom and there else "The custom Python is missing" if custom else state.text,
+        "Running": f"yes, on {told['device']}" if told.get("device") else "not started in this session",
+        "Device Chosen": chosen.bl_rna.properties["device"].enum_items[chosen.device].name if chosen else "Automatic",
+        "Weights": ("custom" if chosen and chosen.weights else "bundled") + (f" ({told['weights']})" if told.get("weights") else ""),
+        "Packages": ", ".join(f"{name} {versions[name]}" for name in _PACKAGES if name in versions) or "none found",
     }
-    versions = {**state.versions, **told.get("versions", {}), **(_packages(place) if there else {})}
-    return _lines(lines) + "Packages: " + (", ".join(f"{name} {versions[name]}" for name in sorted(versions)) or "not known")
+    return _lines(lines)
 
 
 def _packages(python: str) -> dict[str, str]:
-    """Versions of the engine's packages beside a Python, as far as the list of them names them."""
-    wanted = set(re.findall(r"^([A-Za-z0-9._-]+)==", Path(ROOT, "requirements", "engine.txt").read_text(encoding="utf-8"), re.M))
-    wanted = {name.lower().replace("_", "-").replace(".", "-") for name in wanted}
+    """Versions of the packages beside a Python that problems depend on."""
     root, found = Path(python).parent.parent, {}
     for info in (*root.glob("lib/python*/site-packages/*.dist-info"), *root.glob("Lib/site-packages/*.dist-info")):
         name, _, version = info.name.removesuffix(".dist-info").partition("-")
-        if name.lower().replace("_", "-").replace(".", "-") in wanted:
-            found[name.lower().replace("_", "-")] = version
+        if name.lower() in _PACKAGES:
+            found[name.lower()] = version
     return found
 
 
@@ -181,23 +181,26 @@ def _settings(context) -> str:
     scene = context.scene
     groups = {
         "": scene.thunder,
-        "commit.": scene.thunder.commit,
-        "overlay.": scene.thunder.overlay,
-        "keep.": scene.thunder_keep,
-        "mix.": scene.thunder_mix,
+        "Commit › ": scene.thunder.commit,
+        "Curves › ": scene.thunder.overlay,
+        "Keep › ": scene.thunder_keep,
+        "Mix › ": scene.thunder_mix,
     }
-    return _lines(
-        {
-            f"{prefix}{prop.identifier}": _value(getattr(group, prop.identifier))
-            for prefix, group in groups.items()
-            for prop in group.bl_rna.properties
-            if prop.type in _PLAIN and prop.identifier != "rna_type"
-        }
-    )
+    changed = {}
+    for prefix, group in groups.items():
+        for prop in group.bl_rna.properties:
+            if prop.type not in _PLAIN or prop.identifier in _NO_SETTINGS:
+                continue
+            value, usual = getattr(group, prop.identifier), prop.default
+            if abs(value - usual) > 1e-5 if prop.type == "FLOAT" else value != usual:
+                changed[prefix + prop.name] = _value(prop, value)
+    return _lines(changed) or "none"
 
 
-def _value(value) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _value(prop, value) -> str:
+    if prop.type == "ENUM":
+        return prop.enum_items[value].name if value in prop.enum_items else value
+    return ("on" if value else "off") if prop.type == "BOOLEAN" else f"{value:g}"
 
 
 def _error() -> str:

@@ -23,17 +23,18 @@ def measures_a_day(hand):
     for name, panels in (("default", default), ("day", DAY)):
         only_open(*panels)
         yield 1.0
-        heights = hand.seen[name] = {}
-        region = hand.sidebar
-        with bpy.context.temp_override(window=hand.window, area=hand.viewport, region=region):
-            bpy.ops.view2d.reset()
         yield from hand.settle()
         hand.photograph(name)
-        view = region.view2d
-        bottom = view.region_to_view(0, 0)[1]
-        heights["region"] = region.height
-        for _ in range(40):  # scrolled to its end
-            with bpy.context.temp_override(window=hand.window, area=hand.viewport, region=region):
-                bpy.ops.view2d.scroll_down(deltay=-0)
-        heights["bottom"] = bottom
-        heights["scale"] = bpy.context.preferences.system.ui_scale
+        hand.seen[name] = yield from height(hand)
+        hand.photograph(f"{name}_end")
+
+
+def height(hand):
+    """Steps that scroll the sidebar to its end; gives its height in pixels at interface scale 1."""
+    region = hand.sidebar
+    for _ in range(80):
+        with bpy.context.temp_override(window=hand.window, area=hand.viewport, region=region):
+            bpy.ops.view2d.scroll_down(deltax=0, deltay=-60)
+        yield 0.02
+    yield 0.7
+    return -region.view2d.region_to_view(0, 0)[1] / bpy.context.preferences.system.ui_scale
