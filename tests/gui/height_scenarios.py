@@ -2,31 +2,37 @@
 """How tall the sidebar is with everything open that a usual day needs."""
 
 import bpy
-from scenarios import only_open, scene_with_voice_and_head
+from scenarios import only_open, SAMPLE, scene_with_voice_and_head
 from take_scenarios import list_takes
 from thunder.scene.voice import strip
 
 DAY = ("main", "dialogue", "takes", "mix", "keep", "shape", "transcript", "listen", "commit", "commit_regions")
 
 
-def measures_a_day(hand):
-    """Several lines, takes, a score with drifts; every panel of a day open, then those that are open unless folded."""
-    panels = [getattr(bpy.types, name) for name in dir(bpy.types) if name.startswith("THUNDER_PT_")]
-    default = [panel.bl_idname.removeprefix("THUNDER_PT_") for panel in panels if "DEFAULT_CLOSED" not in getattr(panel, "bl_options", ())]
+def open_by_itself(hand):
+    """What is open until somebody folds it."""
+    yield from measure(hand)
+
+
+def of_a_day(hand):
+    """Every panel of a day open."""
+    only_open(*DAY)  # before the sidebar is there: panels that were drawn remember how they were
+    yield from measure(hand)
+
+
+def measure(hand):
+    """Steps that show several lines, takes, a score with drifts, and note how tall the sidebar is."""
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
     for number in (2, 3):
-        strip.add(scene, bpy.path.abspath(strip.sound_strips(scene)[0].sound.filepath), f"line {number}", 1 + 250 * (number - 1))
+        strip.add(scene, SAMPLE, f"line {number}", 1 + 250 * (number - 1))
     scene.thunder.strip = "dialogue"
     yield from list_takes(hand, count=8)
     scene.thunder.active_take = 0
-    for name, panels in (("default", default), ("day", DAY)):
-        only_open(*panels)
-        yield 1.0
-        yield from hand.settle()
-        hand.photograph(name)
-        hand.seen[name] = yield from height(hand)
-        hand.photograph(f"{name}_end")
+    yield from hand.settle()
+    hand.photograph("top")
+    hand.seen["height"] = yield from height(hand)
+    hand.photograph("end")
 
 
 def height(hand):
