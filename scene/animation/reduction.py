@@ -12,7 +12,7 @@ import numpy as np
 from ...thunder_core.animation.keys import Keys, reduce
 from ...thunder_core.face import displacement
 from ...thunder_core.face.lips import CLOSED_MM
-from ...thunder_core.progress import result, scaled
+from ...thunder_core.progress import scaled
 from ...thunder_core.types import Motion
 from ..heads import head, rna_paths
 
@@ -163,11 +163,6 @@ def closures(gap: np.ndarray) -> np.ndarray:
         if len(run):
             frames += [run[0], run[-1], run[gap[run].argmin()]]
     return np.unique(np.array(frames, int))
-
-
-def reach_of(rig: head.Rig) -> np.ndarray:
-    """Millimetres that a unit of each track moves the lips, the rest of the face, the head and the eyes, [tracks, 4]."""
-    return result(pulls(rig))[1]
 
 
 def pulls(rig: head.Rig) -> Generator[float, None, tuple[np.ndarray, np.ndarray]]:

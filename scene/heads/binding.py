@@ -32,75 +32,101 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     them is taken as if it named none, so that a preset fits a character whose objects are called otherwise.
     """
     plan = jaw_balance.balanced(plan)
-    targets = list(first)
-    numbers: dict[tuple[int, str, int], int] = {}  # (block, path, index) → track
-    found: list[mapping.Track] = []
-    parts: list[tuple[str, int, float]] = []
-    turns: dict[tuple[int, str], list] = {}
-    unmet = []
+    binder = _Binder(objects, first)
+    binder.rules(plan)
+    binder.joints(plan)
+    turning = binder.turning(plan)
+    return Binding(tuple(binder.targets), mapping.Sum(binder.tracks, binder.parts, turning), tuple(binder.unmet))
 
-    places = {data: number for number, data in enumerate(targets)}
-    shapes = {thing: _Shapes.of(thing) for thing in objects}
 
-    def block(data) -> int:
-        if data not in places:
-            places[data] = len(targets)
-            targets.append(data)
-        return places[data]
+class _Binder:
+    """A mapping being bound.
 
-    def add(rule, data, path, index, group, rest):
-        place = (block(data), path, index)
-        if place not in numbers:
-            numbers[place] = len(found)
-            found.append(mapping.Track(*place, group, rest))
-        parts.append((rule.source, numbers[place], rule.weight))
+    tracks: what is driven; numbers: of a track by (block, path, index).  parts: (source, track, weight).  turns: what turns a bone,
+    by (block, bone).  unmet: rules without a target.
+    """
 
-    for rule in plan.rules:
-        target, met, moved = rule.target, False, []
-        meant = _meant(target.object, objects)
-        for thing in _free(target.name, meant, shapes) if target.kind == "KEY" else meant:
-            if target.kind == "KEY":
-                keys = shapes[thing].keys
-                if target.name in shapes[thing].names:
-                    if keys not in moved:  # objects may share one mesh
-                        add(rule, keys, rna_paths.key_path(target.name), 0, "Thunder", 0.0)
-                        moved.append(keys)
-                    met = True
-            elif target.kind == "BONE":
-                if thing.type == "ARMATURE" and target.bone in thing.pose.bones:
-                    if target.path == "rotation":
-                        turns.setdefault((block(thing), target.bone), []).append((rule.source, target.index, rule.weight))
-                    else:
-                        path = f"{rna_paths.bone_path(target.bone)}.{target.path}"
-                        add(rule, thing, path, target.index, target.bone, 1.0 if target.path == "scale" else 0.0)
-                    met = True
+    def __init__(self, objects: list[bpy.types.Object], first: tuple):
+        self.objects, self.targets = objects, list(first)
+        self.places = {data: number for number, data in enumerate(self.targets)}
+        self.shapes = {thing: _Shapes.of(thing) for thing in objects}
+        self.numbers: dict[tuple[int, str, int], int] = {}
+        self.tracks: list[mapping.Track] = []
+        self.parts: list[tuple[str, int, float]] = []
+        self.turns: dict[tuple[int, str], list] = {}
+        self.unmet: list = []
+
+    def block(self, data) -> int:
+        if data not in self.places:
+            self.places[data] = len(self.targets)
+            self.targets.append(data)
+        return self.places[data]
+
+    def add(self, rule, data, path: str, group: str, index: int = 0, rest: float = 0.0) -> None:
+        place = (self.block(data), path, index)
+        if place not in self.numbers:
+            self.numbers[place] = len(self.tracks)
+            self.tracks.append(mapping.Track(*place, group, rest))
+        self.parts.append((rule.source, self.numbers[place], rule.weight))
+
+    def rules(self, plan: mapping.Mapping) -> None:
+        """Bind what moves a key, a bone or a property."""
+        kinds = {"KEY": self._keys, "BONE": self._bones}
+        for rule in plan.rules:
+            if not kinds.get(rule.target.kind, self._properties)(rule, _meant(rule.target.object, self.objects)):
+                self.unmet.append(rule)
+
+    def _keys(self, rule, meant: list) -> bool:
+        name, moved = rule.target.name, []
+        there = [thing for thing in _free(name, meant, self.shapes) if name in self.shapes[thing].names]
+        for keys in (self.shapes[thing].keys for thing in there):
+            if keys not in moved:  # objects may share one mesh
+                self.add(rule, keys, rna_paths.key_path(name), "Thunder")
+                moved.append(keys)
+        return bool(there)
+
+    def _bones(self, rule, meant: list) -> bool:
+        target = rule.target
+        there = [thing for thing in meant if thing.type == "ARMATURE" and target.bone in thing.pose.bones]
+        for thing in there:
+            if target.path == "rotation":
+                self.turns.setdefault((self.block(thing), target.bone), []).append((rule.source, target.index, rule.weight))
             else:
-                owner = thing if not target.bone else thing.pose.bones.get(target.bone) if thing.type == "ARMATURE" else None
-                if owner is not None and isinstance(owner.get(target.name), (int, float)):
-                    path = (rna_paths.bone_path(target.bone) if target.bone else "") + rna_paths.property_path(target.name)
-                    add(rule, thing, path, 0, target.bone or "Thunder", resting(owner, target.name))
-                    met = True
-        if not met:
-            unmet.append(rule)
-    for rule in plan.joints:
-        met = False
-        for thing in _meant(rule.object, objects):
-            if thing.type == "ARMATURE" and rule.bone in thing.pose.bones:
-                turns.setdefault((block(thing), rule.bone), []).extend(
-                    (f"{rule.joint}.{axis}", i, rule.scale) for i, axis in enumerate("xyz")
-                )
+                path = f"{rna_paths.bone_path(target.bone)}.{target.path}"
+                self.add(rule, thing, path, target.bone, target.index, 1.0 if target.path == "scale" else 0.0)
+        return bool(there)
+
+    def _properties(self, rule, meant: list) -> bool:
+        target, met = rule.target, False
+        for thing in meant:
+            owner = thing if not target.bone else thing.pose.bones.get(target.bone) if thing.type == "ARMATURE" else None
+            if owner is not None and isinstance(owner.get(target.name), (int, float)):
+                path = (rna_paths.bone_path(target.bone) if target.bone else "") + rna_paths.property_path(target.name)
+                self.add(rule, thing, path, target.bone or "Thunder", rest=resting(owner, target.name))
                 met = True
-        if not met:
-            unmet.append(rule)
-    turning = []
-    for (number, bone), added in turns.items():
-        armature = targets[number]
-        mode = armature.pose.bones[bone].rotation_mode
-        path = f"{rna_paths.bone_path(bone)}.{mapping.rotation_path(mode)}"
-        turning.append(mapping.Turn(len(found), mode, basis(armature, bone, plan), tuple(added)))
-        for index, rest in enumerate(mapping.rotation_rest(mode)):
-            found.append(mapping.Track(number, path, index, bone, rest))
-    return Binding(tuple(targets), mapping.Sum(found, parts, turning), tuple(unmet))
+        return met
+
+    def joints(self, plan: mapping.Mapping) -> None:
+        """Bind what turns a bone as a whole."""
+        for rule in plan.joints:
+            there = [thing for thing in _meant(rule.object, self.objects) if thing.type == "ARMATURE" and rule.bone in thing.pose.bones]
+            for thing in there:
+                turns = self.turns.setdefault((self.block(thing), rule.bone), [])
+                turns += [(f"{rule.joint}.{axis}", i, rule.scale) for i, axis in enumerate("xyz")]
+            if not there:
+                self.unmet.append(rule)
+
+    def turning(self, plan: mapping.Mapping) -> list[mapping.Turn]:
+        """What turns bones, with a track for each number of a bone's rotation."""
+        turning = []
+        for (number, bone), added in self.turns.items():
+            armature = self.targets[number]
+            mode = armature.pose.bones[bone].rotation_mode
+            path = f"{rna_paths.bone_path(bone)}.{mapping.rotation_path(mode)}"
+            turning.append(mapping.Turn(len(self.tracks), mode, basis(armature, bone, plan), tuple(added)))
+            for index, rest in enumerate(mapping.rotation_rest(mode)):
+                self.tracks.append(mapping.Track(number, path, index, bone, rest))
+        return turning
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Perf
     )
 
 
-def generate(
+def generate(  # noqa: PLR0913 (what one request says)
     client: Client,
     voice: strip.Voice,
     scene: bpy.types.Scene,

@@ -12,7 +12,7 @@ from thunder.scene.host import compat
 from thunder.scene.takes import take_list, track_values
 from thunder.scene.takes.commit import committing, line_names
 from thunder.scene.takes.commit.choice import Choice, REGION_SETTINGS
-from thunder.thunder_core import types
+from thunder.thunder_core import progress, types
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import displacement
 from thunder.thunder_core.face.lips import opening_mm
@@ -490,7 +490,7 @@ def test_a_character_by_its_own_names_is_committed_within_the_error(blender):
     lips, *_ = displacement.apart(rig.driver.read(before, names), rig.driver.read(values(), names))
     assert lips.max() <= 0.301
     assert sum(len(c.keyframe_points) for c in compat.curves_for(rig.keys)) < 0.6 * dense
-    per_unit = reduction.reach_of(rig)
+    per_unit = progress.result(reduction.pulls(rig))[1]
     by_name = {track.path: mm for track, mm in zip(rig.driver.tracks, per_unit)}
     assert by_name['key_blocks["jawOpen"].value'][0] > 15  # mm at the lips
     assert by_name['key_blocks["browInnerUp"].value'][0] < 0.5 < by_name['key_blocks["browInnerUp"].value'][1]

@@ -146,7 +146,7 @@ class Engine:
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "torchaudio", "transformers", "diffusers")},
         }
 
-    def generate(
+    def generate(  # noqa: PLR0913 (what one request says)
         self, speech: Speech, takes: int, seed: int, steps: int = 20, guidance: float = 1.0, speech_guidance: float = 0.0,
         keep: Keep | None = None, asked: Asked | None = None, progress: Progress = _quiet, arrived: Callable[[Take], None] = _unmet,
     ) -> list[Take]:  # fmt: skip

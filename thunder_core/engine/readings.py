@@ -8,7 +8,6 @@ import torch
 
 from ..direction import AXES, MOODS, NEUTRAL
 
-LARGEST_SPREAD = 1.0
 _SCRAMBLE = 7  # of the Sobol sequence: another number is another set of readings for the same seeds
 _POINTS = 1 << 16  # of the sequence that are used; seeds beyond begin again
 _AXIS_SPREAD = 2.0  # deviations between speakers that readings are apart at a spread of 1

@@ -56,7 +56,9 @@ def add_teeth(mesh):
         _add_gum(mesh, jaw, part, gum, front)
 
 
-def _add_tooth(mesh, jaw, n, part, centre, along, outward, width, thick, bite, height):
+def _add_tooth(  # noqa: PLR0913 (a tooth, in numbers)
+    mesh, jaw, n, part, centre, along, outward, width, thick, bite, height
+):
     # rings from the biting edge to below the gum: (height share, width share, thickness share, outward shift)
     taper = 0.5 if n < 3 else 0.8
     rings = ((0.0, 0.84, taper * 0.55, 0.6), (0.06, 0.95, taper, 0.5), (0.35, 1.0, taper + 0.15, 0.35),
