@@ -48,9 +48,9 @@ class THUNDER_PT_commit_regions(_Tab, bpy.types.Panel):
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         for setting in REGION_SETTINGS.values():
             grid.prop(chosen, setting, toggle=True)
-        row = layout.row()
-        row.active = chosen.keys == "POSES" and chosen.mouth
-        row.prop(chosen, "markers")
+        cell = grid.row(align=True)
+        cell.active = chosen.keys == "POSES" and chosen.mouth
+        cell.prop(chosen, "markers", toggle=True, icon="BOOKMARKS")
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_commit, THUNDER_PT_commit_regions))

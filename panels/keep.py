@@ -29,11 +29,11 @@ class THUNDER_PT_keep(_OfShownTake, bpy.types.Panel):
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         for part in ("mouth", "upper_face", "eyes", "head"):
             grid.prop(keep, part, toggle=True)
-        column = layout.column(align=True)
-        column.prop(keep, "selected")
-        row = column.row()
-        row.active = context.scene.use_preview_range
-        row.prop(keep, "preview")
+        row = layout.row(align=True)
+        row.prop(keep, "selected", toggle=True)
+        part = row.row(align=True)
+        part.active = context.scene.use_preview_range
+        part.prop(keep, "preview", toggle=True)
         if keep.ranges:
             layout.template_list("THUNDER_UL_kept", "", keep, "ranges", keep, "range_index", rows=2, maxrows=6)
         layout.operator_menu_enum("thunder.keep_frames", "which", icon="ADD")

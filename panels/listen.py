@@ -22,11 +22,10 @@ class THUNDER_PT_listen(_Tab, bpy.types.Panel):
     def draw(self, context):
         layout, settings = self.layout, context.scene.thunder
         row = layout.row(align=True)
+        row.scale_y = 1.2
+        row.operator("thunder.listen", icon="SPEAKER")
         row.prop(settings, "listen_range", text="")
         row.prop(settings, "listen_play", text="", icon="PLAY")
-        column = layout.column()
-        column.scale_y = 1.2
-        column.operator("thunder.listen", icon="SPEAKER")
         if listening.heard_strip(context)[1] is not None:
             heard = listening.is_heard(context)
             row = layout.row(align=True)

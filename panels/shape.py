@@ -20,16 +20,19 @@ class THUNDER_PT_shape(_OfShownTake, bpy.types.Panel):
         entry = take_list.shown_take(context.scene.thunder)
         shape = entry.action.thunder_shape
         column = layout.column(align=True)
-        for name in ("mouth", "jaw", "upper_face", "head", "blinks"):
-            column.prop(shape, name, slider=True)
-        column = layout.column(align=True)
-        column.prop(shape, "smoothing")
-        column.prop(shape, "offset")
+        for names in (("mouth", "jaw"), ("head", "blinks")):
+            row = column.row(align=True)
+            for name in names:
+                row.prop(shape, name, slider=True)
+        column.prop(shape, "upper_face", slider=True)
+        row = layout.row(align=True)
+        row.prop(shape, "smoothing")
+        row.prop(shape, "offset")
         self._emotion(layout, context, entry, shape)
         row = layout.row(align=True)
         row.operator("thunder.add_closure", icon="REMOVE")
         row.operator("thunder.remove_closure", icon="MESH_CIRCLE")
-        layout.operator("thunder.reset_shape", icon="LOOP_BACK")
+        row.operator("thunder.reset_shape", text="", icon="LOOP_BACK")
 
     def _emotion(self, layout, context, entry, shape):
         column = layout.column(align=True)

@@ -62,7 +62,6 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
         layout = self.layout
         settings = context.scene.thunder
         ready = self._voice(layout, context, settings)
-        layout.separator(factor=0.5)
         ready &= self._head(layout, context, settings)
         layout.separator(factor=0.5)
         row = layout.row(align=True)

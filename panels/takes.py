@@ -79,13 +79,11 @@ class THUNDER_PT_takes(_Tab, bpy.types.Panel):
             _wrapped(layout, take_list.why_none(context), context)
 
     def _shown(self, layout, entry):
-        column = layout.column(align=True)
-        row = column.row(align=True)
-        row.prop(entry, "name", text="")
+        row = layout.row(align=True)  # its name is changed in the list
+        row.prop(entry, "note", text="", icon="TEXT", placeholder="Note")
         row.operator("thunder.duplicate_take", text="", icon="DUPLICATE")
         row.operator("thunder.hide_take", text="", icon="HIDE_ON" if entry.hidden else "HIDE_OFF")
         row.operator("thunder.delete_take", text="", icon="TRASH")
-        column.prop(entry, "note", text="", icon="TEXT", placeholder="Note")
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_MT_takes, THUNDER_PT_takes))
