@@ -3,7 +3,8 @@
 """What bench/commit.py measures inside one Blender: takes of voices, committed in both ways at several errors.
 
 `python bench/commit_in_blender.py FOLDER FPS ERROR …` in a Python that has bpy; FOLDER holds a take of each voice as NPZ
-(expression, jaw, head, eyes, opening, width, channels). Prints a line of JSON for each commit.
+(expression, jaw, head, eyes, opening, width, channels). Prints a line of JSON for each commit, and with MOTIONS in the
+environment writes what it says at 25 fps into that folder as NPZ (expression, jaw).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import bake
 
 bake.load_extension()
 
-from thunder.scene.animation import display, keying
+from thunder.scene.animation import display, keying, reading
 from thunder.scene.heads import head, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list
@@ -102,6 +103,9 @@ def committed(path: Path, fps: float, way: str, error: float) -> dict:
             report = ended.value
             break
     spent = time.process_time() - began
+    if os.environ.get("MOTIONS"):
+        said = progress.result(reading.read_quietly(rig, channels, clock, motion.frames / types.FPS))
+        np.savez(Path(os.environ["MOTIONS"], f"{path.stem} {way} {error:g}.npz"), expression=said.expression, jaw=said.jaw)
     after, curves = shown(rig, times)
     places = [displacement.places(rig.driver.read(values, channels)) for values in (before, after)]
     off = displacement.grouped(places[0] - places[1])

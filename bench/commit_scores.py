@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commit: what mesh-to-speech gives a take, and what it gives the keys that the take is committed to.
+
+`python bench/commit_scores.py DATA [--takes FOLDER]` in the engine's environment; DATA is a folder with `lips/`. A take of every
+voice (seed 1, as bench/commit.py makes and keeps it) is committed at 24 fps with Max Lip Error 0.6 mm in a Blender of
+.venv/bpy-*. The table goes to stdout and bench/results/commit_scores.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bench.commit import BAR_ERROR, generated, SCENE_FPS
+from bench.heads import blenders
+from bench.tables import keep, required
+
+WAYS = {"DENSE": "Dense Curves", "POSES": "Poses"}
+
+
+def scores(lips: Path, takes: Path, motions: Path) -> list[dict[str, float]]:
+    """Of each voice the score of its take and of its commits."""
+    from thunder_core.engine.engine import Engine
+    from thunder_core.engine.speech.audio import read_sound
+    from thunder_core.types import Motion
+
+    engine, rows = Engine.load(None), []
+    for take in sorted(takes.glob("*.npz")):
+        sound = read_sound(lips / f"{take.stem}.wav")
+        row = {}
+        for name, file in {"take": take, **{way: motions / f"{take.stem} {way} {BAR_ERROR:g}.npz" for way in WAYS}}.items():
+            with np.load(file) as said:
+                row[name] = engine.score(sound, Motion(said["expression"], said["jaw"])).total
+        rows.append({"voice": take.stem, **row})
+    return rows
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("data", type=Path)
+    p.add_argument("--takes", type=Path, default=ROOT / "out" / "commit", help="folder in which takes are kept")
+    p.add_argument("--results", type=Path, default=ROOT / "bench" / "results" / "commit_scores.txt")
+    args = p.parse_args()
+    lips = required(args.data / "lips", "the folder of clips with measured lips")
+    generated(lips, args.takes)
+    *_, (version, python) = blenders().items()
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [python, ROOT / "bench" / "commit_in_blender.py", args.takes, str(SCENE_FPS), str(BAR_ERROR)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "THUNDER_PYTHON": sys.executable, "MOTIONS": folder},
+        )
+        if done.returncode:
+            raise SystemExit(f"Blender {version}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+        rows = scores(lips, args.takes, Path(folder))
+    lines = [
+        f"{len(rows)} voices, one take each, committed at {SCENE_FPS} fps, Max Lip Error {BAR_ERROR:g} mm: Lip-Sync as measured",
+        "",
+        "| voice | take | " + " | ".join(WAYS.values()) + " |",
+        "|---|---|" + "---|" * len(WAYS),
+        *(f"| {row['voice']} | {row['take']:.1f} | " + " | ".join(f"{row[way]:.1f}" for way in WAYS) + " |" for row in rows),
+        "",
+    ]
+    for way, name in WAYS.items():
+        lost = np.array([row["take"] - row[way] for row in rows])
+        lines.append(f"{name} lose {lost.mean():.1f} points on average, {lost.max():.1f} at most")
+    lines.append("What is shown of a commit that nobody edited is its take's score: scene/takes/commit/line_scores.py")
+    print(keep(args.results, lines))
+
+
+if __name__ == "__main__":
+    main()
