@@ -133,6 +133,8 @@ class _Fit:
     def __init__(self, clips: dict[str, Clip], names: list[str], what: str):
         self.clips, self.what = clips, what
         self.names = [name for name in names if what in clips[name].curves]
+        if len(self.names) < 2:
+            raise ValueError(f"There are too few faces to calibrate with: give at least two clips whose {what} was measured")
         features = np.concatenate([clips[name].features for name in self.names])
         self.mean, self.deviation = features.mean(0), features.std(0) + 1e-6
         self._phones, self._map = {}, {}
@@ -180,13 +182,13 @@ class _Fit:
         return around(self.clips[name].features, MAP_REACH) @ weights
 
     def r(self, guesses: dict[str, np.ndarray]) -> float:
-        """Correlation with the measured curves, mean over clips weighted by seconds."""
+        """Correlation with the measured curves, mean over clips weighted by seconds; NaN of no clips."""
         rows, weights = [], []
         for name, guess in guesses.items():
             seen = self.clips[name].seen(self.what)
             rows.append(np.corrcoef(guess[seen], self.clips[name].curves[self.what][seen])[0, 1])
             weights.append(seen.sum())
-        return float(np.average(rows, weights=weights))
+        return float(np.average(rows, weights=weights)) if rows else float("nan")
 
     def left_out(self) -> dict[float, float]:
         """{share of the map: r of clips that were left out}."""
@@ -206,7 +208,8 @@ def _rounded(values: np.ndarray) -> list:
 def calibrate(lips: Path, encoder: SpeechEncoder, everybody: bool = False, out: Path = KERNELS) -> dict:
     """Fit the constants on the `fit` clips of a folder of measured lips, write them, and return r on both splits.
 
-    everybody: fit on all clips; figures of the split `check` are of clips that were fitted then.
+    everybody: fit on all clips; figures of the split `check` are of clips that were fitted then. Raises ValueError where there
+    are too few.
     """
     split = tomllib.loads((lips / "split.toml").read_text())
     clips = read_clips(lips, encoder)
@@ -243,6 +246,7 @@ def calibrate(lips: Path, encoder: SpeechEncoder, everybody: bool = False, out: 
         figures |= {f"{what}_r_left_out": round(left_out[share], 3), f"{what}_r_left_out_phones_alone": round(left_out[0.0], 3)}
         for part in ("fit", "check"):
             figures[f"{what}_r_{part}"] = round(fit.r({n: blend[n] for n in split[part] if n in blend}), 3)
+    figures = {name: value for name, value in figures.items() if np.isfinite(value)}  # a split may have no reliable width
     about = {"phones": PHONES, "fps": FPS, "encoder": identity(encoder), "fitted_on": "all clips" if everybody else "fit"}
     out.write_text(json.dumps(about | {"figures": figures} | constants) + "\n")
     return figures

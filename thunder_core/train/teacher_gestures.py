@@ -105,6 +105,7 @@ OF_MOODS: dict[str, Sequence[Part]] = {
         Part("cheekPuff", "end", 0.14),
     ),
 }  # fmt: skip
+SMILE, FROWN, ASYMMETRY = 0.7, 0.6, 0.25  # of a channel, at 1 of the style's
 _CHUCKLE, _TREMBLE = 4.6, 6.0  # Hz
 _VARIES = 0.25  # deviation of the logarithm of an amount between performances
 _LASTING = ("always", "drift")  # cues that do not need a sound
@@ -187,7 +188,7 @@ def gestures(cues: Cues, names: Sequence[str], direction: Direction, rng: np.ran
     alive, end, shut = (cues.curves[name] for name in ("always", "end", "shut"))
     if style.smile > 0:
         put("mouthSmile", SMILE * style.smile * alive)
-        put("cheekSquint", 0.4 * SMILE * style.smile * alive)
+        put("cheekSquint", 0.3 * SMILE * style.smile * alive)
     else:
         put("mouthFrown", FROWN * -style.smile * alive)
     tight = max(0.0, style.tension)
@@ -200,6 +201,3 @@ def gestures(cues: Cues, names: Sequence[str], direction: Direction, rng: np.ran
     put("mouthLeft", np.maximum(aside, 0))
     put("mouthRight", np.maximum(-aside, 0))
     return made
-
-
-SMILE, FROWN, ASYMMETRY = 0.5, 0.45, 0.25  # of a channel, at 1 of the style's
