@@ -172,3 +172,91 @@ def test_bilabials_press_over_a_jaw_that_stays_half_open(performed):
         assert pressed[shut].min() > 0.3
         behind.append(shape.incisors[shut])
     assert np.median(np.concatenate(behind)) > 2
+
+
+# ---- directions: what a mouth makes of styles and moods
+
+SPOKEN = "DH AH M EY T IY AE P AA W OW V ER S IY B UW N AA M AE".split()
+
+
+def played(seed=0, mood="neutral", **style):
+    return play(*SPOKEN, seed=seed, direction=Direction(Style(**style), mood), each=9)[1]
+
+
+def gap_of(motion):
+    gap = opening_mm(motion, HEAD)
+    return gap[gap > 0.3]
+
+
+def test_energy_opens_the_mouth_as_far_as_it_says():
+    small, large = (gap_of(played(energy=energy)).mean() for energy in (0.7, 1.3))
+    assert 1.5 < large / small < 2.1
+
+
+def test_articulation_sets_sounds_apart_at_the_same_mean():
+    small, large = (gap_of(played(articulation=by)) for by in (0.6, 1.4))
+    assert large.std() > 1.5 * small.std() and abs(large.mean() / small.mean() - 1) < 0.25
+
+
+def test_a_jaw_that_does_more_leaves_the_lips_as_far_apart():
+    own = bundled_articulators()
+    little, much = (own.shape(m.expression, m.jaw) for m in (played(jaw=jaw) for jaw in (0.8, 1.25)))
+    open_ = (little.gap > 3) & (much.gap > 3)
+    assert (much.incisors[open_] / much.gap[open_]).mean() > 1.2 * (little.incisors[open_] / little.gap[open_]).mean()
+    assert np.abs(much.gap - little.gap)[open_].mean() < 1.0
+
+
+def test_smiles_lift_the_corners_and_the_opposite_lowers_them():
+    smile, frown = HEAD.channel("mouthSmileLeft"), HEAD.channel("mouthFrownLeft")
+    up, usual, down = (played(smile=by).expression for by in (0.8, 0.0, -0.8))
+    assert up[:, smile].mean() > usual[:, smile].mean() + 0.3 and down[:, frown].mean() > usual[:, frown].mean() + 0.3
+
+
+def test_the_side_that_is_asked_for_moves_more():
+    left, right = HEAD.channel("mouthLowerDownLeft"), HEAD.channel("mouthLowerDownRight")
+    motion = played(asymmetry=0.8).expression
+    assert motion[:, left].std() > 1.3 * motion[:, right].std()
+
+
+@pytest.mark.parametrize("mood, channel", [
+    ("warm", "mouthSmileLeft"), ("amused", "cheekSquintLeft"), ("sad", "mouthFrownLeft"), ("tense", "mouthPressLeft"),
+    ("angry", "noseSneerLeft"), ("afraid", "mouthStretchLeft"), ("disgusted", "noseSneerLeft"), ("contemptuous", "mouthDimpleLeft"),
+    ("doubtful", "mouthShrugLower"),
+])  # fmt: skip
+def test_a_mood_moves_the_mouth_while_it_speaks(mood, channel):
+    """Not a pose on top: with its mean taken away there is more movement than without the mood."""
+    column = HEAD.channel(channel)
+    moods, usual = (np.mean([played(seed, which).expression[:, column].std() for seed in range(6)]) for which in (mood, "neutral"))
+    assert moods > 1.25 * usual
+
+
+@pytest.mark.parametrize("mood", ("amused", "tense", "angry", "afraid", "surprised", "disgusted", "doubtful", "bored"))
+def test_closures_and_silence_stay_shut_in_a_mood(mood):
+    labels, motion = play("AA", "M", "AE", "P", "IY", direction=Direction(mood=mood))
+    gap = opening_mm(motion, HEAD)
+    shut = closure(np.isin(labels, [PHONES.index("M"), PHONES.index("P")]), motion.frames) > 0.99
+    after = np.flatnonzero(presence(labels, len(gap)) < 0.01)  # what is before may be a breath
+    assert gap[shut].max() < 0.3 and gap[after[after > len(gap) // 2]].max() < 0.05
+
+
+def test_lips_are_no_faster_than_lips_can_be():
+    for seed in range(3):
+        _, motion = play(*"P AA B AE M AA P AE B AA".split(), seed=seed, direction=Direction(Style(energy=2.0, articulation=1.6)), each=6)
+        assert np.abs(np.diff(opening_mm(motion, HEAD))).max() < 12
+
+
+def test_what_the_encoder_cannot_hear_is_not_performed_and_what_it_is_sure_of_is():
+    labels, loud = say("AA", "P", "AA", "T", "AA", each=12)
+    features = np.zeros((len(loud), 234), np.float32)
+    features[:, 192 + PHONES.index("AA")] = 1.0  # the label P is misplaced: nothing of it is heard
+    features[:, -2:] = loud
+    heard = features.copy()
+    middle = round((0.5 + 0.12 * 3.5) * 25)  # where T is labelled, M is heard
+    heard[middle - 1 : middle + 2, 192 + PHONES.index("M")] = 1.0
+
+    def gap(features):
+        return opening_mm(perform(labels, loud, CHANNELS, np.random.default_rng(0), Direction(), features=features), HEAD)
+
+    lips = round((0.5 + 0.12 * 1.5) * 25)
+    assert gap(None)[lips - 1 : lips + 2].min() < 0.3 < gap(features)[lips - 1 : lips + 2].min()
+    assert gap(heard)[middle - 1 : middle + 2].min() < 0.3

@@ -30,6 +30,7 @@ PUCKER_MM, FUNNEL_NARROW_MM, STRETCH_MM = 16.0, 8.0, 9.0  # corner distance lost
 
 # One standard deviation of the measured curves, on this head (outer eye corners 90 mm apart, a lively speaker).
 OPENING_MM, WIDTH_MM = 4.3, 2.4
+MOST_MM_PER_FRAME = 10.0  # that lips part or close
 EASY_MM, MOST_OPEN_MM = 12.0, 24.0  # openings beyond the first cost effort, beyond the second there are none
 MEAN_OPENING = 1.4  # deviations above closed at which speech is on average
 
@@ -96,6 +97,16 @@ def bounded(gap: np.ndarray) -> np.ndarray:
     return np.where(gap > EASY_MM, EASY_MM + wide * np.tanh((gap - EASY_MM) / wide), gap)
 
 
+def followed(gap: np.ndarray) -> np.ndarray:
+    """Openings [T] in millimetres that lips get to in time: beside a closure there is no wide one."""
+    gap = gap.copy()
+    for frames in (range(1, len(gap)), range(len(gap) - 2, -1, -1)):
+        step = 1 if frames.step > 0 else -1
+        for t in frames:
+            gap[t] = min(gap[t], gap[t - step] + MOST_MM_PER_FRAME)
+    return gap
+
+
 def paced(curve: np.ndarray, tempo: float) -> np.ndarray:
     """A curve [T] whose movements are quicker or slower than they are: sharpened, or smoothed; its mean stays."""
     if tempo < 1:
@@ -147,6 +158,7 @@ def mouth(
     gap += sounds.dental * alive * (np.maximum(gap, DENTAL_GAP_MM) - gap)
     gap *= 1 - shut
     gap += bite * alive * (np.clip(gap, *BITE_GAP_MM) - gap)
+    gap = followed(gap)
     wide = paced(curves["width"].curve(shares, heard, spoken, features), pace) * alive * WIDTH_MM * style.articulation
     wide = np.where(wide > 0, style.width, style.rounding) * wide
     rounded = _dominance(both, ROUND) * alive * style.rounding
