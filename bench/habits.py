@@ -26,19 +26,21 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.tables import report, required, results_file
-from thunder_core.direction import Direction, MOODS, NEUTRAL
+from thunder_core.direction import Asked, Direction, DIRECTION_NAMES, MOODS, NEUTRAL
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import loudness
+from thunder_core.engine.speech.encoder import loudness, SpeechEncoder
 from thunder_core.face.head import Head, load_head
 from thunder_core.train import habits as measures
 from thunder_core.train.calibrate import aligned_phones
 from thunder_core.train.habits import Coherence, Pause
+from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.prosody import Prosody, prosody, semitones
 from thunder_core.train.real_faces import solve_folder, solved_clips
 from thunder_core.train.teacher import perform
 from thunder_core.types import Motion, Speech
 
+PARTS = ("expression", "jaw", "head", "eyes")
 HABITS = {
     "blinks a minute": "blinks_per_minute", "head, °/s": "head_degrees_per_second", "brow raise height": "brow_raise_height",
     "brow deviation": "brow_deviation", "gaze shifts a minute": "gaze_shifts_per_minute", "opening, mm/s": "opening_mm_per_second",
@@ -48,13 +50,14 @@ BARS = {"blinks a minute": "18–28", "head, °/s": "11–17", "brow raise heigh
 
 @dataclass(frozen=True)
 class Clip:
-    """One voice: its sound, 10 ms phones, loudness [T, 2], pitch [T], prosody, and the real person's motion."""
+    """One voice: its sound, 10 ms phones, loudness [T, 2], pitch [T], features [T, d], prosody, and the real person's motion."""
 
     name: str
     speech: Speech
     phones: np.ndarray
     heard: np.ndarray
     pitch: np.ndarray
+    features: np.ndarray | None
     voice: Prosody
     real: Motion
 
@@ -71,8 +74,9 @@ class System:
         return np.array([[row[HABITS[habit]] for row in rows] for rows in self.rows.values()])
 
 
-def read_clips(lips: Path, solved: Path, head: Head, names: list[str] | None) -> list[Clip]:
+def read_clips(lips: Path, solved: Path, head: Head, names: list[str] | None, weights: Path) -> list[Clip]:
     """Every clip of a folder of tracked faces with its person, solved now where that was not done before."""
+    encoder = SpeechEncoder.load(weights)
     wanted = names or sorted(path.stem for path in (lips / "landmarks").glob("*.npz"))
     missing = [name for name in wanted if not list(solved.glob(f"*/{name}.npz"))]
     if missing:
@@ -82,29 +86,37 @@ def read_clips(lips: Path, solved: Path, head: Head, names: list[str] | None) ->
     for name in wanted:
         speech = read_sound(lips / f"{name}.wav")
         frames = min(speech.frames, people[name].frames)
-        heard = loudness(torch.from_numpy(speech.samples), frames).numpy()
+        sound = torch.from_numpy(speech.samples)
+        heard = loudness(sound, frames).numpy()
         pitch = semitones(speech.samples, frames)
         voice = prosody(phones[name], heard, pitch)
-        clips.append(Clip(name, speech, phones[name], heard, pitch, voice, people[name].part(slice(0, frames))))
+        clips.append(
+            Clip(name, speech, phones[name], heard, pitch, map_features(encoder, sound, frames), voice, people[name].part(slice(0, frames)))
+        )
     return clips
 
 
 def taught(clip: Clip, channels: list[str], seeds: range, direction: Direction | None) -> list[Motion]:
     """The teacher's performances; without a direction each reading has its own."""
-    return [
-        perform(clip.phones, clip.heard, channels, np.random.default_rng([seed, len(clip.heard)]), direction, clip.pitch) for seed in seeds
-    ]
+
+    def one(seed: int) -> Motion:
+        rng = np.random.default_rng([seed, len(clip.heard)])
+        return perform(clip.phones, clip.heard, channels, rng, direction, clip.pitch, features=clip.features)
+
+    return [one(seed) for seed in seeds]
 
 
-def sampled(clip: Clip, engine: Engine, takes: int, seed: int, steps: int, folder: Path) -> list[Motion]:
-    """Takes of a clip, kept in a folder by weights and settings."""
-    path = folder / f"{engine.weights}_{clip.name}_{takes}_{seed}_{steps}.npz"
+def sampled(clip: Clip, engine: Engine, args: argparse.Namespace) -> list[Motion]:
+    """Takes of a clip, as they are generated without a direction, kept in a folder by weights and settings."""
+    path = args.kept / f"{engine.weights}_{clip.name}_{args.takes}_{args.seed}_{args.steps}_{args.spread:g}.npz"
     if not path.exists():
-        made = [take.motion for take in engine.generate(clip.speech, takes, seed, steps)]
+        directed = engine.thunder.denoiser.config.style > 0
+        asked = Asked(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread) if directed else None
+        made = [take.motion for take in engine.generate(clip.speech, args.takes, args.seed, args.steps, asked=asked)]
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez_compressed(path, **{f"{i}_{n}": getattr(m, n) for i, m in enumerate(made) for n in ("expression", "jaw", "head", "eyes")})
+        np.savez_compressed(path, **{f"{i}_{n}": getattr(m, n) for i, m in enumerate(made) for n in PARTS})
     with np.load(path) as data:
-        return [Motion(*(data[f"{i}_{n}"] for n in ("expression", "jaw", "head", "eyes"))) for i in range(takes)]
+        return [Motion(*(data[f"{i}_{n}"] for n in PARTS)) for i in range(args.takes)]
 
 
 def measure(head: Head, system: System, clips: list[Clip]) -> dict[str, str]:
@@ -175,11 +187,12 @@ def main() -> None:
     p.add_argument("--readings", type=int, default=8, help="of the teacher, of each clip")
     p.add_argument("--steps", type=int, default=20)
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--spread", type=float, default=0.5, help="how far takes go from what is asked, of weights that know directions")
     p.add_argument("--weights", type=Path, default=ROOT / "weights")
     p.add_argument("--results", type=Path, help="file for the table (default: bench/results, if all clips and takes are measured)")
     args = p.parse_args()
     lips, head = required(args.data / "lips", "the folder of clips with measured lips"), load_head(args.weights / "head.npz")
-    clips, channels = read_clips(lips, args.solved, head, args.clips), list(head.expression_names)
+    clips, channels = read_clips(lips, args.solved, head, args.clips, args.weights), list(head.expression_names)
     seeds = range(args.seed, args.seed + args.readings)
     systems = {
         "people": System({c.name: [c.real] for c in clips}),
@@ -191,7 +204,7 @@ def main() -> None:
     if args.takes:
         engine = Engine.load(args.weights, device="cpu")
         weights = engine.weights
-        systems["takes"] = of["takes"] = System({c.name: sampled(c, engine, args.takes, args.seed, args.steps, args.kept) for c in clips})
+        systems["takes"] = of["takes"] = System({c.name: sampled(c, engine, args) for c in clips})
     columns = {name: measure(head, system, clips) for name, system in systems.items()}
     moods = {}
     for mood in (m for m in MOODS if m != NEUTRAL):

@@ -36,10 +36,9 @@ from thunder_core.train import metrics
 from thunder_core.train.calibrate import aligned_phones
 from thunder_core.train.evaluate import Measured
 from thunder_core.train.lip_kernels import map_features
-from thunder_core.train.motions import pack
 from thunder_core.train.real_faces import solve_folder, solved_clips
 from thunder_core.train.teacher import perform
-from thunder_core.types import Motion
+from thunder_core.types import Motion, pack
 
 COLUMNS = ("LVE", "L-CCC", "L-PCC", "DTW", "FDD-U", "FDD-L")
 LATE = 12  # frames, half a second

@@ -32,6 +32,7 @@ def results():
         ("lips", ["{missing}"]),
         ("real", ["{missing}"]),
         ("commit", ["{missing}"]),
+        ("habits", ["{missing}"]),
         ("voices", ["--cache", "{missing}"]),
         ("paper", ["a=weights", "--cache", "{missing}"]),
     ],

@@ -20,6 +20,7 @@ from thunder_core.engine.diffusion.sampling import windows
 from thunder_core.engine.engine import Engine, portions
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadRequest, BadWeights, Cancelled
+from thunder_core.face.lips import opening_mm
 from thunder_core.types import Keep, Motion, pack, RATE, Speech, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,6 +63,17 @@ def test_the_jaw_of_a_take_speaks(engine, takes):
     assert (incisors[gap > 3] / gap[gap > 3]).mean() >= 0.5 and (incisors[gap > 10] / gap[gap > 10]).mean() >= 0.6
     assert (rise[gap > 3] / gap[gap > 3]).mean() <= 0.25 and rise.max() <= 3 and bare.max() <= 3
     assert incisors.min() >= -0.01
+
+
+def test_one_who_listens_says_nothing_and_hears_how_loud_the_other_is(engine, speech):
+    sound = torch.from_numpy(speech.samples)
+    listens, speaks = engine.thunder.overhear(sound, speech.frames), engine.thunder.hear(sound, speech.frames)
+    assert torch.equal(listens.features[:, -2:], speaks.features[:, -2:])
+    assert listens.features[:, :-2].std(0).max() < 0.2 * speaks.features[:, :-2].std(0).max()
+    assert not listens.spoken.any() and not listens.shut.any() and len(listens.units) == len(speaks.units)
+    for motion in engine.thunder.perform(listens, [1, 2], 6, 1.0, lambda fraction: None):
+        assert opening_mm(motion, engine.head).std() <= 0.3
+        assert motion.head.std() > 0
 
 
 def test_a_take_does_not_depend_on_how_many_were_asked_for(engine, speech, takes):

@@ -14,7 +14,7 @@ from thunder_core.face.head import load_head
 from thunder_core.train import performances
 from thunder_core.train.corpus import build
 from thunder_core.train.lip_kernels import fitted_to
-from thunder_core.train.motions import Row, VARIANTS
+from thunder_core.train.motions import MotionSet, Row, VARIANTS
 from thunder_core.train.performances import animate, DIRECTIONS, MOTIONS, STATE
 
 CHANNELS = list(load_head().expression_names)
@@ -43,6 +43,27 @@ def heard(corpus, folder, encoder=""):
     np.random.default_rng(1).standard_normal((25 * len(rows), WIDTH)).astype(np.float16).tofile(folder / "features.f16")
     (folder / "rows.json").write_text(json.dumps({"width": WIDTH, "encoder": encoder, "rows": [asdict(row) for row in rows]}))
     return folder
+
+
+def test_a_face_that_listens_keeps_its_mouth_shut_and_is_not_the_speaker_s(corpus, tmp_path):
+    folder = heard(corpus, tmp_path / "set")
+    about = json.loads((folder / "rows.json").read_text())
+    about["rows"][1] |= {"speaker": "listener", "clip": 0, "listens": True}
+    (folder / "rows.json").write_text(json.dumps(about))
+    animate(corpus, CHANNELS, folder)
+    motions, directions = read(folder)
+    motions = motions.reshape(VARIANTS, 100, -1).astype(np.float32)
+    columns = Columns(len(CHANNELS))
+    jaw, head = motions[..., columns.jaw], motions[..., columns.head]
+    assert jaw[:, :25].max() > 0.03 > 0.001 > np.abs(jaw[:, 25:50]).max() and head[:, 25:50].std() > 0
+    width = len(Style().vector())
+    assert np.abs(directions[:, 1, :width] - Style.of_speaker("Ada").vector()).mean() > 0.5
+    (folder / "units.u8").write_bytes(bytes(200))
+    (folder / "quiet.i16").write_bytes(bytes(2 * 16000))
+    np.save(folder / "voices.npy", np.zeros((4, 256), np.float32))
+    motions = MotionSet(corpus, folder)
+    assert motions.of("train") == [0, 2, 3] and motions.of("train", listening=True) == [0, 1, 2, 3]
+    assert not motions.samples(1, 0, 25).any() and motions.samples(0, 0, 25).any()
 
 
 def read(folder):

@@ -12,8 +12,8 @@ from thunder_core.direction import Direction
 from thunder_core.engine.speech.phones import phone_index
 from thunder_core.face.head import load_head
 from thunder_core.train.evaluate import Measured
-from thunder_core.train.motions import pack
 from thunder_core.train.teacher import perform
+from thunder_core.types import pack
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAD = load_head()

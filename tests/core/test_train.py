@@ -162,6 +162,8 @@ def test_every_stage_runs_and_the_engine_loads_what_it_made(trained):
     folder, _ = trained
     corpus = Corpus(folder / "cache" / "corpus")
     assert [len(corpus.of(s)) for s in ("train", "validation", "test")] == [4, 0, 2]
+    rows = json.loads((folder / "cache" / "motions" / "rows.json").read_text())["rows"]
+    assert [row["split"] for row in rows if row["listens"]] == ["train"] * 4, "every voice is listened to, but no unseen one"
     engine = Engine.load(folder / "weights", device="cpu")
     speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
     takes = engine.generate(speech, 2, 1, steps=3)

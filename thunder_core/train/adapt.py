@@ -63,7 +63,9 @@ def prepare(sources: list[Path], cache: Path, weights: Path, head: Head, seed: i
     hold = min(HOLD_OUT, len(parts))
     corpus.clips = [replace(part, split="test" if i % hold == hold - 1 else "train") for i, part in enumerate(parts)]
     (cache / "corpus" / "clips.json").write_text(json.dumps([asdict(c) for c in corpus.clips]))
-    hear(corpus, SpeechEncoder.load(weights), SpeakerEncoder.load(weights), cache / "motions", seed, 0, units=Units.load(weights))
+    hear(
+        corpus, SpeechEncoder.load(weights), SpeakerEncoder.load(weights), cache / "motions", seed, 0, units=Units.load(weights), listened=0
+    )
     animate(corpus, channels, cache / "motions", seed)
     return MotionSet(corpus, cache / "motions")
 

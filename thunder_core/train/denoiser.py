@@ -86,7 +86,9 @@ def train_denoiser(
     # Weights that know no styles may be adapted as they are; with styles to learn they would be standardised anew.
     style = len(DIRECTION_NAMES) if directed or start is None or "no_style" in start else 0
     denoiser = Denoiser(DenoiserConfig(motion=motions.motions.shape[2], audio=width, style=style))
-    batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, BATCH, mel=m2s is not None, waves=encoder is not None)
+    batches = SpeechBatches(
+        motions, motions.of("train", FRAMES, listening=True), FRAMES, BATCH, mel=m2s is not None, waves=encoder is not None
+    )
     mine = denoiser.state_dict()
     fits = start is not None and all(k in start and start[k].shape == v.shape for k, v in mine.items())
     if start is not None:

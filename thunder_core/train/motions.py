@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..engine.speech.encoder import speech_features, SpeechEncoder
+from ..engine.speech.encoder import overheard, speech_features, SpeechEncoder
 from ..engine.speech.speaker import SpeakerEncoder
 from ..engine.speech.units import fit_units, Units
 from ..types import FPS, RATE
@@ -29,6 +29,7 @@ from .lip_kernels import identity
 from .loop import half_precision
 
 VARIANTS = 3  # performances per clip
+LISTENED = 240  # clips that are another's voice once more
 QUIET_CLIPS = 160  # clips of silence, hum and noise over a resting mouth
 UNITS = 200
 SAMPLES_PER_FRAME = int(RATE / FPS)
@@ -36,23 +37,27 @@ SAMPLES_PER_FRAME = int(RATE / FPS)
 
 @dataclass(frozen=True)
 class Row:
-    """One clip: its animation frames start … start + frames, and its corpus index (−1: quiet, no recording)."""
+    """One clip: its animation frames start … start + frames, and its corpus index (−1: quiet, no recording).
+
+    listens: the recording is another's voice, to which this face listens (`encoder.overheard`).
+    """
 
     start: int
     frames: int
     split: str
     speaker: str
     clip: int
+    listens: bool = False
 
 
 def hear(
     corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder: Path, seed: int = 1, quiet_clips: int = QUIET_CLIPS,
-    share: float = 1.0, units: Units | None = None,
+    share: float = 1.0, units: Units | None = None, listened: int = LISTENED,
 ) -> Units:  # fmt: skip
     """Write `features.f16` [F, d], `units.u8` [2F], `quiet.i16`, `voices.npy` [clips, 256] and `rows.json`.
 
     Fits the speech units on the training voices first, unless `units` are given, and returns them. `share` of the training
-    clips are used.
+    clips are used; `listened` of them count once more, as another's voice to which a face listens.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
@@ -71,22 +76,30 @@ def hear(
         some = [some[i] for i in rng.choice(len(some), min(200, len(some)), replace=False)]
         units = fit_units(torch.cat([hear_one(torch.from_numpy(corpus.samples(c)))[0] for c in some])[::2], UNITS, seed)
 
-    def understand(samples: Tensor) -> tuple[int, Tensor, Tensor, Tensor]:
+    def understand(sound: tuple[Tensor, bool]) -> tuple[int, Tensor, Tensor, Tensor]:
+        samples, listens = sound
         frames = len(samples) // SAMPLES_PER_FRAME
-        hidden, logits = hear_one(samples)
-        heard = speech_features(hidden, logits, samples, frames)
+        if listens:
+            hidden, _, heard = overheard(hear_one, samples, frames)
+        else:
+            hidden, logits = hear_one(samples)
+            heard = speech_features(hidden, logits, samples, frames)
         return frames, heard.half(), units.over(hidden, frames).to(torch.uint8), speaker.embed(samples, most_partials=2)
 
     chosen = [i for i, c in enumerate(corpus.clips) if c.split != "train" or rng.random() < share]
     quiet = [noise(int(rng.integers(3, 9)) * RATE, rng) * float(10 ** rng.uniform(-5, -1.3)) for _ in range(quiet_clips)]
     (folder / "quiet.i16").write_bytes((torch.cat(quiet).clamp(-1, 1) * 32767).short().numpy().tobytes() if quiet else b"")
 
-    def sounds():
-        for i in chosen:
-            yield torch.from_numpy(corpus.samples(corpus.clips[i]))
-        yield from quiet
+    train = [i for i in chosen if corpus.clips[i].split == "train"]
+    others = [int(i) for i in np.random.default_rng([seed, 1]).permutation(train)[:listened]]
 
-    names = [(corpus.clips[i].split, corpus.clips[i].speaker, i) for i in chosen] + [("train", "quiet", -1)] * len(quiet)
+    def sounds():
+        for i, listens in [*((i, False) for i in chosen), *((i, True) for i in others)]:
+            yield torch.from_numpy(corpus.samples(corpus.clips[i])), listens
+        yield from ((x, False) for x in quiet)
+
+    names = [(corpus.clips[i].split, corpus.clips[i].speaker, i, False) for i in chosen]
+    names += [("train", "listener", i, True) for i in others] + [("train", "quiet", -1, False)] * len(quiet)
     rows, voices, cursor = [], [], 0
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # one clip per thread: the networks are too small to be worth splitting
@@ -96,10 +109,10 @@ def hear(
         ThreadPool(threads) as pool,
     ):
         understood = tqdm(pool.imap(understand, sounds()), total=len(names), desc="hearing the corpus", mininterval=10)
-        for (split, name, clip), (frames, heard, said, voice) in zip(names, understood):
+        for (split, name, clip, listens), (frames, heard, said, voice) in zip(names, understood):
             features_file.write(heard.numpy().tobytes())
             units_file.write(said.numpy().tobytes())
-            rows.append(asdict(Row(cursor, frames, split, name, clip)))
+            rows.append(asdict(Row(cursor, frames, split, name, clip, listens)))
             voices.append(voice.numpy())
             cursor += frames
     torch.set_num_threads(threads)
@@ -126,9 +139,12 @@ class MotionSet:
         self._quiet = np.memmap(quiet, "<i2", "r") if quiet.stat().st_size else np.empty(0, "<i2")  # no map of an empty file
         self._quiet_from = next((r.start for r in self.rows if r.clip < 0), total)
 
-    def of(self, split: str, least_frames: int = 1) -> list[int]:
-        """Row numbers of a split, quiet clips included in training, that have at least `least_frames`."""
-        return [i for i, r in enumerate(self.rows) if r.split == split and r.frames >= least_frames]
+    def of(self, split: str, least_frames: int = 1, listening: bool = False) -> list[int]:
+        """Row numbers of a split, quiet clips included in training, that have at least `least_frames`.
+
+        listening: with those in which a face listens to another's voice, of which only the diffusion model learns.
+        """
+        return [i for i, r in enumerate(self.rows) if r.split == split and r.frames >= least_frames and (listening or not r.listens)]
 
     def watched(self, least_frames: int = 1) -> list[int]:
         """Row numbers that a training run is judged on while decisions are still made: the validation speakers.
@@ -138,8 +154,10 @@ class MotionSet:
         return self.of("validation", least_frames) or self.of("test", least_frames)
 
     def samples(self, number: int, start: int, frames: int) -> np.ndarray:
-        """float32 [frames · 640] of a row's sound from its animation frame `start`."""
+        """float32 [frames · 640] of a row's sound from its animation frame `start`: of what its face says, not of what it listens to."""
         row, n = self.rows[number], frames * SAMPLES_PER_FRAME
+        if row.listens:
+            return np.zeros(n, np.float32)
         if row.clip < 0:
             a = (row.start - self._quiet_from + start) * SAMPLES_PER_FRAME
             return self._quiet[a : a + n].astype(np.float32) / 32768

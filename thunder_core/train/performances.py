@@ -151,14 +151,16 @@ def _perform(job: Job, given: _Set, number: int) -> tuple[np.ndarray, np.ndarray
         clip = given.corpus.clips[row.clip]
         phones, samples = given.corpus.phones(clip), given.corpus.samples(clip)
         heard, pitch = loudness(torch.from_numpy(samples), row.frames).numpy(), semitones(samples, row.frames)
-        captured = given.corpus.tracked(clip, Columns(len(channels)).count)
-        if given.features is not None:
+        captured = None if row.listens else given.corpus.tracked(clip, Columns(len(channels)).count)
+        if row.listens:
+            speaker = f"{speaker} {number}"  # whoever it is, it is not the one who speaks
+        elif given.features is not None:
             features = given.features[row.start : row.start + row.frames].astype(np.float32)
     motions, directions = [], []
     for variant in range(VARIANTS):
         rng = np.random.default_rng([job.seed, number, variant])
         direction = Direction.of_clip(speaker, rng)
-        x = pack(perform(phones, heard, channels, rng, direction, pitch, features=features))
+        x = pack(perform(phones, heard, channels, rng, direction, pitch, row.listens, features))
         motions.append((x if captured is None else completed(captured, x, channels)).astype(np.float16))
         directions.append(direction.vector() if captured is None else np.full(len(DIRECTION_NAMES), np.nan, np.float32))
     return np.stack(motions), np.stack(directions)

@@ -24,7 +24,7 @@ from ..diffusion.guidance import SpeechGuidance
 from ..diffusion.sampling import in_windows, keeping, Kept, sample, seeded_noise
 from ..m2s.model import MeshToSpeech
 from ..m2s.mouth import Mouth
-from ..speech.encoder import presence, speech_features, SpeechEncoder
+from ..speech.encoder import overheard, presence, speech_features, SpeechEncoder
 from ..speech.units import Units
 from ..weights import load_network, typed
 
@@ -89,6 +89,19 @@ class Thunder:
             speech_features(*felt, samples, frames), self.units.over(hidden, frames), spoken,
             demanded_closures(belief, frames), believed_sounds(belief, spoken.cpu().numpy()),
         )  # fmt: skip
+
+    def overhear(self, samples: Tensor, frames: int) -> Heard:
+        """What one who listens to another's voice [samples] says over T frames of animation: nothing, with an ear for the voice.
+
+        Weights that were trained without listeners (`hear --listened 0`) make an idle face of it.
+        """
+        samples = samples.to(self.device)
+        hidden, logits, features = overheard(self.encoder.hear, samples, frames)
+        if self.ear is not None:
+            features = overheard(self.ear.hear, samples, frames)[2]
+        belief, spoken = logits.float().softmax(-1).cpu().numpy(), torch.zeros(frames, device=self.device)
+        nothing = np.zeros(frames)
+        return Heard(features, self.units.over(hidden, frames), spoken, nothing, believed_sounds(belief, nothing))
 
     def pulled_by(self, m2s: MeshToSpeech, mouth: Mouth, heard: Heard, strength: float) -> SpeechGuidance:
         """The pull of mesh-to-speech for `perform`."""

@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 from ...engine.speech.encoder import SpeechEncoder
 from ...engine.speech.speaker import SpeakerEncoder
 from ...engine.speech.units import Units
-from ..motions import hear, QUIET_CLIPS
+from ..motions import hear, LISTENED, QUIET_CLIPS
 from .workspace import Workspace
 
 HELP = "features, units and voices of the corpus; exports the units"
@@ -16,6 +16,9 @@ HELP = "features, units and voices of the corpus; exports the units"
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--quiet-clips", type=int, default=QUIET_CLIPS, help="clips of silence and noise added, over a resting mouth")
+    parser.add_argument(
+        "--listened", type=int, default=LISTENED, help="training clips that are another's voice once more, to which a face listens"
+    )  # noqa: E501
     parser.add_argument("--share", type=float, default=1.0, help="share of the training clips to use")
     parser.add_argument("--same-units", action="store_true", help="keep the exported units, which mesh-to-speech knows, instead of fitting")
 
@@ -24,7 +27,8 @@ def run(workspace: Workspace, args: Namespace) -> str:
     weights = workspace.weights
     units = Units.load(weights) if args.same_units else None
     encoder, speaker = SpeechEncoder.load(weights), SpeakerEncoder.load(weights)
-    made = hear(workspace.corpus(), encoder, speaker, workspace.motions_folder, workspace.seed, args.quiet_clips, args.share, units)
+    counts = args.quiet_clips, args.share, units, args.listened
+    made = hear(workspace.corpus(), encoder, speaker, workspace.motions_folder, workspace.seed, *counts)
     if units is None:
         config = {"count": made.count, "width": made.centroids.shape[1]}
         workspace.export("units", made.state_dict(), config, "speech units, k-means of encoder features", "corpus, training voices")
