@@ -216,6 +216,7 @@ def main() -> None:
         f"{len(clips)} clips, {minutes:.1f} minutes, {sum(len(v.accents) for v in voices) / minutes:.0f} accents a minute, "
         f"{sum(len(measures.spans(v)) for v in voices)} pauses of 0.4–2 s; weights {weights}, {args.takes} takes, {args.steps} steps, "
         f"{args.readings} readings, seed {args.seed}",
+        "The teacher's sizes and rates were set by hand with all of these people in view: it is compared with them, not tested on them.",
         "", *table(columns), "",
         "Spread between performances of one clip, as a share of that between people (bar: .5, but for gaze shifts):",
         *spreads(systems["people"], of), "", "The teacher's moods at full strength, usual style:", "", *table(moods),

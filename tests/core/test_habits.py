@@ -261,7 +261,7 @@ def upper(motion, *names):
 @pytest.mark.parametrize("mood", [name for name in MOODS if name != NEUTRAL])
 def test_a_mood_is_played_not_put_on_top(mood):
     """What a mood does to brows, lids and head changes over time, and more with its strength."""
-    neutral, half, full = (played(Direction(mood=mood, strength=s), 2) for s in (0.0, 0.5, 1.0))
+    neutral, half, full = (played(Direction(mood=mood, strength=s), 1) for s in (0.0, 0.5, 1.0))
     kinds = ("browInner", "browOuter", "browDown", "eyeWide", "eyeSquint")
 
     def pose(performances):
@@ -276,7 +276,7 @@ def test_a_mood_is_played_not_put_on_top(mood):
 
 
 def test_moods_are_what_their_names_say():
-    of = {mood: played(Direction(mood=mood), 2) for mood in MOODS}
+    of = {mood: played(Direction(mood=mood), 1) for mood in MOODS}
 
     def most(name):
         return {mood: np.mean([upper(m, name).mean() for _, m in performances]) for mood, performances in of.items()}

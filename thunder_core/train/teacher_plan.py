@@ -82,7 +82,7 @@ class Plan:
     knits: list[Raise] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
     blinks: list[tuple[float, float]] = field(default_factory=list)  # (s of shutting, length against a usual one)
-    breaths: list[float] = field(default_factory=list)  # s at which air begins to be drawn in
+    breaths: list[tuple[float, float]] = field(default_factory=list)  # (s at which air begins to be drawn in, how much of it)
 
 
 def _silences(voice: Prosody) -> list[tuple[float, float]]:
@@ -109,7 +109,8 @@ def speaking(voice: Prosody, manner: Manner, rng: np.random.Generator) -> Plan:
     before = 0.0
     for start, end in voice.phrases:
         if start - before >= 0.3 and rng.random() < 0.9:
-            plan.breaths.append(max(0.0, start - min(0.42, 0.85 * (start - before)) - rng.uniform(0, 0.04)))
+            at = max(0.0, start - min(0.42, 0.85 * (start - before)) - rng.uniform(0, 0.04))
+            plan.breaths.append((at, rng.uniform(0.4, 1.0)))
         before = end
     return _finished(plan, voice, [end for _, end in voice.phrases], manner, rng)
 

@@ -29,11 +29,11 @@ _CLOCK_EASE, _CLOCK_AHEAD = 2.5, 7  # frames
 _BREATHS_PER_SECOND, _BREATH_DEGREES = 0.26, 0.25
 _UNREST = 0.16  # degrees that a head moves even where it rests
 _WITH_VOICE = (0.9, 0.9)  # degrees that it nods, and turns and tilts, with the loudness of syllables
-_INHALE = 0.35  # degrees that a head rises as it draws breath
+_INHALE = 0.5  # degrees that a head rises as it draws breath
 _SPRING = 9.0  # 1/s, of poses and of what the head follows
 _EYES_STAY = 0.95  # share of the head's turn that eyes make good
 _FURTHEST_LOOK = 24.0  # degrees of an eye in its socket
-_LID_DOWN, _LID_UP = 0.016, 0.02  # of a channel per degree that the gaze is lowered or raised
+_LID_DOWN, _LID_UP = 0.005, 0.006  # of a channel per degree that the gaze is lowered or raised; lids follow the eyes by themselves
 _MOST_DROOP = 0.44  # of a blink, that lids come down without blinking
 _BROW_REST, _STIR = 0.04, 0.022  # of a channel: where brows are between raises, and how they stir there
 _BREATH_JAW, _BREATH_RISE, _BREATH_FALL = 0.026, 0.22, 0.3  # radians; s
@@ -99,8 +99,8 @@ def _neck(plan: Plan, voice: Prosody, manner: Manner, felt: np.ndarray, rng: np.
 
     for nod in plan.nods:
         head += _stroke(nod, t)[:, None] * nod.degrees
-    for at in plan.breaths:  # up with the air, and down again slowly
-        head[:, 0] -= _INHALE * (_eased((t - at) / 0.4) - _eased((t - at - 0.45) / 1.8))
+    for at, air in plan.breaths:  # up with it, and down again slowly
+        head[:, 0] -= air * _INHALE * (_eased((t - at) / 0.4) - _eased((t - at - 0.45) / 1.8))
     head[:, 0] += _BREATH_DEGREES * np.sin(2 * np.pi * (_BREATHS_PER_SECOND * t + rng.random()))
 
     head += felt[:, None] * np.array(manner.pose)
@@ -197,6 +197,6 @@ def upper_face(
         "eyeSquint": np.clip(squint, 0, 0.9),
     }
     breath = np.zeros(frames)
-    for at in plan.breaths:
-        breath = np.maximum(breath, _eased((t - at) / _BREATH_RISE) - _eased((t - at - _BREATH_RISE) / _BREATH_FALL))
+    for at, air in plan.breaths:
+        breath = np.maximum(breath, air * (_eased((t - at) / _BREATH_RISE) - _eased((t - at - _BREATH_RISE) / _BREATH_FALL)))
     return channels, np.radians(head), np.radians(eyes), _BREATH_JAW * breath
