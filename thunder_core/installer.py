@@ -111,7 +111,7 @@ def _is_file(path: str) -> bool:
         return False
 
 
-def _claimed(folder: str) -> str:
+def claimed(folder: str) -> str:
     """The absolute path of a folder that is ours, or new or empty and therefore may become ours. Raises Failed, OSError."""
     if not folder.strip():
         raise Failed("No folder was named for the engine: name a new or an empty one")
@@ -138,7 +138,7 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
     if wheels and not os.path.isdir(wheels):
         raise Failed(f"There is no folder of wheels at “{wheels}”: choose another")
     _check_lock(lock)
-    folder = _claimed(folder)
+    folder = claimed(folder)
     if extra and not _is_file(os.path.join(folder, STAMP)):
         raise Failed("The engine is not installed completely: install it first, then the extra")
     progress(0.0, "Looking at what is there")
@@ -339,7 +339,7 @@ def _pip(folder: str, packages: dict, wheels: str | None, online: bool, share: f
     for line in lines:
         print(line, file=sys.stderr)
     if pip.returncode:
-        raise Failed(_why(lines, wheels, online))
+        raise Failed(why_failed(lines, wheels, online))
 
 
 def _follow(pip, folder: str, temporary: str, packages: dict, share: float) -> list[str]:
@@ -378,7 +378,7 @@ def _read(stream, lines: list, doing: list) -> None:
             doing[0] = "Installing"
 
 
-def _why(lines: list, wheels: str | None, online: bool) -> str:
+def why_failed(lines: list, wheels: str | None, online: bool) -> str:
     """pip's last words as a sentence for an animator."""
     text = "\n".join(lines)
     errors = [line for line in lines if line.startswith("ERROR")]

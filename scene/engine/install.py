@@ -66,19 +66,19 @@ def state(place: str | None = None) -> State:
         return State("UNFINISHED", "The engine installation is incomplete", {})
     if not os.path.exists(installer.python_in(place)):
         return State("BROKEN", "The Python that the engine was installed with was removed", {})
-    versions = {"python": stamp.get("python", ""), **_versions(place)}
-    if stamp.get("lock") != _hash(LOCK.stat().st_mtime_ns):
+    versions = {"python": stamp.get("python", ""), **versions_in(place)}
+    if stamp.get("lock") != lock_hash(LOCK.stat().st_mtime_ns):
         return State("OUTDATED", "The engine belongs to an earlier version of the add-on", versions)
     return State("READY", "The engine is installed", versions)
 
 
 @lru_cache(maxsize=4)
-def _hash(changed: int) -> str:
+def lock_hash(changed: int) -> str:
     return installer.hash_of(str(LOCK))
 
 
 @lru_cache(maxsize=4)
-def _versions(place: str) -> dict:
+def versions_in(place: str) -> dict:
     """Versions of the packages that matter, from the names of what pip left."""
     found = {}
     for info in Path(place).glob("lib/python*/site-packages/*.dist-info" if os.name != "nt" else "Lib/site-packages/*.dist-info"):
@@ -139,7 +139,7 @@ class Installation:
         finally:
             if self.stopped and self.fraction < 1.0:
                 self.error = ""
-            _versions.cache_clear()
+            versions_in.cache_clear()
             self.over = True
 
     def _work(self) -> None:
@@ -262,7 +262,7 @@ def remove() -> None:
         os.rename(os.path.join(place, name), os.path.join(aside, name))
     if not os.listdir(place):
         os.remove(place) if os.path.islink(place) else os.rmdir(place)
-    _versions.cache_clear()
+    versions_in.cache_clear()
     _clear_up(aside)
 
 

@@ -18,7 +18,7 @@ from . import binding, build
 MEASURED = "thunder_measured"  # of the armature: what Measure found, a sentence
 COUNT = "thunder_flame"  # custom property of the armature: how many expression directions its mesh has as keys
 NAME = "expression{:03d}"
-_retargets: Recent = Recent(4)  # by what they were made from; a few rigs of a session
+retargets: Recent = Recent(4)  # by what they were made from; a few rigs of a session
 
 
 def add(path: str, collection, view_layer, location=(0.0, 0.0, 0.0), sliders: int = 10) -> bpy.types.Object:
@@ -79,9 +79,9 @@ def _retarget(mesh, armature) -> retarget.Retarget:
     checksum = zlib.crc32(model.v_template.tobytes() + model.joints.tobytes())
     for part in (model.shapedirs, model.posedirs, model.weights):
         checksum = zlib.crc32(np.ascontiguousarray(part).tobytes(), checksum)
-    if checksum not in _retargets:
-        _retargets[checksum] = retarget.between(model, joints_move=False)
-    return _retargets[checksum]
+    if checksum not in retargets:
+        retargets[checksum] = retarget.between(model, joints_move=False)
+    return retargets[checksum]
 
 
 def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:

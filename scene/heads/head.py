@@ -111,10 +111,10 @@ def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
     """
     view_layer.update()
     owner = owner_of(mesh)
-    taken = [_extent(other) for other in in_scene(scene) if other != mesh and owner_of(other) != owner]
+    taken = [extent(other) for other in in_scene(scene) if other != mesh and owner_of(other) != owner]
     if not taken:
         return
-    low, high = _extent(mesh)
+    low, high = extent(mesh)
     gap, shift = _BESIDE * (high[0] - low[0]), np.zeros(3)
     if owner.parent is None and owner.location.length < 1e-6:
         middle = (low + high) / 2
@@ -128,7 +128,7 @@ def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
             if obj.type == "MESH"
             and obj not in own
             and obj.visible_get(view_layer=view_layer)
-            and (box := _extent(obj))[1][0] - box[0][0] < _SET * (high[0] - low[0])
+            and (box := extent(obj))[1][0] - box[0][0] < _SET * (high[0] - low[0])
         ]
     for _ in taken:
         for least, most in taken:
@@ -139,7 +139,7 @@ def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
         view_layer.update()
 
 
-def _extent(obj: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
+def extent(obj: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
     """The least and the greatest corner of an object's box in the world."""
     corners = np.array([obj.matrix_world @ Vector(corner) for corner in obj.bound_box])
     return corners.min(0), corners.max(0)

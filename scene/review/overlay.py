@@ -54,7 +54,7 @@ class _Content:
     fps: float
 
 
-def _content(context) -> _Content | None:
+def content_of(context) -> _Content | None:
     """What the overlay shows now, None if there is nothing. Some tenths of a millisecond."""
     scene = context.scene
     chosen = scene.thunder.overlay
@@ -233,7 +233,7 @@ def draw(name: str) -> None:
         return
     if name == "SpaceSequenceEditor" and context.space_data.view_type == "PREVIEW":
         return
-    content = _content(context)
+    content = content_of(context)
     if content is None:
         return
     scale = context.preferences.system.ui_scale

@@ -73,7 +73,7 @@ def of_voice(scene, voice: strip.Voice) -> State | None:
         state = _state_of(scene, found)
         first, last = int(voice.clock.start), int(voice.last)
         return dataclasses.replace(state, first=first, last=last, limited=(first, last) != (state.first, state.last))
-    return State("", voice.path, _of_file(voice.path), "", voice.clock.start, math.floor(voice.clock.start), 0, voice.clock.fps)
+    return State("", voice.path, of_file(voice.path), "", voice.clock.start, math.floor(voice.clock.start), 0, voice.clock.fps)
 
 
 def remember(action, state: State | None) -> None:
@@ -155,7 +155,7 @@ def _change(scene, then: State) -> Change | None:
 
 def _now(scene, then: State) -> State | None:
     if not then.strip:
-        sound = _of_file(then.path)
+        sound = of_file(then.path)
         return dataclasses.replace(then, sound=sound, fps=Clock.of(scene, 0).fps) if sound else None
     found = strip.named(scene, then.strip)
     if found is None or found.type != "SOUND":  # renamed, if another strip is just as this one was
@@ -194,7 +194,7 @@ def _of_sound(sound) -> str:
         return ""
     if sound.packed_file is not None:
         return _of_packed(sound.session_uid, sound.packed_file.size)
-    return _of_file(bpy.path.abspath(sound.filepath, library=sound.library))
+    return of_file(bpy.path.abspath(sound.filepath, library=sound.library))
 
 
 @lru_cache(maxsize=64)
@@ -203,7 +203,7 @@ def _of_packed(session_uid: int, size: int) -> str:
     return _fingerprint(size, lambda place: data[place : place + _PIECE_BYTES])
 
 
-def _of_file(path: str) -> str:
+def of_file(path: str) -> str:
     """Fingerprint of a sound file: of its contents, not of its name or time; "" for none."""
     try:
         about = os.stat(path)

@@ -128,16 +128,16 @@ def read(scene, voice: strip.Voice, folder: str = "") -> CachedVoice | None:
     if cached.peaks is not None and (cached.path or voice.path or not folder):
         return cached
     if cached.path:
-        reading = (_peaks_of_file, cached.path)
+        reading = (peaks_of_file, cached.path)
     elif voice.path:
-        reading = (_peaks_of_sound, mixdown_fallback.Plan(voice.name, voice.path, None, 0.0, 0.0, True, np.ones(2, np.float32)))
+        reading = (peaks_of_sound, mixdown_fallback.Plan(voice.name, voice.path, None, 0.0, 0.0, True, np.ones(2, np.float32)))
     else:
         found = strip.named(scene, voice.strip)
         plan = mixdown_fallback.plan_of(scene, found, int(voice.clock.start), int(voice.last), voice.clock.fps)
         if plan is None:
             cached.failed = "This strip is retimed or has modifiers: press Listen to score it"
             return cached
-        reading = (_peaks_of_sound, plan)
+        reading = (peaks_of_sound, plan)
     cached.thread = threading.Thread(target=_read, args=(cached, folder, *reading), name="thunder voice", daemon=True)
     cached.thread.start()
     return cached
@@ -151,7 +151,7 @@ def _read(cached: CachedVoice, folder: str, how, what) -> None:
         cached.failed = str(error) or type(error).__name__
 
 
-def _peaks_of_sound(plan: mixdown_fallback.Plan, folder: str):
+def peaks_of_sound(plan: mixdown_fallback.Plan, folder: str):
     """Peaks of a plan's sound, which is written to a file in a folder as well, if there is one; and that file's path."""
     whole = bool(folder and plan.seconds)
     path = os.path.join(folder, f"voice_cache_{time.monotonic_ns()}.wav") if whole else ""
@@ -161,13 +161,13 @@ def _peaks_of_sound(plan: mixdown_fallback.Plan, folder: str):
             file.write(mixdown.wav_header(channels, source.rate, mixdown.bytes_of(plan.count(source), channels)))
         found = []
         for block in plan.blocks(source):
-            found.append(_peaks(block.mean(axis=1), source.rate))
+            found.append(peaks_of(block.mean(axis=1), source.rate))
             if whole:
                 file.write(block)
     return np.concatenate(found) if found else np.zeros((1, 2), np.float32), path
 
 
-def _peaks_of_file(path: str, folder: str):
+def peaks_of_file(path: str, folder: str):
     """Of a WAV file of 32-bit float samples, as a mix-down is."""
     with open(path, "rb") as file:
         head = file.read(4096)
@@ -176,11 +176,11 @@ def _peaks_of_file(path: str, folder: str):
         found = []
         while data := file.read(mixdown_fallback.BLOCK * rate * channels * 4):
             samples = np.frombuffer(data[: len(data) // (4 * channels) * 4 * channels], np.float32)
-            found.append(_peaks(samples.reshape(-1, channels).mean(axis=1), rate))
+            found.append(peaks_of(samples.reshape(-1, channels).mean(axis=1), rate))
     return np.concatenate(found) if found else np.zeros((1, 2), np.float32), path
 
 
-def _peaks(samples: np.ndarray, rate: int) -> np.ndarray:
+def peaks_of(samples: np.ndarray, rate: int) -> np.ndarray:
     """Lowest and highest of every hundredth of a second of samples [n]; float32 [m, 2].
 
     Of blocks of whole seconds one after the other it is the same as of all of them together.

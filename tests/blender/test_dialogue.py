@@ -301,7 +301,7 @@ def test_a_head_is_added_beside_those_that_are_there(blender, unit):
     blender.context.view_layer.update()
     spans = []
     for mesh in head.in_scene(blender.context.scene):
-        low, high = head._extent(mesh)
+        low, high = head.extent(mesh)
         spans.append((low[0], high[0]))
     spans.sort()
     width = spans[0][1] - spans[0][0]

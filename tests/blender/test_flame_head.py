@@ -213,7 +213,7 @@ def test_the_file_is_not_needed_again(blender, made, tmp_path):
     before = rig.driver.drive(done.motion, done.channels)
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
     copy.unlink()
-    flame_module._retargets.clear()
+    flame_module.retargets.clear()
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
     again = heads_head.find(blender.context.scene)
     assert np.abs(again.driver.drive(done.motion, done.channels) - before).max() < 1e-4

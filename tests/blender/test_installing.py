@@ -69,15 +69,15 @@ def lock(wheels, tmp_path_factory):
 def installing(lock, monkeypatch):
     """scene.engine.install that reckons with the small packages, and with no configuration of pip on this machine."""
     monkeypatch.setattr(install_module, "LOCK", lock)
-    install_module._hash.cache_clear()
-    install_module._versions.cache_clear()
+    install_module.lock_hash.cache_clear()
+    install_module.versions_in.cache_clear()
     for name in [name for name in os.environ if name.startswith("PIP_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("THUNDER_INSTALL_SCALE", "5e-4")
     yield install_module
-    install_module.end()
-    install_module._hash.cache_clear()
+    install_module.installing.close()
+    install_module.lock_hash.cache_clear()
 
 
 def install(installing, place, lock, wheels=None, online=False, seconds=400):
@@ -155,7 +155,7 @@ def test_another_lock_makes_it_outdated_and_updates_it(installing, installed, wh
     lock = make_lock(tmp_path, [newer, *wheels[1][1:]])
     (tmp_path / wheels[1][1].name).write_bytes(wheels[1][1].read_bytes())
     monkeypatch.setattr(installing, "LOCK", lock)
-    installing._hash.cache_clear()
+    installing.lock_hash.cache_clear()
     assert installing.state(str(installed)).kind == "OUTDATED"
     begun = install(installing, installed, lock, tmp_path)
     assert begun.error == "" and installing.state(str(installed)).versions["torch"] == "2.0"
@@ -394,7 +394,7 @@ def test_a_folder_that_is_not_ours_is_not_removed(blender, installing, monkeypat
     (tmp_path / "engine" / "bin").mkdir(parents=True)
     (tmp_path / "engine" / "shot.blend").write_text("mine")
     monkeypatch.setattr(installing, "folder", lambda: str(tmp_path / "engine"))
-    with pytest.raises(RuntimeError, match="stays as it is"):
+    with pytest.raises(RuntimeError, match="is left alone"):
         blender.ops.thunder.remove_engine()
     assert sorted(path.name for path in (tmp_path / "engine").iterdir()) == ["bin", "shot.blend"]
 

@@ -175,13 +175,13 @@ def test_listen_scores_what_only_the_scene_itself_tells(blender, lines, engine):
 
 def test_curves_in_the_timeline_are_of_the_head_that_is_meant(blender, lines, engine):
     scene, rig, entry = lines
-    assert overlay._content(blender.context).score.total == pytest.approx(80.0)
+    assert overlay.content_of(blender.context).score.total == pytest.approx(80.0)
     blender.ops.thunder.add_head()
     scene.thunder.head = next(mesh for mesh in head.in_scene(scene) if mesh != rig.mesh)
-    found = overlay._content(blender.context)
+    found = overlay.content_of(blender.context)
     assert found is None or (found.score is None and found.opening is None)
     scene.thunder.head = rig.mesh
-    assert overlay._content(blender.context).score is not None
+    assert overlay.content_of(blender.context).score is not None
 
 
 def test_a_record_that_something_else_wrote_is_no_score(blender, lines):

@@ -382,8 +382,8 @@ def test_peaks_of_blocks_are_those_of_all_of_it(plain, tmp_path):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, 4 * 11025 + 17)
     path = write_wav(tmp_path / "noise.wav", samples, 11025)
     plan = plain.Plan("noise", path, None, 0.0, 0.0, True, np.ones(2, np.float32))
-    peaks, _ = voice_cache._peaks_of_sound(plan, "")
-    exact = voice_cache._peaks((np.round(samples * 32767) / 32768).astype(np.float32), 11025)
+    peaks, _ = voice_cache.peaks_of_sound(plan, "")
+    exact = voice_cache.peaks_of((np.round(samples * 32767) / 32768).astype(np.float32), 11025)
     assert peaks.shape == exact.shape and np.abs(peaks - exact).max() < 1e-4
 
 
@@ -392,7 +392,7 @@ def test_a_pipe_is_neither_read_nor_waited_for(plain, tmp_path):
         pytest.skip("this system has no named pipes")
     path = str(tmp_path / "voice.wav")
     os.mkfifo(path)
-    assert fingerprint._of_file(path) == ""
+    assert fingerprint.of_file(path) == ""
     with pytest.raises(Exception, match="cannot be read as sound"):
         with plain.Plan("voice", path, None, 0.0, 0.0, True, np.ones(2, np.float32)).open(""):
             pass

@@ -67,7 +67,7 @@ def until(condition, seconds=60.0):
 def test_cancel_frees_the_window_at_once_and_the_stuck_engine_is_replaced(blender, begin):
     client, work = begin("say(id=work['id'], event='progress', fraction=0.3, message='At work')\ntime.sleep(600)\n")
     until(lambda: work.advance() or work.step.message == "At work")
-    stuck = client._process
+    stuck = client.pid
     work.asked_to_stop = True
     started = time.monotonic()
     with pytest.raises(errors.Cancelled):
@@ -76,7 +76,7 @@ def test_cancel_frees_the_window_at_once_and_the_stuck_engine_is_replaced(blende
     until(lambda: not client.running)
     keeps(2.0, time.monotonic() - started, "the end of an engine that hangs")
     client.start()
-    assert client.running and client._process is not stuck
+    assert client.running and client.pid != stuck
     assert not len(blender.context.scene.thunder.takes)
 
 

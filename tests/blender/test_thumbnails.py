@@ -58,7 +58,7 @@ def test_every_take_has_tiles_of_its_own_that_stay(blender, stage):
 def test_a_short_take_has_a_picture_too(stage):
     _, made = enter(stage, seconds=0.2, closed_at=())
     does = thumbnails.activity(made)
-    assert does.shape == (3, thumbnails.BARS) and np.isfinite(does).all()
+    assert does.shape == (3, thumbnails.BARS) and 0.0 <= does.min() and does.max() > 1.0
 
 
 def test_a_take_is_drawn_against_the_others_of_its_line():

@@ -5,7 +5,6 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from thunder_core.engine.diffusion.denoiser import alibi_bias, alibi_slopes, Denoiser, DenoiserConfig, DiagonalCrossAttention
 
@@ -82,7 +81,7 @@ def test_standardisation_is_undone():
     model.motion_std.uniform_(0.5, 2)
     x = torch.randn(2, 4, 6)
     assert torch.allclose(model.restore(model.standardise(x)), x, atol=1e-6)
-    assert math.isfinite(F.mse_loss(model(x, torch.tensor([1, 2]), torch.randn(2, 4, 5)), x).item())
+    assert not torch.allclose(model.standardise(x), x, atol=0.1)
 
 
 def styled() -> Denoiser:

@@ -161,7 +161,7 @@ def test_a_link_in_place_of_our_mark_is_not_followed(tmp_path, lock, wheel):
 def test_folders_that_must_never_be_emptied_are_not_claimed(folder):
     """Asked of the function that only looks: no test may start an installer on such a folder, in case it is at fault."""
     with pytest.raises(installer.Failed, match="choose a new or an empty folder"):
-        installer._claimed(folder)
+        installer.claimed(folder)
 
 
 @pytest.mark.parametrize("folder, sentence", [("", "No folder was named"), ("a file", "is not a folder")])
@@ -300,7 +300,7 @@ def test_a_folder_of_wheels_that_is_not_there_is_said_at_once(tmp_path, lock):
     ],
 )
 def test_pips_words_become_the_right_sentence(said, wheels, online, sentence):
-    assert sentence in installer._why(said, wheels, online)
+    assert sentence in installer.why_failed(said, wheels, online)
 
 
 # -- how it ends -------------------------------------------------------------------------------------------------------

@@ -266,10 +266,10 @@ def sets_up_the_engine(hand):
     yield from picture("unfinished")
     install.installing.error = ""
     (place / "bin" / "python").write_text("")
-    (place / "thunder-engine.json").write_text(f'{{"lock": "{install._hash(0)}", "python": "3.13.2"}}')
+    (place / "thunder-engine.json").write_text(f'{{"lock": "{install.lock_hash(0)}", "python": "3.13.2"}}')
     info = place / "lib" / "python3.13" / "site-packages" / "torch-2.11.0.dist-info"
     info.mkdir(parents=True)
-    install._versions.cache_clear()
+    install.versions_in.cache_clear()
     connection.find_engine_python = there
     yield from picture("ready")
     hand.seen["kind"] = install.state().kind
