@@ -14,7 +14,7 @@ import numpy as np
 from .prosody import Prosody
 from .teacher_manner import Manner
 
-BLINKS_PER_MINUTE = 22.5
+BLINKS_PER_MINUTE = 20.5
 _BLINK_SPREAD = 0.6  # deviation of the logarithm of an interval between blinks
 _BLINK_APART = 0.55  # s at least
 _BLINK_DRAWN = 0.6  # s from which on a blink waits for a better moment
@@ -162,7 +162,7 @@ def _mark_accents(plan: Plan, voice: Prosody, manner: Manner, rng: np.random.Gen
             else:
                 plan.nods.append(Nod(at, turned, down, back, at + rng.uniform(0, 0.06)))
         if rng.random() < (0.28 + 0.5 * w) * min(1.3, manner.raises**0.5) * (1.2 if nods else 0.8):
-            plan.raises.append(_raise(t - 0.03, lively * manner.raises * (0.085 + 0.14 * w), manner, rng))
+            plan.raises.append(_raise(t - 0.03, lively * manner.raises * (0.092 + 0.155 * w), manner, rng))
         if rng.random() < manner.knits:
             plan.knits.append(_raise(t - 0.03, min(1.0, manner.knits) * (0.15 + 0.3 * w), manner, rng))
 
@@ -189,8 +189,8 @@ def _take_poses(plan: Plan, voice: Prosody, home: np.ndarray, manner: Manner, rn
     """A pose for most phrases, taken as it starts, and another at an accent within a long one."""
     plan.poses.append(Pose(-9.0, home + rng.normal(0, _POSE) * manner.sway, 1.0))
     for start, end in voice.phrases:
-        if start > 0.1 and rng.random() < 0.75:
-            lasts = rng.uniform(0.5, 1.0) / manner.tempo
+        if start > 0.1 and end - start > 0.9 and rng.random() < 0.8:  # a short phrase is over before a head has turned
+            lasts = min(rng.uniform(0.5, 1.0) / manner.tempo, end - start - 0.4)
             plan.poses.append(Pose(start - 0.1, home + rng.normal(0, _POSE) * manner.sway, lasts))
         at = start + rng.uniform(1.0, 2.6)
         while at < end - 1.3:
@@ -281,7 +281,7 @@ def _finished(plan: Plan, voice: Prosody, moments: list[float], manner: Manner, 
     shifted = [look.at for look in plan.looks]
     plan.looks = sorted([*plan.looks, *small], key=lambda look: look.at)
     good = sorted([*(t + rng.normal(0.06, 0.05) for t in moments), *(t + 0.02 for t in shifted)])
-    every = 60.0 / (BLINKS_PER_MINUTE * manner.blinks * _about(rng, 0.22))
+    every = 60.0 / (BLINKS_PER_MINUTE * manner.blinks * _about(rng, 0.32))
     centre_of = np.log(every) - _BLINK_SPREAD**2 / 2
     at, last = float(rng.uniform(0, 1)) * rng.lognormal(centre_of, _BLINK_SPREAD), -9.0
     while at < voice.seconds + _BLINK_DRAWN:
