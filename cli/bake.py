@@ -28,7 +28,7 @@ from ..scene.takes import generation, take_list
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
-from ..thunder_core.client import find_engine_python
+from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import BadHead, BadRequest, BadWeights
 from .script import between, file_path, is_utf8, printable, quiet, run, say, takes_in_words, utf8, warn, whole
 

@@ -32,7 +32,7 @@ from ..scene.takes import generation, take_list
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
-from ..thunder_core.client import find_engine_python
+from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import NoEngine
 from . import bake
 from .script import file_path, quiet, run, say, takes_in_words, warn, whole

@@ -9,7 +9,7 @@ from mathutils import Vector
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.voice import strip
-from ..thunder_core.client import ROOT
+from ..thunder_core.engine_python import ROOT
 from ..thunder_core.errors import ThunderError
 from ..thunder_core.files import not_a_file
 from .adding import AddsHead

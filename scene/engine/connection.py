@@ -8,7 +8,8 @@ from functools import lru_cache
 
 import bpy
 
-from ...thunder_core.client import Client, find_engine_python, ROOT
+from ...thunder_core.client import Client
+from ...thunder_core.engine_python import find_engine_python, ROOT
 from ...thunder_core.errors import BadWeights, NoEngine
 from ..host.session import Part, session
 from . import install

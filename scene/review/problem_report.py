@@ -20,7 +20,7 @@ from pathlib import Path
 import bpy
 
 from ...thunder_core import errors
-from ...thunder_core.client import ROOT
+from ...thunder_core.engine_python import ROOT
 from ..engine import connection, install
 from ..heads import flame, head
 from ..host.session import Part, session

@@ -29,10 +29,10 @@ def short_voice(tmp_path_factory):
 def engine():
     import importlib
 
-    client = importlib.import_module("bl_ext.user_default.thunder.thunder_core.client")
+    engine_python = importlib.import_module("bl_ext.user_default.thunder.thunder_core.engine_python")
     errors = importlib.import_module("bl_ext.user_default.thunder.thunder_core.errors")
     try:
-        return client.find_engine_python()
+        return engine_python.find_engine_python()
     except errors.NoEngine as error:
         pytest.skip(f"no engine to ask: {error}")
 

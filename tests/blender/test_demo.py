@@ -12,7 +12,7 @@ import pytest
 from performances import read_wav, write_wav
 from thunder.scene.host import compat
 from thunder.scene.voice import strip as strip_module
-from thunder.thunder_core import client, errors
+from thunder.thunder_core import engine_python, errors
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "assets" / "sample.wav"
@@ -32,7 +32,7 @@ def test_a_demonstration_replaces_no_file_that_is_not_its_own(tmp_path):
 @pytest.mark.slow
 def test_the_demonstration_keeps_its_promises(blender, tmp_path):
     try:
-        client.find_engine_python()
+        engine_python.find_engine_python()
     except errors.NoEngine as error:
         pytest.skip(f"no engine to ask: {error}")
     samples, rate = read_wav(SAMPLE)

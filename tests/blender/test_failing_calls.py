@@ -70,12 +70,13 @@ class RecordedClient:
 def recorded(tmp_path_factory):
     """(sound, client): a short sound and the takes that the engine sampled of it."""
     client_module = importlib.import_module("bl_ext.user_default.thunder.thunder_core.client")
+    engine_python = importlib.import_module("bl_ext.user_default.thunder.thunder_core.engine_python")
     errors = importlib.import_module("bl_ext.user_default.thunder.thunder_core.errors")
     samples, rate = read_wav(ROOT / "assets" / "sample.wav")
     folder = tmp_path_factory.mktemp("voice")
     sound = write_wav(folder / "short.wav", samples[:rate], rate)
     try:
-        client_module.find_engine_python()
+        engine_python.find_engine_python()
     except errors.NoEngine as error:
         pytest.skip(f"no engine to ask: {error}")
     events, arrays = [], {}

@@ -20,7 +20,7 @@ from thunder.scene.host.session import session
 from thunder.scene.review import listening
 from thunder.scene.takes import generation, sampling
 from thunder.scene.voice import strip as strip_module
-from thunder.thunder_core import client as client_module, errors
+from thunder.thunder_core import engine_python, errors
 from timing import keeps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,7 @@ SAMPLE = str(ROOT / "assets" / "sample.wav")
 def connection():
     """The engine connection, left running from test to test; skips where no engine is installed."""
     try:
-        client_module.find_engine_python()
+        engine_python.find_engine_python()
     except errors.NoEngine as error:
         pytest.skip(f"no engine to ask: {error}")
     return connection_module

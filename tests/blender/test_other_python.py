@@ -5,7 +5,7 @@ import os
 
 import pytest
 from test_full_path import connection, stop_engine  # noqa: F401
-from thunder.thunder_core import client
+from thunder.thunder_core import engine_python
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def environment(connection, tmp_path):
     """The folder of an environment whose Python is the engine's and leaves a mark when it is run."""
     python = tmp_path / "env" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    real = client.find_engine_python()
+    real = engine_python.find_engine_python()
     python.write_text(f'#!/bin/sh\ntouch "{tmp_path}/was_run"\nexec "{real}" "$@"\n')
     python.chmod(0o755)
     connection.stop()

@@ -13,7 +13,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import jobs
 from thunder.scene.takes import generation, sampling
 from thunder.scene.voice import strip as strip_module
-from thunder.thunder_core import client as client_module, errors, protocol
+from thunder.thunder_core import errors, protocol, worker_process
 from timing import keeps
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the engines are POSIX scripts")
@@ -37,7 +37,7 @@ def connection():
 @pytest.fixture
 def begin(blender, connection, tmp_path, monkeypatch):
     """Starts generating with an engine that does what a piece of Python says; gives the client and the operators' work."""
-    monkeypatch.setattr(client_module, "STOP_PATIENCE", 0.2)
+    monkeypatch.setattr(worker_process, "STOP_PATIENCE", 0.2)
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     voice = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(32000))

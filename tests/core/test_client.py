@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings, strategies
 from timing import keeps
 
-from thunder_core import client as client_module, errors, protocol
+from thunder_core import errors, protocol, worker_process
 from thunder_core.client import Client
 from thunder_core.engine import worker
+from thunder_core.engine_python import ROOT
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the engines are POSIX scripts, and are stopped by signals")
 
@@ -142,14 +143,14 @@ say(id=work["id"], event="done", result={})
 
 
 def test_a_busy_worker_is_not_ended_when_nobody_cancelled(play, monkeypatch):
-    monkeypatch.setattr(client_module, "CANCEL_DEADLINE", 0.2)
-    monkeypatch.setattr(client_module, "STUCK_DEADLINE", 0.2)
+    monkeypatch.setattr(worker_process, "CANCEL_DEADLINE", 0.2)
+    monkeypatch.setattr(worker_process, "STUCK_DEADLINE", 0.2)
     client = play(BUSY)
     assert client.request("release").wait(timeout=60) == {}
 
 
 def test_cancelling_a_request_that_waits_does_not_end_the_work_of_another(play, monkeypatch):
-    monkeypatch.setattr(client_module, "CANCEL_DEADLINE", 0.2)
+    monkeypatch.setattr(worker_process, "CANCEL_DEADLINE", 0.2)
     client = play("""
 ready()
 asked = requests()
@@ -181,7 +182,7 @@ say(id=work["id"], event="error", kind="Cancelled", message="Cancelled")
 
 
 def test_a_worker_that_does_not_leave_its_cancelled_work_is_replaced(play, monkeypatch):
-    monkeypatch.setattr(client_module, "STUCK_DEADLINE", 0.5)
+    monkeypatch.setattr(worker_process, "STUCK_DEADLINE", 0.5)
     client = play(
         STUCK
         + """
@@ -200,7 +201,7 @@ while True:
 
 
 def test_a_worker_that_leaves_its_cancelled_work_stays(play, monkeypatch):
-    monkeypatch.setattr(client_module, "STUCK_DEADLINE", 0.5)
+    monkeypatch.setattr(worker_process, "STUCK_DEADLINE", 0.5)
     client = play(
         STUCK
         + """
@@ -220,8 +221,8 @@ time.sleep(600)
 
 
 def test_silence_is_told_and_ends_at_last(play, monkeypatch):
-    monkeypatch.setattr(client_module, "SILENCE_SHOWN", 0.2)
-    monkeypatch.setattr(client_module, "SILENCE_DEADLINE", 0.7)
+    monkeypatch.setattr(worker_process, "SILENCE_SHOWN", 0.2)
+    monkeypatch.setattr(worker_process, "SILENCE_DEADLINE", 0.7)
     client = play("ready()\ntime.sleep(600)\n")
     seen = []
     with pytest.raises(errors.WorkerDied, match="did not respond for"):
@@ -231,7 +232,7 @@ def test_silence_is_told_and_ends_at_last(play, monkeypatch):
 
 
 def test_signs_of_life_keep_a_silent_worker_alive(play, monkeypatch):
-    monkeypatch.setattr(client_module, "SILENCE_DEADLINE", 0.5)
+    monkeypatch.setattr(worker_process, "SILENCE_DEADLINE", 0.5)
     client = play("""
 ready()
 work = next(requests())
@@ -246,7 +247,7 @@ say(id=work["id"], event="done", result={})
 def test_the_real_worker_shows_life_while_it_works(play):
     client = play(f"""
 sys.argv[1:3] = []  # -m thunder_core.engine.worker
-sys.path.insert(0, {client_module.ROOT!r})
+sys.path.insert(0, {ROOT!r})
 from thunder_core.engine import worker
 worker.HEARTBEAT = 0.02
 def nap(self, args, progress):
@@ -268,7 +269,7 @@ worker.main()
 
 @pytest.mark.parametrize("code", ["time.sleep(600)", "while True:\n    print('still here', flush=True)\n    time.sleep(0.02)\n"])
 def test_an_engine_that_is_never_ready_is_a_sentence(play, monkeypatch, code):
-    monkeypatch.setattr(client_module, "READY_DEADLINE", 0.5)
+    monkeypatch.setattr(worker_process, "READY_DEADLINE", 0.5)
     client = play(code)
     with pytest.raises(errors.NoEngine, match="did not answer"):
         client.request("hello").wait(timeout=60)

@@ -26,7 +26,7 @@ from hypothesis import assume, example, given, HealthCheck, settings, strategies
 from made_zip import made_zip, packed
 from safetensors.torch import save
 
-from thunder_core import client
+from thunder_core import client, worker_process
 from thunder_core.engine import worker
 from thunder_core.engine.speech import audio, transcript
 from thunder_core.engine.speech.phones import PHONES
@@ -517,7 +517,7 @@ class Ended:
 def test_answers_of_the_engine(folder, lines, monkeypatch):
     """Whatever an engine writes before it ends, its client gets an answer or an error and does not wait for ever."""
     with monkeypatch.context() as patched:
-        patched.setattr(client.subprocess, "Popen", lambda *args, **rest: Ended(lines))
+        patched.setattr(worker_process.subprocess, "Popen", lambda *args, **rest: Ended(lines))
         patched.setattr(client.Client, "folder", str(folder))
         asker = client.Client(python=os.sys.executable)
         with bounded(may_be_any=True):

@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's process as the client holds it: started, asked over pipes, watched, ended."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import os
+import queue
+import subprocess
+import threading
+import time
+
+from . import system_calls
+from .engine_python import ROOT
+from .errors import (
+    Cancelled,
+    NoEngine,
+    OutOfMemory,
+    says_memory_ran_out,
+    ThunderError,
+    WorkerDied,
+)
+from .pending import Pending
+from .protocol import is_sound, LONGEST_LINE, PROTOCOL, read_event
+
+LOG_LINES, LOG_WIDTH = 200, 4000  # of the worker's stderr that are kept: lines, and bytes of each
+STOP_PATIENCE = 2.0  # seconds a worker has to leave by itself before it is made to
+# Deadlines in seconds during which this process ran: while it sleeps itself, they stand still.
+READY_DEADLINE = 60.0  # for the first sign of life: Python alone has to start, from a slow disk perhaps
+CANCEL_DEADLINE = 1.5  # for the answer to Cancel
+STUCK_DEADLINE = 2.0  # to leave a cancelled request, when another one waits
+SILENCE_SHOWN = 10.0  # without a sign of life until the animator is told; Python's own lock may be held that long
+SILENCE_DEADLINE = 300.0  # and until the worker is ended, although nobody cancelled: no honest work holds the lock so long
+_KILLED = -9  # how Linux ends a process when memory runs out; Windows has no such code
+_TICK = 0.1  # between two looks at the deadlines while an answer is owed
+
+
+class WorkerProcess:
+    """A running worker, the threads that serve its pipes and its deadlines, and the requests it still owes an answer.
+
+    send_again(process, pendings): called when the worker was ended, with the requests that it had not begun.
+    advice: what to do if its Python cannot run the engine, as the end of a sentence.
+    """
+
+    def __init__(self, command: list[str], folder: str, send_again, advice: str):
+        self.owed: dict[int, Pending] = {}
+        self.cancelled: dict[int, float] = {}  # requests that were cancelled and may still be at work → seconds since
+        self.working: int | None = None  # the request that the worker said it works on
+        self.lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
+        self.since_answer: collections.deque[str] = collections.deque(maxlen=LOG_LINES)  # what of the log may say why it ended
+        self.outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self.mutex = threading.Lock()
+        self.changed = threading.Condition(self.mutex)
+        self.ready = self.dead = self.ending = False
+        self.age = self.silence = 0.0  # seconds since an answer was first owed, and since the last event
+        self.shown = SILENCE_SHOWN  # silence at which the animator is told next
+        self.refusal: ThunderError | None = None  # why this worker was ended by us
+        self.send_again = send_again
+        self.python, self.advice = command[0], advice
+        try:  # Ctrl-C in a terminal is for the client, which then stops the worker
+            self.popen = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=_environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                **system_calls.own_group(),
+            )
+        except OSError as error:
+            raise NoEngine(f"“{self.python}” cannot be run ({error.strerror or error}): {advice}") from error
+        self.threads = [
+            threading.Thread(target=target, name=f"thunder {name}", daemon=True)
+            for name, target in (
+                ("log", self._read_log),
+                ("replies", self._read_replies),
+                ("requests", self._write_requests),
+                ("deadlines", self._watch),
+            )
+        ]
+        for thread in self.threads:
+            thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return not self.dead and self.popen.poll() is None
+
+    @property
+    def log(self) -> str:
+        return "\n".join(list(self.lines))
+
+    def send(self, pending: Pending) -> None:
+        with self.mutex:
+            if not self.dead:
+                self.owed[pending.number] = pending
+                self._put({"id": pending.number, "verb": pending.verb, "args": pending.args})
+                self.changed.notify_all()
+                return
+        pending._fail(self._why())
+
+    def cancel(self, pending: Pending, number: int) -> None:
+        with self.mutex:
+            if not self.dead and pending.number in self.owed and pending.number not in self.cancelled:
+                self.cancelled[pending.number] = 0.0
+                self._put({"id": number, "verb": "cancel", "args": {"request": pending.number}})
+                self.changed.notify_all()
+
+    def _put(self, message: dict) -> None:
+        self.outgoing.put(json.dumps(message).encode() + b"\n")
+
+    def end(self) -> None:
+        with self.mutex:
+            self.ending = True
+            self.outgoing.put(b'{"id": 0, "verb": "quit"}\n')
+            self.outgoing.put(None)  # closes stdin, which also ends a worker that is in the middle of something
+        self._wait()
+        self._kill()
+        self._wait()
+        for thread in self.threads:
+            thread.join(STOP_PATIENCE)
+
+    def _wait(self) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):  # in a driver that hangs not even a killed process ends
+            self.popen.wait(STOP_PATIENCE)
+
+    def _kill(self) -> None:
+        """Ends the worker at once, and what it started."""
+        if self.popen.poll() is None:
+            system_calls.kill_group(self.popen)
+
+    def _write_requests(self) -> None:
+        try:
+            while (line := self.outgoing.get()) is not None:
+                self.popen.stdin.write(line)
+                self.popen.stdin.flush()
+        except (OSError, ValueError):
+            pass  # it died this moment; the reading thread tells all that wait
+        with contextlib.suppress(OSError, ValueError):
+            self.popen.stdin.close()
+
+    def _read_replies(self) -> None:
+        try:
+            while line := self.popen.stdout.readline(LONGEST_LINE):
+                try:
+                    self._take_in(read_event(line))
+                except ValueError:
+                    self._note(line)
+        except (OSError, ValueError):
+            pass
+        self._wait()
+        self._kill()  # it closed its pipe and yet stays: it can answer nobody any more
+        self._wait()
+        self.popen.stdout.close()
+        self.threads[0].join(STOP_PATIENCE)  # the log first, the reason may be in it
+        with self.mutex:
+            self.dead = True
+            owed, self.owed = list(self.owed.values()), {}
+            self.changed.notify_all()
+        self.outgoing.put(None)
+        for pending in owed:
+            pending._fail(self._why())
+
+    def _take_in(self, event: dict) -> None:
+        """Notes what an event says of the worker, and hands it to the request it belongs to."""
+        kind, number = event["event"], event["id"] if "id" in event else None
+        with self.mutex:
+            if self.dead:
+                return
+            self.silence, self.shown = 0.0, SILENCE_SHOWN
+            if kind == "ready":
+                self.ready = True
+                if event.get("protocol") != PROTOCOL:
+                    self.refusal = NoEngine(
+                        f"The engine of “{self.python}” is of another version than this add-on (protocol {event.get('protocol')!r:.20}, "
+                        f"not {PROTOCOL}): reinstall the engine and the extension"
+                    )
+                    self._kill()
+                return
+            if kind == "alive":
+                working = event.get("working")
+                self.working = working if isinstance(working, int) else None
+                if self.working in self.owed:
+                    self.owed[self.working].begun = True
+                self._forget_cancelled()
+                return
+            pending = self.owed.get(number)
+            if pending is None:
+                return
+            pending.begun = True
+            self.working = number
+            if not is_sound(event, pending.verb):
+                self.lines.append(f"an event of “{pending.verb}” that makes no sense: {str(event)[:500]}")
+                if kind == "progress":
+                    return
+                if kind not in ("done", "error"):
+                    self._put({"id": -number, "verb": "cancel", "args": {"request": number}})
+                error = ThunderError(f"The engine's answer to “{pending.verb}” cannot be read: reinstall the engine and the extension")
+                event = {"id": number, "event": "error", "kind": error.kind, "message": str(error)}
+            elif kind == "progress":
+                event["fraction"] = min(1.0, max(0.0, event["fraction"]))
+            if event["event"] in ("done", "error"):
+                self.since_answer.clear()
+                del self.owed[number]
+                if kind == "done" or number not in self.cancelled:
+                    self.working = None
+                self._forget_cancelled()
+        pending._events.put(event)
+
+    def _forget_cancelled(self) -> None:
+        """Drops the cancelled requests that were answered and that the worker has left."""
+        for number in [n for n in self.cancelled if n not in self.owed and n != self.working]:
+            del self.cancelled[number]
+
+    def _watch(self) -> None:
+        """Keeps the deadlines while an answer is owed."""
+        last = time.monotonic()
+        while True:
+            with self.mutex:
+                if not self.owed and not self.dead:
+                    self.changed.wait()
+                    last, self.silence = time.monotonic(), 0.0
+                else:
+                    self.changed.wait(_TICK)
+                if self.dead:
+                    return
+                now = time.monotonic()
+                waiting = self._count(min(now - last, 2 * _TICK))
+                last = now
+            if waiting:
+                self.send_again(self, waiting)
+
+    def _count(self, seconds: float) -> list[Pending]:
+        """Lets time pass. Ends the worker when a deadline is over, and returns the requests that another one is to answer."""
+        if not self.owed:
+            return []
+        self.age += seconds
+        self.silence += seconds
+        for number in self.cancelled:
+            self.cancelled[number] += seconds
+        for number in [n for n, since in self.cancelled.items() if since >= CANCEL_DEADLINE and n in self.owed]:
+            self.owed.pop(number)._fail(Cancelled("Cancelled, nothing was changed"))
+            if not any(each.begun and each.number not in self.cancelled for each in self.owed.values()):
+                return self._give_up(WorkerDied("The engine did not answer to Cancel and was ended: try again", self.log), again=True)
+        if self.cancelled.get(self.working, 0.0) >= STUCK_DEADLINE and all(not each.begun for each in self.owed.values()):
+            return self._give_up(WorkerDied("The engine did not stop the cancelled work and was ended: try again", self.log), again=True)
+        if not self.ready and self.age >= READY_DEADLINE:
+            self._give_up(
+                NoEngine(
+                    f"The Python at “{self.python}” was started but the engine did not answer within {READY_DEADLINE:.0f} s: {self.advice}"
+                )
+            )
+        elif self.silence >= SILENCE_DEADLINE:
+            self._give_up(
+                WorkerDied(f"The engine did not respond for {SILENCE_DEADLINE / 60:.0f} minutes and was ended: try again", self.log)
+            )
+        elif self.silence >= self.shown:
+            for pending in self.owed.values():
+                pending._events.put(
+                    {
+                        "id": pending.number,
+                        "event": "progress",
+                        "fraction": pending.fraction,
+                        "message": f"The engine has not answered for {self.silence:.0f} s: wait, or cancel to restart it",
+                    }
+                )
+            self.shown += SILENCE_SHOWN
+        return []
+
+    def _give_up(self, why: ThunderError, again: bool = False) -> list[Pending]:
+        """Ends the worker. Its requests fail; with `again` those that were neither begun nor cancelled are returned instead."""
+        self.dead, self.refusal = True, why
+        owed, self.owed = list(self.owed.values()), {}
+        self.lines.append(str(why))
+        self._kill()
+        self.outgoing.put(None)
+        self.changed.notify_all()
+        waiting = []
+        for pending in owed:
+            if pending.number in self.cancelled:
+                pending._fail(Cancelled("Cancelled, nothing was changed"))
+            elif again and not pending.begun:
+                waiting.append(pending)
+            else:
+                pending._fail(why)
+        return waiting
+
+    def _read_log(self) -> None:
+        try:
+            while line := self.popen.stderr.readline(LONGEST_LINE):
+                self._note(line)
+        except (OSError, ValueError):
+            pass
+        self.popen.stderr.close()
+
+    def _note(self, line: bytes) -> None:
+        text = line[:LOG_WIDTH].decode("utf-8", "replace").rstrip()
+        self.lines.append(text)
+        self.since_answer.append(text)
+
+    def _why(self) -> ThunderError:
+        if self.ending:
+            return was_stopped(self.log)
+        if self.refusal is not None:
+            return self.refusal
+        said = [line for line in self.since_answer if line.strip()]
+        code, last = self.popen.poll(), said[-1] if said else ""
+        if any(map(says_memory_ran_out, said)):  # not only the last line: a crash writes its stack after the reason
+            return OutOfMemory("The engine ended because memory ran out: close other programs, or ask for fewer takes")
+        if not self.ready:
+            reason = f" ({last.strip()[:200]})" if last else ""
+            return NoEngine(f"The Python at “{self.python}” cannot run the engine{reason}: {self.advice}")
+        if code is not None and code < 0:
+            if code == _KILLED:
+                return WorkerDied(
+                    "The engine was killed (signal 9) while it was working, which happens when memory runs out: "
+                    "close other programs, or ask for fewer takes",
+                    self.log,
+                )
+            how = f"was ended by signal {-code}"
+        else:
+            how = f"ended with code {code}"
+        return WorkerDied(f"The engine {how} while it was working: try again, see the log", self.log)
+
+
+def was_stopped(log: str) -> WorkerDied:
+    return WorkerDied("The engine was stopped before it could answer: ask again", log)
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, less what would lead another Python astray, and with no way to a model hub."""
+    led_astray_by = ("PYTHONHOME", "PYTHONSTARTUP", "PYTHONPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+    environment = {name: value for name, value in os.environ.items() if name not in led_astray_by}
+    environment.update(
+        PYTHONPATH=ROOT,
+        PYTHONNOUSERSITE="1",
+        PYTHONSAFEPATH="1",
+        PYTHONUTF8="1",
+        PYTHONUNBUFFERED="1",
+        PYTHONDONTWRITEBYTECODE="1",
+        HF_HUB_OFFLINE="1",
+        TRANSFORMERS_OFFLINE="1",
+        TOKENIZERS_PARALLELISM="false",
+    )
+    # Threads that spin while they wait take the processor from Blender, and with both at work the engine itself
+    # becomes several times slower.
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    return environment
