@@ -101,7 +101,7 @@ class KeyedHead:
         own = {
             channel: sum(weight * shapes[key] for key, weight in parts.items())
             for channel, parts in full.shapes.items()
-            if channel not in full.stand_ins
+            if channel not in full.fallbacks
         }
         there = keys(own)
         self.rules = self._rules(conventions.find(tuple(there)).shapes, there)
@@ -112,10 +112,10 @@ class KeyedHead:
         self.overlap = float(lower - upper)
 
     @staticmethod
-    def _rules(found: dict, keys: dict) -> list[tuple[str, str, float]]:
+    def _rules(shapes: dict, keys: dict) -> list[tuple[str, str, float]]:
         """(channel, key, weight): by name, then as the character's own keys need it."""
-        rules = [(channel, key, weight) for channel, parts in found.items() for key, weight in parts.items()]
-        ((jaw, opens),) = found["jawOpen"].items()
+        rules = [(channel, key, weight) for channel, parts in shapes.items() for key, weight in parts.items()]
+        ((jaw, opens),) = shapes["jawOpen"].items()
 
         def does(*channels):
             moved = [weight * keys[key] for channel, key, weight in rules if channel in channels and (channel == "jawOpen" or key != jaw)]
@@ -130,7 +130,7 @@ class KeyedHead:
             for channel, key, weight in rules
             if channel == "mouthClose" and closes is not None
         ]
-        for channel in found:
+        for channel in shapes:
             if channel.startswith(jaw_balance.SHAPES_LIPS) and (shaped := does(channel)) is not None:
                 share = jaw_balance.jaw_in(shaped, does("jawOpen"))
                 made += [(channel, jaw, -share * opens)] if share >= 0.1 else []
@@ -261,14 +261,14 @@ class Said:
 
 
 def said(lips: Path, frames: dict[str, int]) -> dict[str, Said]:
-    found: dict[str, list] = {clip: [] for clip in frames}
+    instances: dict[str, list] = {clip: [] for clip in frames}
     with open(lips / "phones.tsv", encoding="utf-8") as file:
         for row in csv.DictReader(file, delimiter="\t"):
-            if row["clip"] in found:
+            if row["clip"] in instances:
                 symbol = row["phone"] if row["phone"] not in SILENT else "SIL"
-                found[row["clip"]].append((symbol, float(row["start_s"]), float(row["end_s"])))
+                instances[row["clip"]].append((symbol, float(row["start_s"]), float(row["end_s"])))
     result = {}
-    for clip, rows in found.items():
+    for clip, rows in instances.items():
         labels = np.full(frames[clip], "SIL", "<U4")
         phones = []
         for symbol, start, end in rows:
@@ -287,13 +287,13 @@ def _slope(values: np.ndarray, reference: np.ndarray) -> float:
     return float((values * reference).sum() / (reference**2).sum())
 
 
-def rows_of(motions: dict[str, Motion], voices: dict[str, Said], head, heard: dict[str, np.ndarray] | None, default) -> dict[str, str]:
+def rows_of(motions: dict[str, Motion], voices: dict[str, Said], head, beliefs: dict[str, np.ndarray] | None, default) -> dict[str, str]:
     """{what is measured: figures} of motions of one kind on one head; default: the bundled one."""
     reference = None if head is default else np.concatenate([default.own.shape(m.expression, m.jaw).gap for m in motions.values()])
-    found = {clip: head.measure(motion) for clip, motion in motions.items()}
+    measured = {clip: head.measure(motion) for clip, motion in motions.items()}
 
     def over(take) -> np.ndarray:
-        return np.concatenate([take(found[clip]) for clip in motions])
+        return np.concatenate([take(measured[clip]) for clip in motions])
 
     gap, rise, incisors, bare = (over(lambda m, name=name: getattr(m.shape, name)) for name in ("gap", "rise", "incisors", "bare"))
     edges, corners = over(lambda m: m.edges), over(lambda m: m.corners)
@@ -306,22 +306,23 @@ def rows_of(motions: dict[str, Motion], voices: dict[str, Said], head, heard: di
 
     def instances(symbols, value, best=np.min, of_heard=False) -> np.ndarray:
         rows = [
-            best(value(found[clip])[a:b])
+            best(value(measured[clip])[a:b])
             for clip in motions
             for symbol, a, b in voices[clip].phones
-            if symbol in symbols and (not of_heard or heard is None or heard[clip][a:b][:, [_PHONE[s] for s in symbols]].sum(1).max() > 0.4)
+            if symbol in symbols
+            and (not of_heard or beliefs is None or beliefs[clip][a:b][:, [_PHONE[s] for s in symbols]].sum(1).max() > 0.4)
         ]
         return np.array(rows) if rows else np.array([np.nan])
 
     def share_of(symbols, value, made, best=np.min) -> str:
         alone = made(instances(symbols, value, best)).mean()
-        if heard is None:
+        if beliefs is None:
             return f"{alone:.0%}"
         return f"{alone:.0%} ({made(instances(symbols, value, best, True)).mean():.0%})"
 
     some, open_ = speech & ~sibilant, speech & (gap > 3)
     lips_shut = np.isin(labels, BILABIALS) & (gap < TOUCH_MM)
-    jerk, speed = (np.concatenate([np.abs(np.diff(m.points, n, axis=0)).mean((1, 2)) for m in found.values()]) for n in (3, 1))
+    jerk, speed = (np.concatenate([np.abs(np.diff(m.points, n, axis=0)).mean((1, 2)) for m in measured.values()]) for n in (3, 1))
     tongue = "no key" if isinstance(head, KeyedHead) else share_of(DENTALS, lambda m: m.tongue, lambda v: v > 0, np.max)
     return {
         "opening against the default head's": f"{_slope(gap, reference):.2f}" if reference is not None else "1",
@@ -364,7 +365,7 @@ def performances(data: Path, takes: Path, quick: bool):
     lips = data / "lips"
     generated(lips, takes)
     encoder, phones, channels = SpeechEncoder.load(SHIPPED), aligned_phones(lips), list(load_head().expression_names)
-    sampled, taught, heard = {}, {}, {}
+    sampled, taught, beliefs = {}, {}, {}
     for wav in sorted(lips.glob("*.wav")):
         with np.load(takes / f"{wav.stem}.npz") as archive:
             motion = Motion(archive["expression"], archive["jaw"])
@@ -372,12 +373,12 @@ def performances(data: Path, takes: Path, quick: bool):
             continue
         sound = torch.from_numpy(read_sound(wav).samples)
         with torch.no_grad():
-            belief = encoder.hear(sound)[1].float().softmax(-1).numpy()
+            belief = encoder.analyse(sound)[1].float().softmax(-1).numpy()
         at = np.minimum(2 * np.arange(motion.frames)[:, None] + [0, 1], len(belief) - 1)
-        sampled[wav.stem], heard[wav.stem] = motion, belief[at].max(1)
+        sampled[wav.stem], beliefs[wav.stem] = motion, belief[at].max(1)
         loud, features = loudness(sound, motion.frames).numpy(), map_features(encoder, sound, motion.frames)
         taught[wav.stem] = perform(phones[wav.stem], loud, channels, np.random.default_rng(1), Direction(), features=features)
-    return sampled, taught, heard
+    return sampled, taught, beliefs
 
 
 def main() -> None:
@@ -387,13 +388,13 @@ def main() -> None:
     p.add_argument("--quick", action="store_true", help="voices of up to 12 s only")
     p.add_argument("--results", type=Path, default=ROOT / "bench" / "results" / "articulation.txt")
     args = p.parse_args()
-    sampled, taught, heard = performances(args.data, args.takes, args.quick)
+    sampled, taught, beliefs = performances(args.data, args.takes, args.quick)
     voices = said(args.data / "lips", {clip: motion.frames for clip, motion in sampled.items()})
     heads = [DefaultHead(), *realistic(args.data, load_head().expression_names)]
     columns = {}
     for kind, motions in (("teacher", taught), ("takes", sampled)):
         for head in heads[: 2 if kind == "teacher" else None]:
-            columns[f"{kind}, {head.name}"] = rows_of(motions, voices, head, heard, heads[0])
+            columns[f"{kind}, {head.name}"] = rows_of(motions, voices, head, beliefs, heads[0])
     lines = [
         f"{len(sampled)} voices, {sum(m.frames for m in sampled.values()) / FPS:.0f} s, one take each; f, v and th: share of "
         "the aligned phones (of those that the encoder hears too)",

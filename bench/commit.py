@@ -64,11 +64,11 @@ def generated(lips: Path, folder: Path) -> None:
 
 def phones_of(lips: Path) -> dict[str, list[tuple[float, float, str]]]:
     """The aligned phones of each voice: (start, end, phone), seconds."""
-    found: dict[str, list[tuple[float, float, str]]] = {}
+    result: dict[str, list[tuple[float, float, str]]] = {}
     with open(lips / "phones.tsv", encoding="utf-8") as file:
         for row in csv.DictReader(file, delimiter="\t"):
-            found.setdefault(row["clip"], []).append((float(row["start_s"]), float(row["end_s"]), row["phone"]))
-    return found
+            result.setdefault(row["clip"], []).append((float(row["start_s"]), float(row["end_s"]), row["phone"]))
+    return result
 
 
 def speaking(phones: dict) -> dict[str, list[tuple[float, float]]]:
@@ -92,12 +92,12 @@ def sound_at(phones: list[tuple[float, float, str]], second: float, label: str) 
 
 def confusion(rows: list[dict], phones: dict, late: float = 0.0) -> dict[str, dict[str, int]]:
     """How often each label of poses stands where each sound is said; late: seconds by which labels are moved."""
-    found: dict[str, dict[str, int]] = {name: {} for name in SOUNDS}
+    result: dict[str, dict[str, int]] = {name: {} for name in SOUNDS}
     for row in rows:
         for frame, label in row["labels"]:
             said = sound_at(phones[row["voice"]], row["first_s"] + frame / SCENE_FPS + late, label)
-            found[label][said] = found[label].get(said, 0) + 1
-    return found
+            result[label][said] = result[label].get(said, 0) + 1
+    return result
 
 
 def label_table(rows: list[dict], phones: dict, fitted: set[str]) -> list[str]:

@@ -43,7 +43,7 @@ def main() -> None:
     args = p.parse_args()
     engine, speech = Engine.load(args.weights, device="cpu"), read_sound(ROOT / "assets" / "sample.wav")
     sound = torch.from_numpy(speech.samples)
-    path = best_path(engine.thunder.encoder.hear(sound)[1])
+    path = best_path(engine.thunder.encoder.analyse(sound)[1])
     heard = loudness(sound, speech.frames).numpy()
     phones, features = np.repeat(path, 2).astype(np.uint8), map_features(engine.thunder.encoder, sound, speech.frames)
     teacher = perform(phones, heard, list(engine.head.expression_names), np.random.default_rng(1), Direction(), features=features)

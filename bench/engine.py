@@ -30,27 +30,27 @@ from thunder_core.types import Motion, RATE, Speech
 RESULTS = ROOT / "bench" / "results" / "engine.txt"
 
 
-def timed(deed, runs: int = 3) -> float:
+def timed(action, runs: int = 3) -> float:
     """Median seconds of `runs` calls after one that warms up."""
-    deed()
+    action()
     spent = []
     for _ in range(runs):
         began = time.perf_counter()
-        deed()
+        action()
         spent.append(time.perf_counter() - began)
     return statistics.median(spent)
 
 
 def speed(engine: Engine, speech: Speech, take: Motion):
     yield "real-time factor (seconds of sound per second of work, median of 3)"
-    for name, deed in (
+    for name, action in (
         ("generate 1 take", lambda: engine.generate(speech, 1, 1)),
         ("generate 8 takes", lambda: engine.generate(speech, 8, 1)),
         ("score a take", lambda: engine.score(speech, take)),
         ("listen to a take", lambda: engine.listen(take, speech)),
-        ("hear (encoder)", lambda: engine.thunder.hear(torch.from_numpy(speech.samples), speech.frames)),
+        ("hear (encoder)", lambda: engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)),
     ):
-        seconds = timed(deed)
+        seconds = timed(action)
         yield f"  {name:20s} {speech.seconds / seconds:7.1f} ×   ({seconds:.2f} s for {speech.seconds:.1f} s)"
 
 

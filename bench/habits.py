@@ -55,7 +55,7 @@ class Clip:
     name: str
     speech: Speech
     phones: np.ndarray
-    heard: np.ndarray
+    loud: np.ndarray
     pitch: np.ndarray
     features: np.ndarray | None
     voice: Prosody
@@ -87,11 +87,11 @@ def read_clips(lips: Path, solved: Path, head: Head, names: list[str] | None, we
         speech = read_sound(lips / f"{name}.wav")
         frames = min(speech.frames, people[name].frames)
         sound = torch.from_numpy(speech.samples)
-        heard = loudness(sound, frames).numpy()
+        loud = loudness(sound, frames).numpy()
         pitch = semitones(speech.samples, frames)
-        voice = prosody(phones[name], heard, pitch)
+        voice = prosody(phones[name], loud, pitch)
         clips.append(
-            Clip(name, speech, phones[name], heard, pitch, map_features(encoder, sound, frames), voice, people[name].part(slice(0, frames)))
+            Clip(name, speech, phones[name], loud, pitch, map_features(encoder, sound, frames), voice, people[name].part(slice(0, frames)))
         )
     return clips
 
@@ -100,8 +100,8 @@ def taught(clip: Clip, channels: list[str], seeds: range, direction: Direction |
     """The teacher's performances; without a direction each reading has its own."""
 
     def one(seed: int) -> Motion:
-        rng = np.random.default_rng([seed, len(clip.heard)])
-        return perform(clip.phones, clip.heard, channels, rng, direction, clip.pitch, features=clip.features)
+        rng = np.random.default_rng([seed, len(clip.loud)])
+        return perform(clip.phones, clip.loud, channels, rng, direction, clip.pitch, features=clip.features)
 
     return [one(seed) for seed in seeds]
 

@@ -77,8 +77,8 @@ class Face:
 
 
 def _sum(names, shapes, name):
-    found = [shapes[names.index(full)] for full in (name, *(name + tag for tag in ("Left", "Right", "_L", "_R"))) if full in names]
-    return sum(found) if found else None
+    result = [shapes[names.index(full)] for full in (name, *(name + tag for tag in ("Left", "Right", "_L", "_R"))) if full in names]
+    return sum(result) if result else None
 
 
 def studied(points, names, shapes, quads, skin) -> Face:

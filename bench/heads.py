@@ -74,13 +74,13 @@ def made_flame_file(folder: str) -> str:
         return str(made_flame({name: asset[name] for name in asset.files}).write(Path(folder) / "flame.npz"))
 
 
-def table(title: str, told: dict[str, dict], number) -> list[str]:
+def table(title: str, measured: dict[str, dict], number) -> list[str]:
     """A line per row, a column per Blender; `number(row of one Blender)` is the text of a cell."""
-    versions = list(told)
-    rows = list(dict.fromkeys(name for version in versions for name in told[version]))
+    versions = list(measured)
+    rows = list(dict.fromkeys(name for version in versions for name in measured[version]))
     lines = [title, f"  {'':34s}" + "".join(f"{version:>14s}" for version in versions)]
     for name in rows:
-        cells = (number(told[version][name]) if name in told[version] else "–" for version in versions)
+        cells = (number(measured[version][name]) if name in measured[version] else "–" for version in versions)
         lines.append(f"  {name:34s}" + "".join(f"{cell:>14s}" for cell in cells))
     return lines
 
@@ -107,24 +107,24 @@ def window() -> str:
 def main() -> None:
     lines = [f"machine: {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} when begun", mouths()]
     print("\n".join(lines), flush=True)
-    told = {}
+    runs = {}
     with tempfile.TemporaryDirectory() as folder:
         flame_file = made_flame_file(folder)
         for version, python in blenders().items():
             print(f"… Blender {version}", flush=True)
-            told[version] = measured(python, flame_file)
-    any_played = next(iter(told.values()))["playing"]
+            runs[version] = measured(python, flame_file)
+    any_played = next(iter(runs.values()))["playing"]
     more = table(
         "seconds to build a head: processor (clock), medians of 5",
-        {v: t["building"] for v, t in told.items()},
+        {v: t["building"] for v, t in runs.items()},
         lambda s: f"{s[1]:.2f} ({s[0]:.2f})",
     )
     more += table(
         f"frame_set with all {any_played['keys']} keys and 4 bones of the default head ({any_played['vertices']} vertices), ms",
-        {v: {k: t["playing"][k] for k in ("clock, median", "clock, 19 of 20 frames below", "processor, median")} for v, t in told.items()},
+        {v: {k: t["playing"][k] for k in ("clock, median", "clock, 19 of 20 frames below", "processor, median")} for v, t in runs.items()},
         lambda ms: f"{ms:.1f}",
     )
-    exported = {v: t["exporting"] for v, t in told.items()}
+    exported = {v: t["exporting"] for v, t in runs.items()}
     more += table("largest error of a vertex after export and import, mm", exported, lambda row: f"{row['error_mm']:.5f}")
     more += table("megabytes of 16 frames", exported, lambda row: f"{row['bytes'] / 1e6:.1f}")
     more += table("seconds to export 16 frames", exported, lambda row: f"{row['seconds']:.1f}")

@@ -48,13 +48,13 @@ def empty():
     return scene
 
 
-def seconds(deed, before=lambda: None, runs=RUNS):
+def seconds(action, before=lambda: None, runs=RUNS):
     """(clock, processor), medians of several runs, each after `before`; the last one's result is left in the file."""
     clock, processor = [], []
     for _ in range(runs):
         before()
         began = time.perf_counter(), time.process_time()
-        deed()
+        action()
         clock.append(time.perf_counter() - began[0])
         processor.append(time.process_time() - began[1])
     return statistics.median(clock), statistics.median(processor)
@@ -62,9 +62,9 @@ def seconds(deed, before=lambda: None, runs=RUNS):
 
 def building(flame_file):
     """Seconds to build or find a head through each of the doors."""
-    told = {"default head": seconds(lambda: bpy.ops.thunder.add_head(), empty)}
+    seconds_of = {"default head": seconds(lambda: bpy.ops.thunder.add_head(), empty)}
     if flame_file:
-        told["FLAME-format file"] = seconds(lambda: bpy.ops.thunder.add_flame_head(filepath=flame_file), empty)
+        seconds_of["FLAME-format file"] = seconds(lambda: bpy.ops.thunder.add_flame_head(filepath=flame_file), empty)
 
     def character():
         scene = empty()
@@ -79,8 +79,8 @@ def building(flame_file):
         bpy.data.objects.remove(bpy.data.objects["Thunder Head Rig"])
         scene.thunder.head = mesh
 
-    told["own character, found and mapped"] = seconds(lambda: head.find(bpy.context.scene), character)
-    return told
+    seconds_of["own character, found and mapped"] = seconds(lambda: head.find(bpy.context.scene), character)
+    return seconds_of
 
 
 def playing():
@@ -116,7 +116,7 @@ def playing():
 
 def exporting(folder):
     """Per format and importer: largest error in mm, bytes, seconds."""
-    told = {}
+    results = {}
     formats = export.FORMATS
     for key in round_trip.IMPORTS:
         for importer in round_trip.importers(bpy, key):
@@ -135,23 +135,23 @@ def exporting(folder):
             scene = round_trip.bring_back(bpy, key, path, RATE, importer)
             meshes = [obj for obj in scene.objects if obj.type == "MESH"]
             after = round_trip.positions(bpy, scene, meshes)
-            told[" ".join([formats[key].name, importer]).strip()] = {
+            results[" ".join([formats[key].name, importer]).strip()] = {
                 "error_mm": float(round_trip.farthest_mm(before, after)),
                 "bytes": os.path.getsize(path),
                 "seconds": spent,
             }
-    return told
+    return results
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        told = {
+        results = {
             "blender": bpy.app.version_string,
             "building": building(sys.argv[1] if len(sys.argv) > 1 else ""),
             "playing": playing(),
             "exporting": exporting(folder),
         }
-    print("\n" + json.dumps(told), flush=True)
+    print("\n" + json.dumps(results), flush=True)
     shutil.rmtree(RESOURCES, ignore_errors=True)
     os._exit(0)  # Blender 4.2 may crash at its own end, which says nothing of what was measured
 

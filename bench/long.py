@@ -92,9 +92,9 @@ def measure(blender: str, minutes: float, takes: int, steps: int, limit: float) 
         def listen() -> None:
             for line in process.stdout:
                 said.append(line.rstrip())
-                found = re.search(r"Keyed (\d+) of", line)
-                if found:
-                    keyed.append((round(time.monotonic() - began, 1), int(found[1])))
+                match = re.search(r"Keyed (\d+) of", line)
+                if match:
+                    keyed.append((round(time.monotonic() - began, 1), int(match[1])))
 
         listener = threading.Thread(target=listen, daemon=True)
         listener.start()
@@ -102,12 +102,12 @@ def measure(blender: str, minutes: float, takes: int, steps: int, limit: float) 
         while process.poll() is None:
             worker = worker or worker_of(process.pid)
             now = [memory(process.pid), memory(worker) if worker else None]
-            for name, found in zip(most, now):
-                if found:
-                    most[name] = max(most[name], found[1])
+            for name, match in zip(most, now):
+                if match:
+                    most[name] = max(most[name], match[1])
             for name, pid in zip(used, (process.pid, worker)):
                 used[name] = max(used[name], processor_seconds(pid) if pid else 0.0)
-            seen.append([round(time.monotonic() - began, 1), *(round(found[0], 3) if found else 0.0 for found in now)])
+            seen.append([round(time.monotonic() - began, 1), *(round(match[0], 3) if match else 0.0 for match in now)])
             if time.monotonic() - began > limit:
                 process.terminate()
                 break
@@ -178,10 +178,10 @@ def main() -> None:
     target = ROOT / TARGET
     results = json.loads(target.read_text()) if target.exists() else []
     for minutes in args.minutes:
-        found = measure(args.blender, minutes, args.takes, args.steps, args.limit)
+        result = measure(args.blender, minutes, args.takes, args.steps, args.limit)
         same = ("minutes", "takes", "steps")
         results = json.loads(target.read_text()) if target.exists() else []  # another run may have written meanwhile
-        results = [each for each in results if any(each[name] != found[name] for name in same)] + [found]
+        results = [each for each in results if any(each[name] != result[name] for name in same)] + [result]
         results.sort(key=lambda each: [each[name] for name in same])
         keep(target, [json.dumps(results)])
         print(keep(target.with_suffix(".txt"), table(results)), flush=True)

@@ -42,25 +42,25 @@ def main() -> None:
     motions = MotionSet(Corpus(args.cache / "corpus"), args.cache / "motions")
     numbers = motions.of("test", 75)
     numbers = numbers[:: max(1, len(numbers) // args.clips)][: args.clips]
-    found: dict[str, np.ndarray] = {}
+    results: dict[str, np.ndarray] = {}
     for system in args.systems:
         name, _, folders = system.partition("=")
         rows = [table_row(load_performer(Path(f)), motions, head, numbers, args.samples) for f in folders.split(",")]
-        found[name] = np.array([[row[c] for c in COLUMNS] for row in rows])
-        print(name, np.round(found[name].mean(0), 4).tolist(), flush=True)
-    first = next(iter(found))
+        results[name] = np.array([[row[c] for c in COLUMNS] for row in rows])
+        print(name, np.round(results[name].mean(0), 4).tolist(), flush=True)
+    first = next(iter(results))
     lines = [
         f"{len(numbers)} clips of unseen speakers, up to 5 s each, {args.samples} samples; cm, DIV in degrees; ± is the spread between seeds",  # noqa: E501
         f"{'':22s}" + "".join(f"{c:>16s}" for c in COLUMNS),
     ]
-    for name, values in found.items():
+    for name, values in results.items():
         spread = values.std(0, ddof=1) if len(values) > 1 else np.full(len(COLUMNS), np.nan)
         cells = [f"{m:.4f}" + (f" ±{s:.4f}" if np.isfinite(s) else "") for m, s in zip(values.mean(0), spread)]
         lines.append(f"{name:22s}" + "".join(f"{c:>16s}" for c in cells))
     lines.append(f"\nchange against “{first}”, % (lower is better for {', '.join(LOWER_IS_BETTER)})")
-    for name, values in found.items():
+    for name, values in results.items():
         if name != first:
-            change = 100 * (values.mean(0) / found[first].mean(0) - 1)
+            change = 100 * (values.mean(0) / results[first].mean(0) - 1)
             lines.append(f"{name:22s}" + "".join(f"{c:>+15.1f} " for c in change))
     print(keep(args.results, lines))
 

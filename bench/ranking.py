@@ -29,7 +29,7 @@ from scipy.stats import rankdata
 from bench.tables import report, results_file
 from thunder_core.channels import in_group, SPEECH, TONGUE
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.score import late
+from thunder_core.engine.m2s.score import shift_frames
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.face.lips import opening_mm
@@ -54,7 +54,7 @@ def spoiled(engine: Engine, x: np.ndarray, other: np.ndarray) -> dict[str, np.nd
     opening = opening_mm(unpack(x, n), engine.head)
     made = {"as it is": x}
     for s in SHIFTS:
-        made[f"{40 * s} ms late"], made[f"{40 * s} ms early"] = late(x, s), late(x, -s)
+        made[f"{40 * s} ms late"], made[f"{40 * s} ms early"] = shift_frames(x, s), shift_frames(x, -s)
     made["damped to 60 %"] = np.where(mouth, 0.6 * x, x)
     made["damped to 30 %"] = np.where(mouth, 0.3 * x, x)
     made["exaggerated by half"] = np.where(mouth, 1.5 * x, x)
@@ -87,14 +87,14 @@ def stretches(cache: Path, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
 def sample_stretches(engine: Engine) -> list[tuple[np.ndarray, np.ndarray]]:
     """The same of the shipped sample, whose phones are what the encoder hears."""
     whole, size = read_sound(ROOT / "assets" / "sample.wav").samples, FRAMES * 640
-    found = []
+    result = []
     for start in range(0, len(whole) - size + 1, size // 4):
         samples = whole[start : start + size]
         sound = torch.from_numpy(samples)
-        phones = np.repeat(best_path(engine.thunder.encoder.hear(sound)[1]), 2).astype(np.uint8)
+        phones = np.repeat(best_path(engine.thunder.encoder.analyse(sound)[1]), 2).astype(np.uint8)
         motion = perform(phones, loudness(sound, FRAMES).numpy(), list(engine.head.expression_names), np.random.default_rng(start))
-        found.append((samples, pack(motion)))
-    return found
+        result.append((samples, pack(motion)))
+    return result
 
 
 def main() -> None:
@@ -108,14 +108,14 @@ def main() -> None:
     engine = Engine.load(args.weights, device="cpu")
     measured = Measured(engine.head)
     cached = (args.cache / "motions" / "rows.json").exists()
-    found = stretches(args.cache, args.clips) if cached else sample_stretches(engine)
+    clip_motions = stretches(args.cache, args.clips) if cached else sample_stretches(engine)
     whose = "by speakers nobody was trained on" if cached else "of the shipped sample, a synthetic voice"
-    lines = [f"weights {engine.weights}; {len(found)} stretches of {FRAMES / FPS:.0f} s {whose}"]
+    lines = [f"weights {engine.weights}; {len(clip_motions)} stretches of {FRAMES / FPS:.0f} s {whose}"]
     for what in ("the teacher's motion", "sampled takes"):
         points: dict[str, list[list[float]]] = {}  # clip by clip, take by take
         graded: list[float] = []
         before = None
-        for number, (samples, truth) in enumerate(found):
+        for number, (samples, truth) in enumerate(clip_motions):
             speech = Speech(samples, RATE)
             motions = [truth]
             if not what.startswith("the"):

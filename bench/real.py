@@ -69,11 +69,11 @@ def performances(
     features = map_features(SpeechEncoder.load(args.weights), sound, speech.frames)
     teacher = perform(labels, heard, list(head.expression_names), np.random.default_rng(args.seed), Direction(), features=features)
     still = Motion(np.zeros((1, head.channels)), np.zeros((1, 3)))
-    found = {"teacher": [teacher], "still": [still]}
+    candidates = {"teacher": [teacher], "still": [still]}
     if engine:
         takes = [t.motion for t in engine.generate(speech, args.takes, args.seed, args.steps)]
-        found = {"take_01": takes[:1], "each take": takes} | found
-    packed = {name: [pack(m) for m in motions] for name, motions in found.items()}
+        candidates = {"take_01": takes[:1], "each take": takes} | candidates
+    packed = {name: [pack(m) for m in motions] for name, motions in candidates.items()}
     if engine:
         packed["mean of takes"] = [np.mean(packed["each take"], 0)]
     packed = {name: [x[np.minimum(np.arange(frames), len(x) - 1)] for x in motions] for name, motions in packed.items()}
@@ -111,9 +111,9 @@ def main() -> None:
         if name not in names:
             continue
         real = pack(motion)
-        found = performances(args, engine, head, lips / f"{name}.wav", phones[name], real)
+        candidates = performances(args, engine, head, lips / f"{name}.wav", phones[name], real)
         weight[name] = int(with_face.sum())
-        each = {system: [measure(seen, x, real, with_face) for x in motions] for system, motions in found.items()}
+        each = {system: [measure(seen, x, real, with_face) for x in motions] for system, motions in candidates.items()}
         clips[name] = {system: {c: float(np.mean([r[c] for r in rows])) for c in COLUMNS} for system, rows in each.items()}
         print("\n".join(table(name, clips[name])), flush=True)
     total = sum(weight.values())

@@ -82,13 +82,13 @@ def levelled(samples: np.ndarray) -> np.ndarray:
 
 def transcripts(data: Path | None) -> dict[tuple[str, str], str]:
     """(corpus, file) → words, of every transcripts.tsv under `data`/speech."""
-    found = {}
+    result = {}
     for path in sorted((data / "speech").glob("*/transcripts.tsv")) if data else ():
         with path.open(newline="") as file:
             for row in list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]:
                 if len(row) > 2:
-                    found[path.parent.name, row[0]] = re.sub(r"[^a-z' ]", " ", row[2].lower())
-    return found
+                    result[path.parent.name, row[0]] = re.sub(r"[^a-z' ]", " ", row[2].lower())
+    return result
 
 
 def test_lines(cache: Path, data: Path | None, count: int, shortest: float, longest: float) -> list[Line]:
@@ -177,7 +177,7 @@ class Speaking:
             samples, frames = torch.from_numpy(line.samples), len(line.samples) // 640
             speaker = e.speaker.embed(samples.to(e.device))
             mel = self.log_mel(samples[None])[0, : 4 * frames].to(e.device)
-            made = {"natural": line.samples, "vocoded truth": self.vocode(mel, e.thunder.hear(samples, frames).units, speaker)}
+            made = {"natural": line.samples, "vocoded truth": self.vocode(mel, e.thunder.analyse(samples, frames).units, speaker)}
             made["Griffin-Lim truth"] = griffin_lim(mel).cpu().numpy()
             drawn = self.say(true[i], speaker)
             made["M2S on true motion"] = self.vocode(*drawn, speaker)
@@ -215,7 +215,7 @@ def sounds_of(path: np.ndarray) -> str:
     return " ".join(PHONES[p] for p in path[edges] if p != SILENCE)
 
 
-class Listeners:
+class Recognisers:
     """Those who write down what they hear: the encoder phones, pocketsphinx words."""
 
     def __init__(self, engine: Engine):
@@ -226,22 +226,22 @@ class Listeners:
             self.decoder = Decoder(loglevel="FATAL")
 
     def phones(self, sound: np.ndarray) -> str:
-        _, logits = self.engine.thunder.encoder.hear(torch.from_numpy(np.ascontiguousarray(sound)).to(self.engine.device))
+        _, logits = self.engine.thunder.encoder.analyse(torch.from_numpy(np.ascontiguousarray(sound)).to(self.engine.device))
         return sounds_of(best_path(logits.cpu()))
 
     def words(self, sound: np.ndarray) -> str:
         self.decoder.start_utt()
         self.decoder.process_raw((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes(), full_utt=True)
         self.decoder.end_utt()
-        found = self.decoder.hyp()
-        return found.hypstr if found else ""
+        result = self.decoder.hyp()
+        return result.hypstr if result else ""
 
 
-def error(said: list[str], heard: list[str]) -> float:
+def error(said: list[str], recognised: list[str]) -> float:
     """Edits per word over all lines together; lines without a transcript are left out, NaN if none has one."""
     import jiwer
 
-    pairs = [(a, b) for a, b in zip(said, heard) if a.split()]
+    pairs = [(a, b) for a, b in zip(said, recognised) if a.split()]
     return jiwer.wer([a for a, _ in pairs], [b for _, b in pairs]) if pairs else float("nan")
 
 
@@ -280,13 +280,13 @@ def main() -> None:
     engine = speaking.engine
     cached = (args.cache / "corpus" / "clips.json").exists()
     lines = test_lines(args.cache, args.data, args.clips, *args.seconds) if cached else sample_lines(engine.folder)[: args.clips]
-    listeners = Listeners(engine)
+    listeners = Recognisers(engine)
     like: dict[str, list[dict[str, float]]] = {}
-    heard: dict[str, tuple[list[str], list[str]]] = {}
+    recognised: dict[str, tuple[list[str], list[str]]] = {}
     for i, made in speaking.ways(lines):
         for name, sound in made.items():
             like.setdefault(name, []).append(likeness(lines[i].samples, sound))
-            phones, words = heard.setdefault(name, ([], []))
+            phones, words = recognised.setdefault(name, ([], []))
             phones.append(listeners.phones(sound))
             words.append(listeners.words(sound) if listeners.decoder and lines[i].words else "")
             if args.sounds:
@@ -297,9 +297,9 @@ def main() -> None:
     for name, each in like.items():
         figures = {m: float(np.nanmean([e[m] for e in each])) if not np.isnan([e[m] for e in each]).all() else np.nan for m in each[0]}
         if has("jiwer"):
-            figures["phone error"] = error([sounds_of(line.phones) for line in lines], heard[name][0])
+            figures["phone error"] = error([sounds_of(line.phones) for line in lines], recognised[name][0])
             if listeners.decoder:
-                figures["word error"] = error([line.words for line in lines], heard[name][1])
+                figures["word error"] = error([line.words for line in lines], recognised[name][1])
         rows[name] = figures
     seconds = sum(len(line.samples) for line in lines) / RATE
     about = [

@@ -62,13 +62,13 @@ def voices(corpus: Corpus, most: int) -> dict[str, list[tuple[np.ndarray, np.nda
     for clip in corpus.clips:
         if (group := group_of(clip)) is not None:
             groups[group].append(clip)
-    found = {}
+    result = {}
     for group, clips in groups.items():
         clips = clips[:: max(1, len(clips) // most)][:most]
-        found[group] = [(corpus.samples(c)[: SECONDS * RATE], corpus.phones(c)[: SECONDS * 100]) for c in clips]
+        result[group] = [(corpus.samples(c)[: SECONDS * RATE], corpus.phones(c)[: SECONDS * 100]) for c in clips]
     for group, sentences in spoken().items():
-        found[group] = [(s[: SECONDS * RATE], labels(phones, len(s) // LABEL_HOP)[: SECONDS * 100]) for s, phones in sentences]
-    return {group: clips for group, clips in found.items() if clips}
+        result[group] = [(s[: SECONDS * RATE], labels(phones, len(s) // LABEL_HOP)[: SECONDS * 100]) for s, phones in sentences]
+    return {group: clips for group, clips in result.items() if clips}
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -94,7 +94,7 @@ def main() -> None:
         named, alone, mean, met, narrow = [], [], [], [], []
         for samples, phones in clips:
             speech = Speech(samples)
-            guess = engine.thunder.encoder.hear(torch.from_numpy(samples))[1].argmax(-1).numpy().repeat(2)
+            guess = engine.thunder.encoder.analyse(torch.from_numpy(samples))[1].argmax(-1).numpy().repeat(2)
             n = min(len(guess), len(phones))
             said = phones[:n] != SILENCE
             named.append(float((guess[:n] == phones[:n])[said].mean()))

@@ -208,10 +208,10 @@ def say_kept(out) -> None:
 def choose_head(scene, name: str | None):
     """The rig to animate: the named object's, the scene's own head, or a new one when the scene has none."""
     if name is not None:
-        found = scene.objects.get(name)
-        if found is None:
+        chosen = scene.objects.get(name)
+        if chosen is None:
             raise BadHead(f"There is no object “{name}” in the scene “{scene.name}”: name another with --head")
-        scene.thunder.head = found
+        scene.thunder.head = chosen
     elif scene.thunder.head is None and not head.in_scene(scene):
         scene.thunder.head = head.build(scene.collection, bpy.context.view_layer).mesh
     return head.find(scene, bpy.context.object)

@@ -144,7 +144,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
         bar.begin("Drawing the contact sheet")
         folder = os.path.join(client.folder, "stills")
         os.makedirs(folder)
-        instants = telling_instants(sampled[0])
+        instants = key_instants(sampled[0])
         scene.camera = studio.close_up(scene, rig)
         stills = []
         for rank, entry in enumerate(scene.thunder.takes, start=1):
@@ -212,7 +212,7 @@ def film_progress(bar: Bar, scene):
             bpy.app.handlers.render_post.remove(told)
 
 
-def telling_instants(take) -> list[float]:
+def key_instants(take) -> list[float]:
     """Times, s, that show a mouth at work: of INSTANTS equal parts of the line the widest open moment and, in
     every other one, the moment of the narrowest lips."""
     instants = []

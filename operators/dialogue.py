@@ -16,7 +16,7 @@ _items: list = [_NOBODY]  # Blender does not keep the strings that it shows: we 
 
 def _speakers(self, context):
     heads = head.in_scene(context.scene) if context is not None and context.scene is not None else []
-    _items[:] = [(thing.name, thing.name, f"“{thing.name}” speaks the strip") for thing in heads] + [_NOBODY]
+    _items[:] = [(obj.name, obj.name, f"“{obj.name}” speaks the strip") for obj in heads] + [_NOBODY]
     return _items
 
 

@@ -21,10 +21,10 @@ _ABOVE_METRES = 0.4  # over what would hide the head, and out of its picture: th
 def free_place(scene, place: Vector, unit: float) -> Vector:
     """A point at `place`, or over the meshes around it that would hide a head there. unit: scene units in a metre."""
     top = place.z
-    for thing in scene.objects:
-        if thing.type != "MESH" or not thing.visible_get():
+    for obj in scene.objects:
+        if obj.type != "MESH" or not obj.visible_get():
             continue
-        corners = [thing.matrix_world @ Vector(corner) for corner in thing.bound_box]
+        corners = [obj.matrix_world @ Vector(corner) for corner in obj.bound_box]
         low, high = (Vector(pick(corner[axis] for corner in corners) for axis in range(3)) for pick in (min, max))
         if all(low[axis] <= place[axis] <= high[axis] for axis in (0, 1)) and low.z <= top <= high.z:
             top = high.z + _ABOVE_METRES * unit

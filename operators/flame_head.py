@@ -58,11 +58,11 @@ class THUNDER_OT_measure_retarget(_OfFlameHead, bpy.types.Operator):
     bl_label = "Measure"
 
     def change(self, context, rig):
-        found = flame.measure(rig.mesh, rig.armature)
+        measured = flame.measure(rig.mesh, rig.armature)
         text = (
-            f"Lip opening off by {found.opening:.2f} mm on average, {found.worst:.1f} mm at most; "
-            f"lips that should touch are at most {found.closed:.2f} mm apart; "
-            f"lip shape off by {found.lips:.1f} of {found.travel:.1f} mm"
+            f"Lip opening off by {measured.opening:.2f} mm on average, {measured.worst:.1f} mm at most; "
+            f"lips that should touch are at most {measured.closed:.2f} mm apart; "
+            f"lip shape off by {measured.lips:.1f} of {measured.travel:.1f} mm"
         )
         rig.armature[flame.MEASURED] = text
         return text

@@ -210,7 +210,7 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
         if install.installing.running is not None:
             cls.poll_message_set("The engine is being installed")
             return False
-        there, text = connection.found_now()
+        there, text = connection.current_python()
         if not there:
             cls.poll_message_set(text)
         return there

@@ -46,21 +46,21 @@ class THUNDER_OT_jump_to_drift(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        found = shown_score(context) if context.scene is not None else None
-        if found is None or found.per_frame is None:
+        score = shown_score(context) if context.scene is not None else None
+        if score is None or score.per_frame is None:
             cls.poll_message_set("No Lip-Sync score yet: show a take or press Listen")
             return False
-        if not found.drifts():
+        if not score.drifts():
             cls.poll_message_set("No drift found")
             return False
         return True
 
     def execute(self, context):
-        scene, found = context.scene, shown_score(context)
+        scene, score = context.scene, shown_score(context)
         now = scene.frame_current
-        moments = sorted(worst for _, _, worst in found.drifts())
+        moments = sorted(worst for _, _, worst in score.drifts())
         if self.to == "WORST":
-            frame = found.worst()
+            frame = score.worst()
         elif self.to == "NEXT":
             frame = next((moment for moment in moments if moment > now), moments[0])
         else:

@@ -81,7 +81,7 @@ class THUNDER_OT_original(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if context.scene is None or listening.heard_strip(context)[1] is None:
+        if context.scene is None or listening.listening_strip(context)[1] is None:
             cls.poll_message_set("There is no generated speech yet: press Listen first")
             return False
         return True

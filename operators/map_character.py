@@ -15,16 +15,16 @@ class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
     bl_idname = "thunder.find_mapping"
     bl_label = "Find by Names"
 
-    def change(self, context, thing):
-        kept = head_state.mapping(thing)
-        parts = character.plan_of(thing).parts if kept else ()
-        plan = replace(character.detect(thing, anew=True), parts=parts)
-        mapping_table.keep_plan(context.scene, thing, plan)
-        context.scene.thunder.head = thing
+    def change(self, context, obj):
+        kept = head_state.mapping(obj)
+        parts = character.plan_of(obj).parts if kept else ()
+        plan = replace(character.detect(obj, anew=True), parts=parts)
+        mapping_table.keep_plan(context.scene, obj, plan)
+        context.scene.thunder.head = obj
         if not plan.rules:
             return "No known names found: map the channels by hand"
-        found = sum(name in plan.used for name in head.channel_names())
-        return f"{plan.name}: {found} of {len(head.channel_names())} channels"
+        result = sum(name in plan.used for name in head.channel_names())
+        return f"{plan.name}: {result} of {len(head.channel_names())} channels"
 
 
 class THUNDER_OT_show_mapping(OnCharacter, bpy.types.Operator):
@@ -33,9 +33,9 @@ class THUNDER_OT_show_mapping(OnCharacter, bpy.types.Operator):
     bl_idname = "thunder.show_mapping"
     bl_label = "Show Mapping"
 
-    def change(self, context, thing):
-        mapping_table.fill(context.scene, thing)
-        context.scene.thunder.head = thing
+    def change(self, context, obj):
+        mapping_table.fill(context.scene, obj)
+        context.scene.thunder.head = obj
 
 
 class _OfTable(OnCharacter):
@@ -53,7 +53,7 @@ class THUNDER_OT_add_rule(_OfTable, bpy.types.Operator):
     bl_idname = "thunder.add_rule"
     bl_label = "Add Target"
 
-    def change(self, context, thing):
+    def change(self, context, obj):
         settings = context.scene.thunder
         source = settings.table[settings.table_index].source if settings.table_index >= 0 else "jawOpen"
         row = settings.table.add()
@@ -69,7 +69,7 @@ class THUNDER_OT_remove_rule(_OfTable, bpy.types.Operator):
     bl_idname = "thunder.remove_rule"
     bl_label = "Remove Target"
 
-    def change(self, context, thing):
+    def change(self, context, obj):
         settings = context.scene.thunder
         channel_preview.end(context.scene)
         if 0 <= settings.table_index < len(settings.table):
@@ -84,16 +84,16 @@ class THUNDER_OT_learn_channel(_OfTable, bpy.types.Operator):
     bl_idname = "thunder.learn_channel"
     bl_label = "Learn from Pose"
 
-    def change(self, context, thing):
+    def change(self, context, obj):
         settings = context.scene.thunder
         source = settings.table[settings.table_index].source
-        thing = settings.table_head
-        plan = character.plan_of(thing)
+        obj = settings.table_head
+        plan = character.plan_of(obj)
         amount = settings.preview_amount if settings.preview else 1.0
-        rules = rules_from_pose.rules_of_pose(source, plan, character.objects_of(thing, plan), amount)
+        rules = rules_from_pose.rules_of_pose(source, plan, character.objects_of(obj, plan), amount)
         kept = tuple(rule for rule in plan.rules if rule.source != source)
         joints = tuple(rule for rule in plan.joints if rule.joint != source)
-        mapping_table.keep_plan(context.scene, thing, replace(plan, name="By Hand", rules=kept + tuple(rules), joints=joints))
+        mapping_table.keep_plan(context.scene, obj, replace(plan, name="By Hand", rules=kept + tuple(rules), joints=joints))
         return f"“{source}” moves {len(rules)} target{'s' * (len(rules) != 1)} now"
 
 
@@ -107,12 +107,12 @@ class THUNDER_OT_use_objects(OnCharacter, bpy.types.Operator):
         name="Find Automatically", options={"SKIP_SAVE"}, description="Find the objects by armature, parent and position"
     )
 
-    def change(self, context, thing):
+    def change(self, context, obj):
         chosen = () if self.by_place else tuple(other.name for other in context.selected_objects if other.type in ("MESH", "ARMATURE"))
-        if thing.name not in chosen and not self.by_place:
-            chosen = (thing.name, *chosen)
-        mapping_table.keep_plan(context.scene, thing, character.with_parts(character.plan_of(thing), chosen))
-        head.resolve(thing)
+        if obj.name not in chosen and not self.by_place:
+            chosen = (obj.name, *chosen)
+        mapping_table.keep_plan(context.scene, obj, character.with_parts(character.plan_of(obj), chosen))
+        head.resolve(obj)
         return "The character's objects are found by armature, parent and position" if self.by_place else f"{len(chosen)} objects are used"
 
 
@@ -122,9 +122,9 @@ class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):
     bl_idname = "thunder.swap_sides"
     bl_label = "Swap Left and Right"
 
-    def change(self, context, thing):
-        plan = character.plan_of(thing)
-        mapping_table.keep_plan(context.scene, thing, replace(character.mirrored(plan), name=plan.name))
+    def change(self, context, obj):
+        plan = character.plan_of(obj)
+        mapping_table.keep_plan(context.scene, obj, replace(character.mirrored(plan), name=plan.name))
 
 
 register, unregister = bpy.utils.register_classes_factory(

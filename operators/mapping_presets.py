@@ -33,8 +33,8 @@ class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
             return {"CANCELLED"}
         return context.window_manager.invoke_props_dialog(self)
 
-    def change(self, context, thing):
-        path = presets.save(character.plan_of(thing), self.name)
+    def change(self, context, obj):
+        path = presets.save(character.plan_of(obj), self.name)
         return f"Saved as {path}"
 
 
@@ -53,11 +53,11 @@ class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
             return False
         return super().poll(context)
 
-    def change(self, context, thing):
+    def change(self, context, obj):
         plan = character.with_parts(presets.load(self.name), ())
-        mapping_table.keep_plan(context.scene, thing, plan)
-        context.scene.thunder.head = thing
-        return f"{len(head.resolve(thing).channels)} channels are mapped by “{self.name}”"
+        mapping_table.keep_plan(context.scene, obj, plan)
+        context.scene.thunder.head = obj
+        return f"{len(head.resolve(obj).channels)} channels are mapped by “{self.name}”"
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_save_mapping, THUNDER_OT_load_mapping))

@@ -11,12 +11,12 @@ _items: list = []  # Blender keeps no reference to the texts of a dynamic list
 
 
 def _takes(self, context):
-    found = (
+    items = (
         [(entry.action.name, entry.name, entry.tooltip, place) for place, entry in enumerate(mix.candidates(context))]
         if context is not None
         else []
     )
-    _items[:] = found
+    _items[:] = items
     return _items
 
 

@@ -38,7 +38,7 @@ class THUNDER_OT_keep_frames(OnShownTake, bpy.types.Operator):
         elif self.which == "MARKERS":
             first, last = keep.marked_range(scene, entry)
         elif self.which == "SELECTED":
-            times = [at for found in keep.selected_keys(rig, entry).values() for at in found]
+            times = [at for frames in keep.selected_keys(rig, entry).values() for at in frames]
             if not times:
                 raise BadRequest("No keys of the take are selected: select some in the dope sheet or the graph editor")
             first, last = int(min(times)), int(max(times))

@@ -130,12 +130,12 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
             "LOST": lambda entry: entry.action is None,
         }[self.which]
         places = list(range(len(entries)) if self.which == "LOST" else take_list.of_voice(context))
-        found = []
+        result = []
         for number, place in enumerate(places):  # to tell an edited take from another all its keys are read
             if wanted(entries[place]):
-                found.append(place)
+                result.append(place)
             yield Step((number + 1) / len(places), "Checking takes", busy=True)
-        if not found:
+        if not result:
             raise BadRequest(
                 {
                     "HIDDEN": "There are no hidden takes to delete",
@@ -143,7 +143,7 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
                     "UNSTARRED": "Every take has a star, a note, a name or edited keys: there is nothing to delete",
                 }[self.which]
             )
-        return len(found), take_list.delete(context.scene, found)
+        return len(result), take_list.delete(context.scene, result)
 
     def finish(self, context, value):
         count, kept = value

@@ -72,38 +72,38 @@ class THUNDER_PT_character(_Tab, bpy.types.Panel):
             layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
             return
         try:
-            thing = mapping_table.face(scene, context.object)
-            plan = character.plan_of(thing)
+            obj = mapping_table.face(scene, context.object)
+            plan = character.plan_of(obj)
         except ThunderError as error:
             _wrapped(layout, str(error), context)
             return
         row = layout.row(align=True)
-        row.label(text=f"{thing.name}: {plan.name}" if plan.rules or plan.joints else f"{thing.name}: not mapped", icon="USER")
+        row.label(text=f"{obj.name}: {plan.name}" if plan.rules or plan.joints else f"{obj.name}: not mapped", icon="USER")
         row.menu("THUNDER_MT_mapping", text="", icon="DOWNARROW_HLT")
-        if library_override.is_linked(thing):
+        if library_override.is_linked(obj):
             _wrapped(layout, "It is linked from another file and cannot be animated yet", context)
             layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
         try:
-            found = character.resolve(thing)
-            self._objects(layout, found)
-            self._losses(layout, context, found)
-            if character.is_mirrored(found):
+            resolved = character.resolve(obj)
+            self._objects(layout, resolved)
+            self._losses(layout, context, resolved)
+            if character.is_mirrored(resolved):
                 _wrapped(layout, "Left and right appear to be swapped", context, icon="ERROR")
                 layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
         except ThunderError as error:
             _wrapped(layout, str(error), context)
-        if mapping_table.is_current(scene, thing):
+        if mapping_table.is_current(scene, obj):
             self._table(layout, scene.thunder)
         else:
             layout.operator("thunder.show_mapping", icon="PRESET")
 
-    def _objects(self, layout, found):
-        names = [target.name for target in found.objects if target.type == "ARMATURE" and target in found.bound.targets]
-        keys = [thing.name for thing in found.objects if thing.type == "MESH" and thing.data.shape_keys in found.bound.targets]
+    def _objects(self, layout, resolved):
+        names = [target.name for target in resolved.objects if target.type == "ARMATURE" and target in resolved.bound.targets]
+        keys = [obj.name for obj in resolved.objects if obj.type == "MESH" and obj.data.shape_keys in resolved.bound.targets]
         layout.label(text=", ".join(keys + names), icon="OUTLINER_OB_GROUP_INSTANCE")
 
-    def _losses(self, layout, context, found):
-        lost = conventions.missing(character.used(found.plan, found.bound), head.channel_names())
+    def _losses(self, layout, context, resolved):
+        lost = conventions.missing(character.used(resolved.plan, resolved.bound), head.channel_names())
         if not lost:
             layout.label(text="No Channels Missing", icon="CHECKMARK")
             return

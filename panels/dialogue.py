@@ -34,11 +34,11 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
     def filter_items(self, context, data, property_name):
         strips = getattr(data, property_name)
         _heads[:] = head.in_scene(context.scene)
-        voices = [found.name for found in strip.sound_strips(context.scene)]
-        flags = [self.bitflag_filter_item if found.name in voices else 0 for found in strips]
+        voices = [each.name for each in strip.sound_strips(context.scene)]
+        flags = [self.bitflag_filter_item if each.name in voices else 0 for each in strips]
         places = {name: place for place, name in enumerate(voices)}
         rest = iter(range(len(voices), len(strips)))
-        return flags, [places[found.name] if found.name in places else next(rest) for found in strips]
+        return flags, [places[each.name] if each.name in places else next(rest) for each in strips]
 
 
 class THUNDER_PT_dialogue(_Tab, bpy.types.Panel):

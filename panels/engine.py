@@ -36,7 +36,7 @@ def _installing(box, running) -> None:
 def _own(box, context, preferences) -> None:
     """The environment that this add-on makes."""
     state = install.state()
-    there, found = connection.found("")
+    there, found = connection.engine_python("")
     if state.kind == "ABSENT" and there:  # beside the add-on's folder, as in a checkout
         box.label(text="Engine found", icon="CHECKMARK")
         _fine_print(box, found)
@@ -78,7 +78,7 @@ def _flame_extra(box) -> None:
 
 
 def _other_python(box, preferences) -> None:
-    there, text = connection.found_now()
+    there, text = connection.current_python()
     box.label(text="Using a custom Python environment" if there else text, icon="CHECKMARK" if there else "ERROR")
     if there:
         _fine_print(box, text)
@@ -86,15 +86,15 @@ def _other_python(box, preferences) -> None:
 
 def _running(box) -> None:
     """What the engine said of itself, if it was asked."""
-    said = connection.told()
+    said = connection.running_engine()
     if said is not None:
         device = "processor" if said["device"] == "cpu" else f"graphics card ({said['device']})"
         grid = box.column(align=True)
         grid.scale_y = 0.8
         versions = said["versions"]
-        told = " · ".join(f"{name} {versions[name]}" for name in ("python", "torch") if versions.get(name))
+        about = " · ".join(f"{name} {versions[name]}" for name in ("python", "torch") if versions.get(name))
         memory = _gigabytes(connection.memory_used())
-        for name, value in (("Runs on", device), ("Memory", memory), ("Weights", said["weights"]), ("Versions", told)):
+        for name, value in (("Runs on", device), ("Memory", memory), ("Weights", said["weights"]), ("Versions", about)):
             split = grid.split(factor=0.25)
             split.label(text=name)
             split.label(text=value)
@@ -102,7 +102,7 @@ def _running(box) -> None:
             box.label(text=said["weights_note"], icon="ERROR" if said.get("weights_origin") == "changed" else "INFO")
     if session.job is not None:
         box.progress(factor=session.job.step.fraction, text=session.job.step.message)
-    elif connection.found_now()[0]:
+    elif connection.current_python()[0]:
         box.operator("thunder.check_engine", text="Check Again" if said else "Check Engine", icon="VIEWZOOM")
 
 
@@ -111,8 +111,8 @@ def _gigabytes(size) -> str:
 
 
 def _versions(versions: dict) -> str:
-    told = (("Python", "python"), ("torch", "torch"))
-    return "".join(f" · {title} {versions[name]}" for title, name in told if versions.get(name))
+    shown = (("Python", "python"), ("torch", "torch"))
+    return "".join(f" · {title} {versions[name]}" for title, name in shown if versions.get(name))
 
 
 def _fine_print(layout, *lines: str) -> None:

@@ -19,7 +19,7 @@ class THUNDER_PT_first_steps(_Tab, bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
-        there = connection.found_now()[0]
+        there = connection.current_python()[0]
         done = (head.is_any_in(context.scene), has_voice(context))
         if not there:
             running = install.installing.running

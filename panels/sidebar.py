@@ -47,7 +47,7 @@ def is_beginning(context) -> bool:
     """Whether there are neither takes nor all that it needs to generate some: Getting Started says then what to do."""
     if context.scene.thunder.takes or session.job is not None:
         return False
-    return not (head.is_any_in(context.scene) and has_voice(context) and connection.found_now()[0])
+    return not (head.is_any_in(context.scene) and has_voice(context) and connection.current_python()[0])
 
 
 class THUNDER_PT_main(_Tab, bpy.types.Panel):
@@ -68,7 +68,7 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
         row.prop(settings, "count")
         row.prop(settings, "seed")
         if session.job is None:
-            there, text = connection.found_now()
+            there, text = connection.current_python()
             column = layout.column()
             column.scale_y = 1.5
             column.active = ready and there  # greyed, and a click or the tooltip says why

@@ -125,7 +125,7 @@ def environment(name: str, base: str, locks: list[Path], what: str) -> Path:
 def find_python(version: str) -> str | None:
     """An interpreter of exactly `version` ("3.11"): the one running this, on PATH, or under pyenv; None if there is none."""
     candidates = [sys.executable]
-    candidates += [found for name in (f"python{version}", "python3", "python") if (found := shutil.which(name))]
+    candidates += [path for name in (f"python{version}", "python3", "python") if (path := shutil.which(name))]
     for home in (os.environ.get("PYENV_ROOT"), os.path.expanduser("~/.pyenv")):
         if home:
             pattern = python_in(os.path.join(home, "versions", version + ".*"))

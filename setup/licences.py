@@ -160,12 +160,12 @@ def metadata_of(name: str):
 
 def packages() -> list[Package]:
     """Everything that the engine's lock lists. Raises Refused."""
-    found = []
+    result = []
     for name, versions in sorted(locked(LOCK.read_text(encoding="utf-8")).items()):
         about = metadata_of(name)
         licence, note = licence_of(name, about)
-        found.append(Package(name, " or ".join(versions), licence, home_of(about), note))
-    return found
+        result.append(Package(name, " or ".join(versions), licence, home_of(about), note))
+    return result
 
 
 def page(listed: list[Package]) -> str:

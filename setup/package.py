@@ -39,10 +39,10 @@ def extension_tool() -> list[str]:
     """The command that Blender's `--command extension` is."""
     chosen = os.environ.get("BLENDER")
     if chosen:
-        found = shutil.which(chosen)
-        if not found:
+        path = shutil.which(chosen)
+        if not path:
             raise Missing(f"There is no Blender at “{chosen}”, named by BLENDER: correct it or leave it unset")
-        return [found, "-b", "--factory-startup", "--command", "extension"]
+        return [path, "-b", "--factory-startup", "--command", "extension"]
     python = blender(None)
     return module_tool(python)
 

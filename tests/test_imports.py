@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("cli", "operators", "panels", "scene")
+FOLDERS = ("cli", "operators", "panels", "scene")
 ENGINE_SIDE = ("engine", "train")  # folders of thunder_core that may import torch and the rest of the engine's libraries
 BLENDER_HAS = {"bpy", "bpy_extras", "mathutils", "addon_utils", "aud", "blf", "gpu", "gpu_extras", "numpy"}
 
@@ -40,7 +40,7 @@ def lint(folder):
 def as_package(folder, copy=False):
     package = folder / "thunder"
     package.mkdir()
-    for name in ("__init__.py", "thunder_core", "tools", *ROOMS):
+    for name in ("__init__.py", "thunder_core", "tools", *FOLDERS):
         if copy and (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, package / name, ignore=shutil.ignore_patterns("__pycache__"))
         elif copy:
@@ -91,7 +91,7 @@ def test_the_core_outside_the_engine_needs_only_the_standard_library_and_numpy()
 
 
 def test_blenders_process_needs_only_what_blender_has():
-    files = [ROOT / "__init__.py", *(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))]
+    files = [ROOT / "__init__.py", *(file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py"))]
     assert len(files) > 10
     for file in files:
         for module, level in imports(file):
@@ -101,9 +101,9 @@ def test_blenders_process_needs_only_what_blender_has():
 
 
 def test_the_extension_imports_itself_only_relatively():
-    ours = {"thunder_core", "thunder", "bl_ext", "tools", *ROOMS}
-    for room in (*ROOMS, "thunder_core"):
-        for file in (ROOT / room).rglob("*.py"):
+    ours = {"thunder_core", "thunder", "bl_ext", "tools", *FOLDERS}
+    for folder in (*FOLDERS, "thunder_core"):
+        for file in (ROOT / folder).rglob("*.py"):
             for module, level in imports(file):
                 assert level or module.partition(".")[0] not in ours, f"{file.relative_to(ROOT)} imports {module}"
 
@@ -138,7 +138,7 @@ def test_calls_that_one_system_lacks_are_made_in_one_module_alone():
         "windll",
     }
     seen = {}
-    for folder in (*ROOMS, "thunder_core", "bake.py", "demo.py"):
+    for folder in (*FOLDERS, "thunder_core", "bake.py", "demo.py"):
         place = ROOT / folder
         for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -192,5 +192,5 @@ def test_scene_calls_no_operator_of_ours():
 
 def test_no_function_rebinds_a_global():
     """State between events is a part of the session (scene/host/session.py)."""
-    places = [f"{path}:{node.lineno}" for path, node in nodes([*ROOMS, "thunder_core"]) if isinstance(node, ast.Global)]
+    places = [f"{path}:{node.lineno}" for path, node in nodes([*FOLDERS, "thunder_core"]) if isinstance(node, ast.Global)]
     assert places == []

@@ -63,8 +63,8 @@ def test_no_file_names_a_machine_or_a_server_of_ours():
         if path.suffix not in TEXT:
             continue
         text = path.read_text(encoding="utf-8", errors="replace")
-        found = private.search(text)
-        assert not found, f"{path.relative_to(ROOT)} names {found.group()}"
+        match = private.search(text)
+        assert not match, f"{path.relative_to(ROOT)} names {match.group()}"
 
 
 def test_every_source_file_carries_its_licence_and_says_what_it_is_for():

@@ -36,10 +36,10 @@ def keeps(promise: float, spent, what: str) -> None:
     spent = sorted((s if isinstance(s, (tuple, list)) else (s, "")) for s in (spent if hasattr(spent, "__iter__") else [spent]))
     assert spent, f"nothing was measured of {what}"
     (longest, on), usual = spent[-1], spent[int(USUAL * (len(spent) - 1))][0]
-    told = f"{what}: {1e3 * longest:.0f} ms" + (f" at “{on}”" if on else "")
+    line = f"{what}: {1e3 * longest:.0f} ms" + (f" at “{on}”" if on else "")
     if len(spent) >= MANY:
-        told += f" at most, {USUAL:.0%} of {len(spent)} within {1e3 * usual:.0f} ms"
-    told += f"; promised {1e3 * promise:.0f} ms, pace {pace():.1f}"
-    measured.append(told)
-    assert longest <= ROOM * promise * pace(), told
-    assert len(spent) < MANY or usual <= promise * pace(), told
+        line += f" at most, {USUAL:.0%} of {len(spent)} within {1e3 * usual:.0f} ms"
+    line += f"; promised {1e3 * promise:.0f} ms, pace {pace():.1f}"
+    measured.append(line)
+    assert longest <= ROOM * promise * pace(), line
+    assert len(spent) < MANY or usual <= promise * pace(), line

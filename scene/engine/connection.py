@@ -24,7 +24,7 @@ WEIGHTS = os.path.join(ROOT, "weights")  # that come with the add-on
 class _Engine(Part):
     """The engine's client, and what is known of the process.
 
-    log: what the client before this one left.  answer: the process that answered last, and what it said of itself.
+    log: what the client before this one left.  answer: the process that answered last, and what it about of itself.
     """
 
     def __init__(self):
@@ -103,13 +103,13 @@ def client(python: str | None = None, folder: str | None = None) -> Client:
 
 
 def tell(answer: dict) -> None:
-    """Note what a running engine said of itself."""
+    """Note what a running engine about of itself."""
     if _engine.client is not None and _engine.client.pid is not None:
         _engine.answer = (_engine.client.pid, answer)
 
 
-def told() -> dict | None:
-    """What the engine that runs now said of itself (docs/reference/protocol.md, hello), None if it was not asked."""
+def running_engine() -> dict | None:
+    """What the engine that runs now about of itself (docs/reference/protocol.md, hello), None if it was not asked."""
     if _engine.answer is None or _engine.client is None or _engine.client.pid != _engine.answer[0]:
         return None
     return _engine.answer[1]
@@ -124,11 +124,11 @@ def memory_used() -> int | None:
         with open(f"/proc/{pid}/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
-        said = told()
-        return said.get("memory") if said else None
+        about = running_engine()
+        return about.get("memory") if about else None
 
 
-def found(python: str) -> tuple[bool, str]:
+def engine_python(python: str) -> tuple[bool, str]:
     """Whether the engine's Python is there, and the path or the sentence to show in the preferences."""
     try:
         return True, find_engine_python(python or None, venvs())
@@ -136,9 +136,9 @@ def found(python: str) -> tuple[bool, str]:
         return False, str(error)
 
 
-def found_now() -> tuple[bool, str]:
+def current_python() -> tuple[bool, str]:
     """The same for the Python that the next request would use."""
-    return found(_other_python())
+    return engine_python(_other_python())
 
 
 def _other_python() -> str:

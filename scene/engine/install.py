@@ -80,12 +80,12 @@ def lock_hash(changed: int) -> str:
 @lru_cache(maxsize=4)
 def versions_in(place: str) -> dict:
     """Versions of the packages that matter, from the names of what pip left."""
-    found = {}
+    result = {}
     for info in Path(place).glob("lib/python*/site-packages/*.dist-info" if os.name != "nt" else "Lib/site-packages/*.dist-info"):
         name, _, version = info.name.removesuffix(".dist-info").partition("-")
         if name in ("torch", "torchaudio", "transformers", "diffusers", "numpy", "smplx"):
-            found[name] = version
-    return found
+            result[name] = version
+    return result
 
 
 def has_flame_extra() -> bool:

@@ -49,7 +49,7 @@ class _Binder:
     def __init__(self, objects: list[bpy.types.Object], first: tuple):
         self.objects, self.targets = objects, list(first)
         self.places = {data: number for number, data in enumerate(self.targets)}
-        self.shapes = {thing: _Shapes.of(thing) for thing in objects}
+        self.shapes = {obj: _Shapes.of(obj) for obj in objects}
         self.numbers: dict[tuple[int, str, int], int] = {}
         self.tracks: list[mapping.Track] = []
         self.parts: list[tuple[str, int, float]] = []
@@ -78,8 +78,8 @@ class _Binder:
 
     def _keys(self, rule, meant: list) -> bool:
         name, moved = rule.target.name, []
-        there = [thing for thing in _free(name, meant, self.shapes) if name in self.shapes[thing].names]
-        for keys in (self.shapes[thing].keys for thing in there):
+        there = [obj for obj in _free(name, meant, self.shapes) if name in self.shapes[obj].names]
+        for keys in (self.shapes[obj].keys for obj in there):
             if keys not in moved:  # objects may share one mesh
                 self.add(rule, keys, rna_paths.key_path(name), "Thunder")
                 moved.append(keys)
@@ -87,31 +87,31 @@ class _Binder:
 
     def _bones(self, rule, meant: list) -> bool:
         target = rule.target
-        there = [thing for thing in meant if thing.type == "ARMATURE" and target.bone in thing.pose.bones]
-        for thing in there:
+        there = [obj for obj in meant if obj.type == "ARMATURE" and target.bone in obj.pose.bones]
+        for obj in there:
             if target.path == "rotation":
-                self.turns.setdefault((self.block(thing), target.bone), []).append((rule.source, target.index, rule.weight))
+                self.turns.setdefault((self.block(obj), target.bone), []).append((rule.source, target.index, rule.weight))
             else:
                 path = f"{rna_paths.bone_path(target.bone)}.{target.path}"
-                self.add(rule, thing, path, target.bone, target.index, 1.0 if target.path == "scale" else 0.0)
+                self.add(rule, obj, path, target.bone, target.index, 1.0 if target.path == "scale" else 0.0)
         return bool(there)
 
     def _properties(self, rule, meant: list) -> bool:
         target, met = rule.target, False
-        for thing in meant:
-            owner = thing if not target.bone else thing.pose.bones.get(target.bone) if thing.type == "ARMATURE" else None
+        for obj in meant:
+            owner = obj if not target.bone else obj.pose.bones.get(target.bone) if obj.type == "ARMATURE" else None
             if owner is not None and isinstance(owner.get(target.name), (int, float)):
                 path = (rna_paths.bone_path(target.bone) if target.bone else "") + rna_paths.property_path(target.name)
-                self.add(rule, thing, path, target.bone or "Thunder", rest=resting(owner, target.name))
+                self.add(rule, obj, path, target.bone or "Thunder", rest=resting(owner, target.name))
                 met = True
         return met
 
     def joints(self, plan: mapping.Mapping) -> None:
         """Bind what turns a bone as a whole."""
         for rule in plan.joints:
-            there = [thing for thing in _meant(rule.object, self.objects) if thing.type == "ARMATURE" and rule.bone in thing.pose.bones]
-            for thing in there:
-                turns = self.turns.setdefault((self.block(thing), rule.bone), [])
+            there = [obj for obj in _meant(rule.object, self.objects) if obj.type == "ARMATURE" and rule.bone in obj.pose.bones]
+            for obj in there:
+                turns = self.turns.setdefault((self.block(obj), rule.bone), [])
                 turns += [(f"{rule.joint}.{axis}", i, rule.scale) for i, axis in enumerate("xyz")]
             if not there:
                 self.unmet.append(rule)
@@ -138,8 +138,8 @@ class _Shapes:
     driven: frozenset
 
     @classmethod
-    def of(cls, thing) -> _Shapes:
-        keys = thing.data.shape_keys if thing.type == "MESH" and thing.data else None
+    def of(cls, obj) -> _Shapes:
+        keys = obj.data.shape_keys if obj.type == "MESH" and obj.data else None
         if keys is None:
             return cls(None, frozenset(), frozenset())
         driven = keys.animation_data.drivers if keys.animation_data is not None else ()
@@ -148,13 +148,13 @@ class _Shapes:
 
 def _free(name: str, objects: list, shapes: dict) -> list:
     """Objects whose key of that name moves freely; where one does, those that copy it by a driver come along."""
-    having = [thing for thing in objects if name in shapes[thing].names]
+    having = [obj for obj in objects if name in shapes[obj].names]
     path = rna_paths.key_path(name)
-    return [thing for thing in having if path not in shapes[thing].driven] or having
+    return [obj for obj in having if path not in shapes[obj].driven] or having
 
 
 def _meant(name: str, objects: list) -> list:
-    named = [thing for thing in objects if thing.name == name] if name else []
+    named = [obj for obj in objects if obj.name == name] if name else []
     return named or objects
 
 
@@ -171,7 +171,7 @@ def basis(armature: bpy.types.Object, bone: str, plan: mapping.Mapping) -> np.nd
     forward = Vector(DIRECTIONS[plan.forward or FORWARD])
     up = Vector(DIRECTIONS[plan.up or UP])
     head = np.array([up.cross(forward), up, forward], np.float64).T
-    found = np.array(armature.data.bones[bone].matrix_local.to_3x3(), np.float64).T @ head
-    near = np.round(found)
+    result = np.array(armature.data.bones[bone].matrix_local.to_3x3(), np.float64).T @ head
+    near = np.round(result)
     # Bones that stand square to the head are meant to: their last digits would only blur the keys.
-    return near if np.abs(found - near).max() < 1e-5 else found
+    return near if np.abs(result - near).max() < 1e-5 else result

@@ -72,9 +72,9 @@ def end(scene) -> None:
     settings.preview_kept = ""
     if settings.preview:
         settings.preview = False
-    thing = bpy.data.objects.get(kept["head"])
+    obj = bpy.data.objects.get(kept["head"])
     try:
-        targets = {target.name: target for target in head.resolve(thing).targets} if thing is not None else {}
+        targets = {target.name: target for target in head.resolve(obj).targets} if obj is not None else {}
     except ThunderError:
         targets = {}
     for name, path, index, value in kept["values"]:

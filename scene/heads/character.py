@@ -50,18 +50,18 @@ def face_of(obj: bpy.types.Object) -> bpy.types.Object | None:
     if head_state.mapping(obj):
         return obj
     family = relatives(obj)
-    mapped = [thing for thing in family if head_state.mapping(thing)]
+    mapped = [other for other in family if head_state.mapping(other)]
     if mapped:
         return mapped[0]
     ranked = [
-        (len(found), len(thing.data.vertices), thing)
-        for thing in family
-        if thing.type == "MESH" and (found := conventions.find(key_names(thing))) is not None
+        (len(recognised), len(other.data.vertices), other)
+        for other in family
+        if other.type == "MESH" and (recognised := conventions.find(key_names(other))) is not None
     ]
     if ranked:
         return max(ranked, key=lambda rank: rank[:2])[2]
     # Bones and properties alone: the armature stands for them.
-    armatures = [thing for thing in family if thing.type == "ARMATURE"]
+    armatures = [other for other in family if other.type == "ARMATURE"]
     return next((rig for rig in armatures if conventions.find(_property_names([rig])) is not None), None)
 
 
@@ -69,19 +69,19 @@ def relatives(obj: bpy.types.Object) -> list[bpy.types.Object]:
     """The objects of the character that an object belongs to: what shares its armature, its parent, or its place."""
     armature = obj if obj.type == "ARMATURE" else armature_of(obj)
     if armature is None and obj.type == "EMPTY":
-        armature = next((thing for thing in obj.children_recursive if thing.type == "ARMATURE"), None)
+        armature = next((other for other in obj.children_recursive if other.type == "ARMATURE"), None)
     if armature is not None:
         below = set(armature.children_recursive)
-        around = [thing for scene in armature.users_scene or obj.users_scene for thing in scene.objects]
-        deformed = [thing for thing in around if thing.type == "MESH" and _deforms(armature, thing)]
-        found = [armature, *(thing for thing in around if thing in below), *deformed, obj]
+        around = [other for scene in armature.users_scene or obj.users_scene for other in scene.objects]
+        deformed = [other for other in around if other.type == "MESH" and _deforms(armature, other)]
+        result = [armature, *(other for other in around if other in below), *deformed, obj]
     elif obj.parent is not None or obj.type == "EMPTY":
         top = obj.parent or obj
-        found = [obj, *(thing for thing in top.children_recursive if obj.type == "EMPTY" or _near(obj, thing))]
+        result = [obj, *(other for other in top.children_recursive if obj.type == "EMPTY" or _near(obj, other))]
     else:
-        shared = [thing for collection in obj.users_collection for thing in collection.objects]
-        found = [obj, *(thing for thing in shared if thing.parent is None and _near(obj, thing))]
-    return [thing for thing in dict.fromkeys(found) if thing.type in ("MESH", "ARMATURE")]
+        shared = [other for collection in obj.users_collection for other in collection.objects]
+        result = [obj, *(other for other in shared if other.parent is None and _near(obj, other))]
+    return [other for other in dict.fromkeys(result) if other.type in ("MESH", "ARMATURE")]
 
 
 def armature_of(obj: bpy.types.Object) -> bpy.types.Object | None:
@@ -128,11 +128,11 @@ def objects_of(face: bpy.types.Object, plan: Mapping) -> list[bpy.types.Object]:
     """The objects a character's mapping may move: those it names as parts, else its relatives; and rule's own objects."""
     scenes = face.users_scene
     named = [scene.objects[name] for scene in scenes for name in plan.parts if name in scene.objects]
-    found = [face, *(named or relatives(face))]
+    result = [face, *(named or relatives(face))]
     wanted = {rule.target.object for rule in plan.rules} | {rule.object for rule in plan.joints}
-    for name in sorted(wanted - {""} - {thing.name for thing in found}):
-        found += [scene.objects[name] for scene in scenes if name in scene.objects]  # a control rig of its own
-    return list(dict.fromkeys(found))
+    for name in sorted(wanted - {""} - {other.name for other in result}):
+        result += [scene.objects[name] for scene in scenes if name in scene.objects]  # a control rig of its own
+    return list(dict.fromkeys(result))
 
 
 # ---- how it is driven
@@ -155,35 +155,35 @@ def detect(face: bpy.types.Object, anew: bool = False) -> Mapping:
     The mapping has no rules where nothing is known. `anew` looks again though no name has changed.
     """
     family = relatives(face)
-    parts = [thing for thing in family if thing.type == "MESH" and key_names(thing)]
-    rigs = [thing for thing in family if thing.type == "ARMATURE"]
-    parts.sort(key=lambda thing: thing is not face)
+    parts = [obj for obj in family if obj.type == "MESH" and key_names(obj)]
+    rigs = [obj for obj in family if obj.type == "ARMATURE"]
+    parts.sort(key=lambda obj: obj is not face)
     names = tuple(dict.fromkeys(name for part in parts for name in key_names(part)))
     properties = _property_names(rigs + parts)
     bones = tuple(bone.name for rig in rigs for bone in rig.data.bones)
-    driven = tuple(len(thing.data.shape_keys.animation_data.drivers) if thing.data.shape_keys.animation_data else 0 for thing in parts)
-    signature = (face.session_uid, face.name_full, tuple(thing.name_full for thing in family), names, properties, bones, driven)
+    driven = tuple(len(obj.data.shape_keys.animation_data.drivers) if obj.data.shape_keys.animation_data else 0 for obj in parts)
+    signature = (face.session_uid, face.name_full, tuple(obj.name_full for obj in family), names, properties, bones, driven)
     if anew or signature not in _detected:
         _detected[signature] = _detect(face, parts, rigs, names, properties, bones)
     return _detected[signature]
 
 
 def _detect(face, parts, rigs, names, properties, bones) -> Mapping:
-    others = tuple(thing.name for thing in (*parts, *rigs)) + bones
+    others = tuple(obj.name for obj in (*parts, *rigs)) + bones
     by_key = conventions.find(names, others) if names else None
     by_property = conventions.find(properties, others) if properties else None
     rules: list[Rule] = []
     if by_key is not None:
         rules = _rules_of_keys(by_key, parts)
-    found = by_key
+    recognised = by_key
     moved = {rule.source for rule in rules}
     if by_property is not None and len(by_property) > len(moved):
-        found, rules = by_property, _rules_of_properties(by_property, rigs + parts)
+        recognised, rules = by_property, _rules_of_properties(by_property, rigs + parts)
         moved = {rule.source for rule in rules}
-    joints, more = _joints(found.convention if found else None, rigs, moved, parts, rules)
+    joints, more = _joints(recognised.convention if recognised else None, rigs, moved, parts, rules)
     forward, up = facing(rigs, joints)
-    title = found.convention.title if found else "By Hand"
-    plan = Mapping(title, tuple(rules + more), joints, found.convention.name if found else "", (), forward, up)
+    title = recognised.convention.title if recognised else "By Hand"
+    plan = Mapping(title, tuple(rules + more), joints, recognised.convention.name if recognised else "", (), forward, up)
     return _met_by_the_lips(plan, parts)
 
 
@@ -214,27 +214,27 @@ def _met_by_the_lips(plan: Mapping, parts) -> Mapping:
         return sum(moved) if moved else None
 
     opened, closes = does("jawOpen"), does("mouthClose")
-    found = jaw_balance.response(opened, closes, does("mouthLowerDownLeft", "mouthLowerDownRight"), does("mouthFunnel"))
-    close = found.close if closes is not None and abs(found.close - 1.0) >= _AS_NAMED else 1.0
+    result = jaw_balance.response(opened, closes, does("mouthLowerDownLeft", "mouthLowerDownRight"), does("mouthFunnel"))
+    close = result.close if closes is not None and abs(result.close - 1.0) >= _AS_NAMED else 1.0
     rules = [
         replace(rule, weight=round(close * rule.weight, 3)) if rule.source == "mouthClose" and close != 1.0 else rule for rule in plan.rules
     ]
-    if closes is not None and found.funnel >= _AS_NAMED:  # it goes on rounding the lips, but parts them no further than it should
+    if closes is not None and result.funnel >= _AS_NAMED:  # it goes on rounding the lips, but parts them no further than it should
         rules += [
-            Rule("mouthFunnel", rule.target, round(found.funnel * close * rule.weight, 3)) for rule in keyed if rule.source == "mouthClose"
+            Rule("mouthFunnel", rule.target, round(result.funnel * close * rule.weight, 3)) for rule in keyed if rule.source == "mouthClose"
         ]
     for source in {rule.source: None for rule in keyed if rule.source.startswith(jaw_balance.SHAPES_LIPS)}:
         shaped = does(source)
         share = 0.0 if shaped is None else jaw_balance.jaw_in(shaped, opened)
         if share >= _JAW_TOO:
             rules += [Rule(source, rule.target, round(-share * rule.weight, 3)) for rule in keyed if rule.source == "jawOpen"]
-    return replace(plan, rules=tuple(rules), lower_per_jaw=round(found.lower, 3))
+    return replace(plan, rules=tuple(rules), lower_per_jaw=round(result.lower, 3))
 
 
-def _rules_of_keys(found: conventions.Found, parts) -> list[Rule]:
+def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[Rule]:
     """Rules from channels to shape keys, or to the controls that drive those."""
     rules = []
-    for channel, shapes in found.shapes.items():
+    for channel, shapes in recognised.shapes.items():
         for name, weight in shapes.items():
             there = [part.data.shape_keys for part in parts if name in part.data.shape_keys.key_blocks]
             curves = [drivers.driven(keys).get(rna_paths.key_path(name)) for keys in there]
@@ -247,27 +247,27 @@ def _rules_of_keys(found: conventions.Found, parts) -> list[Rule]:
     return list(dict.fromkeys(rules))
 
 
-def _rules_of_properties(found: conventions.Found, things) -> list[Rule]:
+def _rules_of_properties(recognised: conventions.Recognised, objects) -> list[Rule]:
     rules = []
-    for channel, shapes in found.shapes.items():
+    for channel, shapes in recognised.shapes.items():
         for name, weight in shapes.items():
-            for thing in things:
-                owners = [(thing, ""), *((bone, bone.name) for bone in (thing.pose.bones if thing.type == "ARMATURE" else ()))]
+            for obj in objects:
+                owners = [(obj, ""), *((bone, bone.name) for bone in (obj.pose.bones if obj.type == "ARMATURE" else ()))]
                 rules += [
-                    Rule(channel, Target("PROPERTY", name, thing.name, bone), weight)
+                    Rule(channel, Target("PROPERTY", name, obj.name, bone), weight)
                     for owner, bone in owners
                     if isinstance(owner.get(name), (int, float))
                 ]
     return rules
 
 
-def _property_names(things) -> tuple[str, ...]:
+def _property_names(objects) -> tuple[str, ...]:
     """Names of the numbers that objects and their pose bones have as custom properties."""
-    found = []
-    for thing in things:
-        owners = [thing, *(thing.pose.bones if thing.type == "ARMATURE" else ())]
-        found += [name for owner in owners for name in owner.keys() if isinstance(owner.get(name), (int, float))]
-    return tuple(dict.fromkeys(found))
+    result = []
+    for obj in objects:
+        owners = [obj, *(obj.pose.bones if obj.type == "ARMATURE" else ())]
+        result += [name for owner in owners for name in owner.keys() if isinstance(owner.get(name), (int, float))]
+    return tuple(dict.fromkeys(result))
 
 
 def _joints(convention, rigs, moved: set[str], parts, found_rules) -> tuple[tuple[JointRule, ...], list[Rule]]:
@@ -293,7 +293,7 @@ def _joints(convention, rigs, moved: set[str], parts, found_rules) -> tuple[tupl
     if "jawOpen" not in moved and (places := usable("jaw")):
         rig, bone = places[0]
         joints.append(JointRule("jaw", bone, rig.name))
-        for source, (other, weight) in conventions.STAND_INS.items():
+        for source, (other, weight) in conventions.FALLBACKS.items():
             if other == "jawOpen" and source not in moved:
                 rules.append(Rule(source, Target("BONE", "", rig.name, bone, "rotation", 0), weight * JAW_OPEN_RADIANS))
     looks = {rule.target.name for rule in found_rules if rule.source.startswith(GAZE) and rule.target.kind == "KEY"}
@@ -489,15 +489,15 @@ def regions(character: Character) -> dict[str, tuple[tuple[str, ...], np.ndarray
     move it most. What nothing moves belongs to the head. Rows sum to 1 per vertex.
     """
     names = REGIONS
-    driver, targets, found = character.bound.driver, character.bound.targets, {}
+    driver, targets, result = character.bound.driver, character.bound.targets, {}
     most: dict[int, float] = {}
     for _, track, weight in driver.parts:
         most[track] = max(most.get(track, 0.0), abs(weight))
-    for thing in character.objects:
-        keys = thing.data.shape_keys if thing.type == "MESH" else None
+    for obj in character.objects:
+        keys = obj.data.shape_keys if obj.type == "MESH" else None
         if keys is None:
             continue
-        count = len(thing.data.vertices)
+        count = len(obj.data.vertices)
         rest = _points(keys.reference_key, count)
         moved = np.zeros((len(names), count))
 
@@ -512,18 +512,18 @@ def regions(character: Character) -> dict[str, tuple[tuple[str, ...], np.ndarray
                 add(source, np.linalg.norm(_points(keys.path_resolve(owner), count) - rest, axis=1))
         for turn in driver.turns:
             at = driver.tracks[turn.first]
-            group = thing.vertex_groups.get(at.group)
-            if group is not None and _deforms(targets[at.block], thing):
-                arm = np.linalg.norm(rest - _joint_place(thing, targets[at.block], at.group), axis=1)
+            group = obj.vertex_groups.get(at.group)
+            if group is not None and _deforms(targets[at.block], obj):
+                arm = np.linalg.norm(rest - _joint_place(obj, targets[at.block], at.group), axis=1)
                 for source, _, _ in turn.parts:
                     if region_of(source) != "head":
-                        add(source, arm * _group(thing, group.index, count))
+                        add(source, arm * _group(obj, group.index, count))
         total = moved.sum(axis=0)
         moving = smoothstep(np.clip(total / _EDGE, 0.0, 1.0))
         weights = moved / np.maximum(total, 1e-12) * moving
         weights[names.index("head")] += 1.0 - moving
-        found[thing.name] = (names, _smooth(thing.data, weights).astype(np.float32))
-    return found
+        result[obj.name] = (names, _smooth(obj.data, weights).astype(np.float32))
+    return result
 
 
 def _smooth(mesh, weights: np.ndarray) -> np.ndarray:

@@ -71,17 +71,17 @@ def follow(curve) -> Control | None:
     inputs = {variable.name: _input(variable) for variable in driver.variables}
     if not inputs or None in inputs.values():
         return None
-    rest = {name: found[2] for name, found in inputs.items()}
+    rest = {name: entry[2] for name, entry in inputs.items()}
     try:
         still = _value(curve, rest)
         best = None
-        for name, (thing, target, at) in inputs.items():
+        for name, (obj, target, at) in inputs.items():
             for sign in (1, -1):
                 moved = ((step, _value(curve, rest | {name: at + sign * step}) - still) for step in _STEPS)
                 # What raises the value counts; the side that leaves it at rest belongs to another key.
                 slope = next((change / step for step, change in moved if change >= _SEEN), 0.0)
                 if slope > 0 and (best is None or slope > best[1]):
-                    best = Control(thing, target, sign / slope), slope
+                    best = Control(obj, target, sign / slope), slope
     except (ValueError, ArithmeticError, KeyError, TypeError, SyntaxError, RecursionError):
         return None
     return best[0] if best else None
@@ -134,13 +134,13 @@ def _input(variable):
     if source.id is None:
         return None
     if variable.type == "TRANSFORMS":
-        found = _TRANSFORM.match(source.transform_type)
-        if not found or not source.bone_target or source.transform_space not in ("LOCAL_SPACE", "TRANSFORM_SPACE"):
+        match = _TRANSFORM.match(source.transform_type)
+        if not match or not source.bone_target or source.transform_space not in ("LOCAL_SPACE", "TRANSFORM_SPACE"):
             return None
-        path = {"LOC": "location", "ROT": "rotation_euler", "SCALE": "scale"}[found[1]]
+        path = {"LOC": "location", "ROT": "rotation_euler", "SCALE": "scale"}[match[1]]
         if source.bone_target not in source.id.pose.bones:
             return None
-        return _bone(source.id, source.bone_target, path, "XYZ".index(found[2]))
+        return _bone(source.id, source.bone_target, path, "XYZ".index(match[2]))
     if variable.type != "SINGLE_PROP":
         return None
     if (channel := _BONE_CHANNEL.match(source.data_path)) and source.id.id_type == "OBJECT":
@@ -157,8 +157,8 @@ def _input(variable):
     return source.id, Target("PROPERTY", name, source.id.name, bone), resting(holder, name)
 
 
-def _bone(thing, bone: str, path: str, index: int):
-    pose = thing.pose.bones.get(bone) if thing.type == "ARMATURE" else None
+def _bone(obj, bone: str, path: str, index: int):
+    pose = obj.pose.bones.get(bone) if obj.type == "ARMATURE" else None
     if pose is None or (path == "rotation_euler" and pose.rotation_mode in ("QUATERNION", "AXIS_ANGLE")):
         return None
-    return thing, Target("BONE", "", thing.name, bone, path, index), 1.0 if path == "scale" else 0.0
+    return obj, Target("BONE", "", obj.name, bone, path, index), 1.0 if path == "scale" else 0.0

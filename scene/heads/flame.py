@@ -41,16 +41,16 @@ def armature_of(mesh: bpy.types.Object) -> bpy.types.Object | None:
     """The armature of a FLAME head's mesh, None for any other mesh."""
     if mesh.type != "MESH":
         return None
-    found = [m.object for m in mesh.modifiers if m.type == "ARMATURE"] + [mesh.parent]
-    return next((thing for thing in found if thing is not None and thing.type == "ARMATURE" and is_flame(thing)), None)
+    result = [m.object for m in mesh.modifiers if m.type == "ARMATURE"] + [mesh.parent]
+    return next((obj for obj in result if obj is not None and obj.type == "ARMATURE" and is_flame(obj)), None)
 
 
 def chosen(context) -> bpy.types.Object | None:
     """The mesh of the FLAME head that the scene's settings or the active object mean, else None."""
-    thing = context.scene.thunder.head or context.object
-    if thing is None:
+    obj = context.scene.thunder.head or context.object
+    if obj is None:
         return None
-    meshes = [thing] if thing.type == "MESH" else [child for child in thing.children_recursive if child.type == "MESH"]
+    meshes = [obj] if obj.type == "MESH" else [child for child in obj.children_recursive if child.type == "MESH"]
     return next((mesh for mesh in meshes if armature_of(mesh) is not None), None)
 
 

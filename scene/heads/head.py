@@ -20,7 +20,7 @@ from . import binding, character, flame, rna_paths
 from .build import build as _build, MARK
 
 ASSET = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
-STAND_IN = "thunder_stand_in"  # of an object that is a copy for a while: never taken for a head of the animator's
+PUPPET_MARK = "thunder_stand_in"  # of an object that is a copy for a while: never taken for a head of the animator's
 _BESIDE = 0.1  # of a head's width, between a head that is added and the one beside it
 _SET = 20.0  # head widths: a mesh that is wider is a set, in which heads are
 _UNREADABLE = f"The bundled head cannot be read ({ASSET.name}): reinstall the add-on"
@@ -152,7 +152,7 @@ def in_scene(scene) -> list[bpy.types.Object]:
     """The objects that stand for the heads of a scene, one for each, ours first."""
     own, others, seen = [], [], set()
     for obj in scene.objects:
-        if obj in seen or STAND_IN in obj:
+        if obj in seen or PUPPET_MARK in obj:
             continue
         if obj.type == "MESH" and (flame.is_flame(armature_of(obj)) or (armature_of(obj) is not None and character.is_face(obj))):
             own.append(obj)
@@ -206,9 +206,9 @@ def resolve(obj: bpy.types.Object) -> Rig:
             return Rig(mesh, armature, targets, driver, _without_tongue(), (mesh, armature))
         bound = binding.bind(_own_mapping(known), [mesh, armature], (armature, mesh.data.shape_keys))
         return Rig(mesh, armature, bound.targets, bound.driver, known, (mesh, armature))
-    found = character.resolve(obj)
-    channels = tuple(name for name in channel_names() if name in found.bound.driver.used)
-    return Rig(found.face, None, found.bound.targets, found.bound.driver, channels, tuple(found.objects))
+    result = character.resolve(obj)
+    channels = tuple(name for name in channel_names() if name in result.bound.driver.used)
+    return Rig(result.face, None, result.bound.targets, result.bound.driver, channels, tuple(result.objects))
 
 
 @lru_cache(maxsize=1)
@@ -241,10 +241,10 @@ def active_object(context):
 
 def guess(scene, active: bpy.types.Object | None) -> bpy.types.Object | None:
     """The object meant when none is chosen: the active one if it is a head, or the only head of the scene."""
-    if active is not None and active.name in scene.objects and STAND_IN not in active:
-        found = _own_mesh(active) or character.face_of(active)
-        if found is not None:
-            return found
+    if active is not None and active.name in scene.objects and PUPPET_MARK not in active:
+        result = _own_mesh(active) or character.face_of(active)
+        if result is not None:
+            return result
     heads = in_scene(scene)
     return heads[0] if len(heads) == 1 else None
 
@@ -274,7 +274,7 @@ def check_animatable(rig: Rig) -> None:
     for block in (rig.owner, *rig.targets):
         if block.library is not None:
             raise BadHead(f"“{name}” is linked from another file: press Make Editable, which makes a library override of it")
-    if any(thing.type == "MESH" and thing.show_only_shape_key for thing in (rig.mesh, *rig.objects)):
+    if any(obj.type == "MESH" and obj.show_only_shape_key for obj in (rig.mesh, *rig.objects)):
         raise BadHead(f"“{name}” shows only one shape key: turn off Solo Active Shape Key")
     if any(block.id_type == "KEY" and not block.use_relative for block in rig.targets):
         raise BadHead(f"The shape keys of “{name}” are absolute: turn Relative on in its shape keys")

@@ -21,30 +21,30 @@ def of(owner: bpy.types.Object):
 
 def ensure(owner: bpy.types.Object):
     """What is remembered of a head, made if nothing is yet."""
-    found = of(owner)
-    if found is None:
+    result = of(owner)
+    if result is None:
         here = bpy.context.scene
         scene = here if here is not None and owner.name in here.objects else (owner.users_scene or (here,))[0]
         heads = scene.thunder.heads
         for index in reversed(range(len(heads))):
             if heads[index].object is None:  # of objects that were deleted
                 heads.remove(index)
-        found = heads.add()
-        found.object = owner
-    return found
+        result = heads.add()
+        result.object = owner
+    return result
 
 
 def mapping(owner: bpy.types.Object) -> str:
     """The JSON of a character's mapping: this file's own, else the one that came with the character; "" for none."""
-    found = of(owner)
-    return (found.mapping if found is not None else "") or owner.thunder.mapping
+    result = of(owner)
+    return (result.mapping if result is not None else "") or owner.thunder.mapping
 
 
 def keep_mapping(owner: bpy.types.Object, text: str) -> None:
     """Remember the JSON of a character's mapping; "" forgets this file's own."""
     if owner.library is None and owner.override_library is None:
         owner.thunder.mapping = text
-        if (found := of(owner)) is not None:
-            found.mapping = ""
+        if (state := of(owner)) is not None:
+            state.mapping = ""
     else:
         ensure(owner).mapping = text

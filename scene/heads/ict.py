@@ -62,8 +62,8 @@ def build(path: str, collection: bpy.types.Collection, view_layer, location=(0.0
     kept, polygons, material = _without_shells(mesh)
     shapes = {}
     with ThreadPoolExecutor(max_workers=8) as readers:  # numpy lets go of Python while it computes
-        found = list(readers.map(obj_mesh.read_vertices, files))
-    for file, points in zip(files, found):
+        vertices = list(readers.map(obj_mesh.read_vertices, files))
+    for file, points in zip(files, vertices):
         if points.shape != mesh.vertices.shape:
             raise BadHead(f"{file.name} has {len(points)} vertices where {NEUTRAL} has {len(mesh.vertices)}: download the folder again")
         shapes[file.stem] = points[kept]
@@ -166,9 +166,9 @@ def _mesh(names, rest, polygons, material, shapes) -> bpy.types.Object:
 
 def _material(name: str) -> bpy.types.Material:
     title = f"ICT {name}"
-    found = bpy.data.materials.get(title)
-    if found is not None and found.library is None:
-        return found
+    result = bpy.data.materials.get(title)
+    if result is not None and result.library is None:
+        return result
     colour = (*next((colour for word, colour in _COLOURS.items() if _is(name, (word,))), _COLOURS["face"]), 1.0)
     material = bpy.data.materials.new(title)
     material.diffuse_color = colour

@@ -9,10 +9,10 @@ from ...thunder_core.errors import BadHead
 from . import character
 
 
-def is_linked(thing: bpy.types.Object) -> bool:
+def is_linked(obj: bpy.types.Object) -> bool:
     """Whether a character, or the mesh with its shapes, still belongs to another file."""
-    keys = thing.data.shape_keys if thing.type == "MESH" and thing.data else None
-    return thing.library is not None or (keys is not None and keys.library is not None)
+    keys = obj.data.shape_keys if obj.type == "MESH" and obj.data else None
+    return obj.library is not None or (keys is not None and keys.library is not None)
 
 
 def linked_in(scene) -> bpy.types.Object | None:
@@ -20,8 +20,8 @@ def linked_in(scene) -> bpy.types.Object | None:
     return next(filter(_is_linked_instance, scene.objects), None)
 
 
-def _is_linked_instance(thing: bpy.types.Object) -> bool:
-    collection = thing.instance_collection if thing.instance_type == "COLLECTION" else None
+def _is_linked_instance(obj: bpy.types.Object) -> bool:
+    collection = obj.instance_collection if obj.instance_type == "COLLECTION" else None
     return collection is not None and collection.library is not None and any(map(character.is_face, collection.all_objects))
 
 
@@ -32,23 +32,23 @@ def wanting(scene, chosen: bpy.types.Object | None) -> bpy.types.Object | None:
     return linked_in(scene)
 
 
-def make_editable(scene, view_layer, thing: bpy.types.Object) -> bpy.types.Object:
+def make_editable(scene, view_layer, obj: bpy.types.Object) -> bpy.types.Object:
     """Override a linked character, or the linked meshes of an overridden one, so that it takes keys; its face.
 
     What it is mapped to and how it looks stays as in its own file. Raises BadHead if Blender cannot.
     """
-    if thing.instance_type == "COLLECTION" and thing.instance_collection is not None and thing.instance_collection.library:
-        thing = _override(scene, view_layer, thing.instance_collection, thing)
-    elif thing.library is not None:
-        linked = next((c for c in thing.users_collection if c.library is not None), None)
-        thing = _override(scene, view_layer, linked or thing, None, thing.name)
-    if thing is None:
+    if obj.instance_type == "COLLECTION" and obj.instance_collection is not None and obj.instance_collection.library:
+        obj = _override(scene, view_layer, obj.instance_collection, obj)
+    elif obj.library is not None:
+        linked = next((c for c in obj.users_collection if c.library is not None), None)
+        obj = _override(scene, view_layer, linked or obj, None, obj.name)
+    if obj is None:
         raise BadHead("Blender could not make a library override of this character: append it instead of linking it")
-    for part in [thing, *character.relatives(thing)]:
+    for part in [obj, *character.relatives(obj)]:
         if part.library is None and part.type == "MESH" and part.data.library is not None and part.data.shape_keys is not None:
             if part.data.override_create(remap_local_usages=True) is None:
                 raise BadHead(f"Blender could not override the mesh of “{part.name}”: append the character instead of linking it")
-    return character.face_of(thing) or thing
+    return character.face_of(obj) or obj
 
 
 def _override(scene, view_layer, linked, reference, name: str = ""):
@@ -59,7 +59,7 @@ def _override(scene, view_layer, linked, reference, name: str = ""):
         return None
     if reference is not None:
         bpy.data.objects.remove(reference)  # what stands for the linked collection, now that its override is in the scene
-    fresh = [thing for thing in bpy.data.objects if thing not in before and thing.library is None]
-    named = [thing for thing in fresh if name and thing.override_library and thing.override_library.reference.name == name]
-    faces = named or [thing for thing in fresh if character.is_face(thing)] or [t for t in fresh if t.type == "ARMATURE"]
+    fresh = [other for other in bpy.data.objects if other not in before and other.library is None]
+    named = [other for other in fresh if name and other.override_library and other.override_library.reference.name == name]
+    faces = named or [other for other in fresh if character.is_face(other)] or [t for t in fresh if t.type == "ARMATURE"]
     return faces[0] if faces else None

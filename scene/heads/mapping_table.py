@@ -88,11 +88,11 @@ def face(scene, active=None) -> bpy.types.Object:
     return character.face_of(chosen) or chosen
 
 
-def fill(scene, thing: bpy.types.Object) -> None:
+def fill(scene, obj: bpy.types.Object) -> None:
     """Write a character's mapping into the table."""
     channel_preview.end(scene)
     settings = scene.thunder
-    plan = character.plan_of(thing)
+    plan = character.plan_of(obj)
     rows = rows_of(plan, head.channel_names())
     with _filling:
         settings.table.clear()
@@ -101,31 +101,31 @@ def fill(scene, thing: bpy.types.Object) -> None:
             for name, value in values.items():
                 setattr(row, "target" if name == "name" else name, value)
         settings.balance = plan.balance
-        settings.table_head = thing
+        settings.table_head = obj
         settings.table_index = min(settings.table_index, len(rows) - 1)
-        settings.table_text = head_state.mapping(thing)
+        settings.table_text = head_state.mapping(obj)
 
 
-def is_current(scene, thing: bpy.types.Object) -> bool:
+def is_current(scene, obj: bpy.types.Object) -> bool:
     """Whether the table shows the mapping of a character as it is."""
     settings = scene.thunder
-    return settings.table_head == thing and len(settings.table) > 0 and settings.table_text == head_state.mapping(thing)
+    return settings.table_head == obj and len(settings.table) > 0 and settings.table_text == head_state.mapping(obj)
 
 
 def keep(scene) -> None:
     """Keep what the table says as the character's mapping, and show it where a preview runs."""
     settings = scene.thunder
-    thing = settings.table_head
-    if thing is None:
+    obj = settings.table_head
+    if obj is None:
         return
     try:
-        like = character.plan_of(thing)
+        like = character.plan_of(obj)
     except ThunderError:
         like = Mapping("By Hand")
     preview_on = settings.preview
     channel_preview.end(scene)
-    character.keep(thing, replace(plan_of_rows(settings.table, like), balance=settings.balance))
-    settings.table_text = head_state.mapping(thing)
+    character.keep(obj, replace(plan_of_rows(settings.table, like), balance=settings.balance))
+    settings.table_text = head_state.mapping(obj)
     if preview_on:
         settings.preview = True
 
@@ -136,8 +136,8 @@ def edited(row, context) -> None:
         keep(row.id_data)
 
 
-def keep_plan(scene, thing: bpy.types.Object, plan: Mapping) -> None:
+def keep_plan(scene, obj: bpy.types.Object, plan: Mapping) -> None:
     """Keep a whole new mapping and show it in the table."""
     channel_preview.end(scene)
-    character.keep(thing, plan)
-    fill(scene, thing)
+    character.keep(obj, plan)
+    fill(scene, obj)

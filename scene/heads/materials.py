@@ -49,9 +49,9 @@ def material(name: str, colour) -> bpy.types.Material:
     name: of the part, such as "Skin" or "Eye White".  colour: linear RGBA. A linked material of that name is left alone.
     """
     title = f"Thunder {name}"
-    found = bpy.data.materials.get(title)
-    if found is not None and found.library is None:
-        return found
+    result = bpy.data.materials.get(title)
+    if result is not None and result.library is None:
+        return result
     look = look_of(name)
     made = bpy.data.materials.new(title)
     made.diffuse_color = colour  # Workbench and the solid view

@@ -54,19 +54,19 @@ def value(block, path: str, index: int) -> float:
     """A number of a data-block as it stands."""
     owner, name, custom = split(path)
     owner = _owner(block, owner)
-    found = owner[name] if custom else getattr(owner, name)
-    return float(found[index] if hasattr(found, "__len__") else found)
+    result = owner[name] if custom else getattr(owner, name)
+    return float(result[index] if hasattr(result, "__len__") else result)
 
 
 def put(block, path: str, index: int, number: float) -> None:
     """Set a number of a data-block; whole-number properties take the nearest."""
     owner, name, custom = split(path)
     owner = _owner(block, owner)
-    found = owner[name] if custom else getattr(owner, name)
-    if hasattr(found, "__len__"):
-        found[index] = type(found[index])(number)
+    current = owner[name] if custom else getattr(owner, name)
+    if hasattr(current, "__len__"):
+        current[index] = type(current[index])(number)
     elif custom:
-        owner[name] = round(number) if isinstance(found, int) else float(number)
+        owner[name] = round(number) if isinstance(current, int) else float(number)
     else:
         setattr(owner, name, number)
 

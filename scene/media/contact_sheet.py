@@ -151,8 +151,8 @@ class _SheetScene:
         self.to_cell = Matrix.Translation((0.0, LOWER, 0.0)) @ Matrix.Scale(1.0 / (FACE * size), 4) @ frame
         try:
             self.copy = puppets.add(rig, made.collection, Vector())
-            for thing in self.copy.objects:
-                thing.hide_render = True
+            for obj in self.copy.objects:
+                obj.hide_render = True
             self._look()
         except BaseException:
             self.copy = getattr(self, "copy", None)
@@ -195,10 +195,10 @@ class _SheetScene:
         curve = bpy.data.curves.new(NAME, "FONT")
         curve.body, curve.size, curve.align_x, curve.align_y = text, size, align, "CENTER"
         curve.materials.append(self.inks[ink])
-        thing = bpy.data.objects.new(NAME, curve)
-        thing.location = (x, y, 0.5)
-        self.scene.collection.objects.link(thing)
-        self.still.append(thing)
+        obj = bpy.data.objects.new(NAME, curve)
+        obj.location = (x, y, 0.5)
+        self.scene.collection.objects.link(obj)
+        self.still.append(obj)
 
     def title(self, text: str, chosen: list) -> None:
         """Set the sheet's head up: what it shows, and above each column when and why."""
@@ -222,8 +222,8 @@ class _SheetScene:
         self.scene.frame_set(whole, subframe=frame - whole)
         depsgraph = self.scene.view_layers[0].depsgraph
         place = Matrix.Translation((self.middle(column), 0.5, 0.0)) @ self.to_cell
-        for thing in self.copy.seen:
-            evaluated = thing.evaluated_get(depsgraph)
+        for obj in self.copy.seen:
+            evaluated = obj.evaluated_get(depsgraph)
             mesh = bpy.data.meshes.new_from_object(evaluated, depsgraph=depsgraph)
             still = bpy.data.objects.new(NAME, mesh)
             still.matrix_world = place @ evaluated.matrix_world
@@ -251,9 +251,9 @@ class _SheetScene:
         return path
 
     def _clear(self) -> None:
-        for thing in self.still:
-            data = thing.data
-            bpy.data.objects.remove(thing)
+        for obj in self.still:
+            data = obj.data
+            bpy.data.objects.remove(obj)
             (bpy.data.meshes if isinstance(data, bpy.types.Mesh) else bpy.data.curves).remove(data)
         self.still = []
 

@@ -122,22 +122,22 @@ def _check_space(shot: Shot, form: Format, folder: str, name: str) -> None:
 def objects_of(scene, rig: head.Rig) -> list[bpy.types.Object]:
     """The objects of a scene that make up a character: what takes move, what deforms that, and what hangs on it too."""
     targets = set(rig.targets)
-    found = [rig.owner, rig.mesh]
-    found += [obj for obj in scene.objects if obj in targets or (obj.type == "MESH" and obj.data.shape_keys in targets)]
-    for obj in list(found):
-        found += [m.object for m in obj.modifiers if m.type == "ARMATURE" and m.object is not None]
+    result = [rig.owner, rig.mesh]
+    result += [obj for obj in scene.objects if obj in targets or (obj.type == "MESH" and obj.data.shape_keys in targets)]
+    for obj in list(result):
+        result += [m.object for m in obj.modifiers if m.type == "ARMATURE" and m.object is not None]
         parent = obj.parent
         while parent is not None:
             if parent.type in {"ARMATURE", "EMPTY"}:
-                found.append(parent)
+                result.append(parent)
             parent = parent.parent
-    skeletons = {obj for obj in found if obj.type == "ARMATURE"}
-    found += [
+    skeletons = {obj for obj in result if obj.type == "ARMATURE"}
+    result += [
         obj
         for obj in scene.objects
         if obj.type == "MESH" and obj.visible_get() and any(m.type == "ARMATURE" and m.object in skeletons for m in obj.modifiers)
     ]
-    return [obj for obj in dict.fromkeys(found) if obj.name in scene.objects]
+    return [obj for obj in dict.fromkeys(result) if obj.name in scene.objects]
 
 
 def _meshes(shot: Shot) -> list[bpy.types.Object]:

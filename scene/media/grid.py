@@ -82,7 +82,7 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
     columns = math.ceil(len(entries) / rows)  # rows of equal length look less like something is missing
     axes = frame.to_3x3().transposed()  # the face's to the world's
     group = bpy.data.collections.new(NAME)
-    group[head.STAND_IN] = True
+    group[head.PUPPET_MARK] = True
     scene.collection.children.link(group)
     made, complete = {}, False
     chosen = [(entry.action.name, _said(entry)) for entry in entries]
@@ -96,9 +96,9 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
             at = Vector(((number % columns - (columns - 1) / 2) * wide, ((rows - 1) / 2 - number // columns) * tall, 0.0))
             copy = puppets.add(rig, group, axes @ at)
             puppets.play(copy, rig, entry)
-            for thing in copy.objects:
-                thing.hide_set(thing not in copy.seen)
-                made[thing.name] = action
+            for obj in copy.objects:
+                obj.hide_set(obj not in copy.seen)
+                made[obj.name] = action
             under = at + Vector(((low.x + high.x) / 2, low.y - 0.06 * (high.y - low.y), high.z))
             made[_label(group, words, frame.inverted() @ under, axes, 0.075 * (high.y - low.y))] = action
             yield Step((number + 1) / len(chosen), f"Setting up take {number + 1} of {len(chosen)}", busy=True)
@@ -120,11 +120,11 @@ def _label(group, words: str, place: Vector, axes: Matrix, size: float) -> str:
     """A line of text that faces the viewer; the name of its object."""
     curve = bpy.data.curves.new(NAME, "FONT")
     curve.body, curve.size, curve.align_x, curve.align_y = words, size, "CENTER", "CENTER"
-    thing = bpy.data.objects.new(NAME, curve)
-    thing[head.STAND_IN] = True
-    thing.matrix_world = Matrix.Translation(place) @ axes.to_4x4()
-    group.objects.link(thing)
-    return thing.name
+    obj = bpy.data.objects.new(NAME, curve)
+    obj[head.PUPPET_MARK] = True
+    obj.matrix_world = Matrix.Translation(place) @ axes.to_4x4()
+    group.objects.link(obj)
+    return obj.name
 
 
 def enter(context) -> None:
@@ -136,7 +136,7 @@ def enter(context) -> None:
         return
     _leaving.start(LOOK_SECONDS)
     layer = context.window.view_layer
-    grid.selected = [thing.name for thing in layer.objects.selected]
+    grid.selected = [obj.name for obj in layer.objects.selected]
     grid.active = layer.objects.active.name if layer.objects.active is not None else ""
     space, region = area.spaces.active, next(region for region in area.regions if region.type == "WINDOW")
     grid.space = space.as_pointer()
@@ -145,12 +145,12 @@ def enter(context) -> None:
             bpy.ops.object.mode_set(mode="OBJECT")
         if space.local_view is not None:
             bpy.ops.view3d.localview(frame_selected=False)
-        for thing in layer.objects:
-            thing.select_set(thing.name in grid.takes and thing.visible_get())
+        for obj in layer.objects:
+            obj.select_set(obj.name in grid.takes and obj.visible_get())
         grid.view = _front_view(space.region_3d)
         bpy.ops.view3d.localview(frame_selected=False)
-        for thing in layer.objects.selected:
-            thing.select_set(False)
+        for obj in layer.objects.selected:
+            obj.select_set(False)
         layer.objects.active = None
         _look(grid, area, region, space.region_3d)
         playback.start(scene, grid.first)
@@ -176,8 +176,8 @@ def _look(grid: _Grid, area, region, view) -> None:
     left, right = 0, 0
     if bpy.context.preferences.system.use_region_overlap:
         left, right = (sum(other.width for other in area.regions if other.type == kind and other.width > 1) for kind in ("TOOLS", "UI"))
-    room = max(50, region.width - left - right)
-    distance = max(grid.size.x / room, grid.size.y / max(50, region.height * 0.88)) * 1.04 / per_pixel
+    width = max(50, region.width - left - right)
+    distance = max(grid.size.x / width, grid.size.y / max(50, region.height * 0.88)) * 1.04 / per_pixel
     view.view_distance = distance
     view.view_location = grid.middle + grid.axes @ Vector(((right - left) / 2 * per_pixel * distance, 0.0, 0.0))
 
@@ -272,7 +272,7 @@ _leaving = idle.Task(leave_when_stopped, any_time=True)
 @persistent
 def leave_for_file(*_):
     """Nothing of the grid is saved, or left by an undo step in which it was there."""
-    if shown.grid is not None or any(head.STAND_IN in group for group in bpy.data.collections):
+    if shown.grid is not None or any(head.PUPPET_MARK in group for group in bpy.data.collections):
         leave()
 
 

@@ -19,7 +19,7 @@ FACE_MARGIN = 1.75  # of the part of a face that moves, to see all of the face
 
 
 @dataclass
-class StandIn:
+class Puppet:
     """A copy of a rig.  objects: its own.  seen: the meshes among them that are to be seen.  targets: the copies of the
     rig's targets, in their order.  data: what else is its own."""
 
@@ -29,14 +29,14 @@ class StandIn:
     data: list
 
 
-def add(rig: head.Rig, collection, shift: Vector) -> StandIn:
+def add(rig: head.Rig, collection, shift: Vector) -> Puppet:
     """Copy a rig into a collection, moved by `shift` in the world. Modifiers, constraints, parents and drivers among the
     rig's objects are the copy's own; what lies outside of it is shared."""
     originals = list(dict.fromkeys((*rig.objects, rig.mesh, *(t for t in rig.targets if isinstance(t, bpy.types.Object)))))
     made: dict = {}
     for original in originals:
         copied = made[original] = original.copy()
-        copied[head.STAND_IN] = True
+        copied[head.PUPPET_MARK] = True
         if original.type == "MESH":
             if original.data not in made:
                 made[original.data] = original.data.copy()
@@ -53,11 +53,11 @@ def add(rig: head.Rig, collection, shift: Vector) -> StandIn:
             _relink_drivers(animation, made)
     data = [block for block in made.values() if isinstance(block, bpy.types.Mesh)]
     seen = [made[original] for original in originals if _is_seen(rig, original)]
-    return StandIn([made[original] for original in originals], seen, tuple(made[target] for target in rig.targets), data)
+    return Puppet([made[original] for original in originals], seen, tuple(made[target] for target in rig.targets), data)
 
 
-def _is_seen(rig: head.Rig, thing) -> bool:
-    return thing.type == "MESH" and (thing == rig.mesh or thing.visible_get())
+def _is_seen(rig: head.Rig, obj) -> bool:
+    return obj.type == "MESH" and (obj == rig.mesh or obj.visible_get())
 
 
 def _relink(original, made: dict, shift: Vector) -> None:
@@ -95,10 +95,10 @@ def _relink_drivers(animation, made: dict) -> None:
             target.id = made[target.id]
 
 
-def play(stand_in: StandIn, rig: head.Rig, entry) -> None:
+def play(puppet: Puppet, rig: head.Rig, entry) -> None:
     """Let a stand-in of a rig play a take, and nothing else."""
     actions = display.actions_of(entry)
-    for index, (target, original) in enumerate(zip(stand_in.targets, rig.targets)):
+    for index, (target, original) in enumerate(zip(puppet.targets, rig.targets)):
         animation = target.animation_data or target.animation_data_create()
         for track in list(animation.nla_tracks):
             animation.nla_tracks.remove(track)
@@ -109,9 +109,9 @@ def play(stand_in: StandIn, rig: head.Rig, entry) -> None:
         animation.action_blend_type, animation.action_influence, animation.action_extrapolation = "REPLACE", 1.0, "HOLD"
 
 
-def remove(stand_in: StandIn) -> None:
+def remove(puppet: Puppet) -> None:
     """Take a stand-in out of the file. What of it is gone already is no matter."""
-    for block in (*stand_in.objects, *stand_in.data):
+    for block in (*puppet.objects, *puppet.data):
         try:
             block.name
         except ReferenceError:
@@ -123,17 +123,17 @@ def remove(stand_in: StandIn) -> None:
 
 def remove_marked() -> int:
     """Take every stand-in out of the file, whoever left it; how many objects that were."""
-    found = [thing for thing in bpy.data.objects if head.STAND_IN in thing]
-    data = {thing.data for thing in found if thing.type in ("MESH", "FONT") and thing.data is not None}
-    bpy.data.batch_remove([group for group in bpy.data.collections if head.STAND_IN in group])
-    for thing in found:
-        bpy.data.objects.remove(thing)
+    result = [obj for obj in bpy.data.objects if head.PUPPET_MARK in obj]
+    data = {obj.data for obj in result if obj.type in ("MESH", "FONT") and obj.data is not None}
+    bpy.data.batch_remove([group for group in bpy.data.collections if head.PUPPET_MARK in group])
+    for obj in result:
+        bpy.data.objects.remove(obj)
     for block in data:
         if block.users == 0:
             (bpy.data.meshes if isinstance(block, bpy.types.Mesh) else bpy.data.curves).remove(block)
-    if found:
+    if result:
         drop_font()
-    return len(found)
+    return len(result)
 
 
 def drop_font() -> None:
@@ -195,6 +195,6 @@ def _points(data) -> np.ndarray:
 
 def extent(rig: head.Rig, frame: Matrix) -> tuple[Vector, Vector]:
     """The lowest and the highest corner of all of a rig's meshes that are to be seen, in the face's frame."""
-    things = [thing for thing in dict.fromkeys((rig.mesh, *rig.objects)) if _is_seen(rig, thing)] or [rig.mesh]
-    corners = np.array([frame @ thing.matrix_world @ Vector(corner) for thing in things for corner in thing.bound_box])
+    objects = [obj for obj in dict.fromkeys((rig.mesh, *rig.objects)) if _is_seen(rig, obj)] or [rig.mesh]
+    corners = np.array([frame @ obj.matrix_world @ Vector(corner) for obj in objects for corner in obj.bound_box])
     return Vector(corners.min(axis=0)), Vector(corners.max(axis=0))

@@ -48,9 +48,9 @@ def dress(scene, rig: head.Rig) -> None:
     scene.view_settings.view_transform = "Standard"
 
 
-def _aim(thing, place: Vector, target: Vector) -> None:
-    thing.location = place
-    thing.rotation_euler = (target - place).to_track_quat("-Z", "Y").to_euler()
+def _aim(obj, place: Vector, target: Vector) -> None:
+    obj.location = place
+    obj.rotation_euler = (target - place).to_track_quat("-Z", "Y").to_euler()
 
 
 def close_up(scene, rig: head.Rig) -> bpy.types.Object:

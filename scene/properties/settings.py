@@ -27,7 +27,7 @@ _AXES = [(axis, axis, f"The {axis} axis") for axis in "XYZ"]
 
 def _strip_names(self, context, text):
     strips = strip.sound_strips(context.scene) or strip.sound_strips(compat.sequencer_scene(context))
-    return [found.name for found in strips]
+    return [result.name for result in strips]
 
 
 def _may_be_head(self, candidate) -> bool:
@@ -39,22 +39,22 @@ def _sources(self, context, text):
 
 
 def _objects(self, context, text):
-    return [thing.name for thing in _family(self)]
+    return [obj.name for obj in _family(self)]
 
 
 def _targets(self, context, text):
     """Names of the shape keys, or of the custom properties, that a row may move."""
-    things = _family(self)
+    objects = _family(self)
     if self.kind == "PROPERTY":
-        owners = [thing for thing in things] + [
-            bone for thing in things if thing.type == "ARMATURE" for bone in thing.pose.bones if not self.bone or bone.name == self.bone
+        owners = [obj for obj in objects] + [
+            bone for obj in objects if obj.type == "ARMATURE" for bone in obj.pose.bones if not self.bone or bone.name == self.bone
         ]
         return list(dict.fromkeys(name for owner in owners for name in owner.keys() if isinstance(owner.get(name), (int, float))))
-    return list(dict.fromkeys(name for thing in things for name in character.key_names(thing)[1:]))
+    return list(dict.fromkeys(name for obj in objects for name in character.key_names(obj)[1:]))
 
 
 def _bones(self, context, text):
-    return [bone.name for thing in _family(self) if thing.type == "ARMATURE" for bone in thing.pose.bones]
+    return [bone.name for obj in _family(self) if obj.type == "ARMATURE" for bone in obj.pose.bones]
 
 
 def _family(row):
@@ -62,8 +62,8 @@ def _family(row):
     settings = row.id_data.thunder
     if settings.table_head is None:
         return []
-    things = character.objects_of(settings.table_head, character.plan_of(settings.table_head))
-    return [thing for thing in things if thing.name == row.object] or things
+    objects = character.objects_of(settings.table_head, character.plan_of(settings.table_head))
+    return [obj for obj in objects if obj.name == row.object] or objects
 
 
 def _take_up_kind(self, context):

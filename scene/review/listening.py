@@ -32,15 +32,15 @@ _EDITED = 1e-3  # of a channel, of a radian of the jaw, or of a track's range: l
 class _Listened(Part):
     """What Listen did with an animation (its head and action).
 
-    spoken: scene frame of the start and motion it spoke last.  edited: the frames it took for edited then.
+    before: scene frame of the start, and the motion, that were listened to last.  edited: the frames it took for edited then.
     """
 
     def __init__(self):
-        self.spoken: dict[tuple, tuple[float, Motion]] = {}
+        self.before: dict[tuple, tuple[float, Motion]] = {}
         self.edited: dict[tuple, tuple[int, int]] = {}
 
     def file_opened(self) -> None:
-        self.spoken.clear()
+        self.before.clear()
         self.edited.clear()
 
 
@@ -102,7 +102,7 @@ def speak(
     motion = whole
     if edited:
         span = since_heard(rig, whole, clock)
-        if span is None and key not in _listened.spoken:
+        if span is None and key not in _listened.before:
             span = yield from stage(since_made(rig), "Looking for edits", 0.3, 0.3)
         span = _within(span, first, last) or _within(_listened.edited.get(key), first, last)
         if span is not None:
@@ -124,7 +124,7 @@ def speak(
         for file in files:
             if os.path.exists(file):
                 os.remove(file)
-    _listened.spoken[key] = (clock.start, whole)
+    _listened.before[key] = (clock.start, whole)
     return first, last
 
 
@@ -133,7 +133,7 @@ def since_heard(rig: head.Rig, now: Motion, clock: Clock) -> tuple[int, int] | N
 
     now: the motion from clock.start on.
     """
-    start, before = _listened.spoken.get(display.animation_of(rig), (0.0, None))
+    start, before = _listened.before.get(display.animation_of(rig), (0.0, None))
     if before is None or abs(start - clock.start) > 1e-6:
         return None
     count = min(before.frames, now.frames)
@@ -175,10 +175,10 @@ def _around(first: float, last: float, fps: float) -> tuple[int, int]:
     return math.floor(first - AROUND_SECONDS * fps), math.ceil(last + AROUND_SECONDS * fps)
 
 
-def _within(found: tuple[int, int] | None, first: int, last: int) -> tuple[int, int] | None:
-    if found is None or found[1] < first or found[0] > last:
+def _within(candidates: tuple[int, int] | None, first: int, last: int) -> tuple[int, int] | None:
+    if candidates is None or candidates[1] < first or candidates[0] > last:
         return None
-    return max(found[0], first), min(found[1], last)
+    return max(candidates[0], first), min(candidates[1], last)
 
 
 def listen(
@@ -229,7 +229,7 @@ def place(scene, path: str, name: str, first: int):
 # ---- the original against what was heard
 
 
-def heard_strip(context):
+def listening_strip(context):
     """(scene, strip) of what Listen left for the head that is meant, (None, None) if there is nothing."""
     try:
         name = name_of(head.find(context.scene, context.object).mesh)
@@ -244,13 +244,13 @@ def heard_strip(context):
 
 def is_heard(context) -> bool:
     """Whether what Listen left is heard now, and not the original."""
-    _, speech = heard_strip(context)
+    _, speech = listening_strip(context)
     return speech is not None and not speech.mute
 
 
 def flip(context, heard: bool) -> None:
     """Let what Listen left be heard in place of the voice (heard), or the voice again. Raises BadRequest."""
-    scene, speech = heard_strip(context)
+    scene, speech = listening_strip(context)
     if speech is None:
         raise BadRequest("There is no generated speech yet: press Listen first")
     voices = [s for s in strip.sound_strips(scene) if strip.FLIPPED in s]

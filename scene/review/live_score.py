@@ -175,7 +175,7 @@ def _begin(scene) -> Generator[bool, None, str | None]:
     voice = _voice(scene, rig, entry)
     client = connection.client()
     if not client.running:
-        if not connection.found_now()[0] or not len(scene.thunder.takes):
+        if not connection.current_python()[0] or not len(scene.thunder.takes):
             return "The engine is not running"
         client.start()
     cached = voice_cache.read(scene, voice, client.folder)
@@ -201,9 +201,9 @@ def _voice(scene, rig: head.Rig, entry) -> strip.Voice:
     if entry is None and action is not None:
         name = line_of(bpy.context, action)
         for each in dict.fromkeys((scene, compat.sequencer_scene(bpy.context))):
-            found = strip.named(each, name) if name else None
-            if found is not None and found.type == "SOUND":
-                return strip.of_strip(each, found)
+            named = strip.named(each, name) if name else None
+            if named is not None and named.type == "SOUND":
+                return strip.of_strip(each, named)
     return strip.of_take(bpy.context, entry)
 
 

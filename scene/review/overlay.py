@@ -75,8 +75,8 @@ def content_of(context) -> _Content | None:
     opening, opening_at, score = None, 0.0, None
     if action is not None:
         score = live_score.score_of_take(scene, entry) if entry is not None else live_score.of_own(scene, mesh, action)
-        if chosen.opening and (found := live_score.opening(action)) is not None:
-            opening_at, opening = found
+        if chosen.opening and (curve := live_score.opening(action)) is not None:
+            opening_at, opening = curve
     if not chosen.drift:
         score = None
     if peaks is None and opening is None and score is None:
@@ -114,7 +114,7 @@ def _head_and_action(context):
 def _played(owner) -> list:
     """The actions that a head's own data-blocks play."""
     blocks = [owner, *owner.children]
-    blocks += [thing.data.shape_keys for thing in blocks if thing.type == "MESH" and thing.data.shape_keys]
+    blocks += [obj.data.shape_keys for obj in blocks if obj.type == "MESH" and obj.data.shape_keys]
     return [block.animation_data.action for block in blocks if block.animation_data and block.animation_data.action]
 
 

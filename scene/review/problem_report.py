@@ -126,16 +126,16 @@ def _graphics() -> str:
 
 def _engine() -> str:
     state = install.state()
-    there, place = connection.found_now()
-    told = connection.told() or {}
+    there, place = connection.current_python()
+    about = connection.running_engine() or {}
     chosen = connection.preferences()
     custom = (chosen and chosen.engine_python) or os.environ.get("THUNDER_PYTHON")
-    versions = {**state.versions, **(_packages(place) if there else {}), **told.get("versions", {})}
+    versions = {**state.versions, **(_packages(place) if there else {}), **about.get("versions", {})}
     lines = {
         "State": "A custom Python environment" if custom and there else "The custom Python is missing" if custom else state.text,
-        "Running": f"yes, on {told['device']}" if told.get("device") else "not started in this session",
+        "Running": f"yes, on {about['device']}" if about.get("device") else "not started in this session",
         "Device Chosen": chosen.bl_rna.properties["device"].enum_items[chosen.device].name if chosen else "Automatic",
-        "Weights": ("custom" if chosen and chosen.weights else "bundled") + (f" ({told['weights']})" if told.get("weights") else ""),
+        "Weights": ("custom" if chosen and chosen.weights else "bundled") + (f" ({about['weights']})" if about.get("weights") else ""),
         "Packages": ", ".join(f"{name} {versions[name]}" for name in _PACKAGES if name in versions) or "none found",
     }
     return _lines(lines)
@@ -251,7 +251,7 @@ def _is_ours(quoted: str) -> bool:
 
 def _places() -> list[tuple[str, str]]:
     """Folders whose files everybody has: the add-on's own and Python's packages; what lies in them may be told."""
-    there, python = connection.found_now()
+    there, python = connection.current_python()
     places = [(place, "add-on") for place in (ROOT, os.path.realpath(ROOT), str(Path(__file__).parents[2]))]
     places.append((os.path.dirname(os.__file__), "python"))
     if there:
@@ -262,36 +262,36 @@ def _places() -> list[tuple[str, str]]:
 
 def _names() -> set[str]:
     """Every name that the open file has or that tells of the person: of data-blocks, strips, takes, files and folders."""
-    found = set()
+    result = set()
     for kind in _NAMED:
-        found |= {block.name for block in getattr(bpy.data, kind)}
+        result |= {block.name for block in getattr(bpy.data, kind)}
     paths = [bpy.data.filepath, bpy.path.abspath("//"), os.path.expanduser("~"), bpy.app.tempdir]
     for kind in ("sounds", "libraries", "images", "movieclips", "fonts", "cache_files"):
         paths += [block.filepath for block in getattr(bpy.data, kind, ())]
     for scene in bpy.data.scenes:
         settings = scene.thunder
-        found |= {settings.strip} | {part.strip for part in settings.cast}
+        result |= {settings.strip} | {part.strip for part in settings.cast}
         for entry in settings.takes:
-            found |= {entry.name, entry.voice, entry.note}
+            result |= {entry.name, entry.voice, entry.note}
         paths.append(settings.sound_file)
-        found |= {each.name for each in strip.sound_strips(scene)}
-        found |= {said.text for said in getattr(scene, "thunder_transcripts", ())}
+        result |= {each.name for each in strip.sound_strips(scene)}
+        result |= {said.text for said in getattr(scene, "thunder_transcripts", ())}
     chosen = connection.preferences()
     if chosen is not None:
         paths += [chosen.engine_python, chosen.wheels, chosen.weights]
     for path in paths:
         parts = re.split(r"[\\/]+", path or "")
-        found |= {part for part in parts if part} | {os.path.splitext(part)[0] for part in parts if part}
-    found |= {name.rpartition(".")[0] for name in found if re.fullmatch(r".+\.\d{3}", name)}
+        result |= {part for part in parts if part} | {os.path.splitext(part)[0] for part in parts if part}
+    result |= {name.rpartition(".")[0] for name in result if re.fullmatch(r".+\.\d{3}", name)}
     person = set()
-    for tell in (getpass.getuser, socket.gethostname):
+    for ask in (getpass.getuser, socket.gethostname):
         try:
-            person.add(tell())
+            person.add(ask())
         except (OSError, KeyError, ImportError):
             pass  # a system that does not know it cannot tell it
     return person - {""} | {
         name
-        for name in found
+        for name in result
         if len(name) >= _SHORTEST_NAME
         and name.lower() not in _OWN_NAMES
         and not re.fullmatch(r"(?i)take \d+|lib|usr|home|tmp|bin|users|python[\d.]*|site-packages", name)

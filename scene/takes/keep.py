@@ -92,7 +92,7 @@ def marked_range(scene, entry) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeepMasks:
     """keys: bool [S, tracks], which values of the take stay.  mask: bool [T, n + 9], which of its performance at 25 fps."""
 
     keys: np.ndarray
@@ -138,7 +138,7 @@ def part_columns() -> dict[str, np.ndarray]:
     return {part: np.array([each == part for each in of]) for part in PARTS}
 
 
-def kept(scene, rig: head.Rig, entry, frames: int) -> Kept:
+def kept(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
     """What the settings keep of a take of so many frames at 25 fps. Raises BadRequest where that is nothing, or all."""
     keep, scene_frames = scene.thunder_keep, track_values.frames_of(entry)
     clock = provenance.clock_of(entry.action) or Clock.of(scene, entry.first)
@@ -166,7 +166,7 @@ def kept(scene, rig: head.Rig, entry, frames: int) -> Kept:
         raise BadRequest("Nothing is kept: keep some frames, a part of the face or selected keys, or generate new takes instead")
     if mask.all():
         raise BadRequest("The whole take is kept: leave some frames or a part of the face to resample")
-    return Kept(keys, mask)
+    return KeepMasks(keys, mask)
 
 
 def _rows(clock: Clock, first: float, last: float, frames: int) -> slice:
@@ -249,7 +249,7 @@ def resample(client: Client, context, on_take: generation.OnTake | None = None) 
                 os.remove(path)
 
 
-def put_in(scene, rig: head.Rig, lead, keep: Kept, old: keying.Performance, new: keying.Performance) -> Generator[float, None, None]:
+def put_in(scene, rig: head.Rig, lead, keep: KeepMasks, old: keying.Performance, new: keying.Performance) -> Generator[float, None, None]:
     """List a performance that was sampled around what is kept of a take.
 
     Keys that are kept are the take's own, bit for bit; over a quarter of a second beside them what is new flows into
@@ -271,7 +271,7 @@ def put_in(scene, rig: head.Rig, lead, keep: Kept, old: keying.Performance, new:
     yield from scaled(steps, 0.5, 1.0)
 
 
-def _check(keep: Kept, old: Motion, new: Motion) -> None:
+def _check(keep: KeepMasks, old: Motion, new: Motion) -> None:
     one, other = pack(old), pack(new)
     if one.shape != other.shape or (keep.mask.any() and np.abs(one - other)[keep.mask].max() > _LEAST_TOLD):
         raise NoEngine("The engine did not keep what was chosen, as it is older than this extension: reinstall it in the preferences")

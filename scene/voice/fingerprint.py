@@ -67,10 +67,10 @@ class Change:
 def of_voice(scene, voice: strip.Voice) -> State | None:
     """How a voice is heard now; None for one that has no strip and no file any more."""
     if voice.strip:
-        found = strip.named(scene, voice.strip)
-        if found is None:
+        strip_now = strip.named(scene, voice.strip)
+        if strip_now is None:
             return None
-        state = _state_of(scene, found)
+        state = _state_of(scene, strip_now)
         first, last = int(voice.clock.start), int(voice.last)
         return dataclasses.replace(state, first=first, last=last, limited=(first, last) != (state.first, state.last))
     return State("", voice.path, of_file(voice.path), "", voice.clock.start, math.floor(voice.clock.start), 0, voice.clock.fps)
@@ -118,7 +118,7 @@ def change(scene, entry) -> Change | None:
 def stale(scene) -> list[tuple]:
     """(entry, change) of the takes of a scene whose voice is there but no longer as it was when they were made."""
     known: dict[str, Change | None] = {}  # takes that were made together remember the same
-    found = []
+    result = []
     for entry in scene.thunder.takes:
         kept = entry.action.get(STATE) if entry.action is not None else None
         if not kept:
@@ -127,8 +127,8 @@ def stale(scene) -> list[tuple]:
             then = _read(kept)
             known[kept] = None if then is None else _change(scene, then)
         if known[kept] is not None and known[kept].kind != "GONE":
-            found.append((entry, known[kept]))
-    return found
+            result.append((entry, known[kept]))
+    return result
 
 
 def _change(scene, then: State) -> Change | None:
@@ -157,12 +157,12 @@ def _now(scene, then: State) -> State | None:
     if not then.strip:
         sound = of_file(then.path)
         return dataclasses.replace(then, sound=sound, fps=Clock.of(scene, 0).fps) if sound else None
-    found = strip.named(scene, then.strip)
-    if found is None or found.type != "SOUND":  # renamed, if another strip is just as this one was
+    strip_now = strip.named(scene, then.strip)
+    if strip_now is None or strip_now.type != "SOUND":  # renamed, if another strip is just as this one was
         states = (_state_of(scene, each) for each in strip.sound_strips(scene))
         return next((state for state in states if dataclasses.replace(state, strip=then.strip) == then), None)
-    now = _state_of(scene, found)
-    pieces = [_state_of(scene, each) for each in strip.sound_strips(scene) if each != found and each.sound == found.sound]
+    now = _state_of(scene, strip_now)
+    pieces = [_state_of(scene, each) for each in strip.sound_strips(scene) if each != strip_now and each.sound == strip_now.sound]
     # A strip that was cut in two where it lies is still heard as one; what it never had is no part of it.
     pieces = [each for each in pieces if each.retiming == now.retiming and abs(each.origin - now.origin) < _SAME_FRAME]
     first, last = (round(now.origin + seconds * now.fps) for seconds in then.heard)
@@ -180,13 +180,13 @@ def _now(scene, then: State) -> State | None:
     return now
 
 
-def _state_of(scene, found) -> State:
+def _state_of(scene, speaking) -> State:
     fps = Clock.of(scene, 0).fps
-    start = compat.content_start(found)
-    origin = start - compat.content_trim(found) + getattr(found, "sound_offset", 0.0) * fps
-    first, last = compat.strip_span(found)
-    keys = [round(float(key.timeline_frame) - start, 2) for key in getattr(found, "retiming_keys", ())]
-    return State(found.name, "", _of_sound(found.sound), json.dumps(keys) if keys else "", float(origin), first, last, fps)
+    start = compat.content_start(speaking)
+    origin = start - compat.content_trim(speaking) + getattr(speaking, "sound_offset", 0.0) * fps
+    first, last = compat.strip_span(speaking)
+    keys = [round(float(key.timeline_frame) - start, 2) for key in getattr(speaking, "retiming_keys", ())]
+    return State(speaking.name, "", _of_sound(speaking.sound), json.dumps(keys) if keys else "", float(origin), first, last, fps)
 
 
 def _of_sound(sound) -> str:

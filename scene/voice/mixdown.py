@@ -213,8 +213,8 @@ def _data_of(path: str) -> tuple[int, int, int] | None:
 
 def _sound_bytes(path: str) -> int | None:
     """Bytes of sound in a finished WAV file; None while its header does not agree with its length."""
-    found = _data_of(path)
-    return found[1] if found is not None and 0 < found[1] <= found[2] else None
+    result = _data_of(path)
+    return result[1] if result is not None and 0 < result[1] <= result[2] else None
 
 
 def _sound_of(path: str, size: int) -> bytes:

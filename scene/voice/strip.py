@@ -41,8 +41,8 @@ def sound_strips(scene) -> list:
     """The sound strips of a scene that may be a voice, those in metas included, in order of time."""
     if scene is None or scene.sequence_editor is None:
         return []
-    found = [s for s in compat.strips_all(scene.sequence_editor) if s.type == "SOUND" and not s.name.startswith(LISTEN_MARK)]
-    return sorted(found, key=lambda strip: (compat.strip_span(strip)[0], strip.channel))
+    result = [s for s in compat.strips_all(scene.sequence_editor) if s.type == "SOUND" and not s.name.startswith(LISTEN_MARK)]
+    return sorted(result, key=lambda strip: (compat.strip_span(strip)[0], strip.channel))
 
 
 def find(context) -> Voice:
@@ -70,13 +70,13 @@ def find(context) -> Voice:
     active = scene.sequence_editor.active_strip
     if active is not None and any(active == strip for strip in strips):
         return meant(scene, active)
-    heard = [strip for strip in strips if not _silenced_by(scene, strip)]
-    if own and heard:  # a head's several lines: the one that is heard now, or comes next
+    audible = [strip for strip in strips if not _silenced_by(scene, strip)]
+    if own and audible:  # a head's several lines: the one that is heard now, or comes next
         now = context.scene.frame_current
-        return meant(scene, next((strip for strip in heard if compat.strip_span(strip)[1] > now), heard[-1]))
-    if len(heard) > 1:
+        return meant(scene, next((strip for strip in audible if compat.strip_span(strip)[1] > now), audible[-1]))
+    if len(audible) > 1:
         raise BadSound("There are several sound strips: choose the voice in the Thunder tab")
-    return meant(scene, heard[0] if heard else strips[0])
+    return meant(scene, audible[0] if audible else strips[0])
 
 
 def of_take(context, entry) -> Voice:
@@ -85,9 +85,9 @@ def of_take(context, entry) -> Voice:
     Raises BadSound.
     """
     for scene in dict.fromkeys((context.scene, compat.sequencer_scene(context))) if entry is not None else ():
-        found = named(scene, entry.voice)
-        if found is not None and found.type == "SOUND":
-            return of_strip(scene, found)
+        speaking = named(scene, entry.voice)
+        if speaking is not None and speaking.type == "SOUND":
+            return of_strip(scene, speaking)
     return find(context)
 
 
@@ -155,8 +155,8 @@ def warning(voice: Voice) -> str:
     """A sentence about the file of a voice that can be used but is shorter than it should be; "" for every other voice."""
     if voice.path:
         return missing_end(voice.path)
-    found = named(bpy.data.scenes.get(voice.scene), voice.strip)
-    sound = None if found is None else found.sound
+    speaking = named(bpy.data.scenes.get(voice.scene), voice.strip)
+    sound = None if speaking is None else speaking.sound
     if sound is None or sound.packed_file is not None:
         return ""
     return missing_end(bpy.path.abspath(sound.filepath, library=sound.library))

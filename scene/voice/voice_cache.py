@@ -64,7 +64,7 @@ cache = session.add(VoiceCache())
 
 def _key(scene, voice: strip.Voice) -> tuple | None:
     state = fingerprint.of_voice(scene, voice)
-    found = strip.named(scene, voice.strip) if voice.strip else None
+    speaking = strip.named(scene, voice.strip) if voice.strip else None
     if state is None:
         return None
     begin, end = state.heard if state.last else (0.0, 0.0)  # where it lies in the scene does not change how it sounds
@@ -74,7 +74,7 @@ def _key(scene, voice: strip.Voice) -> tuple | None:
         round(begin, 4),
         round(end, 4),
         voice.path,
-        () if found is None else (found.name, round(found.volume, 4), len(found.modifiers)),
+        () if speaking is None else (speaking.name, round(speaking.volume, 4), len(speaking.modifiers)),
     )
 
 
@@ -132,8 +132,8 @@ def read(scene, voice: strip.Voice, folder: str = "") -> CachedVoice | None:
     elif voice.path:
         reading = (peaks_of_sound, mixdown_fallback.Plan(voice.name, voice.path, None, 0.0, 0.0, True, np.ones(2, np.float32)))
     else:
-        found = strip.named(scene, voice.strip)
-        plan = mixdown_fallback.plan_of(scene, found, int(voice.clock.start), int(voice.last), voice.clock.fps)
+        speaking = strip.named(scene, voice.strip)
+        plan = mixdown_fallback.plan_of(scene, speaking, int(voice.clock.start), int(voice.last), voice.clock.fps)
         if plan is None:
             cached.failed = "This strip is retimed or has modifiers: press Listen to score it"
             return cached
@@ -159,12 +159,12 @@ def peaks_of_sound(plan: mixdown_fallback.Plan, folder: str):
         if whole:
             channels = plan.channels(source)
             file.write(mixdown.wav_header(channels, source.rate, mixdown.bytes_of(plan.count(source), channels)))
-        found = []
+        result = []
         for block in plan.blocks(source):
-            found.append(peaks_of(block.mean(axis=1), source.rate))
+            result.append(peaks_of(block.mean(axis=1), source.rate))
             if whole:
                 file.write(block)
-    return np.concatenate(found) if found else np.zeros((1, 2), np.float32), path
+    return np.concatenate(result) if result else np.zeros((1, 2), np.float32), path
 
 
 def peaks_of_file(path: str, folder: str):
@@ -173,11 +173,11 @@ def peaks_of_file(path: str, folder: str):
         head = file.read(4096)
         channels, rate = struct.unpack("<HI", head[22:28])
         file.seek(head.find(b"data") + 8)
-        found = []
+        result = []
         while data := file.read(mixdown_fallback.BLOCK * rate * channels * 4):
             samples = np.frombuffer(data[: len(data) // (4 * channels) * 4 * channels], np.float32)
-            found.append(peaks_of(samples.reshape(-1, channels).mean(axis=1), rate))
-    return np.concatenate(found) if found else np.zeros((1, 2), np.float32), path
+            result.append(peaks_of(samples.reshape(-1, channels).mean(axis=1), rate))
+    return np.concatenate(result) if result else np.zeros((1, 2), np.float32), path
 
 
 def peaks_of(samples: np.ndarray, rate: int) -> np.ndarray:

@@ -58,30 +58,30 @@ def made(request):
     return curves, gap, posed(curves, gap)
 
 
-def shown(found, curves):
+def shown(fitted, curves):
     times = np.arange(len(curves)) / SAMPLES
     return np.stack(
-        [one.at(times) if one is not None else np.full(len(times), curves[0, channel]) for channel, one in enumerate(found.curves)], 1
+        [one.at(times) if one is not None else np.full(len(times), curves[0, channel]) for channel, one in enumerate(fitted.curves)], 1
     )
 
 
 def test_nothing_is_further_off_than_allowed_at_eighths_of_frames(made):
-    curves, _, found = made
-    off = np.einsum("sc,cpi->spi", shown(found, curves) - curves, measure().pull)
+    curves, _, fitted = made
+    off = np.einsum("sc,cpi->spi", shown(fitted, curves) - curves, measure().pull)
     assert (np.linalg.norm(off, axis=2).max(0) <= measure().allowed * 1.001).all()
-    assert found.off <= 1.001
+    assert fitted.off <= 1.001
 
 
 def test_lips_that_meet_are_met_on_the_frame_and_between_frames(made):
-    curves, gap, found = made
-    now = shown(found, curves) @ measure().gap
+    curves, gap, fitted = made
+    now = shown(fitted, curves) @ measure().gap
     closed = gap[::SAMPLES] < CLOSED_MM
     assert closed[: 4 * FPS].sum() >= 6
     assert np.abs(now - gap)[::SAMPLES][closed].max() <= CLOSED_OFF * 1.001
     between = np.append(np.repeat(closed[:-1] & closed[1:], SAMPLES), False)
     assert (now[between] < CLOSED_MM + CLOSED_OFF).all()
     runs = np.flatnonzero(np.diff(np.r_[False, closed, False].astype(int)))
-    kinds = {column.index: column.kind for column in found.columns[0]}
+    kinds = {column.index: column.kind for column in fitted.columns[0]}
     assert {kinds[frame] for frame in runs[::2]} == {kinds[frame - 1] for frame in runs[1::2]} == {"CLOSURE"}
 
 
@@ -99,28 +99,28 @@ def test_lips_that_just_meet_still_meet(seed):
 
 
 def test_keys_of_regions_that_go_together_share_their_frames(made):
-    _, _, found = made
-    for together, columns in zip(TOGETHER, found.columns):
+    _, _, fitted = made
+    for together, columns in zip(TOGETHER, fitted.columns):
         frames = {column.index for column in columns}
-        used = [set(one.index.tolist()) for one, region in zip(found.curves, REGIONS) if region in together and one is not None]
+        used = [set(one.index.tolist()) for one, region in zip(fitted.curves, REGIONS) if region in together and one is not None]
         assert set().union(*used) == frames
-    jaw = found.curves[0]
-    assert len(jaw) > 0.4 * len(found.columns[0])
+    jaw = fitted.curves[0]
+    assert len(jaw) > 0.4 * len(fitted.columns[0])
 
 
 def test_few_frames_carry_keys_and_other_regions_use_those_of_the_mouth(made):
-    curves, _, found = made
+    curves, _, fitted = made
     frames = len(curves) // SAMPLES + 1
-    mouth = {column.index for column in found.columns[0]}
-    others = {column.index for columns in found.columns[1:] for column in columns}
-    assert len(found.frames) <= 0.45 * frames
+    mouth = {column.index for column in fitted.columns[0]}
+    others = {column.index for columns in fitted.columns[1:] for column in columns}
+    assert len(fitted.frames) <= 0.45 * frames
     assert len(others - mouth) <= 0.5 * len(others)
-    assert poses.poses_in(found.columns[0]) < len(found.columns[0])
+    assert poses.poses_in(fitted.columns[0]) < len(fitted.columns[0])
 
 
 def test_no_curve_leaves_the_range_of_two_keys_nor_its_own(made):
-    curves, _, found = made
-    for one, curve in zip(found.curves, curves.T):
+    curves, _, fitted = made
+    for one, curve in zip(fitted.curves, curves.T):
         if one is None:
             continue
         span = np.ptp(curve)
@@ -131,9 +131,9 @@ def test_no_curve_leaves_the_range_of_two_keys_nor_its_own(made):
 
 
 def test_a_pause_is_a_hold_of_two_keys(made):
-    curves, _, found = made
+    curves, _, fitted = made
     rest = len(curves) // SAMPLES - FPS + 4  # well into the pause
-    for one, region in zip(found.curves, REGIONS):
+    for one, region in zip(fitted.curves, REGIONS):
         if one is None or region in ("Brows", "Head", "Tongue"):
             continue
         assert (one.index > rest).sum() == 1  # the last frame
@@ -141,9 +141,9 @@ def test_a_pause_is_a_hold_of_two_keys(made):
 
 
 def test_a_channel_that_never_moves_has_no_keys(made):
-    _, _, found = made
-    assert found.curves[CHANNELS.index("still")] is None
-    assert found.count == sum(len(one) for one in found.curves if one is not None)
+    _, _, fitted = made
+    assert fitted.curves[CHANNELS.index("still")] is None
+    assert fitted.count == sum(len(one) for one in fitted.curves if one is not None)
 
 
 def test_a_smaller_error_takes_more_keys():
@@ -154,8 +154,8 @@ def test_a_smaller_error_takes_more_keys():
 
 def test_handles_show_the_curve_that_was_fitted(made):
     """A Bézier segment with its handles at a third of its length is the same curve."""
-    curves, _, found = made
-    one, frames = found.curves[1], np.arange(len(curves) // SAMPLES + 1) + 101
+    curves, _, fitted = made
+    one, frames = fitted.curves[1], np.arange(len(curves) // SAMPLES + 1) + 101
     left, right = one.handles(frames)
     x = np.linspace(0, 1, 9)
     for k in range(len(one) - 1):
@@ -174,9 +174,9 @@ def test_handles_show_the_curve_that_was_fitted(made):
 def test_a_take_of_few_frames(frames):
     curves, gap = speech(4, 2)
     curves, gap = curves[60 : 60 + (frames - 1) * SAMPLES + 1], gap[60 : 60 + (frames - 1) * SAMPLES + 1]
-    found = posed(curves, gap)
+    fitted = posed(curves, gap)
     if frames > 1:
-        off = np.einsum("sc,cpi->spi", shown(found, curves) - curves, measure().pull)
-        assert np.linalg.norm(off, axis=2).max() <= 4 * ERROR and found.count <= frames * len(CHANNELS)
+        off = np.einsum("sc,cpi->spi", shown(fitted, curves) - curves, measure().pull)
+        assert np.linalg.norm(off, axis=2).max() <= 4 * ERROR and fitted.count <= frames * len(CHANNELS)
     else:
-        assert found.count == 0
+        assert fitted.count == 0

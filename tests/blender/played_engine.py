@@ -97,14 +97,14 @@ class PlayedClient:
         common = {"engine": "thunder", "fps": 25.0, "channels": list(head.channel_names()), "weights": "w", "audio": "a", "folder": folder}
         events = []
         for number in range(takes):
-            told = {"event": "progress", "fraction": number / takes, "message": f"Sampling {takes} takes"}
-            events += [dict(told) for _ in range(2)]
+            event = {"event": "progress", "fraction": number / takes, "message": f"Sampling {takes} takes"}
+            events += [dict(event) for _ in range(2)]
             if self.error is not None and number == self.fails_after:
                 return [*events, {"event": "error", "error": self.error}]
             made = self.take(seconds, seed + number, self.scores[number % len(self.scores)])
             if keep_motion is not None:
                 made = self._around(made, self.arrays[keep_motion], self.arrays[keep_mask] > 0.5)
-            told = {"seed": made.seed, "score": made.score}
+            event = {"seed": made.seed, "score": made.score}
             for name, array in (
                 ("expression", made.motion.expression),
                 ("jaw", made.motion.jaw),
@@ -114,9 +114,9 @@ class PlayedClient:
                 ("width", made.width),
                 ("drift", np.full(len(made.opening), made.score, np.float32)),
             ):
-                told[name] = f"{len(self.arrays)}_{name}"
-                self.arrays[told[name]] = array
-            events.append({"event": "take", "take": told, **common})
+                event[name] = f"{len(self.arrays)}_{name}"
+                self.arrays[event[name]] = array
+            events.append({"event": "take", "take": event, **common})
         return [*events, {"event": "done", "result": {**common, "takes": []}}]
 
 

@@ -93,15 +93,15 @@ IMPORTS = {
 
 def importers(bpy, key):
     """Names of the importers that this Blender has for a format."""
-    found = []
+    result = []
     for name, (_, operator, _) in IMPORTS[key].items():
         module, function = operator.split(".")
         try:
             getattr(getattr(bpy.ops, module), function).get_rna_type()
-            found.append(name)
+            result.append(name)
         except KeyError:
             pass
-    return found
+    return result
 
 
 def stretch(key, importer, rate):
@@ -139,13 +139,13 @@ def farthest_mm(before, after):
         start = 0
         for _, points in meshes:
             error = np.inf
-            for numbers, found in after[frame]:
+            for numbers, positions in after[frame]:
                 if numbers is not None:
                     own = (numbers >= start) & (numbers < start + len(points))
                     if len(np.unique(numbers[own])) == len(points):
-                        error = min(error, np.linalg.norm(found[own] - points[numbers[own] - start], axis=1).max())
-                elif len(found) == len(points):
-                    error = min(error, np.linalg.norm(found - points, axis=1).max())
+                        error = min(error, np.linalg.norm(positions[own] - points[numbers[own] - start], axis=1).max())
+                elif len(positions) == len(points):
+                    error = min(error, np.linalg.norm(positions - points, axis=1).max())
             worst = max(worst, error)
             start += len(points)
     return worst * 1e3

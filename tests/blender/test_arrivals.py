@@ -184,8 +184,8 @@ def test_a_deleted_take_does_not_come_back(blender, scene, tmp_path):
 def test_a_head_that_is_removed_meanwhile_is_said(blender, scene, tmp_path):
     steps = start(blender, scene, PlayedClient(tmp_path))
     listed(scene, 1, steps)
-    for thing in list(blender.data.objects):
-        blender.data.objects.remove(thing)
+    for obj in list(blender.data.objects):
+        blender.data.objects.remove(obj)
     with pytest.raises(errors.BadHead, match="removed during"):
         for _ in steps:
             pass

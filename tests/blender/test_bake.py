@@ -109,7 +109,7 @@ def test_a_bake_goes_into_the_file_that_is_named(short_voice, tmp_path, blender)
     assert sorted(os.listdir(tmp_path / "o")) == ["report.json", "shot.blend", "thunder-files.json"]
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "o" / "shot.blend"))
     scene = blender.context.scene
-    assert [thing.name for thing in scene.objects if thing.type == "MESH"] == ["Heroine"]
+    assert [obj.name for obj in scene.objects if obj.type == "MESH"] == ["Heroine"]
     assert scene.thunder.takes[0].first == 21 and scene.thunder.takes[0].last > 21 + 2.3 * 60
     strips = strip_module.sound_strips(scene)
     assert len(strips) == (1 if strip_module.has_audio() else 0)
@@ -200,15 +200,15 @@ def test_a_full_disk_is_said_and_leaves_nothing(short_voice, small_disk):
 
 def workers_of(parent):
     """Ids of the engine processes whose parent is this process."""
-    found = []
+    result = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
             if int(fields[1]) == parent and b"thunder_core.engine.worker" in (stat.parent / "cmdline").read_bytes():
-                found.append(int(stat.parent.name))
+                result.append(int(stat.parent.name))
         except OSError:
             continue
-    return found
+    return result
 
 
 def hears_ctrl_c():

@@ -178,7 +178,7 @@ def test_a_missing_library_is_refused_before_sampling(bake, client, shot, librar
 
 def test_a_linked_object_that_its_library_no_longer_has_is_refused(bake, blender, client, shot, library, tmp_path):
     blender.ops.wm.open_mainfile(filepath=str(shot))
-    name = next(thing.name for thing in blender.data.objects if thing.library)
+    name = next(obj.name for obj in blender.data.objects if obj.library)
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     blender.ops.wm.save_as_mainfile(filepath=str(library))
     code, sentence = bake("--blend", shot, "--out", tmp_path / "out")

@@ -43,13 +43,13 @@ def shown(bpy):
 
 def keys(entry):
     """All keys of a take, by what they move."""
-    found = {}
+    result = {}
     for action in display.actions_of(entry):
         for curve in compat.all_curves(action):
             values = np.empty(2 * len(curve.keyframe_points), np.float32)
             curve.keyframe_points.foreach_get("co", values)
-            found[curve.data_path, curve.array_index] = values.tolist()
-    return found
+            result[curve.data_path, curve.array_index] = values.tolist()
+    return result
 
 
 # ---- order

@@ -94,9 +94,9 @@ def test_every_convention_is_found_by_its_own_names(blender):
     for convention in conventions.conventions():
         names = list(dict.fromkeys(name for alternatives in convention.keys.values() for name in alternatives[0]))
         marks = tuple(mark.replace("*", "x") for mark in convention.marks)
-        found = conventions.find(("Basis", *names), marks)
-        assert found.convention.name == convention.name
-        assert set(found.shapes) >= set(convention.keys)
+        recognised = conventions.find(("Basis", *names), marks)
+        assert recognised.convention.name == convention.name
+        assert set(recognised.shapes) >= set(convention.keys)
 
 
 @pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
@@ -589,15 +589,15 @@ def test_the_animators_choice_of_objects_is_kept(blender):
     far = grid_mesh(blender, "Puppet", ["jawOpen"], at=(3, 0, 0))
     scene = blender.context.scene
     scene.thunder.head = face
-    assert {thing.name for thing in head_module.find(scene).objects} == {"Face", "Teeth"}
-    for thing in (face, far):
-        thing.select_set(True)
+    assert {obj.name for obj in head_module.find(scene).objects} == {"Face", "Teeth"}
+    for obj in (face, far):
+        obj.select_set(True)
     near.select_set(False)
     blender.ops.thunder.use_objects()
-    assert {thing.name for thing in head_module.find(scene).objects} == {"Face", "Puppet"}
+    assert {obj.name for obj in head_module.find(scene).objects} == {"Face", "Puppet"}
     assert {target.name for target in head_module.find(scene).targets} == {face.data.shape_keys.name, far.data.shape_keys.name}
     blender.ops.thunder.use_objects(by_place=True)
-    assert {thing.name for thing in head_module.find(scene).objects} == {"Face", "Teeth"}
+    assert {obj.name for obj in head_module.find(scene).objects} == {"Face", "Teeth"}
 
 
 def test_two_characters_side_by_side_are_two(blender):
@@ -605,7 +605,7 @@ def test_two_characters_side_by_side_are_two(blender):
         grid_mesh(blender, name, ["jawOpen", "mouthPucker"], at=(at, 0, 0))
     scene = blender.context.scene
     blender.context.view_layer.objects.active = None
-    assert [thing.name for thing in head_module.in_scene(scene)] == ["Anna", "Bert"]
+    assert [obj.name for obj in head_module.in_scene(scene)] == ["Anna", "Bert"]
     with pytest.raises(errors.BadHead, match="several heads"):
         head_module.find(scene)
 
@@ -669,11 +669,11 @@ def library(blender, tmp_path):
     face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker", "Wave"])
     teeth = grid_mesh(blender, "Teeth", ["jawOpen"], size=0.05)
     rig = rig_with(blender, {"Head": ((0, 0, 0), (0, 0, 0.1), None)})
-    for thing in (face, teeth):
-        deform(thing, rig)
-    for thing in (face, teeth, rig):
-        blender.context.scene.collection.objects.unlink(thing)
-        collection.objects.link(thing)
+    for obj in (face, teeth):
+        deform(obj, rig)
+    for obj in (face, teeth, rig):
+        blender.context.scene.collection.objects.unlink(obj)
+        collection.objects.link(obj)
     settings = blender.context.scene.thunder
     settings.head = face
     blender.ops.thunder.show_mapping()
@@ -690,7 +690,7 @@ def link(blender, path, instance):
     collection = blender.data.collections["Hero"]
     if not instance:
         blender.context.scene.collection.children.link(collection)
-        return next(thing for thing in collection.objects if thing.name == "Face")
+        return next(obj for obj in collection.objects if obj.name == "Face")
     empty = blender.data.objects.new("Hero", None)
     empty.instance_type, empty.instance_collection = "COLLECTION", collection
     blender.context.scene.collection.objects.link(empty)
@@ -762,9 +762,9 @@ def test_an_overridden_control_rig_is_driven(blender, tmp_path):
     face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker", "mouthSmileLeft", "mouthFrownLeft"])
     controls = control_rig(blender, face)
     face.parent = controls
-    for thing in (face, controls):
-        blender.context.scene.collection.objects.unlink(thing)
-        collection.objects.link(thing)
+    for obj in (face, controls):
+        blender.context.scene.collection.objects.unlink(obj)
+        collection.objects.link(obj)
     path = str(tmp_path / "hero.blend")
     blender.ops.wm.save_as_mainfile(filepath=path)
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
@@ -772,7 +772,7 @@ def test_an_overridden_control_rig_is_driven(blender, tmp_path):
         target.collections = ["Hero"]
     scene = blender.context.scene
     blender.data.collections["Hero"].override_hierarchy_create(scene, blender.context.view_layer, do_fully_editable=True)
-    face = next(thing for thing in scene.objects if thing.type == "MESH")
+    face = next(obj for obj in scene.objects if obj.type == "MESH")
     scene.thunder.head = face
     rig = head_module.find(scene)
     assert [target.name for target in rig.targets] == ["Controls"]
@@ -793,11 +793,11 @@ def test_a_take_finds_its_targets_after_the_mapping_has_changed(blender):
     scene.thunder.head = face
     made, entry = take(blender, head_module.find(scene), closed_at=())
     display.show_own(head_module.find(scene))
-    for thing in (face, teeth, lashes):
-        thing.select_set(thing is not teeth)
+    for obj in (face, teeth, lashes):
+        obj.select_set(obj is not teeth)
     blender.ops.thunder.use_objects()
     rig = head_module.find(scene)
-    assert {thing.name for thing in rig.objects} == {"Face", "Lashes"}
+    assert {obj.name for obj in rig.objects} == {"Face", "Lashes"}
     display.show(rig, entry)
     scene.frame_set(11)
     assert face.data.shape_keys.key_blocks["jawOpen"].value == pytest.approx(0.2 / 0.3, abs=1e-4)

@@ -210,15 +210,15 @@ def test_a_sum_stays_within_the_sliders_range(blender, stage):
 
 
 def test_keys_are_evaluated_as_blender_does(blender):
-    thing = blender.data.objects.new("Thing", None)
+    obj = blender.data.objects.new("Thing", None)
     rng = np.random.default_rng(0)
     frames = np.linspace(-5, 65, 281)
     for _ in range(40):
-        thing.animation_data_clear()
+        obj.animation_data_clear()
         for frame in np.sort(rng.choice(np.arange(1, 60), rng.integers(1, 10), replace=False)):
-            thing.location[0] = rng.normal()
-            thing.keyframe_insert("location", index=0, frame=float(frame))
-        (curve,) = compat.curves_for(thing)
+            obj.location[0] = rng.normal()
+            obj.keyframe_insert("location", index=0, frame=float(frame))
+        (curve,) = compat.curves_for(obj)
         for point in curve.keyframe_points:
             point.interpolation = str(rng.choice(["BEZIER", "BEZIER", "LINEAR", "CONSTANT"]))
             kind = str(rng.choice(["FREE", "ALIGNED", "AUTO", "AUTO_CLAMPED", "VECTOR"]))

@@ -171,14 +171,14 @@ def test_a_stand_in_moves_as_the_head_does_and_on_its_own(blender, stage):
     scene.frame_set(6)  # a quarter of the first syllable's sine later it is wide open
     graph = blender.context.evaluated_depsgraph_get()
 
-    def points(thing):
-        done = thing.evaluated_get(graph)
+    def points(obj):
+        done = obj.evaluated_get(graph)
         mesh = done.to_mesh()
-        found = np.array([done.matrix_world @ vertex.co for vertex in mesh.vertices])
+        vertices = np.array([done.matrix_world @ vertex.co for vertex in mesh.vertices])
         done.to_mesh_clear()
-        return found
+        return vertices
 
-    mesh = next(thing for thing in copy.objects if thing.type == "MESH")
+    mesh = next(obj for obj in copy.objects if obj.type == "MESH")
     apart = points(mesh) - points(rig.mesh) - np.array([0.5, 0.0, 0.0])
     assert np.linalg.norm(apart, axis=1).max() > 0.01  # the copy's mouth is open, the head's is shut
     display.show(rig, scene.thunder.takes[0])

@@ -95,8 +95,8 @@ def test_a_line_that_fails_costs_only_itself(blender, shot, tmp_path):
 
 def test_the_only_head_speaks_what_nobody_was_chosen_for(blender, shot):
     scene, heads, strips = shot
-    for thing in (heads[1], heads[1].parent):
-        blender.data.objects.remove(thing)
+    for obj in (heads[1], heads[1].parent):
+        blender.data.objects.remove(obj)
     assert {line.strip for line in takes_dialogue.wanting(scene)} == {"one", "two", "music"}
     takes_dialogue.cast(scene, "music", None)
     assert {line.strip for line in takes_dialogue.wanting(scene)} == {"one", "two"}
@@ -141,9 +141,9 @@ def test_a_sound_between_two_frames_is_spoken_where_it_is_heard(blender, shot, t
         pass
     from performances import read_wav
 
-    heard, rate = read_wav(path)
+    samples, rate = read_wav(path)
     whole, _ = read_wav(tmp_path / "one.wav")
-    window = heard[rate // 2 : rate]
+    window = samples[rate // 2 : rate]
     offsets = range(-rate // 20, rate // 20)
     fit = [float(np.dot(window, whole[rate // 2 - late : rate - late])) for late in offsets]
     assert offsets[int(np.argmax(fit))] / rate == pytest.approx(seconds, abs=1e-3)

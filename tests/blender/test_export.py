@@ -154,8 +154,8 @@ def test_an_override_of_a_linked_head_is_exported(blender, tmp_path, key):
     before = round_trip.positions(blender, scene, [rig.mesh])
     path, _ = export(blender, scene, rig, key, tmp_path)
     scene = round_trip.bring_back(blender, key, path, RATES[0])
-    found = [obj for obj in scene.objects if obj.type == "MESH" and len(obj.data.vertices) > 1000]
-    after = round_trip.positions(blender, scene, found)
+    meshes = [obj for obj in scene.objects if obj.type == "MESH" and len(obj.data.vertices) > 1000]
+    after = round_trip.positions(blender, scene, meshes)
     if key == "GLTF":  # which splits vertices where materials meet, and those of a linked mesh take no numbers
         assert nearest_mm(before, after) < TOLERANCE_MM
     else:
@@ -166,9 +166,9 @@ def nearest_mm(before, after):
     """The largest distance, mm, from every twentieth vertex to the nearest one of the same frame after export and import."""
     worst = 0.0
     for frame, ((_, points),) in before.items():
-        found = after[frame][0][1]
+        positions = after[frame][0][1]
         for part in np.array_split(points[::20], 10):
-            worst = max(worst, np.sqrt(((part[:, None] - found[None]) ** 2).sum(-1)).min(1).max())
+            worst = max(worst, np.sqrt(((part[:, None] - positions[None]) ** 2).sum(-1)).min(1).max())
     return worst * 1e3
 
 
@@ -199,10 +199,10 @@ def test_a_gltf_holds_the_performance_and_not_every_take(blender, shown, tmp_pat
     scene, rig, _ = shown()
     path, _ = export(blender, scene, rig, "GLTF", tmp_path)
     data = path.read_bytes()
-    told = json.loads(data[20 : 20 + struct.unpack("<I", data[12:16])[0]])
-    assert len(told["animations"]) == 1
-    assert set(told["meshes"][0]["extras"]["targetNames"]) >= set(head.channel_names())
-    times = [told["accessors"][sampler["input"]] for sampler in told["animations"][0]["samplers"]]
+    gltf = json.loads(data[20 : 20 + struct.unpack("<I", data[12:16])[0]])
+    assert len(gltf["animations"]) == 1
+    assert set(gltf["meshes"][0]["extras"]["targetNames"]) >= set(head.channel_names())
+    times = [gltf["accessors"][sampler["input"]] for sampler in gltf["animations"][0]["samplers"]]
     assert min(time["min"][0] for time in times) == pytest.approx(FIRST / 25)
     assert max(time["max"][0] for time in times) == pytest.approx(LAST / 25)
 
@@ -290,7 +290,7 @@ def test_a_full_disk_is_a_sentence_and_the_earlier_file_stays(blender, shown, sm
     with pytest.raises(errors.NoSpace, match="performance"):
         export(blender, scene, rig, key, folder)
     assert path.read_bytes() == b"earlier"
-    assert [found.name for found in folder.iterdir()] == [path.name]
+    assert [file.name for file in folder.iterdir()] == [path.name]
 
 
 def test_a_link_that_somebody_laid_in_wait_is_not_followed(blender, shown, tmp_path):

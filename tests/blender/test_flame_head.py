@@ -31,11 +31,11 @@ def made_flame_from_bundled(**options):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A file in FLAME's layout (see made_flame) and what is in it."""
-    found = made_flame_from_bundled(seed=11, own=0.0004)
+    result = made_flame_from_bundled(seed=11, own=0.0004)
     folder = tmp_path_factory.mktemp("flame")
-    found.write(folder / "flame.npz")
-    found.write(folder / "flame2020.pkl")
-    return found, folder
+    result.write(folder / "flame.npz")
+    result.write(folder / "flame2020.pkl")
+    return result, folder
 
 
 def parts(data):
@@ -85,11 +85,11 @@ def pose(mesh, seed, spread=0.15, mode="XYZ"):
 
 @pytest.mark.parametrize("name", ["flame.npz", "flame2020.pkl"])
 def test_a_flame_file_becomes_a_rig_within_a_second(blender, made, name):
-    found, folder = made
+    flame_rig, folder = made
     start = time.process_time()
     mesh = add(blender, folder, name)
     keeps(1.0, time.process_time() - start, f"a head from {name}")
-    data = found.data
+    data = flame_rig.data
     keys = mesh.data.shape_keys.key_blocks
     assert [k.name for k in keys][:101] == ["Basis", *(f"expression{i + 1:03d}" for i in range(100))]
     assert all(k.slider_min == -10 and k.slider_max == 10 and k.value == 0 for k in list(keys)[1:101])
@@ -104,15 +104,15 @@ def test_a_flame_file_becomes_a_rig_within_a_second(blender, made, name):
 
 @pytest.mark.parametrize("mode", ["XYZ", "QUATERNION", "ZXY"])
 def test_the_rig_moves_as_flame_does(blender, made, mode):
-    found, folder = made
+    flame_rig, folder = made
     mesh = add(blender, folder)
     posed = pose(mesh, 1, mode=mode)
-    asset = parts(found.data)
+    asset = parts(flame_rig.data)
     still = asset | {"shapedirs": asset["shapedirs"]}
     seen = evaluated(blender, mesh)
     theirs = flame(asset, *posed, rotation_module)
     bones_stay = flame_with_bones(still, *posed, rotation_module)
-    assert np.abs(theirs - found.data["v_template"]).max() > 0.02
+    assert np.abs(theirs - flame_rig.data["v_template"]).max() > 0.02
     assert np.abs(seen - bones_stay).max() < 5e-6, "FLAME's formula with its joints at rest"
     assert np.abs(seen - theirs).max() < 1e-3, "FLAME moves the joints themselves a little with expression"
 
@@ -130,17 +130,17 @@ def flame_with_bones(asset, expression, jaw, neck, eyes, rotation):
 
 def test_correctives_are_driven_without_any_script(blender, made):
     """Blender works the expressions out itself: they follow the bones even where scripts are not allowed to run."""
-    found, folder = made
+    flame_rig, folder = made
     mesh = add(blender, folder)
     drivers = mesh.data.shape_keys.animation_data.drivers
     names = {curve.data_path.split('"')[1] for curve in drivers}
-    moving = (np.abs(found.data["posedirs"]).max((0, 1)) > 1e-6).sum()
+    moving = (np.abs(flame_rig.data["posedirs"]).max((0, 1)) > 1e-6).sum()
     assert len(drivers) == moving > 0 and all(name.startswith("corrective_") for name in names)
     assert all(curve.driver.is_simple_expression and curve.driver.is_valid for curve in drivers)
 
 
 def test_identity_sliders_make_another_person_whose_bones_can_follow(blender, made):
-    found, folder = made
+    flame_rig, folder = made
     mesh = add(blender, folder, sliders=20)
     keys = mesh.data.shape_keys.key_blocks
     betas = np.zeros(300)
@@ -148,8 +148,8 @@ def test_identity_sliders_make_another_person_whose_bones_can_follow(blender, ma
     for i in (0, 3, 19):
         keys[f"identity{i + 1:03d}"].value = betas[i]
     posed = pose(mesh, 2)
-    asset = parts(found.data)
-    person = asset | {"v_template": asset["v_template"] + found.data["shapedirs"][:, :, :300] @ betas}
+    asset = parts(flame_rig.data)
+    person = asset | {"v_template": asset["v_template"] + flame_rig.data["shapedirs"][:, :, :300] @ betas}
     expected = flame_with_bones(person, *posed, rotation_module)
     before = np.abs(evaluated(blender, mesh) - expected).max()
     assert blender.ops.thunder.fit_flame_bones() == {"FINISHED"}
@@ -166,7 +166,7 @@ def opening(points, model):
 
 @pytest.mark.slow
 def test_a_take_plays_on_it_and_is_read_back(blender, made):
-    found, folder = made
+    flame_rig, folder = made
     mesh = add(blender, folder)
     rig = heads_head.find(blender.context.scene)
     assert rig.mesh == mesh and len(rig.channels) == 40 and not any(name.startswith("tongue") for name in rig.channels)
@@ -180,14 +180,14 @@ def test_a_take_plays_on_it_and_is_read_back(blender, made):
     marked = regions.mark(face_head.load_head(folder / "flame.npz"))
     ours = face_head.load_head()
     wanted, seen = [], []
-    rest = opening(found.data["v_template"], marked)
+    rest = opening(flame_rig.data["v_template"], marked)
     scene = blender.context.scene
     own = {name: getattr(ours, name) for name in ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table")}
     for frame in range(1, 26, 2):
         scene.frame_set(frame)
         seen.append(opening(evaluated(blender, mesh), marked) - rest)
         moved = flame(own, done.motion.expression[frame - 1], done.motion.jaw[frame - 1], np.zeros(3), np.zeros(3), rotation_module)
-        wanted.append(found.scale * opening(moved, ours))
+        wanted.append(flame_rig.scale * opening(moved, ours))
     assert max(wanted) > 10 and min(wanted) < 0.5
     assert np.abs(np.array(seen) - wanted).mean() < 0.5 and np.abs(np.array(seen) - wanted).max() < 1.0
     motion = progress.result(reading.read(rig, heads_head.channel_names(), clock, 1.0))
@@ -197,12 +197,12 @@ def test_a_take_plays_on_it_and_is_read_back(blender, made):
     brow = heads_head.channel_names().index("browInnerUp")
     assert np.corrcoef(motion.expression[:, brow], done.motion.expression[:, brow])[0, 1] > 0.95
     settings.active_take = -1
-    assert np.abs(evaluated(blender, mesh) - found.data["v_template"]).max() < 1e-6, "the head is given back as it was"
+    assert np.abs(evaluated(blender, mesh) - flame_rig.data["v_template"]).max() < 1e-6, "the head is given back as it was"
 
 
 @pytest.mark.slow
 def test_the_file_is_not_needed_again(blender, made, tmp_path):
-    found, folder = made
+    flame_rig, folder = made
     copy = tmp_path / "mine.npz"
     copy.write_bytes((folder / "flame.npz").read_bytes())
     mesh = add(blender, tmp_path, "mine.npz")
@@ -223,13 +223,13 @@ def test_the_file_is_not_needed_again(blender, made, tmp_path):
 
 
 def test_a_channel_is_shown_and_put_back(blender, made):
-    found, folder = made
+    flame_rig, folder = made
     mesh = add(blender, folder)
     keys = mesh.data.shape_keys.key_blocks
     keys["expression007"].value = 0.25
     for channel in ("jawOpen", "mouthSmileLeft", "eyeLookUpLeft"):
         assert blender.ops.thunder.preview_retarget(channel=channel, amount=1.0) == {"FINISHED"}
-        assert np.abs(evaluated(blender, mesh) - found.data["v_template"]).max() > 0.002, channel
+        assert np.abs(evaluated(blender, mesh) - flame_rig.data["v_template"]).max() > 0.002, channel
     assert abs(mesh.parent.pose.bones["eye_left"].rotation_euler[0]) > 0.3
     blender.ops.thunder.preview_retarget(channel="jawOpen", amount=0.0)
     values = {name: keys[f"expression{name:03d}"].value for name in range(1, 101)}
@@ -242,13 +242,13 @@ def test_what_is_lost_is_measured_in_words(blender, made):
     mesh = add(blender, folder)
     assert blender.ops.thunder.measure_retarget() == {"FINISHED"}
     assert "Lip opening off by" in mesh.parent["thunder_measured"]
-    found = flame_module.measure(mesh, mesh.parent)
-    assert found.opening < 0.5 and found.closed < 0.3 and found.lips < 0.2 * found.travel
+    measured = flame_module.measure(mesh, mesh.parent)
+    assert measured.opening < 0.5 and measured.closed < 0.3 and measured.lips < 0.2 * measured.travel
 
 
 @pytest.mark.parametrize("frames", [12, 13])
 def test_parameters_are_exported_frame_by_frame(blender, made, tmp_path, frames):
-    found, folder = made
+    flame_rig, folder = made
     mesh = add(blender, folder)
     scene = blender.context.scene
     scene.frame_start, scene.frame_end = 5, 4 + frames
@@ -293,11 +293,11 @@ def checked(monkeypatch):
 
 
 def test_a_head_is_checked_with_smplx_on_the_frame_that_is_seen(blender, made, checked):
-    found, folder = made
+    flame_rig, folder = made
     mesh = add(blender, folder)
     assert checked(blender, folder / "flame2020.pkl")[0] < 1e-3, "at rest"
     posed = pose(mesh, 1)
-    theirs = flame(parts(found.data), *posed, rotation_module)
+    theirs = flame(parts(flame_rig.data), *posed, rotation_module)
     off = 1e3 * np.linalg.norm(evaluated(blender, mesh) - theirs, axis=1).max()
     assert 0.01 < off < 1.0, "bones stay where they are, FLAME's joints move a little with expression"
     rig, skinning = checked(blender, folder / "flame2020.pkl")

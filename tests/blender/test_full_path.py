@@ -209,8 +209,8 @@ def no_strip(bpy, scene):
 def no_head(bpy, scene):
     speak(scene)
     scene.thunder.head = None
-    for thing in list(bpy.data.objects):
-        bpy.data.objects.remove(thing)
+    for obj in list(bpy.data.objects):
+        bpy.data.objects.remove(obj)
 
 
 def strange_head(bpy, scene):

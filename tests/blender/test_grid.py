@@ -36,18 +36,18 @@ def everything(bpy):
 
 
 def copies(bpy):
-    mark = head.STAND_IN
-    return [thing for thing in bpy.data.objects if mark in thing]
+    mark = head.PUPPET_MARK
+    return [obj for obj in bpy.data.objects if mark in obj]
 
 
 def from_left(things):
-    return sorted(things, key=lambda thing: thing.matrix_world.translation.x)
+    return sorted(things, key=lambda obj: obj.matrix_world.translation.x)
 
 
 def jaws(bpy):
     """How far each head of the grid opens its jaw now, from left to right."""
     graph = bpy.context.evaluated_depsgraph_get()
-    rigs = from_left(thing for thing in copies(bpy) if thing.type == "ARMATURE")
+    rigs = from_left(obj for obj in copies(bpy) if obj.type == "ARMATURE")
     return [rig.evaluated_get(graph).pose.bones["jaw"].matrix_basis.to_euler().x for rig in rigs]
 
 
@@ -61,9 +61,9 @@ def test_every_take_has_a_head_of_its_own_that_plays_it(blender, stage):
     scene.frame_set(20)
     assert jaws(blender) == pytest.approx([0.1, 0.2, 0.3], abs=1e-5)
     assert scene.thunder.active_take == 2 and head.find(scene).mesh == rig.mesh
-    words = [thing.data.body for thing in copies(blender) if thing.type == "FONT"]
+    words = [obj.data.body for obj in copies(blender) if obj.type == "FONT"]
     assert words == ["99  Take 1", "98  Take 2", "97  Take 3"]
-    meshes = [thing for thing in copies(blender) if thing.type == "MESH"]
+    meshes = [obj for obj in copies(blender) if obj.type == "MESH"]
     spans = sorted(
         (min(corner), max(corner)) for corner in [[(mesh.matrix_world @ Vector(c)).x for c in mesh.bound_box] for mesh in meshes]
     )
@@ -77,7 +77,7 @@ def test_the_take_whose_head_is_selected_is_shown(blender, stage):
     for seed in (1, 2, 3):
         enter(stage, 0.1 * seed, seed)
     blender.ops.thunder.play_grid()
-    chosen = from_left(thing for thing in copies(blender) if thing.type == "MESH")[1]
+    chosen = from_left(obj for obj in copies(blender) if obj.type == "MESH")[1]
     chosen.select_set(True)
     blender.context.view_layer.objects.active = chosen
     if not len(blender.context.window_manager.windows):  # a module of Blender has no window to click in: what leave reads there
@@ -210,15 +210,15 @@ def test_a_character_of_several_objects_with_drivers_is_copied_whole(blender):
     for name in ("Face", "Teeth"):
         mesh = blender.data.meshes.new(name)
         mesh.from_pydata([(0, 0, 0), (0.1, 0, 0), (0, 0, 0.1), (0.1, 0, 0.1)], [], [(0, 1, 3, 2)])
-        thing = blender.data.objects.new(name, mesh)
-        scene.collection.objects.link(thing)
-        thing.parent = bones
-        thing.modifiers.new("Bones", "ARMATURE").object = bones
+        obj = blender.data.objects.new(name, mesh)
+        scene.collection.objects.link(obj)
+        obj.parent = bones
+        obj.modifiers.new("Bones", "ARMATURE").object = bones
         for channel in ("Basis", "jawOpen", "mouthPucker", "driven"):
-            block = thing.shape_key_add(name=channel, from_mix=False)
+            block = obj.shape_key_add(name=channel, from_mix=False)
             if channel == "jawOpen":
                 block.data[0].co.z -= 0.05
-        things.append(thing)
+        things.append(obj)
     curve = things[0].data.shape_keys.key_blocks["driven"].driver_add("value")
     curve.driver.expression = "x"
     variable = curve.driver.variables.new()
@@ -235,18 +235,18 @@ def test_a_character_of_several_objects_with_drivers_is_copied_whole(blender):
     before = everything(blender)
     blender.ops.thunder.play_grid()
     made = copies(blender)
-    faces = [thing for thing in made if thing.type == "MESH" and thing.name.startswith("Face")]
+    faces = [obj for obj in made if obj.type == "MESH" and obj.name.startswith("Face")]
     assert len(faces) == 2
     originals = {top, bones, *things}
-    for thing in made:
-        for modifier in thing.modifiers:
+    for obj in made:
+        for modifier in obj.modifiers:
             assert modifier.object not in originals
-        if thing.type == "MESH" and thing.parent is not None:
-            assert thing.parent not in originals
+        if obj.type == "MESH" and obj.parent is not None:
+            assert obj.parent not in originals
     for face in faces:
         driver = face.data.shape_keys.animation_data.drivers[0].driver
         assert driver.variables[0].targets[0].id in made
-    for rig_copy in (thing for thing in made if thing.type == "ARMATURE"):
+    for rig_copy in (obj for obj in made if obj.type == "ARMATURE"):
         assert rig_copy.pose.bones["aim"].constraints[0].target == rig_copy
     scene.frame_set(20)
     graph = blender.context.evaluated_depsgraph_get()
@@ -280,15 +280,15 @@ def test_a_head_from_a_flame_file_is_copied_with_its_correctives(blender, tmp_pa
     scene.frame_set(20)
     graph = blender.context.evaluated_depsgraph_get()
 
-    def points(thing):
-        done = thing.evaluated_get(graph)
+    def points(obj):
+        done = obj.evaluated_get(graph)
         mesh = done.to_mesh()
-        found = np.empty(3 * len(mesh.vertices), np.float32)
-        mesh.vertices.foreach_get("co", found)
+        positions = np.empty(3 * len(mesh.vertices), np.float32)
+        mesh.vertices.foreach_get("co", positions)
         done.to_mesh_clear()
-        return found.reshape(-1, 3)
+        return positions.reshape(-1, 3)
 
-    faces = [thing for thing in copies(blender) if thing.type == "MESH"]
+    faces = [obj for obj in copies(blender) if obj.type == "MESH"]
     assert len(faces) == 2
     rest = np.empty(3 * len(rig.mesh.data.vertices), np.float32)
     rig.mesh.data.vertices.foreach_get("co", rest)

@@ -51,9 +51,9 @@ def ict():
 
 def channel_offsets(shapes):
     """What each of our channels is on the measured head: {channel: offsets}."""
-    found = conventions.find(tuple(shapes))
-    assert found.convention.name == "ict_facekit"
-    return {channel: sum(weight * shapes[name] for name, weight in parts.items()) for channel, parts in found.shapes.items()}
+    result = conventions.find(tuple(shapes))
+    assert result.convention.name == "ict_facekit"
+    return {channel: sum(weight * shapes[name] for name, weight in parts.items()) for channel, parts in result.shapes.items()}
 
 
 def renamed(convention, offsets):
@@ -153,9 +153,9 @@ def test_a_real_face_moves_alike_under_every_convention(blender, ict, name):
         assert np.abs(evaluated(blender, face) - expected).max() < 2e-6
     back = progress.result(reading.read(rig, names, clock, 6 / 25))
     assert np.abs(back.jaw - jaw).max() < 1e-3
-    found = [channel for channel in there if channel in rig.channels]
-    assert len(found) == len(there)
-    for channel in found:
+    driven = [channel for channel in there if channel in rig.channels]
+    assert len(driven) == len(there)
+    for channel in driven:
         assert np.abs(back.expression[:, names.index(channel)] - expression[:, names.index(channel)]).max() < 0.02, channel
 
 

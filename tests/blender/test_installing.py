@@ -494,7 +494,7 @@ def test_an_add_on_beside_ours_that_uses_numpy_notices_nothing(blender, tmp_path
         scene = blender.context.scene
         voice = write_wav(tmp_path / "a.wav", 0.1 * np.ones(32000))
         scene.thunder.source, scene.thunder.sound_file = "FILE", voice
-        found = importlib.import_module(f"{name}.scene.voice.strip").find(blender.context)
+        speaking = importlib.import_module(f"{name}.scene.voice.strip").find(blender.context)
         rig = importlib.import_module(f"{name}.scene.heads.head").find(scene)
 
         def fresh_room(each):
@@ -505,7 +505,7 @@ def test_an_add_on_beside_ours_that_uses_numpy_notices_nothing(blender, tmp_path
 
         played = PlayedClient(fresh_room, fresh_core, tmp_path)
         for _ in fresh_room("scene.takes.generation").generate(
-            played, found, scene, rig, 1, 1, fresh_room("scene.takes.sampling").Sampling()
+            played, speaking, scene, rig, 1, 1, fresh_room("scene.takes.sampling").Sampling()
         ):
             pass
         scene.frame_set(5)

@@ -21,18 +21,18 @@ def as_an_engine_would(entry, keep, seed=50):
     old = provenance.load(entry.action)
     free = types.pack(speak(seed=seed, closed=(0.8, 2.0)).motion)
     kept, mask = types.pack(old.motion), keep.mask
-    found = np.where(mask, kept, free)
-    for column in range(found.shape[1]):
+    result = np.where(mask, kept, free)
+    for column in range(result.shape[1]):
         for at in np.flatnonzero(np.diff(mask[:, column].astype(int))):
             inside, step = (at, 1) if mask[at, column] else (at + 1, -1)
             off = kept[inside, column] - free[inside, column]
             slope = (kept[inside, column] - kept[inside - step, column]) - (free[inside, column] - free[inside - step, column])
             for away in range(1, 7):
                 row = inside + step * away
-                if 0 <= row < len(found) and not mask[row, column]:
+                if 0 <= row < len(result) and not mask[row, column]:
                     x = away / 7
-                    found[row, column] += (1 - x * x * (3 - 2 * x)) * (off + slope * away)
-    motion = types.unpack(found, len(old.channels))
+                    result[row, column] += (1 - x * x * (3 - 2 * x)) * (off + slope * away)
+    motion = types.unpack(result, len(old.channels))
     return replace(old, motion=motion, opening=bundled_lips().opening(motion, old.channels), seed=seed, score=77.0)
 
 

@@ -75,8 +75,8 @@ def test_an_untouched_commit_has_the_score_of_its_take(blender, lines, engine):
     scene, rig, entry = lines
     engine.total = 60.0  # what the fewer keys are worth to mesh-to-speech
     commit(scene, rig, entry)
-    found = score(scene, rig)
-    assert found.total == pytest.approx(80.0) and found.per_frame[:75] == pytest.approx(80.0, abs=0.01) and found.drifts() == []
+    measured = score(scene, rig)
+    assert measured.total == pytest.approx(80.0) and measured.per_frame[:75] == pytest.approx(80.0, abs=0.01) and measured.drifts() == []
 
 
 def test_an_edit_of_a_committed_line_moves_its_score_by_what_it_changes(blender, lines, engine, tmp_path):
@@ -115,11 +115,11 @@ def test_the_score_of_a_committed_line_is_against_its_own_voice(blender, lines, 
     scene, rig, entry = lines
     commit(scene, rig, entry)
     dialogue.select(blender.context, "two")
-    found = score(scene, rig)
-    assert found.clock.start == 1 and found.total == pytest.approx(80.0)  # line two begins at 126, and is not committed
+    measured = score(scene, rig)
+    assert measured.clock.start == 1 and measured.total == pytest.approx(80.0)  # line two begins at 126, and is not committed
     assert live_score.committed_line(blender.context, rig) == "one"
     dialogue.select(blender.context, "one")
-    assert live_score.shown_score(scene, rig) is found and live_score.committed_line(blender.context, rig) == ""
+    assert live_score.shown_score(scene, rig) is measured and live_score.committed_line(blender.context, rig) == ""
 
 
 def test_each_of_two_committed_lines_has_its_score(blender, lines, engine):
@@ -170,7 +170,7 @@ def test_listen_scores_what_only_the_scene_itself_tells(blender, lines, engine):
     assert jobs.run_through("Listening", live_score.listen(engine, scene, rig, voice, 1, 75)) == (1, 75)
     assert [verb for verb, *_ in engine.asked] == ["listen", "score"]
     assert live_score.shown_score(scene, rig).total == pytest.approx(80.0)
-    assert listening.heard_strip(blender.context)[1] is not None
+    assert listening.listening_strip(blender.context)[1] is not None
 
 
 def test_curves_in_the_timeline_are_of_the_head_that_is_meant(blender, lines, engine):
@@ -178,8 +178,8 @@ def test_curves_in_the_timeline_are_of_the_head_that_is_meant(blender, lines, en
     assert overlay.content_of(blender.context).score.total == pytest.approx(80.0)
     blender.ops.thunder.add_head()
     scene.thunder.head = next(mesh for mesh in head.in_scene(scene) if mesh != rig.mesh)
-    found = overlay.content_of(blender.context)
-    assert found is None or (found.score is None and found.opening is None)
+    content = overlay.content_of(blender.context)
+    assert content is None or (content.score is None and content.opening is None)
     scene.thunder.head = rig.mesh
     assert overlay.content_of(blender.context).score is not None
 

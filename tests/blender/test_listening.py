@@ -187,20 +187,20 @@ def test_one_button_flips_between_the_original_and_what_was_heard(blender, stage
     scene, voice = sequence
     rig = stage[1]
     assert not blender.ops.thunder.original.poll()
-    heard = listening.place(scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4)
-    assert (heard.mute, voice.mute) == (True, False)
+    listened = listening.place(scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4)
+    assert (listened.mute, voice.mute) == (True, False)
     assert blender.ops.thunder.original() == {"FINISHED"}
-    assert (heard.mute, voice.mute) == (False, True)
+    assert (listened.mute, voice.mute) == (False, True)
     assert strip.find(blender.context).strip == "voice"  # it stays the voice: takes can be generated
     path = str(tmp_path / "mixed.wav")
     for _ in mixdown.mix_down(strip.find(blender.context), path):
         pass
     assert np.abs(read_wav(path)[0]).max() > 0.3  # and is heard by the engine
     blender.ops.thunder.original()
-    assert (heard.mute, voice.mute) == (True, False)
+    assert (listened.mute, voice.mute) == (True, False)
     blender.ops.thunder.original(to="HEARD")
     blender.ops.thunder.original(to="HEARD")
-    assert (heard.mute, voice.mute) == (False, True)
+    assert (listened.mute, voice.mute) == (False, True)
     listening.place(scene, clicks(tmp_path / "again.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 9)
     assert not voice.mute  # a new Listen begins with the original
 
@@ -208,11 +208,11 @@ def test_one_button_flips_between_the_original_and_what_was_heard(blender, stage
 def test_a_voice_that_the_animator_muted_stays_muted(blender, stage, sequence, tmp_path):
     scene, voice = sequence
     rig = stage[1]
-    heard = listening.place(scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4)
+    listened = listening.place(scene, clicks(tmp_path / "heard.wav", (0.25,), 1.0), listening.name_of(rig.mesh), 4)
     voice.mute = True
     blender.ops.thunder.original()
     blender.ops.thunder.original()
-    assert voice.mute and heard.mute
+    assert voice.mute and listened.mute
     with pytest.raises(Exception, match="is muted"):
         strip.find(blender.context)
 
@@ -234,9 +234,9 @@ def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(blender, st
     compat.trim_start(voice, 20)
     second = path()
     assert second != first and len(read_wav(second)[0]) < len(read_wav(first)[0])
-    told = voice_cache.read(scene, strip.find(blender.context))
-    told.thread.join()
-    assert told.failed == "" and len(told.peaks) == pytest.approx((SECONDS - 20 / 25) * 100, abs=2)
+    cached = voice_cache.read(scene, strip.find(blender.context))
+    cached.thread.join()
+    assert cached.failed == "" and len(cached.peaks) == pytest.approx((SECONDS - 20 / 25) * 100, abs=2)
     voice_cache.cache.file_opened()
 
 
@@ -326,8 +326,8 @@ def test_the_animators_own_animation_has_a_score_too(blender, stage, engine):
     assert live_score.shown_score(scene, rig) is None
     live_score.live.look()
     run()
-    found = live_score.shown_score(scene, rig)
-    assert found.total == pytest.approx(71.5) and found.drifts() == [(21, 28, 21)]
+    measured = live_score.shown_score(scene, rig)
+    assert measured.total == pytest.approx(71.5) and measured.drifts() == [(21, 28, 21)]
 
 
 def test_the_scene_is_not_stepped_behind_the_animators_back(blender, stage, engine):

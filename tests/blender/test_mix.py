@@ -54,8 +54,8 @@ def test_each_part_is_of_the_take_that_was_chosen(blender, three):
     source = provenance.load(made.action)
     assert not provenance.is_edited(made)
     brow = source.channels.index("browInnerUp")
-    told = provenance.load(entries[1].action).motion.expression[:, brow]
-    assert np.abs(source.motion.expression[:, brow] - told)[2:-2].max() < 0.02
+    brows = provenance.load(entries[1].action).motion.expression[:, brow]
+    assert np.abs(source.motion.expression[:, brow] - brows)[2:-2].max() < 0.02
 
 
 def test_a_cut_goes_from_take_to_take(blender, three):

@@ -33,20 +33,20 @@ def left_of_ours(blender):
     handlers = blender.app.handlers
     lists = {name: getattr(handlers, name) for name in dir(handlers) if isinstance(getattr(handlers, name), list)}
     assert len(lists) > 20
-    found = [f"handler {name}: {each.__module__}.{each.__name__}" for name, there in lists.items() for each in there if is_ours(each)]
-    found += [
+    result = [f"handler {name}: {each.__module__}.{each.__name__}" for name, there in lists.items() for each in there if is_ours(each)]
+    result += [
         f"menu {name}: {each.__module__}" for name in MENUS for each in getattr(blender.types, name).draw._draw_funcs if is_ours(each)
     ]
-    found += [f"property {owner}.{name}" for owner, name in PROPERTIES if hasattr(getattr(blender.types, owner), name)]
-    found += [f"class {name}" for name in dir(blender.types) if "THUNDER_" in name]
-    found += [
+    result += [f"property {owner}.{name}" for owner, name in PROPERTIES if hasattr(getattr(blender.types, owner), name)]
+    result += [f"class {name}" for name in dir(blender.types) if "THUNDER_" in name]
+    result += [
         f"timer {each.__module__}.{name}"
         for module in list(sys.modules.values())
         if is_ours_module(module)
         for name, each in vars(module).items()
         if callable(each) and is_ours(each) and blender.app.timers.is_registered(each)
     ]
-    return found + [f"thread {thread.name}" for thread in threading.enumerate() if thread.name.startswith("thunder")]
+    return result + [f"thread {thread.name}" for thread in threading.enumerate() if thread.name.startswith("thunder")]
 
 
 def is_ours_module(module):
@@ -72,7 +72,7 @@ def test_nothing_of_it_stays_when_it_is_disabled(disabled):
 
 def test_all_of_it_is_there_again(disabled):
     addon_utils.enable(NAME)
-    found = left_of_ours(disabled)
+    left = left_of_ours(disabled)
     for kind in (
         "handler depsgraph_update_post",
         "handler load_post",
@@ -80,6 +80,6 @@ def test_all_of_it_is_there_again(disabled):
         "property Scene.thunder_mix",
         "class THUNDER_PT_main",
     ):
-        assert any(line.startswith(kind) for line in found), kind
-    assert len(found) == len(set(found))  # and nothing twice
+        assert any(line.startswith(kind) for line in left), kind
+    assert len(left) == len(set(left))  # and nothing twice
     assert disabled.ops.thunder.add_head() == {"FINISHED"}

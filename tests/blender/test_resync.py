@@ -28,16 +28,16 @@ def line(blender, tmp_path):
     scene.render.fps = 25
     rng = np.random.default_rng(0)
     path = write_wav(tmp_path / "line.wav", 0.3 * rng.standard_normal(int(16000 * SECONDS)))
-    found = strip.add(scene, path, "line", 11)
+    result = strip.add(scene, path, "line", 11)
     rig = head.find(scene)
     for seed in (1, 2):
-        enter(scene, rig, found, seed)
-    return scene, rig, found, PlayedClient(tmp_path)
+        enter(scene, rig, result, seed)
+    return scene, rig, result, PlayedClient(tmp_path)
 
 
-def enter(scene, rig, found, seed):
+def enter(scene, rig, speaking, seed):
     made = performance(seconds=SECONDS, closed_at=(1.0, 2.0), seed=seed)
-    voice = strip.of_strip(scene, found)
+    voice = strip.of_strip(scene, speaking)
     actions = key(rig, made, voice.clock, f"line · seed {seed}")
     entry = take_list.add_to_list(scene, rig, actions, made, "line", voice.clock)
     fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
@@ -59,17 +59,17 @@ def jaw(entry):
 
 
 def test_a_voice_as_it_was_leaves_its_takes_alone(line):
-    scene, _, found, client = line
-    found.volume, found.channel = 0.5, 3  # where it lies and how loud it is does not move a lip
+    scene, _, voice, client = line
+    voice.volume, voice.channel = 0.5, 3  # where it lies and how loud it is does not move a lip
     assert kinds(scene) == [] and resync(scene, client) == []
 
 
 @pytest.mark.parametrize("frames", [12, -20])
 def test_a_moved_strip_takes_its_keys_along_to_the_bit(line, frames):
-    scene, _, found, client = line
+    scene, _, voice, client = line
     before = jaw(scene.thunder.takes[0])
     first = scene.thunder.takes[0].first
-    strip.move(found, 11 + frames)
+    strip.move(voice, 11 + frames)
     assert kinds(scene) == ["MOVED", "MOVED"]
     assert resync(scene, client) == ["MOVED", "MOVED"]
     assert kinds(scene) == [] and client.asked == []
@@ -81,26 +81,26 @@ def test_a_moved_strip_takes_its_keys_along_to_the_bit(line, frames):
 
 
 def test_an_edited_take_moves_with_its_edits(line):
-    scene, _, found, client = line
+    scene, _, voice, client = line
     entry = scene.thunder.takes[0]
     curve = next(c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
     curve.keyframe_points[40].co[1] = 0.33
     curve.update()
-    strip.move(found, 31)
+    strip.move(voice, 31)
     resync(scene, client)
     assert jaw(entry)[1][40] == pytest.approx(0.33) and jaw(entry)[0][40] == 1 + 40 + 20
     assert provenance.is_edited(entry) and len(scene.thunder.takes) == 2
 
 
 def test_the_sliders_of_a_shaped_take_go_on_working_after_a_move(line):
-    scene, rig, found, client = line
+    scene, rig, voice, client = line
     entry = scene.thunder.takes[0]
     display.show(rig, entry)
     neutral = jaw(entry)
     entry.action.thunder_shape.jaw = 0.5
     halved = jaw(entry)
     assert is_shaped(entry.action) and np.abs(halved[1]).max() < 0.75 * np.abs(neutral[1]).max()
-    strip.move(found, 41)
+    strip.move(voice, 41)
     assert resync(scene, client) == ["MOVED", "MOVED"]
     moved = jaw(entry)
     assert np.array_equal(moved[0], halved[0] + 30) and np.abs(moved[1] - halved[1]).max() < 1e-6
@@ -110,12 +110,12 @@ def test_the_sliders_of_a_shaped_take_go_on_working_after_a_move(line):
 
 
 def test_a_trimmed_strip_cuts_its_takes(line):
-    scene, rig, found, client = line
+    scene, rig, voice, client = line
     display.show(rig, scene.thunder.takes[1])
     whole = jaw(scene.thunder.takes[0])
-    compat.trim_start(found, 20)
-    compat.trim_end(found, 10)
-    assert compat.strip_span(found) == (31, 101)
+    compat.trim_start(voice, 20)
+    compat.trim_end(voice, 10)
+    assert compat.strip_span(voice) == (31, 101)
     assert kinds(scene) == ["CUT", "CUT"]
     assert resync(scene, client) == ["CUT", "CUT"] and client.asked == []
     entry = scene.thunder.takes[0]
@@ -130,29 +130,29 @@ def test_a_trimmed_strip_cuts_its_takes(line):
 
 
 def test_a_strip_that_was_cut_in_two_is_still_one_voice(blender, line):
-    scene, _, found, client = line
+    scene, _, voice, client = line
     strips = compat.strips(scene.sequence_editor)
-    half = strips.new_sound("line.001", found.sound.filepath, found.channel + 1, 11)
-    if half.sound != found.sound:
-        half.sound = found.sound
+    half = strips.new_sound("line.001", voice.sound.filepath, voice.channel + 1, 11)
+    if half.sound != voice.sound:
+        half.sound = voice.sound
     compat.trim_start(half, 50)
-    compat.trim_end(found, compat.strip_span(found)[1] - 61)
-    assert compat.strip_span(found)[1] == compat.strip_span(half)[0] == 61
+    compat.trim_end(voice, compat.strip_span(voice)[1] - 61)
+    assert compat.strip_span(voice)[1] == compat.strip_span(half)[0] == 61
     assert kinds(scene) == []
     strips.remove(half)
     assert kinds(scene) == ["CUT", "CUT"]
 
 
 def test_pieces_that_got_takes_of_their_own_are_not_missed_by_each_other(blender, line):
-    scene, rig, found, client = line
+    scene, rig, speaking, client = line
     while scene.thunder.takes:
         scene.thunder.takes.remove(0)
-    half = compat.strips(scene.sequence_editor).new_sound("line.001", found.sound.filepath, found.channel + 1, 11)
-    if half.sound != found.sound:
-        half.sound = found.sound
+    half = compat.strips(scene.sequence_editor).new_sound("line.001", speaking.sound.filepath, speaking.channel + 1, 11)
+    if half.sound != speaking.sound:
+        half.sound = speaking.sound
     compat.trim_start(half, 50)
-    compat.trim_end(found, compat.strip_span(found)[1] - 61)
-    for each in (found, half):
+    compat.trim_end(speaking, compat.strip_span(speaking)[1] - 61)
+    for each in (speaking, half):
         voice = strip.of_strip(scene, each)
         made = performance(seconds=2.0, closed_at=(1.0,))
         entry = take_list.add_to_list(scene, rig, key(rig, made, voice.clock), made, each.name, voice.clock)
@@ -163,7 +163,7 @@ def test_pieces_that_got_takes_of_their_own_are_not_missed_by_each_other(blender
 
 
 def test_a_mixed_take_is_kept_when_another_sound_needs_another_take(line, tmp_path):
-    scene, _, found, client = line
+    scene, _, voice, client = line
     scene.thunder.takes[0].kind = "MIXED"
     mixed = scene.thunder.takes[0].action
     write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(6).standard_normal(int(16000 * SECONDS)))
@@ -173,17 +173,17 @@ def test_a_mixed_take_is_kept_when_another_sound_needs_another_take(line, tmp_pa
 
 
 def test_what_is_heard_in_addition_alone_is_sampled(line):
-    scene, rig, found, client = line
+    scene, rig, speaking, client = line
     for take in list(scene.thunder.takes)[::-1]:
         scene.thunder.takes.remove(0)
-    compat.trim_end(found, 50)
+    compat.trim_end(speaking, 50)
     made = performance(seconds=2.0, closed_at=(1.0,), seed=3)
-    voice = strip.of_strip(scene, found)
+    voice = strip.of_strip(scene, speaking)
     actions = key(rig, made, voice.clock, "line · seed 3")
     entry = take_list.add_to_list(scene, rig, actions, made, "line", voice.clock)
     fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
     before = jaw(entry)
-    compat.trim_end(found, 0)
+    compat.trim_end(speaking, 0)
     assert kinds(scene) == ["CHANGED"] and resync_module.needs_engine(scene)
     assert resync(scene, client) == ["CHANGED"]
     ((verb, asked),) = client.asked
@@ -202,7 +202,7 @@ def test_what_is_heard_in_addition_alone_is_sampled(line):
 
 
 def test_another_recording_is_sampled_anew_with_the_same_seed(line, tmp_path):
-    scene, _, found, client = line
+    scene, _, voice, client = line
     rng = np.random.default_rng(5)
     write_wav(tmp_path / "line.wav", 0.3 * rng.standard_normal(int(16000 * SECONDS)))
     assert kinds(scene) == ["CHANGED", "CHANGED"]
@@ -213,7 +213,7 @@ def test_another_recording_is_sampled_anew_with_the_same_seed(line, tmp_path):
 
 
 def test_an_edited_take_is_never_lost_when_more_than_a_move_is_needed(line):
-    scene, _, found, client = line
+    scene, _, voice, client = line
     entry = scene.thunder.takes[0]
     entry.star, entry.note = True, "the one"
     curve = next(c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
@@ -221,7 +221,7 @@ def test_an_edited_take_is_never_lost_when_more_than_a_move_is_needed(line):
     curve.update()
     edited = entry.action
     checksum = keying.checksum(edited)
-    compat.trim_end(found, 10)
+    compat.trim_end(voice, 10)
     resync(scene, client)
     assert len(scene.thunder.takes) == 3
     assert keying.checksum(edited) == checksum
@@ -234,24 +234,24 @@ def test_an_edited_take_is_never_lost_when_more_than_a_move_is_needed(line):
 
 @pytest.mark.parametrize("fps, base", [(24, 1.0), (30, 1.001), (60, 1.0)])
 def test_another_scene_rate_keys_the_same_performance_again(line, fps, base):
-    scene, _, found, client = line
+    scene, _, voice, client = line
     scene.render.fps, scene.render.fps_base = fps, base
     assert set(kinds(scene)) <= {"RATE", "CUT", "CHANGED"} and len(kinds(scene)) == 2
     resync(scene, client)
     assert kinds(scene) == []
     entry = scene.thunder.takes[0]
     frames, angles = jaw(entry)
-    first = compat.strip_span(found)[0]
+    first = compat.strip_span(voice)[0]
     for seconds in (1.0, 2.0):  # the closures are where the sound has them
         near = np.abs(frames - (first + seconds * fps / base)) <= 0.5 + 1e-6
         assert angles[near].min() < 1e-5
 
 
 def test_a_renamed_strip_is_still_the_same_voice_and_a_deleted_one_is_only_said(line):
-    scene, _, found, client = line
-    found.name = "dialogue of the heroine"
+    scene, _, voice, client = line
+    voice.name = "dialogue of the heroine"
     assert kinds(scene) == []
-    compat.strips(scene.sequence_editor).remove(found)
+    compat.strips(scene.sequence_editor).remove(voice)
     changed = fingerprint.change(scene, scene.thunder.takes[0])
     assert changed.kind == "GONE" and kinds(scene) == []
     assert resync(scene, client) == [] and len(scene.thunder.takes) == 2
@@ -275,13 +275,13 @@ def test_a_file_that_is_the_voice_is_watched_as_well(blender, tmp_path):
 
 
 def test_the_operator_asks_the_engine_only_where_it_must(blender, line, monkeypatch):
-    scene, _, found, client = line
+    scene, _, voice, client = line
 
     def nobody():
         raise AssertionError("the engine was asked")
 
     monkeypatch.setattr(connection, "client", nobody)
     assert not blender.ops.thunder.resync.poll()
-    strip.move(found, 20)
+    strip.move(voice, 20)
     assert blender.ops.thunder.resync() == {"FINISHED"}
     assert kinds(scene) == []

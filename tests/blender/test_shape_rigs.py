@@ -90,15 +90,15 @@ def test_parts_are_mixed(blender, stage):
     for part, index in (("mouth", 0), ("upper_face", 1), ("eyes", 1), ("head", 1)):
         blender.ops.thunder.choose_part(part=part, take=entries[index].action.name)
     assert blender.ops.thunder.mix_takes() == {"FINISHED"}
-    told = []
+    seen = []
     for entry in scene.thunder.takes:
         values = track_values.values(rig, track_values.curves(rig, entry), np.arange(1, 73))
-        told.append(progress.result(track_values.motion(rig, values, 24.0)))
+        seen.append(progress.result(track_values.motion(rig, values, 24.0)))
     names = head.channel_names()
     for name, index, loose in (("browInnerUp", 1, 0.08), ("mouthSmileLeft", 0, 0.08)):
         column = names.index(name)
-        assert np.abs(told[2].expression[:, column] - told[index].expression[:, column]).max() < loose, name
-        assert np.abs(told[2].expression[:, column] - told[1 - index].expression[:, column]).max() > loose, name
+        assert np.abs(seen[2].expression[:, column] - seen[index].expression[:, column]).max() < loose, name
+        assert np.abs(seen[2].expression[:, column] - seen[1 - index].expression[:, column]).max() > loose, name
     gap, closed = closed_and_open(rig, scene.thunder.takes[0])
     assert closed_and_open(rig, scene.thunder.takes[2])[0][closed].max() <= 0.35
 

@@ -92,12 +92,12 @@ def test_the_source_of_a_minute_costs_milliseconds(blender, stage):
     made, entry = enter(stage, seconds=60.0)
     clock = provenance.clock_of(entry.action)
 
-    def least(deed):
-        return min(_timed(deed) for _ in range(5))
+    def least(action):
+        return min(_timed(action) for _ in range(5))
 
-    def _timed(deed):
+    def _timed(action):
         began = time.perf_counter()
-        deed()
+        action()
         return time.perf_counter() - began
 
     keeps(0.02, least(lambda: provenance.store(entry.action, made, clock)), "storing the source of a minute")

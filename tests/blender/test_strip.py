@@ -59,18 +59,18 @@ def test_a_trimmed_offset_strip_and_its_keys_land_on_the_same_frame(blender, seq
     voice = strip.of_strip(scene, line)
     samples, got_rate = mixed(sequencer, voice, tmp_path)
     assert got_rate == rate
-    heard = onsets(samples, rate)
-    assert len(heard) == 2  # the first click is trimmed away
-    frames = voice.clock.frame(heard)
+    times = onsets(samples, rate)
+    assert len(times) == 2  # the first click is trimmed away
+    frames = voice.clock.frame(times)
     expected = 37 + np.array([1.3, 2.2]) * fps / base
     assert np.abs(frames - expected).max() < 0.05
     # Lips that close where the clicks are heard close on the scene frame nearest to them.
     blender.ops.thunder.add_head()
     rig = head.find(scene)
     seconds = len(samples) / rate
-    made = performance(seconds=seconds, closed_at=heard)
+    made = performance(seconds=seconds, closed_at=times)
     display.show(rig, take_list.add_to_list(scene, rig, key(rig, made, voice.clock, "t"), made, "v", voice.clock))
-    for exact, time in zip(expected, heard):
+    for exact, time in zip(expected, times):
         angles = {}
         for frame in range(int(exact) - 3, int(exact) + 5):
             scene.frame_set(frame)
@@ -371,11 +371,11 @@ def test_blocks_of_a_sound_join_to_all_of_it(plain, tmp_path, begin):
     plan = plain.Plan("noise", path, None, begin, 3.5, False, np.array([1.0, 0.5], np.float32))
     with plan.open(str(tmp_path)) as source:
         blocks = list(plan.blocks(source))
-    heard = np.concatenate(blocks)
+    joined = np.concatenate(blocks)
     start = 11025 + round(begin * 11025)
-    volume = np.linspace(1.0, 0.5, len(heard))[:, None]
-    assert len(blocks) == 4 and len(heard) == round(3.5 * 11025)
-    assert np.abs(heard - whole[start : start + len(heard)] * volume).max() < 1e-4
+    volume = np.linspace(1.0, 0.5, len(joined))[:, None]
+    assert len(blocks) == 4 and len(joined) == round(3.5 * 11025)
+    assert np.abs(joined - whole[start : start + len(joined)] * volume).max() < 1e-4
 
 
 def test_peaks_of_blocks_are_those_of_all_of_it(plain, tmp_path):

@@ -25,9 +25,9 @@ def classes(blender):
             yield sub
             yield from below(sub)
 
-    found = [cls for cls in below(blender.types.bpy_struct) if cls.__module__.startswith(NAME) and getattr(cls, "is_registered", False)]
-    assert len(found) > 60
-    return found
+    result = [cls for cls in below(blender.types.bpy_struct) if cls.__module__.startswith(NAME) and getattr(cls, "is_registered", False)]
+    assert len(result) > 60
+    return result
 
 
 def operators(blender):
@@ -60,10 +60,10 @@ def test_a_title_is_known_from_others(title, right):
 
 
 def test_operators_are_titled_and_told_of(blender):
-    found = operators(blender)
-    assert len(found) > 50
-    bad = [line for rna in found for line in wrong(rna.identifier, rna.name, rna.description)]
-    bad += [line for rna in found for line in of_properties(rna, {prop.identifier for prop in rna.properties} - {"rna_type"})]
+    checked = operators(blender)
+    assert len(checked) > 50
+    bad = [line for rna in checked for line in wrong(rna.identifier, rna.name, rna.description)]
+    bad += [line for rna in checked for line in of_properties(rna, {prop.identifier for prop in rna.properties} - {"rna_type"})]
     assert not bad, "\n".join(bad)
 
 
@@ -120,9 +120,9 @@ def test_what_changes_the_file_can_be_undone(blender):
         "save_mapping",
         "stop_installation",
     }
-    found = {
+    checked = {
         cls.bl_idname.partition(".")[2]
         for cls in classes(blender)
         if issubclass(cls, blender.types.Operator) and not {"UNDO", "UNDO_GROUPED"} & set(cls.bl_options)
     }
-    assert found == allowed
+    assert checked == allowed

@@ -264,9 +264,9 @@ def peak_memory(function, *arguments):
 
 def test_progress_is_told_and_may_stop_the_reading(tmp_path):
     soundfile.write(tmp_path / "tone.wav", tone(60.0, rate=48000), 48000)
-    told = []
-    read_sound(tmp_path / "tone.wav", told.append)
-    assert told == sorted(told) and told[-1] == 1.0 and len(set(told)) > 2
+    fractions = []
+    read_sound(tmp_path / "tone.wav", fractions.append)
+    assert fractions == sorted(fractions) and fractions[-1] == 1.0 and len(set(fractions)) > 2
 
     def stop(fraction):
         raise Cancelled("Cancelled")

@@ -51,8 +51,8 @@ def test_a_table_of_the_shipped_sample_is_printed_and_not_kept(results, tmp_path
     monkeypatch.setattr(module, "sample_stretches", lambda engine, every=module.sample_stretches: every(engine)[:1])
     monkeypatch.setattr(sys, "argv", ["ranking", "--cache", str(tmp_path / "missing"), "--takes", "1"])
     module.main()
-    told = capsys.readouterr().out
-    assert "of the shipped sample, a synthetic voice" in told and "Not written to bench/results" in told
+    printed = capsys.readouterr().out
+    assert "of the shipped sample, a synthetic voice" in printed and "Not written to bench/results" in printed
 
 
 @pytest.mark.parametrize("asked, measured, kept", [(None, True, RESULTS / "x.txt"), (None, False, None), (Path("y"), False, Path("y"))])

@@ -67,7 +67,7 @@ def test_the_jaw_of_a_take_speaks(engine, takes):
 
 def test_one_who_listens_says_nothing_and_hears_how_loud_the_other_is(engine, speech):
     sound = torch.from_numpy(speech.samples)
-    listens, speaks = engine.thunder.overhear(sound, speech.frames), engine.thunder.hear(sound, speech.frames)
+    listens, speaks = engine.thunder.overhear(sound, speech.frames), engine.thunder.analyse(sound, speech.frames)
     assert torch.equal(listens.features[:, -2:], speaks.features[:, -2:])
     assert listens.features[:, :-2].std(0).max() < 0.2 * speaks.features[:, :-2].std(0).max()
     assert not listens.spoken.any() and not listens.shut.any() and len(listens.units) == len(speaks.units)
@@ -86,10 +86,10 @@ def test_a_take_does_not_depend_on_how_many_were_asked_for(engine, speech, takes
 @pytest.mark.parametrize("seconds, guidance", [(1.0, 1.0), (2.03, 1.5)])
 def test_a_take_is_the_same_bit_for_bit_in_a_batch_of_any_size(engine, speech, seconds, guidance):
     part = Speech(speech.samples[: int(seconds * RATE)], RATE)
-    heard = engine.thunder.hear(torch.from_numpy(part.samples), part.frames)
+    voice = engine.thunder.analyse(torch.from_numpy(part.samples), part.frames)
 
     def perform(takes):
-        return engine.thunder.perform(heard, list(range(1, takes + 1)), 2, guidance, lambda fraction: None)
+        return engine.thunder.perform(voice, list(range(1, takes + 1)), 2, guidance, lambda fraction: None)
 
     together = perform(8)
     for takes in (1, 2, 3, 5, 6, 7):
@@ -138,9 +138,9 @@ def test_a_direction_that_does_not_fit_is_refused_in_a_sentence(engine, directed
 
 def test_a_take_pulled_by_mesh_to_speech_is_the_same_but_for_rounding(engine, speech):
     part = Speech(speech.samples[:RATE], RATE)
-    heard = engine.thunder.hear(torch.from_numpy(part.samples), part.frames)
-    pull = engine.thunder.pulled_by(engine.m2s, engine.mouth, heard, 1.0)
-    alone, together = (engine.thunder.perform(heard, seeds, 4, 1.0, lambda fraction: None, None, pull) for seeds in ([1], [1, 2, 3]))
+    voice = engine.thunder.analyse(torch.from_numpy(part.samples), part.frames)
+    pull = engine.thunder.speech_guidance(engine.m2s, engine.mouth, voice, 1.0)
+    alone, together = (engine.thunder.perform(voice, seeds, 4, 1.0, lambda fraction: None, None, pull) for seeds in ([1], [1, 2, 3]))
     assert same(alone[0], together[0], 1e-4)
 
 
@@ -296,7 +296,7 @@ def test_features_of_long_sounds_do_not_pile_up(engine, speech, monkeypatch):
     engine._known.clear()
     for shift in range(2):
         engine.score(Speech(np.roll(speech.samples, 1000 * shift)), Motion(np.zeros((5, 44), np.float32), np.zeros((5, 3), np.float32)))
-        assert sum(heard.frames for heard, _ in engine._known.values()) <= speech.frames
+        assert sum(voice.frames for voice, _ in engine._known.values()) <= speech.frames
 
 
 def test_a_motion_of_another_head_is_refused_with_a_sentence(engine, speech):
@@ -356,12 +356,12 @@ def test_keeping_another_sounds_take_is_refused(engine, speech, takes):
 
 @pytest.mark.slow
 def test_guidance_by_mesh_to_speech_pulls_takes_to_what_was_said(engine, speech, takes):
-    heard = engine.thunder.hear(engine._samples(speech), speech.frames)
+    voice = engine.thunder.analyse(engine._samples(speech), speech.frames)
     plain = [take.motion for take in takes if take.seed < 102]
     pulled = [take.motion for take in engine.generate(speech, 2, 100, speech_guidance=1.0)]
 
     def nats(motions):
-        return np.mean([engine.evidence_of(m, heard).mean() for m in motions])
+        return np.mean([engine.evidence_of(m, voice).mean() for m in motions])
 
     assert nats(pulled) > nats(plain)
 
@@ -390,5 +390,5 @@ def test_the_score_hears_size_and_closures(engine, speech, takes, change):
 )
 def test_takes_are_sampled_in_portions_that_let_the_first_come_early(takes, frames, device, sizes):
     seeds = list(range(7, 7 + takes))
-    found = portions(seeds, frames, device)
-    assert [len(some) for some in found] == sizes and sum(found, []) == seeds
+    parts = portions(seeds, frames, device)
+    assert [len(some) for some in parts] == sizes and sum(parts, []) == seeds

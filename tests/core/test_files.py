@@ -113,12 +113,12 @@ def test_after_a_death_at_any_call_the_next_run_restores_one_state(tmp_path, act
                 write(folder, NEW)
             except Killed:
                 pass
-        found = {path.name: path.read_bytes() for path in folder.iterdir()}
+        contents = {path.name: path.read_bytes() for path in folder.iterdir()}
         transaction = files.Transaction(str(folder))
         transaction.check(["other.txt"])
         left = content_of(folder)
         assert left in (OLD, NEW), (number, left)
-        changed = {name for name in {**OLD, **NEW} if found.get(name) != left.get(name)}
+        changed = {name for name in {**OLD, **NEW} if contents.get(name) != left.get(name)}
         assert set(transaction.repaired) - {files.MANIFEST} == changed, "the files that were restored are named"
         repaired |= changed
         states.append(left == NEW)

@@ -308,9 +308,9 @@ def test_a_listener_answers_the_voice_with_a_shut_mouth():
 def test_an_idle_face_lives():
     for seed in range(3):
         motion = perform(np.zeros(3000, np.uint8), np.full((750, 2), -1, np.float32), CHANNELS, np.random.default_rng(seed), Direction())
-        told = measures.habits(HEAD, motion)
-        assert 8 <= told["blinks_per_minute"] <= 40 and told["gaze_shifts_per_minute"] > 8
-        assert 0.3 < told["head_degrees_per_second"] < 8 and motion.head.std(0).max() > np.radians(0.4)
+        figures = measures.habits(HEAD, motion)
+        assert 8 <= figures["blinks_per_minute"] <= 40 and figures["gaze_shifts_per_minute"] > 8
+        assert 0.3 < figures["head_degrees_per_second"] < 8 and motion.head.std(0).max() > np.radians(0.4)
         assert opening_mm(motion, HEAD).max() < 0.05
 
 

@@ -308,14 +308,14 @@ def test_pips_words_become_the_right_sentence(said, wheels, online, sentence):
 
 def below(folder):
     """Processes whose command line names a folder."""
-    found = {}
+    result = {}
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if str(folder).encode() in (command := path.read_bytes()):
-                found[int(path.parent.name)] = command.split(b"\0")
+                result[int(path.parent.name)] = command.split(b"\0")
         except OSError:
             pass
-    return found
+    return result
 
 
 def until(condition, seconds=60.0):

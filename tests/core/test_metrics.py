@@ -150,9 +150,9 @@ def test_onsets_are_where_the_sound_sets_in():
         a = int(start * 16000)
         fade = np.minimum(1, np.arange(3200)[::-1] / 800)  # voices stop less abruptly than they start
         x[a : a + 3200] += 0.3 * fade * np.sin(np.arange(3200) * 0.3)
-    found = metrics.sound_onsets(x)
-    assert len(found) == 3
-    assert np.abs(found / 25 - [0.4, 1.0, 1.5]).max() < 0.03
+    onsets = metrics.sound_onsets(x)
+    assert len(onsets) == 3
+    assert np.abs(onsets / 25 - [0.4, 1.0, 1.5]).max() < 0.03
 
 
 def test_what_cannot_be_compared_is_said():

@@ -7,8 +7,8 @@ import torch
 from thunder_core.engine.diffusion.sampling import (
     alpha_bar,
     in_windows,
-    keeping,
-    Kept,
+    inpaint,
+    Inpainting,
     noisy,
     OVERLAP,
     sample,
@@ -103,18 +103,18 @@ def smooth_denoiser(x, step):
     return gain @ x
 
 
-def kept_ranges(channels: int) -> Kept:
+def kept_ranges(channels: int) -> Inpainting:
     mask = torch.zeros(FRAMES, channels, dtype=torch.bool)
     mask[20:40] = True
     mask[55, 0] = True  # one key of one channel
     values = torch.linalg.cholesky(COVARIANCE.double()).float() @ torch.randn(FRAMES, channels, generator=torch.Generator().manual_seed(5))
-    return Kept(mask, values)
+    return Inpainting(mask, values)
 
 
 def test_what_is_kept_comes_out_and_the_rest_flows_into_it():
     kept = kept_ranges(2)
     noise = seeded_noise(range(40), FRAMES, 2)
-    free, x = sample(smooth_denoiser, noise, 20), sample(keeping(smooth_denoiser, kept), noise, 20)
+    free, x = sample(smooth_denoiser, noise, 20), sample(inpaint(smooth_denoiser, kept), noise, 20)
     assert torch.allclose(x[:, kept.mask], kept.values[kept.mask].expand(40, -1), atol=1e-3)
     bend = free.diff(dim=1, n=2).abs().flatten().quantile(0.95)
     for border in (20, 40):  # value and slope go on across it
@@ -123,11 +123,11 @@ def test_what_is_kept_comes_out_and_the_rest_flows_into_it():
 
 def test_far_from_what_is_kept_samples_keep_their_spread():
     kept = kept_ranges(1)
-    x = sample(keeping(smooth_denoiser, kept), seeded_noise(range(200), FRAMES, 1), 20)
+    x = sample(inpaint(smooth_denoiser, kept), seeded_noise(range(200), FRAMES, 1), 20)
     assert torch.allclose(x[:, 68:].std(0), torch.ones(12, 1), atol=0.2)
 
 
 def test_keeping_nothing_changes_nothing():
     noise = seeded_noise([1], FRAMES, 2)
-    nothing = Kept(torch.zeros(FRAMES, 2, dtype=torch.bool), torch.zeros(FRAMES, 2))
-    assert torch.equal(sample(smooth_denoiser, noise, 8), sample(keeping(smooth_denoiser, nothing), noise, 8))
+    nothing = Inpainting(torch.zeros(FRAMES, 2, dtype=torch.bool), torch.zeros(FRAMES, 2))
+    assert torch.equal(sample(smooth_denoiser, noise, 8), sample(inpaint(smooth_denoiser, nothing), noise, 8))

@@ -228,11 +228,11 @@ def test_a_folder_of_faces_becomes_sequences_report_and_pictures(tmp_path, known
 
 def test_habits_count_what_was_done():
     motion, _ = performance()
-    told = habits(HEAD, motion)
-    assert told["blinks_per_minute"] == pytest.approx(60 / 3)
-    assert told["blink_seconds"] == pytest.approx(0.16)
-    assert told["head_deviation_y"] == pytest.approx(motion.head[:, 1].std())
-    assert told["jaw_share"] == pytest.approx(1, abs=0.3)
+    figures = habits(HEAD, motion)
+    assert figures["blinks_per_minute"] == pytest.approx(60 / 3)
+    assert figures["blink_seconds"] == pytest.approx(0.16)
+    assert figures["head_deviation_y"] == pytest.approx(motion.head[:, 1].std())
+    assert figures["jaw_share"] == pytest.approx(1, abs=0.3)
 
 
 @pytest.mark.data

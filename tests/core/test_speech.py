@@ -8,7 +8,7 @@ import torch
 from thunder_core.engine.cards import SHIPPED
 from thunder_core.engine.m2s.model import MeshToSpeech
 from thunder_core.engine.m2s.mouth import Mouth, save_trained_mouth, trained_mouth
-from thunder_core.engine.m2s.score import evidence, grade, late, Scale
+from thunder_core.engine.m2s.score import evidence, grade, Scale, shift_frames
 from thunder_core.engine.speech import encoder as encoder_module, mel
 from thunder_core.engine.speech.encoder import at_frames, EncoderConfig, loudness, presence, SpeechEncoder
 from thunder_core.engine.speech.mel import active_level, level, LogMel
@@ -97,9 +97,9 @@ def small_encoder():
 def test_long_sounds_are_encoded_in_pieces_that_join(small_encoder, monkeypatch):
     samples = 0.1 * torch.randn(12 * RATE)
     monkeypatch.setattr(encoder_module, "_CHUNK", 10_000)
-    whole, _ = small_encoder.hear(samples)
+    whole, _ = small_encoder.analyse(samples)
     monkeypatch.setattr(encoder_module, "_CHUNK", 200)
-    pieces, _ = small_encoder.hear(samples)
+    pieces, _ = small_encoder.analyse(samples)
     assert pieces.shape == whole.shape
     # Attention reaches past the margin, but hardly: what differs is far below the features' own spread.
     assert (pieces - whole).abs().mean() < 0.1 * whole.std()
@@ -163,8 +163,8 @@ def test_scores_are_points_on_their_sounds_scale_and_ignore_silence():
     loud[25:] = -2.0  # the second half is silence
     opinion = -merit[:, None].expand(-1, 50).clone()
     opinion[:, 25:] = 5.0
-    found = [s.total for s in grade(opinion, loud, SCALE)]
-    assert found[:3] == pytest.approx([8, 26.5, 45], abs=0.01) and 74 < found[3] < 76 and found[4] == 0
+    points = [s.total for s in grade(opinion, loud, SCALE)]
+    assert points[:3] == pytest.approx([8, 26.5, 45], abs=0.01) and 74 < points[3] < 76 and points[4] == 0
     drift = grade(opinion, loud, SCALE)[2].per_frame
     assert drift[:25] == pytest.approx(np.full(25, 45), abs=0.01)
     assert drift[35:] == pytest.approx(np.full(15, 45), abs=0.01)  # nothing drifts where nobody speaks
@@ -183,7 +183,7 @@ def test_a_scale_whose_merits_coincide_still_orders():
 
 def test_late_and_early_hold_the_ends():
     x = np.arange(5.0)[:, None]
-    assert late(x, 2)[:, 0].tolist() == [0, 0, 0, 1, 2] and late(x, -2)[:, 0].tolist() == [2, 3, 4, 4, 4]
+    assert shift_frames(x, 2)[:, 0].tolist() == [0, 0, 0, 1, 2] and shift_frames(x, -2)[:, 0].tolist() == [2, 3, 4, 4, 4]
 
 
 def test_mouth_offsets_are_zero_at_rest_and_only_lips_move_with_a_lip_channel():
@@ -240,7 +240,7 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path):
     for name, made in (("wav2vec2", Wav2Vec2Model(Wav2Vec2Config(**small))), ("hubert", HubertModel(HubertConfig(**small)))):
         made.save_pretrained(tmp_path / name)
         encoder = SpeechEncoder.adopt(tmp_path / name).eval()
-        hidden, logits = encoder.hear(sound)
+        hidden, logits = encoder.analyse(sound)
         assert hidden.shape == (250, 32) and logits.shape == (250, 40)
         save_weights(
             tmp_path / "w" / "encoder",
@@ -248,7 +248,7 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path):
             encoder.settings(),
             {},
         )
-        assert torch.equal(SpeechEncoder.load(tmp_path / "w").hear(sound)[0], hidden)
+        assert torch.equal(SpeechEncoder.load(tmp_path / "w").analyse(sound)[0], hidden)
     with pytest.raises(BadWeights, match="choose its folder"):
         SpeechEncoder.adopt(tmp_path)
 

@@ -109,11 +109,11 @@ SENTENCE = "DH AH S EY F T IY AE P AA M OW V ER TH IH NG K SH UH B AW Z W IY L F
 def performed():
     """[(phones at 10 ms, motion, shape, articulators)] of a few people."""
     own = bundled_articulators()
-    found = []
+    result = []
     for seed in range(4):
         labels, motion = play(*SENTENCE, seed=seed, direction=Direction(Style.of_speaker(str(seed))), each=9)
-        found.append((labels, motion, own.shape(motion.expression, motion.jaw), own))
-    return found
+        result.append((labels, motion, own.shape(motion.expression, motion.jaw), own))
+    return result
 
 
 def frames_of(labels, symbols, frames):
@@ -123,12 +123,12 @@ def frames_of(labels, symbols, frames):
 
 def made_on(performed, symbols, value, best):
     """The best of a value [T] within every one of these sounds or a frame beside it."""
-    found = []
+    result = []
     for labels, motion, shape, own in performed:
         series = value(motion, shape, own)
         for a, b in segments(np.isin(labels, [PHONES.index(s) for s in symbols])):
-            found.append(best(series[max(0, a // 4 - 1) : b // 4 + 2]))
-    return np.array(found)
+            result.append(best(series[max(0, a // 4 - 1) : b // 4 + 2]))
+    return np.array(result)
 
 
 def test_the_jaw_makes_half_of_an_opening_and_more_of_a_wide_one(performed):

@@ -25,10 +25,10 @@ def belief_of(line, noise=0.0, seed=0, missed=()):
     for number, token in enumerate(line.split()):
         phone, length = token.rstrip("0123456789"), int(token.lstrip("ABCDEFGHIJKLMNOPQRSTUVWXYZ"))
         times.append((phone, (len(rows) + (length - 1) / 2) / 50 + 0.005))
-        heard = "N" if number in missed else phone
+        recognised = "N" if number in missed else phone
         for _ in range(length):
             row = np.full(40, 0.1 / 40)
-            row[PHONES.index(heard)] += 0.9
+            row[PHONES.index(recognised)] += 0.9
             row = (1 - noise) * row + noise * rng.dirichlet(np.full(40, 0.3))
             rows.append(row)
     return np.array(rows), times
@@ -36,35 +36,35 @@ def belief_of(line, noise=0.0, seed=0, missed=()):
 
 def bilabials(times):
     """Times of the closures of a line: m and p of “lamp” are one."""
-    found, before = [], ""
+    result, before = [], ""
     for phone, seconds in times:
         if phone in "MBP" and before not in ("M", "B", "P"):
-            found.append(seconds)
+            result.append(seconds)
         before = phone
-    return found
+    return result
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.4])
 @pytest.mark.parametrize("text", LINES)
 def test_every_bilabial_is_found_in_time(text, noise):
     belief, times = belief_of(LINES[text], noise)
-    found = closures(belief, text)
+    placed = closures(belief, text)
     wanted = bilabials(times)
-    assert len(found) == len(wanted), found
-    assert np.abs(np.array([c.seconds for c in found]) - wanted).max() < 0.06
-    assert min(c.sure for c in found) > 0.4
+    assert len(placed) == len(wanted), placed
+    assert np.abs(np.array([c.seconds for c in placed]) - wanted).max() < 0.06
+    assert min(c.sure for c in placed) > 0.4
 
 
 def test_a_bilabial_that_the_ear_missed_is_still_placed():
     text = "Mary bought a lamp, maybe a map."
-    heard = LINES[text].split()
-    missed = heard.index("B4")
+    recognised = LINES[text].split()
+    missed = recognised.index("B4")
     belief, times = belief_of(LINES[text], 0.2, missed=(missed,))
-    found = closures(belief, text)
+    placed = closures(belief, text)
     wanted = bilabials(times)
-    assert len(found) == len(wanted)
+    assert len(placed) == len(wanted)
     place = int(np.argmin(np.abs(np.array(wanted) - times[missed][1])))
-    assert abs(found[place].seconds - wanted[place]) < 0.1 and found[place].sure < 0.6
+    assert abs(placed[place].seconds - wanted[place]) < 0.1 and placed[place].sure < 0.6
 
 
 def test_letters_that_are_silent_or_another_sound_close_no_lips():

@@ -13,9 +13,9 @@ from thunder_core.engine.m2s.vocoder import LOG_FLOOR, pulse_train, tamed, turns
 from thunder_core.engine.speech.mel import FLOOR, LogMel
 from thunder_core.engine.weights import save_weights
 from thunder_core.errors import BadWeights
+from thunder_core.train.discriminators import Discriminators
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.pitch import track
-from thunder_core.train.rivals import Rivals
 from thunder_core.train.vocoder import apart, blurred, contend, Contest, Ear, misheard, pitch_loss
 from thunder_core.types import RATE
 
@@ -140,9 +140,9 @@ def test_the_pitch_of_a_voice_is_tracked_and_noise_has_none():
     t = torch.arange(2 * RATE) / RATE
     for hertz in (70.0, 131.0, 233.0, 400.0):
         tone = 0.05 * sum(torch.sin(2 * torch.pi * hertz * k * t) / k for k in range(1, 8))
-        found, voiced = track(tone[None])
+        pitch, voiced = track(tone[None])
         assert voiced[0, 5:-5].all()
-        assert found[0, 5:-5].median().item() == pytest.approx(hertz, rel=0.01)
+        assert pitch[0, 5:-5].median().item() == pytest.approx(hertz, rel=0.01)
     torch.manual_seed(0)
     assert track(0.1 * torch.randn(1, RATE))[1].float().mean() < 0.05
     assert not track(torch.zeros(1, RATE))[1].any()
@@ -178,22 +178,22 @@ def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, small):
     assert log[-1]["near"] < 0.8 * log[0]["near"] and log[-1]["pitch"] < 0.6 * log[0]["pitch"]
 
 
-def test_rivals_and_vocoder_pull_their_own_weights_alone(small):
+def test_discriminators_and_vocoder_pull_their_own_weights_alone(small):
     torch.manual_seed(0)
     speaker, units = small
     contest, sound = Contest(Vocoder(VocoderConfig(width=16, layers=1)), adversarial=True), voice(0.64)
     mel, pitch = LogMel(640)(sound[None])[:, :64], torch.full((1, 64), 120.0)
     amplitude = contest.vocoder.shape(mel, units[None, :32], speaker[None])[1]
     made = contest.vocoder.sound(amplitude, pitch, turns(pitch), torch.randn(1, len(sound)))
-    terms = contend(contest.rivals, sound[None], made)
-    terms["rivals"].backward(retain_graph=True)
+    terms = contend(contest.discriminators, sound[None], made)
+    terms["discriminators"].backward(retain_graph=True)
     assert contest.vocoder.share_head.weight.grad is None
-    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in contest.rivals.parameters())
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in contest.discriminators.parameters())
     contest.zero_grad(set_to_none=True)
     (terms["fooled"] + terms["pictures"]).backward()
     assert contest.vocoder.share_head.weight.grad.abs().sum() > 0
-    assert all(p.grad is None for p in contest.rivals.parameters())
-    assert isinstance(contest.rivals, Rivals) and all(p.requires_grad for p in contest.rivals.parameters())
+    assert all(p.grad is None for p in contest.discriminators.parameters())
+    assert isinstance(contest.discriminators, Discriminators) and all(p.requires_grad for p in contest.discriminators.parameters())
 
 
 def test_blurred_mels_are_further_from_the_truth_but_not_lost():

@@ -75,9 +75,9 @@ def test_what_a_characters_keys_do_is_measured():
     down[lower, 1] = -6.0
     funnel = rest.copy()
     funnel[lower, 1], funnel[upper, 1] = -6.0, 6.0
-    found = response(jaw, close, down, funnel)
-    assert found.close == pytest.approx(30 / 36) and found.lower == pytest.approx(5.0)
-    assert found.funnel == pytest.approx(12 / 30 - 0.23), "it parts the lips further than it should"
+    measured = response(jaw, close, down, funnel)
+    assert measured.close == pytest.approx(30 / 36) and measured.lower == pytest.approx(5.0)
+    assert measured.funnel == pytest.approx(12 / 30 - 0.23), "it parts the lips further than it should"
     assert response(jaw) == Response()
     vowel = 0.45 * jaw
     vowel[upper, 2] = 5.0

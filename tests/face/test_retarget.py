@@ -76,10 +76,10 @@ def case(request, bundled, ours, tmp_path_factory):
     """A made file, its head, the retarget to it, a performance, what becomes of it, and the vertices then."""
     made = made_flame(bundled, **request.param)
     head = load(made, tmp_path_factory.mktemp("made") / "flame.npz")
-    found = retarget.between(head)
+    result = retarget.between(head)
     motion, closed = performance(ours.expression_names)
-    out = found.to(motion)
-    return made, head, found, motion, closed, out, vertices(head, out)
+    out = result.to(motion)
+    return made, head, result, motion, closed, out, vertices(head, out)
 
 
 def test_the_seam_of_the_lips_is_found(case, ours):
@@ -87,23 +87,23 @@ def test_the_seam_of_the_lips_is_found(case, ours):
     seam = find_seam(head)
     lips = ours.mouth_vertices[:280].reshape(7, 40)
     front = made.resample(ours.v_template.astype(float))
-    for found, vertex in ((seam.left, lips[5, 0]), (seam.right, lips[5, 20]), (seam.along(np.zeros(1))[0], lips[5, 10])):
+    for corner, vertex in ((seam.left, lips[5, 0]), (seam.right, lips[5, 20]), (seam.along(np.zeros(1))[0], lips[5, 10])):
         # the made vertices nearest to the true place tell where it went, as the front shows it
         near = np.argsort(((front - ours.v_template[vertex]) ** 2).sum(1))[:4]
-        assert np.linalg.norm((head.v_template[near].mean(0) - found)[:2]) < 0.0022
+        assert np.linalg.norm((head.v_template[near].mean(0) - corner)[:2]) < 0.0022
     inner = np.abs(seam.x - seam.x.mean()) < 0.45 * np.ptp(seam.x)
     assert (seam.lower_pull - seam.upper_pull)[inner].min() > 0.2 and (np.diff(seam.x) > 0).all()
 
 
 def test_lips_correspond(case, ours):
     made, head, *_ = case
-    found = regions.match(regions.ours(), regions.study(head))
-    back = found.spots.of(made.resample(ours.v_template.astype(float)))
-    away = np.linalg.norm(back - ours.v_template[found.own], axis=1)
+    match = regions.match(regions.ours(), regions.study(head))
+    back = match.spots.of(made.resample(ours.v_template.astype(float)))
+    away = np.linalg.norm(back - ours.v_template[match.own], axis=1)
     assert away[:280].mean() < 0.0025 and away.max() < 0.014
     rings = regions.LIP_AROUND * np.arange(regions.LIP_RINGS)[:, None]
     pull = head.weights[:, 2].astype(float)
-    assert found.spots.of(pull)[rings + regions.UPPER[2:-2]].max() < 0.5 < found.spots.of(pull)[rings + regions.LOWER[2:-2]].min()
+    assert match.spots.of(pull)[rings + regions.UPPER[2:-2]].max() < 0.5 < match.spots.of(pull)[rings + regions.LOWER[2:-2]].min()
 
 
 def test_landmarks_and_regions_are_carried_over(case, ours):
@@ -133,12 +133,12 @@ def openings(made, head, ours, motion, theirs, spoke):
     own = vertices(ours, motion)
     own = np.stack([made.resample(frame)[[up, low], 1] for frame in own])
     wanted = made.scale * ((own[:, 0] - own[:, 1]) - (plain[up] - plain[low])[1])
-    found = (theirs[:, up, 1] - theirs[:, low, 1]) - (head.v_template[up] - head.v_template[low])[1].astype(float)
-    return 1e3 * wanted, 1e3 * found
+    result = (theirs[:, up, 1] - theirs[:, low, 1]) - (head.v_template[up] - head.v_template[low])[1].astype(float)
+    return 1e3 * wanted, 1e3 * result
 
 
 def test_the_mouth_opens_as_it_did(case, ours):
-    made, head, found, motion, _, _, everywhere = case
+    made, head, carrier, motion, _, _, everywhere = case
     wanted, got = openings(made, head, ours, motion, everywhere, 10)
     assert wanted.max() > 20
     assert np.abs(got - wanted).mean() < 0.5 and np.abs(got - wanted).max() < 1.6
@@ -146,18 +146,18 @@ def test_the_mouth_opens_as_it_did(case, ours):
 
 def test_closed_lips_stay_closed(case):
     """At every place along the lips, measured where the made head's own lips meet, in FLAME's own formula."""
-    _, head, found, motion, closed, out, everywhere = case
-    placed = found.other.points.place(out.expression.astype(float), rotvec_to_matrix(out.jaw.astype(float)))
-    gap, own = 1e3 * found.other.opening(placed), 1e3 * found.other.opening(found.wanted(motion))
+    _, head, carrier, motion, closed, out, everywhere = case
+    placed = carrier.other.points.place(out.expression.astype(float), rotvec_to_matrix(out.jaw.astype(float)))
+    gap, own = 1e3 * carrier.other.opening(placed), 1e3 * carrier.other.opening(carrier.wanted(motion))
     assert gap.shape[1] >= 15
     assert np.abs(own[closed]).max() < 0.6 and own[~closed].max() > 10
-    assert np.abs(gap - own)[closed, found.other.middle].max() < 1e-3, "in the middle exactly"
+    assert np.abs(gap - own)[closed, carrier.other.middle].max() < 1e-3, "in the middle exactly"
     assert np.abs(gap - own)[closed].max() < 0.25
-    seen = openings_seen(head, found, everywhere)
+    seen = openings_seen(head, carrier, everywhere)
     assert np.abs(seen - gap).max() < 1e-3, "these are gaps of the mesh as FLAME's formula poses it"
 
 
-def openings_seen(head, found, everywhere):
+def openings_seen(head, carrier, everywhere):
     """Gaps between the lips [T, P] of a head's vertices over time [T, V, 3], millimetres over rest."""
     spots = regions.match(regions.ours(), regions.study(head)).spots
     ring = regions.CONTACT_RING * regions.LIP_AROUND
@@ -167,26 +167,26 @@ def openings_seen(head, found, everywhere):
         moved = everywhere - head.v_template.astype(float)
         ends.append(np.einsum("tkic,ki->tkc", moved[:, picked.vertices], picked.shares)[..., 1])
     every = 1e3 * (ends[0] - ends[1])
-    if found.other.upper.shape[0] == every.shape[1]:
+    if carrier.other.upper.shape[0] == every.shape[1]:
         return every
     shares = spots.shares[ring + regions.UPPER]
-    kept = [int(np.abs(shares - own).sum(1).argmin()) for own in found.other.upper_shares]
+    kept = [int(np.abs(shares - own).sum(1).argmin()) for own in carrier.other.upper_shares]
     return every[:, kept]
 
 
 def test_lips_and_face_move_as_they_did(case):
-    _, _, found, motion, _, out, _ = case
-    wanted = found.wanted(motion)
-    placed = found.other.points.place(out.expression.astype(float), rotvec_to_matrix(out.jaw.astype(float)))
+    _, _, carrier, motion, _, out, _ = case
+    wanted = carrier.wanted(motion)
+    placed = carrier.other.points.place(out.expression.astype(float), rotvec_to_matrix(out.jaw.astype(float)))
     apart = 1e3 * np.linalg.norm(placed - wanted, axis=2)
-    travel = 1e3 * np.linalg.norm(wanted - found.other.points.rest, axis=2)
+    travel = 1e3 * np.linalg.norm(wanted - carrier.other.points.rest, axis=2)
     assert apart[:, :280].mean() < 0.2 * travel[:, :280].mean()
     assert np.abs(out.expression).max() <= retarget.MOST
 
 
 def test_a_motion_comes_back(case, ours):
-    _, _, found, motion, closed, out, _ = case
-    back = found.back(out)
+    _, _, carrier, motion, closed, out, _ = case
+    back = carrier.back(out)
     assert np.allclose(back.jaw, motion.jaw, atol=1e-6)
     assert back.expression.min() > -0.5 and back.expression.max() < 2
     own, again = opening_mm(motion, ours), opening_mm(back, ours)
@@ -197,16 +197,16 @@ def test_a_motion_comes_back(case, ours):
 
 
 def test_rest_stays_rest_and_rotations_pass_through(case):
-    _, _, found, *_ = case
+    _, _, carrier, *_ = case
     still = np.zeros((3, 3), np.float32)
     turns = np.full((3, 3), 0.1, np.float32)
-    out = found.to(Motion(np.zeros((3, 44), np.float32), still, turns, 2 * turns))
+    out = carrier.to(Motion(np.zeros((3, 44), np.float32), still, turns, 2 * turns))
     assert np.abs(out.expression).max() < 1e-6 and np.array_equal(out.head, turns) and np.array_equal(out.eyes, 2 * turns)
 
 
 def test_the_answer_does_not_depend_on_the_frames_around(case):
-    _, _, found, motion, _, out, _ = case
-    few = found.to(replace(motion, expression=motion.expression[40:43], jaw=motion.jaw[40:43]))
+    _, _, carrier, motion, _, out, _ = case
+    few = carrier.to(replace(motion, expression=motion.expression[40:43], jaw=motion.jaw[40:43]))
     assert np.abs(few.expression - out.expression[40:43]).max() < 1e-4
 
 
@@ -252,29 +252,29 @@ def test_a_rig_whose_bones_stay_is_met_as_well(bundled, ours, tmp_path):
 
 
 def test_the_driver_speaks_for_a_rig(case):
-    _, head, found, motion, _, out, _ = case
+    _, head, carrier, motion, _, out, _ = case
     names = head.expression_names
     tracks = [Track(0, f'key_blocks["{name}"].value') for name in names] + [Track(1, "jaw", index) for index in range(3)]
     rig = Sum(tracks, [(name, i, 1.0) for i, name in enumerate(names)] + [(f"jaw.{axis}", 100 + i, 1.0) for i, axis in enumerate("xyz")])
     made = []
-    driver = retarget.RetargetDriver(lambda: made.append(1) or found, rig, names)
+    driver = retarget.RetargetDriver(lambda: made.append(1) or carrier, rig, names)
     assert driver.tracks == rig.tracks and not made, "a rig that is only looked at costs nothing"
-    channels = found.own_channels[::-1]
+    channels = carrier.own_channels[::-1]
     mirrored = replace(motion, expression=motion.expression[:, ::-1])
     values = driver.drive(mirrored, channels)
     assert np.abs(values[:, :100] - out.expression).max() < 1e-5 and np.allclose(values[:, 100:], out.jaw)
     again = driver.read(values, ("browInnerUp", "nothing", "mouthClose"))
-    straight = found.back(out)
+    straight = carrier.back(out)
     assert again.expression.shape == (motion.frames, 3) and (again.expression[:, 1] == 0).all()
     for column, name in ((0, "browInnerUp"), (2, "mouthClose")):
-        assert np.abs(again.expression[:, column] - straight.expression[:, found.own_channels.index(name)]).max() < 2e-3
+        assert np.abs(again.expression[:, column] - straight.expression[:, carrier.own_channels.index(name)]).max() < 2e-3
 
 
 def test_the_bundled_head_is_its_own_best_likeness(ours):
-    found = retarget.between(ours)
+    carrier = retarget.between(ours)
     motion, _ = performance(ours.expression_names, 60)
-    out = found.to(motion)
-    assert abs(found.scale - 1) < 2e-3 and abs(found.turn - 1) < 2e-3
+    out = carrier.to(motion)
+    assert abs(carrier.scale - 1) < 2e-3 and abs(carrier.turn - 1) < 2e-3
     assert np.abs(opening_mm(out, ours) - opening_mm(motion, ours)).max() < 0.1
 
 

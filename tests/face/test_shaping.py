@@ -171,17 +171,17 @@ def test_a_closure_made_by_hand_is_shut_all_along(fps):
         motion, _ = spoken(seed=seed, fps=fps, closed=())
         for at in (1.0 * fps, 2.3 * fps + 0.4):
             assert vertices_gap(motion)[round(at), 9] > 1.0
-            found, rows = lip_closures.close(motion, NAMES, at)
-            gap = vertices_gap(found)
+            changed, rows = lip_closures.close(motion, NAMES, at)
+            gap = vertices_gap(changed)
             assert gap[round(at)].max() <= 0.3 and gap[round(at)].min() > -0.3
             assert rows.stop - rows.start <= 0.32 * fps + 2
             outside = np.r_[0 : rows.start, rows.stop : motion.frames]
-            assert (found.expression[outside] == motion.expression[outside]).all() and (found.jaw[outside] == motion.jaw[outside]).all()
+            assert (changed.expression[outside] == motion.expression[outside]).all() and (changed.jaw[outside] == motion.jaw[outside]).all()
             # Natural: lips fall together within a tenth of a second, not from one frame to the next.
             was = vertices_gap(motion)[:, 9]
             assert np.abs(np.diff(gap[:, 9])).max() * fps < 1.5 * was.max() / lip_closures.ONSET + np.abs(np.diff(was)).max() * fps
             brow = NAMES.index("browInnerUp")
-            assert (found.expression[:, brow] == motion.expression[:, brow]).all()
+            assert (changed.expression[:, brow] == motion.expression[:, brow]).all()
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -192,11 +192,11 @@ def test_a_closure_is_taken_away(seed):
         if vertices_gap(open_)[frame, 9] < 5:
             continue
         motion, _ = lip_closures.close(open_, NAMES, frame)
-        found, rows = lip_closures.part_lips(motion, NAMES, frame)
-        gap = vertices_gap(found)[:, 9]
+        changed, rows = lip_closures.part_lips(motion, NAMES, frame)
+        gap = vertices_gap(changed)[:, 9]
         assert gap[rows].min() > 1.4
         outside = np.r_[0 : rows.start, rows.stop : motion.frames]
-        assert (found.jaw[outside] == motion.jaw[outside]).all()
+        assert (changed.jaw[outside] == motion.jaw[outside]).all()
         assert np.abs(np.diff(gap)).max() < 1.2 * np.abs(np.diff(vertices_gap(motion)[:, 9])).max()
 
 
@@ -215,14 +215,14 @@ def test_closures_are_corrected_to_those_that_are_wanted(seed):
     wanted = [1.4 * 25 + 1, 3.0 * 25]  # one is there, one is missing, two are too many
     gap = vertices_gap(motion)[:, 9]
     too_many = [f for f in closed if f not in (35,) and min(gap[f - 5], gap[f + 5]) > 4]
-    found, made, gone = lip_closures.correct(motion, NAMES, wanted)
-    now = vertices_gap(found)[:, 9]
+    changed, made, gone = lip_closures.correct(motion, NAMES, wanted)
+    now = vertices_gap(changed)[:, 9]
     assert made == 1 and gone >= len(too_many)
     assert now[[35, 75]].max() <= 0.3 and all(1 < now[f] < 2.5 for f in too_many)  # parted, not torn open
     rest = np.r_[0:8, 92:100]  # a mouth that rests goes on resting
-    assert (found.jaw[rest] == motion.jaw[rest]).all()
-    again, made, gone = lip_closures.correct(found, NAMES, wanted)
-    assert (made, gone) == (0, 0) and (again.jaw == found.jaw).all()
+    assert (changed.jaw[rest] == motion.jaw[rest]).all()
+    again, made, gone = lip_closures.correct(changed, NAMES, wanted)
+    assert (made, gone) == (0, 0) and (again.jaw == changed.jaw).all()
     kept, _, gone = lip_closures.correct(motion, NAMES, wanted, pauses=[(0.0, 99.0)])
     assert gone == 0
 
@@ -248,13 +248,13 @@ def test_parts_of_three_takes_make_a_fourth():
     takes = [spoken(seed=seed)[0] for seed in range(3)]
     weights = np.zeros((takes[0].frames, 3, 4))
     weights[:, 0, 0] = weights[:, 2, 1] = weights[:, 1, 2] = weights[:, 0, 3] = 1
-    found = mixing.mixed(takes, NAMES, weights)
+    changed = mixing.mixed(takes, NAMES, weights)
     for name, take in (("mouthSmileLeft", 0), ("mouthClose", 0), ("tongueOut", 0), ("eyeBlinkLeft", 1)):
         column = NAMES.index(name)
-        assert (found.expression[:, column] == takes[take].expression[:, column]).all(), name
+        assert (changed.expression[:, column] == takes[take].expression[:, column]).all(), name
     brow = NAMES.index("browInnerUp")
-    assert np.abs(found.expression[:, brow] - takes[2].expression[:, brow]).max() < 0.02
-    assert (found.jaw == takes[0].jaw).all() and (found.head == takes[0].head).all() and (found.eyes == takes[1].eyes).all()
+    assert np.abs(changed.expression[:, brow] - takes[2].expression[:, brow]).max() < 0.02
+    assert (changed.jaw == takes[0].jaw).all() and (changed.head == takes[0].head).all() and (changed.eyes == takes[1].eyes).all()
 
 
 def test_a_cut_is_a_cross_fade_of_its_length():
@@ -285,11 +285,11 @@ def test_a_cross_fade_keeps_closed_lips_closed(fade):
         takes = [spoken(seed=2 * seed + i)[0] for i in range(2)]
         for cut in (15, 32, 33, 37, 60, 83):
             weights = mixing.comp(np.arange(takes[0].frames), 0, [(cut, 1)], 2, fade)
-            found = mixing.mixed(takes, NAMES, np.repeat(weights[:, :, None], 4, axis=2))
-            gaps, now = [vertices_gap(take) for take in takes], vertices_gap(found)
+            changed = mixing.mixed(takes, NAMES, np.repeat(weights[:, :, None], 4, axis=2))
+            gaps, now = [vertices_gap(take) for take in takes], vertices_gap(changed)
             both = (gaps[0][:, 9] <= 0.3) & (gaps[1][:, 9] <= 0.3)
             assert now[both][(gaps[0][both] <= 0.3) & (gaps[1][both] <= 0.3)].max(initial=0) <= 0.3 + 1e-6
             assert now[:, 9].min() > min(gaps[0].min(), gaps[1].min(), 0) - 0.3
             alone = weights[:, 0] == 1
-            assert (found.expression[alone] == takes[0].expression[alone]).all()
-            assert (found.jaw[weights[:, 1] == 1] == takes[1].jaw[weights[:, 1] == 1]).all()
+            assert (changed.expression[alone] == takes[0].expression[alone]).all()
+            assert (changed.jaw[weights[:, 1] == 1] == takes[1].jaw[weights[:, 1] == 1]).all()

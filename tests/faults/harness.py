@@ -244,7 +244,7 @@ def wrong_sentence(text: str) -> list[str]:
 
 def snapshot(folder: Path) -> dict[str, tuple]:
     """Every entry below a folder with what it is: {relative path: (kind, content)}."""
-    found = {}
+    result = {}
     for root, folders, names in os.walk(os.fsencode(folder)):
         for name in (*folders, *names):
             path = os.path.join(root, name)
@@ -252,14 +252,14 @@ def snapshot(folder: Path) -> dict[str, tuple]:
             with contextlib.suppress(FileNotFoundError):
                 status = os.lstat(path)
                 if stat.S_ISLNK(status.st_mode):
-                    found[relative] = ("link", os.readlink(path))
+                    result[relative] = ("link", os.readlink(path))
                 elif stat.S_ISDIR(status.st_mode):
-                    found[relative] = ("folder",)
+                    result[relative] = ("folder",)
                 elif stat.S_ISREG(status.st_mode):
-                    found[relative] = ("file", status.st_size, _hash(path) if status.st_size < 1 << 26 else status.st_mtime_ns)
+                    result[relative] = ("file", status.st_size, _hash(path) if status.st_size < 1 << 26 else status.st_mtime_ns)
                 else:
-                    found[relative] = ("special",)
-    return found
+                    result[relative] = ("special",)
+    return result
 
 
 def _hash(path) -> str:
@@ -288,11 +288,11 @@ def children_of(parent: int) -> set[int]:
                 fields = file.read().rpartition(b")")[2].split()
                 if fields[0] != b"Z":
                     parents[int(entry.name)] = int(fields[1])
-    found, below = set(), {parent}
+    result, below = set(), {parent}
     while below:
-        below = {pid for pid, above in parents.items() if above in below} - found
-        found |= below
-    return found
+        below = {pid for pid, above in parents.items() if above in below} - result
+        result |= below
+    return result
 
 
 def alive(pid: int) -> bool:

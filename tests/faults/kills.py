@@ -194,7 +194,7 @@ def kill_bakes(count: int, draw: random.Random, place: Path, tally: Tally) -> No
 
 def worker_pids(temporary: Path) -> set[int]:
     """Engine processes whose private folder lies in a temporary folder."""
-    found = set()
+    result = set()
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             try:
@@ -202,8 +202,8 @@ def worker_pids(temporary: Path) -> set[int]:
             except OSError:
                 continue
             if b"thunder_core.engine.worker" in command and os.fsencode(temporary) in command:
-                found.add(int(entry.name))
-    return found
+                result.add(int(entry.name))
+    return result
 
 
 def with_temporary(folder: Path, action):
@@ -388,8 +388,8 @@ def kill_blenders(count: int, draw: random.Random, place: Path, tally: Tally) ->
             # there under that name alone. The animator renames it back, as here.
             tally.moments[f"{what}, left as .blend1 in the middle of Blender's own two renames"] += 1
             os.replace(f"{scene}1", scene)
-        if (found := opened()) != expected:
-            tally.fault(f"blender {number}: {found} where {expected} was expected")
+        if (now := opened()) != expected:
+            tally.fault(f"blender {number}: {now} where {expected} was expected")
         files.remove_leftovers(str(place))
         if left := [name for name in os.listdir(place) if files.is_part(name)]:
             tally.fault(f"blender {number}: left behind: {left}")
@@ -399,13 +399,13 @@ def kill_blenders(count: int, draw: random.Random, place: Path, tally: Tally) ->
 
 def blender_python() -> str:
     """The Python of an environment that holds Blender as a module."""
-    found = os.environ.get("BPY_PYTHON") or next(
+    result = os.environ.get("BPY_PYTHON") or next(
         (str(path) for version in ("5.0", "5.2", "4.5", "4.2") if (path := ROOT / ".venv" / f"bpy-{version}" / "bin" / "python").exists()),
         None,
     )
-    if found is None:
+    if result is None:
         raise SystemExit("kills.py: there is no Blender as a module: run setup/environment.py blender, or set BPY_PYTHON")
-    return found
+    return result
 
 
 VICTIMS = {"worker": kill_workers, "bake": kill_bakes, "installer": kill_installers, "blender": kill_blenders}
@@ -438,13 +438,13 @@ def counted(tallies: dict[str, Tally], seed: int) -> dict[str, dict]:
 
 def table(counts: dict[str, dict]) -> list[str]:
     lines = ["killed with SIGKILL at random moments", f"{'':10}  kills  wrong"]
-    for name, found in counts.items():
-        lines.append(f"{name:10}  {found['kills']:5d}  {len(found['wrong']):5d}   seed {found['seed']}")
-        lines += [f"{'':12}{count:4d}  {moment}" for moment, count in found["moments"].items()]
+    for name, result in counts.items():
+        lines.append(f"{name:10}  {result['kills']:5d}  {len(result['wrong']):5d}   seed {result['seed']}")
+        lines += [f"{'':12}{count:4d}  {moment}" for moment, count in result["moments"].items()]
     lines.append(
-        f"{'all':10}  {sum(found['kills'] for found in counts.values()):5d}  {sum(len(found['wrong']) for found in counts.values()):5d}"
+        f"{'all':10}  {sum(result['kills'] for result in counts.values()):5d}  {sum(len(result['wrong']) for result in counts.values()):5d}"
     )
-    return lines + [f"wrong: {text}" for found in counts.values() for text in found["wrong"]]
+    return lines + [f"wrong: {text}" for result in counts.values() for text in result["wrong"]]
 
 
 def main() -> int:
@@ -457,7 +457,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     counts = counted(campaign(options.kills, options.seed, options.of.split(",")), options.seed)
-    code = int(any(found["wrong"] for found in counts.values()))
+    code = int(any(count["wrong"] for count in counts.values()))
     if options.results:
         kept = Path(options.results) / "kills.json"
         earlier = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}

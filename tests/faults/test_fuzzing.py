@@ -431,12 +431,12 @@ def test_requests_to_the_engine(files, request):
         for name in ("out", "folder"):  # this test writes in its own folder alone
             assume(not isinstance(args.get(name), str) or not args[name] or args[name].startswith(str(files)))
     with bounded():
-        told, log = answers(json.dumps(request).encode() + b"\n", files)
-        for answer in told:
+        events, log = answers(json.dumps(request).encode() + b"\n", files)
+        for answer in events:
             assert set(answer) >= {"id", "event"} and answer["event"] in ("done", "error", "progress", "take")
             if answer["event"] == "error":  # of the base class are those that nobody foresaw
                 assert answer["kind"] in KINDS and answer["kind"] != "ThunderError" and len(answer["message"]) < 600, (request, answer, log)
-        assert told
+        assert events
 
 
 @ordinary

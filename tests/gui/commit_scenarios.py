@@ -233,16 +233,16 @@ def rescores(hand):
         yield 0.05
     yield 1.0
     with hand.context():
-        _, heard = listening.heard_strip(bpy.context)
+        _, listened = listening.listening_strip(bpy.context)
         voice = scene.sequence_editor.strips_all["dialogue"]
-        hand.seen["heard"] = [int(heard.left_handle), int(heard.right_handle), bool(heard.mute), bool(voice.mute)]
+        hand.seen["heard"] = [int(listened.left_handle), int(listened.right_handle), bool(listened.mute), bool(voice.mute)]
         bpy.ops.thunder.original("INVOKE_DEFAULT", True)
-        hand.seen["flipped"] = [bool(heard.mute), bool(voice.mute)]
+        hand.seen["flipped"] = [bool(listened.mute), bool(voice.mute)]
     yield 0.8
     hand.photograph("heard")
     with hand.context():
         bpy.ops.thunder.original("INVOKE_DEFAULT", True)
-        hand.seen["flipped_back"] = [bool(heard.mute), bool(voice.mute)]
+        hand.seen["flipped_back"] = [bool(listened.mute), bool(voice.mute)]
     yield 0.8
     hand.photograph("original")
 

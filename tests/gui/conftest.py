@@ -119,11 +119,11 @@ class RealBlender:
         result = folder / "result.json"
         assert result.is_file(), f"Blender ended with {done.returncode} and no result:\n{done.stdout[-3000:]}"
         shutil.copy(result, kept)
-        told = json.loads(result.read_text())
-        assert told["error"] is None, f"{told['error']}\n{done.stdout[-2000:]}"
+        answer = json.loads(result.read_text())
+        assert answer["error"] is None, f"{answer['error']}\n{done.stdout[-2000:]}"
         assert done.returncode == 0, done.stdout[-3000:]
-        told["seen"]["log"] = done.stdout
-        return told["seen"]
+        answer["seen"]["log"] = done.stdout
+        return answer["seen"]
 
 
 @pytest.fixture(scope="module")

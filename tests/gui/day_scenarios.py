@@ -112,7 +112,7 @@ def finish(hand):
         button(bpy.ops.thunder.listen)
     yield from done(PATIENCE)
     with hand.context():
-        hand.seen["heard"] = listening.heard_strip(bpy.context)[1] is not None
+        hand.seen["heard"] = listening.listening_strip(bpy.context)[1] is not None
     end = time.monotonic() + 20
     while live_score.live.is_running and time.monotonic() < end:
         yield 0.2

@@ -159,8 +159,8 @@ def casts_dialogue(hand):
         bpy.ops.view3d.view_selected()
         bpy.ops.object.select_all(action="DESELECT")
     heads = head.in_scene(scene)
-    for thing, name in zip(heads, ("Anna", "Ben")):
-        thing.name = name
+    for obj, name in zip(heads, ("Anna", "Ben")):
+        obj.name = name
     for name, start in (("Anna asks", 1), ("Ben answers", 100), ("Rain", 1)):
         strip.add(scene, SAMPLE, name, start)
     scene.thunder.head = heads[0]
@@ -190,12 +190,12 @@ def moves_a_voice(hand, takes=list_takes):
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
     yield from takes(hand, count=3)
-    found = strip.named(scene, "dialogue")
+    voice = strip.named(scene, "dialogue")
     for entry in scene.thunder.takes:
-        fingerprint.remember(entry.action, fingerprint.of_voice(scene, strip.of_strip(scene, found)))
+        fingerprint.remember(entry.action, fingerprint.of_voice(scene, strip.of_strip(scene, voice)))
     scene.thunder.active_take = 0
     only_open("main", "takes")
-    strip.move(found, 13)
+    strip.move(voice, 13)
     with hand.context():
         bpy.ops.ed.undo_push(message="The animator moves the strip")
     yield 2.0  # until the panels have slid to their places
@@ -286,7 +286,7 @@ def sets_up_the_engine(hand):
         bpy.ops.thunder.check_engine("INVOKE_DEFAULT")
     yield 0.5
     yield from work_off()
-    hand.seen["told"], hand.seen["memory"] = connection.told(), connection.memory_used()
+    hand.seen["told"], hand.seen["memory"] = connection.running_engine(), connection.memory_used()
     yield from picture("checked")
     preferences.weights = hand.folder
     yield from picture("weights")

@@ -17,8 +17,8 @@ def score_now(hand):
     with hand.context():
         context = bpy.context
         rig = head.find(context.scene, context.object)
-        found = live_score.shown_score(context.scene, rig)
-    return None if found is None or not found.is_known else found.total
+        result = live_score.shown_score(context.scene, rig)
+    return None if result is None or not result.is_known else result.total
 
 
 def until_scored(seconds=60):

@@ -183,9 +183,9 @@ def measures_switching(hand):
 
 def debris(scene):
     """Names of what must not be left after a grid or a sheet."""
-    mark = head.STAND_IN
+    mark = head.PUPPET_MARK
     return sorted(
-        [thing.name for thing in bpy.data.objects if mark in thing]
+        [obj.name for obj in bpy.data.objects if mark in obj]
         + [group.name for group in bpy.data.collections if mark in group]
         + [other.name for other in bpy.data.scenes if other != scene]
     )
@@ -215,9 +215,9 @@ def plays_all(hand, takes=list_takes):
             scene.frame_set(104)  # in the middle of a sentence of the sample
             yield 0.3
             hand.photograph("grid")
-            hand.seen["heads"] = sum(thing.type == "ARMATURE" for thing in bpy.data.objects) - 1
+            hand.seen["heads"] = sum(obj.type == "ARMATURE" for obj in bpy.data.objects) - 1
             third = scene.thunder.takes[2].action.name
-            mesh = next(thing for thing in bpy.data.objects if grid.shown.grid.takes.get(thing.name) == third and thing.type == "MESH")
+            mesh = next(obj for obj in bpy.data.objects if grid.shown.grid.takes.get(obj.name) == third and obj.type == "MESH")
             x, y = on_screen(hand, mesh)
             yield from hand.click(x, y)
             yield 1.0
@@ -315,13 +315,13 @@ def opens_everything(hand):
     hand.seen["lowest"], hand.seen["scale"] = lowest, bpy.context.preferences.system.ui_scale
 
 
-def on_screen(hand, thing):
+def on_screen(hand, obj):
     """Where the middle of an object is in the window, pixels."""
     from bpy_extras.view3d_utils import location_3d_to_region_2d
     from mathutils import Vector
 
     region = next(region for region in hand.viewport.regions if region.type == "WINDOW")
-    middle = thing.matrix_world @ (sum((Vector(corner) for corner in thing.bound_box), Vector()) / 8)
+    middle = obj.matrix_world @ (sum((Vector(corner) for corner in obj.bound_box), Vector()) / 8)
     place = location_3d_to_region_2d(region, hand.viewport.spaces.active.region_3d, middle)
     return int(region.x + place.x), int(region.y + place.y)
 

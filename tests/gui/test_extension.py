@@ -16,9 +16,9 @@ def package(real_blender):
 
     root = Path(__file__).resolve().parents[2]
     done = real_blender.run("--command", "extension", "build", "--source-dir", root, "--output-dir", out)
-    found = list(out.glob("thunder-*.zip"))
-    assert len(found) == 1, done.stdout
-    return found[0]
+    result = list(out.glob("thunder-*.zip"))
+    assert len(result) == 1, done.stdout
+    return result[0]
 
 
 def test_the_manifest_validates(real_blender):

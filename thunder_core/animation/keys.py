@@ -164,7 +164,7 @@ def turning_points(curve: np.ndarray, least: float | np.ndarray) -> np.ndarray:
     curve = np.asarray(curve, float)
     least = np.broadcast_to(np.asarray(least, float), curve.shape).tolist()
     curve = curve.tolist()
-    found = [0]
+    result = [0]
     high = low = 0
     rising = None
     for i in range(1, len(curve)):
@@ -174,16 +174,16 @@ def turning_points(curve: np.ndarray, least: float | np.ndarray) -> np.ndarray:
             low = i
         if rising is not False and curve[high] - curve[i] > least[high]:
             if rising is not None or high > 0:
-                found.append(high)
+                result.append(high)
             rising, low = False, i
             high = i
         elif rising is not True and curve[i] - curve[low] > least[low]:
             if rising is not None or low > 0:
-                found.append(low)
+                result.append(low)
             rising, high = True, i
             low = i
-    found.append(len(curve) - 1)
-    return np.unique(found)
+    result.append(len(curve) - 1)
+    return np.unique(result)
 
 
 def through(values: np.ndarray, every: int) -> np.ndarray:

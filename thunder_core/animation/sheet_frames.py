@@ -18,14 +18,14 @@ def choose(openings: np.ndarray, loudness: np.ndarray | None, count: int) -> lis
     """
     mean = np.asarray(openings, np.float64).mean(axis=0)
     frames = len(mean)
-    found: list[tuple[int, str]] = []
+    result: list[tuple[int, str]] = []
 
     def take(candidates, why: str, most: int) -> None:
         for frame in candidates:
-            if most <= 0 or len(found) >= count:
+            if most <= 0 or len(result) >= count:
                 return
-            if all(abs(int(frame) - other) >= APART for other, _ in found):
-                found.append((int(frame), why))
+            if all(abs(int(frame) - other) >= APART for other, _ in result):
+                result.append((int(frame), why))
                 most -= 1
 
     take(_closures(mean), CLOSED, count // 3)
@@ -34,18 +34,18 @@ def choose(openings: np.ndarray, loudness: np.ndarray | None, count: int) -> lis
     peaks = [i for i in range(frames) if mean[i] >= mean[max(0, i - 1)] and mean[i] >= mean[min(frames - 1, i + 1)]]
     take(sorted(peaks, key=lambda i: -mean[i]), WIDE, count)
     take(np.linspace(0, frames - 1, count).round().astype(int), WIDE, count)  # a line in which little happens
-    return sorted(found)
+    return sorted(result)
 
 
 def _closures(mean: np.ndarray) -> list[int]:
     """Frames of local minima that are deep against their surroundings, the deepest first."""
-    found = []
+    result = []
     for i in range(1, len(mean) - 1):
         around = mean[max(0, i - _AROUND) : i + _AROUND + 1]
         before, after = mean[max(0, i - _AROUND) : i + 1].max(), mean[i : i + _AROUND + 1].max()
         if mean[i] == around.min() and mean[i] <= _CLOSED_SHARE * min(before, after) and min(before, after) > 0:
-            found.append((mean[i] / min(before, after), -min(before, after), i))
-    return [i for _, _, i in sorted(found)]
+            result.append((mean[i] / min(before, after), -min(before, after), i))
+    return [i for _, _, i in sorted(result)]
 
 
 def loudness(peaks: np.ndarray, per_second: int, fps: float = 25.0) -> np.ndarray:

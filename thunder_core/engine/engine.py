@@ -18,11 +18,11 @@ from ..face.head import Head, read_head
 from ..face.lips import opening_mm, width_mm
 from ..types import FPS, Keep, LipSyncScore, Motion, pack, RATE, Speech, Take, unpack
 from .cards import advice, check_regular, unusable
-from .diffusion.sampling import Kept, WINDOW
+from .diffusion.sampling import Inpainting, WINDOW
 from .m2s.judge import Judge
 from .m2s.model import MeshToSpeech
 from .m2s.mouth import Mouth
-from .m2s.score import DAMPED, evidence, grade, late, merits, OFF_FRAMES, Scale, smoothed, voiced
+from .m2s.score import DAMPED, evidence, grade, merits, OFF_FRAMES, Scale, shift_frames, smoothed, voiced
 from .m2s.vocoder import Vocoder
 from .readings import reading
 from .speech import transcript
@@ -31,12 +31,12 @@ from .speech.encoder import LOUDNESS
 from .speech.phones import PHONES
 from .speech.speaker import SpeakerEncoder, WIDTH as SPEAKER
 from .speech.transcript import Closure
-from .systems.thunder import Heard, Thunder
+from .systems.thunder import Thunder, VoiceFeatures
 from .weights import identify, SHIPPED
 
 Progress = Callable[[float, str], None]
 _PORTION_FRAMES = 1000  # frames denoised together: fewer leave the processor idle, more let an animator wait for the first take
-_M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames heard at once, and the context on either side
+_M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames voice at once, and the context on either side
 _SCALE_SEEDS, _SCALE_STEPS = (987_654_321, 987_654_322), 10  # the usual performances that lay a sound's scale
 _SCALE_FRAMES, _SCALE_LEAST = 500, 25  # most frames of a sound that they perform; least that must sound
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # sounds whose features and scale are kept, and their frames at most (an hour, 90 MB)
@@ -102,7 +102,7 @@ class Engine:
             print(self.identity.sentence, file=sys.stderr)
         # What a take is late or damped with: its mouth, not its brows.
         self._speaking = np.append(self.thunder.speaking, [True] * 3 + [False] * 6)
-        self._known: dict[str, tuple[Heard, Scale]] = {}
+        self._known: dict[str, tuple[VoiceFeatures, Scale]] = {}
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str | None = None) -> Engine:
@@ -116,13 +116,13 @@ class Engine:
     def _check_that_all_fit(self) -> None:
         """Raise BadWeights where networks of one folder were not trained for each other."""
         thunder, m2s = self.thunder, self.m2s.config
-        features = (thunder.ear or thunder.encoder).config.width + len(PHONES) + LOUDNESS
+        features = (thunder.feature_encoder or thunder.encoder).config.width + len(PHONES) + LOUDNESS
         for what, one, other in (
             ("encoder and units", thunder.encoder.config.width, thunder.units.centroids.shape[1]),
             ("encoder and denoiser", features, thunder.denoiser.config.audio),
             ("encoder and judge", features, self.judge.config.speech),
             ("m2s and head", (m2s.space, m2s.inputs), ("mouth", self.mouth.size)),
-            ("m2s and judge", m2s.width, self.judge.config.heard),
+            ("m2s and judge", m2s.width, self.judge.config.voice),
             ("m2s and units", m2s.units, thunder.units.count),
             ("m2s and vocoder", m2s.units, self.vocoder.config.units),
             ("m2s and speaker", m2s.speaker, SPEAKER),
@@ -152,34 +152,34 @@ class Engine:
     ) -> list[Take]:  # fmt: skip
         """Sample `takes` performances of a sound, best lip-sync first; take i has seed `seed` + i.
 
-        guidance: s_a of classifier-free guidance.  speech_guidance: strength of the pull of mesh-to-speech, 0 … 2.
+        guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guide of mesh-to-speech, 0 … 2.
         keep: what is fixed while the rest is sampled so that it flows into it.  asked: how the takes are to be played; None:
         in any style.  `progress` is called with (0 … 1, what is
         going on) before each step and may raise to cancel.  `arrived` gets every take as soon as it is sampled and scored,
         in the order of the seeds.
         """
-        heard, scale = self._hear(speech, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
+        voice, scale = self._analyse(speech, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
         of = f"{takes} take{'s' if takes > 1 else ''}"
         kept = None if keep is None else self._kept(keep, speech.frames)
-        pull = self.thunder.pulled_by(self.m2s, self.mouth, heard, speech_guidance) if speech_guidance else None
+        guide = self.thunder.speech_guidance(self.m2s, self.mouth, voice, speech_guidance) if speech_guidance else None
         about = {
             "engine": self.thunder.name, "weights": self.weights, "weights_origin": self.identity.origin, "audio": sound_hash(speech),
             "steps": steps, "guidance": guidance, "speech_guidance": speech_guidance,
         }  # fmt: skip
         readings = {} if asked is None else self._readings(asked, takes, seed, speech.frames)
-        found = []
+        result = []
         for seeds in portions([seed + i for i in range(takes)], speech.frames, self.device):
-            tell = _portion(progress, len(found), len(seeds), takes)
-            sampling = f"{len(found)} of {of} sampled" if found else f"Sampling {of}"
+            report = _portion(progress, len(result), len(seeds), takes)
+            sampling = f"{len(result)} of {of} sampled" if result else f"Sampling {of}"
             styles = [readings[s] for s in seeds] if readings else None
-            motions = self.thunder.perform(heard, seeds, steps, guidance, lambda x: tell(0.9 * x, sampling), kept, pull, styles)
-            for m, s, score in zip(motions, seeds, self._grade(motions, heard, scale, tell)):
+            motions = self.thunder.perform(voice, seeds, steps, guidance, lambda x: report(0.9 * x, sampling), kept, guide, styles)
+            for m, s, score in zip(motions, seeds, self._grade(motions, voice, scale, report)):
                 made = about | {"seed": s, "score": score.total}
                 if asked is not None:
                     made |= {"spread": asked.spread, "as_asked": asked.as_asked and s == seed, "reading": _rounded(readings[s])}
-                found.append(Take(m, s, score, opening_mm(m, self.head), width_mm(m, self.head), made))
-                arrived(found[-1])
-        return sorted(found, key=lambda t: (-t.score.total, t.seed))
+                result.append(Take(m, s, score, opening_mm(m, self.head), width_mm(m, self.head), made))
+                arrived(result[-1])
+        return sorted(result, key=lambda t: (-t.score.total, t.seed))
 
     def _readings(self, asked: Asked, takes: int, seed: int, frames: int) -> dict[int, np.ndarray]:
         """How the take of each seed is played. Raises BadRequest where a direction does not fit the sound."""
@@ -193,11 +193,11 @@ class Engine:
         """How well a motion says a sound. Both start together; the shorter of the two is compared."""
         motion = self._checked(motion)
         frames = min(motion.frames, speech.frames)
-        return self._grade([Motion(motion.expression[:frames], motion.jaw[:frames])], *self._hear(speech))[0]
+        return self._grade([Motion(motion.expression[:frames], motion.jaw[:frames])], *self._analyse(speech))[0]
 
     def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]]]:
         """When the lips close for the m, b and p of a text in a sound, and the stretches of it, in seconds, that are silent."""
-        _, logits = self.thunder.encoder.hear(self._samples(speech).to(self.device))
+        _, logits = self.thunder.encoder.analyse(self._samples(speech).to(self.device))
         belief = logits.float().softmax(-1).cpu().numpy()
         return transcript.closures(belief, text), transcript.pauses(belief)
 
@@ -229,38 +229,38 @@ class Engine:
             units.append(logits[0, 2 * keep.start : 2 * keep.stop].argmax(-1))
         return torch.cat(mels), torch.cat(units)
 
-    def _hear(self, speech: Speech, progress: Callable[[float], None] = lambda fraction: None) -> tuple[Heard, Scale]:
+    def _analyse(self, speech: Speech, progress: Callable[[float], None] = lambda fraction: None) -> tuple[VoiceFeatures, Scale]:
         """What is heard in a sound, and the scale of its scores; the last few sounds are remembered, of long ones fewer."""
         progress(0.0)
         key = sound_hash(speech)
         if key not in self._known:
 
             def frames() -> int:
-                return sum(heard.frames for heard, _ in self._known.values()) + speech.frames
+                return sum(voice.frames for voice, _ in self._known.values()) + speech.frames
 
             while len(self._known) >= _REMEMBERED or (self._known and frames() > _REMEMBERED_FRAMES):
                 self._known.pop(next(iter(self._known)))
-            heard = self.thunder.hear(self._samples(speech), speech.frames, progress)
-            self._known[key] = heard, self._scale(heard)
+            voice = self.thunder.analyse(self._samples(speech), speech.frames, progress)
+            self._known[key] = voice, self._scale(voice)
         return self._known[key]
 
     @torch.no_grad()
-    def _scale(self, heard: Heard) -> Scale:
+    def _scale(self, voice: VoiceFeatures) -> Scale:
         """The scale of a sound's scores, from what two usual performances get as they are, damped, and late or early."""
         known = self.judge.config
-        loud = voiced(heard.features[:, -LOUDNESS:])
+        loud = voiced(voice.features[:, -LOUDNESS:])
         if loud.sum() < _SCALE_LEAST:
             return Scale((known.off, known.damped, known.right), (8.0, 45.0, 93.0))
         start = 0
-        if heard.frames > _SCALE_FRAMES:  # where most is said
+        if voice.frames > _SCALE_FRAMES:  # where most is said
             said = torch.cat([loud.new_zeros(1), loud.cumsum(0)])
             start = int((said[_SCALE_FRAMES:] - said[:-_SCALE_FRAMES]).argmax())
-        part = heard.part(start, min(heard.frames, start + _SCALE_FRAMES))
+        part = voice.part(start, min(voice.frames, start + _SCALE_FRAMES))
         faults: dict[str, list[Motion]] = {"off": [], "damped": [], "usual": []}
         for motion in self.thunder.perform(part, _SCALE_SEEDS, _SCALE_STEPS, 1.0, lambda fraction: None):
             x = pack(motion)
             for shift in (-OFF_FRAMES, OFF_FRAMES):
-                faults["off"].append(unpack(np.where(self._speaking, late(x, shift), x), self.head.channels))
+                faults["off"].append(unpack(np.where(self._speaking, shift_frames(x, shift), x), self.head.channels))
             faults["damped"].append(unpack(np.where(self._speaking, DAMPED * x, x), self.head.channels))
             faults["usual"].append(motion)
         opinions = {name: [self._opinion(motion, part).float() for motion in motions] for name, motions in faults.items()}
@@ -269,42 +269,42 @@ class Engine:
         opinion = torch.cat(opinions["usual"]).cpu().mean(0)
         return Scale((off, damped, usual), usual=smoothed(opinion + usual, voiced(loudness).float().cpu()), start=start)
 
-    def _opinion(self, motion: Motion, heard: Heard) -> Tensor:
+    def _opinion(self, motion: Motion, voice: VoiceFeatures) -> Tensor:
         """The judge's opinion [1, T] of a motion that starts with a sound."""
-        felt, lips, nats = self._look(motion, heard)
-        return self.judge(felt, heard.features[None, : motion.frames], lips, nats)
+        features, lips, log_odds = self._look(motion, voice)
+        return self.judge(features, voice.features[None, : motion.frames], lips, log_odds)
 
     @torch.no_grad()
-    def _grade(self, motions: list[Motion], heard: Heard, scale: Scale, progress: Progress = _quiet) -> list[LipSyncScore]:
+    def _grade(self, motions: list[Motion], voice: VoiceFeatures, scale: Scale, progress: Progress = _quiet) -> list[LipSyncScore]:
         """Scores of motions of one length against the start of a sound that was heard before."""
         scores = []
         for i, motion in enumerate(motions):
             progress(0.9 + 0.1 * i / len(motions), "Ranking by lip-sync")
-            scores += grade(self._opinion(motion, heard), heard.features[: motion.frames, -LOUDNESS:], scale)
+            scores += grade(self._opinion(motion, voice), voice.features[: motion.frames, -LOUDNESS:], scale)
         return scores
 
     @torch.no_grad()
-    def evidence_of(self, motion: Motion, heard: Heard) -> np.ndarray:
+    def evidence_of(self, motion: Motion, voice: VoiceFeatures) -> np.ndarray:
         """Nats per frame [T] that a motion's mouth gives for the speech units of a sound."""
-        return self._look(motion, heard)[2][0].cpu().numpy()
+        return self._look(motion, voice)[2][0].cpu().numpy()
 
-    def _look(self, motion: Motion, heard: Heard) -> tuple[Tensor, Tensor, Tensor]:
+    def _look(self, motion: Motion, voice: VoiceFeatures) -> tuple[Tensor, Tensor, Tensor]:
         """What mesh-to-speech hears [1, T, w], where the lips are [1, T, 4, 3], evidence for the sound's units [1, T]."""
-        felt, lips, nats, at = [], [], [], 0
+        features, lips, log_odds, at = [], [], [], 0
         for seen, keep in self._windows(motion):
-            once, twice = self.m2s.hear(seen)
-            felt.append(once[:, keep])
+            once, twice = self.m2s.encode(seen)
+            features.append(once[:, keep])
             lips.append(seen[:, keep][:, :, self.mouth.lips])
             said = self.m2s.unit_head(twice)[:, 2 * keep.start : 2 * keep.stop]
-            nats.append(evidence(said, heard.units[at : at + said.shape[1]], self.m2s.unit_log_prior))
+            log_odds.append(evidence(said, voice.units[at : at + said.shape[1]], self.m2s.unit_log_prior))
             at += said.shape[1]
-        return torch.cat(felt, 1), torch.cat(lips, 1), torch.cat(nats, 1)
+        return torch.cat(features, 1), torch.cat(lips, 1), torch.cat(log_odds, 1)
 
-    def _kept(self, keep: Keep, frames: int) -> Kept:
+    def _kept(self, keep: Keep, frames: int) -> Inpainting:
         x, mask = pack(self._checked(keep.motion)), np.asarray(keep.mask, bool)
         if mask.shape != x.shape or len(x) != frames:
             raise BadRequest(f"The kept part has {len(x)} frames, the sound {frames}: choose the take of this sound")
-        return Kept(torch.from_numpy(mask), torch.from_numpy(x))
+        return Inpainting(torch.from_numpy(mask), torch.from_numpy(x))
 
     def _samples(self, speech: Speech) -> Tensor:
         if speech.rate != RATE:

@@ -19,7 +19,7 @@ VERSION = 1  # of a convention's JSON
 
 # Where a channel has no shape: the nearest other that does part of its work, with a weight. A jaw that goes up again
 # closes the lips as well as mouthClose does, only that the chin goes with them; what lips alone would open it opens too.
-STAND_INS = {
+FALLBACKS = {
     "mouthClose": ("jawOpen", -1.0),
     "mouthFunnel": ("mouthPucker", 0.6),
     "mouthPucker": ("mouthFunnel", 0.6),
@@ -92,7 +92,7 @@ class Convention:
 
 
 @dataclass(frozen=True)
-class Found:
+class Recognised:
     """What a convention finds among names: channel → {name as it is there: weight}; channels made by a stand-in.
 
     proper: how many channels are found by the convention's own first choice of names.
@@ -100,7 +100,7 @@ class Found:
 
     convention: Convention
     shapes: dict[str, dict[str, float]]
-    stand_ins: dict[str, str]
+    fallbacks: dict[str, str]
     proper: int
 
     def __len__(self) -> int:
@@ -110,8 +110,8 @@ class Found:
 @lru_cache(maxsize=1)
 def conventions() -> tuple[Convention, ...]:
     """All known conventions in the order they are preferred. Raises BadHead if a file of ours is damaged."""
-    found = [_load(path) for path in sorted(FOLDER.glob("*.json"))]
-    return tuple(sorted(found, key=lambda convention: (convention.order, convention.name)))
+    result = [_load(path) for path in sorted(FOLDER.glob("*.json"))]
+    return tuple(sorted(result, key=lambda convention: (convention.order, convention.name)))
 
 
 def _load(path: Path) -> Convention:
@@ -143,7 +143,7 @@ _SIDES = {"l": "left", "r": "right", "lf": "left", "rt": "right"}
 @lru_cache(maxsize=8192)
 def words(name: str) -> tuple[str, ...]:
     """The words of a name in lower case, sides written out: “browDown_L”, “Brow_Down_Left” → brow down left."""
-    return tuple(_SIDES.get(word, word) for word in (found.lower() for found in _WORDS.findall(name)))
+    return tuple(_SIDES.get(word, word) for word in (result.lower() for result in _WORDS.findall(name)))
 
 
 def spelling(name: str) -> str:
@@ -153,11 +153,11 @@ def spelling(name: str) -> str:
 
 def _forms(name: str):
     """The word lists a name may be read as: as it stands, and with its one side moved to the end."""
-    found = words(name)
-    yield found
-    sides = [i for i, word in enumerate(found) if word in ("left", "right")]
-    if len(sides) == 1 and sides[0] != len(found) - 1:
-        yield tuple(word for i, word in enumerate(found) if i != sides[0]) + (found[sides[0]],)
+    parts = words(name)
+    yield parts
+    sides = [i for i, word in enumerate(parts) if word in ("left", "right")]
+    if len(sides) == 1 and sides[0] != len(parts) - 1:
+        yield tuple(word for i, word in enumerate(parts) if i != sides[0]) + (parts[sides[0]],)
 
 
 def _frame(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, str]:
@@ -188,28 +188,28 @@ def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
     spelt: dict[str, str] = {}
     for name in wanted:
         spelt.setdefault(spelling(name), name)
-    found: dict[str, list[str]] = {}
+    result: dict[str, list[str]] = {}
     framed: dict[tuple[str, str], dict[str, list[str]]] = {}
     for name in names:
         readings = [(spelt[form], frame) for form, frame in _readings(name) if form in spelt]
         whole = next((shape for shape, frame in readings if frame is None), None)
         if whole is not None:
-            found.setdefault(whole, []).append(name)
+            result.setdefault(whole, []).append(name)
             continue
         for shape, frame in readings:
             framed.setdefault(frame, {}).setdefault(shape, []).append(name)
     best = max(framed, key=lambda frame: len(framed[frame]), default=None)
-    if best is not None and (len(framed[best]) >= 3 or not found):
+    if best is not None and (len(framed[best]) >= 3 or not result):
         for shape, there in framed[best].items():
-            found.setdefault(shape, there)  # a plain name beside a prefixed one is the shape itself
-    return found
+            result.setdefault(shape, there)  # a plain name beside a prefixed one is the shape itself
+    return result
 
 
 # ---- finding
 
 
 @lru_cache(maxsize=64)
-def find(names: tuple[str, ...], others: tuple[str, ...] = ()) -> Found | None:
+def find(names: tuple[str, ...], others: tuple[str, ...] = ()) -> Recognised | None:
     """The convention that explains most of these shape names, None where none explains any.
 
     others: names of the character's objects and bones, in which some conventions leave their mark.
@@ -217,13 +217,13 @@ def find(names: tuple[str, ...], others: tuple[str, ...] = ()) -> Found | None:
     best, best_rank = None, None
     marks = {spelling(name) for name in (*names, *others)} | {name.lower() for name in (*names, *others)}
     for convention in conventions():
-        found = explain(convention, names)
-        if not found.shapes:
+        explained = explain(convention, names)
+        if not explained.shapes:
             continue
         marked = sum(_is_marked(mark, marks) for mark in convention.marks)
-        rank = (len(found) - len(found.stand_ins), marked, found.proper, -convention.order)
+        rank = (len(explained) - len(explained.fallbacks), marked, explained.proper, -convention.order)
         if best_rank is None or rank > best_rank:
-            best, best_rank = found, rank
+            best, best_rank = explained, rank
     return best
 
 
@@ -233,13 +233,13 @@ def _is_marked(mark: str, names: set[str]) -> bool:
     return spelling(mark) in names
 
 
-def explain(convention: Convention, names: Sequence[str]) -> Found:
+def explain(convention: Convention, names: Sequence[str]) -> Recognised:
     """What one convention finds among shape names."""
     wanted = [name for alternatives in convention.keys.values() for each in alternatives for name in each]
     there = match(wanted, names)
-    spelt = {spelling(name): found for name, found in there.items()}
+    spelt = {spelling(name): original for name, original in there.items()}
     if sum(len(form) <= _SHORT_LETTERS for form in spelt) < _SHORT_ENOUGH:
-        spelt = {form: found for form, found in spelt.items() if len(form) > _SHORT_LETTERS}
+        spelt = {form: original for form, original in spelt.items() if len(form) > _SHORT_LETTERS}
     shapes: dict[str, dict[str, float]] = {}
     proper = 0
     for channel, alternatives in convention.keys.items():
@@ -250,15 +250,15 @@ def explain(convention: Convention, names: Sequence[str]) -> Found:
         proper += chosen is alternatives[0]
         if chosen is not None:
             shapes[channel] = {actual: weight for name, weight in chosen.items() for actual in spelt.get(spelling(name), ())}
-    shapes, used = stand_in(shapes)
-    return Found(convention, shapes, used, proper)
+    shapes, used = with_fallbacks(shapes)
+    return Recognised(convention, shapes, used, proper)
 
 
-def stand_in(shapes: dict[str, dict[str, float]]) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
+def with_fallbacks(shapes: dict[str, dict[str, float]]) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
     """Shapes with stand-ins for the channels that lack one, and {channel: whose shapes it uses}."""
     made = dict(shapes)
     used = {}
-    for channel, (other, weight) in STAND_INS.items():
+    for channel, (other, weight) in FALLBACKS.items():
         if channel not in shapes and other in shapes:
             made[channel] = {name: weight * w for name, w in shapes[other].items()}
             used[channel] = other

@@ -70,7 +70,7 @@ def response(
     way = jaw[reach > _FOLLOWS * reach.max()].mean(0)
     axis = int(np.abs(way).argmax())
     down, sign = jaw[:, axis] * np.sign(way[axis]), np.sign(way[axis])
-    below, least, found = down > _FOLLOWS * down.max(), 0.0, Response()
+    below, least, result = down > _FOLLOWS * down.max(), 0.0, Response()
     if close is not None and (rises := -sign * close[:, axis])[below].max() > 0:
         lip = below & (rises > _LIP * rises[below].max())
         upper = ~below & (rises < _LIP * min(rises[~below].min(initial=0.0), -1e-9))
@@ -79,13 +79,13 @@ def response(
             return moved[lip].mean() - (moved[upper].mean() if upper.any() else 0.0)
 
         least = down[upper].mean() if upper.any() else 0.0
-        found = replace(found, close=float(np.clip(opens(down) / opens(rises), *_CLOSE_RANGE)))
+        result = replace(result, close=float(np.clip(opens(down) / opens(rises), *_CLOSE_RANGE)))
         if funnel is not None:
-            found = replace(found, funnel=float(np.clip(opens(sign * funnel[:, axis]) / opens(down) - _FUNNEL_OPENS, 0.0, 1.0)))
+            result = replace(result, funnel=float(np.clip(opens(sign * funnel[:, axis]) / opens(down) - _FUNNEL_OPENS, 0.0, 1.0)))
     if lower is not None and (sinks := sign * lower[:, axis])[below].max() > 0:
         lip = below & (sinks > _LIP * sinks[below].max())
-        found = replace(found, lower=float(np.clip((down[lip].mean() - least) / sinks[lip].mean(), *_LOWER_RANGE)))
-    return found
+        result = replace(result, lower=float(np.clip((down[lip].mean() - least) / sinks[lip].mean(), *_LOWER_RANGE)))
+    return result
 
 
 def jaw_in(key: np.ndarray, jaw: np.ndarray) -> float:

@@ -82,10 +82,10 @@ def set_gap(lips: Lips, motion: Motion, names: Sequence[str], wanted: np.ndarray
         needed = expression[:, column] + off / lips.slope(LIP_CLOSE, jaw)
         needed = np.clip(needed, np.minimum(expression[:, column], 0.0), np.maximum(most, 0.0))
         expression[:, column] = np.where(np.abs(off) > 1e-6, needed, expression[:, column])
-    found = replace(motion, expression=expression, jaw=jaw)
-    rows = np.flatnonzero(np.abs(wanted - lips.middle_gap(found, names)) > 0.02)
+    result = replace(motion, expression=expression, jaw=jaw)
+    rows = np.flatnonzero(np.abs(wanted - lips.middle_gap(result, names)) > 0.02)
     if not len(rows):
-        return found
+        return result
     # The lip alone does not reach: the jaw goes the rest of the way.
     some = Motion(expression[rows], jaw[rows].copy(), fps=motion.fps)
     step = 1e-3
@@ -158,8 +158,8 @@ def close(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, s
     wanted = (1 - u) * lips.middle_gap(part, names)
     press_together(expression, names, u)
     jaw[:, 0] *= 1 - _JAW_RISES * u
-    found = set_gap(lips, Motion(expression, jaw, part.head, part.eyes, motion.fps), names, wanted)
-    return _put(motion, found, rows), rows
+    result = set_gap(lips, Motion(expression, jaw, part.head, part.eyes, motion.fps), names, wanted)
+    return _put(motion, result, rows), rows
 
 
 def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, slice]:
@@ -180,10 +180,10 @@ def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motio
     ends = motion.expression[[left, right]][:, mouth].astype(np.float64)
     expression[:, mouth] = ends[0] + ease * (ends[1] - ends[0])
     jaw = motion.jaw[left] + ease * (motion.jaw[right] - motion.jaw[left])
-    found = Motion(expression, jaw, part.head, part.eyes, motion.fps)
-    is_now = lips.middle_gap(found, names)
-    found = set_gap(lips, found, names, np.maximum(is_now, min(_LEAST_MM, gap[left], gap[right])))
-    return _put(motion, found, rows), rows
+    result = Motion(expression, jaw, part.head, part.eyes, motion.fps)
+    is_now = lips.middle_gap(result, names)
+    result = set_gap(lips, result, names, np.maximum(is_now, min(_LEAST_MM, gap[left], gap[right])))
+    return _put(motion, result, rows), rows
 
 
 def _closure_at(gap: np.ndarray, at: float, fps: float) -> tuple[int, int]:
@@ -266,16 +266,16 @@ def _closed_runs(gap: np.ndarray) -> list[np.ndarray]:
 
 def _way_out(gap: np.ndarray, start: int, step: int, furthest: int) -> int:
     """The frame beside a closure at which the mouth is open again: well open, or as open as it gets."""
-    found = start
+    result = start
     for frame in range(start + step, start + step * (furthest + 1), step):
         if not 0 <= frame < len(gap):
             break
-        if gap[frame] < gap[found] and gap[found] >= PARTED_MM / 2:
+        if gap[frame] < gap[result] and gap[result] >= PARTED_MM / 2:
             break
-        found = frame
+        result = frame
         if gap[frame] >= _OPEN_MM:
             break
-    return found
+    return result
 
 
 def _put(motion: Motion, part: Motion, rows: slice) -> Motion:

@@ -64,9 +64,9 @@ def derived(motion: Motion) -> dict[str, np.ndarray]:
 
 def rotations(values: dict[str, np.ndarray], frames: int) -> tuple[np.ndarray, np.ndarray | None]:
     """The inverse of `derived`: jaw and eyes [T, 3] in radians; eyes is None where no eyeLook… key is given."""
-    found = {"jaw": np.zeros((frames, 3)), "eyes": np.zeros((frames, 3))}
+    result = {"jaw": np.zeros((frames, 3)), "eyes": np.zeros((frames, 3))}
     if "jawOpen" in values:
-        found["jaw"][:, 0] = values["jawOpen"] * JAW_OPEN_RADIANS
+        result["jaw"][:, 0] = values["jawOpen"] * JAW_OPEN_RADIANS
     # Both eyes' keys tell of one rotation: the mean of those that are there.
     for what, axis in (("jaw", 1), ("eyes", 0), ("eyes", 1)):
         for sign in (1, -1):
@@ -76,9 +76,9 @@ def rotations(values: dict[str, np.ndarray], frames: int) -> tuple[np.ndarray, n
                 if (w, a, s) == (what, axis, sign) and name in values
             ]
             if parts:
-                found[what][:, axis] += np.mean(parts, axis=0)
+                result[what][:, axis] += np.mean(parts, axis=0)
     has_eyes = any(name.startswith(GAZE) for name in values)
-    return found["jaw"], found["eyes"] if has_eyes else None
+    return result["jaw"], result["eyes"] if has_eyes else None
 
 
 def sources(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
@@ -240,7 +240,7 @@ class Sum(Driver):
 
 def _solve(columns: list[np.ndarray], parts: list[list[tuple[str, float]]], frames: int) -> dict[str, np.ndarray]:
     """Sources {name: [T]} whose weighted sums come nearest to the columns, by least squares."""
-    found: dict[str, np.ndarray] = {}
+    result: dict[str, np.ndarray] = {}
     for rows, names in _groups(parts):
         matrix = np.zeros((len(rows), len(names)))
         for i, row in enumerate(rows):
@@ -250,13 +250,13 @@ def _solve(columns: list[np.ndarray], parts: list[list[tuple[str, float]]], fram
         if len(names) == 1:
             weights = matrix[:, 0]
             if len(rows) == 1 and weights[0] == 1.0:
-                found[names[0]] = wanted[:, 0]
+                result[names[0]] = wanted[:, 0]
             elif (weights @ weights) > _STILL:
-                found[names[0]] = wanted @ weights / (weights @ weights)
+                result[names[0]] = wanted @ weights / (weights @ weights)
             continue
         for name, value in zip(names, _bounded(matrix, wanted, names).T):
-            found[name] = value
-    return found
+            result[name] = value
+    return result
 
 
 def _groups(parts):

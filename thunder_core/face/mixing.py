@@ -31,14 +31,14 @@ def shares(channels: tuple[str, ...]) -> np.ndarray:
     By how far the channel moves what belongs to the part, squared; lips, gaze and blinks are their own part's alone.
     """
     head = load_head()
-    found = np.zeros((len(channels), len(PARTS)))
+    result = np.zeros((len(channels), len(PARTS)))
     moved = (head.shapedirs.astype(np.float64) ** 2).sum(1)  # [V, n]
     place = [PARTS.index(PART_OF[name]) for name in head.region_names]
     of_parts = np.zeros((len(PARTS), len(head.v_template)))
     np.add.at(of_parts, place, head.regions)
     for row, name in enumerate(channels):
         own = PARTS.index(PART_OF[region_of(name)])
-        found[row, own] = 1.0
+        result[row, own] = 1.0
         if name.startswith(_WHOLE) or name not in head.expression_names:
             continue
         column = moved[:, head.expression_names.index(name)]
@@ -47,8 +47,8 @@ def shares(channels: tuple[str, ...]) -> np.ndarray:
         part = of_parts @ column / column.sum()
         part[PARTS.index("head")] = 0.0  # the skin between the parts turns with the head and belongs to none of them
         part[part < _FAINT] = 0.0
-        found[row] = part / part.sum()
-    return found
+        result[row] = part / part.sum()
+    return result
 
 
 def comp(frames: np.ndarray, first: int, cuts: Sequence[tuple[float, int]], takes: int, fade: float) -> np.ndarray:
@@ -61,17 +61,17 @@ def comp(frames: np.ndarray, first: int, cuts: Sequence[tuple[float, int]], take
     at: dict[float, int] = {}
     for frame, take in sorted(cuts, key=lambda cut: cut[0]):
         at[float(frame)] = take
-    found = np.zeros((len(frames), takes))
-    found[:, first] = 1.0
+    result = np.zeros((len(frames), takes))
+    result[:, first] = 1.0
     places = list(at)
     for number, (frame, take) in enumerate(at.items()):
         around = [abs(frame - other) for other in (places[number - 1 : number] + places[number + 1 : number + 2])]
         width = min([fade, *around])
         x = np.clip((frames - frame) / width + 0.5, 0.0, 1.0) if width > 0 else (frames >= frame).astype(float)
         x = smoothstep(x)
-        found *= (1 - x)[:, None]
-        found[:, take] += x
-    return found
+        result *= (1 - x)[:, None]
+        result[:, take] += x
+    return result
 
 
 def mixed(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarray) -> Motion:

@@ -194,8 +194,8 @@ def match(source: Face, target: Face) -> Match:
     vertices, shares = spots.vertices.copy(), spots.shares.copy()
     for columns, side in ((UPPER, pull < between), (LOWER, pull > between)):
         place = (np.arange(LIP_RINGS)[:, None] * LIP_AROUND + columns).ravel()
-        found, _ = surface.nearest_spots(carried[place], target.points, target.skin[side])
-        vertices[place], shares[place] = found.vertices, found.shares
+        spots_on_lip, _ = surface.nearest_spots(carried[place], target.points, target.skin[side])
+        vertices[place], shares[place] = spots_on_lip.vertices, spots_on_lip.shares
     middle = source.seam.along(np.zeros(1))[0]
     near = np.exp(-0.5 * (np.linalg.norm(source.points[face] - middle, axis=1) / (0.6 * source.unit)) ** 2)
     eyes = _apart(source.points[face], source.places[:2]).min(1)

@@ -109,50 +109,50 @@ class Fit:
         return result
 
     def _solve(self, wanted, turn, normal, inverse):
-        found = np.zeros((len(wanted), len(normal)))
+        result = np.zeros((len(wanted), len(normal)))
         for _ in range(_REFINE):
-            right = self._downhill(found, wanted, turn)
-            free = found + right @ inverse
+            right = self._downhill(result, wanted, turn)
+            free = result + right @ inverse
             out = ((free < self.low) | (free > self.high)).any(1)
             if out.any():
-                free[out] = self._bounded((right + found @ normal)[out], normal, free[out])
-            found = free
-        return np.clip(self._meet(found, wanted, turn, inverse), -MOST, MOST)
+                free[out] = self._bounded((right + result @ normal)[out], normal, free[out])
+            result = free
+        return np.clip(self._meet(result, wanted, turn, inverse), -MOST, MOST)
 
-    def _downhill(self, found, wanted, turn):
+    def _downhill(self, coefficients, wanted, turn):
         """Minus the gradient of the misfit, [T, n]."""
-        left = wanted - self.points.place(found, turn)
+        left = wanted - self.points.place(coefficients, turn)
         force = left * self._force
         gap = self._gap_force * self.gap(left)[:, :, None]
         np.add.at(force, (slice(None), self.upper), gap * self.upper_shares[..., None])
         np.subtract.at(force, (slice(None), self.lower), gap * self.lower_shares[..., None])
-        return self.points.transposed(force, turn) - found * self.size**-2.0
+        return self.points.transposed(force, turn) - coefficients * self.size**-2.0
 
     def _bounded(self, right, normal, start):
         """Coordinate descent for the bounds; right [T, n]."""
-        found = np.clip(start, self.low, self.high)
-        left = right - found @ normal
+        result = np.clip(start, self.low, self.high)
+        left = right - result @ normal
         for _ in range(_SWEEPS):
             moved = False
             for i in range(len(normal)):
-                new = np.clip(found[:, i] + left[:, i] / normal[i, i], self.low, self.high)
-                step = new - found[:, i]
+                new = np.clip(result[:, i] + left[:, i] / normal[i, i], self.low, self.high)
+                step = new - result[:, i]
                 step[np.abs(step) <= _STILL] = 0.0  # each frame for itself: its answer depends on no other's
                 if step.any():
                     left -= step[:, None] * normal[i]
-                    found[:, i] += step
+                    result[:, i] += step
                     moved = True
             if not moved:
                 break
-        return found
+        return result
 
-    def _meet(self, found, wanted, turn, inverse):
+    def _meet(self, coefficients, wanted, turn, inverse):
         """The least change, as the misfit measures, that makes the gaps between the lips as high as wanted.
 
         All along the lips to a tolerance that vanishes where they touch; in the middle exactly, whatever the basis.
         """
         rest, asked = self.gap(self.points.rest)[:, 1], self.gap(wanted)[..., 1]
-        short = asked - self.gap(self.points.place(found, turn))[..., 1]  # [T, P]
+        short = asked - self.gap(self.points.place(coefficients, turn))[..., 1]  # [T, P]
         slope = self._slope(turn)  # [T, n, P]
         slack = (1e-3 * _TOUCH_MM + _TOUCH_MM * _SHARE * np.abs(asked - rest)) ** 2
         reach = inverse @ slope
@@ -160,11 +160,11 @@ class Fit:
         soft = np.linalg.inv(system + slack[:, :, None] * np.eye(slack.shape[1]))
         for _ in range(_MEETINGS):
             push = soft @ short[..., None]
-            found = found + (reach @ push)[..., 0]
+            coefficients = coefficients + (reach @ push)[..., 0]
             short = short - (system @ push)[..., 0]
         middle = self.middle
         push = short[:, middle] / (system[:, middle, middle] + 1e-14)
-        return found + reach[:, :, middle] * push[:, None]
+        return coefficients + reach[:, :, middle] * push[:, None]
 
     @cached_property
     def _lift(self):
@@ -231,29 +231,29 @@ def between(head: Head, joints_move: bool = True) -> Retarget:
     Raises BadHead if the head shows no lips.
     """
     ours = regions.ours()
-    found = regions.match(ours, regions.study(head))
+    result = regions.match(ours, regions.study(head))
     ring = regions.CONTACT_RING * regions.LIP_AROUND
     upper, lower = ring + regions.UPPER, ring + regions.LOWER
-    pull, pulled = ours.head.weights[found.own, JAW], found.spots.of(head.weights[:, JAW])
+    pull, pulled = ours.head.weights[result.own, JAW], result.spots.of(head.weights[:, JAW])
     parted = pulled[lower] - pulled[upper] > _PARTED * (pull[lower] - pull[upper])
     middle = len(upper) // 2
     parted[middle] = True
     upper, lower, middle = upper[parted], lower[parted], int(parted[:middle].sum())
     # Lips meet as the mesh has them: an edge's middle is the average of its ends where they are, not a skinned point.
     ends = np.concatenate([upper, lower])
-    own = SkinnedPoints.of(ours.head, lambda values: values[np.concatenate([found.own, np.repeat(found.own[ends], 3)])])
-    corners = found.spots.vertices[ends].ravel()
-    other = SkinnedPoints.of(head, lambda values: np.concatenate([found.spots.of(values), values[corners]]), joints_move)
-    weight = np.concatenate([found.weight, np.zeros(len(corners))])
-    numbers = len(found.own) + np.arange(len(corners)).reshape(-1, 3)
-    shares = found.spots.shares[ends]
+    own = SkinnedPoints.of(ours.head, lambda values: values[np.concatenate([result.own, np.repeat(result.own[ends], 3)])])
+    corners = result.spots.vertices[ends].ravel()
+    other = SkinnedPoints.of(head, lambda values: np.concatenate([result.spots.of(values), values[corners]]), joints_move)
+    weight = np.concatenate([result.weight, np.zeros(len(corners))])
+    numbers = len(result.own) + np.arange(len(corners)).reshape(-1, 3)
+    shares = result.spots.shares[ends]
     lips = (*np.split(numbers, 2), *np.split(shares, 2), middle)
     return Retarget(
         Fit(own, weight, *lips, np.full(ours.head.channels, _OWN_SIZE), *_OWN_RANGE),
         Fit(other, weight, *lips, np.ones(head.channels), -_OTHER_MOST, _OTHER_MOST),
         ours.head.expression_names,
-        found.scale,
-        _turn_ratio(own, other, weight, found.scale),
+        result.scale,
+        _turn_ratio(own, other, weight, result.scale),
     )
 
 
@@ -273,9 +273,9 @@ class Measure:
     travel: float
 
 
-def measure(found: Retarget) -> Measure:
+def measure(retarget: Retarget) -> Measure:
     """Measure a retarget on every channel of the mouth by itself at three jaw angles, with the lips brought together too."""
-    names = found.own_channels
+    names = retarget.own_channels
     mouth = [i for i, name in enumerate(names) if name.startswith("mouth") and name != "mouthClose"]
     rows, jaws = [], []
     for angle in (0.0, 0.1, 0.2):
@@ -289,8 +289,8 @@ def measure(found: Retarget) -> Measure:
                 rows.append(row)
                 jaws.append([angle, 0.0, 0.0])
     motion = Motion(np.array(rows, np.float32), np.array(jaws, np.float32))
-    out, wanted = found.to(motion), found.wanted(motion)
-    points, fit = found.other.points, found.other
+    out, wanted = retarget.to(motion), retarget.wanted(motion)
+    points, fit = retarget.other.points, retarget.other
     placed = points.place(out.expression.astype(np.float64), rotvec_to_matrix(out.jaw.astype(np.float64)))
     gap, asked = 1e3 * fit.opening(placed), 1e3 * fit.opening(wanted)
     off = 1e3 * np.linalg.norm(placed - wanted, axis=2)

@@ -150,10 +150,10 @@ def _longest_run(above, view, middle):
 
 def _to_the_corners(columns, above, below, view, triangles):
     """The columns with those beyond their ends where the margins come close, but share no vertex yet; fills above and below."""
-    tri, found = view.triangle, list(columns)
+    tri, result = view.triangle, list(columns)
     for end, step in ((0, -1), (-1, 1)):
-        while 0 < found[end] + step < tri.shape[1] - 1:
-            last, column = found[end], found[end] + step
+        while 0 < result[end] + step < tri.shape[1] - 1:
+            last, column = result[end], result[end] + step
             rows = np.arange(max(above[last] - _REACH, 0), min(below[last] + _REACH, tri.shape[0] - 1))
             a, b = tri[rows, column], tri[rows + 1, column]
             apart = (a != b) & (a >= 0) & (b >= 0)
@@ -162,8 +162,8 @@ def _to_the_corners(columns, above, below, view, triangles):
                 break
             row = rows[apart][np.abs(rows[apart] - above[last]).argmin()]
             above[column], below[column] = row, row + 1
-            found.insert(0 if end == 0 else len(found), column)
-    return np.array(found)
+            result.insert(0 if end == 0 else len(result), column)
+    return np.array(result)
 
 
 def _corner(points, view, triangles, columns, above, below, end):

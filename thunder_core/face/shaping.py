@@ -176,20 +176,20 @@ def smooth(values: np.ndarray, radius: int) -> np.ndarray:
     kernel = 1 + np.cos(np.pi * np.arange(-radius, radius + 1) / (radius + 1))
     kernel /= kernel.sum()
     padded = np.pad(values, ((radius, radius), (0, 0)), mode="edge")
-    found = np.zeros(values.shape)
+    result = np.zeros(values.shape)
     for place, weight in enumerate(kernel):
-        found += weight * padded[place : place + len(values)]
-    return found
+        result += weight * padded[place : place + len(values)]
+    return result
 
 
 def _strengthened(values: np.ndarray, by: float, knee: float, limit: float) -> np.ndarray:
     """Values times an intensity; what goes up bends at the knee and stays below the limit, or below where it was."""
-    found = values * by
+    result = values * by
     if by <= 1.0:
-        return found
-    room = max(limit - knee, 1e-9)
-    bent = np.where(found > knee, knee + room * np.tanh((found - knee) / room), found)
-    return np.where(values > 0, np.maximum(bent, values), found)
+        return result
+    span = max(limit - knee, 1e-9)
+    bent = np.where(result > knee, knee + span * np.tanh((result - knee) / span), result)
+    return np.where(values > 0, np.maximum(bent, values), result)
 
 
 def _feel(expression, jaw, head, channels: list[str], offsets: dict[str, float], share: np.ndarray) -> None:

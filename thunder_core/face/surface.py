@@ -103,8 +103,8 @@ def nearest_spots(queries: np.ndarray, points: np.ndarray, triangles: np.ndarray
     Exact among the `tries` triangles whose middles are nearest.
     """
     low, high = queries.min(0), queries.max(0)
-    room = 0.25 * np.linalg.norm(high - low)  # what is farther from all of them is nearest to none
-    close = triangles[_overlaps(points, triangles, low - room, high + room)]
+    margin = 0.25 * np.linalg.norm(high - low)  # what is farther from all of them is nearest to none
+    close = triangles[_overlaps(points, triangles, low - margin, high + margin)]
     triangles = close if len(close) >= tries else triangles
     middles = points[triangles].mean(1).astype(np.float32)
     queries32 = queries.astype(np.float32)
@@ -116,8 +116,8 @@ def nearest_spots(queries: np.ndarray, points: np.ndarray, triangles: np.ndarray
         near[block] = np.argpartition(apart, tries - 1, axis=1)[:, :tries]
     corners = points[triangles[near]]  # [K, tries, 3 corners, 3]
     shares = _nearest_shares(queries[:, None], corners)
-    found = (shares[..., None] * corners).sum(2)
-    apart = np.linalg.norm(found - queries[:, None], axis=2)
+    points_on = (shares[..., None] * corners).sum(2)
+    apart = np.linalg.norm(points_on - queries[:, None], axis=2)
     best = apart.argmin(1)
     rows = np.arange(len(queries))
     return Spots(triangles[near[rows, best]], shares[rows, best]), apart[rows, best]

@@ -72,9 +72,9 @@ def augment(samples: Tensor, rng: np.random.Generator) -> Tensor:
     if rng.random() < 0.2:  # a small room: exponentially decaying noise as impulse response
         decay = rng.uniform(0.03, 0.2)
         t = np.arange(int(0.3 * RATE)) / RATE
-        room = torch.from_numpy((rng.standard_normal(len(t)) * np.exp(-t / decay) * rng.uniform(0.02, 0.1)).astype(np.float32))
-        room[0] = 1.0
-        samples = AF.fftconvolve(samples, room)[:n]
+        reverb = torch.from_numpy((rng.standard_normal(len(t)) * np.exp(-t / decay) * rng.uniform(0.02, 0.1)).astype(np.float32))
+        reverb[0] = 1.0
+        samples = AF.fftconvolve(samples, reverb)[:n]
     if rng.random() < 0.12:  # telephone and bad microphones
         samples = AF.lowpass_biquad(samples, RATE, float(rng.uniform(3000, 6000)))
     if rng.random() < 0.12:

@@ -82,9 +82,9 @@ def write_card(weights: Path) -> Path:
     head = weights / "head.npz"
     digest = hashlib.sha256(head.read_bytes()).hexdigest()[:16]
     lines.append(f"| `head.npz` | default head, sha256 {digest}… | {head.stat().st_size / 1e6:.1f} | | | | |")
-    heard = weights / TRAINED_MOUTH
-    if heard.is_file():
-        lines.append(f"| `{TRAINED_MOUTH}` | the mouth whose movements mouth2s learned | {heard.stat().st_size / 1e6:.1f} | | | | |")
+    mouth = weights / TRAINED_MOUTH
+    if mouth.is_file():
+        lines.append(f"| `{TRAINED_MOUTH}` | the mouth whose movements mouth2s learned | {mouth.stat().st_size / 1e6:.1f} | | | | |")
     kernels = json.loads(KERNELS.read_text())
     figures = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in kernels["figures"].items())
     of_stages = {k: steps.get(k, "") for k in ("encoder", "m2s", "judge", "vocoder", "denoiser")}

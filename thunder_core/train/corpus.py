@@ -91,10 +91,10 @@ class Corpus:
 
 def labels(phones: list[tuple[str, float, float]], n: int) -> np.ndarray:
     """uint8 [n], one phone index per 10 ms, of [(phone, start s, end s)]; what none covers is silence."""
-    found = np.full(n, SILENCE, np.uint8)
+    result = np.full(n, SILENCE, np.uint8)
     for symbol, start, end in phones:
-        found[round(start * 100) : round(end * 100)] = phone_index(symbol)
-    return found
+        result[round(start * 100) : round(end * 100)] = phone_index(symbol)
+    return result
 
 
 def _rows(path: Path) -> list[list[str]]:

@@ -105,7 +105,7 @@ def phone_accuracy(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) ->
     right = total = 0
     for clip in clips:
         truth = torch.from_numpy(frame_labels(corpus.phones(clip)))
-        _, logits = encoder.hear(torch.from_numpy(corpus.samples(clip)))
+        _, logits = encoder.analyse(torch.from_numpy(corpus.samples(clip)))
         n = min(len(truth), len(logits))
         spoken = truth[:n] != SILENCE
         right += (logits[:n].argmax(-1)[spoken] == truth[:n][spoken]).sum().item()

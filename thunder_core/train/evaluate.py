@@ -93,8 +93,8 @@ def table_row(performer: Performer, motions: MotionSet, head: Head, numbers: lis
         per_clip["DIV"].append(metrics.pose_diversity(guess_x[:, :, seen.columns.head]))
         for which, part in (("U", seen.upper), ("L", seen.lips)):
             apart[which].append(metrics.distances(guess[:, :, part], truth[:, part]).astype(np.float32))
-    found = {c: float(np.nanmean(v)) for c, v in per_clip.items() if v}
+    result = {c: float(np.nanmean(v)) for c, v in per_clip.items() if v}
     for which in "UL":
-        found[f"S-DIV-{which}"] = metrics.sample_diversity(apart[which])
-        found[f"T-DIV-{which}"] = metrics.time_diversity(apart[which])
-    return {c: found[c] for c in COLUMNS}
+        result[f"S-DIV-{which}"] = metrics.sample_diversity(apart[which])
+        result[f"T-DIV-{which}"] = metrics.time_diversity(apart[which])
+    return {c: result[c] for c in COLUMNS}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the judge: motions spoiled in known ways, and how far their lips went astray."""
+"""Training of the judge: motions corrupted in known ways, and how far their lips went astray."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..channels import in_group, SPEECH
 from ..engine.m2s.judge import FLOOR, Judge, JudgeConfig
 from ..engine.m2s.model import MeshToSpeech
 from ..engine.m2s.mouth import Mouth
-from ..engine.m2s.score import DAMPED, evidence, late, merits, OFF_FRAMES, SMOOTH
+from ..engine.m2s.score import DAMPED, evidence, merits, OFF_FRAMES, shift_frames, SMOOTH
 from ..engine.speech.encoder import LOUDNESS
 from ..face.lips import CLOSED_MM, height_gap
 from .loop import fit, Schedule
@@ -49,8 +49,8 @@ def without_closures(x: np.ndarray, opening: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(at, keep, x[keep, c]) for c in range(x.shape[1])], 1)
 
 
-def spoil(x: np.ndarray, other: np.ndarray, opening: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """A motion's mouth channels [T, m], spoiled; `other` is another sentence's, `opening` [T] its lip gap in millimetres."""
+def corrupt(x: np.ndarray, other: np.ndarray, opening: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
+    """A motion's mouth channels [T, m], corrupted; `other` is another sentence's, `opening` [T] its lip gap in millimetres."""
     if kind == "shift":
         bad = _shifted(x, rng.choice([-1, 1]) * rng.uniform(0.5, PAD))
     elif kind == "size":
@@ -65,7 +65,7 @@ def spoil(x: np.ndarray, other: np.ndarray, opening: np.ndarray, kind: str, rng:
         rough = gaussian_filter1d(rng.standard_normal(x.shape), rng.uniform(0.5, 2.0), axis=0)
         bad = x + rough / (rough.std(0) + 1e-6) * x.std(0) * rng.uniform(0.2, 1.0)
     elif kind == "off":
-        return late(x, int(rng.choice([-1, 1])) * OFF_FRAMES)
+        return shift_frames(x, int(rng.choice([-1, 1])) * OFF_FRAMES)
     elif kind == "damped":
         return DAMPED * x
     else:
@@ -107,7 +107,7 @@ def train_judge(
         for row, kind in enumerate(kinds):
             y = x[row, :, speaking].numpy()
             other = x[(row + 1) % len(x)][:, speaking].numpy()
-            bad[row, :, speaking] = torch.from_numpy(spoil(y, other, gap[row], kind, rng).astype(np.float32))
+            bad[row, :, speaking] = torch.from_numpy(corrupt(y, other, gap[row], kind, rng).astype(np.float32))
         inside = slice(PAD, PAD + FRAMES)
         seen = see(bad.to(device))[:, inside]
 
@@ -118,7 +118,7 @@ def train_judge(
         late, early = (slice(PAD + s, PAD + s + FRAMES) for s in (-OFF_FRAMES, OFF_FRAMES))
         size = torch.stack([astray(true, late), astray(true, early), astray(true.roll(1, 0))]).mean((0, 2))[:, None].clamp_min(LEAST_MM)
         units = item["units"].to(device)[:, 2 * PAD : 2 * (PAD + FRAMES)]
-        heard, twice = m2s.hear(seen)
+        features, twice = m2s.encode(seen)
         logits = m2s.unit_head(twice)
         said = torch.stack([evidence(g[None], u, m2s.unit_log_prior)[0] for g, u in zip(logits, units)])
         error = astray(F.pad(seen, (0, 0, 0, 0, PAD, PAD)))
@@ -126,7 +126,7 @@ def train_judge(
         half = SMOOTH // 2
         smooth = F.conv1d(F.pad(error[:, None], (half, half), mode="replicate"), kernel / kernel.sum())[:, 0]
         return {
-            "heard": heard, "speech": item["features"].to(device)[:, inside], "lips": seen[:, :, mouth.lips], "evidence": said,
+            "heard": features, "speech": item["features"].to(device)[:, inside], "lips": seen[:, :, mouth.lips], "evidence": said,
             "target": torch.log(FLOOR + smooth / size),
         }  # fmt: skip
 
@@ -148,8 +148,8 @@ def train_judge(
             item = held_out(rng)
             seen = prepare(item, rng, [kind] * 24)
             loud = item["features"][:, PAD : PAD + FRAMES, -LOUDNESS:].to(device)
-            told = [merits(o[None].float(), heard) for o, heard in zip(opinion(model, seen), loud)]
-            out[kind] = float(torch.cat(told).mean())
+            merits_of = [merits(o[None].float(), features) for o, features in zip(opinion(model, seen), loud)]
+            out[kind] = float(torch.cat(merits_of).mean())
         rng = np.random.default_rng(4)
         seen = prepare(held_out(rng), rng, [str(k) for k in rng.choice(SPOILS, 24, p=ODDS)])
         guess, truth = opinion(model, seen).mean(1).cpu().numpy(), seen["target"].mean(1).cpu().numpy()

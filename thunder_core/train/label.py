@@ -76,7 +76,7 @@ class Labeller:
         return SpeechEncoder.load(self.weights)
 
     def __call__(self, samples: np.ndarray, text: str = "") -> list[tuple[str, float, float]]:
-        if text and (found := align(samples, text)):
-            return found
-        _, logits = self.encoder.hear(torch.from_numpy(np.ascontiguousarray(samples, np.float32)))
+        if text and (result := align(samples, text)):
+            return result
+        _, logits = self.encoder.analyse(torch.from_numpy(np.ascontiguousarray(samples, np.float32)))
         return segments(best_path(logits))

@@ -64,27 +64,27 @@ def hear(
 
     mine = threading.local()  # the encoder remembers the length it was given last: every thread needs one of its own
 
-    def hear_one(samples: Tensor) -> tuple[Tensor, Tensor]:
+    def analyse_one(samples: Tensor) -> tuple[Tensor, Tensor]:
         if not hasattr(mine, "encoder"):
             mine.encoder = copy.deepcopy(encoder)
         with torch.no_grad(), half_precision("cpu"):
-            hidden, logits = mine.encoder.hear(samples)
+            hidden, logits = mine.encoder.analyse(samples)
         return hidden.float(), logits.float()
 
     if units is None:
         some = corpus.of("train")
         some = [some[i] for i in rng.choice(len(some), min(200, len(some)), replace=False)]
-        units = fit_units(torch.cat([hear_one(torch.from_numpy(corpus.samples(c)))[0] for c in some])[::2], UNITS, seed)
+        units = fit_units(torch.cat([analyse_one(torch.from_numpy(corpus.samples(c)))[0] for c in some])[::2], UNITS, seed)
 
     def understand(sound: tuple[Tensor, bool]) -> tuple[int, Tensor, Tensor, Tensor]:
         samples, listens = sound
         frames = len(samples) // SAMPLES_PER_FRAME
         if listens:
-            hidden, _, heard = overheard(hear_one, samples, frames)
+            hidden, _, features = overheard(analyse_one, samples, frames)
         else:
-            hidden, logits = hear_one(samples)
-            heard = speech_features(hidden, logits, samples, frames)
-        return frames, heard.half(), units.over(hidden, frames).to(torch.uint8), speaker.embed(samples, most_partials=2)
+            hidden, logits = analyse_one(samples)
+            features = speech_features(hidden, logits, samples, frames)
+        return frames, features.half(), units.over(hidden, frames).to(torch.uint8), speaker.embed(samples, most_partials=2)
 
     chosen = [i for i, c in enumerate(corpus.clips) if c.split != "train" or rng.random() < share]
     quiet = [noise(int(rng.integers(3, 9)) * RATE, rng) * float(10 ** rng.uniform(-5, -1.3)) for _ in range(quiet_clips)]
@@ -109,8 +109,8 @@ def hear(
         ThreadPool(threads) as pool,
     ):
         understood = tqdm(pool.imap(understand, sounds()), total=len(names), desc="hearing the corpus", mininterval=10)
-        for (split, name, clip, listens), (frames, heard, said, voice) in zip(names, understood):
-            features_file.write(heard.numpy().tobytes())
+        for (split, name, clip, listens), (frames, features, said, voice) in zip(names, understood):
+            features_file.write(features.numpy().tobytes())
             units_file.write(said.numpy().tobytes())
             rows.append(asdict(Row(cursor, frames, split, name, clip, listens)))
             voices.append(voice.numpy())

@@ -44,7 +44,7 @@ def _head(axes, head: Head, vertices: np.ndarray) -> None:
 
 
 def draw(head: Head, solved: Solved, path: Path, title: str = "", count: int = 6) -> None:
-    """Write a PNG: for each of `count` telling frames the person's tracked spots (blue) and solved ones (red), and the head (not turned)."""  # noqa: E501
+    """Write a PNG: for each of `count` chosen frames the person's tracked spots (blue) and solved ones (red), and the head (not turned)."""  # noqa: E501
     import matplotlib
 
     matplotlib.use("Agg")
@@ -57,10 +57,10 @@ def draw(head: Head, solved: Solved, path: Path, title: str = "", count: int = 6
         with torch.no_grad():
             pose = (torch.from_numpy(x[t : t + 1]) for x in (m.expression, m.jaw, np.zeros_like(m.jaw), m.eyes))
             _head(face, head, layer(*pose)[0].numpy())
-        told, found = solved.target[index[t]], solved.reached[index[t]]
-        for a, b in zip(told, found):
+        target, reached = solved.target[index[t]], solved.reached[index[t]]
+        for a, b in zip(target, reached):
             points.plot([a[0], b[0]], [a[1], b[1]], color="0.7", lw=0.8)
-        for where, colour in ((told, "tab:blue"), (found, "tab:red")):
+        for where, colour in ((target, "tab:blue"), (reached, "tab:red")):
             points.scatter(where[:, 0], where[:, 1], s=5, color=colour)
             for line in _LINES:
                 ids = [i for i, name in enumerate(solved.spots.names) if name.startswith(line)]

@@ -75,14 +75,14 @@ def semitones(samples: np.ndarray, frames: int) -> np.ndarray:
 
 def phrases_of(phones: np.ndarray, pause: float = PAUSE) -> list[tuple[float, float]]:
     """(start, end), s, of stretches of speech in 10 ms labels [M] that no silence as long as a pause interrupts."""
-    found: list[tuple[float, float]] = []
+    result: list[tuple[float, float]] = []
     for a, b in segments(np.asarray(phones) != SILENCE):
         start, end = a / LABELS_PER_SECOND, b / LABELS_PER_SECOND
-        if found and start - found[-1][1] < pause:
-            found[-1] = (found[-1][0], end)
+        if result and start - result[-1][1] < pause:
+            result[-1] = (result[-1][0], end)
         else:
-            found.append((start, end))
-    return found
+            result.append((start, end))
+    return result
 
 
 def inside(spans: list[tuple[float, float]], frames: int) -> np.ndarray:

@@ -47,8 +47,8 @@ def fit_figures(head: Head, solved: Solved, measured: dict[str, np.ndarray]) -> 
         figures["opening_r"], figures["kept"] = correlation(ours, real), float((ours[low] <= np.percentile(ours[ok], 25) + 0.1).mean())
         figures["width_r"] = correlation(width[:n], measured["width"][:n].astype(float))
     a, b = (solved.spots.landmarks.index((i,)) for i in INNER_LIPS)
-    told = np.linalg.norm(solved.target[:, a] - solved.target[:, b], axis=1)
-    shut = told < np.quantile(told, 0.05) + 0.3
+    tracked = np.linalg.norm(solved.target[:, a] - solved.target[:, b], axis=1)
+    shut = tracked < np.quantile(tracked, 0.05) + 0.3
     figures["shut_mm"] = float(np.quantile(gap[solved.seen][shut], 0.95)) if shut.any() else float("nan")
     return figures
 
@@ -88,8 +88,8 @@ def solve_folder(lips: Path, out: Path, head: Head, names: list[str] | None = No
             draw(head, solved, out / "overlays" / f"{name}.png", name, pictures)
     report = _table(rows, splits)
     (out / "report.txt").write_text(report)
-    told = {n: {"split": splits.get(n, "all")} | {k: round(v, 4) for k, v in p.items()} for n, p in people.items()}
-    (out / "habits.json").write_text(json.dumps(told, indent=1) + "\n")
+    figures = {n: {"split": splits.get(n, "all")} | {k: round(v, 4) for k, v in p.items()} for n, p in people.items()}
+    (out / "habits.json").write_text(json.dumps(figures, indent=1) + "\n")
     return report
 
 

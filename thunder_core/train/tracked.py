@@ -135,13 +135,13 @@ def read_tracked(path: Path, channels: list[str], retarget: Retarget | None = No
 
 def _sound(path: Path) -> np.ndarray:
     """float32 [n] at 16 kHz of the sound beside a sequence. Raises BadTracking."""
-    found = [path.with_suffix(s) for s in SOUNDS if path.with_suffix(s).exists()]
-    if not found:
+    files = [path.with_suffix(s) for s in SOUNDS if path.with_suffix(s).exists()]
+    if not files:
         raise BadTracking(f"{path.name} has no sound beside it. Put {path.stem}.wav (or .flac) into the same folder.")
     try:
-        return read_recording(found[0])
+        return read_recording(files[0])
     except (soundfile.LibsndfileError, OSError) as error:
-        raise BadTracking(f"{found[0].name} cannot be read as sound ({error}). Save it as WAV.") from None
+        raise BadTracking(f"{files[0].name} cannot be read as sound ({error}). Save it as WAV.") from None
 
 
 def tracked_clips(

@@ -21,11 +21,11 @@ from ..engine.m2s.pitch import class_of, CLASSES, hertz_along, smooth_path
 from ..engine.m2s.vocoder import LOG_FLOOR, tamed, turns, Vocoder, VocoderConfig
 from ..engine.speech.mel import LogMel
 from ..face.head import Head
+from .discriminators import discriminator_loss, Discriminators, vocoder_loss
 from .loop import fit, Schedule
 from .m2s import SpeechBatches
 from .motions import MotionSet, UNITS
 from .pitch import track
-from .rivals import Rivals, rivals_loss, vocoder_loss
 
 FRAMES = 32  # 1.28 s
 BATCH = 16
@@ -104,12 +104,12 @@ def pitch_loss(score: Tensor, hertz: Tensor, voiced: Tensor) -> Tensor:
 
 
 class Contest(nn.Module):
-    """The vocoder, and its rivals where there are any; one model to the training loop."""
+    """The vocoder, and its discriminators where there are any; one model to the training loop."""
 
     def __init__(self, vocoder: Vocoder, adversarial: bool):
         super().__init__()
         self.vocoder = vocoder
-        self.rivals = Rivals() if adversarial else None
+        self.discriminators = Discriminators() if adversarial else None
 
 
 def train_vocoder(
@@ -118,7 +118,7 @@ def train_vocoder(
 ):  # fmt: skip
     """Train the vocoder on the corpus' recordings; returns (vocoder, figures on the unseen test voices).
 
-    With `m2s` part of the crops are made from what it draws of the teacher's motion; `adversarial` adds rivals to a vocoder
+    With `m2s` part of the crops are made from what it draws of the teacher's motion; `adversarial` adds discriminators to a vocoder
     that starts from the weights `start`.
     """
     torch.manual_seed(schedule.seed)
@@ -165,14 +165,14 @@ def train_vocoder(
                 model.vocoder.sound(amplitude, hertz, turned + torch.rand(len(real), 1, device=device).double(), torch.randn_like(real))
                 for _ in range(2)
             ]
-            heard, (a, b) = ear(real), [ear(x) for x in twice]
-            near = (apart(a, heard) + apart(b, heard)) / 2
+            embedding, (a, b) = ear(real), [ear(x) for x in twice]
+            near = (apart(a, embedding) + apart(b, embedding)) / 2
             energy = near - apart(a, b) / 2
             pitch = pitch_loss(score, hertz, voiced)
         terms = {"total": energy + _PITCH * pitch, "energy": energy, "near": near, "pitch": pitch}
-        if model.rivals is not None:
-            terms |= contend(model.rivals, real, twice[0])
-            terms["total"] = terms["total"] + _FOOLED * terms["fooled"] + _PICTURES * terms["pictures"] + terms["rivals"]
+        if model.discriminators is not None:
+            terms |= contend(model.discriminators, real, twice[0])
+            terms["total"] = terms["total"] + _FOOLED * terms["fooled"] + _PICTURES * terms["pictures"] + terms["discriminators"]
         return terms
 
     watched, test = (SpeechBatches(motions, rows, FRAMES, 24, waves=True) for rows in (motions.watched(FRAMES), motions.of("test", FRAMES)))
@@ -201,17 +201,17 @@ def train_vocoder(
     return contest.vocoder, {f"test_{k}": round(v, 4) for k, v in figures.items()}
 
 
-def contend(rivals: Rivals, real: Tensor, made: Tensor) -> dict[str, Tensor]:
-    """One round: what the rivals lose (their own gradient alone) and what the vocoder loses to them (its gradient alone)."""
-    verdicts = rivals_loss(rivals(real), rivals(made.detach()))
-    for p in rivals.parameters():
+def contend(discriminators: Discriminators, real: Tensor, made: Tensor) -> dict[str, Tensor]:
+    """One round: what the discriminators lose (their own gradient alone) and what the vocoder loses to them (its gradient alone)."""
+    verdicts = discriminator_loss(discriminators(real), discriminators(made.detach()))
+    for p in discriminators.parameters():
         p.requires_grad_(False)
     with torch.no_grad():
-        truth = rivals(real)
-    fooled, pictures = vocoder_loss(truth, rivals(made))
-    for p in rivals.parameters():
+        truth = discriminators(real)
+    fooled, pictures = vocoder_loss(truth, discriminators(made))
+    for p in discriminators.parameters():
         p.requires_grad_(True)
-    return {"rivals": verdicts, "fooled": fooled, "pictures": pictures}
+    return {"discriminators": verdicts, "fooled": fooled, "pictures": pictures}
 
 
 def _calibrate(vocoder: Vocoder, batches: SpeechBatches) -> None:

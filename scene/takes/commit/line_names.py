@@ -55,9 +55,9 @@ class Lines:
         for shown in range(len(names), 0, -1):
             more = len(names) - shown
             rest = f" + {more} more" if more else ""
-            room = _LONGEST - _length(start) - _length(rest)
-            said = " + ".join(cut(name, _LONGEST_PART if len(names) > 1 else room) for name in names[:shown])
-            if _length(said) <= room:
+            left = _LONGEST - _length(start) - _length(rest)
+            said = " + ".join(cut(name, _LONGEST_PART if len(names) > 1 else left) for name in names[:shown])
+            if _length(said) <= left:
                 return start + said + rest
         return f"{start}{len(names)} lines"
 

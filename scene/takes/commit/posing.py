@@ -112,22 +112,22 @@ def fit(
     meter = displacement.face_meter()
     places = np.flatnonzero(chosen)
     allowed = _allowed(error, any(of_tracks[place] == "Tongue" for place in places))
-    share, found, off = _LINEAR, None, None
+    share, result, off = _LINEAR, None, None
     for attempt in range(_TRIES):
         measure = Measure(pull[places], share * allowed, pull[places, meter.upper, 1] - pull[places, meter.lower, 1])
         steps = poses.fit(
             values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM, min(_CLOSED_MM, _CLOSED_SHARE * error)
         )
         start, end = (0.1 + 0.8 * attempt / _TRIES, 0.1 + 0.8 * (attempt + 1) / _TRIES) if attempt else (0.1, 0.9)
-        found = yield from scaled(steps, start, end)
-        off, lips = yield from scaled(_measured(rig, values, places, found, pull, allowed, slow), 0.9, 1.0)
+        result = yield from scaled(steps, start, end)
+        off, lips = yield from scaled(_measured(rig, values, places, result, pull, allowed, slow), 0.9, 1.0)
         if slow or off <= 1.0:
             break
         share *= _SHRINK / max(off, 1.0) if attempt else 0.97 / off
     curves: list[PoseKeys | None] = [None] * len(rig.driver.tracks)
-    for place, curve in zip(places, found.curves):
+    for place, curve in zip(places, result.curves):
         curves[place] = curve
-    return PoseFit(tuple(curves), found.columns, lips, per_unit)
+    return PoseFit(tuple(curves), result.columns, lips, per_unit)
 
 
 def _with_all(pull: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
@@ -152,12 +152,12 @@ def _allowed(error: float, tongue: bool) -> np.ndarray:
 
 
 def _measured(
-    rig: head.Rig, values: np.ndarray, places: np.ndarray, found: poses.Poses, pull: np.ndarray, allowed: np.ndarray, slow: bool
+    rig: head.Rig, values: np.ndarray, places: np.ndarray, fitted: poses.Poses, pull: np.ndarray, allowed: np.ndarray, slow: bool
 ) -> Generator[float, None, tuple[float, float]]:
     """How far poses are from values [S, tracks]: (in parts of what is allowed, millimetres at the lips). Errors are added up as
     if each track moved the face in a line; where that comes near the worst the face itself is measured, unless that is slow."""
     times, off = np.arange(len(values)) / reduction.SUBFRAMES, np.zeros_like(values)
-    for place, curve in zip(places, found.curves):
+    for place, curve in zip(places, fitted.curves):
         if curve is not None:
             off[:, place] = curve.at(times) - values[:, place]
             yield 0.0
@@ -199,7 +199,7 @@ def labels(
     rows = {column.index: row for row, column in enumerate(columns)}
     motion = rig.driver.read(values[[column.index * reduction.SUBFRAMES for column in columns]], channels)
     shape = {name: motion.expression[:, [channels.index(channel) for channel in wanted]].mean(1) for name, wanted, _ in _SHAPES}
-    gap, found, named = displacement.face_meter().gap(displacement.face_meter().points(motion)), [], set()
+    gap, result, named = displacement.face_meter().gap(displacement.face_meter().points(motion)), [], set()
     every_gap = value_of(reduction.lip_gap(rig, values[:: reduction.SUBFRAMES]))
     for column in columns:
         if column.pose < 0 or column.pose in named or column.kind == "HOLD":
@@ -209,7 +209,7 @@ def labels(
             before = every_gap[max(column.index - round(_PARTED_SECONDS * fps), 0) : column.index + 1]
             in_line = line[0] <= frames[column.index] <= line[1]
             if in_line and before.max() > _PARTED_MM and ends[column.pose] - column.index < _REST_SECONDS * fps:
-                found.append((int(frames[column.index]), CLOSED))
+                result.append((int(frames[column.index]), CLOSED))
             continue
         strength = {
             name: shape[name][rows[column.index]] / max(float(shape[name].max()), least)
@@ -219,5 +219,5 @@ def labels(
         strength[OPEN] = gap[rows[column.index]] / max(float(gap.max()), _OPEN_MM)
         best = max(strength, key=strength.get)
         if strength[best] >= _CLEAR:
-            found.append((int(frames[column.index]), best))
-    return found
+            result.append((int(frames[column.index]), best))
+    return result

@@ -168,12 +168,12 @@ class Putting:
 
     def _write(self, curves, wanted: list[NewCurve]) -> Generator[float, None, None]:
         for number, one in enumerate(wanted):
-            found = curves.find(one.path, index=one.index)
-            if found is None:
-                found = compat.new_curve(curves, one.path, one.index, one.group)
-            modifiers.stop_at(found, one.span, self.choice.how == "INSERT")
+            curve = curves.find(one.path, index=one.index)
+            if curve is None:
+                curve = compat.new_curve(curves, one.path, one.index, one.group)
+            modifiers.stop_at(curve, one.span, self.choice.how == "INSERT")
             times = one.keys["co"][:, 0]
-            fcurves.write(found, one.keys, as_they_are=(times < one.span.first - 0.5) | (times > one.span.last + 0.5))
+            fcurves.write(curve, one.keys, as_they_are=(times < one.span.first - 0.5) | (times > one.span.last + 0.5))
             yield (number + 1) / len(wanted)
 
     def _lay(self, target, action, index: int) -> None:

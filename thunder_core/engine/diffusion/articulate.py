@@ -76,6 +76,6 @@ class Articulation:
     def hold_tongue(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
         """Expression [T, n] whose tongue comes out only where the jaw [T, 3] gives it room."""
         x = expression.copy()
-        room = ((jaw[:, 0] - _TONGUE_ROOM[0]) / (_TONGUE_ROOM[1] - _TONGUE_ROOM[0])).clip(0, 1)
-        x[:, self.tongue_out] *= smoothstep(room)
+        free = ((jaw[:, 0] - _TONGUE_ROOM[0]) / (_TONGUE_ROOM[1] - _TONGUE_ROOM[0])).clip(0, 1)
+        x[:, self.tongue_out] *= smoothstep(free)
         return x

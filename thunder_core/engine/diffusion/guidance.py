@@ -28,7 +28,7 @@ class SpeechGuidance:
         with torch.enable_grad():
             x = x0.detach().requires_grad_()
             motion = x * self.std + self.mean
-            _, twice = self.m2s.hear(self.mouth.of_packed(motion))
+            _, twice = self.m2s.encode(self.mouth.of_packed(motion))
             units = self.units[2 * a : 2 * b].expand(len(x), -1)
             miss = F.cross_entropy(self.m2s.unit_head(twice).float().transpose(1, 2), units, reduction="none")
             weight = self.weight[a:b].repeat_interleave(2)

@@ -70,7 +70,7 @@ def sample(denoise: Denoise, noise: Tensor, steps: int = 20, callback: Callable[
 
 
 @dataclass(frozen=True)
-class Kept:
+class Inpainting:
     """What of a motion is fixed while the rest is sampled anew.
 
     mask: bool [T, C], True where `values` [T, C] (of x_0, standardised) must come out.
@@ -92,7 +92,7 @@ def _nearest_kept(mask: Tensor) -> tuple[Tensor, Tensor]:
     return before, after
 
 
-def keeping(denoise: Denoise, kept: Kept) -> Denoise:
+def inpaint(denoise: Denoise, kept: Inpainting) -> Denoise:
     """Denoise with part of x_0 known: known values replace the estimate at every step, so that the network makes the rest fit.
 
     What the estimate still misses at a border is carried `EASE` frames into the free part, value and slope, and fades there:

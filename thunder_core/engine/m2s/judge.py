@@ -63,12 +63,12 @@ class Judge(nn.Module):
     def settings(self) -> dict:
         return asdict(self.config)
 
-    def forward(self, heard: Tensor, speech: Tensor, lips: Tensor, evidence: Tensor) -> Tensor:
+    def forward(self, features: Tensor, speech: Tensor, lips: Tensor, evidence: Tensor) -> Tensor:
         """heard [B, T, 192]: mesh-to-speech's body · speech [B, T, d] · lips [B, T, 4, 3]: offsets from rest of the inner
         lips' middles and the mouth's corners, metres · evidence [B, T]: nats for the units that were said."""
         where = lips.flatten(2) * (1e3 / _MILLIMETRES)
         moved = F.pad(where.diff(dim=1), (0, 0, 1, 0))
-        x = self.hear_in(heard) + self.speech_in((speech - self.speech_mean) / self.speech_std)
+        x = self.hear_in(features) + self.speech_in((speech - self.speech_mean) / self.speech_std)
         x = x + self.lips_in(torch.cat([where, 3 * moved, evidence[..., None] / 3], -1))
         for norm, convolution in zip(self.norms, self.convolutions):
             x = x + convolution(F.gelu(norm(x)).transpose(1, 2)).transpose(1, 2)

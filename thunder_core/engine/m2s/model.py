@@ -67,7 +67,7 @@ class MeshToSpeech(nn.Module):
     def settings(self) -> dict:
         return asdict(self.config)
 
-    def hear(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """What the mouth says: features [B, T, width] at 25 fps, and [B, 2T, width] at 50 Hz."""
         x = self.mesh_in(seen.flatten(2) / self.scale)
         x, _ = self.body(x, torch.full((len(x),), x.shape[1], device=x.device))
@@ -75,7 +75,7 @@ class MeshToSpeech(nn.Module):
         return x, twice + F.gelu(self.between(twice.transpose(1, 2)).transpose(1, 2))
 
     def forward(self, seen: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
-        _, x = self.hear(seen)
+        _, x = self.encode(seen)
         logits = self.unit_head(x)
         voiced = torch.cat([x, speaker[:, None].expand(-1, x.shape[1], -1)], -1)
         mel = self.mel_head(voiced.transpose(1, 2)).transpose(1, 2)  # [B, 2T, 2·80]: two 10 ms frames each

@@ -29,7 +29,7 @@ def evidence(logits: Tensor, units: Tensor, log_prior: Tensor) -> Tensor:
     return gain.unflatten(-1, (-1, 2)).mean(-1)
 
 
-def late(x: np.ndarray, frames: int) -> np.ndarray:
+def shift_frames(x: np.ndarray, frames: int) -> np.ndarray:
     """A motion [T, C] played `frames` later, or earlier if negative, its ends held."""
     return x[np.clip(np.arange(len(x)) - frames, 0, len(x) - 1)]
 

@@ -151,7 +151,7 @@ class SpeechEncoder(nn.Module):
         return hidden, self.phone_head(hidden)
 
     @torch.no_grad()
-    def hear(self, samples: Tensor, progress: Callable[[float], None] = lambda fraction: None) -> tuple[Tensor, Tensor]:
+    def analyse(self, samples: Tensor, progress: Callable[[float], None] = lambda fraction: None) -> tuple[Tensor, Tensor]:
         """Any length: waveform [samples] → (hidden [N, width], phone logits [N, 40]) at 50 Hz, in bounded memory.
 
         `progress` is called with 0 … 1 before each 20 s and may raise to stop.
@@ -175,7 +175,7 @@ class SpeechEncoder(nn.Module):
     @torch.no_grad()
     def features(self, samples: Tensor, frames: int) -> Tensor:
         """Speech features a = 𝒜(w) [frames, width + 42] at 25 fps, sample-accurately placed on the animation frames."""
-        return speech_features(*self.hear(samples), samples, frames)
+        return speech_features(*self.analyse(samples), samples, frames)
 
     @property
     def feature_width(self) -> int:

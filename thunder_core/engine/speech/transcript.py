@@ -84,21 +84,21 @@ def letters(text: str) -> list[Letter]:
     plain = re.sub(r"[^a-z]+", " ", plain.replace("'", "").replace("’", "").replace("ß", "ss")).strip()
     silent = {match.start() + place for pattern, place in _SILENT if place >= 0 for match in re.finditer(pattern, plain)}
     pause = Letter(" ", (SILENCE,), True, False)
-    found = [pause]
+    result = [pause]
     for place, letter in enumerate(plain):
         if letter == " ":
-            found.append(pause)
+            result.append(pause)
             continue
         if place and plain[place - 1] == letter:
             continue
         if letter == "h" and plain[place - 1 : place] == "p":
             continue
         if letter == "p" and plain[place + 1 : place + 2] == "h":  # “phone”, and rarely “haphazard”
-            found.append(Letter("ph", _indices("F", "V", "P"), False, False))
+            result.append(Letter("ph", _indices("F", "V", "P"), False, False))
             continue
         closes = letter in BILABIALS
-        found.append(Letter(letter, _indices(*_READ.get(letter, ())) or _ANY, not closes or place in silent, closes))
-    return [*found, pause]
+        result.append(Letter(letter, _indices(*_READ.get(letter, ())) or _ANY, not closes or place in silent, closes))
+    return [*result, pause]
 
 
 def _indices(*names: str) -> tuple[int, ...]:
@@ -171,7 +171,7 @@ def closures(belief: np.ndarray, text: str) -> list[Closure]:
     """
     said = letters(text)
     bilabial = belief[:, list(_indices("B", "M", "P"))].sum(axis=1)
-    found: list[Closure] = []
+    result: list[Closure] = []
     end_before = -np.inf
     for letter, (start, end) in zip(said, align(belief, said)):
         if not letter.closes or start < 0:
@@ -183,13 +183,13 @@ def closures(belief: np.ndarray, text: str) -> list[Closure]:
         sure = float(bilabial[rows].max())
         if letter.may_be_silent and sure < _HEARD:
             continue
-        if found and start / RATE - end_before < _NEAR and set(said_between(found[-1], seconds, belief)) <= {"M", "B", "P"}:
-            better = max(found[-1], Closure("", seconds, sure), key=lambda closure: closure.sure)
-            found[-1] = Closure(found[-1].text + letter.text, better.seconds, better.sure)
+        if result and start / RATE - end_before < _NEAR and set(said_between(result[-1], seconds, belief)) <= {"M", "B", "P"}:
+            better = max(result[-1], Closure("", seconds, sure), key=lambda closure: closure.sure)
+            result[-1] = Closure(result[-1].text + letter.text, better.seconds, better.sure)
         else:
-            found.append(Closure(letter.text, seconds, sure))
+            result.append(Closure(letter.text, seconds, sure))
         end_before = end / RATE
-    return found
+    return result
 
 
 def said_between(before: Closure, seconds: float, belief: np.ndarray) -> list[str]:

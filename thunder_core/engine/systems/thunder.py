@@ -21,7 +21,7 @@ from ..cards import unusable
 from ..diffusion.articulate import Articulation, believed_sounds, demanded_closures
 from ..diffusion.denoiser import Denoiser, DenoiserConfig
 from ..diffusion.guidance import SpeechGuidance
-from ..diffusion.sampling import in_windows, keeping, Kept, sample, seeded_noise
+from ..diffusion.sampling import in_windows, inpaint, Inpainting, sample, seeded_noise
 from ..m2s.model import MeshToSpeech
 from ..m2s.mouth import Mouth
 from ..speech.encoder import overheard, presence, speech_features, SpeechEncoder
@@ -32,36 +32,36 @@ _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 
 
 @dataclass(frozen=True)
-class Heard:
+class VoiceFeatures:
     """What the encoder makes of a sound over T animation frames.
 
-    features: [T, d], speech features a.  units: int64 [2T].  spoken: [T] 0 … 1, whether somebody speaks.
+    features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody speaks.
     shut: float64 [T] 0 … 1, how closed the lips must be for m, b and p.  sounds: what else jaw, lips and tongue must do.
     """
 
     features: Tensor
     units: Tensor
-    spoken: Tensor
+    presence: Tensor
     shut: np.ndarray
     sounds: Sounds
 
     @property
     def frames(self) -> int:
-        return len(self.spoken)
+        return len(self.presence)
 
-    def part(self, start: int, end: int) -> Heard:
+    def part(self, start: int, end: int) -> VoiceFeatures:
         """Frames start … end of it."""
-        return Heard(
+        return VoiceFeatures(
             self.features[start:end],
             self.units[2 * start : 2 * end],
-            self.spoken[start:end],
+            self.presence[start:end],
             self.shut[start:end],
             self.sounds.at(slice(start, end)),
         )
 
 
 class Thunder:
-    """Engine interface: `hear` a sound once, `perform` it for any seeds."""
+    """Engine interface: `analyse` a sound once, `perform` it for any seeds."""
 
     name = "thunder"
 
@@ -73,59 +73,60 @@ class Thunder:
         self.articulation = Articulation(channel_names, Articulators.of(head))
         self.encoder = SpeechEncoder.load(folder).to(device)
         # THUNDER-T has an encoder of its own for the features; what is said is heard by the common one.
-        self.ear = SpeechEncoder.load(folder, "encoder-t").to(device) if (folder / "encoder-t.json").exists() else None
+        self.feature_encoder = SpeechEncoder.load(folder, "encoder-t").to(device) if (folder / "encoder-t.json").exists() else None
         self.units = Units.load(folder).to(device)
         self.denoiser: Denoiser = load_network(folder / "denoiser", lambda config: Denoiser(typed(DenoiserConfig, config))).to(device)
         if self.denoiser.config.motion != self.columns.count:
             raise unusable(folder / "denoiser.safetensors", "was made for another head")
 
-    def hear(self, samples: Tensor, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> Heard:
+    def analyse(self, samples: Tensor, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
         """What is known of a sound [samples] over T frames of animation. `progress` gets 0 … 1 and may raise to stop."""
         samples = samples.to(self.device)
-        hidden, logits = self.encoder.hear(samples, progress)
-        felt = (hidden, logits) if self.ear is None else self.ear.hear(samples, progress)
-        belief, spoken = logits.float().softmax(-1).cpu().numpy(), presence(logits, frames)
-        return Heard(
-            speech_features(*felt, samples, frames), self.units.over(hidden, frames), spoken,
-            demanded_closures(belief, frames), believed_sounds(belief, spoken.cpu().numpy()),
+        hidden, logits = self.encoder.analyse(samples, progress)
+        analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
+        belief, speaking = logits.float().softmax(-1).cpu().numpy(), presence(logits, frames)
+        return VoiceFeatures(
+            speech_features(*analysed, samples, frames), self.units.over(hidden, frames), speaking,
+            demanded_closures(belief, frames), believed_sounds(belief, speaking.cpu().numpy()),
         )  # fmt: skip
 
-    def overhear(self, samples: Tensor, frames: int) -> Heard:
+    def overhear(self, samples: Tensor, frames: int) -> VoiceFeatures:
         """What one who listens to another's voice [samples] says over T frames of animation: nothing, with an ear for the voice.
 
         Weights that were trained without listeners (`hear --listened 0`) make an idle face of it.
         """
         samples = samples.to(self.device)
-        hidden, logits, features = overheard(self.encoder.hear, samples, frames)
-        if self.ear is not None:
-            features = overheard(self.ear.hear, samples, frames)[2]
-        belief, spoken = logits.float().softmax(-1).cpu().numpy(), torch.zeros(frames, device=self.device)
+        hidden, logits, features = overheard(self.encoder.analyse, samples, frames)
+        if self.feature_encoder is not None:
+            features = overheard(self.feature_encoder.analyse, samples, frames)[2]
+        belief, speaking = logits.float().softmax(-1).cpu().numpy(), torch.zeros(frames, device=self.device)
         nothing = np.zeros(frames)
-        return Heard(features, self.units.over(hidden, frames), spoken, nothing, believed_sounds(belief, nothing))
+        return VoiceFeatures(features, self.units.over(hidden, frames), speaking, nothing, believed_sounds(belief, nothing))
 
-    def pulled_by(self, m2s: MeshToSpeech, mouth: Mouth, heard: Heard, strength: float) -> SpeechGuidance:
+    def speech_guidance(self, m2s: MeshToSpeech, mouth: Mouth, voice: VoiceFeatures, strength: float) -> SpeechGuidance:
         """The pull of mesh-to-speech for `perform`."""
         d = self.denoiser
-        return SpeechGuidance(m2s, mouth, heard.units, heard.spoken, d.motion_mean, d.motion_std, strength)
+        return SpeechGuidance(m2s, mouth, voice.units, voice.presence, d.motion_mean, d.motion_std, strength)
 
     @torch.no_grad()
     def perform(
-        self, heard: Heard, seeds: Sequence[int], steps: int, guidance: float, progress: Callable[[float], None],
-        kept: Kept | None = None, pull: Callable[[Tensor, int, int], Tensor] | None = None, styles: Sequence[np.ndarray] | None = None,
+        self, voice: VoiceFeatures, seeds: Sequence[int], steps: int, guidance: float, progress: Callable[[float], None],
+        kept: Inpainting | None = None, guide: Callable[[Tensor, int, int], Tensor] | None = None,
+        styles: Sequence[np.ndarray] | None = None,
     ) -> list[Motion]:  # fmt: skip
         """One Motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
 
         styles: how each seed's motion is played, [1 or T, style]; None: in any style.
 
-        kept: what of the motion [T, channels + 9] is fixed (not standardised; comes out bit for bit).  pull(x̂_0, a, b):
+        kept: what of the motion [T, channels + 9] is fixed (not standardised; comes out bit for bit).  guide(x̂_0, a, b):
         moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
         window of each step and may raise to stop.
         """
-        frames, motions = len(heard.features), []
+        frames, motions = len(voice.features), []
         hide = torch.ones(1, dtype=torch.bool, device=self.device)
         fixed = None
         if kept is not None:
-            fixed = Kept(kept.mask.to(self.device), self.denoiser.standardise(kept.values.to(self.device)))
+            fixed = Inpainting(kept.mask.to(self.device), self.denoiser.standardise(kept.values.to(self.device)))
 
         if styles is not None and not self.denoiser.config.style:
             raise BadRequest("These weights were trained without styles and take no direction: choose the extension's own weights")
@@ -137,32 +138,32 @@ class Thunder:
 
         def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
             progress((at["before"] + (at["step"] + a / frames) / steps * at["takes"]) / len(seeds))
-            audio, step = heard.features[None, a:b], step[:1]  # the same for all: computed once, in one way for any number of takes
+            audio, step = voice.features[None, a:b], step[:1]  # the same for all: computed once, in one way for any number of takes
             style = None if played is None else played[at["before"] : at["before"] + len(x)]
             style = style if style is None or style.shape[1] == 1 else style[:, a:b]
             x0 = self.denoiser(x, step, audio, style=style)
             if guidance != 1.0:
                 x0 = guidance * x0 + (1 - guidance) * self.denoiser(x, step, audio, hide, style)
-            return x0 if pull is None else pull(x0, a, b)
+            return x0 if guide is None else guide(x0, a, b)
 
         for start in range(0, len(seeds), _BATCH):
             some = seeds[start : start + _BATCH]
             at.update(before=start, takes=len(some))
             noise = seeded_noise(some, frames, self.denoiser.config.motion).to(self.device)
             whole = in_windows(denoise, frames)
-            x = sample(whole if fixed is None else keeping(whole, fixed), noise, steps, count)
-            motions += [self._motion(m, heard, kept) for m in self.denoiser.restore(x).cpu().numpy()]
+            x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
+            motions += [self._motion(m, voice, kept) for m in self.denoiser.restore(x).cpu().numpy()]
         return motions
 
-    def _motion(self, x: np.ndarray, heard: Heard, kept: Kept | None) -> Motion:
+    def _motion(self, x: np.ndarray, voice: VoiceFeatures, kept: Inpainting | None) -> Motion:
         columns = self.columns
         x = x.astype(np.float32)
-        alive = heard.spoken.cpu().numpy()[:, None]
-        # Channels are muscles: they pull or rest, and a jaw does not close past its teeth.
+        alive = voice.presence.cpu().numpy()[:, None]
+        # Channels are muscles: they guide or rest, and a jaw does not close past its teeth.
         expression = np.clip(x[:, columns.expression], 0.0, 1.2) * np.where(self.speaking, alive, 1.0).astype(np.float32)
         jaw = x[:, columns.jaw] * alive
         jaw[:, 0] = np.maximum(jaw[:, 0], 0.0)
-        x[:, columns.expression], x[:, columns.jaw] = self.articulation.perform(expression, jaw, heard.shut, heard.sounds)
+        x[:, columns.expression], x[:, columns.jaw] = self.articulation.perform(expression, jaw, voice.shut, voice.sounds)
         if kept is not None:
             x = np.where(kept.mask.numpy(), kept.values.numpy(), x)
         return unpack(x, self.channels)

@@ -57,7 +57,7 @@ def _through(x: Tensor, layers: nn.ModuleList, out: nn.Module) -> tuple[Tensor, 
     return out(x), seen
 
 
-class Rivals(nn.Module):
+class Discriminators(nn.Module):
     """All of them: waveform [B, n] → a list of (opinions, what each layer saw)."""
 
     def __init__(self):
@@ -68,13 +68,13 @@ class Rivals(nn.Module):
         return [rival(sound) for rival in self.each]
 
 
-def rivals_loss(real: list, made: list) -> Tensor:
-    """Real sound should be 1, made sound 0; mean over the rivals."""
+def discriminator_loss(real: list, made: list) -> Tensor:
+    """Real sound should be 1, made sound 0; mean over the discriminators."""
     return torch.stack([(1 - r).float().square().mean() + m.float().square().mean() for (r, _), (m, _) in zip(real, made)]).mean()
 
 
 def vocoder_loss(real: list, made: list) -> tuple[Tensor, Tensor]:
-    """(made sound should be 1, its inner pictures like the real ones'), means over the rivals."""
+    """(made sound should be 1, its inner pictures like the real ones'), means over the discriminators."""
     fooled = torch.stack([(1 - m).float().square().mean() for m, _ in made]).mean()
     pictures = [(a.detach() - b).float().abs().mean() for (_, r), (_, m) in zip(real, made) for a, b in zip(r, m)]
     return fooled, torch.stack(pictures).mean()
