@@ -23,14 +23,14 @@ from failing_calls import FailingCalls, sample
 from performances import key, read_wav, write_wav
 from played_engine import Asked
 from thunder.cli import bake
-from thunder.scene.animation import display
+from thunder.scene.animation import display, fcurves
 from thunder.scene.engine import connection
 from thunder.scene.heads import head, presets
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list
 from thunder.scene.takes.commit import committing as committing_module
 from thunder.thunder_core import errors as errors_module, files
-from thunder.thunder_core.animation import keyframes, timing
+from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import mapping
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -241,7 +241,7 @@ class FailingWrites:
 
     def __init__(self, k):
         self.k, self.count, self.patches = k, 0, []
-        for module, names in ((compat, ("new_action", "new_curve", "assign_action")), (keyframes, ("write",))):
+        for module, names in ((compat, ("new_action", "new_curve", "assign_action")), (fcurves, ("write",))):
             self.patches += [mock.patch.object(module, name, self._failing(getattr(module, name))) for name in names]
 
     def _failing(self, original):

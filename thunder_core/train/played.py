@@ -10,17 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import Points
 from ..direction import SLIDERS
 from ..face.articulators import Articulators
 from ..face.head import Head
+from ..face.mechanics import jaw_of
+from ..face.skinning import SkinnedPoints
 from ..rotation import rotvec_to_matrix
 from ..types import FPS, Motion
 from .habits import lids, shifts, starts
 from .metrics import angular_speed
 
 _OPEN_MM = 3.0  # inner-lip gap beyond which the jaw's share is read
-_SHARE_MM = 8.0  # the opening at which it is read: it grows with the opening
 _BROW_POINTS = 24  # vertices that brows move most
 
 
@@ -41,21 +41,21 @@ class Played:
 
     head: Head
     articulators: Articulators
-    skin: Points
+    skin: SkinnedPoints
 
     @classmethod
     def of(cls, head: Head) -> Played:
         brows = [i for i, name in enumerate(head.expression_names) if name.startswith(("browInnerUp", "browOuterUp"))]
         lifted = head.shapedirs[:, 1, brows].sum(1)
         ids = np.concatenate([[head.mouth_corner_left, head.mouth_corner_right], np.argsort(lifted)[-_BROW_POINTS:]])
-        return cls(head, Articulators.of(head), Points.of(head, lambda values: values[ids]))
+        return cls(head, Articulators.of(head), SkinnedPoints.of(head, lambda values: values[ids]))
 
     def measure(self, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
         """{slider: number} of a motion in whose frames `speaking`, bool [T], somebody speaks.
 
-        energy: log mm/s of the opening.  jaw: log of the incisors' share of an opening of 8 mm.  articulation: log of the
-        opening's deviation over its mean.  smile: mm that the corners stand over rest with the lips together.  brows: mm/s.
-        head: °/s.  eyes: blinks and gaze shifts a second.
+        energy: log of the opening's mean, in mm, and of its speed, in mm/s.  jaw: log of how far the incisors part, against
+        what is usual at these openings.  articulation: log of the opening's deviation over its mean.  smile: mm that the
+        corners stand over rest with the lips together.  brows: mm/s.  head: °/s.  eyes: log of blinks and gaze shifts a second.
         """
         shape = self.articulators.shape(motion.expression, motion.jaw)
         skin = 1e3 * (self.skin.place(motion.expression.astype(float), rotvec_to_matrix(motion.jaw.astype(float))) - self.skin.rest)
@@ -64,13 +64,13 @@ class Played:
         corners = skin[:, :2, 1].mean(1)
         events = len(starts(lids(self.head, motion) > 0.5)) + len(shifts(motion))
         values = {
-            "energy": np.log(max(1e-3, np.abs(np.diff(gap))[speaking[1:]].mean() * FPS)),
-            "jaw": np.log(max(0.05, _at(_SHARE_MM, gap[open_], shape.incisors[open_]) / _SHARE_MM)),
+            "energy": (np.log(max(1e-3, gap[speaking].mean())) + np.log(max(1e-3, np.abs(np.diff(gap))[speaking[1:]].mean() * FPS))) / 2,
+            "jaw": np.log(max(0.05, shape.incisors[open_].sum() / max(1e-3, jaw_of(gap[open_]).sum()))),
             "articulation": np.log(max(1e-3, gap[speaking].std() / max(1e-3, gap[speaking].mean()))),
             "smile": _at(0.0, gap[speaking], corners[speaking]),
             "brows": np.abs(np.diff(skin[:, 2:, 1].mean(1))).mean() * FPS,
             "head": np.degrees(angular_speed(motion.head)).mean(),
-            "eyes": events / (motion.frames / FPS),
+            "eyes": np.log((events + 1) / (motion.frames / FPS)),
         }
         return {name: float(values[name]) for name in SLIDERS}
 
