@@ -70,7 +70,7 @@ def test_one_who_listens_says_nothing_and_hears_how_loud_the_other_is(engine, sp
     listens, speaks = engine.thunder.overhear(sound, speech.frames), engine.thunder.analyse(sound, speech.frames)
     assert torch.equal(listens.features[:, -2:], speaks.features[:, -2:])
     assert listens.features[:, :-2].std(0).max() < 0.2 * speaks.features[:, :-2].std(0).max()
-    assert not listens.spoken.any() and not listens.shut.any() and len(listens.units) == len(speaks.units)
+    assert not listens.presence.any() and not listens.shut.any() and len(listens.units) == len(speaks.units)
     for motion in engine.thunder.perform(listens, [1, 2], 6, 1.0, lambda fraction: None):
         assert opening_mm(motion, engine.head).std() <= 0.3
         assert motion.head.std() > 0

@@ -218,10 +218,10 @@ def loudness(samples: Tensor, frames: int) -> Tensor:
     return torch.stack([2 * (rms / 0.1).clamp(0, 2).sqrt() - 1, (decibel / 20 + 1).clamp(-2, 1)], -1)
 
 
-def overheard(hear: Callable[[Tensor], tuple[Tensor, Tensor]], samples: Tensor, frames: int) -> tuple[Tensor, Tensor, Tensor]:
+def overheard(analyse: Callable[[Tensor], tuple[Tensor, Tensor]], samples: Tensor, frames: int) -> tuple[Tensor, Tensor, Tensor]:
     """What one who listens to another's voice [samples] says to it: (hidden [N, width], phone logits [N, 40], features a
-    [frames, width + 42]) of silence, but for the loudness, which is the voice's. hear: `SpeechEncoder.hear`."""
-    hidden, logits = hear(torch.zeros_like(samples))
+    [frames, width + 42]) of silence, but for the loudness, which is the voice's. analyse: `SpeechEncoder.analyse`."""
+    hidden, logits = analyse(torch.zeros_like(samples))
     return hidden, logits, speech_features(hidden, logits, samples, frames)
 
 
