@@ -11,6 +11,8 @@
 #   make faults        every row of the table of faults, every single call failing, KILLS=200 processes killed: bench/results/
 #   make fuzz          new input for every parser for MINUTES=10; what goes wrong is written to out/fuzz/
 #   make train-smoke   every stage of training, a few steps each, on a corpus made for it (3 minutes)
+#   make retrain       diffusion model, mesh-to-speech and score on new performances of SPEECH="folder …", into TRAINED/weights;
+#                      a run that was stopped goes on; CORES=2 trains in that many processes (docs/training.md)
 #   make engine        only the engine's environment, as users have it
 #   make develop       the same with what training, the benches and the demo need
 #   make lint          ruff's checks and layout of every Python file, and types by mypy
@@ -28,6 +30,13 @@ TAKES ?= 8
 SEED ?= 1
 MARKS ?=
 MINUTES ?= 10
+SPEECH ?=
+TRAINED ?= out/trained
+CORES ?=
+DENOISER_STEPS ?= 6000
+M2S_STEPS ?= 4000
+JUDGE_STEPS ?= 800
+TOGETHER_STEPS ?= 1000
 KILLS ?= 200
 VERSIONS ?= $(shell setup/python.sh environment.py versions 2>/dev/null)
 
@@ -35,7 +44,7 @@ WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-window docs-pictures bench train-smoke engine develop package lint licences locks clean
+.PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-window docs-pictures bench train-smoke retrain engine develop package lint licences locks clean
 
 demo:
 	@$(WITH_DEVELOP) && \
@@ -101,6 +110,21 @@ faults:
 
 train-smoke:
 	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests/core/test_train.py
+
+# What is made once is told by the files it leaves; animate and the networks go on where they were stopped by themselves.
+retrain:
+	@$(WITH_DEVELOP) && mkdir -p "$(TRAINED)/weights" && for name in encoder speaker units vocoder; do \
+		for kind in json safetensors; do [ -e "$(TRAINED)/weights/$$name.$$kind" ] || cp weights/$$name.$$kind "$(TRAINED)/weights/"; done; done && \
+	cp weights/head.npz "$(TRAINED)/weights/" && \
+	stage() { "$$engine" $$processes -m thunder_core.train $$threads --cache "$(TRAINED)/cache" --runs "$(TRAINED)/runs" \
+		--weights "$(TRAINED)/weights" "$$@"; } && processes= threads= && \
+	{ [ -e "$(TRAINED)/cache/corpus/clips.json" ] || { [ -n "$(SPEECH)" ] || { echo 'Name folders of recordings: make retrain SPEECH="folder …"'; exit 1; }; \
+		stage corpus $(SPEECH); }; } && \
+	{ [ -e "$(TRAINED)/cache/motions/rows.json" ] || stage hear --same-units; } && stage animate && \
+	if [ -n "$(CORES)" ]; then processes="-m torch.distributed.run --nproc-per-node $(CORES)" threads="--threads 1"; fi && \
+	stage denoiser --steps $(DENOISER_STEPS) && stage m2s --steps $(M2S_STEPS) && \
+	stage denoiser --m2s mouth --start "$(TRAINED)/weights" --steps $(TOGETHER_STEPS) --rate 4e-4 && \
+	stage judge --steps $(JUDGE_STEPS) && processes= threads= && stage card
 
 engine:
 	@setup/python.sh environment.py engine

@@ -47,7 +47,7 @@ SPOKEN = (
     Part("jawForward", "sibilant", 0.26), Part("jawForward", "postalveolar", 0.12), Part("jawForward", "rounded", 0.10),
     Part("jawForward", "drift", 0.04), Part("jawForward", "open", 0.05),
     Part("mouthShrugLower", "shut", 0.24), Part("mouthShrugLower", "postalveolar", 0.14), Part("mouthShrugLower", "end", 0.10),
-    Part("mouthShrugUpper", "shut", 0.30), Part("mouthShrugUpper", "open", 0.16), Part("mouthShrugUpper", "accent", 0.08),
+    Part("mouthShrugUpper", "shut", 0.30), Part("mouthShrugUpper", "open", 0.15), Part("mouthShrugUpper", "accent", 0.05),
     Part("cheekPuff", "plosive", 0.16),
     Part("mouthFrown", "open", 0.10), Part("mouthFrown", "shut", 0.10), Part("mouthFrown", "drift", 0.03),
     Part("mouthDimple", "shut", 0.05), Part("mouthDimple", "wide", 0.03), Part("mouthDimple", "end", 0.06),
