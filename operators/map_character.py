@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import bpy
 
-from ..scene.heads import channel_preview, character, head, head_state, mapping_table, rules_from_pose
+from ..scene.heads import channel_preview, character, detection, head, head_state, mapping_table, rules_from_pose
 from .on_character import OnCharacter
 
 
@@ -18,7 +18,7 @@ class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
     def change(self, context, obj):
         kept = head_state.mapping(obj)
         parts = character.plan_of(obj).parts if kept else ()
-        plan = replace(character.detect(obj, anew=True), parts=parts)
+        plan = replace(detection.detect(obj, anew=True), parts=parts)
         mapping_table.keep_plan(context.scene, obj, plan)
         context.scene.thunder.head = obj
         if not plan.rules:

@@ -16,7 +16,7 @@ from ...thunder_core.channels import TONGUE
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.head import load_head
 from ...thunder_core.face.mapping import Driver, JointRule, Mapping, Rule, Target, Track
-from . import binding, character, flame, rna_paths
+from . import binding, character, family, flame, rna_paths
 from .build import build as _build, MARK
 
 ASSET = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
@@ -154,21 +154,21 @@ def in_scene(scene) -> list[bpy.types.Object]:
     for obj in scene.objects:
         if obj in seen or PUPPET_MARK in obj:
             continue
-        if obj.type == "MESH" and (flame.is_flame(armature_of(obj)) or (armature_of(obj) is not None and character.is_face(obj))):
+        if obj.type == "MESH" and (flame.is_flame(armature_of(obj)) or (armature_of(obj) is not None and family.is_face(obj))):
             own.append(obj)
             continue
-        if not character.is_face(obj):
+        if not family.is_face(obj):
             continue
-        face = character.face_of(obj)
+        face = family.face_of(obj)
         if face is not None and face not in seen:
             others.append(face)
-            seen.update((face, *character.relatives(face)))
+            seen.update((face, *family.relatives(face)))
     return own + others
 
 
 def is_any_in(scene) -> bool:
     """Whether a scene has any head at all."""
-    return any(character.is_face(obj) or (obj.type == "MESH" and flame.is_flame(armature_of(obj))) for obj in scene.objects)
+    return any(family.is_face(obj) or (obj.type == "MESH" and flame.is_flame(armature_of(obj))) for obj in scene.objects)
 
 
 def armature_of(mesh: bpy.types.Object) -> bpy.types.Object | None:
@@ -242,7 +242,7 @@ def active_object(context):
 def guess(scene, active: bpy.types.Object | None) -> bpy.types.Object | None:
     """The object meant when none is chosen: the active one if it is a head, or the only head of the scene."""
     if active is not None and active.name in scene.objects and PUPPET_MARK not in active:
-        result = _own_mesh(active) or character.face_of(active)
+        result = _own_mesh(active) or family.face_of(active)
         if result is not None:
             return result
     heads = in_scene(scene)

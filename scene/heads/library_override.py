@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ...thunder_core.errors import BadHead
-from . import character
+from . import family
 
 
 def is_linked(obj: bpy.types.Object) -> bool:
@@ -22,12 +22,12 @@ def linked_in(scene) -> bpy.types.Object | None:
 
 def _is_linked_instance(obj: bpy.types.Object) -> bool:
     collection = obj.instance_collection if obj.instance_type == "COLLECTION" else None
-    return collection is not None and collection.library is not None and any(map(character.is_face, collection.all_objects))
+    return collection is not None and collection.library is not None and any(map(family.is_face, collection.all_objects))
 
 
 def wanting(scene, chosen: bpy.types.Object | None) -> bpy.types.Object | None:
     """What has to be made editable before it takes keys: the chosen object, else an instance of a linked collection, or None."""
-    if chosen is not None and (_is_linked_instance(chosen) or any(map(is_linked, [chosen, *character.relatives(chosen)]))):
+    if chosen is not None and (_is_linked_instance(chosen) or any(map(is_linked, [chosen, *family.relatives(chosen)]))):
         return chosen
     return linked_in(scene)
 
@@ -44,11 +44,11 @@ def make_editable(scene, view_layer, obj: bpy.types.Object) -> bpy.types.Object:
         obj = _override(scene, view_layer, linked or obj, None, obj.name)
     if obj is None:
         raise BadHead("Blender could not make a library override of this character: append it instead of linking it")
-    for part in [obj, *character.relatives(obj)]:
+    for part in [obj, *family.relatives(obj)]:
         if part.library is None and part.type == "MESH" and part.data.library is not None and part.data.shape_keys is not None:
             if part.data.override_create(remap_local_usages=True) is None:
                 raise BadHead(f"Blender could not override the mesh of “{part.name}”: append the character instead of linking it")
-    return character.face_of(obj) or obj
+    return family.face_of(obj) or obj
 
 
 def _override(scene, view_layer, linked, reference, name: str = ""):
@@ -61,5 +61,5 @@ def _override(scene, view_layer, linked, reference, name: str = ""):
         bpy.data.objects.remove(reference)  # what stands for the linked collection, now that its override is in the scene
     fresh = [other for other in bpy.data.objects if other not in before and other.library is None]
     named = [other for other in fresh if name and other.override_library and other.override_library.reference.name == name]
-    faces = named or [other for other in fresh if character.is_face(other)] or [t for t in fresh if t.type == "ARMATURE"]
+    faces = named or [other for other in fresh if family.is_face(other)] or [t for t in fresh if t.type == "ARMATURE"]
     return faces[0] if faces else None

@@ -12,7 +12,7 @@ from ...thunder_core.errors import BadHead, ThunderError
 from ...thunder_core.face import conventions, mapping
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from ..host.own_changes import OwnChanges
-from . import channel_preview, character, head, head_state
+from . import channel_preview, character, family, head, head_state
 
 _filling = OwnChanges()  # rows that we write ourselves are no edits
 
@@ -85,7 +85,7 @@ def face(scene, active=None) -> bpy.types.Object:
         raise BadHead("No character is selected: choose its face or its armature in the Thunder tab")
     if head.is_own(chosen):
         raise BadHead("This head comes with Thunder and needs no mapping: choose a character of your own")
-    return character.face_of(chosen) or chosen
+    return family.face_of(chosen) or chosen
 
 
 def fill(scene, obj: bpy.types.Object) -> None:

@@ -15,7 +15,7 @@ from bpy.props import (
 )
 
 from ...thunder_core.face import mapping
-from ..heads import channel_preview as preview, character, head, mapping_table as table
+from ..heads import channel_preview as preview, character, family, head, mapping_table as table
 from ..host import compat
 from ..takes import browsing, dialogue, take_list as takes
 from ..takes.sampling import LARGEST_SEED
@@ -50,7 +50,7 @@ def _targets(self, context, text):
             bone for obj in objects if obj.type == "ARMATURE" for bone in obj.pose.bones if not self.bone or bone.name == self.bone
         ]
         return list(dict.fromkeys(name for owner in owners for name in owner.keys() if isinstance(owner.get(name), (int, float))))
-    return list(dict.fromkeys(name for obj in objects for name in character.key_names(obj)[1:]))
+    return list(dict.fromkeys(name for obj in objects for name in family.key_names(obj)[1:]))
 
 
 def _bones(self, context, text):

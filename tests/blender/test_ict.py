@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from performances import key, performance
 from thunder.scene.animation import display, keying, reading
-from thunder.scene.heads import channel_preview, character, head, rna_paths
+from thunder.scene.heads import channel_preview, character, character_regions, head, rna_paths
 from thunder.scene.takes import take_list
 from thunder.thunder_core import progress, types
 from thunder.thunder_core.animation import timing
@@ -235,7 +235,7 @@ def test_regions_are_what_moves(blender, ict, folder):
     points, shapes, _ = ict
     blender.ops.thunder.add_ict_head(directory=str(folder))
     mesh = head.find(blender.context.scene).mesh
-    names, weights = character.regions(character.resolve(mesh))[mesh.name]
+    names, weights = character_regions.regions(character.resolve(mesh))[mesh.name]
     assert names == ("mouth", "jaw", "eyes", "upper_face", "head") and weights.shape == (5, len(mesh.data.vertices))
     assert np.abs(weights.sum(axis=0) - 1).max() < 1e-5 and weights.min() >= 0
     skull = (points[:24591, 1] > 8) & (points[:24591, 2] < 0)

@@ -497,16 +497,11 @@ def test_an_add_on_beside_ours_that_uses_numpy_notices_nothing(blender, tmp_path
         speaking = importlib.import_module(f"{name}.scene.voice.strip").find(blender.context)
         rig = importlib.import_module(f"{name}.scene.heads.head").find(scene)
 
-        def fresh_room(each):
+        def fresh(each):
             return importlib.import_module(f"{name}.{each}")
 
-        def fresh_core(each):
-            return importlib.import_module(f"{name}.thunder_core.{each}")
-
-        played = PlayedClient(fresh_room, fresh_core, tmp_path)
-        for _ in fresh_room("scene.takes.generation").generate(
-            played, speaking, scene, rig, 1, 1, fresh_room("scene.takes.sampling").Sampling()
-        ):
+        played = PlayedClient(tmp_path)
+        for _ in fresh("scene.takes.generation").generate(played, speaking, scene, rig, 1, 1, fresh("scene.takes.sampling").Sampling()):
             pass
         scene.frame_set(5)
         before, after = neighbour.seen[0], neighbour.seen[-1]

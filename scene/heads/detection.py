@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a character is driven, as its shape keys, properties and bones say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import bpy
+import numpy as np
+
+from ...thunder_core.channels import GAZE, JAW_OPEN_RADIANS
+from ...thunder_core.face import conventions, jaw_balance
+from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
+from ...thunder_core.recent import Recent
+from . import drivers, rna_paths
+from .family import key_names, key_points, property_names, relatives
+
+CACHE_MOST = 64
+_JAW_TOO = 0.1  # of jawOpen in a key for the lips, from which on it is a vowel's
+_AS_NAMED = 0.03  # a mouthClose that is this near to taking the jaw back is taken as it is
+_detected: Recent = Recent(CACHE_MOST)  # mappings by what tells one face from others
+
+
+def detect(face: bpy.types.Object, anew: bool = False) -> Mapping:
+    """A mapping from the names of a character's shape keys, the controls that drive them, its properties and bones.
+
+    The mapping has no rules where nothing is known. `anew` looks again though no name has changed.
+    """
+    family = relatives(face)
+    parts = [obj for obj in family if obj.type == "MESH" and key_names(obj)]
+    rigs = [obj for obj in family if obj.type == "ARMATURE"]
+    parts.sort(key=lambda obj: obj is not face)
+    names = tuple(dict.fromkeys(name for part in parts for name in key_names(part)))
+    properties = property_names(rigs + parts)
+    bones = tuple(bone.name for rig in rigs for bone in rig.data.bones)
+    driven = tuple(len(obj.data.shape_keys.animation_data.drivers) if obj.data.shape_keys.animation_data else 0 for obj in parts)
+    signature = (face.session_uid, face.name_full, tuple(obj.name_full for obj in family), names, properties, bones, driven)
+    if anew or signature not in _detected:
+        _detected[signature] = _detect(face, parts, rigs, names, properties, bones)
+    return _detected[signature]
+
+
+def _detect(face, parts, rigs, names, properties, bones) -> Mapping:
+    others = tuple(obj.name for obj in (*parts, *rigs)) + bones
+    by_key = conventions.find(names, others) if names else None
+    by_property = conventions.find(properties, others) if properties else None
+    rules: list[Rule] = []
+    if by_key is not None:
+        rules = _rules_of_keys(by_key, parts)
+    recognised = by_key
+    moved = {rule.source for rule in rules}
+    if by_property is not None and len(by_property) > len(moved):
+        recognised, rules = by_property, _rules_of_properties(by_property, rigs + parts)
+        moved = {rule.source for rule in rules}
+    joints, more = _joints(recognised.convention if recognised else None, rigs, moved, parts, rules)
+    forward, up = facing(rigs, joints)
+    title = recognised.convention.title if recognised else "By Hand"
+    plan = Mapping(title, tuple(rules + more), joints, recognised.convention.name if recognised else "", (), forward, up)
+    return _met_by_the_lips(plan, parts)
+
+
+def _met_by_the_lips(plan: Mapping, parts) -> Mapping:
+    """The mapping as this character's own keys need it, by what they do to its vertices.
+
+    mouthClose brings the lips together over the jaw, and no further: its key is given the weight that does. A mouthFunnel that
+    parts the lips further than most has that taken back by mouthClose. Keys that shape the lips and open the jaw too, as those
+    for vowels do, give the jaw's part back.
+    """
+    keyed = [rule for rule in plan.rules if rule.target.kind == "KEY"]
+    jaws = {rule.target.name for rule in keyed if rule.source == "jawOpen"}
+    having = [part for part in parts if len(jaws) == 1 and jaws <= set(key_names(part))]
+    if not having:
+        return plan
+    part = max(having, key=lambda part: len(part.data.vertices))
+    blocks, count = part.data.shape_keys.key_blocks, len(part.data.vertices)
+    rest = key_points(part.data.shape_keys.reference_key, count)
+
+    def does(*sources):
+        """What channels do at 1, offsets [V, 3]; None where only the jaw's own key stands in for them."""
+        rules = [rule for rule in keyed if rule.source in sources and rule.target.name in blocks]
+        moved = [
+            rule.weight * (key_points(blocks[rule.target.name], count) - rest)
+            for rule in rules
+            if rule.source == "jawOpen" or rule.target.name not in jaws
+        ]
+        return sum(moved) if moved else None
+
+    opened, closes = does("jawOpen"), does("mouthClose")
+    result = jaw_balance.response(opened, closes, does("mouthLowerDownLeft", "mouthLowerDownRight"), does("mouthFunnel"))
+    close = result.close if closes is not None and abs(result.close - 1.0) >= _AS_NAMED else 1.0
+    rules = [
+        replace(rule, weight=round(close * rule.weight, 3)) if rule.source == "mouthClose" and close != 1.0 else rule for rule in plan.rules
+    ]
+    if closes is not None and result.funnel >= _AS_NAMED:  # it goes on rounding the lips, but parts them no further than it should
+        rules += [
+            Rule("mouthFunnel", rule.target, round(result.funnel * close * rule.weight, 3)) for rule in keyed if rule.source == "mouthClose"
+        ]
+    for source in {rule.source: None for rule in keyed if rule.source.startswith(jaw_balance.SHAPES_LIPS)}:
+        shaped = does(source)
+        share = 0.0 if shaped is None else jaw_balance.jaw_in(shaped, opened)
+        if share >= _JAW_TOO:
+            rules += [Rule(source, rule.target, round(-share * rule.weight, 3)) for rule in keyed if rule.source == "jawOpen"]
+    return replace(plan, rules=tuple(rules), lower_per_jaw=round(result.lower, 3))
+
+
+def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[Rule]:
+    """Rules from channels to shape keys, or to the controls that drive those."""
+    rules = []
+    for channel, shapes in recognised.shapes.items():
+        for name, weight in shapes.items():
+            there = [part.data.shape_keys for part in parts if name in part.data.shape_keys.key_blocks]
+            curves = [drivers.driven(keys).get(rna_paths.key_path(name)) for keys in there]
+            if None in curves:  # somewhere it moves freely; copies that follow it come along by themselves
+                rules.append(Rule(channel, Target("KEY", name), weight))
+                continue
+            control = next((control for curve in curves if (control := drivers.follow(curve)) is not None), None)
+            if control is not None and control.target.kind != "KEY":
+                rules.append(Rule(channel, control.target, weight * control.weight))
+    return list(dict.fromkeys(rules))
+
+
+def _rules_of_properties(recognised: conventions.Recognised, objects) -> list[Rule]:
+    rules = []
+    for channel, shapes in recognised.shapes.items():
+        for name, weight in shapes.items():
+            for obj in objects:
+                owners = [(obj, ""), *((bone, bone.name) for bone in (obj.pose.bones if obj.type == "ARMATURE" else ()))]
+                rules += [
+                    Rule(channel, Target("PROPERTY", name, obj.name, bone), weight)
+                    for owner, bone in owners
+                    if isinstance(owner.get(name), (int, float))
+                ]
+    return rules
+
+
+def _joints(convention, rigs, moved: set[str], parts, found_rules) -> tuple[tuple[JointRule, ...], list[Rule]]:
+    """Bones for what no key moves: jaw, eyes, neck; and the rule that lets a jaw of bone close lips by itself."""
+    known = {each.name: each for each in conventions.conventions()}
+    order = [each for each in (convention, known.get("arkit"), *known.values()) if each is not None]
+    joints, rules = [], []
+
+    def usable(joint):
+        for each in order:
+            there = conventions.match(each.bones.get(joint, ()), [bone.name for rig in rigs for bone in rig.data.bones])
+            places = [
+                (rig, name)
+                for wanted in each.bones.get(joint, ())
+                for name in there.get(wanted, ())
+                for rig in rigs
+                if name in rig.pose.bones and _is_free(rig, name)
+            ]
+            if places:
+                return places
+        return []
+
+    if "jawOpen" not in moved and (places := usable("jaw")):
+        rig, bone = places[0]
+        joints.append(JointRule("jaw", bone, rig.name))
+        for source, (other, weight) in conventions.FALLBACKS.items():
+            if other == "jawOpen" and source not in moved:
+                rules.append(Rule(source, Target("BONE", "", rig.name, bone, "rotation", 0), weight * JAW_OPEN_RADIANS))
+    looks = {rule.target.name for rule in found_rules if rule.source.startswith(GAZE) and rule.target.kind == "KEY"}
+    for joint in ("eye_left", "eye_right"):
+        places = usable(joint)
+        by_keys = any(source.startswith(GAZE) for source in moved)
+        if places and (not by_keys or _only_lids(places[0][1], looks, parts)):
+            joints.append(JointRule(joint, places[0][1], places[0][0].name))
+    if places := usable("neck"):
+        places = list(dict.fromkeys(places))[:2]
+        joints += [JointRule("neck", bone, rig.name, 1.0 / len(places)) for rig, bone in places]
+    return tuple(joints), rules
+
+
+def _only_lids(bone: str, names: set[str], parts) -> bool:
+    """Whether keys of looking leave the eyeball of a bone where it is: then keys move the lids and the bone the eye."""
+    seen = False
+    for part in parts:
+        group = part.vertex_groups.get(bone)
+        if group is None:
+            continue
+        ids = [v.index for v in part.data.vertices for g in v.groups if g.group == group.index and g.weight > 0.5]
+        keys = part.data.shape_keys
+        rest = key_points(keys.reference_key, len(part.data.vertices))
+        least = 1e-3 * max(part.dimensions)
+        for name in names & set(key_names(part)) if ids else ():
+            seen = True
+            if np.abs(key_points(keys.key_blocks[name], len(rest))[ids] - rest[ids]).max() > least:
+                return False
+    return seen
+
+
+def _is_free(rig, bone: str) -> bool:
+    """Whether keys on a bone would be seen: no constraint and no driver has the last word."""
+    pose = rig.pose.bones[bone]
+    if any(not constraint.mute and constraint.influence > 0 for constraint in pose.constraints):
+        return False
+    start = rna_paths.bone_path(bone) + ".rotation"
+    return not any(path.startswith(start) for path in drivers.driven(rig))
+
+
+def facing(rigs, joints) -> tuple[str, str]:
+    """Where a character looks and where its top is, in its armature's own axes: by its eyes, else by its height."""
+    place = {
+        joint.joint: rig.data.bones[joint.bone].head_local
+        for joint in joints
+        for rig in rigs
+        if rig.name == joint.object and joint.bone in rig.data.bones
+    }
+    rig = next((rig for rig in rigs if joints and rig.name == joints[0].object), None)
+    if rig is None:
+        return "", ""
+    heads = np.array([bone.head_local for bone in rig.data.bones] + [bone.tail_local for bone in rig.data.bones])
+    left = np.array([1.0, 0.0, 0.0])
+    if "eye_left" in place and "eye_right" in place:
+        left = _nearest(np.array(place["eye_left"] - place["eye_right"]))
+    rise = heads[:, :].max(axis=0) - heads.min(axis=0)
+    if "eye_left" in place and "neck" in place:
+        rise = np.array(place["eye_left"] - place["neck"])
+    elif rig.data.bones:
+        root = np.array(rig.data.bones[0].head_local)
+        high = heads[np.argmax(np.linalg.norm(heads - root, axis=1))] - root
+        rise = high if np.abs(high).max() > 1e-6 else np.array([0.0, 0.0, 1.0])
+    up = _nearest(np.where(np.abs(left) > 0.5, 0.0, rise))
+    return _letter(np.cross(left, up)), _letter(up)
+
+
+def _nearest(vector: np.ndarray) -> np.ndarray:
+    """The axis nearest to a direction."""
+    axis = int(np.argmax(np.abs(vector)))
+    return np.eye(3)[axis] * (1.0 if vector[axis] >= 0 else -1.0)
+
+
+def _letter(axis: np.ndarray) -> str:
+    index = int(np.argmax(np.abs(axis)))
+    return ("-" if axis[index] < 0 else "") + "XYZ"[index]

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which objects make up a character: its face, armature and the meshes that move with it."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+from mathutils import Vector
+
+from ...thunder_core.face import conventions
+from . import head_state
+
+_NEAR = 0.25  # a part without a parent lies in the face's box, made larger by this much of its longest side
+
+
+def is_face(obj: bpy.types.Object) -> bool:
+    """Whether an object has shapes that a naming convention explains, or was mapped by hand. Cheap."""
+    if obj.type == "MESH":
+        names = key_names(obj)
+        return bool(names) and (bool(head_state.mapping(obj)) or conventions.find(names) is not None)
+    return obj.type == "ARMATURE" and bool(head_state.mapping(obj))
+
+
+def key_names(mesh: bpy.types.Object) -> tuple[str, ...]:
+    """Names of a mesh's shape keys."""
+    keys = mesh.data.shape_keys if mesh.type == "MESH" and mesh.data else None
+    return tuple(block.name for block in keys.key_blocks) if keys is not None else ()
+
+
+def face_of(obj: bpy.types.Object) -> bpy.types.Object | None:
+    """The object that stands for the character of an object: its mesh with most known shapes, or a mapped armature."""
+    if head_state.mapping(obj):
+        return obj
+    family = relatives(obj)
+    mapped = [other for other in family if head_state.mapping(other)]
+    if mapped:
+        return mapped[0]
+    ranked = [
+        (len(recognised), len(other.data.vertices), other)
+        for other in family
+        if other.type == "MESH" and (recognised := conventions.find(key_names(other))) is not None
+    ]
+    if ranked:
+        return max(ranked, key=lambda rank: rank[:2])[2]
+    # Bones and properties alone: the armature stands for them.
+    armatures = [other for other in family if other.type == "ARMATURE"]
+    return next((rig for rig in armatures if conventions.find(property_names([rig])) is not None), None)
+
+
+def relatives(obj: bpy.types.Object) -> list[bpy.types.Object]:
+    """The objects of the character that an object belongs to: what shares its armature, its parent, or its place."""
+    armature = obj if obj.type == "ARMATURE" else armature_of(obj)
+    if armature is None and obj.type == "EMPTY":
+        armature = next((other for other in obj.children_recursive if other.type == "ARMATURE"), None)
+    if armature is not None:
+        below = set(armature.children_recursive)
+        around = [other for scene in armature.users_scene or obj.users_scene for other in scene.objects]
+        deformed = [other for other in around if other.type == "MESH" and deforms(armature, other)]
+        result = [armature, *(other for other in around if other in below), *deformed, obj]
+    elif obj.parent is not None or obj.type == "EMPTY":
+        top = obj.parent or obj
+        result = [obj, *(other for other in top.children_recursive if obj.type == "EMPTY" or _near(obj, other))]
+    else:
+        shared = [other for collection in obj.users_collection for other in collection.objects]
+        result = [obj, *(other for other in shared if other.parent is None and _near(obj, other))]
+    return [other for other in dict.fromkeys(result) if other.type in ("MESH", "ARMATURE")]
+
+
+def armature_of(obj: bpy.types.Object) -> bpy.types.Object | None:
+    """The armature that deforms an object or stands above it."""
+    for modifier in obj.modifiers if obj.type == "MESH" else ():
+        if modifier.type == "ARMATURE" and modifier.object is not None:
+            return modifier.object
+    above = obj.parent
+    while above is not None and above.type != "ARMATURE":
+        above = above.parent
+    return above
+
+
+def deforms(armature, mesh) -> bool:
+    return any(m.type == "ARMATURE" and m.object == armature for m in mesh.modifiers)
+
+
+def _near(face: bpy.types.Object, other: bpy.types.Object) -> bool:
+    """Whether an object's middle lies in the box of the face, a little enlarged; both of them meshes with shape keys."""
+    if other == face:
+        return True
+    if other.type != "MESH" or face.type != "MESH" or not key_names(other):
+        return False
+    box = [_corners(face), _corners(other)]
+    low, high = box[0].min(axis=0), box[0].max(axis=0)
+    other_low, other_high = box[1].min(axis=0), box[1].max(axis=0)
+    if (other_high - other_low).max() > 1.5 * (high - low).max():
+        # The other one is the face of which this is a part.
+        low, high, other_low, other_high = other_low, other_high, low, high
+    margin, middle = _NEAR * (high - low).max(), (other_low + other_high) / 2
+    return bool(((middle >= low - margin) & (middle <= high + margin)).all()) and not _same_shapes(face, other)
+
+
+def _same_shapes(one, other) -> bool:
+    """Whether two meshes look like two copies of one face rather than two parts of it."""
+    return len(one.data.vertices) == len(other.data.vertices) and key_names(one) == key_names(other)
+
+
+def _corners(obj) -> np.ndarray:
+    return np.array([obj.matrix_world @ Vector(corner) for corner in obj.bound_box])
+
+
+def property_names(objects) -> tuple[str, ...]:
+    """Names of the numbers that objects and their pose bones have as custom properties."""
+    result = []
+    for obj in objects:
+        owners = [obj, *(obj.pose.bones if obj.type == "ARMATURE" else ())]
+        result += [name for owner in owners for name in owner.keys() if isinstance(owner.get(name), (int, float))]
+    return tuple(dict.fromkeys(result))
+
+
+def key_points(key, count: int) -> np.ndarray:
+    buffer = np.empty(count * 3, np.float32)
+    key.data.foreach_get("co", buffer)
+    return buffer.reshape(count, 3).astype(np.float64)
