@@ -6,7 +6,7 @@
 (Linux). A recording is assets/sample.wav again and again with pauses, 48 kHz stereo. Memory does not depend on the sampling
 steps; time does. Resident memory is read from /proc twice a second, the highest from VmHWM, which misses nothing. A bake that
 takes longer than --limit is ended, and what was seen until then is kept as such. Leaves bench/results/long.txt, long.json (each
-length is measured anew or kept from the last time) and docs/pictures/memory.png.
+length is measured again or kept from the last time) and docs/pictures/memory.png.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def _channels(self, context, text):
 
 
 class _OfFlameHead(OnCharacter):
-    """An operator whose `change(context, rig)` does its perform on the chosen FLAME head; what it returns is reported."""
+    """An operator whose `change(context, rig)` acts on the chosen FLAME head; what it returns is reported."""
 
     @classmethod
     def poll(cls, context):

@@ -7,7 +7,7 @@ from ..thunder_core.errors import ThunderError
 
 
 class OnCharacter:
-    """An operator whose `change(context, thing)` does its perform on the character chosen in the Thunder tab.
+    """An operator whose `change(context, obj)` acts on the character chosen in the Thunder tab.
 
     What `change` returns is reported; an error of ours is one sentence, and nothing is changed.
     """

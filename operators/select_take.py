@@ -48,7 +48,7 @@ class THUNDER_OT_select_take(bpy.types.Operator):
         try:
             index = self._stepped(context) if self.step else self.index
             if index < 0:
-                display.show_own(take_list.shown_rig(settings) or head.find(context.scene, context.object))
+                display.restore_own(take_list.shown_rig(settings) or head.find(context.scene, context.object))
             elif index < len(settings.takes):
                 display.show(take_list.rig_of(context.scene, settings.takes[index]), settings.takes[index])
                 if settings.play_shown:

@@ -191,7 +191,7 @@ def _show(context, index: int) -> None:
     if index >= 0:
         display.show(take_list.rig_of(context.scene, entries[index]), entries[index])
     else:
-        display.show_own(take_list.shown_rig(context.scene.thunder) or head.find(context.scene, context.object))
+        display.restore_own(take_list.shown_rig(context.scene.thunder) or head.find(context.scene, context.object))
 
 
 def _report_kept(operator, kept: list[str]) -> None:

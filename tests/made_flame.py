@@ -119,7 +119,7 @@ def made_flame(
         regressor[joint, ids] = barycentre(template[ids], at, 0.4 if joint > 2 else 0.06)
 
     channels = asset["shapedirs"].shape[2]
-    # few channels in a direction, as a statistical basis has; all 44 can still be told apart
+    # few channels in a direction, as a statistical basis has; all 44 can still be distinguished
     mix = rng.normal(size=(channels, EXPRESSION)) * (rng.random((channels, EXPRESSION)) < 0.25) * 0.35 * strength
     directions = scale * made.resample(asset["shapedirs"]) @ mix
     if own:

@@ -228,7 +228,7 @@ def _check(folder: str, lock: str) -> dict | None:
 
 
 def _make(folder: str) -> None:
-    """Make the virtual environment anew, in place of a broken one. Raises Failed."""
+    """Make the virtual environment again, in place of a broken one. Raises Failed."""
     try:
         import ensurepip  # noqa: F401
         import venv

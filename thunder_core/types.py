@@ -95,7 +95,7 @@ class Take:
 
 @dataclass(frozen=True)
 class Keep:
-    """What of a performance stays as it is while the rest is sampled anew.
+    """What of a performance stays as it is while the rest is sampled again.
 
     mask: bool [T, n + 9], True where `motion` is kept; columns as `pack` orders them (expression, jaw, head, eyes).
     """

@@ -31,7 +31,7 @@ STOP_PATIENCE = 2.0  # seconds a worker has to leave by itself before it is made
 READY_DEADLINE = 60.0  # for the first sign of life: Python alone has to start, from a slow disk perhaps
 CANCEL_DEADLINE = 1.5  # for the answer to Cancel
 STUCK_DEADLINE = 2.0  # to leave a cancelled request, when another one waits
-SILENCE_SHOWN = 10.0  # without a sign of life until the animator is told; Python's own lock may be held that long
+SILENCE_SHOWN = 10.0  # without a sign of life until the animator gets a message; Python's own lock may be held that long
 SILENCE_DEADLINE = 300.0  # and until the worker is ended, although nobody cancelled: no honest work holds the lock so long
 _KILLED = -9  # how Linux ends a process when memory runs out; Windows has no such code
 _TICK = 0.1  # between two looks at the deadlines while an answer is owed
@@ -55,7 +55,7 @@ class WorkerProcess:
         self.changed = threading.Condition(self.mutex)
         self.ready = self.dead = self.ending = False
         self.age = self.silence = 0.0  # seconds since an answer was first owed, and since the last event
-        self.shown = SILENCE_SHOWN  # silence at which the animator is told next
+        self.shown = SILENCE_SHOWN  # silence at which the animator gets the next message
         self.refusal: ThunderError | None = None  # why this worker was ended by us
         self.send_again = send_again
         self.python, self.advice = command[0], advice

@@ -167,7 +167,7 @@ def remove_base(rig: head.Rig) -> None:
             bpy.data.actions.remove(action)
 
 
-def show_own(rig: head.Rig) -> None:
+def restore_own(rig: head.Rig) -> None:
     """Give a head back the animation and the still pose that it had before takes were shown."""
     channel_preview.end_all()
     before = shown_action(rig)

@@ -80,7 +80,7 @@ def _model_files() -> tuple[str, ...]:
 
 
 def client(python: str | None = None, folder: str | None = None) -> Client:
-    """The session's client, made anew when the preferences name another Python, device or folder of weights.
+    """The session's client, made again when the preferences name another Python, device or folder of weights.
 
     python, folder (of weights): of the command line, instead of what the preferences say. Raises BadWeights, and NoEngine
     when `python` is none.

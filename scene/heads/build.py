@@ -199,7 +199,7 @@ def _weights(mesh: bpy.types.Object, model: Head) -> None:
     for index, name in enumerate(JOINTS):
         group = mesh.vertex_groups.new(name=name)
         weight = model.weights[:, index]
-        # One call for all vertices of a weight: heads of ours have few different ones; a file's are told apart to a
+        # One call for all vertices of a weight: heads of ours have few different ones; a file's are distinguished to a
         # ten-thousandth, a hundredth of a millimetre at the widest yawn.
         step = np.round(weight.astype(np.float64), 4) if len(np.unique(weight)) > 2000 else weight
         order = np.argsort(step, kind="stable")

@@ -36,7 +36,7 @@ def names() -> list[str]:
 def _stem_of(name: str) -> str:
     """The file name, without its ending, of a preset: unsafe characters as %XX, so that no two names have one file.
 
-    Names that differ in upper and lower case alone have one file on a disk that does not tell them apart.
+    Names that differ in upper and lower case alone have one file on a disk that does not distinguish them.
     """
     stem = _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", name)
     return f"%{ord(stem[0]):02X}{stem[1:]}" if _DEVICE.match(stem) else stem

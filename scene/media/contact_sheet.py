@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contact sheet of a line inside Blender: a row for each take, its mouth's curve and its face at the same telling moments."""
+"""The contact sheet of a line inside Blender: a row for each take, its mouth's curve and its face at the same key moments."""
 
 from __future__ import annotations
 

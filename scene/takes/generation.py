@@ -152,7 +152,7 @@ def generate(  # noqa: PLR0913 (what one request says)
 class TakeCollector:
     """Lists the takes of one request as they come.
 
-    Everything is looked up anew whenever it is needed, actions by the id that they keep through undo: the animator
+    Everything is looked up again whenever it is needed, actions by the id that they keep through undo: the animator
     goes on working meanwhile, and may undo. `close` it whatever happens.
     """
 
@@ -287,7 +287,7 @@ def _id(action) -> int | None:
 
 
 def again(scene_name: str, mesh_name: str):
-    """(scene, rig) of names, looked up anew. Raises BadHead when the head is gone."""
+    """(scene, rig) of names, looked up again. Raises BadHead when the head is gone."""
     scene, mesh = bpy.data.scenes.get(scene_name), bpy.data.objects.get(mesh_name)
     if scene is None or mesh is None or mesh.name not in scene.objects:
         raise BadHead("The head was removed during generation: choose a head and generate again")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeping what is liked of a take while the rest is sampled anew: frames, parts of the face, selected keys, bit for bit."""
+"""Keeping what is liked of a take while the rest is sampled again: frames, parts of the face, selected keys, bit for bit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from . import generation, mix, provenance, take_list, track_values
 from .sampling import LARGEST_SEED, Sampling
 
 EASE_SECONDS = 0.24  # over which what is new flows into what is kept
-_LEAST_TOLD = 1e-3  # how closely an engine must have kept what it was told to keep
+_LEAST_TOLD = 1e-3  # how closely an engine must have kept what it was asked to keep
 
 
 class ThunderKeepRange(bpy.types.PropertyGroup):
@@ -253,7 +253,7 @@ def put_in(scene, rig: head.Rig, lead, keep: KeepMasks, old: keying.Performance,
     """List a performance that was sampled around what is kept of a take.
 
     Keys that are kept are the take's own, bit for bit; over a quarter of a second beside them what is new flows into
-    them, in place and in speed. Raises NoEngine where the engine did not keep what it was told to.
+    them, in place and in speed. Raises NoEngine where the engine did not keep what it was asked to.
     """
     _check(keep, old.motion, new.motion)
     frames = track_values.frames_of(lead)

@@ -27,15 +27,15 @@ from . import generation, provenance, take_list
 from .sampling import Sampling
 from .shape.stored import shift
 
-_FADE = 6  # motion frames over which what is sampled anew flows into what stays
+_FADE = 6  # motion frames over which what is sampled again flows into what stays
 _LEAST_NEW = 2  # motion frames: less than this that was never sampled is held, not sampled
 
 
 def resync(client: Client | None, scene) -> Generator[Step, None, list[str]]:
     """Steps that make every stale take of a scene fit its voice again.
 
-    Moved: the keys move along, edited or not. Trimmed, or the scene's rate changed: keyed anew from the take's own
-    motion. Longer: the new part alone is sampled and flows into what there is. Another sound: sampled anew with the
+    Moved: the keys move along, edited or not. Trimmed, or the scene's rate changed: keyed again from the take's own
+    motion. Longer: the new part alone is sampled and flows into what there is. Another sound: sampled again with the
     take's seed. Where more than a move is needed and keys were edited, or where a take was mixed and its seed cannot
     make it again, it stays as it is and the new one is listed beside it.
 
@@ -46,7 +46,7 @@ def resync(client: Client | None, scene) -> Generator[Step, None, list[str]]:
     todo = [entry.action.session_uid for entry, _ in fingerprint.stale(scene)]
     for number, uid in enumerate(todo):
         share = number / len(todo), (number + 1) / len(todo)
-        # Looked up anew: the animator goes on working meanwhile.
+        # Looked up again: the animator goes on working meanwhile.
         scene = bpy.data.scenes.get(scene_name)
         stale = fingerprint.stale(scene) if scene else ()
         entry, changed = next(((entry, changed) for entry, changed in stale if entry.action.session_uid == uid), (None, None))
@@ -66,7 +66,7 @@ def resync(client: Client | None, scene) -> Generator[Step, None, list[str]]:
 
 
 def needs_engine(scene) -> bool:
-    """Whether any stale take has to be sampled anew, wholly or in part."""
+    """Whether any stale take has to be sampled again, wholly or in part."""
     return any(changed.kind == "CHANGED" for _, changed in fingerprint.stale(scene))
 
 
@@ -90,7 +90,7 @@ def _move(entry, then: State, now: State) -> None:
 
 
 def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[Step, None, None]:
-    """Steps that key a take anew for the voice as it is now, and put it in the place of the one there was."""
+    """Steps that key a take again for the voice as it is now, and put it in the place of the one there was."""
     rig = take_list.rig_of(scene, entry)
     head.check_animatable(rig)
     uid, mesh_name, scene_name, entry_kind = entry.action.session_uid, rig.mesh.name, scene.name, entry.kind
@@ -201,7 +201,7 @@ def joined(old: keying.Performance, inside: np.ndarray, new: keying.Performance)
 def _replace(
     scene, rig: head.Rig, uid: int, actions: list, performance: keying.Performance, clock: Clock, now: State, beside: bool
 ) -> None:
-    """List a take made anew in the place of the one of that id; beside it where that is meant or the animator edited its keys."""
+    """List a take made again in the place of the one of that id; beside it where that is meant or the animator edited its keys."""
     entries = scene.thunder.takes
     place = next((i for i, entry in enumerate(entries) if entry.action is not None and entry.action.session_uid == uid), None)
     if place is None:  # deleted meanwhile: nobody waits for this one

@@ -158,7 +158,7 @@ def forget_replaced(scene, rig: head.Rig, voice: str, kept: set[str]) -> Generat
     earlier = [entry.action.name for entry in takes if entry.head == rig.mesh and entry.voice == voice and entry.action.name not in kept]
     for number, name in enumerate(earlier):
         yield number / len(earlier)
-        # Looked up anew: the animator may have changed the list meanwhile.
+        # Looked up again: the animator may have changed the list meanwhile.
         index = next((i for i, entry in enumerate(takes) if entry.action is not None and entry.action.name == name), -1)
         if index < 0 or not is_replaceable(takes[index]) or display.is_shown(rig, takes[index]):
             continue
@@ -188,7 +188,7 @@ def delete(scene, indices: list[int]) -> list[str]:
     for index in sorted(indices, reverse=True):
         entry = scene.thunder.takes[index]
         if entry.action is not None and entry.head is not None and _is_on(entry):
-            display.show_own(head.resolve(entry.head))
+            display.restore_own(head.resolve(entry.head))
         kept += remove(scene, index)
     return kept
 
@@ -284,7 +284,7 @@ def flip(scene, rig: head.Rig) -> str:
         return entry.name
     if shown is None:
         raise BadRequest("There is nothing to flip to yet: show a take first")
-    display.show_own(rig)
+    display.restore_own(rig)
     return "My Animation"
 
 
@@ -413,7 +413,7 @@ def show_index(settings, index: int) -> None:
             if settings.play_shown:
                 playback.start(scene, entry.first)
         else:
-            display.show_own(shown_rig(settings) or head.find(scene, head.active_object(bpy.context)))
+            display.restore_own(shown_rig(settings) or head.find(scene, head.active_object(bpy.context)))
     except ThunderError as error:
         if bpy.app.background:
             raise

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reduced curves stay where they were told to stay, keep what must be kept, and need few keys."""
+"""Reduced curves stay where they should stay, keep what must be kept, and need few keys."""
 
 import numpy as np
 import pytest

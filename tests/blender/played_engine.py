@@ -47,7 +47,7 @@ class Asked:
 class PlayedClient:
     """scores: of the takes of a request, in the order they arrive.  fails_after: takes that come before `error` does.
 
-    The mouth of the take of a seed closes at a time of its own, so that takes can be told apart.
+    The mouth of the take of a seed closes at a time of its own, so that takes can be distinguished.
     """
 
     def __init__(self, folder, scores=(80.0, 90.0, 70.0, 85.0), error=None, fails_after=1):

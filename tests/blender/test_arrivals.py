@@ -156,7 +156,7 @@ def test_an_undo_while_takes_arrive_costs_none_of_them(blender, scene, tmp_path)
     blender.ops.ed.undo_push(message="before")
     steps = start(blender, scene, PlayedClient(tmp_path))
     listed(scene, 2, steps)
-    blender.ops.ed.undo_push(message="the animator's own deed")
+    blender.ops.ed.undo_push(message="the animator's own action")
     blender.ops.ed.undo()
     scene = blender.context.scene
     after_undo = len(scene.thunder.takes)

@@ -355,7 +355,7 @@ def test_frames_around_the_take_are_as_they_were(blender, stage, to):
 def test_a_take_is_added_on_top(blender, stage, to, mode):
     scene, rig, takes = stage
     animate(rig, mode)
-    stage = scene, head_module.find(scene), takes  # a rig is found anew for every deed
+    stage = scene, head_module.find(scene), takes  # a rig is looked up again for every action
     inside = range(21, 94)
     own = seen(blender, scene, inside)
     show(stage)

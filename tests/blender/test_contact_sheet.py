@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contact sheet shows every take at the same telling moments, and leaves nothing behind but the picture."""
+"""The contact sheet shows every take at the same key moments, and leaves nothing behind but the picture."""
 
 import os
 

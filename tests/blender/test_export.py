@@ -87,7 +87,7 @@ def test_values_beyond_the_usual_arrive_too_and_are_told_of(blender, shown, tmp_
 @pytest.mark.parametrize("key", SLOW_GLTF)
 def test_a_committed_performance_over_own_animation_is_exported_as_seen(blender, shown, tmp_path, key):
     scene, rig, entry = shown()
-    display.show_own(rig)
+    display.restore_own(rig)
     rig.owner.location = (0, 0, 0)
     rig.owner.keyframe_insert("location", frame=1)
     rig.owner.location = (0.5, 0, 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is kept of a take stays bit for bit while the rest is sampled anew and flows into it."""
+"""What is kept of a take stays bit for bit while the rest is sampled again and flows into it."""
 
 from dataclasses import replace
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was edited is what Listen speaks and what is scored anew, a moment later, a little at a time."""
+"""What was edited is what Listen speaks and what is scored again, a moment later, a little at a time."""
 
 import time
 

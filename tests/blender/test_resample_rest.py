@@ -121,7 +121,7 @@ def test_an_undo_meanwhile_costs_none_of_them(blender, stage, start):
     blender.ops.ed.undo_push(message="before")
     steps, _ = start()
     listed(stage, 3, steps)
-    blender.ops.ed.undo_push(message="the animator's own deed")
+    blender.ops.ed.undo_push(message="the animator's own action")
     blender.ops.ed.undo()
     scene = blender.context.scene
     assert len(scene.thunder.takes) < 3, "the undo took nothing, so this tests nothing"

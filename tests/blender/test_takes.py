@@ -158,7 +158,7 @@ def test_the_animators_rotation_mode_is_kept(blender, stage, mode):
     scene.render.fps = 25
     for bone in rig.armature.pose.bones:
         bone.rotation_mode = mode
-    stage = scene, rig, takes = scene, head.find(scene), takes  # a rig is found anew for every deed
+    stage = scene, rig, takes = scene, head.find(scene), takes  # a rig is looked up again for every action
     entry = enter(stage, start=1.0)
     kind = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(mode, "rotation_euler")
     curves = [c for a in display.actions_of(entry) for c in compat.all_curves(a)]
@@ -211,7 +211,7 @@ def test_an_nla_strip_and_an_edited_key_are_heard(blender, stage):
     assert layered.jaw[25, 0] == pytest.approx(0.05, abs=1e-4)
     # The take keys this channel too and lies over the track: what is seen is what is heard.
     assert layered.expression[10, names.index("mouthFunnel")] == pytest.approx(0.0, abs=1e-5)
-    display.show_own(rig)
+    display.restore_own(rig)
     under = progress.result(reading.read(rig, names, clock, 2.0))
     assert under.expression[10, names.index("mouthFunnel")] == pytest.approx(0.6, abs=1e-5)
 
@@ -229,7 +229,7 @@ def test_showing_takes_leaves_the_animators_own_animation_untouched(blender, sta
     assert rig.keys.key_blocks["browInnerUp"].value != pytest.approx(0.7)
     display.show(rig, scene.thunder.takes[1])
     assert scene.thunder.active_take == 1 and first.action.users >= 1
-    display.show_own(rig)
+    display.restore_own(rig)
     assert scene.thunder.active_take == -1
     assert [everything(blender, block) for block in rig.targets] == before
     scene.frame_set(20)
@@ -244,7 +244,7 @@ def test_no_pose_leaks_from_one_take_to_the_next_or_to_the_bare_head(blender, st
     display.show(rig, enter(stage, closed_at=()))
     scene.frame_set(30)
     assert rig.armature.pose.bones["jaw"].rotation_euler[0] == pytest.approx(0.2, abs=1e-4)
-    display.show_own(rig)
+    display.restore_own(rig)
     scene.frame_set(31)
     assert [name for name in rig.channels if rig.keys.key_blocks[name].value != 0] == []
     assert all(abs(angle) == 0 for bone in rig.armature.pose.bones for angle in bone.rotation_euler)
@@ -307,7 +307,7 @@ def test_an_action_assigned_by_hand_over_a_take_counts_as_the_animators(blender,
         block.animation_data.action = by_hand if block is not rig.keys else None
     assert scene.thunder.active_take == -1
     display.show(rig, scene.thunder.takes[1])
-    display.show_own(rig)
+    display.restore_own(rig)
     assert rig.armature.animation_data.action == by_hand
 
 
@@ -455,7 +455,7 @@ def test_the_animators_animation_goes_on_around_a_take(blender, stage):
     jaw, smile, risen = pose_at(scene, rig, 130)
     assert jaw == pytest.approx(0.2, abs=1e-4) and smile == pytest.approx(0.0, abs=1e-5)
     assert risen == pytest.approx(129 / 24, abs=1e-3)  # the take does not move the body
-    display.show_own(rig)
+    display.restore_own(rig)
     assert not any(len(block.animation_data.nla_tracks) for block in rig.targets)
     for frame in frames:
         assert pose_at(scene, rig, frame) == pytest.approx(before[frame], abs=1e-6)

@@ -62,7 +62,7 @@ def test_a_short_take_has_a_picture_too(stage):
 
 
 def test_a_take_is_drawn_against_the_others_of_its_line():
-    """Takes that do nearly the same have pictures that tell them apart; where one does more than usual it is bright."""
+    """Takes that do nearly the same have pictures that distinguish them; where one does more than usual it is bright."""
     usual = np.full((3, thumbnails.BARS), 0.5) * thumbnails._LEAST_FULL[:, None]
     livelier = usual.copy()
     livelier[1, 10:20] *= 1.3  # the mouth opens wider for a moment

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Millimetres at the lips agree with the head's own layer, and are told apart from those of the neck and the eyes."""
+"""Millimetres at the lips agree with the head's own layer, and are distinguished from those of the neck and the eyes."""
 
 import numpy as np
 import pytest

@@ -136,7 +136,7 @@ def draws_curves(hand, takes=list_takes):
     yield from lay(hand, area, "DOPESHEET_EDITOR")
     hand.photograph("curves_dope_sheet")
     yield from lay(hand, area, "SEQUENCE_EDITOR")
-    area.spaces.active.timeline_overlay.show_strip_source = False  # where the sample lies is nobody's business
+    area.spaces.active.timeline_overlay.show_strip_source = False  # where the sample lies does not matter
     yield 0.5
     hand.seen["plain"] = count_red(hand.photograph("curves_sequencer"))
     spent, draw = [], overlay.draw

@@ -23,7 +23,7 @@ TAKES, SEED = 8, 11
 
 def only_open(*names):
     """Leave the panels of these names open, and those they stand in, and fold the others, as clicks on their headers would."""
-    # All are registered anew, parents first: a panel whose parent goes stands beside it from then on.
+    # All are registered again, parents first: a panel whose parent goes stands beside it from then on.
     panels = sorted(
         (getattr(bpy.types, name) for name in dir(bpy.types) if name.startswith("THUNDER_PT_")),
         key=lambda panel: hasattr(panel, "bl_parent_id"),

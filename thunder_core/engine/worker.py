@@ -63,7 +63,7 @@ class Worker:
         self.told_to_quit = False
 
     def run(self):
-        """Answers until told to quit or until the client is gone, then ends the process."""
+        """Answers until asked to quit or until the client is gone, then ends the process."""
         self._send({"id": None, "event": "ready", "protocol": PROTOCOL})
         threading.Thread(target=self._listen_to_client, name="requests", daemon=True).start()
         threading.Thread(target=self._show_life, name="heartbeat", daemon=True).start()
@@ -178,11 +178,11 @@ class Worker:
         try:
             if flag.is_set():
                 raise _cancelled()
-            deed = self.VERBS.get(verb)
-            if deed is None:
+            action = self.VERBS.get(verb)
+            if action is None:
                 raise BadRequest(f"The engine knows no “{verb}”: the extension and its engine differ in version")
             try:
-                result = deed(self, args, progress)
+                result = action(self, args, progress)
             except BaseException as error:
                 if not (_is_out_of_device_memory(error) and self._engine_is_on_gpu()):
                     raise
@@ -191,7 +191,7 @@ class Worker:
                 progress(0.0, "The graphics card has too little memory: using the processor instead")
                 self.device = "cpu"
                 self._release({}, progress)
-                result = deed(self, args, progress)
+                result = action(self, args, progress)
             self._done(number, result)
         except ThunderError as error:
             if error.__cause__ is not None:
@@ -373,7 +373,7 @@ class Worker:
         return folder
 
     def _keep(self, args):
-        """What a request wants kept while the rest is sampled anew, or None; BadRequest when its files do not fit."""
+        """What a request wants kept while the rest is sampled again, or None; BadRequest when its files do not fit."""
         import numpy as np
 
         from ..types import Keep, unpack
@@ -438,7 +438,7 @@ class _Progress:
 
 
 def _save_take(take, folder, number):
-    """Writes a take's arrays as files of their own; what the client is told of it."""
+    """Writes a take's arrays as files of their own; what the client gets of it."""
     motion, arrays = take.motion, {}
     for name, array in (
         ("expression", motion.expression),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The head all rooms speak of: a FLAME-format asset, ours or the user's own FLAME file; numpy only."""
+"""The head that the whole add-on uses: a FLAME-format asset, ours or the user's own FLAME file; numpy only."""
 
 from __future__ import annotations
 

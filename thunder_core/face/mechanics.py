@@ -33,7 +33,7 @@ _ROUNDS = 3
 _HALVINGS = 7
 _MOST = 1.2  # of a channel
 _TINY = 1e-6
-_LEANING = 0.01  # of a channel, from which on its sides are told apart
+_LEANING = 0.01  # of a channel, from which on its sides are distinguished
 _HARDLY = 0.02  # of a sound, below which nothing is done for it
 
 _CLOSE, _ROLL, _TONGUE, _TIP_UP = "mouthClose", "mouthRollLower", "tongueOut", "tongueTipUp"

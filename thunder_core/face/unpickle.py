@@ -123,7 +123,7 @@ class _FlameUnpickler(pickle._Unpickler):
     """Python's own pure-Python unpickler, with every global replaced by a holder of data.
 
     The pure-Python one because the C one reserves memory for whatever memo index a file names. The holders are
-    made anew for every file, so a pickle that writes on them changes nothing for the next.
+    made again for every file, so a pickle that writes on them changes nothing for the next.
     """
 
     dispatch = {code: _limited(step, _CHECKS.get(code)) for code, step in pickle._Unpickler.dispatch.items()}

@@ -31,7 +31,7 @@ OWN = 0.5  # share of a batch in which the mouth is the model's own estimate
 HIDE_AUDIO = 0.2  # p of classifier-free guidance, as in the paper
 HIDE_STYLE = 0.2  # likewise, so that the model also samples without a direction
 LEAST_STYLE_SPREAD = 0.1  # a mood that the corpus hardly has is not blown up
-M2S_WEIGHT = 0.5  # of L_m2s, unless told otherwise: of 0.05, 0.5 and 1.5 the one with the least lip error
+M2S_WEIGHT = 0.5  # of L_m2s, by default: of 0.05, 0.5 and 1.5 the one with the least lip error
 LEAST_SPREAD = 0.02  # channels that hardly move are not blown up to unit variance
 
 
@@ -83,7 +83,7 @@ def train_denoiser(
     torch.manual_seed(schedule.seed)
     columns, mouth = Columns(head.channels), Mouth(head).to(device)
     width = motions.features.shape[1]
-    # Weights that know no styles may be adapted as they are; with styles to learn they would be standardised anew.
+    # Weights that know no styles may be adapted as they are; with styles to learn they would be standardised again.
     style = len(DIRECTION_NAMES) if directed or start is None or "no_style" in start else 0
     denoiser = Denoiser(DenoiserConfig(motion=motions.motions.shape[2], audio=width, style=style))
     batches = SpeechBatches(

@@ -69,7 +69,7 @@ class Report:
 
     @property
     def sentence(self) -> str:
-        """What the animator is told: short, or the status bar cuts it off."""
+        """The message for the animator: short, or the status bar cuts it off."""
         keys = f"{self.keys} keys" if self.keys == self.total else f"{self.keys} new keys ({self.total} in all)"
         said = f"Committed to “{line_names.cut(self.actions[0], _LONGEST_NAME)}”: {keys} on {self.key_frames} of {self.frames} frames"
         if self.poses:

@@ -27,7 +27,7 @@ class Done:
 
     @property
     def sentence(self) -> str:
-        """What the animator is told."""
+        """The message for the animator."""
         lines, heads, keys = len(self.reports), len(self.heads), sum(report.keys for report in self.reports)
         said = f"{lines} line{'' if lines == 1 else 's'} committed on {heads} head{'' if heads == 1 else 's'}: {keys} keys"
         errors = [report.error for report in self.reports if report.error is not None]

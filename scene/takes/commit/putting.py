@@ -216,9 +216,9 @@ class Putting:
             for track in list(target.animation_data.nla_tracks) if target.animation_data else ():
                 if track.as_pointer() not in nla_tracks:
                     target.animation_data.nla_tracks.remove(track)
-        for index, target in enumerate(self.rig.targets):  # show_own does nothing where no take is shown
+        for index, target in enumerate(self.rig.targets):  # restore_own does nothing where no take is shown
             compat.assign_action(target, *display.part_of(display.actions_of(self.entry), self.rig, index))
-        display.show_own(self.rig)
+        display.restore_own(self.rig)
         for action in self.made:
             bpy.data.actions.remove(action)
         display.show(self.rig, self.entry)

@@ -71,7 +71,7 @@ def sample(denoise: Denoise, noise: Tensor, steps: int = 20, callback: Callable[
 
 @dataclass(frozen=True)
 class Inpainting:
-    """What of a motion is fixed while the rest is sampled anew.
+    """What of a motion is fixed while the rest is sampled again.
 
     mask: bool [T, C], True where `values` [T, C] (of x_0, standardised) must come out.
     """

@@ -25,7 +25,7 @@ def trained_mouth(folder: Path) -> Head | None:
     """The mouth that the mouth2s in a folder learned from; None where it is the folder's head's own. Raises BadWeights.
 
     A head that is sculpted again moves its lips a little otherwise. A network goes on listening to the mouth it knows, moved by
-    the same channels, until it is trained anew.
+    the same channels, until it is trained again.
     """
     path = folder / TRAINED_MOUTH
     if not path.is_file():
