@@ -58,7 +58,7 @@ MOODS: dict[str, Manner] = {
                     tremble=0.06),
     "angry": Manner(nods=1.35, raises=0.3, looks=0.4, linger=0.6, restless=0.7, blinks=0.75, down=0.75, wide=0.3, squint=0.45, knits=0.8,
                     upward=0.03, pose=(3.5, 0.0, 0.0)),
-    "afraid": Manner(sway=0.8, raises=0.6, looks=1.8, linger=0.5, restless=2.0, blinks=1.1, inner=0.8, outer=0.4, down=0.25, wide=0.75,
+    "afraid": Manner(sway=0.8, raises=0.6, looks=1.8, linger=0.5, restless=2.0, blinks=0.8, inner=0.8, outer=0.4, down=0.25, wide=0.75,
                      pose=(-2.5, 0.0, 0.0), aside=(4.0, 0.0), tremble=0.16),
     "surprised": Manner(raises=1.1, looks=0.6, restless=1.1, blinks=0.9, inner=0.65, outer=0.75, wide=0.75, upward=0.5,
                         pose=(-3.0, 0.0, 0.0)),
