@@ -146,7 +146,8 @@ class THUNDER_MT_add_head(bpy.types.Menu):
     def draw(self, context):
         layout = self.layout
         layout.operator_context = "INVOKE_DEFAULT"
-        layout.operator("thunder.add_head", text="Thunder Head", icon="USER")
+        for person, name in head.PEOPLE.items():
+            layout.operator("thunder.add_head", text=name, icon="USER").person = person
         layout.operator("thunder.add_flame_head", icon="FILE_FOLDER")
         layout.operator("thunder.add_ict_head", icon="FILE_FOLDER")
 

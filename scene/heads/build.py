@@ -79,9 +79,12 @@ def _mesh(model: Head, name: str) -> bpy.types.Object:
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata(vertices.tolist(), [], faces)
     for title, colour in zip(model.material_names, model.material_colors):
-        mesh.materials.append(materials.material(str(title), colour.tolist()))
+        mesh.materials.append(materials.material(str(title), colour.tolist(), tinted=len(model.tints) > 0))
     mesh.polygons.foreach_set("material_index", model.polygon_material.astype(np.int32))
     mesh.shade_smooth()
+    if len(model.tints):
+        tint = mesh.color_attributes.new(materials.TINT, "FLOAT_COLOR", "POINT")
+        tint.data.foreach_set("color", np.c_[model.tints, np.ones(len(model.tints))].astype(np.float32).ravel())
     mesh.update()
     return bpy.data.objects.new(name, mesh)
 

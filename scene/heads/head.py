@@ -19,7 +19,9 @@ from ...thunder_core.face.mapping import Driver, JointRule, Mapping, Rule, Targe
 from . import binding, character, family, flame, rna_paths
 from .build import build as _build, MARK
 
-ASSET = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
+WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
+ASSET = WEIGHTS / "head.npz"
+PEOPLE = {"HEAD": "Thunder Head", "WOMAN": "Woman", "MAN": "Man", "OLDER_MAN": "Older Man"}  # who can be added, by file
 PUPPET_MARK = "thunder_stand_in"  # of an object that is a copy for a while: never taken for a head of the animator's
 _BESIDE = 0.1  # of a head's width, between a head that is added and the one beside it
 _SET = 20.0  # head widths: a mesh that is wider is a set, in which heads are
@@ -73,19 +75,20 @@ def _open_asset():
         raise BadHead(_UNREADABLE) from error
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=len(PEOPLE))
 def _bundled(path: Path, changed: float):
     """The bundled head, read once: reading takes half of the time that a second head needs. changed: the file's time."""
     return load_head(path)
 
 
-def build(collection: bpy.types.Collection, view_layer: bpy.types.ViewLayer, location=(0.0, 0.0, 0.0)) -> Rig:
-    """Add the bundled head to a collection, mesh active and selected. Needs object mode. Under a second."""
+def build(collection: bpy.types.Collection, view_layer: bpy.types.ViewLayer, location=(0.0, 0.0, 0.0), person: str = "HEAD") -> Rig:
+    """Add a bundled head, one of PEOPLE, to a collection, mesh active and selected. Needs object mode. Under a second."""
+    path = ASSET if person == "HEAD" else WEIGHTS / f"head_{person.lower()}.npz"
     try:
-        model = _bundled(ASSET, os.path.getmtime(ASSET))
+        model = _bundled(path, os.path.getmtime(path))
     except (BadHead, OSError) as error:
-        raise BadHead(_UNREADABLE) from error
-    mesh, _ = _build(model, "Thunder Head", collection, view_layer, location)
+        raise BadHead(f"The bundled head cannot be read ({path.name}): reinstall the add-on") from error
+    mesh, _ = _build(model, PEOPLE[person], collection, view_layer, location)
     return resolve(mesh)
 
 

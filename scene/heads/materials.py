@@ -32,8 +32,10 @@ _LOOKS = (
     ("pupil", Look(roughness=0.2, wet=1.0, specular=0.2)),
     ("eye", Look(roughness=0.15, wet=1.0)),
     ("brow", Look(roughness=0.85, specular=0.15)),
+    ("hair", Look(roughness=0.6, specular=0.3)),
     ("", Look(roughness=0.5, under=0.12, depth=0.004, specular=0.4)),
 )
+TINT = "Tint"  # a head's colour attribute: factors of its materials' colours
 _BLOOD = (1.0, 0.35, 0.2)  # how far red, green and blue travel under skin, relative to red
 _WET_ROUGHNESS = 0.04
 
@@ -43,10 +45,11 @@ def look_of(name: str) -> Look:
     return next(look for word, look in _LOOKS if word in name.lower())
 
 
-def material(name: str, colour) -> bpy.types.Material:
+def material(name: str, colour, tinted: bool = False) -> bpy.types.Material:
     """The material of a part of a head; several heads of a file share it, and an animator's changes to it stay.
 
-    name: of the part, such as "Skin" or "Eye White".  colour: linear RGBA. A linked material of that name is left alone.
+    name: of the part, such as "Skin" or "Eye White".  colour: linear RGBA.  tinted: the colour is multiplied by the mesh's colour
+    attribute. A linked material of that name is left alone.
     """
     title = f"Thunder {name}"
     result = bpy.data.materials.get(title)
@@ -73,4 +76,19 @@ def material(name: str, colour) -> bpy.types.Material:
         }.items():
             if socket in shader.inputs:
                 shader.inputs[socket].default_value = value
+        if tinted:
+            _tint(made.node_tree, shader, colour)
     return made
+
+
+def _tint(tree: bpy.types.NodeTree, shader: bpy.types.Node, colour) -> None:
+    """Multiply a shader's colour by the attribute: factors next to the colour, so that this can be changed in one place."""
+    attribute = tree.nodes.new("ShaderNodeVertexColor")  # which exporters know, unlike the node of any attribute
+    attribute.layer_name, attribute.location = TINT, (-420, 60)
+    mix = tree.nodes.new("ShaderNodeMix")
+    mix.data_type, mix.blend_type, mix.location = "RGBA", "MULTIPLY", (-220, 240)
+    mix.inputs["Factor"].default_value = 1.0
+    first, second = [socket for socket in mix.inputs if socket.type == "RGBA"]
+    first.default_value = colour
+    tree.links.new(attribute.outputs["Color"], second)
+    tree.links.new(next(socket for socket in mix.outputs if socket.type == "RGBA"), shader.inputs["Base Color"])

@@ -25,6 +25,7 @@ NEEDED = {
     "thunder_core/engine/engine.py",
     "weights/README.md",
     "weights/head.npz",
+    "weights/head_woman.npz",
     "weights/encoder.safetensors",
     "weights/m2s.safetensors",
     "weights/denoiser.safetensors",

@@ -42,7 +42,8 @@ class Head:
     vertex ids, −1 where unknown · region_names, regions [R, V] f32, sum 1 per vertex; R = 0 where unknown
     (`regions.mark` finds both on a FLAME head) · identity [V, 3, m] f32, the directions in which people differ ·
     corrective_pairs, correctives [V, 3, c] f32: shapes that come in with the product of two keys' weights. A channel's weight is
-    its value within 0 … 1, a joint's the sine of its turn about x. They move nothing where the lips meet.
+    its value within 0 … 1, a joint's the sine of its turn about x. They move nothing where the lips meet · tints [V, 3] f32: factors
+    of the material's colour; no rows where it is even.
     Joints in FLAME's order: root, neck, jaw, left eye, right eye.
     """
 
@@ -69,6 +70,7 @@ class Head:
     identity: np.ndarray
     corrective_pairs: tuple[tuple[str, str], ...] = ()
     correctives: np.ndarray = field(default_factory=lambda: np.zeros((0, 3, 0), np.float32))
+    tints: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), np.float32))
 
     @property
     def channels(self) -> int:
@@ -215,6 +217,8 @@ def _ours(path, data):
             raise BadHead(f"corrective_pairs in {path.name} are not pairs of its channels or joints: choose another file")
         fields["corrective_pairs"] = tuple((str(a), str(b)) for a, b in pairs)
         fields["correctives"] = _array(path, data, "correctives")
+    if "tints" in data:
+        fields["tints"] = _array(path, data, "tints")
     return Head(**fields, identity=np.zeros((len(fields["v_template"]), 3, 0), np.float32))
 
 
@@ -324,6 +328,7 @@ def _check(path, head):
         "kintree_table": (2, 5),
         "f": (len(head.f), 3),
         "correctives": (count if head.corrective_pairs else 0, 3, len(head.corrective_pairs)),
+        "tints": (count if len(head.tints) else 0, 3),
         "polygons": (len(head.polygons), 4),
         "polygon_material": (len(head.polygons),),
         "mouth_parts": (len(head.mouth_vertices),),

@@ -14,7 +14,8 @@ HEAD = """# Weights
 
 Made by `python -m thunder_core.train`, stage by stage; nothing pretrained but the speaker network. Files are
 safetensors beside a JSON with configuration and card; reading them runs no code. `head.npz` is the default head in
-FLAME layout, every array regenerated bit for bit by `python -m tools.sculpt`.
+FLAME layout, `head_*.npz` are other people with the same mesh and keys; every array is regenerated bit for bit by
+`python -m tools.sculpt`.
 `SHA256SUMS` lists what was released (`python -m thunder_core.train card` writes it): the engine says where a file of
 this folder differs.
 
@@ -84,6 +85,9 @@ def write_card(weights: Path) -> Path:
     head = weights / "head.npz"
     digest = hashlib.sha256(head.read_bytes()).hexdigest()[:16]
     lines.append(f"| `head.npz` | default head, sha256 {digest}… | {head.stat().st_size / 1e6:.1f} | | | | |")
+    for person in sorted(weights.glob("head_*.npz")):
+        title = person.stem.removeprefix("head_").replace("_", " ")
+        lines.append(f"| `{person.name}` | another head from the same sculptor: {title} | {person.stat().st_size / 1e6:.1f} | | | | |")
     mouth = weights / TRAINED_MOUTH
     if mouth.is_file():
         lines.append(f"| `{TRAINED_MOUTH}` | the mouth whose movements mouth2s learned | {mouth.stat().st_size / 1e6:.1f} | | | | |")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m tools.sculpt [FILE]` in the engine's environment writes weights/head.npz, or another file, bit for bit as it was."""
+"""`python -m tools.sculpt [FOLDER]` in the engine's environment writes the heads of all people into weights/, bit for bit as they were."""
 
 import sys
 

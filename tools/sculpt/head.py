@@ -8,28 +8,31 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from . import correctives, ears, mouth, muzzle, parts, rig, shapes, skin
-from .mesh import COLORS, edges, MATERIALS, Mesh, triangulate
+from . import correctives, ears, hair, mouth, muzzle, parts, people, rig, shapes, skin, tints
+from .mesh import edges, Mesh, triangulate
 
-HEAD_FILE = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
+WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 GRAIN = 1e-7  # metres; coordinates are rounded to it so that the last bits of a libm do not matter
 
 
-def sculpt():
-    """All arrays of the head file, in metres."""
+def sculpt(person=people.PEOPLE[0]):
+    """All arrays of a person's head file, in metres."""
     mesh = Mesh()
     skin.build_skin(mesh)
     for add in (parts.add_teeth, parts.add_tongue, parts.add_eyeballs, parts.add_brows, ears.add_ears):
         add(mesh)
     lid = [mesh.points[mesh.index["e", 1, skin.MARGIN, k]] for k in range(skin.EYE_RING)]
     parts.add_lashes(mesh, lid)
+    hair.add_hair(mesh)
     clay = describe(mesh)
+    clay.points = hair.grown(person, clay, people.shaped(person, clay))
     weights = rig.skin_weights(clay)
     weights = 0.5 * (weights + weights[clay.mirror][:, [0, 1, 2, 4, 3]])
     basis = shapes.expression_basis(clay, weights[:, rig.JAW])
     moved = np.abs(basis).max((0, 2)) > 0
     regressor = rig.joint_regressor(clay, moved)
     polygons = np.array(mesh.polygons, np.int32)
+    names, colours = people.colours(person)
     pairs = correctives.correctives(clay)
     mouth_ids, mouth_parts = mouth_vertices(clay)
     index = clay.index
@@ -43,8 +46,9 @@ def sculpt():
         "f": triangulate(polygons),
         "polygons": polygons,
         "polygon_material": np.array(mesh.materials, np.int32),
-        "material_names": np.array(MATERIALS),
-        "material_colors": np.array(COLORS, np.float32),
+        "material_names": np.array(names),
+        "material_colors": colours,
+        "tints": tints.tints(clay),
         "expression_names": np.array(shapes.CHANNELS),
         "corrective_pairs": np.array(list(pairs)),
         "correctives": np.ascontiguousarray(_metres(np.stack(list(pairs.values()), 2))),
@@ -70,8 +74,10 @@ def describe(mesh):
     ring, u, up, along, lid_ring = np.full(n, -1.0), np.zeros(n), np.zeros(n), np.zeros(n), np.full(n, -1.0)
     mirror = np.empty(n, int)
     for i, key in enumerate(mesh.keys):
-        on_skin = key[0] in "gcme"
-        mirror[i] = mesh.index[skin.mirror_key(key) if on_skin else parts.mirror_part(key)]
+        if key[0] == "hair":
+            mirror[i] = mesh.index["hair", *skin.mirror_key(key[1:])]
+        else:
+            mirror[i] = mesh.index[skin.mirror_key(key) if key[0] in "gcme" else parts.mirror_part(key)]
         if key[0] == "m":
             ring[i] = key[1]
             u[i], up[i] = muzzle.ring_position(key[2])
@@ -124,12 +130,12 @@ def _unit_rows(rows):
     return np.round(rows, 7).astype(np.float32)
 
 
-def main(path=None):
-    """Write the head file and say what is in it."""
-    path = Path(path) if path else HEAD_FILE
-    head = sculpt()
-    with open(path, "wb") as out:
-        np.savez_compressed(out, **head)
-    n, p = len(head["v_template"]), len(head["polygons"])
-    print(f"{path}: {n} vertices, {p} polygons, {len(head['expression_names'])} channels, "
-          f"{len(head['mouth_vertices'])} mouth vertices")
+def main(folder=None):
+    """Write a file for every person into a folder, the weights' without one, and say what is in it."""
+    for person in people.PEOPLE:
+        path = Path(folder or WEIGHTS) / f"{person.name}.npz"
+        head = sculpt(person)
+        with open(path, "wb") as out:
+            np.savez_compressed(out, **head)
+        n, p = len(head["v_template"]), len(head["polygons"])
+        print(f"{path}: {n} vertices, {p} polygons, {len(head['expression_names'])} channels, {len(head['mouth_vertices'])} mouth vertices")

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Add Head offers people: each comes with all channels, its own look and a place beside the others."""
+
+import bpy
+import numpy as np
+import pytest
+from thunder.scene.heads import head, materials
+
+
+@pytest.fixture
+def scene():
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    return bpy.context.scene
+
+
+@pytest.mark.parametrize("person", head.PEOPLE)
+def test_each_person_is_added_by_name_and_can_take_a_performance(scene, person):
+    assert bpy.ops.thunder.add_head(person=person) == {"FINISHED"}
+    rig = head.find(scene)
+    assert rig.mesh.name == head.PEOPLE[person] and rig.channels == head.channel_names()
+    head.check_animatable(rig)
+
+
+def test_all_stand_side_by_side_with_their_own_skin(scene):
+    for person in head.PEOPLE:
+        bpy.ops.thunder.add_head(person=person)
+    found = head.in_scene(scene)
+    assert len(found) == len(head.PEOPLE) == len({round(head.owner_of(mesh).location.x, 3) for mesh in found})
+    assert len({mesh.data.materials[0].name for mesh in found}) == len(found)
+    assert len({mesh.data.materials["Thunder Teeth"].name for mesh in found}) == 1
+
+
+def test_skin_lips_and_eyes_vary_in_colour_and_the_materials_colour_still_counts(scene):
+    bpy.ops.thunder.add_head()
+    mesh = scene.thunder.head.data
+    colours = np.empty(4 * len(mesh.vertices), np.float32)
+    mesh.color_attributes[materials.TINT].data.foreach_get("color", colours)
+    assert np.ptp(colours.reshape(-1, 4)[:, :3], axis=0).min() > 0.5
+    tree = mesh.materials["Thunder Skin"].node_tree
+    mix = next(node for node in tree.nodes if node.type == "MIX")
+    assert {link.from_node.type for link in tree.links if link.to_node == mix} == {"VERTEX_COLOR"}
+    assert any(link.from_node == mix and link.to_socket.name == "Base Color" for link in tree.links)

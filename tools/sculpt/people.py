@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""People from one sculptor: how a person's form differs from the bundled head's, as a few measures.
+
+A person is a field of displacements of position, laid over the finished mesh before rig and shapes are made for it: number and order
+of vertices, keys and their meaning stay, eyeballs stay round, lips that touch go on touching. Measures are millimetres or shares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .form import EYE, fold
+from .mesh import bump, COLORS, MATERIALS, smooth_step
+from .muzzle import red_height
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person; all measures 0, and shares 1, are the bundled head.
+
+    jaw: how much wider each side of the jaw is · chin: how much longer, and how much wider · brow: how far its ridge stands out ·
+    forehead, cheekbone: how far they stand out · cheek: how full (less than 0: hollow) · nose: size, and tip: how far down ·
+    lips: share of the red's height · neck: share of its width · throat: the larynx · ears: size · brows: thickness ·
+    fold: depth of the nasolabial fold, with jowls and bags under the eyes, as age brings · hair: its height, 0 for none;
+    crown: whether hair covers it · bun: a knot of hair · colours: part → linear RGB.
+    """
+
+    name: str
+    jaw: float = 0.0
+    chin: tuple[float, float] = (0.0, 0.0)
+    brow: float = 0.0
+    forehead: float = 0.0
+    cheekbone: float = 0.0
+    cheek: float = 0.0
+    nose: float = 1.0
+    tip: float = 0.0
+    lips: float = 1.0
+    neck: float = 1.0
+    throat: float = 0.0
+    ears: float = 1.0
+    brows: float = 1.0
+    fold: float = 0.0
+    hair: float = 0.0
+    crown: bool = True
+    bun: float = 0.0
+    colours: tuple[tuple[str, tuple[float, float, float]], ...] = ()
+
+
+PEOPLE = (
+    Person("head", hair=4.5),
+    Person(
+        "head_woman", jaw=-3.6, chin=(-2.2, -2.6), brow=-2.4, forehead=2.0, cheekbone=1.2, cheek=0.8, nose=0.88, tip=-1.2, lips=1.16,
+        neck=0.86, ears=0.92, brows=0.8, hair=11.0, bun=9.0,
+        colours=(("Skin", (0.66, 0.42, 0.31)), ("Lips", (0.58, 0.22, 0.20)), ("Brows", (0.035, 0.018, 0.012)),
+                 ("Hair", (0.045, 0.020, 0.012)), ("Iris", (0.11, 0.06, 0.03))),
+    ),
+    Person(
+        "head_man", jaw=3.6, chin=(3.0, 3.2), brow=2.2, forehead=-0.6, cheekbone=0.8, cheek=-1.4, nose=1.08, tip=0.6, lips=0.86,
+        neck=1.1, throat=3.2, ears=1.06, brows=1.35, hair=6.5,
+        colours=(("Skin", (0.36, 0.19, 0.12)), ("Lips", (0.30, 0.13, 0.11)), ("Brows", (0.010, 0.007, 0.006)),
+                 ("Hair", (0.010, 0.007, 0.006)), ("Iris", (0.05, 0.025, 0.012))),
+    ),
+    Person(
+        "head_older_man", jaw=2.6, chin=(1.6, 2.2), brow=2.0, forehead=-0.8, cheekbone=1.6, cheek=-3.4, nose=1.1, tip=2.2, lips=0.72,
+        neck=1.0, throat=3.6, ears=1.14, brows=1.3, fold=1.0, hair=4.0, crown=False,
+        colours=(("Skin", (0.70, 0.45, 0.36)), ("Lips", (0.54, 0.29, 0.25)), ("Brows", (0.32, 0.30, 0.28)),
+                 ("Hair", (0.38, 0.36, 0.34)), ("Iris", (0.16, 0.22, 0.20))),
+    ),
+)  # fmt: skip
+
+
+def shaped(person: Person, clay) -> np.ndarray:
+    """Points [V, 3] of the mesh `clay` as the person has them."""
+    p = clay.points
+    sign, far = np.sign(p[:, 0]), np.abs(p)
+    moved = np.zeros(p.shape)
+    on_skin = np.isin(clay.part, ("skin", "lid", "brow", "lips", "bag")).astype(float)
+    eyes = np.ones(len(p))
+    for side in (1, -1):
+        away = np.linalg.norm((p - EYE * [side, 1, 1]) / [1.0, 0.9, 1.0], axis=1)
+        eyes *= smooth_step(15.0, 26.0, away)
+    lips = smooth_step(7.0, 19.0, np.hypot(0.5 * p[:, 0], p[:, 1] + 71))  # the mouth keeps its place and width
+    free = on_skin * eyes * lips
+
+    def push(centre, radii, vector, gate=free):
+        nonlocal moved
+        for side in (1, -1) if centre[0] else (1,):
+            moved += (bump(p, np.array(centre) * [side, 1, 1], radii) * gate)[:, None] * (np.array(vector) * [side, 1, 1])
+
+    side_on = smooth_step(12, 48, far[:, 0]) * smooth_step(-30, -78, p[:, 1]) * (1 - smooth_step(112, 140, -p[:, 1]))
+    moved[:, 0] += person.jaw * sign * side_on * free * smooth_step(-60, -10, p[:, 2])
+    push((0, -108, 78), (46, 30, 60), (0, -1.5 * person.chin[0], 0.5 * person.chin[0]))
+    push((17, -106, 74), (24, 24, 46), (0.9 * person.chin[1], 0, 0.25 * person.chin[1]))
+    push((18, 19, 82), (42, 18, 44), (0, -0.25 * person.brow, 1.1 * person.brow))
+    push((0, 50, 78), (70, 44, 70), (0, 0, person.forehead))
+    push((46, -24, 56), (30, 24, 50), (0.8 * person.cheekbone, 0, 0.9 * person.cheekbone))
+    push((46, -58, 52), (30, 32, 54), (0.8 * person.cheek, 0, 0.9 * person.cheek))
+    base = np.array([0.0, -24.0, 84.0])
+    nose = on_skin * bump(p, (0, -32, 100), (29, 38, 36)) ** 0.5 * smooth_step(-56, -48, p[:, 1])
+    moved += (person.nose - 1) * nose[:, None] * (p - base)
+    push((0, -38, 108), (14, 15, 22), (0, -person.tip, 0), on_skin)
+    # the red of the lips, from the line where they meet
+    share = np.interp(clay.ring, (0, 2, 3, 4, 5, 6, 7), (0, 0.35, 0.8, 1.0, 0.58, 0.22, 0)) * (clay.ring >= 0)
+    moved[:, 1] += (person.lips - 1) * share * clay.up * red_height(clay.u, clay.up)
+    full = np.interp(clay.ring, (2, 3, 4, 5, 6, 7), (0, 0.3, 0.7, 1.0, 0.8, 0)) * (clay.ring >= 2) * np.maximum(1 - clay.u**2, 0)
+    moved[:, 2] += 4.0 * (person.lips - 1) * full
+    low = smooth_step(-116, -142, p[:, 1]) * (1 - smooth_step(-186, -214, p[:, 1])) * (clay.part == "skin")
+    moved += (person.neck - 1) * low[:, None] * (p - [0, 0, -36]) * [1, 0, 1]
+    push((0, -141, 26), (13, 17, 30), (0, 0, person.throat), on_skin)
+    for side in (1, -1):
+        own = (clay.part == "ear") & (side * p[:, 0] > 0)
+        moved[own] += (person.ears - 1) * (p[own] - [side * 73.0, -16.0, -12.0]) * [0.4, 1, 1]
+    _age(person.fold, p, moved, push, free, on_skin * lips)
+    points = p + moved
+    _brows(person, clay, points)
+    return 0.5 * (points + points[clay.mirror] * [-1, 1, 1])
+
+
+def _age(amount, p, moved, push, free, near_eyes):
+    """What sags: fold and cheek beside it, bags, jowls, the outer brow, the skin under the chin."""
+    groove, beside = fold(p)
+    moved[:, 2] += amount * free * (1.4 * beside - 2.2 * groove)
+    push((31, -15, 74), (15, 7, 22), (0, -0.8 * amount, 1.5 * amount), near_eyes)
+    push((31, -24, 76), (20, 7, 26), (0, 0, -1.6 * amount), near_eyes)
+    push((36, -98, 50), (18, 16, 40), (1.6 * amount, -3.4 * amount, 0.8 * amount))
+    push((24, -96, 68), (9, 18, 34), (0, 0, -1.6 * amount))
+    push((46, 14, 66), (22, 16, 40), (0, -1.8 * amount, 0.4 * amount))
+    push((0, -122, 40), (16, 26, 40), (0, -4.5 * amount, 1.5 * amount))
+    push((58, 14, 40), (18, 28, 34), (-2.4 * amount, 0, 0))
+
+
+def _brows(person, clay, points):
+    """Thicker or thinner brows, about their own middle line."""
+    for side in (1, -1):
+        for column in range(16):
+            ids = [clay.index["brow", side, column, k] for k in range(8)]
+            middle = points[ids].mean(0)
+            points[ids] = middle + (points[ids] - middle) * [1.0, person.brows, 1.0]
+
+
+def colours(person: Person) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names and linear colours [M, 4] of the person's materials: those that differ bear the person's name."""
+    own = dict(person.colours)
+    title = person.name.removeprefix("head").replace("_", " ").title()
+    names = tuple(name + title if name in own else name for name in MATERIALS)
+    return names, np.array([(*own[name], 1.0) if name in own else colour for name, colour in zip(MATERIALS, COLORS)], np.float32)

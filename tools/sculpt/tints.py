@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the colour of a part varies over it: factors of its material's colour, per vertex."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .form import EYE, EYE_RADIUS
+from .mesh import bump, smooth_step
+
+# On the skin, left side: centre, radii, factor of red, green, blue in the middle.
+_SKIN = (
+    ((43, -38, 66), (28, 26, 50), (1.03, 0.88, 0.86)),  # cheek
+    ((0, -38, 108), (17, 16, 26), (1.02, 0.86, 0.84)),  # tip of the nose
+    ((18, -42, 94), (10, 10, 18), (1.00, 0.90, 0.88)),  # its wing
+    ((31, -12, 74), (19, 9, 26), (0.93, 0.86, 0.90)),  # under the eye
+    ((0, -108, 80), (24, 16, 50), (1.02, 0.93, 0.92)),  # chin
+    ((0, 46, 82), (52, 32, 60), (1.02, 1.03, 1.00)),  # forehead
+    ((9, -33, 96), (4.2, 7.0, 7.0), (0.30, 0.20, 0.18)),  # nostril
+)
+_LID = (0.97, 0.84, 0.83)
+_EDGE_OF_LID = (1.02, 0.72, 0.70)
+_EAR = (1.02, 0.86, 0.84)
+
+
+def tints(clay) -> np.ndarray:
+    """Factors [V, 3]."""
+    p, part = clay.points, clay.part
+    tint = np.ones((len(p), 3))
+    skin = np.isin(part, ("skin", "lid")).astype(float)
+    for centre, radii, factor in _SKIN:
+        share = np.max([bump(p * [side, 1, 1], centre, radii) for side in (1, -1)], axis=0) * skin
+        tint *= 1 + share[:, None] * (np.array(factor) - 1)
+    lid = np.where(part == "lid", np.interp(clay.lid_ring, (1.5, 2.5, 3.5), (0.0, 0.6, 1.0)), 0)
+    tint *= 1 + lid[:, None] * (np.array(_LID) - 1)
+    tint[clay.lid_ring >= 5] = _EDGE_OF_LID
+    tint[part == "ear"] = _EAR
+    # the red's edge is soft: the skin reddens towards it
+    for ring, factor in ((3, (1.0, 0.95, 0.95)), (4, (0.97, 0.84, 0.83))):
+        tint[clay.ring == ring] = factor
+    # what lies deep in the mouth is dark
+    inside = np.isin(part, ("bag", "teeth_upper", "teeth_lower", "tongue"))
+    tint *= np.where(inside, 1 - 0.62 * smooth_step(84, 44, p[:, 2]), 1.0)[:, None]
+    for side in (1, -1):
+        away = p - EYE * [side, 1, 1]
+        ball = part == ("eye_left" if side > 0 else "eye_right")
+        aside = np.degrees(np.arccos(np.clip(away[:, 2] / np.maximum(np.linalg.norm(away, axis=1), 1e-9), -1, 1)))
+        rim = smooth_step(38, 75, aside)[:, None] * (np.array([0.86, 0.62, 0.58]) - 1)
+        # the iris: light about the pupil, and rays
+        angle = np.arctan2(away[:, 1], side * away[:, 0])
+        rays = 1 + 0.16 * np.cos(12 * angle) + 0.07 * np.cos(5 * angle + 1.0)
+        iris = (aside > 12) & (aside < 24)
+        glow = np.where(aside < 15, 0.75, 1.35) * rays
+        shade = 1 - 0.22 * smooth_step(0.2, 0.9, away[:, 1] / EYE_RADIUS)  # of the upper lid
+        tint = np.where(ball[:, None], (1 + rim) * shade[:, None] * np.where(iris, glow, 1.0)[:, None], tint)
+    return np.round(0.5 * (tint + tint[clay.mirror]), 4).astype(np.float32)
