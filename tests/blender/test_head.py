@@ -16,8 +16,9 @@ def flame(asset, expression, jaw, neck, eyes, rotation):
     joints = asset["J_regressor"] @ shaped
     turns = rotation.rotvec_to_matrix(np.array([np.zeros(3), neck, jaw, eyes, eyes]))
     shaped = shaped + asset["posedirs"] @ (turns[1:] - np.eye(3)).ravel()
-    keys = dict(zip(asset["expression_names"].tolist(), np.clip(expression, 0, 1))) | dict(zip(build.JOINTS, turns[:, 2, 1]))
-    for number, (one, other) in enumerate(asset["corrective_pairs"].tolist()):
+    names = asset["expression_names"].tolist() if "expression_names" in asset else []  # a FLAME file has neither names nor pairs
+    keys = dict(zip(names, np.clip(expression, 0, 1))) | dict(zip(build.JOINTS, turns[:, 2, 1]))
+    for number, (one, other) in enumerate(asset["corrective_pairs"].tolist() if names else ()):
         shaped = shaped + keys[one] * keys[other] * asset["correctives"][:, :, number]
     worlds = []
     for joint, parent in enumerate(asset["kintree_table"][0]):

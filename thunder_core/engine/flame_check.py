@@ -70,7 +70,8 @@ def _head(arrays: dict[str, np.ndarray]) -> Head:
         )
     if not all(np.isfinite(arrays[name]).all() for name in (*shapes, "seen")):
         raise BadRequest("The head's pose is not finite: look for a broken driver or key")
-    return replace(load_head(), **{name: np.asarray(arrays[name], np.float32) for name in MODEL})
+    model = {name: np.asarray(arrays[name], np.float32) for name in MODEL}
+    return replace(load_head(), corrective_pairs=(), correctives=np.zeros((0, 3, 0), np.float32), **model)  # FLAME has none of ours
 
 
 def _smplx(head: Head, expression, betas, jaw, neck, eyes) -> torch.Tensor:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """FLAME's skinning in numpy, for a few points of a head that expression and jaw move, neck still.
 
-The engine's own, in torch, for all joints, is `engine/flame.py`. Both are tested against smplx.
+The engine's own, in torch, for all joints, is `engine/flame.py`. Both are tested against smplx. The shapes that the bundled head
+adds where two keys meet (`Head.correctives`) are left out here: they move nothing where the lips meet.
 """
 
 from __future__ import annotations
