@@ -116,15 +116,15 @@ retrain:
 	@$(WITH_DEVELOP) && mkdir -p "$(TRAINED)/weights" && for name in encoder speaker units vocoder; do \
 		for kind in json safetensors; do [ -e "$(TRAINED)/weights/$$name.$$kind" ] || cp weights/$$name.$$kind "$(TRAINED)/weights/"; done; done && \
 	cp weights/head.npz "$(TRAINED)/weights/" && \
-	stage() { "$$engine" $$processes -m thunder_core.train $$threads --cache "$(TRAINED)/cache" --runs "$(TRAINED)/runs" \
-		--weights "$(TRAINED)/weights" "$$@"; } && processes= threads= && \
+	stage() { "$$engine" $$launch thunder_core.train $$threads --cache "$(TRAINED)/cache" --runs "$(TRAINED)/runs" \
+		--weights "$(TRAINED)/weights" "$$@"; } && launch=-m threads= && \
 	{ [ -e "$(TRAINED)/cache/corpus/clips.json" ] || { [ -n "$(SPEECH)" ] || { echo 'Name folders of recordings: make retrain SPEECH="folder …"'; exit 1; }; \
 		stage corpus $(SPEECH); }; } && \
 	{ [ -e "$(TRAINED)/cache/motions/rows.json" ] || stage hear --same-units; } && stage animate && \
-	if [ -n "$(CORES)" ]; then processes="-m torch.distributed.run --nproc-per-node $(CORES)" threads="--threads 1"; fi && \
+	if [ -n "$(CORES)" ]; then launch="-m torch.distributed.run --nproc-per-node $(CORES) -m --" threads="--threads 1"; fi && \
 	stage denoiser --steps $(DENOISER_STEPS) && stage m2s --steps $(M2S_STEPS) && \
 	stage denoiser --m2s mouth --start "$(TRAINED)/weights" --steps $(TOGETHER_STEPS) --rate 4e-4 && \
-	stage judge --steps $(JUDGE_STEPS) && processes= threads= && stage card
+	stage judge --steps $(JUDGE_STEPS) && launch=-m threads= && stage card
 
 engine:
 	@setup/python.sh environment.py engine
