@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..direction import Direction, MOODS
+from ..easing import smoothstep
 from ..engine.speech.closure_envelope import closure, segments
 from ..engine.speech.phones import PHONES
 from ..types import FPS
@@ -26,7 +27,7 @@ def pulse(frames: int, at: float, rise: float, fall: float) -> np.ndarray:
     """A bump [T] that peaks at `at` s, rising over `rise` s and falling over `fall` s."""
     t = np.arange(frames) / FPS - at
     x = np.clip(np.where(t < 0, 1 + t / rise, 1 - t / fall), 0, 1)
-    return x * x * (3 - 2 * x)
+    return smoothstep(x)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
+from ..easing import smoothstep
 from ..engine.speech.closure_envelope import segments
 from ..engine.speech.phones import SILENCE
 from ..types import FPS
@@ -25,7 +26,7 @@ def presence(phones: np.ndarray, frames: int) -> np.ndarray:
     active = gaussian_filter1d(np.pad(active, 40, mode="edge"), 6.0)[40:-40]
     at = (np.arange(frames) * 4).clip(0, len(active) - 1)
     x = np.clip((active[at] - 0.08) / 0.84, 0, 1)
-    return x * x * (3 - 2 * x)
+    return smoothstep(x)
 
 
 def wander(frames: int, rng: np.random.Generator, hertz: float) -> np.ndarray:
