@@ -114,7 +114,8 @@ def test_the_worker_starts_with_the_standard_library_alone():
     at_start = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     for node in at_start:
         if isinstance(node, ast.ImportFrom) and node.level:
-            assert node.module in ("errors", "private_folder", "protocol", "system_calls")
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            assert set(names) <= {"errors", "private_folder", "protocol", "system_calls", "arguments"}
         else:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
             assert set(names) <= sys.stdlib_module_names | {"__future__"}

@@ -10,6 +10,7 @@ from take_scenarios import list_takes
 from thunder.scene.heads import head
 from thunder.scene.host.session import session
 from thunder.scene.takes import take_list, track_values, transcript
+from thunder.scene.takes.shape import strength
 from thunder.thunder_core import progress
 from thunder.thunder_core.face.lips import bundled_lips
 
@@ -67,8 +68,8 @@ def shapes(hand, takes=list_takes):
     yield 0.5
     rig = take_list.rig_of(scene, entry)
     before = lips(scene, 80)
-    for frame, strength in ((1, 0.0), (40, 0.0), (60, 1.0)):
-        rig.targets[0].thunder_emotion = strength
+    for frame, value in ((1, 0.0), (40, 0.0), (60, 1.0)):
+        rig.targets[0].thunder_emotion = value
         rig.targets[0].keyframe_insert("thunder_emotion", frame=frame)
     # Nobody presses anything: the take follows the curve by itself.
     end = time.monotonic() + 20

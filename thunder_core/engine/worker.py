@@ -21,7 +21,6 @@ from pathlib import Path
 
 from ..errors import (
     BadRequest,
-    BadSound,
     BadWeights,
     Cancelled,
     is_full_disk,
@@ -34,6 +33,7 @@ from ..errors import (
 from ..private_folder import remove_if_orphaned
 from ..protocol import HEARTBEAT, PROTOCOL
 from ..system_calls import memory_used
+from . import arguments
 
 OLDEST_PYTHON = (3, 11)
 MOST_TAKES = 256  # one batch: beyond it memory, not taste, decides
@@ -198,7 +198,8 @@ class Worker:
                 traceback.print_exception(type(error), error, error.__traceback__)
             self._fail(number, error)
         except BaseException as error:
-            if flag.is_set() and isinstance(error, FileNotFoundError):  # the client took its folder away when it cancelled
+            # A client that cancels takes its folder away at once: its line may come after that.
+            if isinstance(error, FileNotFoundError) and flag.wait(CANCEL_PATIENCE):
                 self._fail(number, _cancelled())
                 return
             traceback.print_exception(type(error), error, error.__traceback__)
@@ -245,14 +246,14 @@ class Worker:
         from .speech.audio import read_sound
 
         started = time.monotonic()
-        takes = _whole(args, "takes", 8, 1, MOST_TAKES)
-        seed = _whole(args, "seed", 0, 0, 2**63 - 1)
-        steps = _whole(args, "steps", 20, 1, 1000)
-        guidance = _number(args, "guidance", 1.0, -20.0, 20.0)
-        speech_guidance = _number(args, "speech_guidance", 0.0, 0.0, 5.0)
+        takes = arguments.whole(args, "takes", 8, 1, MOST_TAKES)
+        seed = arguments.whole(args, "seed", 0, 0, 2**63 - 1)
+        steps = arguments.whole(args, "steps", 20, 1, 1000)
+        guidance = arguments.number(args, "guidance", 1.0, -20.0, 20.0)
+        speech_guidance = arguments.number(args, "speech_guidance", 0.0, 0.0, 5.0)
         keep = self._keep(args)
         folder = self._folder_for_arrays(args)
-        speech = read_sound(_text(args, "sound"), progress.reading)
+        speech = read_sound(arguments.text(args, "sound"), progress.reading)
         engine = self._loaded(progress)
         about = self._about_takes(engine, speech, folder)
         number = itertools.count(1)
@@ -301,7 +302,7 @@ class Worker:
 
         folder = self._folder_for_arrays(args)
         motion = self._motion(args)
-        speech = read_sound(_text(args, "sound"), progress.reading)
+        speech = read_sound(arguments.text(args, "sound"), progress.reading)
         score = self._loaded(progress).score(speech, motion)
         file = os.path.join(folder, "score_per_frame.npy")
         save_array(file, score.per_frame)
@@ -313,7 +314,7 @@ class Worker:
         text = args.get("text")
         if not isinstance(text, str):
             raise BadRequest("No transcript was given: enter what the voice says")
-        speech = read_sound(_text(args, "sound"), progress.reading)
+        speech = read_sound(arguments.text(args, "sound"), progress.reading)
         engine = self._loaded(progress)
         progress(0.2, "Analyzing the voice")
         found, silent = engine.closures(speech, text)
@@ -324,8 +325,8 @@ class Worker:
 
         motion = self._motion(args)
         voice = args.get("voice")
-        voice = None if voice is None else read_sound(_text(args, "voice"), progress.reading)
-        out = _text(args, "out")
+        voice = None if voice is None else read_sound(arguments.text(args, "voice"), progress.reading)
+        out = arguments.text(args, "out")
         engine = self._loaded(progress)
         progress(0.2, "Generating speech")
         speech = engine.listen(motion, voice)
@@ -336,7 +337,7 @@ class Worker:
         files = args.get("arrays")
         if not isinstance(files, dict):
             raise BadRequest("The request lacks “arrays”: the extension and its engine differ in version")
-        arrays = {name: _array(files, name) for name in files}
+        arrays = {name: arguments.array(files, name) for name in files}
         progress(0.1, "Loading smplx")
         from .flame_check import check
 
@@ -380,7 +381,7 @@ class Worker:
 
         if args.get("keep_motion") is None:
             return None
-        motion, mask = (_array(args, name) for name in ("keep_motion", "keep_mask"))
+        motion, mask = (arguments.array(args, name) for name in ("keep_motion", "keep_mask"))
         if motion.ndim != 2 or motion.shape != mask.shape or motion.shape[1] < 10:
             raise BadRequest(f"The kept part has the shapes {list(motion.shape)} and {list(mask.shape)}: choose the frames again")
         if not np.isfinite(motion).all():
@@ -393,7 +394,7 @@ class Worker:
 
         from ..types import Motion
 
-        expression, jaw = (_array(args, name) for name in ("expression", "jaw"))
+        expression, jaw = (arguments.array(args, name) for name in ("expression", "jaw"))
         if expression.ndim != 2 or jaw.ndim != 2 or jaw.shape[1:] != (3,) or len(expression) != len(jaw) or not len(jaw):
             raise BadRequest(
                 f"The animation has the shapes {list(expression.shape)} and {list(jaw.shape)}, not [T, channels] and "
@@ -544,40 +545,6 @@ def _versions():
         except metadata.PackageNotFoundError:
             versions[package] = None
     return versions
-
-
-def _array(args, name):
-    """The float32 array in the .npy file that a request names."""
-    import numpy as np
-
-    path = _text(args, name)
-    try:
-        return np.load(path, allow_pickle=False).astype(np.float32)
-    except (OSError, ValueError, EOFError) as error:
-        raise BadRequest(f"The animation file “{os.path.basename(path)}” cannot be read: try again") from error
-
-
-def _text(args, name):
-    value = args.get(name)
-    if not isinstance(value, str) or not value:
-        if name in ("sound", "voice"):
-            raise BadSound("No sound was given: choose a strip or a sound file")
-        raise BadRequest(f"The request lacks “{name}”: the extension and its engine differ in version")
-    return value
-
-
-def _whole(args, name, default, low, high):
-    value = args.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be a whole number from {low} to {high}")
-    return value
-
-
-def _number(args, name, default, low, high):
-    value = args.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be a number from {low:g} to {high:g}")
-    return float(value)
 
 
 def main():

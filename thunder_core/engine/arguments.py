@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The arguments of a request as the worker takes them: of the right kind and within bounds, or refused with a sentence."""
+
+import os
+
+from ..errors import BadRequest, BadSound
+
+
+def array(args, name):
+    """The float32 array in the .npy file that a request names."""
+    import numpy as np
+
+    path = text(args, name)
+    try:
+        return np.load(path, allow_pickle=False).astype(np.float32)
+    except (OSError, ValueError, EOFError) as error:
+        raise BadRequest(f"The animation file “{os.path.basename(path)}” cannot be read: try again") from error
+
+
+def text(args, name):
+    value = args.get(name)
+    if not isinstance(value, str) or not value:
+        if name in ("sound", "voice"):
+            raise BadSound("No sound was given: choose a strip or a sound file")
+        raise BadRequest(f"The request lacks “{name}”: the extension and its engine differ in version")
+    return value
+
+
+def whole(args, name, default, low, high):
+    value = args.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be a whole number from {low} to {high}")
+    return value
+
+
+def number(args, name, default, low, high):
+    value = args.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be a number from {low:g} to {high:g}")
+    return float(value)
