@@ -33,6 +33,8 @@ def results():
         ("real", ["{missing}"]),
         ("commit", ["{missing}"]),
         ("habits", ["{missing}"]),
+        ("teacher", ["{missing}"]),
+        ("moods", ["{missing}"]),
         ("voices", ["--cache", "{missing}"]),
         ("paper", ["a=weights", "--cache", "{missing}"]),
     ],

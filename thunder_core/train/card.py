@@ -51,7 +51,7 @@ beside those of all 13 (`bench/habits.py`). No network was trained on footage.
 ```
 python -m thunder_core.train corpus FOLDER…        # folders with sounds, transcripts.tsv, alignments.tsv
 python -m thunder_core.train speaker resemblyzer/pretrained.pt
-torchrun --nproc-per-node 2 -m thunder_core.train --threads 1 encoder --steps {encoder}
+torchrun --nproc-per-node 2 -m -- thunder_core.train --threads 1 encoder --steps {encoder}
 python -m thunder_core.train calibrate LIPS        # optional: the constants are in the repository
 python -m thunder_core.train hear --share 0.8
 python -m thunder_core.train animate
