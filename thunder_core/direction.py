@@ -51,7 +51,7 @@ AXES = (
     Axis("smile", "Smile", "Corners of the mouth up, or down", 0.0, 0.25, 0.1, -1.0, 1.0, factor=False, slider=True),
     Axis("brows", "Brows", "How much brows move on accents", 1.0, 0.4, 0.2, 0.1, 2.5, slider=True),
     Axis("head", "Head", "How much the head moves", 1.0, 0.35, 0.2, 0.1, 2.5, slider=True),
-    Axis("eyes", "Eyes", "How often eyes blink and look elsewhere", 1.0, 0.35, 0.2, 0.25, 2.5, slider=True),
+    Axis("eyes", "Eyes", "How often eyes blink and look elsewhere", 1.0, 0.5, 0.3, 0.2, 3.0, slider=True),
     Axis("width", "Width", "How far corners spread on wide sounds", 1.0, 0.18, 0.07, 0.5, 1.7),
     Axis("rounding", "Rounding", "How far lips round on oo, w, sh", 1.0, 0.2, 0.07, 0.5, 1.7),
     Axis("asymmetry", "Asymmetry", "Which side moves more: below 0 the right, above 0 the left", 0.0, 0.3, 0.08, -1.0, 1.0, factor=False),

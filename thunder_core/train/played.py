@@ -55,7 +55,7 @@ class Played:
 
         energy: log of the opening's mean, in mm, and of its speed, in mm/s.  jaw: log of how far the incisors part, against
         what is usual at these openings.  articulation: log of the opening's deviation over its mean.  smile: mm that the
-        corners stand over rest with the lips together.  brows: mm/s.  head: °/s.  eyes: log of blinks and gaze shifts a second.
+        corners stand over rest with the lips together.  brows: mm/s.  head: °/s.  eyes: root of blinks and gaze shifts a second.
         """
         shape = self.articulators.shape(motion.expression, motion.jaw)
         skin = 1e3 * (self.skin.place(motion.expression.astype(float), rotvec_to_matrix(motion.jaw.astype(float))) - self.skin.rest)
@@ -70,7 +70,7 @@ class Played:
             "smile": _at(0.0, gap[speaking], corners[speaking]),
             "brows": np.abs(np.diff(skin[:, 2:, 1].mean(1))).mean() * FPS,
             "head": np.degrees(angular_speed(motion.head)).mean(),
-            "eyes": np.log((events + 1) / (motion.frames / FPS)),
+            "eyes": np.sqrt(events / (motion.frames / FPS)),  # whose noise is the same at any rate
         }
         return {name: float(values[name]) for name in SLIDERS}
 

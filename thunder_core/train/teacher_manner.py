@@ -92,7 +92,7 @@ def manner_of(direction: Direction) -> Manner:
         raises=made.raises * style.brows,
         looks=made.looks * style.eyes,
         restless=made.restless * style.eyes**0.5,
-        blinks=made.blinks * style.eyes**0.8,
+        blinks=made.blinks * style.eyes,
         down=made.down + 0.22 * frown,
         knits=made.knits + 0.3 * frown,
         squint=made.squint + 0.12 * max(0.0, style.smile) + 0.06 * frown,

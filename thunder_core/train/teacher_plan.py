@@ -281,7 +281,7 @@ def _finished(plan: Plan, voice: Prosody, moments: list[float], manner: Manner, 
     shifted = [look.at for look in plan.looks]
     plan.looks = sorted([*plan.looks, *small], key=lambda look: look.at)
     good = sorted([*(t + rng.normal(0.06, 0.05) for t in moments), *(t + 0.02 for t in shifted)])
-    every = 60.0 / (BLINKS_PER_MINUTE * manner.blinks * _about(rng, 0.32))
+    every = 60.0 / (BLINKS_PER_MINUTE * manner.blinks * _about(rng, 0.12))
     centre_of = np.log(every) - _BLINK_SPREAD**2 / 2
     at, last = float(rng.uniform(0, 1)) * rng.lognormal(centre_of, _BLINK_SPREAD), -9.0
     while at < voice.seconds + _BLINK_DRAWN:
