@@ -17,6 +17,7 @@ from .articulators import Articulators, Shape
 # Millimetres that an opening g takes of upper lip and of lower lip beyond the lower teeth: g · share, bent towards the most.
 RISE_SHARE, RISE_MOST = 0.20, 2.5
 BARE_SHARE, BARE_MOST = 0.24, 2.6
+_JAW_SHARE, _LIP_SHARE = 0.6, 0.44  # of an opening: the jaw's usual part, and the lips' of those who use them as most do
 _BARE_LIMIT = 2.85  # never more of the lower teeth, however the jaw is smoothed
 SPEAKING_MM = 1.35  # the incisors are this much further apart than at rest as soon as somebody speaks
 SIBILANT_MM = 0.7  # edge to edge on s, sh, z …: this far apart
@@ -78,6 +79,11 @@ def jaw_of(gap: np.ndarray, lips: float = 1.0) -> np.ndarray:
     """How much of an opening the jaw makes, millimetres between the incisors."""
     gap = np.maximum(gap, 0.0)
     return gap - rise_of(gap, lips) - BARE_MOST * np.tanh(lips * BARE_SHARE / BARE_MOST * gap)
+
+
+def lips_of(jaw: float) -> float:
+    """How much somebody speaks with the lips (see `rise_of`), whose jaw makes `jaw` times its usual part of an opening."""
+    return float(np.clip((1 - _JAW_SHARE * jaw) / _LIP_SHARE, 0.4, 1.15))
 
 
 class Mechanics:

@@ -19,7 +19,7 @@ from ..engine.speech.closure_envelope import closure, segments
 from ..engine.speech.phones import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
 from ..errors import BadRequest
 from ..face.articulators import bundled_articulators, Shape
-from ..face.mechanics import jaw_of, Mechanics, rise_of
+from ..face.mechanics import jaw_of, lips_of, Mechanics, rise_of
 from .lip_kernels import believed, kernels, occupancy
 from .teacher_gestures import ASYMMETRY, Cues, gestures, sides
 from .teacher_timing import wander
@@ -50,13 +50,6 @@ JAW_ASIDE = 0.006  # radians that a jaw turns aside, deviation
 DOUBTED, SURE = 0.04, 0.55  # belief in a sound below which a label is not performed, above which it is performed without one
 _NEAR = 6  # labels of 10 ms to either side in which it is looked for
 _SLACK, _CRISP = 2.5, 1.5  # frames, of `paced`
-
-_JAW_SHARE, _LIP_SHARE = 0.6, 0.44  # of an opening: the jaw's usual part, and the lips' of those who use them as most do
-
-
-def lips_of(jaw: float) -> float:
-    """How much somebody speaks with the lips (`face.mechanics`), whose jaw makes `jaw` times its usual part of an opening."""
-    return float(np.clip((1 - _JAW_SHARE * jaw) / _LIP_SHARE, 0.4, 1.15))
 
 
 def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) -> np.ndarray:

@@ -59,10 +59,15 @@ class Articulation:
         self.close = self.channels.index(LIP_CLOSE)
         self.tongue_out = self.channels.index("tongueOut")
 
-    def perform(self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray, sounds: Sounds) -> tuple[np.ndarray, np.ndarray]:
-        """Expression [T, n] and jaw [T, 3] of a face that speaks: lips shut where `shut` [T] is 1, the rest as `sounds` want it."""
+    def perform(
+        self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray, sounds: Sounds, lips: float = 1.0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Expression [T, n] and jaw [T, 3] of a face that speaks: lips shut where `shut` [T] is 1, the rest as `sounds` want it.
+
+        lips: how much it speaks with them (`face.mechanics.lips_of`).
+        """
         x = self.close_lips(self.hold_tongue(expression, jaw), jaw, shut)
-        return self.mechanics.speak(x, jaw, sounds)
+        return self.mechanics.speak(x, jaw, sounds, lips=lips)
 
     def close_lips(self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray) -> np.ndarray:
         """Expression [T, n] whose lips meet where `shut` [T] is 1, whatever the jaw [T, 3] does; the rest blends."""

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from ...channels import Columns, in_group, MOODS, SPEECH
+from ...direction import Direction
 from ...errors import BadRequest
 from ...face.articulators import Articulators
 from ...face.head import Head
-from ...face.mechanics import Sounds
+from ...face.mechanics import lips_of, Sounds
 from ...types import Motion, unpack
 from ..cards import unusable
 from ..diffusion.articulate import Articulation, believed_sounds, demanded_closures
@@ -29,6 +30,11 @@ from ..speech.units import Units
 from ..weights import load_network, typed
 
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
+
+
+def _lips_of(style: np.ndarray) -> float:
+    """How much a performance of this style [n, DIRECTION_NAMES] speaks with the lips, on average."""
+    return lips_of(float(np.mean([Direction.of_vector(each).played.jaw for each in style])))
 
 
 @dataclass(frozen=True)
@@ -152,18 +158,19 @@ class Thunder:
             noise = seeded_noise(some, frames, self.denoiser.config.motion).to(self.device)
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
-            motions += [self._motion(m, voice, kept) for m in self.denoiser.restore(x).cpu().numpy()]
+            lips = [1.0] * len(some) if styles is None else [_lips_of(style) for style in styles[start : start + len(some)]]
+            motions += [self._motion(m, voice, kept, by) for m, by in zip(self.denoiser.restore(x).cpu().numpy(), lips)]
         return motions
 
-    def _motion(self, x: np.ndarray, voice: VoiceFeatures, kept: Inpainting | None) -> Motion:
+    def _motion(self, x: np.ndarray, voice: VoiceFeatures, kept: Inpainting | None, lips: float = 1.0) -> Motion:
         columns = self.columns
         x = x.astype(np.float32)
         alive = voice.presence.cpu().numpy()[:, None]
-        # Channels are muscles: they guide or rest, and a jaw does not close past its teeth.
+        # Channels are muscles: they pull or rest, and a jaw does not close past its teeth.
         expression = np.clip(x[:, columns.expression], 0.0, 1.2) * np.where(self.speaking, alive, 1.0).astype(np.float32)
         jaw = x[:, columns.jaw] * alive
         jaw[:, 0] = np.maximum(jaw[:, 0], 0.0)
-        x[:, columns.expression], x[:, columns.jaw] = self.articulation.perform(expression, jaw, voice.shut, voice.sounds)
+        x[:, columns.expression], x[:, columns.jaw] = self.articulation.perform(expression, jaw, voice.shut, voice.sounds, lips)
         if kept is not None:
             x = np.where(kept.mask.numpy(), kept.values.numpy(), x)
         return unpack(x, self.channels)
