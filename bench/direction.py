@@ -47,6 +47,7 @@ def main() -> None:
     p.add_argument("--split", choices=("validation", "test"), default="validation")
     p.add_argument("--voices", type=int, default=20)
     p.add_argument("--readings", type=int, default=8, help="of every voice")
+    p.add_argument("--repeats", type=int, default=8, help="performances of every reading: a rate is noise over ten seconds")
     p.add_argument("--spread", type=float, default=0.5)
     p.add_argument("--steps", type=int, default=20, help="of sampling")
     p.add_argument("--weights", type=Path)
@@ -65,27 +66,30 @@ def main() -> None:
         wanted = [reading(Direction().vector()[None], 100 * number + i, args.spread) for i in range(args.readings)]
         for x in wanted:
             x[:, len(AXES) :] = 0  # moods move the same parts of a face: they are measured for themselves
-        speech, seeds = Speech(samples), range(100 * number, 100 * number + args.readings)
+        speech, seeds = Speech(samples), [1000 * number + args.repeats * i for i in range(args.readings)]
         if args.who == "takes":
-            takes = [engine.generate(speech, 1, seed, args.steps, asked=Asked(x, 0.0))[0] for seed, x in zip(seeds, wanted)]
-            motions = [take.motion for take in takes]
+            played = [engine.generate(speech, args.repeats, seed, args.steps, asked=Asked(x, 0.0)) for seed, x in zip(seeds, wanted)]
+            motions = [[take.motion for take in takes] for takes in played]
         else:
             sound = torch.from_numpy(samples)
             heard, pitch = loudness(sound, frames).numpy(), semitones(samples, frames)
             features = map_features(engine.thunder.encoder, sound, frames)
             motions = [
-                perform(phones, heard, channels, np.random.default_rng(seed), Direction.of_vector(x[0]), pitch, features=features)
+                [
+                    perform(phones, heard, channels, np.random.default_rng(seed + i), Direction.of_vector(x[0]), pitch, features=features)
+                    for i in range(args.repeats)
+                ]
                 for seed, x in zip(seeds, wanted)
             ]
-        for x, motion in zip(wanted, motions):
+        for x, repeats in zip(wanted, motions):
             asked.append(x[0, COLUMNS])
-            got.append(list(measures.measure(motion, speaking[: motion.frames]).values()))
+            got.append(np.mean([list(measures.measure(motion, speaking).values()) for motion in repeats], 0))
             voices.append(number)
     r = agreement(np.array(asked), np.array(got), np.array(voices))
     own, other = np.diag(r), np.abs(r - np.diag(np.diag(r))).max(0)
     lines = [
-        f"{args.who}, {args.voices} voices of {args.split}, {args.readings} readings each at spread {args.spread:g}"
-        + (f", {args.steps} steps, weights {engine.weights}" if args.who == "takes" else ""),
+        f"{args.who}, {args.voices} voices of {args.split}, {args.readings} readings each at spread {args.spread:g}, "
+        f"{args.repeats} performances a reading" + (f", {args.steps} steps, weights {engine.weights}" if args.who == "takes" else ""),
         "",
         f"{'asked':>14} | " + " ".join(f"{name:>12}" for name in SLIDERS),
         *(f"{name:>14} | " + " ".join(f"{x:12.2f}" for x in row) for name, row in zip(SLIDERS, r)),
