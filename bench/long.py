@@ -102,12 +102,12 @@ def measure(blender: str, minutes: float, takes: int, steps: int, limit: float) 
         while process.poll() is None:
             worker = worker or worker_of(process.pid)
             now = [memory(process.pid), memory(worker) if worker else None]
-            for name, match in zip(most, now):
-                if match:
-                    most[name] = max(most[name], match[1])
+            for name, reading in zip(most, now):
+                if reading:
+                    most[name] = max(most[name], reading[1])
             for name, pid in zip(used, (process.pid, worker)):
                 used[name] = max(used[name], processor_seconds(pid) if pid else 0.0)
-            seen.append([round(time.monotonic() - began, 1), *(round(match[0], 3) if match else 0.0 for match in now)])
+            seen.append([round(time.monotonic() - began, 1), *(round(reading[0], 3) if reading else 0.0 for reading in now)])
             if time.monotonic() - began > limit:
                 process.terminate()
                 break

@@ -27,7 +27,7 @@ _AXES = [(axis, axis, f"The {axis} axis") for axis in "XYZ"]
 
 def _strip_names(self, context, text):
     strips = strip.sound_strips(context.scene) or strip.sound_strips(compat.sequencer_scene(context))
-    return [result.name for result in strips]
+    return [sound_strip.name for sound_strip in strips]
 
 
 def _may_be_head(self, candidate) -> bool:

@@ -367,7 +367,10 @@ def test_a_take_is_added_on_top(blender, stage, to, mode):
     wanted[:, -1] = own[:, -1]  # the take does not lift the body
     smile = 1 + [b.name for b in rig.keys.key_blocks][1:].index("mouthSmileLeft")
     assert own[:, smile].max() > 0.3 and take[:, smile].max() > 0.3
-    assert np.abs(np.clip(both, None, 1.0) - np.clip(wanted, None, 1.0)).max() < 0.09  # what reducing leaves out of two together
+    driven = {driver.data_path.split('"')[1] for driver in rig.keys.animation_data.drivers}  # by two keys at once: they do not add up
+    off = np.abs(np.clip(both, None, 1.0) - np.clip(wanted, None, 1.0))
+    free = [i for i, block in enumerate(rig.keys.key_blocks) if block.name not in driven]
+    assert off[:, [*free, -2, -1]].max() < 0.09  # what reducing leaves out of two together
 
 
 def test_an_insert_moves_what_is_there_behind_the_take(blender, stage):

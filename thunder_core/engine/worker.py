@@ -263,7 +263,7 @@ class Worker:
             answers[take.seed] = _save_take(take, folder, next(number))
             progress.give({"event": "take", "take": answers[take.seed], **about})
 
-        found = engine.generate(
+        takes_made = engine.generate(
             speech,
             takes,
             seed,
@@ -277,7 +277,7 @@ class Worker:
         return {
             **about,
             "sound_seconds": speech.seconds,
-            "takes": [answers[take.seed] for take in found],
+            "takes": [answers[take.seed] for take in takes_made],
             "seconds": time.monotonic() - started,
         }
 
@@ -317,8 +317,8 @@ class Worker:
         speech = read_sound(arguments.text(args, "sound"), progress.reading)
         engine = self._loaded(progress)
         progress(0.2, "Analyzing the voice")
-        found, silent = engine.closures(speech, text)
-        return {"closures": [[each.text, each.seconds, each.sure] for each in found], "pauses": [list(each) for each in silent]}
+        closures, pauses = engine.closures(speech, text)
+        return {"closures": [[each.text, each.seconds, each.sure] for each in closures], "pauses": [list(each) for each in pauses]}
 
     def _listen(self, args, progress):
         from .speech.audio import read_sound, write_sound

@@ -143,7 +143,7 @@ _SIDES = {"l": "left", "r": "right", "lf": "left", "rt": "right"}
 @lru_cache(maxsize=8192)
 def words(name: str) -> tuple[str, ...]:
     """The words of a name in lower case, sides written out: “browDown_L”, “Brow_Down_Left” → brow down left."""
-    return tuple(_SIDES.get(word, word) for word in (result.lower() for result in _WORDS.findall(name)))
+    return tuple(_SIDES.get(word, word) for word in (part.lower() for part in _WORDS.findall(name)))
 
 
 def spelling(name: str) -> str:
