@@ -70,6 +70,11 @@ def save_trained_mouth(folder: Path, head: Head) -> None:
             mouth_parts=head.mouth_parts,
             region_names=np.array(["mouth"]),
             regions=np.ones((1, count + joints), np.float32),
+            **(
+                {"corrective_pairs": np.array(head.corrective_pairs), "correctives": padded(head.correctives)}
+                if head.corrective_pairs
+                else {}
+            ),
             **{name: np.int32(place[getattr(head, name)]) for name in landmarks},
         )
 
