@@ -75,7 +75,7 @@ def draw(spec: dict, out: str) -> None:
         at = HEAD_INCHES + ROW_INCHES * row
         colour = ACCENT if row == 0 else INK
         middle = 1 - (at + ROW_INCHES / 2) / height
-        figure.text(0.012, middle + 0.14 / height, f"{take['score']:.1f}", fontsize=19, fontweight="bold", color=colour, va="center")
+        figure.text(0.012, middle + 0.14 / height, str(int(take["score"] + 0.5)), fontsize=19, fontweight="bold", color=colour, va="center")
         figure.text(0.012, middle - 0.25 / height, f"seed {take['seed']}", fontsize=8, color=FAINT, va="center")
         curve = place(left, at + 0.14, wide, ROW_INCHES - 0.28)
         times = np.arange(len(take["opening"])) / FPS
