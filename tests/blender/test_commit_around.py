@@ -283,6 +283,62 @@ def test_the_animators_strips_go_on_around_the_take(blender, stage, own, to, how
         assert np.abs(seen(blender, scene, inside) - take).max() < 0.09
 
 
+def test_a_strip_above_strips_that_only_hold_there_keeps_its_leads(blender, stage):
+    """Neither an earlier take of the line under the strip nor strips that have long ended are keys that it gives way to."""
+    scene, rig, _ = stage
+
+    def frames_of_strips():
+        return [(strip.frame_start, strip.frame_end) for track in rig.keys.animation_data.nla_tracks for strip in track.strips]
+
+    for start, to in ((101, "COPY"), (101, "STRIP"), (301, "COPY")):
+        entry = show(stage, start=float(start), seconds=1.6)
+        assert entry.lead_in > 3 and entry.lead_out > 3
+        first, last = entry.first - entry.lead_in, entry.last + entry.lead_out
+        take = seen(blender, scene, range(first, last + 1))
+        assert np.abs(np.diff(take[: entry.lead_in], axis=0)).max() > 1e-3  # the lead moves
+        choose(scene, to=to)
+        blender.ops.thunder.commit_take()
+        assert np.abs(seen(blender, scene, range(first, last + 1)) - take).max() < 0.09
+        if frames_of_strips():
+            assert frames_of_strips()[-1] == (first - 3, last + 3)
+    assert len(frames_of_strips()) >= 3
+
+
+def test_a_strip_gives_way_to_keys_that_a_strip_below_plays_beside_the_line(blender, stage):
+    scene, rig, takes = stage
+    smile = rig.keys.key_blocks["mouthSmileLeft"]
+    for frame, value in ((1, 0.2), (15, 0.6)):
+        smile.value = value
+        smile.keyframe_insert("value", frame=frame)
+    strip = as_strip(rig.keys, "Smile")
+    strip.frame_start_ui = 81  # the keys play on 81 and 95, the latter in the lead of the line
+    stage = scene, head.find(scene), takes
+    entry = show(stage, start=101.0, seconds=1.6)
+    assert entry.first - entry.lead_in < 95 < entry.first
+    choose(scene, to="STRIP")
+    blender.ops.thunder.commit_take()
+    last = [strip for track in rig.keys.animation_data.nla_tracks for strip in track.strips][-1]
+    assert (last.frame_start, last.frame_end) == (entry.first - 3, entry.last + entry.lead_out + 3)
+
+
+def test_a_line_that_is_committed_again_adds_no_keys_where_a_curve_is_level(blender, stage):
+    scene, rig, _ = stage
+
+    def keys_outside():
+        times = {(c.data_path, c.array_index): [round(point.co[0], 1) for point in c.keyframe_points] for c in curves_of(rig)}
+        return {(*key, time) for key, there in times.items() for time in there if not first <= time <= last}
+
+    first, last = commit(blender, stage, 1)
+    assert not keys_outside()
+    second = commit(blender, stage, 300)
+    outside, before = keys_outside(), values_of(rig, range(-50, 400))
+    assert all(second[0] <= time <= second[1] for *_, time in outside)  # all rest between the lines
+    commit(blender, stage, 1)
+    assert keys_outside() == outside
+    for key, values in values_of(rig, range(-50, 400)).items():
+        assert np.abs(values - before[key]).max() < 1e-3, key
+
+
 def test_two_strips_leave_the_time_between_them_alone(blender, stage):
     scene, rig, _ = stage
     rig.keys.key_blocks["browInnerUp"].value = 0.4

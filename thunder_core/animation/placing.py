@@ -49,6 +49,18 @@ class Shape:
         """How it goes at a frame, seen from one side (−1, 1), per frame."""
         return (self.value_at(frame + side * _ASIDE) - self.value_at(frame)) / (side * _ASIDE)
 
+    def is_level(self, frame: float, value: float) -> bool:
+        """Whether it stands at a value from its last key before a frame to its next after it; without one of them, for good."""
+        place = int(np.searchsorted(self.times, frame, side="right")) - 1
+        if 0 <= place < len(self.times) - 1:
+            if self.keys["interpolation"][place, 0] not in (keyframes.CONSTANT, keyframes.LINEAR, keyframes.BEZIER):
+                return False
+            points, right, left = self.keys["co"], self.keys["handle_right"], self.keys["handle_left"]
+            said = [points[place, 1], right[place, 1], left[place + 1, 1], points[place + 1, 1]]
+        else:
+            said = [self.value_at(frame), self.value_at(frame + (-_FURTHER if place < 0 else _FURTHER))]
+        return bool(np.abs(np.array(said) - value).max() < _NEAR)
+
     def until(self, frame: float) -> dict:
         """Its keys up to a frame, with one on that frame; before it the curve is unchanged."""
         if self.times[0] <= frame <= self.times[-1]:
@@ -76,19 +88,26 @@ def placed(span: Span, inner: dict, own: Shape, insert: bool = False) -> dict:
     """Keys `inner` from span.first to span.last among the keys of a curve.
 
     Outside span.start … span.end the curve stays as it was; own keys in there stay where they are, and the passing gets
-    shorter. insert: what it did from span.first on happens from span.end on.
+    shorter. Where the curve stands level at the value of the new keys it needs no key to pass into them. insert: what it did from
+    span.first on happens from span.end on.
     """
     earlier, later = own.times[own.times < span.first - 0.5], own.times[own.times > span.last + 0.5]
     replaces_all = not insert and not len(earlier) and not len(later) and _covers(span, own.times)
     keys = inner
     if not replaces_all:
         start = max(span.start, float(earlier.max(initial=-np.inf)))
-        keys = joined(own.until(start), keys, own.slope_at(start, -1), None)
+        if own.is_level(start, keys["co"][0, 1]):
+            keys = _level_joined(keyframes.before(own.keys, start), keys)
+        else:
+            keys = joined(own.until(start), keys, own.slope_at(start, -1), None)
     if insert:
         return joined(keys, keyframes.moved(own.since(span.first), span.end - span.first), None, own.slope_at(span.first, 1))
     if not replaces_all:
         end = min(span.end, float(later.min(initial=np.inf)))
-        keys = joined(keys, own.since(end), None, own.slope_at(end, 1))
+        if own.is_level(end, keys["co"][-1, 1]):
+            keys = _level_joined(keys, keyframes.after(own.keys, end))
+        else:
+            keys = joined(keys, own.since(end), None, own.slope_at(end, 1))
     return keys
 
 
@@ -135,6 +154,17 @@ def joined(first: dict, second: dict, slope_out: float | None, slope_in: float |
     keys["interpolation"][a] = keyframes.BEZIER
     for place in (a, a + 1):
         keyframes.fix_handles(keys, place)
+    return keys
+
+
+def _level_joined(first: dict, second: dict) -> dict:
+    """Two pieces that end and begin at one value, level between them; without one of them the other is level on that side."""
+    if len(first["co"]) and len(second["co"]):
+        return joined(first, second, 0.0, 0.0)
+    side, place = ("handle_left", 0) if len(second["co"]) else ("handle_right", len(first["co"]) - 1)
+    keys = {part: values.copy() for part, values in (second if len(second["co"]) else first).items()}
+    keys[side][place, 1] = keys["co"][place, 1]
+    keyframes.fix_handles(keys, place)
     return keys
 
 

@@ -46,9 +46,10 @@ class _Commit:
     """A commit under way.
 
     own, kept: of each target the animator's action or None, and what is remembered of how it played.  taken, had: of each target
-    the take's curves and the animator's, by path and index.  by_strips: those of the take's that the animator's NLA strips move;
-    over: those of them that go into a strip above these.  owned: what stays of the animator's curves.  spans: frames of the take on
-    curves that do without one of its leads.  values: of the take at parts of frames, [S, tracks]; touched: which tracks it moves.
+    the take's curves and the animator's, by path and index; under: what the animator's NLA strips play.  by_strips: those of the
+    take's that these move; over: those of them that go into a strip above these.  owned: what stays of the animator's curves.
+    spans: frames of the take on curves that do without one of its leads.  values: of the take at parts of frames, [S, tracks];
+    touched: which tracks it moves.
     written, strips: the new curves of each target, and those of them that go above the animator's strips.
     """
 
@@ -66,7 +67,8 @@ class _Commit:
         parts = [display.part_of(display.actions_of(entry), rig, index) for index in range(len(rig.targets))]
         self.taken = [by_path(action, slot) for action, slot in parts]
         self.had = [by_path(action, state.get("slot", "")) for action, state in zip(self.own, self.kept)]
-        self.by_strips = [own_curves.moved_by_strips(target) & set(curves) for target, curves in zip(rig.targets, self.taken)]
+        self.under = [own_curves.strip_curves(target) for target in rig.targets]
+        self.by_strips = [set(under) & set(curves) for under, curves in zip(self.under, self.taken)]
         self.dropped = self.own if choice.to == "NEW" else []
         if any(self.by_strips) and (choice.to == "NEW" or (choice.to == "COPY" and not any(self.own))):
             # an active action would hide the strips on all frames: the take becomes one of them
@@ -91,25 +93,29 @@ class _Commit:
         if self.choice.how == "REPLACE" and whole and self.line in self.puts:
             self.earlier = own_curves.earlier_commits(self.line, self.choice, self.entry, line_names.of(into))
         put = self.puts.get(self.line)
+        lines = [there.lines if (there := line_names.of(action)) is not None else () for action in self.own]
         self.owned = [
-            {key: own_curves.own_curve(curve, put, put_keys.name_of(block, *key), self.earlier) for key, curve in curves.items()}
+            {
+                key: own_curves.own_curve(curve, put, put_keys.name_of(block, *key), self.earlier, lines[block])
+                for key, curve in curves.items()
+            }
             for block, curves in enumerate(self.had)
         ]
 
     def add_leads(self) -> None:
         """Add the take's lead in and lead out where the animator's curves leave room for them."""
-        if any(self.by_strips):
-            return
-        tracks_of_take = {
-            (track.block, track.path, track.index): (
-                None if self.choice.to == "NEW" else self.owned[track.block].get((track.path, track.index)),
-                region,
-            )
-            for track, region in zip(self.rig.driver.tracks, self.regions)
-            if self.is_chosen(track, region)
-        }
-        before = line_names.of(naming.named_after(self.choice, self.own))
-        self.choice, self.spans = own_curves.with_leads(self.choice, self.entry, tracks_of_take, before)
+        tracks_of_take, together = {}, set()
+        for track, region in zip(self.rig.driver.tracks, self.regions):
+            if not self.is_chosen(track, region):
+                continue
+            block, key = track.block, (track.path, track.index)
+            into_strip = self.choice.to == "STRIP" or key in self.over[block]
+            own = None if self.own[block] is None or self.choice.to == "NEW" else self.owned[block].get(key)
+            under = [*self.under[block].get(key, ())] if into_strip else []
+            tracks_of_take[block, *key] = (under if own is None else [*under, own]), region
+            if into_strip:
+                together.add((block, *key))
+        self.choice, self.spans = own_curves.with_leads(self.choice, self.entry, tracks_of_take, together)
 
     def is_chosen(self, track, region: str) -> bool:
         """Whether the take moves a track in one of the chosen regions."""
@@ -151,7 +157,8 @@ class _Commit:
                 self.as_it_was.append((track, values.still_value(self.kept[track.block], track)))
                 continue
             if (track.path, track.index) in self.over[track.block]:
-                self.strips[track.block].append(NewCurve(track.path, track.index, self.regions[place], inner, self.choice.span))
+                inner = new_keys.trimmed(inner, self._span(track), self.taken[track.block].get((track.path, track.index)))
+                self.strips[track.block].append(NewCurve(track.path, track.index, self.regions[place], inner, self._span(track)))
                 continue
             inner = new_keys.trimmed(inner, self._span(track), self.taken[track.block].get((track.path, track.index)))
             still = None if self.alone or not any(self.own) else values.still_value(self.kept[track.block], track)

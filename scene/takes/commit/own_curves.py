@@ -15,16 +15,27 @@ from . import line_names, modifiers, put_keys
 from .choice import Choice
 
 STILL = 1e-5  # a value nearer to another than this has not moved
+STILL_POSE = "Thunder: Still Pose"  # NLA track, strip and action of what stands still under a committed strip
 
 
 @dataclass(frozen=True)
 class OwnCurve:
     """A curve of the animator's as a commit uses it. keys: those that stay; dropped: how many an earlier commit of the same line
-    put, which its next commit replaces."""
+    put, which its next commit replaces; lines: those that were committed to its action."""
 
     curve: object
     keys: dict
     dropped: int = 0
+    lines: tuple[line_names.Line, ...] = ()
+
+    def moves(self, start: int, end: int) -> bool:
+        """Whether it has a key from one frame to another, or changes between them."""
+        keys = self.keys["co"][:, 0]
+        if not len(keys):
+            return False
+        if ((keys > start - 0.5) & (keys < end + 0.5)).any():
+            return True
+        return bool(np.ptp(self.at(np.arange(start, end + 1, dtype=float))) > STILL)
 
     def at(self, frames: np.ndarray) -> np.ndarray:
         """Its values [T] without the keys that are dropped."""
@@ -39,23 +50,66 @@ class OwnCurve:
         return modifiers.shape_of(self.curve, *horizon)
 
 
+@dataclass(frozen=True)
+class StripCurve:
+    """A curve of the animator's that one of the NLA strips plays."""
+
+    curve: object
+    strip: object
+
+    def moves(self, start: int, end: int) -> bool:
+        """Whether the strip plays a key of the curve from one scene frame to another, or a change of it. Where the strip only
+        holds its first or last value it plays nothing."""
+        strip = self.strip
+        frames = np.arange(np.ceil(max(start, strip.frame_start)), np.floor(min(end, strip.frame_end)) + 1)
+        if not len(frames):
+            return False
+        if strip.use_animated_time:
+            return True
+        times = self._action_times(frames)
+        keys = fcurves.read(self.curve)["co"][:, 0]
+        if len(keys) and np.abs(keys[:, None] - times).min() < 0.5 / abs(strip.scale or 1.0):
+            return True
+        return bool(np.ptp([self.curve.evaluate(time) for time in times]) > STILL)
+
+    def _action_times(self, frames: np.ndarray) -> np.ndarray:
+        """The action's frames that the strip plays at scene frames within it."""
+        strip = self.strip
+        first, last, scale = strip.action_frame_start, strip.action_frame_end, abs(strip.scale or 1.0)
+        played = (frames - strip.frame_start) / scale
+        if last - first > 0:
+            times = played % (last - first)
+            played = np.where((times == 0.0) & (played > 0.0), last - first, times)
+        return last - played if strip.use_reverse else first + played
+
+    @property
+    def lines(self) -> tuple[line_names.Line, ...]:
+        """The lines in its action on the scene frames on which the strip plays them; none where it plays them at another speed."""
+        strip = self.strip
+        lines = line_names.of(strip.action)
+        if lines is None or strip.scale != 1.0 or strip.repeat != 1.0 or strip.use_reverse or strip.use_animated_time:
+            return ()
+        return tuple(line.later(round(strip.frame_start - strip.action_frame_start)) for line in lines.lines)
+
+
 def by_path(action, slot: str) -> dict:
     if action is None:
         return {}
     return {(curve.data_path, curve.array_index): curve for curve in compat.curves_of(action, slot)}
 
 
-def moved_by_strips(target) -> set[tuple[str, int]]:
-    """The curves (path, index) that the animator's own NLA strips move on a target."""
+def strip_curves(target) -> dict[tuple[str, int], list[StripCurve]]:
+    """What the animator's own NLA strips move on a target: (path, index) → the curves that do."""
     tracks_there = target.animation_data.nla_tracks if target.animation_data else ()
-    return {
-        key
-        for track in tracks_there
-        if not track.mute and not track.name.startswith(display.TRACK)
-        for strip in track.strips
-        if strip.action is not None and not strip.mute
-        for key in by_path(strip.action, compat.strip_slot(strip))
-    }
+    curves: dict[tuple[str, int], list[StripCurve]] = {}
+    for track in tracks_there:
+        if track.mute or track.name.startswith(display.TRACK):
+            continue
+        for strip in track.strips:
+            if strip.action is not None and not strip.mute:
+                for key, curve in by_path(strip.action, compat.strip_slot(strip)).items():
+                    curves.setdefault(key, []).append(StripCurve(curve, strip))
+    return {key: [one for one in there if not one.strip.name.startswith(STILL_POSE)] for key, there in curves.items()}
 
 
 def check_own(own: list) -> None:
@@ -76,49 +130,50 @@ def earlier_commits(line: str, choice: Choice, entry, lines: line_names.Lines | 
     return [old for old in (lines.lines if lines is not None else ()) if old.name == line and old.start <= last and old.end >= first]
 
 
-def own_curve(curve, put: put_keys.Put | None, name: str, earlier: list[line_names.Line]) -> OwnCurve:
-    """put: what earlier commits of the line put.  earlier: those of them that are replaced."""
+def own_curve(curve, put: put_keys.Put | None, name: str, earlier: list[line_names.Line], lines: tuple[line_names.Line, ...]) -> OwnCurve:
+    """put: what earlier commits of the line put.  earlier: those of them that are replaced.  lines: of the curve's action."""
     keys = fcurves.read(curve)
     if put is None or not earlier or len(curve.modifiers) or curve.extrapolation != "CONSTANT":
-        return OwnCurve(curve, keys)
+        return OwnCurve(curve, keys, 0, lines)
     times = keys["co"][:, 0]
     again = put.has(name, keys) & np.any([(times > old.start - 0.5) & (times < old.end + 0.5) for old in earlier], axis=0)
     left = keyframes.some(keys, ~again)
     if not again.any() or (len(left["co"]) and keyframes.evaluate(left, left["co"][:1, 0].astype(float)) is None):
-        return OwnCurve(curve, keys)  # the latter: what eases between its keys cannot be evaluated without Blender's curve
-    return OwnCurve(curve, left, int(again.sum()))
+        return OwnCurve(curve, keys, 0, lines)  # the latter: what eases between its keys cannot be evaluated without Blender's curve
+    return OwnCurve(curve, left, int(again.sum()), lines)
 
 
-def with_leads(choice: Choice, entry, tracks_of_take: dict, before: line_names.Lines | None) -> tuple[Choice, dict]:
-    """The choice with the take's lead in and lead out, and the span of each curve that does without one of them: the animator's
-    curve moves there or has keys.
+def with_leads(choice: Choice, entry, tracks_of_take: dict, together: set) -> tuple[Choice, dict]:
+    """The choice with the take's lead in and lead out, and the span of each curve that does without one of them: something of the
+    animator's moves there or has keys.
 
-    tracks_of_take: (block, path, index) → (curve of the animator's or None, its region) of what the take moves in the chosen
-    regions.  before: lines that were committed to the same action: the leads of one that began or ended on the same frame are
-    replaced with it.
+    tracks_of_take: (block, path, index) → (the OwnCurves and StripCurves of the animator's under it, its region) of what the take
+    moves in the chosen regions; the leads of a line in one of these that began or ended on the same frame are replaced with it.
+    together: those of them that go into one strip, which covers all that is under it: all have a lead or none has.
     """
     if choice.how == "INSERT":
         return choice, {}
-    lines = before.lines if before is not None else ()
 
-    def busy(start: int, end: int, replaced: list) -> set:
-        regions = frozenset().union(*(line.regions for line in replaced))
-        return {
-            key
-            for key, (own, region) in tracks_of_take.items()
-            if own is not None and region not in regions and len(own.keys["co"]) and _moves(own, start, end)
+    def is_busy(curve, region: str, start: int, end: int, is_same) -> bool:
+        replaced = any(region in line.regions for line in curve.lines if is_same(line))
+        return not replaced and curve.moves(start, end)
+
+    def busy(start: int, end: int, is_same) -> set:
+        kept = {
+            key for key, (under, region) in tracks_of_take.items() if any(is_busy(curve, region, start, end, is_same) for curve in under)
         }
+        return kept | together if kept & together else kept
 
-    def is_room(kept: set) -> bool:  # a strip covers all that is under it: there the whole face goes without
-        return not kept or (choice.to != "STRIP" and len(kept) < len(tracks_of_take))
+    def is_room(kept: set) -> bool:
+        return not kept or len(kept) < len(tracks_of_take)
 
     first, last, kept_in, kept_out = choice.first, choice.last, set(), set()
     if first == entry.first:
-        kept_in = busy(first - entry.lead_in - choice.blend, first, [line for line in lines if line.first == first and line.start < first])
+        kept_in = busy(entry.first - entry.lead_in - choice.blend, first, lambda line: line.first == entry.first > line.start)
         if is_room(kept_in):
             first -= entry.lead_in
     if last == entry.last:
-        kept_out = busy(last, last + entry.lead_out + choice.blend, [line for line in lines if line.last == last and line.end > last])
+        kept_out = busy(last, entry.last + entry.lead_out + choice.blend, lambda line: line.last == entry.last < line.end)
         if is_room(kept_out):
             last += entry.lead_out
     spans = {
@@ -126,11 +181,3 @@ def with_leads(choice: Choice, entry, tracks_of_take: dict, before: line_names.L
         for key in kept_in | kept_out
     }
     return replace(choice, first=first, last=last), spans
-
-
-def _moves(own: OwnCurve, start: int, end: int) -> bool:
-    """Whether a curve has a key from one frame to another, or changes between them."""
-    keys = own.keys["co"][:, 0]
-    if ((keys > start - 0.5) & (keys < end + 0.5)).any():
-        return True
-    return bool(np.ptp(own.at(np.arange(start, end + 1, dtype=float))) > STILL)

@@ -17,10 +17,8 @@ from . import modifiers
 from .choice import Choice
 from .naming import free_name, Naming
 from .new_keys import NewCurve
-from .own_curves import by_path
+from .own_curves import by_path, STILL_POSE
 from .values import still_value
-
-STILL_POSE = "Thunder: Still Pose"  # NLA track and action of what stands still under a committed strip
 
 
 class Putting:
@@ -48,7 +46,7 @@ class Putting:
             raise
         for index, target in enumerate(self.rig.targets):
             if strips[index]:
-                self._lay(target, above[min(index, len(above) - 1)], index)
+                self._lay(target, above[min(index, len(above) - 1)], index, strips[index][0].span)
         return actions + above
 
     def _fresh(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:
@@ -130,7 +128,7 @@ class Putting:
                 _push_down(target, action, state)
             compat.assign_action(target, None)
             if written[index]:
-                self._lay(target, actions[min(index, len(actions) - 1)], index)
+                self._lay(target, actions[min(index, len(actions) - 1)], index, self.choice.span)
         return actions
 
     def _still_poses(self, written: list[list[NewCurve]]) -> list:
@@ -176,24 +174,23 @@ class Putting:
             fcurves.write(curve, one.keys, as_they_are=(times < one.span.first - 0.5) | (times > one.span.last + 0.5))
             yield (number + 1) / len(wanted)
 
-    def _lay(self, target, action, index: int) -> None:
+    def _lay(self, target, action, index: int, span: placing.Span) -> None:
         """Put a take's action above everything else on a target, blending in and out beside its frames."""
         animation = target.animation_data or target.animation_data_create()
         track = animation.nla_tracks.new()
         track.name = self.naming.new
-        start, end = self.choice.first - self.choice.blend, self.choice.last + self.choice.blend
-        strip = track.strips.new(self.naming.new, start, action)
+        strip = track.strips.new(self.naming.new, span.start, action)
         if compat.HAS_SLOTS:
             compat.set_strip_slot(strip, compat.slot_for(action, target, index))
-        strip.action_frame_start, strip.action_frame_end = start, end
-        strip.frame_start_ui = start
+        strip.action_frame_start, strip.action_frame_end = span.start, span.end
+        strip.frame_start_ui = span.start
         strip.extrapolation = "NOTHING"
         if self.choice.how == "ADD":  # combining takes a property's default off, and that of a shape key is 1
             strip.blend_type = "ADD" if target.id_type == "KEY" else "COMBINE"
         else:
             strip.blend_type = "REPLACE"
         strip.use_auto_blend = False
-        strip.blend_in = strip.blend_out = self.choice.blend
+        strip.blend_in = strip.blend_out = span.blend
 
     def _assign(self, results: list) -> None:
         display.remove_base(self.rig)
