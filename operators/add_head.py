@@ -16,7 +16,7 @@ class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
     person: bpy.props.EnumProperty(
         name="Person",
         description="Whose head: all have the same keys, so any take plays on any of them",
-        items=[(key, name, "") for key, name in head.PEOPLE.items()],
+        items=[(key, name, f"Add the bundled head called {name}") for key, name in head.PEOPLE.items()],
     )
 
     def add(self, context, collection):

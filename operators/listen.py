@@ -34,11 +34,13 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
         client = connection.client()
         client.start()
         edited = context.scene.thunder.listen_range == "EDITED"
+        self.whole = (first, last) if edited else None
         return "Listening", live_score.listen(client, context.scene, rig, voice, first, last, edited)
 
     def finish(self, context, frames):
         first, last = frames
-        self.report({"INFO"}, f"Generated speech for frames {first}–{last}")
+        which = "the whole line, " if (first, last) == self.whole else ""
+        self.report({"INFO"}, f"Generated speech for {which}frames {first}–{last}")
         if not bpy.app.background and context.window is not None and context.scene.thunder.listen_play:
             self.play(context, first)
         return {"FINISHED"}

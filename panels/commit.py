@@ -3,8 +3,10 @@
 
 import bpy
 
+from ..scene.takes import take_list
 from ..scene.takes.commit.choice import REGION_SETTINGS
-from .sidebar import _Tab
+from .committed import committed_to
+from .sidebar import _Tab, _wrapped
 
 
 class THUNDER_PT_commit(_Tab, bpy.types.Panel):
@@ -21,6 +23,8 @@ class THUNDER_PT_commit(_Tab, bpy.types.Panel):
         column = layout.column()
         column.scale_y = 1.2
         column.operator("thunder.commit_take", icon="CHECKMARK")
+        if take_list.shown_index(context.scene.thunder) < 0:
+            _wrapped(layout, self._why_grey(context), context)
         column = layout.column(align=True)
         column.prop(chosen, "to", text="")
         column.prop(chosen, "range", text="")
@@ -35,6 +39,13 @@ class THUNDER_PT_commit(_Tab, bpy.types.Panel):
         column.prop(chosen, "error", text="Max Lip Error (mm)")
         if chosen.to != "NEW":
             column.prop(chosen, "blend", text="Blend (frames)")
+
+    def _why_grey(self, context) -> str:
+        """Why there is nothing to commit now, one line where that is because it was committed."""
+        mesh = take_list.chosen_mesh(context)
+        if mesh is not None and take_list.on_head(context.scene, mesh) is None and committed_to(mesh):
+            return "Committed: choose a take to commit again"
+        return take_list.why_none(context)
 
 
 class THUNDER_PT_commit_regions(_Tab, bpy.types.Panel):

@@ -7,13 +7,21 @@ from ..scene.heads import head
 from ..scene.host import compat
 from ..scene.takes import dialogue
 from ..scene.voice import strip
+from .committed import committed_to
 from .sidebar import _Tab
 
 _heads: list = []  # of the scene that is drawn, looked for once and not for every row
+_committed: dict[str, set[str]] = {}  # by name of a head: its lines, looked for once a redraw too
+
+
+def _committed_to(speaker) -> set[str]:
+    if speaker.name not in _committed:
+        _committed[speaker.name] = committed_to(speaker)
+    return _committed[speaker.name]
 
 
 class THUNDER_UL_dialogue(bpy.types.UIList):
-    """Sound strips in order of time, who speaks each, and whether it has takes"""
+    """Sound strips in order of time, who speaks each, and whether it is committed (checkmark) or only has takes (stack)"""
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         scene = context.scene
@@ -21,8 +29,10 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
         speaker = None if silent else dialogue.speaker_of(scene, item.name, _heads)
         if silent:
             mark = "MUTE_IPO_ON"
-        elif speaker is not None and dialogue.has_takes(scene, item.name, speaker):
+        elif speaker is not None and item.name in _committed_to(speaker):
             mark = "CHECKMARK"
+        elif speaker is not None and dialogue.has_takes(scene, item.name, speaker):
+            mark = "ACTION"
         else:
             mark = "DOT"
         split = layout.split(factor=0.52)
@@ -34,6 +44,7 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
     def filter_items(self, context, data, property_name):
         strips = getattr(data, property_name)
         _heads[:] = head.in_scene(context.scene)
+        _committed.clear()
         voices = [each.name for each in strip.sound_strips(context.scene)]
         flags = [self.bitflag_filter_item if each.name in voices else 0 for each in strips]
         places = {name: place for place, name in enumerate(voices)}

@@ -26,7 +26,7 @@ class THUNDER_PT_listen(_Tab, bpy.types.Panel):
         row.operator("thunder.listen", icon="SPEAKER")
         row.prop(settings, "listen_range", text="")
         row.prop(settings, "listen_play", text="", icon="PLAY")
-        if listening.listening_strip(context)[1] is not None:
+        if listening.can_compare(context):
             heard = listening.is_heard(context)
             row = layout.row(align=True)
             row.operator("thunder.original", text="Original", depress=not heard).to = "ORIGINAL"

@@ -24,6 +24,7 @@ from . import puppets
 NAME = "Thunder Grid"
 WIDER = 1.6  # columns to rows: what a viewport has room for
 LOOK_SECONDS = 0.1  # how often it is looked whether the scene still plays
+RANGE = "thunder_preview_range"  # of the grid's collection: the scene's preview range as it was before
 GAP, LABEL = 1.06, 0.13  # room from head to head, and for the words under one, in sizes of a head
 
 
@@ -52,6 +53,7 @@ class _Shown(Part):
 
     def file_opened(self) -> None:
         self.grid = None
+        _loop_as_before()
         puppets.remove_marked()  # of a file that was recovered
 
     def close(self) -> None:
@@ -86,7 +88,7 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
     scene.collection.children.link(group)
     made, complete = {}, False
     chosen = [(entry.action.name, _said(entry)) for entry in entries]
-    first = min(entry.first for entry in entries)
+    first, last = min(entry.first for entry in entries), max(entry.last for entry in entries)
     try:
         yield Step(0.0, "Setting up the takes", busy=True)
         for number, (action, words) in enumerate(chosen):
@@ -105,10 +107,35 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
         size = Vector((columns * wide, rows * tall, high.z - low.z))
         middle = frame.inverted() @ ((low + high) / 2 + Vector((0.0, -LABEL / 2 * (high.y - low.y), 0.0)))
         shown.grid = _Grid(scene.name, made, first, axes, middle, size, (scene.frame_current, scene.frame_subframe))
+        _loop_over(scene, group, first, last)
         complete = True
     finally:
         if not complete:
             puppets.remove_marked()
+
+
+def _loop_over(scene, group, first: int, last: int) -> None:
+    """Let the scene's playback repeat the frames of the takes, or what of them lies in the animator's own preview range.
+
+    The range as it was is kept with the grid's collection, so that undo and a recovered file bring both or neither.
+    """
+    used, start, end = scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end
+    group[RANGE] = [int(used), start, end]
+    if used and start < last and end > first:
+        first, last = max(first, start), min(last, end)
+    scene.use_preview_range = True
+    # The start moves the end with it where it lies behind it: so the start comes first.
+    scene.frame_preview_start, scene.frame_preview_end = first, last
+
+
+def _loop_as_before() -> None:
+    """Give the scenes that a grid is in their own preview ranges again."""
+    for scene in bpy.data.scenes:
+        for group in scene.collection.children:
+            if head.PUPPET_MARK in group and RANGE in group:
+                used, start, end = group[RANGE]
+                scene.frame_preview_start, scene.frame_preview_end = start, end
+                scene.use_preview_range = bool(used)
 
 
 def _said(entry) -> str:
@@ -153,7 +180,7 @@ def enter(context) -> None:
             obj.select_set(False)
         layer.objects.active = None
         _look(grid, area, region, space.region_3d)
-        playback.start(scene, grid.first)
+        playback.start(scene, scene.frame_preview_start)
 
 
 def _front_view(view) -> dict:
@@ -196,6 +223,7 @@ def leave() -> str:
     """Take the grid away; the view, the selection, the current frame and the file are as before. The action of the take whose head the
     animator clicked meanwhile, "" for none."""
     grid, shown.grid = shown.grid, None
+    _loop_as_before()
     if grid is None:
         puppets.remove_marked()
         return ""

@@ -354,7 +354,8 @@ class ThunderScene(bpy.types.PropertyGroup):
             (
                 "EDITED",
                 "Edited Frames",
-                "Frames edited since Listen was last pressed, or since the take was made; the whole take if nothing was edited",
+                "Frames edited since Listen was last pressed, or since the take was made; the whole take or line if "
+                "nothing was edited, and when animation of your own is listened to for the first time",
                 "NONE",
                 3,
             ),

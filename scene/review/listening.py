@@ -248,6 +248,19 @@ def is_heard(context) -> bool:
     return speech is not None and not speech.mute
 
 
+def can_compare(context) -> bool:
+    """Whether what Listen left can be compared with the voice that is meant: it lies on its frames, or is heard now."""
+    _, speech = listening_strip(context)
+    if speech is None:
+        return False
+    try:
+        voice = strip.find(context)
+    except ThunderError:
+        return True  # without a voice there is no other line
+    start, end = compat.strip_span(speech)
+    return not speech.mute or (end > voice.clock.start and (voice.last is None or start < voice.last))
+
+
 def flip(context, heard: bool) -> None:
     """Let what Listen left be heard in place of the voice (heard), or the voice again. Raises BadRequest."""
     scene, speech = listening_strip(context)

@@ -112,15 +112,14 @@ def line_of(context, action) -> str:
 
 
 def committed_line(context, rig: head.Rig) -> str:
-    """Name of the line whose score is shown, where the animation on a head is an action with several committed lines or with
-    another one than is meant; else ""."""
+    """Name of the line whose score is shown, where that is a committed line and another one than is meant; else ""."""
     action = own_action(rig)
     committed = line_names.of(action) if action is not None and take_list.on_head(context.scene, rig.mesh) is None else None
     if committed is None:
         return ""
     name = line_of(context, action)
     try:
-        return "" if len(committed.lines) < 2 and strip.find(context).name == name else name
+        return "" if strip.find(context).name == name else name
     except ThunderError:
         return name
 
@@ -128,8 +127,16 @@ def committed_line(context, rig: head.Rig) -> str:
 def why_none(rig: head.Rig) -> str:
     """Why the animator's own animation on a head has no score though one was asked for, "" where it has one or waits for it."""
     action = own_action(rig)
+    if action is None and _is_in_strips(rig):
+        return "This animation is in NLA strips: press Listen to hear it; only an action has a score"
     key = (*display.animation_of(rig), line_of(bpy.context, action)) if action is not None else None
     return live.latest if key in live.tried and key not in live.own and not live.is_running else ""
+
+
+def _is_in_strips(rig: head.Rig) -> bool:
+    """Whether NLA strips that are not muted move a head."""
+    animations = [target.animation_data for target in rig.targets if target.animation_data is not None]
+    return any(len(track.strips) and not track.mute for animation in animations for track in animation.nla_tracks)
 
 
 def of_own(scene, mesh, action) -> SyncScore | None:

@@ -318,3 +318,32 @@ def test_leaving_returns_the_playhead_to_where_it_was(blender, stage):
     scene.frame_set(7)  # playing has moved it
     blender.ops.thunder.play_grid()  # leaves
     assert scene.frame_current == 33
+
+
+@pytest.mark.parametrize("used", [None, (20, 30), (400, 500)])
+def test_playing_repeats_the_frames_of_the_takes_and_gives_the_preview_range_back(blender, stage, used):
+    """Takes are loops: the playhead must not run on to the end of a long scene, where every head is at rest."""
+    scene, rig = stage
+    scene.frame_end = 560
+    enter(stage, 0.1, 1, start=11.0)
+    if used:
+        scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, *used
+    before = scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end
+    take = scene.thunder.takes[0]
+    blender.ops.thunder.play_grid()
+    assert scene.use_preview_range
+    loop = (scene.frame_preview_start, scene.frame_preview_end)
+    assert loop == (used if used == (20, 30) else (take.first, take.last))
+    grid.leave()
+    assert (scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end) == before
+
+
+def test_undo_into_the_grid_gives_the_preview_range_back(blender, stage):
+    """What an undo step brings back of a grid that was left takes the scene's own range with it when it goes."""
+    scene, rig = stage
+    enter(stage, 0.1, 1, start=11.0)
+    before = scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end
+    blender.ops.thunder.play_grid()
+    grid.shown.grid = None  # as when a step of undo brings the collection back after it was left
+    grid.leave_for_file()
+    assert (scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end) == before and not copies(blender)

@@ -137,6 +137,7 @@ def test_each_of_two_committed_lines_has_its_score(blender, lines, engine):
         assert score(scene, rig).total == pytest.approx(total)
     dialogue.select(blender.context, "two")
     assert live_score.shown_score(scene, rig).total == pytest.approx(66.0)
+    assert live_score.committed_line(blender.context, rig) == ""  # the name is said of another line than the chosen one only
 
 
 def test_a_panel_asks_for_a_missing_score_once(blender, lines, engine):
@@ -201,3 +202,69 @@ def test_a_record_that_something_else_wrote_is_no_score(blender, lines):
         assert line_scores.of(action, "one") is None
         line_scores.remember(action, "one", line_scores.LineScore(70.0, None, 1.0))
         assert line_scores.of(action, "one").take == pytest.approx(70.0)
+
+
+def test_what_is_committed_to_an_action_or_a_strip_is_known(blender, lines, engine):
+    from thunder.panels.committed import committed_to
+
+    scene, rig, entry = lines
+    assert committed_to(rig.mesh) == set()  # it has takes, which is something else
+    commit(scene, rig, entry, to="STRIP")
+    assert committed_to(rig.mesh) == {"one"}
+    display.show(rig, entry)
+    assert committed_to(rig.mesh) == {"one"}  # also while a take is shown over it
+
+
+def test_animation_in_nla_strips_says_why_it_has_no_score(blender, lines, engine):
+    scene, rig, entry = lines
+    commit(scene, rig, entry, to="STRIP")
+    assert live_score.own_action(rig) is None
+    assert "NLA strips" in live_score.why_none(rig)
+    for target in rig.targets:
+        for track in target.animation_data.nla_tracks:
+            track.mute = True
+    assert live_score.why_none(rig) == ""
+
+
+def test_only_a_line_that_was_listened_to_is_compared_with_the_original(blender, lines, engine, tmp_path):
+    scene, rig, entry = lines
+    assert not listening.can_compare(blender.context)
+    listening.place(scene, clicks(tmp_path / "said.wav", (0.5,), SECONDS), listening.name_of(rig.mesh), 1)
+    assert listening.can_compare(blender.context)
+    dialogue.select(blender.context, "two")
+    assert not listening.can_compare(blender.context)
+    listening.listening_strip(blender.context)[1].mute = False
+    assert listening.can_compare(blender.context)  # so that it can be silenced again
+
+
+def drawn(panel, context):
+    """Labels that a panel draws."""
+    from types import SimpleNamespace
+
+    said = []
+
+    class Layout:
+        def __getattr__(self, name):
+            return lambda *args, **how: said.append(how["text"]) if name == "label" and "text" in how else Layout()
+
+        def __setattr__(self, name, value):
+            pass
+
+    shown = SimpleNamespace(layout=Layout())
+    shown._why_grey = lambda context: panel._why_grey(shown, context)
+    panel.draw(shown, context)
+    return " ".join(said)
+
+
+def test_a_grey_commit_button_says_why(blender, lines, engine):
+    from types import SimpleNamespace
+
+    from thunder.panels.commit import THUNDER_PT_commit
+
+    scene, rig, entry = lines
+    region, scale = SimpleNamespace(width=6000), SimpleNamespace(system=SimpleNamespace(ui_scale=1.0))
+    context = SimpleNamespace(scene=scene, object=rig.mesh, region=region, preferences=scale)
+    context.view_layer = blender.context.view_layer
+    assert drawn(THUNDER_PT_commit, context) == ""
+    commit(scene, rig, entry)
+    assert drawn(THUNDER_PT_commit, context) == "Committed: choose a take to commit again"

@@ -27,8 +27,8 @@ def read(tmp_path, text):
         (QUAD + "f 0 1 2\n", "do not exist"),
         (QUAD + "f -1 -2 -5\n", "do not exist"),
         (QUAD + f"f 1 2 {10**30}\n", "do not exist"),
-        (QUAD + f"f 1 2 {'9' * 5000}\n", "no list of vertices"),
-        (QUAD + "f 1 2 3.5\n", "no list of vertices"),
+        (QUAD + f"f 1 2 {'9' * 5000}\n", "not a list of vertices"),
+        (QUAD + "f 1 2 3.5\n", "not a list of vertices"),
         (QUAD + "f 1 2 3" + 9000 * " 1" + "\n", "thousands of corners"),
         (QUAD, "no faces"),
         ("f 1 2 3\n", "no vertices"),
@@ -37,8 +37,8 @@ def read(tmp_path, text):
         ("v 0.0 0.0 nan\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "not three numbers"),
         ("v 0 0 1e39\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "not three numbers"),
         (f"v {'9' * 45}.0 0.0 0.0\nv 1.0 0.0 0.0\nv 0.0 1.0 0.0\nf 1 2 3\n", "not three numbers"),
-        ("v one two three\nf 1 1 1\n", "no number"),
-        ("v " + "1 " * 100_000 + "\nf 1 1 1\n", "no number"),
+        ("v one two three\nf 1 1 1\n", "not a number"),
+        ("v " + "1 " * 100_000 + "\nf 1 1 1\n", "not a number"),
     ],
 )
 def test_a_broken_obj_file_is_refused_with_a_sentence(tmp_path, text, says):

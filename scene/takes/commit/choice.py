@@ -74,7 +74,7 @@ class Report:
         said = f"Committed to “{line_names.cut(self.actions[0], _LONGEST_NAME)}”: {keys} on {self.key_frames} of {self.frames} frames"
         if self.poses:
             said += f", {poses_in(self.poses)} mouth poses"
-        return said if self.error is None else f"{said}, lips within {self.error:.2f} mm"
+        return said if self.error is None else f"{said}, each lip within {self.error:.2f} mm"
 
 
 def chosen(scene, entry) -> Choice:

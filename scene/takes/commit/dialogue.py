@@ -31,7 +31,7 @@ class Done:
         lines, heads, keys = len(self.reports), len(self.heads), sum(report.keys for report in self.reports)
         said = f"{lines} line{'' if lines == 1 else 's'} committed on {heads} head{'' if heads == 1 else 's'}: {keys} keys"
         errors = [report.error for report in self.reports if report.error is not None]
-        return f"{said}, lips within {max(errors):.2f} mm" if errors else said
+        return f"{said}, each lip within {max(errors):.2f} mm" if errors else said
 
 
 def take_of(scene, line: dialogue.Line):
