@@ -199,6 +199,7 @@ def plays_all(hand, takes=list_takes):
     yield from takes(hand)
     scene.thunder.active_take = 0
     scene.thunder.takes[1].star = True
+    scene.frame_end = max(entry.last for entry in scene.thunder.takes) + 1000  # a line is a small part of a scene
     yield 0.5
     view = hand.viewport.spaces.active.region_3d
     before = [*view.view_location, view.view_distance, *view.view_rotation]
@@ -212,6 +213,12 @@ def plays_all(hand, takes=list_takes):
             yield 0.2
         yield 4.0
         if turn == "chosen":
+            hand.seen["line"] = min(entry.first for entry in scene.thunder.takes), max(entry.last for entry in scene.thunder.takes)
+            scene.frame_current = hand.seen["line"][1] - 3
+            hand.seen["frames"] = []
+            for _ in range(30):
+                yield 0.1
+                hand.seen["frames"].append(scene.frame_current)
             scene.frame_set(104)  # in the middle of a sentence of the sample
             yield 0.3
             hand.photograph("grid")
@@ -231,6 +238,7 @@ def plays_all(hand, takes=list_takes):
         yield 1.5
         scene = hand.window.scene
         hand.seen[f"shown_{turn}"], hand.seen[f"debris_{turn}"] = shown(scene), debris(scene)
+        hand.seen[f"preview_{turn}"] = scene.use_preview_range
         hand.seen[f"local_{turn}"] = hand.viewport.spaces.active.local_view is not None
         with hand.context():
             if hand.window.screen.is_animation_playing:

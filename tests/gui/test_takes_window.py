@@ -69,6 +69,12 @@ def test_play_all_ends_for_certain(windowed):
     assert [seen[f"{what}_{turn}"] for turn in turns for what in ("debris", "modal")] == [[]] * 6
 
 
+def test_play_all_repeats_the_line_and_gives_the_preview_range_back(windowed, played):
+    first, last = played["line"]
+    assert all(first <= frame <= last for frame in played["frames"]) and min(played["frames"]) < last - 3, played["frames"]
+    assert not played["preview_chosen"] and not played["preview_undone"]
+
+
 def test_setting_the_grid_up_does_not_hold_the_window(windowed, played):
     keeps(0.05, played["held"], "slices of setting a grid up")
 
