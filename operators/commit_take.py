@@ -25,6 +25,8 @@ class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
     def finish(self, context, report):
         self.report({"INFO"}, report.sentence)
+        if report.warning:
+            self.report({"WARNING"}, report.warning)
         if not bpy.app.background:
             live_score.live.look()  # what is the animator's own now has no score yet
         return {"FINISHED"}
@@ -36,8 +38,20 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
     bl_idname = "thunder.commit_all"
     bl_label = "Commit All Dialogue"
     bl_description = (
-        "Commit one take of every line of the dialogue: the one that is shown, else the best with a star, else the best by Lip-Sync"
+        "Commit one take of every line of the dialogue that is not committed yet: the one that is shown, "
+        "else the best with a star, else the best by Lip-Sync"
     )
+
+    again: bpy.props.BoolProperty(
+        name="Again",
+        description="Commit lines that are committed already once more, and replace their keys",
+        default=False,
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def description(cls, context, properties):
+        return cls.bl_description.replace(" that is not committed yet", " again") if properties.again else cls.bl_description
 
     @classmethod
     def poll(cls, context):
@@ -50,7 +64,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         self.done = dialogue.Done()
-        return "Committing the dialogue", dialogue.commit_all(context.scene, self.done)
+        return "Committing the dialogue", dialogue.commit_all(context.scene, self.done, self.again)
 
     def fail(self, error):
         answer = super().fail(error)
@@ -61,6 +75,8 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
 
     def finish(self, context, value):
         self.report({"INFO"}, self.done.sentence)
+        for sentence in self.done.warnings:
+            self.report({"WARNING"}, sentence)
         for sentence in self.done.left_out:
             self.report({"WARNING"}, f"Left out: {sentence}")
         if not bpy.app.background:

@@ -82,7 +82,9 @@ class THUNDER_PT_dialogue(_Tab, bpy.types.Panel):
         column.scale_y = 1.2
         text = f"Generate for {todo} Strip{'' if todo == 1 else 's'}" if todo else "Generate for All Strips"
         column.operator("thunder.generate_all", text=text, icon="PLAY")
-        layout.operator("thunder.commit_all", icon="CHECKMARK")
+        row = layout.row(align=True)
+        row.operator("thunder.commit_all", icon="CHECKMARK")
+        row.operator("thunder.commit_all", text="Again").again = True
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_UL_dialogue, THUNDER_PT_dialogue))

@@ -702,6 +702,46 @@ def test_a_line_that_got_shorter_and_is_committed_again_leaves_nothing_behind(bl
     assert [(line.name, line.first, line.last) for line in line_names.of(action).lines] == [("voice", entry.first, entry.last)]
 
 
+@pytest.mark.parametrize("to", ["COPY", "OWN"])
+def test_edited_keys_that_a_commit_replaces_are_counted_and_stay_in_the_file(blender, stage, to):
+    """Nothing that the animator moved or added goes without a word; what a commit put itself is not counted."""
+    scene, rig, takes = stage
+    animate(rig)
+    entry = show(stage)
+    choice = Choice(entry.first, entry.last, to, error=0.3, keys="DENSE")
+    others = 0
+    for number in range(3):
+        rig = head_module.find(scene)
+        display.show(rig, entry)
+        report = finished(committing.commit(rig, entry, "voice", choice))
+        others = others or report.total - report.keys
+        assert report.total - report.keys == others  # the fades' keys are the commit's, however often
+        if number < 2:
+            assert report.edited == 0 and report.warning == ""
+        if number == 1:
+            curve = next(c for c in compat.curves_for(rig.keys) if "mouthFunnel" in c.data_path)
+            raised, moved = [p for p in curve.keyframe_points if 40 < p.co[0] < 80][:2]
+            raised.co[1] += 0.3
+            moved.co[0] += 0.25
+            curve.update()
+            edited = [tuple(raised.co), tuple(moved.co)]
+    assert report.edited == 2
+    assert report.warning == f"2 keys that you had edited were replaced; your action “{report.earlier}” still has them"
+    earlier = blender.data.actions[report.earlier]
+    there = next(c for c in compat.all_curves(earlier) if "mouthFunnel" in c.data_path)
+    assert set(edited) <= {tuple(p.co) for p in there.keyframe_points}
+    assert earlier.use_fake_user
+
+
+def test_a_part_that_is_committed_again_is_not_taken_for_an_edit(blender, stage):
+    """Its fades put keys within the line."""
+    scene, rig, _ = stage
+    entry = show(stage)
+    for first, last in ((entry.first, entry.last), (45, 60), (entry.first, entry.last)):
+        display.show(rig, entry)
+        assert finished(committing.commit(rig, entry, "voice", Choice(first, last, error=0.3, keys="DENSE"))).edited == 0
+
+
 def test_a_part_of_a_line_leaves_its_other_parts(blender, stage):
     scene, rig, _ = stage
     show(stage)

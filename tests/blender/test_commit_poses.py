@@ -14,6 +14,7 @@ from thunder.scene.takes.commit import committing, dialogue as commit_dialogue, 
 from thunder.scene.takes.commit.choice import chosen, REGION_SETTINGS
 from thunder.scene.voice import strip
 from thunder.thunder_core.animation import timing
+from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face import displacement
 
 ERROR = 0.6
@@ -251,4 +252,55 @@ def test_lines_that_cannot_be_committed_are_named_and_cost_only_themselves(blend
         pass
     assert len(done.reports) == 3 and len(done.heads) == 2
     assert done.left_out == ["“four” has no take that matches it: generate some first"]
-    assert done.sentence.startswith(f"3 lines committed on 2 heads: {sum(report.keys for report in done.reports)} keys")
+    assert done.sentence.startswith(f"3 lines committed on 2 heads: {key_count(heads)} keys in {2 if compat.HAS_SLOTS else 4} actions")
+
+
+def key_count(heads):
+    """How many keys the animation of heads has."""
+    rigs = map(head_module.resolve, heads)
+    return sum(len(c.keyframe_points) for rig in rigs for target in rig.targets for c in compat.curves_for(target))
+
+
+def committed_all(scene, **how):
+    done = commit_dialogue.Done()
+    for _ in commit_dialogue.commit_all(scene, done, **how):
+        pass
+    return done
+
+
+def test_lines_that_are_committed_already_keep_their_edits(blender, dialogue):
+    """Only the missing line is committed, unless all are asked for again; then the edited key is named."""
+    scene, heads = dialogue
+    rig = head_module.resolve(heads[0])
+    display.show(rig, scene.thunder.takes[0])
+    for _ in committing.commit(rig, scene.thunder.takes[0], "one", chosen(scene, scene.thunder.takes[0])):
+        pass
+    rig = head_module.resolve(heads[0])
+    curve = next(c for c in compat.curves_for(rig.keys) if "mouthFunnel" in c.data_path)
+    point = curve.keyframe_points[len(curve.keyframe_points) // 2]
+    point.co[1] += 0.3
+    curve.update()
+    edited, earlier = tuple(point.co), rig.keys.animation_data.action
+
+    def is_there():
+        now = next(c for c in compat.curves_for(head_module.resolve(heads[0]).keys) if "mouthFunnel" in c.data_path)
+        return edited in [tuple(p.co) for p in now.keyframe_points]
+
+    done = committed_all(scene)
+    assert done.already == ["one"] and is_there() and not done.warnings
+    assert done.sentence.startswith(f"2 lines committed on 2 heads, 1 was already: one: {key_count(heads)} keys in ")
+    with pytest.raises(BadRequest, match="No line is left to commit, 3 were already: one, two, three"):
+        committed_all(scene)
+    before = head_module.resolve(heads[0]).keys.animation_data.action
+    done = committed_all(scene, again=True)
+    assert len(done.reports) == 3 and not done.already and not is_there()
+    assert done.warnings == [f"1 key that you had edited was replaced; your action “{before.name}” still has it"]
+    assert earlier.name in blender.data.actions and done.sentence.startswith(f"3 lines committed on 2 heads: {key_count(heads)} keys in ")
+
+
+def test_a_committed_line_whose_take_is_shown_is_committed_again(blender, dialogue):
+    scene, heads = dialogue
+    committed_all(scene)
+    display.show(head_module.resolve(heads[0]), scene.thunder.takes[0])
+    done = committed_all(scene)
+    assert len(done.reports) == 1 and sorted(done.already) == ["three", "two"]

@@ -55,7 +55,8 @@ class Report:
     actions: their names.  keys: those that are new, in all.  total: keys of the actions, with those that were there.
     key_frames: frames that carry a key of it; first, frames: the first of its frames and how many there are.  poses: the mouth's,
     counted from the first frame, None unless keys are poses and the mouth is committed.  error: millimetres by which the lips are
-    off at most, None where no key was left out or the mouth is not committed.
+    off at most, None where no key was left out or the mouth is not committed.  edited: keys that the animator had edited since
+    an earlier commit and that were replaced; earlier: the action that has them, "" for none.
     """
 
     actions: tuple[str, ...]
@@ -66,6 +67,8 @@ class Report:
     frames: int
     poses: tuple[Column, ...] | None
     error: float | None
+    edited: int = 0
+    earlier: str = ""
 
     @property
     def sentence(self) -> str:
@@ -75,6 +78,19 @@ class Report:
         if self.poses:
             said += f", {poses_in(self.poses)} mouth poses"
         return said if self.error is None else f"{said}, each lip within {self.error:.2f} mm"
+
+    @property
+    def warning(self) -> str:
+        """What is said of keys that the animator had edited, "" where none was replaced."""
+        return edited_warning(self.edited, self.earlier)
+
+
+def edited_warning(edited: int, earlier: str) -> str:
+    """That so many edited keys were replaced, and which action still has them; "" for none."""
+    if not edited:
+        return ""
+    keys = "1 key that you had edited was" if edited == 1 else f"{edited} keys that you had edited were"
+    return f"{keys} replaced" + (f"; your action “{earlier}” still has {'it' if edited == 1 else 'them'}" if earlier else "")
 
 
 def chosen(scene, entry) -> Choice:

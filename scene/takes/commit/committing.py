@@ -81,6 +81,7 @@ class _Commit:
         self.alone = choice.to in ("NEW", "STRIP")
         self.spans: dict = {}
         self.fitted = self.posed = None
+        self.edited = [0] * len(rig.targets)  # keys that the animator edited since a commit, and that are replaced
         self.written: list[list[NewCurve]] = [[] for _ in rig.targets]
         self.strips: list[list[NewCurve]] = [[] for _ in rig.targets]
         self.as_it_was: list = []  # tracks that get no curve, and the value they stand at
@@ -115,7 +116,7 @@ class _Commit:
             tracks_of_take[block, *key] = (under if own is None else [*under, own]), region
             if into_strip:
                 together.add((block, *key))
-        self.choice, self.spans = own_curves.with_leads(self.choice, self.entry, tracks_of_take, together)
+        self.choice, self.spans = own_curves.with_leads(self.choice, self.entry, tracks_of_take, together, self.puts)
 
     def is_chosen(self, track, region: str) -> bool:
         """Whether the take moves a track in one of the chosen regions."""
@@ -192,9 +193,14 @@ class _Commit:
     def _add(self, block: int, curve, group: str, inner: dict, span, still: float | None) -> None:
         """Place a curve's new keys. curve: what has a path and an index.  still: see new_keys.placed."""
         own = None if self.alone else self.owned[block].get((curve.path, curve.index))
-        self.stays -= new_keys.replaced(self.choice, span, own)
+        name = put_keys.name_of(block, curve.path, curve.index)
+        self.stays -= new_keys.replaced(self.choice, span, own, name, self.puts.get(self.line))
+        if self.choice.how == "REPLACE":
+            lines = line_names.of(naming.named_after(self.choice, self.own))
+            self.edited[block] += own_curves.edited(own, name, self.puts, lines, span)
         keys = new_keys.placed(self.choice, span, inner, own, still, self.horizon)
-        self.written[block].append(NewCurve(curve.path, curve.index, group, keys, span, inner))
+        put = new_keys.put_by(self.choice, span, keys, own)
+        self.written[block].append(NewCurve(curve.path, curve.index, group, keys, span, put))
 
     def _draw_others(self) -> None:
         """What the take moves besides the rig's tracks, such as a curve the animator put in by hand."""
@@ -227,7 +233,8 @@ class _Commit:
         whole = (self.of_line.first, self.of_line.last) == (self.entry.first, self.entry.last)
         if choice.how != "ADD" and {"Mouth", "Jaw"} <= choice.regions and whole:
             score = line_scores.of_take(self.entry.score, provenance.sync_of(source), choice.error)
-        actions = yield from Putting(rig, self.entry, choice, self.own, self.kept, names).put(self.written, self.strips)
+        putting = Putting(rig, self.entry, choice, self.own, self.kept, names)
+        actions = yield from putting.put(self.written, self.strips)
         for action in filter(None, self.dropped):
             action.use_fake_user = True  # without a user the next save would drop it
         for action in actions:
@@ -245,7 +252,8 @@ class _Commit:
                 rna_paths.put(rig.targets[track.block], track.path, track.index, stood)
         head_state.ensure(rig.owner).shown = None
         display.remember_own(rig)
-        return self._report(actions)
+        edited_in = next((action for action, edited in zip(self.own, self.edited) if edited), next(filter(None, self.own), None))
+        return self._report(actions, putting.earlier(edited_in))
 
     def _mark(self, action) -> None:
         """Pose markers of an action that say what the mouth does; those of earlier commits stay."""
@@ -256,7 +264,7 @@ class _Commit:
             if frame not in there:
                 action.pose_markers.new(text).frame = frame
 
-    def _report(self, actions: list) -> Report:
+    def _report(self, actions: list, earlier) -> Report:
         choice = self.choice
         times = np.concatenate([np.zeros(0), *(one.keys["co"][:, 0] for curves in self.written + self.strips for one in curves)])
         on_take = times[(times > choice.first - 0.5) & (times < choice.last + 0.5)]
@@ -270,4 +278,6 @@ class _Commit:
             len(self.frames),
             self.posed.columns[0] if self.posed and "Mouth" in choice.regions else None,
             self.fitted.error if self.fitted is not None and choice.regions & {"Mouth", "Jaw"} else None,
+            sum(self.edited),
+            earlier.name if earlier is not None else "",
         )

@@ -6,32 +6,92 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 
-from ....thunder_core.errors import ThunderError
+import bpy
+
+from ....thunder_core.errors import BadRequest, ThunderError
 from ....thunder_core.progress import mapped
 from ...animation import display
 from ...heads import head
 from ...host.jobs import Step
 from ...voice import fingerprint
 from .. import dialogue
-from . import committing
-from .choice import chosen, Report
+from . import committing, line_names, own_curves
+from .choice import chosen, edited_warning, Report
+
+_MOST_LINES, _LONGEST_LINE = 3, 24  # lines that a message names, and bytes of each name
 
 
 @dataclass
 class Done:
-    """What was committed so far: the reports, how many heads they are on, and a sentence for each line that was left out."""
+    """What was committed so far: the reports, the heads they are on with the action that each had before, the new actions, a sentence
+    for each line that was left out, and the lines that were committed already."""
 
     reports: list[Report] = field(default_factory=list)
-    heads: set[str] = field(default_factory=set)
+    heads: dict[str, str] = field(default_factory=dict)
+    edited: dict[str, int] = field(default_factory=dict)  # of each head the edited keys that were replaced
+    actions: list = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    already: list[str] = field(default_factory=list)
+
+    def add(self, head_name: str, report: Report) -> None:
+        """Add a line that was committed on a head."""
+        self.reports.append(report)
+        self.heads.setdefault(head_name, report.earlier)  # later lines go into the same copy
+        self.edited[head_name] = self.edited.get(head_name, 0) + report.edited
+        self.actions += [action for action in map(bpy.data.actions.get, report.actions) if action not in self.actions]
 
     @property
     def sentence(self) -> str:
         """The message for the animator."""
-        lines, heads, keys = len(self.reports), len(self.heads), sum(report.keys for report in self.reports)
-        said = f"{lines} line{'' if lines == 1 else 's'} committed on {heads} head{'' if heads == 1 else 's'}: {keys} keys"
+        lines, heads, actions = len(self.reports), len(self.heads), len(self.actions)
+        said = f"{lines} line{'' if lines == 1 else 's'} committed on {heads} head{'' if heads == 1 else 's'}"
+        if self.already:
+            said += f", {self.already_said}"
+        said += f": {own_curves.key_count(self.actions)} keys in {actions} action{'' if actions == 1 else 's'}"
         errors = [report.error for report in self.reports if report.error is not None]
         return f"{said}, each lip within {max(errors):.2f} mm" if errors else said
+
+    @property
+    def already_said(self) -> str:
+        """Which lines were committed before and are left as they are."""
+        names = [line_names.cut(name, _LONGEST_LINE) for name in self.already]
+        more = f" and {len(names) - _MOST_LINES} more" if len(names) > _MOST_LINES else ""
+        return f"{len(names)} {'was' if len(names) == 1 else 'were'} already: {', '.join(names[:_MOST_LINES])}{more}"
+
+    @property
+    def warnings(self) -> list[str]:
+        """A sentence for each head on which keys that the animator had edited were replaced."""
+        return [warning for name, edited in self.edited.items() if (warning := edited_warning(edited, self.heads[name]))]
+
+
+def is_committed(scene, rig: head.Rig, entry) -> bool:
+    """Whether the animation of a head has a take's line on the frames and with the regions that the Commit settings choose.
+
+    A line whose take is shown is not: the animator has chosen what to commit. Into a new action every line has to go.
+    """
+    shown, choice = display.shown_action(rig), chosen(scene, entry)
+    if entry.action == shown or choice.to == "NEW":
+        return False
+    moving = set(display.own_actions(rig)) if shown is not None else set()
+    for target in rig.targets:
+        if target.animation_data is not None:
+            moving |= {target.animation_data.action} if shown is None else set()
+            tracks = (track for track in target.animation_data.nla_tracks if not track.mute)
+            moving |= {strip.action for track in tracks for strip in track.strips if not strip.mute}
+    committed = [line for action in moving for line in getattr(line_names.of(action), "lines", ())]
+    there = [line for line in committed if (line.name, line.first, line.last) == (entry.voice, choice.first, choice.last)]
+    return any(not line.regions or choice.regions <= line.regions for line in there)
+
+
+def _leave(scene, line: dialogue.Line, entry, done: Done) -> bool:
+    """Whether a line is left as it was committed; then it is noted. What cannot be committed is not: its commit says why."""
+    try:
+        already = is_committed(scene, head.resolve(line.speaker), entry)
+    except ThunderError:
+        return False
+    if already:
+        done.already.append(line.strip)
+    return already
 
 
 def take_of(scene, line: dialogue.Line):
@@ -73,9 +133,10 @@ def why_none(scene) -> str:
     return "No line of the dialogue has takes: press Generate for All Dialogue Strips"
 
 
-def commit_all(scene, done: Done) -> Generator[Step, None, None]:
+def commit_all(scene, done: Done, again: bool = False) -> Generator[Step, None, None]:
     """Steps that commit a take for every line of a scene's dialogue as the Commit settings say.
 
+    again: lines that are committed already too; otherwise they stay as they are, unless their head shows a take of them.
     done receives what was committed and what was left out. A head's later lines go into the action of its first, so that
     one action has them all. Raises ThunderError only if no line can be committed, and then nothing is changed.
     """
@@ -87,6 +148,10 @@ def commit_all(scene, done: Done) -> Generator[Step, None, None]:
             done.left_out.append(f"“{line.strip}” has no take that matches it: generate some first")
         else:
             todo.append((line, entry))
+    if not again:
+        todo = [(line, entry) for line, entry in todo if not _leave(scene, line, entry, done)]
+    if done.already and not todo:
+        raise BadRequest(f"No line is left to commit, {done.already_said}: use the button “Again” beside it to replace their keys")
     error: ThunderError | None = None
     for number, (line, entry) in enumerate(todo):
         try:
@@ -101,8 +166,7 @@ def commit_all(scene, done: Done) -> Generator[Step, None, None]:
                     (number + step.fraction) / len(todo), f"Line {number + 1} of {len(todo)}: {step.message.lower()}", step.busy
                 ),
             )
-            done.reports.append(report)
-            done.heads.add(rig.owner.name)
+            done.add(rig.owner.name, report)
         except ThunderError as failed:
             error = error or failed
             done.left_out.append(f"“{line.strip}”: {failed}")

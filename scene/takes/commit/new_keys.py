@@ -12,7 +12,7 @@ from ....thunder_core.animation import keyframes, placing
 from ....thunder_core.animation.keys import Keys
 from ....thunder_core.animation.pose_keys import PoseKeys
 from ...animation import fcurves
-from . import modifiers, posing
+from . import modifiers, posing, put_keys
 from .choice import Choice
 from .own_curves import OwnCurve, STILL
 
@@ -21,7 +21,7 @@ _MARGIN_SECONDS = 10.0  # of cycles beyond the scene that become keys
 
 @dataclass(frozen=True)
 class NewCurve:
-    """Keys for one curve of a target. span: the frames of those that the take puts; inner: these alone."""
+    """Keys for one curve of a target. span: the frames of those that the take puts; inner: these and the fades' alone."""
 
     path: str
     index: int
@@ -94,12 +94,33 @@ def opened(choice: Choice, own, horizon: tuple[float, float]) -> dict:
     return placing.opened(choice.span, modifiers.shape_of(own, *horizon))
 
 
-def replaced(choice: Choice, span: placing.Span, own: OwnCurve | None) -> int:
-    """How many keys of a curve of the animator's own the take replaces."""
+def put_by(choice: Choice, span: placing.Span, keys: dict, own: OwnCurve | None) -> dict:
+    """Of the new keys of a curve those that the commit puts: the take's, and those at the ends of its fades."""
+    times = keys["co"][:, 0]
+    puts = _on(times, span.first, span.last)
+    if choice.how != "INSERT":
+        there = own.keys["co"].astype(np.float32) if own is not None else np.zeros((0, 2), np.float32)
+        is_own = (np.abs(keys["co"].astype(np.float32)[:, None] - there) < STILL).all(2).any(1)
+        puts |= _on(times, span.start, span.end) & ~is_own
+    return keyframes.some(keys, puts)
+
+
+def replaced(choice: Choice, span: placing.Span, own: OwnCurve | None, name: str, put: put_keys.Put | None) -> int:
+    """How many keys of a curve the take replaces, with those that the fades of an earlier commit of the line put where its own end.
+
+    name: what the curve is called in put, which is what earlier commits of the line put.
+    """
     if own is None or choice.how == "INSERT":
         return 0
     times = own.keys["co"][:, 0]
-    return own.dropped + int(((times >= span.first - 0.5) & (times <= span.last + 0.5)).sum())
+    gone = _on(times, span.first, span.last)
+    if put is not None:
+        gone |= _on(times, span.start, span.end) & put.has(name, own.keys)
+    return own.dropped + int(gone.sum())
+
+
+def _on(times: np.ndarray, first: int, last: int) -> np.ndarray:
+    return (times >= first - 0.5) & (times <= last + 0.5)
 
 
 def horizon_of(choice: Choice, curves: list) -> tuple[float, float]:

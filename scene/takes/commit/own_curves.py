@@ -143,24 +143,45 @@ def own_curve(curve, put: put_keys.Put | None, name: str, earlier: list[line_nam
     return OwnCurve(curve, left, int(again.sum()), lines)
 
 
-def with_leads(choice: Choice, entry, tracks_of_take: dict, together: set) -> tuple[Choice, dict]:
+def edited(own: OwnCurve | None, name: str, puts: dict[str, put_keys.Put], lines: line_names.Lines | None, span: placing.Span) -> int:
+    """How many keys on a span the animator moved or added on lines that were committed there.
+
+    puts: what each line put.  lines: those of the action.  A curve on which a line put nothing is the animator's own.
+    """
+    if own is None or lines is None:
+        return 0
+    times = own.keys["co"][:, 0]
+    known = {line for line, put in puts.items() if (put.curves or {}).get(name)}
+    on_line = np.zeros(len(times), bool)
+    for line in lines.lines:
+        if line.name in known:
+            on_line |= (times > line.start - 0.5) & (times < line.end + 0.5)
+    for line in known:
+        on_line &= ~puts[line].has(name, own.keys)
+    return int((on_line & (times > span.first - 0.5) & (times < span.last + 0.5)).sum())
+
+
+def with_leads(choice: Choice, entry, tracks_of_take: dict, together: set, puts: dict[str, put_keys.Put]) -> tuple[Choice, dict]:
     """The choice with the take's lead in and lead out, and the span of each curve that does without one of them: something of the
     animator's moves there or has keys.
 
     tracks_of_take: (block, path, index) → (the OwnCurves and StripCurves of the animator's under it, its region) of what the take
     moves in the chosen regions; the leads of a line in one of these that began or ended on the same frame are replaced with it.
-    together: those of them that go into one strip, which covers all that is under it: all have a lead or none has.
+    together: those of them that go into one strip, which covers all that is under it: all have a lead or none has.  puts: what each
+    line put into the action; keys of the animator's own in a lead that is replaced stay.
     """
     if choice.how == "INSERT":
         return choice, {}
 
-    def is_busy(curve, region: str, start: int, end: int, is_same) -> bool:
-        replaced = any(region in line.regions for line in curve.lines if is_same(line))
-        return not replaced and curve.moves(start, end)
+    def is_busy(key: tuple, curve, region: str, start: int, end: int, is_same) -> bool:
+        replaced = [line for line in curve.lines if is_same(line) and region in line.regions]
+        return (not replaced or _has_own(curve, put_keys.name_of(*key), replaced, puts)) and curve.moves(start, end)
 
     def busy(start: int, end: int, is_same) -> set:
         kept = {
-            key for key, (under, region) in tracks_of_take.items() if any(is_busy(curve, region, start, end, is_same) for curve in under)
+            key
+            for key, (under, region) in tracks_of_take.items()
+            if any(is_busy(key, curve, region, start, end, is_same) for curve in under)
         }
         return kept | together if kept & together else kept
 
@@ -181,3 +202,13 @@ def with_leads(choice: Choice, entry, tracks_of_take: dict, together: set) -> tu
         for key in kept_in | kept_out
     }
     return replace(choice, first=first, last=last), spans
+
+
+def _has_own(curve, name: str, replaced: list[line_names.Line], puts: dict[str, put_keys.Put]) -> bool:
+    """Whether a curve of the action that lines put keys on has others in the leads of some of them."""
+    if not isinstance(curve, OwnCurve) or not any((put.curves or {}).get(name) for put in puts.values()):
+        return False  # what an earlier version put is not known
+    times = curve.keys["co"][:, 0]
+    foreign = ~np.any([put.has(name, curve.keys) for put in puts.values()], axis=0)
+    leads = [(times > line.start - 0.5) & (times < line.end + 0.5) & ((times < line.first) | (times > line.last)) for line in replaced]
+    return bool((foreign & np.any(leads, axis=0)).any())

@@ -31,6 +31,7 @@ class Putting:
     def __init__(self, rig: head.Rig, entry, choice: Choice, own: list, kept: list[dict], naming: Naming):
         self.rig, self.entry, self.choice, self.own, self.kept, self.naming = rig, entry, choice, own, kept, naming
         self.made: list = []
+        self.backups: dict = {}  # the animator's action → the copy of how it was
         self.was = [(action, action.name, action.use_fake_user) for action in dict.fromkeys(filter(None, own))]
         self.tracks = [_tracks_of(target) for target in rig.targets]
 
@@ -48,6 +49,10 @@ class Putting:
             if strips[index]:
                 self._lay(target, above[min(index, len(above) - 1)], index, strips[index][0].span)
         return actions + above
+
+    def earlier(self, action):
+        """An action of the animator's as it was before the commit, or the copy of it; None where there is none. For after `put`."""
+        return self.backups.get(action) if self.choice.to == "OWN" else action
 
     def _fresh(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:
         """Steps that make an action (before 4.4 one for each target) of the take alone."""
@@ -93,6 +98,7 @@ class Putting:
         for action in dict.fromkeys(filter(None, self.own)) if self.choice.backup else ():
             backup = action.copy()
             self.made.append(backup)
+            self.backups[action] = backup
             backup.name, backup.use_fake_user = free_name(f"{action.name} · before Commit", backup), True
             yield Step(0.95, "Writing keys", busy=True)
         # From here on in one go: the animator's own action is never seen half written.
