@@ -263,9 +263,22 @@ class FailingWrites:
             patch.stop()
 
 
-@pytest.mark.parametrize("to", ["COPY", "NEW", "STRIP", "OWN"])
-def test_whichever_write_of_a_commit_fails(committing, blender, tmp_path, to):
+def strip_of_ones_own(blender, rig):
+    """An NLA strip of the animator's that moves a channel of the take: a commit lays a strip of its own above it."""
+    (action,), (curves,) = compat.new_action("Funnel", [rig.keys])
+    curve = compat.new_curve(curves, 'key_blocks["mouthFunnel"].value', 0, "")
+    for frame, value in ((1, 0.0), (30, 0.5), (60, 0.1)):
+        curve.keyframe_points.insert(frame, value)
+    rig.keys.animation_data.nla_tracks.new().strips.new("funnel", 1, action)
+
+
+@pytest.mark.parametrize("to, strips", [("COPY", False), ("NEW", False), ("STRIP", False), ("OWN", False), ("OWN", True)])
+def test_whichever_write_of_a_commit_fails(committing, blender, tmp_path, to, strips):
     scene, rig, entry, commit = committing
+    if strips:
+        display.restore_own(rig)
+        strip_of_ones_own(blender, rig)
+        display.show(rig, entry)
     file, name = str(tmp_path / "scene.blend"), rig.mesh.name
     blender.ops.wm.save_as_mainfile(filepath=file)
     before = animation(blender, rig)

@@ -206,8 +206,9 @@ class Putting:
 
     def _take_back(self) -> None:
         """Restore what was there before a commit that was cancelled or has failed, whichever of its steps it came to."""
-        if self.choice.to == "OWN" and len(self.made) >= len(self.was):  # they may be half written, and have copies
-            for (action, name, had_user), copy in zip(self.was, list(self.made)):
+        if self.backups and len(self.backups) == len(self.was):  # the animator's actions may be half written, and have copies
+            for action, name, had_user in self.was:
+                copy = self.backups[action]
                 action.user_remap(copy)
                 bpy.data.actions.remove(action)
                 copy.name, copy.use_fake_user = name, had_user
