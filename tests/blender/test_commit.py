@@ -437,6 +437,7 @@ def test_a_commit_that_is_broken_off_changes_nothing(blender, stage, to):
         assert everything(blender) == before
 
 
+@pytest.mark.slow
 def test_a_minute_is_committed_in_small_slices(blender, stage):
     """60 s at 60 fps onto an action of the same length: no step may hold the window for more than 50 ms."""
     scene, rig, _ = stage

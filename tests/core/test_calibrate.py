@@ -47,6 +47,7 @@ def made_folder(folder: Path, clips: int) -> None:
     (folder / "split.toml").write_text(f'fit = [{fit}]\ncheck = ["clip{clips - 1}"]\n')
 
 
+@pytest.mark.slow
 def test_a_made_face_is_calibrated_from_its_sound_and_clips_that_were_left_out_say_how_well(tmp_path, encoder):
     made_folder(tmp_path, 4)
     out = tmp_path / "kernels.json"
@@ -58,6 +59,7 @@ def test_a_made_face_is_calibrated_from_its_sound_and_clips_that_were_left_out_s
     assert np.shape(written["opening"]["phones"]) == (9, len(PHONES))
 
 
+@pytest.mark.slow
 def test_all_clips_may_calibrate_what_ships_and_the_file_says_so(tmp_path, encoder):
     made_folder(tmp_path, 3)
     calibrate(tmp_path, encoder, everybody=True, out=tmp_path / "kernels.json")

@@ -240,6 +240,7 @@ def test_eyes_stay_on_their_target_while_the_head_moves(usual):
         assert np.abs(np.diff(gaze, axis=0)[resting]).mean() < 0.3 * np.abs(np.diff(head, axis=0)[resting]).mean()
 
 
+@pytest.mark.slow
 def test_energy_of_sliders_is_seen():
     def got(habit, **style):
         return mean(played(Direction(Style(**style)), 2), habit)
@@ -258,6 +259,7 @@ def upper(motion, *names):
     return motion.expression[:, [i for i, n in enumerate(CHANNELS) if n.startswith(names)]].mean(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mood", [name for name in MOODS if name != NEUTRAL])
 def test_a_mood_is_played_not_put_on_top(mood):
     """What a mood does to brows, lids and head changes over time, and more with its strength."""
@@ -291,6 +293,7 @@ def test_moods_are_what_their_names_say():
     assert lean["contemptuous"] > 0.1 and abs(lean[NEUTRAL]) < 0.05
 
 
+@pytest.mark.slow
 def test_a_listener_answers_the_voice_with_a_shut_mouth():
     heard = played(listens=True)
     nods = {"after": 0, "before": 0}

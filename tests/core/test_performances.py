@@ -115,6 +115,7 @@ def test_another_seed_begins_again(corpus, tmp_path):
     assert not np.array_equal(first, read(folder)[0])
 
 
+@pytest.mark.slow
 def test_several_processes_write_what_one_does(corpus, tmp_path):
     one, two = heard(corpus, tmp_path / "one"), heard(corpus, tmp_path / "two")
     animate(corpus, CHANNELS, one)
