@@ -192,7 +192,7 @@ _OBJS = [
     ("random bytes", np.random.default_rng(1).integers(0, 256, 5000, np.uint8).tobytes(), "."),
     ("a vertex of words", b"v a b c\nf 1 1 1\n", "."),
     ("a vertex of two numbers", b"v 0 0\nv 1 0\nv 1 1\nf 1 2 3\n", "vertices that are not three numbers"),
-    ("a vertex that is not a number", b"v nan 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n", "not three numbers|no number"),
+    ("a vertex that is not a number", b"v nan 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n", "not three numbers|not a number"),
     ("coordinates beyond any number", b"v 1e999 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 3\n", "."),
     ("a face without corners", _CUBE + b"f \n", "face"),
     ("a face of one corner", _CUBE + b"f 1\n", "face"),
