@@ -10,7 +10,6 @@ it in columns, as Pearson's r within voices. Written to bench/results/direction_
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -18,69 +17,47 @@ from pathlib import Path
 import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the client starts the worker
-import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.tables import report, required, results_file
-from thunder_core.direction import Asked, AXES, Direction, DIRECTION_NAMES, SLIDERS
+from bench.corpus_lines import clips_of, Line, open_corpus, parser
+from bench.tables import report, results_file
+from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, SLIDERS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import reading
-from thunder_core.engine.speech.encoder import loudness
-from thunder_core.train.corpus import Corpus
-from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.played import agreement, Played
-from thunder_core.train.prosody import semitones
-from thunder_core.train.teacher import perform
 from thunder_core.train.teacher_timing import presence
-from thunder_core.types import FPS, RATE, Speech
 
 COLUMNS = [DIRECTION_NAMES.index(name) for name in SLIDERS]
-LEAST_SECONDS, MOST_SECONDS = 5.0, 10.0
 
 
 def main() -> None:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("cache", type=Path)
-    p.add_argument("--who", choices=("teacher", "takes"), default="takes")
-    p.add_argument("--split", choices=("validation", "test"), default="validation")
-    p.add_argument("--voices", type=int, default=20)
+    p = parser(__doc__)
     p.add_argument("--readings", type=int, default=8, help="of every voice")
     p.add_argument("--repeats", type=int, default=8, help="performances of every reading: a rate is noise over ten seconds")
     p.add_argument("--spread", type=float, default=0.5)
-    p.add_argument("--steps", type=int, default=20, help="of sampling")
-    p.add_argument("--weights", type=Path)
-    p.add_argument("--results", type=Path)
     args = p.parse_args()
-    corpus = Corpus(required(args.cache / "corpus", "run the stage corpus"))
+    corpus = open_corpus(args.cache)
     engine = Engine.load(args.weights)
-    measures, channels = Played.of(engine.head), list(engine.head.expression_names)
+    measures = Played.of(engine.head)
 
     asked, got, voices = [], [], []
-    for number, clip in enumerate(_clips(corpus, args.split, args.voices)):
-        samples = corpus.samples(clip)[: int(MOST_SECONDS * RATE)]
-        frames = round(len(samples) / RATE * FPS)
-        phones = corpus.phones(clip)[: 4 * frames]
-        speaking = presence(phones, frames) > 0.5
+    for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):
+        line = Line.of(corpus, clip, engine)
+        speaking = presence(line.phones, line.frames) > 0.5
         wanted = [reading(Direction().vector()[None], 100 * number + i, args.spread) for i in range(args.readings)]
         for x in wanted:
             x[:, len(AXES) :] = 0  # moods move the same parts of a face: they are measured for themselves
-        speech, seeds = Speech(samples), [1000 * number + args.repeats * i for i in range(args.readings)]
+        seeds = [1000 * number + args.repeats * i for i in range(args.readings)]
         if args.who == "takes":
-            played = [engine.generate(speech, args.repeats, seed, args.steps, asked=Asked(x, 0.0)) for seed, x in zip(seeds, wanted)]
-            motions = [[take.motion for take in takes] for takes in played]
+            motions = [line.sampled(x, args.repeats, seed, args.steps) for seed, x in zip(seeds, wanted)]
         else:
-            sound = torch.from_numpy(samples)
-            heard, pitch = loudness(sound, frames).numpy(), semitones(samples, frames)
-            features = map_features(engine.thunder.encoder, sound, frames)
-            motions = [
-                [
-                    perform(phones, heard, channels, np.random.default_rng(seed + i), Direction.of_vector(x[0]), pitch, features=features)
-                    for i in range(args.repeats)
-                ]
-                for seed, x in zip(seeds, wanted)
+            performances = [
+                (Direction.of_vector(x[0]), np.random.default_rng(seed + i)) for seed, x in zip(seeds, wanted) for i in range(args.repeats)
             ]
+            flat = line.taught(performances)
+            motions = [flat[i : i + args.repeats] for i in range(0, len(flat), args.repeats)]
         for x, repeats in zip(wanted, motions):
             asked.append(x[0, COLUMNS])
             got.append(np.mean([list(measures.measure(motion, speaking).values()) for motion in repeats], 0))
@@ -98,17 +75,6 @@ def main() -> None:
         f"amplitude (energy's measure, not its logarithm): deviation over mean {_varies(got):.2f}",
     ]
     report(results_file(args.results, f"direction_{args.who}.txt", args.split == "test"), lines)
-
-
-def _clips(corpus: Corpus, split: str, count: int) -> list:
-    """One clip of every voice of a split, then second ones, as far as they are long enough."""
-    seen: dict[str, int] = {}
-    ranked = []
-    for clip in corpus.of(split):
-        if clip.length >= LEAST_SECONDS * RATE:
-            seen[clip.speaker] = seen.get(clip.speaker, 0) + 1
-            ranked.append((seen[clip.speaker], clip))
-    return [clip for _, clip in sorted(ranked, key=lambda pair: (pair[0], pair[1].name))[:count]]
 
 
 def _varies(got: list) -> float:

@@ -11,7 +11,6 @@ share that is named rightly, by the whole face and by mouth, jaw, cheeks and nos
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -19,24 +18,18 @@ from pathlib import Path
 import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the client starts the worker
-import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.tables import report, required, results_file
+from bench.corpus_lines import clips_of, Line, open_corpus, parser
+from bench.tables import report, results_file
 from thunder_core.channels import Columns, in_group, MOUTH
-from thunder_core.direction import Asked, Direction, MOODS, Style
+from thunder_core.direction import Direction, MOODS, Style
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.speech.encoder import loudness
-from thunder_core.train.corpus import Clip, Corpus
-from thunder_core.train.lip_kernels import map_features
-from thunder_core.train.prosody import semitones
-from thunder_core.train.teacher import perform
-from thunder_core.types import FPS, pack, RATE, Speech
+from thunder_core.types import pack
 
 NAMES = list(MOODS)
-LEAST_SECONDS, MOST_SECONDS = 5.0, 10.0
 _PULL = 0.15  # towards independent features, of the discriminant
 _STILL = 1e-4  # deviation below which a channel is as good as still
 
@@ -66,66 +59,42 @@ class Discriminant:
         return ((features - self.mean) / self.deviation @ self.weights + self.offset).argmax(1)
 
 
-class Stage:
-    """Lines of a corpus, performed as they are asked."""
-
-    def __init__(self, corpus: Corpus, engine: Engine, steps: int, strength: float):
-        self.corpus, self.engine, self.steps, self.strength = corpus, engine, steps, strength
-        self.channels = list(engine.head.expression_names)
-
-    def lines(self, split: str, count: int) -> list[Clip]:
-        """As many clips of a split as there are, one of every voice before another of any."""
-        turns: dict[str, int] = {}
-        ranked = []
-        for clip in self.corpus.of(split):
-            if LEAST_SECONDS * RATE <= clip.length:
-                turns[clip.speaker] = turns.get(clip.speaker, 0) + 1
-                ranked.append((turns[clip.speaker], clip.name, clip))
-        return [clip for *_, clip in sorted(ranked, key=lambda entry: entry[:2])[:count]]
-
-    def packed(self, clips: list[Clip], who: str, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
-        """(motions [T, C] of every clip in every mood, the moods' numbers)."""
-        motions, moods = [], []
-        for number, clip in enumerate(clips):
-            samples = self.corpus.samples(clip)[: int(MOST_SECONDS * RATE)]
-            frames = round(len(samples) / RATE * FPS)
-            sound, phones = torch.from_numpy(samples), self.corpus.phones(clip)[: 4 * frames]
-            heard, pitch = loudness(sound, frames).numpy(), semitones(samples, frames)
-            features = map_features(self.engine.thunder.encoder, sound, frames)
-            for mood, name in enumerate(NAMES):
-                rng = np.random.default_rng([seed, number, mood])
-                direction = Direction(Style.of_speaker(f"{seed} {number} {mood}").reading(rng), name, self.strength)
-                if who == "teacher":
-                    motion = perform(phones, heard, self.channels, rng, direction, pitch, features=features)
-                else:
-                    asked = Asked(direction.vector()[None], 0.0)
-                    motion = self.engine.generate(Speech(samples), 1, 100 * number + mood, self.steps, asked=asked)[0].motion
-                motions.append(pack(motion).astype(float))
-                moods.append(mood)
-        return motions, np.array(moods)
+def packed(lines: list[Line], who: str, seed: int, strength: float, steps: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """(motions [T, C] of every line in every mood, the moods' numbers)."""
+    motions, moods = [], []
+    for number, line in enumerate(lines):
+        performances = []
+        for mood, name in enumerate(NAMES):
+            rng = np.random.default_rng([seed, number, mood])
+            style = Style.of_speaker(f"{seed} {number} {mood}").reading(rng)
+            performances.append((Direction(style, name, strength), rng))
+        if who == "teacher":
+            played = line.taught(performances)
+        else:
+            played = [
+                line.sampled(direction.vector()[None], 1, 100 * number + mood, steps)[0] for mood, (direction, _) in enumerate(performances)
+            ]
+        motions += [pack(motion).astype(float) for motion in played]
+        moods += range(len(NAMES))
+    return motions, np.array(moods)
 
 
 def main() -> None:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("cache", type=Path)
-    p.add_argument("--who", choices=("teacher", "takes"), default="takes")
-    p.add_argument("--split", choices=("validation", "test"), default="validation")
-    p.add_argument("--voices", type=int, default=20, help="unseen ones")
+    p = parser(__doc__)
     p.add_argument("--learn", type=int, default=80, help="lines of training voices that the classifier learns from")
     p.add_argument("--strength", type=float, default=1.0)
-    p.add_argument("--steps", type=int, default=20, help="of sampling")
-    p.add_argument("--weights", type=Path)
-    p.add_argument("--results", type=Path)
     args = p.parse_args()
-    corpus = Corpus(required(args.cache / "corpus", "run the stage corpus"))
+    corpus = open_corpus(args.cache)
     engine = Engine.load(args.weights)
-    stage = Stage(corpus, engine, args.steps, args.strength)
-    learned, labels = stage.packed(stage.lines("train", args.learn), "teacher", 1)
-    unseen = stage.lines(args.split, args.voices)
-    asked, truth = stage.packed(unseen, args.who, 2)
+    known, unseen = (
+        [Line.of(corpus, clip, engine) for clip in clips_of(corpus, split, count)]
+        for split, count in (("train", args.learn), (args.split, args.voices))
+    )
+    learned, labels = packed(known, "teacher", 1, args.strength, args.steps)
+    asked, truth = packed(unseen, args.who, 2, args.strength, args.steps)
 
-    n = len(stage.channels)
-    lower = in_group(stage.channels, (*MOUTH, "cheek", "nose"))
+    n = engine.head.channels
+    lower = in_group(engine.head.expression_names, (*MOUTH, "cheek", "nose"))
     columns = {"whole face": np.arange(Columns(n).count), "lower face": np.concatenate([np.flatnonzero(lower), [n, n + 1]])}
     lines = [
         f"{args.who}: {len(unseen)} lines of {args.split}, every mood at strength {args.strength:g}; learned from {len(labels)} "
