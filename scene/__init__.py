@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The only code that reads or writes bpy data; its folders import downwards only (docs/development/architecture.md)."""
+"""The code that reads and writes bpy data; its folders import downwards only (docs/development/architecture.md)."""
 
 
 def modules() -> tuple:

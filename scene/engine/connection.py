@@ -24,7 +24,7 @@ WEIGHTS = os.path.join(ROOT, "weights")  # that come with the add-on
 class _Engine(Part):
     """The engine's client, and what is known of the process.
 
-    log: what the client before this one left.  answer: the process that answered last, and what it about of itself.
+    log: what the client before this one left.  answer: the process that answered last, and what it says of itself.
     """
 
     def __init__(self):
@@ -103,13 +103,13 @@ def client(python: str | None = None, folder: str | None = None) -> Client:
 
 
 def tell(answer: dict) -> None:
-    """Note what a running engine about of itself."""
+    """Note what a running engine says of itself."""
     if _engine.client is not None and _engine.client.pid is not None:
         _engine.answer = (_engine.client.pid, answer)
 
 
 def running_engine() -> dict | None:
-    """What the engine that runs now about of itself (docs/reference/protocol.md, hello), None if it was not asked."""
+    """What the engine that runs now says of itself (docs/reference/protocol.md, hello), None if it was not asked."""
     if _engine.answer is None or _engine.client is None or _engine.client.pid != _engine.answer[0]:
         return None
     return _engine.answer[1]

@@ -36,7 +36,7 @@ from .weights import identify, SHIPPED
 
 Progress = Callable[[float, str], None]
 _PORTION_FRAMES = 1000  # frames denoised together: fewer leave the processor idle, more let an animator wait for the first take
-_M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames voice at once, and the context on either side
+_M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
 _SCALE_SEEDS, _SCALE_STEPS = (987_654_321, 987_654_322), 10  # the usual performances that lay a sound's scale
 _SCALE_FRAMES, _SCALE_LEAST = 500, 25  # most frames of a sound that they perform; least that must sound
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # sounds whose features and scale are kept, and their frames at most (an hour, 90 MB)
@@ -152,7 +152,7 @@ class Engine:
     ) -> list[Take]:  # fmt: skip
         """Sample `takes` performances of a sound, best lip-sync first; take i has seed `seed` + i.
 
-        guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guide of mesh-to-speech, 0 … 2.
+        guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guidance by mesh-to-speech, 0 … 2.
         keep: what is fixed while the rest is sampled so that it flows into it.  asked: how the takes are to be played; None:
         in any style.  `progress` is called with (0 … 1, what is
         going on) before each step and may raise to cancel.  `arrived` gets every take as soon as it is sampled and scored,
