@@ -14,6 +14,8 @@ from types import MappingProxyType
 
 import numpy as np
 
+from .errors import BadRequest
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -149,6 +151,7 @@ MOODS: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in (
 )})  # fmt: skip
 _SHARE_OF_NEUTRAL = 0.35  # of the corpus
 _LEAST_STRENGTH = 0.25  # of a mood in the corpus
+_ROUNDING = 1e-3  # deviations, or strengths, beyond a range that are no fault
 
 DIRECTION_NAMES = (*_AXIS, *(f"mood.{name}" for name in MOODS if name != NEUTRAL))
 
@@ -198,7 +201,27 @@ class Direction:
         return Direction(style, moods[rng.integers(len(moods))], float(rng.uniform(_LEAST_STRENGTH, 1.0)))
 
 
-@dataclass(frozen=True)
+def check(vectors: np.ndarray, frames: int | None = None) -> None:
+    """Raise BadRequest unless these are directions [1 or T, DIRECTION_NAMES] whose numbers a style may have.
+
+    frames: T of the sound, None where it is not known yet.
+    """
+    if vectors.ndim != 2 or vectors.shape[1] != len(DIRECTION_NAMES) or not len(vectors):
+        raise BadRequest(f"A direction has the shape {list(vectors.shape)}, not [1 or frames, {len(DIRECTION_NAMES)}]: set it again")
+    if frames is not None and len(vectors) not in (1, frames):
+        raise BadRequest(f"The direction has {len(vectors)} frames and the sound {frames}: give one for the line or one for every frame")
+    if not np.isfinite(vectors).all():
+        raise BadRequest("The direction holds values that are not numbers: look at the keys of its sliders")
+    for axis, by in zip(AXES, vectors.T):
+        least, most = axis.deviations(axis.least) - _ROUNDING, axis.deviations(axis.most) + _ROUNDING
+        if by.min() < least or by.max() > most:
+            raise BadRequest(f"The direction goes beyond what {axis.label} may be, {axis.least:g} to {axis.most:g}: move its slider back")
+    moods = vectors[:, len(AXES) :]
+    if moods.min() < -_ROUNDING or moods.max() > 1 + _ROUNDING:
+        raise BadRequest("The direction has a mood whose strength is not within 0 to 1: move its slider back")
+
+
+@dataclass(frozen=True, eq=False)
 class Asked:
     """What the takes of a batch are asked to be.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 
-PROTOCOL = 2
+PROTOCOL = 3
 HEARTBEAT = 0.5  # seconds between two signs of life of a worker that is at work
 LONGEST_LINE = 2**24  # bytes; longer than any answer
 
@@ -39,6 +39,10 @@ def is_sound(event: dict, verb: str) -> bool:
 
 def _text(value) -> bool:
     return isinstance(value, str)
+
+
+def _flag(value) -> bool:
+    return isinstance(value, bool)
 
 
 def _whole(value) -> bool:
@@ -92,6 +96,7 @@ _RESULTS = {
             "memory": _optional(_whole),
             "weights_origin": _text,
             "weights_note": _text,
+            "knows_styles": _flag,
         }
     ),
     "generate": _holds({**_ABOUT_TAKES, "sound_seconds": _number, "seconds": _number, "takes": _list(_TAKE)}),

@@ -71,9 +71,8 @@ def sampled(client: Client, sound: str, count: int, seed: int, sampling: Samplin
 
     step = Step(_SAMPLING[0], "Starting engine")
     folder = client.new_folder()
-    asking = ask(
-        client, "generate", _SAMPLING, step.message, meet, sound=sound, takes=count, seed=seed, folder=folder, **sampling.arguments, **more
-    )
+    request = {"sound": sound, "takes": count, "seed": seed, "folder": folder, **sampling.request(client), **more}
+    asking = ask(client, "generate", _SAMPLING, step.message, meet, **request)
     try:
         running = True
         while running:
@@ -114,7 +113,7 @@ def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Perf
         "weights": event.get("weights", ""),
         "audio": event.get("audio", ""),
         "head": "thunder",
-        **sampling.arguments,
+        **sampling.provenance(take.get("provenance", {})),
     }
     return keying.Performance(
         motion, tuple(event["channels"]), array["opening"], array["width"], int(take["seed"]), float(take["score"]), about, array["drift"]

@@ -3,18 +3,28 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...thunder_core.client import Client
+from ...thunder_core.direction import Asked, check, DIRECTION_NAMES
+from ...thunder_core.errors import BadRequest
 
 LARGEST_SEED = 2**31 - 1  # Blender's integers hold no more
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """Arguments of the engine's “generate” (docs/reference/protocol.md) that a take is sampled with, beside its seed."""
+    """Arguments of the engine's “generate” (docs/reference/protocol.md) that a take is sampled with, beside its seed.
+
+    asked: how takes are to be played; None: in any style.
+    """
 
     steps: int = 20
     guidance: float = 1.0
     speech_guidance: float = 0.0
+    asked: Asked | None = None
 
     @classmethod
     def of(cls, settings) -> Sampling:
@@ -31,8 +41,33 @@ class Sampling:
             for name, kind in (("steps", int), ("guidance", float), ("speech_guidance", float))
             if name in provenance
         }
-        return cls(**values)
+        return cls(**values, asked=_asked_of(provenance))
 
     @property
     def arguments(self) -> dict:
-        return asdict(self)
+        """The numbers among the arguments."""
+        return {"steps": self.steps, "guidance": self.guidance, "speech_guidance": self.speech_guidance}
+
+    def request(self, client: Client) -> dict:
+        """All arguments as a request of this client takes them. Raises NoSpace."""
+        if self.asked is None:
+            return self.arguments
+        vectors = client.put_array(self.asked.vectors)
+        return self.arguments | {"direction": vectors, "spread": self.asked.spread, "as_asked": self.asked.as_asked}
+
+    def provenance(self, made: dict) -> dict:
+        """What a take keeps of it, made: the engine's own provenance of the take. `of_take` reads it."""
+        if self.asked is None:
+            return self.arguments
+        reading = {name: made[name] for name in ("spread", "as_asked", "reading") if name in made}
+        return self.arguments | {"direction": self.asked.vectors.ravel().tolist()} | reading
+
+
+def _asked_of(provenance: dict) -> Asked | None:
+    """What a take says of the direction it was sampled in, None where it tells of none that holds together."""
+    try:
+        vectors, spread = np.array(provenance["direction"], np.float32).reshape(-1, len(DIRECTION_NAMES)), float(provenance["spread"])
+        check(vectors)
+        return Asked(vectors, spread, bool(provenance["as_asked"])) if 0 <= spread <= 1 else None
+    except (KeyError, ValueError, TypeError, BadRequest):
+        return None

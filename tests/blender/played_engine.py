@@ -92,7 +92,10 @@ class PlayedClient:
         kept = types.unpack(np.where(mask, motion, types.pack(made.motion)[: len(mask)]), len(made.channels))
         return replace(made, motion=kept)
 
-    def _generate(self, sound, takes, seed, steps, folder, guidance=1.0, speech_guidance=0.0, keep_motion=None, keep_mask=None):
+    def _generate(  # noqa: PLR0913 (what one request says)
+        self, sound, takes, seed, steps, folder, guidance=1.0, speech_guidance=0.0, keep_motion=None, keep_mask=None,
+        direction=None, spread=0.5, as_asked=True,
+    ):  # fmt: skip
         seconds = seconds_of(sound)
         common = {"engine": "thunder", "fps": 25.0, "channels": list(head.channel_names()), "weights": "w", "audio": "a", "folder": folder}
         events = []
@@ -104,7 +107,10 @@ class PlayedClient:
             made = self.take(seconds, seed + number, self.scores[number % len(self.scores)])
             if keep_motion is not None:
                 made = self._around(made, self.arrays[keep_motion], self.arrays[keep_mask] > 0.5)
-            event = {"seed": made.seed, "score": made.score}
+            event = {"seed": made.seed, "score": made.score, "provenance": {}}
+            if direction is not None:
+                reading = [float(x) for x in self.arrays[direction].mean(0)]
+                event["provenance"] = {"spread": spread, "as_asked": as_asked and number == 0, "reading": reading}
             for name, array in (
                 ("expression", made.motion.expression),
                 ("jaw", made.motion.jaw),

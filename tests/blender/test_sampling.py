@@ -12,8 +12,10 @@ from thunder.cli import bake
 from thunder.scene.animation import display
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
-from thunder.scene.takes import sampling, take_list
+from thunder.scene.takes import generation, provenance, sampling, take_list
 from thunder.scene.voice import fingerprint, strip
+from thunder.thunder_core import progress
+from thunder.thunder_core.direction import Asked, Direction, Style
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 2.0
@@ -106,6 +108,46 @@ def test_a_seed_is_made_again_as_its_take_was_sampled(blender, scene, client, tm
     write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(2).standard_normal(int(16000 * SECONDS)))
     assert blender.ops.thunder.resync() == {"FINISHED"}
     assert asked(client) == [wanted]
+
+
+DIRECTION = Direction(Style(energy=1.3), "warm", 0.6)
+
+
+def test_a_direction_reaches_the_engine_and_its_takes_say_how_they_are_played(blender, scene, client, tmp_path):
+    wanted = Asked(np.stack([DIRECTION.vector()] * 3), 0.25)
+    voice = strip.find(blender.context)
+    made = progress.result(
+        generation.generate(client, voice, scene, head.find(scene), 2, 5, sampling.Sampling(10, asked=wanted)),
+    )
+    ((_, request),) = client.asked
+    assert np.array_equal(client.arrays[request["direction"]], wanted.vectors)
+    assert request["spread"] == 0.25 and request["as_asked"] is True
+    by_seed = {take.seed: take.provenance for take in made}
+    assert by_seed[5]["as_asked"] is True and by_seed[6]["as_asked"] is False
+    assert by_seed[5]["reading"] == pytest.approx(DIRECTION.vector().tolist())
+
+    entry = scene.thunder.takes[0]
+    about = provenance.load(entry.action).provenance
+    again = sampling.Sampling.of_take(about, scene.thunder)
+    assert again.steps == 10 and again.asked.spread == 0.25 and again.asked.as_asked == about["as_asked"]
+    assert again.asked.vectors == pytest.approx(wanted.vectors)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        {"direction": [1.0, 2.0]},
+        {"direction": "loud"},
+        {"direction": [99.0] * 23},
+        {"direction": [float("nan")] * 23},
+        {"spread": None},
+        {"spread": float("nan")},
+    ],
+)
+def test_a_direction_that_does_not_hold_together_is_left_out(blender, damaged):
+    about = {"steps": 5, "direction": DIRECTION.vector().tolist(), "spread": 0.5, "as_asked": True}
+    assert sampling.Sampling.of_take(about, None).asked is not None
+    assert sampling.Sampling.of_take(about | damaged, None) == sampling.Sampling(5)
 
 
 def test_a_bake_passes_its_options_on_and_reports_them(blender, client, voice, tmp_path):

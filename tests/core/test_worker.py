@@ -15,10 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from styled_weights import weights_with_styles
 from timing import keeps
 
 from thunder_core import errors
 from thunder_core.client import Client, find_engine_python
+from thunder_core.direction import Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import worker
 from thunder_core.private_folder import PrivateFolder, sweep, YOUNG
 
@@ -110,6 +112,8 @@ def test_hello_tells_what_answers(warm):
     assert hello["weights_origin"] == "shipped" and hello["weights_note"] == ""
     assert hello["versions"]["torch"].startswith("2.")
     assert hello["device"].startswith(("cpu", "cuda"))
+    styles = json.loads((ROOT / "weights" / "denoiser.json").read_text())["config"].get("style", 0)
+    assert hello["knows_styles"] is (styles > 0)
 
 
 def test_takes_come_best_first_with_their_arrays(warm):
@@ -195,6 +199,60 @@ def test_a_face_is_heard_for_as_long_as_it_moves(warm, tmp_path):
     heard = warm.request("listen", voice=None, out=out, **still).wait(timeout=120)
     assert heard["sound"] == out and heard["rate"] == 16000 and abs(heard["seconds"] - 2.0) < 0.1
     assert os.path.getsize(out) > 2 * 16000
+
+
+# -- in a direction ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def directed(tmp_path_factory):
+    """A client whose weights know styles; what those do to a motion is random, nobody trained it."""
+    with Client(sys.executable, weights=str(weights_with_styles(tmp_path_factory.mktemp("weights")))) as client:
+        yield client
+
+
+def test_a_direction_is_played_and_takes_say_their_reading(directed):
+    assert directed.request("hello").wait(timeout=120)["knows_styles"] is True
+    wanted = Direction(Style(energy=1.3), "warm", 0.6).vector()[None]
+    result = directed.request(
+        "generate", sound=SAMPLE, takes=3, seed=7, steps=2, direction=directed.put_array(wanted), spread=0.5
+    ).wait(timeout=120)  # fmt: skip
+    by_seed = {take["seed"]: take for take in result["takes"]}
+    abouts = {seed: take["provenance"] for seed, take in by_seed.items()}
+    assert [abouts[seed]["as_asked"] for seed in (7, 8, 9)] == [True, False, False]
+    assert {about["spread"] for about in abouts.values()} == {0.5}
+    assert abouts[7]["reading"] == pytest.approx(wanted[0].tolist(), abs=1e-4)
+    assert abs(np.array(abouts[8]["reading"]) - abouts[7]["reading"])[:12].max() > 0.2
+    alone = directed.request(
+        "generate", sound=SAMPLE, takes=1, seed=8, steps=2, direction=directed.put_array(wanted), as_asked=False
+    ).wait(timeout=120)  # fmt: skip
+    jaw = [directed.get_array(where, take["jaw"]) for where, take in ((result, by_seed[8]), (alone, alone["takes"][0]))]
+    assert np.array_equal(*jaw), "the same seed and direction are the same take"
+    assert alone["takes"][0]["provenance"]["reading"] == abouts[8]["reading"]
+    for answer in (result, alone):
+        directed.forget(answer["folder"])
+
+
+def test_a_direction_of_another_length_than_the_sound_is_refused(directed):
+    vectors = directed.put_array(np.zeros((7, len(DIRECTION_NAMES))))
+    with pytest.raises(errors.BadRequest, match="7 frames and the sound"):
+        directed.request("generate", sound=SAMPLE, takes=1, steps=2, direction=vectors).wait(timeout=120)
+
+
+def test_weights_without_styles_say_that_they_take_no_direction(temporary_folder, tmp_path):
+    plain = weights_with_styles(tmp_path, style=0)
+    with Client(sys.executable, weights=str(plain)) as client:
+        assert client.request("hello").wait(timeout=120)["knows_styles"] is False
+        direction = client.put_array(np.zeros((1, len(DIRECTION_NAMES))))
+        with pytest.raises(errors.BadRequest, match="without styles"):
+            client.request("generate", sound=SAMPLE, takes=1, steps=2, direction=direction).wait(timeout=120)
+        assert client.request("generate", sound=SAMPLE, takes=1, steps=2).wait(timeout=120)["takes"]
+
+
+def test_weights_of_other_styles_are_refused(temporary_folder, tmp_path):
+    with Client(sys.executable, weights=str(weights_with_styles(tmp_path, style=5))) as client:
+        with pytest.raises(errors.BadWeights, match="other styles"):
+            client.request("hello").wait(timeout=120)
 
 
 # -- what it refuses ---------------------------------------------------------------------------------------------------

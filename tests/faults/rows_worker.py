@@ -80,6 +80,9 @@ _STILL = {"expression": array(np.zeros((25, 44)), "e.npy"), "jaw": array(np.zero
 _WRITES = ("*.npy", "*.wav")
 _INSIDE = {"folder": place()}
 
+_UNSURE = np.where(np.arange(23) == 4, np.nan, 0.0)[None]
+_TOO_WARM = np.where(np.arange(23) == 12, 1.5, 0.0)[None]
+
 # verb · what is broken · args · the error's class · words
 _REQUESTS = [
     ("sing", "a verb of another version", {}, "BadRequest", "“sing”"),
@@ -132,6 +135,24 @@ _REQUESTS = [
         "BadRequest",
         "not numbers",
     ),
+    ("generate", "a direction that is gone", {"sound": S, "direction": place("gone.npy"), **_INSIDE}, "BadRequest", "cannot be read"),
+    ("generate", "a direction that is a number", {"sound": S, "direction": 3, **_INSIDE}, "BadRequest", "“direction”"),
+    ("generate", "a direction of three numbers", {"sound": S, "direction": array(np.zeros((1, 3))), **_INSIDE}, "BadRequest", "shape"),
+    ("generate", "a direction of no frames", {"sound": S, "direction": array(np.zeros((0, 23))), **_INSIDE}, "BadRequest", "shape"),
+    ("generate", "a direction of no rows", {"sound": S, "direction": array(np.zeros(23)), **_INSIDE}, "BadRequest", "shape"),
+    ("generate", "a direction that is not a number", {"sound": S, "direction": array(_UNSURE), **_INSIDE}, "BadRequest", "not numbers"),
+    ("generate", "a direction out of range", {"sound": S, "direction": array(np.full((1, 23), 50.0)), **_INSIDE}, "BadRequest", "Energy"),
+    ("generate", "a mood stronger than it can be", {"sound": S, "direction": array(_TOO_WARM), **_INSIDE}, "BadRequest", "mood"),
+    ("generate", "a spread of 2", {"sound": S, "direction": array(np.zeros((1, 23))), "spread": 2, **_INSIDE}, "BadRequest", "“spread”"),
+    (
+        "generate",
+        "as asked, in words",
+        {"sound": S, "direction": array(np.zeros((1, 23))), "as_asked": "yes", **_INSIDE},
+        "BadRequest",
+        "“as_asked” is 'yes'",
+    ),
+    ("generate", "a spread around nothing", {"sound": S, "spread": 0.5, **_INSIDE}, "BadRequest", "no “direction”"),
+    ("generate", "first as asked, of nothing", {"sound": S, "as_asked": True, **_INSIDE}, "BadRequest", "no “direction”"),
     ("score", "no motion", {"sound": S, **_INSIDE}, "BadRequest", "“expression”"),
     (
         "score",

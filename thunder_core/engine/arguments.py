@@ -14,7 +14,7 @@ def array(args, name):
     try:
         return np.load(path, allow_pickle=False).astype(np.float32)
     except (OSError, ValueError, EOFError) as error:
-        raise BadRequest(f"The animation file “{os.path.basename(path)}” cannot be read: try again") from error
+        raise BadRequest(f"The file “{os.path.basename(path)}” cannot be read: try again") from error
 
 
 def text(args, name):
@@ -38,3 +38,24 @@ def number(args, name, default, low, high):
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
         raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be a number from {low:g} to {high:g}")
     return float(value)
+
+
+def flag(args, name, default):
+    value = args.get(name, default)
+    if not isinstance(value, bool):
+        raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be true or false")
+    return value
+
+
+def asked(args):
+    """The Asked that a request's “direction”, “spread” and “as_asked” describe, None where it names no direction."""
+    from ..direction import Asked, check
+
+    if args.get("direction") is None:
+        for name in ("spread", "as_asked"):
+            if args.get(name) is not None:
+                raise BadRequest(f"The request has “{name}” but no “direction” that it belongs to: give a direction too, or neither")
+        return None
+    vectors = array(args, "direction")
+    check(vectors)
+    return Asked(vectors, number(args, "spread", 0.5, 0.0, 1.0), flag(args, "as_asked", True))

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..direction import Asked, DIRECTION_NAMES
+from ..direction import Asked, check
 from ..errors import BadHead, BadRequest, BadWeights
 from ..face.head import Head, read_head
 from ..face.lips import opening_mm, width_mm
@@ -135,7 +135,8 @@ class Engine:
                 )
 
     def info(self) -> dict:
-        """What hello answers: engine, device, fingerprint and origin of the weights, channel names, library versions."""
+        """What hello answers: engine, device, fingerprint and origin of the weights and whether they can be directed, channel
+        names, library versions."""
         return {
             "engine": self.thunder.name,
             "device": self.device,
@@ -143,6 +144,7 @@ class Engine:
             "weights_origin": self.identity.origin,
             "weights_note": self.identity.sentence,
             "channels": list(self.head.expression_names),
+            "knows_styles": self.thunder.knows_styles,
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "torchaudio", "transformers", "diffusers")},
         }
 
@@ -154,10 +156,10 @@ class Engine:
 
         guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guidance by mesh-to-speech, 0 … 2.
         keep: what is fixed while the rest is sampled so that it flows into it.  asked: how the takes are to be played; None:
-        in any style.  `progress` is called with (0 … 1, what is
-        going on) before each step and may raise to cancel.  `arrived` gets every take as soon as it is sampled and scored,
-        in the order of the seeds.
+        in any style.  `progress` is called with (0 … 1, what is going on) before each step and may raise to cancel.  `arrived`
+        gets every take as soon as it is sampled and scored, in the order of the seeds. Raises BadRequest.
         """
+        readings = {} if asked is None else self._readings(asked, takes, seed, speech.frames)
         voice, scale = self._analyse(speech, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
         of = f"{takes} take{'s' if takes > 1 else ''}"
         kept = None if keep is None else self._kept(keep, speech.frames)
@@ -166,7 +168,6 @@ class Engine:
             "engine": self.thunder.name, "weights": self.weights, "weights_origin": self.identity.origin, "audio": sound_hash(speech),
             "steps": steps, "guidance": guidance, "speech_guidance": speech_guidance,
         }  # fmt: skip
-        readings = {} if asked is None else self._readings(asked, takes, seed, speech.frames)
         result = []
         for seeds in portions([seed + i for i in range(takes)], speech.frames, self.device):
             report = _portion(progress, len(result), len(seeds), takes)
@@ -182,11 +183,9 @@ class Engine:
         return sorted(result, key=lambda t: (-t.score.total, t.seed))
 
     def _readings(self, asked: Asked, takes: int, seed: int, frames: int) -> dict[int, np.ndarray]:
-        """How the take of each seed is played. Raises BadRequest where a direction does not fit the sound."""
-        if asked.vectors.ndim != 2 or asked.vectors.shape[1] != len(DIRECTION_NAMES) or len(asked.vectors) not in (1, frames):
-            raise BadRequest(f"A direction of the shape {list(asked.vectors.shape)} does not fit a sound of {frames} frames")
-        if not np.isfinite(asked.vectors).all():
-            raise BadRequest("The direction holds values that are not numbers: look at the keys of its sliders")
+        """How the take of each seed is played. Raises BadRequest where a direction does not fit the sound or the weights."""
+        self.thunder.check_style()
+        check(asked.vectors, frames)
         return {s: reading(asked.vectors, s, 0.0 if asked.as_asked and s == seed else asked.spread) for s in range(seed, seed + takes)}
 
     def score(self, speech: Speech, motion: Motion) -> LipSyncScore:

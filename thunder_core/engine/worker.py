@@ -237,6 +237,7 @@ class Worker:
             "device": "cpu",
             "weights": "",
             "channels": [],
+            "knows_styles": False,
             **info,
             "versions": {**_versions(), **info.get("versions", {})},
             "memory": memory_used(),
@@ -252,6 +253,7 @@ class Worker:
         guidance = arguments.number(args, "guidance", 1.0, -20.0, 20.0)
         speech_guidance = arguments.number(args, "speech_guidance", 0.0, 0.0, 5.0)
         keep = self._keep(args)
+        asked = arguments.asked(args)
         folder = self._folder_for_arrays(args)
         speech = read_sound(arguments.text(args, "sound"), progress.reading)
         engine = self._loaded(progress)
@@ -271,6 +273,7 @@ class Worker:
             guidance=guidance,
             speech_guidance=speech_guidance,
             keep=keep,
+            asked=asked,
             progress=progress,
             arrived=arrived,
         )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ...channels import Columns, in_group, MOODS, SPEECH
-from ...direction import Direction
+from ...direction import Direction, DIRECTION_NAMES
 from ...errors import BadRequest
 from ...face.articulators import Articulators
 from ...face.head import Head
@@ -84,6 +84,18 @@ class Thunder:
         self.denoiser: Denoiser = load_network(folder / "denoiser", lambda config: Denoiser(typed(DenoiserConfig, config))).to(device)
         if self.denoiser.config.motion != self.columns.count:
             raise unusable(folder / "denoiser.safetensors", "was made for another head")
+        if self.denoiser.config.style not in (0, len(DIRECTION_NAMES)):
+            raise unusable(folder / "denoiser.safetensors", "was trained with other styles than this version knows")
+
+    @property
+    def knows_styles(self) -> bool:
+        """Whether a performance can be directed."""
+        return self.denoiser.config.style > 0
+
+    def check_style(self) -> None:
+        """Raise BadRequest where the weights know no styles, so that no take ignores its direction silently."""
+        if not self.knows_styles:
+            raise BadRequest("These weights were trained without styles and take no direction: generate without one, or choose others")
 
     def analyse(self, samples: Tensor, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
         """What is known of a sound [samples] over T frames of animation. `progress` gets 0 … 1 and may raise to stop."""
@@ -134,8 +146,8 @@ class Thunder:
         if kept is not None:
             fixed = Inpainting(kept.mask.to(self.device), self.denoiser.standardise(kept.values.to(self.device)))
 
-        if styles is not None and not self.denoiser.config.style:
-            raise BadRequest("These weights were trained without styles and take no direction: choose the extension's own weights")
+        if styles is not None:
+            self.check_style()
         played = None if styles is None else torch.from_numpy(np.stack(styles).astype(np.float32)).to(self.device)
         at = {"step": 0, "before": 0, "takes": 0}  # the step; takes that are done, takes in work
 
