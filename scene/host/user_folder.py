@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the add-on keeps what belongs to its user and to no file of a scene: presets."""
+
+from pathlib import Path
+
+import bpy
+
+PACKAGE = __package__.removesuffix(".scene.host")  # the name Blender knows the extension by
+
+
+def user_folder(name: str) -> Path:
+    """The folder of this name among the user's own files; it may not exist yet."""
+    try:
+        return Path(bpy.utils.extension_path_user(PACKAGE, path=name))
+    except ValueError:  # run as a plain script, not as an extension
+        return Path(bpy.utils.user_resource("CONFIG", path=f"thunder_{name}"))

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Presets of directions: what is saved is read again, the shipped ones are sound, damaged ones are named in a sentence."""
+
+import json
+
+import pytest
+
+from thunder_core.direction import AXES, Direction, MOODS, Style
+from thunder_core.direction_presets import Preset, Presets, SHIPPED
+from thunder_core.direction_words import words
+from thunder_core.errors import BadRequest, NoSpace
+from thunder_core.named_files import NamedFiles
+
+MINE = Preset("Calm: 1/2", Direction(Style(energy=0.7, smile=0.2), "warm", 0.4), "How she reads", 0.3)
+
+
+@pytest.fixture
+def presets(tmp_path):
+    return Presets(tmp_path / "directions")
+
+
+def test_what_is_saved_is_read_again(presets):
+    path = presets.save(MINE)
+    assert presets.load(MINE.name) == MINE and presets.own() == [MINE.name]
+    assert list(path.parent.iterdir()) == [path], "nothing else is left in the folder"
+    assert set(json.loads(path.read_text())["style"]) == {"energy", "smile"}  # the rest is usual
+    presets.save(Preset(MINE.name, Direction(Style(head=2.0))))
+    assert presets.load(MINE.name).direction == Direction(Style(head=2.0)) and presets.load(MINE.name).spread is None
+
+
+def test_ones_own_preset_goes_before_a_shipped_one_of_its_name(presets):
+    shipped = presets.load("Newsreader")
+    presets.save(Preset("Newsreader", Direction(Style(energy=1.5))))
+    assert presets.load("Newsreader").direction.style.energy == 1.5 and presets.names().count("Newsreader") == 1
+    presets.delete("Newsreader")
+    assert presets.load("Newsreader") == shipped
+    with pytest.raises(BadRequest, match="shipped ones stay"):
+        presets.delete("Newsreader")
+
+
+SHIPPED_NAMES = NamedFiles(SHIPPED).names()
+
+
+def test_a_dozen_are_shipped(presets):
+    assert presets.names() == SHIPPED_NAMES and len(SHIPPED_NAMES) >= 12
+    assert {"Newsreader", "Whisper", "Shout", "Nervous", "Bored", "Storyteller"} <= set(SHIPPED_NAMES)
+    played = [presets.load(name).direction.vector().tolist() for name in SHIPPED_NAMES]
+    assert len({tuple(vector) for vector in played}) == len(played)
+
+
+@pytest.mark.parametrize("name", SHIPPED_NAMES)
+def test_a_shipped_preset_says_what_it_is_and_asks_for_something(presets, name):
+    preset = presets.load(name)
+    assert preset == Preset.read(SHIPPED / f"{name}.json") and preset.about and 0 < preset.spread <= 1
+    assert words(preset.direction.vector()) != "usual"
+    played = preset.direction.played
+    at_the_end = [axis.name for axis in AXES if getattr(played, axis.name) in (axis.least, axis.most)]
+    assert len(at_the_end) <= 1, "a direction at the ends of its ranges leaves takes no space on that side"
+
+
+GOOD = {"thunder_direction": 1, "name": "Mine", "style": {"energy": 1.2}, "mood": "warm", "strength": 0.5, "spread": 0.5}
+
+
+@pytest.mark.parametrize(
+    "damaged, said",
+    [
+        ("{", "not readable as JSON"),
+        ("[" * 10**4, "JSON"),
+        ("[]", "no direction"),
+        ("{}", "no direction"),
+        (" " * 10**6, "no direction"),
+        (GOOD | {"thunder_direction": 2}, "version 2"),
+        (GOOD | {"thunder_direction": True}, "version true"),
+        (GOOD | {"style": [1.2]}, "table of numbers"),
+        (GOOD | {"style": {"volume": 1.2}}, "unknown “volume”"),
+        (GOOD | {"style": {"energy": 7}}, "“energy” 7, which is not a number from 0.35 to 2"),
+        (GOOD | {"style": {"energy": "much"}}, "“energy”"),
+        (GOOD | {"style": {"energy": True}}, "“energy”"),
+        (json.dumps(GOOD).replace("1.2", "NaN"), "“energy” NaN"),
+        (GOOD | {"mood": "hungry"}, "unknown mood"),
+        (GOOD | {"mood": ["warm"]}, "unknown mood"),
+        (GOOD | {"strength": 2}, "“strength” 2"),
+        (GOOD | {"spread": -0.1}, "“spread” -0.1"),
+        (GOOD | {"about": 5}, "“about” 5"),
+    ],
+)
+def test_a_damaged_preset_is_named_in_a_sentence(presets, damaged, said):
+    presets.folder.mkdir()
+    (presets.folder / "Mine.json").write_text(damaged if isinstance(damaged, str) else json.dumps(damaged))
+    with pytest.raises(BadRequest, match="“Mine”") as error:
+        presets.load("Mine")
+    assert said in str(error.value) and ": " in str(error.value)
+
+
+def test_a_preset_that_is_gone_or_no_text_is_said_to_be(presets):
+    with pytest.raises(BadRequest, match="no preset “Opera”.*Newsreader"):
+        presets.load("Opera")
+    presets.folder.mkdir()
+    (presets.folder / "Bytes.json").write_bytes(b"\xff\xfe\x00")
+    (presets.folder / "Folder.json").mkdir()
+    with pytest.raises(BadRequest, match="“Bytes” cannot be read"):
+        presets.load("Bytes")
+    with pytest.raises(BadRequest, match="no preset"):
+        presets.load("Folder")
+
+
+def test_a_preset_without_a_name_or_a_folder_to_write_to_is_refused(presets):
+    with pytest.raises(BadRequest, match="no name"):
+        presets.save(Preset(" . "))
+    presets.folder.write_text("a file in its place")
+    with pytest.raises(NoSpace, match="cannot be written"):
+        presets.save(MINE)
+
+
+def test_every_mood_can_be_kept(presets):
+    for mood in MOODS:
+        kept = Preset("Mood", Direction(mood=mood, strength=0.5 if mood != "neutral" else 1.0))
+        presets.save(kept)
+        assert presets.load("Mood") == kept

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A reading in words: the most remarkable first, what a whole batch shares left out, damaged records without a word."""
+
+import numpy as np
+import pytest
+
+from thunder_core import direction_words
+from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, MOODS, NEUTRAL, Style
+from thunder_core.direction_words import words, words_of_take
+
+USUAL = Direction().vector()
+
+
+def test_what_is_usual_is_said_to_be():
+    assert words(USUAL) == "usual"
+
+
+def test_the_most_remarkable_comes_first_and_there_are_three_at_most():
+    played = Direction(Style(energy=0.6, jaw=0.88, head=1.5, eyes=0.6), "warm", 0.5).vector()
+    assert words(played) == "calm, warm, lively head"
+    assert words(played, most=1) == "calm"
+
+
+@pytest.mark.parametrize("axis", AXES, ids=lambda axis: axis.name)
+def test_both_sides_of_every_axis_have_words_of_their_own(axis):
+    less, more = (words(Direction(Style(**{axis.name: axis.value(by)})).vector()) for by in (-2, 2))
+    assert less != more and "usual" not in (less, more) and max(len(less), len(more)) <= 18
+    assert direction_words._WORDS.keys() == {each.name for each in AXES}
+
+
+@pytest.mark.parametrize("mood", [name for name in MOODS if name != NEUTRAL])
+def test_every_mood_has_a_word(mood):
+    assert words(Direction(mood=mood, strength=0.5).vector()) == mood
+    assert words(Direction(mood=mood, strength=0.05).vector()) == "usual"
+
+
+def test_what_was_asked_of_all_takes_is_not_said_of_one():
+    asked = Direction(Style(energy=0.6), "sad", 0.6).vector()
+    played = Direction(Style(energy=0.6, brows=2.2), "sad", 0.8).vector()
+    assert words(played, asked) == "lively brows, more sad"
+    assert words(asked, asked) == "usual"
+
+
+def test_a_direction_that_changes_is_said_by_its_mean():
+    moving = np.stack([Direction(Style(energy=e)).vector() for e in np.linspace(0.5, 0.8, 9)])
+    assert words(moving) == "calm"
+
+
+def test_a_take_says_how_it_was_played():
+    asked, played = USUAL.tolist(), Direction(Style(smile=0.5)).vector().tolist()
+    about = {"direction": asked, "reading": played, "spread": 0.5, "as_asked": False}
+    assert words_of_take(about) == "smiling"
+    assert words_of_take(about | {"as_asked": True}) == "as asked"
+    assert words_of_take(about | {"reading": asked}) == "as asked"
+
+
+@pytest.mark.parametrize(
+    "damaged", [{"reading": [1.0]}, {"reading": "calm"}, {"reading": [float("nan")] * len(DIRECTION_NAMES)}, {"direction": None}]
+)
+def test_a_take_that_does_not_tell_has_no_words(damaged):
+    about = {"direction": USUAL.tolist(), "reading": USUAL.tolist(), "as_asked": False}
+    assert words_of_take(about | damaged) == "" and words_of_take({}) == "" and words_of_take({"steps": 20}) == ""

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Directions kept by name: those that are shipped and those that an animator saved, JSON files; numpy only."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from .direction import AXES, Direction, MOODS, NEUTRAL, Style
+from .errors import BadRequest
+from .named_files import NamedFiles
+
+SHIPPED = Path(__file__).with_name("directions")
+USERS = "directions"  # what the user's own folder of them is called
+VERSION = 1  # of a preset's JSON
+_LONGEST = 2**16  # letters of a preset
+_AXES = {axis.name: axis for axis in AXES}
+_DECIMALS = 4
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A direction with a name.
+
+    about: a sentence of what it is for.  spread: 0 … 1, how far takes go from it, None where it does not say.
+    """
+
+    name: str
+    direction: Direction = Direction()
+    about: str = ""
+    spread: float | None = None
+
+    def to_json(self) -> str:
+        """The text of its file; what is usual is left out."""
+        style = {name: round(value, _DECIMALS) for name, value in self.direction.style.values().items()}
+        data = {
+            "thunder_direction": VERSION,
+            "name": self.name,
+            "about": self.about,
+            "style": {name: value for name, value in style.items() if value != _AXES[name].usual},
+        }
+        if self.direction.mood != NEUTRAL:
+            data |= {"mood": self.direction.mood, "strength": round(self.direction.strength, _DECIMALS)}
+        if self.spread is not None:
+            data["spread"] = round(self.spread, _DECIMALS)
+        return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+    @staticmethod
+    def from_json(text: str, name: str = "") -> Preset:
+        """The preset in a JSON text. name: of the file, for messages and where the text has none. Raises BadRequest."""
+        where = f"The preset “{name}”" if name else "The preset"
+        try:
+            data = json.loads(text) if len(text) <= _LONGEST else None
+        except (ValueError, RecursionError) as error:
+            raise BadRequest(f"{where} is not readable as JSON ({str(error)[:100]}): save it again") from None
+        if not isinstance(data, dict) or "thunder_direction" not in data:
+            raise BadRequest(f"{where} is no direction: choose a file that was saved as one")
+        version = data["thunder_direction"]
+        if isinstance(version, bool) or version != VERSION:
+            raise BadRequest(f"{where} is of version {json.dumps(version)[:20]} where {VERSION} is known: update Thunder or save it again")
+        style, mood = data.get("style", {}), data.get("mood", NEUTRAL)
+        if not isinstance(style, dict):
+            raise BadRequest(f"{where} has a “style” that is not a table of numbers: save it again")
+        for unknown in style.keys() - _AXES.keys():
+            raise BadRequest(f"{where} has an unknown “{unknown[:40]}” in its style: the names are {', '.join(_AXES)}")
+        if not isinstance(mood, str) or mood not in MOODS:
+            raise BadRequest(f"{where} has an unknown mood {json.dumps(mood)[:40]}: the moods are {', '.join(MOODS)}")
+        values = {each: _number(value, each, where, _AXES[each].least, _AXES[each].most) for each, value in style.items()}
+        strength = _number(data.get("strength", 1.0), "strength", where, 0.0, 1.0)
+        spread = data.get("spread")
+        return Preset(
+            _text(data, "name", where) or name,
+            Direction(Style(**values), mood, strength),
+            _text(data, "about", where),
+            None if spread is None else _number(spread, "spread", where, 0.0, 1.0),
+        )
+
+    @staticmethod
+    def read(path: Path) -> Preset:
+        """The preset in a file. Raises BadRequest."""
+        try:
+            with open(path, encoding="utf-8") as file:
+                text = file.read(_LONGEST + 1)
+        except (OSError, UnicodeDecodeError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise BadRequest(f"The preset “{path.stem}” cannot be read ({reason}): choose another, or save it again") from error
+        return Preset.from_json(text, path.stem)
+
+
+@dataclass(frozen=True)
+class Presets:
+    """The shipped presets and a user's own, which come first where both have a name.
+
+    folder: the user's; it may not exist yet.
+    """
+
+    folder: Path
+
+    def names(self) -> list[str]:
+        """Names of all presets: the user's own, then the shipped ones."""
+        own = self.own()
+        return own + [name for name in NamedFiles(SHIPPED).names() if name not in own]
+
+    def own(self) -> list[str]:
+        """Names of the user's own."""
+        return NamedFiles(self.folder).names()
+
+    def load(self, name: str) -> Preset:
+        """The preset of a name, called so whatever its file says. Raises BadRequest."""
+        path = NamedFiles(self.folder).path(name)
+        path = path if path.is_file() else NamedFiles(SHIPPED).path(name)
+        if not path.is_file():
+            raise BadRequest(f"There is no preset “{name}”: choose {', '.join(self.names())}, or a file")
+        read = Preset.read(path)
+        return Preset(name, read.direction, read.about, read.spread)
+
+    def save(self, preset: Preset) -> Path:
+        """Write a preset into the user's folder, replacing one of that name. Raises BadRequest or NoSpace."""
+        return NamedFiles(self.folder).write(preset.name, preset.to_json())
+
+    def delete(self, name: str) -> None:
+        """Remove a preset of the user's own. Raises BadRequest where there is none, or it cannot be removed."""
+        path = NamedFiles(self.folder).path(name)
+        if not path.is_file():
+            raise BadRequest(f"“{name}” is no preset of yours: the shipped ones stay")
+        try:
+            path.unlink()
+        except OSError as error:
+            raise BadRequest(f"The preset “{name}” cannot be removed ({error.strerror}): check the permissions of {path.parent}") from error
+
+
+def _number(value, name: str, where: str, least: float, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or not least <= value <= most:
+        raise BadRequest(f"{where} has “{name}” {json.dumps(value)[:40]}, which is not a number from {least:g} to {most:g}: correct it")
+    return float(value)
+
+
+def _text(data: dict, name: str, where: str) -> str:
+    value = data.get(name, "")
+    if not isinstance(value, str):
+        raise BadRequest(f"{where} has “{name}” {json.dumps(value)[:40]}, which is no text: correct it")
+    return value

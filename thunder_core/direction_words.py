@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a take's reading is like in a few words, for the list of takes: "calm, warm, small jaw"; numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .direction import AXES, DIRECTION_NAMES, MOODS, NEUTRAL
+
+USUAL, AS_ASKED = "usual", "as asked"
+_REMARKABLE = 0.75  # deviations between speakers from which on an axis is worth a word
+_MOOD = 0.1  # strength from which on a mood is
+_DEVIATIONS_PER_MOOD = 3.0  # that a mood at full strength is as remarkable as
+_WORDS = {  # of an axis: for less and for more than usual
+    "energy": ("calm", "lively"),
+    "jaw": ("small jaw", "large jaw"),
+    "articulation": ("mumbling", "exact"),
+    "smile": ("unsmiling", "smiling"),
+    "brows": ("still brows", "lively brows"),
+    "head": ("still head", "lively head"),
+    "eyes": ("steady eyes", "restless eyes"),
+    "width": ("narrow mouth", "wide mouth"),
+    "rounding": ("flat lips", "round lips"),
+    "asymmetry": ("more on the right", "more on the left"),
+    "tension": ("slack lips", "tight lips"),
+    "frown": ("open brows", "frowning"),
+}
+
+
+def words(reading: np.ndarray, asked: np.ndarray | None = None, most: int = 3) -> str:
+    """What is remarkable about a direction vector, most remarkable first: at most so many words, "usual" where nothing is.
+
+    reading, asked: [DIRECTION_NAMES], or [T, DIRECTION_NAMES], whose mean is taken.  asked: what the take was asked to be; then
+    the words say what sets it apart from that, since what all takes of a batch share tells nothing.
+    """
+    by = _mean(reading) - (0.0 if asked is None else _mean(asked))
+    some = [(abs(x), _WORDS[axis.name][int(x > 0)]) for axis, x in zip(AXES, by) if abs(x) >= _REMARKABLE]
+    before = np.zeros(len(DIRECTION_NAMES)) if asked is None else _mean(asked)
+    moods = [name for name in MOODS if name != NEUTRAL]
+    for name, x, was in zip(moods, by[len(AXES) :], before[len(AXES) :]):
+        if abs(x) >= _MOOD:
+            label = MOODS[name].label.lower()
+            some.append((_DEVIATIONS_PER_MOOD * abs(x), f"{'more' if x > 0 else 'less'} {label}" if was >= _MOOD else label))
+    some.sort(key=lambda entry: -entry[0])
+    return ", ".join(word for _, word in some[:most]) or USUAL
+
+
+def words_of_take(provenance: Mapping) -> str:
+    """The words of a take by what it says of itself (`Sampling.provenance`); "" where it was not directed, or nothing holds together."""
+    try:
+        if provenance["as_asked"]:
+            return AS_ASKED
+        reading, asked = (np.array(provenance[name], float).reshape(-1, len(DIRECTION_NAMES)) for name in ("reading", "direction"))
+        if not (np.isfinite(reading).all() and np.isfinite(asked).all() and len(reading) and len(asked)):
+            return ""
+    except (KeyError, TypeError, ValueError):
+        return ""
+    said = words(reading, asked)
+    return AS_ASKED if said == USUAL else said
+
+
+def _mean(vector: np.ndarray) -> np.ndarray:
+    return np.asarray(vector, float).reshape(-1, len(DIRECTION_NAMES)).mean(0)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Presets: JSON files in one folder, each called as the animator calls it, on any system. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from .errors import BadRequest, is_full_disk, NoSpace
+from .files import is_part, write_file
+
+# What a file's name cannot hold on some system, or not at its beginning or end; "%" since it begins what replaces them.
+_UNSAFE = re.compile(r'[<>:"/\\|?*%\x00-\x1f\x7f]|^[ .]|[ .]$')
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])[ ]*(\.|$)", re.IGNORECASE)  # on Windows
+
+
+@dataclass(frozen=True)
+class NamedFiles:
+    """The files of a folder, which may not exist yet."""
+
+    folder: Path
+
+    def names(self) -> list[str]:
+        """Names of all files, in order."""
+        return sorted({_name_of(path.stem) for path in self.folder.glob("*.json") if not is_part(path.name)}, key=str.lower)
+
+    def path(self, name: str) -> Path:
+        """The file of a name, whether it exists or not."""
+        path = self.folder / f"{_stem_of(name)}.json"
+        if not os.path.exists(path) and Path(name).name == name:
+            older = self.folder / f"{name}.json"  # of an older version, which kept "%" as it is
+            return older if os.path.exists(older) else path
+        return path
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file, replacing one of that name. Raises BadRequest or NoSpace."""
+        name = name.strip()
+        if not name.strip(" ."):
+            raise BadRequest("The preset has no name: give it one")
+        path = self.folder / f"{_stem_of(name)}.json"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, text)
+        except OSError as error:
+            reason = "the disk is full" if is_full_disk(error) else error.strerror
+            raise NoSpace(f"The preset cannot be written to {path.parent} ({reason}): free some space or check its permissions") from error
+        return path
+
+    def read(self, name: str) -> str:
+        """The text of a file. Raises OSError or UnicodeDecodeError."""
+        return self.path(name).read_text(encoding="utf-8")
+
+
+def _stem_of(name: str) -> str:
+    """The file name, without its ending, of a preset: unsafe characters as %XX, so that no two names have one file.
+
+    Names that differ in upper and lower case alone have one file on a disk that does not distinguish them.
+    """
+    stem = _UNSAFE.sub(lambda match: f"%{ord(match[0]):02X}", name)
+    return f"%{ord(stem[0]):02X}{stem[1:]}" if _DEVICE.match(stem) else stem
+
+
+def _name_of(stem: str) -> str:
+    """The name of the preset in a file; the file's own name where `write` would not have named it so (older presets)."""
+    name = unquote(stem)
+    return name if name and _stem_of(name) == stem else stem
