@@ -83,7 +83,7 @@ def versions_in(place: str) -> dict:
     result = {}
     for info in Path(place).glob("lib/python*/site-packages/*.dist-info" if os.name != "nt" else "Lib/site-packages/*.dist-info"):
         name, _, version = info.name.removesuffix(".dist-info").partition("-")
-        if name in ("torch", "torchaudio", "transformers", "diffusers", "numpy", "smplx"):
+        if name in ("torch", "torchaudio", "transformers", "numpy", "smplx"):
             result[name] = version
     return result
 

@@ -3,9 +3,11 @@
 
 import pytest
 import torch
+from diffusers import DPMSolverMultistepScheduler
 
 from thunder_core.engine.diffusion.sampling import (
     alpha_bar,
+    BETA,
     in_windows,
     inpaint,
     Inpainting,
@@ -13,6 +15,7 @@ from thunder_core.engine.diffusion.sampling import (
     OVERLAP,
     sample,
     seeded_noise,
+    STEPS,
     WINDOW,
     windows,
 )
@@ -40,6 +43,29 @@ def test_the_ode_maps_each_noise_to_its_own_quantile():
     noise = torch.randn(1, 200, 3, generator=torch.Generator().manual_seed(1))
     x = sample(gaussian_denoiser, noise, 50)
     assert (x - (MEAN + DEVIATION * noise)).abs().max() < 0.12
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4, 10, 20, 50])
+def test_the_solver_is_that_of_diffusers(steps):
+    reference = DPMSolverMultistepScheduler(
+        num_train_timesteps=STEPS, beta_start=BETA[0], beta_end=BETA[1], beta_schedule="linear", algorithm_type="dpmsolver++",
+        solver_order=2, prediction_type="sample", lower_order_final=True, use_lu_lambdas=True,
+    )  # fmt: skip
+    reference.set_timesteps(steps)
+    generator = torch.Generator().manual_seed(2)
+    mixing, noise = torch.randn(3, 3, generator=generator), torch.randn(2, 30, 3, generator=generator)
+    asked = []
+
+    def denoise(x, step):
+        asked.append(int(step[0]))
+        return torch.tanh(x @ mixing) * (1 - step[:, None, None] / 1500)
+
+    expected = noise
+    for step in reference.timesteps:
+        expected = reference.step(denoise(expected, step.expand(2)), step, expected).prev_sample
+    wanted, asked[:] = asked[:], []
+    assert (sample(denoise, noise, steps) - expected).abs().max() < 1e-5
+    assert asked == wanted
 
 
 def test_forward_process_has_unit_variance_at_its_end():

@@ -145,7 +145,7 @@ class Engine:
             "weights_note": self.identity.sentence,
             "channels": list(self.head.expression_names),
             "knows_styles": self.thunder.knows_styles,
-            "versions": {name: importlib.metadata.version(name) for name in ("torch", "torchaudio", "transformers", "diffusers")},
+            "versions": {name: importlib.metadata.version(name) for name in ("torch", "torchaudio", "transformers")},
         }
 
     def generate(  # noqa: PLR0913 (what one request says)

@@ -542,7 +542,7 @@ def _versions():
     from importlib import metadata
 
     versions = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for package in ("torch", "torchaudio", "transformers", "diffusers", "numpy"):
+    for package in ("torch", "torchaudio", "transformers", "numpy"):
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

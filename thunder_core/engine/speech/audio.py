@@ -17,7 +17,6 @@ import wave
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from ... import child_process
 from ...errors import BadSound, NoVoice
@@ -197,6 +196,8 @@ class _Mono:
         around = np.concatenate([self.before, piece, after])
         start = len(self.before) * self.up // self.down
         count = math.ceil(len(piece) * self.up / self.down)
+        from scipy.signal import resample_poly  # a second to import, which a sound at the engine's own rate does not take
+
         return resample_poly(around, self.up, self.down)[start : start + count].astype(np.float32)
 
 
