@@ -81,7 +81,6 @@ def train_m2s(
     if start:
         mine = model.state_dict()
         model.load_state_dict({k: start[k] if k in start and start[k].shape == v.shape else v for k, v in mine.items()})
-        model.unit_head.reset_parameters()  # units are numbered again with every encoder
     batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, BATCH)
     _calibrate(model, view, batches, motions)
     view = view.to(device)

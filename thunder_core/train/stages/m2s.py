@@ -6,7 +6,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from torch import Tensor
+
 from ...engine.m2s.mouth import save_trained_mouth, SPACES, weights_name
+from ...engine.speech.units import Units
 from ...engine.weights import load_weights
 from ..loop import Schedule
 from ..m2s import train_m2s
@@ -24,10 +27,18 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(workspace: Workspace, args: Namespace) -> dict:
     name, head = weights_name(args.space), workspace.head
     schedule = Schedule(steps=args.steps, rate=args.rate, seed=workspace.seed)
-    start = load_weights(args.start / "m2s")[0] if args.start else None
+    start = _start(args.start, workspace.weights) if args.start else None
     network, figures = train_m2s(workspace.motions(), head, workspace.runs / name, schedule, args.space, workspace.device, start)
     what = f"{args.space}2s mesh-to-speech"
     workspace.export(name, network.state_dict(), network.settings(), what, "teacher's motions over the corpus", schedule, figures)
     if args.space == "mouth":
         save_trained_mouth(workspace.weights, head)
     return figures
+
+
+def _start(folder: Path, weights: Path) -> dict[str, Tensor]:
+    """Mesh-to-speech's weights in a folder, without the layer that names units where those of `weights` are others."""
+    state = load_weights(folder / "m2s")[0]
+    if Units.load(folder).centroids.equal(Units.load(weights).centroids):
+        return state
+    return {name: value for name, value in state.items() if not name.startswith("unit_head.")}
