@@ -132,8 +132,8 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
     """Make or complete the environment at `folder`; with `extra` add the lock's few packages to it. Raises Failed, OSError."""
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         raise Failed(
-            f"The engine needs Python {_said(OLDEST)} to {_said(NEWEST)}, and “{sys.executable}” is "
-            f"{_said(sys.version_info[:2])}: choose another Python in the preferences"
+            f"The engine needs Python {_version_text(OLDEST)} to {_version_text(NEWEST)}, and “{sys.executable}” is "
+            f"{_version_text(sys.version_info[:2])}: choose another Python in the preferences"
         )
     if wheels and not os.path.isdir(wheels):
         raise Failed(f"There is no folder of wheels at “{wheels}”: choose another")
@@ -171,7 +171,7 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
                 missing = ", ".join(packages["wanting"][:4]) if packages else "pip"
                 raise Failed(f"Some packages are still missing ({missing}): install again, what is there is kept")
         if not extra:
-            complete = {"lock": hash_of(lock), "made": int(time.time()), "python": _said(sys.version_info[:3])}
+            complete = {"lock": hash_of(lock), "made": int(time.time()), "python": _version_text(sys.version_info[:3])}
             _module("files").write_file(stamp, json.dumps(complete))
         remove_from(folder, (DOWNLOADS,))
     progress(1.0, "The extra is installed" if extra else "The engine is installed")
@@ -204,7 +204,7 @@ def _check_lock(lock: str) -> None:
         raise Failed(f"The list of the engine's packages, “{lock}”, is damaged: reinstall the extension, what is installed is kept")
 
 
-def _said(version) -> str:
+def _version_text(version) -> str:
     return ".".join(map(str, version))
 
 

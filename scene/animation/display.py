@@ -11,10 +11,10 @@ from ...thunder_core import records
 from ...thunder_core.errors import BadRequest
 from ..heads import channel_preview, head, head_state, rna_paths
 from ..host import compat
+from . import nla
 
 TRACK = "Thunder: My Animation"  # NLA track that plays the animator's own action under a take that is shown
 STILL = f"{TRACK} (Still)"  # the track under it, and its action
-FAR = 100_000.0  # frames either way that the track covers: cycles and extrapolation go on as in the action itself
 
 
 def actions_of(entry) -> list[bpy.types.Action]:
@@ -123,11 +123,7 @@ def _hold_still(rig: head.Rig) -> None:
             points.add(1)
             points[0].co = (1.0, value)
         if still:
-            track = target.animation_data.nla_tracks.new()
-            track.name = STILL
-            strip = track.strips.new(STILL, 1, actions[min(index, len(actions) - 1)])
-            compat.set_strip_slot(strip, compat.slot_for(actions[0], target, index) if compat.HAS_SLOTS else "")
-            strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"
+            nla.hold_pose(target, STILL, actions[min(index, len(actions) - 1)], index)
     for action in actions:
         if not action.users:
             bpy.data.actions.remove(action)
@@ -138,20 +134,9 @@ def _play_under(target) -> None:
     animation = target.animation_data
     if animation is None or animation.action is None:
         return
-    action, slot = animation.action, compat.slot_of(target)
-    first, last = action.frame_range
-    track = animation.nla_tracks.new()
-    track.name = TRACK
-    strip = track.strips.new(TRACK, int(first), action)
-    compat.set_strip_slot(strip, slot)
-    if animation.action_extrapolation == "HOLD":
-        strip.action_frame_start, strip.action_frame_end = -FAR, FAR
-        strip.frame_start_ui = -FAR
-    strip.extrapolation = animation.action_extrapolation
-    strip.blend_type = animation.action_blend_type
-    if animation.action_influence != 1.0:
-        strip.use_animated_influence = True
-        strip.influence = animation.action_influence
+    extrapolation = animation.action_extrapolation
+    playing = nla.Playing(compat.slot_of(target), extrapolation, animation.action_blend_type, animation.action_influence)
+    nla.push_down(target, TRACK, animation.action, playing, everywhere=extrapolation == "HOLD")
 
 
 def remove_base(rig: head.Rig) -> None:

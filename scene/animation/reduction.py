@@ -87,7 +87,7 @@ def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> 
             for place in sorted(waiting):
                 still = 1e-3 * float(np.ptp(values[:, place])) + 1e-6
                 allowed = share / needs[place] if needs[place] > 0 else np.full(len(coarse), still)
-                tolerance = np.where(closed, allowed * _tighter(error), allowed) if lips[place] else allowed
+                tolerance = np.where(closed, allowed * share_at_closed_lips(error), allowed) if lips[place] else allowed
                 curves[place] = reduce(times[::_STRIDE], coarse[:, place], tolerance, np.array(sorted(exact[place]), int), every)
                 reduced[:, place] = curves[place].at(times[::_STRIDE])
                 yield 0.25 + 0.5 * (attempt + (turn + place / len(curves)) / _ROUNDS) / _TRIES
@@ -241,12 +241,12 @@ def _added_up(off: np.ndarray, pull: np.ndarray) -> Generator[float, None, np.nd
 
 def _limits(error: float, closed: np.ndarray) -> np.ndarray:
     limit = np.tile(error * _ALLOWED, (len(closed), 1))
-    limit[closed, 0] *= _tighter(error)
+    limit[closed, 0] *= share_at_closed_lips(error)
     return limit
 
 
-def _tighter(error: float) -> float:
-    """What is left of the error at closed lips, in parts."""
+def share_at_closed_lips(error: float) -> float:
+    """The part of the error, millimetres, that is allowed where lips are closed."""
     return min(_CLOSED_SHARE, _CLOSED_MM / error)
 
 

@@ -289,7 +289,7 @@ def check_animatable(rig: Rig) -> None:
         for _, track in rig.tracks_of(block) if driven else ():
             if (track.path, track.index) in driven:
                 raise BadHead(
-                    f"{_said(track.path)} of “{name}” has a driver, which would override every take: "
+                    f"{_label(track.path)} of “{name}” has a driver, which would override every take: "
                     "remove the driver or choose another head"
                 )
     for block in rig.targets:
@@ -302,7 +302,7 @@ def check_animatable(rig: Rig) -> None:
             raise BadHead(f"An NLA track of “{name}” is soloed and would hide every take: turn its star off")
 
 
-def _said(path: str) -> str:
+def _label(path: str) -> str:
     """What a path leads to, in an animator's words."""
     owner, name, custom = rna_paths.split(path)
     if owner.startswith("key_blocks"):

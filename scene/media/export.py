@@ -344,10 +344,10 @@ def _write_arkit(shot: Shot, path: str) -> list[str]:
     notes = []
     cut = [name for name, values in zip(livelink.COLUMNS, rows.T[: livelink.SHAPES]) if _is_beyond(values)]
     if cut:
-        notes.append(f"Values outside ARKit's range of 0 to 1 were clipped: {_said(cut)}")
+        notes.append(f"Values outside ARKit's range of 0 to 1 were clipped: {_listed(cut)}")
     lost = [name for name, values in zip(channels, motion.expression.T) if name not in livelink.NAMES and np.abs(values).max() > _BEYOND]
     if lost:
-        notes.append(f"ARKit has no name for {_said(lost)}: left out")
+        notes.append(f"ARKit has no name for {_listed(lost)}: left out")
     return notes
 
 
@@ -359,7 +359,7 @@ def _write_flame(shot: Shot, path: str) -> list[str]:
 # ---- what is lost
 
 
-def _said(names: list[str], most: int = 3) -> str:
+def _listed(names: list[str], most: int = 3) -> str:
     """Names in a sentence: the first few, and how many more."""
     listed = ", ".join(f"“{name}”" for name in names[:most])
     return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
@@ -375,10 +375,10 @@ def _rig_notes(shot: Shot) -> list[str]:
         if modifier.type != "ARMATURE" and modifier.show_viewport
     ]
     if dropped:
-        notes.append(f"Modifiers are left out because a mesh with shape keys cannot apply them: {_said(dropped)}")
+        notes.append(f"Modifiers are left out because a mesh with shape keys cannot apply them: {_listed(dropped)}")
     beyond = keys_beyond(shot)
     if beyond:
-        notes.append(f"Shape keys go beyond 0 to 1, where some programs clip them: {_said(beyond)}")
+        notes.append(f"Shape keys go beyond 0 to 1, where some programs clip them: {_listed(beyond)}")
     return notes
 
 
@@ -390,7 +390,7 @@ def _gltf_notes(shot: Shot) -> list[str]:
         if any(m.type == "ARMATURE" for m in obj.modifiers) and any(len(vertex.groups) > _JOINTS_EVERYWHERE for vertex in obj.data.vertices)
     ]
     if crowded:
-        notes.append(f"More than {_JOINTS_EVERYWHERE} bones move a vertex, which some programs ignore: {_said(crowded)}")
+        notes.append(f"More than {_JOINTS_EVERYWHERE} bones move a vertex, which some programs ignore: {_listed(crowded)}")
     if shot.first < 0 and not shot.from_zero:
         notes.append("glTF has no time before 0: frames below 0 are left out")
     return notes

@@ -87,7 +87,7 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
     group[head.PUPPET_MARK] = True
     scene.collection.children.link(group)
     made, complete = {}, False
-    chosen = [(entry.action.name, _said(entry)) for entry in entries]
+    chosen = [(entry.action.name, _caption(entry)) for entry in entries]
     first, last = min(entry.first for entry in entries), max(entry.last for entry in entries)
     try:
         yield Step(0.0, "Setting up the takes", busy=True)
@@ -138,7 +138,7 @@ def _loop_as_before() -> None:
                 scene.use_preview_range = bool(used)
 
 
-def _said(entry) -> str:
+def _caption(entry) -> str:
     score = f"{take_list.points(entry.score)}  " if math.isfinite(entry.score) else ""
     return f"{score}{entry.name}" + (" ★" if entry.star else "")
 

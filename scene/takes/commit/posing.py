@@ -34,7 +34,6 @@ _STARTS = (
 # hardly seen.
 _ALLOWED = np.array([1.0, 2.0, 3.0, 1.0])
 _TONGUE = 4.0
-_CLOSED_SHARE, _CLOSED_MM = 1 / 3, 0.1  # of the error, and at most, by which closed lips may be off
 _LINEAR = 0.97  # of what is allowed, while errors are added up as if each track moved the face in a line
 _SHRINK, _TRIES = 0.85, 3
 _LOOK = 0.6  # of what is allowed: samples that are further off by adding up are measured on the face
@@ -112,12 +111,11 @@ def fit(
     meter = displacement.face_meter()
     places = np.flatnonzero(chosen)
     allowed = _allowed(error, any(of_tracks[place] == "Tongue" for place in places))
+    at_closed_lips = error * reduction.share_at_closed_lips(error)
     share, result, off = _LINEAR, None, None
     for attempt in range(_TRIES):
         measure = Measure(pull[places], share * allowed, pull[places, meter.upper, 1] - pull[places, meter.lower, 1])
-        steps = poses.fit(
-            values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM, min(_CLOSED_MM, _CLOSED_SHARE * error)
-        )
+        steps = poses.fit(values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM, at_closed_lips)
         start, end = (0.1 + 0.8 * attempt / _TRIES, 0.1 + 0.8 * (attempt + 1) / _TRIES) if attempt else (0.1, 0.9)
         result = yield from scaled(steps, start, end)
         off, lips = yield from scaled(_measured(rig, values, places, result, pull, allowed, slow), 0.9, 1.0)

@@ -9,7 +9,7 @@ import bpy
 
 from ....thunder_core.animation import placing
 from ....thunder_core.progress import result as value_of
-from ...animation import display, fcurves
+from ...animation import display, fcurves, nla
 from ...heads import head
 from ...host import compat
 from ...host.jobs import stage, Step
@@ -129,7 +129,7 @@ class Putting:
         still = self._still_poses(written)
         for index, (target, action, state) in enumerate(zip(self.rig.targets, self.own, self.kept)):
             if still[index] is not None:
-                _lay_still(target, still[index], index)
+                nla.hold_pose(target, STILL_POSE, still[index], index)
             if action is not None:
                 _push_down(target, action, state)
             compat.assign_action(target, None)
@@ -232,32 +232,13 @@ def _tracks_of(target) -> set[int]:
     return {track.as_pointer() for track in target.animation_data.nla_tracks} if target.animation_data else set()
 
 
-def _lay_still(target, action, index: int) -> None:
-    animation = target.animation_data or target.animation_data_create()
-    track = animation.nla_tracks.new()
-    track.name = STILL_POSE
-    strip = track.strips.new(STILL_POSE, 1, action)
-    if compat.HAS_SLOTS:
-        compat.set_strip_slot(strip, compat.slot_for(action, target, index))
-    strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"
-
-
 def _push_down(target, action, state: dict) -> None:
     """Let the animator's action play as an NLA strip, as it played as the active action."""
-    track = target.animation_data.nla_tracks.new()
-    track.name = action.name
-    start, end = action.frame_range
-    strip = track.strips.new(action.name, int(start), action)
-    compat.set_strip_slot(strip, state.get("slot", ""))
     extrapolation = state.get("action_extrapolation", "HOLD")
-    if extrapolation == "HOLD" and _goes_on(action):
-        strip.action_frame_start, strip.action_frame_end = -display.FAR, display.FAR
-        strip.frame_start_ui = -display.FAR
-    strip.extrapolation = extrapolation
-    strip.blend_type = state.get("action_blend_type", "REPLACE")
-    if state.get("action_influence", 1.0) != 1.0:
-        strip.use_animated_influence = True
-        strip.influence = state["action_influence"]
+    playing = nla.Playing(
+        state.get("slot", ""), extrapolation, state.get("action_blend_type", "REPLACE"), state.get("action_influence", 1.0)
+    )
+    nla.push_down(target, action.name, action, playing, everywhere=extrapolation == "HOLD" and _goes_on(action))
 
 
 def _goes_on(action) -> bool:

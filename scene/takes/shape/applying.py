@@ -167,19 +167,19 @@ def _base(rig: head.Rig, entry, curves: list, under: Stored) -> Generator[float,
     """Read the base into arrays, once in a session as long as it stays what it is. Returns it."""
     if under.mark in bases.kept:
         return bases.kept[under.mark]
-    said = _said(rig, under.keys, curves, under.frames)
-    motion, drives = _as_sampled(rig, entry, under.frames), said
+    values = _base_values(rig, under.keys, curves, under.frames)
+    motion, drives = _as_sampled(rig, entry, under.frames), values
     if motion is None:
-        motion = yield from scaled(track_values.motion(rig, said, track_values.fps_of(entry)), 0.0, 0.5)
+        motion = yield from scaled(track_values.motion(rig, values, track_values.fps_of(entry)), 0.0, 0.5)
         drives = yield from scaled(track_values.driven(rig, motion), 0.5, 1.0)
     lips = bundled_lips()
-    base = Base(under.frames, under.keys, said, motion, drives, lips.gap(motion, head.channel_names()))
+    base = Base(under.frames, under.keys, values, motion, drives, lips.gap(motion, head.channel_names()))
     bases.kept[under.mark] = base
     return base
 
 
-def _said(rig: head.Rig, keys: list, curves: list, frames: np.ndarray) -> np.ndarray:
-    """What base keys say at their frames; those on every frame are read off, others asked of a curve that has them now."""
+def _base_values(rig: head.Rig, keys: list, curves: list, frames: np.ndarray) -> np.ndarray:
+    """The values of base keys at their frames; those on every frame are read off, others asked of a curve that has them now."""
     result = np.empty((len(frames), len(keys)))
     for place, (track, each) in enumerate(zip(rig.driver.tracks, keys)):
         if each is None or not len(each["co"]):

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""NLA tracks that THUNDER adds to a data-block: an action that plays on below others, and a pose that is held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..host import compat
+
+_FAR = 100_000.0  # frames either way: cycles and extrapolation go on as in the action itself
+
+
+@dataclass(frozen=True)
+class Playing:
+    """How a data-block plays an action: the identifier of its slot, and what its animation data say about it."""
+
+    slot: str
+    extrapolation: str
+    blend_type: str
+    influence: float
+
+
+def push_down(target, name: str, action, playing: Playing, everywhere: bool) -> None:
+    """Let an action play as the uppermost NLA track, as it plays as the active action.
+
+    everywhere: whether it is evaluated beyond its keys too, where cycles and extrapolation of its curves go on.
+    """
+    track = target.animation_data.nla_tracks.new()
+    track.name = name
+    strip = track.strips.new(name, int(action.frame_range[0]), action)
+    compat.set_strip_slot(strip, playing.slot)
+    if everywhere:
+        strip.action_frame_start, strip.action_frame_end = -_FAR, _FAR
+        strip.frame_start_ui = -_FAR
+    strip.extrapolation, strip.blend_type = playing.extrapolation, playing.blend_type
+    if playing.influence != 1.0:
+        strip.use_animated_influence = True
+        strip.influence = playing.influence
+
+
+def hold_pose(target, name: str, action, index: int) -> None:
+    """Let the pose of an action's first frame stand for ever in an NLA track. index: of the data-block among the action's."""
+    animation = target.animation_data or target.animation_data_create()
+    track = animation.nla_tracks.new()
+    track.name = name
+    strip = track.strips.new(name, 1, action)
+    if compat.HAS_SLOTS:
+        compat.set_strip_slot(strip, compat.slot_for(action, target, index))
+    strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"
