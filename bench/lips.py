@@ -5,7 +5,9 @@
 DATA is a folder with `lips/` (clips, measured curves and `score.py`). For every clip 8 takes are generated. Compared with the
 measured mouth are every take in the order of its lip-sync score (`take_01` is the best), the mean curve of all takes, and the
 teacher's performance of the clip's aligned phones, which bounds what a model trained on it can reach. The row *average take*
-is the mean of the takes' rows: what a take is worth that nobody chose. Curves go to FOLDER, tables to stdout and bench/results/lips.txt.
+is the mean of the takes' rows: what a take is worth that nobody chose. Weights that know styles are measured as they are used,
+at Spread 0.5, and beside it at Spread 0: what takes that differ cost, and how much they differ. Curves go to FOLDER, tables to
+stdout and bench/results/lips.txt.
 """
 
 from __future__ import annotations
@@ -26,14 +28,18 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.tables import keep, required
-from thunder_core.direction import Direction
+from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
+from thunder_core.face.head import Head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.train.calibrate import aligned_phones
+from thunder_core.train.evaluate import Measured
 from thunder_core.train.lip_kernels import map_features
+from thunder_core.train.metrics import distances, sample_diversity
 from thunder_core.train.teacher import perform
+from thunder_core.types import Motion, pack, Speech, Take
 
 
 def scored(lips: Path, folder: Path, split: str, baselines: bool) -> str:
@@ -43,8 +49,8 @@ def scored(lips: Path, folder: Path, split: str, baselines: bool) -> str:
     return table.replace(str(folder), folder.name).replace(str(lips), "lips").strip()
 
 
-def takes_compared(tables: list[str], split: str) -> list[str]:
-    """Lines: the figures weighted by seconds of the best take by score, of the average take, and of each take's own r."""
+def figures(tables: list[str]) -> tuple[list[str], np.ndarray]:
+    """The names of the columns, and every table's row that is weighted by seconds [tables, columns]."""
     names = next(line for line in tables[0].splitlines() if line.startswith("clip ")).split()[1:]
     rows = [
         [float(x) for x in line.split()[-len(names) :]]
@@ -52,14 +58,72 @@ def takes_compared(tables: list[str], split: str) -> list[str]:
         for line in table.splitlines()
         if line.startswith("weighted by s")
     ]
+    return names, np.array(rows)
+
+
+def takes_compared(tables: list[str], split: str) -> list[str]:
+    """Lines: the figures weighted by seconds of the best take by score, of the average take, and of each take's own r."""
+    names, rows = figures(tables)
     lines = [f"#### best take and average take, weighted by seconds, split {split}", f"{'':22s}" + "".join(f"{n:>8s}" for n in names)]
-    for name, row in (("best take by score", rows[0]), ("average take", np.mean(rows, 0))):
+    for name, row in (("best take by score", rows[0]), ("average take", rows.mean(0))):
         lines.append(f"{name:22s}" + "".join(f"{x:8.2f}" for x in row))
     return [*lines, "r of the takes, best score first: " + " ".join(f"{row[0]:.2f}" for row in rows)]
 
 
+class Differences:
+    """How much the takes of a clip differ, clip by clip, as NAMES says."""
+
+    NAMES = ("mouths' r", "amplitude", "S-DIV-L", "S-DIV-U")
+
+    def __init__(self, head: Head):
+        self.measured, self.rows = Measured(head), []
+
+    def add(self, takes: list[Take], usual: Motion) -> None:
+        """The takes of one clip; `usual`: the teacher's performance, from which their distances are measured."""
+        openings = np.array([take.opening for take in takes])
+        speeds = np.abs(np.diff(openings)).mean(1)
+        positions = np.stack([self.measured.vertices(pack(take.motion)) for take in takes])
+        apart = distances(positions, self.measured.vertices(pack(usual)))
+        others = ~np.eye(len(takes), dtype=bool)
+        self.rows.append(
+            (
+                np.corrcoef(openings)[others].mean(), speeds.std() / speeds.mean(),
+                sample_diversity([apart[..., self.measured.lips]]), sample_diversity([apart[..., self.measured.upper]]),
+            )
+        )  # fmt: skip
+
+    def mean(self) -> np.ndarray:
+        """[NAMES], the mean over the clips."""
+        return np.mean(self.rows, 0)
+
+
+def taught(engine: Engine, speech: Speech, phones: np.ndarray) -> Motion:
+    """The teacher's usual performance of a clip's aligned phones."""
+    sound, channels = torch.from_numpy(speech.samples), list(engine.head.expression_names)
+    loud, features = loudness(sound, speech.frames).numpy(), map_features(engine.thunder.encoder, sound, speech.frames)
+    return perform(phones, loud, channels, np.random.default_rng(1), Direction(), features=features)
+
+
+def spreads_compared(summary: dict[float, tuple[np.ndarray, np.ndarray]], names: list[str]) -> list[str]:
+    """Lines: by Spread the figures of best and average take on `check`, and how much takes differ.
+
+    summary: by spread, the rows of all takes [takes, columns] and Differences.mean().
+    """
+    wanted = ("r", "lag", "r.wid", "spd/", "PBM")
+    at = [names.index(name) for name in wanted]
+    lines = [
+        "#### what Spread does, split check, weighted by seconds; how much takes differ, mean over all clips",
+        f"{'Spread':22s}" + "".join(f"{n:>10s}" for n in (*wanted, *Differences.NAMES)),
+    ]
+    for spread, (rows, different) in summary.items():
+        lines.append(f"{f'{spread:g}, best by score':22s}" + "".join(f"{x:10.2f}" for x in rows[0][at]))
+        lines.append(f"{f'{spread:g}, average take':22s}" + "".join(f"{x:10.2f}" for x in (*rows.mean(0)[at], *different)))
+    notes = "mouths' r: between the openings of two takes; amplitude: deviation over mean of the takes' mean speed of opening;"
+    return [*lines, f"{notes} S-DIV: of the distances from the teacher's performance, cm"]
+
+
 def main() -> None:
-    p = argparse.ArgumentParser(description=__doc__)
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data", type=Path)
     p.add_argument("--out", type=Path, default=ROOT / "out" / "lips")
     p.add_argument("--takes", type=int, default=8)
@@ -72,34 +136,47 @@ def main() -> None:
     lips = required(args.data / "lips", "the folder of clips with measured lips")
     engine = Engine.load(args.weights)
     phones = aligned_phones(lips)
+    voices = {wav.stem: read_sound(wav) for wav in sorted(lips.glob("*.wav"))}
+    usual = {name: taught(engine, speech, phones[name]) for name, speech in voices.items()}
+    teacher = _folder(args.out / "teacher")
+    for name, motion in usual.items():
+        np.savez(teacher / f"{name}.npz", opening=opening_mm(motion, engine.head), width=width_mm(motion, engine.head))
     ranked = [f"take_{number:02d}" for number in range(1, args.takes + 1)]
-    folders = {name: args.out / name for name in (*ranked, "mean_of_takes", "teacher")}
-    for folder in folders.values():
-        folder.mkdir(parents=True, exist_ok=True)
-    seconds = 0.0
-    for wav in sorted(lips.glob("*.wav")):
-        speech = read_sound(wav)
-        takes = engine.generate(speech, args.takes, args.seed, args.steps, args.guidance)
-        seconds += speech.seconds
-        for name, take in zip(ranked, takes):
-            np.savez(folders[name] / f"{wav.stem}.npz", opening=take.opening, width=take.width)
-        mean = {k: np.mean([getattr(t, k) for t in takes], 0) for k in ("opening", "width")}
-        np.savez(folders["mean_of_takes"] / f"{wav.stem}.npz", **mean)
-        sound, channels = torch.from_numpy(speech.samples), list(engine.head.expression_names)
-        loud, features = loudness(sound, speech.frames).numpy(), map_features(engine.thunder.encoder, sound, speech.frames)
-        motion = perform(phones[wav.stem], loud, channels, np.random.default_rng(1), Direction(), features=features)
-        np.savez(folders["teacher"] / f"{wav.stem}.npz", opening=opening_mm(motion, engine.head), width=width_mm(motion, engine.head))
+    spreads = (0.5, 0.0) if engine.thunder.knows_styles else (0.0,)
+    summary, names = {}, []
+    for spread in spreads:
+        folders = {name: _folder(args.out / f"spread_{spread:g}" / name) for name in (*ranked, "mean_of_takes")}
+        different = Differences(engine.head)
+        asked = Asked(Direction().vector()[None], spread) if engine.thunder.knows_styles else None
+        for clip, speech in voices.items():
+            takes = engine.generate(speech, args.takes, args.seed, args.steps, args.guidance, asked=asked)
+            for name, take in zip(ranked, takes):
+                np.savez(folders[name] / f"{clip}.npz", opening=take.opening, width=take.width)
+            mean = {k: np.mean([getattr(t, k) for t in takes], 0) for k in ("opening", "width")}
+            np.savez(folders["mean_of_takes"] / f"{clip}.npz", **mean)
+            different.add(takes, usual[clip])
+        names, rows = figures([scored(lips, folders[name], "check", baselines=False) for name in ranked])
+        summary[spread] = rows, different.mean()
     lines = [
         f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, device {engine.device}; "
         f"weights {engine.weights}; {args.takes} takes, {args.steps} steps, guidance {args.guidance}, seed {args.seed}",
-        f"{seconds:.0f} s of speech",
+        f"{sum(speech.seconds for speech in voices.values()):.0f} s of speech",
+        "",
+        *spreads_compared(summary, names),
     ]
+    used = args.out / f"spread_{spreads[0]:g}"
     for split in ("check", "fit"):
-        tables = {name: scored(lips, folder, split, baselines=name == "teacher") for name, folder in folders.items()}
+        tables = {name: scored(lips, used / name, split, baselines=False) for name in (*ranked, "mean_of_takes")}
+        tables["teacher"] = scored(lips, teacher, split, baselines=True)
         lines += ["", *takes_compared([tables[name] for name in ranked], split)]
         for name in (ranked[0], "mean_of_takes", "teacher"):
             lines += [f"\n#### {name}, split {split}", tables[name]]
     print(keep(args.results, lines))
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 if __name__ == "__main__":
