@@ -29,6 +29,7 @@ AUDIO ?=
 TAKES ?= 8
 SEED ?= 1
 MARKS ?=
+ALSO ?=
 MINUTES ?= 10
 SPEECH ?=
 TRAINED ?= out/trained
@@ -44,7 +45,7 @@ WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-window docs-pictures bench train-smoke retrain engine develop package lint licences locks clean
+.PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window docs-pictures bench train-smoke retrain engine develop package lint licences locks clean
 
 demo:
 	@$(WITH_DEVELOP) && \
@@ -60,7 +61,7 @@ demo:
 test:
 	@$(WITH_TESTED_ENGINE) && setup/python.sh environment.py blender >/dev/null
 	@echo "testing the engine and a Blender side by side: some minutes"
-	@$(MAKE) --no-print-directory -j2 --output-sync=target test-core test-blender
+	@$(MAKE) --no-print-directory -j2 --output-sync=target test-core test-blender $(ALSO)
 
 test-all: test-core-all test-blenders
 
@@ -87,6 +88,11 @@ test-blenders:
 	echo "testing Blender $(VERSIONS), two at a time" && printf '%s\n' $(VERSIONS) | xargs -P 2 -I {} sh -c \
 		'log=out/test-blender-{}.log; echo "== Blender {} ==" >$$log; { blender=$$(setup/python.sh environment.py blender {}) && \
 		"$$blender" -m pytest tests/blender -m "$(MARKS)"; } >>$$log 2>&1; code=$$?; cat $$log; exit $$code'
+
+# What may differ in the oldest Blender.
+test-blender-oldest:
+	@$(MAKE) --no-print-directory test-blenders MARKS="not slow and not one_blender" \
+		VERSIONS="$$(setup/python.sh environment.py versions 2>/dev/null | tr ' ' '\n' | grep . | sort -V | head -n 1)"
 
 test-window:
 	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests/gui

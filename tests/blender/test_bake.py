@@ -15,6 +15,8 @@ from performances import read_wav, write_wav
 from thunder.cli import script
 from thunder.scene.voice import strip as strip_module
 
+pytestmark = pytest.mark.one_blender
+
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "assets" / "sample.wav"
 

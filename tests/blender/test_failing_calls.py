@@ -33,6 +33,8 @@ from thunder.thunder_core import errors as errors_module, files
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import mapping
 
+pytestmark = pytest.mark.one_blender
+
 ROOT = Path(__file__).resolve().parents[2]
 ALL = bool(os.environ.get("THUNDER_ALL_CALLS"))
 

@@ -11,6 +11,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "faults"))  # harness.py, row
 import harness
 import rows_blender
 
+pytestmark = pytest.mark.one_blender
+
 
 def test_no_two_rows_have_the_same_name():
     names = [row.name for row in rows_blender.ROWS]

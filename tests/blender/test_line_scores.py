@@ -17,6 +17,8 @@ from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
 
+pytestmark = pytest.mark.one_blender
+
 SECONDS = 3.0
 
 

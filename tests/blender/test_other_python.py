@@ -7,6 +7,8 @@ import pytest
 from test_full_path import connection, stop_engine  # noqa: F401
 from thunder.thunder_core import engine_python
 
+pytestmark = pytest.mark.one_blender
+
 
 @pytest.fixture
 def environment(connection, tmp_path):

@@ -13,6 +13,8 @@ from thunder.scene.review import problem_report
 from thunder.scene.takes import transcript
 from thunder.thunder_core.animation import timing
 
+pytestmark = pytest.mark.one_blender
+
 PRIVATE = ("SecretHero", "Zorbax", "confidential", "UnreleasedFilm", "annabel", "whispered", "murdermystery", "quokka")
 
 

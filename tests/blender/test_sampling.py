@@ -17,6 +17,8 @@ from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.direction import Asked, Direction, Style
 
+pytestmark = pytest.mark.one_blender
+
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 2.0
 CHOSEN = {"steps": 35, "guidance": 1.5, "speech_guidance": 0.75}

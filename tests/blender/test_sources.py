@@ -14,6 +14,8 @@ from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face.lips import opening_mm
 from timing import keeps
 
+pytestmark = pytest.mark.one_blender
+
 PARTS = ("expression", "jaw", "head", "eyes")
 
 

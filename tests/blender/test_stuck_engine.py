@@ -16,7 +16,7 @@ from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import errors, protocol, worker_process
 from timing import keeps
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the engines are POSIX scripts")
+pytestmark = [pytest.mark.one_blender, pytest.mark.skipif(os.name == "nt", reason="the engines are POSIX scripts")]
 
 ENGINE = """#!{python}
 import json, os, sys, time

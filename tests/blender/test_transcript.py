@@ -10,6 +10,8 @@ from thunder.scene.takes import take_list, transcript
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
 
+pytestmark = pytest.mark.one_blender
+
 
 class Ear:
     """Stands for the engine's client: answers “closures” at once with what it was told to."""

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+pytestmark = pytest.mark.one_blender
+
 NAME = "bl_ext.user_default.thunder"
 LITTLE = {"a", "an", "and", "as", "at", "by", "for", "from", "in", "of", "on", "or", "per", "than", "the", "to", "with"}
 NAMES = {"smplx"}  # of programs that write themselves in small letters
