@@ -32,6 +32,10 @@ class THUNDER_UL_takes(bpy.types.UIList):
         score.alignment = "RIGHT"
         score.label(text=self._measure(item, index))
         row.prop(item, "name", text="", emboss=False)
+        if item.words:
+            words = row.row(align=True)
+            words.active = False
+            words.label(text=item.words)
         if _drawn.get("marked"):
             row.label(text="", icon=mark_of(item))
 

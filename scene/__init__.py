@@ -9,6 +9,7 @@ def modules() -> tuple:
     from .properties import settings
     from .review import live_score, overlay
     from .takes import edit_watch, keep, mix, transcript
+    from .takes.direction import live
     from .takes.shape import sliders
 
-    return session, settings, sliders, mix, keep, transcript, edit_watch, grid, live_score, overlay
+    return session, settings, sliders, mix, keep, transcript, edit_watch, grid, live_score, live, overlay

@@ -201,15 +201,10 @@ class Direction:
         return Direction(style, moods[rng.integers(len(moods))], float(rng.uniform(_LEAST_STRENGTH, 1.0)))
 
 
-def check(vectors: np.ndarray, frames: int | None = None) -> None:
-    """Raise BadRequest unless these are directions [1 or T, DIRECTION_NAMES] whose numbers a style may have.
-
-    frames: T of the sound, None where it is not known yet.
-    """
+def check(vectors: np.ndarray) -> None:
+    """Raise BadRequest unless these are directions [1 or T, DIRECTION_NAMES] whose numbers a style may have."""
     if vectors.ndim != 2 or vectors.shape[1] != len(DIRECTION_NAMES) or not len(vectors):
         raise BadRequest(f"A direction has the shape {list(vectors.shape)}, not [1 or frames, {len(DIRECTION_NAMES)}]: set it again")
-    if frames is not None and len(vectors) not in (1, frames):
-        raise BadRequest(f"The direction has {len(vectors)} frames and the sound {frames}: give one for the line or one for every frame")
     if not np.isfinite(vectors).all():
         raise BadRequest("The direction holds values that are not numbers: look at the keys of its sliders")
     for axis, by in zip(AXES, vectors.T):
@@ -219,6 +214,14 @@ def check(vectors: np.ndarray, frames: int | None = None) -> None:
     moods = vectors[:, len(AXES) :]
     if moods.min() < -_ROUNDING or moods.max() > 1 + _ROUNDING:
         raise BadRequest("The direction has a mood whose strength is not within 0 to 1: move its slider back")
+
+
+def over_frames(vectors: np.ndarray, frames: int) -> np.ndarray:
+    """Directions [1 or T, …] for a sound of so many frames: one stays one; of several the last is held, or what is too much cut.
+
+    Who asks may not know the sound's length to the frame: it is rounded from samples, and a line may be trimmed later.
+    """
+    return vectors if len(vectors) == 1 else vectors[np.minimum(np.arange(frames), len(vectors) - 1)]
 
 
 @dataclass(frozen=True, eq=False)

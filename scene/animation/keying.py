@@ -117,7 +117,7 @@ def key(
             values = yield from scaled(values_of(rig, performance, clock), 0.0, 0.4)
         for place, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(curves[track.block], track.path, track.index, track.group)
-            fcurves.write(curve, _keys(values, place))
+            fcurves.write(curve, keys_of(values, place))
             yield 0.4 + 0.4 * (place + 1) / len(rig.driver.tracks)
         for action in actions:
             digest = hashlib.sha256()
@@ -125,12 +125,7 @@ def key(
                 add_to_print(digest, curve)
                 yield 0.9
             action.use_fake_user = True
-            action[PROPERTY] = performance.provenance | {
-                records.KEY: records.VERSION,
-                "seed": performance.seed,
-                "score": performance.score,
-                "checksum": _printed(digest),
-            }
+            _remember(action, performance, _printed(digest))
         yield 1.0
         complete = True  # closed at the last step too, nobody has listed them yet
         return actions
@@ -138,6 +133,30 @@ def key(
         if not complete:
             for action in actions:
                 bpy.data.actions.remove(action)
+
+
+def key_again(rig: head.Rig, actions: list, curves: list, performance: Performance, values: TrackValues) -> None:
+    """Write another performance of the same length over the keys of a take, in one go.
+
+    curves: of each of the rig's tracks, None where the take has none.  values: what `values_of` returned for the performance.
+    """
+    for place, curve in enumerate(curves):
+        if curve is not None:
+            fcurves.write(curve, keys_of(values, place))
+    for action in actions:
+        _remember(action, performance, checksum(action))
+    for target in rig.targets:
+        target.update_tag()
+
+
+def _remember(action, performance: Performance, printed: str) -> None:
+    """Note on an action where its keys come from. printed: their fingerprint."""
+    action[PROPERTY] = performance.provenance | {
+        records.KEY: records.VERSION,
+        "seed": performance.seed,
+        "score": performance.score,
+        "checksum": printed,
+    }
 
 
 def on_scene_frames(performance: Performance, clock: Clock, frames: np.ndarray) -> Motion:
@@ -155,7 +174,7 @@ def on_scene_frames(performance: Performance, clock: Clock, frames: np.ndarray) 
     return Motion(*np.split(resampled, np.cumsum([part.shape[1] for part in parts])[:-1], axis=1), fps=clock.fps)
 
 
-def _keys(of_tracks: TrackValues, place: int) -> dict[str, np.ndarray]:
+def keys_of(of_tracks: TrackValues, place: int) -> dict[str, np.ndarray]:
     """The keys of one track."""
     frames, values = of_tracks.frames, of_tracks.values[:, place]
     if np.ptp(values) < STILL and len(frames) > 2:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import lru_cache
 
@@ -77,6 +78,29 @@ def missing_weights(place: str) -> list[str]:
 def _model_files() -> tuple[str, ...]:
     names = (name for name in os.listdir(WEIGHTS) if name == "head.npz" or name.endswith(".safetensors"))
     return tuple(sorted(names, key=lambda name: (name != "head.npz", name)))
+
+
+def knows_styles() -> bool:
+    """Whether the weights that the next request would use can be given a direction. Quick: for panels."""
+    try:
+        folder = _engine.client.weights if _engine.client is not None else weights()
+    except BadWeights:
+        return False
+    path = os.path.join(folder or WEIGHTS, "denoiser.json")
+    try:
+        return _styles_in(path, os.stat(path).st_mtime_ns) > 0
+    except OSError:
+        return False
+
+
+@lru_cache(maxsize=4)
+def _styles_in(path: str, changed: int) -> int:
+    """How many numbers of a style the diffusion model described in a file takes. changed: the file's time."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return int(json.load(file)["config"].get("style", 0))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 0
 
 
 def client(python: str | None = None, folder: str | None = None) -> Client:

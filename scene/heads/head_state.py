@@ -7,7 +7,11 @@ again. A mapping made where the character itself is made lies on the character, 
 
 from __future__ import annotations
 
+import re
+
 import bpy
+
+from ..host import compat
 
 
 def of(owner: bpy.types.Object):
@@ -29,9 +33,22 @@ def ensure(owner: bpy.types.Object):
         for index in reversed(range(len(heads))):
             if heads[index].object is None:  # of objects that were deleted
                 heads.remove(index)
+                _renumber(scene, index)
         result = heads.add()
         result.object = owner
     return result
+
+
+def _renumber(scene, removed: int) -> None:
+    """Let the keys of what heads of a scene are told, which are known by their places, follow when one is removed."""
+    for curve in compat.curves_for(scene):
+        match = re.match(r"thunder\.heads\[(\d+)\]", curve.data_path)
+        if match is None or int(match[1]) < removed:
+            continue
+        if int(match[1]) == removed:
+            compat.curves_in(scene.animation_data.action, scene, compat.slot_of(scene)).remove(curve)
+        else:
+            curve.data_path = f"thunder.heads[{int(match[1]) - 1}]{curve.data_path[match.end() :]}"
 
 
 def mapping(owner: bpy.types.Object) -> str:

@@ -18,6 +18,7 @@ from ...thunder_core.face import mapping
 from ..heads import channel_preview as preview, character, family, head, mapping_table as table
 from ..host import compat
 from ..takes import browsing, dialogue, take_list as takes
+from ..takes.direction.sliders import ThunderDirection
 from ..takes.sampling import LARGEST_SEED
 from ..voice import strip
 
@@ -151,6 +152,7 @@ class ThunderTake(bpy.types.PropertyGroup):
     seed: IntProperty(name="Seed", description="Number that makes this take again")
     score: FloatProperty(name="Lip-Sync", description="How well the lips match the voice, 0 to 100")
     curve: StringProperty(description="Mouth opening over the length of the take")
+    words: StringProperty(name="Played", description="How the take is played, in a few words; empty where it was not directed")
     first: IntProperty(name="First Frame", description="Scene frame on which the take begins")
     last: IntProperty(name="Last Frame", description="Scene frame on which the take ends")
     lead_in: IntProperty(name="Lead In", description="Frames before the first on which the face comes from rest")
@@ -185,6 +187,7 @@ class ThunderHead(bpy.types.PropertyGroup):
     own: CollectionProperty(type=ThunderAction)
     own_state: StringProperty(description="Slots, blending and still values of the animator's own animation")
     mapping: StringProperty(description="How this file drives the character, as JSON; empty takes what came with it")
+    direction: PointerProperty(type=ThunderDirection)
 
 
 def _region(name: str, what: str):
@@ -369,6 +372,12 @@ class ThunderScene(bpy.types.PropertyGroup):
     live_score: BoolProperty(
         name="Auto-Update Scores", default=True, description="Update the Lip-Sync score a moment after you stop editing keys"
     )
+    live_direction: BoolProperty(
+        name="Live",
+        default=True,
+        description="Sample the shown take again while a slider of the direction is moved, with its own seed. Takes that you edited, "
+        "shaped, starred or mixed stay as they are",
+    )
     commit: PointerProperty(type=ThunderCommit)
     overlay: PointerProperty(type=ThunderOverlay)
     takes: CollectionProperty(type=ThunderTake)
@@ -436,7 +445,18 @@ class ThunderObject(bpy.types.PropertyGroup):
     mapping: StringProperty(description="How the character is driven, as JSON")
 
 
-CLASSES = (ThunderCommit, ThunderOverlay, ThunderRow, ThunderAction, ThunderTake, ThunderHead, ThunderPart, ThunderScene, ThunderObject)
+CLASSES = (
+    ThunderCommit,
+    ThunderOverlay,
+    ThunderRow,
+    ThunderAction,
+    ThunderTake,
+    ThunderDirection,
+    ThunderHead,
+    ThunderPart,
+    ThunderScene,
+    ThunderObject,
+)
 
 
 def register():

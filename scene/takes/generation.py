@@ -21,6 +21,7 @@ from ..host import handlers
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip
 from . import take_list
+from .direction import asking
 from .sampling import Sampling
 
 _SAMPLING = (0.05, 0.99)  # the part of the bar that the engine's own progress fills
@@ -133,11 +134,19 @@ def generate(  # noqa: PLR0913 (what one request says)
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a voice and list each, keyed as actions of its own, as soon as it is there.
 
-    The first is shown when it comes, the best when all are there, unless the animator chose another meanwhile; then
-    the list is put in order and what these takes replace goes. Stopped or failed before that, what has arrived stays.
+    They are played as the head's direction says unless the sampling asks for something itself. The first is shown when it comes,
+    the best when all are there, unless the animator chose another meanwhile; then the list is put in order and what these takes
+    replace goes. Stopped or failed before that, what has arrived stays.
     on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
     """
     collector = TakeCollector(scene, rig, voice, on_take, show)
+    return (yield from collected(client, voice, collector, count, seed, asking.directed(sampling, rig.owner, voice)))
+
+
+def collected(
+    client: Client, voice: strip.Voice, collector: TakeCollector, count: int, seed: int, sampling: Sampling
+) -> Generator[Step, None, list[keying.Performance]]:
+    """Steps that sample takes of a voice and have a collector list them. Returns the takes, best first. Raises ThunderError."""
     sound = ""
     try:
         sound = yield from mixdown.sound_for_engine(client, voice)

@@ -20,10 +20,12 @@ from ...thunder_core.face.mixing import PART_OF, PARTS
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion, pack
 from ..animation import keying
+from ..engine import connection
 from ..heads import head
 from ..host.jobs import stage, Step
 from ..voice import mixdown, strip
 from . import generation, mix, provenance, take_list, track_values
+from .direction import asking
 from .sampling import LARGEST_SEED, Sampling
 
 EASE_SECONDS = 0.24  # over which what is new flows into what is kept
@@ -235,6 +237,10 @@ def resample(client: Client, context, on_take: generation.OnTake | None = None) 
         raise BadRequest(f"“{lead.name}” is a take of “{lead.voice}”, but the chosen voice is “{voice.name}”: choose “{lead.voice}”")
     count, seed, sampling = scene.thunder_keep.count, scene.thunder_keep.seed, Sampling.of(scene.thunder)
     performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)
+    if connection.knows_styles():  # the rest is played as the take was asked to be
+        before = Sampling.of_take(performance.provenance, scene.thunder).asked
+        sampling = replace(sampling, asked=None if before is None else replace(before, as_asked=False))
+        sampling = asking.directed(sampling, rig.owner, voice)
     collector = _Around(scene, rig, voice, lead, performance, on_take)
     sound, files = "", []
     try:

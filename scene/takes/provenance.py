@@ -78,7 +78,7 @@ def load(action) -> Performance | None:
     motion = Motion(_array(record["expression"]).reshape(frames, len(channels)), **rotations, fps=float(record["motion_fps"]))
     if not all(np.isfinite(part).all() for part in (motion.expression, motion.jaw, motion.head, motion.eyes) if part is not None):
         return None
-    about = _about(action)
+    about = about_of(action)
     return Performance(
         motion,
         channels,
@@ -138,7 +138,7 @@ def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
     parts = [display.part_of(display.actions_of(entry), rig, index) for index in range(len(rig.targets))]
     curves = [compat.curves_of(action, slot) if action is not None else [] for action, slot in parts]
     motion = yield from reading.read_curves(rig, curves, channels, clock.frame(np.arange(frames) / FPS))
-    about = _about(action)
+    about = about_of(action)
     return Performance(
         motion,
         channels,
@@ -158,7 +158,7 @@ def is_edited(entry) -> bool:
     )
 
 
-def _about(action) -> dict:
+def about_of(action) -> dict:
     """Provenance of a take's action, without what tells of its keys."""
     record = action.get(keying.PROPERTY)
     about = record.to_dict() if hasattr(record, "to_dict") else {}

@@ -96,7 +96,7 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
     uid, mesh_name, scene_name, entry_kind = entry.action.session_uid, rig.mesh.name, scene.name, entry.kind
     then, now = fingerprint.remembered(entry.action), changed.now
     performance = yield from stage(provenance.read(rig, entry), "Reading the take", 0.0, 0.0)
-    voice, sampling = _voice(scene, now), Sampling.of_take(performance.provenance, scene.thunder)
+    voice, sampling = voice_of(scene, now), Sampling.of_take(performance.provenance, scene.thunder)
     clock = Clock(float(now.first) if now.strip else voice.clock.start, now.fps)
     if now.sound == then.sound and now.retiming == then.retiming:
         offset = now.heard[0] - then.heard[0] if then.last else 0.0
@@ -116,7 +116,7 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
     _replace(scene, rig, uid, actions, fitted, clock, now, other)
 
 
-def _voice(scene, now: State) -> strip.Voice:
+def voice_of(scene, now: State) -> strip.Voice:
     """A voice as it is heard now, from its first frame to its last."""
     if not now.strip:
         return strip.of_file(scene, now.path)

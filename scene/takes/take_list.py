@@ -12,6 +12,7 @@ import bpy
 import numpy as np
 
 from ...thunder_core.animation.timing import Clock
+from ...thunder_core.direction_words import AS_ASKED, words_of_take
 from ...thunder_core.errors import BadRequest, ThunderError
 from ..animation import display, keying
 from ..animation.display import actions_of
@@ -53,7 +54,7 @@ def add_to_list(
     entry.seed, entry.score = performance.seed, performance.score
     entry.kind, entry.made = kind, min(int(time.time()), LATEST)
     provenance.store(actions[0], performance, clock, voice)
-    entry.curve = bars(performance.opening)
+    entry.curve, entry.words = bars(performance.opening), words_of_take(performance.provenance)
     entry.first, entry.last = int(frames[0]), int(frames[-1])
     entry.lead_in, entry.lead_out = leads
     return entry
@@ -124,6 +125,8 @@ def described(entry) -> str:
     lines = [f"{kind}, seed {entry.seed}" + (f", {time.strftime('%d %b %H:%M', time.localtime(entry.made))}" if entry.made else "")]
     if math.isfinite(entry.score):
         lines.append(f"Lip-Sync {points(entry.score)} of 100")
+    if entry.words:
+        lines.append(f"Played {entry.words}" if entry.words == AS_ASKED else f"Compared with what was asked: {entry.words}")
     if edit_watch.watch.is_known(entry):
         lines.append("Its keys were edited")
     if entry.note:
@@ -258,6 +261,7 @@ def adopt(scene, rig: head.Rig) -> int:
         for part in (action, *more):
             part.use_fake_user = True
         entry.seed, entry.score, entry.curve = performance.seed, performance.score, bars(performance.opening)
+        entry.words = words_of_take(performance.provenance)
         entry.first, entry.last = int(frames[0]), int(frames[-1])
         keyed = action.frame_range  # takes made by earlier versions have no leads
         entry.lead_in, entry.lead_out = max(0, entry.first - round(keyed[0])), max(0, round(keyed[1]) - entry.last)

@@ -55,11 +55,10 @@ class Thumbnails(Part):
 
     def add(self, uid: int, line: frozenset[int], image: np.ndarray) -> None:
         """Cut a picture into tiles. All others are freed where there are too many."""
-        if uid in self.icons:
-            for tile in range(TILES):
-                self.collection.pop(f"{uid}.{tile}", None)
-        elif len(self.icons) >= MOST_KEPT:
+        if uid not in self.icons and len(self.icons) >= MOST_KEPT:
             self.file_opened()
+        for tile in range(TILES if self.collection is not None else 0):
+            self.collection.pop(f"{uid}.{tile}", None)
         if self.collection is None:
             self.collection = bpy.utils.previews.new()
         icons = []
@@ -69,6 +68,11 @@ class Thumbnails(Part):
             preview.icon_pixels_float.foreach_set(np.ascontiguousarray(image[:, tile * SIZE : (tile + 1) * SIZE]).ravel())
             icons.append(preview.icon_id)
         self.icons[uid] = line, tuple(icons)
+
+    def forget(self, uid: int) -> None:
+        """Draw the picture of an action anew: the take was sampled again."""
+        self.icons.pop(uid, None)
+        self.activities.pop(uid, None)
 
     def file_opened(self) -> None:
         """Free all pictures; they are drawn again when they are wanted."""

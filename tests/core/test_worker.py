@@ -233,10 +233,17 @@ def test_a_direction_is_played_and_takes_say_their_reading(directed):
         directed.forget(answer["folder"])
 
 
-def test_a_direction_of_another_length_than_the_sound_is_refused(directed):
-    vectors = directed.put_array(np.zeros((7, len(DIRECTION_NAMES))))
-    with pytest.raises(errors.BadRequest, match="7 frames and the sound"):
-        directed.request("generate", sound=SAMPLE, takes=1, steps=2, direction=vectors).wait(timeout=120)
+def test_a_direction_that_ends_before_the_sound_is_held_and_one_that_goes_on_is_cut(directed):
+    loud, small = Direction(Style(energy=1.6)).vector(), Direction(Style(energy=0.6)).vector()
+    rows = {"short": [small, loud], "exact": [small] + 400 * [loud], "one": [small]}
+    jaws = {}
+    for name, vectors in rows.items():
+        result = directed.request(
+            "generate", sound=SAMPLE, takes=1, seed=7, steps=2, direction=directed.put_array(np.stack(vectors))
+        ).wait(timeout=120)  # fmt: skip
+        jaws[name] = directed.get_array(result, result["takes"][0]["jaw"])
+        directed.forget(result["folder"])
+    assert np.array_equal(jaws["short"], jaws["exact"]) and not np.array_equal(jaws["short"], jaws["one"])
 
 
 def test_weights_without_styles_say_that_they_take_no_direction(temporary_folder, tmp_path):

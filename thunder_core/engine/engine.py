@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..direction import Asked, check
+from ..direction import Asked, check, over_frames
 from ..errors import BadHead, BadRequest, BadWeights
 from ..face.head import Head, read_head
 from ..face.lips import opening_mm, width_mm
@@ -183,10 +183,11 @@ class Engine:
         return sorted(result, key=lambda t: (-t.score.total, t.seed))
 
     def _readings(self, asked: Asked, takes: int, seed: int, frames: int) -> dict[int, np.ndarray]:
-        """How the take of each seed is played. Raises BadRequest where a direction does not fit the sound or the weights."""
+        """How the take of each seed is played. Raises BadRequest where a direction is none, or the weights know none."""
         self.thunder.check_style()
-        check(asked.vectors, frames)
-        return {s: reading(asked.vectors, s, 0.0 if asked.as_asked and s == seed else asked.spread) for s in range(seed, seed + takes)}
+        check(asked.vectors)
+        vectors = over_frames(asked.vectors, frames)
+        return {s: reading(vectors, s, 0.0 if asked.as_asked and s == seed else asked.spread) for s in range(seed, seed + takes)}
 
     def score(self, speech: Speech, motion: Motion) -> LipSyncScore:
         """How well a motion says a sound. Both start together; the shorter of the two is compared."""

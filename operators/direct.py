@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Direct a character: presets, sliders put back, takes like the one that is shown."""
+
+import bpy
+
+from ..scene.engine import connection
+from ..scene.heads import head
+from ..scene.review import problem_report
+from ..scene.takes import take_list
+from ..scene.takes.direction import asking, presets, similar, sliders
+from ..thunder_core.errors import ThunderError
+from .generate import PartialResults
+from .on_shown_take import NeedsShownTake, shown
+from .slices import SlicedWork
+
+_own_names: list = []  # Blender keeps no copy of an enum's texts
+
+
+class _OfDirection:
+    """An operator whose `direct(direction)` changes the direction of the chosen head.
+
+    What it returns is reported; an error of ours is one sentence, and nothing is changed.
+    """
+
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        try:
+            head.find(context.scene, head.active_object(context))
+        except (ThunderError, AttributeError) as error:
+            cls.poll_message_set(str(error))
+            return False
+        return True
+
+    def execute(self, context):
+        try:
+            message = self.direct(sliders.ensure(head.find(context.scene, head.active_object(context)).owner))
+        except ThunderError as error:
+            problem_report.note(self.bl_label, error)
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        if message:
+            self.report({"INFO"}, message)
+        return {"FINISHED"}
+
+
+class THUNDER_OT_reset_direction(_OfDirection, bpy.types.Operator):
+    """Set all sliders of the direction as usual, without a mood. Their keys are removed"""
+
+    bl_idname = "thunder.reset_direction"
+    bl_label = "Reset"
+
+    def direct(self, direction):
+        asking.remove_keys(direction)
+        presets.reset(direction)
+
+
+class THUNDER_OT_use_direction(_OfDirection, bpy.types.Operator):
+    """Direct the character as this preset says"""
+
+    bl_idname = "thunder.use_direction"
+    bl_label = "Use Preset"
+
+    name: bpy.props.StringProperty(name="Preset", description="Name of the preset")
+
+    @classmethod
+    def description(cls, context, properties):
+        try:
+            about = presets.all_presets().load(properties.name).about
+        except ThunderError:
+            about = ""
+        return about.rstrip(".") or cls.__doc__
+
+    def direct(self, direction):
+        presets.use(direction, self.name)
+
+
+class THUNDER_OT_save_direction(_OfDirection, bpy.types.Operator):
+    """Save the direction as a preset for other characters and files"""
+
+    bl_idname = "thunder.save_direction"
+    bl_label = "Save as Preset"
+    bl_options = {"REGISTER"}
+
+    name: bpy.props.StringProperty(name="Name", description="Name of the preset. A preset of yours with this name is replaced")
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_props_dialog(self)
+
+    def direct(self, direction):
+        return f"Saved as {presets.save(direction, self.name)}"
+
+
+def _items(self, context):
+    _own_names[:] = [(name, name, f"Delete the preset “{name}”") for name in presets.all_presets().own()]
+    _own_names[:] = _own_names or [("", "None Saved Yet", "Save a direction first")]
+    return _own_names
+
+
+class THUNDER_OT_delete_direction(bpy.types.Operator):
+    """Delete a preset that you saved"""
+
+    bl_idname = "thunder.delete_direction"
+    bl_label = "Delete Preset"
+    bl_options = {"REGISTER"}
+    bl_property = "name"
+
+    name: bpy.props.EnumProperty(name="Preset", items=_items, description="Preset to delete")
+
+    @classmethod
+    def poll(cls, context):
+        if not presets.all_presets().own():
+            cls.poll_message_set("You saved no preset yet: the others stay")
+            return False
+        return True
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_props_dialog(self)
+
+    def execute(self, context):
+        try:
+            presets.all_presets().delete(self.name)
+        except ThunderError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"Deleted “{self.name}”")
+        return {"FINISHED"}
+
+
+class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
+    """Sample takes that are played like the shown one, each a little differently. They are added to the list"""
+
+    bl_idname = "thunder.more_like_this"
+    bl_label = "More Like This"
+
+    @classmethod
+    def poll(cls, context):
+        if not super().poll(context):
+            return False
+        if sentence := similar.why_not(take_list.shown_take(context.scene.thunder)):
+            cls.poll_message_set(sentence)
+            return False
+        return True
+
+    def begin(self, context):
+        entry, _ = shown(context)
+        client = connection.client()
+        client.start()
+        self.takes, self.asked, self.like = [], similar.COUNT, entry.name
+        return "Generating takes", similar.sample(client, context, self.takes.append)
+
+    def finish(self, context, takes):
+        self.report({"INFO"}, f"{len(takes)} new takes like “{self.like}”, the best with Lip-Sync {take_list.points(takes[0].score)}")
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (
+        THUNDER_OT_reset_direction,
+        THUNDER_OT_use_direction,
+        THUNDER_OT_save_direction,
+        THUNDER_OT_delete_direction,
+        THUNDER_OT_more_like_this,
+    )
+)

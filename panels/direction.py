@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Direction: how the chosen head is to perform, in sliders, a mood and presets."""
+
+import bpy
+
+from ..scene.engine import connection
+from ..scene.heads import head
+from ..scene.takes import take_list
+from ..scene.takes.direction import presets, sliders
+from ..scene.takes.direction.live import live
+from ..thunder_core.direction import NEUTRAL, SLIDERS
+from ..thunder_core.direction_words import USUAL, words
+from ..thunder_core.errors import ThunderError
+from .sidebar import _Tab, _wrapped
+
+MOST_WORDS = 2  # of what is asked, in the header
+
+
+class THUNDER_MT_directions(bpy.types.Menu):
+    bl_label = "Presets"
+
+    def draw(self, context):
+        layout = self.layout
+        known = presets.all_presets()
+        for name in known.names():
+            layout.operator("thunder.use_direction", text=name).name = name
+        layout.separator()
+        layout.operator_context = "INVOKE_DEFAULT"
+        layout.operator("thunder.save_direction", icon="ADD")
+        layout.operator("thunder.delete_direction", icon="REMOVE")
+
+
+class THUNDER_PT_direction(_Tab, bpy.types.Panel):
+    bl_label = "Direction"
+    bl_idname = "THUNDER_PT_direction"
+    bl_parent_id = "THUNDER_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw_header_preset(self, context):
+        direction = _direction(context)
+        if direction is None or not connection.knows_styles():
+            return
+        said = words(sliders.value(direction).vector(), most=MOST_WORDS)
+        if said != USUAL:
+            row = self.layout.row()
+            row.active = False
+            row.label(text=said)
+
+    def draw(self, context):
+        layout = self.layout
+        knows = connection.knows_styles()
+        if not knows:
+            _wrapped(layout, "The weights in use know no styles, so takes cannot be directed", context)
+        try:
+            owner = head.find(context.scene, context.object).owner
+        except ThunderError as error:
+            _wrapped(layout, str(error), context)
+            return
+        direction = sliders.of(owner)
+        if direction is None:
+            sliders.prepare(owner)
+            return
+        layout = layout.column()
+        layout.enabled = knows
+        row = layout.row(align=True)
+        row.menu("THUNDER_MT_directions")
+        row.operator("thunder.reset_direction", text="", icon="LOOP_BACK")
+        column = layout.column(align=True)
+        for name in (*SLIDERS, *sliders.beside_sliders(direction)):
+            column.prop(direction, name, slider=True)
+        column = layout.column(align=True)
+        column.prop(direction, "mood", text="")
+        if direction.mood != NEUTRAL:
+            column.prop(direction, "strength", slider=True)
+        layout.prop(direction, "spread", slider=True)
+        self._live(layout, context)
+
+    def _live(self, layout, context):
+        settings = context.scene.thunder
+        row = layout.row(align=True)
+        row.prop(settings, "live_direction", toggle=True, icon="REC")
+        row.operator("thunder.more_like_this")
+        if settings.live_direction and live.sentence and take_list.shown_index(settings) >= 0:
+            _wrapped(layout, live.sentence, context)
+
+
+def _direction(context):
+    """The direction of the chosen head, None where there is none yet."""
+    try:
+        return sliders.of(head.find(context.scene, context.object).owner)
+    except ThunderError:
+        return None
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_MT_directions, THUNDER_PT_direction))

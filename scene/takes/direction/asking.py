@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the engine is asked by a character's direction: the same for the whole line, or for each frame where sliders have keys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import bpy
+import numpy as np
+
+from ....thunder_core.animation.timing import Clock
+from ....thunder_core.direction import Asked, AXES, Direction, MOODS, NEUTRAL
+from ....thunder_core.types import FPS
+from ...engine import connection
+from ...host import compat
+from ...voice import strip
+from .. import track_values
+from ..sampling import Sampling
+from . import sliders
+
+MOOD_SECONDS = 0.4  # over which one mood becomes another where its key lies
+_MOODS = tuple(name for name in MOODS if name != NEUTRAL)
+
+
+def directed(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) -> Sampling:
+    """How takes of a voice are sampled for the head that an object stands for, as its direction says.
+
+    Weights that know no styles are asked for nothing, and so is a sampling that asks for something already.
+    """
+    if sampling.asked is not None or not connection.knows_styles():
+        return sampling
+    return replace(sampling, asked=asked(owner, voice.clock, voice.last))
+
+
+def asked(owner: bpy.types.Object, clock: Clock, last: float | None) -> Asked:
+    """The direction of the head that an object stands for, over a sound.
+
+    last: the scene frame after the sound's end, None where nobody knows it: then up to the last key.
+    """
+    direction = sliders.of(owner)
+    if direction is None:
+        return Asked(Direction().vector()[None])
+    return Asked(vectors(direction, clock, last), direction.spread)
+
+
+def vectors(direction: sliders.ThunderDirection, clock: Clock, last: float | None) -> np.ndarray:
+    """What a direction says over a sound, float32 [1 or T, DIRECTION_NAMES]: one row where it has no keys."""
+    curves = _curves(direction)
+    now = sliders.value(direction)
+    if not curves:
+        return now.vector()[None]
+    if last is None:
+        last = max(curve.keyframe_points[-1].co[0] for curve in curves.values()) + 1
+    count = max(1, round(float(clock.seconds(last)) * FPS))
+    frames = clock.frame(np.arange(count) / FPS)
+    values = {name: track_values.at(curve, frames) for name, curve in curves.items()}
+    result = np.repeat(now.vector()[None], count, axis=0)
+    for column, axis in enumerate(AXES):
+        if axis.name in values:
+            held = np.clip(values[axis.name], axis.least, axis.most)
+            result[:, column] = (np.log(held / axis.usual) if axis.factor else held - axis.usual) / axis.speakers
+    if "mood" in values or "strength" in values:
+        result[:, len(AXES) :] = _moods(direction, values, count)
+    return result[:1] if (result == result[0]).all() else result
+
+
+def _moods(direction: sliders.ThunderDirection, values: dict[str, np.ndarray], count: int) -> np.ndarray:
+    """The strength of each mood [T, moods]; where the mood has keys one flows into the next."""
+    names = [*MOODS]
+    chosen = values.get("mood", np.full(count, names.index(direction.mood)))
+    chosen = np.clip(np.floor(chosen + 1e-6), 0, len(names) - 1)
+    strength = np.clip(values.get("strength", np.full(count, direction.strength)), 0.0, 1.0)
+    result = np.stack([(chosen == names.index(name)) * strength for name in _MOODS], axis=1)
+    if "mood" in values:
+        length = round(MOOD_SECONDS * FPS) | 1
+        padded = np.pad(result, ((length // 2, length // 2), (0, 0)), mode="edge")
+        result = np.lib.stride_tricks.sliding_window_view(padded, length, axis=0).mean(axis=-1)
+    return result
+
+
+def remove_keys(direction: sliders.ThunderDirection) -> None:
+    """Remove the curves of all sliders of a direction."""
+    scene = direction.id_data
+    for curve in _curves(direction, silent=True).values():
+        compat.curves_in(scene.animation_data.action, scene, compat.slot_of(scene)).remove(curve)
+
+
+def _curves(direction: sliders.ThunderDirection, silent: bool = False) -> dict:
+    """The curves of a direction's sliders by their names, as far as they have keys; with `silent` muted and empty ones too."""
+    before = f"{direction.path_from_id()}."
+    return {
+        curve.data_path.removeprefix(before): curve
+        for curve in compat.curves_for(direction.id_data)
+        if curve.data_path.startswith(before) and (silent or (not curve.mute and len(curve.keyframe_points)))
+    }

@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shown take follows the sliders of its character's direction: it is sampled again with its own seed while one is dragged.
+
+A slider that moves asks the engine for a draft of few steps, at most one at a time; when it rests the take is sampled as finely
+as it was before. Both are written from a timer without an undo step of their own, so that undoing the slider undoes the take:
+whatever moves a slider also changes the take's action (PENDING), so its keys are part of the slider's own undo step. A take that
+undo or redo puts on the head before it was finished still carries that mark, and is finished then.
+Esc while a slider is dragged puts the slider back, and with it the very keys that the take had.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+import uuid
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+
+import bpy
+import numpy as np
+
+from ....thunder_core.direction import Asked
+from ....thunder_core.direction_words import words_of_take
+from ....thunder_core.errors import BadRequest, ThunderError
+from ....thunder_core.progress import result
+from ...animation import display, keying
+from ...animation.keying import Performance
+from ...engine import connection
+from ...heads import head, head_state
+from ...host import handlers, idle, jobs
+from ...host.session import Part, session
+from ...voice import fingerprint, voice_cache
+from .. import generation, provenance, resync, take_list, thumbnails, track_values
+from ..sampling import Sampling
+from ..shape.stored import is_shaped
+from . import asking, sliders
+
+PENDING = "thunder_live"  # of a take's first action, while its keys are not yet what the sliders ask for
+DRAFT_STEPS = 4
+LONGEST_SECONDS = 60.0  # of a line: longer ones could not be keyed while a slider is dragged
+_REST_SECONDS = 0.25  # without a movement of any slider: it was let go
+_POLL_SECONDS = 0.02
+_BUSY_SECONDS = 0.2  # until it is looked again whether other work is done
+
+
+@dataclass
+class _Request:
+    """A take that the engine is asked for."""
+
+    asked: Asked
+    is_final: bool
+    steps: Generator
+
+
+class Live(Part):
+    """Which take follows, and how far it is.
+
+    uid: session id of its action.  original: the take before any slider was moved, None where nobody knows.  sampling: how it
+    was sampled.  written: what its keys were asked to be, and whether they are more than a draft.  sentence: why the shown take
+    does not follow, "" where it does.
+    """
+
+    def __init__(self):
+        self.task = idle.Task(self.step, any_time=True)
+        self.token, self.numbers = uuid.uuid4().hex[:8], itertools.count(1)
+        self.moved_at = 0.0
+        self.sentence = ""
+        self.request: _Request | None = None
+        self.drop()
+
+    def drop(self) -> None:
+        """Follow no take any more."""
+        if self.request is not None:
+            self.request.steps.close()
+        self.uid: int | None = None
+        self.original: Performance | None = None
+        self.sampling = Sampling()
+        self.written: tuple[Asked | None, bool] = (None, False)
+        self.request = None
+
+    def file_opened(self) -> None:
+        self.drop()
+        self.sentence = ""
+        self.task.stop()
+
+    # ---- what starts it
+
+    def moved(self, direction: sliders.ThunderDirection) -> None:
+        """A slider was moved: the take on that head follows, if it may."""
+        scene = direction.id_data
+        entry = _entry(scene, direction)
+        if bpy.app.background and not self.in_background:
+            return
+        if entry is None or not scene.thunder.live_direction or not connection.knows_styles():
+            return
+        if entry.action.session_uid != self.uid:
+            self.drop()
+            self._say(why_not(scene, entry))
+            if self.sentence:
+                return
+            self._begin(entry)
+        entry.action[PENDING] = f"{self.token} {next(self.numbers)} {self.sampling.steps}"
+        self.moved_at = time.monotonic()
+        self.task.postpone(0.0)
+
+    in_background = False  # tests have no window
+
+    def _begin(self, entry) -> None:
+        self.uid, self.original = entry.action.session_uid, provenance.load(entry.action)
+        self.sampling = Sampling.of_take(self.original.provenance, entry.id_data.thunder)
+        self.written = (self.sampling.asked, True)
+
+    def resume(self, entry) -> None:
+        """Finish a take that an undo or a redo has brought back unfinished."""
+        steps = _unfinished(entry.action, self.token)
+        if steps is not None:
+            self._begin(entry)
+            self.original, self.written = None, (None, False)
+            self.sampling = replace(self.sampling, steps=steps)
+            self.moved_at = 0.0
+            self.task.postpone(_POLL_SECONDS)
+
+    def _say(self, sentence: str) -> None:
+        if sentence != self.sentence:
+            self.sentence = sentence
+            jobs.redraw()
+
+    # ---- a step
+
+    def step(self) -> float | None:
+        """Go on a little; seconds until the next step, None when the take says what the sliders ask for."""
+        try:
+            return self._step()
+        except ThunderError as error:
+            self.drop()
+            self._say(str(error))
+            return None
+
+    def _step(self) -> float | None:
+        if self.uid is None:
+            return None
+        scene, entry = _find(self.uid)
+        if entry is None:
+            self.drop()
+            return None
+        if session.job is not None or _is_dragging_keys():
+            return _BUSY_SECONDS
+        rig = take_list.rig_of(scene, entry)
+        asked = self._asked(rig, entry)
+        is_resting = time.monotonic() - self.moved_at > _REST_SECONDS
+        request = self.request
+        if request is not None:
+            if request.is_final and not _same(request.asked, asked):
+                request.steps.close()  # an older wish
+            else:
+                try:
+                    next(request.steps)
+                    return _POLL_SECONDS
+                except StopIteration as end:
+                    self._write(rig, entry, end.value[0], request.asked)
+                    self.written = request.asked, request.is_final
+            self.request = None
+            return _POLL_SECONDS
+        is_there, is_final = _same(self.written[0], asked), self.written[1]
+        if is_there and is_final:
+            self._done(entry)
+            return None
+        if self.original is not None and _same(Sampling.of_take(self.original.provenance, scene.thunder).asked, asked):
+            self._write(rig, entry, self.original, asked)  # bit for bit as it was
+            self.written = asked, True
+            return _POLL_SECONDS
+        if is_there and not is_resting:
+            return _POLL_SECONDS
+        wants_final = is_there or self.sampling.steps <= DRAFT_STEPS
+        self.request = _Request(asked, wants_final, self._sample(scene, entry, asked, wants_final))
+        return 0.0
+
+    def _asked(self, rig: head.Rig, entry) -> Asked:
+        """What the sliders ask of the take. One that was played as asked goes on being so."""
+        clock = provenance.clock_of(entry.action)
+        state = fingerprint.remembered(entry.action)
+        asked = asking.asked(rig.owner, clock, state.last if state is not None and state.last else None)
+        before = self.sampling.asked
+        return replace(asked, as_asked=before is not None and before.as_asked and self._was_as_asked(entry))
+
+    def _was_as_asked(self, entry) -> bool:
+        return bool(provenance.about_of(entry.action).get("as_asked", False))
+
+    def _sample(self, scene, entry, asked: Asked, is_final: bool) -> Generator:
+        """Steps that sample the take's seed again. Return a list of one Performance."""
+        client = connection.client()
+        client.start()
+        voice = resync.voice_of(scene, fingerprint.remembered(entry.action))
+        sampling = replace(self.sampling, asked=asked, steps=self.sampling.steps if is_final else DRAFT_STEPS)
+        cached = voice_cache.read(scene, voice, client.folder)
+        return self._sampled(client, voice, cached, entry.seed, sampling)
+
+    def _sampled(self, client, voice, cached, seed: int, sampling: Sampling) -> Generator:
+        while cached is not None and cached.reading:
+            yield
+        path = voice.path or (cached.path if cached is not None else "")
+        if not path:
+            raise BadRequest(f"The shown take cannot follow: “{voice.name}” is retimed or has modifiers. Press Generate Takes instead")
+        return (yield from generation.performances(client, path, 1, seed, sampling))
+
+    def _write(self, rig: head.Rig, entry, made: Performance, asked: Asked) -> None:
+        """Key the take again. Raises BadRequest where the animator has edited it meanwhile."""
+        action = entry.action
+        if provenance.is_edited(entry):
+            raise BadRequest(f"“{entry.name}” was edited, so it does not follow the sliders any more: press Generate Takes for new ones")
+        there = provenance.load(action)
+        if there is None or there.motion.frames != made.motion.frames:
+            raise BadRequest(f"The voice of “{entry.name}” has changed: press Generate Takes for new ones")
+        before = self.original
+        if before is not None and before.provenance.get("weights") != made.provenance.get("weights"):
+            raise BadRequest(f"“{entry.name}” was sampled with other weights, so it does not follow the sliders: press Generate Takes")
+        clock = provenance.clock_of(action)
+        values = result(keying.values_of(rig, made, clock))
+        keying.key_again(rig, display.actions_of(entry), track_values.curves(rig, entry), made, values)
+        provenance.store(action, made, clock, entry.voice)
+        entry.curve, entry.score = take_list.bars(made.opening), made.score
+        entry.words = words_of_take(made.provenance)
+        thumbnails.thumbnails.forget(self.uid)
+        jobs.redraw()
+
+    def _done(self, entry) -> None:
+        if PENDING in entry.action:
+            del entry.action[PENDING]
+
+
+live = session.add(Live())
+
+
+def why_not(scene, entry) -> str:
+    """Why a take does not follow the sliders, "" if it does. Nothing that is the animator's own is sampled again."""
+    name = f"“{entry.name}”"
+    if entry.kind != "SAMPLED":
+        return f"{name} is {entry.kind.lower()}, so it does not follow the sliders: press Generate Takes for new ones"
+    if entry.star:
+        return f"{name} has a star, so it does not follow the sliders: remove the star or press Generate Takes"
+    if is_shaped(entry.action) or provenance.is_edited(entry):
+        return f"{name} was edited, so it does not follow the sliders: press Generate Takes for new ones"
+    made, state = provenance.load(entry.action), fingerprint.remembered(entry.action)
+    if made is None or state is None:
+        return f"{name} does not say how it was sampled, so it does not follow the sliders: press Generate Takes for new ones"
+    if made.motion.frames / made.motion.fps > LONGEST_SECONDS:
+        return f"{name} is longer than {LONGEST_SECONDS:.0f} s, so it does not follow the sliders: press Generate Takes for new ones"
+    if fingerprint.change(scene, entry) is not None:
+        return f"The voice of {name} has changed: re-sync it first, or press Generate Takes"
+    return ""
+
+
+def _entry(scene, direction):
+    """The shown take, if it is on the head that a direction belongs to; else None."""
+    entry = take_list.shown_take(scene.thunder)
+    if entry is None or entry.action is None or entry.head is None:
+        return None
+    state = head_state.of(head.owner_of(entry.head))
+    return entry if state is not None and state.direction == direction else None
+
+
+def _find(uid: int):
+    """(scene, entry) of the take of an action, (None, None) if it is gone."""
+    for scene in bpy.data.scenes:
+        for entry in scene.thunder.takes:
+            if entry.action is not None and entry.action.session_uid == uid:
+                return scene, entry
+    return None, None
+
+
+def _is_dragging_keys() -> bool:
+    """Whether a tool is being used that may hold keys."""
+    manager = bpy.context.window_manager
+    busy = (op.bl_idname for window in (manager.windows if manager else ()) for op in getattr(window, "modal_operators", ()))
+    return any(not name.startswith(("SCREEN_OT_animation", "THUNDER_OT")) for name in busy)
+
+
+def _same(one: Asked | None, other: Asked | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    alike = one.vectors.shape == other.vectors.shape and bool((np.abs(one.vectors - other.vectors) < 1e-5).all())
+    return alike and (one.spread, one.as_asked) == (other.spread, other.as_asked)
+
+
+def _unfinished(action, token: str) -> int | None:
+    """The steps that a take still has to be sampled with, None where it is finished or of another session."""
+    mark = str(action.get(PENDING, "")).split()
+    return int(mark[2]) if len(mark) == 3 and mark[0] == token else None
+
+
+@bpy.app.handlers.persistent
+def _before_undo(*_):
+    live.drop()
+
+
+@bpy.app.handlers.persistent
+def _after_undo(*_):
+    scene = bpy.context.scene
+    entry = take_list.shown_take(scene.thunder) if scene is not None else None
+    if entry is None:
+        return
+    thumbnails.thumbnails.forget(entry.action.session_uid)
+    live.resume(entry)
+
+
+_HANDLERS = (
+    ("undo_pre", _before_undo),
+    ("redo_pre", _before_undo),
+    ("undo_post", _after_undo),
+    ("redo_post", _after_undo),
+)
+
+
+def register():
+    sliders.listeners.append(live.moved)
+    handlers.add(_HANDLERS)
+
+
+def unregister():
+    handlers.remove(_HANDLERS)
+    sliders.listeners.remove(live.moved)

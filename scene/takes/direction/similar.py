@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""More takes like one that is liked: sampled closely around the way it was played, listed beside those that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+
+import numpy as np
+
+from ....thunder_core.client import Client
+from ....thunder_core.direction import Asked, AXES, DIRECTION_NAMES
+from ....thunder_core.errors import BadRequest
+from ...animation import keying
+from ...engine import connection
+from ...heads import head
+from ...host.jobs import Step
+from ...voice import strip
+from .. import generation, provenance, take_list
+from ..sampling import LARGEST_SEED, Sampling
+
+SPREAD = 0.15  # of takes around the one that is liked
+COUNT = 4
+
+
+class _Beside(generation.TakeCollector):
+    """Lists takes and keeps those that are there."""
+
+    def replace(self, scene, rig: head.Rig) -> Generator[float, None, None]:
+        return
+        yield
+
+
+def why_not(entry) -> str:
+    """Why no takes like this one can be sampled, "" if they can. Quick: for buttons."""
+    if not connection.knows_styles():
+        return "The weights in use know no styles, so takes cannot be directed"
+    if reading_of(entry.action) is None:
+        return f"“{entry.name}” does not say how it is played: it was mixed, or sampled with weights that know no styles"
+    return ""
+
+
+def reading_of(action) -> np.ndarray | None:
+    """How the take of an action is played, float32 [DIRECTION_NAMES], the mean of its line; None where it does not tell."""
+    record = action.get(keying.PROPERTY) if action is not None else None
+    values = record.get("reading") if hasattr(record, "get") else None
+    try:
+        reading = np.array(values, np.float32)
+    except (TypeError, ValueError):
+        return None
+    return reading if reading.shape == (len(DIRECTION_NAMES),) and np.isfinite(reading).all() else None
+
+
+def around(asked: np.ndarray, reading: np.ndarray) -> np.ndarray:
+    """A direction [1 or T, DIRECTION_NAMES] that changes over its line as was asked and is on average as it was read."""
+    mean = asked.mean(axis=0)
+    style = asked[:, : len(AXES)] + (reading - mean)[: len(AXES)]
+    least, most = (np.array([axis.deviations(getattr(axis, end)) for axis in AXES]) for end in ("least", "most"))
+    was, now = mean[len(AXES) :], reading[len(AXES) :]
+    moods = np.where(was > 1e-3, asked[:, len(AXES) :] * (now / np.maximum(was, 1e-3)), now)
+    return np.concatenate([np.clip(style, least, most), np.clip(moods, 0.0, 1.0)], axis=1).astype(np.float32)
+
+
+def next_seed(scene, entry) -> int:
+    """A seed after those of all takes of a take's head and voice, so that none is sampled twice."""
+    seeds = (other.seed for other in scene.thunder.takes if other.head == entry.head and other.voice == entry.voice)
+    return (max(seeds) + 1) % (LARGEST_SEED - COUNT)
+
+
+def sample(client: Client, context, on_take: generation.OnTake | None = None) -> Generator[Step, None, list[keying.Performance]]:
+    """Steps that sample takes like the shown one and list each as soon as it is there, as `generation.generate`.
+
+    on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
+    """
+    scene = context.scene
+    entry = take_list.shown_take(scene.thunder)
+    if sentence := why_not(entry):
+        raise BadRequest(sentence)
+    rig = take_list.rig_of(scene, entry)
+    head.check_animatable(rig)
+    voice = strip.find(context)
+    if voice.name != entry.voice:
+        raise BadRequest(f"“{entry.name}” is a take of “{entry.voice}”, but the chosen voice is “{voice.name}”: choose “{entry.voice}”")
+    before = Sampling.of_take(provenance.about_of(entry.action), scene.thunder)
+    reading = reading_of(entry.action)
+    vectors = reading[None] if before.asked is None else around(before.asked.vectors, reading)
+    sampling = replace(before, asked=Asked(vectors, SPREAD, as_asked=False))
+    collector, seed = _Beside(scene, rig, voice, on_take), next_seed(scene, entry)
+    return (yield from generation.collected(client, voice, collector, COUNT, seed, sampling))

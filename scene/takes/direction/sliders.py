@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sliders of a character's direction, its mood, and how far takes go from it."""
+
+import bpy
+from bpy.props import EnumProperty, FloatProperty
+
+from ....thunder_core.direction import AXES, Direction, MOODS, NEUTRAL, SLIDERS, Style
+from ...heads import head_state
+from ...host import idle, jobs
+from ...host.session import Part, session
+
+STRENGTH = 0.6  # of a mood that was just chosen
+_AXES = {axis.name: axis for axis in AXES}
+
+
+listeners: list = []  # functions that get the ThunderDirection that was changed, at once
+
+
+def _moved(self, context) -> None:
+    for listener in listeners:
+        listener(self)
+
+
+def _slider(name: str):
+    axis = _AXES[name]
+    return FloatProperty(
+        name=axis.label,
+        default=axis.usual,
+        min=axis.least,
+        max=axis.most,
+        step=5,
+        precision=2,
+        update=_moved,
+        description=f"{axis.description}. {axis.usual:g} is usual",
+    )
+
+
+class ThunderDirection(bpy.types.PropertyGroup):
+    """How a character is to perform: a value for each of AXES, a mood, and how far takes go from them."""
+
+    energy: _slider("energy")
+    jaw: _slider("jaw")
+    articulation: _slider("articulation")
+    smile: _slider("smile")
+    brows: _slider("brows")
+    head: _slider("head")
+    eyes: _slider("eyes")
+    width: _slider("width")
+    rounding: _slider("rounding")
+    asymmetry: _slider("asymmetry")
+    tension: _slider("tension")
+    frown: _slider("frown")
+    mood: EnumProperty(
+        name="Mood",
+        update=_moved,
+        description="Mood of the performance",
+        items=[(mood.name, mood.label, mood.description, number) for number, mood in enumerate(MOODS.values())],
+    )
+    strength: FloatProperty(
+        name="Strength",
+        default=STRENGTH,
+        min=0.0,
+        max=1.0,
+        step=5,
+        precision=2,
+        subtype="FACTOR",
+        update=_moved,
+        description="Strength of the mood",
+    )
+    spread: FloatProperty(
+        name="Spread",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        step=5,
+        precision=2,
+        subtype="FACTOR",
+        options=set(),
+        description="How far takes go from this direction, each its own way. At 0 all are played as asked",
+    )
+
+
+def of(owner: bpy.types.Object) -> ThunderDirection | None:
+    """The direction of the head that an object stands for, None where nothing is stored of the head yet."""
+    state = head_state.of(owner)
+    return None if state is None else state.direction
+
+
+def ensure(owner: bpy.types.Object) -> ThunderDirection:
+    """The same, made if there is none."""
+    return head_state.ensure(owner).direction
+
+
+class _Wanted(Part):
+    """The head that a panel wants to show the sliders of: nothing is stored of it yet, and drawing changes nothing."""
+
+    def __init__(self):
+        self.name = ""
+        self.task = idle.Task(self.step, any_time=True)
+
+    def step(self) -> None:
+        owner = bpy.data.objects.get(self.name)
+        if owner is not None and of(owner) is None:
+            ensure(owner)
+            jobs.redraw()
+
+    def close(self) -> None:
+        self.task.stop()
+
+
+_wanted = session.add(_Wanted())
+
+
+def prepare(owner: bpy.types.Object) -> None:
+    """Have a direction made for the head that an object stands for, in a moment."""
+    _wanted.name = owner.name
+    _wanted.task.start(0.0)
+
+
+def value(direction: ThunderDirection) -> Direction:
+    """What the sliders say now."""
+    return Direction(Style(**{axis.name: getattr(direction, axis.name) for axis in AXES}), direction.mood, direction.strength)
+
+
+def put(direction: ThunderDirection, wanted: Direction) -> None:
+    """Move the sliders to a direction. Spread stays."""
+    for name, number in wanted.style.values().items():
+        if abs(getattr(direction, name) - number) > 1e-6:
+            setattr(direction, name, number)
+    if direction.mood != wanted.mood:
+        direction.mood = wanted.mood
+    if wanted.mood != NEUTRAL:
+        direction.strength = wanted.strength
+
+
+def beside_sliders(direction: ThunderDirection) -> list[str]:
+    """The axes without a slider of their own in the panel that are not as usual: a preset or a style moved them."""
+    return [axis.name for axis in AXES if axis.name not in SLIDERS and abs(getattr(direction, axis.name) - axis.usual) > 1e-3]

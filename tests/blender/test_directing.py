@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes are sampled in a character's direction, tell how they are played, and the shown one follows the sliders."""
+
+import time
+
+import numpy as np
+import pytest
+from performances import write_wav
+from played_engine import PlayedClient
+from speaking import keys_of, same
+from thunder.scene.animation import keying
+from thunder.scene.engine import connection
+from thunder.scene.heads import head
+from thunder.scene.host import compat, idle
+from thunder.scene.takes import provenance, take_list
+from thunder.scene.takes.direction import presets, similar, sliders
+from thunder.scene.takes.direction.live import DRAFT_STEPS, live, PENDING
+from thunder.thunder_core import direction as core
+from timing import keeps
+
+SECONDS = 2.0
+
+
+class DirectedClient(PlayedClient):
+    """An engine whose jaws open as far as is asked, and a little less in a draft. What takes are read as is what is asked,
+    but for those that are not played just so: each by its seed more lively."""
+
+    running = True
+
+    def _generate(self, **request):
+        events = super()._generate(**request)
+        asked = self.arrays[request["direction"]]
+        for event in events:
+            if event["event"] != "take":
+                continue
+            take = event["take"]
+            by = 0.0 if take["provenance"]["as_asked"] else request["spread"] * (take["seed"] % 5 + 1)
+            take["provenance"]["reading"][0] += by
+            energy = np.exp((asked[:, 0].mean() + by) * core.AXES[0].speakers)
+            self.arrays[take["jaw"]] = self.arrays[take["jaw"]] * np.float32(energy * (0.9 if request["steps"] == DRAFT_STEPS else 1.0))
+        return events
+
+
+@pytest.fixture
+def client(tmp_path, monkeypatch):
+    played = DirectedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda *_: played)
+    monkeypatch.setattr(connection, "knows_styles", lambda: True)
+    return played
+
+
+@pytest.fixture
+def scene(blender, client, tmp_path):
+    """A head with a voice of two seconds."""
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps, scene.thunder.count = 25, 3
+    sound = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(int(16000 * SECONDS)))
+    scene.thunder.source, scene.thunder.sound_file = "FILE", sound
+    return scene
+
+
+@pytest.fixture
+def direction(scene):
+    return sliders.ensure(head.find(scene).owner)
+
+
+@pytest.fixture
+def following(monkeypatch):
+    """The shown take follows, as in a window. Lets the timer run until it has."""
+    monkeypatch.setattr(live, "in_background", True)
+
+    def wait(seconds=10.0, until=lambda: live.task.due is None):
+        end = time.monotonic() + seconds
+        while not until():
+            assert time.monotonic() < end, "the take does not follow"
+            idle.tick()
+            time.sleep(0.002)
+
+    yield wait
+    live.file_opened()
+
+
+def asked(client):
+    return [args for verb, args in client.asked if verb == "generate"]
+
+
+def about(entry):
+    return entry.action[keying.PROPERTY].to_dict()
+
+
+def jaw(entry):
+    return provenance.load(entry.action).motion.jaw[:, 0].max()
+
+
+def test_generate_asks_for_the_heads_direction_and_keeps_it(blender, scene, client, direction):
+    direction.energy, direction.mood, direction.strength, direction.spread = 1.5, "warm", 0.6, 0.25
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    (request,) = asked(client)
+    wanted = core.Direction(core.Style(energy=1.5), "warm", 0.6).vector()
+    assert np.allclose(client.arrays[request["direction"]], wanted[None], atol=1e-5)
+    assert request["spread"] == pytest.approx(0.25) and request["as_asked"] is True
+    for entry in scene.thunder.takes:
+        kept = about(entry)
+        assert kept["spread"] == pytest.approx(0.25) and len(kept["reading"]) == len(wanted)
+        assert np.allclose(kept["direction"], wanted, atol=1e-5)
+    played = {entry.seed: entry.words for entry in scene.thunder.takes}
+    assert played[1] == "as asked" and played[3] == "lively"
+    assert "lively" in take_list.described(next(entry for entry in scene.thunder.takes if entry.seed == 3))
+
+
+def test_weights_that_know_no_styles_are_asked_for_none(blender, scene, client, direction, monkeypatch):
+    monkeypatch.setattr(connection, "knows_styles", lambda: False)
+    direction.energy = 1.5
+    monkeypatch.setattr(DirectedClient, "_generate", PlayedClient._generate)
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    assert "direction" not in asked(client)[0]
+    assert {entry.words for entry in scene.thunder.takes} == {""}
+
+
+def test_whether_weights_know_styles_is_read_from_their_files(blender, tmp_path, monkeypatch):
+    assert connection._styles_in(str(tmp_path / "none.json"), 0) == 0
+    for text, styles in (('{"config": {"style": 23}}', 23), ('{"config": {}}', 0), ("[]", 0), ("no", 0)):
+        path = tmp_path / f"{len(text)}.json"
+        path.write_text(text)
+        assert connection._styles_in(str(path), 0) == styles
+
+
+def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene, client, direction):
+    blender.ops.thunder.generate()
+    entry = next(entry for entry in scene.thunder.takes if entry.seed == 3)
+    scene.thunder.active_take = list(scene.thunder.takes).index(entry)
+    liked, before = about(entry)["reading"], {entry.action.name for entry in scene.thunder.takes}
+    assert blender.ops.thunder.more_like_this() == {"FINISHED"}
+    request = asked(client)[-1]
+    assert np.allclose(client.arrays[request["direction"]], [liked], atol=1e-4)
+    assert (request["seed"], request["takes"]) == (4, similar.COUNT)
+    assert request["spread"] == similar.SPREAD and request["as_asked"] is False
+    assert before < {entry.action.name for entry in scene.thunder.takes}
+    assert sorted(entry.seed for entry in scene.thunder.takes) == list(range(1, 4 + similar.COUNT))
+
+
+def test_more_like_a_take_that_does_not_tell_is_refused_with_a_sentence(blender, scene, client, direction):
+    blender.ops.thunder.generate()
+    entry = scene.thunder.takes[scene.thunder.active_take]
+    del entry.action[keying.PROPERTY]["reading"]
+    assert "does not say how it is played" in similar.why_not(entry)
+    assert not blender.ops.thunder.more_like_this.poll()
+
+
+def test_around_keeps_what_changes_over_a_line(blender):
+    asked = np.zeros((4, len(core.DIRECTION_NAMES)), np.float32)
+    asked[:, 0] = [-1, 0, 1, 2]
+    asked[:2, 12] = 0.6
+    reading = asked.mean(axis=0)
+    reading[0] += 0.5
+    reading[12] *= 0.5
+    around = similar.around(asked, reading)
+    assert np.allclose(around[:, 0], asked[:, 0] + 0.5) and np.allclose(around[:, 12], asked[:, 12] * 0.5)
+    assert np.allclose(around.mean(axis=0), reading, atol=1e-5)
+    core.check(around)
+
+
+def test_the_rest_is_resampled_in_the_direction_of_its_take(blender, scene, client, direction, monkeypatch):
+    direction.energy = 1.5
+    blender.ops.thunder.generate()
+    direction.energy = 0.5
+    scene.thunder_keep.upper_face, scene.thunder_keep.count = True, 1
+    assert blender.ops.thunder.resample_rest() == {"FINISHED"}
+    request = asked(client)[-1]
+    assert np.exp(client.arrays[request["direction"]][0, 0] * core.AXES[0].speakers) == pytest.approx(1.5, abs=1e-3)
+    assert request["as_asked"] is False and "keep_mask" in request
+
+
+def test_presets_move_the_sliders_and_own_ones_come_and_go(blender, scene, direction, tmp_path, monkeypatch):
+    monkeypatch.setattr(presets, "user_folder", lambda name: tmp_path / name)
+    shipped = presets.all_presets().names()
+    assert len(shipped) >= 12 and blender.ops.thunder.use_direction(name=shipped[0]) == {"FINISHED"}
+    wanted = presets.all_presets().load(shipped[0])
+    assert np.allclose(sliders.value(direction).vector(), wanted.direction.vector(), atol=1e-4)
+    direction.energy, direction.spread = 0.7, 0.1
+    assert blender.ops.thunder.save_direction(name="My Own") == {"FINISHED"}
+    assert blender.ops.thunder.reset_direction() == {"FINISHED"}
+    assert np.allclose(sliders.value(direction).vector(), core.Direction().vector(), atol=1e-6) and direction.spread == 0.5
+    blender.ops.thunder.use_direction(name="My Own")
+    assert direction.energy == pytest.approx(0.7) and direction.spread == pytest.approx(0.1)
+    assert blender.ops.thunder.delete_direction(name="My Own") == {"FINISHED"}
+    assert presets.all_presets().names() == shipped
+    with pytest.raises(RuntimeError, match="There is no preset"):
+        blender.ops.thunder.use_direction(name="My Own")
+
+
+def test_reset_removes_the_sliders_keys_and_no_others(blender, scene, direction):
+    direction.keyframe_insert("energy", frame=1)
+    scene.keyframe_insert("gravity", frame=1)
+    blender.ops.thunder.reset_direction()
+    assert {curve.data_path for curve in compat.curves_for(scene)} == {"gravity"}
+
+
+# ---- the shown take follows
+
+
+@pytest.fixture
+def shown(blender, scene, client, direction):
+    """Three takes, one that is not played as asked shown: its entry."""
+    blender.ops.thunder.generate()
+    scene.thunder.active_take = next(place for place, entry in enumerate(scene.thunder.takes) if entry.seed == 2)
+    return scene.thunder.takes[scene.thunder.active_take]
+
+
+def test_the_shown_take_follows_a_slider_with_its_own_seed(blender, scene, client, direction, shown, following):
+    rig, others = head.find(scene), [entry.action.name for entry in scene.thunder.takes if entry != shown]
+    before, was = keys_of(rig, shown), jaw(shown)
+    direction.energy = 1.5
+    following()
+    requests = asked(client)[1:]
+    assert [(each["seed"], each["takes"], each["steps"]) for each in requests] == [(2, 1, DRAFT_STEPS), (2, 1, 20)]
+    assert all(each["as_asked"] is False and each["spread"] == 0.5 for each in requests)
+    assert jaw(shown) == pytest.approx(was * 1.5, rel=1e-4) and not same(before, keys_of(rig, shown))
+    assert about(shown)["steps"] == 20 and np.isclose(about(shown)["direction"][0], np.log(1.5) / core.AXES[0].speakers, atol=1e-4)
+    assert not shown.edited and PENDING not in shown.action and live.sentence == ""
+    assert [entry.action.name for entry in scene.thunder.takes if entry != shown] == others
+
+
+def test_drafts_come_one_at_a_time_and_the_last_wish_wins(blender, scene, client, direction, shown, following):
+    for energy in (1.1, 1.2, 1.3, 1.4):
+        direction.energy = energy
+        idle.tick()
+    following()
+    requests = asked(client)[1:]
+    assert len(requests) <= 3 and requests[-1]["steps"] == 20
+    assert np.exp(client.arrays[requests[-1]["direction"]][0, 0] * core.AXES[0].speakers) == pytest.approx(1.4, abs=1e-3)
+
+
+def test_a_slider_put_back_brings_the_very_keys_back(blender, scene, client, direction, shown, following):
+    rig = head.find(scene)
+    before, kept = keys_of(rig, shown), about(shown)
+    direction.energy = 1.5
+    following(until=lambda: about(shown)["steps"] == DRAFT_STEPS)
+    direction.energy = 1.0  # Esc
+    following()
+    assert same(before, keys_of(rig, shown)) and about(shown) == kept
+    assert len(asked(client)) == 2  # generated, and one draft
+
+
+@pytest.mark.parametrize("how", ["star", "edited", "shaped", "mixed"])
+def test_what_is_the_animators_own_does_not_follow(blender, scene, client, direction, shown, following, how):
+    rig = head.find(scene)
+    if how == "star":
+        shown.star = True
+    elif how == "mixed":
+        shown.kind = "MIXED"
+    elif how == "shaped":
+        shown.action.thunder_shape.jaw = 0.5
+    else:
+        curve = next(curve for curve in compat.all_curves(shown.action) if len(curve.keyframe_points) > 5)
+        curve.keyframe_points[3].co[1] += 0.1
+    before = keys_of(rig, shown)
+    direction.energy = 1.5
+    following()
+    assert same(before, keys_of(rig, shown)) and len(asked(client)) == 1
+    assert live.sentence.startswith(f"“{shown.name}”") and PENDING not in shown.action
+
+
+def test_a_take_that_is_edited_while_it_is_sampled_keeps_the_edit(blender, scene, client, direction, shown, following):
+    rig = head.find(scene)
+    direction.energy = 1.5
+    idle.tick()
+    curve = next(curve for curve in compat.all_curves(shown.action) if len(curve.keyframe_points) > 5)
+    curve.keyframe_points[3].co[1] += 0.1
+    before = keys_of(rig, shown)
+    following()
+    assert same(before, keys_of(rig, shown)) and "was edited" in live.sentence
+
+
+def test_without_live_nothing_follows(blender, scene, client, direction, shown, following):
+    scene.thunder.live_direction = False
+    direction.energy = 1.5
+    following()
+    assert len(asked(client)) == 1 and live.sentence == ""
+
+
+def test_undo_of_a_slider_is_undo_of_the_take_and_redo_finishes_it_again(blender, scene, client, direction, shown, following):
+    """Nothing but the slider makes an undo step: the keys that come later are part of it."""
+    name, was = shown.action.name, jaw(shown)
+
+    def entry():
+        return next(each for each in blender.context.scene.thunder.takes if each.action.name == name)
+
+    def slider():
+        return sliders.of(head.find(blender.context.scene).owner)
+
+    blender.context.preferences.edit.use_global_undo = True
+    blender.ops.ed.undo_push(message="before")
+    direction.energy = 1.5
+    blender.ops.ed.undo_push(message="Energy")
+    following()
+    assert jaw(entry()) == pytest.approx(was * 1.5, rel=1e-4)
+    blender.ops.ed.undo()
+    assert slider().energy == 1.0 and jaw(entry()) == pytest.approx(was) and live.task.due is None and not entry().edited
+    blender.ops.ed.redo()
+    following()
+    assert slider().energy == 1.5 and jaw(entry()) == pytest.approx(was * 1.5, rel=1e-4) and not entry().edited
+
+
+def test_two_slides_before_the_first_is_finished_are_undone_one_by_one(blender, scene, client, direction, shown, following):
+    name, was = shown.action.name, jaw(shown)
+
+    def entry():
+        return next(each for each in blender.context.scene.thunder.takes if each.action.name == name)
+
+    blender.context.preferences.edit.use_global_undo = True
+    blender.ops.ed.undo_push(message="before")
+    for energy in (1.2, 1.6):
+        direction.energy = energy
+        blender.ops.ed.undo_push(message="Energy")
+    following()
+    assert jaw(entry()) == pytest.approx(was * 1.6, rel=1e-4)
+    blender.ops.ed.undo()
+    following()
+    assert sliders.of(head.find(blender.context.scene).owner).energy == pytest.approx(1.2)
+    assert jaw(entry()) == pytest.approx(was * 1.2, rel=1e-4)
+    blender.ops.ed.undo()
+    following()
+    assert jaw(entry()) == pytest.approx(was)
+
+
+def test_a_step_of_following_does_not_hold_the_window(blender, scene, client, direction, shown, following):
+    took = []
+    step = live.task.step
+
+    def timed():
+        before = time.thread_time()
+        try:
+            return step()
+        finally:
+            took.append((time.thread_time() - before, "a step"))
+
+    live.task.step = timed
+    try:
+        direction.energy = 1.5
+        following()
+    finally:
+        live.task.step = step
+    keeps(0.05, took, "steps of a take that follows")

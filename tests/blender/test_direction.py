@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A character is directed: its sliders are kept with it, keys of theirs become a direction for every frame of a line."""
+
+import numpy as np
+import pytest
+from thunder.scene.heads import head, head_state
+from thunder.scene.host import compat
+from thunder.scene.takes.direction import asking, sliders
+from thunder.thunder_core import direction as core
+from thunder.thunder_core.animation.timing import Clock
+
+MOOD = {name: len(core.AXES) + place for place, name in enumerate(name for name in core.MOODS if name != core.NEUTRAL)}
+
+
+def energy(vectors):
+    """The energy that vectors ask for."""
+    return np.exp(vectors[:, 0] * core.AXES[0].speakers)
+
+
+def test_every_axis_is_a_slider_with_the_axis_own_range(blender, stage):
+    direction = sliders.ensure(stage[1].owner)
+    properties = direction.bl_rna.properties
+    for axis in core.AXES:
+        part = properties[axis.name]
+        assert (part.name, part.default) == (axis.label, pytest.approx(axis.usual))
+        assert (part.hard_min, part.hard_max) == (pytest.approx(axis.least), pytest.approx(axis.most))
+        assert part.is_animatable
+    assert [item.identifier for item in properties["mood"].enum_items] == list(core.MOODS)
+    assert np.allclose(sliders.value(direction).vector(), core.Direction().vector(), atol=1e-6)
+
+
+def test_sliders_say_what_they_were_put_to(blender, stage):
+    direction = sliders.ensure(stage[1].owner)
+    wanted = core.Direction(core.Style(energy=1.4, smile=-0.3, tension=0.5), "sad", 0.8)
+    direction.spread = 0.2
+    sliders.put(direction, wanted)
+    assert np.allclose(sliders.value(direction).vector(), wanted.vector(), atol=1e-5)
+    assert direction.spread == pytest.approx(0.2)
+    assert sliders.beside_sliders(direction) == ["tension"]
+
+
+def test_a_direction_without_keys_is_one_for_the_line(blender, stage):
+    scene, rig = stage
+    direction = sliders.ensure(rig.owner)
+    direction.energy, direction.mood, direction.strength, direction.spread = 1.5, "warm", 0.7, 0.3
+    asked = asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0)
+    assert asked.vectors.shape == (1, len(core.DIRECTION_NAMES)) and asked.spread == pytest.approx(0.3) and asked.as_asked
+    assert energy(asked.vectors)[0] == pytest.approx(1.5, abs=1e-5)
+    assert asked.vectors[0, MOOD["warm"]] == pytest.approx(0.7) and asked.vectors[0, len(core.AXES) :].sum() == pytest.approx(0.7)
+
+
+def test_a_head_nobody_directed_is_asked_for_nothing_special(blender, stage):
+    scene, rig = stage
+    asked = asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0)
+    assert (asked.vectors == core.Direction().vector()).all() and head_state.of(rig.owner) is None
+
+
+def test_keys_of_a_slider_are_read_on_every_frame_of_the_line(blender, stage):
+    """24 frames a second in the scene, 25 in the engine; the line begins on frame 11."""
+    scene, rig = stage
+    direction = sliders.ensure(rig.owner)
+    for frame, value in ((11, 0.5), (59, 1.5)):
+        direction.energy = value
+        assert direction.keyframe_insert("energy", frame=frame)
+    for curve in compat.curves_for(scene):
+        for point in curve.keyframe_points:
+            point.interpolation = "LINEAR"
+    asked = asking.asked(rig.owner, Clock.of(scene, 11.0), 107.0)
+    assert len(asked.vectors) == 100
+    assert energy(asked.vectors)[[0, 25, 50, 99]] == pytest.approx([0.5, 1.0, 1.5, 1.5], abs=1e-3)
+    core.check(asked.vectors)
+
+
+def test_a_slider_whose_curve_overshoots_stays_within_its_range(blender, stage):
+    scene, rig = stage
+    direction = sliders.ensure(rig.owner)
+    for frame, value in ((1, 2.0), (20, 2.0), (24, 0.35), (60, 0.35)):
+        direction.energy = value
+        direction.keyframe_insert("energy", frame=frame)
+    core.check(asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0).vectors)
+
+
+def test_a_mood_changes_within_a_line_and_flows(blender, stage):
+    scene, rig = stage
+    direction = sliders.ensure(rig.owner)
+    direction.strength = 1.0
+    for frame, mood in ((1, "warm"), (49, "angry")):
+        direction.mood = mood
+        direction.keyframe_insert("mood", frame=frame)
+    vectors = asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0).vectors
+    assert vectors[[0, 99]][:, [MOOD["warm"], MOOD["angry"]]].tolist() == [[1, 0], [0, 1]]
+    moods = vectors[:, len(core.AXES) :]
+    assert np.allclose(moods.sum(axis=1), 1, atol=1e-5) and np.abs(np.diff(moods, axis=0)).max() < 0.15
+    core.check(vectors)
+
+
+def test_keys_of_the_next_head_stay_with_it_when_one_is_deleted(blender, stage):
+    scene, rig = stage
+    blender.ops.thunder.add_head()
+    other = next(head.resolve(obj) for obj in head.in_scene(scene) if obj != rig.mesh)
+    for each, value in ((rig, 0.5), (other, 1.7)):
+        direction = sliders.ensure(each.owner)
+        direction.energy = value
+        direction.keyframe_insert("energy", frame=1)
+    for obj in (rig.mesh, rig.armature):
+        blender.data.objects.remove(obj)
+    blender.ops.thunder.add_head()
+    third = next(obj for obj in head.in_scene(scene) if obj != other.mesh)
+    sliders.ensure(head.owner_of(third))
+    clock = Clock.of(scene, 1.0)
+    assert energy(asking.asked(other.owner, clock, 50.0).vectors)[0] == pytest.approx(1.7, abs=1e-4)
+    assert (asking.asked(head.owner_of(third), clock, 50.0).vectors == core.Direction().vector()).all()
