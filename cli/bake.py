@@ -16,6 +16,7 @@ import json
 import os
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -28,8 +29,13 @@ from ..scene.takes import generation, take_list
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
+from ..thunder_core.animation import motion_file
+from ..thunder_core.direction import Direction
+from ..thunder_core.direction_presets import Preset
+from ..thunder_core.direction_words import words_of_take
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import BadHead, BadRequest, BadWeights
+from . import directing
 from .script import between, file_path, is_utf8, printable, quiet, run, say, takes_in_words, utf8, warn, whole
 
 TAKE_FILE = re.compile(r"take_\d{2,}\.npz")
@@ -52,6 +58,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
         default=0.0,
         help="how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times the time (0)",
     )
+    directing.add_options(parser)
     parser.add_argument("--npz", action="store_true", help="also write take_01.npz … in rank order")
     parser.add_argument("--blend", type=file_path, help="file to bake in, where none is open")
     parser.add_argument("--head", type=utf8, help="object to animate (default: the scene's head, or a new one)")
@@ -73,7 +80,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
 
 def bake(chosen: argparse.Namespace) -> dict:
     """Bake one sound as the options say; returns the report. Raises ThunderError, and then nothing was written."""
-    sampling = Sampling.of(chosen)
+    sampling = replace(Sampling.of(chosen), asked=directing.asked(chosen))
     started = time.monotonic()
     check_engine(chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
@@ -83,7 +90,7 @@ def bake(chosen: argparse.Namespace) -> dict:
     sound = os.path.abspath(chosen.audio)
     name = Path(bpy.data.filepath).stem or Path(sound).stem
     takes = [f"take_{rank:02d}.npz" for rank in range(1, chosen.takes + 1)] if chosen.npz else []
-    inputs = [sound, *filter(None, [bpy.data.filepath]), *bpy.utils.blend_paths(absolute=True)]
+    inputs = [sound, *filter(None, [bpy.data.filepath, directing.preset_file(chosen)]), *bpy.utils.blend_paths(absolute=True)]
     out = files.Transaction(chosen.out, chosen.force, inputs)
     out.check([f"{name}.blend", "report.json", *takes])
     say_repaired(out)
@@ -100,6 +107,8 @@ def bake(chosen: argparse.Namespace) -> dict:
     engine = jobs.run_through("Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell)
     if engine["weights_origin"] == "changed":  # weights of one's own are meant
         warnings += warn("bake.py", engine["weights_note"])
+    if sampling.asked is None and engine.get("knows_styles"):
+        sampling = replace(sampling, asked=directing.usual())
     performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, sampling), tell)
     if strip.has_audio():
         place_voice(scene, sound, voice)
@@ -109,12 +118,13 @@ def bake(chosen: argparse.Namespace) -> dict:
         "sha256": files.hash_of(sound),
         "seed": chosen.seed,
         **sampling.arguments,
+        **({} if sampling.asked is None else directing.reported(sampling.asked)),
         "blender": bpy.app.version_string,
         "blend": f"{name}.blend",
         "weights": performances[0].provenance["weights"],
         "warnings": warnings,
         "takes": [
-            {"rank": rank, "seed": take.seed, "score": round(take.score, 3), "action": entry.action.name}
+            {"rank": rank, "seed": take.seed, "score": round(take.score, 3), "action": entry.action.name, **_played(take)}
             for rank, (take, entry) in enumerate(zip(performances, scene.thunder.takes), start=1)
         ],
     }
@@ -135,6 +145,14 @@ def bake(chosen: argparse.Namespace) -> dict:
         f"seed {best.seed}"
     )
     return report
+
+
+def _played(take) -> dict:
+    """What the report says of how a take is played; nothing where it was not directed."""
+    reading = motion_file.reading_of(take.provenance)
+    if reading is None:
+        return {}
+    return {"words": words_of_take(take.provenance), "played": Preset("", Direction.of_vector(reading)).data()}
 
 
 def check_engine(engine: str | None, weights: str | None) -> None:
@@ -234,8 +252,7 @@ def write_npz(path: str, take) -> None:
     with open(path, "wb") as file:
         np.savez(
             file,
-            expression=take.motion.expression,
-            jaw=take.motion.jaw,
+            **motion_file.arrays(take.motion, take.channels, motion_file.reading_of(take.provenance)),
             opening=take.opening,
             width=take.width,
             score=np.float32(take.score),

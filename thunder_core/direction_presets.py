@@ -32,8 +32,8 @@ class Preset:
     about: str = ""
     spread: float | None = None
 
-    def to_json(self) -> str:
-        """The text of its file; what is usual is left out."""
+    def data(self) -> dict:
+        """What its file holds; what is usual is left out."""
         style = {name: round(value, _DECIMALS) for name, value in self.direction.style.values().items()}
         data = {
             "thunder_direction": VERSION,
@@ -45,7 +45,11 @@ class Preset:
             data |= {"mood": self.direction.mood, "strength": round(self.direction.strength, _DECIMALS)}
         if self.spread is not None:
             data["spread"] = round(self.spread, _DECIMALS)
-        return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+        return data
+
+    def to_json(self) -> str:
+        """The text of its file."""
+        return json.dumps(self.data(), indent=1, ensure_ascii=False) + "\n"
 
     @staticmethod
     def from_json(text: str, name: str = "") -> Preset:

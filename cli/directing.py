@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How takes are to be played, as options of a command: a preset, a mood, a number for each slider, and the spread around them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from ..scene.host.user_folder import user_folder
+from ..thunder_core.direction import Asked, AXES, Direction, MOODS, NEUTRAL, Style
+from ..thunder_core.direction_presets import Preset, Presets, USERS
+from .script import between, utf8
+
+SPREAD = 0.5
+_FILE = ".json"
+_OPTIONS = {"head": "head-movement"}  # of axes whose name means something else on the command line
+
+
+def _destination(name: str) -> str:
+    return f"direction_{name}"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "how takes are played",
+        "Without any of these takes vary around what is usual. What is given goes before what a preset says.",
+    )
+    group.add_argument(
+        "--style", type=utf8, metavar="NAME", help="a preset: its name (Newsreader, Whisper, one of yours) or its .json file"
+    )
+    moods = ", ".join(name for name in MOODS if name != NEUTRAL)
+    group.add_argument("--mood", type=mood, metavar="MOOD=STRENGTH", help=f"such as warm=.6; strength 0 to 1 (1). Moods: {moods}")
+    for axis in AXES:
+        what = axis.description[0].lower() + axis.description[1:]
+        group.add_argument(
+            f"--{_OPTIONS.get(axis.name, axis.name)}",
+            dest=_destination(axis.name),
+            type=between(axis.least, axis.most),
+            metavar="NUMBER",
+            help=f"{what}: {axis.least:g} to {axis.most:g}, {axis.usual:g} is usual",
+        )
+    group.add_argument("--spread", type=between(0.0, 1.0), help="how far takes go from all this, 0 (not at all) to 1 (as people do) (0.5)")
+    group.add_argument(
+        "--as-asked", action=argparse.BooleanOptionalAction, default=True, help="whether the first take is played just as asked (yes)"
+    )
+
+
+def mood(text: str) -> tuple[str, float]:
+    """An option's type: the name of a mood, and its strength after “=”."""
+    name, _, strength = text.partition("=")
+    name = name.strip().lower()
+    if name not in MOODS:
+        raise argparse.ArgumentTypeError(f"there is no mood “{name}”: choose {', '.join(MOODS)}")
+    try:
+        return name, between(0.0, 1.0)(strength) if "=" in text else 1.0
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"the strength of the mood is “{strength}”, not a number from 0 to 1") from None
+
+
+def preset_file(chosen: argparse.Namespace) -> str | None:
+    """The file that --style names, None where it names a preset or is not there."""
+    return chosen.style if chosen.style is not None and chosen.style.lower().endswith(_FILE) else None
+
+
+def asked(chosen: argparse.Namespace) -> Asked | None:
+    """What takes are asked to be, None where no option says anything of it. Raises BadRequest for a preset that cannot be read."""
+    numbers = {axis.name: getattr(chosen, _destination(axis.name)) for axis in AXES}
+    moved = {name: number for name, number in numbers.items() if number is not None}
+    if chosen.style is None and chosen.mood is None and chosen.spread is None and not moved and chosen.as_asked:
+        return None
+    preset = Preset("") if chosen.style is None else _preset(chosen)
+    name, strength = chosen.mood or (preset.direction.mood, preset.direction.strength)
+    style = Style(**(preset.direction.style.values() | moved))
+    spread = next(each for each in (chosen.spread, preset.spread, SPREAD) if each is not None)
+    return Asked(Direction(style, name, strength).vector()[None], spread, chosen.as_asked)
+
+
+def usual() -> Asked:
+    """What takes are asked to be where nothing is said of it: what is usual, and as different as the usual spread makes them."""
+    return Asked(Direction().vector()[None], SPREAD)
+
+
+def _preset(chosen: argparse.Namespace) -> Preset:
+    if (file := preset_file(chosen)) is not None:
+        return Preset.read(Path(os.path.abspath(file)))
+    presets = Presets(user_folder(USERS))
+    return presets.load(next((name for name in presets.names() if name.lower() == chosen.style.lower()), chosen.style))
+
+
+def reported(wanted: Asked) -> dict:
+    """What a report says of it; its “direction” is what a preset's file holds."""
+    direction = Direction.of_vector(wanted.vectors.mean(0))
+    return {"direction": Preset("", direction, "", wanted.spread).data(), "as_asked": wanted.as_asked}

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A take as a file: all that is known of it comes back, and what is no take is refused with a sentence."""
+
+import numpy as np
+import pytest
+
+from thunder_core.animation import motion_file
+from thunder_core.direction import Direction, Style
+from thunder_core.errors import BadRequest
+from thunder_core.types import Motion
+
+CHANNELS = ("jawForward", "mouthSmileLeft", "browInnerUp")
+
+
+def motion(head=True):
+    rng = np.random.default_rng(3)
+    turns = [rng.standard_normal((9, 3)).astype(np.float32) for _ in range(3)]
+    return Motion(rng.random((9, 3)).astype(np.float32), turns[0], turns[1] if head else None, turns[2], fps=25.0)
+
+
+def saved(tmp_path, **changes):
+    np.savez(tmp_path / "take.npz", **{name: x for name, x in (motion_file.arrays(motion(), CHANNELS) | changes).items() if x is not None})
+    return tmp_path / "take.npz"
+
+
+def test_a_motion_comes_back_with_its_names_and_rate(tmp_path):
+    there, channels = motion_file.read(saved(tmp_path))
+    assert channels == CHANNELS and there.fps == 25.0
+    for name in ("expression", "jaw", "head", "eyes"):
+        assert np.array_equal(getattr(there, name), getattr(motion(), name))
+
+
+def test_a_head_that_is_missing_is_still():
+    arrays = motion_file.arrays(motion(head=False), CHANNELS)
+    assert arrays["head"].shape == (9, 3) and not arrays["head"].any()
+
+
+def test_how_it_was_played_is_in_the_file_where_it_was_directed():
+    played = Direction(Style(energy=1.4, smile=-0.2), "angry", 0.5)
+    arrays = motion_file.arrays(motion(), CHANNELS, played.vector())
+    style = dict(zip(arrays["style_names"].tolist(), arrays["style"].tolist()))
+    assert style == pytest.approx(played.style.values(), abs=1e-5)
+    assert str(arrays["mood"]) == "angry" and float(arrays["mood_strength"]) == 0.5
+    neutral = motion_file.arrays(motion(), CHANNELS, Direction().vector())
+    assert str(neutral["mood"]) == "neutral" and float(neutral["mood_strength"]) == 0.0
+    assert not {"style", "mood", "reading"} & motion_file.arrays(motion(), CHANNELS).keys()
+
+
+def test_what_a_take_says_of_its_reading_is_believed_where_it_holds_together():
+    vector = Direction(Style(head=2.0)).vector()
+    assert motion_file.reading_of({"reading": vector.tolist()}) == pytest.approx(vector)
+    for damaged in ({}, {"reading": [1.0]}, {"reading": "calm"}, {"reading": [float("inf")] * 23}, {"reading": None}):
+        assert motion_file.reading_of(damaged) is None
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        ({"head": None}, "lacks “head”"),
+        ({"channels": np.array(["one"])}, "do not belong together"),
+        ({"jaw": np.zeros((8, 3), np.float32)}, "do not belong together"),
+        ({"jaw": np.full((9, 3), np.nan, np.float32)}, "not numbers"),
+        ({"fps": np.float64(0)}, "not numbers"),
+        ({"fps": np.array("fast")}, "do not belong together"),
+        ({"expression": np.zeros((0, 3), np.float32)}, "do not belong together"),
+    ],
+)
+def test_what_is_no_take_is_refused(tmp_path, changes, said):
+    with pytest.raises(BadRequest, match=said):
+        motion_file.read(saved(tmp_path, **changes))
+
+
+def test_a_file_that_is_no_npz_is_refused(tmp_path):
+    (tmp_path / "take.npz").write_bytes(b"no zip")
+    with pytest.raises(BadRequest, match="“take.npz”.*choose a file"):
+        motion_file.read(tmp_path / "take.npz")
+    with pytest.raises(BadRequest, match="“gone.npz” cannot be read"):
+        motion_file.read(tmp_path / "gone.npz")

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A performance as an .npz with everything that is known of it: motion, channel names, rate, and how it was played; numpy only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ..arrays import read_npz, Unreadable
+from ..direction import AXES, Direction, DIRECTION_NAMES, NEUTRAL
+from ..errors import BadRequest
+from ..types import Motion
+
+
+def arrays(motion: Motion, channels: Sequence[str], reading: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    """The arrays of a motion by name, as docs/guide/batch.md lists them; a head or eyes that are missing are still.
+
+    channels: names of the expression's columns.  reading: the direction vector [DIRECTION_NAMES] it is played in, None where
+    it was not directed; then nothing is said of style and mood.
+    """
+    still = np.zeros((motion.frames, 3), np.float32)
+    result = {
+        "expression": motion.expression,
+        "jaw": motion.jaw,
+        "head": still if motion.head is None else motion.head,
+        "eyes": still if motion.eyes is None else motion.eyes,
+        "channels": np.array(list(channels)),
+        "fps": np.float64(motion.fps),
+    }
+    if reading is not None:
+        direction = Direction.of_vector(np.asarray(reading))
+        result |= {
+            "reading": np.asarray(reading, np.float32),
+            "style": np.array([getattr(direction.style, axis.name) for axis in AXES], np.float32),
+            "style_names": np.array([axis.name for axis in AXES]),
+            "mood": np.array(direction.mood),
+            "mood_strength": np.float32(0.0 if direction.mood == NEUTRAL else direction.strength),
+        }
+    return result
+
+
+def reading_of(provenance: Mapping) -> np.ndarray | None:
+    """The direction vector that a take says it was played in, None where it does not tell or it does not hold together."""
+    try:
+        reading = np.array(provenance["reading"], np.float32).reshape(len(DIRECTION_NAMES))
+    except (KeyError, TypeError, ValueError):
+        return None
+    return reading if np.isfinite(reading).all() else None
+
+
+def read(path: str | os.PathLike) -> tuple[Motion, tuple[str, ...]]:
+    """The motion in a file that was written from `arrays`, and its channels. Raises BadRequest with a sentence."""
+    name = os.path.basename(path)
+    try:
+        data = read_npz(path)
+    except OSError as error:
+        raise BadRequest(f"“{name}” cannot be read ({error.strerror}): choose another file") from error
+    except (Unreadable, MemoryError) as error:
+        raise BadRequest(f"“{name}” {error}: choose a file that was written as a take") from error
+    lacks = [each for each in ("expression", "jaw", "head", "eyes", "channels", "fps") if each not in data]
+    if lacks:
+        raise BadRequest(f"“{name}” lacks “{lacks[0]}”: choose a file that was written as a take, by this version")
+    channels, fps = tuple(map(str, data["channels"].ravel())), data["fps"]
+    parts = [data[each] for each in ("expression", "jaw", "head", "eyes")]
+    fits = fps.size == 1 and fps.dtype.kind in "fiu" and all(x.ndim == 2 and x.dtype.kind == "f" for x in parts) and len(parts[0])
+    if not fits or any(x.shape != (len(parts[0]), width) for x, width in zip(parts, (len(channels), 3, 3, 3))):
+        raise BadRequest(f"“{name}” has arrays of shapes that do not belong together: choose a file that was written as a take")
+    if not (float(fps) > 0 and np.isfinite(float(fps)) and all(np.isfinite(x).all() for x in parts)):
+        raise BadRequest(f"“{name}” holds values that are not numbers: choose another file")
+    return Motion(*(x.astype(np.float32) for x in parts), fps=float(fps)), channels
