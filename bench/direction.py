@@ -4,7 +4,7 @@
 
 CACHE is a folder in which `corpus` and `hear` were run. Voices of the validation speakers (`--split test` for the final
 figures) are performed in readings drawn for each of them, by the teacher (`--who teacher`) or as takes of the weights (`--who takes`);
-`thunder_core/train/played.py` measures each slider on the head's vertices. The table has what was asked in rows, what came of
+`thunder_core/animation/played.py` measures each slider on the head's vertices. The table has what was asked in rows, what came of
 it in columns, as Pearson's r within voices. Written to bench/results/direction_WHO.txt.
 """
 
@@ -23,10 +23,10 @@ sys.path.insert(0, str(ROOT))
 
 from bench.corpus_lines import clips_of, Line, open_corpus, parser
 from bench.tables import report, results_file
+from thunder_core.animation.played import agreement, Played
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, SLIDERS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import reading
-from thunder_core.train.played import agreement, Played
 from thunder_core.train.teacher_timing import presence
 
 COLUMNS = [DIRECTION_NAMES.index(name) for name in SLIDERS]

@@ -98,3 +98,12 @@ def rotvec_to_euler(rotvec: np.ndarray, order: str = "XYZ") -> np.ndarray:
 def euler_to_rotvec(euler: np.ndarray, order: str = "XYZ") -> np.ndarray:
     """Euler angles [..., 3] in the order given to rotation vectors [..., 3]."""
     return matrix_to_rotvec(euler_to_matrix(euler, order))
+
+
+def angular_speed(rotvec: np.ndarray, fps: float = 25.0) -> np.ndarray:
+    """Rotation vectors [T, 3] of frames at fps → angular speed [T − 1], radians per second, of the turn from each to the next."""
+    q = rotvec_to_quaternion(rotvec)
+    (w, v), (w1, v1) = ((x[..., 0], x[..., 1:]) for x in (q[:-1], q[1:]))
+    real = w * w1 + (v * v1).sum(-1)
+    imaginary = w[..., None] * v1 - w1[..., None] * v - np.cross(v, v1)
+    return 2 * np.arctan2(np.linalg.norm(imaginary, axis=-1), np.abs(real)) * fps

@@ -13,13 +13,13 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
+from ..animation.played import lids, shifts, starts
 from ..face.head import Head
 from ..face.lips import opening_mm, width_mm
+from ..rotation import angular_speed
 from ..types import FPS, Motion
-from .metrics import angular_speed
 from .prosody import inside, Prosody
 
-SACCADE = 40.0  # degrees per second, from which on eyes shift
 NOD, RAISE = 5.0, 0.35  # degrees and brow units per second, from which on a stroke counts
 ACCENT_REACH, BOUNDARY_REACH = 4, 5  # frames (.16 and .20 s) within which a movement belongs to an accent, to a boundary
 PAUSES = (0.4, 2.0)  # s
@@ -35,19 +35,9 @@ def correlation(x: np.ndarray, y: np.ndarray) -> float:
     return float(np.corrcoef(x[ok], y[ok])[0, 1]) if ok.sum() > 10 and x[ok].std() > 0 and y[ok].std() > 0 else float("nan")
 
 
-def lids(head: Head, motion: Motion) -> np.ndarray:
-    """How shut the eyes are [T], 0 … 1."""
-    return motion.expression[:, [head.channel("eyeBlinkLeft"), head.channel("eyeBlinkRight")]].mean(1).astype(float)
-
-
 def brow(head: Head, motion: Motion) -> np.ndarray:
     """How high the brows are [T]."""
     return motion.expression[:, [head.channel(n) for n in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight")]].mean(1).astype(float)
-
-
-def starts(active: np.ndarray) -> np.ndarray:
-    """Frames at which runs of True in [T] begin."""
-    return np.flatnonzero(np.diff(np.asarray(active).astype(int), prepend=0) == 1)
 
 
 def habits(head: Head, motion: Motion) -> dict[str, float]:
@@ -93,11 +83,6 @@ def nods(motion: Motion) -> np.ndarray:
 def raises(head: Head, motion: Motion) -> np.ndarray:
     """Frames of the strokes with which brows rise."""
     return strokes(brow(head, motion), RAISE)
-
-
-def shifts(motion: Motion) -> np.ndarray:
-    """Frames at which the gaze shifts in the world: eyes that only make good what the head turns do not count."""
-    return starts(np.degrees(angular_speed(motion.eyes + motion.head)) > SACCADE)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..rotation import angular_speed
+
 CM = 100.0  # centimetres per metre
 _STILL = 1e-7  # metres, deviation below which a coordinate does not move at all
 BEAT_FRAMES = 3.0  # frames, width of the bell that says how near a beat of the head is to a sound's onset
@@ -117,14 +119,6 @@ def sample_diversity(clips: list[np.ndarray]) -> float:
 def time_diversity(clips: list[np.ndarray]) -> float:
     """T-DIV, cm: std over time (axis T) of D [S, T, n] metres of every clip, mean over all else."""
     return float(CM * np.mean([np.std(d, 1).mean() for d in clips]))
-
-
-def angular_speed(pose: np.ndarray, fps: float = 25.0) -> np.ndarray:
-    """Rotation vectors [T, 3] rad → angular speed [T − 1] rad/s of the turn from each frame to the next."""
-    from scipy.spatial.transform import Rotation
-
-    turns = Rotation.from_rotvec(np.asarray(pose, np.float64))
-    return (turns[:-1].inv() * turns[1:]).magnitude() * fps
 
 
 def kinematic_beats(pose: np.ndarray) -> np.ndarray:

@@ -15,13 +15,29 @@ from ..face.articulators import Articulators
 from ..face.head import Head
 from ..face.mechanics import jaw_of
 from ..face.skinning import SkinnedPoints
-from ..rotation import rotvec_to_matrix
+from ..rotation import angular_speed, rotvec_to_matrix
 from ..types import FPS, Motion
-from .habits import lids, shifts, starts
-from .metrics import angular_speed
 
+SACCADE = 40.0  # degrees per second, from which on eyes shift
 _OPEN_MM = 3.0  # inner-lip gap beyond which the jaw's share is read
 _BROW_POINTS = 24  # vertices that brows move most
+
+
+def lids(head: Head, motion: Motion) -> np.ndarray:
+    """How shut the eyes are [T], 0 … 1."""
+    return motion.expression[:, [head.channel("eyeBlinkLeft"), head.channel("eyeBlinkRight")]].mean(1).astype(float)
+
+
+def starts(active: np.ndarray) -> np.ndarray:
+    """Frames at which runs of True in [T] begin."""
+    return np.flatnonzero(np.diff(np.asarray(active).astype(int), prepend=0) == 1)
+
+
+def shifts(motion: Motion) -> np.ndarray:
+    """Frames at which the gaze shifts in the world: eyes that only make good what the head turns do not count."""
+    still = np.zeros((motion.frames, 3))
+    turned = sum((still if part is None else part for part in (motion.eyes, motion.head)), still)
+    return starts(np.degrees(angular_speed(turned)) > SACCADE)
 
 
 def _at(gap: float, gaps: np.ndarray, values: np.ndarray) -> float:
@@ -69,7 +85,7 @@ class Played:
             "articulation": np.log(max(1e-3, gap[speaking].std() / max(1e-3, gap[speaking].mean()))),
             "smile": _at(0.0, gap[speaking], corners[speaking]),
             "brows": np.abs(np.diff(skin[:, 2:, 1].mean(1))).mean() * FPS,
-            "head": np.degrees(angular_speed(motion.head)).mean(),
+            "head": 0.0 if motion.head is None else np.degrees(angular_speed(motion.head)).mean(),
             "eyes": np.sqrt(events / (motion.frames / FPS)),  # whose noise is the same at any rate
         }
         return {name: float(values[name]) for name in SLIDERS}

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from thunder_core.animation.played import agreement, Played
 from thunder_core.direction import SLIDERS
 from thunder_core.face.head import load_head
-from thunder_core.train.played import agreement, Played
 from thunder_core.types import Motion
 
 HEAD = load_head(Path(__file__).resolve().parents[2] / "weights" / "head.npz")

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How somebody performs, read off a motion alone: the style of a take, an action or a capture, to direct other takes with.
+
+A ridge regression from measures of the motion to the style, fitted to the teacher's performances, whose style is known
+(`train/style_reader.py`). What cannot be read off a motion stays usual. numpy only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ..channels import reordered
+from ..direction import Style
+from ..errors import BadRequest
+from ..face.head import Head, load_head
+from ..types import FPS, Motion
+from .played import lids, Played, shifts, starts
+
+CONSTANTS = Path(__file__).with_suffix(".json")
+LEAST_SECONDS = 4.0  # of speech that a style is read from
+PIECE_SECONDS = 4.0  # of speech that the styles are read from whose differences are the spread
+READABLE = 0.4  # r with the style that was asked for, on voices that were not fitted to, from which on an axis counts
+_READINGS = 2.0  # deviations between readings at a spread of 1 (engine/readings.py)
+_MOVING = 5.0  # mm/s of opening from which on the mouth speaks
+_AROUND = 6  # frames before and after that belong to it
+_PAIRS = ("mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch", "mouthLowerDown", "mouthUpperUp", "mouthPress")
+_GROUPS = {  # channels whose means over speech are measures
+    "smiling": ("mouthSmileLeft", "mouthSmileRight"),
+    "drooping": ("mouthFrownLeft", "mouthFrownRight"),
+    "spread lips": ("mouthStretchLeft", "mouthStretchRight", "mouthDimpleLeft", "mouthDimpleRight"),
+    "rounded lips": ("mouthFunnel", "mouthPucker"),
+    "pressed lips": ("mouthPressLeft", "mouthPressRight", "mouthRollLower", "mouthRollUpper"),
+    "shrugged lips": ("mouthShrugLower", "mouthShrugUpper"),
+    "drawn brows": ("browDownLeft", "browDownRight"),
+    "inner brows": ("browInnerUp",),
+    "narrow lids": ("eyeSquintLeft", "eyeSquintRight"),
+    "wide lids": ("eyeWideLeft", "eyeWideRight"),
+}
+
+
+@dataclass(frozen=True)
+class StyleOfMotion:
+    """What was read: usual where an axis cannot be.
+
+    spread: 0 … 1, how much stretches of the motion differ, as *Spread* counts it; None where it is too short to tell.
+    seconds: of speech that it was read from.
+    """
+
+    style: Style
+    spread: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Reader:
+    """The regression: style deviations = (measures − mean) / deviation @ weights + usual, for every axis.
+
+    r [axes]: with what was asked, on voices that were not fitted to.  noise [axes]: deviation of what is read of pieces of
+    PIECE_SECONDS that are all played in one style.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+    weights: np.ndarray
+    usual: np.ndarray
+    r: np.ndarray
+    noise: np.ndarray
+
+    def read(self, measured: np.ndarray) -> np.ndarray:
+        """Deviations [n, axes] that measures [n, k] mean, on all axes."""
+        return np.clip((measured - self.mean) / self.deviation, -4, 4) @ self.weights + self.usual
+
+    def to_json(self) -> str:
+        return json.dumps({name: np.round(value, 5).tolist() for name, value in vars(self).items()})
+
+    @staticmethod
+    def from_json(text: str) -> Reader:
+        return Reader(**{name: np.array(value) for name, value in json.loads(text).items()})
+
+
+@lru_cache(maxsize=1)
+def fitted() -> Reader:
+    """The regression that ships."""
+    return Reader.from_json(CONSTANTS.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=1)
+def bundled() -> Played:
+    """What is measured on the bundled head."""
+    return Played.of(load_head())
+
+
+def readable(reader: Reader) -> np.ndarray:
+    """Which of AXES can be read off a motion, bool [axes]."""
+    return reader.r >= READABLE
+
+
+def speaking(gap: np.ndarray) -> np.ndarray:
+    """In which frames a mouth of this opening [T], mm, speaks: where it moves, and shortly around; bool [T]."""
+    moves = np.abs(np.gradient(gap)) * FPS > _MOVING if len(gap) > 1 else np.zeros(len(gap), bool)
+    return np.convolve(moves, np.ones(2 * _AROUND + 1), "same") > 0.5
+
+
+def measures(played: Played, motion: Motion, frames: np.ndarray) -> np.ndarray:
+    """Numbers [k] that a style shows in. motion: of the head's channels at 25 fps.  frames: bool [T], where somebody speaks."""
+    head, x = played.head, motion.expression
+    of_sliders = played.measure(motion, frames)
+    corners = 1e3 * played.skin.part(slice(0, 2)).of_motion(motion)
+    width = np.abs(corners[frames, 0, 0] - corners[frames, 1, 0])
+    low, middle, high = np.quantile(width, [0.1, 0.5, 0.9])
+    columns = {name: [head.channel(each) for each in group] for name, group in _GROUPS.items()}
+    sides = [x[frames][:, [head.channel(name + side) for name in _PAIRS]].mean(0) for side in ("Left", "Right")]
+    seconds = motion.frames / FPS
+    return np.array([
+        *of_sliders.values(),
+        np.log(max(0.05, high - middle)), np.log(max(0.05, middle - low)), middle,
+        *(np.sqrt(max(0.0, float(x[frames][:, some].mean()))) for some in columns.values()),
+        float((sides[0] - sides[1]).sum() / max(0.02, (sides[0] + sides[1]).sum())),
+        np.sqrt(len(starts(lids(head, motion) > 0.5)) / seconds), np.sqrt(len(shifts(motion)) / seconds),
+        np.log(max(1e-3, of_sliders["head"])), np.log(max(1e-3, of_sliders["brows"])),
+    ])  # fmt: skip
+
+
+def style_of(motion: Motion, channels: Sequence[str]) -> StyleOfMotion:
+    """Read the style of a motion whose expression columns are `channels`. Raises BadRequest where it hardly speaks."""
+    played, reader = bundled(), fitted()
+    motion = at_model_rate(motion, channels, played.head)
+    frames = speaking(gap_of(played, motion))
+    seconds = float(frames.sum() / FPS)
+    if seconds < LEAST_SECONDS:
+        raise BadRequest(
+            f"The mouth moves for {seconds:.1f} seconds, too short to read a style from: choose at least {LEAST_SECONDS:g} seconds of speech"
+        )
+    some = readable(reader)
+    by = np.where(some, reader.read(measures(played, motion, frames)), 0.0)
+    return StyleOfMotion(Style.of_vector(by), _spread(played, reader, motion, frames), seconds)
+
+
+def _spread(played: Played, reader: Reader, motion: Motion, frames: np.ndarray) -> float | None:
+    """How much pieces of a motion differ beyond what is noise of reading them; None of fewer than three."""
+    read = [reader.read(measures(played, part, said)) for part, said in pieces(motion, frames)]
+    if len(read) < 3:
+        return None
+    some = readable(reader)
+    beyond = (np.var(read, axis=0, ddof=1)[some] - reader.noise[some] ** 2) / reader.r[some] ** 2
+    return float(np.clip(np.sqrt(max(0.0, beyond.mean())) / _READINGS, 0, 1))
+
+
+def pieces(motion: Motion, frames: np.ndarray) -> list[tuple[Motion, np.ndarray]]:
+    """Parts of a motion with PIECE_SECONDS of speech each, in order, and where they speak; what is left at the end is left out."""
+    said, whole = np.cumsum(frames), round(PIECE_SECONDS * FPS)
+    ends = np.searchsorted(said, np.arange(0, said[-1] + 1, whole)) if len(said) else []
+    parts = [slice(0 if i == 0 else int(a) + 1, int(b) + 1) for i, (a, b) in enumerate(zip(ends, ends[1:]))]
+    return [(motion.part(part), frames[part]) for part in parts]
+
+
+def gap_of(played: Played, motion: Motion) -> np.ndarray:
+    """Opening [T], mm, of a motion of the head's channels."""
+    return np.maximum(played.articulators.shape(motion.expression, motion.jaw).gap, 0)
+
+
+def at_model_rate(motion: Motion, channels: Sequence[str], head: Head) -> Motion:
+    """A motion at 25 fps with the head's channels; those it lacks are 0."""
+    expression = reordered(motion.expression, channels, head.expression_names)
+    parts = [expression, *(None if part is None else np.asarray(part, float) for part in (motion.jaw, motion.head, motion.eyes))]
+    if motion.fps != FPS:
+        there = np.arange(motion.frames) / motion.fps
+        wanted = np.arange(max(1, round(motion.frames / motion.fps * FPS))) / FPS
+        parts = [None if part is None else np.stack([np.interp(wanted, there, column) for column in part.T], 1) for part in parts]
+    return Motion(*(None if part is None else part.astype(np.float32) for part in parts))
