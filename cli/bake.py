@@ -107,8 +107,6 @@ def bake(chosen: argparse.Namespace) -> dict:
     engine = jobs.run_through("Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell)
     if engine["weights_origin"] == "changed":  # weights of one's own are meant
         warnings += warn("bake.py", engine["weights_note"])
-    if sampling.asked is None and engine.get("knows_styles"):
-        sampling = replace(sampling, asked=directing.usual())
     performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, sampling), tell)
     if strip.has_audio():
         place_voice(scene, sound, voice)
@@ -118,7 +116,7 @@ def bake(chosen: argparse.Namespace) -> dict:
         "sha256": files.hash_of(sound),
         "seed": chosen.seed,
         **sampling.arguments,
-        **({} if sampling.asked is None else directing.reported(sampling.asked)),
+        **directing.reported(performances[0].provenance),
         "blender": bpy.app.version_string,
         "blend": f"{name}.blend",
         "weights": performances[0].provenance["weights"],

@@ -7,9 +7,10 @@ import argparse
 import os
 from pathlib import Path
 
-from ..scene.host.user_folder import user_folder
+from ..scene.takes.direction.presets import all_presets
+from ..scene.takes.sampling import Sampling
 from ..thunder_core.direction import Asked, AXES, Direction, MOODS, NEUTRAL, Style
-from ..thunder_core.direction_presets import Preset, Presets, USERS
+from ..thunder_core.direction_presets import Preset
 from .script import between, utf8
 
 SPREAD = 0.5
@@ -24,7 +25,8 @@ def _destination(name: str) -> str:
 def add_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "how takes are played",
-        "Without any of these takes vary around what is usual. What is given goes before what a preset says.",
+        "Without any of these takes are played as the head in the scene is directed, or around what is usual. What is given goes "
+        "before what a preset says.",
     )
     group.add_argument(
         "--style", type=utf8, metavar="NAME", help="a preset: its name (Newsreader, Whisper, one of yours) or its .json file"
@@ -76,19 +78,19 @@ def asked(chosen: argparse.Namespace) -> Asked | None:
     return Asked(Direction(style, name, strength).vector()[None], spread, chosen.as_asked)
 
 
-def usual() -> Asked:
-    """What takes are asked to be where nothing is said of it: what is usual, and as different as the usual spread makes them."""
-    return Asked(Direction().vector()[None], SPREAD)
-
-
 def _preset(chosen: argparse.Namespace) -> Preset:
     if (file := preset_file(chosen)) is not None:
         return Preset.read(Path(os.path.abspath(file)))
-    presets = Presets(user_folder(USERS))
+    presets = all_presets()
     return presets.load(next((name for name in presets.names() if name.lower() == chosen.style.lower()), chosen.style))
 
 
-def reported(wanted: Asked) -> dict:
-    """What a report says of it; its “direction” is what a preset's file holds."""
-    direction = Direction.of_vector(wanted.vectors.mean(0))
-    return {"direction": Preset("", direction, "", wanted.spread).data(), "as_asked": wanted.as_asked}
+def reported(provenance: dict) -> dict:
+    """What a report says of how takes were asked to be played, by the provenance of one of them: what a preset's file holds.
+
+    Of a direction that changes within the line its mean; nothing where takes were not directed.
+    """
+    wanted = Sampling.of_take(provenance, None).asked
+    if wanted is None:
+        return {}
+    return {"direction": Preset("", Direction.of_vector(wanted.vectors.mean(0)), "", wanted.spread).data()}

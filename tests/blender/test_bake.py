@@ -141,7 +141,6 @@ def test_a_bake_is_directed_by_preset_mood_and_sliders(short_voice, tmp_path, st
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "o" / "report.json").read_text())
     style = {"energy": 1.2, "jaw": 0.9}
-    assert report["as_asked"] is True
     assert report["direction"] | {"name": "", "about": ""} == {
         "thunder_direction": 1, "name": "", "about": "", "style": style, "mood": "warm", "strength": 0.6, "spread": 0.3,
     }  # fmt: skip

@@ -16,6 +16,7 @@ from thunder.scene.takes import generation, provenance, sampling, take_list
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.direction import Asked, Direction, Style
+from thunder.thunder_core.direction_presets import Preset, SHIPPED
 
 pytestmark = pytest.mark.one_blender
 
@@ -173,6 +174,32 @@ def test_a_bake_passes_its_options_on_and_reports_them(blender, client, voice, t
     assert asked(client) == [CHOSEN]
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert {name: report[name] for name in CHOSEN} == CHOSEN
+
+
+def test_a_bake_is_directed_by_preset_mood_and_sliders(blender, client, voice, tmp_path):
+    (tmp_path / "hers.json").write_text(json.dumps({"thunder_direction": 1, "style": {"energy": 0.7, "jaw": 0.9}, "spread": 0.3}))
+    words = f"--takes 2 --seed 5 --npz --style {tmp_path / 'hers.json'} --mood warm=.6 --energy 1.2".split()
+    bake.bake(bake.options(["--audio", voice, "--out", str(tmp_path / "out"), *words]))
+    ((_, request),) = client.asked
+    wanted = Direction(Style(energy=1.2, jaw=0.9), "warm", 0.6)
+    assert client.arrays[request["direction"]] == pytest.approx(wanted.vector()[None])
+    assert request["spread"] == 0.3 and request["as_asked"] is True
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    said = {"thunder_direction": 1, "name": "", "about": "", "style": {"energy": 1.2, "jaw": 0.9}, "mood": "warm", "strength": 0.6}
+    assert report["direction"] == said | {"spread": 0.3}
+    assert [take["words"] for take in report["takes"]] == ["as asked"] * 2 and report["takes"][0]["played"] == said
+    with np.load(tmp_path / "out" / "take_01.npz", allow_pickle=False) as take:
+        assert dict(zip(take["style_names"].tolist(), take["style"].tolist()))["energy"] == pytest.approx(1.2)
+        assert str(take["mood"]) == "warm" and float(take["mood_strength"]) == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("name", ["Newsreader", "newsreader"])
+def test_a_bake_finds_a_preset_by_its_name_and_may_leave_the_first_take_free(blender, client, voice, tmp_path, name):
+    bake.bake(bake.options(["--audio", voice, "--out", str(tmp_path / "out"), "--takes", "1", "--style", name, "--no-as-asked"]))
+    ((_, request),) = client.asked
+    preset = Preset.read(SHIPPED / "Newsreader.json")
+    assert client.arrays[request["direction"]] == pytest.approx(preset.direction.vector()[None])
+    assert request["spread"] == preset.spread and request["as_asked"] is False
 
 
 def test_the_panel_shows_all_of_it_and_is_closed(blender, scene):

@@ -36,6 +36,7 @@ def results():
         ("teacher", ["{missing}"]),
         ("moods", ["{missing}"]),
         ("voices", ["--cache", "{missing}"]),
+        ("style_from", ["{missing}"]),
         ("paper", ["a=weights", "--cache", "{missing}"]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -21,13 +21,13 @@ def arrays(motion: Motion, channels: Sequence[str], reading: np.ndarray | None =
     it was not directed; then nothing is said of style and mood.
     """
     still = np.zeros((motion.frames, 3), np.float32)
-    result = {
+    result: dict[str, np.ndarray] = {
         "expression": motion.expression,
         "jaw": motion.jaw,
         "head": still if motion.head is None else motion.head,
         "eyes": still if motion.eyes is None else motion.eyes,
         "channels": np.array(list(channels)),
-        "fps": np.float64(motion.fps),
+        "fps": np.array(motion.fps, np.float64),
     }
     if reading is not None:
         direction = Direction.of_vector(np.asarray(reading))
@@ -36,7 +36,7 @@ def arrays(motion: Motion, channels: Sequence[str], reading: np.ndarray | None =
             "style": np.array([getattr(direction.style, axis.name) for axis in AXES], np.float32),
             "style_names": np.array([axis.name for axis in AXES]),
             "mood": np.array(direction.mood),
-            "mood_strength": np.float32(0.0 if direction.mood == NEUTRAL else direction.strength),
+            "mood_strength": np.array(0.0 if direction.mood == NEUTRAL else direction.strength, np.float32),
         }
     return result
 
@@ -69,4 +69,5 @@ def read(path: str | os.PathLike) -> tuple[Motion, tuple[str, ...]]:
         raise BadRequest(f"“{name}” has arrays of shapes that do not belong together: choose a file that was written as a take")
     if not (float(fps) > 0 and np.isfinite(float(fps)) and all(np.isfinite(x).all() for x in parts)):
         raise BadRequest(f"“{name}” holds values that are not numbers: choose another file")
-    return Motion(*(x.astype(np.float32) for x in parts), fps=float(fps)), channels
+    expression, jaw, head, eyes = (x.astype(np.float32) for x in parts)
+    return Motion(expression, jaw, head, eyes, float(fps)), channels

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from ..channels import reordered
 from ..direction import Style
 from ..errors import BadRequest
 from ..face.head import Head, load_head
-from ..types import FPS, Motion
+from ..types import FPS, Motion, pack, unpack
 from .played import lids, Played, shifts, starts
 
 CONSTANTS = Path(__file__).with_suffix(".json")
@@ -135,7 +135,7 @@ def style_of(motion: Motion, channels: Sequence[str]) -> StyleOfMotion:
     seconds = float(frames.sum() / FPS)
     if seconds < LEAST_SECONDS:
         raise BadRequest(
-            f"The mouth moves for {seconds:.1f} seconds, too short to read a style from: choose at least {LEAST_SECONDS:g} seconds of speech"
+            f"The mouth speaks for {seconds:.1f} seconds, too few to read a style from: choose at least {LEAST_SECONDS:g} seconds of it"
         )
     some = readable(reader)
     by = np.where(some, reader.read(measures(played, motion, frames)), 0.0)
@@ -155,7 +155,7 @@ def _spread(played: Played, reader: Reader, motion: Motion, frames: np.ndarray) 
 def pieces(motion: Motion, frames: np.ndarray) -> list[tuple[Motion, np.ndarray]]:
     """Parts of a motion with PIECE_SECONDS of speech each, in order, and where they speak; what is left at the end is left out."""
     said, whole = np.cumsum(frames), round(PIECE_SECONDS * FPS)
-    ends = np.searchsorted(said, np.arange(0, said[-1] + 1, whole)) if len(said) else []
+    ends = np.searchsorted(said, np.arange(0, said[-1] + 1, whole))
     parts = [slice(0 if i == 0 else int(a) + 1, int(b) + 1) for i, (a, b) in enumerate(zip(ends, ends[1:]))]
     return [(motion.part(part), frames[part]) for part in parts]
 
@@ -166,11 +166,10 @@ def gap_of(played: Played, motion: Motion) -> np.ndarray:
 
 
 def at_model_rate(motion: Motion, channels: Sequence[str], head: Head) -> Motion:
-    """A motion at 25 fps with the head's channels; those it lacks are 0."""
-    expression = reordered(motion.expression, channels, head.expression_names)
-    parts = [expression, *(None if part is None else np.asarray(part, float) for part in (motion.jaw, motion.head, motion.eyes))]
+    """A motion at 25 fps with the head's channels; those it lacks are 0, a head or eyes that it lacks are still."""
+    x = pack(replace(motion, expression=reordered(motion.expression, channels, head.expression_names)))
     if motion.fps != FPS:
         there = np.arange(motion.frames) / motion.fps
         wanted = np.arange(max(1, round(motion.frames / motion.fps * FPS))) / FPS
-        parts = [None if part is None else np.stack([np.interp(wanted, there, column) for column in part.T], 1) for part in parts]
-    return Motion(*(None if part is None else part.astype(np.float32) for part in parts))
+        x = np.stack([np.interp(wanted, there, column) for column in x.T], 1)
+    return unpack(x, head.channels)

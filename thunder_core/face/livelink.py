@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+import csv
+import os
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TextIO
 
 import numpy as np
 
-from ..rotation import matrix_to_euler, rotvec_to_matrix
-from ..types import Motion
-from .mapping import derived
+from ..errors import BadRequest
+from ..rotation import euler_to_rotvec, matrix_to_euler, rotvec_to_matrix
+from ..types import FPS, Motion
+from .mapping import derived, motion_of
 
 RATE = 60.0  # frames per second of Live Link Face's own recordings; what reads them counts timecodes so
 
@@ -25,6 +30,11 @@ _SHAPES = (
     "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight",
     "cheekPuff", "cheekSquintLeft", "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "tongueOut",
 )  # fmt: skip
+_RATES = (24, 25, 30, 50, 60, 100, 120)  # frames per second that timecodes count by
+_TIMECODE = re.compile(r"(\d+):(\d\d):(\d\d)[:;](\d+(?:\.\d+)?)")
+_LARGEST = 2**28  # bytes of a file that is read
+_FARTHEST = 100.0  # of any value: far beyond what a face or an angle can be
+_LONGEST = 4 * 3600.0  # seconds
 _ANGLES = tuple(f"{part}{angle}" for part in ("head", "leftEye", "rightEye") for angle in ("Yaw", "Pitch", "Roll"))
 
 NAMES = (*_SHAPES, *_ANGLES)
@@ -70,3 +80,59 @@ def timecode(seconds: float, rate: float) -> str:
     thousandths = round(max(seconds, 0.0) * rate * 1000)
     whole, left = divmod(thousandths, round(rate * 1000))
     return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}:{left // 1000:02d}.{left % 1000:03d}"
+
+
+def read(path: str | os.PathLike, channels: Sequence[str]) -> Motion:
+    """A recording as a motion at 25 fps whose expression columns are `channels`.
+
+    The jaw's and the eyes' rotations are those of the blend shapes, the head's is that of its angles; columns that are missing are
+    still. Rows that were dropped are filled in between. Raises BadRequest with a sentence.
+    """
+    name = os.path.basename(path)
+    try:
+        if os.path.getsize(path) > _LARGEST:
+            raise BadRequest(f"“{name}” is larger than {_LARGEST >> 20} MB: choose a shorter recording")
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or "it is no text of comma-separated values"
+        raise BadRequest(f"“{name}” cannot be read ({reason}): choose a CSV file of Live Link Face") from error
+    known = {each.lower(): each for each in NAMES}
+    heading = [each.strip().lower() for each in rows[0]] if rows else []
+    columns = {known[each]: place for place, each in enumerate(heading) if each in known}
+    if "timecode" not in heading or "jawOpen" not in columns:
+        raise BadRequest(f"“{name}” has no columns “Timecode” and “JawOpen”: choose a CSV file of Live Link Face")
+    if len(rows) < 2:
+        raise BadRequest(f"“{name}” holds no frames: record again")
+    try:
+        values = np.array([[float(row[place]) for place in columns.values()] for row in rows[1:]])
+    except (ValueError, IndexError) as error:
+        raise BadRequest(f"“{name}” has a row that is not whole ({str(error)[:60]}): export the recording again") from error
+    if not (np.abs(values) <= _FARTHEST).all():
+        raise BadRequest(f"“{name}” holds values that are not numbers: export the recording again")
+    seconds = _seconds([row[heading.index("timecode")] for row in rows[1:]], name)
+    wanted = np.arange(max(1, round(float(seconds[-1]) * FPS) + 1)) / FPS
+    curves = {each: np.interp(wanted, seconds, column) for each, column in zip(columns, values.T)}
+    motion = motion_of({each: curve for each, curve in curves.items() if each in _SHAPES}, channels, len(wanted))
+    if not all(each in curves for each in _ANGLES[:3]):
+        return motion
+    yaw, pitch, roll = (curves[each] for each in _ANGLES[:3])
+    return replace(motion, head=euler_to_rotvec(-np.stack([pitch, yaw, roll], 1), "ZXY").astype(np.float32))
+
+
+def _seconds(codes: list[str], name: str) -> np.ndarray:
+    """Times [T] of timecodes from the first on, ascending. Raises BadRequest."""
+    parts = [_TIMECODE.fullmatch(code.strip()) for code in codes]
+    if not all(parts):
+        bad = codes[[part is None for part in parts].index(True)]
+        raise BadRequest(f"“{name}” has the timecode “{bad[:20]}”, which is not hours:minutes:seconds:frames: export the recording again")
+    numbers = np.array([[float(number) for number in part.groups()] for part in parts if part])
+    rate = next((rate for rate in _RATES if numbers[:, 3].max() < rate), None)
+    if rate is None:
+        raise BadRequest(f"“{name}” counts more than {_RATES[-1]} frames a second: export the recording again")
+    seconds = numbers @ [3600.0, 60.0, 1.0, 1.0 / rate]
+    seconds += 86400.0 * np.cumsum(np.diff(seconds, prepend=seconds[0]) < -43200)  # past midnight
+    seconds -= seconds[0]
+    if (np.diff(seconds) < 0).any() or seconds[-1] > _LONGEST:
+        raise BadRequest(f"“{name}” has timecodes that do not follow each other: export the recording again")
+    return seconds
