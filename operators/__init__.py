@@ -31,6 +31,7 @@ def modules() -> tuple:
         resync,
         select_take,
         shape_take,
+        style_from,
         tidy_takes,
         transcript,
     )
@@ -48,6 +49,7 @@ def modules() -> tuple:
         first_steps,
         generate,
         direct,
+        style_from,
         cancel,
         resync,
         select_take,

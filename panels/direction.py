@@ -26,6 +26,9 @@ class THUNDER_MT_directions(bpy.types.Menu):
             layout.operator("thunder.use_direction", text=name).name = name
         layout.separator()
         layout.operator_context = "INVOKE_DEFAULT"
+        layout.operator_menu_enum("thunder.style_from_animation", "frames", icon="ANIM")
+        layout.operator("thunder.style_from_file", text="Style from Recording…", icon="FILEBROWSER")
+        layout.separator()
         layout.operator("thunder.save_direction", icon="ADD")
         layout.operator("thunder.delete_direction", icon="REMOVE")
 

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Style From: set the direction by how an animation or a recording performs."""
+
+import os
+
+import bpy
+
+from ..scene.heads import head
+from ..scene.host import jobs
+from ..scene.review import listening
+from ..scene.takes.direction import sliders, style_from
+from ..thunder_core.errors import ThunderError
+from .slices import nothing_runs, SlicedWork
+
+
+def _can_be_directed(operator, context) -> bool:
+    if not nothing_runs(operator):
+        return False
+    try:
+        head.find(context.scene, head.active_object(context))
+    except (ThunderError, AttributeError) as error:
+        operator.poll_message_set(str(error))
+        return False
+    return True
+
+
+class _StyleFrom(SlicedWork):
+    """Puts the direction of the chosen head to the StyleOfMotion that the work returns."""
+
+    @classmethod
+    def poll(cls, context):
+        return _can_be_directed(cls, context)
+
+    def finish(self, context, read):
+        try:
+            direction = sliders.ensure(head.find(context.scene, head.active_object(context)).owner)
+        except ThunderError as error:  # the head was removed meanwhile
+            return self.fail(error)
+        self.report({"INFO"}, style_from.put(direction, read))
+        return {"FINISHED"}
+
+
+class THUNDER_OT_style_from_animation(_StyleFrom, bpy.types.Operator):
+    """Set the direction by how the head performs now: a take, your own animation, or what NLA and drivers make of it"""
+
+    bl_idname = "thunder.style_from_animation"
+    bl_label = "Style from Animation"
+
+    frames: bpy.props.EnumProperty(
+        name="Frames",
+        items=[
+            ("TAKE", "Take", "The frames of the take, or of the voice"),
+            ("PREVIEW", "Preview Range", "The scene's preview range"),
+            ("SCENE", "Scene", "The scene's frame range"),
+        ],
+        description="Frames to read the style from",
+    )
+
+    def begin(self, context):
+        rig = head.find(context.scene, head.active_object(context))
+        first, last = listening.chosen_frames(context, rig, self.frames)
+        return "Reading the style", jobs.stage(style_from.of_animation(rig, context.scene, first, last), "Reading the animation")
+
+
+class THUNDER_OT_style_from_file(bpy.types.Operator):
+    """Set the direction by how somebody performs in a recording: a .csv of Live Link Face, or an .npz that bake.py wrote"""
+
+    bl_idname = "thunder.style_from_file"
+    bl_label = "Style from Recording"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_glob: bpy.props.StringProperty(default=";".join(f"*{ending}" for ending in style_from.READERS), options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context):
+        return _can_be_directed(cls, context)
+
+    def invoke(self, context, event):
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context):
+        try:
+            if not os.path.basename(self.filepath):
+                self.report({"ERROR"}, "No file was chosen: choose a recording")
+                return {"CANCELLED"}
+            read = style_from.of_file(bpy.path.abspath(self.filepath))
+            direction = sliders.ensure(head.find(context.scene, head.active_object(context)).owner)
+        except ThunderError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, style_from.put(direction, read))
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_style_from_animation, THUNDER_OT_style_from_file))

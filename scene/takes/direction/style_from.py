@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Style From: how somebody else performs becomes the direction of a character, read off an animation or a recording."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+from ....thunder_core.animation import motion_file
+from ....thunder_core.animation.style_of_motion import style_of, StyleOfMotion
+from ....thunder_core.animation.timing import Clock
+from ....thunder_core.direction import Direction
+from ....thunder_core.direction_words import words
+from ....thunder_core.errors import BadRequest
+from ....thunder_core.face import livelink
+from ....thunder_core.types import FPS, Motion
+from ...animation import reading
+from ...heads import head
+from . import asking, sliders
+
+MOST_SECONDS = 120.0  # of a motion that are read: more says no more
+READERS = {".csv": "Live Link Face", ".npz": "a take of bake.py"}
+
+
+def of_animation(rig: head.Rig, scene, first: int, last: int) -> Generator[float, None, StyleOfMotion]:
+    """Read the style of what a head plays over these frames of its scene. Returns it. Raises BadRequest."""
+    if last <= first:
+        raise BadRequest(f"Frames {first} to {last} are not a range: the first frame must come before the last")
+    clock = Clock.of(scene, first)
+    motion = yield from reading.read(rig, head.channel_names(), clock, min(MOST_SECONDS, (last - first + 1) / clock.fps))
+    return style_of(motion, head.channel_names())
+
+
+def of_file(path: str) -> StyleOfMotion:
+    """Read the style of a recording. Raises BadRequest."""
+    ending = os.path.splitext(path)[1].lower()
+    if ending not in READERS:
+        raise BadRequest(f"“{os.path.basename(path)}” is no recording: choose a .csv of Live Link Face or an .npz of bake.py")
+    channels = head.channel_names()
+    motion: Motion
+    if ending == ".csv":
+        motion = livelink.read(path, channels)
+    else:
+        motion, channels = motion_file.read(path)
+    return style_of(motion.part(slice(0, round(MOST_SECONDS * (motion.fps or FPS)))), channels)
+
+
+def put(direction: sliders.ThunderDirection, read: StyleOfMotion) -> str:
+    """Move the sliders of a direction to a style, without a mood and without their keys; what was read in a sentence."""
+    asking.remove_keys(direction)
+    wanted = Direction(read.style)
+    sliders.put(direction, wanted)
+    if read.spread is not None:
+        direction.spread = read.spread
+    return f"Style of {read.seconds:.0f} seconds of speech: {words(wanted.vector())}"

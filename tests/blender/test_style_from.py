@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Style From: an animation and a recording of it move the sliders alike; what cannot be read changes nothing."""
+
+import numpy as np
+import pytest
+from thunder.scene.animation import display, keying
+from thunder.scene.heads import head
+from thunder.scene.takes import take_list
+from thunder.scene.takes.direction import sliders, style_from
+from thunder.thunder_core import progress
+from thunder.thunder_core.animation import motion_file
+from thunder.thunder_core.animation.timing import Clock
+from thunder.thunder_core.direction import AXES
+from thunder.thunder_core.face import livelink
+from thunder.thunder_core.types import Motion
+
+SECONDS = 10
+
+
+def speaking(smile=0.45, nod=0.15, opening=1.3):
+    """Somebody who smiles and nods while speaking."""
+    names = head.channel_names()
+    t = np.arange(SECONDS * 25) / 25
+    wave = opening * (0.5 - 0.5 * np.cos(2 * np.pi * 3 * t)) * (0.6 + 0.4 * np.sin(1.7 * t))
+    x, turns = np.zeros((len(t), len(names))), np.zeros((3, len(t), 3))
+    for side in ("Left", "Right"):
+        x[:, names.index("mouthLowerDown" + side)] = 0.3 * wave
+        x[:, names.index("mouthSmile" + side)] = smile
+    turns[0, :, 0], turns[1, :, 0] = 0.12 * wave, nod * np.sin(2.5 * t)
+    return Motion(*(part.astype(np.float32) for part in (x, *turns)))
+
+
+@pytest.fixture
+def direction(blender, stage):
+    return sliders.ensure(stage[1].owner)
+
+
+def enter(stage, motion):
+    scene, rig = stage
+    opening = np.zeros(motion.frames, np.float32)
+    made = keying.Performance(motion, head.channel_names(), opening, opening + 50, 1, 80.0, {"seed": 1})
+    clock = Clock.of(scene, 1.0)
+    actions = progress.result(keying.key(rig, made, clock, "speaking"))
+    entry = take_list.add_to_list(scene, rig, actions, made, "voice", clock)
+    display.show(rig, entry)
+
+
+def values(direction):
+    return {axis.name: getattr(direction, axis.name) for axis in AXES}
+
+
+def test_the_style_of_the_shown_take_becomes_the_direction(blender, stage, direction):
+    enter(stage, speaking())
+    direction.mood = "sad"
+    assert blender.ops.thunder.style_from_animation(frames="TAKE") == {"FINISHED"}
+    assert direction.smile > 0.2 and direction.head > 1.2 and direction.mood == "neutral"
+    still = values(direction)
+    enter(stage, speaking(smile=0.0, nod=0.01))
+    blender.ops.thunder.style_from_animation(frames="TAKE")
+    assert direction.smile < still["smile"] - 0.15 and direction.head < still["head"] * 0.8
+
+
+def test_a_recording_says_the_same_as_the_animation(blender, stage, direction, tmp_path):
+    motion = speaking()
+    with open(tmp_path / "a.csv", "w") as file:
+        livelink.write(file, livelink.table(motion, head.channel_names()), 0.0, 25.0)
+    np.savez(tmp_path / "take.npz", **motion_file.arrays(motion, head.channel_names()))
+    said = []
+    for name in ("a.csv", "take.npz"):
+        assert blender.ops.thunder.style_from_file(filepath=str(tmp_path / name)) == {"FINISHED"}
+        said.append(values(direction))
+    assert said[0] == pytest.approx(said[1], abs=0.08) and said[0]["smile"] > 0.2
+
+
+@pytest.mark.parametrize("name, sentence", [
+    ("gone.csv", "cannot be read"), ("notes.txt", "is no recording: choose"), ("short.npz", "too few to read a style from"),
+])  # fmt: skip
+def test_what_cannot_be_read_changes_nothing(blender, stage, direction, tmp_path, name, sentence):
+    (tmp_path / "notes.txt").write_text("notes")
+    np.savez(tmp_path / "short.npz", **motion_file.arrays(speaking().part(slice(0, 50)), head.channel_names()))
+    direction.energy = 1.5
+    before = values(direction)
+    with pytest.raises(RuntimeError, match=sentence):
+        blender.ops.thunder.style_from_file(filepath=str(tmp_path / name))
+    assert values(direction) == before
+
+
+def test_a_head_without_animation_is_said_to_have_none(blender, stage, direction):
+    with pytest.raises(RuntimeError, match="no animation yet: |preview range: "):
+        blender.ops.thunder.style_from_animation(frames="TAKE")
+
+
+def test_a_range_that_goes_backwards_is_refused(blender, stage):
+    scene, rig = stage
+    with pytest.raises(Exception, match="not a range"):
+        progress.result(style_from.of_animation(rig, scene, 9, 9))
