@@ -62,7 +62,7 @@ def perform(performer: Performer, motions: MotionSet, row: Row, number: int, fra
         item["waves"] = torch.from_numpy(motions.samples(number, 0, frames))[None]
     audio = performer.features(item)
     denoiser = performer.denoiser
-    noise = seeded_noise(range(samples), frames, denoiser.config.motion)
+    noise = denoiser.first_noise(seeded_noise(range(samples), frames, denoiser.config.motion))
     x = sample(lambda x, step: denoiser(x, step, audio), noise, steps)
     return denoiser.restore(x).numpy()
 

@@ -136,6 +136,7 @@ class Denoiser(nn.Module):
         if config.style:
             self.register_buffer("style_mean", torch.zeros(config.style))
             self.register_buffer("style_std", torch.ones(config.style))
+            self.register_buffer("noise_mean", torch.zeros(config.motion))  # of the noise that sampling starts from (train/blinks.py)
 
     def settings(self) -> dict:
         return asdict(self.config)
@@ -170,6 +171,10 @@ class Denoiser(nn.Module):
             return self.no_style[None, None]
         style = (style - self.style_mean) / self.style_std
         return style if free is None else torch.where(free[:, None, None], self.no_style, style)
+
+    def first_noise(self, noise: Tensor) -> Tensor:
+        """What sampling starts from [B, T, motion], from normal noise."""
+        return noise + self.noise_mean if self.config.style else noise
 
     def standardise(self, motion: Tensor) -> Tensor:
         return (motion - self.motion_mean) / self.motion_std

@@ -167,7 +167,7 @@ class Thunder:
         for start in range(0, len(seeds), _BATCH):
             some = seeds[start : start + _BATCH]
             at.update(before=start, takes=len(some))
-            noise = seeded_noise(some, frames, self.denoiser.config.motion).to(self.device)
+            noise = self.denoiser.first_noise(seeded_noise(some, frames, self.denoiser.config.motion).to(self.device))
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
             lips = [1.0] * len(some) if styles is None else [_lips_of(style) for style in styles[start : start + len(some)]]

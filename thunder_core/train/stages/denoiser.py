@@ -10,6 +10,7 @@ from ...engine.m2s.model import MeshToSpeech
 from ...engine.m2s.mouth import SPACES, weights_name
 from ...engine.speech.encoder import SpeechEncoder
 from ...engine.weights import load_weights
+from ..blinks import match_blinks
 from ..denoiser import M2S_WEIGHT, train_denoiser
 from ..loop import Schedule
 from .workspace import add_optimisation, without_buffers, Workspace
@@ -35,6 +36,8 @@ def run(workspace: Workspace, args: Namespace) -> dict:
     performer, figures = train_denoiser(
         workspace.motions(), workspace.head, folder, schedule, m2s, start, encoder, workspace.device, args.m2s_weight
     )
+    if performer.denoiser.config.style and performer.encoder is None:
+        figures |= match_blinks(performer.denoiser, workspace.motions(), workspace.head)
     what = f"diffusion model, THUNDER-{'T' if encoder else 'F'} " + (f"with {args.m2s}2s loss" if args.m2s else "without M2S loss")
     about = (what, "teacher's motions over the corpus", schedule, figures)
     workspace.export("denoiser", performer.denoiser.state_dict(), performer.denoiser.settings(), *about)
