@@ -5,10 +5,11 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
+from ..scene.host import jobs
 from ..scene.review import problem_report
 from ..scene.takes import take_list
-from ..scene.takes.direction import asking, presets, similar, sliders
-from ..thunder_core.errors import ThunderError
+from ..scene.takes.direction import asking, looking, presets, similar, sliders
+from ..thunder_core.errors import BadRequest, ThunderError
 from .generate import PartialResults
 from .on_shown_take import NeedsShownTake, shown
 from .slices import SlicedWork
@@ -155,6 +156,26 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
         return {"FINISHED"}
 
 
+class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
+    """Aim the eyes of all takes of the shown one's line as Look At says now. Takes that you edited or shaped stay as they are"""
+
+    bl_idname = "thunder.update_eyes"
+    bl_label = "Update Takes"
+
+    def begin(self, context):
+        entry, rig = shown(context)
+        if sentence := looking.why_not(rig):
+            raise BadRequest(sentence)
+        entries = looking.entries_of(context.scene, entry.head, entry.voice)
+        return "Aiming the eyes", jobs.stage(looking.update(context.scene, rig, entries), "Aiming the eyes")
+
+    def finish(self, context, counts):
+        done, left = counts
+        kept = f"; {left} edited or shaped stay{'s' if left == 1 else ''} as before" if left else ""
+        self.report({"INFO"}, f"Aimed the eyes of {done} take{'' if done == 1 else 's'}{kept}")
+        return {"FINISHED"}
+
+
 register, unregister = bpy.utils.register_classes_factory(
     (
         THUNDER_OT_reset_direction,
@@ -162,5 +183,6 @@ register, unregister = bpy.utils.register_classes_factory(
         THUNDER_OT_save_direction,
         THUNDER_OT_delete_direction,
         THUNDER_OT_more_like_this,
+        THUNDER_OT_update_eyes,
     )
 )

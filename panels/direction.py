@@ -63,8 +63,12 @@ class THUNDER_PT_direction(_Tab, bpy.types.Panel):
         if direction is None:
             sliders.prepare(owner)
             return
-        layout = layout.column()
-        layout.enabled = knows
+        column = layout.column()
+        column.enabled = knows
+        self._style(column, context, direction)
+        self._eyes(layout, direction)
+
+    def _style(self, layout, context, direction):
         row = layout.row(align=True)
         row.menu("THUNDER_MT_directions")
         row.operator("thunder.reset_direction", text="", icon="LOOP_BACK")
@@ -77,6 +81,15 @@ class THUNDER_PT_direction(_Tab, bpy.types.Panel):
             column.prop(direction, "strength", slider=True)
         layout.prop(direction, "spread", slider=True)
         self._live(layout, context)
+
+    def _eyes(self, layout, direction):
+        column = layout.column(align=True)
+        column.prop(direction, "look_at", text="", icon="HIDE_OFF")
+        if direction.look_at == "OBJECT":
+            column.prop(direction, "look_object", text="")
+        if direction.look_at != "NONE":
+            column.prop(direction, "looks_away", slider=True)
+        column.operator("thunder.update_eyes")
 
     def _live(self, layout, context):
         settings = context.scene.thunder

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...thunder_core import records
 from ...thunder_core.animation import keyframes
+from ...thunder_core.animation.gaze import Look
 from ...thunder_core.animation.keys import Keys, reduce
 from ...thunder_core.animation.timing import at_scene_frames, Clock
 from ...thunder_core.face import displacement
@@ -38,6 +39,7 @@ class Performance:
 
     opening, width: float32 [T], millimetres.  provenance: seed, score, engine, weights, audio, settings.
     sync_per_frame: float32 [T], how well each frame says the sound, 0 … 100, or None where nobody has measured it.
+    look: what its eyes look at, None where they go their own way.
     """
 
     motion: Motion
@@ -48,6 +50,7 @@ class Performance:
     score: float
     provenance: dict
     sync_per_frame: np.ndarray | None = None
+    look: Look | None = None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from ..host import handlers
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip
 from . import take_list
-from .direction import asking
+from .direction import asking, looking
 from .sampling import Sampling
 
 _SAMPLING = (0.05, 0.99)  # the part of the bar that the engine's own progress fills
@@ -171,6 +171,7 @@ class TakeCollector:
         self.shown_before = _id(display.shown_action(rig))
         self.shown = None
         self.undone = False
+        self.target: looking.Target | None = None
         self.strip_state = fingerprint.of_voice(scene, voice)
         self.handlers = (("undo_post", self._note_undo),)
         handlers.add(self.handlers)
@@ -206,6 +207,7 @@ class TakeCollector:
     def add(self, performance: keying.Performance, count: int, fraction: float) -> Generator[Step, None, None]:
         """Steps that key a take and list it under those that came before."""
         message = f"Keying take {len(self.made) + 1} of {count}"
+        performance = yield from stage(self.aim(performance), "Aiming the eyes", fraction, fraction)
         values = yield from stage(self.prepare(performance), message, fraction, fraction, busy=False)
         scene, rig = again(self.scene, self.mesh)
         head.check_animatable(rig)
@@ -221,6 +223,16 @@ class TakeCollector:
         if self.shown is None and self.may_show and _id(display.shown_action(rig)) == self.shown_before:
             yield Step(fraction, message, busy=True)
             self._show(scene, rig, action)
+
+    def aim(self, performance: keying.Performance) -> Generator[float, None, keying.Performance]:
+        """Let the eyes of a take look at what the head's direction says. Returns the take."""
+        if performance.look is not None:
+            return performance
+        scene, rig = again(self.scene, self.mesh)
+        if self.target is None or len(self.target.points) != performance.motion.frames:
+            clock = Clock.of(scene, self.voice.clock.start)
+            self.target = yield from looking.target_of(scene, rig, clock, performance.motion.frames)
+        return performance if self.target is None else looking.aimed(performance, self.target)
 
     def prepare(self, performance: keying.Performance) -> Generator[float, None, keying.TrackValues | None]:
         """Work out the few keys of a long take; the file may change meanwhile. Returns what `keying.values_of` does, None for

@@ -204,6 +204,10 @@ class _Around(generation.TakeCollector):
         super().__init__(scene, rig, voice, on_take)
         self.lead, self.performance = lead.action.session_uid, performance
 
+    def aim(self, performance: keying.Performance) -> Generator[float, None, keying.Performance]:
+        return performance  # its eyes flow into those that are kept
+        yield
+
     def prepare(self, performance: keying.Performance) -> Generator[float, None, None]:
         return  # its keys are worked out from the other take's
         yield

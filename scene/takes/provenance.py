@@ -9,6 +9,7 @@ from collections.abc import Generator
 import numpy as np
 
 from ...thunder_core import records
+from ...thunder_core.animation.gaze import Look
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.types import FPS, Motion
@@ -19,6 +20,7 @@ from ..host import compat
 
 SOURCE = "thunder_source"  # of a take's first action: the motion and where its sound lies
 SYNC = "thunder_drift"  # of the same: how well the lips say each frame, 0 … 100, 25 fps
+LOOK = "thunder_look"  # of the same: what its eyes look at, and how they went of their own
 _ROTATIONS = ("jaw", "head", "eyes")
 
 
@@ -39,6 +41,12 @@ def store(action, performance: Performance, clock: Clock, voice: str = "") -> No
     }
     kept |= {name: _flat(getattr(motion, name)) for name in _ROTATIONS if getattr(motion, name) is not None}
     action[SOURCE] = kept
+    look = performance.look
+    if look is not None:
+        parts = {name: _flat(getattr(look, name)) for name in ("points", "joint", "eyes", "own")}
+        action[LOOK] = {records.KEY: records.VERSION, "leaves": float(look.leaves), **parts}
+    elif LOOK in action:
+        del action[LOOK]
     if performance.sync_per_frame is not None:
         store_sync(action, performance.sync_per_frame)
 
@@ -88,7 +96,20 @@ def load(action) -> Performance | None:
         _number(about.pop("score", 0.0)),
         about,
         sync_of(action),
+        _look_of(action, frames),
     )
+
+
+def _look_of(action, frames: int) -> Look | None:
+    """What the eyes of a take of so many frames look at, None where its action does not tell, or not clearly."""
+    record = action.get(LOOK)
+    try:
+        sizes = {"points": frames, "own": frames, "joint": 1, "eyes": 1}
+        parts = {name: _array(record[name]).reshape(rows, 3) for name, rows in sizes.items()}
+        valid = records.is_readable(record) and 0 <= record["leaves"] <= 1 and all(np.isfinite(part).all() for part in parts.values())
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    return Look(parts["points"], parts["joint"][0], parts["eyes"][0], float(record["leaves"]), parts["own"]) if valid else None
 
 
 def clock_of(action) -> Clock | None:
@@ -116,7 +137,7 @@ def sync_of(action) -> np.ndarray | None:
 
 def forget(action) -> None:
     """Drop what an action that is no take (any more) carries of one."""
-    for name in (SOURCE, SYNC):
+    for name in (SOURCE, SYNC, LOOK):
         if name in action:
             del action[name]
 

@@ -179,7 +179,7 @@ def fit(performance: keying.Performance, offset: float, frames: int) -> tuple[ke
     sync = performance.sync_per_frame
     sync = taken(sync) if sync is not None and len(sync) == motion.frames else None
     return dataclasses.replace(
-        performance, motion=fitted, opening=taken(performance.opening), width=taken(performance.width), sync_per_frame=sync
+        performance, motion=fitted, opening=taken(performance.opening), width=taken(performance.width), sync_per_frame=sync, look=None
     ), inside
 
 

@@ -33,7 +33,7 @@ from ...voice import fingerprint, voice_cache
 from .. import generation, provenance, resync, take_list, thumbnails, track_values
 from ..sampling import Sampling
 from ..shape.stored import is_shaped
-from . import asking, sliders
+from . import asking, looking, sliders
 
 PENDING = "thunder_live"  # of a take's first action, while its keys are not yet what the sliders ask for
 DRAFT_STEPS = 4
@@ -214,6 +214,8 @@ class Live(Part):
         before = self.original
         if before is not None and before.provenance.get("weights") != made.provenance.get("weights"):
             raise BadRequest(f"“{entry.name}” was sampled with other weights, so it does not follow the sliders: press Generate Takes")
+        if there.look is not None and made.look is None:
+            made = looking.aimed(made, looking.target_again(there.look))
         clock = provenance.clock_of(action)
         values = result(keying.values_of(rig, made, clock))
         keying.key_again(rig, display.actions_of(entry), track_values.curves(rig, entry), made, values)

@@ -2,7 +2,7 @@
 """The sliders of a character's direction, its mood, and how far takes go from it."""
 
 import bpy
-from bpy.props import EnumProperty, FloatProperty
+from bpy.props import EnumProperty, FloatProperty, PointerProperty
 
 from ....thunder_core.direction import AXES, Direction, MOODS, NEUTRAL, SLIDERS, Style
 from ...heads import head_state
@@ -77,6 +77,28 @@ class ThunderDirection(bpy.types.PropertyGroup):
         subtype="FACTOR",
         options=set(),
         description="How far takes go from this direction, each its own way. At 0 all are played as asked",
+    )
+    look_at: EnumProperty(
+        name="Look At",
+        description="What the eyes look at",
+        options=set(),
+        items=[
+            ("NONE", "Look Freely", "The eyes go their own way"),
+            ("CAMERA", "Look at the Camera", "The eyes look at the scene's active camera"),
+            ("OBJECT", "Look at an Object", "The eyes look at an object, or into the eyes of another head"),
+        ],
+    )
+    look_object: PointerProperty(name="Target", type=bpy.types.Object, description="What the eyes look at: an object, or another head")
+    looks_away: FloatProperty(
+        name="Looks Away",
+        default=0.3,
+        min=0.0,
+        max=1.0,
+        step=5,
+        precision=2,
+        subtype="FACTOR",
+        options=set(),
+        description="Share of the time that the eyes may leave the target, when the take's own gaze shifts",
     )
 
 

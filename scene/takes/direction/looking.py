@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look At: where the target of a head's eyes is over a line, and takes whose eyes look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+
+import bpy
+import numpy as np
+from mathutils import Vector
+
+from ....thunder_core.animation.gaze import Look
+from ....thunder_core.animation.timing import Clock
+from ....thunder_core.errors import BadRequest
+from ....thunder_core.progress import scaled
+from ....thunder_core.types import FPS
+from ...animation import display, keying
+from ...heads import head
+from ...host import compat
+from .. import provenance, thumbnails, track_values
+from ..shape.stored import is_shaped
+from . import sliders
+
+_EYES = ("eye_left", "eye_right")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where eyes are to look over a line: as in Look (thunder_core/animation/gaze.py)."""
+
+    points: np.ndarray
+    joint: np.ndarray
+    eyes: np.ndarray
+    leaves: float
+
+
+def target_again(look: Look) -> Target:
+    """The target that a take's eyes look at."""
+    return Target(look.points, look.joint, look.eyes, look.leaves)
+
+
+def aimed(performance: keying.Performance, target: Target) -> keying.Performance:
+    """A take whose eyes look at a target."""
+    motion = performance.motion
+    own = performance.look.own if performance.look is not None else motion.eyes
+    own = np.zeros_like(motion.jaw) if own is None else own
+    look = Look(target.points, target.joint, target.eyes, target.leaves, own)
+    return replace(performance, motion=replace(motion, eyes=look.turned(motion.head)), look=look)
+
+
+def freed(performance: keying.Performance) -> keying.Performance:
+    """A take whose eyes go their own way again."""
+    if performance.look is None:
+        return performance
+    return replace(performance, motion=replace(performance.motion, eyes=performance.look.own), look=None)
+
+
+def target_of(scene, rig: head.Rig, clock: Clock, frames: int) -> Generator[float, None, Target | None]:
+    """Find where a head's target is on so many frames at 25 fps. Returns None where the head looks freely.
+
+    Goes through the scene's frames where something of it moves, and comes back to the current one. Raises BadRequest.
+    """
+    direction = sliders.of(rig.owner)
+    if direction is None or direction.look_at == "NONE":
+        return None
+    wanted = _wanted(scene, rig, direction)
+    bones = rig.armature.data.bones
+    joint, eyes = (_axes(Vector(place)) for place in (bones["neck"].head_local, _middle(rig.armature)))
+    points = np.empty((frames, 3), np.float32)
+    if not _moves(rig.armature) and not _moves(wanted) and not _switches(scene, direction):
+        points[:] = _seen(rig.armature, wanted, bpy.context.evaluated_depsgraph_get())
+        return Target(points, joint, eyes, direction.looks_away)
+    leaves, by_camera = direction.looks_away, direction.look_at == "CAMERA"
+    kept, fraction = scene.frame_current, scene.frame_subframe
+    try:
+        for row, frame in enumerate(clock.frame(np.arange(frames) / FPS)):
+            whole = int(np.floor(frame))
+            scene.frame_set(whole, subframe=float(frame - whole))
+            wanted = (scene.camera or wanted) if by_camera else wanted
+            points[row] = _seen(rig.armature, wanted, bpy.context.evaluated_depsgraph_get())
+            yield (row + 1) / frames
+    finally:
+        scene.frame_set(kept, subframe=fraction)
+    return Target(points, joint, eyes, leaves)
+
+
+def why_not(rig: head.Rig) -> str:
+    """Why the eyes of a head cannot look at a target, "" if they can."""
+    if rig.armature is None or any(name not in rig.armature.pose.bones for name in ("neck", *_EYES)):
+        return f"Look At needs a head of Thunder's own or a FLAME head: where the eyes of “{rig.mesh.name}” are is not known"
+    return ""
+
+
+def update(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[int, int]]:
+    """Let the eyes of takes of a head look as its direction says now. Returns how many do, and how many were left as they are:
+    those whose keys were edited or shaped, and those that do not tell what they were keyed from.
+
+    Nothing is written before the targets are known. Raises BadRequest.
+    """
+    ready: list[tuple[int, Clock, keying.Performance]] = []
+    targets: dict[tuple[Clock, int], Target | None] = {}
+    for number, entry in enumerate(entries):
+        performance = None if provenance.is_edited(entry) or is_shaped(entry.action) else provenance.load(entry.action)
+        if performance is None:
+            continue
+        made = freed(performance)
+        key = provenance.clock_of(entry.action), made.motion.frames
+        if key not in targets:
+            targets[key] = yield from scaled(target_of(scene, rig, *key), 0.9 * number / len(entries), 0.9)
+        target = targets[key]
+        ready.append((entry.action.session_uid, key[0], made if target is None else aimed(made, target)))
+    for number, (uid, clock, made) in enumerate(ready):
+        entry = next((entry for entry in entries_of(scene) if entry.action.session_uid == uid), None)
+        if entry is None:  # deleted meanwhile
+            continue
+        values = yield from scaled(keying.values_of(rig, made, clock), 0.9, 0.9)
+        keying.key_again(rig, display.actions_of(entry), track_values.curves(rig, entry), made, values)
+        provenance.store(entry.action, made, clock, entry.voice)
+        thumbnails.thumbnails.forget(uid)
+        yield 0.9 + 0.1 * (number + 1) / len(ready)
+    return len(ready), len(entries) - len(ready)
+
+
+def entries_of(scene, mesh: bpy.types.Object | None = None, voice: str = "") -> list:
+    """The takes of a scene that have their actions; with a mesh those of that head and voice."""
+    there = (entry for entry in scene.thunder.takes if entry.action is not None)
+    return [entry for entry in there if mesh is None or (entry.head == mesh and entry.voice == voice)]
+
+
+def _wanted(scene, rig: head.Rig, direction) -> bpy.types.Object:
+    """The object that a head looks at. Raises BadRequest."""
+    if sentence := why_not(rig):
+        raise BadRequest(sentence)
+    if direction.look_at == "CAMERA":
+        if scene.camera is None:
+            raise BadRequest("The scene has no active camera to look at: add one, or let the head look at something else")
+        return scene.camera
+    wanted = direction.look_object
+    if wanted is None or wanted.name not in scene.objects:
+        raise BadRequest("The object to look at is missing: choose another in the Direction panel, or let the head look freely")
+    if wanted in (rig.mesh, rig.armature):
+        raise BadRequest("A head cannot look at itself: choose another object in the Direction panel")
+    return wanted
+
+
+def _seen(armature, wanted, depsgraph) -> np.ndarray:
+    """Where an object is in the axes of a head, its eyes' middle where it is another head of ours."""
+    place = wanted.evaluated_get(depsgraph).matrix_world
+    own = head.armature_of(wanted) if wanted.type == "MESH" else wanted
+    if own is not None and own.type == "ARMATURE" and all(name in own.data.bones for name in _EYES):
+        point = own.evaluated_get(depsgraph).matrix_world @ _middle(own)
+    else:
+        point = place.translation
+    return _axes(armature.evaluated_get(depsgraph).matrix_world.inverted_safe() @ point)
+
+
+def _middle(armature) -> Vector:
+    """The middle between the eyes of an armature of ours, in its own space."""
+    return sum((armature.data.bones[name].head_local for name in _EYES), Vector()) / 2
+
+
+def _axes(point: Vector) -> np.ndarray:
+    """A point of Blender's axes in those of a head: X to its left, Y up, Z out of the face."""
+    return np.array([point.x, point.z, -point.y], np.float32)
+
+
+def _moves(obj) -> bool:
+    """Whether an object, or what it hangs on, may move over time."""
+    while obj is not None:
+        animation = obj.animation_data
+        paths = ("location", "rotation", "scale", "delta_")
+        keyed = animation is not None and (
+            bool(animation.drivers)
+            or bool(animation.nla_tracks)
+            or any(curve.data_path.startswith(paths) for curve in compat.curves_for(obj))
+        )
+        if keyed or len(obj.constraints) or obj.parent_type != "OBJECT":
+            return True
+        obj = obj.parent
+    return False
+
+
+def _switches(scene, direction) -> bool:
+    return direction.look_at == "CAMERA" and any(marker.camera is not None for marker in scene.timeline_markers)

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Eyes look at a target wherever head and target go, and leave it when the take's own gaze shifts."""
+
+import numpy as np
+import pytest
+
+from thunder_core.animation import gaze
+from thunder_core.rotation import rotvec_to_matrix
+
+JOINT, EYES = np.array([0.0, -0.1, -0.02]), np.array([0.0, 0.05, 0.06])
+
+
+def aim(eyes, neck):
+    """Where eyes at the head look, as unit vectors of the head at rest [T, 3]."""
+    return np.einsum("tij,tjk,k->ti", rotvec_to_matrix(neck), rotvec_to_matrix(eyes), [0.0, 0.0, 1.0])
+
+
+def wanted(points, neck):
+    """The direction from the eyes to points, unit vectors of the head at rest."""
+    place = np.einsum("tij,j->ti", rotvec_to_matrix(neck), EYES - JOINT) + JOINT
+    toward = points - place
+    return toward / np.linalg.norm(toward, axis=1, keepdims=True)
+
+
+def test_eyes_stay_on_a_point_while_head_and_point_move():
+    rng = np.random.default_rng(0)
+    neck = 0.15 * np.sin(np.arange(60)[:, None] / 9 + rng.random(3))
+    points = np.array([0.2, 0.1, 1.0]) + 0.1 * np.sin(np.arange(60)[:, None] / 14 + rng.random(3))
+    own = np.zeros((60, 3), np.float32) - neck.astype(np.float32)  # a gaze that rests in the world
+    eyes = gaze.looking(own, neck, gaze.directions(points, neck, JOINT, EYES), leaves=0.0)
+    off = np.degrees(np.arccos(np.clip((aim(eyes, neck) * wanted(points, neck)).sum(1), -1, 1)))
+    assert off.max() < 0.5
+
+
+@pytest.mark.parametrize("leaves, least, most", [(0.0, 0.0, 0.0), (0.3, 0.15, 0.3), (1.0, 0.35, 0.7)])
+def test_the_gaze_leaves_at_its_own_shifts_and_no_more_than_it_may(leaves, least, most):
+    own = np.zeros((200, 3), np.float32)
+    for start, stop, by in ((30, 60, 0.2), (100, 130, -0.15), (160, 170, 0.3)):  # looks aside three times
+        own[start:stop, 1] = by
+    still = np.zeros((200, 3))
+    points = np.repeat([[0.0, 0.05, 1.0]], 200, axis=0)
+    eyes = gaze.looking(own, still, gaze.directions(points, still, JOINT, EYES), leaves)
+    away = np.abs(eyes[:, 1]) > 0.05
+    assert least <= away.mean() <= most + 0.03
+    assert not away[:28].any() and not away[62:98].any(), "between its own shifts it stays on the target"
+
+
+def test_eyes_turn_no_further_than_eyes_can():
+    still = np.zeros((4, 3))
+    points = np.array([[1.0, 0.05, 0.1], [-1.0, 0.05, -0.5], [0.0, 2.0, 0.2], [0.0, -2.0, 0.1]])
+    turned = gaze.directions(points, still, JOINT, EYES)
+    eyes = gaze.looking(np.zeros((4, 3)), still, turned, 0.5)
+    assert np.isfinite(eyes).all() and np.linalg.norm(eyes, axis=1).max() < np.radians(45)
+    assert eyes[0, 1] > 0.5 and eyes[1, 1] < -0.5 and eyes[2, 0] < -0.4 and eyes[3, 0] > 0.4

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A head's eyes look at a target, measured on its evaluated bones, and go their own way again when they are freed."""
+
+import numpy as np
+import pytest
+from mathutils import Vector
+from speaking import enter, keys_of, same
+from test_directing import client, direction, following, scene  # noqa: F401
+from thunder.scene.heads import head
+from thunder.scene.takes import provenance
+from thunder.scene.takes.direction import looking, sliders
+from thunder.scene.voice import fingerprint
+from thunder.thunder_core import progress
+
+FRAMES = range(15, 90, 15)
+
+
+def add(blender, scene, name, place, data=None):
+    obj = blender.data.objects.new(name, data)
+    obj.location = place
+    scene.collection.objects.link(obj)
+    return obj
+
+
+def off_target(blender, scene, rig, target, frames=FRAMES):
+    """Degrees between where the eyes look, from the middle between them, and where a target is, at each frame."""
+    angles = []
+    for frame in frames:
+        scene.frame_set(frame)
+        armature = rig.armature.evaluated_get(blender.context.evaluated_depsgraph_get())
+        place = target.evaluated_get(blender.context.evaluated_depsgraph_get()).matrix_world.translation
+        bones = [armature.matrix_world @ armature.pose.bones[name].matrix for name in ("eye_left", "eye_right")]
+        middle = (bones[0].translation + bones[1].translation) / 2
+        for bone in bones:
+            look = bone.to_3x3() @ Vector((0, 0, 1))
+            angles.append(np.degrees(look.angle(place - middle)))
+    return np.array(angles)
+
+
+def look(blender, scene, rig, entry, **how):
+    direction = sliders.ensure(rig.owner)
+    for name, value in how.items():
+        setattr(direction, name, value)
+    return progress.result(looking.update(scene, rig, [entry]))
+
+
+@pytest.mark.parametrize("moves", ["nothing", "target", "head"])
+def test_eyes_aim_at_an_object_from_where_the_head_really_is(blender, stage, moves):
+    scene, rig = stage
+    entry = enter(stage)
+    target = add(blender, scene, "target", (0.25, -1.2, 0.15))
+    rig.armature.rotation_euler.z = 0.2
+    if moves != "nothing":
+        obj = target if moves == "target" else rig.armature
+        for frame, x in ((1, -0.1), (97, 0.1)):
+            obj.location.x += x
+            # The head shows a take, whose action is its own: what moves the head as a whole is its parent.
+            if moves == "head":
+                break
+            obj.keyframe_insert("location", frame=frame)
+    if moves == "head":
+        parent = add(blender, scene, "body", (0, 0, 0))
+        rig.armature.parent = parent
+        for frame, turn in ((1, -0.15), (97, 0.15)):
+            parent.rotation_euler.z = turn
+            parent.keyframe_insert("rotation_euler", frame=frame)
+    blender.context.view_layer.update()
+    scene.frame_set(33)
+    before = off_target(blender, scene, rig, target)
+    scene.frame_set(33)
+    assert look(blender, scene, rig, entry, look_at="OBJECT", look_object=target, looks_away=0.0) == (1, 0)
+    assert scene.frame_current == 33
+    assert off_target(blender, scene, rig, target).max() < 2.0 < before.max()
+    assert not provenance.is_edited(entry)
+
+
+def test_eyes_that_are_freed_have_their_own_keys_again(blender, stage):
+    scene, rig = stage
+    entry = enter(stage)
+    own = keys_of(rig, entry)
+    target = add(blender, scene, "target", (0.3, -1.0, 0.0))
+    look(blender, scene, rig, entry, look_at="OBJECT", look_object=target, looks_away=0.4)
+    looks = keys_of(rig, entry)
+    moved = [track.path for track, a, b in zip(rig.driver.tracks, own, looks) if not same([a], [b])]
+    assert moved and all("eye" in path.lower() for path in moved), "the eyes alone"
+    look(blender, scene, rig, entry, looks_away=0.1)
+    look(blender, scene, rig, entry, look_at="NONE")
+    assert same(own, keys_of(rig, entry)) and provenance.LOOK not in entry.action
+
+
+def test_takes_that_were_edited_keep_their_eyes(blender, stage):
+    scene, rig = stage
+    entry = enter(stage)
+    target = add(blender, scene, "target", (0.3, -1.0, 0.0))
+    entry.action.thunder_shape.jaw = 0.5
+    before = keys_of(rig, entry)
+    assert look(blender, scene, rig, entry, look_at="OBJECT", look_object=target) == (0, 1)
+    assert same(before, keys_of(rig, entry))
+
+
+def test_a_head_looks_into_the_eyes_of_another(blender, stage):
+    scene, rig = stage
+    entry = enter(stage)
+    blender.ops.thunder.add_head()
+    other = next(head.resolve(obj) for obj in head.in_scene(scene) if obj != rig.mesh)
+    other.armature.location = (0.2, -1.0, -0.1)
+    blender.context.view_layer.update()
+    eyes = add(blender, scene, "eyes", other.armature.matrix_world @ looking._middle(other.armature))
+    for name in (other.mesh, other.armature):
+        look(blender, scene, rig, entry, look_at="OBJECT", look_object=name, looks_away=0.0)
+        assert off_target(blender, scene, rig, eyes).max() < 2.0
+
+
+@pytest.mark.parametrize(
+    "how, sentence",
+    [
+        ({"look_at": "CAMERA"}, "no active camera"),
+        ({"look_at": "OBJECT", "look_object": None}, "is missing"),
+        ({"look_at": "OBJECT", "look_object": "itself"}, "cannot look at itself"),
+    ],
+)
+def test_a_target_that_will_not_do_is_said(blender, stage, how, sentence):
+    scene, rig = stage
+    entry = enter(stage)
+    before = keys_of(rig, entry)
+    if how.get("look_object") == "itself":
+        how = how | {"look_object": rig.mesh}
+    with pytest.raises(Exception, match=sentence):
+        look(blender, scene, rig, entry, **how)
+    assert same(before, keys_of(rig, entry))
+
+
+def test_generated_takes_look_at_the_camera_and_go_on_when_they_follow_a_slider(blender, scene, client, direction, following):  # noqa: F811
+    camera = add(blender, scene, "camera", (0.3, -1.5, 0.2), blender.data.cameras.new("camera"))
+    scene.camera, direction.look_at, direction.looks_away = camera, "CAMERA", 0.0
+    blender.ops.thunder.generate()
+    rig = head.find(scene)
+    assert off_target(blender, scene, rig, camera, range(10, 40, 10)).max() < 2.0
+    shown = scene.thunder.takes[scene.thunder.active_take]
+    assert fingerprint.change(scene, shown) is None
+    direction.energy = 1.5
+    following()
+    assert provenance.load(shown.action).look is not None
+    assert off_target(blender, scene, rig, camera, range(10, 40, 10)).max() < 2.0

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An animator directs a head, generates, lets the shown take follow a slider, samples more like it, and undoes it all."""
+
+import os
+import time
+
+import bpy
+import numpy as np
+from scenarios import generate, MODULE, only_open, scene_with_voice_and_head
+from shape_scenarios import button, done
+from thunder.scene.animation import keying
+from thunder.scene.heads import head
+from thunder.scene.takes import provenance
+from thunder.scene.takes.direction import sliders
+from thunder.scene.takes.direction.live import DRAFT_STEPS, live
+
+COUNT, PATIENCE = 3, 120
+
+
+def shown(hand):
+    settings = hand.window.scene.thunder
+    return settings.takes[settings.active_take]
+
+
+def jaw(entry):
+    """How far the take opens the jaw at most, and how many steps it was sampled with."""
+    about = entry.action[keying.PROPERTY]
+    return float(provenance.load(entry.action).motion.jaw[:, 0].max()), int(about["steps"])
+
+
+def until(condition):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "this takes too long"
+        yield 0.01
+
+
+def directs(hand):
+    bpy.context.preferences.addons[MODULE].preferences.weights = os.environ["THUNDER_TEST_WEIGHTS"]
+    only_open("direction", "takes")
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    scene.thunder.count, scene.thunder.steps = COUNT, 10
+    owner = head.find(scene).owner
+    yield from until(lambda: sliders.of(owner) is not None)
+    direction = sliders.of(owner)
+    direction.energy, direction.mood, direction.strength, direction.spread = 1.4, "warm", 0.7, 1.0
+    yield from generate(hand)
+    scene = hand.window.scene
+    hand.seen["takes"] = [(entry.seed, entry.words) for entry in scene.thunder.takes]
+    hand.seen["asked"] = [list(entry.action[keying.PROPERTY]["direction"])[0] for entry in scene.thunder.takes]
+    yield from hand.settle()
+    hand.photograph("generated")
+
+    # The slider is dragged: the drafts come while it moves, the finished take when it rests.
+    steps, step = [], live.task.step
+
+    def timed():
+        before = time.thread_time()
+        try:
+            return step()
+        finally:
+            steps.append((time.thread_time() - before, "a step of a take that follows"))
+
+    live.task.step = timed
+    entry = shown(hand)
+    hand.seen["seed"], hand.seen["before"] = entry.seed, jaw(entry)
+    bpy.ops.ed.undo_push(message="Before")
+    direction = sliders.of(owner)
+    for energy in (1.2, 1.0, 0.8, 0.6):
+        direction.energy = energy
+        yield 0.03
+    moved = time.monotonic()
+    bpy.ops.ed.undo_push(message="Energy")  # as the slider does when it is let go
+    yield from until(lambda: abs(np.exp(shown(hand).action[keying.PROPERTY]["direction"][0] * 0.25) - 0.6) < 1e-3)
+    hand.seen["to_keys"] = time.monotonic() - moved
+    hand.seen["draft"] = jaw(shown(hand))
+    yield from until(lambda: live.task.due is None)
+    hand.seen["to_final"] = time.monotonic() - moved
+    hand.seen["final"], hand.seen["draft_steps"] = jaw(shown(hand)), DRAFT_STEPS
+    hand.seen["edited"], hand.seen["sentence"], hand.seen["held"] = shown(hand).edited, live.sentence, steps
+    yield 1.0
+    hand.photograph("followed")
+    hand.press("Z", ctrl=True)
+    yield 1.5
+    hand.seen["undone"] = jaw(shown(hand))
+    hand.seen["slider_undone"] = sliders.of(head.find(hand.window.scene).owner).energy
+
+    with hand.context():
+        hand.seen["more"] = button(bpy.ops.thunder.more_like_this)
+    yield from done()
+    hand.seen["with_more"] = [(entry.seed, entry.words) for entry in hand.window.scene.thunder.takes]
+    yield from hand.settle()
+    hand.photograph("more")
+    hand.press("Z", ctrl=True)
+    yield 1.5
+    hand.seen["without_more"] = [entry.seed for entry in hand.window.scene.thunder.takes]

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An animator at a real window directs a head; the engine is real, its styles are random: nobody trained them."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from timing import keeps
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # styled_weights.py
+
+pytestmark = [pytest.mark.window, pytest.mark.timeout(1200)]
+
+
+@pytest.fixture(scope="module")
+def seen(real_blender):
+    from styled_weights import weights_with_styles
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("THUNDER_TEST_WEIGHTS", str(weights_with_styles(real_blender.scratch / "weights")))
+        yield real_blender.act("direction_scenarios.directs", timeout=1000)
+
+
+def test_takes_are_generated_in_the_direction_and_say_how_they_are_played(windowed, seen):
+    words = dict(seen["takes"])
+    assert len(words) == 3 and words[min(words)] == "as asked"
+    assert all(words.values()) and len(set(words.values())) > 1
+    assert seen["asked"] == pytest.approx([np.log(1.4) / 0.25] * 3, abs=1e-3)
+
+
+def test_the_shown_take_follows_a_slider(windowed, seen):
+    assert seen["draft"][1] in (seen["draft_steps"], 10) and seen["final"][1] == 10
+    assert seen["final"][0] != pytest.approx(seen["before"][0], rel=1e-3)
+    assert not seen["edited"] and seen["sentence"] == ""
+    keeps(0.05, seen["held"], "steps of a take that follows, in the window")
+    keeps(0.5, seen["to_keys"], "from a slider to keys")
+
+
+def test_undo_takes_back_the_slider_and_the_take_in_one_step(windowed, seen):
+    assert seen["slider_undone"] == pytest.approx(1.4)
+    assert seen["undone"] == seen["before"]
+
+
+def test_more_like_this_is_one_undo_step(windowed, seen):
+    before = sorted(seed for seed, _ in seen["takes"])
+    assert seen["more"] == ["RUNNING_MODAL"]
+    assert sorted(seed for seed, _ in seen["with_more"]) == [*before, *range(max(before) + 1, max(before) + 5)]
+    assert sorted(seen["without_more"]) == before

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Eyes on a target: what a take's eyes do when they look at something, and when they look elsewhere as the take has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..rotation import matrix_to_rotvec, rotvec_to_matrix
+
+FURTHEST = np.radians([25.0, 35.0])  # up or down, and to a side, that eyes turn; beyond it they look as far as they can
+_SHIFT = np.radians(2.0)  # between two frames: faster movement is a shift of the gaze
+_AWAY = np.radians(3.0)  # from where it rests: less does not leave a target
+_SHARE = 0.25  # of its own small movement that a gaze keeps on a target
+_ROUND = np.array([0.25, 0.5, 0.25])  # a shift takes a frame before and after
+
+
+def directions(points: np.ndarray, neck: np.ndarray, joint: np.ndarray, eyes: np.ndarray) -> np.ndarray:
+    """How far eyes have to turn towards points, radians [T, 2]: down (about X) and to the head's left (about Y).
+
+    points: [T, 3] in the axes of the head at rest (X to its left, Y up, Z out of the face).  neck: rotation vectors [T, 3] of its
+    joint.  joint, eyes: where the neck's joint and the middle between the eyes are at rest [3], in the same units.
+    """
+    turn = rotvec_to_matrix(neck)
+    seen = np.einsum("tji,tj->ti", turn, points - joint) + joint - eyes
+    return np.stack([-np.arctan2(seen[:, 1], np.hypot(seen[:, 0], seen[:, 2])), np.arctan2(seen[:, 0], seen[:, 2])], axis=1)
+
+
+def looking(own: np.ndarray, neck: np.ndarray, wanted: np.ndarray, leaves: float) -> np.ndarray:
+    """Rotation vectors [T, 3] of eyes that look at a target, and elsewhere where their own gaze goes furthest.
+
+    own, neck: the take's own eyes and head, rotation vectors [T, 3].  wanted: as `directions` returns.  leaves: 0 … 1, the share
+    of the time that they look elsewhere at most; the eyes leave and come back with the take's own shifts.
+    """
+    gaze = (np.asarray(own, np.float64) + neck)[:, :2]  # in the world: what eyes make good for the head is no shift
+    away, offset, left = gaze - np.median(gaze, axis=0), np.empty_like(gaze), leaves * len(gaze)
+    starts = np.flatnonzero(np.linalg.norm(np.diff(gaze, axis=0), axis=1) > _SHIFT) + 1
+    bounds = [0, *starts, len(gaze)]
+    fixations = [slice(a, b) for a, b in zip(bounds, bounds[1:])]
+    far = {part.start: float(np.linalg.norm(away[part].mean(axis=0))) for part in fixations}
+    for part in sorted(fixations, key=lambda part: -far[part.start]):
+        length = part.stop - part.start
+        if far[part.start] >= _AWAY and length <= left:
+            offset[part], left = away[part], left - length
+        else:
+            offset[part] = _SHARE * (gaze[part] - gaze[part].mean(axis=0))
+    padded = np.pad(offset, ((1, 1), (0, 0)), mode="edge")
+    offset = sum(weight * padded[shift : shift + len(offset)] for shift, weight in enumerate(_ROUND))
+    turned = np.clip(np.clip(wanted, -FURTHEST, FURTHEST) + offset, -FURTHEST, FURTHEST)
+    about = np.zeros((2, len(turned), 3))
+    about[0, :, 0], about[1, :, 1] = turned[:, 0], turned[:, 1]
+    down, aside = rotvec_to_matrix(about)
+    return matrix_to_rotvec(aside @ down).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the eyes of a performance look at.
+
+    points: float32 [T, 3], where the target is in the axes of the head at rest.  joint, eyes: [3], as for `directions`.
+    leaves: as for `looking`.  own: float32 [T, 3], the eyes as they were sampled.
+    """
+
+    points: np.ndarray
+    joint: np.ndarray
+    eyes: np.ndarray
+    leaves: float
+    own: np.ndarray
+
+    def turned(self, neck: np.ndarray | None) -> np.ndarray:
+        """The eyes as they look, rotation vectors [T, 3]. neck: of the performance, None for a still head."""
+        neck = np.zeros_like(self.own) if neck is None else neck
+        return looking(self.own, neck, directions(self.points, neck, self.joint, self.eyes), self.leaves)
