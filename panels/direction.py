@@ -6,7 +6,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.takes import take_list
-from ..scene.takes.direction import presets, sliders
+from ..scene.takes.direction import looking, presets, sliders
 from ..scene.takes.direction.live import live
 from ..thunder_core.direction import NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
@@ -55,18 +55,18 @@ class THUNDER_PT_direction(_Tab, bpy.types.Panel):
         if not knows:
             _wrapped(layout, "The weights in use know no styles, so takes cannot be directed", context)
         try:
-            owner = head.find(context.scene, context.object).owner
+            rig = head.find(context.scene, context.object)
         except ThunderError as error:
             _wrapped(layout, str(error), context)
             return
-        direction = sliders.of(owner)
+        direction = sliders.of(rig.owner)
         if direction is None:
-            sliders.prepare(owner)
+            sliders.prepare(rig.owner)
             return
         column = layout.column()
         column.enabled = knows
         self._style(column, context, direction)
-        self._eyes(layout, direction)
+        self._eyes(layout, context, rig, direction)
 
     def _style(self, layout, context, direction):
         row = layout.row(align=True)
@@ -82,7 +82,9 @@ class THUNDER_PT_direction(_Tab, bpy.types.Panel):
         layout.prop(direction, "spread", slider=True)
         self._live(layout, context)
 
-    def _eyes(self, layout, direction):
+    def _eyes(self, layout, context, rig, direction):
+        if (sentence := looking.why_not(rig)) and direction.look_at != "NONE":
+            _wrapped(layout, sentence, context)
         column = layout.column(align=True)
         column.prop(direction, "look_at", text="", icon="HIDE_OFF")
         if direction.look_at == "OBJECT":

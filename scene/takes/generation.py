@@ -193,6 +193,7 @@ class TakeCollector:
 
         more: as for `sampled`. Returns the takes, best first.
         """
+        self.check()
         waiting: list[keying.Performance] = []
         with closing(sampled(client, sound, count, seed, sampling, waiting.append, **more)) as steps:
             for step in steps:
@@ -223,6 +224,10 @@ class TakeCollector:
         if self.shown is None and self.may_show and _id(display.shown_action(rig)) == self.shown_before:
             yield Step(fraction, message, busy=True)
             self._show(scene, rig, action)
+
+    def check(self) -> None:
+        """Raise BadRequest if the takes could not be made as the head's direction says."""
+        looking.check(*again(self.scene, self.mesh))
 
     def aim(self, performance: keying.Performance) -> Generator[float, None, keying.Performance]:
         """Let the eyes of a take look at what the head's direction says. Returns the take."""

@@ -204,6 +204,9 @@ class _Around(generation.TakeCollector):
         super().__init__(scene, rig, voice, on_take)
         self.lead, self.performance = lead.action.session_uid, performance
 
+    def check(self) -> None:
+        """Nothing: its eyes look where those of the other take do."""
+
     def aim(self, performance: keying.Performance) -> Generator[float, None, keying.Performance]:
         return performance  # its eyes flow into those that are kept
         yield

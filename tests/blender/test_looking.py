@@ -130,6 +130,13 @@ def test_a_target_that_will_not_do_is_said(blender, stage, how, sentence):
     assert same(before, keys_of(rig, entry))
 
 
+def test_a_missing_target_is_said_before_anything_is_sampled(blender, scene, client, direction):  # noqa: F811
+    direction.look_at = "CAMERA"
+    with pytest.raises(RuntimeError, match="no active camera"):
+        blender.ops.thunder.generate()
+    assert not client.asked and not len(scene.thunder.takes)
+
+
 def test_generated_takes_look_at_the_camera_and_go_on_when_they_follow_a_slider(blender, scene, client, direction, following):  # noqa: F811
     camera = add(blender, scene, "camera", (0.3, -1.5, 0.2), blender.data.cameras.new("camera"))
     scene.camera, direction.look_at, direction.looks_away = camera, "CAMERA", 0.0

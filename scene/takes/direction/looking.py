@@ -85,6 +85,13 @@ def target_of(scene, rig: head.Rig, clock: Clock, frames: int) -> Generator[floa
     return Target(points, joint, eyes, leaves)
 
 
+def check(scene, rig: head.Rig) -> None:
+    """Raise BadRequest if what a head is to look at will not do."""
+    direction = sliders.of(rig.owner)
+    if direction is not None and direction.look_at != "NONE":
+        _wanted(scene, rig, direction)
+
+
 def why_not(rig: head.Rig) -> str:
     """Why the eyes of a head cannot look at a target, "" if they can."""
     if rig.armature is None or any(name not in rig.armature.pose.bones for name in ("neck", *_EYES)):
