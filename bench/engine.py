@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.tables import keep
+from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.types import Motion, RATE, Speech
@@ -42,16 +43,18 @@ def timed(action, runs: int = 3) -> float:
 
 
 def speed(engine: Engine, speech: Speech, take: Motion):
+    asked = Asked(Direction().vector()[None]) if engine.thunder.knows_styles else None
     yield "real-time factor (seconds of sound per second of work, median of 3)"
     for name, action in (
         ("generate 1 take", lambda: engine.generate(speech, 1, 1)),
+        ("draft of 1 take, 4 steps", lambda: engine.generate(speech, 1, 1, steps=4, asked=asked)),
         ("generate 8 takes", lambda: engine.generate(speech, 8, 1)),
         ("score a take", lambda: engine.score(speech, take)),
         ("listen to a take", lambda: engine.listen(take, speech)),
         ("hear (encoder)", lambda: engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)),
     ):
         seconds = timed(action)
-        yield f"  {name:20s} {speech.seconds / seconds:7.1f} ×   ({seconds:.2f} s for {speech.seconds:.1f} s)"
+        yield f"  {name:24s} {speech.seconds / seconds:7.1f} ×   ({seconds:.2f} s for {speech.seconds:.1f} s)"
 
 
 def rest(engine: Engine):

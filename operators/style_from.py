@@ -63,14 +63,14 @@ class THUNDER_OT_style_from_animation(_StyleFrom, bpy.types.Operator):
 
 
 class THUNDER_OT_style_from_file(bpy.types.Operator):
-    """Set the direction by how somebody performs in a recording: a .csv of Live Link Face, or an .npz that bake.py wrote"""
+    """Set the direction by how somebody performs in a recording: a .csv of Live Link Face, or an .npz of bake.py or Export"""
 
     bl_idname = "thunder.style_from_file"
     bl_label = "Style from Recording"
     bl_options = {"REGISTER", "UNDO"}
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
-    filter_glob: bpy.props.StringProperty(default=";".join(f"*{ending}" for ending in style_from.READERS), options={"HIDDEN"})
+    filter_glob: bpy.props.StringProperty(default=";".join(f"*{ending}" for ending in style_from.ENDINGS), options={"HIDDEN"})
 
     @classmethod
     def poll(cls, context):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
+from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest, NoSpace
 from ...thunder_core.face import livelink
@@ -21,6 +22,7 @@ from ...thunder_core.types import Motion
 from ..animation import reading
 from ..heads import flame as flame_rig, head
 from ..host import compat
+from ..takes import provenance, take_list
 from . import flame_parameters
 
 _JOINTS_EVERYWHERE = 4  # bones per vertex that every program reads
@@ -351,6 +353,15 @@ def _write_arkit(shot: Shot, path: str) -> list[str]:
     return notes
 
 
+def _write_channels(shot: Shot, path: str) -> list[str]:
+    entry = take_list.on_head(shot.scene, shot.rig.mesh)
+    shown = None if entry is None or entry.action is None else provenance.load(entry.action)
+    played = None if shown is None else motion_file.reading_of(shown.provenance)
+    with open(path, "wb") as file:
+        np.savez(file, **motion_file.arrays(motion_of(shot), head.channel_names(), played))
+    return []
+
+
 def _write_flame(shot: Shot, path: str) -> list[str]:
     flame_parameters.export(shot.scene, shot.rig, shot.first, shot.last, path)
     return []
@@ -470,6 +481,16 @@ FORMATS = {
         geometry=False,
         rated=True,
         timed=True,
+    ),
+    "CHANNELS": Format(
+        "Channels",
+        ".npz",
+        "Channels with their names, jaw, head and eyes as rotations, and style and mood of a take, as NumPy arrays",
+        "No mesh",
+        "",
+        _write_channels,
+        geometry=False,
+        rated=True,
     ),
     "FLAME": Format(
         "FLAME Parameters",

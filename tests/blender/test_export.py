@@ -15,6 +15,8 @@ from thunder.scene.animation import display
 from thunder.scene.heads import head, library_override
 from thunder.scene.media import export as export_module
 from thunder.thunder_core import errors
+from thunder.thunder_core.animation import motion_file
+from thunder.thunder_core.direction import Direction, Style
 from thunder.thunder_core.face import mapping
 
 GEOMETRY = ("GLTF", "FBX", "USD", "USD_CACHE", "ALEMBIC")
@@ -396,3 +398,19 @@ def test_a_blender_built_without_a_format_says_so(shown, monkeypatch):
 
 def test_without_a_head_there_is_nothing_to_export(blender):
     assert not blender.ops.thunder.export_performance.poll()
+
+
+def test_channels_are_exported_with_all_that_is_known_of_them(blender, shown, tmp_path):
+    scene, rig, entry = shown()
+    path, notes = export(blender, scene, rig, "CHANNELS", tmp_path, rate=25.0)
+    read, channels = motion_file.read(path)
+    seen = export_module.motion_of(shot(blender, scene, rig, rate=25.0))
+    assert channels == head.channel_names() and read.fps == 25.0 and notes == []
+    for name in ("expression", "jaw", "head", "eyes"):
+        assert getattr(read, name) == pytest.approx(getattr(seen, name), abs=1e-6) and np.ptp(getattr(read, name)) > 0, name
+    assert not {"style", "mood"} & set(np.load(path).files), "the take was not directed"
+    entry.action["thunder"]["reading"] = Direction(Style(energy=1.4), "sad", 0.5).vector().tolist()
+    path, _ = export(blender, scene, rig, "CHANNELS", tmp_path, rate=25.0)
+    with np.load(path, allow_pickle=False) as arrays:
+        assert str(arrays["mood"]) == "sad" and float(arrays["mood_strength"]) == 0.5
+        assert arrays["style"][arrays["style_names"].tolist().index("energy")] == pytest.approx(1.4)

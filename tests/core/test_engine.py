@@ -127,6 +127,21 @@ def test_a_direction_held_for_every_frame_is_the_same_as_one_for_the_line(direct
     assert same(one.motion, every.motion, 1e-4)
 
 
+def test_a_draft_in_a_direction_comes_while_a_slider_is_dragged(directed, speech):
+    """Processor time of one take of ten seconds, whose sound is known; what a promise of half a second on an idle machine leaves."""
+    line = Speech(np.tile(speech.samples, 2)[: 10 * RATE].copy(), RATE)
+    asked = Asked(Direction(Style(energy=1.2), "warm", 0.5).vector()[None])
+    spent = {4: [], 20: []}
+    directed.generate(line, 1, 1, 4, asked=asked)
+    for _ in range(3):
+        for steps, times in spent.items():
+            start = time.process_time()
+            directed.generate(line, 1, 1, steps, asked=asked)
+            times.append(time.process_time() - start)
+    assert min(spent[4]) < 0.6 * min(spent[20]), "a draft is hardly faster than the take"
+    keeps(0.5, min(spent[4]), "a draft of ten seconds in a direction, processor time")
+
+
 def test_a_direction_that_does_not_fit_is_refused_in_a_sentence(engine, directed, speech):
     usual = Direction().vector()[None]
     for vectors, words in ((usual[:, :3], "shape"), (usual.repeat(5, 0), "frames"), (usual * np.nan, "not numbers")):

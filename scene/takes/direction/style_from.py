@@ -19,7 +19,7 @@ from ...heads import head
 from . import asking, sliders
 
 MOST_SECONDS = 120.0  # of a motion that are read: more says no more
-READERS = {".csv": "Live Link Face", ".npz": "a take of bake.py"}
+ENDINGS = (".csv", ".npz")  # of the recordings that are read
 
 
 def of_animation(rig: head.Rig, scene, first: int, last: int) -> Generator[float, None, StyleOfMotion]:
@@ -34,8 +34,8 @@ def of_animation(rig: head.Rig, scene, first: int, last: int) -> Generator[float
 def of_file(path: str) -> StyleOfMotion:
     """Read the style of a recording. Raises BadRequest."""
     ending = os.path.splitext(path)[1].lower()
-    if ending not in READERS:
-        raise BadRequest(f"“{os.path.basename(path)}” is no recording: choose a .csv of Live Link Face or an .npz of bake.py")
+    if ending not in ENDINGS:
+        raise BadRequest(f"“{os.path.basename(path)}” is no recording: choose a .csv of Live Link Face or an .npz of bake.py or Export")
     channels = head.channel_names()
     motion: Motion
     if ending == ".csv":
