@@ -4,6 +4,10 @@
 import bpy
 import numpy as np
 import pytest
+from thunder.thunder_core.face.displacement import face_meter
+from thunder.thunder_core.face.head import load_head
+from thunder.thunder_core.face.skinning import SkinnedPoints
+from thunder.thunder_core.types import Motion
 
 
 @pytest.fixture
@@ -42,3 +46,22 @@ def test_it_follows_keyed_values(mesh):
     for frame in (1, 6, 11):
         bpy.context.scene.frame_set(frame)
         assert value(mesh, "corrective_jaw_mouthSmileLeft") == pytest.approx(block.value * np.sin(0.3), abs=1e-5)
+
+
+def test_points_of_a_head_and_the_meter_are_where_blender_puts_them(mesh):
+    """Positions that rules and measures work with are the evaluated mesh's, shapes of two keys among them."""
+    head, pose = load_head(), {"mouthPucker": 0.6, "mouthSmileLeft": 0.5, "mouthSmileRight": 1.2}
+    for name, value in pose.items():
+        mesh.data.shape_keys.key_blocks[name].value = value
+    mesh.parent.pose.bones["jaw"].rotation_euler.x = 0.25
+    bpy.context.view_layer.update()
+    seen = np.empty(3 * len(mesh.data.vertices), np.float32)
+    mesh.evaluated_get(bpy.context.evaluated_depsgraph_get()).data.vertices.foreach_get("co", seen)
+    x, depth, height = seen.reshape(-1, 3).T
+    seen = np.stack([x, height, -depth], 1)
+    expression = np.array([[pose.get(name, 0.0) for name in head.expression_names]])
+    motion = Motion(expression, np.array([[0.25, 0.0, 0.0]]))
+    placed = SkinnedPoints.of(head, lambda values: values).of_motion(motion)[0]
+    assert np.abs(placed - seen).max() < 5e-6
+    points = face_meter().points(motion)[0]
+    assert np.linalg.norm(points[:, None] - 1e3 * seen, axis=2).min(axis=1).max() < 5e-3

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Our skinning in numpy, and the lips measured with it, are FLAME's: checked against smplx in double precision."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from thunder_core.engine.flame import FlameLayer
+from thunder_core.face.displacement import face_meter
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips, opening_mm, width_mm
 from thunder_core.face.skinning import SkinnedPoints
@@ -40,7 +44,7 @@ def performance(head, largest):
 def case(request, tmp_path_factory, flame_file):
     """(head, motion, smplx's vertices) of the bundled head, and of a FLAME file with random numbers in every part."""
     if request.param == "bundled":
-        head = load_head()
+        head = replace(load_head(), corrective_pairs=(), correctives=np.zeros((0, 3, 0), np.float32))  # which smplx does not know
     else:
         path = tmp_path_factory.mktemp("flame") / "flame.npz"
         np.savez(path, **flame_file(0))
@@ -58,6 +62,21 @@ def test_points_are_where_smplx_has_them(case):
     turn = rotvec_to_matrix(motion.jaw)
     assert np.abs(points.heights(motion.expression, turn) - vertices[:, ids, 1]).max() < 1e-6
     assert np.array_equal(points.part(slice(2, 5)).of_motion(motion), placed[:, 2:5])
+
+
+def test_shapes_of_two_keys_come_in_as_the_engines_layer_has_them():
+    head = load_head()
+    motion = performance(head, 1.3)
+    motion = Motion(motion.expression - 0.2, motion.jaw)  # also below 0 and beyond 1, where a key counts as 0 and 1
+    ids = np.flatnonzero(np.abs(head.correctives).max(axis=(1, 2)) > 1e-3)[::5]
+    placed = SkinnedPoints.of(head, lambda values: values[ids]).of_motion(motion)
+    layer = FlameLayer(head, dtype=torch.float64)
+    expected = layer(torch.tensor(motion.expression, dtype=torch.float64), torch.tensor(motion.jaw, dtype=torch.float64)).numpy()
+    assert np.abs(placed - expected[:, ids]).max() < 1e-6
+    plain = replace(head, corrective_pairs=(), correctives=np.zeros((0, 3, 0), np.float32))
+    without = SkinnedPoints.of(plain, lambda values: values[ids]).of_motion(motion)
+    assert np.abs(placed - without).max() > 1e-3, "none of them came in"
+    assert face_meter().skinned.pair_shapes is not None
 
 
 def test_slopes_are_differences_of_positions(case):

@@ -57,6 +57,8 @@ _NEEDED = (
     "J_regressor",
     "shapedirs",
     "posedirs",
+    "corrective_pairs",
+    "correctives",
 )
 
 

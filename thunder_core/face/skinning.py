@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """FLAME's skinning in numpy, for a few points of a head that expression and jaw move, neck still.
 
-The engine's own, in torch, for all joints, is `engine/flame.py`. Both are tested against smplx. The shapes that the bundled head
-adds where two keys meet (`Head.correctives`) are left out here: they move nothing where the lips meet.
+The engine's own, in torch, for all joints, is `engine/flame.py`. Both are tested against smplx. Positions have the shapes that the
+bundled head adds where two keys meet (`Head.correctives`); slopes leave them out. They move nothing where the lips meet.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
 from ..rotation import rotvec_to_matrix
 from ..types import Motion
-from .head import Head, JAW
+from .head import Head, JAW, JOINT_NAMES
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class SkinnedPoints:
     """Points of a head that expression and jaw move; metres.
 
     rest [K, 3] · directions [n, K, 3], what each channel adds · jaw_weight [K], how much each follows the jaw · joint [3] of
-    the jaw, and joint_directions [n, 3], how expression moves it · correctives [9, K, 3], per element of the jaw's rotation.
+    the jaw, and joint_directions [n, 3], how expression moves it · correctives [9, K, 3], per element of the jaw's rotation ·
+    pairs [c, 2] and pair_shapes [c, K, 3]: what two keys add together, each a channel's place, or −1 for the jaw.
     """
 
     rest: np.ndarray
@@ -32,13 +33,15 @@ class SkinnedPoints:
     joint: np.ndarray
     joint_directions: np.ndarray
     correctives: np.ndarray
+    pairs: np.ndarray = field(default_factory=lambda: np.zeros((0, 2), int))
+    pair_shapes: np.ndarray | None = None
 
     @classmethod
     def of(cls, head: Head, take: Callable[[np.ndarray], np.ndarray], joints_move: bool = True) -> SkinnedPoints:
         """Points of a head; take: from values [V, …] of its vertices to the points', [K, …].
 
         joints_move: expression moves the jaw's joint, as FLAME's formula has it; a rig's bones stay. Of `head` only
-        v_template, shapedirs, posedirs, weights and J_regressor are read.
+        v_template, shapedirs, posedirs, weights, J_regressor, expression_names, corrective_pairs and correctives are read.
         """
         regressor = head.J_regressor.astype(np.float64)
         moved = np.einsum("v,vcn->nc", regressor[JAW], head.shapedirs, optimize=True)
@@ -49,6 +52,7 @@ class SkinnedPoints:
             (regressor @ head.v_template.astype(np.float64))[JAW],
             moved * joints_move,
             np.ascontiguousarray(np.moveaxis(take(head.posedirs[:, :, 9 * (JAW - 1) : 9 * JAW]), 2, 0), np.float64),
+            *_pairs(head, take),
         )
 
     def part(self, ids: slice | list[int]) -> SkinnedPoints:
@@ -59,6 +63,7 @@ class SkinnedPoints:
             directions=np.ascontiguousarray(self.directions[:, ids]),
             jaw_weight=self.jaw_weight[ids],
             correctives=np.ascontiguousarray(self.correctives[:, ids]),
+            pair_shapes=None if self.pair_shapes is None else np.ascontiguousarray(self.pair_shapes[:, ids]),
         )
 
     @cached_property
@@ -71,6 +76,10 @@ class SkinnedPoints:
         frames, n = coefficients.shape
         moved = (coefficients @ self.directions.reshape(n, -1)).reshape(frames, -1, 3)
         moved += (more.reshape(frames, 9) @ self.correctives.reshape(9, -1)).reshape(moved.shape)
+        if self.pair_shapes is not None:
+            factors = np.c_[np.clip(coefficients, 0.0, 1.0), more[:, 2, 1]]  # the last is the jaw's, at place −1
+            both = factors[:, self.pairs[:, 0]] * factors[:, self.pairs[:, 1]]
+            moved += (both @ self.pair_shapes.reshape(len(self.pairs), -1)).reshape(moved.shape)
         return self.rest + moved
 
     def place(self, coefficients: np.ndarray, turn: np.ndarray) -> np.ndarray:
@@ -93,7 +102,7 @@ class SkinnedPoints:
         return self.place(np.asarray(motion.expression, np.float64), rotvec_to_matrix(np.asarray(motion.jaw, np.float64)))
 
     def slope(self, turn: np.ndarray) -> np.ndarray:
-        """How coefficients move the points at one jaw rotation [3, 3]: [n, K, 3]."""
+        """How coefficients move the points at one jaw rotation [3, 3], without the shapes of two keys: [n, K, 3]."""
         return self.directions + self.jaw_weight[:, None] * (self.lever @ (turn - np.eye(3)).T)
 
     def height_slope(self, channel: int, turn: np.ndarray) -> np.ndarray:
@@ -107,3 +116,15 @@ class SkinnedPoints:
         turned = self.jaw_weight[:, None] * (force @ (turn - np.eye(3)))
         both = (force + turned).reshape(len(force), -1) @ self.directions.reshape(n, -1).T
         return both - turned.sum(1) @ self.joint_directions.T
+
+
+def _pairs(head: Head, take: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray | None]:
+    """(pairs [c, 2], shapes [c, K, 3]) of those shapes of two keys that move the points with neck and eyes still; None without one."""
+    places = {str(name): place for place, name in enumerate(head.expression_names)} | {JOINT_NAMES[JAW]: -1}
+    used = [number for number, pair in enumerate(head.corrective_pairs) if all(str(key) in places for key in pair)]
+    shapes = np.moveaxis(take(head.correctives[:, :, used]), 2, 0).astype(np.float64) if used else np.zeros((0, 1, 3))
+    moving = shapes.any(axis=(1, 2))
+    if not moving.any():
+        return np.zeros((0, 2), int), None
+    pairs = np.array([[places[str(key)] for key in head.corrective_pairs[number]] for number in used])
+    return pairs[moving], np.ascontiguousarray(shapes[moving])
