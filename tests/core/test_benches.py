@@ -35,6 +35,7 @@ def results():
         ("habits", ["{missing}"]),
         ("teacher", ["{missing}"]),
         ("moods", ["{missing}"]),
+        ("face_sheets", ["poses", "{missing}", "{missing}"]),
         ("voices", ["--cache", "{missing}"]),
         ("style_from", ["{missing}"]),
         ("paper", ["a=weights", "--cache", "{missing}"]),
@@ -72,3 +73,9 @@ def test_the_average_take_stands_beside_the_best():
     lines = module.takes_compared(tables, "check")
     assert [line.split()[-3:] for line in lines[2:4]] == [["0.40", "0.00", "0.20"], ["0.60", "0.00", "0.30"]]
     assert lines[-1].endswith("0.40 0.60 0.80")
+
+
+def test_the_share_of_chosen_faces_counts_a_tie_as_half_and_names_what_was_lost():
+    key = {"AA, front": "L", "IY, front": "R", "M, side": "L", "S, side": "L"}
+    share, lost = bench("face_sheets").counted({"AA, front": "L", "IY, front": "L", "M, side": "=", "S, side": "L"}, key)
+    assert share == 0.625 and lost == ["IY, front"]

@@ -1,0 +1,263 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures that decide: the default head beside ICT-FaceKit's in twelve sounds and eight moods, as pairs whose sides are shuffled.
+
+Three steps, all into a folder OUT:
+
+`python bench/face_sheets.py poses DATA OUT` in the engine's environment: the teacher performs the aligned phones of the recordings in
+DATA/lips; a frame of each sound, and of each mood at half and full strength, in silence and in a vowel.
+`python bench/face_sheets.py draw DATA OUT [--engine eevee] [--only sounds]` in a Python that has bpy: one picture per view, a pair in
+each cell, and OUT/key.json, which says on which side the default head is. Both heads are driven as the product drives them;
+ICT-FaceKit's is built by it from DATA/heads/ict_facekit. Hair is hidden, the other head has none.
+`python bench/face_sheets.py count OUT` after somebody has written OUT/choices.txt, a line per cell: its name, and L, R or = for the
+side that reads more clearly as its sound or mood. Prints the share in which the default head was chosen (a tie counts as half) and
+the cells that it lost.
+
+Nothing of the other head is kept in the repository.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT)]
+
+SOUNDS = "AA AE IY OW UW W M F TH S SH L".split()
+MOODS = "amused sad tense angry afraid surprised disgusted contemptuous".split()
+STRENGTHS = (0.5, 1.0)
+VOWELS = ("AA", "AE", "AO", "AY", "EH", "AH")
+VIEWS = {"front": 0, "three-quarter": 38, "side": 90}
+MOOD_VIEW = "three-quarter"
+COLUMNS = 4  # pairs in a row of a picture
+EYES_OF_OURS = (0.0, -0.061, 0.0)  # metres, in Blender's axes; the other head's are at its origin
+# First polygon of each material of ICT-FaceKit's published mesh, as its README has them.
+ICT_MATERIALS = {
+    0: "M_Face", 9230: "M_BackHead", 14034: "M_GumsTongue", 17006: "M_Teeth", 21496: "M_ScleraLeft", 22296: "M_IrisLeft",
+    23094: "M_ScleraRight", 23894: "M_IrisRight", 24692: "M_LacrimalFluid", 25018: "M_EyeBlend", 25048: "M_EyeOcclusion",
+    25304: "M_EyeLashes",
+}  # fmt: skip
+
+
+def poses(data: Path, out: Path) -> None:
+    """Write OUT/poses.npz: names [N] of the cells, expression [N, n], jaw and eyes [N, 3]."""
+    import torch
+
+    from bench.commit import phones_of, SILENT
+    from bench.tables import required
+    from thunder_core.direction import Direction, Style
+    from thunder_core.engine.speech.audio import read_sound
+    from thunder_core.engine.speech.encoder import loudness
+    from thunder_core.face.head import load_head
+    from thunder_core.train.calibrate import aligned_phones
+    from thunder_core.train.teacher import perform
+    from thunder_core.types import FPS
+
+    lips = required(data / "lips", "a folder of voices with aligned phones")
+    labels, phones, channels = aligned_phones(lips), phones_of(lips), list(load_head().expression_names)
+
+    def performed(voice: str, direction: Direction):
+        sound = torch.from_numpy(read_sound(lips / f"{voice}.wav").samples)
+        loud = loudness(sound, int(len(labels[voice]) * FPS / 100)).numpy()
+        return perform(labels[voice], loud, channels, np.random.default_rng(1), direction)
+
+    def longest(symbols, voices) -> tuple[str, int]:
+        spans = [(end - start, voice, (start + end) / 2) for voice in voices for start, end, name in phones[voice] if name in symbols]
+        _, voice, at = max(spans)
+        return voice, round(at * FPS)
+
+    voices = sorted(set(phones) & set(labels))
+    cells, usual = {}, {}
+    for sound in SOUNDS:
+        voice, frame = longest((sound,), voices)
+        usual.setdefault(voice, performed(voice, Direction()))
+        cells[sound] = (usual[voice], frame)
+    voice, vowel = longest(VOWELS, voices)
+    _, silence = longest(SILENT, [voice])
+    for mood in MOODS:
+        for strength in STRENGTHS:
+            motion = performed(voice, Direction(Style(), mood, strength))
+            cells[f"{mood} {strength:.0%} at rest"] = (motion, silence)
+            cells[f"{mood} {strength:.0%} speaking"] = (motion, vowel)
+    taken = [(motion, min(frame, motion.frames - 1)) for motion, frame in cells.values()]
+    out.mkdir(parents=True, exist_ok=True)
+    np.savez(
+        out / "poses.npz",
+        names=np.array(list(cells)),
+        channels=np.array(channels),
+        expression=np.array([motion.expression[frame] for motion, frame in taken]),
+        jaw=np.array([motion.jaw[frame] for motion, frame in taken]),
+        eyes=np.array([motion.eyes[frame] for motion, frame in taken]),
+    )
+    print(f"{out / 'poses.npz'}: {len(cells)} poses of {len(usual)} voices")
+
+
+def write_ict(data: Path, folder: Path) -> Path:
+    """The OBJ files of ICT-FaceKit's FaceXModel, from the archive in DATA, in a folder; the folder."""
+    with np.load(data / "heads" / "ict_facekit" / "head.npz") as archive:
+        points, faces = archive["vertices"].astype(float), archive["faces"]
+        shapes = {str(name): offset.astype(float) for name, offset in zip(archive["names"], archive["shapes"])}
+    lines = []
+    for number, face in enumerate(faces.tolist()):
+        if number in ICT_MATERIALS:
+            lines.append(f"usemtl {ICT_MATERIALS[number]}")
+        lines.append("f " + " ".join(f"{v + 1}" for v in face if v >= 0))
+    tail = "\n".join(lines) + "\n"
+    for name, moved in {"generic_neutral_mesh": points, **{name: points + offset for name, offset in shapes.items()}}.items():
+        rows = ("v %.6f %.6f %.6f\n" * len(moved)) % tuple(moved.ravel())
+        (folder / f"{name}.obj").write_text(rows + tail)
+    return folder
+
+
+def draw(data: Path, out: Path, engine: str, size: int, only: str) -> None:
+    """Write a picture for every view of the sounds and one of the moods, and the key to their sides."""
+    import bpy
+
+    import bake
+    from bench import head_sheet  # which makes bpy's own folder of settings before it is imported
+    from bench.tables import required
+
+    required(data / "heads" / "ict_facekit" / "head.npz", "ICT-FaceKit's head, which the default one is compared with")
+    archive = np.load(required(out / "poses.npz", "run `poses` first"))
+    names = [str(name) for name in archive["names"]]
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    bake.load_extension()
+    scene = bpy.context.scene
+    camera = head_sheet.stage(scene, size, 16 if engine == "eevee" else 0)
+    if engine == "eevee":
+        scene.render.engine = "BLENDER_EEVEE" if bpy.app.version >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"
+        scene.eevee.taa_render_samples = 8
+    from thunder.scene.heads import head
+
+    with tempfile.TemporaryDirectory() as folder:
+        ours = head.build(scene.collection, bpy.context.view_layer)
+        bpy.ops.thunder.add_ict_head(directory=str(write_ict(data, Path(folder))))
+        theirs = head.find(scene)
+        pictures = {True: {}, False: {}}
+        views = [(name, view) for name in names[: len(SOUNDS)] for view in VIEWS] if only != "moods" else []
+        views += [(name, MOOD_VIEW) for name in names[len(SOUNDS) :]] if only != "sounds" else []
+        for rig, default in ((ours, True), (theirs, False)):
+            _show_alone(rig, ours, theirs)
+            eyes = np.array(EYES_OF_OURS) if default else np.array(rig.owner.matrix_world.translation)
+            for name, view in views:
+                _pose(rig, archive, names.index(name))
+                _aim(camera, eyes, VIEWS[view])
+                pictures[default][name, view] = _rendered(scene, folder)
+    rng = np.random.default_rng(len(views))
+    key = {f"{name}, {view}": "LR"[rng.integers(2)] for name, view in views}
+    groups = {view: [cell for cell in views if cell[1] == view and cell[0] in SOUNDS] for view in VIEWS}
+    groups["moods"] = [cell for cell in views if cell[0] not in SOUNDS]
+    for group, cells in groups.items():
+        if cells:
+            pairs = []
+            for name, view in cells:
+                first = key[f"{name}, {view}"] == "L"
+                pair = [pictures[first][name, view], pictures[not first][name, view]]
+                pairs.append(np.pad(np.concatenate(pair, 1), ((3, 3), (3, 3), (0, 0)), constant_values=1.0))
+            _save(pairs, out / f"{engine}_{group}.png")
+            print(f"{engine}_{group}.png: {'; '.join(name for name, _ in cells)}")
+    known = json.loads((out / "key.json").read_text()) if (out / "key.json").exists() else {}
+    (out / "key.json").write_text(json.dumps(known | {f"{engine}: {cell}": side for cell, side in key.items()}, indent=1))
+
+
+def _show_alone(rig, *all_rigs) -> None:
+    for other in all_rigs:
+        for obj in {other.mesh, *other.objects}:
+            obj.hide_render = other is not rig or obj.type != "MESH" or "thunder_hair" in obj
+    rig.mesh.hide_render = False
+
+
+def _pose(rig, archive, number: int) -> None:
+    """Put a head into a pose, as a take would."""
+    from thunder.scene.heads import rna_paths
+    from thunder.thunder_core.types import Motion
+
+    frame = slice(number, number + 1)
+    motion = Motion(archive["expression"][frame], archive["jaw"][frame], np.zeros((1, 3)), archive["eyes"][frame])
+    values = rig.driver.drive(motion, [str(name) for name in archive["channels"]])[0]
+    for track, value in zip(rig.driver.tracks, values):
+        rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+    for target in rig.targets:
+        target.update_tag()
+
+
+def _aim(camera, eyes: np.ndarray, degrees: float) -> None:
+    from mathutils import Vector
+
+    angle, target = math.radians(degrees), Vector(eyes) + Vector((0.0, 0.04, -0.045))
+    away = Vector((math.sin(angle), -math.cos(angle), 0.04)).normalized()
+    camera.location = target + 0.6 * away
+    camera.rotation_euler = (-away).to_track_quat("-Z", "Y").to_euler()
+
+
+def _rendered(scene, folder: str) -> np.ndarray:
+    """The picture through the scene's camera, [height, width, 3], top row first."""
+    import bpy
+
+    scene.render.filepath = str(Path(folder) / "view.png")
+    bpy.ops.render.render(write_still=True)
+    image = bpy.data.images.load(scene.render.filepath)
+    pixels = np.array(image.pixels[:], np.float32).reshape(image.size[1], image.size[0], 4)[::-1, :, :3]
+    bpy.data.images.remove(image)
+    return pixels
+
+
+def _save(pairs: list[np.ndarray], path: Path) -> None:
+    import bpy
+
+    pairs = pairs + [np.ones_like(pairs[0])] * (-len(pairs) % COLUMNS)
+    rows = [np.concatenate(pairs[i : i + COLUMNS], 1) for i in range(0, len(pairs), COLUMNS)]
+    sheet = np.concatenate(rows, 0)[::-1]
+    sheet = np.concatenate([sheet, np.ones((*sheet.shape[:2], 1), np.float32)], 2)
+    picture = bpy.data.images.new("Sheet", sheet.shape[1], sheet.shape[0])
+    picture.pixels.foreach_set(np.ascontiguousarray(sheet, np.float32).ravel())
+    picture.filepath_raw, picture.file_format = str(path.resolve()), "PNG"
+    picture.save()
+
+
+def counted(choices: dict[str, str], key: dict[str, str]) -> tuple[float, list[str]]:
+    """(share of the cells in which the default head was chosen, a tie counts as half; the cells that it lost)."""
+    points = [0.5 if side == "=" else float(side == key[cell]) for cell, side in choices.items()]
+    return sum(points) / len(points), [cell for cell, point in zip(choices, points) if point == 0.0]
+
+
+def count(out: Path) -> None:
+    """Print what the choices say."""
+    from bench.tables import required
+
+    text = required(out / "choices.txt", "a line per cell: its name, and L, R or =").read_text(encoding="utf-8")
+    choices = dict(line.rsplit(None, 1) for line in text.splitlines() if line.strip())
+    share, lost = counted(choices, json.loads((out / "key.json").read_text(encoding="utf-8")))
+    print(f"default head chosen in {share:.0%} of {len(choices)} cells; lost: {'; '.join(lost) or 'none'}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    steps = parser.add_subparsers(dest="step", required=True)
+    for name in ("poses", "draw", "count"):
+        step = steps.add_parser(name)
+        if name != "count":
+            step.add_argument("data", type=Path)
+        step.add_argument("out", type=Path)
+        if name == "draw":
+            step.add_argument("--engine", choices=("workbench", "eevee"), default="workbench")
+            step.add_argument("--size", type=int, default=150, help="width of one head in pixels")
+            step.add_argument("--only", choices=("all", "sounds", "moods"), default="all")
+    options = parser.parse_args()
+    if options.step == "poses":
+        poses(options.data, options.out)
+    elif options.step == "draw":
+        draw(options.data, options.out, options.engine, options.size, options.only)
+    else:
+        count(options.out)
+
+
+if __name__ == "__main__":
+    main()
