@@ -7,10 +7,11 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-from ...thunder_core.face.head import Head, JOINT_NAMES
+from ...thunder_core.face.head import Hair, Head, JOINT_NAMES
 from . import materials
 
 MARK = "thunder_head"  # custom property on the armature object of a head that we built
+HAIR_MARK = "thunder_hair"  # and on its hair
 JOINTS = JOINT_NAMES  # bones, in FLAME's joint order
 SLIDER = 10.0  # shape keys clamp silently at their slider's ends: keep them far away
 IDENTITY_SLIDER = 5.0  # standard deviations between people
@@ -44,12 +45,12 @@ def blender_to_flame(points: np.ndarray) -> np.ndarray:
 def build(
     model: Head, name: str, collection: bpy.types.Collection, view_layer: bpy.types.ViewLayer, location=(0.0, 0.0, 0.0), identity: int = 0
 ) -> tuple[bpy.types.Object, bpy.types.Object]:
-    """Add a head to a collection: a mesh with a key per expression direction, its armature, weights, materials.
+    """Add a head to a collection: a mesh with a key per expression direction, its armature, weights, materials; its hair.
 
     Correctives are keys that bones and other keys drive. identity: how many of the directions in which people differ become
     sliders. Leaves the mesh active and selected; needs object mode. Returns (mesh object, armature object).
     """
-    mesh = _mesh(model, name)
+    mesh = _mesh(name, model.v_template, model)
     collection.objects.link(mesh)
     armature = bpy.data.objects.new(f"{name} Rig", bpy.data.armatures.new(f"{name} Rig"))
     collection.objects.link(armature)
@@ -63,8 +64,14 @@ def build(
     _correctives(mesh, armature, model)
     _combinations(mesh, armature, model)
     mesh.parent = armature
-    modifier = mesh.modifiers.new(f"{name} Rig", "ARMATURE")
-    modifier.object = armature
+    _deform(mesh, armature)
+    if model.hair is not None:
+        hair = _mesh(f"{name} Hair", model.hair.vertices, model.hair)
+        collection.objects.link(hair)
+        hair[HAIR_MARK] = 1
+        hair.vertex_groups.new(name="neck").add(range(len(hair.data.vertices)), 1.0, "REPLACE")
+        hair.parent = armature
+        _deform(hair, armature)
     for other in view_layer.objects.selected:
         other.select_set(False)
     mesh.select_set(True)
@@ -72,21 +79,26 @@ def build(
     return mesh, armature
 
 
-def _mesh(model: Head, name: str) -> bpy.types.Object:
-    vertices = flame_to_blender(model.v_template.astype(np.float64))
-    padded = model.polygons[:, 3] < 0
-    faces = [row[:3] if short else row for row, short in zip(model.polygons.tolist(), padded.tolist())]
+def _mesh(name: str, points: np.ndarray, part: Head | Hair) -> bpy.types.Object:
+    """An object with the polygons, materials and tints of a part, its vertices at points [V, 3] in FLAME's axes."""
+    padded = part.polygons[:, 3] < 0
+    faces = [row[:3] if short else row for row, short in zip(part.polygons.tolist(), padded.tolist())]
     mesh = bpy.data.meshes.new(name)
-    mesh.from_pydata(vertices.tolist(), [], faces)
-    for title, colour in zip(model.material_names, model.material_colors):
-        mesh.materials.append(materials.material(str(title), colour.tolist(), tinted=len(model.tints) > 0))
-    mesh.polygons.foreach_set("material_index", model.polygon_material.astype(np.int32))
+    mesh.from_pydata(flame_to_blender(points.astype(np.float64)).tolist(), [], faces)
+    for title, colour in zip(part.material_names, part.material_colors):
+        mesh.materials.append(materials.material(str(title), colour.tolist(), tinted=len(part.tints) > 0))
+    mesh.polygons.foreach_set("material_index", part.polygon_material.astype(np.int32))
     mesh.shade_smooth()
-    if len(model.tints):
+    if len(part.tints):
         tint = mesh.color_attributes.new(materials.TINT, "FLOAT_COLOR", "POINT")
-        tint.data.foreach_set("color", np.c_[model.tints, np.ones(len(model.tints))].astype(np.float32).ravel())
+        tint.data.foreach_set("color", np.c_[part.tints, np.ones(len(part.tints))].astype(np.float32).ravel())
     mesh.update()
     return bpy.data.objects.new(name, mesh)
+
+
+def _deform(mesh: bpy.types.Object, armature: bpy.types.Object) -> None:
+    modifier = mesh.modifiers.new(armature.name, "ARMATURE")
+    modifier.object = armature
 
 
 def _keys(mesh: bpy.types.Object, model: Head) -> None:

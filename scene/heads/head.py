@@ -17,7 +17,7 @@ from ...thunder_core.errors import BadHead
 from ...thunder_core.face.head import load_head
 from ...thunder_core.face.mapping import Driver, JointRule, Mapping, Rule, Target, Track
 from . import binding, character, family, flame, rna_paths
-from .build import build as _build, MARK
+from .build import build as _build, HAIR_MARK, MARK
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 ASSET = WEIGHTS / "head.npz"
@@ -102,8 +102,15 @@ def fit_to_units(scene, mesh: bpy.types.Object) -> None:
     """Give a head that was just added, in metres, its size in the scene's units."""
     unit = units_in_metre(scene)
     if abs(unit - 1.0) > 1e-6:
-        owner = owner_of(mesh)
-        owner.scale = [size * unit for size in owner.scale]
+        whole = _whole(mesh)
+        whole.scale = [size * unit for size in whole.scale]
+
+
+def _whole(mesh: bpy.types.Object) -> bpy.types.Object:
+    """The object by which all of a head is moved and scaled: the rig that deforms it, lest mesh and bones come apart."""
+    owner = owner_of(mesh)
+    rigs = {modifier.object for modifier in mesh.modifiers if modifier.type == "ARMATURE"} if mesh.type == "MESH" else set()
+    return owner.parent if owner.parent is not None and owner.parent in rigs else owner
 
 
 def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
@@ -113,8 +120,8 @@ def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
     the height of its top, and into no mesh that is in sight.
     """
     view_layer.update()
-    owner = owner_of(mesh)
-    taken = [extent(other) for other in in_scene(scene) if other != mesh and owner_of(other) != owner]
+    owner = _whole(mesh)
+    taken = [extent(other) for other in in_scene(scene) if other != mesh and _whole(other) != owner]
     if not taken:
         return
     low, high = extent(mesh)
@@ -188,7 +195,9 @@ def _known_keys(mesh: bpy.types.Object) -> list[str]:
 
 
 def _own_mesh(obj: bpy.types.Object) -> bpy.types.Object | None:
-    """The mesh of a head of ours that is meant by a mesh, the rig above it, or any empty in between; None for others."""
+    """The mesh of a head of ours that is meant by a mesh, its hair, the rig above it, or any empty in between; None for others."""
+    above = armature_of(obj) if HAIR_MARK in obj and obj.type == "MESH" else None
+    obj = above or obj
     meshes = [obj] if obj.type == "MESH" else [child for child in obj.children_recursive if child.type == "MESH"]
     own = [mesh for mesh in meshes if (armature := armature_of(mesh)) is not None and (_known_keys(mesh) or flame.is_flame(armature))]
     return max(own, key=lambda mesh: len(_known_keys(mesh)), default=None)
@@ -208,7 +217,8 @@ def resolve(obj: bpy.types.Object) -> Rig:
             targets, driver = flame.bind(mesh, armature)
             return Rig(mesh, armature, targets, driver, _without_tongue(), (mesh, armature))
         bound = binding.bind(_own_mapping(known), [mesh, armature], (armature, mesh.data.shape_keys))
-        return Rig(mesh, armature, bound.targets, bound.driver, known, (mesh, armature))
+        hair = (child for child in armature.children_recursive if HAIR_MARK in child and child.type == "MESH")
+        return Rig(mesh, armature, bound.targets, bound.driver, known, (mesh, armature, *hair))
     result = character.resolve(obj)
     channels = tuple(name for name in channel_names() if name in result.bound.driver.used)
     return Rig(result.face, None, result.bound.targets, result.bound.driver, channels, tuple(result.objects))

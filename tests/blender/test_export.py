@@ -105,14 +105,14 @@ def test_a_committed_performance_over_own_animation_is_exported_as_seen(blender,
 @pytest.mark.parametrize("key", SLOW_GLTF)
 def test_all_meshes_of_a_character_travel_and_drivers_with_them(blender, shown, tmp_path, key):
     scene, rig, _ = shown()
-    # Hair hangs on the same skeleton without keys; a corrective of the face is driven by the jaw.
-    hair = blender.data.meshes.new("Hair")
-    hair.from_pydata([(0, 0, 0.1), (0.1, 0, 0.1), (0, 0.1, 0.1), (0.1, 0.1, 0.2)], [], [(0, 1, 2), (1, 3, 2)])
-    hair = blender.data.objects.new("Hair", hair)
-    scene.collection.objects.link(hair)
-    hair.parent = rig.armature
-    hair.modifiers.new("Rig", "ARMATURE").object = rig.armature
-    hair.vertex_groups.new(name="neck").add(range(4), 1.0, "REPLACE")
+    # The head's hair and a hat hang on the same skeleton without keys; a corrective of the face is driven by the jaw.
+    hat = blender.data.meshes.new("Hat")
+    hat.from_pydata([(0, 0, 0.1), (0.1, 0, 0.1), (0, 0.1, 0.1), (0.1, 0.1, 0.2)], [], [(0, 1, 2), (1, 3, 2)])
+    hat = blender.data.objects.new("Hat", hat)
+    scene.collection.objects.link(hat)
+    hat.parent = rig.armature
+    hat.modifiers.new("Rig", "ARMATURE").object = rig.armature
+    hat.vertex_groups.new(name="neck").add(range(4), 1.0, "REPLACE")
     corrective = rig.mesh.shape_key_add(name="jawCorrective", from_mix=False)
     points = np.empty(len(corrective.data) * 3, np.float32)
     corrective.data.foreach_get("co", points)
@@ -128,7 +128,7 @@ def test_all_meshes_of_a_character_travel_and_drivers_with_them(blender, shown, 
     scene.frame_set(15)
     assert corrective.value > 0.1
     meshes = [obj for obj in export_module.objects_of(scene, rig) if obj.type == "MESH"]
-    assert set(meshes) == {rig.mesh, hair}
+    assert set(meshes) == {hat, *(obj for obj in rig.objects if obj.type == "MESH")} and len(meshes) == 3
     error, _ = there_and_back(blender, scene, rig, key, tmp_path)
     assert error < TOLERANCE_MM
 

@@ -4,7 +4,9 @@
 import bpy
 import numpy as np
 import pytest
+from mathutils import Vector
 from thunder.scene.heads import head, materials
+from thunder.scene.media import puppets
 
 
 @pytest.fixture
@@ -40,3 +42,38 @@ def test_skin_lips_and_eyes_vary_in_colour_and_the_materials_colour_still_counts
     mix = next(node for node in tree.nodes if node.type == "MIX")
     assert {link.from_node.type for link in tree.links if link.to_node == mix} == {"VERTEX_COLOR"}
     assert any(link.from_node == mix and link.to_socket.name == "Base Color" for link in tree.links)
+
+
+@pytest.mark.parametrize("person", head.PEOPLE)
+def test_hair_is_an_object_that_follows_the_neck_and_may_be_hidden(scene, person):
+    bpy.ops.thunder.add_head(person=person)
+    rig = head.find(scene)
+    (hair,) = (obj for obj in rig.objects if obj not in (rig.mesh, rig.armature))
+    assert hair.parent == rig.armature and hair.data.shape_keys is None
+
+    def top():
+        bpy.context.view_layer.update()
+        evaluated = hair.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+        seen = np.empty(3 * len(evaluated.vertices), np.float32)
+        evaluated.vertices.foreach_get("co", seen)
+        return seen.reshape(-1, 3)
+
+    still = top()
+    rig.armature.pose.bones["jaw"].rotation_euler.x = 0.3
+    assert np.allclose(top(), still)
+    rig.armature.pose.bones["neck"].rotation_euler.x = 0.3
+    assert np.linalg.norm(top() - still, axis=1).min() > 0.01
+    bpy.context.view_layer.objects.active = hair  # what is clicked on
+    assert head.guess(scene, hair) == rig.mesh
+    bpy.data.objects.remove(hair)
+    assert head.find(scene).objects == (rig.mesh, rig.armature)
+
+
+def test_copies_of_a_head_have_hair_of_their_own(scene):
+    bpy.ops.thunder.add_head()
+    rig, before = head.find(scene), len(bpy.data.objects)
+    puppet = puppets.add(rig, scene.collection, Vector((1.0, 0.0, 0.0)))
+    (hair,) = (obj for obj in puppet.objects if obj.type == "MESH" and obj.data.shape_keys is None)
+    assert hair.parent in puppet.objects and hair.modifiers[0].object == hair.parent and hair in puppet.seen
+    puppets.remove(puppet)
+    assert len(bpy.data.objects) == before

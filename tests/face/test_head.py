@@ -357,6 +357,9 @@ def _normals(v, quads):
         (lambda a: {"corrective_pairs": np.array([["jaw", "nobody"]])}, "corrective_pairs .* channels or joints"),
         (lambda a: {"correctives": a["correctives"][:, :, :1]}, "correctives .* has shape"),
         (lambda a: {"corrective_pairs": a["corrective_pairs"][:, 0]}, "corrective_pairs .* channels or joints"),
+        (lambda a: {"hair_polygons": a["hair_polygons"] + len(a["hair_vertices"])}, "hair .* do not exist"),
+        (lambda a: {"hair_polygon_material": a["hair_polygon_material"] + 9}, "hair .* do not exist"),
+        (lambda a: {"hair_tints": a["hair_tints"][1:]}, "hair .* do not fit"),
         (lambda a: {"material_names": np.array(["a\nb", *a["material_names"][1:]])}, "unreadable"),
     ],
 )

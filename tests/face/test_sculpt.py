@@ -202,7 +202,8 @@ def _cross(p, q):
 
 def test_loops_are_clean(head):
     """Quads but for a handful, no vertex where too many edges meet, and every lip ring is one closed loop of edges."""
-    assert (head.polygons[:, 3] < 0).mean() < 0.03
+    of_hairs = head.polygon_material == head.material_names.index("Brows")  # whose tips are triangles
+    assert (head.polygons[~of_hairs, 3] < 0).mean() < 0.03
     skin = faces(head, "Skin", "Lips", "Mouth")
     edges = {frozenset(e) for p in skin for e in zip(p, p[1:] + p[:1])}
     count = np.bincount([i for e in edges for i in e])

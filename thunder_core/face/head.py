@@ -30,6 +30,22 @@ _LANDMARKS = ("inner_lip_upper_mid", "inner_lip_lower_mid", "mouth_corner_left",
 
 
 @dataclass(frozen=True)
+class Hair:
+    """Hair of a head, a mesh of its own that follows the neck's joint and has no keys.
+
+    vertices [H, 3] f32 metres in the head's axes · polygons [P, 4], −1 pads a triangle · polygon_material [P] · material_names,
+    material_colors [M, 4] linear RGBA · tints [H, 3] f32: factors of the material's colour.
+    """
+
+    vertices: np.ndarray
+    polygons: np.ndarray
+    polygon_material: np.ndarray
+    material_names: tuple[str, ...]
+    material_colors: np.ndarray
+    tints: np.ndarray
+
+
+@dataclass(frozen=True)
 class Head:
     """A head in FLAME's layout; metres; x to the head's left, y up, z out of the face; mouth closed at rest.
 
@@ -43,7 +59,7 @@ class Head:
     (`regions.mark` finds both on a FLAME head) · identity [V, 3, m] f32, the directions in which people differ ·
     corrective_pairs, correctives [V, 3, c] f32: shapes that come in with the product of two keys' weights. A channel's weight is
     its value within 0 … 1, a joint's the sine of its turn about x. They move nothing where the lips meet · tints [V, 3] f32: factors
-    of the material's colour; no rows where it is even.
+    of the material's colour; no rows where it is even · hair: None where there is none, as in a FLAME file.
     Joints in FLAME's order: root, neck, jaw, left eye, right eye.
     """
 
@@ -71,6 +87,7 @@ class Head:
     corrective_pairs: tuple[tuple[str, str], ...] = ()
     correctives: np.ndarray = field(default_factory=lambda: np.zeros((0, 3, 0), np.float32))
     tints: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), np.float32))
+    hair: Hair | None = None
 
     @property
     def channels(self) -> int:
@@ -219,7 +236,32 @@ def _ours(path, data):
         fields["correctives"] = _array(path, data, "correctives")
     if "tints" in data:
         fields["tints"] = _array(path, data, "tints")
+    if "hair_vertices" in data:
+        fields["hair"] = _hair(path, data)
     return Head(**fields, identity=np.zeros((len(fields["v_template"]), 3, 0), np.float32))
+
+
+def _hair(path, data):
+    hair = Hair(
+        vertices=_array(path, data, "hair_vertices"),
+        polygons=_whole(path, data, "hair_polygons"),
+        polygon_material=_whole(path, data, "hair_polygon_material"),
+        material_names=_names(path, data, "hair_material_names"),
+        material_colors=_array(path, data, "hair_material_colors"),
+        tints=_array(path, data, "hair_tints"),
+    )
+    count, faces, kinds = len(hair.vertices), len(hair.polygons), len(hair.material_names)
+    shapes = [value.shape for value in (hair.vertices, hair.polygons, hair.polygon_material, hair.material_colors, hair.tints)]
+    if shapes != [(count, 3), (faces, 4), (faces,), (kinds, 4), (count, 3)]:
+        raise BadHead(f"The arrays of the hair in {path.name} do not fit each other: download the file again")
+    if (
+        faces
+        and not (-1 <= hair.polygons.min() and hair.polygons.max() < count and 0 <= hair.polygon_material.min())
+        or hair.polygon_material.max(initial=-1) >= kinds
+        or _has_repeated_corners(hair.polygons)
+    ):
+        raise BadHead(f"The hair in {path.name} names vertices or materials that do not exist: download the file again")
+    return hair
 
 
 def _flame(path, data):

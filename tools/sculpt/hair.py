@@ -1,52 +1,220 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Short hair: a shell over the scalp whose edge sinks into the skin, so that the hairline is where the two meet."""
+"""Hair as a mesh of its own: a thin shell over the scalp and, on it, locks that hide its edge; both ride on the neck's joint alone.
+
+A lock is a tapered blade with a ridge along its middle. It starts on the skin and follows it at a height of its own, so that no lock
+goes through the head. Millimetres.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from .form import gradient
-from .mesh import bump, smooth_step
+from .form import distance, gradient
+from .mesh import smooth_step
 
 # Depth z → height y of the hairline: forehead, temple, sideburn, over the ear, behind it, nape.
 _LINE_Z = (-110, -88, -66, -46, -38, -30, -16, -8, -2, 6, 14, 28, 44, 60, 74, 90)
 _LINE_Y = (-76, -72, -58, -30, -4, 14, 17, 4, -12, -10, 16, 34, 45, 56, 62, 66)
 _BELOW = 13.0  # mm under the hairline that the shell reaches, within the head
 _SUNK = 1.6  # mm under the skin there
-_BALD = 3.0  # mm under the skin where a person has none
+_KNOT = np.array([0.0, 30.0, -112.0])  # where hair that is tied back comes together
+_WHORL = np.array([10.0, 96.0, -62.0])  # from where hair that is cut short falls
+_GOLDEN = (np.sqrt(5) - 1) / 2
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How a person wears hair.
+
+    locks: how many, and rows of vertices across one before its tip · length on top, over the forehead and at the rest of the
+    hairline, mm · lift: how steeply locks leave the skin, 0 … 1 · width of a lock, mm ·
+    height of the shell under them, mm · crown: whether hair covers it · tied: whether it is drawn back to a knot · curl: how much
+    locks turn from where they fall, radians.
+    """
+
+    locks: int
+    rows: int
+    length: tuple[float, float, float]
+    lift: float
+    width: float
+    height: float
+    crown: bool = True
+    tied: bool = False
+    curl: float = 0.35
 
 
 def over_line(p: np.ndarray) -> np.ndarray:
     """Height [n] of points [n, 3] over the hairline, mm."""
-    return p[:, 1] - np.interp(p[:, 2], _LINE_Z, _LINE_Y)
+    corner = np.exp(-(((np.abs(p[:, 0]) - 44.0) / 15.0) ** 2)) * smooth_step(20.0, 48.0, p[:, 2])
+    return p[:, 1] - np.interp(p[:, 2], _LINE_Z, _LINE_Y) - 10.0 * corner
 
 
-def add_hair(mesh) -> None:
-    """Add the shell: a vertex ("hair", *key) for each of the scalp's, at its place, and the scalp's polygons."""
-    keys = [key for key in mesh.keys if key[0] in ("g", "c")]
-    points = np.array([mesh.points[mesh.index[key]] for key in keys])
-    scalp = {key for key, high in zip(keys, over_line(points)) if high > -_BELOW}
-    ids = {mesh.index[key] for key in scalp}
-    polygons = [polygon for polygon in mesh.polygons if all(i in ids for i in polygon if i >= 0)]
+def _covered(cut: Cut, p: np.ndarray) -> np.ndarray:
+    """How far points [n, 3] lie within the hair, mm, negative outside of it."""
+    inside = over_line(p)
+    if not cut.crown:
+        inside = np.minimum(inside, 30.0 - (p[:, 1] + 0.35 * p[:, 2]))
+    return inside
+
+
+def sculpt_hair(cut: Cut, clay, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The hair of a person whose skin is at points [V, 3], clay the sculptor's before the person's measures.
+
+    Returns vertices [H, 3] mm, polygons [P, 4] of which −1 pads a triangle, their shades [P] (0 or 1), tints [H, 3].
+    """
+    shell, shell_polygons = _shell(cut, clay, points)
+    parts = [(shell, shell_polygons, np.zeros(len(shell_polygons), np.int32), np.full((len(shell), 3), 0.8)), _locks(cut, clay, points)]
+    if cut.tied:
+        parts.append(_knot())
+    starts = np.cumsum([0] + [len(part[0]) for part in parts])
+    polygons = [np.where(part[1] < 0, -1, part[1] + start) for part, start in zip(parts, starts)]
+    vertices, _, shades, tints = (np.concatenate([part[i] for part in parts]) for i in range(4))
+    return vertices, np.concatenate(polygons).astype(np.int32), shades, tints
+
+
+def _knot():
+    """A knot of hair: a ball that is wound around its middle, (vertices, polygons, shades, tints)."""
+    around, rings = 40, 16
+    polar = np.pi * (np.arange(rings) + 0.5) / rings
+    angle = 2 * np.pi * np.arange(around) / around
+    a, b = np.meshgrid(polar, angle, indexing="ij")
+    strand = 1 + 0.05 * np.cos(5 * (b + 1.6 * a)) + 0.025 * np.cos(13 * (b + 1.6 * a))
+    radius = np.array([21.0, 21.0, 17.0]) * strand[..., None]
+    axis = np.array([0.0, 0.34, -0.94])
+    up = np.array([0.0, 0.94, 0.34])
+    ball = np.cos(a)[..., None] * axis * radius[..., 2:] + np.sin(a)[..., None] * (
+        np.cos(b)[..., None] * np.array([1.0, 0, 0]) * radius[..., :1] + np.sin(b)[..., None] * up * radius[..., 1:2]
+    )
+    grid = np.arange(around * rings).reshape(rings, around)
+    following = np.roll(grid, -1, 1)
+    quads = np.stack([grid[:-1], grid[1:], following[1:], following[:-1]], -1).reshape(-1, 4)
+    ends = [[grid[0, 0], grid[0, i], grid[0, i + 1], -1] for i in range(1, around - 1)]
+    ends += [[grid[-1, 0], grid[-1, i + 1], grid[-1, i], -1] for i in range(1, around - 1)]
+    tints = (0.75 + 0.35 * (strand > 1.0))[..., None] * np.ones(3)
+    polygons = np.concatenate([quads, ends])
+    return _KNOT + [0, 5, -8] + ball.reshape(-1, 3), polygons, np.zeros(len(polygons), np.int32), tints.reshape(-1, 3)
+
+
+def _normals(p):
+    g = gradient(p)
+    return g / np.linalg.norm(g, axis=1, keepdims=True)
+
+
+def _shell(cut, clay, points):
+    """(vertices, polygons): the scalp's polygons at the height of the hair; sunk into the skin at the edge."""
+    keys = [key for key in clay.index if key[0] in ("g", "c")]
+    ids = np.array([clay.index[key] for key in keys])
+    inside = _covered(cut, clay.points[ids])
+    scalp = set(ids[inside > -_BELOW].tolist())
+    polygons = [polygon for polygon in clay.polygons if all(i in scalp for i in polygon if i >= 0)]
     used = sorted({i for polygon in polygons for i in polygon if i >= 0})
-    for i in used:
-        mesh.add(("hair", *mesh.keys[i]), mesh.points[i], "hair")
-    for polygon in polygons:
-        mesh.face([("hair", *mesh.keys[i]) for i in polygon if i >= 0], "Hair")
+    number = {i: n for n, i in enumerate(used)} | {-1: -1}
+    p = clay.points[used]
+    grows = smooth_step(-2.0, 22.0, _covered(cut, p)) ** 0.8
+    out = (_height(cut, p) + _SUNK) * grows - _SUNK
+    return points[used] + out[:, None] * _normals(p), np.array([[number[i] for i in polygon] for polygon in polygons])
 
 
-def grown(person, clay, points: np.ndarray) -> np.ndarray:
-    """Points [V, 3] of a person with the shell at the height of the person's hair."""
-    pairs = np.array([(i, clay.index[key[1:]]) for key, i in clay.index.items() if key[0] == "hair"])
-    p = clay.points[pairs[:, 1]]
-    grows = smooth_step(-2.0, 34.0, over_line(p)) ** 0.8
-    if not person.crown:
-        grows *= 1 - smooth_step(14.0, 52.0, p[:, 1] + 0.35 * p[:, 2])
-    height = person.hair + person.bun * bump(p, (0, 24, -100), (46, 44, 60)) ** 0.7
-    out = (height + _SUNK) * grows - _SUNK if person.hair else np.full(len(p), -_BALD)
-    if not person.crown:
-        out -= (_BALD - _SUNK) * (1 - grows)
-    normal = gradient(p)
-    points = points.copy()
-    points[pairs[:, 0]] = points[pairs[:, 1]] + out[:, None] * normal / np.linalg.norm(normal, axis=1, keepdims=True)
-    return points
+def _height(cut, p):
+    """Height [n] of the shell over the skin at points p, within the hair."""
+    return cut.height * (0.45 + 0.55 * smooth_step(30.0, 92.0, p[:, 1]))
+
+
+def _locks(cut, clay, points):
+    """(vertices, polygons, shades, tints) of the locks."""
+    roots, moved, noise = _roots(cut, clay, points)
+    n = len(roots)
+    normal = _normals(roots)
+    inside = np.maximum(_covered(cut, roots), 0.0)
+    top = smooth_step(0.0, 46.0, inside)
+    front = smooth_step(50.0, 76.0, roots[:, 2]) * smooth_step(54.0, 30.0, np.abs(roots[:, 0]))
+    edge = cut.length[2] + (cut.length[1] - cut.length[2]) * front
+    length = (edge + (cut.length[0] - edge) * top) * (0.75 + 0.5 * noise[:, 0])
+    fall = _fall(cut, roots, normal)
+    side = np.cross(normal, fall)
+    turn = cut.curl * (2 * noise[:, 1] - 1)[:, None]
+    along = np.cos(turn) * fall + np.sin(turn) * side
+    lift = cut.lift * (0.5 + noise[:, 2])[:, None]
+    width = cut.width * (0.7 + 0.6 * noise[:, 3]) * (0.48 + 0.52 * top)
+    path, heading = roots - 0.8 * normal, along * (1 - lift) + normal * lift
+    heading /= np.linalg.norm(heading, axis=1, keepdims=True)
+
+    rows = []
+    root = 0.2 if cut.tied else 0.75  # of a lock's width
+    bend = 2 * noise[:, 4] - 1
+    for row in range(cut.rows + 1):
+        t = row / cut.rows
+        across = np.cross(normal, heading)
+        across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-9)
+        half = 0.5 * width * (root + (1 - root) * np.sin(0.5 * np.pi * min(3 * t, 1.0))) * (1 - t**2.2)
+        ridge = 0.42 * half
+        if row < cut.rows:
+            rows.append(np.stack([path - half[:, None] * across, path + ridge[:, None] * normal, path + half[:, None] * across], 1))
+        else:
+            rows.append(path[:, None])
+        step = length / cut.rows
+        path = path + step[:, None] * heading
+        # back to the height at which a lock lies there: above the skin and the shell
+        normal = _normals(path)
+        low = _height(cut, path) * smooth_step(-2.0, 22.0, _covered(cut, path)) ** 0.8
+        wanted = low + 0.6 + (noise[:, 5] * 1.6 + length * cut.lift * 0.45) * min(1.0, t + 1.0 / cut.rows)
+        path = path + (wanted - distance(path))[:, None] * normal
+        heading = heading - (heading * normal).sum(1, keepdims=True) * normal * 0.9
+        heading = heading + 0.25 * cut.curl * bend[:, None] * np.cross(normal, heading) + np.array([0, -0.06 * (not cut.tied), 0])
+        heading /= np.linalg.norm(heading, axis=1, keepdims=True)
+    grown = np.concatenate(rows, 1) + moved[:, None]  # [n, 3 · rows + 1, 3]
+    each = 3 * cut.rows + 1
+    quads = []
+    for row in range(cut.rows - 1):
+        a, b = 3 * row, 3 * row + 3
+        quads += [(a, a + 1, b + 1, b), (a + 1, a + 2, b + 2, b + 1)]
+    last = 3 * (cut.rows - 1)
+    quads += [(last, last + 1, last + 3, -1), (last + 1, last + 2, last + 3, -1)]
+    quads = np.array(quads)
+    polygons = np.where(quads[None] < 0, -1, quads[None] + each * np.arange(n)[:, None, None]).reshape(-1, 4)
+    shades = np.repeat((noise[:, 6] > 0.62).astype(np.int32), len(quads))
+    shade = 0.82 + 0.36 * noise[:, 7]
+    t = np.repeat(np.arange(cut.rows + 1) / cut.rows, [3] * cut.rows + [1])
+    tints = (shade[:, None] * (0.7 + 0.4 * t))[..., None] * np.ones(3)
+    return grown.reshape(-1, 3), polygons, shades, tints.reshape(-1, 3)
+
+
+def _fall(cut, p, normal):
+    """Directions [n, 3] along the skin in which hair lies at points p."""
+    if cut.tied:
+        away = _KNOT - p
+    else:
+        away = p - _WHORL
+        away = away / np.linalg.norm(away, axis=1, keepdims=True)
+        # swept to one side over the forehead, and down the sides
+        away += np.array([-0.35, 0.0, 0.25]) * smooth_step(0, 60, p[:, 2])[:, None]
+        away += np.array([0.0, -0.9, -0.2]) * smooth_step(40, 68, np.abs(p[:, 0]))[:, None]
+    along = away - (away * normal).sum(1, keepdims=True) * normal
+    return along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+
+
+def _roots(cut, clay, points):
+    """(roots [n, 3] on the clay, how far the person's skin lies from there [n, 3], noise [n, 8] in 0 … 1)."""
+    quads = np.array([p for p in clay.polygons if p[3] >= 0 and all(clay.part[i] == "skin" and clay.ring[i] < 0 for i in p)])
+    corners = clay.points[quads]
+    inside = _covered(cut, corners.mean(1))
+    scalp = inside > -6.0
+    quads, corners = quads[scalp], corners[scalp]
+    area = np.linalg.norm(np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]), axis=1) / 2
+    # denser where locks are short, so that the edge is covered too
+    weight = area * np.interp(inside[scalp], (0, 30), (2.2, 1.0))
+    ends = np.cumsum(weight) / weight.sum()
+    number = np.arange(cut.locks)
+    at = (number + 0.5) / cut.locks
+    quad = np.searchsorted(ends, at)
+    low = np.concatenate([[0], ends])[quad]
+    u = (at - low) / np.maximum(ends[quad] - low, 1e-12)
+    v = (number * _GOLDEN) % 1.0
+    weights = np.stack([(1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v], 1)[..., None]
+    roots = (corners[quad] * weights).sum(1)
+    moved = ((points - clay.points)[quads[quad]] * weights).sum(1)
+    noise = np.stack([np.modf(np.sin((number + 1) * (12.9898 + 4.1 * k)) * 43758.5453)[0] % 1.0 for k in range(8)], 1)
+    kept = _covered(cut, roots) > -0.5 - 2.5 * noise[:, 5]
+    return roots[kept], moved[kept], noise[kept]

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts the bundled head together: skin, lips, lids, teeth, tongue, eyes, then its rig and its shapes, as the arrays of weights/head.npz."""
+"""Puts the bundled head together: skin, lips, teeth, tongue, eyes, then rig, shapes and hair, as the arrays of weights/head.npz."""
 
 from __future__ import annotations
 
+from copy import copy
+from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,24 +17,33 @@ WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 GRAIN = 1e-7  # metres; coordinates are rounded to it so that the last bits of a libm do not matter
 
 
-def sculpt(person=people.PEOPLE[0]):
-    """All arrays of a person's head file, in metres."""
+@lru_cache(maxsize=1)
+def _clay():
+    """The mesh before a person's measures are laid over it, as `describe` gives it: the same for all people."""
     mesh = Mesh()
     skin.build_skin(mesh)
     for add in (parts.add_teeth, parts.add_tongue, parts.add_eyeballs, parts.add_brows, ears.add_ears):
         add(mesh)
     lid = [mesh.points[mesh.index["e", 1, skin.MARGIN, k]] for k in range(skin.EYE_RING)]
     parts.add_lashes(mesh, lid)
-    hair.add_hair(mesh)
-    clay = describe(mesh)
-    clay.points = hair.grown(person, clay, people.shaped(person, clay))
+    parts.add_brow_hairs(mesh)
+    return describe(mesh)
+
+
+def sculpt(person=people.PEOPLE[0]):
+    """All arrays of a person's head file, in metres."""
+    clay = copy(_clay())
+    points = people.shaped(person, clay)
+    strands, strand_polygons, shades, strand_tints = hair.sculpt_hair(person.hair, clay, points)
+    clay.points = points
     weights = rig.skin_weights(clay)
     weights = 0.5 * (weights + weights[clay.mirror][:, [0, 1, 2, 4, 3]])
     basis = shapes.expression_basis(clay, weights[:, rig.JAW])
     moved = np.abs(basis).max((0, 2)) > 0
     regressor = rig.joint_regressor(clay, moved)
-    polygons = np.array(mesh.polygons, np.int32)
+    polygons = np.array(clay.polygons, np.int32)
     names, colours = people.colours(person)
+    hair_names, hair_colours = people.hair_colours(person)
     pairs = correctives.correctives(clay)
     mouth_ids, mouth_parts = mouth_vertices(clay)
     index = clay.index
@@ -45,7 +56,7 @@ def sculpt(person=people.PEOPLE[0]):
         "kintree_table": rig.PARENTS,
         "f": triangulate(polygons),
         "polygons": polygons,
-        "polygon_material": np.array(mesh.materials, np.int32),
+        "polygon_material": np.array(clay.materials, np.int32),
         "material_names": np.array(names),
         "material_colors": colours,
         "tints": tints.tints(clay),
@@ -60,6 +71,12 @@ def sculpt(person=people.PEOPLE[0]):
         "mouth_corner_right": np.int32(index[("m", muzzle.CONTACT, 20)]),
         "region_names": np.array(rig.REGIONS),
         "regions": np.round(rig.regions(clay), 7).astype(np.float32),
+        "hair_vertices": _metres(strands),
+        "hair_polygons": strand_polygons,
+        "hair_polygon_material": shades.astype(np.int32),
+        "hair_material_names": np.array(hair_names),
+        "hair_material_colors": hair_colours,
+        "hair_tints": np.round(strand_tints, 4).astype(np.float32),
     }
 
 
@@ -68,16 +85,14 @@ def describe(mesh):
 
     points [V, 3] mm, part [V], ring [V] (mouth ring or −1), u [V] (−1..1 along the lips), up [V] (+1 upper lip,
     −1 lower), along_tongue [V] (0 tip … 1 root), lid_ring [V] (ring about an eye or −1),
-    mirror [V] (vertex on the other side), index (key → vertex).
+    mirror [V] (vertex on the other side), index (key → vertex), polygons (vertex ids, −1 pads a triangle),
+    materials (of the polygons).
     """
     n = len(mesh.keys)
     ring, u, up, along, lid_ring = np.full(n, -1.0), np.zeros(n), np.zeros(n), np.zeros(n), np.full(n, -1.0)
     mirror = np.empty(n, int)
     for i, key in enumerate(mesh.keys):
-        if key[0] == "hair":
-            mirror[i] = mesh.index["hair", *skin.mirror_key(key[1:])]
-        else:
-            mirror[i] = mesh.index[skin.mirror_key(key) if key[0] in "gcme" else parts.mirror_part(key)]
+        mirror[i] = mesh.index[skin.mirror_key(key) if key[0] in "gcme" else parts.mirror_part(key)]
         if key[0] == "m":
             ring[i] = key[1]
             u[i], up[i] = muzzle.ring_position(key[2])
@@ -92,7 +107,8 @@ def describe(mesh):
     count = np.maximum(np.bincount(a, minlength=n), 1)
     return SimpleNamespace(
         points=points, part=np.array(mesh.parts), ring=ring, u=u, up=up, along_tongue=along, lid_ring=lid_ring,
-        mirror=mirror, index=mesh.index, neighbour_mean=lambda values: np.bincount(a, values[b], n) / count,
+        mirror=mirror, index=mesh.index, polygons=mesh.polygons, materials=mesh.materials,
+        neighbour_mean=lambda values: np.bincount(a, values[b], n) / count,
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 MATERIALS = ("Skin", "Lips", "Mouth", "Gums", "Teeth", "Tongue", "Eye White", "Iris", "Pupil", "Brows",
-             "Limbus", "Hair")
+             "Limbus")
 COLORS = (
     (0.72, 0.50, 0.40, 1.0),
     (0.60, 0.29, 0.26, 1.0),
@@ -19,7 +19,6 @@ COLORS = (
     (0.004, 0.004, 0.004, 1.0),
     (0.070, 0.042, 0.028, 1.0),
     (0.020, 0.035, 0.042, 1.0),
-    (0.055, 0.034, 0.023, 1.0),
 )
 
 

@@ -166,12 +166,12 @@ def add_brows(mesh):
     columns, section = 16, 8
     t = np.linspace(0, 1, columns)
     x = 11.5 + 41.0 * t
-    middle = np.interp(t, (0, 0.2, 0.4, 0.6, 0.75, 0.9, 1.0), (18.6, 20.0, 21.6, 22.6, 22.2, 20.2, 18.2))
-    half = np.interp(t, (0, 0.08, 0.25, 0.6, 0.85, 1.0), (1.1, 2.3, 2.8, 2.2, 1.4, 0.4))
+    middle, half = _brow_line(t)
+    half = 0.8 * half  # what the hairs on it leave
     angle = 2 * np.pi * np.arange(section) / section
     height = middle[:, None] + half[:, None] * np.cos(angle)
     across = np.repeat(x[:, None], section, 1) + 0.9 * np.cos(angle) * (1 - t[:, None])  # its head leans
-    out = np.minimum(half / 2.5, 1)[:, None] * np.where(np.sin(angle) > 0, 0.7 * np.sin(angle), 0.8 * np.sin(angle)) - 0.1
+    out = np.minimum(half / 2.5, 1)[:, None] * np.where(np.sin(angle) > 0, 0.4 * np.sin(angle), 0.8 * np.sin(angle)) - 0.1
     depth = surface_z(across.ravel(), height.ravel()).reshape(out.shape) + out
     for side in (1, -1):
         keys = [[("brow", side, c, k) for k in range(section)] for c in range(columns)]
@@ -184,8 +184,50 @@ def add_brows(mesh):
                 mesh.face(quad[::-1] if flip else quad, "Brows")
 
 
+BROW_HAIRS, _BROW_ROWS = 46, 2  # on each brow; rows of three vertices before a hair's tip
+
+
+def add_brow_hairs(mesh):
+    """Hairs along the brows: from the head up, along the arch outwards, and from its upper edge down."""
+    t = np.linspace(0.0, 0.97, BROW_HAIRS)
+    place = (np.arange(BROW_HAIRS) * 0.618) % 1.0 * 2 - 1  # across the brow, −1 its lower edge
+    middle, half = _brow_line(t)
+    x = 11.0 + 41.0 * t
+    y = middle + 0.7 * place * half
+    steep = np.interp(t, (0, 0.12, 0.45, 1.0), (1.35, 0.85, 0.25, -0.25)) - 0.3 * place
+    length = np.interp(t, (0, 0.2, 0.7, 1.0), (6.0, 7.5, 6.5, 4.0))
+    ways = np.stack([np.cos(steep), np.sin(steep)], 1)
+    rows = []
+    for row in range(_BROW_ROWS + 1):
+        along = row / _BROW_ROWS
+        at = np.stack([x, y], 1) + (along * length)[:, None] * ways * [1.0, 0.85]
+        broad = 0.42 * (1 - along) + 0.05
+        sides = np.array([-broad, 0.0, broad]) if row < _BROW_ROWS else np.zeros(1)
+        flat = at[:, None] + sides[:, None] * np.stack([-ways[:, 1], ways[:, 0]], 1)[:, None]
+        out = 0.35 + 0.45 * np.sin(np.pi * min(along + 0.3, 1)) + np.where(sides == 0, 0.3 * (1 - along), 0.0)
+        depth = surface_z(flat[..., 0].ravel(), flat[..., 1].ravel()).reshape(flat.shape[:2]) + out
+        rows.append(np.concatenate([flat, depth[..., None]], 2))
+    points = np.concatenate(rows, 1)
+    for side in (1, -1):
+        for n in range(BROW_HAIRS):
+            keys = [("hairline", side, n, k) for k in range(points.shape[1])]
+            for key, point in zip(keys, points[n]):
+                mesh.add(key, point * [side, 1, 1], "brow")
+            quads = [(r + c, r + c + 1, r + c + 4, r + c + 3) for r in range(0, 3 * (_BROW_ROWS - 1), 3) for c in (0, 1)]
+            last = 3 * (_BROW_ROWS - 1)
+            for quad in (*quads, (last, last + 1, last + 3), (last + 1, last + 2, last + 3)):
+                face = tuple(keys[i] for i in quad)
+                mesh.face(face[::-1] if side > 0 else face, "Brows")
+
+
+def _brow_line(t):
+    """(height of the brow's middle, half its thickness) [n] at shares t of its length, from its head."""
+    middle = np.interp(t, (0, 0.2, 0.4, 0.6, 0.75, 0.9, 1.0), (18.6, 20.0, 21.6, 22.6, 22.2, 20.2, 18.2))
+    return middle, np.interp(t, (0, 0.08, 0.25, 0.6, 0.85, 1.0), (1.1, 2.3, 2.8, 2.2, 1.4, 0.4))
+
+
 def add_lashes(mesh, margin):
-    """A curved strip of lashes on each upper lid; margin: the 32 points of the left lid's edge, ring order."""
+    """A curved strip of lashes on each upper lid, its tips by turns long and short; margin: the 32 points of the left lid's edge."""
     for side in (1, -1):
         rows = []
         for row, (ahead, lift) in enumerate(((0.0, -0.1), (1.4, -0.1), (2.7, 0.9))):
@@ -194,6 +236,7 @@ def add_lashes(mesh, margin):
                 root = np.array(margin[k]) - EYE
                 long = np.sin(np.pi * (k - 1) / 14) ** 0.6 * (1.15 if k < 8 else 0.9)
                 away = root / np.linalg.norm(root) * [1.0, 0.25, 1.0]
+                long *= 1.0 if row < 2 else (1.2 if k % 2 else 0.72)
                 point = EYE + root + long * (ahead * away / np.linalg.norm(away) + np.array([0, lift, 0]))
                 ring.append(("lash", side, row, k))
                 mesh.add(ring[-1], point * [side, 1, 1], "lash")

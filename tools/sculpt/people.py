@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .form import EYE, fold
+from .hair import Cut
 from .mesh import bump, COLORS, MATERIALS, smooth_step
 from .muzzle import red_height
 
@@ -23,8 +24,8 @@ class Person:
     jaw: how much wider each side of the jaw is · chin: how much longer, and how much wider · brow: how far its ridge stands out ·
     forehead, cheekbone: how far they stand out · cheek: how full (less than 0: hollow) · nose: size, and tip: how far down ·
     lips: share of the red's height · neck: share of its width · throat: the larynx · ears: size · brows: thickness ·
-    fold: depth of the nasolabial fold, with jowls and bags under the eyes, as age brings · hair: its height, 0 for none;
-    crown: whether hair covers it · bun: a knot of hair · colours: part → linear RGB.
+    fold: depth of the nasolabial fold, with jowls and bags under the eyes, as age brings · hair: its cut ·
+    colours: part → linear RGB.
     """
 
     name: str
@@ -42,29 +43,28 @@ class Person:
     ears: float = 1.0
     brows: float = 1.0
     fold: float = 0.0
-    hair: float = 0.0
-    crown: bool = True
-    bun: float = 0.0
+    hair: Cut = Cut(1150, 4, (30.0, 22.0, 8.0), lift=0.26, width=5.4, height=7.0)
     colours: tuple[tuple[str, tuple[float, float, float]], ...] = ()
 
 
 PEOPLE = (
-    Person("head", hair=4.5),
+    Person("head"),
     Person(
         "head_woman", jaw=-3.6, chin=(-2.2, -2.6), brow=-2.4, forehead=2.0, cheekbone=1.2, cheek=0.8, nose=0.88, tip=-1.2, lips=1.16,
-        neck=0.86, ears=0.92, brows=0.8, hair=11.0, bun=9.0,
+        neck=0.86, ears=0.92, brows=0.8, hair=Cut(1100, 4, (46.0, 34.0, 30.0), lift=0.04, width=5.5, height=5.5, tied=True, curl=0.1),
         colours=(("Skin", (0.66, 0.42, 0.31)), ("Lips", (0.58, 0.22, 0.20)), ("Brows", (0.035, 0.018, 0.012)),
                  ("Hair", (0.045, 0.020, 0.012)), ("Iris", (0.11, 0.06, 0.03))),
     ),
     Person(
         "head_man", jaw=3.6, chin=(3.0, 3.2), brow=2.2, forehead=-0.6, cheekbone=0.8, cheek=-1.4, nose=1.08, tip=0.6, lips=0.86,
-        neck=1.1, throat=3.2, ears=1.06, brows=1.35, hair=6.5,
+        neck=1.1, throat=3.2, ears=1.06, brows=1.35, hair=Cut(2200, 2, (8.0, 6.0, 5.0), lift=0.5, width=7.0, height=2.5, curl=1.5),
         colours=(("Skin", (0.36, 0.19, 0.12)), ("Lips", (0.30, 0.13, 0.11)), ("Brows", (0.010, 0.007, 0.006)),
                  ("Hair", (0.010, 0.007, 0.006)), ("Iris", (0.05, 0.025, 0.012))),
     ),
     Person(
         "head_older_man", jaw=2.6, chin=(1.6, 2.2), brow=2.0, forehead=-0.8, cheekbone=1.6, cheek=-3.4, nose=1.1, tip=2.2, lips=0.72,
-        neck=1.0, throat=3.6, ears=1.14, brows=1.3, fold=1.0, hair=4.0, crown=False,
+        neck=1.0, throat=3.6, ears=1.14, brows=1.3, fold=1.0,
+        hair=Cut(1300, 3, (13.0, 8.0, 8.0), lift=0.16, width=2.6, height=1.4, crown=False),
         colours=(("Skin", (0.70, 0.45, 0.36)), ("Lips", (0.54, 0.29, 0.25)), ("Brows", (0.32, 0.30, 0.28)),
                  ("Hair", (0.38, 0.36, 0.34)), ("Iris", (0.16, 0.22, 0.20))),
     ),
@@ -134,15 +134,30 @@ def _age(amount, p, moved, push, free, near_eyes):
 def _brows(person, clay, points):
     """Thicker or thinner brows, about their own middle line."""
     for side in (1, -1):
-        for column in range(16):
-            ids = [clay.index["brow", side, column, k] for k in range(8)]
-            middle = points[ids].mean(0)
-            points[ids] = middle + (points[ids] - middle) * [1.0, person.brows, 1.0]
+        middles = np.array([points[[clay.index["brow", side, column, k] for k in range(8)]].mean(0) for column in range(16)])
+        ids = np.array([i for key, i in clay.index.items() if key[0] in ("brow", "hairline") and key[1] == side])
+        line = np.interp(side * points[ids, 0], side * middles[:, 0], middles[:, 1])
+        points[ids, 1] = line + (points[ids, 1] - line) * person.brows
+
+
+HAIRS, _LIGHTER = ("Hair", "Hair Light"), 1.35  # two shades of hair
+_HAIR = (0.055, 0.034, 0.023)
 
 
 def colours(person: Person) -> tuple[tuple[str, ...], np.ndarray]:
     """Names and linear colours [M, 4] of the person's materials: those that differ bear the person's name."""
     own = dict(person.colours)
-    title = person.name.removeprefix("head").replace("_", " ").title()
+    title = _title(person)
     names = tuple(name + title if name in own else name for name in MATERIALS)
     return names, np.array([(*own[name], 1.0) if name in own else colour for name, colour in zip(MATERIALS, COLORS)], np.float32)
+
+
+def hair_colours(person: Person) -> tuple[tuple[str, ...], np.ndarray]:
+    """Names and linear colours [2, 4] of the two shades of the person's hair."""
+    own = dict(person.colours).get("Hair", _HAIR)
+    names = tuple(name + _title(person) for name in HAIRS)
+    return names, np.array([(*(factor * np.array(own)), 1.0) for factor in (1.0, _LIGHTER)], np.float32)
+
+
+def _title(person):
+    return person.name.removeprefix("head").replace("_", " ").title()

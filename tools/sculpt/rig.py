@@ -54,7 +54,7 @@ def skin_weights(clay):
     t = clay.along_tongue
     jaw = np.where(clay.part == "tongue", 1.0 - 0.6 * smooth_step(0.6, 1.0, t), jaw)
     jaw[clay.part == "teeth_lower"] = 1.0
-    for part in ("teeth_upper", "brow", "eye_left", "eye_right", "lid", "lash", "ear", "hair"):
+    for part in ("teeth_upper", "brow", "eye_left", "eye_right", "lid", "lash", "ear"):
         jaw[clay.part == part] = 0.0
     jaw[jaw < 1e-3] = 0.0
     p = clay.points
