@@ -172,8 +172,8 @@ def _locks(cut, clay, points):
         quads += [(a, a + 1, b + 1, b), (a + 1, a + 2, b + 2, b + 1)]
     last = 3 * (cut.rows - 1)
     quads += [(last, last + 1, last + 3, -1), (last + 1, last + 2, last + 3, -1)]
-    quads = np.array(quads)
-    polygons = np.where(quads[None] < 0, -1, quads[None] + each * np.arange(n)[:, None, None]).reshape(-1, 4)
+    of_one = np.array(quads)
+    polygons = np.where(of_one[None] < 0, -1, of_one[None] + each * np.arange(n)[:, None, None]).reshape(-1, 4)
     shades = np.repeat((noise[:, 6] > 0.62).astype(np.int32), len(quads))
     shade = 0.82 + 0.36 * noise[:, 7]
     t = np.repeat(np.arange(cut.rows + 1) / cut.rows, [3] * cut.rows + [1])
