@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a motion's channels are: their columns when packed, the groups of them that speak, the angles that ARKit's keys stand for.
+"""The channels of a motion: their columns when packed, the groups of them that speak, the angles of ARKit's keys.
 
 Groups are beginnings of ARKit's names (`name.startswith(SPEECH)`, or `in_group` for many). Every set of channels that “speak”
 is one of these or derived from one here.
@@ -26,18 +26,22 @@ class Columns:
 
     @property
     def expression(self) -> slice:
+        """Columns of the expression channels."""
         return slice(0, self.channels)
 
     @property
     def jaw(self) -> slice:
+        """Columns of the jaw's rotation vector."""
         return self._turn(0)
 
     @property
     def head(self) -> slice:
+        """Columns of the neck's rotation vector."""
         return self._turn(1)
 
     @property
     def eyes(self) -> slice:
+        """Columns of the eyes' rotation vector."""
         return self._turn(2)
 
     @property

@@ -6,9 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 
-from .errors import (
-    NoEngine,
-)
+from .errors import NoEngine
 from .installer import python_in
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -23,16 +21,16 @@ def find_engine_python(python: str | None = None, venvs=(), option: str = "") ->
     """
     for given, source in ((python, "in the preferences"), (os.environ.get("THUNDER_PYTHON"), "in THUNDER_PYTHON")):
         if given:
-            found = _python_of(given)
-            if found is None:
+            executable = _python_of(given)
+            if executable is None:
                 if python and option:
                     raise NoEngine(f"There is no Python at “{given}”: {another_python(python, option)}")
                 raise NoEngine(f"There is no Python at “{given}”, named {source}: correct it or install the engine")
-            return found
+            return executable
     for venv in (*venvs, os.path.join(ROOT, ".venv", "engine")):
-        found = _python_of(venv)
-        if found is not None:
-            return found
+        executable = _python_of(venv)
+        if executable is not None:
+            return executable
     raise NoEngine("The engine is not installed: install it, or name its Python in the preferences or in THUNDER_PYTHON")
 
 
@@ -43,12 +41,12 @@ def another_python(python: str | None, option: str) -> str:
     return "correct THUNDER_PYTHON" if os.environ.get("THUNDER_PYTHON") else "reinstall the engine"
 
 
-def _python_of(place: str) -> str | None:
-    """The Python executable that `place` is, or that the virtual environment `place` holds."""
-    place = os.path.expanduser(place)
-    if os.path.isfile(place):
-        return os.path.abspath(place)
-    for python in (python_in(place), os.path.join(place, "bin", "python3")):
+def _python_of(path: str) -> str | None:
+    """The Python executable that `path` is, or that the virtual environment `path` holds."""
+    path = os.path.expanduser(path)
+    if os.path.isfile(path):
+        return os.path.abspath(path)
+    for python in (python_in(path), os.path.join(path, "bin", "python3")):
         if os.path.isfile(python):
             return os.path.abspath(python)
-    return None if os.sep in place or os.path.isdir(place) else shutil.which(place)
+    return None if os.sep in path or os.path.isdir(path) else shutil.which(path)

@@ -12,7 +12,7 @@ def is_full_disk(error: BaseException) -> bool:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error, or what caused it, means that main memory or a device's ran out.
 
-    A library that cannot be loaded for lack of memory is an ImportError or OSError: only its words tell.
+    A library that cannot be loaded for lack of memory is an ImportError or OSError: only its message shows it.
     """
     seen = set()
     while error is not None and id(error) not in seen:
@@ -59,6 +59,7 @@ class ThunderError(Exception):
 
     @property
     def kind(self) -> str:
+        """Name of the class, as the worker sends it to the client."""
         return type(self).__name__
 
     @property
@@ -68,6 +69,7 @@ class ThunderError(Exception):
 
     @property
     def message(self) -> str:
+        """The whole sentence."""
         return str(self)
 
 

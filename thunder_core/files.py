@@ -146,7 +146,7 @@ class Transaction:
     """Files in one folder that are replaced all together or not at all.
 
     `with Transaction(folder) as files:` write each file to the path that `files.part(name)` gives; they get their names
-    when the block ends without an error. Whatever fails until then, in the block or after it, leaves every file of the
+    when the block ends without an error. Any failure until then, in the block or after it, leaves every file of the
     folder as it was. A process that is killed while names are being exchanged leaves a journal, and the next
     transaction in the folder first restores the earlier files.
 
@@ -174,8 +174,8 @@ class Transaction:
         check_writable(self.folder)
         try:
             if os.path.isdir(self.folder):
-                with self._alone():
-                    self._tidy()
+                with self._locked():
+                    self._recover()
             files = self._files_of_ours()
             for name in (*names, MANIFEST):
                 _has_entry(os.path.join(_existing_part_of(self.folder), name))  # raises for a name that is too long
@@ -206,8 +206,8 @@ class Transaction:
                 self._made.append(missing)
                 missing = os.path.dirname(missing)
             os.makedirs(self.folder, exist_ok=True)
-            with self._alone():
-                self._tidy()
+            with self._locked():
+                self._recover()
         except OSError as error:
             self._remove_made()
             raise _not_written(self.folder, error) from error
@@ -219,7 +219,7 @@ class Transaction:
     def __exit__(self, kind, error, trace) -> None:
         try:
             if error is None:
-                with self._alone():
+                with self._locked():
                     self._commit()
         except BaseException as late:
             error = late
@@ -272,7 +272,8 @@ class Transaction:
     # ---- replacing
 
     def _commit(self) -> None:
-        self._tidy()
+        """Exchange the files, with a journal until all of them have their names."""
+        self._recover()
         files = self._files_of_ours()
         hashes = {name: digest for name, digest in (files or {}).items() if name not in self._removals}
         for name, part in self._parts.items():
@@ -319,6 +320,7 @@ class Transaction:
         return any(_is_same(path, given) for given in self.inputs)
 
     def _replace(self, replacement: _Replacement) -> None:
+        """Give one file its new content, and its old content another name."""
         path = self._path(replacement.name)
         if replacement.old is not None:
             old = self._path(replacement.old)
@@ -333,7 +335,7 @@ class Transaction:
                 os.rename(path, old)
         os.replace(self._path(replacement.part), path)
 
-    def _tidy(self) -> None:
+    def _recover(self) -> None:
         """Restore the earlier files where another process died while it replaced them, and remove what it left."""
         path = self._path(JOURNAL)
         if os.path.lexists(path):
@@ -394,8 +396,8 @@ class Transaction:
                 os.rmdir(folder)
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Wait until no other process replaces files in the folder, and keep others waiting. Raises NoSpace."""
+    def _locked(self) -> Iterator[None]:
+        """Lock the folder: wait until no other process replaces files in it, and keep others waiting. Raises NoSpace."""
         handle = _open_lock(self.folder)
         try:
             end = time.monotonic() + WAIT
@@ -426,8 +428,8 @@ class _Replacement:
         names = (self.name, self.part, self.old)
         if not all(name is None or (isinstance(name, str) and name and os.path.basename(name) == name) for name in names):
             return False
-        kept = self.old is None or is_part(self.old) or re.fullmatch(re.escape(self.name) + r"\d+", self.old) is not None
-        return self.name is not None and not is_part(self.name) and kept and (self.part is None or is_part(self.part))
+        is_old_valid = self.old is None or is_part(self.old) or re.fullmatch(re.escape(self.name) + r"\d+", self.old) is not None
+        return self.name is not None and not is_part(self.name) and is_old_valid and (self.part is None or is_part(self.part))
 
 
 def _part_name(suffix: str = "") -> str:
@@ -443,6 +445,7 @@ def _new_part(folder: str, suffix: str) -> str:
 
 
 def _fill(path: str, content: bytes | str | Callable[[BinaryIO], object]) -> None:
+    """Write the content into an existing file."""
     with open(path, "r+b") as file:
         if callable(content):
             content(file)
@@ -516,6 +519,7 @@ def _lock(handle: int) -> bool:
 
 
 def _close_lock(folder: str, handle: int) -> None:
+    """Unlock what `_open_lock` opened."""
     os.close(handle)
     if os.name == "nt":
         with contextlib.suppress(OSError):  # another process waits for it
@@ -523,6 +527,7 @@ def _close_lock(folder: str, handle: int) -> None:
 
 
 def _not_written(folder: str, error: Exception) -> NoSpace:
+    """The error for a folder that cannot be written."""
     reason = getattr(error, "strerror", None) or str(error).strip().removeprefix("Error: ").rstrip(".")
     advice = "free some space or choose another" if is_full_disk(error) or not isinstance(error, OSError) else "choose another"
     return NoSpace(f"The folder “{folder}” cannot be written ({reason}): {advice}")

@@ -3,7 +3,7 @@
 
     python installer.py --folder DIR --lock requirements/engine.txt [--extra] [--wheels DIR] [--online]
 
-Tells what it does as JSON lines on stdout: {"event": "progress", "fraction": 0…1, "message": str}, and last
+Reports its progress as JSON lines on stdout: {"event": "progress", "fraction": 0…1, "message": str}, and last
 {"event": "done"} or {"event": "error", "message": str}. Ends when its stdin does: whoever started it may die. What it has
 started (pip) ends with it, however it ends. What is there already is kept, so that the same call resumes after an
 interruption and repairs what is damaged. The folder must be new, empty, or one that this script made: in any other it
@@ -41,7 +41,7 @@ LINUX = sys.platform.startswith("linux")
 DOWNLOAD_BYTES = 2.6e9 if LINUX else 0.25e9
 DISK_BYTES = 4.7e9 if LINUX else 0.8e9
 MINUTES = 8 if LINUX else 2
-ROOM_BYTES = DISK_BYTES + DOWNLOAD_BYTES  # while pip unpacks, both are there
+PEAK_BYTES = DISK_BYTES + DOWNLOAD_BYTES  # while pip unpacks, both are there
 EXTRA_SHARE = 0.001  # of the engine's size, about: an extra has a few small packages
 _TICK = 0.25  # seconds between two looks at how far pip is
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -56,6 +56,7 @@ class Failed(Exception):
 
 
 def tell(event: str, **more) -> None:
+    """Print an event as a JSON line."""
     try:
         print(json.dumps({"event": event, **more}), flush=True)
     except OSError:  # nobody reads; what is still buffered must not fail again at the end
@@ -63,6 +64,7 @@ def tell(event: str, **more) -> None:
 
 
 def progress(fraction: float, message: str) -> None:
+    """Report how far the installation is, 0 … 1, and what it does now."""
     tell("progress", fraction=round(min(1.0, max(0.0, fraction)), 4), message=message)
 
 
@@ -72,6 +74,7 @@ def python_in(folder: str) -> str:
 
 
 def hash_of(lock: str) -> str:
+    """SHA-256 of a list of packages, in hexadecimal digits."""
     with open(lock, "rb") as file:
         return hashlib.sha256(file.read()).hexdigest()
 
@@ -115,14 +118,14 @@ def claimed(folder: str) -> str:
     """The absolute path of a folder that is ours, or new or empty and therefore may become ours. Raises Failed, OSError."""
     if not folder.strip():
         raise Failed("No folder was named for the engine: name a new or an empty one")
-    place = os.path.abspath(os.path.expanduser(folder))
-    if os.path.lexists(place) and not os.path.isdir(place):
-        raise Failed(f"“{place}” is not a folder: name a new or an empty one for the engine")
-    if os.path.isdir(place) and not set(os.listdir(place)) <= {LOCK} and not is_ours(place):
+    path = os.path.abspath(os.path.expanduser(folder))
+    if os.path.lexists(path) and not os.path.isdir(path):
+        raise Failed(f"“{path}” is not a folder: name a new or an empty one for the engine")
+    if os.path.isdir(path) and not set(os.listdir(path)) <= {LOCK} and not is_ours(path):
         raise Failed(
-            f"The folder “{place}” holds files that are not the engine's, and they stay as they are: choose a new or an empty folder"
+            f"The folder “{path}” holds files that are not the engine's, and they stay as they are: choose a new or an empty folder"
         )
-    return place
+    return path
 
 
 # ---- in whichever Python makes it
@@ -143,8 +146,8 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
         raise Failed("The engine is not installed completely: install it first, then the extra")
     progress(0.0, "Looking at what is there")
     os.makedirs(folder, exist_ok=True)
-    with _Held(os.path.join(folder, LOCK)) as held:
-        held.mark()
+    with _LockedFile(os.path.join(folder, LOCK)) as lock_file:
+        lock_file.mark()
         stamp = os.path.join(folder, STAMP)
         packages = _check(folder, lock)
         if (packages is None or packages["wanting"]) and not (wheels or online):
@@ -205,6 +208,7 @@ def _check_lock(lock: str) -> None:
 
 
 def _version_text(version) -> str:
+    """A version tuple as text."""
     return ".".join(map(str, version))
 
 
@@ -252,11 +256,11 @@ def _make(folder: str) -> None:
         stderr=subprocess.STDOUT,
         env={**os.environ, **_temporary(folder)},
     ) as child:
-        said = child.stdout.read().decode("utf-8", "replace").strip()
+        output = child.stdout.read().decode("utf-8", "replace").strip()
     if child.returncode:
-        print(said, file=sys.stderr)
+        print(output, file=sys.stderr)
         raise Failed(
-            f"No virtual environment can be made in “{folder}” ({said.splitlines()[-1][:160] if said else 'no pip'}): "
+            f"No virtual environment can be made in “{folder}” ({output.splitlines()[-1][:160] if output else 'no pip'}): "
             "free some space or choose another Python in the preferences"
         )
 
@@ -274,26 +278,28 @@ def _temporary(folder: str) -> dict[str, str]:
 
 
 def _brief(error) -> str:
+    """The first line of an error."""
     text = str(getattr(error, "strerror", None) or error).strip()
     return text.splitlines()[0][:160] if text else type(error).__name__
 
 
 def _check_space(folder: str, share: float) -> None:
+    """Raise Failed where the disk has too little space for this share of the engine."""
     free = shutil.disk_usage(folder).free
-    if free < share * ROOM_BYTES * _scale():
+    if free < share * PEAK_BYTES * _scale():
         raise Failed(
-            f"The engine needs {share * ROOM_BYTES / 1e9:.0f} GB for a while and the disk of “{folder}” has "
+            f"The engine needs {share * PEAK_BYTES / 1e9:.0f} GB for a while and the disk of “{folder}” has "
             f"{free / 1e9:.1f} GB left: free some and install again"
         )
 
 
 def _scale() -> float:
-    """Of the sizes that are reckoned with: another for the small packages of a test."""
+    """Factor of all expected sizes; a test with small packages sets another."""
     return float(os.environ.get("THUNDER_INSTALL_SCALE", "1"))
 
 
 def _pip(folder: str, packages: dict, wheels: str | None, online: bool, share: float) -> None:
-    """Let pip install what is wanting, about this share of the engine, telling how far it is by what lies on the disk."""
+    """Let pip install what is wanting, about this share of the engine, and report how far it is by what lies on the disk. Raises Failed."""
     downloads, variables = os.path.join(folder, DOWNLOADS), _temporary(folder)
     temporary = variables["TMPDIR"]
     for known in _dists(folder):
@@ -343,7 +349,7 @@ def _pip(folder: str, packages: dict, wheels: str | None, online: bool, share: f
 
 
 def _follow(pip, folder: str, temporary: str, packages: dict, share: float) -> list[str]:
-    """Tell how far pip is, by what lies on the disk, until it ends; what it said last."""
+    """Report how far pip is, by what lies on the disk, until it ends; returns its last lines of output."""
     lines: list[str] = []
     doing = ["Asking for packages"]
     reading = threading.Thread(target=_read, args=(pip.stdout, lines, doing), daemon=True)
@@ -354,19 +360,20 @@ def _follow(pip, folder: str, temporary: str, packages: dict, share: float) -> l
     while pip.poll() is None:
         time.sleep(_TICK)
         if doing[0].startswith("Installing"):
-            there = len(_dists(folder))
-            farthest = max(farthest, 0.75 + 0.23 * min(1.0, there / count))
-            message = f"Unpacking package {min(there, count)} of {count}"
+            installed = len(_dists(folder))
+            farthest = max(farthest, 0.75 + 0.23 * min(1.0, installed / count))
+            message = f"Unpacking package {min(installed, count)} of {count}"
         else:
-            have = _bytes_in(temporary)
-            farthest = max(farthest, 0.02 + 0.73 * min(1.0, have / total))
-            message = f"{doing[0]} · {have / 1e9:.2f} of about {total / 1e9:.1f} GB" if have > 1e6 else doing[0]
+            downloaded = _bytes_in(temporary)
+            farthest = max(farthest, 0.02 + 0.73 * min(1.0, downloaded / total))
+            message = f"{doing[0]} · {downloaded / 1e9:.2f} of about {total / 1e9:.1f} GB" if downloaded > 1e6 else doing[0]
         progress(farthest, message)
     reading.join(5.0)
     return lines
 
 
 def _read(stream, lines: list, doing: list) -> None:
+    """Collect pip's last lines of output, and in `doing` what it does now."""
     for line in stream:
         line = line.rstrip()
         lines.append(line)
@@ -400,7 +407,7 @@ def why_failed(lines: list, wheels: str | None, online: bool) -> str:
 
 
 def _dists(folder: str) -> list[str]:
-    """The folders in which pip keeps what it knows of the installed packages."""
+    """The metadata folders of the installed packages."""
     import glob
 
     pattern = ("Lib", "site-packages") if _WINDOWS else ("lib", "python*", "site-packages")
@@ -408,7 +415,7 @@ def _dists(folder: str) -> list[str]:
 
 
 def _bytes_in(folder: str) -> int:
-    """Bytes of the wheels that pip has put aside to be unpacked."""
+    """Bytes of the wheels that pip has downloaded to be unpacked."""
     size = 0
     for root, _, names in os.walk(folder):
         if "pip-unpack" in root:
@@ -420,7 +427,7 @@ def _bytes_in(folder: str) -> int:
     return size
 
 
-_children: list = []  # what runs and must not outlive us
+_children: list = []  # processes that must not outlive this one
 
 
 @contextlib.contextmanager
@@ -433,7 +440,7 @@ def _started(command: list[str], **options):
         [sys.executable, "-I", os.path.abspath(__file__), SUPERVISE, *command],
         stdin=subprocess.PIPE,
         **options,
-        **_module("system_calls").own_group(),
+        **_module("system_calls").new_group(),
     )
     _children.append(child)
     try:
@@ -480,13 +487,13 @@ def _wait_for_end_of_stdin() -> None:
         pass
 
 
-class _Held:
+class _LockedFile:
     """A file locked as long as the block runs; Failed when another process holds it. The system drops it with the process."""
 
     def __init__(self, path: str):
         self.path = path
 
-    def __enter__(self) -> _Held:
+    def __enter__(self) -> _LockedFile:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         self.file = os.fdopen(os.open(self.path, flags, 0o666), "r+b")
         try:
@@ -519,6 +526,7 @@ def _interrupt(number, frame) -> None:
 
 
 def main() -> int:
+    """Run the script; returns its exit code."""
     if sys.argv[1:2] == [SUPERVISE]:
         return supervise(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="installer.py", description=__doc__.partition("\n")[0])

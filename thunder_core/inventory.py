@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a locked list of packages is in the Python that runs this script, and whole; needs pip, which reads the list.
+"""Which packages of a locked list are installed, undamaged, in the Python that runs this script; needs pip, which reads the list.
 
     python inventory.py requirements/engine.txt
 
@@ -41,6 +41,7 @@ def check(lock: str) -> dict:
 
 
 def _is_whole(metadata, name: str, version: str) -> bool:
+    """Whether a package is installed in this version and all its files have their size."""
     try:
         installed = metadata.distribution(name)
         if installed.version != version:
@@ -51,8 +52,8 @@ def _is_whole(metadata, name: str, version: str) -> bool:
         for path, _, size in csv.reader(record.splitlines()):
             if path.endswith(".pyc"):
                 continue
-            there = os.path.getsize(installed.locate_file(path))
-            if size and there != int(size):
+            bytes_there = os.path.getsize(installed.locate_file(path))
+            if size and bytes_there != int(size):
                 return False
         return True
     except MemoryError:
@@ -62,7 +63,7 @@ def _is_whole(metadata, name: str, version: str) -> bool:
 
 
 def answer(lock: str) -> dict:
-    """What is printed of a list of packages."""
+    """What this script prints about a list of packages."""
     try:
         import pip._internal.cli.main  # noqa: F401
         import pip._vendor.packaging.requirements  # noqa: F401

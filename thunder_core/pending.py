@@ -7,10 +7,7 @@ import queue
 import time
 from typing import TYPE_CHECKING
 
-from .errors import (
-    error_of,
-    ThunderError,
-)
+from .errors import error_of, ThunderError
 
 if TYPE_CHECKING:
     from .client import Client
@@ -22,7 +19,7 @@ class Pending:
     def __init__(self, client: Client, number: int, verb: str, args: dict):
         self.client, self.number, self.verb, self.args = client, number, verb, args
         self.fraction = 0.0  # how far the work was when it was last looked at
-        self.begun = False  # the worker has said something about it
+        self.begun = False  # the worker has sent an event about it
         self.result: dict | None = None
         self.error: ThunderError | None = None
         self._events: queue.SimpleQueue = queue.SimpleQueue()
@@ -77,6 +74,7 @@ class Pending:
             self.client._send_cancel(self)
 
     def _seen(self, event: dict) -> dict:
+        """Note in the request's fields what an event means for it; returns the event."""
         if event["event"] == "progress":
             self.fraction = event["fraction"]
         elif event["event"] == "done":
@@ -87,6 +85,7 @@ class Pending:
         return event
 
     def _fail(self, error: ThunderError) -> None:
+        """End the request with an error, as if the worker had sent it."""
         self._events.put(
             {
                 "id": self.number,

@@ -32,6 +32,7 @@ class PrivateFolder:
             raise
 
     def remove(self) -> None:
+        """Remove the folder with all its files."""
         self._lock.close()
         shutil.rmtree(self.path, ignore_errors=True)
 

@@ -65,6 +65,7 @@ def matrix_to_rotvec(matrix: np.ndarray) -> np.ndarray:
 
 
 def _axes(order: str) -> tuple[int, int, int, float]:
+    """Indices of the axes of an Euler order, and its sign: 1 where it is cyclic, else −1."""
     i, j, k = ("XYZ".index(letter) for letter in order)
     return i, j, k, 1.0 if (j - i) % 3 == 1 else -1.0
 

@@ -28,11 +28,11 @@ def lock(handle: int) -> None:
 
 
 def is_mine(status: os.stat_result) -> bool:
-    """Whether a file belongs to this user. Windows does not tell here: True."""
+    """Whether a file belongs to this user. Always True on Windows, which has no such field."""
     return WINDOWS or status.st_uid == os.getuid()
 
 
-def own_group() -> dict:
+def new_group() -> dict:
     """Options of subprocess.Popen for a child that `kill_group` can end with all it started, and that Ctrl-C does not reach.
 
     On Windows, where a child has no such group, it gets no console window.
@@ -41,16 +41,16 @@ def own_group() -> dict:
 
 
 def kill_group(process: subprocess.Popen) -> None:
-    """End a process that was started with `own_group`, and all that it has started, at once."""
+    """End a process that was started with `new_group`, and all that it has started, at once."""
     with contextlib.suppress(OSError):  # it ended this moment
         if WINDOWS:
-            subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, **own_group())
+            subprocess.run(["taskkill", "/F", "/T", "/PID", str(process.pid)], capture_output=True, **new_group())
         else:
             os.killpg(process.pid, signal.SIGKILL)
 
 
 def end_with_group(child: subprocess.Popen, code: int) -> None:
-    """End this process, which `own_group` started, with the child that it has and all that this has started."""
+    """End this process, which `new_group` started, with the child that it has and all that this has started."""
     if WINDOWS:
         kill_group(child)
         os._exit(code)
@@ -78,7 +78,7 @@ def is_running(process: int) -> bool:
 
 
 def memory_used() -> int | None:
-    """Bytes of main memory that this process uses (on macOS the most it ever used), None where the system does not tell."""
+    """Bytes of main memory that this process uses (on macOS the most it ever used), None where it is unknown."""
     try:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

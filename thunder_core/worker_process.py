@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's process as the client holds it: started, asked over pipes, watched, ended."""
+"""The engine's process on the client's side: started, asked over pipes, watched, ended."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class WorkerProcess:
     def __init__(self, command: list[str], folder: str, send_again, advice: str):
         self.owed: dict[int, Pending] = {}
         self.cancelled: dict[int, float] = {}  # requests that were cancelled and may still be at work → seconds since
-        self.working: int | None = None  # the request that the worker said it works on
+        self.working: int | None = None  # the request that the worker works on, by its own report
         self.lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
-        self.since_answer: collections.deque[str] = collections.deque(maxlen=LOG_LINES)  # what of the log may say why it ended
+        self.since_answer: collections.deque[str] = collections.deque(maxlen=LOG_LINES)  # the part of the log that may show why it ended
         self.outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.mutex = threading.Lock()
         self.changed = threading.Condition(self.mutex)
@@ -67,7 +67,7 @@ class WorkerProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                **system_calls.own_group(),
+                **system_calls.new_group(),
             )
         except OSError as error:
             raise NoEngine(f"“{self.python}” cannot be run ({error.strerror or error}): {advice}") from error
@@ -85,22 +85,26 @@ class WorkerProcess:
 
     @property
     def alive(self) -> bool:
+        """Whether the process runs and has not been given up."""
         return not self.dead and self.popen.poll() is None
 
     @property
     def log(self) -> str:
+        """The last lines that the worker wrote to stderr."""
         return "\n".join(list(self.lines))
 
     def send(self, pending: Pending) -> None:
+        """Send a request; it fails at once where the worker has ended."""
         with self.mutex:
             if not self.dead:
                 self.owed[pending.number] = pending
                 self._put({"id": pending.number, "verb": pending.verb, "args": pending.args})
                 self.changed.notify_all()
                 return
-        pending._fail(self._why())
+        pending._fail(self._failure())
 
     def cancel(self, pending: Pending, number: int) -> None:
+        """Ask the worker, in a request of this number, to stop another request. Returns at once."""
         with self.mutex:
             if not self.dead and pending.number in self.owed and pending.number not in self.cancelled:
                 self.cancelled[pending.number] = 0.0
@@ -108,9 +112,11 @@ class WorkerProcess:
                 self.changed.notify_all()
 
     def _put(self, message: dict) -> None:
+        """Queue a message for the worker."""
         self.outgoing.put(json.dumps(message).encode() + b"\n")
 
     def end(self) -> None:
+        """Stop the worker: politely, and after STOP_PATIENCE seconds by force. Blocks until it is gone."""
         with self.mutex:
             self.ending = True
             self.outgoing.put(b'{"id": 0, "verb": "quit"}\n')
@@ -122,6 +128,7 @@ class WorkerProcess:
             thread.join(STOP_PATIENCE)
 
     def _wait(self) -> None:
+        """Wait a little for the process to end."""
         with contextlib.suppress(subprocess.TimeoutExpired):  # in a driver that hangs not even a killed process ends
             self.popen.wait(STOP_PATIENCE)
 
@@ -131,20 +138,22 @@ class WorkerProcess:
             system_calls.kill_group(self.popen)
 
     def _write_requests(self) -> None:
+        """Thread: write queued messages to the worker's stdin, until None closes it."""
         try:
             while (line := self.outgoing.get()) is not None:
                 self.popen.stdin.write(line)
                 self.popen.stdin.flush()
         except (OSError, ValueError):
-            pass  # it died this moment; the reading thread tells all that wait
+            pass  # it died this moment; the reading thread fails what is owed
         with contextlib.suppress(OSError, ValueError):
             self.popen.stdin.close()
 
     def _read_replies(self) -> None:
+        """Thread: read the worker's events until it ends; then fail what it still owes."""
         try:
             while line := self.popen.stdout.readline(LONGEST_LINE):
                 try:
-                    self._take_in(read_event(line))
+                    self._handle_event(read_event(line))
                 except ValueError:
                     self._note(line)
         except (OSError, ValueError):
@@ -160,10 +169,10 @@ class WorkerProcess:
             self.changed.notify_all()
         self.outgoing.put(None)
         for pending in owed:
-            pending._fail(self._why())
+            pending._fail(self._failure())
 
-    def _take_in(self, event: dict) -> None:
-        """Notes what an event says of the worker, and hands it to the request it belongs to."""
+    def _handle_event(self, event: dict) -> None:
+        """Update the worker's state by an event, and pass the event on to its request."""
         kind, number = event["event"], event["id"] if "id" in event else None
         with self.mutex:
             if self.dead:
@@ -226,13 +235,13 @@ class WorkerProcess:
                 if self.dead:
                     return
                 now = time.monotonic()
-                waiting = self._count(min(now - last, 2 * _TICK))
+                waiting = self._advance_deadlines(min(now - last, 2 * _TICK))
                 last = now
             if waiting:
                 self.send_again(self, waiting)
 
-    def _count(self, seconds: float) -> list[Pending]:
-        """Lets time pass. Ends the worker when a deadline is over, and returns the requests that another one is to answer."""
+    def _advance_deadlines(self, seconds: float) -> list[Pending]:
+        """Advance the deadlines. Ends the worker when one is over, and returns the requests that another worker is to answer."""
         if not self.owed:
             return []
         self.age += seconds
@@ -287,6 +296,7 @@ class WorkerProcess:
         return waiting
 
     def _read_log(self) -> None:
+        """Thread: collect the lines that the worker writes to stderr."""
         try:
             while line := self.popen.stderr.readline(LONGEST_LINE):
                 self._note(line)
@@ -295,18 +305,20 @@ class WorkerProcess:
         self.popen.stderr.close()
 
     def _note(self, line: bytes) -> None:
+        """Store a line of the log."""
         text = line[:LOG_WIDTH].decode("utf-8", "replace").rstrip()
         self.lines.append(text)
         self.since_answer.append(text)
 
-    def _why(self) -> ThunderError:
+    def _failure(self) -> ThunderError:
+        """The error for requests that this worker can no longer answer."""
         if self.ending:
             return was_stopped(self.log)
         if self.refusal is not None:
             return self.refusal
-        said = [line for line in self.since_answer if line.strip()]
-        code, last = self.popen.poll(), said[-1] if said else ""
-        if any(map(says_memory_ran_out, said)):  # not only the last line: a crash writes its stack after the reason
+        lines = [line for line in self.since_answer if line.strip()]
+        code, last = self.popen.poll(), lines[-1] if lines else ""
+        if any(map(says_memory_ran_out, lines)):  # not only the last line: a crash writes its stack after the reason
             return OutOfMemory("The engine ended because memory ran out: close other programs, or ask for fewer takes")
         if not self.ready:
             reason = f" ({last.strip()[:200]})" if last else ""
@@ -325,13 +337,14 @@ class WorkerProcess:
 
 
 def was_stopped(log: str) -> WorkerDied:
+    """The error for requests that a worker owed when the client stopped it."""
     return WorkerDied("The engine was stopped before it could answer: ask again", log)
 
 
 def _environment() -> dict[str, str]:
-    """This process's environment, less what would lead another Python astray, and with no way to a model hub."""
-    led_astray_by = ("PYTHONHOME", "PYTHONSTARTUP", "PYTHONPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
-    environment = {name: value for name, value in os.environ.items() if name not in led_astray_by}
+    """This process's environment, without variables that mislead another Python, and with model hubs switched off."""
+    removed = ("PYTHONHOME", "PYTHONSTARTUP", "PYTHONPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
+    environment = {name: value for name, value in os.environ.items() if name not in removed}
     environment.update(
         PYTHONPATH=ROOT,
         PYTHONNOUSERSITE="1",

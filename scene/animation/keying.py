@@ -195,14 +195,14 @@ def _joined(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
         part = frames[number * _LONG_PIECE : (number + 1) * _LONG_PIECE + 1].astype(float)
         if len(keys.index) == 1:  # it stands still from end to end
             keys = Keys(np.array([0, len(part) - 1]), np.repeat(keys.value, 2), np.zeros(2))
-        these = keyframes.of(keys, part)
+        these = keyframes.from_reduced(keys, part)
         if done:
             before = done[-1]
             before["handle_right"][-1] = these["handle_right"][0]
             before["handle_left_type"][-1] = before["handle_right_type"][-1] = keyframes.FREE
-            these = keyframes.some(these, np.arange(1, len(these["co"])))
+            these = keyframes.select(these, np.arange(1, len(these["co"])))
         done.append(these)
-    return keyframes.joined(*done)
+    return keyframes.concatenated(*done)
 
 
 def checksum(action) -> str:

@@ -233,7 +233,7 @@ def _keys(frames: np.ndarray, values: np.ndarray, owner: np.ndarray, curves: lis
         curve = curves[owner[run[0]]] if owner[run[0]] >= 0 else None
         copied = _copied(curve, frames[run], len(runs) == 1)
         pieces.append(copied or keyframes.on_every_frame(frames[run].astype(float), values[run]))
-    return keyframes.joined(*pieces) if len(pieces) > 1 else pieces[0]
+    return keyframes.concatenated(*pieces) if len(pieces) > 1 else pieces[0]
 
 
 def _copied(curve, frames: np.ndarray, whole: bool) -> dict | None:
@@ -244,7 +244,7 @@ def _copied(curve, frames: np.ndarray, whole: bool) -> dict | None:
         return keys
     times = keys["co"][:, 0]
     inside = (times > frames[0] - 0.5) & (times < frames[-1] + 0.5)
-    return keyframes.some(keys, inside) if np.isin(frames, times[inside]).all() else None
+    return keyframes.select(keys, inside) if np.isin(frames, times[inside]).all() else None
 
 
 def _clock(entry) -> Clock:

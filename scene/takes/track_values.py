@@ -126,7 +126,7 @@ def shifted(keys: dict[str, np.ndarray], frames: np.ndarray, said: np.ndarray, b
             result[part][:, 1] = (keys[part][:, 1].astype(np.float64) + more).astype(np.float32)
         return result
     new = keyframes.on_every_frame(frames.astype(np.float64), said + by)
-    return keyframes.joined(keyframes.some(keys, times < frames[0]), new, keyframes.some(keys, times > frames[-1]))
+    return keyframes.concatenated(keyframes.select(keys, times < frames[0]), new, keyframes.select(keys, times > frames[-1]))
 
 
 _KINDS = ("interpolation", "handle_left_type", "handle_right_type")
@@ -137,7 +137,7 @@ def glance(curve) -> dict[str, np.ndarray]:
     points, keys = curve.keyframe_points, {}
     for part in ("co", *_KINDS):
         keys[part] = _part(points, part)
-    if keyframes.by_hand(keys["handle_left_type"]).any() or keyframes.by_hand(keys["handle_right_type"]).any():
+    if keyframes.is_manual(keys["handle_left_type"]).any() or keyframes.is_manual(keys["handle_right_type"]).any():
         keys |= {part: _part(points, part) for part in ("handle_left", "handle_right")}
     return keys
 

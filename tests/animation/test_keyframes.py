@@ -14,7 +14,7 @@ def curve(seed=3):
     """Keys, a few of them, of a curve on FRAMES that goes up and down."""
     rng = np.random.default_rng(seed)
     values = sum(rng.uniform(-0.5, 0.5) * np.exp(-0.5 * ((FRAMES - at) / 4) ** 2) for at in (10, 22, 35, 50))
-    return keyframes.of(reduce(FRAMES, values, 0.01), FRAMES)
+    return keyframes.from_reduced(reduce(FRAMES, values, 0.01), FRAMES)
 
 
 def value_at(keys):

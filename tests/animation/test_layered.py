@@ -51,9 +51,9 @@ def test_handles_count_only_where_somebody_placed_them():
 def test_an_edit_comes_back_bit_for_bit_on_the_curve_it_was_made_on(shift):
     edited = keys(7)
     under = np.sin(FRAMES)
-    on_curve = layered.relative(keyframes.moved(edited, shift), FRAMES, under.astype(np.float32).astype(np.float64), shift)
+    on_curve = layered.relative(keyframes.shifted(edited, shift), FRAMES, under.astype(np.float32).astype(np.float64), shift)
     back = layered.absolute(on_curve, FRAMES, under, shift)
-    assert same(back, keyframes.moved(edited, shift))
+    assert same(back, keyframes.shifted(edited, shift))
 
 
 def test_an_edit_keeps_its_distance_from_a_curve_that_moves():
@@ -65,7 +65,7 @@ def test_an_edit_keeps_its_distance_from_a_curve_that_moves():
 @pytest.mark.parametrize("dense", [True, False])
 def test_new_values_within_rows_leave_the_other_frames_alone(dense):
     frames = np.arange(5, 45)
-    was = keys(2) if dense else keyframes.some(keys(2), np.array([0, 39]))
+    was = keys(2) if dense else keyframes.select(keys(2), np.array([0, 39]))
     said = keyframes.evaluate(was, FRAMES)
     rows = slice(10, 20)
     now = layered.with_values(was, frames[rows], frames, said, np.full(10, 0.5), rows)

@@ -36,7 +36,7 @@ def corpus(tmp_path):
 
 
 def heard(corpus, folder, encoder=""):
-    """A folder as `hear` leaves it, with a quiet clip at the end."""
+    """A folder as `extract_features` leaves it, with a quiet clip at the end."""
     folder.mkdir()
     rows = [Row(25 * i, 25, "train", clip.speaker, i) for i, clip in enumerate(corpus.clips)]
     rows.append(Row(25 * len(rows), 25, "train", "quiet", -1))

@@ -16,7 +16,15 @@ from thunder_core.errors import BadWeights
 from thunder_core.train.discriminators import Discriminators
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.pitch import track
-from thunder_core.train.vocoder import apart, blurred, contend, Contest, Ear, misheard, pitch_loss
+from thunder_core.train.vocoder import (
+    adversarial_terms,
+    AdversarialVocoder,
+    blurred,
+    corrupt_units,
+    pitch_loss,
+    SpectralViews,
+    view_distance,
+)
 from thunder_core.types import RATE
 
 
@@ -162,15 +170,15 @@ def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, small):
     """A few steps on one sound bring its spectra nearer, in all the loss hears, and find its pitch."""
     torch.manual_seed(0)
     speaker, units = small
-    sound, ear = voice(0.8), Ear()
+    sound, views = voice(0.8), SpectralViews()
     mel = LogMel(640)(sound[None])[:, :80]
     hertz, voiced = track(sound[None])
-    model, log = Contest(Vocoder(VocoderConfig(width=32, layers=1)), adversarial=False), []
+    model, log = AdversarialVocoder(Vocoder(VocoderConfig(width=32, layers=1)), adversarial=False), []
 
     def loss(model, item, rng):
         score, amplitude = model.vocoder.shape(mel, units[None], speaker[None])
         made = model.vocoder.sound(amplitude, hertz, turns(hertz), torch.randn(1, len(sound)))
-        terms = {"near": apart(ear(made), ear(sound[None])), "pitch": pitch_loss(score, hertz, voiced)}
+        terms = {"near": view_distance(views(made), views(sound[None])), "pitch": pitch_loss(score, hertz, voiced)}
         log.append({k: v.item() for k, v in terms.items()})
         return terms | {"total": terms["near"] + terms["pitch"]}
 
@@ -181,19 +189,19 @@ def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, small):
 def test_discriminators_and_vocoder_pull_their_own_weights_alone(small):
     torch.manual_seed(0)
     speaker, units = small
-    contest, sound = Contest(Vocoder(VocoderConfig(width=16, layers=1)), adversarial=True), voice(0.64)
+    model, sound = AdversarialVocoder(Vocoder(VocoderConfig(width=16, layers=1)), adversarial=True), voice(0.64)
     mel, pitch = LogMel(640)(sound[None])[:, :64], torch.full((1, 64), 120.0)
-    amplitude = contest.vocoder.shape(mel, units[None, :32], speaker[None])[1]
-    made = contest.vocoder.sound(amplitude, pitch, turns(pitch), torch.randn(1, len(sound)))
-    terms = contend(contest.discriminators, sound[None], made)
+    amplitude = model.vocoder.shape(mel, units[None, :32], speaker[None])[1]
+    made = model.vocoder.sound(amplitude, pitch, turns(pitch), torch.randn(1, len(sound)))
+    terms = adversarial_terms(model.discriminators, sound[None], made)
     terms["discriminators"].backward(retain_graph=True)
-    assert contest.vocoder.share_head.weight.grad is None
-    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in contest.discriminators.parameters())
-    contest.zero_grad(set_to_none=True)
+    assert model.vocoder.share_head.weight.grad is None
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.discriminators.parameters())
+    model.zero_grad(set_to_none=True)
     (terms["fooled"] + terms["pictures"]).backward()
-    assert contest.vocoder.share_head.weight.grad.abs().sum() > 0
-    assert all(p.grad is None for p in contest.discriminators.parameters())
-    assert isinstance(contest.discriminators, Discriminators) and all(p.requires_grad for p in contest.discriminators.parameters())
+    assert model.vocoder.share_head.weight.grad.abs().sum() > 0
+    assert all(p.grad is None for p in model.discriminators.parameters())
+    assert isinstance(model.discriminators, Discriminators) and all(p.requires_grad for p in model.discriminators.parameters())
 
 
 def test_blurred_mels_are_further_from_the_truth_but_not_lost():
@@ -205,9 +213,9 @@ def test_blurred_mels_are_further_from_the_truth_but_not_lost():
     assert blurred(torch.full((1, 200, 80), -20.0), rng).min() >= LOG_FLOOR
 
 
-def test_some_units_are_misheard_and_most_are_not():
+def test_some_units_are_replaced_and_most_are_not():
     units = torch.zeros(16, 200, dtype=torch.long)
-    shares = [float((misheard(units, 200, np.random.default_rng(i)) != 0).float().mean()) for i in range(20)]
+    shares = [float((corrupt_units(units, 200, np.random.default_rng(i)) != 0).float().mean()) for i in range(20)]
     assert max(shares) < 0.45 and max(shares) > 0.1 and min(shares) < 0.1
 
 

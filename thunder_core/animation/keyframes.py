@@ -34,7 +34,7 @@ _NEWTON, _HALVINGS = 8, 40  # steps at most to find where a Bézier segment is a
 _ON_TIME = 1e-7  # frames: nearer than this it is there
 
 
-def made(points: np.ndarray, left: np.ndarray, right: np.ndarray, handles: int) -> dict[str, np.ndarray]:
+def bezier_keys(points: np.ndarray, left: np.ndarray, right: np.ndarray, handles: int) -> dict[str, np.ndarray]:
     """Bézier keys at points [K, 2] (frame, value) with handles [K, 2] of one type."""
     count = len(points)
     keys = {part: np.zeros((count, length), kind) for part, (kind, length) in PARTS.items()}
@@ -45,20 +45,20 @@ def made(points: np.ndarray, left: np.ndarray, right: np.ndarray, handles: int) 
     return keys
 
 
-def of(reduced: Keys, frames: np.ndarray) -> dict[str, np.ndarray]:
+def from_reduced(reduced: Keys, frames: np.ndarray) -> dict[str, np.ndarray]:
     """Reduced keys of samples at frames [T], with aligned handles but for ends that are not level."""
     left, right = reduced.handles(frames)
-    keys = made(np.stack([frames[reduced.index], reduced.value], 1), left, right, ALIGNED)
+    keys = bezier_keys(np.stack([frames[reduced.index], reduced.value], 1), left, right, ALIGNED)
     for end in (0, -1):
         fix_handles(keys, end)
     return keys
 
 
-def of_poses(posed: PoseKeys, frames: np.ndarray, kinds: dict[int, str]) -> dict[str, np.ndarray]:
-    """Keys of poses on scene frames [T]: handles aligned but for kinks. kinds: index of a frame → what its pose is there for;
-    closures and breakdowns are drawn as such."""
+def from_poses(posed: PoseKeys, frames: np.ndarray, kinds: dict[int, str]) -> dict[str, np.ndarray]:
+    """Keys of poses on scene frames [T]: handles aligned but for kinks. kinds: index of a frame → kind of its pose
+    (`poses.KINDS`); closures and breakdowns are drawn as such."""
     left, right = posed.handles(frames)
-    keys = made(np.stack([frames[posed.index], posed.value], 1), left, right, ALIGNED)
+    keys = bezier_keys(np.stack([frames[posed.index], posed.value], 1), left, right, ALIGNED)
     for side in ("handle_left_type", "handle_right_type"):
         keys[side][~posed.aligned] = FREE
     drawn = {"CLOSURE": EXTREME, "BREAKDOWN": BREAKDOWN}
@@ -69,37 +69,37 @@ def of_poses(posed: PoseKeys, frames: np.ndarray, kinds: dict[int, str]) -> dict
 def on_every_frame(frames: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
     """A key on each frame [T], its handles clamped so that nothing overshoots."""
     points = np.stack([frames, values], 1)
-    return made(points, points - [1 / 3, 0], points + [1 / 3, 0], AUTO_CLAMPED)
+    return bezier_keys(points, points - [1 / 3, 0], points + [1 / 3, 0], AUTO_CLAMPED)
 
 
-def some(keys: dict[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndarray]:
+def select(keys: dict[str, np.ndarray], chosen: np.ndarray) -> dict[str, np.ndarray]:
     """The chosen ones of keys (a mask or places)."""
     return {part: values[chosen] for part, values in keys.items()}
 
 
 def before(keys: dict[str, np.ndarray], frame: float) -> dict[str, np.ndarray]:
     """The keys up to a frame, itself included."""
-    return some(keys, keys["co"][:, 0] <= frame + _NEAR)
+    return select(keys, keys["co"][:, 0] <= frame + _NEAR)
 
 
 def after(keys: dict[str, np.ndarray], frame: float) -> dict[str, np.ndarray]:
     """The keys from a frame on, itself included."""
-    return some(keys, keys["co"][:, 0] >= frame - _NEAR)
+    return select(keys, keys["co"][:, 0] >= frame - _NEAR)
 
 
-def moved(keys: dict[str, np.ndarray], frames: float, rise: float = 0.0) -> dict[str, np.ndarray]:
+def shifted(keys: dict[str, np.ndarray], frames: float, rise: float = 0.0) -> dict[str, np.ndarray]:
     """The keys so many frames later, and that much higher."""
     shift = np.array([frames, rise], np.float32)
     return keys | {part: keys[part] + shift for part in ("co", "handle_left", "handle_right")}
 
 
-def joined(*pieces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def concatenated(*pieces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Keys one after the other."""
     return {part: np.concatenate([piece[part] for piece in pieces]) for part in PARTS}
 
 
-def by_hand(types: np.ndarray) -> np.ndarray:
-    """Which handles are where somebody put them, and not where Blender does."""
+def is_manual(types: np.ndarray) -> np.ndarray:
+    """Which handles [K] stay where they were put, and are not placed by Blender."""
     return (types == FREE) | (types == ALIGNED)
 
 
@@ -133,7 +133,7 @@ def cut(keys: dict[str, np.ndarray], frame: float, value_at) -> dict[str, np.nda
         keys["interpolation"][place] = LINEAR
     new = on_every_frame(frames, np.array([value_at(float(f)) for f in frames]))
     new["interpolation"][:] = keys["interpolation"][place]
-    return joined(some(keys, np.arange(place + 1)), new, some(keys, np.arange(place + 1, len(times))))
+    return concatenated(select(keys, np.arange(place + 1)), new, select(keys, np.arange(place + 1, len(times))))
 
 
 def evaluate(keys: dict[str, np.ndarray], frames: np.ndarray) -> np.ndarray | None:
@@ -195,6 +195,7 @@ def _on_bezier(corners: np.ndarray, frames: np.ndarray) -> np.ndarray:
 
 
 def _cut_bezier(keys, place: int, frame: float) -> dict[str, np.ndarray]:
+    """The keys with one more at a frame within the Bézier segment that starts at key `place`."""
     p = np.array([keys["co"][place], keys["handle_right"][place], keys["handle_left"][place + 1], keys["co"][place + 1]], float)
     p = _unlooped(p)
     low, high = 0.0, 1.0
@@ -207,6 +208,6 @@ def _cut_bezier(keys, place: int, frame: float) -> dict[str, np.ndarray]:
     keys["handle_right"][place], keys["handle_left"][place + 1] = a, c
     for neighbour in (place, place + 1):
         fix_handles(keys, neighbour)
-    new = made(np.array([[frame, middle[1]]]), d[None], e[None], ALIGNED)
+    new = bezier_keys(np.array([[frame, middle[1]]]), d[None], e[None], ALIGNED)
     count = len(keys["co"])
-    return joined(some(keys, np.arange(place + 1)), new, some(keys, np.arange(place + 1, count)))
+    return concatenated(select(keys, np.arange(place + 1)), new, select(keys, np.arange(place + 1, count)))

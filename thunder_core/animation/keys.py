@@ -202,7 +202,7 @@ def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float | np.ndarray, 
     """The few keys whose curve stays within `tolerance` of curve [T] at all of times [T] (frames, ascending).
 
     tolerance: one for all samples, or of each [T]. exact: indices of samples that must be keys, such as the frames on
-    which lips touch. every: keys sit on each so-manieth sample only, the first and the last among them; those between are
+    which lips touch. every: keys sit on every `every`-th sample only, the first and the last among them; the others are
     parts of frames. A curve that stays within the tolerance goes straight from its first value to its last: one key where they
     are one.
     """
@@ -249,7 +249,7 @@ def _more_keys(index: np.ndarray, wrong: np.ndarray, off: np.ndarray, every: int
     worst = order[np.r_[True, np.diff(segment[order]) > 0]]
     segment, sample = segment[worst], wrong[worst]
     start, end = index[segment], index[np.minimum(segment + 1, len(index) - 1)]
-    roomy = end - start > every
-    inside = np.clip(np.rint(sample / every).astype(int) * every, start + every, end - every)[roomy]
-    beside = np.r_[start[~roomy] - every, end[~roomy] + every]
+    has_space = end - start > every
+    inside = np.clip(np.rint(sample / every).astype(int) * every, start + every, end - every)[has_space]
+    beside = np.r_[start[~has_space] - every, end[~has_space] + every]
     return np.r_[inside, beside[(beside >= 0) & (beside < count)]]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys of many tracks: packed into flat arrays, told apart by fingerprints, and edits kept as distances from a curve."""
+"""Keys of many tracks: packed into flat arrays, compared by fingerprints, and edits stored as distances from a curve."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 
-from .keyframes import by_hand, joined, on_every_frame, PARTS, some
+from .keyframes import concatenated, is_manual, on_every_frame, PARTS, select
 
 
 def pack(keys: list) -> dict:
@@ -26,6 +26,7 @@ def pack(keys: list) -> dict:
 
 
 def unpack(packed) -> list:
+    """The keys of every track that `pack` stored; None for tracks without keys."""
     counts = np.array(packed["counts"], np.int32)
     ends = np.cumsum(np.maximum(counts, 0))
     total = int(ends[-1]) if len(ends) else 0
@@ -37,7 +38,7 @@ def unpack(packed) -> list:
 
 
 def prints_of(keys: list) -> np.ndarray:
-    """A fingerprint of the keys of each track, int32 [tracks]; handles that Blender places itself are not of it."""
+    """A fingerprint of the keys of each track, int32 [tracks]; handles that Blender places itself do not count."""
     prints = np.zeros(len(keys), np.uint32)
     for place, each in enumerate(keys):
         if each is not None:
@@ -45,7 +46,7 @@ def prints_of(keys: list) -> np.ndarray:
             for part in ("co", "interpolation", "handle_left_type", "handle_right_type"):
                 crc = zlib.crc32(each[part].tobytes(), crc)
             for side in ("handle_left", "handle_right"):
-                free = by_hand(each[side + "_type"][:, 0])
+                free = is_manual(each[side + "_type"][:, 0])
                 if free.any():
                     crc = zlib.crc32(each[side][free].tobytes(), crc)
             prints[place] = crc
@@ -53,22 +54,23 @@ def prints_of(keys: list) -> np.ndarray:
 
 
 def mark_of(keys: list) -> int:
+    """One fingerprint of the keys of all tracks, a positive 32-bit integer."""
     return int(np.int32(zlib.crc32(prints_of(keys).tobytes()) & 0x7FFFFFFF))
 
 
-def relative(keys: dict, times: np.ndarray, said: np.ndarray, shift: int) -> dict:
-    """Keys against a curve `said` at times: values and handles as distances from it, double precision, unshifted."""
+def relative(keys: dict, times: np.ndarray, base: np.ndarray, shift: int) -> dict:
+    """Keys relative to a curve `base` [T] at times [T]: values and handles as distances from it, double precision, unshifted."""
     result = {part: values.astype(np.float64) for part, values in keys.items()}
-    under = np.interp(result["co"][:, 0] - shift, times, said)
+    under = np.interp(result["co"][:, 0] - shift, times, base)
     for part in ("co", "handle_left", "handle_right"):
         result[part][:, 0] -= shift
         result[part][:, 1] -= under
     return result
 
 
-def absolute(edit: dict, times: np.ndarray, said: np.ndarray, shift: int) -> dict:
-    """Edited keys on a curve `said`: the inverse of relative."""
-    under = np.interp(edit["co"][:, 0], times, said.astype(np.float32).astype(np.float64))
+def absolute(edit: dict, times: np.ndarray, base: np.ndarray, shift: int) -> dict:
+    """Edited keys on a curve `base` [T] at times [T]: the inverse of `relative`."""
+    under = np.interp(edit["co"][:, 0], times, base.astype(np.float32).astype(np.float64))
     result = {}
     for part, values in edit.items():
         values = values.copy()
@@ -80,13 +82,16 @@ def absolute(edit: dict, times: np.ndarray, said: np.ndarray, shift: int) -> dic
 
 
 def is_placed(keys: dict) -> bool:
-    """Whether Blender puts all handles where they belong."""
-    return not any(by_hand(keys[side]).any() for side in ("handle_left_type", "handle_right_type"))
+    """Whether Blender places all handles itself."""
+    return not any(is_manual(keys[side]).any() for side in ("handle_left_type", "handle_right_type"))
 
 
-def with_values(keys: dict, inside: np.ndarray, frames: np.ndarray, said: np.ndarray, by: np.ndarray, rows: slice) -> dict:
-    """Keys that say said + by at the frames inside, and what they said elsewhere."""
-    wanted = said[rows] + by
+def with_values(keys: dict, inside: np.ndarray, frames: np.ndarray, base: np.ndarray, by: np.ndarray, rows: slice) -> dict:
+    """Keys with the values base + by at the frames `inside`, unchanged elsewhere.
+
+    frames, base [T]: the curve; rows: where `inside` lies among the frames.
+    """
+    wanted = base[rows] + by
     place = np.searchsorted(keys["co"][:, 0], inside)
     if len(keys["co"]) > place.max() and (keys["co"][place, 0] == inside).all():
         result = {part: values.copy() for part, values in keys.items()}
@@ -96,11 +101,11 @@ def with_values(keys: dict, inside: np.ndarray, frames: np.ndarray, said: np.nda
         return result
     # Between few keys: one on every frame of the change and of its neighbours, which stay what they were.
     start = max(rows.start - 1, 0)
-    guard, values = frames[start : rows.stop + 1], said[start : rows.stop + 1].copy()
+    guard, values = frames[start : rows.stop + 1], base[start : rows.stop + 1].copy()
     values[rows.start - start : rows.start - start + len(inside)] = wanted
     times = keys["co"][:, 0]
-    return joined(
-        some(keys, times < guard[0]),
+    return concatenated(
+        select(keys, times < guard[0]),
         on_every_frame(guard.astype(float), values),
-        some(keys, times > guard[-1]),
+        select(keys, times > guard[-1]),
     )

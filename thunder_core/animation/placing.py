@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""New keys of one curve, whichever they are, among those it had: the curve passes into them and out again within a few
-frames, and everywhere else it says exactly what it said."""
+"""New keys among the old keys of a curve: the curve passes into them and out again within a few frames, and is exactly
+what it was everywhere else."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ class Span:
 
     @property
     def start(self) -> int:
+        """Frame on which the passage into the new keys begins."""
         return self.first - self.blend
 
     @property
     def end(self) -> int:
+        """Frame on which the passage out of the new keys ends."""
         return self.last + self.blend
 
 
@@ -43,10 +45,11 @@ class Shape:
 
     @property
     def times(self) -> np.ndarray:
+        """Frames of the keys [K]."""
         return self.keys["co"][:, 0]
 
     def slope_at(self, frame: float, side: int) -> float:
-        """How it goes at a frame, seen from one side (−1, 1), per frame."""
+        """Slope, per frame, at a frame as seen from one side (−1, 1)."""
         return (self.value_at(frame + side * _ASIDE) - self.value_at(frame)) / (side * _ASIDE)
 
     def is_level(self, frame: float, value: float) -> bool:
@@ -56,10 +59,10 @@ class Shape:
             if self.keys["interpolation"][place, 0] not in (keyframes.CONSTANT, keyframes.LINEAR, keyframes.BEZIER):
                 return False
             points, right, left = self.keys["co"], self.keys["handle_right"], self.keys["handle_left"]
-            said = [points[place, 1], right[place, 1], left[place + 1, 1], points[place + 1, 1]]
+            heights = [points[place, 1], right[place, 1], left[place + 1, 1], points[place + 1, 1]]
         else:
-            said = [self.value_at(frame), self.value_at(frame + (-_FURTHER if place < 0 else _FURTHER))]
-        return bool(np.abs(np.array(said) - value).max() < _NEAR)
+            heights = [self.value_at(frame), self.value_at(frame + (-_FURTHER if place < 0 else _FURTHER))]
+        return bool(np.abs(np.array(heights) - value).max() < _NEAR)
 
     def until(self, frame: float) -> dict:
         """Its keys up to a frame, with one on that frame; before it the curve is unchanged."""
@@ -81,33 +84,33 @@ class Shape:
         value = self.value_at(frame)
         point, step = np.array([[frame, value]]), np.array([[1.0, (self.value_at(frame + further) - value) / further]])
         # free: however little Blender turned aligned ones, the line would be far off in the distance
-        return keyframes.made(point, point - step, point + step, keyframes.FREE if step[0, 1] else keyframes.ALIGNED)
+        return keyframes.bezier_keys(point, point - step, point + step, keyframes.FREE if step[0, 1] else keyframes.ALIGNED)
 
 
-def placed(span: Span, inner: dict, own: Shape, insert: bool = False) -> dict:
+def placed(span: Span, inner: dict, curve: Shape, insert: bool = False) -> dict:
     """Keys `inner` from span.first to span.last among the keys of a curve.
 
-    Outside span.start … span.end the curve stays as it was; own keys in there stay where they are, and the passing gets
-    shorter. Where the curve stands level at the value of the new keys it needs no key to pass into them. insert: what it did from
-    span.first on happens from span.end on.
+    Outside span.start … span.end the curve stays as it was; its keys in there stay where they are, and the passage gets
+    shorter. Where the curve is level at the value of the new keys no key is needed to pass into them. insert: the curve from
+    span.first on is moved to span.end.
     """
-    earlier, later = own.times[own.times < span.first - 0.5], own.times[own.times > span.last + 0.5]
-    replaces_all = not insert and not len(earlier) and not len(later) and _covers(span, own.times)
+    earlier, later = curve.times[curve.times < span.first - 0.5], curve.times[curve.times > span.last + 0.5]
+    replaces_all = not insert and not len(earlier) and not len(later) and _covers(span, curve.times)
     keys = inner
     if not replaces_all:
         start = max(span.start, float(earlier.max(initial=-np.inf)))
-        if own.is_level(start, keys["co"][0, 1]):
-            keys = _level_joined(keyframes.before(own.keys, start), keys)
+        if curve.is_level(start, keys["co"][0, 1]):
+            keys = _level_joined(keyframes.before(curve.keys, start), keys)
         else:
-            keys = joined(own.until(start), keys, own.slope_at(start, -1), None)
+            keys = connected(curve.until(start), keys, curve.slope_at(start, -1), None)
     if insert:
-        return joined(keys, keyframes.moved(own.since(span.first), span.end - span.first), None, own.slope_at(span.first, 1))
+        return connected(keys, keyframes.shifted(curve.since(span.first), span.end - span.first), None, curve.slope_at(span.first, 1))
     if not replaces_all:
         end = min(span.end, float(later.min(initial=np.inf)))
-        if own.is_level(end, keys["co"][-1, 1]):
-            keys = _level_joined(keys, keyframes.after(own.keys, end))
+        if curve.is_level(end, keys["co"][-1, 1]):
+            keys = _level_joined(keys, keyframes.after(curve.keys, end))
         else:
-            keys = joined(keys, own.since(end), None, own.slope_at(end, 1))
+            keys = connected(keys, curve.since(end), None, curve.slope_at(end, 1))
     return keys
 
 
@@ -117,32 +120,34 @@ def _covers(span: Span, times: np.ndarray) -> bool:
 
 
 def held(span: Span, inner: dict, before: float, after: float) -> dict:
-    """Keys `inner` between keys of values that stand before and after them."""
+    """Keys `inner` between level keys of the values before and after them."""
     first, last = inner["co"][0, 1], inner["co"][-1, 1]
-    keys = inner if abs(first - before) < _NEAR else joined(level(span.start, before), inner, 0.0, None)
-    return keys if abs(last - after) < _NEAR else joined(keys, level(span.end, after), None, 0.0)
+    keys = inner if abs(first - before) < _NEAR else connected(level(span.start, before), inner, 0.0, None)
+    return keys if abs(last - after) < _NEAR else connected(keys, level(span.end, after), None, 0.0)
 
 
-def opened(span: Span, own: Shape) -> dict:
-    """The keys of a curve with room for others from span.first on, in which it stands still; what it did from there on
-    happens from span.end on."""
-    later = keyframes.moved(own.since(span.first), span.end - span.first)
-    return joined(own.until(span.first), later, 0.0, 0.0)
+def opened(span: Span, curve: Shape) -> dict:
+    """The keys of a curve with a gap for others from span.first on, in which it holds; the curve from there on is moved
+    to span.end."""
+    later = keyframes.shifted(curve.since(span.first), span.end - span.first)
+    return connected(curve.until(span.first), later, 0.0, 0.0)
 
 
 def level(frame: float, value: float) -> dict:
     """One key with level handles."""
-    return keyframes.made(np.array([[frame, value]]), np.array([[frame - 1, value]]), np.array([[frame + 1, value]]), keyframes.ALIGNED)
+    return keyframes.bezier_keys(
+        np.array([[frame, value]]), np.array([[frame - 1, value]]), np.array([[frame + 1, value]]), keyframes.ALIGNED
+    )
 
 
-def joined(first: dict, second: dict, slope_out: float | None, slope_in: float | None) -> dict:
+def connected(first: dict, second: dict, slope_out: float | None, slope_in: float | None) -> dict:
     """Two pieces with one Bézier segment between the last key of one and the first of the other, which stays between the
     values of both.
 
     It leaves with slope_out and arrives with slope_in, per frame, as far as that allows; None goes on as the handle on the
     other side of that key points. Neither piece changes its shape.
     """
-    keys = keyframes.joined(first, second)
+    keys = keyframes.concatenated(first, second)
     a = len(first["co"]) - 1
     run, rise = (keys["co"][a + 1] - keys["co"][a]).astype(float)
     low, high = steepest(rise, run)
@@ -160,7 +165,7 @@ def joined(first: dict, second: dict, slope_out: float | None, slope_in: float |
 def _level_joined(first: dict, second: dict) -> dict:
     """Two pieces that end and begin at one value, level between them; without one of them the other is level on that side."""
     if len(first["co"]) and len(second["co"]):
-        return joined(first, second, 0.0, 0.0)
+        return connected(first, second, 0.0, 0.0)
     side, place = ("handle_left", 0) if len(second["co"]) else ("handle_right", len(first["co"]) - 1)
     keys = {part: values.copy() for part, values in (second if len(second["co"]) else first).items()}
     keys[side][place, 1] = keys["co"][place, 1]
@@ -171,9 +176,10 @@ def _level_joined(first: dict, second: dict) -> dict:
 def _straight(first: dict, second: dict) -> dict:
     """Two pieces with a straight segment between the last key of one and the first of the other."""
     run, rise = (second["co"][0] - first["co"][-1]).astype(float)
-    return joined(first, second, rise / run, rise / run)
+    return connected(first, second, rise / run, rise / run)
 
 
 def _slope(keys: dict, place: int, handle: str) -> float:
+    """Slope, per frame, of the line from a key to one of its handles."""
     run, rise = (keys[handle][place] - keys["co"][place]).astype(float)
     return float(rise / run) if abs(run) > 1e-6 else 0.0

@@ -48,7 +48,7 @@ def bounded_slopes(value, out, into, slack, low, high):
     sign = np.where(up, 1.0, -1.0)
     behind = np.where(up, value[:-1] - low, high - value[:-1]) / BULGE
     ahead = np.where(up, high - value[1:], value[1:] - low) / BULGE
-    behind, ahead = (np.minimum(slack, np.maximum(room, 0.0)) for room in (behind, ahead))
+    behind, ahead = (np.minimum(slack, np.maximum(distance, 0.0)) for distance in (behind, ahead))
     size = np.abs(change)
     return sign * np.clip(sign * out, -behind, size + ahead), sign * np.clip(sign * into, -ahead, size + behind)
 
@@ -129,12 +129,12 @@ def fit_values(
         value[0], value[-1] = curves[0], curves[-1]
         out, into = bounded_slopes(value, whole[count : count + parts] * scale, whole[count + parts :] * scale, slack, low, high)
         yield turn / _REWEIGHTED
-        apart = (basis @ np.concatenate([value, out, into]) - curves).astype(np.float32)
-        off = np.empty(len(apart))
-        for start in range(0, len(apart), ROWS):
+        error = (basis @ np.concatenate([value, out, into]) - curves).astype(np.float32)
+        off = np.empty(len(error))
+        for start in range(0, len(error), ROWS):
             some = slice(start, start + ROWS)
-            off[some] = share_off(apart[some] @ flat, strict[some])
-            yield (turn + min(1.0, (start + ROWS) / len(apart))) / _REWEIGHTED
+            off[some] = share_off(error[some] @ flat, strict[some])
+            yield (turn + min(1.0, (start + ROWS) / len(error))) / _REWEIGHTED
         if best is None or off.max() < best.off.max():
             best = Fitted(value, out, into, off)
         worst = best.off.max()

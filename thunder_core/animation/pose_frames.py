@@ -19,7 +19,7 @@ _EXTREME_MOVE = 2.0  # times the allowed error by which a movement turns back at
 def find_segments(
     curves: np.ndarray, flat: np.ndarray, strict: np.ndarray, slack: np.ndarray, longest: int
 ) -> Generator[float, None, np.ndarray]:
-    """How far off a segment between each two frames is at best, its ends as they are; at last [longest + 1, T].
+    """Returns how far off a segment between each two frames is at best, its ends as they are: [longest + 1, T].
 
     Row l, column i: of the segment from frame i to frame i + l. Slopes at both ends are the best that keep every curve
     within its ends' range.
@@ -67,7 +67,7 @@ def cheapest_path(cost: np.ndarray, price: np.ndarray, first: int, last: int, to
         for start in range(max(first, end - longest), end):
             off = cost[end - start, start]
             if off <= tolerance or end - start == 1:
-                total = best[start] + price[end] + 0.02 * off  # of two ways that cost the same the nearer
+                total = best[start] + price[end] + 0.02 * off  # of two paths that cost the same the nearer
                 if total < least:
                     least, source = total, start
         best[end], back[end] = least, source
@@ -80,7 +80,7 @@ def cheapest_path(cost: np.ndarray, price: np.ndarray, first: int, last: int, to
 def find_holds(curves: np.ndarray, flat: np.ndarray) -> Generator[float, None, list[tuple[int, int]]]:
     """Returns the stretches of frames (first, last) in which nothing of a region moves by more than `STILL`."""
     places = (curves[::SAMPLES] @ flat.astype(float))[:, :-3].reshape(len(curves[::SAMPLES]), -1, 3)
-    found, first = [], 0
+    holds, first = [], 0
     low = high = places[0]
     for frame in range(1, len(places) + 1):
         if frame % 200 == 0:
@@ -91,17 +91,17 @@ def find_holds(curves: np.ndarray, flat: np.ndarray) -> Generator[float, None, l
                 low, high = lower, higher
                 continue
         if frame - 1 - first >= _SHORTEST_HOLD:
-            found.append((first, frame - 1))
+            holds.append((first, frame - 1))
         # A run that ends may share its last frames with the next one: go back as far as they agree.
         if frame < len(places):
             first = frame
             low = high = places[frame]
-            while first > (found[-1][1] + 1 if found else 0):
+            while first > (holds[-1][1] + 1 if holds else 0):
                 lower, higher = np.minimum(low, places[first - 1]), np.maximum(high, places[first - 1])
                 if np.linalg.norm(higher - lower, axis=1).max() > STILL:
                     break
                 first, low, high = first - 1, lower, higher
-    return found
+    return holds
 
 
 def snap_to_used(hold: tuple[int, int], used: set[int]) -> tuple[int, int]:
@@ -120,9 +120,9 @@ def find_extremes(curves: np.ndarray, flat: np.ndarray) -> np.ndarray:
     size, turn = np.linalg.eigh(moved @ moved.T)
     root = (turn * np.sqrt(np.maximum(size, 0.0))) @ turn.T
     _, axes = np.linalg.eigh(root @ (values.T @ values) @ root)
-    found = [np.array([0, len(values) - 1])]
+    frames = [np.array([0, len(values) - 1])]
     for axis in axes.T[:-4:-1]:
         shape = np.linalg.lstsq(root, axis, rcond=1e-6)[0] @ moved  # the axis as displacements of points
         most = np.linalg.norm(shape.reshape(-1, 3), axis=1).max()
-        found.append(turning_points(values @ root @ axis * most, _EXTREME_MOVE))
-    return np.unique(np.concatenate(found))
+        frames.append(turning_points(values @ root @ axis * most, _EXTREME_MOVE))
+    return np.unique(np.concatenate(frames))

@@ -63,14 +63,14 @@ def _more(keys: list[int], off: np.ndarray) -> set[int]:
     """Further frames for keys between which samples are too far off, one for each stretch."""
     local = np.array(keys) - keys[0]
     segment = np.clip(np.searchsorted(local, np.arange(len(off)) / SAMPLES, side="right") - 1, 0, len(keys) - 2)
-    found = set()
+    added = set()
     for wrong in np.unique(segment[off > 1.0]):
         worst = np.where(segment == wrong, off, 0.0).argmax() / SAMPLES
         for beside in (wrong, wrong - 1, wrong + 1):
             if 0 <= beside < len(local) - 1 and local[beside + 1] - local[beside] > 1:
-                found.add(int(np.clip(round(worst), local[beside] + 1, local[beside + 1] - 1)) + keys[0])
+                added.add(int(np.clip(round(worst), local[beside] + 1, local[beside + 1] - 1)) + keys[0])
                 break
-    return found
+    return added
 
 
 def fit_piece(
@@ -114,9 +114,9 @@ def fit_piece(
             for wanted in tries:
                 if len(wanted) != len(fewer):
                     continue
-                found = yield from region.fit(wanted, level, last_try=True)
-                if found.off.max() <= 1.0:
-                    keys, fitted = wanted, found
+                trial = yield from region.fit(wanted, level, last_try=True)
+                if trial.off.max() <= 1.0:
+                    keys, fitted = wanted, trial
                     break
         if turn and len(keys) == before:
             break
@@ -179,7 +179,7 @@ def _slope_limits(start: float, end: float, slack: float, low: float, high: floa
     """Least and most slope out of and into a segment, in thirds: `bounded_slopes` for one."""
     up = end >= start
     behind, ahead = (start - low, high - end) if up else (high - start, end - low)
-    behind, ahead = (min(slack, max(room, 0.0) / BULGE) for room in (behind, ahead))
+    behind, ahead = (min(slack, max(distance, 0.0) / BULGE) for distance in (behind, ahead))
     size = abs(end - start)
     return ((-behind, size + ahead), (-ahead, size + behind)) if up else ((-size - ahead, behind), (-size - behind, ahead))
 
@@ -193,19 +193,19 @@ class Thinning:
         closed[list(level)] = 1
         self.closed_before = np.append(0, np.cumsum(closed)).tolist()
         self.strength = np.linalg.norm(region.flat.reshape(len(region.flat), -1, 3)[:, :-1], axis=2).max(1)
-        self.apart = np.empty((len(region.curves), region.flat.shape[1]), np.float32)
+        self.error = np.empty((len(region.curves), region.flat.shape[1]), np.float32)
         self.off = np.empty(len(region.curves))
         self.shown = np.empty(region.curves.shape)
 
     def measure(self) -> Generator[float, None, None]:
-        """Find how far off the curves are as they stand."""
+        """Measure how far off the curves are with their present keys. Yields progress."""
         for channel, curve in enumerate(self.curves):
             self.shown[:, channel] = curve.samples()
             yield 0.5 * (channel + 1) / len(self.curves)
         for start in range(0, len(self.shown), ROWS):
             rows = slice(start, start + ROWS)
-            self.apart[rows] = (self.shown[rows] - self.region.curves[rows]).astype(np.float32) @ self.region.flat
-            self.off[rows] = share_off(self.apart[rows], self.region.strict[rows])
+            self.error[rows] = (self.shown[rows] - self.region.curves[rows]).astype(np.float32) @ self.region.flat
+            self.off[rows] = share_off(self.error[rows], self.region.strict[rows])
             yield 0.5 + 0.5 * min(1.0, (start + ROWS) / len(self.shown))
 
     def slack(self, channel: int, first: int, last: int) -> float:
@@ -252,18 +252,18 @@ class Thinning:
         worst = int(np.abs(change).argmax())
         for some in (slice(first * SAMPLES + worst, first * SAMPLES + worst + 1), rows):  # where it changes most tells enough, mostly
             here = change[worst : worst + 1] if some is not rows else change
-            apart = self.apart[some] + here[:, None] * region.flat[channel]
-            off, before = share_off(apart, region.strict[some]), self.off[some]
+            error = self.error[some] + here[:, None] * region.flat[channel]
+            off, before = share_off(error, region.strict[some]), self.off[some]
             if (off > np.maximum(1.0, before)).any() or (off - before).max() > worth:
                 return False
-        self.apart[rows], self.off[rows], self.shown[rows, channel] = apart, off, samples
+        self.error[rows], self.off[rows], self.shown[rows, channel] = error, off, samples
         curve.frames[start : end + 1], curve.value[start : end + 1] = new.frames, new.value
         curve.out[start:end], curve.into[start:end] = new.out, new.into
         return True
 
     def even_out(self, channel: int, holds: list[tuple[int, int]]) -> Generator[float, None, None]:
         """Give neighbouring keys that hardly differ one value: the curve holds there. The outer keys keep theirs. Within holds of
-        the region they may differ by more."""
+        the region they may differ by more. Yields progress."""
         curve, near = self.curves[channel], _LEVEL / max(self.strength[channel], LEAST)
         start, final = 0, len(curve.frames) - 1
         while start < final:
@@ -286,13 +286,13 @@ class Thinning:
         curve, before = self.curves[channel], self.region.slack[channel]
         slack = before * np.ptp(curve.value) / max(self.region.high[channel] - self.region.low[channel], LEAST)
         for place in range(len(curve.frames) - 1):
-            room = min(slack, self.slack(channel, *curve.frames[place : place + 2]))
-            out, into = _slope_limits(*curve.value[place : place + 2], room, self.region.low[channel], self.region.high[channel])
+            slack_here = min(slack, self.slack(channel, *curve.frames[place : place + 2]))
+            out, into = _slope_limits(*curve.value[place : place + 2], slack_here, self.region.low[channel], self.region.high[channel])
             curve.out[place] = min(max(curve.out[place], out[0]), out[1])
             curve.into[place] = min(max(curve.into[place], into[0]), into[1])
 
     def thin(self, channel: int, worth: float) -> Generator[float, None, None]:
-        """Take away the keys a curve can do without."""
+        """Remove the keys a curve can do without. Yields progress."""
         curve, place = self.curves[channel], 1
         while place < len(curve.frames) - 1:
             frames, value = [[part[place - 1], part[place + 1]] for part in (curve.frames, curve.value)]
@@ -301,7 +301,7 @@ class Thinning:
             yield min(1.0, place / len(curve.frames))
 
     def align(self, channel: int) -> Generator[float, None, None]:
-        """Let curves pass through keys without a kink where the error allows it."""
+        """Remove kinks at keys where the error allows it. Yields progress."""
         curve, region = self.curves[channel], self.region
         for place in range(1, len(curve.frames) - 1):
             before, after = (curve.frames[i + 1] - curve.frames[i] for i in (place - 1, place))
@@ -312,10 +312,10 @@ class Thinning:
             frames, value = curve.frames[three], curve.value[three]
             holds = curve.value[place] in (curve.value[place - 1], curve.value[place + 1])
             slope = 0.0 if holds else (left * after + right * before) / (before + after)  # the shorter side counts more
-            room = (region.low[channel], region.high[channel])
-            _, (least_before, most_before) = _slope_limits(*value[:2], self.slack(channel, *frames[:2]), *room)
+            bounds = (region.low[channel], region.high[channel])
+            _, (least_before, most_before) = _slope_limits(*value[:2], self.slack(channel, *frames[:2]), *bounds)
             slope = min(max(slope, least_before / before), most_before / before)
-            (least, most), _ = _slope_limits(*value[1:], self.slack(channel, *frames[1:]), *room)
+            (least, most), _ = _slope_limits(*value[1:], self.slack(channel, *frames[1:]), *bounds)
             slope = min(max(slope, least / after), most / after)
             if least_before > slope * before or slope * before > most_before:
                 continue

@@ -31,7 +31,7 @@ _LONGEST = 24  # frames of a segment that is no hold
 _ONE_POSE = 2  # frames within which several movements turn in one pose
 _USED, _EXTREME = 0.05, 0.8  # price of a frame that another region uses, of an extreme; any other costs 1
 _THINNED = (0.02, 0.1)  # of the allowed error that a key may be worth which its curve then does without, one round each
-_ROOM = 0.8  # of what is left until lips count as apart
+_GAP_SHARE = 0.8  # of what is left until lips count as apart
 
 
 @dataclass(frozen=True)
@@ -162,12 +162,12 @@ def fit(
     curves = np.asarray(curves, float)
     frames = (len(curves) - 1) // SAMPLES + 1
     low, high = curves.min(0), curves.max(0)
-    # A frame on which lips just meet leaves hardly any room; a part of that stays for what adding channels up in lines misses.
-    strict = np.where(_met(gap, closed_mm), 1.0 / np.clip(_ROOM * (closed_mm - gap), 0.03 * closed_off, closed_off), 0.0)
+    # On a frame where lips just meet hardly any error is allowed; part of it is reserved for what summing channels linearly misses.
+    strict = np.where(_met(gap, closed_mm), 1.0 / np.clip(_GAP_SHARE * (closed_mm - gap), 0.03 * closed_off, closed_off), 0.0)
     strength = np.linalg.norm(measure.pull / measure.allowed[:, None], axis=2).max(1)
     most = np.linalg.norm(measure.pull, axis=2).max(1)
     moves = ((high - low) * strength > STILL / 4) & ((high - low) * most > UNSEEN_MM)
-    found: list[PoseKeys | None] = [None] * curves.shape[1]
+    curve_keys: list[PoseKeys | None] = [None] * curves.shape[1]
     all_columns, used, off = [], set(), 0.0
     for number, together in enumerate(TOGETHER):
         chosen = np.flatnonzero([moving and region in together for moving, region in zip(moves, regions)])
@@ -191,5 +191,5 @@ def fit(
         used |= {column.index for column in columns}
         off = max(off, worst)
         for channel, one in zip(chosen, keys):
-            found[channel] = one if np.ptp(one.value) > 0 else None
-    return Poses(tuple(found), tuple(all_columns), off)
+            curve_keys[channel] = one if np.ptp(one.value) > 0 else None
+    return Poses(tuple(curve_keys), tuple(all_columns), off)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moments of a line that tell takes apart: where lips close, where mouths are widest, where the voice is loudest."""
+"""Moments of a line at which takes differ most: where lips close, where mouths are widest, where the voice is loudest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CLOSED_SHARE, _AROUND = 0.35, 6  # a closure is this far below the widest of th
 def choose(openings: np.ndarray, loudness: np.ndarray | None, count: int) -> list[tuple[int, str]]:
     """(frame, why) of `count` moments at most, in order of time.
 
-    openings: [takes, T], mm at 25 fps.  loudness: [T] of any scale, or None where nobody can hear.
+    openings: [takes, T], mm at 25 fps.  loudness: [T] of any scale, or None where it is unknown.
     A third of the moments are closures where there are any, one is the loudest, the others the widest mouths.
     """
     mean = np.asarray(openings, np.float64).mean(axis=0)

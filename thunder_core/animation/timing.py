@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Motion at 25 fps to scene frames and back: the one door between the model's clock and the scene's."""
+"""Motion at 25 fps to scene frames and back: the only conversion between the model's clock and the scene's."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ class Clock:
 
     @classmethod
     def of(cls, scene, start: float) -> Clock:
+        """The clock of a sound whose first sample is heard at frame `start` of a Blender scene."""
         return cls(float(start), scene.render.fps / scene.render.fps_base)
 
     def frame(self, seconds):

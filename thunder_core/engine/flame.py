@@ -43,7 +43,7 @@ class FlameLayer(nn.Module):
         super().__init__()
         ids = slice(None) if vertices is None else np.asarray(vertices, dtype=np.int64)
 
-        def keep(name, array):
+        def add_buffer(name, array):
             self.register_buffer(name, torch.tensor(np.ascontiguousarray(array), dtype=dtype), persistent=False)
 
         regressor = head.J_regressor.astype(np.float64)
@@ -55,19 +55,19 @@ class FlameLayer(nn.Module):
         of_jaw = used // 9 == JAW - 1
         self.jaw_features, self.features = (used[of_jaw] - 9 * (JAW - 1)).tolist(), used[~of_jaw].tolist()
         self.moving = [joint for joint in range(1, 5) if np.any(weights[:, joint])]
-        keep("template", head.v_template[ids].T.reshape(-1))  # [3·m]
+        add_buffer("template", head.v_template[ids].T.reshape(-1))  # [3·m]
         # the jaw's correctives are directions like the channels', so that speech costs one product
-        keep("directions", np.concatenate([directions, correctives[used[of_jaw]]]).reshape(-1, 3 * len(weights)))
-        keep("joints", regressor @ head.v_template.astype(np.float64))  # [5, 3]
-        keep("joint_directions", np.einsum("jv,vcn->njc", regressor, shapedirs).reshape(head.channels, -1))
-        keep("correctives", correctives[used[~of_jaw]].reshape(-1, 3 * len(weights)))
-        keep("weights", weights.T)  # [5, m]
+        add_buffer("directions", np.concatenate([directions, correctives[used[of_jaw]]]).reshape(-1, 3 * len(weights)))
+        add_buffer("joints", regressor @ head.v_template.astype(np.float64))  # [5, 3]
+        add_buffer("joint_directions", np.einsum("jv,vcn->njc", regressor, shapedirs).reshape(head.channels, -1))
+        add_buffer("correctives", correctives[used[~of_jaw]].reshape(-1, 3 * len(weights)))
+        add_buffer("weights", weights.T)  # [5, m]
         pairs = np.moveaxis(head.correctives[ids], (0, 1, 2), (2, 1, 0)) if head.corrective_pairs else np.zeros((0, 3, len(weights)))
         moving = np.flatnonzero(pairs.any(axis=(1, 2)))
         # where a factor of each product stands among the channels and then the joints
         places = [*head.expression_names, *JOINT_NAMES]
         self.pairs = [tuple(places.index(name) for name in head.corrective_pairs[number]) for number in moving]
-        keep("products", pairs[moving].reshape(-1, 3 * len(weights)))
+        add_buffer("products", pairs[moving].reshape(-1, 3 * len(weights)))
 
     def forward(
         self,
@@ -91,6 +91,7 @@ class FlameLayer(nn.Module):
         return planes.transpose(1, 2)
 
     def _planes(self, expression, jaw, head, eyes) -> torch.Tensor:
+        """Positions as planes [B, 3, m]."""
         batch = len(expression)
         identity = torch.eye(3, dtype=jaw.dtype, device=jaw.device)
         turn = rotation_matrix(jaw) - identity
@@ -143,4 +144,5 @@ class FlameLayer(nn.Module):
 
 
 def _turn(matrix, point):
+    """Matrices [..., 3, 3] times points [..., 3]."""
     return (matrix @ point[..., None])[..., 0]

@@ -43,6 +43,7 @@ def check(arrays: dict[str, np.ndarray]) -> dict:
 
 
 def _head(arrays: dict[str, np.ndarray]) -> Head:
+    """The model as a head, its arrays and the pose checked. Raises BadRequest."""
     missing = [name for name in (*MODEL, *POSE, "seen") if name not in arrays]
     if missing:
         raise BadRequest(f"The request lacks “{missing[0]}”: the extension and its engine differ in version")
@@ -99,6 +100,7 @@ def _smplx(head: Head, expression, betas, jaw, neck, eyes) -> torch.Tensor:
 
 
 def _random_poses(head: Head) -> tuple[torch.Tensor, ...]:
+    """Expression [B, n], betas [B, m], jaw and neck [B, 3] and eyes [B, 2, 3] of RANDOM_POSES poses, always the same."""
     draw = np.random.default_rng(SEED).normal
     expression = draw(0, EXPRESSION_SPREAD, (RANDOM_POSES, head.channels))
     jaw, neck = (draw(0, ROTATION_SPREAD, (RANDOM_POSES, 3)) for _ in range(2))

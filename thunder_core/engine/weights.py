@@ -56,6 +56,7 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
 
 
 def _check_tensor(name: str, tensor: Tensor) -> None:
+    """Raise _Unusable where a tensor holds what no trained network does."""
     if not tensor.is_floating_point():
         if not name.endswith("num_batches_tracked"):  # a count that some networks keep
             raise _Unusable(f"holds whole numbers or others ({str(tensor.dtype).removeprefix('torch.')}) for {name} where fractions belong")
@@ -80,7 +81,7 @@ def typed(kind: Callable, config: dict, **given: type):
     for name, value in config.items():
         if name not in wanted:
             raise _Unusable(f"has an unknown “{name[:40]}” in its configuration")
-        if not _is(value, wanted[name]):
+        if not _has_type(value, wanted[name]):
             raise _Unusable(f"has the wrong kind of “{name}” in its configuration")
         if isinstance(value, int) and value < 0:
             raise _Unusable(f"has a negative “{name}” in its configuration")
@@ -91,13 +92,14 @@ def typed(kind: Callable, config: dict, **given: type):
     return made
 
 
-def _is(value, kind) -> bool:
+def _has_type(value, kind) -> bool:
+    """Whether a JSON value can stand in a field of a type."""
     if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if typing.get_origin(kind) is tuple:
-        return isinstance(value, (list, tuple)) and all(_is(item, typing.get_args(kind)[0]) and item > 0 for item in value)
+        return isinstance(value, (list, tuple)) and all(_has_type(item, typing.get_args(kind)[0]) and item > 0 for item in value)
     return isinstance(value, kind)
 
 
@@ -144,6 +146,7 @@ def load_network(path: Path, make: Callable[[dict], nn.Module], computed: str = 
 
 
 def _misfit(path: Path) -> BadWeights:
+    """The error for weights of another shape than the network's."""
     return unusable(path.with_suffix(".safetensors"), "does not fit this version")
 
 
@@ -188,9 +191,9 @@ def identify(folder: Path) -> Identity:
         sums[path.name] = hashlib.sha256(content).hexdigest()
     released = _sums_in(SHIPPED)
     different = tuple(sorted(name for name in sums.keys() | released.keys() if sums.get(name) != released.get(name)))
-    own = folder.resolve() != SHIPPED
-    unlike = tuple(sorted(name for name, digest in _sums_in(folder).items() if sums.get(name) != digest)) if own else ()
-    origin = ("changed" if unlike or not own else "own") if different or unlike else "shipped"
+    is_custom = folder.resolve() != SHIPPED  # another folder than the extension's
+    unlike = tuple(sorted(name for name, digest in _sums_in(folder).items() if sums.get(name) != digest)) if is_custom else ()
+    origin = ("changed" if unlike or not is_custom else "is_custom") if different or unlike else "shipped"
     return Identity(whole.hexdigest()[:16], origin, different, str(folder), unlike)
 
 

@@ -38,6 +38,7 @@ class Shape:
 
     @property
     def bare(self) -> np.ndarray:
+        """How much more of the lower teeth the lower lip shows than at rest, [T] mm."""
         return self.gap - self.rise - self.incisors
 
 
@@ -137,6 +138,7 @@ def _incisors(head: Head, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _near_the_edge(height: np.ndarray, side: int) -> np.ndarray:
+    """Which heights [n] are within _EDGE_MM of the highest (side 1) or lowest (side −1)."""
     return side * height > (side * height).max() - _EDGE_MM
 
 

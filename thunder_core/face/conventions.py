@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What characters call their shapes: naming conventions as data, found again in any spelling, and what is lost without a channel."""
+"""How characters name their shapes: naming conventions as data, recognised in any spelling, and what is lost without a channel."""
 
 from __future__ import annotations
 
@@ -93,7 +93,8 @@ class Convention:
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a convention finds among names: channel → {name as it is there: weight}; channels made by a stand-in.
+    """What a convention finds among names: channel → {name as the character has it: weight}; channels that
+    use another's shapes.
 
     proper: how many channels are found by the convention's own first choice of names.
     """
@@ -161,14 +162,14 @@ def _forms(name: str):
 
 
 def _frame(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, str]:
-    """What stands round a shape's own name, numbers alike: names of one character share it."""
+    """The text before and after a shape's own name, numbers replaced by #: the names of one character share it."""
     before_text = re.sub(r"\d+", "#", " ".join(before))
     return re.sub(r"^.* ?lod #? ?mesh$", "* lod # mesh", before_text), re.sub(r"\d+", "#", " ".join(after))
 
 
 @lru_cache(maxsize=8192)
 def _readings(name: str) -> tuple[tuple[str, tuple[str, str] | None], ...]:
-    """All that a name may be the name of: (spelling, what stands round it; None for the whole name)."""
+    """All shapes that a name may mean: (spelling, text around it; None where it is the whole name)."""
     readings: dict = {}
     for form in _forms(name):
         readings[("".join(form), None)] = None
@@ -181,9 +182,9 @@ def _readings(name: str) -> tuple[tuple[str, tuple[str, str] | None], ...]:
 
 
 def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
-    """Which names are which of the wanted ones, in any spelling and behind the prefix that most of them share.
+    """Find the wanted names among others, in any spelling and behind the prefix that most of them share.
 
-    Returns {wanted: [names as they are there]}; wanted names of which none is there are left out.
+    Returns {wanted: [matching names]}; wanted names without a match are left out.
     """
     spelt: dict[str, str] = {}
     for name in wanted:
@@ -200,8 +201,8 @@ def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
             framed.setdefault(frame, {}).setdefault(shape, []).append(name)
     best = max(framed, key=lambda frame: len(framed[frame]), default=None)
     if best is not None and (len(framed[best]) >= 3 or not result):
-        for shape, there in framed[best].items():
-            result.setdefault(shape, there)  # a plain name beside a prefixed one is the shape itself
+        for shape, matches in framed[best].items():
+            result.setdefault(shape, matches)  # a plain name beside a prefixed one is the shape itself
     return result
 
 
@@ -236,8 +237,8 @@ def _is_marked(mark: str, names: set[str]) -> bool:
 def explain(convention: Convention, names: Sequence[str]) -> Recognised:
     """What one convention finds among shape names."""
     wanted = [name for alternatives in convention.keys.values() for each in alternatives for name in each]
-    there = match(wanted, names)
-    spelt = {spelling(name): original for name, original in there.items()}
+    matches = match(wanted, names)
+    spelt = {spelling(name): original for name, original in matches.items()}
     if sum(len(form) <= _SHORT_LETTERS for form in spelt) < _SHORT_ENOUGH:
         spelt = {form: original for form, original in spelt.items() if len(form) > _SHORT_LETTERS}
     shapes: dict[str, dict[str, float]] = {}
@@ -255,7 +256,7 @@ def explain(convention: Convention, names: Sequence[str]) -> Recognised:
 
 
 def with_fallbacks(shapes: dict[str, dict[str, float]]) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-    """Shapes with stand-ins for the channels that lack one, and {channel: whose shapes it uses}."""
+    """Shapes with fallbacks for the channels that lack one, and {channel: whose shapes it uses}."""
     made = dict(shapes)
     used = {}
     for channel, (other, weight) in FALLBACKS.items():

@@ -45,7 +45,7 @@ class FaceMeter:
         return height_gap(points[:, self.upper], points[:, self.lower]) - 1e3 * height_gap(rest[self.upper], rest[self.lower])
 
 
-_known: list[FaceMeter] = []
+_cached: list[FaceMeter] = []
 _NEEDED = (
     "expression_names",
     "v_template",
@@ -67,8 +67,8 @@ def prepare() -> Generator[float, None, FaceMeter]:
 
     Raises BadHead.
     """
-    if _known:
-        return _known[0]
+    if _cached:
+        return _cached[0]
     arrays = {}
     try:
         with np.load(HEAD_FILE, allow_pickle=False) as archive:
@@ -77,9 +77,9 @@ def prepare() -> Generator[float, None, FaceMeter]:
                 yield (place + 1) / len(_NEEDED)
     except (OSError, ValueError, KeyError) as error:
         raise BadHead(f"The bundled head cannot be read ({HEAD_FILE.name}): reinstall the add-on") from error
-    if not _known:
-        _known.append(_made_of(SimpleNamespace(**arrays)))
-    return _known[0]
+    if not _cached:
+        _cached.append(_build(SimpleNamespace(**arrays)))
+    return _cached[0]
 
 
 def face_meter() -> FaceMeter:
@@ -87,7 +87,8 @@ def face_meter() -> FaceMeter:
     return result(prepare())
 
 
-def _made_of(head: SimpleNamespace) -> FaceMeter:
+def _build(head: SimpleNamespace) -> FaceMeter:
+    """The meter of a head given as its arrays (_NEEDED)."""
     skin = head.mouth_vertices[head.mouth_parts == 0].reshape(-1, _AROUND)
     lips = np.concatenate([skin[ring, ::_EVERY] for ring in _LIP_RINGS])
     middles = np.array([int(vertex) for vertex in (head.inner_lip_upper_mid, head.inner_lip_lower_mid)])
@@ -99,8 +100,8 @@ def _made_of(head: SimpleNamespace) -> FaceMeter:
 
 
 def places(motion: Motion) -> np.ndarray:
-    """Where everything is that a motion moves, [T, V + 2, 3] mm: the meter's points, and two that stand for the turns of
-    the head and of the eyes at their levers."""
+    """Positions of all that a motion moves, [T, V + 2, 3] mm: the meter's points, and two for the turns of the head and of
+    the eyes at their levers."""
     points = face_meter().points(motion)
     still = np.zeros((len(points), 3))
     head, eyes = (still if turns is None else np.asarray(turns, np.float64) for turns in (motion.head, motion.eyes))

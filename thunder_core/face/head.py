@@ -53,7 +53,7 @@ class Head:
     correctives · J_regressor [5, V] f32 · weights [V, 5] f32, skinning, rows sum to 1 · kintree_table [2, 5]
     (row 0: parents; −1 for the root) · f [F, 3] triangles · polygons [P, 4] quads, −1 pads a triangle ·
     polygon_material [P] · material_names, material_colors [M, 4] linear RGBA · expression_names [n].
-    mouth_vertices [n_m] ids that mesh-to-speech listens to, mouth_parts [n_m] (0 lips and skin, 1 upper teeth,
+    mouth_vertices [n_m] ids that mesh-to-speech reads, mouth_parts [n_m] (0 lips and skin, 1 upper teeth,
     2 lower teeth, 3 tongue) · inner_lip_upper_mid, inner_lip_lower_mid, mouth_corner_left, mouth_corner_right:
     vertex ids, −1 where unknown · region_names, regions [R, V] f32, sum 1 per vertex; R = 0 where unknown
     (`regions.mark` finds both on a FLAME head) · identity [V, 3, m] f32, the directions in which people differ ·
@@ -127,7 +127,7 @@ def load_head(path: str | Path | None = None) -> Head:
 
 
 def read_head(path: Path) -> Head:
-    """The head in a file; its sentences advise to choose another file, also for the bundled head's. Raises BadHead."""
+    """The head in a file; its errors advise choosing another file, even for the bundled head. Raises BadHead."""
     if path.exists() and (problem := not_a_file(path)):
         raise BadHead(f"{problem}: choose a file that is a head")
     if not path.is_file():
@@ -153,7 +153,7 @@ def _read_pickle(path):
     return unpickle(path)
 
 
-def _given(path, data, name):
+def _required(path, data, name):
     """An array of numbers that a file must have."""
     if name not in data:
         raise BadHead(f"{path.name} lacks {name}, which every FLAME-format head has: choose another file")
@@ -169,7 +169,7 @@ def _given(path, data, name):
 def _array(path, data, name):
     """Numbers of a file as float32."""
     with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused
-        value = np.ascontiguousarray(_given(path, data, name), dtype=np.float32)
+        value = np.ascontiguousarray(_required(path, data, name), dtype=np.float32)
     if not np.isfinite(value).all():
         raise BadHead(f"{name} in {path.name} contains NaN or infinite numbers: choose another file")
     return value
@@ -177,7 +177,7 @@ def _array(path, data, name):
 
 def _whole(path, data, name):
     """Whole numbers of a file, such as the vertices of a face, as int32. Numbers beyond it would wrap round to others."""
-    value = _given(path, data, name)
+    value = _required(path, data, name)
     limits = np.iinfo(np.int32)
     if value.size:
         if value.dtype.kind == "f" and not (np.isfinite(value).all() and (value == np.trunc(value)).all()):
@@ -188,7 +188,8 @@ def _whole(path, data, name):
 
 
 def _rig(path, data):
-    kintree = _given(path, {"kintree_table": [[-1, 0, 1, 1, 1], range(5)]} | data, "kintree_table")
+    """Fields of `Head` that every FLAME-format file has."""
+    kintree = _required(path, {"kintree_table": [[-1, 0, 1, 1, 1], range(5)]} | data, "kintree_table")
     # FLAME files store the root's missing parent as an unsigned −1
     kintree = np.where((kintree >= 0) & (kintree <= 4), kintree, 5).astype(np.int64)
     kintree[kintree == 5] = -1
@@ -206,6 +207,7 @@ def _rig(path, data):
 
 
 def _names(path, data, name):
+    """A list of names in a file, none twice."""
     value = np.asarray(data.get(name, ()))
     if value.dtype.kind != "U" and value.size:
         raise BadHead(f"{name} in {path.name} is not a list of names: choose another file")
@@ -216,6 +218,7 @@ def _names(path, data, name):
 
 
 def _ours(path, data):
+    """A head from a file of ours."""
     fields = _rig(path, data) | {"shapedirs": _array(path, data, "shapedirs")}
     for name in ("polygons", "polygon_material", "mouth_vertices", "mouth_parts"):
         fields[name] = _whole(path, data, name)
@@ -265,6 +268,7 @@ def _hair(path, data):
 
 
 def _flame(path, data):
+    """A head from a FLAME file."""
     _check_joint_names(path, data)
     fields = _rig(path, data)
     shapedirs = _array(path, data, "shapedirs")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jaw against lips on a character: more of one for less of the other, the lips as far apart as they are; numpy only."""
+"""Jaw against lips on a character: more of one for less of the other, with the same gap between the lips; numpy only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _JAW, _CLOSE, _LOWER = "jawOpen", "mouthClose", "mouthLowerDown"
 
 
 def balanced(plan: Mapping) -> Mapping:
-    """A mapping whose rules do what its balance says; its own balance is none then.
+    """A mapping with its balance worked into its rules, and a balance of 0.
 
     A jaw that opens further is taken back by mouthClose, one that opens less is made up for by mouthLowerDown; what
     mouthClose closes is closed by as much, so that lips that touch do so all along. The rules stay weighted sums of
@@ -67,9 +67,9 @@ def response(
     reach = np.linalg.norm(jaw, axis=1)
     if reach.max(initial=0.0) <= 0:
         return Response()
-    way = jaw[reach > _FOLLOWS * reach.max()].mean(0)
-    axis = int(np.abs(way).argmax())
-    down, sign = jaw[:, axis] * np.sign(way[axis]), np.sign(way[axis])
+    direction = jaw[reach > _FOLLOWS * reach.max()].mean(0)
+    axis = int(np.abs(direction).argmax())
+    down, sign = jaw[:, axis] * np.sign(direction[axis]), np.sign(direction[axis])
     below, least, result = down > _FOLLOWS * down.max(), 0.0, Response()
     if close is not None and (rises := -sign * close[:, axis])[below].max() > 0:
         lip = below & (rises > _LIP * rises[below].max())

@@ -48,8 +48,8 @@ def preserve_contacts(before: Motion, after: Motion, channels: Sequence[str], ga
     """A changed motion whose lips touch wherever they did, all along, and go no further through each other.
 
     before, after: motions [T] of one length and the same channels.  gap: [T, P] millimetres that count as before's, if
-    before has others.  What opens lips steps back, mouthClose brings the middle to the gap it had, the jaw gives way
-    where that is not enough; where a basis still leaves a gap the mouth is as it was before. Frames whose lips are
+    before has others.  Lip openers are reduced, mouthClose brings the middle to the gap it had, the jaw follows where
+    that is not enough; where a gap is still left the mouth is as it was before. Frames whose lips are
     3 mm apart or more are left alone.
     """
     lips, names = bundled_lips(), list(channels)
@@ -61,7 +61,7 @@ def preserve_contacts(before: Motion, after: Motion, channels: Sequence[str], ga
             less = np.minimum(expression[:, column], before.expression[:, column])
             expression[:, column] += share * (less - expression[:, column])
     met = _meet(lips, replace(after, expression=expression, jaw=jaw), names, before, was, share)
-    return _as_before(lips, before, met, names, was, share)
+    return _with_contacts(lips, before, met, names, was, share)
 
 
 def _meet(lips: Lips, motion: Motion, names: list[str], before: Motion, was: np.ndarray, share: np.ndarray) -> Motion:
@@ -99,8 +99,8 @@ def set_gap(lips: Lips, motion: Motion, names: Sequence[str], wanted: np.ndarray
     return replace(motion, expression=expression, jaw=jaw)
 
 
-def _as_before(lips: Lips, before: Motion, after: Motion, names: list[str], was: np.ndarray, share: np.ndarray) -> Motion:
-    """After, its mouth drawn back towards before as far as needed on frames whose lips would part somewhere."""
+def _with_contacts(lips: Lips, before: Motion, after: Motion, names: list[str], was: np.ndarray, share: np.ndarray) -> Motion:
+    """After, its mouth moved back towards before as far as needed on frames whose lips would part somewhere."""
     touched = (was <= TOUCH_MM) & (share >= 1.0)[:, None]
 
     def parted(motion, rows):
@@ -115,17 +115,18 @@ def _as_before(lips: Lips, before: Motion, after: Motion, names: list[str], was:
     low, high = np.zeros(len(rows)), np.ones(len(rows))
     for _ in range(_HALVINGS):
         between = (low + high) / 2
-        open_still = parted(_drawn(before, after, mouth, between, rows), rows)
+        open_still = parted(_blended_back(before, after, mouth, between, rows), rows)
         low, high = np.where(open_still, low, between), np.where(open_still, between, high)
     steps[rows] = low
     # Neighbours come along a little, so that one frame does not jump; none comes less far than it must.
     padded = np.pad(steps, 2, mode="edge")
     least = np.min([padded[i : i + len(steps) + 2] for i in range(3)], axis=0)
     eased = np.mean([least[i : i + len(steps)] for i in range(3)], axis=0)
-    return _drawn(before, after, mouth, np.minimum(eased, steps), everything)
+    return _blended_back(before, after, mouth, np.minimum(eased, steps), everything)
 
 
-def _drawn(before: Motion, after: Motion, mouth: np.ndarray, share: np.ndarray, rows: np.ndarray) -> Motion:
+def _blended_back(before: Motion, after: Motion, mouth: np.ndarray, share: np.ndarray, rows: np.ndarray) -> Motion:
+    """Frames `rows` of after, their mouth moved towards before's: share 1 is after, 0 before."""
     expression, jaw = after.expression[rows].astype(np.float64), after.jaw[rows].astype(np.float64)
     expression[:, mouth] += (1 - share)[:, None] * (before.expression[rows][:, mouth] - expression[:, mouth])
     jaw += (1 - share)[:, None] * (before.jaw[rows] - jaw)
@@ -159,7 +160,7 @@ def close(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, s
     press_together(expression, names, u)
     jaw[:, 0] *= 1 - _JAW_RISES * u
     result = set_gap(lips, Motion(expression, jaw, part.head, part.eyes, motion.fps), names, wanted)
-    return _put(motion, result, rows), rows
+    return _with_rows(motion, result, rows), rows
 
 
 def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, slice]:
@@ -183,7 +184,7 @@ def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motio
     result = Motion(expression, jaw, part.head, part.eyes, motion.fps)
     is_now = lips.middle_gap(result, names)
     result = set_gap(lips, result, names, np.maximum(is_now, min(_LEAST_MM, gap[left], gap[right])))
-    return _put(motion, result, rows), rows
+    return _with_rows(motion, result, rows), rows
 
 
 def _closure_at(gap: np.ndarray, at: float, fps: float) -> tuple[int, int]:
@@ -202,7 +203,7 @@ def _closure_at(gap: np.ndarray, at: float, fps: float) -> tuple[int, int]:
     while last < len(gap) - 1 and gap[last + 1] < PARTED_MM / 2:
         last += 1
     furthest = max(2, round(_FURTHEST * fps))
-    left, right = _way_out(gap, first, -1, furthest), _way_out(gap, last, 1, furthest)
+    left, right = _opened_frame(gap, first, -1, furthest), _opened_frame(gap, last, 1, furthest)
     if min(gap[left], gap[right]) < PARTED_MM / 2 or (last - first + 1) / fps > 0.5:
         raise BadRequest("The lips rest together around this frame, they do not close for a sound: there is nothing to open")
     return left, right
@@ -224,7 +225,7 @@ def unseal(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, 
     wanted = np.maximum(gap, min(_LEAST_MM, gap[left], gap[right]) * smoothstep(x))
     changed = np.flatnonzero(wanted > gap)
     rows = slice(int(changed[0]), int(changed[-1]) + 1)
-    return _put(motion, set_gap(lips, motion.part(rows), names, wanted[rows]), rows), rows
+    return _with_rows(motion, set_gap(lips, motion.part(rows), names, wanted[rows]), rows), rows
 
 
 def correct(
@@ -264,7 +265,7 @@ def _closed_runs(gap: np.ndarray) -> list[np.ndarray]:
     return [run for run in np.split(closed, np.flatnonzero(np.diff(closed) > 1) + 1) if len(run)]
 
 
-def _way_out(gap: np.ndarray, start: int, step: int, furthest: int) -> int:
+def _opened_frame(gap: np.ndarray, start: int, step: int, furthest: int) -> int:
     """The frame beside a closure at which the mouth is open again: well open, or as open as it gets."""
     result = start
     for frame in range(start + step, start + step * (furthest + 1), step):
@@ -278,7 +279,8 @@ def _way_out(gap: np.ndarray, start: int, step: int, furthest: int) -> int:
     return result
 
 
-def _put(motion: Motion, part: Motion, rows: slice) -> Motion:
+def _with_rows(motion: Motion, part: Motion, rows: slice) -> Motion:
+    """The motion with the expression and jaw of `part` on the frames `rows`."""
     expression, jaw = motion.expression.astype(np.float64), motion.jaw.astype(np.float64)
     expression[rows], jaw[rows] = part.expression, part.jaw
     return replace(motion, expression=expression, jaw=jaw)

@@ -62,14 +62,17 @@ class Lips:
 
     @cached_property
     def _along(self) -> SkinnedPoints:
+        """The pairs without the corners."""
         return self.points.part(slice(0, -2))
 
     @cached_property
     def _middle(self) -> SkinnedPoints:
+        """The middle pair."""
         return self._along.part([self.middle, self.middle + len(self._along.rest) // 2])
 
     @cached_property
     def _corners(self) -> SkinnedPoints:
+        """The corners of the mouth."""
         return self.points.part(slice(-2, None))
 
     def coefficients(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:

@@ -67,7 +67,7 @@ def rotations(values: dict[str, np.ndarray], frames: int) -> tuple[np.ndarray, n
     result = {"jaw": np.zeros((frames, 3)), "eyes": np.zeros((frames, 3))}
     if "jawOpen" in values:
         result["jaw"][:, 0] = values["jawOpen"] * JAW_OPEN_RADIANS
-    # Both eyes' keys tell of one rotation: the mean of those that are there.
+    # Both eyes' keys describe one rotation: the mean of those that are given.
     for what, axis in (("jaw", 1), ("eyes", 0), ("eyes", 1)):
         for sign in (1, -1):
             parts = [
@@ -95,7 +95,7 @@ def sources(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def motion_of(values: dict[str, np.ndarray], channels: Sequence[str], frames: int) -> Motion:
-    """The motion that given sources [T] tell of; what none of them tells of is still (head and eyes: None)."""
+    """The motion of given sources {name: [T]}; parts that no source moves are still (head and eyes: None)."""
     expression = np.zeros((frames, len(channels)), np.float32)
     for column, name in enumerate(channels):
         if name in values:
@@ -108,9 +108,9 @@ def motion_of(values: dict[str, np.ndarray], channels: Sequence[str], frames: in
     return Motion(expression, as_float32(jaw), as_float32(head), as_float32(eyes))
 
 
-def _joint(values, joints, otherwise):
-    """Mean rotation vector of joints from their components; an axis that none has keeps what is known otherwise."""
-    result = otherwise
+def _joint(values, joints, default):
+    """Mean rotation vector of joints from their components, [T, 3]; an axis that none of them has is that of `default` [T, 3] or None."""
+    result = default
     for axis, letter in enumerate(_AXES):
         parts = [values[name] for joint in joints if (name := f"{joint}.{letter}") in values]
         if parts:
@@ -183,6 +183,7 @@ class Turn:
 
     @property
     def length(self) -> int:
+        """How many tracks hold the rotation."""
         return rotation_length(self.mode)
 
 
@@ -204,6 +205,7 @@ class Sum(Driver):
         }
 
     def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
+        """Values [T, tracks], float64, of a motion (any rate) whose expression columns are `channels`."""
         given = sources(motion, channels)
         values = np.tile(np.array([track.rest for track in self.tracks], np.float64), (motion.frames, 1))
         for source, track, weight in self.parts:
@@ -219,8 +221,9 @@ class Sum(Driver):
         return values
 
     def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
+        """The motion, with expression columns `channels`, of values [T, tracks]."""
         values = np.asarray(values, np.float64)
-        columns, parts = [], []  # each sum that can be seen, [T], and what adds to it
+        columns, parts = [], []  # each sum that can be read, [T], and its terms
         by_track: dict[int, list] = {}
         for source, track, weight in self.parts:
             by_track.setdefault(track, []).append((source, weight))
@@ -260,7 +263,7 @@ def _solve(columns: list[np.ndarray], parts: list[list[tuple[str, float]]], fram
 
 
 def _groups(parts):
-    """Rows and sources that hang together, since they share a track or a source: [(rows, names)]."""
+    """Rows and sources connected by a shared track or source: [(rows, names)]."""
     groups: list[tuple[list[int], list[str]]] = []
     for row, added in enumerate(parts):
         rows, names = [row], list(dict.fromkeys(source for source, weight in added if weight))
@@ -278,7 +281,7 @@ def _bounded(matrix: np.ndarray, wanted: np.ndarray, names: list[str]) -> np.nda
     scale = np.array([JAW_OPEN_RADIANS if name in COMPONENTS else 1.0 for name in names])
     free = np.array([name in COMPONENTS for name in names])
     a = matrix * scale
-    # Who moves a track most is thought to have moved it: what only stands in for another channel is read last.
+    # The source that moves a track most is assumed to have moved it: fallbacks for other channels are read last.
     strongest = np.abs(a).max(axis=1, keepdims=True)
     leads = ((np.abs(a) >= 0.999 * strongest) & (strongest > 0)).any(axis=0)
     scale = np.where(leads, scale, 0.01 * scale)
@@ -410,7 +413,7 @@ class Mapping:
 
     def to_json(self) -> str:
         """The mapping as JSON text with a version number."""
-        short = lambda thing: {key: value for key, value in asdict(thing).items() if value != ""}  # noqa: E731
+        short = lambda item: {key: value for key, value in asdict(item).items() if value != ""}  # noqa: E731
         data = {
             "thunder_mapping": VERSION,
             "name": self.name,
@@ -465,6 +468,7 @@ class Mapping:
 
 
 def _list(data: dict, name: str) -> list:
+    """A list in the JSON of a mapping. Raises BadHead."""
     value = data.get(name, [])
     if not isinstance(value, list):
         raise BadHead(f"“{name}” of the mapping is not a list: choose another file or map again")
@@ -472,6 +476,7 @@ def _list(data: dict, name: str) -> list:
 
 
 def _text(data: dict, name: str, where: str) -> str:
+    """A text in the JSON of a mapping; `where` names the place in the error. Raises BadHead."""
     value = data.get(name, "")
     if not _is_text(value):
         raise BadHead(f"“{name}” of {where} is not text: choose another file or map again")
@@ -483,8 +488,9 @@ def _is_text(value) -> bool:
     return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
-def _number(data: dict, name: str, where: str, otherwise: float = 1.0) -> float:
-    value = data.get(name, otherwise)
+def _number(data: dict, name: str, where: str, default: float = 1.0) -> float:
+    """A number in the JSON of a mapping; `where` names the place in the error. Raises BadHead."""
+    value = data.get(name, default)
     # The comparison is false for NaN, and right for whole numbers that no float can hold.
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_LARGEST <= value <= _LARGEST:
         raise BadHead(f"“{name}” of {where} is not a number: choose another file or map again")

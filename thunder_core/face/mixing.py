@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One performance out of several: which take each part of the face is of, from cut to cut, cross-faded; numpy only."""
+"""One performance out of several: a take for each part of the face, from cut to cut, cross-faded; numpy only."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PART_OF = {"mouth": "mouth", "jaw": "mouth", "upper_face": "upper_face", "eyes":
 # Half a blink of one take and half of another would be two half-closed eyes; half a gaze looks at nothing.
 _WHOLE = (*BLINKS, *GAZE, *SPEECH)
 _AROUND = 3  # frames beside a fade that its lips are looked at with
-_FAINT = 0.12  # of what a channel moves: a part with less has no say
+_FAINT = 0.12  # of what a channel moves: a part with less is ignored
 
 
 @lru_cache(maxsize=4)
 def shares(channels: tuple[str, ...]) -> np.ndarray:
-    """How much each part of the face has to say of each channel: [n, 4], rows sum to 1.
+    """How much of each channel belongs to each part of the face: [n, 4], rows sum to 1.
 
     By how far the channel moves what belongs to the part, squared; lips, gaze and blinks are their own part's alone.
     """
@@ -37,22 +37,22 @@ def shares(channels: tuple[str, ...]) -> np.ndarray:
     of_parts = np.zeros((len(PARTS), len(head.v_template)))
     np.add.at(of_parts, place, head.regions)
     for row, name in enumerate(channels):
-        own = PARTS.index(PART_OF[region_of(name)])
-        result[row, own] = 1.0
+        part_of_channel = PARTS.index(PART_OF[region_of(name)])
+        result[row, part_of_channel] = 1.0
         if name.startswith(_WHOLE) or name not in head.expression_names:
             continue
         column = moved[:, head.expression_names.index(name)]
         if not column.sum():
             continue
-        part = of_parts @ column / column.sum()
-        part[PARTS.index("head")] = 0.0  # the skin between the parts turns with the head and belongs to none of them
-        part[part < _FAINT] = 0.0
-        result[row] = part / part.sum()
+        weights = of_parts @ column / column.sum()
+        weights[PARTS.index("head")] = 0.0  # the skin between the parts turns with the head and belongs to none of them
+        weights[weights < _FAINT] = 0.0
+        result[row] = weights / weights.sum()
     return result
 
 
 def comp(frames: np.ndarray, first: int, cuts: Sequence[tuple[float, int]], takes: int, fade: float) -> np.ndarray:
-    """How much of each take is heard at each of the frames [T]: [T, takes], rows sum to 1.
+    """The weight of each take at each of the frames [T]: [T, takes], rows sum to 1.
 
     first: the take before the first cut.  cuts: (frame, take from there on), in any order; of two at one frame the
     later counts.  fade: length in frames of a cross-fade, centred on its cut; beside a near cut it is shorter, so that
@@ -77,7 +77,7 @@ def comp(frames: np.ndarray, first: int, cuts: Sequence[tuple[float, int]], take
 def mixed(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarray) -> Motion:
     """A motion whose parts are of several motions [T]: weights [T, takes, 4], summing to 1 over the takes.
 
-    Where all the mouths that are heard of a frame are closed the result is closed; where one fades in its gap does.
+    Where all the mouths mixed in a frame are closed the result is closed; where one fades in, its gap does too.
     """
     of = shares(tuple(channels))
     # rounded, so that what is one take's alone is that take's to the last bit
@@ -98,13 +98,13 @@ def mixed(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarra
         turned("eyes", gaze),
         motions[0].fps,
     )
-    fading = np.flatnonzero((mouth > 0).sum(axis=1) > 1)  # elsewhere no mouth is a mixture: lips are as they were
+    fading = np.flatnonzero((mouth > 0).sum(axis=1) > 1)  # elsewhere the mouth is one take's: its lips are unchanged
     for run in np.split(fading, np.flatnonzero(np.diff(fading) > 2 * _AROUND) + 1) if len(fading) else ():
-        _close_as_they_do(result, motions, channels, mouth, slice(max(run[0] - _AROUND, 0), run[-1] + _AROUND + 1), run)
+        _preserve_closures(result, motions, channels, mouth, slice(max(run[0] - _AROUND, 0), run[-1] + _AROUND + 1), run)
     return result
 
 
-def _close_as_they_do(
+def _preserve_closures(
     result: Motion, motions: Sequence[Motion], channels: Sequence[str], mouth: np.ndarray, rows: slice, fading: np.ndarray
 ) -> None:
     """Keep lips together, in place, on the fading frames of a stretch of rows whose takes all close them."""

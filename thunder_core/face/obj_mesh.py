@@ -19,8 +19,11 @@ _MOST_WORDS = 8  # of a vertex's line: v x y z, w, and a colour
 
 @dataclass(frozen=True)
 class ObjMesh:
-    """vertices [V, 3] f64 in the file's own unit and axes · polygons: vertex ids of each · material [P] into
-    material_names, −1 where the file names none."""
+    """The mesh of an OBJ file.
+
+    vertices [V, 3] f64 in the file's own unit and axes · polygons: vertex ids of each · material [P] into
+    material_names, −1 where the file names none.
+    """
 
     vertices: np.ndarray
     polygons: tuple[tuple[int, ...], ...]
@@ -69,6 +72,9 @@ def _corners(path: Path, line: bytes, count: int) -> tuple[int, ...]:
 
 
 def _bytes(path: Path) -> bytes:
+    """The contents of a file, lines ended by \
+    . Raises BadHead.
+    """
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise BadHead(f"{path.name} is larger than {_MOST_BYTES >> 20} MB: choose a mesh made for animation")
@@ -79,6 +85,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _vertices(path: Path, data: bytes) -> np.ndarray:
+    """Vertices [V, 3] of the contents of an OBJ file. Raises BadHead."""
     start = 0 if data.startswith(b"v ") else data.find(b"\nv ") + 1
     if not data.startswith(b"v ", start):
         raise BadHead(f"{path.name} has no vertices: choose the folder of OBJ files")

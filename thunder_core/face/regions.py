@@ -17,7 +17,7 @@ from .seam import find_seam, Seam
 LIP_RINGS, LIP_AROUND, CONTACT_RING = 7, 40, 5
 UPPER, LOWER = np.arange(1, 20), np.arange(39, 20, -1)  # of a ring, opposite each other
 
-_FACE_POINTS = 420  # of the skin, beside the lips, that tell how a face moves
+_FACE_POINTS = 420  # of the skin, beside the lips, that show how a face moves
 _FITTING_POINTS = 260  # of the skin that pull one head over another
 _RIGID_ROUNDS = 3
 _ROUNDS = ((0.3, 0.25), (0.08, 0.15))  # stiffness and farthest match of each round, in distances between the eyes
@@ -47,7 +47,7 @@ class Warp:
         """This map's similarity, bent to take source [K, 3] to target; a point of stiffness 0 [K] is met exactly."""
         count = len(source)
         system = np.zeros((count + 1, count + 1))
-        system[:count, :count] = np.diag(np.maximum(stiffness, 1e-6)) - _apart(source, source)
+        system[:count, :count] = np.diag(np.maximum(stiffness, 1e-6)) - _distances(source, source)
         system[:count, -1] = system[-1, :count] = 1.0
         left = target - (source @ self.turn + self.shift)
         solved = np.linalg.solve(system, np.concatenate([left, np.zeros((1, 3))]))
@@ -55,10 +55,11 @@ class Warp:
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """Where points [P, 3] go."""
-        return points @ self.turn + self.shift - _apart(points, self.centres) @ self.pull
+        return points @ self.turn + self.shift - _distances(points, self.centres) @ self.pull
 
 
-def _apart(a, b):
+def _distances(a, b):
+    """Distances [A, B] between points [A, 3] and [B, 3]."""
     if not len(b):
         return np.zeros((len(a), 0))
     return np.sqrt(np.maximum(surface.distances(a, b), 0.0))
@@ -114,16 +115,16 @@ def lay_over(source: Face, target: Face) -> Warp:
     """The map that lays one head over another: eyes, lips, nose and chin on each other, the skin close to the skin."""
     chosen = _spread(source, _front(source), _FITTING_POINTS)
     line = source.seam.along(np.linspace(-1, 1, 33))
-    chosen = chosen[_apart(source.points[chosen], line).min(1) > 0.12 * source.unit]
+    chosen = chosen[_distances(source.points[chosen], line).min(1) > 0.12 * source.unit]
     skin = source.points[chosen]
-    own_normals = surface.normals(source.points, source.skin)[chosen]
-    other_normals = surface.normals(target.points, target.skin)
+    source_normals = surface.normals(source.points, source.skin)[chosen]
+    target_normals = surface.normals(target.points, target.skin)
 
     def pairs(warp, farthest):
         """The known places and the skin that matches now, on both heads."""
-        spots, apart = surface.nearest_spots(warp(skin), target.points, target.skin, tries=8)
-        facing = (spots.of(other_normals) * own_normals).sum(1) > _FACING
-        good = facing & (apart < farthest * target.unit)
+        spots, distance = surface.nearest_spots(warp(skin), target.points, target.skin, tries=8)
+        facing = (spots.of(target_normals) * source_normals).sum(1) > _FACING
+        good = facing & (distance < farthest * target.unit)
         return np.concatenate([source.places, skin[good]]), np.concatenate([target.places, spots.at(good).of(target.points)])
 
     warp = Warp.rigid(source.places, target.places)
@@ -131,10 +132,10 @@ def lay_over(source: Face, target: Face) -> Warp:
         warp = Warp.rigid(*pairs(warp, 0.4))
     base = warp
     for stiffness, farthest in _ROUNDS:
-        here, there = pairs(warp, farthest)
-        stiff = np.full(len(here), stiffness * source.unit)
+        source_points, target_points = pairs(warp, farthest)
+        stiff = np.full(len(source_points), stiffness * source.unit)
         stiff[: len(source.places)] = _PLACES_STIFF * source.unit
-        warp = base.bend(here, there, stiff)
+        warp = base.bend(source_points, target_points, stiff)
     return warp
 
 
@@ -157,10 +158,10 @@ def _front(face: Face) -> np.ndarray:
 def _spread(face: Face, ids: np.ndarray, count: int) -> np.ndarray:
     """count of the vertices, evenly spread: each the farthest from those before."""
     points = face.points[ids]
-    chosen, apart = [int(np.abs(points - points.mean(0)).sum(1).argmin())], np.full(len(points), np.inf)
+    chosen, distance = [int(np.abs(points - points.mean(0)).sum(1).argmin())], np.full(len(points), np.inf)
     for _ in range(min(count, len(ids)) - 1):
-        apart = np.minimum(apart, ((points - points[chosen[-1]]) ** 2).sum(1))
-        chosen.append(int(apart.argmax()))
+        distance = np.minimum(distance, ((points - points[chosen[-1]]) ** 2).sum(1))
+        chosen.append(int(distance.argmax()))
     return ids[np.array(chosen)]
 
 
@@ -168,11 +169,11 @@ def _spread(face: Face, ids: np.ndarray, count: int) -> np.ndarray:
 class Match:
     """Points of the bundled head and the same places on another.
 
-    own: [K] vertices of the bundled head: its 280 lip vertices first, in their order, then the skin's.
+    vertices: [K] ids on the bundled head: its 280 lip vertices first, in their order, then the skin's.
     spots: [K] places on the other head.  weight: [K], how much each counts.  scale: the other head's size over ours.
     """
 
-    own: np.ndarray
+    vertices: np.ndarray
     spots: surface.Spots
     weight: np.ndarray
     scale: float
@@ -185,8 +186,8 @@ def match(source: Face, target: Face) -> Match:
     rings = lips.reshape(LIP_RINGS, LIP_AROUND)
     face = np.setdiff1d(_front(source), lips)
     face = _spread(source, face, _FACE_POINTS)
-    own = np.concatenate([lips, face])
-    carried = warp(source.points[own])
+    ids = np.concatenate([lips, face])
+    carried = warp(source.points[ids])
     spots, _ = surface.nearest_spots(carried, target.points, target.skin)
     # beside each other at rest, apart when the mouth opens: each lip is looked for on its own side
     pull = target.head.weights[:, JAW].astype(np.float64)[target.skin].mean(1)
@@ -198,10 +199,10 @@ def match(source: Face, target: Face) -> Match:
         vertices[place], shares[place] = spots_on_lip.vertices, spots_on_lip.shares
     middle = source.seam.along(np.zeros(1))[0]
     near = np.exp(-0.5 * (np.linalg.norm(source.points[face] - middle, axis=1) / (0.6 * source.unit)) ** 2)
-    eyes = _apart(source.points[face], source.places[:2]).min(1)
+    eyes = _distances(source.points[face], source.places[:2]).min(1)
     near = np.maximum(near, np.exp(-0.5 * (eyes / (0.35 * source.unit)) ** 2))
     weight = np.concatenate([np.ones(rings.size), 0.08 + 0.35 * near])
-    return Match(own, surface.Spots(vertices, shares), weight, float(np.cbrt(np.linalg.det(warp.turn))))
+    return Match(ids, surface.Spots(vertices, shares), weight, float(np.cbrt(np.linalg.det(warp.turn))))
 
 
 def mark(head: Head) -> Head:
@@ -237,14 +238,14 @@ def _regions(model: Face, face: Face, warp: Warp) -> np.ndarray:
     """Region weights [R, V] of a head: those of the nearest places of the bundled head's skin; eyeballs are the eyes'."""
     skin = np.unique(model.skin)
     known = model.head.regions[:, skin].astype(np.float64)
-    there = model.points[skin]
+    places = model.points[skin]
     carried = warp(face.points)
     result = np.empty((len(known), len(carried)))
     for start in range(0, len(carried), 1024):
         block = slice(start, start + 1024)
-        apart = surface.distances(carried[block], there)
-        near = np.argpartition(apart, 6, axis=1)[:, :6]
-        share = 1 / (np.take_along_axis(apart, near, 1) + (0.01 * model.unit) ** 2)
+        distance = surface.distances(carried[block], places)
+        near = np.argpartition(distance, 6, axis=1)[:, :6]
+        share = 1 / (np.take_along_axis(distance, near, 1) + (0.01 * model.unit) ** 2)
         result[:, block] = (known[:, near] * share).sum(2) / share.sum(1)
     ball = face.head.weights[:, [EYE_LEFT, EYE_RIGHT]].sum(1) > 0.5
     result[:, ball] = (np.array(model.head.region_names) == "eyes").astype(float)[:, None]

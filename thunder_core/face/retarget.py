@@ -27,16 +27,16 @@ MOST = 10.0  # largest coefficient, the end of a shape key's slider
 
 # How closely points are to be met, against coefficients of size 1 (FLAME's basis is scaled so): millimetres.
 _POINT_MM, _GAP_MM = 0.25, 0.15
-_STRENGTH = 40  # independent measurements that all points together are worth: neighbours tell the same
+_STRENGTH = 40  # independent measurements that all points together are worth: neighbours move alike
 _PARTED = 0.6  # of the jaw's pull on our lips: where another's are pulled apart less, its corner is nearer and no gap is asked for
 _TOUCH_MM, _SHARE = 0.02, 5.0  # how exactly lips meet: where they touch, and for each millimetre they are apart
 _MEETINGS = 3  # rounds in which they are brought together: each leaves a part of the tolerance
 _BIN = 0.04  # radians of jaw between two factorisations; in between the answer is refined
 _REFINE = 3
 _FRAMES = 512  # solved at once
-_OWN_RANGE = (0.0, 1.4)  # of the bundled head's channels when a motion is read back
+_BUNDLED_RANGE = (0.0, 1.4)  # of the bundled head's channels when a motion is read back
 _OTHER_MOST = 8.0  # leaves the lips' gap room for its last correction
-_OWN_SIZE = 0.6  # how large they are expected to be
+_BUNDLED_SIZE = 0.6  # how large they are expected to be
 _SWEEPS = 40  # of coordinate descent, less once nothing moves farther than this
 _STILL = 2e-4
 _TURN_RANGE = (0.6, 1.6)
@@ -78,11 +78,13 @@ class Fit:
 
     @cached_property
     def _force(self):
+        """Force on each point [K, 1] per metre that it is off."""
         unit = 1e-3 * _POINT_MM
         return (self.weight * _STRENGTH / self.weight.sum() / unit**2)[:, None]
 
     @cached_property
     def _gap_force(self):
+        """The same for the gap of each pair across the lips."""
         return _STRENGTH / len(self.upper) / (1e-3 * _GAP_MM) ** 2
 
     def _factor(self, step: int):
@@ -109,6 +111,7 @@ class Fit:
         return result
 
     def _solve(self, wanted, turn, normal, inverse):
+        """`solve` for frames whose jaw is near one angle; turn [T, 3, 3], normal matrix and its inverse."""
         result = np.zeros((len(wanted), len(normal)))
         for _ in range(_REFINE):
             right = self._downhill(result, wanted, turn)
@@ -184,23 +187,23 @@ class Fit:
 class Retarget:
     """Carries motions between the bundled head and another: `to` and `back`.
 
-    own, other: the points of both.  scale: the other head's size over ours.  turn: its jaw's angle over ours.
+    bundled, other: the points of both heads.  scale: the other head's size over ours.  turn: its jaw's angle over ours.
     """
 
-    own: Fit
+    bundled: Fit
     other: Fit
-    own_channels: tuple[str, ...]
+    bundled_channels: tuple[str, ...]
     scale: float
     turn: float
 
     def wanted(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
         """Where the points of the other head should be, [T, K, 3] metres, for a motion of the bundled head."""
-        own = self.own.points
-        placed = own.place(self._own(motion, channels), rotvec_to_matrix(motion.jaw.astype(np.float64)))
-        return self.other.points.rest + self.scale * (placed - own.rest)
+        bundled = self.bundled.points
+        placed = bundled.place(self._expression(motion, channels), rotvec_to_matrix(motion.jaw.astype(np.float64)))
+        return self.other.points.rest + self.scale * (placed - bundled.rest)
 
-    def _own(self, motion, channels):
-        return reordered(motion.expression, channels or self.own_channels, self.own_channels)
+    def _expression(self, motion, channels):
+        return reordered(motion.expression, channels or self.bundled_channels, self.bundled_channels)
 
     def to(self, motion: Motion, channels: Sequence[str] | None = None) -> Motion:
         """The motion of the other head, in its own basis; channels: names of the motion's columns, ours by default."""
@@ -214,13 +217,13 @@ class Retarget:
     def back(self, motion: Motion) -> Motion:
         """The motion of the bundled head that looks like a motion of the other. Its tongue, if it has none, stays at rest."""
         jaw = motion.jaw.astype(np.float64) / self.turn
-        parts = [np.zeros((0, len(self.own_channels)))]
+        parts = [np.zeros((0, len(self.bundled_channels)))]
         for start in range(0, motion.frames, _FRAMES):
             rows = slice(start, start + _FRAMES)
             turn = rotvec_to_matrix(motion.jaw[rows].astype(np.float64))
             placed = self.other.points.place(motion.expression[rows].astype(np.float64), turn)
-            wanted = self.own.points.rest + (placed - self.other.points.rest) / self.scale
-            parts.append(self.own.solve(wanted, jaw[rows]))
+            wanted = self.bundled.points.rest + (placed - self.other.points.rest) / self.scale
+            parts.append(self.bundled.solve(wanted, jaw[rows]))
         return replace(motion, expression=np.concatenate(parts).astype(np.float32), jaw=jaw.astype(np.float32))
 
 
@@ -234,26 +237,26 @@ def between(head: Head, joints_move: bool = True) -> Retarget:
     result = regions.match(ours, regions.study(head))
     ring = regions.CONTACT_RING * regions.LIP_AROUND
     upper, lower = ring + regions.UPPER, ring + regions.LOWER
-    pull, pulled = ours.head.weights[result.own, JAW], result.spots.of(head.weights[:, JAW])
+    pull, pulled = ours.head.weights[result.vertices, JAW], result.spots.of(head.weights[:, JAW])
     parted = pulled[lower] - pulled[upper] > _PARTED * (pull[lower] - pull[upper])
     middle = len(upper) // 2
     parted[middle] = True
     upper, lower, middle = upper[parted], lower[parted], int(parted[:middle].sum())
     # Lips meet as the mesh has them: an edge's middle is the average of its ends where they are, not a skinned point.
     ends = np.concatenate([upper, lower])
-    own = SkinnedPoints.of(ours.head, lambda values: values[np.concatenate([result.own, np.repeat(result.own[ends], 3)])])
+    bundled = SkinnedPoints.of(ours.head, lambda values: values[np.concatenate([result.vertices, np.repeat(result.vertices[ends], 3)])])
     corners = result.spots.vertices[ends].ravel()
     other = SkinnedPoints.of(head, lambda values: np.concatenate([result.spots.of(values), values[corners]]), joints_move)
     weight = np.concatenate([result.weight, np.zeros(len(corners))])
-    numbers = len(result.own) + np.arange(len(corners)).reshape(-1, 3)
+    numbers = len(result.vertices) + np.arange(len(corners)).reshape(-1, 3)
     shares = result.spots.shares[ends]
     lips = (*np.split(numbers, 2), *np.split(shares, 2), middle)
     return Retarget(
-        Fit(own, weight, *lips, np.full(ours.head.channels, _OWN_SIZE), *_OWN_RANGE),
+        Fit(bundled, weight, *lips, np.full(ours.head.channels, _BUNDLED_SIZE), *_BUNDLED_RANGE),
         Fit(other, weight, *lips, np.ones(head.channels), -_OTHER_MOST, _OTHER_MOST),
         ours.head.expression_names,
         result.scale,
-        _turn_ratio(own, other, weight, result.scale),
+        _turn_ratio(bundled, other, weight, result.scale),
     )
 
 
@@ -275,7 +278,7 @@ class Measure:
 
 def measure(retarget: Retarget) -> Measure:
     """Measure a retarget on every channel of the mouth by itself at three jaw angles, with the lips brought together too."""
-    names = retarget.own_channels
+    names = retarget.bundled_channels
     mouth = [i for i, name in enumerate(names) if name.startswith("mouth") and name != "mouthClose"]
     rows, jaws = [], []
     for angle in (0.0, 0.1, 0.2):
@@ -306,13 +309,13 @@ def measure(retarget: Retarget) -> Measure:
     )
 
 
-def _turn_ratio(own: SkinnedPoints, other: SkinnedPoints, weight: np.ndarray, scale: float) -> float:
+def _turn_ratio(bundled: SkinnedPoints, other: SkinnedPoints, weight: np.ndarray, scale: float) -> float:
     """By how much more the other jaw has to turn for the same opening, least squares over what follows the jaw."""
     turn = rotvec_to_matrix(np.array([[0.15, 0.0, 0.0]]))
-    ours = scale * (own.place(np.zeros((1, len(own.directions))), turn)[0] - own.rest)
+    ours = scale * (bundled.place(np.zeros((1, len(bundled.directions))), turn)[0] - bundled.rest)
     plain = replace(other, correctives=np.zeros_like(other.correctives))
     theirs = plain.place(np.zeros((1, len(other.directions))), turn)[0] - other.rest
-    weight = weight * (own.jaw_weight > 0.5)
+    weight = weight * (bundled.jaw_weight > 0.5)
     ratio = (weight[:, None] * ours * theirs).sum() / max((weight[:, None] * theirs**2).sum(), 1e-12)
     return float(np.clip(ratio, *_TURN_RANGE))
 
@@ -332,6 +335,7 @@ class RetargetDriver(Driver):
 
     @cached_property
     def retarget(self) -> Retarget:
+        """The retarget, made when it is first needed."""
         return self._make()
 
     def prepare(self) -> Generator[float, None, None]:
@@ -352,7 +356,7 @@ class RetargetDriver(Driver):
 
     def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
         """The motion of the bundled head, with expression columns `channels`, of values [T, tracks]."""
-        own = self.retarget.back(self.rig.read(values, self.names))
-        columns = [self.retarget.own_channels.index(name) if name in self.retarget.own_channels else -1 for name in channels]
-        expression = np.where(np.array(columns) >= 0, own.expression[:, columns], 0).astype(np.float32)
-        return replace(own, expression=expression)
+        motion = self.retarget.back(self.rig.read(values, self.names))
+        columns = [self.retarget.bundled_channels.index(name) if name in self.retarget.bundled_channels else -1 for name in channels]
+        expression = np.where(np.array(columns) >= 0, motion.expression[:, columns], 0).astype(np.float32)
+        return replace(motion, expression=expression)

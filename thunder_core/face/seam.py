@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the lips of a FLAME-format head meet, found by its geometry: the seam across which the jaw's pull jumps; numpy only."""
+"""Where the lips of a FLAME-format head meet, by its geometry: the seam across which the jaw's pull jumps; numpy only."""
 
 from __future__ import annotations
 
@@ -59,20 +59,20 @@ def find_seam(head: Head) -> Seam:
     """The seam of a head at rest. Raises BadHead if its front shows no mouth with an upper and a lower lip."""
     points, joints = head.v_template.astype(np.float64), head.joints
     eyes = joints[[EYE_LEFT, EYE_RIGHT]]
-    apart = float(np.linalg.norm(eyes[0] - eyes[1]))
+    eye_distance = float(np.linalg.norm(eyes[0] - eyes[1]))
     middle = eyes.mean(0)
-    low = middle[:2] + apart * np.array([-_WIDE, -_BELOW])
-    high = middle[:2] + apart * np.array([_WIDE, _ABOVE])
+    low = middle[:2] + eye_distance * np.array([-_WIDE, -_BELOW])
+    high = middle[:2] + eye_distance * np.array([_WIDE, _ABOVE])
     triangles = _solid(head.f)
     try:
-        view = surface.front_view(points, triangles, low, high, apart * _PIXEL)
+        view = surface.front_view(points, triangles, low, high, eye_distance * _PIXEL)
     except ValueError:
         raise BadHead(_LOST) from None
     above, below = _breaks(view, points, triangles, head.weights[:, JAW].astype(np.float64))
     columns = _longest_run(above, view, middle[0])
-    if columns is None or not _NARROWEST < np.ptp(view.x[columns]) / apart < _WIDEST:
+    if columns is None or not _NARROWEST < np.ptp(view.x[columns]) / eye_distance < _WIDEST:
         raise BadHead(_LOST)
-    columns = _to_the_corners(columns, above, below, view, triangles)
+    columns = _extended_to_corners(columns, above, below, view, triangles)
     rows_above, rows_below = above[columns], below[columns]
     x = view.x[columns]
     upper = surface.spots_seen(points, triangles, view.triangle[rows_above, columns], x, view.y[rows_above])
@@ -90,6 +90,7 @@ _LOST = (
 
 
 def _solid(triangles):
+    """The triangles that have three different corners."""
     return triangles[(triangles[:, 0] != triangles[:, 1]) & (triangles[:, 1] != triangles[:, 2]) & (triangles[:, 2] != triangles[:, 0])]
 
 
@@ -99,10 +100,10 @@ def _breaks(view, points, triangles, pull):
     parted = tri[:-1] != tri[1:]
     rows, columns = np.nonzero(parted)
     a, b = tri[rows, columns], tri[rows + 1, columns]
-    there = (a >= 0) & (b >= 0)
-    joined = np.zeros(len(a), bool)
-    joined[there] = _hang_together(triangles, len(points), a[there], b[there])
-    rows, columns = rows[~joined], columns[~joined]
+    both = (a >= 0) & (b >= 0)
+    adjacent = np.zeros(len(a), bool)
+    adjacent[both] = _are_adjacent(triangles, len(points), a[both], b[both])
+    rows, columns = rows[~adjacent], columns[~adjacent]
     above, below = np.full(tri.shape[1], -1), np.full(tri.shape[1], -1)
     jump = np.full(tri.shape[1], _JUMP)
     merge = round(_MERGE / _PIXEL)
@@ -117,13 +118,13 @@ def _breaks(view, points, triangles, pull):
         column, row, after = columns[first], rows[first], rows[last] + 1
         if tri[row, column] < 0 or tri[after, column] < 0:
             continue
-        here = share[tri[after, column]] - share[tri[row, column]]
-        if here > jump[column]:
-            jump[column], above[column], below[column] = here, row, after
+        difference = share[tri[after, column]] - share[tri[row, column]]
+        if difference > jump[column]:
+            jump[column], above[column], below[column] = difference, row, after
     return above, below
 
 
-def _hang_together(triangles, count, a, b):
+def _are_adjacent(triangles, count, a, b):
     """Whether the triangles a and b [K] share a vertex or have vertices that an edge joins."""
     edges = surface.edges_of(triangles)
     keys = np.sort(edges[:, 0] * count + edges[:, 1])
@@ -148,7 +149,7 @@ def _longest_run(above, view, middle):
     return run if len(run) and abs(view.x[run].mean() - middle) < 0.3 * np.ptp(view.x) else None
 
 
-def _to_the_corners(columns, above, below, view, triangles):
+def _extended_to_corners(columns, above, below, view, triangles):
     """The columns with those beyond their ends where the margins come close, but share no vertex yet; fills above and below."""
     tri, result = view.triangle, list(columns)
     for end, step in ((0, -1), (-1, 1)):
@@ -156,11 +157,11 @@ def _to_the_corners(columns, above, below, view, triangles):
             last, column = result[end], result[end] + step
             rows = np.arange(max(above[last] - _REACH, 0), min(below[last] + _REACH, tri.shape[0] - 1))
             a, b = tri[rows, column], tri[rows + 1, column]
-            apart = (a != b) & (a >= 0) & (b >= 0)
-            apart[apart] = ~(triangles[a[apart]][:, :, None] == triangles[b[apart]][:, None, :]).any((1, 2))
-            if not apart.any():
+            is_break = (a != b) & (a >= 0) & (b >= 0)
+            is_break[is_break] = ~(triangles[a[is_break]][:, :, None] == triangles[b[is_break]][:, None, :]).any((1, 2))
+            if not is_break.any():
                 break
-            row = rows[apart][np.abs(rows[apart] - above[last]).argmin()]
+            row = rows[is_break][np.abs(rows[is_break] - above[last]).argmin()]
             above[column], below[column] = row, row + 1
             result.insert(0 if end == 0 else len(result), column)
     return np.array(result)
@@ -170,10 +171,10 @@ def _corner(points, view, triangles, columns, above, below, end):
     """Where the lips grow together: the vertex that the triangles beyond the line's end share, near the end; [3]."""
     last = columns[end]
     step = -1 if end == 0 else 1
-    here = np.unique(triangles[view.triangle[[above[last], below[last]], last]])
+    at_end = np.unique(triangles[view.triangle[[above[last], below[last]], last]])
     beyond = view.triangle[max(above[last] - _REACH, 0) : below[last] + _REACH, min(max(last + step, 0), len(view.x) - 1)]
-    shared = np.intersect1d(np.unique(triangles[np.unique(beyond[beyond >= 0])]), here)
+    shared = np.intersect1d(np.unique(triangles[np.unique(beyond[beyond >= 0])]), at_end)
     x, y = view.x[last], (view.y[above[last]] + view.y[below[last]]) / 2
     outward = shared[(points[shared, 0] - x) * step > -1e-9]
-    shared = outward if len(outward) else here
+    shared = outward if len(outward) else at_end
     return points[shared[np.hypot(points[shared, 0] - x, points[shared, 1] - y).argmin()]]

@@ -138,8 +138,7 @@ def shaped(
     """A performance with a shape: motion [T] at any rate, expression columns `channels`; double precision.
 
     strength: [T] of the emotion over time, in place of shape.strength.  gap: [T, P] of the motion's lips, if known. Lips that
-    touch go on touching; a neutral shape
-    gives the motion itself.
+    touch go on touching; a neutral shape gives the motion itself.
     """
     if (shape if strength is None else replace(shape, strength=float(np.abs(strength).max()))).is_neutral:
         return motion
@@ -164,7 +163,7 @@ def shaped(
         head *= shape.head
     if shape.emotion:
         share = np.full(motion.frames, shape.strength) if strength is None else np.asarray(strength, np.float64)
-        _feel(expression, jaw, head, list(channels), EMOTIONS[shape.emotion], share)
+        _add_emotion(expression, jaw, head, list(channels), EMOTIONS[shape.emotion], share)
     return lip_closures.preserve_contacts(motion, replace(motion, expression=expression, jaw=jaw, head=head, eyes=eyes), channels, gap)
 
 
@@ -192,7 +191,7 @@ def _strengthened(values: np.ndarray, by: float, knee: float, limit: float) -> n
     return np.where(values > 0, np.maximum(bent, values), result)
 
 
-def _feel(expression, jaw, head, channels: list[str], offsets: dict[str, float], share: np.ndarray) -> None:
+def _add_emotion(expression, jaw, head, channels: list[str], offsets: dict[str, float], share: np.ndarray) -> None:
     """Add an emotion in place; a mouth that is busy with a rounded sound smiles and stretches less."""
 
     def of(name):
@@ -205,8 +204,8 @@ def _feel(expression, jaw, head, channels: list[str], offsets: dict[str, float],
         elif name == "head.x":
             head[:, 0] += share * amount
         else:
-            there = [name] if name in channels else [side for side in (name + "Left", name + "Right") if side in channels]
-            for each in there:
+            sides = [name] if name in channels else [side for side in (name + "Left", name + "Right") if side in channels]
+            for each in sides:
                 column = channels.index(each)
                 more = share * amount * (free if each.startswith(_SPREADING) else 1.0)
                 was = expression[:, column]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Triangle meshes seen as surfaces: what the front shows, which point is nearest, what hangs together; numpy only."""
+"""Triangle meshes seen as surfaces: what the front shows, which point is nearest, which parts are connected; numpy only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Spots:
 
 @dataclass(frozen=True)
 class FrontView:
-    """What a look from the front (along −z) meets first, on a grid; rows from top to bottom.
+    """What is seen first from the front (along −z), on a grid; rows from top to bottom.
 
     triangle: [H, W] number of the triangle, −1 for none.  x: [W], y: [H] of the pixels' middles, metres.
     """
@@ -112,15 +112,15 @@ def nearest_spots(queries: np.ndarray, points: np.ndarray, triangles: np.ndarray
     near = np.empty((len(queries), tries), np.int64)
     for start in range(0, len(queries), 512):
         block = slice(start, start + 512)
-        apart = distances(queries32[block], middles)
-        near[block] = np.argpartition(apart, tries - 1, axis=1)[:, :tries]
+        distance = distances(queries32[block], middles)
+        near[block] = np.argpartition(distance, tries - 1, axis=1)[:, :tries]
     corners = points[triangles[near]]  # [K, tries, 3 corners, 3]
     shares = _nearest_shares(queries[:, None], corners)
     points_on = (shares[..., None] * corners).sum(2)
-    apart = np.linalg.norm(points_on - queries[:, None], axis=2)
-    best = apart.argmin(1)
+    distance = np.linalg.norm(points_on - queries[:, None], axis=2)
+    best = distance.argmin(1)
     rows = np.arange(len(queries))
-    return Spots(triangles[near[rows, best]], shares[rows, best]), apart[rows, best]
+    return Spots(triangles[near[rows, best]], shares[rows, best]), distance[rows, best]
 
 
 def distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -142,16 +142,16 @@ def _nearest_shares(query, corners):
     v, w = (d11 * d20 - d01 * d21) / det, (d00 * d21 - d01 * d20) / det
     inside = sound & (v >= 0) & (w >= 0) & (v + w <= 1)
     best = np.stack([1 - v - w, v, w], -1)
-    apart = np.where(inside, ((best[..., None] * corners).sum(-2) - query).__pow__(2).sum(-1), np.inf)
+    least = np.where(inside, ((best[..., None] * corners).sum(-2) - query).__pow__(2).sum(-1), np.inf)
     for i, j in ((0, 1), (1, 2), (2, 0)):
         start, side = corners[..., i, :], corners[..., j, :] - corners[..., i, :]
         length = (side * side).sum(-1)
         t = np.clip(((query - start) * side).sum(-1) / np.where(length > 0, length, 1.0), 0, 1)
-        there = ((start + t[..., None] * side - query) ** 2).sum(-1)
-        closer = there < apart
+        squared = ((start + t[..., None] * side - query) ** 2).sum(-1)
+        closer = squared < least
         shares = np.zeros(best.shape)
         shares[..., i], shares[..., j] = 1 - t, t
-        best, apart = np.where(closer[..., None], shares, best), np.where(closer, there, apart)
+        best, least = np.where(closer[..., None], shares, best), np.where(closer, squared, least)
     return best
 
 

@@ -120,9 +120,9 @@ _CHECKS = {
 
 
 class _FlameUnpickler(pickle._Unpickler):
-    """Python's own pure-Python unpickler, with every global replaced by a holder of data.
+    """Python's own pure-Python unpickler, with every global replaced by a placeholder that only stores data.
 
-    The pure-Python one because the C one reserves memory for whatever memo index a file names. The holders are
+    The pure-Python one because the C one reserves memory for whatever memo index a file names. The placeholders are
     made again for every file, so a pickle that writes on them changes nothing for the next.
     """
 
@@ -134,6 +134,7 @@ class _FlameUnpickler(pickle._Unpickler):
         self._allowed = _holders(budget)
 
     def find_class(self, module, name):
+        """The placeholder for a global that the pickle names."""
         # numpy and scipy have moved these modules about: judge by package and name
         package = str(module).split(".")[0]
         holder = self._allowed.get((package, name))
@@ -154,8 +155,8 @@ class _FlameUnpickler(pickle._Unpickler):
         raise _Refused("refers to objects outside the file")
 
 
-class _Held:
-    """Base of all stand-ins: keeps what the pickle says, does nothing with it."""
+class _Placeholder:
+    """Base of all placeholders: stores the arguments and state in the pickle, and does nothing with them."""
 
     def __init__(self, *args):
         self.args, self.state = args, None
@@ -164,34 +165,34 @@ class _Held:
         self.state = state
 
 
-class _Array(_Held):
+class _Array(_Placeholder):
     pass
 
 
-class _Dtype(_Held):
+class _Dtype(_Placeholder):
     pass
 
 
-class _Scalar(_Held):
+class _Scalar(_Placeholder):
     pass
 
 
-class _Sparse(_Held):
+class _Sparse(_Placeholder):
     pass
 
 
-class _Chumpy(_Held):
+class _Chumpy(_Placeholder):
     pass
 
 
 def _holders(budget):
-    """(package, name) → stand-in for everything a FLAME pickle may name; fresh subclasses on every call."""
+    """(package, name) → placeholder for everything a FLAME pickle may name; fresh subclasses on every call."""
     array, dtype, scalar, sparse, chumpy, other = (
-        type(base.__name__, (base,), {}) for base in (_Array, _Dtype, _Scalar, _Sparse, _Chumpy, _Held)
+        type(base.__name__, (base,), {}) for base in (_Array, _Dtype, _Scalar, _Sparse, _Chumpy, _Placeholder)
     )
 
     def reconstruct(kind, *_):  # numpy's _reconstruct and copyreg's _reconstructor both begin with the class
-        if not (isinstance(kind, type) and issubclass(kind, _Held)):
+        if not (isinstance(kind, type) and issubclass(kind, _Placeholder)):
             raise _Refused("rebuilds an object that is not an array")
         return kind()
 
@@ -233,6 +234,7 @@ def _holders(budget):
 
 
 def _text(value, budget):
+    """Bytes as text; anything else as it is."""
     if isinstance(value, bytes):
         budget.charge(len(value))
         return value.decode("latin1")
@@ -275,6 +277,7 @@ def _bytes(raw, budget):
 
 
 def _dtype(held, budget):
+    """The numpy dtype of a placeholder: numbers and truth values only."""
     if not isinstance(held, _Dtype) or not held.args:
         raise _Refused("holds an array of an unknown kind")
     name = _text(held.args[0], budget)
@@ -287,6 +290,7 @@ def _dtype(held, budget):
 
 
 def _shape(shape):
+    """A shape whose size is possible."""
     sound = isinstance(shape, tuple) and len(shape) <= 8 and all(isinstance(n, int) and 0 <= n <= MOST_BYTES for n in shape)
     if not sound or math.prod(shape) > MOST_BYTES:
         raise _Refused("holds an array of impossible size")
@@ -294,6 +298,7 @@ def _shape(shape):
 
 
 def _array(held, budget):
+    """The numpy array of a placeholder."""
     if not isinstance(held.state, tuple) or len(held.state) != 5:
         raise _Refused("holds an array without contents")
     _, shape, dtype, by_column, raw = held.state

@@ -17,6 +17,7 @@ from .stages.workspace import ROOT, Workspace
 
 
 def parser() -> argparse.ArgumentParser:
+    """The command line: what all stages share, and a subcommand for each stage."""
     p = argparse.ArgumentParser(
         prog="python -m thunder_core.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -26,7 +26,7 @@ from .corpus import build, Clip
 from .denoiser import train_denoiser
 from .label import Labeller
 from .loop import Schedule
-from .motions import hear, MotionSet, SAMPLES_PER_FRAME
+from .motions import extract_features, MotionSet, SAMPLES_PER_FRAME
 from .performances import animate
 
 PIECE, SLACK = 250, 50  # animation frames: 10 s, and how far around a cut may look for a quiet place
@@ -63,7 +63,7 @@ def prepare(sources: list[Path], cache: Path, weights: Path, head: Head, seed: i
     hold = min(HOLD_OUT, len(parts))
     corpus.clips = [replace(part, split="test" if i % hold == hold - 1 else "train") for i, part in enumerate(parts)]
     (cache / "corpus" / "clips.json").write_text(json.dumps([asdict(c) for c in corpus.clips]))
-    hear(
+    extract_features(
         corpus, SpeechEncoder.load(weights), SpeakerEncoder.load(weights), cache / "motions", seed, 0, units=Units.load(weights), listened=0
     )
     animate(corpus, channels, cache / "motions", seed)

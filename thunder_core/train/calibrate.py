@@ -66,7 +66,7 @@ def aligned_phones(lips: Path) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Version:
-    """A clip as the encoder hears it once: features [T, d], and the measured curves [T] at the same times."""
+    """One copy of a clip's sound: features [T, d], and the measured curves [T] at the same times."""
 
     features: np.ndarray
     curves: dict[str, np.ndarray]
@@ -86,15 +86,17 @@ class Clip:
 
     @property
     def curves(self) -> dict[str, np.ndarray]:
+        """Measured curves [T] by name, "opening" and mostly "width"."""
         return self.versions[0].curves
 
     @property
     def features(self) -> np.ndarray:
+        """The encoder's features [T, d] of the clip itself."""
         return self.versions[0].features
 
     @cached_property
     def phone_inputs(self) -> list[np.ndarray]:
-        """[T, 9 · 42] of each labelling."""
+        """Phone shares and loudness within ±160 ms of every frame [T, 9 · 42], for each labelling."""
         return [np.hstack([around(shares), around(self.loudness)]) for shares in self.shares]
 
     def seen(self, what: str) -> np.ndarray:
@@ -159,7 +161,7 @@ class _Fit:
         return around((features - self.mean) / self.deviation, MAP_REACH)
 
     def phone_kernels(self, names: list[str]) -> np.ndarray:
-        """[9 · 42]: phones first, then loudness."""
+        """Kernels [9 · 42] that fit the clips `names`: phones first, then loudness."""
         a, b = (sum(self._phones[name][i] for name in names) for i in (0, 1))
         prior = _prior(_PRIORS[self.what])
         n = len(prior)
@@ -169,16 +171,16 @@ class _Fit:
         return start + np.linalg.solve(a + np.diag(pull), b - a @ start)
 
     def feature_map(self, names: list[str]) -> np.ndarray:
-        """[5 · d] for features as they are."""
+        """The linear map [5 · d] of unstandardised features that fits the clips `names`."""
         a, b = (sum(self._map[name][i] for name in names) for i in (0, 1))
         return np.linalg.solve(a + _MAP_PULL * np.eye(len(b)), b) / np.tile(self.deviation, MAP_TAPS)
 
     def of_phones(self, name: str, kernels: np.ndarray) -> np.ndarray:
-        """[T] by the mean of both labellings."""
+        """The curve [T] of a clip by phone kernels, from the mean of both labellings."""
         return np.mean(self.clips[name].phone_inputs, 0) @ kernels
 
     def of_map(self, name: str, weights: np.ndarray) -> np.ndarray:
-        """[T]."""
+        """The curve [T] of a clip by a feature map."""
         return around(self.clips[name].features, MAP_REACH) @ weights
 
     def r(self, guesses: dict[str, np.ndarray]) -> float:

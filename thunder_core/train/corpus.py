@@ -3,7 +3,7 @@
 
 A folder of recordings holds the sounds and, if there are any, `transcripts.tsv` (file, speaker, text) and `alignments.tsv`
 (file, phone, start_s, end_s; header line). Without alignments the texts are aligned by pocketsphinx; without texts the
-shipped encoder writes down what it hears. A folder of tracked performances (docs/reference/tracked.md) brings real motion along. The
+shipped encoder recognises the phones. A folder of tracked performances (docs/reference/tracked.md) brings real motion along. The
 corpus is written once and then only read: `samples.i16` (all clips one after another, 16 kHz), `phones.u8` (one label per
 10 ms), `tracked.f16` (captured motion at 25 fps) and `clips.json`.
 """
@@ -66,7 +66,7 @@ class Corpus:
         self._tracked = np.memmap(motion, np.float16, "r") if motion.exists() and motion.stat().st_size else None
 
     def samples(self, clip: Clip) -> np.ndarray:
-        """float32 [length], −1..1."""
+        """A clip's samples, float32 [length], −1..1."""
         return self._samples[clip.start : clip.start + clip.length].astype(np.float32) / 32768
 
     def stretch(self, clip: Clip, start: int, length: int) -> np.ndarray:
@@ -86,6 +86,7 @@ class Corpus:
         return self._tracked.reshape(-1, columns)[clip.tracked : clip.tracked + clip.length // 640].astype(np.float32)
 
     def of(self, *splits: str) -> list[Clip]:
+        """Clips of these splits, in the corpus' order."""
         return [c for c in self.clips if c.split in splits]
 
 
@@ -118,10 +119,10 @@ def _folder_clips(folder: Path, least_score: float, label) -> Iterator[tuple]:
             phones.setdefault(r[0], []).append((r[1], float(r[2]), float(r[3])))
     quality = {r[0]: float(r[3]) if r[1] == "ok" else -np.inf for r in _rows(folder / "align_quality.tsv") if len(r) > 3}
     if phones:
-        for name, ph in sorted(phones.items()):
+        for name, times in sorted(phones.items()):
             path = folder / name
             if path.exists() and name in speaker and quality.get(name, 0.0) > least_score:
-                yield name, speaker[name], path, ph, text.get(name, "")
+                yield name, speaker[name], path, times, text.get(name, "")
         return
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUNDS):
         name = str(path.relative_to(folder))
@@ -139,7 +140,7 @@ def build(
     folder.mkdir(parents=True, exist_ok=True)
     clips: list[dict] = []
     texts: list[str] = []
-    cursor = moved = 0
+    cursor = tracked_frames = 0
     with (
         (folder / "samples.i16").open("wb") as samples_file,
         (folder / "phones.u8").open("wb") as phones_file,
@@ -147,7 +148,7 @@ def build(
     ):
 
         def add(name, corpus, speaker, samples, phones, motion=None):
-            nonlocal cursor, moved
+            nonlocal cursor, tracked_frames
             n = len(samples) // LABEL_HOP * LABEL_HOP
             if n < RATE // 2 or not np.isfinite(samples).all():
                 return
@@ -157,7 +158,7 @@ def build(
             if motion is not None:
                 frames = n // 640
                 tracked_file.write(pack(motion)[:frames].astype(np.float16).tobytes())
-                at, moved = moved, moved + frames
+                at, tracked_frames = tracked_frames, tracked_frames + frames
             clips.append(dict(name=name, corpus=corpus, speaker=speaker, split=split_of(speaker), start=cursor, length=n, tracked=at))
             cursor += n
 
@@ -171,12 +172,12 @@ def build(
                 if split_of(speaker) == "train" and 20 < len(text) < 160:
                     texts.append(text)
         rng = np.random.default_rng(1)
-        said = 0.0
+        seconds = 0.0
         bar = tqdm(total=synthetic_minutes, desc="synthetic voices", unit="min")
-        while texts and said < synthetic_minutes * 60:
+        while texts and seconds < synthetic_minutes * 60:
             voice, samples, phones = synthesise(texts, rng)
             add(f"{voice}-{len(clips)}", "synthetic", voice, samples, phones)
-            said += len(samples) / RATE
+            seconds += len(samples) / RATE
             bar.update(len(samples) / RATE / 60)
         bar.close()
     (folder / "clips.json").write_text(json.dumps(clips))

@@ -27,7 +27,7 @@ from .motions import MotionSet
 
 FRAMES = 70  # as in the paper
 BATCH = 48
-OWN = 0.5  # share of a batch in which the mouth is the model's own estimate
+ESTIMATED = 0.5  # share of a batch in which the mouth is the model's own estimate
 HIDE_AUDIO = 0.2  # p of classifier-free guidance, as in the paper
 HIDE_STYLE = 0.2  # likewise, so that the model also samples without a direction
 LEAST_STYLE_SPREAD = 0.1  # a mood that the corpus hardly has is not blown up
@@ -70,126 +70,148 @@ class Performer(nn.Module):
         return torch.cat([phonetic(*self.encoder.encode(prepared), frames), item["features"][..., -LOUDNESS:]], -1)
 
 
+class DenoiserLoss:
+    """The loss of a batch: L_rec + 0.5 · L_vel, and L_m2s where a frozen mesh-to-speech is given.
+
+    Every quantity is in units of its own spread over the training set: channels, jaw, mouth vertices, gap and width.
+    """
+
+    def __init__(
+        self, head: Head, denoiser: Denoiser, batches: SpeechBatches, m2s: MeshToSpeech | None, m2s_weight: float, device: str
+    ):  # fmt: skip
+        self.device, self.alpha = device, alpha_bar()
+        self.columns, self.mouth = Columns(head.channels), Mouth(head).to(device)
+        # Of brows, eyes and head, which the voice does not tell, variety is worth more than fidelity.
+        names = [*head.expression_names, *["jaw"] * 3, *[""] * 6]
+        self.speaking = torch.tensor(in_group(names, MOUTH), device=device)
+        self.spread = _spreads(batches, self.mouth, denoiser)
+        self.m2s, self.m2s_weight, self.m2s_view = m2s, m2s_weight, self.mouth
+        if m2s is not None:
+            self.m2s = m2s.to(device).eval().requires_grad_(False)
+            self.m2s_view = SPACES[m2s.config.space](m2s.mouth or head).to(device)
+
+    def __call__(self, model: Performer, item: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+        """Terms "total", which is minimised, "rec", "vel" and "m2s" of a batch that `SpeechBatches` drew."""
+        item = {k: v.to(self.device) for k, v in item.items()}
+        denoiser = model.denoiser
+        truth = denoiser.standardise(item["motion"])
+        step = torch.from_numpy(rng.integers(0, STEPS, len(truth))).to(self.device)
+        silent = torch.from_numpy(rng.random(len(truth)) < HIDE_AUDIO).to(self.device)
+        free = torch.from_numpy(rng.random(len(truth)) < HIDE_STYLE).to(self.device) | item["direction"].isnan().any(2)[:, 0]
+        style = item["direction"].nan_to_num()
+        noise, audio = torch.randn_like(truth), model.features(item)
+        conditions = (audio, silent, style, free)
+        estimated = torch.from_numpy(rng.random(len(truth)) < ESTIMATED).to(self.device)
+        clean = self._with_estimates(denoiser, truth, noise, step, conditions, estimated)
+        x0 = denoiser(noisy(clean, noise, step, self.alpha), step, *conditions).float()
+        with torch.autocast(torch.device(self.device).type, enabled=False):
+            with torch.no_grad():
+                true_vertices = self.mouth.of_packed(item["motion"])
+            guess = denoiser.restore(x0)
+            vertices = self.mouth.of_packed(guess)
+            parts = self._reconstruction(x0 - truth, vertices, true_vertices)
+        total = parts["rec"] + 0.5 * parts["vel"]
+        if self.m2s is not None:
+            view = vertices if self.m2s_view is self.mouth else self.m2s_view.of_packed(guess)
+            parts["m2s"] = speech_loss(*self.m2s(view, item["voices"]), item)["total"]
+            total = total + self.m2s_weight * parts["m2s"]
+        return {"total": total} | parts
+
+    def _with_estimates(
+        self, denoiser: Denoiser, truth: Tensor, noise: Tensor, step: Tensor, conditions: tuple[Tensor, ...], rows: Tensor
+    ) -> Tensor:  # fmt: skip
+        """Motions [B, T, C] to be noised: in `rows` (bool [B]) the mouth is the model's own estimate of it (`as_sampled`)."""
+        if not rows.any():
+            return truth
+        clean = truth.clone()
+        with torch.no_grad():
+            mixed = noisy(truth[rows], noise[rows], step[rows], self.alpha)
+            guess = denoiser(mixed, step[rows], *(c[rows] for c in conditions)).float()
+        clean[rows] = as_sampled(truth[rows], guess, step[rows], self.alpha, self.speaking)
+        return clean
+
+    def _reconstruction(self, error: Tensor, vertices: Tensor, true_vertices: Tensor) -> dict[str, Tensor]:
+        """L_rec and L_vel of the error [B, T, C] of standardised motions and of their mouth vertices [B, T, V, 3]."""
+        columns, parts = self.columns, {}
+        mesh, shape = (vertices - true_vertices).flatten(2), self.mouth.shape(vertices) - self.mouth.shape(true_vertices)
+        for kind, e, m, g in (("rec", error, mesh, shape), ("vel", error.diff(dim=1), mesh.diff(dim=1), shape.diff(dim=1))):
+            channels, points, openings = self.spread[kind]
+            e = e.square() / channels
+            total = e[..., columns.expression].mean() + e[..., columns.jaw].mean() + e[..., columns.jaw.stop :].mean()
+            parts[kind] = total + m.square().mean() / points + (g.square() / openings).mean()
+        return parts
+
+    def figures(self, model: Performer, held_out: SpeechBatches) -> dict[str, float]:
+        """Error of a reconstruction from pure noise in one step, which measures what the sound and the direction tell.
+
+        Mean over frames of the worst mouth vertex, in mm, and the mean correlation of the jaw's first angle.
+        """
+        item = {k: v.to(self.device) for k, v in held_out(np.random.default_rng(0)).items()}
+        step = torch.full((BATCH,), STEPS - 1, device=self.device)
+        noise = torch.randn(item["motion"].shape, generator=torch.Generator().manual_seed(0)).to(self.device)
+        style, free = item["direction"].nan_to_num(), item["direction"].isnan().any(2)[:, 0]
+        x0 = model.denoiser(noise, step, model.features(item), style=style, free=free)
+        guess, truth = model.denoiser.restore(x0), item["motion"]
+        worst = (self.mouth.of_packed(guess) - self.mouth.of_packed(truth)).norm(dim=-1).amax(-1).mean() * 1e3
+        jaw = self.columns.jaw.start
+        correlations = torch.stack([torch.corrcoef(torch.stack([g[:, jaw], t[:, jaw]]))[0, 1] for g, t in zip(guess, truth)])
+        return {"worst_vertex_mm": float(worst), "jaw_r": float(correlations.nanmean())}
+
+
+def _build_denoiser(
+    motions: MotionSet, batches: SpeechBatches, start: dict[str, Tensor] | None, directed: bool
+) -> Denoiser:  # fmt: skip
+    """A denoiser for these motions, with `start` weights where their shapes fit; standardised by `batches` unless all of them do."""
+    # Weights that know no styles may be adapted as they are; with styles to learn they would be standardised again.
+    style = len(DIRECTION_NAMES) if directed or start is None or "no_style" in start else 0
+    denoiser = Denoiser(DenoiserConfig(motion=motions.motions.shape[2], audio=motions.features.shape[1], style=style))
+    fresh = denoiser.state_dict()
+    fitting = {k for k, v in fresh.items() if start is not None and k in start and start[k].shape == v.shape}
+    if start is not None:
+        denoiser.load_state_dict({k: start[k] if k in fitting else v for k, v in fresh.items()})
+    if len(fitting) < len(fresh):  # from nothing, or with another encoder's features
+        standardise(denoiser, batches)
+    return denoiser
+
+
 def train_denoiser(
     motions: MotionSet, head: Head, folder: Path, schedule: Schedule, m2s: MeshToSpeech | None = None,
     start: dict[str, Tensor] | None = None, encoder: SpeechEncoder | None = None, device: str = "cpu", m2s_weight: float = M2S_WEIGHT,
     directed: bool = True,
-):  # fmt: skip
+) -> tuple[Performer, dict[str, float]]:  # fmt: skip
     """Train on the teacher's motions, with L_m2s if a frozen `m2s` is given, from `start` weights where their shapes fit.
 
     With an `encoder` that is trained too (THUNDER-T). Unless `directed`, styles are learned only if `start` knows them.
     Returns (performer, figures on the unseen test voices).
     """
     torch.manual_seed(schedule.seed)
-    columns, mouth = Columns(head.channels), Mouth(head).to(device)
-    width = motions.features.shape[1]
-    # Weights that know no styles may be adapted as they are; with styles to learn they would be standardised again.
-    style = len(DIRECTION_NAMES) if directed or start is None or "no_style" in start else 0
-    denoiser = Denoiser(DenoiserConfig(motion=motions.motions.shape[2], audio=width, style=style))
-    batches = SpeechBatches(
-        motions, motions.of("train", FRAMES, listening=True), FRAMES, BATCH, mel=m2s is not None, waves=encoder is not None
-    )
-    mine = denoiser.state_dict()
-    fits = start is not None and all(k in start and start[k].shape == v.shape for k, v in mine.items())
-    if start is not None:
-        denoiser.load_state_dict({k: start[k] if k in start and start[k].shape == v.shape else v for k, v in mine.items()})
-    if not fits:  # from nothing, or with another encoder's features
-        standardise(denoiser, batches)
-    alpha = alpha_bar()
-    view = mouth
-    if m2s is not None:
-        m2s = m2s.to(device).eval().requires_grad_(False)
-        view = SPACES[m2s.config.space](m2s.mouth or head).to(device)
+    waves = encoder is not None
+    batches = SpeechBatches(motions, motions.of("train", FRAMES, listening=True), FRAMES, BATCH, mel=m2s is not None, waves=waves)
+    denoiser = _build_denoiser(motions, batches, start, directed)
     if encoder is not None:
         encoder = encoder.requires_grad_(True)
         encoder.ctc_head.requires_grad_(False)
     performer = Performer(denoiser, encoder)
-    # Of brows, eyes and head, which the voice does not tell, variety is worth more than fidelity.
-    names = [*head.expression_names, *["jaw"] * 3, *[""] * 6]
-    speaking = torch.tensor(in_group(names, MOUTH), device=device)
-    spread = _spreads(batches, mouth, denoiser)
-
-    def terms(model: Denoiser, x0: Tensor, truth: Tensor, vertices: Tensor) -> dict[str, Tensor]:
-        """Every quantity in units of its own spread: channels, jaw, mouth vertices, gap and width, and their velocities."""
-        guess = model.restore(x0)
-        moved = mouth.of_packed(guess)
-        error, mesh, shape = x0 - truth, (moved - vertices).flatten(2), mouth.shape(moved) - mouth.shape(vertices)
-        parts = {"rec": 0.0, "vel": 0.0}
-        for kind, e, m, g, (s_x, s_v, s_g) in (
-            ("rec", error, mesh, shape, spread["rec"]),
-            ("vel", error.diff(dim=1), mesh.diff(dim=1), shape.diff(dim=1), spread["vel"]),
-        ):
-            e = e.square() / s_x
-            parts[kind] = e[..., columns.expression].mean() + e[..., columns.jaw].mean() + e[..., columns.jaw.stop :].mean()
-            parts[kind] = parts[kind] + m.square().mean() / s_v + (g.square() / s_g).mean()
-        return parts | {"moved": moved, "guess": guess}
-
-    def loss(model: Performer, item, rng) -> dict[str, Tensor]:
-        item = {k: v.to(device) for k, v in item.items()}
-        denoiser = model.denoiser
-        truth = denoiser.standardise(item["motion"])
-        step = torch.from_numpy(rng.integers(0, STEPS, len(truth))).to(device)
-        silent = torch.from_numpy(rng.random(len(truth)) < HIDE_AUDIO).to(device)
-        free = torch.from_numpy(rng.random(len(truth)) < HIDE_STYLE).to(device) | item["direction"].isnan().any(2)[:, 0]
-        style = item["direction"].nan_to_num()
-        noise, audio = torch.randn_like(truth), model.features(item)
-        own, seen = torch.from_numpy(rng.random(len(truth)) < OWN).to(device), truth
-        if own.any():
-            seen = truth.clone()
-            with torch.no_grad():
-                mixed = noisy(truth[own], noise[own], step[own], alpha)
-                guess = denoiser(mixed, step[own], audio[own], silent[own], style[own], free[own]).float()
-            seen[own] = as_sampled(truth[own], guess, step[own], alpha, speaking)
-        x0 = denoiser(noisy(seen, noise, step, alpha), step, audio, silent, style, free).float()
-        with torch.autocast(torch.device(device).type, enabled=False):
-            with torch.no_grad():
-                vertices = mouth.of_packed(item["motion"])
-            parts = terms(denoiser, x0, truth, vertices)
-        moved, guess = parts.pop("moved"), parts.pop("guess")
-        total = parts["rec"] + 0.5 * parts["vel"]
-        if m2s is not None:
-            seen = moved if view is mouth else view.of_packed(guess)
-            said = speech_loss(*m2s(seen, item["voices"]), item)["total"]
-            total = total + m2s_weight * said
-            parts["m2s"] = said
-        return {"total": total} | parts
-
+    loss = DenoiserLoss(head, denoiser, batches, m2s, m2s_weight, device)
     watched, test = (
-        SpeechBatches(motions, rows, FRAMES, BATCH, mel=False, waves=encoder is not None)
+        SpeechBatches(motions, rows, FRAMES, BATCH, mel=False, waves=waves)
         for rows in (motions.watched(FRAMES), motions.of("test", FRAMES))
     )
-
-    def measured(model: Performer, held_out: SpeechBatches) -> dict[str, float]:
-        """Reconstruction from pure noise in one step, which measures what the sound and the direction tell."""
-        item = {k: v.to(device) for k, v in held_out(np.random.default_rng(0)).items()}
-        step = torch.full((BATCH,), STEPS - 1, device=device)
-        noise = torch.randn(item["motion"].shape, generator=torch.Generator().manual_seed(0)).to(device)
-        style, free = item["direction"].nan_to_num(), item["direction"].isnan().any(2)[:, 0]
-        x0 = model.denoiser(noise, step, model.features(item), style=style, free=free)
-        guess = model.denoiser.restore(x0)
-        truth = item["motion"]
-        gaps = [mouth.of_packed(x) for x in (guess, truth)]
-        worst = (gaps[0] - gaps[1]).norm(dim=-1).amax(-1).mean() * 1e3
-        jaw = torch.stack(
-            [torch.corrcoef(torch.stack([g[:, columns.jaw.start], t[:, columns.jaw.start]]))[0, 1] for g, t in zip(guess, truth)]
-        )
-        return {"worst_vertex_mm": float(worst), "jaw_r": float(jaw.nanmean())}
-
-    fit(performer, batches, loss, schedule, folder, lambda model: measured(model, watched), device=device)
+    fit(performer, batches, loss, schedule, folder, lambda model: loss.figures(model, watched), device=device)
     with torch.no_grad():
-        return performer, {f"test_{k}": round(v, 4) for k, v in measured(performer, test).items()}
+        return performer, {f"test_{k}": round(v, 4) for k, v in loss.figures(performer, test).items()}
 
 
-def as_sampled(truth: Tensor, guess: Tensor, step: Tensor, alpha: Tensor, own: Tensor) -> Tensor:
-    """A motion [B, T, C] to be noised: in channels that are `own` the true one gives way to the model's `guess`, the noisier the more.
+def as_sampled(truth: Tensor, guess: Tensor, step: Tensor, alpha: Tensor, replaced: Tensor) -> Tensor:
+    """A motion [B, T, C] to be noised: in channels that are `replaced` the truth gives way to the model's `guess`, the noisier the more.
 
-    own: bool, broadcast over the motion.
+    step: [B]; alpha: ᾱ of every step; replaced: bool, broadcast over the motion.
 
-    What a sampler shows the model is what it said before, and that is a little tamer than the truth; trained on the truth
-    alone it takes this for a tame style, and tames it again at every step. After DREAM (Zhou et al., CVPR 2024).
+    A sampler shows the model its earlier estimate, which is a little tamer than the truth; trained on the truth alone
+    the model takes this for a tame style, and tames it again at every step. After DREAM (Zhou et al., CVPR 2024).
     """
     share = (1 - alpha.to(truth.device)[step]).sqrt()[:, None, None]
-    return truth + share * own * (guess - truth)
+    return truth + share * replaced * (guess - truth)
 
 
 def _spreads(batches: SpeechBatches, mouth: Mouth, denoiser: Denoiser) -> dict[str, tuple[Tensor, Tensor, Tensor]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The vocoder's adversaries: one reads the waveform folded at several periods, one its spectrum at several resolutions.
+"""The vocoder's discriminators: some read the waveform folded at a period, others its spectrum at a resolution.
 
 Kong et al. 2020 (HiFi-GAN) for the periods, Jang et al. 2021 (UnivNet) for the resolutions; both small, least squares.
 """
@@ -16,8 +16,8 @@ _CHANNELS = (16, 32, 64, 128)
 _SLOPE = 0.1
 
 
-class PeriodRival(nn.Module):
-    """Waveform [B, n] folded into columns of one period → opinions [B, ...] and what each layer saw."""
+class PeriodDiscriminator(nn.Module):
+    """Waveform [B, n] folded into columns of one period → scores [B, ...] and the output of each layer."""
 
     def __init__(self, period: int):
         super().__init__()
@@ -27,12 +27,13 @@ class PeriodRival(nn.Module):
         self.out = nn.Conv2d(widths[-1], 1, (3, 1), 1, (1, 0))
 
     def forward(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Scores and the output of each layer, of a waveform [B, n]."""
         x = F.pad(sound, (0, -sound.shape[-1] % self.period)).unflatten(-1, (-1, self.period))[:, None]
-        return _through(x, self.layers, self.out)
+        return _run_layers(x, self.layers, self.out)
 
 
-class SpectrumRival(nn.Module):
-    """Waveform [B, n] as log magnitudes at one resolution → opinions [B, ...] and what each layer saw."""
+class SpectrumDiscriminator(nn.Module):
+    """Waveform [B, n] as log magnitudes at one resolution → scores [B, ...] and the output of each layer."""
 
     def __init__(self, window: int, hop: int):
         super().__init__()
@@ -43,29 +44,31 @@ class SpectrumRival(nn.Module):
         self.out = nn.Conv2d(widths[-1], 1, 3, 1, 1)
 
     def forward(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Scores and the output of each layer, of a waveform [B, n]."""
         n = len(self.window)
         with torch.autocast(sound.device.type, enabled=False):
             x = torch.stft(sound.float(), n, self.hop, n, self.window, return_complex=True).abs().clamp_min(1e-3).log()
-        return _through(x[:, None], self.layers, self.out)
+        return _run_layers(x[:, None], self.layers, self.out)
 
 
-def _through(x: Tensor, layers: nn.ModuleList, out: nn.Module) -> tuple[Tensor, list[Tensor]]:
-    seen = []
+def _run_layers(x: Tensor, layers: nn.ModuleList, out: nn.Module) -> tuple[Tensor, list[Tensor]]:
+    outputs = []
     for layer in layers:
         x = F.leaky_relu(layer(x), _SLOPE)
-        seen.append(x)
-    return out(x), seen
+        outputs.append(x)
+    return out(x), outputs
 
 
 class Discriminators(nn.Module):
-    """All of them: waveform [B, n] → a list of (opinions, what each layer saw)."""
+    """All of them: waveform [B, n] → a list of (scores, the output of each layer)."""
 
     def __init__(self):
         super().__init__()
-        self.each = nn.ModuleList([*(PeriodRival(p) for p in PERIODS), *(SpectrumRival(w, h) for w, h in RESOLUTIONS)])
+        self.each = nn.ModuleList([*(PeriodDiscriminator(p) for p in PERIODS), *(SpectrumDiscriminator(w, h) for w, h in RESOLUTIONS)])
 
     def forward(self, sound: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
-        return [rival(sound) for rival in self.each]
+        """(scores, the output of each layer) of every discriminator, of a waveform [B, n]."""
+        return [discriminator(sound) for discriminator in self.each]
 
 
 def discriminator_loss(real: list, made: list) -> Tensor:
@@ -74,7 +77,7 @@ def discriminator_loss(real: list, made: list) -> Tensor:
 
 
 def vocoder_loss(real: list, made: list) -> tuple[Tensor, Tensor]:
-    """(made sound should be 1, its inner pictures like the real ones'), means over the discriminators."""
+    """Adversarial and feature-matching losses (made sound should be 1, its features like the real one's), means over the discriminators."""
     fooled = torch.stack([(1 - m).float().square().mean() for m, _ in made]).mean()
     pictures = [(a.detach() - b).float().abs().mean() for (_, r), (_, m) in zip(real, made) for a, b in zip(r, m)]
     return fooled, torch.stack(pictures).mean()

@@ -86,18 +86,18 @@ def mask_spectrum(mel: Tensor, rng: np.random.Generator) -> Tensor:
 def sequence_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """CTC of [B, N, 40] logits against the phones that labels [B, N] run through, per phone; silence is the blank.
 
-    It does not care when a phone was said, and so forgives alignments that are a little off.
+    It does not care when a phone was has_phones, and so forgives alignments that are a little off.
     """
     runs = [torch.unique_consecutive(row) for row in labels]
     runs = [r[r != SILENCE] for r in runs]
     lengths = torch.tensor([len(r) for r in runs])
-    said = lengths > 0
-    if not said.any():
+    has_phones = lengths > 0
+    if not has_phones.any():
         return logits.sum() * 0
     targets = torch.cat([r for r in runs if len(r)])
-    sizes = torch.full((int(said.sum()),), logits.shape[1])
-    scores = logits[said.to(logits.device)].log_softmax(-1).transpose(0, 1)
-    return F.ctc_loss(scores, targets.to(logits.device), sizes, lengths[said], blank=SILENCE, zero_infinity=True)
+    sizes = torch.full((int(has_phones.sum()),), logits.shape[1])
+    scores = logits[has_phones.to(logits.device)].log_softmax(-1).transpose(0, 1)
+    return F.ctc_loss(scores, targets.to(logits.device), sizes, lengths[has_phones], blank=SILENCE, zero_infinity=True)
 
 
 def phone_accuracy(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) -> float:
@@ -128,7 +128,7 @@ def train_encoder(
     config: EncoderConfig = EncoderConfig(),
     adopt: Path | None = None,
     device: str = "cpu",
-):
+) -> tuple[SpeechEncoder, dict[str, float]]:
     """Train on the corpus' training voices; of a pretrained network in the folder `adopt` only the phone heads.
 
     Returns (encoder, figures on the unseen test voices).

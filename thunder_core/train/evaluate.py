@@ -69,32 +69,32 @@ def perform(performer: Performer, motions: MotionSet, row: Row, number: int, fra
 
 def table_row(performer: Performer, motions: MotionSet, head: Head, numbers: list[int], samples: int = SAMPLES, steps: int = 20) -> dict:
     """{column: mean over the rows `numbers`} of COLUMNS, in the paper's units (cm; DIV in degrees)."""
-    seen = Measured(head)
+    measured = Measured(head)
     per_clip: dict[str, list[float]] = {c: [] for c in COLUMNS}
-    apart: dict[str, list[np.ndarray]] = {"U": [], "L": []}
+    errors: dict[str, list[np.ndarray]] = {"U": [], "L": []}
     for number in numbers:
         row = motions.rows[number]
         frames = min(row.frames, MOST_FRAMES)
         truth_x = motions.motions[0, row.start : row.start + frames].astype(np.float32)
         guess_x = perform(performer, motions, row, number, frames, samples, steps)
-        truth, guess = seen.vertices(truth_x), seen.vertices(guess_x)
+        truth, guess = measured.vertices(truth_x), measured.vertices(guess_x)
         onsets = metrics.sound_onsets(motions.samples(number, 0, frames))
         for s in range(samples):
-            lips, true = guess[s, :, seen.lips], truth[:, seen.lips]
+            lips, true = guess[s, :, measured.lips], truth[:, measured.lips]
             gap = [np.linalg.norm(v[:, -2] - v[:, -1], axis=1) for v in (guess[s], truth)]
             for column, value in (
                 ("LVE", metrics.lip_vertex_error(lips, true)), ("L-CCC", metrics.lip_concordance(lips, true)),
                 ("L-PCC", metrics.lip_pearson(lips, true)), ("DTW", metrics.lip_warp(*gap)),
-                ("FDD-U", metrics.dynamics_deviation(guess[s, :, seen.upper], truth[:, seen.upper], seen.rest[seen.upper])),
-                ("FDD-L", metrics.dynamics_deviation(lips, true, seen.rest[seen.lips])),
-                ("BA", metrics.beat_alignment(guess_x[s, :, seen.columns.head], onsets)),
+                ("FDD-U", metrics.dynamics_deviation(guess[s, :, measured.upper], truth[:, measured.upper], measured.rest[measured.upper])),
+                ("FDD-L", metrics.dynamics_deviation(lips, true, measured.rest[measured.lips])),
+                ("BA", metrics.beat_alignment(guess_x[s, :, measured.columns.head], onsets)),
             ):  # fmt: skip
                 per_clip[column].append(value)
-        per_clip["DIV"].append(metrics.pose_diversity(guess_x[:, :, seen.columns.head]))
-        for which, part in (("U", seen.upper), ("L", seen.lips)):
-            apart[which].append(metrics.distances(guess[:, :, part], truth[:, part]).astype(np.float32))
+        per_clip["DIV"].append(metrics.pose_diversity(guess_x[:, :, measured.columns.head]))
+        for which, part in (("U", measured.upper), ("L", measured.lips)):
+            errors[which].append(metrics.distances(guess[:, :, part], truth[:, part]).astype(np.float32))
     result = {c: float(np.nanmean(v)) for c, v in per_clip.items() if v}
     for which in "UL":
-        result[f"S-DIV-{which}"] = metrics.sample_diversity(apart[which])
-        result[f"T-DIV-{which}"] = metrics.time_diversity(apart[which])
+        result[f"S-DIV-{which}"] = metrics.sample_diversity(errors[which])
+        result[f"T-DIV-{which}"] = metrics.time_diversity(errors[which])
     return {c: result[c] for c in COLUMNS}

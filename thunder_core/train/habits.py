@@ -131,8 +131,8 @@ def timing(head: Head, motion: Motion, voice: Prosody) -> dict[str, Coherence]:
 
 def spans(voice: Prosody) -> list[slice]:
     """Frames of the pauses as long as PAUSES say, from the last frame of the phrase before to the first of the one after."""
-    found = [slice(int(np.floor(a * FPS)), int(np.ceil(b * FPS)) + 1) for a, b in voice.pauses if PAUSES[0] <= b - a <= PAUSES[1]]
-    return [span for span in found if span.stop <= voice.frames]
+    pauses = [slice(int(np.floor(a * FPS)), int(np.ceil(b * FPS)) + 1) for a, b in voice.pauses if PAUSES[0] <= b - a <= PAUSES[1]]
+    return [span for span in pauses if span.stop <= voice.frames]
 
 
 @dataclass(frozen=True)
@@ -152,18 +152,18 @@ class Pause:
 
 def pauses(head: Head, motion: Motion, voice: Prosody) -> list[Pause]:
     """Every pause of a performance that `spans` knows."""
-    shut, looked, found = starts(lids(head, motion) > 0.5), shifts(motion), []
+    shut, looked, result = starts(lids(head, motion) > 0.5), shifts(motion), []
     for span in spans(voice):
         pose = np.degrees(motion.head[span].astype(float))
         if len(pose) < 3:
             continue
         speed = np.diff(pose, axis=0)
-        found.append(Pause(
+        result.append(Pause(
             float(np.linalg.norm(pose[-1] - pose[0])), float(np.abs(speed).max() * FPS),
             int(((shut >= span.start) & (shut < span.stop)).sum()), int(((looked >= span.start) & (looked < span.stop)).sum()),
             float(np.linalg.norm(speed, axis=1).sum()),
         ))  # fmt: skip
-    return found
+    return result
 
 
 def pose_spread(motions: list[Motion], voice: Prosody) -> tuple[float, float]:
@@ -181,14 +181,14 @@ def pose_spread(motions: list[Motion], voice: Prosody) -> tuple[float, float]:
 
 def breaths(head: Head, motion: Motion, voice: Prosody) -> tuple[int, int]:
     """(phrases before which lips part, phrases) of those that follow a silence of at least as long as a pause that counts."""
-    gap, taken, count, before = opening_mm(motion, head), 0, 0, 0.0
+    gap, count, phrases, before = opening_mm(motion, head), 0, 0, 0.0
     for start, end in voice.phrases:
         if start - before >= PAUSES[0]:
             window = gap[max(0, int((start - BREATH) * FPS)) : max(1, int((start - ONSET) * FPS))]
-            count += 1
-            taken += bool(len(window) and window.max() > OPEN_MM)
+            phrases += 1
+            count += bool(len(window) and window.max() > OPEN_MM)
         before = end
-    return taken, count
+    return count, phrases
 
 
 def silent_opening(head: Head, motion: Motion, voice: Prosody, margin: float = 0.4) -> np.ndarray:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Phone times for recordings that come without: texts aligned by pocketsphinx, and what the encoder hears where there is no text."""
+"""Phone times for recordings that come without: texts aligned by pocketsphinx, or recognised by the encoder where there is no text."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ class Labeller:
 
     @cached_property
     def encoder(self) -> SpeechEncoder:
+        """The speech encoder of the weights folder."""
         return SpeechEncoder.load(self.weights)
 
     def __call__(self, samples: np.ndarray, text: str = "") -> list[tuple[str, float, float]]:

@@ -89,15 +89,16 @@ class Spots:
 
 
 def _spots(rows: list[tuple[str, str, tuple[int, ...], np.ndarray, np.ndarray]]) -> Spots:
+    """Spots from rows (name, group, landmark ids, vertices [3], shares [3])."""
     names, group, landmarks, vertices, shares = zip(*rows)
     return Spots(tuple(names), tuple(group), tuple(tuple(ids) for ids in landmarks), np.array(vertices), np.array(shares, float))
 
 
 class Front:
-    """The head seen from the front: which triangle, `but` those of some materials, is foremost at (x, y), metres."""
+    """The head seen from the front: which triangle, `without` those of some materials, is foremost at (x, y), metres."""
 
-    def __init__(self, head: Head, but: tuple[str, ...] = (), without_eyes: bool = False):
-        ids = [i for i, name in enumerate(head.material_names) if name not in but]
+    def __init__(self, head: Head, without: tuple[str, ...] = (), without_eyes: bool = False):
+        ids = [i for i, name in enumerate(head.material_names) if name not in without]
         quads = head.polygons[np.isin(head.polygon_material, ids)]
         fourth = quads[quads[:, 3] >= 0]
         triangles = np.concatenate([quads[:, :3], fourth[:, [0, 2, 3]]])
@@ -171,6 +172,7 @@ def _along(head: Head, ring: np.ndarray, upper: bool, share: float) -> tuple[np.
 
 
 def _lips(head: Head) -> list:
+    """Rows for `_spots` of the lip contours."""
     outer, inner = lip_rings(head)
     rows, done = [], set()
     for name, (ids, half) in LIP_ACROSS.items():
@@ -185,7 +187,7 @@ def _lips(head: Head) -> list:
 
 def aperture(head: Head, joint: int, step: float = 0.0004) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The opening of the lids around an eye joint: x [k] of its columns, y of its lower and of its upper edge, metres."""
-    front, centre = Front(head, but=_HAIR), head.joints[joint]
+    front, centre = Front(head, without=_HAIR), head.joints[joint]
     columns, low, high = [], [], []
     for x in centre[0] + np.arange(-0.02, 0.02, step):
         y = centre[1] + np.arange(-0.012, 0.012, step)
@@ -199,6 +201,7 @@ def aperture(head: Head, joint: int, step: float = 0.0004) -> tuple[np.ndarray, 
 
 
 def _lids(head: Head, skin: Front) -> list:
+    """Rows for `_spots` of both eyes' lids."""
     rows = []
     beyond = 0.0006  # metres outside the edge: on the lid's margin, not on the eye
     for side, joint in (("right", EYE_RIGHT), ("left", EYE_LEFT)):
@@ -221,6 +224,7 @@ def _lids(head: Head, skin: Front) -> list:
 
 
 def _brows(head: Head, skin: Front) -> list:
+    """Rows for `_spots` of both brows."""
     if "Brows" not in head.material_names:
         raise BadHead("This head has no brows to follow a tracked face with. Use the bundled head.")
     hair = np.unique(head.polygons[head.polygon_material == head.material_names.index("Brows")])
@@ -292,5 +296,5 @@ def correspondence(head: Head, neutral: np.ndarray, known: Spots | None = None) 
             if hit := skin.at(x, y):
                 rows.append((f"{group}_{landmark}", group, (landmark,), skin.triangles[hit[0]], hit[1]))
     keep = [i for i, g in enumerate(known.group) if g != "anchor"]
-    said = (tuple(field[i] for i in keep) for field in (known.names, known.group, known.landmarks))
-    return Spots(*said, known.vertices[keep], known.shares[keep]) + _spots(rows)
+    fields = (tuple(field[i] for i in keep) for field in (known.names, known.group, known.landmarks))
+    return Spots(*fields, known.vertices[keep], known.shares[keep]) + _spots(rows)

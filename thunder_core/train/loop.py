@@ -67,6 +67,91 @@ def _average(gradients: list[Tensor], processes: int) -> None:
         gradient.copy_(mean.view_as(gradient))
 
 
+class _Training:
+    """What a checkpoint holds: the model, its optimiser, the moving average of its weights, the number of steps done."""
+
+    def __init__(self, model: nn.Module, schedule: Schedule, path: Path, device: str):
+        self.model, self.path, self.step = model, path, 0
+        self.trainable = [p for p in model.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(self.trainable, lr=schedule.rate, weight_decay=schedule.weight_decay, betas=(0.9, 0.98))
+        self.averaged = self._weights()
+        if path.exists():
+            saved = torch.load(path, map_location=device, weights_only=True)
+            model.load_state_dict(saved["model"])
+            self.optimiser.load_state_dict(saved["optimiser"])
+            self.averaged, self.step = saved["averaged"], saved["step"]
+            print(f"resumed {path.parent} at step {self.step}", flush=True)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+
+    def save(self) -> None:
+        """Write the checkpoint; a run that is killed while writing keeps the previous one."""
+        state = dict(model=self.model.state_dict(), optimiser=self.optimiser.state_dict(), averaged=self.averaged, step=self.step)
+        with part_of(self.path) as part:
+            torch.save(state, part)
+
+    def optimise(self, loss: Tensor, clip: float, processes: int) -> None:
+        """One step of the optimiser down the gradient of `loss`, whose norm is limited to `clip`."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        if processes > 1:
+            _average([p.grad for p in self.trainable if p.grad is not None], processes)
+        norm = nn.utils.clip_grad_norm_(self.trainable, clip)
+        if torch.isfinite(norm):  # one broken batch must not end a night's run
+            self.optimiser.step()
+
+    def update_average(self, most_decay: float) -> None:
+        """Move the averaged weights towards the current ones and count the step; early averages are short."""
+        decay = min(most_decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            for k, v in self.model.state_dict().items():
+                if v.is_floating_point():
+                    self.averaged[k].lerp_(v.to(self.averaged[k].dtype), 1 - decay)
+                else:
+                    self.averaged[k].copy_(v)
+        self.step += 1
+
+    def validate(self, measure: Callable[[nn.Module], dict[str, float]]) -> dict[str, float]:
+        """Figures of the averaged weights, rounded; the current weights are put back."""
+        current = self._weights()
+        self.model.load_state_dict(self.averaged)
+        self.model.eval()
+        with torch.no_grad():
+            figures = {k: round(v, 4) for k, v in measure(self.model).items()}
+        self.model.load_state_dict(current)
+        self.model.train()
+        return figures
+
+
+class _Log:
+    """Lines of log.jsonl, also printed: the mean of every term of the loss since the last line."""
+
+    def __init__(self, path: Path, first_step: int):
+        self.path, self.first_step, self.began = path, first_step, time.time()
+        self.sums: dict[str, float] = {}
+        self.count = 0
+
+    def add(self, terms: dict[str, Tensor]) -> None:
+        """Count the terms of one step."""
+        for k, v in terms.items():
+            self.sums[k] = self.sums.get(k, 0.0) + float(v.detach())
+        self.count += 1
+
+    def next_line(self, step: int) -> dict[str, float]:
+        """Step, seconds per step and the means; the next line starts from nothing."""
+        speed = (time.time() - self.began) / max(1, step - self.first_step)
+        line = {"step": step, "seconds_per_step": round(speed, 3)} | {k: round(v / self.count, 4) for k, v in self.sums.items()}
+        self.sums, self.count = {}, 0
+        return line
+
+    def write(self, line: dict[str, float]) -> None:
+        """Print a line and append it to the file."""
+        print(json.dumps(line), flush=True)
+        with self.path.open("a") as log:
+            log.write(json.dumps(line) + "\n")
+
+
 def fit(
     model: nn.Module,
     batch: Callable[[np.random.Generator], object],
@@ -77,83 +162,43 @@ def fit(
     validate_every: int = 500,
     device: str = "cpu",
 ) -> nn.Module:
-    """Train `model` in place and return its averaged copy, ready to export.
+    """Train `model` in place and return it with its averaged weights, in evaluation mode, ready to export.
 
     `batch` draws from a generator seeded by (seed, step), so a resumed run sees what an uninterrupted one would.
     `loss` returns named terms; "total" is minimised. State lies in `folder`/checkpoint.pt, the log in log.jsonl.
+    Under torchrun only the first process returns; the others end with SystemExit.
     """
     rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if processes > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = folder / "checkpoint.pt"
     model.to(device).train()
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(trainable, lr=schedule.rate, weight_decay=schedule.weight_decay, betas=(0.9, 0.98))
-    averaged = {k: v.detach().clone() for k, v in model.state_dict().items()}
-    step = 0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        model.load_state_dict(saved["model"])
-        optimiser.load_state_dict(saved["optimiser"])
-        averaged, step = saved["averaged"], saved["step"]
-        print(f"resumed {folder} at step {step}", flush=True)
-    began, shown, sums, count = time.time(), step, {}, 0
-
-    def save() -> None:
-        with part_of(checkpoint) as part:  # a run killed while writing keeps the previous state
-            torch.save(dict(model=model.state_dict(), optimiser=optimiser.state_dict(), averaged=averaged, step=step), part)
-
-    def averaged_model() -> dict:
-        current = {k: v.detach().clone() for k, v in model.state_dict().items()}
-        model.load_state_dict(averaged)
-        return current
-
-    while step < schedule.steps:
+    training = _Training(model, schedule, folder / "checkpoint.pt", device)
+    log = _Log(folder / "log.jsonl", training.step)
+    while training.step < schedule.steps:
+        step = training.step
         rng = np.random.default_rng([schedule.seed, step, rank] if rank else [schedule.seed, step])
         torch.manual_seed(schedule.seed * 1_000_003 + step)
-        for group in optimiser.param_groups:
+        for group in training.optimiser.param_groups:
             group["lr"] = learning_rate(schedule, step)
         item = batch(rng)
         with half_precision(device, schedule.half):
             terms = loss(model, item, rng)
-        optimiser.zero_grad(set_to_none=True)
-        terms["total"].backward()
-        if processes > 1:
-            _average([p.grad for p in trainable if p.grad is not None], processes)
-        norm = nn.utils.clip_grad_norm_(trainable, schedule.clip)
-        if torch.isfinite(norm):  # one broken batch must not end a night's run
-            optimiser.step()
-        decay = min(schedule.average, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for k, v in model.state_dict().items():
-                if v.is_floating_point():
-                    averaged[k].lerp_(v.to(averaged[k].dtype), 1 - decay)
-                else:
-                    averaged[k].copy_(v)
-        step += 1
+        training.optimise(terms["total"], schedule.clip, processes)
+        training.update_average(schedule.average)
         if rank:
             continue
-        for k, v in terms.items():
-            sums[k] = sums.get(k, 0.0) + float(v.detach())
-        count += 1
-        if step % 50 == 0 or step == schedule.steps:
-            speed = (time.time() - began) / max(1, step - shown)
-            line = {"step": step, "seconds_per_step": round(speed, 3)} | {k: round(v / count, 4) for k, v in sums.items()}
-            sums, count = {}, 0
-            if validate and (step % validate_every == 0 or step == schedule.steps):
-                current = averaged_model()
-                model.eval()
-                with torch.no_grad():
-                    line |= {k: round(v, 4) for k, v in validate(model).items()}
-                model.load_state_dict(current)
-                model.train()
-            print(json.dumps(line), flush=True)
-            with (folder / "log.jsonl").open("a") as log:
-                log.write(json.dumps(line) + "\n")
-        if step % schedule.checkpoint_every == 0 or step == schedule.steps:
-            save()
+        log.add(terms)
+        step = training.step
+        is_last = step == schedule.steps
+        if step % 50 == 0 or is_last:
+            line = log.next_line(step)
+            if validate and (step % validate_every == 0 or is_last):
+                line |= training.validate(validate)
+            log.write(line)
+        if step % schedule.checkpoint_every == 0 or is_last:
+            training.save()
     if rank:
         raise SystemExit  # the first process measures and exports
-    averaged_model()
+    model.load_state_dict(training.averaged)
     return model.eval()

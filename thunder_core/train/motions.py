@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the models on top learn from: for every clip, speech features, units, voice and performances of the teacher.
 
-Computed once per encoder (`hear`) and teacher (`performances.animate`) and memory-mapped; one row per 25 fps animation frame,
+Computed once per encoder (`extract_features`) and teacher (`performances.animate`) and memory-mapped; one row per 25 fps animation frame,
 units two per row.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import threading
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -50,7 +51,46 @@ class Row:
     listens: bool = False
 
 
-def hear(
+class _Analysis:
+    """What is computed of one sound: speech features, units and a voice. Called from several threads."""
+
+    def __init__(self, encoder: SpeechEncoder, speaker: SpeakerEncoder, units: Units | None):
+        self._encoder, self._speaker, self.units = encoder, speaker, units
+        self._local = threading.local()  # the encoder remembers the length it was given last: every thread needs its own copy
+
+    def encode(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """Hidden states [N, d] and phone logits [N, 40] of a sound [samples]."""
+        if not hasattr(self._local, "encoder"):
+            self._local.encoder = copy.deepcopy(self._encoder)
+        with torch.no_grad(), half_precision("cpu"):
+            hidden, logits = self._local.encoder.analyse(samples)
+        return hidden.float(), logits.float()
+
+    def fit_units(self, corpus: Corpus, rng: np.random.Generator, seed: int) -> None:
+        """Fit the speech units on at most 200 training clips."""
+        clips = corpus.of("train")
+        clips = [clips[i] for i in rng.choice(len(clips), min(200, len(clips)), replace=False)]
+        self.units = fit_units(torch.cat([self.encode(torch.from_numpy(corpus.samples(c)))[0] for c in clips])[::2], UNITS, seed)
+
+    def __call__(self, sound: tuple[Tensor, bool]) -> tuple[int, Tensor, Tensor, Tensor]:
+        """(frames, features float16 [frames, d], units uint8 [2 · frames], voice [256]) of (samples, whether the face listens to it)."""
+        samples, listens = sound
+        frames = len(samples) // SAMPLES_PER_FRAME
+        if listens:
+            hidden, _, features = overheard(self.encode, samples, frames)
+        else:
+            hidden, logits = self.encode(samples)
+            features = speech_features(hidden, logits, samples, frames)
+        units = self.units.over(hidden, frames).to(torch.uint8)
+        return frames, features.half(), units, self._speaker.embed(samples, most_partials=2)
+
+
+def _quiet_sounds(count: int, rng: np.random.Generator) -> list[Tensor]:
+    """`count` sounds of noise without a voice, 3 … 8 s long, at any level."""
+    return [noise(int(rng.integers(3, 9)) * RATE, rng) * float(10 ** rng.uniform(-5, -1.3)) for _ in range(count)]
+
+
+def extract_features(
     corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder: Path, seed: int = 1, quiet_clips: int = QUIET_CLIPS,
     share: float = 1.0, units: Units | None = None, listened: int = LISTENED,
 ) -> Units:  # fmt: skip
@@ -61,46 +101,25 @@ def hear(
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-
-    mine = threading.local()  # the encoder remembers the length it was given last: every thread needs one of its own
-
-    def analyse_one(samples: Tensor) -> tuple[Tensor, Tensor]:
-        if not hasattr(mine, "encoder"):
-            mine.encoder = copy.deepcopy(encoder)
-        with torch.no_grad(), half_precision("cpu"):
-            hidden, logits = mine.encoder.analyse(samples)
-        return hidden.float(), logits.float()
-
+    analysis = _Analysis(encoder, speaker, units)
     if units is None:
-        some = corpus.of("train")
-        some = [some[i] for i in rng.choice(len(some), min(200, len(some)), replace=False)]
-        units = fit_units(torch.cat([analyse_one(torch.from_numpy(corpus.samples(c)))[0] for c in some])[::2], UNITS, seed)
-
-    def understand(sound: tuple[Tensor, bool]) -> tuple[int, Tensor, Tensor, Tensor]:
-        samples, listens = sound
-        frames = len(samples) // SAMPLES_PER_FRAME
-        if listens:
-            hidden, _, features = overheard(analyse_one, samples, frames)
-        else:
-            hidden, logits = analyse_one(samples)
-            features = speech_features(hidden, logits, samples, frames)
-        return frames, features.half(), units.over(hidden, frames).to(torch.uint8), speaker.embed(samples, most_partials=2)
+        analysis.fit_units(corpus, rng, seed)
 
     chosen = [i for i, c in enumerate(corpus.clips) if c.split != "train" or rng.random() < share]
-    quiet = [noise(int(rng.integers(3, 9)) * RATE, rng) * float(10 ** rng.uniform(-5, -1.3)) for _ in range(quiet_clips)]
+    quiet = _quiet_sounds(quiet_clips, rng)
     (folder / "quiet.i16").write_bytes((torch.cat(quiet).clamp(-1, 1) * 32767).short().numpy().tobytes() if quiet else b"")
 
     train = [i for i in chosen if corpus.clips[i].split == "train"]
     others = [int(i) for i in np.random.default_rng([seed, 1]).permutation(train)[:listened]]
 
-    def sounds():
+    def sounds() -> Iterator[tuple[Tensor, bool]]:
         for i, listens in [*((i, False) for i in chosen), *((i, True) for i in others)]:
             yield torch.from_numpy(corpus.samples(corpus.clips[i])), listens
         yield from ((x, False) for x in quiet)
 
     names = [(corpus.clips[i].split, corpus.clips[i].speaker, i, False) for i in chosen]
     names += [("train", "listener", i, True) for i in others] + [("train", "quiet", -1, False)] * len(quiet)
-    rows, voices, cursor = [], [], 0
+    rows, voices, start = [], [], 0
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # one clip per thread: the networks are too small to be worth splitting
     with (
@@ -108,22 +127,22 @@ def hear(
         (folder / "units.u8").open("wb") as units_file,
         ThreadPool(threads) as pool,
     ):
-        understood = tqdm(pool.imap(understand, sounds()), total=len(names), desc="hearing the corpus", mininterval=10)
-        for (split, name, clip, listens), (frames, features, said, voice) in zip(names, understood):
+        analysed = tqdm(pool.imap(analysis, sounds()), total=len(names), desc="analysing the corpus", mininterval=10)
+        for (split, name, clip, listens), (frames, features, clip_units, voice) in zip(names, analysed):
             features_file.write(features.numpy().tobytes())
-            units_file.write(said.numpy().tobytes())
-            rows.append(asdict(Row(cursor, frames, split, name, clip, listens)))
+            units_file.write(clip_units.numpy().tobytes())
+            rows.append(asdict(Row(start, frames, split, name, clip, listens)))
             voices.append(voice.numpy())
-            cursor += frames
+            start += frames
     torch.set_num_threads(threads)
     np.save(folder / "voices.npy", np.stack(voices))
     about = {"width": encoder.feature_width, "encoder": identity(encoder), "rows": rows}
     (folder / "rows.json").write_text(json.dumps(about))
-    return units
+    return analysis.units
 
 
 class MotionSet:
-    """Read-only view of what `hear` and `animate` wrote."""
+    """Read-only view of what `extract_features` and `animate` wrote."""
 
     def __init__(self, corpus: Corpus, folder: Path):
         self.corpus = corpus

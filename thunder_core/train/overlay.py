@@ -29,6 +29,7 @@ def telling_frames(head: Head, solved: Solved, count: int = 6) -> list[tuple[str
 
 
 def _head(axes, head: Head, vertices: np.ndarray) -> None:
+    """Draw the shaded head from the front, vertices [V, 3] metres."""
     from matplotlib.collections import PolyCollection
 
     quads = np.where(head.polygons < 0, head.polygons[:, :1], head.polygons)
@@ -60,16 +61,16 @@ def draw(head: Head, solved: Solved, path: Path, title: str = "", count: int = 6
         target, reached = solved.target[index[t]], solved.reached[index[t]]
         for a, b in zip(target, reached):
             points.plot([a[0], b[0]], [a[1], b[1]], color="0.7", lw=0.8)
-        for where, colour in ((target, "tab:blue"), (reached, "tab:red")):
-            points.scatter(where[:, 0], where[:, 1], s=5, color=colour)
+        for positions, colour in ((target, "tab:blue"), (reached, "tab:red")):
+            points.scatter(positions[:, 0], positions[:, 1], s=5, color=colour)
             for line in _LINES:
                 ids = [i for i, name in enumerate(solved.spots.names) if name.startswith(line)]
-                points.plot(where[ids, 0], where[ids, 1], color=colour, lw=0.8)
+                points.plot(positions[ids, 0], positions[ids, 1], color=colour, lw=0.8)
         points.set(xlim=(-85, 85), ylim=(-135, 65), aspect="equal", xticks=[], yticks=[])
         x = m.expression[t]
         strongest = sorted(((x[i], n) for i, n in enumerate(head.expression_names) if x[i] > 0.1), reverse=True)[:9]
-        says = "\n".join([f"jaw {m.jaw[t, 0]:.2f} rad"] + [f"{n} {v:.2f}" for v, n in strongest])
-        points.text(-84, 63, says, fontsize=8, va="top")
+        label = "\n".join([f"jaw {m.jaw[t, 0]:.2f} rad"] + [f"{n} {v:.2f}" for v, n in strongest])
+        points.text(-84, 63, label, fontsize=8, va="top")
         points.set_title(f"{why}, frame {t}, {solved.residual[index[t]].mean():.1f} mm", fontsize=10)
     figure.suptitle(title)
     figure.tight_layout()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pitch of recordings, which the vocoder learns to hear: normalised autocorrelation, and the smoothest path through it."""
+"""The pitch of recordings, which the vocoder learns to predict: normalised autocorrelation, and the smoothest path through it."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def track(samples: Tensor) -> tuple[Tensor, Tensor]:
     lag = RATE / classes(samples.device)
     low = lag.floor().long()
     share = lag - low
-    alike = correlation[..., low] * (1 - share) + correlation[..., low + 1] * share
-    down = (HIGHEST / classes(samples.device)).log2()
-    score = alike - _DEEP * down
+    similarity = correlation[..., low] * (1 - share) + correlation[..., low + 1] * share
+    octaves = (HIGHEST / classes(samples.device)).log2()
+    score = similarity - _DEEP * octaves
     path = smooth_path(score, _LEAP)
     hertz = hertz_along(_SHARP * score, path)
     inside = (path > 1) & (path < CLASSES - 2)  # at the ends of the scale something else repeats: a hum, a hiss
-    voiced = (alike.gather(-1, path[..., None])[..., 0] > _ALIKE) & (rms > _QUIET) & inside
+    voiced = (similarity.gather(-1, path[..., None])[..., 0] > _ALIKE) & (rms > _QUIET) & inside
     log, frames = hertz.log().cpu().numpy(), np.arange(hertz.shape[1])
     for row, on in zip(log, voiced.cpu().numpy()):
         row[:] = np.interp(frames, frames[on], row[on]) if on.any() else np.log(120.0)

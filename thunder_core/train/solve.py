@@ -115,8 +115,8 @@ def stabilise(points: np.ndarray, known: Spots, head: Head) -> tuple[np.ndarray,
         scale, rotation, shift = _similarity(points[:, rigid], reference, weight)
         held = scale[:, None, None] * np.einsum("tcd,tkd->tkc", rotation, points[:, rigid]) + shift[:, None]
         reference = np.median(held, 0)
-        restless = np.sqrt(((held - reference) ** 2).sum(2).mean(0))
-        weight = 1 / (restless + np.median(restless)) ** 2
+        movement = np.sqrt(((held - reference) ** 2).sum(2).mean(0))
+        weight = 1 / (movement + np.median(movement)) ** 2
     still = scale[:, None, None] * np.einsum("tcd,tkd->tkc", rotation, points) + shift[:, None]
     mean = np.median(still, 0)
     ours = MM * known.of(head.v_template.astype(np.float64))
@@ -336,8 +336,8 @@ def meet_gap(head: Head, expression: np.ndarray, jaw: np.ndarray, gap: np.ndarra
         miss = gap + rest - apart(x)
         at = x[:, lips]
         free = ((miss[:, None] * slope > 0) & (at < 1)) | ((miss[:, None] * slope < 0) & (at > 0))
-        able = np.where(free, slope, 0)
-        x[:, lips] = np.clip(at + miss[:, None] * able / np.maximum((able**2).sum(1, keepdims=True), 1e-6), 0, 1)
+        usable = np.where(free, slope, 0)
+        x[:, lips] = np.clip(at + miss[:, None] * usable / np.maximum((usable**2).sum(1, keepdims=True), 1e-6), 0, 1)
     return x
 
 

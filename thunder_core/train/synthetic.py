@@ -50,10 +50,10 @@ def speak_flite(text: str, voice: str, stretch: float = 1.0) -> tuple[np.ndarray
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "speech.wav"
         command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch:.3f}", "-psdur", "-t", text, "-o", str(out)]
-        said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+        times = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
         samples = read_recording(out)
     phones, start = [], 0.0
-    for word in said.split():
+    for word in times.split():
         symbol, _, end = word.rpartition(":")
         phones.append((symbol, start, float(end)))
         start = float(end)
@@ -78,6 +78,7 @@ _SEAM = 0.05  # s
 
 @lru_cache(maxsize=1)
 def _espeak() -> tuple[ctypes.CDLL, int]:
+    """The library, initialised once, and its sample rate in Hz. Raises RuntimeError where it is not installed."""
     try:
         library = ctypes.CDLL("libespeak-ng.so.1")
     except OSError as error:

@@ -32,8 +32,8 @@ BATCH = 16
 TRUE, DRAWN = 0.4, 0.3  # shares of crops with the recording's own mel, and with mesh-to-speech's; the rest is blurred by hand
 _WINDOWS = ((128, 32), (320, 80), (640, 160), (1280, 320))  # samples: window and hop of each spectrogram of the loss
 _QUIET = 2e-3  # magnitude per root sample of window, below which a spectrogram's logarithm ends
-_PITCH, _FOOLED, _PICTURES = 0.3, 0.1, 0.5  # weights beside the energy distance
-_MISHEARD = 0.4  # at most, share of units replaced where a mel is blurred
+_PITCH, _ADVERSARIAL, _FEATURES = 0.3, 0.1, 0.5  # weights beside the energy distance
+_MOST_CORRUPT = 0.4  # at most, share of units replaced where a mel is blurred
 
 
 def _smooth(x: Tensor, frames: float, bands: float) -> Tensor:
@@ -62,15 +62,15 @@ def blurred(mel: Tensor, rng: np.random.Generator) -> Tensor:
     return mel.clamp_min(LOG_FLOOR)
 
 
-def misheard(units: Tensor, count: int, rng: np.random.Generator) -> Tensor:
+def corrupt_units(units: Tensor, count: int, rng: np.random.Generator) -> Tensor:
     """Units [B, 2T] of which some, in runs of three, are others."""
-    wrong = torch.from_numpy(rng.random(units.shape) < rng.uniform(0, _MISHEARD) / 3).to(units.device)
+    wrong = torch.from_numpy(rng.random(units.shape) < rng.uniform(0, _MOST_CORRUPT) / 3).to(units.device)
     wrong = F.max_pool1d(wrong.float()[:, None], 3, 1, 1)[:, 0] > 0
     other = torch.from_numpy(rng.integers(0, count, units.shape)).to(units)
     return torch.where(wrong, other, units)
 
 
-class Ear(nn.Module):
+class SpectralViews(nn.Module):
     """What the loss compares: magnitudes and their logarithms at four resolutions, and the log-mel."""
 
     def __init__(self):
@@ -89,8 +89,8 @@ class Ear(nn.Module):
         return [*views, (self.log_mel(sound), 2.0)]
 
 
-def apart(a: list, b: list) -> Tensor:
-    """Weighted mean absolute difference of two sounds as an `Ear` has heard them."""
+def view_distance(a: list, b: list) -> Tensor:
+    """Weighted mean absolute difference of two sounds as an `SpectralViews` sees them."""
     return torch.stack([w * (x - y).abs().mean() for (x, w), (y, _) in zip(a, b)]).sum()
 
 
@@ -103,7 +103,7 @@ def pitch_loss(score: Tensor, hertz: Tensor, voiced: Tensor) -> Tensor:
     return (ce * voiced).sum() / voiced.sum().clamp_min(1)
 
 
-class Contest(nn.Module):
+class AdversarialVocoder(nn.Module):
     """The vocoder, and its discriminators where there are any; one model to the training loop."""
 
     def __init__(self, vocoder: Vocoder, adversarial: bool):
@@ -112,10 +112,89 @@ class Contest(nn.Module):
         self.discriminators = Discriminators() if adversarial else None
 
 
+class VocoderLoss:
+    """The loss of a batch: the energy distance of two drawn sounds, the pitch, and what discriminators add."""
+
+    def __init__(self, head: Head, m2s: MeshToSpeech | None, device: str):
+        self.device, self.views = device, SpectralViews().to(device)
+        self.m2s = self.mouth_view = None
+        if m2s is not None:
+            self.m2s, self.mouth_view = m2s.to(device), SPACES[m2s.config.space](m2s.mouth or head).to(device)
+
+    def __call__(self, model: AdversarialVocoder, item: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+        """Terms of a batch that `SpeechBatches` drew: "total", which is minimised, "energy", "near", "pitch", and with
+        discriminators "discriminators", "fooled" and "pictures"."""
+        item = {k: v.to(self.device) for k, v in item.items()}
+        real = item["waves"]
+        kind = torch.device(self.device).type
+        with torch.autocast(kind, enabled=False):
+            mel, units = self.degraded(item, rng)
+            hertz, voiced = track(real)
+        score, amplitude = model.vocoder.shape(mel, units, item["voices"])
+        with torch.autocast(kind, enabled=False):
+            turned = turns(hertz)
+            # Twice from the same input: other noise, pulses at other moments.
+            twice = [
+                model.vocoder.sound(
+                    amplitude, hertz, turned + torch.rand(len(real), 1, device=self.device).double(), torch.randn_like(real)
+                )
+                for _ in range(2)
+            ]
+            reference, (a, b) = self.views(real), [self.views(x) for x in twice]
+            near = (view_distance(a, reference) + view_distance(b, reference)) / 2
+            energy = near - view_distance(a, b) / 2
+            pitch = pitch_loss(score, hertz, voiced)
+        terms = {"total": energy + _PITCH * pitch, "energy": energy, "near": near, "pitch": pitch}
+        if model.discriminators is not None:
+            terms |= adversarial_terms(model.discriminators, real, twice[0])
+            terms["total"] = terms["total"] + _ADVERSARIAL * terms["fooled"] + _FEATURES * terms["pictures"] + terms["discriminators"]
+        return terms
+
+    def drawn(self, item: dict[str, Tensor], rows: slice) -> tuple[Tensor, Tensor]:
+        """Log-mel [B, 4T, 80] and units [B, 2T] that mesh-to-speech draws from the teacher's motion."""
+        logits, mel = self.m2s(self.mouth_view.of_packed(item["motion"][rows]), item["voices"][rows])
+        return mel.float(), logits.argmax(-1)
+
+    @torch.no_grad()
+    def degraded(self, item: dict[str, Tensor], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Mel and units as the vocoder will be given them: the first rows true, then drawn by mesh-to-speech, then blurred."""
+        mel, units = item["mel"].clone(), item["units"].clone()
+        true, drawn = round(TRUE * len(mel)), round(DRAWN * len(mel)) if self.m2s is not None else 0
+        if drawn:
+            rows = slice(true, true + drawn)
+            mel[rows], units[rows] = self.drawn(item, rows)
+        for i in range(true + drawn, len(mel)):
+            mel[i : i + 1] = blurred(mel[i : i + 1], rng)
+        units[true + drawn :] = corrupt_units(units[true + drawn :], UNITS, rng)
+        return torch.stack([tamed(m) for m in mel]), units
+
+    def figures(self, model: AdversarialVocoder, held_out: SpeechBatches) -> dict[str, float]:
+        """Mean error of the log-mel, and the share of voiced frames whose pitch is a fifth of an octave off.
+
+        Each from true mels, and with mesh-to-speech from drawn ones.
+        """
+        item = {k: v.to(self.device) for k, v in held_out(np.random.default_rng(0)).items()}
+        hertz, voiced = track(item["waves"])
+        inputs = {"true": (item["mel"], item["units"])}
+        if self.m2s is not None:
+            inputs["drawn"] = self.drawn(item, slice(None))
+        figures = {}
+        for name, (mel, units) in inputs.items():
+            mel = torch.stack([tamed(m) for m in mel])
+            score, amplitude = model.vocoder.shape(mel, units, item["voices"])
+            guess = hertz_along(score, smooth_path(score.log_softmax(-1), 0.35))
+            noise = model.vocoder.noise[: item["waves"].shape[1]].expand_as(item["waves"])
+            made = model.vocoder.sound(amplitude, guess, turns(guess), noise)
+            figures[f"mel_{name}"] = float((self.views.log_mel(made)[:, : mel.shape[1]] - item["mel"]).abs().mean())
+            wrong = ((guess / hertz).log2().abs() > 0.2) & voiced
+            figures[f"pitch_wrong_{name}"] = float(wrong.sum() / voiced.sum().clamp_min(1))
+        return figures
+
+
 def train_vocoder(
     motions: MotionSet, head: Head, folder: Path, schedule: Schedule, device: str = "cpu", m2s: MeshToSpeech | None = None,
     adversarial: bool = False, start: dict[str, Tensor] | None = None, batch: int = BATCH,
-):  # fmt: skip
+) -> tuple[Vocoder, dict[str, float]]:  # fmt: skip
     """Train the vocoder on the corpus' recordings; returns (vocoder, figures on the unseen test voices).
 
     With `m2s` part of the crops are made from what it draws of the teacher's motion; `adversarial` adds discriminators to a vocoder
@@ -128,81 +207,17 @@ def train_vocoder(
     batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, batch, waves=True)
     if not start:
         _calibrate(vocoder, batches)
-    contest, ear = Contest(vocoder, adversarial), Ear().to(device)
-    if m2s is not None:
-        m2s, view = m2s.to(device), SPACES[m2s.config.space](m2s.mouth or head).to(device)
-
-    def drawn(item: dict[str, Tensor], rows: slice) -> tuple[Tensor, Tensor]:
-        x = item["motion"][rows]
-        logits, mel = m2s(view.of_packed(x), item["voices"][rows])
-        return mel.float(), logits.argmax(-1)
-
-    @torch.no_grad()
-    def worsen(item: dict[str, Tensor], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Mel and units as the vocoder will be given them: the first rows true, then drawn by mesh-to-speech, then blurred."""
-        mel, said = item["mel"].clone(), item["units"].clone()
-        true, some = round(TRUE * len(mel)), round(DRAWN * len(mel)) if m2s is not None else 0
-        if some:
-            rows = slice(true, true + some)
-            mel[rows], said[rows] = drawn(item, rows)
-        for i in range(true + some, len(mel)):
-            mel[i : i + 1] = blurred(mel[i : i + 1], rng)
-        said[true + some :] = misheard(said[true + some :], UNITS, rng)
-        return torch.stack([tamed(m) for m in mel]), said
-
-    def loss(model: Contest, item: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-        item = {k: v.to(device) for k, v in item.items()}
-        real = item["waves"]
-        kind = torch.device(device).type
-        with torch.autocast(kind, enabled=False):
-            mel, said = worsen(item, rng)
-            hertz, voiced = track(real)
-        score, amplitude = model.vocoder.shape(mel, said, item["voices"])
-        with torch.autocast(kind, enabled=False):
-            turned = turns(hertz)
-            # Twice from the same input: other noise, pulses at other moments.
-            twice = [
-                model.vocoder.sound(amplitude, hertz, turned + torch.rand(len(real), 1, device=device).double(), torch.randn_like(real))
-                for _ in range(2)
-            ]
-            embedding, (a, b) = ear(real), [ear(x) for x in twice]
-            near = (apart(a, embedding) + apart(b, embedding)) / 2
-            energy = near - apart(a, b) / 2
-            pitch = pitch_loss(score, hertz, voiced)
-        terms = {"total": energy + _PITCH * pitch, "energy": energy, "near": near, "pitch": pitch}
-        if model.discriminators is not None:
-            terms |= contend(model.discriminators, real, twice[0])
-            terms["total"] = terms["total"] + _FOOLED * terms["fooled"] + _PICTURES * terms["pictures"] + terms["discriminators"]
-        return terms
-
+    model, loss = AdversarialVocoder(vocoder, adversarial), VocoderLoss(head, m2s, device)
     watched, test = (SpeechBatches(motions, rows, FRAMES, 24, waves=True) for rows in (motions.watched(FRAMES), motions.of("test", FRAMES)))
-
-    def measured(model: Contest, held_out: SpeechBatches) -> dict[str, float]:
-        item = {k: v.to(device) for k, v in held_out(np.random.default_rng(0)).items()}
-        hertz, voiced = track(item["waves"])
-        inputs = {"true": (item["mel"], item["units"])}
-        if m2s is not None:
-            inputs["drawn"] = drawn(item, slice(None))
-        figures = {}
-        for name, (mel, said) in inputs.items():
-            mel = torch.stack([tamed(m) for m in mel])
-            score, amplitude = model.vocoder.shape(mel, said, item["voices"])
-            guess = hertz_along(score, smooth_path(score.log_softmax(-1), 0.35))
-            noise = model.vocoder.noise[: item["waves"].shape[1]].expand_as(item["waves"])
-            made = model.vocoder.sound(amplitude, guess, turns(guess), noise)
-            figures[f"mel_{name}"] = float((ear.log_mel(made)[:, : mel.shape[1]] - item["mel"]).abs().mean())
-            wrong = ((guess / hertz).log2().abs() > 0.2) & voiced
-            figures[f"pitch_wrong_{name}"] = float(wrong.sum() / voiced.sum().clamp_min(1))
-        return figures
-
-    fit(contest, batches, loss, schedule, folder, lambda model: measured(model, watched), device=device)
+    fit(model, batches, loss, schedule, folder, lambda model: loss.figures(model, watched), device=device)
     with torch.no_grad():
-        figures = measured(contest, test)
-    return contest.vocoder, {f"test_{k}": round(v, 4) for k, v in figures.items()}
+        figures = loss.figures(model, test)
+    return model.vocoder, {f"test_{k}": round(v, 4) for k, v in figures.items()}
 
 
-def contend(discriminators: Discriminators, real: Tensor, made: Tensor) -> dict[str, Tensor]:
-    """One round: what the discriminators lose (their own gradient alone) and what the vocoder loses to them (its gradient alone)."""
+def adversarial_terms(discriminators: Discriminators, real: Tensor, made: Tensor) -> dict[str, Tensor]:
+    """Losses of one round on waveforms [B, n]: of the discriminators (their own gradient alone), and of the vocoder (its gradient alone)
+    for sounds that are told apart ("fooled") and for features that differ from a recording's ("pictures")."""
     verdicts = discriminator_loss(discriminators(real), discriminators(made.detach()))
     for p in discriminators.parameters():
         p.requires_grad_(False)

@@ -72,7 +72,7 @@ def _repeated(keys: dict, repeat, low: float, high: float, curve) -> dict:
         for number in range(1, count + 1):
             copy = _mirrored(keys) if mode == "MIRROR" and number % 2 else keys
             rise = side * number * float(keys["co"][-1, 1] - keys["co"][0, 1]) if mode == "REPEAT_OFFSET" else 0.0
-            copy = keyframes.moved(copy, side * number * period, rise)
+            copy = keyframes.shifted(copy, side * number * period, rise)
             whole = _in_a_row(whole, copy, 1) if side > 0 else _in_a_row(copy, whole, 0)
     return whole
 
@@ -102,19 +102,19 @@ def _in_a_row(first: dict, second: dict, late: int) -> dict:
     """Two cycles, the last key of one on the frame of the first key of the other: one key where they agree. Where they do not,
     the frame itself belongs to the first (late 1) or to the second (late 0)."""
     if abs(first["co"][-1, 1] - second["co"][0, 1]) > _SAME:
-        last, start = keyframes.some(first, np.array([-1])), keyframes.some(second, np.arange(1))
+        last, start = keyframes.select(first, np.array([-1])), keyframes.select(second, np.arange(1))
         last["interpolation"][:] = keyframes.CONSTANT
         for key, by, side in ((last, -_APART * (1 - late), "handle_right"), (start, _APART * late, "handle_left")):
             for part in ("co", side):
                 key[part] = key[part] + np.array([by, 0.0], np.float32)
-        return keyframes.joined(
-            keyframes.some(first, np.arange(len(first["co"]) - 1)), last, start, keyframes.some(second, np.arange(1, len(second["co"])))
+        return keyframes.concatenated(
+            keyframes.select(first, np.arange(len(first["co"]) - 1)), last, start, keyframes.select(second, np.arange(1, len(second["co"])))
         )
-    seam = keyframes.some(second, np.arange(1))
+    seam = keyframes.select(second, np.arange(1))
     seam["co"], seam["handle_left"] = first["co"][-1:].copy(), first["handle_left"][-1:].copy()
     keyframes.fix_handles(seam, 0)
-    rest = keyframes.some(second, np.arange(1, len(second["co"])))
-    return keyframes.joined(keyframes.some(first, np.arange(len(first["co"]) - 1)), seam, rest)
+    rest = keyframes.select(second, np.arange(1, len(second["co"])))
+    return keyframes.concatenated(keyframes.select(first, np.arange(len(first["co"]) - 1)), seam, rest)
 
 
 # ---- those that go on

@@ -40,7 +40,7 @@ def inner_keys(choice: Choice, frames: np.ndarray, values: np.ndarray, reduced: 
     if len(reduced.index) == 1:  # it stands still: from end to end, or its neighbours would reach into it
         ends = np.array([0, len(frames) - 1])
         reduced = Keys(ends, np.repeat(reduced.value, 2), np.zeros(2))
-    return keyframes.of(reduced, frames.astype(float))
+    return keyframes.from_reduced(reduced, frames.astype(float))
 
 
 def pose_keys(posed: posing.PoseFit, place: int, region: str, frames: np.ndarray, ends: np.ndarray) -> dict:
@@ -49,7 +49,7 @@ def pose_keys(posed: posing.PoseFit, place: int, region: str, frames: np.ndarray
     if curve is None:
         index = np.array([0, len(frames) - 1][: len(frames)])
         curve = PoseKeys(index, ends[: len(index)], np.zeros(len(index)), np.zeros(len(index)))
-    return keyframes.of_poses(curve, frames.astype(float), posed.kind_of(region))
+    return keyframes.from_poses(curve, frames.astype(float), posed.kind_of(region))
 
 
 def part_of(curve, first: int, last: int) -> dict:
@@ -78,7 +78,7 @@ def placed(
         return placing.placed(span, inner, own.shape(horizon), choice.how == "INSERT")
     if still is not None and not (own is not None and own.dropped):
         return placing.held(span, inner, still, still)
-    return keyframes.some(inner, np.arange(1)) if _is_still(inner) else inner
+    return keyframes.select(inner, np.arange(1)) if _is_still(inner) else inner
 
 
 def _is_still(keys: dict) -> bool:
@@ -102,7 +102,7 @@ def put_by(choice: Choice, span: placing.Span, keys: dict, own: OwnCurve | None)
         there = own.keys["co"].astype(np.float32) if own is not None else np.zeros((0, 2), np.float32)
         is_own = (np.abs(keys["co"].astype(np.float32)[:, None] - there) < STILL).all(2).any(1)
         puts |= _on(times, span.start, span.end) & ~is_own
-    return keyframes.some(keys, puts)
+    return keyframes.select(keys, puts)
 
 
 def replaced(choice: Choice, span: placing.Span, own: OwnCurve | None, name: str, put: put_keys.Put | None) -> int:

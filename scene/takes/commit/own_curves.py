@@ -137,7 +137,7 @@ def own_curve(curve, put: put_keys.Put | None, name: str, earlier: list[line_nam
         return OwnCurve(curve, keys, 0, lines)
     times = keys["co"][:, 0]
     again = put.has(name, keys) & np.any([(times > old.start - 0.5) & (times < old.end + 0.5) for old in earlier], axis=0)
-    left = keyframes.some(keys, ~again)
+    left = keyframes.select(keys, ~again)
     if not again.any() or (len(left["co"]) and keyframes.evaluate(left, left["co"][:1, 0].astype(float)) is None):
         return OwnCurve(curve, keys, 0, lines)  # the latter: what eases between its keys cannot be evaluated without Blender's curve
     return OwnCurve(curve, left, int(again.sum()), lines)

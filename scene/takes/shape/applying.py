@@ -70,7 +70,7 @@ def _write(take: TakeCurves, base: Base, under: Stored, values: np.ndarray, shif
         elif keys is not None:
             keys = track_values.shifted(keys, base.frames, base.values[:, place], values[:, place] - base.values[:, place])
             if shift:
-                keys = keyframes.moved(keys, shift)
+                keys = keyframes.shifted(keys, shift)
         wanted.append(keys)
     for place, (curve, keys) in enumerate(zip(take.curves, wanted)):
         if curve is not None and keys is not None:

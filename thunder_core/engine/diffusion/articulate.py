@@ -16,10 +16,10 @@ from ..speech.closure_envelope import closure, LABELS_PER_SECOND
 from ..speech.encoder import ENCODER_RATE
 from ..speech.phones import BILABIALS, DENTALS, LABIODENTALS, SIBILANTS
 
-SURE = 0.6  # share of the encoder's belief above which a sound counts as a bilabial; real lips are met as often from 0.4 to 0.8
+SURE = 0.6  # probability above which a sound counts as a bilabial; real lips are met as often from 0.4 to 0.8
 _LIKELY = 0.4  # the same for f, v, th and sibilants, which change less of a face than a closure does
 _BEFORE, _AFTER = 0.11, 0.10  # seconds in which jaw and lip get to one of these and leave it
-_TONGUE_ROOM = (0.02, 0.06)  # radians of jaw at which a tongue begins to fit through the teeth, and fits
+_TONGUE_FITS = (0.02, 0.06)  # radians of jaw at which a tongue begins to fit through the teeth, and fits
 
 
 def demanded_closures(belief: np.ndarray, frames: int, sure: float = SURE) -> np.ndarray:
@@ -54,6 +54,7 @@ class Articulation:
     """Corrects motions in a head's channels where lips, jaw and tongue may not be; everything else about them stays."""
 
     def __init__(self, channels: Sequence[str], articulators: Articulators):
+        """channels: names of the expression's columns."""
         self.mechanics = Mechanics(articulators)
         self.channels = tuple(channels)
         self.close = self.channels.index(LIP_CLOSE)
@@ -79,8 +80,8 @@ class Articulation:
         return x
 
     def hold_tongue(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
-        """Expression [T, n] whose tongue comes out only where the jaw [T, 3] gives it room."""
+        """Expression [T, n] whose tongue comes out only where the jaw [T, 3] is open enough."""
         x = expression.copy()
-        free = ((jaw[:, 0] - _TONGUE_ROOM[0]) / (_TONGUE_ROOM[1] - _TONGUE_ROOM[0])).clip(0, 1)
+        free = ((jaw[:, 0] - _TONGUE_FITS[0]) / (_TONGUE_FITS[1] - _TONGUE_FITS[0])).clip(0, 1)
         x[:, self.tongue_out] *= smoothstep(free)
         return x

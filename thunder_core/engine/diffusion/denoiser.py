@@ -18,6 +18,8 @@ from torch import nn, Tensor
 
 @dataclass(frozen=True)
 class DenoiserConfig:
+    """Sizes of a denoiser, as its card stores them."""
+
     motion: int  # channels of x: expression, jaw, head, eyes
     audio: int  # width of the speech features a
     style: int = 0  # numbers that say how a performance is played; 0: the model knows no styles
@@ -56,6 +58,7 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        """Every frame of x [B, T, width] attends to all frames; bias [heads, T, T] is added to the logits."""
         q, k, v = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in self.qkv(x).chunk(3, -1))
         y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)[None])
         return self.out(y.transpose(1, 2).flatten(2))
@@ -86,12 +89,14 @@ class DiagonalCrossAttention(nn.Module):
         k_step, v_step = (split(y)[:, None] for y in self.kv(step).chunk(2, -1))
         logit = ((q * k_audio).sum(-1, keepdim=True) - (q * k_step).sum(-1, keepdim=True)) / math.sqrt(q.shape[-1])
         # The sigmoid as a softmax, which is computed row by row: the CPU's vectorised sigmoid rounds the last elements of a
-        # tensor otherwise than the rest, and a take would depend on how many takes are sampled with it.
+        # tensor differently from the rest, and a take would depend on how many takes are sampled with it.
         share = torch.stack([logit, torch.zeros_like(logit)], -1).softmax(-1)[..., 0]
         return self.out((v_step + share * (v_audio - v_step)).flatten(-2))
 
 
 class DecoderLayer(nn.Module):
+    """Self-attention over frames, cross-attention to speech and step, and a perceptron; each normalised first and added."""
+
     def __init__(self, config: DenoiserConfig):
         super().__init__()
         w = config.width
@@ -104,6 +109,7 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, audio: Tensor, step: Tensor, bias: Tensor) -> Tensor:
+        """x [B, T, width], audio [B or 1, T, width], step [B, width], bias [heads, T, T] → [B, T, width]."""
         x = x + self.dropout(self.self_attention(self.norms[0](x), bias))
         x = x + self.dropout(self.cross_attention(self.norms[1](x), audio, step))
         return x + self.dropout(self.feedforward(self.norms[2](x)))
@@ -118,7 +124,7 @@ class Denoiser(nn.Module):
         self.motion_in = nn.Linear(config.motion, config.width)
         self.audio_in = nn.Linear(config.audio, config.width)
         self.step_in = nn.Sequential(nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, config.width))
-        self.no_audio = nn.Parameter(torch.zeros(config.audio))  # what is heard when guidance hides the sound
+        self.no_audio = nn.Parameter(torch.zeros(config.audio))  # the input where guidance hides the sound
         if config.style:
             self.no_style = nn.Parameter(torch.zeros(config.style))  # any style: what a performance without a direction gets
             self.style_in = nn.Sequential(nn.Linear(config.style, config.width), nn.SiLU(), nn.Linear(config.width, 3 * config.width))
@@ -139,14 +145,16 @@ class Denoiser(nn.Module):
             self.register_buffer("noise_mean", torch.zeros(config.motion))  # of the noise that sampling starts from (train/blinks.py)
 
     def settings(self) -> dict:
+        """The configuration, for the card."""
         return asdict(self.config)
 
     def forward(
         self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None, style: Tensor | None = None,
         free: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        """silent: bool [B], rows whose audio is replaced by the learned vector ∅ (classifier-free guidance).
+        """Estimate x̂_0 [B, T, motion] of a noisy motion x.
 
+        silent: bool [B], rows whose audio is replaced by the learned vector ∅ (classifier-free guidance).
         style: [B, T, style], or of length 1 where it is broadcast; None: any style, like the rows where `free` [B] is true.
         """
         audio = (audio - self.audio_mean) / self.audio_std
@@ -154,19 +162,20 @@ class Denoiser(nn.Module):
             audio = torch.where(silent[:, None, None], self.no_audio, audio)
         features, y = self.audio_in(audio), self.motion_in(x)
         token = self.step_in(step_embedding(step, self.config.width))
-        if self.config.style:  # else a style has nothing to say
-            # The style scales and shifts what the sound says (FiLM, Perez et al. 2018), and is known to the motion itself.
-            # Per frame even where it is the same for all: a matrix of one row is rounded otherwise than one of several, and a take
+        if self.config.style:  # else a style has no effect
+            # The style scales and shifts the speech features (FiLM, Perez et al. 2018), and is added to the motion's own features.
+            # Per frame even where it is the same for all: a matrix of one row is rounded differently from one of several, and a take
             # would depend on how many takes are sampled with it.
             known = self._standard_style(style, free)
-            scale, shift, own = self.style_in(known.expand(-1, x.shape[1], -1)).chunk(3, -1)
-            features, y = features * (1 + scale) + shift, y + own
+            scale, shift, offset = self.style_in(known.expand(-1, x.shape[1], -1)).chunk(3, -1)
+            features, y = features * (1 + scale) + shift, y + offset
         bias = alibi_bias(x.shape[1], self.slopes)
         for layer in self.layers:
             y = layer(y, features, token, bias)
         return self.motion_out(self.norm(y))
 
     def _standard_style(self, style: Tensor | None, free: Tensor | None) -> Tensor:
+        """The style in units of its spread over the training set; the learned "any style" for rows that are free."""
         if style is None:
             return self.no_style[None, None]
         style = (style - self.style_mean) / self.style_std
@@ -177,7 +186,9 @@ class Denoiser(nn.Module):
         return noise + self.noise_mean if self.config.style else noise
 
     def standardise(self, motion: Tensor) -> Tensor:
+        """Packed motion [B, T, motion] in the units of the network: mean 0, deviation 1 over the training set."""
         return (motion - self.motion_mean) / self.motion_std
 
     def restore(self, x: Tensor) -> Tensor:
+        """The inverse of `standardise`."""
         return x * self.motion_std + self.motion_mean

@@ -19,6 +19,8 @@ from .mouth import trained_mouth
 
 @dataclass(frozen=True)
 class MeshToSpeechConfig:
+    """Sizes of a mesh-to-speech network, as its card stores them."""
+
     inputs: int  # numbers per frame that it sees
     space: str = "mouth"  # … of the mouth's vertices, the whole "face"'s, or the coefficients ("exp")
     units: int = 200
@@ -65,16 +67,18 @@ class MeshToSpeech(nn.Module):
         return network
 
     def settings(self) -> dict:
+        """The configuration, for the card."""
         return asdict(self.config)
 
     def encode(self, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """What the mouth says: features [B, T, width] at 25 fps, and [B, 2T, width] at 50 Hz."""
+        """Features of the mouth's speech: [B, T, width] at 25 fps, and [B, 2T, width] at 50 Hz."""
         x = self.mesh_in(seen.flatten(2) / self.scale)
         x, _ = self.body(x, torch.full((len(x),), x.shape[1], device=x.device))
         twice = x.repeat_interleave(2, 1)
         return x, twice + F.gelu(self.between(twice.transpose(1, 2)).transpose(1, 2))
 
     def forward(self, seen: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit logits [B, 2T, units] and log-mel [B, 4T, 80] of what the network sees [B, T, …] and a speaker [B, 256]."""
         _, x = self.encode(seen)
         logits = self.unit_head(x)
         voiced = torch.cat([x, speaker[:, None].expand(-1, x.shape[1], -1)], -1)

@@ -24,8 +24,8 @@ TRAINED_MOUTH = "m2s_mouth.npz"  # beside mouth2s' weights: the mouth whose move
 def trained_mouth(folder: Path) -> Head | None:
     """The mouth that the mouth2s in a folder learned from; None where it is the folder's head's own. Raises BadWeights.
 
-    A head that is sculpted again moves its lips a little otherwise. A network goes on listening to the mouth it knows, moved by
-    the same channels, until it is trained again.
+    A head that is sculpted again moves its lips a little differently. A network goes on reading the mouth it was trained on,
+    moved by the same channels, until it is trained again.
     """
     path = folder / TRAINED_MOUTH
     if not path.is_file():
@@ -110,13 +110,14 @@ class _Vertices(_Space):
         return 3 * len(self.rest)
 
     def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
+        """Expression [B, T, n] and jaw [B, T, 3] → offsets [B, T, m, 3], metres."""
         batch, frames = jaw.shape[:2]
         moved = self.layer(expression.flatten(0, 1), jaw.flatten(0, 1)) - self.rest
         return moved.unflatten(0, (batch, frames))
 
 
 class Mouth(_Vertices):
-    """`mouth2s`: V_m [B, T, n_m, 3], the one mouth that listening and scoring use.
+    """`mouth2s`: V_m [B, T, n_m, 3], the mouth that listening and scoring use.
 
     inner: bool [n_m], teeth and tongue.  lips: indices [4] of the inner lips' middles, upper and lower, and of the corners.
     """
@@ -152,9 +153,11 @@ class Coefficients(_Space):
 
     @property
     def size(self) -> int:
+        """Values per frame."""
         return len(self.unit)
 
     def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
+        """Expression [B, T, n] and jaw [B, T, 3] → [B, T, n + 3]."""
         return torch.cat([expression, jaw], -1) / self.unit
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pitch as classes of a logarithmic scale, and the smooth path through what each frame thinks of them."""
+"""Pitch as classes of a logarithmic scale, and the smooth path through the classes' scores of every frame."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def smooth_path(score: Tensor, leap: float) -> Tensor:
     steps = torch.arange(CLASSES, device=score.device)
     cost = leap * (steps[:, None] - steps).abs().to(score.dtype)
     total = score[:, 0]
-    came = []
+    back_pointers = []
     for i in range(1, score.shape[1]):
-        best, where = (total[:, None] - cost).max(-1)
-        came.append(where)
+        best, previous = (total[:, None] - cost).max(-1)
+        back_pointers.append(previous)
         total = best + score[:, i]
     path = [total.argmax(-1)]
-    for where in reversed(came):
-        path.append(where.gather(1, path[-1][:, None])[:, 0])
+    for previous in reversed(back_pointers):
+        path.append(previous.gather(1, path[-1][:, None])[:, 0])
     return torch.stack(path[::-1], 1)
 
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sound out of a mel spectrogram, speech units and a speaker: an inverse-STFT network that shapes a pulse train and noise.
 
-A network that draws each spectral frame for itself cannot know how far a tone has turned since the last one; mesh-to-speech's
-soft mels do not say either. So pitch is heard from the frames, its phase is summed up over time, and the network (ConvNeXt
+A network that draws each spectral frame for itself cannot know how far a tone's phase has moved since the last one, nor do
+mesh-to-speech's soft mels show it. So the pitch is predicted from the frames, its phase is summed up over time, and the network (ConvNeXt
 blocks at 100 Hz) decides how loud the pulses and how loud the noise sound in every band of every frame. Both are products in
-the short-time Fourier domain and come back by one inverse transform. The mel itself sets the level, the network can add at
-most 13 dB to it, so nothing that goes in makes it scream.
+the short-time Fourier domain and come back by one inverse transform. The mel itself sets the level and the network can add at
+most 13 dB to it, so no input makes the sound dangerously loud.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ _CHUNK, _MARGIN = 3000, 40  # mel frames made at once, and the context on either
 
 @dataclass(frozen=True)
 class VocoderConfig:
+    """Sizes of a vocoder, as its card stores them."""
+
     units: int = 200
     speaker: int = 256
     width: int = 224
@@ -46,7 +48,7 @@ class VocoderConfig:
 
 
 class Block(nn.Module):
-    """ConvNeXt in one dimension: a depthwise convolution over time, then a two-layer perceptron per frame, added to what came."""
+    """ConvNeXt in one dimension: a depthwise convolution over time, then a two-layer perceptron per frame, added to the input."""
 
     def __init__(self, width: int, kernel: int, expansion: int, scale: float):
         super().__init__()
@@ -56,6 +58,7 @@ class Block(nn.Module):
         self.scale = nn.Parameter(torch.full((width,), scale))
 
     def forward(self, x: Tensor) -> Tensor:
+        """x [B, N, width] → [B, N, width]."""
         y = self.norm(self.over_time(x.transpose(1, 2)).transpose(1, 2))
         return x + self.scale * self.down(F.gelu(self.up(y)))
 
@@ -91,6 +94,7 @@ class Vocoder(nn.Module):
         return load_network(folder / "vocoder", lambda config: cls(typed(VocoderConfig, config)))
 
     def settings(self) -> dict:
+        """The configuration, for the card."""
         return asdict(self.config)
 
     def shape(self, mel: Tensor, units: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,6 +120,7 @@ class Vocoder(nn.Module):
         return torch.istft(spectrum, WINDOW, HOP, WINDOW, self.window, length=noise.shape[-1])
 
     def _spectrum(self, sound: Tensor) -> Tensor:
+        """Short-time Fourier transform [B, 321, N + 1] of a waveform [B, 160 N]."""
         return torch.stft(sound, WINDOW, HOP, WINDOW, self.window, pad_mode="constant", return_complex=True)
 
     @torch.no_grad()
@@ -154,7 +159,7 @@ class Vocoder(nn.Module):
 
 
 def tamed(mel: Tensor) -> Tensor:
-    """Log-mel [N, 80] with nothing in it that no voice has: no missing numbers, nothing under the floor, no frame louder than speech."""
+    """Log-mel [N, 80] in the range of voices: no missing numbers, nothing under the floor, no frame louder than speech."""
     mel = torch.nan_to_num(mel.float(), LOG_FLOOR, 20.0, LOG_FLOOR).clamp(LOG_FLOOR, 20.0)
     loud = torch.logsumexp(2 * mel, -1, keepdim=True)
     return (mel - (loud - _LOUDEST).clamp_min(0) / 2).clamp_min(LOG_FLOOR)

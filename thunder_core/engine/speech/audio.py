@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads any sound file as the 16 kHz mono speech the models hear, and says in a sentence why when it cannot."""
+"""Reads any sound file as the 16 kHz mono speech that the models read, or says in a sentence why it cannot."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ FORMATS = (
 Progress = Callable[[float], None]
 
 
-def _quiet(fraction: float) -> None:
+def _no_progress(fraction: float) -> None:
     """Progress that nobody watches."""
 
 
-def read_sound(path: str | os.PathLike, progress: Progress = _quiet) -> Speech:
+def read_sound(path: str | os.PathLike, progress: Progress = _no_progress) -> Speech:
     """The sound in `path`, mono (mean of the channels), 16 kHz, float32 −1..1.
 
     Reads what libsndfile reads (WAV, FLAC, OGG, MP3, AIFF …) and, where an ffmpeg is on PATH, what that reads, block by
@@ -178,6 +178,7 @@ class _Mono:
 
     @property
     def swing(self) -> float:
+        """Half the widest swing of any channel, 0 before anything was added."""
         return 0.0 if self.lowest is None else float(np.max(self.highest - self.lowest)) / 2
 
     def _next(self) -> None:
@@ -191,6 +192,7 @@ class _Mono:
         self.piece = piece
 
     def _filtered(self, piece: np.ndarray, after: np.ndarray) -> np.ndarray:
+        """The piece [n] at 16 kHz; `after` are the samples that follow it."""
         if self.rate == RATE:
             return piece
         around = np.concatenate([self.before, piece, after])
@@ -210,7 +212,7 @@ def _read_with_soundfile(path: str, name: str, progress: Progress) -> _Mono | No
     except (soundfile.LibsndfileError, TypeError, OSError):
         return None
     with sound:
-        mono = _Mono(_checked(sound.samplerate, name), name)
+        mono = _Mono(_check_rate(sound.samplerate, name), name)
         # The header may promise an hour that the file does not hold (a stream, a broken copy), so its claim serves the
         # progress alone; what is read is counted.
         claimed = max(1, min(sound.frames, LONGEST * mono.rate))
@@ -226,7 +228,8 @@ def _read_with_soundfile(path: str, name: str, progress: Progress) -> _Mono | No
     return mono
 
 
-def _checked(rate: int, name: str) -> int:
+def _check_rate(rate: int, name: str) -> int:
+    """The rate, if a recording of a voice can have it. Raises BadSound."""
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         raise BadSound(f"“{name}” claims {rate} samples a second, which no voice recording has: export it again")
     return rate
@@ -264,18 +267,18 @@ def _read_with_ffmpeg(path: str, name: str, progress: Progress) -> _Mono:
 
 
 def _chunks(pipe, name: str, progress: Progress) -> Iterator[bytes]:
-    """What comes out of a pipe, with `progress` called while nothing does. Raises BadSound when nothing comes for too long."""
+    """The bytes that come out of a pipe, with `progress` called while none do. Raises BadSound when nothing comes for too long."""
     arrived: queue.Queue = queue.Queue(maxsize=8)
-    over = threading.Event()
+    stopped = threading.Event()
 
     def read() -> None:
         data = None
-        while data != b"" and not over.is_set():
+        while data != b"" and not stopped.is_set():
             try:
                 data = pipe.read1(1 << 18)
             except (OSError, ValueError):  # closed: the process was ended
                 data = b""
-            while not over.is_set():
+            while not stopped.is_set():
                 try:
                     arrived.put(data, timeout=POLL)
                     break
@@ -299,7 +302,7 @@ def _chunks(pipe, name: str, progress: Progress) -> Iterator[bytes]:
             last = time.monotonic()
             yield data
     finally:
-        over.set()
+        stopped.set()
 
 
 def _au_blocks(chunks: Iterator[bytes]) -> Iterator[np.ndarray]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The speech encoder: a small wav2vec 2.0-family network (filter banks in, conformer) trained to hear phones.
+"""The speech encoder: a small wav2vec 2.0-family network (filter banks in, conformer) trained to recognise phones.
 
 Stands where the paper has wav2vec 2.0 base (§4.2, 𝒜): features of the waveform, interpolated to exactly T animation
 frames. Loudness is appended, because a jaw follows the voice's strength as well as its phones.
@@ -36,6 +36,8 @@ LOUDNESS = 2  # loudness channels appended to the hidden features
 
 @dataclass(frozen=True)
 class EncoderConfig:
+    """Sizes of a speech encoder, as its card stores them."""
+
     width: int = 192
     layers: int = 5
     heads: int = 4
@@ -114,6 +116,7 @@ class SpeechEncoder(nn.Module):
         return load_network(folder / name, lambda config: cls(typed(EncoderConfig, config)), computed="log_mel.")
 
     def settings(self) -> dict:
+        """The configuration, for the card."""
         return asdict(self.config)
 
     def prepare(self, samples: Tensor) -> Tensor:
@@ -179,6 +182,7 @@ class SpeechEncoder(nn.Module):
 
     @property
     def feature_width(self) -> int:
+        """Width of the speech features: hidden features, phone probabilities and loudness."""
         return self.config.width + len(PHONES) + LOUDNESS
 
 
@@ -198,7 +202,7 @@ def phonetic(hidden: Tensor, logits: Tensor, frames: int) -> Tensor:
 
 
 def speech_features(hidden: Tensor, logits: Tensor, samples: Tensor, frames: int) -> Tensor:
-    """Speech features a [frames, width + 42] of what was heard at 50 Hz and of the sound [samples] itself."""
+    """Speech features a [frames, width + 42] from hidden features and phone logits [N, …] at 50 Hz and the sound [samples] itself."""
     return torch.cat([phonetic(hidden, logits, frames), loudness(samples, frames)], -1)
 
 
@@ -219,8 +223,8 @@ def loudness(samples: Tensor, frames: int) -> Tensor:
 
 
 def overheard(analyse: Callable[[Tensor], tuple[Tensor, Tensor]], samples: Tensor, frames: int) -> tuple[Tensor, Tensor, Tensor]:
-    """What one who listens to another's voice [samples] says to it: (hidden [N, width], phone logits [N, 40], features a
-    [frames, width + 42]) of silence, but for the loudness, which is the voice's. analyse: `SpeechEncoder.analyse`."""
+    """Features for a face that listens to another's voice [samples]: (hidden [N, width], phone logits [N, 40], features a
+    [frames, width + 42]) of silence, with the loudness of the voice. analyse: `SpeechEncoder.analyse`."""
     hidden, logits = analyse(torch.zeros_like(samples))
     return hidden, logits, speech_features(hidden, logits, samples, frames)
 

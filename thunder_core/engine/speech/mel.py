@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Log-mel spectrograms: what the encoder hears and what mesh-to-speech draws."""
+"""Log-mel spectrograms: the input of the encoder and the output of mesh-to-speech."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class LogMel(nn.Module):
         )  # fmt: skip
 
     def forward(self, samples: Tensor) -> Tensor:
+        """Log-mel [B, frames, 80] of [B, samples]; long sounds a piece at a time, with the same result."""
         piece, frames = PIECE * RATE // HOP, samples.shape[-1] // HOP + 1
         if frames <= piece:
             return self._of(samples)

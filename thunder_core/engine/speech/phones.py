@@ -8,7 +8,7 @@ LABIODENTALS = tuple(PHONES.index(p) for p in "F V".split())
 DENTALS = tuple(PHONES.index(p) for p in "DH TH".split())
 SIBILANTS = tuple(PHONES.index(p) for p in "S Z SH ZH CH JH".split())
 
-# Symbols that synthesisers and aligners use for what ARPABET calls otherwise.
+# Symbols that synthesisers and aligners use for sounds that have another name in ARPABET.
 _ALIASES = {
     "PAU": "SIL", "SP": "SIL", "SPN": "SIL", "+SPN+": "SIL", "+NSN+": "SIL", "BRTH": "SIL", "H#": "SIL", "SSIL": "SIL",
     "AX": "AH", "AXR": "ER", "IX": "IH", "UX": "UW", "EL": "L", "EM": "M", "EN": "N", "DX": "D", "NX": "N", "HV": "HH",

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a voice says the m, b and p of a text: letters laid along what the encoder hears, without a dictionary; numpy only.
+"""Where a voice says the m, b and p of a text: letters aligned with the encoder's phones, without a dictionary; numpy only.
 
-Spelling tells little of vowels and much of lips: in most languages an m, b or p that is written is said. Each letter may
-sound as any of the phones it is commonly read as; the path through the letters that the encoder finds likeliest tells when
-each is said (Viterbi's algorithm). Letters may be silent at a price, bilabials only where spelling has silent ones.
+Spelling says little about vowels and much about lips: in most languages an m, b or p that is written is spoken. Each letter
+may sound as any of the phones it is commonly read as; the likeliest path through the letters, by the encoder's phones, shows
+when each is spoken (Viterbi's algorithm). Letters may be silent at a price, bilabials only where spelling has silent ones.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ BILABIALS = "mbp"
 # Spellings in which one of the letters m, b, p is silent, or not said with the lips: pattern → which letter of it.
 _SILENT = ((r"mb(?![a-z])", 1), (r"bt", 0), (r"(?<![a-z])p(?=[snt])", 0), (r"pt(?![a-z])", 0), (r"mn(?![a-z])", -1))
 _SKIP = -4.0  # log-price of a letter that is not said
-_UNLIKELY = -7.0  # log-likelihood at worst: an ear may mishear any frame
-_HEARD = 0.3  # a letter that is often silent closes the lips only if the ear believes in it this much
+_UNLIKELY = -7.0  # log-likelihood at worst: the encoder may be wrong in any frame
+_LEAST_PROBABILITY = 0.3  # a letter that is often silent closes the lips only if a bilabial is at least this probable
 PAUSE = 0.06  # seconds without a voice that are a pause: in a shorter one lips that shut belong to a sound
 _MOST = 200_000_000  # letters times rows of a sound, one byte each: ten minutes of speech with all its words are a third
 _NEAR = 0.1  # seconds between bilabials whose lips do not part in between (“mp”, “bm”)
@@ -105,22 +105,22 @@ def _indices(*names: str) -> tuple[int, ...]:
     return tuple(PHONES.index(name) for name in names)
 
 
-def align(belief: np.ndarray, said: list[Letter]) -> list[tuple[int, int]]:
+def align(belief: np.ndarray, sequence: list[Letter]) -> list[tuple[int, int]]:
     """First and last row [start, end) of each letter along phone probabilities [N, 40] at 50 Hz; (−1, −1) for silent ones.
 
     Takes a byte for every letter and row. Raises BadRequest where that is more than _MOST.
     """
-    count = len(said)
+    count = len(sequence)
     if not count or not len(belief):
         return [(-1, -1)] * count
     if count * len(belief) > _MOST:
         raise BadRequest("The text is too long to be laid along so long a sound: choose a shorter strip and the words spoken in it")
-    kinds = list(dict.fromkeys(letter.phones for letter in said))  # letters that sound alike are looked up once
+    kinds = list(dict.fromkeys(letter.phones for letter in sequence))  # letters that sound alike are looked up once
     likely = np.stack([np.log(np.maximum(belief[:, list(phones)].sum(axis=1), 1e-12)) for phones in kinds], axis=1)
     likely = np.maximum(likely, _UNLIKELY)  # [N, kinds]
-    kind = np.array([kinds.index(letter.phones) for letter in said])
-    may_skip = np.array([letter.may_be_silent for letter in said])
-    price = np.array([0.0 if letter.text == " " else _SKIP for letter in said])
+    kind = np.array([kinds.index(letter.phones) for letter in sequence])
+    may_skip = np.array([letter.may_be_silent for letter in sequence])
+    price = np.array([0.0 if letter.text == " " else _SKIP for letter in sequence])
     # Reaching a letter over silent ones costs their price; only letters that may be silent can be passed over.
     score = np.full(count, -np.inf)
     cost = 0.0
@@ -129,7 +129,7 @@ def align(belief: np.ndarray, said: list[Letter]) -> list[tuple[int, int]]:
         if not may_skip[place]:
             break
         cost += price[place]
-    back = np.zeros((len(likely), count), np.int8)  # how many letters back each came from
+    back = np.zeros((len(likely), count), np.int8)  # how many letters back each candidate from
     places = np.arange(count)
     for row in range(1, len(likely)):
         best, source = score.copy(), np.zeros(count, np.int8)
@@ -137,11 +137,11 @@ def align(belief: np.ndarray, said: list[Letter]) -> list[tuple[int, int]]:
         passed = np.zeros(count)
         open_ = np.ones(count, bool)
         for step in range(1, 5):
-            came = np.full(count, -np.inf)
-            came[step:] = score[:-step]
-            came = np.where(open_, came + passed, -np.inf)
-            better = came > best
-            best, source = np.where(better, came, best), np.where(better, np.int8(step), source)
+            candidate = np.full(count, -np.inf)
+            candidate[step:] = score[:-step]
+            candidate = np.where(open_, candidate + passed, -np.inf)
+            better = candidate > best
+            best, source = np.where(better, candidate, best), np.where(better, np.int8(step), source)
             # To come from one further back, the letter in between has to be silent.
             between = np.maximum(places - step, 0)
             open_ &= may_skip[between]
@@ -169,11 +169,11 @@ def closures(belief: np.ndarray, text: str) -> list[Closure]:
     Bilabials between which the lips do not part are one. A text that the voice does not say at all gives closures of
     which few are sure.
     """
-    said = letters(text)
+    sequence = letters(text)
     bilabial = belief[:, list(_indices("B", "M", "P"))].sum(axis=1)
     result: list[Closure] = []
     end_before = -np.inf
-    for letter, (start, end) in zip(said, align(belief, said)):
+    for letter, (start, end) in zip(sequence, align(belief, sequence)):
         if not letter.closes or start < 0:
             continue
         rows = np.arange(max(0, start - 2), min(len(bilabial), end + 2))
@@ -181,9 +181,9 @@ def closures(belief: np.ndarray, text: str) -> list[Closure]:
         # Row i is centred on i / 50 s and 5 ms.
         seconds = float((rows * weight).sum() / weight.sum() / RATE + 0.005)
         sure = float(bilabial[rows].max())
-        if letter.may_be_silent and sure < _HEARD:
+        if letter.may_be_silent and sure < _LEAST_PROBABILITY:
             continue
-        if result and start / RATE - end_before < _NEAR and set(said_between(result[-1], seconds, belief)) <= {"M", "B", "P"}:
+        if result and start / RATE - end_before < _NEAR and set(_phones_between(result[-1], seconds, belief)) <= {"M", "B", "P"}:
             better = max(result[-1], Closure("", seconds, sure), key=lambda closure: closure.sure)
             result[-1] = Closure(result[-1].text + letter.text, better.seconds, better.sure)
         else:
@@ -192,7 +192,7 @@ def closures(belief: np.ndarray, text: str) -> list[Closure]:
     return result
 
 
-def said_between(before: Closure, seconds: float, belief: np.ndarray) -> list[str]:
+def _phones_between(before: Closure, seconds: float, belief: np.ndarray) -> list[str]:
     """The likeliest phones between a closure and a later time."""
     rows = belief[int(before.seconds * RATE) + 1 : max(int(seconds * RATE), int(before.seconds * RATE) + 2)]
     return [PHONES[i] for i in rows.argmax(axis=1)]

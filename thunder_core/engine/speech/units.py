@@ -26,6 +26,7 @@ class Units(nn.Module):
         return load_network(folder / "units", lambda config: typed(cls, config, count=int, width=int))
 
     def forward(self, hidden: Tensor) -> Tensor:
+        """Units int64 [N] of hidden features [N, width]."""
         # In pieces: the distances of an hour to all centroids would be larger than its features.
         return torch.cat([torch.cdist(part.float(), self.centroids).argmin(-1) for part in hidden.split(_PIECE)])
 
@@ -35,6 +36,7 @@ class Units(nn.Module):
 
     @property
     def count(self) -> int:
+        """How many units there are."""
         return len(self.centroids)
 
 

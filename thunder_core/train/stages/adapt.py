@@ -14,12 +14,14 @@ HELP = "go on training the diffusion model on your own recordings or captures (d
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add this stage's options."""
     parser.add_argument("folders", type=Path, nargs="+", help="sounds, with transcripts.tsv if there are texts; or tracked performances")
     parser.add_argument("--out", type=Path, required=True, help="weights folder to write; choose it in the extension's preferences")
     add_optimisation(parser, 1500, 2e-4)
 
 
 def run(workspace: Workspace, args: Namespace) -> str:
+    """Adapt and export the diffusion model; returns its figures before and after, a line each."""
     schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, warmup=min(200, args.steps // 4), seed=workspace.seed)
     performer, before, after = adapt(
         args.folders, workspace.cache / "adapt", workspace.runs / "adapt", workspace.weights, args.out, workspace.head, schedule,

@@ -13,9 +13,11 @@ HELP = "the teacher performs the corpus"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add this stage's options."""
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes that perform, each on one core")
 
 
 def run(workspace: Workspace, args: Namespace) -> str:
+    """Write the teacher's performances; returns where."""
     animate(workspace.corpus(), workspace.channels, workspace.motions_folder, workspace.seed, args.workers)
     return f"performances → {workspace.motions_folder}"

@@ -13,8 +13,9 @@ HELP = "write the weights' card from what made them, and their SHA256SUMS"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    pass
+    """This stage has no options."""
 
 
 def run(workspace: Workspace, args: Namespace) -> str:
+    """Write the card and the checksums; returns their paths."""
     return f"{write_card(workspace.weights)}\n{write_sums(workspace.weights)}"

@@ -14,11 +14,13 @@ HELP = "gather recordings with phone times, add synthetic voices (needs flite an
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add this stage's options."""
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--synthetic-minutes", type=float, default=60.0)
 
 
 def run(workspace: Workspace, args: Namespace) -> str:
+    """Write the corpus; returns how many clips it has."""
     label = Labeller(workspace.weights)
     corpus = build(workspace.corpus_folder, args.folders, args.synthetic_minutes, label=label, channels=workspace.channels)
     return f"{len(corpus.clips)} clips → {workspace.corpus_folder}"

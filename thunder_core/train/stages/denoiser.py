@@ -19,6 +19,7 @@ HELP = "train the diffusion model"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add this stage's options."""
     add_optimisation(parser, 6000, 1e-3)
     parser.add_argument("--start", type=Path, help="weights folder to start from instead of from nothing")
     parser.add_argument("--m2s", choices=tuple(SPACES), help="with L_m2s of this input space")
@@ -27,6 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(workspace: Workspace, args: Namespace) -> dict:
+    """Train and export the diffusion model; returns its figures on the test voices."""
     weights = workspace.weights
     encoder = SpeechEncoder.load(weights) if args.trainable_encoder else None
     m2s = MeshToSpeech.load(weights, weights_name(args.m2s)) if args.m2s else None

@@ -15,12 +15,14 @@ HELP = "train the speech encoder"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add this stage's options."""
     add_optimisation(parser, 3600, 1.2e-3)
     parser.add_argument("--wave", action="store_true", help="a Wav2Vec2Model of the waveform instead of filter banks and a conformer")
     parser.add_argument("--adopt", type=Path, help="local folder of a pretrained Wav2Vec2, HuBERT or WavLM network to take its place")
 
 
 def run(workspace: Workspace, args: Namespace) -> dict:
+    """Train and export the speech encoder; returns its figures on the test voices."""
     schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=workspace.seed)
     config = EncoderConfig(body=SMALL_WAVE) if args.wave else EncoderConfig()
     network, figures = train_encoder(workspace.corpus(), workspace.runs / "encoder", schedule, config, args.adopt, workspace.device)

@@ -19,12 +19,14 @@ HELP = "train mesh-to-speech"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add this stage's options."""
     add_optimisation(parser, 4000, 1e-3)
     parser.add_argument("--start", type=Path, help="weights folder to start from instead of from nothing")
     parser.add_argument("--space", choices=tuple(SPACES), default="mouth", help="mouth2s, face2s or exp2s")
 
 
 def run(workspace: Workspace, args: Namespace) -> dict:
+    """Train and export mesh-to-speech; returns its figures on the test voices."""
     name, head = weights_name(args.space), workspace.head
     schedule = Schedule(steps=args.steps, rate=args.rate, seed=workspace.seed)
     start = _start(args.start, workspace.weights) if args.start else None

@@ -13,10 +13,12 @@ HELP = "follow tracked real faces with the head: sequences to measure against (d
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add this stage's options."""
     parser.add_argument("lips", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--clips", nargs="+", help="only these")
 
 
 def run(workspace: Workspace, args: Namespace) -> object:
+    """Solve the faces of a folder; returns the report."""
     return solve_folder(args.lips, args.out, workspace.head, args.clips)

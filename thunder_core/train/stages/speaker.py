@@ -13,10 +13,12 @@ HELP = "import Resemblyzer's speaker network"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add this stage's options."""
     parser.add_argument("checkpoint", type=Path)
 
 
 def run(workspace: Workspace, args: Namespace) -> str:
+    """Convert the checkpoint; returns the file written."""
     tensors = without_buffers(import_resemblyzer(args.checkpoint).state_dict())
     workspace.export("speaker", tensors, {}, "GE2E speaker embedding", "Resemblyzer 0.1.4 (Apache-2.0), its own checkpoint, converted")
     return f"{args.checkpoint} → {workspace.weights / 'speaker.safetensors'}"

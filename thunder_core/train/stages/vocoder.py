@@ -11,15 +11,17 @@ from ..loop import Schedule
 from ..vocoder import train_vocoder
 from .workspace import add_optimisation, Workspace
 
-HELP = "train the vocoder; learns to forgive the exported mesh-to-speech, if there is one"
+HELP = "train the vocoder, on mels of the exported mesh-to-speech too, if there is one"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    """Add this stage's options."""
     add_optimisation(parser, 4000, 1e-3)
     parser.add_argument("--adversarial", action="store_true", help="against discriminators, from the exported vocoder (wants a GPU)")
 
 
 def run(workspace: Workspace, args: Namespace) -> dict:
+    """Train and export the vocoder; returns its figures on the test voices."""
     weights, head = workspace.weights, workspace.head
     schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=workspace.seed)
     m2s = MeshToSpeech.load(weights) if (weights / "m2s.safetensors").exists() else None

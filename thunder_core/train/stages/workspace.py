@@ -22,7 +22,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @dataclass(frozen=True)
 class Workspace:
-    """cache: corpus and features.  runs: checkpoints and logs.  weights: what stages read and export."""
+    """The folders of a training run.
+
+    cache: corpus and features.  runs: checkpoints and logs.  weights: what stages read and export."""
 
     cache: Path
     runs: Path
@@ -32,24 +34,30 @@ class Workspace:
 
     @property
     def corpus_folder(self) -> Path:
+        """Where the stage `corpus` writes."""
         return self.cache / "corpus"
 
     @property
     def motions_folder(self) -> Path:
+        """Where the stages `hear` and `animate` write."""
         return self.cache / "motions"
 
     @cached_property
     def head(self) -> Head:
+        """The default head."""
         return load_head(self.weights / "head.npz")
 
     @property
     def channels(self) -> list[str]:
+        """Names of the head's expression channels."""
         return list(self.head.expression_names)
 
     def corpus(self) -> Corpus:
+        """The corpus, as `corpus` wrote it."""
         return Corpus(self.corpus_folder)
 
     def motions(self) -> MotionSet:
+        """Features and performances of the corpus, as `hear` and `animate` wrote them."""
         return MotionSet(self.corpus(), self.motions_folder)
 
     def export(
