@@ -163,7 +163,7 @@ class Installation:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=_environment(),
-                **system_calls.own_group(),
+                **system_calls.new_group(),
             )
         reading = threading.Thread(target=self._read_log, name="thunder install log", daemon=True)
         reading.start()
@@ -328,7 +328,7 @@ def _ask(python: str) -> dict | None:
             timeout=20,
             stdin=subprocess.DEVNULL,
             env=_environment(),
-            **system_calls.own_group(),
+            **system_calls.new_group(),
         )
         return json.loads(done.stdout) if done.returncode == 0 else None
     except (OSError, subprocess.SubprocessError, ValueError):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contact sheet of a line: its waveform, and of each take the mouth's curve, frames at the same instants, the score.
+"""The contact sheet of a line: its waveform, and for each take the mouth's curve, frames at the same instants, the score.
 
 `python -m thunder_core.engine.sheet SPEC.json OUT.png`, in the engine's Python with matplotlib
 (requirements/develop.txt). The specification:
@@ -20,11 +20,14 @@ from ..types import FPS
 
 PAPER, INK, FAINT, ACCENT, WAVE = "#16181d", "#e9e7e2", "#7d828d", "#ffb454", "#5f89b8"
 WIDTH_INCHES, ROW_INCHES, HEAD_INCHES, DPI = 15.0, 1.6, 1.75, 100
-CURVE_SHARE = 0.46  # of the width that the curves take; the frames have the rest
+CURVE_LEFT, CURVE_SHARE = 0.075, 0.46  # of the width: where the curves begin and end; the frames have the rest
 
 
 def draw(spec: dict, out: str) -> None:
-    """Draw the sheet that a specification (see the module) describes into a PNG file."""
+    """Draw the sheet that a specification (see the module) describes into a PNG file.
+
+    Raises OSError, ValueError or KeyError where the specification or a file that it names is wrong.
+    """
     import matplotlib
 
     matplotlib.use("Agg")
@@ -37,7 +40,6 @@ def draw(spec: dict, out: str) -> None:
     takes = [take | {"opening": np.load(take["npz"], allow_pickle=False)["opening"]} for take in spec["takes"]]
     instants = spec["instants"]
     top = max(1.0, max(float(take["opening"].max()) for take in takes)) * 1.08
-    height = HEAD_INCHES + ROW_INCHES * len(takes) + 0.3
     plt.rcParams.update(
         {
             "font.family": "DejaVu Sans",
@@ -48,56 +50,73 @@ def draw(spec: dict, out: str) -> None:
             "font.size": 9,
         }
     )
-    figure = plt.figure(figsize=(WIDTH_INCHES, height), dpi=DPI, facecolor=PAPER)
-
-    def place(left, top_inches, wide, tall):
-        return figure.add_axes((left, 1 - (top_inches + tall) / height, wide, tall / height), facecolor="none")
-
-    left, wide = 0.075, CURVE_SHARE - 0.075
-    figure.text(0.012, 1 - 0.34 / height, spec["title"], fontsize=17, fontweight="bold", va="center")
-    figure.text(0.012, 1 - 0.66 / height, spec.get("subtitle", ""), fontsize=9.5, color=FAINT, va="center")
-    wave = place(left, 0.9, wide, HEAD_INCHES - 1.0)
+    page = _Page(plt, HEAD_INCHES + ROW_INCHES * len(takes) + 0.3, len(instants))
+    page.text(0.012, 0.34, spec["title"], fontsize=17, fontweight="bold")
+    page.text(0.012, 0.66, spec.get("subtitle", ""), fontsize=9.5, color=FAINT)
+    wave = page.axes(CURVE_LEFT, 0.9, CURVE_SHARE - CURVE_LEFT, HEAD_INCHES - 1.0)
     _waveform(wave, samples, rate)
     _bare(wave, seconds, instants)
-    figure.text(0.012, 1 - (0.9 + (HEAD_INCHES - 1.0) / 2) / height, "voice", color=FAINT, va="center")
-
-    cell = (1 - CURVE_SHARE - 0.012) / max(1, len(instants))
+    page.text(0.012, 0.9 + (HEAD_INCHES - 1.0) / 2, "voice", color=FAINT)
     for column, instant in enumerate(instants):
-        figure.text(
-            CURVE_SHARE + 0.008 + cell * (column + 0.5),
-            1 - (HEAD_INCHES - 0.16) / height,
-            f"{instant:.2f} s",
-            color=FAINT,
-            ha="center",
-            va="center",
-        )
+        page.text(page.cell_left(column + 0.5), HEAD_INCHES - 0.16, f"{instant:.2f} s", color=FAINT, ha="center")
     for row, take in enumerate(takes):
         at = HEAD_INCHES + ROW_INCHES * row
-        colour = ACCENT if row == 0 else INK
-        middle = 1 - (at + ROW_INCHES / 2) / height
-        figure.text(0.012, middle + 0.14 / height, str(int(take["score"] + 0.5)), fontsize=19, fontweight="bold", color=colour, va="center")
-        figure.text(0.012, middle - 0.25 / height, f"seed {take['seed']}", fontsize=8, color=FAINT, va="center")
-        curve = place(left, at + 0.14, wide, ROW_INCHES - 0.28)
-        times = np.arange(len(take["opening"])) / FPS
-        curve.fill_between(times, take["opening"], color=colour, alpha=0.22, linewidth=0)
-        curve.plot(times, take["opening"], color=colour, linewidth=1.1)
-        curve.set_ylim(0, top)
+        _score(page, take, at, best=row == 0)
+        curve = _opening_curve(page, take, at, top, best=row == 0)
         _bare(curve, seconds, instants)
         if row == len(takes) - 1:
             _seconds_axis(curve, seconds)
         if row == 0:
-            curve.text(0.0, 1.0, "mouth opening, mm", transform=curve.transAxes, color=FAINT, fontsize=8, va="bottom")
-            curve.set_yticks([0, 10 * max(1, int(top // 10))] if top >= 10 else [0, round(top / 2)])
-            curve.tick_params(length=0, labelsize=7)
+            _opening_axis(curve, top)
         for column, frame in enumerate(take["frames"]):
-            image = place(CURVE_SHARE + 0.008 + cell * column, at + 0.05, cell * 0.96, ROW_INCHES - 0.1)
+            image = page.axes(page.cell_left(column), at + 0.05, page.cell * 0.96, ROW_INCHES - 0.1)
             image.imshow(plt.imread(frame), interpolation="lanczos")
             image.set_axis_off()
-    figure.savefig(out, facecolor=PAPER, metadata={"Software": None})
-    plt.close(figure)
+    page.figure.savefig(out, facecolor=PAPER, metadata={"Software": None})
+    plt.close(page.figure)
+
+
+class _Page:
+    """The figure; places are shares of its width from the left, and inches from its top."""
+
+    def __init__(self, plt, height: float, columns: int):
+        self.height = height
+        self.cell = (1 - CURVE_SHARE - 0.012) / max(1, columns)
+        self.figure = plt.figure(figsize=(WIDTH_INCHES, height), dpi=DPI, facecolor=PAPER)
+
+    def cell_left(self, column: float) -> float:
+        """Left edge of a column of frames."""
+        return CURVE_SHARE + 0.008 + self.cell * column
+
+    def axes(self, left: float, top: float, width: float, height: float):
+        """New axes without a background."""
+        return self.figure.add_axes((left, 1 - (top + height) / self.height, width, height / self.height), facecolor="none")
+
+    def text(self, left: float, top: float, text: str, **style) -> None:
+        """Write a text, centred vertically."""
+        self.figure.text(left, 1 - top / self.height, text, va="center", **style)
+
+
+def _score(page: _Page, take: dict, at: float, best: bool) -> None:
+    """Score and seed of a take, in the row that begins `at` inches from the top."""
+    middle = at + ROW_INCHES / 2
+    page.text(0.012, middle - 0.14, str(int(take["score"] + 0.5)), fontsize=19, fontweight="bold", color=ACCENT if best else INK)
+    page.text(0.012, middle + 0.25, f"seed {take['seed']}", fontsize=8, color=FAINT)
+
+
+def _opening_curve(page: _Page, take: dict, at: float, top: float, best: bool):
+    """The mouth's curve of a take; returns its axes, whose upper end is `top` mm."""
+    colour = ACCENT if best else INK
+    curve = page.axes(CURVE_LEFT, at + 0.14, CURVE_SHARE - CURVE_LEFT, ROW_INCHES - 0.28)
+    times = np.arange(len(take["opening"])) / FPS
+    curve.fill_between(times, take["opening"], color=colour, alpha=0.22, linewidth=0)
+    curve.plot(times, take["opening"], color=colour, linewidth=1.1)
+    curve.set_ylim(0, top)
+    return curve
 
 
 def _waveform(axes, samples: np.ndarray, rate: int, columns: int = 900) -> None:
+    """Draw the lowest and highest sample of each column."""
     pieces = np.array_split(samples, min(columns, len(samples)))
     times = np.linspace(0, len(samples) / rate, len(pieces))
     peak = max(1e-6, float(np.abs(samples).max()))
@@ -106,6 +125,7 @@ def _waveform(axes, samples: np.ndarray, rate: int, columns: int = 900) -> None:
 
 
 def _bare(axes, seconds: float, instants) -> None:
+    """Take ticks and frame off axes of a length in seconds, and mark the instants."""
     axes.set_xlim(0, seconds)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -115,7 +135,15 @@ def _bare(axes, seconds: float, instants) -> None:
         axes.axvline(instant, color=FAINT, linewidth=0.7, linestyle=(0, (2, 3)))
 
 
+def _opening_axis(axes, top: float) -> None:
+    """Label the height of a mouth's curve in millimetres."""
+    axes.text(0.0, 1.0, "mouth opening, mm", transform=axes.transAxes, color=FAINT, fontsize=8, va="bottom")
+    axes.set_yticks([0, 10 * max(1, int(top // 10))] if top >= 10 else [0, round(top / 2)])
+    axes.tick_params(length=0, labelsize=7)
+
+
 def _seconds_axis(axes, seconds: float) -> None:
+    """Label the seconds under the lowest curve."""
     step = max(1, round(seconds / 8))
     axes.set_xticks(range(0, int(seconds) + 1, step))
     axes.set_xticklabels([f"{second} s" for second in range(0, int(seconds) + 1, step)])
@@ -123,6 +151,7 @@ def _seconds_axis(axes, seconds: float) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Draw the sheet that the command line names; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m thunder_core.engine.sheet", description=__doc__.partition("\n")[0])
     parser.add_argument("spec", help="JSON file that describes the sheet")
     parser.add_argument("out", help="PNG file to write")
