@@ -23,19 +23,20 @@ def actions_of(entry) -> list[bpy.types.Action]:
 
 
 def is_shown(rig: head.Rig, entry) -> bool:
+    """Whether a take plays on the head now."""
     return entry.action is not None and shown_action(rig) == entry.action
 
 
 def shown_action(rig: head.Rig):
     """The take on the head now, None for the animator's own animation, whoever assigned it."""
-    kept, animation = head_state.of(rig.owner), rig.targets[0].animation_data
-    if kept is None or kept.shown is None or animation is None or animation.action != kept.shown:
+    state, animation = head_state.of(rig.owner), rig.targets[0].animation_data
+    if state is None or state.shown is None or animation is None or animation.action != state.shown:
         return None
-    return kept.shown
+    return state.shown
 
 
 def animation_of(rig: head.Rig) -> tuple[int, int]:
-    """What tells one animation of a head from another in this session: session ids of its mesh and of what it plays."""
+    """Identifies the animation of a head in this session: session ids of its mesh and of the action it plays."""
     animation = rig.targets[0].animation_data
     action = animation.action if animation else None
     return rig.mesh.session_uid, action.session_uid if action is not None else 0
@@ -94,7 +95,7 @@ def base_tracks(target) -> list:
 
 
 def _hold_still(rig: head.Rig) -> None:
-    """Let what the animator's action does not move stand as it stands, under a track that plays this action.
+    """Hold what the animator's action does not move at its present values, under a track that plays this action.
 
     Around a take Blender's NLA would put such things at the default of their property, and that of a shape key is 1.
     """
@@ -140,7 +141,7 @@ def _play_under(target) -> None:
 
 
 def remove_base(rig: head.Rig) -> None:
-    """Take our NLA tracks away again."""
+    """Remove our NLA tracks."""
     still = set()
     for target in rig.targets:
         while (track := base_track(target)) is not None:
@@ -161,16 +162,16 @@ def restore_own(rig: head.Rig) -> None:
         return
     remove_base(rig)
     _rest(rig)
-    for target, action, kept in zip(rig.targets, own_actions(rig), own_targets(rig)):
-        compat.assign_action(target, action, kept.get("slot", ""))
+    for target, action, state in zip(rig.targets, own_actions(rig), own_targets(rig)):
+        compat.assign_action(target, action, state.get("slot", ""))
         animation = target.animation_data
         for name in ("action_blend_type", "action_influence", "action_extrapolation"):
-            if name in kept:
-                setattr(animation, name, kept[name])
-        for bone, mode in kept.get("modes", {}).items():
+            if name in state:
+                setattr(animation, name, state[name])
+        for bone, mode in state.get("modes", {}).items():
             if bone in target.pose.bones:
                 target.pose.bones[bone].rotation_mode = mode
-        for path, index, value in kept.get("values", ()):
+        for path, index, value in state.get("values", ()):
             if rna_paths.exists(target, path):
                 rna_paths.put(target, path, index, value)
     remembered = head_state.ensure(rig.owner)
@@ -181,8 +182,8 @@ def restore_own(rig: head.Rig) -> None:
 
 def own_actions(rig: head.Rig) -> list:
     """The animator's own action of each target of a rig, None where there was none, as last remembered."""
-    kept = head_state.of(rig.owner)
-    own = kept.own if kept is not None else ()
+    state = head_state.of(rig.owner)
+    own = state.own if state is not None else ()
     return [entry.action for entry in own] if len(own) == len(rig.targets) else [None] * len(rig.targets)
 
 
@@ -190,13 +191,13 @@ def own_targets(rig: head.Rig) -> list[dict]:
     """Slot and blending of each of them."""
     remembered = head_state.of(rig.owner)
     record = json.loads(remembered.own_state or "{}") if remembered is not None else {}
-    kept = record.get("targets", []) if records.is_readable(record) else []
-    if len(kept) != len(rig.targets):
+    states = record.get("targets", []) if records.is_readable(record) else []
+    if len(states) != len(rig.targets):
         return [{}] * len(rig.targets)
-    for state, action, target in zip(kept, own_actions(rig), rig.targets):
+    for state, action, target in zip(states, own_actions(rig), rig.targets):
         if action is not None and not state.get("slot"):  # noted before 4.4, which had no slots
             state["slot"] = compat.default_slot(action, target)
-    return kept
+    return states
 
 
 def remember_own(rig: head.Rig) -> None:
@@ -204,11 +205,11 @@ def remember_own(rig: head.Rig) -> None:
     remove_base(rig)
     remembered = head_state.ensure(rig.owner)
     remembered.own.clear()
-    kept = []
+    states = []
     for target in rig.targets:
         animation = target.animation_data
         remembered.own.add().action = animation.action if animation else None
-        kept.append(
+        states.append(
             {}
             if animation is None
             else {
@@ -218,12 +219,12 @@ def remember_own(rig: head.Rig) -> None:
                 "action_extrapolation": animation.action_extrapolation,
             }
         )
-        kept[-1] |= _still(rig, target)
-    remembered.own_state = json.dumps({records.KEY: records.VERSION, "targets": kept})
+        states[-1] |= _still(rig, target)
+    remembered.own_state = json.dumps({records.KEY: records.VERSION, "targets": states})
 
 
 def _still(rig: head.Rig, target) -> dict:
-    """What stands on a target without keys: values of its tracks (of all its shape keys), rotation modes of its bones."""
+    """The state of a target without keys: values of its tracks (of all its shape keys), rotation modes of its bones."""
     if target.id_type == "KEY":
         return {"values": [(rna_paths.key_path(block.name), 0, block.value) for block in target.key_blocks]}
     values, modes = [], {}

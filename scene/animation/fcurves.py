@@ -33,15 +33,16 @@ def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = N
     if as_they_are is None or not as_they_are.any():
         return
     now = read(curve)
-    went = sum(np.abs(now[side] - keys[side]).max(1) for side in ("handle_left", "handle_right")) > _IN_PLACE
-    if (went & as_they_are).any():
+    moved = sum(np.abs(now[side] - keys[side]).max(1) for side in ("handle_left", "handle_right")) > _IN_PLACE
+    if (moved & as_they_are).any():
         keys = keys | {side: keys[side].copy() for side in ("handle_left_type", "handle_right_type")}
-        for place in np.flatnonzero(went & as_they_are):
+        for place in np.flatnonzero(moved & as_they_are):
             fix_handles(keys, place)
         _set(curve, keys)
 
 
 def _set(curve, keys: dict[str, np.ndarray]) -> None:
+    """Set all parts of keys that exist."""
     for part, values in keys.items():
         curve.keyframe_points.foreach_set(part, np.ascontiguousarray(values).ravel())
     curve.update()

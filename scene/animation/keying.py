@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Performances become keys: actions of their own, on whole scene frames, with where they come from."""
+"""Performances become keys: actions of their own, on whole scene frames, with their provenance."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ def _joined(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def checksum(action) -> str:
-    """Fingerprint of an action's keys: tells a take the animator edited from one that can be made again."""
+    """Fingerprint of an action's keys: differs where the animator has edited a take."""
     digest = hashlib.sha256()
     for curve in compat.all_curves(action):
         add_to_print(digest, curve)

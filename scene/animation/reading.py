@@ -26,7 +26,7 @@ def read(rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float,
     bones that something else overrides, the scene itself is stepped from frame to frame and put back.
     """
     frames = clock.frame(motion_times(seconds, fps))
-    motion = yield from (_from_curves if _curves_say_all(rig, frames) else _from_scene)(rig, channels, frames)
+    motion = yield from (_from_curves if _is_from_curves(rig, frames) else _from_scene)(rig, channels, frames)
     return replace(motion, fps=fps)
 
 
@@ -36,12 +36,13 @@ def read_quietly(rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds
     Of a take that is shown its own curves are read, whatever plays around it.
     """
     frames = clock.frame(motion_times(seconds))
-    if display.shown_action(rig) is None and not _curves_say_all(rig, frames):
+    if display.shown_action(rig) is None and not _is_from_curves(rig, frames):
         return None
     return (yield from _from_curves(rig, channels, frames))
 
 
-def _curves_say_all(rig: head.Rig, frames: np.ndarray) -> bool:
+def _is_from_curves(rig: head.Rig, frames: np.ndarray) -> bool:
+    """Whether f-curves alone move the face on these scene frames."""
     for target in rig.targets:
         animation = target.animation_data
         if animation is None:
@@ -65,8 +66,8 @@ def _covers(rig: head.Rig, target, frames: np.ndarray) -> bool:
     first, last = target.animation_data.action.frame_range
     if frames[0] < first - 0.01 or frames[-1] > last + 0.01:
         return False
-    there = {(curve.data_path, curve.array_index) for curve in compat.curves_for(target) if not curve.mute}
-    return all((track.path, track.index) in there for _, track in rig.tracks_of(target))
+    moved = {(curve.data_path, curve.array_index) for curve in compat.curves_for(target) if not curve.mute}
+    return all((track.path, track.index) in moved for _, track in rig.tracks_of(target))
 
 
 def _motion(rig: head.Rig, values: np.ndarray, channels: tuple[str, ...]) -> Generator[float, None, Motion]:
@@ -84,6 +85,7 @@ def _motion(rig: head.Rig, values: np.ndarray, channels: tuple[str, ...]) -> Gen
 
 
 def _from_curves(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) -> Generator[float, None, Motion]:
+    """The motion by the f-curves of the active actions."""
     return (yield from read_curves(rig, [compat.curves_for(target) for target in rig.targets], channels, frames))
 
 
@@ -103,9 +105,10 @@ def read_curves(rig: head.Rig, of_targets: list[list], channels: tuple[str, ...]
     return (yield from scaled(_motion(rig, values, channels), 0.9, 1.0))
 
 
-def _evaluate(curve, frames: np.ndarray, otherwise: float) -> np.ndarray:
+def _evaluate(curve, frames: np.ndarray, default: float) -> np.ndarray:
+    """Values of a curve at frames [T]; the default where it has no keys."""
     if curve is None or (not len(curve.keyframe_points) and not len(curve.modifiers) and not len(curve.sampled_points)):
-        return np.full(len(frames), otherwise)
+        return np.full(len(frames), default)
     return np.array([curve.evaluate(float(frame)) for frame in frames])
 
 
@@ -113,8 +116,9 @@ def _evaluate(curve, frames: np.ndarray, otherwise: float) -> np.ndarray:
 
 
 def _from_scene(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) -> Generator[float, None, Motion]:
+    """The motion by stepping through the evaluated scene, which is put back on its frame."""
     scene = next((s for s in bpy.data.scenes if rig.mesh.name in s.objects and s == bpy.context.scene), bpy.context.scene)
-    kept, kept_fraction = scene.frame_current, scene.frame_subframe
+    frame_before, subframe_before = scene.frame_current, scene.frame_subframe
     values = np.empty((len(frames), len(rig.driver.tracks)))
     asked = [(target, rig.tracks_of(target)) for target in rig.targets]
     try:
@@ -127,5 +131,5 @@ def _from_scene(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) ->
                 values[row, places] = rna_paths.evaluated(target, [(track.path, track.index) for _, track in wanted], depsgraph)
             yield 0.9 * (row + 1) / len(frames)
     finally:
-        scene.frame_set(kept, subframe=kept_fraction)
+        scene.frame_set(frame_before, subframe=subframe_before)
     return (yield from scaled(_motion(rig, values, channels), 0.9, 1.0))

@@ -24,7 +24,7 @@ SLICE_SECONDS = 0.015  # of measuring in one go: the window stays alive in betwe
 # of what the animator chose for the lips.
 _ALLOWED = np.array([1.0, 2.0, 3.0, 1.0])
 _CLOSED_SHARE, _CLOSED_MM = 1 / 3, 0.1  # and at closed lips, where a little is seen at once: in parts, and at most
-_SHARE = 0.7  # of the error that one track alone may make; what they add up to is measured
+_SHARE = 0.7  # of the error that one track alone may make; their sum is measured
 _SHRINK = 0.6
 _ROUNDS = 12
 _LINEAR = 0.92  # of the limits, while errors are added up as if each track moved the face in a line
@@ -92,7 +92,7 @@ def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> 
                 reduced[:, place] = curves[place].at(times[::_STRIDE])
                 yield 0.25 + 0.5 * (attempt + (turn + place / len(curves)) / _ROUNDS) / _TRIES
             done = 0.3 + 0.5 * (attempt + turn / _ROUNDS) / _TRIES
-            added = yield from scaled(_added_up(reduced - coarse, pull), done, done)
+            added = yield from scaled(_sum_of_errors(reduced - coarse, pull), done, done)
             wrong = (added / (limit * _LINEAR)).max(1)
             before, count = count, sum(len(keys.index) for keys in curves)
             if wrong.max() <= 1.0 or (turn > _ROUNDS // 2 and count == before):  # no more keys to be had
@@ -106,12 +106,12 @@ def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> 
         off, beyond = yield from scaled(measuring, 0.8 + 0.2 * attempt / _TRIES, 0.8 + 0.2 * (attempt + 1) / _TRIES)
         if slow or not len(beyond):
             break
-        share[_around(beyond // _STRIDE, every, len(share))] *= _SHRINK  # as it is really seen it is too far off
+        share[_around(beyond // _STRIDE, every, len(share))] *= _SHRINK  # measured on the face it is too far off
     return Fit(tuple(whole), off, meeting)
 
 
 def without_noise(values: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
-    """Values [S, tracks] in which those tracks go straight from the first to the last whose movement nobody sees.
+    """Values [S, tracks]; tracks whose movement is too small to be seen go straight from the first to the last.
 
     per_unit [tracks, 4]: millimetres that a unit of each moves.
     """
@@ -142,11 +142,11 @@ def _measured(
     samples = np.arange(len(values)) / SUBFRAMES
     off = np.stack([Keys(keys.index * SUBFRAMES, keys.value, keys.slope).at(samples) for keys in whole], 1) - values
     yield 0.0
-    added = yield from scaled(_added_up(off, pull), 0.0, 0.5)
+    added = yield from scaled(_sum_of_errors(off, pull), 0.0, 0.5)
     parts = (added / limit).max(1)
     look = np.flatnonzero(parts >= _LOOK * parts.max())
     if not slow:
-        added[look] = yield from scaled(_apart(rig, values[look], off[look]), 0.5, 1.0)
+        added[look] = yield from scaled(_moved_by(rig, values[look], off[look]), 0.5, 1.0)
     return float(added[look, 0].max()), look[(added[look] > limit[look]).any(1)]
 
 
@@ -200,7 +200,7 @@ def pulls(rig: head.Rig) -> Generator[float, None, tuple[np.ndarray, np.ndarray]
 
 
 def in_pieces(count: int, do: Callable[[slice], np.ndarray]) -> Generator[float, None, np.ndarray]:
-    """Do something with rows 0 … count in pieces of about a slice each, whatever it costs. Returns all rows of the result."""
+    """Call `do` for rows 0 … count in pieces that each take about SLICE_SECONDS. Returns all rows of the result."""
     parts, start, size = [], 0, _LEAST_ROWS
     while start < count:
         began = time.thread_time()
@@ -213,12 +213,12 @@ def in_pieces(count: int, do: Callable[[slice], np.ndarray]) -> Generator[float,
 
 
 def _places(rig: head.Rig, values: np.ndarray) -> Generator[float, None, np.ndarray]:
-    """Where everything is that a rig's numbers [T, tracks] move, [T, places, 3] mm, on the bundled head."""
+    """Positions of all that a rig's values [T, tracks] move, [T, places, 3] mm, on the bundled head."""
     channels = head.channel_names()
     return (yield from in_pieces(len(values), lambda rows: displacement.places(rig.driver.read(values[rows], channels))))
 
 
-def _apart(rig: head.Rig, values: np.ndarray, off: np.ndarray) -> Generator[float, None, np.ndarray]:
+def _moved_by(rig: head.Rig, values: np.ndarray, off: np.ndarray) -> Generator[float, None, np.ndarray]:
     """How far the face is moved when a rig's values [S, tracks] are off by so much [S, tracks]: [S, 4] mm."""
     channels = head.channel_names()
 
@@ -229,7 +229,7 @@ def _apart(rig: head.Rig, values: np.ndarray, off: np.ndarray) -> Generator[floa
     return (yield from in_pieces(len(values), measure))
 
 
-def _added_up(off: np.ndarray, pull: np.ndarray) -> Generator[float, None, np.ndarray]:
+def _sum_of_errors(off: np.ndarray, pull: np.ndarray) -> Generator[float, None, np.ndarray]:
     """What errors of all tracks together [T, tracks] come to, [T, 4] mm."""
     flat = pull.reshape(len(pull), -1)
 
@@ -240,6 +240,7 @@ def _added_up(off: np.ndarray, pull: np.ndarray) -> Generator[float, None, np.nd
 
 
 def _limits(error: float, closed: np.ndarray) -> np.ndarray:
+    """Millimetres [S, 4] that each group may be off; closed [S]: where lips meet."""
     limit = np.tile(error * _ALLOWED, (len(closed), 1))
     limit[closed, 0] *= share_at_closed_lips(error)
     return limit

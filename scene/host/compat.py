@@ -26,7 +26,7 @@ def strips_all(editor) -> bpy.types.bpy_prop_collection:
 
 
 def strips_all_name(editor) -> str:
-    """What that property is called, in lists of the interface and in animation paths."""
+    """Name of that property, for lists of the interface and animation paths."""
     return "strips_all" if hasattr(editor, "strips_all") else "sequences_all"
 
 

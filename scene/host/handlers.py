@@ -7,6 +7,7 @@ Handlers = tuple[tuple[str, object], ...]  # (name of the list in bpy.app.handle
 
 
 def add(handlers: Handlers) -> None:
+    """Append each function to its list."""
     for name, handler in handlers:
         getattr(bpy.app.handlers, name).append(handler)
 
@@ -14,6 +15,6 @@ def add(handlers: Handlers) -> None:
 def remove(handlers: Handlers) -> None:
     """Take out those that are in: Blender drops what is not persistent when a file is opened."""
     for name, handler in handlers:
-        there = getattr(bpy.app.handlers, name)
-        if handler in there:
-            there.remove(handler)
+        functions = getattr(bpy.app.handlers, name)
+        if handler in functions:
+            functions.remove(handler)

@@ -45,6 +45,7 @@ class Task:
         _idle.add(self)
 
     def stop(self) -> None:
+        """Forget it until it is started again."""
         self.due = None
 
 
@@ -112,6 +113,6 @@ def is_busy() -> bool:
 
 
 def tick() -> float | None:
-    """What Blender's timer calls; returns the seconds until it wants to be called again, None for never."""
+    """Called by Blender's timer; returns the seconds until the next call, None for no more."""
     _idle.step()
     return _idle.wait()

@@ -22,7 +22,7 @@ from .session import session
 
 T = TypeVar("T")
 
-PACE_SECONDS = 30.0  # over which the time left is guessed: waking the engine says nothing about sampling
+PACE_SECONDS = 30.0  # over which the time left is guessed: starting the engine says nothing about sampling
 SLICE_SECONDS = 0.018  # of a timer call, and at most one step more: the window must not be held for more than 50 ms
 BUSY_SECONDS = 0.04  # of one and the longest step so far together, while the window's events wait anyway
 
@@ -52,6 +52,7 @@ class Pace:
         self.past: deque = deque([(self.began, 0.0)])  # (time, fraction)
 
     def note(self, fraction: float) -> None:
+        """Record how far the work is now."""
         now = time.monotonic()
         if now - self.past[-1][0] > PACE_SECONDS / 20:
             self.past.append((now, fraction))
@@ -60,7 +61,7 @@ class Pace:
                 self.past.popleft()
 
     def seconds_left(self, fraction: float) -> float | None:
-        """None while it is too early to tell."""
+        """Seconds that the rest will take at this pace; None while it is too early to tell."""
         now, (then, before) = time.monotonic(), self.past[0]
         if fraction < 0.05 or now - then < 1.0 or fraction - before < 0.02:
             return None

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tells properties that we set ourselves from those the animator sets: the update function of the former has nothing to do."""
+"""Distinguishes properties that the add-on sets from those the animator sets: update functions ignore the former."""
 
 from __future__ import annotations
 
 
 class OwnChanges:
-    """`with own_changes:` around what we set; `if own_changes.active: return` in the properties' update function."""
+    """`with own_changes:` where the add-on sets properties; `if own_changes.active: return` in their update functions."""
 
     def __init__(self):
         self.active = False

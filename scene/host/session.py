@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lives between events and in no file: one object holds the job that runs and every module's part of that state."""
+"""State that lives between events and in no file: one object holds the job that runs and every module's part."""
 
 from __future__ import annotations
 
@@ -35,10 +35,12 @@ class Session:
         self.parts: list[Part] = []
 
     def add(self, part: P) -> P:
+        """Hold a module's part; returns it."""
         self.parts.append(part)
         return part
 
     def file_opened(self) -> None:
+        """Let every part drop what belongs to the file that was open before."""
         for part in self.parts:
             part.file_opened()
 
@@ -60,8 +62,10 @@ _HANDLERS = (("load_post", _file_opened),)
 
 
 def register():
+    """Watch for files being opened."""
     handlers.add(_HANDLERS)
 
 
 def unregister():
+    """Stop watching."""
     handlers.remove(_HANDLERS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the animation on a head to sound: what its mouth says, put in the sequencer as a muted strip, and compared."""
+"""From the animation on a head to sound: its mouth's speech, put in the sequencer as a muted strip, and compared."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _EDITED = 1e-3  # of a channel, of a radian of the jaw, or of a track's range: l
 
 
 class _Listened(Part):
-    """What Listen did with an animation (its head and action).
+    """Results of Listen for each animation (its head and action).
 
-    before: scene frame of the start, and the motion, that were listened to last.  edited: the frames it took for edited then.
+    before: scene frame of the start, and the motion, of the last time.  edited: the frames that were edited then.
     """
 
     def __init__(self):
@@ -71,6 +71,7 @@ def chosen_frames(context, rig: head.Rig, choice: str) -> tuple[int, int]:
 
 
 def _of_take(context, rig: head.Rig) -> tuple[int, int]:
+    """First and last frame of the take on the head, else of the voice, else of the animation."""
     scene = context.scene
     entry = take_list.on_head(scene, rig.mesh)
     if entry is not None:
@@ -159,10 +160,10 @@ def since_made(rig: head.Rig) -> Generator[float, None, tuple[int, int] | None]:
         values.append(rig.driver.drive(motion.part(slice(start, start + keying.PIECE)), made.channels))
         yield 0.1 + 0.4 * min(1.0, (start + keying.PIECE) / len(frames))
     values = np.concatenate(values)
-    there = [{(curve.data_path, curve.array_index): curve for curve in compat.curves_for(target)} for target in rig.targets]
+    curves = [{(curve.data_path, curve.array_index): curve for curve in compat.curves_for(target)} for target in rig.targets]
     changed = np.zeros(len(frames), bool)
     for place, track in enumerate(rig.driver.tracks):
-        curve = there[track.block].get((track.path, track.index))
+        curve = curves[track.block].get((track.path, track.index))
         if curve is not None:
             now = np.array([curve.evaluate(frame) for frame in frames.tolist()])
             changed |= np.abs(now - values[:, place]) > _EDITED * max(1.0, float(np.ptp(values[:, place])))
@@ -172,10 +173,12 @@ def since_made(rig: head.Rig) -> Generator[float, None, tuple[int, int] | None]:
 
 
 def _around(first: float, last: float, fps: float) -> tuple[int, int]:
+    """Scene frames with AROUND_SECONDS on either side."""
     return math.floor(first - AROUND_SECONDS * fps), math.ceil(last + AROUND_SECONDS * fps)
 
 
 def _within(candidates: tuple[int, int] | None, first: int, last: int) -> tuple[int, int] | None:
+    """The part of a range that lies within first … last, None where none does."""
     if candidates is None or candidates[1] < first or candidates[0] > last:
         return None
     return max(candidates[0], first), min(candidates[1], last)

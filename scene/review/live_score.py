@@ -34,12 +34,12 @@ DRIFTING = 65.0  # of 100: frames under this drift, where the take as a whole do
 _BELOW_TOTAL = 12.0
 WRONG = 26.0  # frames under this drift in any take: they are nearer to lips 120 ms off than to lips that move too little
 _MEASURED = 150  # frames whose mouth is measured in one go
-_SHORTEST_DRIFT, _BRIDGE = 2, 5  # motion frames: shorter is a blink of the ear, gaps up to this belong to one drift
+_SHORTEST_DRIFT, _BRIDGE = 2, 5  # motion frames: shorter drifts are not noticed, gaps up to this belong to one drift
 
 
 @dataclass(frozen=True)
 class SyncScore:
-    """How well an animation says its voice.
+    """How well the lips of an animation match its voice.
 
     total: 0 … 100.  per_frame: [T] at 25 fps from scene frame clock.start on, None where nobody has measured it.
     """
@@ -76,7 +76,7 @@ class SyncScore:
 
 
 def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
-    """How well what is on the head now says its voice, as far as it is known. Cheap enough to be asked at every redraw."""
+    """The score of what is on the head now, None where it is not known. Cheap enough to be asked at every redraw."""
     entry = take_list.shown_take(scene.thunder) if rig is None else take_list.on_head(scene, rig.mesh)
     if entry is not None:
         return score_of_take(scene, entry)
@@ -87,7 +87,7 @@ def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
 
 
 def score_of_take(scene, entry) -> SyncScore:
-    """How well a take says its voice."""
+    """The score of a take against its voice."""
     return SyncScore(entry.score, provenance.sync_of(entry.action), provenance.clock_of(entry.action) or Clock.of(scene, entry.first))
 
 
@@ -140,8 +140,8 @@ def _is_in_strips(rig: head.Rig) -> bool:
 
 
 def of_own(scene, mesh, action) -> SyncScore | None:
-    """How well animation of the animator's own on a head says the line that is meant, None where it was not scored in this
-    session."""
+    """The score of the animator's own animation on a head against the line that is meant, None where it was not scored in
+    this session."""
     return live.own.get((mesh.session_uid, action.session_uid, line_of(bpy.context, action)))
 
 
@@ -242,13 +242,13 @@ def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[S
 def listen(
     client, scene, rig: head.Rig, voice: strip.Voice | None, first: int, last: int, edited: bool = False
 ) -> Generator[Step, None, tuple[int, int]]:
-    """Steps as listening.listen that score what is heard too, while it is there to be read; returns the same."""
+    """Steps as listening.listen, which then score the animation too; returns the same."""
     names = scene.name, rig.mesh.name
     frames = yield from listening.listen(client, scene, rig, voice, first, last, edited)
     if voice is not None:
         try:
             yield from score_steps(client, *generation.again(*names), voice)
-        except BadRequest:  # what was heard stays, with a score or without
+        except BadRequest:  # the generated speech stays, with a score or without
             pass
     return frames
 
@@ -256,8 +256,8 @@ def listen(
 def _score(client, scene, rig: head.Rig, entry, voice: strip.Voice, path: str, clock: Clock, motion: Motion) -> Generator[bool, None, None]:
     """Ask the engine for the score of a motion and keep it; yields whether it only waits. entry: the take it is of, None for none."""
     key, uid = display.animation_of(rig), entry.action.session_uid if entry is not None else 0
-    kept = provenance.clock_of(entry.action) if entry is not None else None
-    frames = len(provenance.opening_of(entry.action)) if kept is not None else motion.frames
+    clock_of_take = provenance.clock_of(entry.action) if entry is not None else None
+    frames = len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
     files = [client.put_array(motion.expression), client.put_array(motion.jaw)]
     pending = client.request("score", sound=path, expression=files[0], jaw=files[1])
     try:
@@ -285,10 +285,10 @@ def _score(client, scene, rig: head.Rig, entry, voice: strip.Voice, path: str, c
         total, per_frame = _of_line(rig, voice.name, total, per_frame)
         live.own[(*key, voice.name)] = SyncScore(total, per_frame, clock)
         return
-    if kept is not None:  # on the take's own frames, wherever its voice lies now
-        place = np.arange(frames) + round((kept.start - clock.start) / clock.fps * FPS)
+    if clock_of_take is not None:  # on the take's own frames, wherever its voice lies now
+        place = np.arange(frames) + round((clock_of_take.start - clock.start) / clock.fps * FPS)
         per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
-    _keep(uid, "", total, per_frame)
+    _store(uid, "", total, per_frame)
 
 
 def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> tuple[float, np.ndarray]:
@@ -305,7 +305,7 @@ def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> t
         }
         if not line_scores.is_as_committed(action, line, curves):
             return total, per_frame
-        _keep(action.session_uid, line, total, per_frame)
+        _store(action.session_uid, line, total, per_frame)
         known = known.measured(total, per_frame)
     return known.corrected(total, per_frame)
 
@@ -319,7 +319,7 @@ def _is_as_made(scene, entry) -> bool:
     return not provenance.is_edited(entry) and all(other.action != entry.action for other, _ in fingerprint.stale(scene))
 
 
-def _keep(uid: int, line: str, total: float, per_frame: np.ndarray) -> None:
+def _store(uid: int, line: str, total: float, per_frame: np.ndarray) -> None:
     """Give the take of an action its new score, or a committed line of it (line: "" for a take) what its keys score as they were
     committed. No undo step: whoever undoes an edit undoes its score with it."""
     if line:
@@ -362,7 +362,7 @@ class LiveScore(Part):
     def look(self) -> None:
         """Have what is on the head scored when it is quiet."""
         if self.job is not None and self.job.gi_running:
-            return  # what scoring itself touches: nobody edits in the middle of a step
+            return  # a change made by scoring itself: nobody edits in the middle of a step
         self.stop()
         self.tried.clear()
         self.task.postpone(QUIET_SECONDS)
@@ -398,11 +398,13 @@ class LiveScore(Part):
         return None
 
     def file_opened(self) -> None:
+        """Drop the scores of the file that was open before."""
         self.own.clear()
         self.tried.clear()
         self.openings.clear()
 
     def close(self) -> None:
+        """Stop scoring and drop all scores."""
         self.stop()
         self.file_opened()
 
@@ -432,10 +434,10 @@ def _on_change(scene, depsgraph):
 def _actions_on_heads(scene) -> set[int]:
     """Session ids of the actions that heads play now."""
     actions = set()
-    for kept in scene.thunder.heads:
-        if kept.shown is not None:
-            actions.add(kept.shown.session_uid)
-        for own in kept.own:
+    for state in scene.thunder.heads:
+        if state.shown is not None:
+            actions.add(state.shown.session_uid)
+        for own in state.own:
             if own.action is not None:
                 actions.add(own.action.session_uid)
     for obj in scene.objects:
@@ -456,7 +458,7 @@ def _after_undo(*_):
     scene = bpy.context.scene
     if bpy.app.background or scene is None or not scene.thunder.live_score or not len(scene.thunder.takes):
         return
-    if connection.client().running:  # an undo alone wakes nobody
+    if connection.client().running:  # an undo alone does not start the engine
         live.look()
 
 
@@ -471,8 +473,10 @@ _HANDLERS = (
 
 
 def register():
+    """Watch for edits."""
     handlers.add(_HANDLERS)
 
 
 def unregister():
+    """Stop watching."""
     handlers.remove(_HANDLERS)

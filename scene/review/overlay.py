@@ -30,7 +30,7 @@ _VOICE = (0.45, 0.62, 0.78, 0.85)
 _MOUTH_FILL, _MOUTH_LINE = (1.0, 0.68, 0.25, 0.28), (1.0, 0.72, 0.30, 0.95)
 _DRIFT_FILL = (0.95, 0.22, 0.18, 0.22)
 _TEXT = (0.9, 0.9, 0.9, 0.85)
-# Colours of the lip-sync, of 100: red where the lips say something else, green where they say what is heard.
+# Colours of the lip-sync, of 100: red where the lips do not match the sound, green where they do.
 _SCALE = np.array([0.0, 45.0, 65.0, 80.0, 100.0])
 _COLORS = np.array([[0.78, 0.12, 0.12], [0.9, 0.25, 0.15], [0.93, 0.72, 0.18], [0.45, 0.75, 0.3], [0.25, 0.72, 0.4]])
 _SPACES = ("SpaceDopeSheetEditor", "SpaceSequenceEditor")
@@ -104,10 +104,10 @@ def _head_and_action(context):
     mesh = head.guess(scene, scene.thunder.head or head.active_object(context))
     if mesh is None:
         return None, None
-    kept = head_state.of(head.owner_of(mesh))
+    state = head_state.of(head.owner_of(mesh))
     played = _played(head.owner_of(mesh))
-    if kept is not None and kept.shown is not None and kept.shown in played:
-        return mesh, kept.shown
+    if state is not None and state.shown is not None and state.shown in played:
+        return mesh, state.shown
     return mesh, next((action for action in played if live_score.of_own(scene, mesh, action) is not None), None)
 
 
@@ -149,12 +149,14 @@ class _Picture:
         self.text = f"Lip-Sync {take_list.points(content.score.total)}" if known else ""
 
     def _add(self, kind, points, color) -> None:
+        """Add a batch of one colour."""
         if len(points):
             shader = gpu.shader.from_builtin("UNIFORM_COLOR")
             batch = batch_for_shader(shader, kind, {"pos": np.ascontiguousarray(points, np.float32)})
             self.batches.append((shader, batch, color))
 
     def _x(self, frame):
+        """Pixels from the left at scene frames."""
         return (np.asarray(frame, float) - self.start) * self.per_frame
 
     def _columns(self, at: float, per_frame: float, count: int):
@@ -168,6 +170,7 @@ class _Picture:
         return columns, places.clip(0, count - 1), following.clip(1, count)
 
     def _voice(self, content: _Content, low: float) -> None:
+        """Add the waveform."""
         peaks = content.peaks
         columns, places, following = self._columns(content.peaks_at, voice_cache.PEAKS_PER_SECOND / content.fps, len(peaks))
         if not len(columns):
@@ -181,6 +184,7 @@ class _Picture:
         self._add("LINES", points.reshape(-1, 2), _VOICE)
 
     def _mouth(self, content: _Content, low: float, scale: float) -> None:
+        """Add the mouth's opening, a filled curve."""
         opening = np.asarray(content.opening, float)
         frames = content.opening_at + np.arange(len(opening)) / FPS * content.fps
         x = self._x(frames)
@@ -204,6 +208,7 @@ class _Picture:
         self._add("TRI_STRIP", np.stack([line - across, line + across], 1).reshape(-1, 2), _MOUTH_LINE)
 
     def _sync(self, score: live_score.SyncScore, high: float) -> None:
+        """Add the colours of the lip-sync, a strip `high` pixels tall."""
         values = np.asarray(score.per_frame, float)
         x = self._x(score.clock.frame(np.arange(len(values)) / FPS))
         colors = np.stack([np.interp(values, _SCALE, column) for column in _COLORS.T] + [np.full(len(values), 0.95)], 1)
@@ -215,6 +220,7 @@ class _Picture:
         self.batches.append((shader, batch_for_shader(shader, "TRI_STRIP", content), None))
 
     def draw(self) -> None:
+        """Draw all batches."""
         for shader, batch, color in self.batches:
             if color is not None:
                 shader.uniform_float("color", color)
@@ -222,6 +228,7 @@ class _Picture:
 
 
 def _quad(left, bottom, right, top) -> np.ndarray:
+    """Two triangles [6, 2] that fill a rectangle."""
     return np.array([(left, bottom), (right, bottom), (right, top), (left, bottom), (right, top), (left, top)], float)
 
 
@@ -243,10 +250,10 @@ def draw(name: str) -> None:
     height = min(HEIGHT * scale, region.height - (RULER + MARGIN) * scale)
     key = (content.key, round(start, 3), round(end, 3), region.width, height, scale)
     place = region.as_pointer()
-    kept = _drawn.get(place)
-    if kept is None or kept[0] != key:
-        kept = _drawn[place] = key, _Picture(content, start, end, region.width, height, scale)
-    picture = kept[1]
+    cached = _drawn.get(place)
+    if cached is None or cached[0] != key:
+        cached = _drawn[place] = key, _Picture(content, start, end, region.width, height, scale)
+    picture = cached[1]
     gpu.state.blend_set("ALPHA")
     with gpu.matrix.push_pop():
         gpu.matrix.translate((0.0, MARGIN * scale, 0.0))
@@ -255,8 +262,8 @@ def draw(name: str) -> None:
     if picture.text:
         blf.size(0, 11 * scale)
         blf.color(0, *_TEXT)
-        wide, _ = blf.dimensions(0, picture.text)
-        blf.position(0, region.width - wide - 24 * scale, MARGIN * scale + height - 14 * scale, 0)
+        text_width, _ = blf.dimensions(0, picture.text)
+        blf.position(0, region.width - text_width - 24 * scale, MARGIN * scale + height - 14 * scale, 0)
         blf.draw(0, picture.text)
 
 
@@ -271,6 +278,7 @@ _reading = idle.Task(_redraw_when_read, any_time=True)  # draws once more when t
 
 
 def register():
+    """Draw in every dope sheet and sequencer of Blender's window."""
     if bpy.app.background:
         return
     for name in _SPACES:
@@ -279,6 +287,7 @@ def register():
 
 
 def unregister():
+    """Stop drawing."""
     for space, handle in _handles:
         space.draw_handler_remove(handle, "WINDOW")
     _handles.clear()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a report of a problem says: versions, settings, the last error, the engine's last words, and nothing private.
+"""The report of a problem: versions, settings, the last error, the end of the engine's log, and nothing private.
 
 Fields of our own are written as they are; they hold no names. Free text (errors, tracebacks, the engine's log) goes
 through `redacted` first, which takes out paths, whatever is quoted as a name, and every name that the open file has.
@@ -29,7 +29,7 @@ from ..voice import strip
 TEXT = "Thunder Report"
 LOG_LINES = 60
 _PACKAGES = ("python", "torch", "numpy", "smplx")  # that problems depend on; all others are locked
-_SHORTEST_NAME = 3  # letters: shorter ones tell nothing, and would be found in every word
+_SHORTEST_NAME = 3  # letters: shorter ones say nothing about a person, and occur in every word
 _NO_SETTINGS = {"active_take", "dialogue_index", "table_index", "range_index", "cut_index"}  # the row of a list that is chosen
 _PLAIN = {"BOOLEAN", "INT", "FLOAT", "ENUM"}  # kinds of settings that hold no names
 _NAMED = (
@@ -53,7 +53,7 @@ _NAMED = (
     "textures",
     "worlds",
 )  # that people give names to
-_OWN_NAMES = {"thunder", "scene", "take", "frames", "engine", "action", "python"}  # words of the report itself
+_REPORT_WORDS = {"thunder", "scene", "take", "frames", "engine", "action", "python"}  # words of the report itself
 _FILE = re.compile(
     r"[^\s“”\"'/\\]+\.(?:wav|mp3|flac|ogg|m4a|aac|aiff?|mp4|mov|mkv|avi|blend\d*|npz|npy|pkl|obj|fbx|glb|gltf|usd[acz]?|"
     r"abc|csv|json|toml|txt|srt|png|jpe?g|exr)\b",
@@ -71,6 +71,7 @@ class _LastError(Part):
         self.error: dict | None = None
 
     def close(self) -> None:
+        """Forget it."""
         self.error = None
 
 
@@ -98,10 +99,11 @@ def text(context, names: bool = False) -> str:
     return f"Report of THUNDER for Blender, {about}\n" + "".join(f"\n{title}\n{body.rstrip()}\n" for title, body in parts)
 
 
-# ---- what it says
+# ---- sections
 
 
 def _versions() -> str:
+    """Versions of the add-on, Blender and the system."""
     with open(os.path.join(ROOT, "blender_manifest.toml"), "rb") as file:
         version = tomllib.load(file)["version"]
     lines = {
@@ -115,6 +117,7 @@ def _versions() -> str:
 
 
 def _graphics() -> str:
+    """Graphics card and driver."""
     try:
         import gpu
 
@@ -125,14 +128,15 @@ def _graphics() -> str:
 
 
 def _engine() -> str:
+    """State and versions of the engine."""
     state = install.state()
-    there, place = connection.current_python()
+    exists, python = connection.current_python()
     about = connection.running_engine() or {}
     chosen = connection.preferences()
     custom = (chosen and chosen.engine_python) or os.environ.get("THUNDER_PYTHON")
-    versions = {**state.versions, **(_packages(place) if there else {}), **about.get("versions", {})}
+    versions = {**state.versions, **(_packages(python) if exists else {}), **about.get("versions", {})}
     lines = {
-        "State": "A custom Python environment" if custom and there else "The custom Python is missing" if custom else state.text,
+        "State": "A custom Python environment" if custom and exists else "The custom Python is missing" if custom else state.text,
         "Running": f"yes, on {about['device']}" if about.get("device") else "not started in this session",
         "Device Chosen": chosen.bl_rna.properties["device"].enum_items[chosen.device].name if chosen else "Automatic",
         "Weights": ("custom" if chosen and chosen.weights else "bundled") + (f" ({about['weights']})" if about.get("weights") else ""),
@@ -143,15 +147,16 @@ def _engine() -> str:
 
 def _packages(python: str) -> dict[str, str]:
     """Versions of the packages beside a Python that problems depend on."""
-    root, found = Path(python).parent.parent, {}
+    root, versions = Path(python).parent.parent, {}
     for info in (*root.glob("lib/python*/site-packages/*.dist-info"), *root.glob("Lib/site-packages/*.dist-info")):
         name, _, version = info.name.removesuffix(".dist-info").partition("-")
         if name.lower() in _PACKAGES:
-            found[name.lower()] = version
-    return found
+            versions[name.lower()] = version
+    return versions
 
 
 def _scene(context) -> str:
+    """Counts and kinds in the scene."""
     scene = context.scene
     lines = {
         "Frame Rate": f"{scene.render.fps} / {scene.render.fps_base:g}",
@@ -178,6 +183,7 @@ def _scene(context) -> str:
 
 
 def _settings(context) -> str:
+    """Settings that differ from their defaults."""
     scene = context.scene
     groups = {
         "": scene.thunder,
@@ -198,12 +204,14 @@ def _settings(context) -> str:
 
 
 def _value(prop, value) -> str:
+    """A setting's value as the panel shows it."""
     if prop.type == "ENUM":
         return prop.enum_items[value].name if value in prop.enum_items else value
     return ("on" if value else "off") if prop.type == "BOOLEAN" else f"{value:g}"
 
 
 def _error() -> str:
+    """The last error and that of the installation."""
     parts = []
     if (last := last_error.error) is not None:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last["when"]))
@@ -214,25 +222,27 @@ def _error() -> str:
 
 
 def _log() -> str:
+    """The last lines of the engine's log."""
     log = connection.log()
     return "\n".join(log.splitlines()[-LOG_LINES:]) or "empty"
 
 
 def _lines(values: dict) -> str:
+    """A line for each value."""
     return "".join(f"{name}: {value}\n" for name, value in values.items())
 
 
-# ---- what it must not say
+# ---- redaction
 
 
 def redacted(words: str) -> str:
     """A text without paths, file names, quoted names, and names of the open file, the person and the machine."""
-    for place, label in _places():
-        words = re.sub(re.escape(place) + r"[\\/]?([^\s\"'“”:]*)", lambda found, label=label: f"<{label}|{found[1]}>", words)
+    for folder, label in _places():
+        words = re.sub(re.escape(folder) + r"[\\/]?([^\s\"'“”:]*)", lambda match, label=label: f"<{label}|{match[1]}>", words)
     words = re.sub(r"“[^”\n]*”?", "“<name>”", words)
-    words = _QUOTED_PATH.sub(lambda found: found[0] if "<" in found[0] and _is_ours(found[0]) else '"<path>"', words)
+    words = _QUOTED_PATH.sub(lambda match: match[0] if "<" in match[0] and _is_ours(match[0]) else '"<path>"', words)
     words = _ABSOLUTE.sub("<path>", words)  # to the end of the line: a path may have blanks
-    words = re.sub(r"<(add-on|python)\|([^>]*)>", lambda found: _OURS_SLASH.join([f"<{found[1]}>", *re.split(r"[\\/]", found[2])]), words)
+    words = re.sub(r"<(add-on|python)\|([^>]*)>", lambda match: _OURS_SLASH.join([f"<{match[1]}>", *re.split(r"[\\/]", match[2])]), words)
     words = _WITH_SLASH.sub("<path>", words)
     words = words.replace(_OURS_SLASH, "/")
     words = _FILE.sub("<file>", words)
@@ -250,18 +260,18 @@ def _is_ours(quoted: str) -> bool:
 
 
 def _places() -> list[tuple[str, str]]:
-    """Folders whose files everybody has: the add-on's own and Python's packages; what lies in them may be told."""
-    there, python = connection.current_python()
-    places = [(place, "add-on") for place in (ROOT, os.path.realpath(ROOT), str(Path(__file__).parents[2]))]
+    """Folders whose files everybody has: the add-on's own and Python's packages; paths in them are not private."""
+    exists, python = connection.current_python()
+    places = [(folder, "add-on") for folder in (ROOT, os.path.realpath(ROOT), str(Path(__file__).parents[2]))]
     places.append((os.path.dirname(os.__file__), "python"))
-    if there:
+    if exists:
         root = Path(python).parent.parent
         places += [(str(folder), "python") for folder in (*root.glob("lib/python*"), root / "Lib")]
-    return sorted({(str(place), label) for place, label in places if place}, key=lambda item: -len(item[0]))
+    return sorted({(str(folder), label) for folder, label in places if folder}, key=lambda item: -len(item[0]))
 
 
 def _names() -> set[str]:
-    """Every name that the open file has or that tells of the person: of data-blocks, strips, takes, files and folders."""
+    """Every name that the open file has or that identifies the person: of data-blocks, strips, takes, files and folders."""
     result = set()
     for kind in _NAMED:
         result |= {block.name for block in getattr(bpy.data, kind)}
@@ -275,7 +285,7 @@ def _names() -> set[str]:
             result |= {entry.name, entry.voice, entry.note}
         paths.append(settings.sound_file)
         result |= {each.name for each in strip.sound_strips(scene)}
-        result |= {said.text for said in getattr(scene, "thunder_transcripts", ())}
+        result |= {transcript.text for transcript in getattr(scene, "thunder_transcripts", ())}
     chosen = connection.preferences()
     if chosen is not None:
         paths += [chosen.engine_python, chosen.wheels, chosen.weights]
@@ -288,11 +298,11 @@ def _names() -> set[str]:
         try:
             person.add(ask())
         except (OSError, KeyError, ImportError):
-            pass  # a system that does not know it cannot tell it
+            pass  # a system that does not know it cannot reveal it
     return person - {""} | {
         name
         for name in result
         if len(name) >= _SHORTEST_NAME
-        and name.lower() not in _OWN_NAMES
+        and name.lower() not in _REPORT_WORDS
         and not re.fullmatch(r"(?i)take \d+|lib|usr|home|tmp|bin|users|python[\d.]*|site-packages", name)
     }

@@ -99,7 +99,7 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
     voice, sampling = voice_of(scene, now), Sampling.of_take(performance.provenance, scene.thunder)
     clock = Clock(float(now.first) if now.strip else voice.clock.start, now.fps)
     if now.sound == then.sound and now.retiming == then.retiming:
-        offset = now.heard[0] - then.heard[0] if then.last else 0.0
+        offset = now.seconds[0] - then.seconds[0] if then.last else 0.0
         length = (now.last - now.first) / now.fps if now.last else performance.motion.frames / FPS
         fitted, inside = fit(performance, offset, max(1, round(length * FPS)))
         if (~inside).sum() >= _LEAST_NEW:

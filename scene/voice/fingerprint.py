@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the voice of a take was heard when the take was made, and what became of it since."""
+"""The voice of a take when the take was made, and how it has changed since."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class State:
     limited: bool = False
 
     @property
-    def heard(self) -> tuple[float, float]:
+    def seconds(self) -> tuple[float, float]:
         """The part of the recording that is heard, in seconds from its beginning."""
         return (self.first - self.origin) / self.fps, (self.last - self.origin) / self.fps
 
@@ -77,7 +77,7 @@ def of_voice(scene, voice: strip.Voice) -> State | None:
 
 
 def remember(action, state: State | None) -> None:
-    """Note on a take's action how its voice was heard."""
+    """Store the state of a take's voice in its action."""
     if state is not None:
         action[STATE] = json.dumps({records.KEY: records.VERSION, **dataclasses.asdict(state)})
 
@@ -89,9 +89,9 @@ def forget(action) -> None:
 
 
 def remembered(action) -> State | None:
-    """How the voice of a take was heard when it was made, None if its action does not tell."""
-    kept = action.get(STATE) if action is not None else None
-    return _read(kept) if kept else None
+    """The voice of a take when it was made, None if its action has no record of it."""
+    record = action.get(STATE) if action is not None else None
+    return _read(record) if record else None
 
 
 def _read(text: str) -> State | None:
@@ -107,7 +107,7 @@ def _read(text: str) -> State | None:
 
 
 def change(scene, entry) -> Change | None:
-    """What happened to the voice of a take since it was made; None for nothing, or where nobody can tell.
+    """What happened to the voice of a take since it was made; None for nothing, or where it is unknown.
 
     Fast enough to be asked whenever a row of the list is drawn.
     """
@@ -120,18 +120,19 @@ def stale(scene) -> list[tuple]:
     known: dict[str, Change | None] = {}  # takes that were made together remember the same
     result = []
     for entry in scene.thunder.takes:
-        kept = entry.action.get(STATE) if entry.action is not None else None
-        if not kept:
+        record = entry.action.get(STATE) if entry.action is not None else None
+        if not record:
             continue
-        if kept not in known:
-            then = _read(kept)
-            known[kept] = None if then is None else _change(scene, then)
-        if known[kept] is not None and known[kept].kind != "GONE":
-            result.append((entry, known[kept]))
+        if record not in known:
+            then = _read(record)
+            known[record] = None if then is None else _change(scene, then)
+        if known[record] is not None and known[record].kind != "GONE":
+            result.append((entry, known[record]))
     return result
 
 
 def _change(scene, then: State) -> Change | None:
+    """As `change`, from the state of the voice then."""
     now = _now(scene, then)
     name = then.strip or os.path.basename(then.path)
     if now is None:
@@ -140,7 +141,7 @@ def _change(scene, then: State) -> Change | None:
         how = "replaced" if now.sound != then.sound else "retimed"
         return Change("CHANGED", f"The sound of “{name}” was {how} since its takes were made", now)
     if then.last:
-        before, after = then.heard, now.heard
+        before, after = then.seconds, now.seconds
         if after[0] < before[0] - _SAME_SECONDS or after[1] > before[1] + _SAME_SECONDS:
             return Change("CHANGED", f"“{name}” is longer than when its takes were made", now)
         if after[0] > before[0] + _SAME_SECONDS or after[1] < before[1] - _SAME_SECONDS:
@@ -154,6 +155,7 @@ def _change(scene, then: State) -> Change | None:
 
 
 def _now(scene, then: State) -> State | None:
+    """The state of the same voice now, None where it is gone."""
     if not then.strip:
         sound = of_file(then.path)
         return dataclasses.replace(then, sound=sound, fps=Clock.of(scene, 0).fps) if sound else None
@@ -163,9 +165,9 @@ def _now(scene, then: State) -> State | None:
         return next((state for state in states if dataclasses.replace(state, strip=then.strip) == then), None)
     now = _state_of(scene, strip_now)
     pieces = [_state_of(scene, each) for each in strip.sound_strips(scene) if each != strip_now and each.sound == strip_now.sound]
-    # A strip that was cut in two where it lies is still heard as one; what it never had is no part of it.
+    # A strip that was cut in two where it lies still sounds as one; what it never had does not belong to it.
     pieces = [each for each in pieces if each.retiming == now.retiming and abs(each.origin - now.origin) < _SAME_FRAME]
-    first, last = (round(now.origin + seconds * now.fps) for seconds in then.heard)
+    first, last = (round(now.origin + seconds * now.fps) for seconds in then.seconds)
     whole, grown = now, True
     while grown:
         grown = False
@@ -181,6 +183,7 @@ def _now(scene, then: State) -> State | None:
 
 
 def _state_of(scene, speaking) -> State:
+    """The state of a sound strip now."""
     fps = Clock.of(scene, 0).fps
     start = compat.content_start(speaking)
     origin = start - compat.content_trim(speaking) + getattr(speaking, "sound_offset", 0.0) * fps
@@ -190,6 +193,7 @@ def _state_of(scene, speaking) -> State:
 
 
 def _of_sound(sound) -> str:
+    """Fingerprint of a strip's recording, "" for none."""
     if sound is None:
         return ""
     if sound.packed_file is not None:
@@ -199,6 +203,7 @@ def _of_sound(sound) -> str:
 
 @lru_cache(maxsize=64)
 def _of_packed(session_uid: int, size: int) -> str:
+    """Fingerprint of a packed sound, read once for each."""
     data = next(sound.packed_file.data for sound in bpy.data.sounds if sound.session_uid == session_uid)
     return _fingerprint(size, lambda place: data[place : place + _PIECE_BYTES])
 
@@ -216,6 +221,7 @@ def of_file(path: str) -> str:
 
 @lru_cache(maxsize=256)
 def _of_contents(path: str, size: int, changed: int) -> str:
+    """Fingerprint of a file's contents, read again when its size or time has changed."""
     with open(path, "rb") as file:
 
         def read(place):
@@ -226,6 +232,7 @@ def _of_contents(path: str, size: int, changed: int) -> str:
 
 
 def _fingerprint(size: int, read) -> str:
+    """Digest of the size and of three pieces that read(place) gives."""
     digest = hashlib.sha256(str(size).encode())
     for place in (0, size // 2, max(0, size - _PIECE_BYTES)):
         digest.update(read(place))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Exactly what is heard of a voice's strip, alone, as a WAV file: mixed down by Blender itself, in short pieces."""
+"""The sound of a voice's strip alone as a WAV file: mixed down by Blender itself, in short pieces."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import shutil
 import struct
 import time
 from collections.abc import Generator
+from dataclasses import dataclass
 
 import bpy
 
@@ -43,68 +44,97 @@ def mix_down(voice: Voice, path: str) -> Generator[float, None, None]:
     if mixdown_fallback.is_needed():
         yield 0.0
         plan = mixdown_fallback.needed(scene, strip, first, last, voice.clock.fps)
-        yield from _mixed_plainly(voice, plan, path)
+        yield from _mix_with_plan(voice, plan, path)
         return
-    layout, channels = ("MONO", 1) if strip.sound.channels == "MONO" else ("STEREO", 2)
-    rate = min(192000, max(8000, int(strip.sound.samplerate)))
-    while (last - first + 1) / voice.clock.fps * rate * channels * _BYTES > _LARGEST:
-        rate //= 2
-    length = max(2, math.ceil(PIECE_SECONDS * voice.clock.fps))  # frames of a piece
-    bounds = [*range(first, last, length), last]
-    if len(bounds) > 2 and bounds[-1] - bounds[-2] < 2:  # Blender aborts when it mixes down a single frame
-        del bounds[-2]
-
-    def sample(frame: int) -> int:
-        return int(frame / voice.clock.fps * rate)  # as Blender counts
-
-    piece_path = f"{path}.piece.wav"
-    _check_room(voice, path, (sample(last) - sample(first)) * channels * _BYTES + (1 << 20))
+    wave = _format_of(voice, strip, first, last)
+    _check_space(voice, path, wave.bytes_between(first, last) + (1 << 20))
     shift = max(0, -first)  # Blender cannot mix down what lies before frame 0, though it plays it
-    bounds = [bound + shift for bound in bounds]
-    first, last = first + shift, last + shift
-    alone = _alone(scene, strip, shift)
+    bounds = [bound + shift for bound in _bounds(first, last, voice.clock.fps)]
+    alone = _copy_with_only(scene, strip, shift)
+    piece_path = f"{path}.piece.wav"
     finished = False
     try:
         yield 0.0  # a copy of the scene is enough for one slice
         with open(path, "wb") as file:
-            file.write(wav_header(channels, rate, (sample(last) - sample(first)) * channels * _BYTES))
-            for start, end in zip(bounds, bounds[1:]):
-                alone.frame_start, alone.frame_end = start, end - 1
-                size = (sample(end) - sample(start)) * channels * _BYTES
-                try:
-                    with bpy.context.temp_override(scene=alone, view_layer=alone.view_layers[0], **_sequencer(alone)):
-                        bpy.ops.sound.mixdown(
-                            filepath=piece_path,
-                            check_existing=False,
-                            container="WAV",
-                            codec="PCM",
-                            format="F32",
-                            channels=layout,
-                            mixrate=rate,
-                        )
-                except RuntimeError as error:
-                    raise _mix_error(voice, str(error)) from error
-                yield from _written(voice, piece_path, size, (start - first) / (last - first))
-                file.write(_sound_of(piece_path, size))
-                os.remove(piece_path)
-                yield (end - first) / (last - first)
+            yield from _mix_pieces(voice, alone, wave, bounds, piece_path, file)
         finished = True
     except OSError as error:
         raise _no_space(path) from error
     finally:
-        _forget(alone, scene)
+        _remove_copy(alone, scene)
         for leftover in (piece_path, *(() if finished else (path,))):
             if os.path.exists(leftover):
                 os.remove(leftover)
 
 
-def _mixed_plainly(voice: Voice, plan: mixdown_fallback.Plan, path: str) -> Generator[float, None, None]:
+@dataclass(frozen=True)
+class _Format:
+    """The WAV file of a mix-down: samples per second, channels, and frames of the scene per second."""
+
+    rate: int
+    channels: int
+    fps: float
+
+    def sample(self, frame: int) -> int:
+        """The first sample of a scene frame, as Blender counts."""
+        return int(frame / self.fps * self.rate)
+
+    def bytes_between(self, first: int, last: int) -> int:
+        """Bytes of the sound from frame `first` up to `last`."""
+        return (self.sample(last) - self.sample(first)) * self.channels * _BYTES
+
+
+def _format_of(voice: Voice, strip, first: int, last: int) -> _Format:
+    """The sound's own format; its rate is halved until a WAV file can hold the strip."""
+    channels = 1 if strip.sound.channels == "MONO" else 2
+    rate = min(192000, max(8000, int(strip.sound.samplerate)))
+    while (last - first + 1) / voice.clock.fps * rate * channels * _BYTES > _LARGEST:
+        rate //= 2
+    return _Format(rate, channels, voice.clock.fps)
+
+
+def _bounds(first: int, last: int, fps: float) -> list[int]:
+    """Frames at which the pieces of a mix-down begin, and the frame after the last piece."""
+    bounds = [*range(first, last, max(2, math.ceil(PIECE_SECONDS * fps))), last]
+    if len(bounds) > 2 and bounds[-1] - bounds[-2] < 2:  # Blender aborts when it mixes down a single frame
+        del bounds[-2]
+    return bounds
+
+
+def _mix_pieces(voice: Voice, alone, wave: _Format, bounds: list[int], piece_path: str, file) -> Generator[float, None, None]:
+    """Mix down a scene piece by piece into an open WAV file. Yields the fraction done; raises BadSound."""
+    first, last = bounds[0], bounds[-1]
+    file.write(wav_header(wave.channels, wave.rate, wave.bytes_between(first, last)))
+    for start, end in zip(bounds, bounds[1:]):
+        alone.frame_start, alone.frame_end = start, end - 1
+        size = wave.bytes_between(start, end)
+        try:
+            with bpy.context.temp_override(scene=alone, view_layer=alone.view_layers[0], **_sequencer(alone)):
+                bpy.ops.sound.mixdown(
+                    filepath=piece_path,
+                    check_existing=False,
+                    container="WAV",
+                    codec="PCM",
+                    format="F32",
+                    channels="MONO" if wave.channels == 1 else "STEREO",
+                    mixrate=wave.rate,
+                )
+        except RuntimeError as error:
+            raise _mix_error(voice, str(error)) from error
+        yield from _written(voice, piece_path, size, (start - first) / (last - first))
+        file.write(_sound_of(piece_path, size))
+        os.remove(piece_path)
+        yield (end - first) / (last - first)
+
+
+def _mix_with_plan(voice: Voice, plan: mixdown_fallback.Plan, path: str) -> Generator[float, None, None]:
+    """As `mix_down`, with the strip's sound put together from its file."""
     finished = False
     try:
         with plan.open(os.path.dirname(path)) as source:
             count, channels = plan.count(source), plan.channels(source)
             size = bytes_of(count, channels)
-            _check_room(voice, path, size + (1 << 20))
+            _check_space(voice, path, size + (1 << 20))
             with open(path, "wb") as file:
                 file.write(wav_header(channels, source.rate, size))
                 for block in plan.blocks(source):
@@ -119,10 +149,11 @@ def _mixed_plainly(voice: Voice, plan: mixdown_fallback.Plan, path: str) -> Gene
 
 
 def _sequencer(scene) -> dict:
+    """The context's sequencer scene, for the Blenders that have one."""
     return {"sequencer_scene": scene} if hasattr(bpy.context, "sequencer_scene") else {}
 
 
-def _alone(scene, strip, shift: int):
+def _copy_with_only(scene, strip, shift: int):
     """A copy of a scene, `shift` frames later, in which nothing but one strip is heard and no object has to be
     evaluated."""
     name, parents = strip.name, [meta.name for meta in lineage(scene, strip)[0]]
@@ -150,15 +181,15 @@ def _alone(scene, strip, shift: int):
     return copy
 
 
-def _forget(copy, scene) -> None:
-    """Remove a copy that `_alone` made, and the action it may have been given."""
+def _remove_copy(copy, scene) -> None:
+    """Remove a copy that `_copy_with_only` made, and the action it may have been given."""
     action = copy.animation_data.action if copy.animation_data else None
     bpy.data.scenes.remove(copy)
     if action is not None and (scene.animation_data is None or action != scene.animation_data.action):
         bpy.data.actions.remove(action)
 
 
-def _check_room(voice: Voice, path: str, needed: int) -> None:
+def _check_space(voice: Voice, path: str, needed: int) -> None:
     """Raise at once if a file of so many bytes cannot be written: Blender itself aborts when a mix-down fills
     the disk."""
     try:
@@ -178,6 +209,7 @@ def _check_room(voice: Voice, path: str, needed: int) -> None:
 
 
 def _no_space(path: str) -> NoSpace:
+    """The error for a disk that is full."""
     return NoSpace(f"No space is left in “{os.path.dirname(path)}” for the sound: free some and try again")
 
 
@@ -242,7 +274,8 @@ def wav_header(channels: int, rate: int, size: int) -> bytes:
     )
 
 
-def _mix_error(voice: Voice, detail: str):
+def _mix_error(voice: Voice, detail: str) -> BadSound:
+    """The error for a strip that could not be mixed down."""
     detail = detail.removeprefix("Error: ").strip().rstrip(".")
     return BadSound(f"The strip “{voice.strip}” could not be mixed down ({detail}): check its sound file")
 

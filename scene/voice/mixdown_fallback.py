@@ -78,8 +78,8 @@ class Plan:
             block = np.zeros((end - start, source.channels), np.float32)
             first, last = max(0, start + offset), min(source.frames, end + offset)
             if first < last:
-                there = source.read(first, last)
-                block[first - offset - start :][: len(there)] = there
+                samples = source.read(first, last)
+                block[first - offset - start :][: len(samples)] = samples
             if self.mono:
                 block = block.mean(axis=1, keepdims=True)
             if (self.volume != 1).any():
@@ -102,8 +102,9 @@ class Source:
 
 @contextlib.contextmanager
 def _opened(path: str, name: str, folder: str) -> Iterator[Source]:
+    """A sound file by Blender's audaspace. Raises BadSound."""
     bad = BadSound(f"The file of the strip “{name}” cannot be read as sound: choose another voice")
-    if not os.path.isfile(path):  # a pipe would be waited for
+    if not os.path.isfile(path):  # opening a pipe would block
         raise bad
     try:
         import aud
@@ -138,6 +139,7 @@ def _opened(path: str, name: str, folder: str) -> Iterator[Source]:
 
 @contextlib.contextmanager
 def _opened_wave(path: str) -> Iterator[Source]:
+    """A 16-bit WAV file by Python alone. Raises BadSound."""
     try:
         with wave.open(path) as file:
             if file.getsampwidth() != 2:
@@ -155,7 +157,7 @@ def _opened_wave(path: str) -> Iterator[Source]:
 
 def plan_of(scene, strip, first: int, last: int, fps: float) -> Plan | None:
     """How to put together what is heard of a strip from frame `first` up to `last`; None for one that is retimed or has
-    modifiers, which are Blender's own to apply."""
+    modifiers, which only Blender can apply."""
     if len(getattr(strip, "retiming_keys", ())) or len(strip.modifiers):
         return None
     sound = strip.sound
@@ -174,7 +176,7 @@ def plan_of(scene, strip, first: int, last: int, fps: float) -> Plan | None:
 def needed(scene, strip, first: int, last: int, fps: float) -> Plan:
     """As `plan_of`, for Blenders that have no other way: a strip that is retimed or has modifiers is refused with BadSound.
 
-    Trim, offset and volume with its animation are heard. Pan is left out: it moves a voice sideways, and the engine hears in
+    Trim, offset and volume with its animation are heard. Pan is left out: it moves a voice sideways, and the engine reads
     mono.
     """
     plan = plan_of(scene, strip, first, last, fps)

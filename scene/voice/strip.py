@@ -15,8 +15,8 @@ from ...thunder_core.wav import missing_end
 from ..heads import head
 from ..host import compat
 
-LISTEN_MARK = "Thunder Listen"  # our own strips: never taken for a voice
-FLIPPED = "thunder_flipped"  # of a strip that is muted only while what Listen heard is compared with it
+LISTEN_MARK = "Thunder Listen"  # our own strips: never used as a voice
+FLIPPED = "thunder_flipped"  # of a strip that is muted only while the generated speech is compared with it
 SHORTEST_SECONDS = 0.3
 
 
@@ -57,9 +57,9 @@ def find(context) -> Voice:
     if not sound_strips(scene):
         scene = compat.sequencer_scene(context)
     strips = sound_strips(scene)
-    own = _of_head(context, strips)
-    if own and settings.strip not in {strip.name for strip in own}:
-        strips = own
+    own_strips = _of_head(context, strips)
+    if own_strips and settings.strip not in {strip.name for strip in own_strips}:
+        strips = own_strips
     elif settings.strip:
         strip = next((s for s in strips if s.name == settings.strip), None)
         if strip is None:
@@ -71,7 +71,7 @@ def find(context) -> Voice:
     if active is not None and any(active == strip for strip in strips):
         return meant(scene, active)
     audible = [strip for strip in strips if not _silenced_by(scene, strip)]
-    if own and audible:  # a head's several lines: the one that is heard now, or comes next
+    if own_strips and audible:  # a head's several lines: the one that is heard now, or comes next
         now = context.scene.frame_current
         return meant(scene, next((strip for strip in audible if compat.strip_span(strip)[1] > now), audible[-1]))
     if len(audible) > 1:
@@ -96,10 +96,10 @@ def _of_head(context, strips: list) -> list:
     scene = context.scene
     mesh = scene.thunder.head or head.guess(scene, head.active_object(context))
     given = {part.strip: part for part in scene.thunder.cast if part.silent or part.head is not None}
-    own = {name for name, part in given.items() if part.head is not None and part.head == mesh}
+    own_names = {name for name, part in given.items() if part.head is not None and part.head == mesh}
     if mesh is not None and len(head.in_scene(scene)) == 1:
-        own |= {strip.name for strip in strips} - set(given)
-    return [strip for strip in strips if strip.name in own]
+        own_names |= {strip.name for strip in strips} - set(given)
+    return [strip for strip in strips if strip.name in own_names]
 
 
 def keep_speaker(scene, name: str, mesh) -> None:
@@ -186,7 +186,7 @@ def _silenced_by(scene, strip) -> str:
 
 
 def flip_away(strip) -> None:
-    """Mute a voice while what Listen heard is compared with it; it stays the voice."""
+    """Mute a voice while the generated speech is compared with it; it stays the voice."""
     strip.mute = True
     strip[FLIPPED] = True
 
@@ -225,13 +225,13 @@ def add(scene, path: str, name: str, start: int, channel: int | None = None):
     strip = members.new_sound(name, path, channel or 1, start)
     if channel is None:
         first, last = compat.strip_span(strip)
-        taken = {
+        used = {
             other.channel
             for other in members
             if other != strip and compat.strip_span(other)[0] < last and compat.strip_span(other)[1] > first
         }
         # new_sound moves a strip that would overlap upwards; where it may lie is for us to say.
-        strip.channel = next(number for number in range(1, 129) if number not in taken)
+        strip.channel = next(number for number in range(1, 129) if number not in used)
         if compat.content_start(strip) != start:
             move(strip, start)
     return strip

@@ -20,7 +20,7 @@ from ..host.session import Part, session
 from . import fingerprint, mixdown, mixdown_fallback, strip
 
 PEAKS_PER_SECOND = 100  # of a waveform
-MOST_KEPT = 4  # voices of a session whose sound is kept
+MOST_VOICES = 4  # voices of a session whose sound is kept
 
 
 class CachedVoice:
@@ -38,6 +38,7 @@ class CachedVoice:
 
     @property
     def reading(self) -> bool:
+        """Whether its sound is being read."""
         return self.thread is not None and self.thread.is_alive()
 
 
@@ -45,29 +46,30 @@ class VoiceCache(Part):
     """The voices whose sound is kept, the one used last at the end."""
 
     def __init__(self):
-        self.kept: OrderedDict[tuple, CachedVoice] = OrderedDict()
+        self.voices: OrderedDict[tuple, CachedVoice] = OrderedDict()
 
     def is_reading(self) -> bool:
         """Whether any voice is being read."""
-        return any(cached.reading for cached in self.kept.values())
+        return any(cached.reading for cached in self.voices.values())
 
     def file_opened(self) -> None:
         """Waits for what is being read."""
-        for cached in self.kept.values():
+        for cached in self.voices.values():
             if cached.reading:
                 cached.thread.join()
-        self.kept.clear()
+        self.voices.clear()
 
 
 cache = session.add(VoiceCache())
 
 
 def _key(scene, voice: strip.Voice) -> tuple | None:
+    """Identifies how a voice sounds; None for a voice that is gone."""
     state = fingerprint.of_voice(scene, voice)
     speaking = strip.named(scene, voice.strip) if voice.strip else None
     if state is None:
         return None
-    begin, end = state.heard if state.last else (0.0, 0.0)  # where it lies in the scene does not change how it sounds
+    begin, end = state.seconds if state.last else (0.0, 0.0)  # where it lies in the scene does not change how it sounds
     return (
         state.sound,
         state.retiming,
@@ -83,18 +85,19 @@ def of(scene, voice: strip.Voice) -> CachedVoice | None:
     key = _key(scene, voice)
     if key is None:
         return None
-    cached = cache.kept.get(key)
+    cached = cache.voices.get(key)
     if cached is None:
-        cached = cache.kept[key] = CachedVoice()
-        for old in [k for k, kept in cache.kept.items() if not kept.reading][: max(0, len(cache.kept) - MOST_KEPT)]:
-            _remove(cache.kept.pop(old))
-    cache.kept.move_to_end(key)
+        cached = cache.voices[key] = CachedVoice()
+        for old in [k for k, cached in cache.voices.items() if not cached.reading][: max(0, len(cache.voices) - MOST_VOICES)]:
+            _remove(cache.voices.pop(old))
+    cache.voices.move_to_end(key)
     if cached.path and not os.path.isfile(cached.path):  # the engine ended, and its folder with it
         cached.path = ""
     return cached
 
 
 def _remove(cached: CachedVoice) -> None:
+    """Delete the file of a voice, if the cache made it."""
     if cached.path and os.path.basename(cached.path).startswith("voice_cache_") and os.path.exists(cached.path):
         os.remove(cached.path)
 
@@ -110,17 +113,17 @@ def sound(client: Client, scene, voice: strip.Voice) -> Generator[Step, None, st
     cached = of(scene, voice)
     if cached is None:
         return path
-    kept = os.path.join(os.path.dirname(path), f"voice_cache_{time.monotonic_ns()}.wav")
-    os.replace(path, kept)
-    cached.path = kept
-    return kept
+    final_path = os.path.join(os.path.dirname(path), f"voice_cache_{time.monotonic_ns()}.wav")
+    os.replace(path, final_path)
+    cached.path = final_path
+    return final_path
 
 
 def read(scene, voice: strip.Voice, folder: str = "") -> CachedVoice | None:
     """What is known of a voice, its reading begun in a thread where it is not: Blender's data is left alone.
 
-    With a folder a file for the engine is written there as well. None for a voice that is gone; `failed` tells of one that
-    only Blender's own mix-down can tell how it sounds.
+    With a folder a file for the engine is written there as well. None for a voice that is gone; `failed` is set for one that
+    only Blender's own mix-down can read.
     """
     cached = of(scene, voice)
     if cached is None or cached.reading or cached.failed:
@@ -144,6 +147,7 @@ def read(scene, voice: strip.Voice, folder: str = "") -> CachedVoice | None:
 
 
 def _read(cached: CachedVoice, folder: str, how, what) -> None:
+    """In a thread: read the peaks, or note why they could not be read."""
     try:
         cached.peaks, path = how(what, folder)
         cached.path = path or cached.path
@@ -168,7 +172,7 @@ def peaks_of_sound(plan: mixdown_fallback.Plan, folder: str):
 
 
 def peaks_of_file(path: str, folder: str):
-    """Of a WAV file of 32-bit float samples, as a mix-down is."""
+    """Peaks of a WAV file of 32-bit float samples, as a mix-down is; and its path."""
     with open(path, "rb") as file:
         head = file.read(4096)
         channels, rate = struct.unpack("<HI", head[22:28])

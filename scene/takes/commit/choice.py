@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the animator chose for a commit, and what is said when it is done."""
+"""What the animator chose for a commit, and the report of one that is done."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Choice:
 
     @property
     def span(self) -> placing.Span:
-        """The frames of the take, and those around it in which what was there passes into it."""
+        """The frames of the take, and those around it in which the animator's animation passes into it."""
         return placing.Span(self.first, self.last, self.blend)
 
 
@@ -74,14 +74,14 @@ class Report:
     def sentence(self) -> str:
         """The message for the animator: short, or the status bar cuts it off."""
         keys = f"{self.keys} keys" if self.keys == self.total else f"{self.keys} new keys ({self.total} in all)"
-        said = f"Committed to “{line_names.cut(self.actions[0], _LONGEST_NAME)}”: {keys} on {self.key_frames} of {self.frames} frames"
+        sentence = f"Committed to “{line_names.cut(self.actions[0], _LONGEST_NAME)}”: {keys} on {self.key_frames} of {self.frames} frames"
         if self.poses:
-            said += f", {poses_in(self.poses)} mouth poses"
-        return said if self.error is None else f"{said}, each lip within {self.error:.2f} mm"
+            sentence += f", {poses_in(self.poses)} mouth poses"
+        return sentence if self.error is None else f"{sentence}, each lip within {self.error:.2f} mm"
 
     @property
     def warning(self) -> str:
-        """What is said of keys that the animator had edited, "" where none was replaced."""
+        """The sentence about keys that the animator had edited, "" where none was replaced."""
         return edited_warning(self.edited, self.earlier)
 
 
@@ -94,7 +94,7 @@ def edited_warning(edited: int, earlier: str) -> str:
 
 
 def chosen(scene, entry) -> Choice:
-    """What a scene's settings say of committing a take. Raises BadRequest."""
+    """The choice that a scene's settings make for a take. Raises BadRequest."""
     wanted = scene.thunder.commit
     first, last = entry.first, entry.last
     if wanted.range == "PREVIEW":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commit: the shown take becomes the animator's own animation, as few keys; what was there stays in the file."""
+"""Commit: the shown take becomes the animator's own animation, as few keys; the previous actions stay in the file."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
 class _Commit:
     """A commit under way.
 
-    own, kept: of each target the animator's action or None, and what is remembered of how it played.  taken, had: of each target
+    own, own_states: of each target the animator's action or None, and how it played.  take_curves, animator_curves: of each target
     the take's curves and the animator's, by path and index; under: what the animator's NLA strips play.  by_strips: those of the
     take's that these move; over: those of them that go into a strip above these.  owned: what stays of the animator's curves.
     spans: frames of the take on curves that do without one of its leads.  values: of the take at parts of frames, [S, tracks];
@@ -59,16 +59,16 @@ class _Commit:
 
     def __init__(self, rig: head.Rig, entry, line: str, choice: Choice):
         self.rig, self.entry, self.line = rig, entry, line
-        self.own, self.kept = display.own_actions(rig), display.own_targets(rig)
+        self.own, self.own_states = display.own_actions(rig), display.own_targets(rig)
         if choice.to == "OWN":
-            own_curves.check_own(self.own)
+            own_curves.check_local(self.own)
             if not any(self.own):
                 choice = replace(choice, to="NEW", how="REPLACE")
         parts = [display.part_of(display.actions_of(entry), rig, index) for index in range(len(rig.targets))]
-        self.taken = [by_path(action, slot) for action, slot in parts]
-        self.had = [by_path(action, state.get("slot", "")) for action, state in zip(self.own, self.kept)]
+        self.take_curves = [by_path(action, slot) for action, slot in parts]
+        self.animator_curves = [by_path(action, state.get("slot", "")) for action, state in zip(self.own, self.own_states)]
         self.under = [own_curves.strip_curves(target) for target in rig.targets]
-        self.by_strips = [set(under) & set(curves) for under, curves in zip(self.under, self.taken)]
+        self.by_strips = [set(under) & set(curves) for under, curves in zip(self.under, self.take_curves)]
         self.dropped = self.own if choice.to == "NEW" else []
         if any(self.by_strips) and (choice.to == "NEW" or (choice.to == "COPY" and not any(self.own))):
             # an active action would hide the strips on all frames: the take becomes one of them
@@ -76,7 +76,7 @@ class _Commit:
         if choice.to == "STRIP":
             self.over: list[set] = [set()] * len(self.own)
         else:
-            self.over = [moved - set(curves) for moved, curves in zip(self.by_strips, self.had)]
+            self.over = [moved - set(curves) for moved, curves in zip(self.by_strips, self.animator_curves)]
         self.choice = self.of_line = choice  # the latter without leads
         self.alone = choice.to in ("NEW", "STRIP")
         self.spans: dict = {}
@@ -100,7 +100,7 @@ class _Commit:
                 key: own_curves.own_curve(curve, put, put_keys.name_of(block, *key), self.earlier, lines[block])
                 for key, curve in curves.items()
             }
-            for block, curves in enumerate(self.had)
+            for block, curves in enumerate(self.animator_curves)
         ]
 
     def add_leads(self) -> None:
@@ -120,24 +120,24 @@ class _Commit:
 
     def is_chosen(self, track, region: str) -> bool:
         """Whether the take moves a track in one of the chosen regions."""
-        return (track.path, track.index) in self.taken[track.block] and region in self.choice.regions
+        return (track.path, track.index) in self.take_curves[track.block] and region in self.choice.regions
 
     def read(self) -> Generator[Step, None, None]:
         """Steps that read the take's values, added to the animator's own where that was chosen."""
         rig, choice, tracks = self.rig, self.choice, self.rig.driver.tracks
         self.frames = np.arange(choice.first, choice.last + 1)
         times = reduction.times_of(self.frames)
-        self.values = yield from values.sampled(rig, self.taken, times)
+        self.values = yield from values.sampled(rig, self.take_curves, times)
         self.touched = np.array([self.is_chosen(track, region) for track, region in zip(tracks, self.regions)])
         if choice.how == "ADD" and choice.to != "STRIP":
             above = np.array([(track.path, track.index) in self.over[track.block] for track in tracks])
             off = np.abs(self.values - [track.rest for track in tracks]).max(0) > own_curves.STILL
             moving = self.touched & off & ~above
-            summed = yield from values.added(rig, self.values, moving, self.had, self.kept, times)
+            summed = yield from values.added(rig, self.values, moving, self.animator_curves, self.own_states, times)
             self.values, self.touched = np.where(above, self.values, summed), moving | (self.touched & above)
 
     def fit(self) -> Generator[Step, None, None]:
-        """Steps that find the few keys that say the same; none where every key is kept."""
+        """Steps that find the few keys whose curves are the same; none where every key stays."""
         rig, choice = self.rig, self.choice
         if choice.error <= 0:
             return
@@ -150,19 +150,19 @@ class _Commit:
 
     def draw(self) -> Generator[Step, None, None]:
         """Steps that place the new keys of each curve among the animator's."""
-        self.horizon = new_keys.horizon_of(self.choice, [curve for curves in self.had for curve in curves.values()])
+        self.horizon = new_keys.horizon_of(self.choice, [curve for curves in self.animator_curves for curve in curves.values()])
         self.stays = 0 if self.alone else own_curves.key_count(self.own)  # keys of the animator's own
         for place, track in enumerate(self.rig.driver.tracks):
             inner = self._inner(place, track)
             if inner is None:
-                self.as_it_was.append((track, values.still_value(self.kept[track.block], track)))
+                self.as_it_was.append((track, values.still_value(self.own_states[track.block], track)))
                 continue
             if (track.path, track.index) in self.over[track.block]:
-                inner = new_keys.trimmed(inner, self._span(track), self.taken[track.block].get((track.path, track.index)))
+                inner = new_keys.trimmed(inner, self._span(track), self.take_curves[track.block].get((track.path, track.index)))
                 self.strips[track.block].append(NewCurve(track.path, track.index, self.regions[place], inner, self._span(track)))
                 continue
-            inner = new_keys.trimmed(inner, self._span(track), self.taken[track.block].get((track.path, track.index)))
-            still = None if self.alone or not any(self.own) else values.still_value(self.kept[track.block], track)
+            inner = new_keys.trimmed(inner, self._span(track), self.take_curves[track.block].get((track.path, track.index)))
+            still = None if self.alone or not any(self.own) else values.still_value(self.own_states[track.block], track)
             self._add(track.block, track, self.regions[place], inner, self._span(track), still)
             if place % 2 == 0:
                 yield Step(0.85, "Drawing handles", busy=True)
@@ -172,6 +172,7 @@ class _Commit:
             self._open_gaps()
 
     def _span(self, track):
+        """The frames of the take on a track."""
         return self.spans.get((track.block, track.path, track.index), self.choice.span)
 
     def _inner(self, place: int, track) -> dict | None:
@@ -181,17 +182,17 @@ class _Commit:
         key, span = (track.path, track.index), self._span(track)
         ends = self.values[[(frame - self.choice.first) * reduction.SUBFRAMES for frame in (span.first, span.last)], place]
         if not self.posed:
-            curve = self.taken[track.block].get(key)
+            curve = self.take_curves[track.block].get(key)
             reduced = self.fitted and self.fitted.keys[place]
             return new_keys.inner_keys(self.choice, self.frames, self.values[:: reduction.SUBFRAMES, place], reduced, curve)
         if self.posed.curves[place] is None and key not in self.owned[track.block] and key not in self.by_strips[track.block]:
-            stood = values.still_value(self.kept[track.block], track)
+            stood = values.still_value(self.own_states[track.block], track)
             if not posing.is_seen(self.posed, place, ends - stood, self.choice.error):
                 return None
         return new_keys.pose_keys(self.posed, place, self.regions[place], self.frames, ends)
 
     def _add(self, block: int, curve, group: str, inner: dict, span, still: float | None) -> None:
-        """Place a curve's new keys. curve: what has a path and an index.  still: see new_keys.placed."""
+        """Place a curve's new keys. curve: any object with a path and an index.  still: see new_keys.placed."""
         own = None if self.alone else self.owned[block].get((curve.path, curve.index))
         name = put_keys.name_of(block, curve.path, curve.index)
         self.stays -= new_keys.replaced(self.choice, span, own, name, self.puts.get(self.line))
@@ -206,7 +207,7 @@ class _Commit:
         """What the take moves besides the rig's tracks, such as a curve the animator put in by hand."""
         for block, target in enumerate(self.rig.targets):
             of_rig = {(track.path, track.index) for _, track in self.rig.tracks_of(target)}
-            for (path, index), curve in self.taken[block].items():
+            for (path, index), curve in self.take_curves[block].items():
                 # How strong the take's emotion is stays out: it is in the take's keys already.
                 if path != STRENGTH and (path, index) not in of_rig:
                     inner = new_keys.part_of(curve, self.choice.first, self.choice.last)
@@ -214,8 +215,8 @@ class _Commit:
                     self._add(block, one, curve.group.name if curve.group else "", inner, self.choice.span, None)
 
     def _open_gaps(self) -> None:
-        """What the take does not move stands still while it plays, and goes on after it."""
-        for block, curves in enumerate(self.had):
+        """Hold what the take does not move while it plays, and let it go on after it."""
+        for block, curves in enumerate(self.animator_curves):
             done = {(one.path, one.index) for one in (*self.written[block], *self.strips[block])}
             for (path, index), curve in curves.items():
                 if (path, index) not in done:
@@ -233,7 +234,7 @@ class _Commit:
         whole = (self.of_line.first, self.of_line.last) == (self.entry.first, self.entry.last)
         if choice.how != "ADD" and {"Mouth", "Jaw"} <= choice.regions and whole:
             score = line_scores.of_take(self.entry.score, provenance.sync_of(source), choice.error)
-        putting = Putting(rig, self.entry, choice, self.own, self.kept, names)
+        putting = Putting(rig, self.entry, choice, self.own, self.own_states, names)
         actions = yield from putting.put(self.written, self.strips)
         for action in filter(None, self.dropped):
             action.use_fake_user = True  # without a user the next save would drop it
@@ -256,15 +257,16 @@ class _Commit:
         return self._report(actions, putting.earlier(edited_in))
 
     def _mark(self, action) -> None:
-        """Pose markers of an action that say what the mouth does; those of earlier commits stay."""
+        """Add pose markers for the mouth's poses to an action; those of earlier commits stay."""
         render, line = bpy.context.scene.render, (self.of_line.first, self.of_line.last)
         labels = posing.labels(self.rig, self.frames, self.values, self.posed.columns[0], render.fps / render.fps_base, line)
-        there = {marker.frame for marker in action.pose_markers}
+        marked = {marker.frame for marker in action.pose_markers}
         for frame, text in labels:
-            if frame not in there:
+            if frame not in marked:
                 action.pose_markers.new(text).frame = frame
 
     def _report(self, actions: list, earlier) -> Report:
+        """What was made; earlier: the action that still has keys that were replaced, or None."""
         choice = self.choice
         times = np.concatenate([np.zeros(0), *(one.keys["co"][:, 0] for curves in self.written + self.strips for one in curves)])
         on_take = times[(times > choice.first - 0.5) & (times < choice.last + 0.5)]

@@ -44,15 +44,15 @@ class Done:
     def sentence(self) -> str:
         """The message for the animator."""
         lines, heads, actions = len(self.reports), len(self.heads), len(self.actions)
-        said = f"{lines} line{'' if lines == 1 else 's'} committed on {heads} head{'' if heads == 1 else 's'}"
+        text = f"{lines} line{'' if lines == 1 else 's'} committed on {heads} head{'' if heads == 1 else 's'}"
         if self.already:
-            said += f", {self.already_said}"
-        said += f": {own_curves.key_count(self.actions)} keys in {actions} action{'' if actions == 1 else 's'}"
+            text += f", {self.already_sentence}"
+        text += f": {own_curves.key_count(self.actions)} keys in {actions} action{'' if actions == 1 else 's'}"
         errors = [report.error for report in self.reports if report.error is not None]
-        return f"{said}, each lip within {max(errors):.2f} mm" if errors else said
+        return f"{text}, each lip within {max(errors):.2f} mm" if errors else text
 
     @property
-    def already_said(self) -> str:
+    def already_sentence(self) -> str:
         """Which lines were committed before and are left as they are."""
         names = [line_names.cut(name, _LONGEST_LINE) for name in self.already]
         more = f" and {len(names) - _MOST_LINES} more" if len(names) > _MOST_LINES else ""
@@ -79,8 +79,8 @@ def is_committed(scene, rig: head.Rig, entry) -> bool:
             tracks = (track for track in target.animation_data.nla_tracks if not track.mute)
             moving |= {strip.action for track in tracks for strip in track.strips if not strip.mute}
     committed = [line for action in moving for line in getattr(line_names.of(action), "lines", ())]
-    there = [line for line in committed if (line.name, line.first, line.last) == (entry.voice, choice.first, choice.last)]
-    return any(not line.regions or choice.regions <= line.regions for line in there)
+    committed_here = [line for line in committed if (line.name, line.first, line.last) == (entry.voice, choice.first, choice.last)]
+    return any(not line.regions or choice.regions <= line.regions for line in committed_here)
 
 
 def _leave(scene, line: dialogue.Line, entry, done: Done) -> bool:
@@ -151,7 +151,7 @@ def commit_all(scene, done: Done, again: bool = False) -> Generator[Step, None, 
     if not again:
         todo = [(line, entry) for line, entry in todo if not _leave(scene, line, entry, done)]
     if done.already and not todo:
-        raise BadRequest(f"No line is left to commit, {done.already_said}: use the button “Again” beside it to replace their keys")
+        raise BadRequest(f"No line is left to commit, {done.already_sentence}: use the button “Again” beside it to replace their keys")
     error: ThunderError | None = None
     for number, (line, entry) in enumerate(todo):
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an action is called after the lines that were committed to it: the lines, after its own name if an animator gave it one."""
+"""Names of actions after the lines committed to them: the lines, behind its own name if an animator gave it one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ....thunder_core import records
 PROPERTY = "thunder_lines"  # of an action: the lines that were committed to it
 _LONGEST = 60  # bytes of a name; Blender cuts longer ones, before 5.0 at 63
 _LONGEST_PART = 24  # of them for the first part, and for each line where there are several
-_BLENDERS_NUMBER = re.compile(r"\.\d{3,}$")  # what Blender appends to a name that is taken
+_BLENDERS_NUMBER = re.compile(r"\.\d{3,}$")  # what Blender appends to a name that is in use
 _NUMBER = re.compile(r"(\.\d{3,}| \d+)$")  # the same, or what is appended here
 
 
@@ -56,24 +56,24 @@ class Lines:
             more = len(names) - shown
             rest = f" + {more} more" if more else ""
             left = _LONGEST - _length(start) - _length(rest)
-            said = " + ".join(cut(name, _LONGEST_PART if len(names) > 1 else left) for name in names[:shown])
-            if _length(said) <= left:
-                return start + said + rest
+            joined = " + ".join(cut(name, _LONGEST_PART if len(names) > 1 else left) for name in names[:shown])
+            if _length(joined) <= left:
+                return start + joined + rest
         return f"{start}{len(names)} lines"
 
     def with_line(self, line: Line, how: str, shift: int) -> Lines:
         """These lines with one more; `how` as in ThunderCommit: REPLACE drops those it covers, INSERT moves later ones."""
-        kept = self.lines
+        lines = self.lines
         if how == "REPLACE":
-            kept = tuple(old for old in kept if old.first < line.first or old.last > line.last)
+            lines = tuple(old for old in lines if old.first < line.first or old.last > line.last)
         elif how == "INSERT":
-            kept = tuple(old if old.first < line.first else old.later(shift) for old in kept)
-        return Lines(self.base, (*kept, line))
+            lines = tuple(old if old.first < line.first else old.later(shift) for old in lines)
+        return Lines(self.base, (*lines, line))
 
     def without(self, again: Sequence[Line], regions: frozenset[str]) -> Lines:
         """These lines without those that are committed again in some regions; elsewhere they stay."""
-        kept = (replace(old, regions=old.regions - regions) if old in again else old for old in self.lines)
-        return Lines(self.base, tuple(old for old, was in zip(kept, self.lines) if was not in again or old.regions))
+        remaining = (replace(old, regions=old.regions - regions) if old in again else old for old in self.lines)
+        return Lines(self.base, tuple(old for old, was in zip(remaining, self.lines) if was not in again or old.regions))
 
 
 def of(action) -> Lines | None:
@@ -81,20 +81,20 @@ def of(action) -> Lines | None:
     if action is None or PROPERTY not in action:
         return None
     try:
-        kept = json.loads(action[PROPERTY])
-        if not records.is_readable(kept):
+        record = json.loads(action[PROPERTY])
+        if not records.is_readable(record):
             return None
         return Lines(
-            str(kept["base"]),
+            str(record["base"]),
             tuple(
                 Line(str(name), *map(int, frames[:4]), frozenset(map(str, frames[4])))
                 if len(frames) == 5
                 else Line(str(name), *map(int, frames))  # noqa: E501
-                for name, *frames in kept["lines"]
+                for name, *frames in record["lines"]
             ),
         )
     except (ValueError, TypeError, KeyError, AttributeError):
-        return None  # written by something else: it is as if no line were known
+        return None  # written by something else: as if no line were known
 
 
 def remember(action, lines: Lines) -> None:
@@ -113,19 +113,20 @@ def unnumbered(name: str) -> str:
     return _BLENDERS_NUMBER.sub("", name)
 
 
-def free(name: str, taken: Collection[str]) -> str:
-    """A name, with a number behind it if it is taken: “line one”, “line one 2”, “line one 3”."""
-    return next(free for free in (name, *(f"{name} {number}" for number in range(2, len(taken) + 3))) if free not in taken)
+def free(name: str, used: Collection[str]) -> str:
+    """A name, with a number behind it if it is in use: “line one”, “line one 2”, “line one 3”."""
+    return next(free for free in (name, *(f"{name} {number}" for number in range(2, len(used) + 3))) if free not in used)
 
 
 def renamed(name: str, before: Lines | None, now: Lines) -> str | None:
-    """What an action is called now that was called `name` while it had the lines `before`; None if an animator named it."""
+    """The new name of an action that was called `name` while it had the lines `before`; None if an animator named it."""
     if before is None or not name.startswith(before.name):
         return None
     return now.name + _NUMBER.sub("", name[len(before.name) :])
 
 
 def _length(text: str) -> int:
+    """Length in bytes."""
     return len(text.encode())
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The score of a committed line: that of its take, plus or minus what edits change.
 
-Mesh-to-speech hears the tenths of a millimetre that a commit leaves out to save keys, and nobody sees them. So what a line
-lost by being committed is measured once and added to every later score of it.
+Mesh-to-speech responds to the tenths of a millimetre that a commit leaves out to save keys, and nobody sees them. So what
+a line lost by being committed is measured once and added to every later score of it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class LineScore:
 
 
 def _corrected(now: np.ndarray, take: np.ndarray, made: np.ndarray, share: float) -> np.ndarray:
-    """Of lips that say something else than the committed ones less is added, so that they do not pass for better ones."""
+    """Scores with the correction; lips that match less than the committed ones get less of it, so that they do not rank higher."""
     alike = np.minimum(1.0, now / np.maximum(made, 1.0))
     return np.clip(now + share * (take - made) * alike, 0.0, 100.0)
 
@@ -67,12 +67,12 @@ def of_take(total: float, per_frame: np.ndarray | None, error_mm: float) -> Line
 
 
 def of(action, line: str) -> LineScore | None:
-    """What an action tells of a line's score, None where it tells nothing."""
+    """The score of a line that is stored in an action, None where there is none."""
     try:
-        kept = action[PROPERTY]
-        if not records.is_readable(kept):
+        stored = action[PROPERTY]
+        if not records.is_readable(stored):
             return None
-        record = kept["lines"][line]
+        record = stored["lines"][line]
         arrays = {name: np.array(record[name], np.float32) if name in record else None for name in ("take_per_frame", "made_per_frame")}
         numbers = [float(record[name]) for name in ("take", "share", *(("made",) if "made" in record else ()))]
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -84,9 +84,11 @@ def of(action, line: str) -> LineScore | None:
 
 
 def remember(action, line: str, score: LineScore | None) -> None:
-    """Note a line's score in an action; None: nothing is known of it any more."""
-    kept = action.get(PROPERTY)
-    lines = dict(kept["lines"].to_dict()) if hasattr(kept, "to_dict") and "lines" in kept and hasattr(kept["lines"], "to_dict") else {}
+    """Store a line's score in an action; None removes it."""
+    stored = action.get(PROPERTY)
+    lines = (
+        dict(stored["lines"].to_dict()) if hasattr(stored, "to_dict") and "lines" in stored and hasattr(stored["lines"], "to_dict") else {}
+    )
     lines.pop(line, None)
     if score is not None:
         lines[line] = {
@@ -105,8 +107,8 @@ def is_as_committed(action, line: str, curves: dict) -> bool:
     put = put_keys.of(action).get(line)
     if put is None or not put.curves:
         return False
-    there = {put_keys.name_of(*key): curve for key, curve in curves.items()}
+    by_name = {put_keys.name_of(*key): curve for key, curve in curves.items()}
     for name, sums in put.curves.items():
-        if sums and (name not in there or int(put.has(name, fcurves.read(there[name])).sum()) < len(sums)):
+        if sums and (name not in by_name or int(put.has(name, fcurves.read(by_name[name])).sum()) < len(sums)):
             return False
     return True

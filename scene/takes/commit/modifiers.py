@@ -18,15 +18,15 @@ _MOST_CYCLES = 10_000
 
 
 def shape_of(curve, low: float, high: float) -> Shape:
-    """A curve as it was, without modifiers but with its cycles as keys from frame `low` to `high` at least."""
+    """A curve without modifiers but with its cycles as keys from frame `low` to `high` at least."""
     keys, repeat = fcurves.read(curve), cycles(curve)
     if repeat is not None:
         keys = _repeated(keys, repeat, low, high, curve)
-    if not any(_works(modifier) for modifier in curve.modifiers):
+    if not any(_is_active(modifier) for modifier in curve.modifiers):
         return Shape(keys, curve.evaluate)
 
     def value_at(frame: float) -> float:
-        with _cycles_alone(curve):
+        with _only_cycles(curve):
             return curve.evaluate(frame)
 
     return Shape(keys, value_at)
@@ -35,16 +35,17 @@ def shape_of(curve, low: float, high: float) -> Shape:
 def cycles(curve):
     """The modifier that repeats a curve, or None."""
     first = next(iter(curve.modifiers), None)
-    return first if first is not None and first.type == "CYCLES" and _works(first) and len(curve.keyframe_points) > 1 else None
+    return first if first is not None and first.type == "CYCLES" and _is_active(first) and len(curve.keyframe_points) > 1 else None
 
 
-def _works(modifier) -> bool:
+def _is_active(modifier) -> bool:
+    """Whether a modifier has an effect."""
     return not modifier.mute and modifier.is_valid
 
 
 @contextmanager
-def _cycles_alone(curve):
-    """Only what repeats a curve works in here."""
+def _only_cycles(curve):
+    """Mute all modifiers but Cycles for a while."""
     muted = [modifier for modifier in curve.modifiers if modifier.type != "CYCLES" and not modifier.mute]
     for modifier in muted:
         modifier.mute = True
@@ -73,13 +74,14 @@ def _repeated(keys: dict, repeat, low: float, high: float, curve) -> dict:
             copy = _mirrored(keys) if mode == "MIRROR" and number % 2 else keys
             rise = side * number * float(keys["co"][-1, 1] - keys["co"][0, 1]) if mode == "REPEAT_OFFSET" else 0.0
             copy = keyframes.shifted(copy, side * number * period, rise)
-            whole = _in_a_row(whole, copy, 1) if side > 0 else _in_a_row(copy, whole, 0)
+            whole = _chained(whole, copy, 1) if side > 0 else _chained(copy, whole, 0)
     return whole
 
 
 def _sampled(curve, low: float, high: float) -> dict:
+    """Keys on every frame from `low` to `high`, linear between them."""
     frames = np.arange(np.floor(low), np.ceil(high) + 1)
-    with _cycles_alone(curve):
+    with _only_cycles(curve):
         keys = keyframes.on_every_frame(frames, np.array([curve.evaluate(float(frame)) for frame in frames]))
     keys["interpolation"][:] = keyframes.LINEAR
     return keys
@@ -98,7 +100,7 @@ def _mirrored(keys: dict) -> dict:
     return turned
 
 
-def _in_a_row(first: dict, second: dict, late: int) -> dict:
+def _chained(first: dict, second: dict, late: int) -> dict:
     """Two cycles, the last key of one on the frame of the first key of the other: one key where they agree. Where they do not,
     the frame itself belongs to the first (late 1) or to the second (late 0)."""
     if abs(first["co"][-1, 1] - second["co"][0, 1]) > _SAME:
@@ -141,6 +143,7 @@ def stop_at(curve, span: Span, insert: bool = False) -> None:
 
 
 def _restrict(modifier, low: float, high: float, span: Span, shift: int, after: bool) -> None:
+    """Limit a modifier to the part of its range low … high before a span, or after it and so much later."""
     modifier.use_restricted_range = True
     if after:
         start = max(low + shift, span.last)

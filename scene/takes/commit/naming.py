@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the actions of a commit are called, and which keys each line has put."""
+"""Names of the actions of a commit, and which keys each line has put."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .new_keys import NewCurve
 
 @dataclass(frozen=True)
 class Naming:
-    """What the actions of a commit are called: the lines of the action it goes into before it (None: an animator's own), and
+    """Names for the actions of a commit: the lines of the action it goes into before it (None: an animator's own), and
     with the new line."""
 
     before: line_names.Lines | None
@@ -32,7 +32,7 @@ class Naming:
         return line_names.renamed(name, self.before, self.lines) or self.lines.name
 
     def in_place(self, name: str) -> str:
-        """Name of an action that was called so: what an animator called it, it stays."""
+        """Name of an action that is changed in place; a name that an animator gave stays."""
         return line_names.renamed(name, self.before, self.lines) or name
 
 
@@ -41,16 +41,19 @@ def free_name(name: str, action=None) -> str:
     return line_names.free(name, {other.name for other in bpy.data.actions if other != action})
 
 
-def named_after(choice: Choice, own: list):
+def named_after(choice: Choice, own_actions: list):
     """The animator's action whose lines a commit adds to, None where it begins a new one."""
-    return next(filter(None, own), None) if choice.to in ("COPY", "OWN") else None
+    return next(filter(None, own_actions), None) if choice.to in ("COPY", "OWN") else None
 
 
-def naming_of(line: str, of_line: Choice, choice: Choice, own: list, earlier: list[line_names.Line]) -> Naming:
-    """of_line: the frames of the line itself.  choice: with the leads that it got.  earlier: commits of it that are replaced."""
-    there = named_after(choice, own)
-    before = line_names.of(there)
-    base = before or line_names.Lines(line_names.unnumbered(there.name) if there is not None else "")
+def naming_of(line: str, of_line: Choice, choice: Choice, own_actions: list, earlier: list[line_names.Line]) -> Naming:
+    """The names after a line is committed.
+
+    of_line: the frames of the line itself.  choice: with the leads that it got.  earlier: commits of it that are replaced.
+    """
+    action = named_after(choice, own_actions)
+    before = line_names.of(action)
+    base = before or line_names.Lines(line_names.unnumbered(action.name) if action is not None else "")
     regions = choice.regions.union(*(old.regions for old in base.lines if (old.start, old.end) == (choice.first, choice.last)))
     new = line_names.Line(line, of_line.first, of_line.last, choice.first, choice.last, regions)
     base = base.without(earlier, regions)

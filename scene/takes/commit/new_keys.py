@@ -70,56 +70,57 @@ def trimmed(keys: dict, span: placing.Span, curve) -> dict:
 
 
 def placed(
-    choice: Choice, span: placing.Span, inner: dict, own: OwnCurve | None, still: float | None, horizon: tuple[float, float]
+    choice: Choice, span: placing.Span, inner: dict, old: OwnCurve | None, still: float | None, horizon: tuple[float, float]
 ) -> dict:
-    """The take's keys of one curve with the animator's around them. still: where no curve stood, the value that did, in
+    """The take's keys of one curve with the animator's around them. still: where there was no curve, the value before, in
     an action that goes on before and after the take."""
-    if own is not None and len(own.keys["co"]):
-        return placing.placed(span, inner, own.shape(horizon), choice.how == "INSERT")
-    if still is not None and not (own is not None and own.dropped):
+    if old is not None and len(old.keys["co"]):
+        return placing.placed(span, inner, old.shape(horizon), choice.how == "INSERT")
+    if still is not None and not (old is not None and old.dropped):
         return placing.held(span, inner, still, still)
     return keyframes.select(inner, np.arange(1)) if _is_still(inner) else inner
 
 
 def _is_still(keys: dict) -> bool:
-    """Whether keys say one value only."""
+    """Whether keys have one value only."""
     values = np.concatenate([keys[part][:, 1] for part in ("co", "handle_left", "handle_right")])
     return bool(np.ptp(values) < STILL)
 
 
-def opened(choice: Choice, own, horizon: tuple[float, float]) -> dict:
-    """The keys of a curve that the take does not move, with room for the take in which it stands still."""
-    if not len(own.keyframe_points):
-        return fcurves.read(own)
-    return placing.opened(choice.span, modifiers.shape_of(own, *horizon))
+def opened(choice: Choice, old, horizon: tuple[float, float]) -> dict:
+    """The keys of a curve that the take does not move, with a gap for the take in which it holds."""
+    if not len(old.keyframe_points):
+        return fcurves.read(old)
+    return placing.opened(choice.span, modifiers.shape_of(old, *horizon))
 
 
-def put_by(choice: Choice, span: placing.Span, keys: dict, own: OwnCurve | None) -> dict:
+def put_by(choice: Choice, span: placing.Span, keys: dict, old: OwnCurve | None) -> dict:
     """Of the new keys of a curve those that the commit puts: the take's, and those at the ends of its fades."""
     times = keys["co"][:, 0]
     puts = _on(times, span.first, span.last)
     if choice.how != "INSERT":
-        there = own.keys["co"].astype(np.float32) if own is not None else np.zeros((0, 2), np.float32)
-        is_own = (np.abs(keys["co"].astype(np.float32)[:, None] - there) < STILL).all(2).any(1)
-        puts |= _on(times, span.start, span.end) & ~is_own
+        old_points = old.keys["co"].astype(np.float32) if old is not None else np.zeros((0, 2), np.float32)
+        is_old = (np.abs(keys["co"].astype(np.float32)[:, None] - old_points) < STILL).all(2).any(1)
+        puts |= _on(times, span.start, span.end) & ~is_old
     return keyframes.select(keys, puts)
 
 
-def replaced(choice: Choice, span: placing.Span, own: OwnCurve | None, name: str, put: put_keys.Put | None) -> int:
+def replaced(choice: Choice, span: placing.Span, old: OwnCurve | None, name: str, put: put_keys.Put | None) -> int:
     """How many keys of a curve the take replaces, with those that the fades of an earlier commit of the line put where its own end.
 
-    name: what the curve is called in put, which is what earlier commits of the line put.
+    name: of the curve in `put`, the keys that earlier commits of the line put.
     """
-    if own is None or choice.how == "INSERT":
+    if old is None or choice.how == "INSERT":
         return 0
-    times = own.keys["co"][:, 0]
+    times = old.keys["co"][:, 0]
     gone = _on(times, span.first, span.last)
     if put is not None:
-        gone |= _on(times, span.start, span.end) & put.has(name, own.keys)
-    return own.dropped + int(gone.sum())
+        gone |= _on(times, span.start, span.end) & put.has(name, old.keys)
+    return old.dropped + int(gone.sum())
 
 
 def _on(times: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Which times [K] lie on the frames first … last."""
     return (times >= first - 0.5) & (times <= last + 0.5)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The animator's own curves as a commit meets them: what stays of each, and where a take's leads have to give way."""
+"""The animator's own curves in a commit: the keys of each that stay, and where a take's leads are left out."""
 
 from __future__ import annotations
 
@@ -93,6 +93,7 @@ class StripCurve:
 
 
 def by_path(action, slot: str) -> dict:
+    """The curves of an action's slot: (path, index) → f-curve; empty without an action."""
     if action is None:
         return {}
     return {(curve.data_path, curve.array_index): curve for curve in compat.curves_of(action, slot)}
@@ -100,20 +101,21 @@ def by_path(action, slot: str) -> dict:
 
 def strip_curves(target) -> dict[tuple[str, int], list[StripCurve]]:
     """What the animator's own NLA strips move on a target: (path, index) → the curves that do."""
-    tracks_there = target.animation_data.nla_tracks if target.animation_data else ()
+    nla_tracks = target.animation_data.nla_tracks if target.animation_data else ()
     curves: dict[tuple[str, int], list[StripCurve]] = {}
-    for track in tracks_there:
+    for track in nla_tracks:
         if track.mute or track.name.startswith(display.TRACK):
             continue
         for strip in track.strips:
             if strip.action is not None and not strip.mute:
                 for key, curve in by_path(strip.action, compat.strip_slot(strip)).items():
                     curves.setdefault(key, []).append(StripCurve(curve, strip))
-    return {key: [one for one in there if not one.strip.name.startswith(STILL_POSE)] for key, there in curves.items()}
+    return {key: [one for one in strips if not one.strip.name.startswith(STILL_POSE)] for key, strips in curves.items()}
 
 
-def check_own(own: list) -> None:
-    for action in own:
+def check_local(actions: list) -> None:
+    """Raise BadRequest where an action is linked from another file."""
+    for action in actions:
         if action is not None and (action.library is not None or action.override_library is not None):
             raise BadRequest(f"Your action “{action.name}” is linked from another file: commit to a copy of it")
 
@@ -125,13 +127,16 @@ def key_count(actions) -> int:
 
 def earlier_commits(line: str, choice: Choice, entry, lines: line_names.Lines | None) -> list[line_names.Line]:
     """Earlier commits of a line that a whole take of it replaces: those on some of its frames, leads included. One elsewhere is
-    the line said twice."""
+    the line spoken a second time."""
     first, last = choice.first - entry.lead_in, choice.last + entry.lead_out
     return [old for old in (lines.lines if lines is not None else ()) if old.name == line and old.start <= last and old.end >= first]
 
 
 def own_curve(curve, put: put_keys.Put | None, name: str, earlier: list[line_names.Line], lines: tuple[line_names.Line, ...]) -> OwnCurve:
-    """put: what earlier commits of the line put.  earlier: those of them that are replaced.  lines: of the curve's action."""
+    """A curve of the animator's for a commit.
+
+    put: the keys that earlier commits of the line put.  earlier: those of them that are replaced.  lines: of the curve's action.
+    """
     keys = fcurves.read(curve)
     if put is None or not earlier or len(curve.modifiers) or curve.extrapolation != "CONSTANT":
         return OwnCurve(curve, keys, 0, lines)
@@ -143,21 +148,21 @@ def own_curve(curve, put: put_keys.Put | None, name: str, earlier: list[line_nam
     return OwnCurve(curve, left, int(again.sum()), lines)
 
 
-def edited(own: OwnCurve | None, name: str, puts: dict[str, put_keys.Put], lines: line_names.Lines | None, span: placing.Span) -> int:
+def edited(old: OwnCurve | None, name: str, puts: dict[str, put_keys.Put], lines: line_names.Lines | None, span: placing.Span) -> int:
     """How many keys on a span the animator moved or added on lines that were committed there.
 
     puts: what each line put.  lines: those of the action.  A curve on which a line put nothing is the animator's own.
     """
-    if own is None or lines is None:
+    if old is None or lines is None:
         return 0
-    times = own.keys["co"][:, 0]
+    times = old.keys["co"][:, 0]
     known = {line for line, put in puts.items() if (put.curves or {}).get(name)}
     on_line = np.zeros(len(times), bool)
     for line in lines.lines:
         if line.name in known:
             on_line |= (times > line.start - 0.5) & (times < line.end + 0.5)
     for line in known:
-        on_line &= ~puts[line].has(name, own.keys)
+        on_line &= ~puts[line].has(name, old.keys)
     return int((on_line & (times > span.first - 0.5) & (times < span.last + 0.5)).sum())
 
 
@@ -175,36 +180,36 @@ def with_leads(choice: Choice, entry, tracks_of_take: dict, together: set, puts:
 
     def is_busy(key: tuple, curve, region: str, start: int, end: int, is_same) -> bool:
         replaced = [line for line in curve.lines if is_same(line) and region in line.regions]
-        return (not replaced or _has_own(curve, put_keys.name_of(*key), replaced, puts)) and curve.moves(start, end)
+        return (not replaced or _has_other_keys(curve, put_keys.name_of(*key), replaced, puts)) and curve.moves(start, end)
 
     def busy(start: int, end: int, is_same) -> set:
-        kept = {
+        moving = {
             key
             for key, (under, region) in tracks_of_take.items()
             if any(is_busy(key, curve, region, start, end, is_same) for curve in under)
         }
-        return kept | together if kept & together else kept
+        return moving | together if moving & together else moving
 
-    def is_room(kept: set) -> bool:
-        return not kept or len(kept) < len(tracks_of_take)
+    def has_lead(moving: set) -> bool:
+        return not moving or len(moving) < len(tracks_of_take)
 
-    first, last, kept_in, kept_out = choice.first, choice.last, set(), set()
+    first, last, without_lead_in, without_lead_out = choice.first, choice.last, set(), set()
     if first == entry.first:
-        kept_in = busy(entry.first - entry.lead_in - choice.blend, first, lambda line: line.first == entry.first > line.start)
-        if is_room(kept_in):
+        without_lead_in = busy(entry.first - entry.lead_in - choice.blend, first, lambda line: line.first == entry.first > line.start)
+        if has_lead(without_lead_in):
             first -= entry.lead_in
     if last == entry.last:
-        kept_out = busy(last, entry.last + entry.lead_out + choice.blend, lambda line: line.last == entry.last < line.end)
-        if is_room(kept_out):
+        without_lead_out = busy(last, entry.last + entry.lead_out + choice.blend, lambda line: line.last == entry.last < line.end)
+        if has_lead(without_lead_out):
             last += entry.lead_out
     spans = {
-        key: placing.Span(choice.first if key in kept_in else first, choice.last if key in kept_out else last, choice.blend)
-        for key in kept_in | kept_out
+        key: placing.Span(choice.first if key in without_lead_in else first, choice.last if key in without_lead_out else last, choice.blend)
+        for key in without_lead_in | without_lead_out
     }
     return replace(choice, first=first, last=last), spans
 
 
-def _has_own(curve, name: str, replaced: list[line_names.Line], puts: dict[str, put_keys.Put]) -> bool:
+def _has_other_keys(curve, name: str, replaced: list[line_names.Line], puts: dict[str, put_keys.Put]) -> bool:
     """Whether a curve of the action that lines put keys on has others in the leads of some of them."""
     if not isinstance(curve, OwnCurve) or not any((put.curves or {}).get(name) for put in puts.values()):
         return False  # what an earlier version put is not known

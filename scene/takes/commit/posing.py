@@ -161,8 +161,8 @@ def _measured(
             yield 0.0
     lips, flat, channels = displacement.face_meter().lips, pull.reshape(len(pull), -1), head.channel_names()
 
-    def parts(apart: np.ndarray) -> np.ndarray:
-        far = np.linalg.norm(apart, axis=2)
+    def parts(displacements: np.ndarray) -> np.ndarray:
+        far = np.linalg.norm(displacements, axis=2)
         return np.stack([(far / allowed).max(1), far[:, :lips].max(1)], 1)
 
     def measure(rows: slice) -> np.ndarray:
@@ -177,9 +177,9 @@ def _measured(
     return float(added[:, 0].max()), float(added[:, 1].max())
 
 
-def is_seen(found: PoseFit, place: int, difference: np.ndarray, error: float) -> bool:
+def is_seen(posed: PoseFit, place: int, difference: np.ndarray, error: float) -> bool:
     """Whether a track that stands so far (any of these) from where it should would be seen."""
-    return bool((np.abs(difference).max() * found.reach[place] / (_ALLOWED * error)).max() > _UNSEEN)
+    return bool((np.abs(difference).max() * posed.reach[place] / (_ALLOWED * error)).max() > _UNSEEN)
 
 
 def labels(

@@ -19,7 +19,7 @@ _DIGITS = 6  # hexadecimal, of a key's sum
 class Put:
     """The keys that commits of one line put.
 
-    shift: how many frames later they are since.  curves: sums of the keys of a curve, by what name_of calls it.
+    shift: how many frames later they are since.  curves: sums of the keys of a curve, by its name (`name_of`).
     """
 
     shift: int = 0
@@ -44,11 +44,12 @@ class Put:
 
 
 def name_of(block: int, path: str, index: int) -> str:
-    """What a curve is called here; block: the place of its target among its rig's."""
+    """Name of a curve in the record; block: the place of its target among its rig's."""
     return f"{block} {index} {path}"
 
 
 def _sums(keys: dict, shift: int) -> list[str]:
+    """A sum of every key's time and value, `shift` frames earlier."""
     times = np.rint(100 * (keys["co"][:, 0].astype(float) - shift)).astype("<i8")
     values = keys["co"][:, 1].astype("<f4")
     return [f"{zlib.crc32(time.tobytes() + value.tobytes()):08x}"[:_DIGITS] for time, value in zip(times, values)]
@@ -59,22 +60,22 @@ def of(action) -> dict[str, Put]:
     if action is None or PROPERTY not in action:
         return {}
     try:
-        kept = json.loads(action[PROPERTY])
-        if not records.is_readable(kept):
+        record = json.loads(action[PROPERTY])
+        if not records.is_readable(record):
             return {}
         return {
             str(name): Put(
                 int(shift),
                 {str(curve): frozenset(sums[at : at + _DIGITS] for at in range(0, len(sums), _DIGITS)) for curve, sums in curves.items()},
             )
-            for name, (shift, curves) in kept["lines"].items()
+            for name, (shift, curves) in record["lines"].items()
         }
     except (ValueError, TypeError, KeyError, AttributeError):
         return {}  # written by something else
 
 
 def remember(action, lines: dict[str, Put]) -> None:
-    """Note in an action what lines put into it."""
+    """Store in an action the keys that lines put into it."""
     action[PROPERTY] = json.dumps(
         {
             records.KEY: records.VERSION,

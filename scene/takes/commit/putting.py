@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts the curves of a commit into the animator's actions, copies of them, new actions or NLA strips, and takes them out again."""
+"""Puts the curves of a commit into the animator's actions, copies of them, new actions or NLA strips, and undoes it where that fails."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from .values import still_value
 
 
 class Putting:
-    """The way of one commit into the file.
+    """Writes one commit into the file, or undoes it.
 
-    rig, entry: of the take that is shown.  own, kept: of each target the animator's action or None, and what is remembered of
-    how it played.  made: the actions that are new so far.
+    rig, entry: of the take that is shown.  own, own_states: of each target the animator's action or None, and how it
+    played.  made: the actions that are new so far.
     """
 
-    def __init__(self, rig: head.Rig, entry, choice: Choice, own: list, kept: list[dict], naming: Naming):
-        self.rig, self.entry, self.choice, self.own, self.kept, self.naming = rig, entry, choice, own, kept, naming
+    def __init__(self, rig: head.Rig, entry, choice: Choice, own: list, own_states: list[dict], naming: Naming):
+        self.rig, self.entry, self.choice, self.own, self.own_states, self.naming = rig, entry, choice, own, own_states, naming
         self.made: list = []
         self.backups: dict = {}  # the animator's action → the copy of how it was
         self.was = [(action, action.name, action.use_fake_user) for action in dict.fromkeys(filter(None, own))]
@@ -38,12 +38,12 @@ class Putting:
     def put(self, written: list[list[NewCurve]], strips: list[list[NewCurve]]) -> Generator[Step, None, list]:
         """Steps that put curves of each target where the animator chose, and others above the animator's strips. Returns the
         actions they are in. Where it fails or is closed, everything is as it was."""
-        way = {"OWN": self._in_place, "COPY": self._in_copies, "NEW": self._alone, "STRIP": self._as_strips}[self.choice.to]
+        put_curves = {"OWN": self._in_place, "COPY": self._in_copies, "NEW": self._alone, "STRIP": self._as_strips}[self.choice.to]
         try:
             above = (yield from self._fresh(strips)) if any(strips) else []
-            actions = yield from way(written)
+            actions = yield from put_curves(written)
         except BaseException:  # a cancel too
-            self._take_back()
+            self._undo()
             raise
         for index, target in enumerate(self.rig.targets):
             if strips[index]:
@@ -63,6 +63,7 @@ class Putting:
         return actions
 
     def _in_copies(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:
+        """Steps that put the curves into copies of the animator's actions."""
         copies: dict = {}  # the animator's action → its copy
         for action in self.own:
             if action is not None and action not in copies:
@@ -74,7 +75,7 @@ class Putting:
         if not copies:
             fresh = yield from self._fresh(written)
         results = []
-        for index, (target, action, state) in enumerate(zip(self.rig.targets, self.own, self.kept)):
+        for index, (target, action, state) in enumerate(zip(self.rig.targets, self.own, self.own_states)):
             slot = state.get("slot", "")
             if action is not None:
                 result = copies[action]
@@ -95,6 +96,7 @@ class Putting:
         return list(dict.fromkeys(action for action, _ in results))
 
     def _in_place(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:
+        """Steps that put the curves into the animator's actions, copied before where that is chosen."""
         for action in dict.fromkeys(filter(None, self.own)) if self.choice.backup else ():
             backup = action.copy()
             self.made.append(backup)
@@ -104,7 +106,7 @@ class Putting:
         # From here on in one go: the animator's own action is never seen half written.
         first = next(action for action in self.own if action is not None)
         results = []
-        for target, action, state, wanted in zip(self.rig.targets, self.own, self.kept, written):
+        for target, action, state, wanted in zip(self.rig.targets, self.own, self.own_states, written):
             slot = state.get("slot", "")
             if action is None and not compat.HAS_SLOTS:
                 (action,), _ = compat.new_action(free_name(f"{self.naming.new} {target.id_type.title()}"), [target])
@@ -119,15 +121,17 @@ class Putting:
         return list(dict.fromkeys(action for action, _ in results))
 
     def _alone(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:
+        """Steps that put the curves into a new action, which the rig plays."""
         actions = yield from self._fresh(written)
         self._assign([(actions[min(index, len(actions) - 1)], "") for index in range(len(self.rig.targets))])
         return actions
 
     def _as_strips(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:
+        """Steps that put the curves into an NLA strip above the animator's animation."""
         actions = yield from self._fresh(written)
         display.remove_base(self.rig)
         still = self._still_poses(written)
-        for index, (target, action, state) in enumerate(zip(self.rig.targets, self.own, self.kept)):
+        for index, (target, action, state) in enumerate(zip(self.rig.targets, self.own, self.own_states)):
             if still[index] is not None:
                 nla.hold_pose(target, STILL_POSE, still[index], index)
             if action is not None:
@@ -145,18 +149,22 @@ class Putting:
         """
         wanted: list[list[NewCurve]] = []
         for index, (target, curves) in enumerate(zip(self.rig.targets, written)):
-            there = set(by_path(self.own[index], self.kept[index].get("slot", "")))
+            moved = set(by_path(self.own[index], self.own_states[index].get("slot", "")))
             for track in target.animation_data.nla_tracks if target.animation_data else ():
                 for strip in filter(lambda strip: strip.action is not None, track.strips):
-                    there |= set(by_path(strip.action, compat.strip_slot(strip)))
+                    moved |= set(by_path(strip.action, compat.strip_slot(strip)))
             ours = {(track.path, track.index): track for _, track in self.rig.tracks_of(target)}
             wanted.append([])
             for curve in curves:
                 track = ours.get((curve.path, curve.index))
-                if track is not None and (curve.path, curve.index) not in there:
+                if track is not None and (curve.path, curve.index) not in moved:
                     wanted[-1].append(
                         NewCurve(
-                            curve.path, curve.index, curve.group, placing.level(1, still_value(self.kept[index], track)), self.choice.span
+                            curve.path,
+                            curve.index,
+                            curve.group,
+                            placing.level(1, still_value(self.own_states[index], track)),
+                            self.choice.span,
                         )
                     )
         if not any(wanted):
@@ -171,6 +179,7 @@ class Putting:
         return [actions[min(index, len(actions) - 1)] if wanted[index] else None for index in range(len(self.rig.targets))]
 
     def _write(self, curves, wanted: list[NewCurve]) -> Generator[float, None, None]:
+        """Write curves into a collection; yields progress."""
         for number, one in enumerate(wanted):
             curve = curves.find(one.path, index=one.index)
             if curve is None:
@@ -199,12 +208,13 @@ class Putting:
         strip.blend_in = strip.blend_out = span.blend
 
     def _assign(self, results: list) -> None:
+        """Let the rig play actions: (action, slot) of each target."""
         display.remove_base(self.rig)
-        for target, (action, slot), state in zip(self.rig.targets, results, self.kept):
+        for target, (action, slot), state in zip(self.rig.targets, results, self.own_states):
             compat.assign_action(target, action, slot)
             target.animation_data.action_extrapolation = state.get("action_extrapolation", "HOLD")
 
-    def _take_back(self) -> None:
+    def _undo(self) -> None:
         """Restore what was there before a commit that was cancelled or has failed, whichever of its steps it came to."""
         if self.backups and len(self.backups) == len(self.was):  # the animator's actions may be half written, and have copies
             for action, name, had_user in self.was:
@@ -229,6 +239,7 @@ class Putting:
 
 
 def _tracks_of(target) -> set[int]:
+    """Addresses of a target's NLA tracks."""
     return {track.as_pointer() for track in target.animation_data.nla_tracks} if target.animation_data else set()
 
 

@@ -16,17 +16,18 @@ from ...host.jobs import Step
 from .. import track_values
 
 
-def sampled(rig: head.Rig, taken: list[dict], times: np.ndarray) -> Generator[Step, None, np.ndarray]:
+def sampled(rig: head.Rig, take_curves: list[dict], times: np.ndarray) -> Generator[Step, None, np.ndarray]:
     """Steps that read the take's curves. Returns [S, tracks], rest where it has none, within a shape key's range."""
     values = np.empty((len(times), len(rig.driver.tracks)))
     for place, track in enumerate(rig.driver.tracks):
-        values[:, place] = _in_range(rig, track, _evaluated(taken[track.block].get((track.path, track.index)), times, track.rest))
+        values[:, place] = _in_range(rig, track, _evaluated(take_curves[track.block].get((track.path, track.index)), times, track.rest))
         yield Step(0.15 * place / values.shape[1], "Reading the take", busy=True)
     return values
 
 
-def _evaluated(curve, times: np.ndarray, otherwise: float) -> np.ndarray:
-    return np.full(len(times), otherwise) if curve is None else track_values.at(curve, times)
+def _evaluated(curve, times: np.ndarray, default: float) -> np.ndarray:
+    """Values of a curve at times [S]; the default where there is no curve."""
+    return np.full(len(times), default) if curve is None else track_values.at(curve, times)
 
 
 def _in_range(rig: head.Rig, track, values: np.ndarray) -> np.ndarray:
@@ -41,18 +42,20 @@ def _in_range(rig: head.Rig, track, values: np.ndarray) -> np.ndarray:
 
 
 def added(
-    rig: head.Rig, values: np.ndarray, moving: np.ndarray, had: list[dict], kept: list[dict], times: np.ndarray
+    rig: head.Rig, values: np.ndarray, moving: np.ndarray, animator_curves: list[dict], own_states: list[dict], times: np.ndarray
 ) -> Generator[Step, None, np.ndarray]:
     """Steps that add the take to what the animator has. Returns the sum [S, tracks]."""
-    own = np.empty_like(values)
+    current = np.empty_like(values)
     for place, track in enumerate(rig.driver.tracks):
-        own[:, place] = _evaluated(had[track.block].get((track.path, track.index)), times, still_value(kept[track.block], track))
+        current[:, place] = _evaluated(
+            animator_curves[track.block].get((track.path, track.index)), times, still_value(own_states[track.block], track)
+        )
         yield Step(0.2, "Reading your animation", busy=True)
     rest = np.array([track.rest for track in rig.driver.tracks])
-    summed = np.where(moving, own + values - rest, own)
+    summed = np.where(moving, current + values - rest, current)
     for places, mode in _rotations(rig):
         if moving[places].any() and mode in ("QUATERNION", "AXIS_ANGLE"):
-            turns = [rotvec_to_matrix(mapping.rotation_vectors(part[:, places], mode)) for part in (own, values)]
+            turns = [rotvec_to_matrix(mapping.rotation_vectors(part[:, places], mode)) for part in (current, values)]
             summed[:, places] = mapping.rotation_values(matrix_to_rotvec(turns[0] @ turns[1]), mode)
             moving[places] = True
     for place in np.flatnonzero(moving):
@@ -74,6 +77,6 @@ def _rotations(rig: head.Rig) -> Iterator[tuple[list[int], str]]:
 
 
 def still_value(state: dict, track) -> float:
-    """What stood on a track before a take was shown."""
+    """The value of a track before a take was shown. state: of its target, as `display.own_targets` returns it."""
     values = state.get("values", ())
     return next((value for path, index, value in values if path == track.path and index == track.index), track.rest)

@@ -21,7 +21,7 @@ from ...animation import fcurves, keying
 from ...heads import head
 from .. import provenance, take_list, track_values
 from . import strength
-from .stored import Base, bases, is_shaped, STATE, Stored, stored, TakeCurves
+from .stored import Base, cached_bases, is_shaped, STATE, Stored, stored, TakeCurves
 
 
 def apply(rig: head.Rig, entry, under: Stored | None = None, settle: bool = False) -> Generator[float, None, None]:
@@ -57,7 +57,7 @@ def apply(rig: head.Rig, entry, under: Stored | None = None, settle: bool = Fals
 
 
 def _write(take: TakeCurves, base: Base, under: Stored, values: np.ndarray, shift: int, done: bool) -> None:
-    """Write the curves of a take and what has to be known to take it all back; nothing is left to take back where it is done."""
+    """Write the curves of a take and what is needed to undo its shape; done: there is no shape to undo any more."""
     entry, edits = take.entry, under.edits
     action = entry.action
     written = values.astype(np.float32)
@@ -96,11 +96,11 @@ def _write(take: TakeCurves, base: Base, under: Stored, values: np.ndarray, shif
         state["edited"] = json.dumps(sorted(edits))
         state["edits"] = layered.pack([edits[place] for place in sorted(edits)]) if edits else {}
         # Handles placed by hand are read back: Blender may have straightened one against the other.
-        there = [
+        present_keys = [
             None if curve is None else keys if keys is not None and layered.is_placed(keys) else track_values.glance(curve)
             for curve, keys in zip(take.curves, wanted)
         ]
-        state["written"], state["prints"] = np.ascontiguousarray(written).ravel(), layered.prints_of(there)
+        state["written"], state["prints"] = np.ascontiguousarray(written).ravel(), layered.prints_of(present_keys)
     for target in take.rig.targets:
         target.update_tag()
 
@@ -165,8 +165,8 @@ def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, 
 
 def _base(rig: head.Rig, entry, curves: list, under: Stored) -> Generator[float, None, Base]:
     """Read the base into arrays, once in a session as long as it stays what it is. Returns it."""
-    if under.mark in bases.kept:
-        return bases.kept[under.mark]
+    if under.mark in cached_bases.by_mark:
+        return cached_bases.by_mark[under.mark]
     values = _base_values(rig, under.keys, curves, under.frames)
     motion, drives = _as_sampled(rig, entry, under.frames), values
     if motion is None:
@@ -174,12 +174,12 @@ def _base(rig: head.Rig, entry, curves: list, under: Stored) -> Generator[float,
         drives = yield from scaled(track_values.driven(rig, motion), 0.5, 1.0)
     lips = bundled_lips()
     base = Base(under.frames, under.keys, values, motion, drives, lips.gap(motion, head.channel_names()))
-    bases.kept[under.mark] = base
+    cached_bases.by_mark[under.mark] = base
     return base
 
 
 def _base_values(rig: head.Rig, keys: list, curves: list, frames: np.ndarray) -> np.ndarray:
-    """The values of base keys at their frames; those on every frame are read off, others asked of a curve that has them now."""
+    """The values of base keys at their frames; those on every frame are read directly, others evaluated by a curve that has them now."""
     result = np.empty((len(frames), len(keys)))
     for place, (track, each) in enumerate(zip(rig.driver.tracks, keys)):
         if each is None or not len(each["co"]):
@@ -192,15 +192,16 @@ def _base_values(rig: head.Rig, keys: list, curves: list, frames: np.ndarray) ->
 
 
 def _evaluated(keys: dict, curve, frames: np.ndarray) -> np.ndarray:
+    """Values of keys at frames [T], by a curve that has them now or gets them for a moment."""
     if curve is None or np.ptp(keys["co"][:, 1]) == 0:
         return np.interp(frames, keys["co"][:, 0], keys["co"][:, 1])
     now = fcurves.read(curve)
     if layered.prints_of([now])[0] == layered.prints_of([keys])[0]:
         return np.array([curve.evaluate(float(frame)) for frame in frames])
     fcurves.write(curve, keys)
-    said = np.array([curve.evaluate(float(frame)) for frame in frames])
+    values = np.array([curve.evaluate(float(frame)) for frame in frames])
     fcurves.write(curve, now)
-    return said
+    return values
 
 
 def _as_sampled(rig: head.Rig, entry, frames: np.ndarray) -> Motion | None:

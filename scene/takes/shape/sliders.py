@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sliders of a take's shape, and what follows when one is moved."""
+"""The sliders of a take's shape, and the update when one is moved."""
 
 from __future__ import annotations
 
@@ -47,6 +47,7 @@ def follow(entry, settle: bool = False) -> None:
 
 
 def _intensity(name: str, about: str):
+    """The property of one slider."""
     return FloatProperty(name=name, default=1.0, min=0.0, max=shaping.MOST, step=5, subtype="FACTOR", update=_moved, description=about)
 
 
@@ -126,18 +127,21 @@ def reset(entry) -> None:
 
 
 def _unset(shape) -> None:
+    """Put all sliders back to their defaults, without writing the take."""
     with _own_changes:
         for name in (*(field.name for field in fields(Shape)), "offset"):
             shape.property_unset(name)
 
 
 def register():
+    """Add the shape to Blender's actions."""
     bpy.utils.register_class(ThunderShape)
     bpy.types.Action.thunder_shape = PointerProperty(type=ThunderShape)
     strength.register()
 
 
 def unregister():
+    """Remove it."""
     strength.unregister()
     del bpy.types.Action.thunder_shape
     bpy.utils.unregister_class(ThunderShape)

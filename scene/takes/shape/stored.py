@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an action stores of its take's shape: the base under it, the edits on it, and what was written last."""
+"""The record of a take's shape in its action: the base under it, the edits on it, and the values written last."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class TakeCurves:
 
     @classmethod
     def of(cls, rig: head.Rig, entry) -> TakeCurves:
+        """The curves of a take and their keys as they are now."""
         curves = track_values.curves(rig, entry)
         return cls(rig, entry, curves, [None if curve is None else track_values.glance(curve) for curve in curves])
 
@@ -42,7 +43,7 @@ class TakeCurves:
 class Base:
     """A take as it is without its shape, read into arrays.
 
-    frames [S].  keys: of each track, None where it has no curve.  values [S, tracks] and motion [S]: what they say.
+    frames [S].  keys: of each track, None where it has no curve.  values [S, tracks] and motion [S]: by these keys.
     driven [S, tracks]: what the rig makes of the motion.  gap [S, P]: of the lips, all along, millimetres.
     """
 
@@ -55,24 +56,25 @@ class Base:
 
 
 class _Bases(Part):
-    """Bases that were read into arrays, by what tells one from others."""
+    """Bases that were read into arrays, by their mark."""
 
     def __init__(self):
-        self.kept: Recent[tuple, Base] = Recent(4)
+        self.by_mark: Recent[tuple, Base] = Recent(4)
 
     def close(self) -> None:
-        self.kept.clear()
+        """Drop all."""
+        self.by_mark.clear()
 
 
-bases = session.add(_Bases())
+cached_bases = session.add(_Bases())
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What a take is without its shape.
+    """A take without its shape.
 
     keys: of each track, None where it has no curve.  edits: by track, as distances (thunder_core/animation/layered.py).
-    frames [S]: of the base.  mark: what tells this base from others.
+    frames [S]: of the base.  mark: identifies the base.
     """
 
     keys: list
@@ -111,7 +113,7 @@ def stored(take: TakeCurves) -> Stored:
     first, count, shift = float(state["first"]), int(state["count"]), int(state["shift"])
     times = first + np.arange(count)
     mark = (action.session_uid, int(state["mark"]), first, first + count)
-    base_keys = bases.kept[mark].keys if mark in bases.kept else layered.unpack(state["base"])
+    base_keys = cached_bases.by_mark[mark].keys if mark in cached_bases.by_mark else layered.unpack(state["base"])
     places = json.loads(state["edited"])
     edits = dict(zip(places, layered.unpack(state["edits"]))) if places else {}
     changed = np.flatnonzero(layered.prints_of(now) != np.array(state["prints"], np.int32))
@@ -128,7 +130,7 @@ def stored(take: TakeCurves) -> Stored:
 def shift(action, frames: float) -> None:
     """Prepare a shaped take for its keys being moved by so many frames: to be called before they are.
 
-    What it is without its shape, and the edits on it, are moved along, so that the sliders go on working.
+    Its base and the edits on it are moved along, so that the sliders go on working.
     """
     if not is_shaped(action) or not records.is_readable(action[STATE]):
         return
@@ -144,8 +146,8 @@ def shift(action, frames: float) -> None:
         ]
     )
     state["prints"] = np.where(known, moved, ~moved).astype(np.int32)  # what was edited since goes on differing
-    for kept in ("base", "edits"):
-        packed = state[kept]
+    for name in ("base", "edits"):
+        packed = state[name]
         for part in ("co", "handle_left", "handle_right") if "co" in packed else ():
             flat = np.array(packed[part])
             flat[::2] += np.array(frames, flat.dtype)

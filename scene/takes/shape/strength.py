@@ -28,6 +28,7 @@ class _LeftBehind(Part):
         self.prints: dict[int, int] = {}
 
     def close(self) -> None:
+        """Drop all."""
         self.prints.clear()
 
 
@@ -35,7 +36,7 @@ _left_behind = session.add(_LeftBehind())
 
 
 def strength_curve(rig: head.Rig, entry):
-    """The curve of a take that says how strong its emotion is over time, None where it has none."""
+    """The curve of a take's emotion over time, None where it has none."""
     action, slot = display.part_of(display.actions_of(entry), rig, 0)
     if action is None:
         return None
@@ -64,7 +65,7 @@ def animate_strength(rig: head.Rig, entry) -> None:
 
 
 def still_strength(rig: head.Rig, entry) -> None:
-    """Take the curve over time away: the emotion is as strong as the slider says, all along."""
+    """Remove the curve over time: the emotion has the slider's strength all along."""
     action, slot = display.part_of(display.actions_of(entry), rig, 0)
     curves = compat.curves_in(action, rig.targets[0], slot)
     curve = curves.find(STRENGTH)
@@ -73,11 +74,13 @@ def still_strength(rig: head.Rig, entry) -> None:
 
 
 def strength_at(rig: head.Rig, entry, frames: np.ndarray) -> np.ndarray | None:
+    """Strength of a take's emotion at scene frames [T], 0 … 1; None where it is the same all along."""
     curve = strength_curve(rig, entry)
     return None if curve is None else np.clip(track_values.at(curve, frames), 0.0, 1.0)
 
 
 def strength_print(rig: head.Rig, entry) -> int:
+    """Fingerprint of the curve of a take's emotion, 0 for none."""
     curve = strength_curve(rig, entry)
     return 0 if curve is None else int(prints_of([fcurves.read(curve)])[0])
 
@@ -128,6 +131,7 @@ def _was_undone(*_):
 
 
 def _strength_property():
+    """The property that the curve animates."""
     return FloatProperty(
         name="Emotion",
         default=0.5,
@@ -142,6 +146,7 @@ _HANDLERS = (("depsgraph_update_post", _curve_was_edited), ("undo_post", _was_un
 
 
 def register():
+    """Add the property and watch for edits."""
     # On what a take's first curves animate, so that the strength over time is a curve of the take.
     bpy.types.Object.thunder_emotion = _strength_property()
     bpy.types.Key.thunder_emotion = _strength_property()
@@ -149,6 +154,7 @@ def register():
 
 
 def unregister():
+    """Remove it and stop watching."""
     handlers.remove(_HANDLERS)
     del bpy.types.Key.thunder_emotion
     del bpy.types.Object.thunder_emotion
