@@ -10,8 +10,8 @@ stdout and bench/results/articulation.txt.
 
 Rest is the head as it is: mouth shut, the edges of the incisors past each other by the overlap that the table names. All
 heights are millimetres over rest. A sound counts as made where any of its frames, one to either side, makes it; the words of
-these voices were recognised, not given, so that some of the phones were never said: the second share of f, v and th is that
-of the phones that the engine's encoder hears too.
+these voices were recognised, not given, so that some of the phones were never spoken: the second share of f, v and th is that
+of the phones that the engine's encoder recognises too.
 """
 
 from __future__ import annotations
@@ -66,23 +66,24 @@ class DefaultHead:
 
     def __init__(self):
         head = load_head()
-        self.own = bundled_articulators()
+        self.articulators = bundled_articulators()
         lips = head.mouth_vertices[head.mouth_parts == 0]
         corners = [head.mouth_corner_left, head.mouth_corner_right]
         self.lips = SkinnedPoints.of(head, lambda values: values[np.concatenate([lips, corners])])
-        self.overlap = self.own.overlap
+        self.overlap = self.articulators.overlap
 
     def measure(self, motion: Motion) -> Measured:
+        """Measure a motion on this head."""
         x, jaw = motion.expression, motion.jaw
-        shape = self.own.shape(x, jaw)
+        shape = self.articulators.shape(x, jaw)
         points = 1e3 * self.lips.place(np.asarray(x, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
-        apart = np.linalg.norm(points[:, -2] - points[:, -1], axis=1) - 1e3 * np.linalg.norm(self.lips.rest[-2] - self.lips.rest[-1])
+        corners = np.linalg.norm(points[:, -2] - points[:, -1], axis=1) - 1e3 * np.linalg.norm(self.lips.rest[-2] - self.lips.rest[-1])
         return Measured(
             shape,
             shape.incisors - self.overlap,
-            self.own.lip_to_teeth(x, jaw),
-            self.own.tongue_between_teeth(x, jaw),
-            apart,
+            self.articulators.lip_to_teeth(x, jaw),
+            self.articulators.tongue_between_teeth(x, jaw),
+            corners,
             points[:, :-2],
         )
 
@@ -98,16 +99,16 @@ class KeyedHead:
     def __init__(self, name, vertices, shapes, skin, teeth, keys, channels):
         self.name, self.channels = name, list(channels)
         full = conventions.find(tuple(shapes))
-        own = {
+        own_keys = {
             channel: sum(weight * shapes[key] for key, weight in parts.items())
             for channel, parts in full.shapes.items()
             if channel not in full.fallbacks
         }
-        there = keys(own)
-        self.rules = self._rules(conventions.find(tuple(there)).shapes, there)
-        self.parts = self._parts(vertices, skin, teeth, own["jawOpen"], own)
+        character_keys = keys(own_keys)
+        self.rules = self._rules(conventions.find(tuple(character_keys)).shapes, character_keys)
+        self.parts = self._parts(vertices, skin, teeth, own_keys["jawOpen"], own_keys)
         self.rest = vertices[self.parts["all"]]
-        self.offsets = {key: moved[self.parts["all"]] for key, moved in there.items()}
+        self.offsets = {key: moved[self.parts["all"]] for key, moved in character_keys.items()}
         upper, lower = (self.rest[self.parts[part], 1].mean() for part in ("upper_edge", "lower_edge"))
         self.overlap = float(lower - upper)
 
@@ -171,6 +172,7 @@ class KeyedHead:
         return {"all": np.concatenate(list(groups.values())), **{name: slice(a, b) for name, a, b in zip(groups, ends, ends[1:])}}
 
     def measure(self, motion: Motion) -> Measured:
+        """Measure a motion on this head."""
         given = mapping.sources(motion, self.channels)
         placed = np.tile(self.rest, (motion.frames, 1, 1))
         for key, offset in self.offsets.items():
@@ -186,8 +188,8 @@ class KeyedHead:
         lip, teeth = placed[:, self.parts["lip"]], placed[:, self.parts["upper"]]
         near = np.array([np.sqrt(((a[:, None] - b[None]) ** 2).sum(-1).min()) for a, b in zip(lip, teeth)])
         ends = placed[:, self.parts["corners"]]
-        apart = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1) - np.linalg.norm(np.subtract(*self.rest[self.parts["corners"]]))
-        return Measured(shape, shape.incisors - self.overlap, near, np.full(motion.frames, -np.inf), apart, lip)
+        corners = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1) - np.linalg.norm(np.subtract(*self.rest[self.parts["corners"]]))
+        return Measured(shape, shape.incisors - self.overlap, near, np.full(motion.frames, -np.inf), corners, lip)
 
 
 def as_is(own: dict) -> dict:
@@ -249,18 +251,19 @@ def realistic(data: Path, channels) -> list[KeyedHead]:
     return [KeyedHead(name, v, shapes, skin, teeth, rules, channels) for name, rules in made.items()]
 
 
-# ---- what was said
+# ---- the phones of the voices
 
 
 @dataclass(frozen=True)
-class Said:
+class SpokenPhones:
     """Phones of a voice: (symbol, first frame, behind last) and the label of each frame."""
 
     phones: list[tuple[str, int, int]]
     labels: np.ndarray
 
 
-def said(lips: Path, frames: dict[str, int]) -> dict[str, Said]:
+def read_phones(lips: Path, frames: dict[str, int]) -> dict[str, SpokenPhones]:
+    """The phones of each clip by its alignment. frames: of each clip."""
     instances: dict[str, list] = {clip: [] for clip in frames}
     with open(lips / "phones.tsv", encoding="utf-8") as file:
         for row in csv.DictReader(file, delimiter="\t"):
@@ -276,7 +279,7 @@ def said(lips: Path, frames: dict[str, int]) -> dict[str, Said]:
             a, b = max(0, int(start * FPS) - 1), min(frames[clip], int(np.ceil(end * FPS)) + 1)
             if b > a:
                 phones.append((symbol, a, b))
-        result[clip] = Said(phones, labels)
+        result[clip] = SpokenPhones(phones, labels)
     return result
 
 
@@ -287,9 +290,11 @@ def _slope(values: np.ndarray, reference: np.ndarray) -> float:
     return float((values * reference).sum() / (reference**2).sum())
 
 
-def rows_of(motions: dict[str, Motion], voices: dict[str, Said], head, beliefs: dict[str, np.ndarray] | None, default) -> dict[str, str]:
+def rows_of(
+    motions: dict[str, Motion], voices: dict[str, SpokenPhones], head, beliefs: dict[str, np.ndarray] | None, default
+) -> dict[str, str]:
     """{what is measured: figures} of motions of one kind on one head; default: the bundled one."""
-    reference = None if head is default else np.concatenate([default.own.shape(m.expression, m.jaw).gap for m in motions.values()])
+    reference = None if head is default else np.concatenate([default.articulators.shape(m.expression, m.jaw).gap for m in motions.values()])
     measured = {clip: head.measure(motion) for clip, motion in motions.items()}
 
     def over(take) -> np.ndarray:
@@ -304,13 +309,13 @@ def rows_of(motions: dict[str, Motion], voices: dict[str, Said], head, beliefs: 
         some = speech & (gap > low) & (gap <= high)
         return float((incisors[some] / gap[some]).mean()) if some.any() else float("nan")
 
-    def instances(symbols, value, best=np.min, of_heard=False) -> np.ndarray:
+    def instances(symbols, value, best=np.min, recognised_only=False) -> np.ndarray:
         rows = [
             best(value(measured[clip])[a:b])
             for clip in motions
             for symbol, a, b in voices[clip].phones
             if symbol in symbols
-            and (not of_heard or beliefs is None or beliefs[clip][a:b][:, [_PHONE[s] for s in symbols]].sum(1).max() > 0.4)
+            and (not recognised_only or beliefs is None or beliefs[clip][a:b][:, [_PHONE[s] for s in symbols]].sum(1).max() > 0.4)
         ]
         return np.array(rows) if rows else np.array([np.nan])
 
@@ -349,7 +354,7 @@ _PHONE: dict[str, int] = {}
 
 
 def performances(data: Path, takes: Path, quick: bool):
-    """(motions of takes, of the teacher, what the encoder believes [T, 40]) by voice."""
+    """(motions of takes, of the teacher, phone probabilities [T, 40] of the encoder) by voice."""
     import torch
 
     from thunder_core.direction import Direction
@@ -382,6 +387,7 @@ def performances(data: Path, takes: Path, quick: bool):
 
 
 def main() -> None:
+    """Print the table and write it to bench/results."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data", type=Path)
     p.add_argument("--takes", type=Path, default=ROOT / "out" / "articulation", help="folder in which takes are kept")
@@ -389,7 +395,7 @@ def main() -> None:
     p.add_argument("--results", type=Path, default=ROOT / "bench" / "results" / "articulation.txt")
     args = p.parse_args()
     sampled, taught, beliefs = performances(args.data, args.takes, args.quick)
-    voices = said(args.data / "lips", {clip: motion.frames for clip, motion in sampled.items()})
+    voices = read_phones(args.data / "lips", {clip: motion.frames for clip, motion in sampled.items()})
     heads = [DefaultHead(), *realistic(args.data, load_head().expression_names)]
     columns = {}
     for kind, motions in (("teacher", taught), ("takes", sampled)):

@@ -77,31 +77,31 @@ def speaking(phones: dict) -> dict[str, list[tuple[float, float]]]:
 
 
 def sound_at(phones: list[tuple[float, float, str]], second: float, label: str) -> str:
-    """What is said at a time: the label itself if a phone of its is near, else the nearest phone's label, “other” or “silence”."""
+    """`label` if one of its phones is near `second`, else the label of the nearest phone, “other” or “silence”."""
     near = sorted(
         (max(start - second, second - end, 0.0), phone)
         for start, end, phone in phones
         if start - NEAR_SECONDS <= second <= end + NEAR_SECONDS
     )
-    said = [
+    labels = [
         "silence" if phone in SILENT else next((name for name, some in SOUNDS.items() if phone in some.split()), "other")
         for _, phone in near
     ]
-    return label if label in said else said[0] if said else "silence"
+    return label if label in labels else labels[0] if labels else "silence"
 
 
 def confusion(rows: list[dict], phones: dict, late: float = 0.0) -> dict[str, dict[str, int]]:
-    """How often each label of poses stands where each sound is said; late: seconds by which labels are moved."""
+    """How often each label of poses stands where each sound is spoken; late: seconds by which labels are moved."""
     result: dict[str, dict[str, int]] = {name: {} for name in SOUNDS}
     for row in rows:
         for frame, label in row["labels"]:
-            said = sound_at(phones[row["voice"]], row["first_s"] + frame / SCENE_FPS + late, label)
-            result[label][said] = result[label].get(said, 0) + 1
+            sound = sound_at(phones[row["voice"]], row["first_s"] + frame / SCENE_FPS + late, label)
+            result[label][sound] = result[label].get(sound, 0) + 1
     return result
 
 
 def label_table(rows: list[dict], phones: dict, fitted: set[str]) -> list[str]:
-    """Labels of poses against the sounds that are said there, on voices that set the thresholds and on the others."""
+    """Labels of poses against the sounds that are spoken there, on voices that set the thresholds and on the others."""
     poses = [row for row in rows if row["way"] == "POSES" and row["error"] == BAR_ERROR]
     parts = {"set on": [row for row in poses if row["voice"] in fitted], "others": [row for row in poses if row["voice"] not in fitted]}
     columns = [*SOUNDS, "other", "silence"]
@@ -117,7 +117,7 @@ def label_table(rows: list[dict], phones: dict, fitted: set[str]) -> list[str]:
             count = max(sum(now[label].values()), 1)
             chance = sum(each[label].get(label, 0) for each in by_chance) / count / len(by_chance)
             lines.append(
-                f"| {name} | {label} | {' | '.join(str(now[label].get(said, 0)) for said in columns)} "
+                f"| {name} | {label} | {' | '.join(str(now[label].get(sound, 0)) for sound in columns)} "
                 f"| {now[label].get(label, 0) / count:.0%} | {chance:.0%} |"
             )
     return lines
@@ -154,15 +154,16 @@ def with_speech(row: dict, spoken: list[tuple[float, float]]) -> dict:
 
 
 def table(rows: list[dict]) -> list[str]:
+    """A line for each kind of keys and error."""
     lines = [
         "| way | max lip error | keys | keys a second | frames with a key | mouth poses a second of speech "
         "| mouth key frames a second of speech | lips off, most | closed frames met | gap off there, most "
         "| leaves keys' range by |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for way in ("DENSE", "POSES"):
+    for kind in ("DENSE", "POSES"):
         for error in ERRORS:
-            some = [row for row in rows if row["way"] == way and row["error"] == error]
+            some = [row for row in rows if row["way"] == kind and row["error"] == error]
             total = {
                 name: sum(row[name] for row in some)
                 for name in (
@@ -178,9 +179,9 @@ def table(rows: list[dict]) -> list[str]:
                 )
             }
             most = {name: max(row[name] for row in some) for name in ("lips_mm", "gap_off_mm", "overshoot")}
-            poses = f"{total['mouth_poses'] / total['speech_s']:.1f}" if way == "POSES" else "–"
+            poses = f"{total['mouth_poses'] / total['speech_s']:.1f}" if kind == "POSES" else "–"
             lines.append(
-                f"| {'Poses' if way == 'POSES' else 'Dense Curves'} | {error:g} mm | {total['keys']} "
+                f"| {'Poses' if kind == 'POSES' else 'Dense Curves'} | {error:g} mm | {total['keys']} "
                 f"| {total['keys'] / total['seconds']:.0f} | {total['key_frames'] / total['frames']:.0%} | {poses} "
                 f"| {total['mouth_key_frames'] / total['speech_s']:.1f} | {most['lips_mm']:.2f} mm "
                 f"| {total['closed_met']} of {total['closed_frames']} | {most['gap_off_mm']:.2f} mm | {most['overshoot']:.1%} |"
@@ -208,10 +209,11 @@ def bars(rows: list[dict]) -> list[str]:
         (beyond <= 0.0205, f"at every error curves leave the range of two keys by {beyond:.1%} of their own at most, at most 2 %"),
         (same, "the number of keys in the message is that in the file"),
     ]
-    return [f"at {BAR_ERROR} mm:", *(f"{'kept  ' if kept else 'MISSED'}  {claim}" for kept, claim in claims)]
+    return [f"at {BAR_ERROR} mm:", *(f"{'kept  ' if is_met else 'MISSED'}  {claim}" for is_met, claim in claims)]
 
 
 def main() -> None:
+    """Print the tables and write them to bench/results."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data", type=Path)
     p.add_argument("--takes", type=Path, default=ROOT / "out" / "commit", help="folder in which takes are kept")

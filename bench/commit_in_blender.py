@@ -74,7 +74,7 @@ def overshoot(curves: list) -> float:
     return worst
 
 
-def committed(path: Path, fps: float, way: str, error: float) -> dict:
+def committed(path: Path, fps: float, kind: str, error: float) -> dict:
     """Key a take, commit it to a new action and measure what the file has then."""
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     scene = bpy.context.scene
@@ -94,7 +94,7 @@ def committed(path: Path, fps: float, way: str, error: float) -> dict:
     channels = head.channel_names()
     before, _ = shown(rig, times)
     settings = scene.thunder.commit
-    settings.to, settings.keys, settings.error, settings.markers = "NEW", way, error, True
+    settings.to, settings.keys, settings.error, settings.markers = "NEW", kind, error, True
     steps, began = committing.commit(rig, entry, "committed", chosen(scene, entry)), time.process_time()
     while True:
         try:
@@ -104,8 +104,8 @@ def committed(path: Path, fps: float, way: str, error: float) -> dict:
             break
     spent = time.process_time() - began
     if os.environ.get("MOTIONS"):
-        said = progress.result(reading.read_quietly(rig, channels, clock, motion.frames / types.FPS))
-        np.savez(Path(os.environ["MOTIONS"], f"{path.stem} {way} {error:g}.npz"), expression=said.expression, jaw=said.jaw)
+        spoken = progress.result(reading.read_quietly(rig, channels, clock, motion.frames / types.FPS))
+        np.savez(Path(os.environ["MOTIONS"], f"{path.stem} {kind} {error:g}.npz"), expression=spoken.expression, jaw=spoken.jaw)
     after, curves = shown(rig, times)
     places = [displacement.places(rig.driver.read(values, channels)) for values in (before, after)]
     off = displacement.grouped(places[0] - places[1])
@@ -121,7 +121,7 @@ def committed(path: Path, fps: float, way: str, error: float) -> dict:
     marks = [marker for name in report.actions for marker in bpy.data.actions[name].pose_markers]
     return {
         "voice": path.stem,
-        "way": way,
+        "way": kind,
         "error": error,
         "frames": report.frames,
         "seconds": report.frames / fps,
@@ -146,11 +146,12 @@ def committed(path: Path, fps: float, way: str, error: float) -> dict:
 
 
 def main() -> None:
+    """Measure every take in a folder, in both kinds of keys at every error."""
     folder, fps, *errors = sys.argv[1:]
     for path in sorted(Path(folder).glob("*.npz")):
-        for way in ("DENSE", "POSES"):
+        for kind in ("DENSE", "POSES"):
             for error in map(float, errors):
-                print("\n" + json.dumps(committed(path, float(fps), way, error)), flush=True)
+                print("\n" + json.dumps(committed(path, float(fps), kind, error)), flush=True)
     shutil.rmtree(RESOURCES, ignore_errors=True)
     os._exit(0)  # Blender 4.2 may crash at its own end, which says nothing of what was measured
 

@@ -26,7 +26,7 @@ from bench.commit import BAR_ERROR, generated, SCENE_FPS
 from bench.heads import blenders
 from bench.tables import keep, required
 
-WAYS = {"DENSE": "Dense Curves", "POSES": "Poses"}
+KINDS = {"DENSE": "Dense Curves", "POSES": "Poses"}
 
 
 def scores(lips: Path, takes: Path, motions: Path) -> list[dict[str, float]]:
@@ -39,14 +39,15 @@ def scores(lips: Path, takes: Path, motions: Path) -> list[dict[str, float]]:
     for take in sorted(takes.glob("*.npz")):
         sound = read_sound(lips / f"{take.stem}.wav")
         row = {}
-        for name, file in {"take": take, **{way: motions / f"{take.stem} {way} {BAR_ERROR:g}.npz" for way in WAYS}}.items():
-            with np.load(file) as said:
-                row[name] = engine.score(sound, Motion(said["expression"], said["jaw"])).total
+        for name, file in {"take": take, **{kind: motions / f"{take.stem} {kind} {BAR_ERROR:g}.npz" for kind in KINDS}}.items():
+            with np.load(file) as motion:
+                row[name] = engine.score(sound, Motion(motion["expression"], motion["jaw"])).total
         rows.append({"voice": take.stem, **row})
     return rows
 
 
 def main() -> None:
+    """Print the table and write it to bench/results."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data", type=Path)
     p.add_argument("--takes", type=Path, default=ROOT / "out" / "commit", help="folder in which takes are kept")
@@ -68,13 +69,13 @@ def main() -> None:
     lines = [
         f"{len(rows)} voices, one take each, committed at {SCENE_FPS} fps, Max Lip Error {BAR_ERROR:g} mm: Lip-Sync as measured",
         "",
-        "| voice | take | " + " | ".join(WAYS.values()) + " |",
-        "|---|---|" + "---|" * len(WAYS),
-        *(f"| {row['voice']} | {row['take']:.1f} | " + " | ".join(f"{row[way]:.1f}" for way in WAYS) + " |" for row in rows),
+        "| voice | take | " + " | ".join(KINDS.values()) + " |",
+        "|---|---|" + "---|" * len(KINDS),
+        *(f"| {row['voice']} | {row['take']:.1f} | " + " | ".join(f"{row[kind]:.1f}" for kind in KINDS) + " |" for row in rows),
         "",
     ]
-    for way, name in WAYS.items():
-        lost = np.array([row["take"] - row[way] for row in rows])
+    for kind, name in KINDS.items():
+        lost = np.array([row["take"] - row[kind] for row in rows])
         lines.append(f"{name} lose {lost.mean():.1f} points on average, {lost.max():.1f} at most")
     lines.append("What is shown of a commit that nobody edited is its take's score: scene/takes/commit/line_scores.py")
     print(keep(args.results, lines))

@@ -62,11 +62,13 @@ class Line:
 
     @classmethod
     def of(cls, corpus: Corpus, clip: Clip, engine: Engine) -> Line:
+        """The first MOST_SECONDS of a clip."""
         samples = corpus.samples(clip)[: int(MOST_SECONDS * RATE)]
         return cls(engine, Speech(samples), corpus.phones(clip)[: 4 * round(len(samples) / RATE * FPS)])
 
     @property
     def frames(self) -> int:
+        """Animation frames of the sound."""
         return round(len(self.speech.samples) / RATE * FPS)
 
     def taught(self, performances: list[tuple[Direction, np.random.Generator]]) -> list[Motion]:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes against the teacher, as a picture: mouth opening and width over the shipped sample. `python bench/curves.py`.
 
-Grey: every take; black: the best by score; red: the teacher, performing the phones that the encoder hears (named above the
+Grey: every take; black: the best by score; red: the teacher, performing the phones that the encoder recognises (named above the
 waveform); below, the best take's lip-sync score along the line. Written to docs/pictures/takes_and_teacher.png.
 """
 
@@ -36,6 +36,7 @@ from thunder_core.train.teacher import perform
 
 
 def main() -> None:
+    """Draw the picture."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--weights", type=Path)
     p.add_argument("--seconds", type=float, default=4.4)
@@ -44,9 +45,9 @@ def main() -> None:
     engine, speech = Engine.load(args.weights, device="cpu"), read_sound(ROOT / "assets" / "sample.wav")
     sound = torch.from_numpy(speech.samples)
     path = best_path(engine.thunder.encoder.analyse(sound)[1])
-    heard = loudness(sound, speech.frames).numpy()
+    loud = loudness(sound, speech.frames).numpy()
     phones, features = np.repeat(path, 2).astype(np.uint8), map_features(engine.thunder.encoder, sound, speech.frames)
-    teacher = perform(phones, heard, list(engine.head.expression_names), np.random.default_rng(1), Direction(), features=features)
+    teacher = perform(phones, loud, list(engine.head.expression_names), np.random.default_rng(1), Direction(), features=features)
     takes = engine.generate(speech, 8, 1)
     at = np.arange(speech.frames) / 25
     figure, axes = plt.subplots(4, 1, figsize=(11, 6), sharex=True, height_ratios=(1, 2, 2, 1), layout="constrained")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine on the shipped sample: speed, rest in silence, what the score tells apart, steps against spread.
+"""The engine on the shipped sample: speed, rest in silence, how the score separates right from wrong, steps against spread.
 
 `python bench/engine.py` prints the tables and writes bench/results/engine.txt. Times are ratios to the sound's length.
 """
@@ -43,6 +43,7 @@ def timed(action, runs: int = 3) -> float:
 
 
 def speed(engine: Engine, speech: Speech, take: Motion):
+    """Lines of a table: seconds of sound per second of work."""
     asked = Asked(Direction().vector()[None]) if engine.thunder.knows_styles else None
     yield "real-time factor (seconds of sound per second of work, median of 3)"
     for name, action in (
@@ -58,6 +59,7 @@ def speed(engine: Engine, speech: Speech, take: Motion):
 
 
 def rest(engine: Engine):
+    """Lines of a table: the mouth's opening over sounds without a voice."""
     yield "mouth opening where nobody speaks, 8 takes of 6 s (mm: deviation, mean)"
     rng, n = np.random.default_rng(0), 6 * RATE
     t = np.arange(n) / RATE
@@ -73,7 +75,8 @@ def rest(engine: Engine):
         yield f"  {name:20s} {np.mean([k.opening.std() for k in takes]):5.2f} {np.mean([k.opening.mean() for k in takes]):6.2f}"
 
 
-def tells_apart(engine: Engine, speech: Speech, takes):
+def separation(engine: Engine, speech: Speech, takes):
+    """Lines of a table: scores of takes, and of the same takes made wrong."""
     yield "score of takes, and of the same takes made wrong (mean of 8; share in which the take itself scores higher)"
     right = [k.score.total for k in takes]
     yield f"  {'as sampled':20s} {np.mean(right):6.1f}"
@@ -96,6 +99,7 @@ def tells_apart(engine: Engine, speech: Speech, takes):
 
 
 def spread(engine: Engine, speech: Speech):
+    """Lines of a table: spread and jitter of takes by sampling steps."""
     yield "sampling steps against spread and jitter, 8 takes (mm: opening's deviation over takes; mean |frame-to-frame|)"
     for steps in (5, 10, 20, 50, 200):
         opening = np.stack([k.opening for k in engine.generate(speech, 8, 1, steps=steps)])
@@ -103,11 +107,12 @@ def spread(engine: Engine, speech: Speech):
 
 
 def main() -> None:
+    """Print the tables and write them to bench/results."""
     engine = Engine.load()
     speech = read_sound(ROOT / "assets" / "sample.wav")
     takes = engine.generate(speech, 8, 1)
     lines = [f"machine: {platform.machine()}, {torch.get_num_threads()} threads, device {engine.device}; weights {engine.weights}"]
-    for table in (speed(engine, speech, takes[0].motion), rest(engine), tells_apart(engine, speech, takes), spread(engine, speech)):
+    for table in (speed(engine, speech, takes[0].motion), rest(engine), separation(engine, speech, takes), spread(engine, speech)):
         for line in table:
             print(line, flush=True)
             lines.append(line)

@@ -49,8 +49,8 @@ def keep(rows: list[dict]) -> int:
     """Write what came of the rows; 0 if all went right."""
     for row in rows:
         for name in ("sentence", "wrong"):  # folders of this machine say nothing to anybody
-            said = re.sub(r"/[^ “”]*/pytest-of-[^/]*/pytest-\d+/[^/ “”]*", "…", json.dumps(row[name], ensure_ascii=False))
-            row[name] = json.loads(said.replace(str(ROOT), "…").replace(tempfile.gettempdir(), "…"))
+            text_of_row = re.sub(r"/[^ “”]*/pytest-of-[^/]*/pytest-\d+/[^/ “”]*", "…", json.dumps(row[name], ensure_ascii=False))
+            row[name] = json.loads(text_of_row.replace(str(ROOT), "…").replace(tempfile.gettempdir(), "…"))
     if not rows:
         raise SystemExit("No row was tried, see above. bench/results is as it was.")
     text = "\n".join(summary(rows)) + "\n"
@@ -70,12 +70,14 @@ def calls() -> int:
 
 
 def kills(count: int) -> int:
+    """Kill processes at random moments; 0 if all went right."""
     return subprocess.run(
         [sys.executable, str(ROOT / "tests" / "faults" / "kills.py"), "--kills", str(count), "--results", str(FOLDER)], cwd=ROOT
     ).returncode
 
 
 def main() -> int:
+    """Run the parts that are asked for; 0 if all went right."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=200, help="how many processes to kill (200)")
     parser.add_argument("--skip", default="", help="parts to leave out: table, calls, kills")

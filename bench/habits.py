@@ -4,7 +4,7 @@
 
 DATA is a folder with `lips/` (tracked faces, sounds, phones). The faces are solved into the head's channels once (`--solved`,
 kept between runs). Per system: habits with their spread between clips, and between performances of one clip; how coherent
-movements are with what is said (1: no more than shuffled); what happens in pauses of 0.4 to 2 s. The teacher is measured in
+movements are with the speech (1: no more than shuffled); what happens in pauses of 0.4 to 2 s. The teacher is measured in
 its usual style, in readings as the corpus has them (a speaker and a mood each), and in its moods. Table to stdout and
 bench/results/habits.txt.
 """
@@ -178,6 +178,7 @@ def spreads(people: System, others: dict[str, System]) -> list[str]:
 
 
 def main() -> None:
+    """Print the table and write it to bench/results."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data", type=Path)
     p.add_argument("--solved", type=Path, default=ROOT / "out" / "real", help="where solved faces are, or go")

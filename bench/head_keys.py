@@ -40,8 +40,11 @@ FIGURES = ("width", "corner up", "corner fwd", "mid fwd", "mid back", "mid up", 
 
 @dataclass(frozen=True)
 class Face:
-    """points [V, 3] mm from the middle of the eyes · names and shapes [n, V, 3] mm at 1 · area [V] cm² of the face, 0 elsewhere ·
-    skin [V] bool · corners: two vertices of the skin beside the mouth · middle: vertices near the midline of the mouth."""
+    """A face whose keys are measured.
+
+    points [V, 3] mm from the middle of the eyes · names and shapes [n, V, 3] mm at 1 · area [V] cm² of the face, 0 elsewhere ·
+    skin [V] bool · corners: two vertices of the skin beside the mouth · middle: vertices near the midline of the mouth.
+    """
 
     points: np.ndarray
     names: list[str]
@@ -77,6 +80,7 @@ class Face:
 
 
 def _sum(names, shapes, name):
+    """Shapes of a key of both sides, added; None where there is none of that name."""
     result = [shapes[names.index(full)] for full in (name, *(name + tag for tag in ("Left", "Right", "_L", "_R"))) if full in names]
     return sum(result) if result else None
 
@@ -96,6 +100,7 @@ def studied(points, names, shapes, quads, skin) -> Face:
 
 
 def _areas(points, quads):
+    """Area of each vertex [V], a quarter of each quad that it is a corner of."""
     quads = quads[(quads >= 0).all(1)]
     size = np.linalg.norm(np.cross(points[quads[:, 2]] - points[quads[:, 0]], points[quads[:, 3]] - points[quads[:, 1]]), axis=1) / 2
     return sum(np.bincount(quads[:, corner], size / 4, len(points)) for corner in range(4))
@@ -125,18 +130,18 @@ def theirs(folder: str) -> Face | None:
         return studied(points - np.array([0, 36.07, 80.18]), names, shapes, data["faces"].astype(int), skin)
 
 
-def misses(own: dict[str, float], other: dict[str, float]) -> list[str]:
+def misses(ours_figures: dict[str, float], other: dict[str, float]) -> list[str]:
     """Which FIGURES of a key miss their bars."""
-    missed = [] if own["share"] >= SHARE * other["share"] else ["share"]
-    return missed + [name for name in FIGURES[:-2] if abs(own[name] - other[name]) > max(OFF_MM, OFF * abs(other[name]))]
+    missed = [] if ours_figures["share"] >= SHARE * other["share"] else ["share"]
+    return missed + [name for name in FIGURES[:-2] if abs(ours_figures[name] - other[name]) > max(OFF_MM, OFF * abs(other[name]))]
 
 
-def table(own: Face, other: Face | None) -> list[str]:
+def table(ours_face: Face, other: Face | None) -> list[str]:
     """A line per key and head."""
     lines = [f"{'mm at key = 1':17s}" + "".join(f"{name:>11s}" for name in FIGURES)]
     missed = 0
     for name in KEYS:
-        mine, beside = own.figures(name), other.figures(name) if other else None
+        mine, beside = ours_face.figures(name), other.figures(name) if other else None
         marks = misses(mine, beside) if beside else []
         missed += len(marks)
         lines.append(f"{name:17s}" + "".join(_cell(mine[f], f, f in marks) for f in FIGURES))
@@ -148,10 +153,12 @@ def table(own: Face, other: Face | None) -> list[str]:
 
 
 def _cell(value, figure, marked):
+    """A figure as text, marked where it misses its bar."""
     return f"{value:10.2f}{'!' if marked else ' '}" if figure == "share" else f"{value:+10.1f}{'!' if marked else ' '}"
 
 
 def main() -> None:
+    """Print the table and write it to bench/results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default=os.environ.get("THUNDER_DATA", ""), help="folder with heads/ict_facekit/head.npz")
     parser.add_argument("--head", default=None, help="another head file of the same format")

@@ -59,7 +59,7 @@ def blenders() -> dict[str, Path]:
 
 
 def measured(python: Path, flame_file: str) -> dict:
-    """What heads_in_blender.py tells."""
+    """The figures that heads_in_blender.py prints."""
     done = subprocess.run([python, ROOT / "bench" / "heads_in_blender.py", flame_file], capture_output=True, text=True, timeout=600)
     if done.returncode:
         raise SystemExit(f"{python}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
@@ -105,6 +105,7 @@ def window() -> str:
 
 
 def main() -> None:
+    """Print the tables and write them to bench/results."""
     lines = [f"machine: {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} when begun", mouths()]
     print("\n".join(lines), flush=True)
     runs = {}

@@ -42,6 +42,7 @@ RUNS = 5
 
 
 def empty():
+    """A new scene without anything in it."""
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     scene = bpy.context.scene
     scene.render.fps, scene.render.fps_base = RATE
@@ -61,7 +62,7 @@ def seconds(action, before=lambda: None, runs=RUNS):
 
 
 def building(flame_file):
-    """Seconds to build or find a head through each of the doors."""
+    """Seconds to build or find a head of each kind."""
     seconds_of = {"default head": seconds(lambda: bpy.ops.thunder.add_head(), empty)}
     if flame_file:
         seconds_of["FLAME-format file"] = seconds(lambda: bpy.ops.thunder.add_flame_head(filepath=flame_file), empty)
@@ -144,6 +145,7 @@ def exporting(folder):
 
 
 def main() -> None:
+    """Print all figures as a line of JSON."""
     with tempfile.TemporaryDirectory() as folder:
         results = {
             "blender": bpy.app.version_string,

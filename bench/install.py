@@ -32,7 +32,7 @@ ELSEWHERE = {"Linux": "x86_64-unknown-linux-gnu", "Windows": "x86_64-pc-windows-
 
 
 def run(command: list[str]) -> float:
-    """Seconds that a command takes. Raises RuntimeError with its last words when it fails."""
+    """Seconds that a command takes. Raises RuntimeError with the end of its output when it fails."""
     began = time.monotonic()
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         words = process.stdout.read() if process.stdout else ""  # stdin stays open: the installer ends when it is closed
@@ -42,6 +42,7 @@ def run(command: list[str]) -> float:
 
 
 def bytes_of(folder: Path) -> int:
+    """Bytes of all files in a folder."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir() or path.is_symlink())
 
 
@@ -62,6 +63,7 @@ def bytes_by_package(folder: Path) -> Counter:
 
 
 def measure() -> str:
+    """Download and install the engine's packages; the table of what that took."""
     with tempfile.TemporaryDirectory(prefix="thunder_bench_") as place:
         wheels, engine = Path(place, "wheels"), Path(place, "engine")
         pip = [sys.executable, *"-m pip download --quiet --no-input --no-deps --require-hashes --only-binary :all:".split()]

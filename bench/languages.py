@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Voices for `bench/voices.py` that nobody has recorded here: sentences in twelve languages, spoken by espeak-ng with exact phone times.
 
-The variants (f5, m5, m6, m8) are in no training corpus. Of the languages, nine were only heard as English letters read by their
-rules; Finnish, Hungarian and Russian were never heard at all.
+The variants (f5, m5, m6, m8) are in no training corpus. Of the languages, nine are in it only as English letters read by their
+rules; Finnish, Hungarian and Russian are not in it at all.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 `python bench/long.py BLENDER_PYTHON [--minutes 5 10 20 60] [--takes 8] [--steps 1] [--limit SECONDS]`, with the engine's Python
 (Linux). A recording is assets/sample.wav again and again with pauses, 48 kHz stereo. Memory does not depend on the sampling
 steps; time does. Resident memory is read from /proc twice a second, the highest from VmHWM, which misses nothing. A bake that
-takes longer than --limit is ended, and what was seen until then is kept as such. Leaves bench/results/long.txt, long.json (each
+takes longer than --limit is ended, and what was measured until then is kept. Leaves bench/results/long.txt, long.json (each
 length is measured again or kept from the last time) and docs/pictures/memory.png.
 """
 
@@ -78,7 +78,7 @@ def worker_of(pid: int) -> int | None:
 
 
 def measure(blender: str, minutes: float, takes: int, steps: int, limit: float) -> dict:
-    """Bake a recording of so many minutes; what was seen."""
+    """Bake a recording of so many minutes: its entry of long.json."""
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder, "long.wav")
         record(sound, 60 * minutes)
@@ -87,11 +87,11 @@ def measure(blender: str, minutes: float, takes: int, steps: int, limit: float) 
         environment = os.environ | {"BLENDER_USER_RESOURCES": str(Path(folder, "home"))}
         began = time.monotonic()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-        said, keyed = [], []
+        output, keyed = [], []
 
         def listen() -> None:
             for line in process.stdout:
-                said.append(line.rstrip())
+                output.append(line.rstrip())
                 match = re.search(r"Keyed (\d+) of", line)
                 if match:
                     keyed.append((round(time.monotonic() - began, 1), int(match[1])))
@@ -115,7 +115,7 @@ def measure(blender: str, minutes: float, takes: int, steps: int, limit: float) 
         process.wait()
         listener.join(5)
         if process.returncode and time.monotonic() - began <= limit:
-            raise SystemExit(f"the bake of {minutes:g} minutes failed: " + "\n".join(said[-5:]))
+            raise SystemExit(f"the bake of {minutes:g} minutes failed: " + "\n".join(output[-5:]))
         blend = Path(folder, "out", "long.blend")
         return {
             "minutes": minutes, "takes": takes, "steps": steps, "finished": process.returncode == 0,
@@ -128,6 +128,7 @@ def measure(blender: str, minutes: float, takes: int, steps: int, limit: float) 
 
 
 def table(results: list[dict]) -> list[str]:
+    """Lines of text: a row for each length."""
     lines = [
         "voices of some length, 48 kHz stereo; highest resident memory of each process; the bar is 2.5 GB",
         "processor time is of both processes, all threads, per minute of voice: other work on the machine changes it little",
@@ -168,6 +169,7 @@ def plot(result: dict, path: Path) -> None:
 
 
 def main() -> None:
+    """Measure the lengths asked for; write the table, long.json and the picture."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("blender", help="a Python that has bpy")
     parser.add_argument("--minutes", type=float, nargs="+", default=[5, 10, 20, 60])

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether moods are seen: a classifier of movement, trained on the teacher, asked about unseen voices. `python bench/moods.py CACHE`.
+"""Whether moods show: a classifier of movement, trained on the teacher, asked about unseen voices. `python bench/moods.py CACHE`.
 
 CACHE is a folder in which `corpus` and `hear` were run. The teacher performs lines of training voices in every mood, each time
 in the style of another speaker; a linear discriminant learns which mood it is from how channels and joints move: their
@@ -80,6 +80,7 @@ def packed(lines: list[Line], who: str, seed: int, strength: float, steps: int) 
 
 
 def main() -> None:
+    """Train the classifier on the known voices, ask it about the unseen ones; write the table."""
     p = parser(__doc__)
     p.add_argument("--learn", type=int, default=80, help="lines of training voices that the classifier learns from")
     p.add_argument("--strength", type=float, default=1.0)

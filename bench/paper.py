@@ -30,6 +30,7 @@ LOWER_IS_BETTER = ("LVE", "DTW", "S-DIV-L", "T-DIV-L", "FDD-U", "FDD-L")
 
 
 def main() -> None:
+    """Measure the paper's figures on the test clips; write the table."""
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("systems", nargs="+", help="NAME=FOLDER,FOLDER: one weights folder per seed")
     p.add_argument("--cache", type=Path, default=ROOT / "cache")

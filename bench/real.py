@@ -65,9 +65,9 @@ def performances(
     """Every system's packed motions [T, C] of one clip, cut or held to the real one's T frames."""
     speech, frames = read_sound(wav), len(real)
     sound = torch.from_numpy(speech.samples)
-    heard = loudness(sound, speech.frames).numpy()
+    loud = loudness(sound, speech.frames).numpy()
     features = map_features(SpeechEncoder.load(args.weights), sound, speech.frames)
-    teacher = perform(labels, heard, list(head.expression_names), np.random.default_rng(args.seed), Direction(), features=features)
+    teacher = perform(labels, loud, list(head.expression_names), np.random.default_rng(args.seed), Direction(), features=features)
     still = Motion(np.zeros((1, head.channels)), np.zeros((1, 3)))
     candidates = {"teacher": [teacher], "still": [still]}
     if engine:
@@ -88,6 +88,7 @@ def table(title: str, rows: dict[str, dict[str, float]]) -> list[str]:
 
 
 def main() -> None:
+    """Measure every system on the clips; write the tables."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data", type=Path)
     p.add_argument("--solved", type=Path, default=ROOT / "out" / "real", help="where solved faces are, or go")

@@ -60,7 +60,7 @@ PACKAGES = {"pystoi": "STOI, ESTOI", "pesq": "PESQ", "jiwer": "phone and word er
 
 @dataclass(frozen=True)
 class Line:
-    """One utterance. samples: float32 [n] at speech level · phones: uint8 [n / 160] · words: what is said, "" if not known."""
+    """One utterance. samples: float32 [n] at speech level · phones: uint8 [n / 160] · words: the transcript, "" if not known."""
 
     name: str
     speaker: str
@@ -105,14 +105,14 @@ def test_lines(cache: Path, data: Path | None, count: int, shortest: float, long
 
 
 def sample_lines(weights: Path) -> list[Line]:
-    """The two sentences of the shipped sample; its phones are what the encoder hears."""
+    """The two sentences of the shipped sample; its phones are the encoder's."""
     samples = read_sound(ROOT / "assets" / "sample.wav").samples
     middle = len(samples) // 2 // 640 * 640
     words = SAMPLE_SAYS.partition(" who ")
     lines = []
-    for name, part, said in (("sample, first", samples[:middle], words[0]), ("sample, second", samples[middle:], "who " + words[2])):
+    for name, part, text in (("sample, first", samples[:middle], words[0]), ("sample, second", samples[middle:], "who " + words[2])):
         part = levelled(part)
-        lines.append(Line(name, "slt", part, labels(Labeller(weights)(part), len(part) // HOP), said))
+        lines.append(Line(name, "slt", part, labels(Labeller(weights)(part), len(part) // HOP), text))
     return lines
 
 
@@ -133,11 +133,11 @@ def griffin_lim(mel: torch.Tensor) -> torch.Tensor:
 
 
 class Speaking:
-    """What the networks make of lines: each way of speaking is samples of the same length as the line."""
+    """The speech compared: of every line several versions, samples as long as the line."""
 
     def __init__(self, weights: Path | None, seed: int, takes: int, spaces: Path | None = None):
         self.engine, self.seed, self.takes = Engine.load(weights), seed, takes
-        self.spaces = {"mouth": (self.engine.mouth, self.engine.m2s)}  # what mesh-to-speech may look at → the eye and the network
+        self.spaces = {"mouth": (self.engine.mouth, self.engine.m2s)}  # input space → view of a motion, mesh-to-speech
         for space in SPACES if spaces else ():
             if space != "mouth" and (spaces / f"{weights_name(space)}.json").exists():
                 m2s = MeshToSpeech.load(spaces, weights_name(space)).to(self.engine.device).eval()
@@ -155,7 +155,7 @@ class Speaking:
 
     @torch.no_grad()
     def say(self, motion: Motion, speaker: torch.Tensor, space: str = "mouth") -> tuple[torch.Tensor, torch.Tensor]:
-        """Mel [4T, 80] and units [2T] of a motion, as the mesh-to-speech of an input space hears it."""
+        """Mel [4T, 80] and units [2T] of a motion, predicted by the mesh-to-speech of an input space."""
         device, (look, m2s) = self.engine.device, self.spaces[space]
         seen = look(*(torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(device)[None] for x in (motion.expression, motion.jaw)))
         logits, mel = m2s(seen, speaker[None])
@@ -165,12 +165,12 @@ class Speaking:
         """The teacher's performance of a line: the true motion of the data that mesh-to-speech is trained on."""
         frames = len(line.samples) // 640
         sound, channels = torch.from_numpy(line.samples), list(self.engine.head.expression_names)
-        heard, features = loudness(sound, frames).numpy(), map_features(self.engine.thunder.encoder, sound, frames)
-        return perform(line.phones, heard, channels, np.random.default_rng([self.seed, number]), Direction(), features=features)
+        loud, features = loudness(sound, frames).numpy(), map_features(self.engine.thunder.encoder, sound, frames)
+        return perform(line.phones, loud, channels, np.random.default_rng([self.seed, number]), Direction(), features=features)
 
     @torch.no_grad()
-    def ways(self, lines: list[Line]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-        """(number of a line, way → samples) for every line."""
+    def versions(self, lines: list[Line]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
+        """(number of a line, {version: samples}) for every line."""
         e = self.engine
         true = [self.performed(line, i) for i, line in enumerate(lines)]
         for i, line in enumerate(lines):
@@ -194,7 +194,7 @@ class Speaking:
 
 
 def likeness(natural: np.ndarray, made: np.ndarray) -> dict[str, float]:
-    """STOI, ESTOI, PESQ-WB and PESQ-NB of a made sound against the natural one, both [n] at 16 kHz; NaN where PESQ hears no voice."""
+    """STOI, ESTOI, PESQ-WB and PESQ-NB of a made sound against the natural one, both [n] at 16 kHz; NaN where PESQ finds no voice."""
     figures = {}
     if has("pystoi"):
         from pystoi import stoi
@@ -216,7 +216,7 @@ def sounds_of(path: np.ndarray) -> str:
 
 
 class Recognisers:
-    """Those who write down what they hear: the encoder phones, pocketsphinx words."""
+    """Speech recognition: phones by the encoder, words by pocketsphinx, if it is installed."""
 
     def __init__(self, engine: Engine):
         self.engine, self.decoder = engine, None
@@ -226,10 +226,12 @@ class Recognisers:
             self.decoder = Decoder(loglevel="FATAL")
 
     def phones(self, sound: np.ndarray) -> str:
+        """The phones of a sound [n] at 16 kHz, separated by spaces."""
         _, logits = self.engine.thunder.encoder.analyse(torch.from_numpy(np.ascontiguousarray(sound)).to(self.engine.device))
         return sounds_of(best_path(logits.cpu()))
 
     def words(self, sound: np.ndarray) -> str:
+        """The words of a sound [n] at 16 kHz, "" if none. Needs pocketsphinx."""
         self.decoder.start_utt()
         self.decoder.process_raw((np.clip(sound, -1, 1) * 32767).astype("<i2").tobytes(), full_utt=True)
         self.decoder.end_utt()
@@ -237,16 +239,16 @@ class Recognisers:
         return result.hypstr if result else ""
 
 
-def error(said: list[str], recognised: list[str]) -> float:
+def error(transcripts: list[str], recognised: list[str]) -> float:
     """Edits per word over all lines together; lines without a transcript are left out, NaN if none has one."""
     import jiwer
 
-    pairs = [(a, b) for a, b in zip(said, recognised) if a.split()]
+    pairs = [(a, b) for a, b in zip(transcripts, recognised) if a.split()]
     return jiwer.wer([a for a, _ in pairs], [b for _, b in pairs]) if pairs else float("nan")
 
 
 def table(rows: dict[str, dict[str, float]]) -> Iterator[str]:
-    """Lines of text: each way's figures, each with its ratio to natural speech in brackets."""
+    """Lines of text: each version's figures, each with its ratio to natural speech in brackets."""
     natural = rows["natural"]
     yield f"{'':24s}" + "".join(f"{m:>16s}" for m in MEASURES)
 
@@ -263,6 +265,7 @@ def table(rows: dict[str, dict[str, float]]) -> Iterator[str]:
 
 
 def main() -> None:
+    """Make every version of every line, measure them; write the table."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--cache", type=Path, default=ROOT / "cache", help="of training; its test speakers are measured")
     p.add_argument("--data", type=Path, default=Path(os.environ["THUNDER_DATA"]) if "THUNDER_DATA" in os.environ else None)
@@ -283,7 +286,7 @@ def main() -> None:
     listeners = Recognisers(engine)
     like: dict[str, list[dict[str, float]]] = {}
     recognised: dict[str, tuple[list[str], list[str]]] = {}
-    for i, made in speaking.ways(lines):
+    for i, made in speaking.versions(lines):
         for name, sound in made.items():
             like.setdefault(name, []).append(likeness(lines[i].samples, sound))
             phones, words = recognised.setdefault(name, ([], []))

@@ -3,8 +3,8 @@
 """The teacher against people: how well its lips follow real ones, and how far its channels move. `python bench/teacher.py DATA`.
 
 DATA is a folder with `lips/` (clips, measured curves and `score.py`) and `channel_spread.tsv` (deviation over time of ARKit's
-channels, solved from 4D scans of people who speak). The usual style performs every clip's aligned phones with what the encoder
-hears, and without; both are scored on the clips that did not calibrate it (`check`) and on those that did (`fit`). SPEAKERS
+channels, solved from 4D scans of people who speak). The usual style performs every clip's aligned phones, with the encoder's
+features and without; both are scored on the clips that did not calibrate it (`check`) and on those that did (`fit`). SPEAKERS
 readings of different speakers, in no mood, give the spread of channels over time. Tables to stdout and
 bench/results/teacher.txt.
 """
@@ -66,15 +66,16 @@ def spread_table(path: Path, head: Head, motions: list[Motion]) -> list[str]:
         people = {row["channel"]: float(row["people"]) for row in csv.DictReader(f, delimiter="\t")}
     lines, ratios = [f"{'channel':20s}{'people':>8s}{'teacher':>9s}{'ratio':>7s}"], []
     for name, spread in people.items():
-        own = float(np.sqrt(np.mean([v[name].var() for v in values])))
-        ratios.append(own / spread)
-        lines.append(f"{name:20s}{spread:8.3f}{own:9.3f}{ratios[-1]:7.2f}" + ("  below .3" if ratios[-1] < LEAST else ""))
+        ours = float(np.sqrt(np.mean([v[name].var() for v in values])))
+        ratios.append(ours / spread)
+        lines.append(f"{name:20s}{spread:8.3f}{ours:9.3f}{ratios[-1]:7.2f}" + ("  below .3" if ratios[-1] < LEAST else ""))
     within = np.mean([LOW <= ratio <= HIGH for ratio in ratios])
     below = sum(ratio < LEAST for ratio in ratios)
     return [*lines, f"within .5–2 of people's spread: {within:.0%} of channels (bar 75 %); below .3: {below} (bar 0)"]
 
 
 def main() -> None:
+    """Perform the clips, measure lips and channels; write the tables."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data", type=Path)
     p.add_argument("--out", type=Path, default=ROOT / "out" / "teacher")

@@ -72,10 +72,12 @@ def voices(corpus: Corpus, most: int) -> dict[str, list[tuple[np.ndarray, np.nda
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson's r of two curves [T]; NaN if one of them is constant."""
     return float(np.corrcoef(a, b)[0, 1]) if a.std() > 1e-3 and b.std() > 1e-3 else float("nan")
 
 
 def main() -> None:
+    """Measure every group of voices; write the tables."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--cache", type=Path, default=ROOT / "cache")
     p.add_argument("--weights", type=Path)
@@ -96,13 +98,13 @@ def main() -> None:
             speech = Speech(samples)
             guess = engine.thunder.encoder.analyse(torch.from_numpy(samples))[1].argmax(-1).numpy().repeat(2)
             n = min(len(guess), len(phones))
-            said = phones[:n] != SILENCE
-            named.append(float((guess[:n] == phones[:n])[said].mean()))
+            is_speech = phones[:n] != SILENCE
+            named.append(float((guess[:n] == phones[:n])[is_speech].mean()))
             if group in GROUPS.values():  # the phones of other languages are only the nearest of the 40
                 np.add.at(confused, (phones[:n], guess[:n]), 1)
             sound = torch.from_numpy(samples)
-            heard, features = loudness(sound, speech.frames).numpy(), map_features(engine.thunder.encoder, sound, speech.frames)
-            truth = [perform(phones, heard, names, np.random.default_rng(s), Direction(), features=features) for s in range(4)]
+            loud, features = loudness(sound, speech.frames).numpy(), map_features(engine.thunder.encoder, sound, speech.frames)
+            truth = [perform(phones, loud, names, np.random.default_rng(s), Direction(), features=features) for s in range(4)]
             widths = np.mean([width_mm(m, engine.head)[: speech.frames] for m in truth], 0)
             truth = np.mean([opening_mm(m, engine.head)[: speech.frames] for m in truth], 0)
             takes = engine.generate(speech, args.takes, 1)

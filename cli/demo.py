@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The whole path in one command (`make demo`): a voice in the sequencer becomes takes on the bundled head, ranked,
-keyed, spoken back, filmed and laid out on a contact sheet.
+keyed, turned back into speech, filmed and laid out on a contact sheet.
 
 `python demo.py -- --audio a.wav --out out/demo` in a Python that has bpy, or `blender -b --python demo.py -- …`.
 Leaves scene.blend, best.mp4, takes.png, says.wav, take_01.npz …, report.json and thunder-files.json, a list of these
@@ -17,6 +17,7 @@ import os
 import platform
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
@@ -45,6 +46,7 @@ FILM_PIXELS, STILL_PIXELS = 480, 200  # a frame of the film takes 0.2 s on two c
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
+    """The options of the command line; ends the process where they are wrong."""
     parser = argparse.ArgumentParser(prog="demo.py", description=__doc__.partition("\n")[0])
     parser.add_argument("--audio", type=file_path, default=str(ROOT / "assets" / "sample.wav"), help="the voice, a sound file")
     parser.add_argument("--out", type=file_path, default="out/demo", help="folder to write into, made if it is missing")
@@ -69,19 +71,32 @@ class Bar:
         self.terminal = os.dup(1)
 
     def begin(self, part: str) -> None:
+        """Print that a part begins; the one before it ends."""
         self.end()
         self.part, self.part_started = part, time.monotonic()
         say(f"[{self.part_started - self.started:5.1f} s] {part}")
 
     def end(self) -> None:
+        """Note how long the part took."""
         if self.part:
             self.seconds[self.part] = round(time.monotonic() - self.part_started, 2)
 
     def step(self, step) -> None:
+        """Print the progress of a job, where it has changed."""
         line = f"          {step.fraction:4.0%}  {step.message}"
         if line != self.last:
             say(line)
             self.last = line
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The scene of the demonstration: its voice, the voice's strip (None in a Blender without sound) and its head."""
+
+    scene: bpy.types.Scene
+    voice: strip.Voice
+    line: object | None
+    rig: head.Rig
 
 
 def demonstrate(chosen: argparse.Namespace) -> dict:
@@ -95,29 +110,12 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     bake.say_repaired(out)
 
     bar.begin("Setting the stage")
-    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
-    scene = bpy.context.scene
-    scene.render.fps, scene.render.fps_base = SCENE_FPS, 1.0
-    scene.frame_start = 1
-    voice = strip.of_file(scene, sound)
-    if strip.has_audio():
-        line = strip.add(scene, sound, Path(sound).stem, 1)
-        scene.thunder.strip = line.name
-        voice = strip.of_strip(scene, line)
-    warnings = warn("demo.py", strip.warning(voice))
-    rig = head.build(scene.collection, bpy.context.view_layer)
-    scene.thunder.head, scene.thunder.count, scene.thunder.seed = rig.mesh, chosen.takes, chosen.seed
-    studio.dress(scene, rig)
+    stage = set_stage(chosen, sound)
+    warnings = warn("demo.py", strip.warning(stage.voice))
 
     bar.begin(f"Generating {takes_in_words(chosen.takes)}")
     client = connection.client(chosen.engine)
-    sampled = jobs.run_through(
-        "Generating takes", generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, Sampling(chosen.steps)), bar.step
-    )
-    for rank, (take, entry) in enumerate(zip(sampled, scene.thunder.takes), start=1):
-        say(f"          {rank}  lip-sync {take_list.points(take.score):>3}  seed {take.seed:<10d} {entry.curve}")
-    best = scene.thunder.takes[0]
-    scene.frame_end = best.last + best.lead_out
+    sampled = generate(client, stage, chosen, bar)
 
     npz = npz[: len(sampled)]
     with out:
@@ -126,35 +124,24 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
             bake.write_npz(parts[name], take)
 
         bar.begin("Listening to the best take")
-        jobs.run_through("Listening", listening.speak(client, scene, rig, voice, best.first, best.last, parts["says.wav"]), bar.step)
-        if strip.has_audio():
-            says = listening.place(scene, parts["says.wav"], f"{strip.LISTEN_MARK} {rig.mesh.name}", best.first)
-            says.sound.filepath = "//says.wav"  # packed, so the file need not be there yet
-            line.sound.pack()  # the scene shall sound wherever it is copied to
+        listen(client, stage, parts["says.wav"], bar)
 
         bar.begin("Saving the scene")
-        scene.frame_set(scene.frame_start)
-        scene.sync_mode = "AUDIO_SYNC"
+        stage.scene.frame_set(stage.scene.frame_start)
+        stage.scene.sync_mode = "AUDIO_SYNC"
         bake.save_blend(parts["scene.blend"])
 
         bar.begin("Filming the best take")
-        with quiet(), film_progress(bar, scene):
-            studio.render_film(scene, parts["best.mp4"], FILM_PIXELS)
+        with quiet(), film_progress(bar, stage.scene):
+            studio.render_film(stage.scene, parts["best.mp4"], FILM_PIXELS)
 
         bar.begin("Drawing the contact sheet")
-        folder = os.path.join(client.folder, "stills")
-        os.makedirs(folder)
         instants = key_instants(sampled[0])
-        scene.camera = studio.close_up(scene, rig)
-        stills = []
-        for rank, entry in enumerate(scene.thunder.takes, start=1):
-            display.show(rig, entry)
-            stills.append([])
-            for number, seconds in enumerate(instants):
-                scene.frame_set(round(float(voice.clock.frame(seconds))))
-                stills[-1].append(os.path.join(folder, f"{rank:02d}_{number}.png"))
-                with quiet():
-                    studio.render_still(scene, stills[-1][-1], STILL_PIXELS)
+        stills = render_stills(stage, instants, os.path.join(client.folder, "stills"))
+        rows = [
+            {"npz": parts[name], "score": take.score, "seed": take.seed, "frames": frames}
+            for name, take, frames in zip(npz, sampled, stills)
+        ]
         sheet(
             client,
             {
@@ -162,31 +149,13 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
                 "subtitle": "best lip-sync first; the frames are of the same instants in every take",
                 "sound": sound,
                 "instants": instants,
-                "takes": [
-                    {"npz": parts[name], "score": take.score, "seed": take.seed, "frames": frames}
-                    for name, take, frames in zip(npz, sampled, stills)
-                ],
+                "takes": rows,
             },
             parts["takes.png"],
         )
         bar.end()
 
-        report = {
-            "audio": os.path.basename(sound),
-            "audio_sha256": files.hash_of(sound),
-            "weights": sampled[0].provenance["weights"],
-            "steps": chosen.steps,
-            "warnings": warnings,
-            "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3)} for rank, take in enumerate(sampled, start=1)],
-            "sha256": {name: files.hash_of(parts[name]) for name in sorted(parts) if name.endswith((".npz", ".wav"))},
-            "seconds": bar.seconds | {"all": round(time.monotonic() - bar.started, 2)},
-            "versions": {
-                "blender": bpy.app.version_string,
-                "python": platform.python_version(),
-                "system": platform.platform(),
-                "cores": os.cpu_count(),
-            },
-        }
+        report = report_of(sound, sampled, chosen.steps, warnings, parts, bar)
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
         out.remove(bake.TAKE_FILE)  # those of an earlier run with more takes
     bake.say_kept(out)
@@ -194,22 +163,98 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     return report
 
 
+def set_stage(chosen: argparse.Namespace, sound: str) -> Stage:
+    """Make an empty scene with the voice in the sequencer, the bundled head, camera and lights. Raises ThunderError."""
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    scene = bpy.context.scene
+    scene.render.fps, scene.render.fps_base = SCENE_FPS, 1.0
+    scene.frame_start = 1
+    voice, line = strip.of_file(scene, sound), None
+    if strip.has_audio():
+        line = strip.add(scene, sound, Path(sound).stem, 1)
+        scene.thunder.strip = line.name
+        voice = strip.of_strip(scene, line)
+    rig = head.build(scene.collection, bpy.context.view_layer)
+    scene.thunder.head, scene.thunder.count, scene.thunder.seed = rig.mesh, chosen.takes, chosen.seed
+    studio.dress(scene, rig)
+    return Stage(scene, voice, line, rig)
+
+
+def generate(client, stage: Stage, chosen: argparse.Namespace, bar: Bar) -> list:
+    """Generate the takes and list them on the terminal; returns the performances, best first. Raises ThunderError."""
+    scene = stage.scene
+    steps = generation.generate(client, stage.voice, scene, stage.rig, chosen.takes, chosen.seed, Sampling(chosen.steps))
+    sampled = jobs.run_through("Generating takes", steps, bar.step)
+    for rank, (take, entry) in enumerate(zip(sampled, scene.thunder.takes), start=1):
+        say(f"          {rank}  lip-sync {take_list.points(take.score):>3}  seed {take.seed:<10d} {entry.curve}")
+    best = scene.thunder.takes[0]
+    scene.frame_end = best.last + best.lead_out
+    return sampled
+
+
+def listen(client, stage: Stage, out: str, bar: Bar) -> None:
+    """Write the best take's speech to a WAV file and put it in the sequencer. Raises ThunderError."""
+    scene, rig, best = stage.scene, stage.rig, stage.scene.thunder.takes[0]
+    jobs.run_through("Listening", listening.speak(client, scene, rig, stage.voice, best.first, best.last, out), bar.step)
+    if stage.line is not None:
+        speech = listening.place(scene, out, f"{strip.LISTEN_MARK} {rig.mesh.name}", best.first)
+        speech.sound.filepath = "//says.wav"  # packed, so the file need not be there yet
+        stage.line.sound.pack()  # the scene shall sound wherever it is copied to
+
+
+def render_stills(stage: Stage, instants: list[float], folder: str) -> list[list[str]]:
+    """Render every take at the same instants, s, into PNG files of a new folder; returns their paths, a list for each take."""
+    os.makedirs(folder)
+    scene, rig = stage.scene, stage.rig
+    scene.camera = studio.close_up(scene, rig)
+    stills: list[list[str]] = []
+    for rank, entry in enumerate(scene.thunder.takes, start=1):
+        display.show(rig, entry)
+        stills.append([])
+        for number, seconds in enumerate(instants):
+            scene.frame_set(round(float(stage.voice.clock.frame(seconds))))
+            stills[-1].append(os.path.join(folder, f"{rank:02d}_{number}.png"))
+            with quiet():
+                studio.render_still(scene, stills[-1][-1], STILL_PIXELS)
+    return stills
+
+
+def report_of(sound: str, sampled: list, steps: int, warnings, parts: dict[str, str], bar: Bar) -> dict:
+    """What was made from what, and how long it took. parts: paths of the files by their names."""
+    return {
+        "audio": os.path.basename(sound),
+        "audio_sha256": files.hash_of(sound),
+        "weights": sampled[0].provenance["weights"],
+        "steps": steps,
+        "warnings": warnings,
+        "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3)} for rank, take in enumerate(sampled, start=1)],
+        "sha256": {name: files.hash_of(parts[name]) for name in sorted(parts) if name.endswith((".npz", ".wav"))},
+        "seconds": bar.seconds | {"all": round(time.monotonic() - bar.started, 2)},
+        "versions": {
+            "blender": bpy.app.version_string,
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            "cores": os.cpu_count(),
+        },
+    }
+
+
 @contextlib.contextmanager
 def film_progress(bar: Bar, scene):
-    """Tell every tenth of a film's frames, past `quiet`."""
+    """Print every tenth of a film's frames, although `quiet` silences Blender."""
     count = scene.frame_end - scene.frame_start + 1
     with os.fdopen(os.dup(bar.terminal), "w") as terminal:
 
-        def told(rendered, *_):
+        def print_progress(rendered, *_):
             done = rendered.frame_current - scene.frame_start + 1
             if done % max(1, count // 10) == 0:
                 say(f"          {done / count:4.0%}  Frame {done} of {count}", terminal)
 
-        bpy.app.handlers.render_post.append(told)
+        bpy.app.handlers.render_post.append(print_progress)
         try:
             yield
         finally:
-            bpy.app.handlers.render_post.remove(told)
+            bpy.app.handlers.render_post.remove(print_progress)
 
 
 def key_instants(take) -> list[float]:
@@ -240,4 +285,5 @@ def sheet(client, spec: dict, out: str) -> None:
 
 
 def main() -> None:
+    """Run the command line."""
     run("demo.py", options, demonstrate)

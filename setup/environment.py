@@ -116,7 +116,7 @@ def environment(name: str, base: str, locks: list[Path], what: str) -> Path:
             "-r",
             str(lock),
         ]
-        run(command, f"Installing requirements/{lock.name} failed: look at pip's words above, then run the same again")
+        run(command, f"Installing requirements/{lock.name} failed: look at pip's output above, then run the same again")
         written[lock.name] = hashes[lock.name]
         stamp.write_text("".join(f"{lock} {value}\n" for lock, value in sorted(written.items())))
     return python
@@ -132,24 +132,28 @@ def find_python(version: str) -> str | None:
             candidates += sorted(glob.glob(pattern), reverse=True)
     for candidate in candidates:
         if version_of(candidate) == version:
-            # The interpreter itself: an environment made from a shim would follow pyenv's mood.
+            # The interpreter itself: an environment made from a shim would change with pyenv's settings.
             return ask(candidate, "import sys; print(getattr(sys, '_base_executable', None) or sys.executable)")
     return None
 
 
 def version_of(python: str | Path) -> str | None:
+    """The version of an interpreter as "3.11", None if it does not run."""
     return ask(python, "import sys; print('%d.%d' % sys.version_info[:2])")
 
 
 def works(python: Path) -> bool:
+    """Whether an environment's interpreter exists and has pip."""
     return python.exists() and ask(python, "import pip; print('yes')") == "yes"
 
 
 def has_venv(python: str) -> bool:
+    """Whether an interpreter can make virtual environments."""
     return ask(python, "import venv, ensurepip; print('yes')") == "yes"
 
 
 def ask(python: str | Path, code: str) -> str | None:
+    """What `code` prints in the interpreter, stripped; None if it fails."""
     try:
         done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
@@ -170,6 +174,7 @@ def check_libraries() -> None:
 
 
 def loads(library: str) -> bool:
+    """Whether a shared library can be loaded."""
     try:
         ctypes.CDLL(library)
     except OSError:
@@ -192,15 +197,18 @@ def install_packages(packages: list[str], why: str) -> None:
 
 
 def run(command: list[str], failure: str, env: dict[str, str] | None = None) -> None:
+    """Run a command, its output on stderr. Raises Missing(failure) if it fails."""
     if subprocess.run(command, stdout=sys.stderr, stdin=subprocess.DEVNULL, env=env).returncode != 0:
         raise Missing(failure)
 
 
 def say(text: str) -> None:
+    """Print a line on stderr."""
     print(f"· {text}", file=sys.stderr, flush=True)
 
 
 def main() -> int:
+    """Make the environment asked for and print its Python; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     more = commands.add_parser("engine").add_mutually_exclusive_group()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The licences of everything a user installs (`make licences`): reads what the engine's packages say of themselves, writes
+"""The licences of everything a user installs (`make licences`): reads the metadata of the engine's packages, writes
 docs/reference/licences.md. Runs in the engine's Python; fails when a licence is unknown or does not allow commercial use.
 """
 
@@ -76,6 +76,8 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Package:
+    """A package that the engine's lock lists."""
+
     name: str
     version: str
     licence: str  # SPDX expression
@@ -99,12 +101,12 @@ def licence_of(name: str, about) -> tuple[str, str]:
     if about is None:
         raise Refused(f"{name} is not installed here: its licence cannot be read")
     classifiers = [line.rpartition("::")[2].strip() for line in about.get_all("Classifier") or [] if line.startswith("License ::")]
-    said = [about.get("License-Expression"), (about.get("License") or "").strip(), *classifiers]
-    for text in filter(None, said):
+    named = [about.get("License-Expression"), (about.get("License") or "").strip(), *classifiers]
+    for text in filter(None, named):
         expression = SPELLINGS.get(text, text)
         if is_allowed(expression):
             return expression, ""
-    raise Refused(f"{name}: {', '.join(text[:60] for text in said if text) or 'no licence'} is no licence known to allow commercial use")
+    raise Refused(f"{name}: {', '.join(text[:60] for text in named if text) or 'no licence'} is no licence known to allow commercial use")
 
 
 def is_allowed(expression: str) -> bool:
@@ -152,6 +154,7 @@ def home_of(about) -> str:
 
 
 def metadata_of(name: str):
+    """The metadata of an installed package, None if it is not installed here."""
     try:
         return metadata.metadata(name)
     except metadata.PackageNotFoundError:
@@ -169,6 +172,7 @@ def packages() -> list[Package]:
 
 
 def page(listed: list[Package]) -> str:
+    """The text of the documentation's page."""
     rows = [f"| {each.name} | {each.version} | {each.licence} | {each.home or '–'} |" for each in listed]
     noted: dict[str, list[str]] = {}
     for each in listed:
@@ -179,6 +183,7 @@ def page(listed: list[Package]) -> str:
 
 
 def main() -> int:
+    """Write the page; the exit code."""
     try:
         PAGE.write_text(page(packages()), encoding="utf-8")
     except Refused as error:

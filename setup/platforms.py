@@ -18,6 +18,7 @@ NEEDS_313 = ("bpy-5.2",)  # the others are for Python 3.11
 
 
 def main() -> int:
+    """Check every list on every platform, print a line for each; the exit code."""
     uv = shutil.which("uv")
     if uv is None:
         print("There is no uv on PATH: install it (pip install uv) and run this again", file=sys.stderr)
