@@ -258,8 +258,8 @@ worker.main()
 """)
     pending = client.request("nap")
     seen, process = [], client._process
-    take_in = process._take_in
-    process._take_in = lambda event: (seen.append(dict(event)), take_in(event))
+    handle_event = process._handle_event
+    process._handle_event = lambda event: (seen.append(dict(event)), handle_event(event))
     pending.wait(timeout=60)
     assert {"id": None, "event": "alive", "working": pending.number} in seen
 

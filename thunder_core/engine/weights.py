@@ -193,7 +193,7 @@ def identify(folder: Path) -> Identity:
     different = tuple(sorted(name for name in sums.keys() | released.keys() if sums.get(name) != released.get(name)))
     is_custom = folder.resolve() != SHIPPED  # another folder than the extension's
     unlike = tuple(sorted(name for name, digest in _sums_in(folder).items() if sums.get(name) != digest)) if is_custom else ()
-    origin = ("changed" if unlike or not is_custom else "is_custom") if different or unlike else "shipped"
+    origin = ("changed" if unlike or not is_custom else "own") if different or unlike else "shipped"
     return Identity(whole.hexdigest()[:16], origin, different, str(folder), unlike)
 
 
