@@ -99,7 +99,7 @@ def test_lips_correspond(case, ours):
     made, head, *_ = case
     match = regions.match(regions.ours(), regions.study(head))
     back = match.spots.of(made.resample(ours.v_template.astype(float)))
-    away = np.linalg.norm(back - ours.v_template[match.own], axis=1)
+    away = np.linalg.norm(back - ours.v_template[match.vertices], axis=1)
     assert away[:280].mean() < 0.0025 and away.max() < 0.014
     rings = regions.LIP_AROUND * np.arange(regions.LIP_RINGS)[:, None]
     pull = head.weights[:, 2].astype(float)
@@ -259,7 +259,7 @@ def test_the_driver_speaks_for_a_rig(case):
     made = []
     driver = retarget.RetargetDriver(lambda: made.append(1) or carrier, rig, names)
     assert driver.tracks == rig.tracks and not made, "a rig that is only looked at costs nothing"
-    channels = carrier.own_channels[::-1]
+    channels = carrier.bundled_channels[::-1]
     mirrored = replace(motion, expression=motion.expression[:, ::-1])
     values = driver.drive(mirrored, channels)
     assert np.abs(values[:, :100] - out.expression).max() < 1e-5 and np.allclose(values[:, 100:], out.jaw)
@@ -267,7 +267,7 @@ def test_the_driver_speaks_for_a_rig(case):
     straight = carrier.back(out)
     assert again.expression.shape == (motion.frames, 3) and (again.expression[:, 1] == 0).all()
     for column, name in ((0, "browInnerUp"), (2, "mouthClose")):
-        assert np.abs(again.expression[:, column] - straight.expression[:, carrier.own_channels.index(name)]).max() < 2e-3
+        assert np.abs(again.expression[:, column] - straight.expression[:, carrier.bundled_channels.index(name)]).max() < 2e-3
 
 
 def test_the_bundled_head_is_its_own_best_likeness(ours):

@@ -156,7 +156,7 @@ def test_a_motion_comes_back_from_another_head(other_head, motion):
     """The same jaw, and the face within a millimetre at most, a tenth of one on average: another basis cannot do all of it."""
     back = other_head.back(other_head.to(motion))
     assert np.abs(back.jaw - motion.jaw).max() < 1e-6
-    points, turn = other_head.own.points, rotation.rotvec_to_matrix(motion.jaw.astype(np.float64))
+    points, turn = other_head.bundled.points, rotation.rotvec_to_matrix(motion.jaw.astype(np.float64))
     apart = np.linalg.norm(points.place(back.expression.astype(float), turn) - points.place(motion.expression.astype(float), turn), axis=2)
     assert apart.max() < 1e-3 and apart.mean() < 1e-4
 
