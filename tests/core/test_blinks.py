@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Lids of takes close as often as those of the motion they were trained on."""
 
+import json
+
 import pytest
 import torch
 
 from thunder_core.engine.diffusion.sampling import alpha_bar, sample
+from thunder_core.engine.weights import load_weights, SHIPPED
 from thunder_core.train.blinks import bisected, closed_share
 
 MEAN, DEVIATION = 0.2, 0.2
@@ -33,3 +36,9 @@ def test_a_shift_of_the_first_noise_gives_the_share_that_is_wanted(wanted):
 
 def test_a_share_out_of_reach_is_approached():
     assert bisected(lambda shift: 0.0, 0.5) > 0.98 and bisected(lambda shift: 1.0, 0.5) < -0.98
+
+
+def test_the_shipped_model_blinks_as_often_as_its_teacher():
+    figures = json.loads((SHIPPED / "denoiser.json").read_text())["card"]["figures"]
+    assert figures["lids_closed"] == pytest.approx(figures["lids_closed_taught"], rel=0.15)
+    assert load_weights(SHIPPED / "denoiser")[0]["noise_mean"].abs().max() < 0.5
