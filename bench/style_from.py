@@ -4,8 +4,9 @@
 
 CACHE is a folder in which `corpus`, `hear` and `animate` were run. Performances of the teacher whose style is known, by the
 speakers of the test split, are read as any motion is, without their sound; the table has Pearson's r of what is read with
-what was asked, over all voices. `--fit` first fits the regression to the training split (its strength chosen on the validation split) and
-writes `thunder_core/animation/style_of_motion.json`. Written to bench/results/style_from.txt.
+what was asked, over all voices. `--fit` first fits the regression to the training split (its strength chosen on the validation
+split) and writes `thunder_core/animation/style_of_motion.json`. The second table is of the spread that is read off several
+lines. Written to bench/results/style_from.txt.
 """
 
 from __future__ import annotations
@@ -19,11 +20,44 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bench.corpus_lines import clips_of, Line, open_corpus
 from bench.tables import report, required, results_file
-from thunder_core.animation.style_of_motion import bundled, CONSTANTS, fitted, READABLE, readable
-from thunder_core.direction import AXES
+from thunder_core.animation.style_of_motion import bundled, CONSTANTS, fitted, READABLE, readable, style_of
+from thunder_core.direction import AXES, Direction
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.readings import reading
 from thunder_core.files import write_file
 from thunder_core.train.style_reader import agreement, fit, performed
+from thunder_core.types import Motion
+
+SPREADS, LINES = (0.0, 0.25, 0.5, 1.0), 3
+
+
+def spreads(cache: Path, split: str, voices: int) -> list[str]:
+    """Table of *Spread*: lines of one voice, each in a reading of its own as far apart as asked, one after the other."""
+    corpus, engine = open_corpus(cache), Engine.load()
+    channels = engine.head.expression_names
+    by_voice: dict[str, list] = {}
+    for clip in clips_of(corpus, split, 10**6):
+        by_voice.setdefault(clip.speaker, []).append(clip)
+    chosen = [clips[:LINES] for _, clips in sorted(by_voice.items()) if len(clips) >= LINES][:voices]
+    read: dict[float, list[float]] = {spread: [] for spread in SPREADS}
+    for number, clips in enumerate(chosen):
+        lines = [Line.of(corpus, clip, engine) for clip in clips]
+        for spread in SPREADS:
+            parts = []
+            for place, line in enumerate(lines):
+                seed = 100 * number + place
+                wanted = reading(Direction().vector()[None], seed, spread)[0]
+                wanted[len(AXES) :] = 0  # moods move the same parts of a face
+                parts += line.taught([(Direction.of_vector(wanted), np.random.default_rng(seed))])
+            found = style_of(Motion.joined(parts), channels).spread
+            if found is not None:
+                read[spread].append(found)
+    return [
+        f"spread of {LINES} lines of one voice, teacher, {len(chosen)} voices of {split} (asked: read, and its deviation between voices)",
+        "   ".join(f"{spread:g}: {np.mean(values):.2f} ± {np.std(values):.2f}" for spread, values in read.items() if values),
+    ]
 
 
 def main() -> None:
@@ -31,6 +65,7 @@ def main() -> None:
     p.add_argument("cache", type=Path)
     p.add_argument("--fit", action="store_true", help="fit the regression and write its constants")
     p.add_argument("--clips", type=int, default=600, help="of the training split that are fitted to, three performances each")
+    p.add_argument("--spread", type=int, default=10, help="voices whose spread is measured too; 0: none")
     p.add_argument("--results", type=Path)
     args = p.parse_args()
     required(args.cache / "motions" / "motions.f16", "run the stages hear and animate")
@@ -55,6 +90,8 @@ def main() -> None:
         "",
         f"{int(readable(reader).sum())} of {len(AXES)} axes are read (r at least {READABLE:g} on validation voices)",
     ]
+    if args.spread:
+        lines += ["", *spreads(args.cache, "test", args.spread)]
     report(results_file(args.results, "style_from.txt", True), lines)
 
 

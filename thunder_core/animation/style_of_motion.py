@@ -27,6 +27,7 @@ LEAST_SECONDS = 4.0  # of speech that a style is read from
 PIECE_SECONDS = 4.0  # of speech that the styles are read from whose differences are the spread
 READABLE = 0.4  # r with the style that was asked for, on voices that were not fitted to, from which on an axis counts
 _READINGS = 2.0  # deviations between readings at a spread of 1 (engine/readings.py)
+_SAME, _GAIN = 0.12, 1.73  # lines of the teacher in one reading still differ so much; pieces show less than whole lines do
 _MOVING = 5.0  # mm/s of opening from which on the mouth speaks
 _AROUND = 6  # frames before and after that belong to it
 _PAIRS = ("mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch", "mouthLowerDown", "mouthUpperUp", "mouthPress")
@@ -149,7 +150,7 @@ def _spread(played: Played, reader: Reader, motion: Motion, frames: np.ndarray) 
         return None
     some = readable(reader)
     beyond = (np.var(read, axis=0, ddof=1)[some] - reader.noise[some] ** 2) / reader.r[some] ** 2
-    return float(np.clip(np.sqrt(max(0.0, beyond.mean())) / _READINGS, 0, 1))
+    return float(np.clip(_GAIN * np.sqrt(max(0.0, beyond.mean() / _READINGS**2 - _SAME**2)), 0, 1))
 
 
 def pieces(motion: Motion, frames: np.ndarray) -> list[tuple[Motion, np.ndarray]]:
