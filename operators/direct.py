@@ -160,7 +160,7 @@ class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Aim the eyes of all takes of the shown one's line as Look At says now. Takes that you edited or shaped stay as they are"""
 
     bl_idname = "thunder.update_eyes"
-    bl_label = "Update Takes"
+    bl_label = "Update Eyes"
 
     def begin(self, context):
         entry, rig = shown(context)

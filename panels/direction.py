@@ -91,7 +91,9 @@ class THUNDER_PT_direction(_Tab, bpy.types.Panel):
             column.prop(direction, "look_object", text="")
         if direction.look_at != "NONE":
             column.prop(direction, "looks_away", slider=True)
-        column.operator("thunder.update_eyes")
+        entry = take_list.shown_take(context.scene.thunder)
+        if direction.look_at != "NONE" or (entry is not None and looking.is_aimed(entry)):
+            column.operator("thunder.update_eyes")
 
     def _live(self, layout, context):
         settings = context.scene.thunder

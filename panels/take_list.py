@@ -8,6 +8,7 @@ from ..scene.voice import fingerprint
 
 _KINDS = {"MIXED": "NODE_COMPOSITING", "RESAMPLED": "LOOP_FORWARDS", "DUPLICATED": "DUPLICATE"}
 TILE, SCORE = 0.8, 1.5  # widths in buttons: an icon without the gap around it, and a number of up to three digits
+NAME = 0.5, 0.35  # the same of a name: around it, and each of its letters
 _drawn: dict = {}  # what the rows of the list being drawn show of the whole list: filled when it is filtered
 
 
@@ -31,8 +32,10 @@ class THUNDER_UL_takes(bpy.types.UIList):
         score.ui_units_x = SCORE
         score.alignment = "RIGHT"
         score.label(text=self._measure(item, index))
-        row.prop(item, "name", text="", emboss=False)
+        name = row.row(align=True)
+        name.prop(item, "name", text="", emboss=False)
         if item.words:
+            name.ui_units_x = NAME[0] + NAME[1] * len(item.name)  # the rest of the row is the words'
             words = row.row(align=True)
             words.active = False
             words.label(text=item.words)

@@ -19,7 +19,7 @@ from ..engine import connection
 from ..heads import head
 from ..host import handlers
 from ..host.jobs import stage, Step
-from ..voice import fingerprint, mixdown, strip
+from ..voice import fingerprint, mixdown, strip, voice_cache
 from . import take_list
 from .direction import asking, looking
 from .sampling import Sampling
@@ -154,7 +154,11 @@ def collected(
     finally:
         collector.close()
         if sound and not voice.path and os.path.exists(sound):
-            os.remove(sound)
+            scene = bpy.data.scenes.get(voice.scene)
+            if scene is None:
+                os.remove(sound)
+            else:
+                voice_cache.keep(scene, voice, sound)  # the take that is shown may be sampled again
 
 
 class TakeCollector:

@@ -113,10 +113,19 @@ def sound(client: Client, scene, voice: strip.Voice) -> Generator[Step, None, st
     cached = of(scene, voice)
     if cached is None:
         return path
-    final_path = os.path.join(os.path.dirname(path), f"voice_cache_{time.monotonic_ns()}.wav")
-    os.replace(path, final_path)
-    cached.path = final_path
-    return final_path
+    keep(scene, voice, path)
+    return cached.path
+
+
+def keep(scene, voice: strip.Voice, path: str) -> None:
+    """Keep a mix-down of a voice that was just made for the engine, which then knows it when it is asked again."""
+    cached = of(scene, voice)
+    if cached is None:
+        os.remove(path)
+        return
+    _remove(cached)
+    cached.path = os.path.join(os.path.dirname(path), f"voice_cache_{time.monotonic_ns()}.wav")
+    os.replace(path, cached.path)
 
 
 def read(scene, voice: strip.Voice, folder: str = "") -> CachedVoice | None:

@@ -138,6 +138,7 @@ def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene,
     assert request["spread"] == similar.SPREAD and request["as_asked"] is False
     assert before < {entry.action.name for entry in scene.thunder.takes}
     assert sorted(entry.seed for entry in scene.thunder.takes) == list(range(1, 4 + similar.COUNT))
+    assert {entry.words for entry in scene.thunder.takes if entry.seed > 3} == {"lively"}, "as the one they are like"
 
 
 def test_more_like_a_take_that_does_not_tell_is_refused_with_a_sentence(blender, scene, client, direction):

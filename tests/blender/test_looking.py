@@ -149,3 +149,19 @@ def test_generated_takes_look_at_the_camera_and_go_on_when_they_follow_a_slider(
     following()
     assert provenance.load(shown.action).look is not None
     assert off_target(blender, scene, rig, camera, range(10, 40, 10)).max() < 2.0
+
+
+def test_the_button_aims_the_takes_of_the_line_and_is_undone(blender, scene, client, direction):  # noqa: F811
+    blender.ops.thunder.generate()
+    rig = head.find(scene)
+    own = [keys_of(rig, entry) for entry in scene.thunder.takes]
+    direction.look_at, direction.look_object = "OBJECT", add(blender, scene, "target", (0.3, -1.0, 0.0))
+    blender.context.preferences.edit.use_global_undo = True
+    blender.ops.ed.undo_push(message="before")
+    assert blender.ops.thunder.update_eyes() == {"FINISHED"}
+    assert all(looking.is_aimed(entry) and not entry.edited for entry in scene.thunder.takes)
+    blender.ops.ed.undo_push(message="Update Eyes")
+    blender.ops.ed.undo()
+    scene = blender.context.scene
+    assert not any(looking.is_aimed(entry) for entry in scene.thunder.takes)
+    assert all(same(before, keys_of(head.find(scene), entry)) for before, entry in zip(own, scene.thunder.takes))

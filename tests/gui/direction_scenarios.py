@@ -45,6 +45,7 @@ def directs(hand):
     yield from until(lambda: sliders.of(owner) is not None)
     direction = sliders.of(owner)
     direction.energy, direction.mood, direction.strength, direction.spread = 1.4, "warm", 0.7, 1.0
+    yield from hand.settle()  # panels slide to their places
     yield from generate(hand)
     scene = hand.window.scene
     hand.seen["takes"] = [(entry.seed, entry.words) for entry in scene.thunder.takes]

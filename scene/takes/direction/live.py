@@ -192,11 +192,13 @@ class Live(Part):
         client.start()
         voice = resync.voice_of(scene, fingerprint.remembered(entry.action))
         sampling = replace(self.sampling, asked=asked, steps=self.sampling.steps if is_final else DRAFT_STEPS)
-        cached = voice_cache.read(scene, voice, client.folder)
+        cached = voice_cache.of(scene, voice)
+        if cached is None or not cached.path:
+            cached = voice_cache.read(scene, voice, client.folder)
         return self._sampled(client, voice, cached, entry.seed, sampling)
 
     def _sampled(self, client, voice, cached, seed: int, sampling: Sampling) -> Generator:
-        while cached is not None and cached.reading:
+        while cached is not None and not cached.path and cached.reading:
             yield
         path = voice.path or (cached.path if cached is not None else "")
         if not path:

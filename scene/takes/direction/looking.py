@@ -99,6 +99,11 @@ def why_not(rig: head.Rig) -> str:
     return ""
 
 
+def is_aimed(entry) -> bool:
+    """Whether the eyes of a take look at a target."""
+    return entry.action is not None and provenance.LOOK in entry.action
+
+
 def update(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[int, int]]:
     """Let the eyes of takes of a head look as its direction says now. Returns how many do, and how many were left as they are:
     those whose keys were edited or shaped, and those that do not tell what they were keyed from.

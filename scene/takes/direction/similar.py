@@ -10,6 +10,7 @@ import numpy as np
 
 from ....thunder_core.client import Client
 from ....thunder_core.direction import Asked, AXES, DIRECTION_NAMES
+from ....thunder_core.direction_words import words
 from ....thunder_core.errors import BadRequest
 from ...animation import keying
 from ...engine import connection
@@ -24,7 +25,23 @@ COUNT = 4
 
 
 class _Beside(generation.TakeCollector):
-    """Lists takes and keeps those that are there."""
+    """Lists takes and keeps those that are there.
+
+    asked: what the take that they are like was asked to be; their words say what sets them apart from that too.
+    """
+
+    def __init__(self, scene, rig: head.Rig, voice: strip.Voice, on_take: generation.OnTake | None, asked: np.ndarray | None):
+        super().__init__(scene, rig, voice, on_take)
+        self.asked = asked
+
+    def enter(
+        self, scene, rig: head.Rig, performance: keying.Performance, values: keying.TrackValues | None = None
+    ) -> Generator[float, None, None]:
+        yield from super().enter(scene, rig, performance, values)
+        entry = scene.thunder.takes[-1]
+        reading = reading_of(entry.action)
+        if reading is not None:
+            entry.words = words(reading, self.asked)
 
     def replace(self, scene, rig: head.Rig) -> Generator[float, None, None]:
         return
@@ -85,5 +102,6 @@ def sample(client: Client, context, on_take: generation.OnTake | None = None) ->
     reading = reading_of(entry.action)
     vectors = reading[None] if before.asked is None else around(before.asked.vectors, reading)
     sampling = replace(before, asked=Asked(vectors, SPREAD, as_asked=False))
-    collector, seed = _Beside(scene, rig, voice, on_take), next_seed(scene, entry)
+    collector = _Beside(scene, rig, voice, on_take, None if before.asked is None else before.asked.vectors)
+    seed = next_seed(scene, entry)
     return (yield from generation.collected(client, voice, collector, COUNT, seed, sampling))
