@@ -155,10 +155,9 @@ def collected(
         collector.close()
         if sound and not voice.path and os.path.exists(sound):
             scene = bpy.data.scenes.get(voice.scene)
-            if scene is None:
+            # Kept, as the take that is shown may be sampled again.
+            if scene is None or voice_cache.keep(scene, voice, sound) == sound:
                 os.remove(sound)
-            else:
-                voice_cache.keep(scene, voice, sound)  # the take that is shown may be sampled again
 
 
 class TakeCollector:

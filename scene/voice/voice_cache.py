@@ -110,22 +110,25 @@ def sound(client: Client, scene, voice: strip.Voice) -> Generator[Step, None, st
     if cached is not None and cached.path:
         return cached.path
     path = yield from mixdown.sound_for_engine(client, voice)
+    return keep(scene, voice, path)
+
+
+def keep(scene, voice: strip.Voice, path: str) -> str:
+    """Keep a mix-down of a voice that was just made for the engine, which then knows it when it is asked again.
+
+    Returns where it is from now on: that of a voice that is gone, or a file that cannot be renamed, stays where it was.
+    """
     cached = of(scene, voice)
     if cached is None:
         return path
-    keep(scene, voice, path)
-    return cached.path
-
-
-def keep(scene, voice: strip.Voice, path: str) -> None:
-    """Keep a mix-down of a voice that was just made for the engine, which then knows it when it is asked again."""
-    cached = of(scene, voice)
-    if cached is None:
-        os.remove(path)
-        return
+    kept = os.path.join(os.path.dirname(path), f"voice_cache_{time.monotonic_ns()}.wav")
+    try:
+        os.replace(path, kept)
+    except OSError:
+        return path
     _remove(cached)
-    cached.path = os.path.join(os.path.dirname(path), f"voice_cache_{time.monotonic_ns()}.wav")
-    os.replace(path, cached.path)
+    cached.path = kept
+    return kept
 
 
 def read(scene, voice: strip.Voice, folder: str = "") -> CachedVoice | None:
