@@ -2,6 +2,7 @@
 """Takes are sampled in a character's direction, tell how they are played, and the shown one follows the sliders."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from thunder.scene.host import compat, idle
 from thunder.scene.takes import provenance, take_list
 from thunder.scene.takes.direction import presets, similar, sliders
 from thunder.scene.takes.direction.live import DRAFT_STEPS, live, PENDING
+from thunder.scene.voice import strip, voice_cache
 from thunder.thunder_core import direction as core
 from timing import keeps
 
@@ -212,6 +214,7 @@ def shown(blender, scene, client, direction):
 def test_the_shown_take_follows_a_slider_with_its_own_seed(blender, scene, client, direction, shown, following):
     rig, others = head.find(scene), [entry.action.name for entry in scene.thunder.takes if entry != shown]
     before, was = keys_of(rig, shown), jaw(shown)
+    direction.spread = 0.1  # of takes to come: this one stays as far from what is asked as it is
     direction.energy = 1.5
     following()
     requests = asked(client)[1:]
@@ -272,6 +275,20 @@ def test_a_take_that_is_edited_while_it_is_sampled_keeps_the_edit(blender, scene
     before = keys_of(rig, shown)
     following()
     assert same(before, keys_of(rig, shown)) and "was edited" in live.sentence
+
+
+def test_the_engine_is_sent_the_sound_it_knows(blender, scene, client, direction, following):
+    if not strip.has_audio():
+        pytest.skip("this bpy wheel was built without sound")
+    strip.add(scene, scene.thunder.sound_file, "line", 1)
+    scene.thunder.source = "STRIP"
+    blender.ops.thunder.generate()
+    first = Path(voice_cache.of(scene, strip.find(blender.context)).path).read_bytes()
+    scene.thunder.active_take = 0
+    direction.energy = 1.5
+    following()
+    assert [Path(each["sound"]).read_bytes() for each in asked(client)[1:]] == [first, first]
+    assert all(Path(each["sound"]).name.startswith("voice_cache_") for each in asked(client)[1:])
 
 
 def test_without_live_nothing_follows(blender, scene, client, direction, shown, following):

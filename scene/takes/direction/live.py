@@ -176,15 +176,11 @@ class Live(Part):
         return 0.0
 
     def _asked(self, rig: head.Rig, entry) -> Asked:
-        """What the sliders ask of the take. One that was played as asked goes on being so."""
-        clock = provenance.clock_of(entry.action)
-        state = fingerprint.remembered(entry.action)
-        asked = asking.asked(rig.owner, clock, state.last if state is not None and state.last else None)
-        before = self.sampling.asked
-        return replace(asked, as_asked=before is not None and before.as_asked and self._was_as_asked(entry))
-
-    def _was_as_asked(self, entry) -> bool:
-        return bool(provenance.about_of(entry.action).get("as_asked", False))
+        """What the sliders ask of the take. How far it is from that stays as it was: its spread, or that it is played as asked."""
+        state, before = fingerprint.remembered(entry.action), self.sampling.asked
+        last = state.last if state is not None and state.last else None
+        asked = asking.asked(rig.owner, provenance.clock_of(entry.action), last)
+        return replace(asked, as_asked=False) if before is None else replace(asked, spread=before.spread, as_asked=before.as_asked)
 
     def _sample(self, scene, entry, asked: Asked, is_final: bool) -> Generator:
         """Steps that sample the take's seed again. Return a list of one Performance."""
