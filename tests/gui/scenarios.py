@@ -312,9 +312,10 @@ def mara(hand):
         bpy.ops.object.mode_set(mode="EDIT")
         bpy.ops.mesh.separate(type="MATERIAL")
         bpy.ops.object.mode_set(mode="OBJECT")
+    faces = [part for part in rig.children if part.data.shape_keys]
     for part in rig.children:
         part.name = "Mara " + part.material_slots[0].material.name.removeprefix("Thunder ").title()
-        part.name = "Mara" if part == max(rig.children, key=lambda other: len(other.data.vertices)) else part.name
+        part.name = "Mara" if part == max(faces, key=lambda other: len(other.data.vertices)) else part.name
     scene.thunder.head = bpy.data.objects["Mara"]
     rig.hide_set(True)
     with hand.context():
