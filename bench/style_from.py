@@ -61,6 +61,7 @@ def spreads(cache: Path, split: str, voices: int) -> list[str]:
 
 
 def main() -> None:
+    """Measure how well the style of a motion is read; write the table."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("cache", type=Path)
     p.add_argument("--fit", action="store_true", help="fit the regression and write its constants")

@@ -61,6 +61,7 @@ class Played:
 
     @classmethod
     def of(cls, head: Head) -> Played:
+        """What there is to measure on a head."""
         brows = [i for i, name in enumerate(head.expression_names) if name.startswith(("browInnerUp", "browOuterUp"))]
         lifted = head.shapedirs[:, 1, brows].sum(1)
         ids = np.concatenate([[head.mouth_corner_left, head.mouth_corner_right], np.argsort(lifted)[-_BROW_POINTS:]])

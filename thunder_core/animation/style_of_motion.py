@@ -78,10 +78,12 @@ class Reader:
         return np.clip((measured - self.mean) / self.deviation, -4, 4) @ self.weights + self.usual
 
     def to_json(self) -> str:
+        """The text of the shipped file: numbers to five decimals."""
         return json.dumps({name: np.round(value, 5).tolist() for name, value in vars(self).items()})
 
     @staticmethod
     def from_json(text: str) -> Reader:
+        """The regression in a text of `to_json`."""
         return Reader(**{name: np.array(value) for name, value in json.loads(text).items()})
 
 
