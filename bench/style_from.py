@@ -6,7 +6,7 @@ CACHE is a folder in which `corpus`, `hear` and `animate` were run. Performances
 speakers of the test split, are read as any motion is, without their sound; the table has Pearson's r of what is read with
 what was asked, over all voices. `--fit` first fits the regression to the training split (its strength chosen on the validation
 split) and writes `thunder_core/animation/style_of_motion.json`. The second table is of the spread that is read off several
-lines. Written to bench/results/style_from.txt.
+lines, the third of takes of the weights. Written to bench/results/style_from.txt.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ sys.path.insert(0, str(ROOT))
 from bench.corpus_lines import clips_of, Line, open_corpus
 from bench.tables import report, required, results_file
 from thunder_core.animation.style_of_motion import bundled, CONSTANTS, fitted, READABLE, readable, style_of
-from thunder_core.direction import AXES, Direction
+from thunder_core.direction import Asked, AXES, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import reading
+from thunder_core.errors import BadRequest
 from thunder_core.files import write_file
 from thunder_core.train.style_reader import agreement, fit, performed
 from thunder_core.types import Motion
 
-SPREADS, LINES = (0.0, 0.25, 0.5, 1.0), 3
+SPREADS, LINES, READINGS = (0.0, 0.25, 0.5, 1.0), 3, 4
 
 
 def spreads(cache: Path, split: str, voices: int) -> list[str]:
@@ -60,6 +61,28 @@ def spreads(cache: Path, split: str, voices: int) -> list[str]:
     ]
 
 
+def takes(cache: Path, voices: int) -> list[str]:
+    """Table of takes of the weights that are here: the style that is read off a take against the reading it was sampled in."""
+    corpus, engine = open_corpus(cache), Engine.load()
+    asked, read = [], []
+    for number, clip in enumerate(clips_of(corpus, "test", voices)):
+        line = Line.of(corpus, clip, engine)
+        wanted = Asked(Direction().vector()[None], 0.5, as_asked=False)
+        for take in engine.generate(line.speech, READINGS, READINGS * number, asked=wanted):
+            try:
+                read.append(style_of(take.motion, engine.head.expression_names).style.vector())
+            except BadRequest:  # it hardly speaks
+                continue
+            asked.append(Direction.of_vector(np.array(take.provenance["reading"])).played.vector())
+    x, y = (np.array(values) - np.mean(values, 0) for values in (asked, read))
+    r = (x * y).sum(0) / np.maximum(1e-9, np.linalg.norm(x, axis=0) * np.linalg.norm(y, axis=0))
+    return [
+        f"takes of {voices} voices of test at spread 0.5, {len(asked)} in all, weights {engine.weights} "
+        "(r of what is read with what was asked)",
+        "   ".join(f"{axis.name} {value:.2f}" for axis, value, ok in zip(AXES, r, readable(fitted())) if ok),
+    ]
+
+
 def main() -> None:
     """Measure how well the style of a motion is read; write the table."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -67,6 +90,7 @@ def main() -> None:
     p.add_argument("--fit", action="store_true", help="fit the regression and write its constants")
     p.add_argument("--clips", type=int, default=600, help="of the training split that are fitted to, three performances each")
     p.add_argument("--spread", type=int, default=10, help="voices whose spread is measured too; 0: none")
+    p.add_argument("--takes", type=int, default=10, help="voices whose takes are read too; 0: none")
     p.add_argument("--results", type=Path)
     args = p.parse_args()
     required(args.cache / "motions" / "motions.f16", "run the stages hear and animate")
@@ -93,6 +117,8 @@ def main() -> None:
     ]
     if args.spread:
         lines += ["", *spreads(args.cache, "test", args.spread)]
+    if args.takes:
+        lines += ["", *takes(args.cache, args.takes)]
     report(results_file(args.results, "style_from.txt", True), lines)
 
 
