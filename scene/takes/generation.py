@@ -150,14 +150,15 @@ def collected(
     sound = ""
     try:
         sound = yield from mixdown.sound_for_engine(client, voice)
-        return (yield from collector.gather(client, sound, count, seed, sampling))
+        takes = yield from collector.gather(client, sound, count, seed, sampling)
+        scene = bpy.data.scenes.get(voice.scene)
+        if scene is not None and not voice.path:
+            voice_cache.keep(scene, voice, sound)  # the take that is shown may be sampled again
+        return takes
     finally:
         collector.close()
         if sound and not voice.path and os.path.exists(sound):
-            scene = bpy.data.scenes.get(voice.scene)
-            # Kept, as the take that is shown may be sampled again.
-            if scene is None or voice_cache.keep(scene, voice, sound) == sound:
-                os.remove(sound)
+            os.remove(sound)
 
 
 class TakeCollector:
