@@ -36,7 +36,7 @@ TRAINED ?= out/trained
 CORES ?=
 DENOISER_STEPS ?= 6000
 M2S_STEPS ?= 4000
-JUDGE_STEPS ?= 800
+JUDGE_STEPS ?= 600
 TOGETHER_STEPS ?= 1000
 KILLS ?= 200
 VERSIONS ?= $(shell setup/python.sh environment.py versions 2>/dev/null)
@@ -130,7 +130,7 @@ retrain:
 	if [ -n "$(CORES)" ]; then launch="-m torch.distributed.run --nproc-per-node $(CORES) -m --" threads="--threads 1"; fi && \
 	stage denoiser --steps $(DENOISER_STEPS) && stage m2s --steps $(M2S_STEPS) && \
 	stage denoiser --m2s mouth --start "$(TRAINED)/weights" --steps $(TOGETHER_STEPS) --rate 4e-4 && \
-	stage judge --steps $(JUDGE_STEPS) && launch=-m threads= && stage card
+	launch=-m threads= && stage takes && stage judge --steps $(JUDGE_STEPS) && stage card
 
 engine:
 	@setup/python.sh environment.py engine

@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT))
 from bench.tables import keep
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.m2s.score import DAMPED
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.types import Motion, RATE, Speech
 
@@ -85,14 +86,14 @@ def separation(engine: Engine, speech: Speech, takes):
         return lambda m: Motion(np.roll(m.expression, frames, 0), np.roll(m.jaw, frames, 0))
 
     def damped(m):
-        return Motion(0.3 * m.expression, 0.3 * m.jaw)
+        return Motion(DAMPED * m.expression, DAMPED * m.jaw)
 
     def backwards(m):
         return Motion(m.expression[::-1].copy(), m.jaw[::-1].copy())
 
     for name, wrong in (
         ("80 ms late", shifted(2)), ("120 ms late", shifted(3)), ("200 ms late", shifted(5)), ("120 ms early", shifted(-3)),
-        ("damped to 30 %", damped), ("backwards", backwards),
+        ("damped to 15 %", damped), ("backwards", backwards),
     ):  # fmt: skip
         scores = [engine.score(speech, wrong(k.motion)).total for k in takes]
         yield f"  {name:20s} {np.mean(scores):6.1f}   {np.mean([a > b for a, b in zip(right, scores)]):.2f}"

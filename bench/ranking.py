@@ -1,19 +1,28 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the lip-sync score can tell: on held-out voices (or the shipped sample), right motions against spoiled ones.
+"""Whether the lip-sync score can tell: takes that are all usable from each other, and spoiled ones from them.
 
-`python bench/ranking.py [--cache FOLDER]`; CACHE is a training cache. Without one the shipped sample is measured and the table
-is only printed. For 4 s stretches of unseen speakers the score of the teacher's motion and of a
-sampled take is compared with that of the same motion late, early, damped, exaggerated, never closing, smoothed, still, and
-of another sentence: AUC, medians per clip. Graded corruptions are ranked against LVE (Spearman). Also: the right tongue
-behind frozen lips must rank last. To stdout and, with a cache, bench/results/ranking.txt.
+`python bench/ranking.py --cache CACHE [--data DATA] [--split test]`; CACHE is a training cache, DATA a folder with `lips/`.
+
+Order: 16 takes of every line at *Spread* .5, whose lips are compared with the teacher's performance of the same sound in the
+take's own direction, as large as the take is (`train.judge.lip_error`); Spearman of score and error within a line, what the best
+by score gains against the average take and the best possible choice, and what scores say between lines. Real lips: the same
+takes' r with the measured mouths of DATA's split `check`. The yardstick is the correlation of a take's opening with what a
+linear map of the speech features lets expect. Spoiled takes: AUC of the score against that of the same takes late, early, damped
+… To stdout and, with a cache, bench/results/ranking.txt. Without a cache the shipped sample's takes are spoiled and the table is
+only printed.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import subprocess
 import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,45 +33,161 @@ sys.path.insert(0, str(ROOT))
 
 import torch
 from scipy.ndimage import gaussian_filter1d
-from scipy.stats import rankdata
+from scipy.stats import spearmanr
 
-from bench.tables import report, results_file
+from bench.corpus_lines import clips_of, Line
+from bench.tables import report, required, results_file
 from thunder_core.channels import in_group, SPEECH, TONGUE
+from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.score import shift_frames
+from thunder_core.engine.m2s.score import DAMPED, shift_frames, voiced
+from thunder_core.engine.readings import reading
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import loudness
+from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.face.lips import opening_mm
 from thunder_core.train.corpus import Corpus
-from thunder_core.train.evaluate import Measured
-from thunder_core.train.judge import without_closures
-from thunder_core.train.label import best_path
-from thunder_core.train.metrics import lip_vertex_error
-from thunder_core.train.motions import MotionSet
-from thunder_core.train.teacher import perform
-from thunder_core.types import FPS, pack, RATE, Speech, unpack
+from thunder_core.train.judge import allowed, energy_of, lip_error, size_of, without_closures
+from thunder_core.train.lip_kernels import fitted_to, identity
+from thunder_core.train.sampled import taught
+from thunder_core.types import pack, Speech, Take, unpack
 
-FRAMES = 100  # 4 s
+TAKES, SPREAD = 16, 0.5
 SHIFTS = (2, 3, 5)  # frames of 40 ms
+ALLOWED = ("damped to 60 %", "exaggerated by half")  # what *Energy* can ask for: no faults
+
+
+def generated(engine: Engine, speech: Speech, takes: int, seed: int, spread: float, steps: int) -> list[Take]:
+    """Takes around the usual direction, in the order of their seeds."""
+    # Weights without styles, as a folder of one's own may have, sample in any style.
+    asked = Asked(Direction().vector()[None], spread, as_asked=False) if engine.thunder.knows_styles else None
+    return sorted(engine.generate(speech, takes, seed, steps, asked=asked), key=lambda take: take.seed)
+
+
+def yardstick(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
+    """Correlation [K] of each take's opening with what the sound lets expect, where it sounds."""
+    features = engine.thunder.encoder.features(torch.from_numpy(speech.samples), speech.frames)
+    expected = engine.judge.predicted(features[None])[0, 0].numpy()
+    loud = voiced(features[:, -LOUDNESS:]).numpy() > 0
+    return np.array([np.corrcoef(take.opening[loud], expected[loud])[0, 1] for take in takes])
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """Takes of one line, [K] each. good: more is better, minus the lip error or the r with a real mouth.  weight: of the line."""
+
+    score: np.ndarray
+    yard: np.ndarray
+    good: np.ndarray
+    weight: float = 1.0
+
+
+def order_table(lines: list[Ordered], what: str) -> list[str]:
+    """How well scores and the yardstick order the takes of each line."""
+    weights = np.array([line.weight for line in lines])
+
+    def mean(values: Iterable[float]) -> float:
+        return float(np.average(list(values), weights=weights))
+
+    def row(name: str, which) -> str:
+        ranks = [spearmanr(which(line), line.good).statistic for line in lines]
+        average = mean(line.good.mean() for line in lines)
+        best, possible = mean(line.good[which(line).argmax()] for line in lines), mean(line.good.max() for line in lines)
+        share = (best - average) / max(1e-9, possible - average)
+        return f"{name:12s} {mean(ranks):9.2f} {np.min(ranks):7.2f} {average:9.3f} {best:9.3f} {possible:9.3f} {share:9.2f}"
+
+    return [
+        f"\n#### {what}: {len(lines)} lines, {len(lines[0].score)} takes of each",
+        f"{'':12s} {'Spearman':>9s} {'worst':>7s} {'average':>9s} {'its best':>9s} {'possible':>9s} {'of gain':>9s}",
+        row("score", lambda line: line.score),
+        row("yardstick", lambda line: line.yard),
+    ]
+
+
+def calibration(lines: list[Ordered]) -> list[str]:
+    """What a score says of a take's lip error, whatever its line."""
+    score, error = np.concatenate([line.score for line in lines]), -np.concatenate([line.good for line in lines])
+    means = np.array([(line.score.mean(), -line.good.mean()) for line in lines])
+    bounds = np.quantile(score, np.linspace(0, 1, 6))
+    fifths = np.digitize(score, bounds[1:-1])
+    rows = [f"{score[fifths == i].mean():8.1f} {error[fifths == i].mean():8.3f} {error[fifths == i].std():8.3f}" for i in range(5)]
+    return [
+        "\n#### Between lines: all takes in fifths by score",
+        f"{'score':>8s} {'error':>8s} {'±':>8s}", *rows,
+        f"Spearman of the lines' mean scores and errors {spearmanr(means[:, 0], -means[:, 1]).statistic:.2f}; of all takes "
+        f"{spearmanr(score, -error).statistic:.2f}; mean score {score.mean():.0f}, deviation between lines {means[:, 0].std():.1f}, "
+        f"within {np.mean([line.score.std() for line in lines]):.1f}",
+    ]  # fmt: skip
+
+
+def ordered_by_teacher(engine: Engine, corpus: Corpus, split: str, voices: int, steps: int) -> list[Ordered]:
+    """Takes of lines of unseen voices, and how far their lips are from the teacher's in each take's direction."""
+    lip, result, channels = ~engine.mouth.inner, [], list(engine.head.expression_names)
+    aligned, before = identity(engine.thunder.encoder) == fitted_to(), None
+    for number, clip in enumerate(clips_of(corpus, split, voices)):
+        line = Line.of(corpus, clip, engine)
+        takes = generated(engine, line.speech, TAKES, number * TAKES, SPREAD, steps)
+        voice = engine.thunder.analyse(torch.from_numpy(line.speech.samples), line.speech.frames)
+        vectors = [reading(Direction().vector()[None], take.seed, SPREAD)[0] for take in takes]
+        truth = np.stack([taught(line.phones, line.speech.samples, voice, channels, v, aligned) for v in vectors])
+        other = truth[:1, ::-1] if before is None else np.resize(before, truth[:1].shape)  # the first line's: its own backwards
+        before = truth[:1]
+        taken, true, wrong = (
+            engine.mouth.of_packed(torch.from_numpy(np.ascontiguousarray(x, np.float32)))
+            for x in (np.stack([pack(take.motion) for take in takes]), truth, other)
+        )
+        loud = voiced(voice.features[:, -LOUDNESS:]) > 0
+        sizes = size_of(taken[:, :, engine.mouth.lips], true[:, :, engine.mouth.lips], loud).numpy()
+        sizes = np.array([allowed(size, energy_of(v)) for size, v in zip(sizes, vectors)], np.float32)
+        error = lip_error(taken[:, :, lip], true[:, :, lip], wrong[:, :, lip], torch.from_numpy(sizes)[:, None])
+        error = error[:, loud].mean(1).numpy()
+        score = np.array([take.score.total for take in takes])
+        result.append(Ordered(score, yardstick(engine, line.speech, takes), -error))
+    return result
+
+
+def ordered_by_people(engine: Engine, lips: Path, split: str, steps: int) -> list[Ordered]:
+    """Takes of clips of real speakers, and the r of their opening with the measured one."""
+    clips, result = {}, []
+    with tempfile.TemporaryDirectory() as temporary:
+        for wav in sorted(lips.glob("*.wav")):
+            speech = read_sound(wav)
+            takes = generated(engine, speech, TAKES, 1, SPREAD, steps)
+            clips[wav.stem] = takes, yardstick(engine, speech, takes), speech.seconds
+            for number, take in enumerate(takes):
+                folder = Path(temporary) / str(number)
+                folder.mkdir(exist_ok=True)
+                np.savez(folder / f"{wav.stem}.npz", opening=take.opening, width=take.width)
+        measured = []
+        for number in range(TAKES):
+            out = Path(temporary) / f"{number}.json"
+            folder = Path(temporary) / str(number)
+            command = [sys.executable, str(lips / "score.py"), str(folder), "--split", split, "--no-baselines", "--json", str(out)]
+            subprocess.run(command, capture_output=True, check=True)
+            measured.append(json.loads(out.read_text())["system"])
+    for name in measured[0]:
+        takes, yard, seconds = clips[name]
+        r = np.array([each[name]["r"] for each in measured])
+        result.append(Ordered(np.array([take.score.total for take in takes]), yard, r, seconds))
+    return result
 
 
 def spoiled(engine: Engine, x: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
-    n = engine.head.channels
-    names = engine.head.expression_names
+    """Versions of a packed motion [T, C] that are spoiled, and two that are not."""
+    n, names = engine.head.channels, engine.head.expression_names
     tongue = np.append(in_group(names, TONGUE), [False] * 9)
     mouth = np.append(in_group(names, SPEECH), [True] * 3 + [False] * 6)
     opening = opening_mm(unpack(x, n), engine.head)
     made = {"as it is": x}
     for s in SHIFTS:
         made[f"{40 * s} ms late"], made[f"{40 * s} ms early"] = shift_frames(x, s), shift_frames(x, -s)
-    made["damped to 60 %"] = np.where(mouth, 0.6 * x, x)
-    made["damped to 30 %"] = np.where(mouth, 0.3 * x, x)
-    made["exaggerated by half"] = np.where(mouth, 1.5 * x, x)
+    made[f"damped to {DAMPED:.0%}"] = np.where(mouth, DAMPED * x, x)
+    made["two and a half times as large"] = np.where(mouth, 2.5 * x, x)
     made["never closing"] = np.where(mouth, without_closures(x, opening), x)
     made["smoothed over 80 ms"] = np.where(mouth, gaussian_filter1d(x, 2.0, axis=0), x)
     made["another sentence"] = np.where(mouth, np.resize(other, x.shape), x)
     made["right tongue, still lips"] = np.where(tongue | ~mouth, x, 0.0)
     made["still"] = np.where(mouth, 0.0, x)
+    made[ALLOWED[0]], made[ALLOWED[1]] = np.where(mouth, 0.6 * x, x), np.where(mouth, 1.5 * x, x)
     return {k: v.astype(np.float32) for k, v in made.items()}
 
 
@@ -71,78 +196,54 @@ def auc(right: np.ndarray, wrong: np.ndarray) -> float:
     return float(np.mean(right[:, None] > wrong[None]) + 0.5 * np.mean(right[:, None] == wrong[None]))
 
 
-def spearman(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
-
-
-def stretches(cache: Path, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(samples, the teacher's packed motion [FRAMES, C]) of `count` stretches of the test speakers of a training cache."""
-    motions = MotionSet(Corpus(cache / "corpus"), cache / "motions")
-    rows = motions.of("test", FRAMES)
-    rows = rows[:: max(1, len(rows) // count)][:count]
-    starts = [motions.rows[i].start for i in rows]
-    return [(motions.samples(i, 0, FRAMES), motions.motions[0, a : a + FRAMES].astype(np.float32)) for i, a in zip(rows, starts)]
-
-
-def sample_stretches(engine: Engine) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The same of the shipped sample, whose phones are what the encoder hears."""
-    whole, size = read_sound(ROOT / "assets" / "sample.wav").samples, FRAMES * 640
-    result = []
-    for start in range(0, len(whole) - size + 1, size // 4):
-        samples = whole[start : start + size]
-        sound = torch.from_numpy(samples)
-        phones = np.repeat(best_path(engine.thunder.encoder.analyse(sound)[1]), 2).astype(np.uint8)
-        motion = perform(phones, loudness(sound, FRAMES).numpy(), list(engine.head.expression_names), np.random.default_rng(start))
-        result.append((samples, pack(motion)))
-    return result
+def spoiled_table(engine: Engine, sounds: list[Speech], takes: int, steps: int) -> list[str]:
+    """Scores of takes just as the usual direction asks, as they are and spoiled."""
+    points: dict[str, list[list[float]]] = {}  # line by line, take by take
+    before = None
+    for number, speech in enumerate(sounds):
+        line: dict[str, list[float]] = {}
+        for take in generated(engine, speech, takes, number * takes, 0.0, steps):
+            x = pack(take.motion)
+            for name, y in spoiled(engine, x, x[::-1] if before is None else before).items():
+                line.setdefault(name, []).append(engine.score(speech, unpack(y, engine.head.channels)).total)
+        before = x
+        for name, scores in line.items():
+            points.setdefault(name, []).append(scores)
+    right = np.array(points["as it is"])
+    lines = [f"\n#### Spoiled takes: {len(sounds)} lines, {takes} takes of each", f"{'':30s} {'mean':>6s} {'AUC':>6s} {'paired':>7s}"]
+    for name, values in points.items():
+        v = np.array(values)
+        note = "   (not a fault)" if name in ALLOWED else ""
+        lines.append(f"{name:30s} {v.mean():6.1f} {auc(right.ravel(), v.ravel()):6.3f} {np.mean(right > v):7.3f}{note}")
+    return lines
 
 
 def main() -> None:
-    p = argparse.ArgumentParser(description=__doc__)
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--cache", type=Path, default=ROOT / "cache")
+    p.add_argument("--data", type=Path, help="a folder with lips/, to compare with real mouths")
+    p.add_argument("--split", choices=("validation", "test"), default="validation", help="whose voices; test for final figures")
     p.add_argument("--weights", type=Path)
-    p.add_argument("--clips", type=int, default=20)
-    p.add_argument("--takes", type=int, default=4, help="of each clip")
+    p.add_argument("--voices", type=int, default=20, help="lines by unseen voices")
+    p.add_argument("--takes", type=int, default=2, help="of each line that are spoiled")
+    p.add_argument("--steps", type=int, default=20)
     p.add_argument("--results", type=Path, help="file for the table (default: bench/results, if there is a cache)")
     args = p.parse_args()
     engine = Engine.load(args.weights, device="cpu")
-    measured = Measured(engine.head)
-    cached = (args.cache / "motions" / "rows.json").exists()
-    clip_motions = stretches(args.cache, args.clips) if cached else sample_stretches(engine)
-    whose = "by speakers nobody was trained on" if cached else "of the shipped sample, a synthetic voice"
-    lines = [f"weights {engine.weights}; {len(clip_motions)} stretches of {FRAMES / FPS:.0f} s {whose}"]
-    for what in ("the teacher's motion", "sampled takes"):
-        points: dict[str, list[list[float]]] = {}  # clip by clip, take by take
-        graded: list[float] = []
-        before = None
-        for number, (samples, truth) in enumerate(clip_motions):
-            speech = Speech(samples, RATE)
-            motions = [truth]
-            if not what.startswith("the"):
-                motions = [pack(take.motion) for take in engine.generate(speech, args.takes, number)]
-            clip: dict[str, list[float]] = {}
-            for x in motions:
-                made = spoiled(engine, x, before if before is not None else x[::-1])
-                for name, y in made.items():
-                    clip.setdefault(name, []).append(engine.score(speech, unpack(y, engine.head.channels)).total)
-                right = measured.vertices(x)[:, measured.lips]
-                errors = [lip_vertex_error(measured.vertices(y)[:, measured.lips], right) for y in made.values()]
-                graded.append(spearman(-np.array([scores[-1] for scores in clip.values()]), np.array(errors)))
-            before = motions[0]
-            for name, scores in clip.items():
-                points.setdefault(name, []).append(scores)
-        right = np.array(points["as it is"])
-        lines.append(f"\n#### {what}\n{'':26s} {'mean':>6s} {'AUC':>6s} {'paired':>7s}   clips' medians: spread, share within ±5 of theirs")
-        for name, values in points.items():
-            v = np.array(values)
-            clips = np.median(v, 1)
-            near = np.mean(np.abs(clips - np.median(clips)) <= 5)
-            lines.append(
-                f"{name:26s} {v.mean():6.1f} {auc(right.ravel(), v.ravel()):6.3f} {np.mean(right > v):7.3f}   {clips.std():5.1f} {near:.2f}"
-            )
-        lines.append(
-            f"Spearman of 100 − score and LVE over all of a clip's corruptions: {np.mean(graded):.2f} (worst clip {np.min(graded):.2f})"
-        )
+    cached = (args.cache / "corpus" / "clips.json").exists()
+    whose = f"voices of the split {args.split}" if cached else "the shipped sample, a synthetic voice"
+    lines = [f"weights {engine.weights}; {whose}; {args.steps} steps"]
+    if cached:
+        corpus = Corpus(args.cache / "corpus")
+        taken = ordered_by_teacher(engine, corpus, args.split, args.voices, args.steps)
+        lines += order_table(taken, "Order: minus the lip error against the teacher in the take's direction") + calibration(taken)
+        sounds = [Line.of(corpus, clip, engine).speech for clip in clips_of(corpus, args.split, args.voices)]
+    else:
+        sounds = [read_sound(ROOT / "assets" / "sample.wav")]
+    if args.data is not None:
+        lips = required(args.data / "lips", "the folder of clips with measured lips")
+        lines += order_table(ordered_by_people(engine, lips, "check", args.steps), "Order: r of the opening with real mouths, by seconds")
+    lines += spoiled_table(engine, sounds, args.takes, args.steps)
     report(results_file(args.results, "ranking.txt", cached), lines)
 
 

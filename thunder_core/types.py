@@ -68,7 +68,9 @@ class Motion:
 
 @dataclass(frozen=True)
 class LipSyncScore:
-    """How well a motion says a sound: 8 where it is 120 ms off, 45 damped to 60 %, 75 as usual for this sound, at most 100.
+    """How well a motion says a sound: 8 where it is 120 ms off, 45 damped to 15 %, 75 as usual, at most 100.
+
+    The same on every sound.
 
     per_frame: float32 [T], the same scale per animation frame; low where the lips drift.
     """

@@ -151,9 +151,10 @@ def trained(tmp_path_factory):
     stage("animate")
     stage("m2s", "--steps", "2")
     stage("vocoder", "--steps", "2")
-    stage("judge", "--steps", "2")
     stage("denoiser", "--steps", "2")
     stage("denoiser", "--steps", "2", "--m2s", "mouth", "--start", str(weights))
+    stage("takes", "--clips", "2", "--watched", "1")
+    stage("judge", "--steps", "2")
     return folder, stage
 
 

@@ -16,13 +16,13 @@ from ..direction import Asked, check, over_frames
 from ..errors import BadHead, BadRequest, BadWeights
 from ..face.head import Head, read_head
 from ..face.lips import opening_mm, width_mm
-from ..types import FPS, Keep, LipSyncScore, Motion, pack, RATE, Speech, Take, unpack
+from ..types import FPS, Keep, LipSyncScore, Motion, pack, RATE, Speech, Take
 from .cards import advice, check_regular, unusable
 from .diffusion.sampling import Inpainting, WINDOW
 from .m2s.judge import Judge
 from .m2s.model import MeshToSpeech
 from .m2s.mouth import Mouth
-from .m2s.score import DAMPED, evidence, grade, merits, OFF_FRAMES, Scale, shift_frames, smoothed, voiced
+from .m2s.score import evidence, grade, Scale
 from .m2s.vocoder import Vocoder
 from .readings import reading
 from .speech import transcript
@@ -37,9 +37,7 @@ from .weights import identify, SHIPPED
 Progress = Callable[[float, str], None]
 _PORTION_FRAMES = 1000  # frames denoised together: fewer leave the processor idle, more let an animator wait for the first take
 _M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
-_SCALE_SEEDS, _SCALE_STEPS = (987_654_321, 987_654_322), 10  # the usual performances that lay a sound's scale
-_SCALE_FRAMES, _SCALE_LEAST = 500, 25  # most frames of a sound that they perform; least that must sound
-_REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # sounds whose features and scale are kept, and their frames at most (an hour, 90 MB)
+_REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # sounds whose features are kept, and their frames at most (an hour, 90 MB)
 
 
 def _quiet(fraction: float, message: str) -> None:
@@ -100,9 +98,7 @@ class Engine:
         self.weights = self.identity.fingerprint
         if self.identity.sentence:
             print(self.identity.sentence, file=sys.stderr)
-        # What a take is late or damped with: its mouth, not its brows.
-        self._speaking = np.append(self.thunder.speaking, [True] * 3 + [False] * 6)
-        self._known: dict[str, tuple[VoiceFeatures, Scale]] = {}
+        self._known: dict[str, tuple[VoiceFeatures, Tensor]] = {}
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str | None = None) -> Engine:
@@ -122,7 +118,7 @@ class Engine:
             ("encoder and denoiser", features, thunder.denoiser.config.audio),
             ("encoder and judge", features, self.judge.config.speech),
             ("m2s and head", (m2s.space, m2s.inputs), ("mouth", self.mouth.size)),
-            ("m2s and judge", m2s.width, self.judge.config.heard),
+            ("m2s and judge", m2s.width, self.judge.config.heard or m2s.width),
             ("m2s and units", m2s.units, thunder.units.count),
             ("m2s and vocoder", m2s.units, self.vocoder.config.units),
             ("m2s and speaker", m2s.speaker, SPEAKER),
@@ -160,7 +156,7 @@ class Engine:
         gets every take as soon as it is sampled and scored, in the order of the seeds. Raises BadRequest.
         """
         readings = {} if asked is None else self._readings(asked, takes, seed, speech.frames)
-        voice, scale = self._analyse(speech, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
+        voice, expected = self._analyse(speech, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
         of = f"{takes} take{'s' if takes > 1 else ''}"
         kept = None if keep is None else self._kept(keep, speech.frames)
         guide = self.thunder.speech_guidance(self.m2s, self.mouth, voice, speech_guidance) if speech_guidance else None
@@ -174,7 +170,7 @@ class Engine:
             sampling = f"{len(result)} of {of} sampled" if result else f"Sampling {of}"
             styles = [readings[s] for s in seeds] if readings else None
             motions = self.thunder.perform(voice, seeds, steps, guidance, lambda x: report(0.9 * x, sampling), kept, guide, styles)
-            for m, s, score in zip(motions, seeds, self._grade(motions, voice, scale, report)):
+            for m, s, score in zip(motions, seeds, self._grade(motions, voice, expected, report)):
                 made = about | {"seed": s, "score": score.total}
                 if asked is not None:
                     made |= {"spread": asked.spread, "as_asked": asked.as_asked and s == seed, "reading": _rounded(readings[s])}
@@ -229,8 +225,9 @@ class Engine:
             units.append(logits[0, 2 * keep.start : 2 * keep.stop].argmax(-1))
         return torch.cat(mels), torch.cat(units)
 
-    def _analyse(self, speech: Speech, progress: Callable[[float], None] = lambda fraction: None) -> tuple[VoiceFeatures, Scale]:
-        """What is heard in a sound, and the scale of its scores; the last few sounds are remembered, of long ones fewer."""
+    def _analyse(self, speech: Speech, progress: Callable[[float], None] = lambda fraction: None) -> tuple[VoiceFeatures, Tensor]:
+        """What is heard in a sound, and the lips [1, T, 4, 3] that the model expects of it; the last few are remembered, of long
+        sounds fewer."""
         progress(0.0)
         key = sound_hash(speech)
         if key not in self._known:
@@ -241,46 +238,30 @@ class Engine:
             while len(self._known) >= _REMEMBERED or (self._known and frames() > _REMEMBERED_FRAMES):
                 self._known.pop(next(iter(self._known)))
             voice = self.thunder.analyse(self._samples(speech), speech.frames, progress)
-            self._known[key] = voice, self._scale(voice)
+            self._known[key] = voice, self._lips(self.thunder.expected(voice))
         return self._known[key]
 
-    @torch.no_grad()
-    def _scale(self, voice: VoiceFeatures) -> Scale:
-        """The scale of a sound's scores, from what two usual performances get as they are, damped, and late or early."""
-        known = self.judge.config
-        loud = voiced(voice.features[:, -LOUDNESS:])
-        if loud.sum() < _SCALE_LEAST:
-            return Scale((known.off, known.damped, known.right), (8.0, 45.0, 93.0))
-        start = 0
-        if voice.frames > _SCALE_FRAMES:  # where most is said
-            said = torch.cat([loud.new_zeros(1), loud.cumsum(0)])
-            start = int((said[_SCALE_FRAMES:] - said[:-_SCALE_FRAMES]).argmax())
-        part = voice.part(start, min(voice.frames, start + _SCALE_FRAMES))
-        faults: dict[str, list[Motion]] = {"off": [], "damped": [], "usual": []}
-        for motion in self.thunder.perform(part, _SCALE_SEEDS, _SCALE_STEPS, 1.0, lambda fraction: None):
-            x = pack(motion)
-            for shift in (-OFF_FRAMES, OFF_FRAMES):
-                faults["off"].append(unpack(np.where(self._speaking, shift_frames(x, shift), x), self.head.channels))
-            faults["damped"].append(unpack(np.where(self._speaking, DAMPED * x, x), self.head.channels))
-            faults["usual"].append(motion)
-        opinions = {name: [self._opinion(motion, part).float() for motion in motions] for name, motions in faults.items()}
-        loudness = part.features[: faults["usual"][0].frames, -LOUDNESS:]
-        off, damped, usual = (float(torch.cat([merits(each, loudness) for each in of_fault]).mean()) for of_fault in opinions.values())
-        opinion = torch.cat(opinions["usual"]).cpu().mean(0)
-        return Scale((off, damped, usual), usual=smoothed(opinion + usual, voiced(loudness).float().cpu()), start=start)
-
-    def _opinion(self, motion: Motion, voice: VoiceFeatures) -> Tensor:
-        """The judge's opinion [1, T] of a motion that starts with a sound."""
+    def _opinion(self, motion: Motion, voice: VoiceFeatures, expected: Tensor) -> Tensor:
+        """The judge's opinion [1, T] of a motion that starts with a sound, of which the model expects lips [1, T, 4, 3]."""
+        speech, expected = voice.features[None, : motion.frames], expected[:, : motion.frames]
+        if not self.judge.config.heard:
+            return self.judge(speech, self._lips(motion), expected)
         features, lips, log_odds = self._look(motion, voice)
-        return self.judge(features, voice.features[None, : motion.frames], lips, log_odds)
+        return self.judge(speech, lips, expected, features, log_odds)
+
+    def _lips(self, motion: Motion) -> Tensor:
+        """Where the four points of the lips are that the judge looks at, [1, T, 4, 3] metres from rest."""
+        return torch.cat([seen[:, keep][:, :, self.mouth.lips] for seen, keep in self._windows(motion)], 1)
 
     @torch.no_grad()
-    def _grade(self, motions: list[Motion], voice: VoiceFeatures, scale: Scale, progress: Progress = _quiet) -> list[LipSyncScore]:
-        """Scores of motions of one length against the start of a sound that was heard before."""
-        scores = []
+    def _grade(self, motions: list[Motion], voice: VoiceFeatures, expected: Tensor, progress: Progress = _quiet) -> list[LipSyncScore]:
+        """Scores of motions of one length against the start of a sound that was analysed before."""
+        known, frames = self.judge.config, motions[0].frames
+        speech, scale = voice.features[:frames], Scale((known.off, known.damped, known.right))
+        hard, scores = self.judge.hard(speech[None], expected[:, :frames])[0], []
         for i, motion in enumerate(motions):
             progress(0.9 + 0.1 * i / len(motions), "Ranking by lip-sync")
-            scores += grade(self._opinion(motion, voice), voice.features[: motion.frames, -LOUDNESS:], scale)
+            scores += grade(self._opinion(motion, voice, expected), speech[:, -LOUDNESS:], scale, hard)
         return scores
 
     @torch.no_grad()

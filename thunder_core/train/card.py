@@ -36,8 +36,8 @@ TAIL = """
 
 Phones of the recordings are pocketsphinx alignments, those of the synthetic voices are exact. Speakers are in one
 split only; the ten LibriSpeech test-other speakers (533 367 3331 3080 3005 2609 2414 2033 1998 1688) train nothing and
-give all figures above. While these weights were trained, their progress was watched on the ten too, and the judge's common
-scale was set on them, so the figures are a little flattering. Motion is the teacher's (`thunder_core/train/teacher.py`), three performances a
+give all figures above but the judge's, whose are of validation voices. While these weights were trained, the progress of all but
+the judge was watched on the ten too, so the figures are a little flattering. Motion is the teacher's (`thunder_core/train/teacher.py`), three performances a
 clip, each in a style of its own.
 
 The teacher's constants: `thunder_core/train/lip_kernels.json`, {count} numbers — how 40 phones within ±160 ms, loudness and the
@@ -56,16 +56,18 @@ python -m thunder_core.train calibrate LIPS        # optional: the constants are
 python -m thunder_core.train hear --share 0.8
 python -m thunder_core.train animate
 python -m thunder_core.train m2s --steps {m2s}
-python -m thunder_core.train judge --steps {judge}
 python -m thunder_core.train vocoder --steps {vocoder}
 python -m thunder_core.train denoiser --steps 2000 --rate 6e-4
 python -m thunder_core.train denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4
+python -m thunder_core.train takes
+python -m thunder_core.train judge --steps {judge}
 python -m thunder_core.train card
 ```
 
 Every stage resumes where it was stopped. m2s and the denoiser did not start from nothing but (`--start`) from those trained
 before: m2s 2200 steps on an earlier encoder's features and an earlier head, the denoiser 4960 steps of which the last 2330 on
-80 % of the corpus; its steps named above saw all of it, m2s and judge 80 %. The first 2000 of them learned from the true
+80 % of the corpus; its steps named above saw all of it, m2s 80 %. The judge learned from takes
+of two earlier states of the denoiser, too. The first 2000 of them learned from the true
 motion alone, the last {denoiser} from the model's own estimates too. All on two CPU cores, in about six hours.
 """  # noqa: E501
 

@@ -1,8 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the judge: motions corrupted in known ways, and how far their lips went astray."""
+"""Training of the judge: the model's own takes and spoiled ones, and how far their lips are from the teacher's in their direction.
+
+A calm reading is no fault: every take is compared with the teacher performing the same sound in the direction that the take was
+sampled with. Nor is a size that *Energy* can ask for: the teacher's lips are made as small or large as the take's are, as far as
+that slider goes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,26 +18,34 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 from scipy.stats import spearmanr
 from torch import Tensor
+from tqdm import tqdm
 
 from ..channels import in_group, SPEECH
-from ..engine.m2s.judge import FLOOR, Judge, JudgeConfig
+from ..direction import AXES, Direction
+from ..engine.m2s.judge import FLOOR, Judge, JudgeConfig, opening_and_width, TAPS
 from ..engine.m2s.model import MeshToSpeech
 from ..engine.m2s.mouth import Mouth
-from ..engine.m2s.score import DAMPED, evidence, merits, OFF_FRAMES, shift_frames, SMOOTH
+from ..engine.m2s.score import DAMPED, evidence, OFF_FRAMES, shift_frames, SMOOTH, voiced
 from ..engine.speech.encoder import LOUDNESS
+from ..engine.speech.phones import PHONES
 from ..face.lips import CLOSED_MM, height_gap
+from .lip_kernels import Kernels, kernels, MAP_REACH, REACH
 from .loop import fit, Schedule
-from .m2s import SpeechBatches
-from .motions import MotionSet
+from .sampled import SampledClip
 
-FRAMES, PAD = 100, 8  # 4 s, and what a shift may look beyond them
-BATCH = 16
+FURTHEST = 8  # frames that a spoiled motion is shifted at most
+TOGETHER, OWN, WRONG = 4, 5, 3  # clips in a batch, takes of each as they are, and spoiled
+MISSED = 8.0  # a millimetre of open lips where the true ones close counts as so many elsewhere
 LEAST_MM = 1.0  # lips that move less than this are judged as if they moved so much
-SPOILS = ("nothing", "shift", "size", "other", "smooth", "open", "shake")
-ODDS = (0.25, 0.2, 0.16, 0.12, 0.1, 0.1, 0.07)
+SPOILS = ("shift", "size", "other", "smooth", "open", "shake")
+ODDS = (0.27, 0.22, 0.16, 0.13, 0.13, 0.09)
+SPOILED = 2  # versions of each take
+OF_TEACHER = 0.25  # share of the spoiled versions whose motion is the teacher's own, not the take's
+APART_WEIGHT, RANK_WEIGHT = 2.0, 2.0  # of differences between takes of one clip, frame by frame and as a whole
+_ENERGY = next(axis for axis in AXES if axis.name == "energy")
 
 
-def _shifted(x: np.ndarray, frames: float) -> np.ndarray:
+def _delayed(x: np.ndarray, frames: float) -> np.ndarray:
     at = np.clip(np.arange(len(x)) - frames, 0, len(x) - 1)
     i = np.minimum(np.floor(at).astype(int), len(x) - 2)
     w = (at - i)[:, None]
@@ -49,12 +64,26 @@ def without_closures(x: np.ndarray, opening: np.ndarray) -> np.ndarray:
     return np.stack([np.interp(at, keep, x[keep, c]) for c in range(x.shape[1])], 1)
 
 
-def corrupt(x: np.ndarray, other: np.ndarray, opening: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
-    """A motion's mouth channels [T, m], corrupted; `other` is another sentence's, `opening` [T] its lip gap in millimetres."""
+def corrupt(x: np.ndarray, other: np.ndarray, opening: np.ndarray, kind: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A motion's mouth channels [T, m], corrupted, and how many times as large as they were they are at each frame [T].
+
+    `other` is another sentence's, `opening` [T] its lip gap in millimetres.
+    """
+    usual = np.ones(len(x))
+    if kind == "off":
+        return shift_frames(x, int(rng.choice([-1, 1])) * OFF_FRAMES), usual
+    if kind == "damped":
+        return DAMPED * x, DAMPED * usual
+    if kind == "still":
+        return 0 * x, 0 * usual
+    if kind == "nothing":
+        return x, usual
+    factor = 1.0
     if kind == "shift":
-        bad = _shifted(x, rng.choice([-1, 1]) * rng.uniform(0.5, PAD))
+        bad = _delayed(x, rng.choice([-1, 1]) * rng.uniform(0.5, FURTHEST))
     elif kind == "size":
-        bad = x * (rng.uniform(0.0, 0.8) if rng.random() < 0.7 else rng.uniform(1.25, 2.0))
+        factor = rng.uniform(0.0, 0.8) if rng.random() < 0.7 else rng.uniform(1.25, 3.0)
+        bad = factor * x
     elif kind == "other":
         bad = other
     elif kind == "smooth":
@@ -64,100 +93,290 @@ def corrupt(x: np.ndarray, other: np.ndarray, opening: np.ndarray, kind: str, rn
     elif kind == "shake":
         rough = gaussian_filter1d(rng.standard_normal(x.shape), rng.uniform(0.5, 2.0), axis=0)
         bad = x + rough / (rough.std(0) + 1e-6) * x.std(0) * rng.uniform(0.2, 1.0)
-    elif kind == "off":
-        return shift_frames(x, int(rng.choice([-1, 1])) * OFF_FRAMES)
-    elif kind == "damped":
-        return DAMPED * x
     else:
-        return x
+        raise ValueError(kind)
+    inside = usual
     if rng.random() < 0.4:  # only for a while: the judge must say where
         a = rng.uniform(0, 0.7) * len(x)
         t = np.arange(len(x))
-        inside = np.clip(np.minimum(t - a, a + rng.uniform(0.2, 0.6) * len(x) - t) / 2, 0, 1)[:, None]
-        bad = x + inside * (bad - x)
-    return bad
+        inside = np.clip(np.minimum(t - a, a + rng.uniform(0.2, 0.6) * len(x) - t) / 2, 0, 1)
+    return x + inside[:, None] * (bad - x), 1 + inside * (factor - 1)
+
+
+def energy_of(direction: np.ndarray) -> float:
+    """The energy that a direction vector [DIRECTION_NAMES] asks for."""
+    return Direction.of_vector(direction).played.energy
+
+
+def allowed(factor: np.ndarray, energy: float) -> np.ndarray:
+    """How many times as large as a performance of this energy the one may be that a motion is compared with [T], which was made
+    `factor` times as large: as much as *Energy* can ask for."""
+    least, most = min(_ENERGY.least, energy), max(_ENERGY.most, energy)
+    return np.clip(energy * factor, least, most) / energy
+
+
+def size_of(lips: Tensor, truth: Tensor, loud: Tensor) -> Tensor:
+    """How many times as far as the true ones [B, T, 4, 3] lips [B, T, 4, 3] open on average where it sounds (bool [T]), [B]."""
+    own, true = (opening_and_width(x)[0][:, loud].clamp_min(0).mean(1) for x in (lips, truth))
+    return own.clamp_min(1e-3) / true.clamp_min(0.1)
+
+
+def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float = 1.0, missed: Tensor | None = None) -> Tensor:
+    """Largest distance of a lip vertex, over what it would be if the true lips were late, early or said something else, [B, T].
+
+    lips, truth, other: offsets [B, T, n, 3], metres; `other` is another sentence's truth.  size [B, T]: of the truth that counts.
+    missed [B, T]: millimetres that lips are open where the true ones close, which count more than others.
+    """
+
+    def astray(x: Tensor) -> Tensor:
+        return (x - truth).norm(dim=-1).amax(-1) * 1e3
+
+    late, early = (truth[:, np.clip(np.arange(truth.shape[1]) - s, 0, truth.shape[1] - 1)] for s in (-OFF_FRAMES, OFF_FRAMES))
+    unit = torch.stack([astray(late), astray(early), astray(other)]).mean((0, 2))[:, None].clamp_min(LEAST_MM)
+    size = torch.as_tensor(size, dtype=lips.dtype, device=lips.device).expand(lips.shape[:2])
+    error = (lips - size[..., None, None] * truth).norm(dim=-1).amax(-1) * 1e3
+    if missed is not None:
+        error = error + MISSED * missed
+    kernel = torch.hann_window(SMOOTH + 2, periodic=False, device=lips.device)[1:-1][None, None]
+    half = SMOOTH // 2
+    smooth = F.conv1d(F.pad(error[:, None], (half, half), mode="replicate"), kernel / kernel.sum())[:, 0]
+    return smooth / (size.mean(1, keepdim=True) * unit)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Motions of one sound of T frames, and what the judge should say of them.
+
+    speech [T, d].  expected [T, 4, 3]: the lips that the model expects.  lips [V, T, 4, 3], features [V, T, heard],
+    evidence [V, T]: of each motion.  target [V, T].  as_sampled: bool [V], takes as they are.
+    """
+
+    speech: Tensor
+    expected: Tensor
+    lips: Tensor
+    features: Tensor
+    evidence: Tensor
+    target: Tensor
+    as_sampled: Tensor
+
+    def some(self, rows: np.ndarray) -> Lesson:
+        """Of some of the motions."""
+        return Lesson(
+            self.speech, self.expected, *(x[rows] for x in (self.lips, self.features, self.evidence, self.target, self.as_sampled))
+        )
+
+
+class Lessons:
+    """Makes lessons of sampled clips.  mouth: whose vertices are compared.  m2s: None where the judge does not ask it."""
+
+    def __init__(self, mouth: Mouth, m2s: MeshToSpeech | None, channel_names: list[str], device: str = "cpu"):
+        self.mouth, self.m2s, self.device = mouth.to(device), m2s, device
+        self.speaking = np.flatnonzero(np.append(in_group(channel_names, SPEECH), [True] * 3))
+        self.lip = ~self.mouth.inner
+
+    def _see(self, motions: np.ndarray) -> Tensor:
+        return self.mouth.of_packed(torch.from_numpy(np.ascontiguousarray(motions, np.float32)).to(self.device))
+
+    @staticmethod
+    def _spoken(clip: SampledClip) -> Tensor:
+        """Weight [T] of frames that sound."""
+        return voiced(torch.from_numpy(clip.features[:, -LOUDNESS:].astype(np.float32)))
+
+    @torch.no_grad()
+    def of(self, clip: SampledClip, other: SampledClip, kinds: list[list[str]], rng: np.random.Generator) -> Lesson:
+        """One of every take as it is, and of versions of it spoiled as `kinds` says for each take.  other: another sentence."""
+        frames = clip.takes.shape[1]
+        wrong = np.resize(other.teacher[0].astype(np.float32), clip.teacher[0].shape)
+        elsewhere = self._see(np.resize(other.teacher[0].astype(np.float32), (1, *clip.teacher[0].shape)))[:, :, self.lip]
+        taught, sounds = self._see(clip.teacher), self._spoken(clip) > 0
+        truth, taken = taught[:, :, self.lip], self._see(clip.takes)
+        usual = size_of(taken[:, :, self.mouth.lips], taught[:, :, self.mouth.lips], sounds).cpu().numpy()
+        motions, whose, sizes = [], [], []
+        for number, of_take in enumerate(kinds):
+            energy = energy_of(clip.readings[number])
+            for kind in ("nothing", *of_take):
+                of_teacher = kind not in ("nothing", "off", "damped", "still") and rng.random() < OF_TEACHER
+                x = (clip.teacher if of_teacher else clip.takes)[number].astype(np.float32)
+                seen = self._see(x[None])[0]
+                gap = (height_gap(seen[:, self.mouth.lips[0]], seen[:, self.mouth.lips[1]]) * 1e3).cpu().numpy()
+                y = x.copy()
+                y[:, self.speaking], factor = corrupt(x[:, self.speaking], wrong[:, self.speaking], gap, kind, rng)
+                motions.append(y)
+                whose.append(number)
+                sizes.append(allowed(factor if of_teacher else usual[number] * factor, energy))
+        seen, true = self._see(np.stack(motions)), truth[whose]
+        size = torch.from_numpy(np.stack(sizes)).float().to(self.device)
+        # The least gap within a frame to either side: a closure may lie a little beside the teacher's.
+        gaps, closed = (height_gap(x[:, :, self.mouth.lips[0]], x[:, :, self.mouth.lips[1]]) * 1e3 for x in (seen, taught))
+        least = -F.max_pool1d(-gaps[:, None], 3, 1, 1)[:, 0]
+        missed = (least - CLOSED_MM).clamp_min(0) * (closed[whose] < CLOSED_MM) * self._spoken(clip)
+        error = lip_error(seen[:, :, self.lip], true, elsewhere, size, missed)
+        features, said = torch.zeros(len(seen), frames, 0), torch.zeros(len(seen), frames)
+        if self.m2s is not None:
+            features, twice = self.m2s.encode(seen)
+            units = torch.from_numpy(clip.units.astype(np.int64)).to(self.device)
+            said = evidence(self.m2s.unit_head(twice), units, self.m2s.unit_log_prior)
+        first = torch.tensor([i == 0 for of_take in kinds for i in range(1 + len(of_take))])
+        return Lesson(
+            torch.from_numpy(clip.features.astype(np.float32)), self._see(clip.expected[None])[0, :, self.mouth.lips].cpu(),
+            seen[:, :, self.mouth.lips].cpu(), features.half().cpu(), said.cpu(),
+            torch.log(FLOOR + error).cpu(), first,
+        )  # fmt: skip
+
+
+def load_clips(folders: list[Path], split: str) -> list[SampledClip]:
+    """The sampled clips of a split in some folders, in the order of their files."""
+    return [SampledClip.load(path) for folder in folders for path in sorted(folder.glob(f"{split}-*.npz"))]
+
+
+def drawn(lessons: Lessons, clips: list[SampledClip], seed: int) -> Iterator[Lesson]:
+    """Lessons for training, spoiled at random."""
+    for number, clip in enumerate(tqdm(clips, desc="spoiling takes", mininterval=10)):
+        rng = np.random.default_rng([seed, number])
+        kinds = [[str(k) for k in rng.choice(SPOILS, SPOILED, p=ODDS)] for _ in clip.takes]
+        yield lessons.of(clip, clips[(number + 1) % len(clips)], kinds, rng)
+
+
+WATCHED_SPOILED = 2  # takes of a clip that are spoiled in every way
+WATCHED_KINDS = ("off", "damped", "still", "other", "smooth", "open")
+
+
+def watched(lessons: Lessons, clips: list[SampledClip]) -> Iterator[Lesson]:
+    """Lessons to measure the judge by: every take as it is and, of the first ones, a version spoiled in each way."""
+    for number, clip in enumerate(clips):
+        kinds = [list(WATCHED_KINDS) if i < WATCHED_SPOILED else [] for i in range(len(clip.takes))]
+        yield lessons.of(clip, clips[(number + 1) % len(clips)], kinds, np.random.default_rng([3, number]))
+
+
+def collated(some: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
+    """A batch of lessons [B, T, ·], the shorter ones held at their end; `there` [B, T] says what is theirs, `clip` [B] whose it is."""
+    frames = max(len(lesson.speech) for lesson in some)
+
+    def held(x: Tensor) -> Tensor:
+        """[V, t, ·] → [V, T, ·]."""
+        return torch.cat([x, x[:, -1:].expand(-1, frames - x.shape[1], *x.shape[2:])], 1) if x.shape[1] < frames else x
+
+    batch = {
+        "speech": torch.cat([held(lesson.speech[None]).expand(len(lesson.lips), -1, -1) for lesson in some]),
+        "expected": torch.cat([held(lesson.expected[None]).expand(len(lesson.lips), -1, -1, -1) for lesson in some]),
+        "lips": torch.cat([held(lesson.lips) for lesson in some]),
+        "features": torch.cat([held(lesson.features) for lesson in some]).float(),
+        "evidence": torch.cat([held(lesson.evidence) for lesson in some]),
+        "target": torch.cat([held(lesson.target) for lesson in some]),
+        "there": torch.cat([(torch.arange(frames) < len(lesson.speech)).expand(len(lesson.lips), -1) for lesson in some]),
+        "as_sampled": torch.cat([lesson.as_sampled for lesson in some]),
+        "clip": torch.cat([torch.full((len(lesson.lips),), i) for i, lesson in enumerate(some)]),
+    }
+    return {name: x.to(device) for name, x in batch.items()}
+
+
+def opinion(judge: Judge, batch: dict[str, Tensor]) -> Tensor:
+    """What the judge says of a batch [B, T]."""
+    return judge(*(batch[name] for name in ("speech", "lips", "expected", "features", "evidence", "there"))).float()
+
+
+def clip_means(values: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    """Means [B] of values [B, T] over the frames that count in a score."""
+    weight = torch.stack([voiced(s[:, -LOUDNESS:], t) for s, t in zip(batch["speech"], batch["there"])])
+    return (values * weight).sum(1) / weight.sum(1).clamp_min(1.0)
+
+
+def set_map(judge: Judge, of: dict[str, Kernels], aligned: bool) -> None:
+    """Give a judge the constants that predict opening and width.  aligned: whether their map reads this encoder's features."""
+    width, phones = judge.config.speech, slice(-LOUDNESS - len(PHONES), -LOUDNESS)
+    assert TAPS == 2 * REACH + 1
+    for row, what in enumerate(("opening", "width")):
+        one = of[what]
+        share = one.share if aligned and one.map is not None else 0.0
+        kernel = np.zeros((TAPS, width))
+        kernel[:, phones], kernel[:, -LOUDNESS:] = (1 - share) * one.phones, (1 - share) * one.loudness
+        if share:
+            kernel[REACH - MAP_REACH : REACH + MAP_REACH + 1] += share * one.map
+        judge.map[row] = torch.from_numpy(kernel.T / one.deviation_both).float()
+        judge.map_offset[row] = -one.mean_both / one.deviation_both
+
+
+def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu") -> dict[str, float]:
+    """How well a judge orders the takes of each clip and tells spoiled ones, and the merits that its scale is laid by.
+
+    rank: Spearman of merit and lip error within a clip, mean over clips; yardstick, by_model: the same of the correlation of a
+    take's opening with that which the map predicts, and which the model expects.  gain: how much less error the best by merit
+    has than the average take, as a share of what the best choice would.  auc_…: share of pairs in which a take has more merit
+    than a spoiled one.
+    """
+    ranks, yardsticks, by_model, gained, possible = [], [], [], 0.0, 0.0
+    kinds: dict[str, list[float]] = {name: [] for name in ("right", *WATCHED_KINDS)}
+    for lesson in lessons:
+        batch = collated([lesson], device)
+        merit = -clip_means(opinion(judge, batch), batch).cpu()
+        error = clip_means(batch["target"].exp() - FLOOR, batch).cpu()
+        own = lesson.as_sampled
+        ranks.append(spearmanr(-merit[own], error[own]).statistic)
+        loud = voiced(lesson.speech[:, -LOUDNESS:]) > 0
+        openings = opening_and_width(lesson.lips[own])[0][:, loud]
+        for ranks_of, expected in (
+            (yardsticks, judge.predicted(batch["speech"][:1])[0, 0].cpu()), (by_model, opening_and_width(lesson.expected[None])[0][0]),
+        ):  # fmt: skip
+            ranks_of.append(spearmanr([np.corrcoef(o, expected[loud])[0, 1] for o in openings], -error[own]).statistic)
+        gained += float(error[own].mean() - error[own][merit[own].argmax()])
+        possible += float(error[own].mean() - error[own].min())
+        kinds["right"] += merit[own].tolist()
+        starts = np.flatnonzero(own.numpy())[:WATCHED_SPOILED]
+        for i, name in enumerate(WATCHED_KINDS):
+            kinds[name] += [float(merit[s + 1 + i]) for s in starts if s + 1 + i < len(merit)]
+    right = np.array(kinds["right"])
+    means = {name: float(np.mean(values)) for name, values in kinds.items()}
+    figures = {
+        "rank": float(np.nanmean(ranks)),
+        "yardstick": float(np.nanmean(yardsticks)),
+        "by_model": float(np.nanmean(by_model)),
+        "gain": gained / max(possible, 1e-6),
+    }
+    figures |= {f"auc_{name}": float(np.mean(right[:, None] > np.array(kinds[name])[None])) for name in WATCHED_KINDS}
+    return figures | {name: means[name] for name in ("right", "off", "damped")}
 
 
 def train_judge(
-    motions: MotionSet, m2s: MeshToSpeech, mouth: Mouth, channel_names: list[str], folder: Path, schedule: Schedule, device: str = "cpu"
+    train: list[Lesson], held_out: list[Lesson], heard: int, folder: Path, schedule: Schedule, aligned: bool, device: str = "cpu"
 ):
-    """Train on the teacher's motions with a frozen `m2s`; returns (judge with its scale set, figures on unseen test voices)."""
+    """Train on lessons; returns (judge with its scale set on the held-out ones, figures of these).  heard: width of mesh-to-speech."""
     torch.manual_seed(schedule.seed)
-    speaking = np.flatnonzero(np.append(in_group(channel_names, SPEECH), [True] * 3))
-    judge = Judge(JudgeConfig(heard=m2s.config.width, speech=motions.features.shape[1]))
-    m2s, mouth = m2s.to(device).eval().requires_grad_(False), mouth.to(device)
-    lip = (~mouth.inner).to(device)
+    judge = Judge(JudgeConfig(heard=heard, speech=train[0].speech.shape[1]))
+    set_map(judge, kernels(), aligned)
 
-    def batches(numbers: list[int], batch: int) -> SpeechBatches:
-        return SpeechBatches(motions, numbers, FRAMES + 2 * PAD, batch, mel=False)
+    def batch(rng: np.random.Generator) -> dict[str, Tensor]:
+        picked = []
+        for number in rng.choice(len(train), min(TOGETHER, len(train)), replace=False):
+            lesson = train[number]
+            own, spoiled = (np.flatnonzero(lesson.as_sampled.numpy() == kind) for kind in (True, False))
+            rows = [rng.permutation(own)[:OWN], rng.permutation(spoiled)[:WRONG]]
+            picked.append(lesson.some(np.concatenate(rows)))
+        return collated(picked, device)
 
-    train = batches(motions.of("train", FRAMES + 2 * PAD), BATCH)
-    some = torch.cat([train(np.random.default_rng(i))["features"] for i in range(8)]).flatten(0, 1)
-    judge.speech_mean.copy_(some.mean(0))
-    judge.speech_std.copy_(some.std(0).clamp_min(1e-3))
+    def loss(model: Judge, item: dict[str, Tensor], rng) -> dict[str, Tensor]:
+        guess, there, own = opinion(model, item), item["there"], item["as_sampled"]
+        frames = F.smooth_l1_loss(guess[there], item["target"][there], beta=0.3)
+        whose = F.one_hot(item["clip"][own]).to(guess)
 
-    def see(x: Tensor) -> Tensor:
-        return mouth.of_packed(x)
+        def apart(x: Tensor) -> Tensor:
+            """What each take [n, ·] has more than the mean of its clip's takes."""
+            return x - whose @ ((whose.T @ x) / whose.sum(0).clamp_min(1)[:, None])
 
-    def prepare(item: dict[str, Tensor], rng: np.random.Generator, kinds: list[str]) -> dict[str, Tensor]:
-        x = item["motion"]
-        true = see(x.to(device))
-        gap = (height_gap(true[:, :, mouth.lips[0]], true[:, :, mouth.lips[1]]) * 1e3).cpu().numpy()
-        bad = x.clone()
-        for row, kind in enumerate(kinds):
-            y = x[row, :, speaking].numpy()
-            other = x[(row + 1) % len(x)][:, speaking].numpy()
-            bad[row, :, speaking] = torch.from_numpy(corrupt(y, other, gap[row], kind, rng).astype(np.float32))
-        inside = slice(PAD, PAD + FRAMES)
-        seen = see(bad.to(device))[:, inside]
-
-        def astray(x: Tensor, where: slice = inside) -> Tensor:
-            return (x[:, where] - true[:, inside])[:, :, lip].norm(dim=-1).amax(-1) * 1e3
-
-        # The unit of error is what the same lips would be off if they were late, early or said something else.
-        late, early = (slice(PAD + s, PAD + s + FRAMES) for s in (-OFF_FRAMES, OFF_FRAMES))
-        size = torch.stack([astray(true, late), astray(true, early), astray(true.roll(1, 0))]).mean((0, 2))[:, None].clamp_min(LEAST_MM)
-        units = item["units"].to(device)[:, 2 * PAD : 2 * (PAD + FRAMES)]
-        features, twice = m2s.encode(seen)
-        logits = m2s.unit_head(twice)
-        said = torch.stack([evidence(g[None], u, m2s.unit_log_prior)[0] for g, u in zip(logits, units)])
-        error = astray(F.pad(seen, (0, 0, 0, 0, PAD, PAD)))
-        kernel = torch.hann_window(SMOOTH + 2, periodic=False, device=device)[1:-1][None, None]
-        half = SMOOTH // 2
-        smooth = F.conv1d(F.pad(error[:, None], (half, half), mode="replicate"), kernel / kernel.sum())[:, 0]
+        both = guess, item["target"]
+        moments = F.smooth_l1_loss(*(apart(x[own])[there[own]] for x in both), beta=0.1)
+        rank = F.smooth_l1_loss(*(apart(clip_means(x, item)[own][:, None]) for x in both), beta=0.1)
+        usual = model.hard(*(item[name][own] for name in ("speech", "expected", "there"))).float()
+        hard = F.smooth_l1_loss(usual[there[own]], item["target"][own][there[own]], beta=0.3)
         return {
-            "heard": features, "speech": item["features"].to(device)[:, inside], "lips": seen[:, :, mouth.lips], "evidence": said,
-            "target": torch.log(FLOOR + smooth / size),
-        }  # fmt: skip
+            "total": frames + APART_WEIGHT * moments + RANK_WEIGHT * rank + hard,
+            "frames": frames,
+            "moments": moments,
+            "rank": rank,
+            "hard": hard,
+        }
 
-    def opinion(model: Judge, seen: dict[str, Tensor]) -> Tensor:
-        return model(seen["heard"], seen["speech"], seen["lips"], seen["evidence"])
-
-    def loss(model: Judge, item, rng) -> dict[str, Tensor]:
-        with torch.no_grad():
-            kinds = [str(k) for k in rng.choice(SPOILS, len(item["motion"]), p=ODDS)]
-            seen = prepare(item, rng, kinds)
-        return {"total": F.smooth_l1_loss(opinion(model, seen).float(), seen["target"], beta=0.3)}
-
-    watched, test = (batches(rows, 24) for rows in (motions.watched(FRAMES + 2 * PAD), motions.of("test", FRAMES + 2 * PAD)))
-
-    def measured(model: Judge, held_out: SpeechBatches) -> dict[str, float]:
-        out = {}
-        for kind in ("right", "off", "damped", "other"):
-            rng = np.random.default_rng(3)
-            item = held_out(rng)
-            seen = prepare(item, rng, [kind] * 24)
-            loud = item["features"][:, PAD : PAD + FRAMES, -LOUDNESS:].to(device)
-            merits_of = [merits(o[None].float(), features) for o, features in zip(opinion(model, seen), loud)]
-            out[kind] = float(torch.cat(merits_of).mean())
-        rng = np.random.default_rng(4)
-        seen = prepare(held_out(rng), rng, [str(k) for k in rng.choice(SPOILS, 24, p=ODDS)])
-        guess, truth = opinion(model, seen).mean(1).cpu().numpy(), seen["target"].mean(1).cpu().numpy()
-        out["rank"] = float(spearmanr(guess, truth).statistic)
-        return {k: round(v, 4) for k, v in out.items()}
-
-    fit(judge, train, loss, schedule, folder, lambda model: measured(model, watched), device=device)
+    fit(judge, batch, loss, schedule, folder, lambda model: measure(model, held_out, device), validate_every=100, device=device)
     with torch.no_grad():
-        scale, figures = measured(judge, watched), measured(judge, test)
-    judge.config = JudgeConfig(**(judge.settings() | {k: scale[k] for k in ("off", "damped", "right")}))
-    return judge, {f"judge_{k}": v for k, v in figures.items()}
+        figures = measure(judge, held_out, device)
+    judge.config = JudgeConfig(**(judge.settings() | {name: figures[name] for name in ("off", "damped", "right")}))
+    return judge, {name: round(value, 4) for name, value in figures.items()}

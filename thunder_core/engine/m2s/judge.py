@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The judge: mesh-to-speech's ear with an eye for size; how far lips are from where the sound wants them, frame by frame.
+"""The judge: how far lips are from where the sound wants them, frame by frame.
 
-Units alone are heard as well from a mouth that hardly moves as from one that does. The judge reads what mesh-to-speech
-hears, the speech features and where the lips are, and was trained on motions spoiled in known ways (late, early, damped,
-exaggerated, smoothed, shaken, never closing, of another sentence) to say how large the error is: the maximal distance of
-a lip vertex, relative to what it would be if these lips were 120 ms late or early or said something else. Its output is
-therefore a measured quantity, comparable across clips.
+It reads what the lips do beside two expectations of the same sound: what the diffusion model makes of it in one step, which is
+the mean of all that it would sample, and the opening and width that a linear map of the speech features predicts, measured on
+real faces. It reads phones and loudness too and, if it was trained so, what mesh-to-speech hears. It was trained on the model's
+own takes, and on takes spoiled in known ways, to say how large the error is against the teacher performing the same sound in the
+take's own direction: the maximal distance of a lip vertex, relative to what it would be if the lips were 120 ms late or early or
+said something else. Its output is therefore a measured quantity, comparable across clips, and depends on nothing but the sound
+and the motion.
 """
 
 from __future__ import annotations
@@ -17,24 +19,86 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
+from ..speech.encoder import LOUDNESS
+from ..speech.phones import PHONES
 from ..weights import load_network, typed
+from .score import voiced
 
 FLOOR = 0.1  # relative error that counts as none: the logarithm ends there
+TAPS = 9  # frames of speech features that the prediction reads, four to either side
+LAGS = (-4, -2, 0, 2, 4)  # frames at which a whole clip is compared with its prediction
 _MILLIMETRES = 5.0  # one unit of a measure
+_NEAR = 25  # frames over which a curve is compared with its prediction
+_PLACES = 12  # coordinates of the lips' four points
+_SAID = len(PHONES) + LOUDNESS  # of the speech features: which phones are said, and how loud
+_LEAST_DEVIATION = 0.3  # millimetres, or deviations of a prediction: less is noise
 
 
 @dataclass(frozen=True)
 class JudgeConfig:
-    heard: int = 192  # width of mesh-to-speech
+    heard: int = 0  # width of mesh-to-speech; 0: the judge does not ask it
     speech: int = 234  # width of the speech features
-    width: int = 96
+    width: int = 64
     kernel: int = 5
     dilations: tuple[int, ...] = (1, 2, 4, 1)
-    # Minus log relative error of the training truth 120 ms off, damped to 60 % and as it is: a scale for sounds too short for one
-    # of their own.
+    # Minus mean log relative error of what the points of a score are laid by: usual takes of voices that trained nothing, 120 ms
+    # off, damped to less than a direction can ask for, and as they are.
     off: float = 0.0
     damped: float = 1.0
     right: float = 2.0
+
+
+def _mean(x: Tensor, weight: Tensor) -> Tensor:
+    """Mean [B] of x [B, T] over frames of weight [B, T]."""
+    return (x * weight).sum(1) / weight.sum(1).clamp_min(1.0)
+
+
+def _standard(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A curve [B, T] in deviations above its mean over the frames that count, and both [B]."""
+    mean = _mean(x, weight)
+    deviation = _mean((x - mean[:, None]).square(), weight).sqrt().clamp_min(_LEAST_DEVIATION)
+    return (x - mean[:, None]) / deviation[:, None], mean, deviation
+
+
+def _shifted(x: Tensor, frames: int) -> Tensor:
+    """A curve [B, T] so many frames later, zero where nothing is known."""
+    count = min(abs(frames), x.shape[1])
+    nothing, known = torch.zeros_like(x[:, :count]), x.shape[1] - count
+    return torch.cat([nothing, x[:, :known]] if frames > 0 else [x[:, count:], nothing], 1)
+
+
+def _near_correlation(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    """Correlation [B, T] of standardised curves [B, T] within half a second of each frame."""
+    window = torch.hann_window(_NEAR + 2, periodic=False, device=a.device)[1:-1].to(a)[None, None]
+
+    def near(x: Tensor) -> Tensor:
+        return F.conv1d(F.pad((x * weight)[:, None], (_NEAR // 2, _NEAR // 2)), window)[:, 0]
+
+    count = near(torch.ones_like(a)).clamp_min(1e-3)
+    mean_a, mean_b = near(a) / count, near(b) / count
+    both = near(a * b) / count - mean_a * mean_b
+    var_a, var_b = near(a * a) / count - mean_a.square(), near(b * b) / count - mean_b.square()
+    return both / (var_a.clamp_min(0) * var_b.clamp_min(0) + 0.01).sqrt()  # where nothing moves there is none
+
+
+def opening_and_width(lips: Tensor) -> tuple[Tensor, Tensor]:
+    """How far lips [B, T, 4, 3] part and widen beyond rest, each [B, T], millimetres."""
+    upper, lower, left, right = lips.unbind(2)
+    return 1e3 * (upper[..., 1] - lower[..., 1]), 1e3 * (left[..., 0] - right[..., 0])
+
+
+class _Convolutions(nn.Module):
+    """Residual convolutions [B, T, width] → the same. What lies outside `there` [B, T, 1] is zero, as beyond the ends."""
+
+    def __init__(self, width: int, kernel: int, dilations: tuple[int, ...]):
+        super().__init__()
+        self.convolutions = nn.ModuleList(nn.Conv1d(width, width, kernel, padding=d * (kernel // 2), dilation=d) for d in dilations)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in dilations)
+
+    def forward(self, x: Tensor, there: Tensor) -> Tensor:
+        for norm, convolution in zip(self.norms, self.convolutions):
+            x = x + convolution((F.gelu(norm(x)) * there).transpose(1, 2)).transpose(1, 2)
+        return F.gelu(x)
 
 
 class Judge(nn.Module):
@@ -44,16 +108,18 @@ class Judge(nn.Module):
         super().__init__()
         self.config = config
         w = config.width
-        self.register_buffer("speech_mean", torch.zeros(config.speech))
-        self.register_buffer("speech_std", torch.ones(config.speech))
-        self.hear_in = nn.Linear(config.heard, w)
-        self.speech_in = nn.Linear(config.speech, w)
-        self.lips_in = nn.Linear(24 + 1, w)
-        self.convolutions = nn.ModuleList(
-            nn.Conv1d(w, w, config.kernel, padding=d * (config.kernel // 2), dilation=d) for d in config.dilations
-        )
-        self.norms = nn.ModuleList(nn.LayerNorm(w) for _ in config.dilations)
+        # How speech features nearby predict opening and width, in deviations; measured on real faces, not learned.
+        self.register_buffer("map", torch.zeros(2, config.speech, TAPS))
+        self.register_buffer("map_offset", torch.zeros(2))
+        self.hear_in = nn.Linear(config.heard + 1, w) if config.heard else None
+        self.speech_in = nn.Linear(_SAID, w)
+        self.lips_in = nn.Linear(5 * _PLACES + 16 + 4 * len(LAGS), w)
+        self.body = _Convolutions(w, config.kernel, config.dilations)
         self.out = nn.Linear(w, 1)
+        # How hard a sound is for usual takes: known from the sound alone.
+        self.hard_in = nn.Linear(_SAID + 2 + _PLACES, w // 2)
+        self.hard_body = _Convolutions(w // 2, config.kernel, config.dilations[:2])
+        self.hard_out = nn.Linear(w // 2, 1)
 
     @classmethod
     def load(cls, folder: Path) -> Judge:
@@ -63,13 +129,52 @@ class Judge(nn.Module):
     def settings(self) -> dict:
         return asdict(self.config)
 
-    def forward(self, features: Tensor, speech: Tensor, lips: Tensor, evidence: Tensor) -> Tensor:
-        """heard [B, T, 192]: mesh-to-speech's body · speech [B, T, d] · lips [B, T, 4, 3]: offsets from rest of the inner
-        lips' middles and the mouth's corners, metres · evidence [B, T]: nats for the units that were said."""
+    def predicted(self, speech: Tensor) -> Tensor:
+        """Opening and width [B, 2, T] that speech features [B, T, d] let expect, in deviations above what is usual."""
+        half = TAPS // 2
+        return F.conv1d(F.pad(speech.transpose(1, 2), (half, half), mode="replicate"), self.map) + self.map_offset[:, None]
+
+    def _compared(self, speech: Tensor, lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
+        """How lips [B, T, 4, 3] go with both expectations of their sound [B, T, n], over frames of weight [B, T]."""
+        of_frame, of_clip = [], []
+        for own, guess in zip(lips.flatten(2).unbind(2), expected.flatten(2).unbind(2)):
+            own, guess = (_standard(1e3 * x, weight)[0] for x in (own, guess))
+            of_frame += [guess, own - guess]
+            of_clip.append(_mean((own - guess).square(), weight).sqrt())
+        guesses = zip(opening_and_width(expected), self.predicted(speech).unbind(1))
+        for curve, both in zip(opening_and_width(lips), guesses):
+            own, mean, deviation = _standard(curve, weight)
+            of_clip += [mean / _MILLIMETRES, deviation.log()]
+            of_frame.append(own)
+            for guess in both:
+                guess = _standard(guess, weight)[0]
+                of_frame += [own - guess, _near_correlation(own, guess, weight)]
+                for lag in LAGS:
+                    of_clip.append(_mean(_shifted(own, lag) * guess, weight * _shifted(weight, lag)))
+        of_frame += list(self.predicted(speech).unbind(1))
+        return torch.cat([torch.stack(of_frame, -1), torch.stack(of_clip, -1)[:, None].expand(-1, speech.shape[1], -1)], -1)
+
+    def forward(
+        self, speech: Tensor, lips: Tensor, expected: Tensor, features: Tensor | None = None, evidence: Tensor | None = None,
+        there: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """speech [B, T, d] · lips, expected [B, T, 4, 3]: offsets from rest of the inner lips' middles and the mouth's corners,
+        metres, of the motion and of what the model expects · features [B, T, heard]: mesh-to-speech's body · evidence [B, T]:
+        nats for the units that were said · there: bool [B, T], frames that belong to a clip, for clips of different length in
+        one batch (None: all)."""
+        there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
+        weight = torch.stack([voiced(each[:, -LOUDNESS:], inside) for each, inside in zip(speech, there)])
         where = lips.flatten(2) * (1e3 / _MILLIMETRES)
         moved = F.pad(where.diff(dim=1), (0, 0, 1, 0))
-        x = self.hear_in(features) + self.speech_in((speech - self.speech_mean) / self.speech_std)
-        x = x + self.lips_in(torch.cat([where, 3 * moved, evidence[..., None] / 3], -1))
-        for norm, convolution in zip(self.norms, self.convolutions):
-            x = x + convolution(F.gelu(norm(x)).transpose(1, 2)).transpose(1, 2)
-        return self.out(F.gelu(x))[..., 0]
+        x = self.speech_in(speech[..., -_SAID:])
+        x = x + self.lips_in(torch.cat([where, 3 * moved, self._compared(speech, lips, expected, weight)], -1))
+        if self.hear_in is not None:
+            x = x + self.hear_in(torch.cat([features, evidence[..., None] / 3], -1))
+        return self.out(self.body(x, there[..., None]))[..., 0]
+
+    def hard(self, speech: Tensor, expected: Tensor, there: Tensor | None = None) -> Tensor:
+        """What usual takes of a sound get at each frame [B, T]: some sounds are hard to say with any lips."""
+        there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
+        where = expected.flatten(2) * (1e3 / _MILLIMETRES)
+        known = torch.cat([speech[..., -_SAID:], self.predicted(speech).transpose(1, 2), where], -1)
+        return self.hard_out(self.hard_body(self.hard_in(known), there[..., None]))[..., 0]

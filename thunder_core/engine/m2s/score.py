@@ -13,7 +13,8 @@ from torch import Tensor
 from ...types import LipSyncScore
 
 SMOOTH = 13  # animation frames (half a second) that one value of the drift curve looks at
-OFF_FRAMES, DAMPED = 3, 0.6  # 120 ms, 60 %: the faults that a scale is laid by
+OFF_FRAMES = 3  # 120 ms
+DAMPED = 0.15  # the other fault that the scale is laid by: less than the least that *Energy* can ask of a usual mouth (35 %)
 _LEAST_GAP = 0.1  # between the merits of a scale
 _VOICED = -1.0  # loudness channel 1 below this (40 dB under the voice) is silence
 
@@ -36,18 +37,14 @@ def shift_frames(x: np.ndarray, frames: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Scale:
-    """What merits are worth on one sound: three of them, ascending, and their points.
+    """What merits are worth: three of them, ascending, and their points.
 
-    How much can be told from a voice differs from voice to voice. So a sound's own scale is laid by what its usual
-    performances get as they are, damped, and late: equal faults cost equal points on every sound.
+    It is the same for every sound: laid once, by what takes of voices that trained nothing get on average 120 ms off, damped to
+    less than a direction can ask for, and as they are.
     """
 
     merits: tuple[float, float, float]
-    points: tuple[float, float, float] = (8.0, 45.0, 75.0)  # 120 ms off, damped to 60 %, usual
-    # By how much the usual performances are thought worse at a frame than on average, [T] from frame `start` on: some sounds are
-    # hard to read off any lips, and that is no drift.
-    usual: Tensor | None = None
-    start: int = 0
+    points: tuple[float, float, float] = (8.0, 45.0, 75.0)  # 120 ms off, damped, usual
 
     def __call__(self, merit: Tensor) -> Tensor:
         """Points 0 … 100 of merits of any shape."""
@@ -61,27 +58,15 @@ class Scale:
         # Bends towards 100 from 70 on: a hard limit there would make all very good takes equal, and lose their order.
         return 100 * torch.where(x < 0.7, x, 0.7 + 0.3 * torch.tanh((x - 0.7) / 0.3))
 
-    def expected(self, frames: int) -> Tensor:
-        """`usual` for the first frames of the sound, [frames]; 0 where no performance was looked at."""
-        expected = torch.zeros(frames)
-        if self.usual is not None and self.start < frames:
-            known = self.usual[: frames - self.start]
-            expected[self.start : self.start + len(known)] = known
-        return expected
 
+def voiced(loudness: Tensor, there: Tensor | None = None) -> Tensor:
+    """Weight [T] 0 or 1 of frames in a score, from loudness [T, 2]: those that sound, all if none does.
 
-def smoothed(values: Tensor, weight: Tensor) -> Tensor:
-    """Values [T] averaged over half a second of the frames that count, weight [T] of 0 or 1; 0 where none does."""
-    kernel = torch.hann_window(SMOOTH + 2, periodic=False, device=values.device)[1:-1].to(values)[None, None]
-    half = SMOOTH // 2
-    sums = F.conv1d(F.pad(torch.stack([values * weight, weight])[:, None], (half, half)), kernel)[:, 0]
-    return torch.where(sums[1] > 1e-6, sums[0] / sums[1].clamp_min(1e-6), torch.zeros_like(values))
-
-
-def voiced(loudness: Tensor) -> Tensor:
-    """Weight [T] 0 or 1 of frames in a score, from loudness [T, 2]: those that sound, all if none does."""
-    weight = (loudness[:, 1] > _VOICED).float()
-    return weight if weight.sum() >= 1 else torch.ones_like(weight)
+    there: bool [T], frames that are part of the clip (None: all).
+    """
+    there = torch.ones_like(loudness[:, 1]) if there is None else there.to(loudness)
+    weight = (loudness[:, 1] > _VOICED) * there
+    return weight if weight.sum() >= 1 else there
 
 
 def merits(opinion: Tensor, loudness: Tensor) -> Tensor:
@@ -90,8 +75,12 @@ def merits(opinion: Tensor, loudness: Tensor) -> Tensor:
     return -(opinion * weight).sum(1) / weight.sum()
 
 
-def grade(opinion: Tensor, loudness: Tensor, scale: Scale) -> list[LipSyncScore]:
-    """Scores of a batch of motions of one sound, from the judge's opinions [B, T] and the sound's loudness [T, 2]."""
+def grade(opinion: Tensor, loudness: Tensor, scale: Scale, hard: Tensor | None = None) -> list[LipSyncScore]:
+    """Scores of a batch of motions of one sound, from the judge's opinions [B, T] and the sound's loudness [T, 2].
+
+    hard [T]: what usual takes of the sound get at each frame. Where every mouth is thought worse than on the sound's average,
+    nothing drifts. It changes no total.
+    """
     opinion = opinion.float()
     frames = opinion.shape[1]
     weight = voiced(loudness).to(opinion)
@@ -99,6 +88,7 @@ def grade(opinion: Tensor, loudness: Tensor, scale: Scale) -> list[LipSyncScore]
     half = SMOOTH // 2
     near = F.conv1d(F.pad(weight[None, None], (half, half)), kernel)[0, 0, :frames]
     total = scale(merits(opinion, loudness))
+    expected = torch.zeros_like(weight) if hard is None else hard.float() - (hard.float() * weight).sum() / weight.sum()
     # Where nobody speaks nothing can drift: those frames carry the clip's own score.
-    drift = torch.where(near > 0.5, scale(scale.expected(frames).to(opinion) - opinion), total[:, None])
+    drift = torch.where(near > 0.5, scale(expected - opinion), total[:, None])
     return [LipSyncScore(float(t), d.cpu().numpy()) for t, d in zip(total, drift)]

@@ -22,7 +22,7 @@ from ..cards import unusable
 from ..diffusion.articulate import Articulation, believed_sounds, demanded_closures
 from ..diffusion.denoiser import Denoiser, DenoiserConfig
 from ..diffusion.guidance import SpeechGuidance
-from ..diffusion.sampling import in_windows, inpaint, Inpainting, sample, seeded_noise
+from ..diffusion.sampling import in_windows, inpaint, Inpainting, sample, seeded_noise, STEPS
 from ..m2s.model import MeshToSpeech
 from ..m2s.mouth import Mouth
 from ..speech.encoder import overheard, presence, speech_features, SpeechEncoder
@@ -173,6 +173,19 @@ class Thunder:
             lips = [1.0] * len(some) if styles is None else [_lips_of(style) for style in styles[start : start + len(some)]]
             motions += [self._motion(m, voice, kept, by) for m, by in zip(self.denoiser.restore(x).cpu().numpy(), lips)]
         return motions
+
+    @torch.no_grad()
+    def expected(self, voice: VoiceFeatures) -> Motion:
+        """What the model expects of a sound before anything is drawn: the mean of all performances in the usual direction, which
+        is what it makes of pure noise in one step."""
+        usual, noise = Direction().vector()[None, None], seeded_noise([0], voice.frames, self.denoiser.config.motion).to(self.device)
+        style = torch.from_numpy(usual).to(self.device) if self.knows_styles else None
+
+        def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
+            return self.denoiser(x, step, voice.features[None, a:b], style=style)
+
+        x = in_windows(denoise, voice.frames)(self.denoiser.first_noise(noise), torch.tensor([STEPS - 1], device=self.device))
+        return self._motion(self.denoiser.restore(x)[0].cpu().numpy(), voice, None)
 
     def _motion(self, x: np.ndarray, voice: VoiceFeatures, kept: Inpainting | None, lips: float = 1.0) -> Motion:
         columns = self.columns

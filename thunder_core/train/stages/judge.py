@@ -7,23 +7,39 @@ from argparse import ArgumentParser, Namespace
 
 from ...engine.m2s.model import MeshToSpeech
 from ...engine.m2s.mouth import Mouth
-from ..judge import train_judge
+from ...engine.speech.encoder import SpeechEncoder
+from ..judge import drawn, Lessons, load_clips, train_judge, watched
+from ..lip_kernels import fitted_to, identity
 from ..loop import Schedule
+from ..sampled import folder_of, watched_split
 from .workspace import add_optimisation, Workspace
 
-HELP = "train the judge of lip-sync, which scores takes"
+HELP = "train the judge of lip-sync, which scores takes, on what the stage takes sampled"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    add_optimisation(parser, 800)
+    add_optimisation(parser, 600)
+    parser.add_argument("--m2s", action="store_true", help="let it ask mesh-to-speech what it hears, too")
 
 
 def run(workspace: Workspace, args: Namespace) -> dict:
-    schedule = Schedule(steps=args.steps, rate=1e-3, average=0.995, seed=workspace.seed)
+    newest = folder_of(workspace.cache, workspace.weights, workspace.seed)
+    split = watched_split(workspace.corpus())
+    held_out = load_clips([newest], split)
+    if not held_out:
+        raise SystemExit(f"{newest} holds no takes of these weights: run the stage takes first")
+    schedule = Schedule(steps=args.steps, rate=1e-3, average=0.99, half=False, seed=workspace.seed)
     m2s = MeshToSpeech.load(workspace.weights)
     mouth = Mouth(m2s.mouth or workspace.head)
-    folder = workspace.runs / "judge"
-    network, figures = train_judge(workspace.motions(), m2s, mouth, workspace.channels, folder, schedule, workspace.device)
-    data = "teacher's motions over the corpus, spoiled"
+    lessons = Lessons(mouth, m2s.to(workspace.device) if args.m2s else None, workspace.channels, workspace.device)
+    # Samples of earlier weights too: what they get wrong is worth knowing.
+    folders = sorted(folder for folder in newest.parent.iterdir() if folder.is_dir())
+    train = list(drawn(lessons, load_clips(folders, "train"), workspace.seed))
+    heard = m2s.config.width if args.m2s else 0
+    aligned = identity(SpeechEncoder.load(workspace.weights)) == fitted_to()
+    network, figures = train_judge(
+        train, list(watched(lessons, held_out)), heard, workspace.runs / "judge", schedule, aligned, workspace.device
+    )
+    data = "the model's own takes of the corpus, as they are and spoiled"
     workspace.export("judge", network.state_dict(), network.settings(), "judge of lip-sync", data, schedule, figures)
     return figures

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the judge of lip-sync learns from: takes beside the teacher in their own direction, and spoiled ones; and its score is absolute."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from thunder_core.channels import in_group, SPEECH
+from thunder_core.direction import Direction, Style
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.m2s.judge import FLOOR, Judge, JudgeConfig, TAPS
+from thunder_core.engine.m2s.score import DAMPED, OFF_FRAMES, shift_frames
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.train import sampled
+from thunder_core.train.corpus import build, Corpus
+from thunder_core.train.judge import allowed, collated, corrupt, Lessons, lip_error, opinion, set_map, without_closures
+from thunder_core.train.lip_kernels import around, believed, kernels, MAP_REACH
+from thunder_core.train.sampled import clips_of, sample_takes, SampledClip
+from thunder_core.types import pack, Speech, unpack
+
+ROOT = Path(__file__).resolve().parents[2]
+LOUDNESS = 2
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return Engine.load(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def speech():
+    return Speech(read_sound(ROOT / "assets" / "sample.wav").samples[: 4 * 16000])
+
+
+@pytest.fixture(scope="module")
+def takes(engine, speech):
+    return engine.generate(speech, 2, 100, steps=5)
+
+
+@pytest.fixture(scope="module")
+def clip(engine, speech, takes):
+    """The takes as a clip that they were sampled for, whose teacher does the very same."""
+    voice, x = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames), np.stack([pack(take.motion) for take in takes])
+    readings = np.tile(Direction().vector(), (2, 1))
+    return SampledClip(
+        x,
+        x,
+        pack(engine.thunder.expected(voice)),
+        readings,
+        np.full(2, 5),
+        np.ones(2),
+        voice.features.numpy(),
+        voice.units.numpy().astype(np.uint8),
+    )
+
+
+@pytest.fixture(scope="module")
+def lessons(engine):
+    return Lessons(engine.mouth, engine.m2s if engine.judge.config.heard else None, list(engine.head.expression_names))
+
+
+# ---- what is wrong with lips
+
+
+def moving(values: np.ndarray) -> torch.Tensor:
+    """Two vertices [1, T, 2, 3] whose heights go along values [T], millimetres."""
+    lips = torch.zeros(1, len(values), 2, 3)
+    lips[0, :, :, 1] = torch.from_numpy(values * 1e-3).float()[:, None]
+    return lips
+
+
+WAVE = 5 * np.sin(np.arange(100) / 4)
+
+
+def test_lips_that_are_right_have_no_error_and_late_ones_about_that_of_late_ones():
+    truth, late = moving(WAVE), moving(shift_frames(WAVE[:, None], OFF_FRAMES)[:, 0])
+    assert lip_error(truth, truth, late).abs().max() < 1e-6
+    assert lip_error(late, truth, late).mean() == pytest.approx(1, abs=0.05), "the unit is the error of late, early and other lips"
+    assert lip_error(3 * truth, 3 * truth, 3 * late).abs().max() < 1e-6
+    assert lip_error(3 * late, 3 * truth, 3 * late).mean() == pytest.approx(1, abs=0.05), "of a large performance as of a small one"
+
+
+def test_the_error_is_the_worst_vertex_over_the_unit():
+    truth = moving(WAVE)
+    lips = truth.clone()
+    lips[0, :, 1, 0] += 2e-3  # one of the two is 2 mm aside
+    late, early = (moving(shift_frames(WAVE[:, None], s)[:, 0]) for s in (OFF_FRAMES, -OFF_FRAMES))
+    unit = np.mean([float((x - truth)[..., 1].abs().mean()) * 1e3 for x in (late, early, late)])
+    assert lip_error(lips, truth, late).numpy() == pytest.approx(np.full((1, 100), 2 / unit), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("factor", "energy", "size"),
+    [(0.6, 1.0, 0.6), (1.5, 1.0, 1.5), (DAMPED, 1.0, 0.35), (3.0, 1.0, 2.0), (0.5, 0.5, 0.7), (1.0, 2.5, 1.0), (0.0, 1.0, 0.35)],
+)
+def test_a_size_that_energy_can_ask_for_is_no_fault(factor, energy, size):
+    assert allowed(np.array([factor]), energy) == pytest.approx([size])
+
+
+def test_a_take_as_the_teacher_does_it_is_right_damped_a_little_too_and_damped_too_far_or_late_is_not(lessons, clip):
+    kinds = [["off", "damped", "still"], []]
+    lesson = lessons.of(clip, clip, kinds, np.random.default_rng(0))
+    error = (lesson.target.exp() - FLOOR).mean(1).numpy()
+    assert lesson.as_sampled.tolist() == [True, False, False, False, True]
+    assert error[[0, 4]] == pytest.approx([0, 0], abs=1e-3)
+    right, off, damped, still = error[:4]
+    assert right + 0.2 < damped < still and off > 0.5
+    seen = lessons._see(clip.takes[:1])[:, :, lessons.lip]
+    assert lip_error(0.6 * seen, seen, seen.flip(1), torch.from_numpy(allowed(np.full(clip.takes.shape[1], 0.6), 1.0)).float()).max() < 1e-3
+
+
+def test_spoils_are_what_they_say():
+    rng, x = np.random.default_rng(0), np.stack([WAVE, 2 * WAVE], 1)
+    other, gap = x[::-1], np.abs(WAVE)
+    for kind in ("shift", "size", "other", "smooth", "shake"):
+        bad, factor = corrupt(x, other, gap, kind, np.random.default_rng(1))
+        assert bad.shape == x.shape and np.abs(bad - x).max() > 0.1
+        assert (kind == "size") == bool(np.abs(factor - 1).max() > 0.1)
+    still, factor = corrupt(x, other, gap, "still", rng)
+    assert not still.any() and not factor.any()
+    assert np.array_equal(corrupt(x, other, gap, "nothing", rng)[0], x)
+    with pytest.raises(ValueError, match="upside down"):
+        corrupt(x, other, gap, "upside down", rng)
+    opened = without_closures(gap[:, None], np.where(gap < 1, 0.0, gap))
+    assert opened[8:-8].min() > gap[8:-8].min()
+
+
+# ---- what it reads
+
+
+def test_the_prediction_is_the_calibrated_one(engine):
+    """The same curves that the teacher's lips follow, of phones as the encoder believes them, from constants in the weights."""
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((60, 234))
+    features[:, -42:-2] = rng.dirichlet(np.ones(40), 60)
+    judge = Judge(JudgeConfig())
+    set_map(judge, kernels(), aligned=True)
+    got = judge.predicted(torch.from_numpy(features).float()[None])[0].numpy()
+    for row, what in enumerate(("opening", "width")):
+        one = kernels()[what]
+        z = one.of_phones([believed(features)], features[:, -LOUDNESS:])
+        if one.map is not None:
+            z = (1 - one.share) * z + one.share * (around(features, MAP_REACH) @ one.map.ravel())
+        assert got[row] == pytest.approx((z - one.mean_both) / one.deviation_both, abs=1e-3)
+    assert judge.map.shape == (2, 234, TAPS)
+    set_map(judge, kernels(), aligned=False)
+    features[:, :100] += 1  # what only the map reads
+    phones_alone = judge.predicted(torch.from_numpy(features).float()[None])[0, 0].numpy()
+    features[:, :100] -= 1
+    assert judge.predicted(torch.from_numpy(features).float()[None])[0, 0].numpy() == pytest.approx(phones_alone, abs=1e-4)
+
+
+def test_what_a_judge_reads_of_a_take_is_what_it_was_trained_on(engine, lessons, clip, takes, speech):
+    lesson = lessons.of(clip, clip, [[], []], np.random.default_rng(0))
+    with torch.no_grad():
+        trained_on = opinion(engine.judge, collated([lesson])).numpy()
+        scored = [engine._opinion(take.motion, *engine._analyse(speech))[0].numpy() for take in takes]
+    assert np.stack(scored) == pytest.approx(trained_on, abs=5e-3)  # mesh-to-speech's features are kept in half precision
+
+
+def test_a_clip_in_a_batch_with_a_longer_one_is_judged_as_alone(engine, lessons, clip):
+    lesson = lessons.of(clip, clip, [["off"], []], np.random.default_rng(0))
+    short = SampledClip(
+        *(getattr(clip, name)[:, :60] for name in ("takes", "teacher")), clip.expected[:60], clip.readings, clip.steps, clip.guidance,
+        clip.features[:60], clip.units[:120],
+    )  # fmt: skip
+    cut = lessons.of(short, short, [[], []], np.random.default_rng(0))
+    with torch.no_grad():
+        alone, together = opinion(engine.judge, collated([cut])), opinion(engine.judge, collated([lesson, cut]))
+    assert together[3:, :60].numpy() == pytest.approx(alone.numpy(), abs=1e-4)
+
+
+# ---- an absolute score
+
+
+def test_a_score_depends_on_nothing_but_the_sound_and_the_motion(speech, takes, monkeypatch):
+    fresh, used = Engine.load(device="cpu"), Engine.load(device="cpu")
+    used.generate(Speech(speech.samples[::-1].copy()), 1, 7, steps=2)
+    for take in takes:  # other motions of the same sound were scored before
+        used.score(speech, unpack(0.1 * pack(take.motion), used.head.channels))
+    monkeypatch.setattr(fresh.thunder, "perform", None)  # nothing is sampled to score a motion
+    motion = takes[1].motion
+    one, other = fresh.score(speech, motion), used.score(speech, motion)
+    assert one.total == other.total and np.array_equal(one.per_frame, other.per_frame)
+    assert one.total == pytest.approx(takes[1].score.total, abs=1e-3), "as among other takes"
+
+
+def test_a_take_scores_the_same_alone_as_among_others(engine, speech, takes):
+    for take in takes:
+        [alone] = engine.generate(speech, 1, take.seed, steps=5)
+        assert alone.score.total == pytest.approx(take.score.total, abs=1e-3)
+
+
+# ---- what it learns from
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    (folder / "voices").mkdir()
+    voices = read_sound(ROOT / "assets" / "sample.wav").samples
+    rows = ["file\tspeaker\ttext"]
+    for number, speaker in enumerate(("alice", "alice", "bob", "367")):
+        soundfile.write(folder / "voices" / f"{number}.wav", voices[number * 8000 : number * 8000 + 52000], 16000)
+        rows.append(f"{number}.wav\t{speaker}\tba")
+    (folder / "voices" / "transcripts.tsv").write_text("\n".join(rows) + "\n")
+    return build(folder / "corpus", [folder / "voices"], 0, label=lambda samples, text: [("AA", 0.2, 1.8), ("B", 1.8, 2.0)])
+
+
+@pytest.fixture
+def few(monkeypatch):
+    monkeypatch.setattr(sampled, "TRAINING_TAKES", 2)
+    monkeypatch.setattr(sampled, "WATCHED_TAKES", 2)
+    monkeypatch.setattr(sampled, "STEPS", 2)
+    monkeypatch.setattr(sampled, "_STEPS", (2, 3))
+
+
+def test_every_voice_is_sampled_once_before_any_twice(corpus: Corpus):
+    speakers = [corpus.clips[number].speaker for number in clips_of(corpus, "train", 10, 1)]
+    assert sorted(speakers) == ["alice", "alice", "bob"] and set(speakers[:2]) == {"alice", "bob"}
+    assert [corpus.clips[number].speaker for number in clips_of(corpus, "test", 10, 1)] == ["367"]
+
+
+def test_sampling_that_was_stopped_ends_where_an_uninterrupted_one_does(corpus, engine, few, tmp_path):
+    channels = list(engine.head.expression_names)
+    whole = tmp_path / "whole" / "same"
+    sample_takes(corpus, engine.thunder, channels, whole, {"test": 1, "train": 2})
+    files = sorted(path.name for path in whole.iterdir())
+    assert len(files) == 3
+    resumed = tmp_path / "resumed" / "same"
+    sample_takes(corpus, engine.thunder, channels, resumed, {"test": 1})
+    before = {path: path.stat().st_mtime_ns for path in resumed.iterdir()}
+    sample_takes(corpus, engine.thunder, channels, resumed, {"test": 1, "train": 2})
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items()), "what was sampled is not sampled again"
+    assert sorted(path.name for path in resumed.iterdir()) == files
+    for name in files:
+        one, other = SampledClip.load(whole / name), SampledClip.load(resumed / name)
+        assert np.array_equal(one.takes, other.takes) and np.array_equal(one.teacher, other.teacher)
+        assert len(one.takes) == len(one.teacher) == len(one.readings) == 2
+
+
+def test_the_teacher_plays_the_direction_that_a_take_is_compared_in(engine, speech):
+    voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
+    phones = np.repeat(voice.features.numpy()[:, -42:-2].argmax(1), 4).astype(np.uint8)
+    names = list(engine.head.expression_names)
+    calm, wild = (sampled.taught(phones, speech.samples, voice, names, Direction(Style(energy=by)).vector(), True) for by in (0.5, 1.6))
+    mouth = np.append(in_group(names, SPEECH), [True] * 3 + [False] * 6)
+    assert calm.shape == wild.shape == (speech.frames, len(names) + 9)
+    assert calm[:, len(names)].mean() < 0.6 * wild[:, len(names)].mean() and np.abs(calm[:, mouth]).mean() < np.abs(wild[:, mouth]).mean()

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes of the corpus for the judge: the model's own samples, and how the teacher performs the same sound in the same direction.
+
+Each set of weights samples into a folder of its own, one file for every clip, so that the judge can learn from the samples of
+several of them, and sampling goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from ..direction import Direction, DIRECTION_NAMES
+from ..engine.readings import reading
+from ..engine.speech.encoder import LOUDNESS
+from ..engine.systems.thunder import Thunder, VoiceFeatures
+from ..files import part_of
+from ..types import FPS, pack, RATE
+from .corpus import Clip, Corpus
+from .lip_kernels import fitted_to, identity, KERNELS
+from .prosody import semitones
+from .teacher import perform
+
+TRAINING_TAKES, WATCHED_TAKES = 8, 16  # of a clip
+LEAST_FRAMES, MOST_FRAMES = 75, 125  # of a clip: 3 s, and what is used of longer ones
+REFERENCES = 2  # performances of the teacher whose mean a take is compared with: the teacher wavers, which is nobody's fault
+SPREAD, STEPS, GUIDANCE = 0.5, 20, 1.0  # as users sample by default; what the judge is watched on
+_SPREADS, _STEPS, _GUIDANCES = (0.2, 0.5, 1.0), (5, 8, 12, 20), (1.0, 1.0, 1.5, 2.0)  # what it learns from
+_TEACHER = ("direction.py", "face/mechanics.py", "train/prosody.py", "train/lip_kernels.py")
+_WEIGHTS = ("denoiser", "encoder", "units")
+
+
+@dataclass(frozen=True)
+class SampledClip:
+    """One sound of T frames, K takes of it, and what the teacher does with it in the direction of each.
+
+    takes, teacher: float16 [K, T, channels + 9] as `types.pack` orders them.  expected: float16 [T, channels + 9], what the model
+    expects of the sound (`Thunder.expected`).  readings: float32 [K, DIRECTION_NAMES].
+    steps [K], guidance [K]: how each was sampled.  features: float16 [T, d].  units: uint8 [2T].
+    """
+
+    takes: np.ndarray
+    teacher: np.ndarray
+    expected: np.ndarray
+    readings: np.ndarray
+    steps: np.ndarray
+    guidance: np.ndarray
+    features: np.ndarray
+    units: np.ndarray
+
+    @staticmethod
+    def load(path: Path) -> SampledClip:
+        with np.load(path, allow_pickle=False) as file:
+            return SampledClip(**{field.name: file[field.name] for field in fields(SampledClip)})
+
+    def save(self, path: Path) -> None:
+        """Whole or not at all."""
+        with part_of(path) as part, open(part, "wb") as file:
+            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+
+def folder_of(cache: Path, weights: Path, seed: int) -> Path:
+    """Where samples of a folder of weights lie: another model, teacher or seed has another place."""
+    digest = hashlib.sha256(repr((seed, REFERENCES, _SPREADS, _STEPS, _GUIDANCES, LEAST_FRAMES, MOST_FRAMES)).encode())
+    for name in _WEIGHTS:
+        digest.update((weights / f"{name}.safetensors").read_bytes())
+    core = Path(__file__).resolve().parents[1]
+    for path in (*sorted(Path(__file__).parent.glob("teacher*.py")), *(core / name for name in _TEACHER), KERNELS):
+        digest.update(path.read_bytes())
+    return cache / "judge" / digest.hexdigest()[:16]
+
+
+def watched_split(corpus: Corpus) -> str:
+    """The voices on which training is watched: of validation, where a small corpus has none of test."""
+    return "validation" if corpus.of("validation") else "test"
+
+
+def clips_of(corpus: Corpus, split: str, count: int, seed: int) -> list[int]:
+    """Numbers of up to `count` clips of a split that are long enough, in an order of the seed's: every voice once before any twice."""
+    turns: dict[str, int] = {}
+    ranked = []
+    for number in np.random.default_rng(seed).permutation(len(corpus.clips)):
+        clip = corpus.clips[number]
+        if clip.split == split and clip.length * FPS / RATE >= LEAST_FRAMES:
+            turns[clip.speaker] = turns.get(clip.speaker, 0) + 1
+            ranked.append((turns[clip.speaker], int(number)))
+    return [number for _, number in sorted(ranked, key=lambda entry: entry[0])[:count]]
+
+
+def sample_takes(corpus: Corpus, thunder: Thunder, channels: list[str], folder: Path, clips: dict[str, int], seed: int = 1) -> None:
+    """Write `SPLIT-NUMBER.npz` (`SampledClip`) of as many clips of each split as `clips` says. Files that are there stay.
+
+    Training clips are sampled in many directions, numbers of steps and strengths of guidance; others as users do by default.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    own = zlib.crc32(folder.name.encode())  # every model performs other clips
+    wanted = [(split, number) for split, count in clips.items() for number in clips_of(corpus, split, count, own)]
+    left = [(split, number, path) for split, number in wanted if not (path := folder / f"{split}-{number:05d}.npz").exists()]
+    aligned = identity(thunder.encoder) == fitted_to()
+    for split, number, path in tqdm(left, desc="sampling takes", total=len(wanted), initial=len(wanted) - len(left), mininterval=10):
+        plans = _training_plans(number, seed) if split == "train" else [_usual_plan(number)]
+        sampled_clip(corpus, corpus.clips[number], thunder, channels, plans, aligned).save(path)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Takes that are sampled together. directions: float32 [k, DIRECTION_NAMES]."""
+
+    seeds: list[int]
+    directions: np.ndarray
+    steps: int
+    guidance: float
+
+
+def _usual_plan(number: int) -> _Plan:
+    seeds = [number * WATCHED_TAKES + i for i in range(WATCHED_TAKES)]
+    return _Plan(seeds, np.concatenate([reading(Direction().vector()[None], s, SPREAD) for s in seeds]), STEPS, GUIDANCE)
+
+
+def _training_plans(number: int, seed: int) -> Iterator[_Plan]:
+    rng = np.random.default_rng([seed, number])
+    half = TRAINING_TAKES // 2
+    for _ in range(2):
+        seeds = [int(s) for s in rng.integers(1 << 30, size=half)]
+        asked = [Direction() if rng.random() < 0.5 else Direction.of_clip(str(rng.integers(1 << 32)), rng) for _ in seeds]
+        played = [reading(d.vector()[None], s, float(rng.choice(_SPREADS))) for d, s in zip(asked, seeds)]
+        yield _Plan(seeds, np.concatenate(played), int(rng.choice(_STEPS)), float(rng.choice(_GUIDANCES)))
+
+
+def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str], plans, aligned: bool) -> SampledClip:
+    """Takes of one clip as planned. aligned: whether the teacher can read the encoder's features.
+
+    Weights that know no styles sample freely, and are compared with the teacher's usual style.
+    """
+    frames = min(MOST_FRAMES, int(clip.length * FPS / RATE))
+    samples = corpus.samples(clip)[: round(frames * RATE / FPS)]
+    voice = thunder.analyse(torch.from_numpy(samples), frames)
+    styled = thunder.knows_styles
+    takes, readings, steps, guidance = [], [], [], []
+    for plan in plans:
+        styles = [d[None] for d in plan.directions] if styled else None
+        motions = thunder.perform(voice, plan.seeds, plan.steps, plan.guidance, lambda fraction: None, styles=styles)
+        takes += [pack(motion) for motion in motions]
+        readings.append(plan.directions if styled else np.tile(Direction().vector(), (len(motions), 1)))
+        steps += [plan.steps] * len(motions)
+        guidance += [plan.guidance] * len(motions)
+    directions = np.concatenate(readings)
+    teacher = [taught(corpus.phones(clip)[: 4 * frames], samples, voice, channels, d, aligned) for d in directions]
+    return SampledClip(
+        np.stack(takes).astype(np.float16), np.stack(teacher).astype(np.float16), pack(thunder.expected(voice)).astype(np.float16),
+        directions.astype(np.float32),
+        np.array(steps), np.array(guidance), voice.features.cpu().numpy().astype(np.float16), voice.units.cpu().numpy().astype(np.uint8),
+    )  # fmt: skip
+
+
+def taught(
+    phones: np.ndarray, samples: np.ndarray, voice: VoiceFeatures, channels: list[str], direction: np.ndarray, aligned: bool
+) -> np.ndarray:
+    """What the teacher does on average in a direction [DIRECTION_NAMES]: the mean of packed motions [T, channels + 9]."""
+    assert len(direction) == len(DIRECTION_NAMES)
+    features = voice.features.cpu().numpy()
+    heard, pitch, played = features[:, -LOUDNESS:], semitones(samples, voice.frames), Direction.of_vector(direction)
+    performances = [
+        pack(perform(phones, heard, channels, np.random.default_rng(i), played, pitch, features=features if aligned else None))
+        for i in range(REFERENCES)
+    ]
+    return np.mean(performances, 0)
