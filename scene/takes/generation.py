@@ -88,6 +88,8 @@ def sampled(client: Client, sound: str, count: int, seed: int, sampling: Samplin
     finally:
         asking.close()
         client.forget(folder)  # read or given up: the arrays would pile up until Blender ends
+        if os.path.exists(request.get("direction", "")):
+            os.remove(request["direction"])
 
 
 def performances(
