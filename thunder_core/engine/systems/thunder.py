@@ -22,6 +22,7 @@ from ..cards import unusable
 from ..diffusion.articulate import Articulation, believed_sounds, demanded_closures
 from ..diffusion.denoiser import Denoiser, DenoiserConfig
 from ..diffusion.guidance import SpeechGuidance
+from ..diffusion.pauses import settled, stillness
 from ..diffusion.sampling import in_windows, inpaint, Inpainting, sample, seeded_noise, STEPS
 from ..m2s.model import MeshToSpeech
 from ..m2s.mouth import Mouth
@@ -43,6 +44,7 @@ class VoiceFeatures:
 
     features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody speaks.
     shut: float64 [T] 0 … 1, how closed the lips must be for m, b and p.  sounds: what else jaw, lips and tongue must do.
+    still: float64 [T] 0 … 1, how still the head is, in pauses.
     """
 
     features: Tensor
@@ -50,6 +52,7 @@ class VoiceFeatures:
     presence: Tensor
     shut: np.ndarray
     sounds: Sounds
+    still: np.ndarray
 
     @property
     def frames(self) -> int:
@@ -63,6 +66,7 @@ class VoiceFeatures:
             self.presence[start:end],
             self.shut[start:end],
             self.sounds.at(slice(start, end)),
+            self.still[start:end],
         )
 
 
@@ -105,7 +109,7 @@ class Thunder:
         belief, speaking = logits.float().softmax(-1).cpu().numpy(), presence(logits, frames)
         return VoiceFeatures(
             speech_features(*analysed, samples, frames), self.units.over(hidden, frames), speaking,
-            demanded_closures(belief, frames), believed_sounds(belief, speaking.cpu().numpy()),
+            demanded_closures(belief, frames), believed_sounds(belief, speaking.cpu().numpy()), stillness(belief, frames),
         )  # fmt: skip
 
     def overhear(self, samples: Tensor, frames: int) -> VoiceFeatures:
@@ -119,7 +123,7 @@ class Thunder:
             features = overheard(self.feature_encoder.analyse, samples, frames)[2]
         belief, speaking = logits.float().softmax(-1).cpu().numpy(), torch.zeros(frames, device=self.device)
         nothing = np.zeros(frames)
-        return VoiceFeatures(features, self.units.over(hidden, frames), speaking, nothing, believed_sounds(belief, nothing))
+        return VoiceFeatures(features, self.units.over(hidden, frames), speaking, nothing, believed_sounds(belief, nothing), nothing)
 
     def speech_guidance(self, m2s: MeshToSpeech, mouth: Mouth, voice: VoiceFeatures, strength: float) -> SpeechGuidance:
         """The pull of mesh-to-speech for `perform`."""
@@ -196,6 +200,7 @@ class Thunder:
         jaw = x[:, columns.jaw] * alive
         jaw[:, 0] = np.maximum(jaw[:, 0], 0.0)
         x[:, columns.expression], x[:, columns.jaw] = self.articulation.perform(expression, jaw, voice.shut, voice.sounds, lips)
+        x[:, columns.head] = settled(x[:, columns.head], voice.still)
         if kept is not None:
             x = np.where(kept.mask.numpy(), kept.values.numpy(), x)
         return unpack(x, self.channels)

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""In pauses a head stays about where its phrase left it."""
+
+import numpy as np
+import pytest
+
+from thunder_core.engine.diffusion.pauses import settled, stillness
+from thunder_core.engine.speech.phones import PHONES, SILENCE
+from thunder_core.types import FPS
+
+
+def belief(*spans, seconds=8.0):
+    """Phone probabilities of a voice that is silent in spans of seconds."""
+    result = np.zeros((int(50 * seconds), len(PHONES)), np.float32)
+    result[:, SILENCE + 1] = 1
+    for start, end in spans:
+        result[int(50 * start) : int(50 * end)] = 0
+        result[int(50 * start) : int(50 * end), SILENCE] = 1
+    return result
+
+
+def test_only_pauses_between_phrases_are_still():
+    frames = int(8 * FPS)
+    still = stillness(belief((0, 1), (2, 2.2), (3, 4), (5, 7.5)), frames)
+    assert still[int(3.5 * FPS)] == 1 and still[: int(2.8 * FPS)].max() == 0  # neither the silence before the first phrase nor a short stop
+    assert still[int(4.2 * FPS) :].max() == 0  # nor a silence in which a face has a life of its own
+
+
+def wandering(frames=200):
+    t = np.arange(frames) / FPS
+    return np.radians(np.stack([6 * np.sin(2 * t), 8 * np.sin(1.3 * t), 3 * np.cos(t)], 1)).astype(np.float32)
+
+
+def test_a_head_stays_in_a_pause_and_comes_back_after_it():
+    pose, still = wandering(), stillness(belief((3, 4)), 200)
+    result = settled(pose, still)
+    moved = np.degrees(np.linalg.norm(result[100] - result[75])), np.degrees(np.linalg.norm(pose[100] - pose[75]))
+    assert moved[0] < 1.5 < 4 < moved[1]
+    assert np.array_equal(result[:71], pose[:71])
+    assert np.degrees(np.abs(result[-1] - pose[-1]).max()) < 0.5
+    speed = np.degrees(np.abs(np.diff(result, axis=0)).max()) * FPS
+    assert speed < np.degrees(np.abs(np.diff(pose, axis=0)).max()) * FPS + 8
+
+
+@pytest.mark.parametrize("voice", [belief(), belief((0, 8))])
+def test_without_pauses_nothing_changes(voice):
+    assert np.array_equal(settled(wandering(), stillness(voice, 200)), wandering())
