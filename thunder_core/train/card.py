@@ -53,22 +53,21 @@ python -m thunder_core.train corpus FOLDER…        # folders with sounds, tran
 python -m thunder_core.train speaker resemblyzer/pretrained.pt
 torchrun --nproc-per-node 2 -m -- thunder_core.train --threads 1 encoder --steps {encoder}
 python -m thunder_core.train calibrate LIPS        # optional: the constants are in the repository
-python -m thunder_core.train hear --share 0.8
+python -m thunder_core.train hear --same-units --listened 200
 python -m thunder_core.train animate
-python -m thunder_core.train m2s --steps {m2s}
+python -m thunder_core.train m2s --start weights --steps {m2s} --rate 5e-4
 python -m thunder_core.train vocoder --steps {vocoder}
-python -m thunder_core.train denoiser --steps 2000 --rate 6e-4
+python -m thunder_core.train denoiser --start weights --steps 6000    # stopped after 2000, before its learning rate fell
 python -m thunder_core.train denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4
 python -m thunder_core.train takes
 python -m thunder_core.train judge --steps {judge}
 python -m thunder_core.train card
 ```
 
-Every stage resumes where it was stopped. m2s and the denoiser did not start from nothing but (`--start`) from those trained
-before: m2s 2200 steps on an earlier encoder's features and an earlier head, the denoiser 4960 steps of which the last 2330 on
-80 % of the corpus; its steps named above saw all of it, m2s 80 %. The judge learned from takes
-of two earlier states of the denoiser, too. The first 2000 of them learned from the true
-motion alone, the last {denoiser} from the model's own estimates too. All on two CPU cores, in about six hours.
+Every stage resumes where it was stopped. m2s and the denoiser did not start from nothing but (`--start`) from those distributed
+before, which knew neither styles nor moods: m2s 3700 steps, the denoiser 7290, on performances of earlier teachers. The judge
+learned from takes of two earlier states of the denoiser, too. All on two CPU cores: the steps above in about two hours, those
+before in about six.
 """  # noqa: E501
 
 
