@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How takes are sampled: for all that generates, and closed since hardly anybody needs it."""
+"""How takes are sampled: for all that generates, closed and below Direction since hardly anybody needs it."""
 
 import bpy
 
@@ -9,7 +9,7 @@ from .sidebar import _Tab
 class THUNDER_PT_sampling(_Tab, bpy.types.Panel):
     bl_label = "Sampling"
     bl_idname = "THUNDER_PT_sampling"
-    bl_parent_id = "THUNDER_PT_main"
+    bl_parent_id = "THUNDER_PT_direction"
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):

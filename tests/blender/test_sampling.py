@@ -218,4 +218,4 @@ def test_the_panel_shows_all_of_it_and_is_closed(blender, scene):
 
     panel.draw(Panel, blender.context)
     assert drawn == ["Steps", "Follow the Voice", "Lip-Sync Pull"]
-    assert panel.bl_parent_id == "THUNDER_PT_main" and "DEFAULT_CLOSED" in panel.bl_options
+    assert panel.bl_parent_id == "THUNDER_PT_direction" and "DEFAULT_CLOSED" in panel.bl_options
