@@ -326,12 +326,11 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu") -> dict[st
             kinds[name] += [float(merit[s + 1 + i]) for s in starts if s + 1 + i < len(merit)]
     right = np.array(kinds["right"])
     means = {name: float(np.mean(values)) for name, values in kinds.items()}
+    # Lips that keep still have no correlation, and no order.
     figures = {
-        "rank": float(np.nanmean(ranks)),
-        "yardstick": float(np.nanmean(yardsticks)),
-        "by_model": float(np.nanmean(by_model)),
-        "gain": gained / max(possible, 1e-6),
+        name: float(np.nan_to_num(values).mean()) for name, values in (("rank", ranks), ("yardstick", yardsticks), ("by_model", by_model))
     }
+    figures["gain"] = gained / max(possible, 1e-6)
     figures |= {f"auc_{name}": float(np.mean(right[:, None] > np.array(kinds[name])[None])) for name in WATCHED_KINDS}
     return figures | {name: means[name] for name in ("right", "off", "damped")}
 
