@@ -84,7 +84,7 @@ class DenoiserLoss:
         # Of brows, eyes and head, which the voice does not tell, variety is worth more than fidelity.
         names = [*head.expression_names, *["jaw"] * 3, *[""] * 6]
         self.speaking = torch.tensor(in_group(names, MOUTH), device=device)
-        self.spread = _spreads(batches, self.mouth, denoiser)
+        self.spread = _spreads(batches, self.mouth, denoiser.to(device))
         self.m2s, self.m2s_weight, self.m2s_view = m2s, m2s_weight, self.mouth
         if m2s is not None:
             self.m2s = m2s.to(device).eval().requires_grad_(False)
