@@ -204,18 +204,11 @@ def test_a_face_is_heard_for_as_long_as_it_moves(warm, tmp_path):
 # -- in a direction ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def directed(tmp_path_factory):
-    """A client whose weights know styles; what those do to a motion is random, nobody trained it."""
-    with Client(sys.executable, weights=str(weights_with_styles(tmp_path_factory.mktemp("weights")))) as client:
-        yield client
-
-
-def test_a_direction_is_played_and_takes_say_their_reading(directed):
-    assert directed.request("hello").wait(timeout=120)["knows_styles"] is True
+def test_a_direction_is_played_and_takes_say_their_reading(warm):
+    assert warm.request("hello").wait(timeout=120)["knows_styles"] is True
     wanted = Direction(Style(energy=1.3), "warm", 0.6).vector()[None]
-    result = directed.request(
-        "generate", sound=SAMPLE, takes=3, seed=7, steps=2, direction=directed.put_array(wanted), spread=0.5
+    result = warm.request(
+        "generate", sound=SAMPLE, takes=3, seed=7, steps=2, direction=warm.put_array(wanted), spread=0.5
     ).wait(timeout=120)  # fmt: skip
     by_seed = {take["seed"]: take for take in result["takes"]}
     abouts = {seed: take["provenance"] for seed, take in by_seed.items()}
@@ -223,26 +216,26 @@ def test_a_direction_is_played_and_takes_say_their_reading(directed):
     assert {about["spread"] for about in abouts.values()} == {0.5}
     assert abouts[7]["reading"] == pytest.approx(wanted[0].tolist(), abs=1e-4)
     assert abs(np.array(abouts[8]["reading"]) - abouts[7]["reading"])[:12].max() > 0.2
-    alone = directed.request(
-        "generate", sound=SAMPLE, takes=1, seed=8, steps=2, direction=directed.put_array(wanted), as_asked=False
+    alone = warm.request(
+        "generate", sound=SAMPLE, takes=1, seed=8, steps=2, direction=warm.put_array(wanted), as_asked=False
     ).wait(timeout=120)  # fmt: skip
-    jaw = [directed.get_array(where, take["jaw"]) for where, take in ((result, by_seed[8]), (alone, alone["takes"][0]))]
+    jaw = [warm.get_array(where, take["jaw"]) for where, take in ((result, by_seed[8]), (alone, alone["takes"][0]))]
     assert np.array_equal(*jaw), "the same seed and direction are the same take"
     assert alone["takes"][0]["provenance"]["reading"] == abouts[8]["reading"]
     for answer in (result, alone):
-        directed.forget(answer["folder"])
+        warm.forget(answer["folder"])
 
 
-def test_a_direction_that_ends_before_the_sound_is_held_and_one_that_goes_on_is_cut(directed):
+def test_a_direction_that_ends_before_the_sound_is_held_and_one_that_goes_on_is_cut(warm):
     loud, small = Direction(Style(energy=1.6)).vector(), Direction(Style(energy=0.6)).vector()
     rows = {"short": [small, loud], "exact": [small] + 400 * [loud], "one": [small]}
     jaws = {}
     for name, vectors in rows.items():
-        result = directed.request(
-            "generate", sound=SAMPLE, takes=1, seed=7, steps=2, direction=directed.put_array(np.stack(vectors))
+        result = warm.request(
+            "generate", sound=SAMPLE, takes=1, seed=7, steps=2, direction=warm.put_array(np.stack(vectors))
         ).wait(timeout=120)  # fmt: skip
-        jaws[name] = directed.get_array(result, result["takes"][0]["jaw"])
-        directed.forget(result["folder"])
+        jaws[name] = warm.get_array(result, result["takes"][0]["jaw"])
+        warm.forget(result["folder"])
     assert np.array_equal(jaws["short"], jaws["exact"]) and not np.array_equal(jaws["short"], jaws["one"])
 
 
