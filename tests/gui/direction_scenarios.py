@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from scenarios import generate, MODULE, only_open, scene_with_voice_and_head
+from scenarios import generate, only_open, scene_with_voice_and_head
 from shape_scenarios import button, done
 from thunder.scene.animation import keying
 from thunder.scene.engine import connection
@@ -50,7 +50,6 @@ def until(condition):
 
 
 def directs(hand):
-    bpy.context.preferences.addons[MODULE].preferences.weights = os.environ["THUNDER_TEST_WEIGHTS"]
     only_open("direction", "takes")
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene

@@ -52,6 +52,7 @@ PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut ou
     "shape": ("picture_scenarios.shapes", "animated", VIEWPORT),
     "mix": ("picture_scenarios.mixes", "cuts", SIDEBAR),
     "keep": ("picture_scenarios.keeps", "kept", SIDEBAR),
+    "directing": ("direction_scenarios.directs", "more", SIDEBAR),
     "commit": ("picture_scenarios.commits", "commit_copy", SIDEBAR),
     "graph_editor_dense": ("commit_scenarios.graphs", "graph_dense", VIEWPORT),
     "graph_editor_poses": ("commit_scenarios.graphs", "graph_poses", VIEWPORT),
