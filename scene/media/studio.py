@@ -14,7 +14,7 @@ LENS_MM = 100.0  # a portrait lens
 CAMERA_FROM_FACE = Vector((0.19, -0.86, 0.01))  # metres from the middle of the head, a little from its left
 LOOK_AT = Vector((0.0, -0.02, -0.038))  # metres from the head's origin (between the eyes): the middle of the picture
 MOUTH = Vector((0.0, -0.04, -0.052))
-CLOSE_UP_MM = 190.0  # lens of the pictures in which the lips matter
+CLOSE_UP_MM = 155.0  # lens of the pictures in which the lips matter; heads turn, and stay in the picture
 
 
 def dress(scene, rig: head.Rig) -> None:
@@ -54,7 +54,7 @@ def _aim(obj, place: Vector, target: Vector) -> None:
 
 
 def close_up(scene, rig: head.Rig) -> bpy.types.Object:
-    """A second camera, from the same place, that fills its picture with the face from brows to chin."""
+    """A second camera, from the same place, that fills its picture with the face, also of a head that turns."""
     camera = bpy.data.objects.new("Thunder Close-up", bpy.data.cameras.new("Thunder Close-up"))
     camera.data.lens, camera.data.clip_start = CLOSE_UP_MM, 0.01
     origin = rig.owner.matrix_world.translation
