@@ -125,7 +125,7 @@ def generates_takes(hand):
     yield from generate(hand)
     hand.seen["takes"] = takes_of(scene)
     hand.seen["shown"] = scene.thunder.active_take
-    hand.seen["provenance"] = [dict(take.action["thunder"]) for take in scene.thunder.takes]
+    hand.seen["provenance"] = [take.action["thunder"].to_dict() for take in scene.thunder.takes]
     frames = range(scene.frame_start, scene.frame_end + 1, 2)
     hand.seen["best"] = [pose(scene, frame) for frame in frames]
     # The frame with the widest mouth makes the picture that shows most.
