@@ -10,6 +10,7 @@ import pytest
 from timing import keeps
 
 from thunder_core.client import Client
+from thunder_core.direction import Direction
 
 pytestmark = [pytest.mark.window, pytest.mark.timeout(600)]
 
@@ -27,9 +28,10 @@ def is_gone(pid, seconds=5.0):
 
 @pytest.fixture(scope="module")
 def answer():
-    """What the engine itself answers for the sound, count and seed of the scenario."""
+    """What the engine itself answers for the sound, count and seed of the scenario, where nobody asks for a direction."""
     with Client() as client:
-        yield client.request("generate", sound=str(ROOT / "assets" / "sample.wav"), takes=8, seed=11).wait(timeout=400)
+        asked = {"direction": client.put_array(Direction().vector()[None]), "spread": 0.5}
+        yield client.request("generate", sound=str(ROOT / "assets" / "sample.wav"), takes=8, seed=11, **asked).wait(timeout=400)
 
 
 @pytest.fixture(scope="module")
