@@ -4,20 +4,19 @@
 import bpy
 
 from ..scene.engine import connection
-from ..scene.heads import head
 from ..scene.host import jobs
-from ..scene.review import problem_report
 from ..scene.takes import take_list
 from ..scene.takes.direction import asking, looking, presets, similar, sliders
 from ..thunder_core.errors import BadRequest, ThunderError
 from .generate import PartialResults
 from .on_shown_take import NeedsShownTake, shown
+from .one_sentence import chosen_head, has_head, OneSentence
 from .slices import SlicedWork
 
 _own_names: list = []  # Blender keeps no copy of an enum's texts
 
 
-class _OfDirection:
+class _OfDirection(OneSentence):
     """An operator whose `direct(direction)` changes the direction of the chosen head.
 
     What it returns is reported; an error of ours is one sentence, and nothing is changed.
@@ -27,23 +26,11 @@ class _OfDirection:
 
     @classmethod
     def poll(cls, context):
-        try:
-            head.find(context.scene, head.active_object(context))
-        except (ThunderError, AttributeError) as error:
-            cls.poll_message_set(str(error))
-            return False
-        return True
+        return has_head(cls, context)
 
-    def execute(self, context):
-        try:
-            message = self.direct(sliders.ensure(head.find(context.scene, head.active_object(context)).owner))
-        except ThunderError as error:
-            problem_report.note(self.bl_label, error)
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        if message:
-            self.report({"INFO"}, message)
-        return {"FINISHED"}
+    def act(self, context):
+        """Change the direction of the chosen head; returns what to report."""
+        return self.direct(sliders.ensure(chosen_head(context).owner))
 
 
 class THUNDER_OT_reset_direction(_OfDirection, bpy.types.Operator):
@@ -99,7 +86,7 @@ def _items(self, context):
     return _own_names
 
 
-class THUNDER_OT_delete_direction(bpy.types.Operator):
+class THUNDER_OT_delete_direction(OneSentence, bpy.types.Operator):
     """Delete a preset that you saved"""
 
     bl_idname = "thunder.delete_direction"
@@ -119,14 +106,10 @@ class THUNDER_OT_delete_direction(bpy.types.Operator):
     def invoke(self, context, event):
         return context.window_manager.invoke_props_dialog(self)
 
-    def execute(self, context):
-        try:
-            presets.all_presets().delete(self.name)
-        except ThunderError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        self.report({"INFO"}, f"Deleted “{self.name}”")
-        return {"FINISHED"}
+    def act(self, context):
+        """Delete the preset; returns what to report."""
+        presets.all_presets().delete(self.name)
+        return f"Deleted “{self.name}”"
 
 
 class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):

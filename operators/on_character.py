@@ -2,11 +2,10 @@
 """What the operators on an animator's own character share: which one is meant, and errors as one sentence."""
 
 from ..scene.heads import mapping_table
-from ..scene.review import problem_report
-from ..thunder_core.errors import ThunderError
+from .one_sentence import OneSentence
 
 
-class OnCharacter:
+class OnCharacter(OneSentence):
     """An operator whose `change(context, obj)` acts on the character chosen in the Thunder tab.
 
     What `change` returns is reported; an error of ours is one sentence, and nothing is changed.
@@ -25,13 +24,6 @@ class OnCharacter:
         """What `change` is given: the character's face, or what stands for it."""
         return mapping_table.face(context.scene, context.object)
 
-    def execute(self, context):
-        try:
-            message = self.change(context, self.meant(context))
-        except ThunderError as error:
-            problem_report.note(self.bl_label, error)
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        if message:
-            self.report({"INFO"}, message)
-        return {"FINISHED"}
+    def act(self, context):
+        """Change the character; returns what to report."""
+        return self.change(context, self.meant(context))

@@ -5,23 +5,16 @@ import os
 
 import bpy
 
-from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.review import listening
 from ..scene.takes.direction import sliders, style_from
-from ..thunder_core.errors import ThunderError
+from ..thunder_core.errors import BadRequest, ThunderError
+from .one_sentence import chosen_head, has_head, OneSentence
 from .slices import nothing_runs, SlicedWork
 
 
 def _can_be_directed(operator, context) -> bool:
-    if not nothing_runs(operator):
-        return False
-    try:
-        head.find(context.scene, head.active_object(context))
-    except (ThunderError, AttributeError) as error:
-        operator.poll_message_set(str(error))
-        return False
-    return True
+    return nothing_runs(operator) and has_head(operator, context)
 
 
 class _StyleFrom(SlicedWork):
@@ -33,7 +26,7 @@ class _StyleFrom(SlicedWork):
 
     def finish(self, context, read):
         try:
-            direction = sliders.ensure(head.find(context.scene, head.active_object(context)).owner)
+            direction = sliders.ensure(chosen_head(context).owner)
         except ThunderError as error:  # the head was removed meanwhile
             return self.fail(error)
         self.report({"INFO"}, style_from.put(direction, read))
@@ -57,12 +50,12 @@ class THUNDER_OT_style_from_animation(_StyleFrom, bpy.types.Operator):
     )
 
     def begin(self, context):
-        rig = head.find(context.scene, head.active_object(context))
+        rig = chosen_head(context)
         first, last = listening.chosen_frames(context, rig, self.frames)
         return "Reading the style", jobs.stage(style_from.of_animation(rig, context.scene, first, last), "Reading the animation")
 
 
-class THUNDER_OT_style_from_file(bpy.types.Operator):
+class THUNDER_OT_style_from_file(OneSentence, bpy.types.Operator):
     """Set the direction by how somebody performs in a recording: a .csv of Live Link Face, or an .npz of bake.py or Export"""
 
     bl_idname = "thunder.style_from_file"
@@ -80,18 +73,12 @@ class THUNDER_OT_style_from_file(bpy.types.Operator):
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
-    def execute(self, context):
-        try:
-            if not os.path.basename(self.filepath):
-                self.report({"ERROR"}, "No file was chosen: choose a recording")
-                return {"CANCELLED"}
-            read = style_from.of_file(bpy.path.abspath(self.filepath))
-            direction = sliders.ensure(head.find(context.scene, head.active_object(context)).owner)
-        except ThunderError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        self.report({"INFO"}, style_from.put(direction, read))
-        return {"FINISHED"}
+    def act(self, context):
+        """Set the direction by the recording; returns what to report."""
+        if not os.path.basename(self.filepath):
+            raise BadRequest("No file was chosen: choose a recording")
+        read = style_from.of_file(bpy.path.abspath(self.filepath))
+        return style_from.put(sliders.ensure(chosen_head(context).owner), read)
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_style_from_animation, THUNDER_OT_style_from_file))
