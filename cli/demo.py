@@ -33,6 +33,7 @@ from ..scene.takes import generation, take_list
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
+from ..thunder_core.direction_words import words_of_take
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import NoEngine
 from . import bake
@@ -139,7 +140,13 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
         instants = key_instants(sampled[0])
         stills = render_stills(stage, instants, os.path.join(client.folder, "stills"))
         rows = [
-            {"npz": parts[name], "score": take.score, "seed": take.seed, "frames": frames}
+            {
+                "npz": parts[name],
+                "score": take.score,
+                "seed": take.seed,
+                "words": words_of_take(take.provenance),
+                "frames": frames,
+            }
             for name, take, frames in zip(npz, sampled, stills)
         ]
         sheet(

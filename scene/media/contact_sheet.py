@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contact sheet of a line inside Blender: a row for each take, its mouth's curve and its face at the same key moments."""
+"""The contact sheet of a line inside Blender: a row for each take with its words, what brows, head and mouth do, and its face at
+the same key moments."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import os
 import shutil
 import struct
 import tempfile
+import textwrap
 import zlib
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
-from ...thunder_core.animation import sheet_frames
+from ...thunder_core.animation import activity, sheet_frames
 from ...thunder_core.errors import BadRequest, NoSpace
 from ...thunder_core.files import part_of
 from ...thunder_core.types import FPS
@@ -28,10 +30,13 @@ from . import puppets
 
 NAME = "Thunder Contact Sheet"  # of the scene it is made in, which is gone afterwards
 MOMENTS = 6
-ROW_PIXELS, LABEL_CELLS, CURVE_CELLS = 150, 1.35, 1.75  # widths in heights of a row
+ROW_PIXELS, LABEL_CELLS, CURVE_CELLS = 150, 1.4, 2.25  # widths in heights of a row
+NAMES_CELLS = 0.42  # of the curves' width: the names of the tracks
+TRACKS = {"mouth": (0.08, 0.54), "head": (0.64, 0.76), "brows": (0.82, 0.94)}  # in a row: from where to where, from below
+LETTERS, LINES, LINE_CELLS = 24, 3, 0.125  # of a take's words: a line's letters, how many lines, their distance
 BAND = 50  # rows of the picture that are packed in one go
 GUTTER = 3  # pixels above and below a row in which nothing is seen
-HEAD_CELLS = 0.42  # height of the title
+HEAD_CELLS = 0.46  # height of the title
 SPREAD = 1.8  # how far faces stand apart when they are rendered, in cells: what reaches over a cell's edge is cut off
 FACE = 0.84  # of the square that shows the whole face: lips are what is compared
 LOWER = 0.07  # cells by which the picture's middle lies under the face's: chins go down when mouths open
@@ -41,14 +46,20 @@ WORDS = {sheet_frames.CLOSED: "closed", sheet_frames.WIDE: "wide", sheet_frames.
 
 @dataclass
 class _Row:
-    """What the sheet tells of a take.  opening: mm at 25 fps from `start`, the seconds of its first sample in the scene."""
+    """What the sheet tells of a take.  tracks: of TRACKS at 25 fps from `start`, the seconds of its first sample in the scene."""
 
     name: str
     action: str
     score: float
     star: bool
-    opening: np.ndarray
+    words: str
+    tracks: dict[str, np.ndarray]
     start: float
+
+    @property
+    def opening(self) -> np.ndarray:
+        """The mouth's, mm."""
+        return self.tracks["mouth"]
 
 
 def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | None = None) -> Generator[Step, None, bpy.types.Image]:
@@ -110,15 +121,13 @@ def free_path(voice: str) -> str:
 
 
 def _row(entry) -> _Row:
-    opening, clock = provenance.opening_of(entry.action), provenance.clock_of(entry.action)
-    return _Row(
-        entry.name,
-        entry.action.name,
-        entry.score,
-        entry.star,
-        np.zeros(2, np.float32) if opening is None else opening,
-        0.0 if clock is None else clock.start / clock.fps,
-    )
+    made, clock = provenance.load(entry.action), provenance.clock_of(entry.action)
+    if made is None:
+        tracks = {name: np.zeros(2) for name in TRACKS}
+    else:
+        tracks = activity.tracks(made.motion, made.channels, made.opening)
+    start = 0.0 if clock is None else clock.start / clock.fps
+    return _Row(entry.name, entry.action.name, entry.score, entry.star, entry.words, tracks, start)
 
 
 def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float, str]]:
@@ -178,7 +187,8 @@ class _SheetScene:
         made.collection.objects.link(camera)
         made.camera = self.camera = camera
         self.inks = {}
-        for name, colour in (("ink", INK), ("faint", FAINT), ("accent", ACCENT)):
+        tracks = {name: _linear(colour) for name, colour in activity.COLOURS.items()}
+        for name, colour in {"ink": INK, "faint": FAINT, "accent": ACCENT, **tracks}.items():
             self.inks[name] = self._own(bpy.data.materials.new(f"{NAME} {name}"))
             self.inks[name].diffuse_color = (*colour, 1.0)
             self.inks[name].roughness = 1.0
@@ -203,18 +213,21 @@ class _SheetScene:
     def title(self, text: str, chosen: list) -> None:
         """Set the sheet's head up: what it shows, and above each column when and why."""
         self.columns = len(chosen)
-        self._write(text, 0.1, HEAD_CELLS / 2, 0.19)
+        self._write(text, 0.1, HEAD_CELLS - 0.18, 0.19)
         for column, (seconds, why) in enumerate(chosen):
             words = f"{WORDS[why]} · {_frame_text(self.scene, seconds)}"
             self._write(words, self.middle(column), 0.12, 0.125, "faint", "CENTER")
 
     def label(self, row: _Row, number: int) -> None:
-        """Set a row's words up: score, rank and name."""
-        ink = "accent" if row.star else "ink"
-        self._write(take_list.points(row.score), 0.1, 0.62, 0.36, ink)
-        self._write(f"{number}", 1.02, 0.66, 0.15, "faint", "RIGHT")
+        """Set a row's words up: score, rank, name, how the take is played, and the names of its tracks."""
+        self._write(take_list.points(row.score), 0.1, 0.76, 0.34, "accent" if row.star else "ink")
+        self._write(f"{number}", LABEL_CELLS - 0.1, 0.78, 0.15, "faint", "RIGHT")
         name = row.name if len(row.name) <= 16 else row.name[:15] + "…"
-        self._write(name, 0.1, 0.26, 0.14, "faint")
+        self._write(name, 0.1, 0.5, 0.14, "faint")
+        for place, line in enumerate(textwrap.wrap(row.words, LETTERS, max_lines=LINES, placeholder=" …")):
+            self._write(line, 0.1, 0.33 - place * LINE_CELLS, 0.115)
+        for track, (low, high) in TRACKS.items():
+            self._write(track, LABEL_CELLS + NAMES_CELLS - 0.06, (low + high) / 2, 0.1, track, "RIGHT")
 
     def freeze(self, frame: float, column: int) -> None:
         """Put the face that the copy makes at a frame of the scene into a cell of the row."""
@@ -297,29 +310,50 @@ def _pixels(path: str) -> np.ndarray:
 
 
 def _draw_curves(parts: list[np.ndarray], rows: list[_Row], chosen: list) -> None:
-    """Draw each take's mouth opening into its row, all to one scale, with a line at each moment."""
-    left = round(LABEL_CELLS * ROW_PIXELS)
-    wide = round((CURVE_CELLS - 0.15) * ROW_PIXELS)
+    """Draw what each take's brows, head and mouth do into its row, all to one scale, with the average of all takes as a thin line
+    and a dotted one at each moment."""
+    left = round((LABEL_CELLS + NAMES_CELLS) * ROW_PIXELS)
+    wide = round((CURVE_CELLS - NAMES_CELLS - 0.15) * ROW_PIXELS)
     begin = min(row.start for row in rows)
     end = max(row.start + len(row.opening) / FPS for row in rows)
-    top = max(1.0, max(float(row.opening.max()) for row in rows))
     seconds = begin + (np.arange(wide) + 0.5) / wide * (end - begin)
-    for part, row in zip(parts, rows):
-        height = len(part)
+    full = activity.full([row.tracks for row in rows])
+    columns = [min(left + int((moment - begin) / (end - begin) * wide), left + wide - 1) for moment, _ in chosen]
+    for name, (low, high) in TRACKS.items():
+        levels = [_level(row, name, seconds) / full[name] for row in rows]
+        usual = np.mean(levels, axis=0)
+        for part, level in zip(parts, levels):
+            height = len(part)
+            base, tall = round(height * (1 - low)), round(height * (high - low))
+            for column in columns:
+                part[base - tall : base : 4, column] = _shown(FAINT)
+            _draw_track(part[:, left : left + wide], level, base, tall, activity.COLOURS[name])
+            if len(rows) > 1:
+                part[base - 1 - (usual.clip(0, 1) * tall).astype(int), np.arange(left, left + wide)] = _shown(INK)
+    for part in parts:
         part[:GUTTER] = part[-GUTTER:] = _shown(PAPER)
-        base, tall = round(height * 0.88), round(height * 0.72)
-        times = row.start + np.arange(len(row.opening)) / FPS
-        level = np.interp(seconds, times, row.opening, left=0.0, right=0.0) / top * tall
-        for moment, _ in chosen:
-            column = left + int((moment - begin) / (end - begin) * wide)
-            part[round(height * 0.1) : base + 2 : 4, min(column, left + wide - 1)] = _shown(FAINT)
-        colour = np.array(_shown(ACCENT if row.star else INK), np.float32)
-        for x, y in enumerate(level):
-            filled = part[base - int(y) : base, left + x]
-            filled[:] = filled * 0.7 + colour * 0.3
-            joined = sorted((int(level[max(0, x - 1)]), int(y)))
-            part[base - joined[1] - 1 : base - joined[0] + 1, left + x] = colour
-        part[base, left : left + wide] = _shown(FAINT)
+
+
+def _level(row: _Row, name: str, seconds: np.ndarray) -> np.ndarray:
+    """A track of a take at seconds of the scene, 0 where the take does not lie."""
+    times = row.start + np.arange(len(row.tracks[name])) / FPS
+    return np.interp(seconds, times, row.tracks[name], left=0.0, right=0.0)
+
+
+def _draw_track(part: np.ndarray, level: np.ndarray, base: int, tall: int, colour) -> None:
+    """Draw levels, 0 … 1 for each column of a part of the picture, as a filled curve `tall` pixels high that stands on row `base`."""
+    colour, tops = np.array(colour, np.float32), (level.clip(0, 1) * tall).astype(int)
+    for x, y in enumerate(tops):
+        filled = part[base - y : base, x]
+        filled[:] = filled * 0.65 + colour * 0.35
+        low, high = sorted((int(tops[max(0, x - 1)]), int(y)))
+        part[base - high - 1 : base - low + 1, x] = colour
+    part[base] = _shown(FAINT)
+
+
+def _linear(colour) -> tuple:
+    """A colour as it is displayed → linear."""
+    return tuple(c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour)
 
 
 def _shown(colour) -> tuple:

@@ -1,31 +1,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All takes at once: a head for each, side by side in the viewport, playing with the sound; gone when playing stops."""
+"""All takes at once: a head for each, side by side in the viewport, playing with the sound; gone when playing stops. Under each
+head stand its take's words, and what its brows, mouth and head do over time."""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Generator
 from dataclasses import dataclass, field
 
 import bpy
+import numpy as np
 from bpy.app.handlers import persistent
 from bpy_extras import view3d_utils
 from mathutils import Matrix, Vector
 
+from ...thunder_core.animation import activity
 from ...thunder_core.errors import BadRequest, ThunderError
 from ..animation import display
 from ..heads import head
 from ..host import handlers, idle, jobs, playback
 from ..host.jobs import Step
 from ..host.session import Part, session
-from ..takes import take_list
+from ..takes import take_list, thumbnails
 from . import puppets
 
 NAME = "Thunder Grid"
 WIDER = 1.6  # columns to rows: what a viewport has room for
 LOOK_SECONDS = 0.1  # how often it is looked whether the scene still plays
 RANGE = "thunder_preview_range"  # of the grid's collection: the scene's preview range as it was before
-GAP, LABEL = 1.06, 0.13  # room from head to head, and for the words under one, in sizes of a head
+GAP, LABEL = 1.06, 0.50  # space from head to head, and for what stands under one, in sizes of a head
+CAPTION, WORDS, TRACKS = 0.06, 0.125, (0.26, 0.45)  # under a head, in its heights: middle of a line, top of the words, tracks from … to
+CAPTION_SIZE, WORDS_SIZE = 0.075, 0.056  # of the text, in heights of a head
+LINES, LETTER = 2, 0.52  # of words; a letter's mean width in sizes of the text
+ROWS = {"brows": (0.76, 1.0), "mouth": (0.28, 0.72), "head": (0.0, 0.24)}  # of the tracks: from where to where, from below
+SHARE = 0.9  # of the space from head to head that words and tracks are wide
+GROUND, DIM = (0.03, 0.034, 0.042), 0.5  # behind the tracks, linear; of a track's colour where the take does what all do on average
 
 
 @dataclass
@@ -89,20 +99,25 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
     made, complete = {}, False
     chosen = [(entry.action.name, _caption(entry)) for entry in entries]
     first, last = min(entry.first for entry in entries), max(entry.last for entry in entries)
+    does = {}
     try:
-        yield Step(0.0, "Setting up the takes", busy=True)
+        for action, _ in chosen:
+            yield Step(0.0, "Setting up the takes", busy=True)
+            does[action] = thumbnails.thumbnails.activity(_entry(scene, action))
+        known = [bars for bars in does.values() if bars is not None]
         for number, (action, words) in enumerate(chosen):
-            entry = next((e for e in scene.thunder.takes if e.action is not None and e.action.name == action), None)
-            if entry is None:
-                raise BadRequest("A take was removed: play all again")
+            entry = _entry(scene, action)
             at = Vector(((number % columns - (columns - 1) / 2) * wide, ((rows - 1) / 2 - number // columns) * tall, 0.0))
             copy = puppets.add(rig, group, axes @ at)
             puppets.play(copy, rig, entry)
             for obj in copy.objects:
                 obj.hide_set(obj not in copy.seen)
                 made[obj.name] = action
-            under = at + Vector(((low.x + high.x) / 2, low.y - 0.06 * (high.y - low.y), high.z))
-            made[_label(group, words, frame.inverted() @ under, axes, 0.075 * (high.y - low.y))] = action
+            under = at + Vector(((low.x + high.x) / 2, low.y, high.z))
+            place = frame.inverted() @ Matrix.Translation(under)
+            levels = None if does[action] is None else thumbnails.levels(does[action], known)
+            for name in _under(group, entry, words, levels, place, (wide, high.y - low.y), axes):
+                made[name] = action
             yield Step((number + 1) / len(chosen), f"Setting up take {number + 1} of {len(chosen)}", busy=True)
         size = Vector((columns * wide, rows * tall, high.z - low.z))
         middle = frame.inverted() @ ((low + high) / 2 + Vector((0.0, -LABEL / 2 * (high.y - low.y), 0.0)))
@@ -112,6 +127,14 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
     finally:
         if not complete:
             puppets.remove_marked()
+
+
+def _entry(scene, action: str):
+    """The take of the action of that name. Raises BadRequest where it is gone."""
+    entry = next((entry for entry in scene.thunder.takes if entry.action is not None and entry.action.name == action), None)
+    if entry is None:
+        raise BadRequest("A take was removed: play all again")
+    return entry
 
 
 def _loop_over(scene, group, first: int, last: int) -> None:
@@ -143,15 +166,91 @@ def _caption(entry) -> str:
     return f"{score}{entry.name}" + (" ★" if entry.star else "")
 
 
-def _label(group, words: str, place: Vector, axes: Matrix, size: float) -> str:
-    """A line of text that faces the viewer; the name of its object."""
+def _under(group, entry, caption: str, levels, place: Matrix, size: tuple[float, float], axes: Matrix) -> list[str]:
+    """What stands under a head: a line that names its take, how it is played, what it does over time. Names of its objects.
+
+    levels: of its bars (`thumbnails.levels`), None where nothing is known of it.  place: of the middle under the head, from the
+    face's axes to the world.  size: from head to head, and the height of one.
+    """
+    wide, tall = size
+    made = [_label(group, caption, place @ Vector((0.0, -CAPTION * tall, 0.0)), axes, CAPTION_SIZE * tall)]
+    letters = max(12, int(SHARE * wide / (LETTER * WORDS_SIZE * tall)))
+    lines = textwrap.wrap(entry.words, letters, max_lines=LINES, placeholder=" …")
+    if lines:
+        made.append(_label(group, "\n".join(lines), place @ Vector((0.0, -WORDS * tall, 0.0)), axes, WORDS_SIZE * tall, "TOP"))
+    if levels is not None:
+        corner = place @ Vector((-SHARE * wide / 2, -TRACKS[1] * tall, 0.0))
+        shape = Matrix.Diagonal((SHARE * wide, (TRACKS[1] - TRACKS[0]) * tall, 1.0, 1.0))
+        made += _tracks(group, *levels, Matrix.Translation(corner) @ axes.to_4x4() @ shape, entry)
+    return made
+
+
+def _label(group, words: str, place: Vector, axes: Matrix, size: float, above: str = "CENTER") -> str:
+    """Text that faces the viewer; the name of its object. above: what of it lies at the place, Blender's align_y."""
     curve = bpy.data.curves.new(NAME, "FONT")
-    curve.body, curve.size, curve.align_x, curve.align_y = words, size, "CENTER", "CENTER"
+    curve.body, curve.size, curve.align_x, curve.align_y = words, size, "CENTER", above
     obj = bpy.data.objects.new(NAME, curve)
     obj[head.PUPPET_MARK] = True
     obj.matrix_world = Matrix.Translation(place) @ axes.to_4x4()
     group.objects.link(obj)
     return obj.name
+
+
+def _tracks(group, own: np.ndarray, usual: np.ndarray, place: Matrix, entry) -> list[str]:
+    """What a take does over time as bars on a dark ground, bright where it does more than the takes of its line on average, and a
+    line where the scene is now. Names of the objects.
+
+    own, usual: [3, bars] of 0 … 1 (`thumbnails.levels`).  place: of the unit square that they fill, in the world.
+    """
+    corners, faces, looks = [], [], []
+
+    def box(left, low, right, high, look, depth):
+        faces.append(range(len(corners), len(corners) + 4))
+        corners.extend(((left, low, depth), (right, low, depth), (right, high, depth), (left, high, depth)))
+        looks.append(look)
+
+    materials = [_ink("ground", GROUND)]
+    box(-0.01, -0.06, 1.01, 1.06, 0, 0.0)
+    count = own.shape[1]
+    for row, name in enumerate(activity.TRACKS):
+        low, high = ROWS[name]
+        colour = [((c + 0.055) / 1.055) ** 2.4 for c in activity.COLOURS[name]]
+        materials += [_ink(name, colour), _ink(f"{name} as usual", [c * DIM for c in colour])]
+        for bar in range(count):
+            top, common = own[row, bar], min(own[row, bar], usual[row, bar])
+            left, right = bar / count, (bar + 1) / count
+            if common > 0:
+                box(left, low, right, low + common * (high - low), 2 * row + 2, 1e-3)
+            if top > common:
+                box(left, low + common * (high - low), right, low + top * (high - low), 2 * row + 1, 1e-3)
+    mesh = bpy.data.meshes.new(NAME)
+    mesh.from_pydata(corners, [], list(faces))
+    for material in materials:
+        mesh.materials.append(material)
+    mesh.polygons.foreach_set("material_index", looks)
+    tracks = bpy.data.objects.new(NAME, mesh)
+    line = bpy.data.meshes.new(NAME)
+    line.from_pydata([(0.0, -0.06, 2e-3), (0.006, -0.06, 2e-3), (0.006, 1.06, 2e-3), (0.0, 1.06, 2e-3)], [], [range(4)])
+    line.materials.append(_ink("now", (1.0, 1.0, 1.0)))
+    now = bpy.data.objects.new(NAME, line)
+    for obj in (tracks, now):
+        obj[head.PUPPET_MARK] = True
+        group.objects.link(obj)
+    tracks.matrix_world = place
+    now.parent = tracks
+    driver = now.driver_add("location", 0).driver
+    driver.expression = f"clamp((frame - {entry.first}) / {max(1, entry.last - entry.first)})"
+    return [tracks.name, now.name]
+
+
+def _ink(name: str, colour) -> bpy.types.Material:
+    """The grid's material of a linear colour, made where it is not there."""
+    made = next((each for each in bpy.data.materials if each.get(head.PUPPET_MARK) == name), None)
+    if made is None:
+        made = bpy.data.materials.new(f"{NAME} {name}")
+        made[head.PUPPET_MARK] = name
+        made.diffuse_color, made.roughness = (*colour, 1.0), 1.0
+    return made
 
 
 def enter(context) -> None:

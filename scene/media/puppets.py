@@ -131,6 +131,7 @@ def remove_marked() -> int:
     for block in data:
         if block.users == 0:
             (bpy.data.meshes if isinstance(block, bpy.types.Mesh) else bpy.data.curves).remove(block)
+    bpy.data.batch_remove([material for material in bpy.data.materials if head.PUPPET_MARK in material and not material.users])
     if result:
         drop_font()
     return len(result)

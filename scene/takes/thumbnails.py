@@ -17,6 +17,7 @@ import bpy
 import bpy.utils.previews
 import numpy as np
 
+from ...thunder_core.animation import activity as activities
 from ..host.session import Part, session
 from . import provenance
 
@@ -24,7 +25,7 @@ TILES = 6
 SIZE = 32  # pixels of a tile's side: an icon's at twice the usual scale
 BARS = TILES * SIZE // 2  # over the whole picture: a pixel each at the usual scale
 MOST_KEPT = 400  # takes with a picture in memory
-BROWS, MOUTH, HEAD = (0.80, 0.64, 1.0), (1.0, 0.72, 0.30), (0.45, 0.80, 0.45)
+BROWS, MOUTH, HEAD = (activities.COLOURS[name] for name in activities.TRACKS)
 DIM = 0.38  # of a colour: what the takes of a line do on average
 _GROUND = (0.09, 0.10, 0.12)
 _ROWS = ((25, 32, BROWS), (8, 24, MOUTH), (0, 7, HEAD))  # of the picture, from below: first row, row after the last, colour
@@ -117,12 +118,8 @@ def _line(entry) -> tuple[frozenset[int], list[np.ndarray]]:
 
 def activity(performance) -> np.ndarray:
     """How much brows (0 … 1), mouth (mm it is open) and head (degrees from its middle pose) do in each bar, [3, BARS]."""
-    motion, channels = performance.motion, performance.channels
-    brows = np.abs(motion.expression[:, [i for i, name in enumerate(channels) if name.startswith("brow")]]).max(axis=1, initial=0.0)
-    head = (
-        np.zeros(motion.frames) if motion.head is None else np.degrees(np.linalg.norm(motion.head - np.median(motion.head, axis=0), axis=1))
-    )
-    return np.stack([_bars(values) for values in (brows, performance.opening, head)])
+    tracks = activities.tracks(performance.motion, performance.channels, performance.opening)
+    return np.stack([_bars(tracks[name]) for name in activities.TRACKS])
 
 
 def _bars(values: np.ndarray) -> np.ndarray:
@@ -138,12 +135,10 @@ def picture(own: np.ndarray, line: list[np.ndarray]) -> np.ndarray:
     """
     image = np.ones((SIZE, TILES * SIZE, 4), np.float32)
     image[:, :, :3] = _GROUND
-    wide, takes = image.shape[1] // BARS, np.stack(line)
-    full = np.maximum([np.quantile(takes[:, track], share) for track, share in enumerate(_FULL)], _LEAST_FULL)
-    usual = takes.mean(axis=0)
+    wide, (owns, usuals) = image.shape[1] // BARS, levels(own, line)
     rows = np.arange(SIZE)[:, None]
     for track, (low, high, colour) in enumerate(_ROWS):
-        tops, usual_tops = (low + np.round((values[track] / full[track]).clip(0, 1) * (high - low)).astype(int) for values in (own, usual))
+        tops, usual_tops = (low + np.round(values[track] * (high - low)).astype(int) for values in (owns, usuals))
         tops, usual_tops = np.repeat(tops, wide), np.repeat(usual_tops, wide)
         inside = (rows >= low) & (rows < tops)
         image[inside, :3] = np.float32(colour)
@@ -151,3 +146,10 @@ def picture(own: np.ndarray, line: list[np.ndarray]) -> np.ndarray:
             image[inside & (rows < usual_tops), :3] = np.float32(colour) * DIM
             image[(rows == usual_tops - 1) & (usual_tops > tops) & (rows >= low), :3] = np.float32(colour) * DIM
     return image
+
+
+def levels(own: np.ndarray, line: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """How far the bars of a take reach in their rows, and those of the takes of its line on average: [3, BARS] of 0 … 1 each."""
+    takes = np.stack(line)
+    full = np.maximum([np.quantile(takes[:, track], share) for track, share in enumerate(_FULL)], _LEAST_FULL)[:, None]
+    return (own / full).clip(0, 1), (takes.mean(axis=0) / full).clip(0, 1)

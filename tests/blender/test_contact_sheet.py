@@ -9,9 +9,9 @@ from performances import key, performance
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
 from thunder.scene.media import contact_sheet, puppets
-from thunder.scene.takes import take_list
+from thunder.scene.takes import provenance, take_list
 from thunder.thunder_core import errors
-from thunder.thunder_core.animation import timing
+from thunder.thunder_core.animation import activity, timing
 from thunder.thunder_core.face.lips import opening_mm
 
 CELL = 150
@@ -100,9 +100,47 @@ def test_the_sheet_has_a_row_for_each_take_and_a_face_in_each_cell(blender, stag
         for column in range(6):
             rows, columns = np.nonzero(faces[row, column])
             assert abs(columns.mean() - CELL / 2) < 12 and np.ptp(rows) > 0.9 * CELL  # in the middle, and close
-    curve = pixels[head : head + CELL, round(contact_sheet.LABEL_CELLS * CELL) : left]
-    flat = pixels[head + 2 * CELL : head + 3 * CELL, round(contact_sheet.LABEL_CELLS * CELL) : left]
-    assert (np.abs(curve - pixels[2, 2]).max(axis=-1) > 0.1).sum() > 4 * (np.abs(flat - pixels[2, 2]).max(axis=-1) > 0.1).sum()
+    # the takes' mouths reach as high as they open, and those of the take that stays shut do not rise
+    reach = [heights(pixels[head + row * CELL : head + (row + 1) * CELL], "mouth") for row in range(3)]
+    assert reach[0] > 0.95 and 0.1 < reach[1] < 0.8 * reach[0] and reach[2] < 0.05
+
+
+def heights(row, track):
+    """How high a track of a row's pixels reaches, 0 … 1 of its space."""
+    low, high = contact_sheet.TRACKS[track]
+    left = round((contact_sheet.LABEL_CELLS + contact_sheet.NAMES_CELLS) * CELL)
+    part = row[
+        round(CELL * (1 - high)) : round(CELL * (1 - low)), left : round((contact_sheet.LABEL_CELLS + contact_sheet.CURVE_CELLS) * CELL)
+    ]
+    drawn = np.flatnonzero((np.abs(part - np.float32(activity.COLOURS[track])).max(axis=-1) < 0.02).any(axis=1))
+    return 1 - drawn[0] / len(part)
+
+
+def test_a_row_shows_how_its_take_is_played(blender, stage, tmp_path):
+    """Words of up to three lines, brows and head, each within its own space, beside a take that has nothing of it."""
+    scene, rig = stage
+    for seed in (1, 2):
+        enter(stage, syllables(), seed=seed)
+    lively, still = scene.thunder.takes
+    made = provenance.load(lively.action)
+    made.motion.expression[10:20, made.channels.index("browInnerUp")] = 0.6
+    made.motion.head[20:40, 1] = np.radians(15.0)
+    provenance.store(lively.action, made, provenance.clock_of(lively.action))
+    lively.words, still.words = "more on the right, more contemptuous, restless eyes", ""
+    for _ in contact_sheet.make(scene, rig, [lively, still], str(tmp_path / "sheet.png")):
+        pass
+    image = blender.data.images["sheet"]
+    pixels = np.empty(len(image.pixels), np.float32)
+    image.pixels.foreach_get(pixels)
+    pixels = pixels.reshape(image.size[1], image.size[0], image.channels)[::-1, :, :3]
+    head = round(contact_sheet.HEAD_CELLS * CELL)
+    rows = [pixels[head + row * CELL : head + (row + 1) * CELL] for row in range(2)]
+    for track in ("brows", "head"):
+        assert heights(rows[0], track) > 0.9 and heights(rows[1], track) < 0.2, track
+    written = [(row[round(0.58 * CELL) :, : round(contact_sheet.LABEL_CELLS * CELL)].max(axis=-1) > 0.3) for row in rows]
+    lines = np.diff(np.concatenate([[0], written[0].any(axis=1).astype(int)]))
+    assert (lines == 1).sum() == 3 and not written[1].any()  # no line touches another
+    assert not written[0][:, -8:].any()  # nor the curves
 
 
 def test_a_sheet_that_cannot_be_written_says_so_and_leaves_nothing(blender, stage, tmp_path):

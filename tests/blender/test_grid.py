@@ -62,7 +62,7 @@ def test_every_take_has_a_head_of_its_own_that_plays_it(blender, stage):
     assert jaws(blender) == pytest.approx([0.1, 0.2, 0.3], abs=1e-5)
     assert scene.thunder.active_take == 2 and head.find(scene).mesh == rig.mesh
     words = [obj.data.body for obj in copies(blender) if obj.type == "FONT"]
-    assert words == ["99  Take 1", "98  Take 2", "97  Take 3"]
+    assert words == ["99  Take 1", "98  Take 2", "97  Take 3"]  # these takes were not directed: nothing more is said
     meshes = [obj for obj in copies(blender) if obj.type == "MESH" and obj.data.shape_keys]
     spans = sorted(
         (min(corner), max(corner)) for corner in [[(mesh.matrix_world @ Vector(c)).x for c in mesh.bound_box] for mesh in meshes]
@@ -70,6 +70,41 @@ def test_every_take_has_a_head_of_its_own_that_plays_it(blender, stage):
     assert all(left[1] < right[0] for left, right in zip(spans, spans[1:]))  # beside each other
     assert blender.ops.thunder.play_grid() == {"FINISHED"}  # leaves
     assert everything(blender) == before and not grid.running()
+
+
+def test_words_and_tracks_stand_under_each_head_and_nothing_overlaps(blender, stage):
+    scene, rig = stage
+    for seed in range(1, 9):
+        enter(stage, 0.04 * seed, seed)
+    for entry in scene.thunder.takes:
+        entry.words = "more on the right, more contemptuous, restless eyes"
+    before = everything(blender)
+    assert blender.ops.thunder.play_grid() == {"FINISHED"}
+    blender.context.view_layer.update()
+    of_take = {}
+    for obj in copies(blender):
+        if obj.type == "FONT" or (obj.type == "MESH" and not obj.data.shape_keys and obj.name.startswith(grid.NAME)):
+            of_take.setdefault(grid.shown.grid.takes[obj.name], []).append(obj)
+    assert len(of_take) == 8 and all(len(objects) == 4 for objects in of_take.values())  # name, words, tracks, where it plays now
+    boxes = []
+    for objects in of_take.values():
+        graph = blender.context.evaluated_depsgraph_get()
+        for obj in objects:
+            if obj.parent is None:
+                corners = [obj.matrix_world @ Vector(corner) for corner in obj.evaluated_get(graph).bound_box]
+                boxes.append(tuple(f(c[axis] for c in corners) for axis in (0, 2) for f in (min, max)))
+    for number, (left, right, low, high) in enumerate(boxes):
+        for other in boxes[:number]:
+            assert right <= other[0] or other[1] <= left or high <= other[2] or other[3] <= low
+    tracks = next(obj for objects in of_take.values() for obj in objects if obj.type == "MESH" and obj.parent is None)
+    now = next(obj for obj in tracks.children)
+    places = []
+    for frame in (scene.thunder.takes[0].first, scene.thunder.takes[0].last):
+        scene.frame_set(frame)
+        places.append(now.evaluated_get(blender.context.evaluated_depsgraph_get()).location.x)
+    assert places == pytest.approx([0.0, 1.0])
+    blender.ops.thunder.play_grid()
+    assert everything(blender) == before
 
 
 def test_the_take_whose_head_is_selected_is_shown(blender, stage):

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The contact sheet of a line: its waveform, and for each take the mouth's curve, frames at the same instants, the score.
+"""The contact sheet of a line: its waveform, and for each take its score and words, what brows, head and mouth do, and frames at
+the same instants.
 
 `python -m thunder_core.engine.sheet SPEC.json OUT.png`, in the engine's Python with matplotlib
 (requirements/develop.txt). The specification:
 {"title": str, "subtitle": str, "sound": wav, "instants": [seconds], "takes": [best first:
-{"npz": file with "opening" [T] mm at 25 fps, "score": 0..100, "seed": int, "frames": [png, one per instant]}]}.
+{"npz": file as `bake.py --npz` writes it, "score": 0..100 (null: a listener), "seed": int, "words": how it is played, or "",
+"frames": [png, one per instant]}]}.
 """
 
 from __future__ import annotations
@@ -12,15 +14,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
 
+from ..animation import activity, motion_file
+from ..errors import BadRequest
 from ..types import FPS
 
 PAPER, INK, FAINT, ACCENT, WAVE = "#16181d", "#e9e7e2", "#7d828d", "#ffb454", "#5f89b8"
 WIDTH_INCHES, ROW_INCHES, HEAD_INCHES, DPI = 15.0, 1.6, 1.75, 100
-CURVE_LEFT, CURVE_SHARE = 0.075, 0.46  # of the width: where the curves begin and end; the frames have the rest
+CURVE_LEFT, CURVE_SHARE = 0.165, 0.49  # of the width: where the curves begin and end; the frames have the rest
+NAMES_RIGHT = CURVE_LEFT - 0.008  # of the width: where the names of the tracks end
+LETTERS, LINES = 22, 3  # of a take's words: a line's, and how many lines
+TRACKS = {"brows": (0.10, 0.28), "head": (0.42, 0.28), "mouth": (0.74, 0.74)}  # inches: from the top of a row, height
 
 
 def draw(spec: dict, out: str) -> None:
@@ -37,9 +45,10 @@ def draw(spec: dict, out: str) -> None:
     samples, rate = soundfile.read(spec["sound"], dtype="float32", always_2d=True)
     samples = samples.mean(axis=1)
     seconds = len(samples) / rate
-    takes = [take | {"opening": np.load(take["npz"], allow_pickle=False)["opening"]} for take in spec["takes"]]
+    takes = [take | {"tracks": _tracks(take["npz"])} for take in spec["takes"]]
     instants = spec["instants"]
-    top = max(1.0, max(float(take["opening"].max()) for take in takes)) * 1.08
+    full = activity.full([take["tracks"] for take in takes])
+    usual = {name: _mean([take["tracks"][name] for take in takes]) for name in TRACKS} if len(takes) > 1 else {}
     plt.rcParams.update(
         {
             "font.family": "DejaVu Sans",
@@ -56,18 +65,23 @@ def draw(spec: dict, out: str) -> None:
     wave = page.axes(CURVE_LEFT, 0.9, CURVE_SHARE - CURVE_LEFT, HEAD_INCHES - 1.0)
     _waveform(wave, samples, rate)
     _bare(wave, seconds, instants)
-    page.text(0.012, 0.9 + (HEAD_INCHES - 1.0) / 2, "voice", color=FAINT)
+    page.text(NAMES_RIGHT, 0.9 + (HEAD_INCHES - 1.0) / 2, "voice", color=WAVE, ha="right")
+    if usual:
+        page.text(CURVE_SHARE, 0.72, "thin line: the average of all takes", fontsize=8, color=FAINT, ha="right")
     for column, instant in enumerate(instants):
         page.text(page.cell_left(column + 0.5), HEAD_INCHES - 0.16, f"{instant:.2f} s", color=FAINT, ha="center")
     for row, take in enumerate(takes):
         at = HEAD_INCHES + ROW_INCHES * row
-        _score(page, take, at, best=row == 0)
-        curve = _opening_curve(page, take, at, top, best=row == 0)
-        _bare(curve, seconds, instants)
+        _label(page, take, at, best=row == 0)
+        for name, (down, height) in TRACKS.items():
+            axes = page.axes(CURVE_LEFT, at + down, CURVE_SHARE - CURVE_LEFT, height)
+            page.text(NAMES_RIGHT, at + down + height / 2, name, fontsize=8.5, color=activity.COLOURS[name], ha="right")
+            _track(axes, take["tracks"][name], usual.get(name), activity.COLOURS[name], full[name])
+            _bare(axes, seconds, instants)
         if row == len(takes) - 1:
-            _seconds_axis(curve, seconds)
+            _seconds_axis(axes, seconds)
         if row == 0:
-            _opening_axis(curve, top)
+            _opening_axis(axes, full["mouth"])
         for column, frame in enumerate(take["frames"]):
             image = page.axes(page.cell_left(column), at + 0.05, page.cell * 0.96, ROW_INCHES - 0.1)
             image.imshow(plt.imread(frame), interpolation="lanczos")
@@ -97,22 +111,38 @@ class _Page:
         self.figure.text(left, 1 - top / self.height, text, va="center", **style)
 
 
-def _score(page: _Page, take: dict, at: float, best: bool) -> None:
-    """Score and seed of a take, in the row that begins `at` inches from the top."""
-    middle = at + ROW_INCHES / 2
-    page.text(0.012, middle - 0.14, str(int(take["score"] + 0.5)), fontsize=19, fontweight="bold", color=ACCENT if best else INK)
-    page.text(0.012, middle + 0.25, f"seed {take['seed']}", fontsize=8, color=FAINT)
+def _tracks(npz: str) -> dict[str, np.ndarray]:
+    """What a take does by the names of its tracks. Raises ValueError where the file holds no take."""
+    try:
+        motion, channels = motion_file.read(npz)
+    except BadRequest as error:
+        raise ValueError(str(error)) from error
+    return activity.tracks(motion, channels, np.load(npz, allow_pickle=False)["opening"])
 
 
-def _opening_curve(page: _Page, take: dict, at: float, top: float, best: bool):
-    """The mouth's curve of a take; returns its axes, whose upper end is `top` mm."""
-    colour = ACCENT if best else INK
-    curve = page.axes(CURVE_LEFT, at + 0.14, CURVE_SHARE - CURVE_LEFT, ROW_INCHES - 0.28)
-    times = np.arange(len(take["opening"])) / FPS
-    curve.fill_between(times, take["opening"], color=colour, alpha=0.22, linewidth=0)
-    curve.plot(times, take["opening"], color=colour, linewidth=1.1)
-    curve.set_ylim(0, top)
-    return curve
+def _mean(tracks: list[np.ndarray]) -> np.ndarray:
+    """The average of tracks over the frames that all have."""
+    return np.mean([track[: min(map(len, tracks))] for track in tracks], axis=0)
+
+
+def _label(page: _Page, take: dict, at: float, best: bool) -> None:
+    """Score, seed and words of a take, in the row that begins `at` inches from the top."""
+    scored = take["score"] is not None
+    words, size = (str(int(take["score"] + 0.5)), 19) if scored else ("Listener", 12)
+    page.text(0.012, at + 0.32, words, fontsize=size, fontweight="bold", color=ACCENT if best else INK)
+    page.text(0.05 if scored else 0.075, at + 0.36, f"seed {take['seed']}", fontsize=8, color=FAINT)
+    for number, line in enumerate(textwrap.wrap(take.get("words", ""), LETTERS, max_lines=LINES, placeholder=" …")):
+        page.text(0.012, at + 0.72 + 0.2 * number, line, fontsize=10)
+
+
+def _track(axes, values: np.ndarray, usual: np.ndarray | None, colour, top: float) -> None:
+    """Draw a track [T] into axes whose upper end is `top`, and the average of all takes as a thin line."""
+    times = np.arange(len(values)) / FPS
+    axes.fill_between(times, values, color=colour, alpha=0.3, linewidth=0)
+    axes.plot(times, values, color=colour, linewidth=1.1)
+    if usual is not None:
+        axes.plot(np.arange(len(usual)) / FPS, usual, color=INK, linewidth=0.6, alpha=0.75)
+    axes.set_ylim(0, 1.06 * top)
 
 
 def _waveform(axes, samples: np.ndarray, rate: int, columns: int = 900) -> None:
@@ -137,9 +167,9 @@ def _bare(axes, seconds: float, instants) -> None:
 
 def _opening_axis(axes, top: float) -> None:
     """Label the height of a mouth's curve in millimetres."""
-    axes.text(0.0, 1.0, "mouth opening, mm", transform=axes.transAxes, color=FAINT, fontsize=8, va="bottom")
-    axes.set_yticks([0, 10 * max(1, int(top // 10))] if top >= 10 else [0, round(top / 2)])
-    axes.tick_params(length=0, labelsize=7)
+    tick = 10 * max(1, int(top // 10)) if top >= 10 else max(1, round(top / 2))
+    axes.text(0.004, tick, f"{tick} mm", transform=axes.get_yaxis_transform(), color=FAINT, fontsize=7.5, va="center")
+    axes.axhline(tick, color=FAINT, linewidth=0.5, alpha=0.5)
 
 
 def _seconds_axis(axes, seconds: float) -> None:

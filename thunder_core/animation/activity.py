@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much brows, mouth and head of a take do over time, as all pictures of takes show it; numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..types import Motion
+
+TRACKS = ("brows", "mouth", "head")
+COLOURS = {"brows": (0.80, 0.64, 1.0), "mouth": (1.0, 0.72, 0.30), "head": (0.45, 0.80, 0.45)}  # as they are displayed
+# What fills a track: the height that a share of the frames of all takes of a line stay below, and never less than the second
+# number (brows 0 … 1, mouth mm, head degrees), so that what hardly moves looks like it.
+_FULL = {"brows": (0.995, 0.15), "mouth": (1.0, 5.0), "head": (0.995, 2.0)}
+
+
+def brows(motion: Motion, channels: Sequence[str]) -> np.ndarray:
+    """The strongest of a motion's brow channels, [T] 0 … 1."""
+    columns = [column for column, name in enumerate(channels) if name.startswith("brow")]
+    return np.abs(motion.expression[:, columns]).max(axis=1, initial=0.0)
+
+
+def head(motion: Motion) -> np.ndarray:
+    """How far a motion's head is turned from its middle pose, [T] degrees."""
+    if motion.head is None:
+        return np.zeros(motion.frames)
+    return np.degrees(np.linalg.norm(motion.head - np.median(motion.head, axis=0), axis=1))
+
+
+def tracks(motion: Motion, channels: Sequence[str], opening: np.ndarray) -> dict[str, np.ndarray]:
+    """What a take does by TRACKS, [T] each. opening: of its mouth, mm."""
+    return {"brows": brows(motion, channels), "mouth": np.asarray(opening, np.float64), "head": head(motion)}
+
+
+def full(takes: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
+    """The value that fills each track in a picture of takes of one line."""
+    result = {}
+    for name, (share, least) in _FULL.items():
+        result[name] = max(least, float(np.quantile(np.concatenate([take[name] for take in takes]), share)))
+    return result
