@@ -236,7 +236,7 @@ def add_lashes(mesh, margin):
                 root = np.array(margin[k]) - EYE
                 long = np.sin(np.pi * (k - 1) / 14) ** 0.6 * (1.15 if k < 8 else 0.9)
                 away = root / np.linalg.norm(root) * [1.0, 0.25, 1.0]
-                long *= 1.0 if row < 2 else (1.2 if k % 2 else 0.72)
+                long *= 1.0 if row < 2 else (1.1 if k % 2 else 0.88)
                 point = EYE + root + long * (ahead * away / np.linalg.norm(away) + np.array([0, lift, 0]))
                 ring.append(("lash", side, row, k))
                 mesh.add(ring[-1], point * [side, 1, 1], "lash")

@@ -123,12 +123,12 @@ def _eyes(clay):
                 lift = _LID_LIFT[ring] if upper else slide
                 share = 1 - _LOWER_RISE if upper else _LOWER_RISE
                 blink[i] = _turned(p[i] - centre, gap * slide * share)
-                squint[i] = _turned(p[i] - centre, gap * slide * (0.2 if upper else 0.28))
-                wide[i] = _turned(p[i] - centre, gap * lift * (-0.22 if upper else -0.07))
+                squint[i] = _turned(p[i] - centre, gap * slide * (0.2 if upper else 0.32))
+                wide[i] = _turned(p[i] - centre, gap * lift * (-0.31 if upper else -0.08))
             for row in range(3):  # lashes follow the lid's edge
                 i = clay.index.get(("lash", side, row, k))
                 if i is not None:
-                    for shape, turn in ((blink, 1 - _LOWER_RISE), (squint, 0.2), (wide, -0.22)):
+                    for shape, turn in ((blink, 1 - _LOWER_RISE), (squint, 0.2), (wide, -0.31)):
                         shape[i] = _turned(p[i] - centre, gap * turn)
         soft = np.isin(clay.part, ("skin",))
         crease = bump(p[soft], (side * 31, 14, 76), (28, 13, 30))

@@ -113,7 +113,7 @@ def lid_margin(k):
     t = 0.6 * t + 0.4 * np.sin(np.pi * t / 2)
     tilt = 1.0 * t
     if up > 0:
-        y = 5.7 * max(1 - abs(t + 0.04) ** 2.4, 0)
+        y = 4.8 * max(1 - abs(t + 0.04) ** 2.4, 0)
     else:
         y = -5.0 * max(1 - abs(t - 0.08) ** 2.2, 0)
     if k % 16 == 0:
