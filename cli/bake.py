@@ -3,10 +3,10 @@
 
 Also `python bake.py …` in any Python that has bpy. Without a file the scene is empty but for the head. Writes into
 the folder `--out`: the file with the sound, the head and its takes (NAME.blend), report.json, with --npz the numbers of
-each take in rank order, and thunder-files.json, a list of these files. A file that an earlier bake did not write, or that
-has changed since, is replaced only with --force, which keeps it (shot.blend as shot.blend1). A file that the bake reads
-is never replaced.
-Ends with code 0, or with 1 (2 for a wrong option) and one sentence on stderr.
+each take in rank order, what else --outputs names, and thunder-files.json, a list of these files. A file that an earlier
+bake did not write, or that has changed since, is replaced only with --force, which keeps it (shot.blend as shot.blend1).
+A file that the bake reads is never replaced.
+Ends with code 0, or with 1 (2 for a wrong option) and one sentence on stderr. `--jobs` bakes many: see batch.py.
 """
 
 from __future__ import annotations
@@ -14,40 +14,44 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import bpy
-import numpy as np
 
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import compat, jobs
-from ..scene.takes import generation, take_list
+from ..scene.takes import dialogue, generation, take_list
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
+from ..thunder_core.batch import settings
 from ..thunder_core.direction import Direction
 from ..thunder_core.direction_presets import Preset
 from ..thunder_core.direction_words import words_of_take
 from ..thunder_core.engine_python import find_engine_python
-from ..thunder_core.errors import BadHead, BadRequest, BadWeights
-from . import directing
-from .script import between, file_path, is_utf8, printable, quiet, run, say, takes_in_words, utf8, warn, whole
+from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights
+from . import directing, products
+from .script import between, file_path, is_utf8, own_arguments, printable, run, say, takes_in_words, utf8, warn, whole
 
-TAKE_FILE = re.compile(r"take_\d{2,}\.npz")
-LAST_FRAME = 1_048_574  # of a scene: Blender takes no frames beyond
+BAKER = "--baker"  # alone: bake what is asked for on stdin (baker.py)
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bake.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--audio", type=file_path, required=True, help="the voice, a sound file")
-    parser.add_argument("--out", type=file_path, required=True, help="folder to write into, made if it is missing")
-    parser.add_argument("--takes", type=whole(1, 64), default=8, help="how many to sample (8)")
-    parser.add_argument("--seed", type=whole(0, 2**31 - 1), default=1, help="seed of the first take (1)")
+    voice = parser.add_mutually_exclusive_group(required=True)
+    voice.add_argument("--audio", type=file_path, help="the voice, a sound file")
+    voice.add_argument("--strip", type=utf8, metavar="NAME", help="the voice, a sound strip in the sequencer of the scene")
+    voice.add_argument(
+        "--jobs", type=file_path, metavar="PATH", help="bake many: a job file (.toml), a folder of sound files, or the dialogue of a .blend"
+    )
+    parser.add_argument("--out", type=file_path, help="folder to write into, made if it is missing (of --jobs: as the job file says)")
+    parser.add_argument("--takes", type=whole(1, settings.MOST_TAKES), default=8, help="how many to sample (8)")
+    parser.add_argument("--seed", type=whole(0, settings.LARGEST_SEED), default=1, help="seed of the first take (1)")
     parser.add_argument("--steps", type=whole(1, 1000), default=20, help="sampling steps (20)")
     parser.add_argument(
         "--guidance", type=between(1.0, 3.0), default=1.0, help="how closely takes keep to the voice, 1 to 3; above 1 twice the time (1)"
@@ -60,11 +64,23 @@ def options(arguments: list[str]) -> argparse.Namespace:
     )
     directing.add_options(parser)
     parser.add_argument("--npz", action="store_true", help="also write take_01.npz … in rank order")
+    parser.add_argument(
+        "--outputs", type=names_of_outputs, metavar="LIST", help=f"what to write: some of {', '.join(settings.OUTPUTS)} (blend)"
+    )
+    parser.add_argument(
+        "--export-takes",
+        type=whole(1, settings.MOST_TAKES),
+        default=1,
+        help="how many of the best takes are exported and filmed (1)",
+    )
     parser.add_argument("--blend", type=file_path, help="file to bake in, where none is open")
     parser.add_argument("--head", type=utf8, help="object to animate (default: the scene's head, or a new one)")
     parser.add_argument(
-        "--start", type=between(-LAST_FRAME, LAST_FRAME), help="scene frame of the sound's first sample (the scene's first)"
+        "--start",
+        type=between(-settings.LAST_FRAME, settings.LAST_FRAME),
+        help="scene frame of the sound's first sample (the scene's first)",
     )
+    parser.add_argument("--fps", type=between(1, 240), help="frames per second of an empty scene, such as 25 or 29.97 (24)")
     parser.add_argument("--weights", type=file_path, help="folder of model files (default: as the preferences say)")
     parser.add_argument("--engine", type=file_path, help="Python that runs the engine (default: as the add-on finds it)")
     parser.add_argument(
@@ -75,11 +91,44 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--allow-newer", action="store_true", help="bake in a file of a newer Blender, without what this Blender does not know"
     )
-    return parser.parse_args(arguments)
+    many = parser.add_argument_group("many bakes", "With --jobs; what other options say holds for jobs that do not say otherwise.")
+    many.add_argument("--only", type=utf8, metavar="NAME", action="append", help="bake this job alone; may be given several times")
+    many.add_argument("--again", action="store_true", help="also bake jobs of which nothing has changed")
+    many.add_argument("--list", action="store_true", help="print the names of the jobs, one a line, and bake none")
+    chosen = parser.parse_args(arguments)
+    for name in ("only", "again", "list"):
+        if getattr(chosen, name) and not chosen.jobs:
+            parser.error(f"argument --{name}: only with argument --jobs")
+    if not chosen.jobs and not chosen.out:
+        parser.error("the following arguments are required: --out")
+    if chosen.strip is not None and chosen.start is not None:
+        parser.error("argument --start: not allowed with argument --strip")
+    return chosen
 
 
-def bake(chosen: argparse.Namespace) -> dict:
-    """Bake one sound as the options say; returns the report. Raises ThunderError, and then nothing was written."""
+def names_of_outputs(text: str) -> list[str]:
+    """An option's type: what is written, names with commas between them."""
+    try:
+        return settings.outputs(text)
+    except settings.Wrong as reason:
+        raise argparse.ArgumentTypeError(f"“{text}” {reason}") from None
+
+
+def tell_on_terminal(step: jobs.Step) -> None:
+    """Print how far a bake is."""
+    say(f"{step.fraction:4.0%}  {step.message}")
+
+
+def bake(
+    chosen: argparse.Namespace,
+    tell: Callable[[jobs.Step], None] = tell_on_terminal,
+    made_from: Callable[[list[str]], dict] | None = None,
+) -> dict:
+    """Bake one sound as the options say; returns the report. Raises ThunderError, and then nothing was written.
+
+    made_from: makes the part of the report by which the next run knows whether something has changed, from the paths of the
+    files that the scene uses.
+    """
     sampling = replace(Sampling.of(chosen), asked=directing.asked(chosen))
     started = time.monotonic()
     check_engine(chosen.engine, chosen.weights)
@@ -87,58 +136,58 @@ def bake(chosen: argparse.Namespace) -> dict:
     open_file(chosen.blend)
     check_file(chosen.allow_newer)
     scene = bpy.context.scene
-    sound = os.path.abspath(chosen.audio)
-    name = Path(bpy.data.filepath).stem or Path(sound).stem
-    takes = [f"take_{rank:02d}.npz" for rank in range(1, chosen.takes + 1)] if chosen.npz else []
-    inputs = [sound, *filter(None, [bpy.data.filepath, directing.preset_file(chosen)]), *bpy.utils.blend_paths(absolute=True)]
+    if chosen.fps is not None:
+        if bpy.data.filepath:
+            raise BadRequest(f"“{os.path.basename(bpy.data.filepath)}” has a frame rate of its own: leave --fps out")
+        set_rate(scene, chosen.fps)
+    sound = os.path.abspath(chosen.audio) if chosen.audio else None
+    used = list(bpy.utils.blend_paths(absolute=True))
+    name = Path(bpy.data.filepath).stem or Path(sound or "").stem
+    wanted = products.Wanted(name, tuple(chosen.outputs or ["blend"]) + ("npz",) * chosen.npz, chosen.takes, chosen.export_takes)
+    inputs = [*filter(None, [sound, bpy.data.filepath, directing.preset_file(chosen)]), *used]
     out = files.Transaction(chosen.out, chosen.force, inputs)
-    out.check([f"{name}.blend", "report.json", *takes])
+    out.check(["report.json", *wanted.names()])
     say_repaired(out)
-    start = scene.frame_start if chosen.start is None else chosen.start
-    voice = strip.of_file(scene, sound, start)
+    voice = choose_voice(scene, sound, chosen.strip, chosen.start)
     warnings = warn("bake.py", strip.warning(voice))
-    rig = choose_head(scene, chosen.head)
+    rig = choose_head(scene, chosen.head, chosen.strip)
     head.check_animatable(rig)
     client = connection.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
-
-    def tell(step):
-        say(f"{step.fraction:4.0%}  {step.message}")
-
     engine = jobs.run_through("Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell)
     if engine["weights_origin"] == "changed":  # weights of one's own are meant
         warnings += warn("bake.py", engine["weights_note"])
     performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, sampling), tell)
-    if strip.has_audio():
+    if sound and strip.has_audio():
         place_voice(scene, sound, voice)
     sampled = time.monotonic() - started
+    entries = list(scene.thunder.takes)[: len(performances)]
     report = {
-        "audio": sound,
-        "sha256": files.hash_of(sound),
+        "audio": sound or f"{bpy.data.filepath}: {chosen.strip}",
+        "sha256": files.hash_of(sound or bpy.data.filepath),
         "seed": chosen.seed,
         **sampling.arguments,
         **directing.reported(performances[0].provenance),
         "blender": bpy.app.version_string,
-        "blend": f"{name}.blend",
+        "blend": f"{name}.blend" if "blend" in wanted.outputs else None,
         "weights": performances[0].provenance["weights"],
         "warnings": warnings,
         "takes": [
             {"rank": rank, "seed": take.seed, "score": round(take.score, 3), "action": entry.action.name, **_played(take)}
-            for rank, (take, entry) in enumerate(zip(performances, scene.thunder.takes), start=1)
+            for rank, (take, entry) in enumerate(zip(performances, entries), start=1)
         ],
     }
+    if made_from is not None:
+        report["made_from"] = made_from(used)
     with out:
-        for file, take, entry in zip(takes, performances, report["takes"]):
-            part = out.part(file)
-            write_npz(part, take)
-            entry |= {"npz": file, "npz_sha256": files.hash_of(part)}
-        save_blend(out.part(f"{name}.blend"))
+        products.write(out, products.Baked(scene, rig, voice, performances, entries, report), wanted, tell)
         report["seconds"] = {"sampled": round(sampled, 2), "all": round(time.monotonic() - started, 2)}
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
-        out.remove(TAKE_FILE)  # those of an earlier bake that this one does not replace: they are of other takes
+        out.remove(products.NAMES)  # those of an earlier bake that this one does not replace: they are of other takes
     say_kept(out)
     best = performances[0]
+    what = f"{name}.blend and " if "blend" in wanted.outputs else ""
     say(
-        f"100%  {name}.blend and {takes_in_words(len(performances))} in {chosen.out}; the best has "
+        f"100%  {what}{takes_in_words(len(performances))} in {chosen.out}; the best has "
         f"lip-sync {take_list.points(best.score)}, "
         f"seed {best.seed}"
     )
@@ -221,9 +270,29 @@ def say_kept(out) -> None:
         say(f"      “{name}” was there and is kept as “{kept}”")
 
 
-def choose_head(scene, name: str | None):
-    """The rig to animate: the named object's, the scene's own head, or a new one when the scene has none."""
-    if name is not None:
+def set_rate(scene, fps: float) -> None:
+    """Let a scene have so many frames per second; a rate such as 29.97 is a whole one divided by 1.001."""
+    scene.render.fps = round(fps)
+    scene.render.fps_base = round(fps) / fps
+    if abs(fps - round(fps)) > 0.001 and abs(round(fps) / 1.001 - fps) < 0.01:
+        scene.render.fps_base = 1.001
+
+
+def choose_voice(scene, sound: str | None, name: str | None, start: float | None) -> strip.Voice:
+    """The voice that is baked: a sound file from a frame on, or the strip of that name. Raises BadSound."""
+    if name is None:
+        return strip.of_file(scene, sound, scene.frame_start if start is None else start)
+    speaking = strip.named(scene, name)
+    if speaking is None or speaking.type != "SOUND":
+        raise BadSound(f"There is no sound strip “{name}” in the scene “{scene.name}”: name another with --strip")
+    return strip.meant(scene, speaking)
+
+
+def choose_head(scene, name: str | None, speaks: str | None = None):
+    """The rig to animate: the named object's, the one that speaks a strip, the scene's own head, or a new one when there is none."""
+    if name is None and speaks is not None and (speaker := dialogue.speaker_of(scene, speaks)) is not None:
+        scene.thunder.head = speaker
+    elif name is not None:
         chosen = scene.objects.get(name)
         if chosen is None:
             raise BadHead(f"There is no object “{name}” in the scene “{scene.name}”: name another with --head")
@@ -245,40 +314,10 @@ def place_voice(scene, sound: str, voice) -> None:
     scene.frame_end = max(scene.frame_end, scene.thunder.takes[0].last + scene.thunder.takes[0].lead_out)
 
 
-def write_npz(path: str, take) -> None:
-    """Write the values of a take at 25 fps from the sound's first sample; the same take gives the same bytes."""
-    with open(path, "wb") as file:
-        np.savez(
-            file,
-            **motion_file.arrays(take.motion, take.channels, motion_file.reading_of(take.provenance)),
-            opening=take.opening,
-            width=take.width,
-            score=np.float32(take.score),
-            seed=np.int64(take.seed),
-        )
-
-
-def save_blend(path: str) -> None:
-    """Save a copy of the open file as `path`, with paths made relative to it; the open file keeps its own name.
-
-    Raises RuntimeError or OSError where it could not be saved completely.
-    """
-    preferences = bpy.context.preferences.filepaths
-    versions = preferences.save_version
-    preferences.save_version = 0  # else Blender keeps the empty file that is at `path` as a backup
-    try:
-        with quiet():  # Blender names the temporary file there
-            bpy.ops.wm.save_as_mainfile(filepath=path, copy=True, relative_remap=True, check_existing=False)
-    finally:
-        preferences.save_version = versions
-    try:  # Blender says nothing where a disk gets full at the end of a compressed file, and leaves it truncated
-        with bpy.data.libraries.load(path) as (saved, _):
-            is_complete = {scene.name for scene in bpy.data.scenes if scene.library is None} <= set(saved.scenes)
-    except OSError:
-        is_complete = False
-    if not is_complete:
-        raise OSError("the scene could not be saved completely")
-
-
 def main() -> None:
-    run("bake.py", options, bake)
+    from . import baker, batch  # which use this module
+
+    if own_arguments() == [BAKER]:
+        run("bake.py", lambda _: None, baker.serve)
+    else:
+        run("bake.py", options, lambda chosen: batch.bake_all(chosen) if chosen.jobs else bake(chosen))

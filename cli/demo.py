@@ -36,7 +36,7 @@ from ..thunder_core import files
 from ..thunder_core.direction_words import words_of_take
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import NoEngine
-from . import bake
+from . import bake, products
 from .script import file_path, quiet, run, say, takes_in_words, warn, whole
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -122,7 +122,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     with out:
         parts = {name: out.part(name) for name in (*npz, *PRODUCTS) if name != "report.json"}
         for name, take in zip(npz, sampled):
-            bake.write_npz(parts[name], take)
+            products.write_npz(parts[name], take)
 
         bar.begin("Listening to the best take")
         listen(client, stage, parts["says.wav"], bar)
@@ -130,7 +130,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
         bar.begin("Saving the scene")
         stage.scene.frame_set(stage.scene.frame_start)
         stage.scene.sync_mode = "AUDIO_SYNC"
-        bake.save_blend(parts["scene.blend"])
+        products.save_blend(parts["scene.blend"])
 
         bar.begin("Filming the best take")
         with quiet(), film_progress(bar, stage.scene):
@@ -164,7 +164,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
 
         report = report_of(sound, sampled, chosen.steps, warnings, parts, bar)
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
-        out.remove(bake.TAKE_FILE)  # those of an earlier run with more takes
+        out.remove(products.NAMES)  # those of an earlier run with more takes
     bake.say_kept(out)
     say(f"[{report['seconds']['all']:5.1f} s] Done: {', '.join(sorted((*parts, 'report.json')))} in {out.folder}")
     return report

@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..scene.takes.direction.presets import all_presets
 from ..scene.takes.sampling import Sampling
+from ..thunder_core.batch import settings
+from ..thunder_core.batch.settings import AXIS_OPTIONS
 from ..thunder_core.direction import Asked, AXES, Direction, MOODS, NEUTRAL, Style
 from ..thunder_core.direction_presets import Preset
 from .script import between, utf8
 
 SPREAD = 0.5
-_FILE = ".json"
-_OPTIONS = {"head": "head-movement"}  # of axes whose name means something else on the command line
 
 
 def _destination(name: str) -> str:
@@ -36,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for axis in AXES:
         what = axis.description[0].lower() + axis.description[1:]
         group.add_argument(
-            f"--{_OPTIONS.get(axis.name, axis.name)}",
+            f"--{AXIS_OPTIONS.get(axis.name, axis.name)}",
             dest=_destination(axis.name),
             type=between(axis.least, axis.most),
             metavar="NUMBER",
@@ -50,25 +51,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def mood(text: str) -> tuple[str, float]:
     """An option's type: the name of a mood, and its strength after “=”."""
-    name, _, strength = text.partition("=")
-    name = name.strip().lower()
-    if name not in MOODS:
-        raise argparse.ArgumentTypeError(f"there is no mood “{name}”: choose {', '.join(MOODS)}")
     try:
-        return name, between(0.0, 1.0)(strength) if "=" in text else 1.0
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"the strength of the mood is “{strength}”, not a number from 0 to 1") from None
+        return settings.read_mood(text)
+    except settings.Wrong as reason:
+        raise argparse.ArgumentTypeError(f"“{text}” {reason}") from None
 
 
 def preset_file(chosen: argparse.Namespace) -> str | None:
     """The file that --style names, None where it names a preset or is not there."""
-    return chosen.style if chosen.style is not None and chosen.style.lower().endswith(_FILE) else None
+    return chosen.style if chosen.style is not None and settings.is_preset_file(chosen.style) else None
 
 
 def asked(chosen: argparse.Namespace) -> Asked | None:
     """What takes are asked to be, None where no option says anything of it. Raises BadRequest for a preset that cannot be read."""
-    numbers = {axis.name: getattr(chosen, _destination(axis.name)) for axis in AXES}
-    moved = {name: number for name, number in numbers.items() if number is not None}
+    moved = {axis.name: number for axis in AXES if (number := getattr(chosen, _destination(axis.name))) is not None}
     if chosen.style is None and chosen.mood is None and chosen.spread is None and not moved and chosen.as_asked:
         return None
     preset = Preset("") if chosen.style is None else _preset(chosen)
@@ -78,11 +74,26 @@ def asked(chosen: argparse.Namespace) -> Asked | None:
     return Asked(Direction(style, name, strength).vector()[None], spread, chosen.as_asked)
 
 
+def given(chosen: argparse.Namespace) -> dict[str, float | None]:
+    """The numbers of the sliders by the names of their options, None for those that were not given."""
+    return {AXIS_OPTIONS.get(axis.name, axis.name): getattr(chosen, _destination(axis.name)) for axis in AXES}
+
+
 def _preset(chosen: argparse.Namespace) -> Preset:
     if (file := preset_file(chosen)) is not None:
         return Preset.read(Path(os.path.abspath(file)))
+    return _named_preset(chosen.style)
+
+
+def _named_preset(style: str) -> Preset:
     presets = all_presets()
-    return presets.load(next((name for name in presets.names() if name.lower() == chosen.style.lower()), chosen.style))
+    return presets.load(next((name for name in presets.names() if name.lower() == style.lower()), style))
+
+
+def named_styles(values: Mapping[str, object]) -> dict[str, str]:
+    """The text of the preset that the settings of a job name, under “style”; empty where they name none. Raises BadRequest."""
+    style = values.get("style")
+    return {} if style is None or settings.is_preset_file(str(style)) else {"style": _named_preset(str(style)).to_json()}
 
 
 def reported(provenance: dict) -> dict:

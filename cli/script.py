@@ -125,7 +125,9 @@ def quiet():
 
 
 def run(name: str, options, action) -> None:
-    """Run `action(options)` as a command: exits with 0, or with another code and one sentence on stderr."""
+    """Run `action(options)` as a command: exits with 0, or with another code and one sentence on stderr.
+
+    Where the action returns a number, that is the code."""
     handle_signals()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show “ or ä is no reason to fail
@@ -170,8 +172,8 @@ def exit_code(name: str, options, action) -> int:
     if PACKAGE == STANDALONE:
         package.register()
     try:
-        action(chosen)
-        return 0
+        value = action(chosen)
+        return value if isinstance(value, int) else 0
     except ThunderError as error:
         say(f"{name}: {error}", sys.stderr)
     except KeyboardInterrupt as stop:

@@ -114,6 +114,14 @@ def hash_of(path: str | os.PathLike) -> str:
     return digest.hexdigest()
 
 
+def files_written(folder: str) -> dict[str, str]:
+    """Names and hashes of the files that a `Transaction` wrote into a folder, also of those that are gone; empty for none."""
+    try:
+        return _manifest(folder)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
 def remove_leftovers(folder: str) -> None:
     """Remove the temporary files in a folder whose process died on this machine; other files are left alone."""
     try:
@@ -139,7 +147,7 @@ def check_writable(folder: str) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise _not_written(folder, error) from error
+        raise not_written(folder, error) from error
 
 
 class Transaction:
@@ -181,7 +189,7 @@ class Transaction:
                 _has_entry(os.path.join(_existing_part_of(self.folder), name))  # raises for a name that is too long
                 self._refuse(name, files)
         except OSError as error:
-            raise _not_written(self.folder, error) from error
+            raise not_written(self.folder, error) from error
 
     def part(self, name: str) -> str:
         """Path of an empty file to be written to; it will be called `name`."""
@@ -210,7 +218,7 @@ class Transaction:
                 self._recover()
         except OSError as error:
             self._remove_made()
-            raise _not_written(self.folder, error) from error
+            raise not_written(self.folder, error) from error
         except BaseException:
             self._remove_made()
             raise
@@ -233,7 +241,7 @@ class Transaction:
                 self._remove_made()
         # Blender's own saving raises RuntimeError where it cannot write.
         if isinstance(error, (OSError, RuntimeError)) and not isinstance(error, ThunderError):
-            raise _not_written(self.folder, error) from error
+            raise not_written(self.folder, error) from error
 
     # ---- what may be replaced
 
@@ -259,15 +267,11 @@ class Transaction:
 
     def _files_of_ours(self) -> dict[str, str] | None:
         """Names and hashes of the files that earlier transactions wrote into this folder; None without a manifest of ours."""
-        path = self._path(MANIFEST)
         try:
-            if not stat.S_ISREG(os.lstat(path).st_mode):
-                return None
-            with open(path, encoding="utf-8") as file:
-                files = json.load(file)[_HEADING]
-            return {name: digest for name, digest in files.items() if os.path.basename(name) == name and os.path.lexists(self._path(name))}
+            files = _manifest(self.folder)
         except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return None
+        return {name: digest for name, digest in files.items() if os.path.lexists(self._path(name))}
 
     # ---- replacing
 
@@ -432,6 +436,16 @@ class _Replacement:
         return self.name is not None and not is_part(self.name) and is_old_valid and (self.part is None or is_part(self.part))
 
 
+def _manifest(folder: str) -> dict[str, str]:
+    """What MANIFEST in a folder lists. Raises OSError, or another error where it is no list of ours."""
+    path = os.path.join(folder, MANIFEST)
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        raise ValueError(f"“{MANIFEST}” is no file")
+    with open(path, encoding="utf-8") as file:
+        files = json.load(file)[_HEADING]
+    return {name: digest for name, digest in files.items() if os.path.basename(name) == name}
+
+
 def _part_name(suffix: str = "") -> str:
     """A new name for a temporary file of this process."""
     return f"{PART}{_MACHINE}-{os.getpid()}-{secrets.token_hex(8)}{PART_END}{suffix}"
@@ -526,7 +540,7 @@ def _close_lock(folder: str, handle: int) -> None:
             os.remove(os.path.join(folder, PART + "lock" + PART_END))
 
 
-def _not_written(folder: str, error: Exception) -> NoSpace:
+def not_written(folder: str, error: Exception) -> NoSpace:
     """The error for a folder that cannot be written."""
     reason = getattr(error, "strerror", None) or str(error).strip().removeprefix("Error: ").rstrip(".")
     advice = "free some space or choose another" if is_full_disk(error) or not isinstance(error, OSError) else "choose another"

@@ -308,7 +308,7 @@ import sys
 sys.path.insert(0, {root!r})
 import bpy, bake
 bake.load_package()
-from thunder.cli.bake import save_blend
+from thunder.cli.products import save_blend
 from thunder.thunder_core import files
 bpy.ops.wm.open_mainfile(filepath={path!r})
 print("saving", flush=True)

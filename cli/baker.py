@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The process that bakes jobs (`bake.py --baker`): reads requests from stdin and answers on stdout, as thunder_core/batch/baker.py says.
+
+It ends when its stdin is closed, also in the middle of a job, which then leaves nothing.
+"""
+
+from __future__ import annotations
+
+import _thread
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import traceback
+from dataclasses import asdict
+
+import bpy
+
+from ..scene.engine import connection
+from ..scene.host.jobs import Step
+from ..thunder_core.batch import manifest
+from ..thunder_core.batch.job_file import Job
+from ..thunder_core.errors import ThunderError
+from . import bake, directing
+
+PACE = 0.5  # seconds between two reports of progress
+
+
+class _Events:
+    """Where events go: what stdout was. Everything else that is printed goes to stderr from now on."""
+
+    def __init__(self):
+        sys.stdout.flush()
+        self.file = os.fdopen(os.dup(1), "wb", buffering=0)
+        os.dup2(2, 1)
+
+    def put(self, event: str, **more) -> None:
+        """Write an event; where nobody reads any more, the end of stdin ends this process."""
+        try:
+            self.file.write(json.dumps({"event": event, **more}).encode() + b"\n")
+        except OSError:
+            pass
+
+
+def serve(_chosen=None) -> None:
+    """Bake what is asked for until stdin ends."""
+    events = _Events()
+    requests: queue.SimpleQueue[dict | None] = queue.SimpleQueue()
+    busy = threading.Event()
+    threading.Thread(target=_read, args=(requests, busy), name="thunder requests", daemon=True).start()
+    makers: dict[str | None, manifest.Maker] = {}
+    events.put("ready", maker=asdict(maker_of(None, makers)))
+    while (request := requests.get()) is not None:
+        job = request["job"]
+        busy.set()
+        try:
+            events.put("done", job=job, report=_bake(request, events, makers))
+        except ThunderError as error:
+            events.put("failed", job=job, sentence=str(error), log="")
+        except SystemExit:  # argparse has said what is wrong
+            events.put("failed", job=job, sentence="The options of this job are refused: see the log", log="")
+        except Exception as error:
+            sentence = f"Unexpected error ({type(error).__name__}: {error}): see the log"
+            events.put("failed", job=job, sentence=sentence, log=traceback.format_exc())
+        finally:
+            busy.clear()
+
+
+def _read(requests: queue.SimpleQueue, busy: threading.Event) -> None:
+    """Thread: queue the requests; at their end stop the job that is going on."""
+    try:
+        for line in sys.stdin.buffer:
+            requests.put(json.loads(line))
+    except (OSError, ValueError):
+        pass
+    requests.put(None)
+    if busy.is_set():
+        _thread.interrupt_main(signal.SIGTERM)
+
+
+def _bake(request: dict, events: _Events, makers: dict) -> dict:
+    """Bake one job; returns its report. Raises what `bake.bake` does."""
+    job = Job(request["job"], request["settings"])
+    chosen = bake.options([*job.arguments(request["out"]), *request["options"]])
+    maker = maker_of(chosen.weights, makers)
+    last = 0.0
+
+    def tell(step: Step) -> None:
+        nonlocal last
+        if time.monotonic() - last >= PACE:
+            last = time.monotonic()
+            events.put("progress", job=job.name, fraction=round(step.fraction, 3), message=step.message)
+
+    def made_from(used: list[str]) -> dict:
+        return manifest.made_from(job.settings, maker, directing.named_styles(job.settings), used)
+
+    if not chosen.blend:  # not the scene of the job before
+        bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    return bake.bake(chosen, tell, made_from)
+
+
+def maker_of(weights: str | None, known: dict[str | None, manifest.Maker]) -> manifest.Maker:
+    """What bakes here with a folder of weights, None for those that the preferences name."""
+    if weights not in known:
+        folder = os.path.abspath(weights) if weights else connection.weights()
+        known[weights] = manifest.Maker(manifest.version(), bpy.app.version_string, manifest.hash_of_weights(folder))
+    return known[weights]

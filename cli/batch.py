@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bake many: `bake.py --jobs PATH`, where PATH is a job file (TOML), a folder of sound files, or a scene, whose dialogue strips are baked.
+
+Each job gets a folder of its name in `--out`. A second run bakes only what has changed, and goes on where one was killed. A
+job that fails leaves a sentence and the others go on. batch.json and batch.html report all of them.
+Ends with code 0, with 3 where some jobs failed, or with 1 (2 for a wrong option) where nothing could be started.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Mapping
+
+import bpy
+
+from ..scene.engine import connection
+from ..scene.takes import dialogue, take_list
+from ..thunder_core import files
+from ..thunder_core.batch import baker as baker_process, job_file, manifest, report
+from ..thunder_core.batch.baker import Task
+from ..thunder_core.batch.job_file import Job, Jobs
+from ..thunder_core.batch.settings import DEFAULTS, SETTINGS
+from ..thunder_core.engine_python import find_engine_python, ROOT
+from ..thunder_core.errors import BadRequest, ThunderError
+from . import bake, baker, directing
+from .script import say, takes_in_words
+
+SOME_FAILED = 3  # exit code
+PACE = 10.0  # seconds between two lines of the progress of a job, and between two reports
+
+
+def bake_all(chosen: argparse.Namespace) -> int:
+    """Bake all jobs that need it; returns the exit code. Raises ThunderError where nothing can be started."""
+    listed = read_jobs(chosen)
+    jobs = job_file.chosen(listed.jobs, chosen.only) if chosen.only else listed.jobs
+    if chosen.list:
+        for job in jobs:
+            say(job.name)
+        return 0
+    out = chosen.out or listed.out
+    if not out:
+        raise BadRequest("There is no folder to write into: name one with --out, or as “out” in the job file")
+    bake.check_engine(chosen.engine, chosen.weights)
+    find_engine_python(chosen.engine, connection.venvs(), option="--engine" if chosen.engine else "")
+    run = Run(chosen, os.path.abspath(out), listed.jobs)
+    tasks = run.tasks(jobs)
+    try:
+        for event in baker_process.bake_here(baker_command(), tasks) if tasks else ():
+            run.note(event)
+    finally:
+        run.write_report()
+    return run.end()
+
+
+# ---- what is to be baked
+
+
+def read_jobs(chosen: argparse.Namespace) -> Jobs:
+    """The jobs of what --jobs names. Raises BadRequest."""
+    path, defaults = os.path.abspath(chosen.jobs), defaults_of(chosen)
+    if os.path.isdir(path):
+        return job_file.of_folder(path, defaults)
+    if path.lower().endswith(".blend"):
+        return of_scene(path, defaults, chosen.allow_newer)
+    return job_file.read_file(path, defaults)
+
+
+def defaults_of(chosen: argparse.Namespace) -> dict[str, object]:
+    """The settings that the options say, and those that hold where nothing is said; of the scene that is open, too."""
+    given = {name: getattr(chosen, name.replace("-", "_"), None) for name in SETTINGS}
+    given |= directing.given(chosen)
+    if chosen.mood is not None:
+        name, strength = chosen.mood
+        given["mood"] = f"{name}={strength:g}"
+    if chosen.npz:
+        given["outputs"] = [*(given["outputs"] or ["blend"]), "npz"]
+    for name in ("blend", "style"):
+        if given[name] is not None and name in (*path_settings(given),):
+            given[name] = os.path.abspath(str(given[name]))
+    if given["blend"] is None and bpy.data.filepath:
+        given["blend"] = bpy.data.filepath
+    known = {name: SETTINGS[name].read(value) for name, value in given.items() if value is not None and name not in ("audio", "strip")}
+    return {**DEFAULTS, **known}
+
+
+def path_settings(given: Mapping[str, object]) -> list[str]:
+    """Which of the settings that were given name a file."""
+    return manifest.path_names({name: value for name, value in given.items() if value is not None})
+
+
+def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> Jobs:
+    """A job for each dialogue strip of the active scene of a file, which is opened. Raises BadRequest."""
+    bake.open_file(path)
+    bake.check_file(allow_newer)
+    lines = dialogue.lines(bpy.context.scene)
+    if not lines:
+        raise BadRequest(f"The scene of “{os.path.basename(path)}” has no sound strips that somebody speaks: name another with --jobs")
+    return Jobs(job_file.named([(line.strip, {"blend": path, "strip": line.strip}, line.strip) for line in lines], defaults))
+
+
+def baker_command() -> list[str]:
+    """What starts another Blender like this one with bake.py."""
+    script = os.path.join(ROOT, "bake.py")
+    if not bpy.app.binary_path:
+        return [sys.executable, script]
+    own = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else ["-b", "--python", script]
+    return [bpy.app.binary_path, *(each for each in own if not is_open_file(each)), "--"]
+
+
+def is_open_file(argument: str) -> bool:
+    """Whether an argument of Blender's names the file that is open: each job opens its own."""
+    return bool(bpy.data.filepath) and os.path.exists(argument) and os.path.samefile(argument, bpy.data.filepath)
+
+
+# ---- a run
+
+
+class Run:
+    """What is known of the jobs while they are baked: says it on the terminal and writes it into the folder `out`."""
+
+    def __init__(self, chosen: argparse.Namespace, out: str, jobs: tuple[Job, ...]):
+        self.chosen, self.out, self.jobs = chosen, out, jobs
+        files.check_writable(out)
+        self.maker = baker.maker_of(chosen.weights, {})
+        self.states: dict[str, str] = {}
+        self.notes: dict[str, dict] = {}
+        self.numbers: dict[str, int] = {}
+        self.begun: dict[str, float] = {}
+        self.told: dict[str, float] = {}
+        self.reported = time.monotonic()
+
+    def tasks(self, chosen_jobs: tuple[Job, ...]) -> list[Task]:
+        """What is to be baked of the chosen jobs; says which of them are up to date."""
+        self.numbers = {job.name: number for number, job in enumerate(chosen_jobs, start=1)}
+        tasks = []
+        for job in self.jobs:
+            why = self._what_changed(job)
+            if not why:
+                manifest.forget_failure(self.out, job.name)
+            failed = manifest.failure_of(self.out, job.name)
+            self.states[job.name] = report.UP_TO_DATE if not why else report.FAILED if failed else report.NOT_BAKED
+            if job.name not in self.numbers:
+                continue
+            if why or self.chosen.again:
+                tasks.append(Task(job.name, job.settings, os.path.join(self.out, job.name), self._options()))
+            else:
+                self._say(job.name, "up to date")
+        return tasks
+
+    def _what_changed(self, job: Job) -> str:
+        try:
+            styles = directing.named_styles(job.settings)
+        except ThunderError:
+            return "its preset cannot be read"  # which the bake then says in full
+        return manifest.what_changed(job, os.path.join(self.out, job.name), self.maker, styles)
+
+    def _options(self) -> list[str]:
+        """Options that are no settings of a job."""
+        paths = {name: getattr(self.chosen, name) for name in ("weights", "engine")}
+        options = [f"--{name}={os.path.abspath(path) if os.path.exists(path) else path}" for name, path in paths.items() if path]
+        return options + [f"--{name}" for name in ("force", "allow-newer") if getattr(self.chosen, name.replace("-", "_"))]
+
+    def note(self, event: Mapping) -> None:
+        """Take up an event of a job: print a line, keep what failed, and now and then write the report."""
+        name, now = event["job"], time.monotonic()
+        begun = self.begun.setdefault(name, now)
+        if event["event"] == "progress":
+            if now - self.told.get(name, -PACE) >= PACE:
+                self.told[name] = now
+                self._say(name, f"{event['fraction']:4.0%}  {event['message']}{_on(event)}")
+            return
+        if event["event"] == "failed":
+            self.states[name] = report.FAILED
+            manifest.note_failure(self.out, name, event["sentence"], event.get("log", ""))
+            self._say(name, f"failed: {event['sentence']}{_on(event)}", sys.stderr)
+            if event.get("log"):
+                say("\n".join(f"    {line}" for line in event["log"].splitlines()[-20:]), sys.stderr)
+        else:
+            self.states[name] = report.BAKED
+            manifest.forget_failure(self.out, name)
+            takes = event["report"]["takes"]
+            best = take_list.points(takes[0]["score"])
+            self._say(name, f"{takes_in_words(len(takes))} in {now - begun:.1f} s, the best has lip-sync {best}{_on(event)}")
+        if event.get("node"):
+            self.notes[name] = {"node": event["node"]}
+        if now - self.reported >= PACE:
+            self.write_report()
+
+    def write_report(self) -> None:
+        """Write batch.json and batch.html. Raises NoSpace."""
+        try:
+            os.makedirs(self.out, exist_ok=True)
+            report.write(self.out, report.collected(self.out, self.jobs, self.states, self.maker, self.notes))
+        except OSError as error:
+            raise files.not_written(self.out, error) from error
+        self.reported = time.monotonic()
+
+    def end(self) -> int:
+        """Say how it ended; returns the exit code."""
+        of_run = [self.states[name] for name in self.numbers]
+        counts = [f"{of_run.count(state)} {state}" for state in (report.BAKED, report.UP_TO_DATE, report.FAILED, report.NOT_BAKED)]
+        said = ", ".join(words for words in counts if not words.startswith("0 "))
+        say(f"{said}; see {os.path.join(self.out, report.HTML_NAME)}")
+        return SOME_FAILED if report.FAILED in of_run or report.NOT_BAKED in of_run else 0
+
+    def _say(self, name: str, words: str, stream=None) -> None:
+        say(f"[{self.numbers[name]}/{len(self.numbers)}] {name}: {words}", stream)
+
+
+def _on(event: Mapping) -> str:
+    """Where a job is baked, as the end of a line; "" on this machine."""
+    return f" (on {event['node']})" if event.get("node") else ""

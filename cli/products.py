@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a bake writes of its takes: the scene, a library of actions, arrays, curves, files for other programs, film, contact sheet."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+
+from ..scene.animation import display
+from ..scene.heads import head
+from ..scene.host import compat, jobs
+from ..scene.media import contact_sheet, export, studio
+from ..scene.voice import strip
+from ..thunder_core import files
+from ..thunder_core.animation import motion_file
+from .script import quiet
+
+EVERY = {"npz": ".npz", "csv": ".csv"}  # outputs of every take → the ending of their files
+BEST = {"glb": ".glb", "fbx": ".fbx", "usd": ".usdc", "video": ".mp4"}  # outputs of the best takes
+FORMATS = {"csv": "ARKIT", "glb": "GLTF", "fbx": "FBX", "usd": "USD"}  # outputs that an exporter writes
+ACTIONS, SHEET, THUMBNAIL = "actions.blend", "takes.png", "takes_small.jpg"
+NAMES = re.compile(r"take_\d{2,}\.(npz|csv|glb|fbx|usdc|mp4)|actions\.blend|takes\.png|takes_small\.jpg")  # of what is made of takes
+THUMBNAIL_PIXELS, THUMBNAIL_QUALITY = 720, 80  # width; of JPEG
+FILM_PIXELS = 480
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be written.  name: of the scene's file.  takes: how many are sampled.  best: how many of them BEST is of."""
+
+    name: str
+    outputs: tuple[str, ...]
+    takes: int
+    best: int
+
+    def names(self) -> list[str]:
+        """Names of all files but the report."""
+        names = [f"{self.name}.blend"] if "blend" in self.outputs else []
+        names += [ACTIONS] if "actions" in self.outputs else []
+        names += [file for kind in (*EVERY, *BEST) for file in self.of_takes(kind)]
+        return names + ([SHEET, THUMBNAIL] if "sheet" in self.outputs else [])
+
+    def of_takes(self, output: str) -> list[str]:
+        """Names of the files of an output of single takes, best take first; empty where it is not wanted."""
+        if output not in self.outputs:
+            return []
+        count = self.takes if output in EVERY else min(self.best, self.takes)
+        return [f"take_{rank:02d}{(EVERY | BEST)[output]}" for rank in range(1, count + 1)]
+
+
+@dataclass(frozen=True)
+class Baked:
+    """The takes of a bake: performances, best first, and their entries in the scene's list; and the report, to be completed."""
+
+    scene: bpy.types.Scene
+    rig: head.Rig
+    voice: strip.Voice
+    performances: list
+    entries: list
+    report: dict
+
+
+def write(out: files.Transaction, baked: Baked, wanted: Wanted, tell: Callable[[jobs.Step], None]) -> None:
+    """Write what is wanted, and note in the report what each take's files are and the hashes of its values. Raises ThunderError.
+
+    The open file is changed after it was saved: a bake is the last thing that is done with it.
+    """
+    rows = baked.report["takes"]
+    for take, row, file in zip(baked.performances, rows, wanted.of_takes("npz")):
+        part = out.part(file)
+        write_npz(part, take)
+        row |= {"npz": file, "npz_sha256": files.hash_of(part)}
+    for entry, row in zip(baked.entries, rows):
+        row["curves_sha256"] = hash_of_curves(entry)
+    if "blend" in wanted.outputs:
+        save_blend(out.part(f"{wanted.name}.blend"))
+    for number, (message, step) in enumerate(steps := list(_steps(out, baked, wanted)), start=1):
+        tell(jobs.Step(0.99, f"{message} ({number} of {len(steps)})"))
+        with quiet():
+            step()
+
+
+def _steps(out: files.Transaction, baked: Baked, wanted: Wanted) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What is done after the scene was saved: (message, what does it)."""
+    if "actions" in wanted.outputs:
+        yield "Writing the actions", lambda: write_actions(out.part(ACTIONS), baked.entries)
+    for output in FORMATS:
+        for rank, file in enumerate(wanted.of_takes(output)):
+            yield f"Writing {file}", lambda output=output, rank=rank, file=file: _export(out, baked, output, rank, file)
+    if "sheet" in wanted.outputs:
+        yield "Drawing the contact sheet", lambda: _draw_sheet(out, baked)
+    for rank, file in enumerate(wanted.of_takes("video")):
+        yield f"Filming {file}", lambda rank=rank, file=file: _film(out.part(file), baked, rank)
+
+
+def write_npz(path: str, take) -> None:
+    """Write the values of a take at 25 fps from the sound's first sample; the same take gives the same bytes."""
+    with open(path, "wb") as file:
+        np.savez(
+            file,
+            **motion_file.arrays(take.motion, take.channels, motion_file.reading_of(take.provenance)),
+            opening=take.opening,
+            width=take.width,
+            score=np.float32(take.score),
+            seed=np.int64(take.seed),
+        )
+
+
+def save_blend(path: str) -> None:
+    """Save a copy of the open file as `path`, with paths made relative to it; the open file keeps its own name.
+
+    Raises RuntimeError or OSError where it could not be saved completely.
+    """
+    preferences = bpy.context.preferences.filepaths
+    versions = preferences.save_version
+    preferences.save_version = 0  # else Blender keeps the empty file that is at `path` as a backup
+    try:
+        with quiet():  # Blender names the temporary file there
+            bpy.ops.wm.save_as_mainfile(filepath=path, copy=True, relative_remap=True, check_existing=False)
+    finally:
+        preferences.save_version = versions
+    try:  # Blender says nothing where a disk gets full at the end of a compressed file, and leaves it truncated
+        with bpy.data.libraries.load(path) as (saved, _):
+            is_complete = {scene.name for scene in bpy.data.scenes if scene.library is None} <= set(saved.scenes)
+    except OSError:
+        is_complete = False
+    if not is_complete:
+        raise OSError("the scene could not be saved completely")
+
+
+def hash_of_curves(entry) -> str:
+    """SHA-256 over the keys of a take: path, index and float32 [frame, value] of every curve, in the order of their names."""
+    digest = hashlib.sha256()
+    curves = [curve for action in display.actions_of(entry) for curve in compat.all_curves(action)]
+    for curve in sorted(curves, key=lambda curve: (curve.data_path, curve.array_index)):
+        points = np.empty(2 * len(curve.keyframe_points), np.float32)
+        curve.keyframe_points.foreach_get("co", points)
+        digest.update(f"{curve.data_path} {curve.array_index} {len(points)}\n".encode() + points.astype("<f4").tobytes())
+    return digest.hexdigest()
+
+
+def write_actions(path: str, entries: list) -> None:
+    """Write the actions of takes into a .blend, as assets of the Asset Browser."""
+    actions = {action for entry in entries for action in display.actions_of(entry)}
+    for action in actions:
+        action.asset_mark()
+    bpy.data.libraries.write(path, actions, fake_user=True, compress=True)
+
+
+def _export(out: files.Transaction, baked: Baked, output: str, rank: int, file: str) -> None:
+    """Write a take as an exporter does, and note in the report what is lost and, of a table, its hash."""
+    entry, row, part = baked.entries[rank], baked.report["takes"][rank], out.part(file)
+    display.show(baked.rig, entry)
+    shot = export.Shot(baked.scene, bpy.context.view_layer, baked.rig, entry.first, entry.last, from_zero=True)
+    notes = export.export(shot, export.FORMATS[FORMATS[output]], part)
+    row[output] = file
+    if output == "csv":
+        row["csv_sha256"] = files.hash_of(part)
+    baked.report["warnings"] += [note for note in notes if note not in baked.report["warnings"]]
+
+
+def _draw_sheet(out: files.Transaction, baked: Baked) -> None:
+    """Draw the contact sheet of all takes, and a small one for the report of many bakes."""
+    steps = contact_sheet.make(baked.scene, baked.rig, baked.entries, out.part(SHEET))
+    image = jobs.run_through("Contact sheet", steps)
+    width, height = image.size
+    if width > THUMBNAIL_PIXELS:
+        image.scale(THUMBNAIL_PIXELS, max(1, round(height * THUMBNAIL_PIXELS / width)))
+    image.file_format = "JPEG"
+    image.save(filepath=out.part(THUMBNAIL), quality=THUMBNAIL_QUALITY)
+    baked.report.update(sheet=SHEET, thumbnail=THUMBNAIL)
+
+
+def _film(path: str, baked: Baked, rank: int) -> None:
+    """Film a take through the scene's camera, or one that is set up for it."""
+    scene, entry = baked.scene, baked.entries[rank]
+    display.show(baked.rig, entry)
+    if scene.camera is None:
+        studio.dress(scene, baked.rig)
+    scene.use_preview_range = False
+    scene.frame_start, scene.frame_end = entry.first, max(entry.first, entry.last)
+    studio.render_film(scene, path, FILM_PIXELS)
+    baked.report["takes"][rank]["video"] = os.path.basename(f"take_{rank + 1:02d}{BEST['video']}")

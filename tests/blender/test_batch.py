@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Many bakes in one run: what is written for each job, which jobs are baked, how one goes on after it was killed."""
+
+import argparse
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from performances import read_wav, write_wav
+from played_engine import PlayedClient
+from thunder.scene.engine import connection
+from thunder.scene.voice import strip as strip_module
+from thunder.thunder_core import files
+from thunder.thunder_core.batch import manifest, settings
+
+pytestmark = pytest.mark.one_blender
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "assets" / "sample.wav"
+PACKAGE = "bl_ext.user_default.thunder"
+
+
+@pytest.fixture(scope="module")
+def command():
+    return importlib.import_module(f"{PACKAGE}.cli.bake")
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return importlib.import_module(f"{PACKAGE}.cli.batch")
+
+
+@pytest.fixture
+def client(tmp_path, monkeypatch):
+    (tmp_path / "engine").mkdir()
+    played = PlayedClient(tmp_path / "engine")
+    monkeypatch.setattr(connection, "client", lambda *_: played)
+    return played
+
+
+@pytest.fixture
+def voice(tmp_path):
+    return write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(16000))
+
+
+@pytest.fixture
+def bake(command, blender, client):
+    def run(*arguments):
+        return command.bake(command.options([str(each) for each in arguments]))
+
+    return run
+
+
+# ---- what a job says is what the command knows
+
+
+def test_the_settings_of_a_job_are_options_of_the_command_with_the_same_bounds(command):
+    texts = {"style": "Whisper", "mood": "warm=.5", "outputs": "npz,csv", "head": "Head", "blend": "a.blend"}
+    for name, setting in settings.SETTINGS.items():
+        if name in ("audio", "strip"):
+            continue
+        value = texts.get(name)
+        if setting.is_flag:
+            value = False
+        elif value is None:  # a number
+            value = next(x for x in (1, 0) if accepts(setting, x))
+        chosen = command.options(["--audio=a.wav", "--out=o", *setting.arguments(setting.read(value))])
+        assert isinstance(chosen, argparse.Namespace)
+        for beyond in (-1e9, 1e9):
+            if name not in texts and not setting.is_flag:
+                with pytest.raises(SystemExit):
+                    command.options(["--audio=a.wav", "--out=o", f"--{name}={beyond:g}"])
+                assert not accepts(setting, beyond)
+
+
+def accepts(setting, value):
+    try:
+        setting.read(value)
+        return True
+    except settings.Wrong:
+        return False
+
+
+def test_the_options_of_the_command_hold_for_all_jobs(command, batch, blender, tmp_path):
+    chosen = command.options(
+        ["--jobs", "x", "--takes=3", "--mood=warm=.25", "--head-movement=.5", "--npz", "--fps=30", "--style=Whisper", "--no-as-asked"]
+    )
+    got = batch.defaults_of(chosen)
+    assert got == {
+        **settings.DEFAULTS, "takes": 3, "mood": "warm=0.25", "head-movement": 0.5, "outputs": ["blend", "npz"], "fps": 30.0,
+        "style": "Whisper", "as-asked": False,
+    }  # fmt: skip
+    for option in ("--only=x", "--again", "--list"):
+        with pytest.raises(SystemExit):
+            command.options(["--audio", "a.wav", "--out", "o", option])
+
+
+# ---- what a bake writes
+
+
+def test_a_bake_writes_curves_actions_and_a_contact_sheet_of_all_takes(bake, blender, voice, tmp_path):
+    out = tmp_path / "out"
+    report = bake("--audio", voice, "--takes", 2, "--fps", 25, "--outputs", "actions,npz,csv,sheet", "--out", out)
+    assert sorted(os.listdir(out)) == sorted(
+        ["actions.blend", "report.json", "take_01.csv", "take_01.npz", "take_02.csv", "take_02.npz", "takes.png", "takes_small.jpg",
+         "thunder-files.json"]
+    )  # fmt: skip
+    for rank, entry in enumerate(report["takes"], start=1):
+        rows = (out / f"take_{rank:02d}.csv").read_text().splitlines()
+        assert len(rows) > 50 and rows[0].startswith("Timecode,BlendShapeCount")
+        assert entry["csv_sha256"] == files.hash_of(out / f"take_{rank:02d}.csv")
+    assert len({entry["curves_sha256"] for entry in report["takes"]}) == 2
+    assert (out / "takes_small.jpg").read_bytes()[:2] == b"\xff\xd8"
+    with blender.data.libraries.load(str(out / "actions.blend"), assets_only=True) as (there, _):
+        assert {entry["action"] for entry in report["takes"]} <= set(there.actions) and not there.scenes
+    assert blender.context.scene.render.fps == 25
+    again = bake("--audio", voice, "--takes", 1, "--out", out)
+    assert sorted(os.listdir(out)) == ["line.blend", "report.json", "thunder-files.json"] and "csv" not in again["takes"][0]
+
+
+@pytest.mark.slow
+def test_a_bake_exports_and_films_its_best_takes(bake, voice, tmp_path):
+    out = tmp_path / "out"
+    outputs = "glb,fbx,usd,video"
+    report = bake("--audio", voice, "--takes", 3, "--outputs", outputs, "--export-takes", 2, "--out", out)
+    for ending, start in (("glb", b"glTF"), ("fbx", b"Kaydara FBX"), ("usdc", b"PXR-USDC"), ("mp4", None)):
+        for rank in (1, 2):
+            data = (out / f"take_{rank:02d}.{ending}").read_bytes()
+            assert data.startswith(start) if start else data[4:8] == b"ftyp"
+        assert not (out / f"take_03.{ending}").exists()
+    assert report["takes"][1]["video"] == "take_02.mp4" and "glb" not in report["takes"][2]
+
+
+def test_a_frame_rate_such_as_29_97_is_that_of_television(command, blender):
+    scene = blender.context.scene
+    for fps, whole, base in ((29.97, 30, 1.001), (23.976, 24, 1.001), (25.0, 25, 1.0), (12.5, 12, 0.96)):
+        command.set_rate(scene, fps)
+        assert (scene.render.fps, scene.render.fps_base) == (whole, pytest.approx(base))
+
+
+@pytest.fixture
+def scene_file(blender, voice, tmp_path):
+    """A saved scene with a head and two strips that it speaks."""
+    if not strip_module.has_audio():
+        pytest.skip("this Blender was built without sound")
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    strip_module.add(scene, str(voice), "First: line", 11)
+    strip_module.add(scene, str(voice), "Second", 60)
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    return tmp_path / "shot.blend"
+
+
+def test_each_dialogue_strip_of_a_scene_is_a_job(bake, command, batch, blender, scene_file, tmp_path):
+    listed = batch.read_jobs(command.options(["--jobs", str(scene_file), "--takes=1", "--fps=25"]))
+    assert [job.name for job in listed.jobs] == ["First_ line", "Second"]
+    job = listed.jobs[1]
+    assert job.settings["blend"] == str(scene_file) and job.settings["strip"] == "Second" and "fps" not in job.settings
+    bake(*job.arguments(str(tmp_path / "out")), "--outputs=blend")
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "out" / "shot.blend"))
+    takes = blender.context.scene.thunder.takes
+    assert [(entry.voice, entry.first) for entry in takes] == [("Second", 60)]
+    with pytest.raises(importlib.import_module(f"{PACKAGE}.thunder_core.errors").BadSound, match="no sound strip “Third”"):
+        bake("--blend", scene_file, "--strip", "Third", "--out", tmp_path / "other")
+    with pytest.raises(importlib.import_module(f"{PACKAGE}.thunder_core.errors").BadRequest, match="frame rate of its own"):
+        bake("--blend", scene_file, "--strip", "Second", "--fps", 25, "--out", tmp_path / "other")
+
+
+# ---- runs
+
+
+def run(*arguments, **how):
+    return subprocess.run([sys.executable, str(ROOT / "bake.py"), *map(str, arguments)], capture_output=True, text=True, timeout=300, **how)
+
+
+def test_a_wrong_job_file_is_said_before_anything_is_started(command, batch, blender, tmp_path, monkeypatch, capfd):
+    script = importlib.import_module(f"{PACKAGE}.cli.script")
+
+    def start(*arguments):
+        monkeypatch.setattr(sys, "argv", ["bake.py", "--jobs", str(tmp_path / "jobs.toml"), *arguments])
+        return script.exit_code("bake.py", command.options, batch.bake_all), *capfd.readouterr()
+
+    (tmp_path / "jobs.toml").write_text("[jobs.a]\naudio = 'a.wav'\ntake = 3\n[jobs.b]\nsed = 1\n")
+    code, _, complaints = start("--out", str(tmp_path / "out"))
+    assert code == 1 and "Job “a” has an unknown key “take”: did you mean “takes”?" in complaints and "Job “b”" in complaints
+    (tmp_path / "jobs.toml").write_text("[jobs.a]\naudio = 'a.wav'\n")
+    code, _, complaints = start()
+    assert code == 1 and "no folder to write into" in complaints
+    code, said, _ = start("--list")
+    assert (code, said) == (0, "a\n") and os.listdir(tmp_path) == ["jobs.toml"]
+
+
+@pytest.fixture
+def short_voice(tmp_path):
+    samples, rate = read_wav(SAMPLE)
+    return write_wav(tmp_path / "short.wav", samples[: int(1.6 * rate)], rate)
+
+
+def hashes(folder):
+    """Hashes of the values, tables and curves of the takes in the folder of a job."""
+    takes = json.loads((folder / "report.json").read_text())["takes"]
+    return [(take["npz_sha256"], take["csv_sha256"], take["curves_sha256"]) for take in takes]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process is killed as POSIX does it")
+def test_a_run_that_is_killed_goes_on_where_it_was(short_voice, tmp_path):
+    """Two jobs of the same sound: what the first run made and what the second one did is the same, bit for bit."""
+    try:
+        importlib.import_module(f"{PACKAGE}.thunder_core.engine_python").find_engine_python()
+    except importlib.import_module(f"{PACKAGE}.thunder_core.errors").NoEngine as error:
+        pytest.skip(f"no engine to ask: {error}")
+    out = tmp_path / "out"
+    (tmp_path / "jobs.toml").write_text(
+        'out = "out"\n[defaults]\ntakes = 1\nsteps = 3\noutputs = ["npz", "csv"]\n'
+        '[jobs.bad]\naudio = "none.wav"\n[jobs.one]\naudio = "short.wav"\n[jobs.two]\naudio = "short.wav"\n'
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "bake.py"), "--jobs", str(tmp_path / "jobs.toml")], stdout=subprocess.PIPE, text=True
+    )
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if "[3/3] two:" in line:  # it is being baked
+            break
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert any(line.startswith("[2/3] one: 1 take in ") for line in lines)
+    assert {"bad.failed.json", "one"} <= set(os.listdir(out)) <= {"bad.failed.json", "one", "two", "batch.json", "batch.html"}
+    assert not (out / "two" / "report.json").exists()
+    before = (out / "one" / "report.json").stat().st_mtime_ns
+    done = run("--jobs", tmp_path / "jobs.toml")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "[2/3] one: up to date" in done.stdout and "[3/3] two: 1 take in " in done.stdout
+    assert "[1/3] bad: failed: There is no file" in done.stderr and "Traceback" not in done.stderr
+    assert "1 baked, 1 up to date, 1 failed; see " in done.stdout
+    assert (out / "one" / "report.json").stat().st_mtime_ns == before
+    assert hashes(out / "one") == hashes(out / "two")
+    assert sorted(os.listdir(out)) == ["bad.failed.json", "batch.html", "batch.json", "one", "two"]
+    for job in ("one", "two"):
+        assert sorted(os.listdir(out / job)) == ["report.json", "take_01.csv", "take_01.npz", "thunder-files.json"]
+    states = {row["name"]: row["state"] for row in json.loads((out / "batch.json").read_text())["jobs"]}
+    assert states == {"bad": "failed", "one": "up to date", "two": "baked"}
+    assert manifest.failure_of(str(out), "bad").startswith("There is no file")

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The process that bakes may die: that costs one job. Blender is played by a script that speaks its protocol."""
+
+import os
+import sys
+import time
+
+import pytest
+
+from thunder_core.batch.baker import bake_here, Baker, Task
+from thunder_core.errors import NoEngine
+
+PLAYED = """
+import json, os, signal, sys, time
+def put(**event): print(json.dumps(event), flush=True)
+print("Blender 9.9 (a greeting)", flush=True)
+open(os.environ["STARTS"], "a").write("x")
+put(event="ready", maker={"thunder": "1"})
+for line in sys.stdin:
+    job = json.loads(line)["job"]
+    put(event="progress", job=job, fraction=0.5, message="Baking")
+    if job == "crash":
+        print("the last words", file=sys.stderr, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL) if os.name != "nt" else os._exit(9)
+    if job == "wait":
+        time.sleep(60)
+    put(event="failed", job=job, sentence="no", log="") if job == "bad" else put(event="done", job=job, report={})
+"""
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    script = tmp_path / "played.py"
+    script.write_text(PLAYED)
+    monkeypatch.setenv("STARTS", str(tmp_path / "starts"))
+    return [sys.executable, str(script)]
+
+
+def ends(events):
+    return [(event["job"], event["event"]) for event in events if event["event"] != "progress"]
+
+
+def test_jobs_are_baked_by_one_process_and_one_that_fails_stops_no_other(command, tmp_path):
+    events = list(bake_here(command, [Task(name, {}, "") for name in ("a", "bad", "b")]))
+    assert ends(events) == [("a", "done"), ("bad", "failed"), ("b", "done")]
+    assert (tmp_path / "starts").read_text() == "x"
+
+
+def test_a_process_that_dies_costs_its_job_alone(command, tmp_path):
+    events = list(bake_here(command, [Task(name, {}, "") for name in ("a", "crash", "b")]))
+    assert ends(events) == [("a", "done"), ("crash", "failed"), ("b", "done")]
+    failed = next(event for event in events if event["event"] == "failed")
+    assert "while it baked this" in failed["sentence"] and "--only" in failed["sentence"] and "the last words" in failed["log"]
+    assert (tmp_path / "starts").read_text() == "xx"
+
+
+def test_a_process_that_cannot_start_is_said_once(tmp_path):
+    (tmp_path / "none.py").write_text("raise SystemExit('no bpy here')")
+    for command, words in (([sys.executable, str(tmp_path / "none.py")], "no bpy here"), ([str(tmp_path / "none")], "cannot be run")):
+        with pytest.raises(NoEngine, match=words):
+            list(bake_here(command, [Task("a", {}, ""), Task("b", {}, "")]))
+
+
+def test_stopping_in_the_middle_ends_the_process(command):
+    events = bake_here(command, [Task("wait", {}, "")])
+    assert next(events)["event"] == "progress"
+    from thunder_core.batch import baker
+
+    patience, baker.PATIENCE = baker.PATIENCE, 0.2
+    try:
+        begun = time.monotonic()
+        events.close()
+    finally:
+        baker.PATIENCE = patience
+    assert time.monotonic() - begun < 10
+
+
+def test_the_environment_of_the_process_can_be_added_to(command, tmp_path):
+    one = Baker(command, {"STARTS": str(tmp_path / "others")})
+    assert one.wait() == {"thunder": "1"}
+    one.close()
+    assert os.path.exists(tmp_path / "others")

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Job files: what they say arrives, and everything wrong with them is said at once, with the job, the key and what is allowed."""
+
+import os
+
+import pytest
+
+from thunder_core.batch import job_file, settings
+from thunder_core.batch.job_file import Job
+from thunder_core.errors import BadRequest
+
+GOOD = """
+out = "baked"
+[defaults]
+takes = 4
+outputs = ["csv", "npz"]
+fps = 25
+[jobs.intro]
+audio = "voices/intro.wav"
+mood = "warm=.6"
+head-movement = 0.5
+[jobs."scene 2"]
+blend = "shot.blend"
+strip = "Line 1"
+takes = 2
+as-asked = false
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Read a job file of that text, in a folder of its own."""
+
+    def run(text, **defaults):
+        path = tmp_path / "jobs.toml"
+        path.write_text(text, encoding="utf-8")
+        return job_file.read_file(str(path), {**settings.DEFAULTS, **defaults})
+
+    return run
+
+
+@pytest.fixture
+def complaints(read):
+    def run(text):
+        with pytest.raises(BadRequest) as error:
+            read(text)
+        return str(error.value).splitlines()
+
+    return run
+
+
+def test_a_job_has_its_own_settings_then_those_of_the_file_then_those_of_the_command(read, tmp_path):
+    listed = read(GOOD, seed=7, takes=6)
+    assert listed.out == str(tmp_path / "baked") and [job.name for job in listed.jobs] == ["intro", "scene 2"]
+    intro, scene = (job.settings for job in listed.jobs)
+    assert (intro["takes"], intro["seed"], intro["steps"], intro["fps"]) == (4, 7, 20, 25.0)
+    assert intro["audio"] == str(tmp_path / "voices" / "intro.wav") and intro["outputs"] == ["npz", "csv"]
+    assert (scene["takes"], scene["blend"], scene["strip"]) == (2, str(tmp_path / "shot.blend"), "Line 1")
+    assert "fps" not in scene  # its scene has a rate of its own
+
+
+def test_the_arguments_of_a_job_are_options_of_the_command(read):
+    intro, scene = (job.arguments("there") for job in read(GOOD).jobs)
+    assert intro[0] == "--out=there" and {"--takes=4", "--outputs=npz,csv", "--mood=warm=.6", "--head-movement=0.5", "--as-asked"} <= set(
+        intro
+    )
+    assert "--no-as-asked" in scene and "--strip=Line 1" in scene
+
+
+def test_everything_wrong_is_said_at_once(complaints):
+    lines = complaints(
+        'outt = "x"\n[jobs.a]\naudio = "a.wav"\ntake = 3\nseed = -1\n'
+        '[jobs.b]\nmood = "hungry"\noutputs = ["npz", "gif"]\n[jobs.c]\nstrip = "x"\nspeech_guidance = 1\nas-asked = "no"\n'
+    )
+    assert lines == [
+        "“jobs.toml” has an unknown key “outt”: did you mean “out”?",
+        "Job “a” has an unknown key “take”: did you mean “takes”?",
+        "Job “a”: “seed” = -1 is not a whole number from 0 to 2147483647",
+        f"Job “b”: “mood” = \"hungry\" is no mood that is known: choose {', '.join(settings.MOODS)}",
+        f"Job “b”: “outputs” = [\"npz\", \"gif\"] holds “gif”, which is none of {', '.join(settings.OUTPUTS)}",
+        "Job “b” has no voice: name a sound file as “audio”, or a scene as “blend” and one of its strips as “strip”",
+        "Job “c” has an unknown key “speech_guidance”: did you mean “speech-guidance”?",
+        "Job “c”: “as-asked” = \"no\" is neither true nor false",
+        "Job “c” has a “strip” but no scene that it lies in: name it as “blend”",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line, words",
+    [
+        ("takes = 65", "“takes” = 65 is not a whole number from 1 to 64"),
+        ("takes = 2.0", "“takes” = 2.0 is not a whole number from 1 to 64"),
+        ("takes = true", "“takes” = true is not a whole number from 1 to 64"),
+        ("energy = nan", "“energy” = NaN is not a number from 0.35 to 2"),
+        ("mood = 'warm=9'", "has the strength “9”, which is not a number from 0 to 1"),
+        ("style = ''", '“style” = "" is not a text in quotes'),
+        ("outputs = []", "“outputs” = [] is not a list of some of blend, actions, npz"),
+        ("fps = 0", "“fps” = 0 is not a number from 1 to 240"),
+        ("blend = 'a.blend'\nfps = 25", "has both “fps” and “blend”, which has one of its own"),
+        ("strip = 'x'\nblend = 'a.blend'", "has both “audio” and “strip”"),
+    ],
+)
+def test_a_wrong_value_is_said_with_what_is_allowed(complaints, line, words):
+    (sentence,) = complaints(f"[jobs.a]\naudio = 'a.wav'\n{line}\n")
+    assert sentence.startswith("Job “a”") and words in sentence
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("jobs = [", "cannot be read as TOML"),
+        ("", "has no jobs: write [jobs.NAME]"),
+        ("jobs = 3", "“jobs” is no table: write [jobs.NAME]"),
+        ("[jobs]\na = 3", "job “a” is no table: write [jobs.a]"),
+        ("out = 3\n[jobs.a]\naudio = 'a'", "“out” = 3 is not the name of a folder"),
+        ('[jobs."a/b"]\naudio = "a"', "which cannot have this name: “a_b” can be one"),
+        ('[jobs.".."]\naudio = "a"', "which cannot have this name"),
+        ("[jobs.Intro]\naudio = 'a'\n[jobs.intro]\naudio = 'a'", "“Intro” and “intro”: some disks take their folders for one"),
+    ],
+)
+def test_a_wrong_file_is_said(complaints, text, words):
+    assert any(words in line for line in complaints(text))
+
+
+def test_a_file_that_is_missing_or_no_text_is_said(tmp_path):
+    with pytest.raises(BadRequest, match="There is no file .*: name another with --jobs"):
+        job_file.read_file(str(tmp_path / "none.toml"))
+    (tmp_path / "jobs.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadRequest, match="cannot be read as TOML"):
+        job_file.read_file(str(tmp_path / "jobs.toml"))
+
+
+def test_a_folder_gives_a_job_for_each_sound(tmp_path):
+    for name in ("b.wav", "a.WAV", "a.flac", "notes.txt", ".hidden.wav"):
+        (tmp_path / name).write_bytes(b"")
+    jobs = job_file.of_folder(str(tmp_path), {"takes": 3}).jobs
+    assert [job.name for job in jobs] == ["a.WAV", "a.flac", "b"]
+    assert all(job.settings["takes"] == 3 and os.path.dirname(job.settings["audio"]) == str(tmp_path) for job in jobs)
+    (tmp_path / "empty").mkdir()
+    for place, words in (("empty", "holds no sound files"), ("none", "cannot be read")):
+        with pytest.raises(BadRequest, match=words):
+            job_file.of_folder(str(tmp_path / place))
+
+
+def test_names_that_come_from_a_scene_become_names_of_folders():
+    jobs = job_file.named([("Line: 1", {}, "Line: 1"), ("Line? 1", {}, "Line? 1"), ("..", {}, "..")], {})
+    assert [job.name for job in jobs] == ["Line_ 1", "Line_ 1 2", "job"]
+
+
+def test_jobs_are_chosen_by_name():
+    jobs = (Job("intro"), Job("outro"))
+    assert job_file.chosen(jobs, ["outro", "outro"]) == jobs[1:]
+    with pytest.raises(BadRequest, match="There is no job “intr”: did you mean “intro”?"):
+        job_file.chosen(jobs, ["intr"])

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run bakes what has changed and nothing else, and the report is made from what lies in the folder."""
+
+import dataclasses
+import json
+import os
+
+import pytest
+
+from thunder_core.batch import manifest, report
+from thunder_core.batch.job_file import Job
+from thunder_core.files import JOURNAL, Transaction
+
+MAKER = manifest.Maker("0.1.0", "5.0.1", "f" * 64)
+JPEG = b"\xff\xd8\xff\xe0 a picture"
+
+
+@pytest.fixture
+def job(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"voice")
+    (tmp_path / "hers.json").write_text("{}")
+    return Job("intro", {"audio": str(tmp_path / "a.wav"), "style": str(tmp_path / "hers.json"), "takes": 2, "guidance": 1.0})
+
+
+@pytest.fixture
+def folder(tmp_path, job):
+    """The folder of the job after a bake, whose scene used a texture."""
+    (tmp_path / "skin.png").write_bytes(b"skin")
+    folder = tmp_path / "out" / job.name
+    with Transaction(str(folder)) as out:
+        out.write("take_01.npz", b"values")
+        out.write("takes_small.jpg", JPEG)
+        made = manifest.made_from(job.settings, MAKER, {}, [str(tmp_path / "skin.png"), job.settings["audio"], "gone.png"])
+        baked = {
+            "takes": [{"rank": 1, "score": 81.4, "seed": 3, "words": "warm <b>"}],
+            "seconds": {"all": 2.0},
+            "thumbnail": "takes_small.jpg",
+        }
+        out.write("report.json", json.dumps(baked | {"made_from": made}))
+    return folder
+
+
+@pytest.fixture
+def why(job, folder):
+    def run(settings=None, maker=MAKER, styles=None):
+        return manifest.what_changed(Job(job.name, {**job.settings, **(settings or {})}), str(folder), maker, styles or {})
+
+    return run
+
+
+def test_what_was_baked_is_up_to_date(why):
+    assert why() == ""
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [("a.wav", "the file of “audio” changed"), ("hers.json", "the file of “style” changed"), ("skin.png", "“skin.png” changed")],
+)
+def test_a_changed_input_is_noticed(why, tmp_path, name, words):
+    (tmp_path / name).write_bytes(b"another")
+    assert why() == words
+
+
+def test_a_missing_input_is_noticed(why, tmp_path):
+    (tmp_path / "a.wav").unlink()
+    assert why() == "“a.wav” cannot be read"
+
+
+def test_the_same_sound_at_another_place_is_no_change(why, tmp_path):
+    os.rename(tmp_path / "a.wav", tmp_path / "b.wav")
+    assert why({"audio": str(tmp_path / "b.wav")}) == ""
+
+
+def test_a_changed_setting_is_noticed(why):
+    assert why({"takes": 3}) == "“takes” changed"
+    assert why({"mood": "warm=.5"}) == "“mood” changed"
+
+
+@pytest.mark.parametrize("part, words", [("weights", "other weights"), ("thunder", "another version"), ("blender", "another Blender")])
+def test_another_maker_is_noticed(why, part, words):
+    assert why(maker=dataclasses.replace(MAKER, **{part: "another"})) == words
+
+
+def test_a_preset_that_is_named_counts_by_its_content(tmp_path, job, folder):
+    named = Job(job.name, {**job.settings, "style": "Whisper"})
+    made = manifest.made_from(named.settings, MAKER, {"style": "{}"}, [])
+    with Transaction(str(folder)) as out:
+        out.write("report.json", json.dumps({"made_from": made}))
+    assert manifest.what_changed(named, str(folder), MAKER, {"style": "{}"}) == ""
+    assert manifest.what_changed(named, str(folder), MAKER, {"style": "{1}"}) == "the file of “style” changed"
+
+
+@pytest.mark.parametrize("name", ["take_01.npz", "report.json", "thunder-files.json"])
+@pytest.mark.parametrize("content", [None, b"mine", b"{}"])
+def test_a_changed_or_missing_output_is_noticed(why, folder, name, content):
+    (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
+    assert why() != ""
+
+
+def test_a_bake_that_was_killed_while_it_replaced_files_is_not_up_to_date(why, folder):
+    (folder / JOURNAL).write_text("[]")
+    assert why() == "not baked yet"
+
+
+@pytest.mark.parametrize("damaged", ['{"made_from": {"used": 3, "settings": 4, "inputs": []}}', "[]", "{", '{"made_from": []}'])
+def test_a_damaged_report_means_that_the_job_is_baked_again(why, folder, damaged):
+    with Transaction(str(folder)) as out:
+        out.write("report.json", damaged)
+    assert why() in ("not baked yet", "its report is damaged", "“takes” changed")
+
+
+def test_the_weights_count_by_their_content(tmp_path):
+    (tmp_path / "a.safetensors").write_bytes(b"1")
+    (tmp_path / "README.md").write_bytes(b"1")
+    before = manifest.hash_of_weights(str(tmp_path))
+    (tmp_path / "README.md").write_bytes(b"2")
+    assert manifest.hash_of_weights(str(tmp_path)) == before
+    (tmp_path / "a.safetensors").write_bytes(b"2")
+    assert manifest.hash_of_weights(str(tmp_path)) != before
+    assert len(manifest.hash_of_weights(None)) == 64
+
+
+def test_a_failure_is_kept_until_the_job_is_baked(tmp_path):
+    manifest.note_failure(str(tmp_path / "out"), "intro", "There is no file", "a log")
+    assert manifest.failure_of(str(tmp_path / "out"), "intro") == "There is no file"
+    manifest.forget_failure(str(tmp_path / "out"), "intro")
+    assert manifest.failure_of(str(tmp_path / "out"), "intro") == "" and os.listdir(tmp_path / "out") == []
+
+
+def test_a_file_of_somebody_else_is_no_failure_and_stays(tmp_path):
+    (tmp_path / "intro.failed.json").write_text("[1]")
+    manifest.forget_failure(str(tmp_path), "intro")
+    assert manifest.failure_of(str(tmp_path), "intro") == "" and os.listdir(tmp_path) == ["intro.failed.json"]
+
+
+def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(tmp_path, job, folder):
+    out = str(tmp_path / "out")
+    other = Job("a & b", {"audio": "/none.wav"})
+    manifest.note_failure(out, other.name, "There is no file “<none>”")
+    data = report.collected(out, [job, other], {job.name: report.BAKED, other.name: report.FAILED}, MAKER, {job.name: {"node": "n1"}})
+    report.write(out, data)
+    read = json.loads((tmp_path / "out" / "batch.json").read_text())
+    assert read["counts"] == {"baked": 1, "up to date": 0, "failed": 1, "not baked": 0}
+    assert set(read["jobs"][0]["files"]) == {"take_01.npz", "takes_small.jpg", "report.json"}
+    assert read["jobs"][0]["made_from"]["inputs"].keys() == {"audio", "style"} and read["jobs"][0]["node"] == "n1"
+    page = (tmp_path / "out" / "batch.html").read_text()
+    assert page.index("a &amp; b") < page.index("intro")  # what failed comes first
+    for words in ("“&lt;none&gt;”", "warm &lt;b&gt;", ">81<", 'src="data:image/jpeg;base64,', 'href="intro/take_01.npz"'):
+        assert words in page
+    assert "<none>" not in page and "<script" not in page and "http" not in page.replace("http-equiv", "")

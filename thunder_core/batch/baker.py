@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The process that bakes, seen from the one that says what is to be baked: started, asked over pipes, watched, ended.
+
+It is a Blender of its own (`bake.py --baker`, cli/baker.py), so that a crash costs one job, and it bakes one job after the
+other, so that its engine starts once. Requests and events are lines of JSON. Standard library only.
+
+request: {"job": name, "settings": {…}, "out": folder, "options": […]}
+events:  ready (maker: versions and the weights' hash), progress (job, fraction, message), done (job, report),
+         failed (job, sentence, log).
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from .. import system_calls
+from ..errors import NoEngine, ThunderError
+
+LOG_LINES = 60  # of what the process printed, kept for when it dies
+PATIENCE = 10.0  # seconds it gets to leave by itself: its engine leaves, files are put back
+EVENTS = ("ready", "progress", "done", "failed")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job to bake.  out: its folder.  options: of `bake.py` that are no settings of a job."""
+
+    job: str
+    settings: Mapping[str, object]
+    out: str
+    options: Sequence[str] = ()
+
+    def line(self) -> bytes:
+        """The request."""
+        request = {"job": self.job, "settings": dict(self.settings), "out": self.out, "options": list(self.options)}
+        return json.dumps(request).encode() + b"\n"
+
+
+class BakerDied(ThunderError):
+    """The process ended in the middle of a job; `log` holds the last lines it printed."""
+
+    def __init__(self, message: str, log: str):
+        super().__init__(message)
+        self.log = log
+
+
+def failed(job: str, sentence: str, log: str = "") -> dict:
+    """The event of a job that failed."""
+    return {"event": "failed", "job": job, "sentence": sentence, "log": log}
+
+
+class Baker:
+    """A process that bakes, started at once. `maker` is what it says of itself once it is ready."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
+        self.maker: dict | None = None
+        self._lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
+        try:  # Ctrl-C in a terminal is for the process that asks
+            self._popen = subprocess.Popen(
+                [*command, "--baker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=None if environment is None else {**os.environ, **environment},
+                **system_calls.new_group(),
+            )
+        except OSError as error:
+            raise NoEngine(f"“{command[0]}” cannot be run ({error.strerror or error}): check the path") from error
+        self._log_reader = threading.Thread(target=self._read_log, name="thunder baker log", daemon=True)
+        self._log_reader.start()
+
+    def wait(self) -> dict:
+        """Wait until it is ready; returns what it says of itself. Raises NoEngine where it cannot bake at all."""
+        while self.maker is None:
+            event = self._next()
+            if event is None:
+                last = next((line.strip() for line in reversed(self._lines) if line.strip()), "no reason was given")
+                raise NoEngine(f"No Blender could be started to bake in ({last[:300]}): correct that and bake again")
+            if event["event"] == "ready":
+                self.maker = event["maker"]
+        return self.maker
+
+    def bake(self, task: Task) -> Iterator[dict]:
+        """The events of a job, the last of them “done” or “failed”. Raises NoEngine, or BakerDied where the process ends."""
+        self.wait()
+        with contextlib.suppress(OSError):  # it died: reading says so
+            self._popen.stdin.write(task.line())
+            self._popen.stdin.flush()
+        while True:
+            event = self._next()
+            if event is None:
+                raise BakerDied(
+                    f"Blender {self._how()} while it baked this: bake it alone, with --only, to see why", "\n".join(self._lines)
+                )
+            if event.get("job") == task.job:
+                yield event
+                if event["event"] in ("done", "failed"):
+                    return
+
+    def close(self) -> None:
+        """End it: politely at first. Returns when it is gone. May be called twice."""
+        with contextlib.suppress(OSError):
+            self._popen.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(PATIENCE)
+        if self._popen.poll() is None:
+            system_calls.kill_group(self._popen)
+            self._popen.wait()
+        self._log_reader.join(PATIENCE)
+        self._popen.stdout.close()
+
+    def _next(self) -> dict | None:
+        """The next event; None when the process has ended. What else is printed on its stdout (Blender's greeting) is skipped."""
+        while line := self._popen.stdout.readline():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict) and event.get("event") in EVENTS:
+                return event
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(PATIENCE)
+        self._log_reader.join(PATIENCE)
+        return None
+
+    def _how(self) -> str:
+        code = self._popen.poll()
+        if code is not None and code < 0:
+            return f"was ended by signal {-code}"
+        return f"ended with code {code}"
+
+    def _read_log(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            for line in self._popen.stderr:
+                self._lines.append(line.decode("utf-8", "replace").rstrip())
+
+
+def bake_here(command: Sequence[str], tasks: Sequence[Task]) -> Iterator[dict]:
+    """Bake tasks one after the other in one process on this machine; yields their events. A task at which the process dies
+    fails, and the next one gets a new process. Raises NoEngine where none can be started."""
+    baker: Baker | None = None
+    try:
+        for task in tasks:
+            if baker is None:
+                baker = Baker(command)
+            try:
+                yield from baker.bake(task)
+            except BakerDied as error:
+                baker.close()
+                baker = None
+                yield failed(task.job, str(error), error.log)
+    finally:
+        if baker is not None:
+            baker.close()

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads what is to be baked: a job file in TOML, or a folder of sound files. Everything wrong with it is said at once, up front."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import BadRequest
+from ..files import not_a_file
+from .settings import absolute, DEFAULTS, SETTINGS, shown, Wrong
+
+SOUNDS = frozenset(".aac .ac3 .aif .aifc .aiff .au .caf .flac .m4a .m4b .mka .mp2 .mp3 .oga .ogg .opus .wav .wma".split())
+TOP = ("out", "defaults", "jobs")  # keys of a job file
+LONGEST = 2**24  # bytes of a job file
+_OWN = {"fps": "blend", "start": "strip"}  # a setting → the setting of what has a value of its own for it
+LONGEST_NAME = 120  # letters of a job's name: files beside its folder are called after it
+
+
+@dataclass(frozen=True)
+class Job:
+    """One bake.  name: of its folder.  settings: by the names of SETTINGS, with absolute paths, what is not said left out."""
+
+    name: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    def arguments(self, out: str) -> list[str]:
+        """Options of `bake.py` that bake it into the folder `out`."""
+        return [f"--out={out}", *(argument for name, value in self.settings.items() for argument in SETTINGS[name].arguments(value))]
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What is to be baked.  out: the folder that the file names, absolute; None where it names none."""
+
+    jobs: tuple[Job, ...]
+    out: str | None = None
+
+
+def read_file(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
+    """The jobs of a job file. defaults: settings of jobs for which the file says nothing else.
+
+    Raises BadRequest with a line for everything that is wrong.
+    """
+    if problem := not_a_file(path):
+        raise BadRequest(f"{problem}: name another with --jobs")
+    name, folder = os.path.basename(path), os.path.dirname(os.path.abspath(path))
+    try:
+        with open(path, "rb") as file:
+            data = tomllib.loads(file.read(LONGEST).decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"“{name}” cannot be read as TOML ({error}): correct it") from error
+    except OSError as error:
+        raise BadRequest(f"“{name}” cannot be read ({error.strerror}): name another with --jobs") from error
+    return read(data, name, folder, defaults)
+
+
+def read(data: Mapping[str, Any], name: str, folder: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
+    """The jobs of a job file's content. name, folder: of the file. Raises BadRequest."""
+    wrong = [f"“{name}” has an unknown key “{key}”{_nearest(key, TOP)}" for key in data if key not in TOP]
+    out, common, tables = data.get("out"), data.get("defaults", {}), data.get("jobs", {})
+    if out is not None and (not isinstance(out, str) or not out.strip()):
+        wrong.append(f"“{name}”: “out” = {shown(out)} is not the name of a folder in quotes")
+    for key, table in (("defaults", common), ("jobs", tables)):
+        if not isinstance(table, dict):
+            raise BadRequest(f"“{name}”: “{key}” is no table: write [{key if key == 'defaults' else 'jobs.NAME'}] above its settings")
+    wrong += _problems(common, f"the defaults of “{name}”")
+    if not tables:
+        wrong.append(f"“{name}” has no jobs: write [jobs.NAME] above the settings of each")
+    for job, table in tables.items():
+        if not isinstance(table, dict):
+            wrong.append(f"“{name}”: job “{job}” is no table: write [jobs.{job}] above its settings")
+            continue
+        wrong += _problems(table, f"job “{job}”") + _lacking(table, {**defaults, **common, **table}, f"job “{job}”")
+    wrong += bad_names(tables)
+    if wrong:
+        raise BadRequest("\n".join(_sentence(each) for each in wrong))
+    for_all = {**defaults, **absolute(_values(common), folder)}
+    jobs = tuple(Job(job, _merged(for_all, absolute(_values(table), folder))) for job, table in tables.items())
+    return Jobs(jobs, None if out is None else os.path.normpath(os.path.join(folder, os.path.expanduser(out))))
+
+
+def of_folder(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
+    """A job for each sound file of a folder, in the order of their names. Raises BadRequest."""
+    try:
+        names = sorted(name for name in os.listdir(path) if os.path.splitext(name)[1].lower() in SOUNDS and not name.startswith("."))
+    except OSError as error:
+        raise BadRequest(f"The folder “{path}” cannot be read ({error.strerror}): name another with --jobs") from error
+    if not names:
+        raise BadRequest(f"The folder “{path}” holds no sound files: name another with --jobs")
+    return Jobs(named([(os.path.splitext(name)[0], {"audio": os.path.join(path, name)}, name) for name in names], defaults))
+
+
+def named(listed: Iterable[tuple[str, Mapping[str, object], str]], defaults: Mapping[str, object]) -> tuple[Job, ...]:
+    """Jobs of (name, settings, longer name); the longer name is used where two have the same name, and a number after that."""
+    listed = [(folder_name(name), settings, folder_name(longer)) for name, settings, longer in listed]
+    count: dict[str, int] = {}
+    for name, _, _ in listed:
+        count[_folded(name)] = count.get(_folded(name), 0) + 1
+    taken: set[str] = set()
+    jobs = []
+    for name, settings, longer in listed:
+        name = base = longer if count[_folded(name)] > 1 else name
+        number = 1
+        while _folded(name) in taken:
+            number += 1
+            name = f"{base} {number}"
+        taken.add(_folded(name))
+        jobs.append(Job(name, _merged(defaults, absolute(settings, os.getcwd()))))
+    return tuple(jobs)
+
+
+def folder_name(name: str) -> str:
+    """A name as a folder can have it on every system."""
+    clean = "".join("_" if letter in '<>:"/\\|?*' or ord(letter) < 32 else letter for letter in name)[:LONGEST_NAME].strip(" .")
+    return clean or "job"
+
+
+def chosen(jobs: Iterable[Job], names: Iterable[str]) -> tuple[Job, ...]:
+    """Those of the jobs that have these names. Raises BadRequest."""
+    by_name = {job.name: job for job in jobs}
+    for name in names:
+        if name not in by_name:
+            raise BadRequest(f"There is no job “{name}”{_nearest(name, tuple(by_name), 'the jobs are')}")
+    return tuple(by_name[name] for name in dict.fromkeys(names))
+
+
+def bad_names(names: Iterable[str]) -> list[str]:
+    """What is wrong with names of jobs, a sentence each: they become names of folders."""
+    wrong: list[str] = []
+    taken: dict[str, str] = {}
+    for name in names:
+        if folder_name(name) != name:
+            wrong.append(f"job “{name}”: a folder is called after it, which cannot have this name: “{folder_name(name)}” can be one")
+        if _folded(name) in taken:
+            wrong.append(f"jobs “{taken[_folded(name)]}” and “{name}”: some disks take their folders for one: rename one of them")
+        taken[_folded(name)] = name
+    return wrong
+
+
+def _problems(table: Mapping[str, object], where: str) -> list[str]:
+    """What is wrong with settings, a sentence each."""
+    wrong = []
+    for key, value in table.items():
+        if key not in SETTINGS:
+            wrong.append(f"{where} has an unknown key “{key}”{_nearest(key, tuple(SETTINGS))}")
+            continue
+        try:
+            SETTINGS[key].read(value)
+        except Wrong as reason:
+            wrong.append(f"{where}: “{key}” = {shown(value)} {reason}")
+    return wrong
+
+
+def _lacking(own: Mapping[str, object], table: Mapping[str, object], where: str) -> list[str]:
+    """Which settings are missing or exclude each other, a sentence each. own: what the job itself says; table: all that holds for it."""
+    wrong = []
+    if "strip" in own and "audio" in own:
+        wrong.append(f"{where} has both “audio” and “strip”: remove one of them")
+    elif "strip" in own and "blend" not in table:
+        wrong.append(f"{where} has a “strip” but no scene that it lies in: name it as “blend”")
+    elif "strip" not in own and "audio" not in own:
+        wrong.append(f"{where} has no voice: name a sound file as “audio”, or a scene as “blend” and one of its strips as “strip”")
+    for key, has_own in _OWN.items():
+        if key in own and has_own in own:
+            wrong.append(f"{where} has both “{key}” and “{has_own}”, which has one of its own: remove “{key}”")
+    return wrong
+
+
+def _merged(common: Mapping[str, object], own: Mapping[str, object]) -> dict[str, object]:
+    """The settings of a job: its own before those of all jobs, of which those go that its voice or scene says itself."""
+    merged = {**common, **own}
+    for key, has_own in _OWN.items():
+        if has_own in merged and key not in own:
+            merged.pop(key, None)
+    return merged
+
+
+def _values(table: Mapping[str, object]) -> dict[str, object]:
+    return {key: SETTINGS[key].read(value) for key, value in table.items()}
+
+
+def _nearest(key: str, known: tuple[str, ...], otherwise: str = "allowed are") -> str:
+    """The end of a sentence about an unknown name: what was probably meant, or what there is."""
+    near = difflib.get_close_matches(key.replace("_", "-").lower(), known, 1) or difflib.get_close_matches(key, known, 1)
+    return f": did you mean “{near[0]}”?" if near else f": {otherwise} {', '.join(known[:40])}{' …' if len(known) > 40 else ''}"
+
+
+def _folded(name: str) -> str:
+    """A name as disks compare it that do not distinguish capitals."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:]

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a bake was made from and what it made, so that the next run bakes only what has changed.
+
+The manifest of a job is the part MADE_FROM of `report.json` in its folder, with the hashes of the files that it read, and
+thunder-files.json beside it, with those of the files that it wrote. Both get their names together with all other files of
+the job (`files.Transaction`), so a job that was interrupted has the manifest of the run before, or none. A job that failed
+leaves its sentence in NAME.failed.json beside its folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..engine_python import ROOT
+from ..files import files_written, hash_of, JOURNAL, MANIFEST, write_file
+from .job_file import Job
+from .settings import path_names
+
+REPORT = "report.json"
+MADE_FROM = "made_from"
+FAILED = ".failed.json"
+_LONGEST = 2**26  # bytes of a report that is read
+
+
+def version() -> str:
+    """The add-on's version."""
+    with open(os.path.join(ROOT, "blender_manifest.toml"), "rb") as file:
+        return tomllib.load(file)["version"]
+
+
+def hash_of_weights(folder: str | None) -> str:
+    """SHA-256 over the model files of a folder, None for the one that comes with the add-on. Raises OSError."""
+    folder = folder or os.path.join(ROOT, "weights")
+    digest = hashlib.sha256()
+    for name in sorted(os.listdir(folder)):
+        if name == "head.npz" or os.path.splitext(name)[1] in (".safetensors", ".json"):
+            digest.update(f"{name} {hash_of(os.path.join(folder, name))}\n".encode())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What bakes: versions of the add-on and of Blender, and the hash of the weights."""
+
+    thunder: str
+    blender: str
+    weights: str
+
+
+def made_from(job_settings: Mapping[str, object], maker: Maker, styles: Mapping[str, str], used: list[str]) -> dict:
+    """What a job is made from, as its report says it. styles: the text of a preset that is named, under “style”.
+
+    used: other files that the scene uses. Raises OSError.
+    """
+    paths = path_names(job_settings)
+    inputs = {name: hash_of(str(job_settings[name])) for name in paths}
+    inputs |= {name: hashlib.sha256(text.encode("utf-8")).hexdigest() for name, text in styles.items() if name not in paths}
+    own = {os.path.realpath(str(job_settings[name])) for name in paths}
+    others = sorted({path for path in used if os.path.isfile(path) and os.path.realpath(path) not in own})
+    return {
+        "settings": settings_of(job_settings),
+        "inputs": inputs,
+        "used": {path: hash_of(path) for path in others},
+        "weights": maker.weights,
+        "thunder": maker.thunder,
+        "blender": maker.blender,
+    }
+
+
+def settings_of(job_settings: Mapping[str, object]) -> dict:
+    """Settings without the names of files, of which the content counts."""
+    paths = path_names(job_settings)
+    return {name: value for name, value in job_settings.items() if name not in paths}
+
+
+def read_report(folder: str) -> dict:
+    """The report in the folder of a job, empty where there is none that can be read."""
+    try:
+        with open(os.path.join(folder, REPORT), "rb") as file:
+            report = json.loads(file.read(_LONGEST))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return report if isinstance(report, dict) else {}
+
+
+def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str]) -> str:
+    """Why a job has to be baked, in a few words; "" where its folder holds what a bake would make.
+
+    folder: of the job.  styles: see `made_from`.
+    """
+    before = read_report(folder).get(MADE_FROM)
+    if not isinstance(before, dict) or os.path.lexists(os.path.join(folder, JOURNAL)):
+        return "not baked yet"
+    try:
+        return _changed_input(job, before, maker, styles) or _changed_output(folder)
+    except OSError as error:
+        return f"“{os.path.basename(error.filename or folder)}” cannot be read"
+    except (AttributeError, TypeError, ValueError):
+        return "its report is damaged"
+
+
+def _changed_input(job: Job, before: dict, maker: Maker, styles: Mapping[str, str]) -> str:
+    now = made_from(job.settings, maker, styles, list(before["used"]) if "used" in before else [])
+    for part, words in (("settings", "“{}” changed"), ("inputs", "the file of “{}” changed"), ("used", "“{}” changed")):
+        for name in sorted({*now[part], *before.get(part, {})}):
+            if _as_json(now[part].get(name)) != before.get(part, {}).get(name):
+                return words.format(os.path.basename(name))
+    for part, words in (("weights", "other weights"), ("thunder", "another version"), ("blender", "another Blender")):
+        if now[part] != before.get(part):
+            return words
+    return ""
+
+
+def _changed_output(folder: str) -> str:
+    written = files_written(folder)
+    if REPORT not in written:
+        return f"“{MANIFEST}” is missing"
+    for name, digest in written.items():
+        path = os.path.join(folder, name)
+        if not os.path.isfile(path):
+            return f"“{name}” is missing"
+        if hash_of(path) != digest:
+            return f"“{name}” changed"
+    return ""
+
+
+def _as_json(value):
+    """A value as it is when it was written to a file and read again."""
+    return json.loads(json.dumps(value))
+
+
+# ---- jobs that failed
+
+
+def note_failure(out: str, job: str, sentence: str, log: str = "") -> None:
+    """Write why a job failed. Raises OSError."""
+    os.makedirs(out, exist_ok=True)
+    content = {"job": job, "sentence": sentence} | ({"log": log} if log else {})
+    write_file(os.path.join(out, job + FAILED), json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def forget_failure(out: str, job: str) -> None:
+    """Remove what says that a job failed."""
+    if failure_of(out, job):
+        with contextlib.suppress(OSError):
+            os.remove(os.path.join(out, job + FAILED))
+
+
+def failure_of(out: str, job: str) -> str:
+    """The sentence with which a job failed, "" where it did not."""
+    try:
+        with open(os.path.join(out, job + FAILED), "rb") as file:
+            content = json.loads(file.read(_LONGEST))
+        return str(content["sentence"]) if content["job"] == job else ""
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return ""

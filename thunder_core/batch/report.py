@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report of many bakes: batch.json for programs, batch.html for people, which holds all it shows and opens anywhere.
+
+Both are made from what lies in the folder, so that runs which bake a job each, on a farm, add up to one report.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from html import escape
+from urllib.parse import quote
+
+from ..files import files_written, write_file
+from . import manifest
+from .job_file import Job
+from .manifest import Maker
+
+JSON_NAME, HTML_NAME = "batch.json", "batch.html"
+BAKED, UP_TO_DATE, FAILED, NOT_BAKED = "baked", "up to date", "failed", "not baked"
+_LARGEST_PICTURE = 2**21  # bytes of a picture that goes into the page
+_STYLE = """
+:root{color-scheme:light dark;--line:#8884;--soft:#8881;--bad:#c33}
+body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1100px;padding:0 1rem}
+h1{font-size:1.5rem;margin:0} h2{font-size:1.1rem;margin:0 0 .3rem} p{margin:.3rem 0}
+section{border:1px solid var(--line);border-radius:8px;margin:1rem 0;padding:1rem}
+section.failed{border-color:var(--bad)} .sentence{color:var(--bad)}
+img{max-width:100%;border-radius:4px;display:block;margin:.5rem 0;background:#111}
+table{border-collapse:collapse;margin:.5rem 0} th,td{text-align:left;padding:.15rem 1rem .15rem 0;border-bottom:1px solid var(--line)}
+td.number{text-align:right;font-variant-numeric:tabular-nums} .quiet{opacity:.7}
+.state{font-weight:normal;opacity:.7;margin-left:.5rem} a{color:inherit}
+"""
+
+
+def collected(out: str, jobs: Iterable[Job], states: Mapping[str, str], maker: Maker, notes: Mapping[str, Mapping] | None = None) -> dict:
+    """What the report says. states: of each job, by name.  notes: what more is known of jobs of this run (seconds, node)."""
+    rows = [_row(out, job, states.get(job.name, NOT_BAKED), dict((notes or {}).get(job.name, {}))) for job in jobs]
+    counts = {state: sum(row["state"] == state for row in rows) for state in (BAKED, UP_TO_DATE, FAILED, NOT_BAKED)}
+    return {**asdict(maker), "counts": counts, "jobs": rows}
+
+
+def write(out: str, report: dict) -> None:
+    """Write the report as JSON and as a page. Raises OSError."""
+    write_file(os.path.join(out, JSON_NAME), json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    write_file(os.path.join(out, HTML_NAME), page(out, report))
+
+
+def _row(out: str, job: Job, state: str, notes: dict) -> dict:
+    """What the report says of a job."""
+    folder = os.path.join(out, job.name)
+    row = {"name": job.name, "state": state, **notes, "settings": dict(job.settings)}
+    if state == FAILED:
+        row["sentence"] = manifest.failure_of(out, job.name)
+    if state in (BAKED, UP_TO_DATE):
+        baked = manifest.read_report(folder)
+        kept = ("takes", "warnings", "seconds", "thumbnail", "sheet", "direction")
+        row |= {"made_from": baked.get(manifest.MADE_FROM, {}), "files": files_written(folder)}
+        row |= {key: baked[key] for key in kept if key in baked}
+    return row
+
+
+# ---- the page
+
+
+def page(out: str, report: dict) -> str:
+    """The report as a page of HTML."""
+    counts = ", ".join(f"{count} {state}" for state, count in report["counts"].items() if count)
+    rows = sorted(report["jobs"], key=lambda row: row["state"] != FAILED)  # what needs somebody comes first
+    about = f"THUNDER {report['thunder']}, Blender {report['blender']}, weights {report['weights'][:12]}"
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        f"<title>Baked takes</title><style>{_STYLE}</style></head><body>\n"
+        f'<h1>Baked takes</h1><p>{escape(counts or "no jobs")}</p><p class="quiet">{escape(about)}</p>\n'
+        + "\n".join(_section(out, row) for row in rows)
+        + "\n</body></html>\n"
+    )
+
+
+def _section(out: str, row: dict) -> str:
+    parts = [f'<h2>{escape(row["name"])}<span class="state">{escape(row["state"])}</span></h2>']
+    if row.get("sentence"):
+        parts.append(f'<p class="sentence">{escape(row["sentence"])}</p>')
+    parts += [f"<p>{escape(str(each))}</p>" for each in row.get("warnings", ())]
+    if picture := _picture(os.path.join(out, row["name"], str(row.get("thumbnail", "")))):
+        image = f'<img alt="The takes of {escape(row["name"])} side by side" src="{picture}">'
+        parts.append(f'<a href="{_link(row["name"], row["sheet"])}">{image}</a>' if "sheet" in row else image)
+    if row.get("takes"):
+        parts.append(_table(row["takes"]))
+    about = [_voice(row["settings"])]
+    if "seconds" in row:
+        about.append(f"{row['seconds']['all']:.1f} s")
+    if row.get("node"):
+        about.append(f"on {row['node']}")
+    parts.append(f'<p class="quiet">{escape(" · ".join(filter(None, about)))}</p>')
+    if row.get("files"):
+        links = ", ".join(f'<a href="{_link(row["name"], name)}">{escape(name)}</a>' for name in row["files"])
+        parts.append(f'<p class="quiet">{links}</p>')
+    return f'<section class="{escape(row["state"].replace(" ", "-"))}">{"".join(parts)}</section>'
+
+
+def _table(takes: list[dict]) -> str:
+    """Rank, score, seed and words of each take."""
+    rows = "".join(
+        f'<tr><td class="number">{take["rank"]}</td><td class="number">{take["score"]:.0f}</td>'
+        f'<td class="number">{take["seed"]}</td><td>{escape(str(take.get("words", "")))}</td></tr>'
+        for take in takes
+    )
+    return f"<table><tr><th></th><th>Lip-sync</th><th>Seed</th><th>Played</th></tr>{rows}</table>"
+
+
+def _voice(settings: Mapping[str, object]) -> str:
+    """Where the voice of a job comes from, in words."""
+    if "strip" in settings:
+        return f"strip “{settings['strip']}” of {os.path.basename(str(settings.get('blend', '')))}"
+    return os.path.basename(str(settings.get("audio", "")))
+
+
+def _link(*names: str) -> str:
+    return escape("/".join(quote(name) for name in names))
+
+
+def _picture(path: str) -> str:
+    """A JPEG as an address that holds it, "" where there is none."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_LARGEST_PICTURE + 1)
+    except OSError:
+        return ""
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}" if data[:2] == b"\xff\xd8" and len(data) <= _LARGEST_PICTURE else ""

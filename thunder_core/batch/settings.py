@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a job can say: the names of its settings, which values are allowed, and what holds where nothing is said.
+
+A setting is called like the option of `bake.py` that does the same, without its dashes: `speech-guidance` is `--speech-guidance`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ..direction import AXES, MOODS
+
+LAST_FRAME = 1_048_574  # of a scene: Blender takes no frames beyond
+LARGEST_SEED = 2**31 - 1  # Blender's integers hold no more
+MOST_TAKES = 64
+AXIS_OPTIONS = {"head": "head-movement"}  # axes of a style whose name means something else among the options
+
+# What a bake can write → what it is. Those of EACH are written for every take, those of BEST for the best ones.
+OUTPUTS: Mapping[str, str] = MappingProxyType(
+    {
+        "blend": "the scene with the sound, the head and its takes",
+        "actions": "a library of the takes as actions, marked as assets",
+        "npz": "the values of every take as arrays",
+        "csv": "ARKit curves of every take",
+        "glb": "glTF of the best takes",
+        "fbx": "FBX of the best takes",
+        "usd": "USD of the best takes",
+        "video": "a film of the best takes, with sound",
+        "sheet": "a contact sheet of all takes",
+    }
+)
+
+
+class Wrong(ValueError):
+    """A value that is not allowed; the message says what is, as the end of a sentence."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting of a job.
+
+    read: makes the value, or raises Wrong.  is_path: whether it names a file, relative to the job file.
+    is_flag: whether its option is given as --NAME or --no-NAME.
+    """
+
+    name: str
+    read: Callable[[object], object]
+    is_path: bool = False
+    is_flag: bool = False
+
+    def arguments(self, value) -> list[str]:
+        """The options of `bake.py` that say the same."""
+        if self.is_flag:
+            return [f"--{self.name}" if value else f"--no-{self.name}"]
+        return [f"--{self.name}={','.join(value) if isinstance(value, list) else value}"]
+
+
+def number(least: float, most: float, whole: bool = False) -> Callable[[object], float]:
+    """Reads a number within bounds."""
+
+    def read(value):
+        right = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+        if not right or not math.isfinite(value) or not least <= value <= most:
+            raise Wrong(f"is not a whole number from {least} to {most}" if whole else f"is not a number from {least:.7g} to {most:.7g}")
+        return value if whole else float(value)
+
+    return read
+
+
+def text(value) -> str:
+    """Reads a name that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise Wrong("is not a text in quotes")
+    return value
+
+
+def yes_or_no(value) -> bool:
+    """Reads true or false."""
+    if not isinstance(value, bool):
+        raise Wrong("is neither true nor false")
+    return value
+
+
+def mood(value) -> str:
+    """Reads a mood with its strength, such as “warm=.6”."""
+    read_mood(text(value))
+    return str(value)
+
+
+def read_mood(given: str) -> tuple[str, float]:
+    """Name and strength, 0 to 1, of a mood such as “warm=.6”; strength is 1 where none is given. Raises Wrong."""
+    name, _, strength = given.partition("=")
+    name = name.strip().lower()
+    if name not in MOODS:
+        raise Wrong(f"is no mood that is known: choose {', '.join(MOODS)}")
+    try:
+        value = float(strength) if "=" in given else 1.0
+    except ValueError:
+        value = math.nan
+    if not 0.0 <= value <= 1.0:
+        raise Wrong(f"has the strength “{strength}”, which is not a number from 0 to 1")
+    return name, value
+
+
+def outputs(value) -> list[str]:
+    """Reads names of OUTPUTS, a list or a text with commas; they come in the order of OUTPUTS, each once."""
+    names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise Wrong(f"is not a list of some of {', '.join(OUTPUTS)}")
+    for name in names:
+        if name not in OUTPUTS:
+            raise Wrong(f"holds “{name}”, which is none of {', '.join(OUTPUTS)}")
+    return [name for name in OUTPUTS if name in names]
+
+
+SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in (
+    Setting("audio", text, is_path=True),
+    Setting("blend", text, is_path=True),
+    Setting("strip", text),
+    Setting("head", text),
+    Setting("fps", number(1, 240)),
+    Setting("start", number(-LAST_FRAME, LAST_FRAME)),
+    Setting("takes", number(1, MOST_TAKES, whole=True)),
+    Setting("seed", number(0, LARGEST_SEED, whole=True)),
+    Setting("steps", number(1, 1000, whole=True)),
+    Setting("guidance", number(1.0, 3.0)),
+    Setting("speech-guidance", number(0.0, 2.0)),
+    Setting("style", text),  # a preset, or its file: see `is_preset_file`
+    Setting("mood", mood),
+    *(Setting(AXIS_OPTIONS.get(axis.name, axis.name), number(axis.least, axis.most)) for axis in AXES),
+    Setting("spread", number(0.0, 1.0)),
+    Setting("as-asked", yes_or_no, is_flag=True),
+    Setting("outputs", outputs),
+    Setting("export-takes", number(1, MOST_TAKES, whole=True)),
+)})  # fmt: skip
+
+# What a job has where neither it, nor the job file, nor the command says anything else.
+DEFAULTS: Mapping[str, object] = MappingProxyType(
+    {
+        "takes": 8,
+        "seed": 1,
+        "steps": 20,
+        "guidance": 1.0,
+        "speech-guidance": 0.0,
+        "as-asked": True,
+        "outputs": ["blend", "npz", "sheet"],
+        "export-takes": 1,
+    }
+)
+
+
+def is_preset_file(style: str) -> bool:
+    """Whether a style names a file instead of a preset."""
+    return style.lower().endswith(".json")
+
+
+def path_names(settings: Mapping[str, object]) -> list[str]:
+    """Which of these settings name a file."""
+    return [name for name, value in settings.items() if SETTINGS[name].is_path or (name == "style" and is_preset_file(str(value)))]
+
+
+def absolute(settings: Mapping[str, object], folder: str) -> dict[str, object]:
+    """The settings with their paths made absolute, from a folder."""
+    paths = {name: os.path.normpath(os.path.join(folder, os.path.expanduser(str(settings[name])))) for name in path_names(settings)}
+    return dict(settings) | paths
+
+
+def shown(value) -> str:
+    """A value as a sentence shows it, not too long."""
+    try:
+        written = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        written = str(value)
+    return written if len(written) <= 60 else written[:59] + "…"
