@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import time
+import wave
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +27,7 @@ from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import compat, jobs
 from ..scene.takes import dialogue, generation, take_list
-from ..scene.takes.sampling import Sampling
+from ..scene.takes.sampling import role_of, Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
@@ -34,7 +36,8 @@ from ..thunder_core.direction import Direction
 from ..thunder_core.direction_presets import Preset
 from ..thunder_core.direction_words import words_of_take
 from ..thunder_core.engine_python import find_engine_python
-from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights
+from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
+from ..thunder_core.types import RATE
 from . import directing, products
 from .script import between, file_path, is_utf8, own_arguments, printable, run, say, takes_in_words, utf8, warn, whole
 
@@ -45,6 +48,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bake.py", description=__doc__.partition("\n")[0])
     voice = parser.add_mutually_exclusive_group(required=True)
     voice.add_argument("--audio", type=file_path, help="the voice, a sound file")
+    voice.add_argument("--listen-to", type=file_path, metavar="FILE", help="another's voice, a sound file that the face listens to")
+    voice.add_argument("--seconds", type=between(1.0, 3600.0), help="length of takes in which nobody speaks: an idle face")
     voice.add_argument("--strip", type=utf8, metavar="NAME", help="the voice, a sound strip in the sequencer of the scene")
     voice.add_argument(
         "--jobs", type=file_path, metavar="PATH", help="bake many: a job file (.toml), a folder of sound files, or the dialogue of a .blend"
@@ -129,7 +134,7 @@ def bake(
     made_from: makes the part of the report by which the next run knows whether something has changed, from the paths of the
     files that the scene uses.
     """
-    sampling = replace(Sampling.of(chosen), asked=directing.asked(chosen))
+    sampling = replace(Sampling.of(chosen), asked=directing.asked(chosen), listening=chosen.listen_to is not None)
     started = time.monotonic()
     check_engine(chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
@@ -140,7 +145,8 @@ def bake(
         if bpy.data.filepath:
             raise BadRequest(f"“{os.path.basename(bpy.data.filepath)}” has a frame rate of its own: leave --fps out")
         set_rate(scene, chosen.fps)
-    sound = os.path.abspath(chosen.audio) if chosen.audio else None
+    given = chosen.audio or chosen.listen_to
+    sound = os.path.abspath(given) if given else None if chosen.strip is not None else silence(chosen.seconds)
     used = list(bpy.utils.blend_paths(absolute=True))
     name = Path(bpy.data.filepath).stem or Path(sound or "").stem
     wanted = products.Wanted(name, tuple(chosen.outputs or ["blend"]) + ("npz",) * chosen.npz, chosen.takes, chosen.export_takes)
@@ -157,12 +163,14 @@ def bake(
     if engine["weights_origin"] == "changed":  # weights of one's own are meant
         warnings += warn("bake.py", engine["weights_note"])
     performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, sampling), tell)
-    if sound and strip.has_audio():
+    if given and strip.has_audio():
         place_voice(scene, sound, voice)
+    scene.frame_end = max(scene.frame_end, scene.thunder.takes[0].last + scene.thunder.takes[0].lead_out)
     sampled = time.monotonic() - started
     entries = list(scene.thunder.takes)[: len(performances)]
     report = {
-        "audio": sound or f"{bpy.data.filepath}: {chosen.strip}",
+        "role": role_of(performances[0].provenance),
+        "audio": None if chosen.seconds else sound or f"{bpy.data.filepath}: {chosen.strip}",
         "sha256": files.hash_of(sound or bpy.data.filepath),
         "seed": chosen.seed,
         **sampling.arguments,
@@ -172,7 +180,7 @@ def bake(
         "weights": performances[0].provenance["weights"],
         "warnings": warnings,
         "takes": [
-            {"rank": rank, "seed": take.seed, "score": round(take.score, 3), "action": entry.action.name, **_played(take)}
+            {"rank": rank, "seed": take.seed, "score": rounded(take.score), "action": entry.action.name, **_played(take)}
             for rank, (take, entry) in enumerate(zip(performances, entries), start=1)
         ],
     }
@@ -186,12 +194,26 @@ def bake(
     say_kept(out)
     best = performances[0]
     what = f"{name}.blend and " if "blend" in wanted.outputs else ""
-    say(
-        f"100%  {what}{takes_in_words(len(performances))} in {chosen.out}; the best has "
-        f"lip-sync {take_list.points(best.score)}, "
-        f"seed {best.seed}"
-    )
+    of_best = f"; the best has lip-sync {take_list.points(best.score)}, seed {best.seed}" if math.isfinite(best.score) else ""
+    say(f"100%  {what}{takes_in_words(len(performances))} in {chosen.out}{of_best}")
     return report
+
+
+def silence(seconds: float) -> str:
+    """A sound file in which nobody speaks, in Blender's temporary folder; its path. Raises NoSpace."""
+    path = os.path.join(bpy.app.tempdir, "idle.wav")
+    try:
+        with wave.open(path, "wb") as file:
+            file.setparams((1, 2, RATE, 0, "NONE", ""))
+            file.writeframes(bytes(2 * round(seconds * RATE)))
+    except OSError as error:
+        raise NoSpace(f"No temporary file can be written in “{bpy.app.tempdir}” ({error.strerror}): free some space") from error
+    return path
+
+
+def rounded(score: float) -> float | None:
+    """A score as reports have it; None of a face that does not speak."""
+    return round(score, 3) if math.isfinite(score) else None
 
 
 def _played(take) -> dict:
@@ -311,7 +333,6 @@ def place_voice(scene, sound: str, voice) -> None:
     added = strip.add(scene, sound, Path(sound).stem, int(voice.clock.start))
     strip.move(added, voice.clock.start)
     scene.thunder.strip = added.name
-    scene.frame_end = max(scene.frame_end, scene.thunder.takes[0].last + scene.thunder.takes[0].lead_out)
 
 
 def main() -> None:

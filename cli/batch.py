@@ -182,8 +182,8 @@ class Run:
             self.states[name] = report.BAKED
             manifest.forget_failure(self.out, name)
             takes = event["report"]["takes"]
-            best = take_list.points(takes[0]["score"])
-            self._say(name, f"{takes_in_words(len(takes))} in {now - begun:.1f} s, the best has lip-sync {best}{_on(event)}")
+            best = "" if takes[0]["score"] is None else f", the best has lip-sync {take_list.points(takes[0]['score'])}"
+            self._say(name, f"{takes_in_words(len(takes))} in {now - begun:.1f} s{best}{_on(event)}")
         if event.get("node"):
             self.notes[name] = {"node": event["node"]}
         if now - self.reported >= PACE:

@@ -7,11 +7,13 @@ from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.takes import dialogue
 from ..scene.takes.sampling import Sampling
+from ..scene.voice import strip
 from .generate import PartialResults
 from .slices import SlicedWork
 
 _NOBODY = ("NOBODY", "No Speaker", "For music, sound effects and off-screen voices")
 _items: list = [_NOBODY]  # Blender does not keep the strings that it shows: we do
+_listening: list = []  # the same of the listeners
 
 
 def _speakers(self, context):
@@ -33,6 +35,32 @@ class THUNDER_OT_cast_strip(bpy.types.Operator):
     def execute(self, context):
         speaker = None if self.speaker == "NOBODY" else context.scene.objects.get(self.speaker)
         dialogue.cast(context.scene, self.strip, speaker)
+        return {"FINISHED"}
+
+
+def _listeners(self, context):
+    heads = head.in_scene(context.scene) if context is not None and context.scene is not None else []
+    speaker = dialogue.speaker_of(context.scene, self.strip, heads) if heads else None
+    _listening[:] = [(obj.name, obj.name, f"“{obj.name}” listens to the strip") for obj in heads if obj != speaker]
+    return _listening
+
+
+class THUNDER_OT_listen_to_strip(bpy.types.Operator):
+    """Choose a head that listens to this strip, for the next takes that are generated"""
+
+    bl_idname = "thunder.listen_to_strip"
+    bl_label = "Listener"
+    bl_options = {"REGISTER", "UNDO"}
+
+    strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
+    listener: bpy.props.EnumProperty(name="Listener", items=_listeners, description="Head that listens to the strip")
+
+    def execute(self, context):
+        listener = context.scene.objects.get(self.listener)
+        if listener is None or strip.named(context.scene, self.strip) is None:
+            self.report({"ERROR"}, "The head or the strip is gone: choose a listener again")
+            return {"CANCELLED"}
+        dialogue.let_listen(context.scene, self.strip, listener)
         return {"FINISHED"}
 
 
@@ -74,4 +102,4 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         return {"FINISHED"}
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_cast_strip, THUNDER_OT_generate_all))
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_cast_strip, THUNDER_OT_listen_to_strip, THUNDER_OT_generate_all))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Direct a character: presets, sliders put back, takes like the one that is shown."""
 
+import math
+
 import bpy
 
 from ..scene.engine import connection
@@ -135,7 +137,8 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
         return "Generating takes", similar.sample(client, context, self.takes.append)
 
     def finish(self, context, takes):
-        self.report({"INFO"}, f"{len(takes)} new takes like “{self.like}”, the best with Lip-Sync {take_list.points(takes[0].score)}")
+        best = f", the best with Lip-Sync {take_list.points(takes[0].score)}" if math.isfinite(takes[0].score) else ""
+        self.report({"INFO"}, f"{len(takes)} new takes like “{self.like}”{best}")
         return {"FINISHED"}
 
 

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Generate takes: several sampled performances of the voice, listed as they come and ranked."""
 
+from dataclasses import replace
+
 import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.takes import generation, take_list
-from ..scene.takes.sampling import Sampling
+from ..scene.takes.sampling import role_of, Sampling
 from ..scene.voice import strip
 from ..thunder_core.errors import Cancelled, ThunderError
+from ..thunder_core.types import LISTENS, SPEAKS
 from .slices import SlicedWork
 
 
@@ -53,12 +56,20 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         client.start()
         self.takes, self.asked, self.warning = [], settings.count, strip.warning(voice)
         steps = generation.generate(
-            client, voice, context.scene, rig, settings.count, settings.seed, Sampling.of(settings), self.takes.append
+            client, voice, context.scene, rig, settings.count, settings.seed, self._sampling(settings), self.takes.append
         )
         return "Generating takes", steps
 
+    def _sampling(self, settings) -> Sampling:
+        return replace(Sampling.of(settings), listening=settings.role == "LISTENS")
+
     def finish(self, context, takes):
         best = takes[0]
+        if (role := role_of(best.provenance)) != SPEAKS:
+            many = f"{len(takes)} take{'' if len(takes) == 1 else 's'}"
+            what = f"Generated {many} of a listener" if role == LISTENS else f"Nobody speaks in the voice: generated {many} of an idle face"
+            self.report({"INFO"}, what)
+            return {"FINISHED"}
         name = next(
             (f"{entry.name}, " for entry in context.scene.thunder.takes if (entry.seed, entry.score) == (best.seed, best.score)), ""
         )

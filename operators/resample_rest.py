@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keep what is liked of the shown take and resample the rest of it."""
 
+import math
+
 import bpy
 
 from ..scene.engine import connection
@@ -93,8 +95,11 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
 
     def finish(self, context, takes):
         count = len(takes)
-        which = f"{count} new takes around what you kept, the best" if count > 1 else "A new take around what you kept,"
-        self.report({"INFO"}, f"{which} with Lip-Sync {take_list.points(takes[0].score)}")
+        made = f"{count} new takes around what you kept" if count > 1 else "A new take around what you kept"
+        best = (
+            f",{' the best' if count > 1 else ''} with Lip-Sync {take_list.points(takes[0].score)}" if math.isfinite(takes[0].score) else ""
+        )
+        self.report({"INFO"}, f"{made}{best}")
         return {"FINISHED"}
 
 

@@ -82,6 +82,9 @@ class THUNDER_PT_dialogue(_Tab, bpy.types.Panel):
         column.scale_y = 1.2
         text = f"Generate for {todo} Strip{'' if todo == 1 else 's'}" if todo else "Generate for All Strips"
         column.operator("thunder.generate_all", text=text, icon="PLAY")
+        chosen = dialogue.chosen_strip(context)
+        if chosen and len(head.in_scene(scene)) > 1:
+            layout.operator_menu_enum("thunder.listen_to_strip", "listener", text=f"Listen to “{chosen}”").strip = chosen
         row = layout.row(align=True)
         row.operator("thunder.commit_all", icon="CHECKMARK")
         row.operator("thunder.commit_all", text="Again").again = True

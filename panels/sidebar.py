@@ -13,7 +13,7 @@ from ..scene.voice import fingerprint, strip
 from ..thunder_core.errors import ThunderError
 
 LETTERS_PER_PIXEL = 0.113  # that fit beside an icon in the sidebar at scale 1, measured
-LENGTH_WIDTH = 2.6  # of a voice's length in seconds, in buttons
+LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.6  # of a voice's length in seconds, and of what a head does with it, in buttons
 
 
 class _Tab:
@@ -123,6 +123,10 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
         except ThunderError as error:
             wrong = str(error)
         row.prop(settings, "head", text="", icon="USER", placeholder=rig.mesh.name if rig is not None else "Head")
+        if rig is not None:
+            role = row.row(align=True)
+            role.ui_units_x = ROLE_WIDTH
+            role.prop(settings, "role", text="")
         row.menu("THUNDER_MT_add_head", text="", icon="ADD")
         if rig is None:
             if library_override.linked_in(context.scene) is not None:

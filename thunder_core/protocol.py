@@ -76,7 +76,7 @@ def _holds(fields: dict):
 _TAKE = _holds(
     {
         "seed": _whole,
-        "score": _number,
+        "score": _optional(_number),
         "provenance": _mapping,
         "expression": _text,
         "jaw": _text,

@@ -11,6 +11,7 @@ from .channels import Columns
 
 FPS = 25.0  # frames per second of every Motion; scene rates are met once, in scene/
 RATE = 16000  # samples per second of every Speech the models see
+SPEAKS, LISTENS, IDLE = "speaks", "listens", "idle"  # what a face does with the sound of a take
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,14 @@ class LipSyncScore:
 class Take:
     """One sampled performance of a line.
 
+    score: None where the face does not speak.
     opening, width: float32 [T], inner-lip gap and distance of the mouth corners, millimetres.
     provenance: all that is needed to make this take again (seed, engine, weights, audio, settings).
     """
 
     motion: Motion
     seed: int
-    score: LipSyncScore
+    score: LipSyncScore | None
     opening: np.ndarray
     width: np.ndarray
     provenance: dict = field(default_factory=dict)

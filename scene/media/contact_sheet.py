@@ -50,7 +50,7 @@ class _Row:
 
     name: str
     action: str
-    score: float
+    score: str
     star: bool
     words: str
     tracks: dict[str, np.ndarray]
@@ -127,7 +127,7 @@ def _row(entry) -> _Row:
     else:
         tracks = activity.tracks(made.motion, made.channels, made.opening)
     start = 0.0 if clock is None else clock.start / clock.fps
-    return _Row(entry.name, entry.action.name, entry.score, entry.star, entry.words, tracks, start)
+    return _Row(entry.name, entry.action.name, take_list.score_text(entry), entry.star, entry.words, tracks, start)
 
 
 def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float, str]]:
@@ -220,7 +220,8 @@ class _SheetScene:
 
     def label(self, row: _Row, number: int) -> None:
         """Set a row's words up: score, rank, name, how the take is played, and the names of its tracks."""
-        self._write(take_list.points(row.score), 0.1, 0.76, 0.34, "accent" if row.star else "ink")
+        size = 0.34 if len(row.score) <= 3 else 0.2
+        self._write(row.score, 0.1, 0.76, size, "accent" if row.star else "ink")
         self._write(f"{number}", LABEL_CELLS - 0.1, 0.78, 0.15, "faint", "RIGHT")
         name = row.name if len(row.name) <= 16 else row.name[:15] + "…"
         self._write(name, 0.1, 0.5, 0.14, "faint")

@@ -162,7 +162,7 @@ def _loop_as_before() -> None:
 
 
 def _caption(entry) -> str:
-    score = f"{take_list.points(entry.score)}  " if math.isfinite(entry.score) else ""
+    score = f"{take_list.score_text(entry)}  " if math.isfinite(entry.score) or not take_list.speaks(entry) else ""
     return f"{score}{entry.name}" + (" ★" if entry.star else "")
 
 

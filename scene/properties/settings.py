@@ -161,6 +161,15 @@ class ThunderTake(bpy.types.PropertyGroup):
     note: StringProperty(name="Note", description="Your note on this take")
     hidden: BoolProperty(name="Hidden", description="Leave the take out of the list without deleting it")
     made: IntProperty(name="Made", description="When it was made, seconds since 1970")
+    role: EnumProperty(
+        name="Role",
+        description="What the face does with the sound",
+        items=[
+            ("SPEAKS", "Speaks", "Speaks the voice"),
+            ("LISTENS", "Listener", "Listens to the voice: there is no Lip-Sync"),
+            ("IDLE", "Idle", "Nobody speaks in the sound: there is no Lip-Sync"),
+        ],
+    )
     kind: EnumProperty(
         name="Kind",
         description="How the take was made",
@@ -318,6 +327,14 @@ class ThunderScene(bpy.types.PropertyGroup):
         type=bpy.types.Object,
         poll=_may_be_head,
         description="Head to animate. Leave empty to use the selected head, or the only one",
+    )
+    role: EnumProperty(
+        name="Role",
+        description="What the head does with the voice",
+        items=[
+            ("SPEAKS", "Speaks", "The head speaks the voice. Where nobody speaks in it, the face is idle"),
+            ("LISTENS", "Listens", "The head listens to the voice, which is another's: nods, brows, blinks and gaze react to it"),
+        ],
     )
     count: IntProperty(name="Takes", default=8, min=1, max=MOST_TAKES, description="Number of takes to generate")
     seed: IntProperty(

@@ -23,7 +23,7 @@ from ..heads import head
 from ..host import compat, handlers, idle, jobs
 from ..host.jobs import Step
 from ..host.session import Part, session
-from ..takes import generation, provenance, take_list
+from ..takes import dialogue, generation, provenance, take_list
 from ..takes.commit import line_names, line_scores
 from ..voice import fingerprint, strip, voice_cache
 from . import listening
@@ -127,10 +127,23 @@ def committed_line(context, rig: head.Rig) -> str:
 def why_none(rig: head.Rig) -> str:
     """Why the animator's own animation on a head has no score though one was asked for, "" where it has one or waits for it."""
     action = own_action(rig)
+    entry = take_list.on_head(bpy.context.scene, rig.mesh)
+    if entry is not None:
+        return "" if take_list.speaks(entry) else f"“{entry.name}”: {take_list.score_text(entry).lower()}, so it has no Lip-Sync"
     if action is None and _is_in_strips(rig):
         return "This animation is in NLA strips: press Listen to hear it; only an action has a score"
     key = (*display.animation_of(rig), line_of(bpy.context, action)) if action is not None else None
     return live.latest if key in live.tried and key not in live.own and not live.is_running else ""
+
+
+def _not_its_own(scene, rig: head.Rig) -> str:
+    """Why the animator's own animation on a head has no score against the line that is meant, "" where it may have one."""
+    action = own_action(rig)
+    name = line_of(bpy.context, action) if action is not None else ""
+    speaker = dialogue.speaker_of(scene, name) if name else None
+    if speaker is None or speaker == rig.mesh:
+        return ""
+    return f"“{speaker.name}” speaks “{name}”: a head that listens has no Lip-Sync"
 
 
 def _is_in_strips(rig: head.Rig) -> bool:
@@ -177,8 +190,10 @@ def _begin(scene) -> Generator[bool, None, str | None]:
     """
     rig = head.find(scene, head.active_object(bpy.context))
     entry = take_list.on_head(scene, rig.mesh)
-    if entry is not None and _is_as_made(scene, entry):
+    if entry is not None and (_is_as_made(scene, entry) or not take_list.speaks(entry)):
         return None
+    if entry is None and (sentence := _not_its_own(scene, rig)):
+        return sentence
     voice = _voice(scene, rig, entry)
     client = connection.client()
     if not client.running:
@@ -227,7 +242,7 @@ def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[S
     A take that nobody edited keeps its score.
     """
     entry = take_list.on_head(scene, rig.mesh)
-    if entry is not None and _is_as_made(scene, entry):
+    if entry is not None and (_is_as_made(scene, entry) or not take_list.speaks(entry)) or entry is None and _not_its_own(scene, rig):
         return
     voice = _voice(scene, rig, entry) if entry is not None or own_action(rig) is not None else voice
     path = yield from mapped(voice_cache.sound(client, scene, voice), lambda step: Step(0.96, "Scoring", step.busy))

@@ -11,6 +11,7 @@ import bpy
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadHead, BadSound, Cancelled, NoEngine, ThunderError, WorkerDied
 from ...thunder_core.progress import mapped
+from ...thunder_core.types import LISTENS
 from ..heads import head
 from ..host import compat
 from ..host.jobs import Step
@@ -75,6 +76,7 @@ def has_takes(scene, name: str, speaker: bpy.types.Object | None) -> bool:
     return any(
         entry.voice == name
         and entry.head == speaker
+        and entry.role != LISTENS.upper()
         and entry.action is not None
         and ((changed := fingerprint.change(scene, entry)) is None or changed.kind != "CHANGED")
         for entry in scene.thunder.takes
@@ -85,6 +87,7 @@ def select(context, name: str) -> None:
     """Make a strip of the dialogue the voice and who speaks it the head, selected in their editors too."""
     scene = context.scene
     settings, chosen, speaker = scene.thunder, strip.named(scene, name), speaker_of(scene, name)
+    settings.role = "SPEAKS"
     if chosen is not None:
         for other in strip.sound_strips(scene):
             other.select = other == chosen
@@ -103,15 +106,25 @@ def select(context, name: str) -> None:
         settings.strip = name
 
 
+def let_listen(scene, name: str, listener: bpy.types.Object) -> None:
+    """Make a strip the voice, and a head that listens to it the one that takes are generated for."""
+    scene.thunder.head, scene.thunder.strip, scene.thunder.role = listener, name, "LISTENS"
+
+
+def chosen_strip(context) -> str:
+    """Name of the strip that is the voice now, "" for none."""
+    try:
+        return strip.find(context).strip
+    except ThunderError:
+        return ""
+
+
 def chosen_index(settings) -> int:
     """Place, among all strips of the sequencer, of the one that is the voice now: what the dialogue list highlights; −1 for none."""
     scene = settings.id_data
     if scene != bpy.context.scene or scene.sequence_editor is None:
         return -1
-    try:
-        name = strip.find(bpy.context).strip
-    except ThunderError:
-        return -1
+    name = chosen_strip(bpy.context)
     return next((place for place, each in enumerate(compat.strips_all(scene.sequence_editor)) if each.name == name), -1)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Generator
@@ -13,7 +14,7 @@ import bpy
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadHead, WorkerDied
-from ...thunder_core.types import Motion
+from ...thunder_core.types import LISTENS, Motion
 from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
@@ -22,7 +23,7 @@ from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip, voice_cache
 from . import take_list
 from .direction import asking, looking
-from .sampling import Sampling
+from .sampling import role_of, Sampling
 
 _SAMPLING = (0.05, 0.99)  # the part of the bar that the engine's own progress fills
 OnTake = Callable[[keying.Performance], None]  # gets each take as soon as it is there
@@ -103,7 +104,11 @@ def performances(
 
 def best_first(takes: list[keying.Performance]) -> list[keying.Performance]:
     """Takes in the order of the list: by score, equal ones by seed."""
-    return sorted(takes, key=lambda take: (-take.score, take.seed))
+    return sorted(takes, key=_place)
+
+
+def _place(take: keying.Performance) -> tuple[float, int]:
+    return (-take.score if math.isfinite(take.score) else 0.0, take.seed)
 
 
 def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Performance:
@@ -119,8 +124,13 @@ def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Perf
         **sampling.provenance(take.get("provenance", {})),
     }
     return keying.Performance(
-        motion, tuple(event["channels"]), array["opening"], array["width"], int(take["seed"]), float(take["score"]), about, array["drift"]
+        motion, tuple(event["channels"]), array["opening"], array["width"], int(take["seed"]), _score(take), about, array["drift"]
     )
+
+
+def _score(take: dict) -> float:
+    """The score of a take; not a number where its face does not speak."""
+    return math.nan if take["score"] is None else float(take["score"])
 
 
 def generate(  # noqa: PLR0913 (what one request says)
@@ -272,7 +282,7 @@ class TakeCollector:
         actions = yield from keying.key(rig, performance, clock, f"{self.voice.name} · {take_list.numbered(number)}", values)
         take_list.add_to_list(scene, rig, actions, performance, self.voice.name, clock)
         fingerprint.remember(actions[0], self.strip_state)
-        if not self.voice.path:
+        if not self.voice.path and role_of(performance.provenance) != LISTENS:
             strip.keep_speaker(scene, self.voice.name, rig.mesh)
 
     def settle(self, count: int) -> Generator[Step, None, None]:
@@ -308,7 +318,7 @@ class TakeCollector:
         """Best first, above what was in the list before."""
         entries = scene.thunder.takes
         ours = [_id(entry.action) for entry in entries if _id(entry.action) in self.made]
-        for place, key in enumerate(sorted(ours, key=lambda key: (-self.made[key].score, self.made[key].seed))):
+        for place, key in enumerate(sorted(ours, key=lambda key: _place(self.made[key]))):
             entries.move(next(i for i, entry in enumerate(entries) if _id(entry.action) == key), place)
 
 

@@ -18,7 +18,7 @@ from ...thunder_core.easing import smoothstep
 from ...thunder_core.errors import BadRequest, NoEngine
 from ...thunder_core.face.mixing import PART_OF, PARTS
 from ...thunder_core.progress import scaled
-from ...thunder_core.types import FPS, Motion, pack
+from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import keying
 from ..engine import connection
 from ..heads import head
@@ -248,6 +248,7 @@ def resample(client: Client, context, on_take: generation.OnTake | None = None) 
         before = Sampling.of_take(performance.provenance, scene.thunder).asked
         sampling = replace(sampling, asked=None if before is None else replace(before, as_asked=False))
         sampling = asking.directed(sampling, rig.owner, voice)
+    sampling = replace(sampling, listening=lead.role == LISTENS.upper())
     collector = _Around(scene, rig, voice, lead, performance, on_take)
     sound, files = "", []
     try:

@@ -12,11 +12,12 @@ from ...thunder_core import records
 from ...thunder_core.animation.gaze import Look
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.face.lips import opening_mm, width_mm
-from ...thunder_core.types import FPS, Motion
+from ...thunder_core.types import FPS, Motion, SPEAKS
 from ..animation import display, keying, reading
 from ..animation.keying import Performance
 from ..heads import head
 from ..host import compat
+from .sampling import role_of
 
 SOURCE = "thunder_source"  # of a take's first action: the motion and where its sound lies
 SYNC = "thunder_drift"  # of the same: how well the lips say each frame, 0 … 100, 25 fps
@@ -87,13 +88,14 @@ def load(action) -> Performance | None:
     if not all(np.isfinite(part).all() for part in (motion.expression, motion.jaw, motion.head, motion.eyes) if part is not None):
         return None
     about = about_of(action)
+    score = about.pop("score", 0.0)
     return Performance(
         motion,
         channels,
         _array(record["opening"]),
         _array(record["width"]),
         int(_number(about.pop("seed", 0))),
-        _number(about.pop("score", 0.0)),
+        math.nan if role_of(about) != SPEAKS else _number(score),
         about,
         sync_of(action),
         _look_of(action, frames),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from ...thunder_core.client import Client
 from ...thunder_core.direction import Asked, check, DIRECTION_NAMES
 from ...thunder_core.errors import BadRequest
+from ...thunder_core.types import IDLE, LISTENS, SPEAKS
 
 LARGEST_SEED = 2**31 - 1  # Blender's integers hold no more
 
@@ -18,13 +20,14 @@ LARGEST_SEED = 2**31 - 1  # Blender's integers hold no more
 class Sampling:
     """Arguments of the engine's “generate” (docs/reference/protocol.md) that a take is sampled with, beside its seed.
 
-    asked: how takes are to be played; None: in any style.
+    asked: how takes are to be played; None: in any style.  listening: the face listens to the voice instead of speaking it.
     """
 
     steps: int = 20
     guidance: float = 1.0
     speech_guidance: float = 0.0
     asked: Asked | None = None
+    listening: bool = False
 
     @classmethod
     def of(cls, settings) -> Sampling:
@@ -41,7 +44,7 @@ class Sampling:
             for name, kind in (("steps", int), ("guidance", float), ("speech_guidance", float))
             if name in provenance
         }
-        return cls(**values, asked=_asked_of(provenance))
+        return cls(**values, asked=_asked_of(provenance), listening=role_of(provenance) == LISTENS)
 
     @property
     def arguments(self) -> dict:
@@ -50,17 +53,25 @@ class Sampling:
 
     def request(self, client: Client) -> dict:
         """All arguments as a request of this client takes them. Raises NoSpace."""
+        arguments = self.arguments | ({"listening": True} if self.listening else {})
         if self.asked is None:
-            return self.arguments
+            return arguments
         vectors = client.put_array(self.asked.vectors)
-        return self.arguments | {"direction": vectors, "spread": self.asked.spread, "as_asked": self.asked.as_asked}
+        return arguments | {"direction": vectors, "spread": self.asked.spread, "as_asked": self.asked.as_asked}
 
     def provenance(self, made: dict) -> dict:
         """What a take keeps of it, made: the engine's own provenance of the take. `of_take` reads it."""
+        arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
         if self.asked is None:
-            return self.arguments
+            return arguments
         reading = {name: made[name] for name in ("spread", "as_asked", "reading") if name in made}
-        return self.arguments | {"direction": self.asked.vectors.ravel().tolist()} | reading
+        return arguments | {"direction": self.asked.vectors.ravel().tolist()} | reading
+
+
+def role_of(provenance: Mapping) -> str:
+    """What the face of a take does with its sound: SPEAKS, LISTENS or IDLE."""
+    role = provenance.get("role")
+    return role if role in (LISTENS, IDLE) else SPEAKS
 
 
 def _asked_of(provenance: dict) -> Asked | None:

@@ -14,6 +14,7 @@ import numpy as np
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.direction_words import AS_ASKED, words_of_take
 from ...thunder_core.errors import BadRequest, ThunderError
+from ...thunder_core.types import LISTENS, SPEAKS
 from ..animation import display, keying
 from ..animation.display import actions_of
 from ..heads import head, head_state
@@ -21,6 +22,7 @@ from ..host import compat, jobs, playback
 from ..voice import strip
 from . import edit_watch, provenance
 from .provenance import is_edited
+from .sampling import role_of
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CURVE_STEPS = 7
@@ -52,7 +54,7 @@ def add_to_list(
         entry.more.add().action = action
     entry.head, entry.voice = rig.mesh, voice
     entry.seed, entry.score = performance.seed, performance.score
-    entry.kind, entry.made = kind, min(int(time.time()), LATEST)
+    entry.kind, entry.made, entry.role = kind, min(int(time.time()), LATEST), role_of(performance.provenance).upper()
     provenance.store(actions[0], performance, clock, voice)
     entry.curve, entry.words = bars(performance.opening), words_of_take(performance.provenance)
     entry.first, entry.last = int(frames[0]), int(frames[-1])
@@ -119,11 +121,23 @@ def points(score: float) -> str:
     return str(math.floor(score + 0.5)) if math.isfinite(score) else "…"
 
 
+def speaks(entry) -> bool:
+    """Whether the face of a take speaks, so that it has a lip-sync score."""
+    return entry.role == SPEAKS.upper()
+
+
+def score_text(entry) -> str:
+    """The score of a take as sheets and the grid show it, or what its face does instead of speaking."""
+    return points(entry.score) if speaks(entry) else entry.bl_rna.properties["role"].enum_items[entry.role].name
+
+
 def described(entry) -> str:
     """What the tooltip of a take in the list says: how it was made, its seed, its score, what was done with it."""
     kind = entry.bl_rna.properties["kind"].enum_items[entry.kind].description
     lines = [f"{kind}, seed {entry.seed}" + (f", {time.strftime('%d %b %H:%M', time.localtime(entry.made))}" if entry.made else "")]
-    if math.isfinite(entry.score):
+    if not speaks(entry):
+        lines.append(entry.bl_rna.properties["role"].enum_items[entry.role].description)
+    elif math.isfinite(entry.score):
         lines.append(f"Lip-Sync {points(entry.score)} of 100")
     if entry.words:
         lines.append(f"Played {entry.words}" if entry.words == AS_ASKED else f"Compared with what was asked: {entry.words}")
@@ -148,7 +162,8 @@ def bars(opening: np.ndarray) -> str:
 
 
 def forget_replaced(scene, rig: head.Rig, voice: str, kept: set[str]) -> Generator[float, None, None]:
-    """Drop earlier takes of the same voice on the same head, whose seeds can make them again, one at a time.
+    """Drop earlier takes of the same voice on the same head, whose seeds can make them again, one at a time. Takes that listen
+    to the voice and takes that do not leave each other alone.
 
     A take that was edited, starred, named or noted, or that something else in the file uses, stays: in the list, or as
     an action.
@@ -158,7 +173,13 @@ def forget_replaced(scene, rig: head.Rig, voice: str, kept: set[str]) -> Generat
     for index in reversed(range(len(takes))):
         if takes[index].action is None:
             takes.remove(index)
-    earlier = [entry.action.name for entry in takes if entry.head == rig.mesh and entry.voice == voice and entry.action.name not in kept]
+    here = [entry for entry in takes if entry.head == rig.mesh and entry.voice == voice]
+    listens = {entry.role == LISTENS.upper() for entry in here if entry.action.name in kept}
+    earlier = [
+        entry.action.name
+        for entry in here
+        if entry.action.name not in kept and (entry.role == LISTENS.upper()) in (listens or {True, False})
+    ]
     for number, name in enumerate(earlier):
         yield number / len(earlier)
         # Looked up again: the animator may have changed the list meanwhile.
@@ -261,7 +282,7 @@ def adopt(scene, rig: head.Rig) -> int:
         for part in (action, *more):
             part.use_fake_user = True
         entry.seed, entry.score, entry.curve = performance.seed, performance.score, bars(performance.opening)
-        entry.words = words_of_take(performance.provenance)
+        entry.words, entry.role = words_of_take(performance.provenance), role_of(performance.provenance).upper()
         entry.first, entry.last = int(frames[0]), int(frames[-1])
         keyed = action.frame_range  # takes made by earlier versions have no leads
         entry.lead_in, entry.lead_out = max(0, entry.first - round(keyed[0])), max(0, round(keyed[1]) - entry.last)

@@ -57,7 +57,11 @@ def find(context) -> Voice:
     if not sound_strips(scene):
         scene = compat.sequencer_scene(context)
     strips = sound_strips(scene)
-    own_strips = _of_head(context, strips)
+    own_strips = []
+    if settings.role == "LISTENS":
+        strips = _to_listen_to(context, strips)
+    else:
+        own_strips = _of_head(context, strips)
     if own_strips and settings.strip not in {strip.name for strip in own_strips}:
         strips = own_strips
     elif settings.strip:
@@ -100,6 +104,20 @@ def _of_head(context, strips: list) -> list:
     if mesh is not None and len(head.in_scene(scene)) == 1:
         own_names |= {strip.name for strip in strips} - set(given)
     return [strip for strip in strips if strip.name in own_names]
+
+
+def _to_listen_to(context, strips: list) -> list:
+    """The strips that the head that is meant can listen to: those that were not given to it. Raises BadSound where that is none, or
+    not the chosen one."""
+    settings = context.scene.thunder
+    mesh = settings.head or head.guess(context.scene, head.active_object(context))
+    own_names = {part.strip for part in settings.cast if mesh is not None and part.head == mesh}
+    if settings.strip in own_names:
+        raise BadSound(f"“{mesh.name}” speaks “{settings.strip}” and cannot listen to it: choose another voice or another head")
+    others = [strip for strip in strips if strip.name not in own_names]
+    if strips and not others:
+        raise BadSound(f"“{mesh.name}” speaks all sound strips: add the voice that it listens to, or choose another head")
+    return others
 
 
 def keep_speaker(scene, name: str, mesh) -> None:

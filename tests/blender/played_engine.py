@@ -94,7 +94,7 @@ class PlayedClient:
 
     def _generate(  # noqa: PLR0913 (what one request says)
         self, sound, takes, seed, steps, folder, guidance=1.0, speech_guidance=0.0, keep_motion=None, keep_mask=None,
-        direction=None, spread=0.5, as_asked=True,
+        direction=None, spread=0.5, as_asked=True, listening=False,
     ):  # fmt: skip
         seconds = seconds_of(sound)
         common = {"engine": "thunder", "fps": 25.0, "channels": list(head.channel_names()), "weights": "w", "audio": "a", "folder": folder}
@@ -107,10 +107,12 @@ class PlayedClient:
             made = self.take(seconds, seed + number, self.scores[number % len(self.scores)])
             if keep_motion is not None:
                 made = self._around(made, self.arrays[keep_motion], self.arrays[keep_mask] > 0.5)
-            event = {"seed": made.seed, "score": made.score, "provenance": {}}
+            event = {"seed": made.seed, "score": None if listening else made.score, "provenance": {}}
             if direction is not None:
                 reading = [float(x) for x in self.arrays[direction].mean(0)]
                 event["provenance"] = {"spread": spread, "as_asked": as_asked and number == 0, "reading": reading}
+            if listening:
+                event["provenance"]["role"] = "listens"
             for name, array in (
                 ("expression", made.motion.expression),
                 ("jaw", made.motion.jaw),
@@ -118,8 +120,10 @@ class PlayedClient:
                 ("eyes", made.motion.eyes),
                 ("opening", made.opening),
                 ("width", made.width),
-                ("drift", np.full(len(made.opening), made.score, np.float32)),
+                ("drift", None if listening else np.full(len(made.opening), made.score, np.float32)),
             ):
+                if array is None:
+                    continue
                 event[name] = f"{len(self.arrays)}_{name}"
                 self.arrays[event[name]] = array
             events.append({"event": "take", "take": event, **common})

@@ -259,6 +259,28 @@ def test_ten_seconds_are_heard_in_a_second_and_a_half(engine, speech, takes):
     keeps(1.5, min(spent), "listening to ten seconds")
 
 
+def test_a_listener_keeps_the_mouth_shut_and_has_no_score(engine, speech):
+    listeners = engine.generate(speech, 3, 100, steps=5, listening=True)
+    assert [take.seed for take in listeners] == [100, 101, 102]  # nothing ranks them
+    for take in listeners:
+        assert take.score is None and take.provenance["role"] == "listens" and "score" not in take.provenance
+        assert take.opening.max() < 0.05 and not take.motion.jaw.any()
+    again = engine.generate(speech, 1, 101, steps=5, listening=True)[0]
+    assert same(again.motion, listeners[1].motion, 0.0)
+    # the face follows the voice it listens to: the same seed does other things without it
+    idle = engine.generate(Speech(np.zeros_like(speech.samples)), 1, 101, steps=5)[0]
+    assert not same(idle.motion, listeners[1].motion, 1e-3)
+
+
+def test_a_face_is_idle_where_nobody_speaks(engine, speech):
+    silent = Speech(np.zeros(4 * RATE, np.float32))
+    take = engine.generate(silent, 1, 100)[0]
+    assert take.score is None and take.provenance["role"] == "idle" and take.opening.max() < 0.05
+    pose = np.degrees(take.motion.head)
+    assert np.ptp(pose, axis=0).max() > 0.3  # alive
+    assert engine.score(silent, take.motion).total >= 0  # whoever asks gets a score all the same
+
+
 def test_a_still_face_is_nearly_silent(engine, speech, takes):
     still = Motion(np.zeros((100, engine.head.channels), np.float32), np.zeros((100, 3), np.float32))
     loud = np.abs(engine.listen(takes[0].motion, speech).samples).std()

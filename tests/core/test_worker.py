@@ -277,6 +277,20 @@ def test_a_bad_request_is_a_sentence_and_harms_nothing(warm, args, error, senten
     assert warm.pid == pid
 
 
+def test_a_face_without_a_voice_is_idle_and_one_that_listens_has_no_score(warm, tmp_path):
+    import soundfile
+
+    soundfile.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
+    asked = {"takes": 1, "steps": 3, "seed": 2}
+    for role, sound, more in (("idle", str(tmp_path / "silent.wav"), {}), ("listens", SAMPLE, {"listening": True})):
+        result = warm.request("generate", sound=sound, folder=str(tmp_path), **asked, **more).wait(timeout=120)
+        (take,) = result["takes"]
+        assert take["score"] is None and take["drift"] is None and take["provenance"]["role"] == role
+        assert np.load(tmp_path / take["opening"]).max() < 0.1
+    with pytest.raises(errors.BadRequest, match="listening"):
+        warm.request("generate", sound=SAMPLE, folder=str(tmp_path), listening=1).wait(timeout=60)
+
+
 def test_text_and_silence_are_refused_across_the_boundary(warm, tmp_path):
     import soundfile
 
@@ -285,7 +299,7 @@ def test_text_and_silence_are_refused_across_the_boundary(warm, tmp_path):
     with pytest.raises(errors.BadSound, match="notes.wav"):
         warm.request("generate", sound=str(tmp_path / "notes.wav")).wait(timeout=60)
     with pytest.raises(errors.NoVoice, match="silent.wav"):
-        warm.request("generate", sound=str(tmp_path / "silent.wav")).wait(timeout=60)
+        warm.request("generate", sound=str(tmp_path / "silent.wav"), listening=True).wait(timeout=60)
 
 
 @pytest.mark.parametrize(

@@ -104,11 +104,16 @@ def _section(out: str, row: dict) -> str:
 def _table(takes: list[dict]) -> str:
     """Rank, score, seed and words of each take."""
     rows = "".join(
-        f'<tr><td class="number">{take["rank"]}</td><td class="number">{take["score"]:.0f}</td>'
+        f'<tr><td class="number">{take["rank"]}</td><td class="number">{_score(take)}</td>'
         f'<td class="number">{take["seed"]}</td><td>{escape(str(take.get("words", "")))}</td></tr>'
         for take in takes
     )
     return f"<table><tr><th></th><th>Lip-sync</th><th>Seed</th><th>Played</th></tr>{rows}</table>"
+
+
+def _score(take: dict) -> str:
+    """The score of a take, "–" of a face that does not speak."""
+    return "–" if take["score"] is None else f"{take['score']:.0f}"
 
 
 def _voice(settings: Mapping[str, object]) -> str:

@@ -16,7 +16,7 @@ from ..direction import Asked, check, over_frames
 from ..errors import BadHead, BadRequest, BadWeights
 from ..face.head import Head, read_head
 from ..face.lips import opening_mm, width_mm
-from ..types import FPS, Keep, LipSyncScore, Motion, pack, RATE, Speech, Take
+from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .cards import advice, check_regular, unusable
 from .diffusion.sampling import Inpainting, WINDOW
 from .m2s.judge import Judge
@@ -37,6 +37,7 @@ from .weights import identify, SHIPPED
 Progress = Callable[[float, str], None]
 _PORTION_FRAMES = 1000  # frames denoised together: fewer leave the processor idle, more let an animator wait for the first take
 _M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
+_SPOKEN = 0.5  # presence of a voice from which on somebody speaks
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # sounds whose features are kept, and their frames at most (an hour, 90 MB)
 
 
@@ -62,6 +63,12 @@ def _unmet(take: Take) -> None:
 def _rounded(styles: np.ndarray) -> list[float]:
     """The mean of a reading over its line, for a take's provenance."""
     return [round(float(x), 4) for x in styles.mean(0)]
+
+
+def _make_room(known: dict[str, tuple[VoiceFeatures, Tensor | None]], frames: int) -> None:
+    """Forget the earliest of the sounds that are remembered where one of so many frames more would be too much."""
+    while len(known) >= _REMEMBERED or (known and sum(voice.frames for voice, _ in known.values()) + frames > _REMEMBERED_FRAMES):
+        known.pop(next(iter(known)))
 
 
 def portions(seeds: list[int], frames: int, device: str) -> list[list[int]]:
@@ -99,6 +106,7 @@ class Engine:
         if self.identity.sentence:
             print(self.identity.sentence, file=sys.stderr)
         self._known: dict[str, tuple[VoiceFeatures, Tensor]] = {}
+        self._overheard: dict[str, tuple[VoiceFeatures, Tensor | None]] = {}  # of sounds as one hears them who listens
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str | None = None) -> Engine:
@@ -147,8 +155,12 @@ class Engine:
     def generate(  # noqa: PLR0913 (what one request says)
         self, speech: Speech, takes: int, seed: int, steps: int = 20, guidance: float = 1.0, speech_guidance: float = 0.0,
         keep: Keep | None = None, asked: Asked | None = None, progress: Progress = _quiet, arrived: Callable[[Take], None] = _unmet,
+        listening: bool = False,
     ) -> list[Take]:  # fmt: skip
         """Sample `takes` performances of a sound, best lip-sync first; take i has seed `seed` + i.
+
+        listening: the sound is another's voice, to which the face listens. Such takes, and those of a sound in which nobody speaks,
+        have no score, come in the order of their seeds and say so in their provenance ("role").
 
         guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guidance by mesh-to-speech, 0 … 2.
         keep: what is fixed while the rest is sampled so that it flows into it.  asked: how the takes are to be played; None:
@@ -156,27 +168,30 @@ class Engine:
         gets every take as soon as it is sampled and scored, in the order of the seeds. Raises BadRequest.
         """
         readings = {} if asked is None else self._readings(asked, takes, seed, speech.frames)
-        voice, expected = self._analyse(speech, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
+        voice, expected, role = self._heard(speech, listening, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
         of = f"{takes} take{'s' if takes > 1 else ''}"
         kept = None if keep is None else self._kept(keep, speech.frames)
-        guide = self.thunder.speech_guidance(self.m2s, self.mouth, voice, speech_guidance) if speech_guidance else None
+        guide = self.thunder.speech_guidance(self.m2s, self.mouth, voice, speech_guidance) if speech_guidance and role == SPEAKS else None
         about = {
             "engine": self.thunder.name, "weights": self.weights, "weights_origin": self.identity.origin, "audio": sound_hash(speech),
             "steps": steps, "guidance": guidance, "speech_guidance": speech_guidance,
         }  # fmt: skip
+        if role != SPEAKS:
+            about["role"] = role
         result = []
         for seeds in portions([seed + i for i in range(takes)], speech.frames, self.device):
             report = _portion(progress, len(result), len(seeds), takes)
             sampling = f"{len(result)} of {of} sampled" if result else f"Sampling {of}"
             styles = [readings[s] for s in seeds] if readings else None
             motions = self.thunder.perform(voice, seeds, steps, guidance, lambda x: report(0.9 * x, sampling), kept, guide, styles)
-            for m, s, score in zip(motions, seeds, self._grade(motions, voice, expected, report)):
-                made = about | {"seed": s, "score": score.total}
+            scores = [None] * len(motions) if expected is None else self._grade(motions, voice, expected, report)
+            for m, s, score in zip(motions, seeds, scores):
+                made = about | {"seed": s} | ({} if score is None else {"score": score.total})
                 if asked is not None:
                     made |= {"spread": asked.spread, "as_asked": asked.as_asked and s == seed, "reading": _rounded(readings[s])}
                 result.append(Take(m, s, score, opening_mm(m, self.head), width_mm(m, self.head), made))
                 arrived(result[-1])
-        return sorted(result, key=lambda t: (-t.score.total, t.seed))
+        return sorted(result, key=lambda t: (0.0 if t.score is None else -t.score.total, t.seed))
 
     def _readings(self, asked: Asked, takes: int, seed: int, frames: int) -> dict[int, np.ndarray]:
         """How the take of each seed is played. Raises BadRequest where a direction is none, or the weights know none."""
@@ -231,15 +246,31 @@ class Engine:
         progress(0.0)
         key = sound_hash(speech)
         if key not in self._known:
-
-            def frames() -> int:
-                return sum(voice.frames for voice, _ in self._known.values()) + speech.frames
-
-            while len(self._known) >= _REMEMBERED or (self._known and frames() > _REMEMBERED_FRAMES):
-                self._known.pop(next(iter(self._known)))
+            _make_room(self._known, speech.frames)
             voice = self.thunder.analyse(self._samples(speech), speech.frames, progress)
             self._known[key] = voice, self._lips(self.thunder.expected(voice))
         return self._known[key]
+
+    def _overhear(self, speech: Speech, progress: Callable[[float], None]) -> VoiceFeatures:
+        """What one hears who listens to a sound; remembered as by `_analyse`."""
+        progress(0.0)
+        key = sound_hash(speech)
+        if key not in self._overheard:
+            _make_room(self._overheard, speech.frames)
+            self._overheard[key] = self.thunder.overhear(self._samples(speech), speech.frames, progress), None
+        return self._overheard[key][0]
+
+    def _heard(self, speech: Speech, listening: bool, progress: Callable[[float], None]) -> tuple[VoiceFeatures, Tensor | None, str]:
+        """What takes of a sound are sampled from: features, the lips that are expected (None of a face that does not speak), its role.
+
+        role: LISTENS where that is asked for, IDLE where nobody speaks in the sound, else SPEAKS.
+        """
+        if listening:
+            return self._overhear(speech, progress), None, LISTENS
+        voice, expected = self._analyse(speech, progress)
+        if float(voice.presence.max()) >= _SPOKEN:
+            return voice, expected, SPEAKS
+        return self._overhear(speech, progress), None, IDLE
 
     def _opinion(self, motion: Motion, voice: VoiceFeatures, expected: Tensor) -> Tensor:
         """The judge's opinion [1, T] of a motion that starts with a sound, of which the model expects lips [1, T, 4, 3]."""

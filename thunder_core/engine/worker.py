@@ -254,8 +254,9 @@ class Worker:
         speech_guidance = arguments.number(args, "speech_guidance", 0.0, 0.0, 5.0)
         keep = self._keep(args)
         asked = arguments.asked(args)
+        listening = arguments.flag(args, "listening", False)
         folder = self._folder_for_arrays(args)
-        speech = read_sound(arguments.text(args, "sound"), progress.reading)
+        speech = read_sound(arguments.text(args, "sound"), progress.reading, may_be_silent=not listening)
         engine = self._loaded(progress)
         about = self._about_takes(engine, speech, folder)
         number = itertools.count(1)
@@ -274,6 +275,7 @@ class Worker:
             speech_guidance=speech_guidance,
             keep=keep,
             asked=asked,
+            listening=listening,
             progress=progress,
             arrived=arrived,
         )
@@ -451,13 +453,14 @@ def _save_take(take, folder, number):
         ("eyes", motion.eyes),
         ("opening", take.opening),
         ("width", take.width),
-        ("drift", take.score.per_frame),
+        ("drift", None if take.score is None else take.score.per_frame),
     ):
         arrays[name] = None
         if array is not None:
             arrays[name] = f"take_{number:02d}_{name}.npy"
             save_array(os.path.join(folder, arrays[name]), array)
-    return {"seed": int(take.seed), "score": float(take.score.total), "provenance": take.provenance, **arrays}
+    score = None if take.score is None else float(take.score.total)
+    return {"seed": int(take.seed), "score": score, "provenance": take.provenance, **arrays}
 
 
 def import_engine():

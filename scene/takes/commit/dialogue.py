@@ -10,11 +10,12 @@ import bpy
 
 from ....thunder_core.errors import BadRequest, ThunderError
 from ....thunder_core.progress import mapped
+from ....thunder_core.types import LISTENS
 from ...animation import display
 from ...heads import head
 from ...host.jobs import Step
 from ...voice import fingerprint
-from .. import dialogue
+from .. import dialogue, take_list
 from . import committing, line_names, own_curves
 from .choice import chosen, edited_warning, Report
 
@@ -105,11 +106,12 @@ def take_of(scene, line: dialogue.Line):
         if entry.voice == line.strip
         and entry.head == line.speaker
         and entry.action is not None
+        and entry.role != LISTENS.upper()
         and not entry.hidden
         and ((changed := fingerprint.change(scene, entry)) is None or changed.kind != "CHANGED")
     ]
     shown = display.shown_action(head.resolve(line.speaker)) if fitting else None
-    return max(fitting, key=lambda entry: (entry.action == shown, entry.star, entry.score), default=None)
+    return max(fitting, key=lambda entry: (entry.action == shown, entry.star, take_list.speaks(entry), entry.score), default=None)
 
 
 def has_takes(scene) -> bool:

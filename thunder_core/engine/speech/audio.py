@@ -47,7 +47,7 @@ def _no_progress(fraction: float) -> None:
     """Progress that nobody watches."""
 
 
-def read_sound(path: str | os.PathLike, progress: Progress = _no_progress) -> Speech:
+def read_sound(path: str | os.PathLike, progress: Progress = _no_progress, may_be_silent: bool = False) -> Speech:
     """The sound in `path`, mono (mean of the channels), 16 kHz, float32 −1..1.
 
     Reads what libsndfile reads (WAV, FLAC, OGG, MP3, AIFF …) and, where an ffmpeg is on PATH, what that reads, block by
@@ -56,7 +56,7 @@ def read_sound(path: str | os.PathLike, progress: Progress = _no_progress) -> Sp
     times louder than the loudest half second besides) is cut off, since it would hide the voice.
 
     Raises BadSound (no file, not a sound, shorter than 0.3 s, longer than 60 min, not-a-number samples, channels
-    that cancel each other) and NoVoice (digital silence).
+    that cancel each other) and, unless it `may_be_silent`, NoVoice (digital silence).
     """
     path = os.fspath(path)
     name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
@@ -89,6 +89,8 @@ def read_sound(path: str | os.PathLike, progress: Progress = _no_progress) -> Sp
     if max(highest - mean, mean - lowest) < SILENCE:
         if sound.swing >= 100 * SILENCE:
             raise BadSound(f"The channels of “{name}” cancel each other when mixed to one: use a single channel of it")
+        if may_be_silent:
+            return Speech(np.zeros_like(mono))
         raise NoVoice(f"“{name}” is silent: choose a sound with a voice in it, or turn up its volume")
     peak = max(highest, -lowest)
     if peak > 1:

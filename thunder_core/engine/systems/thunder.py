@@ -112,13 +112,13 @@ class Thunder:
             demanded_closures(belief, frames), believed_sounds(belief, speaking.cpu().numpy()), stillness(belief, frames),
         )  # fmt: skip
 
-    def overhear(self, samples: Tensor, frames: int) -> VoiceFeatures:
+    def overhear(self, samples: Tensor, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
         """What one who listens to another's voice [samples] says over T frames of animation: nothing, with an ear for the voice.
 
-        Weights that were trained without listeners (`hear --listened 0`) make an idle face of it.
+        Weights that were trained without listeners (`hear --listened 0`) make an idle face of it. `progress` as for `analyse`.
         """
         samples = samples.to(self.device)
-        hidden, logits, features = overheard(self.encoder.analyse, samples, frames)
+        hidden, logits, features = overheard(lambda silence: self.encoder.analyse(silence, progress), samples, frames)
         if self.feature_encoder is not None:
             features = overheard(self.feature_encoder.analyse, samples, frames)[2]
         belief, speaking = logits.float().softmax(-1).cpu().numpy(), torch.zeros(frames, device=self.device)

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Heads that listen: takes for a stretch in which another speaks, without a lip-sync score, beside takes that speak."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from performances import write_wav
+from played_engine import PlayedClient
+from thunder.cli import bake
+from thunder.scene.animation import display
+from thunder.scene.engine import connection
+from thunder.scene.heads import head
+from thunder.scene.review import live_score
+from thunder.scene.takes import dialogue, provenance, sampling, take_list
+from thunder.scene.voice import strip
+from thunder.thunder_core import errors
+
+
+@pytest.fixture
+def client(tmp_path, monkeypatch):
+    made = PlayedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda *_: made)
+    return made
+
+
+@pytest.fixture
+def shot(blender, tmp_path, client):
+    """Two heads, a strip that the first speaks and one that the second speaks: (scene, heads)."""
+    if not strip.has_audio():
+        pytest.skip("this bpy wheel was built without sound")
+    for _ in range(2):
+        blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps = 25
+    heads = head.in_scene(scene)
+    for number, (name, start) in enumerate((("one", 1), ("two", 61))):
+        sound = 0.3 * np.random.default_rng(number).standard_normal(32000)
+        strip.add(scene, write_wav(tmp_path / f"{name}.wav", sound), name, start)
+        dialogue.cast(scene, name, heads[number])
+    scene.thunder.count = 2
+    return scene, heads
+
+
+def test_a_head_listens_to_the_line_of_another(blender, shot, client):
+    scene, heads = shot
+    assert blender.ops.thunder.listen_to_strip(strip="one", listener=heads[1].name) == {"FINISHED"}
+    assert strip.find(blender.context).name == "one"
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    ((_, request),) = client.asked
+    assert request["listening"] is True
+    assert [(entry.head, entry.voice, entry.role, entry.seed) for entry in scene.thunder.takes] == [
+        (heads[1], "one", "LISTENS", 1),
+        (heads[1], "one", "LISTENS", 2),
+    ]
+    entry = scene.thunder.takes[0]
+    assert math.isnan(entry.score) and take_list.score_text(entry) == "Listener" and "no Lip-Sync" in entry.tooltip
+    assert display.shown_action(head.resolve(heads[1])) == entry.action and display.shown_action(head.resolve(heads[0])) is None
+    assert dialogue.speaker_of(scene, "one") == heads[0]  # who speaks it has not changed
+    assert [line.strip for line in dialogue.wanting(scene)] == ["one", "two"]  # nor do its own takes exist
+    dialogue.select(blender.context, "two")
+    assert scene.thunder.role == "SPEAKS" and strip.find(blender.context).name == "two"
+
+
+def test_a_head_does_not_listen_to_itself(blender, shot):
+    scene, heads = shot
+    dialogue.let_listen(scene, "one", heads[0])
+    with pytest.raises(RuntimeError, match="speaks “one” and cannot listen to it"):
+        blender.ops.thunder.generate()
+    assert not len(scene.thunder.takes)
+    scene.thunder.strip = ""  # then the other's voice is meant, whichever strip is active
+    scene.sequence_editor.active_strip = strip.named(scene, "one")
+    assert strip.find(blender.context).name == "two"
+    dialogue.cast(scene, "two", heads[0])
+    with pytest.raises(errors.BadSound, match="speaks all sound strips"):
+        strip.find(blender.context)
+
+
+def test_takes_that_listen_and_takes_that_speak_do_not_replace_each_other(blender, shot, client):
+    """A voice off screen: the only head may be made to say it, and to listen to it."""
+    scene, heads = shot
+    for name in ("one", "two"):
+        scene.thunder.cast.remove(0)
+    scene.thunder.head, scene.thunder.strip = heads[0], "one"
+    blender.ops.thunder.generate()
+    scene.thunder.role = "LISTENS"
+    scene.thunder.cast.clear()
+    scene.thunder.seed = 5
+    blender.ops.thunder.generate()
+    roles = sorted((entry.role, entry.seed) for entry in scene.thunder.takes)
+    assert roles == [("LISTENS", 5), ("LISTENS", 6), ("SPEAKS", 1), ("SPEAKS", 2)]
+    assert not len(scene.thunder.cast)  # a listener becomes nobody's speaker
+    scene.thunder.seed = 7
+    blender.ops.thunder.generate()
+    roles = sorted((entry.role, entry.seed) for entry in scene.thunder.takes)
+    assert ("LISTENS", 5) not in roles and ("SPEAKS", 1) in roles and ("SPEAKS", 2) in roles
+
+
+def test_a_listener_is_sampled_again_as_one(blender, shot, client):
+    scene, heads = shot
+    dialogue.let_listen(scene, "one", heads[1])
+    blender.ops.thunder.generate()
+    blender.ops.thunder.select_take(index=0)
+    scene.thunder_keep.upper_face = True
+    assert blender.ops.thunder.resample_rest() == {"FINISHED"}
+    assert all(request["listening"] is True for _, request in client.asked) and len(client.asked) == 2
+    entry = scene.thunder.takes[0]
+    made = provenance.load(entry.action)
+    assert math.isnan(made.score) and sampling.Sampling.of_take(made.provenance, scene.thunder).listening
+    assert all(entry.role == "LISTENS" for entry in scene.thunder.takes)
+    roles = {entry.action.name: entry.role for entry in scene.thunder.takes}
+    scene.thunder.takes.clear()  # takes that were appended from another file are listed as what they are
+    take_list.adopt(scene, head.resolve(heads[1]))
+    assert {entry.action.name: entry.role for entry in scene.thunder.takes} == roles
+
+
+def test_a_listener_is_committed_and_has_no_lip_sync_then_either(blender, shot):
+    scene, heads = shot
+    dialogue.let_listen(scene, "one", heads[1])
+    blender.ops.thunder.generate()
+    rig = head.resolve(heads[1])
+    assert "no Lip-Sync" in live_score.why_none(rig) and not live_score.shown_score(scene, rig).is_known
+    assert blender.ops.thunder.commit_take() == {"FINISHED"}
+    own = live_score.own_action(rig)
+    assert own is not None and take_list.on_head(scene, heads[1]) is None
+    scene.thunder.role = "SPEAKS"
+    assert "a head that listens has no Lip-Sync" in live_score._not_its_own(scene, rig)
+    # what is committed for a whole dialogue is what heads say
+    from thunder.scene.takes.commit import dialogue as committed
+
+    assert all(committed.take_of(scene, line) is None for line in dialogue.lines(scene))
+
+
+def test_a_bake_needs_one_sound_and_says_who_is_silent(tmp_path, capsys):
+    for some in ([], ["--audio", "a.wav", "--seconds", "5"], ["--listen-to", "a.wav", "--audio", "b.wav"], ["--seconds", "0.1"]):
+        with pytest.raises(SystemExit):
+            bake.options([*some, "--out", str(tmp_path)])
+    assert bake.options(["--seconds", "5", "--out", str(tmp_path)]).listen_to is None
+    assert bake.rounded(math.nan) is None and bake.rounded(81.23456) == 81.235
+    report = SimpleNamespace(provenance={"role": "nonsense"})
+    assert sampling.role_of(report.provenance) == "speaks"
