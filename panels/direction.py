@@ -91,6 +91,7 @@ class THUNDER_PT_direction(_Tab, bpy.types.Panel):
             column.prop(direction, "look_object", text="")
         if direction.look_at != "NONE":
             column.prop(direction, "looks_away", slider=True)
+            column.prop(direction, "head_follows", slider=True)
         entry = take_list.shown_take(context.scene.thunder)
         if direction.look_at != "NONE" or (entry is not None and looking.is_aimed(entry)):
             column.operator("thunder.update_eyes")

@@ -44,8 +44,10 @@ def store(action, performance: Performance, clock: Clock, voice: str = "") -> No
     action[SOURCE] = kept
     look = performance.look
     if look is not None:
-        parts = {name: _flat(getattr(look, name)) for name in ("points", "joint", "eyes", "own")}
-        action[LOOK] = {records.KEY: records.VERSION, "leaves": float(look.leaves), **parts}
+        parts = {
+            name: _flat(getattr(look, name)) for name in ("points", "joint", "eyes", "own", "own_head") if getattr(look, name) is not None
+        }
+        action[LOOK] = {records.KEY: records.VERSION, "leaves": float(look.leaves), "follows": float(look.follows), **parts}
     elif LOOK in action:
         del action[LOOK]
     if performance.sync_per_frame is not None:
@@ -107,11 +109,16 @@ def _look_of(action, frames: int) -> Look | None:
     record = action.get(LOOK)
     try:
         sizes = {"points": frames, "own": frames, "joint": 1, "eyes": 1}
+        sizes |= {"own_head": frames} if "own_head" in record else {}  # earlier versions left the head alone
         parts = {name: _array(record[name]).reshape(rows, 3) for name, rows in sizes.items()}
-        valid = records.is_readable(record) and 0 <= record["leaves"] <= 1 and all(np.isfinite(part).all() for part in parts.values())
+        leaves, follows = float(record["leaves"]), float(record.get("follows", 0.0))
+        valid = records.is_readable(record) and 0 <= leaves <= 1 and 0 <= follows <= 1
+        valid = valid and all(np.isfinite(part).all() for part in parts.values())
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
-    return Look(parts["points"], parts["joint"][0], parts["eyes"][0], float(record["leaves"]), parts["own"]) if valid else None
+    if not valid:
+        return None
+    return Look(parts["points"], parts["joint"][0], parts["eyes"][0], leaves, parts["own"], follows, parts.get("own_head"))
 
 
 def clock_of(action) -> Clock | None:

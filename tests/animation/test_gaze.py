@@ -52,3 +52,28 @@ def test_eyes_turn_no_further_than_eyes_can():
     eyes = gaze.looking(np.zeros((4, 3)), still, turned, 0.5)
     assert np.isfinite(eyes).all() and np.linalg.norm(eyes, axis=1).max() < np.radians(45)
     assert eyes[0, 1] > 0.5 and eyes[1, 1] < -0.5 and eyes[2, 0] < -0.4 and eyes[3, 0] > 0.4
+
+
+def test_a_head_follows_a_target_beyond_what_eyes_do_alone():
+    still = np.zeros((100, 3))
+    near, far = (np.repeat([[np.tan(np.radians(angle)), 0.05, 1.0]], 100, axis=0) - [0, 0, -0.06] for angle in (12.0, 45.0))
+    assert not gaze.follow(near, still, JOINT, EYES, 1.0).any()
+    for share in (0.0, 0.33, 1.0):
+        turned = np.degrees(gaze.follow(far, still, JOINT, EYES, share)[:, 1])
+        assert turned == pytest.approx(share * 30.0, abs=0.3)
+    behind = gaze.follow(np.repeat([[-1.0, 0.05, -1.0]], 100, axis=0), still, JOINT, EYES, 1.0)
+    assert np.degrees(np.linalg.norm(behind, axis=1)).max() < 60  # a neck is no owl's
+
+
+def test_a_head_comes_after_a_target_smoothly_with_its_own_movement_on_top():
+    own = np.zeros((100, 3), np.float32)
+    own[:, 0] = 0.1 * np.sin(np.arange(100) / 5)
+    points = np.repeat([[0.0, 0.05, 1.0]], 100, axis=0)
+    points[50:, 0] = 1.0  # it jumps aside
+    turned = gaze.follow(points, own, JOINT, EYES, 0.5)
+    assert turned[:40] == pytest.approx(own[:40], abs=1e-6)
+    aside = np.degrees(turned[:, 1])
+    assert (np.diff(aside) > -1e-6).all() or np.diff(aside).min() > -0.5  # there, and not beyond
+    assert 10 < aside[-1] < 25 and np.abs(np.diff(aside)).max() < 3.0  # below 75 degrees a second
+    nodding = np.degrees(turned[60:, 0] - np.mean(turned[60:, 0]))
+    assert np.ptp(nodding) > 0.7 * np.degrees(np.ptp(own[60:, 0]))

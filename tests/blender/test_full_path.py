@@ -197,7 +197,7 @@ def test_a_face_is_idle_where_its_voice_is_silent(blender, scene, connection, tm
     scene.thunder.source, scene.thunder.sound_file = "FILE", write_wav(tmp_path / "voice.wav", np.zeros(32000))
     scene.thunder.count = 2
     assert blender.ops.thunder.generate() == {"FINISHED"}
-    assert [(entry.role, entry.seed) for entry in scene.thunder.takes] == [("IDLE", 1), ("IDLE", 2)]
+    assert [(entry.role, entry.seed) for entry in scene.thunder.takes] == [("IDLE", 11), ("IDLE", 12)]
     assert all(not np.isfinite(entry.score) for entry in scene.thunder.takes)
 
 

@@ -79,13 +79,29 @@ def test_eyes_that_are_freed_have_their_own_keys_again(blender, stage):
     entry = enter(stage)
     own = keys_of(rig, entry)
     target = add(blender, scene, "target", (0.3, -1.0, 0.0))
-    look(blender, scene, rig, entry, look_at="OBJECT", look_object=target, looks_away=0.4)
+    look(blender, scene, rig, entry, look_at="OBJECT", look_object=target, looks_away=0.4, head_follows=0.0)
     looks = keys_of(rig, entry)
     moved = [track.path for track, a, b in zip(rig.driver.tracks, own, looks) if not same([a], [b])]
     assert moved and all("eye" in path.lower() for path in moved), "the eyes alone"
     look(blender, scene, rig, entry, looks_away=0.1)
     look(blender, scene, rig, entry, look_at="NONE")
     assert same(own, keys_of(rig, entry)) and provenance.LOOK not in entry.action
+
+
+def test_the_head_turns_part_of_the_way_and_eyes_still_meet_the_target(blender, stage):
+    scene, rig = stage
+    entry = enter(stage)
+    own, head_before = keys_of(rig, entry), provenance.load(entry.action).motion.head
+    target = add(blender, scene, "target", (1.0, -1.1, 0.0))  # 42° to its left
+    look(blender, scene, rig, entry, look_at="OBJECT", look_object=target, looks_away=0.0, head_follows=0.5)
+    made = provenance.load(entry.action)
+    turned = np.degrees(made.motion.head[:, 1] - head_before[:, 1])
+    assert 9 < turned.mean() < 18 and np.ptp(turned) < 4
+    assert off_target(blender, scene, rig, target).max() < 2.0
+    look(blender, scene, rig, entry, head_follows=1.0)  # from the take's own head again, not from the turned one
+    assert np.degrees(provenance.load(entry.action).motion.head[:, 1] - head_before[:, 1]).mean() == pytest.approx(2 * turned.mean(), abs=1)
+    look(blender, scene, rig, entry, look_at="NONE")
+    assert same(own, keys_of(rig, entry)) and np.array_equal(provenance.load(entry.action).motion.head, head_before)
 
 
 def test_takes_that_were_edited_keep_their_eyes(blender, stage):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Eyes on a target: what a take's eyes do when they look at something, and when they look elsewhere as the take has it."""
+"""Eyes on a target: what a take's eyes do when they look at something, and when they look elsewhere as the take has it; and how a
+head follows a target that is far to a side."""
 
 from __future__ import annotations
 
@@ -14,6 +15,9 @@ _SHIFT = np.radians(2.0)  # between two frames: faster movement is a shift of th
 _AWAY = np.radians(3.0)  # from where it rests: less does not leave a target
 _SHARE = 0.25  # of its own small movement that a gaze keeps on a target
 _ROUND = np.array([0.25, 0.5, 0.25])  # a shift takes a frame before and after
+EASY = np.radians(15.0)  # that eyes turn by themselves: a head follows a target beyond
+_FURTHEST_HEAD = np.radians([20.0, 50.0])  # up or down, and to a side, that it follows
+_FOLLOWS = 19  # frames over which it does, about the middle
 
 
 def directions(points: np.ndarray, neck: np.ndarray, joint: np.ndarray, eyes: np.ndarray) -> np.ndarray:
@@ -25,6 +29,29 @@ def directions(points: np.ndarray, neck: np.ndarray, joint: np.ndarray, eyes: np
     turn = rotvec_to_matrix(neck)
     seen = np.einsum("tji,tj->ti", turn, points - joint) + joint - eyes
     return np.stack([-np.arctan2(seen[:, 1], np.hypot(seen[:, 0], seen[:, 2])), np.arctan2(seen[:, 0], seen[:, 2])], axis=1)
+
+
+def follow(points: np.ndarray, own: np.ndarray, joint: np.ndarray, eyes: np.ndarray, share: float) -> np.ndarray:
+    """Rotation vectors [T, 3] of a neck that turns a share (0 … 1) of what a target lies beyond EASY of its rest, over its own
+    movement `own` [T, 3]. Where the target moves or jumps, the head comes after it smoothly. points, joint, eyes: as for `directions`.
+    """
+    if share <= 0:
+        return np.asarray(own)
+    wanted = directions(points, np.zeros_like(own), joint, eyes)
+    beyond = np.sign(wanted) * np.maximum(np.abs(wanted) - EASY, 0.0)
+    turned = np.clip(share * beyond, -_FURTHEST_HEAD, _FURTHEST_HEAD)
+    kernel = np.hanning(_FOLLOWS + 2)[1:-1]
+    padded = np.pad(turned, ((_FOLLOWS // 2, _FOLLOWS // 2), (0, 0)), mode="edge")
+    turned = np.stack([np.convolve(column, kernel / kernel.sum(), mode="valid") for column in padded.T], axis=1)
+    return matrix_to_rotvec(_turn(turned) @ rotvec_to_matrix(np.asarray(own, np.float64))).astype(np.float32)
+
+
+def _turn(angles: np.ndarray) -> np.ndarray:
+    """Rotations [T, 3, 3] down (about X) and then to the head's left (about Y) by angles [T, 2]."""
+    about = np.zeros((2, len(angles), 3))
+    about[0, :, 0], about[1, :, 1] = angles[:, 0], angles[:, 1]
+    down, aside = rotvec_to_matrix(about)
+    return aside @ down
 
 
 def looking(own: np.ndarray, neck: np.ndarray, wanted: np.ndarray, leaves: float) -> np.ndarray:
@@ -48,18 +75,16 @@ def looking(own: np.ndarray, neck: np.ndarray, wanted: np.ndarray, leaves: float
     padded = np.pad(offset, ((1, 1), (0, 0)), mode="edge")
     offset = sum(weight * padded[shift : shift + len(offset)] for shift, weight in enumerate(_ROUND))
     turned = np.clip(np.clip(wanted, -FURTHEST, FURTHEST) + offset, -FURTHEST, FURTHEST)
-    about = np.zeros((2, len(turned), 3))
-    about[0, :, 0], about[1, :, 1] = turned[:, 0], turned[:, 1]
-    down, aside = rotvec_to_matrix(about)
-    return matrix_to_rotvec(aside @ down).astype(np.float32)
+    return matrix_to_rotvec(_turn(turned)).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the eyes of a performance look at.
+    """What the eyes of a performance look at, and how far its head turns there.
 
     points: float32 [T, 3], where the target is in the axes of the head at rest.  joint, eyes: [3], as for `directions`.
-    leaves: as for `looking`.  own: float32 [T, 3], the eyes as they were sampled.
+    leaves: as for `looking`.  own: float32 [T, 3], the eyes as they were sampled.  follows: share as for `follow`.  own_head: float32
+    [T, 3], the head as it was sampled; None: as the performance has it, and it does not follow.
     """
 
     points: np.ndarray
@@ -67,6 +92,12 @@ class Look:
     eyes: np.ndarray
     leaves: float
     own: np.ndarray
+    follows: float = 0.0
+    own_head: np.ndarray | None = None
+
+    def head(self) -> np.ndarray | None:
+        """The head as it follows the target, rotation vectors [T, 3]; None where it does not."""
+        return None if self.own_head is None else follow(self.points, self.own_head, self.joint, self.eyes, self.follows)
 
     def turned(self, neck: np.ndarray | None) -> np.ndarray:
         """The eyes as they look, rotation vectors [T, 3]. neck: of the performance, None for a still head."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look At: where the target of a head's eyes is over a line, and takes whose eyes look at it."""
+"""Look At: where the target of a head's eyes is over a line, and takes whose eyes look at it and whose head follows."""
 
 from __future__ import annotations
 
@@ -33,27 +33,31 @@ class Target:
     joint: np.ndarray
     eyes: np.ndarray
     leaves: float
+    follows: float = 0.0
 
 
 def target_again(look: Look) -> Target:
     """The target that a take's eyes look at."""
-    return Target(look.points, look.joint, look.eyes, look.leaves)
+    return Target(look.points, look.joint, look.eyes, look.leaves, look.follows)
 
 
 def aimed(performance: keying.Performance, target: Target) -> keying.Performance:
-    """A take whose eyes look at a target."""
+    """A take whose eyes look at a target, and whose head follows it."""
+    performance = freed(performance)
     motion = performance.motion
-    own = performance.look.own if performance.look is not None else motion.eyes
-    own = np.zeros_like(motion.jaw) if own is None else own
-    look = Look(target.points, target.joint, target.eyes, target.leaves, own)
-    return replace(performance, motion=replace(motion, eyes=look.turned(motion.head)), look=look)
+    own, own_head = (np.zeros_like(motion.jaw) if part is None else part for part in (motion.eyes, motion.head))
+    look = Look(target.points, target.joint, target.eyes, target.leaves, own, target.follows, own_head)
+    turned = look.head()
+    return replace(performance, motion=replace(motion, eyes=look.turned(turned), head=turned), look=look)
 
 
 def freed(performance: keying.Performance) -> keying.Performance:
-    """A take whose eyes go their own way again."""
-    if performance.look is None:
+    """A take whose eyes and head go their own way again."""
+    look = performance.look
+    if look is None:
         return performance
-    return replace(performance, motion=replace(performance.motion, eyes=performance.look.own), look=None)
+    own_head = performance.motion.head if look.own_head is None else look.own_head
+    return replace(performance, motion=replace(performance.motion, eyes=look.own, head=own_head), look=None)
 
 
 def target_of(scene, rig: head.Rig, clock: Clock, frames: int) -> Generator[float, None, Target | None]:
@@ -70,8 +74,8 @@ def target_of(scene, rig: head.Rig, clock: Clock, frames: int) -> Generator[floa
     points = np.empty((frames, 3), np.float32)
     if not _moves(rig.armature) and not _moves(wanted) and not _switches(scene, direction):
         points[:] = _seen(rig.armature, wanted, bpy.context.evaluated_depsgraph_get())
-        return Target(points, joint, eyes, direction.looks_away)
-    leaves, by_camera = direction.looks_away, direction.look_at == "CAMERA"
+        return Target(points, joint, eyes, direction.looks_away, direction.head_follows)
+    leaves, follows, by_camera = direction.looks_away, direction.head_follows, direction.look_at == "CAMERA"
     kept, fraction = scene.frame_current, scene.frame_subframe
     try:
         for row, frame in enumerate(clock.frame(np.arange(frames) / FPS)):
@@ -82,7 +86,7 @@ def target_of(scene, rig: head.Rig, clock: Clock, frames: int) -> Generator[floa
             yield (row + 1) / frames
     finally:
         scene.frame_set(kept, subframe=fraction)
-    return Target(points, joint, eyes, leaves)
+    return Target(points, joint, eyes, leaves, follows)
 
 
 def check(scene, rig: head.Rig) -> None:

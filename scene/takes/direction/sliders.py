@@ -100,6 +100,17 @@ class ThunderDirection(bpy.types.PropertyGroup):
         options=set(),
         description="Share of the time that the eyes may leave the target, when the take's own gaze shifts",
     )
+    head_follows: FloatProperty(
+        name="Head Follows",
+        default=0.33,
+        min=0.0,
+        max=1.0,
+        step=5,
+        precision=2,
+        subtype="FACTOR",
+        options=set(),
+        description="Share of the way to a target more than 15° to a side that the head turns, with the take's own movement on top",
+    )
 
 
 def of(owner: bpy.types.Object) -> ThunderDirection | None:
