@@ -131,10 +131,15 @@ class KeyedHead:
             for channel, key, weight in rules
             if channel == "mouthClose" and closes is not None
         ]
+        vowels = {}
         for channel in shapes:
-            if channel.startswith(jaw_balance.SHAPES_LIPS) and (shaped := does(channel)) is not None:
+            if channel.startswith(jaw_balance.LEAVES_JAW) and (shaped := does(channel)) is not None:
                 share = jaw_balance.jaw_in(shaped, does("jawOpen"))
-                made += [(channel, jaw, -share * opens)] if share >= 0.1 else []
+                if share >= 0.1:
+                    made.append((channel, jaw, -share * opens))
+                    vowels |= {key: None for name, key, _ in rules if name == channel and key != jaw}
+        if closes is None and "mouthClose" in shapes:
+            made += [("mouthClose", key, -1.0) for key in vowels]
         return made
 
     @staticmethod

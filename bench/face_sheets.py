@@ -6,11 +6,13 @@ Three steps, all into a folder OUT:
 
 `python bench/face_sheets.py poses DATA OUT` in the engine's environment: the teacher performs the aligned phones of the recordings in
 DATA/lips; a frame of each sound, and of each mood at half and full strength, in silence and in a vowel.
-`python bench/face_sheets.py draw DATA OUT [--engine eevee] [--only sounds]` in a Python that has bpy: one picture per view, a pair in
-each cell, and OUT/key.json, which says on which side the default head is. Both heads are driven as the product drives them;
-ICT-FaceKit's is built by it from DATA/heads/ict_facekit. Hair is hidden, the other head has none.
-`python bench/face_sheets.py count OUT` after somebody has written OUT/choices.txt, a line per cell: its name, and L, R or = for the
-side that reads more clearly as its sound or mood. Prints the share in which the default head was chosen (a tie counts as half) and
+`python bench/face_sheets.py draw DATA OUT [--engine eevee] [--only sounds] [--few] [--numbered]` in a Python that has bpy: one picture per
+view, a pair in each cell, and OUT/key.json, which says on which side the default head is. Both heads are driven as the product
+drives them; ICT-FaceKit's is built by it from DATA/heads/ict_facekit. Hair is hidden, the other head has none, and both get the same
+colour of skin. With --numbered the pairs are shuffled, four in a picture with a number in each, for somebody who is to judge them
+without knowing more than OUT/cells.txt says.
+`python bench/face_sheets.py count OUT` after somebody has written OUT/choices.txt, a line per cell: its name or number, and L, R or =
+for the side that reads more clearly as its sound or mood. Prints the share in which the default head was chosen (a tie counts as half) and
 the cells that it lost.
 
 Nothing of the other head is kept in the repository.
@@ -37,6 +39,11 @@ VOWELS = ("AA", "AE", "AO", "AY", "EH", "AH")
 VIEWS = {"front": 0, "three-quarter": 38, "side": 90}
 MOOD_VIEW = "three-quarter"
 COLUMNS = 4  # pairs in a row of a picture
+NUMBERED = 2  # pairs in a row, and rows, of a numbered picture
+# metres: the camera's distance, and how far behind and below the eyes it aims; for sounds, for moods
+CLOSE, FAR = (0.46, (-0.005, -0.060)), (0.6, (0.04, -0.045))
+_DIGITS = ("111101101101111 010110010010111 111001111100111 111001111001111 101101111001001 "
+           "111100111001111 111100111101111 111001001001001 111101111101111 111101111001111").split()  # 3 × 5 dots  # fmt: skip
 EYES_OF_OURS = (0.0, -0.061, 0.0)  # metres, in Blender's axes; the other head's are at its origin
 # First polygon of each material of ICT-FaceKit's published mesh, as its README has them.
 ICT_MATERIALS = {
@@ -116,8 +123,8 @@ def write_ict(data: Path, folder: Path) -> Path:
     return folder
 
 
-def draw(data: Path, out: Path, engine: str, size: int, only: str) -> None:
-    """Write a picture for every view of the sounds and one of the moods, and the key to their sides."""
+def draw(data: Path, out: Path, engine: str, size: int, only: str, numbered: bool, few: bool) -> None:
+    """Write a picture for every view of the sounds and one of the moods, or numbered ones of all, and the key to their sides."""
     import bpy
 
     import bake
@@ -140,29 +147,40 @@ def draw(data: Path, out: Path, engine: str, size: int, only: str) -> None:
         ours = head.build(scene.collection, bpy.context.view_layer)
         bpy.ops.thunder.add_ict_head(directory=str(write_ict(data, Path(folder))))
         theirs = head.find(scene)
+        _same_skin(ours.mesh, theirs.mesh)
         pictures = {True: {}, False: {}}
         views = [(name, view) for name in names[: len(SOUNDS)] for view in VIEWS] if only != "moods" else []
         views += [(name, MOOD_VIEW) for name in names[len(SOUNDS) :]] if only != "sounds" else []
+        if few:
+            views = [(name, view) for name, view in views if view == "front" or f"{STRENGTHS[-1]:.0%}" in name]
         for rig, default in ((ours, True), (theirs, False)):
             _show_alone(rig, ours, theirs)
             eyes = np.array(EYES_OF_OURS) if default else np.array(rig.owner.matrix_world.translation)
             for name, view in views:
                 _pose(rig, archive, names.index(name))
-                _aim(camera, eyes, VIEWS[view])
+                _aim(camera, eyes, VIEWS[view], *(CLOSE if name in SOUNDS else FAR))
                 pictures[default][name, view] = _rendered(scene, folder)
     rng = np.random.default_rng(len(views))
     key = {f"{name}, {view}": "LR"[rng.integers(2)] for name, view in views}
-    groups = {view: [cell for cell in views if cell[1] == view and cell[0] in SOUNDS] for view in VIEWS}
-    groups["moods"] = [cell for cell in views if cell[0] not in SOUNDS]
-    for group, cells in groups.items():
-        if cells:
-            pairs = []
-            for name, view in cells:
-                first = key[f"{name}, {view}"] == "L"
-                pair = [pictures[first][name, view], pictures[not first][name, view]]
-                pairs.append(np.pad(np.concatenate(pair, 1), ((3, 3), (3, 3), (0, 0)), constant_values=1.0))
-            _save(pairs, out / f"{engine}_{group}.png")
-            print(f"{engine}_{group}.png: {'; '.join(name for name, _ in cells)}")
+
+    def pair(name, view) -> np.ndarray:
+        first = key[f"{name}, {view}"] == "L"
+        return np.pad(
+            np.concatenate([pictures[first][name, view], pictures[not first][name, view]], 1), ((3, 3), (3, 3), (0, 0)), constant_values=1.0
+        )
+
+    if numbered:
+        shuffled = [views[i] for i in np.random.default_rng(2 * len(views)).permutation(len(views))]
+        _save_numbered([pair(*cell) for cell in shuffled], out, engine)
+        lines = [f"{number} {engine}: {name}, {view}" for number, (name, view) in enumerate(shuffled, 1)]
+        (out / "cells.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    else:
+        groups = {view: [cell for cell in views if cell[1] == view and cell[0] in SOUNDS] for view in VIEWS}
+        groups["moods"] = [cell for cell in views if cell[0] not in SOUNDS]
+        for group, cells in groups.items():
+            if cells:
+                _save([pair(*cell) for cell in cells], out / f"{engine}_{group}.png", COLUMNS)
+                print(f"{engine}_{group}.png: {'; '.join(name for name, _ in cells)}")
     known = json.loads((out / "key.json").read_text()) if (out / "key.json").exists() else {}
     (out / "key.json").write_text(json.dumps(known | {f"{engine}: {cell}": side for cell, side in key.items()}, indent=1))
 
@@ -172,6 +190,17 @@ def _show_alone(rig, *all_rigs) -> None:
         for obj in {other.mesh, *other.objects}:
             obj.hide_render = other is not rig or obj.type != "MESH" or "thunder_hair" in obj
     rig.mesh.hide_render = False
+
+
+def _same_skin(ours, theirs) -> None:
+    """Give the other head the colour of the default one's skin, in Workbench and in shaders."""
+    colour = next(slot.material for slot in ours.material_slots if "Skin" in slot.material.name).diffuse_color[:]
+    for slot in theirs.material_slots:
+        if "Face" in slot.material.name or "BackHead" in slot.material.name:
+            slot.material.diffuse_color = colour
+            for node in slot.material.node_tree.nodes:
+                if node.type == "BSDF_PRINCIPLED":
+                    node.inputs["Base Color"].default_value = colour
 
 
 def _pose(rig, archive, number: int) -> None:
@@ -188,12 +217,12 @@ def _pose(rig, archive, number: int) -> None:
         target.update_tag()
 
 
-def _aim(camera, eyes: np.ndarray, degrees: float) -> None:
+def _aim(camera, eyes: np.ndarray, degrees: float, distance: float, aim: tuple[float, float]) -> None:
     from mathutils import Vector
 
-    angle, target = math.radians(degrees), Vector(eyes) + Vector((0.0, 0.04, -0.045))
+    angle, target = math.radians(degrees), Vector(eyes) + Vector((0.0, *aim))
     away = Vector((math.sin(angle), -math.cos(angle), 0.04)).normalized()
-    camera.location = target + 0.6 * away
+    camera.location = target + distance * away
     camera.rotation_euler = (-away).to_track_quat("-Z", "Y").to_euler()
 
 
@@ -209,11 +238,23 @@ def _rendered(scene, folder: str) -> np.ndarray:
     return pixels
 
 
-def _save(pairs: list[np.ndarray], path: Path) -> None:
+def _save_numbered(pairs: list[np.ndarray], out: Path, engine: str) -> None:
+    """Pictures of NUMBERED² pairs, the number of each, from 1, in its corner."""
+    for number, picture in enumerate(pairs, 1):
+        for place, digit in enumerate(str(number)):
+            dots = np.array([int(dot) for dot in _DIGITS[int(digit)]]).reshape(5, 3).repeat(6, 0).repeat(6, 1)[..., None]
+            corner = picture[12:42, 12 + 24 * place : 30 + 24 * place]
+            corner[:] = corner * (1 - dots)
+    each = NUMBERED**2
+    for start in range(0, len(pairs), each):
+        _save(pairs[start : start + each], out / f"{engine}_{start // each + 1:02d}.png", NUMBERED)
+
+
+def _save(pairs: list[np.ndarray], path: Path, columns: int) -> None:
     import bpy
 
-    pairs = pairs + [np.ones_like(pairs[0])] * (-len(pairs) % COLUMNS)
-    rows = [np.concatenate(pairs[i : i + COLUMNS], 1) for i in range(0, len(pairs), COLUMNS)]
+    pairs = pairs + [np.ones_like(pairs[0])] * (-len(pairs) % columns)
+    rows = [np.concatenate(pairs[i : i + columns], 1) for i in range(0, len(pairs), columns)]
     sheet = np.concatenate(rows, 0)[::-1]
     sheet = np.concatenate([sheet, np.ones((*sheet.shape[:2], 1), np.float32)], 2)
     picture = bpy.data.images.new("Sheet", sheet.shape[1], sheet.shape[0])
@@ -234,6 +275,9 @@ def count(out: Path) -> None:
 
     text = required(out / "choices.txt", "a line per cell: its name, and L, R or =").read_text(encoding="utf-8")
     choices = dict(line.rsplit(None, 1) for line in text.splitlines() if line.strip())
+    cells = out / "cells.txt"
+    numbers = dict(line.split(None, 1) for line in cells.read_text(encoding="utf-8").splitlines()) if cells.exists() else {}
+    choices = {numbers.get(cell, cell): side for cell, side in choices.items()}
     share, lost = counted(choices, json.loads((out / "key.json").read_text(encoding="utf-8")))
     print(f"default head chosen in {share:.0%} of {len(choices)} cells; lost: {'; '.join(lost) or 'none'}")
 
@@ -249,12 +293,14 @@ def main() -> None:
         if name == "draw":
             step.add_argument("--engine", choices=("workbench", "eevee"), default="workbench")
             step.add_argument("--size", type=int, default=150, help="width of one head in pixels")
+            step.add_argument("--numbered", action="store_true", help="shuffled pairs, four in a picture, numbered")
+            step.add_argument("--few", action="store_true", help="sounds from the front and moods at full strength alone")
             step.add_argument("--only", choices=("all", "sounds", "moods"), default="all")
     options = parser.parse_args()
     if options.step == "poses":
         poses(options.data, options.out)
     elif options.step == "draw":
-        draw(options.data, options.out, options.engine, options.size, options.only)
+        draw(options.data, options.out, options.engine, options.size, options.only, options.numbered, options.few)
     else:
         count(options.out)
 

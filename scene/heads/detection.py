@@ -16,7 +16,7 @@ from . import drivers, rna_paths
 from .family import key_names, key_points, property_names, relatives
 
 CACHE_MOST = 64
-_JAW_TOO = 0.1  # of jawOpen in a key for the lips, from which on it is a vowel's
+_JAW_TOO = 0.1  # of jawOpen in a key for lips or tongue, from which on it is a vowel's
 _AS_NAMED = 0.03  # a mouthClose that is this near to taking the jaw back is taken as it is
 _detected: Recent = Recent(CACHE_MOST)  # mappings by what tells one face from others
 
@@ -63,8 +63,9 @@ def _met_by_the_lips(plan: Mapping, parts) -> Mapping:
     """The mapping as this character's own keys need it, by what they do to its vertices.
 
     mouthClose brings the lips together over the jaw, and no further: its key is given the weight that does. A mouthFunnel that
-    parts the lips further than most has that taken back by mouthClose. Keys that shape the lips and open the jaw too, as those
-    for vowels do, give the jaw's part back.
+    parts the lips further than most has that taken back by mouthClose. Keys that shape lips or tongue and open the jaw too, as those
+    for vowels do, give the jaw's part back; where there is no key to close the lips, mouthClose takes such keys back as well as the
+    jaw, which alone leaves them parted.
     """
     keyed = [rule for rule in plan.rules if rule.target.kind == "KEY"]
     jaws = {rule.target.name for rule in keyed if rule.source == "jawOpen"}
@@ -95,11 +96,15 @@ def _met_by_the_lips(plan: Mapping, parts) -> Mapping:
         rules += [
             Rule("mouthFunnel", rule.target, round(result.funnel * close * rule.weight, 3)) for rule in keyed if rule.source == "mouthClose"
         ]
-    for source in {rule.source: None for rule in keyed if rule.source.startswith(jaw_balance.SHAPES_LIPS)}:
+    vowels: dict[Target, None] = {}
+    for source in {rule.source: None for rule in keyed if rule.source.startswith(jaw_balance.LEAVES_JAW)}:
         shaped = does(source)
         share = 0.0 if shaped is None else jaw_balance.jaw_in(shaped, opened)
         if share >= _JAW_TOO:
             rules += [Rule(source, rule.target, round(-share * rule.weight, 3)) for rule in keyed if rule.source == "jawOpen"]
+            vowels |= {rule.target: None for rule in keyed if rule.source == source and rule.target.name not in jaws}
+    if closes is None and any(rule.source == "mouthClose" for rule in keyed):
+        rules += [Rule("mouthClose", target, -1.0) for target in vowels]
     return replace(plan, rules=tuple(rules), lower_per_jaw=round(result.lower, 3))
 
 

@@ -534,6 +534,29 @@ def test_the_balance_of_jaw_and_lips_is_kept_and_moves_the_keys(blender):
     assert settings.balance == 0.5 and character.plan_of(mesh).balance == 0.5
 
 
+def test_lips_close_on_a_character_that_has_keys_for_vowels_alone(blender):
+    mesh = grid_mesh(blender, "Hero", [f"Fcl_MTH_{letter}" for letter in "AEIOU"])
+    for letter, jaw in zip("AEIOU", (1.0, 0.4, 0.3, 0.6, 0.02)):
+        for point in mesh.data.shape_keys.key_blocks[f"Fcl_MTH_{letter}"].data[3:]:
+            point.co.z -= 0.03 * jaw
+    blender.context.scene.thunder.head = mesh
+    names = head_module.channel_names()
+
+    def driven(**channels):
+        expression = np.zeros((1, len(names)), np.float32)
+        for name, value in channels.items():
+            expression[0, [i for i, full in enumerate(names) if full.startswith(name)]] = value
+        rig = head_module.find(blender.context.scene)
+        values = rig.driver.drive(types.Motion(expression, np.array([[0.15, 0, 0]], np.float32)), names)[0]
+        return {track.path.split('"')[1]: value for track, value in zip(rig.driver.tracks, values) if "Fcl_MTH" in track.path}
+
+    spread = driven(mouthStretch=0.4)
+    assert spread["Fcl_MTH_I"] == pytest.approx(0.4) and spread["Fcl_MTH_A"] == pytest.approx(0.5 - 0.3 * 0.4, abs=0.05)
+    shut = driven(mouthStretch=0.4, mouthClose=0.5)
+    assert max(shut["Fcl_MTH_A"], shut["Fcl_MTH_I"]) <= 0.0, "m, b and p: the vowel's key goes with the jaw"
+    assert driven(mouthPucker=0.4, mouthClose=0.5)["Fcl_MTH_U"] == pytest.approx(0.4), "a key that opens no jaw stays"
+
+
 def test_a_pose_is_learnt_and_played(blender):
     """A face of bones and sliders alone, posed channel by channel."""
     armature = rig_with(

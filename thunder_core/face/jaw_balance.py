@@ -14,8 +14,19 @@ _LIP = 0.93  # of a key's largest movement: what moves more is the lip that it i
 _FOLLOWS = 0.6  # of the jaw's largest movement: what moves more is below the mouth
 _FUNNEL_OPENS = 0.23  # of jawOpen's opening, on the bundled head
 _CLOSE_RANGE, _LOWER_RANGE = (0.4, 2.5), (1.0, 12.0)  # beyond these a key is thought to mean something else
-# Channels that shape the lips and leave the jaw alone; where a key of theirs opens it too, as keys for vowels do, too much opens.
-SHAPES_LIPS = ("mouthFunnel", "mouthPucker", "mouthStretch", "mouthSmile", "mouthDimple", "mouthRoll", "mouthPress", "mouthFrown")
+# Channels of lips and tongue that leave the jaw alone; where a key of theirs opens it too, as keys for vowels do, too much opens.
+LEAVES_JAW = (
+    "mouthFunnel",
+    "mouthPucker",
+    "mouthStretch",
+    "mouthSmile",
+    "mouthDimple",
+    "mouthRoll",
+    "mouthPress",
+    "mouthFrown",
+    "tongueTipUp",
+    "tongueBladeUp",
+)
 _JAW, _CLOSE, _LOWER = "jawOpen", "mouthClose", "mouthLowerDown"
 
 
