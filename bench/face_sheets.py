@@ -6,11 +6,11 @@ Three steps, all into a folder OUT:
 
 `python bench/face_sheets.py poses DATA OUT` in the engine's environment: the teacher performs the aligned phones of the recordings in
 DATA/lips; a frame of each sound, and of each mood at half and full strength, in silence and in a vowel.
-`python bench/face_sheets.py draw DATA OUT [--engine eevee] [--only sounds] [--few] [--numbered]` in a Python that has bpy: one picture per
-view, a pair in each cell, and OUT/key.json, which says on which side the default head is. Both heads are driven as the product
+`python bench/face_sheets.py draw DATA OUT [--engine eevee] [--only sounds] [--few] [--numbered | --alone]` in a Python that has bpy: one
+picture per view, a pair in each cell, and OUT/key.json, which says on which side the default head is. Both heads are driven as the product
 drives them; ICT-FaceKit's is built by it from DATA/heads/ict_facekit. Hair is hidden, the other head has none, and both get the same
 colour of skin. With --numbered the pairs are shuffled, four in a picture with a number in each, for somebody who is to judge them
-without knowing more than OUT/cells.txt says.
+without knowing more than OUT/cells.txt says. With --alone the default head stands by itself, as in the docs.
 `python bench/face_sheets.py count OUT` after somebody has written OUT/choices.txt, a line per cell: its name or number, and L, R or =
 for the side that reads more clearly as its sound or mood. Prints the share in which the default head was chosen (a tie counts as half) and
 the cells that it lost.
@@ -123,7 +123,7 @@ def write_ict(data: Path, folder: Path) -> Path:
     return folder
 
 
-def draw(data: Path, out: Path, engine: str, size: int, only: str, numbered: bool, few: bool) -> None:
+def draw(data: Path, out: Path, engine: str, size: int, only: str, numbered: bool, few: bool, alone: bool) -> None:
     """Write a picture for every view of the sounds and one of the moods, or numbered ones of all, and the key to their sides."""
     import bpy
 
@@ -131,7 +131,8 @@ def draw(data: Path, out: Path, engine: str, size: int, only: str, numbered: boo
     from bench import head_sheet  # which makes bpy's own folder of settings before it is imported
     from bench.tables import required
 
-    required(data / "heads" / "ict_facekit" / "head.npz", "ICT-FaceKit's head, which the default one is compared with")
+    if not alone:
+        required(data / "heads" / "ict_facekit" / "head.npz", "ICT-FaceKit's head, which the default one is compared with")
     archive = np.load(required(out / "poses.npz", "run `poses` first"))
     names = [str(name) for name in archive["names"]]
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
@@ -145,16 +146,18 @@ def draw(data: Path, out: Path, engine: str, size: int, only: str, numbered: boo
 
     with tempfile.TemporaryDirectory() as folder:
         ours = head.build(scene.collection, bpy.context.view_layer)
-        bpy.ops.thunder.add_ict_head(directory=str(write_ict(data, Path(folder))))
-        theirs = head.find(scene)
-        _same_skin(ours.mesh, theirs.mesh)
+        rigs = {True: ours}
+        if not alone:
+            bpy.ops.thunder.add_ict_head(directory=str(write_ict(data, Path(folder))))
+            rigs[False] = head.find(scene)
+            _same_skin(ours.mesh, rigs[False].mesh)
         pictures = {True: {}, False: {}}
         views = [(name, view) for name in names[: len(SOUNDS)] for view in VIEWS] if only != "moods" else []
         views += [(name, MOOD_VIEW) for name in names[len(SOUNDS) :]] if only != "sounds" else []
         if few:
             views = [(name, view) for name, view in views if view == "front" or f"{STRENGTHS[-1]:.0%}" in name]
-        for rig, default in ((ours, True), (theirs, False)):
-            _show_alone(rig, ours, theirs)
+        for default, rig in rigs.items():
+            _show_alone(rig, *rigs.values())
             eyes = np.array(EYES_OF_OURS) if default else np.array(rig.owner.matrix_world.translation)
             for name, view in views:
                 _pose(rig, archive, names.index(name))
@@ -164,6 +167,8 @@ def draw(data: Path, out: Path, engine: str, size: int, only: str, numbered: boo
     key = {f"{name}, {view}": "LR"[rng.integers(2)] for name, view in views}
 
     def pair(name, view) -> np.ndarray:
+        if alone:
+            return pictures[True][name, view]
         first = key[f"{name}, {view}"] == "L"
         return np.pad(
             np.concatenate([pictures[first][name, view], pictures[not first][name, view]], 1), ((3, 3), (3, 3), (0, 0)), constant_values=1.0
@@ -181,6 +186,8 @@ def draw(data: Path, out: Path, engine: str, size: int, only: str, numbered: boo
             if cells:
                 _save([pair(*cell) for cell in cells], out / f"{engine}_{group}.png", COLUMNS)
                 print(f"{engine}_{group}.png: {'; '.join(name for name, _ in cells)}")
+    if alone:
+        return
     known = json.loads((out / "key.json").read_text()) if (out / "key.json").exists() else {}
     (out / "key.json").write_text(json.dumps(known | {f"{engine}: {cell}": side for cell, side in key.items()}, indent=1))
 
@@ -295,12 +302,13 @@ def main() -> None:
             step.add_argument("--size", type=int, default=150, help="width of one head in pixels")
             step.add_argument("--numbered", action="store_true", help="shuffled pairs, four in a picture, numbered")
             step.add_argument("--few", action="store_true", help="sounds from the front and moods at full strength alone")
+            step.add_argument("--alone", action="store_true", help="the default head without the other")
             step.add_argument("--only", choices=("all", "sounds", "moods"), default="all")
     options = parser.parse_args()
     if options.step == "poses":
         poses(options.data, options.out)
     elif options.step == "draw":
-        draw(options.data, options.out, options.engine, options.size, options.only, options.numbered, options.few)
+        draw(options.data, options.out, options.engine, options.size, options.only, options.numbered, options.few, options.alone)
     else:
         count(options.out)
 

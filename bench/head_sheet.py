@@ -33,12 +33,12 @@ POSES = {
     "mouthSmile": dict(mouthSmile=1),
     "mouthPucker": dict(mouthPucker=1),
     "mouthFunnel": dict(mouthFunnel=1),
-    "mouthPress": dict(mouthPress=1, mouthRollLower=0.18, mouthRollUpper=0.15),
-    "f, v": dict(jaw=0.02, mouthRollLower=0.6, mouthUpperUp=0.3),
+    "surprise": dict(jaw=0.12, browInnerUp=1, browOuterUp=1, eyeWide=1),
+    "anger": dict(browDown=1, eyeSquint=0.6, mouthPress=0.8, noseSneer=0.3),
+    "sadness": dict(browInnerUp=1, mouthFrown=0.8, mouthShrugLower=0.4, eyeBlink=0.25),
+    "disgust": dict(noseSneer=1, mouthUpperUp=0.7, browDown=0.6, eyeSquint=0.7, mouthFrown=0.3, jaw=0.04),
+    "cheekPuff": dict(cheekPuff=1),
     "th": dict(jaw=0.08, tongueOut=0.5, tongueTipUp=0.1, mouthLowerDown=0.2),
-    "eyeBlink": dict(eyeBlink=1),
-    "brows": dict(browInnerUp=1, browOuterUp=1, eyeWide=0.5),
-    "ah": dict(jaw=0.2, mouthLowerDown=0.3, mouthUpperUp=0.15),
     "laugh": dict(jaw=0.1, mouthSmile=0.9, mouthUpperUp=0.45, mouthLowerDown=0.35, cheekSquint=0.7, eyeSquint=0.5, browInnerUp=0.2),
 }
 VIEWS = (0, 38, 90)  # degrees to the head's left
