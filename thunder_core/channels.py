@@ -60,6 +60,7 @@ SPEECH = ("mouth", "jaw", "tongue")  # what sounds are made with; all other sets
 MOUTH = (*SPEECH, "cheekPuff")  # all that moves with the lips: cheeks are filled behind lips that are shut
 MOODS = ("mouthSmile", "mouthFrown", "mouthDimple")  # of SPEECH what may stay while nobody speaks
 TONGUE = ("tongue",)
+BROWS = ("brow",)
 BLINKS = ("eyeBlink",)
 LIDS = ("eyeSquint", "eyeWide")
 GAZE = ("eyeLook",)

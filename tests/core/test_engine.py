@@ -66,15 +66,21 @@ def test_the_jaw_of_a_take_speaks(engine, takes):
     assert incisors.min() >= -0.01
 
 
-def test_one_who_listens_says_nothing_and_hears_how_loud_the_other_is(engine, speech):
-    sound = torch.from_numpy(speech.samples)
-    listens, speaks = engine.thunder.overhear(sound, speech.frames), engine.thunder.analyse(sound, speech.frames)
-    assert torch.equal(listens.features[:, -2:], speaks.features[:, -2:])
-    assert listens.features[:, :-2].std(0).max() < 0.2 * speaks.features[:, :-2].std(0).max()
+def test_one_who_listens_answers_later_and_less_than_a_speaker_moves(engine, speech):
+    speaks = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
+    listens = engine.thunder.overhear(speaks)
+    late = next(n for n in range(listens.frames) if torch.equal(listens.features[n:], speaks.features[: listens.frames - n]))
+    assert 0.2 <= late / 25 <= 0.5
     assert not listens.presence.any() and not listens.shut.any() and len(listens.units) == len(speaks.units)
-    for motion in engine.thunder.perform(listens, [1, 2], 6, 1.0, lambda fraction: None):
-        assert opening_mm(motion, engine.head).std() <= 0.3
-        assert motion.head.std() > 0
+    moving = []
+    for voice in (speaks, listens):
+        motions = engine.thunder.perform(voice, [1, 2], 6, 1.0, lambda fraction: None)
+        moving.append([np.linalg.norm(np.diff(motion.head, axis=0), axis=1).mean() for motion in motions])
+        if voice is listens:
+            assert all(opening_mm(motion, engine.head).max() <= 0.05 for motion in motions)
+    assert np.all(0.2 * np.array(moving[0]) < moving[1]) and np.all(moving[1] < 0.7 * np.array(moving[0]))
+    part = listens.part(5, 20)
+    assert part.listens and part.frames == 15
 
 
 def test_a_take_does_not_depend_on_how_many_were_asked_for(engine, speech, takes):

@@ -65,12 +65,6 @@ def _rounded(styles: np.ndarray) -> list[float]:
     return [round(float(x), 4) for x in styles.mean(0)]
 
 
-def _make_room(known: dict[str, tuple[VoiceFeatures, Tensor | None]], frames: int) -> None:
-    """Forget the earliest of the sounds that are remembered where one of so many frames more would be too much."""
-    while len(known) >= _REMEMBERED or (known and sum(voice.frames for voice, _ in known.values()) + frames > _REMEMBERED_FRAMES):
-        known.pop(next(iter(known)))
-
-
 def portions(seeds: list[int], frames: int, device: str) -> list[list[int]]:
     """Seeds of takes of so many frames in the portions they are sampled in: as few as keep the device busy, of even size.
 
@@ -106,7 +100,6 @@ class Engine:
         if self.identity.sentence:
             print(self.identity.sentence, file=sys.stderr)
         self._known: dict[str, tuple[VoiceFeatures, Tensor]] = {}
-        self._overheard: dict[str, tuple[VoiceFeatures, Tensor | None]] = {}  # of sounds as one hears them who listens
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str | None = None) -> Engine:
@@ -246,31 +239,27 @@ class Engine:
         progress(0.0)
         key = sound_hash(speech)
         if key not in self._known:
-            _make_room(self._known, speech.frames)
+
+            def frames() -> int:
+                return sum(voice.frames for voice, _ in self._known.values()) + speech.frames
+
+            while len(self._known) >= _REMEMBERED or (self._known and frames() > _REMEMBERED_FRAMES):
+                self._known.pop(next(iter(self._known)))
             voice = self.thunder.analyse(self._samples(speech), speech.frames, progress)
             self._known[key] = voice, self._lips(self.thunder.expected(voice))
         return self._known[key]
-
-    def _overhear(self, speech: Speech, progress: Callable[[float], None]) -> VoiceFeatures:
-        """What one hears who listens to a sound; remembered as by `_analyse`."""
-        progress(0.0)
-        key = sound_hash(speech)
-        if key not in self._overheard:
-            _make_room(self._overheard, speech.frames)
-            self._overheard[key] = self.thunder.overhear(self._samples(speech), speech.frames, progress), None
-        return self._overheard[key][0]
 
     def _heard(self, speech: Speech, listening: bool, progress: Callable[[float], None]) -> tuple[VoiceFeatures, Tensor | None, str]:
         """What takes of a sound are sampled from: features, the lips that are expected (None of a face that does not speak), its role.
 
         role: LISTENS where that is asked for, IDLE where nobody speaks in the sound, else SPEAKS.
         """
-        if listening:
-            return self._overhear(speech, progress), None, LISTENS
         voice, expected = self._analyse(speech, progress)
+        if listening:
+            return self.thunder.overhear(voice), None, LISTENS
         if float(voice.presence.max()) >= _SPOKEN:
             return voice, expected, SPEAKS
-        return self._overhear(speech, progress), None, IDLE
+        return voice.unspoken(), None, IDLE
 
     def _opinion(self, motion: Motion, voice: VoiceFeatures, expected: Tensor) -> Tensor:
         """The judge's opinion [1, T] of a motion that starts with a sound, of which the model expects lips [1, T, 4, 3]."""

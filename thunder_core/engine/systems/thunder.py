@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...channels import Columns, in_group, MOODS, SPEECH
+from ...channels import BROWS, Columns, in_group, MOODS, SPEECH
 from ...direction import Direction, DIRECTION_NAMES
 from ...errors import BadRequest
 from ...face.articulators import Articulators
@@ -26,10 +26,12 @@ from ..diffusion.pauses import settled, stillness
 from ..diffusion.sampling import in_windows, inpaint, Inpainting, sample, seeded_noise, STEPS
 from ..m2s.model import MeshToSpeech
 from ..m2s.mouth import Mouth
-from ..speech.encoder import overheard, presence, speech_features, SpeechEncoder
+from ..speech.encoder import presence, speech_features, SpeechEncoder
 from ..speech.units import Units
 from ..weights import load_network, typed
 
+_LATE = 7  # frames after which a listener answers
+_LISTENER_HEAD, _LISTENER_BROWS = 0.4, 0.55  # of what a speaker's head and brows do, as the teacher's listeners
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 
 
@@ -44,7 +46,7 @@ class VoiceFeatures:
 
     features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody speaks.
     shut: float64 [T] 0 … 1, how closed the lips must be for m, b and p.  sounds: what else jaw, lips and tongue must do.
-    still: float64 [T] 0 … 1, how still the head is, in pauses.
+    still: float64 [T] 0 … 1, how still the head is, in pauses.  listens: the face listens to the voice instead of speaking.
     """
 
     features: Tensor
@@ -53,6 +55,7 @@ class VoiceFeatures:
     shut: np.ndarray
     sounds: Sounds
     still: np.ndarray
+    listens: bool = False
 
     @property
     def frames(self) -> int:
@@ -67,7 +70,14 @@ class VoiceFeatures:
             self.shut[start:end],
             self.sounds.at(slice(start, end)),
             self.still[start:end],
+            self.listens,
         )
+
+    def unspoken(self, late: int = 0) -> VoiceFeatures:
+        """The same for a face that does not speak: nothing that lips have to do, and all that is heard so many frames `late`."""
+        nothing, silent = np.zeros(self.frames), torch.zeros_like(self.presence)
+        features = torch.cat([self.features[:1].expand(late, -1), self.features])[: self.frames]
+        return VoiceFeatures(features, self.units, silent, nothing, Sounds(nothing, nothing, nothing, nothing), nothing, late > 0)
 
 
 class Thunder:
@@ -80,6 +90,7 @@ class Thunder:
         self.device, self.channels, self.columns = device, len(channel_names), Columns(len(channel_names))
         # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may stay.
         self.speaking = in_group(channel_names, SPEECH, but=MOODS)
+        self.brows = in_group(channel_names, BROWS)
         self.articulation = Articulation(channel_names, Articulators.of(head))
         self.encoder = SpeechEncoder.load(folder).to(device)
         # THUNDER-T has an encoder of its own for the features; what is said is heard by the common one.
@@ -112,18 +123,13 @@ class Thunder:
             demanded_closures(belief, frames), believed_sounds(belief, speaking.cpu().numpy()), stillness(belief, frames),
         )  # fmt: skip
 
-    def overhear(self, samples: Tensor, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
-        """What one who listens to another's voice [samples] says over T frames of animation: nothing, with an ear for the voice.
+    @staticmethod
+    def overhear(voice: VoiceFeatures) -> VoiceFeatures:
+        """What one who listens to another's voice performs: what the speaker's face would do besides speaking, a while later and less.
 
-        Weights that were trained without listeners (`hear --listened 0`) make an idle face of it. `progress` as for `analyse`.
+        Weights that learned from listeners hardly answer a voice of which they hear the loudness alone (`bench/listeners.py`).
         """
-        samples = samples.to(self.device)
-        hidden, logits, features = overheard(lambda silence: self.encoder.analyse(silence, progress), samples, frames)
-        if self.feature_encoder is not None:
-            features = overheard(self.feature_encoder.analyse, samples, frames)[2]
-        belief, speaking = logits.float().softmax(-1).cpu().numpy(), torch.zeros(frames, device=self.device)
-        nothing = np.zeros(frames)
-        return VoiceFeatures(features, self.units.over(hidden, frames), speaking, nothing, believed_sounds(belief, nothing), nothing)
+        return voice.unspoken(_LATE)
 
     def speech_guidance(self, m2s: MeshToSpeech, mouth: Mouth, voice: VoiceFeatures, strength: float) -> SpeechGuidance:
         """The pull of mesh-to-speech for `perform`."""
@@ -201,6 +207,9 @@ class Thunder:
         jaw[:, 0] = np.maximum(jaw[:, 0], 0.0)
         x[:, columns.expression], x[:, columns.jaw] = self.articulation.perform(expression, jaw, voice.shut, voice.sounds, lips)
         x[:, columns.head] = settled(x[:, columns.head], voice.still)
+        if voice.listens:
+            x[:, columns.head] *= _LISTENER_HEAD
+            x[:, columns.expression][:, self.brows] *= _LISTENER_BROWS
         if kept is not None:
             x = np.where(kept.mask.numpy(), kept.values.numpy(), x)
         return unpack(x, self.channels)
