@@ -3,9 +3,10 @@
 keyed, turned back into speech, filmed and laid out on a contact sheet.
 
 `python demo.py -- --audio a.wav --out out/demo` in a Python that has bpy, or `blender -b --python demo.py -- …`.
-Leaves scene.blend, best.mp4, takes.png, says.wav, take_01.npz …, report.json and thunder-files.json, a list of these
-files, in the folder `--out`: all of them, or none where anything fails. A file that an earlier run did not write, or
-that has changed since, is replaced only with --force, which keeps it (scene.blend as scene.blend1).
+Leaves scene.blend, best.mp4 (with `--film takes` takes.mp4), takes.png, says.wav, take_01.npz …, report.json and
+thunder-files.json, a list of these files, in the folder `--out`: all of them, or none where anything fails. A file that
+an earlier run did not write, or that has changed since, is replaced only with --force, which keeps it (scene.blend as
+scene.blend1).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
 import platform
 import subprocess
@@ -27,7 +29,7 @@ from ..scene.animation import display
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
-from ..scene.media import studio
+from ..scene.media import grid_film, studio
 from ..scene.review import listening
 from ..scene.takes import generation, take_list
 from ..scene.takes.sampling import Sampling
@@ -41,9 +43,11 @@ from .script import file_path, quiet, run, say, takes_in_words, warn, whole
 
 ROOT = Path(__file__).resolve().parents[1]
 SCENE_FPS = 25
-PRODUCTS = ("scene.blend", "best.mp4", "takes.png", "says.wav", "report.json")
+PRODUCTS = ("scene.blend", "takes.png", "says.wav", "report.json")
+FILMS = {"none": (), "best": ("best.mp4",), "takes": ("takes.mp4",), "both": ("best.mp4", "takes.mp4")}
 INSTANTS = 5  # frames of each take on the contact sheet
 FILM_PIXELS, STILL_PIXELS = 480, 200  # a frame of the film takes 0.2 s on two cores without a graphics card
+TAKES_PIXELS = 900  # height of the film of all takes; a frame of eight takes some seconds
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
@@ -54,6 +58,13 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--takes", type=whole(1, 64), default=8, help="how many to sample (8)")
     parser.add_argument("--seed", type=whole(0, 2**31 - 1), default=1, help="seed of the first take (1)")
     parser.add_argument("--steps", type=whole(5, 1000), default=20, help="sampling steps (20)")
+    parser.add_argument(
+        "--film",
+        choices=[*FILMS],
+        default="best",
+        help="what is filmed: the best take (best.mp4), all takes side by side (takes.mp4, some minutes), both or none (best)",
+    )
+    parser.add_argument("--weights", type=file_path, help="folder of model files (default: as the preferences say)")
     parser.add_argument("--engine", type=file_path, help="Python that runs the engine (default: as the add-on finds it)")
     parser.add_argument(
         "--force",
@@ -105,9 +116,10 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     bar = Bar()
     sound = os.path.abspath(chosen.audio)
     npz = [f"take_{rank:02d}.npz" for rank in range(1, chosen.takes + 1)]
-    bake.check_engine(chosen.engine, None)
+    bake.check_engine(chosen.engine, chosen.weights)
     out = files.Transaction(chosen.out, chosen.force, [sound])
-    out.check([*PRODUCTS, *npz])
+    wanted = (*PRODUCTS, *FILMS[chosen.film])
+    out.check([*wanted, *npz])
     bake.say_repaired(out)
 
     bar.begin("Setting the stage")
@@ -115,12 +127,12 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     warnings = warn("demo.py", strip.warning(stage.voice))
 
     bar.begin(f"Generating {takes_in_words(chosen.takes)}")
-    client = connection.client(chosen.engine)
+    client = connection.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
     sampled = generate(client, stage, chosen, bar)
 
     npz = npz[: len(sampled)]
     with out:
-        parts = {name: out.part(name) for name in (*npz, *PRODUCTS) if name != "report.json"}
+        parts = {name: out.part(name) for name in (*npz, *wanted) if name != "report.json"}
         for name, take in zip(npz, sampled):
             products.write_npz(parts[name], take)
 
@@ -132,9 +144,14 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
         stage.scene.sync_mode = "AUDIO_SYNC"
         products.save_blend(parts["scene.blend"])
 
-        bar.begin("Filming the best take")
-        with quiet(), film_progress(bar, stage.scene):
-            studio.render_film(stage.scene, parts["best.mp4"], FILM_PIXELS)
+        if "best.mp4" in parts:
+            bar.begin("Filming the best take")
+            with quiet(), film_progress(bar, stage.scene):
+                studio.render_film(stage.scene, parts["best.mp4"], FILM_PIXELS, FILM_PIXELS)
+        if "takes.mp4" in parts:
+            bar.begin("Filming all takes")
+            with quiet(), film_progress(bar, stage.scene):
+                grid_film.render(stage.scene, stage.rig, list(stage.scene.thunder.takes), parts["takes.mp4"], TAKES_PIXELS)
 
         bar.begin("Drawing the contact sheet")
         instants = key_instants(sampled[0])
@@ -142,7 +159,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
         rows = [
             {
                 "npz": parts[name],
-                "score": take.score,
+                "score": take.score if math.isfinite(take.score) else None,
                 "seed": take.seed,
                 "words": words_of_take(take.provenance),
                 "frames": frames,
@@ -234,7 +251,7 @@ def report_of(sound: str, sampled: list, steps: int, warnings, parts: dict[str, 
         "weights": sampled[0].provenance["weights"],
         "steps": steps,
         "warnings": warnings,
-        "takes": [{"rank": rank, "seed": take.seed, "score": round(take.score, 3)} for rank, take in enumerate(sampled, start=1)],
+        "takes": [{"rank": rank, "seed": take.seed, "score": bake.rounded(take.score)} for rank, take in enumerate(sampled, start=1)],
         "sha256": {name: files.hash_of(parts[name]) for name in sorted(parts) if name.endswith((".npz", ".wav"))},
         "seconds": bar.seconds | {"all": round(time.monotonic() - bar.started, 2)},
         "versions": {

@@ -185,5 +185,5 @@ def _film(path: str, baked: Baked, rank: int) -> None:
         studio.dress(scene, baked.rig)
     scene.use_preview_range = False
     scene.frame_start, scene.frame_end = entry.first, max(entry.first, entry.last)
-    studio.render_film(scene, path, FILM_PIXELS)
+    studio.render_film(scene, path, FILM_PIXELS, FILM_PIXELS)
     baked.report["takes"][rank]["video"] = os.path.basename(f"take_{rank + 1:02d}{BEST['video']}")

@@ -138,7 +138,7 @@ def test_readme_is_short():
 
 def test_pages_and_pictures_know_each_other():
     files = tracked()
-    pictures = {path.resolve() for path in files if ROOT / "docs" in path.parents and path.suffix in (".png", ".webp")}
+    pictures = {path.resolve() for path in files if ROOT / "docs" in path.parents and path.suffix in (".png", ".webp", ".mp4")}
     named = set().union(*map(named_pictures, pages()))
     assert len(pages()) > 5 and len(pictures) > 10
     assert {path.name for path in named if path not in pictures} == set(), "a page shows a picture that is not there"

@@ -65,21 +65,21 @@ def close_up(scene, rig: head.Rig) -> bpy.types.Object:
 
 def render_still(scene, path: str, size: int) -> None:
     """Render the current frame through the scene's camera into a PNG file, `size` pixels square."""
-    _square(scene, size)
+    _size(scene, size, size)
     compat.set_image_output(scene.render)
     scene.render.filepath = path
     bpy.ops.render.render(write_still=True, scene=scene.name)
 
 
-def render_film(scene, path: str, size: int) -> None:
-    """Render the scene's frame range with its sound into an MP4 file, `size` pixels square."""
-    _square(scene, size)
+def render_film(scene, path: str, width: int, height: int) -> None:
+    """Render the scene's frame range with its sound into an MP4 file of so many pixels, even numbers."""
+    _size(scene, width, height)
     compat.set_movie_output(scene.render)
     scene.render.use_file_extension = False
     scene.render.filepath = path
     bpy.ops.render.render(animation=True, scene=scene.name)
 
 
-def _square(scene, size: int) -> None:
-    scene.render.resolution_x = scene.render.resolution_y = size
+def _size(scene, width: int, height: int) -> None:
+    scene.render.resolution_x, scene.render.resolution_y = width, height
     scene.render.resolution_percentage = 100

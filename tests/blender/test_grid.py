@@ -8,8 +8,9 @@ from performances import key, performance
 from thunder.operators import play_grid
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
-from thunder.scene.media import contact_sheet, grid, puppets
+from thunder.scene.media import contact_sheet, grid, grid_film, puppets
 from thunder.scene.takes import take_list
+from thunder.thunder_core import errors
 from thunder.thunder_core.animation import timing
 
 
@@ -105,6 +106,23 @@ def test_words_and_tracks_stand_under_each_head_and_nothing_overlaps(blender, st
     assert places == pytest.approx([0.0, 1.0])
     blender.ops.thunder.play_grid()
     assert everything(blender) == before
+
+
+def test_a_film_of_all_takes_leaves_the_scene_as_it_was(blender, stage, tmp_path):
+    scene, rig = stage
+    for seed in (1, 2):
+        enter(stage, 0.1 * seed, seed)
+    scene.frame_start, scene.frame_end = 10, 12
+    scene.frame_set(5)
+    before = everything(blender), scene.camera, scene.use_preview_range, rig.mesh.hide_render
+    grid_film.render(scene, rig, list(scene.thunder.takes), str(tmp_path / "takes.mp4"), 120)
+    assert (everything(blender), scene.camera, scene.use_preview_range, rig.mesh.hide_render) == before and scene.frame_current == 5
+    assert (tmp_path / "takes.mp4").stat().st_size > 1000
+    wide, high = scene.render.resolution_x, scene.render.resolution_y
+    assert high == 120 and wide % 2 == 0 and wide > 60
+    with pytest.raises(errors.BadRequest, match="no takes"):
+        grid_film.render(scene, rig, [], str(tmp_path / "none.mp4"), 120)
+    assert (everything(blender), scene.camera) == before[:2]
 
 
 def test_the_take_whose_head_is_selected_is_shown(blender, stage):

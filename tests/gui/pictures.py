@@ -3,8 +3,9 @@
 
     BLENDER=/path/to/blender python tests/gui/pictures.py [NAME…]      (make docs-pictures)
 
-Without names all of PICTURES and the film. What they show was made by the shipped weights; tests/test_repository.py checks
-that no scenario of a picture uses made takes. Nothing is written where a scenario fails.
+Without names all of PICTURES, the film of the window, and the film and the sheet of the sample's eight takes. What they show
+was made by the shipped weights; tests/test_repository.py checks that no scenario of a picture uses made takes. Nothing is
+written where a scenario fails.
 """
 
 import os
@@ -35,6 +36,7 @@ CHECKED = (288, 282, 962, 378)  # what the engine said of itself; the path of it
 SEQUENCER = (60, 668, 1151, 778)
 FILMED = (340, 80, 1124, 700)  # the face and the panel beside it
 FILM, FILM_WIDTH, FILM_QUALITY, FILM_BYTES = "film", 720, 85, 4_000_000
+TAKES_FILM, TAKES_FILM_BYTES = "eight_takes", 6_000_000
 
 PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut out)
     "panel": ("generates_takes", "takes", VIEWPORT),
@@ -85,6 +87,21 @@ def film(folder: Path, durations: list[int], out: Path) -> None:
     assert out.stat().st_size <= FILM_BYTES, f"the film is {out.stat().st_size / 1e6:.1f} MB"
 
 
+def film_takes(blender: RealBlender, folder: Path) -> None:
+    """Have the demonstration film the sample's eight takes side by side: an MP4 file with sound, and their sheet."""
+    made = blender.run("--python-exit-code", 1, "--python", ROOT / "demo.py", "--", "--film", "takes", "--out", folder, timeout=3000)
+    assert made.returncode == 0, made.stdout[-2000:]
+    assert (folder / "takes.mp4").stat().st_size <= TAKES_FILM_BYTES, f"the film is {(folder / 'takes.mp4').stat().st_size / 1e6:.1f} MB"
+    for name, out in (("takes.mp4", f"{TAKES_FILM}.mp4"), ("takes.png", f"{TAKES_FILM}_sheet.png")):
+        part = OUT / f"part.{out}"
+        if out.endswith(".png"):
+            cut(folder / name, None, part)
+        else:
+            shutil.copyfile(folder / name, part)
+        os.replace(part, OUT / out)
+        print(f"  docs/pictures/{out}", flush=True)
+
+
 def make(blender: RealBlender, names: list[str]) -> None:
     made = {}
     for name in names:
@@ -94,6 +111,10 @@ def make(blender: RealBlender, names: list[str]) -> None:
             part = OUT / "film.part.webp"
             film(TAKEN / "picture_scenarios.film", seen["film"], part)
             os.replace(part, OUT / "film.webp")
+            continue
+        if name == TAKES_FILM:
+            print("· demo.py --film takes", flush=True)
+            film_takes(blender, blender.scratch / TAKES_FILM)
             continue
         scenario, picture, box = PICTURES[name]
         if scenario not in made:
@@ -112,12 +133,12 @@ def main() -> int:
     if path is None:
         print("Name a real Blender: BLENDER=/path/to/blender make docs-pictures", file=sys.stderr)
         return 1
-    unknown = set(sys.argv[1:]) - {*PICTURES, FILM}
+    unknown = set(sys.argv[1:]) - {*PICTURES, FILM, TAKES_FILM}
     if unknown:
-        print(f"There is no picture {', '.join(sorted(unknown))}: choose of {', '.join(PICTURES)}, {FILM}", file=sys.stderr)
+        print(f"There is no picture {', '.join(sorted(unknown))}: choose of {', '.join(PICTURES)}, {FILM}, {TAKES_FILM}", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="pictures_") as scratch:
-        make(RealBlender(path, Path(scratch)), sys.argv[1:] or [*PICTURES, FILM])
+        make(RealBlender(path, Path(scratch)), sys.argv[1:] or [*PICTURES, FILM, TAKES_FILM])
     return 0
 
 
