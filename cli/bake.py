@@ -31,7 +31,7 @@ from ..scene.takes.sampling import role_of, Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
-from ..thunder_core.batch import settings
+from ..thunder_core.batch import cluster, settings
 from ..thunder_core.direction import Direction
 from ..thunder_core.direction_presets import Preset
 from ..thunder_core.direction_words import words_of_take
@@ -85,6 +85,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
         type=between(-settings.LAST_FRAME, settings.LAST_FRAME),
         help="scene frame of the sound's first sample (the scene's first)",
     )
+    parser.add_argument("--pack", action="store_true", help="keep the sound in the .blend itself")
     parser.add_argument("--fps", type=between(1, 240), help="frames per second of an empty scene, such as 25 or 29.97 (24)")
     parser.add_argument("--weights", type=file_path, help="folder of model files (default: as the preferences say)")
     parser.add_argument("--engine", type=file_path, help="Python that runs the engine (default: as the add-on finds it)")
@@ -99,9 +100,18 @@ def options(arguments: list[str]) -> argparse.Namespace:
     many = parser.add_argument_group("many bakes", "With --jobs; what other options say holds for jobs that do not say otherwise.")
     many.add_argument("--only", type=utf8, metavar="NAME", action="append", help="bake this job alone; may be given several times")
     many.add_argument("--again", action="store_true", help="also bake jobs of which nothing has changed")
+    many.add_argument("--cluster", type=utf8, metavar="ADDRESS", help="bake on the machines of a Ray cluster; auto: the one that runs here")
+    many.add_argument("--cluster-python", type=file_path, metavar="PATH", help="Python that has Ray (the engine's)")
+    many.add_argument("--cluster-cpus", type=whole(1, 1024), default=cluster.CPUS, help=f"processors of a job ({cluster.CPUS})")
+    many.add_argument(
+        "--cluster-results",
+        choices=(cluster.BACK, cluster.SHARED),
+        default=cluster.BACK,
+        help="whether files come back over Ray, or machines write them into --out, on a disk that all of them have (back)",
+    )
     many.add_argument("--list", action="store_true", help="print the names of the jobs, one a line, and bake none")
     chosen = parser.parse_args(arguments)
-    for name in ("only", "again", "list"):
+    for name in ("only", "again", "list", "cluster"):
         if getattr(chosen, name) and not chosen.jobs:
             parser.error(f"argument --{name}: only with argument --jobs")
     if not chosen.jobs and not chosen.out:
@@ -164,7 +174,7 @@ def bake(
         warnings += warn("bake.py", engine["weights_note"])
     performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, sampling), tell)
     if given and strip.has_audio():
-        place_voice(scene, sound, voice)
+        place_voice(scene, sound, voice, chosen.pack)
     scene.frame_end = max(scene.frame_end, scene.thunder.takes[0].last + scene.thunder.takes[0].lead_out)
     sampled = time.monotonic() - started
     entries = list(scene.thunder.takes)[: len(performances)]
@@ -190,7 +200,7 @@ def bake(
         products.write(out, products.Baked(scene, rig, voice, performances, entries, report), wanted, tell)
         report["seconds"] = {"sampled": round(sampled, 2), "all": round(time.monotonic() - started, 2)}
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
-        out.remove(products.NAMES)  # those of an earlier bake that this one does not replace: they are of other takes
+        out.remove(settings.OF_TAKES)  # those of an earlier bake that this one does not replace: they are of other takes
     say_kept(out)
     best = performances[0]
     what = f"{name}.blend and " if "blend" in wanted.outputs else ""
@@ -324,14 +334,16 @@ def choose_head(scene, name: str | None, speaks: str | None = None):
     return head.find(scene, bpy.context.object)
 
 
-def place_voice(scene, sound: str, voice) -> None:
-    """Put the sound in the sequencer where the takes were keyed, unless it lies there already."""
+def place_voice(scene, sound: str, voice, pack: bool = False) -> None:
+    """Put the sound in the sequencer where the takes were keyed, unless it lies there already. pack: keep it in the .blend."""
     for present in strip.sound_strips(scene):
         same = present.sound is not None and bpy.path.abspath(present.sound.filepath) == sound
         if same and abs(compat.content_start(present) - voice.clock.start) < 0.01:
             return
     added = strip.add(scene, sound, Path(sound).stem, int(voice.clock.start))
     strip.move(added, voice.clock.start)
+    if pack:
+        added.sound.pack()
     scene.thunder.strip = added.name
 
 

@@ -12,17 +12,18 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import bpy
 
 from ..scene.engine import connection
 from ..scene.takes import dialogue, take_list
 from ..thunder_core import files
-from ..thunder_core.batch import baker as baker_process, job_file, manifest, report
+from ..thunder_core.batch import baker as baker_process, cluster, job_file, manifest, report
 from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, Jobs
-from ..thunder_core.batch.settings import DEFAULTS, SETTINGS
+from ..thunder_core.batch.settings import DEFAULTS, SETTINGS, VOICES
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
 from . import bake, baker, directing
@@ -44,15 +45,29 @@ def bake_all(chosen: argparse.Namespace) -> int:
     if not out:
         raise BadRequest("There is no folder to write into: name one with --out, or as “out” in the job file")
     bake.check_engine(chosen.engine, chosen.weights)
-    find_engine_python(chosen.engine, connection.venvs(), option="--engine" if chosen.engine else "")
+    engine_python(chosen)
     run = Run(chosen, os.path.abspath(out), listed.jobs)
     tasks = run.tasks(jobs)
     try:
-        for event in baker_process.bake_here(baker_command(), tasks) if tasks else ():
+        for event in events_of(chosen, tasks, run.maker) if tasks else ():
             run.note(event)
     finally:
         run.write_report()
     return run.end()
+
+
+def events_of(chosen: argparse.Namespace, tasks: list[Task], maker: manifest.Maker) -> Iterator[dict]:
+    """Bake tasks here or on a cluster; yields what happens. Raises NoEngine where nothing can be baked."""
+    if not chosen.cluster:
+        return baker_process.bake_here(baker_command(), tasks)
+    where = cluster.Cluster(chosen.cluster, chosen.cluster_cpus, chosen.cluster_results)
+    python = os.path.abspath(chosen.cluster_python) if chosen.cluster_python else engine_python(chosen)
+    return cluster.bake_on(where, python, baker_command(), tasks, maker)
+
+
+def engine_python(chosen: argparse.Namespace) -> str:
+    """The Python that runs the engine. Raises NoEngine."""
+    return find_engine_python(chosen.engine, connection.venvs(), option="--engine" if chosen.engine else "")
 
 
 # ---- what is to be baked
@@ -62,10 +77,18 @@ def read_jobs(chosen: argparse.Namespace) -> Jobs:
     """The jobs of what --jobs names. Raises BadRequest."""
     path, defaults = os.path.abspath(chosen.jobs), defaults_of(chosen)
     if os.path.isdir(path):
-        return job_file.of_folder(path, defaults)
-    if path.lower().endswith(".blend"):
-        return of_scene(path, defaults, chosen.allow_newer)
-    return job_file.read_file(path, defaults)
+        listed = job_file.of_folder(path, defaults)
+    elif path.lower().endswith(".blend"):
+        listed = of_scene(path, defaults, chosen.allow_newer)
+    else:
+        listed = job_file.read_file(path, defaults)
+    return replace(listed, jobs=tuple(map(with_own_style, listed.jobs)))
+
+
+def with_own_style(job: Job) -> Job:
+    """The job with the file of a preset that the user saved in place of its name, which other machines do not know."""
+    path = directing.file_of_own(job.settings)
+    return job if path is None else replace(job, settings={**job.settings, "style": path})
 
 
 def defaults_of(chosen: argparse.Namespace) -> dict[str, object]:
@@ -82,7 +105,7 @@ def defaults_of(chosen: argparse.Namespace) -> dict[str, object]:
             given[name] = os.path.abspath(str(given[name]))
     if given["blend"] is None and bpy.data.filepath:
         given["blend"] = bpy.data.filepath
-    known = {name: SETTINGS[name].read(value) for name, value in given.items() if value is not None and name not in ("audio", "strip")}
+    known = {name: SETTINGS[name].read(value) for name, value in given.items() if value is not None and name not in VOICES}
     return {**DEFAULTS, **known}
 
 
@@ -165,6 +188,9 @@ class Run:
 
     def note(self, event: Mapping) -> None:
         """Take up an event of a job: print a line, keep what failed, and now and then write the report."""
+        if event["event"] == "note":
+            say(f"      {event['sentence']}")
+            return
         name, now = event["job"], time.monotonic()
         begun = self.begun.setdefault(name, now)
         if event["event"] == "progress":

@@ -35,6 +35,7 @@ from ..scene.takes import generation, take_list
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
+from ..thunder_core.batch import settings
 from ..thunder_core.direction_words import words_of_take
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import NoEngine
@@ -181,7 +182,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
 
         report = report_of(sound, sampled, chosen.steps, warnings, parts, bar)
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
-        out.remove(products.NAMES)  # those of an earlier run with more takes
+        out.remove(settings.OF_TAKES)  # those of an earlier run with more takes
     bake.say_kept(out)
     say(f"[{report['seconds']['all']:5.1f} s] Done: {', '.join(sorted((*parts, 'report.json')))} in {out.folder}")
     return report

@@ -96,6 +96,13 @@ def named_styles(values: Mapping[str, object]) -> dict[str, str]:
     return {} if style is None or settings.is_preset_file(str(style)) else {"style": _named_preset(str(style)).to_json()}
 
 
+def file_of_own(values: Mapping[str, object]) -> str | None:
+    """The file of the preset that the settings of a job name, where it is one that the user saved."""
+    style, presets = str(values.get("style", "")), all_presets()
+    own = next((name for name in presets.own() if name.lower() == style.lower()), None)
+    return None if own is None else str(presets.path_of_own(own))
+
+
 def reported(provenance: dict) -> dict:
     """What a report says of how takes were asked to be played, by the provenance of one of them: what a preset's file holds.
 

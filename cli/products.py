@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -25,7 +24,6 @@ EVERY = {"npz": ".npz", "csv": ".csv"}  # outputs of every take → the ending o
 BEST = {"glb": ".glb", "fbx": ".fbx", "usd": ".usdc", "video": ".mp4"}  # outputs of the best takes
 FORMATS = {"csv": "ARKIT", "glb": "GLTF", "fbx": "FBX", "usd": "USD"}  # outputs that an exporter writes
 ACTIONS, SHEET, THUMBNAIL = "actions.blend", "takes.png", "takes_small.jpg"
-NAMES = re.compile(r"take_\d{2,}\.(npz|csv|glb|fbx|usdc|mp4)|actions\.blend|takes\.png|takes_small\.jpg")  # of what is made of takes
 THUMBNAIL_PIXELS, THUMBNAIL_QUALITY = 720, 80  # width; of JPEG
 FILM_PIXELS = 480
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes the virtual environments under .venv from the locked lists in requirements/, and checks what they need.
 
-    environment.py engine [--develop | --tests]   the engine as every user has it (torch …); --develop: also what training,
-                                        the benches and the demo need; --tests: also that, the FLAME extra and test tools
+    environment.py engine [--develop | --tests | --cluster]   the engine as every user has it (torch …); --develop: also what
+                                        training, the benches and the demo need; --tests: also that, the FLAME extra and test
+                                        tools; --cluster: also that and Ray
     environment.py blender [VERSION]    Blender as a Python module; without VERSION the newest that a Python here fits
     environment.py versions             the Blender versions whose Python is here, and why not for the others
 
@@ -32,7 +33,11 @@ WINDOWS = os.name == "nt"
 
 BLENDERS = {"5.0": "3.11", "5.2": "3.13", "4.5": "3.11", "4.2": "3.11"}  # Blender → its Python, in order of preference
 ENGINE_PYTHONS = ("3.11", "3.13")
-MORE = {"develop": ("develop",), "tests": ("develop", "flame", "test")}  # option → lists beside the engine's
+MORE = {
+    "develop": ("develop",),
+    "tests": ("develop", "flame", "test"),
+    "cluster": ("develop", "flame", "test", "cluster"),
+}  # option → lists beside the engine's
 SIZES = (  # of the engine, by bench/install.py: elsewhere, and on Linux
     "the engine: about 0.3 GB to download, 0.8 GB on disk, 2 minutes",
     "the engine: about 2.6 GB to download, 4.7 GB on disk, 8 minutes",

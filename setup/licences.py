@@ -24,6 +24,7 @@ SPELLINGS = {
     "Apache 2.0": "Apache-2.0",
     "Apache 2.0 License": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
+    "3-Clause BSD License": "BSD-3-Clause",
     "BSD 3-Clause License": "BSD-3-Clause",
     "ISC License": "ISC",
     "MIT License": "MIT",
@@ -63,7 +64,8 @@ numpy and scipy OpenBLAS (BSD) and the GCC runtime (GPL-3.0 with its runtime exc
 licence files name.
 
 The FLAME extra (smplx) is not among them: it is installed only by a person who accepts its licence, which allows non-commercial \
-research alone.
+research alone. Nor is the cluster extra, which `bake.py --cluster` needs: Ray (Apache-2.0) and the packages that \
+requirements/cluster.txt lists, whose licences allow commercial use; a test checks them where they are installed.
 
 | package | version | licence | home page |
 |---|---|---|---|

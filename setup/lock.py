@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 LISTS = Path(__file__).resolve().parent.parent / "requirements"
-ORDER = ("engine", "develop", "flame", "test")  # a later list is constrained by the earlier ones
+ORDER = ("engine", "develop", "flame", "test", "cluster")  # a later list is constrained by the earlier ones
 NEEDS_313 = ("bpy-5.2",)  # the others are for Python 3.11
 # triton (0.6 GB) compiles models for graphics cards, which torch.compile asks for and the engine never does.
 # The packages that smplx asks for, torch and numpy, are the engine's.

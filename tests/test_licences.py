@@ -41,6 +41,14 @@ def test_every_licence_of_the_engine_allows_commercial_use(licences):
             licences.licence_of(name, licences.metadata_of(name))
 
 
+def test_every_licence_of_the_cluster_extra_that_is_installed_here_allows_commercial_use(licences):
+    listed = licences.locked((ROOT / "requirements" / "cluster.txt").read_text(encoding="utf-8"))
+    assert "ray" in listed and not set(listed) & {"smplx"}
+    for name in listed:
+        if licences.metadata_of(name) is not None:
+            licences.licence_of(name, licences.metadata_of(name))
+
+
 def test_the_page_lists_every_package_of_the_lock_with_its_version_and_licence(licences):
     rows = dict(re.findall(r"^\| (\S+) \| (.+? \| .+?) \| ", licences.PAGE.read_text(encoding="utf-8").partition("|---")[2], re.M))
     listed = licences.locked(licences.LOCK.read_text(encoding="utf-8"))

@@ -111,6 +111,10 @@ class Presets:
         """Names of the user's own."""
         return NamedFiles(self.folder).names()
 
+    def path_of_own(self, name: str) -> Path:
+        """The file of one of the user's own."""
+        return NamedFiles(self.folder).path(name)
+
     def load(self, name: str) -> Preset:
         """The preset of a name, called so whatever its file says. Raises BadRequest."""
         path = NamedFiles(self.folder).path(name)

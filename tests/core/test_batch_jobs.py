@@ -59,6 +59,18 @@ def test_a_job_has_its_own_settings_then_those_of_the_file_then_those_of_the_com
     assert "fps" not in scene  # its scene has a rate of its own
 
 
+def test_a_job_may_listen_or_be_idle(read):
+    text = "[jobs.a]\nlisten-to = 'his.wav'\n[jobs.b]\nseconds = 5\n[defaults]\naudio = 'a.wav'\n"
+    heard, idle = (job.arguments("o") for job in read(text).jobs)
+    assert any(each.startswith("--listen-to=") and each.endswith("his.wav") for each in heard) and "--seconds=5.0" in idle
+    assert not any(each.startswith("--audio") for each in heard + idle)
+
+
+def test_jobs_may_share_a_voice(read):
+    listed = read("[defaults]\naudio = 'a.wav'\n[jobs.calm]\nenergy = 0.5\n[jobs.wild]\nenergy = 2\n")
+    assert [job.settings["energy"] for job in listed.jobs] == [0.5, 2.0] and listed.jobs[0].settings["audio"].endswith("a.wav")
+
+
 def test_the_arguments_of_a_job_are_options_of_the_command(read):
     intro, scene = (job.arguments("there") for job in read(GOOD).jobs)
     assert intro[0] == "--out=there" and {"--takes=4", "--outputs=npz,csv", "--mood=warm=.6", "--head-movement=0.5", "--as-asked"} <= set(
@@ -97,7 +109,7 @@ def test_everything_wrong_is_said_at_once(complaints):
         ("outputs = []", "“outputs” = [] is not a list of some of blend, actions, npz"),
         ("fps = 0", "“fps” = 0 is not a number from 1 to 240"),
         ("blend = 'a.blend'\nfps = 25", "has both “fps” and “blend”, which has one of its own"),
-        ("strip = 'x'\nblend = 'a.blend'", "has both “audio” and “strip”"),
+        ("strip = 'x'\nblend = 'a.blend'", "has both “audio” and “strip”: keep one of them"),
     ],
 )
 def test_a_wrong_value_is_said_with_what_is_allowed(complaints, line, words):

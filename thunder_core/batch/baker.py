@@ -6,7 +6,7 @@ other, so that its engine starts once. Requests and events are lines of JSON. St
 
 request: {"job": name, "settings": {…}, "out": folder, "options": […]}
 events:  ready (maker: versions and the weights' hash), progress (job, fraction, message), done (job, report),
-         failed (job, sentence, log).
+         failed (job, sentence, log).  Of a cluster also note (sentence), and refused (sentence) where it cannot be used at all.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from ..errors import NoEngine, ThunderError
 
 LOG_LINES = 60  # of what the process printed, kept for when it dies
 PATIENCE = 10.0  # seconds it gets to leave by itself: its engine leaves, files are put back
-EVENTS = ("ready", "progress", "done", "failed")
+ADVICE = "start one with “ray start --head”, or name another with --cluster"  # where no cluster answers
+EVENTS = ("ready", "progress", "done", "failed", "note", "refused")
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,9 @@ class Task:
     out: str
     options: Sequence[str] = ()
 
-    def line(self) -> bytes:
-        """The request."""
-        request = {"job": self.job, "settings": dict(self.settings), "out": self.out, "options": list(self.options)}
-        return json.dumps(request).encode() + b"\n"
+    def request(self) -> dict:
+        """What the process is asked."""
+        return {"job": self.job, "settings": dict(self.settings), "out": self.out, "options": list(self.options)}
 
 
 class BakerDied(ThunderError):
@@ -56,15 +56,14 @@ def failed(job: str, sentence: str, log: str = "") -> dict:
     return {"event": "failed", "job": job, "sentence": sentence, "log": log}
 
 
-class Baker:
-    """A process that bakes, started at once. `maker` is what it says of itself once it is ready."""
+class LineProcess:
+    """A process that is asked by lines of JSON on its stdin and answers by events on its stdout, started at once."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
-        self.maker: dict | None = None
         self._lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
         try:  # Ctrl-C in a terminal is for the process that asks
             self._popen = subprocess.Popen(
-                [*command, "--baker"],
+                list(command),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -76,47 +75,23 @@ class Baker:
         self._log_reader = threading.Thread(target=self._read_log, name="thunder baker log", daemon=True)
         self._log_reader.start()
 
-    def wait(self) -> dict:
-        """Wait until it is ready; returns what it says of itself. Raises NoEngine where it cannot bake at all."""
-        while self.maker is None:
-            event = self._next()
-            if event is None:
-                last = next((line.strip() for line in reversed(self._lines) if line.strip()), "no reason was given")
-                raise NoEngine(f"No Blender could be started to bake in ({last[:300]}): correct that and bake again")
-            if event["event"] == "ready":
-                self.maker = event["maker"]
-        return self.maker
+    @property
+    def log(self) -> str:
+        """The last lines that it wrote to stderr."""
+        return "\n".join(list(self._lines))
 
-    def bake(self, task: Task) -> Iterator[dict]:
-        """The events of a job, the last of them “done” or “failed”. Raises NoEngine, or BakerDied where the process ends."""
-        self.wait()
-        with contextlib.suppress(OSError):  # it died: reading says so
-            self._popen.stdin.write(task.line())
-            self._popen.stdin.flush()
-        while True:
-            event = self._next()
-            if event is None:
-                raise BakerDied(
-                    f"Blender {self._how()} while it baked this: bake it alone, with --only, to see why", "\n".join(self._lines)
-                )
-            if event.get("job") == task.job:
-                yield event
-                if event["event"] in ("done", "failed"):
-                    return
+    @property
+    def last_line(self) -> str:
+        """The last of them that is not empty."""
+        return next((line.strip()[:300] for line in reversed(list(self._lines)) if line.strip()), "no reason was given")
 
-    def close(self) -> None:
-        """End it: politely at first. Returns when it is gone. May be called twice."""
+    def send(self, request: Mapping) -> None:
+        """Send a request; where the process has ended, reading says so."""
         with contextlib.suppress(OSError):
-            self._popen.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._popen.wait(PATIENCE)
-        if self._popen.poll() is None:
-            system_calls.kill_group(self._popen)
-            self._popen.wait()
-        self._log_reader.join(PATIENCE)
-        self._popen.stdout.close()
+            self._popen.stdin.write(json.dumps(request).encode() + b"\n")
+            self._popen.stdin.flush()
 
-    def _next(self) -> dict | None:
+    def next(self) -> dict | None:
         """The next event; None when the process has ended. What else is printed on its stdout (Blender's greeting) is skipped."""
         while line := self._popen.stdout.readline():
             try:
@@ -130,16 +105,65 @@ class Baker:
         self._log_reader.join(PATIENCE)
         return None
 
-    def _how(self) -> str:
+    def how(self) -> str:
+        """How it ended, in words."""
         code = self._popen.poll()
         if code is not None and code < 0:
             return f"was ended by signal {-code}"
         return f"ended with code {code}"
 
+    def close(self) -> None:
+        """End it: politely at first. Returns when it is gone. May be called twice."""
+        with contextlib.suppress(OSError):
+            self._popen.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(PATIENCE)
+        if self._popen.poll() is None:
+            system_calls.kill_group(self._popen)
+            self._popen.wait()
+        self._log_reader.join(PATIENCE)
+        self._popen.stdout.close()
+
     def _read_log(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             for line in self._popen.stderr:
                 self._lines.append(line.decode("utf-8", "replace").rstrip())
+
+
+class Baker:
+    """A process that bakes, started at once. `maker` is what it says of itself once it is ready."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
+        self.maker: dict | None = None
+        self._process = LineProcess([*command, "--baker"], environment)
+
+    def wait(self) -> dict:
+        """Wait until it is ready; returns what it says of itself. Raises NoEngine where it cannot bake at all."""
+        while self.maker is None:
+            event = self._process.next()
+            if event is None:
+                raise NoEngine(f"No Blender could be started to bake in ({self._process.last_line}): correct that and bake again")
+            if event["event"] == "ready":
+                self.maker = event["maker"]
+        return self.maker
+
+    def bake(self, task: Task) -> Iterator[dict]:
+        """The events of a job, the last of them “done” or “failed”. Raises NoEngine, or BakerDied where the process ends."""
+        self.wait()
+        self._process.send(task.request())
+        while True:
+            event = self._process.next()
+            if event is None:
+                sentence = f"Blender {self._process.how()} while it baked this: bake it alone, with --only, to see why"
+                raise BakerDied(sentence, self._process.log)
+            if event.get("job") == task.job:
+                yield event
+                if event["event"] in ("done", "failed"):
+                    return
+
+    def close(self) -> None:
+        """End it. May be called twice."""
+        self._process.close()
 
 
 def bake_here(command: Sequence[str], tasks: Sequence[Task]) -> Iterator[dict]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import BadRequest
 from ..files import not_a_file
-from .settings import absolute, DEFAULTS, SETTINGS, shown, Wrong
+from .settings import absolute, DEFAULTS, SETTINGS, shown, VOICES, Wrong
 
 SOUNDS = frozenset(".aac .ac3 .aif .aifc .aiff .au .caf .flac .m4a .m4b .mka .mp2 .mp3 .oga .ogg .opus .wav .wma".split())
 TOP = ("out", "defaults", "jobs")  # keys of a job file
@@ -159,13 +159,13 @@ def _problems(table: Mapping[str, object], where: str) -> list[str]:
 
 def _lacking(own: Mapping[str, object], table: Mapping[str, object], where: str) -> list[str]:
     """Which settings are missing or exclude each other, a sentence each. own: what the job itself says; table: all that holds for it."""
-    wrong = []
-    if "strip" in own and "audio" in own:
-        wrong.append(f"{where} has both “audio” and “strip”: remove one of them")
+    wrong, voices = [], [f"“{name}”" for name in VOICES if name in own] or [name for name in VOICES if name in table]
+    if len(voices) > 1:
+        wrong.append(f"{where} has both {' and '.join(voices)}: keep one of them")
+    elif not voices:
+        wrong.append(f"{where} has no voice: name a sound file as “audio”, or a scene as “blend” and one of its strips as “strip”")
     elif "strip" in own and "blend" not in table:
         wrong.append(f"{where} has a “strip” but no scene that it lies in: name it as “blend”")
-    elif "strip" not in own and "audio" not in own:
-        wrong.append(f"{where} has no voice: name a sound file as “audio”, or a scene as “blend” and one of its strips as “strip”")
     for key, has_own in _OWN.items():
         if key in own and has_own in own:
             wrong.append(f"{where} has both “{key}” and “{has_own}”, which has one of its own: remove “{key}”")
@@ -175,7 +175,7 @@ def _lacking(own: Mapping[str, object], table: Mapping[str, object], where: str)
 def _merged(common: Mapping[str, object], own: Mapping[str, object]) -> dict[str, object]:
     """The settings of a job: its own before those of all jobs, of which those go that its voice or scene says itself."""
     merged = {**common, **own}
-    for key, has_own in _OWN.items():
+    for key, has_own in (*_OWN.items(), *((voice, other) for voice in VOICES for other in VOICES if other in own)):
         if has_own in merged and key not in own:
             merged.pop(key, None)
     return merged

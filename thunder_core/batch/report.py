@@ -120,7 +120,10 @@ def _voice(settings: Mapping[str, object]) -> str:
     """Where the voice of a job comes from, in words."""
     if "strip" in settings:
         return f"strip “{settings['strip']}” of {os.path.basename(str(settings.get('blend', '')))}"
-    return os.path.basename(str(settings.get("audio", "")))
+    if "seconds" in settings:
+        return f"{settings['seconds']:g} s in which nobody speaks"
+    sound = os.path.basename(str(settings.get("listen-to", "")))
+    return f"listening to {sound}" if sound else os.path.basename(str(settings.get("audio", "")))
 
 
 def _link(*names: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -34,6 +35,10 @@ OUTPUTS: Mapping[str, str] = MappingProxyType(
         "sheet": "a contact sheet of all takes",
     }
 )
+
+
+# Files that are made of the takes of one bake: the next one into the same folder removes those that it does not write itself.
+OF_TAKES = re.compile(r"take_\d{2,}\.(npz|csv|glb|fbx|usdc|mp4)|actions\.blend|takes\.png|takes_small\.jpg")
 
 
 class Wrong(ValueError):
@@ -120,8 +125,10 @@ def outputs(value) -> list[str]:
 
 SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in (
     Setting("audio", text, is_path=True),
-    Setting("blend", text, is_path=True),
+    Setting("listen-to", text, is_path=True),
+    Setting("seconds", number(1.0, 3600.0)),
     Setting("strip", text),
+    Setting("blend", text, is_path=True),
     Setting("head", text),
     Setting("fps", number(1, 240)),
     Setting("start", number(-LAST_FRAME, LAST_FRAME)),
@@ -138,6 +145,8 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("outputs", outputs),
     Setting("export-takes", number(1, MOST_TAKES, whole=True)),
 )})  # fmt: skip
+
+VOICES = ("audio", "listen-to", "seconds", "strip")  # settings of which a job has exactly one: what is spoken or listened to
 
 # What a job has where neither it, nor the job file, nor the command says anything else.
 DEFAULTS: Mapping[str, object] = MappingProxyType(

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bakes on the machines of a Ray cluster, seen from the process that asks: what it tells a Python that has Ray
+(thunder_core/engine/cluster.py), and the events that come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from ..engine_python import ROOT
+from ..errors import NoEngine
+from .baker import ADVICE, failed, LineProcess, Task
+from .manifest import Maker
+from .settings import OF_TAKES, path_names
+
+BACK, SHARED = "back", "shared"  # how files come from a machine: over Ray, or on a disk that all of them have
+_DRIVER = f"{__package__.split('.')[-2]}.engine.cluster"
+_ENVIRONMENT = {"PYTHONPATH": ROOT, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+ATTEMPTS = 3  # connections to a cluster
+CPUS = 4  # processors of a job; the engine of a bake uses as many threads
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where to bake.  address: of a Ray cluster, “auto” for the one that runs here.  cpus: of each job.  results: BACK or SHARED."""
+
+    address: str
+    cpus: int = CPUS
+    results: str = BACK
+
+
+def bake_on(cluster: Cluster, python: str, command: Sequence[str], tasks: Sequence[Task], maker: Maker) -> Iterator[dict]:
+    """Bake tasks on the machines of a cluster; yields the events of all of them, each with the “node” that it comes from, and
+    “note” with a sentence where a machine cannot be used or is lost.
+
+    python: a Python that has Ray.  command: what starts a Blender there that bakes.  maker: what the machines must have.
+    Raises NoEngine where nothing can be baked.
+    """
+    waiting = {task.job: task for task in tasks}
+    lost = 0
+    while waiting:
+        process = LineProcess([python, "-m", _DRIVER], _ENVIRONMENT)
+        try:
+            yield from _answers(process, _request(cluster, command, list(waiting.values()), maker), waiting)
+            if not waiting:
+                return
+            lost += 1
+            if lost == ATTEMPTS:
+                for job in waiting:
+                    yield failed(job, f"The connection to the cluster was lost {lost} times: bake again", process.log)
+                return
+            yield {"event": "note", "sentence": "The connection to the cluster was lost: connecting again"}
+        finally:
+            process.close()
+
+
+def _answers(process: LineProcess, request: dict, waiting: dict[str, Task]) -> Iterator[dict]:
+    """The events of one connection, until all jobs have ended or it is lost; jobs that ended leave `waiting`."""
+    process.send(request)
+    connected = False
+    while waiting and (event := process.next()) is not None:
+        if event["event"] == "refused":
+            raise NoEngine(event["sentence"])
+        connected = True
+        if event["event"] in ("done", "failed"):
+            waiting.pop(event["job"], None)
+        if event["event"] != "ready":
+            yield event
+    if not connected:  # Ray ends a process that finds no cluster without an error that could be caught
+        raise NoEngine(f"No Ray cluster answers at “{request['address']}” ({process.last_line}): {ADVICE}")
+
+
+def _request(cluster: Cluster, command: Sequence[str], tasks: Sequence[Task], maker: Maker) -> dict:
+    return {
+        **asdict(cluster),
+        "root": ROOT,
+        "command": list(command),
+        "maker": asdict(maker),
+        "tasks": [task.request() | {"files": path_names(task.settings)} for task in tasks],
+        "of_takes": OF_TAKES.pattern,
+    }

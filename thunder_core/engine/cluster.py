@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Spreads bakes over the machines of a Ray cluster: `python -m thunder_core.engine.cluster`, in a Python that has Ray.
+
+thunder_core/batch/cluster.py starts it, sends one request and reads events. Each machine runs processes that bake
+(thunder_core/batch/baker.py), one after the other job, so that an engine starts once. Machines with a graphics card get a job
+for each card, and where there are such machines the others get none: takes are the same on one kind of device only. A job
+whose machine is lost is baked by another one.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import hashlib
+import importlib
+import json
+import os
+import re
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..batch.baker import ADVICE
+from ..errors import ThunderError
+from ..files import Transaction
+
+ATTEMPTS = 3  # machines that may be lost over a job
+NEW_MACHINES = 10.0  # seconds between two looks for machines that joined
+PATIENCE = 300.0  # seconds to wait for a machine while there is none
+TURN = 0.5  # seconds between two looks at whether the work was stopped
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place where jobs are baked one after the other.  node: id of the machine.  number: among the places of the machine."""
+
+    node: str
+    host: str
+    number: int
+    cpus: float
+    gpus: float
+
+
+def slots(nodes: list[dict], cpus: int) -> list[Slot]:
+    """The places of a cluster. nodes: of ray.nodes(). cpus: of a job; a smaller machine gets one job all the same."""
+    alive = [node for node in nodes if node.get("Alive") and node["Resources"].get("CPU", 0) > 0]
+    with_gpus = [node for node in alive if node["Resources"].get("GPU", 0) >= 1]
+    places = []
+    for node in with_gpus or alive:
+        has, gpus = node["Resources"]["CPU"], int(node["Resources"].get("GPU", 0))
+        count = max(1, min(gpus, int(has)) if gpus else int(has // cpus))
+        each = min(float(cpus), has / count)
+        each = float(int(each)) if each >= 1 else each  # Ray takes fractions below 1 only
+        places += [Slot(node["NodeID"], node.get("NodeManagerHostname", ""), number, each, float(bool(gpus))) for number in range(count)]
+    return sorted(places, key=lambda slot: (slot.number, slot.node))  # the first job of each machine before the second of any
+
+
+class NodeBaker:
+    """What runs on a machine: a process that bakes. Ray makes an actor of it, which is why it imports where it is used."""
+
+    def __init__(self, root: str, command: list[str], threads: int):
+        sys.path.insert(0, root)
+        self.module = importlib.import_module("thunder_core.batch.baker")
+        self.command, self.environment = command, {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        self.baker = None
+
+    def ready(self) -> tuple[dict, str]:
+        """What bakes here; "" or why nothing can."""
+        try:
+            self.baker = self.baker or self.module.Baker(self.command, self.environment)
+            return self.baker.wait(), ""
+        except Exception as error:  # its class may be unknown where it would arrive
+            self.baker = None
+            return {}, str(error)
+
+    def bake(self, request: dict, inputs: dict, shared: bool) -> Iterator[dict]:
+        """The events of a job. inputs: setting → (hash, content) of the files that it names; shared: whether its folder is that of
+        the process that asks; else the last event holds its files."""
+        folder = tempfile.mkdtemp(prefix="thunder_job_")
+        try:
+            settings, brought = _with_inputs(request["settings"], inputs, folder)
+            options = [*request["options"], *(["--pack"] if {"audio", "listen-to"} & set(brought) else [])]
+            out = request["out"] if shared else os.path.join(folder, "out")
+            self.baker = self.baker or self.module.Baker(self.command, self.environment)
+            for event in self.baker.bake(self.module.Task(request["job"], settings, out, options)):
+                if event["event"] == "done" and not shared:
+                    event = event | {"files": _content_of(out)}
+                yield event
+        except self.module.BakerDied as error:
+            self.baker.close()
+            self.baker = None
+            yield self.module.failed(request["job"], str(error), error.log)
+        except Exception as error:
+            yield self.module.failed(request["job"], f"The machine could not bake this ({type(error).__name__}: {error}): bake it again")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _with_inputs(settings: dict, inputs: dict, folder: str) -> tuple[dict, list[str]]:
+    """Settings that name files of this machine, and which files were brought: those that are not at the same path already."""
+    changed, brought = dict(settings), []
+    for name, (digest, content) in inputs.items():
+        path = settings[name]
+        with contextlib.suppress(OSError):
+            with open(path, "rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() == digest:
+                    continue
+        place = os.path.join(folder, name)
+        os.makedirs(place)
+        changed[name] = os.path.join(place, os.path.basename(path))
+        with open(changed[name], "wb") as file:
+            file.write(content)
+        brought.append(name)
+    return changed, brought
+
+
+def _content_of(folder: str) -> dict[str, bytes]:
+    """The files of a folder, but for the list of them, which is written anew where they arrive."""
+    return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir()) if path.name != "thunder-files.json"}
+
+
+@dataclass
+class _Running:
+    """A job that is being baked.  stream: its events, as Ray gives them."""
+
+    request: dict
+    slot: Slot
+    stream: object
+
+
+@dataclass
+class Spread:
+    """The work of one request: which jobs wait, which places bake, what was lost. put: gets each event."""
+
+    ray: object
+    request: dict
+    put: object
+    stopped: threading.Event
+    waiting: collections.deque = field(default_factory=collections.deque)
+    attempts: collections.Counter = field(default_factory=collections.Counter)
+    free: dict = field(default_factory=dict)  # slot → actor
+    starting: dict = field(default_factory=dict)  # what `ready` will answer → (slot, actor)
+    running: list = field(default_factory=list)
+    refused: set = field(default_factory=set)  # ids of machines that cannot bake
+    reasons: dict = field(default_factory=dict)  # machine → the sentence why not
+
+    def run(self) -> None:
+        """Bake everything that was asked for, or say of each job why not."""
+        self.waiting.extend(self.request["tasks"])
+        looked, idle_since = -NEW_MACHINES, time.monotonic()
+        while (self.waiting or self.running) and not self.stopped.is_set():
+            if self.waiting and time.monotonic() - looked >= NEW_MACHINES:
+                looked = time.monotonic()
+                self._look_for_machines()
+            while self.waiting and self.free:
+                self._begin(*self.free.popitem())
+            if self.running or self.starting:
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since > (0 if self.refused else PATIENCE):
+                self._give_up()
+                return
+            self._turn()
+
+    def _look_for_machines(self) -> None:
+        """Start a process that bakes in each place that has none, no more than jobs wait."""
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        used = {*self.free, *(slot for slot, _ in self.starting.values()), *(each.slot for each in self.running)}
+        for slot in slots(self.ray.nodes(), self.request["cpus"]):
+            if slot in used or slot.node in self.refused or len(self.free) + len(self.starting) >= len(self.waiting):
+                continue
+            options = {
+                "num_cpus": slot.cpus,
+                "num_gpus": slot.gpus,
+                "max_restarts": 0,
+                "scheduling_strategy": NodeAffinitySchedulingStrategy(node_id=slot.node, soft=False),
+            }
+            actor = (
+                self.ray.remote(NodeBaker).options(**options).remote(self.request["root"], self.request["command"], self.request["cpus"])
+            )
+            self.starting[actor.ready.options(num_returns=1).remote()] = (slot, actor)
+
+    def _begin(self, slot: Slot, actor) -> None:
+        """Let a place bake the next job."""
+        request = self.waiting.popleft()
+        try:
+            inputs = _inputs_of(request)
+        except OSError as error:
+            self.free[slot] = actor
+            name = os.path.basename(error.filename or "")
+            self.put({"event": "failed", "job": request["job"], "sentence": f"“{name}” cannot be read ({error.strerror}): name another"})
+            return
+        stream = actor.bake.options(num_returns="streaming").remote(request, inputs, self.request["results"] == "shared")
+        self.running.append(_Running(request, slot, (stream, actor)))
+
+    def _turn(self) -> None:
+        """Wait a little for what comes from the machines, and take it up."""
+        streams = {each.stream[0]: each for each in self.running}
+        awaited = [*self.starting, *streams]
+        if not awaited:
+            time.sleep(TURN)
+            return
+        arrived, _ = self.ray.wait(awaited, num_returns=1, timeout=TURN)
+        for one in arrived:
+            if one in self.starting:
+                self._started(one)
+            else:
+                self._event_of(streams[one])
+
+    def _started(self, answer) -> None:
+        """Take up that a place is ready, or cannot bake."""
+        slot, actor = self.starting.pop(answer)
+        try:
+            maker, why = self.ray.get(answer)
+        except self.ray.exceptions.RayError as error:
+            self.put({"event": "note", "sentence": f"The machine {_called(slot)} was lost: {_first_line(error)}", "node": _called(slot)})
+            return
+        for part, words in (("thunder", "THUNDER"), ("blender", "Blender"), ("weights", "weights")):
+            if not why and maker[part] != self.request["maker"][part]:
+                theirs, ours = maker[part][:12], self.request["maker"][part][:12]
+                why = f"it has {words} {theirs} where this machine has {ours}: install the same on both"
+        if why:
+            self.refused.add(slot.node)
+            self.reasons[_called(slot)] = why
+            self.put({"event": "note", "sentence": f"The machine {_called(slot)} cannot bake: {why}", "node": _called(slot)})
+            self.ray.kill(actor)
+            return
+        self.free[slot] = actor
+
+    def _event_of(self, running: _Running) -> None:
+        """Take up the next event of a job."""
+        stream, actor = running.stream
+        try:
+            event = self.ray.get(next(stream))
+        except StopIteration:
+            self._finish(running, {"event": "failed", "job": running.request["job"], "sentence": "The machine gave no answer: bake again"})
+            self.free[running.slot] = actor
+            return
+        except self.ray.exceptions.RayError as error:
+            self._lost(running, error)
+            return
+        if event["event"] not in ("done", "failed"):
+            self.put(event | {"node": _called(running.slot)})
+            return
+        self.free[running.slot] = actor
+        self._finish(running, event)
+
+    def _finish(self, running: _Running, event: dict) -> None:
+        """Write the files that came back, and tell how a job ended."""
+        self.running.remove(running)
+        files = event.pop("files", None)
+        if files is not None:
+            event = _written(running.request, event, files, re.compile(self.request["of_takes"]))
+        self.put(event | {"node": _called(running.slot)})
+
+    def _lost(self, running: _Running, error: Exception) -> None:
+        """Let another machine bake a job whose machine is gone."""
+        self.running.remove(running)
+        job, node = running.request["job"], _called(running.slot)
+        self.attempts[job] += 1
+        if self.attempts[job] >= ATTEMPTS:
+            sentence = f"{ATTEMPTS} machines were lost while they baked this, the last one {node}: bake it alone, with --only, to see why"
+            self.put({"event": "failed", "job": job, "sentence": sentence, "log": str(error), "node": node})
+            return
+        self.put({"event": "note", "sentence": f"The machine {node} was lost while it baked “{job}”: another one bakes it", "node": node})
+        self.waiting.appendleft(running.request)
+
+    def _give_up(self) -> None:
+        """Say of all jobs that wait that there is no machine for them."""
+        why = "; ".join(f"{node}: {reason}" for node, reason in sorted(self.reasons.items()))
+        sentence = f"No machine of the cluster can bake ({why or 'it has none with a processor'})"
+        for request in self.waiting:
+            self.put({"event": "failed", "job": request["job"], "sentence": sentence})
+        self.waiting.clear()
+
+
+def _inputs_of(request: dict) -> dict[str, tuple[str, bytes]]:
+    """Hash and content of the files that the settings of a job name. Raises OSError."""
+    content = {name: Path(request["settings"][name]).read_bytes() for name in request["files"]}
+    return {name: (hashlib.sha256(data).hexdigest(), data) for name, data in content.items()}
+
+
+def _written(request: dict, event: dict, content: dict[str, bytes], of_takes: re.Pattern) -> dict:
+    """Write the files of a job into its folder; the event that says how that went."""
+    try:
+        out = Transaction(request["out"], "--force" in request["options"], [request["settings"][name] for name in request["files"]])
+        out.check(content)
+        with out:
+            for name, data in content.items():
+                out.write(name, data)
+            out.remove(of_takes)
+        return event
+    except ThunderError as error:
+        return {"event": "failed", "job": request["job"], "sentence": str(error), "log": ""}
+
+
+def _called(slot: Slot) -> str:
+    """A machine as people know it: its name and the beginning of its id, since a test's machines share their name."""
+    return f"{slot.host} {slot.node[:6]}".strip()
+
+
+def _check_address(address: str) -> None:
+    """Raise OSError where nothing answers at HOST:PORT: Ray waits a minute for it and then ends the process."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), 5.0).close()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def main() -> int:
+    """Read the request, bake, write events; the exit code."""
+    request = json.loads(sys.stdin.buffer.readline())
+    stopped = threading.Event()
+
+    def watch() -> None:
+        sys.stdin.buffer.read()
+        stopped.set()
+
+    out = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # what Ray prints is no event
+
+    def put(event: dict) -> None:
+        with contextlib.suppress(OSError):
+            out.write(json.dumps(event).encode() + b"\n")
+
+    try:
+        import ray
+    except ImportError:
+        sentence = f"“{sys.executable}” has no Ray: install requirements/cluster.txt into it, or name another with --cluster-python"
+        put({"event": "refused", "sentence": sentence})
+        return 1
+    try:
+        _check_address(request["address"])
+        ray.init(address=request["address"], log_to_driver=False, logging_level="ERROR", namespace="thunder", configure_logging=False)
+    except (OSError, RuntimeError, ValueError) as error:
+        sentence = f"No Ray cluster answers at “{request['address']}” ({_first_line(error)}): {ADVICE}"
+        put({"event": "refused", "sentence": sentence})
+        return 1
+    threading.Thread(target=watch, name="thunder stop", daemon=True).start()
+    here = ray.get_runtime_context().get_node_id()[:6]
+    put({"event": "ready"})
+    put({"event": "note", "sentence": f"Connected to the cluster by its machine {here}"})
+    Spread(ray, request, put, stopped).run()
+    ray.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        code = main()
+    except BaseException:  # as where the machine that it is connected by is lost
+        traceback.print_exc()
+        code = 1
+    sys.stderr.flush()
+    os._exit(code)  # a thread waits for stdin, which Python's own end would trip over
