@@ -277,16 +277,32 @@ def counted(choices: dict[str, str], key: dict[str, str]) -> tuple[float, list[s
 
 
 def count(out: Path) -> None:
-    """Print what the choices say."""
-    from bench.tables import required
+    """Print what the choices say and write it to bench/results/face_sheets.txt."""
+    from bench.tables import keep, required
 
-    text = required(out / "choices.txt", "a line per cell: its name, and L, R or =").read_text(encoding="utf-8")
+    text = required(out / "choices.txt", "a line per cell: its name or number, and L, R or =").read_text(encoding="utf-8")
     choices = dict(line.rsplit(None, 1) for line in text.splitlines() if line.strip())
     cells = out / "cells.txt"
     numbers = dict(line.split(None, 1) for line in cells.read_text(encoding="utf-8").splitlines()) if cells.exists() else {}
     choices = {numbers.get(cell, cell): side for cell, side in choices.items()}
-    share, lost = counted(choices, json.loads((out / "key.json").read_text(encoding="utf-8")))
-    print(f"default head chosen in {share:.0%} of {len(choices)} cells; lost: {'; '.join(lost) or 'none'}")
+    key = json.loads((out / "key.json").read_text(encoding="utf-8"))
+    lines = ["In which share of the cells the default head was chosen, a tie counts as half"]
+    for title, group in _kinds(choices).items():
+        lines.append(f"{title:22s} {counted(group, key)[0]:4.0%} of {len(group)}")
+    lines += ["Lost:", *counted(choices, key)[1]]
+    print(keep(ROOT / "bench" / "results" / "face_sheets.txt", lines))
+
+
+def _kinds(choices: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Choices by what the cells show: all, sounds and the views of them, moods at rest and speaking."""
+    sounds = {cell: side for cell, side in choices.items() if cell.split(": ")[-1].split(",")[0] in SOUNDS}
+    moods = {cell: side for cell, side in choices.items() if cell not in sounds}
+    groups = {"all": choices, "sounds": sounds}
+    groups |= {f"  {view}": {cell: side for cell, side in sounds.items() if cell.endswith(f", {view}")} for view in VIEWS}
+    groups |= {"moods": moods} | {
+        f"  {how}": {cell: side for cell, side in moods.items() if f" {how}," in cell} for how in ("at rest", "speaking")
+    }
+    return {title: group for title, group in groups.items() if group}
 
 
 def main() -> None:
