@@ -27,7 +27,7 @@ from ..thunder_core.batch.settings import DEFAULTS, SETTINGS, VOICES
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
 from . import bake, baker, directing
-from .script import say, takes_in_words
+from .script import quiet, say, takes_in_words
 
 SOME_FAILED = 3  # exit code
 PACE = 10.0  # seconds between two lines of the progress of a job, and between two reports
@@ -116,7 +116,8 @@ def path_settings(given: Mapping[str, object]) -> list[str]:
 
 def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> Jobs:
     """A job for each dialogue strip of the active scene of a file, which is opened. Raises BadRequest."""
-    bake.open_file(path)
+    with quiet():  # what is printed may be a list of names
+        bake.open_file(path)
     bake.check_file(allow_newer)
     lines = dialogue.lines(bpy.context.scene)
     if not lines:
@@ -126,16 +127,19 @@ def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> Jo
 
 def baker_command() -> list[str]:
     """What starts another Blender like this one with bake.py."""
-    script = os.path.join(ROOT, "bake.py")
     if not bpy.app.binary_path:
-        return [sys.executable, script]
-    own = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else ["-b", "--python", script]
-    return [bpy.app.binary_path, *(each for each in own if not is_open_file(each)), "--"]
+        return [sys.executable, os.path.join(ROOT, "bake.py")]
+    return command_like(bpy.app.binary_path, sys.argv, bpy.data.filepath)
 
 
-def is_open_file(argument: str) -> bool:
-    """Whether an argument of Blender's names the file that is open: each job opens its own."""
-    return bool(bpy.data.filepath) and os.path.exists(argument) and os.path.samefile(argument, bpy.data.filepath)
+def command_like(blender: str, arguments: list[str], opened: str) -> list[str]:
+    """The command that starts a Blender as it was started itself, up to the arguments of bake.py, but with no file open.
+
+    arguments: of the process.  opened: the file that is open, "" for none: each job opens its own.
+    """
+    own = arguments[1 : arguments.index("--")] if "--" in arguments else ["-b", "--python", os.path.join(ROOT, "bake.py")]
+    is_open = [bool(opened) and os.path.exists(each) and os.path.samefile(each, opened) for each in own]
+    return [blender, *(each for each, skipped in zip(own, is_open) if not skipped), "--"]
 
 
 # ---- a run
@@ -159,17 +163,13 @@ class Run:
         """What is to be baked of the chosen jobs; says which of them are up to date."""
         self.numbers = {job.name: number for number, job in enumerate(chosen_jobs, start=1)}
         tasks = []
-        for job in self.jobs:
-            why = self._what_changed(job)
-            if not why:
-                manifest.forget_failure(self.out, job.name)
-            failed = manifest.failure_of(self.out, job.name)
-            self.states[job.name] = report.UP_TO_DATE if not why else report.FAILED if failed else report.NOT_BAKED
-            if job.name not in self.numbers:
-                continue
-            if why or self.chosen.again:
+        for job in chosen_jobs:
+            if self._what_changed(job) or self.chosen.again:
+                self.states[job.name] = report.NOT_BAKED
                 tasks.append(Task(job.name, job.settings, os.path.join(self.out, job.name), self._options()))
             else:
+                self.states[job.name] = report.UP_TO_DATE
+                manifest.forget_failure(self.out, job.name)
                 self._say(job.name, "up to date")
         return tasks
 
@@ -216,7 +216,9 @@ class Run:
             self.write_report()
 
     def write_report(self) -> None:
-        """Write batch.json and batch.html. Raises NoSpace."""
+        """Write batch.json and batch.html. Not after a run of some jobs: on a farm many of these run at the same time. Raises NoSpace."""
+        if self.chosen.only:
+            return
         try:
             os.makedirs(self.out, exist_ok=True)
             report.write(self.out, report.collected(self.out, self.jobs, self.states, self.maker, self.notes))
@@ -229,7 +231,7 @@ class Run:
         of_run = [self.states[name] for name in self.numbers]
         counts = [f"{of_run.count(state)} {state}" for state in (report.BAKED, report.UP_TO_DATE, report.FAILED, report.NOT_BAKED)]
         said = ", ".join(words for words in counts if not words.startswith("0 "))
-        say(f"{said}; see {os.path.join(self.out, report.HTML_NAME)}")
+        say(said if self.chosen.only else f"{said}; see {os.path.join(self.out, report.HTML_NAME)}")
         return SOME_FAILED if report.FAILED in of_run or report.NOT_BAKED in of_run else 0
 
     def _say(self, name: str, words: str, stream=None) -> None:

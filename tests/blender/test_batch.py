@@ -101,6 +101,14 @@ def test_the_options_of_the_command_hold_for_all_jobs(command, batch, blender, t
             command.options(["--audio", "a.wav", "--out", "o", option])
 
 
+def test_the_process_that_bakes_is_a_blender_like_this_one_without_its_file(batch, tmp_path):
+    shot = tmp_path / "shot.blend"
+    shot.write_bytes(b"")
+    given = ["blender", "-b", str(shot), "--factory-startup", "--python", "bake.py", "--", "--jobs", "x"]
+    assert batch.command_like("/opt/b", given, str(shot)) == ["/opt/b", "-b", "--factory-startup", "--python", "bake.py", "--"]
+    assert batch.command_like("/opt/b", given, "")[2] == str(shot)
+
+
 # ---- what a bake writes
 
 

@@ -157,6 +157,9 @@ def test_a_folder_gives_a_job_for_each_sound(tmp_path):
 def test_names_that_come_from_a_scene_become_names_of_folders():
     jobs = job_file.named([("Line: 1", {}, "Line: 1"), ("Line? 1", {}, "Line? 1"), ("..", {}, "..")], {})
     assert [job.name for job in jobs] == ["Line_ 1", "Line_ 1 2", "job"]
+    assert [job_file.folder_name(name) for name in ("Con.wav", "batch.html", "a.failed.json", "concert")] == [
+        "Con.wav_", "batch.html_", "a.failed.json_", "concert",
+    ]  # fmt: skip
 
 
 def test_jobs_are_chosen_by_name():

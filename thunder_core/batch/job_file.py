@@ -19,6 +19,8 @@ SOUNDS = frozenset(".aac .ac3 .aif .aifc .aiff .au .caf .flac .m4a .m4b .mka .mp
 TOP = ("out", "defaults", "jobs")  # keys of a job file
 LONGEST = 2**24  # bytes of a job file
 _OWN = {"fps": "blend", "start": "strip"}  # a setting → the setting of what has a value of its own for it
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}  # of Windows
+_OURS = ("batch.json", "batch.html", ".failed.json")  # how files that lie beside the folders of jobs end
 LONGEST_NAME = 120  # letters of a job's name: files beside its folder are called after it
 
 
@@ -118,7 +120,8 @@ def named(listed: Iterable[tuple[str, Mapping[str, object], str]], defaults: Map
 def folder_name(name: str) -> str:
     """A name as a folder can have it on every system."""
     clean = "".join("_" if letter in '<>:"/\\|?*' or ord(letter) < 32 else letter for letter in name)[:LONGEST_NAME].strip(" .")
-    return clean or "job"
+    taken = clean.casefold().split(".")[0] in _DEVICES or clean.casefold().endswith(_OURS)
+    return f"{clean}_" if taken else clean or "job"
 
 
 def chosen(jobs: Iterable[Job], names: Iterable[str]) -> tuple[Job, ...]:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The report of many bakes: batch.json for programs, batch.html for people, which holds all it shows and opens anywhere.
 
-Both are made from what lies in the folder, so that runs which bake a job each, on a farm, add up to one report.
+Both are made from what lies in the folder, so that a last run can report what many runs of a job each, on a farm, have baked.
 """
 
 from __future__ import annotations
