@@ -29,13 +29,21 @@ NAME = "Thunder Grid"
 WIDER = 1.6  # columns to rows: what a viewport has room for
 LOOK_SECONDS = 0.1  # how often it is looked whether the scene still plays
 RANGE = "thunder_preview_range"  # of the grid's collection: the scene's preview range as it was before
-GAP, LABEL = 1.06, 0.50  # space from head to head, and for what stands under one, in sizes of a head
-CAPTION, WORDS, TRACKS = 0.06, 0.125, (0.26, 0.45)  # under a head, in its heights: middle of a line, top of the words, tracks from … to
-CAPTION_SIZE, WORDS_SIZE = 0.075, 0.056  # of the text, in heights of a head
-LINES, LETTER = 2, 0.52  # of words; a letter's mean width in sizes of the text
+GAP, LABEL = 1.06, 0.58  # space from head to head, and for what stands under one, in sizes of a head
+CAPTION, WORDS, TRACKS = 0.06, 0.125, (0.35, 0.53)  # under a head, in its heights: middle of a line, top of the words, tracks from … to
+CAPTION_SIZE, WORDS_SIZE = 0.085, 0.066  # of the text, in heights of a head
+LINES, LETTER = 3, 0.47  # of words; a letter's mean width in sizes of the text
 ROWS = {"brows": (0.76, 1.0), "mouth": (0.28, 0.72), "head": (0.0, 0.24)}  # of the tracks: from where to where, from below
 SHARE = 0.9  # of the space from head to head that words and tracks are wide
-GROUND, DIM = (0.03, 0.034, 0.042), 0.5  # behind the tracks, linear; of a track's colour where the take does what all do on average
+CLUTTER = {  # of a viewport: what lies over words, or makes them hard to read
+    "shading": ("show_object_outline", "show_cavity"),
+    "overlay": ("show_floor", "show_ortho_grid", "show_axis_x", "show_axis_y", "show_axis_z"),
+}
+GROUND, DIM, WORDS_COLOUR = (
+    (0.03, 0.034, 0.042),
+    0.5,
+    (0.9, 0.9, 0.9),
+)  # behind the tracks, linear; of a track's colour where the take does what all do on average
 
 
 @dataclass
@@ -53,6 +61,7 @@ class _Grid:
     active: str = ""
     space: int = 0
     view: dict = field(default_factory=dict)
+    clutter: dict = field(default_factory=dict)  # as CLUTTER, as it was
 
 
 class _Shown(Part):
@@ -189,6 +198,7 @@ def _label(group, words: str, place: Vector, axes: Matrix, size: float, above: s
     """Text that faces the viewer; the name of its object. above: what of it lies at the place, Blender's align_y."""
     curve = bpy.data.curves.new(NAME, "FONT")
     curve.body, curve.size, curve.align_x, curve.align_y = words, size, "CENTER", above
+    curve.materials.append(_ink("words", WORDS_COLOUR))
     obj = bpy.data.objects.new(NAME, curve)
     obj[head.PUPPET_MARK] = True
     obj.matrix_world = Matrix.Translation(place) @ axes.to_4x4()
@@ -274,6 +284,11 @@ def enter(context) -> None:
         for obj in layer.objects:
             obj.select_set(obj.name in grid.takes and obj.visible_get())
         grid.view = _front_view(space.region_3d)
+        for part, names in CLUTTER.items():
+            settings = getattr(space, part)
+            grid.clutter[part] = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
+            for name in grid.clutter[part]:
+                setattr(settings, name, False)
         bpy.ops.view3d.localview(frame_selected=False)
         for obj in layer.objects.selected:
             obj.select_set(False)
@@ -358,6 +373,9 @@ def _look_away(window, area, grid: _Grid) -> None:
             pass  # no context for it: the heads go all the same
     for name, value in grid.view.items():
         setattr(space.region_3d, name, value)
+    for part, kept in grid.clutter.items():
+        for name, value in kept.items():
+            setattr(getattr(space, part), name, value)
 
 
 def leave_and_show() -> str:

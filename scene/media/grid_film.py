@@ -18,7 +18,7 @@ def render(scene, rig: head.Rig, entries: list, path: str, height: int) -> None:
     The scene is as before when it returns. Raises BadRequest where there is no take.
     """
     seen = [obj for obj in dict.fromkeys((rig.mesh, *rig.objects)) if not obj.hide_render]
-    before = scene.camera
+    before = scene.camera, scene.render.engine
     for _ in grid.build(scene, rig, entries):
         pass
     camera = bpy.data.objects.new(grid.NAME, bpy.data.cameras.new(grid.NAME))
@@ -28,13 +28,13 @@ def render(scene, rig: head.Rig, entries: list, path: str, height: int) -> None:
         camera.data.type, camera.data.ortho_scale = "ORTHO", MARGIN * max(shown.size.x, shown.size.y)
         camera.matrix_world = Matrix.Translation(shown.middle + shown.axes @ Vector((0.0, 0.0, 4 * shown.size.z))) @ shown.axes.to_4x4()
         camera.data.clip_start, camera.data.clip_end = shown.size.z, 10 * shown.size.z
-        scene.camera = camera
+        scene.camera, scene.render.engine = camera, "BLENDER_WORKBENCH"
         for obj in seen:
             obj.hide_render = True
         studio.render_film(scene, path, 2 * round(height * shown.size.x / shown.size.y / 2), 2 * round(height / 2))
     finally:
         grid.leave()
-        scene.camera = before
+        scene.camera, scene.render.engine = before
         bpy.data.cameras.remove(camera.data)  # the object goes with it
         for obj in seen:
             obj.hide_render = False
