@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How faces listen: takes of listeners to recorded voices, beside the teacher's listeners and takes that are idle.
+"""How faces listen: takes of listeners to recorded voices, beside the teacher's listeners and takes that listen to silence.
 `python bench/listeners.py DATA`.
 
 DATA is a folder with `lips/` (sounds and phones). Per system: movements a minute, and how many of them follow the other voice's
-accents and phrase ends within the time that answers take, against as many at any time (1: no more than those). Idle takes are
-of silence as long as each voice. Table to stdout and bench/results/listeners.txt.
+accents and phrase ends within the time that answers take, against as many at any time (1: no more than those). Silence is as
+long as each voice. Table to stdout and bench/results/listeners.txt.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def main() -> None:
     engine = Engine.load(args.weights, device="cpu")
     channels, phones = list(engine.head.expression_names), aligned_phones(lips)
     asked = Asked(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread) if engine.thunder.knows_styles else None
-    systems: dict[str, list[tuple[Motion, Prosody]]] = {"teacher listens": [], "takes listen": [], "takes to silence": []}
+    systems: dict[str, list[tuple[Motion, Prosody]]] = {"teacher listens": [], "takes listen": [], "takes listen to silence": []}
     for name in sorted(phones):
         speech = read_sound(lips / f"{name}.wav")
         loud = loudness(torch.from_numpy(speech.samples), speech.frames).numpy()
@@ -101,7 +101,7 @@ def main() -> None:
         for seed in range(args.seed, args.seed + args.takes):
             taught = perform(phones[name], loud, channels, np.random.default_rng([seed, len(loud)]), None, pitch, listens=True)
             systems["teacher listens"].append((taught, voice))
-        for system, sound in (("takes listen", speech), ("takes to silence", Speech(np.zeros_like(speech.samples)))):
+        for system, sound in (("takes listen", speech), ("takes listen to silence", Speech(np.zeros_like(speech.samples)))):
             takes = engine.generate(sound, args.takes, args.seed, args.steps, args.guidance, asked=asked, listening=True)
             systems[system] += [(take.motion, voice) for take in takes]
     columns = {name: measure(engine.head, performances) for name, performances in systems.items()}
