@@ -109,7 +109,8 @@ bench:
 	@$(WITH_DEVELOP) && "$$engine" bench/engine.py && "$$engine" bench/heads.py && \
 	"$$engine" bench/ranking.py && "$$engine" bench/speech.py && \
 	if [ -n "$$THUNDER_DATA" ]; then "$$engine" bench/lips.py "$$THUNDER_DATA" && "$$engine" bench/real.py "$$THUNDER_DATA" && \
-	  "$$engine" bench/articulation.py "$$THUNDER_DATA" && "$$engine" bench/habits.py "$$THUNDER_DATA"; \
+	  "$$engine" bench/articulation.py "$$THUNDER_DATA" && "$$engine" bench/habits.py "$$THUNDER_DATA" && \
+	  "$$engine" bench/listeners.py "$$THUNDER_DATA"; \
 	else echo "real lips are left out: THUNDER_DATA names no folder of recordings"; fi
 
 fuzz:

@@ -33,6 +33,7 @@ def results():
         ("real", ["{missing}"]),
         ("commit", ["{missing}"]),
         ("habits", ["{missing}"]),
+        ("listeners", ["{missing}"]),
         ("teacher", ["{missing}"]),
         ("moods", ["{missing}"]),
         ("face_sheets", ["poses", "{missing}", "{missing}"]),
