@@ -19,13 +19,14 @@ class Look:
     specular: float = 0.5
 
 
-# By a word in the material's name, the first that fits; the last is skin.
+# By a word in the material's name, the first that fits; the last is skin. What lies in the mouth shines little: Eevee shows the world's
+# reflection there as if no lips were in front, so that mouth and tongue turned grey.
 _LOOKS = (
     ("lip", Look(roughness=0.38, under=0.12, depth=0.003, wet=0.12)),
-    ("mouth", Look(roughness=0.45, under=0.1, depth=0.003, wet=0.3)),
-    ("gum", Look(roughness=0.35, under=0.15, depth=0.003, wet=0.5)),
-    ("teeth", Look(roughness=0.22, under=0.2, depth=0.001, wet=0.5)),
-    ("tongue", Look(roughness=0.42, under=0.2, depth=0.003, wet=0.35)),
+    ("mouth", Look(roughness=0.6, under=0.1, depth=0.003, specular=0.05)),
+    ("gum", Look(roughness=0.4, under=0.15, depth=0.003, wet=0.1, specular=0.15)),
+    ("teeth", Look(roughness=0.3, under=0.2, depth=0.001, wet=0.08, specular=0.25)),
+    ("tongue", Look(roughness=0.45, under=0.2, depth=0.003, wet=0.08, specular=0.2)),
     ("white", Look(roughness=0.06, under=0.08, depth=0.001, wet=1.0)),
     ("iris", Look(roughness=0.06, wet=1.0)),
     ("limbus", Look(roughness=0.06, wet=1.0)),
