@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kills the engine's process, a bake, an installation and Blender at random moments, and looks at what they leave.
+"""Kills the engine's process, a bake, a run of many, an installation and Blender at random moments, and looks at what they leave.
 
-    python tests/faults/kills.py [--kills 200] [--seed 1] [--of worker,bake,installer,blender] [--results FOLDER]
+    python tests/faults/kills.py [--kills 200] [--seed 1] [--of worker,bake,batch,installer,blender] [--results FOLDER]
 
 Runs in the engine's environment and needs one of Blender as a Python module (.venv/bpy-*, or BPY_PYTHON); with BLENDER naming a
 real one, half of Blender's own kills are of that. Every kill is SIGKILL, its moment drawn from the whole run of the victim, so
@@ -34,7 +34,7 @@ from thunder_core import files, private_folder
 from thunder_core.client import Client
 from thunder_core.errors import WorkerDied
 
-SHARES = {"worker": 50, "bake": 24, "installer": 46, "blender": 80}  # of 200 kills
+SHARES = {"worker": 50, "bake": 24, "batch": 24, "installer": 46, "blender": 80}  # of all kills
 PATIENCE = 20.0  # seconds in which the last process must have ended; a busy machine gets there late
 
 
@@ -190,6 +190,84 @@ def kill_bakes(count: int, draw: random.Random, place: Path, tally: Tally) -> No
                 tally.fault(f"bake {number}: the next bake: {said_next[-300:]}")
         if left := with_temporary(temporary, leftovers):
             tally.fault(f"bake {number}: left behind: {left}")
+
+
+# ---- a run of many bakes
+
+
+def run_jobs(python: str, jobs: Path, out: Path, takes: int, temporary: Path):
+    command = [
+        python,
+        str(ROOT / "bake.py"),
+        "--jobs",
+        str(jobs),
+        "--takes",
+        str(takes),
+        "--steps",
+        "2",
+        "--outputs",
+        "npz",
+        "--out",
+        str(out),
+    ]
+    environment = os.environ | {"TMPDIR": str(temporary), "THUNDER_PYTHON": sys.executable}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def bakers(parent: int) -> set[int]:
+    """The processes that bake for a run."""
+    return {pid for pid in children_of(parent) if b"--baker" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+def kill_batches(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
+    """A run of two jobs of two takes over one of three takes: afterwards each job's three are there or its two, and the next run
+    bakes what is left and nothing else."""
+    python, temporary, jobs = blender_python(), place / "tmp", place / "sounds"
+    temporary.mkdir()
+    jobs.mkdir()
+    for name in ("a", "b"):
+        shutil.copy(short_sound(place), jobs / f"{name}.wav")
+    earlier, start = place / "earlier", time.monotonic()
+    said = run_jobs(python, jobs, earlier, 3, temporary).communicate(timeout=600)[0]
+    longest = time.monotonic() - start
+    if not all(is_whole(earlier / name, 3) for name in "ab"):
+        raise SystemExit(f"kills.py: no run of many works here: {said[-2000:]}")
+    number = 0
+    while tally.kills < count and number < 3 * count:
+        out, number = place / "out", number + 1
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(earlier, out)
+        process = run_jobs(python, jobs, out, 2, temporary)
+        # A half at any moment, a half around the moment in which a job's files get their names.
+        awaited = (None, "a: 2 takes", None, "b:")[number % 4]
+        for line in process.stdout if awaited else ():
+            if awaited in line:
+                break
+        moment = time.monotonic() + draw.uniform(0, 0.3 * longest if awaited else longest)
+        helpers: set[int] = set()
+        while process.poll() is None and time.monotonic() < moment:
+            helpers |= bakers(process.pid)
+            time.sleep(0.05)
+        helpers |= bakers(process.pid)
+        killed = kill_at(process, 0.0)
+        process.stdout.close()
+        tally.kills += killed
+        if left := gone({*helpers, *worker_pids(temporary)}):
+            tally.fault(f"batch {number}: {left} still run")
+        finished = set()
+        for name in ("a", "b"):
+            files.Transaction(str(out / name)).check([])  # what the next run begins with
+            if is_whole(out / name, 2):
+                finished.add(name)
+            elif not is_whole(out / name, 3):
+                tally.fault(f"batch {number}: {name}: neither all of the old nor all of the new: {sorted(os.listdir(out / name))}")
+        tally.moments[f"{len(finished)} of 2 jobs baked"] += 1
+        said = run_jobs(python, jobs, out, 2, temporary).communicate(timeout=600)[0]
+        again = {name for name in "ab" if f"{name}: up to date" in said}
+        if again != finished or not all(is_whole(out / name, 2) for name in "ab"):
+            tally.fault(f"batch {number}: {sorted(finished)} were baked, and the next run: {said[-300:]}")
+        if left := with_temporary(temporary, leftovers):
+            tally.fault(f"batch {number}: left behind: {left}")
 
 
 def worker_pids(temporary: Path) -> set[int]:
@@ -408,7 +486,7 @@ def blender_python() -> str:
     return result
 
 
-VICTIMS = {"worker": kill_workers, "bake": kill_bakes, "installer": kill_installers, "blender": kill_blenders}
+VICTIMS = {"worker": kill_workers, "bake": kill_bakes, "batch": kill_batches, "installer": kill_installers, "blender": kill_blenders}
 
 
 def campaign(kills: int, seed: int, of: list[str]) -> dict[str, Tally]:

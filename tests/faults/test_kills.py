@@ -14,9 +14,9 @@ import kills
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked up as Linux lists them")
-@pytest.mark.parametrize("of, count", [("worker", 4), ("bake", 3), ("installer", 3), ("blender", 4)])
+@pytest.mark.parametrize("of, count", [("worker", 4), ("bake", 3), ("batch", 2), ("installer", 3), ("blender", 4)])
 def test_killed_at_random_moments(of, count):
-    if of in ("bake", "blender"):
+    if of in ("bake", "batch", "blender"):
         try:
             kills.blender_python()
         except SystemExit as missing:
