@@ -30,11 +30,12 @@ BUSY_SECONDS = 0.04  # of one and the longest step so far together, while the wi
 @dataclass(frozen=True)
 class Step:
     """How far the work is. While `busy` is set it holds Blender data between steps: nothing may be undone,
-    and the window's events wait for the moment."""
+    and the window's events wait for the moment. What was done before a step that `begins` something says nothing of its pace."""
 
     fraction: float
     message: str
     busy: bool = False
+    begins: bool = False
 
 
 def stage(
@@ -51,10 +52,12 @@ class Pace:
         self.began = time.monotonic()
         self.past: deque = deque([(self.began, 0.0)])  # (time, fraction)
 
-    def note(self, fraction: float) -> None:
-        """Record how far the work is now."""
+    def note(self, fraction: float, begins: bool = False) -> None:
+        """Record how far the work is now; begins: something else than before."""
         now = time.monotonic()
-        if now - self.past[-1][0] > PACE_SECONDS / 20:
+        if begins:
+            self.began, self.past = now, deque([(now, fraction)])
+        elif now - self.past[-1][0] > PACE_SECONDS / 20:
             self.past.append((now, fraction))
             # The longer it goes on, the longer the while: a pause of the engine's must not look like its end.
             while len(self.past) > 2 and now - self.past[1][0] > max(PACE_SECONDS, 0.7 * (now - self.began)):
@@ -118,7 +121,7 @@ class Job:
                 self.value = stop.value
                 return True
             self.longest, now = max(self.longest, time.monotonic() - now), time.monotonic()
-            self.pace.note(self.step.fraction)
+            self.pace.note(self.step.fraction, self.step.begins)
             # Steps that only wait for the engine leave at once: there is nothing to do in the rest of the slice. So does
             # the first that is not busy any more: the animator's clicks and keys have waited for it.
             if now >= end or (not self.step.busy and (self.step == before or before.busy)):

@@ -184,6 +184,7 @@ def generate(
                     share[0] + step.fraction * (share[1] - share[0]),
                     f"Strip {number + 1} of {len(todo)}: {step.message[:1].lower()}{step.message[1:]}",
                     step.busy,
+                    step.begins,
                 ),
             )
         except (Cancelled, NoEngine, WorkerDied):

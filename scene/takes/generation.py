@@ -46,7 +46,7 @@ def ask(
                 elif on_event is not None and event["event"] not in ("done", "error"):
                     on_event(event)
             if not pending.done:
-                yield Step(span[0] + fraction * (span[1] - span[0]), message)
+                yield Step(span[0] + fraction * (span[1] - span[0]), message, begins=fraction == 0.0)  # the engine starts
     finally:
         if not pending.done:
             pending.cancel()

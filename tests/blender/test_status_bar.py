@@ -77,6 +77,26 @@ def test_the_time_that_is_left_is_rounded_as_one_would_say_it(monkeypatch, secon
     assert jobs.Pace().time_left(0.5) == f"{said} left"
 
 
+def test_the_start_of_the_engine_says_nothing_of_the_time_that_is_left(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: now[0])
+
+    def steps():
+        yield jobs.Step(0.05, "Reading the voice")
+        for _ in range(12):
+            yield jobs.Step(0.05, "Starting engine", begins=True)
+        for sampled in range(1, 10):
+            yield jobs.Step(0.05 + 0.1 * sampled, "Sampling 8 takes")
+
+    job, said = jobs.Job("Generating takes", steps()), {}
+    for _ in range(17):
+        job.advance(0.0)
+        said.setdefault(job.step.message, []).append(job.time_left)
+        now[0] += 1.0
+    assert not any(said["Starting engine"])  # was “3 min left”
+    assert said["Sampling 8 takes"][-1] == "6 s left"  # a tenth a second
+
+
 @pytest.mark.parametrize(
     "how, result, said",
     [
