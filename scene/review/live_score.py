@@ -25,6 +25,7 @@ from ..host.jobs import Step
 from ..host.session import Part, session
 from ..takes import dialogue, generation, provenance, take_list
 from ..takes.commit import line_names, line_scores
+from ..takes.direction import similar
 from ..voice import fingerprint, strip, voice_cache
 from . import listening
 
@@ -274,7 +275,9 @@ def _score(client, scene, rig: head.Rig, entry, voice: strip.Voice, path: str, c
     clock_of_take = provenance.clock_of(entry.action) if entry is not None else None
     frames = len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
     files = [client.put_array(motion.expression), client.put_array(motion.jaw)]
-    pending = client.request("score", sound=path, expression=files[0], jaw=files[1])
+    played = similar.reading_of(entry.action) if entry is not None else None  # else the engine reads it off the motion
+    how = {} if played is None else {"reading": played.tolist()}
+    pending = client.request("score", sound=path, expression=files[0], jaw=files[1], **how)
     try:
         while not pending.done:
             pending.poll()

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 from performances import clicks, key, performance, read_wav
-from thunder.scene.animation import display
+from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle, jobs
@@ -15,6 +15,7 @@ from thunder.scene.review import listening, live_score
 from thunder.scene.takes import provenance, take_list
 from thunder.scene.voice import mixdown, strip, voice_cache
 from thunder.thunder_core.animation import timing
+from thunder.thunder_core.direction import DIRECTION_NAMES
 from timing import keeps
 
 SECONDS = 3.0
@@ -261,6 +262,21 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
     assert live_score.opening(entry.action)[1].shape == (75,)
     assert provenance.is_edited(entry)  # the score is not an edit, and hides none
     assert [name for name in __import__("os").listdir(engine.folder) if name.startswith("array")] == []
+
+
+def test_an_edited_take_is_scored_in_the_direction_that_it_was_sampled_in(blender, stage, engine):
+    entry = show(stage, score=80.0)
+    played = np.linspace(-0.5, 0.5, len(DIRECTION_NAMES)).tolist()
+    entry.action[keying.PROPERTY]["reading"] = played
+    edit(entry, 30, 34)
+    live_score.live.look()
+    run()
+    assert engine.asked[0][1]["reading"] == pytest.approx(played)
+    other = show(stage, score=80.0, seed=9)  # which does not say how it is played
+    edit(other, 30, 34)
+    live_score.live.look()
+    run()
+    assert len(engine.asked) == 2 and "reading" not in engine.asked[1][1]
 
 
 def test_a_take_that_nobody_edited_keeps_the_score_it_was_made_with(blender, stage, engine):

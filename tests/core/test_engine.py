@@ -344,7 +344,7 @@ def test_features_of_long_sounds_do_not_pile_up(engine, speech, monkeypatch):
     engine._known.clear()
     for shift in range(2):
         engine.score(Speech(np.roll(speech.samples, 1000 * shift)), Motion(np.zeros((5, 44), np.float32), np.zeros((5, 3), np.float32)))
-        assert sum(voice.frames for voice, _ in engine._known.values()) <= speech.frames
+        assert sum(voice.frames for voice in engine._known.values()) <= speech.frames
 
 
 def test_a_motion_of_another_head_is_refused_with_a_sentence(engine, speech):

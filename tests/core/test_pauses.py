@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from thunder_core.engine.diffusion.pauses import settled, stillness
+from thunder_core.engine.diffusion.pauses import kept_gaze, settled, stillness
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.types import FPS
 
@@ -45,3 +45,11 @@ def test_a_head_stays_in_a_pause_and_comes_back_after_it():
 @pytest.mark.parametrize("voice", [belief(), belief((0, 8))])
 def test_without_pauses_nothing_changes(voice):
     assert np.array_equal(settled(wandering(), stillness(voice, 200)), wandering())
+
+
+def test_eyes_go_on_looking_at_the_same_point_while_the_head_stays_behind():
+    pose, still = wandering(), stillness(belief((3, 4)), 200)
+    eyes = -0.95 * pose  # on one point, as eyes are that make good what the head turns
+    rested = settled(pose, still)
+    looking = kept_gaze(eyes, pose, rested)
+    assert np.allclose((looking + rested)[:, :2], (eyes + pose)[:, :2], atol=1e-6) and np.array_equal(looking[:, 2], eyes[:, 2])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, Style
-from thunder_core.engine.readings import point, reading
+from thunder_core.engine.readings import emphases, emphasised, point, reading
 
 USUAL = Direction().vector()[None]
 
@@ -47,7 +47,7 @@ def test_a_mood_that_is_asked_for_stays_and_only_varies_in_strength():
 
 def test_a_direction_that_changes_within_a_line_is_followed_by_every_take():
     asked = np.stack([Direction(Style(energy=e)).vector() for e in np.linspace(0.8, 1.1, 50)])
-    take = reading(asked, 5, 0.5)
+    take = reading(asked, 6, 0.5)
     assert np.allclose(np.diff(take[:, 0]), np.diff(asked[:, 0]), atol=1e-5)
 
 
@@ -57,3 +57,52 @@ def test_no_reading_leaves_the_range_of_a_style():
     for column, axis in enumerate(AXES):
         ends = axis.deviations(axis.least) - 1e-4, axis.deviations(axis.most) + 1e-4
         assert (ends[0] <= takes[:, column]).all() and (takes[:, column] <= ends[1]).all()
+
+
+# ---- stressed words
+
+
+@pytest.mark.parametrize("frames", [1, 7, 250, 1500])
+def test_emphases_depend_on_the_seed_alone_and_cancel_over_the_line(frames):
+    one, again, other = (emphases(seed, frames) for seed in (4, 4, 5))
+    assert one.shape == (frames,) and np.array_equal(one, again) and abs(one.mean()) < 1e-9
+    assert frames == 1 or not np.allclose(one, other)
+
+
+def test_emphases_last_about_a_word_and_are_about_one_deviation():
+    curves = np.array([emphases(seed, 500) for seed in range(40)])
+    assert 0.85 < curves.std() < 1.2
+    after = [np.mean([np.corrcoef(x[:-lag], x[lag:])[0, 1] for x in curves]) for lag in (5, 25)]
+    assert after[0] > 0.7 and abs(after[1]) < 0.2
+
+
+SILENT = np.zeros(200)
+ACCENTS = np.exp(-0.5 * ((np.arange(200)[:, None] - [30, 80, 150]) / 2.5) ** 2).max(1)
+
+
+def test_a_take_without_spread_has_the_voice_s_accents_and_none_of_its_own():
+    asked = Direction(Style(energy=1.3)).vector()[None]
+    assert np.array_equal(emphasised(asked, 3, 0.0, SILENT), np.repeat(asked, 200, 0))
+    assert np.array_equal(emphasised(asked, 3, 0.0, ACCENTS), emphasised(asked, 8, 0.0, ACCENTS))
+
+
+def test_stressed_words_are_louder_and_clearer_and_nothing_else_changes():
+    played = emphasised(USUAL, 3, 0.5, SILENT)
+    column = {axis.name: played[:, i] for i, axis in enumerate(AXES)}
+    assert np.array_equal(played.any(0), np.isin(DIRECTION_NAMES, ("energy", "articulation")))
+    assert np.corrcoef(column["articulation"], column["energy"])[0, 1] > 0.95
+    assert np.log(1.2) < AXES[0].speakers * column["energy"].std() < np.log(1.5)
+
+
+def test_brows_and_head_do_more_on_accents_and_as_much_as_asked_over_the_line():
+    played = emphasised(USUAL, 3, 0.0, ACCENTS)
+    for name in ("brows", "head"):
+        own = played[:, DIRECTION_NAMES.index(name)]
+        assert own[80] > 0.5 > 0 > own[110] and abs(own.mean()) < 0.05
+
+
+def test_no_emphasis_leaves_the_range_of_a_style():
+    played = emphasised(Direction(Style(energy=2.0, brows=0.1)).vector()[None], 1, 1.0, ACCENTS)
+    for column, axis in enumerate(AXES):
+        ends = axis.deviations(axis.least) - 1e-4, axis.deviations(axis.most) + 1e-4
+        assert (ends[0] <= played[:, column]).all() and (played[:, column] <= ends[1]).all()

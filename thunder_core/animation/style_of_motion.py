@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..channels import reordered
-from ..direction import Style
+from ..direction import SLIDERS, Style
 from ..errors import BadRequest
 from ..face.head import Head, load_head
 from ..types import FPS, Motion, pack, unpack
@@ -43,6 +43,7 @@ _GROUPS = {  # channels whose means over speech are measures
     "narrow lids": ("eyeSquintLeft", "eyeSquintRight"),
     "wide lids": ("eyeWideLeft", "eyeWideRight"),
 }
+_OF_HEAD_AND_EYES = [SLIDERS.index("head"), SLIDERS.index("eyes"), -3, -2]  # of the measures
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,21 @@ def style_of(motion: Motion, channels: Sequence[str]) -> StyleOfMotion:
     some = readable(reader)
     by = np.where(some, reader.read(measures(played, motion, frames)), 0.0)
     return StyleOfMotion(Style.of_vector(by), _spread(played, reader, motion, frames), seconds)
+
+
+def style_of_mouth(motion: Motion, channels: Sequence[str]) -> Style:
+    """Read the style of a motion off its expression and jaw alone: whatever head and eyes do, it is the same.
+
+    The usual style where the mouth speaks for too short a time to tell.
+    """
+    played, reader = bundled(), fitted()
+    motion = at_model_rate(Motion(motion.expression, motion.jaw, fps=motion.fps), channels, played.head)
+    frames = speaking(gap_of(played, motion))
+    if frames.sum() < LEAST_SECONDS * FPS:
+        return Style()
+    measured = measures(played, motion, frames)
+    measured[_OF_HEAD_AND_EYES] = reader.mean[_OF_HEAD_AND_EYES]
+    return Style.of_vector(np.where(readable(reader), reader.read(measured), 0.0))
 
 
 def _spread(played: Played, reader: Reader, motion: Motion, frames: np.ndarray) -> float | None:

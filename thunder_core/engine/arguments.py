@@ -47,6 +47,23 @@ def flag(args, name, default):
     return value
 
 
+def played(args):
+    """The direction [DIRECTION_NAMES] that a request's “reading” says a motion is played in, None where it says none."""
+    import numpy as np
+
+    from ..direction import check
+
+    values = args.get("reading")
+    if values is None:
+        return None
+    try:
+        vector = np.array(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise BadRequest("The reading of the take is not a list of numbers: generate it again") from error
+    check(np.atleast_2d(vector))
+    return vector.ravel()
+
+
 def asked(args):
     """The Asked that a request's “direction”, “spread” and “as_asked” describe, None where it names no direction."""
     from ..direction import Asked, check

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..direction import Asked, check, over_frames
+from ..animation.style_of_motion import style_of_mouth
+from ..direction import Asked, check, Direction, over_frames
 from ..errors import BadHead, BadRequest, BadWeights
 from ..face.head import Head, read_head
 from ..face.lips import opening_mm, width_mm
@@ -24,7 +25,7 @@ from .m2s.model import MeshToSpeech
 from .m2s.mouth import Mouth
 from .m2s.score import evidence, grade, Scale
 from .m2s.vocoder import Vocoder
-from .readings import reading
+from .readings import emphasised, reading
 from .speech import transcript
 from .speech.audio import sound_hash
 from .speech.encoder import LOUDNESS
@@ -99,7 +100,7 @@ class Engine:
         self.weights = self.identity.fingerprint
         if self.identity.sentence:
             print(self.identity.sentence, file=sys.stderr)
-        self._known: dict[str, tuple[VoiceFeatures, Tensor]] = {}
+        self._known: dict[str, VoiceFeatures] = {}
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str | None = None) -> Engine:
@@ -161,7 +162,7 @@ class Engine:
         gets every take as soon as it is sampled and scored, in the order of the seeds. Raises BadRequest.
         """
         readings = {} if asked is None else self._readings(asked, takes, seed, speech.frames)
-        voice, expected, role = self._heard(speech, listening, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
+        voice, role = self._heard(speech, listening, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
         of = f"{takes} take{'s' if takes > 1 else ''}"
         kept = None if keep is None else self._kept(keep, speech.frames)
         guide = self.thunder.speech_guidance(self.m2s, self.mouth, voice, speech_guidance) if speech_guidance and role == SPEAKS else None
@@ -175,9 +176,10 @@ class Engine:
         for seeds in portions([seed + i for i in range(takes)], speech.frames, self.device):
             report = _portion(progress, len(result), len(seeds), takes)
             sampling = f"{len(result)} of {of} sampled" if result else f"Sampling {of}"
-            styles = [readings[s] for s in seeds] if readings else None
+            styles = None if asked is None else [self._emphasised(readings[s], s, seed, asked, voice) for s in seeds]
             motions = self.thunder.perform(voice, seeds, steps, guidance, lambda x: report(0.9 * x, sampling), kept, guide, styles)
-            scores = [None] * len(motions) if expected is None else self._grade(motions, voice, expected, report)
+            played = None if asked is None else [readings[s].mean(0) for s in seeds]
+            scores = [None] * len(motions) if role != SPEAKS else self._grade(motions, voice, played, report)
             for m, s, score in zip(motions, seeds, scores):
                 made = about | {"seed": s} | ({} if score is None else {"score": score.total})
                 if asked is not None:
@@ -193,11 +195,21 @@ class Engine:
         vectors = over_frames(asked.vectors, frames)
         return {s: reading(vectors, s, 0.0 if asked.as_asked and s == seed else asked.spread) for s in range(seed, seed + takes)}
 
-    def score(self, speech: Speech, motion: Motion) -> LipSyncScore:
-        """How well a motion says a sound. Both start together; the shorter of the two is compared."""
+    @staticmethod
+    def _emphasised(played: np.ndarray, seed: int, first: int, asked: Asked, voice: VoiceFeatures) -> np.ndarray:
+        """A take's reading over its line; the first take of a batch may be just as asked."""
+        return emphasised(played, seed, 0.0 if asked.as_asked and seed == first else asked.spread, voice.accents)
+
+    def score(self, speech: Speech, motion: Motion, played: np.ndarray | None = None) -> LipSyncScore:
+        """How well a motion says a sound. Both start together; the shorter of the two is compared.
+
+        played: the direction [DIRECTION_NAMES] that the motion was sampled or made in; None: it is read off the motion.
+        """
         motion = self._checked(motion)
+        if played is not None:
+            check(np.asarray(played, np.float32)[None])
         frames = min(motion.frames, speech.frames)
-        return self._grade([Motion(motion.expression[:frames], motion.jaw[:frames])], *self._analyse(speech))[0]
+        return self._grade([motion.part(slice(0, frames))], self._analyse(speech), None if played is None else [played])[0]
 
     def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]]]:
         """When the lips close for the m, b and p of a text in a sound, and the stretches of it, in seconds, that are silent."""
@@ -233,37 +245,31 @@ class Engine:
             units.append(logits[0, 2 * keep.start : 2 * keep.stop].argmax(-1))
         return torch.cat(mels), torch.cat(units)
 
-    def _analyse(self, speech: Speech, progress: Callable[[float], None] = lambda fraction: None) -> tuple[VoiceFeatures, Tensor]:
-        """What is heard in a sound, and the lips [1, T, 4, 3] that the model expects of it; the last few are remembered, of long
-        sounds fewer."""
+    def _analyse(self, speech: Speech, progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
+        """What is heard in a sound; the last few are remembered, of long sounds fewer."""
         progress(0.0)
         key = sound_hash(speech)
         if key not in self._known:
 
             def frames() -> int:
-                return sum(voice.frames for voice, _ in self._known.values()) + speech.frames
+                return sum(voice.frames for voice in self._known.values()) + speech.frames
 
             while len(self._known) >= _REMEMBERED or (self._known and frames() > _REMEMBERED_FRAMES):
                 self._known.pop(next(iter(self._known)))
-            voice = self.thunder.analyse(self._samples(speech), speech.frames, progress)
-            self._known[key] = voice, self._lips(self.thunder.expected(voice))
+            self._known[key] = self.thunder.analyse(self._samples(speech), speech.frames, progress)
         return self._known[key]
 
-    def _heard(self, speech: Speech, listening: bool, progress: Callable[[float], None]) -> tuple[VoiceFeatures, Tensor | None, str]:
-        """What takes of a sound are sampled from: features, the lips that are expected (None of a face that does not speak), its role.
-
-        role: LISTENS where that is asked for, IDLE where nobody speaks in the sound, else SPEAKS.
-        """
-        voice, expected = self._analyse(speech, progress)
+    def _heard(self, speech: Speech, listening: bool, progress: Callable[[float], None]) -> tuple[VoiceFeatures, str]:
+        """What takes of a sound are sampled from, and the face's role: LISTENS where that is asked for, IDLE where nobody speaks in
+        the sound, else SPEAKS."""
+        voice = self._analyse(speech, progress)
         if listening:
-            return self.thunder.overhear(voice), None, LISTENS
-        if float(voice.presence.max()) >= _SPOKEN:
-            return voice, expected, SPEAKS
-        return voice.unspoken(), None, IDLE
+            return self.thunder.overhear(voice), LISTENS
+        return (voice, SPEAKS) if float(voice.presence.max()) >= _SPOKEN else (voice.unspoken(), IDLE)
 
     def _opinion(self, motion: Motion, voice: VoiceFeatures, expected: Tensor) -> Tensor:
         """The judge's opinion [1, T] of a motion that starts with a sound, of which the model expects lips [1, T, 4, 3]."""
-        speech, expected = voice.features[None, : motion.frames], expected[:, : motion.frames]
+        speech = voice.features[None, : motion.frames]
         if not self.judge.config.heard:
             return self.judge(speech, self._lips(motion), expected)
         features, lips, log_odds = self._look(motion, voice)
@@ -274,14 +280,21 @@ class Engine:
         return torch.cat([seen[:, keep][:, :, self.mouth.lips] for seen, keep in self._windows(motion)], 1)
 
     @torch.no_grad()
-    def _grade(self, motions: list[Motion], voice: VoiceFeatures, expected: Tensor, progress: Progress = _quiet) -> list[LipSyncScore]:
-        """Scores of motions of one length against the start of a sound that was analysed before."""
-        known, frames = self.judge.config, motions[0].frames
-        speech, scale = voice.features[:frames], Scale((known.off, known.damped, known.right))
-        hard, scores = self.judge.hard(speech[None], expected[:, :frames])[0], []
+    def _grade(
+        self, motions: list[Motion], voice: VoiceFeatures, played: Sequence[np.ndarray] | None, progress: Progress = _quiet
+    ) -> list[LipSyncScore]:  # fmt: skip
+        """Scores of motions of one length against the start of a sound that was analysed before.
+
+        played: the direction of each, None where it is to be read off the motions.
+        """
+        known, frames, names, scores = self.judge.config, motions[0].frames, self.head.expression_names, []
+        voice, scale = voice.part(0, frames), Scale((known.off, known.damped, known.right))
         for i, motion in enumerate(motions):
             progress(0.9 + 0.1 * i / len(motions), "Ranking by lip-sync")
-            scores += grade(self._opinion(motion, voice, expected), speech[:, -LOUDNESS:], scale, hard)
+            direction = Direction(style_of_mouth(motion, names)).vector() if played is None else played[i]
+            expected = self._lips(self.thunder.expected(voice, [direction])[0])
+            hard = self.judge.hard(voice.features[None], expected)[0]
+            scores += grade(self._opinion(motion, voice, expected), voice.features[:, -LOUDNESS:], scale, hard)
         return scores
 
     @torch.no_grad()

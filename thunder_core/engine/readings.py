@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every take of a batch is played like: around what the animator asks, as far apart as *Spread* lets them be."""
+"""What every take of a batch is played like: around what the animator asks, as far apart as *Spread* lets them be.
+
+Takes differ in two ways: each has a style of its own for the whole line (`reading`), and each stresses other words (`emphasised`).
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,18 @@ from ..direction import AXES, MOODS, NEUTRAL
 _SCRAMBLE = 7  # of the Sobol sequence: another number is another set of readings for the same seeds
 _POINTS = 1 << 16  # of the sequence that are used; seeds beyond begin again
 _AXIS_SPREAD = 2.0  # deviations between speakers that readings are apart at a spread of 1
+_ENERGY_SPREAD = 2.7  # of energy, which words that are stressed or not even out again
 _FURTHEST = 2.2  # deviations from what is asked, at a spread of 1 times _AXIS_SPREAD
 _MOOD_SPREAD = 0.8  # strongest mood that a reading adds at a spread of 1, where none is asked for
 _STRENGTH_SPREAD = 0.5  # how much stronger or weaker the mood that is asked for gets at a spread of 1
+_EMPHASIS = 0.6  # deviation of the logarithm of energy between the words of a line, at a spread of 1
+_WORD_FRAMES = 15  # that an emphasis lasts, about
+_SMOOTHED = 1.45  # times what easing takes off the deviation
+_CLEARER = 0.6  # deviations of articulation for one of energy
+_ACCENTED = {"brows": 0.8, "head": 1.0}  # deviations by which these do more on an accent than elsewhere
 _MOOD_NAMES = tuple(name for name in MOODS if name != NEUTRAL)
+_ENERGY = next(axis for axis in AXES if axis.name == "energy")
+_SPREADS = np.array([_ENERGY_SPREAD if axis is _ENERGY else _AXIS_SPREAD for axis in AXES])
 # What a style may be, in deviations.
 _LEAST = np.array([axis.deviations(axis.least) for axis in AXES])
 _MOST = np.array([axis.deviations(axis.most) for axis in AXES])
@@ -38,9 +49,37 @@ def reading(asked: np.ndarray, seed: int, spread: float) -> np.ndarray:
     x = point(seed)
     normal = torch.special.ndtri(torch.from_numpy(x[: len(AXES)])).numpy().clip(-_FURTHEST, _FURTHEST)
     style, moods = asked[:, : len(AXES)], asked[:, len(AXES) :]
-    style[:] = np.clip(style + spread * _AXIS_SPREAD * normal, np.minimum(_LEAST, style), np.maximum(_MOST, style))
+    style[:] = np.clip(style + spread * _SPREADS * normal, np.minimum(_LEAST, style), np.maximum(_MOST, style))
     if moods.any():
         moods[:] = np.clip(moods * (1 + spread * _STRENGTH_SPREAD * (2 * x[-1] - 1)), 0, 1)
     else:
         moods[:, int(x[-2] * len(_MOOD_NAMES)) % len(_MOOD_NAMES)] = spread * _MOOD_SPREAD * max(0.0, 2 * x[-1] - 1)
     return asked
+
+
+def emphases(seed: int, frames: int) -> np.ndarray:
+    """How much more than usual the take of a seed stresses each frame [frames] of a line: mean 0, deviation about 1."""
+    rng = np.random.default_rng([_SCRAMBLE, seed % (1 << 32)])
+    count = frames // _WORD_FRAMES + 4
+    at = (np.arange(count) - 1.5 + rng.random() + rng.uniform(-0.3, 0.3, count)) * _WORD_FRAMES
+    ease = np.hanning(_WORD_FRAMES + 2)[1:-1]
+    half = _WORD_FRAMES // 2
+    words = np.interp(np.arange(-half, frames + half), at, rng.standard_normal(count))
+    stress = np.convolve(words, ease / ease.sum(), "valid") * _SMOOTHED
+    return stress - stress.mean()
+
+
+def emphasised(played: np.ndarray, seed: int, spread: float, accents: np.ndarray) -> np.ndarray:
+    """A reading [1 or T, DIRECTION_NAMES] as the take of a seed plays it over a line: float32 [T, DIRECTION_NAMES].
+
+    accents: [T] 0 … 1, where the voice stresses a syllable (`speech.accents`): brows and head do more there and less elsewhere.
+    """
+    played = np.array(np.broadcast_to(played, (len(accents), played.shape[1])), np.float32)
+    energy = spread * _EMPHASIS / _ENERGY.speakers * emphases(seed, len(accents))
+    more = {"energy": energy, "articulation": _CLEARER * energy}
+    more |= {name: by * (accents - accents.mean()) for name, by in _ACCENTED.items()}
+    for column, axis in enumerate(AXES):
+        if axis.name in more:
+            own = played[:, column]
+            played[:, column] = np.clip(own + more[axis.name], np.minimum(_LEAST[column], own), np.maximum(_MOST[column], own))
+    return played

@@ -308,7 +308,8 @@ class Worker:
         folder = self._folder_for_arrays(args)
         motion = self._motion(args)
         speech = read_sound(arguments.text(args, "sound"), progress.reading)
-        score = self._loaded(progress).score(speech, motion)
+        played = arguments.played(args)
+        score = self._loaded(progress).score(speech, motion, played)
         file = os.path.join(folder, "score_per_frame.npy")
         save_array(file, score.per_frame)
         return {"total": float(score.total), "per_frame": file}

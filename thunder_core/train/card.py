@@ -57,17 +57,16 @@ python -m thunder_core.train hear --same-units --listened 200
 python -m thunder_core.train animate
 python -m thunder_core.train m2s --start weights --steps {m2s} --rate 5e-4
 python -m thunder_core.train vocoder --steps {vocoder}
-python -m thunder_core.train denoiser --start weights --steps 6000    # stopped after 2000, before its learning rate fell
+python -m thunder_core.train denoiser --start weights --steps 4200
 python -m thunder_core.train denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4
-python -m thunder_core.train takes
+python -m thunder_core.train takes --clips 130 --watched 16
 python -m thunder_core.train judge --steps {judge}
 python -m thunder_core.train card
 ```
 
 Every stage resumes where it was stopped. m2s and the denoiser did not start from nothing but (`--start`) from those distributed
-before, which knew neither styles nor moods: m2s 3700 steps, the denoiser 7290, on performances of earlier teachers. The judge
-learned from takes of two earlier states of the denoiser, too. All on two CPU cores: the steps above in about two hours, those
-before in about six.
+before, which knew neither styles nor moods: m2s 3700 steps, the denoiser 7290, on performances of earlier teachers. All on two CPU
+cores: the steps above in about three hours, those before in about six.
 """  # noqa: E501
 
 

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from ..channels import in_group, SPEECH
 from ..direction import AXES, Direction
-from ..engine.m2s.judge import FLOOR, Judge, JudgeConfig, opening_and_width, TAPS
+from ..engine.m2s.judge import FLOOR, Judge, JudgeConfig, left_open, opening_and_width, TAPS
 from ..engine.m2s.model import MeshToSpeech
 from ..engine.m2s.mouth import Mouth
 from ..engine.m2s.score import DAMPED, evidence, OFF_FRAMES, shift_frames, SMOOTH, voiced
@@ -35,12 +35,11 @@ from .sampled import SampledClip
 
 FURTHEST = 8  # frames that a spoiled motion is shifted at most
 TOGETHER, OWN, WRONG = 4, 5, 3  # clips in a batch, takes of each as they are, and spoiled
-MISSED = 8.0  # a millimetre of open lips where the true ones close counts as so many elsewhere
 LEAST_MM = 1.0  # lips that move less than this are judged as if they moved so much
 SPOILS = ("shift", "size", "other", "smooth", "open", "shake")
 ODDS = (0.27, 0.22, 0.16, 0.13, 0.13, 0.09)
 SPOILED = 2  # versions of each take
-OF_TEACHER = 0.25  # share of the spoiled versions whose motion is the teacher's own, not the take's
+OF_TEACHER = 0.25  # share of the spoiled versions, in training, whose motion is the teacher's own, not the take's
 APART_WEIGHT, RANK_WEIGHT = 2.0, 2.0  # of differences between takes of one clip, frame by frame and as a whole
 _ENERGY = next(axis for axis in AXES if axis.name == "energy")
 
@@ -121,11 +120,10 @@ def size_of(lips: Tensor, truth: Tensor, loud: Tensor) -> Tensor:
     return own.clamp_min(1e-3) / true.clamp_min(0.1)
 
 
-def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float = 1.0, missed: Tensor | None = None) -> Tensor:
+def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float = 1.0) -> Tensor:
     """Largest distance of a lip vertex, over what it would be if the true lips were late, early or said something else, [B, T].
 
     lips, truth, other: offsets [B, T, n, 3], metres; `other` is another sentence's truth.  size [B, T]: of the truth that counts.
-    missed [B, T]: millimetres that lips are open where the true ones close, which count more than others.
     """
 
     def astray(x: Tensor) -> Tensor:
@@ -135,8 +133,6 @@ def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float =
     unit = torch.stack([astray(late), astray(early), astray(other)]).mean((0, 2))[:, None].clamp_min(LEAST_MM)
     size = torch.as_tensor(size, dtype=lips.dtype, device=lips.device).expand(lips.shape[:2])
     error = (lips - size[..., None, None] * truth).norm(dim=-1).amax(-1) * 1e3
-    if missed is not None:
-        error = error + MISSED * missed
     kernel = torch.hann_window(SMOOTH + 2, periodic=False, device=lips.device)[1:-1][None, None]
     half = SMOOTH // 2
     smooth = F.conv1d(F.pad(error[:, None], (half, half), mode="replicate"), kernel / kernel.sum())[:, 0]
@@ -147,8 +143,8 @@ def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float =
 class Lesson:
     """Motions of one sound of T frames, and what the judge should say of them.
 
-    speech [T, d].  expected [T, 4, 3]: the lips that the model expects.  lips [V, T, 4, 3], features [V, T, heard],
-    evidence [V, T]: of each motion.  target [V, T].  as_sampled: bool [V], takes as they are.
+    speech [T, d].  expected [V, T, 4, 3]: the lips that the model expects in the direction of each motion.  lips [V, T, 4, 3],
+    features [V, T, heard], evidence [V, T]: of each motion.  target [V, T].  as_sampled: bool [V], takes as they are.
     """
 
     speech: Tensor
@@ -161,9 +157,8 @@ class Lesson:
 
     def some(self, rows: np.ndarray) -> Lesson:
         """Of some of the motions."""
-        return Lesson(
-            self.speech, self.expected, *(x[rows] for x in (self.lips, self.features, self.evidence, self.target, self.as_sampled))
-        )
+        some = (x[rows] for x in (self.expected, self.lips, self.features, self.evidence, self.target, self.as_sampled))
+        return Lesson(self.speech, *some)
 
 
 class Lessons:
@@ -183,8 +178,13 @@ class Lessons:
         return voiced(torch.from_numpy(clip.features[:, -LOUDNESS:].astype(np.float32)))
 
     @torch.no_grad()
-    def of(self, clip: SampledClip, other: SampledClip, kinds: list[list[str]], rng: np.random.Generator) -> Lesson:
-        """One of every take as it is, and of versions of it spoiled as `kinds` says for each take.  other: another sentence."""
+    def of(
+        self, clip: SampledClip, other: SampledClip, kinds: list[list[str]], rng: np.random.Generator, of_teacher: float = 0.0
+    ) -> Lesson:  # fmt: skip
+        """One of every take as it is, and of versions of it spoiled as `kinds` says for each take.
+
+        other: another sentence.  of_teacher: share of the spoiled versions that are the teacher's own motion, not the take's.
+        """
         frames = clip.takes.shape[1]
         wrong = np.resize(other.teacher[0].astype(np.float32), clip.teacher[0].shape)
         elsewhere = self._see(np.resize(other.teacher[0].astype(np.float32), (1, *clip.teacher[0].shape)))[:, :, self.lip]
@@ -195,22 +195,20 @@ class Lessons:
         for number, of_take in enumerate(kinds):
             energy = energy_of(clip.readings[number])
             for kind in ("nothing", *of_take):
-                of_teacher = kind not in ("nothing", "off", "damped", "still") and rng.random() < OF_TEACHER
-                x = (clip.teacher if of_teacher else clip.takes)[number].astype(np.float32)
+                by_teacher = kind not in ("nothing", "off", "damped", "still") and rng.random() < of_teacher
+                x = (clip.teacher if by_teacher else clip.takes)[number].astype(np.float32)
                 seen = self._see(x[None])[0]
                 gap = (height_gap(seen[:, self.mouth.lips[0]], seen[:, self.mouth.lips[1]]) * 1e3).cpu().numpy()
                 y = x.copy()
                 y[:, self.speaking], factor = corrupt(x[:, self.speaking], wrong[:, self.speaking], gap, kind, rng)
                 motions.append(y)
                 whose.append(number)
-                sizes.append(allowed(factor if of_teacher else usual[number] * factor, energy))
+                sizes.append(allowed(factor if by_teacher else usual[number] * factor, energy))
         seen, true = self._see(np.stack(motions)), truth[whose]
         size = torch.from_numpy(np.stack(sizes)).float().to(self.device)
-        # The least gap within a frame to either side: a closure may lie a little beside the teacher's.
-        gaps, closed = (height_gap(x[:, :, self.mouth.lips[0]], x[:, :, self.mouth.lips[1]]) * 1e3 for x in (seen, taught))
-        least = -F.max_pool1d(-gaps[:, None], 3, 1, 1)[:, 0]
-        missed = (least - CLOSED_MM).clamp_min(0) * (closed[whose] < CLOSED_MM) * self._spoken(clip)
-        error = lip_error(seen[:, :, self.lip], true, elsewhere, size, missed)
+        error = lip_error(seen[:, :, self.lip], true, elsewhere, size)
+        sound = torch.from_numpy(clip.features.astype(np.float32))
+        lips = seen[:, :, self.mouth.lips].cpu()
         features, said = torch.zeros(len(seen), frames, 0), torch.zeros(len(seen), frames)
         if self.m2s is not None:
             features, twice = self.m2s.encode(seen)
@@ -218,9 +216,8 @@ class Lessons:
             said = evidence(self.m2s.unit_head(twice), units, self.m2s.unit_log_prior)
         first = torch.tensor([i == 0 for of_take in kinds for i in range(1 + len(of_take))])
         return Lesson(
-            torch.from_numpy(clip.features.astype(np.float32)), self._see(clip.expected[None])[0, :, self.mouth.lips].cpu(),
-            seen[:, :, self.mouth.lips].cpu(), features.half().cpu(), said.cpu(),
-            torch.log(FLOOR + error).cpu(), first,
+            sound, self._see(clip.expected)[whose][:, :, self.mouth.lips].cpu(), lips, features.half().cpu(), said.cpu(),
+            torch.log(FLOOR + error).cpu() + left_open(sound[None].expand(len(lips), -1, -1), lips), first,
         )  # fmt: skip
 
 
@@ -234,7 +231,7 @@ def drawn(lessons: Lessons, clips: list[SampledClip], seed: int) -> Iterator[Les
     for number, clip in enumerate(tqdm(clips, desc="spoiling takes", mininterval=10)):
         rng = np.random.default_rng([seed, number])
         kinds = [[str(k) for k in rng.choice(SPOILS, SPOILED, p=ODDS)] for _ in clip.takes]
-        yield lessons.of(clip, clips[(number + 1) % len(clips)], kinds, rng)
+        yield lessons.of(clip, clips[(number + 1) % len(clips)], kinds, rng, OF_TEACHER)
 
 
 WATCHED_SPOILED = 2  # takes of a clip that are spoiled in every way
@@ -258,7 +255,7 @@ def collated(some: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
 
     batch = {
         "speech": torch.cat([held(lesson.speech[None]).expand(len(lesson.lips), -1, -1) for lesson in some]),
-        "expected": torch.cat([held(lesson.expected[None]).expand(len(lesson.lips), -1, -1, -1) for lesson in some]),
+        "expected": torch.cat([held(lesson.expected) for lesson in some]),
         "lips": torch.cat([held(lesson.lips) for lesson in some]),
         "features": torch.cat([held(lesson.features) for lesson in some]).float(),
         "evidence": torch.cat([held(lesson.evidence) for lesson in some]),
@@ -314,16 +311,17 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu") -> dict[st
         ranks.append(spearmanr(-merit[own], error[own]).statistic)
         loud = voiced(lesson.speech[:, -LOUDNESS:]) > 0
         openings = opening_and_width(lesson.lips[own])[0][:, loud]
-        for ranks_of, expected in (
-            (yardsticks, judge.predicted(batch["speech"][:1])[0, 0].cpu()), (by_model, opening_and_width(lesson.expected[None])[0][0]),
-        ):  # fmt: skip
-            ranks_of.append(spearmanr([np.corrcoef(o, expected[loud])[0, 1] for o in openings], -error[own]).statistic)
+        predicted = judge.predicted(batch["speech"][:1])[0, :1, loud].cpu().expand_as(openings)
+        for ranks_of, expected in ((yardsticks, predicted), (by_model, opening_and_width(lesson.expected[own])[0][:, loud])):
+            ranks_of.append(spearmanr([np.corrcoef(o, e)[0, 1] for o, e in zip(openings, expected)], -error[own]).statistic)
         gained += float(error[own].mean() - error[own][merit[own].argmax()])
         possible += float(error[own].mean() - error[own].min())
         kinds["right"] += merit[own].tolist()
         starts = np.flatnonzero(own.numpy())[:WATCHED_SPOILED]
         for i, name in enumerate(WATCHED_KINDS):
-            kinds[name] += [float(merit[s + 1 + i]) for s in starts if s + 1 + i < len(merit)]
+            spoiled = [(s, s + 1 + i) for s in starts if s + 1 + i < len(merit)]
+            # A take without a closure, say, has none to lose.
+            kinds[name] += [float(merit[now]) for was, now in spoiled if not torch.equal(lesson.lips[now], lesson.lips[was])]
     right = np.array(kinds["right"])
     means = {name: float(np.mean(values)) for name, values in kinds.items()}
     # Lips that keep still have no correlation, and no order.

@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from ..direction import Direction, DIRECTION_NAMES
-from ..engine.readings import reading
+from ..engine.readings import emphasised, reading
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.systems.thunder import Thunder, VoiceFeatures
 from ..files import part_of
@@ -33,7 +33,14 @@ LEAST_FRAMES, MOST_FRAMES = 75, 125  # of a clip: 3 s, and what is used of longe
 REFERENCES = 2  # performances of the teacher whose mean a take is compared with: the teacher wavers, which is nobody's fault
 SPREAD, STEPS, GUIDANCE = 0.5, 20, 1.0  # as users sample by default; what the judge is watched on
 _SPREADS, _STEPS, _GUIDANCES = (0.2, 0.5, 1.0), (5, 8, 12, 20), (1.0, 1.0, 1.5, 2.0)  # what it learns from
-_TEACHER = ("direction.py", "face/mechanics.py", "train/prosody.py", "train/lip_kernels.py")
+_OTHERS = (
+    "engine/readings.py",
+    "engine/speech/accents.py",
+    "direction.py",
+    "face/mechanics.py",
+    "train/prosody.py",
+    "train/lip_kernels.py",
+)
 _WEIGHTS = ("denoiser", "encoder", "units")
 
 
@@ -41,8 +48,8 @@ _WEIGHTS = ("denoiser", "encoder", "units")
 class SampledClip:
     """One sound of T frames, K takes of it, and what the teacher does with it in the direction of each.
 
-    takes, teacher: float16 [K, T, channels + 9] as `types.pack` orders them.  expected: float16 [T, channels + 9], what the model
-    expects of the sound (`Thunder.expected`).  readings: float32 [K, DIRECTION_NAMES].
+    takes, teacher, expected: float16 [K, T, channels + 9] as `types.pack` orders them; expected: what the model expects of the
+    sound in the direction of each take (`Thunder.expected`).  readings: float32 [K, DIRECTION_NAMES].
     steps [K], guidance [K]: how each was sampled.  features: float16 [T, d].  units: uint8 [2T].
     """
 
@@ -72,9 +79,9 @@ def folder_of(cache: Path, weights: Path, seed: int) -> Path:
     for name in _WEIGHTS:
         digest.update((weights / f"{name}.safetensors").read_bytes())
     core = Path(__file__).resolve().parents[1]
-    for path in (*sorted(Path(__file__).parent.glob("teacher*.py")), *(core / name for name in _TEACHER), KERNELS):
+    for path in (*sorted(Path(__file__).parent.glob("teacher*.py")), *(core / name for name in _OTHERS), KERNELS):
         digest.update(path.read_bytes())
-    return cache / "judge" / digest.hexdigest()[:16]
+    return cache / "takes" / digest.hexdigest()[:16]
 
 
 def watched_split(corpus: Corpus) -> str:
@@ -111,17 +118,19 @@ def sample_takes(corpus: Corpus, thunder: Thunder, channels: list[str], folder: 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Takes that are sampled together. directions: float32 [k, DIRECTION_NAMES]."""
+    """Takes that are sampled together. directions: float32 [k, DIRECTION_NAMES].  spreads [k]: how far they go from what is asked."""
 
     seeds: list[int]
     directions: np.ndarray
+    spreads: list[float]
     steps: int
     guidance: float
 
 
 def _usual_plan(number: int) -> _Plan:
     seeds = [number * WATCHED_TAKES + i for i in range(WATCHED_TAKES)]
-    return _Plan(seeds, np.concatenate([reading(Direction().vector()[None], s, SPREAD) for s in seeds]), STEPS, GUIDANCE)
+    directions = np.concatenate([reading(Direction().vector()[None], s, SPREAD) for s in seeds])
+    return _Plan(seeds, directions, [SPREAD] * len(seeds), STEPS, GUIDANCE)
 
 
 def _training_plans(number: int, seed: int) -> Iterator[_Plan]:
@@ -130,8 +139,9 @@ def _training_plans(number: int, seed: int) -> Iterator[_Plan]:
     for _ in range(2):
         seeds = [int(s) for s in rng.integers(1 << 30, size=half)]
         asked = [Direction() if rng.random() < 0.5 else Direction.of_clip(str(rng.integers(1 << 32)), rng) for _ in seeds]
-        played = [reading(d.vector()[None], s, float(rng.choice(_SPREADS))) for d, s in zip(asked, seeds)]
-        yield _Plan(seeds, np.concatenate(played), int(rng.choice(_STEPS)), float(rng.choice(_GUIDANCES)))
+        spreads = [float(x) for x in rng.choice(_SPREADS, half)]
+        played = [reading(d.vector()[None], s, x) for d, s, x in zip(asked, seeds, spreads)]
+        yield _Plan(seeds, np.concatenate(played), spreads, int(rng.choice(_STEPS)), float(rng.choice(_GUIDANCES)))
 
 
 def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str], plans, aligned: bool) -> SampledClip:
@@ -145,7 +155,9 @@ def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[st
     styled = thunder.knows_styles
     takes, readings, steps, guidance = [], [], [], []
     for plan in plans:
-        styles = [d[None] for d in plan.directions] if styled else None
+        styles = (
+            [emphasised(d[None], *each, voice.accents) for d, *each in zip(plan.directions, plan.seeds, plan.spreads)] if styled else None
+        )
         motions = thunder.perform(voice, plan.seeds, plan.steps, plan.guidance, lambda fraction: None, styles=styles)
         takes += [pack(motion) for motion in motions]
         readings.append(plan.directions if styled else np.tile(Direction().vector(), (len(motions), 1)))
@@ -153,8 +165,9 @@ def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[st
         guidance += [plan.guidance] * len(motions)
     directions = np.concatenate(readings)
     teacher = [taught(corpus.phones(clip)[: 4 * frames], samples, voice, channels, d, aligned) for d in directions]
+    expected = [pack(motion) for motion in thunder.expected(voice, list(directions))]
     return SampledClip(
-        np.stack(takes).astype(np.float16), np.stack(teacher).astype(np.float16), pack(thunder.expected(voice)).astype(np.float16),
+        *(np.stack(motions).astype(np.float16) for motions in (takes, teacher, expected)),
         directions.astype(np.float32),
         np.array(steps), np.array(guidance), voice.features.cpu().numpy().astype(np.float16), voice.units.cpu().numpy().astype(np.uint8),
     )  # fmt: skip

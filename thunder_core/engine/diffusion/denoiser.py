@@ -15,6 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
+from ...direction import DIRECTION_NAMES
+
+_EYES = DIRECTION_NAMES.index("eyes")
+
 
 @dataclass(frozen=True)
 class DenoiserConfig:
@@ -28,6 +32,7 @@ class DenoiserConfig:
     heads: int = 4
     feedforward: int = 512
     dropout: float = 0.0
+    blinks_by_eyes: float = 0.0  # how much further the lids' first noise is shifted for a deviation of the style's “eyes”
 
 
 def alibi_slopes(heads: int) -> Tensor:
@@ -181,9 +186,15 @@ class Denoiser(nn.Module):
         style = (style - self.style_mean) / self.style_std
         return style if free is None else torch.where(free[:, None, None], self.no_style, style)
 
-    def first_noise(self, noise: Tensor) -> Tensor:
-        """What sampling starts from [B, T, motion], from normal noise."""
-        return noise + self.noise_mean if self.config.style else noise
+    def first_noise(self, noise: Tensor, style: Tensor | None = None) -> Tensor:
+        """What sampling starts from [B, T, motion], from normal noise.  style: [B, T or 1, style], None for any style."""
+        if not self.config.style:
+            return noise
+        shift = self.noise_mean
+        if style is not None and self.config.blinks_by_eyes:
+            lids = (self.noise_mean != 0).to(noise)
+            shift = shift + self.config.blinks_by_eyes * style[..., _EYES, None] * lids
+        return noise + shift
 
     def standardise(self, motion: Tensor) -> Tensor:
         """Packed motion [B, T, motion] in the units of the network: mean 0, deviation 1 over the training set."""

@@ -10,16 +10,17 @@ from ...types import FPS
 from ..speech.phones import SILENCE
 
 SHORTEST, LONGEST = 0.32, 2.2  # seconds of silence between phrases that are a pause; in longer ones a face has a life of its own
-_QUIET = 0.5  # probability of silence
-_EASE = 3  # frames in which a head comes to rest before a pause, and leaves it after
-_LEFT = 0.15  # of its movement while it rests
+_QUIET, _BLUR = 0.3, 7  # probability of silence, mean over so many of its 20 ms: breath and noise in a pause are no speech
+_EASE = 5  # frames in which a head comes to rest before a pause, and leaves it after
+_LEFT = 0.12  # of its movement while it rests
 _RETURN = 1.2  # seconds of speech in which what it stayed behind is made up for, to 1/e
 
 
 def stillness(belief: np.ndarray, frames: int) -> np.ndarray:
     """How still a head is to be [frames], 0 … 1, from phone probabilities [N, 40] at 50 Hz: 1 in pauses between phrases."""
     at = np.minimum(np.arange(frames) * len(belief) // max(1, frames), len(belief) - 1)
-    quiet = belief[at, SILENCE] > _QUIET
+    padded = np.pad(belief[:, SILENCE].astype(float), _BLUR // 2, mode="edge")
+    quiet = np.convolve(padded, np.full(_BLUR, 1 / _BLUR), "valid")[at] > _QUIET
     edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]]).astype(int)))
     result = np.zeros(frames)
     for start, end in edges.reshape(-1, 2):
@@ -38,3 +39,11 @@ def settled(pose: np.ndarray, still: np.ndarray) -> np.ndarray:
         held_back = held_back * keep[t] - (1 - _LEFT) * still[t] * (pose[t] - pose[t - 1])
         result[t] = pose[t] + held_back
     return result
+
+
+def kept_gaze(eyes: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Rotation vectors of the eyes [T, 3] that look where they looked with the head at `before` [T, 3] when it is at `after`.
+
+    Small angles, which add; eyes do not roll.
+    """
+    return eyes + (before - after) * np.array([1, 1, 0], eyes.dtype)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The judge: how far lips are from where the sound wants them, frame by frame.
 
-It reads what the lips do beside two expectations of the same sound: what the diffusion model makes of it in one step, which is
-the mean of all that it would sample, and the opening and width that a linear map of the speech features predicts, measured on
-real faces. It reads phones and loudness too and, if it was trained so, what mesh-to-speech hears. It was trained on the model's
+It reads what the lips do beside two expectations of the same sound: what the diffusion model makes of it in one step in the
+direction that the motion is played in, which is about the mean of all that it would sample, and the opening and width that a
+linear map of the speech features predicts, measured on real faces. It reads phones and loudness too and, if it was trained so,
+what mesh-to-speech hears. It was trained on the model's
 own takes, and on takes spoiled in known ways, to say how large the error is against the teacher performing the same sound in the
 take's own direction: the maximal distance of a lip vertex, relative to what it would be if the lips were 120 ms late or early or
 said something else. Its output is therefore a measured quantity, comparable across clips, and depends on nothing but the sound
@@ -22,15 +23,22 @@ from torch import nn, Tensor
 from ..speech.encoder import LOUDNESS
 from ..speech.phones import PHONES
 from ..weights import load_network, typed
-from .score import voiced
+from .score import OFF_FRAMES, SMOOTH, voiced
 
 FLOOR = 0.1  # relative error that counts as none: the logarithm ends there
 TAPS = 9  # frames of speech features that the prediction reads, four to either side
 LAGS = (-4, -2, 0, 2, 4)  # frames at which a whole clip is compared with its prediction
 _MILLIMETRES = 5.0  # one unit of a measure
+_CLOSING = [PHONES.index(name) for name in ("M", "B", "P")]
+_SHUT_MM, _MOST_OPEN_MM = 0.6, 3.0  # of the gap over rest: less is shut, more is no worse
+_BESIDE = 2  # frames beside which lips may close
+_PER_MM = 3.0  # what a millimetre adds while a closing sound is certain
+_DROPPED = 0.2  # of what the judge reads, in training
 _NEAR = 25  # frames over which a curve is compared with its prediction
 _PLACES = 12  # coordinates of the lips' four points
 _SAID = len(PHONES) + LOUDNESS  # of the speech features: which phones are said, and how loud
+_LEAST_SIZE, _MOST_SIZE = 0.4, 2.5  # of lips against what is expected: beyond it a size is a fault
+_LEAST_UNIT = 1.0  # millimetres: an expectation that moves less is taken to move so much
 _LEAST_DEVIATION = 0.3  # millimetres, or deviations of a prediction: less is noise
 
 
@@ -81,6 +89,35 @@ def _near_correlation(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
     return both / (var_a.clamp_min(0) * var_b.clamp_min(0) + 0.01).sqrt()  # where nothing moves there is none
 
 
+def _distance(lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
+    """How far lips [B, T, 4, 3] are from the expected ones, which are made as large as they are: the largest distance of the four
+    points [B, T], over what it would be if what is expected came 120 ms late or early."""
+
+    def astray(x: Tensor, y: Tensor) -> Tensor:
+        return 1e3 * (x - y).norm(dim=-1).amax(-1)
+
+    def moved(x: Tensor, frames: int) -> Tensor:
+        at = (torch.arange(x.shape[1], device=x.device) - frames).clamp(0, x.shape[1] - 1)
+        return x[:, at]
+
+    own, usual = (_mean(opening_and_width(x)[0].clamp_min(0), weight) for x in (lips, expected))
+    size = ((own + 0.1) / (usual + 0.1)).clamp(_LEAST_SIZE, _MOST_SIZE)
+    unit = torch.stack([_mean(astray(moved(expected, by), expected), weight) for by in (-OFF_FRAMES, OFF_FRAMES)]).mean(0)
+    return astray(lips, size[:, None, None, None] * expected) / (size * unit.clamp_min(_LEAST_UNIT))[:, None]
+
+
+def left_open(speech: Tensor, lips: Tensor) -> Tensor:
+    """How much lips [B, T, 4, 3] stay open where the sound [B, T, d] says m, b or p, near each frame [B, T]: what it adds to the
+    logarithm of an error. Lips may close a little before or after."""
+    phones = speech[..., -_SAID:-LOUDNESS]
+    said = phones[..., _CLOSING].sum(-1)
+    gap = 1e3 * (lips[:, :, 0, 1] - lips[:, :, 1, 1])
+    least = -F.max_pool1d(-gap[:, None], 2 * _BESIDE + 1, 1, _BESIDE)[:, 0]
+    missed = said * (least - _SHUT_MM).clamp(0, _MOST_OPEN_MM)
+    kernel = torch.hann_window(SMOOTH + 2, periodic=False, device=lips.device)[1:-1].to(lips)[None, None]
+    return _PER_MM * F.conv1d(F.pad(missed[:, None], (SMOOTH // 2, SMOOTH // 2), mode="replicate"), kernel / kernel.sum())[:, 0]
+
+
 def opening_and_width(lips: Tensor) -> tuple[Tensor, Tensor]:
     """How far lips [B, T, 4, 3] part and widen beyond rest, each [B, T], millimetres."""
     upper, lower, left, right = lips.unbind(2)
@@ -113,9 +150,10 @@ class Judge(nn.Module):
         self.register_buffer("map_offset", torch.zeros(2))
         self.hear_in = nn.Linear(config.heard + 1, w) if config.heard else None
         self.speech_in = nn.Linear(_SAID, w)
-        self.lips_in = nn.Linear(5 * _PLACES + 16 + 4 * len(LAGS), w)
+        self.lips_in = nn.Linear(5 * _PLACES + 16 + 4 * len(LAGS) + 2, w)
         self.body = _Convolutions(w, config.kernel, config.dilations)
         self.out = nn.Linear(w, 1)
+        self.by_distance = nn.Parameter(torch.tensor([0.3, 0.7]))  # of the opinion: the distance near a frame, and of the clip
         # How hard a sound is for usual takes: known from the sound alone.
         self.hard_in = nn.Linear(_SAID + 2 + _PLACES, w // 2)
         self.hard_body = _Convolutions(w // 2, config.kernel, config.dilations[:2])
@@ -159,18 +197,28 @@ class Judge(nn.Module):
         there: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """speech [B, T, d] · lips, expected [B, T, 4, 3]: offsets from rest of the inner lips' middles and the mouth's corners,
-        metres, of the motion and of what the model expects · features [B, T, heard]: mesh-to-speech's body · evidence [B, T]:
-        nats for the units that were said · there: bool [B, T], frames that belong to a clip, for clips of different length in
-        one batch (None: all)."""
+        metres, of the motion and of what the model expects in its direction · features [B, T, heard]: mesh-to-speech's body ·
+        evidence [B, T]: nats for the units that were said · there: bool [B, T], frames that belong to a clip, for clips of
+        different length in one batch (None: all)."""
         there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
         weight = torch.stack([voiced(each[:, -LOUDNESS:], inside) for each, inside in zip(speech, there)])
         where = lips.flatten(2) * (1e3 / _MILLIMETRES)
         moved = F.pad(where.diff(dim=1), (0, 0, 1, 0))
+        apart = self._apart(lips, expected, weight)
         x = self.speech_in(speech[..., -_SAID:])
-        x = x + self.lips_in(torch.cat([where, 3 * moved, self._compared(speech, lips, expected, weight)], -1))
+        x = x + self.lips_in(torch.cat([where, 3 * moved, self._compared(speech, lips, expected, weight), apart], -1))
         if self.hear_in is not None:
             x = x + self.hear_in(torch.cat([features, evidence[..., None] / 3], -1))
-        return self.out(self.body(x, there[..., None]))[..., 0]
+        x = F.dropout(x, _DROPPED, self.training)
+        return self.out(self.body(x, there[..., None]))[..., 0] + apart @ self.by_distance + left_open(speech, lips)
+
+    @staticmethod
+    def _apart(lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
+        """Logarithms of the distance from what is expected [B, T, 2]: near each frame, and of the clip."""
+        distance = _distance(lips, expected, weight)
+        kernel = torch.hann_window(SMOOTH + 2, periodic=False, device=lips.device)[1:-1].to(lips)[None, None]
+        near = F.conv1d(F.pad(distance[:, None], (SMOOTH // 2, SMOOTH // 2), mode="replicate"), kernel / kernel.sum())[:, 0]
+        return torch.stack([(FLOOR + near).log(), (FLOOR + _mean(distance, weight)).log()[:, None].expand_as(near)], -1)
 
     def hard(self, speech: Tensor, expected: Tensor, there: Tensor | None = None) -> Tensor:
         """What usual takes of a sound get at each frame [B, T]: some sounds are hard to say with any lips."""

@@ -22,11 +22,12 @@ from ..cards import unusable
 from ..diffusion.articulate import Articulation, believed_sounds, demanded_closures
 from ..diffusion.denoiser import Denoiser, DenoiserConfig
 from ..diffusion.guidance import SpeechGuidance
-from ..diffusion.pauses import settled, stillness
+from ..diffusion.pauses import kept_gaze, settled, stillness
 from ..diffusion.sampling import in_windows, inpaint, Inpainting, sample, seeded_noise, STEPS
 from ..m2s.model import MeshToSpeech
 from ..m2s.mouth import Mouth
-from ..speech.encoder import presence, speech_features, SpeechEncoder
+from ..speech.accents import accent_curve
+from ..speech.encoder import LOUDNESS, presence, speech_features, SpeechEncoder
 from ..speech.units import Units
 from ..weights import load_network, typed
 
@@ -35,9 +36,14 @@ _LISTENER_HEAD, _LISTENER_BROWS = 0.4, 0.55  # of what a speaker's head and brow
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 
 
+_JAW_AND_MOODS = [i for i, name in enumerate(DIRECTION_NAMES) if name == "jaw" or name.startswith("mood.")]
+
+
 def _lips_of(style: np.ndarray) -> float:
     """How much a performance of this style [n, DIRECTION_NAMES] speaks with the lips, on average."""
-    return lips_of(float(np.mean([Direction.of_vector(each).played.jaw for each in style])))
+    # Frames that differ in nothing that the share of the jaw depends on are asked about once.
+    _, first, count = np.unique(style[:, _JAW_AND_MOODS], axis=0, return_index=True, return_counts=True)
+    return lips_of(float(np.average([Direction.of_vector(style[i]).played.jaw for i in first], weights=count)))
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,8 @@ class VoiceFeatures:
 
     features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody speaks.
     shut: float64 [T] 0 … 1, how closed the lips must be for m, b and p.  sounds: what else jaw, lips and tongue must do.
-    still: float64 [T] 0 … 1, how still the head is, in pauses.  listens: the face listens to the voice instead of speaking.
+    still: float64 [T] 0 … 1, how still the head is, in pauses.  accents: float64 [T] 0 … 1, where the voice stresses a syllable.
+    listens: the face listens to the voice instead of speaking.
     """
 
     features: Tensor
@@ -55,6 +62,7 @@ class VoiceFeatures:
     shut: np.ndarray
     sounds: Sounds
     still: np.ndarray
+    accents: np.ndarray
     listens: bool = False
 
     @property
@@ -70,6 +78,7 @@ class VoiceFeatures:
             self.shut[start:end],
             self.sounds.at(slice(start, end)),
             self.still[start:end],
+            self.accents[start:end],
             self.listens,
         )
 
@@ -77,7 +86,8 @@ class VoiceFeatures:
         """The same for a face that does not speak: nothing that lips have to do, and all that is heard so many frames `late`."""
         nothing, silent = np.zeros(self.frames), torch.zeros_like(self.presence)
         features = torch.cat([self.features[:1].expand(late, -1), self.features])[: self.frames]
-        return VoiceFeatures(features, self.units, silent, nothing, Sounds(nothing, nothing, nothing, nothing), nothing, late > 0)
+        accents = np.concatenate([np.zeros(late), self.accents])[: self.frames]
+        return VoiceFeatures(features, self.units, silent, nothing, Sounds(nothing, nothing, nothing, nothing), nothing, accents, late > 0)
 
 
 class Thunder:
@@ -117,10 +127,11 @@ class Thunder:
         samples = samples.to(self.device)
         hidden, logits = self.encoder.analyse(samples, progress)
         analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
-        belief, speaking = logits.float().softmax(-1).cpu().numpy(), presence(logits, frames)
+        belief, present = logits.float().softmax(-1).cpu().numpy(), presence(logits, frames)
+        features, speaking = speech_features(*analysed, samples, frames), present.cpu().numpy()
         return VoiceFeatures(
-            speech_features(*analysed, samples, frames), self.units.over(hidden, frames), speaking,
-            demanded_closures(belief, frames), believed_sounds(belief, speaking.cpu().numpy()), stillness(belief, frames),
+            features, self.units.over(hidden, frames), present, demanded_closures(belief, frames), believed_sounds(belief, speaking),
+            stillness(belief, frames), accent_curve(features[:, -LOUDNESS].cpu().numpy(), speaking),
         )  # fmt: skip
 
     @staticmethod
@@ -177,7 +188,8 @@ class Thunder:
         for start in range(0, len(seeds), _BATCH):
             some = seeds[start : start + _BATCH]
             at.update(before=start, takes=len(some))
-            noise = self.denoiser.first_noise(seeded_noise(some, frames, self.denoiser.config.motion).to(self.device))
+            noise = seeded_noise(some, frames, self.denoiser.config.motion).to(self.device)
+            noise = self.denoiser.first_noise(noise, None if played is None else played[start : start + len(some)])
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
             lips = [1.0] * len(some) if styles is None else [_lips_of(style) for style in styles[start : start + len(some)]]
@@ -185,17 +197,21 @@ class Thunder:
         return motions
 
     @torch.no_grad()
-    def expected(self, voice: VoiceFeatures) -> Motion:
-        """What the model expects of a sound before anything is drawn: the mean of all performances in the usual direction, which
-        is what it makes of pure noise in one step."""
-        usual, noise = Direction().vector()[None, None], seeded_noise([0], voice.frames, self.denoiser.config.motion).to(self.device)
-        style = torch.from_numpy(usual).to(self.device) if self.knows_styles else None
+    def expected(self, voice: VoiceFeatures, readings: Sequence[np.ndarray]) -> list[Motion]:
+        """What the model expects of a sound before anything is drawn, for every direction [DIRECTION_NAMES]: about the mean of all
+        its performances in that direction, which is what it makes of pure noise in one step."""
+        noise = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion).to(self.device))
+        step, result = torch.tensor([STEPS - 1], device=self.device), []
+        for reading in readings:
+            style = torch.from_numpy(np.asarray(reading, np.float32)[None, None]).to(self.device) if self.knows_styles else None
 
-        def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
-            return self.denoiser(x, step, voice.features[None, a:b], style=style)
+            def denoise(x: Tensor, step: Tensor, a: int, b: int, style=style) -> Tensor:
+                return self.denoiser(x, step, voice.features[None, a:b], style=style)
 
-        x = in_windows(denoise, voice.frames)(self.denoiser.first_noise(noise), torch.tensor([STEPS - 1], device=self.device))
-        return self._motion(self.denoiser.restore(x)[0].cpu().numpy(), voice, None)
+            x = in_windows(denoise, voice.frames)(noise, step)
+            lips = _lips_of(np.asarray(reading)[None]) if self.knows_styles else 1.0
+            result.append(self._motion(self.denoiser.restore(x)[0].cpu().numpy(), voice, None, lips))
+        return result
 
     def _motion(self, x: np.ndarray, voice: VoiceFeatures, kept: Inpainting | None, lips: float = 1.0) -> Motion:
         columns = self.columns
@@ -206,7 +222,9 @@ class Thunder:
         jaw = x[:, columns.jaw] * alive
         jaw[:, 0] = np.maximum(jaw[:, 0], 0.0)
         x[:, columns.expression], x[:, columns.jaw] = self.articulation.perform(expression, jaw, voice.shut, voice.sounds, lips)
-        x[:, columns.head] = settled(x[:, columns.head], voice.still)
+        head = settled(x[:, columns.head], voice.still)
+        x[:, columns.eyes] = kept_gaze(x[:, columns.eyes], x[:, columns.head], head)
+        x[:, columns.head] = head
         if voice.listens:
             x[:, columns.head] *= _LISTENER_HEAD
             x[:, columns.expression][:, self.brows] *= _LISTENER_BROWS
