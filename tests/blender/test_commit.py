@@ -230,7 +230,7 @@ def test_a_commit_has_few_keys_and_the_lips_are_where_they_were(blender, stage, 
     assert lips.max() <= error * 1.001 and face.max() <= 2 * error * 1.001
     closed = gap < 0.6
     assert closed.sum() >= 2 * len(CLOSED)
-    assert np.abs(gap_now - gap)[closed].max() < 0.1 and (gap_now[closed] < 0.6).all()
+    assert np.abs(gap_now - gap)[closed].max() < 0.15 and (gap_now[closed] < 0.6).all()
     curves = [c for target in rig.targets for c in compat.curves_for(target)]
     assert sum(len(c.keyframe_points) for c in curves) < dense * (0.5 if fps == 24 else 0.3)
     exact = reduction.closures(gap) + entry.first

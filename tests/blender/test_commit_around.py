@@ -185,7 +185,7 @@ def test_between_frames_the_lips_are_where_the_take_has_them(blender, stage, fps
     lips, *_ = displacement.apart(before, after)
     assert lips.max() <= error * 1.001
     closed = gap < 0.6
-    assert closed.sum() > 16 and (gap_now[gap < 0.5] < 0.6).all() and np.abs(gap_now - gap)[closed].max() < 0.1  # shut stays shut
+    assert closed.sum() > 16 and (gap_now[gap < 0.5] < 0.6).all() and np.abs(gap_now - gap)[closed].max() < 0.15  # shut stays shut
     span = np.ptp(wanted, axis=0)
     assert (now.min(0) >= wanted.min(0) - 1e-5).all() and (now.max(0) <= wanted.max(0) + 1e-5).all()  # no slider's range is left
     curves = [{(c.data_path, c.array_index): c for c in compat.curves_for(target)} for target in rig.targets]

@@ -14,6 +14,7 @@ from thunder.scene.takes.commit import committing, dialogue as commit_dialogue, 
 from thunder.scene.takes.commit.choice import chosen, REGION_SETTINGS
 from thunder.scene.voice import strip
 from thunder.thunder_core.animation import timing
+from thunder.thunder_core.animation.pose_keys import moved_by_shift
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face import displacement
 
@@ -87,17 +88,19 @@ def test_a_line_becomes_poses_within_the_error(blender, poses):
     assert report.key_frames == len(carrying) and report.frames >= frames  # the take and how it begins and ends
     assert str(report.keys) in report.sentence and str(report.key_frames) in report.sentence
     assert report.keys < dense
-    assert len(carrying) < 0.55 * report.frames  # this made take moves faster than speech does
+    assert len(carrying) < 0.5 * report.frames  # this made take moves faster than speech does
     # lips, face, head and eyes are where the take had them, at parts of frames too
     after, gap_now = shown(rig, eighths)
     lips, _, head, eyes = displacement.apart(before, after)
-    assert lips.max() <= ERROR * 1.001 and head.max() <= 3 * ERROR * 1.001 and eyes.max() <= ERROR * 1.001
+    early_or_late = moved_by_shift(displacement.places(before))  # by half a frame: head and eyes do not speak
+    assert lips.max() <= ERROR * 1.001
+    assert (head <= (3 * ERROR + early_or_late[:, -2]) * 1.001).all() and (eyes <= (ERROR + early_or_late[:, -1]) * 1.001).all()
     assert lips.max() == pytest.approx(report.error, abs=0.03)
     # closures
     closed = gap[::8] < 0.6
-    assert closed.sum() >= 4 and (gap_now[::8][closed] < 0.6).all() and np.abs(gap_now - gap)[::8][closed].max() < 0.1
+    assert closed.sum() >= 4 and (gap_now[::8][closed] < 0.6).all() and np.abs(gap_now - gap)[::8][closed].max() < 0.15
     between = np.append(np.repeat(closed[:-1] & closed[1:], 8), False)
-    assert (gap_now[between] < 0.6 + 0.1).all()
+    assert (gap_now[between] < 0.6 + 0.15).all()
     # readable: groups by region, keys of the mouth on common frames, nothing that never moves
     for curve in curves:
         assert curve.group.name == region_of(curve)

@@ -11,8 +11,19 @@ import numpy as np
 from ..easing import hermite
 from .pose_keys import BULGE, LEAST, ROWS, SAMPLES, share_off
 
-_REWEIGHTED, _ITERATIONS, _PENALTY = 4, 20, 0.3  # of the fit
-_BETTERED = (1.25, 1.1, 1.05, 0.0)  # times the allowed error from which on no further round brings a fit within it
+_REWEIGHTED, _ITERATIONS, _PENALTY = 10, 15, 0.3  # of the fit
+_BETTERED = (
+    2.0,
+    1.8,
+    1.6,
+    1.4,
+    1.3,
+    1.2,
+    1.15,
+    1.1,
+    1.05,
+    0.0,
+)  # times the allowed error from which on no further round brings a fit within it
 _GOOD = 0.9  # of the allowed error: a fit that is nearer is good enough
 _SETTLED = 1e-3  # of a curve's range: a fit whose values and slopes are this near to their limits has settled
 _ALIGNED = 0.02  # price of a kink at a key
@@ -82,18 +93,20 @@ def fit_values(
     keys: np.ndarray,
     level: tuple[bool, bool],
     flat: np.ndarray,
-    strict: np.ndarray,
+    weight: np.ndarray,
     bounds: tuple[np.ndarray, np.ndarray, np.ndarray],
     last_try: bool = False,
+    ends: np.ndarray | None = None,
 ) -> Generator[float, None, Fitted]:
     """Values and slopes on keys [n] (frames of this piece) nearest to curves [N, C] at their worst sample.
 
-    The outer keys keep the curves' values.  level: whether the curves leave the first key and reach the last level.  bounds: slack
-    [n − 1, C] in units of a third, lowest and highest value [C].  last_try: nothing is asked but whether it comes within what is
-    allowed.  Alternating direction method of multipliers (Boyd et al. 2011), least squares reweighted towards the worst sample
-    (Lawson 1961).
+    level: whether the curves leave the first key and reach the last level.  weight: see share_off.  bounds: slack [n − 1, C] in
+    units of a third, lowest and highest value [C].  last_try: nothing is asked but whether it comes within what is allowed.
+    ends [2, C]: values of the outer keys, the curves' own if none are given.  Alternating direction method of multipliers (Boyd et
+    al. 2011), least squares reweighted towards the worst sample (Lawson 1961).
     """
     count, parts, (slack, low, high) = len(keys), len(keys) - 1, bounds
+    ends = curves[[0, -1]] if ends is None else ends
     basis, limits, kinks = _matrices(len(curves), keys)
     scale = np.maximum(high - low, LEAST)
     wanted, slack_scaled = curves / scale, slack / scale
@@ -102,15 +115,15 @@ def fit_values(
     is_free[[count, -1]] = np.logical_not(level)
     free = np.flatnonzero(is_free)
     fixed = np.zeros((count + 2 * parts, curves.shape[1]))
-    fixed[0], fixed[count - 1] = wanted[0], wanted[-1]
+    fixed[[0, count - 1]] = ends / scale
     wanted = wanted - basis @ fixed
     still = limits @ fixed
     basis_free, limits_free, kinks_free = basis[:, free], limits[:, free], kinks[:, free]
-    weight, penalty = np.ones(len(curves)), _PENALTY * SAMPLES
+    attention, penalty = np.ones(len(curves)), _PENALTY * SAMPLES
     smooth = _ALIGNED * SAMPLES * kinks_free.T @ kinks_free + 1e-6 * np.eye(len(free))
     best, x, dual = None, None, 0.0
     for turn in range(_REWEIGHTED):
-        weighted = basis_free.T * weight
+        weighted = basis_free.T * attention
         normal = weighted @ basis_free + smooth
         right = weighted @ wanted
         if x is None:
@@ -126,20 +139,20 @@ def fit_values(
         whole = fixed.copy()
         whole[free] += x
         value = np.clip(whole[:count] * scale, low, high)
-        value[0], value[-1] = curves[0], curves[-1]
+        value[[0, -1]] = ends
         out, into = bounded_slopes(value, whole[count : count + parts] * scale, whole[count + parts :] * scale, slack, low, high)
         yield turn / _REWEIGHTED
         error = (basis @ np.concatenate([value, out, into]) - curves).astype(np.float32)
         off = np.empty(len(error))
         for start in range(0, len(error), ROWS):
             some = slice(start, start + ROWS)
-            off[some] = share_off(error[some] @ flat, strict[some])
+            off[some] = share_off(error[some] @ flat, weight[some])
             yield (turn + min(1.0, (start + ROWS) / len(error))) / _REWEIGHTED
         if best is None or off.max() < best.off.max():
             best = Fitted(value, out, into, off)
         worst = best.off.max()
         if worst <= (1.0 if last_try else _GOOD) or (last_try and worst > _BETTERED[turn]):
             break
-        weight = weight * (off / max(off.max(), LEAST) + 0.03)
-        weight /= weight.mean()
+        attention = attention * (off / max(off.max(), LEAST) + 0.03)
+        attention /= attention.mean()
     return best

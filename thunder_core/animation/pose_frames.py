@@ -17,7 +17,7 @@ _EXTREME_MOVE = 2.0  # times the allowed error by which a movement turns back at
 
 
 def find_segments(
-    curves: np.ndarray, flat: np.ndarray, strict: np.ndarray, slack: np.ndarray, longest: int
+    curves: np.ndarray, flat: np.ndarray, weight: np.ndarray, slack: np.ndarray, longest: int
 ) -> Generator[float, None, np.ndarray]:
     """Returns how far off a segment between each two frames is at best, its ends as they are: [longest + 1, T].
 
@@ -25,7 +25,7 @@ def find_segments(
     within its ends' range.
     """
     step = SAMPLES // 2  # two samples of a frame tell as much, in single precision too
-    curves, strict = curves[::step].astype(np.float32), strict[::step]
+    curves, weight = curves[::step].astype(np.float32), weight[::step]
     frames = (len(curves) - 1) // 2 + 1
     cost = np.full((longest + 1, frames), np.inf)
     cost[1] = 0.0
@@ -36,7 +36,7 @@ def find_segments(
         slopes = 3 * np.stack([c, d], 1).astype(np.float32)  # of slopes in units of a third of the segment
         gram = slopes.T @ slopes
         windows = np.lib.stride_tricks.sliding_window_view(curves, count + 1, axis=0)[::2]  # [T - l, C, samples]
-        closed = np.lib.stride_tricks.sliding_window_view(strict, count + 1)[::2]
+        weights = np.lib.stride_tricks.sliding_window_view(weight, count + 1, axis=0)[::2]  # [T - l, P + 1 or 2, samples]
         rows = max(1, 400_000 // (count * flat.shape[1]))
         for start in range(0, len(windows), rows):
             part = windows[start : start + rows]
@@ -50,7 +50,7 @@ def find_segments(
                 into = np.clip((q - gram[0, 1] * out) / gram[1, 1], low, high)
             left -= out[..., None] * slopes[:, 0] + into[..., None] * slopes[:, 1]
             off = np.moveaxis(left, 1, 2).reshape(-1, left.shape[1]) @ flat
-            off = share_off(off, closed[start : start + rows, 1:-1].ravel())
+            off = share_off(off, np.moveaxis(weights[start : start + rows, :, 1:-1], 1, 2).reshape(-1, weight.shape[1]))
             cost[length, start : start + len(part)] = off.reshape(len(part), -1).max(1)
             yield length / longest
     return cost

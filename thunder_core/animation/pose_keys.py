@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from .keys import handles
 SAMPLES = 8  # of a frame, at which curves are fitted
 STILL = 0.2  # a region that moves by less than this part of the error holds
 BULGE = 0.75  # a slope beyond its limit by s (times a third of the segment) makes the curve leave its range by less than this
+SHIFT = 0.5  # of a frame, by which what does not speak may be early or late: nobody sees it
 LEAST = 1e-9
 ROWS = 1000  # samples that are measured in one go
 
@@ -65,12 +66,14 @@ class Measure:
     """What values of channels come to in millimetres, and how far off they may be.
 
     pull [C, P, 3]: millimetres that a unit of each channel moves each point.  allowed [P]: millimetres a point may be off.
-    gap [C]: millimetres that a unit of each channel opens the lips.
+    gap [C]: millimetres that a unit of each channel opens the lips.  failed: by regions, fits that were too far off: another call
+    with the same measure need not try them again.
     """
 
     pull: np.ndarray
     allowed: np.ndarray
     gap: np.ndarray
+    failed: dict[tuple, set[int]] = field(default_factory=dict)
 
     def flat(self, chosen: np.ndarray) -> np.ndarray:
         """[chosen, 3 (P + 1)]: displacement of the points that these channels move, in units of what is allowed; the last
@@ -83,11 +86,26 @@ class Measure:
         return np.concatenate([scaled, gap], 1).reshape(len(scaled), -1).astype(np.float32)
 
 
-def share_off(error: np.ndarray, strict: np.ndarray) -> np.ndarray:
+def share_off(error: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """How far off each sample is, [N], from displacements [N, 3 (P + 1)]; 1 is just allowed.
 
-    strict [N]: 1 / mm of what the lips' gap may be off at each sample, 0 where lips are apart.
+    weight [N, P + 1], or [N, 2] where all points count the same: how much errors count at each sample, of the points (1 usually)
+    and of the lips' gap (1 / mm of what that may be off, 0 where lips are apart).
     """
     by_point = error.reshape(len(error), -1, 3)
-    far = np.sqrt(np.einsum("npi,npi->np", by_point[:, :-1], by_point[:, :-1]).max(1))
-    return np.maximum(far, np.abs(by_point[:, -1, 0]) * strict)
+    squares = np.einsum("npi,npi->np", by_point[:, :-1], by_point[:, :-1])
+    if weight.shape[1] == 2:
+        far = np.sqrt(squares.max(1)) * weight[:, 0]
+    else:
+        far = (np.sqrt(squares) * weight[:, :-1]).max(1)
+    return np.maximum(far, np.abs(by_point[:, -1, 0]) * weight[:, 1])
+
+
+def moved_by_shift(places: np.ndarray) -> np.ndarray:
+    """How far each point of places [S, P, 3] is at most from where it is up to `SHIFT` of a frame earlier or later, [S, P]."""
+    furthest = round(SHIFT * SAMPLES)
+    moved = np.zeros(places.shape[:2])
+    for samples in (furthest // 2, furthest):
+        far = np.linalg.norm(places[samples:] - places[:-samples], axis=2)
+        moved[samples:], moved[:-samples] = np.maximum(moved[samples:], far), np.maximum(moved[:-samples], far)
+    return moved

@@ -27,36 +27,47 @@ _LEVEL = 0.05  # of the allowed error: keys next to each other that differ less 
 class Region:
     """What the regions that are keyed together come to.
 
-    curves [S, C] of their channels that move; flat [C, 3 (P + 1)]; strict [S]; slack, low, high [C].
+    curves [S, C] of their channels that move; flat [C, 3 (P + 1)]; weight: see share_off; slack, low, high [C].
+    failed: hashes of fits that were tried and are too far off.
     """
 
     curves: np.ndarray
     flat: np.ndarray
-    strict: np.ndarray
+    weight: np.ndarray
     slack: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    failed: set[int]
 
     @cached_property
     def level_ends(self) -> tuple[bool, bool]:
         """Whether the curves begin and end level."""
         rises = np.stack([self.curves[1] - self.curves[0], self.curves[-1] - self.curves[-2]]) * SAMPLES
-        begins, ends = (share_off(rises @ self.flat, np.zeros(2)) < _BEGINS_LEVEL).tolist()
+        begins, ends = (share_off(rises @ self.flat, np.array([[1.0, 0.0]] * 2)) < _BEGINS_LEVEL).tolist()
         return begins, ends
 
-    def fit(self, keys: list[int], level: set[int], last_try: bool = False) -> Generator[float, None, Fitted]:
+    def fit(
+        self, keys: list[int], level: set[int], last_try: bool = False, ends: np.ndarray | None = None
+    ) -> Generator[float, None, Fitted]:
         """The best values and slopes on frames `keys`, of which the outer ones keep their values.
 
-        level: closed frames, beside which no curve may leave the range of its keys.  last_try: see fit_values.
+        level: closed frames, beside which no curve may leave the range of its keys.  last_try, ends: see fit_values.
         """
         first, last = keys[0], keys[-1]
         rows = slice(first * SAMPLES, last * SAMPLES + 1)
         near = np.array([a in level or b in level for a, b in zip(keys[:-1], keys[1:])])
         slack = np.where(near[:, None], 0.0, self.slack)
-        begins, ends = self.level_ends
-        flat_ends = begins and first == 0, ends and rows.stop == len(self.curves)
+        begins_level, ends_level = self.level_ends
+        flat_ends = begins_level and first == 0, ends_level and rows.stop == len(self.curves)
         bounds = slack, self.low, self.high
-        return fit_values(self.curves[rows], np.array(keys) - first, flat_ends, self.flat, self.strict[rows], bounds, last_try)
+        weight = self.weight[rows]
+        tried = hash((tuple(keys), None if ends is None else ends.tobytes(), weight.tobytes())) if last_try else 0
+        if tried in self.failed:
+            return Fitted(*[np.zeros(0)] * 3, np.array([np.inf]))
+        fitted = yield from fit_values(self.curves[rows], np.array(keys) - first, flat_ends, self.flat, weight, bounds, last_try, ends)
+        if last_try and fitted.off.max() > 1.0:
+            self.failed.add(tried)
+        return fitted
 
 
 def _more(keys: list[int], off: np.ndarray) -> set[int]:
@@ -205,7 +216,7 @@ class Thinning:
         for start in range(0, len(self.shown), ROWS):
             rows = slice(start, start + ROWS)
             self.error[rows] = (self.shown[rows] - self.region.curves[rows]).astype(np.float32) @ self.region.flat
-            self.off[rows] = share_off(self.error[rows], self.region.strict[rows])
+            self.off[rows] = share_off(self.error[rows], self.region.weight[rows])
             yield 0.5 + 0.5 * min(1.0, (start + ROWS) / len(self.shown))
 
     def slack(self, channel: int, first: int, last: int) -> float:
@@ -253,7 +264,7 @@ class Thinning:
         for some in (slice(first * SAMPLES + worst, first * SAMPLES + worst + 1), rows):  # where it changes most tells enough, mostly
             here = change[worst : worst + 1] if some is not rows else change
             error = self.error[some] + here[:, None] * region.flat[channel]
-            off, before = share_off(error, region.strict[some]), self.off[some]
+            off, before = share_off(error, region.weight[some]), self.off[some]
             if (off > np.maximum(1.0, before)).any() or (off - before).max() > worth:
                 return False
         self.error[rows], self.off[rows], self.shown[rows, channel] = error, off, samples

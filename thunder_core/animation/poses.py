@@ -3,10 +3,11 @@
 
 The mouth (lips, jaw, cheeks, tongue) is keyed on the sounds: where lips close and open again, at extremes, at both ends of
 holds, and on as many breakdowns between them as the allowed error needs. Brows, eyes and head have frames of their own, on
-frames of the mouth where that costs nothing. Frames are chosen by dynamic programming over the longest segments that stay
-within the error, in millimetres of what the curves move. Values and slopes are then fitted together, so that no curve
-leaves the range of two neighbouring keys by more than `SLACK` of the range it moves through. A curve that does not need a key of
-its region's frames has none there.
+frames of the mouth or of each other where the error allows it; they do not speak, so they may be half a frame early or late.
+Frames are chosen by dynamic programming over the longest segments that stay within the error, in millimetres of what the curves
+move; those that the curves around them can do without then go. Values and slopes are fitted together, so that no curve leaves
+the range of two neighbouring keys by more than `SLACK` of the range it moves through. A curve that does not need a key of its
+region's frames has none there.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import numpy as np
 
 from ..face.displacement import UNSEEN_MM
 from ..progress import scaled
+from .pose_columns import Columns
 from .pose_frames import find_extremes, find_holds, find_segments, snap_to_used
-from .pose_keys import BULGE, Measure, PoseKeys, SAMPLES, STILL
+from .pose_keys import BULGE, Measure, moved_by_shift, PoseKeys, SAMPLES, STILL
 from .pose_thinning import Curve, fit_piece, Region, Thinning
 
 REGIONS = ("Brows", "Eyes", "Cheeks & Nose", "Mouth", "Jaw", "Tongue", "Head")
@@ -31,6 +33,7 @@ _LONGEST = 24  # frames of a segment that is no hold
 _ONE_POSE = 2  # frames within which several movements turn in one pose
 _USED, _EXTREME = 0.05, 0.8  # price of a frame that another region uses, of an extreme; any other costs 1
 _THINNED = (0.02, 0.1)  # of the allowed error that a key may be worth which its curve then does without, one round each
+_SHUT = 5.0  # times as much an error counts on a frame on which lids are shut
 _GAP_SHARE = 0.8  # of what is left until lips count as apart
 
 
@@ -76,47 +79,79 @@ class Poses:
         return np.unique(np.concatenate(used)) if used else np.zeros(0, int)
 
 
-def _columns(
-    region: Region, closed: np.ndarray, used: set[int]
-) -> Generator[float, None, tuple[tuple[Column, ...], list[PoseKeys], float]]:
-    """Choose the key frames of a region. Returns its columns, its curves' keys and how far off they are, in parts of what is
-    allowed."""
+@dataclass
+class _Plan:
+    """The key frames of regions that are keyed together, while they are chosen.
+
+    columns: frames with values and slopes.  level: closed frames.  ends: frames that keep a key.  closures, holds: their first and
+    last frames.  extremes: frames on which the largest movements turn.
+    """
+
+    region: Region
+    columns: Columns
+    level: set[int]
+    ends: set[int]
+    closures: list[tuple[int, int]]
+    holds: list[tuple[int, int]]
+    extremes: list[int]
+
+    def snap(self, used: set[int]) -> Generator[float, None, None]:
+        """Move key frames to frames near by that are used already. Yields progress."""
+        return self.columns.snap(self.region, used, self.level, self.ends)
+
+
+def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float, None, _Plan]:
+    """Choose the key frames of a region, preferring those that are used already. Returns the plan."""
     frames = (len(region.curves) - 1) // SAMPLES + 1
-    cost = yield from scaled(find_segments(region.curves, region.flat, region.strict, region.slack, _LONGEST), 0.0, 0.3)
+    cost = yield from scaled(find_segments(region.curves, region.flat, region.weight, region.slack, _LONGEST), 0.0, 0.4)
     extremes = set(find_extremes(region.curves, region.flat).tolist())
-    holds = yield from scaled(find_holds(region.curves, region.flat), 0.3, 0.3)
+    holds = yield from scaled(find_holds(region.curves, region.flat), 0.4, 0.4)
     holds = [snap_to_used(hold, used) for hold in holds]
     runs = [(int(run[0]), int(run[-1])) for run in np.split(closed, np.flatnonzero(np.diff(closed) > 1) + 1) if len(run)]
-    level = {frame for run in runs for frame in run}
+    level, ends = set(closed.tolist()), {0, frames - 1, *(frame for run in runs for frame in run)}
     price = np.ones(frames)
     price[sorted(extremes)] = _EXTREME
     price[sorted(used)] *= _USED
-    pins = sorted({0, frames - 1, *level, *(frame for hold in holds for frame in hold)})
+    stay = ends | {frame for hold in holds for frame in hold}
+    pins = sorted(stay)
     keys, value, out, into = [0], [region.curves[0]], [], []
     for first, last in zip(pins[:-1], pins[1:]):
-        done = 0.3 + 0.5 * first / frames
+        done = 0.4 + 0.2 * first / frames
         more, fitted = yield from scaled(fit_piece(region, cost, price, first, last, level), done, done)
         keys += more[1:]
         value += list(fitted.value[1:])
         out += list(fitted.out)
         into += list(fitted.into)
-    value, out, into = (np.array(part).reshape(-1, region.curves.shape[1]) for part in (value, out, into))
-    curves = [Curve(keys, value[:, c].tolist(), out[:, c].tolist(), into[:, c].tolist()) for c in range(value.shape[1])]
-    thinning = Thinning(region, curves, level)
-    yield from scaled(thinning.measure(), 0.8, 0.8)
+    columns = Columns(keys, value, out, into)
+    yield from scaled(columns.remove_spare(region, cost, price, level, stay), 0.6, 0.95)
+    plan = _Plan(region, columns, level, ends, runs, holds, sorted(extremes))
+    yield from scaled(plan.snap(used), 0.95, 1.0)
+    return plan
+
+
+def _keyed(plan: _Plan) -> Generator[float, None, tuple[tuple[Column, ...], list[PoseKeys], float]]:
+    """Give each curve the keys it needs of those that are planned. Returns the columns, the curves' keys and how far off they are,
+    in parts of what is allowed."""
+    region, columns = plan.region, plan.columns
+    value, out, into = (np.array(part).reshape(-1, region.curves.shape[1]) for part in (columns.value, columns.out, columns.into))
+    curves = [Curve(columns.keys, value[:, c].tolist(), out[:, c].tolist(), into[:, c].tolist()) for c in range(value.shape[1])]
+    thinning = Thinning(region, curves, plan.level)
+    yield from scaled(thinning.measure(), 0.0, 0.0)
     order = np.argsort(thinning.strength * np.ptp(region.curves, axis=0))
     for number, channel in enumerate(order):
-        yield from scaled(thinning.even_out(channel, holds), 0.8 + 0.05 * number / len(order), 0.8 + 0.05 * (number + 1) / len(order))
+        steps = thinning.even_out(channel, plan.holds)
+        yield from scaled(steps, 0.25 * number / len(order), 0.25 * (number + 1) / len(order))
     for turn, worth in enumerate(_THINNED):
         for number, channel in enumerate(order):
             start, end = ((turn + part / len(order)) / len(_THINNED) for part in (number, number + 1))
-            yield from scaled(thinning.thin(channel, worth), 0.85 + 0.1 * start, 0.85 + 0.1 * end)
+            yield from scaled(thinning.thin(channel, worth), 0.25 + 0.5 * start, 0.25 + 0.5 * end)
     for number, channel in enumerate(order):
-        yield from scaled(thinning.align(channel), 0.95 + 0.05 * number / len(order), 0.95 + 0.05 * (number + 1) / len(order))
+        yield from scaled(thinning.align(channel), 0.75 + 0.25 * number / len(order), 0.75 + 0.25 * (number + 1) / len(order))
         thinning.settle(channel)
     yield from scaled(thinning.measure(), 1.0, 1.0)
     used_frames = np.unique(np.concatenate([curve.frames for curve in curves]))
-    return _kinds(used_frames, runs, holds, sorted(extremes)), [curve.keys() for curve in curves], float(thinning.off.max())
+    kinds = _kinds(used_frames, plan.closures, plan.holds, plan.extremes)
+    return kinds, [curve.keys() for curve in curves], float(thinning.off.max())
 
 
 def _kinds(frames: np.ndarray, closures: list[tuple[int, int]], holds: list[tuple[int, int]], extremes: list[int]) -> tuple[Column, ...]:
@@ -151,13 +186,32 @@ def _met(gap: np.ndarray, closed_mm: float) -> np.ndarray:
     return met
 
 
+def _weight(curves: np.ndarray, flat: np.ndarray, shut: np.ndarray) -> np.ndarray:
+    """How much errors count of points that do not speak, [S, P + 1]: less where they move, so that all may be a little early or late,
+    and more on the frames `shut`."""
+    places = (curves @ flat.astype(float)).reshape(len(curves), -1, 3)
+    weight = 1.0 / (1.0 + moved_by_shift(places))
+    weight[shut * SAMPLES] = _SHUT
+    weight[:, -1] = 0.0
+    return weight
+
+
 def fit(
-    curves: np.ndarray, regions: Sequence[str], measure: Measure, gap: np.ndarray, closed_mm: float, closed_off: float
+    curves: np.ndarray,
+    regions: Sequence[str],
+    measure: Measure,
+    gap: np.ndarray,
+    closed_mm: float,
+    closed_off: float,
+    shut: np.ndarray | None = None,
+    strictness: np.ndarray | None = None,
 ) -> Generator[float, None, Poses]:
     """Turn curves [S, C] into poses. Returns the Poses.
 
     S = (T − 1) · SAMPLES + 1 samples of T frames.  regions [C]: one of REGIONS for each channel.  gap [S]: the lips' gap in
-    mm; lips nearer than closed_mm meet, and there the gap is off by closed_off mm at most.
+    mm; lips nearer than closed_mm meet, and there the gap is off by closed_off mm at most.  shut: frames on which lids are shut
+    furthest, where they are off by a part of what is allowed elsewhere.  strictness [S]: how many times as much errors count at each
+    sample; 1 if not given.
     """
     curves = np.asarray(curves, float)
     frames = (len(curves) - 1) // SAMPLES + 1
@@ -167,29 +221,49 @@ def fit(
     strength = np.linalg.norm(measure.pull / measure.allowed[:, None], axis=2).max(1)
     most = np.linalg.norm(measure.pull, axis=2).max(1)
     moves = ((high - low) * strength > STILL / 4) & ((high - low) * most > UNSEEN_MM)
-    curve_keys: list[PoseKeys | None] = [None] * curves.shape[1]
-    all_columns, used, off = [], set(), 0.0
+    plans: list[tuple[np.ndarray, _Plan] | None] = []
+    used: set[int] = set()
     for number, together in enumerate(TOGETHER):
         chosen = np.flatnonzero([moving and region in together for moving, region in zip(moves, regions)])
         if not len(chosen) or frames < 2:
-            all_columns.append(())
+            plans.append(None)
             continue
         mouth = "Mouth" in together
+        flat = measure.flat(chosen)
+        if mouth:
+            weight = np.stack([np.ones(len(curves)), strict], 1)
+        else:
+            weight = _weight(curves[:, chosen], flat, shut if shut is not None and "Eyes" in together else np.zeros(0, int))
+        if strictness is not None:
+            weight[:, :-1] *= strictness[:, None]
         region = Region(
             curves[:, chosen],
-            measure.flat(chosen),
-            strict if mouth else np.zeros(len(curves)),
+            flat,
+            weight,
             SLACK * (high - low)[chosen] / BULGE,
             low[chosen],
             high[chosen],
+            measure.failed.setdefault(together, set()),
         )
         closed = np.flatnonzero(gap[::SAMPLES] < closed_mm) if mouth else np.zeros(0, int)
-        rest = 0.2 / (len(TOGETHER) - 1)
-        start, end = (0.0, 0.8) if mouth else (0.8 + rest * (number - 1), 0.8 + rest * number)
-        columns, keys, worst = yield from scaled(_columns(region, closed, used), start, end)
+        rest = 0.1 / (len(TOGETHER) - 1)
+        start, end = (0.0, 0.5) if mouth else (0.5 + rest * (number - 1), 0.5 + rest * number)
+        plans.append((chosen, (yield from scaled(_plan(region, closed, used), start, end))))
+        used |= set(plans[-1][1].columns.keys)
+    for place, entry in enumerate(plans):  # now that all frames are known
+        others = set().union(*(other[1].columns.keys for other in plans if other is not None and other is not entry))
+        if entry is not None:
+            yield from scaled(entry[1].snap(others), 0.6 + 0.05 * place, 0.6 + 0.05 * (place + 1))
+    curve_keys: list[PoseKeys | None] = [None] * curves.shape[1]
+    all_columns, off = [], 0.0
+    for number, entry in enumerate(plans):
+        if entry is None:
+            all_columns.append(())
+            continue
+        start, end = (0.8, 0.95) if number == 0 else (0.95, 1.0)
+        columns, keys, worst = yield from scaled(_keyed(entry[1]), start, end)
         all_columns.append(columns)
-        used |= {column.index for column in columns}
         off = max(off, worst)
-        for channel, one in zip(chosen, keys):
+        for channel, one in zip(entry[0], keys):
             curve_keys[channel] = one if np.ptp(one.value) > 0 else None
     return Poses(tuple(curve_keys), tuple(all_columns), off)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....thunder_core.animation import poses
-from ....thunder_core.animation.pose_keys import Measure, PoseKeys
+from ....thunder_core.animation.pose_keys import Measure, moved_by_shift, PoseKeys
 from ....thunder_core.animation.poses import Column
-from ....thunder_core.channels import in_group, TONGUE
+from ....thunder_core.channels import BLINKS, in_group, TONGUE
 from ....thunder_core.face import displacement
 from ....thunder_core.face.lips import CLOSED_MM
 from ....thunder_core.progress import result as value_of, scaled
@@ -34,8 +34,9 @@ _STARTS = (
 # hardly seen.
 _ALLOWED = np.array([1.0, 2.0, 3.0, 1.0])
 _TONGUE = 4.0
-_LINEAR = 0.97  # of what is allowed, while errors are added up as if each track moved the face in a line
-_SHRINK, _TRIES = 0.85, 3
+_LINEAR = 0.98  # of what is allowed, while errors are added up as if each track moved the face in a line
+_SPARE, _STEEP, _TRIES = 1.05, 3, 3  # where errors were too large they count more: times the power of what was measured
+_BLINK = 0.3  # of what shuts lids: less is no blink
 _LOOK = 0.6  # of what is allowed: samples that are further off by adding up are measured on the face
 _UNSEEN = 0.05  # of the error: a track that shows less than this from where it stands needs no curve
 
@@ -112,16 +113,22 @@ def fit(
     places = np.flatnonzero(chosen)
     allowed = _allowed(error, any(of_tracks[place] == "Tongue" for place in places))
     at_closed_lips = error * reduction.share_at_closed_lips(error)
-    share, result, off = _LINEAR, None, None
+    measure = Measure(pull[places], _LINEAR * allowed, pull[places, meter.upper, 1] - pull[places, meter.lower, 1])
+    shut = yield from scaled(_shut(rig, values[:: reduction.SUBFRAMES]), 0.1, 0.1)
+    strictness, result, lips = np.ones(len(values)), None, 0.0
     for attempt in range(_TRIES):
-        measure = Measure(pull[places], share * allowed, pull[places, meter.upper, 1] - pull[places, meter.lower, 1])
-        steps = poses.fit(values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM, at_closed_lips)
+        steps = poses.fit(
+            values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM, at_closed_lips, shut, strictness
+        )
         start, end = (0.1 + 0.8 * attempt / _TRIES, 0.1 + 0.8 * (attempt + 1) / _TRIES) if attempt else (0.1, 0.9)
         result = yield from scaled(steps, start, end)
         off, lips = yield from scaled(_measured(rig, values, places, result, pull, allowed, slow), 0.9, 1.0)
-        if slow or off <= 1.0:
+        if slow or off.max() <= 1.0:
             break
-        share *= _SHRINK / max(off, 1.0) if attempt else 0.97 / off
+        before = strictness.copy()
+        for sample in np.flatnonzero(off > 1.0):  # measured on the face it is too far off there
+            around = slice(max(sample - 2 * reduction.SUBFRAMES, 0), sample + 2 * reduction.SUBFRAMES + 1)
+            strictness[around] = np.maximum(strictness[around], before[around] * _SPARE * off[sample] ** _STEEP)
     curves: list[PoseKeys | None] = [None] * len(rig.driver.tracks)
     for place, curve in zip(places, result.curves):
         curves[place] = curve
@@ -151,9 +158,10 @@ def _allowed(error: float, tongue: bool) -> np.ndarray:
 
 def _measured(
     rig: head.Rig, values: np.ndarray, places: np.ndarray, fitted: poses.Poses, pull: np.ndarray, allowed: np.ndarray, slow: bool
-) -> Generator[float, None, tuple[float, float]]:
-    """How far poses are from values [S, tracks]: (in parts of what is allowed, millimetres at the lips). Errors are added up as
-    if each track moved the face in a line; where that comes near the worst the face itself is measured, unless that is slow."""
+) -> Generator[float, None, tuple[np.ndarray, float]]:
+    """How far poses are from values [S, tracks]: (in parts of what is allowed, [S], millimetres at the lips at most). Errors are
+    added up as if each track moved the face in a line; where that comes near the worst the face itself is measured, unless that is
+    slow. What does not speak may also be early or late."""
     times, off = np.arange(len(values)) / reduction.SUBFRAMES, np.zeros_like(values)
     for place, curve in zip(places, fitted.curves):
         if curve is not None:
@@ -161,20 +169,39 @@ def _measured(
             yield 0.0
     lips, flat, channels = displacement.face_meter().lips, pull.reshape(len(pull), -1), head.channel_names()
 
-    def parts(displacements: np.ndarray) -> np.ndarray:
+    def moved(rows: slice) -> np.ndarray:
+        first = max(rows.start - reduction.SUBFRAMES, 0)
+        some = (values[first : rows.stop + reduction.SUBFRAMES] @ flat).reshape(-1, pull.shape[1], 3)
+        far = moved_by_shift(some)[rows.start - first :][: len(off[rows])]
+        far[:, :lips] = 0.0
+        return far
+
+    def parts(displacements: np.ndarray, limits: np.ndarray) -> np.ndarray:
         far = np.linalg.norm(displacements, axis=2)
-        return np.stack([(far / allowed).max(1), far[:, :lips].max(1)], 1)
+        return np.stack([(far / limits).max(1), far[:, :lips].max(1)], 1)
 
     def measure(rows: slice) -> np.ndarray:
         some = look[rows]
         now, wanted = (displacement.places(rig.driver.read(part, channels)) for part in (values[some] + off[some], values[some]))
-        return parts(now - wanted)
+        return parts(now - wanted, limits[some])
 
-    added = yield from reduction.in_pieces(len(off), lambda rows: parts((off[rows] @ flat).reshape(-1, pull.shape[1], 3)))
+    limits = allowed + (yield from reduction.in_pieces(len(off), moved))
+    added = yield from reduction.in_pieces(len(off), lambda rows: parts((off[rows] @ flat).reshape(-1, pull.shape[1], 3), limits[rows]))
     if not slow:
         look = np.flatnonzero(added[:, 0] >= _LOOK * min(added[:, 0].max(), 1.0))
         added = yield from reduction.in_pieces(len(look), measure)
-    return float(added[:, 0].max()), float(added[:, 1].max())
+    return added[:, 0], float(added[:, 1].max())
+
+
+def _shut(rig: head.Rig, values: np.ndarray) -> Generator[float, None, np.ndarray]:
+    """Returns the frames, of a rig's values on frames [T, tracks], on which lids are shut furthest: one or more for each blink."""
+    channels = head.channel_names()
+    lids = in_group(channels, BLINKS)
+    shut = yield from reduction.in_pieces(
+        len(values), lambda rows: rig.driver.read(values[rows], channels).expression[:, lids].mean(1, keepdims=True)
+    )
+    closed = np.pad(shut[:, 0], 1, mode="edge")
+    return np.flatnonzero((closed[1:-1] >= _BLINK) & (closed[1:-1] >= closed[:-2]) & (closed[1:-1] >= closed[2:]))
 
 
 def is_seen(posed: PoseFit, place: int, difference: np.ndarray, error: float) -> bool:
