@@ -66,14 +66,14 @@ class Measure:
     """What values of channels come to in millimetres, and how far off they may be.
 
     pull [C, P, 3]: millimetres that a unit of each channel moves each point.  allowed [P]: millimetres a point may be off.
-    gap [C]: millimetres that a unit of each channel opens the lips.  failed: by regions, fits that were too far off: another call
-    with the same measure need not try them again.
+    gap [C]: millimetres that a unit of each channel opens the lips.  fits: by regions, what was fitted: another call with the
+    same measure need not do it again.
     """
 
     pull: np.ndarray
     allowed: np.ndarray
     gap: np.ndarray
-    failed: dict[tuple, set[int]] = field(default_factory=dict)
+    fits: dict[tuple, dict] = field(default_factory=dict)
 
     def flat(self, chosen: np.ndarray) -> np.ndarray:
         """[chosen, 3 (P + 1)]: displacement of the points that these channels move, in units of what is allowed; the last

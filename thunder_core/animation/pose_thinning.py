@@ -22,13 +22,15 @@ _BEGINS_LEVEL = 0.25  # of the allowed error a frame: curves that are slower tha
 _KINK_WORTH = 0.5  # of the allowed error that a curve without a kink is worth
 _LEVEL = 0.05  # of the allowed error: keys next to each other that differ less have one value
 
+_TOO_FAR = Fitted(*[np.zeros(0)] * 3, np.array([np.inf]))  # of a fit that nobody asks for more
+
 
 @dataclass(frozen=True)
 class Region:
     """What the regions that are keyed together come to.
 
     curves [S, C] of their channels that move; flat [C, 3 (P + 1)]; weight: see share_off; slack, low, high [C].
-    failed: hashes of fits that were tried and are too far off.
+    fits: by their hashes, fits that were made.
     """
 
     curves: np.ndarray
@@ -37,7 +39,7 @@ class Region:
     slack: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    failed: set[int]
+    fits: dict[int, Fitted]
 
     @cached_property
     def level_ends(self) -> tuple[bool, bool]:
@@ -61,12 +63,11 @@ class Region:
         flat_ends = begins_level and first == 0, ends_level and rows.stop == len(self.curves)
         bounds = slack, self.low, self.high
         weight = self.weight[rows]
-        tried = hash((tuple(keys), None if ends is None else ends.tobytes(), weight.tobytes())) if last_try else 0
-        if tried in self.failed:
-            return Fitted(*[np.zeros(0)] * 3, np.array([np.inf]))
+        tried = hash((tuple(keys), last_try, None if ends is None else ends.tobytes(), weight.tobytes()))
+        if tried in self.fits:
+            return self.fits[tried]
         fitted = yield from fit_values(self.curves[rows], np.array(keys) - first, flat_ends, self.flat, weight, bounds, last_try, ends)
-        if last_try and fitted.off.max() > 1.0:
-            self.failed.add(tried)
+        self.fits[tried] = fitted if not last_try or fitted.off.max() <= 1.0 else _TOO_FAR
         return fitted
 
 

@@ -243,7 +243,7 @@ def fit(
             SLACK * (high - low)[chosen] / BULGE,
             low[chosen],
             high[chosen],
-            measure.failed.setdefault(together, set()),
+            measure.fits.setdefault(together, {}),
         )
         closed = np.flatnonzero(gap[::SAMPLES] < closed_mm) if mouth else np.zeros(0, int)
         rest = 0.1 / (len(TOGETHER) - 1)
