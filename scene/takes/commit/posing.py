@@ -125,7 +125,8 @@ def fit(
         off, lips = yield from scaled(_measured(rig, values, places, result, pull, allowed, slow), 0.9, 1.0)
         if slow or off.max() <= 1.0:
             break
-        before = strictness.copy()
+        before = strictness * (off.max() if attempt else 1.0)  # the first time where it was too far off alone, then everywhere
+        strictness = before.copy()
         for sample in np.flatnonzero(off > 1.0):  # measured on the face it is too far off there
             around = slice(max(sample - 2 * reduction.SUBFRAMES, 0), sample + 2 * reduction.SUBFRAMES + 1)
             strictness[around] = np.maximum(strictness[around], before[around] * _SPARE * off[sample] ** _STEEP)
