@@ -233,12 +233,10 @@ def test_what_nobody_reads_any_more_stops_no_work():
 )
 def test_a_failed_bake_says_why_and_leaves_nothing(short_voice, tmp_path, arguments, said):
     (tmp_path / "text.wav").write_text("not a sound")
-    write_wav(tmp_path / "silent.wav", np.zeros(32000))
     (tmp_path / "bad.json").write_text('{"thunder_direction": 1, "style": {"energy": 7}}')
     places = {
         "bad": tmp_path / "bad.json",
         "text": tmp_path / "text.wav",
-        "silent": tmp_path / "silent.wav",
         "voice": short_voice,
         "here": tmp_path,
     }
