@@ -58,10 +58,10 @@ def played(args):
         return None
     try:
         vector = np.array(values, np.float32)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise BadRequest("The reading of the take is not a list of numbers: generate it again") from error
-    check(np.atleast_2d(vector))
-    return vector.ravel()
+    check(vector[None])
+    return vector
 
 
 def asked(args):
