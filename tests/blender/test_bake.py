@@ -221,7 +221,6 @@ def test_what_nobody_reads_any_more_stops_no_work():
     [
         (["--audio", "{text}"], "sound"),
         (["--audio", "{here}/none.wav"], "There is no file"),
-        (["--audio", "{silent}"], "sil"),
         (["--audio", "{voice}", "--engine", "/nowhere/python"], "no Python at “/nowhere/python”: name another with --engine"),
         (["--audio", "{voice}", "--weights", "/nowhere"], "no folder “/nowhere”"),
         (["--audio", "{voice}", "--blend", "{here}/none.blend"], "There is no file"),

@@ -22,6 +22,7 @@ NEEDED = {
     "cli/script.py",
     "requirements/engine.txt",
     "requirements/flame.txt",
+    "requirements/cluster.txt",
     "thunder_core/engine/worker.py",
     "thunder_core/client.py",
     "thunder_core/engine/engine.py",
