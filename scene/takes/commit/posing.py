@@ -116,16 +116,20 @@ def fit(
     measure = Measure(pull[places], _LINEAR * allowed, pull[places, meter.upper, 1] - pull[places, meter.lower, 1])
     shut = yield from scaled(_shut(rig, values[:: reduction.SUBFRAMES]), 0.1, 0.1)
     strictness, result, lips = np.ones(len(values)), None, 0.0
-    for attempt in range(_TRIES):
+    for attempt in range(_TRIES + 1):
+        if attempt == _TRIES and lips <= error:  # one try more where lips are still too far off
+            break
         steps = poses.fit(
             values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM, at_closed_lips, shut, strictness
         )
-        start, end = (0.1 + 0.8 * attempt / _TRIES, 0.1 + 0.8 * (attempt + 1) / _TRIES) if attempt else (0.1, 0.9)
+        start, end = (0.1 + 0.8 * attempt / (_TRIES + 1), 0.1 + 0.8 * (attempt + 1) / (_TRIES + 1)) if attempt else (0.1, 0.9)
         result = yield from scaled(steps, start, end)
         off, lips = yield from scaled(_measured(rig, values, places, result, pull, allowed, slow), 0.9, 1.0)
         if slow or off.max() <= 1.0:
             break
         before = strictness * (off.max() if attempt else 1.0)  # the first time where it was too far off alone, then everywhere
+        if attempt == _TRIES - 1:  # the last try is a little stricter everywhere
+            before = before * _SPARE
         strictness = before.copy()
         for sample in np.flatnonzero(off > 1.0):  # measured on the face it is too far off there
             around = slice(max(sample - 2 * reduction.SUBFRAMES, 0), sample + 2 * reduction.SUBFRAMES + 1)
