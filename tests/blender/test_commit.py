@@ -734,6 +734,37 @@ def test_edited_keys_that_a_commit_replaces_are_counted_and_stay_in_the_file(ble
     assert earlier.use_fake_user
 
 
+@pytest.mark.parametrize("keys", ["POSES", "DENSE"])
+def test_an_edited_line_that_is_committed_again_leaves_the_face_around_it_at_rest(blender, stage, keys):
+    """Keys that were edited on a line are no curve of the animator's own, which would go on beyond the line."""
+    scene, rig, takes = stage
+    entry = show(stage, start=101.0)
+    entry.voice = "line"
+    error = 0.6 if keys == "POSES" else 0.3
+    assert finished(committing.commit(rig, entry, "line", Choice(entry.first, entry.last, "NEW", error=error, keys=keys))).keys
+
+    def values():
+        return {
+            (curve.data_path, curve.array_index, frame): curve.evaluate(frame)
+            for target in rig.targets
+            for curve in compat.curves_for(target)
+            for frame in (1, 60, entry.first - entry.lead_in - 6, entry.last + entry.lead_out + 6, 300)
+        }
+
+    rig = head_module.find(scene)
+    before = values()
+    curve = next(c for c in compat.curves_for(rig.keys) if "mouthFunnel" in c.data_path)
+    for point in [p for p in curve.keyframe_points if entry.first < p.co[0] < entry.last][:3]:
+        point.co[1] += 0.2
+    curve.update()
+    display.show(rig, entry)
+    report = finished(committing.commit(rig, entry, "line", Choice(entry.first, entry.last, "OWN", error=error, keys=keys)))
+    rig = head_module.find(scene)
+    after = values()
+    assert report.edited == 3
+    assert max(abs(after.get(place, value) - value) for place, value in before.items()) < 1e-3
+
+
 def test_a_part_that_is_committed_again_is_not_taken_for_an_edit(blender, stage):
     """Its fades put keys within the line."""
     scene, rig, _ = stage

@@ -97,7 +97,7 @@ class _Commit:
         lines = [there.lines if (there := line_names.of(action)) is not None else () for action in self.own]
         self.owned = [
             {
-                key: own_curves.own_curve(curve, put, put_keys.name_of(block, *key), self.earlier, lines[block])
+                key: own_curves.own_curve(curve, put, put_keys.name_of(block, *key), self.earlier, lines[block], self.choice)
                 for key, curve in curves.items()
             }
             for block, curves in enumerate(self.animator_curves)

@@ -21,12 +21,14 @@ STILL_POSE = "Thunder: Still Pose"  # NLA track, strip and action of what stands
 @dataclass(frozen=True)
 class OwnCurve:
     """A curve of the animator's as a commit uses it. keys: those that stay; dropped: how many an earlier commit of the same line
-    put, which its next commit replaces; lines: those that were committed to its action."""
+    put, which its next commit replaces, with those that the animator edited since; edited: how many these are; lines: those that
+    were committed to its action."""
 
     curve: object
     keys: dict
     dropped: int = 0
     lines: tuple[line_names.Line, ...] = ()
+    edited: int = 0
 
     def moves(self, start: int, end: int) -> bool:
         """Whether it has a key from one frame to another, or changes between them."""
@@ -132,20 +134,28 @@ def earlier_commits(line: str, choice: Choice, entry, lines: line_names.Lines | 
     return [old for old in (lines.lines if lines is not None else ()) if old.name == line and old.start <= last and old.end >= first]
 
 
-def own_curve(curve, put: put_keys.Put | None, name: str, earlier: list[line_names.Line], lines: tuple[line_names.Line, ...]) -> OwnCurve:
+def own_curve(  # noqa: PLR0913 (what one curve is looked at with)
+    curve, put: put_keys.Put | None, name: str, earlier: list[line_names.Line], lines: tuple[line_names.Line, ...], choice: Choice
+) -> OwnCurve:
     """A curve of the animator's for a commit.
 
     put: the keys that earlier commits of the line put.  earlier: those of them that are replaced.  lines: of the curve's action.
+    choice: the frames that are committed: keys on them that were edited since are no curve of the animator's own.
     """
     keys = fcurves.read(curve)
     if put is None or not earlier or len(curve.modifiers) or curve.extrapolation != "CONSTANT":
         return OwnCurve(curve, keys, 0, lines)
     times = keys["co"][:, 0]
-    again = put.has(name, keys) & np.any([(times > old.start - 0.5) & (times < old.end + 0.5) for old in earlier], axis=0)
+    on_line = np.any([(times > old.start - 0.5) & (times < old.end + 0.5) for old in earlier], axis=0)
+    again = put.has(name, keys) & on_line
+    edited_keys = on_line & ~again & (times > choice.first - 0.5) & (times < choice.last + 0.5)
+    if not again.any():
+        edited_keys[:] = False  # all of it is the animator's
+    again |= edited_keys
     left = keyframes.select(keys, ~again)
     if not again.any() or (len(left["co"]) and keyframes.evaluate(left, left["co"][:1, 0].astype(float)) is None):
         return OwnCurve(curve, keys, 0, lines)  # the latter: what eases between its keys cannot be evaluated without Blender's curve
-    return OwnCurve(curve, left, int(again.sum()), lines)
+    return OwnCurve(curve, left, int(again.sum()), lines, int(edited_keys.sum()))
 
 
 def edited(old: OwnCurve | None, name: str, puts: dict[str, put_keys.Put], lines: line_names.Lines | None, span: placing.Span) -> int:
@@ -163,7 +173,7 @@ def edited(old: OwnCurve | None, name: str, puts: dict[str, put_keys.Put], lines
             on_line |= (times > line.start - 0.5) & (times < line.end + 0.5)
     for line in known:
         on_line &= ~puts[line].has(name, old.keys)
-    return int((on_line & (times > span.first - 0.5) & (times < span.last + 0.5)).sum())
+    return old.edited + int((on_line & (times > span.first - 0.5) & (times < span.last + 0.5)).sum())
 
 
 def with_leads(choice: Choice, entry, tracks_of_take: dict, together: set, puts: dict[str, put_keys.Put]) -> tuple[Choice, dict]:
