@@ -32,7 +32,7 @@ CLOSED = 0.5  # of a blink channel
 MOODLESS = 0.3  # strength of a mood below which there is hardly one
 WHOLE_LINES = 0.12  # that is added: on lines longer than a crop the model blinks less, seen on real voices (bench/habits.py)
 _FURTHEST = 0.5  # deviations of noise that are tried, either way; beyond, lids stay shut and the rate falls again
-BY_EYES = 0.15  # of the noise for a deviation of “eyes”: blinks of validation voices then follow it with r .95, without with .86
+BY_EYES = 0.15  # of the noise, for a deviation of “eyes”: without it takes follow that slider less (bench/direction.py)
 _ROUNDS = 6  # of bisection: to a hundredth of a deviation
 
 
