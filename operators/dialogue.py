@@ -16,9 +16,13 @@ _items: list = [_NOBODY]  # Blender does not keep the strings that it shows: we 
 _listening: list = []  # the same of the listeners
 
 
+def _heads(context) -> list:
+    """The heads of the scene; none where Blender asks without one."""
+    return head.in_scene(context.scene) if context is not None and context.scene is not None else []
+
+
 def _speakers(self, context):
-    heads = head.in_scene(context.scene) if context is not None and context.scene is not None else []
-    _items[:] = [(obj.name, obj.name, f"“{obj.name}” speaks the strip") for obj in heads] + [_NOBODY]
+    _items[:] = [(obj.name, obj.name, f"“{obj.name}” speaks the strip") for obj in _heads(context)] + [_NOBODY]
     return _items
 
 
@@ -39,7 +43,7 @@ class THUNDER_OT_cast_strip(bpy.types.Operator):
 
 
 def _listeners(self, context):
-    heads = head.in_scene(context.scene) if context is not None and context.scene is not None else []
+    heads = _heads(context)
     speaker = dialogue.speaker_of(context.scene, self.strip, heads) if heads else None
     _listening[:] = [(obj.name, obj.name, f"“{obj.name}” listens to the strip") for obj in heads if obj != speaker]
     return _listening

@@ -66,6 +66,16 @@ def _rounded(styles: np.ndarray) -> list[float]:
     return [round(float(x), 4) for x in styles.mean(0)]
 
 
+def _is_as_asked(asked: Asked, seed: int, first: int) -> bool:
+    """Whether the take of a seed, in a batch that begins with the seed `first`, is played just as asked."""
+    return asked.as_asked and seed == first
+
+
+def _spread_of(asked: Asked, seed: int, first: int) -> float:
+    """How far the take of a seed goes from what is asked."""
+    return 0.0 if _is_as_asked(asked, seed, first) else asked.spread
+
+
 def portions(seeds: list[int], frames: int, device: str) -> list[list[int]]:
     """Seeds of takes of so many frames in the portions they are sampled in: as few as keep the device busy, of even size.
 
@@ -162,7 +172,7 @@ class Engine:
         gets every take as soon as it is sampled and scored, in the order of the seeds. Raises BadRequest.
         """
         readings = {} if asked is None else self._readings(asked, takes, seed, speech.frames)
-        voice, role = self._heard(speech, listening, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
+        voice, role = self._voice_and_role(speech, listening, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
         of = f"{takes} take{'s' if takes > 1 else ''}"
         kept = None if keep is None else self._kept(keep, speech.frames)
         guide = self.thunder.speech_guidance(self.m2s, self.mouth, voice, speech_guidance) if speech_guidance and role == SPEAKS else None
@@ -176,14 +186,14 @@ class Engine:
         for seeds in portions([seed + i for i in range(takes)], speech.frames, self.device):
             report = _portion(progress, len(result), len(seeds), takes)
             sampling = f"{len(result)} of {of} sampled" if result else f"Sampling {of}"
-            styles = None if asked is None else [self._emphasised(readings[s], s, seed, asked, voice) for s in seeds]
+            styles = None if asked is None else [emphasised(readings[s], s, _spread_of(asked, s, seed), voice.accents) for s in seeds]
             motions = self.thunder.perform(voice, seeds, steps, guidance, lambda x: report(0.9 * x, sampling), kept, guide, styles)
             played = None if asked is None else [readings[s].mean(0) for s in seeds]
             scores = [None] * len(motions) if role != SPEAKS else self._grade(motions, voice, played, report)
             for m, s, score in zip(motions, seeds, scores):
                 made = about | {"seed": s} | ({} if score is None else {"score": score.total})
                 if asked is not None:
-                    made |= {"spread": asked.spread, "as_asked": asked.as_asked and s == seed, "reading": _rounded(readings[s])}
+                    made |= {"spread": asked.spread, "as_asked": _is_as_asked(asked, s, seed), "reading": _rounded(readings[s])}
                 result.append(Take(m, s, score, opening_mm(m, self.head), width_mm(m, self.head), made))
                 arrived(result[-1])
         return sorted(result, key=lambda t: (0.0 if t.score is None else -t.score.total, t.seed))
@@ -193,12 +203,7 @@ class Engine:
         self.thunder.check_style()
         check(asked.vectors)
         vectors = over_frames(asked.vectors, frames)
-        return {s: reading(vectors, s, 0.0 if asked.as_asked and s == seed else asked.spread) for s in range(seed, seed + takes)}
-
-    @staticmethod
-    def _emphasised(played: np.ndarray, seed: int, first: int, asked: Asked, voice: VoiceFeatures) -> np.ndarray:
-        """A take's reading over its line; the first take of a batch may be just as asked."""
-        return emphasised(played, seed, 0.0 if asked.as_asked and seed == first else asked.spread, voice.accents)
+        return {s: reading(vectors, s, _spread_of(asked, s, seed)) for s in range(seed, seed + takes)}
 
     def score(self, speech: Speech, motion: Motion, played: np.ndarray | None = None) -> LipSyncScore:
         """How well a motion says a sound. Both start together; the shorter of the two is compared.
@@ -259,7 +264,7 @@ class Engine:
             self._known[key] = self.thunder.analyse(self._samples(speech), speech.frames, progress)
         return self._known[key]
 
-    def _heard(self, speech: Speech, listening: bool, progress: Callable[[float], None]) -> tuple[VoiceFeatures, str]:
+    def _voice_and_role(self, speech: Speech, listening: bool, progress: Callable[[float], None]) -> tuple[VoiceFeatures, str]:
         """What takes of a sound are sampled from, and the face's role: LISTENS where that is asked for, IDLE where nobody speaks in
         the sound, else SPEAKS."""
         voice = self._analyse(speech, progress)

@@ -20,7 +20,7 @@ _MOOD_SPREAD = 0.8  # strongest mood that a reading adds at a spread of 1, where
 _STRENGTH_SPREAD = 0.5  # how much stronger or weaker the mood that is asked for gets at a spread of 1
 _EMPHASIS = 0.6  # deviation of the logarithm of energy between the words of a line, at a spread of 1
 _WORD_FRAMES = 15  # that an emphasis lasts, about
-_SMOOTHED = 1.45  # times what easing takes off the deviation
+_SMOOTHED = 1.45  # makes good what smoothing takes off the deviation
 _CLEARER = 0.6  # deviations of articulation for one of energy
 _ACCENTED = {"brows": 0.8, "head": 1.0}  # deviations by which these do more on an accent than elsewhere
 _MOOD_NAMES = tuple(name for name in MOODS if name != NEUTRAL)

@@ -25,7 +25,7 @@ from ..direction import AXES, Direction
 from ..engine.m2s.judge import FLOOR, Judge, JudgeConfig, left_open, opening_and_width, TAPS
 from ..engine.m2s.model import MeshToSpeech
 from ..engine.m2s.mouth import Mouth
-from ..engine.m2s.score import DAMPED, evidence, OFF_FRAMES, shift_frames, SMOOTH, voiced
+from ..engine.m2s.score import DAMPED, evidence, OFF_FRAMES, shift_frames, smoothed, voiced
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
 from ..face.lips import CLOSED_MM, height_gap
@@ -133,10 +133,7 @@ def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float =
     unit = torch.stack([astray(late), astray(early), astray(other)]).mean((0, 2))[:, None].clamp_min(LEAST_MM)
     size = torch.as_tensor(size, dtype=lips.dtype, device=lips.device).expand(lips.shape[:2])
     error = (lips - size[..., None, None] * truth).norm(dim=-1).amax(-1) * 1e3
-    kernel = torch.hann_window(SMOOTH + 2, periodic=False, device=lips.device)[1:-1][None, None]
-    half = SMOOTH // 2
-    smooth = F.conv1d(F.pad(error[:, None], (half, half), mode="replicate"), kernel / kernel.sum())[:, 0]
-    return smooth / (size.mean(1, keepdim=True) * unit)
+    return smoothed(error) / (size.mean(1, keepdim=True) * unit)
 
 
 @dataclass(frozen=True)

@@ -147,15 +147,14 @@ def own_curve(  # noqa: PLR0913 (what one curve is looked at with)
         return OwnCurve(curve, keys, 0, lines)
     times = keys["co"][:, 0]
     on_line = np.any([(times > old.start - 0.5) & (times < old.end + 0.5) for old in earlier], axis=0)
-    again = put.has(name, keys) & on_line
-    edited_keys = on_line & ~again & (times > choice.first - 0.5) & (times < choice.last + 0.5)
-    if not again.any():
-        edited_keys[:] = False  # all of it is the animator's
-    again |= edited_keys
-    left = keyframes.select(keys, ~again)
-    if not again.any() or (len(left["co"]) and keyframes.evaluate(left, left["co"][:1, 0].astype(float)) is None):
-        return OwnCurve(curve, keys, 0, lines)  # the latter: what eases between its keys cannot be evaluated without Blender's curve
-    return OwnCurve(curve, left, int(again.sum()), lines, int(edited_keys.sum()))
+    as_put = put.has(name, keys) & on_line
+    if not as_put.any():  # all of it is the animator's
+        return OwnCurve(curve, keys, 0, lines)
+    since = on_line & ~as_put & (times > choice.first - 0.5) & (times < choice.last + 0.5)
+    left = keyframes.select(keys, ~(as_put | since))
+    if len(left["co"]) and keyframes.evaluate(left, left["co"][:1, 0].astype(float)) is None:
+        return OwnCurve(curve, keys, 0, lines)  # what eases between its keys cannot be evaluated without Blender's curve
+    return OwnCurve(curve, left, int((as_put | since).sum()), lines, int(since.sum()))
 
 
 def edited(old: OwnCurve | None, name: str, puts: dict[str, put_keys.Put], lines: line_names.Lines | None, span: placing.Span) -> int:

@@ -35,6 +35,13 @@ def _slider(name: str):
     )
 
 
+def _share(name: str, default: float, description: str):
+    """A slider from 0 to 1 that does not sample the shown take again when it is moved."""
+    return FloatProperty(
+        name=name, default=default, min=0.0, max=1.0, step=5, precision=2, subtype="FACTOR", options=set(), description=description
+    )
+
+
 class ThunderDirection(bpy.types.PropertyGroup):
     """How a character is to perform: a value for each of AXES, a mood, and how far takes go from them."""
 
@@ -67,17 +74,7 @@ class ThunderDirection(bpy.types.PropertyGroup):
         update=_moved,
         description="Strength of the mood",
     )
-    spread: FloatProperty(
-        name="Spread",
-        default=0.5,
-        min=0.0,
-        max=1.0,
-        step=5,
-        precision=2,
-        subtype="FACTOR",
-        options=set(),
-        description="How far takes go from this direction, each its own way. At 0 all are played as asked",
-    )
+    spread: _share("Spread", 0.5, "How far takes go from this direction, each its own way. At 0 all are played as asked")
     look_at: EnumProperty(
         name="Look At",
         description="What the eyes look at",
@@ -89,27 +86,11 @@ class ThunderDirection(bpy.types.PropertyGroup):
         ],
     )
     look_object: PointerProperty(name="Target", type=bpy.types.Object, description="What the eyes look at: an object, or another head")
-    looks_away: FloatProperty(
-        name="Looks Away",
-        default=0.3,
-        min=0.0,
-        max=1.0,
-        step=5,
-        precision=2,
-        subtype="FACTOR",
-        options=set(),
-        description="Share of the time that the eyes may leave the target, when the take's own gaze shifts",
-    )
-    head_follows: FloatProperty(
-        name="Head Follows",
-        default=0.33,
-        min=0.0,
-        max=1.0,
-        step=5,
-        precision=2,
-        subtype="FACTOR",
-        options=set(),
-        description="Share of the way to a target more than 15° to a side that the head turns, with the take's own movement on top",
+    looks_away: _share("Looks Away", 0.3, "Share of the time that the eyes may leave the target, when the take's own gaze shifts")
+    head_follows: _share(
+        "Head Follows",
+        0.33,
+        "Share of the way to a target more than 15° to a side that the head turns, with the take's own movement on top",
     )
 
 

@@ -20,17 +20,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
+from ...face.lips import CLOSED_MM
 from ..speech.encoder import LOUDNESS
 from ..speech.phones import PHONES
 from ..weights import load_network, typed
-from .score import OFF_FRAMES, SMOOTH, voiced
+from .score import hann, OFF_FRAMES, smoothed, voiced
 
 FLOOR = 0.1  # relative error that counts as none: the logarithm ends there
 TAPS = 9  # frames of speech features that the prediction reads, four to either side
 LAGS = (-4, -2, 0, 2, 4)  # frames at which a whole clip is compared with its prediction
 _MILLIMETRES = 5.0  # one unit of a measure
 _CLOSING = [PHONES.index(name) for name in ("M", "B", "P")]
-_SHUT_MM, _MOST_OPEN_MM = 0.6, 3.0  # of the gap over rest: less is shut, more is no worse
+_MOST_OPEN_MM = 3.0  # beyond what counts as closed: more is no worse
 _BESIDE = 2  # frames beside which lips may close
 _PER_MM = 3.0  # what a millimetre adds while a closing sound is certain
 _DROPPED = 0.2  # of what the judge reads, in training
@@ -77,7 +78,7 @@ def _shifted(x: Tensor, frames: int) -> Tensor:
 
 def _near_correlation(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
     """Correlation [B, T] of standardised curves [B, T] within half a second of each frame."""
-    window = torch.hann_window(_NEAR + 2, periodic=False, device=a.device)[1:-1].to(a)[None, None]
+    window = hann(_NEAR, a)
 
     def near(x: Tensor) -> Tensor:
         return F.conv1d(F.pad((x * weight)[:, None], (_NEAR // 2, _NEAR // 2)), window)[:, 0]
@@ -109,13 +110,10 @@ def _distance(lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
 def left_open(speech: Tensor, lips: Tensor) -> Tensor:
     """How much lips [B, T, 4, 3] stay open where the sound [B, T, d] says m, b or p, near each frame [B, T]: what it adds to the
     logarithm of an error. Lips may close a little before or after."""
-    phones = speech[..., -_SAID:-LOUDNESS]
-    said = phones[..., _CLOSING].sum(-1)
-    gap = 1e3 * (lips[:, :, 0, 1] - lips[:, :, 1, 1])
-    least = -F.max_pool1d(-gap[:, None], 2 * _BESIDE + 1, 1, _BESIDE)[:, 0]
-    missed = said * (least - _SHUT_MM).clamp(0, _MOST_OPEN_MM)
-    kernel = torch.hann_window(SMOOTH + 2, periodic=False, device=lips.device)[1:-1].to(lips)[None, None]
-    return _PER_MM * F.conv1d(F.pad(missed[:, None], (SMOOTH // 2, SMOOTH // 2), mode="replicate"), kernel / kernel.sum())[:, 0]
+    said = speech[..., -_SAID:-LOUDNESS][..., _CLOSING].sum(-1)
+    opening = opening_and_width(lips)[0]
+    least = -F.max_pool1d(-opening[:, None], 2 * _BESIDE + 1, 1, _BESIDE)[:, 0]
+    return _PER_MM * smoothed(said * (least - CLOSED_MM).clamp(0, _MOST_OPEN_MM))
 
 
 def opening_and_width(lips: Tensor) -> tuple[Tensor, Tensor]:
@@ -216,9 +214,7 @@ class Judge(nn.Module):
     def _apart(lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
         """Logarithms of the distance from what is expected [B, T, 2]: near each frame, and of the clip."""
         distance = _distance(lips, expected, weight)
-        kernel = torch.hann_window(SMOOTH + 2, periodic=False, device=lips.device)[1:-1].to(lips)[None, None]
-        near = F.conv1d(F.pad(distance[:, None], (SMOOTH // 2, SMOOTH // 2), mode="replicate"), kernel / kernel.sum())[:, 0]
-        return torch.stack([(FLOOR + near).log(), (FLOOR + _mean(distance, weight)).log()[:, None].expand_as(near)], -1)
+        return torch.stack([(FLOOR + smoothed(distance)).log(), (FLOOR + _mean(distance, weight)).log()[:, None].expand_as(distance)], -1)
 
     def hard(self, speech: Tensor, expected: Tensor, there: Tensor | None = None) -> Tensor:
         """What usual takes of a sound get at each frame [B, T]: some sounds are hard to say with any lips."""

@@ -59,6 +59,17 @@ class Scale:
         return 100 * torch.where(x < 0.7, x, 0.7 + 0.3 * torch.tanh((x - 0.7) / 0.3))
 
 
+def hann(frames: int, like: Tensor) -> Tensor:
+    """A Hann window over so many frames, [1, 1, frames], as a kernel for tensors like this one."""
+    return torch.hann_window(frames + 2, periodic=False, device=like.device)[1:-1].to(like)[None, None]
+
+
+def smoothed(x: Tensor) -> Tensor:
+    """The mean [B, T] of values [B, T] around each frame, over SMOOTH of them; beyond the ends they are held."""
+    kernel = hann(SMOOTH, x)
+    return F.conv1d(F.pad(x[:, None], (SMOOTH // 2, SMOOTH // 2), mode="replicate"), kernel / kernel.sum())[:, 0]
+
+
 def voiced(loudness: Tensor, there: Tensor | None = None) -> Tensor:
     """Weight [T] 0 or 1 of frames in a score, from loudness [T, 2]: those that sound, all if none does.
 
@@ -84,9 +95,8 @@ def grade(opinion: Tensor, loudness: Tensor, scale: Scale, hard: Tensor | None =
     opinion = opinion.float()
     frames = opinion.shape[1]
     weight = voiced(loudness).to(opinion)
-    kernel = torch.hann_window(SMOOTH + 2, periodic=False, device=opinion.device)[1:-1].to(opinion)[None, None]
     half = SMOOTH // 2
-    near = F.conv1d(F.pad(weight[None, None], (half, half)), kernel)[0, 0, :frames]
+    near = F.conv1d(F.pad(weight[None, None], (half, half)), hann(SMOOTH, opinion))[0, 0, :frames]
     total = scale(merits(opinion, loudness))
     expected = torch.zeros_like(weight) if hard is None else hard.float() - (hard.float() * weight).sum() / weight.sum()
     # Where nobody speaks nothing can drift: those frames carry the clip's own score.
