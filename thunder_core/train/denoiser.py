@@ -7,6 +7,7 @@ apart and how far its corners; and the model learns from its own estimates of th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +36,7 @@ M2S_WEIGHT = 0.5  # of L_m2s, by default: of 0.05, 0.5 and 1.5 the one with the 
 LEAST_SPREAD = 0.02  # channels that hardly move are not blown up to unit variance
 
 
-def standardise(denoiser: Denoiser, batches: SpeechBatches) -> None:
+def standardise(denoiser: nn.Module, batches: SpeechBatches) -> None:
     """Set mean and deviation of motion and speech features from a sample of the training set."""
     rng = np.random.default_rng(0)
     items = [batches(rng) for _ in range(40)]
@@ -48,7 +49,7 @@ def standardise(denoiser: Denoiser, batches: SpeechBatches) -> None:
         std.copy_(x.std(0).clamp_min(least))
     played = torch.cat([i["direction"] for i in items]).flatten(0, 1)
     played = played[played.isfinite().all(1)]
-    if denoiser.config.style and len(played) > 1:
+    if getattr(denoiser.config, "style", 0) and len(played) > 1:
         denoiser.style_mean.copy_(played.mean(0))
         denoiser.style_std.copy_(played.std(0).clamp_min(LEAST_STYLE_SPREAD))
 
@@ -68,6 +69,10 @@ class Performer(nn.Module):
             prepared = self.encoder.prepare(item["waves"])
         frames = item["features"].shape[1]
         return torch.cat([phonetic(*self.encoder.encode(prepared), frames), item["features"][..., -LOUDNESS:]], -1)
+
+    def style(self, item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """What the denoiser is told besides the sound, [B, 1 or T, style], and of which rows it is not known, bool [B]."""
+        return item["direction"].nan_to_num(), item["direction"].isnan().any(2)[:, 0]
 
 
 class DenoiserLoss:
@@ -97,17 +102,27 @@ class DenoiserLoss:
         truth = denoiser.standardise(item["motion"])
         step = torch.from_numpy(rng.integers(0, STEPS, len(truth))).to(self.device)
         silent = torch.from_numpy(rng.random(len(truth)) < HIDE_AUDIO).to(self.device)
-        free = torch.from_numpy(rng.random(len(truth)) < HIDE_STYLE).to(self.device) | item["direction"].isnan().any(2)[:, 0]
-        style = item["direction"].nan_to_num()
+        style, unknown = model.style(item)
+        free = torch.from_numpy(rng.random(len(truth)) < HIDE_STYLE).to(self.device) | unknown
         noise, audio = torch.randn_like(truth), model.features(item)
         conditions = (audio, silent, style, free)
         estimated = torch.from_numpy(rng.random(len(truth)) < ESTIMATED).to(self.device)
         clean = self._with_estimates(denoiser, truth, noise, step, conditions, estimated)
-        x0 = denoiser(noisy(clean, noise, step, self.alpha), step, *conditions).float()
+        return self.compare(denoiser, denoiser(noisy(clean, noise, step, self.alpha), step, *conditions), truth, item)
+
+    def compare(
+        self, network: nn.Module, x0: Tensor, truth: Tensor, item: dict[str, Tensor],
+        more: Callable[[Tensor, Tensor], dict[str, Tensor]] | None = None,
+    ) -> dict[str, Tensor]:  # fmt: skip
+        """Terms "total", "rec", "vel" and "m2s" of any network's estimate x0 [B, T, C] of standardised motions `truth`.
+
+        more: further terms of the total, from the mouth's vertices [B, T, V, 3] of the estimate and of the truth.
+        """
+        x0 = x0.float()
         with torch.autocast(torch.device(self.device).type, enabled=False):
             with torch.no_grad():
                 true_vertices = self.mouth.of_packed(item["motion"])
-            guess = denoiser.restore(x0)
+            guess = network.restore(x0)
             vertices = self.mouth.of_packed(guess)
             parts = self._reconstruction(x0 - truth, vertices, true_vertices)
         total = parts["rec"] + 0.5 * parts["vel"]
@@ -115,6 +130,10 @@ class DenoiserLoss:
             view = vertices if self.m2s_view is self.mouth else self.m2s_view.of_packed(guess)
             parts["m2s"] = speech_loss(*self.m2s(view, item["voices"]), item)["total"]
             total = total + self.m2s_weight * parts["m2s"]
+        if more is not None:
+            with torch.autocast(torch.device(self.device).type, enabled=False):
+                further = more(vertices, true_vertices)
+            total, parts = total + sum(further.values()), parts | further
         return {"total": total} | parts
 
     def _with_estimates(
@@ -147,11 +166,14 @@ class DenoiserLoss:
         Mean over frames of the worst mouth vertex, in mm, and the mean correlation of the jaw's first angle.
         """
         item = {k: v.to(self.device) for k, v in held_out(np.random.default_rng(0)).items()}
-        step = torch.full((BATCH,), STEPS - 1, device=self.device)
+        step = torch.full((len(item["motion"]),), STEPS - 1, device=self.device)
         noise = torch.randn(item["motion"].shape, generator=torch.Generator().manual_seed(0)).to(self.device)
-        style, free = item["direction"].nan_to_num(), item["direction"].isnan().any(2)[:, 0]
+        style, free = model.style(item)
         x0 = model.denoiser(noise, step, model.features(item), style=style, free=free)
-        guess, truth = model.denoiser.restore(x0), item["motion"]
+        return self.errors(model.denoiser.restore(x0), item["motion"])
+
+    def errors(self, guess: Tensor, truth: Tensor) -> dict[str, float]:
+        """Mean over frames of the worst mouth vertex, mm, and the mean correlation of the jaw's first angle, of motions [B, T, C]."""
         worst = (self.mouth.of_packed(guess) - self.mouth.of_packed(truth)).norm(dim=-1).amax(-1).mean() * 1e3
         jaw = self.columns.jaw.start
         correlations = torch.stack([torch.corrcoef(torch.stack([g[:, jaw], t[:, jaw]]))[0, 1] for g, t in zip(guess, truth)])

@@ -25,7 +25,8 @@ HIDE_INNER = 0.5  # share of crops in which teeth and tongue hold still, so that
 
 class SpeechBatches:
     """Draws crops: motion [B, T, C], how it was played [B, 1, DIRECTION_NAMES] (NaN where nobody knows), log-mel [B, 4T, 80],
-    units [B, 2T], voices [B, 256], speech features [B, T, d]; with `waves` the sound itself [B, 640·T] too."""
+    units [B, 2T], voices [B, 256], speech features [B, T, d], where each is from ("crop", int64 [B, 3]: row number, first frame,
+    variant); with `waves` the sound itself [B, 640·T] too."""
 
     def __init__(self, motions: MotionSet, numbers: list[int], frames: int, batch: int, mel: bool = True, waves: bool = False):
         self.motions, self.numbers, self.frames, self.batch, self.waves = motions, numbers, frames, batch, waves
@@ -50,6 +51,7 @@ class SpeechBatches:
             "features": torch.from_numpy(np.stack([set_.features[s] for s in at]).astype(np.float32)),
             "units": torch.from_numpy(np.stack([set_.units[s] for s in at]).astype(np.int64)).flatten(1),
             "voices": torch.from_numpy(np.stack([set_.voices[i] for i, _, _ in crops])),
+            "crop": torch.tensor(crops),
         }
         if self.log_mel or self.waves:
             waves = torch.from_numpy(np.stack([set_.samples(i, a, frames) * self.gain(i) for i, a, _ in crops]))

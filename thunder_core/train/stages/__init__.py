@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from . import adapt, animate, calibrate, card, corpus, denoiser, encoder, facegood, hear, judge, m2s, solve, speaker, takes, vocoder
+from . import adapt, animate, calibrate, card, corpus, denoiser, encoder, facegood, hear, judge, m2s, paper, solve, speaker, takes, vocoder
 
 # In the order in which they are run from the beginning; what follows `card` stands alone.
 STAGES = {
     "corpus": corpus, "speaker": speaker, "encoder": encoder, "calibrate": calibrate, "hear": hear, "animate": animate, "m2s": m2s,
     "vocoder": vocoder, "denoiser": denoiser, "takes": takes, "judge": judge, "card": card, "adapt": adapt, "solve": solve,
-    "facegood": facegood,
+    "paper": paper, "facegood": facegood,
 }  # fmt: skip

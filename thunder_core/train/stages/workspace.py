@@ -65,7 +65,7 @@ class Workspace:
         schedule: Schedule | None = None, figures: dict | None = None, folder: Path | None = None,
     ) -> None:  # fmt: skip
         """Write `name`.safetensors and .json with a card: what it is, the data, commit, steps, seed and figures."""
-        card = {"what": what, "data": data, "commit": _commit(), "figures": figures or {}}
+        card = {"what": what, "data": data, "commit": commit(), "figures": figures or {}}
         if schedule:
             card |= {"steps": schedule.steps, "seed": schedule.seed, "rate": schedule.rate}
         save_weights((folder or self.weights) / name, tensors, config, card)
@@ -83,6 +83,7 @@ def without_buffers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in tensors.items() if not name.startswith(("log_mel.", "mel."))}
 
 
-def _commit() -> str:
+def commit() -> str:
+    """The commit of the checkout, in short."""
     done = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     return done.stdout.strip() or "unknown"

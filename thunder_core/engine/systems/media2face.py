@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Media2Face (Zhao et al. 2024): diffusion that is told an emotion, as a label or as a picture of a face, at key frames.
+
+A label is the strength of every mood (`direction.MOODS` but neutral); an image encoder reads the same numbers off a picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn, Tensor
+
+from ...direction import MOODS, NEUTRAL
+from ...errors import BadRequest
+from .conditioned import ConditionedConfig, ConditionedDenoiser
+
+LABELS = tuple(name for name in MOODS if name != NEUTRAL)
+PICTURE = 48  # pixels: width and height of what the image encoder sees, in grey
+
+
+@dataclass(frozen=True)
+class Media2FaceConfig(ConditionedConfig):
+    """Sizes of a Media2Face, as its card stores them. condition: the strength of each label."""
+
+    condition: int = len(LABELS)
+
+
+class ImageEncoder(nn.Module):
+    """Grey pictures of a face [B, 48, 48], 0 … 1 → strength of every label [B, LABELS], 0 … 1."""
+
+    def __init__(self, labels: int = len(LABELS)):
+        super().__init__()
+        layers: list[nn.Module] = []
+        for a, b in ((1, 16), (16, 32), (32, 64)):
+            layers += [nn.Conv2d(a, b, 5, stride=2, padding=2), nn.GroupNorm(8, b), nn.GELU()]
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Sequential(nn.Linear(64 * 6 * 6, 128), nn.GELU(), nn.Linear(128, labels))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Strengths [B, LABELS] of pictures [B, 48, 48]."""
+        return self.head(self.body(2 * pictures[:, None] - 1).flatten(1)).sigmoid()
+
+
+def label(mood: str, strength: float = 1.0) -> np.ndarray:
+    """The condition float32 [LABELS] of a mood at a strength 0 … 1; neutral is all zeros. Raises BadRequest."""
+    if mood not in MOODS:
+        raise BadRequest(f"There is no mood “{mood}”: choose one of {', '.join(MOODS)}")
+    return np.array([strength * (name == mood) for name in LABELS], np.float32)
+
+
+def over_keys(frames: Sequence[float], conditions: np.ndarray, count: int) -> np.ndarray:
+    """Conditions [K, c] at key frames, ascending, on every frame of a line: float32 [count, c].
+
+    Between two keys they change linearly; before the first and after the last the nearest holds.
+    """
+    at = np.asarray(frames, float)
+    if len(at) != len(conditions) or not len(at) or (np.diff(at) <= 0).any():
+        raise BadRequest("Conditions need one key frame each, in ascending order")
+    return np.stack([np.interp(np.arange(count), at, column) for column in np.asarray(conditions, float).T], 1).astype(np.float32)
+
+
+class Media2Face(ConditionedDenoiser):
+    """A conditioned denoiser and the frozen image encoder that reads a condition off a picture."""
+
+    name = "media2face"
+    Config = Media2FaceConfig
+
+    def __init__(self, config: Media2FaceConfig):
+        super().__init__(config)
+        self.image_encoder = ImageEncoder(config.condition)
+
+    @torch.no_grad()
+    def condition_of(self, pictures: Tensor) -> Tensor:
+        """The condition [B, 1, c] of grey pictures [B, 48, 48]."""
+        return self.image_encoder(pictures)[:, None]

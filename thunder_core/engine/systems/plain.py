@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""THUNDER as the paper compares it: the denoiser alone, told nothing but the sound. `thunder` is what performs in Blender."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..diffusion.denoiser import Denoiser, DenoiserConfig
+from .base import nobody_asks, Progress
+from .conditioned import sample_denoised
+
+
+class PlainThunder(Denoiser):
+    """A denoiser with the systems' one interface; weights of the one that performs in Blender fit too."""
+
+    name = "thunder"
+    Config = DenoiserConfig
+
+    @torch.no_grad()
+    def sample(
+        self, audio: Tensor, seeds: Sequence[int], condition: Tensor | None = None, steps: int = 20, guidance: float = 1.0,
+        progress: Progress = nobody_asks,
+    ) -> Tensor:  # fmt: skip
+        """Packed motions [S, T, C] (`base.SystemNetwork`)."""
+        return sample_denoised(self, audio, seeds, condition, steps, guidance, progress)

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The chain that trains every system of the paper's Table 2, with and without L_m2s, from recorded bases with equal budgets.
+
+Each system has a base, trained without the loss; from it go on, for as many steps each, the row without the loss and those with it.
+Every stage leaves a folder with its checkpoint, its log and, when it is done, its network; the chain goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..engine.m2s.model import MeshToSpeech
+from ..engine.m2s.mouth import weights_name
+from ..engine.speech.encoder import SpeechEncoder
+from ..engine.weights import save_weights
+from ..face.head import Head
+from .denoiser import FRAMES, M2S_WEIGHT
+from .loop import fit, Schedule
+from .motions import MotionSet
+from .systems import build_learner, LabelledBatches, Labels
+
+NETWORK, ENCODER = "network", "encoder"  # files, without ending, of a finished stage
+BASE = ".base"  # ends the name of a system's base
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One training run of the chain.
+
+    name: of its folder, and of its row in the table.  system: one of `systems.LEARNERS`.  start: the stage it goes on from.
+    space: of mesh-to-speech whose loss it has, "" for none.  trained_encoder: THUNDER-T.
+    """
+
+    name: str
+    system: str
+    start: str = ""
+    space: str = ""
+    trained_encoder: bool = False
+
+    @property
+    def is_base(self) -> bool:
+        return self.name.endswith(BASE)
+
+
+def _with_base(system: str) -> tuple[Stage, Stage]:
+    return Stage(f"{system}{BASE}", system), Stage(system, system, f"{system}{BASE}")
+
+
+def _with_loss(system: str) -> Stage:
+    return Stage(f"{system}+mouth2s", system, f"{system}{BASE}", "mouth")
+
+
+# In the order in which they are trained: what matters least comes last, where time runs out.
+_FIRST = ("flameformer", "flameselftalk", "diffposetalk", "thunder")
+STAGES = (
+    *(stage for system in _FIRST for stage in _with_base(system)),
+    *(_with_loss(system) for system in _FIRST),
+    *_with_base("media2face"),
+    _with_loss("media2face"),
+    Stage("thunder-t", "thunder", f"thunder{BASE}", "", True),
+    Stage("thunder-t+mouth2s", "thunder", f"thunder{BASE}", "mouth", True),
+    Stage("thunder+face2s", "thunder", f"thunder{BASE}", "face"),
+    Stage("thunder+exp2s", "thunder", f"thunder{BASE}", "exp"),
+)
+ROWS = tuple(stage.name for stage in STAGES if not stage.is_base)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every system has alike. steps: of the base.  together: of each row after it.  batch: crops of 70 frames in a step."""
+
+    steps: int = 4000
+    together: int = 330
+    batch: int = 48
+    rate: float = 1e-3
+    together_rate: float = 4e-4
+    m2s_weight: float = M2S_WEIGHT
+
+    def schedule(self, stage: Stage, seed: int) -> Schedule:
+        """The optimisation of a stage."""
+        steps, rate = (self.steps, self.rate) if stage.is_base else (self.together, self.together_rate)
+        return Schedule(steps, rate, warmup=min(200, steps // 4), average=0.9995, seed=seed, checkpoint_every=max(1, min(100, steps)))
+
+
+def folder_of(runs: Path, seed: int, name: str) -> Path:
+    """Where a stage of a seed lies."""
+    return runs / "paper" / f"seed{seed}" / name
+
+
+def chosen(only: Sequence[str]) -> list[Stage]:
+    """The stages of systems or rows that are named, with the bases they need; all for none. Raises SystemExit for unknown names."""
+    known = {stage.system for stage in STAGES} | set(ROWS)
+    if unknown := [name for name in only if name not in known]:
+        raise SystemExit(f"There is no system {', '.join(unknown)}: choose of {', '.join(sorted(known))}")
+    rows = [s for s in STAGES if not only or s.name in only or s.system in only]
+    needed = {s.start for s in rows}
+    return [s for s in STAGES if s in rows or s.name in needed]
+
+
+class Chain:
+    """Everything that the stages of one seed share.
+
+    weights: folder with the encoder (THUNDER-T) and mesh-to-speech.  runs: where stages leave what they train.
+    """
+
+    def __init__(
+        self, motions: MotionSet, head: Head, weights: Path, runs: Path, budget: Budget, seed: int, commit: str = "", device: str = "cpu"
+    ):  # fmt: skip
+        self.motions, self.head, self.weights, self.runs = motions, head, weights, runs
+        self.budget, self.seed, self.commit, self.device = budget, seed, commit, device
+        self.labels = Labels.of(motions)
+
+    def folder(self, name: str) -> Path:
+        """Where a stage lies."""
+        return folder_of(self.runs, self.seed, name)
+
+    def is_done(self, stage: Stage) -> bool:
+        """Whether a stage was trained to its end with this budget."""
+        card = _card(self.folder(stage.name))
+        return card.get("steps") == self.budget.schedule(stage, self.seed).steps and card.get("batch") == self.budget.batch
+
+    def lacks(self, stage: Stage) -> str:
+        """What a stage needs that is not there, "" for nothing."""
+        if stage.space and not (self.weights / f"{weights_name(stage.space)}.json").is_file():
+            return f"{stage.space}2s is not trained (python -m thunder_core.train m2s --space {stage.space})"
+        if stage.trained_encoder and not (self.weights / "encoder.json").is_file():
+            return "there is no speech encoder"
+        return ""
+
+    def train(self, stage: Stage) -> dict:
+        """Train a stage, or what is left of it, and export its network; its figures on the validation speakers."""
+        torch.manual_seed(self.seed)
+        folder, schedule = self.folder(stage.name), self.budget.schedule(stage, self.seed)
+        encoder = None
+        if stage.trained_encoder:
+            encoder = SpeechEncoder.load(self.weights).requires_grad_(True)
+            encoder.ctc_head.requires_grad_(False)
+        learner = build_learner(stage.system, self.motions, self.labels, self.head, encoder)
+        if stage.start:
+            _begin_from(learner, self.folder(stage.start))
+        else:
+            few = max(1, schedule.steps // 3)  # for what only reads a style or a mood
+            before = Schedule(few, schedule.rate, min(100, few // 4), average=0.998, seed=self.seed, checkpoint_every=100)
+            learner.prepare(self.labels, self.head, folder, before, self.device)
+        m2s = MeshToSpeech.load(self.weights, weights_name(stage.space)) if stage.space else None
+        options = dict(wants=learner.wants, waves=stage.trained_encoder)
+        batches = self._batches("train", mel=m2s is not None, **options)
+        loss = learner.loss(self.head, batches, m2s, self.budget.m2s_weight, self.device)
+        watched = self._batches("watched", mel=False, **options)
+        fit(learner, batches, loss, schedule, folder, lambda model: loss.figures(model, watched), device=self.device)
+        with torch.no_grad():
+            figures = {f"validation_{name}": round(value, 4) for name, value in loss.figures(learner, watched).items()}
+        self._export(stage, learner, schedule, figures)
+        return figures
+
+    def _batches(self, split: str, **options) -> LabelledBatches:
+        rows = self.motions.watched(FRAMES) if split == "watched" else self.motions.of(split, FRAMES)
+        return LabelledBatches(self.labels, rows, self.budget.batch, **options)
+
+    def _export(self, stage: Stage, learner: nn.Module, schedule: Schedule, figures: dict) -> None:
+        folder = self.folder(stage.name)
+        card = {
+            "what": f"{stage.system} " + (f"with {stage.space}2s loss" if stage.space else "without M2S loss"),
+            "data": "teacher's motions over the corpus", "commit": self.commit, "figures": figures, "steps": schedule.steps,
+            "seed": schedule.seed, "rate": schedule.rate, "batch": self.budget.batch,
+        }  # fmt: skip
+        if stage.start:
+            base = self.folder(stage.start)
+            digest = hashlib.sha256((base / f"{NETWORK}.safetensors").read_bytes()).hexdigest()[:16]
+            card |= {"base": stage.start, "base_steps": _card(base)["steps"], "base_sha256": digest}
+        if stage.space:
+            card["m2s_weight"] = self.budget.m2s_weight
+        if stage.trained_encoder:
+            tensors = {k: v for k, v in learner.encoder.state_dict().items() if not k.startswith(("log_mel.", "mel."))}
+            save_weights(folder / ENCODER, tensors, learner.encoder.settings(), card)
+        save_weights(folder / NETWORK, learner.network.state_dict(), learner.network.settings(), card)
+
+
+def _card(folder: Path) -> dict:
+    """The card of a finished stage, {} where it is not finished."""
+    path = folder / f"{NETWORK}.json"
+    return json.loads(path.read_text())["card"] if path.is_file() else {}
+
+
+def _begin_from(learner: nn.Module, base: Path) -> None:
+    """Give a learner the averaged weights that a base ended with; those of an encoder that the base has not stay."""
+    saved = torch.load(base / "checkpoint.pt", map_location="cpu", weights_only=True)["averaged"]
+    mine = learner.state_dict()
+    if lost := [name for name in saved if name not in mine]:
+        raise SystemExit(f"“{base}” was trained by another version ({lost[0]} is unknown): remove the folder and run the chain again")
+    learner.load_state_dict(mine | saved)
+
+
+def train_chain(chain: Chain, stages: Sequence[Stage]) -> list[str]:
+    """Train all stages that are not done, in their order; a line on each."""
+    lines = []
+    for stage in stages:
+        if chain.is_done(stage):
+            lines.append(f"{stage.name}: was done")
+        elif reason := chain.lacks(stage):
+            lines.append(f"{stage.name}: left out, {reason}")
+        else:
+            lines.append(f"{stage.name}: {chain.train(stage)}")
+        print(f"seed {chain.seed}, {lines[-1]}", flush=True)
+    return lines
