@@ -39,7 +39,7 @@ def results():
         ("face_sheets", ["poses", "{missing}", "{missing}"]),
         ("voices", ["--cache", "{missing}"]),
         ("style_from", ["{missing}"]),
-        ("paper", ["a=weights", "--cache", "{missing}"]),
+        ("paper", ["--cache", "{missing}"]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

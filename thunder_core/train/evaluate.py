@@ -1,28 +1,35 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paper's Table 2 on held-out voices: S samples of every clip against the teacher's performance of it."""
+"""The paper's figures (§5.3) of any system on held-out voices: S samples of a clip against the teacher's performance of it."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from ..channels import Columns
-from ..engine.diffusion.denoiser import Denoiser, DenoiserConfig
-from ..engine.diffusion.sampling import sample, seeded_noise
+from ..direction import Direction
 from ..engine.flame import FlameLayer
 from ..engine.m2s.mouth import LIPS
-from ..engine.speech.encoder import SpeechEncoder
-from ..engine.weights import load_network
+from ..engine.speech.encoder import LOUDNESS, loudness, phonetic, SpeechEncoder
+from ..engine.systems.base import load_system
 from ..face.head import Head
+from ..types import pack
 from . import metrics
-from .denoiser import Performer
-from .motions import MotionSet, Row
+from .lip_kernels import fitted_to
+from .motions import MotionSet
+from .pictures import FacePictures
+from .prosody import semitones
+from .systems import REFERENCE
+from .teacher import perform
 
 SAMPLES = 32  # S of the paper
-MOST_FRAMES = 125
-COLUMNS = ("LVE", "L-CCC", "L-PCC", "DTW", "S-DIV-U", "T-DIV-U", "S-DIV-L", "T-DIV-L", "FDD-U", "FDD-L", "BA", "DIV")
+LEAST_FRAMES, MOST_FRAMES = 75, 125  # of a clip: 3 s, and what is used of longer ones
+Figures = dict[int, dict[str, float]]  # of every clip, by its row number: FIGURES
+FIGURES = ("lve", "l_ccc", "l_pcc", "dtw", "sdiv_u", "tdiv_u", "sdiv_l", "tdiv_l", "fdd_u", "fdd_l", "ba", "div")
 
 
 class Measured:
@@ -46,55 +53,138 @@ class Measured:
         return self.layer(flat[:, columns.expression], flat[:, columns.jaw]).numpy().reshape(*shape, -1, 3)
 
 
-def load_performer(folder: Path) -> Performer:
-    """The diffusion model of a weights folder, with its own encoder if it is a THUNDER-T."""
-    denoiser = load_network(folder / "denoiser", lambda config: Denoiser(DenoiserConfig(**config)))
-    encoder = SpeechEncoder.load(folder, "encoder-t") if (folder / "encoder-t.json").exists() else None
-    return Performer(denoiser, encoder)
+@dataclass(frozen=True)
+class Clip:
+    """The beginning of a row of a motion set, T frames of it.
+
+    number: of the row.  truth: float32 [T, C], the teacher's performance of it.  samples: float32 [640 · T], the sound.
+    """
+
+    motions: MotionSet
+    number: int
+    frames: int
+
+    @staticmethod
+    def of(motions: MotionSet, number: int) -> Clip:
+        return Clip(motions, number, min(motions.rows[number].frames, MOST_FRAMES))
+
+    @property
+    def truth(self) -> np.ndarray:
+        start = self.motions.rows[self.number].start
+        return self.motions.motions[0, start : start + self.frames].astype(np.float32)
+
+    @property
+    def features(self) -> np.ndarray:
+        """float32 [T, d], speech features."""
+        start = self.motions.rows[self.number].start
+        return self.motions.features[start : start + self.frames].astype(np.float32)
+
+    @property
+    def samples(self) -> np.ndarray:
+        return self.motions.samples(self.number, 0, self.frames)
 
 
-@torch.no_grad()
-def perform(performer: Performer, motions: MotionSet, row: Row, number: int, frames: int, samples: int, steps: int) -> np.ndarray:
-    """`samples` motions [S, T, C] of the first `frames` of a row, seeds 0 … S − 1."""
-    features = torch.from_numpy(motions.features[row.start : row.start + frames].astype(np.float32))[None]
-    item = {"features": features}
-    if performer.encoder is not None:
-        item["waves"] = torch.from_numpy(motions.samples(number, 0, frames))[None]
-    audio = performer.features(item)
-    denoiser = performer.denoiser
-    noise = denoiser.first_noise(seeded_noise(range(samples), frames, denoiser.config.motion))
-    x = sample(lambda x, step: denoiser(x, step, audio), noise, steps)
-    return denoiser.restore(x).numpy()
+def clips_of(motions: MotionSet, split: str, count: int) -> list[int]:
+    """Rows of a split, spread evenly over it and so over its speakers; all there are where there are fewer."""
+    numbers = motions.of(split, LEAST_FRAMES)
+    places = np.linspace(0, len(numbers) - 1, min(count, len(numbers))).round().astype(int)
+    return [numbers[i] for i in np.unique(places)]
 
 
-def table_row(performer: Performer, motions: MotionSet, head: Head, numbers: list[int], samples: int = SAMPLES, steps: int = 20) -> dict:
-    """{column: mean over the rows `numbers`} of COLUMNS, in the paper's units (cm; DIV in degrees)."""
-    measured = Measured(head)
-    per_clip: dict[str, list[float]] = {c: [] for c in COLUMNS}
-    errors: dict[str, list[np.ndarray]] = {"U": [], "L": []}
-    for number in numbers:
-        row = motions.rows[number]
-        frames = min(row.frames, MOST_FRAMES)
-        truth_x = motions.motions[0, row.start : row.start + frames].astype(np.float32)
-        guess_x = perform(performer, motions, row, number, frames, samples, steps)
-        truth, guess = measured.vertices(truth_x), measured.vertices(guess_x)
-        onsets = metrics.sound_onsets(motions.samples(number, 0, frames))
-        for s in range(samples):
-            lips, true = guess[s, :, measured.lips], truth[:, measured.lips]
-            gap = [np.linalg.norm(v[:, -2] - v[:, -1], axis=1) for v in (guess[s], truth)]
-            for column, value in (
-                ("LVE", metrics.lip_vertex_error(lips, true)), ("L-CCC", metrics.lip_concordance(lips, true)),
-                ("L-PCC", metrics.lip_pearson(lips, true)), ("DTW", metrics.lip_warp(*gap)),
-                ("FDD-U", metrics.dynamics_deviation(guess[s, :, measured.upper], truth[:, measured.upper], measured.rest[measured.upper])),
-                ("FDD-L", metrics.dynamics_deviation(lips, true, measured.rest[measured.lips])),
-                ("BA", metrics.beat_alignment(guess_x[s, :, measured.columns.head], onsets)),
-            ):  # fmt: skip
-                per_clip[column].append(value)
-        per_clip["DIV"].append(metrics.pose_diversity(guess_x[:, :, measured.columns.head]))
-        for which, part in (("U", measured.upper), ("L", measured.lips)):
-            errors[which].append(metrics.distances(guess[:, :, part], truth[:, part]).astype(np.float32))
-    result = {c: float(np.nanmean(v)) for c, v in per_clip.items() if v}
-    for which in "UL":
-        result[f"S-DIV-{which}"] = metrics.sample_diversity(errors[which])
-        result[f"T-DIV-{which}"] = metrics.time_diversity(errors[which])
-    return {c: result[c] for c in COLUMNS}
+class Contestant(Protocol):
+    """Whatever performs a clip S times."""
+
+    def __call__(self, clip: Clip, samples: int) -> np.ndarray:
+        """Packed motions [S, T, C] of a clip."""
+        ...
+
+
+class Trained:
+    """A system with the weights of a folder.
+
+    folder: of the training chain (`train.paper`), or a weights folder as Blender has it, of which it is the diffusion model.
+    """
+
+    def __init__(self, system: str, folder: Path, head: Head, steps: int = 20, guidance: float = 1.0):
+        in_chain = (folder / "network.json").is_file()
+        self.network = load_system(system, folder, "network" if in_chain else "denoiser")
+        self.encoder = None
+        for name in ("encoder",) if in_chain else ("encoder-t",):
+            if (folder / f"{name}.json").is_file():
+                self.encoder = SpeechEncoder.load(folder, name)
+        self.head, self.steps, self.guidance = head, steps, guidance
+
+    @torch.no_grad()
+    def __call__(self, clip: Clip, samples: int) -> np.ndarray:
+        audio = torch.from_numpy(clip.features)
+        if self.encoder is not None:
+            waves = torch.from_numpy(clip.samples)[None]
+            own = phonetic(*self.encoder.encode(self.encoder.prepare(waves)), clip.frames)[0]
+            audio = torch.cat([own, audio[:, -LOUDNESS:]], -1)
+        condition = _CONDITIONS.get(self.network.name, lambda *_: None)(self.network, clip, samples, self.head)
+        return self.network.sample(audio[None], range(samples), condition, self.steps, self.guidance).numpy()
+
+
+def _style(network: torch.nn.Module, clip: Clip, samples: int, head: Head) -> torch.Tensor:
+    """DiffPoseTalk's token of other lines by the same speaker, one drawn for every sample [S, 1, c]."""
+    motions, row = clip.motions, clip.motions.rows[clip.number]
+    others = [i for i in motions.of(row.split, REFERENCE) if motions.rows[i].speaker == row.speaker and i != clip.number]
+    tokens = []
+    for seed in range(samples):
+        rng = np.random.default_rng([seed, clip.number])
+        number, first, variant = motions.draw(others or [clip.number], REFERENCE, 1, rng)[0]
+        at = motions.rows[number].start + first
+        tokens.append(motions.motions[variant, at : at + REFERENCE].astype(np.float32))
+    return network.condition_of(torch.from_numpy(np.stack(tokens)))
+
+
+def _mood(network: torch.nn.Module, clip: Clip, samples: int, head: Head) -> torch.Tensor:
+    """What Media2Face's image encoder sees in a picture of the middle of the true performance [1, 1, c]."""
+    return network.condition_of(FacePictures(head)(torch.from_numpy(clip.truth[clip.frames // 2][None])))
+
+
+_CONDITIONS = {"diffposetalk": _style, "media2face": _mood}
+
+
+class TeacherAgain:
+    """The teacher performs the clip again as it was directed before, by another draw: what two performances of one style differ by."""
+
+    def __init__(self, channels: list[str]):
+        self.channels = channels
+
+    def __call__(self, clip: Clip, samples: int) -> np.ndarray:
+        motions = clip.motions
+        said = motions.corpus.phones(motions.corpus.clips[motions.rows[clip.number].clip])[: 4 * clip.frames]
+        direction = Direction.of_vector(motions.directions[0, clip.number])
+        loud, pitch = loudness(torch.from_numpy(clip.samples), clip.frames).numpy(), semitones(clip.samples, clip.frames)
+        features, result = (clip.features if motions.encoder == fitted_to() else None), []
+        for seed in range(samples):
+            rng = np.random.default_rng([seed, clip.number, 1])
+            result.append(pack(perform(said, loud, self.channels, rng, direction, pitch, False, features)))
+        return np.stack(result)
+
+
+def figures(measured: Measured, performed: np.ndarray, clip: Clip) -> dict[str, float]:
+    """FIGURES of S packed motions [S, T, C] of a clip: cm, correlations, degrees (`div`); NaN where there is nothing to compare."""
+    truth, guess = measured.vertices(clip.truth), measured.vertices(performed)
+    lips, upper, rest = measured.lips, measured.upper, measured.rest
+    onsets = metrics.sound_onsets(clip.samples)
+    each: dict[str, list[float]] = {}
+    for one, x in zip(guess, performed):
+        gap = [np.linalg.norm(v[:, -2] - v[:, -1], axis=1) for v in (one, truth)]
+        for name, value in (
+            ("lve", metrics.lip_vertex_error(one[:, lips], truth[:, lips])),
+            ("l_ccc", metrics.lip_concordance(one[:, lips], truth[:, lips])),
+            ("l_pcc", metrics.lip_pearson(one[:, lips], truth[:, lips])),
+            ("dtw", metrics.lip_warp(*gap)),
+            ("fdd_u", metrics.dynamics_deviation(one[:, upper], truth[:, upper], rest[upper])),
+            ("fdd_l", metrics.dynamics_deviation(one[:, lips], truth[:, lips], rest[lips])),
+            ("ba", metrics.beat_alignment(x[:, measured.columns.head], onsets)),
+        ):
+            each.setdefault(name, []).append(value)
+    result = {name: float(np.mean(values)) for name, values in each.items()}
+    for which, part in (("u", upper), ("l", lips)):
+        apart = [metrics.distances(guess[:, :, part], truth[:, part]).astype(np.float32)]
+        result[f"sdiv_{which}"], result[f"tdiv_{which}"] = metrics.sample_diversity(apart), metrics.time_diversity(apart)
+    result["div"] = metrics.pose_diversity(performed[:, :, measured.columns.head]) if len(performed) > 1 else float("nan")
+    return {name: result[name] for name in FIGURES}

@@ -148,6 +148,7 @@ class MotionSet:
         self.corpus = corpus
         about = json.loads((folder / "rows.json").read_text())
         self.rows = [Row(**r) for r in about["rows"]]
+        self.encoder = about.get("encoder", "")  # `lip_kernels.identity` of the one whose features these are
         total = self.rows[-1].start + self.rows[-1].frames
         self.features = np.memmap(folder / "features.f16", np.float16, "r").reshape(total, about["width"])
         self.units = np.memmap(folder / "units.u8", np.uint8, "r").reshape(total, 2)

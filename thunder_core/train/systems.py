@@ -241,7 +241,7 @@ class Media2FaceLearner(_Diffusion):
 
         def figures(model: nn.Module) -> dict[str, float]:
             """Of faces in a strong mood: how often it is the one that the picture shows most."""
-            seen, moods = (torch.cat(x).to(device) for x in zip(*(watched(np.random.default_rng(i)) for i in range(8))))
+            seen, moods = (torch.cat(x).to(device) for x in zip(*(watched(np.random.default_rng(i)) for i in range(4))))
             strong = moods.amax(1) > LEAST_TELLING
             right = (model(seen[strong]).argmax(1) == moods[strong].argmax(1)).float().mean()
             return {"strongest_mood_seen": float(right), "by_chance": 1 / len(LABELS)}

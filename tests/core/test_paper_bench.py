@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The paper's tables: their statistics on closed cases, their Markdown, and the whole command on a chain of seconds."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from made_motions import made_motions
+
+from bench import paper, paper_rows
+from thunder_core.engine.weights import SHIPPED
+from thunder_core.face.head import load_head
+from thunder_core.train.evaluate import Clip, clips_of, FIGURES, figures, Measured, TeacherAgain
+from thunder_core.train.paper import Budget, Chain, chosen, ROWS, train_chain
+
+
+def of_clips(**columns):
+    """Figures of clips 0, 1 … from lists."""
+    count = len(next(iter(columns.values())))
+    return {i: {name: columns.get(name, [0.5] * count)[i] for name in FIGURES} for i in range(count)}
+
+
+def test_the_paper_s_figures_are_whole_and_changes_are_those_it_states():
+    assert set(paper_rows.TABLE2) <= set(paper_rows.TABLE2_ROWS) and set(paper_rows.TABLE2_ROWS[:-1]) == set(ROWS)
+    assert all(len(row) == len(paper_rows.TABLE2_COLUMNS) for row in paper_rows.TABLE2.values())
+    assert all(len(row) == len(paper_rows.TABLE3_COLUMNS) for row in paper_rows.TABLE3.values())
+    rows = paper.claims({name: [of_clips(lve=[1.0, 1.0])] for name in ("thunder", "thunder+mouth2s", "thunder+face2s")})
+    stated = {row["system"]: (round(row["lve_paper"], 1), round(row["dtw_paper"], 1)) for row in rows}
+    assert stated == {"thunder+mouth2s": (-8.8, -11.9), "thunder+face2s": (-8.5, -13.4)}
+
+
+def test_a_row_is_the_mean_over_clips_and_seeds_with_both_spreads():
+    seeds = [of_clips(lve=[1.0, 3.0]), of_clips(lve=[2.0, 4.0])]
+    [row] = paper.table({"thunder": seeds}, ("lve", "dtw"), paper_rows.TABLE2_ROWS)
+    assert row["lve"] == 2.5 and row["lve_sd"] == pytest.approx(2**-0.5, rel=1e-3)  # seeds' means 2 and 3
+    assert row["lve_ci"] == [1.5, 3.5] and row["dtw_ci"] == [0.5, 0.5]  # of two clips' means, 1.5 and 3.5, all draws lie between
+    assert (row["seeds"], row["clips"]) == (2, 2)
+    [alone] = paper.table({"thunder": seeds[:1]}, ("lve",), paper_rows.TABLE2_ROWS)
+    assert alone["lve_sd"] is None
+
+
+def test_the_interval_covers_the_true_mean_as_often_as_it_says():
+    rng, inside = np.random.default_rng(0), 0
+    for _ in range(60):
+        low, high = paper._interval(rng.standard_normal(40))
+        inside += low <= 0 <= high
+    assert 51 <= inside <= 60
+
+
+def test_changes_are_paired_by_clip():
+    """A gain of a tenth on every clip has no spread, however much clips differ."""
+    values = [0.5, 1.0, 3.0, 9.0]
+    plain, better = of_clips(lve=values), of_clips(lve=[0.9 * v for v in values])
+    [row] = paper.claims({"thunder": [plain], "thunder+mouth2s": [better]})
+    assert row["lve"] == pytest.approx(-10) and row["lve_ci"] == [pytest.approx(-10)] * 2 and row["dtw"] == 0
+
+
+def test_the_page_says_what_is_missing_and_only_its_tables_change(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\n<!-- table 2 -->\nold\n<!-- end table 2 -->\n\nAfter.\n")
+    rows = {"thunder": [of_clips(lve=[1.0, 2.0])], "teacher": [of_clips(lve=[0.1, 0.2])]}
+    for _ in range(2):  # again: nothing is added twice
+        paper.write(tmp_path, page, rows, {"clips": 2})
+    text = page.read_text()
+    assert text.startswith("# Title\n\n<!-- table 2 -->\n| |") and "old" not in text and "\nAfter.\n" in text
+    assert text.count("<!-- table 3 -->") == text.count("<!-- claims -->") == 1
+    assert "| thunder | here | 1.5 ±0.5 |" in text and "| | paper | 0.879 |" in text and "| media2face | here | not trained |" in text
+    second, third = (json.loads((tmp_path / f"table{n}.json").read_text()) for n in (2, 3))
+    assert [row["system"] for row in second["rows"]] == ["thunder", "teacher"] and "media2face" in second["missing"]
+    assert [row["system"] for row in third["rows"]] == ["thunder"] and {"ba", "div_ci", "lve_sd"} <= set(third["rows"][0])
+
+
+@pytest.fixture(scope="module")
+def motions(tmp_path_factory):
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("cache")
+    return folder / "set", made_motions(folder / "set", load_head())
+
+
+def test_figures_of_the_truth_itself_are_perfect(motions):
+    _, made = motions
+    clip, measured = Clip.of(made, 4), Measured(load_head())
+    assert clips_of(made, "test", 40) == [4, 5, 6] and clips_of(made, "test", 2) == [4, 6]
+    result = figures(measured, np.stack([clip.truth] * 2), clip)
+    assert result["lve"] == result["dtw"] == result["fdd_l"] == result["sdiv_l"] == result["tdiv_u"] == result["div"] == 0
+    assert result["l_ccc"] == pytest.approx(1) and result["l_pcc"] == pytest.approx(1)
+    moved = figures(measured, np.stack([clip.truth, clip.truth * 0.5]), clip)
+    assert moved["lve"] > 0 and moved["sdiv_l"] > 0 and moved["l_pcc"] > moved["l_ccc"]
+
+
+def test_the_teacher_performs_again_otherwise_and_of_its_seed(motions):
+    _, made = motions
+    clip, again = Clip.of(made, 4), TeacherAgain(list(load_head().expression_names))
+    one, other = again(clip, 2), again(clip, 2)
+    assert one.shape == (2, *clip.truth.shape) and np.array_equal(one, other) and not np.array_equal(one[0], one[1])
+
+
+def test_the_command_measures_once_and_again_only_what_is_new(motions, tmp_path, monkeypatch, capsys):
+    folder, made = motions
+    runs, results = tmp_path / "runs", tmp_path / "results"
+    train_chain(Chain(made, load_head(), SHIPPED, runs, Budget(1, 1, 2), seed=1), chosen(["flameformer"])[:2])
+    words = ["--cache", str(tmp_path / "cache"), "--runs", str(runs), "--samples", "2", "--clips", "2"]
+    (tmp_path / "cache").mkdir()
+    for name in ("corpus", "motions"):
+        (tmp_path / "cache" / name).symlink_to(folder / name)
+    paper.main(words)
+    assert "Not written to bench/results" in capsys.readouterr().out
+    measured = []
+    monkeypatch.setattr(paper, "figures", lambda *a: measured.append(a) or figures(*a))
+    paper.main([*words, "--results", str(results), "--docs", str(tmp_path / "page.md")])
+    assert not measured
+    rows = json.loads((results / "table2.json").read_text())["rows"]
+    assert [row["system"] for row in rows] == ["flameformer", "teacher"] and all(row["clips"] == 2 for row in rows)
+    kept = json.loads((results / "paper_clips.json").read_text())
+    assert set(kept["flameformer"][0]) == {"4", "6"} and set(kept["flameformer"][0]["4"]) == set(FIGURES)
+    paper.main([*words[:-1], "3", "--only", "flameformer", "--results", str(results)])
+    assert len(measured) == 1  # the third clip
+
+
+def test_nothing_trained_replaces_no_table(motions, tmp_path):
+    folder, _ = motions
+    with pytest.raises(SystemExit, match="missing.*as it was"):
+        paper.main(["--cache", str(folder), "--runs", str(tmp_path)])
