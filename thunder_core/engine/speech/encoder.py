@@ -12,17 +12,21 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
-from transformers import AutoConfig, AutoModel, PretrainedConfig, Wav2Vec2BertConfig, Wav2Vec2BertModel
 
 from ...errors import BadWeights
 from ...types import FPS, RATE
 from ..weights import load_network, typed
+from .conformer import Conformer
 from .mel import BINS, HOP, level, LogMel, PIECE
 from .phones import PHONES, SILENCE
+
+if TYPE_CHECKING:  # it takes seconds to import, and only networks of the waveform need it
+    from transformers import PretrainedConfig
 
 ENCODER_RATE = 50.0  # feature frames per second
 _OFFSET = 0.005  # s: feature frame i sees mel frames 2i−1 … 2i+2 and is therefore centred on i/50 + 5 ms
@@ -56,6 +60,8 @@ def _body_config(body: dict) -> PretrainedConfig:
 
     Raises ValueError for another kind of network.
     """
+    from transformers import AutoConfig
+
     kind = body.get("model_type")
     if kind not in _BODIES:
         raise ValueError(f"a speech network of the kind {str(kind)[:40]!r}")
@@ -73,18 +79,11 @@ class SpeechEncoder(nn.Module):
         self.log_mel = LogMel(400)
         self.register_buffer("mel_std", torch.full((BINS,), 1.5))
         if config.body:
+            from transformers import AutoModel
+
             self.body = AutoModel.from_config(_body_config(config.body))
         else:
-            self.body = Wav2Vec2BertModel(
-                Wav2Vec2BertConfig(
-                    hidden_size=config.width, num_hidden_layers=config.layers, num_attention_heads=config.heads,
-                    intermediate_size=4 * config.width, feature_projection_input_dim=4 * BINS,
-                    conv_depthwise_kernel_size=config.kernel, position_embeddings_type="rotary",
-                    # A few epochs over augmented speech leave nothing to drop out for, and its random numbers are a third of a step.
-                    hidden_dropout=0.0, activation_dropout=0.0, attention_dropout=0.0,
-                    feat_proj_dropout=0.0, layerdrop=0.0, apply_spec_augment=False, add_adapter=False,
-                )
-            )  # fmt: skip
+            self.body = Conformer(4 * BINS, config.width, config.layers, config.heads, config.kernel)
         self.phone_head = nn.Linear(config.width, len(PHONES))
         self.ctc_head = nn.Linear(config.width, len(PHONES))  # silence is its blank
 
@@ -94,6 +93,8 @@ class SpeechEncoder(nn.Module):
 
         Raises BadWeights.
         """
+        from transformers import AutoModel
+
         try:
             body = AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError, RuntimeError) as error:
@@ -150,7 +151,7 @@ class SpeechEncoder(nn.Module):
         ahead = self.config.ahead
         around = F.pad(mel, (0, 0, 1, 1 + 2 * ahead), mode="replicate")  # frame 2i−1 … 2i+2 for feature frame i
         stacked = around.unfold(1, 4, 2).transpose(2, 3).flatten(2)
-        hidden = self.body(stacked).last_hidden_state[:, ahead:]
+        hidden = self.body(stacked)[:, ahead:]
         return hidden, self.phone_head(hidden)
 
     @torch.no_grad()

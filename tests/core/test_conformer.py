@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The encoder's conformer computes what transformers' Wav2Vec2BertModel does, with the same weights."""
+
+import pytest
+import torch
+
+from thunder_core.engine.cards import SHIPPED
+from thunder_core.engine.speech.conformer import Conformer
+from thunder_core.engine.speech.encoder import SpeechEncoder
+
+
+def reference(inputs, width, layers, heads, kernel):
+    """transformers' network of the same sizes, in eval mode."""
+    from transformers import Wav2Vec2BertConfig, Wav2Vec2BertModel
+
+    return Wav2Vec2BertModel(
+        Wav2Vec2BertConfig(
+            hidden_size=width, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=4 * width,
+            feature_projection_input_dim=inputs, conv_depthwise_kernel_size=kernel, position_embeddings_type="rotary",
+        )
+    ).eval()  # fmt: skip
+
+
+@pytest.mark.parametrize("frames", [1, 7, 90])
+def test_untrained_networks_of_any_size_agree(frames):
+    torch.manual_seed(0)
+    theirs, ours = reference(24, 32, 3, 4, 9), Conformer(24, 32, 3, 4, 9).eval()
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(2, frames, 24)
+    with torch.no_grad():
+        assert torch.allclose(ours(x), theirs(x).last_hidden_state, atol=1e-5)
+
+
+def test_the_shipped_encoder_agrees_and_its_gradients_do():
+    torch.manual_seed(0)
+    ours = SpeechEncoder.load(SHIPPED).body
+    theirs = reference(320, 192, 5, 4, 31)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(1, 150, 320)
+    with torch.no_grad():
+        assert torch.allclose(ours(x), theirs(x).last_hidden_state, atol=1e-5)
+    gradients = []
+    for network in (lambda x: ours(x), lambda x: theirs(x).last_hidden_state):
+        leaf = x.clone().requires_grad_()
+        network(leaf).square().mean().backward()
+        gradients.append(leaf.grad)
+    assert torch.allclose(*gradients, atol=1e-6 + 1e-4 * float(gradients[1].abs().max()))
+
+
+def test_training_begins_with_weights_of_the_same_spread():
+    torch.manual_seed(0)
+    ours, theirs = Conformer(80, 64, 2, 4, 15).state_dict(), reference(80, 64, 2, 4, 15).state_dict()
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        if name != "masked_spec_embed":
+            assert float(ours[name].std()) == pytest.approx(float(value.std()), rel=0.2, abs=1e-6), name
+            assert float(ours[name].mean()) == pytest.approx(float(value.mean()), abs=0.05), name

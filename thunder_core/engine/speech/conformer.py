@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The conformer of the speech encoder: Wav2Vec2-BERT's (Barrault et al. 2023) with rotary positions and no dropout.
+
+Its parameters have the names that transformers' `Wav2Vec2BertModel` gives them, and it computes the same. Written out here because
+importing transformers takes longer than starting everything else in the engine.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn, Tensor
+
+_ROTARY_BASE = 10000.0
+_INITIAL_DEVIATION = 0.02  # of the weights of linear layers
+
+
+def rotary_angles(frames: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosine and sine [frames, 1, width] of rotary positions (Su et al. 2021) for heads of so many channels."""
+    frequency = 1.0 / _ROTARY_BASE ** (torch.arange(0, width, 2, device=like.device).float() / width)
+    angle = (torch.arange(frames, device=like.device).float()[:, None] * frequency).repeat(1, 2)[:, None]
+    return angle.cos().to(like), angle.sin().to(like)
+
+
+def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Turn x [B, N, heads, width] by the angles of its frames; the halves of a head's channels are the two coordinates."""
+    first, second = x.chunk(2, -1)
+    return x * cosine + torch.cat([-second, first], -1) * sine
+
+
+class FeatureProjection(nn.Module):
+    """[B, N, inputs] → normalised and projected [B, N, width]."""
+
+    def __init__(self, inputs: int, width: int):
+        super().__init__()
+        self.layer_norm = nn.LayerNorm(inputs)
+        self.projection = nn.Linear(inputs, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.projection(self.layer_norm(x))
+
+
+class FeedForward(nn.Module):
+    """Two-layer perceptron of every frame, [B, N, width] → the same."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.intermediate_dense = nn.Linear(width, 4 * width)
+        self.output_dense = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.output_dense(F.silu(self.intermediate_dense(x)))
+
+
+class SelfAttention(nn.Module):
+    """Every frame attends to all, [B, N, width] → the same. Positions turn what queries and keys are made of, not the values."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.linear_q = nn.Linear(width, width)
+        self.linear_k = nn.Linear(width, width)
+        self.linear_v = nn.Linear(width, width)
+        self.linear_out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        turned = rotate(x.unflatten(-1, (self.heads, -1)), cosine, sine).flatten(2)
+        q, k, v = (
+            layer(y).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for layer, y in ((self.linear_q, turned), (self.linear_k, turned), (self.linear_v, x))
+        )
+        return self.linear_out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+class Convolution(nn.Module):
+    """Gated depthwise convolution over this frame and those before it, [B, N, width] → the same."""
+
+    def __init__(self, width: int, kernel: int):
+        super().__init__()
+        self.layer_norm = nn.LayerNorm(width)
+        self.pointwise_conv1 = nn.Conv1d(width, 2 * width, 1, bias=False)
+        self.depthwise_conv = nn.Conv1d(width, width, kernel, groups=width, bias=False)
+        self.depthwise_layer_norm = nn.LayerNorm(width)
+        self.pointwise_conv2 = nn.Conv1d(width, width, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # A convolution of one frame is a matrix product.
+        x = F.glu(F.linear(self.layer_norm(x), self.pointwise_conv1.weight[..., 0]), -1).transpose(1, 2)
+        x = self.depthwise_conv(F.pad(x, (self.depthwise_conv.kernel_size[0] - 1, 0))).transpose(1, 2)
+        return F.linear(F.silu(self.depthwise_layer_norm(x)), self.pointwise_conv2.weight[..., 0])
+
+
+class Layer(nn.Module):
+    """Half a perceptron, attention, convolution, half a perceptron (Gulati et al. 2020), [B, N, width] → the same."""
+
+    def __init__(self, width: int, heads: int, kernel: int):
+        super().__init__()
+        self.ffn1_layer_norm = nn.LayerNorm(width)
+        self.ffn1 = FeedForward(width)
+        self.self_attn_layer_norm = nn.LayerNorm(width)
+        self.self_attn = SelfAttention(width, heads)
+        self.conv_module = Convolution(width, kernel)
+        self.ffn2_layer_norm = nn.LayerNorm(width)
+        self.ffn2 = FeedForward(width)
+        self.final_layer_norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        x = x + 0.5 * self.ffn1(self.ffn1_layer_norm(x))
+        x = x + self.self_attn(self.self_attn_layer_norm(x), cosine, sine)
+        x = x + self.conv_module(x)
+        return self.final_layer_norm(x + 0.5 * self.ffn2(self.ffn2_layer_norm(x)))
+
+
+class Conformer(nn.Module):
+    """Stacked spectra [B, N, inputs] → features [B, N, width]."""
+
+    def __init__(self, inputs: int, width: int, layers: int, heads: int, kernel: int):
+        super().__init__()
+        if kernel % 2 == 0:
+            raise ValueError(f"a kernel of {kernel} frames, which is not odd")
+        self.head_width = width // heads
+        self.masked_spec_embed = nn.Parameter(torch.zeros(width))  # of no effect; files of weights hold it
+        self.feature_projection = FeatureProjection(inputs, width)
+        self.encoder = nn.Module()
+        self.encoder.layers = nn.ModuleList(Layer(width, heads, kernel) for _ in range(layers))
+        self.apply(_initialise)
+        bound = math.sqrt(1 / inputs)
+        nn.init.uniform_(self.feature_projection.projection.weight, -bound, bound)
+        nn.init.uniform_(self.feature_projection.projection.bias, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Features [B, N, width] of stacked spectra [B, N, inputs]."""
+        x = self.feature_projection(x)
+        cosine, sine = rotary_angles(x.shape[1], self.head_width, x)
+        for layer in self.encoder.layers:
+            x = layer(x, cosine, sine)
+        return x
+
+
+def _initialise(module: nn.Module) -> None:
+    """Weights as transformers begins training with."""
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=_INITIAL_DEVIATION)
+        nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Conv1d):
+        nn.init.kaiming_normal_(module.weight)
