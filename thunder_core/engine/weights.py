@@ -103,14 +103,21 @@ def _has_type(value, kind) -> bool:
     return isinstance(value, kind)
 
 
+_DRAWN = {getattr(torch.nn.init, name) for name in ("uniform_", "normal_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_",
+                                                    "xavier_uniform_", "xavier_normal_", "orthogonal_")}  # fmt: skip
+
+
 class _Bounded(TorchFunctionMode):
-    """While it is active, tensors of at most so many bytes in all can be made without values: a network's parameters."""
+    """While it is active, tensors of at most so many bytes in all can be made, and a network's first weights are not drawn: those
+    of a file take their place."""
 
     def __init__(self, most_bytes: int):
         super().__init__()
         self.left = most_bytes
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function in _DRAWN:
+            return (kwargs or {}).get("tensor", args[0] if args else None)
         if function in (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn):
             size = (kwargs or {}).get("size", args[0] if args and isinstance(args[0], (tuple, list)) else args)
             self.left -= 4 * math.prod(int(n) for n in size)
