@@ -344,6 +344,38 @@ def test_what_a_library_prints_never_reaches_the_answers(tmp_path):
     assert {b"printed", b"written", b"child"} <= {line.strip() for line in log.splitlines()}
 
 
+# -- what it does while nobody asks --------------------------------------------------------------------------------------
+
+
+def test_what_the_first_takes_need_is_loaded_while_no_request_waits():
+    done = []
+
+    def steps(worker):
+        for i in range(3):
+            done.append(i)
+            if i == 1:
+                worker.waiting.put("request")  # comes while the second step runs
+            yield
+
+    prepared = worker.Worker(None, None, None, None, "cpu")
+    prepared.preparation = steps(prepared)
+    assert prepared._next_request() == "request" and done == [0, 1], "a request waits for one step at most"
+    prepared.waiting.put(None)
+    assert prepared._next_request() is None and done == [0, 1]
+
+
+def test_a_preparation_that_fails_is_logged_and_the_worker_goes_on(capsys):
+    def steps(worker):
+        worker.waiting.put("request")
+        raise ImportError("No module named 'soundfile'")
+        yield
+
+    prepared = worker.Worker(None, None, None, None, "cpu")
+    prepared.preparation = steps(prepared)
+    assert prepared._next_request() == "request"
+    assert "soundfile" in capsys.readouterr().err and next(prepared.preparation, "over") == "over"
+
+
 # -- an engine that is not there ---------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +35,7 @@ from .speech.phones import PHONES
 from .speech.speaker import SpeakerEncoder, WIDTH as SPEAKER
 from .speech.transcript import Closure
 from .systems.thunder import Thunder, VoiceFeatures
-from .weights import identify, SHIPPED
+from .weights import identify, Identity, SHIPPED
 
 Progress = Callable[[float, str], None]
 _PORTION_FRAMES = 1000  # frames denoised together: fewer leave the processor idle, more let an animator wait for the first take
@@ -55,6 +57,17 @@ def _head_of(folder: Path) -> Head:
         return read_head(path)
     except BadHead as error:
         raise unusable(path, f"is damaged ({error.reason})") from error
+
+
+def _resolve(identity: Future[Identity], folder: Path) -> None:
+    """Thread: find out which weights are in a folder, and say so in the log where they are not the shipped ones."""
+    try:
+        result = identify(folder)
+        if result.sentence:
+            print(result.sentence, file=sys.stderr)
+        identity.set_result(result)
+    except BaseException as error:
+        identity.set_exception(error)
 
 
 def _unmet(take: Take) -> None:
@@ -98,6 +111,9 @@ class Engine:
     def __init__(self, folder: Path, device: str):
         self.folder, self.device = folder, device
         check_regular(folder)
+        # Reading every file for its checksum goes on beside the loading; whoever asks for the identity waits for it.
+        self._identity: Future[Identity] = Future()
+        threading.Thread(target=_resolve, args=(self._identity, folder), name="identity", daemon=True).start()
         self.head = _head_of(folder)
         self.thunder = Thunder(folder, device, self.head)
         self.m2s = MeshToSpeech.load(folder).to(device)
@@ -106,11 +122,17 @@ class Engine:
         self.vocoder = Vocoder.load(folder).to(device)
         self.speaker = SpeakerEncoder.load(folder).to(device)
         self._check_that_all_fit()
-        self.identity = identify(folder)
-        self.weights = self.identity.fingerprint
-        if self.identity.sentence:
-            print(self.identity.sentence, file=sys.stderr)
         self._known: dict[str, VoiceFeatures] = {}
+
+    @property
+    def identity(self) -> Identity:
+        """Which weights these are."""
+        return self._identity.result()
+
+    @property
+    def weights(self) -> str:
+        """The fingerprint of the weights."""
+        return self.identity.fingerprint
 
     @classmethod
     def load(cls, weights: str | Path | None = None, device: str | None = None) -> Engine:
@@ -141,6 +163,23 @@ class Engine:
                     f"In the weights in “{self.folder}”, {what} were not trained together: take all files from one "
                     f"training, or {advice(self.folder)}"
                 )
+
+    def prepare(self) -> Iterator[None]:
+        """Load what the first takes would wait for and starting does not need, a part before each yield; nothing if there were takes.
+
+        The networks run once over a breath of noise: memory and kernels of theirs are made at the first call.
+        """
+        if self._known:
+            return
+        importlib.import_module("soundfile")
+        yield
+        frames = 2 * _M2S_MARGIN
+        noise = torch.randn(int(frames / FPS * RATE), generator=torch.Generator().manual_seed(0))
+        voice = self.thunder.analyse(0.1 * noise, frames)
+        yield
+        self._grade(self.thunder.perform(voice, [0], 1, 1.0, lambda fraction: None), voice, None)
+        yield
+        importlib.import_module("scipy.signal")  # sounds at other rates than the engine's are resampled by it
 
     def info(self) -> dict:
         """What hello answers: engine, device, fingerprint and origin of the weights and whether they can be directed, channel

@@ -8,6 +8,7 @@ first request, so that a Python without torch can still say what it lacks.
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import itertools
 import json
@@ -54,6 +55,7 @@ class Worker:
         self.weights = weights
         self.device = device  # None: the best there is
         self.engine = None
+        self.preparation = iter(())  # what is left to be loaded for the first takes, a part at each step
         self.waiting = queue.Queue()  # requests in order; None ends the work
         self.cancelled = {}  # request id → threading.Event
         self.answered = set()  # ids whose last event is out
@@ -68,7 +70,7 @@ class Worker:
         threading.Thread(target=self._listen_to_client, name="requests", daemon=True).start()
         threading.Thread(target=self._show_life, name="heartbeat", daemon=True).start()
         while True:
-            request = self.waiting.get()
+            request = self._next_request()
             if request is None:
                 break
             flag = self.cancelled.get(request[0])
@@ -79,6 +81,21 @@ class Worker:
                 self._say_what_runs()  # the client may wait for the end of what it cancelled
         self.finished.set()
         self.leave()
+
+    def _next_request(self):
+        """The next request, None for the end. While there is none, what the first takes would wait for is loaded."""
+        while True:
+            try:
+                return self.waiting.get_nowait()
+            except queue.Empty:
+                pass
+            try:
+                next(self.preparation)
+            except StopIteration:
+                return self.waiting.get()
+            except Exception as error:  # whoever needs it will fail with a sentence
+                self.preparation = iter(())
+                traceback.print_exception(type(error), error, error.__traceback__)
 
     def leave(self):
         """Ends the process, with the client's private folder if the client is dead and can no longer remove it."""
@@ -211,9 +228,11 @@ class Worker:
 
             progress(0.0, "Loading the engine")
             check_cards(Path(self.weights))
-            engine_class = import_engine()
+            gc.disable()  # importing makes millions of objects and drops few: looking for these takes a tenth of it
             try:
+                engine_class = import_engine()
                 self.engine = engine_class.load(self.weights, device=self.device)
+                self.preparation = self.engine.prepare()
             except (ThunderError, ImportError):
                 raise
             except Exception as error:
@@ -222,6 +241,9 @@ class Worker:
                 raise BadWeights(
                     f"The weights in “{self.weights}” cannot be loaded ({_brief(error)}): {advice(Path(self.weights))}"
                 ) from error
+            finally:
+                gc.enable()
+                gc.freeze()  # what was imported stays, and need not be looked at again
         return self.engine
 
     def _engine_is_on_gpu(self):
@@ -350,9 +372,8 @@ class Worker:
         return check(arrays)
 
     def _release(self, args, progress):
-        self.engine = None
-        import gc
-
+        self.engine, self.preparation = None, iter(())
+        gc.unfreeze()
         gc.collect()
         torch = sys.modules.get("torch")
         if torch is not None and torch.cuda.is_available():
