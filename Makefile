@@ -12,7 +12,7 @@
 #   make faults        every row of the table of faults, every single call failing, KILLS=200 processes killed: bench/results/
 #   make fuzz          new input for every parser for MINUTES=10; what goes wrong is written to out/fuzz/
 #   make train-smoke   every stage of training, a few steps each, on a corpus made for it (3 minutes)
-#   make retrain       diffusion model, mesh-to-speech and score on new performances of SPEECH="folder …", into TRAINED/weights;
+#   make retrain       diffusion model, mesh-to-speech, distilled model and score on new performances of SPEECH="folder …", into TRAINED/weights;
 #                      a run that was stopped goes on; CORES=2 trains in that many processes (docs/training.md)
 #   make engine        only the engine's environment, as users have it
 #   make develop       the same with what training, the benches and the demo need
@@ -38,6 +38,7 @@ CORES ?=
 DENOISER_STEPS ?= 4200
 M2S_STEPS ?= 4000
 JUDGE_STEPS ?= 600
+DISTIL_STEPS ?= 1200
 TOGETHER_STEPS ?= 1000
 KILLS ?= 200
 VERSIONS ?= $(shell setup/python.sh environment.py versions 2>/dev/null)
@@ -136,7 +137,7 @@ retrain:
 	if [ -n "$(CORES)" ]; then launch="-m torch.distributed.run --nproc-per-node $(CORES) -m --" threads="--threads 1"; fi && \
 	stage denoiser --steps $(DENOISER_STEPS) && stage m2s --steps $(M2S_STEPS) && \
 	stage denoiser --m2s mouth --start "$(TRAINED)/weights" --steps $(TOGETHER_STEPS) --rate 4e-4 && \
-	launch=-m threads= && stage takes && stage judge --steps $(JUDGE_STEPS) && stage card
+	launch=-m threads= && stage distil --steps $(DISTIL_STEPS) && stage takes && stage judge --steps $(JUDGE_STEPS) && stage card
 
 engine:
 	@setup/python.sh environment.py engine

@@ -37,6 +37,7 @@ from ..thunder_core.direction_presets import Preset
 from ..thunder_core.direction_words import words_of_take
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
+from ..thunder_core.quality import NORMAL, QUALITIES
 from ..thunder_core.types import RATE
 from . import directing, products
 from .script import between, file_path, is_utf8, own_arguments, printable, run, say, takes_in_words, utf8, warn, whole
@@ -57,7 +58,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=file_path, help="folder to write into, made if it is missing (of --jobs: as the job file says)")
     parser.add_argument("--takes", type=whole(1, settings.MOST_TAKES), default=8, help="how many to sample (8)")
     parser.add_argument("--seed", type=whole(0, settings.LARGEST_SEED), default=1, help="seed of the first take (1)")
-    parser.add_argument("--steps", type=whole(1, 1000), default=20, help="sampling steps (20)")
+    parser.add_argument("--quality", choices=QUALITIES, default=NORMAL, help="how finely takes are sampled (normal)")
+    parser.add_argument("--steps", type=whole(1, 1000), help="sampling steps of the whole model, instead of what the quality says")
     parser.add_argument(
         "--guidance", type=between(1.0, 3.0), default=1.0, help="how closely takes keep to the voice, 1 to 3; above 1 twice the time (1)"
     )

@@ -39,6 +39,7 @@ from ..thunder_core.batch import settings
 from ..thunder_core.direction_words import words_of_take
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import NoEngine
+from ..thunder_core.quality import NORMAL, QUALITIES
 from . import bake, products
 from .script import file_path, quiet, run, say, takes_in_words, warn, whole
 
@@ -58,7 +59,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=file_path, default="out/demo", help="folder to write into, made if it is missing")
     parser.add_argument("--takes", type=whole(1, 64), default=8, help="how many to sample (8)")
     parser.add_argument("--seed", type=whole(0, 2**31 - 1), default=1, help="seed of the first take (1)")
-    parser.add_argument("--steps", type=whole(5, 1000), default=20, help="sampling steps (20)")
+    parser.add_argument("--quality", choices=QUALITIES, default=NORMAL, help="how finely takes are sampled (normal)")
     parser.add_argument(
         "--film",
         choices=[*FILMS],
@@ -180,7 +181,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
         )
         bar.end()
 
-        report = report_of(sound, sampled, chosen.steps, warnings, parts, bar)
+        report = report_of(sound, sampled, chosen.quality, warnings, parts, bar)
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
         out.remove(settings.OF_TAKES)  # those of an earlier run with more takes
     bake.say_kept(out)
@@ -208,7 +209,7 @@ def set_stage(chosen: argparse.Namespace, sound: str) -> Stage:
 def generate(client, stage: Stage, chosen: argparse.Namespace, bar: Bar) -> list:
     """Generate the takes and list them on the terminal; returns the performances, best first. Raises ThunderError."""
     scene = stage.scene
-    steps = generation.generate(client, stage.voice, scene, stage.rig, chosen.takes, chosen.seed, Sampling(chosen.steps))
+    steps = generation.generate(client, stage.voice, scene, stage.rig, chosen.takes, chosen.seed, Sampling(chosen.quality))
     sampled = jobs.run_through("Generating takes", steps, bar.step)
     for rank, (take, entry) in enumerate(zip(sampled, scene.thunder.takes), start=1):
         say(f"          {rank}  lip-sync {take_list.points(take.score):>3}  seed {take.seed:<10d} {entry.curve}")
@@ -244,13 +245,13 @@ def render_stills(stage: Stage, instants: list[float], folder: str) -> list[list
     return stills
 
 
-def report_of(sound: str, sampled: list, steps: int, warnings, parts: dict[str, str], bar: Bar) -> dict:
+def report_of(sound: str, sampled: list, quality: str, warnings, parts: dict[str, str], bar: Bar) -> dict:
     """What was made from what, and how long it took. parts: paths of the files by their names."""
     return {
         "audio": os.path.basename(sound),
         "audio_sha256": files.hash_of(sound),
         "weights": sampled[0].provenance["weights"],
-        "steps": steps,
+        "quality": quality,
         "warnings": warnings,
         "takes": [{"rank": rank, "seed": take.seed, "score": bake.rounded(take.score)} for rank, take in enumerate(sampled, start=1)],
         "sha256": {name: files.hash_of(parts[name]) for name in sorted(parts) if name.endswith((".npz", ".wav"))},

@@ -15,7 +15,7 @@ class THUNDER_PT_sampling(_Tab, bpy.types.Panel):
     def draw(self, context):
         layout, settings = self.layout, context.scene.thunder
         column = layout.column(align=True)
-        for name in ("steps", "guidance", "speech_guidance"):
+        for name in ("quality", "guidance", "speech_guidance"):
             column.prop(settings, name)
 
 

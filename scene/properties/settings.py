@@ -340,12 +340,15 @@ class ThunderScene(bpy.types.PropertyGroup):
     seed: IntProperty(
         name="Seed", default=1, min=0, max=LARGEST_SEED, description="Seed of the first take; the same seed makes the same take again"
     )
-    steps: IntProperty(
-        name="Steps",
-        default=20,
-        min=5,
-        max=100,
-        description="Sampling steps per take. More steps are slightly more precise and take longer",
+    quality: EnumProperty(
+        name="Quality",
+        description="How finely takes are sampled. The same seed gives about the same take at each quality",
+        default="NORMAL",
+        items=[
+            ("DRAFT", "Draft", "For a first look: movements are smaller and takes differ less than they will"),
+            ("NORMAL", "Normal", "A few steps, which were trained to come to what many come to"),
+            ("FINAL", "Final", "Twenty steps of the whole model; several times as long as Normal"),
+        ],
     )
     guidance: FloatProperty(
         name="Follow the Voice",

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...thunder_core.client import Client
 from ...thunder_core.direction import Asked, check, DIRECTION_NAMES
 from ...thunder_core.errors import BadRequest
+from ...thunder_core.quality import NORMAL, QUALITIES
 from ...thunder_core.types import IDLE, LISTENS, SPEAKS
 
 LARGEST_SEED = 2**31 - 1  # Blender's integers hold no more
@@ -20,36 +21,48 @@ LARGEST_SEED = 2**31 - 1  # Blender's integers hold no more
 class Sampling:
     """Arguments of the engine's “generate” (docs/reference/protocol.md) that a take is sampled with, beside its seed.
 
+    steps: of the whole diffusion model, where they are not as the quality says; 0: they are.
     asked: how takes are to be played; None: in any style.  listening: the face listens to the voice instead of speaking it.
     """
 
-    steps: int = 20
+    quality: str = NORMAL
     guidance: float = 1.0
     speech_guidance: float = 0.0
     asked: Asked | None = None
     listening: bool = False
+    steps: int = 0
 
     @classmethod
     def of(cls, settings) -> Sampling:
         """As settings say that have these names: a scene's, or a command's options."""
-        return cls(settings.steps, settings.guidance, settings.speech_guidance)
+        return cls(settings.quality.lower(), settings.guidance, settings.speech_guidance, steps=getattr(settings, "steps", None) or 0)
 
     @classmethod
     def of_take(cls, provenance: dict, settings) -> Sampling:
         """As a take was sampled, so that its seed makes it again; as the settings say where the take does not tell."""
-        if "steps" not in provenance:
+        if provenance.get("quality") not in QUALITIES and "steps" not in provenance:
             return cls.of(settings)
         values = {
             name: kind(provenance[name])
-            for name, kind in (("steps", int), ("guidance", float), ("speech_guidance", float))
+            for name, kind in (("quality", str), ("steps", int), ("guidance", float), ("speech_guidance", float))
             if name in provenance
         }
         return cls(**values, asked=_asked_of(provenance), listening=role_of(provenance) == LISTENS)
 
     @property
     def arguments(self) -> dict:
-        """The numbers among the arguments."""
-        return {"steps": self.steps, "guidance": self.guidance, "speech_guidance": self.speech_guidance}
+        """The arguments that are no arrays."""
+        effort = {"steps": self.steps} if self.steps else {"quality": self.quality}
+        return effort | {"guidance": self.guidance, "speech_guidance": self.speech_guidance}
+
+    @property
+    def effort(self) -> str:
+        """The quality, or the number of steps."""
+        return str(self.steps or self.quality)
+
+    def at(self, effort: str) -> Sampling:
+        """The same with an `effort` like that."""
+        return replace(self, steps=int(effort)) if effort.isdecimal() else replace(self, quality=effort, steps=0)
 
     def request(self, client: Client) -> dict:
         """All arguments as a request of this client takes them. Raises NoSpace."""

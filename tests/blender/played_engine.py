@@ -93,7 +93,7 @@ class PlayedClient:
         return replace(made, motion=kept)
 
     def _generate(  # noqa: PLR0913 (what one request says)
-        self, sound, takes, seed, steps, folder, guidance=1.0, speech_guidance=0.0, keep_motion=None, keep_mask=None,
+        self, sound, takes, seed, folder, quality="normal", steps=0, guidance=1.0, speech_guidance=0.0, keep_motion=None, keep_mask=None,
         direction=None, spread=0.5, as_asked=True, listening=False,
     ):  # fmt: skip
         seconds = seconds_of(sound)

@@ -15,9 +15,10 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat, idle
 from thunder.scene.takes import provenance, take_list
 from thunder.scene.takes.direction import presets, similar, sliders
-from thunder.scene.takes.direction.live import DRAFT_STEPS, live, PENDING
+from thunder.scene.takes.direction.live import live, PENDING
 from thunder.scene.voice import strip, voice_cache
 from thunder.thunder_core import direction as core
+from thunder.thunder_core.quality import DRAFT, NORMAL
 from timing import keeps
 
 SECONDS = 2.0
@@ -39,7 +40,7 @@ class DirectedClient(PlayedClient):
             by = 0.0 if take["provenance"]["as_asked"] else request["spread"] * (take["seed"] % 5 + 1)
             take["provenance"]["reading"][0] += by
             energy = np.exp((asked[:, 0].mean() + by) * core.AXES[0].speakers)
-            self.arrays[take["jaw"]] = self.arrays[take["jaw"]] * np.float32(energy * (0.9 if request["steps"] == DRAFT_STEPS else 1.0))
+            self.arrays[take["jaw"]] = self.arrays[take["jaw"]] * np.float32(energy * (0.9 if request["quality"] == DRAFT else 1.0))
         return events
 
 
@@ -218,10 +219,10 @@ def test_the_shown_take_follows_a_slider_with_its_own_seed(blender, scene, clien
     direction.energy = 1.5
     following()
     requests = asked(client)[1:]
-    assert [(each["seed"], each["takes"], each["steps"]) for each in requests] == [(2, 1, DRAFT_STEPS), (2, 1, 20)]
+    assert [(each["seed"], each["takes"], each["quality"]) for each in requests] == [(2, 1, DRAFT), (2, 1, NORMAL)]
     assert all(each["as_asked"] is False and each["spread"] == 0.5 for each in requests)
     assert jaw(shown) == pytest.approx(was * 1.5, rel=1e-4) and not same(before, keys_of(rig, shown))
-    assert about(shown)["steps"] == 20 and np.isclose(about(shown)["direction"][0], np.log(1.5) / core.AXES[0].speakers, atol=1e-4)
+    assert about(shown)["quality"] == NORMAL and np.isclose(about(shown)["direction"][0], np.log(1.5) / core.AXES[0].speakers, atol=1e-4)
     assert not shown.edited and PENDING not in shown.action and live.sentence == ""
     assert [entry.action.name for entry in scene.thunder.takes if entry != shown] == others
 
@@ -232,7 +233,7 @@ def test_drafts_come_one_at_a_time_and_the_last_wish_wins(blender, scene, client
         idle.tick()
     following()
     requests = asked(client)[1:]
-    assert len(requests) <= 3 and requests[-1]["steps"] == 20
+    assert len(requests) <= 3 and requests[-1]["quality"] == NORMAL
     assert np.exp(client.arrays[requests[-1]["direction"]][0, 0] * core.AXES[0].speakers) == pytest.approx(1.4, abs=1e-3)
 
 
@@ -240,7 +241,7 @@ def test_a_slider_put_back_brings_the_very_keys_back(blender, scene, client, dir
     rig = head.find(scene)
     before, kept = keys_of(rig, shown), about(shown)
     direction.energy = 1.5
-    following(until=lambda: about(shown)["steps"] == DRAFT_STEPS)
+    following(until=lambda: about(shown)["quality"] == DRAFT)
     direction.energy = 1.0  # Esc
     following()
     assert same(before, keys_of(rig, shown)) and about(shown) == kept

@@ -48,7 +48,7 @@ def scene(blender, connection):
     """A scene with the bundled head, two takes to be made."""
     blender.ops.thunder.add_head()
     scene = blender.context.scene
-    scene.thunder.count, scene.thunder.seed, scene.thunder.steps = 2, 11, 5
+    scene.thunder.count, scene.thunder.seed = 2, 11
     return scene
 
 
@@ -110,7 +110,7 @@ def test_a_strip_becomes_ranked_takes_and_is_heard_again(blender, scene, connect
         angles.append(rig.armature.pose.bones["jaw"].rotation_euler[0])
     assert np.ptp(angles) > 0.01  # the mouth moves
     for entry in listed:
-        assert {"seed", "score", "weights", "audio", "steps"} <= set(entry.action["thunder"].keys())
+        assert {"seed", "score", "weights", "audio", "quality"} <= set(entry.action["thunder"].keys())
     if strip_module.has_audio():
         assert blender.ops.thunder.listen() == {"FINISHED"}
         spoken = next(s for s in compat.strips(scene.sequence_editor) if s.name.startswith("Thunder Listen"))

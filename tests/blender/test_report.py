@@ -117,9 +117,9 @@ def test_it_lists_what_matters_and_in_words(blender, stage):
     assert packages.count(",") < 4 and len(words.splitlines()) < 45 + problem_report.LOG_LINES
     ours = words.split("\nSettings Changed", 1)[1].split("Engine Log")[0]  # what stands before is how others call system and graphics
     assert not re.search(r"\b[A-Z]{4,}\b", ours.replace("THUNDER", ""))  # no names of the code's
-    scene.thunder.steps, scene.thunder.commit.keys, scene.thunder.commit.tongue, scene.thunder.guidance = 30, "DENSE", False, 1.5
+    scene.thunder.quality, scene.thunder.commit.keys, scene.thunder.commit.tongue, scene.thunder.guidance = "FINAL", "DENSE", False, 1.5
     assert section(report_of(blender), "Settings Changed From Their Defaults") == [
-        "Steps: 30",
+        "Quality: Final",
         "Follow the Voice: 1.5",
         "Commit › Keys: Dense Curves",
         "Commit › Tongue: off",

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.one_blender
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 2.0
-CHOSEN = {"steps": 35, "guidance": 1.5, "speech_guidance": 0.75}
+CHOSEN = {"quality": "final", "guidance": 1.5, "speech_guidance": 0.75}
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def scene(blender, voice):
     scene.render.fps, scene.thunder.count = 25, 2
     scene.thunder.source, scene.thunder.sound_file = "FILE", voice
     for name, value in CHOSEN.items():
-        setattr(scene.thunder, name, value)
+        setattr(scene.thunder, name, value.upper() if name == "quality" else value)
     return scene
 
 
@@ -65,7 +65,7 @@ def enter(blender, scene, **about):
 
 def asked(client):
     """What the engine was told of sampling, of each request."""
-    return [{name: args[name] for name in CHOSEN} for verb, args in client.asked if verb == "generate"]
+    return [{name: args[name] for name in ("steps", *CHOSEN) if name in args} for verb, args in client.asked if verb == "generate"]
 
 
 def test_generate_samples_as_the_settings_say(blender, scene, client):
@@ -78,7 +78,7 @@ def test_generate_samples_as_the_settings_say(blender, scene, client):
 
 def test_the_settings_leave_a_new_file_as_it_was_sampled_before(blender):
     settings = blender.context.scene.thunder
-    assert sampling.Sampling.of(settings) == sampling.Sampling(20, 1.0, 0.0)
+    assert sampling.Sampling.of(settings) == sampling.Sampling("normal", 1.0, 0.0)
 
 
 def test_the_dialogue_is_sampled_as_the_settings_say(blender, scene, client, voice):
@@ -103,7 +103,9 @@ def test_the_rest_is_resampled_as_the_settings_say(blender, scene, client):
     [
         ({"steps": 11, "guidance": 2.0, "speech_guidance": 0.5}, {"steps": 11, "guidance": 2.0, "speech_guidance": 0.5}),
         ({"steps": 11, "guidance": 1.0}, {"steps": 11, "guidance": 1.0, "speech_guidance": 0.0}),  # before there was a pull
+        ({"quality": "draft", "guidance": 1.0}, {"quality": "draft", "guidance": 1.0, "speech_guidance": 0.0}),
         ({"engine": "thunder"}, CHOSEN),
+        ({"engine": "thunder", "quality": "lavish"}, CHOSEN),
     ],
 )
 def test_a_seed_is_made_again_as_its_take_was_sampled(blender, scene, client, tmp_path, about, wanted):
@@ -120,7 +122,7 @@ def test_a_direction_reaches_the_engine_and_its_takes_say_how_they_are_played(bl
     wanted = Asked(np.stack([DIRECTION.vector()] * 3), 0.25)
     voice = strip.find(blender.context)
     made = progress.result(
-        generation.generate(client, voice, scene, head.find(scene), 2, 5, sampling.Sampling(10, asked=wanted)),
+        generation.generate(client, voice, scene, head.find(scene), 2, 5, sampling.Sampling(steps=10, asked=wanted)),
     )
     ((_, request),) = client.asked
     assert np.array_equal(client.arrays[request["direction"]], wanted.vectors)
@@ -150,7 +152,7 @@ def test_a_direction_reaches_the_engine_and_its_takes_say_how_they_are_played(bl
 def test_a_direction_that_does_not_hold_together_is_left_out(blender, damaged):
     about = {"steps": 5, "direction": DIRECTION.vector().tolist(), "spread": 0.5, "as_asked": True}
     assert sampling.Sampling.of_take(about, None).asked is not None
-    assert sampling.Sampling.of_take(about | damaged, None) == sampling.Sampling(5)
+    assert sampling.Sampling.of_take(about | damaged, None) == sampling.Sampling(steps=5)
 
 
 def test_a_bake_passes_its_options_on_and_reports_them(blender, client, voice, tmp_path):
@@ -162,8 +164,8 @@ def test_a_bake_passes_its_options_on_and_reports_them(blender, client, voice, t
             str(tmp_path / "out"),
             "--takes",
             "2",
-            "--steps",
-            "35",
+            "--quality",
+            "final",
             "--guidance",
             "1.5",
             "--speech-guidance",
@@ -217,5 +219,5 @@ def test_the_panel_shows_all_of_it_and_is_closed(blender, scene):
         layout = Layout()
 
     panel.draw(Panel, blender.context)
-    assert drawn == ["Steps", "Follow the Voice", "Lip-Sync Pull"]
+    assert drawn == ["Quality", "Follow the Voice", "Lip-Sync Pull"]
     assert panel.bl_parent_id == "THUNDER_PT_direction" and "DEFAULT_CLOSED" in panel.bl_options

@@ -314,7 +314,7 @@ def test_an_action_assigned_by_hand_over_a_take_counts_as_the_animators(blender,
 def test_provenance_is_enough_to_make_a_take_again(blender, stage):
     entry = enter(stage, seed=31, score=66.5)
     for action in display.actions_of(entry):
-        assert {"seed", "score", "engine", "weights", "audio", "steps", "guidance"} <= set(action["thunder"].keys())
+        assert {"seed", "score", "engine", "weights", "audio", "quality", "guidance"} <= set(action["thunder"].keys())
         assert action["thunder"]["seed"] == 31 and action.use_fake_user
 
 

@@ -53,7 +53,7 @@ def test_a_job_has_its_own_settings_then_those_of_the_file_then_those_of_the_com
     listed = read(GOOD, seed=7, takes=6)
     assert listed.out == str(tmp_path / "baked") and [job.name for job in listed.jobs] == ["intro", "scene 2"]
     intro, scene = (job.settings for job in listed.jobs)
-    assert (intro["takes"], intro["seed"], intro["steps"], intro["fps"]) == (4, 7, 20, 25.0)
+    assert (intro["takes"], intro["seed"], intro["quality"], intro["fps"]) == (4, 7, "normal", 25.0)
     assert intro["audio"] == str(tmp_path / "voices" / "intro.wav") and intro["outputs"] == ["npz", "csv"]
     assert (scene["takes"], scene["blend"], scene["strip"]) == (2, str(tmp_path / "shot.blend"), "Line 1")
     assert "fps" not in scene  # its scene has a rate of its own

@@ -153,6 +153,7 @@ def trained(tmp_path_factory):
     stage("vocoder", "--steps", "2")
     stage("denoiser", "--steps", "2")
     stage("denoiser", "--steps", "2", "--m2s", "mouth", "--start", str(weights))
+    stage("distil", "--steps", "2", "--lines", "2")
     stage("takes", "--clips", "2", "--watched", "1")
     stage("judge", "--steps", "2")
     return folder, stage
@@ -167,7 +168,8 @@ def test_every_stage_runs_and_the_engine_loads_what_it_made(trained):
     assert [row["split"] for row in rows if row["listens"]] == ["train"] * 4, "every voice is listened to, but no unseen one"
     engine = Engine.load(folder / "weights", device="cpu")
     speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
-    takes = engine.generate(speech, 2, 1, steps=3)
+    assert engine.thunder.distilled is not None
+    takes = engine.generate(speech, 2, 1)
     assert [t.motion.frames for t in takes] == [25, 25]
     one, other = (take.motion.expression for take in takes)
     assert np.isfinite(one).all() and np.ptp(one) > 0 and not np.array_equal(one, other)
@@ -198,7 +200,7 @@ def test_a_captured_performance_is_what_is_learned_and_the_teacher_fills_in_what
 @pytest.mark.slow
 def test_cards_say_what_made_the_weights(trained):
     folder, _ = trained
-    for name in ("encoder", "m2s", "judge", "denoiser"):
+    for name in ("encoder", "m2s", "judge", "denoiser", "distilled"):
         card = json.loads((folder / "weights" / f"{name}.json").read_text())["card"]
         assert {"what", "data", "commit", "steps", "seed", "figures"} <= set(card)
 
@@ -217,7 +219,9 @@ def test_the_shipped_model_goes_on_learning_from_a_folder_of_ones_own(trained):
     card = json.loads((folder / "mine" / "denoiser.json").read_text())["card"]
     assert set(card["figures"]) == {"before", "after"} and card["data"] == "recordings"
     speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
-    assert Engine.load(folder / "mine", device="cpu").generate(speech, 1, 1, steps=3)[0].motion.frames == 25
+    engine = Engine.load(folder / "mine", device="cpu")
+    assert engine.thunder.distilled is None, "it was distilled from another model"
+    assert engine.generate(speech, 1, 1)[0].motion.frames == 25
 
 
 def test_long_recordings_are_cut_where_it_is_quiet():

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from thunder_core.engine import cards, weights, worker
-from thunder_core.engine.diffusion.denoiser import Denoiser, DenoiserConfig
+from thunder_core.engine.diffusion.denoiser import load_denoiser
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.judge import Judge
 from thunder_core.engine.m2s.model import MeshToSpeech
@@ -22,13 +22,13 @@ from thunder_core.engine.m2s.vocoder import Vocoder
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.engine.speech.speaker import SpeakerEncoder
 from thunder_core.engine.speech.units import Units
-from thunder_core.engine.weights import identify, load_network, load_weights, save_weights, SHIPPED, SUMS, typed, write_sums
+from thunder_core.engine.weights import identify, load_weights, save_weights, SHIPPED, SUMS, write_sums
 from thunder_core.errors import BadWeights
 
 LOADERS = {
     "encoder": SpeechEncoder.load, "units": Units.load, "speaker": SpeakerEncoder.load, "m2s": MeshToSpeech.load, "judge": Judge.load,
     "vocoder": Vocoder.load,
-    "denoiser": lambda folder: load_network(folder / "denoiser", lambda config: Denoiser(typed(DenoiserConfig, config))),
+    "denoiser": load_denoiser,
 }  # fmt: skip
 FILES = {name: (load_file(SHIPPED / f"{name}.safetensors"), json.loads((SHIPPED / f"{name}.json").read_text())) for name in LOADERS}
 

@@ -14,7 +14,7 @@ from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.takes import provenance
 from thunder.scene.takes.direction import sliders
-from thunder.scene.takes.direction.live import DRAFT_STEPS, live
+from thunder.scene.takes.direction.live import live
 from thunder.thunder_core.direction import AXES
 
 COUNT, PATIENCE = 3, 120
@@ -26,9 +26,9 @@ def shown(hand):
 
 
 def jaw(entry):
-    """How far the take opens the jaw at most, and how many steps it was sampled with."""
+    """How far the take opens the jaw at most, and at which quality it was sampled."""
     about = entry.action[keying.PROPERTY]
-    return float(provenance.load(entry.action).motion.jaw[:, 0].max()), int(about["steps"])
+    return float(provenance.load(entry.action).motion.jaw[:, 0].max()), about["quality"]
 
 
 def asked_energy(hand):
@@ -53,7 +53,7 @@ def directs(hand):
     only_open("direction", "takes")
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
-    scene.thunder.count, scene.thunder.steps = COUNT, 10
+    scene.thunder.count = COUNT
     owner = head.find(scene).owner
     yield from until(lambda: sliders.of(owner) is not None)
     direction = sliders.of(owner)
@@ -97,7 +97,7 @@ def directs(hand):
     yield from until(lambda: asked_energy(hand) == 0.6)
     hand.seen["draft"] = jaw(shown(hand))
     yield from until(lambda: live.task.due is None)
-    hand.seen["final"], hand.seen["draft_steps"] = jaw(shown(hand)), DRAFT_STEPS
+    hand.seen["final"] = jaw(shown(hand))
     hand.seen["edited"], hand.seen["sentence"], hand.seen["held"] = shown(hand).edited, live.sentence, steps
     yield 1.0
     hand.photograph("followed")

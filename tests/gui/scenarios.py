@@ -145,7 +145,7 @@ def cancels_with_escape(hand):
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
     before = {name: len(getattr(bpy.data, name)) for name in ("actions", "objects", "sounds", "scenes")}
-    scene.thunder.count, scene.thunder.steps = 64, 100  # minutes, if nobody stopped it
+    scene.thunder.count, scene.thunder.quality = 64, "FINAL"  # minutes, if nobody stopped it
     x, y = hand.main_button(hand.photograph("ready"))
     yield from hand.click(x, y)
     end = time.monotonic() + PATIENCE

@@ -67,7 +67,7 @@ def works_long(hand):
     with hand.context():
         assert bpy.ops.thunder.first_head() == {"FINISHED"}
         assert bpy.ops.thunder.own_voice(filepath=long_voice(hand)) == {"FINISHED"}
-    scene.thunder.count, scene.thunder.steps = 16, 5  # steps are the engine's time, not the window's
+    scene.thunder.count = 16
     only_open("main", "takes")
     yield from hand.open_tab("Thunder")
     yield 0.5
@@ -173,7 +173,7 @@ def casts_dialogue(hand):
             assert bpy.ops.thunder.cast_strip(strip=name, speaker=speaker) == {"FINISHED"}
     yield 2.0  # until the panels have slid to their places
     hand.photograph("cast")
-    scene.thunder.count, scene.thunder.steps = 2, 5
+    scene.thunder.count = 2
     with hand.context():
         bpy.ops.thunder.generate_all("INVOKE_DEFAULT", True)
     yield 2.0

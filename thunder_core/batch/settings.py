@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ..direction import AXES, MOODS
+from ..quality import NORMAL, QUALITIES
 
 LAST_FRAME = 1_048_574  # of a scene: Blender takes no frames beyond
 LARGEST_SEED = 2**31 - 1  # Blender's integers hold no more
@@ -112,6 +113,13 @@ def read_mood(given: str) -> tuple[str, float]:
     return name, value
 
 
+def quality(value) -> str:
+    """Reads one of QUALITIES."""
+    if value not in QUALITIES:
+        raise Wrong(f"is “{value}”, which is none of {', '.join(QUALITIES)}")
+    return value
+
+
 def outputs(value) -> list[str]:
     """Reads names of OUTPUTS, a list or a text with commas; they come in the order of OUTPUTS, each once."""
     names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
@@ -134,6 +142,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("start", number(-LAST_FRAME, LAST_FRAME)),
     Setting("takes", number(1, MOST_TAKES, whole=True)),
     Setting("seed", number(0, LARGEST_SEED, whole=True)),
+    Setting("quality", quality),
     Setting("steps", number(1, 1000, whole=True)),
     Setting("guidance", number(1.0, 3.0)),
     Setting("speech-guidance", number(0.0, 2.0)),
@@ -153,7 +162,7 @@ DEFAULTS: Mapping[str, object] = MappingProxyType(
     {
         "takes": 8,
         "seed": 1,
-        "steps": 20,
+        "quality": NORMAL,
         "guidance": 1.0,
         "speech-guidance": 0.0,
         "as-asked": True,

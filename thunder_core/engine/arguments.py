@@ -40,6 +40,13 @@ def number(args, name, default, low, high):
     return float(value)
 
 
+def one_of(args, name, names, default):
+    value = args.get(name, default)
+    if value not in names:
+        raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be one of {', '.join(names)}")
+    return value
+
+
 def flag(args, name, default):
     value = args.get(name, default)
     if not isinstance(value, bool):

@@ -19,6 +19,7 @@ from ..direction import Asked, check, Direction, over_frames
 from ..errors import BadHead, BadRequest, BadWeights
 from ..face.head import Head, read_head
 from ..face.lips import opening_mm, width_mm
+from ..quality import NORMAL
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .cards import advice, check_regular, unusable
 from .diffusion.sampling import Inpainting, WINDOW
@@ -196,15 +197,16 @@ class Engine:
         }
 
     def generate(  # noqa: PLR0913 (what one request says)
-        self, speech: Speech, takes: int, seed: int, steps: int = 20, guidance: float = 1.0, speech_guidance: float = 0.0,
+        self, speech: Speech, takes: int, seed: int, steps: int = 0, guidance: float = 1.0, speech_guidance: float = 0.0,
         keep: Keep | None = None, asked: Asked | None = None, progress: Progress = _quiet, arrived: Callable[[Take], None] = _unmet,
-        listening: bool = False,
+        listening: bool = False, quality: str = NORMAL,
     ) -> list[Take]:  # fmt: skip
         """Sample `takes` performances of a sound, best lip-sync first; take i has seed `seed` + i.
 
         listening: the sound is another's voice, to which the face listens. Such takes, and those of a sound in which nobody speaks,
         have no score, come in the order of their seeds and say so in their provenance ("role").
 
+        quality: one of QUALITIES.  steps: of the whole diffusion model, instead of what the quality says; 0: none.
         guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guidance by mesh-to-speech, 0 … 2.
         keep: what is fixed while the rest is sampled so that it flows into it.  asked: how the takes are to be played; None:
         in any style.  `progress` is called with (0 … 1, what is going on) before each step and may raise to cancel.  `arrived`
@@ -217,7 +219,7 @@ class Engine:
         guide = self.thunder.speech_guidance(self.m2s, self.mouth, voice, speech_guidance) if speech_guidance and role == SPEAKS else None
         about = {
             "engine": self.thunder.name, "weights": self.weights, "weights_origin": self.identity.origin, "audio": sound_hash(speech),
-            "steps": steps, "guidance": guidance, "speech_guidance": speech_guidance,
+            "guidance": guidance, "speech_guidance": speech_guidance, **({"steps": steps} if steps else {"quality": quality}),
         }  # fmt: skip
         if role != SPEAKS:
             about["role"] = role
@@ -226,7 +228,9 @@ class Engine:
             report = _portion(progress, len(result), len(seeds), takes)
             sampling = f"{len(result)} of {of} sampled" if result else f"Sampling {of}"
             styles = None if asked is None else [emphasised(readings[s], s, _spread_of(asked, s, seed), voice.accents) for s in seeds]
-            motions = self.thunder.perform(voice, seeds, steps, guidance, lambda x: report(0.9 * x, sampling), kept, guide, styles)
+            motions = self.thunder.perform(
+                voice, seeds, steps or quality, guidance, lambda x: report(0.9 * x, sampling), kept, guide, styles
+            )
             played = None if asked is None else [readings[s].mean(0) for s in seeds]
             scores = [None] * len(motions) if role != SPEAKS else self._grade(motions, voice, played, report)
             for m, s, score in zip(motions, seeds, scores):

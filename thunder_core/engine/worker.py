@@ -33,6 +33,7 @@ from ..errors import (
 )
 from ..private_folder import remove_if_orphaned
 from ..protocol import HEARTBEAT, PROTOCOL
+from ..quality import NORMAL, QUALITIES
 from ..system_calls import memory_used
 from . import arguments
 
@@ -271,7 +272,8 @@ class Worker:
         started = time.monotonic()
         takes = arguments.whole(args, "takes", 8, 1, MOST_TAKES)
         seed = arguments.whole(args, "seed", 0, 0, 2**63 - 1)
-        steps = arguments.whole(args, "steps", 20, 1, 1000)
+        quality = arguments.one_of(args, "quality", QUALITIES, NORMAL)
+        steps = arguments.whole(args, "steps", 1, 1, 1000) if "steps" in args else 0
         guidance = arguments.number(args, "guidance", 1.0, -20.0, 20.0)
         speech_guidance = arguments.number(args, "speech_guidance", 0.0, 0.0, 5.0)
         keep = self._keep(args)
@@ -292,6 +294,7 @@ class Worker:
             speech,
             takes,
             seed,
+            quality=quality,
             steps=steps,
             guidance=guidance,
             speech_guidance=speech_guidance,

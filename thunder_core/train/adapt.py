@@ -75,7 +75,8 @@ def adapt(
 ) -> tuple:
     """Go on training the diffusion model of `weights` on the user's `sources`; returns (performer, figures before, figures after).
 
-    `out` becomes a whole weights folder but for the diffusion model, which the caller exports into it.
+    `out` becomes a whole weights folder but for the diffusion model, which the caller exports into it; what was distilled from the
+    one before is left out.
     """
     motions = prepare(sources, cache, weights, head, schedule.seed)
     start, m2s = load_weights(weights / "denoiser")[0], MeshToSpeech.load(weights)
@@ -85,6 +86,6 @@ def adapt(
     performer, after = train_denoiser(motions, head, runs / "denoiser", schedule, m2s, start, device=device, directed=False)
     out.mkdir(parents=True, exist_ok=True)
     for path in weights.iterdir():
-        if path.suffix in (".safetensors", ".json", ".npz") and path.resolve().parent != out.resolve():
+        if path.stem != "distilled" and path.suffix in (".safetensors", ".json", ".npz") and path.resolve().parent != out.resolve():
             shutil.copyfile(path, out / path.name)
     return performer, before, after

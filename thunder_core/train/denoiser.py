@@ -124,7 +124,7 @@ class DenoiserLoss:
                 true_vertices = self.mouth.of_packed(item["motion"])
             guess = network.restore(x0)
             vertices = self.mouth.of_packed(guess)
-            parts = self._reconstruction(x0 - truth, vertices, true_vertices)
+            parts = self.reconstruction(x0 - truth, vertices, true_vertices)
         total = parts["rec"] + 0.5 * parts["vel"]
         if self.m2s is not None:
             view = vertices if self.m2s_view is self.mouth else self.m2s_view.of_packed(guess)
@@ -149,7 +149,7 @@ class DenoiserLoss:
         clean[rows] = as_sampled(truth[rows], guess, step[rows], self.alpha, self.speaking)
         return clean
 
-    def _reconstruction(self, error: Tensor, vertices: Tensor, true_vertices: Tensor) -> dict[str, Tensor]:
+    def reconstruction(self, error: Tensor, vertices: Tensor, true_vertices: Tensor) -> dict[str, Tensor]:
         """L_rec and L_vel of the error [B, T, C] of standardised motions and of their mouth vertices [B, T, V, 3]."""
         columns, parts = self.columns, {}
         mesh, shape = (vertices - true_vertices).flatten(2), self.mouth.shape(vertices) - self.mouth.shape(true_vertices)

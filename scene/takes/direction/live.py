@@ -23,6 +23,7 @@ from ....thunder_core.direction import Asked
 from ....thunder_core.direction_words import words_of_take
 from ....thunder_core.errors import BadRequest, ThunderError
 from ....thunder_core.progress import result
+from ....thunder_core.quality import DRAFT
 from ...animation import display, keying
 from ...animation.keying import Performance
 from ...engine import connection
@@ -36,7 +37,6 @@ from ..shape.stored import is_shaped
 from . import asking, looking, sliders
 
 PENDING = "thunder_live"  # of a take's first action, while its keys are not yet what the sliders ask for
-DRAFT_STEPS = 4
 LONGEST_SECONDS = 60.0  # of a line: longer ones could not be keyed while a slider is dragged
 _REST_SECONDS = 0.25  # without a movement of any slider: it was let go
 _POLL_SECONDS = 0.02
@@ -99,7 +99,7 @@ class Live(Part):
             if self.sentence:
                 return
             self._begin(entry)
-        entry.action[PENDING] = f"{self.token} {next(self.numbers)} {self.sampling.steps}"
+        entry.action[PENDING] = f"{self.token} {next(self.numbers)} {self.sampling.effort}"
         self.moved_at = time.monotonic()
         self.task.postpone(0.0)
 
@@ -112,11 +112,11 @@ class Live(Part):
 
     def resume(self, entry) -> None:
         """Finish a take that an undo or a redo has brought back unfinished."""
-        steps = _unfinished(entry.action, self.token)
-        if steps is not None:
+        effort = _unfinished(entry.action, self.token)
+        if effort is not None:
             self._begin(entry)
             self.original, self.written = None, (None, False)
-            self.sampling = replace(self.sampling, steps=steps)
+            self.sampling = self.sampling.at(effort)
             self.moved_at = 0.0
             self.task.postpone(_POLL_SECONDS)
 
@@ -171,7 +171,7 @@ class Live(Part):
             return _POLL_SECONDS
         if is_there and not is_resting:
             return _POLL_SECONDS
-        wants_final = is_there or self.sampling.steps <= DRAFT_STEPS
+        wants_final = is_there or self.sampling.effort == DRAFT
         self.request = _Request(asked, wants_final, self._sample(scene, entry, asked, wants_final))
         return 0.0
 
@@ -187,7 +187,7 @@ class Live(Part):
         client = connection.client()
         client.start()
         voice = resync.voice_of(scene, fingerprint.remembered(entry.action))
-        sampling = replace(self.sampling, asked=asked, steps=self.sampling.steps if is_final else DRAFT_STEPS)
+        sampling = replace(self.sampling if is_final else self.sampling.at(DRAFT), asked=asked)
         cached = voice_cache.of(scene, voice)
         if cached is None or not cached.path:
             cached = voice_cache.read(scene, voice, client.folder)
@@ -282,10 +282,10 @@ def _same(one: Asked | None, other: Asked | None) -> bool:
     return alike and (one.spread, one.as_asked) == (other.spread, other.as_asked)
 
 
-def _unfinished(action, token: str) -> int | None:
-    """The steps that a take still has to be sampled with, None where it is finished or of another session."""
+def _unfinished(action, token: str) -> str | None:
+    """The effort that a take still has to be sampled with, None where it is finished or of another session."""
     mark = str(action.get(PENDING, "")).split()
-    return int(mark[2]) if len(mark) == 3 and mark[0] == token else None
+    return mark[2] if len(mark) == 3 and mark[0] == token else None
 
 
 @bpy.app.handlers.persistent

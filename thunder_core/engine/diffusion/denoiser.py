@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
 from ...direction import DIRECTION_NAMES
+from ..weights import load_network, typed
 
 _EYES = DIRECTION_NAMES.index("eyes")
 
@@ -32,6 +34,9 @@ class DenoiserConfig:
     heads: int = 4
     feedforward: int = 512
     dropout: float = 0.0
+    steps: int = 0  # that it was distilled to (train/distil.py); 0: any number
+    least_noise: float = 0.0  # σ/α of the last of them
+    whole: str = ""  # SHA-256 of the file of the model that it was distilled from
     blinks_by_eyes: float = 0.0  # how much further the lids' first noise is shifted for a deviation of the style's “eyes”
 
 
@@ -203,3 +208,8 @@ class Denoiser(nn.Module):
     def restore(self, x: Tensor) -> Tensor:
         """The inverse of `standardise`."""
         return x * self.motion_std + self.motion_mean
+
+
+def load_denoiser(folder: Path, name: str = "denoiser") -> Denoiser:
+    """A denoiser among the weights of a folder, frozen. Raises BadWeights."""
+    return load_network(folder / name, lambda config: Denoiser(typed(DenoiserConfig, config)))

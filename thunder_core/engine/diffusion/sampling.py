@@ -49,15 +49,16 @@ class Steps:
         return [float(x) for x in (1 + self.noise.square()).rsqrt()]
 
 
-def solver_steps(count: int) -> Steps:
-    """`count` evaluations evenly spaced in log-SNR, each at the nearest diffusion step.
+def solver_steps(count: int, least_noise: float = 0.0) -> Steps:
+    """`count` evaluations evenly spaced in log-SNR, each at the nearest diffusion step; the last at a σ/α of `least_noise` or, without
+    one, at the least noise there is.
 
     Even spacing in time leaves so few steps at low noise that narrow distributions come out narrower still (a Gaussian
     of deviation 0.1 keeps half its spread at 20 steps); even spacing in log-SNR keeps it within 2 %.
     """
     alpha = alpha_bar().double()
     known = ((1 - alpha) / alpha).log().div(2).numpy()  # of all diffusion steps, ascending
-    wanted = np.linspace(known[-1], known[0], count)
+    wanted = np.linspace(known[-1], max(known[0], math.log(least_noise)) if least_noise else known[0], count)
     times = np.interp(wanted, known, np.arange(STEPS)).round().astype(np.int64)
     return Steps(torch.from_numpy(times), torch.from_numpy(np.append(np.exp(wanted), 0.0)))
 
@@ -72,20 +73,22 @@ def seeded_noise(seeds: Sequence[int], frames: int, channels: int) -> Tensor:
     return torch.stack(rows)
 
 
-def sample(denoise: Denoise, noise: Tensor, steps: int = 20, callback: Callable[[int, int], None] | None = None) -> Tensor:
+def sample(
+    denoise: Denoise, noise: Tensor, steps: int | Steps = 20, callback: Callable[[int, int], None] | None = None
+) -> Tensor:  # fmt: skip
     """Integrate from ε [B, T, C] to x_0 [B, T, C]. `callback(done, steps)` runs before each evaluation and may raise.
 
     DPM-Solver++ (2M) for a network that predicts x_0 (Lu et al. 2022, algorithm 2): what the network says is extrapolated in
     log-SNR from the last two evaluations, from the first one and towards the last noise level from one.
     """
-    levels = solver_steps(steps)
-    signal, noise_level = levels.signal_scales, levels.noise.tolist()
+    levels = solver_steps(steps) if isinstance(steps, int) else steps
+    count, signal, noise_level = len(levels.times), levels.signal_scales, levels.noise.tolist()
     x, before, step_before = noise, None, 0.0
     for i, time in enumerate(levels.times):
         if callback:
-            callback(i, steps)
+            callback(i, count)
         x0 = denoise(x, time.expand(len(x)).to(x.device))
-        if i == steps - 1:  # at no noise nothing of x is left
+        if i == count - 1:  # at no noise nothing of x is left
             return x0
         step = math.log(noise_level[i]) - math.log(noise_level[i + 1])  # in log-SNR / 2
         estimate = x0 if before is None else x0 + (x0 - before) * (step / (2 * step_before))

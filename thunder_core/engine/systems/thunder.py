@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,23 +17,25 @@ from ...errors import BadRequest
 from ...face.articulators import Articulators
 from ...face.head import Head
 from ...face.mechanics import lips_of, Sounds
+from ...files import hash_of
+from ...quality import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
 from ..cards import unusable
 from ..diffusion.articulate import Articulation, believed_sounds, demanded_closures
-from ..diffusion.denoiser import Denoiser, DenoiserConfig
+from ..diffusion.denoiser import Denoiser, DenoiserConfig, load_denoiser
 from ..diffusion.guidance import SpeechGuidance
 from ..diffusion.pauses import kept_gaze, settled, stillness
-from ..diffusion.sampling import in_windows, inpaint, Inpainting, sample, seeded_noise, STEPS
+from ..diffusion.sampling import in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..m2s.model import MeshToSpeech
 from ..m2s.mouth import Mouth
 from ..speech.accents import accent_curve
 from ..speech.encoder import LOUDNESS, presence, speech_features, SpeechEncoder
 from ..speech.units import Units
-from ..weights import load_network, typed
 
 _LATE = 7  # frames after which a listener answers
 _LISTENER_HEAD, _LISTENER_BROWS = 0.4, 0.55  # of what a speaker's head and brows do, as the teacher's listeners
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
+_WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # of the whole model, at each quality
 
 
 _JAW_AND_MOODS = [i for i, name in enumerate(DIRECTION_NAMES) if name == "jaw" or name.startswith("mood.")]
@@ -44,6 +46,19 @@ def _lips_of(style: np.ndarray) -> float:
     # Frames that differ in nothing that the share of the jaw depends on are asked about once.
     _, first, count = np.unique(style[:, _JAW_AND_MOODS], axis=0, return_index=True, return_counts=True)
     return lips_of(float(np.average([Direction.of_vector(style[i]).played.jaw for i in first], weights=count)))
+
+
+def _distilled(folder: Path, whole: DenoiserConfig) -> Denoiser | None:
+    """The distilled model among the weights of a folder, None where there is none, or none of this `whole` model: one that went on
+    learning has left it behind. Raises BadWeights."""
+    if not (folder / "distilled.json").exists():
+        return None
+    model = load_denoiser(folder, "distilled")
+    if model.config.whole != hash_of(folder / "denoiser.safetensors"):
+        return None
+    if model.config.steps < 1 or replace(model.config, steps=0, least_noise=0.0, whole="") != whole:
+        raise unusable(folder / "distilled.json", "does not fit the diffusion model beside it")
+    return model
 
 
 @dataclass(frozen=True)
@@ -106,11 +121,14 @@ class Thunder:
         # THUNDER-T has an encoder of its own for the features; what is said is heard by the common one.
         self.feature_encoder = SpeechEncoder.load(folder, "encoder-t").to(device) if (folder / "encoder-t.json").exists() else None
         self.units = Units.load(folder).to(device)
-        self.denoiser: Denoiser = load_network(folder / "denoiser", lambda config: Denoiser(typed(DenoiserConfig, config))).to(device)
+        self.denoiser: Denoiser = load_denoiser(folder).to(device)
         if self.denoiser.config.motion != self.columns.count:
             raise unusable(folder / "denoiser.safetensors", "was made for another head")
         if self.denoiser.config.style not in (0, len(DIRECTION_NAMES)):
             raise unusable(folder / "denoiser.safetensors", "was trained with other styles than this version knows")
+        self.distilled = _distilled(folder, self.denoiser.config)
+        if self.distilled is not None:
+            self.distilled.to(device)
 
     @property
     def knows_styles(self) -> bool:
@@ -149,12 +167,13 @@ class Thunder:
 
     @torch.no_grad()
     def perform(
-        self, voice: VoiceFeatures, seeds: Sequence[int], steps: int, guidance: float, progress: Callable[[float], None],
+        self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
         kept: Inpainting | None = None, guide: Callable[[Tensor, int, int], Tensor] | None = None,
         styles: Sequence[np.ndarray] | None = None,
     ) -> list[Motion]:  # fmt: skip
         """One Motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
 
+        effort: one of QUALITIES, or a number of steps of the whole model.
         styles: how each seed's motion is played, [1 or T, style]; None: in any style.
 
         kept: what of the motion [T, channels + 9] is fixed (not standardised; comes out bit for bit).  guide(x̂_0, a, b):
@@ -167,6 +186,8 @@ class Thunder:
         if kept is not None:
             fixed = Inpainting(kept.mask.to(self.device), self.denoiser.standardise(kept.values.to(self.device)))
 
+        plain = guidance == 1.0 and kept is None and guide is None
+        denoiser, steps = self.way(effort, plain)
         if styles is not None:
             self.check_style()
         played = None if styles is None else torch.from_numpy(np.stack(styles).astype(np.float32)).to(self.device)
@@ -176,13 +197,13 @@ class Thunder:
             at["step"] = step
 
         def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
-            progress((at["before"] + (at["step"] + a / frames) / steps * at["takes"]) / len(seeds))
+            progress((at["before"] + (at["step"] + a / frames) / len(steps.times) * at["takes"]) / len(seeds))
             audio, step = voice.features[None, a:b], step[:1]  # the same for all: computed once, in one way for any number of takes
             style = None if played is None else played[at["before"] : at["before"] + len(x)]
             style = style if style is None or style.shape[1] == 1 else style[:, a:b]
-            x0 = self.denoiser(x, step, audio, style=style)
+            x0 = denoiser(x, step, audio, style=style)
             if guidance != 1.0:
-                x0 = guidance * x0 + (1 - guidance) * self.denoiser(x, step, audio, hide, style)
+                x0 = guidance * x0 + (1 - guidance) * denoiser(x, step, audio, hide, style)
             return x0 if guide is None else guide(x0, a, b)
 
         for start in range(0, len(seeds), _BATCH):
@@ -195,6 +216,16 @@ class Thunder:
             lips = [1.0] * len(some) if styles is None else [_lips_of(style) for style in styles[start : start + len(some)]]
             motions += [self._motion(m, voice, kept, by) for m, by in zip(self.denoiser.restore(x).cpu().numpy(), lips)]
         return motions
+
+    def way(self, effort: str | int, plain: bool) -> tuple[Denoiser, Steps]:
+        """The model that samples, and its steps. plain: without guidance, and with nothing kept.
+
+        The distilled model knows plain sampling alone: with guidance its few steps are not enough, and what is kept would not
+        agree with the rest.
+        """
+        if effort == NORMAL and plain and self.distilled is not None:
+            return self.distilled, solver_steps(self.distilled.config.steps, self.distilled.config.least_noise)
+        return self.denoiser, solver_steps(_WHOLE_STEPS[effort] if isinstance(effort, str) else effort)
 
     @torch.no_grad()
     def expected(self, voice: VoiceFeatures, readings: Sequence[np.ndarray]) -> list[Motion]:

@@ -3,11 +3,29 @@
 
 from __future__ import annotations
 
-from . import adapt, animate, calibrate, card, corpus, denoiser, encoder, facegood, hear, judge, m2s, paper, solve, speaker, takes, vocoder
+from . import (
+    adapt,
+    animate,
+    calibrate,
+    card,
+    corpus,
+    denoiser,
+    distil,
+    encoder,
+    facegood,
+    hear,
+    judge,
+    m2s,
+    paper,
+    solve,
+    speaker,
+    takes,
+    vocoder,
+)
 
 # In the order in which they are run from the beginning; what follows `card` stands alone.
 STAGES = {
     "corpus": corpus, "speaker": speaker, "encoder": encoder, "calibrate": calibrate, "hear": hear, "animate": animate, "m2s": m2s,
-    "vocoder": vocoder, "denoiser": denoiser, "takes": takes, "judge": judge, "card": card, "adapt": adapt, "solve": solve,
-    "paper": paper, "facegood": facegood,
+    "vocoder": vocoder, "denoiser": denoiser, "distil": distil, "takes": takes, "judge": judge, "card": card, "adapt": adapt,
+    "solve": solve, "paper": paper, "facegood": facegood,
 }  # fmt: skip

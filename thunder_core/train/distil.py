@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Distillation of the diffusion model: one that comes in four steps to what the whole model comes to in twenty.
+
+Without guidance a take is a function of its noise, its sound and its direction, and a smooth one. So the few steps are trained as one
+network: from noise through all of them to the take that the whole model makes of the same noise (Luhman and Luhman 2021, with steps in
+between). Every estimate on the way is drawn to that take too, so that it stays an estimate of what comes out (consistency models, Song
+et al. 2023). The same seed then gives about the same take, drawn quickly or at leisure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn, Tensor
+from tqdm import tqdm
+
+from ..direction import Direction
+from ..engine.diffusion.denoiser import Denoiser
+from ..engine.diffusion.sampling import sample, seeded_noise, solver_steps
+from ..engine.readings import reading
+from ..face.head import Head
+from ..files import part_of
+from .denoiser import DenoiserLoss
+from .loop import fit, Schedule
+from .m2s import SpeechBatches
+from .motions import MotionSet
+
+STEPS, LEAST_NOISE = 4, 0.3  # of the distilled model; the last step's σ/α
+FRAMES = 200  # of a line; put together from the clips of one voice where those are shorter
+BATCH = 8
+WHOLE_STEPS = 20  # of the model that is distilled
+ON_THE_WAY = 0.1  # weight of the estimates before the last
+FREE = 0.1  # share of lines sampled in any style
+SPREADS = (0.2, 0.5, 1.0)
+WATCHED = 64  # lines of the voices that training is watched on
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Lines and what the whole model makes of them.
+
+    features: float16 [N, T, d].  style: float16 [N, direction].  free: bool [N], in any style.  seed: int64 [N], of the noise.
+    takes: float16 [N, T, C], standardised.
+    """
+
+    features: np.ndarray
+    style: np.ndarray
+    free: np.ndarray
+    seed: np.ndarray
+    takes: np.ndarray
+
+    def part(self, at) -> dict[str, Tensor]:
+        """The lines `at` as tensors of a batch, with their noise."""
+        item = {name: torch.from_numpy(getattr(self, name)[at]) for name in ("features", "style", "free", "takes")}
+        item = {name: value.float() if value.is_floating_point() else value for name, value in item.items()}
+        item["style"] = item["style"][:, None]
+        return item | {"noise": seeded_noise(self.seed[at].tolist(), *self.takes.shape[1:])}
+
+
+def _line(motions: MotionSet, by_voice: dict[str, list[int]], rng: np.random.Generator) -> np.ndarray:
+    """Speech features [FRAMES, d] of one voice, of as many clips as that takes."""
+    rows = by_voice[rng.choice(list(by_voice))]
+    parts, left = [], FRAMES
+    while left > 0:
+        row = motions.rows[rng.choice(rows)]
+        start = int(rng.integers(0, max(1, row.frames - left + 1)))
+        parts.append(motions.features[row.start + start : row.start + min(row.frames, start + left)])
+        left -= len(parts[-1])
+    return np.concatenate(parts)
+
+
+@torch.no_grad()
+def _sampled(denoiser: Denoiser, motions: MotionSet, rows: list[int], count: int, seed: int, path: Path, device: str) -> Lines:
+    """`count` lines of the voices of `rows` with the whole model's takes, from `path` if they were sampled before."""
+    if path.exists():
+        with np.load(path, allow_pickle=False) as file:
+            return Lines(**{name: file[name] for name in Lines.__dataclass_fields__})
+    rng, made = np.random.default_rng(seed), []
+    by_voice: dict[str, list[int]] = {}
+    for i in rows:
+        by_voice.setdefault(motions.rows[i].speaker, []).append(i)
+    for start in tqdm(range(0, count, BATCH), desc="sampling lines", mininterval=10):
+        seeds = rng.integers(1 << 30, size=min(BATCH, count - start))
+        asked = [Direction() if rng.random() < 0.5 else Direction.of_clip(str(s), rng) for s in seeds]
+        style = np.concatenate([reading(d.vector()[None], int(s), float(rng.choice(SPREADS))) for d, s in zip(asked, seeds)])
+        lines = Lines(
+            np.stack([_line(motions, by_voice, rng) for _ in seeds]), style.astype(np.float16), rng.random(len(seeds)) < FREE, seeds,
+            np.zeros((len(seeds), FRAMES, denoiser.config.motion), np.float16),
+        )  # fmt: skip
+        item = {name: value.to(device) for name, value in lines.part(slice(None)).items()}
+        takes = from_noise(denoiser, item, WHOLE_STEPS)[-1]
+        made.append(replace(lines, takes=takes.cpu().numpy().astype(np.float16)))
+    lines = Lines(*(np.concatenate([getattr(each, name) for each in made]) for name in Lines.__dataclass_fields__))
+    with part_of(path) as part, open(part, "wb") as file:
+        np.savez(file, **{name: getattr(lines, name) for name in Lines.__dataclass_fields__})
+    return lines
+
+
+def from_noise(denoiser: Denoiser, item: dict[str, Tensor], steps: int, least_noise: float = 0.0) -> list[Tensor]:
+    """Every estimate of the take on the way from the noise of a batch, standardised [B, T, C]; the last is what comes out."""
+    styled = denoiser.config.style > 0
+    style, free = (item["style"], item["free"]) if styled else (None, None)
+    estimates: list[Tensor] = []
+
+    def denoise(x: Tensor, step: Tensor) -> Tensor:
+        estimates.append(denoiser(x, step, item["features"], style=style, free=free))
+        return estimates[-1]
+
+    start = item["noise"] if not styled else denoiser.first_noise(item["noise"], torch.where(free[:, None, None], 0.0, style))
+    sample(denoise, start, solver_steps(steps, least_noise))
+    return estimates
+
+
+def distil(
+    motions: MotionSet, head: Head, whole: Denoiser, folder: Path, schedule: Schedule, lines: int = 960, device: str = "cpu"
+) -> tuple[Denoiser, dict[str, float]]:  # fmt: skip
+    """Train a copy of the model `whole` to do with STEPS what it does with WHOLE_STEPS, on so many lines of the training voices.
+
+    Returns (model, figures on lines of the watched voices: how far lips and channels are from the whole model's take of the same
+    noise, and how much its takes spread).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    whole = whole.to(device)
+    taught = _sampled(whole, motions, motions.of("train", listening=True), lines, schedule.seed, folder / "lines.npz", device)
+    watched = _sampled(whole, motions, motions.watched(), min(WATCHED, lines), 0, folder / "watched.npz", device)
+    model = Denoiser(replace(whole.config, steps=STEPS, least_noise=LEAST_NOISE))
+    model.load_state_dict(whole.state_dict())
+    model = model.requires_grad_(True).to(device)
+    spreads = SpeechBatches(motions, motions.of("train", 70), 70, 48, mel=False)
+    measure = DenoiserLoss(head, model, spreads, None, 0.0, device)
+
+    def batch(rng: np.random.Generator) -> dict[str, Tensor]:
+        return taught.part(np.sort(rng.choice(len(taught.seed), min(BATCH, len(taught.seed)), replace=False)))
+
+    def loss(model: nn.Module, item: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+        item = {name: value.to(device) for name, value in item.items()}
+        estimates = [x.float() for x in from_noise(model, item, STEPS, LEAST_NOISE)]
+        with torch.autocast(torch.device(device).type, enabled=False):
+            vertices, wanted = (measure.mouth.of_packed(model.restore(x)) for x in (estimates[-1], item["takes"]))
+            parts = measure.reconstruction(estimates[-1] - item["takes"], vertices, wanted)
+            way = torch.stack([(x - item["takes"]).square().mean() for x in estimates[:-1]]).mean()
+        return {"total": parts["rec"] + 0.5 * parts["vel"] + ON_THE_WAY * way, "way": way} | parts
+
+    def figures(model: Denoiser) -> dict[str, float]:
+        item = {name: value.to(device) for name, value in watched.part(slice(None)).items()}
+        takes, wanted = (model.restore(x) for x in (from_noise(model, item, STEPS, LEAST_NOISE)[-1], item["takes"]))
+        apart = (measure.mouth.of_packed(takes) - measure.mouth.of_packed(wanted)).norm(dim=-1).mean() * 1e3
+        off = ((takes - wanted) / model.motion_std).square().mean().sqrt()
+        channels, neck = measure.columns.expression, measure.columns.head
+        spread = {name: float(takes[..., c].std() / wanted[..., c].std()) for name, c in (("spread", channels), ("head_spread", neck))}
+        speed = float(takes.diff(dim=1)[..., channels].std() / wanted.diff(dim=1)[..., channels].std())
+        return {"mouth_mm": float(apart), "off": float(off), "speed": speed} | spread
+
+    fit(model, batch, loss, schedule, folder, figures, validate_every=100, device=device)
+    with torch.no_grad():
+        return model, {name: round(value, 4) for name, value in figures(model).items()}
