@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...thunder_core.animation.keyframes import fix_handles, PARTS
+from ...thunder_core.animation.keyframes import are_automatic, fix_handles, PARTS
 
 _IN_PLACE = 3e-5  # of a value: a handle that Blender moved by less stays where it was
 
@@ -26,10 +26,13 @@ def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = N
     as_they_are: a mask of keys whose handles must stay where they are; Blender places automatic ones by what is beside them,
     so those that it would move are made aligned or free.
     """
-    points = curve.keyframe_points
+    points, count = curve.keyframe_points, len(keys["co"])
     points.clear()
-    points.add(len(keys["co"]))
-    _set(curve, keys)
+    points.add(min(count, 1))
+    fresh = read(curve)  # what Blender gives new keys: on every frame of a minute it takes longer to set than to compare
+    points.add(count - len(points))
+    placed = ("handle_left", "handle_right") if are_automatic(keys) else ()
+    _set(curve, {part: values for part, values in keys.items() if part not in placed and (values != fresh[part]).any()})
     if as_they_are is None or not as_they_are.any():
         return
     now = read(curve)
@@ -42,7 +45,7 @@ def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = N
 
 
 def _set(curve, keys: dict[str, np.ndarray]) -> None:
-    """Set all parts of keys that exist."""
+    """Set parts of all keys of a curve that has as many."""
     for part, values in keys.items():
         curve.keyframe_points.foreach_set(part, np.ascontiguousarray(values).ravel())
     curve.update()

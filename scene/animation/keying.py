@@ -118,15 +118,17 @@ def key(
     try:
         if values is None:
             values = yield from scaled(values_of(rig, performance, clock), 0.0, 0.4)
+        prints: dict[int, bytes] = {}  # of each curve, taken while its keys are still in the processor's cache: later it takes four times as long
         for place, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(curves[track.block], track.path, track.index, track.group)
             fcurves.write(curve, keys_of(values, place))
+            prints[curve.as_pointer()] = _print_of(curve)
             yield 0.4 + 0.4 * (place + 1) / len(rig.driver.tracks)
         for action in actions:
             digest = hashlib.sha256()
             for curve in compat.all_curves(action):
-                add_to_print(digest, curve)
-                yield 0.9
+                digest.update(prints[curve.as_pointer()])
+            yield 0.9
             action.use_fake_user = True
             _remember(action, performance, _printed(digest))
         yield 1.0
@@ -219,12 +221,17 @@ def _printed(digest) -> str:
 
 def add_to_print(digest, curve) -> None:
     """Take one curve into a fingerprint: a millisecond for a minute of keys."""
+    digest.update(_print_of(curve))
+
+
+def _print_of(curve) -> bytes:
+    """What of a curve a fingerprint is taken of."""
     points = curve.keyframe_points
-    digest.update(f"{curve.data_path}|{curve.array_index}|{len(points)}|{len(curve.modifiers)}|{curve.mute}".encode())
+    pieces = [f"{curve.data_path}|{curve.array_index}|{len(points)}|{len(curve.modifiers)}|{curve.mute}".encode()]
     for name in ("co", "handle_left", "handle_right"):
         buffer = np.empty(2 * len(points), np.float32)
         points.foreach_get(name, buffer)
-        digest.update(buffer.tobytes())
+        pieces.append(buffer.tobytes())
     kinds = np.empty(len(points), np.int32)
     points.foreach_get("interpolation", kinds)
-    digest.update(kinds.tobytes())
+    return b"".join([*pieces, kinds.tobytes()])

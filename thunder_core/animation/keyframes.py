@@ -103,6 +103,11 @@ def is_manual(types: np.ndarray) -> np.ndarray:
     return (types == FREE) | (types == ALIGNED)
 
 
+def are_automatic(keys: dict[str, np.ndarray]) -> bool:
+    """Whether Blender places both handles of every key by the keys beside it, whatever they are set to."""
+    return all(((keys[side] == AUTO) | (keys[side] == AUTO_CLAMPED)).all() for side in ("handle_left_type", "handle_right_type"))
+
+
 def fix_handles(keys, place: int) -> None:
     """Keep a key's handles where they are, whatever happens beside it: aligned if they lie on one line, else free."""
     if keys["handle_left_type"][place] == keys["handle_right_type"][place] == FREE:

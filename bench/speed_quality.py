@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What sampling in few steps costs in quality: LVE and S-DIV of the product's sampler over those of the paper's 1000 steps.
+
+`python bench/speed_quality.py --cache CACHE` makes what the 1000-step sampler says of a few test clips, which takes some
+minutes per clip, and keeps it in CACHE/ancestral under the hash of the diffusion model; `bench/speed.py` compares with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bench.tables import required
+from thunder_core.engine.diffusion.ancestral import ancestral_sample
+from thunder_core.engine.diffusion.denoiser import Denoiser
+from thunder_core.engine.diffusion.sampling import seeded_noise
+from thunder_core.face.head import load_head
+from thunder_core.files import part_of
+from thunder_core.train import metrics
+from thunder_core.train.corpus import Corpus
+from thunder_core.train.evaluate import load_performer, Measured, SAMPLES
+from thunder_core.train.motions import MotionSet
+
+CLIPS, FRAMES = 6, 50  # of the comparison: test clips, and frames of each from its start
+MEASURES = ("LVE", "S-DIV-L", "S-DIV-U")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A held-out clip: speech features [1, T, d], the teacher's performance [T, C], its number in the set."""
+
+    number: int
+    audio: torch.Tensor
+    truth: np.ndarray
+
+
+def held_out_clips(cache: Path, count: int, split: str = "test") -> list[Clip]:
+    """`count` clips of FRAMES frames, spread evenly over the held-out voices. Raises SystemExit where there is no cache."""
+    required(cache / "motions" / "rows.json", "the motions of a training cache (python -m thunder_core.train animate)")
+    motions = MotionSet(Corpus(cache / "corpus"), cache / "motions")
+    numbers = motions.of(split, FRAMES)
+    clips = []
+    for number in numbers[:: max(1, len(numbers) // count)][:count]:
+        part = slice(motions.rows[number].start, motions.rows[number].start + FRAMES)
+        audio = torch.from_numpy(motions.features[part].astype(np.float32))[None]
+        clips.append(Clip(number, audio, motions.motions[0, part].astype(np.float32)))
+    return clips
+
+
+def reference_file(cache: Path, denoiser: Path, clip: Clip, samples: int) -> Path:
+    """Where the 1000-step samples of a clip lie: by the weights they were drawn with."""
+    made_with = hashlib.sha256(denoiser.read_bytes()).hexdigest()[:16]
+    return cache / "ancestral" / made_with / f"{clip.number:05d}-{FRAMES}-{samples}.npy"
+
+
+def estimates(denoiser: Denoiser, audio: torch.Tensor) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The function (noisy x, step) → x̂_0 that a sampler calls; the step is the same for the whole batch."""
+    return lambda x, step: denoiser(x, step[:1], audio)
+
+
+@torch.inference_mode()
+def draw_ancestral(denoiser: Denoiser, clip: Clip, samples: int) -> np.ndarray:
+    """`samples` motions [S, T, C] of a clip by all 1000 steps, seeds 0 … S − 1."""
+    noise = seeded_noise(range(samples), FRAMES, denoiser.config.motion)
+    x = ancestral_sample(estimates(denoiser, clip.audio), noise, torch.Generator().manual_seed(1))
+    return denoiser.restore(x).numpy()
+
+
+def make_references(cache: Path, weights: Path, clips: list[Clip], samples: int) -> None:
+    """Draw what is missing of the 1000-step samples; each clip is kept when it is done."""
+    denoiser = load_performer(weights).denoiser
+    for clip in clips:
+        path = reference_file(cache, weights / "denoiser.safetensors", clip, samples)
+        if path.exists():
+            continue
+        began = time.perf_counter()
+        x = draw_ancestral(denoiser, clip, samples)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part_of(path) as part, open(part, "wb") as file:
+            np.save(file, x.astype(np.float32))
+        print(f"clip {clip.number}: {samples} samples of {FRAMES} frames in {time.perf_counter() - began:.0f} s", flush=True)
+
+
+class Quality:
+    """LVE, S-DIV-L and S-DIV-U of samples against the truth, on one head."""
+
+    def __init__(self) -> None:
+        self.measured = Measured(load_head())
+
+    def of(self, truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
+        """{measure: cm} of samples [S, T, C] of one clip whose truth is [T, C]."""
+        m = self.measured
+        true, drawn = m.vertices(truth), m.vertices(guess)
+        lips = np.mean([metrics.lip_vertex_error(s[:, m.lips], true[:, m.lips]) for s in drawn])
+        spread = {w: metrics.sample_diversity([metrics.distances(drawn[:, :, p], true[:, p])]) for w, p in (("L", m.lips), ("U", m.upper))}
+        return {"LVE": float(lips), "S-DIV-L": spread["L"], "S-DIV-U": spread["U"]}
+
+    def ratios(
+        self, pairs: list[tuple[np.ndarray, np.ndarray, np.ndarray]], draws: int = 400
+    ) -> dict[str, tuple[float, float]]:  # fmt: skip
+        """{measure: (ratio of means over clips, its standard error)} for (truth, samples, reference samples) of every clip.
+
+        The error is that of drawing other clips and other samples, by bootstrap over clips: both sides have the same clips.
+        """
+        rows = np.array([[[side[m] for m in MEASURES] for side in (self.of(t, x), self.of(t, r))] for t, x, r in pairs])
+        picks = np.random.default_rng(0).integers(0, len(rows), (draws, len(rows)))
+        again = rows[picks].mean(1)
+        error = (again[:, 0] / again[:, 1]).std(0) if len(rows) > 1 else np.full(len(MEASURES), np.nan)
+        ratio = rows[:, 0].mean(0) / rows[:, 1].mean(0)
+        return {m: (float(r), float(e)) for m, r, e in zip(MEASURES, ratio, error)}
+
+
+def main() -> None:
+    """Draw the 1000-step samples of the comparison's clips."""
+    p = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    p.add_argument("--cache", type=Path, default=ROOT / "cache")
+    p.add_argument("--weights", type=Path, default=ROOT / "weights")
+    p.add_argument("--clips", type=int, default=CLIPS)
+    p.add_argument("--samples", type=int, default=SAMPLES)
+    p.add_argument("--threads", type=int, default=os.cpu_count())
+    args = p.parse_args()
+    torch.set_num_threads(args.threads)
+    make_references(args.cache, args.weights, held_out_clips(args.cache, args.clips), args.samples)
+
+
+if __name__ == "__main__":
+    main()
