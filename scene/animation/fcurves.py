@@ -31,7 +31,7 @@ def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = N
     points.add(min(count, 1))
     fresh = read(curve)  # what Blender gives new keys: on every frame of a minute it takes longer to set than to compare
     points.add(count - len(points))
-    placed = ("handle_left", "handle_right") if are_automatic(keys) else ()
+    placed = ("handle_left", "handle_right") if count > 1 and are_automatic(keys) else ()
     _set(curve, {part: values for part, values in keys.items() if part not in placed and (values != fresh[part]).any()})
     if as_they_are is None or not as_they_are.any():
         return

@@ -118,7 +118,7 @@ def key(
     try:
         if values is None:
             values = yield from scaled(values_of(rig, performance, clock), 0.0, 0.4)
-        prints: dict[int, bytes] = {}  # of each curve, taken while its keys are still in the processor's cache: later it takes four times as long
+        prints: dict[int, bytes] = {}  # of each curve, read while its keys are in the processor's cache: later it takes four times as long
         for place, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(curves[track.block], track.path, track.index, track.group)
             fcurves.write(curve, keys_of(values, place))

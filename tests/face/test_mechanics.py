@@ -161,3 +161,20 @@ def test_one_side_of_the_mouth_leads_as_before(mechanics):
     left, right = (x[:, names.index("mouthLowerDown" + side)] for side in ("Left", "Right"))
     used = right > 0.05
     assert used.any() and np.abs(left[used] / right[used] - 1.1 / 0.9).max() < 0.02
+
+
+def test_what_is_measured_on_a_few_points_is_what_all_of_them_say(mechanics):
+    """The measures are asked for dozens of times for a take, and therefore made of the means of points that move alike."""
+    articulators, rng = mechanics.articulators, np.random.default_rng(3)
+    x, jaw = rng.uniform(0, 1, (40, len(articulators.names))), rng.uniform(-0.1, 0.4, (40, 3))
+    height = (articulators.place(x, jaw) - 1e3 * articulators.points.rest)[..., 1]
+    shape = articulators.shape(x, jaw)
+    assert np.allclose(shape.gap, height[:, 0] - height[:, 1]) and np.allclose(shape.rise, height[:, 0])
+    between = height[:, articulators.upper_edge].mean(1) - height[:, articulators.lower_edge].mean(1)
+    assert np.allclose(shape.incisors, between)
+    assert shape.gap.std() > 1 and shape.incisors.std() > 1
+
+
+def test_points_that_follow_the_jaw_differently_have_no_mean(mechanics):
+    with pytest.raises(ValueError, match="differently"):
+        mechanics.articulators.points.mean()

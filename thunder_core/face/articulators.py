@@ -12,7 +12,6 @@ from ..errors import BadHead
 from ..rotation import rotvec_to_matrix
 from . import regions
 from .head import Head, JAW, load_head
-from .lips import height_gap
 from .skinning import SkinnedPoints
 
 LIPS, TONGUE = 0, 3  # values of Head.mouth_parts
@@ -92,16 +91,23 @@ class Articulators:
 
     def shape(self, expression: np.ndarray, jaw: np.ndarray) -> Shape:
         """What the mouth does over a motion, expression columns in the head's own order."""
-        speaking = self._without_lip
-        moved = 1e3 * (speaking.place(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64))) - speaking.rest)
-        height = moved[..., 1]
-        upper, lower = height[:, self.upper_edge].mean(1), height[:, self.lower_edge].mean(1)
-        return Shape(height_gap(moved[:, 0], moved[:, 1]), height[:, 0], upper - lower)
+        x, turn = np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64))
+        lips, *edges = (1e3 * (part.heights(x, turn) - part.rest[:, 1]) for part in self._measured)
+        upper, lower = (edge.mean(1) for edge in edges)
+        return Shape(lips[:, 0] - lips[:, 1], lips[:, 0], upper - lower)
 
     @cached_property
-    def _without_lip(self) -> SkinnedPoints:
-        """The points before the lip's surface, for what is measured often."""
-        return self.points.part(slice(self.lip.start))
+    def _measured(self) -> tuple[SkinnedPoints, SkinnedPoints, SkinnedPoints]:
+        """What `shape` needs, which is asked for dozens of times for a take: the lips' middles, and the edges of the teeth, as
+        one point each where they follow the jaw alike."""
+        edges = (self.points.part(edge) for edge in (self.upper_edge, self.lower_edge))
+        upper, lower = (edge.mean() if np.ptp(edge.jaw_weight) == 0 else edge for edge in edges)
+        return self.points.part(slice(2)), upper, lower
+
+    @cached_property
+    def _lip(self) -> SkinnedPoints:
+        """The surface of the lower lip."""
+        return self.points.part(self.lip)
 
     def tongue_between_teeth(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
         """Millimetres [T] by which the tongue's tip is in front of the upper incisors' edges; minus infinity above or below them."""
@@ -115,7 +121,7 @@ class Articulators:
 
         A lip that is higher than their edges is measured forward of their faces, one that is lower from the edges.
         """
-        lip = self.place(expression, jaw)[:, self.lip]
+        lip = 1e3 * self._lip.place(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
         cell = np.floor((lip[..., :2] - self.corner) / _GRID_MM).astype(int)
         inside = ((cell >= 0) & (cell < self.front.shape)).all(-1)
         cell = np.where(inside[..., None], cell, 0)

@@ -56,14 +56,32 @@ class SkinnedPoints:
         )
 
     def part(self, ids: slice | list[int]) -> SkinnedPoints:
-        """Some of the points."""
+        """Some of the points, with those shapes of two keys that move them."""
+        pairs, shapes = self.pairs, None if self.pair_shapes is None else self.pair_shapes[:, ids]
+        if shapes is not None:
+            moving = shapes.any(axis=(1, 2))
+            pairs, shapes = pairs[moving], np.ascontiguousarray(shapes[moving]) if moving.any() else None
         return replace(
             self,
             rest=self.rest[ids],
             directions=np.ascontiguousarray(self.directions[:, ids]),
             jaw_weight=self.jaw_weight[ids],
             correctives=np.ascontiguousarray(self.correctives[:, ids]),
-            pair_shapes=None if self.pair_shapes is None else np.ascontiguousarray(self.pair_shapes[:, ids]),
+            pairs=pairs,
+            pair_shapes=shapes,
+        )
+
+    def mean(self) -> SkinnedPoints:
+        """One point, that is always the mean of these. Raises ValueError where they do not all follow the jaw alike."""
+        if np.ptp(self.jaw_weight) > 0:
+            raise ValueError("Points that follow the jaw differently have no mean that follows it")
+        return replace(
+            self,
+            rest=self.rest.mean(0, keepdims=True),
+            directions=self.directions.mean(1, keepdims=True),
+            jaw_weight=self.jaw_weight[:1],
+            correctives=self.correctives.mean(1, keepdims=True),
+            pair_shapes=None if self.pair_shapes is None else self.pair_shapes.mean(1, keepdims=True),
         )
 
     @cached_property
