@@ -3,7 +3,42 @@
 
 import bpy
 
-from .sidebar import _Tab
+from ..scene.engine import connection
+from ..thunder_core.systems import DIRECTION, FROM_MOTION, NOTHING, System, SYSTEMS
+from .sidebar import _Tab, _wrapped
+
+
+class THUNDER_MT_engines(bpy.types.Menu):
+    """Systems that the weights in use can perform with"""
+
+    bl_label = "Engine"
+
+    def draw(self, context):
+        for system in connection.systems():
+            self.layout.prop_enum(context.scene.thunder, "engine", system.name)
+
+
+def _engine(layout, settings, context):
+    """The menu of engines, and what the chosen one does not do."""
+    chosen = SYSTEMS[settings.engine]
+    split = layout.split(factor=0.4)
+    split.label(text="Engine")
+    split.menu("THUNDER_MT_engines", text=chosen.label)
+    if chosen not in connection.systems():
+        _wrapped(layout, f"The weights in use have no {chosen.label}: choose another engine, or other weights", context)
+    else:
+        if chosen.name == FROM_MOTION:
+            layout.prop(settings, "style_action")
+        if sentence := _lacks(chosen):
+            _wrapped(layout, sentence, context)
+
+
+def _lacks(system: System) -> str:
+    """What a system does not do, in a sentence; "" for nothing that matters."""
+    missing = [] if system.follows == DIRECTION else ["the direction" if system.follows == NOTHING else "the direction besides its mood"]
+    missing += [] if system.diffuses else ["steps", "Follow the Voice"]
+    missing += [] if system.keeps else ["Lip-Sync Pull", "kept parts"]
+    return f"{system.label} knows nothing of {', '.join(missing)}" if missing else ""
 
 
 class THUNDER_PT_sampling(_Tab, bpy.types.Panel):
@@ -14,9 +49,10 @@ class THUNDER_PT_sampling(_Tab, bpy.types.Panel):
 
     def draw(self, context):
         layout, settings = self.layout, context.scene.thunder
+        _engine(layout, settings, context)
         column = layout.column(align=True)
         for name in ("quality", "guidance", "speech_guidance"):
             column.prop(settings, name)
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_sampling,))
+register, unregister = bpy.utils.register_classes_factory((THUNDER_MT_engines, THUNDER_PT_sampling))

@@ -13,25 +13,38 @@ FOLDER = "systems"  # within a weights folder: NAME.json and NAME.safetensors of
 class System:
     """One system of the paper's comparison.
 
-    name: of its weights, in requests and in tables.  label, description: for people.  trained: has weights.
+    name: of its weights, in requests and in tables.  label, description: for people.  trained: has weights of its own.
+    follows: what of a direction it performs, DIRECTION, MOOD or NOTHING.  keeps: whether parts of a take can stay while the rest is
+    sampled again, and lips be pulled by mesh-to-speech.  diffuses: whether steps and guidance mean anything to it.
     """
 
     name: str
     label: str
     description: str
     trained: bool = True
+    follows: str = "nothing"
+    keeps: bool = False
+    diffuses: bool = False
 
 
+DIRECTION, MOOD, NOTHING = "direction", "mood", "nothing"
 DEFAULT = "thunder"
+FROM_MOTION = "diffposetalk"  # the system that takes its style from a motion
 SYSTEMS = {
     system.name: system
     for system in (
-        System(DEFAULT, "THUNDER", "Diffusion. Takes differ by chance and by direction; parts can be kept"),
-        System("diffposetalk", "DiffPoseTalk", "Diffusion in the style of a reference motion"),
-        System("media2face", "Media2Face", "Diffusion in a mood, from a label or a picture"),
-        System("flameformer", "FlameFormer", "Regression frame by frame. Each take speaks like another training speaker"),
-        System("flameselftalk", "FlameSelfTalk", "Regression of all frames at once. Each take speaks like another training speaker"),
-        System("teacher", "Teacher", "The procedural animator that the others learned from. It needs no weights of its own", trained=False),
+        System(
+            DEFAULT, "THUNDER", "Diffusion. Takes differ by chance and by direction; parts can be kept", follows=DIRECTION, keeps=True,
+            diffuses=True,
+        ),  # fmt: skip
+        System(FROM_MOTION, "DiffPoseTalk", "Diffusion, in the style of a reference motion if there is one", diffuses=True),
+        System("media2face", "Media2Face", "Diffusion. Of the direction it follows the mood alone", follows=MOOD, diffuses=True),
+        System("flameformer", "FlameFormer", "Regression, frame after frame. Each take speaks like one of the training speakers"),
+        System("flameselftalk", "FlameSelfTalk", "Regression of all frames at once. Each take speaks like one of the training speakers"),
+        System(
+            "teacher", "Teacher", "The procedural animator that the others learned from. It needs no network but the speech encoder",
+            trained=False, follows=DIRECTION,
+        ),  # fmt: skip
     )
 }
 

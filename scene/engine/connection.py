@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import os
 from functools import lru_cache
+from pathlib import Path
 
 import bpy
 
 from ...thunder_core.client import Client
 from ...thunder_core.engine_python import find_engine_python, ROOT
 from ...thunder_core.errors import BadWeights, NoEngine
+from ...thunder_core.systems import available, System
 from ..host.session import Part, session
 from . import install
 
@@ -91,6 +93,15 @@ def knows_styles() -> bool:
         return _styles_in(path, os.stat(path).st_mtime_ns) > 0
     except OSError:
         return False
+
+
+def systems() -> tuple[System, ...]:
+    """The systems that the next request could ask for. Quick: for panels."""
+    try:
+        folder = _engine.client.weights if _engine.client is not None else weights()
+    except BadWeights:
+        folder = None
+    return tuple(available(Path(folder or WEIGHTS)))
 
 
 @lru_cache(maxsize=4)

@@ -15,9 +15,10 @@ from bpy.props import (
 )
 
 from ...thunder_core.face import mapping
+from ...thunder_core.systems import SYSTEMS
 from ..heads import channel_preview as preview, character, family, head, mapping_table as table
 from ..host import compat
-from ..takes import browsing, dialogue, take_list as takes
+from ..takes import browsing, dialogue, provenance, take_list as takes
 from ..takes.direction.sliders import ThunderDirection
 from ..takes.sampling import LARGEST_SEED
 from ..voice import strip
@@ -33,6 +34,10 @@ def _strip_names(self, context, text):
 
 def _may_be_head(self, candidate) -> bool:
     return candidate.type in {"MESH", "ARMATURE"} and candidate.name in self.id_data.objects
+
+
+def _may_give_style(self, action) -> bool:
+    return provenance.SOURCE in action
 
 
 def _sources(self, context, text):
@@ -349,6 +354,17 @@ class ThunderScene(bpy.types.PropertyGroup):
             ("NORMAL", "Normal", "A few steps, which were trained to come to what many come to"),
             ("FINAL", "Final", "Twenty steps of the whole model; several times as long as Normal"),
         ],
+    )
+    engine: EnumProperty(
+        name="Engine",
+        description="Which system performs the voice",
+        items=[(system.name, system.label, system.description, "NONE", number) for number, system in enumerate(SYSTEMS.values())],
+    )
+    style_action: PointerProperty(
+        name="Style From",
+        type=bpy.types.Action,
+        poll=_may_give_style,
+        description="Take whose style DiffPoseTalk performs in. Leave empty for any style",
     )
     guidance: FloatProperty(
         name="Follow the Voice",

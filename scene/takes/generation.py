@@ -10,18 +10,19 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 
 import bpy
+import numpy as np
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
-from ...thunder_core.errors import BadHead, WorkerDied
-from ...thunder_core.types import LISTENS, Motion
+from ...thunder_core.errors import BadHead, BadRequest, WorkerDied
+from ...thunder_core.types import LISTENS, Motion, pack
 from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
 from ..host import handlers
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip, voice_cache
-from . import take_list
+from . import provenance, take_list
 from .direction import asking, looking
 from .sampling import role_of, Sampling
 
@@ -74,6 +75,8 @@ def sampled(client: Client, sound: str, count: int, seed: int, sampling: Samplin
     step = Step(_SAMPLING[0], "Starting engine")
     folder = client.new_folder()
     request = {"sound": sound, "takes": count, "seed": seed, "folder": folder, **sampling.request(client), **more}
+    if sampling.style_from:
+        request["reference"] = client.put_array(_reference(sampling.style_from))
     asking = ask(client, "generate", _SAMPLING, step.message, meet, **request)
     try:
         running = True
@@ -89,8 +92,18 @@ def sampled(client: Client, sound: str, count: int, seed: int, sampling: Samplin
     finally:
         asking.close()
         client.forget(folder)  # read or given up: the arrays would pile up until Blender ends
-        if os.path.exists(request.get("direction", "")):
-            os.remove(request["direction"])
+        for path in (request.get("direction", ""), request.get("reference", "")):
+            if os.path.exists(path):
+                os.remove(path)
+
+
+def _reference(name: str) -> np.ndarray:
+    """The motion [T, n + 9] of the take of an action, whose style another takes. Raises BadRequest."""
+    action = bpy.data.actions.get(name)
+    made = provenance.load(action) if action is not None else None
+    if made is None or tuple(made.channels) != tuple(head.channel_names()):
+        raise BadRequest(f"“{name}”, whose style is to be taken, is no take in this file: choose another under Style From")
+    return pack(made.motion)
 
 
 def performances(

@@ -18,6 +18,7 @@ from ...thunder_core.easing import smoothstep
 from ...thunder_core.errors import BadRequest, NoEngine
 from ...thunder_core.face.mixing import PART_OF, PARTS
 from ...thunder_core.progress import scaled
+from ...thunder_core.systems import DEFAULT
 from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import keying
 from ..engine import connection
@@ -242,7 +243,8 @@ def resample(client: Client, context, on_take: generation.OnTake | None = None) 
     voice = strip.find(context)
     if voice.name != lead.voice:
         raise BadRequest(f"“{lead.name}” is a take of “{lead.voice}”, but the chosen voice is “{voice.name}”: choose “{lead.voice}”")
-    count, seed, sampling = scene.thunder_keep.count, scene.thunder_keep.seed, Sampling.of(scene.thunder)
+    count, seed = scene.thunder_keep.count, scene.thunder_keep.seed
+    sampling = replace(Sampling.of(scene.thunder), system=DEFAULT)  # the only one that fits what is new to what is kept
     performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)
     if connection.knows_styles():  # the rest is played as the take was asked to be
         before = Sampling.of_take(performance.provenance, scene.thunder).asked

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...thunder_core.client import Client
-from ...thunder_core.direction import Asked, check, DIRECTION_NAMES
+from ...thunder_core.direction import Asked, AXES, check, DIRECTION_NAMES
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.quality import NORMAL, QUALITIES
+from ...thunder_core.systems import DEFAULT, DIRECTION, FROM_MOTION, MOOD, SYSTEMS
 from ...thunder_core.types import IDLE, LISTENS, SPEAKS
 
 LARGEST_SEED = 2**31 - 1  # Blender's integers hold no more
@@ -23,6 +24,7 @@ class Sampling:
 
     steps: of the whole diffusion model, where they are not as the quality says; 0: they are.
     asked: how takes are to be played; None: in any style.  listening: the face listens to the voice instead of speaking it.
+    system: which of SYSTEMS performs.  style_from: name of the take's action whose style DiffPoseTalk takes, "" for none.
     """
 
     quality: str = NORMAL
@@ -31,11 +33,18 @@ class Sampling:
     asked: Asked | None = None
     listening: bool = False
     steps: int = 0
+    system: str = DEFAULT
+    style_from: str = ""
 
     @classmethod
     def of(cls, settings) -> Sampling:
         """As settings say that have these names: a scene's, or a command's options."""
-        return cls(settings.quality.lower(), settings.guidance, settings.speech_guidance, steps=getattr(settings, "steps", None) or 0)
+        system, action = _system(getattr(settings, "engine", DEFAULT)), getattr(settings, "style_action", None)
+        style_from = action.name if action is not None and system == FROM_MOTION else ""
+        return cls(
+            settings.quality.lower(), settings.guidance, settings.speech_guidance, steps=getattr(settings, "steps", None) or 0,
+            system=system, style_from=style_from,
+        )  # fmt: skip
 
     @classmethod
     def of_take(cls, provenance: dict, settings) -> Sampling:
@@ -47,13 +56,16 @@ class Sampling:
             for name, kind in (("quality", str), ("steps", int), ("guidance", float), ("speech_guidance", float))
             if name in provenance
         }
-        return cls(**values, asked=_asked_of(provenance), listening=role_of(provenance) == LISTENS)
+        role, system = role_of(provenance), _system(provenance.get("system"))
+        style_from = str(provenance.get("style_from", ""))
+        return cls(**values, asked=_asked_of(provenance), listening=role == LISTENS, system=system, style_from=style_from)
 
     @property
     def arguments(self) -> dict:
         """The arguments that are no arrays."""
         effort = {"steps": self.steps} if self.steps else {"quality": self.quality}
-        return effort | {"guidance": self.guidance, "speech_guidance": self.speech_guidance}
+        system = {} if self.system == DEFAULT else {"system": self.system}
+        return effort | {"guidance": self.guidance, "speech_guidance": self.speech_guidance} | system
 
     @property
     def effort(self) -> str:
@@ -63,6 +75,13 @@ class Sampling:
     def at(self, effort: str) -> Sampling:
         """The same with an `effort` like that."""
         return replace(self, steps=int(effort)) if effort.isdecimal() else replace(self, quality=effort, steps=0)
+
+    def follows(self, vectors: np.ndarray) -> np.ndarray | None:
+        """What of a direction [1 or T, DIRECTION_NAMES] the system performs, None for nothing."""
+        follows = SYSTEMS[self.system].follows
+        if follows == MOOD:
+            return np.where(np.arange(vectors.shape[1]) < len(AXES), 0, vectors).astype(vectors.dtype)
+        return vectors if follows == DIRECTION else None
 
     def request(self, client: Client) -> dict:
         """All arguments as a request of this client takes them. Raises NoSpace."""
@@ -75,10 +94,16 @@ class Sampling:
     def provenance(self, made: dict) -> dict:
         """What a take keeps of it, made: the engine's own provenance of the take. `of_take` reads it."""
         arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
+        arguments |= {"style_from": self.style_from} if self.style_from else {}
         if self.asked is None:
             return arguments
         reading = {name: made[name] for name in ("spread", "as_asked", "reading") if name in made}
         return arguments | {"direction": self.asked.vectors.ravel().tolist()} | reading
+
+
+def _system(name) -> str:
+    """A name of SYSTEMS; the default for what is none, as in a file of a later version."""
+    return name if name in SYSTEMS else DEFAULT
 
 
 def role_of(provenance: Mapping) -> str:

@@ -13,10 +13,13 @@ from thunder.scene.animation import display
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.takes import generation, provenance, sampling, take_list
+from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
-from thunder.thunder_core.direction import Asked, Direction, Style
+from thunder.thunder_core.direction import Asked, AXES, Direction, Style
 from thunder.thunder_core.direction_presets import Preset, SHIPPED
+from thunder.thunder_core.errors import BadRequest
+from thunder.thunder_core.types import pack
 
 pytestmark = pytest.mark.one_blender
 
@@ -116,6 +119,61 @@ def test_a_seed_is_made_again_as_its_take_was_sampled(blender, scene, client, tm
 
 
 DIRECTION = Direction(Style(energy=1.3), "warm", 0.6)
+
+
+@pytest.mark.parametrize("engine, follows", [("thunder", True), ("flameformer", False), ("media2face", "mood"), ("teacher", True)])
+def test_the_chosen_engine_is_asked_for_what_it_does_and_its_takes_remember_it(blender, scene, client, monkeypatch, engine, follows):
+    monkeypatch.setattr(connection, "knows_styles", lambda: True)
+    scene.thunder.engine = engine
+    direction = sliders.ensure(head.find(scene).owner)
+    direction.energy, direction.mood = 1.3, "warm"
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    ((_, request),) = client.asked
+    assert request.get("system", "thunder") == engine
+    if not follows:
+        assert "direction" not in request
+    else:
+        style, moods = np.split(client.arrays[request["direction"]], [len(AXES)], axis=1)
+        assert moods.any() and style.any() == (follows is True)
+    again = sampling.Sampling.of_take(provenance.load(scene.thunder.takes[0].action).provenance, scene.thunder)
+    assert again.system == engine
+
+
+def test_a_take_gives_diffposetalk_its_style(blender, scene, client):
+    lead = enter(blender, scene, steps=11)
+    scene.thunder.engine, scene.thunder.style_action = "diffposetalk", lead.action
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    ((_, request),) = client.asked
+    assert np.allclose(client.arrays[request["reference"]], pack(provenance.load(lead.action).motion))
+    made = next(entry for entry in scene.thunder.takes if entry.action != lead.action)
+    assert provenance.load(made.action).provenance["style_from"] == lead.action.name
+    scene.thunder.engine = "flameformer"  # knows no style: the take chosen for another engine is not sent
+    assert not sampling.Sampling.of(scene.thunder).style_from
+    lost = sampling.Sampling(system="diffposetalk", style_from="gone")
+    with pytest.raises(BadRequest, match="“gone”.*Style From"):
+        progress.result(generation.performances(client, "line.wav", 1, 1, lost))
+
+
+def test_the_rest_is_resampled_by_the_engine_that_can_keep(blender, scene, client):
+    enter(blender, scene, steps=11, guidance=1.0, speech_guidance=0.0)
+    scene.thunder.engine, scene.thunder_keep.upper_face = "flameformer", True
+    assert blender.ops.thunder.resample_rest() == {"FINISHED"}
+    assert "system" not in client.asked[0][1]
+
+
+def test_engines_are_offered_where_their_weights_are(blender, tmp_path, monkeypatch):
+    assert {system.name for system in connection.systems()} >= {"thunder", "teacher"}
+    monkeypatch.setattr(connection, "WEIGHTS", str(tmp_path))
+    assert [system.name for system in connection.systems()] == ["thunder", "teacher"]
+    (tmp_path / "systems").mkdir()
+    for ending in (".json", ".safetensors"):
+        (tmp_path / "systems" / f"media2face{ending}").touch()
+    assert [system.name for system in connection.systems()] == ["thunder", "media2face", "teacher"]
+
+
+def test_an_engine_of_a_later_version_is_the_default(blender):
+    about = {"steps": 5, "guidance": 1.0, "speech_guidance": 0.0, "system": "faceformer"}
+    assert sampling.Sampling.of_take(about, None).system == "thunder"
 
 
 def test_a_direction_reaches_the_engine_and_its_takes_say_how_they_are_played(blender, scene, client, tmp_path):

@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 from ..animation.style_of_motion import style_of_mouth
-from ..direction import Asked, check, Direction, over_frames
+from ..direction import Asked, AXES, check, Direction, over_frames
 from ..errors import BadHead, BadRequest, BadWeights
 from ..face.head import Head, read_head
 from ..face.lips import opening_mm, width_mm
 from ..quality import NORMAL
+from ..systems import DEFAULT, DIRECTION, MOOD, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .cards import advice, check_regular, unusable
 from .diffusion.sampling import Inpainting, WINDOW
@@ -35,6 +36,7 @@ from .speech.encoder import LOUDNESS
 from .speech.phones import PHONES
 from .speech.speaker import SpeakerEncoder, WIDTH as SPEAKER
 from .speech.transcript import Closure
+from .systems.performing import check_request, open_performer, Performer, STEPS_OF
 from .systems.thunder import Thunder, VoiceFeatures
 from .weights import identify, Identity, SHIPPED
 
@@ -124,6 +126,7 @@ class Engine:
         self.speaker = SpeakerEncoder.load(folder).to(device)
         self._check_that_all_fit()
         self._known: dict[str, VoiceFeatures] = {}
+        self._performers: dict[str, Performer] = {}  # systems besides THUNDER, loaded when they are first asked for
 
     @property
     def identity(self) -> Identity:
@@ -199,7 +202,7 @@ class Engine:
     def generate(  # noqa: PLR0913 (what one request says)
         self, speech: Speech, takes: int, seed: int, steps: int = 0, guidance: float = 1.0, speech_guidance: float = 0.0,
         keep: Keep | None = None, asked: Asked | None = None, progress: Progress = _quiet, arrived: Callable[[Take], None] = _unmet,
-        listening: bool = False, quality: str = NORMAL,
+        listening: bool = False, quality: str = NORMAL, system: str = DEFAULT, reference: np.ndarray | None = None,
     ) -> list[Take]:  # fmt: skip
         """Sample `takes` performances of a sound, best lip-sync first; take i has seed `seed` + i.
 
@@ -210,9 +213,15 @@ class Engine:
         guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guidance by mesh-to-speech, 0 … 2.
         keep: what is fixed while the rest is sampled so that it flows into it.  asked: how the takes are to be played; None:
         in any style.  `progress` is called with (0 … 1, what is going on) before each step and may raise to cancel.  `arrived`
-        gets every take as soon as it is sampled and scored, in the order of the seeds. Raises BadRequest.
+        gets every take as soon as it is sampled and scored, in the order of the seeds.  system: which of SYSTEMS performs; each does
+        only part of this (`systems.performing.check_request`).  reference: a packed motion whose style DiffPoseTalk takes.
+        Raises BadRequest.
         """
+        other = self._other_system(system, asked, keep is not None, speech_guidance > 0, guidance, reference)
         readings = {} if asked is None else self._readings(asked, takes, seed, speech.frames)
+        if SYSTEMS[system].follows == MOOD:
+            for style in readings.values():
+                style[:, : len(AXES)] = 0.0
         voice, role = self._voice_and_role(speech, listening, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
         of = f"{takes} take{'s' if takes > 1 else ''}"
         kept = None if keep is None else self._kept(keep, speech.frames)
@@ -223,15 +232,23 @@ class Engine:
         }  # fmt: skip
         if role != SPEAKS:
             about["role"] = role
+        if other is not None:
+            about |= {"engine": system} | ({"system_weights": other.fingerprint} if other.fingerprint else {})
         result = []
         for seeds in portions([seed + i for i in range(takes)], speech.frames, self.device):
             report = _portion(progress, len(result), len(seeds), takes)
             sampling = f"{len(result)} of {of} sampled" if result else f"Sampling {of}"
             styles = None if asked is None else [emphasised(readings[s], s, _spread_of(asked, s, seed), voice.accents) for s in seeds]
-            motions = self.thunder.perform(
-                voice, seeds, steps or quality, guidance, lambda x: report(0.9 * x, sampling), kept, guide, styles
-            )
-            played = None if asked is None else [readings[s].mean(0) for s in seeds]
+
+            def tell(fraction: float, report: Progress = report, sampling: str = sampling) -> None:
+                report(0.9 * fraction, sampling)
+
+            if other is None:
+                motions = self.thunder.perform(voice, seeds, steps or quality, guidance, tell, kept, guide, styles)
+            else:
+                motions = other.perform(voice, seeds, steps or STEPS_OF[quality], guidance, tell, styles, reference)
+            follows = asked is not None and SYSTEMS[system].follows == DIRECTION
+            played = [readings[s].mean(0) for s in seeds] if follows else None
             scores = [None] * len(motions) if role != SPEAKS else self._grade(motions, voice, played, report)
             for m, s, score in zip(motions, seeds, scores):
                 made = about | {"seed": s} | ({} if score is None else {"score": score.total})
@@ -240,6 +257,19 @@ class Engine:
                 result.append(Take(m, s, score, opening_mm(m, self.head), width_mm(m, self.head), made))
                 arrived(result[-1])
         return sorted(result, key=lambda t: (0.0 if t.score is None else -t.score.total, t.seed))
+
+    def _other_system(
+        self, name: str, asked: Asked | None, keeps: bool, pulls: bool, guidance: float, reference: np.ndarray | None
+    ) -> Performer | None:
+        """The system of a request, None for THUNDER. Raises BadRequest where it does not do what is asked, BadWeights."""
+        if name not in SYSTEMS:
+            raise BadRequest(f"There is no engine “{name}”: choose one of {', '.join(SYSTEMS)}")
+        check_request(SYSTEMS[name], None if asked is None else [asked.vectors], keeps, pulls, guidance, reference)
+        if name == DEFAULT:
+            return None
+        if name not in self._performers:
+            self._performers[name] = open_performer(name, self.folder, self.thunder)
+        return self._performers[name]
 
     def _readings(self, asked: Asked, takes: int, seed: int, frames: int) -> dict[int, np.ndarray]:
         """How the take of each seed is played. Raises BadRequest where a direction is none, or the weights know none."""

@@ -35,6 +35,7 @@ from ..private_folder import remove_if_orphaned
 from ..protocol import HEARTBEAT, PROTOCOL
 from ..quality import NORMAL, QUALITIES
 from ..system_calls import memory_used
+from ..systems import DEFAULT
 from . import arguments
 
 OLDEST_PYTHON = (3, 11)
@@ -279,6 +280,8 @@ class Worker:
         keep = self._keep(args)
         asked = arguments.asked(args)
         listening = arguments.flag(args, "listening", False)
+        system = arguments.text(args, "system") if "system" in args else DEFAULT
+        reference = arguments.array(args, "reference") if args.get("reference") is not None else None
         folder = self._folder_for_arrays(args)
         speech = read_sound(arguments.text(args, "sound"), progress.reading, may_be_silent=not listening)
         engine = self._loaded(progress)
@@ -301,6 +304,8 @@ class Worker:
             keep=keep,
             asked=asked,
             listening=listening,
+            system=system,
+            reference=reference,
             progress=progress,
             arrived=arrived,
         )

@@ -25,11 +25,14 @@ _MOODS = tuple(name for name in MOODS if name != NEUTRAL)
 def directed(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) -> Sampling:
     """How takes of a voice are sampled for the head that an object stands for, as its direction says.
 
-    Weights that know no styles are asked for nothing, and so is a sampling that asks for something already.
+    Weights that know no styles are asked for nothing, and so is a sampling that asks for something already. An engine that follows
+    no direction, or the mood alone, is asked for that; the Direction panel says so.
     """
     if sampling.asked is not None or not connection.knows_styles():
         return sampling
-    return replace(sampling, asked=asked(owner, voice.clock, voice.last))
+    whole = asked(owner, voice.clock, voice.last)
+    followed = sampling.follows(whole.vectors)
+    return sampling if followed is None else replace(sampling, asked=replace(whole, vectors=followed))
 
 
 def asked(owner: bpy.types.Object, clock: Clock, last: float | None) -> Asked:

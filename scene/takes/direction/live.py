@@ -24,6 +24,7 @@ from ....thunder_core.direction_words import words_of_take
 from ....thunder_core.errors import BadRequest, ThunderError
 from ....thunder_core.progress import result
 from ....thunder_core.quality import DRAFT
+from ....thunder_core.systems import NOTHING, SYSTEMS
 from ...animation import display, keying
 from ...animation.keying import Performance
 from ...engine import connection
@@ -180,6 +181,8 @@ class Live(Part):
         state, before = fingerprint.remembered(entry.action), self.sampling.asked
         last = state.last if state is not None and state.last else None
         asked = asking.asked(rig.owner, provenance.clock_of(entry.action), last)
+        followed = self.sampling.follows(asked.vectors)
+        asked = asked if followed is None else replace(asked, vectors=followed)
         return replace(asked, as_asked=False) if before is None else replace(asked, spread=before.spread, as_asked=before.as_asked)
 
     def _sample(self, scene, entry, asked: Asked, is_final: bool) -> Generator:
@@ -245,6 +248,8 @@ def why_not(scene, entry) -> str:
         return f"{name} does not say how it was sampled, so it does not follow the sliders: press Generate Takes for new ones"
     if made.motion.frames / made.motion.fps > LONGEST_SECONDS:
         return f"{name} is longer than {LONGEST_SECONDS:.0f} s, so it does not follow the sliders: press Generate Takes for new ones"
+    if (system := SYSTEMS.get(made.provenance.get("system", ""))) is not None and system.follows == NOTHING:
+        return f"{name} was made by {system.label}, which takes no direction: choose another engine and press Generate Takes"
     if fingerprint.change(scene, entry) is not None:
         return f"The voice of {name} has changed: re-sync it first, or press Generate Takes"
     return ""

@@ -112,6 +112,7 @@ class Thunder:
 
     def __init__(self, folder: Path, device: str, head: Head):
         channel_names = head.expression_names
+        self.channel_names = list(channel_names)
         self.device, self.channels, self.columns = device, len(channel_names), Columns(len(channel_names))
         # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may stay.
         self.speaking = in_group(channel_names, SPEECH, but=MOODS)
@@ -243,6 +244,10 @@ class Thunder:
             lips = _lips_of(np.asarray(reading)[None]) if self.knows_styles else 1.0
             result.append(self._motion(self.denoiser.restore(x)[0].cpu().numpy(), voice, None, lips))
         return result
+
+    def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
+        """Packed motions [S, T, C] of any system as faces perform them: channels within bounds, closures, rest in silence."""
+        return [self._motion(one, voice, None) for one in x]
 
     def _motion(self, x: np.ndarray, voice: VoiceFeatures, kept: Inpainting | None, lips: float = 1.0) -> Motion:
         columns = self.columns

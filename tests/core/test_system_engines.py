@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every system performs behind the engine's one interface, of its seed, and refuses with a sentence what it does not do."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from thunder_core.direction import Asked, Direction, Style
+from thunder_core.engine.diffusion.denoiser import DenoiserConfig
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.systems.base import network_class
+from thunder_core.engine.weights import save_weights, SHIPPED
+from thunder_core.errors import BadRequest, BadWeights
+from thunder_core.systems import SYSTEMS
+from thunder_core.types import Keep, pack, Speech
+
+SMALL = dict(width=16, layers=1, heads=2, feedforward=16)
+OTHERS = [name for name in SYSTEMS if name != "thunder"]
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    """The shipped weights with small untrained networks of the systems beside them."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("weights")
+    for path in SHIPPED.iterdir():
+        if path.is_file():
+            shutil.copy(path, folder)
+    engine = Engine.load(folder, device="cpu")
+    config = engine.thunder.denoiser.config
+    for name in OTHERS:
+        if not SYSTEMS[name].trained:
+            continue
+        torch.manual_seed(0)
+        kind = network_class(name)
+        more = {"speakers": 9} if name in ("flameformer", "flameselftalk") else {}
+        network = kind(kind.Config(motion=config.motion, audio=config.audio, **SMALL, **more))
+        network.audio_mean.copy_(engine.thunder.denoiser.audio_mean)
+        network.audio_std.copy_(engine.thunder.denoiser.audio_std)
+        network.motion_mean.copy_(engine.thunder.denoiser.motion_mean)
+        network.motion_std.copy_(engine.thunder.denoiser.motion_std)
+        save_weights(folder / "systems" / name, network.state_dict(), network.settings(), {})
+    return engine
+
+
+def a_voice(seconds=1.2):
+    """A hum with syllables."""
+    t = np.arange(int(seconds * 16000)) / 16000
+    return Speech((0.2 * np.sin(2 * np.pi * 130 * t) * (np.sin(2 * np.pi * 3 * t) > 0)).astype(np.float32))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_system_performs_and_its_seed_makes_its_take_again(engine, name):
+    three = engine.generate(a_voice(), 3, 5, steps=2, system=name)
+    assert sorted(take.seed for take in three) == [5, 6, 7] and all(take.provenance["engine"] == name for take in three)
+    assert all(bool(take.provenance.get("system_weights")) is SYSTEMS[name].trained for take in three)
+    again = engine.generate(a_voice(), 1, 6, steps=2, system=name)[0]
+    one = next(take for take in three if take.seed == 6)
+    assert one.motion.frames == 30 and np.allclose(pack(one.motion), pack(again.motion), atol=1e-4)
+    assert np.isfinite(pack(one.motion)).all() and one.motion.expression.min() >= 0 and one.motion.jaw[:, 0].min() >= 0
+    other = next(take for take in three if take.seed == 7)
+    assert np.abs(pack(one.motion) - pack(other.motion)).max() > 1e-4
+
+
+def test_what_a_system_does_not_do_is_refused(engine):
+    voice, asked = a_voice(), Asked(Direction(Style(energy=1.5)).vector()[None])
+    kept = engine.generate(voice, 1, 1, steps=2)[0].motion
+    keep = Keep(kept, np.ones((kept.frames, engine.thunder.columns.count), bool))
+    for name, wish, sentence in (
+        ("flameformer", dict(keep=keep), "FlameFormer cannot keep parts of a take: choose THUNDER"),
+        ("diffposetalk", dict(speech_guidance=1.0), "knows no Lip-Sync Pull"),
+        ("flameselftalk", dict(guidance=2.0), "knows no Follow the Voice"),
+        ("flameselftalk", dict(asked=asked), "takes no direction"),
+        ("media2face", dict(asked=asked), "follows the mood alone"),
+        ("thunder", dict(reference=np.zeros((40, 53))), "takes no style from a motion: choose DiffPoseTalk"),
+        ("diffposetalk", dict(reference=np.zeros((4, 53))), "shorter than a second"),
+        ("faceformer", {}, "no engine “faceformer”"),
+    ):
+        with pytest.raises(BadRequest, match=sentence):
+            engine.generate(voice, 1, 1, steps=2, system=name, **wish)
+
+
+def test_a_mood_a_reference_and_a_direction_change_what_is_performed(engine):
+    voice, plain = a_voice(), {}
+    sad = replace(Asked(Direction(mood="sad").vector()[None]), spread=0.0)
+    reference = np.random.default_rng(0).standard_normal((60, engine.thunder.columns.count)).astype(np.float32)
+    for name, wish in (("media2face", dict(asked=sad)), ("diffposetalk", dict(reference=reference)), ("teacher", dict(asked=sad))):
+        plain = engine.generate(voice, 1, 1, steps=2, system=name)[0]
+        told = engine.generate(voice, 1, 1, steps=2, system=name, **wish)[0]
+        assert np.abs(pack(told.motion) - pack(plain.motion)).max() > 1e-4, name
+
+
+def test_the_teacher_opens_the_mouth_where_there_is_a_voice_and_rests_in_silence(engine):
+    silence = engine.generate(Speech(np.zeros(16000, np.float32)), 1, 1, system="teacher")[0]
+    assert silence.score is None and silence.opening.std() < 0.3
+
+
+def test_a_listener_of_any_system_keeps_the_lips_shut(engine):
+    for name in ("flameformer", "teacher"):
+        take = engine.generate(a_voice(), 1, 1, steps=2, system=name, listening=True)[0]
+        assert take.provenance["role"] == "listens" and np.abs(take.motion.jaw[:, 0]).max() < 0.02
+
+
+def test_weights_of_another_encoder_are_refused(engine, tmp_path):
+    for path in engine.folder.iterdir():
+        if path.is_file():
+            shutil.copy(path, tmp_path)
+    kind = network_class("flameselftalk")
+    network = kind(kind.Config(motion=engine.thunder.columns.count, audio=7, speakers=2, **SMALL))
+    save_weights(tmp_path / "systems" / "flameselftalk", network.state_dict(), network.settings(), {})
+    with pytest.raises(BadWeights, match="another speech encoder"):
+        Engine.load(tmp_path, device="cpu").generate(a_voice(), 1, 1, system="flameselftalk")
+
+
+def test_denoisers_of_the_comparison_and_of_blender_are_one_kind(engine):
+    assert network_class("thunder").Config is DenoiserConfig

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Any system as an engine: from what is known of a voice, seeds and a direction to finished motions on the head."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from ...direction import AXES
+from ...errors import BadRequest
+from ...files import hash_of
+from ...quality import DRAFT, FINAL, NORMAL
+from ...systems import FOLDER, FROM_MOTION, MOOD, NOTHING, System, SYSTEMS
+from ...types import Motion
+from ..cards import unusable
+from .base import load_system, Progress
+from .thunder import Thunder, VoiceFeatures
+
+# The teacher lies with what learns from it and is imported only where it performs: the engine needs nothing of training otherwise.
+_TEACHER = ("...train.teacher_system", "TeacherPerformer")
+STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}  # of diffusion at each quality: these systems are not distilled to few
+_LEAST_REFERENCE = 25  # frames: a style shows in no less
+
+
+class Performer(Protocol):
+    """A system that performs.  fingerprint: of its own weights, "" where it has none."""
+
+    fingerprint: str
+
+    def perform(
+        self, voice: VoiceFeatures, seeds: Sequence[int], steps: int, guidance: float, progress: Progress,
+        styles: Sequence[np.ndarray] | None = None, reference: np.ndarray | None = None,
+    ) -> list[Motion]:  # fmt: skip
+        """One motion per seed.
+
+        styles: how each is played, [1 or T, DIRECTION_NAMES], None in any way.  reference: a packed motion [N, C] whose style is
+        taken, None for none.
+        """
+        ...
+
+
+def open_performer(name: str, folder: Path, thunder: Thunder) -> Performer:
+    """A system of SYSTEMS besides the default, with the weights of a folder. Raises BadRequest, BadWeights."""
+    if name not in SYSTEMS:
+        raise BadRequest(f"There is no engine “{name}”: choose one of {', '.join(SYSTEMS)}")
+    if SYSTEMS[name].trained:
+        return NetworkPerformer(name, folder, thunder)
+    module, attribute = _TEACHER
+    return getattr(importlib.import_module(module, __package__), attribute)(thunder)
+
+
+def check_request(
+    system: System, styles: Sequence[np.ndarray] | None, keeps: bool, pulls: bool, guidance: float, reference: np.ndarray | None
+) -> None:
+    """Raise BadRequest where a system is asked for what it does not do, so that nothing is ignored silently."""
+    if keeps and not system.keeps:
+        raise BadRequest(f"{system.label} cannot keep parts of a take: choose THUNDER as the engine")
+    if pulls and not system.keeps:
+        raise BadRequest(f"{system.label} knows no Lip-Sync Pull: set it to 0, or choose THUNDER as the engine")
+    if guidance != 1.0 and not system.diffuses:
+        raise BadRequest(f"{system.label} knows no Follow the Voice: set it to 1, or choose THUNDER as the engine")
+    if styles is not None and system.follows == NOTHING:
+        raise BadRequest(f"{system.label} takes no direction: generate without one, or choose THUNDER as the engine")
+    if styles is not None and system.follows == MOOD and any(np.abs(style[:, : len(AXES)]).max() > 1e-3 for style in styles):
+        raise BadRequest(f"{system.label} follows the mood alone: set the other sliders of the direction back, or choose THUNDER")
+    if reference is not None and system.name != FROM_MOTION:
+        raise BadRequest(f"{system.label} takes no style from a motion: choose DiffPoseTalk as the engine")
+
+
+class NetworkPerformer:
+    """A trained system behind THUNDER's speech encoder, its motions finished as THUNDER's are."""
+
+    def __init__(self, name: str, folder: Path, thunder: Thunder):
+        self.name, self.thunder = name, thunder
+        self.network = load_system(name, folder).to(thunder.device)
+        path = folder / FOLDER / f"{name}.safetensors"
+        if self.network.config.motion != thunder.columns.count:
+            raise unusable(path, "was made for another head")
+        if self.network.config.audio != thunder.denoiser.config.audio:
+            raise unusable(path, "was trained with another speech encoder")
+        self.fingerprint = hash_of(path)[:16]
+
+    def perform(
+        self, voice: VoiceFeatures, seeds: Sequence[int], steps: int, guidance: float, progress: Progress,
+        styles: Sequence[np.ndarray] | None = None, reference: np.ndarray | None = None,
+    ) -> list[Motion]:  # fmt: skip
+        """As `Performer`."""
+        device, condition = self.thunder.device, None
+        if styles is not None:  # of Media2Face: the strength of every mood
+            frames = max(len(style) for style in styles)
+            moods = [np.broadcast_to(style[:, len(AXES) :], (frames, style.shape[1] - len(AXES))) for style in styles]
+            condition = torch.from_numpy(np.stack(moods).astype(np.float32)).to(device)
+        if reference is not None:
+            if reference.ndim != 2 or reference.shape[1] != self.thunder.columns.count or len(reference) < _LEAST_REFERENCE:
+                raise BadRequest("The motion that the style is taken from is none of this head, or shorter than a second: choose another")
+            condition = self.network.condition_of(torch.from_numpy(reference.astype(np.float32))[None].to(device))
+        x = self.network.sample(voice.features[None], seeds, condition, steps, guidance, progress)
+        return self.thunder.finish(x.cpu().numpy(), voice)
+
+

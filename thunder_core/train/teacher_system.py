@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The teacher as an engine: it performs what the speech encoder hears, in the direction that is asked for, without a network of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..direction import Direction
+from ..engine.speech.encoder import LOUDNESS
+from ..engine.speech.phones import PHONES
+from ..engine.systems.base import Progress
+from ..engine.systems.thunder import Thunder, VoiceFeatures
+from ..types import FPS, Motion
+from .label import best_path
+from .lip_kernels import fitted_to, identity
+from .teacher import perform
+
+_LABELS = round(100 / FPS)  # phone labels, 10 ms each, in an animation frame
+_CHANGE = 2.0  # nats: what a change of phone costs at 25 frames a second, half of what it costs at 50
+
+
+class TeacherPerformer:
+    """`systems.performing.Performer` of the procedural animator.
+
+    It knows phones to the animation frame and no pitch: what the corpus' performances were made from is finer.
+    """
+
+    fingerprint = ""
+
+    def __init__(self, thunder: Thunder):
+        self.thunder = thunder
+        self.fits = identity(thunder.encoder) == fitted_to()  # whether its lips can follow the encoder's own features
+
+    def perform(
+        self, voice: VoiceFeatures, seeds: Sequence[int], steps: int, guidance: float, progress: Progress,
+        styles: Sequence[np.ndarray] | None = None, reference: np.ndarray | None = None,
+    ) -> list[Motion]:  # fmt: skip
+        """As `Performer`; a direction that changes within the line is played as its mean."""
+        features = voice.features.cpu().numpy().astype(np.float32)
+        belief = voice.features[:, -LOUDNESS - len(PHONES) : -LOUDNESS].cpu()
+        phones = best_path(belief.clamp_min(1e-6).log(), _CHANGE).astype(np.uint8).repeat(_LABELS)
+        motions = []
+        for i, seed in enumerate(seeds):
+            progress(i / len(seeds))
+            direction = None if styles is None else Direction.of_vector(styles[i].mean(0))
+            own = features if self.fits and not voice.listens else None
+            rng = np.random.default_rng(seed)
+            motions.append(
+                perform(phones, features[:, -LOUDNESS:], self.thunder.channel_names, rng, direction, None, voice.listens, own)
+            )
+        return motions
+
+
