@@ -36,7 +36,7 @@ def _engine(layout, settings, context):
 def _lacks(system: System) -> str:
     """What a system does not do, in a sentence; "" for nothing that matters."""
     missing = [] if system.follows == DIRECTION else ["the direction" if system.follows == NOTHING else "the direction besides its mood"]
-    missing += [] if system.diffuses else ["steps", "Follow the Voice"]
+    missing += [] if system.diffuses else ["Quality", "Follow the Voice"]
     missing += [] if system.keeps else ["Lip-Sync Pull", "kept parts"]
     return f"{system.label} knows nothing of {', '.join(missing)}" if missing else ""
 

@@ -34,7 +34,11 @@ SYSTEMS = {
     system.name: system
     for system in (
         System(
-            DEFAULT, "THUNDER", "Diffusion. Takes differ by chance and by direction; parts can be kept", follows=DIRECTION, keeps=True,
+            DEFAULT,
+            "THUNDER",
+            "Diffusion. Takes differ by chance and by direction; parts can be kept",
+            follows=DIRECTION,
+            keeps=True,
             diffuses=True,
         ),  # fmt: skip
         System(FROM_MOTION, "DiffPoseTalk", "Diffusion, in the style of a reference motion if there is one", diffuses=True),
@@ -42,8 +46,11 @@ SYSTEMS = {
         System("flameformer", "FlameFormer", "Regression, frame after frame. Each take speaks like one of the training speakers"),
         System("flameselftalk", "FlameSelfTalk", "Regression of all frames at once. Each take speaks like one of the training speakers"),
         System(
-            "teacher", "Teacher", "The procedural animator that the others learned from. It needs no network but the speech encoder",
-            trained=False, follows=DIRECTION,
+            "teacher",
+            "Teacher",
+            "The procedural animator that the others learned from. It needs no network but the speech encoder",
+            trained=False,
+            follows=DIRECTION,
         ),  # fmt: skip
     )
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How takes are sampled reaches the engine from every button and from the command line; a seed made again goes by its own take."""
 
+import importlib
 import json
 from pathlib import Path
 
@@ -140,13 +141,15 @@ def test_the_chosen_engine_is_asked_for_what_it_does_and_its_takes_remember_it(b
 
 
 def test_a_take_gives_diffposetalk_its_style(blender, scene, client):
-    lead = enter(blender, scene, steps=11)
-    scene.thunder.engine, scene.thunder.style_action = "diffposetalk", lead.action
+    action = enter(blender, scene, steps=11).action
+    motion = pack(provenance.load(action).motion)
+    scene.thunder.engine, scene.thunder.style_action = "diffposetalk", action
     assert blender.ops.thunder.generate() == {"FINISHED"}
     ((_, request),) = client.asked
-    assert np.allclose(client.arrays[request["reference"]], pack(provenance.load(lead.action).motion))
-    made = next(entry for entry in scene.thunder.takes if entry.action != lead.action)
-    assert provenance.load(made.action).provenance["style_from"] == lead.action.name
+    assert np.allclose(client.arrays[request["reference"]], motion)
+    assert scene.thunder.style_action == action  # new takes replace it in the list, not in the file
+    made = next(entry for entry in scene.thunder.takes if entry.action != action)
+    assert provenance.load(made.action).provenance["style_from"] == action.name
     scene.thunder.engine = "flameformer"  # knows no style: the take chosen for another engine is not sent
     assert not sampling.Sampling.of(scene.thunder).style_from
     lost = sampling.Sampling(system="diffposetalk", style_from="gone")
@@ -262,12 +265,32 @@ def test_a_bake_finds_a_preset_by_its_name_and_may_leave_the_first_take_free(ble
     assert request["spread"] == preset.spread and request["as_asked"] is False
 
 
-def test_the_panel_shows_all_of_it_and_is_closed(blender, scene):
-    panel, drawn = blender.types.THUNDER_PT_sampling, []
+@pytest.mark.parametrize(
+    "engine, wanted",
+    [
+        ("thunder", ["menu THUNDER"]),
+        ("diffposetalk", ["menu DiffPoseTalk", "The weights in use have no DiffPoseTalk"]),
+        ("teacher", ["menu Teacher", "Teacher knows nothing of Quality, Follow the Voice, Lip-Sync Pull, kept parts"]),
+    ],
+)
+def test_the_panel_shows_all_of_it_and_is_closed(blender, scene, monkeypatch, engine, wanted):
+    panel, drawn, texts = blender.types.THUNDER_PT_sampling, [], []
+    module = importlib.import_module(panel.__module__)
+    monkeypatch.setattr(module, "_wrapped", lambda layout, text, context: texts.append(text))
 
     class Layout:
         def column(self, align=False):
             return self
+
+        def split(self, factor):
+            return self
+
+        def label(self, text):
+            assert text == "Engine"
+
+        def menu(self, name, text):
+            assert hasattr(blender.types, name)
+            texts.append(f"menu {text}")
 
         def prop(self, data, name):
             assert data == scene.thunder
@@ -276,6 +299,22 @@ def test_the_panel_shows_all_of_it_and_is_closed(blender, scene):
     class Panel:
         layout = Layout()
 
+    scene.thunder.engine = engine
     panel.draw(Panel, blender.context)
     assert drawn == ["Quality", "Follow the Voice", "Lip-Sync Pull"]
+    assert len(texts) == len(wanted) and all(text.startswith(start) for text, start in zip(texts, wanted))
     assert panel.bl_parent_id == "THUNDER_PT_direction" and "DEFAULT_CLOSED" in panel.bl_options
+
+
+def test_the_menu_of_engines_offers_those_that_are_there(blender, scene):
+    offered = []
+
+    class Layout:
+        def prop_enum(self, data, name, value):
+            offered.append(data.bl_rna.properties[name].enum_items[value].name)
+
+    class Menu:
+        layout = Layout()
+
+    blender.types.THUNDER_MT_engines.draw(Menu, blender.context)
+    assert offered == [system.label for system in connection.systems()]

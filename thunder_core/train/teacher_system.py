@@ -47,9 +47,5 @@ class TeacherPerformer:
             direction = None if styles is None else Direction.of_vector(styles[i].mean(0))
             own = features if self.fits and not voice.listens else None
             rng = np.random.default_rng(seed)
-            motions.append(
-                perform(phones, features[:, -LOUDNESS:], self.thunder.channel_names, rng, direction, None, voice.listens, own)
-            )
+            motions.append(perform(phones, features[:, -LOUDNESS:], self.thunder.channel_names, rng, direction, None, voice.listens, own))
         return motions
-
-

@@ -101,5 +101,3 @@ class NetworkPerformer:
             condition = self.network.condition_of(torch.from_numpy(reference.astype(np.float32))[None].to(device))
         x = self.network.sample(voice.features[None], seeds, condition, steps, guidance, progress)
         return self.thunder.finish(x.cpu().numpy(), voice)
-
-
