@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page of a study and what collects its votes: standard library only, nothing from outside, no key.
+
+A vote is a line in `votes/RATER.jsonl`, on the disk before the page is told that it was saved. Of several votes of a rater on one
+pair the last counts. Who comes back with the same name goes on at the first pair without a vote.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import threading
+import time
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from bench.study.pairs import film_path, public_of, VOTES
+
+PAGE = Path(__file__).with_name("page.html")
+LARGEST_VOTE = 4096  # bytes
+_RATER = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+    "media-src 'self'; connect-src 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}  # fmt: skip
+
+
+class BadVote(Exception):
+    """Why a vote cannot be taken, in a sentence for the page."""
+
+
+def read_votes(path: Path) -> list[dict]:
+    """The votes in a file, in the order in which they were given. A line that a power cut left unfinished is left out."""
+    votes = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
+        try:
+            vote = json.loads(line)
+            votes.append({"pair": str(vote["pair"]), "answers": {str(k): int(v) for k, v in vote["answers"].items()}})
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return votes
+
+
+class Study:
+    """A study that is open for votes."""
+
+    def __init__(self, folder: Path):
+        self.folder, self.public = Path(folder), public_of(folder)
+        self.films = {film for pair in self.public["pairs"] for film in (pair["left"], pair["right"])}
+        self.pairs = {pair["id"] for pair in self.public["pairs"]}
+        self._saving = threading.Lock()
+
+    def _file(self, rater: str) -> Path:
+        if not _RATER.match(rater):
+            raise BadVote("A name has 1 to 40 letters, digits, hyphens or underscores: choose another one")
+        return self.folder / VOTES / f"{rater}.jsonl"
+
+    def for_rater(self, rater: str) -> dict:
+        """What the page needs: the pairs in this rater's own order, the questions, and the votes so far. Raises BadVote."""
+        given = {vote["pair"]: vote["answers"] for vote in read_votes(self._file(rater)) if vote["pair"] in self.pairs}
+        pairs = sorted(self.public["pairs"], key=lambda pair: pair["id"])
+        random.Random(f"order of {rater}").shuffle(pairs)
+        return {"pairs": pairs, "questions": self.public["questions"], "scale": self.public["scale"], "votes": given}
+
+    def save(self, vote: object) -> None:
+        """Check a vote and put it on the disk. Raises BadVote, or OSError where it cannot be written."""
+        if not isinstance(vote, dict) or not all(isinstance(vote.get(name), str) for name in ("rater", "pair")):
+            raise BadVote("This is no vote: reload the page")
+        path, answers = self._file(vote["rater"]), vote.get("answers")
+        if vote["pair"] not in self.pairs:
+            raise BadVote("This pair is not in the study: reload the page")
+        most = len(self.public["scale"]) // 2
+        if not isinstance(answers, dict) or set(answers) != set(self.public["questions"]):
+            raise BadVote("Some question has no answer: answer all of them")
+        if not all(type(value) is int and -most <= value <= most for value in answers.values()):
+            raise BadVote("An answer is not on the scale: reload the page")
+        line = json.dumps({"pair": vote["pair"], "answers": answers, "time": round(time.time())}) + "\n"
+        with self._saving:
+            path.parent.mkdir(exist_ok=True)
+            with path.open("ab+") as file:
+                if file.tell():  # what was cut off stays a line of its own
+                    file.seek(-1, os.SEEK_END)
+                    line = line if file.read(1) == b"\n" else "\n" + line
+                file.write(line.encode())
+                file.flush()
+                os.fsync(file.fileno())
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "study", ""
+
+    def __init__(self, study: Study, *args):
+        self.study = study
+        super().__init__(*args)
+
+    def do_GET(self) -> None:
+        """The page, a rater's pairs, or a film."""
+        url = urlsplit(self.path)
+        try:
+            if url.path == "/":
+                self._send(HTTPStatus.OK, PAGE.read_bytes(), "text/html; charset=utf-8")
+            elif url.path == "/pairs":
+                self._json(HTTPStatus.OK, self.study.for_rater(parse_qs(url.query).get("rater", [""])[0]))
+            elif (name := url.path.removeprefix("/films/").removesuffix(".mp4")) in self.study.films:
+                self._film(film_path(self.study.folder, name))
+            else:
+                self._json(HTTPStatus.NOT_FOUND, {"error": "There is nothing here: go back to the page"})
+        except BadVote as error:
+            self._json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+        except FileNotFoundError:
+            self._json(HTTPStatus.NOT_FOUND, {"error": "A film is missing: run `make` of the study again"})
+
+    do_HEAD = do_GET
+
+    def do_POST(self) -> None:
+        """A vote."""
+        length = self.headers.get("Content-Length", "")
+        if self.path != "/vote" or not length.isdigit() or int(length) > LARGEST_VOTE:
+            self.close_connection = True  # what was sent is not read
+            self._json(HTTPStatus.BAD_REQUEST, {"error": "This is no vote: reload the page"})
+            return
+        body = self.rfile.read(int(length))
+        # Another site's page may send a form to this address, but not this type without asking first.
+        if self.headers.get("Content-Type", "").partition(";")[0] != "application/json":
+            self._json(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, {"error": "This is no vote: reload the page"})
+            return
+        try:
+            self.study.save(json.loads(body))
+        except BadVote as error:
+            self._json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+        except ValueError:
+            self._json(HTTPStatus.BAD_REQUEST, {"error": "This is no vote: reload the page"})
+        except OSError as error:
+            reason = f"The vote could not be saved ({error.strerror}): tell who runs the study"
+            self._json(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": reason})
+        else:
+            self._json(HTTPStatus.OK, {"saved": True})
+
+    def log_message(self, *_) -> None:
+        """Print nothing for each request."""
+
+    def _json(self, status: HTTPStatus, value: dict) -> None:
+        self._send(status, json.dumps(value).encode(), "application/json")
+
+    def _send(self, status: HTTPStatus, body: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (_HEADERS | {"Content-Type": kind, "Content-Length": str(len(body))} | (headers or {})).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _film(self, path: Path) -> None:
+        """A film or the part of it that is asked for: some browsers play nothing else."""
+        data = path.read_bytes()
+        asked = _RANGE.match(self.headers.get("Range", ""))
+        headers = {"Accept-Ranges": "bytes", "Cache-Control": "private, max-age=3600"}
+        if not asked or asked.groups() == ("", ""):
+            self._send(HTTPStatus.OK, data, "video/mp4", headers)
+            return
+        first, last = asked.groups()
+        start = int(first) if first else max(0, len(data) - int(last))
+        end = min(int(last), len(data) - 1) if first and last else len(data) - 1
+        if start > end:
+            self._send(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, b"", "video/mp4", {"Content-Range": f"bytes */{len(data)}"})
+            return
+        headers["Content-Range"] = f"bytes {start}-{end}/{len(data)}"
+        self._send(HTTPStatus.PARTIAL_CONTENT, data[start : end + 1], "video/mp4", headers)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # of a class that begins at once; the library's five would turn some away
+
+
+def serving(folder: Path, host: str = "127.0.0.1", port: int = 0) -> ThreadingHTTPServer:
+    """A server of a study, which listens already; port 0 takes a free one. Raises StudyError, or OSError."""
+    return _Server((host, port), partial(_Handler, Study(folder)))
+
+
+def run(folder: Path, host: str, port: int) -> None:
+    """Serve a study until Ctrl-C."""
+    with serving(folder, host, port) as server:
+        print(f"The study is at http://{host}:{server.server_port}/ – Ctrl-C ends it; votes are in {Path(folder) / VOTES}", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()
