@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which films a study has, and how they are paired, blinded and shuffled; standard library only.
+"""Which films a study has, and how they are paired, blinded and shuffled.
 
 A study's folder holds `key.json`, which says what every film and side is and is never served, `public/` with `pairs.json` and the
 films, whose names say nothing, and `votes/`.
@@ -14,6 +14,8 @@ import os
 import random
 from pathlib import Path
 
+from thunder_core.quality import NORMAL, QUALITIES
+
 KEY, PUBLIC, PAIRS, VOTES = "key.json", "public", "pairs.json", "votes"
 QUESTIONS = {
     "lip-sync": "In which film do the lips go better with the voice?",
@@ -22,10 +24,11 @@ QUESTIONS = {
     "preference": "Which film do you prefer?",
 }
 SCALE = ("left, clearly", "left, a little", "equal", "right, a little", "right, clearly")  # −2 … 2
-SETTINGS = {"take": int, "takes": int, "seed": int, "steps": int, "guidance": float, "speech_guidance": float}
+SETTINGS = {"take": int, "takes": int, "seed": int, "quality": str, "steps": int, "guidance": float, "speech_guidance": float}
 # Of the takes sampled, the one shown: its place in the list, best score first; 0 is the one of the first seed, whatever its score.
-DEFAULTS = {"take": 0, "takes": 1, "seed": 1, "steps": 20, "guidance": 1.0, "speech_guidance": 0.0}
-LEAST = {"take": 0, "takes": 1, "seed": 0, "steps": 1, "guidance": 1.0, "speech_guidance": 0.0}
+# Steps of the whole diffusion model count where they are not 0, else the quality.
+DEFAULTS = {"take": 0, "takes": 1, "seed": 1, "quality": NORMAL, "steps": 0, "guidance": 1.0, "speech_guidance": 0.0}
+LEAST = {"take": 0, "takes": 1, "seed": 0, "steps": 0, "guidance": 1.0, "speech_guidance": 0.0}
 
 
 class StudyError(Exception):
@@ -45,6 +48,11 @@ def system(text: str) -> dict:
         key, _, value = setting.partition("=")
         if key not in SETTINGS:
             raise StudyError(f"“{key}” of “{name}” is no setting: choose among {', '.join(SETTINGS)}")
+        if key == "quality":
+            if value not in QUALITIES:
+                raise StudyError(f"“{value}” is no quality: choose among {', '.join(QUALITIES)}")
+            made[key] = value
+            continue
         try:
             made[key] = SETTINGS[key](value)
             if made[key] < LEAST[key]:

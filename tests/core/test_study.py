@@ -126,6 +126,7 @@ def test_a_check_shows_the_motion_of_another_clip(tmp_path):
         (["--clip", "{missing}.wav", "--system", "a={a}", "--system", "b={a}"], "no sound file"),
         (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a},stepps=3"], "no setting"),
         (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a},steps=none"], "is no steps"),
+        (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a},quality=best"], "is no quality"),
         (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a},take=3"], "not among 1"),
         (["--clip", "{clip}", "--system", "a={a}", "--system", "b={empty}"], "neither weights nor line0.npz"),
         (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a}", "--size", "63"], "even number"),

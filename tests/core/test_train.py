@@ -150,6 +150,8 @@ def trained(tmp_path_factory):
     stage("hear", "--quiet-clips", "2")
     stage("animate")
     stage("m2s", "--steps", "2")
+    stage("m2s", "--steps", "2", "--space", "lips", "--start", str(weights))
+    stage("sv2s", "--steps", "2", "--minutes", "0.2", "--start", str(weights))
     stage("vocoder", "--steps", "2")
     stage("denoiser", "--steps", "2")
     stage("denoiser", "--steps", "2", "--m2s", "mouth", "--start", str(weights))
@@ -200,7 +202,7 @@ def test_a_captured_performance_is_what_is_learned_and_the_teacher_fills_in_what
 @pytest.mark.slow
 def test_cards_say_what_made_the_weights(trained):
     folder, _ = trained
-    for name in ("encoder", "m2s", "judge", "denoiser", "distilled"):
+    for name in ("encoder", "m2s", "m2s-lips", "sv2s", "judge", "denoiser", "distilled"):
         card = json.loads((folder / "weights" / f"{name}.json").read_text())["card"]
         assert {"what", "data", "commit", "steps", "seed", "figures"} <= set(card)
 

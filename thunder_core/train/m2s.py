@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +43,11 @@ class SpeechBatches:
         return self._gain[number]
 
     def __call__(self, rng: np.random.Generator) -> dict[str, Tensor]:
+        return self.item(self.motions.draw(self.numbers, self.frames, self.batch, rng))
+
+    def item(self, crops: list[tuple[int, int, int]]) -> dict[str, Tensor]:
+        """The batch of crops (row number, first frame, variant)."""
         set_, frames = self.motions, self.frames
-        crops = set_.draw(self.numbers, frames, self.batch, rng)
         at = [slice(set_.rows[i].start + a, set_.rows[i].start + a + frames) for i, a, _ in crops]
         item = {
             "motion": torch.from_numpy(np.stack([set_.motions[v, s] for s, (_, _, v) in zip(at, crops)]).astype(np.float32)),
@@ -69,6 +73,25 @@ def speech_loss(logits: Tensor, mel: Tensor, item: dict[str, Tensor]) -> dict[st
     return {"total": 10 * l1 + ce, "mel": l1, "units": ce}
 
 
+def speech_figures(model: MeshToSpeech, seen: Tensor, item: dict[str, Tensor]) -> dict[str, float]:
+    """How well a network that sees `seen` [B, T, …] says what a batch says: the terms of its loss, the evidence in nats for the units
+    that are said and for those of another clip, and how often its own clip has more."""
+    logits, mel = model(seen, item["voices"])
+    true = torch.stack([evidence(g[None], u, model.unit_log_prior).mean() for g, u in zip(logits, item["units"])])
+    other = torch.stack([evidence(g[None], u, model.unit_log_prior).mean() for g, u in zip(logits, item["units"].roll(1, 0))])
+    terms = speech_loss(logits, mel, item)
+    return {
+        "mel": float(terms["mel"]), "units": float(terms["units"]),
+        "evidence_true": float(true.mean()), "evidence_other": float(other.mean()),
+        "prefers_own_sound": float((true[:, None] > other[None]).float().mean()),
+    }  # fmt: skip
+
+
+def start_from(model: MeshToSpeech, start: dict[str, Tensor]) -> None:
+    """Give a network the weights of another one where names and shapes are the same."""
+    model.load_state_dict({k: start[k] if k in start and start[k].shape == v.shape else v for k, v in model.state_dict().items()})
+
+
 def train_m2s(
     motions: MotionSet, head: Head, folder: Path, schedule: Schedule, space: str = "mouth", device: str = "cpu",
     start: dict[str, Tensor] | None = None,
@@ -81,10 +104,9 @@ def train_m2s(
     view = SPACES[space](head)
     model = MeshToSpeech(MeshToSpeechConfig(inputs=view.size, space=space, units=UNITS))
     if start:
-        mine = model.state_dict()
-        model.load_state_dict({k: start[k] if k in start and start[k].shape == v.shape else v for k, v in mine.items()})
+        start_from(model, start)
     batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, BATCH)
-    _calibrate(model, view, batches, motions)
+    calibrate(model, lambda item: view.of_packed(item["motion"]), batches, motions)
     view = view.to(device)
 
     def see(item: dict[str, Tensor]) -> Tensor:
@@ -105,15 +127,7 @@ def train_m2s(
 
     def measured(model: MeshToSpeech, held_out: SpeechBatches) -> dict[str, float]:
         item = {k: v.to(device) for k, v in held_out(np.random.default_rng(0)).items()}
-        logits, mel = model(see(item), item["voices"])
-        true = torch.stack([evidence(g[None], u, model.unit_log_prior).mean() for g, u in zip(logits, item["units"])])
-        other = torch.stack([evidence(g[None], u, model.unit_log_prior).mean() for g, u in zip(logits, item["units"].roll(1, 0))])
-        terms = speech_loss(logits, mel, item)
-        return {
-            "mel": float(terms["mel"]), "units": float(terms["units"]),
-            "evidence_true": float(true.mean()), "evidence_other": float(other.mean()),
-            "prefers_own_sound": float((true[:, None] > other[None]).float().mean()),
-        }  # fmt: skip
+        return speech_figures(model, see(item), item)
 
     fit(model, batches, loss, schedule, folder, lambda m: measured(m, watched), device=device)
     with torch.no_grad():
@@ -121,12 +135,13 @@ def train_m2s(
     return model, {f"test_{k}": round(v, 4) for k, v in figures.items()}
 
 
-def _calibrate(model: MeshToSpeech, view: torch.nn.Module, batches: SpeechBatches, motions: MotionSet) -> None:
-    """Set the fixed scales of inputs and outputs, and how often each unit is said."""
+def calibrate(
+    model: MeshToSpeech, see: Callable[[dict[str, Tensor]], Tensor], batches: SpeechBatches, motions: MotionSet
+) -> None:  # fmt: skip
+    """Set the fixed scales of what the network sees and says, and how often each unit is said."""
     rng = np.random.default_rng(0)
     items = [batches(rng) for _ in range(8)]
-    x = torch.cat([i["motion"] for i in items])
-    model.scale.copy_(view.of_packed(x).std())
+    model.scale.copy_(torch.cat([see(item) for item in items]).std())
     mels = torch.cat([i["mel"] for i in items]).flatten(0, 1)
     model.mel_mean.copy_(mels.mean(0))
     model.mel_std.copy_(mels.std(0))

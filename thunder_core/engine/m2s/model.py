@@ -22,7 +22,7 @@ class MeshToSpeechConfig:
     """Sizes of a mesh-to-speech network, as its card stores them."""
 
     inputs: int  # numbers per frame that it sees
-    space: str = "mouth"  # … of the mouth's vertices, the whole "face"'s, or the coefficients ("exp")
+    space: str = "mouth"  # one of `mouth.SPACES`
     units: int = 200
     speaker: int = 256
     width: int = 192
@@ -70,9 +70,13 @@ class MeshToSpeech(nn.Module):
         """The configuration, for the card."""
         return asdict(self.config)
 
+    def look(self, seen: Tensor) -> Tensor:
+        """Features [B, T, width] of each frame by itself."""
+        return self.mesh_in(seen.flatten(2) / self.scale)
+
     def encode(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Features of the mouth's speech: [B, T, width] at 25 fps, and [B, 2T, width] at 50 Hz."""
-        x = self.mesh_in(seen.flatten(2) / self.scale)
+        x = self.look(seen)
         x, _ = self.body(x, torch.full((len(x),), x.shape[1], device=x.device))
         twice = x.repeat_interleave(2, 1)
         return x, twice + F.gelu(self.between(twice.transpose(1, 2)).transpose(1, 2))

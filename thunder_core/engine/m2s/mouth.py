@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What mesh-to-speech may look at (§4.1): the mouth's vertices, the whole face's, or the coefficients themselves."""
+"""What mesh-to-speech may look at (§4.1): the mouth's vertices, its lips alone, the whole face's, or the coefficients themselves."""
 
 from __future__ import annotations
 
@@ -134,6 +134,14 @@ class Mouth(_Vertices):
         return torch.stack([(upper - lower).norm(dim=-1), (left - right).norm(dim=-1)], -1)
 
 
+class Lips(Mouth):
+    """`mouth2s` that sees lips only: the mouth [B, T, n_m, 3], in which teeth and tongue hold still."""
+
+    def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
+        """Expression [B, T, n] and jaw [B, T, 3] → offsets [B, T, m, 3], metres."""
+        return super().forward(expression, jaw) * ~self.inner[:, None]
+
+
 class Face(_Vertices):
     """`face2s`: V [B, T, n_v, 3], every vertex of the head."""
 
@@ -161,7 +169,7 @@ class Coefficients(_Space):
         return torch.cat([expression, jaw], -1) / self.unit
 
 
-SPACES: dict[str, Callable[[Head], _Space]] = {"mouth": Mouth, "face": Face, "exp": Coefficients}
+SPACES: dict[str, Callable[[Head], _Space]] = {"mouth": Mouth, "face": Face, "exp": Coefficients, "lips": Lips}
 
 
 def weights_name(space: str) -> str:

@@ -19,6 +19,7 @@ from . import (
     paper,
     solve,
     speaker,
+    sv2s,
     takes,
     vocoder,
 )
@@ -27,5 +28,5 @@ from . import (
 STAGES = {
     "corpus": corpus, "speaker": speaker, "encoder": encoder, "calibrate": calibrate, "hear": hear, "animate": animate, "m2s": m2s,
     "vocoder": vocoder, "denoiser": denoiser, "distil": distil, "takes": takes, "judge": judge, "card": card, "adapt": adapt,
-    "solve": solve, "paper": paper, "facegood": facegood,
+    "solve": solve, "paper": paper, "facegood": facegood, "sv2s": sv2s,
 }  # fmt: skip

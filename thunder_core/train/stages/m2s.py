@@ -22,14 +22,15 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add this stage's options."""
     add_optimisation(parser, 4000, 1e-3)
     parser.add_argument("--start", type=Path, help="weights folder to start from instead of from nothing")
-    parser.add_argument("--space", choices=tuple(SPACES), default="mouth", help="mouth2s, face2s or exp2s")
+    parser.add_argument("--space", choices=tuple(SPACES), default="mouth", help="what it sees; lips: the mouth without teeth and tongue")
 
 
 def run(workspace: Workspace, args: Namespace) -> dict:
     """Train and export mesh-to-speech; returns its figures on the test voices."""
     name, head = weights_name(args.space), workspace.head
-    schedule = Schedule(steps=args.steps, rate=args.rate, seed=workspace.seed)
-    start = _start(args.start, workspace.weights) if args.start else None
+    warmup = min(200, max(1, args.steps // 5))  # a short run, from another network's weights, must not end before it began
+    schedule = Schedule(steps=args.steps, rate=args.rate, warmup=warmup, seed=workspace.seed, checkpoint_every=50)
+    start = start_weights(args.start, workspace.weights) if args.start else None
     network, figures = train_m2s(workspace.motions(), head, workspace.runs / name, schedule, args.space, workspace.device, start)
     what = f"{args.space}2s mesh-to-speech"
     workspace.export(name, network.state_dict(), network.settings(), what, "teacher's motions over the corpus", schedule, figures)
@@ -38,7 +39,7 @@ def run(workspace: Workspace, args: Namespace) -> dict:
     return figures
 
 
-def _start(folder: Path, weights: Path) -> dict[str, Tensor]:
+def start_weights(folder: Path, weights: Path) -> dict[str, Tensor]:
     """Mesh-to-speech's weights in a folder, without the layer that names units where those of `weights` are others."""
     state = load_weights(folder / "m2s")[0]
     if Units.load(folder).centroids.equal(Units.load(weights).centroids):
