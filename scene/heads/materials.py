@@ -24,9 +24,9 @@ class Look:
 _LOOKS = (
     ("lip", Look(roughness=0.38, under=0.12, depth=0.003, wet=0.12)),
     ("mouth", Look(roughness=0.6, under=0.1, depth=0.003, specular=0.05)),
-    ("gum", Look(roughness=0.4, under=0.15, depth=0.003, wet=0.1, specular=0.15)),
-    ("teeth", Look(roughness=0.3, under=0.2, depth=0.001, wet=0.08, specular=0.25)),
-    ("tongue", Look(roughness=0.45, under=0.2, depth=0.003, wet=0.08, specular=0.2)),
+    ("gum", Look(roughness=0.5, under=0.15, depth=0.003, specular=0.08)),
+    ("teeth", Look(roughness=0.3, under=0.4, depth=0.002, specular=0.12)),
+    ("tongue", Look(roughness=0.5, under=0.2, depth=0.003, specular=0.08)),
     ("white", Look(roughness=0.06, under=0.08, depth=0.001, wet=1.0)),
     ("iris", Look(roughness=0.06, wet=1.0)),
     ("limbus", Look(roughness=0.06, wet=1.0)),

@@ -110,7 +110,7 @@ def beyond(points, jaw, teeth, head, lower=None):
 @pytest.mark.parametrize("name", SPEECH)
 def test_lips_stay_out_of_the_teeth(head, pose, teeth, name):
     rest = head.v_template.astype(float) * 1e3
-    lips = faces(head, "Lips") + [p for p in faces(head, "Mouth") if rest[p, 2].min() > 80]
+    lips = faces(head, "Lips") + [p for p in faces(head, "Mouth", "Mouth Lining") if rest[p, 2].min() > 80]
     for jaw in JAWS:
         for closed in {0.0, jaw / 0.30}:
             points = surface(pose(jaw, mouthClose=closed, **SPEECH[name]), lips)
@@ -142,7 +142,7 @@ def sunk(outline, points):
 
 @pytest.mark.parametrize("jaw", [0.015, 0.02, 0.025, 0.03])
 def test_f_and_v_touch_the_upper_teeth(head, pose, teeth, jaw):
-    lower_lip = [p for p in faces(head, "Lips", "Mouth") if head.weights[p, JAW].min() > 0.9]
+    lower_lip = [p for p in faces(head, "Lips", "Mouth", "Mouth Lining") if head.weights[p, JAW].min() > 0.9]
     points = surface(pose(jaw, **SPEECH["f"]), lower_lip)
     assert -TOUCH < beyond(points, jaw, teeth, head, lower=False).min() < 0.5
 
@@ -204,7 +204,7 @@ def test_loops_are_clean(head):
     """Quads but for a handful, no vertex where too many edges meet, and every lip ring is one closed loop of edges."""
     of_hairs = head.polygon_material == head.material_names.index("Brows")  # whose tips are triangles
     assert (head.polygons[~of_hairs, 3] < 0).mean() < 0.03
-    skin = faces(head, "Skin", "Lips", "Mouth")
+    skin = faces(head, "Skin", "Lips", "Mouth", "Mouth Lining")
     edges = {frozenset(e) for p in skin for e in zip(p, p[1:] + p[:1])}
     count = np.bincount([i for e in edges for i in e])
     assert (count[count > 0] <= 5).mean() > 0.99
@@ -234,7 +234,7 @@ def test_lids_follow_a_look_down_and_a_blink_on_top_of_it_only_shuts_them(head, 
 
 
 def test_correctives_move_nothing_where_the_lips_meet_or_in_the_mouth(head):
-    still = {i for p in faces(head, "Teeth", "Gums", "Tongue", "Mouth", "Eye White") for i in p}
+    still = {i for p in faces(head, "Teeth", "Gums", "Tongue", "Mouth", "Mouth Lining", "Eye White") for i in p}
     contact = head.mouth_vertices[head.mouth_parts == 0].reshape(RINGS, AROUND)[5:].ravel()
     assert len(head.corrective_pairs) >= 5 and np.abs(head.correctives).max() > 1e-3
     assert not head.correctives[contact].any() and not head.correctives[sorted(still)].any()

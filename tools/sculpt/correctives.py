@@ -33,7 +33,7 @@ def correctives(clay) -> dict[tuple[str, str], np.ndarray]:
         made["jaw", "mouthPucker"] += hollow[:, None] * np.array([-6.0 * side, 0.0, -2.0])
         tight = bump(mirrored, (42, -82, 62), (26, 28, 46)) * skin
         made["jaw", "mouthSmile" + tag] = tight[:, None] * np.array([-4.0 * side, 0.0, -1.5])
-        made["jaw", "mouthSmile" + tag][:, 2] += half * skin * (1.5 * beside - 3.0 * groove)
+        made["jaw", "mouthSmile" + tag][:, 2] += half * skin * (9.0 * beside - 13.0 * groove)
         relaxed = turned_rings(clay, _THINNER, 1 - clay.u**2) * half[:, None]
         relaxed[:, 2] += half * skin * (0.8 * groove - 0.9 * beside)
         made["mouthSmile" + tag, "mouthPucker"] = relaxed

@@ -111,7 +111,7 @@ def lip_ring(ring):
         3: red + 0.8 + 1.9 * arch,
         4: red,
         5: np.where(above, 0.56 - 0.08 * tubercle, 0.60) * red,
-        6: np.where(above, 0.22, 0.22) * red,
+        6: 0.16 * red,  # the lips bulge over the line where they meet: from the front and the side it is a crease
         7: 0 * red,
         8: 0 * red,
         9: 2.9 * arch,

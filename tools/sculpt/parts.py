@@ -113,8 +113,8 @@ def add_tongue(mesh):
     """
     for r in range(TONGUE_RINGS):
         t = r / (TONGUE_RINGS - 1)
-        half = np.interp(t, _TONGUE_T, (5.0, 8.3, 10.6, 12.4, 14.0, 15.0, 15.4, 15.0))
-        top = np.interp(t, _TONGUE_T, (-71.3, -70.3, -69.2, -67.8, -66.0, -65.4, -67.0, -73.0))
+        half = np.interp(t, _TONGUE_T, (6.4, 9.0, 10.8, 12.4, 14.0, 15.0, 15.4, 15.0))
+        top = np.interp(t, _TONGUE_T, (-71.2, -70.3, -69.2, -67.8, -66.0, -65.4, -67.0, -73.0))
         bottom = np.interp(t, _TONGUE_T, (-74.1, -75.2, -76.4, -78.2, -80.5, -82.0, -83.0, -84.0))
         z = 77.6 - 50.0 * t
         for k in range(TONGUE_AROUND):
@@ -123,7 +123,7 @@ def add_tongue(mesh):
             groove = -1.4 * np.exp(-((s * half / 3.5) ** 2)) * (c > 0) * min(t / 0.25, 1)
             y = 0.5 * (top + bottom) + 0.5 * (top - bottom) * c + groove
             mesh.add(("tongue", 0, r, k), (half * s, y, z), "tongue")
-    mesh.add(("tongue", 0, "tip"), (0, mesh.points[mesh.index[("tongue", 0, 0, 6)]][1], 79.2), "tongue")
+    mesh.add(("tongue", 0, "tip"), (0, mesh.points[mesh.index[("tongue", 0, 0, 6)]][1], 78.2), "tongue")
     mesh.add(("tongue", 0, "root"), (0, -78, 22.0), "tongue")
     keys = [[("tongue", 0, r, k) for k in range(TONGUE_AROUND)] for r in range(TONGUE_RINGS)]
     mesh.rings(keys, "Tongue")

@@ -71,7 +71,7 @@ def _corners(clay):
         back = 1 - 0.75 * smooth_step(32, 62, np.abs(p[:, 0]))  # the cheek slides over the teeth, not into them
         bow = 0.39 + 0.61 * np.minimum(x, 1.0) ** 2.1  # the line of the lips bends up as one arc
         thin = turned_rings(clay, _THIN, lip_fade(clay)) * smooth_step(-9, 9, side * p[:, 0])[:, None]
-        smile = pull * np.stack([side * x, 7.4 * bow, (-0.9 - 4.4 * np.minimum(x, 1.1) ** 2) * back], 1) + thin
+        smile = pull * np.stack([side * x, 9.0 * bow, (-0.9 - 4.4 * np.minimum(x, 1.1) ** 2) * back], 1) + thin
         stretch = pull * np.stack([side * x, -1.8 * np.minimum(x, 1) ** 2, (-0.8 - 3.5 * np.minimum(x, 1.1) ** 2) * back], 1)
         stretch += 0.6 * thin
         dimple = _moved(clay, side, [(at, (30, 28, 60), (2.0, 0.6, -2.6))], share)
@@ -123,12 +123,12 @@ def _eyes(clay):
                 lift = _LID_LIFT[ring] if upper else slide
                 share = 1 - _LOWER_RISE if upper else _LOWER_RISE
                 blink[i] = _turned(p[i] - centre, gap * slide * share)
-                squint[i] = _turned(p[i] - centre, gap * slide * (0.2 if upper else 0.32))
+                squint[i] = _turned(p[i] - centre, gap * slide * (0.11 if upper else 0.41))
                 wide[i] = _turned(p[i] - centre, gap * lift * (-0.31 if upper else -0.08))
             for row in range(3):  # lashes follow the lid's edge
                 i = clay.index.get(("lash", side, row, k))
                 if i is not None:
-                    for shape, turn in ((blink, 1 - _LOWER_RISE), (squint, 0.2), (wide, -0.31)):
+                    for shape, turn in ((blink, 1 - _LOWER_RISE), (squint, 0.11), (wide, -0.31)):
                         shape[i] = _turned(p[i] - centre, gap * turn)
         soft = np.isin(clay.part, ("skin",))
         crease = bump(p[soft], (side * 31, 14, 76), (28, 13, 30))
@@ -171,19 +171,21 @@ def _turned(offset, angle):
 
 
 def _tongue(clay):
-    """Out, tip up, blade up and back; 0 at the root. What goes out also narrows and thins, to pass between the teeth."""
+    """Out, tip up, blade up and back; 0 at the root. What goes out thins, to pass between the teeth, and swells before them."""
     n, t = len(clay.points), clay.along_tongue
     on = (clay.part == "tongue").astype(float)
     front = on * np.maximum(1 - t, 0)
-    middle = np.interp(t, (0, 0.18, 0.5, 1.0), (-72.7, -72.8, -73.2, -76.0))  # of the tongue's thickness
+    above = clay.points[:, 1] - np.interp(t, (0, 0.18, 0.5, 1.0), (-72.7, -72.8, -73.2, -76.0))  # the middle of the tongue's thickness
     shapes = {name: np.zeros((n, 3)) for name in ("tongueOut", "tongueTipUp", "tongueBladeUp", "tongueBack")}
     out = 1 - smooth_step(0.3, 0.8, t)
-    shapes["tongueOut"][:, 2] = 29.0 * front**0.9
-    shapes["tongueOut"][:, 1] = on * out * (4.2 + 3.2 * np.minimum(t / 0.12, 1) - 0.3 * (clay.points[:, 1] - middle))
-    shapes["tongueOut"][:, 0] = -0.22 * on * out * clay.points[:, 0]
+    shapes["tongueOut"][:, 2] = 29.0 * front**0.9 + 4.5 * on * np.interp(t, (0, 0.045), (1, 0)) * np.maximum(above, 0)
+    swells = np.interp(t, (0, 0.045, 0.1), (1.8, -0.4, -0.3))
+    shapes["tongueOut"][:, 1] = on * out * (4.2 + 3.2 * np.minimum(t / 0.12, 1) + swells * above)
+    shapes["tongueOut"][:, 0] = -0.1 * on * out * clay.points[:, 0]
     tip = on * np.maximum(1 - t / 0.5, 0) ** 1.4
-    shapes["tongueTipUp"][:, 1] = 8.6 * tip
-    shapes["tongueTipUp"][:, 2] = -1.2 * tip
+    stays = 1 - 0.85 * smooth_step(0.3, -1.2, above)  # its underside is a wall behind the teeth
+    shapes["tongueTipUp"][:, 1] = 8.6 * tip * stays
+    shapes["tongueTipUp"][:, 2] = 1.6 * tip
     blade = on * np.exp(-(((t - 0.36) / 0.2) ** 2))
     shapes["tongueBladeUp"][:, 1] = 6.0 * blade
     shapes["tongueBladeUp"][:, 2] = -1.0 * front

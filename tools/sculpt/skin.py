@@ -224,10 +224,11 @@ def _add_mouth(mesh):
         for k in range(RING):
             mesh.add(("m", ring, k), points[k], part)
     rings = [border] + [[("m", r, k) for k in range(RING)] for r in RINGS]
-    red, inner = RINGS.index(4) + 1, RINGS.index(8) + 1
+    red, inner, deep = (RINGS.index(ring) + 1 for ring in (4, 8, 10))
     mesh.rings(rings[:red + 1], "Skin")
     mesh.rings(rings[red:inner + 1], "Lips")
-    mesh.rings(rings[inner:], "Mouth")
+    mesh.rings(rings[inner : deep + 1], "Mouth Lining")  # inside the lips: seen beside the teeth from aside
+    mesh.rings(rings[deep:], "Mouth")
     end = rings[-1]
     for k in range(20):
         mesh.face((end[k], end[k + 1], end[(RING - k - 1) % RING], end[(RING - k) % RING]), "Mouth")

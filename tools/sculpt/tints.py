@@ -38,6 +38,9 @@ def tints(clay) -> np.ndarray:
     # the red's edge is soft: the skin reddens towards it
     for ring, factor in ((3, (1.0, 0.95, 0.95)), (4, (0.97, 0.84, 0.83))):
         tint[clay.ring == ring] = factor
+    # the crease where the lips meet: no lamp reaches it, but Eevee lights it as if they were apart
+    for ring, share in ((6.5, 0.85), (7, 0.5), (8, 0.38)):
+        tint[clay.ring == ring] = share
     # what lies deep in the mouth is dark
     inside = np.isin(part, ("bag", "teeth_upper", "teeth_lower", "tongue"))
     tint *= np.where(inside, 1 - 0.62 * smooth_step(84, 44, p[:, 2]), 1.0)[:, None]
