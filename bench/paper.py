@@ -62,7 +62,8 @@ def measure(perform: Contestant, measured: Measured, motions: MotionSet, numbers
     return {number: about["clips"][str(number)] for number in numbers}
 
 
-def _digest(folder: Path) -> str:
+def digest_of(folder: Path) -> str:
+    """The SHA-256 of a folder's networks, in short."""
     files = sorted(path for path in folder.glob("*.safetensors"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
@@ -201,7 +202,8 @@ def main(words: list[str] | None = None) -> None:
     p.add_argument("--only", nargs="+", help="only these rows")
     p.add_argument("--clips", type=int, default=PROTOCOL_CLIPS)
     p.add_argument("--samples", type=int, default=SAMPLES)
-    p.add_argument("--steps", type=int, default=20, help="of DPM-Solver++")
+    p.add_argument("--steps", type=int, default=20, help="of DPM-Solver++; 1000: all of them, sampled as the paper does")
+    p.add_argument("--guidance", type=float, default=1.0, help="s_a of classifier-free guidance")
     p.add_argument("--split", default="test", choices=("test", "validation"), help="validation: to select, before anything is said of test")
     p.add_argument("--results", type=Path, help="folder for the tables (default: bench/results, if the protocol was kept)")
     p.add_argument("--docs", type=Path, help="page to write them into (default: docs/paper.md, likewise)")
@@ -216,16 +218,18 @@ def main(words: list[str] | None = None) -> None:
             if name == TEACHER:
                 perform, of = TeacherAgain(list(head.expression_names)), "teacher"
             else:
-                perform, of = Trained(SYSTEM_OF.get(name, "thunder"), folder, head, args.steps), f"{_digest(folder)}, {args.steps} steps"
-            path = folder / (f"{args.split}-{KEPT}" if name != TEACHER else f"{args.split}-{TEACHER}-{KEPT}")
+                perform, of = Trained(SYSTEM_OF.get(name, "thunder"), folder, head, args.steps, args.guidance), digest_of(folder)
+            kind = TEACHER if name == TEACHER else f"{args.steps}steps-{args.guidance:g}"
+            path = folder / f"{args.split}-{kind}-{KEPT}"
             rows.setdefault(name, []).append(measure(perform, measured, motions, numbers, args.samples, path, of))
             print(name, {k: _number(np.nanmean(_values(rows[name][-1:], k))) for k in FIGURES}, flush=True)
     if not rows:
         raise SystemExit(
             f"{args.runs} is missing what python -m thunder_core.train paper makes. Nothing was measured, and bench/results is as it was."
         )
-    about = {"clips": len(numbers), "split": args.split, "samples": args.samples, "steps": args.steps}
+    about = {"clips": len(numbers), "split": args.split, "samples": args.samples, "steps": args.steps, "guidance": args.guidance}
     kept = args.split == "test" and len(numbers) >= PROTOCOL_CLIPS and args.samples >= SAMPLES and not args.only
+    kept = kept and (args.steps, args.guidance) == (20, 1.0)
     folder, page = args.results or (RESULTS if kept else None), args.docs or (ROOT / "docs" / "paper.md" if kept else None)
     if folder is None:
         print("Not written to bench/results: the paper's protocol was not kept. Name a folder with --results to keep the tables.")

@@ -38,6 +38,7 @@ from ..thunder_core.direction_words import words_of_take
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
 from ..thunder_core.quality import NORMAL, QUALITIES
+from ..thunder_core.systems import DEFAULT, SYSTEMS
 from ..thunder_core.types import RATE
 from . import directing, products
 from .script import between, file_path, is_utf8, own_arguments, printable, run, say, takes_in_words, utf8, warn, whole
@@ -61,7 +62,10 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--quality", choices=QUALITIES, default=NORMAL, help="how finely takes are sampled (normal)")
     parser.add_argument("--steps", type=whole(1, 1000), help="sampling steps of the whole model, instead of what the quality says")
     parser.add_argument(
-        "--guidance", type=between(1.0, 3.0), default=1.0, help="how closely takes keep to the voice, 1 to 3; above 1 twice the time (1)"
+        "--guidance",
+        type=between(0.0, 3.0),
+        default=1.0,
+        help="how closely takes keep to the voice, 0 to 3; other than 1 twice the time (1)",
     )
     parser.add_argument(
         "--speech-guidance",
@@ -69,6 +73,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
         default=0.0,
         help="how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times the time (0)",
     )
+    parser.add_argument("--system", choices=tuple(SYSTEMS), default=DEFAULT, help="the engine: which system performs the voice (thunder)")
     directing.add_options(parser)
     parser.add_argument("--npz", action="store_true", help="also write take_01.npz … in rank order")
     parser.add_argument(

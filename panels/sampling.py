@@ -15,12 +15,12 @@ class THUNDER_MT_engines(bpy.types.Menu):
 
     def draw(self, context):
         for system in connection.systems():
-            self.layout.prop_enum(context.scene.thunder, "engine", system.name)
+            self.layout.prop_enum(context.scene.thunder, "system", system.name)
 
 
 def _engine(layout, settings, context):
     """The menu of engines, and what the chosen one does not do."""
-    chosen = SYSTEMS[settings.engine]
+    chosen = SYSTEMS[settings.system]
     split = layout.split(factor=0.4)
     split.label(text="Engine")
     split.menu("THUNDER_MT_engines", text=chosen.label)

@@ -355,7 +355,7 @@ class ThunderScene(bpy.types.PropertyGroup):
             ("FINAL", "Final", "Twenty steps of the whole model; several times as long as Normal"),
         ],
     )
-    engine: EnumProperty(
+    system: EnumProperty(
         name="Engine",
         description="Which system performs the voice",
         items=[(system.name, system.label, system.description, "NONE", number) for number, system in enumerate(SYSTEMS.values())],
@@ -369,12 +369,12 @@ class ThunderScene(bpy.types.PropertyGroup):
     guidance: FloatProperty(
         name="Follow the Voice",
         default=1.0,
-        min=1.0,
+        min=0.0,
         max=3.0,
         step=10,
         precision=2,
-        description="How closely takes follow the voice (classifier-free guidance). Above 1 they follow it more, differ less from "
-        "each other and take twice as long; 1 is off",
+        description="How closely takes follow the voice (classifier-free guidance). Above 1 they follow it more and differ less from "
+        "each other, below 1 the opposite; both take twice as long. 1 is off",
     )
     speech_guidance: FloatProperty(
         name="Lip-Sync Pull",

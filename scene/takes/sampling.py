@@ -39,7 +39,7 @@ class Sampling:
     @classmethod
     def of(cls, settings) -> Sampling:
         """As settings say that have these names: a scene's, or a command's options."""
-        system, action = _system(getattr(settings, "engine", DEFAULT)), getattr(settings, "style_action", None)
+        system, action = _system(getattr(settings, "system", None)), getattr(settings, "style_action", None)
         style_from = action.name if action is not None and system == FROM_MOTION else ""
         return cls(
             settings.quality.lower(), settings.guidance, settings.speech_guidance, steps=getattr(settings, "steps", None) or 0,

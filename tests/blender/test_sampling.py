@@ -125,7 +125,7 @@ DIRECTION = Direction(Style(energy=1.3), "warm", 0.6)
 @pytest.mark.parametrize("engine, follows", [("thunder", True), ("flameformer", False), ("media2face", "mood"), ("teacher", True)])
 def test_the_chosen_engine_is_asked_for_what_it_does_and_its_takes_remember_it(blender, scene, client, monkeypatch, engine, follows):
     monkeypatch.setattr(connection, "knows_styles", lambda: True)
-    scene.thunder.engine = engine
+    scene.thunder.system = engine
     direction = sliders.ensure(head.find(scene).owner)
     direction.energy, direction.mood = 1.3, "warm"
     assert blender.ops.thunder.generate() == {"FINISHED"}
@@ -143,14 +143,14 @@ def test_the_chosen_engine_is_asked_for_what_it_does_and_its_takes_remember_it(b
 def test_a_take_gives_diffposetalk_its_style(blender, scene, client):
     action = enter(blender, scene, steps=11).action
     motion = pack(provenance.load(action).motion)
-    scene.thunder.engine, scene.thunder.style_action = "diffposetalk", action
+    scene.thunder.system, scene.thunder.style_action = "diffposetalk", action
     assert blender.ops.thunder.generate() == {"FINISHED"}
     ((_, request),) = client.asked
     assert np.allclose(client.arrays[request["reference"]], motion)
     assert scene.thunder.style_action == action  # new takes replace it in the list, not in the file
     made = next(entry for entry in scene.thunder.takes if entry.action != action)
     assert provenance.load(made.action).provenance["style_from"] == action.name
-    scene.thunder.engine = "flameformer"  # knows no style: the take chosen for another engine is not sent
+    scene.thunder.system = "flameformer"  # knows no style: the take chosen for another engine is not sent
     assert not sampling.Sampling.of(scene.thunder).style_from
     lost = sampling.Sampling(system="diffposetalk", style_from="gone")
     with pytest.raises(BadRequest, match="“gone”.*Style From"):
@@ -159,7 +159,7 @@ def test_a_take_gives_diffposetalk_its_style(blender, scene, client):
 
 def test_the_rest_is_resampled_by_the_engine_that_can_keep(blender, scene, client):
     enter(blender, scene, steps=11, guidance=1.0, speech_guidance=0.0)
-    scene.thunder.engine, scene.thunder_keep.upper_face = "flameformer", True
+    scene.thunder.system, scene.thunder_keep.upper_face = "flameformer", True
     assert blender.ops.thunder.resample_rest() == {"FINISHED"}
     assert "system" not in client.asked[0][1]
 
@@ -299,7 +299,7 @@ def test_the_panel_shows_all_of_it_and_is_closed(blender, scene, monkeypatch, en
     class Panel:
         layout = Layout()
 
-    scene.thunder.engine = engine
+    scene.thunder.system = engine
     panel.draw(Panel, blender.context)
     assert drawn == ["Quality", "Follow the Voice", "Lip-Sync Pull"]
     assert len(texts) == len(wanted) and all(text.startswith(start) for text, start in zip(texts, wanted))

@@ -40,6 +40,7 @@ def results():
         ("voices", ["--cache", "{missing}"]),
         ("style_from", ["{missing}"]),
         ("paper", ["--cache", "{missing}"]),
+        ("tradeoff", ["--cache", "{missing}"]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

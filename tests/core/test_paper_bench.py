@@ -8,7 +8,7 @@ import pytest
 import torch
 from made_motions import made_motions
 
-from bench import paper, paper_rows
+from bench import paper, paper_rows, tradeoff
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.face.head import load_head
 from thunder_core.train.evaluate import Clip, clips_of, FIGURES, figures, Measured, TeacherAgain
@@ -116,6 +116,10 @@ def test_the_command_measures_once_and_again_only_what_is_new(motions, tmp_path,
     assert set(kept["flameformer"][0]) == {"4", "6"} and set(kept["flameformer"][0]["4"]) == set(FIGURES)
     paper.main([*words[:-1], "3", "--only", "flameformer", "--results", str(results)])
     assert len(measured) == 1  # the third clip
+
+    tradeoff.main([*words[:4], "--clips", "1", "--only", "flameformer", "--results", str(results)])
+    points = json.loads((results / "tradeoff.json").read_text())["rows"]["flameformer"]
+    assert [p["guidance"] for p in points] == [1.0] and points[0]["lve"] > 0 and (results / "tradeoff.png").stat().st_size > 1000
 
 
 def test_nothing_trained_replaces_no_table(motions, tmp_path):

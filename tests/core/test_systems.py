@@ -207,6 +207,13 @@ def test_guidance_of_one_is_none_and_more_goes_further_from_no_sound():
     assert (model.sample(audio, [1, 2], steps=3, guidance=2.0) - plain).abs().max() > 1e-4
 
 
+def test_all_thousand_steps_are_sampled_one_after_the_other(monkeypatch):
+    model, audio, asked = conditioned(), torch.randn(1, 5, 5), []
+    monkeypatch.setattr(ConditionedDenoiser, "forward", lambda self, x, step, *_, **__: asked.append(int(step[0])) or 0 * x + 1)
+    made = model.sample(audio, [1], steps=1000)
+    assert asked == list(reversed(range(1000))) and torch.allclose(made, model.restore(torch.ones(1, 5, 6)))
+
+
 def test_a_condition_may_change_at_key_frames():
     keys = np.stack([label("warm"), label("sad", 0.5)])
     curve = over_keys([2, 6], keys, 9)

@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from ..direction import AXES, MOODS
 from ..quality import NORMAL, QUALITIES
+from ..systems import SYSTEMS
 
 LAST_FRAME = 1_048_574  # of a scene: Blender takes no frames beyond
 LARGEST_SEED = 2**31 - 1  # Blender's integers hold no more
@@ -120,6 +121,13 @@ def quality(value) -> str:
     return value
 
 
+def system(value) -> str:
+    """Reads the name of an engine."""
+    if value not in SYSTEMS:
+        raise Wrong(f"is “{value}”, which is none of {', '.join(SYSTEMS)}")
+    return str(value)
+
+
 def outputs(value) -> list[str]:
     """Reads names of OUTPUTS, a list or a text with commas; they come in the order of OUTPUTS, each once."""
     names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
@@ -144,8 +152,9 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("seed", number(0, LARGEST_SEED, whole=True)),
     Setting("quality", quality),
     Setting("steps", number(1, 1000, whole=True)),
-    Setting("guidance", number(1.0, 3.0)),
+    Setting("guidance", number(0.0, 3.0)),
     Setting("speech-guidance", number(0.0, 2.0)),
+    Setting("system", system),
     Setting("style", text),  # a preset, or its file: see `is_preset_file`
     Setting("mood", mood),
     *(Setting(AXIS_OPTIONS.get(axis.name, axis.name), number(axis.least, axis.most)) for axis in AXES),

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn, Tensor
 
+from ..diffusion.ancestral import ancestral_sample
 from ..diffusion.denoiser import alibi_bias, alibi_slopes, SelfAttention, step_embedding
-from ..diffusion.sampling import in_windows, sample, seeded_noise
+from ..diffusion.sampling import in_windows, sample, seeded_noise, STEPS
 from .base import nobody_asks, Progress, Standardised
 
 
@@ -122,7 +123,8 @@ def sample_denoised(
 ) -> Tensor:  # fmt: skip
     """Packed motions [S, T, C] by DPM-Solver++ through a denoiser, with classifier-free guidance of the sound (§4.2).
 
-    condition: [S or 1, T or 1, c], None for any.
+    condition: [S or 1, T or 1, c], None for any.  steps: of the solver; STEPS are all there are, sampled as the paper does, one draw
+    after the other (then a motion depends on how many are sampled with it).
     """
     frames, at = audio.shape[1], {"step": 0}
     hide = torch.ones(1, dtype=torch.bool, device=audio.device)
@@ -135,4 +137,11 @@ def sample_denoised(
         return x0 if guidance == 1.0 else guidance * x0 + (1 - guidance) * network(x, step[:1], audio[:, a:b], hide, some)
 
     noise = seeded_noise(seeds, frames, network.config.motion).to(audio.device)
-    return network.restore(sample(in_windows(denoise, frames), noise, steps, lambda step, _: at.update(step=step)))
+    whole = in_windows(denoise, frames)
+
+    def count(step: int, _: int) -> None:
+        at["step"] = step
+
+    if steps == STEPS:
+        return network.restore(ancestral_sample(whole, noise, torch.Generator().manual_seed(int(seeds[0]) % 2**63), count))
+    return network.restore(sample(whole, noise, steps, count))

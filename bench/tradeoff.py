@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Does L_m2s lower lip errors, or only the variety of samples? `python bench/tradeoff.py --runs RUNS --cache CACHE`.
+
+Samples that all lie near the mean have a small lip error whatever they were trained with. So systems are compared where their
+samples vary alike: each diffusion system with and without L_m2s at several strengths s_a of classifier-free guidance, LVE against
+S-DIV of the lips. The loss helps where its curve lies below. Regressors are points. One seed, S = 8; figures are kept beside the
+weights and measured once. To bench/results/tradeoff.json and tradeoff.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bench.paper import digest_of, KEPT, measure, SYSTEM_OF
+from bench.tables import keep, required, RESULTS
+from thunder_core.face.head import load_head
+from thunder_core.systems import SYSTEMS
+from thunder_core.train.corpus import Corpus
+from thunder_core.train.evaluate import clips_of, Measured, Trained
+from thunder_core.train.motions import MotionSet
+from thunder_core.train.paper import folder_of, NETWORK, ROWS
+
+STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
+SAMPLES = 8
+
+
+def points(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
+    """Of each row that was trained, strength of guidance, LVE and S-DIV of the lips, cm."""
+    head, motions = load_head(), MotionSet(Corpus(args.cache / "corpus"), args.cache / "motions")
+    numbers, measured, result = clips_of(motions, args.split, args.clips), Measured(head), {}
+    for name in ROWS:
+        folder = folder_of(args.runs, args.seed, name)
+        if not (folder / f"{NETWORK}.json").is_file() or (args.only and name not in args.only):
+            continue
+        for strength in STRENGTHS if SYSTEMS[SYSTEM_OF[name]].diffuses else (1.0,):
+            path = folder / f"{args.split}-{args.steps}steps-{strength:g}-{SAMPLES}samples-{KEPT}"
+            perform = Trained(SYSTEM_OF[name], folder, head, args.steps, strength)
+            clips = measure(perform, measured, motions, numbers, SAMPLES, path, digest_of(folder))
+            lve, varied = (float(np.mean([clip[k] for clip in clips.values()])) for k in ("lve", "sdiv_l"))
+            result.setdefault(name, []).append({"guidance": strength, "lve": lve, "sdiv_l": varied})
+            print(name, result[name][-1], flush=True)
+    return result
+
+
+def draw(curves: dict[str, list[dict[str, float]]], path: Path) -> None:
+    """A picture of LVE against S-DIV: a colour for each system, dashed with L_m2s."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 6), dpi=100)
+    colours = {name: f"C{i}" for i, name in enumerate(dict.fromkeys(name.split("+")[0] for name in curves))}
+    for name, row in curves.items():
+        style = {"color": colours[name.split("+")[0]], "marker": "o" if "+" not in name else "s", "ls": "-" if "+" not in name else "--"}
+        axes.plot([p["sdiv_l"] for p in row], [p["lve"] for p in row], label=name, **style)
+        for p in row if len(row) > 1 else ():
+            axes.annotate(f"{p['guidance']:g}", (p["sdiv_l"], p["lve"]), fontsize=7, xytext=(3, 3), textcoords="offset points")
+    axes.set(xlabel="S-DIV of the lips, cm", ylabel="LVE, cm", title="Lip error at equal variety; numbers are strengths of guidance")
+    axes.legend(fontsize=8)
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def main(words: list[str] | None = None) -> None:
+    """Measure what is not measured yet; write the points and the plot."""
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--cache", type=Path, default=ROOT / "cache", help="of the training")
+    p.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the chain left what it trained")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--only", nargs="+", help="only these rows")
+    p.add_argument("--clips", type=int, default=40)
+    p.add_argument("--steps", type=int, default=20, help="of DPM-Solver++")
+    p.add_argument("--split", default="test", choices=("test", "validation"))
+    p.add_argument("--results", type=Path, default=RESULTS, help="folder for the points and the plot")
+    args = p.parse_args(words)
+    required(args.cache / "motions" / "rows.json", "the motions of a training cache (python -m thunder_core.train animate)")
+    curves = points(args)
+    if not curves:
+        required(folder_of(args.runs, args.seed, ROWS[0]), "what python -m thunder_core.train paper makes")
+    keep(
+        args.results / "tradeoff.json",
+        [json.dumps({"clips": args.clips, "samples": SAMPLES, "split": args.split, "rows": curves}, indent=1)],
+    )
+    draw(curves, args.results / "tradeoff.png")
+
+
+if __name__ == "__main__":
+    main()
