@@ -9,6 +9,8 @@
 #   make test-cluster  bakes on a Ray cluster of this machine, which loses a node; installs Ray (0.1 GB) into the engine's environment
 #   make docs-pictures the pictures of the docs, taken from a real window: BLENDER=/path/to/blender
 #   make bench         the tables README quotes, into bench/results/ (real lips where THUNDER_DATA is set)
+#   make bench-speed   speed against the paper's sampler, an earlier commit and other designs: bench/results/speed.json; some ten minutes
+#                      on an idle machine of two cores (CACHE=folder: a training cache, for what few steps cost in quality)
 #   make faults        every row of the table of faults, every single call failing, KILLS=200 processes killed: bench/results/
 #   make fuzz          new input for every parser for MINUTES=10; what goes wrong is written to out/fuzz/
 #   make train-smoke   every stage of training, a few steps each, on a corpus made for it (3 minutes)
@@ -47,7 +49,7 @@ WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-cluster docs-pictures bench train-smoke retrain engine develop package lint licences locks clean
+.PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package lint licences locks clean
 
 demo:
 	@$(WITH_DEVELOP) && \
@@ -113,6 +115,9 @@ bench:
 	  "$$engine" bench/articulation.py "$$THUNDER_DATA" && "$$engine" bench/habits.py "$$THUNDER_DATA" && \
 	  "$$engine" bench/listeners.py "$$THUNDER_DATA"; \
 	else echo "real lips are left out: THUNDER_DATA names no folder of recordings"; fi
+
+bench-speed:
+	@$(WITH_DEVELOP) && "$$engine" bench/speed.py --cache "$(or $(CACHE),cache)"
 
 fuzz:
 	@$(WITH_TESTED_ENGINE) && "$$engine" tests/faults/fuzz.py "$(MINUTES)"

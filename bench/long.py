@@ -77,13 +77,13 @@ def worker_of(pid: int) -> int | None:
     return None
 
 
-def measure(blender: str, minutes: float, takes: int, steps: int, limit: float) -> dict:
-    """Bake a recording of so many minutes: its entry of long.json."""
+def measure(blender: str, minutes: float, takes: int, steps: int | None, limit: float) -> dict:
+    """Bake a recording of so many minutes: its entry of long.json. steps: None for the usual quality."""
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder, "long.wav")
         record(sound, 60 * minutes)
         command = [blender, str(ROOT / "bake.py"), "--audio", str(sound), "--out", str(Path(folder, "out")), "--takes", str(takes),
-                   "--steps", str(steps), "--engine", sys.executable]  # fmt: skip
+                   *(["--steps", str(steps)] if steps else []), "--engine", sys.executable]  # fmt: skip
         environment = os.environ | {"BLENDER_USER_RESOURCES": str(Path(folder, "home"))}
         began = time.monotonic()
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)

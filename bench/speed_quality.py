@@ -27,13 +27,13 @@ sys.path.insert(0, str(ROOT))
 
 from bench.tables import required
 from thunder_core.engine.diffusion.ancestral import ancestral_sample
-from thunder_core.engine.diffusion.denoiser import Denoiser
+from thunder_core.engine.diffusion.denoiser import Denoiser, load_denoiser
 from thunder_core.engine.diffusion.sampling import seeded_noise
 from thunder_core.face.head import load_head
 from thunder_core.files import part_of
 from thunder_core.train import metrics
 from thunder_core.train.corpus import Corpus
-from thunder_core.train.evaluate import load_performer, Measured, SAMPLES
+from thunder_core.train.evaluate import Measured, SAMPLES
 from thunder_core.train.motions import MotionSet
 
 CLIPS, FRAMES = 6, 50  # of the comparison: test clips, and frames of each from its start
@@ -83,7 +83,7 @@ def draw_ancestral(denoiser: Denoiser, clip: Clip, samples: int) -> np.ndarray:
 
 def make_references(cache: Path, weights: Path, clips: list[Clip], samples: int) -> None:
     """Draw what is missing of the 1000-step samples; each clip is kept when it is done."""
-    denoiser = load_performer(weights).denoiser
+    denoiser = load_denoiser(weights)
     for clip in clips:
         path = reference_file(cache, weights / "denoiser.safetensors", clip, samples)
         if path.exists():

@@ -4,7 +4,8 @@
 
 `python bench/takes_of_tree.py TREE SOUND THREADS`; a JSON line {"takes": n, "seed": s} in, one out with the seconds of
 “again” (encoder, sampling, scoring; what a sound needs once is done), of “first” (nothing is known of the sound; only with
-"first": true) and of the network within “again”, with the number of frames that it denoised.
+"first": true), of the processor within “again” (all threads; neighbours' work changes it less), and of the network within
+“again”, with the number of frames that it denoised.
 """
 
 from __future__ import annotations
@@ -101,9 +102,9 @@ def main() -> None:
             side.generate(asked["takes"], asked["seed"])
             answer["first"] = time.perf_counter() - began
         network.look()
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         side.generate(asked["takes"], asked["seed"])
-        answer["again"] = time.perf_counter() - began
+        answer["again"], answer["processor"] = time.perf_counter() - began, time.process_time() - busy
         print(json.dumps(answer | network.look()), flush=True)
 
 

@@ -1,0 +1,486 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Speed: sampling against the paper's sampler, takes against an earlier commit, the engine's start, keying, peers, cost curves.
+
+`python bench/speed.py [--only SECTION …] [--quick] [--cache CACHE]` prints a table and writes bench/results/speed.txt and
+speed.json; figures of sections that did not run stay as they were. Ratios come from runs that take turns; seconds and GB are of the
+machine that the file names. `--only hour` bakes an hour of dialogue, which takes long, and is left out otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the client starts the worker
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bench import peers, speed_quality
+from bench.heads import blenders
+from bench.long import memory
+from bench.tables import keep, RESULTS
+from thunder_core.client import Client
+from thunder_core.direction import Asked, Direction
+from thunder_core.engine.diffusion.ancestral import ancestral_sample
+from thunder_core.engine.diffusion.sampling import sample, seeded_noise, STEPS
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.quality import NORMAL
+from thunder_core.types import FPS, RATE, Speech
+
+BEFORE = "f80d428"  # the commit that takes are compared with
+SECONDS, TAKES = 10.0, 8  # of the usual request
+PICTURE = Path("docs/pictures/speed.png")
+
+Figures = dict[str, object]
+
+
+def sound(seconds: float) -> np.ndarray:
+    """The shipped sample again and again, as long as asked for: [samples] at 16 kHz."""
+    return np.resize(read_sound(ROOT / "assets" / "sample.wav").samples, round(seconds * RATE)).astype(np.float32)
+
+
+def seconds_of(action: Callable[[], object]) -> float:
+    """Seconds that a call takes."""
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def processor_name() -> str:
+    """The model of the processor, as the system calls it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+class Bench:
+    """What the sections share: settings, an engine that is loaded once, the machine's matmul peak."""
+
+    def __init__(self, args: argparse.Namespace):
+        self.args, self.quick = args, args.quick
+        self.threads = torch.get_num_threads()
+        self._engine: Engine | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """Today's engine on the processor."""
+        if self._engine is None:
+            self._engine = Engine.load(device="cpu")
+        return self._engine
+
+    def machine(self) -> Figures:
+        """What the seconds are of, and the GFLOP/s of a matmul in single precision: the best of several sizes."""
+        best = 0.0
+        for size in (512, 1024) if self.quick else (512, 1024, 2048):
+            a, b = torch.randn(size, size), torch.randn(size, size)
+            a @ b
+            best = max(best, *(2e-9 * size**3 / seconds_of(lambda: a @ b) for _ in range(5)))
+        return {
+            "machine": f"{processor_name()}, {self.threads} threads, torch {torch.__version__}",
+            "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+            "matmul_gflops": best,
+        }
+
+    @torch.inference_mode()
+    def sampler(self) -> Figures:
+        """Normal quality against 1000 ancestral steps: batch, length, network shape and type are the same, and they take turns."""
+        denoiser, steps = self.engine.thunder.way(NORMAL, True)
+        whole = self.engine.thunder.denoiser
+        takes, frames = (2, 50) if self.quick else (TAKES, round(5 * FPS))
+        audio, noise = torch.randn(1, frames, whole.config.audio), seeded_noise(range(takes), frames, whole.config.motion)
+        ours, theirs, every = [], [], STEPS // (5 if self.quick else 20)
+        began = [0.0]
+
+        def run_ours() -> None:
+            ours.append(seconds_of(lambda: sample(speed_quality.estimates(denoiser, audio), noise, steps)))
+
+        def take_turns(done: int, _: int) -> None:
+            if done % every == 0:
+                if done:
+                    theirs.append(time.perf_counter() - began[0])
+                run_ours()
+                began[0] = time.perf_counter()
+
+        ancestral_sample(speed_quality.estimates(whole, audio), noise, torch.Generator().manual_seed(0), take_turns)
+        theirs.append(time.perf_counter() - began[0])
+        figures: Figures = {
+            "sampler_speedup_vs_ddpm1000": sum(theirs) / statistics.median(ours),
+            "sampler_weights": "distilled" if denoiser is not whole else "those of the whole model",
+            "sampler_steps": len(steps.times), "sampler_batch": f"{takes} takes of {frames} frames, float32",
+            "sampler_seconds": statistics.median(ours), "ddpm1000_seconds": sum(theirs),
+        }  # fmt: skip
+        return figures | self._quality(denoiser, steps)
+
+    def _quality(self, denoiser, steps) -> Figures:
+        """LVE and S-DIV over those of 1000 steps, on the clips whose 1000-step samples are in the cache."""
+        cache, weights = self.args.cache, self.engine.folder / "denoiser.safetensors"
+        if not (cache / "motions" / "rows.json").exists():
+            return {"left_out": f"LVE and S-DIV: there is no training cache at {cache.name}/ (--cache)"}
+        clips = speed_quality.held_out_clips(cache, speed_quality.CLIPS)
+        made = [(clip, speed_quality.reference_file(cache, weights, clip, speed_quality.SAMPLES)) for clip in clips]
+        made = [(clip, np.load(path)) for clip, path in made if path.exists()]
+        if not made:
+            return {"left_out": "LVE and S-DIV: no 1000-step samples are in the cache (python bench/speed_quality.py)"}
+        pairs = []
+        for clip, reference in made:
+            noise = denoiser.first_noise(seeded_noise(range(len(reference)), speed_quality.FRAMES, denoiser.config.motion))
+            x = sample(speed_quality.estimates(denoiser, clip.audio), noise, steps)
+            pairs.append((clip.truth, denoiser.restore(x).numpy(), reference))
+        ratios = speed_quality.Quality().ratios(pairs)
+        names = {"LVE": "lve_ratio", "S-DIV-L": "sdiv_lip_ratio", "S-DIV-U": "sdiv_upper_ratio"}
+        figures: Figures = {names[m]: ratio for m, (ratio, _) in ratios.items()}
+        errors = {f"{names[m]}_error": error for m, (_, error) in ratios.items()}
+        return figures | errors | {"quality_clips": len(made), "quality_samples": len(made[0][1])}
+
+    def takes(self) -> Figures:
+        """Encoder, sampling and scoring of takes, today's engine and that of BEFORE in turn, each in a process of its own."""
+        counts, runs = (TAKES, 1), 1 if self.quick else 5
+        with tempfile.TemporaryDirectory() as folder:
+            older, samples = Path(folder, BEFORE), Path(folder, "sound.npy")
+            older.mkdir()
+            try:
+                packed = subprocess.run(["git", "archive", BEFORE], cwd=ROOT, capture_output=True, check=True).stdout
+            except (OSError, subprocess.CalledProcessError):
+                return {"left_out": f"takes: this is no clone of the repository that has commit {BEFORE}"}
+            subprocess.run(["tar", "-x", "-C", older], input=packed, check=True)
+            np.save(samples, sound(3.0 if self.quick else SECONDS))
+            command = [sys.executable, str(ROOT / "bench" / "takes_of_tree.py")]
+            sides = [
+                subprocess.Popen(
+                    [*command, str(tree), str(samples), str(self.threads)],
+                    cwd=tree,
+                    text=True,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    env=os.environ | {"PYTHONPATH": ""},
+                )  # fmt: skip
+                for tree in (ROOT, older)
+            ]
+            answers: dict[int, list[tuple[dict, dict]]] = {count: [] for count in counts}
+            try:
+                for run in range(runs):
+                    for count in counts:
+                        asked = json.dumps({"takes": count, "seed": 1 + run, "first": run == 0 and count == TAKES})
+                        answers[count].append(tuple(self._ask(side, asked) for side in sides))
+            finally:
+                for side in sides:
+                    side.stdin.close()
+                    side.wait()
+        now, then = ([pair[i]["again"] for pair in answers[TAKES]] for i in (0, 1))
+        one_now, one_then = ([pair[i]["again"] for pair in answers[1]] for i in (0, 1))
+        seen = [pair[0] for pair in answers[TAKES]]
+        flop = self._flop_of_a_frame(min(round(SECONDS * FPS), 250))
+        rates = [1e-9 * flop * each["network_frames"] / each["network_seconds"] for each in seen if each["network_seconds"]]
+        first = answers[TAKES][0]
+        return {
+            "takes8_10s_seconds": statistics.median(now), f"takes8_10s_seconds_{BEFORE}": statistics.median(then),
+            "takes8_speedup_vs_f80d428": self._ratio(answers[TAKES], "again"),
+            "takes8_first_speedup_vs_f80d428": first[1]["first"] / first[0]["first"],
+            "one_take_seconds": statistics.median(one_now), f"one_take_seconds_{BEFORE}": statistics.median(one_then),
+            "one_take_speedup_vs_f80d428": self._ratio(answers[1], "again"),
+            "takes8_processor_speedup_vs_f80d428": self._ratio(answers[TAKES], "processor"),
+            "one_take_processor_speedup_vs_f80d428": self._ratio(answers[1], "processor"),
+            "network_share": statistics.median(each["network_seconds"] / each["again"] for each in seen),
+            "denoiser_gflops": statistics.median(rates) if rates else None,
+            "network_frame_speedup_vs_f80d428": statistics.median(
+                (pair[1]["network_seconds"] / pair[1]["network_frames"]) / (pair[0]["network_seconds"] / pair[0]["network_frames"])
+                for pair in answers[TAKES] if pair[0]["network_frames"]
+            ) if rates else None,
+        }  # fmt: skip
+
+    @staticmethod
+    def _ratio(pairs: list[tuple[dict, dict]], name: str) -> float:
+        """How many times longer the second of each pair took; the median."""
+        return statistics.median(then[name] / now[name] for now, then in pairs)
+
+    @staticmethod
+    def _ask(side: subprocess.Popen, asked: str) -> dict:
+        """The answer of bench/takes_of_tree.py. Raises SystemExit where it ended."""
+        side.stdin.write(asked + "\n")
+        side.stdin.flush()
+        line = side.stdout.readline()
+        if not line:
+            raise SystemExit("bench/takes_of_tree.py ended: see what it wrote above")
+        return json.loads(line)
+
+    @torch.inference_mode()
+    def _flop_of_a_frame(self, frames: int) -> float:
+        """Floating-point operations of matmuls and attention that the denoiser needs for one frame of a line of `frames`."""
+        from torch.utils.flop_counter import FlopCounterMode
+
+        denoiser, _ = self.engine.thunder.way(NORMAL, True)
+        config = denoiser.config
+        with FlopCounterMode(display=False) as counter:
+            denoiser(torch.randn(TAKES, frames, config.motion), torch.tensor([500]), torch.randn(1, frames, config.audio))
+        return counter.get_total_flops() / (TAKES * frames)
+
+    def start(self) -> Figures:
+        """A new engine process until it has loaded, then a click until the first take is there; medians."""
+        import soundfile
+
+        ready, first = [], []
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "line.wav")
+            soundfile.write(path, sound(SECONDS), RATE)
+            for _ in range(1 if self.quick else 3):
+                with Client(sys.executable) as client:
+                    ready.append(seconds_of(lambda: client.request("hello").wait()))
+                    arrived: list[float] = []
+
+                    def note(event: dict) -> None:
+                        if event["event"] == "take" and not arrived:
+                            arrived.append(time.perf_counter() - began)
+
+                    direction = client.put_array(Direction().vector()[None])
+                    began = time.perf_counter()
+                    client.request("generate", sound=path, takes=TAKES, seed=1, direction=direction).wait(note)
+                    first.append(arrived[0])
+        return {"worker_ready_seconds": statistics.median(ready), "first_take_seconds": statistics.median(first)}
+
+    def keying(self) -> Figures:
+        """Keying takes of a minute in the newest Blender that is here, and what they add to a saved file."""
+        available = blenders()
+        if not available:
+            return {"left_out": "keying: no Blender is among the environments (make test)"}
+        *_, (_, python) = available.items()
+        with tempfile.TemporaryDirectory() as folder:
+            self._sample_takes(Path(folder), 10.0 if self.quick else 60.0)
+            command = [python, ROOT / "bench" / "keying_in_blender.py", folder, "--runs", "1" if self.quick else "5"]
+            done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"THUNDER_PYTHON": sys.executable})
+        if done.returncode:
+            raise SystemExit(f"Blender: {done.stdout[-1000:]}{done.stderr[-1000:]}")
+        seen = json.loads([line for line in done.stdout.splitlines() if line.startswith('{"seconds"')][-1])
+        return {
+            "keying_seconds": seen["seconds"], "keying_processor_seconds": seen["processor_seconds"], "keying_keys": seen["keys"],
+            "blend_mb_per_take_minute": seen["mb_per_take_minute"], "keying_blender": seen["blender"],
+        }  # fmt: skip
+
+    def _sample_takes(self, folder: Path, seconds: float) -> None:
+        """Takes as NPZ files for bench/keying_in_blender.py."""
+        names = np.array(self.engine.head.expression_names)
+        for number, take in enumerate(self.engine.generate(Speech(sound(seconds)), TAKES, 1, asked=_asked())):
+            m = take.motion
+            np.savez(folder / f"{number}.npz", expression=m.expression, jaw=m.jaw, head=m.head, eyes=m.eyes, opening=take.opening,
+                     width=take.width, channels=names)  # fmt: skip
+
+    @torch.inference_mode()
+    def peers(self) -> Figures:
+        """Seconds of work per second of speech, for one take and for 32: our sampler, the paper's, DDIM, and peers' shapes."""
+        denoiser, steps = self.engine.thunder.way(NORMAL, True)
+        whole, seconds = self.engine.thunder.denoiser, 2.0 if self.quick else 5.0
+        frames, table = round(seconds * FPS), {}
+        for count in (1, 4) if self.quick else (1, 32):
+            audio, noise = torch.randn(1, frames, whole.config.audio), seeded_noise(range(count), frames, whole.config.motion)
+            full = speed_quality.estimates(whole, audio)
+            # Of the 1000 steps some are run; each costs the same.
+            some = 5 if self.quick else 20
+            step = torch.tensor([500])
+            actions: dict[str, Callable[[], object]] = {
+                "this, normal quality": lambda a=audio, n=noise: sample(speed_quality.estimates(denoiser, a), n, steps),
+                f"DDPM, {STEPS} steps": lambda f=full, n=noise: [f(n, step) for _ in range(some)],
+                "DDIM, 50 steps": lambda f=full, n=noise: peers.ddim_sample(f, n, 5 if self.quick else 50),
+            }
+            scale = {f"DDPM, {STEPS} steps": STEPS / some, "DDIM, 50 steps": 10.0 if self.quick else 1.0}
+            actions |= {name: (lambda m=model, c=count: m(c, seconds)) for name, model in peers.peers().items()}
+            for name, action in actions.items():
+                spent = min(seconds_of(action) for _ in range(1 if self.quick or name.startswith("DD") else 3))
+                table.setdefault(name, {})[str(count)] = spent * scale.get(name, 1.0) / seconds
+        return {"peers_seconds_per_second": table}
+
+    def curves(self) -> Figures:
+        """Seconds of a request by number of takes of 10 s, and by length for one take; and the process's memory after each."""
+        counts = (1, 2) if self.quick else (1, 2, 4, 8, 16, 32, 64)
+        lengths = (5.0, 10.0) if self.quick else (5.0, 30.0, 120.0, 600.0, 3600.0)
+        by_takes, by_length = [], []
+        with Watched() as watched:
+            for count in counts:
+                by_takes.append([count, self._request(2.0 if self.quick else SECONDS, count), watched.most_gb])
+            for length in lengths:
+                by_length.append([length, self._request(length, 1), watched.most_gb])
+        return {"seconds_by_takes": by_takes, "seconds_by_length": by_length}
+
+    def _request(self, seconds: float, takes: int) -> float:
+        """Seconds of one request for takes of a new sound."""
+        engine, speech = self.engine, Speech(sound(seconds))
+        engine._known.clear()
+        return seconds_of(lambda: engine.generate(speech, takes, 1, asked=_asked()))
+
+    def profile(self) -> Figures:
+        """Where the time of the usual request goes, in parts of it."""
+        engine, speech = self.engine, Speech(sound(2.0 if self.quick else SECONDS))
+        thunder = engine.thunder
+        parts = {
+            "encoder": (thunder, "analyse"), "sampling": (thunder, "perform"), "articulation": (thunder, "_motion"),
+            "scoring": (engine, "_grade"),
+        }  # fmt: skip
+        spent = dict.fromkeys(parts, 0.0)
+
+        def timed(name: str, action: Callable) -> Callable:
+            def call(*args, **more):
+                began = time.perf_counter()
+                try:
+                    return action(*args, **more)
+                finally:
+                    spent[name] += time.perf_counter() - began
+
+            return call
+
+        engine.generate(speech, 1, 1, asked=_asked())
+        before = {name: getattr(owner, attribute) for name, (owner, attribute) in parts.items()}
+        for name, (owner, attribute) in parts.items():
+            setattr(owner, attribute, timed(name, before[name]))
+        try:
+            engine._known.clear()
+            whole = seconds_of(lambda: engine.generate(speech, TAKES, 1, asked=_asked()))
+        finally:
+            for owner, attribute in parts.values():
+                delattr(owner, attribute)
+        # Articulation is called by sampling, and once for each take by scoring, which needs what the model expects.
+        shares = {name: value / whole for name, value in spent.items()}
+        return {"profile_seconds": whole, "profile_shares": shares}
+
+    def hour(self) -> Figures:
+        """An hour of dialogue, eight takes, baked in a Blender: minutes, and the most memory that the engine had."""
+        from bench.long import measure
+
+        available = blenders()
+        if not available:
+            return {"left_out": "hour: no Blender is among the environments (make test)"}
+        *_, (_, python) = available.items()
+        seen = measure(str(python), 1.0 if self.quick else 60.0, TAKES, None, 7200.0)
+        return {
+            "hour_minutes": seen["seconds"] / 60, "peak_rss_1h_gb": seen["most_gb"]["engine"],
+            "peak_rss_1h_blender_gb": seen["most_gb"]["blender"], "hour_takes": seen["takes_keyed"],
+        }  # fmt: skip
+
+
+class Watched:
+    """The most resident memory of this process since it was entered, looked at ten times a second."""
+
+    def __enter__(self) -> Watched:
+        self.most_gb, self._over = 0.0, threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+        return self
+
+    def _look(self) -> None:
+        while not self._over.wait(0.1):
+            seen = memory(os.getpid())
+            self.most_gb = max(self.most_gb, seen[0] if seen else 0.0)
+
+    def __exit__(self, *exc) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def _asked() -> Asked:
+    """What an animator asks for who has changed nothing."""
+    return Asked(Direction().vector()[None])
+
+
+SECTIONS = ("machine", "sampler", "takes", "start", "keying", "peers", "profile", "curves", "hour")
+BARS = {  # (the least or most that is wanted, unit)
+    "sampler_speedup_vs_ddpm1000": ("≥ 200", "×"), "lve_ratio": (".98 … 1.02", ""), "sdiv_lip_ratio": (".95 … 1.05", ""),
+    "sdiv_upper_ratio": (".95 … 1.05", ""), "takes8_10s_seconds": ("", "s"), "takes8_speedup_vs_f80d428": ("≥ 3.4", "×"),
+    "one_take_seconds": ("", "s"), "one_take_speedup_vs_f80d428": ("≥ 4", "×"), "matmul_fraction": ("≥ .60", ""),
+    "worker_ready_seconds": ("≤ 4", "s"), "first_take_seconds": ("≤ 2", "s"), "keying_seconds": ("≤ .5", "s"),
+    "blend_mb_per_take_minute": ("≤ 1", "MB"), "hour_minutes": ("≤ 20", "min"), "peak_rss_1h_gb": ("≤ 2.5", "GB"),
+}  # fmt: skip
+
+
+def table(figures: Figures) -> list[str]:
+    """The figures as lines of text."""
+    lines = [f"{figures.get('machine', 'unknown machine')}; load {figures.get('load_average')} before the run"]
+    for name, (bar, unit) in BARS.items():
+        value = figures.get(name)
+        shown = "not measured" if value is None else f"{value:.3g} {unit}".rstrip()
+        error = figures.get(f"{name}_error")
+        lines.append(f"{name:34s}{shown:>16s}{'' if error is None else f' ± {error:.2g}':10s}{bar:>14s}")
+    rest = {k: v for k, v in figures.items() if k not in BARS and not k.endswith("_error") and k not in ("machine", "load_average")}
+    for name, value in rest.items():
+        if isinstance(value, dict):
+            lines += [name] + [f"  {key:42s}{_shown(each)}" for key, each in value.items()]
+        elif isinstance(value, list):
+            lines += [f"{name} (…, s, GB)"] + ["  " + "  ".join(f"{x:10.4g}" for x in row) for row in value]
+        else:
+            lines.append(f"{name:34s}{_shown(value)}")
+    return lines
+
+
+def _shown(value) -> str:
+    if isinstance(value, dict):
+        return "  ".join(f"{name} takes {each:.3g}" for name, each in value.items())
+    return f"{value:>16.4g}" if isinstance(value, (int, float)) else f"  {value}"
+
+
+def plot(figures: Figures, path: Path) -> None:
+    """Cost against takes and against length."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(8, 3.2), layout="constrained")
+    for axis, name, label in (
+        (axes[0], "seconds_by_takes", "takes of 10 s"),
+        (axes[1], "seconds_by_length", "seconds of speech, one take"),
+    ):
+        x, y, _ = np.array(figures[name]).T
+        axis.loglog(x, y, "o-", label="measured")
+        axis.loglog(x, y[-1] * x / x[-1], "--", color="0.7", label="in proportion")
+        axis.set(xlabel=label, ylabel="seconds of work")
+        axis.legend()
+    figure.savefig(path, dpi=90)
+
+
+def main() -> None:
+    """Measure; print and write the table, the figures and the plot."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, help="these sections alone")
+    parser.add_argument("--quick", action="store_true", help="little of everything, to see that it runs; nothing is written")
+    parser.add_argument("--cache", type=Path, default=ROOT / "cache", help="training cache with held-out clips")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--results", type=Path, default=RESULTS / "speed.json")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    bench = Bench(args)
+    figures: Figures = json.loads(args.results.read_text()) if args.results.exists() and not args.quick else {}
+    left_out = []
+    for section in args.only or [name for name in SECTIONS if name != "hour"]:
+        print(f"{section} …", file=sys.stderr, flush=True)
+        measured = getattr(bench, section)()
+        if "left_out" in measured:
+            left_out.append(measured.pop("left_out"))
+        figures |= measured
+    if figures.get("denoiser_gflops") and figures.get("matmul_gflops"):
+        figures["matmul_fraction"] = figures["denoiser_gflops"] / figures["matmul_gflops"]
+    lines = table(figures) + [f"left out: {each}" for each in left_out]
+    print("\n".join(lines))
+    if args.quick:
+        return
+    keep(args.results, [json.dumps(figures, indent=1)])
+    keep(args.results.with_suffix(".txt"), lines)
+    if args.only is None or "curves" in args.only:
+        plot(figures, ROOT / PICTURE)
+
+
+if __name__ == "__main__":
+    main()
