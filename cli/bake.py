@@ -38,7 +38,7 @@ from ..thunder_core.direction_words import words_of_take
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
 from ..thunder_core.quality import NORMAL, QUALITIES
-from ..thunder_core.systems import DEFAULT, SYSTEMS
+from ..thunder_core.systems import SYSTEMS
 from ..thunder_core.types import RATE
 from . import directing, products
 from .script import between, file_path, is_utf8, own_arguments, printable, run, say, takes_in_words, utf8, warn, whole
@@ -73,7 +73,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
         default=0.0,
         help="how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times the time (0)",
     )
-    parser.add_argument("--system", choices=tuple(SYSTEMS), default=DEFAULT, help="the engine: which system performs the voice (thunder)")
+    parser.add_argument("--system", choices=tuple(SYSTEMS), help="the engine: which system performs the voice (thunder)")
     directing.add_options(parser)
     parser.add_argument("--npz", action="store_true", help="also write take_01.npz … in rank order")
     parser.add_argument(
