@@ -5,7 +5,8 @@ import bpy
 
 from ..scene.heads import head
 from ..scene.review import live_score
-from ..scene.takes.commit import committing, dialogue
+from ..scene.takes import take_list
+from ..scene.takes.commit import committed, committing, dialogue
 from ..scene.takes.commit.choice import chosen
 from .on_shown_take import NeedsShownTake, shown
 from .slices import SlicedWork
@@ -16,6 +17,14 @@ class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
     bl_idname = "thunder.commit_take"
     bl_label = "Commit"
+
+    @classmethod
+    def poll(cls, context):
+        if super().poll(context):
+            return True
+        if context.scene is not None and take_list.shown_index(context.scene.thunder) < 0:
+            cls.poll_message_set(committed.why_none(context))
+        return False
 
     def begin(self, context):
         entry, rig = shown(context)
@@ -75,6 +84,8 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
 
     def finish(self, context, value):
         self.report({"INFO"}, self.done.sentence)
+        if not self.done.reports:
+            return {"CANCELLED"}  # nothing to undo
         for sentence in self.done.warnings:
             self.report({"WARNING"}, sentence)
         for sentence in self.done.left_out:

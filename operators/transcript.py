@@ -82,16 +82,9 @@ class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator
         return "Correcting closures", transcript.correct(client, context, entry)
 
     def finish(self, context, changes):
-        added, removed, unsaid = changes
-        self.report(
-            {"INFO"},
-            f"Added {added} lip closure{'s' * (added != 1)}, removed {removed}"
-            if added or removed
-            else "The lip closures already match the transcript",
-        )
-        if unsaid:
-            which = "One M, B or P of the transcript was" if unsaid == 1 else f"{unsaid} of the transcript's M, B and P were"
-            self.report({"WARNING"}, f"{which} not found in the voice and left out: check the words")
+        self.report({"INFO"}, changes.sentence)
+        if changes.warning:
+            self.report({"WARNING"}, changes.warning)
         return {"FINISHED"}
 
 

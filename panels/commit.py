@@ -4,8 +4,8 @@
 import bpy
 
 from ..scene.takes import take_list
+from ..scene.takes.commit import committed
 from ..scene.takes.commit.choice import REGION_SETTINGS
-from .committed import committed_to
 from .sidebar import _Tab, _wrapped
 
 
@@ -24,7 +24,7 @@ class THUNDER_PT_commit(_Tab, bpy.types.Panel):
         column.scale_y = 1.2
         column.operator("thunder.commit_take", icon="CHECKMARK")
         if take_list.shown_index(context.scene.thunder) < 0:
-            _wrapped(layout, self._why_grey(context), context)
+            _wrapped(layout, committed.why_none(context), context)
         column = layout.column(align=True)
         column.prop(chosen, "to", text="")
         column.prop(chosen, "range", text="")
@@ -37,15 +37,8 @@ class THUNDER_PT_commit(_Tab, bpy.types.Panel):
         layout.row(align=True).prop(chosen, "keys", expand=True)
         column = layout.column(align=True)
         column.prop(chosen, "error", text="Max Lip Error (mm)")
-        if chosen.to != "NEW":
+        if chosen.to != "NEW" or chosen.range == "PREVIEW":
             column.prop(chosen, "blend", text="Blend (frames)")
-
-    def _why_grey(self, context) -> str:
-        """Why there is nothing to commit now, one line where that is because it was committed."""
-        mesh = take_list.chosen_mesh(context)
-        if mesh is not None and take_list.on_head(context.scene, mesh) is None and committed_to(mesh):
-            return "Committed: choose a take to commit again"
-        return take_list.why_none(context)
 
 
 class THUNDER_PT_commit_regions(_Tab, bpy.types.Panel):

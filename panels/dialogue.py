@@ -6,8 +6,8 @@ import bpy
 from ..scene.heads import head
 from ..scene.host import compat
 from ..scene.takes import dialogue
+from ..scene.takes.commit.committed import committed_to
 from ..scene.voice import strip
-from .committed import committed_to
 from .sidebar import _Tab
 
 _heads: list = []  # of the scene that is drawn, looked for once and not for every row

@@ -215,7 +215,7 @@ class ThunderCommit(bpy.types.PropertyGroup):
         name="Commit To",
         items=[
             ("COPY", "Copy of My Action", "Put the take into a copy of your action. Your action is kept unchanged"),
-            ("OWN", "My Action", "Put the take into your action. A copy of its previous state is kept"),
+            ("OWN", "My Action", "Put the take into your action. A copy of how it was is kept, one for all commits until you edit it"),
             ("NEW", "New Action", "A new action with only the take. Your action is kept"),
             ("STRIP", "NLA Strip", "An NLA strip with the take on its own track, above your animation"),
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from dataclasses import dataclass
 
 import bpy
 from bpy.props import CollectionProperty, StringProperty
@@ -24,6 +25,10 @@ _SURE = 0.3  # of half of a text's closures: a voice that says something else is
 # made up by replacing half of the words, 20.
 _SAID = 0.2
 _MOST_UNSAID = 0.25  # share of a text's closures that are not said, from two on: the words are others
+_LEAST_SAID, _LEAST_PART = 3, 0.5  # closures in a row, and share of all, that a part has which matches where the rest does not
+_BESIDE = 0.15  # seconds beside such a part that still belong to its last sound
+_FOR_EVER = 1e6  # seconds
+_MOST_WORDS = 3  # that a message names
 
 
 class ThunderTranscript(bpy.types.PropertyGroup):
@@ -47,11 +52,64 @@ def ensure(scene, voice: str):
     return transcript
 
 
-def correct(client: Client, context, entry) -> Generator[Step, None, tuple[int, int, int]]:
-    """Steps that close the lips of a take on the m, b and p of its voice's transcript and open them elsewhere.
+@dataclass(frozen=True)
+class Corrected:
+    """What was corrected: how many closures were added and removed; the words whose m, b or p the voice does not say; the first and
+    the last word of the part that was corrected, None for all of it."""
 
-    Returns how many closures were added, how many removed, and how many of the transcript are not in the voice. Raises
-    ThunderError; until the end nothing changes.
+    added: int
+    removed: int
+    unsaid: tuple[str, ...] = ()
+    part: tuple[str, str] | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The message for the animator."""
+        if not self.added and not self.removed:
+            return "The lip closures already match the transcript"
+        return f"Added {self.added} lip closure{'s' * (self.added != 1)}, removed {self.removed}"
+
+    @property
+    def warning(self) -> str:
+        """What of the transcript does not match the voice, "" for nothing."""
+        if self.part is not None:
+            return (
+                f"The voice says the transcript from “{self.part[0]}” to “{self.part[1]}” only, the lips elsewhere stay as they were: "
+                f"check {_named(self.unsaid)}"
+            )
+        return f"Not heard in the voice and left out: {_named(self.unsaid)}. Check the transcript there" if self.unsaid else ""
+
+
+def _named(words: tuple[str, ...]) -> str:
+    """Words in a message."""
+    words = tuple(dict.fromkeys(words))
+    more = f" and {len(words) - _MOST_WORDS} more" if len(words) > _MOST_WORDS else ""
+    return ", ".join(f"“{word}”" for word in words[:_MOST_WORDS]) + more
+
+
+def _matching(closed: list) -> slice:
+    """Of a text's closures those of the part that the voice says: all, or the longest stretch of which each is said. Raises BadRequest
+    where too few match."""
+    said = [sure >= _SAID for _, _, sure, _ in closed]
+    unsaid = said.count(False)
+    if sorted(sure for _, _, sure, _ in closed)[len(closed) // 2] >= _SURE and unsaid < max(2, _MOST_UNSAID * len(closed)):
+        return slice(0, len(closed))
+    ends = [-1, *(place for place, is_said in enumerate(said) if not is_said), len(closed)]
+    length, start = max((end - before - 1, -before - 1) for before, end in zip(ends, ends[1:]))
+    part = slice(-start, -start + length)
+    sure = sorted(each[2] for each in closed[part])
+    if unsaid and length >= max(_LEAST_SAID, _LEAST_PART * len(closed)) and sure[length // 2] >= _SURE:
+        return part
+    first = next((each[3] for each in closed if each[2] < _SAID), "")
+    where = f" from “{first}” on" if first else ""
+    raise BadRequest(f"The transcript does not seem to match the voice: check its words{where}, and the strip")
+
+
+def correct(client: Client, context, entry) -> Generator[Step, None, Corrected]:
+    """Steps that close the lips of a take on the m, b and p of its voice's transcript and open them elsewhere. Where the voice says a
+    part of the transcript only, the lips outside of that part are left alone.
+
+    Returns what was corrected. Raises ThunderError; until the end nothing changes.
     """
     scene = context.scene
     said = of(scene, entry.voice)
@@ -72,10 +130,14 @@ def correct(client: Client, context, entry) -> Generator[Step, None, tuple[int, 
     closed = result["closures"]
     if not closed:
         raise BadRequest("The transcript has no m, b or p: there is nothing to correct")
-    said_closed = [each for each in closed if each[2] >= _SAID]
-    unsaid = len(closed) - len(said_closed)
-    if sorted(sure for _, _, sure in closed)[len(closed) // 2] < _SURE or unsaid >= max(2, _MOST_UNSAID * len(closed)):
-        raise BadRequest("The transcript does not seem to match the voice: check its words and the strip")
+    part = _matching(closed)
+    said_closed = [each for each in closed[part] if each[2] >= _SAID]
+    is_all = len(closed[part]) == len(closed)
+    left_alone = [*result["pauses"]]
+    if part.start > 0:
+        left_alone.append((0.0, closed[part.start][1] - _BESIDE))
+    if part.stop < len(closed):
+        left_alone.append((closed[part.stop - 1][1] + _BESIDE, _FOR_EVER))
     # The animator went on working meanwhile, and may have undone what was found before.
     scene = bpy.data.scenes.get(scene_name)
     entry = next(
@@ -97,13 +159,14 @@ def correct(client: Client, context, entry) -> Generator[Step, None, tuple[int, 
         changed, added, removed = lip_closures.correct(
             motion,
             head.channel_names(),
-            [row(seconds) for _, seconds, _ in said_closed],
-            [(row(start), row(end)) for start, end in result["pauses"]],
+            [row(seconds) for _, seconds, *_ in said_closed],
+            [(row(start), row(end)) for start, end in left_alone],
         )
         return changed, slice(0, motion.frames)
 
     yield from stage(change(rig, entry, alter), "Closing lips", 0.6, 1.0)
-    return added, removed, unsaid
+    unsaid = tuple(word for _, _, sure, word in closed if sure < _SAID)
+    return Corrected(added, removed, unsaid, None if is_all else (closed[part][0][3], closed[part][-1][3]))
 
 
 def register():

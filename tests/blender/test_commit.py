@@ -679,7 +679,8 @@ def test_a_line_that_is_committed_again_brings_its_own_leads(blender, stage, reg
 
 @pytest.mark.parametrize("to", ["COPY", "OWN"])
 def test_a_line_that_got_shorter_and_is_committed_again_leaves_nothing_behind(blender, stage, to):
-    """The keys that its first commit put behind its new end go, but for one that the animator edited; it is listed once."""
+    """The keys that its first commit put behind its new end go, but for one that the animator edited, and the rest it returned to
+    after that one; the line is listed once."""
     scene, rig, _ = stage
     for how in ("first", "again"):
         entry = show(stage, seconds=4.0 if how == "first" else 2.0)
@@ -693,12 +694,13 @@ def test_a_line_that_got_shorter_and_is_committed_again_leaves_nothing_behind(bl
             point.co[1] += 0.5
             edited.update()
             kept, stays = point.co[0], point.co[1]
+            rest = max(tuple(p.co) for p in edited.keyframe_points)
     assert end < kept
     for path, curve in curves.items():
         if path != edited.data_path:
             assert max(p.co[0] for p in curve.keyframe_points) <= end + 0.5, path
     late = [tuple(p.co) for p in curves['key_blocks["mouthPucker"].value'].keyframe_points if p.co[0] > end + 4]
-    assert late == [(kept, pytest.approx(stays))]
+    assert late == [(kept, pytest.approx(stays)), rest] and rest[1] == 0.0
     action = rig.keys.animation_data.action
     assert [(line.name, line.first, line.last) for line in line_names.of(action).lines] == [("voice", entry.first, entry.last)]
 

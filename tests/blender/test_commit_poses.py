@@ -15,7 +15,6 @@ from thunder.scene.takes.commit.choice import chosen, REGION_SETTINGS
 from thunder.scene.voice import strip
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.animation.pose_keys import moved_by_shift
-from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face import displacement
 
 ERROR = 0.6
@@ -291,9 +290,11 @@ def test_lines_that_are_committed_already_keep_their_edits(blender, dialogue):
 
     done = committed_all(scene)
     assert done.already == ["one"] and is_there() and not done.warnings
-    assert done.sentence.startswith(f"2 lines committed on 2 heads, 1 was already: one: {key_count(heads)} keys in ")
-    with pytest.raises(BadRequest, match="No line is left to commit, 3 were already: one, two, three"):
-        committed_all(scene)
+    assert done.sentence.startswith(f"2 lines committed on 2 heads (“one” was committed before): {key_count(heads)} keys in ")
+    nothing = committed_all(scene)
+    assert not nothing.reports
+    assert nothing.sentence == "Nothing to commit: “one”, “two”, “three” were committed before. Press Again to replace the keys"
+    assert blender.ops.thunder.commit_all() == {"CANCELLED"}  # told as a note, and no step to undo
     before = head_module.resolve(heads[0]).keys.animation_data.action
     done = committed_all(scene, again=True)
     assert len(done.reports) == 3 and not done.already and not is_there()

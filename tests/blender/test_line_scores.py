@@ -207,7 +207,7 @@ def test_a_record_that_something_else_wrote_is_no_score(blender, lines):
 
 
 def test_what_is_committed_to_an_action_or_a_strip_is_known(blender, lines, engine):
-    from thunder.panels.committed import committed_to
+    from thunder.scene.takes.commit.committed import committed_to
 
     scene, rig, entry = lines
     assert committed_to(rig.mesh) == set()  # it has takes, which is something else

@@ -12,6 +12,8 @@ from thunder.thunder_core import errors, progress
 
 pytestmark = pytest.mark.one_blender
 
+A_B, BUMP = ["b", 1.32, 0.9, "a"], ["mp", 3.0, 0.7, "bump"]  # what the engine answers of two words
+
 
 class Ear:
     """Stands for the engine's client: answers “closures” at once with what it was told to."""
@@ -53,22 +55,26 @@ def test_lips_close_where_the_text_has_it_and_nowhere_else(blender, stage, tmp_p
     entry = scene.thunder.takes[0]
     blender.ops.thunder.add_transcript()
     transcript.of(scene, entry.voice).text = "a bump"
-    ear = Ear(tmp_path, [["b", 1.32, 0.9], ["mp", 3.0, 0.7]])
+    ear = Ear(tmp_path, [A_B, BUMP])
     frames = np.arange(1, 98)
     before = opening_of(rig, entry, frames)
     assert before[round(2.4 * 24)] <= 0.3 < before[round(3.0 * 24)]
-    assert correct(blender, scene, ear)[0] == 1
+    assert correct(blender, scene, ear).added == 1
     assert ear.asked[0][0] == "closures" and ear.asked[0][1]["text"] == "a bump"
     now = opening_of(rig, scene.thunder.takes[0], frames)
     assert now[round(1.3 * 24)] <= 0.3 and now[round(3.0 * 24)] <= 0.3 and now[round(2.4 * 24)] > 1.0
     keys = keys_of(rig, scene.thunder.takes[0])
-    assert correct(blender, scene, ear) == (0, 0, 0)
+    assert correct(blender, scene, ear) == transcript.Corrected(0, 0)
     assert same(keys, keys_of(rig, scene.thunder.takes[0]))
 
 
 @pytest.mark.parametrize(
     "text, found, said",
-    [("  ", [], "no transcript"), ("oh", [], "no m, b or p"), ("mama", [["m", 1.0, 0.1], ["m", 2.0, 0.05]], "does not seem to match")],
+    [
+        ("  ", [], "no transcript"),
+        ("oh", [], "no m, b or p"),
+        ("mama", [["m", 1.0, 0.1, "mama"], ["m", 2.0, 0.05, "mama"]], "match the voice: check its words from “mama”"),
+    ],
 )
 def test_what_cannot_be_corrected_says_why_and_changes_nothing(blender, stage, tmp_path, text, found, said):
     scene, rig = stage
@@ -83,13 +89,29 @@ def test_a_closure_that_the_voice_does_not_say_is_left_out(blender, stage, tmp_p
     scene, rig = stage
     transcript.ensure(scene, scene.thunder.takes[0].voice).text = "a bump"
     frames = np.arange(1, 98)
-    assert correct(blender, scene, Ear(tmp_path, [["b", 1.32, 0.9], ["m", 2.4, 0.8], ["p", 3.0, 0.05]])) == (0, 0, 1)
+    assert correct(blender, scene, Ear(tmp_path, [A_B, ["m", 2.4, 0.8, "my"], ["p", 3.0, 0.05, "cap"]])).unsaid == ("cap",)
     assert opening_of(rig, scene.thunder.takes[0], frames)[round(3.0 * 24)] > 0.6
     # where a part of the words is another's, nothing is changed
     before = keys_of(rig, scene.thunder.takes[0])
-    with pytest.raises(errors.BadRequest, match="does not seem to match"):
-        correct(blender, scene, Ear(tmp_path, [["b", 1.32, 0.9], ["m", 2.0, 0.8], ["p", 3.0, 0.05], ["m", 3.2, 0.9], ["p", 3.4, 0.01]]))
+    heard = [A_B, ["m", 2.0, 0.8, "my"], ["p", 3.0, 0.05, "cap"], ["m", 3.2, 0.9, "me"], ["p", 3.4, 0.01, "up"]]
+    with pytest.raises(errors.BadRequest, match="does not seem to match the voice: check its words from “cap” on"):
+        correct(blender, scene, Ear(tmp_path, heard))
     assert same(before, keys_of(rig, scene.thunder.takes[0]))
+
+
+def test_a_text_that_is_wrong_at_its_end_corrects_what_comes_before(blender, stage, tmp_path):
+    """The lips close where the first words have it; where the voice says something else they stay as they were."""
+    scene, rig = stage
+    transcript.ensure(scene, scene.thunder.takes[0].voice).text = "my baby may pump up"
+    heard = [["m", 0.9, 0.9, "my"], ["b", 1.6, 0.8, "baby"], ["m", 2.0, 0.7, "may"], ["mp", 2.9, 0.01, "pump"], ["p", 3.1, 0.02, "up"]]
+    done = correct(blender, scene, Ear(tmp_path, heard))
+    assert done.unsaid == ("pump", "up") and done.part == ("my", "may") and (done.added, done.removed) == (3, 1)
+    assert done.warning == (
+        "The voice says the transcript from “my” to “may” only, the lips elsewhere stay as they were: check “pump”, “up”"
+    )
+    now = opening_of(rig, scene.thunder.takes[0], np.arange(1, 98))
+    closed = [now[round(seconds * 24)] <= 0.3 for seconds in (0.9, 1.6, 2.0, 2.4)]  # the last is the take's, behind these words
+    assert closed == [True] * 4 and now[round(1.3 * 24)] > 1.0 and now[round(3.0 * 24)] > 0.6
 
 
 class Undoing(Ear):
@@ -113,7 +135,7 @@ def test_an_undo_while_the_voice_is_listened_to_costs_nothing(blender, stage, tm
     scene.thunder.takes[0].note = "to be undone"
     blender.ops.ed.undo_push(message="Note")
     del stage, scene, _  # what undo brings back is other data
-    assert correct(blender, blender.context.scene, Undoing(tmp_path, [["b", 1.32, 0.9], ["mp", 3.0, 0.7]])) == (1, 1, 0)
+    assert correct(blender, blender.context.scene, Undoing(tmp_path, [A_B, BUMP])) == transcript.Corrected(1, 1)
     entry = blender.context.scene.thunder.takes[0]
     assert entry.note == ""
     rig = take_list.rig_of(blender.context.scene, entry)

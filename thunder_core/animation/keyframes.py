@@ -98,6 +98,15 @@ def concatenated(*pieces: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {part: np.concatenate([piece[part] for piece in pieces]) for part in PARTS}
 
 
+def with_one_seam(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Two pieces of which the last key of one and the first of the other are the same key; neither changes its shape."""
+    seam = select(second, np.arange(1))
+    for part in ("co", "handle_left", "type"):
+        seam[part] = first[part][-1:].copy()
+    fix_handles(seam, 0)
+    return concatenated(select(first, np.arange(len(first["co"]) - 1)), seam, select(second, np.arange(1, len(second["co"]))))
+
+
 def is_manual(types: np.ndarray) -> np.ndarray:
     """Which handles [K] stay where they were put, and are not placed by Blender."""
     return (types == FREE) | (types == ALIGNED)

@@ -14,6 +14,7 @@ from .keys import steepest
 
 _NEAR = 1e-4  # values nearer than this are one to the eye
 _FURTHER = 1000.0  # frames over which the slope of a curve beyond its keys is read: a line, and single precision
+_SAME_FRAME = 1e-3  # frames: keys nearer than this are on one frame
 _ASIDE = 0.01  # frames beside a key at which the slope of a curve there is read
 
 
@@ -64,6 +65,11 @@ class Shape:
             heights = [self.value_at(frame), self.value_at(frame + (-_FURTHER if place < 0 else _FURTHER))]
         return bool(np.abs(np.array(heights) - value).max() < _NEAR)
 
+    def has_key(self, frame: float, point: np.ndarray) -> bool:
+        """Whether it has a key on a frame, at the time and the value of a point [2]."""
+        near = np.abs(self.times - frame) < _SAME_FRAME
+        return bool(near.any() and (np.abs(self.keys["co"][near][0] - point) < (_SAME_FRAME, _NEAR)).all())
+
     def until(self, frame: float) -> dict:
         """Its keys up to a frame, with one on that frame; before it the curve is unchanged."""
         if self.times[0] <= frame <= self.times[-1]:
@@ -91,8 +97,8 @@ def placed(span: Span, inner: dict, curve: Shape, insert: bool = False) -> dict:
     """Keys `inner` from span.first to span.last among the keys of a curve.
 
     Outside span.start … span.end the curve stays as it was; its keys in there stay where they are, and the passage gets
-    shorter. Where the curve is level at the value of the new keys no key is needed to pass into them. insert: the curve from
-    span.first on is moved to span.end.
+    shorter. Where the curve is level at the value of the new keys, or has a key of that value on their outermost frame, no key is
+    needed to pass into them. insert: the curve from span.first on is moved to span.end.
     """
     earlier, later = curve.times[curve.times < span.first - 0.5], curve.times[curve.times > span.last + 0.5]
     replaces_all = not insert and not len(earlier) and not len(later) and _covers(span, curve.times)
@@ -101,6 +107,8 @@ def placed(span: Span, inner: dict, curve: Shape, insert: bool = False) -> dict:
         start = max(span.start, float(earlier.max(initial=-np.inf)))
         if curve.is_level(start, keys["co"][0, 1]):
             keys = _level_joined(keyframes.before(curve.keys, start), keys)
+        elif curve.has_key(span.first, keys["co"][0]):
+            keys = keyframes.with_one_seam(keyframes.before(curve.keys, span.first), keys)
         else:
             keys = connected(curve.until(start), keys, curve.slope_at(start, -1), None)
     if insert:
@@ -109,6 +117,8 @@ def placed(span: Span, inner: dict, curve: Shape, insert: bool = False) -> dict:
         end = min(span.end, float(later.min(initial=np.inf)))
         if curve.is_level(end, keys["co"][-1, 1]):
             keys = _level_joined(keys, keyframes.after(curve.keys, end))
+        elif curve.has_key(span.last, keys["co"][-1]):
+            keys = keyframes.with_one_seam(keys, keyframes.after(curve.keys, span.last))
         else:
             keys = connected(keys, curve.since(end), None, curve.slope_at(end, 1))
     return keys

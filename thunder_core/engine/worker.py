@@ -354,7 +354,8 @@ class Worker:
         engine = self._loaded(progress)
         progress(0.2, "Analyzing the voice")
         closures, pauses = engine.closures(speech, text)
-        return {"closures": [[each.text, each.seconds, each.sure] for each in closures], "pauses": [list(each) for each in pauses]}
+        answer = [[each.text, each.seconds, each.sure, each.word] for each in closures]
+        return {"closures": answer, "pauses": [list(each) for each in pauses]}
 
     def _listen(self, args, progress):
         from .speech.audio import read_sound, write_sound

@@ -16,7 +16,7 @@ from ...host.jobs import stage, Step
 from .. import provenance
 from ..shape import sliders
 from ..shape.strength import STRENGTH
-from . import line_names, line_scores, naming, new_keys, own_curves, posing, put_keys, values
+from . import backups, line_names, line_scores, naming, new_keys, own_curves, posing, put_keys, values
 from .choice import Choice, Report
 from .new_keys import NewCurve
 from .own_curves import by_path
@@ -162,8 +162,7 @@ class _Commit:
                 self.strips[track.block].append(NewCurve(track.path, track.index, self.regions[place], inner, self._span(track)))
                 continue
             inner = new_keys.trimmed(inner, self._span(track), self.take_curves[track.block].get((track.path, track.index)))
-            still = None if self.alone or not any(self.own) else values.still_value(self.own_states[track.block], track)
-            self._add(track.block, track, self.regions[place], inner, self._span(track), still)
+            self._add(track.block, track, self.regions[place], inner, self._span(track), self._around(track))
             if place % 2 == 0:
                 yield Step(0.85, "Drawing handles", busy=True)
         if self.choice.regions == frozenset(posing.REGIONS):
@@ -174,6 +173,12 @@ class _Commit:
     def _span(self, track):
         """The frames of the take on a track."""
         return self.spans.get((track.block, track.path, track.index), self.choice.span)
+
+    def _around(self, track) -> float | None:
+        """The value before and after the take where no curve of the animator's is; None in a strip, which ends there."""
+        if self.choice.to == "STRIP":
+            return None
+        return track.rest if self.choice.to == "NEW" else values.still_value(self.own_states[track.block], track)
 
     def _inner(self, place: int, track) -> dict | None:
         """The take's own keys of a track, None where the track stands as it stood: nobody sees the take move it."""
@@ -234,7 +239,7 @@ class _Commit:
         whole = (self.of_line.first, self.of_line.last) == (self.entry.first, self.entry.last)
         if choice.how != "ADD" and {"Mouth", "Jaw"} <= choice.regions and whole:
             score = line_scores.of_take(self.entry.score, provenance.sync_of(source), choice.error)
-        putting = Putting(rig, self.entry, choice, self.own, self.own_states, names)
+        putting = Putting(rig, self.entry, choice, self.own, self.own_states, names, any(self.edited))
         actions = yield from putting.put(self.written, self.strips)
         for action in filter(None, self.dropped):
             action.use_fake_user = True  # without a user the next save would drop it
@@ -246,8 +251,12 @@ class _Commit:
                 line_scores.remember(action, self.line, score)
             provenance.forget(action)
             sliders.forget(action)
-        if self.posed and choice.markers and "Mouth" in choice.regions:
-            self._mark(actions[0])
+        if "Mouth" in choice.regions:
+            self._unmark(actions[0])
+            if self.posed and choice.markers:
+                self._mark(actions[0])
+        for action in actions:
+            backups.remember(action)
         for track, stood in self.as_it_was:
             if rna_paths.exists(rig.targets[track.block], track.path):
                 rna_paths.put(rig.targets[track.block], track.path, track.index, stood)
@@ -256,8 +265,14 @@ class _Commit:
         edited_in = next((action for action, edited in zip(self.own, self.edited) if edited), next(filter(None, self.own), None))
         return self._report(actions, putting.earlier(edited_in))
 
+    def _unmark(self, action) -> None:
+        """Remove the labels of poses that are replaced; pose markers of other names stay."""
+        for marker in list(action.pose_markers):
+            if marker.name in posing.LABELS and any(old.start <= marker.frame <= old.end for old in self.earlier):
+                action.pose_markers.remove(marker)
+
     def _mark(self, action) -> None:
-        """Add pose markers for the mouth's poses to an action; those of earlier commits stay."""
+        """Add pose markers for the mouth's poses to an action; other markers stay."""
         render, line = bpy.context.scene.render, (self.of_line.first, self.of_line.last)
         labels = posing.labels(self.rig, self.frames, self.values, self.posed.columns[0], render.fps / render.fps_base, line)
         marked = {marker.frame for marker in action.pose_markers}

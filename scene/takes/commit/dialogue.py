@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import bpy
 
-from ....thunder_core.errors import BadRequest, ThunderError
+from ....thunder_core.errors import ThunderError
 from ....thunder_core.progress import mapped
 from ....thunder_core.types import LISTENS
 from ...animation import display
@@ -45,19 +45,21 @@ class Done:
     def sentence(self) -> str:
         """The message for the animator."""
         lines, heads, actions = len(self.reports), len(self.heads), len(self.actions)
+        if not lines:
+            return f"Nothing to commit: {self._already}. Press Again to replace the keys" if self.already else "No line was committed"
         text = f"{lines} line{'' if lines == 1 else 's'} committed on {heads} head{'' if heads == 1 else 's'}"
         if self.already:
-            text += f", {self.already_sentence}"
+            text += f" ({self._already})"
         text += f": {own_curves.key_count(self.actions)} keys in {actions} action{'' if actions == 1 else 's'}"
         errors = [report.error for report in self.reports if report.error is not None]
         return f"{text}, each lip within {max(errors):.2f} mm" if errors else text
 
     @property
-    def already_sentence(self) -> str:
+    def _already(self) -> str:
         """Which lines were committed before and are left as they are."""
-        names = [line_names.cut(name, _LONGEST_LINE) for name in self.already]
+        names = [f"“{line_names.cut(name, _LONGEST_LINE)}”" for name in self.already]
         more = f" and {len(names) - _MOST_LINES} more" if len(names) > _MOST_LINES else ""
-        return f"{len(names)} {'was' if len(names) == 1 else 'were'} already: {', '.join(names[:_MOST_LINES])}{more}"
+        return f"{', '.join(names[:_MOST_LINES])}{more} {'was' if len(names) == 1 else 'were'} committed before"
 
     @property
     def warnings(self) -> list[str]:
@@ -140,7 +142,8 @@ def commit_all(scene, done: Done, again: bool = False) -> Generator[Step, None, 
 
     again: lines that are committed already too; otherwise they stay as they are, unless their head shows a take of them.
     done receives what was committed and what was left out. A head's later lines go into the action of its first, so that
-    one action has them all. Raises ThunderError only if no line can be committed, and then nothing is changed.
+    one action has them all. Raises ThunderError only if no line can be committed, and then nothing is changed. Where all are
+    committed already nothing is done.
     """
     todo = []
     for line in dialogue.lines(scene):
@@ -152,8 +155,6 @@ def commit_all(scene, done: Done, again: bool = False) -> Generator[Step, None, 
             todo.append((line, entry))
     if not again:
         todo = [(line, entry) for line, entry in todo if not _leave(scene, line, entry, done)]
-    if done.already and not todo:
-        raise BadRequest(f"No line is left to commit, {done.already_sentence}: use the button “Again” beside it to replace their keys")
     error: ThunderError | None = None
     for number, (line, entry) in enumerate(todo):
         try:

@@ -112,11 +112,7 @@ def _chained(first: dict, second: dict, late: int) -> dict:
         return keyframes.concatenated(
             keyframes.select(first, np.arange(len(first["co"]) - 1)), last, start, keyframes.select(second, np.arange(1, len(second["co"])))
         )
-    seam = keyframes.select(second, np.arange(1))
-    seam["co"], seam["handle_left"] = first["co"][-1:].copy(), first["handle_left"][-1:].copy()
-    keyframes.fix_handles(seam, 0)
-    rest = keyframes.select(second, np.arange(1, len(second["co"])))
-    return keyframes.concatenated(keyframes.select(first, np.arange(len(first["co"]) - 1)), seam, rest)
+    return keyframes.with_one_seam(first, second)
 
 
 # ---- those that go on

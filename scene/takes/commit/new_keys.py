@@ -72,12 +72,12 @@ def trimmed(keys: dict, span: placing.Span, curve) -> dict:
 def placed(
     choice: Choice, span: placing.Span, inner: dict, old: OwnCurve | None, still: float | None, horizon: tuple[float, float]
 ) -> dict:
-    """The take's keys of one curve with the animator's around them. still: where there was no curve, the value before, in
-    an action that goes on before and after the take."""
+    """The take's keys of one curve with the animator's around them. still: where there is no curve, the value before and after the
+    take, in an action that goes on there."""
     if old is not None and len(old.keys["co"]):
         return placing.placed(span, inner, old.shape(horizon), choice.how == "INSERT")
     if still is not None and not (old is not None and old.dropped):
-        return placing.held(span, inner, still, still)
+        inner = placing.held(span, inner, still, still)
     return keyframes.select(inner, np.arange(1)) if _is_still(inner) else inner
 
 

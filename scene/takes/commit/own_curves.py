@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ....thunder_core.animation import keyframes, placing
+from ....thunder_core.animation import keyframes, placing, remaining
 from ....thunder_core.errors import BadRequest
 from ...animation import display, fcurves
 from ...host import compat
@@ -22,22 +22,30 @@ STILL_POSE = "Thunder: Still Pose"  # NLA track, strip and action of what stands
 class OwnCurve:
     """A curve of the animator's as a commit uses it. keys: those that stay; dropped: how many an earlier commit of the same line
     put, which its next commit replaces, with those that the animator edited since; edited: how many these are; lines: those that
-    were committed to its action."""
+    were committed to its action.  put: which of the keys a commit of the line put, None for none; gaps: where nobody's work is left
+    of it (`remaining.without`)."""
 
     curve: object
     keys: dict
     dropped: int = 0
     lines: tuple[line_names.Line, ...] = ()
     edited: int = 0
+    put: np.ndarray | None = None
+    gaps: tuple[tuple[float, float], ...] = ()
 
     def moves(self, start: int, end: int) -> bool:
-        """Whether it has a key from one frame to another, or changes between them."""
+        """Whether the animator has a key on it from one frame to another, or lets it change between them."""
         keys = self.keys["co"][:, 0]
         if not len(keys):
             return False
-        if ((keys > start - 0.5) & (keys < end + 0.5)).any():
+        on_frames = (keys > start - 0.5) & (keys < end + 0.5)
+        if (on_frames if self.put is None else on_frames & ~self.put).any():
             return True
-        return bool(np.ptp(self.at(np.arange(start, end + 1, dtype=float))) > STILL)
+        frames = np.arange(start, end + 1, dtype=float)
+        known = ~np.any([np.zeros(len(frames), bool), *((frames > low) & (frames < high) for low, high in self.gaps)], axis=0)
+        values = self.at(frames)
+        stretches = np.split(values, np.flatnonzero(np.diff(known)) + 1)[0 if known[0] else 1 :: 2]
+        return any(np.ptp(stretch) > STILL for stretch in stretches)
 
     def at(self, frames: np.ndarray) -> np.ndarray:
         """Its values [T] without the keys that are dropped."""
@@ -151,10 +159,11 @@ def own_curve(  # noqa: PLR0913 (what one curve is looked at with)
     if not as_put.any():  # all of it is the animator's
         return OwnCurve(curve, keys, 0, lines)
     since = on_line & ~as_put & (times > choice.first - 0.5) & (times < choice.last + 0.5)
-    left = keyframes.select(keys, ~(as_put | since))
-    if len(left["co"]) and keyframes.evaluate(left, left["co"][:1, 0].astype(float)) is None:
+    if keyframes.evaluate(keys, times[:1].astype(float)) is None:
         return OwnCurve(curve, keys, 0, lines)  # what eases between its keys cannot be evaluated without Blender's curve
-    return OwnCurve(curve, left, int((as_put | since).sum()), lines, int(since.sum()))
+    replaced = [(old.start, old.end) for old in earlier]
+    left, gaps = remaining.without(keys, as_put | since, put.has(name, keys), replaced, choice.blend)
+    return OwnCurve(curve, left, len(times) - len(left["co"]), lines, int(since.sum()), put.has(name, left), gaps)
 
 
 def edited(old: OwnCurve | None, name: str, puts: dict[str, put_keys.Put], lines: line_names.Lines | None, span: placing.Span) -> int:
@@ -188,6 +197,8 @@ def with_leads(choice: Choice, entry, tracks_of_take: dict, together: set, puts:
         return choice, {}
 
     def is_busy(key: tuple, curve, region: str, start: int, end: int, is_same) -> bool:
+        if isinstance(curve, OwnCurve) and curve.dropped:  # without the keys of the line
+            return curve.moves(start, end)
         replaced = [line for line in curve.lines if is_same(line) and region in line.regions]
         return (not replaced or _has_other_keys(curve, put_keys.name_of(*key), replaced, puts)) and curve.moves(start, end)
 

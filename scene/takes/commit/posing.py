@@ -41,7 +41,7 @@ _LOOK = 0.6  # of what is allowed: samples that are further off by adding up are
 _UNSEEN = 0.05  # of the error: a track that shows less than this from where it stands needs no curve
 
 # Labels of poses: what a mouth of that shape says.
-CLOSED, TEETH, ROUND, WIDE, OPEN = "M B P", "F V", "OO W", "EE S", "AH"
+LABELS = CLOSED, TEETH, ROUND, WIDE, OPEN = "M B P", "F V", "OO W", "EE S", "AH"
 _SHAPES = (
     (TEETH, ("mouthRollLower",), 0.35),
     (ROUND, ("mouthPucker", "mouthFunnel"), 0.08),
@@ -50,6 +50,7 @@ _SHAPES = (
 _OPEN_MM = 5.0
 _REST_SECONDS = 0.17  # lips that are closed for longer say nothing: an m lasts 0.1
 _PARTED_MM, _PARTED_SECONDS = 1.5, 0.25  # lips that were not this far apart so shortly before they met merely rest
+_SAME_SOUND_SECONDS = 0.2  # poses of one shape that follow each other sooner say one sound
 _CLEAR = 0.55  # of the most that a take has of a shape, from which on it is named (set on voices that are not measured with)
 
 
@@ -217,7 +218,8 @@ def is_seen(posed: PoseFit, place: int, difference: np.ndarray, error: float) ->
 def labels(
     rig: head.Rig, frames: np.ndarray, values: np.ndarray, columns: tuple[Column, ...], fps: float, line: tuple[int, int]
 ) -> list[tuple[int, str]]:
-    """Scene frames of the mouth's poses and what a mouth of their shape says; poses of no clear shape have no label.
+    """Scene frames of the mouth's poses and what a mouth of their shape says; poses of no clear shape have no label, and of
+    neighbours that say one sound the clearest has it.
 
     values [S, tracks] at reduction.times_of(frames).  line: first and last scene frame of the line without its leads.  A closure
     is labelled once, at its first frame, if it is in the line and the mouth was open shortly before; a long one is a rest.
@@ -229,7 +231,8 @@ def labels(
     rows = {column.index: row for row, column in enumerate(columns)}
     motion = rig.driver.read(values[[column.index * reduction.SUBFRAMES for column in columns]], channels)
     shape = {name: motion.expression[:, [channels.index(channel) for channel in wanted]].mean(1) for name, wanted, _ in _SHAPES}
-    gap, result, named = displacement.face_meter().gap(displacement.face_meter().points(motion)), [], set()
+    gap, named = displacement.face_meter().gap(displacement.face_meter().points(motion)), set()
+    result: list[tuple[int, str, float]] = []
     every_gap = value_of(reduction.lip_gap(rig, values[:: reduction.SUBFRAMES]))
     for column in columns:
         if column.pose < 0 or column.pose in named or column.kind == "HOLD":
@@ -239,7 +242,7 @@ def labels(
             before = every_gap[max(column.index - round(_PARTED_SECONDS * fps), 0) : column.index + 1]
             in_line = line[0] <= frames[column.index] <= line[1]
             if in_line and before.max() > _PARTED_MM and ends[column.pose] - column.index < _REST_SECONDS * fps:
-                result.append((int(frames[column.index]), CLOSED))
+                result.append((int(frames[column.index]), CLOSED, 1.0))
             continue
         strength = {
             name: shape[name][rows[column.index]] / max(float(shape[name].max()), least)
@@ -249,5 +252,17 @@ def labels(
         strength[OPEN] = gap[rows[column.index]] / max(float(gap.max()), _OPEN_MM)
         best = max(strength, key=strength.get)
         if strength[best] >= _CLEAR:
-            result.append((int(frames[column.index]), best))
-    return result
+            result.append((int(frames[column.index]), best, float(strength[best])))
+    return without_repeats(result, _SAME_SOUND_SECONDS * fps)
+
+
+def without_repeats(labelled: list[tuple[int, str, float]], within: float) -> list[tuple[int, str]]:
+    """Labels (frame, text) of poses (frame, text, how clear it is) in order of time; of those that follow each other with one text
+    within so many frames the clearest. A closure is one for each time that lips meet."""
+    result: list[tuple[int, str, float]] = []
+    for one in labelled:
+        if result and one[1] == result[-1][1] != CLOSED and one[0] - result[-1][0] <= within:
+            result[-1] = max(result[-1], one, key=lambda each: each[2])
+        else:
+            result.append(one)
+    return [(frame, text) for frame, text, _ in result]

@@ -13,7 +13,7 @@ from ...animation import display, fcurves, nla
 from ...heads import head
 from ...host import compat
 from ...host.jobs import stage, Step
-from . import modifiers
+from . import backups, modifiers
 from .choice import Choice
 from .naming import free_name, Naming
 from .new_keys import NewCurve
@@ -25,11 +25,12 @@ class Putting:
     """Writes one commit into the file, or undoes it.
 
     rig, entry: of the take that is shown.  own, own_states: of each target the animator's action or None, and how it
-    played.  made: the actions that are new so far.
+    played.  made: the actions that are new so far.  edited: whether keys that the animator had edited are replaced.
     """
 
-    def __init__(self, rig: head.Rig, entry, choice: Choice, own: list, own_states: list[dict], naming: Naming):
+    def __init__(self, rig: head.Rig, entry, choice: Choice, own: list, own_states: list[dict], naming: Naming, edited: bool = False):  # noqa: PLR0913
         self.rig, self.entry, self.choice, self.own, self.own_states, self.naming = rig, entry, choice, own, own_states, naming
+        self.edited = edited
         self.made: list = []
         self.backups: dict = {}  # the animator's action → the copy of how it was
         self.was = [(action, action.name, action.use_fake_user) for action in dict.fromkeys(filter(None, own))]
@@ -96,8 +97,12 @@ class Putting:
         return list(dict.fromkeys(action for action, _ in results))
 
     def _in_place(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:
-        """Steps that put the curves into the animator's actions, copied before where that is chosen."""
+        """Steps that put the curves into the animator's actions, copied before where that is chosen. The copy of an action that
+        is as the last commit left it goes again: earlier ones have all that the animator did."""
+        needless = []
         for action in dict.fromkeys(filter(None, self.own)) if self.choice.backup else ():
+            if not self.edited and backups.is_as_committed(action):
+                needless.append(action)
             backup = action.copy()
             self.made.append(backup)
             self.backups[action] = backup
@@ -118,6 +123,10 @@ class Putting:
             if (name := self.naming.in_place(action.name)) != action.name:
                 action.name = free_name(name, action)
         self._assign(results)
+        for action in needless:
+            copy = self.backups.pop(action)
+            self.made.remove(copy)
+            bpy.data.actions.remove(copy)
         return list(dict.fromkeys(action for action, _ in results))
 
     def _alone(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which lines are committed to the animation of a head, quickly enough to be asked at every redraw."""
 
-from ..scene.animation import display
-from ..scene.heads import head
-from ..scene.takes.commit import line_names
-from ..thunder_core.errors import ThunderError
+from ....thunder_core.errors import ThunderError
+from ...animation import display
+from ...heads import head
+from .. import take_list
+from . import line_names
 
 
 def committed_to(mesh) -> set[str]:
@@ -19,3 +20,11 @@ def committed_to(mesh) -> set[str]:
             actions += [animation.action, *(strip.action for track in animation.nla_tracks for strip in track.strips)]
     known = (line_names.of(action) for action in dict.fromkeys(actions) if action is not None)
     return {line.name for lines in known if lines is not None for line in lines.lines}
+
+
+def why_none(context) -> str:
+    """Why there is nothing to commit now, where no take is shown: one line where that is because it was committed."""
+    mesh = take_list.chosen_mesh(context)
+    if mesh is not None and take_list.on_head(context.scene, mesh) is None and committed_to(mesh):
+        return "Committed: choose a take to commit again"
+    return take_list.why_none(context)

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A line that is committed again, from the same take or another, shorter or longer, leaves the curves around it as they were: keys
+of the animator's keep their value and how far they reach, whether they were set before the first commit or after it."""
+
+import numpy as np
+import pytest
+from test_commit import finished, show, stage  # noqa: F401
+from thunder.scene.heads import head
+from thunder.scene.host import compat
+from thunder.scene.takes.commit import committing, posing
+from thunder.scene.takes.commit.choice import Choice
+
+ONE, TWO = 101.0, 301.0  # frames on which two lines begin
+EASE = 3
+FRAMES = np.arange(-100, 600, 0.5)
+KEYS = {  # own keys of one channel each: value by frame
+    "mouthPucker": {40: 0.4},
+    "mouthFunnel": {86: 0.4},  # just before the first line
+    "mouthSmileLeft": {190: 0.4},
+    "mouthSmileRight": {160: 0.4},  # just after the first line
+    "mouthRollLower": {40: 0.3, 190: 0.5},
+    "mouthPressLeft": {230: 0.4},
+    "mouthPressRight": {200: 0.4, 240: 0.1},
+    "mouthUpperUpLeft": {500: 0.4},
+    "mouthUpperUpRight": {20: 0.2, 50: 0.5, 200: 0.4, 220: 0.0, 500: 0.3},
+    "mouthLowerDownLeft": {190: 0.0},
+}
+
+
+def path_of(channel):
+    return f'key_blocks["{channel}"].value'
+
+
+def curves_of(rig):
+    return {(c.data_path, c.array_index): c for target in rig.targets for c in compat.curves_for(target)}
+
+
+def values_of(rig):
+    """Of each curve that a rig plays its values at FRAMES, {(path, index): [T]}."""
+    return {key: np.array([curve.evaluate(frame) for frame in FRAMES]) for key, curve in curves_of(rig).items()}
+
+
+def commit(stage, start, to, *, seconds=0.8, seed=1, keys="DENSE"):
+    """Commit a take of a line that begins on a frame; the frames that it may change, with its ease."""
+    scene, _, takes = stage
+    rig = head.find(scene)
+    entry = show((scene, rig, takes), start=start, seconds=seconds, seed=seed)
+    entry.voice = f"line {start:.0f}"
+    error = 0.3 if keys == "DENSE" else 0.6
+    finished(committing.commit(rig, entry, entry.voice, Choice(entry.first, entry.last, to, error=error, keys=keys, blend=EASE)))
+    return entry.first - entry.lead_in - EASE, entry.last + entry.lead_out + EASE
+
+
+def set_keys(rig):
+    """Set keys of the animator's as in a window: the action that plays gets them."""
+    for channel, keys in KEYS.items():
+        block = rig.keys.key_blocks[channel]
+        for frame, value in keys.items():
+            block.value = value
+            block.keyframe_insert("value", frame=frame)
+
+
+def outside(spans):
+    return ~np.any([(FRAMES >= first) & (FRAMES <= last) for first, last in spans], axis=0)
+
+
+def check_around(before, spans, rig):
+    """Outside of spans the curves are what they were, and keys of the animator's stand where they stood."""
+    after, around = values_of(rig), outside(spans)
+    for key, values in before.items():
+        off = np.abs(after[key] - values)[around]
+        assert off.max() < 2e-3, (key, FRAMES[around][off.argmax()])
+    curves = curves_of(rig)
+    for channel, keys in KEYS.items():
+        there = {round(point.co[0], 2): point.co[1] for point in curves[path_of(channel), 0].keyframe_points}
+        for frame, value in keys.items():
+            assert there[frame] == pytest.approx(value, abs=1e-6), (channel, frame)
+
+
+def times_outside(spans, rig):
+    """Frames of the keys that lie outside of spans, {(path, index): [...]}."""
+    return {
+        key: [point.co[0] for point in curve.keyframe_points if not any(first < point.co[0] < last for first, last in spans)]
+        for key, curve in curves_of(rig).items()
+    }
+
+
+WAYS = {"the same take": {}, "another take": {"seed": 2}, "shorter": {"seconds": 0.5}, "longer": {"seconds": 1.2}}
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_keys_set_after_a_commit_keep_value_and_reach(blender, stage, how):
+    """Two lines, then own keys before, after and between them, then each line again, one of them twice."""
+    scene, _, _ = stage
+    spans = [commit(stage, ONE, "COPY"), commit(stage, TWO, "OWN")]
+    rig = head.find(scene)
+    set_keys(rig)
+    before = values_of(rig)
+    for start, to in ((ONE, "OWN"), (ONE, "COPY"), (TWO, "OWN")):
+        spans.append(commit(stage, start, to, **WAYS[how]))
+        check_around(before, spans, head.find(scene))
+
+
+@pytest.mark.parametrize("to", ["COPY", "OWN"])
+def test_keys_set_before_a_commit_keep_value_and_reach(blender, stage, to):
+    """A commit leaves own keys as they were, and so do the next ones of the same line, of another take, shorter and longer."""
+    scene, rig, _ = stage
+    set_keys(rig)
+    before, spans = values_of(rig), []
+    for how in ({}, {}, {"seed": 2}, {"seconds": 0.5}, {"seconds": 1.2, "seed": 3}):
+        spans.append(commit(stage, ONE, to, **how))
+        rig = head.find(scene)
+        check_around(before, spans, rig)
+        before = values_of(rig)
+
+
+def test_a_line_that_is_committed_again_and_again_gets_no_more_keys(blender, stage):
+    scene, rig, _ = stage
+    spans = [commit(stage, ONE, "COPY")]
+    rig = head.find(scene)
+    set_keys(rig)
+    times = times_outside(spans, rig)
+    for _ in range(2):
+        commit(stage, ONE, "OWN")
+        assert times_outside(spans, head.find(scene)) == times
+
+
+def test_keys_around_poses_keep_value_and_reach(blender, stage):
+    scene, _, _ = stage
+    spans = [commit(stage, ONE, "COPY", keys="POSES"), commit(stage, TWO, "OWN", keys="POSES")]
+    rig = head.find(scene)
+    set_keys(rig)
+    before = values_of(rig)
+    for start in (ONE, TWO):
+        spans.append(commit(stage, start, "COPY", keys="POSES", seed=len(spans)))
+        check_around(before, spans, head.find(scene))
+
+
+def test_strips_that_are_laid_again_leave_the_face_around_them(blender, stage):
+    scene, rig, _ = stage
+    set_keys(rig)
+    frames = range(-50, 600, 13)
+
+    def seen():
+        values = []
+        for frame in frames:
+            scene.frame_set(frame)
+            values.append([rig.keys.key_blocks[channel].value for channel in KEYS])
+        return np.array(values)
+
+    before, spans = seen(), []
+    for how in ({}, {"seed": 2}, {"seconds": 0.5}):
+        spans.append(commit(stage, ONE, "STRIP", **how))
+        around = [not any(first <= frame <= last for first, last in spans) for frame in frames]
+        assert np.abs(seen() - before)[around].max() < 1e-4
+
+
+def test_a_line_in_a_new_action_is_at_rest_around_it_however_often(blender, stage):
+    scene, rig, _ = stage
+    set_keys(rig)
+    own = rig.keys.animation_data.action
+    for how in ({}, {"seed": 2}, {"seconds": 0.5}):
+        around = outside([commit(stage, ONE, "NEW", **how)])
+        for key, values in values_of(head.find(scene)).items():
+            assert np.ptp(values[around]) < 1e-4, key
+    kept = {curve.data_path: {round(point.co[0]) for point in curve.keyframe_points} for curve in compat.all_curves(own)}
+    assert kept == {path_of(channel): set(keys) for channel, keys in KEYS.items()}
+
+
+def test_a_key_that_was_edited_on_a_line_that_got_shorter_eases_back_to_rest(blender, stage):
+    """It stays, and so does the rest to which the line returned behind it."""
+    scene, _, _ = stage
+    spans = [commit(stage, ONE, "COPY", seconds=2.0)]
+    curve = curves_of(head.find(scene))[path_of("mouthPucker"), 0]
+    point = next(point for point in curve.keyframe_points if point.co[0] > 135)
+    point.co[1] += 0.5
+    curve.update()
+    edited, before = tuple(point.co), values_of(head.find(scene))
+    commit(stage, ONE, "OWN", seconds=0.8)
+    after, around = values_of(head.find(scene)), outside(spans)
+    for key, values in before.items():
+        assert np.abs(after[key] - values)[around].max() < 1e-4, key
+    assert edited in [tuple(point.co) for point in curves_of(head.find(scene))[path_of("mouthPucker"), 0].keyframe_points]
+
+
+def test_what_stood_without_keys_stands_around_a_line_that_is_committed_again(blender, stage):
+    scene, rig, _ = stage
+    rig.keys.key_blocks["jawForward"].value = 0.4
+    set_keys(rig)
+    spans = []
+    for how in ({}, {"seed": 2}, {"seconds": 0.5}):
+        spans.append(commit(stage, ONE, "COPY", **how))
+        values = values_of(head.find(scene))[path_of("jawForward"), 0]
+        assert np.abs(values[outside(spans)] - 0.4).max() < 1e-4
+
+
+def as_it_was(action):
+    return {
+        (curve.data_path, curve.array_index): [tuple(point.co) for point in curve.keyframe_points] for curve in compat.all_curves(action)
+    }
+
+
+def test_copies_of_my_action_are_one_for_each_state_that_the_animator_made(blender, stage):
+    """Commits one after the other keep one copy; after an edit there is one more, and every state of the animator's is in one."""
+    scene, rig, _ = stage
+    set_keys(rig)
+    action = rig.keys.animation_data.action
+    states = [as_it_was(action)]
+
+    def copies():
+        return [other for other in blender.data.actions if "before Commit" in other.name]
+
+    for number, start in enumerate((ONE, ONE, TWO, ONE, ONE)):
+        if number == 3:
+            action.name = "Scene 12"
+            point = curves_of(head.find(scene))[path_of("mouthPucker"), 0].keyframe_points[0]
+            point.handle_right_type = point.handle_left_type = "FREE"
+            point.handle_right = (point.co[0] + 5, point.co[1] + 0.2)  # a handle alone is an edit too
+            states.append(as_it_was(action))
+        commit(stage, start, "OWN", seed=number)
+        assert len(copies()) == len(states)
+    kept = [as_it_was(copy) for copy in copies()]
+    assert all(state in kept for state in states) and all(copy.use_fake_user for copy in copies())
+
+
+@pytest.mark.parametrize("to", ["NEW", "COPY"])
+def test_a_part_of_a_take_in_an_action_of_its_own_begins_and_ends_at_rest(blender, stage, to):
+    scene, rig, takes = stage
+    entry = show((scene, rig, takes), start=ONE, seconds=1.6)
+    first, last = entry.first + 10, entry.last - 10
+    rest = {(track.path, track.index): track.rest for track in rig.driver.tracks}
+    assert finished(committing.commit(rig, entry, "part", Choice(first, last, to, error=0.3, keys="DENSE", blend=EASE))).keys
+    values, moved = values_of(head.find(scene)), 0
+    around = (FRAMES <= first - EASE) | (FRAMES >= last + EASE)
+    for key, value in rest.items():
+        if key in values:
+            assert np.abs(values[key][around] - value).max() < 1e-4, key
+            moved += np.abs(values[key] - value).max() > 0.1
+    assert moved > 5
+
+
+def test_after_a_commit_the_button_says_that_it_is_done(blender, stage):
+    scene, rig, takes = stage
+    with pytest.raises(RuntimeError, match="No take is shown"):
+        blender.ops.thunder.commit_take()
+    show((scene, rig, takes), start=ONE, seconds=0.8)
+    blender.ops.thunder.commit_take()
+    with pytest.raises(RuntimeError, match="Committed: choose a take to commit again"):
+        blender.ops.thunder.commit_take()
+
+
+def test_labels_of_poses_are_replaced_with_them_and_a_sound_has_one(blender, stage):
+    scene, rig, takes = stage
+    for seed in (1, 2):
+        entry = show((scene, rig, takes), start=ONE, seed=seed)
+        entry.voice = "line"
+        choice = Choice(entry.first, entry.last, "OWN", keys="POSES", markers=True)
+        finished(committing.commit(rig, entry, "line", choice))
+        rig = head.find(scene)
+        action = rig.keys.animation_data.action
+        marks = sorted((marker.frame, marker.name) for marker in action.pose_markers)
+        action.pose_markers.new("mine").frame = 130
+        twice = [one for one, after in zip(marks, marks[1:]) if one[1] == after[1] != "M B P" and after[0] - one[0] <= 4]
+        assert len(marks) > 5 and not twice
+        if seed == 2:
+            assert (130, "mine") in marks
+            fresh = [mark for mark in marks if mark[1] in posing.LABELS]
+    show((scene, rig, takes), start=ONE, seed=2)
+    finished(committing.commit(rig, scene.thunder.takes[-1], "line", Choice(entry.first, entry.last, "NEW", keys="POSES", markers=True)))
+    alone = rig.keys.animation_data.action.pose_markers
+    assert sorted((marker.frame, marker.name) for marker in alone) == fresh  # nothing is left of the first take's
+
+
+def test_of_neighbouring_poses_that_say_one_sound_the_clearest_is_labelled():
+    poses = [(10, "F V", 0.6), (12, "F V", 0.9), (13, "AH", 0.8), (14, "F V", 0.7), (30, "F V", 0.6)]
+    poses += [(31, "M B P", 1.0), (33, "M B P", 1.0)]
+    assert posing.without_repeats(poses, 5) == [(12, "F V"), (13, "AH"), (14, "F V"), (30, "F V"), (31, "M B P"), (33, "M B P")]

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A curve without keys that are replaced: around them it stays what it was, with as few of them as that needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from . import keyframes
+
+_NEAR = 1e-4  # values nearer than this are one to the eye
+_SAMPLES = 9  # of a segment, to compare two curves
+
+
+def without(
+    keys: dict, gone: np.ndarray, put: np.ndarray, spans: Sequence[tuple[float, float]], blend: float
+) -> tuple[dict, tuple[tuple[float, float], ...]]:
+    """A curve without some of its keys, and its gaps: the stretches of time in which it is nobody's work.
+
+    keys: of the curve, with no easing among them.  gone [K]: which go.  put [K]: which keys a commit put, not the animator.
+    spans: first and last frame of what is replaced.  blend: frames in which the curve passes into what is replaced.
+
+    A key set beside a committed line begins or ends a movement at the line's last or first key, and before the line the curve
+    holds the value of its first key. The outermost keys that go therefore stay where the curve beside them would become another.
+    A gap reaches to the next key where the movement to it came about only because the line was there.
+    """
+    times, gone = keys["co"][:, 0].astype(float), gone.copy()
+    gaps = []
+    for first, last in list(_runs(gone)):
+        sides = [_side(times, put, end, beside, blend) for end, beside in ((first, first - 1), (last, last + 1))]
+        ends = _ends_that_stay(keys, gone, put, (first, last), sides)
+        gone[list(ends)] = False
+        gaps.append(
+            (
+                _gap_end(times, first, first - 1, sides[0], first in ends, [start for start, _ in spans]),
+                _gap_end(times, last, last + 1, sides[1], last in ends, [end for _, end in spans]),
+            )
+        )
+    return keyframes.select(keys, ~gone), tuple(gaps)
+
+
+def _runs(gone: np.ndarray) -> Iterator[tuple[int, int]]:
+    """First and last place of each stretch of keys that go."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], gone.astype(int), [0]])))
+    return zip(edges[::2].tolist(), (edges[1::2] - 1).tolist())
+
+
+def _side(times: np.ndarray, put: np.ndarray, end: int, beside: int, blend: float) -> np.ndarray | None:
+    """Frames beside the outermost key of a stretch at which the curve has to stay what it is. None where it may change: it only
+    passes into the line there, or the key was edited and goes with all that it did."""
+    if not put[end]:
+        return None
+    if not 0 <= beside < len(times):
+        return times[end] + np.array([float(np.sign(beside - end))])
+    if put[beside] or abs(times[beside] - times[end]) <= blend + 0.5:
+        return None
+    return np.linspace(times[beside], times[end], _SAMPLES)[1:-1]
+
+
+def _ends_that_stay(keys: dict, gone: np.ndarray, put: np.ndarray, ends: tuple[int, int], sides: list) -> tuple[int, ...]:
+    """The outermost keys of a stretch that have to stay: as few as possible."""
+    frames = np.concatenate([np.zeros(0), *(side for side in sides if side is not None)])
+    wanted = keyframes.evaluate(keys, frames)
+    first, last = ends
+    for tried in ((), (last,), (first,), (first, last)):
+        stays = ~gone
+        stays[list(tried)] = True
+        if not stays.any():
+            return ()
+        if all(put[end] for end in tried):
+            now = keyframes.evaluate(keyframes.select(keys, stays), frames)
+            if now is not None and np.abs(now - wanted).max(initial=0.0) < _NEAR:
+                return tried
+    return tuple(end for end in ends if put[end])
+
+
+def _gap_end(times: np.ndarray, end: int, beside: int, side: np.ndarray | None, stays: bool, of_spans: list[float]) -> float:
+    """Where the gap of a stretch ends on one side."""
+    if not 0 <= beside < len(times):
+        return float(times[end])
+    came_about = stays and any(abs(times[end] - frame) < 0.5 for frame in of_spans)  # else it was there when the line was committed
+    return float(times[beside] if came_about or side is None else times[end])
