@@ -18,7 +18,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.session import session
 from thunder.scene.review import listening
-from thunder.scene.takes import generation, sampling
+from thunder.scene.takes import generation, provenance, sampling
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import engine_python, errors
 from timing import keeps
@@ -293,6 +293,22 @@ def test_cancelling_is_quick_and_changes_nothing(blender, scene, connection):
     files = [name for name in os.listdir(connection.client().folder) if name.endswith(".wav") or name.startswith("request")]
     assert files == []
     assert blender.ops.thunder.generate() == {"FINISHED"}
+
+
+def test_another_engine_performs_and_one_without_weights_says_what_to_do(blender, scene, connection):
+    speak(scene)
+    scene.thunder.system = "teacher"
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    [one, other] = scene.thunder.takes
+    assert sampling.Sampling.of_take(provenance.load(one.action).provenance, scene.thunder).system == "teacher"
+    opened = [np.ptp(provenance.opening_of(entry.action)) for entry in (one, other)]
+    assert min(opened) > 4 and 0 < one.score <= 100, "the teacher speaks"
+    before = contents(blender)
+    scene.thunder.system = "flameformer"
+    with pytest.raises(RuntimeError, match="have no FlameFormer: choose another engine") as caught:
+        blender.ops.thunder.generate()
+    one_sentence(caught)
+    assert contents(blender) == before
 
 
 def test_no_slice_of_the_work_holds_the_window(blender, scene, connection):

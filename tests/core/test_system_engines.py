@@ -111,8 +111,11 @@ def test_weights_of_another_encoder_are_refused(engine, tmp_path):
     kind = network_class("flameselftalk")
     network = kind(kind.Config(motion=engine.thunder.columns.count, audio=7, speakers=2, **SMALL))
     save_weights(tmp_path / "systems" / "flameselftalk", network.state_dict(), network.settings(), {})
+    loaded = Engine.load(tmp_path, device="cpu")
     with pytest.raises(BadWeights, match="another speech encoder"):
-        Engine.load(tmp_path, device="cpu").generate(a_voice(), 1, 1, system="flameselftalk")
+        loaded.generate(a_voice(), 1, 1, system="flameselftalk")
+    with pytest.raises(BadRequest, match="have no FlameFormer: choose another engine"):
+        loaded.generate(a_voice(), 1, 1, system="flameformer")
 
 
 def test_denoisers_of_the_comparison_and_of_blender_are_one_kind(engine):

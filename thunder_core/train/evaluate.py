@@ -15,6 +15,7 @@ from ..direction import Direction
 from ..engine.flame import FlameLayer
 from ..engine.m2s.mouth import LIPS
 from ..engine.speech.encoder import LOUDNESS, loudness, phonetic, SpeechEncoder
+from ..engine.speech.mel import level
 from ..engine.systems.base import load_system
 from ..face.head import Head
 from ..types import pack
@@ -118,7 +119,7 @@ class Trained:
     def __call__(self, clip: Clip, samples: int) -> np.ndarray:
         audio = torch.from_numpy(clip.features)
         if self.encoder is not None:
-            waves = torch.from_numpy(clip.samples)[None]
+            waves = level(torch.from_numpy(clip.samples)[None])  # as training has them, at one speech level
             own = phonetic(*self.encoder.encode(self.encoder.prepare(waves)), clip.frames)[0]
             audio = torch.cat([own, audio[:, -LOUDNESS:]], -1)
         condition = _CONDITIONS.get(self.network.name, lambda *_: None)(self.network, clip, samples, self.head)

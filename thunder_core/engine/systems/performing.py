@@ -15,7 +15,7 @@ from ...direction import AXES
 from ...errors import BadRequest
 from ...files import hash_of
 from ...quality import DRAFT, FINAL, NORMAL
-from ...systems import FOLDER, FROM_MOTION, MOOD, NOTHING, System, SYSTEMS
+from ...systems import available, FOLDER, FROM_MOTION, MOOD, NOTHING, System, SYSTEMS
 from ...types import Motion
 from ..cards import unusable
 from .base import load_system, Progress
@@ -48,6 +48,8 @@ def open_performer(name: str, folder: Path, thunder: Thunder) -> Performer:
     """A system of SYSTEMS besides the default, with the weights of a folder. Raises BadRequest, BadWeights."""
     if name not in SYSTEMS:
         raise BadRequest(f"There is no engine “{name}”: choose one of {', '.join(SYSTEMS)}")
+    if SYSTEMS[name] not in available(folder):
+        raise BadRequest(f"The weights in use have no {SYSTEMS[name].label}: choose another engine, or weights that hold it")
     if SYSTEMS[name].trained:
         return NetworkPerformer(name, folder, thunder)
     module, attribute = _TEACHER
