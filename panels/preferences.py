@@ -35,7 +35,8 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         items=[
             ("AUTO", "Automatic", "The graphics card if the engine can use it, else the processor"),
             ("CPU", "Processor", "Slower. The same seed gives the same take on every machine of its kind"),
-            ("CUDA", "Graphics Card", "The first NVIDIA graphics card"),
+            ("CUDA", "Graphics Card", "The first NVIDIA graphics card, or AMD's where the engine's torch was built for ROCm (not tested)"),
+            ("MPS", "Apple Graphics (Not Tested)", "The graphics of Apple's own processors"),
         ],
         description="Device that the engine runs on",
     )

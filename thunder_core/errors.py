@@ -27,6 +27,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     return False
 
 
+def is_out_of_device_memory(error: BaseException) -> bool:
+    """Whether it is a graphics card's memory that ran out, so that fewer takes at once, or the processor, may go on."""
+    if type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error)
+    return isinstance(error, RuntimeError) and (
+        "CUDA out of memory" in text or "CUDA error: out of memory" in text or "_STATUS_ALLOC_FAILED" in text
+    )
+
+
 def says_memory_ran_out(text: str) -> bool:
     """Whether the words of a library or of the system mean that memory ran out."""
     text = text.lower()

@@ -19,7 +19,7 @@ from . import install
 
 PACKAGE = __package__.removesuffix(".scene.engine")  # the name Blender knows the extension by
 LOG_TEXT = "Thunder Engine Log"
-DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0"}
+DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0", "MPS": "mps"}  # torch calls AMD's cards cuda too, by ROCm
 
 WEIGHTS = os.path.join(ROOT, "weights")  # that come with the add-on
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import sys
 import threading
@@ -22,6 +23,7 @@ from ..face.lips import opening_mm, width_mm
 from ..quality import NORMAL
 from ..systems import DEFAULT, DIRECTION, MOOD, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
+from .batches import in_portions
 from .cards import advice, check_regular, unusable
 from .diffusion.sampling import Inpainting, WINDOW
 from .m2s.judge import Judge
@@ -235,18 +237,22 @@ class Engine:
         if other is not None:
             about |= {"engine": system} | ({"system_weights": other.fingerprint} if other.fingerprint else {})
         result = []
-        for seeds in portions([seed + i for i in range(takes)], speech.frames, self.device):
+
+        def sampled(seeds: list[int]) -> list[Motion]:
             report = _portion(progress, len(result), len(seeds), takes)
             sampling = f"{len(result)} of {of} sampled" if result else f"Sampling {of}"
             styles = None if asked is None else [emphasised(readings[s], s, _spread_of(asked, s, seed), voice.accents) for s in seeds]
 
-            def tell(fraction: float, report: Progress = report, sampling: str = sampling) -> None:
+            def tell(fraction: float) -> None:
                 report(0.9 * fraction, sampling)
 
             if other is None:
-                motions = self.thunder.perform(voice, seeds, steps or quality, guidance, tell, kept, guide, styles)
-            else:
-                motions = other.perform(voice, seeds, steps or STEPS_OF[quality], guidance, tell, styles, reference)
+                return self.thunder.perform(voice, seeds, steps or quality, guidance, tell, kept, guide, styles)
+            return other.perform(voice, seeds, steps or STEPS_OF[quality], guidance, tell, styles, reference)
+
+        together = portions([seed + i for i in range(takes)], speech.frames, self.device)
+        for seeds, motions in in_portions(together, sampled, self._give_memory_back):
+            report = _portion(progress, len(result), len(seeds), takes)
             follows = asked is not None and SYSTEMS[system].follows == DIRECTION
             played = [readings[s].mean(0) for s in seeds] if follows else None
             scores = [None] * len(motions) if role != SPEAKS else self._grade(motions, voice, played, report)
@@ -257,6 +263,12 @@ class Engine:
                 result.append(Take(m, s, score, opening_mm(m, self.head), width_mm(m, self.head), made))
                 arrived(result[-1])
         return sorted(result, key=lambda t: (0.0 if t.score is None else -t.score.total, t.seed))
+
+    def _give_memory_back(self) -> None:
+        """Let the device have the memory that torch keeps for later."""
+        gc.collect()
+        if self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
 
     def _other_system(
         self, name: str, asked: Asked | None, keeps: bool, pulls: bool, guidance: float, reference: np.ndarray | None

@@ -25,6 +25,7 @@ from ..errors import (
     BadWeights,
     Cancelled,
     is_full_disk,
+    is_out_of_device_memory,
     is_out_of_memory,
     NoEngine,
     NoSpace,
@@ -203,7 +204,7 @@ class Worker:
             try:
                 result = action(self, args, progress)
             except BaseException as error:
-                if not (_is_out_of_device_memory(error) and self._engine_is_on_gpu()):
+                if not (is_out_of_device_memory(error) and self._engine_is_on_gpu()):
                     raise
                 # Nothing of the failed attempt may stay referenced, or its memory is not given back.
                 error.__traceback__ = None
@@ -550,16 +551,6 @@ def _cancelled():
     return Cancelled("Cancelled, nothing was changed")
 
 
-def _is_out_of_device_memory(error):
-    """Whether it is a graphics card's memory that ran out, so that the processor may go on."""
-    if type(error).__name__ == "OutOfMemoryError":
-        return True
-    text = str(error)
-    return isinstance(error, RuntimeError) and (
-        "CUDA out of memory" in text or "CUDA error: out of memory" in text or "_STATUS_ALLOC_FAILED" in text
-    )
-
-
 def _brief(error):
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
@@ -588,7 +579,11 @@ def main():
     parser = argparse.ArgumentParser(prog="thunder_core.engine.worker", description="The engine's process; its client starts it.")
     parser.add_argument("--folder", help="the client's private folder for arrays")
     parser.add_argument("--weights", default=os.path.join(ROOT, "weights"), help="folder of the model files")
-    parser.add_argument("--device", default=None, help="cpu or cuda:0; default: the best there is")
+    parser.add_argument(
+        "--device",
+        default=None,
+        help="cpu, cuda:0 (NVIDIA, or AMD by ROCm) or mps (Apple; not tested); default: cuda:0 if there is one, else cpu",
+    )
     options = parser.parse_args()
 
     # The pipes become ours alone: what a library prints goes to stderr, what a child process reads is nothing.

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One training loop for every network: seeded per step, checkpointed, resumed bit for bit where the arithmetic allows.
 
-Under `torchrun --nproc-per-node N` every process draws a batch of its own and gradients are averaged: on a CPU whose cores
-are busy with other things two processes of one thread each do almost twice the work of one process with two.
+Under `torchrun --nproc-per-node N` every process draws a batch of its own and gradients are averaged, as if one process had a batch N
+times as large; the log has the means over all. On a CPU whose cores are busy with other things two processes of one thread each do
+almost twice the work of one process with two.
 """
 
 from __future__ import annotations
@@ -138,8 +139,12 @@ class _Log:
             self.sums[k] = self.sums.get(k, 0.0) + float(v.detach())
         self.count += 1
 
-    def next_line(self, step: int) -> dict[str, float]:
-        """Step, seconds per step and the means; the next line starts from nothing."""
+    def next_line(self, step: int, processes: int) -> dict[str, float]:
+        """Step, seconds per step and the means, over all processes; the next line starts from nothing."""
+        if processes > 1:
+            sums = torch.tensor(list(self.sums.values()), dtype=torch.float64)
+            dist.all_reduce(sums)
+            self.sums = dict(zip(self.sums, (sums / processes).tolist()))
         speed = (time.time() - self.began) / max(1, step - self.first_step)
         line = {"step": step, "seconds_per_step": round(speed, 3)} | {k: round(v / self.count, 4) for k, v in self.sums.items()}
         self.sums, self.count = {}, 0
@@ -165,7 +170,7 @@ def fit(
     """Train `model` in place and return it with its averaged weights, in evaluation mode, ready to export.
 
     `batch` draws from a generator seeded by (seed, step), so a resumed run sees what an uninterrupted one would.
-    `loss` returns named terms; "total" is minimised. State lies in `folder`/checkpoint.pt, the log in log.jsonl.
+    `loss` returns named terms, the same at every step; "total" is minimised. State lies in `folder`/checkpoint.pt, the log in log.jsonl.
     Under torchrun only the first process returns; the others end with SystemExit.
     """
     rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
@@ -186,13 +191,13 @@ def fit(
             terms = loss(model, item, rng)
         training.optimise(terms["total"], schedule.clip, processes)
         training.update_average(schedule.average)
-        if rank:
-            continue
         log.add(terms)
         step = training.step
         is_last = step == schedule.steps
-        if step % 50 == 0 or is_last:
-            line = log.next_line(step)
+        line = log.next_line(step, processes) if step % 50 == 0 or is_last else None
+        if rank:
+            continue
+        if line is not None:
             if validate and (step % validate_every == 0 or is_last):
                 line |= training.validate(validate)
             log.write(line)
