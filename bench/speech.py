@@ -185,8 +185,9 @@ class Speaking:
                 if space != "mouth":
                     made[f"same, by {space}2s"] = self.vocode(*self.say(true[i], speaker, space), speaker)
             made["same, by Griffin-Lim"] = griffin_lim(drawn[0]).cpu().numpy()
-            take = e.generate(Speech(line.samples), self.takes, self.seed)[0].motion
-            made[f"M2S on take 1 of {self.takes}"] = self.vocode(*self.say(take, speaker), speaker)
+            if self.takes:
+                take = e.generate(Speech(line.samples), self.takes, self.seed)[0].motion
+                made[f"M2S on take 1 of {self.takes}"] = self.vocode(*self.say(take, speaker), speaker)
             other = true[(i + 1) % len(lines)] if len(lines) > 1 else Motion(true[i].expression[::-1], true[i].jaw[::-1])
             at = np.arange(frames) % other.frames
             made["M2S on shuffled motion"] = self.vocode(*self.say(Motion(other.expression[at], other.jaw[at]), speaker), speaker)
@@ -273,7 +274,7 @@ def main() -> None:
     p.add_argument("--spaces", type=Path, help="folder with m2s-face or m2s-exp, to be measured beside mouth2s")
     p.add_argument("--clips", type=int, default=30)
     p.add_argument("--seconds", type=float, nargs=2, default=(3.0, 12.0), help="shortest and longest utterance")
-    p.add_argument("--takes", type=int, default=8)
+    p.add_argument("--takes", type=int, default=8, help="0 leaves them out")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--sounds", type=Path, help="folder to write what was made into, to listen to")
     p.add_argument("--results", type=Path, help="file for the table (default: bench/results, if there is a cache)")
