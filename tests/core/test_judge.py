@@ -218,7 +218,6 @@ def corpus(tmp_path_factory):
 def few(monkeypatch):
     monkeypatch.setattr(sampled, "TRAINING_TAKES", 2)
     monkeypatch.setattr(sampled, "WATCHED_TAKES", 2)
-    monkeypatch.setattr(sampled, "STEPS", 2)
     monkeypatch.setattr(sampled, "_STEPS", (2, 3))
 
 
@@ -282,3 +281,18 @@ def test_open_lips_count_on_closing_sounds_and_there_alone():
     assert left_open(said("M"), lips_of_gap(wide))[0, :20].abs().max() < 1e-6
     assert left_open(said("M"), lips_of_gap(shut))[0].max() < 0.5 * left_open(said("M"), lips_of_gap(wide))[0].max()
     assert left_open(said("S"), lips_of_gap(wide)).abs().max() < 1e-6
+
+
+# ---- plain correlations
+
+
+def test_an_opening_that_goes_with_an_expectation_is_expected_and_its_opposite_is_not(engine):
+    frames, judge = 60, engine.judge
+    speech = torch.zeros(1, frames, judge.config.speech)
+    curve = torch.sin(torch.arange(frames) / 3.0)
+    lips = torch.zeros(2, frames, 4, 3)
+    lips[0, :, 0, 1], lips[1, :, 0, 1] = 4e-3 * curve, -4e-3 * curve
+    expected = torch.zeros(2, frames, 4, 3)
+    expected[:, :, 0, 1] = 2e-3 * curve  # half as large: size does not matter
+    by_model = judge.unexpected(speech.expand(2, -1, -1), lips, expected, torch.ones(2, frames))[:, 0]
+    assert by_model.tolist() == pytest.approx([0.0, 2.0], abs=1e-3)

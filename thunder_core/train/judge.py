@@ -41,6 +41,7 @@ ODDS = (0.27, 0.22, 0.16, 0.13, 0.13, 0.09)
 SPOILED = 2  # versions of each take
 OF_TEACHER = 0.25  # share of the spoiled versions, in training, whose motion is the teacher's own, not the take's
 APART_WEIGHT, RANK_WEIGHT = 2.0, 2.0  # of differences between takes of one clip, frame by frame and as a whole
+CORRELATIONS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # weights that are tried
 _ENERGY = next(axis for axis in AXES if axis.name == "energy")
 
 
@@ -330,6 +331,20 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu") -> dict[st
     return figures | {name: means[name] for name in ("right", "off", "damped")}
 
 
+def weigh_correlations(judge: Judge, held_out: list[Lesson], device: str = "cpu") -> None:
+    """Set how much the plain correlations count: both alike, by what orders the takes of the held-out clips best."""
+    known = []
+    for lesson in held_out:
+        batch = collated([lesson], device)
+        own = batch["as_sampled"]
+        weight = torch.stack([voiced(s[:, -LOUDNESS:], t) for s, t in zip(batch["speech"], batch["there"])])
+        unexpected = judge.unexpected(batch["speech"], batch["lips"], batch["expected"], weight)
+        error = clip_means(batch["target"].exp() - FLOOR, batch)
+        known.append([x[own].cpu().numpy() for x in (clip_means(opinion(judge, batch), batch), unexpected.sum(1), error)])
+    orders = [np.nanmean([spearmanr(said + w * apart, error).statistic for said, apart, error in known]) for w in CORRELATIONS]
+    judge.by_correlation.fill_(CORRELATIONS[int(np.argmax(orders))])
+
+
 def train_judge(
     train: list[Lesson], held_out: list[Lesson], heard: int, folder: Path, schedule: Schedule, aligned: bool, device: str = "cpu"
 ):
@@ -371,6 +386,8 @@ def train_judge(
 
     fit(judge, batch, loss, schedule, folder, lambda model: measure(model, held_out, device), validate_every=100, device=device)
     with torch.no_grad():
-        figures = measure(judge, held_out, device)
+        learned = measure(judge, held_out, device)
+        weigh_correlations(judge, held_out, device)
+        figures = measure(judge, held_out, device) | {"rank_learned": learned["rank"], "correlations": float(judge.by_correlation[0])}
     judge.config = JudgeConfig(**(judge.settings() | {name: figures[name] for name in ("off", "damped", "right")}))
     return judge, {name: round(value, 4) for name, value in figures.items()}

@@ -22,6 +22,7 @@ from ..engine.readings import emphasised, reading
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.systems.thunder import Thunder, VoiceFeatures
 from ..files import part_of
+from ..quality import NORMAL
 from ..types import FPS, pack, RATE
 from .corpus import Clip, Corpus
 from .lip_kernels import fitted_to, identity, KERNELS
@@ -31,8 +32,8 @@ from .teacher import perform
 TRAINING_TAKES, WATCHED_TAKES = 8, 16  # of a clip
 LEAST_FRAMES, MOST_FRAMES = 75, 125  # of a clip: 3 s, and what is used of longer ones
 REFERENCES = 2  # performances of the teacher whose mean a take is compared with: the teacher wavers, which is nobody's fault
-SPREAD, STEPS, GUIDANCE = 0.5, 20, 1.0  # as users sample by default; what the judge is watched on
-_SPREADS, _STEPS, _GUIDANCES = (0.2, 0.5, 1.0), (5, 8, 12, 20), (1.0, 1.0, 1.5, 2.0)  # what it learns from
+SPREAD, GUIDANCE = 0.5, 1.0  # as users sample by default, at normal quality; what the judge is watched on
+_SPREADS, _STEPS, _GUIDANCES = (0.2, 0.5, 1.0), (0, 5, 8, 12, 20), (1.0, 1.0, 1.5, 2.0)  # what it learns from; 0: normal quality
 _OTHERS = (
     "engine/readings.py",
     "engine/speech/accents.py",
@@ -41,7 +42,7 @@ _OTHERS = (
     "train/prosody.py",
     "train/lip_kernels.py",
 )
-_WEIGHTS = ("denoiser", "encoder", "units")
+_WEIGHTS = ("denoiser", "distilled", "encoder", "units")
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class SampledClip:
 
     takes, teacher, expected: float16 [K, T, channels + 9] as `types.pack` orders them; expected: what the model expects of the
     sound in the direction of each take (`Thunder.expected`).  readings: float32 [K, DIRECTION_NAMES].
-    steps [K], guidance [K]: how each was sampled.  features: float16 [T, d].  units: uint8 [2T].
+    steps [K], guidance [K]: how each was sampled; no steps: at normal quality.  features: float16 [T, d].  units: uint8 [2T].
     """
 
     takes: np.ndarray
@@ -76,8 +77,8 @@ class SampledClip:
 def folder_of(cache: Path, weights: Path, seed: int) -> Path:
     """Where samples of a folder of weights lie: another model, teacher or seed has another place."""
     digest = hashlib.sha256(repr((seed, REFERENCES, _SPREADS, _STEPS, _GUIDANCES, LEAST_FRAMES, MOST_FRAMES)).encode())
-    for name in _WEIGHTS:
-        digest.update((weights / f"{name}.safetensors").read_bytes())
+    for path in (weights / f"{name}.safetensors" for name in _WEIGHTS):
+        digest.update(path.read_bytes() if path.exists() else b"")
     core = Path(__file__).resolve().parents[1]
     for path in (*sorted(Path(__file__).parent.glob("teacher*.py")), *(core / name for name in _OTHERS), KERNELS):
         digest.update(path.read_bytes())
@@ -130,7 +131,7 @@ class _Plan:
 def _usual_plan(number: int) -> _Plan:
     seeds = [number * WATCHED_TAKES + i for i in range(WATCHED_TAKES)]
     directions = np.concatenate([reading(Direction().vector()[None], s, SPREAD) for s in seeds])
-    return _Plan(seeds, directions, [SPREAD] * len(seeds), STEPS, GUIDANCE)
+    return _Plan(seeds, directions, [SPREAD] * len(seeds), 0, GUIDANCE)
 
 
 def _training_plans(number: int, seed: int) -> Iterator[_Plan]:
@@ -158,7 +159,7 @@ def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[st
         styles = (
             [emphasised(d[None], *each, voice.accents) for d, *each in zip(plan.directions, plan.seeds, plan.spreads)] if styled else None
         )
-        motions = thunder.perform(voice, plan.seeds, plan.steps, plan.guidance, lambda fraction: None, styles=styles)
+        motions = thunder.perform(voice, plan.seeds, plan.steps or NORMAL, plan.guidance, lambda fraction: None, styles=styles)
         takes += [pack(motion) for motion in motions]
         readings.append(plan.directions if styled else np.tile(Direction().vector(), (len(motions), 1)))
         steps += [plan.steps] * len(motions)

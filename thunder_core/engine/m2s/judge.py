@@ -4,11 +4,13 @@
 It reads what the lips do beside two expectations of the same sound: what the diffusion model makes of it in one step in the
 direction that the motion is played in, which is about the mean of all that it would sample, and the opening and width that a
 linear map of the speech features predicts, measured on real faces. It reads phones and loudness too and, if it was trained so,
-what mesh-to-speech hears. It was trained on the model's
-own takes, and on takes spoiled in known ways, to say how large the error is against the teacher performing the same sound in the
-take's own direction: the maximal distance of a lip vertex, relative to what it would be if the lips were 120 ms late or early or
-said something else. Its output is therefore a measured quantity, comparable across clips, and depends on nothing but the sound
-and the motion.
+what mesh-to-speech hears. To what it learned comes the plain correlation of the opening with both expectations, which orders the
+takes of a line better together with it than either alone.
+
+It was trained on the model's own takes, and on takes spoiled in known ways, to say how large the error is against the teacher
+performing the same sound in the take's own direction: the maximal distance of a lip vertex, relative to what it would be if the
+lips were 120 ms late or early or said something else. Its output is therefore about a measured quantity, comparable across clips,
+and depends on nothing but the sound and the motion.
 """
 
 from __future__ import annotations
@@ -151,6 +153,8 @@ class Judge(nn.Module):
         self.lips_in = nn.Linear(5 * _PLACES + 16 + 4 * len(LAGS) + 2, w)
         self.body = _Convolutions(w, config.kernel, config.dilations)
         self.out = nn.Linear(w, 1)
+        # What a whole clip's opening says that does not go with the model's expectation and with the map's: weighed after training.
+        self.register_buffer("by_correlation", torch.zeros(2))
         self.by_distance = nn.Parameter(torch.tensor([0.3, 0.7]))  # of the opinion: the distance near a frame, and of the clip
         # How hard a sound is for usual takes: known from the sound alone.
         self.hard_in = nn.Linear(_SAID + 2 + _PLACES, w // 2)
@@ -208,7 +212,14 @@ class Judge(nn.Module):
         if self.hear_in is not None:
             x = x + self.hear_in(torch.cat([features, evidence[..., None] / 3], -1))
         x = F.dropout(x, _DROPPED, self.training)
-        return self.out(self.body(x, there[..., None]))[..., 0] + apart @ self.by_distance + left_open(speech, lips)
+        learned = self.out(self.body(x, there[..., None]))[..., 0] + apart @ self.by_distance + left_open(speech, lips)
+        return learned + (self.unexpected(speech, lips, expected, weight) @ self.by_correlation)[:, None]
+
+    def unexpected(self, speech: Tensor, lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
+        """1 − r of the opening of lips with what the model expects and with what the map predicts, over frames of weight, [B, 2]."""
+        own = _standard(opening_and_width(lips)[0], weight)[0]
+        guesses = opening_and_width(expected)[0], self.predicted(speech)[:, 0]
+        return torch.stack([1 - _mean(own * _standard(guess, weight)[0], weight) for guess in guesses], -1)
 
     @staticmethod
     def _apart(lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draft, normal and final: which model samples, that the same seed stays the same take, and distilled weights that do not fit."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from thunder_core.engine.diffusion.sampling import sample, seeded_noise, solver_steps
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.systems import thunder as system
+from thunder_core.errors import BadWeights
+from thunder_core.quality import DRAFT, FINAL, NORMAL
+
+ROOT = Path(__file__).resolve().parents[2]
+WEIGHTS = ROOT / "weights"
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return Engine.load(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def takes(engine):
+    speech = read_sound(ROOT / "assets" / "sample.wav")
+    return {q: sorted(engine.generate(speech, 8, 1, quality=q), key=lambda t: t.seed) for q in (DRAFT, NORMAL, FINAL)}
+
+
+def test_only_plain_sampling_at_normal_quality_uses_the_distilled_model(engine):
+    thunder = engine.thunder
+    few = thunder.distilled.config.steps
+    assert [(thunder.way(q, True)[0] is thunder.distilled, len(thunder.way(q, True)[1].times)) for q in (DRAFT, NORMAL, FINAL, few)] == [
+        (False, 3), (True, few), (False, 20), (False, few),
+    ]  # fmt: skip
+    assert thunder.way(NORMAL, False)[0] is thunder.denoiser and len(thunder.way(NORMAL, False)[1].times) == 10
+
+
+def test_the_same_seed_gives_about_the_same_take_at_each_quality(takes):
+    curves = {q: np.stack([take.opening for take in takes[q]]) for q in takes}
+    alike = {q: np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(curves[q], curves[FINAL])]) for q in (DRAFT, NORMAL)}
+    others = np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(np.roll(curves[FINAL], 1, 0), curves[FINAL])])
+    assert alike[NORMAL] > max(0.98, others + 0.02) and alike[DRAFT] > 0.9
+
+
+def test_takes_differ_as_much_at_normal_quality_as_at_final(takes):
+    def spread(quality, what):
+        return np.stack([what(take) for take in takes[quality]]).std(0).mean()
+
+    for what in (lambda take: take.opening, lambda take: take.motion.head, lambda take: take.motion.expression):
+        assert spread(NORMAL, what) == pytest.approx(spread(FINAL, what), rel=0.08)
+
+
+def test_a_take_says_at_which_quality_it_was_sampled(engine, takes):
+    assert all(take.provenance["quality"] == q and "steps" not in take.provenance for q in takes for take in takes[q])
+    speech = read_sound(ROOT / "assets" / "sample.wav")
+    (take,) = engine.generate(speech, 1, 1, steps=2)
+    assert take.provenance["steps"] == 2 and "quality" not in take.provenance
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The two diffusion models of the distributed weights."""
+    for path in (*WEIGHTS.glob("distilled.*"), *WEIGHTS.glob("denoiser.*")):
+        shutil.copy(path, tmp_path)
+    return tmp_path
+
+
+def test_what_was_distilled_from_another_model_is_left_aside(engine, folder):
+    whole = engine.thunder.denoiser.config
+    assert system._distilled(folder, whole) is not None
+    tensors = load_file(folder / "denoiser.safetensors")
+    tensors["motion_out.bias"] = tensors["motion_out.bias"] + 1e-3
+    save_file(tensors, folder / "denoiser.safetensors")
+    assert system._distilled(folder, whole) is None
+    (folder / "distilled.json").unlink()
+    assert system._distilled(folder, whole) is None
+
+
+@pytest.mark.parametrize("changed", [{"steps": 0}, {"blinks_by_eyes": 0.5}])
+def test_distilled_weights_with_a_configuration_that_does_not_fit_are_refused(engine, folder, changed):
+    card = json.loads((folder / "distilled.json").read_text())
+    card["config"] |= changed
+    (folder / "distilled.json").write_text(json.dumps(card))
+    with pytest.raises(BadWeights, match="distilled.json.*does not fit"):
+        system._distilled(folder, engine.thunder.denoiser.config)
+
+
+def test_steps_may_end_at_a_noise_of_ones_choice():
+    steps = solver_steps(4, 0.3)
+    assert len(steps.times) == 4 and steps.noise[-2] == pytest.approx(0.3) and steps.noise[-1] == 0
+    # A distribution that is one point is reached by any steps.
+    point = torch.full((2, 5, 3), 0.7)
+    assert torch.allclose(sample(lambda x, step: point, seeded_noise([1, 2], 5, 3), steps), point)
