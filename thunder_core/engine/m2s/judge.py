@@ -35,7 +35,7 @@ _MILLIMETRES = 5.0  # one unit of a measure
 _CLOSING = [PHONES.index(name) for name in ("M", "B", "P")]
 _MOST_OPEN_MM = 3.0  # beyond what counts as closed: more is no worse
 _BESIDE = 2  # frames beside which lips may close
-_PER_MM = 3.0  # what a millimetre adds while a closing sound is certain
+_PER_MM = 4.5  # what a millimetre adds while a closing sound is certain
 _DROPPED = 0.2  # of what the judge reads, in training
 _NEAR = 25  # frames over which a curve is compared with its prediction
 _PLACES = 12  # coordinates of the lips' four points
@@ -57,6 +57,10 @@ class JudgeConfig:
     off: float = 0.0
     damped: float = 1.0
     right: float = 2.0
+    # The same without what only a whole clip shows (`Judge.in_all`): for the curve over time.
+    off_near: float = 0.0
+    damped_near: float = 1.0
+    right_near: float = 2.0
 
 
 def _mean(x: Tensor, weight: Tensor) -> Tensor:
@@ -212,14 +216,23 @@ class Judge(nn.Module):
         if self.hear_in is not None:
             x = x + self.hear_in(torch.cat([features, evidence[..., None] / 3], -1))
         x = F.dropout(x, _DROPPED, self.training)
-        learned = self.out(self.body(x, there[..., None]))[..., 0] + apart @ self.by_distance + left_open(speech, lips)
-        return learned + (self.unexpected(speech, lips, expected, weight) @ self.by_correlation)[:, None]
+        return self.out(self.body(x, there[..., None]))[..., 0] + apart @ self.by_distance + left_open(speech, lips)
+
+    def in_all(self, speech: Tensor, lips: Tensor, expected: Tensor, there: Tensor | None = None) -> Tensor:
+        """What the opening over a whole clip adds to the mean of the opinion on its frames, [B]."""
+        there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
+        weight = torch.stack([voiced(each[:, -LOUDNESS:], inside) for each, inside in zip(speech, there)])
+        return self.unexpected(speech, lips, expected, weight) @ self.by_correlation
 
     def unexpected(self, speech: Tensor, lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
-        """1 − r of the opening of lips with what the model expects and with what the map predicts, over frames of weight, [B, 2]."""
-        own = _standard(opening_and_width(lips)[0], weight)[0]
-        guesses = opening_and_width(expected)[0], self.predicted(speech)[:, 0]
-        return torch.stack([1 - _mean(own * _standard(guess, weight)[0], weight) for guess in guesses], -1)
+        """How much less than it might the opening of lips goes with what the model expects and with what the map predicts, [B, 2].
+
+        Over frames of weight: 1 − r with the model's, and with the map's how far r is below that of the model's own opening, since
+        of some sounds the map knows little.
+        """
+        curves = opening_and_width(lips)[0], opening_and_width(expected)[0], self.predicted(speech)[:, 0]
+        own, model, mapped = (_standard(curve, weight)[0] for curve in curves)
+        return torch.stack([1 - _mean(own * model, weight), _mean((model - own) * mapped, weight)], -1)
 
     @staticmethod
     def _apart(lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:

@@ -86,9 +86,13 @@ def merits(opinion: Tensor, loudness: Tensor) -> Tensor:
     return -(opinion * weight).sum(1) / weight.sum()
 
 
-def grade(opinion: Tensor, loudness: Tensor, scale: Scale, hard: Tensor | None = None) -> list[LipSyncScore]:
+def grade(
+    opinion: Tensor, loudness: Tensor, scale: Scale, hard: Tensor | None = None, near_scale: Scale | None = None,
+    in_all: Tensor | float = 0.0,
+) -> list[LipSyncScore]:  # fmt: skip
     """Scores of a batch of motions of one sound, from the judge's opinions [B, T] and the sound's loudness [T, 2].
 
+    scale: of totals, to which `in_all` [B] adds.  near_scale: of the curve over time, to which it does not (None: the same).
     hard [T]: what usual takes of the sound get at each frame. Where every mouth is thought worse than on the sound's average,
     nothing drifts. It changes no total.
     """
@@ -97,8 +101,8 @@ def grade(opinion: Tensor, loudness: Tensor, scale: Scale, hard: Tensor | None =
     weight = voiced(loudness).to(opinion)
     half = SMOOTH // 2
     near = F.conv1d(F.pad(weight[None, None], (half, half)), hann(SMOOTH, opinion))[0, 0, :frames]
-    total = scale(merits(opinion, loudness))
+    total = scale(merits(opinion, loudness) - in_all)
     expected = torch.zeros_like(weight) if hard is None else hard.float() - (hard.float() * weight).sum() / weight.sum()
     # Where nobody speaks nothing can drift: those frames carry the clip's own score.
-    drift = torch.where(near > 0.5, scale(expected - opinion), total[:, None])
+    drift = torch.where(near > 0.5, (near_scale or scale)(expected - opinion), total[:, None])
     return [LipSyncScore(float(t), d.cpu().numpy()) for t, d in zip(total, drift)]
