@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,31 +14,47 @@ _NEAR = 1e-4  # values nearer than this are one to the eye
 _SAMPLES = 9  # of a segment, to compare two curves
 
 
-def without(
-    keys: dict, gone: np.ndarray, put: np.ndarray, spans: Sequence[tuple[float, float]], blend: float
-) -> tuple[dict, tuple[tuple[float, float], ...]]:
-    """A curve without some of its keys, and its gaps: the stretches of time in which it is nobody's work.
+@dataclass(frozen=True)
+class Remaining:
+    """What remains of a curve: its keys [R]; ends [R]: which of them are the outermost of keys that went; gaps: the stretches of
+    time in which it is nobody's work."""
+
+    keys: dict
+    ends: np.ndarray
+    gaps: tuple[tuple[float, float], ...]
+
+
+def without(  # noqa: PLR0913 (what is known of its keys)
+    keys: dict, gone: np.ndarray, put: np.ndarray, ends_before: np.ndarray, spans: Sequence[tuple[float, float]], blend: float
+) -> Remaining:
+    """A curve without some of its keys.
 
     keys: of the curve, with no easing among them.  gone [K]: which go.  put [K]: which keys a commit put, not the animator.
-    spans: first and last frame of what is replaced.  blend: frames in which the curve passes into what is replaced.
+    ends_before [K]: which stayed as outermost keys when others went before.  spans: first and last frame of what is replaced.
+    blend: frames in which the curve passes into what is replaced.
 
     A key set beside a committed line begins or ends a movement at the line's last or first key, and before the line the curve
     holds the value of its first key. The outermost keys that go therefore stay where the curve beside them would become another.
     A gap reaches to the next key where the movement to it came about only because the line was there.
     """
     times, gone = keys["co"][:, 0].astype(float), gone.copy()
-    gaps = []
+    gaps, ends_now = [], ends_before.copy()
     for first, last in list(_runs(gone)):
         sides = [_side(times, put, end, beside, blend) for end, beside in ((first, first - 1), (last, last + 1))]
         ends = _ends_that_stay(keys, gone, put, (first, last), sides)
         gone[list(ends)] = False
+        for end, of_spans in ((first, [start for start, _ in spans]), (last, [end for _, end in spans])):
+            # else the movement beside it was there when the line was committed, and the key passes into it
+            ends_now[end] |= end in ends and any(abs(times[end] - frame) < 0.5 for frame in of_spans)
         gaps.append(
             (
-                _gap_end(times, first, first - 1, sides[0], first in ends, [start for start, _ in spans]),
-                _gap_end(times, last, last + 1, sides[1], last in ends, [end for _, end in spans]),
+                _gap_end(times, first, first - 1, sides[0], bool(ends_now[first])),
+                _gap_end(times, last, last + 1, sides[1], bool(ends_now[last])),
             )
         )
-    return keyframes.select(keys, ~gone), tuple(gaps)
+    for end in np.flatnonzero(ends_before & ~gone):  # movements to the animator's keys beside ends of earlier, longer lines
+        gaps.append((float(times[max(end - 1, 0)]), float(times[min(end + 1, len(times) - 1)])))
+    return Remaining(keyframes.select(keys, ~gone), ends_now[~gone], tuple(gaps))
 
 
 def _runs(gone: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -75,9 +92,6 @@ def _ends_that_stay(keys: dict, gone: np.ndarray, put: np.ndarray, ends: tuple[i
     return tuple(end for end in ends if put[end])
 
 
-def _gap_end(times: np.ndarray, end: int, beside: int, side: np.ndarray | None, stays: bool, of_spans: list[float]) -> float:
+def _gap_end(times: np.ndarray, end: int, beside: int, side: np.ndarray | None, is_end: bool) -> float:
     """Where the gap of a stretch ends on one side."""
-    if not 0 <= beside < len(times):
-        return float(times[end])
-    came_about = stays and any(abs(times[end] - frame) < 0.5 for frame in of_spans)  # else it was there when the line was committed
-    return float(times[beside] if came_about or side is None else times[end])
+    return float(times[beside] if 0 <= beside < len(times) and (is_end or side is None) else times[end])

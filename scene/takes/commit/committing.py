@@ -9,6 +9,7 @@ from dataclasses import replace
 import bpy
 import numpy as np
 
+from ....thunder_core.animation import keyframes
 from ...animation import display, reduction
 from ...animation.keying import PROPERTY
 from ...heads import head, head_state, rna_paths
@@ -206,7 +207,8 @@ class _Commit:
             self.edited[block] += own_curves.edited(own, name, self.puts, lines, span)
         keys = new_keys.placed(self.choice, span, inner, own, still, self.horizon)
         put = new_keys.put_by(self.choice, span, keys, own)
-        self.written[block].append(NewCurve(curve.path, curve.index, group, keys, span, put))
+        ends = keyframes.select(own.keys, own.ends) if own is not None and own.ends is not None else None
+        self.written[block].append(NewCurve(curve.path, curve.index, group, keys, span, put, ends))
 
     def _draw_others(self) -> None:
         """What the take moves besides the rig's tracks, such as a curve the animator put in by hand."""

@@ -74,7 +74,11 @@ def puts_after(
     none = keyframes.on_every_frame(np.zeros(0), np.zeros(0))
     # A sum has the animator's own keys in it: it is not the line's alone.
     new = {
-        put_keys.name_of(block, one.path, one.index): (one.keys, none if choice.how == "ADD" else one.inner)
+        put_keys.name_of(block, one.path, one.index): (
+            one.keys,
+            none if choice.how == "ADD" else one.inner,
+            none if one.ends is None else one.ends,
+        )
         for block, curves in enumerate(written)
         for one in curves
         if one.inner is not None

@@ -21,7 +21,8 @@ _MARGIN_SECONDS = 10.0  # of cycles beyond the scene that become keys
 
 @dataclass(frozen=True)
 class NewCurve:
-    """Keys for one curve of a target. span: the frames of those that the take puts; inner: these and the fades' alone."""
+    """Keys for one curve of a target. span: the frames of those that the take puts; inner: these and the fades' alone; ends: those that
+    stay as ends of the line that is replaced."""
 
     path: str
     index: int
@@ -29,6 +30,7 @@ class NewCurve:
     keys: dict
     span: placing.Span
     inner: dict | None = None
+    ends: dict | None = None
 
 
 def inner_keys(choice: Choice, frames: np.ndarray, values: np.ndarray, reduced: Keys | None, curve) -> dict:

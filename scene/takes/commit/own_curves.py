@@ -22,8 +22,7 @@ STILL_POSE = "Thunder: Still Pose"  # NLA track, strip and action of what stands
 class OwnCurve:
     """A curve of the animator's as a commit uses it. keys: those that stay; dropped: how many an earlier commit of the same line
     put, which its next commit replaces, with those that the animator edited since; edited: how many these are; lines: those that
-    were committed to its action.  put: which of the keys a commit of the line put, None for none; gaps: where nobody's work is left
-    of it (`remaining.without`)."""
+    were committed to its action.  put: which of the keys a commit of the line put, None for none; ends, gaps: see `remaining.Remaining`."""
 
     curve: object
     keys: dict
@@ -31,6 +30,7 @@ class OwnCurve:
     lines: tuple[line_names.Line, ...] = ()
     edited: int = 0
     put: np.ndarray | None = None
+    ends: np.ndarray | None = None
     gaps: tuple[tuple[float, float], ...] = ()
 
     def moves(self, start: int, end: int) -> bool:
@@ -162,8 +162,9 @@ def own_curve(  # noqa: PLR0913 (what one curve is looked at with)
     if keyframes.evaluate(keys, times[:1].astype(float)) is None:
         return OwnCurve(curve, keys, 0, lines)  # what eases between its keys cannot be evaluated without Blender's curve
     replaced = [(old.start, old.end) for old in earlier]
-    left, gaps = remaining.without(keys, as_put | since, put.has(name, keys), replaced, choice.blend)
-    return OwnCurve(curve, left, len(times) - len(left["co"]), lines, int(since.sum()), put.has(name, left), gaps)
+    left = remaining.without(keys, as_put | since, put.has(name, keys), put.has_end(name, keys), replaced, choice.blend)
+    dropped = len(times) - len(left.keys["co"])
+    return OwnCurve(curve, left.keys, dropped, lines, int(since.sum()), put.has(name, left.keys), left.ends, left.gaps)
 
 
 def edited(old: OwnCurve | None, name: str, puts: dict[str, put_keys.Put], lines: line_names.Lines | None, span: placing.Span) -> int:

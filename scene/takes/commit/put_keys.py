@@ -19,24 +19,33 @@ _DIGITS = 6  # hexadecimal, of a key's sum
 class Put:
     """The keys that commits of one line put.
 
-    shift: how many frames later they are since.  curves: sums of the keys of a curve, by its name (`name_of`).
+    shift: how many frames later they are since.  curves: sums of the keys of a curve, by its name (`name_of`).  ends: those of them
+    that stayed as ends of a line that was replaced (`remaining.Remaining`).
     """
 
     shift: int = 0
     curves: dict[str, frozenset[str]] | None = None
+    ends: dict[str, frozenset[str]] | None = None
 
     def has(self, curve: str, keys: dict) -> np.ndarray:
         """Which of a curve's keys are such keys as they were put, a mask [count]."""
-        known = (self.curves or {}).get(curve, frozenset())
-        return np.array([one in known for one in _sums(keys, self.shift)] if known else np.zeros(len(keys["co"])), bool)
+        return _is_among(keys, self.shift, (self.curves or {}).get(curve, frozenset()))
 
-    def with_keys(self, curves: dict[str, tuple[dict, dict]]) -> Put:
-        """With what a commit put on curves, {name: (all their keys now, those that were put)}; sums of keys that are gone go."""
-        all_curves = dict(self.curves or {})
-        for name, (now, put) in curves.items():
-            known = all_curves.get(name, frozenset()).union(_sums(put, self.shift))
-            all_curves[name] = known.intersection(_sums(now, self.shift))
-        return replace(self, curves=all_curves)
+    def has_end(self, curve: str, keys: dict) -> np.ndarray:
+        """Which of a curve's keys stayed as ends of a line that was replaced, a mask [count]."""
+        return _is_among(keys, self.shift, (self.ends or {}).get(curve, frozenset()))
+
+    def with_keys(self, curves: dict[str, tuple[dict, dict, dict]]) -> Put:
+        """With what a commit put on curves, {name: (all their keys now, those that were put, ends of lines that stayed)}; sums of keys
+        that are gone go."""
+        all_curves, all_ends = dict(self.curves or {}), dict(self.ends or {})
+        for name, (now, put, ends) in curves.items():
+            there = _sums(now, self.shift)
+            all_curves[name] = all_curves.get(name, frozenset()).union(_sums(put, self.shift)).intersection(there)
+            all_ends[name] = (
+                all_ends.get(name, frozenset()).union(_sums(ends, self.shift)).difference(_sums(put, self.shift)).intersection(there)
+            )
+        return replace(self, curves=all_curves, ends={name: sums for name, sums in all_ends.items() if sums})
 
     def later(self, frames: int) -> Put:
         """The same keys so many frames later."""
@@ -46,6 +55,11 @@ class Put:
 def name_of(block: int, path: str, index: int) -> str:
     """Name of a curve in the record; block: the place of its target among its rig's."""
     return f"{block} {index} {path}"
+
+
+def _is_among(keys: dict, shift: int, known: frozenset[str]) -> np.ndarray:
+    """Which keys have a sum that is known, a mask [count]."""
+    return np.array([one in known for one in _sums(keys, shift)] if known else np.zeros(len(keys["co"])), bool)
 
 
 def _sums(keys: dict, shift: int) -> list[str]:
@@ -64,14 +78,21 @@ def of(action) -> dict[str, Put]:
         if not records.is_readable(record):
             return {}
         return {
-            str(name): Put(
-                int(shift),
-                {str(curve): frozenset(sums[at : at + _DIGITS] for at in range(0, len(sums), _DIGITS)) for curve, sums in curves.items()},
-            )
-            for name, (shift, curves) in record["lines"].items()
+            str(name): Put(int(shift), *map(_split, (curves, *more)))  # before ends were noted there were none
+            for name, (shift, curves, *more) in record["lines"].items()
         }
     except (ValueError, TypeError, KeyError, AttributeError):
         return {}  # written by something else
+
+
+def _split(curves: dict[str, str]) -> dict[str, frozenset[str]]:
+    """The sums of each curve from one text."""
+    return {str(curve): frozenset(sums[at : at + _DIGITS] for at in range(0, len(sums), _DIGITS)) for curve, sums in curves.items()}
+
+
+def _joined(curves: dict[str, frozenset[str]] | None) -> dict[str, str]:
+    """The sums of each curve as one text."""
+    return {curve: "".join(sorted(sums)) for curve, sums in (curves or {}).items()}
 
 
 def remember(action, lines: dict[str, Put]) -> None:
@@ -79,9 +100,6 @@ def remember(action, lines: dict[str, Put]) -> None:
     action[PROPERTY] = json.dumps(
         {
             records.KEY: records.VERSION,
-            "lines": {
-                name: [put.shift, {curve: "".join(sorted(sums)) for curve, sums in (put.curves or {}).items()}]
-                for name, put in lines.items()
-            },
+            "lines": {name: [put.shift, _joined(put.curves), *([_joined(put.ends)] if put.ends else [])] for name, put in lines.items()},
         }
     )
