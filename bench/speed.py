@@ -45,7 +45,8 @@ from thunder_core.types import FPS, RATE, Speech
 
 BEFORE = "f80d428"  # the commit that takes are compared with
 SECONDS, TAKES = 10.0, 8  # of the usual request
-PICTURE = Path("docs/pictures/speed.png")
+PICTURE, PAGE = Path("docs/pictures/speed.png"), Path("docs/speed.md")
+MARKS = "<!-- figures -->", "<!-- end of figures -->"  # of PAGE, between which the tables of the last run are
 
 Figures = dict[str, object]
 
@@ -431,6 +432,47 @@ def _shown(value) -> str:
     return f"{value:>16.4g}" if isinstance(value, (int, float)) else f"  {value}"
 
 
+LABELS = {
+    "sampler_speedup_vs_ddpm1000": "sampling, against 1000 ancestral steps", "lve_ratio": "LVE, over that of 1000 steps",
+    "sdiv_lip_ratio": "S-DIV-L, over that of 1000 steps", "sdiv_upper_ratio": "S-DIV-U, over that of 1000 steps",
+    "takes8_10s_seconds": "eight takes of 10 s", "takes8_speedup_vs_f80d428": "the same, against f80d428",
+    "one_take_seconds": "one take of 10 s", "one_take_speedup_vs_f80d428": "the same, against f80d428",
+    "matmul_fraction": "denoiser, of the machine's matmul peak", "worker_ready_seconds": "engine ready, from cold",
+    "first_take_seconds": "first of eight takes, after the click", "keying_seconds": "keying eight takes of a minute",
+    "blend_mb_per_take_minute": "compressed file, per minute of a take", "hour_minutes": "an hour of dialogue, eight takes",
+    "peak_rss_1h_gb": "engine's memory in that hour",
+}  # fmt: skip
+
+
+def page(figures: Figures) -> list[str]:
+    """The figures as tables in Markdown."""
+    lines = [f"{figures.get('machine', 'Unknown machine')}, load {figures.get('load_average')} before the run.", ""]
+    lines += ["| | measured | wanted |", "|---|---|---|"]
+    for name, (bar, unit) in BARS.items():
+        value, error = figures.get(name), figures.get(f"{name}_error")
+        shown = "not measured" if value is None else f"{value:.3g}" + (f" ± {error:.1g}" if error is not None else "") + f" {unit}"
+        lines.append(f"| {LABELS[name]} | {shown.strip()} | {bar} {unit if bar else ''} |".replace("  ", " "))
+    if figures.get("profile_shares"):
+        lines += ["", f"| part of a request for {TAKES} takes | of its time |", "|---|---|"]
+        lines += [f"| {name} | {share:.0%} |" for name, share in figures["profile_shares"].items()]
+    if figures.get("peers_seconds_per_second"):
+        table = figures["peers_seconds_per_second"]
+        counts = list(next(iter(table.values())))
+        heads = [f"{count} take{'s' if count != '1' else ''}" for count in counts]
+        lines += ["", f"| seconds of work per second of speech | {' | '.join(heads)} |", "|---" * (1 + len(counts)) + "|"]
+        lines += [f"| {name} | {' | '.join(f'{row[count]:.3g}' for count in counts)} |" for name, row in table.items()]
+    if figures.get("seconds_by_takes"):
+        lines += ["", f"![Seconds of work against takes, and against length]({PICTURE.relative_to(PAGE.parent).as_posix()})"]
+    return lines
+
+
+def write_page(path: Path, lines: list[str]) -> None:
+    """Put lines between the marks of a page."""
+    text = path.read_text(encoding="utf-8")
+    (before, _, rest), (start, end) = text.partition(MARKS[0]), MARKS
+    path.write_text("\n".join([before + start, *lines, end]) + rest.partition(end)[2], encoding="utf-8")
+
+
 def plot(figures: Figures, path: Path) -> None:
     """Cost against takes and against length."""
     import matplotlib
@@ -478,8 +520,10 @@ def main() -> None:
         return
     keep(args.results, [json.dumps(figures, indent=1)])
     keep(args.results.with_suffix(".txt"), lines)
-    if args.only is None or "curves" in args.only:
-        plot(figures, ROOT / PICTURE)
+    if args.results == RESULTS / "speed.json":
+        if "seconds_by_takes" in figures:
+            plot(figures, ROOT / PICTURE)
+        write_page(ROOT / PAGE, page(figures))
 
 
 if __name__ == "__main__":

@@ -69,6 +69,20 @@ def test_the_table_names_every_figure_and_says_what_was_not_measured():
     assert any("1.01" in line and "± 0.02" in line for line in lines)
 
 
+def test_the_page_has_the_tables_of_the_last_run(tmp_path):
+    figures = {"machine": "a machine", "lve_ratio": 1.01, "keying_seconds": 0.4, "peers_seconds_per_second": {"x": {"1": 2.0, "32": 3.0}}}
+    path = tmp_path / "speed.md"
+    path.write_text("# Speed\n\n<!-- figures -->\nan earlier table\n<!-- end of figures -->\n\nafter\n")
+    speed.write_page(path, speed.page(figures))
+    text = path.read_text()
+    assert "| keying eight takes of a minute | 0.4 s | ≤ .5 s |" in text and "| x | 2 | 3 |" in text and "an earlier table" not in text
+    assert text.startswith("# Speed\n\n") and text.endswith("\nafter\n")
+    before = text
+    speed.write_page(path, speed.page(figures))
+    assert path.read_text() == before
+    assert all(mark in (ROOT / speed.PAGE).read_text(encoding="utf-8") for mark in speed.MARKS)
+
+
 def test_without_a_training_cache_the_comparison_of_quality_says_what_is_missing(tmp_path):
     with pytest.raises(SystemExit, match="missing"):
         speed_quality.held_out_clips(tmp_path, 2)
