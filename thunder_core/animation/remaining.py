@@ -52,7 +52,7 @@ def without(  # noqa: PLR0913 (what is known of its keys)
                 _gap_end(times, last, last + 1, sides[1], bool(ends_now[last])),
             )
         )
-    for end in np.flatnonzero(ends_before & ~gone):  # movements to the animator's keys beside ends of earlier, longer lines
+    for end in np.flatnonzero(ends_before & ~gone).tolist():  # movements to the animator's keys beside ends of earlier, longer lines
         gaps.append((float(times[max(end - 1, 0)]), float(times[min(end + 1, len(times) - 1)])))
     return Remaining(keyframes.select(keys, ~gone), ends_now[~gone], tuple(gaps))
 
