@@ -35,7 +35,7 @@ def choices(hand, takes=list_takes):
     with hand.context():
         bpy.ops.ed.undo_push(message="Takes")  # they were made behind the window's back
         hand.seen["answer"] = sorted(bpy.ops.thunder.commit_take("INVOKE_DEFAULT", True))
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while session.job is not None:
         assert time.monotonic() < end
         yield 0.05
