@@ -50,9 +50,11 @@ class THUNDER_PT_sampling(_Tab, bpy.types.Panel):
     def draw(self, context):
         layout, settings = self.layout, context.scene.thunder
         _engine(layout, settings, context)
-        column = layout.column(align=True)
-        for name in ("quality", "guidance", "speech_guidance"):
-            column.prop(settings, name)
+        column, chosen = layout.column(align=True), SYSTEMS[settings.system]
+        for name, applies in (("quality", chosen.diffuses), ("guidance", chosen.diffuses), ("speech_guidance", chosen.keeps)):
+            row = column.column(align=True)
+            row.active = applies
+            row.prop(settings, name)
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_MT_engines, THUNDER_PT_sampling))

@@ -2,6 +2,7 @@
 """The paper's systems: masks, codes and losses against their plain, slow form; each trains and samples; the chain goes on where it was."""
 
 import itertools
+import json
 import math
 
 import numpy as np
@@ -29,7 +30,7 @@ from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
 from thunder_core.face.head import load_head
 from thunder_core.systems import available, SYSTEMS
-from thunder_core.train import paper
+from thunder_core.train import __main__ as train, paper
 from thunder_core.train.paper import Budget, Chain, chosen, folder_of, Stage, STAGES, train_chain
 from thunder_core.train.pictures import FacePictures
 from thunder_core.train.systems import before, build_learner, Labels, LEARNERS, REFERENCE
@@ -310,12 +311,19 @@ def test_a_system_trains_and_samples(motions, tmp_path, system):
     assert made.shape == (2, 12, motions.motions.shape[2]) and made.isfinite().all()
 
 
-def test_the_loss_of_mesh_to_speech_reaches_a_regressor(motions, tmp_path):
-    stages = [s for s in chosen(["flameselftalk+mouth2s"])]
-    lines = train_chain(chain(motions, tmp_path, Budget(steps=1, together=1, batch=2)), stages)
-    assert [line.split(":")[0] for line in lines] == ["flameselftalk.base", "flameselftalk+mouth2s"]
-    log = (folder_of(tmp_path, 1, "flameselftalk+mouth2s") / "log.jsonl").read_text()
+def test_the_command_trains_what_it_is_asked_for_and_the_loss_of_mesh_to_speech_reaches_a_regressor(motions, tmp_path, capsys):
+    cache, runs = motions.corpus.folder.parent, tmp_path / "runs"
+    places = ["--cache", str(cache), "--runs", str(runs), "--weights", str(SHIPPED), "--threads", "1", "--device", "cpu"]
+    words = "paper --steps 1 --together-steps 1 --batch 2 --seeds 3 --only flameselftalk+mouth2s".split()
+    train.main([*places, *words])
+    assert sorted(path.name for path in (runs / "paper" / "seed3").iterdir()) == ["flameselftalk+mouth2s", "flameselftalk.base"]
+    log = (folder_of(runs, 3, "flameselftalk+mouth2s") / "log.jsonl").read_text()
     assert all(f'"{term}"' in log for term in ("rec", "vel", "text", "latent", "m2s"))
+    card = json.loads((folder_of(runs, 3, "flameselftalk+mouth2s") / "network.json").read_text())["card"]
+    assert (card["base"], card["base_steps"], card["seed"], card["m2s_weight"]) == ("flameselftalk.base", 1, 3, 0.5)
+    capsys.readouterr()
+    train.main([*places, *words])
+    assert capsys.readouterr().out.count("was done") >= 2
 
 
 def test_what_cannot_be_trained_is_left_out_with_its_reason(motions, tmp_path):
