@@ -213,7 +213,10 @@ def main(words: list[str] | None = None) -> None:
     motions = MotionSet(Corpus(args.cache / "corpus"), args.cache / "motions")
     numbers, measured = clips_of(motions, args.split, args.clips), Measured(head)
     rows: dict[str, list[Figures]] = {}
-    for name, folders in entrants(args).items():
+    chosen = entrants(args)
+    if not chosen.keys() - {TEACHER} and not args.only:
+        raise SystemExit(f"{args.runs / 'paper'} is missing what {_CHAIN} makes. Nothing was measured, and bench/results is as it was.")
+    for name, folders in chosen.items():
         for folder in folders:
             if name == TEACHER:
                 perform, of = TeacherAgain(list(head.expression_names)), "teacher"
@@ -223,10 +226,6 @@ def main(words: list[str] | None = None) -> None:
             path = folder / f"{args.split}-{kind}-{KEPT}"
             rows.setdefault(name, []).append(measure(perform, measured, motions, numbers, args.samples, path, of))
             print(name, {k: _number(np.nanmean(_values(rows[name][-1:], k))) for k in FIGURES}, flush=True)
-    if not rows:
-        raise SystemExit(
-            f"{args.runs} is missing what python -m thunder_core.train paper makes. Nothing was measured, and bench/results is as it was."
-        )
     about = {"clips": len(numbers), "split": args.split, "samples": args.samples, "steps": args.steps, "guidance": args.guidance}
     kept = args.split == "test" and len(numbers) >= PROTOCOL_CLIPS and args.samples >= SAMPLES and not args.only
     kept = kept and (args.steps, args.guidance) == (20, 1.0)
@@ -245,8 +244,7 @@ def entrants(args: argparse.Namespace) -> dict[str, list[Path]]:
         found = [folder_of(args.runs, seed, name) for seed in args.seeds]
         if there := [folder for folder in found if (folder / f"{NETWORK}.json").is_file()]:
             result[name] = there
-    if result:
-        result[TEACHER] = [args.runs / "paper"]
+    result[TEACHER] = [args.runs / "paper"]
     for entry in args.systems:
         name, _, folders = entry.partition("=")
         result[name] = [Path(folder) for folder in folders.split(",")]

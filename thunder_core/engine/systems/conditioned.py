@@ -137,6 +137,8 @@ def sample_denoised(
         return x0 if guidance == 1.0 else guidance * x0 + (1 - guidance) * network(x, step[:1], audio[:, a:b], hide, some)
 
     noise = seeded_noise(seeds, frames, network.config.motion).to(audio.device)
+    if hasattr(network, "first_noise"):  # of weights that perform in Blender: shifted, so that faces blink
+        noise = network.first_noise(noise)
     whole = in_windows(denoise, frames)
 
     def count(step: int, _: int) -> None:
