@@ -30,7 +30,7 @@ def parser(description: str) -> argparse.ArgumentParser:
     p.add_argument("--who", choices=("teacher", "takes"), default="takes")
     p.add_argument("--split", choices=("validation", "test"), default="validation")
     p.add_argument("--voices", type=int, default=20, help="unseen ones")
-    p.add_argument("--steps", type=int, default=20, help="of sampling")
+    p.add_argument("--steps", type=int, default=0, help="of the whole diffusion model (default: normal quality)")
     p.add_argument("--weights", type=Path)
     p.add_argument("--results", type=Path)
     return p

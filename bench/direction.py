@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.corpus_lines import clips_of, Line, open_corpus, parser
-from bench.tables import report, results_file
+from bench.tables import effort, report, results_file
 from thunder_core.animation.played import agreement, Played
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, SLIDERS
 from thunder_core.engine.engine import Engine
@@ -66,7 +66,7 @@ def main() -> None:
     own, other = np.diag(r), np.abs(r - np.diag(np.diag(r))).max(0)
     lines = [
         f"{args.who}, {args.voices} voices of {args.split}, {args.readings} readings each at spread {args.spread:g}, "
-        f"{args.repeats} performances a reading" + (f", {args.steps} steps, weights {engine.weights}" if args.who == "takes" else ""),
+        f"{args.repeats} performances a reading" + (f", {effort(args.steps)}, weights {engine.weights}" if args.who == "takes" else ""),
         "",
         f"{'asked':>14} | " + " ".join(f"{name:>12}" for name in SLIDERS),
         *(f"{name:>14} | " + " ".join(f"{x:12.2f}" for x in row) for name, row in zip(SLIDERS, r)),

@@ -27,6 +27,7 @@ from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.score import DAMPED
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.quality import DRAFT, FINAL, QUALITIES
 from thunder_core.types import Motion, RATE, Speech
 
 RESULTS = ROOT / "bench" / "results" / "engine.txt"
@@ -49,8 +50,9 @@ def speed(engine: Engine, speech: Speech, take: Motion):
     yield "real-time factor (seconds of sound per second of work, median of 3)"
     for name, action in (
         ("generate 1 take", lambda: engine.generate(speech, 1, 1)),
-        ("draft of 1 take, 4 steps", lambda: engine.generate(speech, 1, 1, steps=4, asked=asked)),
+        ("draft of 1 take", lambda: engine.generate(speech, 1, 1, quality=DRAFT, asked=asked)),
         ("generate 8 takes", lambda: engine.generate(speech, 8, 1)),
+        ("8 takes, final quality", lambda: engine.generate(speech, 8, 1, quality=FINAL)),
         ("score a take", lambda: engine.score(speech, take)),
         ("listen to a take", lambda: engine.listen(take, speech)),
         ("hear (encoder)", lambda: engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)),
@@ -100,11 +102,12 @@ def separation(engine: Engine, speech: Speech, takes):
 
 
 def spread(engine: Engine, speech: Speech):
-    """Lines of a table: spread and jitter of takes by sampling steps."""
-    yield "sampling steps against spread and jitter, 8 takes (mm: opening's deviation over takes; mean |frame-to-frame|)"
-    for steps in (5, 10, 20, 50, 200):
-        opening = np.stack([k.opening for k in engine.generate(speech, 8, 1, steps=steps)])
-        yield f"  {steps:4d} steps           {opening.std(0).mean():6.3f} {np.abs(np.diff(opening, axis=1)).mean():6.3f}"
+    """Lines of a table: spread and jitter of takes by quality and by steps of the whole model."""
+    yield "quality, or steps of the whole model, against spread and jitter, 8 takes (mm: opening's deviation over takes; mean |frame-to-frame|)"
+    efforts = {q: {"quality": q} for q in QUALITIES} | {f"{steps} steps": {"steps": steps} for steps in (5, 10, 50, 200)}
+    for name, how in efforts.items():
+        opening = np.stack([k.opening for k in engine.generate(speech, 8, 1, **how)])
+        yield f"  {name:20s} {opening.std(0).mean():6.3f} {np.abs(np.diff(opening, axis=1)).mean():6.3f}"
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.tables import report, required, results_file
+from bench.tables import effort, report, required, results_file
 from thunder_core.direction import Asked, Direction, DIRECTION_NAMES, MOODS, NEUTRAL
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
@@ -186,7 +186,7 @@ def main() -> None:
     p.add_argument("--clips", nargs="+", help="only these (default: all)")
     p.add_argument("--takes", type=int, default=8, help="of each clip; 0: without THUNDER")
     p.add_argument("--readings", type=int, default=8, help="of the teacher, of each clip")
-    p.add_argument("--steps", type=int, default=20)
+    p.add_argument("--steps", type=int, default=0, help="of the whole diffusion model (default: normal quality)")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--spread", type=float, default=0.5, help="how far takes go from what is asked, of weights that know directions")
     p.add_argument("--weights", type=Path, default=ROOT / "weights")
@@ -215,7 +215,7 @@ def main() -> None:
     lines = [
         "Habits of faces: mean ± deviation between clips · deviation between performances of one clip.",
         f"{len(clips)} clips, {minutes:.1f} minutes, {sum(len(v.accents) for v in voices) / minutes:.0f} accents a minute, "
-        f"{sum(len(measures.spans(v)) for v in voices)} pauses of 0.4–2 s; weights {weights}, {args.takes} takes, {args.steps} steps, "
+        f"{sum(len(measures.spans(v)) for v in voices)} pauses of 0.4–2 s; weights {weights}, {args.takes} takes, {effort(args.steps)}, "
         f"{args.readings} readings, seed {args.seed}",
         "The teacher's sizes and rates were set by hand with all of these people in view: it is compared with them, not tested on them.",
         "", *table(columns), "",

@@ -27,7 +27,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.tables import keep, required
+from bench.tables import effort, keep, required
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
@@ -127,7 +127,7 @@ def main() -> None:
     p.add_argument("data", type=Path)
     p.add_argument("--out", type=Path, default=ROOT / "out" / "lips")
     p.add_argument("--takes", type=int, default=8)
-    p.add_argument("--steps", type=int, default=20)
+    p.add_argument("--steps", type=int, default=0, help="of the whole diffusion model (default: normal quality)")
     p.add_argument("--guidance", type=float, default=1.0)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--weights", type=Path, help="folder of weights (default: the embedded ones)")
@@ -159,7 +159,7 @@ def main() -> None:
         summary[spread] = rows, different.mean()
     lines = [
         f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, device {engine.device}; "
-        f"weights {engine.weights}; {args.takes} takes, {args.steps} steps, guidance {args.guidance}, seed {args.seed}",
+        f"weights {engine.weights}; {args.takes} takes, {effort(args.steps)}, guidance {args.guidance}, seed {args.seed}",
         f"{sum(speech.seconds for speech in voices.values()):.0f} s of speech",
         "",
         *spreads_compared(summary, names),

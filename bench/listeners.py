@@ -23,7 +23,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.tables import report, required, results_file
+from bench.tables import effort, report, required, results_file
 from thunder_core.animation.played import lids, shifts, starts
 from thunder_core.direction import Asked, DIRECTION_NAMES
 from thunder_core.engine.engine import Engine
@@ -81,7 +81,7 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("data", type=Path)
     p.add_argument("--takes", type=int, default=8, help="of each voice")
-    p.add_argument("--steps", type=int, default=20)
+    p.add_argument("--steps", type=int, default=0, help="of the whole diffusion model (default: normal quality)")
     p.add_argument("--guidance", type=float, default=1.0)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--spread", type=float, default=0.5, help="how far takes go from what is asked, of weights that know directions")
@@ -107,7 +107,7 @@ def main() -> None:
     columns = {name: measure(engine.head, performances) for name, performances in systems.items()}
     names = list(columns["takes listen"])
     lines = [
-        f"Faces that listen to {len(phones)} recorded voices; weights {engine.weights}, {args.takes} takes of each, {args.steps} steps, "
+        f"Faces that listen to {len(phones)} recorded voices; weights {engine.weights}, {args.takes} takes of each, {effort(args.steps)}, "
         f"spread {args.spread:g}, seed {args.seed}",
         f"An answer lies {AFTER_ACCENT[0]:g} s ± {AFTER_ACCENT[1] / 25:.2g} s after an accent, "
         f"{AFTER_END[0]:g} s ± {AFTER_END[1] / 25:.2g} s after the end of a phrase.",

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.corpus_lines import clips_of, Line, open_corpus, parser
-from bench.tables import report, results_file
+from bench.tables import effort, report, results_file
 from thunder_core.channels import Columns, in_group, MOUTH
 from thunder_core.direction import Direction, MOODS, Style
 from thunder_core.engine.engine import Engine
@@ -99,7 +99,7 @@ def main() -> None:
     columns = {"whole face": np.arange(Columns(n).count), "lower face": np.concatenate([np.flatnonzero(lower), [n, n + 1]])}
     lines = [
         f"{args.who}: {len(unseen)} lines of {args.split}, every mood at strength {args.strength:g}; learned from {len(labels)} "
-        "performances of the teacher" + (f"; {args.steps} steps, weights {engine.weights}" if args.who == "takes" else ""),
+        "performances of the teacher" + (f"; {effort(args.steps)}, weights {engine.weights}" if args.who == "takes" else ""),
         "",
         f"{'share named rightly':28s}" + f"{'all':>7s}" + "".join(f"{name[:8]:>9s}" for name in NAMES),
     ]

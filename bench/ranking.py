@@ -36,7 +36,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.stats import spearmanr
 
 from bench.corpus_lines import clips_of, Line
-from bench.tables import report, required, results_file
+from bench.tables import effort, report, required, results_file
 from thunder_core.channels import in_group, SPEECH, TONGUE
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
@@ -226,13 +226,13 @@ def main() -> None:
     p.add_argument("--weights", type=Path)
     p.add_argument("--voices", type=int, default=20, help="lines by unseen voices")
     p.add_argument("--takes", type=int, default=2, help="of each line that are spoiled")
-    p.add_argument("--steps", type=int, default=20)
+    p.add_argument("--steps", type=int, default=0, help="of the whole diffusion model (default: normal quality)")
     p.add_argument("--results", type=Path, help="file for the table (default: bench/results, if there is a cache)")
     args = p.parse_args()
     engine = Engine.load(args.weights, device="cpu")
     cached = (args.cache / "corpus" / "clips.json").exists()
     whose = f"voices of the split {args.split}" if cached else "the shipped sample, a synthetic voice"
-    lines = [f"weights {engine.weights}; {whose}; {args.steps} steps"]
+    lines = [f"weights {engine.weights}; {whose}; {effort(args.steps)}"]
     if cached:
         corpus = Corpus(args.cache / "corpus")
         taken = ordered_by_teacher(engine, corpus, args.split, args.voices, args.steps)

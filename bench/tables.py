@@ -6,6 +6,11 @@ from pathlib import Path
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
+def effort(steps: int) -> str:
+    """How takes were sampled, in words."""
+    return f"{steps} steps" if steps else "normal quality"
+
+
 def keep(path: Path, lines: list[str]) -> str:
     """Write lines to a file whose folder need not be there; the text."""
     text = "\n".join(lines) + "\n"
