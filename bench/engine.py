@@ -103,7 +103,7 @@ def separation(engine: Engine, speech: Speech, takes):
 
 def spread(engine: Engine, speech: Speech):
     """Lines of a table: spread and jitter of takes by quality and by steps of the whole model."""
-    yield "quality, or steps of the whole model, against spread and jitter, 8 takes (mm: opening's deviation over takes; mean |frame-to-frame|)"
+    yield "quality, or steps of the whole model, against spread and jitter, 8 takes (mm: deviation of openings; mean |frame-to-frame|)"
     efforts = {q: {"quality": q} for q in QUALITIES} | {f"{steps} steps": {"steps": steps} for steps in (5, 10, 50, 200)}
     for name, how in efforts.items():
         opening = np.stack([k.opening for k in engine.generate(speech, 8, 1, **how)])
