@@ -35,7 +35,7 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
         display.show(rig, entry)
     work = _Commit(rig, entry, line, choice)
     work.regions = yield from stage(posing.regions(rig), "Reading the take", 0.0, 0.0)
-    work.replace_earlier()
+    yield from work.replace_earlier()
     work.add_leads()
     yield from work.read()
     yield from work.fit()
@@ -87,8 +87,8 @@ class _Commit:
         self.strips: list[list[NewCurve]] = [[] for _ in rig.targets]
         self.as_it_was: list = []  # tracks that get no curve, and the value they stand at
 
-    def replace_earlier(self) -> None:
-        """Look for earlier commits of the same line, which this one replaces."""
+    def replace_earlier(self) -> Generator[Step, None, None]:
+        """Steps that look for earlier commits of the same line, which this one replaces."""
         into = naming.named_after(self.choice, self.own)
         self.puts, self.earlier = put_keys.of(into), []
         whole = (self.choice.first, self.choice.last) == (self.entry.first, self.entry.last)  # of a part, the other parts stay
@@ -96,13 +96,12 @@ class _Commit:
             self.earlier = own_curves.earlier_commits(self.line, self.choice, self.entry, line_names.of(into))
         put = self.puts.get(self.line)
         lines = [there.lines if (there := line_names.of(action)) is not None else () for action in self.own]
-        self.owned = [
-            {
-                key: own_curves.own_curve(curve, put, put_keys.name_of(block, *key), self.earlier, lines[block], self.choice)
-                for key, curve in curves.items()
-            }
-            for block, curves in enumerate(self.animator_curves)
-        ]
+        self.owned: list[dict] = [{} for _ in self.animator_curves]
+        for block, curves in enumerate(self.animator_curves):
+            for key, curve in curves.items():
+                name = put_keys.name_of(block, *key)
+                self.owned[block][key] = own_curves.own_curve(curve, put, name, self.earlier, lines[block], self.choice)
+                yield Step(0.0, "Reading your animation", busy=True)
 
     def add_leads(self) -> None:
         """Add the take's lead in and lead out where the animator's curves leave room for them."""
@@ -237,6 +236,7 @@ class _Commit:
         about = source[PROPERTY].to_dict() if PROPERTY in source else {}
         names = naming.naming_of(self.line, self.of_line, choice, self.own, self.earlier)
         puts = naming.puts_after(self.puts, self.line, names, choice, self.written)
+        yield Step(0.9, "Writing keys", busy=True)
         score = None  # of a line whose lips are the take's alone
         whole = (self.of_line.first, self.of_line.last) == (self.entry.first, self.entry.last)
         if choice.how != "ADD" and {"Mouth", "Jaw"} <= choice.regions and whole:

@@ -40,11 +40,9 @@ class Put:
         that are gone go."""
         all_curves, all_ends = dict(self.curves or {}), dict(self.ends or {})
         for name, (now, put, ends) in curves.items():
-            there = _sums(now, self.shift)
-            all_curves[name] = all_curves.get(name, frozenset()).union(_sums(put, self.shift)).intersection(there)
-            all_ends[name] = (
-                all_ends.get(name, frozenset()).union(_sums(ends, self.shift)).difference(_sums(put, self.shift)).intersection(there)
-            )
+            there, new = _sums(now, self.shift), frozenset(_sums(put, self.shift))
+            all_curves[name] = all_curves.get(name, frozenset()).union(new).intersection(there)
+            all_ends[name] = all_ends.get(name, frozenset()).union(_sums(ends, self.shift)).difference(new).intersection(there)
         return replace(self, curves=all_curves, ends={name: sums for name, sums in all_ends.items() if sums})
 
     def later(self, frames: int) -> Put:
