@@ -131,3 +131,17 @@ def test_takes_of_several_styles_do_not_see_each_other():
     together = model(x, step, audio, style=style)
     alone = torch.cat([model(x[i : i + 1], step, audio, style=style[i : i + 1]) for i in range(5)])
     assert torch.allclose(together, alone, atol=1e-5)
+
+
+def test_sampling_without_gradients_equals_training():
+    """Without gradients sums are made in place and the conditions are known before: the same numbers but for rounding."""
+    model, x, audio, style = taught(), torch.randn(3, 9, 6), torch.randn(1, 9, 5), torch.randn(3, 1, 3)
+    kept = x.clone()
+    for step in (torch.tensor([300]), torch.tensor([10, 500, 900])):
+        trained = model(x, step, audio, style=style)
+        assert trained.requires_grad
+        with torch.no_grad():
+            known = model.conditions(audio, 9, style=style)
+            first, again = (model.estimate(x, step, known) for _ in range(2))
+        assert torch.allclose(first, trained, atol=1e-5) and torch.equal(first, again), "conditions are not changed by their use"
+    assert torch.equal(x, kept)

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from ..animation.style_of_motion import style_of_mouth
 from ..direction import Asked, AXES, check, Direction, over_frames
 from ..errors import BadHead, BadRequest, BadWeights
 from ..face.head import Head, read_head
-from ..face.lips import opening_mm, width_mm
+from ..face.lips import Lips
 from ..quality import NORMAL
 from ..systems import DEFAULT, DIRECTION, MOOD, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
@@ -260,7 +261,7 @@ class Engine:
                 made = about | {"seed": s} | ({} if score is None else {"score": score.total})
                 if asked is not None:
                     made |= {"spread": asked.spread, "as_asked": _is_as_asked(asked, s, seed), "reading": _rounded(readings[s])}
-                result.append(Take(m, s, score, opening_mm(m, self.head), width_mm(m, self.head), made))
+                result.append(Take(m, s, score, *self._opening_and_width(m), made))
                 arrived(result[-1])
         return sorted(result, key=lambda t: (0.0 if t.score is None else -t.score.total, t.seed))
 
@@ -367,6 +368,15 @@ class Engine:
         features, lips, log_odds = self._look(motion, voice)
         return self.judge(speech, lips, expected, features, log_odds), self.judge.in_all(speech, lips, expected)
 
+    @cached_property
+    def _margins(self) -> Lips:
+        """The margins of the head's lips. Raises BadHead where they are not known."""
+        return Lips.of(self.head)
+
+    def _opening_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
+        """As `face.lips.opening_mm` and `width_mm` measure a motion, each float32 [T]."""
+        return self._margins.opening(motion).astype(np.float32), self._margins.width(motion).astype(np.float32)
+
     def _lips(self, motion: Motion) -> Tensor:
         """Where the four points of the lips are that the judge looks at, [1, T, 4, 3] metres from rest."""
         return torch.cat([seen[:, keep][:, :, self.mouth.lips] for seen, keep in self._windows(motion)], 1)
@@ -382,10 +392,12 @@ class Engine:
         known, frames, names, scores = self.judge.config, motions[0].frames, self.head.expression_names, []
         voice, scale = voice.part(0, frames), Scale((known.off, known.damped, known.right))
         near_scale = Scale((known.off_near, known.damped_near, known.right_near))
-        for i, motion in enumerate(motions):
-            progress(0.9 + 0.1 * i / len(motions), "Ranking by lip-sync")
-            direction = Direction(style_of_mouth(motion, names)).vector() if played is None else played[i]
-            expected = self._lips(self.thunder.expected(voice, [direction])[0])
+        progress(0.9, "Ranking by lip-sync")
+        directions = [Direction(style_of_mouth(motion, names)).vector() for motion in motions] if played is None else played
+        expectations = self.thunder.expected(voice, directions)
+        for i, (motion, expectation) in enumerate(zip(motions, expectations)):
+            progress(0.95 + 0.05 * i / len(motions), "Ranking by lip-sync")
+            expected = self._lips(expectation)
             hard = self.judge.hard(voice.features[None], expected)[0]
             opinion, in_all = self._opinion(motion, voice, expected)
             scores += grade(opinion, voice.features[:, -LOUDNESS:], scale, hard, near_scale, in_all)

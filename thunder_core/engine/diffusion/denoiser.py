@@ -67,11 +67,14 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
+    def attend(self, x: Tensor, bias: Tensor) -> Tensor:
+        """What every frame of x [B, T, width] gathers from all frames; bias [heads, T, T] is added to the logits."""
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)[None]).transpose(1, 2).flatten(2)
+
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        """Every frame of x [B, T, width] attends to all frames; bias [heads, T, T] is added to the logits."""
-        q, k, v = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in self.qkv(x).chunk(3, -1))
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)[None])
-        return self.out(y.transpose(1, 2).flatten(2))
+        """The layer's output [B, T, width]."""
+        return self.out(self.attend(x, bias))
 
 
 class DiagonalCrossAttention(nn.Module):
@@ -88,20 +91,32 @@ class DiagonalCrossAttention(nn.Module):
         self.kv = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, audio: Tensor, step: Tensor) -> Tensor:
-        """x [B, T, width], audio [B, T, width] (or [1, T, width]: shared by the batch), step [B, width] → [B, T, width]."""
+    def read(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """Key and value [B, T, heads, width / heads] of each row of a source [B, T, width]."""
+        key, value = self.kv(source).unflatten(-1, (2, self.heads, -1)).unbind(-3)
+        return key / math.sqrt(key.shape[-1]), value
 
-        def split(y: Tensor) -> Tensor:
-            return y.unflatten(-1, (self.heads, -1))
-
-        q = split(self.q(x))
-        k_audio, v_audio = (split(y) for y in self.kv(audio).chunk(2, -1))
-        k_step, v_step = (split(y)[:, None] for y in self.kv(step).chunk(2, -1))
-        logit = ((q * k_audio).sum(-1, keepdim=True) - (q * k_step).sum(-1, keepdim=True)) / math.sqrt(q.shape[-1])
+    def attend(self, x: Tensor, audio: tuple[Tensor, Tensor], step: tuple[Tensor, Tensor]) -> Tensor:
+        """What every frame of x [B, T, width] gathers from what was read of its audio [B or 1, T] and of the step [B or 1, 1]."""
+        q = self.q(x).unflatten(-1, (self.heads, -1))
+        logit = (q * (audio[0] - step[0])).sum(-1, keepdim=True)
         # The sigmoid as a softmax, which is computed row by row: the CPU's vectorised sigmoid rounds the last elements of a
         # tensor differently from the rest, and a take would depend on how many takes are sampled with it.
         share = torch.stack([logit, torch.zeros_like(logit)], -1).softmax(-1)[..., 0]
-        return self.out((v_step + share * (v_audio - v_step)).flatten(-2))
+        return torch.lerp(step[1].expand_as(q), audio[1].expand_as(q), share.expand_as(q)).flatten(-2)
+
+    def forward(self, x: Tensor, audio: Tensor, step: Tensor) -> Tensor:
+        """x [B, T, width], audio [B, T, width] (or [1, T, width]: shared by the batch), step [B, width] → [B, T, width]."""
+        return self.out(self.attend(x, self.read(audio), self.read(step[:, None])))
+
+
+def add_projected(x: Tensor, y: Tensor, projection: nn.Linear, dropout: nn.Dropout) -> Tensor:
+    """x + projection(y), for x [B, T, width]. Where no gradients are kept, x itself becomes the sum."""
+    if torch.is_grad_enabled() or not x.dtype == y.dtype == projection.weight.dtype:
+        return x + dropout(projection(y))
+    rows = x.add_(projection.bias).flatten(0, 1)
+    rows.addmm_(y.flatten(0, 1), projection.weight.t())
+    return x
 
 
 class DecoderLayer(nn.Module):
@@ -118,11 +133,29 @@ class DecoderLayer(nn.Module):
         )
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, audio: Tensor, step: Tensor, bias: Tensor) -> Tensor:
-        """x [B, T, width], audio [B or 1, T, width], step [B, width], bias [heads, T, T] → [B, T, width]."""
-        x = x + self.dropout(self.self_attention(self.norms[0](x), bias))
-        x = x + self.dropout(self.cross_attention(self.norms[1](x), audio, step))
-        return x + self.dropout(self.feedforward(self.norms[2](x)))
+    def forward(self, x: Tensor, audio: tuple[Tensor, Tensor], token: Tensor, bias: Tensor) -> Tensor:
+        """x [B, T, width], what the cross-attention read of the audio, token of the step [B or 1, 1, width], bias [heads, T, T] →
+        [B, T, width]; without gradients x itself."""
+        x = add_projected(x, self.self_attention.attend(self.norms[0](x), bias), self.self_attention.out, self.dropout)
+        step = self.cross_attention.read(token)
+        x = add_projected(x, self.cross_attention.attend(self.norms[1](x), audio, step), self.cross_attention.out, self.dropout)
+        widen, _, dropout, narrow = self.feedforward
+        hidden = widen(self.norms[2](x))
+        hidden = F.gelu(hidden) if torch.is_grad_enabled() else torch.ops.aten.gelu_(hidden)
+        return add_projected(x, dropout(hidden), narrow, self.dropout)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a denoiser is told beside the noisy motion and the step: the same at every step, so that sampling computes it once.
+
+    offset: [B or 1, T, width], what the style adds to the motion's features; None: nothing.  audio: for every layer, key and value of
+    the audio, [B or 1, T, heads, width / heads] each.  bias: [heads, T, T] of the self-attention.
+    """
+
+    offset: Tensor | None
+    audio: list[tuple[Tensor, Tensor]]
+    bias: Tensor
 
 
 class Denoiser(nn.Module):
@@ -167,21 +200,34 @@ class Denoiser(nn.Module):
         silent: bool [B], rows whose audio is replaced by the learned vector ∅ (classifier-free guidance).
         style: [B, T, style], or of length 1 where it is broadcast; None: any style, like the rows where `free` [B] is true.
         """
+        return self.estimate(x, step, self.conditions(audio, x.shape[1], silent, style, free))
+
+    def conditions(
+        self, audio: Tensor, frames: int, silent: Tensor | None = None, style: Tensor | None = None, free: Tensor | None = None
+    ) -> Conditions:  # fmt: skip
+        """What `estimate` needs to know of the arguments of `forward` that do not change from step to step."""
         audio = (audio - self.audio_mean) / self.audio_std
         if silent is not None:
             audio = torch.where(silent[:, None, None], self.no_audio, audio)
-        features, y = self.audio_in(audio), self.motion_in(x)
-        token = self.step_in(step_embedding(step, self.config.width))
+        features, offset = self.audio_in(audio), None
         if self.config.style:  # else a style has no effect
             # The style scales and shifts the speech features (FiLM, Perez et al. 2018), and is added to the motion's own features.
             # Per frame even where it is the same for all: a matrix of one row is rounded differently from one of several, and a take
             # would depend on how many takes are sampled with it.
             known = self._standard_style(style, free)
-            scale, shift, offset = self.style_in(known.expand(-1, x.shape[1], -1)).chunk(3, -1)
-            features, y = features * (1 + scale) + shift, y + offset
-        bias = alibi_bias(x.shape[1], self.slopes)
-        for layer in self.layers:
-            y = layer(y, features, token, bias)
+            scale, shift, offset = self.style_in(known.expand(-1, frames, -1)).chunk(3, -1)
+            features = features * (1 + scale) + shift
+        audio_per_layer = [layer.cross_attention.read(features) for layer in self.layers]
+        return Conditions(offset, audio_per_layer, alibi_bias(frames, self.slopes))
+
+    def estimate(self, x: Tensor, step: Tensor, known: Conditions) -> Tensor:
+        """x̂_0 [B, T, motion] of a noisy motion x [B, T, motion] at a step [B or 1], under conditions."""
+        y = self.motion_in(x)
+        if known.offset is not None:
+            y = y + known.offset
+        token = self.step_in(step_embedding(step, self.config.width))[:, None]
+        for layer, audio in zip(self.layers, known.audio):
+            y = layer(y, audio, token, known.bias)
         return self.motion_out(self.norm(y))
 
     def _standard_style(self, style: Tensor | None, free: Tensor | None) -> Tensor:

@@ -22,7 +22,7 @@ from ...quality import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
 from ..cards import unusable
 from ..diffusion.articulate import Articulation, believed_sounds, demanded_closures
-from ..diffusion.denoiser import Denoiser, DenoiserConfig, load_denoiser
+from ..diffusion.denoiser import Conditions, Denoiser, DenoiserConfig, load_denoiser
 from ..diffusion.guidance import SpeechGuidance
 from ..diffusion.pauses import kept_gaze, settled, stillness
 from ..diffusion.sampling import in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
@@ -34,6 +34,7 @@ from ..speech.units import Units
 
 _LATE = 7  # frames after which a listener answers
 _LISTENER_HEAD, _LISTENER_BROWS = 0.4, 0.55  # of what a speaker's head and brows do, as the teacher's listeners
+_REMEMBERED = 8000  # frames of all takes together whose conditions are kept from step to step (90 MB)
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 _DRAFT_STEPS = 2  # of the distilled model: half of its own come to nearly the same takes
 _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # of the whole model, at each quality
@@ -198,19 +199,30 @@ class Thunder:
         def count(step: int, _: int) -> None:
             at["step"] = step
 
+        known: dict[tuple[int, bool], Conditions] = {}  # of the takes in work, by window and whether its sound is hidden
+
+        def conditions(takes: int, a: int, b: int, silent: Tensor | None) -> Conditions:
+            """What the takes in work are told over frames a … b; the same at every step."""
+            key = (a, silent is not None)
+            if key not in known:
+                style = None if played is None else played[at["before"] : at["before"] + takes]
+                style = style if style is None or style.shape[1] == 1 else style[:, a:b]
+                # The sound is the same for all takes: computed once, in one way for any number of them.
+                known[key] = denoiser.conditions(voice.features[None, a:b], b - a, silent, style)
+            return known[key] if takes * frames <= _REMEMBERED else known.pop(key)
+
         def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
             progress((at["before"] + (at["step"] + a / frames) / len(steps.times) * at["takes"]) / len(seeds))
-            audio, step = voice.features[None, a:b], step[:1]  # the same for all: computed once, in one way for any number of takes
-            style = None if played is None else played[at["before"] : at["before"] + len(x)]
-            style = style if style is None or style.shape[1] == 1 else style[:, a:b]
-            x0 = denoiser(x, step, audio, style=style)
+            step = step[:1]  # as the sound
+            x0 = denoiser.estimate(x, step, conditions(len(x), a, b, None))
             if guidance != 1.0:
-                x0 = guidance * x0 + (1 - guidance) * denoiser(x, step, audio, hide, style)
+                x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, conditions(len(x), a, b, hide))
             return x0 if guide is None else guide(x0, a, b)
 
         for start in range(0, len(seeds), _BATCH):
             some = seeds[start : start + _BATCH]
             at.update(before=start, takes=len(some))
+            known.clear()
             noise = seeded_noise(some, frames, self.denoiser.config.motion).to(self.device)
             noise = self.denoiser.first_noise(noise, None if played is None else played[start : start + len(some)])
             whole = in_windows(denoise, frames)
@@ -236,15 +248,16 @@ class Thunder:
         its performances in that direction, which is what it makes of pure noise in one step."""
         noise = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion).to(self.device))
         step, result = torch.tensor([STEPS - 1], device=self.device), []
-        for reading in readings:
-            style = torch.from_numpy(np.asarray(reading, np.float32)[None, None]).to(self.device) if self.knows_styles else None
+        for start in range(0, len(readings), _BATCH):
+            some = np.stack(readings[start : start + _BATCH]).astype(np.float32)
+            style = torch.from_numpy(some[:, None]).to(self.device) if self.knows_styles else None
 
             def denoise(x: Tensor, step: Tensor, a: int, b: int, style=style) -> Tensor:
                 return self.denoiser(x, step, voice.features[None, a:b], style=style)
 
-            x = in_windows(denoise, voice.frames)(noise, step)
-            lips = _lips_of(np.asarray(reading)[None]) if self.knows_styles else 1.0
-            result.append(self._motion(self.denoiser.restore(x)[0].cpu().numpy(), voice, None, lips))
+            x = in_windows(denoise, voice.frames)(noise.expand(len(some), -1, -1), step)
+            lips = [_lips_of(reading[None]) if self.knows_styles else 1.0 for reading in some]
+            result += [self._motion(m, voice, None, by) for m, by in zip(self.denoiser.restore(x).cpu().numpy(), lips)]
         return result
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
