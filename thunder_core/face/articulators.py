@@ -91,18 +91,25 @@ class Articulators:
 
     def shape(self, expression: np.ndarray, jaw: np.ndarray) -> Shape:
         """What the mouth does over a motion, expression columns in the head's own order."""
-        x, turn = np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64))
-        lips, *edges = (1e3 * (part.heights(x, turn) - part.rest[:, 1]) for part in self._measured)
-        upper, lower = (edge.mean(1) for edge in edges)
-        return Shape(lips[:, 0] - lips[:, 1], lips[:, 0], upper - lower)
+        return self.shape_at(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
+
+    def shape_at(self, expression: np.ndarray, turn: np.ndarray) -> Shape:
+        """The same for the jaw's rotation matrices [T, 3, 3]."""
+        points, upper, lower = self._measured
+        height = 1e3 * (points.heights(expression, turn) - points.rest[:, 1])
+        return Shape(height[:, 0] - height[:, 1], height[:, 0], height[:, upper].mean(1) - height[:, lower].mean(1))
 
     @cached_property
-    def _measured(self) -> tuple[SkinnedPoints, SkinnedPoints, SkinnedPoints]:
-        """What `shape` needs, which is asked for dozens of times for a take: the lips' middles, and the edges of the teeth, as
-        one point each where they follow the jaw alike."""
-        edges = (self.points.part(edge) for edge in (self.upper_edge, self.lower_edge))
-        upper, lower = (edge.mean() if np.ptp(edge.jaw_weight) == 0 else edge for edge in edges)
-        return self.points.part(slice(2)), upper, lower
+    def _measured(self) -> tuple[SkinnedPoints, slice, slice]:
+        """The few points that `shape` needs, which is asked for dozens of times for a take: the lips' middles, and the edge of each
+        row of teeth, as one point where it follows the jaw alike; and where the edges are among them."""
+        every = np.eye(len(self.points.rest))
+        rows = [every[:2]]
+        for edge in (self.upper_edge, self.lower_edge):
+            alike = np.ptp(self.points.jaw_weight[edge]) == 0
+            rows.append(every[edge].mean(0, keepdims=True) if alike else every[edge])
+        ends = np.cumsum([len(part) for part in rows])
+        return self.points.combined(np.concatenate(rows)), slice(ends[0], ends[1]), slice(ends[1], ends[2])
 
     @cached_property
     def _lip(self) -> SkinnedPoints:

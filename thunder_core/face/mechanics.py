@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..rotation import rotvec_to_matrix
 from .articulators import Articulators, Shape
 
 # Millimetres that an opening g takes of upper lip and of lower lip beyond the lower teeth: g · share, bent towards the most.
@@ -143,24 +144,27 @@ class Mechanics:
         rise = aim.rise + sounds.speech * (rise - aim.rise)
         leans = [self._lean(x, columns) for columns in (self.upper, self.lower)]
         x[:, [*self.lower, self.close]] = 0.0
-        self._amount(x, turn, self.upper, leans[0], "rise", rise)
-        self._amount(x, turn, self.lower, leans[1], "gap", aim.gap)
-        over = self.articulators.shape(x, turn).gap - aim.gap > _TINY
-        self._amount(x, turn, [self.close], np.ones((len(x), 1)), "gap", np.where(over, aim.gap, np.inf))
+        turned = rotvec_to_matrix(turn)
+        self._amount(x, turned, self.upper, leans[0], "rise", rise)
+        self._amount(x, turned, self.lower, leans[1], "gap", aim.gap)
+        over = self.articulators.shape_at(x, turned).gap - aim.gap > _TINY
+        self._amount(x, turned, [self.close], np.ones((len(x), 1)), "gap", np.where(over, aim.gap, np.inf))
 
     def _lean(self, x, columns) -> np.ndarray:
         """How a channel's sides share a movement, [T, c] of mean 1; alike where there is too little to tell."""
         mean = x[:, columns].mean(1, keepdims=True)
         return np.where(mean > _LEANING, x[:, columns] / np.maximum(mean, _LEANING), 1.0)
 
-    def _amount(self, x, turn, columns, lean, measure: str, wanted) -> None:
-        """Set channels in place, each by its lean [T, c], so that a measure is as wanted [T], as far as 0 … 1.2 allows."""
+    def _amount(self, x, turned, columns, lean, measure: str, wanted) -> None:
+        """Set channels in place, each by its lean [T, c], so that a measure is as wanted [T], as far as 0 … 1.2 allows.
+
+        turned: the jaw's rotation matrices [T, 3, 3]."""
         amount = x[:, columns].mean(1)
         for _ in range(2):
             x[:, columns] = amount[:, None] * lean
-            now = getattr(self.articulators.shape(x, turn), measure)
+            now = getattr(self.articulators.shape_at(x, turned), measure)
             x[:, columns] = (amount + _STEP)[:, None] * lean
-            slope = (getattr(self.articulators.shape(x, turn), measure) - now) / _STEP
+            slope = (getattr(self.articulators.shape_at(x, turned), measure) - now) / _STEP
             step = np.where(np.isfinite(wanted), wanted, now) - now
             amount = np.clip(amount + step / np.where(np.abs(slope) > _TINY, slope, np.inf), 0.0, _MOST)
         x[:, columns] = np.clip(amount[:, None] * lean, 0.0, _MOST)

@@ -71,18 +71,22 @@ class SkinnedPoints:
             pair_shapes=shapes,
         )
 
-    def mean(self) -> SkinnedPoints:
-        """One point, that is always the mean of these. Raises ValueError where they do not all follow the jaw alike."""
-        if np.ptp(self.jaw_weight) > 0:
+    def combined(self, shares: np.ndarray) -> SkinnedPoints:
+        """Points that are always means of these: shares [M, K], how much of each point is in each of them, rows that add up to 1.
+
+        Raises ValueError where one would be of points that do not follow the jaw alike.
+        """
+        follow = [np.unique(self.jaw_weight[row != 0]) for row in shares]
+        if any(len(weights) != 1 for weights in follow):
             raise ValueError("Points that follow the jaw differently have no mean that follows it")
         return replace(
             self,
-            rest=self.rest.mean(0, keepdims=True),
-            directions=self.directions.mean(1, keepdims=True),
-            jaw_weight=self.jaw_weight[:1],
-            correctives=self.correctives.mean(1, keepdims=True),
-            pair_shapes=None if self.pair_shapes is None else self.pair_shapes.mean(1, keepdims=True),
-        )
+            rest=shares @ self.rest,
+            directions=np.ascontiguousarray(shares @ self.directions),
+            jaw_weight=np.array([weights[0] for weights in follow]),
+            correctives=np.ascontiguousarray(shares @ self.correctives),
+            pair_shapes=None if self.pair_shapes is None else np.ascontiguousarray(shares @ self.pair_shapes),
+        ).part(slice(None))
 
     @cached_property
     def lever(self) -> np.ndarray:
