@@ -145,3 +145,13 @@ def test_sampling_without_gradients_equals_training():
             first, again = (model.estimate(x, step, known) for _ in range(2))
         assert torch.allclose(first, trained, atol=1e-5) and torch.equal(first, again), "conditions are not changed by their use"
     assert torch.equal(x, kept)
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_half_precision_is_near(gradients):
+    model, x, audio, style, step = taught(), torch.randn(3, 9, 6), torch.randn(1, 9, 5), torch.randn(3, 1, 3), torch.tensor([300])
+    with torch.set_grad_enabled(gradients):
+        exact = model(x, step, audio, style=style)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = model(x, step, audio, style=style)
+    assert (half - exact).abs().mean() < 0.05 * exact.abs().mean()

@@ -102,7 +102,7 @@ class DiagonalCrossAttention(nn.Module):
         logit = (q * (audio[0] - step[0])).sum(-1, keepdim=True)
         # The sigmoid as a softmax, which is computed row by row: the CPU's vectorised sigmoid rounds the last elements of a
         # tensor differently from the rest, and a take would depend on how many takes are sampled with it.
-        share = torch.stack([logit, torch.zeros_like(logit)], -1).softmax(-1)[..., 0]
+        share = torch.stack([logit, torch.zeros_like(logit)], -1).softmax(-1)[..., 0].to(q.dtype)
         return torch.lerp(step[1].expand_as(q), audio[1].expand_as(q), share.expand_as(q)).flatten(-2)
 
     def forward(self, x: Tensor, audio: Tensor, step: Tensor) -> Tensor:
