@@ -69,8 +69,12 @@ def reference_file(cache: Path, denoiser: Path, clip: Clip, samples: int) -> Pat
 
 
 def estimates(denoiser: Denoiser, audio: torch.Tensor) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """The function (noisy x, step) → x̂_0 that a sampler calls; the step is the same for the whole batch."""
-    return lambda x, step: denoiser(x, step[:1], audio)
+    """The function (noisy x, step) → x̂_0 that a sampler calls; the step is the same for the whole batch.
+
+    What no step changes is computed once, as the product does.
+    """
+    known = denoiser.conditions(audio, audio.shape[1])
+    return lambda x, step: denoiser.estimate(x, step[:1], known)
 
 
 @torch.inference_mode()

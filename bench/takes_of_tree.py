@@ -21,19 +21,24 @@ import torch
 
 
 class Network:
-    """Seconds spent in a denoiser, and frames that went through it, since the last look."""
+    """Seconds spent in denoisers, and frames that went through them, since the last look."""
 
-    def __init__(self, module: torch.nn.Module):
-        self.seconds, self.frames, self.began = 0.0, 0, 0.0
-        module.register_forward_pre_hook(self._enter)
-        module.register_forward_hook(self._leave)
+    def __init__(self, *modules: torch.nn.Module):
+        self.seconds, self.frames = 0.0, 0
+        for module in modules:  # the earlier one has no parts that are called by themselves
+            for name in ("estimate", "conditions") if hasattr(module, "estimate") else ("forward",):
+                setattr(module, name, self._counted(getattr(module, name)))
 
-    def _enter(self, module, inputs) -> None:
-        self.began = time.perf_counter()
+    def _counted(self, call):
+        def counted(*args, **more):
+            began = time.perf_counter()
+            output = call(*args, **more)
+            self.seconds += time.perf_counter() - began
+            if isinstance(output, torch.Tensor):
+                self.frames += output.shape[0] * output.shape[1]
+            return output
 
-    def _leave(self, module, inputs, output) -> None:
-        self.seconds += time.perf_counter() - self.began
-        self.frames += output.shape[0] * output.shape[1]
+        return counted
 
     def look(self) -> dict:
         """What was counted; counting starts again."""
@@ -92,7 +97,8 @@ def main() -> None:
     torch.set_num_threads(int(threads))
     kind = Today if os.path.isdir(os.path.join(tree, "thunder_core", "engine")) else Before
     side = kind(np.load(sound))
-    network = Network(side.engine.thunder.denoiser)
+    thunder = side.engine.thunder
+    network = Network(*(getattr(thunder, name) for name in ("denoiser", "distilled") if getattr(thunder, name, None) is not None))
     side.generate(1, 0)
     for line in sys.stdin:
         asked, answer = json.loads(line), {}
