@@ -108,8 +108,9 @@ def _note(path: Path) -> str:
     """How long a network was trained, as its card says."""
     card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8")).get("card", {})
     steps = card.get("steps", 0)
-    known = "its last run" if path.name == "m2s" else "from the weights of mouth2s or from nothing, as it was started"
-    return f"{steps} steps in {known}" + ("" if steps >= SHORT or path.name == "m2s" else ": not trained long enough to be compared")
+    if path.name == "m2s":
+        return f"{steps} steps in its last run"
+    return f"{steps} steps" + ("" if steps >= SHORT else ": not trained long enough to be compared")
 
 
 def performed(engine: Engine, line: Line, number: int, voices: list[str], seed: int) -> Motion:
