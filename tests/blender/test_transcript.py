@@ -8,7 +8,7 @@ from speaking import enter, keys_of, opening_of, same
 from thunder.scene.heads import head
 from thunder.scene.takes import take_list, transcript
 from thunder.scene.voice import strip
-from thunder.thunder_core import errors, progress
+from thunder.thunder_core import errors, progress, protocol
 
 pytestmark = pytest.mark.one_blender
 
@@ -29,7 +29,9 @@ class Ear:
 
     @property
     def result(self):
-        return {"closures": self.found, "pauses": list(self.pauses)}
+        answer = {"closures": self.found, "pauses": [list(pause) for pause in self.pauses]}
+        assert protocol.is_sound({"event": "done", "result": answer}, "closures")  # as the engine's answers are checked
+        return answer
 
 
 @pytest.fixture
