@@ -5,7 +5,7 @@ import textwrap
 
 import bpy
 
-from ..scene.engine import connection
+from ..scene.engine import connection, early
 from ..scene.heads import head, library_override
 from ..scene.host.session import session
 from ..scene.takes import take_list
@@ -73,6 +73,8 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
             column.scale_y = 1.5
             column.active = ready and there  # greyed, and a click or the tooltip says why
             column.operator("thunder.generate", icon="PLAY")
+            if ready and there:
+                early.start_soon()
             if not there and not is_beginning(context):
                 _wrapped(layout, text, context)
                 layout.operator("thunder.open_preferences", icon="IMPORT")

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starts the engine while the animator still looks at the panel, so that the first takes do not wait for it."""
+
+from __future__ import annotations
+
+from ...thunder_core.errors import ThunderError
+from ...thunder_core.pending import Pending
+from ..host import idle
+from ..host.session import Part, session
+from . import connection
+
+_WAIT = 1.0  # seconds from the first drawing of a panel that is ready to the start: who only passes by starts nothing
+_LOOK = 0.25  # seconds between two looks at whether it runs
+
+
+class _Early(Part):
+    """The request that starts the engine, and whether there was one: an engine that fails is not started again and again."""
+
+    def __init__(self):
+        self.pending: Pending | None = None
+        self.tried = False
+
+    def file_opened(self) -> None:
+        """An engine that starts goes on starting."""
+
+    def close(self) -> None:
+        self.pending, self.tried = None, False
+        _start.stop()
+
+
+def start_soon() -> None:
+    """Have the engine started in a moment, once a session, unless it runs or the preferences say otherwise. Quick: for panels."""
+    chosen = connection.preferences()
+    if not _early.tried and chosen is not None and chosen.starts_early:
+        _early.tried = True
+        _start.start(_WAIT)
+
+
+def _step() -> float | None:
+    """Start it, and note what it says of itself. What goes wrong is said by the first request that needs it."""
+    try:
+        if _early.pending is None:
+            client = connection.client()
+            if client.running:
+                return None
+            _early.pending = client.request("hello")
+    except ThunderError:
+        return None
+    if not _early.pending.done:
+        _early.pending.poll()
+        return _LOOK
+    if _early.pending.error is None:
+        connection.tell(_early.pending.result)
+    _early.pending = None
+    return None
+
+
+_start = idle.Task(_step, any_time=True, any_file=True)
+_early = session.add(_Early())
