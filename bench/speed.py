@@ -111,7 +111,7 @@ class Bench:
         began = [0.0]
 
         def run_ours() -> None:
-            ours.append(seconds_of(lambda: sample(speed_quality.estimates(denoiser, audio), noise, steps)))
+            ours.append(seconds_of(lambda: sample(speed_quality.estimates(denoiser, audio, takes), noise, steps)))
 
         def take_turns(done: int, _: int) -> None:
             if done % every == 0:
@@ -120,7 +120,7 @@ class Bench:
                 run_ours()
                 began[0] = time.perf_counter()
 
-        ancestral_sample(speed_quality.estimates(whole, audio), noise, torch.Generator().manual_seed(0), take_turns)
+        ancestral_sample(speed_quality.estimates(whole, audio, takes), noise, torch.Generator().manual_seed(0), take_turns)
         theirs.append(time.perf_counter() - began[0])
         figures: Figures = {
             "sampler_speedup_vs_ddpm1000": sum(theirs) / statistics.median(ours),
@@ -142,8 +142,8 @@ class Bench:
             return {"left_out": "LVE and S-DIV: no 1000-step samples are in the cache (python bench/speed_quality.py)"}
         pairs = []
         for clip, reference in made:
-            noise = denoiser.first_noise(seeded_noise(range(len(reference)), speed_quality.FRAMES, denoiser.config.motion))
-            x = sample(speed_quality.estimates(denoiser, clip.audio), noise, steps)
+            noise = seeded_noise(range(len(reference)), speed_quality.FRAMES, denoiser.config.motion)
+            x = sample(speed_quality.estimates(denoiser, clip.audio, len(reference)), noise, steps)
             pairs.append((clip.truth, denoiser.restore(x).numpy(), reference))
         ratios = speed_quality.Quality().ratios(pairs)
         names = {"LVE": "lve_ratio", "S-DIV-L": "sdiv_lip_ratio", "S-DIV-U": "sdiv_upper_ratio"}
@@ -290,12 +290,12 @@ class Bench:
         frames, table = round(seconds * FPS), {}
         for count in (1, 4) if self.quick else (1, 32):
             audio, noise = torch.randn(1, frames, whole.config.audio), seeded_noise(range(count), frames, whole.config.motion)
-            full = speed_quality.estimates(whole, audio)
+            full = speed_quality.estimates(whole, audio, count)
             # Of the 1000 steps some are run; each costs the same.
             some = 5 if self.quick else 20
             step = torch.tensor([500])
             actions: dict[str, Callable[[], object]] = {
-                "this, normal quality": lambda a=audio, n=noise: sample(speed_quality.estimates(denoiser, a), n, steps),
+                "this, normal quality": lambda a=audio, n=noise: sample(speed_quality.estimates(denoiser, a, len(n)), n, steps),
                 f"DDPM, {STEPS} steps": lambda f=full, n=noise: [f(n, step) for _ in range(some)],
                 "DDIM, 50 steps": lambda f=full, n=noise: peers.ddim_sample(f, n, 5 if self.quick else 50),
             }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What sampling in few steps costs in quality: LVE and S-DIV of the product's sampler over those of the paper's 1000 steps.
 
-`python bench/speed_quality.py --cache CACHE` makes what the 1000-step sampler says of a few test clips, which takes some
+Samples are played around the usual direction at *Spread* .5, one reading for every seed, as takes are by default; both sides have
+the same readings. `python bench/speed_quality.py --cache CACHE` makes what the 1000-step sampler says of a few test clips, which takes some
 minutes per clip, and keeps it in CACHE/ancestral under the hash of the diffusion model; `bench/speed.py` compares with it.
 """
 
@@ -26,9 +27,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.tables import required
+from thunder_core.direction import Direction
 from thunder_core.engine.diffusion.ancestral import ancestral_sample
 from thunder_core.engine.diffusion.denoiser import Denoiser, load_denoiser
 from thunder_core.engine.diffusion.sampling import seeded_noise
+from thunder_core.engine.readings import reading
 from thunder_core.face.head import load_head
 from thunder_core.files import part_of
 from thunder_core.train import metrics
@@ -37,6 +40,7 @@ from thunder_core.train.evaluate import Measured, SAMPLES
 from thunder_core.train.motions import MotionSet
 
 CLIPS, FRAMES = 6, 50  # of the comparison: test clips, and frames of each from its start
+SPREAD = 0.5  # of the samples
 MEASURES = ("LVE", "S-DIV-L", "S-DIV-U")
 
 
@@ -65,15 +69,21 @@ def held_out_clips(cache: Path, count: int, split: str = "test") -> list[Clip]:
 def reference_file(cache: Path, denoiser: Path, clip: Clip, samples: int) -> Path:
     """Where the 1000-step samples of a clip lie: by the weights they were drawn with."""
     made_with = hashlib.sha256(denoiser.read_bytes()).hexdigest()[:16]
-    return cache / "ancestral" / made_with / f"{clip.number:05d}-{FRAMES}-{samples}.npy"
+    return cache / "ancestral" / made_with / f"{clip.number:05d}-{FRAMES}-{samples}-{SPREAD:g}.npy"
 
 
-def estimates(denoiser: Denoiser, audio: torch.Tensor) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """The function (noisy x, step) → x̂_0 that a sampler calls; the step is the same for the whole batch.
+def readings(samples: int) -> torch.Tensor:
+    """The direction [S, 1, DIRECTION_NAMES] that each of S samples is played in."""
+    asked = Direction().vector()[None]
+    return torch.from_numpy(np.stack([reading(asked, seed, SPREAD) for seed in range(samples)]).astype(np.float32))
+
+
+def estimates(denoiser: Denoiser, audio: torch.Tensor, samples: int) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """The function (noisy x, step) → x̂_0 of so many samples that a sampler calls; the step is the same for the whole batch.
 
     What no step changes is computed once, as the product does.
     """
-    known = denoiser.conditions(audio, audio.shape[1])
+    known = denoiser.conditions(audio, audio.shape[1], style=readings(samples) if denoiser.config.style else None)
     return lambda x, step: denoiser.estimate(x, step[:1], known)
 
 
@@ -81,7 +91,7 @@ def estimates(denoiser: Denoiser, audio: torch.Tensor) -> Callable[[torch.Tensor
 def draw_ancestral(denoiser: Denoiser, clip: Clip, samples: int) -> np.ndarray:
     """`samples` motions [S, T, C] of a clip by all 1000 steps, seeds 0 … S − 1."""
     noise = seeded_noise(range(samples), FRAMES, denoiser.config.motion)
-    x = ancestral_sample(estimates(denoiser, clip.audio), noise, torch.Generator().manual_seed(1))
+    x = ancestral_sample(estimates(denoiser, clip.audio, samples), noise, torch.Generator().manual_seed(1))
     return denoiser.restore(x).numpy()
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from thunder_core.direction import Asked, Direction
 from thunder_core.engine.diffusion.sampling import sample, seeded_noise, solver_steps
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
@@ -29,7 +30,8 @@ def engine():
 @pytest.fixture(scope="module")
 def takes(engine):
     speech = read_sound(ROOT / "assets" / "sample.wav")
-    return {q: sorted(engine.generate(speech, 8, 1, quality=q), key=lambda t: t.seed) for q in (DRAFT, NORMAL, FINAL)}
+    asked = Asked(Direction().vector()[None], 0.5)
+    return {q: sorted(engine.generate(speech, 8, 1, quality=q, asked=asked), key=lambda t: t.seed) for q in (DRAFT, NORMAL, FINAL)}
 
 
 def test_plain_sampling_below_final_quality_uses_the_distilled_model(engine):
@@ -56,6 +58,15 @@ def test_takes_differ_as_much_at_normal_quality_as_at_final(takes):
 
     for what in (lambda take: take.opening, lambda take: take.motion.head, lambda take: take.motion.expression):
         assert spread(NORMAL, what) == pytest.approx(spread(FINAL, what), rel=0.15)
+
+
+def test_in_any_style_the_whole_model_samples(engine, monkeypatch):
+    asked = []
+    monkeypatch.setattr(engine.thunder, "way", lambda effort, plain: asked.append(plain) or (engine.thunder.denoiser, solver_steps(1)))
+    speech = read_sound(ROOT / "assets" / "sample.wav")
+    engine.generate(speech, 1, 1)
+    engine.generate(speech, 1, 1, asked=Asked(Direction().vector()[None], 0.5))
+    assert asked == [False, True]
 
 
 def test_a_take_says_at_which_quality_it_was_sampled(engine, takes):
