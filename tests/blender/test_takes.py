@@ -315,7 +315,7 @@ def test_an_action_assigned_by_hand_over_a_take_counts_as_the_animators(blender,
 def test_provenance_is_enough_to_make_a_take_again(blender, stage):
     entry = enter(stage, seed=31, score=66.5)
     for action in display.actions_of(entry):
-        assert {"seed", "score", "engine", "weights", "audio", "quality", "guidance"} <= set(action["thunder"].keys())
+        assert {"seed", "score", "engine", "weights", "audio", "steps", "guidance"} <= set(action["thunder"].keys())
         assert action["thunder"]["seed"] == 31 and action.use_fake_user
 
 
@@ -498,11 +498,11 @@ def test_committing_again_over_the_same_frames_replaces_those_keys_alone(blender
     curve = next(c for c in compat.curves_for(rig.keys) if "mouthSmileLeft" in c.data_path)
     keys = {round(key.co[0]): key.co[1] for key in curve.keyframe_points}
     assert keys[1] == 0.0 and keys[20] == pytest.approx(0.6)  # the animator's own, before the takes
-    # The line is committed again ten frames later: what it put before is gone. 28, 58: it blends in and out.
-    assert keys[31] == 0.0 and sorted(keys) == [1, 20, 28, 31, 55, 58, 61]
+    # The line is committed again ten frames later: what it put before is gone. 28, 71: it blends in and out, beside its leads.
+    assert keys[31] == 0.0 and sorted(keys) == [1, 20, 28, 31, 68, 71]
     brow = next(c for c in compat.curves_for(rig.keys) if "browInnerUp" in c.data_path)
     assert len(brow.keyframe_points) < 20  # it passes from and to what stood there
-    assert [brow.evaluate(frame) for frame in (8, 13, 18, 58, 61)] == pytest.approx([0.7] * 5)
+    assert [brow.evaluate(frame) for frame in (8, 13, 18, 71, 74)] == pytest.approx([0.7] * 5)
 
 
 def test_keys_are_the_same_whether_all_their_parts_are_set_or_only_those_that_differ(stage):

