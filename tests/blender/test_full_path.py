@@ -264,7 +264,9 @@ def sound_files(connection):
 
 def half_way(scene, connection, context):
     """A generation that has begun to sample."""
-    steps = generation.generate(connection.client(), strip_module.find(context), scene, head.find(scene), 4, 1, sampling.Sampling(steps=100))
+    steps = generation.generate(
+        connection.client(), strip_module.find(context), scene, head.find(scene), 4, 1, sampling.Sampling(steps=100)
+    )
     running = jobs.begin("Generating takes", steps)
     while running.step.fraction < 0.2:
         assert not running.advance()
