@@ -155,6 +155,32 @@ def test_strips_that_are_laid_again_leave_the_face_around_them(blender, stage):
         assert np.abs(seen() - before)[around].max() < 1e-4
 
 
+def test_a_strip_that_is_laid_again_takes_the_place_of_the_earlier_one(blender, stage):
+    """Another line's strip stays, and so do the actions, which hold what the animator may have edited."""
+    _, rig, _ = stage
+    for start, how in ((ONE, {}), (TWO, {}), (ONE, {"seed": 2}), (ONE, {"seconds": 0.5})):
+        commit(stage, start, "STRIP", **how)
+    for target in rig.targets:
+        strips = [strip for track in target.animation_data.nla_tracks for strip in track.strips if "Still Pose" not in strip.name]
+        assert sorted(strip.name for strip in strips) == ["line 101", "line 301"]
+        assert all(track.strips for track in target.animation_data.nla_tracks)
+    kept = [action for action in blender.data.actions if action.name.startswith("line 101")]
+    assert len(kept) >= 3 and all(action.users for action in kept)
+
+
+def test_a_line_that_is_added_to_itself_is_said(blender, stage):
+    scene, rig, takes = stage
+    set_keys(rig)
+    warnings = []
+    for _ in range(2):
+        rig = head.find(scene)
+        entry = show((scene, rig, takes), start=ONE, seconds=0.8, seed=1)
+        entry.voice = "line"
+        choice = Choice(entry.first, entry.last, "OWN", "ADD", error=0.3, keys="DENSE", blend=EASE)
+        warnings.append(finished(committing.commit(rig, entry, entry.voice, choice)).warning)
+    assert warnings[0] == "" and warnings[1].startswith("“line” was committed here before and is added to itself")
+
+
 def test_a_line_in_a_new_action_is_at_rest_around_it_however_often(blender, stage):
     scene, rig, _ = stage
     set_keys(rig)

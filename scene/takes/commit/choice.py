@@ -56,7 +56,8 @@ class Report:
     key_frames: frames that carry a key of it; first, frames: the first of its frames and how many there are.  poses: the mouth's,
     counted from the first frame, None unless keys are poses and the mouth is committed.  error: millimetres by which the lips are
     off at most, None where no key was left out or the mouth is not committed.  edited: keys that the animator had edited since
-    an earlier commit and that were replaced; earlier: the action that has them, "" for none.
+    an earlier commit and that were replaced; earlier: the action that has them, "" for none.  twice: the line, where it was added to
+    an earlier commit of itself.
     """
 
     actions: tuple[str, ...]
@@ -69,6 +70,7 @@ class Report:
     error: float | None
     edited: int = 0
     earlier: str = ""
+    twice: str = ""
 
     @property
     def sentence(self) -> str:
@@ -81,7 +83,9 @@ class Report:
 
     @property
     def warning(self) -> str:
-        """The sentence about keys that the animator had edited, "" where none was replaced."""
+        """What the animator may not expect: keys that were edited and replaced, or a line that is added twice; "" for nothing."""
+        if self.twice:
+            return f"“{line_names.cut(self.twice, _LONGEST_NAME)}” was committed here before and is added to itself: undo, or use Replace"
         return edited_warning(self.edited, self.earlier)
 
 

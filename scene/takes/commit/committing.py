@@ -21,7 +21,7 @@ from . import backups, line_names, line_scores, naming, new_keys, own_curves, po
 from .choice import Choice, Report
 from .new_keys import NewCurve
 from .own_curves import by_path
-from .putting import Putting
+from .putting import Putting, remove_strips
 
 
 def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, None, Report]:
@@ -68,7 +68,12 @@ class _Commit:
         parts = [display.part_of(display.actions_of(entry), rig, index) for index in range(len(rig.targets))]
         self.take_curves = [by_path(action, slot) for action, slot in parts]
         self.animator_curves = [by_path(action, state.get("slot", "")) for action, state in zip(self.own, self.own_states)]
-        self.under = [own_curves.strip_curves(target) for target in rig.targets]
+        # A whole line that was a strip before, and is one again, is replaced.
+        whole = (choice.first, choice.last) == (entry.first, entry.last)
+        again = whole and choice.to == "STRIP"
+        self.old_strips = [own_curves.strips_of_line(target, line, choice, entry) if again else [] for target in rig.targets]
+        gone = [[strip for _, strip in strips] for strips in self.old_strips]
+        self.under = [own_curves.strip_curves(target, but) for target, but in zip(rig.targets, gone)]
         self.by_strips = [set(under) & set(curves) for under, curves in zip(self.under, self.take_curves)]
         self.dropped = self.own if choice.to == "NEW" else []
         if any(self.by_strips) and (choice.to == "NEW" or (choice.to == "COPY" and not any(self.own))):
@@ -85,6 +90,7 @@ class _Commit:
         self.edited = [0] * len(rig.targets)  # keys that the animator edited since a commit, and that are replaced
         self.written: list[list[NewCurve]] = [[] for _ in rig.targets]
         self.strips: list[list[NewCurve]] = [[] for _ in rig.targets]
+        self.added_to: list = []  # earlier commits of the line that this one adds to
         self.as_it_was: list = []  # tracks that get no curve, and the value they stand at
 
     def replace_earlier(self) -> Generator[Step, None, None]:
@@ -94,6 +100,8 @@ class _Commit:
         whole = (self.choice.first, self.choice.last) == (self.entry.first, self.entry.last)  # of a part, the other parts stay
         if self.choice.how == "REPLACE" and whole and self.line in self.puts:
             self.earlier = own_curves.earlier_commits(self.line, self.choice, self.entry, line_names.of(into))
+        elif self.choice.how == "ADD":
+            self.added_to = own_curves.earlier_commits(self.line, self.choice, self.entry, line_names.of(into))
         put = self.puts.get(self.line)
         lines = [there.lines if (there := line_names.of(action)) is not None else () for action in self.own]
         self.owned: list[dict] = [{} for _ in self.animator_curves]
@@ -243,6 +251,8 @@ class _Commit:
             score = line_scores.of_take(self.entry.score, provenance.sync_of(source), choice.error)
         putting = Putting(rig, self.entry, choice, self.own, self.own_states, names, any(self.edited))
         actions = yield from putting.put(self.written, self.strips)
+        for target, strips in zip(rig.targets, self.old_strips):
+            remove_strips(target, strips)
         for action in filter(None, self.dropped):
             action.use_fake_user = True  # without a user the next save would drop it
         for action in actions:
@@ -299,4 +309,5 @@ class _Commit:
             self.fitted.error if self.fitted is not None and choice.regions & {"Mouth", "Jaw"} else None,
             sum(self.edited),
             earlier.name if earlier is not None else "",
+            self.line if self.added_to else "",
         )

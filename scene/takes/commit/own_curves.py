@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -109,17 +110,31 @@ def by_path(action, slot: str) -> dict:
     return {(curve.data_path, curve.array_index): curve for curve in compat.curves_of(action, slot)}
 
 
-def strip_curves(target) -> dict[tuple[str, int], list[StripCurve]]:
-    """What the animator's own NLA strips move on a target: (path, index) → the curves that do."""
-    nla_tracks = target.animation_data.nla_tracks if target.animation_data else ()
+def _played(target) -> Iterator:
+    """(track, strip) of the NLA strips on a target that play an action, but for those of shown takes."""
+    for track in target.animation_data.nla_tracks if target.animation_data else ():
+        if not track.mute and not track.name.startswith(display.TRACK):
+            yield from ((track, strip) for strip in track.strips if strip.action is not None and not strip.mute)
+
+
+def strips_of_line(target, line: str, choice: Choice, entry) -> list:
+    """(track, strip) of NLA strips of nothing but earlier commits of a line, in none but the chosen regions: this one replaces them."""
+    replaced = []
+    for track, strip in _played(target):
+        lines = StripCurve(None, strip).lines
+        earlier = earlier_commits(line, choice, entry, line_names.Lines("", lines))
+        if lines and len(earlier) == len(lines) and all(old.regions <= choice.regions for old in earlier):
+            replaced.append((track, strip))
+    return replaced
+
+
+def strip_curves(target, but: Collection = ()) -> dict[tuple[str, int], list[StripCurve]]:
+    """What the animator's own NLA strips move on a target, `but` for some: (path, index) → the curves that do."""
     curves: dict[tuple[str, int], list[StripCurve]] = {}
-    for track in nla_tracks:
-        if track.mute or track.name.startswith(display.TRACK):
-            continue
-        for strip in track.strips:
-            if strip.action is not None and not strip.mute:
-                for key, curve in by_path(strip.action, compat.strip_slot(strip)).items():
-                    curves.setdefault(key, []).append(StripCurve(curve, strip))
+    for _, strip in _played(target):
+        if strip not in but:
+            for key, curve in by_path(strip.action, compat.strip_slot(strip)).items():
+                curves.setdefault(key, []).append(StripCurve(curve, strip))
     return {key: [one for one in strips if not one.strip.name.startswith(STILL_POSE)] for key, strips in curves.items()}
 
 

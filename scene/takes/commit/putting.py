@@ -247,6 +247,15 @@ class Putting:
         display.show(self.rig, self.entry)
 
 
+def remove_strips(target, strips: list) -> None:
+    """Remove NLA strips, given as (track, strip), and tracks that are empty then. Their actions stay in the file."""
+    for track, strip in strips:
+        strip.action.use_fake_user = True  # without a user the next save would drop it, and what the animator edited in it
+        track.strips.remove(strip)
+        if not track.strips:
+            target.animation_data.nla_tracks.remove(track)
+
+
 def _tracks_of(target) -> set[int]:
     """Addresses of a target's NLA tracks."""
     return {track.as_pointer() for track in target.animation_data.nla_tracks} if target.animation_data else set()
