@@ -398,6 +398,9 @@ def why_none(context) -> str:
     part = next((part for part in context.scene.thunder.cast if part.strip == entry.voice), None)
     if part is not None and part.head is not None and part.head != entry.head:
         return f"{shown} “{part.head.name}” speaks now: choose a take in the list or choose “{entry.head.name}” as its speaker again"
+    editor = compat.sequencer_scene(context).sequence_editor
+    if settings.source == "STRIP" and entry.voice not in (compat.strips_all(editor) if editor is not None else ()):
+        return f"{shown} is no strip in the sequencer any more: undo, or add the sound again as a strip of that name"
     return f"{shown} is not in the list: choose a take or that voice"
 
 

@@ -6,11 +6,12 @@ import time
 
 import numpy as np
 import pytest
-from performances import key, performance
+from performances import key, performance, write_wav
 from thunder.scene.animation import display, reading
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle
 from thunder.scene.takes import browsing, dialogue, edit_watch, mix, provenance, take_list as takes_take_list
+from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
 from timing import keeps
@@ -563,6 +564,22 @@ def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, sta
         assert not getattr(importlib.import_module(f"thunder.panels.{name}"), cls).poll(blender.context)
     scene.thunder.head = rig.mesh
     assert shown(blender) == 1
+
+
+def test_of_a_take_whose_strip_is_gone_that_is_said(blender, stage, tmp_path):
+    scene, rig = stage
+    sound = write_wav(tmp_path / "line.wav", np.zeros(16000))
+    for seed, voice in ((1, "first"), (2, "second")):
+        enter(stage, seed=seed, voice=voice)
+        strip.add(scene, sound, voice, 100 * seed)
+    scene.thunder.source, scene.thunder.strip = "STRIP", "first"
+    blender.ops.thunder.select_take(index=0)
+    assert shown(blender) == 1
+    strips = compat.strips(scene.sequence_editor)
+    strips.remove(strips["first"])
+    scene.thunder.strip = "second"
+    assert shown(blender) is None
+    assert "of “first”, which is no strip in the sequencer any more: undo, or add the sound again" in refused(blender, "commit_take")
 
 
 def test_a_take_of_another_voice_than_the_chosen_one_is_not_acted_on(blender, stage, tmp_path):
