@@ -217,6 +217,7 @@ def hashes(folder):
     return [(take["npz_sha256"], take["csv_sha256"], take["curves_sha256"]) for take in takes]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="a process is killed as POSIX does it")
 def test_a_run_that_is_killed_goes_on_where_it_was(short_voice, tmp_path):
     """Two jobs of the same sound: what the first run made and what the second one did is the same, bit for bit."""

@@ -182,6 +182,7 @@ def test_the_teacher_blinks_nods_and_raises_brows_as_often_and_far_as_people(eit
     assert 0.2 <= mean(either, "brow_raise_height") <= 0.32
 
 
+@pytest.mark.slow
 def test_the_teacher_s_readings_differ_half_as_much_as_people(readings):
     # Deviations between 13 people solved onto the head (bench/habits.py): half of each.
     for habit, least in (
@@ -277,6 +278,7 @@ def test_a_mood_is_played_not_put_on_top(mood):
     assert np.linalg.norm(pose(full) - pose(neutral)) > 1.4 * np.linalg.norm(pose(half) - pose(neutral)) * 0.9
 
 
+@pytest.mark.slow
 def test_moods_are_what_their_names_say():
     of = {mood: played(Direction(mood=mood), 1) for mood in MOODS}
 

@@ -96,6 +96,7 @@ def test_the_teacher_performs_again_otherwise_and_of_its_seed(motions):
     assert one.shape == (2, *clip.truth.shape) and np.array_equal(one, other) and not np.array_equal(one[0], one[1])
 
 
+@pytest.mark.slow
 def test_the_command_measures_once_and_again_only_what_is_new(motions, tmp_path, monkeypatch, capsys):
     folder, made = motions
     runs, results = tmp_path / "runs", tmp_path / "results"

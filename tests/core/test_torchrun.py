@@ -59,6 +59,7 @@ def curve(folder: Path) -> list[tuple[float, float]]:
     return [(line["total"], line["worst"]) for line in lines]
 
 
+@pytest.mark.slow
 def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):
     script = tmp_path / "train.py"
     script.write_text(SCRIPT.format(root=str(ROOT), here=str(Path(__file__).parent)))
