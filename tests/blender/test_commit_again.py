@@ -297,7 +297,7 @@ def test_labels_of_poses_are_replaced_with_them_and_a_sound_has_one(blender, sta
         choice = Choice(entry.first, entry.last, "OWN", keys="POSES", markers=True)
         finished(committing.commit(rig, entry, "line", choice))
         rig = head.find(scene)
-        action = rig.keys.animation_data.action
+        action = rig.targets[0].animation_data.action
         marks = sorted((marker.frame, marker.name) for marker in action.pose_markers)
         action.pose_markers.new("mine").frame = 130
         twice = [one for one, after in zip(marks, marks[1:]) if one[1] == after[1] != "M B P" and after[0] - one[0] <= 4]
@@ -307,7 +307,7 @@ def test_labels_of_poses_are_replaced_with_them_and_a_sound_has_one(blender, sta
             fresh = [mark for mark in marks if mark[1] in posing.LABELS]
     show((scene, rig, takes), start=ONE, seed=2)
     finished(committing.commit(rig, scene.thunder.takes[-1], "line", Choice(entry.first, entry.last, "NEW", keys="POSES", markers=True)))
-    alone = rig.keys.animation_data.action.pose_markers
+    alone = rig.targets[0].animation_data.action.pose_markers
     assert sorted((marker.frame, marker.name) for marker in alone) == fresh  # nothing is left of the first take's
 
 
