@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from ..channels import in_group, SPEECH
 from ..direction import AXES, Direction
-from ..engine.m2s.judge import FLOOR, Judge, JudgeConfig, left_open, opening_and_width, TAPS
+from ..engine.m2s.judge import counted, FLOOR, Judge, JudgeConfig, left_open, opening_and_width, TAPS
 from ..engine.m2s.model import MeshToSpeech
 from ..engine.m2s.mouth import Mouth
 from ..engine.m2s.score import DAMPED, evidence, OFF_FRAMES, shift_frames, smoothed, voiced
@@ -278,7 +278,7 @@ def in_all(judge: Judge, batch: dict[str, Tensor]) -> Tensor:
 
 def clip_means(values: Tensor, batch: dict[str, Tensor]) -> Tensor:
     """Means [B] of values [B, T] over the frames that count in a score."""
-    weight = torch.stack([voiced(s[:, -LOUDNESS:], t) for s, t in zip(batch["speech"], batch["there"])])
+    weight = counted(batch["speech"], batch["there"])
     return (values * weight).sum(1) / weight.sum(1).clamp_min(1.0)
 
 
@@ -344,7 +344,7 @@ def weigh_correlations(judge: Judge, held_out: list[Lesson], device: str = "cpu"
     for lesson in held_out:
         batch = collated([lesson], device)
         own = batch["as_sampled"]
-        weight = torch.stack([voiced(s[:, -LOUDNESS:], t) for s, t in zip(batch["speech"], batch["there"])])
+        weight = counted(batch["speech"], batch["there"])
         unexpected = judge.unexpected(batch["speech"], batch["lips"], batch["expected"], weight)
         error = clip_means(batch["target"].exp() - FLOOR, batch)
         known.append([x[own].cpu().numpy() for x in (clip_means(opinion(judge, batch), batch), unexpected.sum(1), error)])

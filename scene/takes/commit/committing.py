@@ -73,7 +73,7 @@ class _Commit:
         again = whole and choice.to == "STRIP"
         self.old_strips = [own_curves.strips_of_line(target, line, choice, entry) if again else [] for target in rig.targets]
         gone = [[strip for _, strip in strips] for strips in self.old_strips]
-        self.under = [own_curves.strip_curves(target, but) for target, but in zip(rig.targets, gone)]
+        self.under = [own_curves.strip_curves(target, without) for target, without in zip(rig.targets, gone)]
         self.by_strips = [set(under) & set(curves) for under, curves in zip(self.under, self.take_curves)]
         self.dropped = self.own if choice.to == "NEW" else []
         if any(self.by_strips) and (choice.to == "NEW" or (choice.to == "COPY" and not any(self.own))):

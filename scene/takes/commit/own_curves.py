@@ -128,11 +128,11 @@ def strips_of_line(target, line: str, choice: Choice, entry) -> list:
     return replaced
 
 
-def strip_curves(target, but: Collection = ()) -> dict[tuple[str, int], list[StripCurve]]:
-    """What the animator's own NLA strips move on a target, `but` for some: (path, index) → the curves that do."""
+def strip_curves(target, without: Collection = ()) -> dict[tuple[str, int], list[StripCurve]]:
+    """What the animator's own NLA strips move on a target: (path, index) → the curves that do. without: strips that are left out."""
     curves: dict[tuple[str, int], list[StripCurve]] = {}
     for _, strip in _played(target):
-        if strip not in but:
+        if strip not in without:
             for key, curve in by_path(strip.action, compat.strip_slot(strip)).items():
                 curves.setdefault(key, []).append(StripCurve(curve, strip))
     return {key: [one for one in strips if not one.strip.name.startswith(STILL_POSE)] for key, strips in curves.items()}

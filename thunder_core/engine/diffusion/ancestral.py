@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ancestral sampling (Ho et al. 2020, algorithm 2) over all diffusion steps: what the paper samples with, and what ours is held against.
 
-Slow on purpose: nothing in the product calls it. `bench/speed.py` measures the product's sampler against it.
+Slow on purpose: takes of the systems of the paper's comparison are sampled so where all 1000 steps are asked for, and `bench/speed.py`
+measures the usual sampler against it.
 """
 
 from __future__ import annotations

@@ -63,6 +63,11 @@ class JudgeConfig:
     right_near: float = 2.0
 
 
+def counted(speech: Tensor, there: Tensor) -> Tensor:
+    """Weight [B, T], 0 or 1, of the frames that count in a score, of speech features [B, T, d]; there: bool [B, T], of a clip."""
+    return torch.stack([voiced(each[:, -LOUDNESS:], inside) for each, inside in zip(speech, there)])
+
+
 def _mean(x: Tensor, weight: Tensor) -> Tensor:
     """Mean [B] of x [B, T] over frames of weight [B, T]."""
     return (x * weight).sum(1) / weight.sum(1).clamp_min(1.0)
@@ -207,7 +212,7 @@ class Judge(nn.Module):
         evidence [B, T]: nats for the units that were said · there: bool [B, T], frames that belong to a clip, for clips of
         different length in one batch (None: all)."""
         there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
-        weight = torch.stack([voiced(each[:, -LOUDNESS:], inside) for each, inside in zip(speech, there)])
+        weight = counted(speech, there)
         where = lips.flatten(2) * (1e3 / _MILLIMETRES)
         moved = F.pad(where.diff(dim=1), (0, 0, 1, 0))
         apart = self._apart(lips, expected, weight)
@@ -221,7 +226,7 @@ class Judge(nn.Module):
     def in_all(self, speech: Tensor, lips: Tensor, expected: Tensor, there: Tensor | None = None) -> Tensor:
         """What the opening over a whole clip adds to the mean of the opinion on its frames, [B]."""
         there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
-        weight = torch.stack([voiced(each[:, -LOUDNESS:], inside) for each, inside in zip(speech, there)])
+        weight = counted(speech, there)
         return self.unexpected(speech, lips, expected, weight) @ self.by_correlation
 
     def unexpected(self, speech: Tensor, lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
