@@ -99,6 +99,13 @@ def blender():
 
 
 @pytest.fixture
+def needs_sound():
+    """Skips what adds strips with sound where this Blender has none, as the wheel of 4.2."""
+    if not importlib.import_module("thunder.scene.voice.strip").has_audio():
+        pytest.skip("this Blender was built without sound")
+
+
+@pytest.fixture
 def open_saved(blender, tmp_path):
     """Opens the file of that name in tests/fixtures: (scene, rig)."""
 

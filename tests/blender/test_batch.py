@@ -154,10 +154,8 @@ def test_a_frame_rate_such_as_29_97_is_that_of_television(command, blender):
 
 
 @pytest.fixture
-def scene_file(blender, voice, tmp_path):
+def scene_file(needs_sound, blender, voice, tmp_path):
     """A saved scene with a head and two strips that it speaks."""
-    if not strip_module.has_audio():
-        pytest.skip("this Blender was built without sound")
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     strip_module.add(scene, str(voice), "First: line", 11)

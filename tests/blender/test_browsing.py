@@ -566,7 +566,7 @@ def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, sta
     assert shown(blender) == 1
 
 
-def test_of_a_take_whose_strip_is_gone_that_is_said(blender, stage, tmp_path):
+def test_of_a_take_whose_strip_is_gone_that_is_said(blender, stage, needs_sound, tmp_path):
     scene, rig = stage
     sound = write_wav(tmp_path / "line.wav", np.zeros(16000))
     for seed, voice in ((1, "first"), (2, "second")):

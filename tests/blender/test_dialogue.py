@@ -22,10 +22,8 @@ def sound(tmp_path, name, seconds=2.0):
 
 
 @pytest.fixture
-def shot(blender, tmp_path):
+def shot(needs_sound, blender, tmp_path):
     """Two heads and three strips: (scene, heads, strips by name)."""
-    if not strip.has_audio():
-        pytest.skip("this bpy wheel was built without sound")
     for _ in range(2):
         blender.ops.thunder.add_head()
     scene = blender.context.scene
@@ -214,10 +212,8 @@ def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, tmp_pa
         assert scene.thunder.strip.startswith("mine")
 
 
-def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, tmp_path):
+def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, tmp_path, needs_sound):
     scene = blender.context.scene
-    if not strip.has_audio():
-        pytest.skip("this bpy wheel was built without sound")
     heads = []
     for _ in range(2):
         blender.ops.thunder.add_head()
@@ -257,10 +253,8 @@ def test_the_dialogue_highlights_the_line_of_the_strip_or_head_that_is_selected(
 
 
 @pytest.fixture
-def one_head(blender, tmp_path):
+def one_head(needs_sound, blender, tmp_path):
     """One head and two strips that nobody was chosen for: (scene, head)."""
-    if not strip.has_audio():
-        pytest.skip("this bpy wheel was built without sound")
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     for name, start in (("one", 1), ("two", 61)):

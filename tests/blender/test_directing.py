@@ -278,9 +278,7 @@ def test_a_take_that_is_edited_while_it_is_sampled_keeps_the_edit(blender, scene
     assert same(before, keys_of(rig, shown)) and "was edited" in live.sentence
 
 
-def test_the_engine_is_sent_the_sound_it_knows(blender, scene, client, direction, following):
-    if not strip.has_audio():
-        pytest.skip("this bpy wheel was built without sound")
+def test_the_engine_is_sent_the_sound_it_knows(blender, scene, client, direction, following, needs_sound):
     strip.add(scene, scene.thunder.sound_file, "line", 1)
     scene.thunder.source = "STRIP"
     blender.ops.thunder.generate()

@@ -32,10 +32,8 @@ def engine(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def lines(blender, tmp_path):
+def lines(needs_sound, blender, tmp_path):
     """A head and two lines at 25 fps, a take of the first shown: (scene, rig, its entry)."""
-    if not strip.has_audio():
-        pytest.skip("this bpy wheel was built without sound")
     from performances import key, performance
 
     blender.ops.thunder.add_head()

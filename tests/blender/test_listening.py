@@ -174,11 +174,9 @@ def test_animation_of_the_animators_own_is_heard_where_it_was_edited(blender, st
 
 
 @pytest.fixture
-def sequence(blender, stage, tmp_path):
-    """The scene with its voice as a strip, heard from frame 1: (scene, voice strip); skips without sound."""
+def sequence(needs_sound, blender, stage, tmp_path):
+    """The scene with its voice as a strip, heard from frame 1: (scene, voice strip)."""
     scene = stage[0]
-    if not strip.has_audio():
-        pytest.skip("this bpy wheel was built without sound")
     voice = strip.add(scene, clicks(tmp_path / "line.wav", (0.5,), SECONDS), "voice", 1)
     scene.thunder.source = "STRIP"
     return scene, voice

@@ -20,10 +20,8 @@ RATES = st.tuples(st.sampled_from((12, 24, 25, 30, 48, 60, 120)), st.sampled_fro
 
 
 @pytest.fixture
-def sequencer(blender, tmp_path):
+def sequencer(needs_sound, blender, tmp_path):
     """A scene and the file of four seconds of sound."""
-    if not strip.has_audio():
-        pytest.skip("this Blender was built without sound")
     return blender.context.scene, write_wav(tmp_path / "voice.wav", 0.3 * np.sin(np.arange(64_000) * 0.05))
 
 

@@ -19,10 +19,8 @@ LEAD_IN, LEAD_OUT = 10, 13  # frames of a take before and after its sound, at 25
 
 
 @pytest.fixture
-def line(blender, tmp_path):
+def line(needs_sound, blender, tmp_path):
     """A scene with the bundled head, a strip at frame 11 and two takes of it: (scene, rig, strip, client)."""
-    if not strip.has_audio():
-        pytest.skip("this bpy wheel was built without sound")
     blender.ops.thunder.add_head()
     scene = blender.context.scene
     scene.render.fps = 25

@@ -85,9 +85,7 @@ def test_the_settings_leave_a_new_file_as_it_was_sampled_before(blender):
     assert sampling.Sampling.of(settings) == sampling.Sampling("normal", 1.0, 0.0)
 
 
-def test_the_dialogue_is_sampled_as_the_settings_say(blender, scene, client, voice):
-    if not strip.has_audio():
-        pytest.skip("this bpy wheel was built without sound")
+def test_the_dialogue_is_sampled_as_the_settings_say(blender, scene, client, voice, needs_sound):
     scene.thunder.source = "STRIP"
     for number in range(2):
         strip.add(scene, voice, f"line {number}", 1 + 60 * number)

@@ -8,7 +8,6 @@ import sys
 import wave
 from pathlib import Path
 
-import bpy
 import numpy as np
 import pytest
 
@@ -18,10 +17,7 @@ from thunder_core.types import Motion
 
 ROOT = Path(__file__).resolve().parents[2]
 
-pytestmark = [
-    pytest.mark.one_blender,
-    pytest.mark.skipif(not bpy.app.build_options.audaspace, reason="this Blender was built without sound"),
-]
+pytestmark = [pytest.mark.one_blender, pytest.mark.usefixtures("needs_sound")]
 
 
 def study(folder, *words):
