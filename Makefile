@@ -6,6 +6,7 @@
 #   make test-all      slow tests too, and every Blender version whose Python is here
 #   make test-blenders  the tests in VERSIONS="4.2 5.2"; MARKS="not slow" leaves the slow ones out
 #   make test-window   the tests that need a real Blender with a window: BLENDER=/path/to/blender
+#   make test-window-slow  the slow ones among them, which the former leaves out
 #   make test-cluster  bakes on a Ray cluster of this machine, which loses a node; installs Ray (0.1 GB) into the engine's environment
 #   make docs-pictures the pictures of the docs, taken from a real window: BLENDER=/path/to/blender
 #   make bench         the tables README quotes, into bench/results/ (real lips where THUNDER_DATA is set)
@@ -49,7 +50,7 @@ WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package lint licences locks clean
+.PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package lint licences locks clean
 
 demo:
 	@$(WITH_DEVELOP) && \
@@ -99,7 +100,10 @@ test-blender-oldest:
 		VERSIONS="$$(setup/python.sh environment.py versions 2>/dev/null | tr ' ' '\n' | grep . | sort -V | head -n 1)"
 
 test-window:
-	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests/gui
+	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests/gui -m "not slow"
+
+test-window-slow:
+	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests/gui -m slow
 
 test-cluster:
 	@engine=$$(setup/python.sh environment.py engine --cluster) && export THUNDER_PYTHON="$$engine" && \

@@ -16,6 +16,8 @@ from played_engine import PlayedClient
 from thunder.scene.engine import connection
 from thunder.thunder_core import files
 
+pytestmark = pytest.mark.one_blender
+
 ROOT = Path(__file__).resolve().parents[2]
 BAKED = ["line.blend", "report.json", "take_01.npz", "take_02.npz", "thunder-files.json"]
 

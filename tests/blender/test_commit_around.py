@@ -11,6 +11,8 @@ from thunder.scene.host import compat
 from thunder.thunder_core.animation import keyframes
 from thunder.thunder_core.face import displacement
 
+pytestmark = pytest.mark.one_blender
+
 WINDOW = 12  # half a second at 24 fps
 
 

@@ -16,6 +16,8 @@ from thunder.thunder_core import types
 from thunder.thunder_core.animation import timing
 from timing import keeps
 
+pytestmark = pytest.mark.one_blender
+
 MINUTE_SECONDS = 15.0  # 10 on the head before the present one, whose lips take more tries
 LONGEST = 3.0  # frames of a handle that shapes nothing
 WAYS = pytest.mark.parametrize("way", ["POSES", "DENSE"])

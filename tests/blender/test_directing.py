@@ -21,6 +21,8 @@ from thunder.thunder_core import direction as core
 from thunder.thunder_core.quality import DRAFT, NORMAL
 from timing import keeps
 
+pytestmark = pytest.mark.one_blender
+
 SECONDS = 2.0
 
 

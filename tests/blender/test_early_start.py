@@ -10,6 +10,8 @@ from thunder.scene.engine import early
 from thunder.scene.host import idle
 from thunder.thunder_core.errors import NoEngine
 
+pytestmark = pytest.mark.one_blender
+
 
 @pytest.fixture
 def preferred(blender, connection, monkeypatch):  # noqa: F811

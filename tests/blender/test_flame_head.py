@@ -20,6 +20,8 @@ from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import head as face_head, regions, retarget
 from timing import keeps
 
+pytestmark = pytest.mark.one_blender
+
 
 def made_flame_from_bundled(**options):
     from pathlib import Path

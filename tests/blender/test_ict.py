@@ -16,7 +16,7 @@ from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import conventions, mapping
 from timing import keeps
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.one_blender]
 
 # Polygon ranges of the published mesh, as its README tells them, by the material that they have in the files.
 MATERIALS = (

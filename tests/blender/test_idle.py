@@ -9,6 +9,8 @@ from thunder.scene.host import idle, jobs, session as session_module
 from thunder.scene.host.session import Part, session
 from timing import keeps
 
+pytestmark = pytest.mark.one_blender
+
 
 @pytest.fixture
 def tasks(blender):

@@ -12,6 +12,8 @@ from thunder.scene.takes.direction import looking, sliders
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core import progress
 
+pytestmark = pytest.mark.one_blender
+
 FRAMES = range(15, 90, 15)
 
 

@@ -8,6 +8,8 @@ from mathutils import Vector
 from thunder.scene.heads import head, materials
 from thunder.scene.media import puppets
 
+pytestmark = pytest.mark.one_blender
+
 
 @pytest.fixture
 def scene():

@@ -9,6 +9,8 @@ from thunder.scene.host import jobs
 from thunder.scene.host.session import session
 from thunder.thunder_core import errors
 
+pytestmark = pytest.mark.one_blender
+
 TICK, ESC = SimpleNamespace(type="TIMER", value="NOTHING"), SimpleNamespace(type="ESC", value="PRESS")
 
 

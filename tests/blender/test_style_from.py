@@ -14,6 +14,8 @@ from thunder.thunder_core.direction import AXES
 from thunder.thunder_core.face import livelink
 from thunder.thunder_core.types import Motion
 
+pytestmark = pytest.mark.one_blender
+
 SECONDS = 10
 
 

@@ -16,10 +16,14 @@ PICTURES = ROOT / "out" / "window"
 
 
 class RealBlender:
-    """An installed Blender. `wrapped`: BLENDER is a script that runs things beside the system, with --exec anything."""
+    """An installed Blender. `wrapped`: BLENDER is a script that runs things beside the system, with --exec anything.
 
-    def __init__(self, path, scratch):
-        self.path, self.scratch = path, scratch
+    shaders: a folder in which Mesa keeps the shaders it has compiled, for other Blenders of a session; None for one of its own.
+    smooth: whether edges in the viewport are smoothed, a third of a scenario's processor time on software OpenGL.
+    """
+
+    def __init__(self, path, scratch, shaders=None, smooth=True):
+        self.path, self.scratch, self.shaders, self.smooth = path, scratch, shaders, smooth
         self.resources, self.temporary = scratch / "resources", scratch / "tmp"
         self.resources.mkdir()
         self.temporary.mkdir()
@@ -29,9 +33,10 @@ class RealBlender:
 
     def environment(self):
         # What a wrapped Blender must see of this system: the extension, the engine's Python, these tests' files.
-        visible = [ROOT, sys.base_prefix, sys.prefix, self.scratch]
+        visible = [ROOT, sys.base_prefix, sys.prefix, self.scratch, *([self.shaders] if self.shaders else [])]
         return {
             **os.environ,
+            **({"MESA_SHADER_CACHE_DIR": str(self.shaders)} if self.shaders else {}),
             "BLENDER_USER_RESOURCES": str(self.resources),
             "BLENDER_HOME": str(self.scratch / "home"),
             "BLENDER_BIND": " ".join(map(str, visible)),
@@ -97,6 +102,7 @@ class RealBlender:
             "--",
             scenario,
             folder,
+            "smooth" if self.smooth else "jagged",
         ]
         if self.wrapped:
             command = [self.path, "--exec", *command]
@@ -126,15 +132,20 @@ class RealBlender:
         return answer["seen"]
 
 
+@pytest.fixture(scope="session")
+def shaders(tmp_path_factory):
+    return tmp_path_factory.mktemp("shaders")
+
+
 @pytest.fixture(scope="module")
-def real_blender(tmp_path_factory):
+def real_blender(tmp_path_factory, shaders):
     named = os.environ.get("BLENDER")
     if not named:
         pytest.skip("BLENDER names no real Blender")
     path = shutil.which(named)
     if path is None:
         pytest.fail(f"There is no Blender at “{named}”, named by BLENDER")
-    return RealBlender(path, tmp_path_factory.mktemp("real_blender"))
+    return RealBlender(path, tmp_path_factory.mktemp("real_blender"), shaders, smooth=False)
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs inside a windowed Blender: acts out a scenario of scenarios.py (or FILE.SCENARIO) in steps of a timer, as a hand at the mouse would.
 
-    blender --enable-event-simulate --python in_blender.py -- SCENARIO FOLDER
+    blender --enable-event-simulate --python in_blender.py -- SCENARIO FOLDER smooth|jagged
 
-Writes FOLDER/result.json: {"error": str | null, "seen": {…}}. Pictures go to FOLDER/NAME.png.
+Writes FOLDER/result.json: {"error": str | null, "seen": {…}}. Pictures go to FOLDER/NAME.png. The last word says whether the edges
+in the viewport are smooth.
 """
 
 import importlib
@@ -18,9 +19,11 @@ from pathlib import Path
 import bpy
 
 HERE = Path(__file__).resolve().parent
-SCENARIO, FOLDER = sys.argv[sys.argv.index("--") + 1 :][:2]
+SCENARIO, FOLDER, EDGES = sys.argv[sys.argv.index("--") + 1 :][:3]
 
 bpy.context.preferences.view.show_splash = False  # before it opens: it would swallow the first clicks
+if EDGES == "jagged":
+    bpy.context.preferences.system.viewport_aa = "OFF"
 
 
 class Hand:

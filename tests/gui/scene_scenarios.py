@@ -31,12 +31,12 @@ def work_off(seconds=PATIENCE):
         yield 0.05
 
 
-def long_voice(hand, seconds=60):
+def long_voice(hand, seconds):
     """A WAV file of so many seconds that says the sample again and again."""
     with wave.open(SAMPLE) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         rate = file.getframerate()
-    path = os.path.join(hand.folder, "minute.wav")
+    path = os.path.join(hand.folder, "long.wav")
     with wave.open(path, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -60,14 +60,24 @@ def gaps_of(log):
 
 
 def works_long(hand):
-    """16 takes of a minute, while the animator scrubs; a timer that asks for the window every 10 ms notes when it gets it."""
+    """16 takes of a minute."""
+    yield from works_on(hand, 16, 60)
+
+
+def works_a_while(hand):
+    """Six takes of fifteen seconds."""
+    yield from works_on(hand, 6, 15)
+
+
+def works_on(hand, count, seconds):
+    """Takes while the animator scrubs; a timer that asks for the window every 10 ms notes when it gets it."""
     empty(hand)
     scene = hand.window.scene
     scene.render.fps = 25
     with hand.context():
         assert bpy.ops.thunder.first_head() == {"FINISHED"}
-        assert bpy.ops.thunder.own_voice(filepath=long_voice(hand)) == {"FINISHED"}
-    scene.thunder.count = 16
+        assert bpy.ops.thunder.own_voice(filepath=long_voice(hand, seconds)) == {"FINISHED"}
+    scene.thunder.count = count
     only_open("main", "takes")
     yield from hand.open_tab("Thunder")
     yield 0.5
@@ -99,7 +109,7 @@ def works_long(hand):
             left.append(session.job.time_left)
         if not messages or messages[-1] != session.job.step.message:
             messages.append(session.job.step.message)
-        if len(arrivals) >= 5 and not seen_half:
+        if len(arrivals) >= count // 3 and not seen_half:
             seen_half = True
             hand.photograph("arriving")
         if not session.job.step.busy:
@@ -121,7 +131,7 @@ def works_long(hand):
     hand.photograph("done")
     # And once more, to be stopped when some have come.
     scene = hand.window.scene
-    scene.thunder.seed = 100
+    scene.thunder.seed, scene.thunder.count = 100, 16
     before = len(scene.thunder.takes)
     with hand.context():
         bpy.ops.thunder.generate("INVOKE_DEFAULT", True)

@@ -7,10 +7,17 @@ from timing import keeps
 pytestmark = [pytest.mark.window, pytest.mark.timeout(2400)]
 
 
-def test_sixteen_takes_of_a_minute_leave_the_window_to_the_animator(windowed):
-    seen = windowed.act("scene_scenarios.works_long", timeout=2000)
-    keeps(0.05, seen["held"], "slices of sixteen takes of a minute")
-    assert len(seen["arrivals"]) == 16
+@pytest.mark.parametrize(
+    "scenario, count, name",
+    [
+        ("works_a_while", 6, "six takes of fifteen seconds"),
+        pytest.param("works_long", 16, "sixteen takes of a minute", marks=pytest.mark.slow),
+    ],
+)
+def test_takes_of_a_long_voice_leave_the_window_to_the_animator(windowed, scenario, count, name):
+    seen = windowed.act(f"scene_scenarios.{scenario}", timeout=2000)
+    keeps(0.05, seen["held"], f"slices of {name}")
+    assert len(seen["arrivals"]) == count
     assert seen["arrivals"][0] < 0.7 * seen["arrivals"][-1]  # the first long before the last
     assert seen["scores"] == sorted(seen["scores"], reverse=True)
     assert seen["scrubbed"] > 5
