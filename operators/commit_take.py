@@ -34,8 +34,8 @@ class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
     def finish(self, context, report):
         self.report({"INFO"}, report.sentence)
-        if report.warning:
-            self.report({"WARNING"}, report.warning)
+        for sentence in report.warnings:
+            self.report({"WARNING"}, sentence)
         if not bpy.app.background:
             live_score.live.look()  # what is the animator's own now has no score yet
         return {"FINISHED"}

@@ -86,7 +86,7 @@ class THUNDER_PT_dialogue(_Tab, bpy.types.Panel):
         if chosen and len(head.in_scene(scene)) > 1:
             layout.operator_menu_enum("thunder.listen_to_strip", "listener", text=f"Listen to “{chosen}”").strip = chosen
         row = layout.row(align=True)
-        row.operator("thunder.commit_all", icon="CHECKMARK")
+        row.operator("thunder.commit_all", text="Commit All", icon="CHECKMARK")  # the operator's whole name would be cut off
         row.operator("thunder.commit_all", text="Again").again = True
 
 

@@ -721,7 +721,7 @@ def test_edited_keys_that_a_commit_replaces_are_counted_and_stay_in_the_file(ble
         others = others or report.total - report.keys
         assert report.total - report.keys == others  # the fades' keys are the commit's, however often
         if number < 2:
-            assert report.edited == 0 and report.warning == ""
+            assert report.edited == 0 and report.warnings == []
         if number == 1:
             curve = next(c for c in compat.curves_for(rig.keys) if "mouthFunnel" in c.data_path)
             raised, moved = [p for p in curve.keyframe_points if 40 < p.co[0] < 80][:2]
@@ -730,7 +730,7 @@ def test_edited_keys_that_a_commit_replaces_are_counted_and_stay_in_the_file(ble
             curve.update()
             edited = [tuple(raised.co), tuple(moved.co)]
     assert report.edited == 2
-    assert report.warning == f"2 keys that you had edited were replaced; your action “{report.earlier}” still has them"
+    assert report.warnings == [f"2 keys that you had set or edited were replaced; your action “{report.earlier}” still has them"]
     earlier = blender.data.actions[report.earlier]
     there = next(c for c in compat.all_curves(earlier) if "mouthFunnel" in c.data_path)
     assert set(edited) <= {tuple(p.co) for p in there.keyframe_points}

@@ -5,6 +5,7 @@ of the animator's keep their value and how far they reach, whether they were set
 import numpy as np
 import pytest
 from test_commit import finished, show, stage  # noqa: F401
+from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes.commit import committing, posing
@@ -177,8 +178,47 @@ def test_a_line_that_is_added_to_itself_is_said(blender, stage):
         entry = show((scene, rig, takes), start=ONE, seconds=0.8, seed=1)
         entry.voice = "line"
         choice = Choice(entry.first, entry.last, "OWN", "ADD", error=0.3, keys="DENSE", blend=EASE)
-        warnings.append(finished(committing.commit(rig, entry, entry.voice, choice)).warning)
-    assert warnings[0] == "" and warnings[1].startswith("“line” was committed here before and is added to itself")
+        warnings.append(finished(committing.commit(rig, entry, entry.voice, choice)).warnings)
+    assert warnings[0] == [] and warnings[1][0].startswith("“line” was committed here before and is added to itself")
+
+
+@pytest.mark.parametrize("distance, has_leads", [(EASE, True), (2, True), (1, False)])
+def test_an_own_key_just_beside_a_lead_shortens_the_fade_and_no_more(blender, stage, distance, has_leads):
+    """But for a key that is so near that the curve would jump."""
+    scene, rig, _ = stage
+    entry = show(stage, start=ONE, seconds=0.8)
+    first, last = entry.first - entry.lead_in, entry.last + entry.lead_out
+    display.restore_own(rig)
+    jaw = rig.armature.pose.bones["jaw"]
+    for frame in (first - distance, last + distance):
+        jaw.rotation_euler[0] = 0.1
+        jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
+    display.show(rig, entry)
+    choice = Choice(entry.first, entry.last, "OWN", error=0.3, keys="DENSE", blend=EASE)
+    finished(committing.commit(rig, entry, entry.voice, choice))
+    curve = next(curve for (path, index), curve in curves_of(head.find(scene)).items() if path.endswith("rotation_euler") and index == 0)
+    times = [point.co[0] for point in curve.keyframe_points]
+    inner = [time for time in times if first - distance < time < last + distance]
+    assert {first - distance, last + distance} <= {*times}
+    assert (inner[0], inner[-1]) == ((first, last) if has_leads else (entry.first - EASE, entry.last + EASE)), times
+
+
+def test_own_keys_that_a_moved_line_comes_to_lie_on_are_counted(blender, stage):
+    scene, rig, takes = stage
+    set_keys(rig)
+    warnings = []
+    for start in (ONE, ONE + 12):
+        rig = head.find(scene)
+        entry = show((scene, rig, takes), start=start, seconds=0.8, seed=1)
+        entry.voice = "line"
+        choice = Choice(entry.first, entry.last, "OWN", error=0.3, keys="DENSE", blend=EASE)
+        report = finished(committing.commit(rig, entry, entry.voice, choice))
+        warnings.append(report.warnings)
+        if start == ONE:
+            pucker = rig.keys.key_blocks["mouthPucker"]
+            pucker.value = 0.4
+            pucker.keyframe_insert("value", frame=entry.last + 6)  # beyond the line, and on it once it has moved by 12 frames
+    assert warnings == [[], [f"1 key that you had set or edited was replaced; your action “{report.earlier}” still has it"]]
 
 
 def test_a_line_in_a_new_action_is_at_rest_around_it_however_often(blender, stage):

@@ -17,6 +17,8 @@ from thunder.thunder_core.animation import timing
 from thunder.thunder_core.animation.pose_keys import moved_by_shift
 from thunder.thunder_core.face import displacement
 
+pytestmark = pytest.mark.one_blender
+
 ERROR = 0.6
 
 
@@ -296,7 +298,7 @@ def test_lines_that_are_committed_already_keep_their_edits(blender, dialogue):
     before = head_module.resolve(heads[0]).keys.animation_data.action
     done = committed_all(scene, again=True)
     assert len(done.reports) == 3 and not done.already and not is_there()
-    assert done.warnings == [f"1 key that you had edited was replaced; your action “{before.name}” still has it"]
+    assert done.warnings == [f"1 key that you had set or edited was replaced; your action “{before.name}” still has it"]
     assert earlier.name in blender.data.actions and done.sentence.startswith(f"3 lines committed on 2 heads: {key_count(heads)} keys in ")
 
 

@@ -319,3 +319,26 @@ def test_commit_all_says_what_to_do_where_a_line_has_no_speaker(blender, one_hea
     for name in ("one", "two"):
         takes_dialogue.cast(scene, name, second)
     assert "other heads" in why(scene)
+
+
+def test_the_buttons_to_commit_are_not_cut_off_in_a_sidebar_of_the_usual_width(blender, shot):
+    """The two stand side by side, beside an icon."""
+    from types import SimpleNamespace
+
+    from thunder.panels import dialogue as panel, sidebar
+
+    labels = []
+
+    class Layout:
+        def __getattr__(self, name):
+            return lambda *words, **how: labels.append((words[0], how.get("text"))) or Layout() if name == "operator" else Layout()
+
+        def __setattr__(self, name, value):
+            pass
+
+        def __call__(self, *words, **how):
+            return Layout()
+
+    panel.THUNDER_PT_dialogue.draw(SimpleNamespace(layout=Layout()), blender.context)
+    written = [text or blender.ops.thunder.commit_all.get_rna_type().name for name, text in labels if name == "thunder.commit_all"]
+    assert len(written) == 2 and max(map(len, written)) <= 280 / 2 * sidebar.LETTERS_PER_PIXEL, written

@@ -10,6 +10,8 @@ from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes import provenance, resync as resync_module, take_list
+from thunder.scene.takes.commit import committing
+from thunder.scene.takes.commit.choice import Choice
 from thunder.scene.takes.shape.stored import is_shaped
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
@@ -54,6 +56,22 @@ def jaw(entry):
     """(frames, radians) of the jaw's keys of a take."""
     curve = next(c for c in compat.all_curves(entry.action) if "jaw" in c.data_path and c.array_index == 0)
     return np.array([tuple(key.co) for key in curve.keyframe_points]).T
+
+
+def test_a_take_that_is_longer_than_its_trimmed_strip_is_not_committed_without_a_word(line):
+    scene, rig, voice, client = line
+    entry = scene.thunder.takes[0]
+
+    def warnings():
+        display.show(rig, entry)
+        return progress.result(committing.commit(rig, entry, entry.voice, Choice(entry.first, entry.last, "NEW", keys="DENSE"))).warnings
+
+    assert warnings() == []
+    compat.trim_end(voice, 40)
+    assert warnings() == [
+        "“line” was trimmed since its takes were made; the take was committed as it was made: undo and press Re-sync to fit it"
+    ]
+    assert resync(scene, client) and warnings() == []
 
 
 def test_a_voice_as_it_was_leaves_its_takes_alone(line):

@@ -55,9 +55,9 @@ class Report:
     actions: their names.  keys: those that are new, in all.  total: keys of the actions, with those that were there.
     key_frames: frames that carry a key of it; first, frames: the first of its frames and how many there are.  poses: the mouth's,
     counted from the first frame, None unless keys are poses and the mouth is committed.  error: millimetres by which the lips are
-    off at most, None where no key was left out or the mouth is not committed.  edited: keys that the animator had edited since
-    an earlier commit and that were replaced; earlier: the action that has them, "" for none.  twice: the line, where it was added to
-    an earlier commit of itself.
+    off at most, None where no key was left out or the mouth is not committed.  edited: keys that the animator had set or edited
+    and that a further commit of the line replaced; earlier: the action that has them, "" for none.  twice: the line, where it was
+    added to an earlier commit of itself.  stale: how the voice has changed since the take was made, "" for not at all.
     """
 
     actions: tuple[str, ...]
@@ -71,6 +71,7 @@ class Report:
     edited: int = 0
     earlier: str = ""
     twice: str = ""
+    stale: str = ""
 
     @property
     def sentence(self) -> str:
@@ -82,18 +83,25 @@ class Report:
         return sentence if self.error is None else f"{sentence}, each lip within {self.error:.2f} mm"
 
     @property
-    def warning(self) -> str:
-        """What the animator may not expect: keys that were edited and replaced, or a line that is added twice; "" for nothing."""
-        if self.twice:
-            return f"“{line_names.cut(self.twice, _LONGEST_NAME)}” was committed here before and is added to itself: undo, or use Replace"
-        return edited_warning(self.edited, self.earlier)
+    def warnings(self) -> list[str]:
+        """What the animator may not expect: keys that were edited and replaced, a line that is added twice, a take of another voice
+        than that which is there now."""
+        twice = self.twice and (
+            f"“{line_names.cut(self.twice, _LONGEST_NAME)}” was committed here before and is added to itself: undo, or use Replace"
+        )
+        return [*filter(None, (twice or edited_warning(self.edited, self.earlier), stale_warning(self.stale)))]
+
+
+def stale_warning(stale: str) -> str:
+    """That a take was committed as it was made though its voice has changed since; "" where it has not."""
+    return stale and f"{stale}; the take was committed as it was made: undo and press Re-sync to fit it"
 
 
 def edited_warning(edited: int, earlier: str) -> str:
-    """That so many edited keys were replaced, and which action still has them; "" for none."""
+    """That so many keys of the animator's were replaced, and which action still has them; "" for none."""
     if not edited:
         return ""
-    keys = "1 key that you had edited was" if edited == 1 else f"{edited} keys that you had edited were"
+    keys = "1 key that you had set or edited was" if edited == 1 else f"{edited} keys that you had set or edited were"
     return f"{keys} replaced" + (f"; your action “{earlier}” still has {'it' if edited == 1 else 'them'}" if earlier else "")
 
 

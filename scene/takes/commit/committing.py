@@ -14,6 +14,7 @@ from ...animation import display, reduction
 from ...animation.keying import PROPERTY
 from ...heads import head, head_state, rna_paths
 from ...host.jobs import stage, Step
+from ...voice import fingerprint
 from .. import provenance
 from ..shape import sliders
 from ..shape.strength import STRENGTH
@@ -87,7 +88,7 @@ class _Commit:
         self.alone = choice.to in ("NEW", "STRIP")
         self.spans: dict = {}
         self.fitted = self.posed = None
-        self.edited = [0] * len(rig.targets)  # keys that the animator edited since a commit, and that are replaced
+        self.edited = [0] * len(rig.targets)  # keys of the animator's that are replaced, as own_curves.edited counts them
         self.written: list[list[NewCurve]] = [[] for _ in rig.targets]
         self.strips: list[list[NewCurve]] = [[] for _ in rig.targets]
         self.added_to: list = []  # earlier commits of the line that this one adds to
@@ -211,7 +212,7 @@ class _Commit:
         self.stays -= new_keys.replaced(self.choice, span, own, name, self.puts.get(self.line))
         if self.choice.how == "REPLACE":
             lines = line_names.of(naming.named_after(self.choice, self.own))
-            self.edited[block] += own_curves.edited(own, name, self.puts, lines, span)
+            self.edited[block] += own_curves.edited(own, name, self.puts, lines, span, bool(self.earlier))
         keys = new_keys.placed(self.choice, span, inner, own, still, self.horizon)
         put = new_keys.put_by(self.choice, span, keys, own)
         ends = keyframes.select(own.keys, own.ends) if own is not None and own.ends is not None else None
@@ -310,4 +311,5 @@ class _Commit:
             sum(self.edited),
             earlier.name if earlier is not None else "",
             self.line if self.added_to else "",
+            changed.sentence if (changed := fingerprint.change(bpy.context.scene, self.entry)) is not None else "",
         )

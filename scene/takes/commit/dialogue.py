@@ -17,7 +17,7 @@ from ...host.jobs import Step
 from ...voice import fingerprint
 from .. import dialogue, take_list
 from . import committing, line_names, own_curves
-from .choice import chosen, edited_warning, Report
+from .choice import chosen, edited_warning, Report, stale_warning
 
 _MOST_LINES, _LONGEST_LINE = 3, 24  # lines that a message names, and bytes of each name
 
@@ -29,7 +29,7 @@ class Done:
 
     reports: list[Report] = field(default_factory=list)
     heads: dict[str, str] = field(default_factory=dict)
-    edited: dict[str, int] = field(default_factory=dict)  # of each head the edited keys that were replaced
+    edited: dict[str, int] = field(default_factory=dict)  # of each head the animator's keys that were replaced
     actions: list = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     already: list[str] = field(default_factory=list)
@@ -63,8 +63,10 @@ class Done:
 
     @property
     def warnings(self) -> list[str]:
-        """A sentence for each head on which keys that the animator had edited were replaced."""
-        return [warning for name, edited in self.edited.items() if (warning := edited_warning(edited, self.heads[name]))]
+        """A sentence for each head on which keys of the animator's were replaced, and for each line whose voice has changed."""
+        edited = [edited_warning(count, self.heads[name]) for name, count in self.edited.items()]
+        stale = [stale_warning(report.stale) for report in self.reports]
+        return [*filter(None, dict.fromkeys((*edited, *stale)))]
 
 
 def is_committed(scene, rig: head.Rig, entry) -> bool:

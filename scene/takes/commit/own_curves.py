@@ -16,6 +16,7 @@ from . import line_names, modifiers, put_keys
 from .choice import Choice
 
 STILL = 1e-5  # a value nearer to another than this has not moved
+_SHORTEST_FADE = 2  # frames from a key of the animator's to a lead: nearer it would jump
 STILL_POSE = "Thunder: Still Pose"  # NLA track, strip and action of what stands still under a committed strip
 
 
@@ -34,15 +35,21 @@ class OwnCurve:
     ends: np.ndarray | None = None
     gaps: tuple[tuple[float, float], ...] = ()
 
-    def moves(self, start: int, end: int) -> bool:
-        """Whether the animator has a key on it from one frame to another, or lets it change between them."""
+    def moves(self, start: int, end: int, before: int = 0, after: int = 0) -> bool:
+        """Whether the animator has a key on it from one frame to another, or lets it change between them or in the fades.
+
+        before, after: frames of the fades, which begin at the animator's last key before these frames and end at the first after them.
+        """
         keys = self.keys["co"][:, 0]
         if not len(keys):
             return False
-        on_frames = (keys > start - 0.5) & (keys < end + 0.5)
-        if (on_frames if self.put is None else on_frames & ~self.put).any():
+        own = keys if self.put is None else keys[~self.put]
+        nearest_before, nearest_after = (min(fade, _SHORTEST_FADE - 1) for fade in (before, after))
+        if ((own > start - nearest_before - 0.5) & (own < end + nearest_after + 0.5)).any():
             return True
-        frames = np.arange(start, end + 1, dtype=float)
+        first = max([start - before, *own[own < start]])
+        last = min([end + after, *own[own > end]])
+        frames = np.arange(np.ceil(first), np.floor(last) + 1)
         known = ~np.any([np.zeros(len(frames), bool), *((frames > low) & (frames < high) for low, high in self.gaps)], axis=0)
         values = self.at(frames)
         stretches = np.split(values, np.flatnonzero(np.diff(known)) + 1)[0 if known[0] else 1 :: 2]
@@ -68,10 +75,10 @@ class StripCurve:
     curve: object
     strip: object
 
-    def moves(self, start: int, end: int) -> bool:
-        """Whether the strip plays a key of the curve from one scene frame to another, or a change of it. Where the strip only
-        holds its first or last value it plays nothing."""
-        strip = self.strip
+    def moves(self, start: int, end: int, before: int = 0, after: int = 0) -> bool:
+        """Whether the strip plays a key of the curve from one scene frame to another, or a change of it, fades included. Where the
+        strip only holds its first or last value it plays nothing."""
+        strip, start, end = self.strip, start - before, end + after
         frames = np.arange(np.ceil(max(start, strip.frame_start)), np.floor(min(end, strip.frame_end)) + 1)
         if not len(frames):
             return False
@@ -182,8 +189,16 @@ def own_curve(  # noqa: PLR0913 (what one curve is looked at with)
     return OwnCurve(curve, left.keys, dropped, lines, int(since.sum()), put.has(name, left.keys), left.ends, left.gaps)
 
 
-def edited(old: OwnCurve | None, name: str, puts: dict[str, put_keys.Put], lines: line_names.Lines | None, span: placing.Span) -> int:
-    """How many keys on a span the animator moved or added on lines that were committed there.
+def edited(  # noqa: PLR0913 (what one curve is looked at with)
+    old: OwnCurve | None,
+    name: str,
+    puts: dict[str, put_keys.Put],
+    lines: line_names.Lines | None,
+    span: placing.Span,
+    was_elsewhere: bool,
+) -> int:
+    """How many keys on a span the animator moved or added on lines that were committed there, and, where the line that is committed now
+    was elsewhere before, how many of the animator's own it now comes to lie on.
 
     puts: what each line put.  lines: those of the action.  A curve on which a line put nothing is the animator's own.
     """
@@ -191,13 +206,17 @@ def edited(old: OwnCurve | None, name: str, puts: dict[str, put_keys.Put], lines
         return 0
     times = old.keys["co"][:, 0]
     known = {line for line, put in puts.items() if (put.curves or {}).get(name)}
-    on_line = np.zeros(len(times), bool)
+    counted, on_any = np.zeros(len(times), bool), np.zeros(len(times), bool)
     for line in lines.lines:
+        on_line = (times > line.start - 0.5) & (times < line.end + 0.5)
+        on_any |= on_line
         if line.name in known:
-            on_line |= (times > line.start - 0.5) & (times < line.end + 0.5)
+            counted |= on_line
+    if was_elsewhere:
+        counted |= ~on_any
     for line in known:
-        on_line &= ~puts[line].has(name, old.keys)
-    return old.edited + int((on_line & (times > span.first - 0.5) & (times < span.last + 0.5)).sum())
+        counted &= ~puts[line].has(name, old.keys)
+    return old.edited + int((counted & (times > span.first - 0.5) & (times < span.last + 0.5)).sum())
 
 
 def with_leads(choice: Choice, entry, tracks_of_take: dict, together: set, puts: dict[str, put_keys.Put]) -> tuple[Choice, dict]:
@@ -212,17 +231,15 @@ def with_leads(choice: Choice, entry, tracks_of_take: dict, together: set, puts:
     if choice.how == "INSERT":
         return choice, {}
 
-    def is_busy(key: tuple, curve, region: str, start: int, end: int, is_same) -> bool:
+    def is_busy(key: tuple, curve, region: str, frames: tuple[int, int, int, int], is_same) -> bool:
         if isinstance(curve, OwnCurve) and curve.dropped:  # without the keys of the line
-            return curve.moves(start, end)
+            return curve.moves(*frames)
         replaced = [line for line in curve.lines if is_same(line) and region in line.regions]
-        return (not replaced or _has_other_keys(curve, put_keys.name_of(*key), replaced, puts)) and curve.moves(start, end)
+        return (not replaced or _has_other_keys(curve, put_keys.name_of(*key), replaced, puts)) and curve.moves(*frames)
 
-    def busy(start: int, end: int, is_same) -> set:
+    def busy(frames: tuple[int, int, int, int], is_same) -> set:
         moving = {
-            key
-            for key, (under, region) in tracks_of_take.items()
-            if any(is_busy(key, curve, region, start, end, is_same) for curve in under)
+            key for key, (under, region) in tracks_of_take.items() if any(is_busy(key, curve, region, frames, is_same) for curve in under)
         }
         return moving | together if moving & together else moving
 
@@ -231,11 +248,13 @@ def with_leads(choice: Choice, entry, tracks_of_take: dict, together: set, puts:
 
     first, last, without_lead_in, without_lead_out = choice.first, choice.last, set(), set()
     if first == entry.first:
-        without_lead_in = busy(entry.first - entry.lead_in - choice.blend, first, lambda line: line.first == entry.first > line.start)
+        frames = entry.first - entry.lead_in, first, choice.blend, 0
+        without_lead_in = busy(frames, lambda line: line.first == entry.first > line.start)
         if has_lead(without_lead_in):
             first -= entry.lead_in
     if last == entry.last:
-        without_lead_out = busy(last, entry.last + entry.lead_out + choice.blend, lambda line: line.last == entry.last < line.end)
+        frames = last, entry.last + entry.lead_out, 0, choice.blend
+        without_lead_out = busy(frames, lambda line: line.last == entry.last < line.end)
         if has_lead(without_lead_out):
             last += entry.lead_out
     spans = {

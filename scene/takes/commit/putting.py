@@ -25,7 +25,7 @@ class Putting:
     """Writes one commit into the file, or undoes it.
 
     rig, entry: of the take that is shown.  own, own_states: of each target the animator's action or None, and how it
-    played.  made: the actions that are new so far.  edited: whether keys that the animator had edited are replaced.
+    played.  made: the actions that are new so far.  edited: whether keys that the animator had set or edited are replaced.
     """
 
     def __init__(self, rig: head.Rig, entry, choice: Choice, own: list, own_states: list[dict], naming: Naming, edited: bool = False):  # noqa: PLR0913
