@@ -99,13 +99,17 @@ def dynamics_deviation(predicted: np.ndarray, true: np.ndarray, rest: np.ndarray
     Motion of a vertex is its distance from where it rests (Xing et al. 2023). predicted [P, n, 3], true [T, n, 3],
     rest [n, 3], metres; lengths may differ, for only the spread is compared. FDD-U: upper face; FDD-L: lips.
     """
-    spreads = [np.linalg.norm(np.asarray(x, np.float64) - rest, axis=2).std(0) for x in (predicted, true)]
+    spreads = []
+    for x in (predicted, true):
+        moved = np.asarray(x) - np.asarray(rest, x.dtype)
+        spreads.append(np.sqrt(np.einsum("tnc,tnc->tn", moved, moved)).astype(np.float64).std(0))
     return float(CM * np.abs(spreads[0] - spreads[1]).mean())
 
 
 def distances(samples: np.ndarray, true: np.ndarray) -> np.ndarray:
     """D [S, T, n] metres: how far every vertex of S samples [S, T, n, 3] is from the truth [T, n, 3]."""
-    return np.linalg.norm(np.asarray(samples, np.float64) - np.asarray(true, np.float64)[None], axis=3)
+    apart = np.asarray(samples) - np.asarray(true)[None]
+    return np.sqrt(np.einsum("stnc,stnc->stn", apart, apart))
 
 
 def sample_diversity(clips: list[np.ndarray]) -> float:
