@@ -6,6 +6,7 @@ S = 32 samples of each clip of unseen speakers, up to 5 s, against the teacher's
 not the paper's data, so only changes within a table compare. Figures are kept for every clip beside the weights they are of, and
 measured once. `_sd` is the spread between seeds, `_ci` the 95 % interval of the mean over clips (bootstrap).
 
+--people measures against real faces instead, several numbers of --steps compare samplers; both have tables of their own.
 NAME=FOLDER,FOLDER adds a row of weights folders of the diffusion model, one per seed. To bench/results/table2.json and table3.json,
 and as Markdown into docs/paper.md, if at least 40 clips with 32 samples each were measured; else --results and --docs say where to.
 """
@@ -17,6 +18,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +29,24 @@ sys.path.insert(0, str(ROOT))
 
 from bench.paper_rows import CLAIMED, TABLE2, TABLE2_COLUMNS, TABLE2_ROWS, TABLE3, TABLE3_COLUMNS, TABLE3_ROWS, TITLES
 from bench.tables import keep, required, RESULTS
-from thunder_core.face.head import load_head
+from thunder_core.face.head import Head, load_head
 from thunder_core.files import write_file
 from thunder_core.train.corpus import Corpus
-from thunder_core.train.evaluate import Clip, clips_of, Contestant, FIGURES, Figures, figures, Measured, SAMPLES, TeacherAgain, Trained
+from thunder_core.train.evaluate import (
+    Clip,
+    clips_of,
+    Compared,
+    Contestant,
+    FIGURES,
+    Figures,
+    figures,
+    Measured,
+    people,
+    Person,
+    SAMPLES,
+    TeacherAgain,
+    Trained,
+)
 from thunder_core.train.motions import MotionSet
 from thunder_core.train.paper import folder_of, NETWORK, STAGES
 
@@ -38,6 +54,8 @@ PROTOCOL_CLIPS = 40
 BOOTSTRAP = 2000
 TEACHER = "teacher"
 _CHAIN = "python -m thunder_core.train paper"
+PEOPLE = "people"  # in place of a split: real faces
+PAGE = ROOT / "docs" / "paper.md"
 KEPT = "figures.json"  # beside a network: figures of each clip, and of which network
 SYSTEM_OF = {stage.name: stage.system for stage in STAGES}
 
@@ -45,21 +63,20 @@ SYSTEM_OF = {stage.name: stage.system for stage in STAGES}
 # ---- measuring, resumably
 
 
-def measure(perform: Contestant, measured: Measured, motions: MotionSet, numbers: list[int], samples: int, path: Path, of: str) -> Figures:
-    """{row number: FIGURES} of clips, from `path` where they were measured before with as many samples; what is new is added there.
+def measure(perform: Contestant, measured: Measured, clips: Sequence[Compared], samples: int, path: Path, of: str) -> Figures:
+    """{name: FIGURES} of clips, from `path` where they were measured before with as many samples; what is new is added there.
 
     of: what was measured; figures of anything else in that file are dropped.
     """
     about = json.loads(path.read_text()) if path.is_file() else {}
     if (about.get("of"), about.get("samples")) != (of, samples):
         about = {"of": of, "samples": samples, "clips": {}}
-    for number in numbers:
-        if str(number) not in about["clips"]:
-            clip = Clip.of(motions, number)
-            about["clips"][str(number)] = {k: round(v, 6) for k, v in figures(measured, perform(clip, samples), clip).items()}
+    for clip in clips:
+        if clip.name not in about["clips"]:
+            about["clips"][clip.name] = {k: round(v, 6) for k, v in figures(measured, perform(clip, samples), clip).items()}
             path.parent.mkdir(parents=True, exist_ok=True)
             write_file(path, json.dumps(about) + "\n")
-    return {number: about["clips"][str(number)] for number in numbers}
+    return {clip.name: about["clips"][clip.name] for clip in clips}
 
 
 def digest_of(folder: Path) -> str:
@@ -114,16 +131,72 @@ def claims(rows: dict[str, list[Figures]]) -> list[dict]:
         plain = name.split("+")[0]
         row = {"system": name, "against": plain}
         for column in CLAIMED:
-            first, second = (np.nanmean(_values(rows[n], column), 0) for n in (plain, name))
-            draws = _draws(len(first))
-            change = 100 * (second[draws].mean(1) / first[draws].mean(1) - 1)
-            row[column] = _number(100 * (second.mean() / first.mean() - 1))
-            row[f"{column}_ci"] = [_number(x) for x in np.nanpercentile(change, (2.5, 97.5))]
+            change, row[f"{column}_ci"] = _change(rows, plain, name, column)
+            row[column] = _number(change)
             if name in TABLE2 and plain in TABLE2:
                 at = TABLE2_COLUMNS.index(column)
                 row[f"{column}_paper"] = _number(100 * (TABLE2[name][at] / TABLE2[plain][at] - 1))
         result.append(row)
     return result
+
+
+def verdicts(changes: list[dict], rows: dict[str, list[Figures]]) -> list[dict]:
+    """What the paper says, what its own table says of it, and what ours does: per cent, a 95 % interval over clips, and a verdict.
+
+    A direction is reproduced where the whole interval lies on its side, contradicted where it lies on the other, and otherwise open.
+    """
+    result = []
+    for column, sign, words in (
+        ("lve", -1, "L_m2s lowers LVE"), ("dtw", -1, "L_m2s lowers DTW"), ("l_ccc", 1, "L_m2s raises L-CCC"),
+        ("l_pcc", 1, "L_m2s raises L-PCC"), ("sdiv_l", -1, "L_m2s lowers S-DIV of the lips"),
+    ):  # fmt: skip
+        for row in changes:
+            result.append(_verdict(words, row["system"], row[column], row[f"{column}_ci"], sign, row.get(f"{column}_paper")))
+    for row in changes:  # what the lips lose less what the upper face loses
+        if f"{(lips := 'sdiv_l')}_paper" in row:
+            gap, stated = row[lips] - row["sdiv_u"], row[f"{lips}_paper"] - row["sdiv_u_paper"]
+            interval = _change_gap(rows, row["against"], row["system"])
+            result.append(
+                _verdict("S-DIV of the upper face falls less than that of the lips (points)", row["system"], gap, interval, -1, stated)
+            )
+    for first, second, words in (
+        ("thunder+face2s", "thunder+mouth2s", "mouth2s is better than face2s (LVE)"),
+        ("thunder+exp2s", "thunder+mouth2s", "mouth2s is better than exp2s (LVE)"),
+        ("thunder", "thunder-t", "-T is better than -F without L_m2s (LVE)"),
+        ("thunder+mouth2s", "thunder-t+mouth2s", "-T is better than -F with mouth2s (LVE)"),
+    ):
+        if first in rows and second in rows:
+            change, interval = _change(rows, first, second, "lve")
+            stated = 100 * (TABLE2[second][0] / TABLE2[first][0] - 1)
+            result.append(_verdict(words, second, change, interval, -1, stated))
+    return result
+
+
+def _verdict(claim: str, system: str, change: float, interval: list[float], sign: int, stated: float | None) -> dict:
+    low, high = sorted(sign * x for x in interval)
+    verdict = "reproduced" if low > 0 else "contradicted" if high < 0 else "open"
+    row = {"claim": claim, "system": system, "change": _number(change), "change_ci": interval, "verdict": verdict}
+    if stated is not None:
+        row |= {"paper": _number(stated), "paper_agrees": bool(sign * stated > 0)}
+    return row
+
+
+def _change(rows: dict[str, list[Figures]], first: str, second: str, column: str) -> tuple[float, list[float]]:
+    """By how many per cent a figure of a row differs from another's, and the 95 % interval over clips."""
+    a, b = (np.nanmean(_values(rows[name], column), 0) for name in (first, second))
+    draws = _draws(len(a))
+    spread = 100 * (b[draws].mean(1) / a[draws].mean(1) - 1)
+    return 100 * (b.mean() / a.mean() - 1), [_number(x) for x in np.nanpercentile(spread, (2.5, 97.5))]
+
+
+def _change_gap(rows: dict[str, list[Figures]], first: str, second: str) -> list[float]:
+    """The 95 % interval of the change of S-DIV of the lips less that of the upper face, points of per cent."""
+    spreads = []
+    for column in ("sdiv_l", "sdiv_u"):
+        a, b = (np.nanmean(_values(rows[name], column), 0) for name in (first, second))
+        draws = _draws(len(a))
+        spreads.append(100 * (b[draws].mean(1) / a[draws].mean(1) - 1))
+    return [_number(x) for x in np.nanpercentile(spreads[0] - spreads[1], (2.5, 97.5))]
 
 
 # ---- Markdown
@@ -146,16 +219,15 @@ def _cell(row: dict, column: str) -> str:
     return f"{row[column]:.3g}" + (f" ±{(interval[1] - interval[0]) / 2:.2g}" if interval else "")
 
 
-def claims_markdown(rows: list[dict]) -> list[str]:
-    """Lines of the table of changes: per cent, the 95 % interval over clips, and the paper's change."""
-    lines = ["| with L_m2s | " + " | ".join(TITLES[c] for c in CLAIMED) + " |", "|---|" + "---|" * len(CLAIMED)]
-    for row in rows:
-        cells = []
-        for c in CLAIMED:
-            low, high = row[f"{c}_ci"]
-            paper = f"; paper {row[f'{c}_paper']:+.1f}" if f"{c}_paper" in row else ""
-            cells.append(f"{row[c]:+.1f} ({low:+.1f} … {high:+.1f}{paper})")
-        lines.append(f"| {row['system']} | " + " | ".join(cells) + " |")
+def verdicts_markdown(made: list[dict]) -> list[str]:
+    """Lines of the table of the paper's claims."""
+    lines = ["| claim | system | here, % | paper, % | |", "|---|---|---|---|---|"]
+    for row in made:
+        low, high = row["change_ci"]
+        stated = "–" if "paper" not in row else f"{row['paper']:+.1f}" + ("" if row["paper_agrees"] else " (its table disagrees)")
+        lines.append(
+            f"| {row['claim']} | {row['system']} | {row['change']:+.1f} ({low:+.1f} … {high:+.1f}) | {stated} | {row['verdict']} |"
+        )
     return lines
 
 
@@ -176,17 +248,22 @@ def write(folder: Path, page: Path | None, rows: dict[str, list[Figures]], about
     )
     missing = [name for name in TABLE2_ROWS if name not in rows]
     changes = claims(rows)
-    keep(folder / "table2.json", [json.dumps(about | {"missing": missing, "claims": changes, "rows": second}, indent=1)])
+    said = verdicts(changes, rows)
+    keep(folder / "table2.json", [json.dumps(about | {"missing": missing, "claims": changes, "verdicts": said, "rows": second}, indent=1)])
     keep(folder / "table3.json", [json.dumps(about | {"missing": [n for n in missing if n in TABLE3_ROWS], "rows": third}, indent=1)])
     keep(
         folder / "paper_clips.json",
-        [json.dumps({name: [{str(k): v for k, v in f.items()} for f in seeds] for name, seeds in rows.items()})],
+        [json.dumps(rows)],
     )
     if page is not None:
-        text = page.read_text(encoding="utf-8") if page.is_file() else ""
-        text = put(text, "table 2", markdown(second, TABLE2_COLUMNS, TABLE2_ROWS, TABLE2))
-        text = put(text, "table 3", markdown(third, TABLE3_COLUMNS, TABLE3_ROWS, TABLE3))
-        write_file(page, put(text, "claims", claims_markdown(changes)))
+        put_into(page, "table 2", markdown(second, TABLE2_COLUMNS, TABLE2_ROWS, TABLE2))
+        put_into(page, "table 3", markdown(third, TABLE3_COLUMNS, TABLE3_ROWS, TABLE3))
+        put_into(page, "claims", verdicts_markdown(said))
+
+
+def put_into(page: Path, mark: str, lines: list[str]) -> None:
+    """`put` into a file, which need not be there."""
+    write_file(page, put(page.read_text(encoding="utf-8") if page.is_file() else "", mark, lines))
 
 
 # ---- the command
@@ -194,6 +271,49 @@ def write(folder: Path, page: Path | None, rows: dict[str, list[Figures]], about
 
 def main(words: list[str] | None = None) -> None:
     """Measure what is not measured yet; write the tables."""
+    args = parsed(words)
+    required(args.cache / "motions" / "rows.json", "the motions of a training cache (python -m thunder_core.train animate)")
+    chosen = entrants(args)
+    if not chosen.keys() - {TEACHER} and not args.only:
+        raise SystemExit(f"{args.runs / 'paper'} is missing what {_CHAIN} makes. Nothing was measured, and bench/results is as it was.")
+    head = load_head()
+    clips = of_people(args, head) if args.people else of_corpus(args)
+    rows: dict[str, list[Figures]] = {}
+    measured = Measured(head)
+    for name, folders in chosen.items():
+        for steps in args.steps:
+            row = name if len(args.steps) == 1 else f"{name}, {steps} steps"
+            for folder in folders:
+                perform, of = contestant(name, folder, head, steps, args.guidance)
+                rows.setdefault(row, []).append(measure(perform, measured, clips, args.samples, kept_in(args, name, folder, steps), of))
+                print(row, {k: _number(np.nanmean(_values(rows[row][-1:], k))) for k in FIGURES}, flush=True)
+    about = {"clips": len(clips), "split": PEOPLE if args.people else args.split, "samples": args.samples, "guidance": args.guidance}
+    about |= {"steps": args.steps[0]} if len(args.steps) == 1 else {"steps": args.steps}
+    place(args, rows, about)
+
+
+def place(args: argparse.Namespace, rows: dict[str, list[Figures]], about: dict) -> None:
+    """Write the tables where they belong: those of the paper's protocol, of real people and of several numbers of steps apart."""
+    apart = PEOPLE if args.people else "steps" if len(args.steps) > 1 else ""
+    kept = args.guidance == 1.0 and (len(args.steps) > 1 or not args.only)
+    if not apart:
+        kept = kept and args.split == "test" and about["clips"] >= PROTOCOL_CLIPS and args.samples >= SAMPLES and args.steps == [20]
+    folder, page = args.results or (RESULTS if kept else None), args.docs or (PAGE if kept else None)
+    if folder is None:
+        print("Not written to bench/results: the paper's protocol was not kept. Name a folder with --results to keep the tables.")
+        return
+    if apart:
+        made = table(rows, FIGURES, TABLE2_ROWS)
+        keep(folder / f"table2_{apart}.json", [json.dumps(about | {"rows": made}, indent=1)])
+        if page is not None:
+            put_into(page, apart, markdown(made, FIGURES, (), {}))
+    else:
+        write(folder, page, rows, about)
+    print(f"tables → {folder}" + (f", {page}" if page else ""))
+
+
+def parsed(words: list[str] | None) -> argparse.Namespace:
+    """The command line."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("systems", nargs="*", help="NAME=FOLDER,FOLDER: a row of its own, one weights folder per seed")
     p.add_argument("--cache", type=Path, default=ROOT / "cache", help="of the training")
@@ -202,39 +322,47 @@ def main(words: list[str] | None = None) -> None:
     p.add_argument("--only", nargs="+", help="only these rows")
     p.add_argument("--clips", type=int, default=PROTOCOL_CLIPS)
     p.add_argument("--samples", type=int, default=SAMPLES)
-    p.add_argument("--steps", type=int, default=20, help="of DPM-Solver++; 1000: all of them, sampled as the paper does")
+    p.add_argument(
+        "--steps",
+        type=int,
+        nargs="+",
+        default=[20],
+        help="of DPM-Solver++; 1000: all of them, sampled as the paper does; several: compared",
+    )
     p.add_argument("--guidance", type=float, default=1.0, help="s_a of classifier-free guidance")
     p.add_argument("--split", default="test", choices=("test", "validation"), help="validation: to select, before anything is said of test")
+    p.add_argument("--people", type=Path, help="folder with lips/: measure against its real faces of the split `check` instead")
+    p.add_argument("--solved", type=Path, default=ROOT / "out" / "real", help="where bench/real.py left the solved faces")
+    p.add_argument("--weights", type=Path, default=ROOT / "weights", help="whose encoder hears the real voices")
     p.add_argument("--results", type=Path, help="folder for the tables (default: bench/results, if the protocol was kept)")
     p.add_argument("--docs", type=Path, help="page to write them into (default: docs/paper.md, likewise)")
-    args = p.parse_args(words)
-    required(args.cache / "motions" / "rows.json", "the motions of a training cache (python -m thunder_core.train animate)")
-    head = load_head()
+    return p.parse_args(words)
+
+
+def of_corpus(args: argparse.Namespace) -> list[Clip]:
+    """Clips of unseen speakers, performed by the teacher."""
     motions = MotionSet(Corpus(args.cache / "corpus"), args.cache / "motions")
-    numbers, measured = clips_of(motions, args.split, args.clips), Measured(head)
-    rows: dict[str, list[Figures]] = {}
-    chosen = entrants(args)
-    if not chosen.keys() - {TEACHER} and not args.only:
-        raise SystemExit(f"{args.runs / 'paper'} is missing what {_CHAIN} makes. Nothing was measured, and bench/results is as it was.")
-    for name, folders in chosen.items():
-        for folder in folders:
-            if name == TEACHER:
-                perform, of = TeacherAgain(list(head.expression_names)), "teacher"
-            else:
-                perform, of = Trained(SYSTEM_OF.get(name, "thunder"), folder, head, args.steps, args.guidance), digest_of(folder)
-            kind = TEACHER if name == TEACHER else f"{args.steps}steps-{args.guidance:g}"
-            path = folder / f"{args.split}-{kind}-{KEPT}"
-            rows.setdefault(name, []).append(measure(perform, measured, motions, numbers, args.samples, path, of))
-            print(name, {k: _number(np.nanmean(_values(rows[name][-1:], k))) for k in FIGURES}, flush=True)
-    about = {"clips": len(numbers), "split": args.split, "samples": args.samples, "steps": args.steps, "guidance": args.guidance}
-    kept = args.split == "test" and len(numbers) >= PROTOCOL_CLIPS and args.samples >= SAMPLES and not args.only
-    kept = kept and (args.steps, args.guidance) == (20, 1.0)
-    folder, page = args.results or (RESULTS if kept else None), args.docs or (ROOT / "docs" / "paper.md" if kept else None)
-    if folder is None:
-        print("Not written to bench/results: the paper's protocol was not kept. Name a folder with --results to keep the tables.")
-    else:
-        write(folder, page, rows, about)
-        print(f"tables → {folder}" + (f", {page}" if page else ""))
+    return [Clip.of(motions, number) for number in clips_of(motions, args.split, args.clips)]
+
+
+def of_people(args: argparse.Namespace, head: Head) -> list[Person]:
+    """Stretches of real faces that calibrated no lips."""
+    lips = required(args.people / "lips", "the folder of clips with measured lips")
+    return people(required(args.solved / "check", "what bench/real.py solves"), lips, head, args.weights)
+
+
+def contestant(name: str, folder: Path, head: Head, steps: int, guidance: float) -> tuple[Contestant, str]:
+    """A system of a folder, and what it is, in short."""
+    if name == TEACHER:
+        return TeacherAgain(list(head.expression_names)), TEACHER
+    return Trained(SYSTEM_OF.get(name, "thunder"), folder, head, steps, guidance), digest_of(folder)
+
+
+def kept_in(args: argparse.Namespace, name: str, folder: Path, steps: int) -> Path:
+    """The file of a system's figures of each clip. With fewer samples than the paper's it is another one."""
+    kind = TEACHER if name == TEACHER else f"{steps}steps-{args.guidance:g}"
+    few = "" if args.samples == SAMPLES else f"-{args.samples}samples"
+    return folder / f"{PEOPLE if args.people else args.split}-{kind}{few}-{KEPT}"
 
 
 def entrants(args: argparse.Namespace) -> dict[str, list[Path]]:

@@ -5,7 +5,7 @@
 Samples that all lie near the mean have a small lip error whatever they were trained with. So systems are compared where their
 samples vary alike: each diffusion system with and without L_m2s at several strengths s_a of classifier-free guidance, LVE against
 S-DIV of the lips. The loss helps where its curve lies below. Regressors are points. One seed, S = 8; figures are kept beside the
-weights and measured once. To bench/results/tradeoff.json and tradeoff.png.
+weights and measured once. To bench/results/tradeoff.json and docs/pictures/tradeoff.png.
 """
 
 from __future__ import annotations
@@ -27,18 +27,20 @@ from bench.tables import keep, required, RESULTS
 from thunder_core.face.head import load_head
 from thunder_core.systems import SYSTEMS
 from thunder_core.train.corpus import Corpus
-from thunder_core.train.evaluate import clips_of, Measured, Trained
+from thunder_core.train.evaluate import Clip, clips_of, Measured, Trained
 from thunder_core.train.motions import MotionSet
 from thunder_core.train.paper import folder_of, NETWORK, ROWS
 
 STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 SAMPLES = 8
+PICTURE = ROOT / "docs" / "pictures" / "tradeoff.png"
 
 
 def points(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     """Of each row that was trained, strength of guidance, LVE and S-DIV of the lips, cm."""
     head, motions = load_head(), MotionSet(Corpus(args.cache / "corpus"), args.cache / "motions")
-    numbers, measured, result = clips_of(motions, args.split, args.clips), Measured(head), {}
+    clips = [Clip.of(motions, number) for number in clips_of(motions, args.split, args.clips)]
+    measured, result = Measured(head), {}
     for name in ROWS:
         folder = folder_of(args.runs, args.seed, name)
         if not (folder / f"{NETWORK}.json").is_file() or (args.only and name not in args.only):
@@ -46,8 +48,8 @@ def points(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
         for strength in STRENGTHS if SYSTEMS[SYSTEM_OF[name]].diffuses else (1.0,):
             path = folder / f"{args.split}-{args.steps}steps-{strength:g}-{SAMPLES}samples-{KEPT}"
             perform = Trained(SYSTEM_OF[name], folder, head, args.steps, strength)
-            clips = measure(perform, measured, motions, numbers, SAMPLES, path, digest_of(folder))
-            lve, varied = (float(np.mean([clip[k] for clip in clips.values()])) for k in ("lve", "sdiv_l"))
+            kept = measure(perform, measured, clips, SAMPLES, path, digest_of(folder))
+            lve, varied = (float(np.mean([clip[k] for clip in kept.values()])) for k in ("lve", "sdiv_l"))
             result.setdefault(name, []).append({"guidance": strength, "lve": lve, "sdiv_l": varied})
             print(name, result[name][-1], flush=True)
     return result
@@ -85,7 +87,8 @@ def main(words: list[str] | None = None) -> None:
     p.add_argument("--clips", type=int, default=40)
     p.add_argument("--steps", type=int, default=20, help="of DPM-Solver++")
     p.add_argument("--split", default="test", choices=("test", "validation"))
-    p.add_argument("--results", type=Path, default=RESULTS, help="folder for the points and the plot")
+    p.add_argument("--results", type=Path, default=RESULTS, help="folder for the points")
+    p.add_argument("--picture", type=Path, help="file for the plot (default: docs/pictures/tradeoff.png, or tradeoff.png beside --results)")
     args = p.parse_args(words)
     required(args.cache / "motions" / "rows.json", "the motions of a training cache (python -m thunder_core.train animate)")
     curves = points(args)
@@ -95,7 +98,7 @@ def main(words: list[str] | None = None) -> None:
         args.results / "tradeoff.json",
         [json.dumps({"clips": args.clips, "samples": SAMPLES, "split": args.split, "rows": curves}, indent=1)],
     )
-    draw(curves, args.results / "tradeoff.png")
+    draw(curves, args.picture or (PICTURE if args.results == RESULTS else args.results / "tradeoff.png"))
 
 
 if __name__ == "__main__":

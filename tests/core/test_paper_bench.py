@@ -11,14 +11,14 @@ from made_motions import made_motions
 from bench import paper, paper_rows, tradeoff
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.face.head import load_head
-from thunder_core.train.evaluate import Clip, clips_of, FIGURES, figures, Measured, TeacherAgain
+from thunder_core.train.evaluate import Clip, clips_of, FIGURES, figures, Measured, Person, stretches, TeacherAgain
 from thunder_core.train.paper import Budget, Chain, chosen, ROWS, train_chain
 
 
 def of_clips(**columns):
     """Figures of clips 0, 1 … from lists."""
     count = len(next(iter(columns.values())))
-    return {i: {name: columns.get(name, [0.5] * count)[i] for name in FIGURES} for i in range(count)}
+    return {str(i): {name: columns.get(name, [0.5] * count)[i] for name in FIGURES} for i in range(count)}
 
 
 def test_the_paper_s_figures_are_whole_and_changes_are_those_it_states():
@@ -54,6 +54,38 @@ def test_changes_are_paired_by_clip():
     plain, better = of_clips(lve=values), of_clips(lve=[0.9 * v for v in values])
     [row] = paper.claims({"thunder": [plain], "thunder+mouth2s": [better]})
     assert row["lve"] == pytest.approx(-10) and row["lve_ci"] == [pytest.approx(-10)] * 2 and row["dtw"] == 0
+
+
+def test_a_claim_is_reproduced_where_its_whole_interval_is_on_its_side():
+    rng = np.random.default_rng(0)
+    base = 1 + rng.random(40)
+    better, same = of_clips(lve=list(0.9 * base), l_ccc=list(0.8 * base)), of_clips(lve=list(base * (1 + 0.2 * rng.standard_normal(40))))
+    rows = {"thunder": [of_clips(lve=list(base), l_ccc=list(base))], "thunder+mouth2s": [better], "thunder+exp2s": [same]}
+    made = {(v["claim"], v["system"]): v for v in paper.verdicts(paper.claims(rows), rows)}
+    lower = made["L_m2s lowers LVE", "thunder+mouth2s"]
+    assert lower["verdict"] == "reproduced" and lower["change"] == pytest.approx(-10) and lower["paper"] == pytest.approx(-8.76, abs=0.01)
+    assert made["L_m2s lowers LVE", "thunder+exp2s"]["verdict"] == "open"
+    assert made["L_m2s raises L-CCC", "thunder+mouth2s"]["verdict"] == "contradicted"
+    assert made["mouth2s is better than exp2s (LVE)", "thunder+mouth2s"]["verdict"] == "reproduced"
+    disagrees = paper._verdict("", "diffposetalk+mouth2s", 1.0, [0.5, 1.5], -1, 0.4)  # the paper's own DTW of DiffPoseTalk rises
+    assert disagrees["paper_agrees"] is False and "its table disagrees" in paper.verdicts_markdown([disagrees])[-1]
+
+
+def test_real_faces_are_cut_where_they_were_seen():
+    seen = np.ones(400, bool)
+    seen[130:140] = False
+    assert stretches(seen) == [(0, 125), (140, 125), (265, 125)]  # what is left of each part is shorter than 3 s
+    assert stretches(np.ones(74, bool)) == [] and stretches(np.ones(75, bool)) == [(0, 75)]
+
+
+def test_a_reference_is_of_another_part_of_the_recording():
+    whole = np.arange(200.0, dtype=np.float32)[:, None]
+    person = Person("someone 60", 75, 60, whole, np.zeros((75, 3)), np.zeros(75 * 640), np.zeros(800, np.uint8))
+    assert np.array_equal(person.truth[:, 0], np.arange(60, 135))
+    for seed in range(20):
+        first, last = person.reference(seed)[[0, -1], 0]
+        assert last < 60 or first >= 135
+    assert Person("short 0", 75, 0, whole[:100], None, None, None).reference(0) is None
 
 
 def test_the_page_says_what_is_missing_and_only_its_tables_change(tmp_path):

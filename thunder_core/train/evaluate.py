@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paper's figures (§5.3) of any system on held-out voices: S samples of a clip against the teacher's performance of it."""
+"""The paper's figures (§5.3) of any system on held-out voices: S samples of a clip against the teacher's performance, or a person's."""
 
 from __future__ import annotations
 
@@ -16,20 +16,24 @@ from ..engine.flame import FlameLayer
 from ..engine.m2s.mouth import LIPS
 from ..engine.speech.encoder import LOUDNESS, loudness, phonetic, SpeechEncoder
 from ..engine.speech.mel import level
+from ..engine.speech.phones import SILENCE
 from ..engine.systems.base import load_system
 from ..face.head import Head
 from ..types import pack
 from . import metrics
+from .calibrate import aligned_phones
 from .lip_kernels import fitted_to
-from .motions import MotionSet
+from .motions import MotionSet, SAMPLES_PER_FRAME
 from .pictures import FacePictures
 from .prosody import semitones
+from .real_faces import solved_clips
+from .recording import read_recording
 from .systems import REFERENCE
 from .teacher import perform
 
 SAMPLES = 32  # S of the paper
 LEAST_FRAMES, MOST_FRAMES = 75, 125  # of a clip: 3 s, and what is used of longer ones
-Figures = dict[int, dict[str, float]]  # of every clip, by its row number: FIGURES
+Figures = dict[str, dict[str, float]]  # of every clip, by its name: FIGURES
 FIGURES = ("lve", "l_ccc", "l_pcc", "dtw", "sdiv_u", "tdiv_u", "sdiv_l", "tdiv_l", "fdd_u", "fdd_l", "ba", "div")
 
 
@@ -54,12 +58,46 @@ class Measured:
         return self.layer(flat[:, columns.expression], flat[:, columns.jaw]).numpy().reshape(*shape, -1, 3)
 
 
+class Compared(Protocol):
+    """A stretch of sound and how a face moved to it, which systems are measured against.
+
+    name: of the stretch, in tables of figures.  frames: T of 25 fps.  truth: float32 [T, C], the packed motion.  features: float32
+    [T, d], speech features.  samples: float32 [640 · T], the sound.
+    """
+
+    name: str
+    frames: int
+
+    @property
+    def truth(self) -> np.ndarray: ...
+
+    @property
+    def features(self) -> np.ndarray: ...
+
+    @property
+    def samples(self) -> np.ndarray: ...
+
+    def reference(self, seed: int) -> np.ndarray | None:
+        """[REFERENCE, C] of the same speaker, but of another stretch than this; None where there is none."""
+        ...
+
+    def directed(self, seed: int) -> Played:
+        """What the teacher needs to perform it, for one of its samples."""
+        ...
+
+
+@dataclass(frozen=True)
+class Played:
+    """What the teacher performs a stretch by: phone labels [4T], its direction, speech features [T, d] (None where it cannot read them)."""
+
+    phones: np.ndarray
+    direction: Direction
+    features: np.ndarray | None
+
+
 @dataclass(frozen=True)
 class Clip:
-    """The beginning of a row of a motion set, T frames of it.
-
-    number: of the row.  truth: float32 [T, C], the teacher's performance of it.  samples: float32 [640 · T], the sound.
-    """
+    """The beginning of a row of a motion set, T frames of it (`Compared`), performed by the teacher.  number: of the row."""
 
     motions: MotionSet
     number: int
@@ -70,19 +108,104 @@ class Clip:
         return Clip(motions, number, min(motions.rows[number].frames, MOST_FRAMES))
 
     @property
+    def name(self) -> str:
+        return str(self.number)
+
+    @property
     def truth(self) -> np.ndarray:
         start = self.motions.rows[self.number].start
         return self.motions.motions[0, start : start + self.frames].astype(np.float32)
 
     @property
     def features(self) -> np.ndarray:
-        """float32 [T, d], speech features."""
         start = self.motions.rows[self.number].start
         return self.motions.features[start : start + self.frames].astype(np.float32)
 
     @property
     def samples(self) -> np.ndarray:
         return self.motions.samples(self.number, 0, self.frames)
+
+    def reference(self, seed: int) -> np.ndarray:
+        """Of another line of the same speaker, drawn by the seed; of this one where there is no other."""
+        motions, row = self.motions, self.motions.rows[self.number]
+        others = [i for i in motions.of(row.split, REFERENCE) if motions.rows[i].speaker == row.speaker and i != self.number]
+        rng = np.random.default_rng([seed, self.number])
+        number, first, variant = motions.draw(others or [self.number], REFERENCE, 1, rng)[0]
+        at = motions.rows[number].start + first
+        return motions.motions[variant, at : at + REFERENCE].astype(np.float32)
+
+    def directed(self, seed: int) -> Played:
+        """As it was directed before."""
+        motions = self.motions
+        said = motions.corpus.phones(motions.corpus.clips[motions.rows[self.number].clip])[: 4 * self.frames]
+        direction = Direction.of_vector(motions.directions[0, self.number])
+        return Played(said, direction, self.features if motions.encoder == fitted_to() else None)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A stretch of a real person's performance (`Compared`), solved onto the head.
+
+    whole: float32 [N, C] of the whole recording, of which `first` is where the stretch begins.  phones: [4N], aligned labels.
+    """
+
+    name: str
+    frames: int
+    first: int
+    whole: np.ndarray
+    features: np.ndarray
+    samples: np.ndarray
+    phones: np.ndarray
+
+    @property
+    def truth(self) -> np.ndarray:
+        return self.whole[self.first : self.first + self.frames]
+
+    def reference(self, seed: int) -> np.ndarray | None:
+        """Of another part of the recording, drawn by the seed; None where it is too short for one."""
+        count = len(self.whole) - REFERENCE
+        starts = [*range(self.first - REFERENCE + 1), *range(self.first + self.frames, count + 1)]
+        if not starts:
+            return None
+        at = int(np.random.default_rng([seed, self.first]).choice(starts))
+        return self.whole[at : at + REFERENCE]
+
+    def directed(self, seed: int) -> Played:
+        """In any style: nobody knows the person's."""
+        rng = np.random.default_rng([seed, self.first])
+        phones = self.phones[4 * self.first : 4 * (self.first + self.frames)]
+        return Played(phones, Direction.of_clip(f"anybody {seed}", rng), self.features)
+
+
+def people(solved: Path, lips: Path, head: Head, weights: Path) -> list[Person]:
+    """Stretches of 3 … 5 s of the solved faces in one split folder of `real_faces.solve_folder`'s output, while the face was seen.
+
+    lips: the folder with their phones (`calibrate.aligned_phones`).  weights: of the encoder whose features the systems learned from.
+    """
+    encoder, phones, result = SpeechEncoder.load(weights), aligned_phones(lips), []
+    for name, motion, seen in solved_clips(solved, list(head.expression_names)):
+        whole, samples = pack(motion).astype(np.float32), read_recording(solved / f"{name}.wav")
+        count = min(len(whole), len(samples) // SAMPLES_PER_FRAME)
+        said = np.full(4 * count, SILENCE, np.uint8)
+        said[: len(phones[name])] = phones[name][: len(said)]
+        with torch.no_grad():
+            features = encoder.features(torch.from_numpy(samples[: SAMPLES_PER_FRAME * count]), count).numpy()
+        for first, frames in stretches(seen[:count]):
+            part = slice(SAMPLES_PER_FRAME * first, SAMPLES_PER_FRAME * (first + frames))
+            heard = features[first : first + frames]
+            result.append(Person(f"{name} {first}", frames, first, whole[:count], heard, samples[part], said))
+    return result
+
+
+def stretches(seen: np.ndarray) -> list[tuple[int, int]]:
+    """(first frame, frames) of the parts of `seen` [T] bool that are true throughout, cut to LEAST_FRAMES … MOST_FRAMES."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(seen, int), [0]])))
+    result = []
+    for start, end in edges.reshape(-1, 2):
+        for first in range(start, end, MOST_FRAMES):
+            if (frames := min(MOST_FRAMES, end - first)) >= LEAST_FRAMES:
+                result.append((int(first), int(frames)))
+    return result
 
 
 def clips_of(motions: MotionSet, split: str, count: int) -> list[int]:
@@ -95,7 +218,7 @@ def clips_of(motions: MotionSet, split: str, count: int) -> list[int]:
 class Contestant(Protocol):
     """Whatever performs a clip S times."""
 
-    def __call__(self, clip: Clip, samples: int) -> np.ndarray:
+    def __call__(self, clip: Compared, samples: int) -> np.ndarray:
         """Packed motions [S, T, C] of a clip."""
         ...
 
@@ -116,7 +239,7 @@ class Trained:
         self.head, self.steps, self.guidance = head, steps, guidance
 
     @torch.no_grad()
-    def __call__(self, clip: Clip, samples: int) -> np.ndarray:
+    def __call__(self, clip: Compared, samples: int) -> np.ndarray:
         audio = torch.from_numpy(clip.features)
         if self.encoder is not None:
             waves = level(torch.from_numpy(clip.samples)[None])  # as training has them, at one speech level
@@ -126,20 +249,14 @@ class Trained:
         return self.network.sample(audio[None], range(samples), condition, self.steps, self.guidance).numpy()
 
 
-def _style(network: torch.nn.Module, clip: Clip, samples: int, head: Head) -> torch.Tensor:
-    """DiffPoseTalk's token of other lines by the same speaker, one drawn for every sample [S, 1, c]."""
-    motions, row = clip.motions, clip.motions.rows[clip.number]
-    others = [i for i in motions.of(row.split, REFERENCE) if motions.rows[i].speaker == row.speaker and i != clip.number]
-    tokens = []
-    for seed in range(samples):
-        rng = np.random.default_rng([seed, clip.number])
-        number, first, variant = motions.draw(others or [clip.number], REFERENCE, 1, rng)[0]
-        at = motions.rows[number].start + first
-        tokens.append(motions.motions[variant, at : at + REFERENCE].astype(np.float32))
-    return network.condition_of(torch.from_numpy(np.stack(tokens)))
+def _style(network: torch.nn.Module, clip: Compared, samples: int, head: Head) -> torch.Tensor | None:
+    """DiffPoseTalk's token of another stretch of the same speaker, one drawn for every sample [S, 1, c]; None where there is none."""
+    stretches = [clip.reference(seed) for seed in range(samples)]
+    known = [stretch for stretch in stretches if stretch is not None]
+    return network.condition_of(torch.from_numpy(np.stack(known))) if len(known) == samples else None
 
 
-def _mood(network: torch.nn.Module, clip: Clip, samples: int, head: Head) -> torch.Tensor:
+def _mood(network: torch.nn.Module, clip: Compared, samples: int, head: Head) -> torch.Tensor:
     """What Media2Face's image encoder sees in a picture of the middle of the true performance [1, 1, c]."""
     return network.condition_of(FacePictures(head)(torch.from_numpy(clip.truth[clip.frames // 2][None])))
 
@@ -148,24 +265,23 @@ _CONDITIONS = {"diffposetalk": _style, "media2face": _mood}
 
 
 class TeacherAgain:
-    """The teacher performs the clip again as it was directed before, by another draw: what two performances of one style differ by."""
+    """The teacher performs a clip: one of its own again as it was directed before, by another draw, which says what two performances of
+    one style differ by; a real person's in any style."""
 
     def __init__(self, channels: list[str]):
         self.channels = channels
 
-    def __call__(self, clip: Clip, samples: int) -> np.ndarray:
-        motions = clip.motions
-        said = motions.corpus.phones(motions.corpus.clips[motions.rows[clip.number].clip])[: 4 * clip.frames]
-        direction = Direction.of_vector(motions.directions[0, clip.number])
+    def __call__(self, clip: Compared, samples: int) -> np.ndarray:
         loud, pitch = loudness(torch.from_numpy(clip.samples), clip.frames).numpy(), semitones(clip.samples, clip.frames)
-        features, result = (clip.features if motions.encoder == fitted_to() else None), []
+        result, number = [], getattr(clip, "number", 0)
         for seed in range(samples):
-            rng = np.random.default_rng([seed, clip.number, 1])
-            result.append(pack(perform(said, loud, self.channels, rng, direction, pitch, False, features)))
+            played, rng = clip.directed(seed), np.random.default_rng([seed, number, 1])
+            motion = perform(played.phones, loud, self.channels, rng, played.direction, pitch, False, played.features)
+            result.append(pack(motion))
         return np.stack(result)
 
 
-def figures(measured: Measured, performed: np.ndarray, clip: Clip) -> dict[str, float]:
+def figures(measured: Measured, performed: np.ndarray, clip: Compared) -> dict[str, float]:
     """FIGURES of S packed motions [S, T, C] of a clip: cm, correlations, degrees (`div`); NaN where there is nothing to compare."""
     truth, guess = measured.vertices(clip.truth), measured.vertices(performed)
     lips, upper, rest = measured.lips, measured.upper, measured.rest
