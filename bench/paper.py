@@ -51,6 +51,7 @@ from thunder_core.train.motions import MotionSet
 from thunder_core.train.paper import folder_of, NETWORK, STAGES
 
 PROTOCOL_CLIPS = 40
+SOLVER_STEPS = 20  # of DPM-Solver++
 BOOTSTRAP = 2000
 TEACHER = "teacher"
 _CHAIN = "python -m thunder_core.train paper"
@@ -297,7 +298,9 @@ def place(args: argparse.Namespace, rows: dict[str, list[Figures]], about: dict)
     apart = PEOPLE if args.people else "steps" if len(args.steps) > 1 else ""
     kept = args.guidance == 1.0 and (len(args.steps) > 1 or not args.only)
     if not apart:
-        kept = kept and args.split == "test" and about["clips"] >= PROTOCOL_CLIPS and args.samples >= SAMPLES and args.steps == [20]
+        kept = (
+            kept and args.split == "test" and about["clips"] >= PROTOCOL_CLIPS and args.samples >= SAMPLES and args.steps == [SOLVER_STEPS]
+        )
     folder, page = args.results or (RESULTS if kept else None), args.docs or (PAGE if kept else None)
     if folder is None:
         print("Not written to bench/results: the paper's protocol was not kept. Name a folder with --results to keep the tables.")
@@ -326,7 +329,7 @@ def parsed(words: list[str] | None) -> argparse.Namespace:
         "--steps",
         type=int,
         nargs="+",
-        default=[20],
+        default=[SOLVER_STEPS],
         help="of DPM-Solver++; 1000: all of them, sampled as the paper does; several: compared",
     )
     p.add_argument("--guidance", type=float, default=1.0, help="s_a of classifier-free guidance")

@@ -67,6 +67,7 @@ GAZE = ("eyeLook",)
 LIP_CLOSE = "mouthClose"  # keeps the lips together over an open jaw
 LIP_OPENERS = ("mouthLowerDown", "mouthUpperUp", "mouthFunnel", "mouthShrugUpper", "tongueOut")  # step back where lips close
 LIP_PRESS = ("mouthPress",)
+COEFFICIENTS = ("expression",)  # of a FLAME file: each moves mouth and brows alike
 
 # Which part of the face a channel, a derived key or a joint belongs to.
 _REGIONS = (

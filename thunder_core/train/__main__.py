@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--seed", type=int, default=1, help="of every draw: the same seed trains the same network")
     p.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu", help="cpu, or cuda:0 where torch finds it")
     p.add_argument("--threads", type=int, default=os.cpu_count(), help="of torch; 1 under torchrun")
+    p.add_argument("--flame", type=Path, help="a FLAME file: train in its own expression space (docs/training.md)")
     stages = p.add_subparsers(dest="stage", required=True)
     for name, stage in STAGES.items():
         stage.add_arguments(stages.add_parser(name, help=stage.HELP))
@@ -38,7 +39,7 @@ def main(words: list[str] | None = None) -> None:
     """Run the stage that `words`, or else the command line, ask for."""
     args = parser().parse_args(words)
     torch.set_num_threads(args.threads)
-    print(STAGES[args.stage].run(Workspace(args.cache, args.runs, args.weights, args.seed, args.device), args))
+    print(STAGES[args.stage].run(Workspace(args.cache, args.runs, args.weights, args.seed, args.device, args.flame), args))
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from ..engine.speech.phones import phone_index, SILENCE
 from ..types import pack, RATE
+from .flame_basis import FlameBasis
 from .recording import read_recording
 from .synthetic import synthesise
 from .tracked import SOUNDS, tracked_clips
@@ -130,12 +131,14 @@ def _folder_clips(folder: Path, least_score: float, label) -> Iterator[tuple]:
 
 
 def build(
-    folder: Path, sources: list[Path], synthetic_minutes: float = 60.0, least_score: float = -24.0, label=None, channels: list[str] = ()
+    folder: Path, sources: list[Path], synthetic_minutes: float = 60.0, least_score: float = -24.0, label=None, channels: list[str] = (),
+    basis: FlameBasis | None = None,
 ) -> Corpus:  # fmt: skip
     """Write the corpus of all recordings in `sources` and of synthetic voices reading their sentences.
 
-    A source with `.npz` files is one of tracked performances, read onto the head's `channels`. label(samples, text) →
-    [(phone, start s, end s)] writes down recordings that come without phone times (`label.Labeller`). Raises BadTracking.
+    A source with `.npz` files is one of tracked performances, read onto the head's `channels`, or in a FLAME file's `basis`.
+    label(samples, text) → [(phone, start s, end s)] writes down recordings that come without phone times (`label.Labeller`).
+    Raises BadTracking.
     """
     folder.mkdir(parents=True, exist_ok=True)
     clips: list[dict] = []
@@ -164,7 +167,7 @@ def build(
 
         for source in sources:
             if any(source.rglob("*.npz")):
-                for name, speaker, samples, motion in tqdm(tracked_clips(source, list(channels)), desc=source.name):
+                for name, speaker, samples, motion in tqdm(tracked_clips(source, list(channels), basis=basis), desc=source.name):
                     add(name, source.name, speaker, samples, label(samples, ""), motion)
                 continue
             for name, speaker, path, phones, text in tqdm(list(_folder_clips(source, least_score, label)), desc=source.name):

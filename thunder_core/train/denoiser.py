@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
-from ..channels import Columns, in_group, MOUTH
+from ..channels import COEFFICIENTS, Columns, in_group, MOUTH
 from ..direction import DIRECTION_NAMES
 from ..engine.diffusion.denoiser import Denoiser, DenoiserConfig
 from ..engine.diffusion.sampling import alpha_bar, noisy, STEPS
@@ -88,7 +88,7 @@ class DenoiserLoss:
         self.columns, self.mouth = Columns(head.channels), Mouth(head).to(device)
         # Of brows, eyes and head, which the voice does not tell, variety is worth more than fidelity.
         names = [*head.expression_names, *["jaw"] * 3, *[""] * 6]
-        self.speaking = torch.tensor(in_group(names, MOUTH), device=device)
+        self.speaking = torch.tensor(in_group(names, (*MOUTH, *COEFFICIENTS)), device=device)
         self.spread = _spreads(batches, self.mouth, denoiser.to(device))
         self.m2s, self.m2s_weight, self.m2s_view = m2s, m2s_weight, self.mouth
         if m2s is not None:

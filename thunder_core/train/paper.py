@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from ..engine.m2s.model import MeshToSpeech
-from ..engine.m2s.mouth import weights_name
+from ..engine.m2s.mouth import SPACES, weights_name
 from ..engine.speech.encoder import SpeechEncoder
 from ..engine.weights import save_weights
 from ..face.head import Head
@@ -130,9 +130,17 @@ class Chain:
         """What a stage needs that is not there, "" for nothing."""
         if stage.space and not (self.weights / f"{weights_name(stage.space)}.json").is_file():
             return f"{stage.space}2s is not trained (python -m thunder_core.train m2s --space {stage.space})"
+        if stage.space and not self._sees(stage.space):
+            return f"{stage.space}2s learned another head's movements (python -m thunder_core.train m2s --space {stage.space})"
         if stage.trained_encoder and not (self.weights / "encoder.json").is_file():
             return "there is no speech encoder"
         return ""
+
+    def _sees(self, space: str) -> bool:
+        """Whether the mesh-to-speech of a space learned from motions of these channels."""
+        m2s = MeshToSpeech.load(self.weights, weights_name(space))
+        view = SPACES[space](m2s.mouth or self.head)
+        return (view.channels, view.size) == (self.head.channels, m2s.config.inputs)
 
     def train(self, stage: Stage) -> dict:
         """Train a stage, or what is left of it, and export its network; its figures on the validation speakers."""

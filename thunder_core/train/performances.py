@@ -8,7 +8,7 @@ import json
 import multiprocessing
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ..channels import Columns, in_group, MOUTH, TONGUE
+from ..channels import COEFFICIENTS, Columns, in_group, MOUTH, TONGUE
 from ..direction import Direction, DIRECTION_NAMES
 from ..engine.speech.encoder import loudness
 from ..engine.speech.phones import SILENCE
 from ..types import pack
 from .corpus import Corpus
+from .flame_basis import FlameBasis
 from .lip_kernels import fitted_to, KERNELS
 from .motions import Row, VARIANTS
 from .prosody import semitones
@@ -40,6 +41,8 @@ class Job:
     folder: Path
     channels: tuple[str, ...]
     seed: int
+    flame: Path | None = None
+    coefficients: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,19 +50,26 @@ class _Set:
     corpus: Corpus
     rows: list[Row]
     features: np.ndarray | None  # [F, d], None where the teacher cannot read them
+    basis: FlameBasis | None
 
 
-def animate(corpus: Corpus, channels: list[str], folder: Path, seed: int = 1, workers: int = 1) -> None:
+def animate(
+    corpus: Corpus, channels: list[str], folder: Path, seed: int = 1, workers: int = 1, basis: FlameBasis | None = None
+) -> None:  # fmt: skip
     """Write `motions.f16` [VARIANTS, F, channels + 9], performances of every clip heard before, and `directions.npy`
     [VARIANTS, clips, DIRECTION_NAMES], how each was played.
 
     They are the teacher's; where a clip's motion was captured, the captured one, with the teacher's for what was not. How
     that was played nobody knows: its direction is NaN. `performed.json` says how many clips are done and by which teacher, and
     the next call goes on there; another teacher, seed or set begins again. What is written does not depend on `workers`.
+
+    channels: of the bundled head.  basis: the FLAME file whose coefficients the motions are written in instead.
     """
     job = Job(corpus.folder, Path(folder), tuple(channels), seed)
+    if basis is not None:
+        job = replace(job, flame=basis.path, coefficients=basis.head.channels)
     rows = _open(job).rows
-    shape = (VARIANTS, rows[-1].start + rows[-1].frames, Columns(len(channels)).count)
+    shape = (VARIANTS, rows[-1].start + rows[-1].frames, Columns(job.coefficients or len(channels)).count)
     made_by, done = _made_by(job), _done(job)
     fresh = not done
     if fresh:
@@ -87,6 +97,8 @@ def _made_by(job: Job) -> str:
     """What the performances depend on, in short: set, seed, and the teacher's sources and constants."""
     digest = hashlib.sha256(repr((job.channels, job.seed, VARIANTS)).encode())
     digest.update((job.folder / "rows.json").read_bytes())
+    if job.flame is not None:
+        digest.update(repr(job.coefficients).encode() + job.flame.read_bytes())
     core = Path(__file__).resolve().parents[1]
     for path in (*sorted(Path(__file__).parent.glob("teacher*.py")), *(core / name for name in _TEACHER), KERNELS):
         digest.update(path.read_bytes())
@@ -108,7 +120,7 @@ def _open(job: Job) -> _Set:
     features = None
     if about.get("encoder") == fitted_to():
         features = np.memmap(job.folder / "features.f16", np.float16, "r").reshape(rows[-1].start + rows[-1].frames, about["width"])
-    return _Set(Corpus(job.corpus), rows, features)
+    return _Set(Corpus(job.corpus), rows, features, None if job.flame is None else FlameBasis(job.flame, job.coefficients))
 
 
 def _performed(job: Job, numbers: range, workers: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -141,7 +153,10 @@ _HERE: dict = {}  # of a process of the pool
 
 def _perform(job: Job, given: _Set, number: int) -> tuple[np.ndarray, np.ndarray]:
     """(motions float16 [VARIANTS, frames, channels + 9], directions [VARIANTS, DIRECTION_NAMES]) of a clip."""
-    row, channels = given.rows[number], list(job.channels)
+    row, channels, names = given.rows[number], list(job.channels), job.channels
+    if given.basis is not None:
+        names = given.basis.head.expression_names
+    columns = Columns(len(names)).count
     captured = pitch = features = None
     speaker = row.speaker
     if row.clip < 0:
@@ -151,7 +166,7 @@ def _perform(job: Job, given: _Set, number: int) -> tuple[np.ndarray, np.ndarray
         clip = given.corpus.clips[row.clip]
         phones, samples = given.corpus.phones(clip), given.corpus.samples(clip)
         heard, pitch = loudness(torch.from_numpy(samples), row.frames).numpy(), semitones(samples, row.frames)
-        captured = None if row.listens else given.corpus.tracked(clip, Columns(len(channels)).count)
+        captured = None if row.listens else given.corpus.tracked(clip, columns)
         if row.listens:
             speaker = f"{speaker} {number}"  # whoever it is, it is not the one who speaks
         elif given.features is not None:
@@ -160,20 +175,21 @@ def _perform(job: Job, given: _Set, number: int) -> tuple[np.ndarray, np.ndarray
     for variant in range(VARIANTS):
         rng = np.random.default_rng([job.seed, number, variant])
         direction = Direction.of_clip(speaker, rng)
-        x = pack(perform(phones, heard, channels, rng, direction, pitch, row.listens, features))
-        motions.append((x if captured is None else completed(captured, x, channels)).astype(np.float16))
+        motion = perform(phones, heard, channels, rng, direction, pitch, row.listens, features)
+        x = pack(motion if given.basis is None else given.basis.of_bundled(motion, channels))
+        motions.append((x if captured is None else completed(captured, x, list(names))).astype(np.float16))
         directions.append(direction.vector() if captured is None else np.full(len(DIRECTION_NAMES), np.nan, np.float32))
     return np.stack(motions), np.stack(directions)
 
 
 # What captures leave out together: a rig for the mouth has no lids, a head that was clamped does not turn.
-_TOGETHER = (MOUTH, TONGUE, ("brow", "nose", "cheekSquint"), ("eye",))
+_TOGETHER = ((*MOUTH, *COEFFICIENTS), TONGUE, ("brow", "nose", "cheekSquint"), ("eye",))
 
 
 def completed(captured: np.ndarray, performed: np.ndarray, channels: list[str]) -> np.ndarray:
     """A captured motion [T, C] with a `performed` one's [T, C] parts where it holds still from beginning to end."""
     names = [*channels, *["jaw"] * 3]  # the jaw's rotation belongs to the mouth
-    groups = [np.flatnonzero(in_group(names, group, but=TONGUE if group is MOUTH else ())) for group in _TOGETHER]
+    groups = [np.flatnonzero(in_group(names, group, but=TONGUE if group is _TOGETHER[0] else ())) for group in _TOGETHER]
     x, columns = performed.copy(), Columns(len(channels))
     for group in (*groups, columns.head, columns.eyes):
         if np.abs(captured[:, group]).max() > 0:

@@ -19,6 +19,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from ..errors import ThunderError
 from ..files import write_file
 from ..types import FPS, Motion, RATE
+from .flame_basis import FlameBasis
 from .recording import read_recording
 
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
@@ -108,8 +109,13 @@ def resample(x: np.ndarray, fps: float, to: float = FPS, rotations: bool = False
     return np.stack([np.interp(at, np.arange(len(x)), x[:, c]) for c in range(x.shape[1])], 1)
 
 
-def read_tracked(path: Path, channels: list[str], retarget: Retarget | None = None) -> tuple[Motion, str, dict]:
-    """(Motion at 25 fps on `channels`, speaker, all arrays of the file) of a tracked sequence. Raises BadTracking."""
+def read_tracked(
+    path: Path, channels: list[str], retarget: Retarget | None = None, basis: FlameBasis | None = None
+) -> tuple[Motion, str, dict]:  # fmt: skip
+    """(Motion at 25 fps on `channels`, speaker, all arrays of the file) of a tracked sequence. Raises BadTracking.
+
+    basis: the FLAME file in whose coefficients the motion is given instead; a sequence without channel names is taken to be its own.
+    """
     path = Path(path)
     data = _load(path)
     fps = np.asarray(data.get("fps", np.nan))
@@ -125,11 +131,12 @@ def read_tracked(path: Path, channels: list[str], retarget: Retarget | None = No
             raise BadTracking(
                 f"{name} in {path.name} turns by {np.abs(x).max():.1f}, too far for radians. Save rotation vectors in radians."
             )
-    expression = _channels(path, data, coefficients, channels, retarget)
+    own = basis is not None and "channels" not in data
+    expression = basis.own(coefficients) if own else np.clip(_channels(path, data, coefficients, channels, retarget), -1.0, 1.5)
     still = {part: None if x is None else resample(x, fps, rotations=True).astype(np.float32) for part, x in turns.items()}
-    motion = Motion(
-        np.clip(resample(expression, fps), -1.0, 1.5).astype(np.float32), resample(jaw, fps, rotations=True).astype(np.float32), **still
-    )
+    motion = Motion(resample(expression, fps).astype(np.float32), resample(jaw, fps, rotations=True).astype(np.float32), **still)
+    if basis is not None and not own:
+        motion = basis.of_bundled(motion, channels)
     return motion, str(data.get("speaker", "")) or path.stem, data
 
 
@@ -145,20 +152,20 @@ def _sound(path: Path) -> np.ndarray:
 
 
 def tracked_clips(
-    folder: Path, channels: list[str], retarget: Retarget | None = None, measuring: bool = False
+    folder: Path, channels: list[str], retarget: Retarget | None = None, measuring: bool = False, basis: FlameBasis | None = None
 ) -> Iterator[tuple[str, str, np.ndarray, Motion]]:
     """(name, speaker, samples [n] at 16 kHz, Motion at 25 fps) of every tracked sequence below a folder, by name.
 
     Sound and motion start together and are cut to the shorter; a difference over half a second is an error. Sequences
     marked `measuring` (faces nobody may train on) are refused unless `measuring` is asked for. retarget: coefficients of
-    sequences without channel names [T, b] → channels [T, n]. Raises BadTracking, naming the file.
+    sequences without channel names [T, b] → channels [T, n].  basis: as `read_tracked`. Raises BadTracking, naming the file.
     """
     folder = Path(folder)
     paths = sorted(folder.rglob("*.npz"))
     if not paths:
         raise BadTracking(f"There are no tracked sequences (.npz) in {folder.name}. See docs/reference/tracked.md for their format.")
     for path in paths:
-        motion, speaker, data = read_tracked(path, channels, retarget)
+        motion, speaker, data = read_tracked(path, channels, retarget, basis)
         if bool(np.asarray(data.get("measuring", False))) and not measuring:
             raise BadTracking(f"{path.name} is marked as a face to measure against, not to train on. Take it out of the folder.")
         samples = _sound(path)

@@ -15,7 +15,7 @@ from ...errors import BadHead
 from ...face.head import Head, read_head
 from ...files import part_of
 from ..cards import unusable
-from ..flame import FlameLayer
+from ..smplx_layer import vertex_layer
 
 LIPS, UPPER_TEETH, LOWER_TEETH, TONGUE = range(4)  # values of Head.mouth_parts
 TRAINED_MOUTH = "m2s_mouth.npz"  # beside mouth2s' weights: the mouth whose movements it learned
@@ -101,7 +101,7 @@ class _Vertices(_Space):
     def __init__(self, head: Head, ids: np.ndarray):
         super().__init__()
         self.channels = head.channels
-        self.layer = FlameLayer(head, ids)
+        self.layer = vertex_layer(head, ids)
         self.register_buffer("rest", torch.from_numpy(head.v_template[ids].astype(np.float32)), persistent=False)
 
     @property

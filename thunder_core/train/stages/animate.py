@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from argparse import ArgumentParser, Namespace
 
+from ...face.head import load_head
 from ..performances import animate
 from .workspace import Workspace
 
@@ -19,5 +20,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(workspace: Workspace, args: Namespace) -> str:
     """Write the teacher's performances; returns where."""
-    animate(workspace.corpus(), workspace.channels, workspace.motions_folder, workspace.seed, args.workers)
+    channels = list(load_head(workspace.weights / "head.npz").expression_names)
+    animate(workspace.corpus(), channels, workspace.motions_folder, workspace.seed, args.workers, workspace.basis)
     return f"performances → {workspace.motions_folder}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+from ...face.head import load_head
 from ..corpus import build
 from ..label import Labeller
 from .workspace import Workspace
@@ -22,5 +23,6 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(workspace: Workspace, args: Namespace) -> str:
     """Write the corpus; returns how many clips it has."""
     label = Labeller(workspace.weights)
-    corpus = build(workspace.corpus_folder, args.folders, args.synthetic_minutes, label=label, channels=workspace.channels)
+    channels = list(load_head(workspace.weights / "head.npz").expression_names)
+    corpus = build(workspace.corpus_folder, args.folders, args.synthetic_minutes, label=label, channels=channels, basis=workspace.basis)
     return f"{len(corpus.clips)} clips → {workspace.corpus_folder}"

@@ -14,6 +14,7 @@ from torch import Tensor
 from ...engine.weights import save_weights
 from ...face.head import Head, load_head
 from ..corpus import Corpus
+from ..flame_basis import FlameBasis
 from ..loop import Schedule
 from ..motions import MotionSet
 
@@ -24,13 +25,16 @@ ROOT = Path(__file__).resolve().parents[3]
 class Workspace:
     """The folders of a training run.
 
-    cache: corpus and features.  runs: checkpoints and logs.  weights: what stages read and export."""
+    cache: corpus and features.  runs: checkpoints and logs.  weights: what stages read and export.  flame: file in whose expression
+    space is trained, None for the default head's.
+    """
 
     cache: Path
     runs: Path
     weights: Path
     seed: int
     device: str
+    flame: Path | None = None
 
     @property
     def corpus_folder(self) -> Path:
@@ -44,8 +48,13 @@ class Workspace:
 
     @cached_property
     def head(self) -> Head:
-        """The default head."""
-        return load_head(self.weights / "head.npz")
+        """The head that is trained on: the default one, or the FLAME file's."""
+        return load_head(self.weights / "head.npz") if self.basis is None else self.basis.head
+
+    @cached_property
+    def basis(self) -> FlameBasis | None:
+        """The FLAME file's expression space, None for the default head's."""
+        return None if self.flame is None else FlameBasis(self.flame)
 
     @property
     def channels(self) -> list[str]:

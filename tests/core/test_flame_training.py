@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training in a FLAME file's own expression space, with a file made in FLAME's layout: its vertices, its motions, its networks."""
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from made_flame import made_flame
+from made_motions import made_motions
+
+from thunder_core.channels import Columns
+from thunder_core.engine import smplx_layer
+from thunder_core.engine.flame import FlameLayer
+from thunder_core.engine.smplx_layer import SmplxLayer, vertex_layer
+from thunder_core.engine.systems.base import load_system
+from thunder_core.engine.weights import SHIPPED
+from thunder_core.errors import BadHead
+from thunder_core.face.head import HEAD_FILE, load_head
+from thunder_core.face.lips import opening_mm
+from thunder_core.train import __main__ as train, paper
+from thunder_core.train.flame_basis import FlameBasis
+from thunder_core.train.loop import Schedule
+from thunder_core.train.m2s import train_m2s
+from thunder_core.train.motions import MotionSet, VARIANTS
+from thunder_core.train.paper import Budget, Chain, chosen, folder_of, train_chain
+from thunder_core.train.performances import animate
+from thunder_core.train.tracked import tracked_clips, write_tracked
+from thunder_core.types import Motion, RATE
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    torch.set_num_threads(1)
+    with np.load(HEAD_FILE) as asset:
+        made = made_flame({name: asset[name] for name in asset.files}, seed=7, own=0.0004)
+    return made.write(tmp_path_factory.mktemp("flame") / "flame.npz")
+
+
+@pytest.fixture(scope="module")
+def basis(file):
+    return FlameBasis(file)
+
+
+def test_a_flame_file_s_coefficients_are_the_channels_and_its_lips_are_seen(basis):
+    head = basis.head
+    assert head.channels == 100 and head.expression_names[0] == "expression001"
+    points, front = head.v_template[head.mouth_vertices], head.v_template[head.inner_lip_upper_mid]
+    assert len(points) > 60 and np.linalg.norm(points - front, axis=1).max() < 0.08  # metres: mouth, not eyes or crown
+    assert {head.inner_lip_lower_mid, head.mouth_corner_left} <= set(head.mouth_vertices.tolist())
+    assert FlameBasis(basis.path, 12).head.shapedirs.shape[2] == 12
+    with pytest.raises(BadHead, match="no FLAME file"):
+        FlameBasis(HEAD_FILE)
+
+
+def test_smplx_s_own_flame_places_vertices_where_ours_does(basis, monkeypatch):
+    pytest.importorskip("smplx")
+    head, rng = basis.head, np.random.default_rng(0)
+    expression = torch.tensor(rng.normal(0, 1, (6, head.channels)), dtype=torch.float32)
+    jaw, neck = (torch.tensor(rng.normal(0, 0.2, (6, 3)), dtype=torch.float32) for _ in range(2))
+    eyes = torch.tensor(rng.normal(0, 0.2, (6, 2, 3)), dtype=torch.float32)
+    theirs, ours = vertex_layer(head, head.mouth_vertices), FlameLayer(head, head.mouth_vertices)
+    assert isinstance(theirs, SmplxLayer)
+    for turned in ((), (neck, eyes)):
+        assert (theirs(expression, jaw, *turned) - ours(expression, jaw, *turned)).abs().max() < 1e-6
+    whole = SmplxLayer(head)(expression, jaw, neck, eyes[:, 0])
+    assert (whole - FlameLayer(head)(expression, jaw, neck, eyes[:, 0])).abs().max() < 1e-6
+    monkeypatch.setattr(smplx_layer, "find_spec", lambda name: None)
+    assert isinstance(vertex_layer(head), FlameLayer)
+    assert isinstance(vertex_layer(load_head()), FlameLayer)
+
+
+def test_tracked_flame_sequences_are_taken_as_they_are_and_others_are_retargeted(basis, tmp_path):
+    head, frames = load_head(), 30
+    rng, channels = np.random.default_rng(1), list(head.expression_names)
+    coefficients = rng.normal(0, 1.5, (frames, 50)).astype(np.float32)
+    jaw = np.zeros((frames, 3), np.float32)
+    jaw[:, 0] = np.linspace(0, 0.2, frames)
+    np.savez(tmp_path / "a.npz", expression=coefficients, jaw=jaw, fps=25.0)
+    named = Motion(np.zeros((frames, head.channels), np.float32), jaw)
+    write_tracked(tmp_path / "b.npz", named, channels)
+    for name in "ab":
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros(frames * 640), RATE)
+    own, retargeted = (motion for _, _, _, motion in tracked_clips(tmp_path, channels, basis=basis))
+    assert own.expression.shape == (frames, 100) and np.array_equal(own.expression[:, :50], coefficients)
+    assert not own.expression[:, 50:].any() and np.array_equal(own.jaw, jaw)
+    gaps = [opening_mm(motion, of) for motion, of in ((named, head), (retargeted, basis.head))]
+    ratio = gaps[1][-1] / gaps[0][-1]
+    assert ratio == pytest.approx(basis.retarget.scale, rel=0.1) and gaps[1][0] < 0.5
+
+
+def test_the_teacher_performs_in_the_file_s_coefficients(basis, tmp_path):
+    made = made_motions(tmp_path, basis.head, frames=16)
+    animate(made.corpus, list(load_head().expression_names), tmp_path / "motions", basis=basis)
+    motions = MotionSet(made.corpus, tmp_path / "motions")
+    row = motions.rows[0]
+    x = motions.motions[:, row.start : row.start + row.frames].astype(np.float32)
+    columns = Columns(100)
+    assert x.shape == (VARIANTS, row.frames, columns.count) and np.isfinite(x).all()
+    assert x[..., columns.expression].std(1).max() > 0.05 and x[..., columns.jaw.start].max() > 0.05
+
+
+def test_systems_and_mesh_to_speech_train_in_it(basis, tmp_path):
+    motions = made_motions(tmp_path / "set", basis.head, frames=130)
+    m2s, figures = train_m2s(motions, basis.head, tmp_path / "m2s", Schedule(1, 1e-3, warmup=1))
+    assert m2s.config.inputs == 3 * len(basis.head.mouth_vertices) and np.isfinite(figures["test_mel"])
+    chain = Chain(motions, basis.head, SHIPPED, tmp_path, Budget(steps=1, together=1, batch=2), seed=1)
+    lines = train_chain(chain, [s for s in chosen(["thunder"]) if s.name in ("thunder.base", "thunder", "thunder+mouth2s")])
+    assert "validation_worst_vertex_mm" in lines[1] and "learned another head" in lines[2]
+    network = load_system("thunder", folder_of(tmp_path, 1, "thunder"), paper.NETWORK)
+    assert network.sample(torch.randn(1, 8, motions.features.shape[1]), [1], steps=2).shape == (1, 8, 109)
+
+
+def test_the_command_knows_the_file(file):
+    assert train.parser().parse_args(["--flame", str(file), "animate"]).flame == file

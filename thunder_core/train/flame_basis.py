@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training in a FLAME file's own expression space: `--flame FILE` makes its coefficients the channels of all motions.
+
+The teacher's performances, and captures on the bundled head's channels, are retargeted when they are read; tracked FLAME sequences
+are taken as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import BadHead
+from ..face import regions
+from ..face.head import Head, load_head
+from ..face.retarget import between, MOST, Retarget
+from ..types import Motion
+
+COEFFICIENTS = 100  # as the paper most likely has; files hold as many or fewer
+_OF_THE_MOUTH = 0.5  # share of a vertex that belongs to the mouth's region, from which on mesh-to-speech sees it
+
+
+class FlameBasis:
+    """A FLAME file's expression space.
+
+    path: of the file.  head: with `coefficients` expression directions, its lips marked.  digest: of the file, in short.
+    Raises BadHead if the file is none of FLAME's, or shows no mouth.
+    """
+
+    def __init__(self, path: Path, coefficients: int = COEFFICIENTS):
+        self.path = Path(path)
+        head = load_head(self.path)
+        if not head.identity.shape[2]:
+            raise BadHead(f"{self.path.name} is no FLAME file: choose one, or leave out --flame to train on the bundled head")
+        self.head = _with_mouth(regions.mark(_first(head, coefficients)))
+        self.digest = hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
+
+    @cached_property
+    def retarget(self) -> Retarget:
+        """From the bundled head; half a second to make."""
+        return between(self.head)
+
+    def of_bundled(self, motion: Motion, channels: list[str] | None = None) -> Motion:
+        """A motion of the bundled head, whose columns are `channels`, in this space."""
+        return self.retarget.to(motion, channels)
+
+    def own(self, coefficients: np.ndarray) -> np.ndarray:
+        """Coefficients [T, b] of a tracked sequence of this file as channels [T, n]: what is missing is 0, what is more is left out."""
+        result = np.zeros((len(coefficients), self.head.channels))
+        count = min(coefficients.shape[1], self.head.channels)
+        result[:, :count] = np.clip(coefficients[:, :count], -MOST, MOST)
+        return result
+
+
+def _first(head: Head, count: int) -> Head:
+    """A head with its first expression directions, which move it most."""
+    return replace(head, shapedirs=np.ascontiguousarray(head.shapedirs[:, :, :count]), expression_names=head.expression_names[:count])
+
+
+def _with_mouth(head: Head) -> Head:
+    """A marked head that says which vertices mesh-to-speech reads: those of the mouth's region, and the lips' landmarks."""
+    of_mouth = head.regions[head.region_names.index("mouth")] > _OF_THE_MOUTH
+    landmarks = [head.inner_lip_upper_mid, head.inner_lip_lower_mid, head.mouth_corner_left, head.mouth_corner_right]
+    ids = np.union1d(np.flatnonzero(of_mouth), landmarks).astype(np.int32)
+    return replace(head, mouth_vertices=ids, mouth_parts=np.zeros(len(ids), np.int32))
