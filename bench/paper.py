@@ -18,7 +18,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ sys.path.insert(0, str(ROOT))
 
 from bench.paper_rows import CLAIMED, TABLE2, TABLE2_COLUMNS, TABLE2_ROWS, TABLE3, TABLE3_COLUMNS, TABLE3_ROWS, TITLES
 from bench.tables import keep, required, RESULTS
+from thunder_core.engine.systems.clip_images import ClipImages
 from thunder_core.face.head import Head, load_head
 from thunder_core.files import write_file
 from thunder_core.train.corpus import Corpus
@@ -47,11 +48,12 @@ from thunder_core.train.evaluate import (
     TeacherAgain,
     Trained,
 )
+from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.motions import MotionSet
 from thunder_core.train.paper import folder_of, NETWORK, STAGES
 
 PROTOCOL_CLIPS = 40
-SOLVER_STEPS = 20  # of DPM-Solver++
+SOLVER_STEPS = 10  # of DPM-Solver++
 BOOTSTRAP = 2000
 TEACHER = "teacher"
 _CHAIN = "python -m thunder_core.train paper"
@@ -203,7 +205,7 @@ def _change_gap(rows: dict[str, list[Figures]], first: str, second: str) -> list
 # ---- Markdown
 
 
-def markdown(rows: list[dict], columns: tuple[str, ...], order: tuple[str, ...], paper: dict[str, tuple[float, ...]]) -> list[str]:
+def markdown(rows: list[dict], columns: tuple[str, ...], order: tuple[str, ...], paper: Mapping[str, tuple[float, ...]]) -> list[str]:
     """Lines of a table: ours with ± half the interval over clips, and the paper's below it; what is missing says so."""
     known = {row["system"]: row for row in rows}
     lines = ["| | | " + " | ".join(TITLES[c] for c in columns) + " |", "|---|---|" + "---|" * len(columns)]
@@ -277,7 +279,9 @@ def main(words: list[str] | None = None) -> None:
     chosen = entrants(args)
     if not chosen.keys() - {TEACHER} and not args.only:
         raise SystemExit(f"{args.runs / 'paper'} is missing what {_CHAIN} makes. Nothing was measured, and bench/results is as it was.")
-    head = load_head()
+    basis = FlameBasis(args.flame) if args.flame else None
+    head = basis.head if basis else load_head()
+    clip = ClipImages(args.clip) if args.clip else None
     clips = of_people(args, head) if args.people else of_corpus(args)
     rows: dict[str, list[Figures]] = {}
     measured = Measured(head)
@@ -285,7 +289,7 @@ def main(words: list[str] | None = None) -> None:
         for steps in args.steps:
             row = name if len(args.steps) == 1 else f"{name}, {steps} steps"
             for folder in folders:
-                perform, of = contestant(name, folder, head, steps, args.guidance)
+                perform, of = contestant(name, folder, head, steps, args.guidance, basis, clip)
                 rows.setdefault(row, []).append(measure(perform, measured, clips, args.samples, kept_in(args, name, folder, steps), of))
                 print(row, {k: _number(np.nanmean(_values(rows[row][-1:], k))) for k in FIGURES}, flush=True)
     about = {"clips": len(clips), "split": PEOPLE if args.people else args.split, "samples": args.samples, "guidance": args.guidance}
@@ -332,6 +336,8 @@ def parsed(words: list[str] | None) -> argparse.Namespace:
         default=[SOLVER_STEPS],
         help="of DPM-Solver++; 1000: all of them, sampled as the paper does; several: compared",
     )
+    p.add_argument("--flame", type=Path, help="the FLAME file in whose expression space the systems were trained")
+    p.add_argument("--clip", type=Path, help="the CLIP folder that Media2Face was trained with")
     p.add_argument("--guidance", type=float, default=1.0, help="s_a of classifier-free guidance")
     p.add_argument("--split", default="test", choices=("test", "validation"), help="validation: to select, before anything is said of test")
     p.add_argument("--people", type=Path, help="folder with lips/: measure against its real faces of the split `check` instead")
@@ -354,11 +360,13 @@ def of_people(args: argparse.Namespace, head: Head) -> list[Person]:
     return people(required(args.solved / "check", "what bench/real.py solves"), lips, head, args.weights)
 
 
-def contestant(name: str, folder: Path, head: Head, steps: int, guidance: float) -> tuple[Contestant, str]:
+def contestant(
+    name: str, folder: Path, head: Head, steps: int, guidance: float, basis: FlameBasis | None, clip: ClipImages | None
+) -> tuple[Contestant, str]:  # fmt: skip
     """A system of a folder, and what it is, in short."""
     if name == TEACHER:
-        return TeacherAgain(list(head.expression_names)), TEACHER
-    return Trained(SYSTEM_OF.get(name, "thunder"), folder, head, steps, guidance), digest_of(folder)
+        return TeacherAgain(list((load_head() if basis else head).expression_names), basis), TEACHER
+    return Trained(SYSTEM_OF.get(name, "thunder"), folder, head, steps, guidance, clip), digest_of(folder)
 
 
 def kept_in(args: argparse.Namespace, name: str, folder: Path, steps: int) -> Path:

@@ -18,6 +18,7 @@ from thunder_core.errors import BadHead
 from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.lips import opening_mm
 from thunder_core.train import __main__ as train, paper
+from thunder_core.train.evaluate import Clip, figures as figures_of, Measured, TeacherAgain
 from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import train_m2s
@@ -106,6 +107,9 @@ def test_systems_and_mesh_to_speech_train_in_it(basis, tmp_path):
     chain = Chain(motions, basis.head, SHIPPED, tmp_path, Budget(steps=1, together=1, batch=2), seed=1)
     lines = train_chain(chain, [s for s in chosen(["thunder"]) if s.name in ("thunder.base", "thunder", "thunder+mouth2s")])
     assert "validation_worst_vertex_mm" in lines[1] and "learned another head" in lines[2]
+    again = TeacherAgain(list(load_head().expression_names), basis)(Clip.of(motions, 4), 2)
+    clip = figures_of(Measured(basis.head), again, Clip.of(motions, 4))
+    assert again.shape[2] == 109 and np.isfinite([clip["lve"], clip["sdiv_u"], clip["dtw"]]).all()
     network = load_system("thunder", folder_of(tmp_path, 1, "thunder"), paper.NETWORK)
     assert network.sample(torch.randn(1, 8, motions.features.shape[1]), [1], steps=2).shape == (1, 8, 109)
 

@@ -15,6 +15,7 @@ from thunder_core.engine.diffusion.denoiser import alibi_slopes
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.systems import flameformer
 from thunder_core.engine.systems.base import load_system, speakers_of
+from thunder_core.engine.systems.clip_images import ClipImages
 from thunder_core.engine.systems.conditioned import ConditionedConfig, ConditionedDenoiser, TokenCrossAttention
 from thunder_core.engine.systems.diffposetalk import contrastive_loss, StyleEncoder
 from thunder_core.engine.systems.flameformer import (
@@ -369,3 +370,29 @@ class _Often(Budget):
         from dataclasses import replace
 
         return replace(super().schedule(stage, seed), checkpoint_every=1)
+
+
+def test_a_local_clip_network_sees_the_pictures_and_is_not_saved(motions, tmp_path):
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    torch.manual_seed(0)
+    sizes = dict(hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=8)
+    CLIPVisionModelWithProjection(CLIPVisionConfig(projection_dim=12, **sizes)).save_pretrained(tmp_path / "clip")
+    clip = ClipImages(tmp_path / "clip")
+    seen = clip(torch.rand(2, 96, 96))
+    assert seen.shape == (2, 12) and torch.allclose(seen.norm(dim=1), torch.ones(2), atol=1e-5)
+    with pytest.raises(BadRequest, match="holds no CLIP"):
+        ClipImages(tmp_path)
+
+    chain = Chain(motions, load_head(), SHIPPED, tmp_path, Budget(steps=1, together=1, batch=2), seed=1, clip=clip)
+    train_chain(chain, [s for s in chosen(["media2face"]) if not s.space])
+    network = load_system("media2face", folder_of(tmp_path, 1, "media2face"), paper.NETWORK)
+    assert network.config.clip == 12 and not any("vision" in name for name in network.state_dict())
+    with pytest.raises(BadRequest, match="through a CLIP"):
+        network.condition_of(torch.rand(1, 96, 96))
+    network.look_through(clip)
+    one, other = (network.condition_of(torch.full((1, 96, 96), grey)) for grey in (0.2, 0.8))
+    assert one.shape == (1, 1, len(LABELS)) and not torch.allclose(one, other)
+    clip.network.config.projection_dim = 13
+    with pytest.raises(BadRequest, match="13 numbers"):
+        network.look_through(clip)

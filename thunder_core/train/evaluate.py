@@ -18,10 +18,13 @@ from ..engine.speech.encoder import LOUDNESS, loudness, phonetic, SpeechEncoder
 from ..engine.speech.mel import level
 from ..engine.speech.phones import SILENCE
 from ..engine.systems.base import load_system
+from ..engine.systems.clip_images import ClipImages, PICTURE as CLIP_PICTURE
+from ..engine.systems.media2face import PICTURE
 from ..face.head import Head
 from ..types import pack
 from . import metrics
 from .calibrate import aligned_phones
+from .flame_basis import FlameBasis
 from .lip_kernels import fitted_to
 from .motions import MotionSet, SAMPLES_PER_FRAME
 from .pictures import FacePictures
@@ -65,8 +68,11 @@ class Compared(Protocol):
     [T, d], speech features.  samples: float32 [640 · T], the sound.
     """
 
-    name: str
-    frames: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def frames(self) -> int: ...
 
     @property
     def truth(self) -> np.ndarray: ...
@@ -226,12 +232,15 @@ class Contestant(Protocol):
 class Trained:
     """A system with the weights of a folder.
 
-    folder: of the training chain (`train.paper`), or a weights folder as Blender has it, of which it is the diffusion model.
+    folder: of the training chain (`train.paper`), or a weights folder as Blender has it, of which it is the diffusion model.  clip: what
+    Media2Face sees pictures through, if it learned so.
     """
 
-    def __init__(self, system: str, folder: Path, head: Head, steps: int = 20, guidance: float = 1.0):
+    def __init__(self, system: str, folder: Path, head: Head, steps: int = 20, guidance: float = 1.0, clip: ClipImages | None = None):
         in_chain = (folder / "network.json").is_file()
         self.network = load_system(system, folder, "network" if in_chain else "denoiser")
+        if clip is not None and getattr(self.network.config, "clip", 0):
+            self.network.look_through(clip)
         self.encoder = None
         for name in ("encoder",) if in_chain else ("encoder-t",):
             if (folder / f"{name}.json").is_file():
@@ -258,7 +267,8 @@ def _style(network: torch.nn.Module, clip: Compared, samples: int, head: Head) -
 
 def _mood(network: torch.nn.Module, clip: Compared, samples: int, head: Head) -> torch.Tensor:
     """What Media2Face's image encoder sees in a picture of the middle of the true performance [1, 1, c]."""
-    return network.condition_of(FacePictures(head)(torch.from_numpy(clip.truth[clip.frames // 2][None])))
+    pictures = FacePictures(head, CLIP_PICTURE if network.config.clip else PICTURE)
+    return network.condition_of(pictures(torch.from_numpy(clip.truth[clip.frames // 2][None])))
 
 
 _CONDITIONS = {"diffposetalk": _style, "media2face": _mood}
@@ -268,8 +278,8 @@ class TeacherAgain:
     """The teacher performs a clip: one of its own again as it was directed before, by another draw, which says what two performances of
     one style differ by; a real person's in any style."""
 
-    def __init__(self, channels: list[str]):
-        self.channels = channels
+    def __init__(self, channels: list[str], basis: FlameBasis | None = None):
+        self.channels, self.basis = channels, basis
 
     def __call__(self, clip: Compared, samples: int) -> np.ndarray:
         loud, pitch = loudness(torch.from_numpy(clip.samples), clip.frames).numpy(), semitones(clip.samples, clip.frames)
@@ -277,7 +287,7 @@ class TeacherAgain:
         for seed in range(samples):
             played, rng = clip.directed(seed), np.random.default_rng([seed, number, 1])
             motion = perform(played.phones, loud, self.channels, rng, played.direction, pitch, False, played.features)
-            result.append(pack(motion))
+            result.append(pack(motion if self.basis is None else self.basis.of_bundled(motion, self.channels)))
         return np.stack(result)
 
 

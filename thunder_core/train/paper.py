@@ -19,6 +19,7 @@ from torch import nn
 from ..engine.m2s.model import MeshToSpeech
 from ..engine.m2s.mouth import SPACES, weights_name
 from ..engine.speech.encoder import SpeechEncoder
+from ..engine.systems.clip_images import ClipImages
 from ..engine.weights import save_weights
 from ..face.head import Head
 from .denoiser import FRAMES, M2S_WEIGHT
@@ -107,14 +108,16 @@ def chosen(only: Sequence[str]) -> list[Stage]:
 class Chain:
     """Everything that the stages of one seed share.
 
-    weights: folder with the encoder (THUNDER-T) and mesh-to-speech.  runs: where stages leave what they train.
+    weights: folder with the encoder (THUNDER-T) and mesh-to-speech.  runs: where stages leave what they train.  clip: what Media2Face sees
+    pictures through, None for its own small encoder.
     """
 
     def __init__(
-        self, motions: MotionSet, head: Head, weights: Path, runs: Path, budget: Budget, seed: int, commit: str = "", device: str = "cpu"
+        self, motions: MotionSet, head: Head, weights: Path, runs: Path, budget: Budget, seed: int, commit: str = "", device: str = "cpu",
+        clip: ClipImages | None = None,
     ):  # fmt: skip
         self.motions, self.head, self.weights, self.runs = motions, head, weights, runs
-        self.budget, self.seed, self.commit, self.device = budget, seed, commit, device
+        self.budget, self.seed, self.commit, self.device, self.clip = budget, seed, commit, device, clip
         self.labels = Labels.of(motions)
 
     def folder(self, name: str) -> Path:
@@ -150,7 +153,7 @@ class Chain:
         if stage.trained_encoder:
             encoder = SpeechEncoder.load(self.weights).requires_grad_(True)
             encoder.ctc_head.requires_grad_(False)
-        learner = build_learner(stage.system, self.motions, self.labels, self.head, encoder)
+        learner = build_learner(stage.system, self.motions, self.labels, self.head, encoder, self.clip)
         if stage.start:
             _begin_from(learner, self.folder(stage.start))
         else:

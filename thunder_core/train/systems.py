@@ -19,10 +19,11 @@ from torch import nn, Tensor
 from ..engine.diffusion.denoiser import DenoiserConfig
 from ..engine.speech.encoder import SpeechEncoder
 from ..engine.speech.phones import SILENCE
+from ..engine.systems.clip_images import ClipImages, PICTURE as CLIP_PICTURE
 from ..engine.systems.diffposetalk import contrastive_loss, DiffPoseTalk, DiffPoseTalkConfig
 from ..engine.systems.flameformer import FlameFormer, FlameFormerConfig
 from ..engine.systems.flameselftalk import FlameSelfTalk, FlameSelfTalkConfig, LipReader, text_loss
-from ..engine.systems.media2face import LABELS, Media2Face, Media2FaceConfig
+from ..engine.systems.media2face import LABELS, Media2Face, Media2FaceConfig, PICTURE
 from ..engine.systems.plain import PlainThunder
 from ..face.head import Head
 from .denoiser import DenoiserLoss, ESTIMATED, FRAMES, Performer, standardise
@@ -205,11 +206,13 @@ class Media2FaceLearner(_Diffusion):
     """Media2Face: in half of the rows it is told the label, in half what the image encoder sees in a frame of the motion."""
 
     @staticmethod
-    def build(motions: MotionSet, labels: Labels, head: Head, encoder: None = None) -> Media2FaceLearner:
-        config = Media2FaceConfig(motion=motions.motions.shape[2], audio=motions.features.shape[1])
+    def build(motions: MotionSet, labels: Labels, head: Head, encoder: None = None, clip: ClipImages | None = None) -> Media2FaceLearner:
+        config = Media2FaceConfig(motion=motions.motions.shape[2], audio=motions.features.shape[1], clip=clip.width if clip else 0)
         learner = Media2FaceLearner(Media2Face(config))
         learner.network.image_encoder.requires_grad_(False)
-        learner.__dict__["pictures"] = FacePictures(head)  # no part of the network: it is not saved
+        if clip is not None:
+            learner.network.look_through(clip)
+        learner.__dict__["pictures"] = FacePictures(head, CLIP_PICTURE if clip else PICTURE)  # no part of the network: it is not saved
         return learner
 
     def style(self, item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -222,7 +225,10 @@ class Media2FaceLearner(_Diffusion):
 
     def prepare(self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str) -> None:
         """The image encoder, on pictures of single frames and the moods that they were performed in."""
-        motions, pictures = labels.motions, self.pictures
+        motions, network = labels.motions, self.network
+
+        def pictures(motion: Tensor) -> Tensor:
+            return network.seen(self.pictures(motion))
 
         def draw(numbers: list[int]) -> Callable[[np.random.Generator], tuple[Tensor, Tensor]]:
             speaking = [i for i in numbers if motions.rows[i].clip >= 0]
@@ -369,8 +375,14 @@ LEARNERS = {
 }
 
 
-def build_learner(system: str, motions: MotionSet, labels: Labels, head: Head, encoder: SpeechEncoder | None = None):
-    """An untrained learner of a system of LEARNERS, standardised by the training set.  encoder: trained along (THUNDER-T)."""
-    learner = LEARNERS[system].build(motions, labels, head, encoder)
+def build_learner(
+    system: str, motions: MotionSet, labels: Labels, head: Head, encoder: SpeechEncoder | None = None, clip: ClipImages | None = None
+):  # fmt: skip
+    """An untrained learner of a system of LEARNERS, standardised by the training set.
+
+    encoder: trained along (THUNDER-T).  clip: what Media2Face sees pictures through.
+    """
+    further = {"clip": clip} if clip is not None and system == Media2Face.name else {}
+    learner = LEARNERS[system].build(motions, labels, head, encoder, **further)
     standardise(learner.network, LabelledBatches(labels, motions.of("train", FRAMES), 16, mel=False))
     return learner

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Media2Face (Zhao et al. 2024): diffusion that is told an emotion, as a label or as a picture of a face, at key frames.
 
-A label is the strength of every mood (`direction.MOODS` but neutral); an image encoder reads the same numbers off a picture.
+A label is the strength of every mood (`direction.MOODS` but neutral); an image encoder reads the same numbers off a picture. It is a
+small one of our own, or reads what a local CLIP network sees.
 """
 
 from __future__ import annotations
@@ -23,9 +24,13 @@ PICTURE = 48  # pixels: width and height of what the image encoder sees, in grey
 
 @dataclass(frozen=True)
 class Media2FaceConfig(ConditionedConfig):
-    """Sizes of a Media2Face, as its card stores them. condition: the strength of each label."""
+    """Sizes of a Media2Face, as its card stores them.
+
+    condition: the strength of each label.  clip: numbers that a CLIP network says of a picture, 0 where our own encoder looks at it.
+    """
 
     condition: int = len(LABELS)
+    clip: int = 0
 
 
 class ImageEncoder(nn.Module):
@@ -42,6 +47,18 @@ class ImageEncoder(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         """Strengths [B, LABELS] of pictures [B, 48, 48]."""
         return self.head(self.body(2 * pictures[:, None] - 1).flatten(1)).sigmoid()
+
+
+class ClipReader(nn.Module):
+    """CLIP's features of a picture [B, width] → strength of every label [B, LABELS], 0 … 1."""
+
+    def __init__(self, width: int, labels: int = len(LABELS)):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(width, 128), nn.GELU(), nn.Linear(128, labels))
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """Strengths [B, LABELS]; features of length 1 are brought to about one each."""
+        return self.body(seen * seen.shape[-1] ** 0.5).sigmoid()
 
 
 def label(mood: str, strength: float = 1.0) -> np.ndarray:
@@ -70,9 +87,24 @@ class Media2Face(ConditionedDenoiser):
 
     def __init__(self, config: Media2FaceConfig):
         super().__init__(config)
-        self.image_encoder = ImageEncoder(config.condition)
+        self.image_encoder = ClipReader(config.clip, config.condition) if config.clip else ImageEncoder(config.condition)
+        self.__dict__["clip"] = None  # no part of the network: it is not saved
+
+    def look_through(self, clip: nn.Module) -> None:
+        """Give the CLIP network (`clip_images.ClipImages`) whose features it learned to read. Raises BadRequest for another one."""
+        if clip.width != self.config.clip:
+            raise BadRequest(f"This CLIP network says {clip.width} numbers of a picture where {self.config.clip} are read: choose another")
+        self.__dict__["clip"] = clip
+
+    def seen(self, pictures: Tensor) -> Tensor:
+        """What the image encoder reads of grey pictures [B, h, w]: themselves, or CLIP's features. Raises BadRequest without CLIP."""
+        if not self.config.clip:
+            return pictures
+        if self.clip is None:
+            raise BadRequest("This Media2Face sees pictures through a CLIP network: give its folder, or direct it by a mood")
+        return self.clip(pictures)
 
     @torch.no_grad()
     def condition_of(self, pictures: Tensor) -> Tensor:
-        """The condition [B, 1, c] of grey pictures [B, 48, 48]."""
-        return self.image_encoder(pictures)[:, None]
+        """The condition [B, 1, c] of grey pictures [B, h, w], of 48 pixels for our own encoder."""
+        return self.image_encoder(self.seen(pictures))[:, None]

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
+from ...engine.systems.clip_images import ClipImages
 from ..denoiser import M2S_WEIGHT
 from ..paper import Budget, Chain, chosen, folder_of, train_chain
 from .workspace import commit, Workspace
@@ -18,6 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--together-steps", type=int, default=Budget.together, help="of each row after it, with or without the loss")
     parser.add_argument("--batch", type=int, default=Budget.batch, help="crops of 70 frames in a step")
     parser.add_argument("--m2s-weight", type=float, default=M2S_WEIGHT, help="of L_m2s beside the reconstruction")
+    parser.add_argument("--clip", type=Path, help="folder of a CLIP network of transformers: Media2Face sees pictures through it")
     parser.add_argument("--seeds", type=int, nargs="+", help="one chain each (three for the table: 1 2 3); default: --seed")
     parser.add_argument("--only", nargs="+", default=[], metavar="SYSTEM", help="systems or rows of the table, e.g. flameformer thunder-t")
 
@@ -26,8 +29,9 @@ def run(workspace: Workspace, args: Namespace) -> str:
     """Train what is not trained yet; returns a line on every stage."""
     budget = Budget(args.steps, args.together_steps, args.batch, m2s_weight=args.m2s_weight)
     stages, motions, lines = chosen(args.only), workspace.motions(), []
+    clip = ClipImages(args.clip) if args.clip else None
     for seed in args.seeds or [workspace.seed]:
-        chain = Chain(motions, workspace.head, workspace.weights, workspace.runs, budget, seed, commit(), workspace.device)
+        chain = Chain(motions, workspace.head, workspace.weights, workspace.runs, budget, seed, commit(), workspace.device, clip)
         lines += train_chain(chain, stages)
         lines.append(f"seed {seed} → {folder_of(workspace.runs, seed, '')}")
     return "\n".join(lines)
