@@ -106,14 +106,27 @@ def test_half_a_frame_moves_a_point_by_what_it_moves_in_half_a_frame():
     assert moved.shape == (41, 2) and np.allclose(moved[:, 0], 1.5) and (moved[:, 1] == 0).all()
 
 
-def test_errors_that_count_more_on_some_samples_are_smaller_there():
+def test_poses_are_mended_where_they_are_too_far_off_and_stay_elsewhere():
+    """Measured by one for whom the errors of a part are greater."""
     curves, gap = speech(5, 3)
-    strictness = np.ones(len(curves))
-    part = slice(20 * SAMPLES, 30 * SAMPLES)
-    strictness[part] = 2.0
-    fitted = result(poses.fit(curves, REGIONS, measure(), gap, CLOSED_MM, CLOSED_OFF, strictness=strictness))
-    off = np.linalg.norm(np.einsum("sc,cpi->spi", shown(fitted, curves) - curves, measure().pull), axis=2) / measure().allowed
-    assert off[part, SPEAKING].max() <= 1 / 2 * 1.001 < off[:, SPEAKING].max()
+    part = slice(10 * SAMPLES, 40 * SAMPLES)
+
+    def measured(fitted):
+        off = np.linalg.norm(np.einsum("sc,cpi->spi", shown(fitted, curves) - curves, measure().pull), axis=2) / measure().allowed
+        off = off[:, SPEAKING].max(1)
+        off[part] *= 1.3
+        return off
+
+    fitted = posed(curves, gap)
+    before, tries = shown(fitted, curves), 0
+    assert (measured(fitted) > 1.0).sum() > 20
+    while measured(fitted).max() > 1.0:
+        fitted, tries = result(fitted.mended(measured(fitted))), tries + 1
+        assert tries <= 8
+    now = shown(fitted, curves) @ measure().gap
+    closed = gap[::SAMPLES] < CLOSED_MM
+    assert np.abs(now - gap)[::SAMPLES][closed].max() <= CLOSED_OFF * 1.001
+    assert (shown(fitted, curves)[45 * SAMPLES :] == before[45 * SAMPLES :]).all()
 
 
 def test_lips_that_meet_are_met_on_the_frame_and_between_frames(made):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -66,14 +66,12 @@ class Measure:
     """What values of channels come to in millimetres, and how far off they may be.
 
     pull [C, P, 3]: millimetres that a unit of each channel moves each point.  allowed [P]: millimetres a point may be off.
-    gap [C]: millimetres that a unit of each channel opens the lips.  fits: by regions, what was fitted: another call with the
-    same measure need not do it again.
+    gap [C]: millimetres that a unit of each channel opens the lips.
     """
 
     pull: np.ndarray
     allowed: np.ndarray
     gap: np.ndarray
-    fits: dict[tuple, dict] = field(default_factory=dict)
 
     def flat(self, chosen: np.ndarray) -> np.ndarray:
         """[chosen, 3 (P + 1)]: displacement of the points that these channels move, in units of what is allowed; the last

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -30,7 +31,6 @@ class Region:
     """What the regions that are keyed together come to.
 
     curves [S, C] of their channels that move; flat [C, 3 (P + 1)]; weight: see share_off; slack, low, high [C].
-    fits: by their hashes, fits that were made.
     """
 
     curves: np.ndarray
@@ -39,7 +39,11 @@ class Region:
     slack: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    fits: dict[int, Fitted]
+
+    @cached_property
+    def _fits(self) -> dict[int, Fitted]:
+        """By their hashes, fits that were made."""
+        return {}
 
     @cached_property
     def level_ends(self) -> tuple[bool, bool]:
@@ -63,11 +67,11 @@ class Region:
         flat_ends = begins_level and first == 0, ends_level and rows.stop == len(self.curves)
         bounds = slack, self.low, self.high
         weight = self.weight[rows]
-        tried = hash((tuple(keys), last_try, None if ends is None else ends.tobytes(), weight.tobytes()))
-        if tried in self.fits:
-            return self.fits[tried]
+        tried = hash((tuple(keys), last_try, None if ends is None else ends.tobytes()))
+        if tried in self._fits:
+            return self._fits[tried]
         fitted = yield from fit_values(self.curves[rows], np.array(keys) - first, flat_ends, self.flat, weight, bounds, last_try, ends)
-        self.fits[tried] = fitted if not last_try or fitted.off.max() <= 1.0 else _TOO_FAR
+        self._fits[tried] = fitted if not last_try or fitted.off.max() <= 1.0 else _TOO_FAR
         return fitted
 
 
@@ -232,10 +236,11 @@ class Thinning:
         end: int,
         frames: list[int],
         value: list[float],
-        worth: float,
+        worth: float | None,
         slopes: tuple[list[float], list[float]] | None = None,
     ) -> bool:
-        """Put other keys in place of those from number start to end, if that makes nothing worse by more than `worth`.
+        """Put other keys in place of those from number start to end, if that makes nothing worse by more than `worth`; None: however
+        much.
 
         slopes: out of and into each segment, in thirds; the best ones if none are given.
         """
@@ -266,7 +271,7 @@ class Thinning:
             here = change[worst : worst + 1] if some is not rows else change
             error = self.error[some] + here[:, None] * region.flat[channel]
             off, before = share_off(error, region.weight[some]), self.off[some]
-            if (off > np.maximum(1.0, before)).any() or (off - before).max() > worth:
+            if worth is not None and ((off > np.maximum(1.0, before)).any() or (off - before).max() > worth):
                 return False
         self.error[rows], self.off[rows], self.shown[rows, channel] = error, off, samples
         curve.frames[start : end + 1], curve.value[start : end + 1] = new.frames, new.value
@@ -303,19 +308,33 @@ class Thinning:
             curve.out[place] = min(max(curve.out[place], out[0]), out[1])
             curve.into[place] = min(max(curve.into[place], into[0]), into[1])
 
-    def thin(self, channel: int, worth: float) -> Generator[float, None, None]:
-        """Remove the keys a curve can do without. Yields progress."""
+    def set_key(self, channel: int, frame: int) -> None:
+        """Put a key on a frame between the outer ones, or move the one that is there, to the value that the curve is to have."""
+        curve = self.curves[channel]
+        before = bisect_left(curve.frames, frame) - 1
+        after = before + 1 + (curve.frames[before + 1] == frame)
+        frames = [curve.frames[before], frame, curve.frames[after]]
+        value = [curve.value[before], float(self.region.curves[frame * SAMPLES, channel]), curve.value[after]]
+        self.try_keys(channel, before, after, frames, value, None)
+
+    def thin(self, channel: int, worth: float, only: np.ndarray | None = None) -> Generator[float, None, None]:
+        """Remove the keys a curve can do without, of those on the frames `only` [T] if given. Yields progress."""
         curve, place = self.curves[channel], 1
         while place < len(curve.frames) - 1:
             frames, value = [[part[place - 1], part[place + 1]] for part in (curve.frames, curve.value)]
+            if only is not None and not only[curve.frames[place]]:
+                place += 1
+                continue
             if not self.try_keys(channel, place - 1, place + 1, frames, value, worth):
                 place += 1
             yield min(1.0, place / len(curve.frames))
 
-    def align(self, channel: int) -> Generator[float, None, None]:
-        """Remove kinks at keys where the error allows it. Yields progress."""
+    def align(self, channel: int, only: np.ndarray | None = None) -> Generator[float, None, None]:
+        """Remove kinks at keys, of those on the frames `only` [T] if given, where the error allows it. Yields progress."""
         curve, region = self.curves[channel], self.region
         for place in range(1, len(curve.frames) - 1):
+            if only is not None and not only[curve.frames[place]]:
+                continue
             before, after = (curve.frames[i + 1] - curve.frames[i] for i in (place - 1, place))
             left, right = curve.into[place - 1] / before, curve.out[place] / after
             if left == right:

@@ -13,7 +13,7 @@ region's frames has none there.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -34,6 +34,10 @@ _ONE_POSE = 2  # frames within which several movements turn in one pose
 _USED, _EXTREME = 0.05, 0.8  # price of a frame that another region uses, of an extreme; any other costs 1
 _THINNED = (0.02, 0.1)  # of the allowed error that a key may be worth which its curve then does without, one round each
 _SHUT = 5.0  # times as much an error counts on a frame on which lids are shut
+_SPARE, _STEEP = 1.05, 3  # where errors were too large they count more: times the power of what was measured
+_BESIDE, _NEAR = 2, 3  # frames beside such errors that count more, and whose keys are thinned again
+_EXACT = 0.01  # of the allowed error: keys that come to less have the values that the curves are to have
+_ELSEWHERE = 0.75  # frames that a frame without any key of a region must be nearer than one with keys to get some
 _GAP_SHARE = 0.8  # of what is left until lips count as apart
 
 
@@ -60,12 +64,13 @@ class Poses:
     """What a motion comes to as poses.
 
     curves: keys of each channel, None where it never moves.  columns: for each entry of TOGETHER its frames, ascending.
-    off: the most that any point is off, in units of what is allowed, errors of channels added up.
+    off: the most that any point is off, in units of what is allowed, errors of channels added up.  made: what they were made from.
     """
 
     curves: tuple[PoseKeys | None, ...]
     columns: tuple[tuple[Column, ...], ...]
     off: float
+    made: _Made = field(compare=False, repr=False)
 
     @property
     def count(self) -> int:
@@ -77,6 +82,14 @@ class Poses:
         """Indices of all frames that carry a key of any curve."""
         used = [curve.index for curve in self.curves if curve is not None]
         return np.unique(np.concatenate(used)) if used else np.zeros(0, int)
+
+    def mended(self, off: np.ndarray) -> Generator[float, None, Poses]:
+        """Poses that are nearer where these are too far off. Returns them; these are not to be mended again.
+
+        off [S]: how far off they are at each sample in parts of what is allowed, measured by the caller.
+        """
+        yield from self.made.mend(off)
+        return self.made.poses()
 
 
 @dataclass
@@ -129,15 +142,93 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
     return plan
 
 
-def _keyed(plan: _Plan) -> Generator[float, None, tuple[tuple[Column, ...], list[PoseKeys], float]]:
-    """Give each curve the keys it needs of those that are planned. Returns the columns, the curves' keys and how far off they are,
-    in parts of what is allowed."""
+@dataclass
+class _Made:
+    """What poses are made from. count: of all channels.  parts: for each entry of TOGETHER the channels that move, how they are keyed
+    and their thinning; None where none moves."""
+
+    count: int
+    parts: list[tuple[np.ndarray, _Plan, Thinning] | None]
+
+    def poses(self) -> Poses:
+        """The poses as they are now."""
+        curves: list[PoseKeys | None] = [None] * self.count
+        columns: list[tuple[Column, ...]] = []
+        off = 0.0
+        for part in self.parts:
+            if part is None:
+                columns.append(())
+                continue
+            channels, plan, thinning = part
+            used_frames = np.unique(np.concatenate([curve.frames for curve in thinning.curves]))
+            columns.append(_kinds(used_frames, plan.closures, plan.holds, plan.extremes))
+            off = max(off, float(thinning.off.max()))
+            for channel, curve in zip(channels, thinning.curves):
+                keys = curve.keys()
+                curves[channel] = keys if np.ptp(keys.value) > 0 else None
+        return Poses(tuple(curves), tuple(columns), off, self)
+
+    def mend(self, off: np.ndarray) -> Generator[float, None, None]:
+        """Give the regions that are furthest off more keys where that is too far, and let errors count more there. Yields progress."""
+        wrong = np.flatnonzero(off > 1.0)
+        parts = [part for part in self.parts if part is not None]
+        stretches = np.split(wrong, np.flatnonzero(np.diff(wrong) > SAMPLES) + 1)
+        of_part: dict[int, list[np.ndarray]] = {}
+        for stretch in stretches:
+            worst = stretch[off[stretch].argmax()]
+            of_part.setdefault(max(range(len(parts)), key=lambda place: parts[place][2].off[worst]), []).append(stretch)
+        for number, (place, some) in enumerate(of_part.items()):
+            _, plan, thinning = parts[place]
+            yield from scaled(_mend(plan, thinning, off, some), number / len(of_part), (number + 1) / len(of_part))
+
+
+def _mend(plan: _Plan, thinning: Thinning, off: np.ndarray, stretches: list[np.ndarray]) -> Generator[float, None, None]:
+    """Give the curves of a region exact keys on one more frame of each stretch of samples, and thin them again around it. Yields
+    progress."""
+    region, curves = thinning.region, thinning.curves
+    frames = (len(off) - 1) // SAMPLES + 1
+    more, near = np.ones(len(off)), np.zeros(frames, bool)
+    used = set().union(*(curve.frames for curve in curves))
+    for stretch in stretches:
+        for sample in stretch:
+            around = slice(max(sample - _BESIDE * SAMPLES, 0), sample + _BESIDE * SAMPLES + 1)
+            more[around] = np.maximum(more[around], _SPARE * off[sample] ** _STEEP)
+        middle = stretch[off[stretch].argmax()] / SAMPLES
+        near[max(round(middle) - _NEAR, 0) : round(middle) + _NEAR + 1] = True
+        for frame in sorted(
+            range(max(round(middle) - _BESIDE, 1), min(round(middle) + _BESIDE, frames - 2) + 1),
+            key=lambda frame: abs(frame - middle) + (0.0 if frame in used else _ELSEWHERE),
+        ):
+            off_there = np.abs(thinning.shown[frame * SAMPLES] - region.curves[frame * SAMPLES]) * thinning.strength
+            if off_there.sum() > _EXACT:
+                for channel in np.flatnonzero(off_there > 0.0):
+                    thinning.set_key(channel, frame)
+                    yield 0.0
+                break
+    region.weight[:, :-1] *= more[:, None]
+    yield from scaled(thinning.measure(), 0.2, 0.3)
+    for number, channel in enumerate(order := _least_seen_first(thinning)):
+        for worth in _THINNED:
+            yield from scaled(thinning.thin(channel, worth, near), 0.3 + 0.5 * number / len(order), 0.3 + 0.5 * (number + 1) / len(order))
+    for channel in order:
+        yield from scaled(thinning.align(channel, near), 0.8, 0.9)
+        thinning.settle(channel)
+    yield from scaled(thinning.measure(), 0.9, 1.0)
+
+
+def _least_seen_first(thinning: Thinning) -> np.ndarray:
+    """Channels of a region in order of how far they move anything."""
+    return np.argsort(thinning.strength * np.ptp(thinning.region.curves, axis=0))
+
+
+def _keyed(plan: _Plan) -> Generator[float, None, Thinning]:
+    """Give each curve the keys it needs of those that are planned. Returns the thinning."""
     region, columns = plan.region, plan.columns
     value, out, into = (np.array(part).reshape(-1, region.curves.shape[1]) for part in (columns.value, columns.out, columns.into))
     curves = [Curve(columns.keys, value[:, c].tolist(), out[:, c].tolist(), into[:, c].tolist()) for c in range(value.shape[1])]
     thinning = Thinning(region, curves, plan.level)
     yield from scaled(thinning.measure(), 0.0, 0.0)
-    order = np.argsort(thinning.strength * np.ptp(region.curves, axis=0))
+    order = _least_seen_first(thinning)
     for number, channel in enumerate(order):
         steps = thinning.even_out(channel, plan.holds)
         yield from scaled(steps, 0.25 * number / len(order), 0.25 * (number + 1) / len(order))
@@ -149,9 +240,7 @@ def _keyed(plan: _Plan) -> Generator[float, None, tuple[tuple[Column, ...], list
         yield from scaled(thinning.align(channel), 0.75 + 0.25 * number / len(order), 0.75 + 0.25 * (number + 1) / len(order))
         thinning.settle(channel)
     yield from scaled(thinning.measure(), 1.0, 1.0)
-    used_frames = np.unique(np.concatenate([curve.frames for curve in curves]))
-    kinds = _kinds(used_frames, plan.closures, plan.holds, plan.extremes)
-    return kinds, [curve.keys() for curve in curves], float(thinning.off.max())
+    return thinning
 
 
 def _kinds(frames: np.ndarray, closures: list[tuple[int, int]], holds: list[tuple[int, int]], extremes: list[int]) -> tuple[Column, ...]:
@@ -204,14 +293,12 @@ def fit(
     closed_mm: float,
     closed_off: float,
     shut: np.ndarray | None = None,
-    strictness: np.ndarray | None = None,
 ) -> Generator[float, None, Poses]:
     """Turn curves [S, C] into poses. Returns the Poses.
 
     S = (T − 1) · SAMPLES + 1 samples of T frames.  regions [C]: one of REGIONS for each channel.  gap [S]: the lips' gap in
     mm; lips nearer than closed_mm meet, and there the gap is off by closed_off mm at most.  shut: frames on which lids are shut
-    furthest, where they are off by a part of what is allowed elsewhere.  strictness [S]: how many times as much errors count at each
-    sample; 1 if not given.
+    furthest, where they are off by a part of what is allowed elsewhere.
     """
     curves = np.asarray(curves, float)
     frames = (len(curves) - 1) // SAMPLES + 1
@@ -234,8 +321,6 @@ def fit(
             weight = np.stack([np.ones(len(curves)), strict], 1)
         else:
             weight = _weight(curves[:, chosen], flat, shut if shut is not None and "Eyes" in together else np.zeros(0, int))
-        if strictness is not None:
-            weight[:, :-1] *= strictness[:, None]
         region = Region(
             curves[:, chosen],
             flat,
@@ -243,7 +328,6 @@ def fit(
             SLACK * (high - low)[chosen] / BULGE,
             low[chosen],
             high[chosen],
-            measure.fits.setdefault(together, {}),
         )
         closed = np.flatnonzero(gap[::SAMPLES] < closed_mm) if mouth else np.zeros(0, int)
         rest = 0.1 / (len(TOGETHER) - 1)
@@ -254,16 +338,9 @@ def fit(
         others = set().union(*(other[1].columns.keys for other in plans if other is not None and other is not entry))
         if entry is not None:
             yield from scaled(entry[1].snap(others), 0.6 + 0.05 * place, 0.6 + 0.05 * (place + 1))
-    curve_keys: list[PoseKeys | None] = [None] * curves.shape[1]
-    all_columns, off = [], 0.0
+    made = _Made(curves.shape[1], [None] * len(plans))
     for number, entry in enumerate(plans):
-        if entry is None:
-            all_columns.append(())
-            continue
-        start, end = (0.8, 0.95) if number == 0 else (0.95, 1.0)
-        columns, keys, worst = yield from scaled(_keyed(entry[1]), start, end)
-        all_columns.append(columns)
-        off = max(off, worst)
-        for channel, one in zip(entry[0], keys):
-            curve_keys[channel] = one if np.ptp(one.value) > 0 else None
-    return Poses(tuple(curve_keys), tuple(all_columns), off)
+        if entry is not None:
+            start, end = (0.8, 0.95) if number == 0 else (0.95, 1.0)
+            made.parts[number] = (*entry, (yield from scaled(_keyed(entry[1]), start, end)))
+    return made.poses()

@@ -35,7 +35,7 @@ _STARTS = (
 _ALLOWED = np.array([1.0, 2.0, 3.0, 1.0])
 _TONGUE = 4.0
 _LINEAR = 0.98  # of what is allowed, while errors are added up as if each track moved the face in a line
-_SPARE, _STEEP, _TRIES = 1.05, 3, 3  # where errors were too large they count more: times the power of what was measured
+_TRIES = 8  # of mending poses where they are too far off
 _BLINK = 0.3  # of what shuts lids: less is no blink
 _LOOK = 0.6  # of what is allowed: samples that are further off by adding up are measured on the face
 _UNSEEN = 0.05  # of the error: a track that shows less than this from where it stands needs no curve
@@ -116,25 +116,16 @@ def fit(
     at_closed_lips = error * reduction.share_at_closed_lips(error)
     measure = Measure(pull[places], _LINEAR * allowed, pull[places, meter.upper, 1] - pull[places, meter.lower, 1])
     shut = yield from scaled(_shut(rig, values[:: reduction.SUBFRAMES]), 0.1, 0.1)
-    strictness, result, lips = np.ones(len(values)), None, 0.0
-    for attempt in range(_TRIES + 1):
-        if attempt == _TRIES and lips <= error:  # one try more where lips are still too far off
+    steps = poses.fit(values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM, at_closed_lips, shut)
+    result = yield from scaled(steps, 0.1, 0.8)
+    meter = _Meter(rig, values, places, pull, allowed, slow)
+    off, lips = yield from scaled(meter.measure(result), 0.8, 0.9)
+    for attempt in range(0 if slow else _TRIES):
+        if off.max() <= 1.0:
             break
-        steps = poses.fit(
-            values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM, at_closed_lips, shut, strictness
-        )
-        start, end = (0.1 + 0.8 * attempt / (_TRIES + 1), 0.1 + 0.8 * (attempt + 1) / (_TRIES + 1)) if attempt else (0.1, 0.9)
-        result = yield from scaled(steps, start, end)
-        off, lips = yield from scaled(_measured(rig, values, places, result, pull, allowed, slow), 0.9, 1.0)
-        if slow or off.max() <= 1.0:
-            break
-        before = strictness * (off.max() if attempt else 1.0)  # the first time where it was too far off alone, then everywhere
-        if attempt == _TRIES - 1:  # the last try is a little stricter everywhere
-            before = before * _SPARE
-        strictness = before.copy()
-        for sample in np.flatnonzero(off > 1.0):  # measured on the face it is too far off there
-            around = slice(max(sample - 2 * reduction.SUBFRAMES, 0), sample + 2 * reduction.SUBFRAMES + 1)
-            strictness[around] = np.maximum(strictness[around], before[around] * _SPARE * off[sample] ** _STEEP)
+        start, end = 0.9 + 0.1 * attempt / _TRIES, 0.9 + 0.1 * (attempt + 1) / _TRIES
+        result = yield from scaled(result.mended(off), start, end)
+        off, lips = yield from scaled(meter.measure(result), end, end)
     curves: list[PoseKeys | None] = [None] * len(rig.driver.tracks)
     for place, curve in zip(places, result.curves):
         curves[place] = curve
@@ -162,41 +153,58 @@ def _allowed(error: float, tongue: bool) -> np.ndarray:
     return error * allowed
 
 
-def _measured(
-    rig: head.Rig, values: np.ndarray, places: np.ndarray, fitted: poses.Poses, pull: np.ndarray, allowed: np.ndarray, slow: bool
-) -> Generator[float, None, tuple[np.ndarray, float]]:
-    """How far poses are from values [S, tracks]: (in parts of what is allowed, [S], millimetres at the lips at most). Errors are
-    added up as if each track moved the face in a line; where that comes near the worst the face itself is measured, unless that is
-    slow. What does not speak may also be early or late."""
-    times, off = np.arange(len(values)) / reduction.SUBFRAMES, np.zeros_like(values)
-    for place, curve in zip(places, fitted.curves):
-        if curve is not None:
-            off[:, place] = curve.at(times) - values[:, place]
-            yield 0.0
-    lips, flat, channels = displacement.face_meter().lips, pull.reshape(len(pull), -1), head.channel_names()
+class _Meter:
+    """Measures how far poses are from values [S, tracks]. Errors are added up as if each track moved the face in a line; where that
+    comes near the worst the face itself is measured, unless that is slow. What does not speak may also be early or late."""
 
-    def moved(rows: slice) -> np.ndarray:
+    def __init__(self, rig: head.Rig, values: np.ndarray, places: np.ndarray, pull: np.ndarray, allowed: np.ndarray, slow: bool):
+        self.rig, self.values, self.places, self.pull, self.slow = rig, values, places, pull, slow
+        self.flat, self.lips = pull.reshape(len(pull), -1), displacement.face_meter().lips
+        self.allowed, self.limits = allowed, None
+        self.off, self.shares = np.full_like(values, np.inf), np.zeros((len(values), 2))
+
+    def measure(self, fitted: poses.Poses) -> Generator[float, None, tuple[np.ndarray, float]]:
+        """Measure poses; what is as it was at the last time is not measured again. Returns how far off they are (in parts of what is
+        allowed, [S], millimetres at the lips at most)."""
+        if self.limits is None:
+            self.limits = self.allowed + (yield from reduction.in_pieces(len(self.values), self._moved))
+        times, off, channels = np.arange(len(self.values)) / reduction.SUBFRAMES, np.zeros_like(self.values), head.channel_names()
+        for place, curve in zip(self.places, fitted.curves):
+            if curve is not None:
+                off[:, place] = curve.at(times) - self.values[:, place]
+                yield 0.0
+        changed = np.flatnonzero((off != self.off).any(1))
+        self.off = off
+
+        def added(rows: slice) -> np.ndarray:
+            some = changed[rows]
+            return self._parts((off[some] @ self.flat).reshape(-1, self.pull.shape[1], 3), self.limits[some])
+
+        def on_the_face(rows: slice) -> np.ndarray:
+            some = look[rows]
+            now, wanted = (
+                displacement.places(self.rig.driver.read(part, channels)) for part in (self.values[some] + off[some], self.values[some])
+            )
+            return self._parts(now - wanted, self.limits[some])
+
+        if len(changed):
+            self.shares[changed] = yield from reduction.in_pieces(len(changed), added)
+            near = self.shares[changed, 0] >= _LOOK * min(self.shares[:, 0].max(), 1.0)
+            look = changed[near]
+            if not self.slow and len(look):
+                self.shares[look] = yield from reduction.in_pieces(len(look), on_the_face)
+        return self.shares[:, 0], float(self.shares[:, 1].max())
+
+    def _moved(self, rows: slice) -> np.ndarray:
         first = max(rows.start - reduction.SUBFRAMES, 0)
-        some = (values[first : rows.stop + reduction.SUBFRAMES] @ flat).reshape(-1, pull.shape[1], 3)
-        far = moved_by_shift(some)[rows.start - first :][: len(off[rows])]
-        far[:, :lips] = 0.0
+        some = (self.values[first : rows.stop + reduction.SUBFRAMES] @ self.flat).reshape(-1, self.pull.shape[1], 3)
+        far = moved_by_shift(some)[rows.start - first :][: len(self.values[rows])]
+        far[:, : self.lips] = 0.0
         return far
 
-    def parts(displacements: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    def _parts(self, displacements: np.ndarray, limits: np.ndarray) -> np.ndarray:
         far = np.linalg.norm(displacements, axis=2)
-        return np.stack([(far / limits).max(1), far[:, :lips].max(1)], 1)
-
-    def measure(rows: slice) -> np.ndarray:
-        some = look[rows]
-        now, wanted = (displacement.places(rig.driver.read(part, channels)) for part in (values[some] + off[some], values[some]))
-        return parts(now - wanted, limits[some])
-
-    limits = allowed + (yield from reduction.in_pieces(len(off), moved))
-    added = yield from reduction.in_pieces(len(off), lambda rows: parts((off[rows] @ flat).reshape(-1, pull.shape[1], 3), limits[rows]))
-    if not slow:
-        look = np.flatnonzero(added[:, 0] >= _LOOK * min(added[:, 0].max(), 1.0))
-        added = yield from reduction.in_pieces(len(look), measure)
-    return added[:, 0], float(added[:, 1].max())
+        return np.stack([(far / limits).max(1), far[:, : self.lips].max(1)], 1)
 
 
 def _shut(rig: head.Rig, values: np.ndarray) -> Generator[float, None, np.ndarray]:
