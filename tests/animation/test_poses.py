@@ -6,6 +6,7 @@ import pytest
 
 from thunder_core.animation import poses
 from thunder_core.animation.pose_keys import Measure, moved_by_shift, SAMPLES
+from thunder_core.animation.pose_thinning import Curve, Region, Thinning
 from thunder_core.animation.poses import SLACK, TOGETHER
 from thunder_core.face.lips import CLOSED_MM
 from thunder_core.progress import result
@@ -127,6 +128,18 @@ def test_poses_are_mended_where_they_are_too_far_off_and_stay_elsewhere():
     closed = gap[::SAMPLES] < CLOSED_MM
     assert np.abs(now - gap)[::SAMPLES][closed].max() <= CLOSED_OFF * 1.001
     assert (shown(fitted, curves)[45 * SAMPLES :] == before[45 * SAMPLES :]).all()
+
+
+@pytest.mark.parametrize("stay, left", [(set(), [0, 5, 12]), ({6}, [0, 6, 12]), ({5, 6}, [0, 5, 6, 12])])
+def test_of_two_keys_next_to_each_other_one_is_left_where_the_error_allows_it(stay, left):
+    wave = np.sin(np.arange(12 * SAMPLES + 1) / SAMPLES / 4)[:, None]
+    flat = np.array([[1.0, 0, 0, 0, 0, 0]], np.float32)  # one point, and no gap of the lips
+    region = Region(wave, flat, np.ones((len(wave), 2)), np.zeros(1), wave.min(0), wave.max(0))
+    curve = Curve([0, 5, 6, 12], wave[[0, 40, 48, 96], 0].tolist(), [0.0] * 3, [0.0] * 3)
+    thinning = Thinning(region, [curve], set())
+    result(thinning.measure())
+    result(thinning.join(0, stay))
+    assert curve.frames == left
 
 
 def test_lips_that_meet_are_met_on_the_frame_and_between_frames(made):

@@ -33,13 +33,12 @@ def _within(wanted: np.ndarray, slack: np.ndarray) -> np.ndarray:
     """The nearest segments (change of value, slopes at both ends in units of a third, [3, …]) that keep within their ends' range."""
     both = np.stack([wanted, -wanted])  # as they rise and as they fall
     d, slopes = both[:, 0], both[:, 1:]
-    more, less = slopes.max(1) - slack, slopes.min(1) - slack
-    near = np.where(more > d, (d + more) / 2, d)
-    near = np.where((more > d) & (less > near), (d + more + less) / 3, near)
-    near = np.maximum(near, 0.0)
-    result = np.concatenate([near[:, None], np.minimum(np.maximum(slopes, -slack), (near + slack)[:, None])], 1)
-    far = np.square(result - both).sum(1)
-    return np.where(far[0] <= far[1], result[0], -result[1])
+    twice = d + slopes.max(1) - slack  # of the change that is nearest where the steeper slope alone asks for more of it
+    near = np.maximum(np.maximum(d, twice / 2), np.maximum((twice + slopes.min(1) - slack) / 3, 0.0))
+    bounded = np.minimum(np.maximum(slopes, -slack), (near + slack)[:, None])
+    far = np.square(near - d) + np.square(bounded - slopes).sum(1)
+    rises, falls = (np.concatenate([change[None], steep]) for change, steep in zip(near, bounded))
+    return np.where(far[0] <= far[1], rises, -falls)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ _ADDING, _REMOVING = 10, 2  # rounds
 _HOPELESS = 1.5  # times the allowed error: no fit mends that
 _BEGINS_LEVEL = 0.25  # of the allowed error a frame: curves that are slower than this at an end are level there
 _KINK_WORTH = 0.5  # of the allowed error that a curve without a kink is worth
+_JOINED_WORTH = 0.5  # of the allowed error that one key in place of two may be worth
 _LEVEL = 0.05  # of the allowed error: keys next to each other that differ less have one value
 
 _TOO_FAR = Fitted(*[np.zeros(0)] * 3, np.array([np.inf]))  # of a fit that nobody asks for more
@@ -328,6 +329,23 @@ class Thinning:
             if not self.try_keys(channel, place - 1, place + 1, frames, value, worth):
                 place += 1
             yield min(1.0, place / len(curve.frames))
+
+    def join(self, channel: int, stay: set[int], only: np.ndarray | None = None) -> Generator[float, None, None]:
+        """Put one key in place of two on frames next to each other, of those on the frames `only` [T] if given, where the error allows
+        it. stay: frames that keep their keys. Yields progress."""
+        curve, place = self.curves[channel], 1
+        while place < len(curve.frames) - 2:
+            four = slice(place - 1, place + 3)
+            (first, *pair, last), (start, *values, end) = curve.frames[four], curve.value[four]
+            fixed = [frame for frame in pair if frame in stay]
+            if pair[1] - pair[0] == 1 and len(fixed) < 2 and (only is None or only[pair].any()):
+                middle = sum(values) / 2
+                for frame, value in zip((*pair, *pair), (*values, middle, middle)):
+                    keys = [first, frame, last], [start, value, end]
+                    if (not fixed or frame in fixed) and self.try_keys(channel, place - 1, place + 2, *keys, _JOINED_WORTH):
+                        break
+                yield place / len(curve.frames)
+            place += 1
 
     def align(self, channel: int, only: np.ndarray | None = None) -> Generator[float, None, None]:
         """Remove kinks at keys, of those on the frames `only` [T] if given, where the error allows it. Yields progress."""

@@ -96,7 +96,8 @@ class Poses:
 class _Plan:
     """The key frames of regions that are keyed together, while they are chosen.
 
-    columns: frames with values and slopes.  level: closed frames.  ends: frames that keep a key.  closures, holds: their first and
+    columns: frames with values and slopes.  level: closed frames.  ends: frames that keep a key; stay: these, and the ends of holds.
+    closures, holds: their first and
     last frames.  extremes: frames on which the largest movements turn.
     """
 
@@ -104,6 +105,7 @@ class _Plan:
     columns: Columns
     level: set[int]
     ends: set[int]
+    stay: set[int]
     closures: list[tuple[int, int]]
     holds: list[tuple[int, int]]
     extremes: list[int]
@@ -137,7 +139,7 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
         into += list(fitted.into)
     columns = Columns(keys, value, out, into)
     yield from scaled(columns.remove_spare(region, cost, price, level, stay), 0.6, 0.95)
-    plan = _Plan(region, columns, level, ends, runs, holds, sorted(extremes))
+    plan = _Plan(region, columns, level, ends, stay, runs, holds, sorted(extremes))
     yield from scaled(plan.snap(used), 0.95, 1.0)
     return plan
 
@@ -211,6 +213,7 @@ def _mend(plan: _Plan, thinning: Thinning, off: np.ndarray, stretches: list[np.n
         for worth in _THINNED:
             yield from scaled(thinning.thin(channel, worth, near), 0.3 + 0.5 * number / len(order), 0.3 + 0.5 * (number + 1) / len(order))
     for channel in order:
+        yield from scaled(thinning.join(channel, plan.stay, near), 0.8, 0.8)
         yield from scaled(thinning.align(channel, near), 0.8, 0.9)
         thinning.settle(channel)
     yield from scaled(thinning.measure(), 0.9, 1.0)
@@ -236,6 +239,8 @@ def _keyed(plan: _Plan) -> Generator[float, None, Thinning]:
         for number, channel in enumerate(order):
             start, end = ((turn + part / len(order)) / len(_THINNED) for part in (number, number + 1))
             yield from scaled(thinning.thin(channel, worth), 0.25 + 0.5 * start, 0.25 + 0.5 * end)
+    for channel in order:
+        yield from scaled(thinning.join(channel, plan.stay), 0.75, 0.75)
     for number, channel in enumerate(order):
         yield from scaled(thinning.align(channel), 0.75 + 0.25 * number / len(order), 0.75 + 0.25 * (number + 1) / len(order))
         thinning.settle(channel)
