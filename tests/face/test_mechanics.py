@@ -77,7 +77,8 @@ def test_the_lips_are_as_far_apart_as_before(mechanics):
     said = sounds(sibilant=30, labiodental=55, dental=75)
     before = talking(mechanics, said)
     after = mechanics.speak(*before, said)
-    assert np.abs(shape(mechanics, after).gap - shape(mechanics, before).gap).max() < 0.1
+    elsewhere = said.labiodental + said.dental == 0
+    assert np.abs(shape(mechanics, after).gap - shape(mechanics, before).gap)[elsewhere].max() < 0.1
 
 
 def test_lips_that_touch_go_on_touching_all_along():
@@ -139,6 +140,28 @@ def test_f_and_v_put_the_lower_lip_to_the_upper_teeth_and_s_does_not(mechanics):
     assert -0.3 < reached["labiodental"] <= 0.5 and reached["sibilant"] > 1.5
 
 
+def test_f_and_v_show_the_upper_teeth_over_the_lower_lip(mechanics):
+    said, silent = sounds(labiodental=51), sounds()
+    x, jaw = talking(mechanics, said)
+    x[46:57] *= 0.1
+    jaw[46:57] *= 0.1
+    without, made = (mechanics.speak(x, jaw, some) for some in (silent, said))
+    bitten, closed = shape(mechanics, made), shape(mechanics, without)
+    assert closed.gap[51] < 1.8 and 2.2 <= bitten.gap[51] <= 3.1 and bitten.rise[51] > 1.0
+    assert mechanics.articulators.lip_to_teeth(*made)[48:55].min() > -0.2
+    elsewhere = said.labiodental == 0
+    assert np.abs(bitten.gap - closed.gap)[elsewhere].max() < 0.1
+    assert np.abs(np.diff(bitten.gap - closed.gap)).max() < 1.6, "it comes and goes over several frames"
+
+
+def test_f_between_wide_vowels_still_reaches_the_teeth(mechanics):
+    said = sounds(labiodental=51)  # where the mouth is widest
+    x, jaw = talking(mechanics, said)
+    assert shape(mechanics, (x, jaw)).gap[51] > 6
+    made = mechanics.speak(x, jaw, said)
+    assert -0.2 < mechanics.articulators.lip_to_teeth(*made)[51] <= 0.5 and shape(mechanics, made).gap[51] < 3.3
+
+
 def test_th_shows_the_tongue_between_the_teeth(mechanics):
     said = sounds(dental=56)
     out = mechanics.articulators.tongue_between_teeth(*mechanics.speak(*talking(mechanics, said), said))
@@ -150,7 +173,8 @@ def test_doing_it_again_changes_little(mechanics):
     once = mechanics.speak(*talking(mechanics, said), said)
     again = mechanics.speak(*once, said)
     one, other = shape(mechanics, once), shape(mechanics, again)
-    assert np.abs(one.gap - other.gap).max() < 0.01
+    settled = np.isin(said.labiodental + said.dental, (0, 1))  # on the way to f, v and th the second time goes on from the first
+    assert np.abs(one.gap - other.gap)[settled].max() < 0.01
     assert np.abs(one.incisors - other.incisors).mean() < 0.15 and np.abs(one.rise - other.rise).mean() < 0.1
 
 

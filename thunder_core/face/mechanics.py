@@ -22,17 +22,19 @@ _JAW_SHARE, _LIP_SHARE = 0.6, 0.44  # of an opening: the jaw's usual part, and t
 _BARE_LIMIT = 2.85  # never more of the lower teeth, however the jaw is smoothed
 SPEAKING_MM = 1.35  # the incisors are this much further apart than at rest as soon as somebody speaks
 SIBILANT_MM = 0.7  # edge to edge on s, sh, z …: this far apart
-DENTAL_MM = 2.7  # edges on th: a tongue's tip fits between
-TIP_MM, TIP_BELOW_MM = 1.5, 1.6  # and comes this far in front of the upper edges, its middle this far below them
+DENTAL_MM = 2.9  # edges on th: a tongue's tip fits between
+DENTAL_GAP_MM = 4.0  # at least, of the lips on th: the tongue is seen between them
+TIP_MM, TIP_BELOW_MM = 2.5, 1.7  # and comes this far in front of the upper edges, its middle this far below them
 _TONGUE_MOST = 0.7
 CONTACT_MM = 0.15  # lower lip to upper teeth on f and v
-BITE_RISE_MM = 0.8  # the upper lip rises on f and v, so that the teeth are seen
+BITE_GAP_MM = (2.4, 3.0)  # between the lips on f and v: the lower one lies on the upper teeth's edges, and the teeth are seen
+BITE_RISE_MM, BITE_JAW_MM = 1.6, 1.35  # what upper lip and jaw make of it
 _HOLD, _HOLD_MOST = 0.5, 4.0  # share of the openings around that the jaw keeps where lips are nearer, and millimetres of it
 _HOLD_FRAMES, _EASE_FRAMES = 4, 2.0  # to either side, and deviation of the bell that eases it, frames of 40 ms
 _JAW_EASE = 0.8  # frames, of the jaw's own way
 _STEP = 1e-3
 _ROUNDS = 3
-_HALVINGS = 7
+_HALVINGS, _TUCKS = 7, 2
 _MOST = 1.2  # of a channel
 _TINY = 1e-6
 _LEANING = 0.01  # of a channel, from which on its sides are distinguished
@@ -87,6 +89,14 @@ def lips_of(jaw: float) -> float:
     return float(np.clip((1 - _JAW_SHARE * jaw) / _LIP_SHARE, 0.4, 1.15))
 
 
+def _shown(aim: Shape, sounds: Sounds) -> Shape:
+    """The opening with what must be seen of teeth and tongue: on f and v as wide as the upper teeth need and no wider than the lower
+    lip reaches them, on th as wide as the tongue needs."""
+    gap = aim.gap + sounds.dental * sounds.speech * np.maximum(DENTAL_GAP_MM - aim.gap, 0.0)
+    gap += sounds.labiodental * sounds.speech * (np.clip(gap, *BITE_GAP_MM) - gap)
+    return Shape(gap, aim.rise, aim.incisors)
+
+
 class Mechanics:
     """Gives motions of one head to its jaw as far as speech does."""
 
@@ -106,11 +116,12 @@ class Mechanics:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Expression [T, n] and jaw [T, 3] with the lips as far apart as they are, the jaw as far open as people's.
 
-        Where lips are together they stay so; where nobody speaks nothing changes.  aim: the opening to be made, the upper
-        lip's most and the jaw's least part of it, in place of what the motion does.  lips: see `rise_of`.
+        Where lips are together they stay so, but for f, v and th, where teeth or tongue must be seen; where nobody speaks nothing
+        changes.  aim: the opening to be made, the upper lip's most and the jaw's least part of it, in place of what the motion
+        does.  lips: see `rise_of`.
         """
         x, turn = np.array(expression, np.float64), np.array(jaw, np.float64)
-        aim = self.articulators.shape(x, turn) if aim is None else aim
+        aim = _shown(self.articulators.shape(x, turn) if aim is None else aim, sounds)
         self._turn(x, turn, self._jaw(aim, sounds, lips))
         self._tuck(x, turn, aim, sounds, lips)
         self._lips(x, turn, aim, sounds, lips)
@@ -125,6 +136,7 @@ class Mechanics:
         wanted = np.maximum(wanted, np.maximum(np.minimum(held, _HOLD_MOST), SPEAKING_MM))
         wanted = np.maximum(wanted, aim.incisors)
         wanted += sounds.dental * np.maximum(DENTAL_MM + overlap - wanted, 0.0)
+        wanted -= sounds.labiodental * np.maximum(wanted - BITE_JAW_MM, 0.0)
         wanted -= sounds.sibilant * np.maximum(wanted - SIBILANT_MM - overlap, 0.0)
         wanted = bell(wanted, _JAW_EASE)
         wanted = np.maximum(wanted, aim.gap - np.minimum(aim.rise, rise_of(aim.gap, lips)) - _BARE_LIMIT)
@@ -175,12 +187,15 @@ class Mechanics:
         if not len(rows):
             return
         some, angle, part = x[rows].copy(), turn[rows], sounds.at(rows)
-        self._lips(some, angle, Shape(aim.gap[rows], aim.rise[rows], aim.incisors[rows]), part, lips)
-        low, high = np.zeros(len(rows)), np.full(len(rows), _MOST)
-        for _ in range(_HALVINGS):
-            some[:, self.roll] = (low + high) / 2
-            apart = self.articulators.lip_to_teeth(some, angle) > CONTACT_MM
-            low, high = np.where(apart, some[:, self.roll], low), np.where(apart, high, some[:, self.roll])
+        goal = Shape(aim.gap[rows], aim.rise[rows], aim.incisors[rows])
+        for _ in range(_TUCKS):  # a lip that rolls also rises
+            self._lips(some, angle, goal, part, lips)
+            low, high = np.zeros(len(rows)), np.full(len(rows), _MOST)
+            for _ in range(_HALVINGS):
+                some[:, self.roll] = (low + high) / 2
+                apart = self.articulators.lip_to_teeth(some, angle) > CONTACT_MM
+                low, high = np.where(apart, some[:, self.roll], low), np.where(apart, high, some[:, self.roll])
+            some[:, self.roll] = low
         x[rows, self.roll] += part.labiodental * part.speech * (low - x[rows, self.roll])
 
     def _put_tongue_out(self, x, turn, sounds: Sounds) -> None:

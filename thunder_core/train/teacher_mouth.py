@@ -19,7 +19,7 @@ from ..engine.speech.closure_envelope import closure, segments
 from ..engine.speech.phones import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
 from ..errors import BadRequest
 from ..face.articulators import bundled_articulators, Shape
-from ..face.mechanics import jaw_of, lips_of, Mechanics, rise_of
+from ..face.mechanics import BITE_GAP_MM, DENTAL_GAP_MM, jaw_of, lips_of, Mechanics, rise_of
 from .lip_kernels import believed, kernels, occupancy
 from .teacher_gestures import ASYMMETRY, Cues, gestures, sides
 from .teacher_timing import wander
@@ -40,8 +40,6 @@ TIP_UP = dict(L=1.0, N=0.9, T=0.85, D=0.85, TH=0.1, DH=0.1, R=0.5, S=0.35, Z=0.3
 BLADE_UP = dict(S=0.7, Z=0.7, SH=0.8, ZH=0.8, CH=0.8, JH=0.8, Y=0.7, IY=0.6, IH=0.3, EY=0.4)
 BACK_UP = dict(K=0.9, G=0.9, NG=0.9, AA=0.2, AO=0.4, OW=0.4, UW=0.5, W=0.4, ER=0.4)
 SIBILANT_GAP_MM = 5.0  # lips are no further apart on sibilants, whose jaw is nearly shut
-BITE_GAP_MM = (1.2, 1.8)  # of the lips on f and v: the upper teeth are seen between them
-DENTAL_GAP_MM = 3.2  # at least, of the lips on th: the tongue is seen between them
 
 FUNNEL = 0.16  # of the channel, on the roundest sound
 JAW_WAITS = 0.75  # share of what the jaw does within _JAW_SLOW frames that it keeps where lips are nearer
