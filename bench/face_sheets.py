@@ -1,21 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures that decide: the default head beside ICT-FaceKit's in twelve sounds and eight moods, as pairs whose sides are shuffled.
+"""Pictures that decide: the default head beside ICT-FaceKit's in takes of real voices, as pairs whose sides are shuffled.
 
 Three steps, all into a folder OUT:
 
-`python bench/face_sheets.py poses DATA OUT` in the engine's environment: the teacher performs the aligned phones of the recordings in
-DATA/lips; a frame of each sound, and of each mood at half and full strength, in silence and in a vowel.
+`python bench/face_sheets.py poses DATA OUT` in the engine's environment: a take of each recording in DATA/lips, by the distributed weights
+(seed 1, normal quality, no direction), and takes of one of them in eight moods at half and full strength; a frame of each sound where it
+is longest and best recognised, and of each mood in silence and in a vowel. Beside them the extremes of single keys and expressions.
 `python bench/face_sheets.py draw DATA OUT [--engine eevee] [--only sounds] [--few] [--numbered | --alone]` in a Python that has bpy: one
 picture per view, a pair in each cell, and OUT/key.json, which says on which side the default head is. Both heads are driven as the product
 drives them; ICT-FaceKit's is built by it from DATA/heads/ict_facekit. Hair is hidden, the other head has none, and both get the same
 colour of skin. With --numbered the pairs are shuffled, four in a picture with a number in each, for somebody who is to judge them
-without knowing more than OUT/cells.txt says. With --alone the default head stands by itself, as in the docs.
+without knowing more than OUT/cells.txt says; without it the default head stands left. With --alone it stands by itself. --webp writes small
+files, as the docs show them.
 `python bench/face_sheets.py count OUT` after somebody has written OUT/choices.txt, a line per cell: its name or number, and L, R or =
 for the side that reads more clearly as its sound or mood. Prints the share in which the default head was chosen (a tie counts as half) and
 the cells that it lost.
 
-Nothing of the other head is kept in the repository.
+Nothing of the other head's mesh is kept in the repository.
 """
 
 from __future__ import annotations
@@ -32,16 +34,36 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
+from thunder_core.channels import JAW_OPEN_RADIANS
+
 SOUNDS = "AA AE IY OW UW W M F TH S SH L".split()
 MOODS = "amused sad tense angry afraid surprised disgusted contemptuous".split()
 STRENGTHS = (0.5, 1.0)
+# Title → channels (a name without Left or Right means both) and the jaw's angle [rad].
+EXTREMES: dict[str, dict[str, float]] = {
+    "neutral": {},
+    "jawOpen": dict(jaw=JAW_OPEN_RADIANS),
+    "mouthSmile": dict(mouthSmile=1),
+    "mouthPucker": dict(mouthPucker=1),
+    "mouthFunnel": dict(mouthFunnel=1),
+    "surprise": dict(jaw=0.12, browInnerUp=1, browOuterUp=1, eyeWide=1),
+    "anger": dict(browDown=1, eyeSquint=0.6, mouthPress=0.8, noseSneer=0.3),
+    "sadness": dict(browInnerUp=1, mouthFrown=0.8, mouthShrugLower=0.4, eyeBlink=0.25),
+    "disgust": dict(noseSneer=1, mouthUpperUp=0.7, browDown=0.6, eyeSquint=0.7, mouthFrown=0.3, jaw=0.04),
+    "cheekPuff": dict(cheekPuff=1),
+    "th": dict(jaw=0.08, tongueOut=0.5, tongueTipUp=0.1, mouthLowerDown=0.2),
+    "laugh": dict(jaw=0.1, mouthSmile=0.9, mouthUpperUp=0.45, mouthLowerDown=0.35, cheekSquint=0.7, eyeSquint=0.5, browInnerUp=0.2),
+}
 VOWELS = ("AA", "AE", "AO", "AY", "EH", "AH")
 VIEWS = {"front": 0, "three-quarter": 38, "side": 90}
 MOOD_VIEW = "three-quarter"
+MOOD_VOICE_SECONDS = 20.0  # no longer than this is the voice that is played in all moods
+OPEN_LIDS = 0.4  # of eyeBlink, up to which a frame is not one of a blink
 COLUMNS = 4  # pairs in a row of a picture
 NUMBERED = 2  # pairs in a row, and rows, of a numbered picture
 # metres: the camera's distance, and how far behind and below the eyes it aims; for sounds, for moods
 CLOSE, FAR = (0.46, (-0.005, -0.060)), (0.6, (0.04, -0.045))
+_WEBP_QUALITY = 85
 _DIGITS = ("111101101101111 010110010010111 111001111100111 111001111001111 101101111001001 "
            "111100111001111 111100111101111 111001001001001 111101111101111 111101111001111").split()  # 3 × 5 dots  # fmt: skip
 EYES_OF_OURS = (0.0, -0.061, 0.0)  # metres, in Blender's axes; the other head's are at its origin
@@ -55,55 +77,74 @@ ICT_MATERIALS = {
 
 def poses(data: Path, out: Path) -> None:
     """Write OUT/poses.npz: names [N] of the cells, expression [N, n], jaw and eyes [N, 3]."""
-    import torch
-
     from bench.commit import phones_of, SILENT
     from bench.tables import required
-    from thunder_core.direction import Direction, Style
+    from thunder_core.direction import Asked, Direction, Style
+    from thunder_core.engine.engine import Engine
     from thunder_core.engine.speech.audio import read_sound
-    from thunder_core.engine.speech.encoder import loudness
-    from thunder_core.face.head import load_head
-    from thunder_core.train.calibrate import aligned_phones
-    from thunder_core.train.teacher import perform
-    from thunder_core.types import FPS
+    from thunder_core.engine.speech.phones import PHONES
+    from thunder_core.types import FPS, Motion
 
     lips = required(data / "lips", "a folder of voices with aligned phones")
-    labels, phones, channels = aligned_phones(lips), phones_of(lips), list(load_head().expression_names)
+    phones, engine = phones_of(lips), Engine.load(None)
+    channels = list(engine.head.expression_names)
+    lids = [channels.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
+    sounds = {voice: read_sound(lips / f"{voice}.wav") for voice in sorted(phones)}
+    beliefs = {voice: _belief(engine, sound) for voice, sound in sounds.items()}  # [N, 40] at 50 Hz
 
-    def performed(voice: str, direction: Direction):
-        sound = torch.from_numpy(read_sound(lips / f"{voice}.wav").samples)
-        loud = loudness(sound, int(len(labels[voice]) * FPS / 100)).numpy()
-        return perform(labels[voice], loud, channels, np.random.default_rng(1), direction)
+    def take(voice: str, asked: Asked | None) -> Motion:
+        return engine.generate(sounds[voice], 1, 1, asked=asked)[0].motion
 
-    def longest(symbols, voices) -> tuple[str, int]:
-        spans = [(end - start, voice, (start + end) / 2) for voice in voices for start, end, name in phones[voice] if name in symbols]
-        _, voice, at = max(spans)
-        return voice, round(at * FPS)
+    def clearest(symbols, voices) -> tuple[str, float, float]:
+        """(voice, start, end) of the phone of these that is longest, as far as it is recognised too."""
 
-    voices = sorted(set(phones) & set(labels))
-    cells, usual = {}, {}
+        def recognised(voice, start, end, name) -> float:
+            return float(beliefs[voice][round(50 * start) : max(round(50 * end), round(50 * start) + 1), PHONES.index(name)].sum())
+
+        spans = [(recognised(voice, *span), voice, *span[:2]) for voice in voices for span in phones[voice] if span[2] in symbols]
+        return max(spans)[1:]
+
+    def frame_of(motion: Motion, start: float, end: float) -> int:
+        """The frame next to the middle of a stretch in which the face does not blink."""
+        within = np.arange(max(0, round(start * FPS)), min(max(round(end * FPS), round(start * FPS) + 1), motion.frames))
+        shut = motion.expression[within][:, lids].max(1) > OPEN_LIDS
+        return int(within[np.argmin(np.abs(within - (start + end) / 2 * FPS) + 1e3 * shut)])
+
+    usual, cells = {}, {}
     for sound in SOUNDS:
-        voice, frame = longest((sound,), voices)
-        usual.setdefault(voice, performed(voice, Direction()))
-        cells[sound] = (usual[voice], frame)
-    voice, vowel = longest(VOWELS, voices)
-    _, silence = longest(SILENT, [voice])
+        voice, start, end = clearest((sound,), list(sounds))
+        usual.setdefault(voice, take(voice, None))
+        cells[sound] = (usual[voice], frame_of(usual[voice], start, end))
+        print(f"{sound}: {voice}, {start:.2f} s to {end:.2f} s", flush=True)
+    short = [voice for voice, sound in sounds.items() if sound.seconds <= MOOD_VOICE_SECONDS]
+    voice, *vowel = clearest(VOWELS, short)
+    silence = max((end - start, start, end) for start, end, name in phones[voice] if name in SILENT)[1:]
     for mood in MOODS:
         for strength in STRENGTHS:
-            motion = performed(voice, Direction(Style(), mood, strength))
-            cells[f"{mood} {strength:.0%} at rest"] = (motion, silence)
-            cells[f"{mood} {strength:.0%} speaking"] = (motion, vowel)
-    taken = [(motion, min(frame, motion.frames - 1)) for motion, frame in cells.values()]
+            motion = take(voice, Asked(Direction(Style(), mood, strength).vector()[None], spread=0.0))
+            cells[f"{mood} {strength:.0%} at rest"] = (motion, frame_of(motion, *silence))
+            cells[f"{mood} {strength:.0%} speaking"] = (motion, frame_of(motion, *vowel))
+    for name, keys in EXTREMES.items():
+        both = [keys.get(channel, keys.get(channel.removesuffix("Left").removesuffix("Right"), 0.0)) for channel in channels]
+        cells[name] = (Motion(np.array([both]), np.array([[keys.get("jaw", 0.0), 0.0, 0.0]]), np.zeros((1, 3)), np.zeros((1, 3))), 0)
     out.mkdir(parents=True, exist_ok=True)
     np.savez(
         out / "poses.npz",
         names=np.array(list(cells)),
         channels=np.array(channels),
-        expression=np.array([motion.expression[frame] for motion, frame in taken]),
-        jaw=np.array([motion.jaw[frame] for motion, frame in taken]),
-        eyes=np.array([motion.eyes[frame] for motion, frame in taken]),
+        expression=np.array([motion.expression[frame] for motion, frame in cells.values()]),
+        jaw=np.array([motion.jaw[frame] for motion, frame in cells.values()]),
+        eyes=np.array([motion.eyes[frame] for motion, frame in cells.values()]),
     )
-    print(f"{out / 'poses.npz'}: {len(cells)} poses of {len(usual)} voices")
+    print(f"{out / 'poses.npz'}: {len(cells)} poses; takes of {len(usual)} voices, and of {voice} in moods; weights {engine.weights}")
+
+
+def _belief(engine, sound) -> np.ndarray:
+    """Phone probabilities [N, 40] at 50 Hz, as the engine's encoder has them."""
+    import torch
+
+    with torch.no_grad():
+        return engine.thunder.encoder.analyse(torch.from_numpy(sound.samples))[1].float().softmax(-1).numpy()
 
 
 def write_ict(data: Path, folder: Path) -> Path:
@@ -123,8 +164,10 @@ def write_ict(data: Path, folder: Path) -> Path:
     return folder
 
 
-def draw(data: Path, out: Path, engine: str, size: int, only: str, numbered: bool, few: bool, alone: bool) -> None:
-    """Write a picture for every view of the sounds and one of the moods, or numbered ones of all, and the key to their sides."""
+def draw(  # noqa: PLR0913 (the options of a drawing)
+    data: Path, out: Path, engine: str, size: int, only: str, numbered: bool, few: bool, alone: bool, suffix: str
+) -> None:  # fmt: skip
+    """Write a picture for every view of the sounds, of the moods and of the extremes, or numbered ones, and the key to their sides."""
     import bpy
 
     import bake
@@ -152,10 +195,12 @@ def draw(data: Path, out: Path, engine: str, size: int, only: str, numbered: boo
             rigs[False] = head.find(scene)
             _same_skin(ours.mesh, rigs[False].mesh)
         pictures = {True: {}, False: {}}
-        views = [(name, view) for name in names[: len(SOUNDS)] for view in VIEWS] if only != "moods" else []
-        views += [(name, MOOD_VIEW) for name in names[len(SOUNDS) :]] if only != "sounds" else []
+        moods = [name for name in names if name not in SOUNDS and name not in EXTREMES]
+        views = [(name, view) for name in SOUNDS for view in VIEWS] if only in ("all", "sounds") else []
+        views += [(name, MOOD_VIEW) for name in moods] if only in ("all", "moods") else []
+        views += [(name, MOOD_VIEW) for name in EXTREMES] if only == "extremes" else []
         if few:
-            views = [(name, view) for name, view in views if view == "front" or f"{STRENGTHS[-1]:.0%}" in name]
+            views = [(name, view) for name, view in views if view == "front" or name in EXTREMES or f"{STRENGTHS[-1]:.0%}" in name]
         for default, rig in rigs.items():
             _show_alone(rig, *rigs.values())
             eyes = np.array(EYES_OF_OURS) if default else np.array(rig.owner.matrix_world.translation)
@@ -164,7 +209,7 @@ def draw(data: Path, out: Path, engine: str, size: int, only: str, numbered: boo
                 _aim(camera, eyes, VIEWS[view], *(CLOSE if name in SOUNDS else FAR))
                 pictures[default][name, view] = _rendered(scene, folder)
     rng = np.random.default_rng(len(views))
-    key = {f"{name}, {view}": "LR"[rng.integers(2)] for name, view in views}
+    key = {f"{name}, {view}": "LR"[rng.integers(2) * numbered] for name, view in views}
 
     def pair(name, view) -> np.ndarray:
         if alone:
@@ -181,12 +226,13 @@ def draw(data: Path, out: Path, engine: str, size: int, only: str, numbered: boo
         (out / "cells.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     else:
         groups = {view: [cell for cell in views if cell[1] == view and cell[0] in SOUNDS] for view in VIEWS}
-        groups["moods"] = [cell for cell in views if cell[0] not in SOUNDS]
+        groups["moods"] = [cell for cell in views if cell[0] in moods]
+        groups["extremes"] = [cell for cell in views if cell[0] in EXTREMES]
         for group, cells in groups.items():
             if cells:
-                _save([pair(*cell) for cell in cells], out / f"{engine}_{group}.png", COLUMNS)
-                print(f"{engine}_{group}.png: {'; '.join(name for name, _ in cells)}")
-    if alone:
+                _save([pair(*cell) for cell in cells], out / f"{engine}_{group}.{suffix}", COLUMNS)
+                print(f"{engine}_{group}.{suffix}: {'; '.join(name for name, _ in cells)}")
+    if not numbered:
         return
     known = json.loads((out / "key.json").read_text()) if (out / "key.json").exists() else {}
     (out / "key.json").write_text(json.dumps(known | {f"{engine}: {cell}": side for cell, side in key.items()}, indent=1))
@@ -266,8 +312,8 @@ def _save(pairs: list[np.ndarray], path: Path, columns: int) -> None:
     sheet = np.concatenate([sheet, np.ones((*sheet.shape[:2], 1), np.float32)], 2)
     picture = bpy.data.images.new("Sheet", sheet.shape[1], sheet.shape[0])
     picture.pixels.foreach_set(np.ascontiguousarray(sheet, np.float32).ravel())
-    picture.filepath_raw, picture.file_format = str(path.resolve()), "PNG"
-    picture.save()
+    picture.filepath_raw, picture.file_format = str(path.resolve()), path.suffix[1:].upper()
+    picture.save(quality=_WEBP_QUALITY)
 
 
 def counted(choices: dict[str, str], key: dict[str, str]) -> tuple[float, list[str]]:
@@ -319,12 +365,15 @@ def main() -> None:
             step.add_argument("--numbered", action="store_true", help="shuffled pairs, four in a picture, numbered")
             step.add_argument("--few", action="store_true", help="sounds from the front and moods at full strength alone")
             step.add_argument("--alone", action="store_true", help="the default head without the other")
-            step.add_argument("--only", choices=("all", "sounds", "moods"), default="all")
+            step.add_argument("--only", choices=("all", "sounds", "moods", "extremes"), default="all")
+            step.add_argument("--webp", action="store_true", help="small files")
     options = parser.parse_args()
     if options.step == "poses":
         poses(options.data, options.out)
     elif options.step == "draw":
-        draw(options.data, options.out, options.engine, options.size, options.only, options.numbered, options.few, options.alone)
+        suffix = "webp" if options.webp else "png"
+        how = (options.only, options.numbered, options.few, options.alone, suffix)
+        draw(options.data, options.out, options.engine, options.size, *how)
     else:
         count(options.out)
 

@@ -82,7 +82,7 @@ def test_a_key_fades_out_and_has_no_edge(face, key):
 def test_teeth_tongue_and_eyes_stay(key):
     head = head_keys.load_head()
     names = np.array(head.material_names)[head.polygon_material]
-    inner = np.unique(head.polygons[np.isin(names, ("Teeth", "Gums", "Tongue", "Eye White", "Iris", "Pupil", "Limbus"))])
+    inner = np.unique(head.polygons[np.isin(names, ("Teeth", "Back Teeth", "Gums", "Tongue", "Eye White", "Iris", "Pupil", "Limbus"))])
     inner = inner[inner >= 0]
     for name, shape in zip(head.expression_names, np.moveaxis(head.shapedirs, 2, 0)):
         if name.removesuffix("Left").removesuffix("Right") == key.removesuffix("Left") and key != "jawForward":

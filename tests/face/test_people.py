@@ -41,7 +41,7 @@ def test_mesh_keys_and_mouth_are_numbered_alike(person, bundled_head):
 def test_it_is_another_face_with_the_same_eyes_teeth_and_joints(person, bundled_head):
     moved = 1e3 * np.linalg.norm(person.v_template.astype(float) - bundled_head.v_template, axis=1)
     names = np.array(person.material_names)[person.polygon_material]
-    inner = np.unique(person.polygons[np.isin(names, ("Teeth", "Gums", "Tongue", "Eye White", "Pupil", "Limbus"))])
+    inner = np.unique(person.polygons[np.isin(names, ("Teeth", "Back Teeth", "Gums", "Tongue", "Eye White", "Pupil", "Limbus"))])
     assert 3 < moved.max() < 45 and (moved > 1).mean() > 0.15
     assert moved[inner[inner >= 0]].max() == 0 and np.abs(person.joints - bundled_head.joints).max() < 1e-4
 

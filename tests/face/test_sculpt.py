@@ -13,6 +13,7 @@ from thunder_core.face.head import JAW, load_head
 from tools.sculpt.form import EYE, EYE_RADIUS
 
 RINGS, AROUND = 7, 40
+TEETH = ("Teeth", "Back Teeth")
 UPPER, LOWER = np.arange(1, 20), np.arange(39, 20, -1)
 TOUCH = 0.5  # mm: flesh that presses on a tooth or on flesh
 
@@ -62,9 +63,9 @@ def pose(head):
 def teeth(head):
     """Every crown's outside as planes [m, 4] at rest, its box, and whether it moves with the jaw."""
     v = head.v_template.astype(float) * 1e3
-    left = {i for polygon in faces(head, "Teeth") for i in polygon}
+    left = {i for polygon in faces(head, *TEETH) for i in polygon}
     neighbours = {i: set() for i in left}
-    for polygon in faces(head, "Teeth"):
+    for polygon in faces(head, *TEETH):
         for i in polygon:
             neighbours[i] |= set(polygon)
     crowns = []
@@ -145,6 +146,19 @@ def test_f_and_v_touch_the_upper_teeth(head, pose, teeth, jaw):
     lower_lip = [p for p in faces(head, "Lips", "Mouth", "Mouth Lining") if head.weights[p, JAW].min() > 0.9]
     points = surface(pose(jaw, **SPEECH["f"]), lower_lip)
     assert -TOUCH < beyond(points, jaw, teeth, head, lower=False).min() < 0.5
+
+
+@pytest.mark.parametrize("jaw", [0.0, 0.05, 0.1])
+def test_the_mouths_lining_stays_behind_the_skin_of_a_lip_that_rolls_in(head, pose, jaw):
+    v = pose(jaw, mouthRollLower=0.6, mouthLowerDown=0.25)
+    ids = np.unique([i for p in faces(head, "Mouth", "Mouth Lining") for i in p])
+    rest = head.v_template.astype(float) * 1e3
+    ids = ids[(np.abs(rest[ids, 0]) < 9) & (rest[ids, 1] < -76) & (rest[ids, 2] > 75)]
+    skin = surface(v, [p for p in faces(head, "Skin") if np.abs(rest[p, 0]).max() < 20 and rest[p, 1].max() < -70])
+    near = np.linalg.norm(skin[None, :, :2] - v[ids, None, :2], axis=2) < 1.5
+    covered = near.any(1)
+    assert covered.sum() > 3
+    assert (np.where(near, skin[None, :, 2], -np.inf).max(1) - v[ids, 2])[covered].min() > 0.5
 
 
 @pytest.mark.parametrize("channel", ["none", "tongueTipUp", "tongueBladeUp", "tongueBack"])
@@ -234,7 +248,7 @@ def test_lids_follow_a_look_down_and_a_blink_on_top_of_it_only_shuts_them(head, 
 
 
 def test_correctives_move_nothing_where_the_lips_meet_or_in_the_mouth(head):
-    still = {i for p in faces(head, "Teeth", "Gums", "Tongue", "Mouth", "Mouth Lining", "Eye White") for i in p}
+    still = {i for p in faces(head, *TEETH, "Gums", "Tongue", "Mouth", "Mouth Lining", "Eye White") for i in p}
     contact = head.mouth_vertices[head.mouth_parts == 0].reshape(RINGS, AROUND)[5:].ravel()
     assert len(head.corrective_pairs) >= 5 and np.abs(head.correctives).max() > 1e-3
     assert not head.correctives[contact].any() and not head.correctives[sorted(still)].any()

@@ -30,13 +30,13 @@ _BELOW = 2.0  # millimetres from the corners of the mouth down to the picture's 
 _MARGIN = 1.3  # of the picture's side: triangles beyond it stay outside
 _BEHIND = -0.3  # cosine to the viewer at rest, below which no motion turns a triangle to the viewer
 # Grey of the parts, so that lips, teeth and tongue can be told apart; others are skin.
-_GREY = {"Lips": 0.36, "Mouth": 0.06, "Gums": 0.22, "Teeth": 0.95, "Tongue": 0.48}
+_GREY = {"Lips": 0.36, "Mouth": 0.06, "Gums": 0.22, "Teeth": 0.95, "Back Teeth": 0.95, "Tongue": 0.48}
 _SKIN = 0.62
 _LIGHT = (0.0, 0.5, 0.866)  # direction to it: from above the camera
 _AMBIENT = 0.4
 _FADE = 35.0  # millimetres behind the lips at which the mouth's inside is dark
 _TOGETHER = 64  # frames drawn at once: what lies in a core's cache
-_MOUTH_PARTS = ("Mouth", "Gums", "Teeth", "Tongue")
+_MOUTH_PARTS = ("Mouth", "Gums", "Teeth", "Back Teeth", "Tongue")
 
 
 class LipVideo(nn.Module):

@@ -6,20 +6,21 @@ from __future__ import annotations
 import numpy as np
 
 MATERIALS = ("Skin", "Lips", "Mouth", "Gums", "Teeth", "Tongue", "Eye White", "Iris", "Pupil", "Brows",
-             "Limbus", "Mouth Lining")
+             "Limbus", "Mouth Lining", "Back Teeth")
 COLORS = (
     (0.76, 0.48, 0.36, 1.0),
     (0.60, 0.25, 0.22, 1.0),
     (0.085, 0.020, 0.019, 1.0),
     (0.42, 0.12, 0.12, 1.0),
-    (0.96, 0.91, 0.79, 1.0),
-    (0.58, 0.17, 0.16, 1.0),
+    (0.78, 0.72, 0.60, 1.0),
+    (0.66, 0.25, 0.23, 1.0),
     (0.78, 0.76, 0.73, 1.0),
     (0.10, 0.19, 0.21, 1.0),
     (0.004, 0.004, 0.004, 1.0),
     (0.070, 0.042, 0.028, 1.0),
     (0.020, 0.035, 0.042, 1.0),
     (0.42, 0.13, 0.13, 1.0),
+    (0.46, 0.41, 0.33, 1.0),  # in the shade of the lips, which the solid view does not cast
 )
 
 

@@ -21,6 +21,7 @@ EDGE_LOWER = -72.1
 LOWER_BEHIND = 3.2
 TONGUE_RINGS, TONGUE_AROUND = 23, 24
 _TOOTH_AROUND = 8
+_FRONT_TEETH = 3  # on each side, up to the canines
 _TONGUE_T = (0.0, 0.09, 0.18, 0.30, 0.50, 0.68, 0.85, 1.0)
 
 
@@ -63,6 +64,7 @@ def _add_tooth(  # noqa: PLR0913 (a tooth, in numbers)
     taper = 0.5 if n < 3 else 0.8
     rings = ((0.0, 0.84, taper * 0.55, 0.6), (0.06, 0.95, taper, 0.5), (0.35, 1.0, taper + 0.15, 0.35),
              (0.7, 0.95, 1.0, 0.1), (1.0, 0.8, 0.95, -0.3))
+    material = "Teeth" if n < _FRONT_TEETH else "Back Teeth"
     for side in (1, -1):
         keys = []
         for r, (share, w, t, shift) in enumerate(rings):
@@ -79,10 +81,10 @@ def _add_tooth(  # noqa: PLR0913 (a tooth, in numbers)
             for k in range(_TOOTH_AROUND):
                 m = (k + 1) % _TOOTH_AROUND
                 quad = (a[k], a[m], b[m], b[k])
-                mesh.face(quad if side * jaw < 0 else quad[::-1], "Teeth")
+                mesh.face(quad if side * jaw < 0 else quad[::-1], material)
         a = keys[0]
         for quad in ((a[0], a[1], a[2], a[3]), (a[0], a[3], a[4], a[7]), (a[7], a[4], a[5], a[6])):
-            mesh.face(quad if side * jaw > 0 else quad[::-1], "Teeth")
+            mesh.face(quad if side * jaw > 0 else quad[::-1], material)
 
 
 def _add_gum(mesh, jaw, part, gum, front):

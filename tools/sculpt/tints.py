@@ -7,6 +7,7 @@ import numpy as np
 
 from .form import EYE, EYE_RADIUS
 from .mesh import bump, smooth_step
+from .parts import EDGE_UPPER
 
 # On the skin, left side: centre, radii, factor of red, green, blue in the middle.
 _SKIN = (
@@ -20,6 +21,7 @@ _SKIN = (
 )
 _LID = (0.97, 0.84, 0.83)
 _EDGE_OF_LID = (1.02, 0.72, 0.70)
+_ROOT = (0.86, 0.78, 0.68)
 _EAR = (1.02, 0.86, 0.84)
 
 
@@ -44,6 +46,9 @@ def tints(clay) -> np.ndarray:
     # what lies deep in the mouth is dark
     inside = np.isin(part, ("bag", "teeth_upper", "teeth_lower", "tongue"))
     tint *= np.where(inside, 1 - 0.62 * smooth_step(84, 44, p[:, 2]), 1.0)[:, None]
+    teeth = np.isin(part, ("teeth_upper", "teeth_lower"))
+    root = np.where(teeth, smooth_step(2.5, 10.0, np.abs(p[:, 1] - EDGE_UPPER)), 0.0)[:, None]  # crowns darken towards the gums
+    tint *= 1 + root * (np.array(_ROOT) - 1)
     for side in (1, -1):
         away = p - EYE * [side, 1, 1]
         ball = part == ("eye_left" if side > 0 else "eye_right")
