@@ -53,7 +53,7 @@ def shown(rig, times: np.ndarray) -> tuple[np.ndarray, list]:
         if curve is None:
             values[:, place] = rna_paths.value(target, track.path, track.index)
         else:
-            values[:, place] = rna_paths.seen(target, np.array([curve.evaluate(time) for time in times]), track.path)
+            values[:, place] = rna_paths.shown_values(target, np.array([curve.evaluate(time) for time in times]), track.path)
     return values, [curve for of_target in curves for curve in of_target.values()]
 
 

@@ -95,12 +95,12 @@ def window() -> str:
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    seen = json.loads((WINDOW / "result.json").read_text())["seen"]
+    run = json.loads((WINDOW / "result.json").read_text())["seen"]
     lines = [
-        f"a real window of {seen['size'][0]} × {seen['size'][1]}, playing as fast as it can, Blender {seen['version']}, {seen['renderer']}:"
+        f"a real window of {run['size'][0]} × {run['size'][1]}, playing as fast as it can, Blender {run['version']}, {run['renderer']}:"
     ]
     for what, name in (("empty", "an empty scene"), ("head_solid", "the head, one colour"), ("head", "the head, its materials' colours")):
-        lines.append(f"  {name:34s} {seen[what]['fps']:6.1f} frames a second, {seen[what]['processor_ms']:6.1f} ms of processor a frame")
+        lines.append(f"  {name:34s} {run[what]['fps']:6.1f} frames a second, {run[what]['processor_ms']:6.1f} ms of processor a frame")
     return "\n".join(lines)
 
 

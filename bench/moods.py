@@ -105,13 +105,13 @@ def main() -> None:
     ]
     for title, some in columns.items():
         of_learned, of_asked = ([movement(x[:, some]) for x in motions] for motions in (learned, asked))
-        for seen in ("movement", "with pose"):
+        for basis in ("movement", "with pose"):
             both = [
-                np.array([m if seen == "movement" else np.concatenate([m, pose]) for m, pose in rows]) for rows in (of_learned, of_asked)
+                np.array([m if basis == "movement" else np.concatenate([m, pose]) for m, pose in rows]) for rows in (of_learned, of_asked)
             ]
             right = Discriminant(both[0], labels)(both[1]) == truth
             each = "".join(f"{right[truth == mood].mean():9.2f}" for mood in range(len(NAMES)))
-            lines.append(f"{title + ', ' + seen:28s}{right.mean():7.2f}{each}")
+            lines.append(f"{title + ', ' + basis:28s}{right.mean():7.2f}{each}")
     lines += ["", "bars: movement .80, with pose .90"]
     report(results_file(args.results, f"moods_{args.who}.txt", args.split == "test"), lines)
 

@@ -44,18 +44,18 @@ COLUMNS = ("LVE", "L-CCC", "L-PCC", "DTW", "FDD-U", "FDD-L")
 LATE = 12  # frames, half a second
 
 
-def measure(seen: Measured, motion: np.ndarray, real: np.ndarray, keep: np.ndarray) -> dict[str, float]:
+def measure(face: Measured, motion: np.ndarray, real: np.ndarray, keep: np.ndarray) -> dict[str, float]:
     """COLUMNS of one packed motion [T, C] against the real one [T, C] over the frames `keep` [T]."""
-    guess, truth = seen.vertices(motion)[keep], seen.vertices(real)[keep]
+    guess, truth = face.vertices(motion)[keep], face.vertices(real)[keep]
     gap = [np.linalg.norm(v[:, -2] - v[:, -1], axis=1) for v in (guess, truth)]
-    lips, upper = seen.lips, seen.upper
+    lips, upper = face.lips, face.upper
     return {
         "LVE": metrics.lip_vertex_error(guess[:, lips], truth[:, lips]),
         "L-CCC": metrics.lip_concordance(guess[:, lips], truth[:, lips]),
         "L-PCC": metrics.lip_pearson(guess[:, lips], truth[:, lips]),
         "DTW": metrics.lip_warp(*gap),
-        "FDD-U": metrics.dynamics_deviation(guess[:, upper], truth[:, upper], seen.rest[upper]),
-        "FDD-L": metrics.dynamics_deviation(guess[:, lips], truth[:, lips], seen.rest[lips]),
+        "FDD-U": metrics.dynamics_deviation(guess[:, upper], truth[:, upper], face.rest[upper]),
+        "FDD-L": metrics.dynamics_deviation(guess[:, lips], truth[:, lips], face.rest[lips]),
     }
 
 
@@ -105,7 +105,7 @@ def main() -> None:
     if missing:
         print(solve_folder(lips, args.solved, head, missing))
     engine = Engine.load(args.weights) if args.takes else None
-    phones, seen = aligned_phones(lips), Measured(head)
+    phones, face = aligned_phones(lips), Measured(head)
     clips: dict[str, dict[str, dict[str, float]]] = {}
     weight: dict[str, int] = {}
     for name, motion, with_face in solved_clips(args.solved / "check", list(head.expression_names)):
@@ -114,7 +114,7 @@ def main() -> None:
         real = pack(motion)
         candidates = performances(args, engine, head, lips / f"{name}.wav", phones[name], real)
         weight[name] = int(with_face.sum())
-        each = {system: [measure(seen, x, real, with_face) for x in motions] for system, motions in candidates.items()}
+        each = {system: [measure(face, x, real, with_face) for x in motions] for system, motions in candidates.items()}
         clips[name] = {system: {c: float(np.mean([r[c] for r in rows])) for c in COLUMNS} for system, rows in each.items()}
         print("\n".join(table(name, clips[name])), flush=True)
     total = sum(weight.values())

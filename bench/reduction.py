@@ -27,15 +27,15 @@ def main() -> None:
     from conftest import RealBlender
 
     with tempfile.TemporaryDirectory() as scratch:
-        seen = RealBlender(path, Path(scratch)).act("speed_scenarios.reduces")
+        result = RealBlender(path, Path(scratch)).act("speed_scenarios.reduces")
     lines = [
-        f"{seen['curves']} curves of a minute, {seen['dense_keys']} keys, both in turn, medians of three",
+        f"{result['curves']} curves of a minute, {result['dense_keys']} keys, both in turn, medians of three",
         f"{'':24s}{'seconds':>10s}{'keys':>8s}{'off at most':>14s}",
         *(
-            f"{name:24s}{seen[f'{side}_seconds']:10.3f}{seen[f'{side}_keys']:8d}{seen[f'{side}_off']:14.4f}"
+            f"{name:24s}{result[f'{side}_seconds']:10.3f}{result[f'{side}_keys']:8d}{result[f'{side}_off']:14.4f}"
             for name, side in (("Blender's decimate", "blender"), ("this", "our"))
         ),
-        f"{seen['times_faster']:.1f} times faster (wanted: 10)",
+        f"{result['times_faster']:.1f} times faster (wanted: 10)",
     ]
     print(keep(RESULTS / "reduction.txt", lines))
 

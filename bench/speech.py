@@ -157,8 +157,8 @@ class Speaking:
     def say(self, motion: Motion, speaker: torch.Tensor, space: str = "mouth") -> tuple[torch.Tensor, torch.Tensor]:
         """Mel [4T, 80] and units [2T] of a motion, predicted by the mesh-to-speech of an input space."""
         device, (look, m2s) = self.engine.device, self.spaces[space]
-        seen = look(*(torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(device)[None] for x in (motion.expression, motion.jaw)))
-        logits, mel = m2s(seen, speaker[None])
+        mouths = look(*(torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(device)[None] for x in (motion.expression, motion.jaw)))
+        logits, mel = m2s(mouths, speaker[None])
         return mel[0], logits[0].argmax(-1)
 
     def performed(self, line: Line, number: int) -> Motion:

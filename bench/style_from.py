@@ -52,9 +52,9 @@ def spreads(cache: Path, split: str, voices: int) -> list[str]:
                 wanted = reading(Direction().vector()[None], seed, spread)[0]
                 wanted[len(AXES) :] = 0  # moods move the same parts of a face
                 parts += line.taught([(Direction.of_vector(wanted), np.random.default_rng(seed))])
-            found = style_of(Motion.joined(parts), channels).spread
-            if found is not None:
-                read[spread].append(found)
+            spread_read = style_of(Motion.joined(parts), channels).spread
+            if spread_read is not None:
+                read[spread].append(spread_read)
     return [
         f"spread of {LINES} lines of one voice, teacher, {len(chosen)} voices of {split} (asked: read, and its deviation between voices)",
         "   ".join(f"{spread:g}: {np.mean(values):.2f} ± {np.std(values):.2f}" for spread, values in read.items() if values),

@@ -42,9 +42,9 @@ class Network:
 
     def look(self) -> dict:
         """What was counted; counting starts again."""
-        seen = {"network_seconds": self.seconds, "network_frames": self.frames}
+        figures = {"network_seconds": self.seconds, "network_frames": self.frames}
         self.seconds, self.frames = 0.0, 0
-        return seen
+        return figures
 
 
 class Today:

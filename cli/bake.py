@@ -47,6 +47,7 @@ BAKER = "--baker"  # alone: bake what is asked for on stdin (baker.py)
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
+    """What the command line asks for; ends the process with code 2 where an option is wrong."""
     parser = argparse.ArgumentParser(prog="bake.py", description=__doc__.partition("\n")[0])
     voice = parser.add_mutually_exclusive_group(required=True)
     voice.add_argument("--audio", type=file_path, help="the voice, a sound file")

@@ -156,7 +156,7 @@ class Run:
         self.notes: dict[str, dict] = {}
         self.numbers: dict[str, int] = {}
         self.begun: dict[str, float] = {}
-        self.told: dict[str, float] = {}
+        self.printed: dict[str, float] = {}
         self.reported = time.monotonic()
 
     def tasks(self, chosen_jobs: tuple[Job, ...]) -> list[Task]:
@@ -194,8 +194,8 @@ class Run:
         name, now = event["job"], time.monotonic()
         begun = self.begun.setdefault(name, now)
         if event["event"] == "progress":
-            if now - self.told.get(name, -PACE) >= PACE:
-                self.told[name] = now
+            if now - self.printed.get(name, -PACE) >= PACE:
+                self.printed[name] = now
                 self._say(name, f"{event['fraction']:4.0%}  {event['message']}{_on(event)}")
             return
         if event["event"] == "failed":
@@ -230,8 +230,8 @@ class Run:
         """Say how it ended; returns the exit code."""
         of_run = [self.states[name] for name in self.numbers]
         counts = [f"{of_run.count(state)} {state}" for state in (report.BAKED, report.UP_TO_DATE, report.FAILED, report.NOT_BAKED)]
-        said = ", ".join(words for words in counts if not words.startswith("0 "))
-        say(said if self.chosen.only else f"{said}; see {os.path.join(self.out, report.HTML_NAME)}")
+        summary = ", ".join(words for words in counts if not words.startswith("0 "))
+        say(summary if self.chosen.only else f"{summary}; see {os.path.join(self.out, report.HTML_NAME)}")
         return SOME_FAILED if report.FAILED in of_run or report.NOT_BAKED in of_run else 0
 
     def _say(self, name: str, words: str, stream=None) -> None:

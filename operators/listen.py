@@ -48,7 +48,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
     def play(self, context, first):
         """Play what was heard in place of the original."""
         try:
-            listening.flip(context, heard=True)
+            listening.flip(context, generated=True)
         except ThunderError:
             return
         context.scene.frame_set(first)
@@ -89,9 +89,9 @@ class THUNDER_OT_original(bpy.types.Operator):
         return True
 
     def execute(self, context):
-        heard = not listening.is_heard(context) if self.to == "FLIP" else self.to == "HEARD"
+        generated = not listening.plays_generated(context) if self.to == "FLIP" else self.to == "HEARD"
         try:
-            listening.flip(context, heard)
+            listening.flip(context, generated)
         except ThunderError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

@@ -82,6 +82,7 @@ class SlicedWork:
         self.leave(context, None)
 
     def leave(self, context, result):
+        """Remove the timer and the text in the status bar; returns `result`."""
         if getattr(self, "timer", None) is not None:
             context.window_manager.event_timer_remove(self.timer)
             self.timer = None
@@ -91,6 +92,7 @@ class SlicedWork:
         return result
 
     def show_progress(self, context):
+        """Show how far the job is in the status bar and the panels, at most every SHOW_SECONDS for the same message."""
         step, left = session.job.step, session.job.time_left
         now, message = time.monotonic(), (session.job.title, step.message)
         if message == getattr(self, "shown_message", None) and now - self.shown_at < SHOW_SECONDS:
@@ -102,6 +104,7 @@ class SlicedWork:
             jobs.redraw()
 
     def fail(self, error: Exception):
+        """Report an error as one sentence; what the operator returns."""
         if not isinstance(error, Cancelled):
             problem_report.note(self.bl_label, error)
         if isinstance(error, Cancelled):
@@ -114,4 +117,5 @@ class SlicedWork:
         return {"CANCELLED"}
 
     def finish(self, context, value):
+        """What the operator returns once the job has returned `value`; operators that use it override this."""
         return {"FINISHED"}

@@ -40,11 +40,11 @@ class THUNDER_OT_edit_transcript(NeedsShownTake, bpy.types.Operator):
 
     def draw(self, context):
         layout = self.layout
-        said = transcript.of(context.scene, shown(context)[0].voice)
-        layout.prop(said, "text", text="", placeholder="What the voice says")
+        record = transcript.of(context.scene, shown(context)[0].voice)
+        layout.prop(record, "text", text="", placeholder="What the voice says")
         lines = layout.column(align=True)
         lines.scale_y = 0.7
-        for line in textwrap.wrap(said.text, LETTERS):
+        for line in textwrap.wrap(record.text, LETTERS):
             lines.label(text=line)
 
     def execute(self, context):
@@ -61,8 +61,8 @@ class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator
     def poll(cls, context):
         if not super().poll(context):
             return False
-        said = transcript.of(context.scene, take_list.shown_take(context.scene.thunder).voice)
-        if said is None or not said.text.strip():
+        record = transcript.of(context.scene, take_list.shown_take(context.scene.thunder).voice)
+        if record is None or not record.text.strip():
             cls.poll_message_set("The voice has no transcript: enter what it says")
             return False
         return True

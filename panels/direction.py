@@ -43,11 +43,11 @@ class THUNDER_PT_direction(_Tab, bpy.types.Panel):
         direction = _direction(context)
         if direction is None or not connection.knows_styles():
             return
-        said = words(sliders.value(direction).vector(), most=MOST_WORDS)
-        if said != USUAL:
+        description = words(sliders.value(direction).vector(), most=MOST_WORDS)
+        if description != USUAL:
             row = self.layout.row()
             row.active = False
-            row.label(text=said)
+            row.label(text=description)
 
     def draw(self, context):
         layout = self.layout

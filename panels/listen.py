@@ -27,10 +27,10 @@ class THUNDER_PT_listen(_Tab, bpy.types.Panel):
         row.prop(settings, "listen_range", text="")
         row.prop(settings, "listen_play", text="", icon="PLAY")
         if listening.can_compare(context):
-            heard = listening.is_heard(context)
+            generated = listening.plays_generated(context)
             row = layout.row(align=True)
-            row.operator("thunder.original", text="Original", depress=not heard).to = "ORIGINAL"
-            row.operator("thunder.original", text="Animation", depress=heard).to = "HEARD"
+            row.operator("thunder.original", text="Original", depress=not generated).to = "ORIGINAL"
+            row.operator("thunder.original", text="Animation", depress=generated).to = "HEARD"
         self._score(layout, context)
 
     def _score(self, layout, context):

@@ -16,12 +16,12 @@ class THUNDER_PT_transcript(_OfShownTake, bpy.types.Panel):
     def draw(self, context):
         layout = self.layout
         entry = take_list.shown_take(context.scene.thunder)
-        said = transcript.of(context.scene, entry.voice)
-        if said is None:
+        record = transcript.of(context.scene, entry.voice)
+        if record is None:
             layout.operator("thunder.add_transcript", icon="ADD")
             return
         row = layout.row(align=True)
-        row.prop(said, "text", text="", placeholder="What the voice says")
+        row.prop(record, "text", text="", placeholder="What the voice says")
         row.operator("thunder.edit_transcript", text="", icon="FULLSCREEN_ENTER")
         layout.operator("thunder.correct_closures", icon="CHECKMARK")
 

@@ -57,8 +57,8 @@ def words_of_take(provenance: Mapping) -> str:
             return ""
     except (KeyError, TypeError, ValueError):
         return ""
-    said = words(reading, asked)
-    return AS_ASKED if said == USUAL else said
+    described = words(reading, asked)
+    return AS_ASKED if described == USUAL else described
 
 
 def _mean(vector: np.ndarray) -> np.ndarray:

@@ -14,9 +14,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
     A library that cannot be loaded for lack of memory is an ImportError or OSError: only its message shows it.
     """
-    seen = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    chain = set()
+    while error is not None and id(error) not in chain:
+        chain.add(id(error))
         if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
             return True
         if isinstance(error, OSError) and (error.errno == errno.ENOMEM or getattr(error, "winerror", None) in _WINDOWS_MEMORY):

@@ -26,6 +26,7 @@ class Speech:
 
     @property
     def seconds(self) -> float:
+        """Its length."""
         return len(self.samples) / self.rate
 
     @property
@@ -52,6 +53,7 @@ class Motion:
 
     @property
     def frames(self) -> int:
+        """T."""
         return len(self.jaw)
 
     def part(self, rows: slice) -> Motion:

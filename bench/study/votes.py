@@ -74,8 +74,8 @@ def preference(votes: list[Vote], question: str, seed: int = 1) -> Preference:
     share, interval, chance = float("nan"), (0.0, 1.0), 1.0
     if first + second:
         test = binomtest(second, first + second)
-        found = test.proportion_ci(SURE, method="wilson")
-        share, interval, chance = second / (first + second), (float(found.low), float(found.high)), float(test.pvalue)
+        bounds = test.proportion_ci(SURE, method="wilson")
+        share, interval, chance = second / (first + second), (float(bounds.low), float(bounds.high)), float(test.pvalue)
     bounds = bootstrap([vote.rater for vote in votes], [vote.clip for vote in votes], values, seed)
     return Preference(first, len(values) - first - second, second, share, interval, chance, float(values.mean()), bounds)
 
@@ -105,7 +105,7 @@ def attention(votes: list[Vote]) -> dict[str, tuple[int, int]]:
     for vote in votes:
         if vote.check:
             checks.setdefault(vote.rater, []).append(vote.answers["lip-sync"] < 0)
-    return {rater: (sum(seen), len(seen)) for rater, seen in checks.items()}
+    return {rater: (sum(counts), len(counts)) for rater, counts in checks.items()}
 
 
 def report(folder: Path, attentive: float = 0.0) -> Iterator[str]:
@@ -113,16 +113,16 @@ def report(folder: Path, attentive: float = 0.0) -> Iterator[str]:
 
     attentive: the share of checks that a rater must have seen to be counted."""
     votes = collected(folder)
-    seen = attention(votes)
-    left_out = {rater for rater, (right, count) in seen.items() if right < attentive * count}
+    counts = attention(votes)
+    left_out = {rater for rater, (right, count) in counts.items() if right < attentive * count}
     compared = [vote for vote in votes if not vote.check and vote.rater not in left_out]
     if not compared:
         raise StudyError(f"“{folder}” holds no votes that count: collect some with `python -m bench.study serve {folder}`")
     key = key_of(folder)
     raters = {vote.rater for vote in compared}
     yield f"{len(compared)} votes of {len(raters)} raters on {len(key['clips'])} clips"
-    if seen:
-        right, count = (sum(each) for each in zip(*seen.values()))
+    if counts:
+        right, count = (sum(each) for each in zip(*counts.values()))
         yield f"checks (another clip's motion): the right lips were preferred in {right} of {count}"
     if left_out:
         yield f"left out, who saw fewer than {attentive:.0%} of the checks: {len(left_out)}"

@@ -100,7 +100,7 @@ def read_curves(rig: head.Rig, of_targets: list[list], channels: tuple[str, ...]
         target = rig.targets[track.block]
         still = rna_paths.value(target, track.path, track.index)
         curve = curves[track.block].get((track.path, track.index))
-        values[:, place] = rna_paths.seen(target, _evaluate(curve, frames, still), track.path)
+        values[:, place] = rna_paths.shown_values(target, _evaluate(curve, frames, still), track.path)
         yield 0.9 * (place + 1) / len(rig.driver.tracks)
     return (yield from scaled(_motion(rig, values, channels), 0.9, 1.0))
 

@@ -122,7 +122,7 @@ def without_noise(values: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
 
 
 def lip_gap(rig: head.Rig, values: np.ndarray) -> Generator[float, None, np.ndarray]:
-    """The gap of the lips, [S] mm, that a rig's values [S, tracks] show on the bundled head."""
+    """Returns the gap of the lips, [S] mm, that a rig's values [S, tracks] show on the bundled head; yields progress."""
     channels, meter = head.channel_names(), displacement.face_meter()
     return (yield from in_pieces(len(values), lambda rows: meter.gap(meter.points(rig.driver.read(values[rows], channels)))))
 
@@ -167,7 +167,8 @@ def closures(gap: np.ndarray) -> np.ndarray:
 
 
 def pulls(rig: head.Rig) -> Generator[float, None, tuple[np.ndarray, np.ndarray]]:
-    """How a unit of each track moves each place, [tracks, places, 3] mm, and the most it moves each group, [tracks, 4].
+    """Returns how a unit of each track moves each place, [tracks, places, 3] mm, and the most it moves each group, [tracks, 4]; yields
+    progress.
 
     What a track does is what the rig's driver reads from it, shown on the bundled head, so it holds for any character.
     """

@@ -178,7 +178,7 @@ def _joints(convention, rigs, moved: set[str], parts, found_rules) -> tuple[tupl
 
 def _only_lids(bone: str, names: set[str], parts) -> bool:
     """Whether keys of looking leave the eyeball of a bone where it is: then keys move the lids and the bone the eye."""
-    seen = False
+    compared = False
     for part in parts:
         group = part.vertex_groups.get(bone)
         if group is None:
@@ -188,10 +188,10 @@ def _only_lids(bone: str, names: set[str], parts) -> bool:
         rest = key_points(keys.reference_key, len(part.data.vertices))
         least = 1e-3 * max(part.dimensions)
         for name in names & set(key_names(part)) if ids else ():
-            seen = True
+            compared = True
             if np.abs(key_points(keys.key_blocks[name], len(rest))[ids] - rest[ids]).max() > least:
                 return False
-    return seen
+    return compared
 
 
 def _is_free(rig, bone: str) -> bool:

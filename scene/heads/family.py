@@ -78,6 +78,7 @@ def armature_of(obj: bpy.types.Object) -> bpy.types.Object | None:
 
 
 def deforms(armature, mesh) -> bool:
+    """Whether a modifier of the mesh binds it to the armature."""
     return any(m.type == "ARMATURE" and m.object == armature for m in mesh.modifiers)
 
 
@@ -116,6 +117,7 @@ def property_names(objects) -> tuple[str, ...]:
 
 
 def key_points(key, count: int) -> np.ndarray:
+    """Points [count, 3] of a shape key, in the mesh's own space."""
     buffer = np.empty(count * 3, np.float32)
     key.data.foreach_get("co", buffer)
     return buffer.reshape(count, 3).astype(np.float64)

@@ -160,9 +160,9 @@ def extent(obj: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
 
 def in_scene(scene) -> list[bpy.types.Object]:
     """The objects that stand for the heads of a scene, one for each, ours first."""
-    own, others, seen = [], [], set()
+    own, others, listed = [], [], set()
     for obj in scene.objects:
-        if obj in seen or PUPPET_MARK in obj:
+        if obj in listed or PUPPET_MARK in obj:
             continue
         if obj.type == "MESH" and (flame.is_flame(armature_of(obj)) or (armature_of(obj) is not None and family.is_face(obj))):
             own.append(obj)
@@ -170,9 +170,9 @@ def in_scene(scene) -> list[bpy.types.Object]:
         if not family.is_face(obj):
             continue
         face = family.face_of(obj)
-        if face is not None and face not in seen:
+        if face is not None and face not in listed:
             others.append(face)
-            seen.update((face, *family.relatives(face)))
+            listed.update((face, *family.relatives(face)))
     return own + others
 
 

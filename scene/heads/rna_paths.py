@@ -91,7 +91,7 @@ def rest(block, path: str, index: int, number: float) -> None:
     put(block, path, index, number)
 
 
-def seen(block, curve_values: np.ndarray, path: str) -> np.ndarray:
+def shown_values(block, curve_values: np.ndarray, path: str) -> np.ndarray:
     """Values [S] of a curve as they are seen: a muted shape key is 0, a slider clamps."""
     if block.id_type != "KEY":
         return curve_values

@@ -236,7 +236,7 @@ class _SheetScene:
         self.scene.frame_set(whole, subframe=frame - whole)
         depsgraph = self.scene.view_layers[0].depsgraph
         place = Matrix.Translation((self.middle(column), 0.5, 0.0)) @ self.to_cell
-        for obj in self.copy.seen:
+        for obj in self.copy.visible:
             evaluated = obj.evaluated_get(depsgraph)
             mesh = bpy.data.meshes.new_from_object(evaluated, depsgraph=depsgraph)
             still = bpy.data.objects.new(NAME, mesh)

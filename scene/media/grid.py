@@ -120,7 +120,7 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
             copy = puppets.add(rig, group, axes @ at)
             puppets.play(copy, rig, entry)
             for obj in copy.objects:
-                obj.hide_set(obj not in copy.seen)
+                obj.hide_set(obj not in copy.visible)
                 made[obj.name] = action
             under = at + Vector(((low.x + high.x) / 2, low.y, high.z))
             place = frame.inverted() @ Matrix.Translation(under)

@@ -17,7 +17,7 @@ def render(scene, rig: head.Rig, entries: list, path: str, height: int) -> None:
 
     The scene is as before when it returns. Raises BadRequest where there is no take.
     """
-    seen = [obj for obj in dict.fromkeys((rig.mesh, *rig.objects)) if not obj.hide_render]
+    visible = [obj for obj in dict.fromkeys((rig.mesh, *rig.objects)) if not obj.hide_render]
     before = scene.camera, scene.render.engine
     for _ in grid.build(scene, rig, entries):
         pass
@@ -29,12 +29,12 @@ def render(scene, rig: head.Rig, entries: list, path: str, height: int) -> None:
         camera.matrix_world = Matrix.Translation(shown.middle + shown.axes @ Vector((0.0, 0.0, 4 * shown.size.z))) @ shown.axes.to_4x4()
         camera.data.clip_start, camera.data.clip_end = shown.size.z, 10 * shown.size.z
         scene.camera, scene.render.engine = camera, "BLENDER_WORKBENCH"
-        for obj in seen:
+        for obj in visible:
             obj.hide_render = True
         studio.render_film(scene, path, 2 * round(height * shown.size.x / shown.size.y / 2), 2 * round(height / 2))
     finally:
         grid.leave()
         scene.camera, scene.render.engine = before
         bpy.data.cameras.remove(camera.data)  # the object goes with it
-        for obj in seen:
+        for obj in visible:
             obj.hide_render = False

@@ -20,11 +20,11 @@ FACE_MARGIN = 1.75  # of the part of a face that moves, to see all of the face
 
 @dataclass
 class Puppet:
-    """A copy of a rig.  objects: its own.  seen: the meshes among them that are to be seen.  targets: the copies of the
+    """A copy of a rig.  objects: its own.  visible: the meshes among them that are rendered or shown.  targets: the copies of the
     rig's targets, in their order.  data: what else is its own."""
 
     objects: list
-    seen: list
+    visible: list
     targets: tuple
     data: list
 
@@ -52,11 +52,11 @@ def add(rig: head.Rig, collection, shift: Vector) -> Puppet:
         if animation is not None:
             _relink_drivers(animation, made)
     data = [block for block in made.values() if isinstance(block, bpy.types.Mesh)]
-    seen = [made[original] for original in originals if _is_seen(rig, original)]
-    return Puppet([made[original] for original in originals], seen, tuple(made[target] for target in rig.targets), data)
+    visible = [made[original] for original in originals if _is_visible(rig, original)]
+    return Puppet([made[original] for original in originals], visible, tuple(made[target] for target in rig.targets), data)
 
 
-def _is_seen(rig: head.Rig, obj) -> bool:
+def _is_visible(rig: head.Rig, obj) -> bool:
     return obj.type == "MESH" and (obj == rig.mesh or obj.visible_get())
 
 
@@ -160,8 +160,8 @@ def face_frame(rig: head.Rig) -> tuple[Matrix, float]:
     forward, up = turn @ forward, turn @ up
     axes = Matrix((up.cross(forward), up, forward))  # rows: the world's coordinates to the face's
     places = _moving(rig)
-    seen = np.array(axes) @ places.T
-    low, high = seen.min(axis=1), seen.max(axis=1)
+    projected = np.array(axes) @ places.T
+    low, high = projected.min(axis=1), projected.max(axis=1)
     size = FACE_MARGIN * float(max(high[0] - low[0], high[1] - low[1], 1e-6))
     middle = Vector((low + high) / 2)
     return Matrix.Translation(-middle) @ axes.to_4x4(), size
@@ -196,6 +196,6 @@ def _points(data) -> np.ndarray:
 
 def extent(rig: head.Rig, frame: Matrix) -> tuple[Vector, Vector]:
     """The lowest and the highest corner of all of a rig's meshes that are to be seen, in the face's frame."""
-    objects = [obj for obj in dict.fromkeys((rig.mesh, *rig.objects)) if _is_seen(rig, obj)] or [rig.mesh]
+    objects = [obj for obj in dict.fromkeys((rig.mesh, *rig.objects)) if _is_visible(rig, obj)] or [rig.mesh]
     corners = np.array([frame @ obj.matrix_world @ Vector(corner) for obj in objects for corner in obj.bound_box])
     return Vector(corners.min(axis=0)), Vector(corners.max(axis=0))

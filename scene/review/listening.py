@@ -245,7 +245,7 @@ def listening_strip(context):
     return None, None
 
 
-def is_heard(context) -> bool:
+def plays_generated(context) -> bool:
     """Whether what Listen left is heard now, and not the original."""
     _, speech = listening_strip(context)
     return speech is not None and not speech.mute
@@ -264,13 +264,13 @@ def can_compare(context) -> bool:
     return not speech.mute or (end > voice.clock.start and (voice.last is None or start < voice.last))
 
 
-def flip(context, heard: bool) -> None:
-    """Let what Listen left be heard in place of the voice (heard), or the voice again. Raises BadRequest."""
+def flip(context, generated: bool) -> None:
+    """Let what Listen left be heard in place of the voice (generated), or the voice again. Raises BadRequest."""
     scene, speech = listening_strip(context)
     if speech is None:
         raise BadRequest("There is no generated speech yet: press Listen first")
     voices = [s for s in strip.sound_strips(scene) if strip.FLIPPED in s]
-    if not heard:
+    if not generated:
         speech.mute = True
         for voice in voices:
             strip.flip_back(voice)

@@ -188,10 +188,10 @@ class _Picture:
         opening = np.asarray(content.opening, float)
         frames = content.opening_at + np.arange(len(opening)) / FPS * content.fps
         x = self._x(frames)
-        seen = np.flatnonzero((x > -self.per_frame * 4) & (x < self.width + self.per_frame * 4))
-        if len(seen) < 2:
+        visible = np.flatnonzero((x > -self.per_frame * 4) & (x < self.width + self.per_frame * 4))
+        if len(visible) < 2:
             return
-        x, opening = x[seen[0] : seen[-1] + 1], opening[seen[0] : seen[-1] + 1]
+        x, opening = x[visible[0] : visible[-1] + 1], opening[visible[0] : visible[-1] + 1]
         top = max(WIDEST_MM, float(np.max(content.opening)))
         y = low + opening / top * (self.height - low) * 0.94
         if len(x) > 2 * self.width:  # more samples than pixels: the widest of each

@@ -65,11 +65,11 @@ def sampled(client: Client, sound: str, count: int, seed: int, sampling: Samplin
     more: further arguments of the engine's “generate” (docs/reference/protocol.md). Closing it cancels.
     """
     arrived: deque = deque()
-    seen: set[int] = set()
+    seeds: set[int] = set()
 
     def meet(event):
-        if event["event"] == "take" and event["take"]["seed"] not in seen:
-            seen.add(event["take"]["seed"])
+        if event["event"] == "take" and event["take"]["seed"] not in seeds:
+            seeds.add(event["take"]["seed"])
             arrived.append(event)
 
     step = Step(_SAMPLING[0], "Starting engine")
@@ -314,7 +314,7 @@ class TakeCollector:
         yield from stage(self.replace(scene, rig), "Removing earlier takes", _SAMPLING[1])
 
     def replace(self, scene, rig: head.Rig) -> Generator[float, None, None]:
-        """Put away the takes that those which have come replace, one at a time."""
+        """Remove the earlier takes that the new ones replace, one at a time; yields progress."""
         kept = {entry.action.name for entry in scene.thunder.takes if _id(entry.action) in self.made}
         return take_list.forget_replaced(scene, rig, self.voice.name, kept)
 

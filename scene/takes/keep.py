@@ -266,7 +266,7 @@ def resample(client: Client, context, on_take: generation.OnTake | None = None) 
 
 
 def put_in(scene, rig: head.Rig, lead, keep: KeepMasks, old: keying.Performance, new: keying.Performance) -> Generator[float, None, None]:
-    """List a performance that was sampled around what is kept of a take.
+    """List a performance that was sampled around what is kept of a take; yields progress.
 
     Keys that are kept are the take's own, bit for bit; over a quarter of a second beside them what is new flows into
     them, in place and in speed. Raises NoEngine where the engine did not keep what it was asked to.

@@ -12,13 +12,13 @@ from .shape.applying import change
 
 
 def close(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
-    """Close the lips of a take at a scene frame. Raises BadRequest outside the take."""
+    """Close the lips of a take at a scene frame; yields progress. Raises BadRequest outside the take."""
     _check(entry, frame)
     yield from change(rig, entry, lambda motion, first: lip_closures.close(motion, head.channel_names(), frame - first))
 
 
 def open_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
-    """Take the closure at a scene frame away. Raises BadRequest where there is none."""
+    """Remove the closure at a scene frame; yields progress. Raises BadRequest where there is none."""
     _check(entry, frame)
     yield from change(rig, entry, lambda motion, first: lip_closures.part_lips(motion, head.channel_names(), frame - first))
 

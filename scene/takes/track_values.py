@@ -72,15 +72,16 @@ def at(curve, frames: np.ndarray) -> np.ndarray:
 
 def motion(rig: head.Rig, values: np.ndarray, fps: float) -> Generator[float, None, Motion]:
     """Returns the Motion, its columns head.channel_names(), of a rig's values [S, tracks]."""
-    seen = np.stack(
-        [rna_paths.seen(rig.targets[track.block], values[:, place], track.path) for place, track in enumerate(rig.driver.tracks)], axis=1
+    shown = np.stack(
+        [rna_paths.shown_values(rig.targets[track.block], values[:, place], track.path) for place, track in enumerate(rig.driver.tracks)],
+        axis=1,
     )
     yield from scaled(rig.driver.prepare(), 0.0, 0.0)
     parts, channels = [], head.channel_names()
     size = _size(rig)
-    for start in range(0, len(seen), size):
-        parts.append(rig.driver.read(seen[start : start + size], channels))
-        yield min(1.0, (start + size) / len(seen))
+    for start in range(0, len(shown), size):
+        parts.append(rig.driver.read(shown[start : start + size], channels))
+        yield min(1.0, (start + size) / len(shown))
     whole = Motion.joined(parts)
     return Motion(whole.expression, whole.jaw, whole.head, whole.eyes, fps)
 
@@ -107,8 +108,8 @@ def is_on(keys: dict[str, np.ndarray], frames: np.ndarray) -> bool:
     return len(keys["co"]) == len(frames) and bool((np.abs(keys["co"][:, 0] - frames) < _NEAR).all())
 
 
-def shifted(keys: dict[str, np.ndarray], frames: np.ndarray, said: np.ndarray, by: np.ndarray) -> dict[str, np.ndarray]:
-    """Keys of a curve that says `said` [S] at frames [S], moved so that it says said + by there.
+def shifted(keys: dict[str, np.ndarray], frames: np.ndarray, values: np.ndarray, by: np.ndarray) -> dict[str, np.ndarray]:
+    """Keys of a curve that says `values` [S] at frames [S], moved so that it says values + by there.
 
     Keys stay where they are and handles come along where that says it; otherwise there is a key on every frame, and the
     keys beyond the frames stay.
@@ -125,7 +126,7 @@ def shifted(keys: dict[str, np.ndarray], frames: np.ndarray, said: np.ndarray, b
             more = np.interp(keys[part][:, 0].astype(np.float64), frames, by)
             result[part][:, 1] = (keys[part][:, 1].astype(np.float64) + more).astype(np.float32)
         return result
-    new = keyframes.on_every_frame(frames.astype(np.float64), said + by)
+    new = keyframes.on_every_frame(frames.astype(np.float64), values + by)
     return keyframes.concatenated(keyframes.select(keys, times < frames[0]), new, keyframes.select(keys, times > frames[-1]))
 
 

@@ -59,7 +59,7 @@ class Corrected:
 
     added: int
     removed: int
-    unsaid: tuple[str, ...] = ()
+    unspoken: tuple[str, ...] = ()
     part: tuple[str, str] | None = None
 
     @property
@@ -75,9 +75,9 @@ class Corrected:
         if self.part is not None:
             return (
                 f"The voice says the transcript from “{self.part[0]}” to “{self.part[1]}” only, the lips elsewhere stay as they were: "
-                f"check {_named(self.unsaid)}"
+                f"check {_named(self.unspoken)}"
             )
-        return f"Not heard in the voice and left out: {_named(self.unsaid)}. Check the transcript there" if self.unsaid else ""
+        return f"Not heard in the voice and left out: {_named(self.unspoken)}. Check the transcript there" if self.unspoken else ""
 
 
 def _named(words: tuple[str, ...]) -> str:
@@ -90,15 +90,15 @@ def _named(words: tuple[str, ...]) -> str:
 def _matching(closed: list) -> slice:
     """Of a text's closures those of the part that the voice says: all, or the longest stretch of which each is said. Raises BadRequest
     where too few match."""
-    said = [sure >= _SAID for _, _, sure, _ in closed]
-    unsaid = said.count(False)
-    if sorted(sure for _, _, sure, _ in closed)[len(closed) // 2] >= _SURE and unsaid < max(2, _MOST_UNSAID * len(closed)):
+    spoken = [sure >= _SAID for _, _, sure, _ in closed]
+    unspoken = spoken.count(False)
+    if sorted(sure for _, _, sure, _ in closed)[len(closed) // 2] >= _SURE and unspoken < max(2, _MOST_UNSAID * len(closed)):
         return slice(0, len(closed))
-    ends = [-1, *(place for place, is_said in enumerate(said) if not is_said), len(closed)]
+    ends = [-1, *(place for place, is_spoken in enumerate(spoken) if not is_spoken), len(closed)]
     length, start = max((end - before - 1, -before - 1) for before, end in zip(ends, ends[1:]))
     part = slice(-start, -start + length)
     sure = sorted(each[2] for each in closed[part])
-    if unsaid and length >= max(_LEAST_SAID, _LEAST_PART * len(closed)) and sure[length // 2] >= _SURE:
+    if unspoken and length >= max(_LEAST_SAID, _LEAST_PART * len(closed)) and sure[length // 2] >= _SURE:
         return part
     first = next((each[3] for each in closed if each[2] < _SAID), "")
     where = f" from “{first}” on" if first else ""
@@ -112,14 +112,14 @@ def correct(client: Client, context, entry) -> Generator[Step, None, Corrected]:
     Returns what was corrected. Raises ThunderError; until the end nothing changes.
     """
     scene = context.scene
-    said = of(scene, entry.voice)
-    if said is None or not said.text.strip():
+    record = of(scene, entry.voice)
+    if record is None or not record.text.strip():
         raise BadRequest(f"“{entry.voice}” has no transcript: enter what it says")
     voice = strip.of_take(context, entry)
     if voice.name != entry.voice:
         raise BadRequest(f"“{entry.name}” is a take of “{entry.voice}”, but the chosen voice is “{voice.name}”: choose “{entry.voice}”")
     take_list.rig_of(scene, entry)
-    scene_name, uid, text = scene.name, entry.action.session_uid, said.text
+    scene_name, uid, text = scene.name, entry.action.session_uid, record.text
     sound = ""
     try:
         sound = yield from mixdown.sound_for_engine(client, voice)
@@ -131,7 +131,7 @@ def correct(client: Client, context, entry) -> Generator[Step, None, Corrected]:
     if not closed:
         raise BadRequest("The transcript has no m, b or p: there is nothing to correct")
     part = _matching(closed)
-    said_closed = [each for each in closed[part] if each[2] >= _SAID]
+    spoken_closed = [each for each in closed[part] if each[2] >= _SAID]
     is_all = len(closed[part]) == len(closed)
     left_alone = [*result["pauses"]]
     if part.start > 0:
@@ -159,14 +159,14 @@ def correct(client: Client, context, entry) -> Generator[Step, None, Corrected]:
         changed, added, removed = lip_closures.correct(
             motion,
             head.channel_names(),
-            [row(seconds) for _, seconds, *_ in said_closed],
+            [row(seconds) for _, seconds, *_ in spoken_closed],
             [(row(start), row(end)) for start, end in left_alone],
         )
         return changed, slice(0, motion.frames)
 
     yield from stage(change(rig, entry, alter), "Closing lips", 0.6, 1.0)
-    unsaid = tuple(word for _, _, sure, word in closed if sure < _SAID)
-    return Corrected(added, removed, unsaid, None if is_all else (closed[part][0][3], closed[part][-1][3]))
+    unspoken = tuple(word for _, _, sure, word in closed if sure < _SAID)
+    return Corrected(added, removed, unspoken, None if is_all else (closed[part][0][3], closed[part][-1][3]))
 
 
 def register():

@@ -56,9 +56,9 @@ def test_hair_is_an_object_that_follows_the_neck_and_may_be_hidden(scene, person
     def top():
         bpy.context.view_layer.update()
         evaluated = hair.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
-        seen = np.empty(3 * len(evaluated.vertices), np.float32)
-        evaluated.vertices.foreach_get("co", seen)
-        return seen.reshape(-1, 3)
+        visible = np.empty(3 * len(evaluated.vertices), np.float32)
+        evaluated.vertices.foreach_get("co", visible)
+        return visible.reshape(-1, 3)
 
     still = top()
     rig.armature.pose.bones["jaw"].rotation_euler.x = 0.3
@@ -76,6 +76,6 @@ def test_copies_of_a_head_have_hair_of_their_own(scene):
     rig, before = head.find(scene), len(bpy.data.objects)
     puppet = puppets.add(rig, scene.collection, Vector((1.0, 0.0, 0.0)))
     (hair,) = (obj for obj in puppet.objects if obj.type == "MESH" and obj.data.shape_keys is None)
-    assert hair.parent in puppet.objects and hair.modifiers[0].object == hair.parent and hair in puppet.seen
+    assert hair.parent in puppet.objects and hair.modifiers[0].object == hair.parent and hair in puppet.visible
     puppets.remove(puppet)
     assert len(bpy.data.objects) == before

@@ -91,7 +91,7 @@ def test_a_closure_that_the_voice_does_not_say_is_left_out(blender, stage, tmp_p
     scene, rig = stage
     transcript.ensure(scene, scene.thunder.takes[0].voice).text = "a bump"
     frames = np.arange(1, 98)
-    assert correct(blender, scene, Ear(tmp_path, [A_B, ["m", 2.4, 0.8, "my"], ["p", 3.0, 0.05, "cap"]])).unsaid == ("cap",)
+    assert correct(blender, scene, Ear(tmp_path, [A_B, ["m", 2.4, 0.8, "my"], ["p", 3.0, 0.05, "cap"]])).unspoken == ("cap",)
     assert opening_of(rig, scene.thunder.takes[0], frames)[round(3.0 * 24)] > 0.6
     # where a part of the words is another's, nothing is changed
     before = keys_of(rig, scene.thunder.takes[0])
@@ -107,7 +107,7 @@ def test_a_text_that_is_wrong_at_its_end_corrects_what_comes_before(blender, sta
     transcript.ensure(scene, scene.thunder.takes[0].voice).text = "my baby may pump up"
     heard = [["m", 0.9, 0.9, "my"], ["b", 1.6, 0.8, "baby"], ["m", 2.0, 0.7, "may"], ["mp", 2.9, 0.01, "pump"], ["p", 3.1, 0.02, "up"]]
     done = correct(blender, scene, Ear(tmp_path, heard))
-    assert done.unsaid == ("pump", "up") and done.part == ("my", "may") and (done.added, done.removed) == (3, 1)
+    assert done.unspoken == ("pump", "up") and done.part == ("my", "may") and (done.added, done.removed) == (3, 1)
     assert done.warning == (
         "The voice says the transcript from “my” to “may” only, the lips elsewhere stay as they were: check “pump”, “up”"
     )

@@ -27,8 +27,8 @@ def directions(points: np.ndarray, neck: np.ndarray, joint: np.ndarray, eyes: np
     joint.  joint, eyes: where the neck's joint and the middle between the eyes are at rest [3], in the same units.
     """
     turn = rotvec_to_matrix(neck)
-    seen = np.einsum("tji,tj->ti", turn, points - joint) + joint - eyes
-    return np.stack([-np.arctan2(seen[:, 1], np.hypot(seen[:, 0], seen[:, 2])), np.arctan2(seen[:, 0], seen[:, 2])], axis=1)
+    view = np.einsum("tji,tj->ti", turn, points - joint) + joint - eyes
+    return np.stack([-np.arctan2(view[:, 1], np.hypot(view[:, 0], view[:, 2])), np.arctan2(view[:, 0], view[:, 2])], axis=1)
 
 
 def follow(points: np.ndarray, own: np.ndarray, joint: np.ndarray, eyes: np.ndarray, share: float) -> np.ndarray:

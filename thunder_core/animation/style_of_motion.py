@@ -163,7 +163,7 @@ def style_of_mouth(motion: Motion, channels: Sequence[str]) -> Style:
 
 def _spread(played: Played, reader: Reader, motion: Motion, frames: np.ndarray) -> float | None:
     """How much pieces of a motion differ beyond what is noise of reading them; None of fewer than three."""
-    read = [reader.read(measures(played, part, said)) for part, said in pieces(motion, frames)]
+    read = [reader.read(measures(played, part, speaking_frames)) for part, speaking_frames in pieces(motion, frames)]
     if len(read) < 3:
         return None
     some = readable(reader)
@@ -173,8 +173,8 @@ def _spread(played: Played, reader: Reader, motion: Motion, frames: np.ndarray) 
 
 def pieces(motion: Motion, frames: np.ndarray) -> list[tuple[Motion, np.ndarray]]:
     """Parts of a motion with PIECE_SECONDS of speech each, in order, and where they speak; what is left at the end is left out."""
-    said, whole = np.cumsum(frames), round(PIECE_SECONDS * FPS)
-    ends = np.searchsorted(said, np.arange(0, said[-1] + 1, whole))
+    spoken, whole = np.cumsum(frames), round(PIECE_SECONDS * FPS)
+    ends = np.searchsorted(spoken, np.arange(0, spoken[-1] + 1, whole))
     parts = [slice(0 if i == 0 else int(a) + 1, int(b) + 1) for i, (a, b) in enumerate(zip(ends, ends[1:]))]
     return [(motion.part(part), frames[part]) for part in parts]
 

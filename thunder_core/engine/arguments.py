@@ -18,6 +18,7 @@ def array(args, name):
 
 
 def text(args, name):
+    """A text of a request that is not empty. Raises BadRequest, or BadSound for a missing sound."""
     value = args.get(name)
     if not isinstance(value, str) or not value:
         if name in ("sound", "voice"):
@@ -27,6 +28,7 @@ def text(args, name):
 
 
 def whole(args, name, default, low, high):
+    """A whole number of a request, from `low` to `high`. Raises BadRequest."""
     value = args.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be a whole number from {low} to {high}")
@@ -34,6 +36,7 @@ def whole(args, name, default, low, high):
 
 
 def number(args, name, default, low, high):
+    """A number of a request as float, from `low` to `high`. Raises BadRequest."""
     value = args.get(name, default)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
         raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be a number from {low:g} to {high:g}")
@@ -41,6 +44,7 @@ def number(args, name, default, low, high):
 
 
 def one_of(args, name, names, default):
+    """One of `names` in a request. Raises BadRequest."""
     value = args.get(name, default)
     if value not in names:
         raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be one of {', '.join(names)}")
@@ -48,6 +52,7 @@ def one_of(args, name, names, default):
 
 
 def flag(args, name, default):
+    """True or false in a request. Raises BadRequest."""
     value = args.get(name, default)
     if not isinstance(value, bool):
         raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be true or false")

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from ..batch.baker import ADVICE
 from ..errors import ThunderError
-from ..files import Transaction
+from ..files import hash_of, Transaction
 
 ATTEMPTS = 3  # machines that may be lost over a job
 NEW_MACHINES = 10.0  # seconds between two looks for machines that joined
@@ -109,9 +109,8 @@ def _with_inputs(settings: dict, inputs: dict, folder: str) -> tuple[dict, list[
     for name, (digest, content) in inputs.items():
         path = settings[name]
         with contextlib.suppress(OSError):
-            with open(path, "rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() == digest:
-                    continue
+            if hash_of(path) == digest:
+                continue
         place = os.path.join(folder, name)
         os.makedirs(place)
         changed[name] = os.path.join(place, os.path.basename(path))

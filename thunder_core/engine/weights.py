@@ -18,7 +18,7 @@ from torch import nn, Tensor
 from torch.overrides import TorchFunctionMode
 
 from ..errors import BadWeights
-from ..files import part_of, write_file
+from ..files import hash_of, part_of, write_file
 from .cards import damaged, ENDINGS, read_config, SHIPPED, SUMS, unusable
 
 _LONGEST_SUMS = 2**20  # bytes
@@ -219,7 +219,7 @@ def _sums_in(folder: Path) -> dict[str, str]:
 
 def write_sums(folder: Path) -> Path:
     """Write the SHA-256 of every weights file of a folder, in the format that `sha256sum --check` reads."""
-    rows = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in _files(folder)]
+    rows = [f"{hash_of(path)}  {path.name}\n" for path in _files(folder)]
     write_file(folder / SUMS, "".join(rows))
     return folder / SUMS
 

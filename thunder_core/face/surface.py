@@ -70,9 +70,9 @@ def front_view(points: np.ndarray, triangles: np.ndarray, low: np.ndarray, high:
     inside = sound & (v >= -1e-9) & (w >= -1e-9) & (v + w <= 1 + 1e-9)
     depth = (a[:, 2] + v * (b[:, 2] - a[:, 2]) + w * (c[:, 2] - a[:, 2]))[inside]
     order = np.argsort(depth, kind="stable")  # the nearest is written last and stays
-    seen = np.full(len(x) * len(y), -1, np.int64)
-    seen[(row * len(x) + column)[inside][order]] = numbers[which[inside][order]]
-    return FrontView(seen.reshape(len(y), len(x)), x, y)
+    ids = np.full(len(x) * len(y), -1, np.int64)
+    ids[(row * len(x) + column)[inside][order]] = numbers[which[inside][order]]
+    return FrontView(ids.reshape(len(y), len(x)), x, y)
 
 
 def _overlaps(points, triangles, low, high):

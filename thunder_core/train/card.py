@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
 from ..engine.m2s.mouth import TRAINED_MOUTH
+from ..files import hash_of
 from .lip_kernels import count, KERNELS
 
 HEAD = """# Weights
@@ -85,7 +85,7 @@ def write_card(weights: Path) -> Path:
             f"| {card.get('commit', '')} | {figures} |"
         )
     head = weights / "head.npz"
-    digest = hashlib.sha256(head.read_bytes()).hexdigest()[:16]
+    digest = hash_of(head)[:16]
     lines.append(f"| `head.npz` | default head, sha256 {digest}… | {head.stat().st_size / 1e6:.1f} | | | | |")
     for person in sorted(weights.glob("head_*.npz")):
         title = person.stem.removeprefix("head_").replace("_", " ")

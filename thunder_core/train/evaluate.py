@@ -111,6 +111,7 @@ class Clip:
 
     @staticmethod
     def of(motions: MotionSet, number: int) -> Clip:
+        """The first MOST_FRAMES frames of a row."""
         return Clip(motions, number, min(motions.rows[number].frames, MOST_FRAMES))
 
     @property

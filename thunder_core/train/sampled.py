@@ -65,6 +65,7 @@ class SampledClip:
 
     @staticmethod
     def load(path: Path) -> SampledClip:
+        """What `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
             return SampledClip(**{field.name: file[field.name] for field in fields(SampledClip)})
 

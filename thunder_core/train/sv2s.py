@@ -75,9 +75,9 @@ class VideoToSpeech(MeshToSpeech):
         """A network among the weights of a folder. Raises BadWeights."""
         return load_network(folder / name, lambda config: cls(typed(MeshToSpeechConfig, config)))
 
-    def look(self, seen: Tensor) -> Tensor:
+    def look(self, mouths: Tensor) -> Tensor:
         """Features [B, T, width]; a frame's know two frames to either side."""
-        return self.mesh_in((seen - _GREY) / self.scale)
+        return self.mesh_in((mouths - _GREY) / self.scale)
 
 
 class LipBatches(SpeechBatches):

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from thunder_core.easing import smoothstep
+
 MATERIALS = ("Skin", "Lips", "Mouth", "Gums", "Teeth", "Tongue", "Eye White", "Iris", "Pupil", "Brows",
              "Limbus", "Mouth Lining", "Back Teeth")
 COLORS = (
@@ -75,8 +77,8 @@ def triangulate(polygons):
 
 
 def smooth_step(a, b, x):
-    t = np.clip((x - a) / (b - a), 0.0, 1.0)
-    return t * t * (3 - 2 * t)
+    """0 up to a, 1 from b on, eased between."""
+    return smoothstep(np.clip((x - a) / (b - a), 0.0, 1.0))
 
 
 def bump(p, centre, radii):

@@ -120,7 +120,7 @@ def _later(motion: Motion, gap: np.ndarray, by: float) -> Motion:
 
 
 def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, slice]]) -> Generator[float, None, None]:
-    """Change a take's performance itself, under its shape: alter(motion, first frame) → (motion, rows that changed).
+    """Change a take's performance itself, under its shape, by alter(motion, first frame) → (motion, rows that changed); yields progress.
 
     Rows outside keep their keys bit for bit. Edits of the tracks that change give way within the rows.
     """

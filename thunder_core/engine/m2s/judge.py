@@ -47,6 +47,8 @@ _LEAST_DEVIATION = 0.3  # millimetres, or deviations of a prediction: less is no
 
 @dataclass(frozen=True)
 class JudgeConfig:
+    """Sizes of a judge and the scale of its scores, as its card stores them."""
+
     heard: int = 0  # width of mesh-to-speech; 0: the judge does not ask it
     speech: int = 234  # width of the speech features
     width: int = 64
@@ -121,10 +123,10 @@ def _distance(lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
 def left_open(speech: Tensor, lips: Tensor) -> Tensor:
     """How much lips [B, T, 4, 3] stay open where the sound [B, T, d] says m, b or p, near each frame [B, T]: what it adds to the
     logarithm of an error. Lips may close a little before or after."""
-    said = speech[..., -_SAID:-LOUDNESS][..., _CLOSING].sum(-1)
+    labial = speech[..., -_SAID:-LOUDNESS][..., _CLOSING].sum(-1)
     opening = opening_and_width(lips)[0]
     least = -F.max_pool1d(-opening[:, None], 2 * _BESIDE + 1, 1, _BESIDE)[:, 0]
-    return _PER_MM * smoothed(said * (least - CLOSED_MM).clamp(0, _MOST_OPEN_MM))
+    return _PER_MM * smoothed(labial * (least - CLOSED_MM).clamp(0, _MOST_OPEN_MM))
 
 
 def opening_and_width(lips: Tensor) -> tuple[Tensor, Tensor]:
@@ -176,6 +178,7 @@ class Judge(nn.Module):
         return load_network(folder / "judge", lambda config: cls(typed(JudgeConfig, config)))
 
     def settings(self) -> dict:
+        """The configuration, for the card."""
         return asdict(self.config)
 
     def predicted(self, speech: Tensor) -> Tensor:

@@ -70,20 +70,20 @@ class MeshToSpeech(nn.Module):
         """The configuration, for the card."""
         return asdict(self.config)
 
-    def look(self, seen: Tensor) -> Tensor:
+    def look(self, mouths: Tensor) -> Tensor:
         """Features [B, T, width] of each frame by itself."""
-        return self.mesh_in(seen.flatten(2) / self.scale)
+        return self.mesh_in(mouths.flatten(2) / self.scale)
 
-    def encode(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, mouths: Tensor) -> tuple[Tensor, Tensor]:
         """Features of the mouth's speech: [B, T, width] at 25 fps, and [B, 2T, width] at 50 Hz."""
-        x = self.look(seen)
+        x = self.look(mouths)
         x, _ = self.body(x, torch.full((len(x),), x.shape[1], device=x.device))
         twice = x.repeat_interleave(2, 1)
         return x, twice + F.gelu(self.between(twice.transpose(1, 2)).transpose(1, 2))
 
-    def forward(self, seen: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, mouths: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
         """Unit logits [B, 2T, units] and log-mel [B, 4T, 80] of what the network sees [B, T, …] and a speaker [B, 256]."""
-        _, x = self.encode(seen)
+        _, x = self.encode(mouths)
         logits = self.unit_head(x)
         voiced = torch.cat([x, speaker[:, None].expand(-1, x.shape[1], -1)], -1)
         mel = self.mel_head(voiced.transpose(1, 2)).transpose(1, 2)  # [B, 2T, 2·80]: two 10 ms frames each

@@ -25,8 +25,8 @@ def evidence(logits: Tensor, units: Tensor, log_prior: Tensor) -> Tensor:
     The prior is taken off so that a clip full of common sounds does not score better than one of rare ones.
     """
     log_p = F.log_softmax(logits.float(), -1)
-    said = units.expand(len(logits), -1)[..., None]
-    gain = log_p.gather(-1, said)[..., 0] - log_prior[units]
+    indices = units.expand(len(logits), -1)[..., None]
+    gain = log_p.gather(-1, indices)[..., 0] - log_prior[units]
     return gain.unflatten(-1, (-1, 2)).mean(-1)
 
 

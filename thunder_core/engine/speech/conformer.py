@@ -39,6 +39,7 @@ class FeatureProjection(nn.Module):
         self.projection = nn.Linear(inputs, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """x [B, N, inputs] → [B, N, width]."""
         return self.projection(self.layer_norm(x))
 
 
@@ -51,6 +52,7 @@ class FeedForward(nn.Module):
         self.output_dense = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
+        """x [B, N, width] → [B, N, width]."""
         return self.output_dense(F.silu(self.intermediate_dense(x)))
 
 
@@ -66,6 +68,7 @@ class SelfAttention(nn.Module):
         self.linear_out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        """x [B, N, width] → [B, N, width]. cosine, sine: of the positions, as `rotate` takes them."""
         turned = rotate(x.unflatten(-1, (self.heads, -1)), cosine, sine).flatten(2)
         q, k, v = (
             layer(y).unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -86,6 +89,7 @@ class Convolution(nn.Module):
         self.pointwise_conv2 = nn.Conv1d(width, width, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """x [B, N, width] → [B, N, width]."""
         # A convolution of one frame is a matrix product.
         x = F.glu(F.linear(self.layer_norm(x), self.pointwise_conv1.weight[..., 0]), -1).transpose(1, 2)
         x = self.depthwise_conv(F.pad(x, (self.depthwise_conv.kernel_size[0] - 1, 0))).transpose(1, 2)
@@ -107,6 +111,7 @@ class Layer(nn.Module):
         self.final_layer_norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        """x [B, N, width] → [B, N, width]. cosine, sine: of the positions, as `rotate` takes them."""
         x = x + 0.5 * self.ffn1(self.ffn1_layer_norm(x))
         x = x + self.self_attn(self.self_attn_layer_norm(x), cosine, sine)
         x = x + self.conv_module(x)

@@ -128,11 +128,11 @@ def sample_denoised(
     """
     frames, at = audio.shape[1], {"step": 0}
     hide = torch.ones(1, dtype=torch.bool, device=audio.device)
-    told = condition is not None and condition.shape[1] > 1
+    per_frame = condition is not None and condition.shape[1] > 1
 
     def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
         progress((at["step"] + a / frames) / steps)
-        some = condition[:, a:b] if told else condition
+        some = condition[:, a:b] if per_frame else condition
         x0 = network(x, step[:1], audio[:, a:b], style=some)
         return x0 if guidance == 1.0 else guidance * x0 + (1 - guidance) * network(x, step[:1], audio[:, a:b], hide, some)
 
