@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts cli/bake.py, which bakes takes without a window: `blender -b file.blend --python bake.py -- --audio a.wav --out dir`."""
+"""Starts cli/start.py, which bakes takes without a window: `blender -b file.blend --python bake.py -- --audio a.wav --out dir`."""
 
 import importlib
 import importlib.util
@@ -33,8 +33,8 @@ def load_extension():
     return package
 
 
-def start(name: str) -> None:
-    """Run the command of cli/NAME.py; exits with its code."""
+def start(name: str, module: str) -> None:
+    """Run the command of cli/MODULE.py, which NAME.py stands for; exits with its code."""
     open_streams()
     try:
         package = load_package()
@@ -43,7 +43,7 @@ def start(name: str) -> None:
             raise
         print(f"{name}.py: this Python has no bpy: run it with `blender -b --python {name}.py -- …`", file=sys.stderr)
         sys.exit(1)
-    importlib.import_module(f"{package.__name__}.cli.{name}").main()
+    importlib.import_module(f"{package.__name__}.cli.{module}").main()
 
 
 def open_streams() -> None:
@@ -59,4 +59,4 @@ def open_streams() -> None:
 
 
 if __name__ == "__main__":
-    start("bake")
+    start("bake", "start")

@@ -9,4 +9,4 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from bake import start  # noqa: E402
 
 if __name__ == "__main__":
-    start("demo")
+    start("demo", "demo")

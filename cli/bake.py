@@ -41,9 +41,7 @@ from ..thunder_core.quality import NORMAL, QUALITIES
 from ..thunder_core.systems import SYSTEMS
 from ..thunder_core.types import RATE
 from . import directing, products
-from .script import between, file_path, is_utf8, own_arguments, printable, run, say, takes_in_words, utf8, warn, whole
-
-BAKER = "--baker"  # alone: bake what is asked for on stdin (baker.py)
+from .script import between, file_path, is_utf8, printable, say, takes_in_words, utf8, warn, whole
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
@@ -353,12 +351,3 @@ def place_voice(scene, sound: str, voice, pack: bool = False) -> None:
     if pack:
         added.sound.pack()
     scene.thunder.strip = added.name
-
-
-def main() -> None:
-    from . import baker, batch  # which use this module
-
-    if own_arguments() == [BAKER]:
-        run("bake.py", lambda _: None, baker.serve)
-    else:
-        run("bake.py", options, lambda chosen: batch.bake_all(chosen) if chosen.jobs else bake(chosen))

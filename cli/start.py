@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What bake.py starts: one bake, many bakes, or a process that bakes for either of these."""
+
+from __future__ import annotations
+
+from . import bake, baker, batch
+from .script import own_arguments, run
+
+BAKER = "--baker"  # alone: bake what is asked for on stdin
+
+
+def main() -> None:
+    """Run the command line's bake; exits with its code."""
+    if own_arguments() == [BAKER]:
+        run("bake.py", lambda _: None, baker.serve)
+    else:
+        run("bake.py", bake.options, lambda chosen: batch.bake_all(chosen) if chosen.jobs else bake.bake(chosen))
