@@ -29,6 +29,7 @@ def run(tmp_path):
         (".ci/run", (ROOT / ".ci" / "run").read_text(encoding="utf-8")),
         ("bin/make", MAKE),
         ("setup/python.sh", "#!/bin/sh\ntrue\n"),
+        (".venv/engine/bin/python", "#!/bin/sh\ntrue\n"),  # which the script waits for before it installs the Blenders
     ):
         (tmp_path / "clone" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "clone" / path).write_text(text)
