@@ -47,6 +47,23 @@ def may_install(operator) -> bool:
     return True
 
 
+def may_add_extra(operator) -> bool:
+    """Whether packages can be added to the engine now; if not, the operator's button says why."""
+    if not may_install(operator):
+        return False
+    if install.state().kind != "READY":
+        operator.poll_message_set("Install the engine first")
+        return False
+    return True
+
+
+def add_extra(operator, lock) -> set[str]:
+    """Add the packages of a lock to the engine; what the operator returns."""
+    connection.stop()  # a running engine would hold its files
+    wheels = wheels_folder()
+    return wait_in_background(operator, install.begin_extra(lock, wheels or None, online=install.may_download() and not wheels))
+
+
 def wait_in_background(operator, begun) -> set[str]:
     """Without a window wait for the end of an installation; what the operator returns."""
     if bpy.app.background:
@@ -116,12 +133,7 @@ class THUNDER_OT_install_flame_extra(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context):
-        if not may_install(cls):
-            return False
-        if install.state().kind != "READY":
-            cls.poll_message_set("Install the engine first")
-            return False
-        return True
+        return may_add_extra(cls)
 
     def invoke(self, context, event):
         self.accepted = True
@@ -136,9 +148,22 @@ class THUNDER_OT_install_flame_extra(bpy.types.Operator):
         if not self.accepted:
             self.report({"ERROR"}, "smplx is for non-commercial research only: accept its licence (accepted=True) to install it")
             return {"CANCELLED"}
-        connection.stop()
-        wheels = wheels_folder()
-        return wait_in_background(self, install.begin_flame_extra(wheels or None, online=install.may_download() and not wheels))
+        return add_extra(self, install.FLAME_LOCK)
+
+
+class THUNDER_OT_install_waveform_extra(bpy.types.Operator):
+    """Add transformers to the engine, for weights that were trained with a Wav2Vec2, HuBERT or WavLM network (0.2 GB)"""
+
+    bl_idname = "thunder.install_waveform_extra"
+    bl_label = "Install Waveform Extra"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context):
+        return may_add_extra(cls)
+
+    def execute(self, context):
+        return add_extra(self, install.WAVEFORM_LOCK)
 
 
 class THUNDER_OT_stop_installation(bpy.types.Operator):
@@ -227,6 +252,7 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
 CLASSES = (
     THUNDER_OT_install_engine,
     THUNDER_OT_install_flame_extra,
+    THUNDER_OT_install_waveform_extra,
     THUNDER_OT_stop_installation,
     THUNDER_OT_remove_engine,
     THUNDER_OT_check_engine,

@@ -36,10 +36,10 @@ def _installing(box, running) -> None:
 def _own(box, context, preferences) -> None:
     """The environment that this add-on makes."""
     state = install.state()
-    there, found = connection.engine_python("")
+    there, explanation = connection.engine_python("")
     if state.kind == "ABSENT" and there:  # beside the add-on's folder, as in a checkout
         box.label(text="Engine found", icon="CHECKMARK")
-        _fine_print(box, found)
+        _fine_print(box, explanation)
         return
     box.label(text=state.text + _versions(state.versions), icon=_ICONS[state.kind])
     if install.installing.error:
@@ -65,16 +65,19 @@ def _own(box, context, preferences) -> None:
             row.operator("thunder.install_engine", text="Repair", icon="TOOL_SETTINGS")
         row.operator("thunder.remove_engine", text="Remove", icon="TRASH")
     if state.kind == "READY":
-        _flame_extra(box)
+        _extras(box, preferences)
     if state.kind != "READY" or preferences.wheels:
         box.prop(preferences, "wheels")
 
 
-def _flame_extra(box) -> None:
+def _extras(box, preferences) -> None:
+    """Packages that are installed by choice: for FLAME files, and for weights of one's own."""
     if install.has_flame_extra():
         _fine_print(box, f"FLAME extra: smplx {install.state().versions['smplx']}, for non-commercial research only")
     else:
         box.operator("thunder.install_flame_extra", icon="USER")
+    if preferences.weights and not install.has_waveform_extra():
+        box.operator("thunder.install_waveform_extra", icon="IMPORT")
 
 
 def _other_python(box, preferences) -> None:
@@ -86,24 +89,24 @@ def _other_python(box, preferences) -> None:
 
 def _running(box) -> None:
     """What the engine said of itself, if it was asked."""
-    said = connection.running_engine()
-    if said is not None:
-        device = "processor" if said["device"] == "cpu" else f"graphics card ({said['device']})"
+    info = connection.running_engine()
+    if info is not None:
+        device = "processor" if info["device"] == "cpu" else f"graphics card ({info['device']})"
         grid = box.column(align=True)
         grid.scale_y = 0.8
-        versions = said["versions"]
+        versions = info["versions"]
         about = " · ".join(f"{name} {versions[name]}" for name in ("python", "torch") if versions.get(name))
         memory = _gigabytes(connection.memory_used())
-        for name, value in (("Runs on", device), ("Memory", memory), ("Weights", said["weights"]), ("Versions", about)):
+        for name, value in (("Runs on", device), ("Memory", memory), ("Weights", info["weights"]), ("Versions", about)):
             split = grid.split(factor=0.25)
             split.label(text=name)
             split.label(text=value)
-        if said.get("weights_note"):
-            box.label(text=said["weights_note"], icon="ERROR" if said.get("weights_origin") == "changed" else "INFO")
+        if info.get("weights_note"):
+            box.label(text=info["weights_note"], icon="ERROR" if info.get("weights_origin") == "changed" else "INFO")
     if session.job is not None:
         box.progress(factor=session.job.step.fraction, text=session.job.step.message)
     elif connection.current_python()[0]:
-        box.operator("thunder.check_engine", text="Check Again" if said else "Check Engine", icon="VIEWZOOM")
+        box.operator("thunder.check_engine", text="Check Again" if info else "Check Engine", icon="VIEWZOOM")
 
 
 def _gigabytes(size) -> str:

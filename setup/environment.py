@@ -34,13 +34,13 @@ WINDOWS = os.name == "nt"
 BLENDERS = {"5.0": "3.11", "5.2": "3.13", "4.5": "3.11", "4.2": "3.11"}  # Blender → its Python, in order of preference
 ENGINE_PYTHONS = ("3.11", "3.13")
 MORE = {
-    "develop": ("develop",),
-    "tests": ("develop", "flame", "test"),
-    "cluster": ("develop", "flame", "test", "cluster"),
+    "develop": ("waveform", "develop"),
+    "tests": ("waveform", "develop", "flame", "test"),
+    "cluster": ("waveform", "develop", "flame", "test", "cluster"),
 }  # option → lists beside the engine's
 SIZES = (  # of the engine, by bench/install.py: elsewhere, and on Linux
-    "the engine: about 0.3 GB to download, 0.8 GB on disk, 2 minutes",
-    "the engine: about 2.6 GB to download, 4.7 GB on disk, 8 minutes",
+    "the engine: about 0.2 GB to download, 0.5 GB on disk, 2 minutes",
+    "the engine: about 2.4 GB to download, 4.0 GB on disk, 8 minutes",
 )
 STAMP = "thunder-locks"  # file in an environment that holds the hash of the lists it was made from
 

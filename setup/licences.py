@@ -29,16 +29,13 @@ SPELLINGS = {
     "ISC License": "ISC",
     "MIT License": "MIT",
 }
-_NVIDIA_PACKAGES = (
-    "cublas cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse nccl-cu13 nvjitlink nvshmem-cu13"
-)
+_NVIDIA_PACKAGES = "cublas cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand cusparse nccl-cu13 nvjitlink nvshmem-cu13"
 _NVIDIA = (
     "NVIDIA's own licence, whose file is in the wheel: no fee and no limit to non-commercial use, but no free software; Linux only, "
     "for graphics cards"
 )
 # Packages whose licence their metadata does not name by an SPDX id: what it is, and how we know or why it is accepted.
 EXCEPTIONS = {
-    "colorama": ("BSD-3-Clause", "says “BSD License”; its licence file has three clauses; Windows only"),
     "cuda-toolkit": ("LicenseRef-NVIDIA-Proprietary", "an empty package that names the versions of the nvidia-* ones; Linux only"),
     "jinja2": ("BSD-3-Clause", "says “BSD License”; its licence file has three clauses"),
     "mpmath": ("BSD-3-Clause", "says “BSD”; its licence file has three clauses"),
@@ -47,7 +44,6 @@ EXCEPTIONS = {
         "says “NVIDIA Proprietary Software” and carries no licence file; Linux only, for graphics cards",
     ),
     "nvidia-nvtx": ("Apache-2.0", "says “Apache 2.0” and, as a classifier, “Other/Proprietary License”"),
-    "scipy": ("BSD-3-Clause", "says “BSD License”; its licence file has three clauses"),
     "sympy": ("BSD-3-Clause", "says “BSD”; its licence file has three clauses"),
     "torchaudio": ("BSD-2-Clause", "says “BSD License”; its licence file has two clauses"),
     **{f"nvidia-{name}": ("LicenseRef-NVIDIA-Proprietary", _NVIDIA) for name in _NVIDIA_PACKAGES.split()},
@@ -60,12 +56,13 @@ none of them comes with the add-on. `make licences` writes this page from what t
 licence that is unknown or does not allow commercial use.
 
 Wheels carry libraries of others, whose licences lie beside them: soundfile libsndfile (LGPL-2.1-or-later, loaded at run time), \
-numpy and scipy OpenBLAS (BSD) and the GCC runtime (GPL-3.0 with its runtime exception), Pillow image libraries, torch the parts its \
+numpy OpenBLAS (BSD) and the GCC runtime (GPL-3.0 with its runtime exception), torch the parts its \
 licence files name.
 
 The FLAME extra (smplx) is not among them: it is installed only by a person who accepts its licence, which allows non-commercial \
-research alone. Nor is the cluster extra, which `bake.py --cluster` needs: Ray (Apache-2.0) and the packages that \
-requirements/cluster.txt lists, whose licences allow commercial use; a test checks them where they are installed.
+research alone. Nor are the cluster extra, which `bake.py --cluster` needs (Ray, Apache-2.0), and the waveform extra, for weights of \
+one's own with a Wav2Vec2, HuBERT or WavLM network (transformers, Apache-2.0): the licences of all packages that \
+requirements/cluster.txt and requirements/waveform.txt list allow commercial use; a test checks them where they are installed.
 
 | package | version | licence | home page |
 |---|---|---|---|

@@ -12,11 +12,13 @@ import sys
 from pathlib import Path
 
 LISTS = Path(__file__).resolve().parent.parent / "requirements"
-ORDER = ("engine", "develop", "flame", "test", "cluster")  # a later list is constrained by the earlier ones
+ORDER = ("engine", "waveform", "develop", "flame", "test", "cluster")  # a later list is constrained by the earlier ones
 NEEDS_313 = ("bpy-5.2",)  # the others are for Python 3.11
-# triton (0.6 GB) compiles models for graphics cards, which torch.compile asks for and the engine never does.
+# triton (0.6 GB) compiles models for graphics cards, which torch.compile asks for and the engine never does; cuSOLVER (0.2 GB) is loaded
+# when torch.linalg is used on such a card, and nothing here uses that.
 # The packages that smplx asks for, torch and numpy, are the engine's.
-MORE = {"engine": ["--no-emit-package", "triton"], "flame": ["--no-deps"]}
+_LEFT_OUT = ["--no-emit-package", "triton", "--no-emit-package", "nvidia-cusolver"]
+MORE = {"engine": _LEFT_OUT, "waveform": _LEFT_OUT, "flame": ["--no-deps"]}
 
 
 def command(uv: str, name: str) -> list[str]:

@@ -38,11 +38,11 @@ ENVIRONMENT = ("bin", "etc", "include", "lib", "lib64", "share", "Include", "Lib
 OURS = (*ENVIRONMENT, DOWNLOADS, LOCK)  # all that is ever removed from the folder; nothing else in it is touched
 LINUX = sys.platform.startswith("linux")
 # About, by bench/install.py; only on Linux torch brings libraries for graphics cards. Minutes at 100 Mbit/s, on two cores.
-DOWNLOAD_BYTES = 2.6e9 if LINUX else 0.25e9
-DISK_BYTES = 4.7e9 if LINUX else 0.8e9
+DOWNLOAD_BYTES = 2.4e9 if LINUX else 0.2e9
+DISK_BYTES = 4.0e9 if LINUX else 0.5e9
 MINUTES = 8 if LINUX else 2
 PEAK_BYTES = DISK_BYTES + DOWNLOAD_BYTES  # while pip unpacks, both are there
-EXTRA_SHARE = 0.001  # of the engine's size, about: an extra has a few small packages
+EXTRA_SHARE = 0.001  # of the engine's size, about, for each package of an extra
 _TICK = 0.25  # seconds between two looks at how far pip is
 _HERE = os.path.dirname(os.path.abspath(__file__))
 INVENTORY = os.path.join(_HERE, "inventory.py")
@@ -166,7 +166,7 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
         if packages["wanting"]:
             if os.path.lexists(stamp) and not extra:
                 os.remove(stamp)  # not complete any more
-            share = EXTRA_SHARE if extra else len(packages["wanting"]) / len(packages["needed"])
+            share = EXTRA_SHARE * len(packages["wanting"]) if extra else len(packages["wanting"]) / len(packages["needed"])
             _check_space(folder, share)
             _pip(folder, packages, wheels, online, share)
             packages = _check(folder, lock)

@@ -25,7 +25,7 @@ from ..host.session import Part, session
 
 PACKAGE = __package__.removesuffix(".scene.engine")  # the name Blender knows the extension by
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
-FLAME_LOCK = LOCK.with_name("flame.txt")
+FLAME_LOCK, WAVEFORM_LOCK = LOCK.with_name("flame.txt"), LOCK.with_name("waveform.txt")
 DOWNLOAD_GB, DISK_GB, MINUTES = installer.DOWNLOAD_BYTES / 1e9, installer.DISK_BYTES / 1e9, installer.MINUTES
 STOP_PATIENCE = 2.0  # seconds the installer has to end by itself
 _ASIDE = re.compile(r"engine\.removed-\d+")  # name of a folder that holds what is being removed
@@ -74,6 +74,7 @@ def state(place: str | None = None) -> State:
 
 @lru_cache(maxsize=4)
 def lock_hash(changed: int) -> str:
+    """Hash of the list of packages; `changed`: when the file was, so that the cache notices."""
     return installer.hash_of(str(LOCK))
 
 
@@ -91,6 +92,11 @@ def versions_in(place: str) -> dict:
 def has_flame_extra() -> bool:
     """Whether smplx is in this extension's own environment."""
     return "smplx" in state().versions
+
+
+def has_waveform_extra() -> bool:
+    """Whether transformers is in this extension's own environment."""
+    return "transformers" in state().versions
 
 
 def may_download() -> bool:
@@ -116,6 +122,7 @@ class Installation:
 
     @property
     def time_left(self) -> str:
+        """How long it will go on, as text; "" while that is not known."""
         return self.pace.time_left(self.fraction)
 
     def stop(self) -> None:
@@ -216,9 +223,10 @@ def begin(wheels: str | None, online: bool) -> Installation:
     return _begin(Installation(folder(), wheels, online))
 
 
-def begin_flame_extra(wheels: str | None, online: bool) -> Installation:
-    """Start adding smplx to this extension's environment, which must be complete; the preferences show how far it is."""
-    return _begin(Installation(folder(), wheels, online, str(FLAME_LOCK), extra=True))
+def begin_extra(lock: Path, wheels: str | None, online: bool) -> Installation:
+    """Start adding the packages of FLAME_LOCK or WAVEFORM_LOCK to this extension's environment, which must be complete; the preferences
+    show how far it is."""
+    return _begin(Installation(folder(), wheels, online, str(lock), extra=True))
 
 
 def _begin(installation: Installation) -> Installation:
@@ -292,14 +300,14 @@ def _clear_up(aside) -> None:
 
 def fitting_python() -> tuple[str | None, str]:
     """A Python that can make the environment, Blender's own first; None and what is missing in one sentence."""
-    seen = []
+    tried = []
     for candidate in (sys.executable, *_POSSIBLE):
         path = candidate if os.path.isabs(candidate) else shutil.which(candidate)
-        if not path or path in seen:
+        if not path or path in tried:
             continue
-        seen.append(path)
-        said = _ask(path)
-        if said is not None and installer.OLDEST <= tuple(said["version"]) <= installer.NEWEST and said["venv"]:
+        tried.append(path)
+        answer = _ask(path)
+        if answer is not None and installer.OLDEST <= tuple(answer["version"]) <= installer.NEWEST and answer["venv"]:
             return path, ""
     own = _ask(sys.executable) or {"version": sys.version_info[:2], "venv": False}
     version = ".".join(map(str, own["version"]))

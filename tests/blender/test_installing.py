@@ -16,6 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 from thunder.operators import install_engine
+from thunder.panels import engine
 from thunder.scene.engine import connection, install as install_module
 from thunder.thunder_core import errors, installer
 from timing import keeps
@@ -338,9 +339,34 @@ def test_the_flame_extra_is_installed_after_its_licence_was_accepted(blender, in
     assert answer(installed, "import smplx, torch; print(smplx.__version__, torch.__version__)") == "1.0 1.0"
 
 
-def test_the_flame_extra_needs_an_engine(blender, installing, extra, monkeypatch, tmp_path):
+def test_the_waveform_extra_is_offered_for_weights_of_ones_own_and_installed(
+    blender, installing, installed, wheels, lock, monkeypatch, tmp_path
+):
+    install(installing, installed, lock, wheels[0])
+    monkeypatch.setattr(installing, "folder", lambda: str(installed))
+    wheel = make_wheel(tmp_path, "transformers")
+    (tmp_path / "lock").mkdir()
+    monkeypatch.setattr(installing, "WAVEFORM_LOCK", make_lock(tmp_path / "lock", [wheel]))
+
+    def offered(weights):
+        buttons = []
+        box = SimpleNamespace(operator=lambda name, **words: buttons.append(name))
+        engine._extras(box, SimpleNamespace(weights=weights))
+        return "thunder.install_waveform_extra" in buttons
+
+    assert offered("/my_weights") and not offered("")
+    preferences = connection.preferences()
+    preferences.wheels = str(tmp_path)
+    try:
+        assert blender.ops.thunder.install_waveform_extra() == {"FINISHED"}
+    finally:
+        preferences.wheels = ""
+    assert installing.has_waveform_extra() and installing.state().kind == "READY" and not offered("/my_weights")
+
+
+def test_the_extras_need_an_engine(blender, installing, extra, monkeypatch, tmp_path):
     monkeypatch.setattr(installing, "folder", lambda: str(tmp_path / "engine"))
-    assert not blender.ops.thunder.install_flame_extra.poll()
+    assert not blender.ops.thunder.install_flame_extra.poll() and not blender.ops.thunder.install_waveform_extra.poll()
 
 
 def test_the_licence_is_shown_before_anything_is_installed():

@@ -117,6 +117,7 @@ def test_what_changes_the_file_can_be_undone(blender):
         "export_performance",
         "install_engine",
         "install_flame_extra",
+        "install_waveform_extra",
         "open_preferences",
         "play_grid",
         "remove_engine",

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Features fall on the frames they belong to, whatever the sound's length and level."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -225,7 +227,7 @@ def test_gap_and_width_are_those_of_the_lips_and_can_be_learned_from():
     assert torch.isfinite(expression.grad).all() and expression.grad.abs().max() > 0
 
 
-def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path):
+def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkeypatch):
     """A Wav2Vec2 and a HuBERT of the usual layout, made small, saved as transformers saves them and adopted from the folder."""
     from transformers import HubertConfig, HubertModel, Wav2Vec2Config, Wav2Vec2Model
 
@@ -251,6 +253,9 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path):
         assert torch.equal(SpeechEncoder.load(tmp_path / "w").analyse(sound)[0], hidden)
     with pytest.raises(BadWeights, match="choose its folder"):
         SpeechEncoder.adopt(tmp_path)
+    monkeypatch.setitem(sys.modules, "transformers", None)  # as users have it
+    with pytest.raises(BadWeights, match="transformers, which is not installed: install the waveform extra"):
+        SpeechEncoder.load(tmp_path / "w")
 
 
 def test_a_sound_that_is_hard_to_read_off_any_lips_is_no_drift():

@@ -228,7 +228,7 @@ def moves_a_voice(hand, takes=list_takes):
 class _Pretended:
     """An installation that stands still, for its picture."""
 
-    fraction, message, time_left, over, error = 0.42, "Downloading torch · 1.09 of about 2.6 GB", "3 min left", False, ""
+    fraction, message, time_left, over, error = 0.42, "Downloading torch · 1.01 of about 2.4 GB", "3 min left", False, ""
 
     def stop(self):
         pass

@@ -185,8 +185,6 @@ class Engine:
         voice = self.thunder.analyse(0.1 * noise, frames)
         yield
         self._grade(self.thunder.perform(voice, [0], 1, 1.0, lambda fraction: None), voice, None)
-        yield
-        importlib.import_module("scipy.signal")  # sounds at other rates than the engine's are resampled by it
 
     def info(self) -> dict:
         """What hello answers: engine, device, fingerprint and origin of the weights and whether they can be directed, channel
@@ -199,7 +197,7 @@ class Engine:
             "weights_note": self.identity.sentence,
             "channels": list(self.head.expression_names),
             "knows_styles": self.thunder.knows_styles,
-            "versions": {name: importlib.metadata.version(name) for name in ("torch", "torchaudio", "transformers")},
+            "versions": {name: importlib.metadata.version(name) for name in ("torch", "torchaudio")},
         }
 
     def generate(  # noqa: PLR0913 (what one request says)

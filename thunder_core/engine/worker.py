@@ -567,7 +567,7 @@ def _versions():
     from importlib import metadata
 
     versions = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for package in ("torch", "torchaudio", "transformers", "numpy"):
+    for package in ("torch", "torchaudio", "numpy"):
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

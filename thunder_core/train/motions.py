@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..engine.speech.encoder import overheard, speech_features, SpeechEncoder
+from ..engine.speech.encoder import speech_features, SpeechEncoder
 from ..engine.speech.speaker import SpeakerEncoder
 from ..engine.speech.units import fit_units, Units
 from ..types import FPS, RATE
@@ -40,7 +40,7 @@ SAMPLES_PER_FRAME = int(RATE / FPS)
 class Row:
     """One clip: its animation frames start … start + frames, and its corpus index (−1: quiet, no recording).
 
-    listens: the recording is another's voice, to which this face listens (`encoder.overheard`).
+    listens: the recording is another's voice, to which this face listens: features are of silence, with the loudness of the voice.
     """
 
     start: int
@@ -76,11 +76,8 @@ class _Analysis:
         """(frames, features float16 [frames, d], units uint8 [2 · frames], voice [256]) of (samples, whether the face listens to it)."""
         samples, listens = sound
         frames = len(samples) // SAMPLES_PER_FRAME
-        if listens:
-            hidden, _, features = overheard(self.encode, samples, frames)
-        else:
-            hidden, logits = self.encode(samples)
-            features = speech_features(hidden, logits, samples, frames)
+        hidden, logits = self.encode(torch.zeros_like(samples) if listens else samples)
+        features = speech_features(hidden, logits, samples, frames)
         units = self.units.over(hidden, frames).to(torch.uint8)
         return frames, features.half(), units, self._speaker.embed(samples, most_partials=2)
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import torch
@@ -55,12 +56,24 @@ _BODIES = ("wav2vec2", "hubert", "wavlm")
 _NOT_ITS_SHAPE = ("attn_implementation", "quantization_config", "auto_map")  # what could name code or files elsewhere
 
 
+def _transformers() -> ModuleType:
+    """The package, which most users do without. Raises BadWeights where it is not installed."""
+    try:
+        import transformers
+    except ImportError as error:
+        raise BadWeights(
+            "These weights have a speech network of the package transformers, which is not installed: install the waveform extra in the "
+            "preferences, or requirements/waveform.txt into the engine's Python"
+        ) from error
+    return transformers
+
+
 def _body_config(body: dict) -> PretrainedConfig:
     """The configuration of a transformers network of the waveform, from the settings that its kind knows and no others.
 
-    Raises ValueError for another kind of network.
+    Raises ValueError for another kind of network, BadWeights without the package transformers.
     """
-    from transformers import AutoConfig
+    AutoConfig = _transformers().AutoConfig
 
     kind = body.get("model_type")
     if kind not in _BODIES:
@@ -79,9 +92,7 @@ class SpeechEncoder(nn.Module):
         self.log_mel = LogMel(400)
         self.register_buffer("mel_std", torch.full((BINS,), 1.5))
         if config.body:
-            from transformers import AutoModel
-
-            self.body = AutoModel.from_config(_body_config(config.body))
+            self.body = _transformers().AutoModel.from_config(_body_config(config.body))
         else:
             self.body = Conformer(4 * BINS, config.width, config.layers, config.heads, config.kernel)
         self.phone_head = nn.Linear(config.width, len(PHONES))
@@ -93,8 +104,7 @@ class SpeechEncoder(nn.Module):
 
         Raises BadWeights.
         """
-        from transformers import AutoModel
-
+        AutoModel = _transformers().AutoModel
         try:
             body = AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         except (OSError, ValueError, RuntimeError) as error:
@@ -221,13 +231,6 @@ def loudness(samples: Tensor, frames: int) -> Tensor:
     rms = torch.cat([part.square().mean(-1).sqrt() for part in windows.split(int(PIECE * FPS))])
     decibel = 20 * torch.log10((rms / 0.1).clamp_min(1e-3))
     return torch.stack([2 * (rms / 0.1).clamp(0, 2).sqrt() - 1, (decibel / 20 + 1).clamp(-2, 1)], -1)
-
-
-def overheard(analyse: Callable[[Tensor], tuple[Tensor, Tensor]], samples: Tensor, frames: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Features for a face that listens to another's voice [samples]: (hidden [N, width], phone logits [N, 40], features a
-    [frames, width + 42]) of silence, with the loudness of the voice. analyse: `SpeechEncoder.analyse`."""
-    hidden, logits = analyse(torch.zeros_like(samples))
-    return hidden, logits, speech_features(hidden, logits, samples, frames)
 
 
 def presence(logits: Tensor, frames: int) -> Tensor:
