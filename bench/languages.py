@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Voices for `bench/voices.py` that nobody has recorded here: sentences in twelve languages, spoken by espeak-ng with exact phone times.
+"""Sentences in twelve languages for `bench/voices.py`, spoken by espeak-ng with exact phone times.
 
 The variants (f5, m5, m6, m8) are in no training corpus. Of the languages, nine are in it only as English letters read by their
 rules; Finnish, Hungarian and Russian are not in it at all.

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the lip-sync score can tell: takes that are all usable from each other, and spoiled ones from them.
+"""How well the lip-sync score orders usable takes, and separates spoiled takes from them.
 
 `python bench/ranking.py --cache CACHE [--data DATA] [--split test]`; CACHE is a training cache, DATA a folder with `lips/`.
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What speech made from motion is worth, on voices that trained nothing: STOI, ESTOI, PESQ, phone and word error.
+"""The quality of speech made from motion, on voices that trained nothing: STOI, ESTOI, PESQ, phone and word error.
 
 `python bench/speech.py [--cache CACHE] [--data DATA]`: the test speakers of a training cache (else the shipped sample), words
 from the transcripts of DATA (`speech/<corpus>/transcripts.tsv`). Every figure stands beside its ratio to natural speech,

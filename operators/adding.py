@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the operators that add a head to the scene share: where it goes, that it is chosen, and errors as one sentence."""
+"""Shared by the operators that add a head: where it is placed, that it is chosen, and errors as one sentence."""
 
 from ..scene.heads import head
 from ..scene.review import problem_report

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stop the work that is going on."""
+"""Cancel the running job."""
 
 import bpy
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Close the lips at a frame for m, b or p, or take a closure away."""
+"""Close the lips at a frame for m, b or p, or remove a closure."""
 
 import bpy
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The dialogue of a scene: who speaks which strip, and takes for all strips in one go."""
+"""The dialogue of a scene: who speaks which strip, and takes for all strips at once."""
 
 import bpy
 

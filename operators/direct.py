@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Direct a character: presets, sliders put back, takes like the one that is shown."""
+"""Direct a character: presets, resetting the sliders, more takes like the shown one."""
 
 import math
 

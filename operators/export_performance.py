@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Export Performance: the head with what it does now, to a file that other programs read."""
+"""Export Performance: writes the head with its current animation to a file for other programs."""
 
 import os
 

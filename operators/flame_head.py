@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be done with a head from a FLAME file: look at what Thunder's channels become on it, measure that, fit its bones."""
+"""Operators for a head from a FLAME file: preview Thunder's channels on it, measure how exact they are, fit its bones."""
 
 import bpy
 

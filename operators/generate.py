@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generate takes: several sampled performances of the voice, listed as they come and ranked."""
+"""Generate takes: several sampled performances of the voice, listed as they arrive and ranked."""
 
 from dataclasses import replace
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine in its own environment: install, complete or repair it, stop that, take it away, ask it how it is."""
+"""Install, repair and remove the engine's own environment, cancel an installation, check the engine."""
 
 import os
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Listen: hear what the animation on the head says, next to the original."""
+"""Listen: generate speech from the head's animation, to compare with the original voice."""
 
 import bpy
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Let a linked character take keys."""
+"""Make a linked character editable, so that it can be keyed."""
 
 import bpy
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Map a character: find what its shapes are called, show the table, add and remove rows, choose its objects."""
+"""Map a character: recognise its shapes by name, show the table, add and remove rows, choose its objects."""
 
 from dataclasses import replace
 

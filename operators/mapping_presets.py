@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Save a character's mapping as a preset, and use one on another character."""
+"""Save a character's mapping as a preset, and apply a preset to another character."""
 
 import bpy
 

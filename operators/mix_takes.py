@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mix takes: choose one for each part of the face, cut others in over time, make a take of it."""
+"""Mix takes: choose one for each part of the face, cut to others over time, and make a new take of them."""
 
 import bpy
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the operators on an animator's own character share: which one is meant, and errors as one sentence."""
+"""Shared by the operators on an animator's own character: which one is used, and errors as one sentence."""
 
 from ..scene.heads import mapping_table
 from .one_sentence import OneSentence

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What operators on the shown take have in common."""
+"""Shared by the operators on the shown take."""
 
 from ..scene.review import problem_report
 from ..scene.takes import take_list

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operators that report one sentence: what they did, or why nothing was changed."""
+"""Shared by operators that report one sentence: what they did, or why nothing was changed."""
 
 from ..scene.heads import head
 from ..scene.review import problem_report

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Play all takes side by side, and leave that again."""
+"""Play all takes side by side, and leave that view."""
 
 import bpy
 

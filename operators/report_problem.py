@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Collect what helps to find the cause of a problem into a text that the animator reads and pastes."""
+"""Collect what helps to find the cause of a problem in a text that the animator can read and paste."""
 
 import bpy
 

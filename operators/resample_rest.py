@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep what is liked of the shown take and resample the rest of it."""
+"""Keep the good parts of the shown take and resample the rest."""
 
 import math
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Re-sync: takes whose voice was moved, trimmed, replaced or retimed fit it again."""
+"""Re-sync: make takes fit a voice that was moved, trimmed, replaced or retimed."""
 
 import bpy
 

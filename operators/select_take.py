@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Show a take on its head, step through the list, flip between two, or give the head its own animation back."""
+"""Show a take on its head, step through the list, flip between two, or show the animator's own animation."""
 
 import bpy
 

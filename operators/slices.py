@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the operators of long work share: a timer that advances it while Blender stays usable."""
+"""Shared by the operators of long jobs: a timer that advances the job while Blender stays responsive."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Style From: set the direction by how an animation or a recording performs."""
+"""Style From: set the direction by the style of an animation or a recording."""
 
 import os
 

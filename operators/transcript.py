@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write down what a voice says, and let a take's lips close on its m, b and p."""
+"""Enter a voice's transcript, and correct a take's closures of m, b and p by it."""
 
 import textwrap
 

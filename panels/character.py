@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The animator's own character in the Thunder tab: what was found, what is missing, and the table of its mapping."""
+"""The animator's own character in the Thunder tab: what was recognised, what is missing, and its mapping table."""
 
 import re
 

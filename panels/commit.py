@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commit in the Thunder tab: where the shown take goes, what becomes of the keys there, and which keys it gets."""
+"""Commit in the Thunder tab: the target action, what happens to the keys there, and which keys are set."""
 
 import bpy
 

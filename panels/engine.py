@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine at a glance, for the preferences: what is there, what it runs on, and how to get or mend it."""
+"""The engine's state in the preferences: what is installed, what it runs on, and how to install or repair it."""
 
 import os
 

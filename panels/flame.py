@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A head from a FLAME file in the Thunder tab: its identity, how well it is driven, and its own numbers."""
+"""A head from a FLAME file in the Thunder tab: its identity, how exactly it is driven, and its own values."""
 
 import bpy
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep: what of the shown take stays as it is while the rest is resampled."""
+"""Keep: which parts of the shown take stay while the rest is resampled."""
 
 import bpy
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys for going through takes, in every editor, which the animator changes in the preferences."""
+"""Keyboard shortcuts for going through takes, in every editor; the animator changes them in the preferences."""
 
 import bpy
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Listen in the Thunder tab: what the animation says, as sound, next to the original; and how well it says it."""
+"""Listen in the Thunder tab: the speech generated from the animation beside the original, and the lip-sync score."""
 
 import bpy
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mix: which take each part of the face is of, and the cuts between takes over time."""
+"""Mix: the take used for each part of the face, and the cuts between takes over time."""
 
 import bpy
 

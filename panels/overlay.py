@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Curves over the timeline: what of them is drawn; the switch stands in the headers of the dope sheet and the sequencer too."""
+"""Curves over the timeline: which of them are drawn; their switch is also in the headers of the dope sheet and the sequencer."""
 
 import bpy
 

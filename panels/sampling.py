@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How takes are sampled: for all that generates, closed and below Direction since hardly anybody needs it."""
+"""Sampling: settings for everything that samples takes; closed at first, because few people need them."""
 
 import bpy
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes in the Thunder tab: the list, going through it, and what can be done with the take that is shown."""
+"""Takes in the Thunder tab: the list, stepping through it, and the actions on the shown take."""
 
 import bpy
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The side of the process boundary that lives in Blender: starts the engine's process, asks it, survives its death.
+"""The client in Blender's process: starts the engine's process, sends requests, survives its crashes.
 
 Standard library and numpy only. docs/reference/protocol.md describes the lines that go over the pipes, and when a worker counts as
 stuck. Nothing here touches bpy, and nothing but `Pending.wait` and `Client.stop` ever blocks.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a take's reading is like in a few words, for the list of takes: "calm, warm, small jaw"; numpy only."""
+"""Describes how a take is played in a few words for the list: "calm, warm, small jaw"; numpy only."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ease of everything that fades, and the cubic between two keys; plain arithmetic, so that arrays and tensors both do."""
+"""Smoothstep and the cubic Hermite segment; plain arithmetic, for floats, arrays and tensors."""
 
 from __future__ import annotations
 

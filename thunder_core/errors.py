@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The small family of errors an animator may read: each message is a sentence with what happened and what to do."""
+"""The errors that an animator may read: each message is a sentence with what happened and what to do."""
 
 import errno
 

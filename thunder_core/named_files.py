@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Presets: JSON files in one folder, each called as the animator calls it, on any system. Standard library only."""
+"""Presets: JSON files in one folder with the names that the animator gave them, on any system. Standard library only."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Long work as a generator that yields how far it is, 0 … 1, and returns its value: Generator[float, None, T].
+"""Long work as a generator that yields progress, 0 … 1, and returns its value: Generator[float, None, T].
 
 `yield from` runs such a generator inside another one and gives its value; the functions here do the same with its progress
 changed, or without a caller that waits. Closing the outer generator closes the inner one.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The line between Blender and the engine: its version, its sign of life, and what an event must hold to be used.
+"""The protocol between Blender and the engine: its version, its heartbeat, and what an event must hold.
 
 Standard library only; both sides import it. docs/reference/protocol.md describes the events.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The version of what is stored in a .blend: a number in each record, so that a later Thunder can read what an earlier wrote.
+"""The version of what is stored in a .blend: a number in each record, so that a later version of the add-on can read it.
 
 A record is a dict, or a group of custom properties, of its own format. One without a version was written by 0.1.0. Whoever
 changes the format of any record raises VERSION and keeps reading the earlier ones (tests/blender/test_saved_files.py).

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Linux and macOS do by other calls than Windows: locks, process groups, owners of files, live processes, memory.
+"""System calls that differ between Linux, macOS and Windows: locks, process groups, owners of files, live processes, memory.
 
 Standard library only. No other module of the product makes calls that one of these systems lacks; a test holds it to that.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Putting a take on a head and giving the head back: the animator's own animation plays on around the take, untouched."""
+"""Shows a take on a head and restores the animator's own animation, which continues unchanged around the take."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Performances become keys: actions of their own, on whole scene frames, with their provenance."""
+"""Writes performances as keys: actions of their own, on whole scene frames, with their provenance."""
 
 from __future__ import annotations
 

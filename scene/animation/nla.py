@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""NLA tracks that THUNDER adds to a data-block: an action that plays on below others, and a pose that is held."""
+"""NLA tracks that the add-on puts on a data-block: an action that continues below others, and a held pose."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The animation of a head as it is now, edited keys included, read back as a Motion."""
+"""Reads the current animation of a head, edited keys included, as a Motion."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A rig's numbers on every frame become few keys, as far off as the animator allows, in millimetres at the lips."""
+"""Reduces a rig's values on every frame to few keys, with an error that the animator chooses, in millimetres at the lips."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts the engine while the animator still looks at the panel, so that the first takes do not wait for it."""
+"""Starts the engine when the panel is shown, so that the first takes come sooner."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's environment in this extension's own user folder: whether it is there, and installing it beside Blender."""
+"""The engine's environment in the extension's own user folder: its state, and installing it beside Blender."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mapping meets the objects of a character: which numbers of which data-blocks it moves."""
+"""Binds a mapping to the objects of a character: which values of which data-blocks it moves."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A head in FLAME's layout, ours or the animator's own file, becomes a Blender rig: mesh, shape keys, bones, correctives."""
+"""Builds a Blender rig from a head in FLAME's layout, ours or a user's file: mesh, shape keys, bones, correctives."""
 
 from __future__ import annotations
 

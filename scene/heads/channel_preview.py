@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One channel shown alone on a character, and its pose put back afterwards."""
+"""Previews one channel on a character and restores its pose afterwards."""
 
 from __future__ import annotations
 

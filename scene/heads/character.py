@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The animator's own character: which objects it has, what its shapes are called, and how it is driven."""
+"""The animator's own character: its objects, the names of its shapes, and how it is driven."""
 
 from __future__ import annotations
 

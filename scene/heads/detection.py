@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a character is driven, as its shape keys, properties and bones say."""
+"""Detects how a character is driven, from its shape keys, properties and bones."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a driven shape key back to the control that drives it: which slider moves it, and how far for a value of 1."""
+"""Follows a driven shape key back to the control that moves it, and how far the control moves for a value of 1."""
 
 from __future__ import annotations
 

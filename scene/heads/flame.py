@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A rig made from a FLAME file: the head it stands for is read from its own data, the file is not needed again."""
+"""A rig made from a FLAME file, read back as a head from its own data; the file is not needed again."""
 
 from __future__ import annotations
 

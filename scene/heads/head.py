@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Heads in a Blender file: adding the bundled one, finding those that are there, saying why one cannot be used."""
+"""Heads in a Blender file: adds the bundled one, finds existing ones, says why one cannot be used."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a file remembers of a head: which take is on it, what was there before, how a character is mapped.
+"""What a file stores about a head: the take on it, the animation before it, its mapping.
 
 It lies in a scene, which is always this file's own: what is set on a library override is gone when the file is opened
 again. A mapping made where the character itself is made lies on the character, and goes with it into other files.

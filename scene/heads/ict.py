@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A realistic head from a folder that anyone may download: ICT-FaceKit's OBJ files as a character with eyes that turn."""
+"""Builds a realistic head from a folder of ICT-FaceKit (free to download): its OBJ files as a character with eyes that turn."""
 
 from __future__ import annotations
 

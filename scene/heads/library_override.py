@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A linked character becomes one that takes keys: library overrides of its objects and of the meshes that hold its shapes."""
+"""Makes a linked character editable: library overrides of its objects and of the meshes that hold its shapes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a head looks: one material per part, for Workbench, Eevee and Cycles, from plain Principled settings."""
+"""Materials of a head: one for each part, for Workbench, EEVEE and Cycles, with Principled settings only."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mappings kept as presets: JSON files in the add-on's own folder, one for each, for use on other characters."""
+"""Mapping presets: JSON files in the add-on's own folder, to use on other characters."""
 
 from __future__ import annotations
 

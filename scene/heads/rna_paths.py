@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Numbers of data-blocks by their animation path: read, set, at rest, and as the evaluated scene has them."""
+"""Values of data-blocks by animation path: read, set, at rest, and as evaluated by the scene."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A pose becomes rules: what the animator moved away from rest is what a channel does at 1."""
+"""Makes mapping rules from a pose: what differs from rest is what a channel does at 1."""
 
 from __future__ import annotations
 

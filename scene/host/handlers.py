@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts functions into Blender's application handlers, and takes them out again."""
+"""Adds functions to Blender's application handlers and removes them."""
 
 import bpy
 

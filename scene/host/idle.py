@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one timer for quiet moments: small tasks wait until nobody edits, plays or runs a job, and go on in small steps.
+"""The one idle timer: small tasks run in small steps while nobody edits, plays or runs a job.
 
 A call of the timer runs one step of one task, so the window is never held longer than the longest step.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Long work in slices: a generator that an operator's timer advances a little at a time, or runs through headless.
+"""Long jobs in slices: generators that an operator's timer advances step by step, or that run to their end without a window.
 
 A job is a Generator[Step, None, T]: it yields Steps and returns its value. Parts of it that report only how far they are
 (thunder_core/progress.py) become Steps with `stage`.

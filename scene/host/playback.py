@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Playing the scene in its window, from a frame on, the picture kept in step with the sound."""
+"""Plays the scene in its window from a frame on, the picture in sync with the sound."""
 
 from __future__ import annotations
 

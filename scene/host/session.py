@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""State that lives between events and in no file: one object holds the job that runs and every module's part."""
+"""State that lives between events and in no file: one object with the running job and a part for each module."""
 
 from __future__ import annotations
 

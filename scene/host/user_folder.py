@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the add-on keeps what belongs to its user and to no file of a scene: presets."""
+"""The user's folder of the add-on, for what belongs to no .blend: presets."""
 
 from pathlib import Path
 

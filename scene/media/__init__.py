@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What leaves a scene or is shown beside it: exports, contact sheets, grids."""
+"""What is exported from a scene or shown beside it: exports, contact sheets, grids."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A head and its animation leave Blender: glTF, FBX, USD and Alembic through Blender's own exporters, ARKit curves as CSV."""
+"""Exports a head and its animation: glTF, FBX, USD and Alembic through Blender's exporters, ARKit curves as CSV."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A FLAME head in the scene compared with what smplx makes of the same file in the same pose."""
+"""Compares a FLAME head in the scene with smplx's result for the same file and pose."""
 
 from __future__ import annotations
 

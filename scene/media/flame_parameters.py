@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The animation of a FLAME head as the numbers of its own model, for smplx and other FLAME programs."""
+"""The animation of a FLAME head as parameters of its own model, for smplx and other FLAME programs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand-ins of a head: copies that play takes of their own beside it, and leave nothing behind."""
+"""Copies of a head that play other takes beside it, and are removed completely."""
 
 from __future__ import annotations
 

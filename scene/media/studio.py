@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small stage around a head: camera, light and look, for pictures and films made without a window."""
+"""A small set around a head: camera, light and look, for pictures and films made without a window."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the animation on a head to sound: its mouth's speech, put in the sequencer as a muted strip, and compared."""
+"""Generates speech from the animation on a head, puts it in the sequencer as a muted strip, and compares it."""
 
 from __future__ import annotations
 

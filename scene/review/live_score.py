@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scores that follow the animator's edits: a moment after the last one the lips are scored again, a little at a time."""
+"""Scores that follow the animator's edits: shortly after the last edit the lips are scored again, in small steps."""
 
 from __future__ import annotations
 

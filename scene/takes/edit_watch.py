@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which takes were edited, worked out a little at a time after an edit, so that the list can show it at no cost."""
+"""Which takes were edited, computed in small steps after an edit, so that drawing the list costs nothing."""
 
 from __future__ import annotations
 

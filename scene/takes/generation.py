@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a voice to a list of takes: asks the engine for performances and keys them on the head."""
+"""Generates takes from a voice: asks the engine for performances and keys them on the head."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeping what is liked of a take while the rest is sampled again: frames, parts of the face, selected keys, bit for bit."""
+"""Keeps parts of a take bit for bit while the rest is sampled again: frames, parts of the face, selected keys."""
 
 from __future__ import annotations
 

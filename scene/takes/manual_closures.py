@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Closures of a take by hand: lips closed at a frame, or a closure taken away, under whatever shape the take has."""
+"""Adds or removes closures of a take by hand, under the shape that the take has."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mixing takes: the mouth of one, the brows of another, cut over time like the takes of a song; the result is a take itself."""
+"""Mixes takes: the mouth of one, the brows of another, with cuts over time; the result is a new take."""
 
 from __future__ import annotations
 

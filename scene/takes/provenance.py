@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a take's keys were made from: its motion at 25 fps, kept on the take's action, so that it outlives save and append."""
+"""What a take's keys were made from: its motion at 25 fps, stored on the take's action, so that it survives saving and appending."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes whose voice was moved, trimmed, replaced or retimed are made to fit it again."""
+"""Re-sync: makes takes fit a voice that was moved, trimmed, replaced or retimed."""
 
 from __future__ import annotations
 

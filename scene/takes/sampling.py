@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the engine samples a take: as the settings say, or as the take that is made again was sampled."""
+"""How the engine samples a take: by the settings, or as an existing take was sampled."""
 
 from __future__ import annotations
 

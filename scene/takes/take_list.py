@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The list of takes of a scene: what enters it, what leaves it, which one is shown."""
+"""The list of takes of a scene: adding, removing and showing them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a voice says, written down by the animator: a take's lips close on the m, b and p of it, and nowhere else."""
+"""Transcripts of voices: closes a take's lips on the m, b and p of the text, and opens them elsewhere."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A strip's sound put together from its file, for the Blenders that cannot mix down twice without a window."""
+"""Reads a strip's sound from its file, for Blender versions that cannot mix down twice without a window."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The voice in a scene: which sound strip is meant, when it is heard, why it is not; and putting sound in."""
+"""The voice in a scene: which sound strip it is, when it plays, why it cannot be used; and adding sound."""
 
 from __future__ import annotations
 

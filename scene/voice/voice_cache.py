@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sound of a voice, read once and kept while its strip stays as it is: a file for the engine, and its waveform."""
+"""A cache of the voice's sound while its strip is unchanged: a file for the engine, and its waveform."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A curve with a value on every frame becomes the few keys, with handles, that an animator would have set; numpy only.
+"""Reduces a curve with a value on every frame to the few keys, with handles, that an animator would set; numpy only.
 
 Between keys the curve is a cubic Hermite polynomial: a Bézier segment whose handles lie at a third of its length, which
 Blender evaluates exactly so. Slopes are one per key (handles stay aligned) and solved by least squares for the whole

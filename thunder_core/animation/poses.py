@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Dense curves of a face become poses: keys on frames that all curves of a region share, as an animator sets them; numpy only.
+"""Turns dense curves of a face into poses: keys on frames that all curves of a region share, as an animator sets them; numpy only.
 
 The mouth (lips, jaw, cheeks, tongue) is keyed on the sounds: where lips close and open again, at extremes, at both ends of
 holds, and on as many breakdowns between them as the allowed error needs. Brows, eyes and head have frames of their own, on

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A curve without keys that are replaced: around them it stays what it was, with as few of them as that needs."""
+"""Removes keys from a curve that are replaced, and keeps its shape around them with as few keys as possible."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Motion at 25 fps to scene frames and back: the only conversion between the model's clock and the scene's."""
+"""Converts motion at 25 fps to scene frames and back; the only place that does."""
 
 from __future__ import annotations
 

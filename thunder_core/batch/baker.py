@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process that bakes, seen from the one that says what is to be baked: started, asked over pipes, watched, ended.
+"""The process that bakes, on the side of the one that starts it: started, asked over pipes, watched, ended.
 
 It is a Blender of its own (`bake.py --baker`, cli/baker.py), so that a crash costs one job, and it bakes one job after the
 other, so that its engine starts once. Requests and events are lines of JSON. Standard library only.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what is to be baked: a job file in TOML, or a folder of sound files. Everything wrong with it is said at once, up front."""
+"""Reads job files in TOML, or folders of sound files. All mistakes are reported at once, before anything is baked."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a job can say: the names of its settings, which values are allowed, and what holds where nothing is said.
+"""The settings of a job: names, allowed values and defaults.
 
 A setting is called like the option of `bake.py` that does the same, without its dashes: `speech-guidance` is `--speech-guidance`.
 """

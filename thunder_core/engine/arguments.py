@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The arguments of a request as the worker takes them: of the right kind and within bounds, or refused with a sentence."""
+"""Checks the arguments of a request: of the right kind and within bounds, or refused with a sentence."""
 
 import os
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The JSON beside each file of weights, and the sentences about weights that cannot be used. Standard library only, so that
-damage is reported before torch is loaded."""
+"""The JSON card beside each file of weights, and error messages about weights. Standard library only, so that damage is reported before
+torch is loaded."""
 
 from __future__ import annotations
 

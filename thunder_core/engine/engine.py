@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The three verbs everything above calls: generate takes from a sound, score a motion, listen to a motion."""
+"""The engine's three operations: generate takes from a sound, score a motion, generate speech from a motion."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's own process: reads requests as JSON lines on stdin, answers on stdout, and dies with its client.
+"""The engine's process: reads requests as JSON lines from stdin, answers on stdout, and ends with its client.
 
 Started by thunder_core/client.py; docs/reference/protocol.md tells the lines. Only the standard library is imported before the
 first request, so that a Python without torch can still say what it lacks.

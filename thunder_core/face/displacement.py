@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far, in millimetres, a motion carries the lips and the rest of the bundled head's face; numpy only."""
+"""How far, in millimetres, a motion moves the lips and the rest of the bundled head's face; numpy only."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Jaw against lips on a character: more of one for less of the other, with the same gap between the lips; numpy only."""
+"""Moves an opening between jaw and lips on a character, with the same gap between the lips; numpy only."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the lips touch, all along: kept together through any change, closed and opened by hand or by a text; numpy only."""
+"""Where the lips touch: preserved through any change, added and removed by hand or by a text; numpy only."""
 
 from __future__ import annotations
 

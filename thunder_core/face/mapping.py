@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a Motion becomes numbers on any rig and back: sources, rules from sources to targets, and the driving protocol."""
+"""Converts a Motion to values on any rig and back: sources, rules from sources to targets, and the driver interface."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One performance out of several: a take for each part of the face, from cut to cut, cross-faded; numpy only."""
+"""Mixes performances: a take for each part of the face, with cuts that are cross-faded; numpy only."""
 
 from __future__ import annotations
 

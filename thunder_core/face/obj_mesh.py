@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Wavefront OBJ files as heads come in them: one mesh in one file, its shapes in others with the same vertices."""
+"""Reads Wavefront OBJ heads: one mesh in one file, its shapes in others with the same vertices."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FLAME's parameters of a performance as an .npz that smplx and other FLAME programs take as it is."""
+"""A performance as FLAME parameters in an .npz that smplx and other FLAME programs read as it is."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where lips, eyes and other parts are on an unmarked FLAME-format head: marks are carried over from the bundled one; numpy only."""
+"""Finds lips, eyes and other parts on a FLAME-format head by carrying the bundled head's marks over; numpy only."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the lips of a FLAME-format head meet, by its geometry: the seam across which the jaw's pull jumps; numpy only."""
+"""Finds where the lips of a FLAME-format head meet, by geometry: the seam where the jaw's influence jumps; numpy only."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How strong a performance is: intensity by region, smoothness, an emotion on top; closed lips stay closed; numpy only."""
+"""Shapes a performance: strength by region, smoothness, an emotion on top; closed lips stay closed; numpy only."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Triangle meshes seen as surfaces: what the front shows, which point is nearest, which parts are connected; numpy only."""
+"""Triangle meshes as surfaces: what is visible from the front, nearest points, connected parts; numpy only."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the pickle of a FLAME model as plain data: numbers come out, nothing in the file is ever run."""
+"""Reads the pickle of a FLAME model as plain data, without running anything in the file."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Adaptation: the shipped diffusion model goes on learning from a user's own recordings or captures, and says what that was worth.
+"""Adaptation: trains the shipped diffusion model on a user's own recordings or captures, and measures the gain.
 
 Encoder, units, mesh-to-speech and judge stay as they are, so that scores mean the same before and after. Recordings are cut
 into pieces of some ten seconds, every eighth of which is only measured on.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What recordings go through on their way to a user: gain, noise, rooms, narrow bands. Applied to training crops."""
+"""Augments training crops as recordings vary: gain, noise, rooms, narrow bands."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Distillation of the diffusion model: one that comes in four steps to what the whole model comes to in twenty.
+"""Distils the diffusion model: a copy that reaches in four steps what the whole model reaches in twenty.
 
 Without guidance a take is a function of its noise, its sound and its direction, and a smooth one. So the few steps are trained as one
 network: from noise through all of them to the take that the whole model makes of the same noise (Luhman and Luhman 2021, with steps in

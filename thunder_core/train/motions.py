@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the models on top learn from: for every clip, speech features, units, voice and performances of the teacher.
+"""The data that the other models learn from: for every clip, speech features, units, voice and performances of the teacher.
 
 Computed once per encoder (`extract_features`) and teacher (`performances.animate`) and memory-mapped; one row per 25 fps animation frame,
 units two per row.

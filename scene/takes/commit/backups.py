@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether an action is still as a commit left it: then the copies that are kept of it have all that the animator did."""
+"""Whether an action is still as a commit left it; if so, the stored copies of it hold all of the animator's work."""
 
 from __future__ import annotations
 

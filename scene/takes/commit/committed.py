@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which lines are committed to the animation of a head, quickly enough to be asked at every redraw."""
+"""Which lines are committed to the animation of a head; fast enough to be asked at every redraw."""
 
 from ....thunder_core.errors import ThunderError
 from ...animation import display

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commit: the shown take becomes the animator's own animation, as few keys; the previous actions stay in the file."""
+"""Commit: writes the shown take into the animator's own animation with few keys; earlier actions stay in the file."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commit for a whole dialogue: of every line its shown or best take, in order of time, as one step to undo."""
+"""Commits a whole dialogue: of every line its shown or best take, in order of time, as one undo step."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A rig's values become poses: keys on frames that the curves of a region of the face share, for any character."""
+"""Turns a rig's values into poses: keys on frames that the curves of a region of the face share, for any character."""
 
 from __future__ import annotations
 

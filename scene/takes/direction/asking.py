@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the engine is asked by a character's direction: the same for the whole line, or for each frame where sliders have keys."""
+"""Translates a character's direction into a request to the engine: one for the whole line, or one per frame where sliders have keys."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The shown take follows the sliders of its character's direction: it is sampled again with its own seed while one is dragged.
+"""Live: the shown take follows the sliders of its character's direction; it is sampled again with its own seed during a drag.
 
 A slider that moves asks the engine for a draft of few steps, at most one at a time; when it rests the take is sampled as finely
 as it was before. Both are written from a timer without an undo step of their own, so that undoing the slider undoes the take:

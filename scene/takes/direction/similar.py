@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""More takes like one that is liked: sampled closely around the way it was played, listed beside those that are there."""
+"""More Like This: takes sampled close to how a given take is played, added to the list."""
 
 from __future__ import annotations
 

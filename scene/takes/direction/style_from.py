@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Style From: how somebody else performs becomes the direction of a character, read off an animation or a recording."""
+"""Style From: sets a character's direction by the style read from an animation or a recording."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ancestral sampling (Ho et al. 2020, algorithm 2) over all diffusion steps: what the paper samples with, and what ours is held against.
+"""Ancestral sampling (Ho et al. 2020, algorithm 2) over all diffusion steps: the paper's sampler, the reference for ours.
 
 Slow on purpose: takes of the systems of the paper's comparison are sampled so where all 1000 steps are asked for, and `bench/speed.py`
 measures the usual sampler against it.

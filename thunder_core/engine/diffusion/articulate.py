@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What no sampled performance may miss: lips that meet on m, b and p, a jaw that speaks, teeth and tongue where sounds want them."""
+"""Corrects articulation in every sampled motion: lips that meet on m, b and p, a jaw that opens, teeth and tongue where sounds need
+them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a head does while its speaker pauses: it stays about where the phrase left it, instead of wandering on."""
+"""Holds the head about still while its speaker pauses, instead of letting it wander."""
 
 from __future__ import annotations
 

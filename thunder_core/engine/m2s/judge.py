@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The judge: how far lips are from where the sound wants them, frame by frame.
+"""The judge: estimates, frame by frame, how far lips are from where the sound needs them.
 
 It reads what the lips do beside two expectations of the same sound: what the diffusion model makes of it in one step in the
 direction that the motion is played in, which is about the mean of all that it would sample, and the opening and width that a

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mesh-to-speech (§4.1): what a mouth, seen frame by frame, says — speech units and a mel spectrogram."""
+"""Mesh-to-speech (§4.1): speech units and a mel spectrogram from the mouth, frame by frame."""
 
 from __future__ import annotations
 

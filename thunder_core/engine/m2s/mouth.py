@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What mesh-to-speech may look at (§4.1): the mouth's vertices, its lips alone, the whole face's, or the coefficients themselves."""
+"""The input of mesh-to-speech (§4.1): the mouth's vertices, its lips alone, the whole face's, or the coefficients themselves."""
 
 from __future__ import annotations
 

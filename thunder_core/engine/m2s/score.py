@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ranking by mesh-to-speech: does what the mouth says agree with what is heard, how well, and where does it drift?"""
+"""The lip-sync score: how well the lips agree with the sound, overall and per frame, and where they drift."""
 
 from __future__ import annotations
 

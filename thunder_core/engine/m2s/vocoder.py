@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sound out of a mel spectrogram, speech units and a speaker: an inverse-STFT network that shapes a pulse train and noise.
+"""The vocoder: sound from a mel spectrogram, speech units and a speaker, by an inverse-STFT network that shapes a pulse train and noise.
 
 A network that draws each spectral frame for itself cannot know how far a tone's phase has moved since the last one, nor do
 mesh-to-speech's soft mels show it. So the pitch is predicted from the frames, its phase is summed up over time, and the network (ConvNeXt
