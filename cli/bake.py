@@ -216,7 +216,7 @@ def bake(
 
 
 def silence(seconds: float) -> str:
-    """A sound file in which nobody speaks, in Blender's temporary folder; its path. Raises NoSpace."""
+    """A silent sound file in Blender's temporary folder; its path. Raises NoSpace."""
     path = os.path.join(bpy.app.tempdir, "idle.wav")
     try:
         with wave.open(path, "wb") as file:
@@ -296,7 +296,7 @@ def check_linked() -> None:
 
 
 def say_repaired(out) -> None:
-    """Print which files were put back where an earlier bake into the folder was killed while it replaced them."""
+    """Print which files were restored because an earlier bake into the folder was killed while it replaced them."""
     names = ", ".join(f"“{name}”" for name in out.repaired if name != files.MANIFEST)
     if names:
         say(f"      An earlier run was interrupted in “{out.folder}”; repaired to what was there before it: {names}")
@@ -341,7 +341,7 @@ def choose_head(scene, name: str | None, speaks: str | None = None):
 
 
 def place_voice(scene, sound: str, voice, pack: bool = False) -> None:
-    """Put the sound in the sequencer where the takes were keyed, unless it lies there already. pack: keep it in the .blend."""
+    """Put the sound in the sequencer where the takes were keyed, unless it is there already. pack: store it in the .blend."""
     for present in strip.sound_strips(scene):
         same = present.sound is not None and bpy.path.abspath(present.sound.filepath) == sound
         if same and abs(compat.content_start(present) - voice.clock.start) < 0.01:

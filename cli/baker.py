@@ -46,7 +46,7 @@ class _Events:
 
 
 def serve(_chosen=None) -> None:
-    """Bake what is asked for until stdin ends."""
+    """Bake requested jobs until stdin ends."""
     events = _Events()
     requests: queue.SimpleQueue[dict | None] = queue.SimpleQueue()
     busy = threading.Event()

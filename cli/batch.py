@@ -92,7 +92,7 @@ def with_own_style(job: Job) -> Job:
 
 
 def defaults_of(chosen: argparse.Namespace) -> dict[str, object]:
-    """The settings that the options say, and those that hold where nothing is said; of the scene that is open, too."""
+    """The settings given as options and the defaults of the others, those of the open scene included."""
     given = {name: getattr(chosen, name.replace("-", "_"), None) for name in SETTINGS}
     given |= directing.given(chosen)
     if chosen.mood is not None:

@@ -63,7 +63,7 @@ def preset_file(chosen: argparse.Namespace) -> str | None:
 
 
 def asked(chosen: argparse.Namespace) -> Asked | None:
-    """What takes are asked to be, None where no option says anything of it. Raises BadRequest for a preset that cannot be read."""
+    """The direction that the options ask for, None if no option names one. Raises BadRequest for a preset that cannot be read."""
     moved = {axis.name: number for axis in AXES if (number := getattr(chosen, _destination(axis.name))) is not None}
     if chosen.style is None and chosen.mood is None and chosen.spread is None and not moved and chosen.as_asked:
         return None
@@ -104,7 +104,7 @@ def file_of_own(values: Mapping[str, object]) -> str | None:
 
 
 def reported(provenance: dict) -> dict:
-    """What a report says of how takes were asked to be played, by the provenance of one of them: what a preset's file holds.
+    """The direction of takes as a report has it, from the provenance of one of them: the content of a preset file.
 
     Of a direction that changes within the line its mean; nothing where takes were not directed.
     """

@@ -45,7 +45,7 @@ class Wanted:
         return names + ([SHEET, THUMBNAIL] if "sheet" in self.outputs else [])
 
     def of_takes(self, output: str) -> list[str]:
-        """Names of the files of an output of single takes, best take first; empty where it is not wanted."""
+        """Names of the files of an output of single takes, best take first; empty if it is not requested."""
         if output not in self.outputs:
             return []
         count = self.takes if output in EVERY else min(self.best, self.takes)
@@ -65,7 +65,7 @@ class Baked:
 
 
 def write(out: files.Transaction, baked: Baked, wanted: Wanted, tell: Callable[[jobs.Step], None]) -> None:
-    """Write what is wanted, and note in the report what each take's files are and the hashes of its values. Raises ThunderError.
+    """Write the requested outputs, and note in the report the files of each take and the hashes of its values. Raises ThunderError.
 
     The open file is changed after it was saved: a bake is the last thing that is done with it.
     """

@@ -100,7 +100,7 @@ def warn(name: str, sentence: str) -> list[str]:
 
 
 def takes_in_words(count: int) -> str:
-    """A number of takes as it is said."""
+    """A number of takes in words."""
     return "1 take" if count == 1 else f"{count} takes"
 
 

@@ -17,7 +17,7 @@ _listening: list = []  # the same of the listeners
 
 
 def _heads(context) -> list:
-    """The heads of the scene; none where Blender asks without one."""
+    """The heads of the scene; none if Blender calls without a scene."""
     return head.in_scene(context.scene) if context is not None and context.scene is not None else []
 
 

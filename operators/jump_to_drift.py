@@ -9,7 +9,7 @@ from ..thunder_core.errors import ThunderError
 
 
 def shown_score(context):
-    """How what is on the head says its voice, None where nobody has measured it."""
+    """The lip-sync score of the current animation, None if it was not measured."""
     try:
         rig = head.find(context.scene, context.object)
     except ThunderError:

@@ -88,7 +88,7 @@ def _other_python(box, preferences) -> None:
 
 
 def _running(box) -> None:
-    """What the engine said of itself, if it was asked."""
+    """The running engine's own description, if it was asked for one."""
     info = connection.running_engine()
     if info is not None:
         device = "processor" if info["device"] == "cpu" else f"graphics card ({info['device']})"

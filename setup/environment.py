@@ -213,7 +213,7 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    """Make the environment asked for and print its Python; the exit code."""
+    """Make the requested environment and print its Python; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     more = commands.add_parser("engine").add_mutually_exclusive_group()

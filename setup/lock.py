@@ -43,7 +43,7 @@ def command(uv: str, name: str) -> list[str]:
 
 
 def main() -> int:
-    """Lock the lists asked for; the exit code."""
+    """Lock the requested lists; the exit code."""
     uv = shutil.which("uv")
     if uv is None:
         print("There is no uv on PATH: install it (pip install uv) and run this again", file=sys.stderr)

@@ -42,7 +42,7 @@ def start(command: list[str], python: str | None = None, **options) -> subproces
 
 
 def end(process: subprocess.Popen) -> None:
-    """End a process that `start` gave, and whatever it started; returns when it is gone. May be called twice."""
+    """End a process from `start`, and all that it started; returns when it has ended. May be called twice."""
     if process.poll() is None:
         system_calls.kill_group(process)
         try:

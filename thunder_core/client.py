@@ -28,7 +28,7 @@ from .worker_process import was_stopped, WorkerProcess
 
 
 class Client:
-    """One worker process and the private folder it shares; starts the process when first asked, again after a death.
+    """One worker process and the private folder it shares; starts the process at the first request, again after a crash.
 
     python:  executable or virtual environment of the engine, None to look for it (find_engine_python).
     venvs:   further virtual environments to look in.

@@ -92,7 +92,7 @@ class NoVoice(ThunderError):
 
 
 class NoEngine(ThunderError):
-    """No Python with the engine's packages was found, or the one that was named cannot run it."""
+    """No Python with the engine's packages was found, or the named one cannot run it."""
 
 
 class WorkerDied(ThunderError):
@@ -104,11 +104,11 @@ class WorkerDied(ThunderError):
 
 
 class Cancelled(ThunderError):
-    """The animator asked for the work to stop."""
+    """The animator cancelled the work."""
 
 
 class OutOfMemory(ThunderError):
-    """The device or the machine has too little memory for what was asked."""
+    """The device or the machine has too little memory for the request."""
 
 
 class NoSpace(ThunderError):

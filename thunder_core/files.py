@@ -63,7 +63,7 @@ def write_file(path: str | os.PathLike, content: bytes | str | Callable[[BinaryI
 
 @contextlib.contextmanager
 def part_of(path: str | os.PathLike) -> Iterator[str]:
-    """The path of an empty temporary file beside `path`, for writers that want a path; it replaces `path` at the end.
+    """The path of an empty temporary file beside `path`, for writers that need a path; it replaces `path` at the end.
 
     The file is new and has a random name, so no symbolic link is followed. It keeps the suffix of `path`, since some
     writers (Blender's exporters, numpy) add one. If the block raises, the temporary file is removed and `path` is as it was.

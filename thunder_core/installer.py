@@ -299,7 +299,7 @@ def _scale() -> float:
 
 
 def _pip(folder: str, packages: dict, wheels: str | None, online: bool, share: float) -> None:
-    """Let pip install what is wanting, about this share of the engine, and report how far it is by what lies on the disk. Raises Failed."""
+    """Let pip install the missing packages, about this share of the engine, and report progress by the bytes on the disk. Raises Failed."""
     downloads, variables = os.path.join(folder, DOWNLOADS), _temporary(folder)
     temporary = variables["TMPDIR"]
     for known in _dists(folder):
@@ -349,7 +349,7 @@ def _pip(folder: str, packages: dict, wheels: str | None, online: bool, share: f
 
 
 def _follow(pip, folder: str, temporary: str, packages: dict, share: float) -> list[str]:
-    """Report how far pip is, by what lies on the disk, until it ends; returns its last lines of output."""
+    """Report pip's progress by the bytes on the disk until it ends; returns its last lines of output."""
     lines: list[str] = []
     doing = ["Asking for packages"]
     reading = threading.Thread(target=_read, args=(pip.stdout, lines, doing), daemon=True)
@@ -470,7 +470,7 @@ def supervise(command: list[str]) -> int:
 
 
 def _end_with_stdin() -> None:
-    """When whoever started this closes our stdin, or dies, pip ends and we with it."""
+    """When the parent closes our stdin, or dies, end pip and this process."""
     _wait_for_end_of_stdin()
     for child in list(_children):
         _module("system_calls").kill_group(child)

@@ -72,7 +72,7 @@ def remove_if_orphaned(folder: str | None, patience: float = 0.0) -> bool:
 
 
 def is_orphaned(folder: str) -> bool:
-    """Whether `folder` is a private folder of this user whose client is dead: nobody holds its lock any more."""
+    """Whether `folder` is a private folder of this user whose client is dead: its lock is free."""
     path = os.path.join(folder, LOCK)
     try:
         if not (_is_own_folder(folder, PRIVATE) and stat.S_ISREG(os.lstat(path).st_mode)):

@@ -116,7 +116,7 @@ class WorkerProcess:
         self.outgoing.put(json.dumps(message).encode() + b"\n")
 
     def end(self) -> None:
-        """Stop the worker: politely, and after STOP_PATIENCE seconds by force. Blocks until it is gone."""
+        """Stop the worker: by request, and after STOP_PATIENCE seconds by force. Blocks until it has ended."""
         with self.mutex:
             self.ending = True
             self.outgoing.put(b'{"id": 0, "verb": "quit"}\n')

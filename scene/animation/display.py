@@ -28,7 +28,7 @@ def is_shown(rig: head.Rig, entry) -> bool:
 
 
 def shown_action(rig: head.Rig):
-    """The take on the head now, None for the animator's own animation, whoever assigned it."""
+    """The take on the head now, None for the animator's own animation."""
     state, animation = head_state.of(rig.owner), rig.targets[0].animation_data
     if state is None or state.shown is None or animation is None or animation.action != state.shown:
         return None

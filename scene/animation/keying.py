@@ -165,7 +165,7 @@ def _remember(action, performance: Performance, printed: str) -> None:
 
 
 def on_scene_frames(performance: Performance, clock: Clock, frames: np.ndarray) -> Motion:
-    """The motion as it stands at scene frames, double precision; it comes from rest before its sound and returns after it."""
+    """The motion at scene frames, double precision; it starts from rest before its sound and returns to rest after it."""
     motion = performance.motion
     still = np.zeros_like(motion.jaw)
     parts = [

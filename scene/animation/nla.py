@@ -39,7 +39,7 @@ def push_down(target, name: str, action, playing: Playing, everywhere: bool) -> 
 
 
 def hold_pose(target, name: str, action, index: int) -> None:
-    """Let the pose of an action's first frame stand for ever in an NLA track. index: of the data-block among the action's."""
+    """Hold the pose of an action's first frame in an NLA track without end. index: of the data-block among the action's."""
     animation = target.animation_data or target.animation_data_create()
     track = animation.nla_tracks.new()
     track.name = name

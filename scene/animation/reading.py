@@ -116,7 +116,7 @@ def _evaluate(curve, frames: np.ndarray, default: float) -> np.ndarray:
 
 
 def _from_scene(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) -> Generator[float, None, Motion]:
-    """The motion by stepping through the evaluated scene, which is put back on its frame."""
+    """The motion by stepping through the evaluated scene, whose current frame is restored."""
     scene = next((s for s in bpy.data.scenes if rig.mesh.name in s.objects and s == bpy.context.scene), bpy.context.scene)
     frame_before, subframe_before = scene.frame_current, scene.frame_subframe
     values = np.empty((len(frames), len(rig.driver.tracks)))

@@ -96,7 +96,7 @@ def knows_styles() -> bool:
 
 
 def systems() -> tuple[System, ...]:
-    """The systems that the next request could ask for. Quick: for panels."""
+    """The systems that a request can use now. Quick: for panels."""
     try:
         folder = _engine.client.weights if _engine.client is not None else weights()
     except BadWeights:
@@ -144,14 +144,14 @@ def tell(answer: dict) -> None:
 
 
 def running_engine() -> dict | None:
-    """What the engine that runs now says of itself (docs/reference/protocol.md, hello), None if it was not asked."""
+    """The running engine's answer to “hello” (docs/reference/protocol.md), None if it was not asked."""
     if _engine.answer is None or _engine.client is None or _engine.client.pid != _engine.answer[0]:
         return None
     return _engine.answer[1]
 
 
 def memory_used() -> int | None:
-    """Bytes of main memory the engine uses now, None where the system does not tell."""
+    """Bytes of main memory that the engine uses now, None if the system does not report it."""
     pid = _engine.client.pid if _engine.client is not None else None
     if pid is None:
         return None

@@ -37,7 +37,7 @@ def start_soon() -> None:
 
 
 def _step() -> float | None:
-    """Start it, and note what it says of itself. What goes wrong is said by the first request that needs it."""
+    """Start the engine and note its answer. Errors are reported by the first request that needs it."""
     try:
         if _early.pending is None:
             client = connection.client()

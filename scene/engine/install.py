@@ -47,7 +47,7 @@ class State:
 
 
 def folder() -> str | None:
-    """Where the environment lies or would lie; None when this code is not an installed extension."""
+    """The environment's folder, which may not exist yet; None if this code is not an installed extension."""
     try:
         return os.path.join(bpy.utils.extension_path_user(PACKAGE), "engine")
     except ValueError:
@@ -108,7 +108,7 @@ def may_download() -> bool:
 
 
 class Installation:
-    """An installation that goes on in a process of its own; a thread reads what it tells."""
+    """An installation in a process of its own; a thread reads its progress."""
 
     def __init__(self, place: str, wheels: str | None, online: bool, lock: str | None = None, extra: bool = False):
         self.place, self.wheels, self.online, self.lock, self.extra = place, wheels, online, lock or str(LOCK), extra

@@ -92,7 +92,7 @@ def end_all() -> None:
 
 
 def refresh(scene) -> None:
-    """Show what the table's active row asks for, or end the preview when it is off."""
+    """Preview the table's active row, or end the preview when it is switched off."""
     settings = scene.thunder
     rows = settings.table
     if not settings.preview or not 0 <= settings.table_index < len(rows):

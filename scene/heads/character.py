@@ -31,7 +31,7 @@ def objects_of(face: bpy.types.Object, plan: Mapping) -> list[bpy.types.Object]:
 
 
 def plan_of(face: bpy.types.Object) -> Mapping:
-    """The mapping of a character: as it was kept, else as its names tell. Raises BadHead if a kept one is damaged."""
+    """The mapping of a character: the stored one, else one detected from its names. Raises BadHead if the stored one is damaged."""
     text = head_state.mapping(face)
     return _kept(text) if text else detect(face)
 
@@ -43,7 +43,7 @@ def _kept(text: str) -> Mapping:
 
 @dataclass(frozen=True)
 class Character:
-    """A character as it is now: the object that stands for it, its mapping, its objects, what those bind to."""
+    """A character as it is now: the object that represents it, its mapping, its objects, what those bind to."""
 
     face: bpy.types.Object
     plan: Mapping

@@ -77,7 +77,7 @@ def _met_by_the_lips(plan: Mapping, parts) -> Mapping:
     rest = key_points(part.data.shape_keys.reference_key, count)
 
     def does(*sources):
-        """What channels do at 1, offsets [V, 3]; None where only the jaw's own key stands in for them."""
+        """What channels do at 1, offsets [V, 3]; None if only the jaw's own key stands in for them."""
         rules = [rule for rule in keyed if rule.source in sources and rule.target.name in blocks]
         moved = [
             rule.weight * (key_points(blocks[rule.target.name], count) - rest)

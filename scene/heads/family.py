@@ -28,7 +28,7 @@ def key_names(mesh: bpy.types.Object) -> tuple[str, ...]:
 
 
 def face_of(obj: bpy.types.Object) -> bpy.types.Object | None:
-    """The object that stands for the character of an object: its mesh with most known shapes, or a mapped armature."""
+    """The object that represents an object's character: its mesh with most known shapes, or a mapped armature."""
     if head_state.mapping(obj):
         return obj
     family = relatives(obj)
@@ -67,7 +67,7 @@ def relatives(obj: bpy.types.Object) -> list[bpy.types.Object]:
 
 
 def armature_of(obj: bpy.types.Object) -> bpy.types.Object | None:
-    """The armature that deforms an object or stands above it."""
+    """The armature that deforms an object or is above it in the hierarchy."""
     for modifier in obj.modifiers if obj.type == "MESH" else ():
         if modifier.type == "ARMATURE" and modifier.object is not None:
             return modifier.object
@@ -83,7 +83,7 @@ def deforms(armature, mesh) -> bool:
 
 
 def _near(face: bpy.types.Object, other: bpy.types.Object) -> bool:
-    """Whether an object's middle lies in the box of the face, a little enlarged; both of them meshes with shape keys."""
+    """Whether an object's centre is in the slightly enlarged box of the face; both of them meshes with shape keys."""
     if other == face:
         return True
     if other.type != "MESH" or face.type != "MESH" or not key_names(other):

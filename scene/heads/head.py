@@ -52,7 +52,7 @@ class Rig:
 
     @property
     def owner(self) -> bpy.types.Object:
-        """The object that stands for the head: where its state is stored, what the panel names."""
+        """The object that represents the head: where its state is stored, and whose name the panel shows."""
         return self.armature or self.mesh
 
     def tracks_of(self, target) -> list[tuple[int, Track]]:
@@ -159,7 +159,7 @@ def extent(obj: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
 
 
 def in_scene(scene) -> list[bpy.types.Object]:
-    """The objects that stand for the heads of a scene, one for each, ours first."""
+    """The objects that represent the heads of a scene, one for each, ours first."""
     own, others, listed = [], [], set()
     for obj in scene.objects:
         if obj in listed or PUPPET_MARK in obj:
@@ -195,7 +195,7 @@ def _known_keys(mesh: bpy.types.Object) -> list[str]:
 
 
 def _own_mesh(obj: bpy.types.Object) -> bpy.types.Object | None:
-    """The mesh of a head of ours that is meant by a mesh, its hair, the rig above it, or any empty in between; None for others."""
+    """The mesh of a head of ours, from a mesh, its hair, the rig above it, or any empty in between; None for others."""
     above = armature_of(obj) if HAIR_MARK in obj and obj.type == "MESH" else None
     obj = above or obj
     meshes = [obj] if obj.type == "MESH" else [child for child in obj.children_recursive if child.type == "MESH"]
@@ -241,19 +241,19 @@ def _own_mapping(channels: tuple[str, ...]) -> Mapping:
 
 
 def owner_of(mesh: bpy.types.Object) -> bpy.types.Object:
-    """The object that keeps the state of the head that a mesh (or mapped armature) stands for, at once."""
+    """The object that stores the state of the head that a mesh (or mapped armature) represents, without working out its rig."""
     return (armature_of(mesh) if mesh.type == "MESH" else None) or mesh
 
 
 def active_object(context):
-    """The active object, None where the context has none to tell of, as in a timer."""
+    """The active object, None if the context has none, as in a timer."""
     chosen = getattr(context, "object", None)
     layer = getattr(context, "view_layer", None)
     return chosen if chosen is not None or layer is None else layer.objects.active
 
 
 def guess(scene, active: bpy.types.Object | None) -> bpy.types.Object | None:
-    """The object meant when none is chosen: the active one if it is a head, or the only head of the scene."""
+    """The object to use when none is chosen: the active one if it is a head, or the only head of the scene."""
     if active is not None and active.name in scene.objects and PUPPET_MARK not in active:
         result = _own_mesh(active) or family.face_of(active)
         if result is not None:
@@ -263,7 +263,7 @@ def guess(scene, active: bpy.types.Object | None) -> bpy.types.Object | None:
 
 
 def find(scene, active: bpy.types.Object | None = None) -> Rig:
-    """The rig of the head chosen in a scene's settings, or of the one that is meant.
+    """The rig of the head chosen in a scene's settings, or of the one that `guess` gives.
 
     Raises BadHead when there is none or it will not do.
     """

@@ -79,7 +79,7 @@ def plan_of_rows(rows, like: Mapping) -> Mapping:
 
 
 def face(scene, active=None) -> bpy.types.Object:
-    """The object whose mapping the table shows or shall show. Raises BadHead when none is meant."""
+    """The object whose mapping the table shows or will show. Raises BadHead if there is none."""
     chosen = scene.thunder.head or active
     if chosen is None:
         raise BadHead("No character is selected: choose its face or its armature in the Thunder tab")

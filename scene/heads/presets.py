@@ -27,7 +27,7 @@ def save(plan: Mapping, name: str) -> Path:
 
 
 def load(name: str) -> Mapping:
-    """The mapping of a preset. Raises BadHead if it is gone or damaged."""
+    """The mapping of a preset. Raises BadHead if it is missing or damaged."""
     try:
         text = NamedFiles(folder()).read(name)
     except (OSError, UnicodeDecodeError) as error:

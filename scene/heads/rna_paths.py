@@ -51,7 +51,7 @@ def exists(block, path: str) -> bool:
 
 
 def value(block, path: str, index: int) -> float:
-    """A number of a data-block as it stands."""
+    """The current value of a path in a data-block."""
     owner, name, custom = split(path)
     owner = _owner(block, owner)
     result = owner[name] if custom else getattr(owner, name)

@@ -14,7 +14,7 @@ _STILL = 1e-4
 
 
 def rules_of_pose(source: str, plan: Mapping, objects: list, amount: float = 1.0) -> list[Rule]:
-    """Rules by which a channel at `amount` makes the pose that stands on a character's objects now.
+    """Rules by which a channel at `amount` makes the current pose of a character's objects.
 
     Shape keys, bones and custom properties that are not at rest are taken. Raises BadRequest if everything is at rest.
     """

@@ -40,7 +40,7 @@ class Task:
             self.postpone(seconds)
 
     def postpone(self, seconds: float) -> None:
-        """Have it done in so many seconds from now on, whatever was asked before."""
+        """Run the task in so many seconds from now, whatever was asked before."""
         self.due = time.monotonic() + seconds
         _idle.add(self)
 
@@ -64,7 +64,7 @@ class _Idle(Part):
             bpy.app.timers.register(tick, first_interval=self.wait(), persistent=True)
 
     def wait(self) -> float | None:
-        """Seconds until the timer is wanted again, None if no task waits."""
+        """Seconds until the timer is needed again, None if no task waits."""
         self.tasks = [task for task in self.tasks if task.due is not None]
         now, busy = time.monotonic(), is_busy()
         waits = (LOOK_SECONDS if busy and not task.any_time else max(PAUSE_SECONDS, task.due - now) for task in self.tasks)

@@ -64,7 +64,7 @@ class Pace:
                 self.past.popleft()
 
     def seconds_left(self, fraction: float) -> float | None:
-        """Seconds that the rest will take at this pace; None while it is too early to tell."""
+        """Seconds that the rest will take at this pace; None while it is too early to know."""
         now, (then, before) = time.monotonic(), self.past[0]
         if fraction < 0.05 or now - then < 1.0 or fraction - before < 0.02:
             return None

@@ -198,7 +198,7 @@ class _SheetScene:
         return LABEL_CELLS + CURVE_CELLS + self.columns * SPREAD
 
     def middle(self, column: int) -> float:
-        """Where a face stands: farther from its neighbours than in the sheet, so that none reaches into another's cell."""
+        """Where a face is placed: farther from its neighbours than in the sheet, so that none reaches into another's cell."""
         return LABEL_CELLS + CURVE_CELLS + (column + 0.5) * SPREAD
 
     def _write(self, text: str, x: float, y: float, size: float, ink: str = "ink", align: str = "LEFT") -> None:

@@ -139,7 +139,7 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
 
 
 def _entry(scene, action: str):
-    """The take of the action of that name. Raises BadRequest where it is gone."""
+    """The take of the action of that name. Raises BadRequest if it is gone."""
     entry = next((entry for entry in scene.thunder.takes if entry.action is not None and entry.action.name == action), None)
     if entry is None:
         raise BadRequest("A take was removed: play all again")
@@ -147,7 +147,7 @@ def _entry(scene, action: str):
 
 
 def _loop_over(scene, group, first: int, last: int) -> None:
-    """Let the scene's playback repeat the frames of the takes, or what of them lies in the animator's own preview range.
+    """Loop the scene's playback over the frames of the takes, or the part of them in the animator's own preview range.
 
     The range as it was is kept with the grid's collection, so that undo and a recovered file bring both or neither.
     """
@@ -176,7 +176,7 @@ def _caption(entry) -> str:
 
 
 def _under(group, entry, caption: str, levels, place: Matrix, size: tuple[float, float], axes: Matrix) -> list[str]:
-    """What stands under a head: a line that names its take, how it is played, what it does over time. Names of its objects.
+    """What is shown under a head: its take's name, how it is played, and what it does over time. Names of its objects.
 
     levels: of its bars (`thumbnails.levels`), None where nothing is known of it.  place: of the middle under the head, from the
     face's axes to the world.  size: from head to head, and the height of one.
@@ -324,7 +324,7 @@ def _look(grid: _Grid, area, region, view) -> None:
 
 
 def viewport(context):
-    """The 3D viewport in which the grid was asked for, else the largest of the window; None without one."""
+    """The 3D viewport in which the grid was started, else the largest of the window; None if there is none."""
     if context.window is None or bpy.app.background:
         return None
     if context.area is not None and context.area.type == "VIEW_3D":

@@ -96,7 +96,7 @@ def _relink_drivers(animation, made: dict) -> None:
 
 
 def play(puppet: Puppet, rig: head.Rig, entry) -> None:
-    """Let a stand-in of a rig play a take, and nothing else."""
+    """Let a copy of a rig play a take, and nothing else."""
     actions = display.actions_of(entry)
     for index, (target, original) in enumerate(zip(puppet.targets, rig.targets)):
         animation = target.animation_data or target.animation_data_create()
@@ -110,7 +110,7 @@ def play(puppet: Puppet, rig: head.Rig, entry) -> None:
 
 
 def remove(puppet: Puppet) -> None:
-    """Take a stand-in out of the file. What of it is gone already is no matter."""
+    """Remove a copy from the file; parts that are gone already are skipped."""
     for block in (*puppet.objects, *puppet.data):
         try:
             block.name
@@ -122,7 +122,7 @@ def remove(puppet: Puppet) -> None:
 
 
 def remove_marked() -> int:
-    """Take every stand-in out of the file, whoever left it; how many objects that were."""
+    """Remove every copy from the file, also those of an earlier session; how many objects that were."""
     result = [obj for obj in bpy.data.objects if head.PUPPET_MARK in obj]
     data = {obj.data for obj in result if obj.type in ("MESH", "FONT") and obj.data is not None}
     bpy.data.batch_remove([group for group in bpy.data.collections if head.PUPPET_MARK in group])
@@ -138,7 +138,7 @@ def remove_marked() -> int:
 
 
 def drop_font() -> None:
-    """Take Blender's own font out of the file's data, where text of ours brought it in and no other uses it."""
+    """Remove Blender's own font from the file if our text brought it in and no other text uses it."""
     for font in [font for font in bpy.data.fonts if font.users == 0 and font.filepath == "<builtin>"]:
         bpy.data.fonts.remove(font)
 

@@ -178,7 +178,7 @@ def _around(first: float, last: float, fps: float) -> tuple[int, int]:
 
 
 def _within(candidates: tuple[int, int] | None, first: int, last: int) -> tuple[int, int] | None:
-    """The part of a range that lies within first … last, None where none does."""
+    """The part of a range inside first … last, None if there is none."""
     if candidates is None or candidates[1] < first or candidates[0] > last:
         return None
     return max(candidates[0], first), min(candidates[1], last)
@@ -233,7 +233,7 @@ def place(scene, path: str, name: str, first: int):
 
 
 def listening_strip(context):
-    """(scene, strip) of what Listen left for the head that is meant, (None, None) if there is nothing."""
+    """(scene, strip) of the generated speech of the current head, (None, None) if there is none."""
     try:
         name = name_of(head.find(context.scene, context.object).mesh)
     except ThunderError:
@@ -246,13 +246,13 @@ def listening_strip(context):
 
 
 def plays_generated(context) -> bool:
-    """Whether what Listen left is heard now, and not the original."""
+    """Whether the generated speech plays now, and not the original."""
     _, speech = listening_strip(context)
     return speech is not None and not speech.mute
 
 
 def can_compare(context) -> bool:
-    """Whether what Listen left can be compared with the voice that is meant: it lies on its frames, or is heard now."""
+    """Whether the generated speech can be compared with the current voice: it is on the same frames, or plays now."""
     _, speech = listening_strip(context)
     if speech is None:
         return False
@@ -265,7 +265,7 @@ def can_compare(context) -> bool:
 
 
 def flip(context, generated: bool) -> None:
-    """Let what Listen left be heard in place of the voice (generated), or the voice again. Raises BadRequest."""
+    """Play the generated speech in place of the voice (generated), or the voice again. Raises BadRequest."""
     scene, speech = listening_strip(context)
     if speech is None:
         raise BadRequest("There is no generated speech yet: press Listen first")

@@ -77,7 +77,7 @@ class SyncScore:
 
 
 def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
-    """The score of what is on the head now, None where it is not known. Cheap enough to be asked at every redraw."""
+    """The score of the current animation, None if it is not known. Quick: for every redraw."""
     entry = take_list.shown_take(scene.thunder) if rig is None else take_list.on_head(scene, rig.mesh)
     if entry is not None:
         return score_of_take(scene, entry)
@@ -113,7 +113,7 @@ def line_of(context, action) -> str:
 
 
 def committed_line(context, rig: head.Rig) -> str:
-    """Name of the line whose score is shown, where that is a committed line and another one than is meant; else ""."""
+    """Name of the line whose score is shown, if that is a committed line other than the current one; else ""."""
     action = own_action(rig)
     committed = line_names.of(action) if action is not None and take_list.on_head(context.scene, rig.mesh) is None else None
     if committed is None:
@@ -126,7 +126,7 @@ def committed_line(context, rig: head.Rig) -> str:
 
 
 def why_none(rig: head.Rig) -> str:
-    """Why the animator's own animation on a head has no score though one was asked for, "" where it has one or waits for it."""
+    """Why the animator's own animation on a head has no score although one was requested, "" if it has one or waits for it."""
     action = own_action(rig)
     entry = take_list.on_head(bpy.context.scene, rig.mesh)
     if entry is not None:
@@ -138,7 +138,7 @@ def why_none(rig: head.Rig) -> str:
 
 
 def _not_its_own(scene, rig: head.Rig) -> str:
-    """Why the animator's own animation on a head has no score against the line that is meant, "" where it may have one."""
+    """Why the animator's own animation on a head has no score against the current line, "" if it may have one."""
     action = own_action(rig)
     name = line_of(bpy.context, action) if action is not None else ""
     speaker = dialogue.speaker_of(scene, name) if name else None
@@ -154,13 +154,12 @@ def _is_in_strips(rig: head.Rig) -> bool:
 
 
 def of_own(scene, mesh, action) -> SyncScore | None:
-    """The score of the animator's own animation on a head against the line that is meant, None where it was not scored in
-    this session."""
+    """The score of the animator's own animation on a head against the current line, None if it was not scored in this session."""
     return live.own.get((mesh.session_uid, action.session_uid, line_of(bpy.context, action)))
 
 
 def ask(scene, rig: head.Rig) -> None:
-    """Have the animator's own animation on a head scored if the line that is meant has no score yet. Quick: for panels."""
+    """Score the animator's own animation on a head if the current line has no score yet. Quick: for panels."""
     action = own_action(rig)
     if not scene.thunder.live_score or action is None or take_list.on_head(scene, rig.mesh) is not None:
         return
@@ -238,7 +237,7 @@ def _seconds_of(voice: strip.Voice, clock: Clock, read: float, entry) -> float:
 
 
 def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[Step, None, None]:
-    """Steps of a job that score what is on a head now, whatever moves it. voice: what is meant, already read for `client`.
+    """Steps of a job that score the current animation of a head, whatever moves it. voice: the current one, already read for `client`.
 
     A take that nobody edited keeps its score.
     """

@@ -79,7 +79,7 @@ last_error = session.add(_LastError())
 
 
 def note(doing: str, error: Exception) -> None:
-    """Remember the last error for a report. doing: the label of what was asked for."""
+    """Remember the last error for a report. doing: the label of the operator."""
     lines = "".join(traceback.format_exception(error)) if not isinstance(error, errors.ThunderError) else ""
     last_error.error = {"when": time.time(), "doing": doing, "kind": type(error).__name__, "sentence": str(error), "traceback": lines}
 

@@ -45,7 +45,7 @@ def why_empty(context) -> str:
 
 
 def arranged(entries, places: list[int], sort: str) -> list[int]:
-    """Places in the order of a sort; what is equal, or has no score yet, stays as it lies."""
+    """Places in the order of a sort; equal takes, and those without a score, keep their order."""
     by_score = sorted(places, key=lambda place: -_score(entries[place]))
     if sort == "TIME":
         return sorted(places, key=lambda place: -entries[place].made)

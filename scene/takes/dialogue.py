@@ -34,7 +34,7 @@ class Line:
 
 
 def cast(scene, name: str, speaker: bpy.types.Object | None) -> None:
-    """Let a head speak the strip of that name; None: nobody does."""
+    """Set the head that speaks the strip of that name; None: no head does."""
     row = next((part for part in scene.thunder.cast if part.strip == name), None) or scene.thunder.cast.add()
     row.strip, row.head, row.silent = name, speaker, speaker is None
 
@@ -49,12 +49,12 @@ def speaker_of(scene, name: str, heads: list | None = None) -> bpy.types.Object 
 
 
 def is_silent(scene, name: str) -> bool:
-    """Whether the animator said that nobody speaks a strip: music, footsteps."""
+    """Whether the animator marked a strip as not spoken: music, footsteps."""
     return any(part.strip == name and part.silent for part in scene.thunder.cast)
 
 
 def lines(scene) -> list[Line]:
-    """The dialogue of a scene in order of time, without what nobody speaks."""
+    """The dialogue of a scene in order of time, without strips that are not spoken."""
     heads, listed = head.in_scene(scene), []
     for each in strip.sound_strips(scene):
         if is_silent(scene, each.name):

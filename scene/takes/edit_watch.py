@@ -45,7 +45,7 @@ class EditWatch(Part):
         self.task = idle.Task(self.step)
 
     def is_known(self, entry) -> bool:
-        """Whether a take is known to be edited: what the list shows. False until somebody has looked."""
+        """Whether a take is known to be edited: what the list shows. False until it was examined."""
         return any(self.edited.get(action.session_uid, False) for action in display.actions_of(entry))
 
     def look_at(self, uids) -> None:

@@ -125,7 +125,7 @@ def _place(take: keying.Performance) -> tuple[float, int]:
 
 
 def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Performance:
-    """The take that an event of the engine brings."""
+    """The take of an engine event."""
     take = event["take"]
     array = {name: client.get_array(event, take.get(name)) for name in ("expression", "jaw", "head", "eyes", "opening", "width", "drift")}
     motion = Motion(array["expression"], array["jaw"], array["head"], array["eyes"], float(event["fps"]))
@@ -341,7 +341,7 @@ def _id(action) -> int | None:
 
 
 def again(scene_name: str, mesh_name: str):
-    """(scene, rig) of names, looked up again. Raises BadHead when the head is gone."""
+    """(scene, rig) by their names, looked up again. Raises BadHead if the head is gone."""
     scene, mesh = bpy.data.scenes.get(scene_name), bpy.data.objects.get(mesh_name)
     if scene is None or mesh is None or mesh.name not in scene.objects:
         raise BadHead("The head was removed during generation: choose a head and generate again")

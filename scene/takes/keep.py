@@ -65,7 +65,7 @@ def ranges_of(scene) -> list[tuple[int, int]]:
 
 
 def add_range(scene, first: int, last: int):
-    """Keep some more frames; what overlaps them or lies against them becomes one range."""
+    """Keep more frames; ranges that overlap or touch become one."""
     ranges = scene.thunder_keep.ranges
     first, last = min(first, last), max(first, last)
     for index in reversed(range(len(ranges))):
@@ -103,7 +103,7 @@ class KeepMasks:
 
 
 def columns_of(rig: head.Rig) -> list[np.ndarray]:
-    """For each track of a rig, which columns of a packed motion it tells of: bool [n + 9] each."""
+    """For each track of a rig, which columns of a packed motion it represents: bool [n + 9] each."""
     channels = head.channel_names()
     driver = rig.driver
     columns = [np.zeros(Columns(len(channels)).count, bool) for _ in driver.tracks]

@@ -26,7 +26,7 @@ _ROTATIONS = ("jaw", "head", "eyes")
 
 
 def store(action, performance: Performance, clock: Clock, voice: str = "") -> None:
-    """Keep a performance on an action, the scene frame and rate its first sample is heard at, and its voice's name."""
+    """Store a performance on an action, with the scene frame and rate at which its first sample plays, and its voice's name."""
     motion = performance.motion
     kept = {
         records.KEY: records.VERSION,
@@ -122,13 +122,13 @@ def _look_of(action, frames: int) -> Look | None:
 
 
 def clock_of(action) -> Clock | None:
-    """Where the sound of a take lay when it was keyed, None if its action does not tell."""
+    """Where the sound of a take was when it was keyed, None if its action does not store it."""
     record = kept(action)
     return None if record is None else Clock(float(record["start"]), float(record["fps"]))
 
 
 def opening_of(action) -> np.ndarray | None:
-    """Mouth opening of a take as it was made, float32 [T] in mm at 25 fps, None if its action does not tell."""
+    """Mouth opening of a take as it was made, float32 [T] in mm at 25 fps, None if its action does not store it."""
     record = kept(action)
     return None if record is None else _array(record["opening"])
 
@@ -139,7 +139,7 @@ def store_sync(action, per_frame: np.ndarray) -> None:
 
 
 def sync_of(action) -> np.ndarray | None:
-    """How well each frame of a take says its sound, float32 [T] at 25 fps, None where nobody has measured it."""
+    """Lip-sync of each frame of a take, float32 [T] at 25 fps, None if it was not measured."""
     values = action.get(SYNC)
     return _array(values) if getattr(values, "typecode", "") in ("f", "d") else None
 
@@ -189,7 +189,7 @@ def is_edited(entry) -> bool:
 
 
 def about_of(action) -> dict:
-    """Provenance of a take's action, without what tells of its keys."""
+    """Provenance of a take's action, without what describes its keys."""
     record = action.get(keying.PROPERTY)
     about = record.to_dict() if hasattr(record, "to_dict") else {}
     for name in (records.KEY, "checksum"):  # of the keys, not of what they were made from

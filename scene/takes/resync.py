@@ -71,7 +71,7 @@ def needs_engine(scene) -> bool:
 
 
 def _move(entry, then: State, now: State) -> None:
-    """Shift a take's keys, and all that tells where they lie, along with its voice."""
+    """Shift a take's keys, and all records of their place, along with its voice."""
     frames = now.origin - then.origin
     edited = provenance.is_edited(entry)
     shift(entry.action, frames)
@@ -117,7 +117,7 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
 
 
 def voice_of(scene, now: State) -> strip.Voice:
-    """A voice as it is heard now, from its first frame to its last."""
+    """A voice as it plays now, from its first frame to its last."""
     if not now.strip:
         return strip.of_file(scene, now.path)
     member = strip.named(scene, now.strip)

@@ -48,7 +48,7 @@ class Sampling:
 
     @classmethod
     def of_take(cls, provenance: dict, settings) -> Sampling:
-        """As a take was sampled, so that its seed makes it again; as the settings say where the take does not tell."""
+        """As a take was sampled, so that its seed makes it again; by the settings where the take does not store it."""
         if provenance.get("quality") not in QUALITIES and "steps" not in provenance:
             return cls.of(settings)
         values = {
@@ -113,7 +113,7 @@ def role_of(provenance: Mapping) -> str:
 
 
 def _asked_of(provenance: dict) -> Asked | None:
-    """What a take says of the direction it was sampled in, None where it tells of none that holds together."""
+    """The direction that a take was sampled in, None if none is stored or it is not valid."""
     try:
         vectors, spread = np.array(provenance["direction"], np.float32).reshape(-1, len(DIRECTION_NAMES)), float(provenance["spread"])
         check(vectors)

@@ -63,7 +63,7 @@ def add_to_list(
 
 
 def numbered(number: int) -> str:
-    """What a take is called that nobody has given a name."""
+    """The name of a take that the animator has not named."""
     return f"Take {number}"
 
 
@@ -103,7 +103,7 @@ def _name_of_copy(scene, entry) -> str:
 
 
 def name_action(entry, context) -> None:
-    """An animator's name for a take becomes its actions' too: they are found by it in the dope sheet and when appended.
+    """Give a take's actions the name that the animator gave the take: so it is named in the dope sheet and when appended.
 
     Without a name the take is called by its number again.
     """
@@ -314,7 +314,7 @@ def flip(scene, rig: head.Rig) -> str:
 
 
 def rig_of(scene, entry) -> head.Rig:
-    """The rig that a take was made for. Raises BadHead when it is gone."""
+    """The rig that a take was made for. Raises BadHead if it is gone."""
     if entry.head is None or entry.head.name not in scene.objects:
         raise BadRequest(f"The head of take “{entry.name}” is no longer in this scene: generate takes for another head")
     return head.resolve(entry.head)

@@ -47,7 +47,7 @@ class Thumbnails(Part):
         self.collection = None
 
     def activity(self, entry) -> np.ndarray | None:
-        """What a take does, as `activity`; None where its action does not tell."""
+        """What a take does, as `activity`; None if its action does not store it."""
         uid = entry.action.session_uid
         if uid not in self.activities:
             performance = provenance.load(entry.action)
@@ -71,12 +71,12 @@ class Thumbnails(Part):
         self.icons[uid] = line, tuple(icons)
 
     def forget(self, uid: int) -> None:
-        """Draw the picture of an action anew: the take was sampled again."""
+        """Draw the picture of an action again: the take was sampled again."""
         self.icons.pop(uid, None)
         self.activities.pop(uid, None)
 
     def file_opened(self) -> None:
-        """Free all pictures; they are drawn again when they are wanted."""
+        """Free all pictures; they are drawn again when needed."""
         self.icons.clear()
         self.activities.clear()
         if self.collection is not None:
@@ -88,7 +88,7 @@ thumbnails = session.add(Thumbnails())
 
 
 def icons(entry) -> tuple[int, ...]:
-    """Icons of a take's picture from left to right; none where its action does not tell what it was made from."""
+    """Icons of a take's picture from left to right; none if its action does not store what it was made from."""
     if entry.action is None:
         return ()
     uid, own = entry.action.session_uid, thumbnails.activity(entry)

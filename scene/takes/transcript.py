@@ -88,8 +88,8 @@ def _named(words: tuple[str, ...]) -> str:
 
 
 def _matching(closed: list) -> slice:
-    """Of a text's closures those of the part that the voice says: all, or the longest stretch of which each is said. Raises BadRequest
-    where too few match."""
+    """The closures of the part of a text that the voice says: all, or the longest stretch in which each is spoken. Raises BadRequest where
+    too few match."""
     spoken = [sure >= _SAID for _, _, sure, _ in closed]
     unspoken = spoken.count(False)
     if sorted(sure for _, _, sure, _ in closed)[len(closed) // 2] >= _SURE and unspoken < max(2, _MOST_UNSAID * len(closed)):

@@ -27,7 +27,7 @@ _PIECE_BYTES = 1 << 16  # of a recording, at its start, middle and end: enough t
 
 @dataclass(frozen=True)
 class State:
-    """How a voice was heard.
+    """How a voice sounded and where it was.
 
     strip: its name, "" for a file.  path: the file, "" for a strip.  sound: fingerprint of the recording.
     retiming: JSON of the strip's retiming keys, "" for none.
@@ -47,7 +47,7 @@ class State:
 
     @property
     def seconds(self) -> tuple[float, float]:
-        """The part of the recording that is heard, in seconds from its beginning."""
+        """The part of the recording that plays, in seconds from its beginning."""
         return (self.first - self.origin) / self.fps, (self.last - self.origin) / self.fps
 
 
@@ -65,7 +65,7 @@ class Change:
 
 
 def of_voice(scene, voice: strip.Voice) -> State | None:
-    """How a voice is heard now; None for one that has no strip and no file any more."""
+    """The current state of a voice; None if its strip and its file are gone."""
     if voice.strip:
         strip_now = strip.named(scene, voice.strip)
         if strip_now is None:
@@ -155,7 +155,7 @@ def _change(scene, then: State) -> Change | None:
 
 
 def _now(scene, then: State) -> State | None:
-    """The state of the same voice now, None where it is gone."""
+    """The current state of the same voice, None if it is gone."""
     if not then.strip:
         sound = of_file(then.path)
         return dataclasses.replace(then, sound=sound, fps=Clock.of(scene, 0).fps) if sound else None

@@ -29,7 +29,7 @@ _ROUNDING = 4096  # bytes by which a piece may fall short of its length: Blender
 
 
 def mix_down(voice: Voice, path: str) -> Generator[float, None, None]:
-    """Write what is heard of a voice's strip alone to a WAV file, as a generator to be run to its end.
+    """Write the sound of a voice's strip alone to a WAV file, as a generator to be run to its end.
 
     Trim, offset, volume and pan with their animation, retiming and modifiers are Blender's own work: a copy
     of the scene with everything else in it muted is mixed down at the sound's own rate, a few seconds at a
@@ -154,8 +154,7 @@ def _sequencer(scene) -> dict:
 
 
 def _copy_with_only(scene, strip, shift: int):
-    """A copy of a scene, `shift` frames later, in which nothing but one strip is heard and no object has to be
-    evaluated."""
+    """A copy of a scene, `shift` frames later, in which only one strip plays and no object has to be evaluated."""
     name, parents = strip.name, [meta.name for meta in lineage(scene, strip)[0]]
     copy = scene.copy()
     for member in list(copy.collection.objects):

@@ -62,15 +62,15 @@ class Plan:
                 yield source
 
     def channels(self, source: Source) -> int:
-        """How many channels are heard."""
+        """Number of channels that play."""
         return 1 if self.mono else source.channels
 
     def count(self, source: Source) -> int:
-        """How many samples of each channel are heard."""
+        """Number of samples of each channel that play."""
         return int(round(self.seconds * source.rate)) if self.seconds else source.frames
 
     def blocks(self, source: Source) -> Iterator[np.ndarray]:
-        """What is heard, float32 [n, channels], BLOCK seconds at a time. Raises BadSound."""
+        """The samples that play, float32 [n, channels], BLOCK seconds at a time. Raises BadSound."""
         count, offset, size = self.count(source), int(round(self.begin * source.rate)), BLOCK * source.rate
         places = np.linspace(0, 1, len(self.volume))
         for start in range(0, count, size):
@@ -156,8 +156,8 @@ def _opened_wave(path: str) -> Iterator[Source]:
 
 
 def plan_of(scene, strip, first: int, last: int, fps: float) -> Plan | None:
-    """How to put together what is heard of a strip from frame `first` up to `last`; None for one that is retimed or has
-    modifiers, which only Blender can apply."""
+    """How to read the sound of a strip from frame `first` up to `last`; None for a retimed strip or one with modifiers, which only Blender
+    can apply."""
     if len(getattr(strip, "retiming_keys", ())) or len(strip.modifiers):
         return None
     sound = strip.sound

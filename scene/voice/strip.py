@@ -22,7 +22,7 @@ SHORTEST_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Voice:
-    """What the animator wants spoken: a strip of a scene's sequencer, or a sound file that starts at a frame.
+    """The voice of takes: a strip of a scene's sequencer, or a sound file that starts at a frame.
 
     strip: name of the strip, "" for a file.  path: the file, "" for a strip.
     clock: scene frame of the first sample of the sound that goes to the engine, and the scene's rate.
@@ -46,7 +46,7 @@ def sound_strips(scene) -> list:
 
 
 def find(context) -> Voice:
-    """The voice chosen in the scene's settings, or the one that is meant: the active sound strip, or the only one.
+    """The voice chosen in the scene's settings, else the active sound strip, or the only one.
 
     Raises BadSound with the reason and what to do.
     """
@@ -84,7 +84,7 @@ def find(context) -> Voice:
 
 
 def of_take(context, entry) -> Voice:
-    """The voice that a take speaks, or that the settings mean where its strip is gone or there is no take (None).
+    """The voice of a take, or the one of the settings if its strip is gone or there is no take (None).
 
     Raises BadSound.
     """
@@ -96,7 +96,7 @@ def of_take(context, entry) -> Voice:
 
 
 def _of_head(context, strips: list) -> list:
-    """The strips that the head that is meant speaks: those given to it; the scene's only head also speaks those given to nobody."""
+    """The strips that the current head speaks: those assigned to it; the scene's only head also speaks the unassigned ones."""
     scene = context.scene
     mesh = scene.thunder.head or head.guess(scene, head.active_object(context))
     given = {part.strip: part for part in scene.thunder.cast if part.silent or part.head is not None}
@@ -107,8 +107,7 @@ def _of_head(context, strips: list) -> list:
 
 
 def _to_listen_to(context, strips: list) -> list:
-    """The strips that the head that is meant can listen to: those that were not given to it. Raises BadSound where that is none, or
-    not the chosen one."""
+    """The strips that the current head can listen to: those not assigned to it. Raises BadSound if there is none, or not the chosen one."""
     settings = context.scene.thunder
     mesh = settings.head or head.guess(context.scene, head.active_object(context))
     own_names = {part.strip for part in settings.cast if mesh is not None and part.head == mesh}
@@ -121,14 +120,14 @@ def _to_listen_to(context, strips: list) -> list:
 
 
 def keep_speaker(scene, name: str, mesh) -> None:
-    """Give a strip that was given to nobody yet to a head, so that it stays with it when others are added."""
+    """Assign an unassigned strip to a head, so that it stays with it when others are added."""
     if named(scene, name) is not None and not any(part.strip == name and (part.silent or part.head) for part in scene.thunder.cast):
         part = next((part for part in scene.thunder.cast if part.strip == name), None) or scene.thunder.cast.add()
         part.strip, part.head = name, mesh
 
 
 def meant(scene, strip) -> Voice:
-    """A strip as takes speak it: as it is heard, or what of it lies in the preview range where the settings want that."""
+    """A strip as takes speak it: all of it that plays, or the part in the preview range if the settings say so."""
     voice = of_strip(scene, strip)
     if scene.thunder.only_preview and scene.use_preview_range:
         return within(voice, scene.frame_preview_start, scene.frame_preview_end + 1)
@@ -136,7 +135,7 @@ def meant(scene, strip) -> Voice:
 
 
 def of_file(scene, path: str, start: float | None = None) -> Voice:
-    """A sound file whose first sample is heard at frame `start` (the scene's first by default)."""
+    """A sound file whose first sample plays at frame `start` (the scene's first by default)."""
     if not path:
         raise BadSound("No sound file is chosen: choose one in the Thunder tab")
     absolute = bpy.path.abspath(path)
@@ -147,7 +146,7 @@ def of_file(scene, path: str, start: float | None = None) -> Voice:
 
 
 def of_strip(scene, strip) -> Voice:
-    """A strip as it is heard: from its left to its right handle. Raises BadSound if it is not heard at all."""
+    """A strip as it plays: from its left to its right handle. Raises BadSound if it does not play at all."""
     reason = _silenced_by(scene, strip)
     if reason:
         raise BadSound(reason)
@@ -181,7 +180,7 @@ def warning(voice: Voice) -> str:
 
 
 def within(voice: Voice, first: int, last: int) -> Voice:
-    """The part of a strip's voice that is heard from frame `first` up to `last`. Raises BadSound if nothing is left."""
+    """The part of a strip's voice from frame `first` up to `last`. Raises BadSound if nothing is left."""
     start, end = max(int(voice.clock.start), first), min(voice.last, last)
     if end - start < 2 or (end - start) / voice.clock.fps < SHORTEST_SECONDS:
         raise BadSound(f"Too little of “{voice.name}” lies in the preview range: it needs {SHORTEST_SECONDS} s or more")
@@ -189,7 +188,7 @@ def within(voice: Voice, first: int, last: int) -> Voice:
 
 
 def _silenced_by(scene, strip) -> str:
-    """Why a strip is not heard, as a sentence; "" when it is."""
+    """Why a strip does not play, as a sentence; "" if it does."""
     parents, inside = lineage(scene, strip)
     if strip.mute and FLIPPED not in strip:
         return f"The strip “{strip.name}” is muted: unmute it or choose another voice"
@@ -210,14 +209,14 @@ def flip_away(strip) -> None:
 
 
 def flip_back(strip) -> None:
-    """Let a voice that was flipped away be heard again."""
+    """Unmute a voice that `flip_away` muted."""
     strip.mute = False
     if FLIPPED in strip:
         del strip[FLIPPED]
 
 
 def lineage(scene, strip):
-    """The meta strips a strip lies in, outermost first, and (what holds the channels, member) pairs."""
+    """The meta strips that contain a strip, outermost first, and (what holds the channels, member) pairs."""
     parents, parent = [], strip.parent_meta()
     while parent is not None:
         parents.insert(0, parent)

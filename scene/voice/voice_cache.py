@@ -64,7 +64,7 @@ cache = session.add(VoiceCache())
 
 
 def _key(scene, voice: strip.Voice) -> tuple | None:
-    """Identifies how a voice sounds; None for a voice that is gone."""
+    """Identifies how a voice sounds; None if it is gone."""
     state = fingerprint.of_voice(scene, voice)
     speaking = strip.named(scene, voice.strip) if voice.strip else None
     if state is None:
@@ -81,7 +81,7 @@ def _key(scene, voice: strip.Voice) -> tuple | None:
 
 
 def of(scene, voice: strip.Voice) -> CachedVoice | None:
-    """What is kept of a voice, empty at first; None for a voice that is gone."""
+    """What is cached for a voice, empty at first; None if it is gone."""
     key = _key(scene, voice)
     if key is None:
         return None
@@ -114,7 +114,7 @@ def sound(client: Client, scene, voice: strip.Voice) -> Generator[Step, None, st
 
 
 def keep(scene, voice: strip.Voice, path: str) -> str:
-    """Keep a mix-down of a voice that was just made for the engine, which then knows it when it is asked again.
+    """Cache a mix-down of a voice that was just made for the engine, which then recognises it.
 
     Returns where it is from now on: that of a voice that is gone, or a file that cannot be renamed, stays where it was.
     """

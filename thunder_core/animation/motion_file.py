@@ -42,7 +42,7 @@ def arrays(motion: Motion, channels: Sequence[str], reading: np.ndarray | None =
 
 
 def reading_of(provenance: Mapping) -> np.ndarray | None:
-    """The direction vector that a take says it was played in, None where it does not tell or it does not hold together."""
+    """The direction vector that a take was played in, None if it is not stored or not valid."""
     try:
         reading = np.array(provenance["reading"], np.float32).reshape(len(DIRECTION_NAMES))
     except (KeyError, TypeError, ValueError):

@@ -54,7 +54,7 @@ class Shape:
         return (self.value_at(frame + side * _ASIDE) - self.value_at(frame)) / (side * _ASIDE)
 
     def is_level(self, frame: float, value: float) -> bool:
-        """Whether it stands at a value from its last key before a frame to its next after it; without one of them, for good."""
+        """Whether it keeps one value from its last key before a frame to its next after it; without one of them, for good."""
         place = int(np.searchsorted(self.times, frame, side="right")) - 1
         if 0 <= place < len(self.times) - 1:
             if self.keys["interpolation"][place, 0] not in (keyframes.CONSTANT, keyframes.LINEAR, keyframes.BEZIER):

@@ -93,7 +93,7 @@ class Played:
 
 
 def agreement(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndarray:
-    """Pearson's r [sliders, sliders] of what is asked [N, sliders] (rows) with what is got [N, sliders] (columns), within voices.
+    """Pearson's r [sliders, sliders] of requested [N, sliders] (rows) with measured sliders [N, sliders] (columns), within voices.
 
     voices [N]: whose line each performance is; what a voice itself does to a measure is taken away.
     """

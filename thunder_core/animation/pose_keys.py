@@ -36,7 +36,7 @@ class PoseKeys:
 
     @property
     def holds(self) -> np.ndarray:
-        """Whether the curve stands still from each key to the next, bool [K]; the last one's is False."""
+        """Whether the curve is constant from each key to the next, bool [K]; the last one's is False."""
         level = (np.diff(self.value) == 0) & (self.right[:-1] == 0) & (self.left[1:] == 0)
         return np.append(level, False)
 

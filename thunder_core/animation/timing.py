@@ -18,15 +18,15 @@ LEAD_IN, LEAD_OUT = 0.4, 0.5  # seconds in which a take comes from rest before i
 
 @dataclass(frozen=True)
 class Clock:
-    """Where a sound lies in a scene: its first sample is heard at `start` (frames, with fraction), at `fps`
-    frames per second of real time (fps / fps_base)."""
+    """Where a sound is in a scene: its first sample plays at `start` (frames, with fraction), at `fps` frames per second of real time (fps
+    / fps_base)."""
 
     start: float
     fps: float
 
     @classmethod
     def of(cls, scene, start: float) -> Clock:
-        """The clock of a sound whose first sample is heard at frame `start` of a Blender scene."""
+        """The clock of a sound whose first sample plays at frame `start` of a Blender scene."""
         return cls(float(start), scene.render.fps / scene.render.fps_base)
 
     def frame(self, seconds):
@@ -64,7 +64,7 @@ class Clock:
 
 
 def at_scene_frames(clock: Clock, values: np.ndarray, frames: np.ndarray, opening: np.ndarray | None = None) -> np.ndarray:
-    """Curves at 25 fps (values [T, c]) as they stand at scene frames (frames [S]); returns float64 [S, c].
+    """Curves at 25 fps (values [T, c]) at scene frames (frames [S]); returns float64 [S, c].
 
     Monotone cubics between the model's frames: no overshoot, so lips that meet do not pass through each
     other. With `opening` [T] in mm, a scene frame that has a closure within half its length takes the closed

@@ -39,7 +39,7 @@ class Task:
     options: Sequence[str] = ()
 
     def request(self) -> dict:
-        """What the process is asked."""
+        """The request for one job."""
         return {"job": self.job, "settings": dict(self.settings), "out": self.out, "options": list(self.options)}
 
 
@@ -57,7 +57,7 @@ def failed(job: str, sentence: str, log: str = "") -> dict:
 
 
 class LineProcess:
-    """A process that is asked by lines of JSON on its stdin and answers by events on its stdout, started at once."""
+    """A process that reads JSON lines from its stdin and answers by events on its stdout, started at once."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
         self._lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)

@@ -189,7 +189,7 @@ def _values(table: Mapping[str, object]) -> dict[str, object]:
 
 
 def _nearest(key: str, known: tuple[str, ...], otherwise: str = "allowed are") -> str:
-    """The end of a sentence about an unknown name: what was probably meant, or what there is."""
+    """The end of a sentence about an unknown name: the likely name, or all names."""
     near = difflib.get_close_matches(key.replace("_", "-").lower(), known, 1) or difflib.get_close_matches(key, known, 1)
     return f": did you mean “{near[0]}”?" if near else f": {otherwise} {', '.join(known[:40])}{' …' if len(known) > 40 else ''}"
 

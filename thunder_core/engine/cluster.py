@@ -121,7 +121,7 @@ def _with_inputs(settings: dict, inputs: dict, folder: str) -> tuple[dict, list[
 
 
 def _content_of(folder: str) -> dict[str, bytes]:
-    """The files of a folder, but for the list of them, which is written anew where they arrive."""
+    """The files of a folder, without the list of them, which is written again where they arrive."""
     return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir()) if path.name != "thunder-files.json"}
 
 
@@ -151,7 +151,7 @@ class Spread:
     reasons: dict = field(default_factory=dict)  # machine → the sentence why not
 
     def run(self) -> None:
-        """Bake everything that was asked for, or say of each job why not."""
+        """Bake all requested jobs, or report for each job why it was not baked."""
         self.waiting.extend(self.request["tasks"])
         looked, idle_since = -NEW_MACHINES, time.monotonic()
         while (self.waiting or self.running) and not self.stopped.is_set():
@@ -252,7 +252,7 @@ class Spread:
         self._finish(running, event)
 
     def _finish(self, running: _Running, event: dict) -> None:
-        """Write the files that came back, and tell how a job ended."""
+        """Write the files that came back, and report how a job ended."""
         self.running.remove(running)
         files = event.pop("files", None)
         if files is not None:
@@ -260,7 +260,7 @@ class Spread:
         self.put(event | {"node": _called(running.slot)})
 
     def _lost(self, running: _Running, error: Exception) -> None:
-        """Let another machine bake a job whose machine is gone."""
+        """Give a job whose machine is lost to another machine."""
         self.running.remove(running)
         job, node = running.request["job"], _called(running.slot)
         self.attempts[job] += 1

@@ -51,7 +51,7 @@ _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # sounds whose features are kept, 
 
 
 def _quiet(fraction: float, message: str) -> None:
-    """Progress that nobody watches."""
+    """A progress callback that does nothing."""
 
 
 def _head_of(folder: Path) -> Head:
@@ -77,7 +77,7 @@ def _resolve(identity: Future[Identity], folder: Path) -> None:
 
 
 def _unmet(take: Take) -> None:
-    """A take that nobody waits for before all are there."""
+    """A callback for arriving takes that does nothing."""
 
 
 def _rounded(styles: np.ndarray) -> list[float]:
@@ -307,7 +307,7 @@ class Engine:
         return transcript.closures(belief, text), transcript.pauses(belief)
 
     def listen(self, motion: Motion, voice: Speech | None = None) -> Speech:
-        """What a motion says, in the voice of `voice` (None: nobody's in particular), as sound of the same length."""
+        """The speech of a motion, in the voice of `voice` (None: an average one), as sound of the same length."""
         motion = self._checked(motion)
         if voice is None:
             speaker = torch.full((256,), 256**-0.5, device=self.device)
@@ -335,7 +335,7 @@ class Engine:
         return torch.cat(mels), torch.cat(units)
 
     def _analyse(self, speech: Speech, progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
-        """What is heard in a sound; the last few are remembered, of long sounds fewer."""
+        """The features of a sound; the last few are cached, of long sounds fewer."""
         progress(0.0)
         key = sound_hash(speech)
         if key not in self._known:
@@ -349,8 +349,8 @@ class Engine:
         return self._known[key]
 
     def _voice_and_role(self, speech: Speech, listening: bool, progress: Callable[[float], None]) -> tuple[VoiceFeatures, str]:
-        """What takes of a sound are sampled from, and the face's role: LISTENS where that is asked for, IDLE where nobody speaks in
-        the sound, else SPEAKS."""
+        """The features that takes of a sound are sampled from, and the face's role: LISTENS if requested, IDLE if nobody speaks in the
+        sound, else SPEAKS."""
         voice = self._analyse(speech, progress)
         if listening:
             return self.thunder.overhear(voice), LISTENS

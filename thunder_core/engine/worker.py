@@ -68,7 +68,7 @@ class Worker:
         self.told_to_quit = False
 
     def run(self):
-        """Answers until asked to quit or until the client is gone, then ends the process."""
+        """Answer until asked to quit or until the client is gone, then end the process."""
         self._send({"id": None, "event": "ready", "protocol": PROTOCOL})
         threading.Thread(target=self._listen_to_client, name="requests", daemon=True).start()
         threading.Thread(target=self._show_life, name="heartbeat", daemon=True).start()
@@ -106,7 +106,7 @@ class Worker:
         os._exit(0)  # not sys.exit: the other thread may sit in a read or a computation without end
 
     def _show_life(self):
-        """Thread: tells the client all the while that the process lives and what it works on."""
+        """Thread: sends the client a heartbeat with the current task."""
         while not self.finished.wait(HEARTBEAT):
             if self.working is not None:
                 self._say_what_runs()
@@ -411,7 +411,7 @@ class Worker:
         return folder
 
     def _keep(self, args):
-        """What a request wants kept while the rest is sampled again, or None; BadRequest when its files do not fit."""
+        """What a request keeps while the rest is sampled again, or None. Raises BadRequest when its files do not fit."""
         import numpy as np
 
         from ..types import Keep, unpack
@@ -469,7 +469,7 @@ class _Progress:
         self(0.02 * fraction, "Reading the sound")
 
     def give(self, event):
-        """Tells the client something other than how far the work is, unless it was asked to stop."""
+        """Send the client an event other than progress, unless the request was cancelled."""
         if self.flag.is_set():
             raise _cancelled()
         self.worker._send({"id": self.number, **event})

@@ -153,7 +153,7 @@ def spelling(name: str) -> str:
 
 
 def _forms(name: str):
-    """The word lists a name may be read as: as it stands, and with its one side moved to the end."""
+    """The word lists a name may be read as: as it is, and with its one side moved to the end."""
     parts = words(name)
     yield parts
     sides = [i for i, word in enumerate(parts) if word in ("left", "right")]

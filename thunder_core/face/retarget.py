@@ -44,7 +44,7 @@ _TURN_RANGE = (0.6, 1.6)
 
 @dataclass(frozen=True)
 class Fit:
-    """Finds the coefficients of a head's basis that bring its points where they are wanted.
+    """Finds the coefficients of a head's basis that bring its points to given positions.
 
     points: K of them.  weight: [K].  upper, lower: [P, 3] numbers of the points whose averages with the shares [P, 3]
     face each other across the lips.  middle: which of these pairs is in their middle.  size: [n], how large each
@@ -150,7 +150,7 @@ class Fit:
         return result
 
     def _meet(self, coefficients, wanted, turn, inverse):
-        """The least change, as the misfit measures, that makes the gaps between the lips as high as wanted.
+        """The smallest change, by the misfit, that gives the gaps between the lips the wanted height.
 
         All along the lips to a tolerance that vanishes where they touch; in the middle exactly, whatever the basis.
         """

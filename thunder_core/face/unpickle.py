@@ -51,7 +51,7 @@ def unpickle(path: str | Path) -> dict:
 
 
 class _Bounded:
-    """A file whose reads never ask for more than there is: Python reserves what is asked for before it looks."""
+    """A file whose reads never request more than it holds: Python reserves memory before it looks."""
 
     def __init__(self, file, size: int):
         self.file, self.left = file, size

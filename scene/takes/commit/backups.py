@@ -20,7 +20,7 @@ def remember(action) -> None:
 
 
 def is_as_committed(action) -> bool:
-    """Whether nobody has changed an action's curves or pose markers since the last commit to it."""
+    """Whether an action's curves and pose markers are unchanged since the last commit to it."""
     return action.get(PROPERTY) == _sum(action)
 
 

@@ -190,7 +190,7 @@ class _Commit:
         return track.rest if self.choice.to == "NEW" else values.still_value(self.own_states[track.block], track)
 
     def _inner(self, place: int, track) -> dict | None:
-        """The take's own keys of a track, None where the track stands as it stood: nobody sees the take move it."""
+        """The take's own keys of a track, None if the take does not visibly move it."""
         if not self.touched[place]:
             return None
         key, span = (track.path, track.index), self._span(track)

@@ -46,7 +46,7 @@ def inner_keys(choice: Choice, frames: np.ndarray, values: np.ndarray, reduced: 
 
 
 def pose_keys(posed: posing.PoseFit, place: int, region: str, frames: np.ndarray, ends: np.ndarray) -> dict:
-    """The keys of one track, from the take's first frame to its last; ends [2]: its values there if nobody sees it move."""
+    """The keys of one track, from the take's first frame to its last; ends [2]: its values there if it does not visibly move."""
     curve = posed.curves[place]
     if curve is None:
         index = np.array([0, len(frames) - 1][: len(frames)])

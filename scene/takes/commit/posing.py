@@ -219,7 +219,7 @@ def _shut(rig: head.Rig, values: np.ndarray) -> Generator[float, None, np.ndarra
 
 
 def is_seen(posed: PoseFit, place: int, difference: np.ndarray, error: float) -> bool:
-    """Whether a track that stands so far (any of these) from where it should would be seen."""
+    """Whether an error of a track this large (any of these) would be visible."""
     return bool((np.abs(difference).max() * posed.reach[place] / (_ALLOWED * error)).max() > _UNSEEN)
 
 

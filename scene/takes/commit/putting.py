@@ -151,7 +151,7 @@ class Putting:
         return actions
 
     def _still_poses(self, written: list[list[NewCurve]]) -> list:
-        """For each target the action of a still pose that lies under all strips, None where nothing needs one.
+        """For each target the action of a held pose below all strips, None if none is needed.
 
         Around a strip of the NLA Blender puts what no other strip moves at the property's default, and that of a shape key
         is 1: whatever the take alone moves gets a strip that holds what stood there.

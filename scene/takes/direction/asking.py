@@ -23,7 +23,7 @@ _MOODS = tuple(name for name in MOODS if name != NEUTRAL)
 
 
 def directed(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) -> Sampling:
-    """How takes of a voice are sampled for the head that an object stands for, as its direction says.
+    """How takes of a voice are sampled for the head that an object represents, by its direction.
 
     Weights that know no styles are asked for nothing, and so is a sampling that asks for something already. An engine that follows
     no direction, or the mood alone, is asked for that; the Direction panel says so.
@@ -36,7 +36,7 @@ def directed(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) ->
 
 
 def asked(owner: bpy.types.Object, clock: Clock, last: float | None) -> Asked:
-    """The direction of the head that an object stands for, over a sound.
+    """The direction of the head that an object represents, over a sound.
 
     last: the scene frame after the sound's end, None where nobody knows it: then up to the last key.
     """

@@ -46,7 +46,7 @@ _BUSY_SECONDS = 0.2  # until it is looked again whether other work is done
 
 @dataclass
 class _Request:
-    """A take that the engine is asked for."""
+    """A take that was requested from the engine."""
 
     asked: Asked
     is_final: bool
@@ -112,7 +112,7 @@ class Live(Part):
         self.written = (self.sampling.asked, True)
 
     def resume(self, entry) -> None:
-        """Finish a take that an undo or a redo has brought back unfinished."""
+        """Finish a take that an undo or a redo has restored unfinished."""
         effort = _unfinished(entry.action, self.token)
         if effort is not None:
             self._begin(entry)
@@ -129,7 +129,7 @@ class Live(Part):
     # ---- a step
 
     def step(self) -> float | None:
-        """Go on a little; seconds until the next step, None when the take says what the sliders ask for."""
+        """Do the next step; seconds until the one after it, None when the take matches the sliders."""
         try:
             return self._step()
         except ThunderError as error:
@@ -177,7 +177,7 @@ class Live(Part):
         return 0.0
 
     def _asked(self, rig: head.Rig, entry) -> Asked:
-        """What the sliders ask of the take. How far it is from that stays as it was: its spread, or that it is played as asked."""
+        """What the sliders ask of the take. Its distance from that is kept: its spread, or that it is played as asked."""
         state, before = fingerprint.remembered(entry.action), self.sampling.asked
         last = state.last if state is not None and state.last else None
         asked = asking.asked(rig.owner, provenance.clock_of(entry.action), last)

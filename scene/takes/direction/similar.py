@@ -58,7 +58,7 @@ def why_not(entry) -> str:
 
 
 def reading_of(action) -> np.ndarray | None:
-    """How the take of an action is played, float32 [DIRECTION_NAMES], the mean of its line; None where it does not tell."""
+    """How the take of an action is played, float32 [DIRECTION_NAMES], the mean of its line; None if that is not stored."""
     record = action.get(keying.PROPERTY) if action is not None else None
     values = record.get("reading") if hasattr(record, "get") else None
     try:
@@ -69,7 +69,7 @@ def reading_of(action) -> np.ndarray | None:
 
 
 def around(asked: np.ndarray, reading: np.ndarray) -> np.ndarray:
-    """A direction [1 or T, DIRECTION_NAMES] that changes over its line as was asked and is on average as it was read."""
+    """A direction [1 or T, DIRECTION_NAMES] that changes over its line as requested, with the mean of how it was played."""
     mean = asked.mean(axis=0)
     style = asked[:, : len(AXES)] + (reading - mean)[: len(AXES)]
     least, most = (np.array([axis.deviations(getattr(axis, end)) for axis in AXES]) for end in ("least", "most"))

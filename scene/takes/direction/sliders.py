@@ -95,7 +95,7 @@ class ThunderDirection(bpy.types.PropertyGroup):
 
 
 def of(owner: bpy.types.Object) -> ThunderDirection | None:
-    """The direction of the head that an object stands for, None where nothing is stored of the head yet."""
+    """The direction of the head that an object represents, None if nothing is stored for the head yet."""
     state = head_state.of(owner)
     return None if state is None else state.direction
 
@@ -106,7 +106,7 @@ def ensure(owner: bpy.types.Object) -> ThunderDirection:
 
 
 class _Wanted(Part):
-    """The head that a panel wants to show the sliders of: nothing is stored of it yet, and drawing changes nothing."""
+    """The head whose sliders a panel wants to show: nothing is stored for it yet, and drawing must not change anything."""
 
     def __init__(self):
         self.name = ""
@@ -126,7 +126,7 @@ _wanted = session.add(_Wanted())
 
 
 def prepare(owner: bpy.types.Object) -> None:
-    """Have a direction made for the head that an object stands for, in a moment."""
+    """Create a direction for the head that an object represents, shortly after."""
     _wanted.name = owner.name
     _wanted.task.start(0.0)
 

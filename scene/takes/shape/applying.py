@@ -205,7 +205,7 @@ def _evaluated(keys: dict, curve, frames: np.ndarray) -> np.ndarray:
 
 
 def _as_sampled(rig: head.Rig, entry, frames: np.ndarray) -> Motion | None:
-    """The motion that a base was keyed from, where its numbers are slow to read and nobody has edited them; else None."""
+    """The motion that a base was keyed from, if its values are slow to read and were not edited; else None."""
     action = entry.action
     plain = not provenance.is_edited(entry) if STATE not in action else bool(action[STATE].get("plain", False))
     if not rig.driver.is_slow or not plain:

@@ -30,7 +30,7 @@ def demanded_closures(belief: np.ndarray, frames: int, sure: float = SURE) -> np
 
 
 def believed_sounds(belief: np.ndarray, spoken: np.ndarray) -> Sounds:
-    """What is said, for jaw, lip and tongue, from phone probabilities [N, 40] at 50 Hz and whether somebody speaks [frames]."""
+    """The sounds that jaw, lips and tongue follow, from phone probabilities [N, 40] at 50 Hz and whether somebody speaks [frames]."""
 
     def of(phones: tuple[int, ...]) -> np.ndarray:
         return np.repeat(belief[:, list(phones)].sum(1) > _LIKELY, int(LABELS_PER_SECOND / ENCODER_RATE))

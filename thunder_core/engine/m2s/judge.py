@@ -182,7 +182,7 @@ class Judge(nn.Module):
         return asdict(self.config)
 
     def predicted(self, speech: Tensor) -> Tensor:
-        """Opening and width [B, 2, T] that speech features [B, T, d] let expect, in deviations above what is usual."""
+        """Opening and width [B, 2, T] that speech features [B, T, d] predict, in deviations above the usual."""
         half = TAPS // 2
         return F.conv1d(F.pad(speech.transpose(1, 2), (half, half), mode="replicate"), self.map) + self.map_offset[:, None]
 

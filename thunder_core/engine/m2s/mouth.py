@@ -135,7 +135,7 @@ class Mouth(_Vertices):
 
 
 class Lips(Mouth):
-    """`mouth2s` that sees lips only: the mouth [B, T, n_m, 3], in which teeth and tongue hold still."""
+    """`mouth2s` with lips only: the mouth [B, T, n_m, 3], in which teeth and tongue hold still."""
 
     def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
         """Expression [B, T, n] and jaw [B, T, 3] → offsets [B, T, m, 3], metres."""

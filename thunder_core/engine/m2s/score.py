@@ -20,7 +20,7 @@ _VOICED = -1.0  # loudness channel 1 below this (40 dB under the voice) is silen
 
 
 def evidence(logits: Tensor, units: Tensor, log_prior: Tensor) -> Tensor:
-    """Nats that the mouth gives for the units that were said: log p(u | V_m) − log p(u), [B, T] from [B, 2T, n], [2T].
+    """Log-odds, in nats, that the mouth gives for the spoken units: log p(u | V_m) − log p(u), [B, T] from [B, 2T, n], [2T].
 
     The prior is taken off so that a clip full of common sounds does not score better than one of rare ones.
     """

@@ -51,7 +51,7 @@ Progress = Callable[[float], None]
 
 
 def _no_progress(fraction: float) -> None:
-    """Progress that nobody watches."""
+    """A progress callback that does nothing."""
 
 
 def read_sound(path: str | os.PathLike, progress: Progress = _no_progress, may_be_silent: bool = False) -> Speech:

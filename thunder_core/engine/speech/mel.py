@@ -70,7 +70,7 @@ def active_level(samples: Tensor) -> Tensor:
 
 
 def gain(samples: Tensor, target: float = 0.1, least: float = 1e-5) -> Tensor:
-    """Factor [B, 1] that brings speech [B, samples] to one level, however quiet; `least` bounds it, far below what can be heard."""
+    """Factor [B, 1] that brings speech [B, samples] to one level, however quiet; `least` bounds it, far below the audible."""
     return target / active_level(samples).clamp_min(least)
 
 

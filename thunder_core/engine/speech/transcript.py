@@ -86,7 +86,7 @@ class Closure:
 
 
 def letters(text: str) -> list[Letter]:
-    """A text as letters to be said, accents and all that is no letter left out; double letters are one."""
+    """A text as letters, without accents and all that is no letter; double letters are one."""
     plain = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
     plain = re.sub(r"[^a-z]+", " ", plain.replace("'", "").replace("’", "").replace("ß", "ss")).strip()
     silent = {match.start() + place for pattern, place in _SILENT if place >= 0 for match in re.finditer(pattern, plain)}

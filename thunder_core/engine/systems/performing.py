@@ -59,7 +59,7 @@ def open_performer(name: str, folder: Path, thunder: Thunder) -> Performer:
 def check_request(
     system: System, styles: Sequence[np.ndarray] | None, keeps: bool, pulls: bool, guidance: float, reference: np.ndarray | None
 ) -> None:
-    """Raise BadRequest where a system is asked for what it does not do, so that nothing is ignored silently."""
+    """Raise BadRequest if a request asks a system for what it does not do, so that nothing is ignored silently."""
     if keeps and not system.keeps:
         raise BadRequest(f"{system.label} cannot keep parts of a take: choose THUNDER as the engine")
     if pulls and not system.keeps:
