@@ -107,11 +107,12 @@ def _corners(obj) -> np.ndarray:
     return np.array([obj.matrix_world @ Vector(corner) for corner in obj.bound_box])
 
 
-def property_names(objects) -> tuple[str, ...]:
-    """Names of the numbers that objects and their pose bones have as custom properties."""
+def property_names(objects, bone: str = "") -> tuple[str, ...]:
+    """Names of the custom properties of objects and their pose bones (or of one bone alone) that are numbers."""
     result = []
     for obj in objects:
-        owners = [obj, *(obj.pose.bones if obj.type == "ARMATURE" else ())]
+        bones = obj.pose.bones if obj.type == "ARMATURE" else ()
+        owners = [obj, *(each for each in bones if not bone or each.name == bone)]
         result += [name for owner in owners for name in owner.keys() if isinstance(owner.get(name), (int, float))]
     return tuple(dict.fromkeys(result))
 

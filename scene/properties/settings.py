@@ -52,10 +52,7 @@ def _targets(self, context, text):
     """Names of the shape keys, or of the custom properties, that a row may move."""
     objects = _family(self)
     if self.kind == "PROPERTY":
-        owners = [obj for obj in objects] + [
-            bone for obj in objects if obj.type == "ARMATURE" for bone in obj.pose.bones if not self.bone or bone.name == self.bone
-        ]
-        return list(dict.fromkeys(name for owner in owners for name in owner.keys() if isinstance(owner.get(name), (int, float))))
+        return list(family.property_names(objects, self.bone))
     return list(dict.fromkeys(name for obj in objects for name in family.key_names(obj)[1:]))
 
 
