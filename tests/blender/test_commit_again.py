@@ -126,6 +126,23 @@ def test_a_line_that_is_committed_again_and_again_gets_no_more_keys(blender, sta
         assert times_outside(spans, head.find(scene)) == times
 
 
+@pytest.mark.parametrize("how", [{"seconds": 0.5}, {"start": ONE + 12}])
+def test_a_line_that_is_shorter_or_has_moved_leaves_no_keys_of_its_fades_in_own_movements(blender, stage, how):
+    scene, rig, takes = stage
+    set_keys(rig)
+    before = values_of(rig)
+    for more in ({}, how):
+        rig = head.find(scene)
+        entry = show((scene, rig, takes), **({"start": ONE, "seconds": 0.8, "seed": 1} | more))
+        entry.voice = "line"
+        finished(committing.commit(rig, entry, "line", Choice(entry.first, entry.last, "OWN", error=0.3, keys="DENSE", blend=EASE)))
+    first, last = entry.first - entry.lead_in - EASE, entry.last + entry.lead_out + EASE
+    key = path_of("mouthRollLower"), 0  # from 40 to 190 in one movement
+    rig = head.find(scene)
+    assert [point.co[0] for point in curves_of(rig)[key].keyframe_points if not first <= point.co[0] <= last] == [40, 190]
+    assert np.abs(values_of(rig)[key] - before[key])[outside([(first, last)])].max() < 2e-3
+
+
 def test_keys_around_poses_keep_value_and_reach(blender, stage):
     scene, _, _ = stage
     spans = [commit(stage, ONE, "COPY", keys="POSES"), commit(stage, TWO, "OWN", keys="POSES")]

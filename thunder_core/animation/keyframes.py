@@ -31,6 +31,7 @@ _BACK = 1.70158  # how far Blender's own new keys overshoot with the interpolati
 _IN_LINE = 3e-5  # handles that are off one line by less than this value are aligned
 _NEAR = 1e-3  # frames: keys nearer than this are one
 _NEWTON, _HALVINGS = 8, 40  # steps at most to find where a Bézier segment is at a frame
+_SAMPLES, _SAME_SHAPE = 9, 1e-4  # of a piece of a curve, and how near to each other two curves are one to the eye
 _ON_TIME = 1e-7  # frames: nearer than this it is there
 
 
@@ -206,6 +207,46 @@ def _on_bezier(corners: np.ndarray, frames: np.ndarray) -> np.ndarray:
             before = ((time[0, late] * s[late] + time[1, late]) * s[late] + time[2, late]) * s[late] + time[3, late] < 0
             low, high = np.where(before, s[late], low), np.where(before, high, s[late])
     return ((value[0] * s + value[1]) * s + value[2]) * s + value[3]
+
+
+def rejoined(keys: dict[str, np.ndarray], before: int, after: int) -> dict[str, np.ndarray] | None:
+    """The keys with handles at `before` and `after` such that without the keys between them the curve is the one whose pieces lie beside
+    these; None where those are no pieces of one Bézier segment."""
+    if not (keys["interpolation"][[before, after - 1]] == BEZIER).all() or after - before < 2:
+        return None
+    first, last = (
+        np.array([keys["co"][a], keys["handle_right"][a], keys["handle_left"][a + 1], keys["co"][a + 1]], float)
+        for a in (before, after - 1)
+    )
+    frames = np.concatenate([np.linspace(piece[0, 0], piece[3, 0], _SAMPLES) for piece in (first, last)])
+    wanted = evaluate(keys, frames)
+    if wanted is None:
+        return None
+    for whole in (_prolonged(first, last[3]), _prolonged(last[::-1], first[0])):
+        if whole is None:
+            continue
+        right, left = (whole[1], whole[2]) if whole[0, 0] < whole[3, 0] else (whole[2], whole[1])
+        joined = {part: values.copy() for part, values in keys.items()}
+        joined["handle_right"][before], joined["handle_left"][after] = right, left
+        for place in (before, after):
+            fix_handles(joined, place)
+        now = evaluate(select(joined, np.r_[: before + 1, after : len(keys["co"])]), frames)
+        if now is not None and np.abs(now - wanted).max() < _SAME_SHAPE:
+            return joined
+    return None
+
+
+def _prolonged(piece: np.ndarray, end: np.ndarray) -> np.ndarray | None:
+    """Corners [4, 2] of the Bézier segment that begins as a piece [4, 2] of it does and reaches to `end` [2]; None where there is none."""
+    a, b, c, d = piece
+    cubic = np.array([d - 3 * c + 3 * b - a, 3 * (c - 2 * b + a), 3 * (b - a), a])
+    roots = np.roots(cubic[:, 0] - [0, 0, 0, end[0]])
+    longer = roots.real[(np.abs(roots.imag) < 1e-6) & (roots.real > 1.0)]
+    if not len(longer):
+        return None
+    s = longer.min()  # how many times as long
+    slope = (3 * cubic[0] * s + 2 * cubic[1]) * s + cubic[2]
+    return np.array([a, a + (b - a) * s, end - slope * s / 3, end])
 
 
 def _cut_bezier(keys, place: int, frame: float) -> dict[str, np.ndarray]:

@@ -34,7 +34,8 @@ def without(  # noqa: PLR0913 (what is known of its keys)
     blend: frames in which the curve passes into what is replaced.
 
     A key set beside a committed line begins or ends a movement at the line's last or first key, and before the line the curve
-    holds the value of its first key. The outermost keys that go therefore stay where the curve beside them would become another.
+    holds the value of its first key. The outermost keys that go therefore stay where the curve beside them would become another,
+    unless they cut one movement, which is then joined again.
     A gap reaches to the next key where the movement to it came about only because the line was there.
     """
     times, gone = keys["co"][:, 0].astype(float), gone.copy()
@@ -42,6 +43,11 @@ def without(  # noqa: PLR0913 (what is known of its keys)
     for first, last in list(_runs(gone)):
         sides = [_side(times, put, end, beside, blend) for end, beside in ((first, first - 1), (last, last + 1))]
         ends = _ends_that_stay(keys, gone, put, (first, last), sides)
+        if len(ends) == 2 and 0 < first and last < len(times) - 1 and not put[first - 1] and not put[last + 1]:
+            joined = keyframes.rejoined(keys, first - 1, last + 1)
+            if joined is not None:  # the line lay within one movement of the animator's, which is whole again
+                keys = joined
+                continue
         gone[list(ends)] = False
         for end, of_spans in ((first, [start for start, _ in spans]), (last, [end for _, end in spans])):
             # else the movement beside it was there when the line was committed, and the key passes into it
