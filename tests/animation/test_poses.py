@@ -130,6 +130,21 @@ def test_poses_are_mended_where_they_are_too_far_off_and_stay_elsewhere():
     assert (shown(fitted, curves)[45 * SAMPLES :] == before[45 * SAMPLES :]).all()
 
 
+def test_lips_that_are_measured_apart_have_the_gap_they_are_to_have():
+    curves, gap = speech(1, 3)
+    fitted = posed(curves, gap)
+
+    def errors(fitted):
+        return np.abs(shown(fitted, curves) @ measure().gap - gap)[::SAMPLES]
+
+    closed = np.flatnonzero(gap[::SAMPLES] < CLOSED_MM)
+    apart = closed[errors(fitted)[closed] > 1e-4]
+    assert len(apart)
+    fitted = result(fitted.mended(np.zeros(len(curves)), apart))
+    assert errors(fitted)[apart].max() < 1e-9
+    assert (errors(fitted)[closed] < CLOSED_OFF * 1.001).all()
+
+
 @pytest.mark.parametrize("stay, left", [(set(), [0, 5, 12]), ({6}, [0, 6, 12]), ({5, 6}, [0, 5, 6, 12])])
 def test_of_two_keys_next_to_each_other_one_is_left_where_the_error_allows_it(stay, left):
     wave = np.sin(np.arange(12 * SAMPLES + 1) / SAMPLES / 4)[:, None]

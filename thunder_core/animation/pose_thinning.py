@@ -309,7 +309,17 @@ class Thinning:
             curve.out[place] = min(max(curve.out[place], out[0]), out[1])
             curve.into[place] = min(max(curve.into[place], into[0]), into[1])
 
-    def set_key(self, channel: int, frame: int) -> None:
+    def errors_on(self, frame: int) -> np.ndarray:
+        """How far each curve is off on a frame, [C]."""
+        return np.abs(self.shown[frame * SAMPLES] - self.region.curves[frame * SAMPLES])
+
+    def set_keys(self, frame: int) -> Generator[float, None, None]:
+        """Put all curves on a frame between the outer ones to the values that they are to have. Yields progress."""
+        for channel in np.flatnonzero(self.errors_on(frame) > 0.0):
+            self._set_key(channel, frame)
+            yield 0.0
+
+    def _set_key(self, channel: int, frame: int) -> None:
         """Put a key on a frame between the outer ones, or move the one that is there, to the value that the curve is to have."""
         curve = self.curves[channel]
         before = bisect_left(curve.frames, frame) - 1

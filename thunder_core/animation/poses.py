@@ -83,12 +83,13 @@ class Poses:
         used = [curve.index for curve in self.curves if curve is not None]
         return np.unique(np.concatenate(used)) if used else np.zeros(0, int)
 
-    def mended(self, off: np.ndarray) -> Generator[float, None, Poses]:
+    def mended(self, off: np.ndarray, apart: Sequence[int] = ()) -> Generator[float, None, Poses]:
         """Poses that are nearer where these are too far off. Returns them; these are not to be mended again.
 
-        off [S]: how far off they are at each sample in parts of what is allowed, measured by the caller.
+        off [S]: how far off they are at each sample in parts of what is allowed; apart: frames on which lips do not meet that are to;
+        both measured by the caller.
         """
-        yield from self.made.mend(off)
+        yield from self.made.mend(off, apart)
         return self.made.poses()
 
 
@@ -170,23 +171,27 @@ class _Made:
                 curves[channel] = keys if np.ptp(keys.value) > 0 else None
         return Poses(tuple(curves), tuple(columns), off, self)
 
-    def mend(self, off: np.ndarray) -> Generator[float, None, None]:
-        """Give the regions that are furthest off more keys where that is too far, and let errors count more there. Yields progress."""
+    def mend(self, off: np.ndarray, apart: Sequence[int]) -> Generator[float, None, None]:
+        """Give the regions that are furthest off more keys where that is too far, and let errors count more there; and the mouth where
+        lips are apart. Yields progress."""
         wrong = np.flatnonzero(off > 1.0)
-        parts = [part for part in self.parts if part is not None]
-        stretches = np.split(wrong, np.flatnonzero(np.diff(wrong) > SAMPLES) + 1)
-        of_part: dict[int, list[np.ndarray]] = {}
+        stretches = np.split(wrong, np.flatnonzero(np.diff(wrong) > SAMPLES) + 1) if len(wrong) else []
+        of_part: dict[int, list[np.ndarray]] = {0: []} if len(apart) and self.parts[0] is not None else {}
         for stretch in stretches:
             worst = stretch[off[stretch].argmax()]
-            of_part.setdefault(max(range(len(parts)), key=lambda place: parts[place][2].off[worst]), []).append(stretch)
+            far = {place: part[2].off[worst] for place, part in enumerate(self.parts) if part is not None}
+            of_part.setdefault(max(far, key=far.get), []).append(stretch)
         for number, (place, some) in enumerate(of_part.items()):
-            _, plan, thinning = parts[place]
-            yield from scaled(_mend(plan, thinning, off, some), number / len(of_part), (number + 1) / len(of_part))
+            _, plan, thinning = self.parts[place]
+            steps = _mend(plan, thinning, off, some, apart if place == 0 else ())
+            yield from scaled(steps, number / len(of_part), (number + 1) / len(of_part))
 
 
-def _mend(plan: _Plan, thinning: Thinning, off: np.ndarray, stretches: list[np.ndarray]) -> Generator[float, None, None]:
-    """Give the curves of a region exact keys on one more frame of each stretch of samples, and thin them again around it. Yields
-    progress."""
+def _mend(
+    plan: _Plan, thinning: Thinning, off: np.ndarray, stretches: list[np.ndarray], apart: Sequence[int]
+) -> Generator[float, None, None]:
+    """Give the curves of a region exact keys on one more frame of each stretch of samples, and thin them again around it; and exact
+    keys that stay on the frames `apart`. Yields progress."""
     region, curves = thinning.region, thinning.curves
     frames = (len(off) - 1) // SAMPLES + 1
     more, near = np.ones(len(off)), np.zeros(frames, bool)
@@ -201,12 +206,13 @@ def _mend(plan: _Plan, thinning: Thinning, off: np.ndarray, stretches: list[np.n
             range(max(round(middle) - _BESIDE, 1), min(round(middle) + _BESIDE, frames - 2) + 1),
             key=lambda frame: abs(frame - middle) + (0.0 if frame in used else _ELSEWHERE),
         ):
-            off_there = np.abs(thinning.shown[frame * SAMPLES] - region.curves[frame * SAMPLES]) * thinning.strength
-            if off_there.sum() > _EXACT:
-                for channel in np.flatnonzero(off_there > 0.0):
-                    thinning.set_key(channel, frame)
-                    yield 0.0
+            if (thinning.errors_on(frame) * thinning.strength).sum() > _EXACT:
+                yield from thinning.set_keys(frame)
                 break
+    for frame in apart:
+        if 0 < frame < frames - 1:
+            yield from thinning.set_keys(frame)
+    near[list(apart)] = False
     region.weight[:, :-1] *= more[:, None]
     yield from scaled(thinning.measure(), 0.2, 0.3)
     for number, channel in enumerate(order := _least_seen_first(thinning)):

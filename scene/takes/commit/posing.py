@@ -118,14 +118,14 @@ def fit(
     shut = yield from scaled(_shut(rig, values[:: reduction.SUBFRAMES]), 0.1, 0.1)
     steps = poses.fit(values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM, at_closed_lips, shut)
     result = yield from scaled(steps, 0.1, 0.8)
-    meter = _Meter(rig, values, places, pull, allowed, slow)
-    off, lips = yield from scaled(meter.measure(result), 0.8, 0.9)
+    meter = _Meter(rig, values, places, pull, allowed, slow, np.flatnonzero(gap[:: reduction.SUBFRAMES] < CLOSED_MM))
+    off, lips, apart = yield from scaled(meter.measure(result), 0.8, 0.9)
     for attempt in range(0 if slow else _TRIES):
-        if off.max() <= 1.0:
+        if off.max() <= 1.0 and not len(apart):
             break
         start, end = 0.9 + 0.1 * attempt / _TRIES, 0.9 + 0.1 * (attempt + 1) / _TRIES
-        result = yield from scaled(result.mended(off), start, end)
-        off, lips = yield from scaled(meter.measure(result), end, end)
+        result = yield from scaled(result.mended(off, apart), start, end)
+        off, lips, apart = yield from scaled(meter.measure(result), end, end)
     curves: list[PoseKeys | None] = [None] * len(rig.driver.tracks)
     for place, curve in zip(places, result.curves):
         curves[place] = curve
@@ -155,17 +155,20 @@ def _allowed(error: float, tongue: bool) -> np.ndarray:
 
 class _Meter:
     """Measures how far poses are from values [S, tracks]. Errors are added up as if each track moved the face in a line; where that
-    comes near the worst the face itself is measured, unless that is slow. What does not speak may also be early or late."""
+    comes near the worst the face itself is measured, unless that is slow. What does not speak may also be early or late.
 
-    def __init__(self, rig: head.Rig, values: np.ndarray, places: np.ndarray, pull: np.ndarray, allowed: np.ndarray, slow: bool):
-        self.rig, self.values, self.places, self.pull, self.slow = rig, values, places, pull, slow
+    places: of the tracks that have keys.  closed: frames on which lips meet.
+    """
+
+    def __init__(self, rig, values, places, pull, allowed, slow: bool, closed: np.ndarray):  # noqa: PLR0913 (what is measured, and how)
+        self.rig, self.values, self.places, self.pull, self.slow, self.closed = rig, values, places, pull, slow, closed
         self.flat, self.lips = pull.reshape(len(pull), -1), displacement.face_meter().lips
         self.allowed, self.limits = allowed, None
         self.off, self.shares = np.full_like(values, np.inf), np.zeros((len(values), 2))
 
-    def measure(self, fitted: poses.Poses) -> Generator[float, None, tuple[np.ndarray, float]]:
+    def measure(self, fitted: poses.Poses) -> Generator[float, None, tuple[np.ndarray, float, np.ndarray]]:
         """Measure poses; what is as it was at the last time is not measured again. Returns how far off they are (in parts of what is
-        allowed, [S], millimetres at the lips at most)."""
+        allowed, [S], millimetres at the lips at most), and the frames on which lips are apart that are to meet."""
         if self.limits is None:
             self.limits = self.allowed + (yield from reduction.in_pieces(len(self.values), self._moved))
         times, off, channels = np.arange(len(self.values)) / reduction.SUBFRAMES, np.zeros_like(self.values), head.channel_names()
@@ -193,7 +196,11 @@ class _Meter:
             look = changed[near]
             if not self.slow and len(look):
                 self.shares[look] = yield from reduction.in_pieces(len(look), on_the_face)
-        return self.shares[:, 0], float(self.shares[:, 1].max())
+        apart = np.zeros(0, int)
+        if not self.slow and len(self.closed):
+            samples = self.closed * reduction.SUBFRAMES
+            apart = self.closed[(yield from reduction.lip_gap(self.rig, self.values[samples] + off[samples])) >= CLOSED_MM]
+        return self.shares[:, 0], float(self.shares[:, 1].max()), apart
 
     def _moved(self, rows: slice) -> np.ndarray:
         first = max(rows.start - reduction.SUBFRAMES, 0)
