@@ -213,7 +213,7 @@ def test_an_own_key_just_beside_a_lead_shortens_the_fade_and_no_more(blender, st
     display.show(rig, entry)
     choice = Choice(entry.first, entry.last, "OWN", error=0.3, keys="DENSE", blend=EASE)
     finished(committing.commit(rig, entry, entry.voice, choice))
-    curve = next(curve for (path, index), curve in curves_of(head.find(scene)).items() if path.endswith("rotation_euler") and index == 0)
+    curve = curves_of(head.find(scene))['pose.bones["jaw"].rotation_euler', 0]
     times = [point.co[0] for point in curve.keyframe_points]
     inner = [time for time in times if first - distance < time < last + distance]
     assert {first - distance, last + distance} <= {*times}
