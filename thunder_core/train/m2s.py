@@ -110,8 +110,7 @@ def train_m2s(
     view = view.to(device)
 
     def see(item: dict[str, Tensor]) -> Tensor:
-        x = item["motion"]
-        return view.of_packed(x)
+        return view.of_packed(item["motion"])
 
     def loss(model: MeshToSpeech, item, rng) -> dict[str, Tensor]:
         item = {k: v.to(device) for k, v in item.items()}
@@ -123,7 +122,19 @@ def train_m2s(
             seen = seen + view.shake * float(rng.random()) * torch.randn_like(seen)
         return speech_loss(*model(seen, item["voices"]), item)
 
-    watched, test = (SpeechBatches(motions, rows, FRAMES, 32) for rows in (motions.watched(FRAMES), motions.of("test", FRAMES)))
+    held_out = (SpeechBatches(motions, rows, FRAMES, 32) for rows in (motions.watched(FRAMES), motions.of("test", FRAMES)))
+    return model, fit_and_measure(model, see, loss, (batches, *held_out), schedule, folder, device)
+
+
+def fit_and_measure(
+    model: MeshToSpeech, see: Callable[[dict[str, Tensor]], Tensor], loss, data: tuple[SpeechBatches, SpeechBatches, SpeechBatches],
+    schedule: Schedule, folder: Path, device: str,
+) -> dict[str, float]:  # fmt: skip
+    """Train a network that says what it sees; returns its figures on the unseen test voices.
+
+    see: what it sees of a batch.  loss: as `loop.fit` takes it.  data: of training, of the voices watched meanwhile, of the test voices.
+    """
+    batches, watched, test = data
 
     def measured(model: MeshToSpeech, held_out: SpeechBatches) -> dict[str, float]:
         item = {k: v.to(device) for k, v in held_out(np.random.default_rng(0)).items()}
@@ -132,7 +143,7 @@ def train_m2s(
     fit(model, batches, loss, schedule, folder, lambda m: measured(m, watched), device=device)
     with torch.no_grad():
         figures = measured(model, test)
-    return model, {f"test_{k}": round(v, 4) for k, v in figures.items()}
+    return {f"test_{k}": round(v, 4) for k, v in figures.items()}
 
 
 def calibrate(

@@ -14,8 +14,8 @@ from torch import nn, Tensor
 from ..engine.m2s.model import MeshToSpeech, MeshToSpeechConfig
 from ..engine.weights import load_network, typed
 from .lip_video import LipFilms, PIXELS
-from .loop import fit, Schedule
-from .m2s import calibrate, FRAMES, speech_figures, speech_loss, SpeechBatches, start_from
+from .loop import Schedule
+from .m2s import calibrate, fit_and_measure, FRAMES, speech_loss, SpeechBatches, start_from
 from .motions import MotionSet, UNITS
 
 NAME = "sv2s"
@@ -129,13 +129,5 @@ def train_sv2s(
         item = {k: v.to(device) for k, v in item.items()}
         return speech_loss(*model(varied(see(item), rng), item["voices"]), item)
 
-    watched, test = (LipBatches(motions, films, rows, FRAMES, HELD_OUT) for rows in (motions.watched(FRAMES), motions.of("test", FRAMES)))
-
-    def measured(model: VideoToSpeech, held_out: LipBatches) -> dict[str, float]:
-        item = {k: v.to(device) for k, v in held_out(np.random.default_rng(0)).items()}
-        return speech_figures(model, see(item), item)
-
-    fit(model, batches, loss, schedule, folder, lambda m: measured(m, watched), device=device)
-    with torch.no_grad():
-        figures = measured(model, test)
-    return model, {f"test_{k}": round(v, 4) for k, v in figures.items()}
+    held_out = (LipBatches(motions, films, rows, FRAMES, HELD_OUT) for rows in (motions.watched(FRAMES), motions.of("test", FRAMES)))
+    return model, fit_and_measure(model, see, loss, (batches, *held_out), schedule, folder, device)
