@@ -10,7 +10,6 @@ minutes per clip, and keeps it in CACHE/ancestral under the hash of the diffusio
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import sys
 import time
@@ -33,7 +32,7 @@ from thunder_core.engine.diffusion.denoiser import Denoiser, load_denoiser
 from thunder_core.engine.diffusion.sampling import seeded_noise
 from thunder_core.engine.readings import reading
 from thunder_core.face.head import load_head
-from thunder_core.files import part_of
+from thunder_core.files import hash_of, part_of
 from thunder_core.train import metrics
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.evaluate import Measured, SAMPLES
@@ -68,7 +67,7 @@ def held_out_clips(cache: Path, count: int, split: str = "test") -> list[Clip]:
 
 def reference_file(cache: Path, denoiser: Path, clip: Clip, samples: int) -> Path:
     """Where the 1000-step samples of a clip lie: by the weights they were drawn with."""
-    made_with = hashlib.sha256(denoiser.read_bytes()).hexdigest()[:16]
+    made_with = hash_of(denoiser)[:16]
     return cache / "ancestral" / made_with / f"{clip.number:05d}-{FRAMES}-{samples}-{SPREAD:g}.npy"
 
 

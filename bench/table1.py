@@ -41,7 +41,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.model import MeshToSpeech
 from thunder_core.engine.m2s.mouth import Lips, SPACES, weights_name
 from thunder_core.engine.speech.encoder import loudness
-from thunder_core.files import write_file
+from thunder_core.files import hash_of, write_file
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.lip_video import LipVideo
@@ -101,7 +101,7 @@ def listeners(engine: Engine, spaces: Path | None) -> tuple[dict[str, Listener],
 
 
 def _digest(path: Path) -> str:
-    return hashlib.sha256(path.with_suffix(".safetensors").read_bytes()).hexdigest()[:16]
+    return hash_of(path.with_suffix(".safetensors"))[:16]
 
 
 def _note(path: Path) -> str:

@@ -7,7 +7,6 @@ Every stage leaves a folder with its checkpoint, its log and, when it is done, i
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from ..engine.speech.encoder import SpeechEncoder
 from ..engine.systems.clip_images import ClipImages
 from ..engine.weights import save_weights
 from ..face.head import Head
+from ..files import hash_of
 from .denoiser import FRAMES, M2S_WEIGHT
 from .loop import fit, Schedule
 from .motions import MotionSet
@@ -184,7 +184,7 @@ class Chain:
         }  # fmt: skip
         if stage.start:
             base = self.folder(stage.start)
-            digest = hashlib.sha256((base / f"{NETWORK}.safetensors").read_bytes()).hexdigest()[:16]
+            digest = hash_of(base / f"{NETWORK}.safetensors")[:16]
             card |= {"base": stage.start, "base_steps": _card(base)["steps"], "base_sha256": digest}
         if stage.space:
             card["m2s_weight"] = self.budget.m2s_weight
