@@ -222,6 +222,7 @@ def _mend(
         yield from scaled(thinning.join(channel, plan.stay, near), 0.8, 0.8)
         yield from scaled(thinning.align(channel, near), 0.8, 0.9)
         thinning.settle(channel)
+        yield 0.9
     yield from scaled(thinning.measure(), 0.9, 1.0)
 
 
