@@ -1,14 +1,92 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a graphics card's memory does not hold a portion of takes, fewer are sampled at once; the takes are the same."""
+"""Portions of takes: the same takes by any number of threads, and where a graphics card's memory does not hold as many at once."""
+
+import contextlib
+import threading
+import time
 
 import numpy as np
 import pytest
 import torch
 
-from thunder_core.engine.batches import in_portions
+from thunder_core.direction import Asked, Direction
+from thunder_core.engine.batches import in_portions, SharedProgress, side_by_side
 from thunder_core.engine.engine import Engine
-from thunder_core.errors import is_out_of_device_memory
+from thunder_core.errors import Cancelled, is_out_of_device_memory
 from thunder_core.types import Speech
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return Engine.load(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def speech():
+    t = np.arange(24000) / 16000
+    return Speech((0.1 * np.sin(800 * t) * np.sin(9 * t)).astype(np.float32))
+
+
+@contextlib.contextmanager
+def threads(count):
+    """So many threads of torch for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("takes", [1, 5])
+def test_takes_are_the_same_bit_for_bit_by_any_number_of_threads(engine, speech, count, takes):
+    made, seen, asked = [], [], Asked(Direction().vector()[None])
+    for number in (1, count):
+        with threads(number):
+            arrived = []
+            engine.generate(
+                speech, takes, 3, asked=asked, arrived=arrived.append, progress=lambda fraction, message: seen.append((number, fraction))
+            )
+            assert torch.get_num_threads() == number, "torch goes on with as many threads as before"
+            made.append(arrived)
+    assert all([take.seed for take in some] == list(range(3, 3 + takes)) for some in made), "takes arrive in the order of their seeds"
+    for one, other in zip(*made):
+        for part in ("expression", "jaw", "head", "eyes"):
+            assert np.array_equal(getattr(one.motion, part), getattr(other.motion, part)), part
+        assert one.score.total == other.score.total and np.array_equal(one.score.per_frame, other.score.per_frame)
+        assert one.provenance == other.provenance
+    assert seen == sorted(seen) and all(0 <= fraction <= 1 for _, fraction in seen), "progress never goes back"
+
+
+def test_a_request_that_is_cancelled_ends_in_every_thread(engine, speech):
+    def cancel(fraction, message):
+        if fraction > 0.3:
+            raise Cancelled("stop")
+
+    with threads(2), pytest.raises(Cancelled, match="stop"):
+        engine.generate(speech, 6, 1, asked=Asked(Direction().vector()[None]), progress=cancel)
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("takes")]
+
+
+def test_an_error_of_one_task_stops_those_at_work_and_drops_the_others():
+    report, begun = SharedProgress(8, lambda fraction, message: None), []
+
+    def task(number):
+        begun.append(number)
+        if number == 1:
+            raise ValueError("broken")
+        for _ in range(1000 if number else 0):
+            report([number], 0.5, "")
+            time.sleep(0.01)
+        return number
+
+    began, results = time.monotonic(), []
+    with pytest.raises(ValueError, match="broken"):
+        results.extend(side_by_side([lambda i=i: task(i) for i in range(8)], 2, report.stop))
+    assert time.monotonic() - began < 5 and len(begun) < 8
+    with pytest.raises(Cancelled):
+        report([5], 0.7, "")
 
 
 def work_with_space_for(most, tried):
@@ -45,21 +123,21 @@ def test_a_take_that_does_not_fit_alone_and_other_errors_are_raised():
     assert is_out_of_device_memory(torch.OutOfMemoryError("x")) and not is_out_of_device_memory(RuntimeError("shapes differ"))
 
 
-def test_an_engine_whose_denoiser_runs_out_of_memory_once_gives_the_same_takes(monkeypatch):
-    engine = Engine.load(device="cpu")
+def test_an_engine_whose_denoiser_runs_out_of_memory_once_gives_the_same_takes(engine, monkeypatch):
     speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
-    usual = engine.generate(speech, 4, 1, steps=2)
-    sizes, estimate = [], engine.thunder.denoiser.estimate
+    with threads(1):  # as on a graphics card, where portions come one after another
+        usual = engine.generate(speech, 4, 1, steps=2)
+        sizes, estimate = [], engine.thunder.denoiser.estimate
 
-    def fail_once(x, *rest):
-        sizes.append(len(x))
-        if len(sizes) == 1:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        return estimate(x, *rest)
+        def fail_once(x, *rest):
+            sizes.append(len(x))
+            if len(sizes) == 1:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return estimate(x, *rest)
 
-    monkeypatch.setattr(engine.thunder.denoiser, "estimate", fail_once)
-    arrived = []
-    takes = engine.generate(speech, 4, 1, steps=2, arrived=lambda take: arrived.append(take.seed))
+        monkeypatch.setattr(engine.thunder.denoiser, "estimate", fail_once)
+        arrived = []
+        takes = engine.generate(speech, 4, 1, steps=2, arrived=lambda take: arrived.append(take.seed))
     assert sizes[0] == 4 and set(sizes[1:]) <= {1, 2} and 2 in sizes
     assert arrived == [1, 2, 3, 4] and [take.seed for take in takes] == [take.seed for take in usual]
     assert all(np.array_equal(a.motion.expression, b.motion.expression) for a, b in zip(takes, usual))

@@ -427,16 +427,17 @@ def test_the_score_hears_size_and_closures(engine, speech, takes, change):
 
 
 @pytest.mark.parametrize(
-    "takes, frames, device, sizes",
+    "takes, frames, device, threads, sizes",
     [
-        (8, 202, "cpu", [4, 4]),
-        (16, 1500, "cpu", [2] * 8),
-        (3, 1500, "cpu", [1, 2]),
-        (1, 20, "cpu", [1]),
-        (20, 1500, "cuda:0", [10, 10]),
+        (8, 202, "cpu", 2, [2] * 4),
+        (8, 50, "cpu", 1, [8]),
+        (8, 50, "cpu", 3, [2, 3, 3]),
+        (3, 1500, "cpu", 2, [1] * 3),
+        (1, 20, "cpu", 2, [1]),
+        (20, 1500, "cuda:0", 1, [10, 10]),
     ],
 )
-def test_takes_are_sampled_in_portions_that_let_the_first_come_early(takes, frames, device, sizes):
+def test_takes_are_sampled_in_portions_that_let_the_first_come_early(takes, frames, device, threads, sizes):
     seeds = list(range(7, 7 + takes))
-    parts = portions(seeds, frames, device)
+    parts = portions(seeds, frames, device, threads)
     assert [len(some) for some in parts] == sizes and sum(parts, []) == seeds

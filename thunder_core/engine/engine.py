@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib.metadata
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from ..face.lips import Lips
 from ..quality import NORMAL
 from ..systems import DEFAULT, DIRECTION, MOOD, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
-from .batches import in_portions
+from .batches import in_portions, SharedProgress, side_by_side
 from .cards import advice, check_regular, unusable
 from .diffusion.sampling import Inpainting, WINDOW
 from .m2s.judge import Judge
@@ -44,7 +46,7 @@ from .systems.thunder import Thunder, VoiceFeatures
 from .weights import identify, Identity, SHIPPED
 
 Progress = Callable[[float, str], None]
-_PORTION_FRAMES = 1000  # frames denoised together: fewer leave the processor idle, more let an animator wait for the first take
+_PORTION_FRAMES = 500  # frames denoised together: fewer cost more each, more let an animator wait for the first take
 _M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
 _SPOKEN = 0.5  # presence of a voice from which on somebody speaks
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # sounds whose features are kept, and their frames at most (an hour, 90 MB)
@@ -95,20 +97,98 @@ def _spread_of(asked: Asked, seed: int, first: int) -> float:
     return 0.0 if _is_as_asked(asked, seed, first) else asked.spread
 
 
-def portions(seeds: list[int], frames: int, device: str) -> list[list[int]]:
+def portions(seeds: list[int], frames: int, device: str, threads: int = 1) -> list[list[int]]:
     """Seeds of takes of so many frames in the portions they are sampled in: as few as keep the device busy, of even size.
 
-    On a graphics card the takes of a portion cost little more than one: there they come sixteen at a time.
+    On a processor portions are worked on by so many threads. On a graphics card the takes of a portion cost little more than one: there
+    they come sixteen at a time.
     """
-    most = 16 if device != "cpu" else min(16, max(1, round(_PORTION_FRAMES / min(frames, WINDOW))))
+    most = 16
+    if device == "cpu":
+        most = min(16, max(1, round(_PORTION_FRAMES / min(frames, WINDOW))), -(-len(seeds) // threads))
     count = -(-len(seeds) // most)
     bounds = [len(seeds) * i // count for i in range(count + 1)]
     return [seeds[a:b] for a, b in zip(bounds, bounds[1:])]
 
 
-def _portion(progress: Progress, before: int, size: int, takes: int) -> Progress:
-    """Progress of `size` takes of `takes`, of which `before` are done, as part of the whole."""
-    return lambda fraction, message: progress(0.08 + 0.92 * (before + fraction * size) / takes, message)
+@dataclass
+class _Request:
+    """Takes that were asked for: how portions of them are sampled and scored, on any thread.
+
+    perform: (seeds, progress, how each is played) → a motion of each.  about: what their provenances have in common.  scored: somebody
+    speaks.  expects: scored, and played in directions that are known before takes are sampled.  arrived: how many takes are done.
+    """
+
+    engine: Engine
+    voice: VoiceFeatures
+    seeds: list[int]
+    asked: Asked | None
+    readings: dict[int, np.ndarray]
+    perform: Callable[[list[int], Callable[[float], None], list[np.ndarray] | None], list[Motion]]
+    about: dict
+    report: SharedProgress
+    scored: bool
+    expects: bool
+    arrived: int = 0
+
+    def takes(self, threads: int) -> Generator[Take, None, None]:
+        """Every take as soon as it is done, in the order of their seeds; so many threads work on them."""
+        some = portions(self.seeds, self.voice.frames, self.engine.device, threads)
+        done: Generator[list[Take], None, None]
+        if threads > 1:
+            done = side_by_side([task for seeds in some for task in self._tasks(seeds)], threads, self.report.stop)
+        else:
+            sampled = in_portions(some, self._sampled, self.engine._give_memory_back)
+            done = (self._finished(seeds, motions, self._expected(seeds)) for seeds, motions in sampled)
+        with contextlib.closing(done):
+            for takes in done:
+                for take in takes:
+                    self.arrived += 1
+                    yield take
+
+    def _tasks(self, seeds: list[int]) -> list[Callable[[], list[Take]]]:
+        """The work for some takes as two tasks, of which the second needs the first in the end; both begin at once on two threads."""
+        expectations: Future[list[Motion] | None] = Future()
+
+        def expect() -> list[Take]:
+            try:
+                expectations.set_result(self._expected(seeds))
+            except BaseException as error:
+                expectations.set_exception(error)
+                raise
+            return []
+
+        return [expect, lambda: self._finished(seeds, self._sampled(seeds), expectations.result())]
+
+    def _spread(self, seed: int) -> float:
+        return _spread_of(self.asked, seed, self.seeds[0])
+
+    def _sampled(self, seeds: list[int]) -> list[Motion]:
+        of = f"{len(self.seeds)} take{'s' if len(self.seeds) > 1 else ''}"
+
+        def tell(fraction: float) -> None:
+            self.report(seeds, 0.9 * fraction, f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}")
+
+        if self.asked is None:
+            return self.perform(seeds, tell, None)
+        return self.perform(seeds, tell, [emphasised(self.readings[s], s, self._spread(s), self.voice.accents) for s in seeds])
+
+    def _expected(self, seeds: list[int]) -> list[Motion] | None:
+        """What the model expects of takes before they are sampled; None where their directions are not known yet."""
+        return self.engine.thunder.expected(self.voice, [self.readings[s].mean(0) for s in seeds]) if self.expects else None
+
+    def _finished(self, seeds: list[int], motions: list[Motion], expectations: list[Motion] | None) -> list[Take]:
+        scores: list[LipSyncScore | None] = [None] * len(motions)
+        if self.scored:
+            scores = [*self.engine._grade(motions, self.voice, expectations, lambda *how_far: self.report(seeds, *how_far))]
+        takes = []
+        for motion, seed, score in zip(motions, seeds, scores):
+            about = self.about | {"seed": seed} | ({} if score is None else {"score": score.total})
+            if self.asked is not None:
+                played_so = _is_as_asked(self.asked, seed, self.seeds[0])
+                about |= {"spread": self.asked.spread, "as_asked": played_so, "reading": _rounded(self.readings[seed])}
+            takes.append(Take(motion, seed, score, *self.engine._opening_and_width(motion), about))
+        return takes
 
 
 class Engine:
@@ -224,7 +304,6 @@ class Engine:
             for style in readings.values():
                 style[:, : len(AXES)] = 0.0
         voice, role = self._voice_and_role(speech, listening, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
-        of = f"{takes} take{'s' if takes > 1 else ''}"
         kept = None if keep is None else self._kept(keep, speech.frames)
         guide = self.thunder.speech_guidance(self.m2s, self.mouth, voice, speech_guidance) if speech_guidance and role == SPEAKS else None
         about = {
@@ -235,32 +314,22 @@ class Engine:
             about["role"] = role
         if other is not None:
             about |= {"engine": system} | ({"system_weights": other.fingerprint} if other.fingerprint else {})
-        result = []
 
-        def sampled(seeds: list[int]) -> list[Motion]:
-            report = _portion(progress, len(result), len(seeds), takes)
-            sampling = f"{len(result)} of {of} sampled" if result else f"Sampling {of}"
-            styles = None if asked is None else [emphasised(readings[s], s, _spread_of(asked, s, seed), voice.accents) for s in seeds]
-
-            def tell(fraction: float) -> None:
-                report(0.9 * fraction, sampling)
-
+        def perform(seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None) -> list[Motion]:
             if other is None:
                 return self.thunder.perform(voice, seeds, steps or quality, guidance, tell, kept, guide, styles)
             return other.perform(voice, seeds, steps or STEPS_OF[quality], guidance, tell, styles, reference)
 
-        together = portions([seed + i for i in range(takes)], speech.frames, self.device)
-        for seeds, motions in in_portions(together, sampled, self._give_memory_back):
-            report = _portion(progress, len(result), len(seeds), takes)
-            follows = asked is not None and SYSTEMS[system].follows == DIRECTION
-            played = [readings[s].mean(0) for s in seeds] if follows else None
-            scores = [None] * len(motions) if role != SPEAKS else self._grade(motions, voice, played, report)
-            for m, s, score in zip(motions, seeds, scores):
-                made = about | {"seed": s} | ({} if score is None else {"score": score.total})
-                if asked is not None:
-                    made |= {"spread": asked.spread, "as_asked": _is_as_asked(asked, s, seed), "reading": _rounded(readings[s])}
-                result.append(Take(m, s, score, *self._opening_and_width(m), made))
-                arrived(result[-1])
+        request = _Request(
+            self, voice, [seed + i for i in range(takes)], asked, readings, perform, about,
+            SharedProgress(takes, lambda fraction, message: progress(0.08 + 0.92 * fraction, message)),
+            role == SPEAKS, role == SPEAKS and asked is not None and SYSTEMS[system].follows == DIRECTION,
+        )  # fmt: skip
+        result = []
+        with contextlib.closing(request.takes(torch.get_num_threads() if self.device == "cpu" and other is None else 1)) as made:
+            for take in made:
+                result.append(take)
+                arrived(take)
         return sorted(result, key=lambda t: (0.0 if t.score is None else -t.score.total, t.seed))
 
     def _give_memory_back(self) -> None:
@@ -298,7 +367,9 @@ class Engine:
         if played is not None:
             check(np.asarray(played, np.float32)[None])
         frames = min(motion.frames, speech.frames)
-        return self._grade([motion.part(slice(0, frames))], self._analyse(speech), None if played is None else [played])[0]
+        voice = self._analyse(speech)
+        expectations = None if played is None else self.thunder.expected(voice.part(0, frames), [played])
+        return self._grade([motion.part(slice(0, frames))], voice, expectations)[0]
 
     def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]]]:
         """When the lips close for the m, b and p of a text in a sound, and the stretches of it, in seconds, that are silent."""
@@ -381,18 +452,18 @@ class Engine:
 
     @torch.no_grad()
     def _grade(
-        self, motions: list[Motion], voice: VoiceFeatures, played: Sequence[np.ndarray] | None, progress: Progress = _quiet
+        self, motions: list[Motion], voice: VoiceFeatures, expectations: Sequence[Motion] | None, progress: Progress = _quiet
     ) -> list[LipSyncScore]:  # fmt: skip
         """Scores of motions of one length against the start of a sound that was analysed before.
 
-        played: the direction of each, None where it is to be read off the motions.
+        expectations: what the model expects in the direction of each, None where their directions are to be read off the motions.
         """
         known, frames, names, scores = self.judge.config, motions[0].frames, self.head.expression_names, []
         voice, scale = voice.part(0, frames), Scale((known.off, known.damped, known.right))
         near_scale = Scale((known.off_near, known.damped_near, known.right_near))
         progress(0.9, "Ranking by lip-sync")
-        directions = [Direction(style_of_mouth(motion, names)).vector() for motion in motions] if played is None else played
-        expectations = self.thunder.expected(voice, directions)
+        if expectations is None:
+            expectations = self.thunder.expected(voice, [Direction(style_of_mouth(motion, names)).vector() for motion in motions])
         for i, (motion, expectation) in enumerate(zip(motions, expectations)):
             progress(0.95 + 0.05 * i / len(motions), "Ranking by lip-sync")
             expected = self._lips(expectation)

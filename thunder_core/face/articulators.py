@@ -128,15 +128,23 @@ class Articulators:
 
         A lip that is higher than their edges is measured forward of their faces, one that is lower from the edges.
         """
-        lip = 1e3 * self._lip.place(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
-        cell = np.floor((lip[..., :2] - self.corner) / _GRID_MM).astype(int)
-        inside = ((cell >= 0) & (cell < self.front.shape)).all(-1)
-        cell = np.where(inside[..., None], cell, 0)
-        ahead = np.where(inside, lip[..., 2] - self.front[cell[..., 0], cell[..., 1]], np.inf)
-        edges = 1e3 * self.points.rest[self.upper_edge]
-        squared = (lip**2).sum(-1)[..., None] - 2 * lip @ edges.T + (edges**2).sum(-1)
-        to_edge = np.sqrt(np.maximum(squared.min(-1), 0.0))
-        return np.where(np.isfinite(ahead), ahead, to_edge).min(1)
+        return self.apart(self.lip_surface(expression, jaw))
+
+    def lip_surface(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
+        """Positions [T, K, 3] of the lower lip's surface in millimetres."""
+        return 1e3 * self._lip.place(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
+
+    def apart(self, lip: np.ndarray) -> np.ndarray:
+        """How far a lower lip's surface [T, K, 3] is from the upper incisors, as `lip_to_teeth`."""
+        column, row = (np.floor((lip[..., axis] - self.corner[axis]) / _GRID_MM).astype(int) for axis in (0, 1))
+        inside = (column >= 0) & (column < self.front.shape[0]) & (row >= 0) & (row < self.front.shape[1])
+        distance = np.full(lip.shape[:-1], np.inf)
+        distance[inside] = lip[inside, 2] - self.front[column[inside], row[inside]]
+        beside = ~np.isfinite(distance)
+        points, edges = lip[beside], 1e3 * self.points.rest[self.upper_edge]
+        squared = np.einsum("kc,kc->k", points, points)[:, None] - 2 * points @ edges.T + (edges**2).sum(-1)
+        distance[beside] = np.sqrt(np.maximum(squared.min(-1), 0.0))
+        return distance.min(1)
 
 
 def _incisors(head: Head, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

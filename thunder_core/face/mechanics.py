@@ -190,13 +190,24 @@ class Mechanics:
         goal = Shape(aim.gap[rows], aim.rise[rows], aim.incisors[rows])
         for _ in range(_TUCKS):  # a lip that rolls also rises
             self._lips(some, angle, goal, part, lips)
-            low, high = np.zeros(len(rows)), np.full(len(rows), _MOST)
-            for _ in range(_HALVINGS):
-                some[:, self.roll] = (low + high) / 2
-                apart = self.articulators.lip_to_teeth(some, angle) > CONTACT_MM
-                low, high = np.where(apart, some[:, self.roll], low), np.where(apart, high, some[:, self.roll])
-            some[:, self.roll] = low
+            some[:, self.roll] = low = self._roll_to_teeth(some, angle)
         x[rows, self.roll] += part.labiodental * part.speech * (low - x[rows, self.roll])
+
+    def _roll_to_teeth(self, x, turn) -> np.ndarray:
+        """How far the lower lip rolls, [T], until it touches the upper teeth; the roll of x is lost."""
+        ends, surfaces = (0.0, 1.0, _MOST), []  # between these the lip moves straight with its roll: shapes of two keys end at 1
+        for end in ends:
+            x[:, self.roll] = end
+            surfaces.append(self.articulators.lip_surface(x, turn))
+        low, high = np.zeros(len(x)), np.full(len(x), _MOST)
+        for _ in range(_HALVINGS):
+            roll = (low + high) / 2
+            beyond = roll > ends[1]
+            share = np.where(beyond, (roll - ends[1]) / (ends[2] - ends[1]), roll / ends[1])[:, None, None]
+            start, end = (np.where(beyond[:, None, None], surfaces[i + 1], surfaces[i]) for i in (0, 1))
+            apart = self.articulators.apart(start + share * (end - start)) > CONTACT_MM
+            low, high = np.where(apart, roll, low), np.where(apart, high, roll)
+        return low
 
     def _put_tongue_out(self, x, turn, sounds: Sounds) -> None:
         """Bring the tongue's tip in place between the teeth on th, as high as the upper edges let it."""
