@@ -63,6 +63,22 @@ def seconds_of(action: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
+def processor_seconds_of(action: Callable[[], object]) -> float:
+    """Seconds of the processor that a call takes in this thread."""
+    began = time.thread_time()
+    action()
+    return time.thread_time() - began
+
+
+def matmul_gflops(sizes: tuple[int, ...], runs: int) -> float:
+    """GFLOP/s of a matmul in single precision, by the processor's time of one thread: the best of several sizes and runs."""
+    best = 0.0
+    for size in sizes:
+        a, b = torch.randn(size, size), torch.randn(size, size)
+        best = max(best, *(2e-9 * size**3 / processor_seconds_of(lambda: a @ b) for _ in range(runs)))
+    return best
+
+
 def processor_name() -> str:
     """The model of the processor, as the system calls it."""
     try:
@@ -143,7 +159,8 @@ class Bench:
         pairs = []
         for clip, reference in made:
             noise = seeded_noise(range(len(reference)), speed_quality.FRAMES, denoiser.config.motion)
-            x = sample(speed_quality.estimates(denoiser, clip.audio, len(reference)), noise, steps)
+            start = denoiser.first_noise(noise, speed_quality.readings(len(reference)) if denoiser.config.style else None)
+            x = sample(speed_quality.estimates(denoiser, clip.audio, len(reference)), start, steps)
             pairs.append((clip.truth, denoiser.restore(x).numpy(), reference))
         ratios = speed_quality.Quality().ratios(pairs)
         names = {"LVE": "lve_ratio", "S-DIV-L": "sdiv_lip_ratio", "S-DIV-U": "sdiv_upper_ratio"}
@@ -153,20 +170,64 @@ class Bench:
 
     def takes(self) -> Figures:
         """Encoder, sampling and scoring of takes, today's engine and that of BEFORE in turn, each in a process of its own."""
-        counts, runs = (TAKES, 1), 1 if self.quick else 5
+        answers = self._turns(self.threads, (TAKES, 1), 1 if self.quick else 5)
+        if not answers:
+            return {"left_out": f"takes: this is no clone of the repository that has commit {BEFORE}"}
+        now, then = ([pair[i]["again"] for pair in answers[TAKES]] for i in (0, 1))
+        one_now, one_then = ([pair[i]["again"] for pair in answers[1]] for i in (0, 1))
+        first = answers[TAKES][0]
+        return {
+            "takes8_10s_seconds": statistics.median(now), f"takes8_10s_seconds_{BEFORE}": statistics.median(then),
+            "takes8_speedup_vs_f80d428": self._ratio(answers[TAKES], "again"),
+            "takes8_first_speedup_vs_f80d428": first[1]["first"] / first[0]["first"],
+            "one_take_seconds": statistics.median(one_now), f"one_take_seconds_{BEFORE}": statistics.median(one_then),
+            "one_take_speedup_vs_f80d428": self._ratio(answers[1], "again"),
+            "takes8_processor_speedup_vs_f80d428": self._ratio(answers[TAKES], "processor"),
+            "one_take_processor_speedup_vs_f80d428": self._ratio(answers[1], "processor"),
+        }  # fmt: skip
+
+    def network(self) -> Figures:
+        """The denoiser by one thread, as every portion of takes is sampled: of a matmul's peak by one thread, and against BEFORE."""
+        answers = self._turns(1, (TAKES,), 1 if self.quick else 3)
+        if not answers:
+            return {"left_out": f"network: this is no clone of the repository that has commit {BEFORE}"}
+        frames = min(round(SECONDS * FPS), 250)
+        torch.set_num_threads(1)
+        try:
+            flop, peaks, rates = self._flop_of_a_frame(frames), [], []
+            denoiser, _ = self.engine.thunder.way(NORMAL, True)
+            config, step = denoiser.config, torch.tensor([500])
+            with torch.inference_mode():
+                x, style = torch.randn(2, frames, config.motion), torch.randn(2, 1, config.style) if config.style else None
+                known = denoiser.conditions(torch.randn(1, frames, config.audio), frames, style=style)
+                for _ in range(2 if self.quick else 12):  # in turn, the processor's time: neighbours change both alike
+                    peaks.append(matmul_gflops((512, 1024), 2))
+                    rates += [1e-9 * flop * 2 * frames / processor_seconds_of(lambda: denoiser.estimate(x, step, known)) for _ in range(5)]
+        finally:
+            torch.set_num_threads(self.threads)
+        of_frame = [[side["network_processor"] / side["network_frames"] for side in pair] for pair in answers[TAKES]]
+        return {
+            "matmul_gflops_one_thread": max(peaks), "denoiser_gflops": statistics.median(rates), "denoiser_gflops_best": max(rates),
+            "matmul_fraction": statistics.median(rates) / max(peaks),
+            "takes8_one_thread_speedup_vs_f80d428": self._ratio(answers[TAKES], "processor"),
+            "network_frame_speedup_vs_f80d428": statistics.median(then / now for now, then in of_frame),
+        }  # fmt: skip
+
+    def _turns(self, threads: int, counts: tuple[int, ...], runs: int) -> dict[int, list[tuple[dict, dict]]]:
+        """{takes: [(today's answer, that of BEFORE)]} of bench/takes_of_tree.py, so often; empty where BEFORE is not here."""
         with tempfile.TemporaryDirectory() as folder:
             older, samples = Path(folder, BEFORE), Path(folder, "sound.npy")
             older.mkdir()
             try:
                 packed = subprocess.run(["git", "archive", BEFORE], cwd=ROOT, capture_output=True, check=True).stdout
             except (OSError, subprocess.CalledProcessError):
-                return {"left_out": f"takes: this is no clone of the repository that has commit {BEFORE}"}
+                return {}
             subprocess.run(["tar", "-x", "-C", older], input=packed, check=True)
             np.save(samples, sound(3.0 if self.quick else SECONDS))
             command = [sys.executable, str(ROOT / "bench" / "takes_of_tree.py")]
             sides = [
                 subprocess.Popen(
-                    [*command, str(tree), str(samples), str(self.threads)],
+                    [*command, str(tree), str(samples), str(threads)],
                     cwd=tree,
                     text=True,
                     stdin=subprocess.PIPE,
@@ -185,27 +246,7 @@ class Bench:
                 for side in sides:
                     side.stdin.close()
                     side.wait()
-        now, then = ([pair[i]["again"] for pair in answers[TAKES]] for i in (0, 1))
-        one_now, one_then = ([pair[i]["again"] for pair in answers[1]] for i in (0, 1))
-        seen = [pair[0] for pair in answers[TAKES]]
-        flop = self._flop_of_a_frame(min(round(SECONDS * FPS), 250))
-        rates = [1e-9 * flop * each["network_frames"] / each["network_seconds"] for each in seen if each["network_seconds"]]
-        first = answers[TAKES][0]
-        return {
-            "takes8_10s_seconds": statistics.median(now), f"takes8_10s_seconds_{BEFORE}": statistics.median(then),
-            "takes8_speedup_vs_f80d428": self._ratio(answers[TAKES], "again"),
-            "takes8_first_speedup_vs_f80d428": first[1]["first"] / first[0]["first"],
-            "one_take_seconds": statistics.median(one_now), f"one_take_seconds_{BEFORE}": statistics.median(one_then),
-            "one_take_speedup_vs_f80d428": self._ratio(answers[1], "again"),
-            "takes8_processor_speedup_vs_f80d428": self._ratio(answers[TAKES], "processor"),
-            "one_take_processor_speedup_vs_f80d428": self._ratio(answers[1], "processor"),
-            "network_share": statistics.median(each["network_seconds"] / each["again"] for each in seen),
-            "denoiser_gflops": statistics.median(rates) if rates else None,
-            "network_frame_speedup_vs_f80d428": statistics.median(
-                (pair[1]["network_seconds"] / pair[1]["network_frames"]) / (pair[0]["network_seconds"] / pair[0]["network_frames"])
-                for pair in answers[TAKES] if pair[0]["network_frames"]
-            ) if rates else None,
-        }  # fmt: skip
+        return answers
 
     @staticmethod
     def _ratio(pairs: list[tuple[dict, dict]], name: str) -> float:
@@ -222,15 +263,17 @@ class Bench:
             raise SystemExit("bench/takes_of_tree.py ended: see what it wrote above")
         return json.loads(line)
 
-    @torch.inference_mode()
     def _flop_of_a_frame(self, frames: int) -> float:
-        """Floating-point operations of matmuls and attention that the denoiser needs for one frame of a line of `frames`."""
+        """Floating-point operations of matmuls and attention that the denoiser needs for one frame of a line of `frames` in one step."""
         from torch.utils.flop_counter import FlopCounterMode
 
         denoiser, _ = self.engine.thunder.way(NORMAL, True)
         config = denoiser.config
+        with torch.no_grad():
+            known = denoiser.conditions(torch.randn(1, frames, config.audio), frames)
+        # Without gradients the network adds in place, by operations that are not counted.
         with FlopCounterMode(display=False) as counter:
-            denoiser(torch.randn(TAKES, frames, config.motion), torch.tensor([500]), torch.randn(1, frames, config.audio))
+            denoiser.estimate(torch.randn(TAKES, frames, config.motion), torch.tensor([500]), known)
         return counter.get_total_flops() / (TAKES * frames)
 
     def start(self) -> Figures:
@@ -325,36 +368,38 @@ class Bench:
         return seconds_of(lambda: engine.generate(speech, takes, 1, asked=_asked()))
 
     def profile(self) -> Figures:
-        """Where the time of the usual request goes, in parts of it."""
+        """Where the processor's time of the usual request goes, in parts of it, by one thread."""
         engine, speech = self.engine, Speech(sound(2.0 if self.quick else SECONDS))
         thunder = engine.thunder
         parts = {
-            "encoder": (thunder, "analyse"), "sampling": (thunder, "perform"), "articulation": (thunder, "_motion"),
-            "scoring": (engine, "_grade"),
+            "encoder": (thunder, "analyse"), "sampling": (thunder, "perform"), "expectation": (thunder, "expected"),
+            "articulation": (thunder, "_motion"), "scoring": (engine, "_grade"),
         }  # fmt: skip
         spent = dict.fromkeys(parts, 0.0)
 
         def timed(name: str, action: Callable) -> Callable:
             def call(*args, **more):
-                began = time.perf_counter()
+                began = time.thread_time()
                 try:
                     return action(*args, **more)
                 finally:
-                    spent[name] += time.perf_counter() - began
+                    spent[name] += time.thread_time() - began
 
             return call
 
+        torch.set_num_threads(1)
         engine.generate(speech, 1, 1, asked=_asked())
         before = {name: getattr(owner, attribute) for name, (owner, attribute) in parts.items()}
         for name, (owner, attribute) in parts.items():
             setattr(owner, attribute, timed(name, before[name]))
         try:
             engine._known.clear()
-            whole = seconds_of(lambda: engine.generate(speech, TAKES, 1, asked=_asked()))
+            whole = processor_seconds_of(lambda: engine.generate(speech, TAKES, 1, asked=_asked()))
         finally:
+            torch.set_num_threads(self.threads)
             for owner, attribute in parts.values():
                 delattr(owner, attribute)
-        # Articulation is called by sampling, and once for each take by scoring, which needs what the model expects.
+        # Articulation is part of sampling and of the expectation.
         shares = {name: value / whole for name, value in spent.items()}
         return {"profile_seconds": whole, "profile_shares": shares}
 
@@ -397,7 +442,7 @@ def _asked() -> Asked:
     return Asked(Direction().vector()[None])
 
 
-SECTIONS = ("machine", "sampler", "takes", "start", "keying", "peers", "profile", "curves", "hour")
+SECTIONS = ("machine", "sampler", "takes", "network", "start", "keying", "peers", "profile", "curves", "hour")
 BARS = {  # (the least or most that is wanted, unit)
     "sampler_speedup_vs_ddpm1000": ("≥ 200", "×"), "lve_ratio": (".98 … 1.02", ""), "sdiv_lip_ratio": (".95 … 1.05", ""),
     "sdiv_upper_ratio": (".95 … 1.05", ""), "takes8_10s_seconds": ("", "s"), "takes8_speedup_vs_f80d428": ("≥ 3.4", "×"),
@@ -437,7 +482,7 @@ LABELS = {
     "sdiv_lip_ratio": "S-DIV-L, over that of 1000 steps", "sdiv_upper_ratio": "S-DIV-U, over that of 1000 steps",
     "takes8_10s_seconds": "eight takes of 10 s", "takes8_speedup_vs_f80d428": "the same, against f80d428",
     "one_take_seconds": "one take of 10 s", "one_take_speedup_vs_f80d428": "the same, against f80d428",
-    "matmul_fraction": "denoiser, of the machine's matmul peak", "worker_ready_seconds": "engine ready, from cold",
+    "matmul_fraction": "denoiser, of a matmul's peak by one thread", "worker_ready_seconds": "engine ready, from cold",
     "first_take_seconds": "first of eight takes, after the click", "keying_seconds": "keying eight takes of a minute",
     "blend_mb_per_take_minute": "compressed file, per minute of a take", "hour_minutes": "an hour of dialogue, eight takes",
     "peak_rss_1h_gb": "engine's memory in that hour",
@@ -512,8 +557,6 @@ def main() -> None:
         if "left_out" in measured:
             left_out.append(measured.pop("left_out"))
         figures |= measured
-    if figures.get("denoiser_gflops") and figures.get("matmul_gflops"):
-        figures["matmul_fraction"] = figures["denoiser_gflops"] / figures["matmul_gflops"]
     lines = table(figures) + [f"left out: {each}" for each in left_out]
     print("\n".join(lines))
     if args.quick:

@@ -4,8 +4,8 @@
 
 `python bench/takes_of_tree.py TREE SOUND THREADS`; a JSON line {"takes": n, "seed": s} in, one out with the seconds of
 “again” (encoder, sampling, scoring; what a sound needs once is done), of “first” (nothing is known of the sound; only with
-"first": true), of the processor within “again” (all threads; neighbours' work changes it less), and of the network within
-“again”, with the number of frames that it denoised.
+"first": true), of the processor within “again” (all threads; neighbours' work changes it less), and of the processor in the
+network within “again”, with the number of frames that it denoised: of use with one thread.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 
 
 class Network:
-    """Seconds spent in denoisers, and frames that went through them, since the last look."""
+    """The processor's seconds in denoisers, and frames that went through them, since the last look."""
 
     def __init__(self, *modules: torch.nn.Module):
         self.seconds, self.frames = 0.0, 0
@@ -31,9 +31,9 @@ class Network:
 
     def _counted(self, call):
         def counted(*args, **more):
-            began = time.perf_counter()
+            began = time.thread_time()
             output = call(*args, **more)
-            self.seconds += time.perf_counter() - began
+            self.seconds += time.thread_time() - began
             if isinstance(output, torch.Tensor):
                 self.frames += output.shape[0] * output.shape[1]
             return output
@@ -42,7 +42,7 @@ class Network:
 
     def look(self) -> dict:
         """What was counted; counting starts again."""
-        figures = {"network_seconds": self.seconds, "network_frames": self.frames}
+        figures = {"network_processor": self.seconds, "network_frames": self.frames}
         self.seconds, self.frames = 0.0, 0
         return figures
 
