@@ -64,7 +64,7 @@ def generated(engine: Engine, speech: Speech, takes: int, seed: int, spread: flo
 
 
 def yardstick(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
-    """Correlation [K] of each take's opening with what the sound lets expect, where it sounds."""
+    """Correlation [K] of each take's opening with what a linear map predicts from the sound, where there is sound."""
     features = engine.thunder.encoder.features(torch.from_numpy(speech.samples), speech.frames)
     expected = engine.judge.predicted(features[None])[0, 0].numpy()
     loud = voiced(features[:, -LOUDNESS:]).numpy() > 0

@@ -20,7 +20,7 @@ def keep(path: Path, lines: list[str]) -> str:
 
 
 def results_file(asked: Path | None, name: str, measured: bool) -> Path | None:
-    """Where a table goes: the file that was asked for, else results/NAME if the real data was `measured`, else nowhere.
+    """Where a table is written: the requested file, else results/NAME if the real data was `measured`, else nowhere.
 
     A table of the shipped sample, or of no data, must not replace one of recordings.
     """

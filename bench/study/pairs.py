@@ -166,7 +166,7 @@ def public_of(folder: Path) -> dict:
 
 
 def film_path(folder: Path, name: str) -> Path:
-    """Where a film lies."""
+    """The path of a film."""
     return folder / PUBLIC / f"{name}.mp4"
 
 

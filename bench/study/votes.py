@@ -46,7 +46,7 @@ class Preference:
 
 
 def collected(folder: Path) -> list[Vote]:
-    """The last vote of every rater on every pair, with its sides told apart. Raises StudyError."""
+    """The last vote of every rater on every pair, its sides assigned to the systems. Raises StudyError."""
     key = key_of(folder)
     names = [system["name"] for system in key["systems"]]
     votes = []

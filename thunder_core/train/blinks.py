@@ -43,7 +43,8 @@ def blinks_a_minute(motion: Tensor, lids: list[int]) -> float:
 
 
 def bisected(rate: Callable[[float], float], wanted: float) -> float:
-    """The shift of noise, deviations, at which `rate` of it, which grows, is what is wanted, or the furthest towards it."""
+    """The shift of noise, in deviations, at which `rate`, which grows with it, reaches the wanted value, or the shift that comes
+    nearest."""
     low, high = -_FURTHEST, _FURTHEST
     for _ in range(_ROUNDS):
         middle = (low + high) / 2

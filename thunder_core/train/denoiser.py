@@ -71,7 +71,7 @@ class Performer(nn.Module):
         return torch.cat([phonetic(*self.encoder.encode(prepared), frames), item["features"][..., -LOUDNESS:]], -1)
 
     def style(self, item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """What the denoiser is told besides the sound, [B, 1 or T, style], and of which rows it is not known, bool [B]."""
+        """The denoiser's condition besides the sound, [B, 1 or T, style], and of which rows it is not known, bool [B]."""
         return item["direction"].nan_to_num(), item["direction"].isnan().any(2)[:, 0]
 
 
@@ -161,7 +161,7 @@ class DenoiserLoss:
         return parts
 
     def figures(self, model: Performer, held_out: SpeechBatches) -> dict[str, float]:
-        """Error of a reconstruction from pure noise in one step, which measures what the sound and the direction tell.
+        """Error of a reconstruction from pure noise in one step, which measures how much the sound and the direction determine.
 
         Mean over frames of the worst mouth vertex, in mm, and the mean correlation of the jaw's first angle.
         """

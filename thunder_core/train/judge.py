@@ -123,7 +123,7 @@ def size_of(lips: Tensor, truth: Tensor, loud: Tensor) -> Tensor:
 
 
 def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float = 1.0) -> Tensor:
-    """Largest distance of a lip vertex, over what it would be if the true lips were late, early or said something else, [B, T].
+    """Largest distance of a lip vertex, over what it would be if the true lips were late, early or of another sentence, [B, T].
 
     lips, truth, other: offsets [B, T, n, 3], metres; `other` is another sentence's truth.  size [B, T]: of the truth that counts.
     """
@@ -298,7 +298,7 @@ def set_map(judge: Judge, of: dict[str, Kernels], aligned: bool) -> None:
 
 
 def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu") -> dict[str, float]:
-    """How well a judge orders the takes of each clip and tells spoiled ones, and the merits that its scale is laid by.
+    """How well a judge orders the takes of each clip and recognises spoiled ones, and the merits that define its scale.
 
     rank: Spearman of merit and lip error within a clip, mean over clips; yardstick, by_model: the same of the correlation of a
     take's opening with that which the map predicts, and which the model expects.  gain: how much less error the best by merit

@@ -149,7 +149,7 @@ def fit_and_measure(
 def calibrate(
     model: MeshToSpeech, see: Callable[[dict[str, Tensor]], Tensor], batches: SpeechBatches, motions: MotionSet
 ) -> None:  # fmt: skip
-    """Set the fixed scales of what the network sees and says, and how often each unit is said."""
+    """Set the fixed scales of the network's input and output, and how often each unit occurs."""
     rng = np.random.default_rng(0)
     items = [batches(rng) for _ in range(8)]
     model.scale.copy_(torch.cat([see(item) for item in items]).std())

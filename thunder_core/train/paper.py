@@ -91,7 +91,7 @@ class Budget:
 
 
 def folder_of(runs: Path, seed: int, name: str) -> Path:
-    """Where a stage of a seed lies."""
+    """The folder of a stage of a seed."""
     return runs / "paper" / f"seed{seed}" / name
 
 
@@ -121,7 +121,7 @@ class Chain:
         self.labels = Labels.of(motions)
 
     def folder(self, name: str) -> Path:
-        """Where a stage lies."""
+        """The folder of a stage."""
         return folder_of(self.runs, self.seed, name)
 
     def is_done(self, stage: Stage) -> bool:

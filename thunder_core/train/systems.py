@@ -56,7 +56,7 @@ class Labels:
         return Labels(motions, tuple(sorted({row.speaker for row in rows if row.clip >= 0})))
 
     def speaker(self, number: int, rng: np.random.Generator) -> int:
-        """Which of `speakers` says a row; anybody where nobody speaks, or where it is another's voice."""
+        """Which of `speakers` speaks a row; any of them where nobody speaks, or where it is another's voice."""
         name = self.motions.rows[number].speaker
         return self._index.get(name, int(rng.integers(len(self.speakers))))
 
@@ -118,7 +118,7 @@ class Learner(nn.Module):
 
 
 class _Diffusion(Performer):
-    """A denoiser under the diffusion model's own loss. What it is told besides the sound: `style`."""
+    """A denoiser with the diffusion model's own loss. `style`: its condition besides the sound."""
 
     wants: tuple[str, ...] = ()
 
@@ -137,7 +137,7 @@ class _Diffusion(Performer):
 
 
 class ThunderLearner(_Diffusion):
-    """THUNDER, told nothing but the sound: -F, or -T with an encoder that is trained too."""
+    """THUNDER without a direction: -F, or -T with an encoder that is trained too."""
 
     @staticmethod
     def build(motions: MotionSet, labels: Labels, head: Head, encoder: SpeechEncoder | None = None) -> ThunderLearner:
@@ -203,7 +203,7 @@ def _pairs(motions: MotionSet, numbers: list[int], rng: np.random.Generator) -> 
 
 
 class Media2FaceLearner(_Diffusion):
-    """Media2Face: in half of the rows it is told the label, in half what the image encoder sees in a frame of the motion."""
+    """Media2Face: half of the rows have the label as condition, half what the image encoder makes of a frame of the motion."""
 
     @staticmethod
     def build(motions: MotionSet, labels: Labels, head: Head, encoder: None = None, clip: ClipImages | None = None) -> Media2FaceLearner:
@@ -259,7 +259,7 @@ class Media2FaceLearner(_Diffusion):
 
 
 def _moods(item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """Strength of every label [B, 1, LABELS] of a batch's performances, and of which rows nobody knows it, bool [B]."""
+    """Strength of every label [B, 1, LABELS] of a batch's performances, and for which rows it is not known, bool [B]."""
     labels = item["direction"][..., -len(LABELS) :]
     return labels.nan_to_num(), labels.isnan().any(2)[:, 0]
 
