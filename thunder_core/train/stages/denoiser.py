@@ -38,7 +38,7 @@ def run(workspace: Workspace, args: Namespace) -> dict:
     performer, figures = train_denoiser(
         workspace.motions(), workspace.head, folder, schedule, m2s, start, encoder, workspace.device, args.m2s_weight
     )
-    if performer.denoiser.config.style and performer.encoder is None:
+    if performer.denoiser.config.style and performer.encoder is None and workspace.basis is None:  # FLAME has no channel that blinks
         figures |= match_blinks(performer.denoiser, workspace.motions(), workspace.head)
     what = f"diffusion model, THUNDER-{'T' if encoder else 'F'} " + (f"with {args.m2s}2s loss" if args.m2s else "without M2S loss")
     about = (what, "teacher's motions over the corpus", schedule, figures)
