@@ -149,6 +149,12 @@ def test_the_command_measures_once_and_again_only_what_is_new(motions, tmp_path,
     assert set(kept["flameformer"][0]) == {"4", "6"} and set(kept["flameformer"][0]["4"]) == set(FIGURES)
     paper.main([*words[:-1], "3", "--only", "flameformer", "--results", str(results)])
     assert len(measured) == 1  # the third clip
+    few = [*words[:4], "--clips", "1", "--samples", "1", "--only", "flameformer", "--steps", "2", "3"]
+    paper.main([*few, "--results", str(results), "--docs", str(tmp_path / "page.md")])
+    apart = json.loads((results / "table2_steps.json").read_text())
+    assert [row["system"] for row in apart["rows"]] == ["flameformer, 2 steps", "flameformer, 3 steps"] and apart["steps"] == [2, 3]
+    assert json.loads((results / "table2.json").read_text())["clips"] == 3  # as it was
+    assert "flameformer, 3 steps" in (tmp_path / "page.md").read_text()
 
     tradeoff.main([*words[:4], "--clips", "1", "--only", "flameformer", "--results", str(results)])
     points = json.loads((results / "tradeoff.json").read_text())["rows"]["flameformer"]
