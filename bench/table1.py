@@ -264,12 +264,13 @@ def main() -> None:
     notes = missing | {name: listener.note for name, listener in there.items()}
     notes["shuffled"] = "mouth2s on the motion of the next line"
     made = rows(figures, [line.words for line in lines], notes)
+    others = " --spaces FOLDER" if args.spaces else ""
     seconds, (shortest, longest) = sum(len(line.samples) for line in lines) / 16000, args.seconds
     about = {
         "lines": len(lines), "seconds": round(seconds), "speakers": len({line.speaker for line in lines}), "weights": engine.weights,
         "seed": args.seed, "motion": "the teacher's, each line in the style of a training speaker",
         "wer": "our CTC decoder over the encoder's output", "wer_pocketsphinx": "pocketsphinx, which aligned the corpus",
-        "command": f"python bench/table1.py --cache CACHE --data DATA --clips {args.clips} --seconds {shortest:g} {longest:g}",
+        "command": f"python bench/table1.py --cache CACHE --data DATA{others} --clips {args.clips} --seconds {shortest:g} {longest:g}",
     }  # fmt: skip
     paper = [{"system": name} | dict(zip(FIGURES, values)) for name, values in PAPER.items()]
     args.results.parent.mkdir(parents=True, exist_ok=True)
