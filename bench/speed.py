@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
@@ -112,7 +113,6 @@ class Bench:
             best = max(best, *(2e-9 * size**3 / seconds_of(lambda: a @ b) for _ in range(5)))
         return {
             "machine": f"{processor_name()}, {self.threads} threads, torch {torch.__version__}",
-            "load_average": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
             "matmul_gflops": best,
         }
 
@@ -271,8 +271,13 @@ class Bench:
         config = denoiser.config
         with torch.no_grad():
             known = denoiser.conditions(torch.randn(1, frames, config.audio), frames)
+
+        def attention(query, key, value, *rest, **more) -> int:  # of these shapes: the counter does not know the processor's own
+            return 4 * math.prod(query) * key[-2]
+
+        known_too = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention}
         # Without gradients the network adds in place, by operations that are not counted.
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False, custom_mapping=known_too) as counter:
             denoiser.estimate(torch.randn(TAKES, frames, config.motion), torch.tensor([500]), known)
         return counter.get_total_flops() / (TAKES * frames)
 
@@ -454,13 +459,13 @@ BARS = {  # (the least or most that is wanted, unit)
 
 def table(figures: Figures) -> list[str]:
     """The figures as lines of text."""
-    lines = [f"{figures.get('machine', 'unknown machine')}; load {figures.get('load_average')} before the run"]
+    lines = [str(figures.get("machine", "unknown machine")), _loads(figures)]
     for name, (bar, unit) in BARS.items():
         value = figures.get(name)
         shown = "not measured" if value is None else f"{value:.3g} {unit}".rstrip()
         error = figures.get(f"{name}_error")
         lines.append(f"{name:34s}{shown:>16s}{'' if error is None else f' ± {error:.2g}':10s}{bar:>14s}")
-    rest = {k: v for k, v in figures.items() if k not in BARS and not k.endswith("_error") and k not in ("machine", "load_average")}
+    rest = {k: v for k, v in figures.items() if k not in BARS and not k.endswith("_error") and k not in ("machine", "load_before")}
     for name, value in rest.items():
         if isinstance(value, dict):
             lines += [name] + [f"  {key:42s}{_shown(each)}" for key, each in value.items()]
@@ -469,6 +474,12 @@ def table(figures: Figures) -> list[str]:
         else:
             lines.append(f"{name:34s}{_shown(value)}")
     return lines
+
+
+def _loads(figures: Figures) -> str:
+    """How busy the machine was with other work before each section: seconds of a busy one are too long, ratios hold roughly."""
+    loads = figures.get("load_before") or {}
+    return "Load before each section was measured: " + (", ".join(f"{name} {load}" for name, load in loads.items()) or "unknown")
 
 
 def _shown(value) -> str:
@@ -491,7 +502,7 @@ LABELS = {
 
 def page(figures: Figures) -> list[str]:
     """The figures as tables in Markdown."""
-    lines = [f"{figures.get('machine', 'Unknown machine')}, load {figures.get('load_average')} before the run.", ""]
+    lines = [f"{figures.get('machine', 'Unknown machine')}. {_loads(figures)}.", ""]
     lines += ["| | measured | wanted |", "|---|---|---|"]
     for name, (bar, unit) in BARS.items():
         value, error = figures.get(name), figures.get(f"{name}_error")
@@ -553,6 +564,8 @@ def main() -> None:
     left_out = []
     for section in args.only or [name for name in SECTIONS if name != "hour"]:
         print(f"{section} …", file=sys.stderr, flush=True)
+        busy = figures.setdefault("load_before", {})
+        busy[section] = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
         measured = getattr(bench, section)()
         if "left_out" in measured:
             left_out.append(measured.pop("left_out"))

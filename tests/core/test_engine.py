@@ -17,7 +17,7 @@ from thunder_core.direction import Asked, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import engine as engine_module
 from thunder_core.engine.diffusion.denoiser import Denoiser
 from thunder_core.engine.diffusion.sampling import windows
-from thunder_core.engine.engine import Engine, portions
+from thunder_core.engine.engine import Engine, portions, threads_for
 from thunder_core.engine.m2s.score import DAMPED
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadRequest, BadWeights, Cancelled
@@ -424,6 +424,10 @@ def test_the_score_hears_size_and_closures(engine, speech, takes, change):
         mouth = np.append(in_group(engine.head.expression_names, SPEECH), [True] * 3 + [False] * 6)
         bad = np.where(mouth, DAMPED * x if change == "damped" else without_closures(x, take.opening), x).astype(np.float32)
         assert engine.score(speech, unpack(bad, n)).total < take.score.total - 5
+
+
+def test_takes_of_an_hour_are_not_worked_on_beside_each_other():
+    assert [threads_for(minutes * 60 * 25, 8) for minutes in (0, 1, 10, 30, 60, 600)] == [8, 8, 8, 3, 1, 1]
 
 
 @pytest.mark.parametrize(

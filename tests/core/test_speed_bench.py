@@ -3,6 +3,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ sys.path.insert(0, str(ROOT))
 from bench import peers, speed, speed_quality
 from thunder_core.engine.diffusion.sampling import alpha_bar
 from thunder_core.face.head import load_head
+from thunder_core.quality import NORMAL
 
 WANTED = (
     "sampler_speedup_vs_ddpm1000 lve_ratio sdiv_lip_ratio sdiv_upper_ratio takes8_10s_seconds takes8_speedup_vs_f80d428 "
@@ -86,3 +88,11 @@ def test_the_page_has_the_tables_of_the_last_run(tmp_path):
 def test_without_a_training_cache_the_comparison_of_quality_says_what_is_missing(tmp_path):
     with pytest.raises(SystemExit, match="missing"):
         speed_quality.held_out_clips(tmp_path, 2)
+
+
+def test_every_matmul_and_attention_of_the_network_is_counted():
+    bench = speed.Bench(SimpleNamespace(quick=True))
+    frames, config = 60, bench.engine.thunder.way(NORMAL, True)[0].config
+    of_layer = (6 * config.width + 2 * config.feedforward) * config.width + 2 * frames * config.width
+    wanted = 2 * (config.layers * of_layer + 2 * config.motion * config.width)
+    assert bench._flop_of_a_frame(frames) == pytest.approx(wanted, rel=0.01)  # the step's own, shared by all frames, is little

@@ -47,6 +47,7 @@ from .weights import identify, Identity, SHIPPED
 
 Progress = Callable[[float, str], None]
 _PORTION_FRAMES = 500  # frames denoised together: fewer cost more each, more let an animator wait for the first take
+_FRAMES_AT_WORK = 150_000  # of takes that are worked on beside each other: a take of an hour and its expectation at once need 2.5 GB
 _M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
 _SPOKEN = 0.5  # presence of a voice from which on somebody speaks
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # sounds whose features are kept, and their frames at most (an hour, 90 MB)
@@ -97,6 +98,11 @@ def _spread_of(asked: Asked, seed: int, first: int) -> float:
     return 0.0 if _is_as_asked(asked, seed, first) else asked.spread
 
 
+def threads_for(frames: int, threads: int) -> int:
+    """How many of so many threads work beside each other on takes of so many frames: memory bounds them."""
+    return max(1, min(threads, _FRAMES_AT_WORK // max(1, frames)))
+
+
 def portions(seeds: list[int], frames: int, device: str, threads: int = 1) -> list[list[int]]:
     """Seeds of takes of so many frames in the portions they are sampled in: as few as keep the device busy, of even size.
 
@@ -132,7 +138,8 @@ class _Request:
     arrived: int = 0
 
     def takes(self, threads: int) -> Generator[Take, None, None]:
-        """Every take as soon as it is done, in the order of their seeds; so many threads work on them."""
+        """Every take as soon as it is done, in the order of their seeds; at most so many threads work on them."""
+        threads = threads_for(self.voice.frames, threads)
         some = portions(self.seeds, self.voice.frames, self.engine.device, threads)
         done: Generator[list[Take], None, None]
         if threads > 1:
