@@ -433,7 +433,7 @@ def test_takes_of_an_hour_are_not_worked_on_beside_each_other():
 @pytest.mark.parametrize(
     "takes, frames, device, threads, sizes",
     [
-        (8, 202, "cpu", 2, [2] * 4),
+        (8, 202, "cpu", 2, [4, 4]),
         (8, 50, "cpu", 1, [8]),
         (8, 50, "cpu", 3, [2, 3, 3]),
         (3, 1500, "cpu", 2, [1] * 3),

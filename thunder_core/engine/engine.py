@@ -46,7 +46,7 @@ from .systems.thunder import Thunder, VoiceFeatures
 from .weights import identify, Identity, SHIPPED
 
 Progress = Callable[[float, str], None]
-_PORTION_FRAMES = 500  # frames denoised together: fewer cost more each, more let an animator wait for the first take
+_PORTION_FRAMES = 1000  # frames denoised together: fewer cost more each, more let an animator wait for the first take
 _FRAMES_AT_WORK = 150_000  # of takes that are worked on beside each other: a take of an hour and its expectation at once need 2.5 GB
 _M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
 _SPOKEN = 0.5  # presence of a voice from which on somebody speaks
@@ -111,7 +111,8 @@ def portions(seeds: list[int], frames: int, device: str, threads: int = 1) -> li
     """
     most = 16
     if device == "cpu":
-        most = min(16, max(1, round(_PORTION_FRAMES / min(frames, WINDOW))), -(-len(seeds) // threads))
+        together = frames if threads > 1 else min(frames, WINDOW)  # portions beside each other hold their takes whole
+        most = min(16, max(1, round(_PORTION_FRAMES / together)), -(-len(seeds) // threads))
     count = -(-len(seeds) // most)
     bounds = [len(seeds) * i // count for i in range(count + 1)]
     return [seeds[a:b] for a, b in zip(bounds, bounds[1:])]
