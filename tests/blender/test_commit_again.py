@@ -10,6 +10,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes.commit import committing, posing
 from thunder.scene.takes.commit.choice import Choice
+from thunder.scene.voice import fingerprint
 
 ONE, TWO = 101.0, 301.0  # frames on which two lines begin
 EASE = 3
@@ -236,6 +237,69 @@ def test_own_keys_that_a_moved_line_comes_to_lie_on_are_counted(blender, stage):
             pucker.value = 0.4
             pucker.keyframe_insert("value", frame=entry.last + 6)  # beyond the line, and on it once it has moved by 12 frames
     assert warnings == [[], [f"1 key that you had set or edited was replaced; your action “{report.earlier}” still has it"]]
+
+
+@pytest.mark.parametrize("between", [2, 5, 9, 13, 14])
+def test_lines_close_by_that_are_committed_again_change_nothing(blender, stage, between):
+    """However their leads and fades overlap; and keys that the other line put are none that somebody edited."""
+    scene, _, takes = stage
+
+    def commit_at(start, name):
+        rig = head.find(scene)
+        entry = show((scene, rig, takes), start=start, seconds=0.8, seed=1)
+        entry.voice = name
+        choice = Choice(entry.first, entry.last, "OWN", error=0.6, keys="POSES", blend=EASE)
+        return entry.last, finished(committing.commit(rig, entry, name, choice))
+
+    last, _ = commit_at(ONE, "one")
+    lines = (ONE, "one"), (last + between, "two")
+    reports = [commit_at(*lines[1])[1]]
+    before, seen = values_of(head.find(scene)), []
+    for _ in range(2):
+        reports += [commit_at(*line)[1] for line in lines]
+        seen.append(values_of(head.find(scene)))
+    assert [report.warnings for report in reports] == [[]] * 5
+    # Between lines whose leads overlap, that which was committed last has its own.
+    calm = (FRAMES <= last - EASE) | (FRAMES >= last + between + EASE)
+    for now in seen:
+        assert max(np.abs(now[key] - values)[calm].max() for key, values in before.items()) < 2e-3
+        if between > 12:  # the first line's lead out has room
+            assert max(np.abs(now[key] - values).max() for key, values in before.items()) < 2e-3
+
+
+def of_strip(stage, start, to, limited=False):
+    """Commit a take of a strip, or of a part of it, that begins on a frame; the frames that it may change."""
+    scene, _, takes = stage
+    rig = head.find(scene)
+    entry = show((scene, rig, takes), start=start, seconds=0.8, seed=1)
+    first, last = int(start), int(start) + 20
+    state = fingerprint.State("line", "", "sound", "", start, first, last, 25.0, limited)
+    fingerprint.remember(display.actions_of(entry)[0], state)
+    finished(committing.commit(rig, entry, "line", Choice(entry.first, entry.last, to, error=0.3, keys="DENSE", blend=EASE)))
+    return (FRAMES > entry.first - entry.lead_in - EASE) & (FRAMES < entry.last + entry.lead_out + EASE)
+
+
+def test_a_line_of_a_strip_that_moved_far_leaves_nothing_where_it_was(blender, stage):
+    was = of_strip(stage, ONE, "COPY")
+    assert any(np.ptp(values[was]) > 0.1 for values in values_of(head.find(stage[0])).values())
+    of_strip(stage, TWO, "OWN")
+    for key, values in values_of(head.find(stage[0])).items():
+        assert np.ptp(values[was]) < 1e-4, key
+
+
+def test_a_strip_that_moved_far_has_one_strip_of_the_nla(blender, stage):
+    for start in (ONE, TWO):
+        of_strip(stage, start, "STRIP")
+    rig = head.find(stage[0])
+    for target in rig.targets:
+        ours = [s for t in target.animation_data.nla_tracks for s in t.strips if not s.name.startswith("Thunder: Still Pose")]
+        assert all(s.frame_start > TWO - 50 for s in ours) and len(ours) <= 1
+
+
+def test_parts_of_a_strip_are_committed_beside_each_other(blender, stage):
+    was = of_strip(stage, ONE, "COPY", limited=True)
+    of_strip(stage, TWO, "OWN", limited=True)
+    assert any(np.ptp(values[was]) > 0.1 for values in values_of(head.find(stage[0])).values())
 
 
 def test_a_line_in_a_new_action_is_at_rest_around_it_however_often(blender, stage):

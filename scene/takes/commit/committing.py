@@ -103,13 +103,12 @@ class _Commit:
             self.earlier = own_curves.earlier_commits(self.line, self.choice, self.entry, line_names.of(into))
         elif self.choice.how == "ADD":
             self.added_to = own_curves.earlier_commits(self.line, self.choice, self.entry, line_names.of(into))
-        put = self.puts.get(self.line)
         lines = [there.lines if (there := line_names.of(action)) is not None else () for action in self.own]
         self.owned: list[dict] = [{} for _ in self.animator_curves]
         for block, curves in enumerate(self.animator_curves):
             for key, curve in curves.items():
                 name = put_keys.name_of(block, *key)
-                self.owned[block][key] = own_curves.own_curve(curve, put, name, self.earlier, lines[block], self.choice)
+                self.owned[block][key] = own_curves.own_curve(curve, self.line, name, self.earlier, lines[block], self.puts, self.choice)
                 yield Step(0.0, "Reading your animation", busy=True)
 
     def add_leads(self) -> None:

@@ -12,6 +12,7 @@ from ....thunder_core.animation import keyframes, placing, remaining
 from ....thunder_core.errors import BadRequest
 from ...animation import display, fcurves
 from ...host import compat
+from ...voice import fingerprint
 from . import line_names, modifiers, put_keys
 from .choice import Choice
 
@@ -24,7 +25,8 @@ STILL_POSE = "Thunder: Still Pose"  # NLA track, strip and action of what stands
 class OwnCurve:
     """A curve of the animator's as a commit uses it. keys: those that stay; dropped: how many an earlier commit of the same line
     put, which its next commit replaces, with those that the animator edited since; edited: how many these are; lines: those that
-    were committed to its action.  put: which of the keys a commit of the line put, None for none; ends, gaps: see `remaining.Remaining`."""
+    were committed to its action.  put: which of the keys a commit of the line put, None for none; ends, gaps: see
+    `remaining.Remaining`.  led: first frame of the lead in and last of the lead out that the line had on it."""
 
     curve: object
     keys: dict
@@ -34,17 +36,20 @@ class OwnCurve:
     put: np.ndarray | None = None
     ends: np.ndarray | None = None
     gaps: tuple[tuple[float, float], ...] = ()
+    led: tuple[int, ...] = ()
 
     def moves(self, start: int, end: int, before: int = 0, after: int = 0) -> bool:
         """Whether the animator has a key on it from one frame to another, or lets it change between them or in the fades.
 
         before, after: frames of the fades, which begin at the animator's last key before these frames and end at the first after them.
+        A key just beside a lead is in its way, but not where the line had this lead before and what is beside it came later.
         """
         keys = self.keys["co"][:, 0]
         if not len(keys):
             return False
         own = keys if self.put is None else keys[~self.put]
-        nearest_before, nearest_after = (min(fade, _SHORTEST_FADE - 1) for fade in (before, after))
+        had_lead = start in self.led or end in self.led
+        nearest_before, nearest_after = (0 if had_lead else min(fade, _SHORTEST_FADE - 1) for fade in (before, after))
         if ((own > start - nearest_before - 0.5) & (own < end + nearest_after + 0.5)).any():
             return True
         first = max([start - before, *own[own < start]])
@@ -158,21 +163,30 @@ def key_count(actions) -> int:
 
 
 def earlier_commits(line: str, choice: Choice, entry, lines: line_names.Lines | None) -> list[line_names.Line]:
-    """Earlier commits of a line that a whole take of it replaces: those on some of its frames, leads included. One elsewhere is
-    the line spoken a second time."""
+    """Earlier commits of a line that a whole take of it replaces.
+
+    Of a whole strip those are all, for it is in one place: one elsewhere is of where the strip was. Of a file they are those on some
+    of the take's frames, leads included: one elsewhere is the line spoken a second time.
+    """
+    state = fingerprint.remembered(display.actions_of(entry)[0])
+    in_one_place = state is not None and state.strip and not state.limited  # parts of a strip are lines of their own
     first, last = choice.first - entry.lead_in, choice.last + entry.lead_out
-    return [old for old in (lines.lines if lines is not None else ()) if old.name == line and old.start <= last and old.end >= first]
+    return [
+        old
+        for old in (lines.lines if lines is not None else ())
+        if old.name == line and (in_one_place or (old.start <= last and old.end >= first))
+    ]
 
 
 def own_curve(  # noqa: PLR0913 (what one curve is looked at with)
-    curve, put: put_keys.Put | None, name: str, earlier: list[line_names.Line], lines: tuple[line_names.Line, ...], choice: Choice
+    curve, line: str, name: str, earlier: list[line_names.Line], lines: tuple[line_names.Line, ...], puts: dict, choice: Choice
 ) -> OwnCurve:
     """A curve of the animator's for a commit.
 
-    put: the keys that earlier commits of the line put.  earlier: those of them that are replaced.  lines: of the curve's action.
+    earlier: commits of the line that are replaced.  lines: of the curve's action.  puts: the keys that each line put there.
     choice: the frames that are committed: keys on them that were edited since are no curve of the animator's own.
     """
-    keys = fcurves.read(curve)
+    keys, put = fcurves.read(curve), puts.get(line)
     if put is None or not earlier or len(curve.modifiers) or curve.extrapolation != "CONSTANT":
         return OwnCurve(curve, keys, 0, lines)
     times = keys["co"][:, 0]
@@ -186,7 +200,17 @@ def own_curve(  # noqa: PLR0913 (what one curve is looked at with)
     replaced = [(old.start, old.end) for old in earlier]
     left = remaining.without(keys, as_put | since, put.has(name, keys), put.has_end(name, keys), replaced, choice.blend)
     dropped = len(times) - len(left.keys["co"])
-    return OwnCurve(curve, left.keys, dropped, lines, int(since.sum()), put.has(name, left.keys), left.ends, left.gaps)
+    edited_since = since.copy()
+    for other in puts.values():  # a line close by may have put keys on this one's frames
+        edited_since &= ~other.has(name, keys)
+    # A lead ends with a key where the line's frames do.
+    led = tuple(
+        frame
+        for old in earlier
+        for frame, has_lead in ((old.start, old.start < old.first), (old.end, old.end > old.last))
+        if has_lead and (as_put & (np.abs(times - frame) < 0.5)).any()
+    )
+    return OwnCurve(curve, left.keys, dropped, lines, int(edited_since.sum()), put.has(name, left.keys), left.ends, left.gaps, led)
 
 
 def edited(  # noqa: PLR0913 (what one curve is looked at with)
