@@ -433,9 +433,9 @@ def test_takes_of_an_hour_are_not_worked_on_beside_each_other():
 @pytest.mark.parametrize(
     "takes, frames, device, threads, sizes",
     [
-        (8, 202, "cpu", 2, [4, 4]),
+        (8, 202, "cpu", 2, [1, 4, 3]),
         (8, 50, "cpu", 1, [8]),
-        (8, 50, "cpu", 3, [2, 3, 3]),
+        (8, 50, "cpu", 3, [1, 3, 2, 2]),
         (3, 1500, "cpu", 2, [1] * 3),
         (1, 20, "cpu", 2, [1]),
         (20, 1500, "cuda:0", 1, [10, 10]),

@@ -104,17 +104,24 @@ def threads_for(frames: int, threads: int) -> int:
 
 
 def portions(seeds: list[int], frames: int, device: str, threads: int = 1) -> list[list[int]]:
-    """Seeds of takes of so many frames in the portions they are sampled in: as few as keep the device busy, of even size.
+    """Seeds of takes of so many frames in the portions they are sampled in: as few as keep the device busy.
 
     On a processor portions are worked on by so many threads. On a graphics card the takes of a portion cost little more than one: there
     they come sixteen at a time.
     """
+    if device == "cpu" and threads > 1 and len(seeds) > threads:  # one take first, which the animator waits for
+        return [seeds[:1], *_evenly(seeds[1:], frames, device, threads)]
+    return _evenly(seeds, frames, device, threads)
+
+
+def _evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[list[int]]:
+    """Seeds in portions of even size, the larger ones first: who works on what is left has less to do."""
     most = 16
     if device == "cpu":
         together = frames if threads > 1 else min(frames, WINDOW)  # portions beside each other hold their takes whole
         most = min(16, max(1, round(_PORTION_FRAMES / together)), -(-len(seeds) // threads))
     count = -(-len(seeds) // most)
-    bounds = [len(seeds) * i // count for i in range(count + 1)]
+    bounds = [-(-len(seeds) * i // count) for i in range(count + 1)]
     return [seeds[a:b] for a, b in zip(bounds, bounds[1:])]
 
 
