@@ -191,18 +191,18 @@ def own_curve(  # noqa: PLR0913 (what one curve is looked at with)
         return OwnCurve(curve, keys, 0, lines)
     times = keys["co"][:, 0]
     on_line = np.any([(times > old.start - 0.5) & (times < old.end + 0.5) for old in earlier], axis=0)
-    as_put = put.has(name, keys) & on_line
+    of_line = put.has(name, keys)
+    as_put = of_line & on_line
     if not as_put.any():  # all of it is the animator's
         return OwnCurve(curve, keys, 0, lines)
     since = on_line & ~as_put & (times > choice.first - 0.5) & (times < choice.last + 0.5)
     if keyframes.evaluate(keys, times[:1].astype(float)) is None:
         return OwnCurve(curve, keys, 0, lines)  # what eases between its keys cannot be evaluated without Blender's curve
     replaced = [(old.start, old.end) for old in earlier]
-    left = remaining.without(keys, as_put | since, put.has(name, keys), put.has_end(name, keys), replaced, choice.blend)
+    left = remaining.without(keys, as_put | since, of_line, put.has_end(name, keys), replaced, choice.blend)
     dropped = len(times) - len(left.keys["co"])
-    edited_since = since.copy()
-    for other in puts.values():  # a line close by may have put keys on this one's frames
-        edited_since &= ~other.has(name, keys)
+    # A line close by may have put keys on this one's frames.
+    edited_since = ~put_keys.by_any(puts, name, keyframes.select(keys, since))
     # A lead ends with a key where the line's frames do.
     led = tuple(
         frame
@@ -238,8 +238,7 @@ def edited(  # noqa: PLR0913 (what one curve is looked at with)
             counted |= on_line
     if was_elsewhere:
         counted |= ~on_any
-    for line in known:
-        counted &= ~puts[line].has(name, old.keys)
+    counted &= ~put_keys.by_any(puts, name, old.keys)
     return old.edited + int((counted & (times > span.first - 0.5) & (times < span.last + 0.5)).sum())
 
 
@@ -293,6 +292,6 @@ def _has_other_keys(curve, name: str, replaced: list[line_names.Line], puts: dic
     if not isinstance(curve, OwnCurve) or not any((put.curves or {}).get(name) for put in puts.values()):
         return False  # what an earlier version put is not known
     times = curve.keys["co"][:, 0]
-    foreign = ~np.any([put.has(name, curve.keys) for put in puts.values()], axis=0)
+    foreign = ~put_keys.by_any(puts, name, curve.keys)
     leads = [(times > line.start - 0.5) & (times < line.end + 0.5) & ((times < line.first) | (times > line.last)) for line in replaced]
     return bool((foreign & np.any(leads, axis=0)).any())

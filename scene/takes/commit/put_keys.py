@@ -50,6 +50,11 @@ class Put:
         return replace(self, shift=self.shift + frames)
 
 
+def by_any(puts: dict[str, Put], name: str, keys: dict) -> np.ndarray:
+    """Which keys of a curve, by its name, one of the lines put as they are, a mask [count]."""
+    return np.any([np.zeros(len(keys["co"]), bool), *(put.has(name, keys) for put in puts.values())], axis=0)
+
+
 def name_of(block: int, path: str, index: int) -> str:
     """Name of a curve in the record; block: the place of its target among its rig's."""
     return f"{block} {index} {path}"
