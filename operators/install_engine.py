@@ -117,7 +117,7 @@ FLAME_LICENCE = (
     "Its licence allows non-commercial scientific research, education and art only:",
     "no commercial use of any kind, and no training of networks for commercial use.",
     "The FLAME file that you have comes under a licence of its own.",
-    "Thunder does not need smplx: only “Check with smplx” uses it.",
+    "Thunder does not need smplx: “Check with smplx” uses it, and training with --flame.",
     "With “Accept and Install” you agree to the licence of smplx.",
 )
 
