@@ -4,6 +4,7 @@
 import itertools
 import json
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from made_motions import FEATURES, made_motions
 
 from thunder_core.channels import Columns
 from thunder_core.engine.diffusion.denoiser import alibi_slopes
+from thunder_core.engine.m2s.model import MeshToSpeech
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.systems import flameformer
 from thunder_core.engine.systems.base import load_system, speakers_of
@@ -32,9 +34,10 @@ from thunder_core.errors import BadRequest, BadWeights
 from thunder_core.face.head import load_head
 from thunder_core.systems import available, SYSTEMS
 from thunder_core.train import __main__ as train, paper
+from thunder_core.train.denoiser import FRAMES
 from thunder_core.train.paper import Budget, Chain, chosen, folder_of, Stage, STAGES, train_chain
 from thunder_core.train.pictures import FacePictures
-from thunder_core.train.systems import before, build_learner, Labels, LEARNERS, REFERENCE
+from thunder_core.train.systems import before, build_learner, LabelledBatches, Labels, LEARNERS, REFERENCE
 
 # ---- masks, codes and attention
 
@@ -325,6 +328,38 @@ def test_the_command_trains_what_it_is_asked_for_and_the_loss_of_mesh_to_speech_
     capsys.readouterr()
     train.main([*places, *words])
     assert capsys.readouterr().out.count("was done") >= 2
+
+
+def test_masked_the_loss_of_mesh_to_speech_asks_nothing_of_rows_whose_sound_is_hidden(motions, monkeypatch):
+    """A row that has its sound weighs the same with the mask as without; one that has not weighs nothing."""
+    learner = build_learner("thunder", motions, Labels.of(motions), load_head()).eval()
+    batches = LabelledBatches(Labels.of(motions), motions.of("train", FRAMES), 3)
+    item, m2s = batches(np.random.default_rng(0)), MeshToSpeech.load(SHIPPED)
+    truth = learner.network.standardise(item["motion"])
+
+    def asked(masked, hidden):
+        """Gradient of L_m2s alone with respect to the estimate [B, T, C], of rows of which `hidden` have no sound."""
+        loss = learner.loss(load_head(), batches, m2s, 0.5, "cpu", masked)
+        seen = {}
+        compare = loss.compare
+
+        def spy(network, x0, *rest, **options):
+            x0 = (truth + 0.3).requires_grad_()
+            parts = compare(network, x0, *rest, **options)
+            [seen["of"]] = torch.autograd.grad(parts["total"] - parts["rec"] - 0.5 * parts["vel"], x0)
+            return parts
+
+        monkeypatch.setattr(loss, "compare", spy)
+        draws = iter([np.where(hidden, 0.0, 1.0)])  # the first that the loss draws says whose sound is hidden
+        rng = np.random.default_rng(0)
+        loss(learner, item, SimpleNamespace(integers=rng.integers, random=lambda n: next(draws, np.ones(n))))
+        return seen["of"]
+
+    everywhere = asked(False, [False, True, False])
+    part = asked(True, [False, True, False])
+    assert everywhere[1].abs().max() > 0 and part[1].abs().max() == 0
+    assert torch.allclose(part[[0, 2]], everywhere[[0, 2]], atol=1e-6 * float(everywhere.abs().max()))
+    assert asked(True, [True] * 3).abs().max() == 0 and torch.equal(asked(True, [False] * 3), everywhere)
 
 
 def test_what_cannot_be_trained_is_left_out_with_its_reason(motions, tmp_path):

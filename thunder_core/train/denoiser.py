@@ -79,12 +79,14 @@ class DenoiserLoss:
     """The loss of a batch: L_rec + 0.5 · L_vel, and L_m2s where a frozen mesh-to-speech is given.
 
     Every quantity is in units of its own spread over the training set: channels, jaw, mouth vertices, gap and width.
+    masked: L_m2s leaves out rows whose sound is hidden for classifier-free guidance: nothing there says which words to ask for.
     """
 
     def __init__(
-        self, head: Head, denoiser: Denoiser, batches: SpeechBatches, m2s: MeshToSpeech | None, m2s_weight: float, device: str
+        self, head: Head, denoiser: Denoiser, batches: SpeechBatches, m2s: MeshToSpeech | None, m2s_weight: float, device: str,
+        masked: bool = False,
     ):  # fmt: skip
-        self.device, self.alpha = device, alpha_bar()
+        self.device, self.alpha, self.masked = device, alpha_bar(), masked
         self.columns, self.mouth = Columns(head.channels), Mouth(head).to(device)
         # Of brows, eyes and head, which the voice does not tell, variety is worth more than fidelity.
         names = [*head.expression_names, *["jaw"] * 3, *[""] * 6]
@@ -108,15 +110,17 @@ class DenoiserLoss:
         conditions = (audio, silent, style, free)
         estimated = torch.from_numpy(rng.random(len(truth)) < ESTIMATED).to(self.device)
         clean = self._with_estimates(denoiser, truth, noise, step, conditions, estimated)
-        return self.compare(denoiser, denoiser(noisy(clean, noise, step, self.alpha), step, *conditions), truth, item)
+        x0 = denoiser(noisy(clean, noise, step, self.alpha), step, *conditions)
+        return self.compare(denoiser, x0, truth, item, supervised=~silent if self.masked else None)
 
     def compare(
         self, network: nn.Module, x0: Tensor, truth: Tensor, item: dict[str, Tensor],
-        more: Callable[[Tensor, Tensor], dict[str, Tensor]] | None = None,
+        more: Callable[[Tensor, Tensor], dict[str, Tensor]] | None = None, supervised: Tensor | None = None,
     ) -> dict[str, Tensor]:  # fmt: skip
         """Terms "total", "rec", "vel" and "m2s" of any network's estimate x0 [B, T, C] of standardised motions `truth`.
 
-        more: further terms of the total, from the mouth's vertices [B, T, V, 3] of the estimate and of the truth.
+        more: further terms of the total, from the mouth's vertices [B, T, V, 3] of the estimate and of the truth.  supervised: rows that
+        L_m2s counts, bool [B], None for all. Each keeps the weight in the total that it has where all count.
         """
         x0 = x0.float()
         with torch.autocast(torch.device(self.device).type, enabled=False):
@@ -128,13 +132,23 @@ class DenoiserLoss:
         total = parts["rec"] + 0.5 * parts["vel"]
         if self.m2s is not None:
             view = vertices if self.m2s_view is self.mouth else self.m2s_view.of_packed(guess)
-            parts["m2s"] = speech_loss(*self.m2s(view, item["voices"]), item)["total"]
-            total = total + self.m2s_weight * parts["m2s"]
+            parts["m2s"], share = self._speech(self.m2s, view, item, supervised)
+            total = total + self.m2s_weight * share * parts["m2s"]
         if more is not None:
             with torch.autocast(torch.device(self.device).type, enabled=False):
                 further = more(vertices, true_vertices)
             total, parts = total + sum(further.values()), parts | further
         return {"total": total} | parts
+
+    @staticmethod
+    def _speech(m2s: MeshToSpeech, view: Tensor, item: dict[str, Tensor], rows: Tensor | None) -> tuple[Tensor, float]:
+        """L_m2s of what a mesh-to-speech sees, `view` [B, T, …], in `rows` (bool [B], None for all), and the share of rows that it is of."""
+        if rows is None:
+            rows = torch.ones(len(view), dtype=torch.bool, device=view.device)
+        if not rows.any():
+            return view.new_zeros(()), 0.0
+        true = {name: item[name][rows] for name in ("mel", "units")}
+        return speech_loss(*m2s(view[rows], item["voices"][rows]), true)["total"], float(rows.float().mean())
 
     def _with_estimates(
         self, denoiser: Denoiser, truth: Tensor, noise: Tensor, step: Tensor, conditions: tuple[Tensor, ...], rows: Tensor
@@ -199,11 +213,12 @@ def _build_denoiser(
 def train_denoiser(
     motions: MotionSet, head: Head, folder: Path, schedule: Schedule, m2s: MeshToSpeech | None = None,
     start: dict[str, Tensor] | None = None, encoder: SpeechEncoder | None = None, device: str = "cpu", m2s_weight: float = M2S_WEIGHT,
-    directed: bool = True,
+    directed: bool = True, masked: bool = False,
 ) -> tuple[Performer, dict[str, float]]:  # fmt: skip
     """Train on the teacher's motions, with L_m2s if a frozen `m2s` is given, from `start` weights where their shapes fit.
 
-    With an `encoder` that is trained too (THUNDER-T). Unless `directed`, styles are learned only if `start` knows them.
+    With an `encoder` that is trained too (THUNDER-T). Unless `directed`, styles are learned only if `start` knows them.  masked: as in
+    `DenoiserLoss`.
     Returns (performer, figures on the unseen test voices).
     """
     torch.manual_seed(schedule.seed)
@@ -214,7 +229,7 @@ def train_denoiser(
         encoder = encoder.requires_grad_(True)
         encoder.ctc_head.requires_grad_(False)
     performer = Performer(denoiser, encoder)
-    loss = DenoiserLoss(head, denoiser, batches, m2s, m2s_weight, device)
+    loss = DenoiserLoss(head, denoiser, batches, m2s, m2s_weight, device, masked)
     watched, test = (
         SpeechBatches(motions, rows, FRAMES, BATCH, mel=False, waves=waves)
         for rows in (motions.watched(FRAMES), motions.of("test", FRAMES))

@@ -36,7 +36,8 @@ class Stage:
     """One training run of the chain.
 
     name: of its folder, and of its row in the table.  system: one of `systems.LEARNERS`.  start: the stage it goes on from.
-    space: of mesh-to-speech whose loss it has, "" for none.  trained_encoder: THUNDER-T.
+    space: of mesh-to-speech whose loss it has, "" for none.  trained_encoder: THUNDER-T.  masked: that loss leaves out rows whose sound is
+    hidden (`denoiser.DenoiserLoss`); the paper does not say whether its own does.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Stage:
     start: str = ""
     space: str = ""
     trained_encoder: bool = False
+    masked: bool = False
 
     @property
     def is_base(self) -> bool:
@@ -69,6 +71,7 @@ STAGES = (
     Stage("thunder-t+mouth2s", "thunder", f"thunder{BASE}", "mouth", True),
     Stage("thunder+face2s", "thunder", f"thunder{BASE}", "face"),
     Stage("thunder+exp2s", "thunder", f"thunder{BASE}", "exp"),
+    Stage("thunder+mouth2s-masked", "thunder", f"thunder{BASE}", "mouth", masked=True),
 )
 ROWS = tuple(stage.name for stage in STAGES if not stage.is_base)
 
@@ -163,7 +166,7 @@ class Chain:
         m2s = MeshToSpeech.load(self.weights, weights_name(stage.space)) if stage.space else None
         options = dict(wants=learner.wants, waves=stage.trained_encoder)
         batches = self._batches("train", mel=m2s is not None, **options)
-        loss = learner.loss(self.head, batches, m2s, self.budget.m2s_weight, self.device)
+        loss = learner.loss(self.head, batches, m2s, self.budget.m2s_weight, self.device, stage.masked)
         watched = self._batches("watched", mel=False, **options)
         fit(learner, batches, loss, schedule, folder, lambda model: loss.figures(model, watched), device=self.device)
         with torch.no_grad():
@@ -187,7 +190,7 @@ class Chain:
             digest = hash_of(base / f"{NETWORK}.safetensors")[:16]
             card |= {"base": stage.start, "base_steps": _card(base)["steps"], "base_sha256": digest}
         if stage.space:
-            card["m2s_weight"] = self.budget.m2s_weight
+            card |= {"m2s_weight": self.budget.m2s_weight} | ({"m2s_masked": True} if stage.masked else {})
         if stage.trained_encoder:
             tensors = {k: v for k, v in learner.encoder.state_dict().items() if not k.startswith(("log_mel.", "mel."))}
             save_weights(folder / ENCODER, tensors, learner.encoder.settings(), card)

@@ -109,8 +109,10 @@ class Learner(nn.Module):
     wants: tuple[str, ...] = ()
     network: nn.Module
 
-    def loss(self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float, device: str) -> DenoiserLoss:
-        """The loss of its batches."""
+    def loss(
+        self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float, device: str, masked: bool = False
+    ) -> DenoiserLoss:  # fmt: skip
+        """The loss of its batches.  masked: as in `DenoiserLoss`; a regressor always has the sound."""
         raise NotImplementedError
 
     def prepare(self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str) -> None:
@@ -129,8 +131,10 @@ class _Diffusion(Performer):
     def network(self) -> nn.Module:
         return self.denoiser
 
-    def loss(self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float, device: str) -> DenoiserLoss:
-        return DenoiserLoss(head, self.denoiser, batches, m2s, m2s_weight, device)
+    def loss(
+        self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float, device: str, masked: bool = False
+    ) -> DenoiserLoss:  # fmt: skip
+        return DenoiserLoss(head, self.denoiser, batches, m2s, m2s_weight, device, masked)
 
     def prepare(self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str) -> None:
         """Nothing has to be there before."""
@@ -271,7 +275,9 @@ class _Regression(Learner):
         super().__init__()
         self.network = network
 
-    def loss(self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float, device: str) -> DenoiserLoss:
+    def loss(
+        self, head: Head, batches: SpeechBatches, m2s: nn.Module | None, m2s_weight: float, device: str, masked: bool = False
+    ) -> DenoiserLoss:  # fmt: skip
         return RegressionLoss(head, self.network, batches, m2s, m2s_weight, device)
 
     def features(self, item: dict[str, Tensor]) -> Tensor:
