@@ -4,7 +4,8 @@
 
 S = 32 samples of each clip of unseen speakers, up to 5 s, against the teacher's performance of it, which the systems learned from:
 not the paper's data, so only changes within a table compare. Figures are kept for every clip beside the weights they are of, and
-measured once. `_sd` is the spread between seeds, `_ci` the 95 % interval of the mean over clips (bootstrap).
+measured once. `_sd` is the spread between seeds, `_ci` the 95 % interval of the mean over clips (bootstrap); intervals of changes are
+over clips and seeds. A change is of the seeds that both rows have, each pair from one base.
 
 --people measures against real faces instead, several numbers of --steps compare samplers; both have tables of their own.
 NAME=FOLDER,FOLDER adds a row of weights folders of the diffusion model, one per seed. To bench/results/table2.json and table3.json,
@@ -27,6 +28,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bench.headroom import beats
 from bench.paper_rows import CLAIMED, TABLE2, TABLE2_COLUMNS, TABLE2_ROWS, TABLE3, TABLE3_COLUMNS, TABLE3_ROWS, TITLES
 from bench.tables import keep, required, RESULTS
 from thunder_core.engine.systems.clip_images import ClipImages
@@ -58,7 +60,9 @@ BOOTSTRAP = 2000
 TEACHER = "teacher"
 _CHAIN = "python -m thunder_core.train paper"
 PEOPLE = "people"  # in place of a split: real faces
+HEADS = "heads"  # the second data set: heads drawn from people's statistics
 PAGE = ROOT / "docs" / "paper.md"
+UNMASKED = ("thunder+mouth2s", "thunder+mouth2s-masked")  # what leaving out rows with hidden sound is compared with
 KEPT = "figures.json"  # beside a network: figures of each clip, and of which network
 SYSTEM_OF = {stage.name: stage.system for stage in STAGES}
 
@@ -90,15 +94,15 @@ def digest_of(folder: Path) -> str:
 
 # ---- statistics
 
+Rows = dict[str, dict[int, Figures]]  # of each system, the figures of every seed, all of the same clips
 
-def table(rows: dict[str, list[Figures]], columns: tuple[str, ...], order: tuple[str, ...]) -> list[dict]:
-    """Rows of a table: mean over clips and seeds, `_sd` between seeds (None for one), `_ci` over clips [low, high] (None for one clip).
 
-    rows: of each system, the figures of every seed, of the same clips.
-    """
+def table(rows: Rows, columns: tuple[str, ...], order: tuple[str, ...]) -> list[dict]:
+    """Rows of a table: mean over clips and seeds, `_sd` between seeds (None for one), `_ci` over clips [low, high] (None for one clip)."""
     result = []
     for name in [*(n for n in order if n in rows), *(n for n in rows if n not in order)]:
-        seeds, row = rows[name], {"system": name, "seeds": len(rows[name]), "clips": len(rows[name][0])}
+        seeds = list(rows[name].values())
+        row = {"system": name, "seeds": len(seeds), "clips": len(seeds[0])}
         for column in columns:
             values = _values(seeds, column)
             row[column] = _number(np.nanmean(values))
@@ -119,59 +123,65 @@ def _draws(count: int) -> np.ndarray:
 
 
 def _interval(values: np.ndarray) -> list[float]:
-    means = values[_draws(len(values))].mean(1)
-    return [_number(x) for x in np.nanpercentile(means, (2.5, 97.5))]
+    return _middle(values[_draws(len(values))].mean(1))
 
 
 def _number(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def claims(rows: dict[str, list[Figures]]) -> list[dict]:
-    """What L_m2s changes, per cent of each figure of CLAIMED, for every system measured with and without it; the paper's beside it."""
-    result = []
-    for name in [n for n in TABLE2_ROWS if "+" in n and n in rows and n.split("+")[0] in rows]:
-        plain = name.split("+")[0]
-        row = {"system": name, "against": plain}
-        for column in CLAIMED:
-            change, row[f"{column}_ci"] = _change(rows, plain, name, column)
-            row[column] = _number(change)
-            if name in TABLE2 and plain in TABLE2:
-                at = TABLE2_COLUMNS.index(column)
-                row[f"{column}_paper"] = _number(100 * (TABLE2[name][at] / TABLE2[plain][at] - 1))
-        result.append(row)
-    return result
+def claims(rows: Rows) -> list[dict]:
+    """What L_m2s changes, per cent of each figure of CLAIMED, for every system measured with and without it; the paper's beside it.
+
+    Then what masking it changes. `_ci`: 95 % interval over clips and seeds; `_seeds`: the change of each seed.
+    """
+    pairs = [(n.split("+")[0], n) for n in TABLE2_ROWS if "+" in n]
+    return [_changes(rows, first, second) for first, second in [*pairs, UNMASKED] if _common(rows, first, second)]
 
 
-def verdicts(changes: list[dict], rows: dict[str, list[Figures]]) -> list[dict]:
-    """What the paper says, what its own table says of it, and what ours does: per cent, a 95 % interval over clips, and a verdict.
+def _changes(rows: Rows, plain: str, name: str) -> dict:
+    row = {"system": name, "against": plain, "seeds": _common(rows, plain, name)}
+    for column in CLAIMED:
+        change, row[f"{column}_ci"] = _change(rows, plain, name, column)
+        row[column], row[f"{column}_seeds"] = _number(change), _by_seed(rows, plain, name, column)
+        if name in TABLE2 and plain in TABLE2:
+            at = TABLE2_COLUMNS.index(column)
+            row[f"{column}_paper"] = _number(100 * (TABLE2[name][at] / TABLE2[plain][at] - 1))
+    return row
+
+
+def verdicts(changes: list[dict], rows: Rows) -> list[dict]:
+    """What the paper says, what its own table says of it, and what ours does: per cent, a 95 % interval, and a verdict.
 
     A direction is reproduced where the whole interval lies on its side, contradicted where it lies on the other, and otherwise open.
     """
+    changes = [row for row in changes if (row["against"], row["system"]) != UNMASKED]  # no claim of the paper's
     result = []
     for column, sign, words in (
         ("lve", -1, "L_m2s lowers LVE"), ("dtw", -1, "L_m2s lowers DTW"), ("l_ccc", 1, "L_m2s raises L-CCC"),
         ("l_pcc", 1, "L_m2s raises L-PCC"), ("sdiv_l", -1, "L_m2s lowers S-DIV of the lips"),
     ):  # fmt: skip
         for row in changes:
-            result.append(_verdict(words, row["system"], row[column], row[f"{column}_ci"], sign, row.get(f"{column}_paper")))
+            verdict = _verdict(words, row["system"], row[column], row[f"{column}_ci"], sign, row.get(f"{column}_paper"))
+            result.append(verdict | {"change_seeds": row[f"{column}_seeds"]})
     for row in changes:  # what the lips lose less what the upper face loses
         if f"{(lips := 'sdiv_l')}_paper" in row:
             gap, stated = row[lips] - row["sdiv_u"], row[f"{lips}_paper"] - row["sdiv_u_paper"]
             interval = _change_gap(rows, row["against"], row["system"])
-            result.append(
-                _verdict("S-DIV of the upper face falls less than that of the lips (points)", row["system"], gap, interval, -1, stated)
-            )
+            words = "S-DIV of the upper face falls less than that of the lips (points)"
+            seeds = [_number(a - b) for a, b in zip(row[f"{lips}_seeds"], row["sdiv_u_seeds"])]
+            result.append(_verdict(words, row["system"], gap, interval, -1, stated) | {"change_seeds": seeds})
     for first, second, words in (
         ("thunder+face2s", "thunder+mouth2s", "mouth2s is better than face2s (LVE)"),
         ("thunder+exp2s", "thunder+mouth2s", "mouth2s is better than exp2s (LVE)"),
         ("thunder", "thunder-t", "-T is better than -F without L_m2s (LVE)"),
         ("thunder+mouth2s", "thunder-t+mouth2s", "-T is better than -F with mouth2s (LVE)"),
     ):
-        if first in rows and second in rows:
+        if _common(rows, first, second):
             change, interval = _change(rows, first, second, "lve")
             stated = 100 * (TABLE2[second][0] / TABLE2[first][0] - 1)
-            result.append(_verdict(words, second, change, interval, -1, stated))
+            seeds = _by_seed(rows, first, second, "lve")
+            result.append(_verdict(words, second, change, interval, -1, stated) | {"change_seeds": seeds})
     return result
 
 
@@ -184,34 +194,59 @@ def _verdict(claim: str, system: str, change: float, interval: list[float], sign
     return row
 
 
-def _change(rows: dict[str, list[Figures]], first: str, second: str, column: str) -> tuple[float, list[float]]:
-    """By how many per cent a figure of a row differs from another's, and the 95 % interval over clips."""
-    a, b = (np.nanmean(_values(rows[name], column), 0) for name in (first, second))
-    draws = _draws(len(a))
-    spread = 100 * (b[draws].mean(1) / a[draws].mean(1) - 1)
-    return 100 * (b.mean() / a.mean() - 1), [_number(x) for x in np.nanpercentile(spread, (2.5, 97.5))]
+def _common(rows: Rows, first: str, second: str) -> list[int]:
+    """The seeds that two rows both have."""
+    return sorted(rows.get(first, {}).keys() & rows.get(second, {}).keys())
 
 
-def _change_gap(rows: dict[str, list[Figures]], first: str, second: str) -> list[float]:
+def _pair(rows: Rows, first: str, second: str, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """A figure of two rows [seeds, clips], of the seeds that both have."""
+    seeds = _common(rows, first, second)
+    return _values([rows[first][seed] for seed in seeds], column), _values([rows[second][seed] for seed in seeds], column)
+
+
+def _by_seed(rows: Rows, first: str, second: str, column: str) -> list[float]:
+    """By how many per cent a figure of a row differs from another's, for each seed that both have."""
+    a, b = (np.nanmean(x, 1) for x in _pair(rows, first, second, column))
+    return [_number(x) for x in 100 * (b / a - 1)]
+
+
+def _drawn_changes(rows: Rows, first: str, second: str, column: str) -> np.ndarray:
+    """Changes in per cent [BOOTSTRAP], each of clips and seeds drawn with replacement, the same for both rows."""
+    a, b = _pair(rows, first, second, column)
+    clips, count = _draws(a.shape[1]), len(a)
+    seeds = np.random.default_rng(1).integers(0, count, (BOOTSTRAP, count))
+    at = (seeds[:, :, None], clips[:, None])
+    return 100 * (np.nanmean(b[at], (1, 2)) / np.nanmean(a[at], (1, 2)) - 1)
+
+
+def _change(rows: Rows, first: str, second: str, column: str) -> tuple[float, list[float]]:
+    """By how many per cent a figure of a row differs from another's, and the 95 % interval over clips and seeds."""
+    a, b = _pair(rows, first, second, column)
+    return 100 * (np.nanmean(b) / np.nanmean(a) - 1), _middle(_drawn_changes(rows, first, second, column))
+
+
+def _change_gap(rows: Rows, first: str, second: str) -> list[float]:
     """The 95 % interval of the change of S-DIV of the lips less that of the upper face, points of per cent."""
-    spreads = []
-    for column in ("sdiv_l", "sdiv_u"):
-        a, b = (np.nanmean(_values(rows[name], column), 0) for name in (first, second))
-        draws = _draws(len(a))
-        spreads.append(100 * (b[draws].mean(1) / a[draws].mean(1) - 1))
-    return [_number(x) for x in np.nanpercentile(spreads[0] - spreads[1], (2.5, 97.5))]
+    lips, upper = (_drawn_changes(rows, first, second, column) for column in ("sdiv_l", "sdiv_u"))
+    return _middle(lips - upper)
+
+
+def _middle(draws: np.ndarray) -> list[float]:
+    return [_number(x) for x in np.nanpercentile(draws, (2.5, 97.5))]
 
 
 # ---- Markdown
 
 
 def markdown(rows: list[dict], columns: tuple[str, ...], order: tuple[str, ...], paper: Mapping[str, tuple[float, ...]]) -> list[str]:
-    """Lines of a table: ours with ± half the interval over clips, and the paper's below it; what is missing says so."""
+    """Lines of a table: ours with ± half the interval over clips and the number of seeds, the paper's below it; what is missing says so."""
     known = {row["system"]: row for row in rows}
     lines = ["| | | " + " | ".join(TITLES[c] for c in columns) + " |", "|---|---|" + "---|" * len(columns)]
     for name in [*order, *(n for n in known if n not in order)]:
         ours = [_cell(known[name], c) for c in columns] if name in known else ["not trained"] + [""] * (len(columns) - 1)
-        lines.append(f"| {name} | here | " + " | ".join(ours) + " |")
+        seeds = known[name]["seeds"] if name in known else 1
+        lines.append(f"| {name} | here{f', {seeds} seeds' if seeds > 1 else ''} | " + " | ".join(ours) + " |")
         if name in paper:
             lines.append("| | paper | " + " | ".join(f"{x:.3g}" for x in paper[name]) + " |")
     return lines
@@ -224,13 +259,13 @@ def _cell(row: dict, column: str) -> str:
 
 def verdicts_markdown(made: list[dict]) -> list[str]:
     """Lines of the table of the paper's claims."""
-    lines = ["| claim | system | here, % | paper, % | |", "|---|---|---|---|---|"]
+    lines = ["| claim | system | here, % | each seed | paper, % | |", "|---|---|---|---|---|---|"]
     for row in made:
         low, high = row["change_ci"]
         stated = "–" if "paper" not in row else f"{row['paper']:+.1f}" + ("" if row["paper_agrees"] else " (its table disagrees)")
-        lines.append(
-            f"| {row['claim']} | {row['system']} | {row['change']:+.1f} ({low:+.1f} … {high:+.1f}) | {stated} | {row['verdict']} |"
-        )
+        change, seeds = f"{row['change']:+.1f} ({low:+.1f} … {high:+.1f})", row.get("change_seeds", [])
+        each = ", ".join(f"{x:+.1f}" for x in seeds) if len(seeds) > 1 else "one seed"
+        lines.append(f"| {row['claim']} | {row['system']} | {change} | {each} | {stated} | {row['verdict']} |")
     return lines
 
 
@@ -243,7 +278,7 @@ def put(page: str, mark: str, lines: list[str]) -> str:
     return page[: page.index(begin)] + part + page[page.index(end) + len(end) :]
 
 
-def write(folder: Path, page: Path | None, rows: dict[str, list[Figures]], about: dict) -> None:
+def write(folder: Path, page: Path | None, rows: Rows, about: dict) -> None:
     """Write table2.json, table3.json and the figures of every clip into a folder, and all tables into a Markdown page."""
     second, third = (
         table({n: f for n, f in rows.items() if order is TABLE2_ROWS or n in order}, columns, order)
@@ -254,10 +289,7 @@ def write(folder: Path, page: Path | None, rows: dict[str, list[Figures]], about
     said = verdicts(changes, rows)
     keep(folder / "table2.json", [json.dumps(about | {"missing": missing, "claims": changes, "verdicts": said, "rows": second}, indent=1)])
     keep(folder / "table3.json", [json.dumps(about | {"missing": [n for n in missing if n in TABLE3_ROWS], "rows": third}, indent=1)])
-    keep(
-        folder / "paper_clips.json",
-        [json.dumps(rows)],
-    )
+    keep(folder / "paper_clips.json", [json.dumps(rows)])
     if page is not None:
         put_into(page, "table 2", markdown(second, TABLE2_COLUMNS, TABLE2_ROWS, TABLE2))
         put_into(page, "table 3", markdown(third, TABLE3_COLUMNS, TABLE3_ROWS, TABLE3))
@@ -283,23 +315,27 @@ def main(words: list[str] | None = None) -> None:
     head = basis.head if basis else load_head()
     clip = ClipImages(args.clip) if args.clip else None
     clips = of_people(args, head) if args.people else of_corpus(args)
-    rows: dict[str, list[Figures]] = {}
+    rows: Rows = {}
     measured = Measured(head)
     for name, folders in chosen.items():
         for steps in args.steps:
             row = name if len(args.steps) == 1 else f"{name}, {steps} steps"
-            for folder in folders:
+            for seed, folder in folders.items():
                 perform, of = contestant(name, folder, head, steps, args.guidance, basis, clip)
-                rows.setdefault(row, []).append(measure(perform, measured, clips, args.samples, kept_in(args, name, folder, steps), of))
-                print(row, {k: _number(np.nanmean(_values(rows[row][-1:], k))) for k in FIGURES}, flush=True)
+                made = measure(perform, measured, clips, args.samples, kept_in(args, name, folder, steps), of)
+                rows.setdefault(row, {})[seed] = made
+                print(row, {k: _number(np.nanmean(_values([made], k))) for k in FIGURES}, flush=True)
     about = {"clips": len(clips), "split": PEOPLE if args.people else args.split, "samples": args.samples, "guidance": args.guidance}
     about |= {"steps": args.steps[0]} if len(args.steps) == 1 else {"steps": args.steps}
+    if args.heads:
+        about |= {"beat_alignment_of_the_data": beats(clips, head)}
     place(args, rows, about)
 
 
-def place(args: argparse.Namespace, rows: dict[str, list[Figures]], about: dict) -> None:
-    """Write the tables where they belong: those of the paper's protocol, of real people and of several numbers of steps apart."""
-    apart = PEOPLE if args.people else "steps" if len(args.steps) > 1 else ""
+def place(args: argparse.Namespace, rows: Rows, about: dict) -> None:
+    """Write the tables where they belong: those of the paper's protocol, of real people, of other heads and of several numbers of steps
+    apart."""
+    apart = PEOPLE if args.people else HEADS if args.heads else "steps" if len(args.steps) > 1 else ""
     kept = args.guidance == 1.0 and (len(args.steps) > 1 or not args.only)
     if not apart:
         kept = (
@@ -309,7 +345,12 @@ def place(args: argparse.Namespace, rows: dict[str, list[Figures]], about: dict)
     if folder is None:
         print("Not written to bench/results: the paper's protocol was not kept. Name a folder with --results to keep the tables.")
         return
-    if apart:
+    if apart == HEADS:
+        made = table(rows, TABLE3_COLUMNS, TABLE3_ROWS)
+        keep(folder / "table3_heads.json", [json.dumps(about | {"rows": made}, indent=1)])
+        if page is not None:
+            put_into(page, "table 3 heads", markdown(made, TABLE3_COLUMNS, (), {}))
+    elif apart:
         made = table(rows, FIGURES, TABLE2_ROWS)
         keep(folder / f"table2_{apart}.json", [json.dumps(about | {"rows": made}, indent=1)])
         if page is not None:
@@ -341,6 +382,7 @@ def parsed(words: list[str] | None) -> argparse.Namespace:
     p.add_argument("--guidance", type=float, default=1.0, help="s_a of classifier-free guidance")
     p.add_argument("--split", default="test", choices=("test", "validation"), help="validation: to select, before anything is said of test")
     p.add_argument("--people", type=Path, help="folder with lips/: measure against its real faces of the split `check` instead")
+    p.add_argument("--heads", action="store_true", help="CACHE is of the stage `heads`: Table 3 on it, beside the other tables")
     p.add_argument("--solved", type=Path, default=ROOT / "out" / "real", help="where bench/real.py left the solved faces")
     p.add_argument("--weights", type=Path, default=ROOT / "weights", help="whose encoder hears the real voices")
     p.add_argument("--results", type=Path, help="folder for the tables (default: bench/results, if the protocol was kept)")
@@ -376,17 +418,17 @@ def kept_in(args: argparse.Namespace, name: str, folder: Path, steps: int) -> Pa
     return folder / f"{PEOPLE if args.people else args.split}-{kind}{few}-{KEPT}"
 
 
-def entrants(args: argparse.Namespace) -> dict[str, list[Path]]:
-    """Every row to be measured and the folders of its seeds."""
-    result: dict[str, list[Path]] = {}
+def entrants(args: argparse.Namespace) -> dict[str, dict[int, Path]]:
+    """Every row to be measured and the folder of each of its seeds."""
+    result: dict[str, dict[int, Path]] = {}
     for name in TABLE2_ROWS[:-1]:
-        found = [folder_of(args.runs, seed, name) for seed in args.seeds]
-        if there := [folder for folder in found if (folder / f"{NETWORK}.json").is_file()]:
+        folders = {seed: folder_of(args.runs, seed, name) for seed in args.seeds}
+        if there := {seed: folder for seed, folder in folders.items() if (folder / f"{NETWORK}.json").is_file()}:
             result[name] = there
-    result[TEACHER] = [args.runs / "paper"]
+    result[TEACHER] = {1: args.runs / "paper"}
     for entry in args.systems:
         name, _, folders = entry.partition("=")
-        result[name] = [Path(folder) for folder in folders.split(",")]
+        result[name] = {number: Path(folder) for number, folder in enumerate(folders.split(","), 1)}
     return {name: folders for name, folders in result.items() if not args.only or name in args.only}
 
 

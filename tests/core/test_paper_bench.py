@@ -25,18 +25,18 @@ def test_the_paper_s_figures_are_whole_and_changes_are_those_it_states():
     assert set(paper_rows.TABLE2) <= set(paper_rows.TABLE2_ROWS) and set(paper_rows.TABLE2_ROWS[:-1]) == set(ROWS)
     assert all(len(row) == len(paper_rows.TABLE2_COLUMNS) for row in paper_rows.TABLE2.values())
     assert all(len(row) == len(paper_rows.TABLE3_COLUMNS) for row in paper_rows.TABLE3.values())
-    rows = paper.claims({name: [of_clips(lve=[1.0, 1.0])] for name in ("thunder", "thunder+mouth2s", "thunder+face2s")})
+    rows = paper.claims({name: {1: of_clips(lve=[1.0, 1.0])} for name in ("thunder", "thunder+mouth2s", "thunder+face2s")})
     stated = {row["system"]: (round(row["lve_paper"], 1), round(row["dtw_paper"], 1)) for row in rows}
     assert stated == {"thunder+mouth2s": (-8.8, -11.9), "thunder+face2s": (-8.5, -13.4)}
 
 
 def test_a_row_is_the_mean_over_clips_and_seeds_with_both_spreads():
-    seeds = [of_clips(lve=[1.0, 3.0]), of_clips(lve=[2.0, 4.0])]
+    seeds = {1: of_clips(lve=[1.0, 3.0]), 2: of_clips(lve=[2.0, 4.0])}
     [row] = paper.table({"thunder": seeds}, ("lve", "dtw"), paper_rows.TABLE2_ROWS)
     assert row["lve"] == 2.5 and row["lve_sd"] == pytest.approx(2**-0.5, rel=1e-3)  # seeds' means 2 and 3
     assert row["lve_ci"] == [1.5, 3.5] and row["dtw_ci"] == [0.5, 0.5]  # of two clips' means, 1.5 and 3.5, all draws lie between
     assert (row["seeds"], row["clips"]) == (2, 2)
-    [alone] = paper.table({"thunder": seeds[:1]}, ("lve",), paper_rows.TABLE2_ROWS)
+    [alone] = paper.table({"thunder": {1: seeds[1]}}, ("lve",), paper_rows.TABLE2_ROWS)
     assert alone["lve_sd"] is None
 
 
@@ -52,7 +52,7 @@ def test_changes_are_paired_by_clip():
     """A gain of a tenth on every clip has no spread, however much clips differ."""
     values = [0.5, 1.0, 3.0, 9.0]
     plain, better = of_clips(lve=values), of_clips(lve=[0.9 * v for v in values])
-    [row] = paper.claims({"thunder": [plain], "thunder+mouth2s": [better]})
+    [row] = paper.claims({"thunder": {1: plain}, "thunder+mouth2s": {1: better}})
     assert row["lve"] == pytest.approx(-10) and row["lve_ci"] == [pytest.approx(-10)] * 2 and row["dtw"] == 0
 
 
@@ -60,7 +60,7 @@ def test_a_claim_is_reproduced_where_its_whole_interval_is_on_its_side():
     rng = np.random.default_rng(0)
     base = 1 + rng.random(40)
     better, same = of_clips(lve=list(0.9 * base), l_ccc=list(0.8 * base)), of_clips(lve=list(base * (1 + 0.2 * rng.standard_normal(40))))
-    rows = {"thunder": [of_clips(lve=list(base), l_ccc=list(base))], "thunder+mouth2s": [better], "thunder+exp2s": [same]}
+    rows = {"thunder": {1: of_clips(lve=list(base), l_ccc=list(base))}, "thunder+mouth2s": {1: better}, "thunder+exp2s": {1: same}}
     made = {(v["claim"], v["system"]): v for v in paper.verdicts(paper.claims(rows), rows)}
     lower = made["L_m2s lowers LVE", "thunder+mouth2s"]
     assert lower["verdict"] == "reproduced" and lower["change"] == pytest.approx(-10) and lower["paper"] == pytest.approx(-8.76, abs=0.01)
@@ -69,6 +69,34 @@ def test_a_claim_is_reproduced_where_its_whole_interval_is_on_its_side():
     assert made["mouth2s is better than exp2s (LVE)", "thunder+mouth2s"]["verdict"] == "reproduced"
     disagrees = paper._verdict("", "diffposetalk+mouth2s", 1.0, [0.5, 1.5], -1, 0.4)  # the paper's own DTW of DiffPoseTalk rises
     assert disagrees["paper_agrees"] is False and "its table disagrees" in paper.verdicts_markdown([disagrees])[-1]
+
+
+def test_a_change_is_of_the_seeds_that_both_rows_have_and_its_interval_knows_how_they_differ():
+    """Of two seeds that gain 10 and 2 % on every clip the interval spans both; a third that only one row has counts for nothing."""
+    base = [1.0, 2.0, 4.0]
+    rows = {
+        "thunder": {1: of_clips(lve=base), 2: of_clips(lve=base), 3: of_clips(lve=[9.0] * 3)},
+        "thunder+mouth2s": {1: of_clips(lve=[0.9 * v for v in base]), 2: of_clips(lve=[0.98 * v for v in base])},
+    }
+    [row] = paper.claims(rows)
+    assert row["seeds"] == [1, 2] and row["lve"] == pytest.approx(-6) and row["lve_seeds"] == pytest.approx([-10, -2])
+    assert row["lve_ci"] == pytest.approx([-10, -2])
+    [verdict] = [v for v in paper.verdicts([row], rows) if v["claim"] == "L_m2s lowers LVE"]
+    assert "| -10.0, -2.0 |" in paper.verdicts_markdown([verdict])[-1]
+    lines = paper.markdown(paper.table(rows, ("lve",), ()), ("lve",), ("thunder",), {})
+    assert lines[2].startswith("| thunder | here, 3 seeds |")
+    assert paper.claims({"thunder": rows["thunder"], "thunder+mouth2s": {4: of_clips(lve=base)}}) == []
+
+
+def test_what_masking_changes_is_said_beside_the_claims_and_is_none_of_them():
+    plain, all_rows, masked = of_clips(dtw=[1.0, 1.0]), of_clips(dtw=[1.1, 1.1]), of_clips(dtw=[0.99, 0.99])
+    rows = {"thunder": {1: plain}, "thunder+mouth2s": {1: all_rows}, "thunder+mouth2s-masked": {1: masked}}
+    made = paper.claims(rows)
+    assert [(r["against"], r["system"], round(r["dtw"])) for r in made] == [
+        ("thunder", "thunder+mouth2s", 10), ("thunder", "thunder+mouth2s-masked", -1), ("thunder+mouth2s", "thunder+mouth2s-masked", -10),
+    ]  # fmt: skip
+    said = [v for v in paper.verdicts(made, rows) if v["claim"] == "L_m2s lowers DTW"]
+    assert [v["verdict"] for v in said] == ["contradicted", "reproduced"]
 
 
 def test_real_faces_are_cut_where_they_were_seen():
@@ -91,7 +119,7 @@ def test_a_reference_is_of_another_part_of_the_recording():
 def test_the_page_says_what_is_missing_and_only_its_tables_change(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# Title\n\n<!-- table 2 -->\nold\n<!-- end table 2 -->\n\nAfter.\n")
-    rows = {"thunder": [of_clips(lve=[1.0, 2.0])], "teacher": [of_clips(lve=[0.1, 0.2])]}
+    rows = {"thunder": {1: of_clips(lve=[1.0, 2.0])}, "teacher": {1: of_clips(lve=[0.1, 0.2])}}
     for _ in range(2):  # again: nothing is added twice
         paper.write(tmp_path, page, rows, {"clips": 2})
     text = page.read_text()
@@ -146,7 +174,7 @@ def test_the_command_measures_once_and_again_only_what_is_new(motions, tmp_path,
     rows = json.loads((results / "table2.json").read_text())["rows"]
     assert [row["system"] for row in rows] == ["flameformer", "teacher"] and all(row["clips"] == 2 for row in rows)
     kept = json.loads((results / "paper_clips.json").read_text())
-    assert set(kept["flameformer"][0]) == {"4", "6"} and set(kept["flameformer"][0]["4"]) == set(FIGURES)
+    assert set(kept["flameformer"]["1"]) == {"4", "6"} and set(kept["flameformer"]["1"]["4"]) == set(FIGURES)
     paper.main([*words[:-1], "3", "--only", "flameformer", "--results", str(results)])
     assert len(measured) == 1  # the third clip
     few = [*words[:4], "--clips", "1", "--samples", "1", "--only", "flameformer", "--steps", "2", "3"]
