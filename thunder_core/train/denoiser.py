@@ -142,7 +142,7 @@ class DenoiserLoss:
 
     @staticmethod
     def _speech(m2s: MeshToSpeech, view: Tensor, item: dict[str, Tensor], rows: Tensor | None) -> tuple[Tensor, float]:
-        """L_m2s of what a mesh-to-speech sees, `view` [B, T, …], in `rows` (bool [B], None for all), and the share of rows that it is of."""
+        """L_m2s of what a mesh-to-speech sees, `view` [B, T, …], in `rows` (bool [B], None for all), and their share."""
         if rows is None:
             rows = torch.ones(len(view), dtype=torch.bool, device=view.device)
         if not rows.any():

@@ -13,6 +13,7 @@ from . import (
     distil,
     encoder,
     facegood,
+    heads,
     hear,
     judge,
     m2s,
@@ -28,5 +29,5 @@ from . import (
 STAGES = {
     "corpus": corpus, "speaker": speaker, "encoder": encoder, "calibrate": calibrate, "hear": hear, "animate": animate, "m2s": m2s,
     "vocoder": vocoder, "denoiser": denoiser, "distil": distil, "takes": takes, "judge": judge, "card": card, "adapt": adapt,
-    "solve": solve, "paper": paper, "facegood": facegood, "sv2s": sv2s,
+    "solve": solve, "paper": paper, "facegood": facegood, "sv2s": sv2s, "heads": heads,
 }  # fmt: skip

@@ -37,8 +37,9 @@ def run(workspace: Workspace, args: Namespace) -> dict:
     schedule = Schedule(steps=args.steps, rate=args.rate, average=0.9995, warmup=min(200, args.steps // 4), seed=workspace.seed)
     folder = workspace.runs / ("denoiser" + ("-t" if encoder else "") + (f"-{args.m2s}" if args.m2s else ""))
     performer, figures = train_denoiser(
-        workspace.motions(), workspace.head, folder, schedule, m2s, start, encoder, workspace.device, args.m2s_weight, masked=args.m2s_masked
-    )
+        workspace.motions(), workspace.head, folder, schedule, m2s, start, encoder, workspace.device, args.m2s_weight,
+        masked=args.m2s_masked,
+    )  # fmt: skip
     if performer.denoiser.config.style and performer.encoder is None and workspace.basis is None:  # FLAME has no channel that blinks
         figures |= match_blinks(performer.denoiser, workspace.motions(), workspace.head)
     what = f"diffusion model, THUNDER-{'T' if encoder else 'F'} " + (f"with {args.m2s}2s loss" if args.m2s else "without M2S loss")
