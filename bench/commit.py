@@ -33,8 +33,8 @@ ERRORS = (0.3, 0.6, 2.0)  # mm
 BAR_ERROR = 0.6
 SILENT = ("SIL", "+SPN+", "+NSN+")
 SOUNDS = {"M B P": "M B P", "F V": "F V", "OO W": "UW UH OW W OY AO", "EE S": "IY IH EY S Z Y", "AH": "AA AE AH AY AW EH"}
-NEAR_SECONDS = 0.06  # between a label and a sound that it may name: a mouth is in shape before and after
-CHANCE_SECONDS = (0.5, 0.7, 0.9, 1.1)  # labels that are so late meet a sound of theirs by chance
+NEAR_SECONDS = 0.06  # largest distance of a label from its sound: a mouth is in shape a little before and after it
+CHANCE_SECONDS = (0.5, 0.7, 0.9, 1.1)  # shifts of the labels that give the rate of matches by chance
 
 
 def generated(lips: Path, folder: Path) -> None:
@@ -190,7 +190,7 @@ def table(rows: list[dict]) -> list[str]:
 
 
 def bars(rows: list[dict]) -> list[str]:
-    """What is promised of Poses, and whether it is kept."""
+    """The targets for Poses, and whether they are met."""
     poses = [row for row in rows if row["way"] == "POSES" and row["error"] == BAR_ERROR]
     dense = [row for row in rows if row["way"] == "DENSE" and row["error"] == BAR_ERROR]
     carried = sum(row["key_frames"] for row in poses) / sum(row["frames"] for row in poses)

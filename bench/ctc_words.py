@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Words from phone probabilities: a CTC beam search over a tree of pronunciations with a language model.
 
-A second recogniser beside pocketsphinx, which aligned the phones that everything here learned from. Its ears are the shipped encoder's
-CTC output, trained on other speakers than those measured; its words and their order are pocketsphinx's dictionary and language model.
+A second recogniser besides pocketsphinx, which aligned the training phones. Its acoustic model is the shipped encoder's CTC head,
+trained on other speakers than those measured; dictionary and language model are pocketsphinx's.
 """
 
 from __future__ import annotations

@@ -57,10 +57,10 @@ EXTREMES: dict[str, dict[str, float]] = {
 VOWELS = ("AA", "AE", "AO", "AY", "EH", "AH")
 VIEWS = {"front": 0, "three-quarter": 38, "side": 90}
 MOOD_VIEW = "three-quarter"
-MOOD_VOICE_SECONDS = 20.0  # no longer than this is the voice that is played in all moods
-OPEN_LIDS = 0.4  # of eyeBlink, up to which a frame is not one of a blink
-COLUMNS = 4  # pairs in a row of a picture
-NUMBERED = 2  # pairs in a row, and rows, of a numbered picture
+MOOD_VOICE_SECONDS = 20.0  # longest voice used for the moods
+OPEN_LIDS = 0.4  # eyeBlink below which a frame is not part of a blink
+COLUMNS = 4  # pairs per row
+NUMBERED = 2  # rows, and pairs per row, of a numbered picture
 # metres: the camera's distance, and how far behind and below the eyes it aims; for sounds, for moods
 CLOSE, FAR = (0.46, (-0.005, -0.060)), (0.6, (0.04, -0.045))
 _WEBP_QUALITY = 85

@@ -46,9 +46,9 @@ def table() -> int:
 
 
 def keep(rows: list[dict]) -> int:
-    """Write what came of the rows; 0 if all went right."""
+    """Write the results of all rows; returns 0 if all passed."""
     for row in rows:
-        for name in ("sentence", "wrong"):  # folders of this machine say nothing to anybody
+        for name in ("sentence", "wrong"):  # paths of this machine are removed
             text_of_row = re.sub(r"/[^ “”]*/pytest-of-[^/]*/pytest-\d+/[^/ “”]*", "…", json.dumps(row[name], ensure_ascii=False))
             row[name] = json.loads(text_of_row.replace(str(ROOT), "…").replace(tempfile.gettempdir(), "…"))
     if not rows:

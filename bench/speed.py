@@ -443,7 +443,7 @@ class Watched:
 
 
 def _asked() -> Asked:
-    """What an animator asks for who has changed nothing."""
+    """The default request, with all settings unchanged."""
     return Asked(Direction().vector()[None])
 
 

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bake takes without a window: `blender -b file.blend --python bake.py -- --audio a.wav --takes 8 --out dir`.
 
-Also `python bake.py …` in any Python that has bpy. Without a file the scene is empty but for the head. Writes into
-the folder `--out`: the file with the sound, the head and its takes (NAME.blend), report.json, with --npz the numbers of
-each take in rank order, what else --outputs names, and thunder-files.json, a list of these files. A file that an earlier
-bake did not write, or that has changed since, is replaced only with --force, which keeps it (shot.blend as shot.blend1).
-A file that the bake reads is never replaced.
+Also `python bake.py …` in any Python with bpy. Without a file the scene contains only the head. Writes into the folder `--out`: the
+scene with sound, head and takes (NAME.blend), report.json, with --npz the arrays of each take in rank order, whatever else
+--outputs names, and thunder-files.json, which lists these files. A file that no earlier bake wrote, or that has changed since, is
+replaced only with --force, which keeps a copy (shot.blend as shot.blend1). Input files are never replaced.
 Ends with code 0, or with 1 (2 for a wrong option) and one sentence on stderr. `--jobs` bakes many: see batch.py.
 """
 
@@ -233,7 +232,7 @@ def rounded(score: float) -> float | None:
 
 
 def _played(take) -> dict:
-    """What the report says of how a take is played; nothing where it was not directed."""
+    """The report's entry on a take's direction; empty for an undirected take."""
     reading = motion_file.reading_of(take.provenance)
     if reading is None:
         return {}
@@ -258,7 +257,7 @@ def open_file(path: str | None) -> None:
         except RuntimeError as error:
             reason = (str(error).strip().splitlines() or ["no reason was given"])[-1].removeprefix("Error: ").rstrip(". ")
             raise BadRequest(f"“{path}” cannot be opened ({reason}): try a backup of it, or name another") from error
-    elif not bpy.data.filepath:  # what Blender opens with by itself is a cube that nobody asked for
+    elif not bpy.data.filepath:  # Blender starts with a default cube
         bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
 
 

@@ -133,7 +133,7 @@ def baker_command() -> list[str]:
 
 
 def command_like(blender: str, arguments: list[str], opened: str) -> list[str]:
-    """The command that starts a Blender as it was started itself, up to the arguments of bake.py, but with no file open.
+    """The command that starts another Blender with the same arguments, up to those of bake.py, without opening a file.
 
     arguments: of the process.  opened: the file that is open, "" for none: each job opens its own.
     """
@@ -146,7 +146,7 @@ def command_like(blender: str, arguments: list[str], opened: str) -> list[str]:
 
 
 class Run:
-    """What is known of the jobs while they are baked: says it on the terminal and writes it into the folder `out`."""
+    """The state of all jobs of a run; prints progress and writes the report into the folder `out`."""
 
     def __init__(self, chosen: argparse.Namespace, out: str, jobs: tuple[Job, ...]):
         self.chosen, self.out, self.jobs = chosen, out, jobs
@@ -187,7 +187,7 @@ class Run:
         return options + [f"--{name}" for name in ("force", "allow-newer") if getattr(self.chosen, name.replace("-", "_"))]
 
     def note(self, event: Mapping) -> None:
-        """Take up an event of a job: print a line, keep what failed, and now and then write the report."""
+        """Handle an event of a job: print a line, record failures and, every PACE seconds, write the report."""
         if event["event"] == "note":
             say(f"      {event['sentence']}")
             return

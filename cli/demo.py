@@ -284,8 +284,8 @@ def film_progress(bar: Bar, scene):
 
 
 def key_instants(take) -> list[float]:
-    """Times, s, that show a mouth at work: of INSTANTS equal parts of the line the widest open moment and, in
-    every other one, the moment of the narrowest lips."""
+    """Times (s) that show the mouth at work: the widest opening in each of INSTANTS equal parts of the line and, in every other
+    part, the narrowest lips."""
     instants = []
     for number, part in enumerate(np.array_split(np.arange(len(take.opening)), INSTANTS)):
         if len(part):

@@ -30,7 +30,7 @@ FILM_PIXELS = 480
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be written.  name: of the scene's file.  takes: how many are sampled.  best: how many of them BEST is of."""
+    """What a bake should write.  name: of the scene file.  takes: number sampled.  best: for how many of them BEST is written."""
 
     name: str
     outputs: tuple[str, ...]
@@ -67,7 +67,7 @@ class Baked:
 def write(out: files.Transaction, baked: Baked, wanted: Wanted, tell: Callable[[jobs.Step], None]) -> None:
     """Write the requested outputs, and note in the report the files of each take and the hashes of its values. Raises ThunderError.
 
-    The open file is changed after it was saved: a bake is the last thing that is done with it.
+    The open scene is modified after it was saved, so this must be the last step of a bake.
     """
     rows = baked.report["takes"]
     for take, row, file in zip(baked.performances, rows, wanted.of_takes("npz")):

@@ -101,7 +101,7 @@ class THUNDER_OT_delete_direction(OneSentence, bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if not presets.all_presets().own():
-            cls.poll_message_set("You saved no preset yet: the others stay")
+            cls.poll_message_set("You have not saved any preset; the bundled ones cannot be deleted")
             return False
         return True
 

@@ -87,7 +87,7 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
 
     def begin(self, context):
         entry, rig = shown(context)
-        keep.kept(context.scene, rig, entry, max(1, entry.last - entry.first))  # said before the engine is woken
+        keep.kept(context.scene, rig, entry, max(1, entry.last - entry.first))  # raises before the engine is started
         client = connection.client()
         client.start()
         self.takes, self.asked = [], context.scene.thunder_keep.count

@@ -18,7 +18,7 @@ SHOW_SECONDS = 0.25  # between two texts of the status bar that differ in number
 
 
 def nothing_runs(operator) -> bool:
-    """Whether an operator can be called, as far as other work goes; if not, its button says why."""
+    """Whether no other job runs; if one does, sets the button's tooltip."""
     if session.job is not None:
         operator.poll_message_set("Another Thunder operation is running: wait for it or cancel it")
     return session.job is None

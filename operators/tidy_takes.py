@@ -131,7 +131,7 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
         }[self.which]
         places = list(range(len(entries)) if self.which == "LOST" else take_list.of_voice(context))
         result = []
-        for number, place in enumerate(places):  # to tell an edited take from another all its keys are read
+        for number, place in enumerate(places):  # slow: detecting edits reads all keys
             if wanted(entries[place]):
                 result.append(place)
             yield Step((number + 1) / len(places), "Checking takes", busy=True)

@@ -13,7 +13,7 @@ from ..thunder_core.direction_words import USUAL, words
 from ..thunder_core.errors import ThunderError
 from .sidebar import _Tab, _wrapped
 
-MOST_WORDS = 2  # of what is asked, in the header
+MOST_WORDS = 2  # describing the direction, in the panel's header
 
 
 class THUNDER_MT_directions(bpy.types.Menu):
@@ -53,7 +53,7 @@ class THUNDER_PT_direction(_Tab, bpy.types.Panel):
         layout = self.layout
         knows = connection.knows_styles()
         if not knows:
-            _wrapped(layout, "The weights in use know no styles, so takes cannot be directed", context)
+            _wrapped(layout, "The current weights do not support directions", context)
         try:
             rig = head.find(context.scene, context.object)
         except ThunderError as error:

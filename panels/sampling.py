@@ -34,11 +34,11 @@ def _engine(layout, settings, context):
 
 
 def _lacks(system: System) -> str:
-    """What a system does not do, in a sentence; "" for nothing that matters."""
+    """What a system ignores, as a sentence; "" if it ignores nothing."""
     missing = [] if system.follows == DIRECTION else ["the direction" if system.follows == NOTHING else "the direction besides its mood"]
     missing += [] if system.diffuses else ["Quality", "Follow the Voice"]
     missing += [] if system.keeps else ["Lip-Sync Pull", "kept parts"]
-    return f"{system.label} knows nothing of {', '.join(missing)}" if missing else ""
+    return f"{system.label} ignores {', '.join(missing)}" if missing else ""
 
 
 class THUNDER_PT_sampling(_Tab, bpy.types.Panel):

@@ -109,7 +109,7 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
         return True
 
     def _stale(self, layout, context):
-        """What became of the voice since takes were made, and the button that makes them fit it again."""
+        """How the voice has changed since takes were made, and the Re-sync button."""
         stale = fingerprint.stale(context.scene)
         if not stale or session.job is not None:
             return

@@ -76,7 +76,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
 
 
 def mark_of(item) -> str:
-    """The icon of what matters most about a take: hidden, its voice has changed, edited, noted, or how it was made."""
+    """Icon for a take's most important state: hidden, voice changed, edited, noted, or how it was made."""
     if item.hidden:
         return "HIDE_ON"
     if item.as_pointer() in _drawn.get("stale", ()):

@@ -23,13 +23,13 @@ from ..host import compat
 from . import fcurves, reduction
 
 PROPERTY = "thunder"  # of an action: where a take comes from, enough to make it again
-PIECE = 400  # frames that are turned into a rig's values in one go: the window stays alive in between
-PRINT_LENGTH = 16  # letters of a fingerprint
-STILL = 1e-6  # a channel that moves less than this gets a key at either end alone
-LONG_SECONDS = 600.0  # takes longer than this get few keys: eight of an hour with a key on every frame are 2.8 GB
-LONG_ERROR = 0.1  # millimetres by which their lips may be off for it: nobody sees a tenth
-_LONG_SHARE = 0.35  # of which one track alone may make; all together then stay within it (tests/blender/test_long_takes.py)
-_LONG_PARTS = np.array([1.0, 2.0, 3.0, 1.0])  # of it at the lips, elsewhere on the face, of the head's turn, of the eyes
+PIECE = 400  # frames converted to a rig's values per step, so that Blender stays responsive
+PRINT_LENGTH = 16  # hexadecimal digits of a checksum
+STILL = 1e-6  # a channel that moves less gets one key at either end
+LONG_SECONDS = 600.0  # longer takes get few keys: eight one-hour takes with a key on every frame need 2.8 GB
+LONG_ERROR = 0.1  # largest lip error of these keys, mm: not visible
+_LONG_SHARE = 0.35  # share of it that one track may use, so that the sum stays within it (tests/blender/test_long_takes.py)
+_LONG_PARTS = np.array([1.0, 2.0, 3.0, 1.0])  # allowed error relative to the lips' for lips, rest of the face, head, eyes
 _LONG_PIECE = 960  # frames of them that are reduced in one go
 
 
@@ -155,7 +155,7 @@ def key_again(rig: head.Rig, actions: list, curves: list, performance: Performan
 
 
 def _remember(action, performance: Performance, printed: str) -> None:
-    """Note on an action where its keys come from. printed: their fingerprint."""
+    """Store a take's provenance on its action. printed: checksum of its keys."""
     action[PROPERTY] = performance.provenance | {
         records.KEY: records.VERSION,
         "seed": performance.seed,
@@ -208,7 +208,7 @@ def _joined(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def checksum(action) -> str:
-    """Fingerprint of an action's keys: differs where the animator has edited a take."""
+    """Checksum of an action's keys; it changes when the animator edits the take."""
     digest = hashlib.sha256()
     for curve in compat.all_curves(action):
         add_to_print(digest, curve)
@@ -220,12 +220,12 @@ def _printed(digest) -> str:
 
 
 def add_to_print(digest, curve) -> None:
-    """Take one curve into a fingerprint: a millisecond for a minute of keys."""
+    """Add a curve to a checksum; 1 ms per minute of keys."""
     digest.update(_print_of(curve))
 
 
 def _print_of(curve) -> bytes:
-    """What of a curve a fingerprint is taken of."""
+    """The bytes of a curve that its checksum covers: path, keys, handles, interpolation, modifiers, mute."""
     points = curve.keyframe_points
     pieces = [f"{curve.data_path}|{curve.array_index}|{len(points)}|{len(curve.modifiers)}|{curve.mute}".encode()]
     for name in ("co", "handle_left", "handle_right"):

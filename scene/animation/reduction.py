@@ -16,23 +16,23 @@ from ...thunder_core.progress import scaled
 from ...thunder_core.types import Motion
 from ..heads import head, rna_paths
 
-SUBFRAMES = 8  # parts of a frame at which a take is read and its error measured: motion blur and retiming see them
-_STRIDE = 2  # of these parts, those that are looked at while keys are chosen
-_LOOK = 0.5  # of the worst error by adding up: where it is more the face itself is measured
-SLICE_SECONDS = 0.015  # of measuring in one go: the window stays alive in between
-# What is allowed at the lips, elsewhere on the face, of the head's turn at the lips' distance and of the eyes: in parts
-# of what the animator chose for the lips.
+SUBFRAMES = 8  # samples per frame at which a take is read and its error measured, for motion blur and retiming
+_STRIDE = 2  # only every second of them is used while keys are chosen
+_LOOK = 0.5  # share of the worst linear error above which the face itself is measured
+SLICE_SECONDS = 0.015  # length of one slice of measuring; Blender stays responsive in between
+# Allowed error relative to the lips' for lips, rest of the face, head (at the lips' distance) and eyes.
+# Also in scene/takes/commit/posing.py and keying._LONG_PARTS: keep them equal.
 _ALLOWED = np.array([1.0, 2.0, 3.0, 1.0])
-# And at closed lips, where a little is seen at once: in parts, and at most. Lips that touch are 0.3 mm apart at most.
+# On closed lips, where little errors are visible: share of the allowed error, and its maximum in mm (half of TOUCH_MM).
 _CLOSED_SHARE, _CLOSED_MM = 1 / 3, 0.15
-_SHARE = 0.7  # of the error that one track alone may make; their sum is measured
+_SHARE = 0.7  # share of the error that one track alone may use; the sum is measured
 _SHRINK = 0.6
 _ROUNDS = 12
-_LINEAR = 0.92  # of the limits, while errors are added up as if each track moved the face in a line
-_LEAST_ROWS = 4  # measured in one go
+_LINEAR = 0.92  # share of the limits while errors are summed linearly over tracks
+_LEAST_ROWS = 4  # smallest number of samples measured in one call
 _TRIES = 6
-_MOST_BLAMED = 5  # tracks that get a key where all together are too far off
-_PROBE = 0.25  # of a track's range, by which it is moved to see what it does
+_MOST_BLAMED = 5  # tracks that get another key where the sum is too far off
+_PROBE = 0.25  # share of a track's range by which it is moved to measure its effect
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def lip_gap(rig: head.Rig, values: np.ndarray) -> Generator[float, None, np.ndar
 
 
 def _beside(closed: np.ndarray) -> np.ndarray:
-    """Of a mask of every _STRIDE-th sample one of all samples; those in between count as closed if one beside them is."""
+    """Expand a mask of every _STRIDE-th sample to all samples; samples in between are closed if either neighbour is."""
     fine = np.repeat(closed, _STRIDE)[: (len(closed) - 1) * _STRIDE + 1]
     fine[:-1] |= np.repeat(closed[1:], _STRIDE)
     return fine
@@ -137,9 +137,8 @@ def _beside(closed: np.ndarray) -> np.ndarray:
 def _measured(
     rig: head.Rig, values: np.ndarray, whole: list[Keys], pull: np.ndarray, limit: np.ndarray, slow: bool
 ) -> Generator[float, None, tuple[float, np.ndarray]]:
-    """How far keys on whole frames are from values [S, tracks]: (millimetres at the lips at most, samples that are beyond the
-    limits [S, 4]). Errors are added up as if each track moved the face in a line; where that comes near the worst, the face
-    itself is measured, unless that is slow."""
+    """Error of keys on whole frames against values [S, tracks]. Returns (largest lip error in mm, mask [S, 4] of samples beyond the
+    limits). Errors are summed linearly over tracks; samples near the worst are measured on the face, unless that is slow."""
     samples = np.arange(len(values)) / SUBFRAMES
     off = np.stack([Keys(keys.index * SUBFRAMES, keys.value, keys.slope).at(samples) for keys in whole], 1) - values
     yield 0.0

@@ -9,12 +9,12 @@ from ..host import idle
 from ..host.session import Part, session
 from . import connection
 
-_WAIT = 1.0  # seconds from the first drawing of a panel that is ready to the start: who only passes by starts nothing
-_LOOK = 0.25  # seconds between two looks at whether it runs
+_WAIT = 1.0  # seconds the ready panel must be visible before the engine starts
+_LOOK = 0.25  # seconds between checks whether it runs
 
 
 class _Early(Part):
-    """The request that starts the engine, and whether there was one: an engine that fails is not started again and again."""
+    """The request that starts the engine early, at most once per session: an engine that fails is not restarted in a loop."""
 
     def __init__(self):
         self.pending: Pending | None = None

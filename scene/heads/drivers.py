@@ -66,7 +66,7 @@ def driven(block) -> dict[str, object]:
 
 
 def follow(curve) -> Control | None:
-    """The control of a driven value, None where it has none that can be keyed or hangs on it in no simple way."""
+    """The control behind a driven value, None if there is none that can be keyed or the dependence is not simple arithmetic."""
     driver = curve.driver
     inputs = {variable.name: _input(variable) for variable in driver.variables}
     if not inputs or None in inputs.values():

@@ -16,9 +16,9 @@ import bpy
 from . import playback
 from .session import Part, session
 
-STEP_SECONDS = 0.02  # that a step should take
-PAUSE_SECONDS = 0.01  # between steps of different tasks: Blender draws and takes events meanwhile
-LOOK_SECONDS = 0.3  # until it is looked again whether the scene still plays or a job still runs
+STEP_SECONDS = 0.02  # target length of a step
+PAUSE_SECONDS = 0.01  # between steps of different tasks, so that Blender can draw and handle events
+LOOK_SECONDS = 0.3  # between checks whether playback or a job has ended
 
 
 @dataclass(eq=False)
@@ -35,12 +35,12 @@ class Task:
     due: float | None = None  # time.monotonic() of the next step, None while there is nothing to do
 
     def start(self, seconds: float) -> None:
-        """Have it done in so many seconds; if it waits already it keeps its time."""
+        """Schedule the task in so many seconds; a task already scheduled keeps its time."""
         if self.due is None:
             self.postpone(seconds)
 
     def postpone(self, seconds: float) -> None:
-        """Run the task in so many seconds from now, whatever was asked before."""
+        """Schedule the task in so many seconds from now, replacing an earlier time."""
         self.due = time.monotonic() + seconds
         _idle.add(self)
 

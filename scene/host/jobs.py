@@ -22,15 +22,15 @@ from .session import session
 
 T = TypeVar("T")
 
-PACE_SECONDS = 30.0  # over which the time left is guessed: starting the engine says nothing about sampling
-SLICE_SECONDS = 0.018  # of a timer call, and at most one step more: the window must not be held for more than 50 ms
-BUSY_SECONDS = 0.04  # of one and the longest step so far together, while the window's events wait anyway
+PACE_SECONDS = 30.0  # window over which the time left is estimated
+SLICE_SECONDS = 0.018  # work per timer call, plus at most one step: Blender must not block for more than 50 ms
+BUSY_SECONDS = 0.04  # limit for a busy step plus the longest step so far; the window's events wait during it anyway
 
 
 @dataclass(frozen=True)
 class Step:
-    """How far the work is. While `busy` is set it holds Blender data between steps: nothing may be undone,
-    and the window's events wait for the moment. What was done before a step that `begins` something says nothing of its pace."""
+    """Progress of a job. busy: the job holds Blender data until the next step, so undo is blocked and events wait.
+    begins: a new kind of work starts here; its pace is estimated anew."""
 
     fraction: float
     message: str

@@ -142,7 +142,7 @@ class ThunderAction(bpy.types.PropertyGroup):
 
 
 class ThunderTake(bpy.types.PropertyGroup):
-    """A take in the list: its action (before 4.4 one for each of its rig's targets) and what is shown of it."""
+    """A take in the list: its action (before Blender 4.4 one per target of its rig) and what the list shows of it."""
 
     name: StringProperty(name="Name", update=takes.name_action, description="Name of the take. Its action is renamed too")
     action: PointerProperty(type=bpy.types.Action)
@@ -190,14 +190,14 @@ class ThunderTake(bpy.types.PropertyGroup):
 
 
 class ThunderHead(bpy.types.PropertyGroup):
-    """Of a head, what the animator had on it before a take was shown, and which take is shown; how it is mapped."""
+    """State of a head: the animator's animation before a take was shown, the shown take, the mapping and the direction."""
 
     object: PointerProperty(type=bpy.types.Object)
     shown: PointerProperty(type=bpy.types.Action)
     before: PointerProperty(type=bpy.types.Action, description="The take that was shown before; empty for the animator's own")
     own: CollectionProperty(type=ThunderAction)
     own_state: StringProperty(description="Slots, blending and still values of the animator's own animation")
-    mapping: StringProperty(description="How this file drives the character, as JSON; empty takes what came with it")
+    mapping: StringProperty(description="How this file drives the character, as JSON. Leave empty to use the mapping it came with")
     direction: PointerProperty(type=ThunderDirection)
 
 

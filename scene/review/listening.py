@@ -93,8 +93,8 @@ def speak(
 ) -> Generator[Step, None, tuple[int, int]]:
     """Steps that read the animation of frames first … last and write what it says to the WAV file `out`.
 
-    With a voice the sound has its speaker's colour. edited: only what was edited among these frames, with a little around
-    it; all of them if nothing was. Returns the first and last frame that are heard.
+    With a voice, the speech has its speaker's timbre. edited: speak only the edited part of these frames, with a margin; all of
+    them if nothing was edited. Returns the first and last frame spoken.
     """
     clock = Clock.of(scene, first)
     seconds = (last - first + 1) / clock.fps

@@ -31,9 +31,9 @@ from . import listening
 
 QUIET_SECONDS = 0.7  # after the last edit: while a key is dragged nothing is scored
 PAUSE_SECONDS = 0.05
-DRIFTING = 65.0  # of 100: frames under this drift, where the take as a whole does not
+DRIFTING = 65.0  # a frame below this score drifts, if it is also _BELOW_TOTAL below the take's total
 _BELOW_TOTAL = 12.0
-WRONG = 26.0  # frames under this drift in any take: they are nearer to lips 120 ms off than to lips that move too little
+WRONG = 26.0  # a frame below this score drifts in any take; between the anchors of 120 ms off (8) and damped lips (45)
 _MEASURED = 150  # frames whose mouth is measured in one go
 _SHORTEST_DRIFT, _BRIDGE = 2, 5  # motion frames: shorter drifts are not noticed, gaps up to this belong to one drift
 
@@ -99,8 +99,8 @@ def own_action(rig: head.Rig):
 
 
 def line_of(context, action) -> str:
-    """Name of the line that the score of an animator's action is about: the voice that is meant, or, where the action holds
-    other lines than that one, the one of these that is nearest to the current frame. "" where no voice is meant."""
+    """Name of the line that the score of the animator's action refers to: the current voice or, if the action holds other lines,
+    the one of them nearest to the current frame. "" if there is no current voice."""
     committed = line_names.of(action)
     try:
         meant = strip.find(context).name
@@ -182,11 +182,9 @@ def opening(action) -> tuple[float, np.ndarray] | None:
 
 
 def _begin(scene) -> Generator[bool, None, str | None]:
-    """Score what is on the head of a scene now; a generator that leaves Blender's data as it is and yields whether it
-    only waits.
+    """Score the current animation of a head; changes no Blender data. Yields whether it is only waiting for the engine.
 
-    Its value is why nothing was scored, None if it was. It holds data-blocks between its steps, so whatever changes or
-    undoes something must close it first.
+    Returns why nothing was scored, None on success. It holds data-blocks between steps: close it before any edit or undo.
     """
     rig = head.find(scene, head.active_object(bpy.context))
     entry = take_list.on_head(scene, rig.mesh)
@@ -328,8 +326,8 @@ def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> t
 
 
 def _is_as_made(scene, entry) -> bool:
-    """Whether a take has the engine's own score and nothing of it or of its voice was changed since: read back from keys on
-    whole frames it would score a little less, and the list would mix two kinds of scores."""
+    """Whether a take still has the engine's score and neither its keys nor its voice were changed. Scored again from keys on whole
+    frames it would get a little less, so the list would mix two kinds of scores."""
     made = entry.action.get(keying.PROPERTY)
     if made is None or provenance.sync_of(entry.action) is None or abs(float(made.get("score", -1.0)) - entry.score) > 1e-3:
         return False
@@ -337,8 +335,8 @@ def _is_as_made(scene, entry) -> bool:
 
 
 def _store(uid: int, line: str, total: float, per_frame: np.ndarray) -> None:
-    """Give the take of an action its new score, or a committed line of it (line: "" for a take) what its keys score as they were
-    committed. No undo step: whoever undoes an edit undoes its score with it."""
+    """Store a new score for an action's take, or for its committed `line` ("" for the take). Not an undo step of its own: undoing
+    the edit restores the earlier score."""
     if line:
         action = next((action for action in bpy.data.actions if action.session_uid == uid), None)
         known = line_scores.of(action, line) if action is not None else None

@@ -98,8 +98,8 @@ def content_of(context) -> _Content | None:
 
 
 def _head_and_action(context):
-    """The head that is meant and the action it plays, a take's or the animator's own; (None, None) where none is meant. Without
-    working out any rig."""
+    """(owner of the current head, the action it plays: a take's or the animator's); (None, None) without a head. Does not resolve
+    a rig, so it is cheap."""
     scene = context.scene
     mesh = head.guess(scene, scene.thunder.head or head.active_object(context))
     if mesh is None:

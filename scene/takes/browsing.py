@@ -25,7 +25,7 @@ def order(context) -> list[int]:
 
 
 def of_one_head(context) -> list:
-    """The takes that are listed now, from the top, as far as they are of one head and can be shown. Raises BadRequest."""
+    """The listed takes, from the top, that belong to one head and can be shown. Raises BadRequest."""
     entries = context.scene.thunder.takes
     listed = [entries[place] for place in order(context)]
     listed = [entry for entry in listed if entry.action is not None and entry.head is not None]
@@ -56,9 +56,9 @@ def arranged(entries, places: list[int], sort: str) -> list[int]:
 
 
 def differences(entries, places: list[int]) -> dict[int, float]:
-    """Place → how far a take's mouth is from the nearest of those above it, millimetres; `places` by diversity.
+    """{index: distance of a take's mouth curve from the nearest one above it, mm} for `places` ordered by diversity.
 
-    The first has none, nor has a take that does not tell of its mouth.
+    The first take and takes without a stored mouth curve are missing.
     """
     ordered, apart = spread([_opening(entries[place]) for place in places], keep=True)
     return {places[i]: value for i, value in zip(ordered, apart) if math.isfinite(value)}

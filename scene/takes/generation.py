@@ -59,10 +59,10 @@ def ask(
 
 
 def sampled(client: Client, sound: str, count: int, seed: int, sampling: Sampling, on_take: OnTake, **more) -> Generator[Step, None, None]:
-    """Steps that sample takes of a sound file. Before a step on_take gets a take that has come, one for each step, in the order
-    of the seeds: a caller that deals with it at that step has no two of them waiting in memory.
+    """Steps that sample takes of a sound file. on_take gets each take in the order of seeds, at most one per step, so that the
+    caller never holds two unprocessed takes.
 
-    more: further arguments of the engine's “generate” (docs/reference/protocol.md). Closing it cancels.
+    more: further arguments of the engine's “generate” (docs/reference/protocol.md). Closing the generator cancels the request.
     """
     arrived: deque = deque()
     seeds: set[int] = set()

@@ -29,8 +29,8 @@ from . import generation, mix, provenance, take_list, track_values
 from .direction import asking
 from .sampling import LARGEST_SEED, Sampling
 
-EASE_SECONDS = 0.24  # over which what is new flows into what is kept
-_LEAST_TOLD = 1e-3  # how closely an engine must have kept what it was asked to keep
+EASE_SECONDS = 0.24  # over which new values blend into kept ones
+_LEAST_TOLD = 1e-3  # largest difference between kept values as sent to the engine and as returned
 
 
 class ThunderKeepRange(bpy.types.PropertyGroup):
@@ -198,7 +198,7 @@ def selected_keys(rig: head.Rig, entry) -> dict[int, np.ndarray]:
 
 
 class _Around(generation.TakeCollector):
-    """Lists takes that were sampled around what is kept of another, which stays."""
+    """Lists takes sampled around the kept parts of another take."""
 
     def __init__(self, scene, rig: head.Rig, voice: strip.Voice, lead, performance: keying.Performance, on_take: generation.OnTake | None):
         self.kept = kept(scene, rig, lead, performance.motion.frames)

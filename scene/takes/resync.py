@@ -201,7 +201,7 @@ def joined(old: keying.Performance, inside: np.ndarray, new: keying.Performance)
 def _replace(
     scene, rig: head.Rig, uid: int, actions: list, performance: keying.Performance, clock: Clock, now: State, beside: bool
 ) -> None:
-    """List a take made again in the place of the one of that id; beside it where that is meant or the animator edited its keys."""
+    """List a remade take in place of the take with that id, or beside it if `beside` is set or the animator edited its keys."""
     entries = scene.thunder.takes
     place = next((i for i, entry in enumerate(entries) if entry.action is not None and entry.action.session_uid == uid), None)
     if place is None:  # deleted meanwhile: nobody waits for this one
@@ -219,7 +219,7 @@ def _replace(
     entries.move(len(entries) - 1, place)
     made, old = entries[place], entries[place + 1]
     if stays:
-        fingerprint.forget(old.action)  # it stays as the animator left it, and is asked for nothing more
+        fingerprint.forget(old.action)  # the animator's version stays and is no longer compared with its voice
         return
     name, number = old.name, old.number
     if shown:

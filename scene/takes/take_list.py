@@ -324,9 +324,9 @@ def rig_of(scene, entry) -> head.Rig:
 
 
 def of_voice(context) -> list[int]:
-    """Places of the takes of the head and the voice that the settings mean now, hidden ones too, as they lie.
+    """Indices of the takes of the current head and voice, hidden ones included, in list order.
 
-    Where the head has takes of one voice alone, or none of the chosen one, all of its takes.
+    All takes of the head if it has takes of one voice only, or none of the current voice.
     """
     entries = context.scene.thunder.takes
     mesh = chosen_mesh(context)

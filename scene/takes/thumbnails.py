@@ -29,9 +29,9 @@ BROWS, MOUTH, HEAD = (activities.COLOURS[name] for name in activities.TRACKS)
 DIM = 0.38  # of a colour: what the takes of a line do on average
 _GROUND = (0.09, 0.10, 0.12)
 _ROWS = ((25, 32, BROWS), (8, 24, MOUTH), (0, 7, HEAD))  # of the picture, from below: first row, row after the last, colour
-_LEAST_FULL = np.array([0.15, 5.0, 2.0])  # of brows, mouth (mm) and head (degrees): less does not fill a bar, however still a line is
-_FULL = (0.93, 0.97, 0.93)  # share of the bars of all takes of a line, track by track, that are not higher than one that fills its row
-_BUDGET = 0.015  # seconds in which the other takes of a line are read while the list is drawn; the rest follows at the next drawing
+_LEAST_FULL = np.array([0.15, 5.0, 2.0])  # least value of a full bar (brows, mouth in mm, head in degrees), so that still lines look still
+_FULL = (0.93, 0.97, 0.93)  # quantile, per track, of the bars of all takes of a line that fills a row
+_BUDGET = 0.015  # seconds for reading other takes of a line during one redraw; the rest follows at the next
 
 
 class Thumbnails(Part):

@@ -100,7 +100,7 @@ def _size(rig: head.Rig) -> int:
     return SLOW_SLICE if rig.driver.is_slow else SLICE
 
 
-# ---- keys that say something else
+# ---- keys with other values
 
 
 def is_on(keys: dict[str, np.ndarray], frames: np.ndarray) -> bool:
@@ -109,10 +109,10 @@ def is_on(keys: dict[str, np.ndarray], frames: np.ndarray) -> bool:
 
 
 def shifted(keys: dict[str, np.ndarray], frames: np.ndarray, values: np.ndarray, by: np.ndarray) -> dict[str, np.ndarray]:
-    """Keys of a curve that says `values` [S] at frames [S], moved so that it says values + by there.
+    """Keys of a curve with values [S] at frames [S], changed so that it has values + by.
 
-    Keys stay where they are and handles come along where that says it; otherwise there is a key on every frame, and the
-    keys beyond the frames stay.
+    Keys keep their frames and handles move along where that is exact; otherwise every frame gets a key. Keys outside the frames
+    stay.
     """
     if np.abs(by).max(initial=0.0) < _SAME:
         return keys

@@ -268,7 +268,7 @@ def test_a_bake_finds_a_preset_by_its_name_and_may_leave_the_first_take_free(ble
     [
         ("thunder", ["menu THUNDER"]),
         ("diffposetalk", ["menu DiffPoseTalk", "The weights in use have no DiffPoseTalk"]),
-        ("teacher", ["menu Teacher", "Teacher knows nothing of Quality, Follow the Voice, Lip-Sync Pull, kept parts"]),
+        ("teacher", ["menu Teacher", "Teacher ignores Quality, Follow the Voice, Lip-Sync Pull, kept parts"]),
     ],
 )
 def test_the_panel_shows_all_of_it_and_is_closed(blender, scene, monkeypatch, engine, wanted):

@@ -23,7 +23,7 @@ LARGEST_SEED = 2**31 - 1  # Blender's integers hold no more
 MOST_TAKES = 64
 AXIS_OPTIONS = {"head": "head-movement"}  # axes of a style whose name means something else among the options
 
-# What a bake can write → what it is. Those of EACH are written for every take, those of BEST for the best ones.
+# What a bake can write → what it is. Which outputs are per take and which of the best takes only: cli/products.py (EVERY, BEST).
 OUTPUTS: Mapping[str, str] = MappingProxyType(
     {
         "blend": "the scene with the sound, the head and its takes",

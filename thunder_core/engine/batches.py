@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Portions of takes: worked on beside each other on a processor, made smaller where the memory of a graphics card does not hold them."""
+"""Portions of takes: in parallel on a CPU; halved on a GPU that runs out of memory."""
 
 from __future__ import annotations
 
@@ -40,11 +40,10 @@ class SharedProgress:
 
 
 def side_by_side(tasks: Sequence[Callable[[], T]], threads: int, stop: Callable[[], None]) -> Generator[T, None, None]:
-    """What tasks return, in their order, worked on by so many threads, begun in their order.
+    """Run tasks on `threads` threads and yield their results in the order of `tasks`.
 
-    torch uses one thread for each task: the operations of our networks are so short that threads which wait for each other after every
-    one gain nothing, and what a task computes does not depend on how many threads there are. Where a task raises, or the caller wants
-    no more, `stop` is called, tasks that were not begun are dropped and those at work are waited for.
+    Each task uses one torch thread: our operations are too short to share, and results do not depend on the number of threads.
+    If a task raises or the caller stops, `stop` is called, tasks not started are dropped and running ones are awaited.
     """
     before = torch.get_num_threads()
     pool = ThreadPoolExecutor(min(threads, len(tasks)), "takes", torch.set_num_threads, (1,))
@@ -62,10 +61,10 @@ def side_by_side(tasks: Sequence[Callable[[], T]], threads: int, stop: Callable[
 def in_portions(
     portions: list[list[int]], work: Callable[[list[int]], T], give_back: Callable[[], None]
 ) -> Generator[tuple[list[int], T], None, None]:  # fmt: skip
-    """(seeds, what `work` makes of them) for portions of seeds, in order.
+    """Yield (seeds, `work(seeds)`) for each portion, in order.
 
-    Where the card's memory runs out, `give_back` is called and this portion and those after it are halved, down to one take;
-    what one take needs and is not there raises, as every other error does.
+    When GPU memory runs out, `give_back` is called and the remaining portions are halved, down to one take. Raises RuntimeError
+    when a single take does not fit, and whatever else `work` raises.
     """
     waiting = deque(portions)
     while waiting:

@@ -46,11 +46,11 @@ from .systems.thunder import Thunder, VoiceFeatures
 from .weights import identify, Identity, SHIPPED
 
 Progress = Callable[[float, str], None]
-_PORTION_FRAMES = 1000  # frames denoised together: fewer cost more each, more let an animator wait for the first take
-_FRAMES_AT_WORK = 150_000  # of takes that are worked on beside each other: a take of an hour and its expectation at once need 2.5 GB
+_PORTION_FRAMES = 1000  # frames denoised together: fewer is less efficient, more delays the first take
+_FRAMES_AT_WORK = 150_000  # bound for takes in parallel: a one-hour take and its expectation need 2.5 GB
 _M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
-_SPOKEN = 0.5  # presence of a voice from which on somebody speaks
-_REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # sounds whose features are kept, and their frames at most (an hour, 90 MB)
+_SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech
+_REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # cached sounds, and their total frames (one hour, 90 MB)
 
 
 def _quiet(fraction: float, message: str) -> None:
@@ -89,33 +89,33 @@ def _rounded(styles: np.ndarray) -> list[float]:
 
 
 def _is_as_asked(asked: Asked, seed: int, first: int) -> bool:
-    """Whether the take of a seed, in a batch that begins with the seed `first`, is played just as asked."""
+    """Whether the take of `seed` follows the direction exactly: the first seed of a batch, if that was requested."""
     return asked.as_asked and seed == first
 
 
 def _spread_of(asked: Asked, seed: int, first: int) -> float:
-    """How far the take of a seed goes from what is asked."""
+    """Spread of the take of `seed` around the requested direction, 0 … 1."""
     return 0.0 if _is_as_asked(asked, seed, first) else asked.spread
 
 
 def threads_for(frames: int, threads: int) -> int:
-    """How many of so many threads work beside each other on takes of so many frames: memory bounds them."""
+    """How many of `threads` may work in parallel on takes of `frames` frames, within the memory bound."""
     return max(1, min(threads, _FRAMES_AT_WORK // max(1, frames)))
 
 
 def portions(seeds: list[int], frames: int, device: str, threads: int = 1) -> list[list[int]]:
-    """Seeds of takes of so many frames in the portions they are sampled in: as few as keep the device busy.
+    """Split seeds into portions that are sampled together, as few as keep the device busy.
 
-    On a processor portions are worked on by so many threads. On a graphics card the takes of a portion cost little more than one: there
-    they come sixteen at a time.
+    On a CPU each of `threads` threads works on one portion at a time. On a GPU 16 takes cost little more than one, so a
+    portion has up to 16.
     """
-    if device == "cpu" and threads > 1 and len(seeds) > threads:  # one take first, which the animator waits for
+    if device == "cpu" and threads > 1 and len(seeds) > threads:  # the animator waits for the first take: it comes alone
         return [seeds[:1], *_evenly(seeds[1:], frames, device, threads)]
     return _evenly(seeds, frames, device, threads)
 
 
 def _evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[list[int]]:
-    """Seeds in portions of even size, the larger ones first: who works on what is left has less to do."""
+    """Seeds in portions of nearly equal size, larger ones first, so that threads finish at about the same time."""
     most = 16
     if device == "cpu":
         together = frames if threads > 1 else min(frames, WINDOW)  # portions beside each other hold their takes whole
@@ -127,10 +127,10 @@ def _evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[li
 
 @dataclass
 class _Request:
-    """Takes that were asked for: how portions of them are sampled and scored, on any thread.
+    """One request for takes; samples and scores portions of it on any thread.
 
-    perform: (seeds, progress, how each is played) → a motion of each.  about: what their provenances have in common.  scored: somebody
-    speaks.  expects: scored, and played in directions that are known before takes are sampled.  arrived: how many takes are done.
+    perform: (seeds, progress, direction of each) → motions.  about: provenance shared by all takes.  scored: whether takes get a
+    score (somebody speaks).  expects: scored, with directions known before sampling.  arrived: number of finished takes.
     """
 
     engine: Engine
@@ -162,7 +162,7 @@ class _Request:
                     yield take
 
     def _tasks(self, seeds: list[int]) -> list[Callable[[], list[Take]]]:
-        """The work for some takes as two tasks, of which the second needs the first in the end; both begin at once on two threads."""
+        """Two tasks for a portion, run in parallel: one computes the expectation, the other samples and then waits for it."""
         expectations: Future[list[Motion] | None] = Future()
 
         def expect() -> list[Take]:
@@ -267,9 +267,9 @@ class Engine:
                 )
 
     def prepare(self) -> Iterator[None]:
-        """Load what the first takes would wait for and starting does not need, a part before each yield; nothing if there were takes.
+        """Load what only the first takes need, one part per `yield`. Does nothing once there were takes.
 
-        The networks run once over a breath of noise: memory and kernels of theirs are made at the first call.
+        Each network runs once on a short noise, because torch allocates memory and compiles kernels at the first call.
         """
         if self._known:
             return
@@ -356,7 +356,7 @@ class Engine:
     def _other_system(
         self, name: str, asked: Asked | None, keeps: bool, pulls: bool, guidance: float, reference: np.ndarray | None
     ) -> Performer | None:
-        """The system of a request, None for THUNDER. Raises BadRequest where it does not do what is asked, BadWeights."""
+        """The requested system, None for THUNDER. Raises BadRequest if it does not support the request, BadWeights."""
         if name not in SYSTEMS:
             raise BadRequest(f"There is no engine “{name}”: choose one of {', '.join(SYSTEMS)}")
         check_request(SYSTEMS[name], None if asked is None else [asked.vectors], keeps, pulls, guidance, reference)
@@ -435,16 +435,16 @@ class Engine:
         return self._known[key]
 
     def _voice_and_role(self, speech: Speech, listening: bool, progress: Callable[[float], None]) -> tuple[VoiceFeatures, str]:
-        """The features that takes of a sound are sampled from, and the face's role: LISTENS if requested, IDLE if nobody speaks in the
-        sound, else SPEAKS."""
+        """(features of a sound, role of the face): LISTENS if requested, IDLE if the sound has no speech, else SPEAKS."""
         voice = self._analyse(speech, progress)
         if listening:
             return self.thunder.overhear(voice), LISTENS
         return (voice, SPEAKS) if float(voice.presence.max()) >= _SPOKEN else (voice.unspoken(), IDLE)
 
     def _opinion(self, motion: Motion, voice: VoiceFeatures, expected: Tensor) -> tuple[Tensor, Tensor]:
-        """The judge's opinion of a motion that starts with a sound, of which the model expects lips [1, T, 4, 3]: of its frames [1, T],
-        and of it in all [1]."""
+        """The judge's opinion per frame [1, T] and for the whole clip [1] of a motion that starts with the sound.
+
+        expected: the lips that the model expects, [1, T, 4, 3] metres from rest."""
         speech = voice.features[None, : motion.frames]
         if not self.judge.config.heard:
             lips = self._lips(motion)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every take of a batch is played like: around what the animator asks, as far apart as *Spread* lets them be.
+"""Directions of the takes of a batch: variations around the requested direction, as wide as *Spread* allows.
 
-Takes differ in two ways: each has a style of its own for the whole line (`reading`), and each stresses other words (`emphasised`).
+Each take has a style for the whole line (`reading`) and its own stressed words (`emphasised`).
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import torch
 
 from ..direction import AXES, MOODS, NEUTRAL
 
-_SCRAMBLE = 7  # of the Sobol sequence: another number is another set of readings for the same seeds
-_POINTS = 1 << 16  # of the sequence that are used; seeds beyond begin again
-_AXIS_SPREAD = 2.0  # deviations between speakers that readings are apart at a spread of 1
-_ENERGY_SPREAD = 2.7  # of energy, which words that are stressed or not even out again
-_FURTHEST = 2.2  # deviations from what is asked, at a spread of 1 times _AXIS_SPREAD
-_MOOD_SPREAD = 0.8  # strongest mood that a reading adds at a spread of 1, where none is asked for
-_STRENGTH_SPREAD = 0.5  # how much stronger or weaker the mood that is asked for gets at a spread of 1
-_EMPHASIS = 0.6  # deviation of the logarithm of energy between the words of a line, at a spread of 1
-_WORD_FRAMES = 15  # that an emphasis lasts, about
-_SMOOTHED = 1.45  # makes good what smoothing takes off the deviation
-_CLEARER = 0.6  # deviations of articulation for one of energy
-_ACCENTED = {"brows": 0.8, "head": 1.0}  # deviations by which these do more on an accent than elsewhere
+_SCRAMBLE = 7  # seed of the Sobol scrambling; another value changes the readings of all seeds
+_POINTS = 1 << 16  # points of the sequence in use; larger seeds start over
+_AXIS_SPREAD = 2.0  # spread of an axis at *Spread* 1, in standard deviations between speakers
+_ENERGY_SPREAD = 2.7  # the same for energy; more, because word emphasis averages part of it out
+_FURTHEST = 2.2  # largest deviation from the request, in units of _AXIS_SPREAD times *Spread*
+_MOOD_SPREAD = 0.8  # strongest mood added at *Spread* 1 where none is requested
+_STRENGTH_SPREAD = 0.5  # change of a requested mood's strength at *Spread* 1
+_EMPHASIS = 0.6  # standard deviation of log energy between the words of a line at *Spread* 1
+_WORD_FRAMES = 15  # approximate length of an emphasis, frames
+_SMOOTHED = 1.45  # restores the deviation that smoothing removes
+_CLEARER = 0.6  # deviations of articulation per deviation of energy
+_ACCENTED = {"brows": 0.8, "head": 1.0}  # deviations added on accents
 _MOOD_NAMES = tuple(name for name in MOODS if name != NEUTRAL)
 _ENERGY = next(axis for axis in AXES if axis.name == "energy")
 _SPREADS = np.array([_ENERGY_SPREAD if axis is _ENERGY else _AXIS_SPREAD for axis in AXES])

@@ -17,8 +17,8 @@ from . import regions
 from .head import Head, load_head
 from .skinning import SkinnedPoints
 
-# Two thresholds, both of the inner lips' gap. What was measured or made exactly is asked whether it touches. What was sampled 25
-# times a second and put on a scene's frames is asked whether it was a closure: its least gap may lie between two frames.
+# Two thresholds for the inner lips' gap. TOUCH_MM is for exact motions. CLOSED_MM is for motions sampled at 25 fps or put on scene
+# frames, where the smallest gap may lie between two frames.
 TOUCH_MM = 0.3  # inner lips nearer than this touch: nothing is seen between them
 CLOSED_MM = 0.6  # inner lips nearer than this are a closure, which must survive whatever the scene's rate
 

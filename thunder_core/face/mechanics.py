@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The jaw speaks, the lips finish: the same opening of the lips, made by the jaw as far as in people; numpy only.
+"""Distributes a mouth opening over jaw and lips as people do; numpy only.
 
-In 4D scans the jaw makes some .55 of an opening and more of a wide one, the upper lip about .2 and never more than 3 mm.
-Jaws are slow: between two vowels they stay half open and the lips close over them (Löfqvist and Gracco 1997); on sibilants
-the incisors come edge to edge, whatever the lips do. How far a channel goes is solved on what it does to the head's own points.
+In 4D scans the jaw makes about .55 of an opening, more of a wide one; the upper lip about .2 and never more than 3 mm. Jaws are
+slow: between two vowels they stay half open and the lips close over them (Löfqvist and Gracco 1997). On sibilants the incisors
+meet edge to edge. Channel values are solved from what each channel does to the head's own points.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ import numpy as np
 from ..rotation import rotvec_to_matrix
 from .articulators import Articulators, Shape
 
-# Millimetres that an opening g takes of upper lip and of lower lip beyond the lower teeth: g · share, bent towards the most.
+# Shares of an opening (mm) made by raising the upper lip and by baring the lower teeth: MOST · tanh(SHARE · opening / MOST).
 RISE_SHARE, RISE_MOST = 0.20, 2.5
 BARE_SHARE, BARE_MOST = 0.24, 2.6
-_JAW_SHARE, _LIP_SHARE = 0.6, 0.44  # of an opening: the jaw's usual part, and the lips' of those who use them as most do
-_BARE_LIMIT = 2.85  # never more of the lower teeth, however the jaw is smoothed
-SPEAKING_MM = 1.35  # the incisors are this much further apart than at rest as soon as somebody speaks
-SIBILANT_MM = 0.7  # edge to edge on s, sh, z …: this far apart
-DENTAL_MM = 2.9  # edges on th: a tongue's tip fits between
-DENTAL_GAP_MM = 4.0  # at least, of the lips on th: the tongue is seen between them
-TIP_MM, TIP_BELOW_MM = 2.5, 1.7  # and comes this far in front of the upper edges, its middle this far below them
+_JAW_SHARE, _LIP_SHARE = 0.6, 0.44  # shares of an opening made by jaw and lips of an average speaker
+_BARE_LIMIT = 2.85  # mm: most of the lower teeth that smoothing of the jaw may bare
+SPEAKING_MM = 1.35  # incisors apart, beyond rest, as soon as somebody speaks
+SIBILANT_MM = 0.7  # incisors apart on s, sh, z …: edge to edge
+DENTAL_MM = 2.9  # incisors apart on th: room for the tongue's tip
+DENTAL_GAP_MM = 4.0  # least lip gap on th, so that the tongue is visible
+TIP_MM, TIP_BELOW_MM = 2.5, 1.7  # tongue tip on th: in front of the upper edges, and its middle below them
 _TONGUE_MOST = 0.7
 CONTACT_MM = 0.15  # lower lip to upper teeth on f and v
-BITE_GAP_MM = (2.4, 3.0)  # between the lips on f and v: the lower one lies on the upper teeth's edges, and the teeth are seen
-BITE_RISE_MM, BITE_JAW_MM = 1.6, 1.35  # what upper lip and jaw make of it
-_HOLD, _HOLD_MOST = 0.5, 4.0  # share of the openings around that the jaw keeps where lips are nearer, and millimetres of it
-_HOLD_FRAMES, _EASE_FRAMES = 4, 2.0  # to either side, and deviation of the bell that eases it, frames of 40 ms
-_JAW_EASE = 0.8  # frames, of the jaw's own way
+BITE_GAP_MM = (2.4, 3.0)  # lip gap on f and v (least, most): the lower lip touches the upper teeth and the teeth are visible
+BITE_RISE_MM, BITE_JAW_MM = 1.6, 1.35  # of that gap: upper lip's and jaw's part
+_HOLD, _HOLD_MOST = 0.5, 4.0  # share of the neighbouring openings that the jaw keeps during a closure, and its maximum in mm
+_HOLD_FRAMES, _EASE_FRAMES = 4, 2.0  # how far it looks to either side, and the smoothing's standard deviation; frames of 40 ms
+_JAW_EASE = 0.8  # standard deviation of the jaw's smoothing, frames
 _STEP = 1e-3
 _ROUNDS = 3
 _HALVINGS, _TUCKS = 7, 2
 _MOST = 1.2  # of a channel
 _TINY = 1e-6
-_LEANING = 0.01  # of a channel, from which on its sides are distinguished
-_HARDLY = 0.02  # of a sound, below which nothing is done for it
+_LEANING = 0.01  # channel value above which left and right are distinguished
+_HARDLY = 0.02  # weight of a sound below which it is ignored
 
 _CLOSE, _ROLL, _TONGUE, _TIP_UP = "mouthClose", "mouthRollLower", "tongueOut", "tongueTipUp"
 
 
 @dataclass(frozen=True)
 class Sounds:
-    """What is said, as far as the jaw must know it: each [T], 0 … 1 and eased over time.
+    """What is being said, as far as jaw, lips and tongue need it: weights [T], 0 … 1, eased over time.
 
     speech: whether somebody speaks.  sibilant: s, z, sh, zh, ch, jh.  labiodental: f, v.  dental: th, dh.
     """
@@ -90,15 +90,14 @@ def lips_of(jaw: float) -> float:
 
 
 def _shown(aim: Shape, sounds: Sounds) -> Shape:
-    """The opening with what must be seen of teeth and tongue: on f and v as wide as the upper teeth need and no wider than the lower
-    lip reaches them, on th as wide as the tongue needs."""
+    """The target opening, widened where teeth or tongue must be visible: to BITE_GAP_MM on f and v, to DENTAL_GAP_MM on th."""
     gap = aim.gap + sounds.dental * sounds.speech * np.maximum(DENTAL_GAP_MM - aim.gap, 0.0)
     gap += sounds.labiodental * sounds.speech * (np.clip(gap, *BITE_GAP_MM) - gap)
     return Shape(gap, aim.rise, aim.incisors)
 
 
 class Mechanics:
-    """Gives motions of one head to its jaw as far as speech does."""
+    """Gives the jaw of one head its natural share of a motion's openings."""
 
     def __init__(self, articulators: Articulators):
         self.articulators = articulators
@@ -114,11 +113,11 @@ class Mechanics:
     def speak(
         self, expression: np.ndarray, jaw: np.ndarray, sounds: Sounds, aim: Shape | None = None, lips: float = 1.0
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Expression [T, n] and jaw [T, 3] with the lips as far apart as they are, the jaw as far open as people's.
+        """Returns expression [T, n] and jaw [T, 3] with the same lip gap and a natural jaw opening.
 
-        Where lips are together they stay so, but for f, v and th, where teeth or tongue must be seen; where nobody speaks nothing
-        changes.  aim: the opening to be made, the upper lip's most and the jaw's least part of it, in place of what the motion
-        does.  lips: see `rise_of`.
+        Closed lips stay closed except on f, v and th, where teeth or tongue must be visible. Frames without speech are unchanged.
+        aim: opening, upper limit of the upper lip's part and lower limit of the jaw's, in mm; default: as in the motion.
+        lips: how much the person uses the lips, see `rise_of`.
         """
         x, turn = np.array(expression, np.float64), np.array(jaw, np.float64)
         aim = _shown(self.articulators.shape(x, turn) if aim is None else aim, sounds)
@@ -163,12 +162,12 @@ class Mechanics:
         self._amount(x, turned, [self.close], np.ones((len(x), 1)), "gap", np.where(over, aim.gap, np.inf))
 
     def _lean(self, x, columns) -> np.ndarray:
-        """How a channel's sides share a movement, [T, c] of mean 1; alike where there is too little to tell."""
+        """Ratio of a channel's sides to their mean, [T, c]; 1 where the mean is too small to tell."""
         mean = x[:, columns].mean(1, keepdims=True)
         return np.where(mean > _LEANING, x[:, columns] / np.maximum(mean, _LEANING), 1.0)
 
     def _amount(self, x, turned, columns, lean, measure: str, wanted) -> None:
-        """Set channels in place, each by its lean [T, c], so that a measure is as wanted [T], as far as 0 … 1.2 allows.
+        """Set channels in place, scaled by their lean [T, c], so that `measure` reaches `wanted` [T] mm as far as 0 … 1.2 allows.
 
         turned: the jaw's rotation matrices [T, 3, 3]."""
         amount = x[:, columns].mean(1)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How often a sampled face blinks.
+"""Adjusts how often a sampled face blinks.
 
-A blink is rare and short, and a diffusion model that was trained for hours, not for weeks, plays too few of them: about half of
-the teacher's. Whether there is one is decided at the highest noise, where the lids' channels hardly tell signal from noise. So
-the noise that sampling starts from is shifted there, by as much as makes lids close as many times as in the training motion; and
-further where the style asks for busy eyes.
+Blinks are rare and short; a diffusion model trained for hours instead of weeks plays about half as many as the teacher. Whether a
+blink occurs is decided at the highest noise level, so the noise of the lid channels is shifted until takes blink as often as the
+training motion, and a little more where the style has busy eyes.
 """
 
 from __future__ import annotations
@@ -25,15 +24,15 @@ from ..types import FPS
 from .m2s import SpeechBatches
 from .motions import MotionSet
 
-FRAMES = (150, 70)  # of a crop: as long as the set has clips
+FRAMES = (150, 70)  # length of a crop: the first that the clips are long enough for
 CROPS, CROPS_PER_ROW = 64, 4  # at most
-STEPS = 10  # of sampling: twenty make as many blinks
-CLOSED = 0.5  # of a blink channel
-MOODLESS = 0.3  # strength of a mood below which there is hardly one
-WHOLE_LINES = 0.12  # that is added: on lines longer than a crop the model blinks less, seen on real voices (bench/habits.py)
-_FURTHEST = 0.5  # deviations of noise that are tried, either way; beyond, lids stay shut and the rate falls again
-BY_EYES = 0.15  # of the noise, for a deviation of “eyes”: without it takes follow that slider less (bench/direction.py)
-_ROUNDS = 6  # of bisection: to a hundredth of a deviation
+STEPS = 10  # of sampling; 20 give as many blinks
+CLOSED = 0.5  # value of a blink channel from which the lid is closed
+MOODLESS = 0.3  # sum of mood strengths below which a line counts as without a mood
+WHOLE_LINES = 0.12  # extra shift: on lines longer than a crop the model blinks less (bench/habits.py)
+_FURTHEST = 0.5  # largest shift tried, in deviations of the noise; beyond it lids stay closed and the rate falls again
+BY_EYES = 0.15  # shift per deviation of “eyes”; without it takes follow that slider less (bench/direction.py)
+_ROUNDS = 6  # of bisection: precise to 0.01 deviations
 
 
 def blinks_a_minute(motion: Tensor, lids: list[int]) -> float:

@@ -31,9 +31,9 @@ BATCH = 48
 ESTIMATED = 0.5  # share of a batch in which the mouth is the model's own estimate
 HIDE_AUDIO = 0.2  # p of classifier-free guidance, as in the paper
 HIDE_STYLE = 0.2  # likewise, so that the model also samples without a direction
-LEAST_STYLE_SPREAD = 0.1  # a mood that the corpus hardly has is not blown up
-M2S_WEIGHT = 0.5  # of L_m2s, by default: of 0.05, 0.5 and 1.5 the one with the least lip error
-LEAST_SPREAD = 0.02  # channels that hardly move are not blown up to unit variance
+LEAST_STYLE_SPREAD = 0.1  # lower bound when standardising styles: a rare mood is not amplified
+M2S_WEIGHT = 0.5  # default weight of L_m2s; of 0.05, 0.5 and 1.5 the one with the smallest lip error
+LEAST_SPREAD = 0.02  # lower bound when standardising channels: those that hardly move are not amplified
 
 
 def standardise(denoiser: nn.Module, batches: SpeechBatches) -> None:
@@ -240,12 +240,12 @@ def train_denoiser(
 
 
 def as_sampled(truth: Tensor, guess: Tensor, step: Tensor, alpha: Tensor, replaced: Tensor) -> Tensor:
-    """A motion [B, T, C] to be noised: in channels that are `replaced` the truth gives way to the model's `guess`, the noisier the more.
+    """Training input x_0 [B, T, C]: in `replaced` channels the truth is blended with the model's own `guess`, more at high noise.
 
     step: [B]; alpha: ᾱ of every step; replaced: bool, broadcast over the motion.
 
-    A sampler shows the model its earlier estimate, which is a little tamer than the truth; trained on the truth alone
-    the model takes this for a tame style, and tames it again at every step. After DREAM (Zhou et al., CVPR 2024).
+    In sampling the model sees its earlier estimate, which is slightly weaker than the truth. Trained on the truth alone it takes
+    that for a calm style and weakens the motion at every step. After DREAM (Zhou et al., CVPR 2024).
     """
     share = (1 - alpha.to(truth.device)[step]).sqrt()[:, None, None]
     return truth + share * replaced * (guess - truth)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Distils the diffusion model: a copy that reaches in four steps what the whole model reaches in twenty.
 
-Without guidance a take is a function of its noise, its sound and its direction, and a smooth one. So the few steps are trained as one
-network: from noise through all of them to the take that the whole model makes of the same noise (Luhman and Luhman 2021, with steps in
-between). Every estimate on the way is drawn to that take too, so that it stays an estimate of what comes out (consistency models, Song
-et al. 2023). The same seed then gives about the same take, drawn quickly or at leisure.
+Without guidance a take is a smooth function of noise, sound and direction. So the few steps are trained end to end as one network:
+from noise to the take that the whole model makes of the same noise (Luhman and Luhman 2021, with intermediate steps). Every
+intermediate estimate is trained towards that take too (consistency models, Song et al. 2023), so the same seed gives about the
+same take at any quality.
 """
 
 from __future__ import annotations

@@ -84,9 +84,9 @@ def mask_spectrum(mel: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def sequence_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """CTC of [B, N, 40] logits against the phones that labels [B, N] run through, per phone; silence is the blank.
+    """CTC loss per phone of logits [B, N, 40] against the phone runs in labels [B, N]; silence is the blank.
 
-    It does not care when a phone was has_phones, and so forgives alignments that are a little off.
+    Only the order of the phones counts, not their times, so alignments may be slightly off.
     """
     runs = [torch.unique_consecutive(row) for row in labels]
     runs = [r[r != SILENCE] for r in runs]

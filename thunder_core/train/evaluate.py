@@ -178,7 +178,7 @@ class Person:
         return self.whole[at : at + REFERENCE]
 
     def directed(self, seed: int) -> Played:
-        """In any style: nobody knows the person's."""
+        """In a random style, since the person's is unknown."""
         rng = np.random.default_rng([seed, self.first])
         phones = self.phones[4 * self.first : 4 * (self.first + self.frames)]
         return Played(phones, Direction.of_clip(f"anybody {seed}", rng), self.features)

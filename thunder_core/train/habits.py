@@ -97,7 +97,7 @@ class Coherence:
 
     @property
     def ratio(self) -> float:
-        """1 where movements know nothing of the marks; NaN where there are none."""
+        """Observed hits over those expected by chance: 1 where movements ignore the marks; NaN without marks."""
         return self.hits / self.expected if self.expected > 0 else float("nan")
 
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training of the judge: the model's own takes and spoiled ones, and how far their lips are from the teacher's in their direction.
 
-A calm reading is no fault: every take is compared with the teacher performing the same sound in the direction that the take was
-sampled with. Nor is a size that *Energy* can ask for: the teacher's lips are made as small or large as the take's are, as far as
-that slider goes.
+A calm reading is no error: each take is compared with the teacher performing the same sound in the take's direction. Size within
+the range of *Energy* is no error either: the teacher's lips are scaled to the take's, within that range.
 """
 
 from __future__ import annotations
@@ -110,14 +109,14 @@ def energy_of(direction: np.ndarray) -> float:
 
 
 def allowed(factor: np.ndarray, energy: float) -> np.ndarray:
-    """How many times as large as a performance of this energy the one may be that a motion is compared with [T], which was made
-    `factor` times as large: as much as *Energy* can ask for."""
+    """Scale [T] of the reference for a motion whose lips are `factor` [T] times the reference's: clipped to what *Energy* can
+    request, relative to the performance's own energy."""
     least, most = min(_ENERGY.least, energy), max(_ENERGY.most, energy)
     return np.clip(energy * factor, least, most) / energy
 
 
 def size_of(lips: Tensor, truth: Tensor, loud: Tensor) -> Tensor:
-    """How many times as far as the true ones [B, T, 4, 3] lips [B, T, 4, 3] open on average where it sounds (bool [T]), [B]."""
+    """Mean opening of lips [B, T, 4, 3] relative to the true ones over loud frames (bool [T]), [B]."""
     own, true = (opening_and_width(x)[0][:, loud].clamp_min(0).mean(1) for x in (lips, truth))
     return own.clamp_min(1e-3) / true.clamp_min(0.1)
 
@@ -338,8 +337,8 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu") -> dict[st
 
 
 def weigh_correlations(judge: Judge, held_out: list[Lesson], device: str = "cpu") -> None:
-    """Set how much the plain correlations count: both alike, the least that orders the takes of held-out clips about as well as any.
-    More of them would tell damped lips less well."""
+    """Set the weight of both correlations: the smallest that ranks held-out takes within AS_WELL of the best. A larger one detects
+    damped lips less well."""
     known = []
     for lesson in held_out:
         batch = collated([lesson], device)

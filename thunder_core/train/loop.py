@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One training loop for every network: seeded per step, checkpointed, resumed bit for bit where the arithmetic allows.
 
-Under `torchrun --nproc-per-node N` every process draws a batch of its own and gradients are averaged, as if one process had a batch N
-times as large; the log has the means over all. On a CPU whose cores are busy with other things two processes of one thread each do
-almost twice the work of one process with two.
+Under `torchrun --nproc-per-node N` every process draws its own batch and gradients are averaged, as with a batch N times as large;
+the log has the means. On a CPU that is shared with other programs, two processes of one thread are almost twice as fast as one
+process of two threads.
 """
 
 from __future__ import annotations

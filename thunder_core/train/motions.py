@@ -30,8 +30,8 @@ from .lip_kernels import identity
 from .loop import half_precision
 
 VARIANTS = 3  # performances per clip
-LISTENED = 240  # clips that are another's voice once more
-QUIET_CLIPS = 160  # clips of silence, hum and noise over a resting mouth
+LISTENED = 240  # clips used a second time as another's voice, to which the face listens
+QUIET_CLIPS = 160  # clips of silence, hum and noise, with the mouth at rest
 UNITS = 200
 SAMPLES_PER_FRAME = int(RATE / FPS)
 

@@ -168,7 +168,7 @@ def _perform(job: Job, given: _Set, number: int) -> tuple[np.ndarray, np.ndarray
         heard, pitch = loudness(torch.from_numpy(samples), row.frames).numpy(), semitones(samples, row.frames)
         captured = None if row.listens else given.corpus.tracked(clip, columns)
         if row.listens:
-            speaker = f"{speaker} {number}"  # whoever it is, it is not the one who speaks
+            speaker = f"{speaker} {number}"  # the listener is another person than the speaker
         elif given.features is not None:
             features = given.features[row.start : row.start + row.frames].astype(np.float32)
     motions, directions = [], []
@@ -182,7 +182,7 @@ def _perform(job: Job, given: _Set, number: int) -> tuple[np.ndarray, np.ndarray
     return np.stack(motions), np.stack(directions)
 
 
-# What captures leave out together: a rig for the mouth has no lids, a head that was clamped does not turn.
+# Groups that captures miss as a whole: a mouth rig has no lids, a clamped head does not turn.
 _TOGETHER = ((*MOUTH, *COEFFICIENTS), TONGUE, ("brow", "nose", "cheekSquint"), ("eye",))
 
 

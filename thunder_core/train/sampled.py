@@ -31,9 +31,9 @@ from .teacher import perform
 
 TRAINING_TAKES, WATCHED_TAKES = 8, 16  # of a clip
 LEAST_FRAMES, MOST_FRAMES = 75, 125  # of a clip: 3 s, and what is used of longer ones
-REFERENCES = 2  # performances of the teacher whose mean a take is compared with: the teacher wavers, which is nobody's fault
-SPREAD, GUIDANCE = 0.5, 1.0  # as users sample by default, at normal quality; what the judge is watched on
-_SPREADS, _STEPS, _GUIDANCES = (0.2, 0.5, 1.0), (0, 5, 8, 12, 20), (1.0, 1.0, 1.5, 2.0)  # what it learns from; 0: normal quality
+REFERENCES = 2  # teacher performances averaged into a take's reference, since the teacher varies
+SPREAD, GUIDANCE = 0.5, 1.0  # the user's defaults, at normal quality: for the clips the judge is validated on
+_SPREADS, _STEPS, _GUIDANCES = (0.2, 0.5, 1.0), (0, 5, 8, 12, 20), (1.0, 1.0, 1.5, 2.0)  # for training clips; 0 steps: normal quality
 _OTHERS = (
     "engine/readings.py",
     "engine/speech/accents.py",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How every system of the paper's comparison learns: its labels, its loss beyond the shared one, and what it is watched by.
 
-The shared loss is the diffusion model's (`denoiser.DenoiserLoss`): reconstruction, velocity, and L_m2s where it is asked for. A
-learner is what training has and performing has not; its `network` is what is exported.
+The shared loss is the diffusion model's (`denoiser.DenoiserLoss`): reconstruction, velocity and, on request, L_m2s. A learner holds
+what only training needs; its `network` is exported.
 """
 
 from __future__ import annotations
@@ -312,8 +312,8 @@ class RegressionLoss(DenoiserLoss):
 
 
 class FlameFormerLearner(_Regression):
-    """FlameFormer with teacher forcing: it looks back at the true frames, a little shaken, in half of the rows at its own estimate of
-    them (Mihaylova and Martins 2019). The original was trained on what it had made itself, frame after frame."""
+    """FlameFormer with teacher forcing on slightly noisy true frames; half of the rows use its own estimates instead (scheduled
+    sampling, Mihaylova and Martins 2019). The original was trained autoregressively on its own output."""
 
     @staticmethod
     def build(motions: MotionSet, labels: Labels, head: Head, encoder: None = None) -> FlameFormerLearner:

@@ -30,24 +30,24 @@ PUCKER_MM, FUNNEL_NARROW_MM, STRETCH_MM = 16.0, 8.0, 9.0  # corner distance lost
 
 # One standard deviation of the measured curves, on this head (outer eye corners 90 mm apart, a lively speaker).
 OPENING_MM, WIDTH_MM = 4.3, 2.4
-MOST_MM_PER_FRAME = 10.0  # that lips part or close
-EASY_MM, MOST_OPEN_MM = 12.0, 24.0  # openings beyond the first cost effort, beyond the second there are none
-MEAN_OPENING = 1.4  # deviations above closed at which speech is on average
+MOST_MM_PER_FRAME = 10.0  # fastest opening or closing
+EASY_MM, MOST_OPEN_MM = 12.0, 24.0  # openings above the first are compressed towards the second
+MEAN_OPENING = 1.4  # mean opening of speech, in deviations above closed
 
 # Rounding (lip protrusion) and tongue postures per phone, 0 … 1; phones not named are 0.
 ROUND = dict(UW=1.0, W=1.0, OW=0.8, OY=0.5, AO=0.55, UH=0.6, SH=0.75, ZH=0.75, CH=0.7, JH=0.65, R=0.45, ER=0.35, AW=0.2)
 TIP_UP = dict(L=1.0, N=0.9, T=0.85, D=0.85, TH=0.1, DH=0.1, R=0.5, S=0.35, Z=0.35)
 BLADE_UP = dict(S=0.7, Z=0.7, SH=0.8, ZH=0.8, CH=0.8, JH=0.8, Y=0.7, IY=0.6, IH=0.3, EY=0.4)
 BACK_UP = dict(K=0.9, G=0.9, NG=0.9, AA=0.2, AO=0.4, OW=0.4, UW=0.5, W=0.4, ER=0.4)
-SIBILANT_GAP_MM = 5.0  # lips are no further apart on sibilants, whose jaw is nearly shut
+SIBILANT_GAP_MM = 5.0  # largest lip gap on sibilants, whose jaw is nearly closed
 
-FUNNEL = 0.16  # of the channel, on the roundest sound
-JAW_WAITS = 0.75  # share of what the jaw does within _JAW_SLOW frames that it keeps where lips are nearer
-_JAW_SLOW = 2.0
-JAW_ASIDE = 0.006  # radians that a jaw turns aside, deviation
-DOUBTED, SURE = 0.04, 0.55  # belief in a sound below which a label is not performed, above which it is performed without one
-_NEAR = 6  # labels of 10 ms to either side in which it is looked for
-_SLACK, _CRISP = 2.5, 1.5  # frames, of `paced`
+FUNNEL = 0.16  # channel value on the roundest sound
+JAW_WAITS = 0.75  # share of its smoothed opening that the jaw keeps while lips are closer
+_JAW_SLOW = 2.0  # standard deviation of that smoothing, frames
+JAW_ASIDE = 0.006  # standard deviation of the jaw's sideways turn, radians
+DOUBTED, SURE = 0.04, 0.55  # encoder's probability of a sound: below the first a label is ignored, above the second none is needed
+_NEAR = 6  # labels (10 ms) to either side in which the encoder may confirm a label
+_SLACK, _CRISP = 2.5, 1.5  # standard deviations of `paced`, frames
 
 
 def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) -> np.ndarray:
@@ -68,8 +68,8 @@ def _mechanics(channels: tuple[str, ...]) -> Mechanics:
 
 
 def demanded(phones: np.ndarray, kind: tuple[int, ...], belief: np.ndarray | None) -> np.ndarray:
-    """Where a kind of sound is said, bool [M] at 100 Hz: where labels say so and the encoder's belief [T, 40] does not rule it
-    out, and where the encoder is sure. What cannot be heard cannot be learned; labels may be misplaced."""
+    """Where a kind of sound is spoken, bool [M] at 100 Hz: labelled and not ruled out by the encoder's belief [T, 40], or certain
+    to the encoder. Labels may be misplaced, and the model cannot learn what is inaudible."""
     labelled = np.isin(phones, kind)
     if belief is None:
         return labelled
@@ -89,7 +89,7 @@ def bounded(gap: np.ndarray) -> np.ndarray:
 
 
 def followed(gap: np.ndarray) -> np.ndarray:
-    """Openings [T] in millimetres that lips get to in time: beside a closure there is no wide one."""
+    """Openings [T] mm limited to MOST_MM_PER_FRAME in both directions: no wide opening right beside a closure."""
     gap = gap.copy()
     for frames in (range(1, len(gap)), range(len(gap) - 2, -1, -1)):
         step = 1 if frames.step > 0 else -1

@@ -15,13 +15,13 @@ from .prosody import Prosody
 from .teacher_manner import Manner
 
 BLINKS_PER_MINUTE = 20.5
-_BLINK_SPREAD = 0.6  # deviation of the logarithm of an interval between blinks
-_BLINK_APART = 0.55  # s at least
-_BLINK_DRAWN = 0.6  # s from which on a blink waits for a better moment
-_LONG = 2.0  # s of silence, from which on a face is idle
+_BLINK_SPREAD = 0.6  # standard deviation of the log interval between blinks
+_BLINK_APART = 0.55  # least interval, s
+_BLINK_DRAWN = 0.6  # a blink moves to a better moment within this many s of its planned time
+_LONG = 2.0  # s of silence from which a face is idle
 _LARGEST_NOD = 10.0  # degrees
-_AWAY = (9.0, 3.0)  # degrees, mean and deviation, by which a gaze leaves
-_POSE, _HOME = np.array([1.2, 3.4, 2.2]), np.array([0.8, 1.4, 1.2])  # degrees that poses differ, and that whole readings do
+_AWAY = (9.0, 3.0)  # mean and standard deviation of a gaze aversion, degrees
+_POSE, _HOME = np.array([1.2, 3.4, 2.2]), np.array([0.8, 1.4, 1.2])  # deviations of head poses, and of a performance's mean pose, degrees
 
 
 @dataclass(frozen=True)

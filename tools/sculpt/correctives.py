@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where two keys meet badly: shapes that come in with the product of both, millimetres per product.
+"""Corrective shapes for pairs of keys that combine badly, weighted by the product of both values; millimetres per product.
 
-A key is a channel, whose value counts from 0 to 1, or a joint, whose sine of its turn about x counts. Nothing moves where the lips
-meet, so what closes them needs not know of these.
+A key is a channel (0 … 1) or a joint (sine of its turn about x). The lips' contact line does not move, so lip closing can ignore
+these shapes.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the rest of the face does along with a channel: no muscle moves lips, lids or brows alone.
+"""How the rest of the face moves with a channel: no muscle moves lips, lids or brows alone.
 
 A rider is a smooth hill (centre, radii, displacement at its middle), millimetres, given for the left side; both sides are added
 where a channel has none. Hills end in nothing, overlap, and add up. A gate says which part of the face takes part: "skin" all skin

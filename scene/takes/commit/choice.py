@@ -52,12 +52,11 @@ class Choice:
 class Report:
     """What a commit made.
 
-    actions: their names.  keys: those that are new, in all.  total: keys of the actions, with those that were there.
-    key_frames: frames that carry a key of it; first, frames: the first of its frames and how many there are.  poses: the mouth's,
-    counted from the first frame, None unless keys are poses and the mouth is committed.  error: millimetres by which the lips are
-    off at most, None where no key was left out or the mouth is not committed.  edited: keys that the animator had set or edited
-    and that a further commit of the line replaced; earlier: the action that has them, "" for none.  twice: the line, where it was
-    added to an earlier commit of itself.  stale: how the voice has changed since the take was made, "" for not at all.
+    actions: names.  keys: number of new keys.  total: number of all keys in the actions.  key_frames: number of frames with a new
+    key.  first, frames: first committed frame and their number.  poses: of the mouth, counted from the first frame; None unless
+    keys are poses and the mouth is committed.  error: largest lip error in mm; None if every key was kept or the mouth is left out.
+    edited: number of keys the animator had set or edited that this commit replaced.  earlier: action that still has them, or "".
+    twice: the line, if it was added on top of itself.  stale: how the voice has changed since the take was made, or "".
     """
 
     actions: tuple[str, ...]

@@ -45,14 +45,17 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
 
 
 class _Commit:
-    """A commit under way.
+    """A commit in progress: one instance per commit; the generator methods are its stages.
 
-    own, own_states: of each target the animator's action or None, and how it played.  take_curves, animator_curves: of each target
-    the take's curves and the animator's, by path and index; under: what the animator's NLA strips play.  by_strips: those of the
-    take's that these move; over: those of them that go into a strip above these.  owned: what stays of the animator's curves.
-    spans: frames of the take on curves that do without one of its leads.  values: of the take at parts of frames, [S, tracks];
-    touched: which tracks it moves.
-    written, strips: the new curves of each target, and those of them that go above the animator's strips.
+    One entry per target of the rig:
+    own, own_states: the animator's action (or None) and how it was played.
+    take_curves, animator_curves: f-curves of the take and of the animator, by (path, index).
+    under: curves played by the animator's NLA strips.  by_strips: keys of take curves that these strips move too.
+    over: those of them that go into a new strip above.  owned: the animator's curves without replaced keys (OwnCurve).
+    written, strips: the new curves, and those of them that go into the new strip.
+
+    spans: frames of the take on curves that lose one of its leads.  values: the take at sub-frames, [S, tracks].
+    touched [tracks]: whether the take moves a track.
     """
 
     regions: list[str]  # of each track

@@ -17,16 +17,17 @@ from . import line_names, modifiers, put_keys
 from .choice import Choice
 
 STILL = 1e-5  # a value nearer to another than this has not moved
-_SHORTEST_FADE = 2  # frames from a key of the animator's to a lead: nearer it would jump
+_SHORTEST_FADE = 2  # frames between a key of the animator's and a lead: with less the curve would jump
 STILL_POSE = "Thunder: Still Pose"  # NLA track, strip and action of what stands still under a committed strip
 
 
 @dataclass(frozen=True)
 class OwnCurve:
-    """A curve of the animator's as a commit uses it. keys: those that stay; dropped: how many an earlier commit of the same line
-    put, which its next commit replaces, with those that the animator edited since; edited: how many these are; lines: those that
-    were committed to its action.  put: which of the keys a commit of the line put, None for none; ends, gaps: see
-    `remaining.Remaining`.  led: first frame of the lead in and last of the lead out that the line had on it."""
+    """A curve of the animator's during a commit.
+
+    keys: those that stay.  dropped: number of keys removed: those an earlier commit of this line set, and later edits on its frames.
+    edited: number of these edits.  lines: lines committed to the curve's action.  put: mask of the keys set by a commit of this
+    line, None if there are none.  ends, gaps: see `remaining.Remaining`.  led: outer frames of the leads the line had here."""
 
     curve: object
     keys: dict
@@ -39,10 +40,10 @@ class OwnCurve:
     led: tuple[int, ...] = ()
 
     def moves(self, start: int, end: int, before: int = 0, after: int = 0) -> bool:
-        """Whether the animator has a key on it from one frame to another, or lets it change between them or in the fades.
+        """Whether the animator has a key in start … end, or the curve changes there or in the fades.
 
-        before, after: frames of the fades, which begin at the animator's last key before these frames and end at the first after them.
-        A key just beside a lead is in its way, but not where the line had this lead before and what is beside it came later.
+        before, after: frames of the fades; they begin at the animator's last key before start and end at the first after end.
+        A key right beside a lead counts too, unless the line already had that lead.
         """
         keys = self.keys["co"][:, 0]
         if not len(keys):
@@ -163,10 +164,10 @@ def key_count(actions) -> int:
 
 
 def earlier_commits(line: str, choice: Choice, entry, lines: line_names.Lines | None) -> list[line_names.Line]:
-    """Earlier commits of a line that a whole take of it replaces.
+    """Earlier commits of a line that a commit of the whole take replaces.
 
-    Of a whole strip those are all, for it is in one place: one elsewhere is of where the strip was. Of a file they are those on some
-    of the take's frames, leads included: one elsewhere is the line spoken a second time.
+    A line that is a whole sequencer strip exists once, so all earlier commits are replaced, wherever they are. A line from a sound
+    file may be spoken several times: only commits that overlap the take's frames (with leads) are replaced.
     """
     state = fingerprint.remembered(display.actions_of(entry)[0])
     in_one_place = state is not None and state.strip and not state.limited  # parts of a strip are lines of their own
@@ -243,13 +244,12 @@ def edited(  # noqa: PLR0913 (what one curve is looked at with)
 
 
 def with_leads(choice: Choice, entry, tracks_of_take: dict, together: set, puts: dict[str, put_keys.Put]) -> tuple[Choice, dict]:
-    """The choice with the take's lead in and lead out, and the span of each curve that does without one of them: something of the
-    animator's moves there or has keys.
+    """Returns the choice extended by the take's lead in and lead out, and the span of each curve that loses one of them because
+    the animator has keys or movement there.
 
-    tracks_of_take: (block, path, index) → (the OwnCurves and StripCurves of the animator's under it, its region) of what the take
-    moves in the chosen regions; the leads of a line in one of these that began or ended on the same frame are replaced with it.
-    together: those of them that go into one strip, which covers all that is under it: all have a lead or none has.  puts: what each
-    line put into the action; keys of the animator's own in a lead that is replaced stay.
+    tracks_of_take: (block, path, index) → (OwnCurves and StripCurves under it, its region) of each chosen track that the take
+    moves.  together: keys of the tracks that share one strip: all of them get a lead or none.  puts: the keys each line set in
+    the action. A lead that this line had on the same frames is replaced; the animator's own keys in it stay.
     """
     if choice.how == "INSERT":
         return choice, {}

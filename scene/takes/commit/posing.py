@@ -30,15 +30,14 @@ _STARTS = (
     ("tongue", "Tongue"),
     ("neck", "Head"),
 )
-# What may be off of the error that is allowed at the lips: lips, the rest of the face, head, eyes, and the tongue, which is
-# hardly seen.
+# Allowed error relative to the lips' for lips, rest of the face, head and eyes. Also in animation/reduction.py: keep them equal.
 _ALLOWED = np.array([1.0, 2.0, 3.0, 1.0])
-_TONGUE = 4.0
-_LINEAR = 0.98  # of what is allowed, while errors are added up as if each track moved the face in a line
-_TRIES = 8  # of mending poses where they are too far off
-_BLINK = 0.3  # of what shuts lids: less is no blink
-_LOOK = 0.6  # of what is allowed: samples that are further off by adding up are measured on the face
-_UNSEEN = 0.05  # of the error: a track that shows less than this from where it stands needs no curve
+_TONGUE = 4.0  # the same for the tongue, which is hardly visible
+_LINEAR = 0.98  # share of the allowed error while errors are summed linearly over tracks
+_TRIES = 8  # attempts to mend poses that are too far off
+_BLINK = 0.3  # mean eyeBlink below which there is no blink
+_LOOK = 0.6  # share of the allowed error above which the linear sum is replaced by measuring the face
+_UNSEEN = 0.05  # share of the allowed error below which a track needs no curve
 
 # Labels of poses: what a mouth of that shape says.
 LABELS = CLOSED, TEETH, ROUND, WIDE, OPEN = "M B P", "F V", "OO W", "EE S", "AH"
@@ -48,10 +47,10 @@ _SHAPES = (
     (WIDE, ("mouthStretchLeft", "mouthStretchRight", "mouthSmileLeft", "mouthSmileRight"), 0.15),
 )
 _OPEN_MM = 5.0
-_REST_SECONDS = 0.17  # lips that are closed for longer say nothing: an m lasts 0.1
-_PARTED_MM, _PARTED_SECONDS = 1.5, 0.25  # lips that were not this far apart so shortly before they met merely rest
-_SAME_SOUND_SECONDS = 0.2  # poses of one shape that follow each other sooner say one sound
-_CLEAR = 0.55  # of the most that a take has of a shape, from which on it is named (set on voices that are not measured with)
+_REST_SECONDS = 0.17  # a longer closure is a rest, not a sound: an m lasts 0.1 s
+_PARTED_MM, _PARTED_SECONDS = 1.5, 0.25  # a closure is labelled only if the lips were this far apart this shortly before
+_SAME_SOUND_SECONDS = 0.2  # equal labels closer than this are one sound
+_CLEAR = 0.55  # share of a take's strongest instance of a shape from which it is labelled (set on voices not used in the bench)
 
 
 @dataclass(frozen=True)
@@ -133,8 +132,8 @@ def fit(
 
 
 def _with_all(pull: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
-    """Pulls [tracks, places, 3] in which every track that counts moves something: the real part of a quaternion, and what is
-    read from other tracks, move nothing by themselves."""
+    """Pulls [tracks, places, 3] in which every used track has an effect: the w of a quaternion and tracks derived from others have
+    none of their own and get `per_unit`."""
     silent = ~pull.any((1, 2)) & per_unit.any(1)
     pull = pull.copy()
     for group, place in enumerate((0, displacement.face_meter().lips, -2, -1)):
@@ -154,10 +153,10 @@ def _allowed(error: float, tongue: bool) -> np.ndarray:
 
 
 class _Meter:
-    """Measures how far poses are from values [S, tracks]. Errors are added up as if each track moved the face in a line; where that
-    comes near the worst the face itself is measured, unless that is slow. What does not speak may also be early or late.
+    """Measures the error of poses against values [S, tracks]. Errors are summed linearly over tracks; samples near the worst are
+    measured on the face, unless that is slow. Movement that is not speech may also be slightly early or late.
 
-    places: of the tracks that have keys.  closed: frames on which lips meet.
+    places: indices of the tracks with keys.  closed: frames on which lips meet.
     """
 
     def __init__(self, rig, values, places, pull, allowed, slow: bool, closed: np.ndarray):  # noqa: PLR0913 (what is measured, and how)
@@ -167,8 +166,8 @@ class _Meter:
         self.off, self.shares = np.full_like(values, np.inf), np.zeros((len(values), 2))
 
     def measure(self, fitted: poses.Poses) -> Generator[float, None, tuple[np.ndarray, float, np.ndarray]]:
-        """Measure poses; what is as it was at the last time is not measured again. Returns how far off they are (in parts of what is
-        allowed, [S], millimetres at the lips at most), and the frames on which lips are apart that are to meet."""
+        """Measure poses; samples that did not change are not measured again. Returns the error per sample relative to the allowed
+        one [S], the largest lip error in mm, and the frames on which lips are apart that should meet."""
         if self.limits is None:
             self.limits = self.allowed + (yield from reduction.in_pieces(len(self.values), self._moved))
         times, off, channels = np.arange(len(self.values)) / reduction.SUBFRAMES, np.zeros_like(self.values), head.channel_names()
@@ -233,11 +232,11 @@ def is_seen(posed: PoseFit, place: int, difference: np.ndarray, error: float) ->
 def labels(
     rig: head.Rig, frames: np.ndarray, values: np.ndarray, columns: tuple[Column, ...], fps: float, line: tuple[int, int]
 ) -> list[tuple[int, str]]:
-    """Scene frames of the mouth's poses and what a mouth of their shape says; poses of no clear shape have no label, and of
-    neighbours that say one sound the clearest has it.
+    """Labels (scene frame, text) of the mouth's poses. Unclear poses have none; of neighbours with the same label only the clearest
+    keeps it.
 
-    values [S, tracks] at reduction.times_of(frames).  line: first and last scene frame of the line without its leads.  A closure
-    is labelled once, at its first frame, if it is in the line and the mouth was open shortly before; a long one is a rest.
+    values [S, tracks] at reduction.times_of(frames).  line: first and last scene frame of the line without leads.  A closure is
+    labelled at its first frame, if it lies in the line and the mouth was open shortly before; a long closure is a rest.
     """
     if not columns:
         return []

@@ -17,10 +17,10 @@ _DIGITS = 6  # hexadecimal, of a key's sum
 
 @dataclass(frozen=True)
 class Put:
-    """The keys that commits of one line put.
+    """The keys that commits of one line set.
 
-    shift: how many frames later they are since.  curves: sums of the keys of a curve, by its name (`name_of`).  ends: those of them
-    that stayed as ends of a line that was replaced (`remaining.Remaining`).
+    shift: frames by which they have moved since.  curves: hashes of these keys, by curve name (`name_of`).  ends: of these, keys
+    kept as the ends of a replaced line (`remaining.Remaining`).
     """
 
     shift: int = 0
@@ -28,16 +28,16 @@ class Put:
     ends: dict[str, frozenset[str]] | None = None
 
     def has(self, curve: str, keys: dict) -> np.ndarray:
-        """Which of a curve's keys are such keys as they were put, a mask [count]."""
+        """Mask [count] of a curve's keys that are unchanged since they were set."""
         return _is_among(keys, self.shift, (self.curves or {}).get(curve, frozenset()))
 
     def has_end(self, curve: str, keys: dict) -> np.ndarray:
-        """Which of a curve's keys stayed as ends of a line that was replaced, a mask [count]."""
+        """Mask [count] of a curve's keys that were kept as the end of a replaced line."""
         return _is_among(keys, self.shift, (self.ends or {}).get(curve, frozenset()))
 
     def with_keys(self, curves: dict[str, tuple[dict, dict, dict]]) -> Put:
-        """With what a commit put on curves, {name: (all their keys now, those that were put, ends of lines that stayed)}; sums of keys
-        that are gone go."""
+        """Add what a commit set. curves: {name: (all keys now, keys it set, kept ends)}. Hashes of keys that no longer exist are
+        dropped."""
         all_curves, all_ends = dict(self.curves or {}), dict(self.ends or {})
         for name, (now, put, ends) in curves.items():
             there, new = _sums(now, self.shift), frozenset(_sums(put, self.shift))
@@ -51,7 +51,7 @@ class Put:
 
 
 def by_any(puts: dict[str, Put], name: str, keys: dict) -> np.ndarray:
-    """Which keys of a curve, by its name, one of the lines put as they are, a mask [count]."""
+    """Mask [count] of the keys of the curve `name` that any line set and nobody has edited since."""
     return np.any([np.zeros(len(keys["co"]), bool), *(put.has(name, keys) for put in puts.values())], axis=0)
 
 

@@ -37,8 +37,8 @@ class Putting:
         self.tracks = [_tracks_of(target) for target in rig.targets]
 
     def put(self, written: list[list[NewCurve]], strips: list[list[NewCurve]]) -> Generator[Step, None, list]:
-        """Steps that put curves of each target where the animator chose, and others above the animator's strips. Returns the
-        actions they are in. Where it fails or is closed, everything is as it was."""
+        """Steps that write curves into the chosen target, and `strips` above the animator's NLA strips. Returns their actions.
+        If it fails or is closed early, everything is restored."""
         put_curves = {"OWN": self._in_place, "COPY": self._in_copies, "NEW": self._alone, "STRIP": self._as_strips}[self.choice.to]
         try:
             above = (yield from self._fresh(strips)) if any(strips) else []
@@ -52,7 +52,7 @@ class Putting:
         return actions + above
 
     def earlier(self, action):
-        """An action of the animator's as it was before the commit, or the copy of it; None where there is none. For after `put`."""
+        """The animator's action before the commit, or its copy; None if there is none. Call it after `put`."""
         return self.backups.get(action) if self.choice.to == "OWN" else action
 
     def _fresh(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:
@@ -97,8 +97,8 @@ class Putting:
         return list(dict.fromkeys(action for action, _ in results))
 
     def _in_place(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:
-        """Steps that put the curves into the animator's actions, copied before where that is chosen. The copy of an action that
-        is as the last commit left it goes again: earlier ones have all that the animator did."""
+        """Steps that write into the animator's actions, after a backup copy if that is chosen. A backup of an action that nobody
+        edited since the last commit is removed again: the earlier backup holds all of the animator's work."""
         needless = []
         for action in dict.fromkeys(filter(None, self.own)) if self.choice.backup else ():
             if not self.edited and backups.is_as_committed(action):

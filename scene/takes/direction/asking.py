@@ -25,8 +25,8 @@ _MOODS = tuple(name for name in MOODS if name != NEUTRAL)
 def directed(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) -> Sampling:
     """How takes of a voice are sampled for the head that an object represents, by its direction.
 
-    Weights that know no styles are asked for nothing, and so is a sampling that asks for something already. An engine that follows
-    no direction, or the mood alone, is asked for that; the Direction panel says so.
+    Weights without styles get no direction; a sampling that already has one is unchanged. An engine that follows only the mood, or
+    nothing, gets only that; the Direction panel says so.
     """
     if sampling.asked is not None or not connection.knows_styles():
         return sampling
@@ -38,7 +38,7 @@ def directed(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) ->
 def asked(owner: bpy.types.Object, clock: Clock, last: float | None) -> Asked:
     """The direction of the head that an object represents, over a sound.
 
-    last: the scene frame after the sound's end, None where nobody knows it: then up to the last key.
+    last: the scene frame after the sound's end; None if unknown: then the frame after the last key.
     """
     direction = sliders.of(owner)
     if direction is None:

@@ -37,11 +37,11 @@ from ..sampling import Sampling
 from ..shape.stored import is_shaped
 from . import asking, looking, sliders
 
-PENDING = "thunder_live"  # of a take's first action, while its keys are not yet what the sliders ask for
-LONGEST_SECONDS = 60.0  # of a line: longer ones could not be keyed while a slider is dragged
-_REST_SECONDS = 0.25  # without a movement of any slider: it was let go
+PENDING = "thunder_live"  # on a take's first action while its keys do not yet match the sliders
+LONGEST_SECONDS = 60.0  # longest line that can be keyed while a slider is dragged
+_REST_SECONDS = 0.25  # without slider movement: the drag has ended
 _POLL_SECONDS = 0.02
-_BUSY_SECONDS = 0.2  # until it is looked again whether other work is done
+_BUSY_SECONDS = 0.2  # between checks whether other work has finished
 
 
 @dataclass
@@ -54,11 +54,11 @@ class _Request:
 
 
 class Live(Part):
-    """Which take follows, and how far it is.
+    """The take that follows the sliders, and its state.
 
-    uid: session id of its action.  original: the take before any slider was moved, None where nobody knows.  sampling: how it
-    was sampled.  written: what its keys were asked to be, and whether they are more than a draft.  sentence: why the shown take
-    does not follow, "" where it does.
+    uid: session id of its action.  original: the take before the first slider moved, None if unknown.  sampling: how it was
+    sampled.  written: (direction its keys were sampled for, whether they are final).  sentence: why the shown take does not
+    follow, "" if it does.
     """
 
     def __init__(self):
@@ -152,7 +152,7 @@ class Live(Part):
         request = self.request
         if request is not None:
             if request.is_final and not _same(request.asked, asked):
-                request.steps.close()  # an older wish
+                request.steps.close()  # the sliders have moved since
             else:
                 try:
                     next(request.steps)
@@ -177,7 +177,7 @@ class Live(Part):
         return 0.0
 
     def _asked(self, rig: head.Rig, entry) -> Asked:
-        """What the sliders ask of the take. Its distance from that is kept: its spread, or that it is played as asked."""
+        """The direction the sliders request for the take. Its spread, or that it is played exactly as directed, stays."""
         state, before = fingerprint.remembered(entry.action), self.sampling.asked
         last = state.last if state is not None and state.last else None
         asked = asking.asked(rig.owner, provenance.clock_of(entry.action), last)

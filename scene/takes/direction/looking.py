@@ -109,8 +109,8 @@ def is_aimed(entry) -> bool:
 
 
 def update(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[int, int]]:
-    """Let the eyes of takes of a head look as its direction says now. Returns how many do, and how many were left as they are:
-    those whose keys were edited or shaped, and those that do not tell what they were keyed from.
+    """Aim the eyes of takes by their head's current direction. Returns (number aimed, number skipped); takes whose keys were edited
+    or shaped, or that have no stored motion, are skipped.
 
     Nothing is written before the targets are known. Raises BadRequest.
     """

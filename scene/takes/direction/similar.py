@@ -51,7 +51,7 @@ class _Beside(generation.TakeCollector):
 def why_not(entry) -> str:
     """Why no takes like this one can be sampled, "" if they can. Quick: for buttons."""
     if not connection.knows_styles():
-        return "The weights in use know no styles, so takes cannot be directed"
+        return "The current weights do not support directions"
     if reading_of(entry.action) is None:
         return f"“{entry.name}” does not say how it is played: it was mixed, or sampled with weights that know no styles"
     return ""

@@ -95,7 +95,7 @@ def is_behind(rig: head.Rig, entry) -> bool:
 
 
 def _nothing() -> None:
-    """Until the operator is registered that writes the take: a timer's own changes would be no undo step."""
+    """Placeholder until operators/shape_take.py sets the step. (A timer's changes are no undo step, an operator's are.)"""
 
 
 update = idle.Task(_nothing, any_time=True)  # has the shown take written in a moment, when nothing else is being dragged

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Corrects articulation in every sampled motion: lips that meet on m, b and p, a jaw that opens, teeth and tongue where sounds need
-them."""
+"""Corrects articulation after sampling: closed lips on m, b and p, an open jaw, visible teeth on f and v, tongue on th."""
 
 from __future__ import annotations
 
@@ -17,10 +16,10 @@ from ..speech.closure_envelope import closure, LABELS_PER_SECOND
 from ..speech.encoder import ENCODER_RATE
 from ..speech.phones import BILABIALS, DENTALS, LABIODENTALS, SIBILANTS
 
-SURE = 0.6  # probability above which a sound counts as a bilabial; real lips are met as often from 0.4 to 0.8
-_LIKELY = 0.4  # the same for f, v, th and sibilants, which change less of a face than a closure does
-_BEFORE, _AFTER = 0.11, 0.10  # seconds in which jaw and lip get to one of these and leave it
-_TONGUE_FITS = (0.02, 0.06)  # radians of jaw at which a tongue begins to fit through the teeth, and fits
+SURE = 0.6  # probability above which a sound is a bilabial; between 0.4 and 0.8 real lips close equally often
+_LIKELY = 0.4  # the same for f, v, th and sibilants, where a mistake is less visible than a false closure
+_BEFORE, _AFTER = 0.11, 0.10  # seconds in which jaw and lip reach and leave these postures
+_TONGUE_FITS = (0.02, 0.06)  # jaw angles (radians) at which the tongue begins to fit and fully fits between the teeth
 
 
 def demanded_closures(belief: np.ndarray, frames: int, sure: float = SURE) -> np.ndarray:
@@ -52,7 +51,7 @@ def sounds_of(
 
 
 class Articulation:
-    """Corrects motions in a head's channels where lips, jaw and tongue may not be; everything else about them stays."""
+    """Corrects jaw, lips and tongue of motions in a head's channels; everything else is unchanged."""
 
     def __init__(self, channels: Sequence[str], articulators: Articulators):
         """channels: names of the expression's columns."""

@@ -147,7 +147,7 @@ class DecoderLayer(nn.Module):
 
 @dataclass(frozen=True)
 class Conditions:
-    """What a denoiser is told beside the noisy motion and the step: the same at every step, so that sampling computes it once.
+    """Inputs of a denoiser that are the same at every step, computed once per sampling.
 
     offset: [B or 1, T, width], what the style adds to the motion's features; None: nothing.  audio: for every layer, key and value of
     the audio, [B or 1, T, heads, width / heads] each.  bias: [heads, T, T] of the self-attention.

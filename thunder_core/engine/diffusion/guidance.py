@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Guidance by mesh-to-speech: while a motion is sampled, its estimate is pulled to where its mouth says what was said."""
+"""Guidance by mesh-to-speech: moves each estimate during sampling towards mouths that say the spoken units."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Holds the head about still while its speaker pauses, instead of letting it wander."""
+"""Holds the head nearly still in the speaker's pauses, so that it does not wander."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ...easing import smoothstep
 from ...types import FPS
 from ..speech.phones import SILENCE
 
-SHORTEST, LONGEST = 0.32, 2.2  # seconds of silence between phrases that are a pause; in longer ones a face has a life of its own
-_QUIET, _BLUR = 0.3, 7  # probability of silence, mean over so many of its 20 ms: breath and noise in a pause are no speech
-_EASE = 5  # frames in which a head comes to rest before a pause, and leaves it after
-_LEFT = 0.12  # of its movement while it rests
-_RETURN = 1.2  # seconds of speech in which what it stayed behind is made up for, to 1/e
+SHORTEST, LONGEST = 0.32, 2.2  # seconds of silence between phrases in which the head is held; in longer ones the face is idle
+_QUIET, _BLUR = 0.3, 7  # probability of silence, averaged over 7 rows of 20 ms: breath and noise in a pause are not speech
+_EASE = 5  # frames in which the head comes to rest and starts again
+_LEFT = 0.12  # share of its movement that remains
+_RETURN = 1.2  # seconds of speech after which 1/e of the offset remains
 
 
 def stillness(belief: np.ndarray, frames: int) -> np.ndarray:

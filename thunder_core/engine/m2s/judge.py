@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The judge: estimates, frame by frame, how far lips are from where the sound needs them.
 
-It reads what the lips do beside two expectations of the same sound: what the diffusion model makes of it in one step in the
-direction that the motion is played in, which is about the mean of all that it would sample, and the opening and width that a
-linear map of the speech features predicts, measured on real faces. It reads phones and loudness too and, if it was trained so,
-what mesh-to-speech hears. To what it learned comes the plain correlation of the opening with both expectations, which orders the
-takes of a line better together with it than either alone.
+It compares the lips with two expectations for the same sound: the diffusion model's one-step estimate in the motion's direction
+(about the mean of all its samples), and the opening and width predicted by a linear map of the speech features, fitted to real
+faces. Further inputs are phones, loudness and, if it was trained so, the features of mesh-to-speech. The plain correlation of the
+opening with both expectations is added, because the sum ranks the takes of a line better than either part.
 
-It was trained on the model's own takes, and on takes spoiled in known ways, to say how large the error is against the teacher
-performing the same sound in the take's own direction: the maximal distance of a lip vertex, relative to what it would be if the
-lips were 120 ms late or early or said something else. Its output is therefore about a measured quantity, comparable across clips,
-and depends on nothing but the sound and the motion.
+It was trained on the model's own takes and on corrupted ones to predict the lip error: the largest distance of a lip vertex from
+the teacher's performance of the same sound in the take's direction, divided by that distance when the teacher's lips are 120 ms
+early or late or speak another sentence. The output depends only on sound and motion and is comparable across clips.
 """
 
 from __future__ import annotations
@@ -28,38 +26,38 @@ from ..speech.phones import PHONES
 from ..weights import load_network, typed
 from .score import hann, OFF_FRAMES, smoothed, voiced
 
-FLOOR = 0.1  # relative error that counts as none: the logarithm ends there
+FLOOR = 0.1  # added to the relative error before the logarithm; smaller errors hardly count
 TAPS = 9  # frames of speech features that the prediction reads, four to either side
 LAGS = (-4, -2, 0, 2, 4)  # frames at which a whole clip is compared with its prediction
 _MILLIMETRES = 5.0  # one unit of a measure
 _CLOSING = [PHONES.index(name) for name in ("M", "B", "P")]
-_MOST_OPEN_MM = 3.0  # beyond what counts as closed: more is no worse
-_BESIDE = 2  # frames beside which lips may close
-_PER_MM = 4.5  # what a millimetre adds while a closing sound is certain
+_MOST_OPEN_MM = 3.0  # opening beyond CLOSED_MM at which the penalty saturates
+_BESIDE = 2  # frames by which a closure may be early or late
+_PER_MM = 4.5  # penalty per millimetre, times the probability of m, b or p
 _DROPPED = 0.2  # of what the judge reads, in training
 _NEAR = 25  # frames over which a curve is compared with its prediction
 _PLACES = 12  # coordinates of the lips' four points
 _SAID = len(PHONES) + LOUDNESS  # of the speech features: which phones are said, and how loud
-_LEAST_SIZE, _MOST_SIZE = 0.4, 2.5  # of lips against what is expected: beyond it a size is a fault
-_LEAST_UNIT = 1.0  # millimetres: an expectation that moves less is taken to move so much
-_LEAST_DEVIATION = 0.3  # millimetres, or deviations of a prediction: less is noise
+_LEAST_SIZE, _MOST_SIZE = 0.4, 2.5  # ratio of the lips' size to the expected one that is not penalised
+_LEAST_UNIT = 1.0  # mm: lower bound of the normalising distance
+_LEAST_DEVIATION = 0.3  # lower bound of a curve's standard deviation, in mm or in deviations: below it is noise
 
 
 @dataclass(frozen=True)
 class JudgeConfig:
     """Sizes of a judge and the scale of its scores, as its card stores them."""
 
-    heard: int = 0  # width of mesh-to-speech; 0: the judge does not ask it
+    heard: int = 0  # width of mesh-to-speech's features; 0: they are no input
     speech: int = 234  # width of the speech features
     width: int = 64
     kernel: int = 5
     dilations: tuple[int, ...] = (1, 2, 4, 1)
-    # Minus mean log relative error of what the points of a score are laid by: usual takes of voices that trained nothing, 120 ms
-    # off, damped to less than a direction can ask for, and as they are.
+    # Anchors of the score (`score.Scale`): merits of takes of unseen voices 120 ms off, damped to 15 %, and unchanged.
+    # Set by `train.judge.train_judge`.
     off: float = 0.0
     damped: float = 1.0
     right: float = 2.0
-    # The same without what only a whole clip shows (`Judge.in_all`): for the curve over time.
+    # The same without the whole-clip term (`Judge.in_all`), for the curve over time.
     off_near: float = 0.0
     damped_near: float = 1.0
     right_near: float = 2.0
@@ -104,8 +102,8 @@ def _near_correlation(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
 
 
 def _distance(lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
-    """How far lips [B, T, 4, 3] are from the expected ones, which are made as large as they are: the largest distance of the four
-    points [B, T], over what it would be if what is expected came 120 ms late or early."""
+    """Largest distance of the four lip points [B, T, 4, 3] from the expected ones scaled to the lips' size, divided by the mean
+    distance of the expected lips from themselves 120 ms earlier or later. [B, T], no unit."""
 
     def astray(x: Tensor, y: Tensor) -> Tensor:
         return 1e3 * (x - y).norm(dim=-1).amax(-1)
@@ -121,8 +119,8 @@ def _distance(lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
 
 
 def left_open(speech: Tensor, lips: Tensor) -> Tensor:
-    """How much lips [B, T, 4, 3] stay open where the sound [B, T, d] says m, b or p, near each frame [B, T]: what it adds to the
-    logarithm of an error. Lips may close a little before or after."""
+    """Penalty [B, T] on the log error where lips [B, T, 4, 3] stay open on m, b and p of the speech features [B, T, d]. Closures
+    may be _BESIDE frames early or late."""
     labial = speech[..., -_SAID:-LOUDNESS][..., _CLOSING].sum(-1)
     opening = opening_and_width(lips)[0]
     least = -F.max_pool1d(-opening[:, None], 2 * _BESIDE + 1, 1, _BESIDE)[:, 0]
@@ -227,16 +225,16 @@ class Judge(nn.Module):
         return self.out(self.body(x, there[..., None]))[..., 0] + apart @ self.by_distance + left_open(speech, lips)
 
     def in_all(self, speech: Tensor, lips: Tensor, expected: Tensor, there: Tensor | None = None) -> Tensor:
-        """What the opening over a whole clip adds to the mean of the opinion on its frames, [B]."""
+        """The whole-clip term [B], added to the mean opinion: how badly the opening correlates with both expectations."""
         there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
         weight = counted(speech, there)
         return self.unexpected(speech, lips, expected, weight) @ self.by_correlation
 
     def unexpected(self, speech: Tensor, lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
-        """How much less than it might the opening of lips goes with what the model expects and with what the map predicts, [B, 2].
+        """How poorly the lips' opening correlates with both expectations over the weighted frames, [B, 2].
 
-        Over frames of weight: 1 − r with the model's, and with the map's how far r is below that of the model's own opening, since
-        of some sounds the map knows little.
+        First 1 − r with the model's expectation; then how far r with the map's prediction is below that of the model's own
+        opening, since the map predicts some sounds badly.
         """
         curves = opening_and_width(lips)[0], opening_and_width(expected)[0], self.predicted(speech)[:, 0]
         own, model, mapped = (_standard(curve, weight)[0] for curve in curves)
@@ -249,7 +247,7 @@ class Judge(nn.Module):
         return torch.stack([(FLOOR + smoothed(distance)).log(), (FLOOR + _mean(distance, weight)).log()[:, None].expand_as(distance)], -1)
 
     def hard(self, speech: Tensor, expected: Tensor, there: Tensor | None = None) -> Tensor:
-        """What usual takes of a sound get at each frame [B, T]: some sounds are hard to say with any lips."""
+        """Predicted opinion of usual takes of a sound, per frame [B, T]: some sounds score low with any lips."""
         there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
         where = expected.flatten(2) * (1e3 / _MILLIMETRES)
         known = torch.cat([speech[..., -_SAID:], self.predicted(speech).transpose(1, 2), where], -1)

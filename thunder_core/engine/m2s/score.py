@@ -14,8 +14,8 @@ from ...types import LipSyncScore
 
 SMOOTH = 13  # animation frames (half a second) that one value of the drift curve looks at
 OFF_FRAMES = 3  # 120 ms
-DAMPED = 0.15  # the other fault that the scale is laid by: less than the least that *Energy* can ask of a usual mouth (35 %)
-_LEAST_GAP = 0.1  # between the merits of a scale
+DAMPED = 0.15  # the middle anchor of the scale: takes damped to 15 %, further than *Energy* can ask for (35 %)
+_LEAST_GAP = 0.1  # minimum distance between two anchors' merits
 _VOICED = -1.0  # loudness channel 1 below this (40 dB under the voice) is silence
 
 
@@ -37,10 +37,10 @@ def shift_frames(x: np.ndarray, frames: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Scale:
-    """What merits are worth: three of them, ascending, and their points.
+    """Maps merits (see `merits`) to points 0 … 100, by three anchors.
 
-    It is the same for every sound: laid once, by what takes of voices that trained nothing get on average 120 ms off, damped to
-    less than a direction can ask for, and as they are.
+    merits: mean merit of takes 120 ms off, damped to 15 %, and unchanged. `train.judge.measure` measures them on validation
+    voices; they are stored in the judge's card.  points: of these anchors. The same scale holds for every sound.
     """
 
     merits: tuple[float, float, float]
@@ -81,7 +81,7 @@ def voiced(loudness: Tensor, there: Tensor | None = None) -> Tensor:
 
 
 def merits(opinion: Tensor, loudness: Tensor) -> Tensor:
-    """One number [B] for each of a batch of opinions [B, T]: minus the mean log relative lip error where the sound is."""
+    """Merit [B] of opinions [B, T]: minus the mean log relative lip error over the voiced frames. Higher is better."""
     weight = voiced(loudness).to(opinion)
     return -(opinion * weight).sum(1) / weight.sum()
 
@@ -92,9 +92,9 @@ def grade(
 ) -> list[LipSyncScore]:  # fmt: skip
     """Scores of a batch of motions of one sound, from the judge's opinions [B, T] and the sound's loudness [T, 2].
 
-    scale: of totals, to which `in_all` [B] adds.  near_scale: of the curve over time, to which it does not (None: the same).
-    hard [T]: what usual takes of the sound get at each frame. Where every mouth is thought worse than on the sound's average,
-    nothing drifts. It changes no total.
+    scale: for totals, from which `in_all` [B] is subtracted first.  near_scale: for the curve over time (None: `scale`).
+    hard [T]: the opinion that usual takes of this sound get at each frame. It is subtracted from the curve, so that frames on
+    which every mouth scores low do not count as drift. Totals do not change.
     """
     opinion = opinion.float()
     frames = opinion.shape[1]

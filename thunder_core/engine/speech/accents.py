@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which syllables of a voice stand out: there brows rise and heads nod."""
+"""Detects a voice's accents (stressed syllables), on which brows rise and heads nod."""
 
 from __future__ import annotations
 
 import numpy as np
 
-_SMOOTH = 2.0  # frames, deviation of the blur over syllables
-_APART = 9  # frames between accents
-_AROUND = 15  # frames to either side among which an accent stands out
-_PROMINENT = 0.45  # deviations by which it does
-_LATER, _LASTS = 1, 2.5  # frames after its peak at which an accent is seen, and how long
+_SMOOTH = 2.0  # standard deviation of the smoothing over syllables, frames
+_APART = 9  # minimum distance of two accents, frames
+_AROUND = 15  # frames on either side in which prominence is measured
+_PROMINENT = 0.45  # least prominence, in standard deviations of loudness
+_LATER, _LASTS = 1, 2.5  # delay of the visible accent after its peak, and its standard deviation, frames
 _SPEAKS = 0.5
 
 

@@ -29,13 +29,13 @@ _NETWORKS = {
 
 
 def nobody_asks(fraction: float) -> None:
-    """Progress that nobody watches."""
+    """A progress callback that does nothing."""
 
 
 class SystemNetwork(Protocol):
     """A trained system: a network that turns speech features into motions.
 
-    `train/systems/` has what is needed to train one; the bench and the engine need this alone.
+    The bench and the engine use only this; training is in `train/systems.py`.
     """
 
     name: ClassVar[str]
@@ -46,8 +46,8 @@ class SystemNetwork(Protocol):
     ) -> Tensor:  # fmt: skip
         """Packed motions [S, T, C] of one sound's speech features [1, T, d], one per seed.
 
-        condition: [S or 1, T or 1, c], what a system is told besides the sound (style token, mood); None: nothing.
-        steps, guidance: of diffusion; regressors have no use for them.  `progress` gets 0 … 1 and may raise to stop.
+        condition: [S or 1, T or 1, c], an input besides the sound (style token, mood); None: none.
+        steps, guidance: of diffusion; regression systems ignore them.  `progress` gets 0 … 1 and may raise to stop.
         """
         ...
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A denoiser that is told one thing besides the sound, as a token of its own: what DiffPoseTalk and Media2Face share.
+"""A denoiser with one condition besides the sound, as an extra token: the base of DiffPoseTalk and Media2Face.
 
 As THUNDER's denoiser, but a frame's keys are its own speech, the diffusion step, and the condition at that frame.
 """

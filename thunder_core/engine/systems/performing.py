@@ -21,7 +21,7 @@ from ..cards import unusable
 from .base import load_system, Progress
 from .thunder import Thunder, VoiceFeatures
 
-# The teacher lies with what learns from it and is imported only where it performs: the engine needs nothing of training otherwise.
+# Imported only on use, so that the engine needs no training code. (By name: import-linter does not see this arrow.)
 _TEACHER = ("...train.teacher_system", "TeacherPerformer")
 STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}  # of diffusion at each quality: these systems are not distilled to few
 _LEAST_REFERENCE = 25  # frames: a style shows in no less
@@ -59,17 +59,17 @@ def open_performer(name: str, folder: Path, thunder: Thunder) -> Performer:
 def check_request(
     system: System, styles: Sequence[np.ndarray] | None, keeps: bool, pulls: bool, guidance: float, reference: np.ndarray | None
 ) -> None:
-    """Raise BadRequest if a request asks a system for what it does not do, so that nothing is ignored silently."""
+    """Raise BadRequest if a system does not support part of a request: no option is ignored silently."""
     if keeps and not system.keeps:
         raise BadRequest(f"{system.label} cannot keep parts of a take: choose THUNDER as the engine")
     if pulls and not system.keeps:
-        raise BadRequest(f"{system.label} knows no Lip-Sync Pull: set it to 0, or choose THUNDER as the engine")
+        raise BadRequest(f"{system.label} has no Lip-Sync Pull: set it to 0, or choose THUNDER as the engine")
     if guidance != 1.0 and not system.diffuses:
-        raise BadRequest(f"{system.label} knows no Follow the Voice: set it to 1, or choose THUNDER as the engine")
+        raise BadRequest(f"{system.label} has no Follow the Voice: set it to 1, or choose THUNDER as the engine")
     if styles is not None and system.follows == NOTHING:
-        raise BadRequest(f"{system.label} takes no direction: generate without one, or choose THUNDER as the engine")
+        raise BadRequest(f"{system.label} cannot be directed: generate without a direction, or choose THUNDER as the engine")
     if styles is not None and system.follows == MOOD and any(np.abs(style[:, : len(AXES)]).max() > 1e-3 for style in styles):
-        raise BadRequest(f"{system.label} follows the mood alone: set the other sliders of the direction back, or choose THUNDER")
+        raise BadRequest(f"{system.label} follows only the mood: reset the other sliders of the direction, or choose THUNDER")
     if reference is not None and system.name != FROM_MOTION:
         raise BadRequest(f"{system.label} takes no style from a motion: choose DiffPoseTalk as the engine")
 

@@ -32,27 +32,26 @@ from ..speech.accents import accent_curve
 from ..speech.encoder import LOUDNESS, presence, speech_features, SpeechEncoder
 from ..speech.units import Units
 
-_LATE = 7  # frames after which a listener answers
-_LISTENER_HEAD, _LISTENER_BROWS = 0.4, 0.55  # of what a speaker's head and brows do, as the teacher's listeners
+_LATE = 7  # frames by which a listener reacts late
+_LISTENER_HEAD, _LISTENER_BROWS = 0.4, 0.55  # a listener's head and brows, as a share of a speaker's; as the teacher's listeners
 _REMEMBERED = 8000  # frames of all takes together whose conditions are kept from step to step (90 MB)
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
-_DRAFT_STEPS = 2  # of the distilled model: half of its own come to nearly the same takes
-_WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # of the whole model, at each quality
+_DRAFT_STEPS = 2  # steps of the distilled model in a draft: half its steps give nearly the same takes
+_WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled model at each quality
 
 
 _JAW_AND_MOODS = [i for i, name in enumerate(DIRECTION_NAMES) if name == "jaw" or name.startswith("mood.")]
 
 
 def _lips_of(style: np.ndarray) -> float:
-    """How much a performance of this style [n, DIRECTION_NAMES] speaks with the lips, on average."""
-    # Frames that differ in nothing that the share of the jaw depends on are asked about once.
+    """Mean lip share (`face.mechanics.lips_of`) of a style [n, DIRECTION_NAMES]."""
+    # Only jaw and moods matter: equal frames are evaluated once.
     _, first, count = np.unique(style[:, _JAW_AND_MOODS], axis=0, return_index=True, return_counts=True)
     return lips_of(float(np.average([Direction.of_vector(style[i]).played.jaw for i in first], weights=count)))
 
 
 def _distilled(folder: Path, whole: DenoiserConfig) -> Denoiser | None:
-    """The distilled model among the weights of a folder, None where there is none, or none of this `whole` model: one that went on
-    learning has left it behind. Raises BadWeights."""
+    """The distilled model in a folder of weights, None if there is none or it was distilled from another model. Raises BadWeights."""
     if not (folder / "distilled.json").exists():
         return None
     model = load_denoiser(folder, "distilled")
@@ -100,7 +99,7 @@ class VoiceFeatures:
         )
 
     def unspoken(self, late: int = 0) -> VoiceFeatures:
-        """The same for a face that does not speak: nothing that lips have to do, and all that is heard so many frames `late`."""
+        """The same for a face that does not speak: no articulation, and features and accents delayed by `late` frames."""
         nothing, silent = np.zeros(self.frames), torch.zeros_like(self.presence)
         features = torch.cat([self.features[:1].expand(late, -1), self.features])[: self.frames]
         accents = np.concatenate([np.zeros(late), self.accents])[: self.frames]
@@ -157,9 +156,9 @@ class Thunder:
 
     @staticmethod
     def overhear(voice: VoiceFeatures) -> VoiceFeatures:
-        """What one who listens to another's voice performs: what the speaker's face would do besides speaking, a while later and less.
+        """Features for a face that listens to a voice: the speaker's movement without speech, weaker and _LATE frames later.
 
-        Weights that learned from listeners hardly answer a voice of which they hear the loudness alone (`bench/listeners.py`).
+        Weights trained on listeners hardly react to a voice given only by its loudness (`bench/listeners.py`).
         """
         return voice.unspoken(_LATE)
 
